@@ -1,0 +1,65 @@
+"""What an asset is: the machine or line, and the variables that are measured or set on it."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from alerting.definitions.durations import Duration
+
+NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
+VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_-]*$"
+
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=100)]
+VariableName = Annotated[str, StringConstraints(pattern=VARIABLE_PATTERN, max_length=100)]
+VariableType = Literal["number", "category", "boolean"]
+
+
+class Closed(BaseModel):
+    """A document that refuses fields it does not know, and that nobody changes after reading it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Variable(Closed):
+    """One quantity of an asset: measured, or set."""
+
+    title: str | None = Field(None, description="The name people use for it; the variable's name when left out.")
+    type: VariableType = Field("number", description="number, category (text) or boolean.")
+    unit: str | None = Field(None, description="Unit of the values, shown beside every figure. Values are never converted.")
+    low: float | None = Field(None, description="Lower end of the engineering range: no real value lies below.")
+    high: float | None = Field(None, description="Upper end of the engineering range: no real value lies above.")
+    sampling: Duration | None = Field(None, description="Usual time between two values; found from the data when left out.")
+    delay: Duration = Field(timedelta(0), description="How long after its time stamp a value becomes known, e.g. 1h for a laboratory.")
+    controllable: bool = Field(False, description="True if operators can set it; only these appear in recommendations.")
+    min: float | None = Field(None, description="Lowest value an operator may set.")
+    max: float | None = Field(None, description="Highest value an operator may set.")
+    step: float | None = Field(None, gt=0, description="Smallest step an operator can set.")
+    max_change: float | None = Field(None, gt=0, description="Largest change an operator may make at once.")
+    cost: float = Field(1.0, gt=0, description="Relative effort of changing it by its whole range; recommendations prefer cheap ones.")
+
+
+class Asset(Closed):
+    """A machine or line whose readings and events are kept."""
+
+    name: Name = Field(description="Unique name, e.g. oven-1.")
+    title: str | None = Field(None, description="The name people use for it.")
+    parent: Name | None = Field(None, description="The asset that this one belongs to.")
+    attributes: dict[str, str | float | bool] = Field(
+        default_factory=dict, description="Fixed facts such as model or age; usable as features and in selectors."
+    )
+    variables: dict[VariableName, Variable] = Field(default_factory=dict, description="Variables by name.")
+
+
+class EventType(Closed):
+    """What kind of thing an event is: `instant` has no duration, `lasting` goes on until its end is known."""
+
+    name: Name = Field(description="Unique name, e.g. failure.")
+    duration: Literal["instant", "lasting"] = Field(description="instant: never ongoing; lasting: ongoing while it has no end.")
+
+
+def variable_name(foreign: str) -> str:
+    """Derive a legal variable name from any column title: `Air temperature [K]` gives `Air_temperature_K`."""
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", foreign.strip()).strip("_")
+    return name if re.match(VARIABLE_PATTERN, name) else f"v_{name}"

@@ -1,0 +1,136 @@
+"""The episode: one continuous spell of one definition on one asset. What people call an alert."""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from alerting.definitions.model import Severity
+from alerting.detection.evaluation import Evaluation
+
+Condition = Literal["open", "closed"]
+TransitionKind = Literal["raised", "closed", "feedback", "outcome", "corrected"]
+Verdict = Literal["true_alarm", "false_alarm", "unsure"]
+Outcome = Literal["hit", "avoided", "false_alarm", "undetermined"]
+DeliveryStatus = Literal["pending", "sent", "dead"]
+
+
+@dataclass(frozen=True)
+class Transition:
+    """A change of an episode, with time, actor and reason."""
+
+    kind: TransitionKind
+    at: datetime
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """Share of one variable in one score, in probability; all shares add up to score minus the usual score."""
+
+    variable: str
+    share: float
+    value: float | str | None
+    usual: float | str | None
+    words: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """One set-point change of a recommendation."""
+
+    variable: str
+    before: float
+    after: float
+    unit: str | None
+
+
+@dataclass(frozen=True)
+class RecommendationResult:
+    """A model's what-if: the change, the risk before and after; or why there is none."""
+
+    changes: tuple[Change, ...]
+    risk_before: float
+    risk_after: float
+    helps: bool
+    words: str
+
+
+@dataclass(frozen=True)
+class Notification:
+    """One delivery of one transition to one channel. `key` never repeats: `episode:transition:channel`."""
+
+    key: str
+    channel: str
+    transition: TransitionKind
+    reason: str
+    created_at: datetime
+    status: DeliveryStatus = "pending"
+    attempts: int = 0
+    next_attempt_at: datetime | None = None
+    delivered_at: datetime | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What an operator said of an episode; never overwritten."""
+
+    episode: str
+    verdict: Verdict | None
+    acted: bool
+    action: str | None
+    comment: str | None
+    who: str
+    at: datetime
+    acted_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """The derived outcome of an episode, with its reason and the version of the rules."""
+
+    outcome: Outcome
+    reason: str
+    occurred: bool | None
+    problem_at: datetime | None
+    too_late: bool
+    acted: bool
+    rules: int
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One spell. `raised_at` is event time; `decided_at` is when the platform knew; `historical` episodes told nobody."""
+
+    id: str
+    definition: str
+    revision: int
+    kind: Literal["threshold", "classifier"]
+    asset: str
+    title: str
+    severity: Severity
+    raised_at: datetime
+    decided_at: datetime
+    condition: Condition
+    closed_at: datetime | None
+    evaluation: Evaluation
+    promise_ends_at: datetime | None = None
+    continues: str | None = None
+    model_version: int | None = None
+    historical: bool = False
+    inputs: dict[str, Any] = field(default_factory=dict)
+    contributions: tuple[Contribution, ...] = ()
+    recommendation: RecommendationResult | None = None
+    guidance: dict[str, str] = field(default_factory=dict)
+    transitions: tuple[Transition, ...] = ()
+    outbox: tuple[Notification, ...] = ()
+    feedback: tuple[Feedback, ...] = ()
+    settlement: Settlement | None = None
+    version: int = 1
+
+
+def episode_id(definition: str, asset: str, raised_at: datetime) -> str:
+    """Identity of a spell: the same for every evaluation of the same history."""
+    return hashlib.sha256(f"{definition}|{asset}|{raised_at.isoformat()}".encode()).hexdigest()[:24]

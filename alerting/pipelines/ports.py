@@ -1,0 +1,332 @@
+"""The outside world as the use cases see it: small protocols, implemented by stores, channels and clocks.
+
+Every write is idempotent or a compare-and-set; a method that returns bool says whether this caller made the change.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from alerting.definitions.assets import Asset, EventType
+from alerting.definitions.model import Revision
+from alerting.episodes.episode import Episode, Feedback, Notification
+from alerting.episodes.lifecycle import SpellState
+from alerting.readings.history import History
+
+Document = dict[str, Any]
+
+
+class Clock(Protocol):
+    """The pretended now, shared by DAGs, commands and API; the demo line's runs faster than the wall's."""
+
+    def now(self) -> datetime: ...
+
+
+class Definitions(Protocol):
+    """Current documents, as people left them, and their immutable revisions."""
+
+    def documents(self) -> list[Document]:
+        """All current documents without `_id`, sorted by name, valid or not; with `_faults` where marked faulty."""
+        ...
+
+    def put(self, document: Document) -> None:
+        """Insert or replace the current document of that name. Raises Refused when the server refuses it."""
+        ...
+
+    def mark_faulty(self, name: str, faults: Sequence[str]) -> None:
+        """Mark (or with no faults unmark) the current document without changing what people wrote."""
+        ...
+
+    def faulty(self) -> dict[str, list[str]]:
+        """Faults by definition name."""
+        ...
+
+    def add_revision(self, revision: Revision) -> bool:
+        """Keep a revision; False if that number exists already."""
+        ...
+
+    def revisions(self, name: str) -> list[Revision]:
+        """All revisions of a definition, oldest first."""
+        ...
+
+    def latest(self) -> list[Revision]:
+        """The newest revision of every definition, sorted by name."""
+        ...
+
+
+class Assets(Protocol):
+    """Assets and event types."""
+
+    def all(self) -> list[Asset]: ...
+
+    def get(self, name: str) -> Asset | None: ...
+
+    def put(self, assets: Sequence[Asset]) -> None: ...
+
+    def event_types(self) -> list[EventType]: ...
+
+    def put_event_types(self, types: Sequence[EventType]) -> None: ...
+
+
+@dataclass(frozen=True)
+class ReadingRow:
+    """Values of one asset at one instant; booleans as bool, numbers as float, categories as str; missing ones absent."""
+
+    asset: str
+    ts: datetime
+    values: Mapping[str, float | str | bool]
+
+
+@dataclass(frozen=True)
+class EventRow:
+    """One event; `end` is None while a lasting one goes on, and equals `start` for an instant one."""
+
+    asset: str
+    type: str
+    start: datetime
+    end: datetime | None
+    source: str
+    attributes: Mapping[str, str | float | bool] = field(default_factory=dict)
+
+
+class Readings(Protocol):
+    """Readings and events over time."""
+
+    def add_readings(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:
+        """Merge rows by (asset, ts), keeping variables already there unless given anew; returns rows that changed anything."""
+        ...
+
+    def add_events(self, rows: Sequence[EventRow], arrived_at: datetime) -> int:
+        """Merge events by (asset, type, start); returns events that changed anything."""
+        ...
+
+    def load(self, asset: Asset, start: datetime | None, end: datetime | None, variables: Iterable[str] | None = None) -> History:
+        """Readings with start < ts <= end (open ended where None), and every event that starts at or before end."""
+        ...
+
+    def span(self, asset: str) -> tuple[datetime, datetime] | None:
+        """First and last instant with a reading, None without any."""
+        ...
+
+
+class Episodes(Protocol):
+    """Episodes, with one open per definition and asset."""
+
+    def insert(self, episode: Episode) -> bool:
+        """Insert; False when this id exists, or another one is open for the same definition and asset."""
+        ...
+
+    def replace(self, episode: Episode) -> bool:
+        """Write the next version of an episode: succeeds only while the stored version is `episode.version - 1`."""
+        ...
+
+    def get(self, id: str) -> Episode | None: ...
+
+    def find(
+        self,
+        definition: str | None = None,
+        asset: str | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        open_only: bool = False,
+        limit: int | None = None,
+    ) -> list[Episode]:
+        """Episodes raised in [start, end), newest first."""
+        ...
+
+    def unsettled(self) -> list[Episode]:
+        """Episodes whose outcome is not settled or undetermined, oldest first."""
+        ...
+
+    def with_due_notifications(self, now: datetime, limit: int = 100) -> list[Episode]:
+        """Episodes with a pending notification whose next attempt is due, oldest first."""
+        ...
+
+    def dead_letters(self) -> list[tuple[str, Notification]]:
+        """Episode id and notification of every delivery that was given up."""
+        ...
+
+
+class States(Protocol):
+    """How far each definition and asset has been evaluated."""
+
+    def load(self, definition: str, assets: Sequence[str]) -> dict[str, SpellState]: ...
+
+    def advance(self, definition: str, asset: str, before: SpellState | None, after: SpellState) -> bool:
+        """Compare-and-set on the watermark: False when somebody else moved it."""
+        ...
+
+
+class FeedbackLog(Protocol):
+    """Append-only feedback."""
+
+    def append(self, feedback: Feedback) -> None: ...
+
+    def of(self, episode: str) -> list[Feedback]: ...
+
+
+@dataclass(frozen=True)
+class DecisionRecord:
+    """A promotion decision as it is kept. `promoted` says whether `challenger_version` went into service at `at`."""
+
+    definition: str
+    at: datetime
+    revision: int
+    challenger_version: int | None
+    champion_version: int | None
+    promoted: bool
+    provisional: bool
+    verdict: str
+    reason: str
+    evidence: Mapping[str, Any]
+    run_id: str | None
+    actor: str
+
+
+class Decisions(Protocol):
+    """Promotion decisions, which also tell which champion was in force when."""
+
+    def add(self, decision: DecisionRecord) -> bool:
+        """Keep it; False if this definition and run_id have one already."""
+        ...
+
+    def of(self, definition: str) -> list[DecisionRecord]:
+        """Oldest first."""
+        ...
+
+
+Files = Mapping[str, bytes]
+
+
+class Models(Protocol):
+    """Training runs and registered models. Files are bytes by name; loading never runs code from them."""
+
+    def start_run(self, definition: str, name: str, tags: Mapping[str, str], parent: str | None = None) -> str:
+        """Open a run (a child of `parent`) and return its id."""
+        ...
+
+    def find_runs(self, parent: str) -> list[tuple[str, dict[str, str]]]:
+        """Ids and tags of the children of a run."""
+        ...
+
+    def tags(self, run_id: str) -> dict[str, str]: ...
+
+    def log(
+        self,
+        run_id: str,
+        params: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        tags: Mapping[str, str] | None = None,
+        files: Files | None = None,
+        folder: str = "",
+    ) -> None: ...
+
+    def files(self, run_id: str, folder: str) -> dict[str, bytes]: ...
+
+    def finish(self, run_id: str, failed: bool = False) -> None: ...
+
+    def register(self, definition: str, run_id: str, files: Files, tags: Mapping[str, str]) -> int:
+        """Register model files as the next version (alias challenger); the same run registers once."""
+        ...
+
+    def model_files(self, definition: str, version: int) -> dict[str, bytes]:
+        """Raises ModelUnavailable when the registry or the version cannot be read."""
+        ...
+
+    def version_tags(self, definition: str, version: int) -> dict[str, str]: ...
+
+    def versions(self, definition: str) -> list[int]: ...
+
+    def alias(self, definition: str, alias: str) -> int | None: ...
+
+    def set_alias(self, definition: str, alias: str, version: int | None) -> None: ...
+
+
+class ModelUnavailable(Exception):
+    """The registry, or a model in it, cannot be read: evaluation says unknown, nothing crashes."""
+
+
+class Scores(Protocol):
+    """What the champion said, kept for reports and drift."""
+
+    def add(self, definition: str, asset: str, rows: Sequence[tuple[datetime, float, float, int]]) -> None:
+        """Rows of (ts, score, threshold, model version); adding twice changes nothing."""
+        ...
+
+    def between(self, definition: str, start: datetime, end: datetime) -> Iterator[Document]: ...
+
+
+class Reports(Protocol):
+    """Performance reports."""
+
+    def put(self, definition: str, start: datetime, end: datetime, figures: Document, page: str, at: datetime) -> str:
+        """Keep a report; returns its id."""
+        ...
+
+    def of(self, definition: str) -> list[Document]: ...
+
+    def page(self, id: str) -> str | None: ...
+
+
+class Audit(Protocol):
+    """Append-only: who did what."""
+
+    def add(self, who: str, what: str, subject: str, at: datetime, before: Any = None, after: Any = None, why: str = "") -> None: ...
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a channel delivers."""
+
+    key: str
+    subject: str
+    text: str
+    payload: Document
+
+
+class DeliveryFailed(Exception):
+    """A delivery did not succeed. `permanent`: trying again is useless."""
+
+    def __init__(self, reason: str, permanent: bool = False) -> None:
+        super().__init__(reason)
+        self.permanent = permanent
+
+
+class Channel(Protocol):
+    """A way to reach people or systems."""
+
+    name: str
+
+    def deliver(self, message: Message) -> None:
+        """Raises DeliveryFailed."""
+        ...
+
+
+class Progress(Protocol):
+    """Tells a waiting person how far a long job is."""
+
+    def __call__(self, step: str, done: int, total: int | None) -> None: ...
+
+
+def silent(step: str, done: int, total: int | None) -> None:
+    """The progress of a job nobody watches."""
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Everything a use case may touch."""
+
+    definitions: Definitions
+    assets: Assets
+    readings: Readings
+    episodes: Episodes
+    states: States
+    feedback: FeedbackLog
+    decisions: Decisions
+    models: Models
+    scores: Scores
+    reports: Reports
+    audit: Audit
+    channels: Mapping[str, Channel]
+    clock: Clock

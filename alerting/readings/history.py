@@ -1,0 +1,76 @@
+"""The readings and events of one asset, as the pure core sees them.
+
+Conventions: instants are UTC; frames are indexed by `datetime64[ms, UTC]`, strictly increasing. Numbers and booleans are
+float64 columns (true is 1.0, missing is NaN), categories are object columns (missing is None).
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.definitions.assets import Asset, EventType
+
+Millis = npt.NDArray[np.int64]
+INDEX_DTYPE = "datetime64[ms, UTC]"
+EVENT_COLUMNS = ("type", "start", "end")
+
+
+def no_readings() -> pd.DataFrame:
+    """An empty frame of readings: no columns, the right index."""
+    return pd.DataFrame(index=pd.DatetimeIndex([], dtype=INDEX_DTYPE, name="ts"))
+
+
+def no_events() -> pd.DataFrame:
+    """An empty frame of events with its columns `type`, `start`, `end`."""
+    return pd.DataFrame(
+        {
+            "type": pd.Series([], dtype=object),
+            "start": pd.Series([], dtype=INDEX_DTYPE),
+            "end": pd.Series([], dtype=INDEX_DTYPE),
+        }
+    )
+
+
+@dataclass(frozen=True)
+class History:
+    """What is known of one asset over some stretch of time.
+
+    `readings`: one row per instant, one column per variable. `events`: one row per event with `type`, `start`, `end`
+    (NaT while a lasting event goes on; equal to start for an instant one), sorted by start.
+    """
+
+    asset: Asset
+    readings: pd.DataFrame = field(default_factory=no_readings)
+    events: pd.DataFrame = field(default_factory=no_events)
+    event_types: tuple[EventType, ...] = ()
+
+    def delay(self, variable: str) -> timedelta:
+        """After which time a value of this variable is known."""
+        known = self.asset.variables.get(variable)
+        return known.delay if known else timedelta(0)
+
+
+def millis(index: pd.DatetimeIndex | pd.Series) -> Millis:
+    """Instants as int64 milliseconds since 1970 (NaT is the smallest int64)."""
+    return np.asarray(pd.DatetimeIndex(index).as_unit("ms").asi8)
+
+
+def to_millis(instant: datetime) -> int:
+    """One aware instant as whole milliseconds since 1970, rounded down."""
+    return (instant - _EPOCH) // timedelta(milliseconds=1)
+
+
+def from_millis(value: int) -> datetime:
+    """The aware UTC instant of milliseconds since 1970."""
+    return _EPOCH + timedelta(milliseconds=int(value))
+
+
+def span_millis(value: timedelta) -> int:
+    """A duration in whole milliseconds."""
+    return value // timedelta(milliseconds=1)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
