@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 Status = Literal["triggered", "clear", "unknown"]
+Side = Literal["above", "below"]
 
 
 @dataclass(frozen=True)
@@ -21,3 +22,12 @@ class Evaluation:
     value: float | None = None
     threshold: float | None = None
     model_version: int | None = None
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A status that held from `start` (inclusive) to `end` (exclusive), without a break."""
+
+    start: datetime
+    end: datetime
+    status: Status

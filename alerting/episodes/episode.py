@@ -102,7 +102,8 @@ class Settlement:
 
 @dataclass(frozen=True)
 class Episode:
-    """One spell. `raised_at` is event time; `decided_at` is when the platform knew; `historical` episodes told nobody."""
+    """One spell. `raised_at` is event time; `decided_at` is when the platform knew; `historical` episodes were
+    found in past times and told nobody; `outdated` ones were not found again when that past was judged anew."""
 
     id: str
     definition: str
@@ -120,6 +121,7 @@ class Episode:
     continues: str | None = None
     model_version: int | None = None
     historical: bool = False
+    outdated: bool = False
     inputs: dict[str, Any] = field(default_factory=dict)
     contributions: tuple[Contribution, ...] = ()
     recommendation: RecommendationResult | None = None

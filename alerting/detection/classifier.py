@@ -1,0 +1,25 @@
+"""Classifier kind: the score of a model at every stride, judged against its threshold."""
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.detection.problems import NOT_YET, BoolArray
+from alerting.readings.history import Millis
+
+Scores = npt.NDArray[np.float64]
+
+
+def inside_problem(at: Millis, start: Millis, end: Millis, known: Millis) -> BoolArray:
+    """Whether a problem that is known by then goes on at each instant; the question whether it will start is moot there.
+
+    `start`, `end` (NOT_YET while ongoing) and `known` in ms, sorted by start. An instant event (end = start) never goes on.
+    """
+    inside = np.zeros(len(at), np.bool_)
+    for first, last, told in zip(start.tolist(), end.tolist(), known.tolist(), strict=True):
+        inside |= (at >= max(first, told)) & ((at < last) | (last == NOT_YET))
+    return inside
+
+
+def triggered(score: Scores, threshold: float) -> BoolArray:
+    """At or above the threshold; an unknown score (NaN) never triggers."""
+    return score >= threshold

@@ -1,0 +1,79 @@
+"""Where the problem of a definition really occurred: by a condition on a variable, or by events."""
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.model import Problem
+from alerting.readings.history import History, Millis, millis, span_millis
+
+BoolArray = npt.NDArray[np.bool_]
+NOT_YET = np.iinfo(np.int64).min
+
+
+def predicts(problem: Problem, asset: Asset) -> Literal["onset", "state"]:
+    """What the model answers: as written, or state for a variable with a delay (a laboratory's), onset otherwise."""
+    if problem.predict:
+        return problem.predict
+    variable = asset.variables.get(problem.variable or "")
+    return "state" if variable and variable.delay else "onset"
+
+
+def matching(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
+    """The names that match one of the patterns (`*` stands for any text), sorted."""
+    wanted = list(patterns)
+    return sorted(n for n in set(names) if any(fnmatchcase(n, p) for p in wanted))
+
+
+def problem_samples(problem: Problem, history: History) -> tuple[Millis, BoolArray]:
+    """Every sample of the problem's variable: its instants (ms), and whether the condition holds there. Events have none."""
+    if problem.variable is None or problem.variable not in history.readings:
+        return np.empty(0, np.int64), np.empty(0, np.bool_)
+    values = history.readings[problem.variable].dropna()
+    numbers = values.to_numpy(np.float64)
+    bad = np.zeros(len(numbers), np.bool_)
+    if problem.above is not None:
+        bad |= numbers > problem.above
+    if problem.below is not None:
+        bad |= numbers < problem.below
+    return millis(pd.DatetimeIndex(values.index)), bad
+
+
+def find_problems(problem: Problem, history: History) -> pd.DataFrame:
+    """Every occurrence with `start`, `end` (NaT while ongoing) and `known_at`, sorted by start.
+
+    A condition must have held for `problem.for`; it is known once it has held, and its variable's delay has passed.
+    """
+    if problem.event is not None:
+        return _problem_events(problem.event, history)
+    ts, bad = problem_samples(problem, history)
+    start, end, last_bad = _spells(ts, bad)
+    hold = span_millis(problem.hold)
+    held = np.where(end == NOT_YET, last_bad, end) - start >= hold
+    known = start + hold + span_millis(history.delay(problem.variable or ""))
+    return _frame(start[held], end[held], known[held])
+
+
+def _problem_events(pattern: str, history: History) -> pd.DataFrame:
+    events = history.events[[fnmatchcase(t, pattern) for t in history.events["type"]]]
+    start, end = millis(events["start"]), millis(events["end"])
+    order = np.argsort(start, kind="stable")
+    return _frame(start[order], end[order], start[order])
+
+
+def _spells(ts: Millis, bad: BoolArray) -> tuple[Millis, Millis, Millis]:
+    """First instant, first good instant after (or NOT_YET) and last bad instant of every run of bad samples."""
+    edges = np.diff(np.concatenate(([0], bad.astype(np.int8), [0])))
+    first, after = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    end = np.where(after < len(ts), ts[np.minimum(after, len(ts) - 1)], NOT_YET) if len(ts) else after
+    return ts[first], end.astype(np.int64), ts[after - 1] if len(ts) else after
+
+
+def _frame(start: Millis, end: Millis, known: Millis) -> pd.DataFrame:
+    columns = {"start": start, "end": end, "known_at": known}
+    return pd.DataFrame({n: pd.Series(v.astype("datetime64[ms]")).dt.tz_localize("UTC") for n, v in columns.items()})
