@@ -131,8 +131,12 @@ class Episodes(Protocol):
         end: datetime | None = None,
         open_only: bool = False,
         limit: int | None = None,
+        before: tuple[datetime, str] | None = None,
     ) -> list[Episode]:
-        """Episodes raised in [start, end), newest first."""
+        """Episodes raised in [start, end), newest first, those of one instant by descending id.
+
+        `before` (raised_at, id) leaves out that episode and all that come ahead of it in this order: the next page.
+        """
         ...
 
     def unsettled(self) -> list[Episode]:
@@ -272,7 +276,9 @@ class Reports(Protocol):
 class Audit(Protocol):
     """Append-only: who did what."""
 
-    def add(self, who: str, what: str, subject: str, at: datetime, before: Any = None, after: Any = None, why: str = "") -> None: ...
+    def add(
+        self, who: str, what: str, subject: str, at: datetime, before: Any = None, after: Any = None, why: str = ""
+    ) -> None: ...
 
 
 @dataclass(frozen=True)
