@@ -31,13 +31,17 @@ class Variable(Closed):
     low: float | None = Field(None, description="Lower end of the engineering range: no real value lies below.")
     high: float | None = Field(None, description="Upper end of the engineering range: no real value lies above.")
     sampling: Duration | None = Field(None, description="Usual time between two values; found from the data when left out.")
-    delay: Duration = Field(timedelta(0), description="How long after its time stamp a value becomes known, e.g. 1h for a laboratory.")
+    delay: Duration = Field(
+        timedelta(0), description="How long after its time stamp a value becomes known, e.g. 1h for a laboratory."
+    )
     controllable: bool = Field(False, description="True if operators can set it; only these appear in recommendations.")
     min: float | None = Field(None, description="Lowest value an operator may set.")
     max: float | None = Field(None, description="Highest value an operator may set.")
     step: float | None = Field(None, gt=0, description="Smallest step an operator can set.")
     max_change: float | None = Field(None, gt=0, description="Largest change an operator may make at once.")
-    cost: float = Field(1.0, gt=0, description="Relative effort of changing it by its whole range; recommendations prefer cheap ones.")
+    cost: float = Field(
+        1.0, gt=0, description="Relative effort of changing it by its whole range; recommendations prefer cheap ones."
+    )
 
 
 class Asset(Closed):

@@ -6,7 +6,7 @@ A field stands here only because something honours it; `tests/unit/definitions/t
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, TypeAdapter
+from pydantic import AwareDatetime, Field, StringConstraints, TypeAdapter
 
 from alerting.definitions.assets import Closed, Name, VariableName
 from alerting.definitions.durations import Duration
@@ -39,18 +39,24 @@ class Problem(Closed):
         description="onset: will it start within the horizon? state: will it hold at some sample in it? "
         "Left out: state for a variable with a delay (laboratory values), onset otherwise.",
     )
-    recovery: Duration = Field(timedelta(0), description="Time after the end of a problem whose rows are left out of learning (onset).")
+    recovery: Duration = Field(
+        timedelta(0), description="Time after the end of a problem whose rows are left out of learning (onset)."
+    )
 
 
 class Features(Closed):
     """How readings become the columns that a model sees."""
 
-    windows: tuple[Duration, ...] | None = Field(None, description="Lengths of the windows; chosen from horizon and sampling when left out.")
+    windows: tuple[Duration, ...] | None = Field(
+        None, description="Lengths of the windows; chosen from horizon and sampling when left out."
+    )
     aggregations: tuple[Aggregation, ...] = Field(
         ("mean", "std", "min", "max", "last", "slope", "missing", "age"),
-        description="What is computed per number in each window; missing: share of missing values; age: time since the last value.",
+        description="What is computed per number and window; missing: share of missing values; age: time since the last value.",
     )
-    stride: Duration | None = Field(None, description="Distance between two judged instants; a sixth of the horizon when left out.")
+    stride: Duration | None = Field(
+        None, description="Distance between two judged instants; a sixth of the horizon when left out."
+    )
     events: tuple[str, ...] = Field((), description="Event types (with *) whose counts and recency are features.")
     attributes: tuple[str, ...] = Field((), description="Asset attributes that are features.")
 
@@ -67,9 +73,15 @@ class Periods(Closed):
 class Learning(Closed):
     """The search for the best candidate."""
 
-    candidates: tuple[Family, ...] = Field(FAMILIES, min_length=1, description="Model families to try; a baseline is always among them.")
-    trials: int = Field(8, ge=1, le=1000, description="Parameter sets tried per family; the first is the family's proven default.")
-    time_budget: Duration = Field(timedelta(minutes=5), description="Ceiling on the search per family; a search that it cuts short says so.")
+    candidates: tuple[Family, ...] = Field(
+        FAMILIES, min_length=1, description="Model families to try; a baseline is always among them."
+    )
+    trials: int = Field(
+        8, ge=1, le=1000, description="Parameter sets tried per family; the first is the family's proven default."
+    )
+    time_budget: Duration = Field(
+        timedelta(minutes=5), description="Ceiling on the search per family; a search that it cuts short says so."
+    )
     folds: int = Field(3, ge=2, le=10, description="Walk-forward folds inside the training period.")
     seed: int = Field(0, ge=0, description="Seed of everything random; the same seed, data and definition give the same model.")
 
@@ -77,8 +89,12 @@ class Learning(Closed):
 class OperatingPoint(Closed):
     """Where the threshold is put, in the terms of the people who answer the alerts."""
 
-    false_alarms_per_week: float = Field(3.0, gt=0, description="Most recall within this many false alarm episodes a week, per asset.")
-    max_time_in_alarm: float = Field(0.2, gt=0, le=1, description="Largest share of time in alarm; a score that is always high is never chosen.")
+    false_alarms_per_week: float = Field(
+        3.0, gt=0, description="Most recall within this many false alarm episodes a week, per asset."
+    )
+    max_time_in_alarm: float = Field(
+        0.2, gt=0, le=1, description="Largest share of time in alarm; a score that is always high is never chosen."
+    )
 
 
 class Schedule(Closed):
@@ -86,7 +102,9 @@ class Schedule(Closed):
 
     every: Duration = Field(timedelta(minutes=1), description="How often the alert is evaluated; the shortest is 1m.")
     retrain: str | None = Field("0 3 * * 0", description="Cron expression of the training (Sunday 03:00); null: only by hand.")
-    report: str | None = Field("0 6 * * 1", description="Cron expression of the performance report (Monday 06:00); null: only by hand.")
+    report: str | None = Field(
+        "0 6 * * 1", description="Cron expression of the performance report (Monday 06:00); null: only by hand."
+    )
     timezone: str = Field("UTC", description="IANA time zone of the cron expressions, e.g. Europe/Berlin.")
 
 
@@ -94,7 +112,9 @@ class Promotion(Closed):
     """When a challenger replaces the champion."""
 
     mode: Literal["automatic", "approval"] = Field("automatic", description="approval: a person decides in the Airflow UI.")
-    least_events: int = Field(5, ge=1, description="Fewer problems than this in the common unseen window: cannot tell, the champion stays.")
+    least_events: int = Field(
+        5, ge=1, description="Fewer problems than this in the common unseen window: cannot tell, the champion stays."
+    )
     confidence: float = Field(0.9, gt=0.5, lt=1, description="Share of bootstrap samples in which the challenger must be better.")
 
 
@@ -107,14 +127,19 @@ class Recommendation(Closed):
 class Notify(Closed):
     """Who is told."""
 
-    channels: tuple[str, ...] | None = Field(None, description="Names of configured channels; all of them when left out; [] tells nobody.")
+    channels: tuple[str, ...] | None = Field(
+        None, description="Names of configured channels; all of them when left out; [] tells nobody."
+    )
     resolved: bool = Field(True, description="Tell also when the episode ends, to those who were told of its raise.")
+
+
+AssetPattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_*][A-Za-z0-9_.*-]*$", max_length=100)]
 
 
 class _Common(Closed):
     name: Name = Field(description="Unique name; it appears in Airflow, MLflow and every page.")
     title: str | None = Field(None, description="The sentence that operators read; the name when left out.")
-    assets: tuple[Name, ...] = Field(min_length=1, description="Assets that it watches; a name or patterns with *.")
+    assets: tuple[AssetPattern, ...] = Field(min_length=1, description="Assets that it watches: names, or patterns with *.")
     state: State = Field("active", description="draft: kept, not run; active: run; retired: kept for its history.")
     severity: Severity = Field("medium", description="How bad it is: low, medium, high, critical.")
     owner: str = Field("process", description="Team or person in charge; shown in Airflow.")
@@ -131,15 +156,27 @@ class ThresholdDefinition(_Common):
     variable: VariableName = Field(description="Variable that is judged, reading by reading.")
     above: float | None = Field(None, description="Triggered by a value above this limit.")
     below: float | None = Field(None, description="Triggered by a value below this limit. With above too: outside of both.")
-    clear_above_at: float | None = Field(None, description="After `above` was triggered it clears only at or below this value (hysteresis).")
-    clear_below_at: float | None = Field(None, description="After `below` was triggered it clears only at or above this value (hysteresis).")
-    hold: Duration = Field(timedelta(0), alias="for", description="On-delay: the condition must hold this long before the episode opens.")
-    clear_for: Duration = Field(timedelta(0), description="Off-delay: the condition must be gone this long before the episode closes.")
+    clear_above_at: float | None = Field(
+        None, description="After `above` was triggered it clears only at or below this value (hysteresis)."
+    )
+    clear_below_at: float | None = Field(
+        None, description="After `below` was triggered it clears only at or above this value (hysteresis)."
+    )
+    hold: Duration = Field(
+        timedelta(0), alias="for", description="On-delay: the condition must hold this long before the episode opens."
+    )
+    clear_for: Duration = Field(
+        timedelta(0), description="Off-delay: the condition must be gone this long before the episode closes."
+    )
     stale_after: Duration = Field(
         timedelta(minutes=10), description="A value holds until the next reading, at most this long; then the state is unknown."
     )
-    problem: Problem | None = Field(None, description="What the alert warns of, if that is something else; its outcome is then judged by data.")
-    horizon: Duration = Field(timedelta(minutes=30), description="With a problem: how long after the raise the problem counts as warned of.")
+    problem: Problem | None = Field(
+        None, description="What the alert warns of, if that is something else; its outcome is then judged by data."
+    )
+    horizon: Duration = Field(
+        timedelta(minutes=30), description="With a problem: how long after the raise the problem counts as warned of."
+    )
     gap: Duration = Field(timedelta(0), description="With a problem: least time needed to act.")
 
 
@@ -149,7 +186,9 @@ class ClassifierDefinition(_Common):
     kind: Literal["classifier"] = Field(description="classifier: a model predicts the problem.")
     problem: Problem = Field(description="What must not happen.")
     horizon: Duration = Field(description="How far ahead the problem is predicted, e.g. 30m.")
-    gap: Duration = Field(timedelta(0), description="Least time needed to act; a problem sooner than this is too late to warn of.")
+    gap: Duration = Field(
+        timedelta(0), description="Least time needed to act; a problem sooner than this is too late to warn of."
+    )
     include: tuple[str, ...] = Field(("*",), description="Variables the model may see (with *).")
     exclude: tuple[str, ...] = Field((), description="Variables the model may not see (with *).")
     features: Features = Field(default_factory=Features, description="How readings become columns.")

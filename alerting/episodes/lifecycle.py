@@ -140,7 +140,7 @@ def promised_spells(at: Millis, triggered: BoolArray, problem_known: Millis, pro
 
 
 def promise_end(raised: int, problem_known: Millis, promise_ms: int) -> int:
-    """When a model episode raised at `raised` ends, in ms: at the first problem known after it, at the latest with its promise."""
+    """When a model episode raised at `raised` ends, in ms: at the first problem known after it, or else with its promise."""
     after = int(np.searchsorted(problem_known, raised, side="right"))
     known = int(problem_known[after]) if after < len(problem_known) else raised + promise_ms
     return min(known, raised + promise_ms)

@@ -1,0 +1,237 @@
+"""Reading a definition: every fault at once, each with its place and a hint in plain words."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
+from datetime import timedelta
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from croniter import croniter
+from pydantic import ValidationError
+
+from alerting.definitions.assets import Asset, EventType, VariableType
+from alerting.definitions.durations import format_duration
+from alerting.definitions.faults import DefinitionRefused, Fault
+from alerting.definitions.model import DEFINITION, ClassifierDefinition, Definition, Problem, Schedule, ThresholdDefinition
+
+_KINDS = ("threshold", "classifier")
+_SHORTEST = timedelta(minutes=1)
+
+
+def parse_definition(document: Mapping[str, Any]) -> Definition:
+    """Read one document. Raises DefinitionRefused with every fault that can be seen without knowing the assets."""
+    definition, faults = _read(document)
+    if faults or definition is None:
+        raise DefinitionRefused(str(document.get("name", "without a name")), faults)
+    return definition
+
+
+def definition_document(definition: Definition) -> dict[str, Any]:
+    """The document of a definition as people would write it: fields at their default are left out."""
+    written: dict[str, Any] = DEFINITION.dump_python(definition, mode="json", by_alias=True, exclude_defaults=True)
+    return written
+
+
+def _read(document: Mapping[str, Any]) -> tuple[Definition | None, list[Fault]]:
+    try:
+        definition = DEFINITION.validate_python(dict(document))
+    except ValidationError as error:
+        faults = [_fault(e, document) for e in error.errors()]
+        return None, faults + _faults_of_the_rest(document, [f.path for f in faults])
+    return definition, list(_cross_faults(definition))
+
+
+def _faults_of_the_rest(document: Mapping[str, Any], paths: Sequence[str]) -> list[Fault]:
+    """Faults across fields that show once the faulty fields are taken away."""
+    rest = deepcopy(dict(document))
+    for path in paths:
+        _drop(rest, path.split("."))
+    try:
+        return list(_cross_faults(DEFINITION.validate_python(rest)))
+    except ValidationError:
+        return []
+
+
+def _drop(document: Any, keys: list[str]) -> None:
+    if not isinstance(document, dict) or keys[0] not in document:
+        return
+    if len(keys) == 1 or not isinstance(document[keys[0]], dict):
+        del document[keys[0]]
+    else:
+        _drop(document[keys[0]], keys[1:])
+
+
+def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
+    path = [str(p) for p in error["loc"] if p not in _KINDS]
+    place = ".".join(path) or "document"
+    match error["type"]:
+        case "extra_forbidden":
+            return Fault(place, "is not a field", _nearest(path[-1], _fields(document, path[:-1]), "fields here"))
+        case "missing":
+            return Fault(place, "is missing")
+        case "union_tag_not_found":
+            return Fault("kind", "is missing", "write kind: threshold or kind: classifier")
+        case "union_tag_invalid":
+            return Fault("kind", f"{document.get('kind')!r} is not a kind", "write threshold or classifier")
+        case "string_pattern_mismatch":
+            return Fault(place, f"{error['input']!r} is not a legal name", "letters, digits, - and _ only")
+    return Fault(place, str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "should be"))
+
+
+def _fields(document: Mapping[str, Any], path: Sequence[str]) -> list[str]:
+    model: Any = ClassifierDefinition if document.get("kind") == "classifier" else ThresholdDefinition
+    for key in path:
+        field = next((f for n, f in model.model_fields.items() if (f.alias or n) == key), None)
+        inner = field.annotation if field else None
+        arguments = [a for a in (*getattr(inner, "__args__", ()), inner) if hasattr(a, "model_fields")]
+        if not arguments:
+            return []
+        model = arguments[0]
+    return [f.alias or n for n, f in model.model_fields.items()]
+
+
+def _nearest(word: str, known: Iterable[str], what: str) -> str:
+    names = sorted(known)
+    close = get_close_matches(word, names, n=3, cutoff=0.5)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return f"{what}: {', '.join(names[:20])}" if names else ""
+
+
+def _cross_faults(definition: Definition) -> Iterable[Fault]:
+    yield from _schedule_faults(definition.schedule)
+    if definition.problem:
+        yield from _problem_faults(definition.problem)
+        yield from _negative_faults({"gap": definition.gap, "problem.recovery": definition.problem.recovery})
+        if definition.horizon <= timedelta(0):
+            yield Fault("horizon", "must be longer than 0s", "write for example 30m")
+    if isinstance(definition, ThresholdDefinition):
+        yield from _threshold_faults(definition)
+    else:
+        yield from _classifier_faults(definition)
+
+
+def _negative_faults(durations: Mapping[str, timedelta]) -> Iterable[Fault]:
+    for path, value in durations.items():
+        if value < timedelta(0):
+            yield Fault(path, "must not be negative")
+
+
+def _schedule_faults(schedule: Schedule) -> Iterable[Fault]:
+    if schedule.every < _SHORTEST:
+        yield Fault("schedule.every", f"{format_duration(schedule.every)} is too short", "the shortest is 1m")
+    for field in ("retrain", "report"):
+        cron = getattr(schedule, field)
+        if cron is not None and not croniter.is_valid(cron):
+            yield Fault(f"schedule.{field}", f"{cron!r} is not a cron expression", "e.g. 0 3 * * 0 for Sunday 03:00")
+    try:
+        ZoneInfo(schedule.timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        yield Fault("schedule.timezone", f"{schedule.timezone!r} is not an IANA time zone", "e.g. Europe/Berlin")
+
+
+def _problem_faults(problem: Problem) -> Iterable[Fault]:
+    if (problem.variable is None) == (problem.event is None):
+        yield Fault("problem", "needs either a variable with a limit, or an event type")
+    if problem.variable is not None and problem.above is None and problem.below is None:
+        yield Fault("problem", f"has no limit for {problem.variable}", "add above: or below:")
+    if problem.event is not None and (problem.above is not None or problem.below is not None or problem.hold):
+        yield Fault("problem", "an event has no limit and no `for`", "remove above, below and for")
+    if problem.event is not None and problem.predict == "state":
+        yield Fault("problem.predict", "an event can only be predicted as onset")
+    yield from _order_faults("problem", problem.above, problem.below)
+
+
+def _order_faults(path: str, above: float | None, below: float | None) -> Iterable[Fault]:
+    if above is not None and below is not None and below >= above:
+        yield Fault(path, f"below {below} must be less than above {above}", "the good range lies between them")
+
+
+def _threshold_faults(definition: ThresholdDefinition) -> Iterable[Fault]:
+    above, below = definition.above, definition.below
+    if above is None and below is None:
+        yield Fault("above", "a limit is missing", "add above: or below:")
+    yield from _order_faults("below", above, below)
+    if definition.clear_above_at is not None and (above is None or definition.clear_above_at > above):
+        yield Fault("clear_above_at", "must not be greater than above, which must be given")
+    if definition.clear_below_at is not None and (below is None or definition.clear_below_at < below):
+        yield Fault("clear_below_at", "must not be less than below, which must be given")
+    if definition.stale_after <= timedelta(0):
+        yield Fault("stale_after", "must be longer than 0s")
+
+
+def _classifier_faults(definition: ClassifierDefinition) -> Iterable[Fault]:
+    if definition.features.stride is not None and definition.features.stride < timedelta(seconds=1):
+        yield Fault("features.stride", "must be at least 1s")
+    elif definition.horizon < definition.stride:
+        stride, horizon = format_duration(definition.stride), format_duration(definition.horizon)
+        yield Fault(
+            "horizon", f"{horizon} is shorter than the stride {stride}", "lengthen the horizon or shorten features.stride"
+        )
+    if any(w <= timedelta(0) for w in definition.features.windows or ()):
+        yield Fault("features.windows", "every window must be longer than 0s")
+    periods = definition.periods
+    if periods.validation + periods.test >= 1:
+        yield Fault("periods", f"validation {periods.validation} and test {periods.test} leave nothing to train on")
+    if periods.start and periods.end and periods.start >= periods.end:
+        yield Fault("periods.start", "must lie before periods.end")
+
+
+def matching_assets(definition: Definition, assets: Sequence[Asset]) -> list[Asset]:
+    """The assets that a definition watches, by name or pattern, sorted by name."""
+    return sorted((a for a in assets if any(fnmatchcase(a.name, p) for p in definition.assets)), key=lambda a: a.name)
+
+
+def faults_against_assets(definition: Definition, assets: Sequence[Asset], event_types: Sequence[EventType]) -> list[Fault]:
+    """Faults that show only beside the known assets: unknown assets, variables, event types and attributes, wrong types."""
+    return list(_asset_faults(definition, assets, event_types))
+
+
+def _asset_faults(definition: Definition, assets: Sequence[Asset], event_types: Sequence[EventType]) -> Iterable[Fault]:
+    for pattern in definition.assets:
+        if not any(fnmatchcase(a.name, pattern) for a in assets):
+            yield Fault("assets", f"no asset is called {pattern!r}", _nearest(pattern, [a.name for a in assets], "known assets"))
+    watched = matching_assets(definition, assets)
+    if not watched:
+        return
+    types = {name: v.type for a in watched for name, v in a.variables.items()}
+    if isinstance(definition, ThresholdDefinition):
+        yield from _variable_faults("variable", definition.variable, types)
+    if definition.problem and definition.problem.variable:
+        yield from _variable_faults("problem.variable", definition.problem.variable, types)
+    yield from _event_faults(definition, event_types)
+    if isinstance(definition, ClassifierDefinition):
+        yield from _feature_faults(definition, types, watched)
+
+
+def _variable_faults(path: str, name: str, types: Mapping[str, VariableType]) -> Iterable[Fault]:
+    if name not in types:
+        yield Fault(path, f"no watched asset has a variable {name!r}", _nearest(name, types, "known variables"))
+    elif types[name] == "category":
+        yield Fault(path, f"{name!r} is a category; a limit needs a number")
+
+
+def _event_faults(definition: Definition, event_types: Sequence[EventType]) -> Iterable[Fault]:
+    wanted = {"problem.event": [definition.problem.event] if definition.problem and definition.problem.event else []}
+    if isinstance(definition, ClassifierDefinition):
+        wanted["features.events"] = list(definition.features.events)
+    known = [t.name for t in event_types]
+    for path, patterns in wanted.items():
+        for pattern in patterns:
+            if not any(fnmatchcase(n, pattern) for n in known):
+                yield Fault(path, f"no event type is called {pattern!r}", _nearest(pattern, known, "known event types"))
+
+
+def _feature_faults(
+    definition: ClassifierDefinition, types: Mapping[str, VariableType], watched: Sequence[Asset]
+) -> Iterable[Fault]:
+    for path, patterns in {"include": definition.include, "exclude": definition.exclude}.items():
+        for pattern in patterns:
+            if pattern != "*" and not any(fnmatchcase(n, pattern) for n in types):
+                yield Fault(path, f"no variable matches {pattern!r}", _nearest(pattern, types, "known variables"))
+    attributes = {n for a in watched for n in a.attributes}
+    for name in definition.features.attributes:
+        if name not in attributes:
+            yield Fault("features.attributes", f"no watched asset has an attribute {name!r}", _nearest(name, attributes, "known"))

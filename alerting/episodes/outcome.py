@@ -1,0 +1,90 @@
+"""Outcome of an episode: one table from what occurred, what was done, and what the operator said (DESIGN: outcome)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from alerting.episodes.episode import Feedback, Outcome, Settlement, Verdict
+
+RULES = 1
+Occurred = Literal["in_time", "too_late", "no", "unknown"]
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What the data say of the outcome window (raised_at, raised_at + gap + horizon].
+
+    `too_late` means that the problem came before raised_at + gap. `reason` says why it is unknown, if it is.
+    """
+
+    occurred: Occurred
+    problem_at: datetime | None = None
+    reason: str = ""
+
+
+def consensus(feedback: Sequence[Feedback]) -> tuple[Verdict | None, bool]:
+    """One verdict of many: each person's last word counts; people who disagree make it unsure. True if they disagree."""
+    last = {f.who: f.verdict for f in feedback if f.verdict is not None}
+    said = set(last.values())
+    if len(said) > 1:
+        return "unsure", True
+    return (said.pop() if said else None), False
+
+
+def acted_within(feedback: Sequence[Feedback], raised_at: datetime, window_end: datetime) -> bool:
+    """Whether something was done within the outcome window; an action without its own time was done when it was reported."""
+    return any(f.acted and raised_at <= (f.acted_at or f.at) <= window_end for f in feedback)
+
+
+def settle(has_problem: bool, observed: Observed, acted: bool, verdict: Verdict | None) -> Settlement:
+    """Derive the outcome. `has_problem`: the definition names a problem that data can confirm."""
+    outcome, reason = _by_data(observed, acted, verdict) if has_problem else _by_word(verdict)
+    occurred = {"in_time": True, "too_late": True, "no": False, "unknown": None}[observed.occurred]
+    return Settlement(
+        outcome=outcome,
+        reason=reason,
+        occurred=occurred if has_problem else None,
+        problem_at=observed.problem_at,
+        too_late=has_problem and observed.occurred == "too_late",
+        acted=acted,
+        rules=RULES,
+    )
+
+
+def _by_word(verdict: Verdict | None) -> tuple[Outcome, str]:
+    if verdict == "true_alarm":
+        return "hit", "the operator says it was right"
+    if verdict == "false_alarm":
+        return "false_alarm", "the operator says it was wrong"
+    return "undetermined", "nobody has said whether it was right"
+
+
+def _by_data(observed: Observed, acted: bool, verdict: Verdict | None) -> tuple[Outcome, str]:
+    if observed.occurred == "unknown":
+        return "undetermined", observed.reason
+    if observed.occurred != "no":
+        return "hit", _hit_words(observed.occurred, acted, verdict)
+    return _without_problem(acted, verdict)
+
+
+def _hit_words(occurred: Occurred, acted: bool, verdict: Verdict | None) -> str:
+    words = "the problem occurred" if occurred == "in_time" else "the problem occurred, too late to act"
+    if acted:
+        words += "; acted, not prevented"
+    if verdict == "false_alarm":
+        words += "; conflict: the operator says it was wrong"
+    return words
+
+
+def _without_problem(acted: bool, verdict: Verdict | None) -> tuple[Outcome, str]:
+    match verdict:
+        case "unsure":
+            return "undetermined", "the problem did not occur, and the operator is unsure"
+        case "false_alarm":
+            return "false_alarm", "acted on, found nothing" if acted else "the operator says it was wrong"
+    if acted:
+        return "avoided", "acted upon, and the problem did not occur"
+    if verdict == "true_alarm":
+        return "hit", "by the operator's word; the problem did not occur"
+    return "false_alarm", "the problem did not occur"
