@@ -1,0 +1,76 @@
+"""The webhook channel against a real server that behaves well, badly, and not at all."""
+
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx
+import pytest
+
+from alerting.channels.webhook import WebhookChannel
+from alerting.pipelines.ports import DeliveryFailed, Message
+
+MESSAGE = Message("e1:raised:plant", "Oven 1 too hot", "218 °C", {"episode": "e1"})
+SHORT = httpx.Timeout(0.3)
+
+
+class Receiver(BaseHTTPRequestHandler):
+    seen = ()
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        Receiver.seen.append((self.path, body))
+        if self.path == "/silent":
+            time.sleep(1)
+            return
+        self.send_response({"/moved": 302}.get(self.path, 200))
+        self.send_header("location", "/elsewhere")
+        self.send_header("content-length", "1000000")
+        self.end_headers()
+        if self.path == "/endless":
+            time.sleep(1)
+
+    def log_message(self, *words):
+        pass
+
+
+@pytest.fixture
+def server():
+    Receiver.seen = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_message_arrives_as_it_was_sent(server):
+    WebhookChannel("plant", f"{server}/hook").deliver(MESSAGE)
+    expected = {"key": "e1:raised:plant", "subject": "Oven 1 too hot", "text": "218 °C", "data": {"episode": "e1"}}
+    assert Receiver.seen == [("/hook", expected)]
+
+
+def test_an_answer_whose_body_never_ends_counts_as_delivered_at_once(server):
+    began = time.monotonic()
+    WebhookChannel("plant", f"{server}/endless").deliver(MESSAGE)
+    assert time.monotonic() - began < 0.9
+
+
+def test_a_redirect_is_not_followed(server):
+    with pytest.raises(DeliveryFailed, match="answered 302") as failure:
+        WebhookChannel("plant", f"{server}/moved").deliver(MESSAGE)
+    assert not failure.value.permanent
+    assert [path for path, _ in Receiver.seen] == ["/moved"]
+
+
+def test_a_receiver_that_does_not_answer_is_given_up_in_time(server):
+    with pytest.raises(DeliveryFailed, match="no answer in time") as failure:
+        WebhookChannel("plant", f"{server}/silent", timeout=SHORT).deliver(MESSAGE)
+    assert not failure.value.permanent
+
+
+def test_nobody_listening_is_no_connection():
+    with pytest.raises(DeliveryFailed, match="no connection"):
+        WebhookChannel("plant", "http://127.0.0.1:9/hook", timeout=SHORT).deliver(MESSAGE)
