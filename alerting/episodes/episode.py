@@ -103,7 +103,8 @@ class Settlement:
 @dataclass(frozen=True)
 class Episode:
     """One spell. `raised_at` is event time; `decided_at` is when the platform knew; `historical` episodes were
-    found in past times and told nobody; `outdated` ones were not found again when that past was judged anew."""
+    found in past times and told nobody; `outdated` ones were not found again when that past was judged anew.
+    `settle_after`: when to look for the outcome (again); None when only new feedback can change it."""
 
     id: str
     definition: str
@@ -130,6 +131,7 @@ class Episode:
     outbox: tuple[Notification, ...] = ()
     feedback: tuple[Feedback, ...] = ()
     settlement: Settlement | None = None
+    settle_after: datetime | None = None
     version: int = 1
 
 

@@ -123,6 +123,10 @@ class Episodes(Protocol):
 
     def get(self, id: str) -> Episode | None: ...
 
+    def starting_with(self, prefix: str) -> list[Episode]:
+        """Episodes whose id begins so, at most ten."""
+        ...
+
     def find(
         self,
         definition: str | None = None,
@@ -139,8 +143,8 @@ class Episodes(Protocol):
         """
         ...
 
-    def unsettled(self) -> list[Episode]:
-        """Episodes whose outcome is not settled or undetermined, oldest first."""
+    def unsettled(self, as_of: datetime) -> list[Episode]:
+        """Episodes with `settle_after` at or before as_of, oldest first."""
         ...
 
     def with_due_notifications(self, now: datetime, limit: int = 100) -> list[Episode]:

@@ -1,0 +1,38 @@
+"""The past is judged by what was in force: which revision and which champion counted when."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from alerting.definitions.model import Revision
+from alerting.definitions.revisions import in_force
+from alerting.pipelines.ports import DecisionRecord
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of event time (start, end] with one revision and one champion in force; None where there was none."""
+
+    start: datetime
+    end: datetime
+    revision: Revision | None
+    model_version: int | None
+
+
+def segments(revisions: Sequence[Revision], decisions: Sequence[DecisionRecord], start: datetime, end: datetime) -> list[Segment]:
+    """Cut (start, end] wherever the revision or the champion changed. Both sequences are sorted, oldest first."""
+    changes = {r.at for r in revisions} | {d.at for d in decisions if d.promoted}
+    cuts = [start, *sorted(c for c in changes if start < c < end), end]
+    return [
+        Segment(a, b, in_force(revisions, a), champion_at(decisions, a)) for a, b in zip(cuts, cuts[1:], strict=False) if a < b
+    ]
+
+
+def champion_at(decisions: Sequence[DecisionRecord], at: datetime) -> int | None:
+    """Registry version of the champion in service at an instant."""
+    return next((d.challenger_version for d in reversed(decisions) if d.promoted and d.at <= at), None)
+
+
+def first_instant(revisions: Sequence[Revision]) -> datetime | None:
+    """When the definition was first put in service, None if never."""
+    return next((r.at for r in revisions if r.definition.state == "active"), None)

@@ -1,0 +1,218 @@
+"""One definition on one asset over one stretch of event time: from histories to steps of episodes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.model import ClassifierDefinition, ThresholdDefinition
+from alerting.detection.classifier import Scores, inside_problem, triggered
+from alerting.detection.problems import find_problems, predicts
+from alerting.detection.threshold import Carried, judge
+from alerting.episodes.lifecycle import SpellState, Step, advance, advance_promises
+from alerting.learning.features import build_features, grid
+from alerting.learning.trained import TrainedModel, model_from_files
+from alerting.pipelines.in_force import Segment
+from alerting.pipelines.ports import ModelUnavailable, Platform
+from alerting.readings.history import History, Millis, from_millis, millis, span_millis, to_millis
+
+_MOMENT = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True)
+class Raise:
+    """What is known at the instant of a raise. `row` and `model` only for model kinds."""
+
+    value: float | None
+    row: pd.DataFrame | None = None
+    model: TrainedModel | None = None
+    model_version: int | None = None
+
+
+@dataclass(frozen=True)
+class ScoredRows:
+    """Scores of one asset at judged instants (ms); NaN where unknown."""
+
+    at: Millis
+    score: Scores
+    threshold: float
+    model_version: int
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Result for one definition and asset: the state after, the steps on the way, and what was known at each raise.
+
+    `held_at`: judging stopped here because the model cannot be read; nothing after it counts as evaluated.
+    """
+
+    state: SpellState
+    steps: list[tuple[Step, Segment]] = field(default_factory=list)
+    raises: dict[datetime, Raise] = field(default_factory=dict)
+    scores: list[ScoredRows] = field(default_factory=list)
+    unknown: str | None = None
+    history: History | None = None
+
+
+class ModelShelf:
+    """Loads each registered model once."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._models: dict[tuple[str, int], TrainedModel] = {}
+
+    def get(self, definition: str, version: int) -> TrainedModel:
+        """Raises ModelUnavailable."""
+        key = (definition, version)
+        if key not in self._models:
+            self._models[key] = model_from_files(self._platform.models.model_files(definition, version))
+        return self._models[key]
+
+
+def judge_threshold(platform: Platform, asset: Asset, state: SpellState, parts: Sequence[Segment]) -> Judgement:
+    """Judge every reading of the parts, which follow one another from the state's watermark on."""
+    result = Judgement(state)
+    for part in parts:
+        definition = part.revision.definition if part.revision else None
+        if not isinstance(definition, ThresholdDefinition) or definition.state != "active":
+            result = replace(result, state=_skip(result.state, part.end), unknown="the definition is not in service")
+            continue
+        history = platform.readings.load(asset, part.start, part.end, [definition.variable])
+        before = result.state
+        judged = judge(definition, history, _carried(before), part.start, part.end)
+        after, steps = advance(before, judged.stretches, definition.hold, definition.clear_for)
+        for step in steps:
+            result.steps.append((step, part))
+            if step.kind == "raised":
+                result.raises[step.at] = Raise(_value_at(definition.variable, history, before, step.at))
+        last = judged.stretches[-1].status
+        unknown = f"no reading of {definition.variable} within {definition.stale_after}" if last == "unknown" else None
+        result = replace(result, state=_carry(after, judged.carried, part.end), unknown=unknown, history=history)
+    return result
+
+
+def _skip(state: SpellState, until: datetime) -> SpellState:
+    return replace(state, watermark=until, pending_since=None, clearing_since=None, carried_at=None, carried_value=None)
+
+
+def _carried(state: SpellState) -> Carried | None:
+    if state.carried_at is None or state.carried_value is None:
+        return None
+    return Carried(state.carried_at, state.carried_value, state.carried_side)
+
+
+def _carry(state: SpellState, carried: Carried | None, until: datetime) -> SpellState:
+    if carried is None:
+        return replace(state, watermark=until)
+    return replace(state, watermark=until, carried_at=carried.at, carried_value=carried.value, carried_side=carried.side)
+
+
+def _value_at(variable: str, history: History, before: SpellState, at: datetime) -> float | None:
+    if variable in history.readings:
+        known = history.readings[variable].dropna().loc[:at]
+        if len(known):
+            return float(known.iloc[-1])
+    return before.carried_value
+
+
+def judge_classifier(
+    platform: Platform, shelf: ModelShelf, asset: Asset, state: SpellState, parts: Sequence[Segment], named: bool = False
+) -> Judgement:
+    """Score every stride of the parts with the champion in force there.
+
+    With a model that cannot be read, judging stops before that part and says so: the next evaluation catches up.
+    `named`: the model was named by a person, for past times; instants it has seen are unknown all the same.
+    """
+    result = Judgement(state)
+    for part in parts:
+        definition = part.revision.definition if part.revision else None
+        if not isinstance(definition, ClassifierDefinition) or definition.state != "active" and not named:
+            result = replace(result, state=replace(result.state, watermark=part.end), unknown="the definition is not in service")
+            continue
+        try:
+            model = None if part.model_version is None else shelf.get(definition.name, part.model_version)
+        except ModelUnavailable as unavailable:
+            return replace(result, unknown=f"the model cannot be read: {unavailable}")
+        result = _judge_part(platform, asset, result, part, definition, model)
+    return result
+
+
+def _judge_part(
+    platform: Platform,
+    asset: Asset,
+    result: Judgement,
+    part: Segment,
+    definition: ClassifierDefinition,
+    model: TrainedModel | None,
+) -> Judgement:
+    history = _load(platform, asset, result.state, part, definition, model)
+    problems = find_problems(definition.problem, history)
+    known = np.sort(millis(problems["known_at"]))
+    at = grid(to_millis(part.start), to_millis(part.end), span_millis(definition.stride))
+    if model is None:
+        score, rows, unknown = np.full(len(at), np.nan), None, "no model is in service yet; train one"
+    else:
+        score, rows, unknown = _score(definition, model, history, problems, at)
+    threshold = model.threshold if model else np.inf
+    state, steps = advance_promises(
+        result.state, at, triggered(score, threshold), known, definition.gap + definition.horizon, part.end
+    )
+    raises = dict(result.raises)
+    for step in steps:
+        if step.kind == "raised" and rows is not None:
+            i = int(np.searchsorted(at, to_millis(step.at)))
+            raises[step.at] = Raise(float(score[i]), rows.iloc[[i]], model, part.model_version)
+    scored = [*result.scores]
+    if model is not None and part.model_version is not None:
+        scored.append(ScoredRows(at, score, model.threshold, part.model_version))
+    return Judgement(
+        replace(state, watermark=part.end), [*result.steps, *((s, part) for s in steps)], raises, scored, unknown, history
+    )
+
+
+def _load(
+    platform: Platform,
+    asset: Asset,
+    state: SpellState,
+    part: Segment,
+    definition: ClassifierDefinition,
+    model: TrainedModel | None,
+) -> History:
+    """Readings that the features need, and the problem's readings back to the raise of the open episode."""
+    lookback = model.plan.lookback if model else timedelta(0)
+    start = min(part.start, state.raised_at or part.start) - lookback - definition.problem.hold - _MOMENT
+    return platform.readings.load(asset, start, part.end)
+
+
+def _score(
+    definition: ClassifierDefinition, model: TrainedModel, history: History, problems: pd.DataFrame, at: Millis
+) -> tuple[Scores, pd.DataFrame, str | None]:
+    """Scores with NaN where unknown, the feature rows, and why the last instant is unknown, if it is."""
+    rows = build_features(model.plan, history, at)
+    score = np.asarray(model.score(rows), np.float64) if len(at) else np.empty(0)
+    reasons = [(at <= to_millis(model.seen_until), f"the model has learned from times up to {model.seen_until.isoformat()}")]
+    measured = [c for c in rows.columns if model.plan.source_of(c) in model.plan.numbers]
+    if measured:
+        nothing = rows[measured].isna().all(axis=1).to_numpy()
+        reasons.append((nothing, f"no reading within {model.plan.lookback}"))
+    if predicts(definition.problem, history.asset) == "onset":
+        inside = inside_problem(at, millis(problems["start"]), millis(problems["end"]), millis(problems["known_at"]))
+        reasons.append((inside, "the problem is there already"))
+    unknown = None
+    for mask, reason in reasons:
+        score = np.where(mask, np.nan, score)
+        if len(at) and mask[-1]:
+            unknown = reason
+    return score, rows, unknown
+
+
+def score_rows(scored: ScoredRows) -> list[tuple[datetime, float, float, int]]:
+    """Known scores as they are kept."""
+    return [
+        (from_millis(t), float(p), scored.threshold, scored.model_version)
+        for t, p in zip(scored.at.tolist(), scored.score.tolist(), strict=True)
+        if p == p  # noqa: PLR0124 - NaN is unknown and not kept
+    ]

@@ -1,0 +1,285 @@
+"""Keep what judging found: episodes with their transitions, reasons and notifications, each in one write."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.durations import format_duration
+from alerting.definitions.model import ClassifierDefinition, Definition, Revision, ThresholdDefinition
+from alerting.detection.evaluation import Evaluation
+from alerting.episodes.announcing import announcements
+from alerting.episodes.episode import Episode, Transition, episode_id
+from alerting.episodes.lifecycle import SpellState, Step
+from alerting.pipelines.in_force import Segment
+from alerting.pipelines.judging import Judgement, Raise
+from alerting.pipelines.ports import Platform
+from alerting.pipelines.settle import update
+from alerting.readings.history import History
+from alerting.recommendation.contributions import contributions
+from alerting.recommendation.whatif import recommend
+
+_ACTOR = "platform"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The state to keep, and how many episodes were raised, closed, or found no more."""
+
+    state: SpellState
+    raised: int = 0
+    closed: int = 0
+    outdated: int = 0
+
+
+def keep_live(platform: Platform, revision: Revision, asset: Asset, judged: Judgement, as_of: datetime) -> Kept:
+    """Insert raised episodes and close ended ones. Of several raised at once after an outage only the last is announced."""
+    episodes = _spells(judged, revision, asset, decided_at=as_of, historical=False)
+    fresh = [e for e in episodes.values() if e.id not in _closings(judged, revision, asset)]
+    told = fresh[-1].id if fresh else None
+    state, raised = judged.state, 0
+    for episode in fresh:
+        announced = _announce(platform, revision, episode, as_of, more=len(fresh) - 1) if episode.id == told else episode
+        stored = _insert(platform, announced)
+        raised += stored == announced
+        if state.raised_at == episode.raised_at and stored.raised_at != episode.raised_at:
+            state = replace(state, raised_at=stored.raised_at)
+    closings = _closings(judged, revision, asset)
+    for id, step in closings.items():
+        _close(platform, revision, id, step, as_of)
+    return Kept(state, raised=raised, closed=sum(s.kind == "closed" for s, _ in judged.steps))
+
+
+def _closings(judged: Judgement, revision: Revision, asset: Asset) -> dict[str, Step]:
+    """Ends of episodes that were raised before this run."""
+    return {
+        episode_id(revision.name, asset.name, s.raised_at): s
+        for s, _ in judged.steps
+        if s.kind == "closed" and s.raised_at not in judged.raises
+    }
+
+
+def _spells(
+    judged: Judgement, revision: Revision, asset: Asset, decided_at: datetime | None, historical: bool
+) -> dict[str, Episode]:
+    """Episodes raised in this run by id, oldest first, closed where their end was found too."""
+    found: dict[str, Episode] = {}
+    before: Episode | None = None
+    for step, part in judged.steps:
+        if step.kind == "raised" and part.revision is not None:
+            before = _raised(step, part, part.revision, asset, judged, before, decided_at or step.at)
+            found[before.id] = replace(before, historical=historical)
+        id = episode_id(revision.name, asset.name, step.raised_at)
+        if step.kind == "closed" and id in found:
+            found[id] = _closed(found[id], step)
+    return found
+
+
+def _raised(
+    step: Step,
+    part: Segment,
+    revision: Revision,
+    asset: Asset,
+    judged: Judgement,
+    before: Episode | None,
+    decided_at: datetime,
+) -> Episode:
+    definition, at_raise = revision.definition, judged.raises[step.at]
+    promise = definition.gap + definition.horizon
+    continues = _continued(revision, asset, step, judged, before)
+    promised = definition.problem is not None
+    return Episode(
+        id=episode_id(revision.name, asset.name, step.at),
+        definition=revision.name,
+        revision=revision.number,
+        kind=definition.kind,
+        asset=asset.name,
+        title=definition.title or definition.name,
+        severity=definition.severity,
+        raised_at=step.at,
+        decided_at=decided_at,
+        condition="open",
+        closed_at=None,
+        evaluation=_evaluation(definition, asset, step, at_raise),
+        promise_ends_at=step.at + promise if promised else None,
+        continues=continues,
+        model_version=at_raise.model_version,
+        inputs=_inputs(definition, judged.history, at_raise, step.at),
+        guidance={k: v for k, v in definition.guidance.model_dump().items() if v},
+        transitions=(Transition("raised", step.at, _ACTOR, step.reason),),
+        settle_after=step.at if promised else None,
+        **_explanation(definition, at_raise, judged.history, asset, step.at),
+    )
+
+
+def _continued(revision: Revision, asset: Asset, step: Step, judged: Judgement, before: Episode | None) -> str | None:
+    """Id of the model episode that this one goes on from: the one that ended at this very judgement or since the last one."""
+    definition = revision.definition
+    if not isinstance(definition, ClassifierDefinition):
+        return None
+    ended = [s for s, _ in judged.steps if s.kind == "closed" and s.at <= step.at]
+    if ended and step.at - ended[-1].at < definition.stride:
+        return episode_id(revision.name, asset.name, ended[-1].raised_at)
+    return None
+
+
+def _evaluation(definition: Definition, asset: Asset, step: Step, at_raise: Raise) -> Evaluation:
+    if isinstance(definition, ThresholdDefinition):
+        return _threshold_evaluation(definition, asset, step, at_raise.value)
+    threshold = at_raise.model.threshold if at_raise.model else None
+    horizon = format_duration(definition.horizon)
+    reason = f"risk {at_raise.value:.2f} within {horizon} is at or above the threshold {threshold:.2f}"
+    return Evaluation(step.at, "triggered", reason, at_raise.value, threshold, at_raise.model_version)
+
+
+def _threshold_evaluation(definition: ThresholdDefinition, asset: Asset, step: Step, value: float | None) -> Evaluation:
+    variable = asset.variables.get(definition.variable)
+    title = (variable and variable.title) or definition.variable
+    unit = f" {variable.unit}" if variable and variable.unit else ""
+    low = definition.below is not None and value is not None and value < definition.below
+    limit = definition.below if low else definition.above
+    held = f" for {format_duration(definition.hold)}" if definition.hold else ""
+    reason = f"{title} is {value:g}{unit}, {'below' if low else 'above'} {limit:g}{unit}{held}"
+    return Evaluation(step.at, "triggered", reason, value, limit)
+
+
+def _inputs(definition: Definition, history: History | None, at_raise: Raise, at: datetime) -> dict[str, float | str | None]:
+    """The last value of every variable that the judgement may use, as it stood at the raise."""
+    if isinstance(definition, ThresholdDefinition):
+        return {definition.variable: at_raise.value}
+    if history is None or at_raise.model is None:
+        return {}
+    plan, inputs = at_raise.model.plan, {}
+    for name in [*plan.numbers, *plan.categories]:
+        known = history.readings[name].dropna().loc[: at - history.delay(name)] if name in history.readings else []
+        inputs[name] = known.iloc[-1] if len(known) else None
+    return inputs
+
+
+def _explanation(
+    definition: Definition, at_raise: Raise, history: History | None, asset: Asset, at: datetime
+) -> dict[str, object]:
+    if not isinstance(definition, ClassifierDefinition) or at_raise.model is None or at_raise.row is None or history is None:
+        return {}
+    return {
+        "contributions": contributions(at_raise.model, at_raise.row, asset),
+        "recommendation": recommend(at_raise.model, history, at, definition.recommendation.max_changes),
+    }
+
+
+def _closed(episode: Episode, step: Step) -> Episode:
+    transition = Transition("closed", step.at, _ACTOR, step.reason)
+    return replace(episode, condition="closed", closed_at=step.at, transitions=(*episode.transitions, transition))
+
+
+def _announce(platform: Platform, revision: Revision, episode: Episode, as_of: datetime, more: int) -> Episode:
+    reason = "continues" if episode.continues else "first notification"
+    if more:
+        reason += f"; {more} more since {format_duration(as_of - episode.raised_at)} ago or earlier, found in the same catch-up"
+    channels = _channels(platform, revision)
+    told = announcements(episode, "raised", channels, reason, as_of, revision.definition.notify.resolved)
+    return replace(episode, outbox=(*episode.outbox, *told))
+
+
+def _channels(platform: Platform, revision: Revision) -> Sequence[str]:
+    named = revision.definition.notify.channels
+    return sorted(platform.channels) if named is None else named
+
+
+def _insert(platform: Platform, episode: Episode) -> Episode:
+    """Insert, or find the stored episode that this spell is: the same id, or the one open for the same pair."""
+    if platform.episodes.insert(episode):
+        return episode
+    stored = platform.episodes.get(episode.id)
+    if stored is None:
+        open_ones = platform.episodes.find(definition=episode.definition, asset=episode.asset, open_only=True)
+        if not open_ones:
+            return _insert(platform, episode)
+        stored = open_ones[0]
+    if episode.condition == "closed" and stored.condition == "open":
+        return update(platform, stored.id, lambda e: _take_end(e, episode))
+    return stored
+
+
+def _take_end(stored: Episode, judged: Episode) -> Episode:
+    if stored.condition == "closed":
+        return stored
+    end = judged.transitions[-1]
+    return replace(stored, condition="closed", closed_at=judged.closed_at, transitions=(*stored.transitions, end))
+
+
+def _close(platform: Platform, revision: Revision, id: str, step: Step, as_of: datetime) -> None:
+    def closed(episode: Episode) -> Episode:
+        if episode.condition == "closed":
+            return episode
+        ended = _closed(episode, step)
+        told = announcements(
+            ended, "closed", _channels(platform, revision), step.reason, as_of, revision.definition.notify.resolved
+        )
+        return replace(ended, outbox=(*ended.outbox, *told))
+
+    update(platform, id, closed)
+
+
+def keep_past(platform: Platform, revision: Revision, asset: Asset, judged: Judgement, start: datetime, end: datetime) -> Kept:
+    """Keep the episodes of a past stretch. A spell that overlaps a kept episode is that episode; others not found again are marked.
+
+    Nobody is told. Episodes still open at the end of the stretch end with it.
+    """
+    existing = [e for e in platform.episodes.find(revision.name, asset.name, start, end) if not e.outdated]
+    found = [_ended(e, end) for e in _spells(judged, revision, asset, decided_at=None, historical=True).values()]
+    raised, matched = 0, set()
+    for spell in found:
+        same = next((e for e in existing if e.id not in matched and _overlap(e, spell)), None)
+        if same is None:
+            raised += _insert_past(platform, spell)
+            matched.add(spell.id)
+        else:
+            matched.add(same.id)
+            if same.historical:
+                update(platform, same.id, lambda e, spell=spell: _corrected(e, spell, end))  # type: ignore[misc]
+    gone = [e for e in existing if e.historical and e.id not in matched]
+    for episode in gone:
+        update(platform, episode.id, lambda e: _outdated(e, end))
+    return Kept(judged.state, raised=raised, closed=len(found), outdated=len(gone))
+
+
+def _ended(episode: Episode, end: datetime) -> Episode:
+    if episode.condition == "closed":
+        return episode
+    return _closed(episode, Step("closed", end, episode.raised_at, "the judged stretch of the past ends here"))
+
+
+def _insert_past(platform: Platform, spell: Episode) -> bool:
+    if platform.episodes.insert(spell):
+        return True
+    update(platform, spell.id, lambda e: _corrected(e, spell, spell.closed_at or spell.raised_at))
+    return False
+
+
+def _overlap(one: Episode, other: Episode) -> bool:
+    return one.raised_at < (other.closed_at or other.raised_at) and other.raised_at < (one.closed_at or one.raised_at)
+
+
+def _corrected(stored: Episode, judged: Episode, at: datetime) -> Episode:
+    """The stored episode with what judging anew found; identity, raise and feedback stay."""
+    taken = replace(
+        stored,
+        revision=judged.revision,
+        model_version=judged.model_version,
+        evaluation=judged.evaluation,
+        closed_at=judged.closed_at,
+        contributions=judged.contributions,
+        recommendation=judged.recommendation,
+        inputs=judged.inputs,
+        outdated=False,
+    )
+    if taken == stored:
+        return stored
+    transition = Transition("corrected", at, _ACTOR, "this past was judged anew")
+    return replace(taken, transitions=(*stored.transitions, transition), settle_after=judged.settle_after)
+
+
+def _outdated(stored: Episode, at: datetime) -> Episode:
+    transition = Transition("corrected", at, _ACTOR, "not found again when this past was judged anew")
+    return replace(stored, outdated=True, settle_after=None, transitions=(*stored.transitions, transition))
