@@ -1,0 +1,23 @@
+"""Housekeeping: revisions of documents edited in the database, outcomes that can be settled now, deliveries given up."""
+
+from datetime import timedelta
+
+from airflow.sdk import dag, task
+from alerting_tasks import DAG_OPTIONS, TASK_OPTIONS, opened_platform, read_instant, run_as_of
+
+
+@task
+def keep_house() -> dict[str, object]:
+    """Do all of it as of the run's instant, and return what was done in counts."""
+    from alerting.pipelines.maintain import maintain
+
+    with opened_platform() as platform:
+        return maintain(platform, read_instant(run_as_of(platform)))
+
+
+@dag(schedule=timedelta(minutes=2), tags=["maintain"], doc_md=__doc__, default_args=TASK_OPTIONS, **DAG_OPTIONS)
+def maintain() -> None:
+    keep_house()
+
+
+maintain()

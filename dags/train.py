@@ -1,0 +1,33 @@
+"""One training DAG per active classifier definition: dataset → candidates → compare → [approve] → promote."""
+
+from airflow.providers.standard.operators.hitl import HITLOperator
+from airflow.sdk import dag
+from alerting_tasks import dag_snapshot, is_wanted
+from alerting_tasks.training import APPROVAL, ask, candidate, compare, dataset, promote, training_options
+
+from alerting.definitions.model import ClassifierDefinition
+
+
+def build(dag_id: str, definition: ClassifierDefinition, revision: int) -> None:
+    """One definition's DAG; only its id, text and schedule come from the definition."""
+
+    @dag(dag_id=dag_id, **training_options(definition, revision))
+    def training() -> None:
+        mlflow_run = dataset(definition.name)
+        candidates = candidate.partial(mlflow_run=mlflow_run).expand(family=["baseline", *sorted(definition.learning.candidates)])
+        decision = compare(mlflow_run)
+        candidates >> decision
+        if definition.promotion.mode == "automatic":
+            decision >> promote(mlflow_run)
+        else:
+            approve = HITLOperator(task_id="approve", **APPROVAL)
+            asked, promoted = ask(decision), promote(mlflow_run, approve.output)
+            asked >> approve >> promoted
+            asked >> promoted
+
+    training()
+
+
+for row in dag_snapshot().classifiers:
+    if is_wanted(dag_id := f"train__{row.definition.name}"):
+        build(dag_id, row.definition, row.revision)

@@ -1,0 +1,43 @@
+"""Parses the DAG folder as the DAG processor does, in a process of its own, and prints what it found as JSON."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from airflow.dag_processing.dagbag import BundleDagBag
+from airflow.models.serialized_dag import SerializedDagModel
+from airflow.serialization.serialized_objects import DagSerialization
+
+HEAVY = ("pandas", "numpy", "mlflow", "lightgbm", "sklearn", "optuna", "shap", "httpx", "alerting.wiring")
+FOLDER = Path(__file__).parents[2] / "dags"
+
+
+def describe(dag: object) -> dict[str, object]:
+    timetable = dag.timetable
+    return {
+        "schedule": getattr(timetable, "expression", None) or str(getattr(timetable, "delta", None)),
+        "timezone": str(getattr(timetable, "timezone", "")),
+        "tags": sorted(dag.tags),
+        "owner": dag.owner,
+        "doc": dag.doc_md,
+        "tasks": {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks},
+        "hash": SerializedDagModel.hash(DagSerialization.to_dict(dag)),
+    }
+
+
+def main() -> None:
+    known = set(sys.modules)
+    began = time.perf_counter()
+    bag = BundleDagBag(dag_folder=FOLDER, bundle_path=FOLDER, bundle_name="alerting")
+    seconds = time.perf_counter() - began
+    found = {
+        "dags": {dag_id: describe(dag) for dag_id, dag in sorted(bag.dags.items())},
+        "errors": bag.import_errors,
+        "heavy": sorted(set(HEAVY) & (set(sys.modules) - known)),
+        "seconds": seconds,
+    }
+    Path(sys.argv[1]).write_text(json.dumps(found))
+
+
+main()

@@ -1,0 +1,119 @@
+"""What Airflow sees of the definitions."""
+
+import pytest
+
+from tests.dags.conftest import NOBODY_LISTENS
+
+pytestmark = pytest.mark.slow
+
+
+def test_each_active_classifier_has_a_training_dag_with_its_schedule_tags_owner_and_revision(folder, revisions, classifier):
+    schedule = {"retrain": "0 4 * * 1", "timezone": "Europe/Berlin"}
+    revisions.add(**classifier(name="a.b_c-1", title="Biscuits too moist", schedule=schedule, tags=("wet",), owner="oven team"))
+    revisions.add(**classifier(name="by-hand", schedule={"retrain": None}, problem={"event": "failure"}))
+    revisions.add(name="too-hot", kind="threshold", assets=["oven-1"], variable="zone_2", above=215)
+
+    parsed = folder.parse()
+
+    assert parsed["errors"] == {}
+    assert sorted(parsed["dags"]) == ["evaluate__1m", "maintain", "report", "train__a.b_c-1", "train__by-hand"]
+    training = parsed["dags"]["train__a.b_c-1"]
+    assert (training["schedule"], training["timezone"]) == ("0 4 * * 1", "Europe/Berlin")
+    assert training["tags"] == ["medium", "train", "wet"]
+    assert training["owner"] == "oven team"
+    for said in ("Biscuits too moist", "moisture above 4.5 for 5m", "30m ahead", "Revision **1**"):
+        assert said in training["doc"]
+    assert parsed["dags"]["train__by-hand"]["schedule"] == "None"
+    assert "event failure" in parsed["dags"]["train__by-hand"]["doc"]
+
+
+def test_training_asks_a_person_between_comparison_and_promotion_only_where_the_definition_says_so(folder, revisions, classifier):
+    revisions.add(**classifier(name="automatic"))
+    revisions.add(**classifier(name="asked", promotion={"mode": "approval"}))
+
+    dags = folder.parse()["dags"]
+
+    assert dags["train__automatic"]["tasks"] == {
+        "dataset": [],
+        "candidate": ["dataset"],
+        "compare": ["candidate", "dataset"],
+        "promote": ["compare", "dataset"],
+    }
+    assert dags["train__asked"]["tasks"]["approve"] == ["ask"]
+    assert dags["train__asked"]["tasks"]["promote"] == ["approve", "ask", "dataset"]
+
+
+def test_each_cadence_in_use_has_one_evaluation_dag_however_it_was_written(folder, revisions, classifier):
+    revisions.add(**classifier(name="a", schedule={"every": "60s"}))
+    revisions.add(**classifier(name="b", schedule={"every": "1m"}))
+    for number in range(3):
+        threshold = {"kind": "threshold", "assets": ["oven-1"], "variable": "zone_2", "above": 215}
+        revisions.add(name=f"t{number}", schedule={"every": "90m"}, **threshold)
+
+    dags = folder.parse()["dags"]
+
+    assert [dag_id for dag_id in dags if dag_id.startswith("evaluate")] == ["evaluate__1h30m", "evaluate__1m"]
+    assert dags["evaluate__1h30m"]["schedule"] == "1:30:00"
+
+
+def test_the_same_definitions_give_the_same_dags_and_a_revision_changes_its_own_dag_alone(folder, revisions, classifier):
+    revisions.add(**classifier(name="a", tags=("z", "y", "x")))
+    revisions.add(**classifier(name="b"))
+
+    first, again = folder.parse(PYTHONHASHSEED="1")["dags"], folder.parse(PYTHONHASHSEED="2")["dags"]
+    revisions.add(**classifier(name="b", horizon="45m"))
+    changed = folder.parse()["dags"]
+
+    hashes = {dag_id: dag["hash"] for dag_id, dag in first.items()}
+    assert hashes == {dag_id: dag["hash"] for dag_id, dag in again.items()}
+    assert [dag_id for dag_id, dag in changed.items() if dag["hash"] != hashes[dag_id]] == ["train__b"]
+    assert "45m ahead" in changed["train__b"]["doc"]
+    assert "Revision **2**" in changed["train__b"]["doc"]
+
+
+def test_the_dags_remain_while_the_database_is_away(folder, revisions, classifier):
+    revisions.add(**classifier())
+    before = folder.parse()
+
+    during = folder.parse(uri=NOBODY_LISTENS)
+
+    assert during["errors"] == {}
+    assert during["dags"] == before["dags"]
+    assert during["seconds"] < 2 * 2 + 2, "two files wait two seconds each, and no longer"
+
+
+def test_a_database_that_never_answered_is_an_import_error_and_not_an_empty_list(folder, classifier):
+    parsed = folder.parse(uri=NOBODY_LISTENS)
+
+    assert set(parsed["errors"]) == {"train.py", "evaluate.py"}
+    assert all("the database does not answer" in error for error in parsed["errors"].values())
+
+
+def test_retired_and_draft_definitions_have_no_dag(folder, revisions, classifier):
+    revisions.add(**classifier())
+    assert "train__too-moist" in folder.parse()["dags"]
+
+    revisions.add(**classifier(state="retired"))
+    revisions.add(**classifier(name="draft", state="draft"))
+
+    assert sorted(folder.parse()["dags"]) == ["maintain", "report"]
+
+
+def test_a_task_builds_its_own_dag_alone(folder, revisions, classifier):
+    revisions.add(**classifier(name="a"))
+    revisions.add(**classifier(name="b"))
+
+    dags = folder.parse(_AIRFLOW_PARSING_CONTEXT_DAG_ID="train__b")["dags"]
+
+    assert [dag_id for dag_id in dags if "__" in dag_id] == ["train__b"]
+
+
+def test_parsing_imports_nothing_heavy_and_takes_milliseconds_per_definition(folder, revisions, classifier):
+    for number in range(100):
+        revisions.add(**classifier(name=f"d{number}"))
+
+    parsed = folder.parse()
+
+    assert parsed["heavy"] == []
+    assert len(parsed["dags"]) == 103
+    assert parsed["seconds"] < 3.0, "the DAG processor reads everything again every few seconds"

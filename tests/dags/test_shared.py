@@ -1,0 +1,52 @@
+"""What the tasks share, called outside of a scheduler."""
+
+import os
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-"))
+sys.path.append(str(Path(__file__).parents[2] / "dags"))
+
+pytest.importorskip("airflow.sdk")
+
+from airflow.sdk.exceptions import AirflowFailException  # noqa: E402
+from alerting_tasks import read_instant  # noqa: E402
+from alerting_tasks.training import answer_of, describe  # noqa: E402
+
+from alerting.definitions.model import Problem  # noqa: E402
+
+SAM = {"id": "1", "name": "sam"}
+
+
+def test_nobody_was_asked():
+    assert answer_of(None) == {}
+
+
+def test_approval_names_the_person():
+    answer = {"chosen_options": ["Approve"], "params_input": {"reason": "x"}, "responded_by_user": SAM}
+    assert answer_of(answer) == {"approved_by": "sam"}
+
+
+def test_rejection_keeps_person_and_reason():
+    answer = {"chosen_options": ["Reject"], "params_input": {"reason": "too many false alarms"}, "responded_by_user": SAM}
+    assert answer_of(answer) == {"rejected_reason": "sam: too many false alarms"}
+
+
+def test_no_answer_in_time_is_a_rejection_that_says_so():
+    answer = {"chosen_options": ["Reject"], "params_input": {}, "responded_by_user": None}
+    assert answer_of(answer) == {"rejected_reason": "nobody in time: no reason given"}
+
+
+def test_an_instant_needs_a_zone():
+    assert read_instant("2026-03-01T12:00:00+02:00") == datetime(2026, 3, 1, 10, tzinfo=UTC)
+    with pytest.raises(AirflowFailException, match="no time zone"):
+        read_instant("2026-03-01T12:00:00")
+
+
+def test_problems_are_described_in_words():
+    assert describe(Problem(variable="moisture", above=4.5, below=2)) == "moisture above 4.5 or below 2"
+    assert describe(Problem(event="failure-*")) == "event failure-*"
