@@ -21,7 +21,7 @@ class SpellState:
 
     `watermark`: evaluated up to and including this instant. `pending_since`: first triggered instant of a spell that is
     not open yet. `raised_at`: of the open episode.
-    `clearing_since`: first clear instant while open. `last_closed_at`: of the episode before, for continuations.
+    `clearing_since`: first clear instant while open. `last_raised_at`, `last_closed_at`: of the episode before.
     `carried_at`, `carried_value`, `carried_side`: the last judged reading and the limit it is beyond, if any; it holds until the
     next reading or until it is stale. `unknown_count`: evaluations in a row that ended unknown, `unknown_reason` why.
     """
@@ -30,6 +30,7 @@ class SpellState:
     pending_since: datetime | None = None
     raised_at: datetime | None = None
     clearing_since: datetime | None = None
+    last_raised_at: datetime | None = None
     last_closed_at: datetime | None = None
     carried_at: datetime | None = None
     carried_value: float | None = None
@@ -40,12 +41,16 @@ class SpellState:
 
 @dataclass(frozen=True)
 class Step:
-    """What `advance` found: an episode was raised, or the open one closed, at this instant of event time."""
+    """What `advance` found: an episode was raised, or the open one closed, at this instant of event time.
+
+    `follows`: when the episode before was raised, if this one goes on where that one ended.
+    """
 
     kind: Literal["raised", "closed"]
     at: datetime
     raised_at: datetime
     reason: str
+    follows: datetime | None = None
 
 
 def advance(
@@ -87,34 +92,42 @@ def _clear(state: SpellState, stretch: Stretch, clear_for: timedelta, steps: lis
     if due >= stretch.end:
         return replace(state, clearing_since=since)
     steps.append(Step("closed", due, state.raised_at, "the condition is gone"))
-    return replace(state, raised_at=None, clearing_since=None, last_closed_at=due)
+    return replace(state, raised_at=None, clearing_since=None, last_raised_at=state.raised_at, last_closed_at=due)
 
 
 def advance_promises(
-    state: SpellState, at: Millis, triggered: BoolArray, problem_known: Millis, promise: timedelta, until: datetime
+    state: SpellState,
+    at: Millis,
+    triggered: BoolArray,
+    problem_known: Millis,
+    promise: timedelta,
+    stride: timedelta,
+    until: datetime,
 ) -> tuple[SpellState, list[Step]]:
     """Move a model's episodes on through judged instants, each episode bounded by its promise (see `promise_end`).
 
     `at`: judged instants in ms, increasing, after the watermark. `problem_known`: instants (ms, increasing) at which problems
-    became known. `promise`: gap + horizon. `until`: everything up to here is known.
+    became known. `promise`: gap + horizon. `until`: everything up to here is known. An episode raised less than a stride
+    after the end of the one before goes on from it.
     """
     steps: list[Step] = []
     limit, span = to_millis(until), span_millis(promise)
     known = problem_known[problem_known <= limit]
-    raised = None if state.raised_at is None else to_millis(state.raised_at)
-    closed = state.last_closed_at
     for instant in [*at[triggered].tolist(), limit + 1]:
-        if raised is not None:
+        if state.raised_at is not None:
+            raised = to_millis(state.raised_at)
             end = promise_end(raised, known, span)
             if end > min(instant, limit):
                 continue
-            closed = from_millis(end)
-            steps.append(Step("closed", closed, from_millis(raised), _end_reason(end, raised, span)))
-            raised = None
+            steps.append(Step("closed", from_millis(end), state.raised_at, _end_reason(end, raised, span)))
+            state = replace(state, raised_at=None, last_raised_at=state.raised_at, last_closed_at=from_millis(end))
         if instant <= limit:
-            raised = instant
-            steps.append(Step("raised", from_millis(raised), from_millis(raised), "the risk is at or above the threshold"))
-    return replace(state, raised_at=None if raised is None else from_millis(raised), last_closed_at=closed), steps
+            now = from_millis(instant)
+            joined = state.last_closed_at is not None and now - state.last_closed_at < stride
+            follows = state.last_raised_at if joined else None
+            steps.append(Step("raised", now, now, "the risk is at or above the threshold", follows))
+            state = replace(state, raised_at=now)
+    return state, steps
 
 
 def _end_reason(end: int, raised: int, span: int) -> str:

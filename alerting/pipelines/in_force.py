@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 from alerting.definitions.model import Revision
 from alerting.definitions.revisions import in_force
@@ -23,9 +24,7 @@ def segments(revisions: Sequence[Revision], decisions: Sequence[DecisionRecord],
     """Cut (start, end] wherever the revision or the champion changed. Both sequences are sorted, oldest first."""
     changes = {r.at for r in revisions} | {d.at for d in decisions if d.promoted}
     cuts = [start, *sorted(c for c in changes if start < c < end), end]
-    return [
-        Segment(a, b, in_force(revisions, a), champion_at(decisions, a)) for a, b in zip(cuts, cuts[1:], strict=False) if a < b
-    ]
+    return [Segment(a, b, in_force(revisions, a), champion_at(decisions, a)) for a, b in pairwise(cuts)]
 
 
 def champion_at(decisions: Sequence[DecisionRecord], at: datetime) -> int | None:

@@ -129,7 +129,7 @@ def judge_classifier(
     result = Judgement(state)
     for part in parts:
         definition = part.revision.definition if part.revision else None
-        if not isinstance(definition, ClassifierDefinition) or definition.state != "active" and not named:
+        if not isinstance(definition, ClassifierDefinition) or (definition.state != "active" and not named):
             result = replace(result, state=replace(result.state, watermark=part.end), unknown="the definition is not in service")
             continue
         try:
@@ -152,13 +152,16 @@ def _judge_part(
     problems = find_problems(definition.problem, history)
     known = np.sort(millis(problems["known_at"]))
     at = grid(to_millis(part.start), to_millis(part.end), span_millis(definition.stride))
-    if model is None:
-        score, rows, unknown = np.full(len(at), np.nan), None, "no model is in service yet; train one"
-    else:
-        score, rows, unknown = _score(definition, model, history, problems, at)
+    score, rows, unknown = _score(definition, model, history, problems, at)
     threshold = model.threshold if model else np.inf
     state, steps = advance_promises(
-        result.state, at, triggered(score, threshold), known, definition.gap + definition.horizon, part.end
+        result.state,
+        at,
+        triggered(score, threshold),
+        known,
+        definition.gap + definition.horizon,
+        definition.stride,
+        part.end,
     )
     raises = dict(result.raises)
     for step in steps:
@@ -188,9 +191,11 @@ def _load(
 
 
 def _score(
-    definition: ClassifierDefinition, model: TrainedModel, history: History, problems: pd.DataFrame, at: Millis
-) -> tuple[Scores, pd.DataFrame, str | None]:
+    definition: ClassifierDefinition, model: TrainedModel | None, history: History, problems: pd.DataFrame, at: Millis
+) -> tuple[Scores, pd.DataFrame | None, str | None]:
     """Scores with NaN where unknown, the feature rows, and why the last instant is unknown, if it is."""
+    if model is None:
+        return np.full(len(at), np.nan), None, "no model is in service yet; train one"
     rows = build_features(model.plan, history, at)
     score = np.asarray(model.score(rows), np.float64) if len(at) else np.empty(0)
     reasons = [(at <= to_millis(model.seen_until), f"the model has learned from times up to {model.seen_until.isoformat()}")]

@@ -9,9 +9,8 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.model import ClassifierDefinition, Definition, Revision, ThresholdDefinition
 from alerting.detection.evaluation import Evaluation
 from alerting.episodes.announcing import announcements
-from alerting.episodes.episode import Episode, Transition, episode_id
+from alerting.episodes.episode import Episode, RecommendationResult, Transition, episode_id
 from alerting.episodes.lifecycle import SpellState, Step
-from alerting.pipelines.in_force import Segment
 from alerting.pipelines.judging import Judgement, Raise
 from alerting.pipelines.ports import Platform
 from alerting.pipelines.settle import update
@@ -44,9 +43,8 @@ def keep_live(platform: Platform, revision: Revision, asset: Asset, judged: Judg
         raised += stored == announced
         if state.raised_at == episode.raised_at and stored.raised_at != episode.raised_at:
             state = replace(state, raised_at=stored.raised_at)
-    closings = _closings(judged, revision, asset)
-    for id, step in closings.items():
-        _close(platform, revision, id, step, as_of)
+    for ended, step in _closings(judged, revision, asset).items():
+        _close(platform, revision, ended, step, as_of)
     return Kept(state, raised=raised, closed=sum(s.kind == "closed" for s, _ in judged.steps))
 
 
@@ -64,29 +62,20 @@ def _spells(
 ) -> dict[str, Episode]:
     """Episodes raised in this run by id, oldest first, closed where their end was found too."""
     found: dict[str, Episode] = {}
-    before: Episode | None = None
     for step, part in judged.steps:
+        key = episode_id(revision.name, asset.name, step.raised_at)
         if step.kind == "raised" and part.revision is not None:
-            before = _raised(step, part, part.revision, asset, judged, before, decided_at or step.at)
-            found[before.id] = replace(before, historical=historical)
-        id = episode_id(revision.name, asset.name, step.raised_at)
-        if step.kind == "closed" and id in found:
-            found[id] = _closed(found[id], step)
+            raised = _raised(step, part.revision, asset, judged, decided_at or step.at)
+            found[key] = replace(raised, historical=historical)
+        elif step.kind == "closed" and key in found:
+            found[key] = _closed(found[key], step)
     return found
 
 
-def _raised(
-    step: Step,
-    part: Segment,
-    revision: Revision,
-    asset: Asset,
-    judged: Judgement,
-    before: Episode | None,
-    decided_at: datetime,
-) -> Episode:
+def _raised(step: Step, revision: Revision, asset: Asset, judged: Judgement, decided_at: datetime) -> Episode:
     definition, at_raise = revision.definition, judged.raises[step.at]
     promise = definition.gap + definition.horizon
-    continues = _continued(revision, asset, step, judged, before)
+    advice = _advice(definition, at_raise, judged.history, step.at)
     promised = definition.problem is not None
     return Episode(
         id=episode_id(revision.name, asset.name, step.at),
@@ -102,25 +91,15 @@ def _raised(
         closed_at=None,
         evaluation=_evaluation(definition, asset, step, at_raise),
         promise_ends_at=step.at + promise if promised else None,
-        continues=continues,
+        continues=step.follows and episode_id(revision.name, asset.name, step.follows),
         model_version=at_raise.model_version,
         inputs=_inputs(definition, judged.history, at_raise, step.at),
         guidance={k: v for k, v in definition.guidance.model_dump().items() if v},
         transitions=(Transition("raised", step.at, _ACTOR, step.reason),),
         settle_after=step.at if promised else None,
-        **_explanation(definition, at_raise, judged.history, asset, step.at),
+        contributions=contributions(at_raise.model, at_raise.row, asset) if at_raise.model and at_raise.row is not None else (),
+        recommendation=advice,
     )
-
-
-def _continued(revision: Revision, asset: Asset, step: Step, judged: Judgement, before: Episode | None) -> str | None:
-    """Id of the model episode that this one goes on from: the one that ended at this very judgement or since the last one."""
-    definition = revision.definition
-    if not isinstance(definition, ClassifierDefinition):
-        return None
-    ended = [s for s, _ in judged.steps if s.kind == "closed" and s.at <= step.at]
-    if ended and step.at - ended[-1].at < definition.stride:
-        return episode_id(revision.name, asset.name, ended[-1].raised_at)
-    return None
 
 
 def _evaluation(definition: Definition, asset: Asset, step: Step, at_raise: Raise) -> Evaluation:
@@ -149,22 +128,22 @@ def _inputs(definition: Definition, history: History | None, at_raise: Raise, at
         return {definition.variable: at_raise.value}
     if history is None or at_raise.model is None:
         return {}
-    plan, inputs = at_raise.model.plan, {}
-    for name in [*plan.numbers, *plan.categories]:
-        known = history.readings[name].dropna().loc[: at - history.delay(name)] if name in history.readings else []
-        inputs[name] = known.iloc[-1] if len(known) else None
-    return inputs
+    plan = at_raise.model.plan
+    return {n: _last_known(history, n, at) for n in [*plan.numbers, *plan.categories]}
 
 
-def _explanation(
-    definition: Definition, at_raise: Raise, history: History | None, asset: Asset, at: datetime
-) -> dict[str, object]:
-    if not isinstance(definition, ClassifierDefinition) or at_raise.model is None or at_raise.row is None or history is None:
-        return {}
-    return {
-        "contributions": contributions(at_raise.model, at_raise.row, asset),
-        "recommendation": recommend(at_raise.model, history, at, definition.recommendation.max_changes),
-    }
+def _last_known(history: History, variable: str, at: datetime) -> float | str | None:
+    if variable not in history.readings:
+        return None
+    known = history.readings[variable].dropna().loc[: at - history.delay(variable)]
+    last: float | str | None = known.iloc[-1] if len(known) else None
+    return last
+
+
+def _advice(definition: Definition, at_raise: Raise, history: History | None, at: datetime) -> RecommendationResult | None:
+    if not isinstance(definition, ClassifierDefinition) or at_raise.model is None or history is None:
+        return None
+    return recommend(at_raise.model, history, at, definition.recommendation.max_changes)
 
 
 def _closed(episode: Episode, step: Step) -> Episode:

@@ -1,0 +1,44 @@
+"""Upkeep between evaluations: outcomes, edited documents, episodes whose definition went out of service."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from alerting.definitions.model import Revision
+from alerting.episodes.episode import Episode, Transition
+from alerting.pipelines.definitions import sync
+from alerting.pipelines.ports import Platform
+from alerting.pipelines.settle import settle_due, update
+
+
+def maintain(platform: Platform, as_of: datetime) -> dict[str, Any]:
+    """Do what is due. Doing it again changes nothing."""
+    synced = sync(platform, as_of)
+    return {
+        "new_revisions": [f"{r.name} r{r.number}" for r in synced.new],
+        "faulty": synced.faulty,
+        "closed": close_orphans(platform, as_of),
+        "settled": settle_due(platform, as_of),
+        "dead_letters": len(platform.episodes.dead_letters()),
+    }
+
+
+def close_orphans(platform: Platform, as_of: datetime) -> int:
+    """Close open episodes of definitions that are not in service any more. Returns how many."""
+    idle = [r for r in platform.definitions.latest() if r.definition.state != "active"]
+    return sum(_close_all(platform, revision, as_of) for revision in idle)
+
+
+def _close_all(platform: Platform, revision: Revision, as_of: datetime) -> int:
+    reason = f"the definition is {revision.definition.state} since {revision.at.isoformat()}"
+
+    def closed(episode: Episode) -> Episode:
+        if episode.condition == "closed":
+            return episode
+        transition = Transition("closed", as_of, "platform", reason)
+        return replace(episode, condition="closed", closed_at=as_of, transitions=(*episode.transitions, transition))
+
+    open_ones = platform.episodes.find(definition=revision.name, open_only=True)
+    for episode in open_ones:
+        update(platform, episode.id, closed)
+    return len(open_ones)
