@@ -1,0 +1,168 @@
+"""The feature plan: which columns a model sees, fixed at training and kept with the model."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from functools import cached_property
+from math import gcd
+from typing import Any, Literal
+
+from alerting.definitions.durations import format_duration
+
+ColumnKind = Literal["variable", "event", "attribute"]
+
+
+@dataclass(frozen=True)
+class NumberSource:
+    """A number or boolean variable; `sampling_ms` is the usual time between two values, None when nobody knows."""
+
+    name: str
+    sampling_ms: int | None
+
+
+@dataclass(frozen=True)
+class CategorySource:
+    """A category, or an attribute in words, with the levels seen in training; any other level is missing."""
+
+    name: str
+    levels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, the raw variable, event type or attribute behind it, and what was computed over which window."""
+
+    name: str
+    source: str
+    kind: ColumnKind
+    aggregation: str
+    window_ms: int | None = None
+
+
+@dataclass(frozen=True)
+class FeaturePlan:
+    """How readings, events and attributes of one asset become a row. Nothing in it depends on later data.
+
+    `windows_ms` increases; `delay_ms` is the longest delay of any variable when the plan was made.
+    """
+
+    stride_ms: int
+    windows_ms: tuple[int, ...]
+    aggregations: tuple[str, ...]
+    numbers: tuple[NumberSource, ...] = ()
+    categories: tuple[CategorySource, ...] = ()
+    events: tuple[str, ...] = ()
+    number_attributes: tuple[str, ...] = ()
+    category_attributes: tuple[CategorySource, ...] = ()
+    delay_ms: int = 0
+
+    @property
+    def longest_window_ms(self) -> int:
+        """How far back any feature but an event's recency looks."""
+        return self.windows_ms[-1]
+
+    @cached_property
+    def bucket_ms(self) -> int:
+        """The largest width of which the stride and every window are whole multiples."""
+        return gcd(self.stride_ms, *self.windows_ms)
+
+    @property
+    def lookback(self) -> timedelta:
+        """How far before an instant readings are needed. Events are needed from the beginning."""
+        return timedelta(milliseconds=self.longest_window_ms + self.delay_ms)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Variables whose readings are needed."""
+        return tuple(n.name for n in self.numbers) + tuple(c.name for c in self.categories)
+
+    @cached_property
+    def layout(self) -> tuple[Column, ...]:
+        """All columns in order: numbers, events, attributes that are numbers; then categories."""
+        return (
+            *(column for number in self.numbers for column in self._number_columns(number)),
+            *(column for event in self.events for column in self._event_columns(event)),
+            *(Column(f"attribute/{name}", name, "attribute", "value") for name in self.number_attributes),
+            *(Column(f"{c.name}.last", c.name, "variable", "last") for c in self.categories),
+            *(Column(f"attribute/{c.name}", c.name, "attribute", "value") for c in self.category_attributes),
+        )
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Names of all columns in order."""
+        return tuple(column.name for column in self.layout)
+
+    @cached_property
+    def number_blocks(self) -> dict[str, slice]:
+        """Where the columns of every number stand."""
+        blocks, start = {}, 0
+        for number in self.numbers:
+            stop = start + len(self._number_columns(number))
+            blocks[number.name] = slice(start, stop)
+            start = stop
+        return blocks
+
+    @cached_property
+    def levels(self) -> dict[str, tuple[str, ...]]:
+        """Levels of every categorical column."""
+        variables = {f"{c.name}.last": c.levels for c in self.categories}
+        return variables | {f"attribute/{c.name}": c.levels for c in self.category_attributes}
+
+    def column(self, name: str) -> Column:
+        """What stands behind a column. Raises KeyError for a name that is not in the plan."""
+        return self._by_name[name]
+
+    def source_of(self, column: str) -> str:
+        """The raw variable, event type or attribute behind a column."""
+        return self.column(column).source
+
+    def _number_columns(self, number: NumberSource) -> list[Column]:  # last and age once, within the longest window
+        columns = []
+        for aggregation in self.aggregations:
+            if aggregation == "missing" and not number.sampling_ms:
+                continue
+            if aggregation in ("last", "age"):
+                columns.append(
+                    Column(f"{number.name}.{aggregation}", number.name, "variable", aggregation, self.longest_window_ms)
+                )
+                continue
+            for window in self.windows_ms:
+                name = f"{number.name}.{aggregation}.{in_words(window)}"
+                columns.append(Column(name, number.name, "variable", aggregation, window))
+        return columns
+
+    def _event_columns(self, event: str) -> list[Column]:
+        counts = [Column(f"event/{event}.count.{in_words(w)}", event, "event", "count", w) for w in self.windows_ms]
+        return [*counts, Column(f"event/{event}.recency", event, "event", "recency")]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Column]:
+        return {column.name: column for column in self.layout}
+
+    def to_document(self) -> dict[str, Any]:
+        """The plan as plain JSON values."""
+        return asdict(self)
+
+    @staticmethod
+    def from_document(document: Mapping[str, Any]) -> "FeaturePlan":
+        """The plan that `to_document` wrote."""
+
+        def categories(key: str) -> tuple[CategorySource, ...]:
+            return tuple(CategorySource(c["name"], tuple(c["levels"])) for c in document[key])
+
+        return FeaturePlan(
+            stride_ms=document["stride_ms"],
+            windows_ms=tuple(document["windows_ms"]),
+            aggregations=tuple(document["aggregations"]),
+            numbers=tuple(NumberSource(n["name"], n["sampling_ms"]) for n in document["numbers"]),
+            categories=categories("categories"),
+            events=tuple(document["events"]),
+            number_attributes=tuple(document["number_attributes"]),
+            category_attributes=categories("category_attributes"),
+            delay_ms=document["delay_ms"],
+        )
+
+
+def in_words(span_ms: int) -> str:
+    """A span as people write it: 3h."""
+    return format_duration(timedelta(milliseconds=span_ms))

@@ -1,0 +1,36 @@
+"""`python -m benchmarks.run [NAME]`: one JSON line per benchmark.
+
+A benchmark is a module of this package with `run() -> dict`, named as the module; a ratio above 1 is better than the peer.
+Each runs in a process of its own, so that none pays for another's memory.
+"""
+
+import json
+import pkgutil
+import subprocess
+import sys
+from importlib import import_module
+
+import benchmarks
+
+
+def names() -> list[str]:
+    """Names of all benchmarks."""
+    return sorted(module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name not in ("run", "__main__"))
+
+
+def main(arguments: list[str]) -> int:
+    """Run the named benchmark here, or all of them one after another. Exit code 1 when one fails or misses its goal."""
+    known = names()
+    unknown = [name for name in arguments if name not in known]
+    if unknown:
+        print(f"no benchmark {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)
+        return 2
+    if len(arguments) == 1:
+        result = import_module(f"benchmarks.{arguments[0]}").run()
+        print(json.dumps(result), flush=True)
+        return 0 if result["met"] else 1
+    return max(subprocess.call([sys.executable, "-m", "benchmarks.run", name]) for name in arguments or known)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
