@@ -33,7 +33,7 @@ class EvaluationCounts:
 
 def evaluate(platform: Platform, names: Sequence[str] | None, as_of: datetime, progress: Progress = silent) -> EvaluationCounts:
     """Evaluate active definitions (all, or those named) from their watermark up to as_of. Running it again changes nothing."""
-    sync(platform, as_of)
+    sync(platform, platform.clock.now())
     revisions = _chosen(platform, names)
     counts, shelf, assets = EvaluationCounts(), ModelShelf(platform), platform.assets.all()
     for done, revision in enumerate(revisions):

@@ -91,7 +91,7 @@ def _raised(step: Step, revision: Revision, asset: Asset, judged: Judgement, dec
         closed_at=None,
         evaluation=_evaluation(definition, asset, step, at_raise),
         promise_ends_at=step.at + promise if promised else None,
-        continues=step.follows and episode_id(revision.name, asset.name, step.follows),
+        continues=episode_id(revision.name, asset.name, step.follows) if step.follows else None,
         model_version=at_raise.model_version,
         inputs=_inputs(definition, judged.history, at_raise, step.at),
         guidance={k: v for k, v in definition.guidance.model_dump().items() if v},

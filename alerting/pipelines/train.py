@@ -43,7 +43,7 @@ def train(platform: Platform, name: str, as_of: datetime, progress: Progress = s
 
 def prepare(platform: Platform, name: str, as_of: datetime) -> str:
     """Build the dataset of a definition and open its training run. Raises Refused when it cannot be learned from."""
-    sync(platform, as_of)
+    sync(platform, platform.clock.now())
     revision = require_revision(platform, name)
     definition = _classifier(revision)
     dataset = build_dataset(definition, revision.number, _histories(platform, definition, as_of), as_of)
@@ -197,11 +197,11 @@ def _dataset(platform: Platform, run_id: str) -> Dataset:
 
 def _candidates(platform: Platform, run_id: str) -> list[Candidate]:
     """The newest fitted candidate of every family."""
-    fitted = {tags["family"]: id for id, tags in platform.models.find_runs(run_id) if tags.get("fitted") == "true"}
+    fitted = {tags["family"]: run for run, tags in platform.models.find_runs(run_id) if tags.get("fitted") == "true"}
     missing = [f for f in candidate_families(platform, run_id) if f not in fitted]
     if missing:
         raise Refused(f"not fitted yet: {', '.join(missing)}; run these candidates of the training again")
-    return [candidate_from_files(platform.models.files(id, "candidate")) for id in fitted.values()]
+    return [candidate_from_files(platform.models.files(run, "candidate")) for run in fitted.values()]
 
 
 def _champion(platform: Platform, name: str, version: int | None) -> TrainedModel | None:

@@ -1,0 +1,413 @@
+"""The `alerting` command: one sub-command per use case, the same use cases that the DAGs and the API call."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from alerting.cli_import import app as import_app
+from alerting.cli_support import Json, command, console, instant, plain, platform, print_json, progress, short, show, user
+from alerting.cli_up import up
+from alerting.definitions.faults import Refused
+
+app = typer.Typer(
+    name="alerting",
+    help="Alerting for production lines: an alert is a document; models, episodes, advice and reports follow from it.",
+    epilog="Times are ISO 8601 with a zone, e.g. 2015-03-14T06:00Z. Exit codes: 0 done, 1 refused or failed, 2 wrong usage.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(import_app, name="import")
+app.command("up")(up)
+
+Files = Annotated[list[Path], typer.Argument(help="YAML or JSON files, each with one definition, a list, or several documents.")]
+Name = Annotated[str, typer.Argument(help="Name of a definition.")]
+From = Annotated[str | None, typer.Option("--from", help="Start, ISO 8601 with zone.", metavar="TIME")]
+To = Annotated[str | None, typer.Option("--to", help="End, ISO 8601 with zone.", metavar="TIME")]
+Reason = Annotated[str, typer.Option("--reason", help="Why, kept with the revision.")]
+
+
+@app.command()
+@command
+def check(files: Files, as_json: Json = False) -> None:
+    """Read definitions and hold them against the known assets; every fault is listed, nothing is changed."""
+    from alerting.pipelines import definitions
+
+    documents = _read_documents(files)
+    with platform() as p:
+        good = definitions.check(p, documents)
+    rows = [{"name": d.name, "kind": d.kind, "assets": ", ".join(d.assets), "state": d.state} for d in good]
+    show(rows, ["name", "kind", "assets", "state"], as_json, "no definitions in these files")
+
+
+@app.command()
+@command
+def apply(
+    files: Files,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
+    reason: Reason = "applied from files",
+    as_json: Json = False,
+) -> None:
+    """Make definitions current: shows the plan, then writes all of them, or none if one is refused."""
+    from alerting.pipelines import definitions
+
+    documents = _read_documents(files)
+    with platform() as p:
+        plans = definitions.plan(p, documents)
+        rows = [{"name": i.name, "action": i.action, "changes": _changes(i.changes)} for i in plans]
+        if not as_json:
+            show(rows, ["name", "action", "changes"], False, "no definitions in these files")
+        if not dry_run:
+            definitions.apply(p, documents, user(), p.clock.now(), reason)
+    if as_json:
+        print_json({"plan": rows, "applied": not dry_run})
+    elif dry_run:
+        console.print("dry run: nothing was changed")
+    else:
+        console.print(f"applied: {sum(i.action != 'unchanged' for i in plans)} of {len(plans)} changed")
+
+
+def _changes(changes: dict[str, tuple[Any, Any]]) -> str:
+    return "; ".join(f"{k}: {json.dumps(plain(a))} → {json.dumps(plain(b))}" for k, (a, b) in changes.items())
+
+
+def _read_documents(files: list[Path]) -> list[dict[str, Any]]:
+    documents: list[dict[str, Any]] = []
+    for file in files:
+        documents += _read_file(file)
+    return documents
+
+
+def _read_file(file: Path) -> list[dict[str, Any]]:
+    try:
+        parsed = list(yaml.safe_load_all(file.read_text(encoding="utf-8-sig")))
+    except OSError as error:
+        raise Refused(f"{file}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise Refused(f"{file}: is not UTF-8 text ({error.reason} at byte {error.start})") from error
+    except yaml.YAMLError as error:
+        raise Refused(f"{file}: is not YAML or JSON: {error}") from error
+    flat = [d for part in parsed if part is not None for d in (part if isinstance(part, list) else [part])]
+    for document in flat:
+        if not isinstance(document, dict):
+            raise Refused(f"{file}: holds {type(document).__name__}, not a definition; write `name: …`, `kind: …`")
+    if not flat:
+        raise Refused(f"{file}: is empty")
+    return flat
+
+
+@app.command("list")
+@command
+def list_definitions(as_json: Json = False) -> None:
+    """List all definitions with kind, state and revision; faulty ones with their faults."""
+    from alerting.pipelines import definitions
+
+    with platform() as p:
+        definitions.sync(p, p.clock.now())
+        faults = p.definitions.faulty()
+        rows = [definitions.summary(r, faults.get(r.name, [])) for r in p.definitions.latest()]
+        known = {r["name"] for r in rows}
+        rows += [{"name": n, "state": "faulty", "faults": f} for n, f in sorted(faults.items()) if n not in known]
+    show(
+        rows,
+        ["name", "kind", "state", "revision", "assets", "severity", "since"],
+        as_json,
+        "no definitions yet: alerting apply FILE",
+    )
+    if not as_json:
+        for row in rows:
+            for fault in row.get("faults", []):
+                console.print(f"{row['name']}: {fault}", style="red", markup=False)
+
+
+@app.command("show")
+@command
+def show_definition(
+    name: Name, revision: Annotated[int | None, typer.Option(help="An older revision.")] = None, as_json: Json = False
+) -> None:
+    """Show a definition as YAML with its revisions."""
+    from alerting.definitions.validation import definition_document
+    from alerting.pipelines import definitions
+
+    with platform() as p:
+        definitions.sync(p, p.clock.now())
+        chosen = definitions.require_revision(p, name, revision)
+        history = p.definitions.revisions(name)
+        faults = p.definitions.faulty().get(name, [])
+    document = definition_document(chosen.definition)
+    if as_json:
+        print_json({"definition": document, "revision": chosen.number, "revisions": history, "faults": faults})
+        return
+    console.print(_yaml(document), markup=False)
+    rows = [{"revision": r.number, "at": r.at, "author": r.author, "reason": r.reason, "hash": r.hash} for r in history]
+    show(rows, ["revision", "at", "author", "reason", "hash"], False, "")
+    for fault in faults:
+        console.print(
+            f"the current document is faulty, revision {chosen.number} stays in force: {fault}", style="red", markup=False
+        )
+
+
+@app.command()
+@command
+def export(
+    names: Annotated[list[str] | None, typer.Argument(help="Definitions; all of them when left out.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="File to write; standard output when left out.")] = None,
+) -> None:
+    """Write definitions as YAML that `apply` reads back unchanged."""
+    from alerting.definitions.validation import definition_document
+    from alerting.pipelines import definitions
+
+    with platform() as p:
+        definitions.sync(p, p.clock.now())
+        chosen = [definitions.require_revision(p, n) for n in names] if names else p.definitions.latest()
+    text = "---\n".join(_yaml(definition_document(r.definition)) for r in chosen)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        out.write_text(text, encoding="utf-8")
+        console.print(f"{len(chosen)} definitions written to {out}")
+
+
+def _yaml(document: dict[str, Any]) -> str:
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+
+
+@app.command()
+@command
+def retire(name: Name, reason: Reason = "retired") -> None:
+    """Take a definition out of service; its history, models and episodes stay."""
+    from alerting.pipelines import definitions, maintain
+
+    with platform() as p:
+        revision = definitions.retire(p, name, user(), p.clock.now(), reason)
+        closed = maintain.close_orphans(p, p.clock.now())
+    console.print(f"{name} is retired with revision {revision.number}; {closed} open episodes closed")
+
+
+@app.command()
+@command
+def train(
+    name: Name,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="The pretended now, ISO 8601 with zone.", metavar="TIME")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train and compare candidates, and promote the best if it earns it; says why or why not."""
+    from alerting.pipelines import train as pipeline
+
+    pretended = instant(as_of, "--as-of")
+    with platform() as p, progress() as tell:
+        result = pipeline.train(p, name, pretended or p.clock.now(), tell)
+    if as_json:
+        print_json(result)
+        return
+    board = result["leaderboard"]
+    show(board, list(dict.fromkeys(k for line in board for k in line)), False, "")
+    for key, value in result["test"].items():
+        console.print(f"  {key}: {_figure(value)}", markup=False)
+    console.print(f"{result['verdict']}: {result['reason']}", markup=False)
+    if result["mode"] == "approval" and result["promote"]:
+        console.print(f"waits for approval: alerting approve {result['run_id']}  (or in the Airflow UI)", markup=False)
+
+
+def _figure(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+@app.command()
+@command
+def approve(
+    run_id: Annotated[str, typer.Argument(help="The training's run, as `train` printed it.")],
+    reject: Annotated[str | None, typer.Option("--reject", help="Reject instead, with this reason.", metavar="REASON")] = None,
+) -> None:
+    """Approve (or reject) the promotion that a training proposed."""
+    from alerting.pipelines import train as pipeline
+
+    with platform() as p:
+        result = pipeline.promote_run(p, run_id, approved_by=user(), rejected_reason=reject)
+    console.print(f"{result['verdict']}: {result['reason']}", markup=False)
+
+
+@app.command()
+@command
+def models(name: Name, as_json: Json = False) -> None:
+    """Show the registered models of a definition, which one is champion, and every decision with its reason."""
+    from alerting.pipelines.train import model_history
+
+    with platform() as p:
+        history = model_history(p, name)
+    if as_json:
+        print_json(history)
+        return
+    show(
+        history["versions"],
+        ["version", "alias", "family", "revision", "seen_until", "threshold"],
+        False,
+        "no model yet: alerting train",
+    )
+    show(history["decisions"], ["at", "verdict", "challenger", "champion", "reason"], False, "")
+
+
+@app.command()
+@command
+def evaluate(
+    names: Annotated[list[str] | None, typer.Argument(help="Definitions; all active ones when left out.")] = None,
+    start: From = None,
+    end: To = None,
+    model: Annotated[
+        str | None, typer.Option(help="With --from: judge the whole stretch by this version, or `champion`.", metavar="VERSION")
+    ] = None,
+    revision: Annotated[
+        str | None, typer.Option(help="With --from: judge by this revision, or `latest`.", metavar="REVISION")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Judge what is new, raise and close episodes, and deliver notifications.
+
+    With --from and --to it judges a past stretch anew: by what was in force there, or by the named model; nobody is told.
+    """
+    from alerting.pipelines import evaluate as pipeline
+    from alerting.pipelines.notify import deliver_due
+
+    begin, stop = instant(start, "--from"), instant(end, "--to")
+    if (begin is None) != (stop is None):
+        raise typer.BadParameter("give both --from and --to, or neither", param_hint="--from/--to")
+    if begin is None and (model or revision):
+        raise typer.BadParameter("goes with --from and --to only", param_hint="--model/--revision")
+    with platform() as p, progress() as tell:
+        if begin is not None and stop is not None:
+            if not names:
+                raise typer.BadParameter("name the definition to judge anew", param_hint="NAMES")
+            counts = [(n, pipeline.evaluate_past(p, n, begin, stop, model, revision, tell)) for n in names]
+        else:
+            counts = [("all" if not names else ", ".join(names), pipeline.evaluate(p, names, p.clock.now(), tell))]
+            deliver_due(p, p.clock.now())
+    rows = [{"definitions": n, **plain(c)} for n, c in counts]
+    show(rows, ["definitions", "pairs", "raised", "closed", "settled", "outdated"], as_json, "nothing to evaluate")
+    if not as_json:
+        for _, count in counts:
+            for pair, why in count.unknown.items():
+                console.print(f"unknown: {pair}: {why}", markup=False)
+
+
+@app.command()
+@command
+def episodes(
+    name: Annotated[str | None, typer.Argument(help="Name of a definition, or the id of one episode to see all of it.")] = None,
+    start: From = None,
+    end: To = None,
+    as_json: Json = False,
+) -> None:
+    """List episodes, newest first; with the id of one (or its beginning), everything known of it."""
+    from alerting.pipelines.evaluate import episodes_of
+    from alerting.pipelines.feedback import find_episode
+
+    begin, stop = instant(start, "--from"), instant(end, "--to")
+    with platform() as p:
+        known = {r.name for r in p.definitions.latest()}
+        if name is not None and name not in known:
+            return _show_episode(find_episode(p, name), as_json)
+        found = episodes_of(p, name, begin, stop)
+    if as_json:
+        return print_json(found)
+    rows = [
+        {
+            "id": e.id[:10],
+            "definition": e.definition,
+            "asset": e.asset,
+            "severity": e.severity,
+            "raised": short(e.raised_at),
+            "state": e.condition,
+            "why": e.evaluation.reason,
+            "outcome": e.settlement.outcome if e.settlement else "",
+        }
+        for e in found
+    ]
+    return show(rows, ["id", "definition", "asset", "severity", "raised", "state", "why", "outcome"], False, "no episodes")
+
+
+def _show_episode(episode: Any, as_json: bool) -> None:
+    if as_json:
+        return print_json(episode)
+    console.print(f"{episode.title} on {episode.asset}: {episode.condition} ({episode.severity})", style="bold", markup=False)
+    console.print(f"  {short(episode.raised_at)}  {episode.evaluation.reason}", markup=False)
+    for c in episode.contributions[:6]:
+        console.print(f"  why: {c.words}", markup=False)
+    if episode.recommendation:
+        console.print(f"  what-if: {episode.recommendation.words}", markup=False)
+    for title, text in episode.guidance.items():
+        console.print(f"  {title}: {text}", markup=False)
+    if episode.settlement:
+        console.print(f"  outcome: {episode.settlement.outcome}: {episode.settlement.reason}", markup=False)
+    rows = [{"at": t.at, "what": t.kind, "who": t.actor, "reason": t.reason} for t in episode.transitions]
+    show(rows, ["at", "what", "who", "reason"], False, "")
+    told = [{"channel": n.channel, "of": n.transition, "status": n.status, "attempts": n.attempts} for n in episode.outbox]
+    return show(told, ["channel", "of", "status", "attempts"], False, "nobody was told")
+
+
+@app.command()
+@command
+def feedback(
+    episode: Annotated[str, typer.Argument(help="Id of an episode, or its beginning.")],
+    verdict: Annotated[str | None, typer.Option(help="true_alarm, false_alarm or unsure.")] = None,
+    acted: Annotated[bool, typer.Option("--acted", help="Something was done about it.")] = False,
+    action: Annotated[str | None, typer.Option(help="What was done.")] = None,
+    comment: Annotated[str | None, typer.Option(help="Anything else.")] = None,
+    acted_at: Annotated[str | None, typer.Option("--acted-at", help="When it was done, if not now.", metavar="TIME")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say of an episode whether it was right, and whether you acted on it."""
+    from alerting.pipelines.feedback import give_feedback
+
+    if verdict not in (None, "true_alarm", "false_alarm", "unsure"):
+        raise typer.BadParameter(f"{verdict!r} is none of true_alarm, false_alarm, unsure", param_hint="--verdict")
+    done_at = instant(acted_at, "--acted-at")
+    with platform() as p:
+        after = give_feedback(
+            p,
+            episode_id=episode,
+            verdict=verdict,  # type: ignore[arg-type]
+            acted=acted,
+            action=action,
+            comment=comment,
+            who=user(),
+            at=p.clock.now(),
+            acted_at=done_at,
+        )
+    if as_json:
+        return print_json(after)
+    outcome = f"{after.settlement.outcome} ({after.settlement.reason})" if after.settlement else "not settled yet"
+    return console.print(f"noted for {after.title} on {after.asset}; outcome: {outcome}", markup=False)
+
+
+@app.command()
+@command
+def report(
+    name: Name,
+    start: From = None,
+    end: To = None,
+    out: Annotated[Path | None, typer.Option("--out", help="HTML file to write; NAME-report.html when left out.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the performance report of a definition over a period (the last four weeks when left out)."""
+    from datetime import timedelta
+
+    from alerting.pipelines.report import make_report
+
+    begin, stop = instant(start, "--from"), instant(end, "--to")
+    with platform() as p:
+        until = stop or p.clock.now()
+        made = make_report(p, name, begin or until - timedelta(weeks=4), until, p.clock.now())
+    target = out or Path(f"{name}-report.html")
+    target.write_text(made.page, encoding="utf-8")
+    if as_json:
+        return print_json({**made.figures, "page": str(target)})
+    console.print(made.headline, markup=False)
+    return console.print(f"written to {target}", markup=False)
+
+
+def main() -> None:
+    """Entry point of the `alerting` command."""
+    app()
