@@ -1,0 +1,75 @@
+"""The demo line as the platform knows it: one asset, its variables, and the types of its events."""
+
+from datetime import timedelta
+
+from alerting.definitions.assets import Asset, EventType, Variable
+
+ASSET = "oven-1"
+MINUTE = timedelta(minutes=1)
+
+NOMINAL = {"zone_1_setpoint": 205.0, "zone_2_setpoint": 225.0, "zone_3_setpoint": 215.0, "belt_speed_setpoint": 8.0}
+"""What the recipe asks for: zones in °C, belt in m/min."""
+
+SET_POINTS = tuple(NOMINAL)
+
+EVENT_TYPES = (
+    EventType(name="line-stop", duration="lasting"),
+    EventType(name="maintenance", duration="lasting"),
+    EventType(name="set-point-change", duration="instant"),
+)
+
+
+def _measured(title: str, unit: str, low: float, high: float) -> Variable:
+    return Variable(title=title, unit=unit, low=low, high=high, sampling=MINUTE)
+
+
+def _zone_setpoint(zone: int, minimum: float, maximum: float) -> Variable:
+    return Variable(
+        title=f"Zone {zone} set-point",
+        unit="°C",
+        low=150,
+        high=260,
+        sampling=MINUTE,
+        controllable=True,
+        min=minimum,
+        max=maximum,
+        step=1,
+        max_change=10,
+    )
+
+
+def demo_asset() -> Asset:
+    """The oven: 15 numeric variables, one reading a minute, four of them set-points."""
+    zones = {f"zone_{z}_temperature": _measured(f"Zone {z} temperature", "°C", 20, 350) for z in (1, 2, 3)}
+    burners = {f"zone_{z}_burner_power": _measured(f"Zone {z} burner power", "%", 0, 100) for z in (1, 2, 3)}
+    belt = Variable(
+        title="Belt speed set-point",
+        unit="m/min",
+        low=0,
+        high=15,
+        sampling=MINUTE,
+        controllable=True,
+        min=6.5,
+        max=10.5,
+        step=0.1,
+        max_change=0.8,
+        cost=2,
+    )
+    return Asset(
+        name=ASSET,
+        title="Biscuit oven 1",
+        attributes={"product": "butter biscuit", "zones": 3.0},
+        variables={
+            **zones,
+            **burners,
+            "belt_speed": _measured("Belt speed", "m/min", 0, 15),
+            "dough_moisture": _measured("Dough moisture at the oven inlet", "%", 5, 50),
+            "air_humidity": _measured("Relative humidity of the supply air", "%", 0, 100),
+            "moisture": _measured("Biscuit moisture at the oven outlet", "%", 0, 30),
+            "colour": _measured("Biscuit lightness L* at the oven outlet", "L*", 0, 100),
+            "zone_1_setpoint": _zone_setpoint(1, 185, 225),
+            "zone_2_setpoint": _zone_setpoint(2, 205, 236),
+            "zone_3_setpoint": _zone_setpoint(3, 195, 235),
+            "belt_speed_setpoint": belt,
+        },
+    )

@@ -1,0 +1,192 @@
+"""What happens to the line and when: disturbances with a root cause, stops, maintenance, batches and the crew's own trims.
+
+All of it is a function of the seed and the minute (counted from the line's first), so nothing here has a state.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from alerting.demo.asset import NOMINAL, SET_POINTS
+from alerting.demo.chance import DAY, Stream, generator
+
+Cause = Literal["wet-dough", "burner-fault", "damp-air", "fast-belt", "stuck-valve"]
+
+SLOT = 240
+"""One disturbance of the product begins in most slots of four hours, and is over before the next slot."""
+VALVE_SLOT = 5 * DAY
+STOP_SLOT = 480
+TRIM_SLOT = 120
+BATCH = 50
+MAINTENANCE_EVERY = 4 * DAY
+MAINTENANCE_AT = 300
+MAINTENANCE_LASTS = 45
+
+SIZES: dict[Cause, tuple[float, float]] = {
+    "wet-dough": (5.5, 9.0),
+    "burner-fault": (0.49, 0.56),
+    "damp-air": (30.0, 42.0),
+    "fast-belt": (1.7, 2.3),
+    "stuck-valve": (0.66, 0.74),
+}
+"""Smallest and largest peak. Points of moisture; lost efficiency of burner 2; points of humidity; m/min; least power of burner 2."""
+
+RAMPS: dict[Cause, tuple[int, int]] = {
+    "wet-dough": (22, 45),
+    "burner-fault": (18, 32),
+    "damp-air": (25, 45),
+    "fast-belt": (25, 40),
+    "stuck-valve": (15, 15),
+}
+"""Shortest and longest time from the start to the peak, in minutes."""
+
+_PRODUCT_CAUSES: tuple[Cause, ...] = ("wet-dough", "burner-fault", "damp-air", "fast-belt")
+_QUIET_SHARE = 0.03
+_WEAK_SHARE = 0.03
+_WEAKNESS = 0.4
+_STOP_SHARE = 0.7
+_ANSWERED_SHARE = 0.15
+
+TRIMS = {name: (-1, 1, 2.0) for name in SET_POINTS} | {"belt_speed_setpoint": (-2, 2, 0.1)}
+"""Fewest and most steps by which the crew trims a set-point, and the step."""
+ANSWER = {"zone_1_setpoint": 6.0, "zone_3_setpoint": 8.0, "belt_speed_setpoint": -0.7}
+"""What an attentive crew changes while the disturbance lasts."""
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """One thing going wrong: from `start` it grows for `ramp` minutes to `size`, stays for `hold` and goes in `fade` minutes.
+
+    `answered`: minute at which an attentive crew, told beforehand, changes set-points until it is over; None if nobody does.
+    """
+
+    cause: Cause
+    start: int
+    ramp: int
+    hold: int
+    fade: int
+    size: float
+    answered: int | None = None
+
+    @property
+    def end(self) -> int:
+        """First minute on which nothing of it is left."""
+        return self.start + self.ramp + self.hold + self.fade
+
+    def answer(self, name: str, minute: int) -> float:
+        """By how much the crew has changed this set-point because of it."""
+        answering = self.answered is not None and self.answered <= minute < self.end
+        return ANSWER.get(name, 0.0) if answering else 0.0
+
+    def level(self, minute: int) -> float:
+        """How much of it acts in this minute, in the unit of its size."""
+        since, before_end = minute - self.start, self.end - minute
+        return self.size * max(0.0, min(1.0, since / self.ramp, before_end / self.fade))
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The line's programme. The showcase is the first slot after `live_from`: see docs/demo-line.md."""
+
+    seed: int
+    live_from: int
+
+    def acting(self, minute: int) -> tuple[Disturbance, ...]:
+        """Disturbances that act in this minute, at most one of the product and one stuck valve."""
+        found = (_of_slot(self, minute // SLOT), _stuck_valve(self.seed, minute // VALVE_SLOT))
+        return tuple(d for d in found if d is not None and d.start <= minute < d.end)
+
+    def disturbances(self, first: int, last: int) -> list[Disturbance]:
+        """All that begin in [first, last), in order."""
+        slots = (_of_slot(self, s) for s in range(first // SLOT, last // SLOT + 1))
+        valves = (_stuck_valve(self.seed, s) for s in range(first // VALVE_SLOT, last // VALVE_SLOT + 1))
+        found = [d for d in (*slots, *valves) if d is not None and first <= d.start < last]
+        return sorted(found, key=lambda d: d.start)
+
+    def in_showcase(self, minute: int) -> bool:
+        """True in the slot with which the live line begins."""
+        return self.live_from <= minute < self.live_from + SLOT
+
+    def stop(self, minute: int) -> tuple[int, int] | None:
+        """The stop [start, end) of the line that this minute belongs to, maintenance included."""
+        stop = self.maintenance(minute) or _stop_of_slot(self.seed, minute // STOP_SLOT)
+        return stop if stop and stop[0] <= minute < stop[1] and not self.in_showcase(stop[0]) else None
+
+    def maintenance(self, minute: int) -> tuple[int, int] | None:
+        """The maintenance [start, end) that this minute belongs to: burners are cleaned."""
+        start = minute // MAINTENANCE_EVERY * MAINTENANCE_EVERY + MAINTENANCE_AT
+        return (start, start + MAINTENANCE_LASTS) if start <= minute < start + MAINTENANCE_LASTS else None
+
+    def crew_setpoint(self, name: str, minute: int) -> float:
+        """What the crew has set: the recipe and a trim that changes about every three hours, and a belt run too fast."""
+        acting = self.acting(minute)
+        value = NOMINAL[name] + self._trim(name, minute) + sum(d.answer(name, minute) for d in acting)
+        if name == "belt_speed_setpoint":
+            value += sum(d.level(minute) for d in acting if d.cause == "fast-belt")
+        return round(value, 1)
+
+    def batch(self, minute: int) -> float:
+        """How much wetter (standard normal) the batch of dough of this minute is than the usual one."""
+        return _batch(self.seed, minute // BATCH)
+
+    def _trim(self, name: str, minute: int) -> float:
+        if self.in_showcase(minute):
+            return 0.0
+        slot = minute // TRIM_SLOT
+        at, trim = _trim_of_slot(self.seed, name, slot)
+        if minute < slot * TRIM_SLOT + at:
+            return _trim_of_slot(self.seed, name, slot - 1)[1] if slot else 0.0
+        return trim
+
+
+@lru_cache(maxsize=64)
+def _of_slot(schedule: Schedule, slot: int) -> Disturbance | None:
+    if schedule.in_showcase(slot * SLOT):
+        return Disturbance("wet-dough", start=schedule.live_from, ramp=35, hold=60, fade=20, size=8.0)
+    chance = generator(schedule.seed, Stream.DISTURBANCES, slot)
+    if chance.random() < _QUIET_SHARE:
+        return None
+    cause = _PRODUCT_CAUSES[int(chance.integers(len(_PRODUCT_CAUSES)))]
+    low, high = SIZES[cause]
+    start = slot * SLOT + int(chance.integers(0, 60))
+    answered = chance.random() < _ANSWERED_SHARE and cause != "fast-belt"
+    return Disturbance(
+        cause=cause,
+        start=start,
+        answered=start + int(chance.integers(3, 8)) if answered else None,
+        ramp=int(chance.integers(*RAMPS[cause], endpoint=True)),
+        hold=int(chance.integers(30, 76)),
+        fade=int(chance.integers(10, 26)),
+        size=float(chance.uniform(low, high)) * (_WEAKNESS if chance.random() < _WEAK_SHARE else 1.0),
+    )
+
+
+@lru_cache(maxsize=64)
+def _stuck_valve(seed: int, slot: int) -> Disturbance | None:
+    chance = generator(seed, Stream.VALVES, slot)
+    low, high = SIZES["stuck-valve"]
+    start = slot * VALVE_SLOT + int(chance.integers(DAY, VALVE_SLOT - SLOT))
+    return Disturbance(
+        "stuck-valve", start, ramp=15, hold=int(chance.integers(15, 40)), fade=5, size=float(chance.uniform(low, high))
+    )
+
+
+@lru_cache(maxsize=64)
+def _stop_of_slot(seed: int, slot: int) -> tuple[int, int] | None:
+    chance = generator(seed, Stream.STOPS, slot)
+    if chance.random() >= _STOP_SHARE:
+        return None
+    start = slot * STOP_SLOT + int(chance.integers(0, STOP_SLOT - 30))
+    return start, start + int(chance.integers(4, 13))
+
+
+@lru_cache(maxsize=64)
+def _trim_of_slot(seed: int, name: str, slot: int) -> tuple[int, float]:
+    chance = generator(seed, Stream.TRIMS, slot * len(SET_POINTS) + SET_POINTS.index(name))
+    fewest, most, step = TRIMS[name]
+    return int(chance.integers(0, TRIM_SLOT)), step * int(chance.integers(fewest, most + 1))
+
+
+@lru_cache(maxsize=64)
+def _batch(seed: int, number: int) -> float:
+    return float(generator(seed, Stream.BATCHES, number).standard_normal())

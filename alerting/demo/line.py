@@ -1,0 +1,252 @@
+"""The line between two instants: physics, programme, sensors and hand-set values in; readings, events and the next state out.
+
+Pure. Simulating [0, n) at once or in any chunks gives the same bits: chance has no memory (`chance.py`), and all that the line
+remembers is in `LineState`, whose document survives JSON and BSON unchanged.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
+from math import pi, sin
+from typing import Any
+
+from alerting.demo.asset import ASSET, MINUTE, SET_POINTS, demo_asset
+from alerting.demo.chance import DAY, DayOfChance, day_of_chance
+from alerting.demo.disturbances import Disturbance, Schedule
+from alerting.demo.physics import DOUGH_USUAL, ZONES, Conditions, Oven, Parcel, run_minute
+from alerting.pipelines.ports import EventRow, ReadingRow
+
+SOURCE = "demo"
+HOLD = 8 * 60
+"""Minutes for which a value that a person has set stays; then the crew goes back to its own."""
+
+GAP_SHARE = 0.003
+"""Share of single values that are missing."""
+
+DOUGH_BATCH, AIR_USUAL, AIR_DAILY = 0.4, 50.0, 3.0
+
+SENSOR_ERRORS = {
+    "zone_1_temperature": 0.6,
+    "zone_2_temperature": 0.6,
+    "zone_3_temperature": 0.6,
+    "zone_1_burner_power": 0.5,
+    "zone_2_burner_power": 0.5,
+    "zone_3_burner_power": 0.5,
+    "belt_speed": 0.01,
+    "dough_moisture": 0.35,
+    "air_humidity": 0.8,
+    "moisture": 0.04,
+    "colour": 0.3,
+    **dict.fromkeys(SET_POINTS, 0.0),
+}
+"""Standard deviation of each sensor's error, in the unit of the variable; set-points are exact."""
+
+RANGES = {name: (v.low or 0.0, v.high or 0.0) for name, v in demo_asset().variables.items()}
+"""A sensor shows nothing outside of its range."""
+
+
+@dataclass(frozen=True)
+class SetPointChange:
+    """A value set by a person, in force from `minute` on. `before` is what was set until then."""
+
+    minute: int
+    variable: str
+    value: float
+    before: float
+    who: str
+
+    def holds(self, minute: int) -> bool:
+        """True while it is in force, if nobody sets another value."""
+        return self.minute <= minute < self.minute + HOLD
+
+
+@dataclass
+class Walks:
+    """Slow random walks: `air` in points of humidity, `dough` in points of moisture, `flour` relative, `fouling` per burner."""
+
+    air: float = 0.0
+    dough: float = 0.0
+    flour: float = 0.0
+    fouling: list[float] = field(default_factory=lambda: [0.02, 0.03, 0.02])
+
+
+@dataclass(frozen=True)
+class LineState:
+    """The line after its first `minute` minutes. `origin` is its first instant; the live line begins at minute `live_from`."""
+
+    seed: int
+    origin: datetime
+    live_from: int
+    minute: int = 0
+    oven: Oven = field(default_factory=Oven)
+    walks: Walks = field(default_factory=Walks)
+    changes: tuple[SetPointChange, ...] = ()
+
+    @property
+    def until(self) -> datetime:
+        """Instant of the last reading."""
+        return self.instant(self.minute)
+
+    @property
+    def schedule(self) -> Schedule:
+        """The programme of this line."""
+        return Schedule(self.seed, self.live_from)
+
+    def instant(self, minute: int) -> datetime:
+        """The instant at which this minute begins."""
+        return self.origin + minute * MINUTE
+
+    def minutes_at(self, instant: datetime) -> int:
+        """Whole minutes of the line that are over at an instant."""
+        return (instant - self.origin) // MINUTE
+
+    def setpoint(self, name: str, minute: int) -> float:
+        """What is set in this minute: by a person if that still holds, else by the crew."""
+        for change in reversed(self.changes):
+            if change.variable == name and change.holds(minute):
+                return change.value
+        return self.schedule.crew_setpoint(name, minute)
+
+    def to_document(self) -> dict[str, Any]:
+        """Plain values only; floats keep every bit."""
+        return asdict(replace(self, changes=())) | {"changes": [asdict(c) for c in self.changes]}
+
+    @staticmethod
+    def from_document(document: dict[str, Any]) -> "LineState":
+        """The inverse of `to_document`; unknown keys are ignored."""
+        oven = document["oven"]
+        return LineState(
+            seed=document["seed"],
+            origin=document["origin"],
+            live_from=document["live_from"],
+            minute=document["minute"],
+            oven=Oven(**{**oven, "parcels": [Parcel(**p) for p in oven["parcels"]]}),
+            walks=Walks(**document["walks"]),
+            changes=tuple(SetPointChange(**c) for c in document["changes"]),
+        )
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What happened between two states: the readings and events to keep, and the state afterwards."""
+
+    rows: list[ReadingRow]
+    events: list[EventRow]
+    state: LineState
+
+
+def new_line(seed: int, origin: datetime, days: int) -> LineState:
+    """A line at its first instant, `days` before it goes live."""
+    return LineState(seed=seed, origin=origin, live_from=days * DAY)
+
+
+def simulate(state: LineState, until: int) -> Stretch:
+    """Move the line on to `until` minutes since its origin; an earlier or equal minute changes nothing."""
+    following = LineState.from_document(state.to_document())
+    rows = [ReadingRow(ASSET, following.instant(m + 1), _minute(following, m)) for m in range(state.minute, until)]
+    changes = tuple(c for c in state.changes if c.minute + HOLD > until)
+    after = replace(following, minute=max(until, state.minute), changes=changes)
+    return Stretch(rows, list(_events(state, until)), after)
+
+
+def causes(state: LineState, span: timedelta) -> list[tuple[datetime, datetime, Disturbance]]:
+    """What really was or is wrong: disturbances that began within `span` before the last reading, with begin and end."""
+    found = state.schedule.disturbances(max(0, state.minute - span // MINUTE), state.minute)
+    return [(state.instant(d.start), state.instant(d.end), d) for d in found]
+
+
+def _minute(line: LineState, minute: int) -> dict[str, float | str | bool]:
+    """Simulate one minute in place and return what the sensors say at its end."""
+    chance = day_of_chance(line.seed, minute // DAY)
+    of_day = minute % DAY
+    schedule = line.schedule
+    _walk(line.walks, [float(x) for x in chance.walks[of_day, :4]], cleaned=schedule.maintenance(minute) is not None)
+    setpoints = {name: line.setpoint(name, minute) for name in SET_POINTS}
+    conditions = _conditions(line, minute, setpoints, chance)
+    run_minute(line.oven, conditions)
+    return _sense(_truth(line.oven, conditions, setpoints), chance, of_day)
+
+
+def _walk(walks: Walks, steps: list[float], cleaned: bool) -> None:
+    """One minute of every random walk (AR(1), except fouling, which only grows until the burners are cleaned)."""
+    air, dough, flour, fouling = steps
+    walks.air += -walks.air / 600 + 0.18 * air
+    walks.dough += -walks.dough / 200 + 0.04 * dough
+    walks.flour += -walks.flour / 240 + 0.001 * flour
+    for zone, per_day in enumerate((0.015, 0.025, 0.015)):
+        grown = walks.fouling[zone] + per_day / DAY * max(0.0, 1.0 + fouling)
+        walks.fouling[zone] = 0.02 if cleaned else grown
+
+
+def _conditions(line: LineState, minute: int, setpoints: dict[str, float], chance: DayOfChance) -> Conditions:
+    schedule, walks = line.schedule, line.walks
+    level = dict.fromkeys(("wet-dough", "burner-fault", "damp-air", "stuck-valve"), 0.0)
+    level.update({d.cause: d.level(minute) for d in schedule.acting(minute)})
+    faults = (0.0, level["burner-fault"], 0.0)
+    draughts = chance.walks[minute % DAY, 4:]
+    return Conditions(
+        setpoint=(setpoints["zone_1_setpoint"], setpoints["zone_2_setpoint"], setpoints["zone_3_setpoint"]),
+        belt=0.0 if schedule.stop(minute) else setpoints["belt_speed_setpoint"],
+        dough=DOUGH_USUAL + DOUGH_BATCH * schedule.batch(minute) + walks.dough + level["wet-dough"],
+        humidity=_humidity(walks.air, minute, level["damp-air"]),
+        efficiency=_per_zone((1.0 - walks.fouling[z]) * (1.0 - faults[z]) for z in range(ZONES)),
+        least_power=(0.0, level["stuck-valve"], 0.0),
+        draught=_per_zone(0.25 * float(d) for d in draughts),
+        flour=1.0 + walks.flour,
+    )
+
+
+def _per_zone(values: Iterable[float]) -> tuple[float, float, float]:
+    first, second, third = values
+    return first, second, third
+
+
+def _humidity(walk: float, minute: int, damp: float) -> float:
+    """Relative humidity of the supply air, %: dampest at six in the morning of the line's day."""
+    daily = AIR_DAILY * sin(2 * pi * minute / DAY)
+    return min(98.0, max(15.0, AIR_USUAL + daily + walk + damp))
+
+
+def _truth(oven: Oven, conditions: Conditions, setpoints: dict[str, float]) -> dict[str, float]:
+    """What perfect sensors would say, in the order of SENSOR_ERRORS; the product only where some came out."""
+    truth = {f"zone_{z + 1}_temperature": oven.temperature[z] for z in range(ZONES)}
+    truth |= {f"zone_{z + 1}_burner_power": 100.0 * oven.power[z] for z in range(ZONES)}
+    truth |= {"belt_speed": oven.belt, "dough_moisture": oven.dough, "air_humidity": conditions.humidity}
+    if oven.moisture is not None and oven.colour is not None:
+        truth |= {"moisture": oven.moisture, "colour": oven.colour}
+    return truth | setpoints
+
+
+def _sense(truth: dict[str, float], chance: DayOfChance, of_day: int) -> dict[str, float | str | bool]:
+    """Sensor errors, gaps and rounding."""
+    errors, gaps = chance.errors[of_day].tolist(), chance.gaps[of_day].tolist()
+    return {
+        name: round(min(RANGES[name][1], max(RANGES[name][0], truth[name] + spread * errors[k])), 2)
+        for k, (name, spread) in enumerate(SENSOR_ERRORS.items())
+        if name in truth and gaps[k] >= GAP_SHARE
+    }
+
+
+def _events(state: LineState, until: int) -> Iterator[EventRow]:
+    """Stops and maintenance that begin or end in (state.minute, until], and set-point changes made in it."""
+    schedule = state.schedule
+    for stop in _spells(schedule.stop, state.minute, until):
+        yield _lasting(state, "line-stop", stop, until)
+    for work in _spells(schedule.maintenance, state.minute, until):
+        yield _lasting(state, "maintenance", work, until)
+    for change in state.changes:
+        if state.minute <= change.minute < until:
+            at = state.instant(change.minute)
+            facts = {"variable": change.variable, "value": change.value, "before": change.before, "who": change.who}
+            yield EventRow(ASSET, "set-point-change", at, at, change.who, facts)
+
+
+def _spells(of: Callable[[int], tuple[int, int] | None], first: int, last: int) -> list[tuple[int, int]]:
+    """Spells that touch the minutes [first - 1, last): the one before shows a spell that ends exactly at `first`."""
+    found = (of(minute) for minute in range(max(0, first - 1), last))
+    return sorted({spell for spell in found if spell is not None})
+
+
+def _lasting(state: LineState, type: str, spell: tuple[int, int], until: int) -> EventRow:
+    start, end = spell
+    return EventRow(ASSET, type, state.instant(start), state.instant(end) if end <= until else None, SOURCE)

@@ -1,0 +1,144 @@
+"""The physics of the oven: heat in three zones, a belt, and parcels of biscuit that dry and brown on their way through.
+
+Units: minutes, metres, °C, m/min; moisture in % of the wet biscuit; powers and efficiencies as shares of one. Equations and
+constants are explained in docs/demo-line.md. Everything is scalar arithmetic in a fixed order: the same inputs give the same bits.
+"""
+
+from dataclasses import dataclass, field
+from math import exp
+
+ZONES = 3
+ZONE_LENGTH = 14.0
+OVEN_LENGTH = ZONES * ZONE_LENGTH
+STEPS = 6
+"""Steps in a minute: one every 10 s."""
+DT = 1.0 / STEPS
+
+AMBIENT = 30.0
+BURNER_RISE = 420.0
+"""Rise over ambient that a clean burner at full power would reach in an empty zone."""
+LOAD_FALL = 40.0
+"""Fall caused by dough passing at 8 m/min, in proportion to speed."""
+LOAD_SPEED = 8.0
+ZONE_LAG = 10.0
+BELT_LAG = 0.5
+HOPPER_LAG = 6.0
+
+GAIN = 0.02
+"""Proportional gain of a zone's controller, share of power per °C."""
+RESET_TIME = 6.0
+"""Integral time of a zone's controller."""
+
+REFERENCE = (205.0, 225.0, 215.0)
+DRYING = (0.264, 0.416, 0.362)
+"""Drying rate of each zone at its reference temperature and 50 % humidity, 1/min."""
+DRYING_SENSITIVITY = 0.018
+"""Relative rise of the drying rate per °C."""
+DAMPING = 0.006
+"""Relative fall of the drying rate per point of relative humidity over 50 %."""
+DOUGH_USUAL = 22.0
+STICKINESS = 0.012
+"""Relative fall of the drying rate per point of dough moisture over the usual: wetter pieces spread less and stay thicker."""
+BROWNING = (0.3, 2.6, 4.2)
+"""Loss of lightness per minute in each zone at its reference temperature."""
+BROWNING_SENSITIVITY = 0.025
+DOUGH_LIGHTNESS = 75.0
+
+
+@dataclass
+class Parcel:
+    """A row of biscuits on the belt: metres from the inlet, moisture of its dough and now in %, lightness lost so far."""
+
+    position: float
+    dough: float
+    moisture: float
+    browning: float
+
+
+@dataclass
+class Oven:
+    """What the oven remembers from one step to the next. `integral` belongs to the controllers.
+
+    `moisture` and `colour` are those of the last biscuits that came out in this minute, None when none did.
+    """
+
+    temperature: list[float] = field(default_factory=lambda: list(REFERENCE))
+    power: list[float] = field(default_factory=lambda: [0.56] * ZONES)
+    integral: list[float] = field(default_factory=lambda: [0.56] * ZONES)
+    belt: float = LOAD_SPEED
+    dough: float = DOUGH_USUAL
+    parcels: list[Parcel] = field(default_factory=list)
+    moisture: float | None = None
+    colour: float | None = None
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What acts on the oven during one minute.
+
+    `setpoint`: zones in °C. `belt`: m/min, 0 while stopped. `dough`: moisture entering the hopper, %. `humidity`: of the
+    supply air, %. `efficiency`: heat delivered per power asked for, per zone. `least_power`: a valve that cannot close further.
+    `draught`: °C per minute lost or won by chance, per zone. `flour`: factor on the drying rate.
+    """
+
+    setpoint: tuple[float, float, float]
+    belt: float
+    dough: float
+    humidity: float
+    efficiency: tuple[float, float, float]
+    least_power: tuple[float, float, float]
+    draught: tuple[float, float, float]
+    flour: float
+
+
+def run_minute(oven: Oven, conditions: Conditions) -> None:
+    """Move the oven on by one minute; one parcel enters if the belt is to move, else the crew clears the belt."""
+    oven.moisture = oven.colour = None
+    if conditions.belt > 0:
+        oven.parcels.append(Parcel(0.0, oven.dough, oven.dough, 0.0))
+    else:
+        oven.parcels.clear()
+    for _ in range(STEPS):
+        for zone in range(ZONES):
+            _control(oven, conditions, zone)
+            _heat(oven, conditions, zone)
+        oven.belt += (conditions.belt - oven.belt) * DT / BELT_LAG
+        oven.dough += (conditions.dough - oven.dough) * DT / HOPPER_LAG
+        _bake(oven, conditions)
+
+
+def _control(oven: Oven, conditions: Conditions, zone: int) -> None:
+    """A PI controller with limits; the integral stops where the power does (no wind-up)."""
+    error = conditions.setpoint[zone] - oven.temperature[zone]
+    integral = oven.integral[zone] + GAIN * error * DT / RESET_TIME
+    wanted = integral + GAIN * error
+    if (wanted < 1.0 or error < 0.0) and (wanted > 0.0 or error > 0.0):
+        oven.integral[zone] = integral
+    oven.power[zone] = min(1.0, max(conditions.least_power[zone], wanted))
+
+
+def _heat(oven: Oven, conditions: Conditions, zone: int) -> None:
+    """First-order lag to the equilibrium of burner, walls and passing dough."""
+    rise = BURNER_RISE * conditions.efficiency[zone] * oven.power[zone]
+    equilibrium = AMBIENT + rise - LOAD_FALL * oven.belt / LOAD_SPEED
+    oven.temperature[zone] += ((equilibrium - oven.temperature[zone]) / ZONE_LAG + conditions.draught[zone]) * DT
+
+
+def _bake(oven: Oven, conditions: Conditions) -> None:
+    """Dry and brown every parcel for one step, move it, and take those that reach the outlet off the belt."""
+    damp = conditions.flour * (1.0 - DAMPING * (conditions.humidity - 50.0))
+    excess = [t - r for t, r in zip(oven.temperature, REFERENCE, strict=True)]
+    drying = [k * damp * exp(DRYING_SENSITIVITY * e) for k, e in zip(DRYING, excess, strict=True)]
+    browning = [b * exp(BROWNING_SENSITIVITY * e) for b, e in zip(BROWNING, excess, strict=True)]
+    move = oven.belt * DT
+    for parcel in oven.parcels:
+        left = OVEN_LENGTH - parcel.position
+        time = DT if move <= left else DT * left / move
+        zone = min(ZONES - 1, int((parcel.position + 0.5 * move) / ZONE_LENGTH))
+        thick = 1.0 - STICKINESS * (parcel.dough - DOUGH_USUAL)
+        parcel.moisture *= exp(-drying[zone] * thick * time)
+        parcel.browning += browning[zone] * time
+        parcel.position += move
+    while oven.parcels and oven.parcels[0].position >= OVEN_LENGTH:
+        done = oven.parcels.pop(0)
+        oven.moisture, oven.colour = done.moisture, DOUGH_LIGHTNESS - done.browning
