@@ -1,0 +1,102 @@
+"""What a definition may look like, for machines: JSON Schema for editors and tools, and the validator that MongoDB enforces.
+
+Both are generated from the model, so that they cannot say anything else than it does. A validator sees one field at a time;
+faults across fields and names that do not exist are found when the document is read.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import core_schema
+
+from alerting.definitions.durations import format_duration
+from alerting.definitions.model import DEFINITION
+
+Schema = dict[str, Any]
+
+_BSON_TYPES: dict[str, Schema] = {
+    "string": {"bsonType": "string"},
+    "number": {"bsonType": "number"},
+    "integer": {"bsonType": "number", "multipleOf": 1},  # shells write whole numbers as doubles, too
+    "boolean": {"bsonType": "bool"},
+    "array": {"bsonType": "array"},
+    "object": {"bsonType": "object"},
+    "null": {"bsonType": "null"},
+}
+_KEPT = ("description", "required", "enum", "pattern", "minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum")
+_TRANSLATED = ("$ref", "type", "format", "const", "anyOf", "items", "properties", "additionalProperties")
+_BOUNDS = {"exclusiveMinimum": "minimum", "exclusiveMaximum": "maximum"}
+_WITHOUT_MEANING = ("title", "default", "examples")
+
+
+def json_schema() -> Schema:
+    """JSON Schema (draft 2020-12) of a definition of either kind; `kind` tells them apart."""
+    schema = DEFINITION.json_schema(by_alias=True, schema_generator=_Generator)
+    return {"$schema": _Generator.schema_dialect, "title": "Alert definition", **schema}
+
+
+def mongo_validator() -> Schema:
+    """The same as a MongoDB validator: `$jsonSchema` in the server's dialect: draft 4 with `bsonType`, no references.
+
+    Instants may be dates or text, whole numbers may be doubles. Raises ValueError when the model uses something
+    that this translation does not know, so that no rule is lost unseen.
+    """
+    schema = json_schema()
+    kinds = [_kind(branch, schema["$defs"]) for branch in schema["oneOf"]]
+    return {"$jsonSchema": {"bsonType": "object", "oneOf": kinds}}
+
+
+class _Generator(GenerateJsonSchema):
+    def encode_default(self, dft: Any) -> Any:
+        return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
+
+    def tagged_union_schema(self, schema: core_schema.TaggedUnionSchema) -> Schema:
+        """The union without pydantic's `discriminator`, an OpenAPI word that JSON Schema tools complain about."""
+        return {key: value for key, value in super().tagged_union_schema(schema).items() if key != "discriminator"}
+
+
+def _kind(branch: Schema, models: dict[str, Schema]) -> Schema:
+    kind = _translate(branch, models)
+    return {**kind, "properties": {"_id": {}, **kind["properties"]}}
+
+
+def _translate(schema: Schema, models: dict[str, Schema]) -> Schema:
+    """One schema and everything below it, with the referred ones put in their place."""
+    if unknown := set(schema) - {*_KEPT, *_TRANSLATED, *_BOUNDS, *_WITHOUT_MEANING}:
+        raise ValueError(f"no MongoDB translation for the schema keywords {sorted(unknown)}")
+    if "$ref" in schema:
+        schema = {**models[schema["$ref"].removeprefix("#/$defs/")], **{k: v for k, v in schema.items() if k != "$ref"}}
+        return _translate(schema, models)
+    translated: Schema = {**_type(schema), **{key: schema[key] for key in _KEPT if key in schema}}
+    if "const" in schema:
+        translated["enum"] = [schema["const"]]
+    for exclusive, bound in _BOUNDS.items():
+        if exclusive in schema:
+            translated |= {bound: schema[exclusive], exclusive: True}
+    return translated | _below(schema, models)
+
+
+def _type(schema: Schema) -> Schema:
+    if "type" not in schema:
+        return {}
+    if schema.get("format") == "date-time":
+        return {"bsonType": ["string", "date"]}
+    if "format" in schema:
+        raise ValueError(f"no MongoDB translation for the format {schema['format']!r}")
+    return _BSON_TYPES[schema["type"]]
+
+
+def _below(schema: Schema, models: dict[str, Schema]) -> Schema:
+    """The translated parts of an object, an array or a choice."""
+    below: Schema = {}
+    if "properties" in schema:
+        below["properties"] = {name: _translate(field, models) for name, field in schema["properties"].items()}
+    if "items" in schema:
+        below["items"] = _translate(schema["items"], models)
+    if "anyOf" in schema:
+        below["anyOf"] = [_translate(choice, models) for choice in schema["anyOf"]]
+    if "additionalProperties" in schema:
+        others = schema["additionalProperties"]
+        below["additionalProperties"] = others if isinstance(others, bool) else _translate(others, models)
+    return below

@@ -1,0 +1,75 @@
+"""Documents of readings and events as the frames that the core works on; the conventions are those of `readings.history`."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.definitions.assets import VariableType
+from alerting.definitions.faults import Refused
+from alerting.readings.history import no_events
+from alerting.stores.documents import Document, utc
+
+CHUNK = 10_000
+Column = npt.NDArray[Any]
+
+
+def readings_frame(asset: str, documents: Iterator[Document], types: Mapping[str, VariableType]) -> pd.DataFrame:
+    """Documents {ts, v}, sorted, as one row per instant and one column per name in `types`.
+
+    They are taken a chunk at a time, so that a long history does not stand in memory twice. Raises Refused for a value that is
+    not of its variable's type.
+    """
+    instants: list[Column] = []
+    columns: dict[str, list[Column]] = {name: [_empty(type_)] for name, type_ in types.items()}
+    while chunk := list(islice(documents, CHUNK)):
+        instants.append(np.array([document["ts"].replace(tzinfo=None) for document in chunk], dtype="datetime64[ms]"))
+        for name, type_ in types.items():
+            columns[name].append(_column(asset, name, type_, chunk))
+    index = pd.DatetimeIndex(np.concatenate([np.array([], dtype="datetime64[ms]"), *instants]), name="ts").tz_localize("UTC")
+    return pd.DataFrame({name: np.concatenate(parts) for name, parts in columns.items()}, index=index)
+
+
+def events_frame(documents: Iterable[Document], instant_types: frozenset[str]) -> pd.DataFrame:
+    """Documents {type, start, end}, sorted by start, as a frame; an event of an instant type ends where it starts."""
+    found = list(documents)
+    if not found:
+        return no_events()
+    ends = [d["start"] if d["end"] is None and d["type"] in instant_types else d["end"] for d in found]
+    types = pd.Series([d["type"] for d in found], dtype=object)
+    return pd.DataFrame({"type": types, "start": _instants([d["start"] for d in found]), "end": _instants(ends)})
+
+
+def _instants(values: Sequence[datetime | None]) -> pd.Series:
+    return pd.to_datetime(pd.Series(np.array(values, dtype=object)), utc=True).dt.as_unit("ms")
+
+
+def _empty(type_: VariableType) -> Column:
+    return np.array([], dtype=object if type_ == "category" else np.float64)
+
+
+def _column(asset: str, name: str, type_: VariableType, chunk: Sequence[Document]) -> Column:
+    if type_ == "category":
+        texts = [document["v"].get(name) for document in chunk]
+        _require(asset, name, chunk, "text", [text is None or isinstance(text, str) for text in texts])
+        return np.array(texts, dtype=object)
+    numbers = [document["v"].get(name, np.nan) for document in chunk]
+    column = np.array(numbers)
+    if column.dtype.kind not in "fiub":  # None, or something that is no number
+        _require(asset, name, chunk, "a number", [number is None or isinstance(number, int | float) for number in numbers])
+        column = np.array(numbers, dtype=np.float64)
+    return column.astype(np.float64, copy=False)
+
+
+def _require(asset: str, name: str, chunk: Sequence[Document], wanted: str, right: Sequence[bool]) -> None:
+    if all(right):
+        return
+    document = chunk[right.index(False)]
+    raise Refused(
+        f"the reading of {asset!r} at {utc(document['ts']).isoformat()} has {document['v'][name]!r} as {name}, which is not "
+        f"{wanted}: correct the reading in collection `readings`, or the type of the variable in the asset"
+    )

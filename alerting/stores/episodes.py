@@ -1,0 +1,98 @@
+"""Episodes in MongoDB. One document is the transaction: transitions and the notifications they cause are written together."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from pymongo.errors import DuplicateKeyError
+
+from alerting.episodes.episode import Episode, Notification
+from alerting.stores.documents import Document, MongoDatabase, from_document, to_document
+from alerting.stores.indexes import EPISODES
+
+_NEWEST_FIRST = [("raised_at", -1), ("_id", -1)]
+_OLDEST_FIRST = [("raised_at", 1), ("_id", 1)]
+
+
+class MongoEpisodes:
+    """Port `Episodes`. `open_key` stands in open live episodes alone, and its unique index lets only one of them be."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._episodes = database[EPISODES]
+
+    def insert(self, episode: Episode) -> bool:
+        """Insert; False when this id exists, or another one is open for the same definition and asset."""
+        try:
+            self._episodes.insert_one(_document(episode))
+        except DuplicateKeyError:
+            return False
+        return True
+
+    def replace(self, episode: Episode) -> bool:
+        """Write the next version; False unless the stored one is `episode.version - 1`, or when another one is open."""
+        try:
+            found = self._episodes.replace_one({"_id": episode.id, "version": episode.version - 1}, _document(episode))
+        except DuplicateKeyError:
+            return False
+        return found.matched_count == 1
+
+    def get(self, id: str) -> Episode | None:
+        """The episode of this id."""
+        found = self._episodes.find_one({"_id": id})
+        return None if found is None else _episode(found)
+
+    def find(
+        self,
+        definition: str | None = None,
+        asset: str | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        open_only: bool = False,
+        limit: int | None = None,
+        before: tuple[datetime, str] | None = None,
+    ) -> list[Episode]:
+        """Episodes raised in [start, end), newest first, those of one instant by descending id; `before`: the page after it."""
+        query: Document = {"definition": definition, "asset": asset, "condition": "open" if open_only else None}
+        query = {field: value for field, value in query.items() if value is not None}
+        if raised := {op: at for op, at in (("$gte", start), ("$lt", end)) if at is not None}:
+            query["raised_at"] = raised
+        if before is not None:
+            at, last = before
+            query["$and"] = [{"raised_at": {"$lte": at}}, {"$or": [{"raised_at": {"$lt": at}}, {"_id": {"$lt": last}}]}]
+        return _episodes(self._episodes.find(query).sort(_NEWEST_FIRST).limit(limit or 0))
+
+    def unsettled(self) -> list[Episode]:
+        """Episodes whose outcome is not settled or undetermined, oldest first."""
+        query = {"settlement.outcome": {"$in": [None, "undetermined"]}}
+        return _episodes(self._episodes.find(query).sort(_OLDEST_FIRST))
+
+    def with_due_notifications(self, now: datetime, limit: int = 100) -> list[Episode]:
+        """Episodes with a pending notification that is due (or was never tried), oldest first."""
+        due = {"status": "pending", "$or": [{"next_attempt_at": None}, {"next_attempt_at": {"$lte": now}}]}
+        return _episodes(self._episodes.find({"outbox": {"$elemMatch": due}}).sort(_OLDEST_FIRST).limit(limit))
+
+    def dead_letters(self) -> list[tuple[str, Notification]]:
+        """Episode id and notification of every delivery that was given up, oldest episode first."""
+        found = self._episodes.find({"outbox.status": "dead"}, {"outbox": True, "raised_at": True}).sort(_OLDEST_FIRST)
+        return [
+            (document["_id"], from_document(Notification, letter))
+            for document in found
+            for letter in document["outbox"]
+            if letter["status"] == "dead"
+        ]
+
+
+def _document(episode: Episode) -> Document:
+    document = to_document(episode)
+    document["_id"] = document.pop("id")
+    if episode.condition == "open" and not episode.historical:
+        document["open_key"] = f"{episode.definition}|{episode.asset}"
+    return document
+
+
+def _episode(document: Document) -> Episode:
+    return from_document(Episode, {**document, "id": document["_id"]})
+
+
+def _episodes(found: Iterable[dict[str, Any]]) -> list[Episode]:
+    return [_episode(document) for document in found]

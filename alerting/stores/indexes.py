@@ -1,0 +1,84 @@
+"""Every collection with its indexes, and the validator of the definitions: what `ensure` brings into being.
+
+Running it again, or twice at once, changes nothing.
+"""
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.errors import CollectionInvalid
+
+from alerting.definitions.schema import mongo_validator
+from alerting.stores.documents import Document, MongoDatabase
+
+DEFINITIONS = "alert_definitions"
+REVISIONS = "definition_revisions"
+FAULTS = "definition_faults"
+ASSETS = "assets"
+EVENT_TYPES = "event_types"
+READINGS = "readings"
+EVENTS = "events"
+STATES = "evaluation_state"
+EPISODES = "episodes"
+FEEDBACK = "feedback"
+DECISIONS = "decisions"
+SCORES = "scores"
+REPORTS = "reports"
+AUDIT = "audit"
+CLOCK = "clock"
+
+
+def _unique(*fields: str, sparse: bool = False) -> IndexModel:
+    return IndexModel([(field, ASCENDING) for field in fields], unique=True, sparse=sparse)
+
+
+def _newest(*fields: str, at: str) -> IndexModel:
+    return IndexModel([*((field, ASCENDING) for field in fields), (at, DESCENDING), ("_id", DESCENDING)])
+
+
+INDEXES: dict[str, list[IndexModel]] = {
+    DEFINITIONS: [_unique("name")],
+    REVISIONS: [_unique("name", "number")],
+    ASSETS: [_unique("name")],
+    EVENT_TYPES: [_unique("name")],
+    READINGS: [_unique("asset", "ts")],
+    EVENTS: [_unique("asset", "type", "start"), IndexModel([("asset", ASCENDING), ("start", ASCENDING), ("type", ASCENDING)])],
+    STATES: [_unique("definition", "asset")],
+    EPISODES: [
+        _unique("open_key", sparse=True),
+        _newest(at="raised_at"),
+        _newest("asset", at="raised_at"),
+        _newest("definition", at="raised_at"),
+        _newest("definition", "asset", at="raised_at"),
+        _newest("condition", at="raised_at"),
+        _newest("settlement.outcome", at="raised_at"),
+        IndexModel([("outbox.status", ASCENDING), ("outbox.next_attempt_at", ASCENDING)]),
+    ],
+    FEEDBACK: [_unique("key"), IndexModel([("episode", ASCENDING), ("at", ASCENDING)])],
+    DECISIONS: [_unique("run_key", sparse=True), IndexModel([("definition", ASCENDING), ("at", ASCENDING)])],
+    SCORES: [_unique("definition", "ts", "asset", "model_version")],
+    REPORTS: [_newest("definition", at="start")],
+    AUDIT: [_unique("key"), _newest(at="at"), _newest("subject", at="at")],
+}
+
+
+def ensure_indexes(database: MongoDatabase) -> None:
+    """Create the indexes that are missing."""
+    for collection, indexes in INDEXES.items():
+        database[collection].create_indexes(indexes)
+
+
+def ensure_validator(database: MongoDatabase) -> None:
+    """Let the server itself refuse a malformed definition, whoever writes it."""
+    validator = mongo_validator()
+    options: Document = {"validator": validator, "validationLevel": "strict", "validationAction": "error"}
+    if _validator(database) == validator:
+        return
+    try:
+        database.create_collection(DEFINITIONS, check_exists=False, **options)
+    except CollectionInvalid:
+        database.command("collMod", DEFINITIONS, **options)
+
+
+def _validator(database: MongoDatabase) -> object:
+    for found in database.list_collections(filter={"name": DEFINITIONS}):
+        return found["options"].get("validator")
+    return None

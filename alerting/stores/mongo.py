@@ -1,0 +1,126 @@
+"""MongoDB: the connection, what is said when there is none, and all stores behind the ports together."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC
+
+from pymongo import MongoClient
+from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure, PyMongoError, WTimeoutError
+
+from alerting.definitions.faults import Refused
+from alerting.stores.assets import MongoAssets
+from alerting.stores.audit import MongoAudit
+from alerting.stores.decisions import MongoDecisions
+from alerting.stores.definitions import MongoDefinitions
+from alerting.stores.documents import Document, MongoDatabase
+from alerting.stores.episodes import MongoEpisodes
+from alerting.stores.feedback import MongoFeedback
+from alerting.stores.indexes import ensure_indexes, ensure_validator
+from alerting.stores.readings import MongoReadings
+from alerting.stores.reports import MongoReports
+from alerting.stores.scores import MongoScores
+from alerting.stores.states import MongoStates
+
+TIMEOUT_S = 3.0
+_NO_PERMISSION = (13, 18)  # codes of Unauthorized and AuthenticationFailed
+
+
+class DatabaseDown(Refused):
+    """The database cannot be reached, or does not let us in; nothing was changed by what failed."""
+
+
+class MongoStores:
+    """Every store of one database. `ensure` makes what the server must know before the first write."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self.database = database
+        self.definitions = MongoDefinitions(database)
+        self.assets = MongoAssets(database)
+        self.readings = MongoReadings(database)
+        self.episodes = MongoEpisodes(database)
+        self.states = MongoStates(database)
+        self.feedback = MongoFeedback(database)
+        self.decisions = MongoDecisions(database)
+        self.scores = MongoScores(database)
+        self.reports = MongoReports(database)
+        self.audit = MongoAudit(database)
+
+    def ensure(self) -> None:
+        """Bring collections, indexes and the validator of the definitions into being; again or at once elsewhere is no harm."""
+        ensure_validator(self.database)
+        ensure_indexes(self.database)
+
+
+def connect(uri: str, timeout: float = TIMEOUT_S) -> MongoClient[Document]:
+    """A client whose writes wait for the journal of the majority, whatever the URI says. Raises Refused for a URI that is none.
+
+    `timeout`: seconds to look for a server before an operation fails. No connection is made yet.
+    """
+    millis = int(timeout * 1000)
+    try:
+        return MongoClient(
+            uri,
+            w="majority",
+            journal=True,
+            wtimeoutMS=30_000,
+            tz_aware=True,
+            tzinfo=UTC,
+            serverSelectionTimeoutMS=millis,
+            connectTimeoutMS=millis,
+            appname="alerting",
+        )
+    except (InvalidURI, ConfigurationError, ValueError) as error:
+        raise Refused(f"ALERTING_MONGODB_URI is not the address of a MongoDB server: {error}") from error
+
+
+def check_database(database: MongoDatabase) -> None:
+    """Raises DatabaseDown unless a server answers, lets us in, and takes writes."""
+    with database_errors(_hosts(database.client)):
+        database.client.admin.command("ping")
+        database.list_collection_names(filter={"name": "assets"})
+
+
+@contextmanager
+def open_database(uri: str, name: str, timeout: float = TIMEOUT_S) -> Iterator[MongoDatabase]:
+    """The named database of a server that answers; a connection lost later is DatabaseDown, too."""
+    with connect(uri, timeout) as client:
+        check_database(client[name])
+        with database_errors(_hosts(client)):
+            yield client[name]
+
+
+@contextmanager
+def open_stores(uri: str, name: str, timeout: float = TIMEOUT_S) -> Iterator[MongoStores]:
+    """All stores of the named database, ready for writing. Raises DatabaseDown."""
+    with open_database(uri, name, timeout) as database:
+        stores = MongoStores(database)
+        stores.ensure()
+        yield stores
+
+
+@contextmanager
+def database_errors(hosts: str) -> Iterator[None]:
+    """Say what a lost or refused connection means to a person. `hosts`: where the server was looked for."""
+    try:
+        yield
+    except (ConnectionFailure, WTimeoutError) as error:
+        raise DatabaseDown(
+            f"the database at {hosts} does not answer: start it with `alerting up`, or set ALERTING_MONGODB_URI "
+            f"to a running server ({_brief(error)})"
+        ) from error
+    except OperationFailure as error:
+        if error.code not in _NO_PERMISSION:
+            raise
+        raise DatabaseDown(
+            f"the database at {hosts} refuses the user or password in ALERTING_MONGODB_URI: {_brief(error)}"
+        ) from error
+
+
+def _hosts(client: MongoClient[Document]) -> str:
+    """Addresses without user and password."""
+    seeds = client.topology_description.server_descriptions()
+    return ", ".join(sorted(f"{host}:{port}" for host, port in seeds))
+
+
+def _brief(error: PyMongoError) -> str:
+    return str(error).split(", Timeout:")[0].split(", full error:")[0].splitlines()[0][:200]

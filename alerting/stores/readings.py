@@ -1,0 +1,205 @@
+"""Readings and events in MongoDB: one document per asset and instant, one per event.
+
+A plain collection with a unique index, because importing twice must change nothing; `arrived_at` is when a document last changed.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+
+import pandas as pd
+from pymongo import UpdateOne
+from pymongo.errors import BulkWriteError
+
+from alerting.definitions.assets import Asset, EventType, VariableType
+from alerting.definitions.faults import Refused
+from alerting.pipelines.ports import EventRow, ReadingRow
+from alerting.readings.history import EVENT_COLUMNS, History
+from alerting.stores.assets import MongoAssets
+from alerting.stores.columns import CHUNK, events_frame, readings_frame
+from alerting.stores.documents import Document, MongoDatabase, only_duplicates, to_bson, utc, whole_millis
+from alerting.stores.indexes import EVENTS, READINGS
+
+_ATTEMPTS = 10
+Key = tuple[str, datetime]
+
+
+class MongoReadings:
+    """Port `Readings`."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._readings = database[READINGS]
+        self._events = database[EVENTS]
+        self._assets = MongoAssets(database)
+
+    def add_readings(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:
+        """Merge rows by (asset, ts); returns how many changed anything. Of two rows for one instant the later one wins."""
+        return sum(self._merge_readings(rows[start : start + CHUNK], arrived_at) for start in range(0, len(rows), CHUNK))
+
+    def _merge_readings(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:
+        stored = self._stored(rows)
+        new: dict[Key, Document] = {}
+        changes: dict[Key, Document] = {}
+        changed = 0
+        for row in rows:
+            key = (row.asset, whole_millis(row.ts))
+            if key in stored:
+                known, sink = stored[key], changes.setdefault(key, {})
+            elif key in new:
+                known = sink = new[key]
+            else:
+                new[key] = dict(row.values)
+                changed += 1
+                continue
+            difference = {name: value for name, value in row.values.items() if name not in known or known[name] != value}
+            known.update(difference)
+            sink.update(difference)
+            changed += bool(difference)
+        self._update_readings(changes, arrived_at)
+        late = self._insert_readings(new, arrived_at)
+        return changed - len(late) + (self._merge_readings(late, arrived_at) if late else 0)
+
+    def _stored(self, rows: Sequence[ReadingRow]) -> dict[Key, Document]:
+        """Values that are there already, by asset and instant; cheap when a batch is all new or all known."""
+        stored: dict[Key, Document] = {}
+        for asset, group in groupby(sorted(rows, key=_asset), key=_asset):
+            instants = list({whole_millis(row.ts) for row in group})
+            between = {"asset": asset, "ts": {"$gte": min(instants), "$lte": max(instants)}}
+            if self._readings.find_one(between, {"_id": True}) is None:
+                continue
+            found = self._readings.find({"asset": asset, "ts": {"$in": instants}}, {"_id": False, "ts": True, "v": True})
+            stored.update(((asset, utc(document["ts"])), document["v"]) for document in found)
+        return stored
+
+    def _insert_readings(self, new: Mapping[Key, Document], arrived_at: datetime) -> list[ReadingRow]:
+        """Insert documents; returns as rows those that somebody else inserted since we looked."""
+        if not new:
+            return []
+        documents: list[Document] = [
+            {"asset": asset, "ts": ts, "v": values, "arrived_at": arrived_at} for (asset, ts), values in new.items()
+        ]
+        try:
+            self._readings.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            late = [documents[position] for position in only_duplicates(error)]
+            return [ReadingRow(document["asset"], document["ts"], document["v"]) for document in late]
+        return []
+
+    def _update_readings(self, changes: Mapping[Key, Document], arrived_at: datetime) -> None:
+        updates = [
+            UpdateOne(
+                {"asset": asset, "ts": ts},
+                {"$set": {"arrived_at": arrived_at, **{f"v.{name}": value for name, value in values.items()}}},
+            )
+            for (asset, ts), values in changes.items()
+            if values
+        ]
+        if updates:
+            self._readings.bulk_write(updates, ordered=False)
+
+    def add_events(self, rows: Sequence[EventRow], arrived_at: datetime) -> int:
+        """Merge events by (asset, type, start): an end or attribute given anew replaces the old one, one left out stays."""
+        return sum(self._merge_events(rows[start : start + CHUNK], arrived_at) for start in range(0, len(rows), CHUNK))
+
+    def _merge_events(self, rows: Sequence[EventRow], arrived_at: datetime) -> int:
+        merged, changed = self._merged_events(rows)
+        for _ in range(_ATTEMPTS):
+            if self._write_events(merged, arrived_at):
+                return changed
+            merged, _changed_since = self._merged_events(rows)
+        raise Refused(f"events of {rows[0].asset!r} are being changed by somebody else all the time: import them again later")
+
+    def _merged_events(self, rows: Sequence[EventRow]) -> tuple[list[tuple[Document | None, Document]], int]:
+        """Pairs of (stored document, document after the merge) that differ, and how many rows changed anything."""
+        stored = {_event_key(document): document for document in self._stored_events(rows)}
+        merged: dict[tuple[str, str, datetime], Document] = {}
+        changed = 0
+        for row in rows:
+            key = (row.asset, row.type, whole_millis(row.start))
+            known = merged.get(key) or stored.get(key)
+            after = _merged_event(known, row)
+            if known is None or after != known:
+                merged[key] = after
+                changed += 1
+        return [(stored.get(key), after) for key, after in merged.items()], changed
+
+    def _stored_events(self, rows: Sequence[EventRow]) -> Iterator[Document]:
+        for asset, group in groupby(sorted(rows, key=_asset), key=_asset):
+            starts = list({whole_millis(row.start) for row in group})
+            yield from self._events.find({"asset": asset, "start": {"$in": starts}})
+
+    def _write_events(self, merged: Sequence[tuple[Document | None, Document]], arrived_at: datetime) -> bool:
+        """Write what changed; False when somebody else changed one of these events since we looked."""
+        new = [{**after, "arrived_at": arrived_at} for before, after in merged if before is None]
+        updates = [
+            UpdateOne(
+                {"_id": before["_id"], "end": before["end"], "attributes": before["attributes"]},
+                {"$set": {"end": after["end"], "attributes": after["attributes"], "arrived_at": arrived_at}},
+            )
+            for before, after in merged
+            if before is not None
+        ]
+        alone = True
+        if updates:
+            alone = self._events.bulk_write(updates, ordered=False).matched_count == len(updates)
+        try:
+            if new:
+                self._events.insert_many(new, ordered=False)
+        except BulkWriteError as error:
+            only_duplicates(error)
+            return False
+        return alone
+
+    def load(self, asset: Asset, start: datetime | None, end: datetime | None, variables: Iterable[str] | None = None) -> History:
+        """Readings with start < ts <= end, and every event that starts at or before end.
+
+        The columns are the given variables, or all that the asset declares; one without a reading is all missing. Raises
+        Refused for a stored value that is not of its variable's type.
+        """
+        names = list(asset.variables if variables is None else dict.fromkeys(variables))
+        types = {name: asset.variables[name].type if name in asset.variables else "number" for name in names}
+        event_types = tuple(self._assets.event_types())
+        return History(
+            asset,
+            self._load_readings(asset.name, start, end, types),
+            self._load_events(asset.name, end, event_types),
+            event_types,
+        )
+
+    def _load_readings(
+        self, asset: str, start: datetime | None, end: datetime | None, types: Mapping[str, VariableType]
+    ) -> pd.DataFrame:
+        query: Document = {"asset": asset}
+        if within := {op: at for op, at in (("$gt", start), ("$lte", end)) if at is not None}:
+            query["ts"] = within
+        fields: Document = {"_id": False, "ts": True, "v": True}
+        cursor = self._readings.find(query, fields).sort([("asset", 1), ("ts", 1)]).batch_size(CHUNK)
+        return readings_frame(asset, cursor, types)
+
+    def _load_events(self, asset: str, end: datetime | None, event_types: Sequence[EventType]) -> pd.DataFrame:
+        query: Document = {"asset": asset} if end is None else {"asset": asset, "start": {"$lte": end}}
+        instant = frozenset(type_.name for type_ in event_types if type_.duration == "instant")
+        found = self._events.find(query, dict.fromkeys(EVENT_COLUMNS, True)).sort([("start", 1), ("type", 1)])
+        return events_frame(found, instant)
+
+    def span(self, asset: str) -> tuple[datetime, datetime] | None:
+        """First and last instant with a reading, None without any."""
+        ends = [self._readings.find_one({"asset": asset}, {"ts": True}, sort=[("ts", way)]) for way in (1, -1)]
+        first, last = ends
+        return None if first is None or last is None else (utc(first["ts"]), utc(last["ts"]))
+
+
+def _asset(row: ReadingRow | EventRow) -> str:
+    return row.asset
+
+
+def _event_key(document: Document) -> tuple[str, str, datetime]:
+    return document["asset"], document["type"], utc(document["start"])
+
+
+def _merged_event(known: Document | None, row: EventRow) -> Document:
+    given = to_bson(row)
+    if known is None:
+        return dict(given)
+    end = known["end"] if given["end"] is None else given["end"]
+    return {**known, "end": end, "attributes": {**known["attributes"], **given["attributes"]}}

@@ -1,0 +1,50 @@
+"""What several test suites share: databases to run the stores against, pretended and real."""
+
+import importlib.util
+import os
+import socket
+
+import mongomock
+import mongomock.collection
+import pytest
+
+from alerting.stores.documents import MongoDatabase
+
+
+def _teach_mongomock_sort() -> None:
+    """mongomock 4.3.0 does not know the argument `sort` that pymongo passes to bulk operations since 4.11."""
+    builder = mongomock.collection.BulkOperationBuilder
+    for name in ("add_update", "add_replace"):
+        original = getattr(builder, name)
+        if getattr(original, "knows_sort", False):
+            continue
+
+        def without_sort(self, *args, _original=original, sort=None, **kwargs):
+            if sort is not None:
+                raise NotImplementedError("mongomock cannot sort in bulk operations")
+            return _original(self, *args, **kwargs)
+
+        without_sort.knows_sort = True
+        setattr(builder, name, without_sort)
+
+
+def pretended_database() -> MongoDatabase:
+    """A new database in memory, which knows indexes but no validators."""
+    _teach_mongomock_sort()
+    return mongomock.MongoClient(tz_aware=True)["alerting"]
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def require_real_server() -> None:
+    """Skip a test where the wheel with the server is not installed; in a build, where it must be, fail instead."""
+    if importlib.util.find_spec("fiftyone") is not None:
+        return
+    if os.environ.get("CI", "").lower() == "true":
+        pytest.fail("the extra `embedded` is not installed, so the real database cannot be tested")
+    pytest.skip("needs the extra `embedded`")
