@@ -45,9 +45,10 @@ def problem_samples(problem: Problem, history: History) -> tuple[Millis, BoolArr
 
 
 def find_problems(problem: Problem, history: History) -> pd.DataFrame:
-    """Every occurrence with `start`, `end` (NaT while ongoing) and `known_at`, sorted by start.
+    """Every occurrence with `start`, `last`, `end` (NaT while ongoing) and `known_at`, sorted by start.
 
-    A condition must have held for `problem.for`; it is known once it has held, and its variable's delay has passed.
+    `last`: the last sample at which the condition was seen; of an event, its end. A condition must have held for
+    `problem.for`; it is known once it has held, and its variable's delay has passed.
     """
     if problem.event is not None:
         return _problem_events(problem.event, history)
@@ -56,14 +57,14 @@ def find_problems(problem: Problem, history: History) -> pd.DataFrame:
     hold = span_millis(problem.hold)
     held = np.where(end == NOT_YET, last_bad, end) - start >= hold
     known = start + hold + span_millis(history.delay(problem.variable or ""))
-    return _frame(start[held], end[held], known[held])
+    return _frame(start[held], last_bad[held], end[held], known[held])
 
 
 def _problem_events(pattern: str, history: History) -> pd.DataFrame:
     events = history.events[[fnmatchcase(t, pattern) for t in history.events["type"]]]
     start, end = millis(events["start"]), millis(events["end"])
     order = np.argsort(start, kind="stable")
-    return _frame(start[order], end[order], start[order])
+    return _frame(start[order], end[order], end[order], start[order])
 
 
 def _spells(ts: Millis, bad: BoolArray) -> tuple[Millis, Millis, Millis]:
@@ -74,6 +75,6 @@ def _spells(ts: Millis, bad: BoolArray) -> tuple[Millis, Millis, Millis]:
     return ts[first], end.astype(np.int64), ts[after - 1] if len(ts) else after
 
 
-def _frame(start: Millis, end: Millis, known: Millis) -> pd.DataFrame:
-    columns = {"start": start, "end": end, "known_at": known}
+def _frame(start: Millis, last: Millis, end: Millis, known: Millis) -> pd.DataFrame:
+    columns = {"start": start, "last": last, "end": end, "known_at": known}
     return pd.DataFrame({n: pd.Series(v.astype("datetime64[ms]")).dt.tz_localize("UTC") for n, v in columns.items()})
