@@ -1,0 +1,131 @@
+"""The parts of the platform on one machine: what each is started with, what it needs, and when it is ready."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import httpx
+
+from alerting.local.secrets import Secrets
+from alerting.local.supervisor import Part
+from alerting.settings import LOOPBACK, Settings, variable
+
+ROOT = Path(__file__).parents[2]
+PROBE_TIMEOUT_S = 0.5
+
+
+def answers(url: str) -> Callable[[], bool]:
+    """A question whether this address answers with success."""
+
+    def ask() -> bool:
+        try:
+            return httpx.get(url, timeout=PROBE_TIMEOUT_S, trust_env=False).is_success
+        except httpx.HTTPError:
+            return False
+
+    return ask
+
+
+def environment(settings: Settings, secrets: Secrets, inherited: Mapping[str, str]) -> dict[str, str]:
+    """What every part sees: the addresses of all others, and compiled Python files kept, which halves the time to start."""
+    shared = {
+        variable("home"): str(settings.home),
+        variable("mongodb_uri"): mongodb_uri(settings),
+        variable("mlflow_uri"): mlflow_uri(settings),
+        variable("api_tokens_file"): str(secrets.tokens_file),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "1",
+        "PYTHONUNBUFFERED": "1",
+        "NO_PROXY": f"{LOOPBACK},localhost",
+        "no_proxy": f"{LOOPBACK},localhost",
+    }
+    kept = {name: value for name, value in inherited.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | shared
+
+
+def mongodb_uri(settings: Settings) -> str:
+    """Where the parts find the database."""
+    return settings.mongodb_uri or f"mongodb://{LOOPBACK}:{settings.mongodb_port}/?directConnection=true"
+
+
+def mlflow_uri(settings: Settings) -> str:
+    """Where the parts find MLflow."""
+    return settings.mlflow_uri or f"http://{LOOPBACK}:{settings.mlflow_port}"
+
+
+def airflow_uri(settings: Settings) -> str:
+    """Where people and parts find Airflow."""
+    return f"http://{LOOPBACK}:{settings.airflow_port}"
+
+
+def api_uri(settings: Settings) -> str:
+    """Where people and parts find the API."""
+    return f"http://{LOOPBACK}:{settings.api_port}"
+
+
+def airflow_environment(settings: Settings, secrets: Secrets, shared: Mapping[str, str]) -> dict[str, str]:
+    """The shared environment, `config/airflow.env`, and what this installation adds: folders, addresses, secrets."""
+    home = settings.home / "airflow"
+    own = {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__PARALLELISM": str(max(2, min(8, os.cpu_count() or 2)) + 1),
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{airflow_uri(settings)}/execution/",
+        "AIRFLOW__CORE__FERNET_KEY": secrets.airflow_fernet,
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(secrets.airflow_passwords_file),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        "AIRFLOW__API__BASE_URL": airflow_uri(settings),
+        "AIRFLOW__API__HOST": LOOPBACK,
+        "AIRFLOW__API__PORT": str(settings.airflow_port),
+        "AIRFLOW__API__SECRET_KEY": secrets.airflow_session,
+        "AIRFLOW__API_AUTH__JWT_SECRET": secrets.airflow_jwt,
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(settings.home / "logs" / "airflow"),
+    }
+    return {**shared, **_read_env_file(ROOT / "config" / "airflow.env"), **own}
+
+
+def airflow_parts(settings: Settings, environ: Mapping[str, str], needs: tuple[str, ...]) -> list[Part]:
+    """Airflow's scheduler, DAG processor and API server; each can be started anew alone. Nothing here needs a triggerer."""
+    command = (sys.executable, "-m", "airflow")
+    url = airflow_uri(settings)
+    return [
+        Part("airflow-api", "Airflow API", (*command, "api-server"), environ, needs, answers(f"{url}/api/v2/version")),
+        Part(
+            "airflow-scheduler",
+            "Airflow scheduler",
+            (*command, "scheduler", "--skip-serve-logs"),  # its log server listens on all addresses; the API reads the files
+            environ,
+            (*needs, "airflow-api"),
+            _alive(url, "scheduler"),
+            grace_s=8.0,
+        ),
+        Part("airflow-dags", "Airflow DAGs", (*command, "dag-processor"), environ, needs, _alive(url, "dag_processor")),
+    ]
+
+
+def _alive(airflow: str, component: str) -> Callable[[], bool]:
+    def ask() -> bool:
+        try:
+            answer = httpx.get(f"{airflow}/api/v2/monitor/health", timeout=PROBE_TIMEOUT_S, trust_env=False)
+        except httpx.HTTPError:
+            return False
+        return answer.is_success and answer.json()[component]["status"] == "healthy"
+
+    return ask
+
+
+def mlflow_part(settings: Settings, environ: Mapping[str, str]) -> Part:
+    """MLflow on SQLite. Clients write artifacts to disk themselves, so runs read the same with and without the server."""
+    command = (
+        *(sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(settings.mlflow_port)),
+        *("--workers", "1", "--backend-store-uri", settings.mlflow_database),
+        *("--no-serve-artifacts", "--default-artifact-root", settings.mlflow_artifacts.as_uri()),
+    )
+    own = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    return Part("mlflow", "MLflow", command, {**environ, **own}, ready=answers(f"{mlflow_uri(settings)}/health"))
+
+
+def _read_env_file(path: Path) -> dict[str, str]:
+    lines = (line.strip() for line in path.read_text().splitlines())
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))

@@ -1,0 +1,42 @@
+"""Whether the ports that the parts will listen on are free."""
+
+import errno
+import socket
+from collections.abc import Mapping
+
+from alerting.definitions.faults import Refused
+from alerting.settings import LOOPBACK, variable
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this port of the loopback address now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what a server that has just ended leaves is no obstacle
+        try:
+            server.bind((LOOPBACK, port))
+        except PermissionError:
+            return False
+        except OSError as fault:
+            if fault.errno == errno.EADDRINUSE:
+                return False
+            raise
+        return True
+
+
+def check_ports(ports: Mapping[str, int]) -> None:
+    """Raise Refused with one sentence for each port that cannot be used. `ports`: by the name of their setting."""
+    taken = [
+        f"port {port} is taken by another program or not allowed: set {variable(setting)} to a free one"
+        for setting, port in ports.items()
+        if not is_free(port)
+    ]
+    if taken:
+        raise Refused("; ".join(taken))
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as server:
+        server.bind((LOOPBACK, 0))
+        port: int = server.getsockname()[1]
+        return port

@@ -1,0 +1,142 @@
+"""Processes that never outlive the one who started them (Linux).
+
+Three mechanisms together: a child asks the kernel for SIGTERM when its parent dies; the starter is a *subreaper*, so that
+whatever its children leave behind becomes its own child again; and a guard process in front of the starter clears up after
+it even when the starter itself was killed.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+
+import psutil
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+
+# Run between this process and a part: a fork of a process with threads must not run Python code of its own.
+_LAUNCHER = f"""
+import ctypes, os, sys
+ctypes.CDLL(None).prctl({PR_SET_PDEATHSIG}, {signal.SIGTERM:d})
+if os.getppid() != int(sys.argv[1]):
+    sys.exit("the starting process is gone")
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl failed")
+
+
+def become_subreaper() -> None:
+    """Orphans among this process's descendants become its children, instead of the machine's first process's."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def end_with_parent(parent: int) -> None:
+    """Ask for SIGTERM when the process `parent`, which started this one, dies; ends at once if it has died already."""
+    _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def start(command: Sequence[str], environ: Mapping[str, str], log: Path, folder: Path) -> subprocess.Popen[bytes]:
+    """Start a process in its own session, with its output appended to `log`. It ends with the thread that calls this."""
+    launch = (sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()))
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [*launch, *command],
+            env=dict(environ),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C in the terminal reaches the starter alone, which stops the parts in order
+        )
+
+
+def descendants(pid: int) -> list[psutil.Process]:
+    """All living processes below `pid`, nearest first."""
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def kill(processes: Sequence[psutil.Process]) -> None:
+    """SIGKILL each of them that still lives."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def reap_orphans(known: set[int]) -> list[psutil.Process]:
+    """Collect adopted children that have ended; return those alive that are not in `known` (ids of children started here)."""
+    alive = []
+    for child in psutil.Process().children():
+        if child.pid in known:
+            continue
+        with contextlib.suppress(psutil.NoSuchProcess, ChildProcessError):
+            if child.status() == psutil.STATUS_ZOMBIE:
+                os.waitpid(child.pid, os.WNOHANG)
+            else:
+                alive.append(child)
+    return alive
+
+
+def kill_descendants(patience: float = 10.0) -> None:
+    """Kill everything below this process, including what appears meanwhile, and collect it."""
+    deadline = time.monotonic() + patience
+    while (found := descendants(os.getpid())) and time.monotonic() < deadline:
+        kill(found)
+        psutil.wait_procs(found, timeout=0.1)
+        reap_orphans(set())
+
+
+def guarded(work: Callable[[], int]) -> int:
+    """Run `work` in a forked process and return its exit code, leaving no process behind whoever of the two is killed.
+
+    If this process is killed, the worker gets SIGTERM and can stop its parts in order; if the worker is killed, this process
+    kills what it left. Ctrl-C, SIGTERM and the closing of the terminal are passed on.
+    """
+    become_subreaper()
+    parent = os.getpid()
+    worker = os.fork()
+    if worker == 0:
+        _as_worker(parent, work)
+
+    def forward(number: int, _frame: FrameType | None) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker, number)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            signal.signal(number, forward)
+    _, status = os.waitpid(worker, 0)
+    kill_descendants()
+    return os.waitstatus_to_exitcode(status)
+
+
+def _as_worker(parent: int, work: Callable[[], int]) -> None:
+    code = 1
+    try:
+        os.setsid()  # the terminal's Ctrl-C goes to the guard alone, which passes it on once
+        end_with_parent(parent)
+        become_subreaper()
+        code = work()
+    except BaseException:  # the stack below this frame is the guard's: nothing may return into it
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(code)

@@ -1,0 +1,215 @@
+"""Starts parts in the order of their needs, watches over them, and stops them in reverse order.
+
+One thread and one loop: parts are processes, so nothing here runs at the same time as anything else.
+"""
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from alerting.local import processes
+
+FIRST_DELAY_S = 1.0
+LONGEST_DELAY_S = 60.0
+HEALTHY_AFTER_S = 60.0
+ATTEMPTS_AT_START = 3
+LOOK_EVERY_S = 0.1
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def delay_after(failures: int) -> float:
+    """Seconds to wait before starting again after so many failures in a row: 1, 2, 4, ... up to a minute."""
+    return min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** max(0, min(failures, 30) - 1))
+
+
+def always() -> bool:
+    """Ready as soon as it is started."""
+    return True
+
+
+@dataclass(frozen=True)
+class Part:
+    """A process to watch over; with `once`, a job that must run to a good end instead.
+
+    `needs` names the parts that must be ready (or done) before it starts. `ready` is asked often and answers within a second
+    whether it can be used. `busy` is what people read while they wait.
+    """
+
+    name: str
+    busy: str
+    command: Sequence[str]
+    environ: Mapping[str, str] = field(repr=False)
+    needs: tuple[str, ...] = ()
+    ready: Callable[[], bool] = always
+    once: bool = False
+    grace_s: float = 10.0
+
+
+class StartFailed(Exception):
+    """A part could not be started; the message tells people why, with the last lines it wrote."""
+
+
+@dataclass
+class _Watched:
+    part: Part
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+    first_started: float = 0.0
+    started: float = 0.0
+    ready: bool = False
+    ever_ready: bool = False
+    failures: int = 0
+    start_at: float = 0.0
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None
+
+    @property
+    def finished(self) -> bool:
+        return self.part.once and self.ever_ready
+
+
+class Supervisor:
+    """Watches over parts until told to stop. `say` prints a line of news; `show` replaces the line of what is going on."""
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        folder: Path,
+        logs: Path,
+        say: Callable[[str], None],
+        show: Callable[[str], None],
+    ) -> None:
+        self._watched = {part.name: _Watched(part, logs / f"{part.name}.log") for part in parts}
+        self._folder = folder
+        self._say = say
+        self._show = show
+        self._signals = 0
+        unknown = {need for part in parts for need in part.needs} - set(self._watched)
+        if unknown:
+            raise ValueError(f"parts need what nobody starts: {', '.join(sorted(unknown))}")
+
+    def run(self, when_ready: Callable[[], None]) -> None:
+        """Start everything, call `when_ready` once all parts are, then watch until a signal asks to stop; then stop all.
+
+        Raises StartFailed (after stopping all) when a job fails or a part ends several times before it was ever ready.
+        """
+        for number in STOP_SIGNALS:
+            signal.signal(number, self._on_signal)
+        announced = False
+        try:
+            while not self._signals:
+                self._look()
+                if not announced and all(w.ever_ready for w in self._watched.values()):
+                    announced = True
+                    self._show("")
+                    when_ready()
+                time.sleep(LOOK_EVERY_S)
+        finally:
+            self._show("")
+            self._stop()
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._signals += 1
+
+    def _look(self) -> None:
+        """One round: notice ends, start what may start, ask what is ready."""
+        now = time.monotonic()
+        for watched in self._watched.values():
+            if watched.process is not None and (code := watched.process.poll()) is not None:
+                self._ended(watched, code, now)
+        self._kill_orphans()
+        for watched in self._watched.values():
+            if not watched.running and self._may_start(watched, now):
+                self._start(watched, now)
+            elif watched.running and not watched.ready and not watched.part.once and watched.part.ready():
+                self._is_ready(watched, now)
+        self._show(self._going_on(now))
+
+    def _may_start(self, watched: _Watched, now: float) -> bool:
+        needs = (self._watched[need] for need in watched.part.needs)
+        return not watched.finished and now >= watched.start_at and all(need.ready or need.finished for need in needs)
+
+    def _start(self, watched: _Watched, now: float) -> None:
+        watched.process = processes.start(watched.part.command, watched.part.environ, watched.log, self._folder)
+        watched.started = now
+        watched.first_started = watched.first_started or now
+
+    def _is_ready(self, watched: _Watched, now: float) -> None:
+        watched.ready = True
+        if watched.ever_ready:
+            self._say(f"{watched.part.name} runs again")
+        else:
+            self._say(f"{watched.part.name} is ready ({now - watched.first_started:.1f} s)")
+        watched.ever_ready = True
+
+    def _ended(self, watched: _Watched, code: int, now: float) -> None:
+        healthy = watched.ready and now - watched.started >= HEALTHY_AFTER_S
+        watched.process, watched.ready = None, False
+        if watched.part.once and code == 0:
+            watched.ever_ready = True
+            self._say(f"{watched.part.name} is done ({now - watched.first_started:.1f} s)")
+            return
+        watched.failures = 1 if healthy else watched.failures + 1
+        if watched.part.once or (not watched.ever_ready and watched.failures >= ATTEMPTS_AT_START):
+            raise StartFailed(f"{watched.part.name} failed ({ending(code)}). {_last_lines(watched.log)}")
+        delay = delay_after(watched.failures)
+        watched.start_at = now + delay
+        self._say(f"{watched.part.name} stopped ({ending(code)}), starting again in {delay:.0f} s")
+
+    def _kill_orphans(self) -> None:
+        """What a part that died left behind holds its ports and files: it goes before the part is started again."""
+        own = {w.process.pid for w in self._watched.values() if w.process is not None}
+        orphans = processes.reap_orphans(own)
+        for orphan in orphans:
+            processes.kill([*processes.descendants(orphan.pid), orphan])
+
+    def _going_on(self, now: float) -> str:
+        waiting = [w for w in self._watched.values() if w.running and not w.ready]
+        return ", ".join(f"{w.part.busy} {now - w.started:.0f} s" for w in waiting)
+
+    def _stop(self) -> None:
+        """Stop parts that no running part needs, then those that only these needed, and so on down to the first."""
+        if any(w.running for w in self._watched.values()):
+            self._say("stopping (Ctrl-C again: at once)")
+        signals = self._signals
+        while running := [w for w in self._watched.values() if w.running]:
+            needed = {need for w in running for need in w.part.needs}
+            self._stop_together([w for w in running if w.part.name not in needed], signals)
+        processes.kill_descendants()
+
+    def _stop_together(self, stopping: Sequence[_Watched], signals: int) -> None:
+        began = time.monotonic()
+        for watched in stopping:
+            assert watched.process is not None  # noqa: S101 - only running parts are stopped
+            watched.process.terminate()
+        left = list(stopping)
+        while left:
+            for watched in list(left):
+                assert watched.process is not None  # noqa: S101
+                late = self._signals > signals or time.monotonic() - began > watched.part.grace_s
+                if late:
+                    below = processes.descendants(watched.process.pid)
+                    watched.process.kill()
+                    processes.kill(below)
+                    watched.process.wait()
+                if watched.process.poll() is not None:
+                    watched.process, watched.ready = None, False
+                    left.remove(watched)
+                    self._say(f"{watched.part.name} {'was killed' if late else 'stopped'}")
+            time.sleep(LOOK_EVERY_S / 2)
+
+
+def ending(code: int) -> str:
+    """How a process ended: `exit 1`, or `killed by SIGKILL`."""
+    return f"exit {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
+
+
+def _last_lines(log: Path, count: int = 12) -> str:
+    lines = log.read_text(errors="replace").splitlines()[-count:]
+    return f"Its last words, from {log}:\n" + "\n".join(f"    {line}" for line in lines)
