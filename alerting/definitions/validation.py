@@ -94,7 +94,7 @@ def _fields(document: Mapping[str, Any], path: Sequence[str]) -> list[str]:
 
 def _nearest(word: str, known: Iterable[str], what: str) -> str:
     names = sorted(known)
-    close = get_close_matches(word, names, n=3, cutoff=0.5)
+    close = get_close_matches(word, names, n=3, cutoff=0.6)
     if close:
         return f"did you mean {' or '.join(close)}?"
     return f"{what}: {', '.join(names[:20])}" if names else ""

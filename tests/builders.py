@@ -1,0 +1,84 @@
+"""Valid documents and values to change one thing of."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+
+from alerting.definitions.assets import Asset, EventType, Variable
+from alerting.definitions.model import ClassifierDefinition, Revision, ThresholdDefinition
+from alerting.definitions.revisions import next_revision
+from alerting.definitions.validation import parse_definition
+from alerting.readings.history import History, no_events
+
+T0 = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+def at(minutes: float) -> datetime:
+    """An instant, in minutes after midnight of a Monday."""
+    return T0 + timedelta(minutes=minutes)
+
+
+def too_hot(**changes: Any) -> dict[str, Any]:
+    document = {"name": "too-hot", "kind": "threshold", "assets": ["oven-1"], "variable": "temperature", "above": 215}
+    return {**document, **changes}
+
+
+def too_moist(**changes: Any) -> dict[str, Any]:
+    document = {
+        "name": "too-moist",
+        "kind": "classifier",
+        "assets": ["oven-1"],
+        "problem": {"variable": "moisture", "above": 4.5, "for": "5m"},
+        "horizon": "30m",
+    }
+    return {**document, **changes}
+
+
+def threshold(**changes: Any) -> ThresholdDefinition:
+    definition = parse_definition(too_hot(**changes))
+    assert isinstance(definition, ThresholdDefinition)
+    return definition
+
+
+def classifier(**changes: Any) -> ClassifierDefinition:
+    definition = parse_definition(too_moist(**changes))
+    assert isinstance(definition, ClassifierDefinition)
+    return definition
+
+
+def revision(definition: Any, when: datetime = T0, before: Revision | None = None) -> Revision:
+    return next_revision(definition, before, "engineer", when, "test")
+
+
+def oven(**variables: Variable) -> Asset:
+    known = {"temperature": Variable(unit="°C", title="Zone 2 temperature"), "moisture": Variable(unit="%")}
+    return Asset(name="oven-1", variables={**known, **variables})
+
+
+def history(
+    minutes: Sequence[float],
+    asset: Asset | None = None,
+    events: Sequence[tuple[str, float, float | None]] = (),
+    event_types: Sequence[EventType] = (),
+    **columns: Sequence[Any],
+) -> History:
+    """Readings at these minutes; events as (type, start minute, end minute or None while ongoing)."""
+    index = pd.DatetimeIndex([at(m) for m in minutes], name="ts").as_unit("ms") if len(minutes) else None
+    frame = pd.DataFrame(dict(columns), index=index)
+    if index is None:
+        frame = pd.DataFrame(dict(columns), index=pd.DatetimeIndex([], dtype="datetime64[ms, UTC]", name="ts"))
+    return History(asset or oven(), frame, _events(events), tuple(event_types))
+
+
+def _events(events: Sequence[tuple[str, float, float | None]]) -> pd.DataFrame:
+    if not events:
+        return no_events()
+    rows: list[Mapping[str, Any]] = [
+        {"type": t, "start": at(s), "end": pd.NaT if e is None else at(e)} for t, s, e in sorted(events, key=lambda x: x[1])
+    ]
+    frame = pd.DataFrame(rows)
+    for column in ("start", "end"):
+        frame[column] = pd.to_datetime(frame[column], utc=True).astype("datetime64[ms, UTC]")
+    return frame

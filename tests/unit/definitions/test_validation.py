@@ -1,0 +1,89 @@
+import pytest
+
+from alerting.definitions.assets import Asset, EventType, Variable
+from alerting.definitions.faults import DefinitionRefused
+from alerting.definitions.validation import definition_document, faults_against_assets, parse_definition
+from tests.builders import classifier, oven, threshold, too_hot, too_moist
+
+
+def faults_of(document):
+    with pytest.raises(DefinitionRefused) as refusal:
+        parse_definition(document)
+    return [str(f) for f in refusal.value.faults]
+
+
+@pytest.mark.parametrize("document", [too_hot(), too_moist()], ids=["threshold", "classifier"])
+def test_five_lines_make_a_definition(document):
+    assert len(document) == 5
+    assert parse_definition(document).name == document["name"]
+
+
+@pytest.mark.parametrize(
+    ("document", "fault"),
+    [
+        (too_hot(abov=215), "abov: is not a field (did you mean above?)"),
+        (too_hot(kind="treshold"), "kind: 'treshold' is not a kind (write threshold or classifier)"),
+        ({"name": "x"}, "kind: is missing (write kind: threshold or kind: classifier)"),
+        (too_hot(above=None), "above: a limit is missing (add above: or below:)"),
+        (too_hot(below=220), "below: below 220.0 must be less than above 215.0 (the good range lies between them)"),
+        (too_hot(clear_above_at=220), "clear_above_at: must not be greater than above, which must be given"),
+        (too_hot(above=float("nan")), "above: should be a finite number"),
+        (too_hot(**{"for": "5 minutes"}), "for: '5 minutes' is not a duration; write for example 30m, 1h30m or 5d"),
+        (too_hot(assets=[]), "assets: Tuple should have at least 1 item after validation, not 0"),
+        (too_hot(name="too hot"), "name: 'too hot' is not a legal name (letters, digits, - and _ only)"),
+        (too_hot(schedule={"every": "30s"}), "schedule.every: 30s is too short (the shortest is 1m)"),
+        (
+            too_hot(schedule={"timezone": "Mars/Base"}),
+            "schedule.timezone: 'Mars/Base' is not an IANA time zone (e.g. Europe/Berlin)",
+        ),
+        (too_moist(horizon="0s"), "horizon: must be longer than 0s (write for example 30m)"),
+        (
+            too_moist(features={"stride": "1h"}),
+            "horizon: 30m is shorter than the stride 1h (lengthen the horizon or shorten features.stride)",
+        ),
+        (too_moist(problem={"variable": "moisture"}), "problem: has no limit for moisture (add above: or below:)"),
+        (too_moist(problem={"event": "failure", "predict": "state"}), "problem.predict: an event can only be predicted as onset"),
+        (too_moist(problem={"above": 3}), "problem: needs either a variable with a limit, or an event type"),
+        (too_moist(periods={"validation": 0.5, "test": 0.5}), "periods: validation 0.5 and test 0.5 leave nothing to train on"),
+        (
+            too_moist(schedule={"retrain": "every day"}),
+            "schedule.retrain: 'every day' is not a cron expression (e.g. 0 3 * * 0 for Sunday 03:00)",
+        ),
+    ],
+)
+def test_a_fault_is_named_with_its_place_and_a_hint(document, fault):
+    assert fault in faults_of(document)
+
+
+def test_all_faults_are_reported_at_once_even_those_across_fields():
+    faults = faults_of(too_hot(colour="red", above=None, schedule={"every": "10s"}, severity="huge"))
+    assert [f.split(":")[0] for f in faults] == ["severity", "colour", "schedule.every", "above"]
+
+
+def test_a_definition_reads_back_from_its_document():
+    document = too_moist(features={"windows": ["15m", "1h30m"]}, guidance={"action": "slow the belt"})
+    definition = parse_definition(document)
+    assert definition_document(definition) == document
+    assert parse_definition(definition_document(definition)) == definition
+
+
+def test_an_unknown_variable_is_answered_with_the_nearest_names():
+    faults = faults_against_assets(threshold(variable="temprature"), [oven()], [])
+    assert [str(f) for f in faults] == ["variable: no watched asset has a variable 'temprature' (did you mean temperature?)"]
+
+
+def test_an_unknown_asset_is_answered_with_the_known_ones():
+    faults = faults_against_assets(threshold(assets=["kiln"]), [oven()], [])
+    assert [str(f) for f in faults] == ["assets: no asset is called 'kiln' (known assets: oven-1)"]
+
+
+def test_a_category_has_no_limit():
+    asset = oven(temperature=Variable(type="category"))
+    assert "a limit needs a number" in str(faults_against_assets(threshold(), [asset], [])[0])
+
+
+def test_event_types_and_attributes_are_held_against_what_is_known():
+    definition = classifier(problem={"event": "failure-*"}, features={"events": ["error*"], "attributes": ["age"]})
+    known = [EventType(name="failure-comp1", duration="instant")]
+    faults = faults_against_assets(definition, [Asset(name="oven-1", attributes={"model": "m1"})], known)
+    assert [f.path for f in faults] == ["features.events", "features.attributes"]

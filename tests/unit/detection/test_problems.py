@@ -1,0 +1,56 @@
+import numpy as np
+import pandas as pd
+
+from alerting.definitions.assets import Variable
+from alerting.definitions.model import Problem
+from alerting.detection.classifier import inside_problem
+from alerting.detection.problems import find_problems, matching, predicts, problem_samples
+from alerting.readings.history import millis, to_millis
+from tests.builders import at, history, oven
+
+MOIST = Problem.model_validate({"variable": "moisture", "above": 4.5, "for": "5m"})
+
+
+def test_a_problem_counts_when_it_has_held_long_enough():
+    data = history(range(12), moisture=[4, 5, 5, 4, 5, 5, 5, 5, 5, 5, 5, 4])
+    found = find_problems(MOIST, data)
+    assert list(found["start"]) == [at(4)]
+    assert list(found["end"]) == [at(11)]
+    assert list(found["known_at"]) == [at(9)]
+
+
+def test_a_problem_that_goes_on_has_no_end():
+    found = find_problems(MOIST, history(range(8), moisture=[4, 5, 5, 5, 5, 5, 5, 5]))
+    assert list(found["start"]) == [at(1)]
+    assert found["end"].isna().all()
+
+
+def test_a_laboratory_value_makes_the_problem_known_after_its_delay():
+    asset = oven(moisture=Variable(delay="1h"))
+    problem = Problem.model_validate({"variable": "moisture", "below": 2})
+    found = find_problems(problem, history([0, 60, 120], asset, moisture=[3, 1, 3]))
+    assert list(found["known_at"]) == [at(120)]
+    assert predicts(problem, asset) == "state"
+    assert predicts(MOIST, oven()) == "onset"
+
+
+def test_missing_values_are_no_samples():
+    ts, bad = problem_samples(MOIST, history([0, 1, 2], moisture=[5, np.nan, 4]))
+    assert ts.tolist() == [to_millis(at(0)), to_millis(at(2))]
+    assert bad.tolist() == [True, False]
+
+
+def test_events_are_problems_by_type_with_wildcards():
+    data = history([0], moisture=[4], events=[("failure-b", 5, 5), ("stop", 6, 8), ("failure-a", 9, None)])
+    found = find_problems(Problem.model_validate({"event": "failure-*"}), data)
+    assert list(found["start"]) == [at(5), at(9)]
+    assert pd.isna(found["end"].iloc[1])
+    assert matching(["failure-a", "stop"], ["failure-*"]) == ["failure-a"]
+
+
+def test_an_instant_event_never_goes_on_a_lasting_one_without_end_does():
+    data = history([0], moisture=[4], events=[("x-instant", 5, 5), ("x-lasting", 9, None)])
+    found = find_problems(Problem.model_validate({"event": "x-*"}), data)
+    instants = np.array([to_millis(at(m)) for m in (4, 5, 6, 9, 100)])
+    inside = inside_problem(instants, millis(found["start"]), millis(found["end"]), millis(found["known_at"]))
+    assert inside.tolist() == [False, False, False, True, True]
