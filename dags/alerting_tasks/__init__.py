@@ -1,8 +1,10 @@
 """What the DAG files share. It is parsed every few seconds: heavy imports happen inside tasks, and nothing changes with time."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +15,11 @@ from alerting.settings import LOOPBACK, read_settings
 from alerting.stores.dag_snapshot import DagSnapshot, read_dag_snapshot
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     from alerting.pipelines.ports import Platform
 
+_log = logging.getLogger(__name__)
 AS_OF = Param(
     None,
     type=["null", "string"],
@@ -25,7 +30,6 @@ DAG_OPTIONS: dict[str, Any] = {
     "start_date": datetime(2024, 1, 1, tzinfo=UTC),
     "catchup": False,
     "max_active_runs": 1,
-    "is_paused_upon_creation": False,
     "params": {"as_of": AS_OF},
 }
 # Every task may run twice, so an outage of database or registry is waited out for about five minutes: 10 s, 20 s, 40 s, ...
@@ -52,14 +56,16 @@ def is_wanted(dag_id: str) -> bool:
 
 @contextmanager
 def opened_platform() -> "Iterator[Platform]":
-    """The platform for one task. What was refused is refused again however often it is tried, so it fails the task at once."""
-    from alerting.wiring import open_platform
-
+    """The platform for one task. What was refused fails the task at once; an outage of a server is tried again."""
     from alerting.definitions.faults import Refused
+    from alerting.stores.mongo import DatabaseDown
+    from alerting.wiring import open_platform
 
     try:
         with open_platform(read_settings(os.environ)) as platform:
             yield platform
+    except DatabaseDown:
+        raise
     except Refused as refusal:
         raise AirflowFailException(str(refusal)) from refusal
 
@@ -72,6 +78,14 @@ def run_as_of(platform: "Platform") -> str:
         kept = context["params"]["as_of"] or platform.clock.now().isoformat()
         context["task_state_store"].set("as_of", kept)
     return str(kept)
+
+
+def in_numbers(counts: "DataclassInstance") -> dict[str, int]:
+    """Counts as numbers; of what is listed by name the log has the names and the result their number."""
+    listed = {key: value for key, value in asdict(counts).items() if not isinstance(value, int)}
+    for key, value in listed.items():
+        _log.info("%s: %s", key, value)
+    return asdict(counts) | {key: len(value) for key, value in listed.items()}
 
 
 def read_instant(text: str) -> datetime:

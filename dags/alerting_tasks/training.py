@@ -95,5 +95,4 @@ def answer_of(answer: dict[str, Any] | None) -> dict[str, str]:
     user = (answer["responded_by_user"] or {}).get("name") or "nobody in time"
     if answer["chosen_options"] == ["Approve"]:
         return {"approved_by": user}
-    reason = (answer["params_input"] or {}).get("reason") or "no reason given"
-    return {"rejected_reason": f"{user}: {reason}"}
+    return {"approved_by": user, "rejected_reason": (answer["params_input"] or {}).get("reason") or "no reason given"}

@@ -13,11 +13,11 @@ sys.path.append(str(Path(__file__).parents[2] / "dags"))
 
 pytest.importorskip("airflow.sdk")
 
-from airflow.sdk.exceptions import AirflowFailException  # noqa: E402
-from alerting_tasks import read_instant  # noqa: E402
-from alerting_tasks.training import answer_of, describe  # noqa: E402
+from airflow.sdk.exceptions import AirflowFailException
+from alerting_tasks import read_instant
+from alerting_tasks.training import answer_of, describe
 
-from alerting.definitions.model import Problem  # noqa: E402
+from alerting.definitions.model import Problem
 
 SAM = {"id": "1", "name": "sam"}
 
@@ -33,12 +33,12 @@ def test_approval_names_the_person():
 
 def test_rejection_keeps_person_and_reason():
     answer = {"chosen_options": ["Reject"], "params_input": {"reason": "too many false alarms"}, "responded_by_user": SAM}
-    assert answer_of(answer) == {"rejected_reason": "sam: too many false alarms"}
+    assert answer_of(answer) == {"approved_by": "sam", "rejected_reason": "too many false alarms"}
 
 
 def test_no_answer_in_time_is_a_rejection_that_says_so():
     answer = {"chosen_options": ["Reject"], "params_input": {}, "responded_by_user": None}
-    assert answer_of(answer) == {"rejected_reason": "nobody in time: no reason given"}
+    assert answer_of(answer) == {"approved_by": "nobody in time", "rejected_reason": "no reason given"}
 
 
 def test_an_instant_needs_a_zone():
