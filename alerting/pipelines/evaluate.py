@@ -14,7 +14,7 @@ from alerting.pipelines.definitions import active, require_revision, sync
 from alerting.pipelines.in_force import Segment, champion_at, first_instant, segments
 from alerting.pipelines.judging import Judgement, ModelShelf, judge_classifier, judge_threshold, score_rows
 from alerting.pipelines.keeping import keep_live, keep_past
-from alerting.pipelines.ports import ModelUnavailable, Platform, Progress, silent
+from alerting.pipelines.ports import ModelUnavailable, Platform, Progress, Replay, silent
 from alerting.pipelines.settle import settle_due
 
 
@@ -139,6 +139,10 @@ def evaluate_past(
         progress(f"evaluating {name} on {asset.name}", done, len(assets))
         judged = _judge(platform, shelf, latest, asset, SpellState(watermark=start), parts, named=True)
         kept = keep_past(platform, latest, asset, judged, start, end)
+        for part in parts:
+            number = part.revision.number if part.revision else None
+            now = platform.clock.now()
+            platform.replays.add(Replay(name, asset.name, part.start, part.end, number, part.model_version, now))
         counts.pairs += 1
         counts.raised += kept.raised
         counts.closed += kept.closed

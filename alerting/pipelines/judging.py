@@ -10,10 +10,11 @@ import pandas as pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import ClassifierDefinition, ThresholdDefinition
 from alerting.detection.classifier import Scores, inside_problem, triggered
-from alerting.detection.problems import find_problems, predicts
+from alerting.detection.problems import BoolArray, find_problems, predicts
 from alerting.detection.threshold import Carried, judge
 from alerting.episodes.lifecycle import SpellState, Step, advance, advance_promises
 from alerting.learning.features import build_features, grid
+from alerting.learning.known import anything_known
 from alerting.learning.trained import TrainedModel, model_from_files
 from alerting.pipelines.in_force import Segment
 from alerting.pipelines.ports import ModelUnavailable, Platform
@@ -198,11 +199,10 @@ def _score(
         return np.full(len(at), np.nan), None, "no model is in service yet; train one"
     rows = build_features(model.plan, history, at)
     score = np.asarray(model.score(rows), np.float64) if len(at) else np.empty(0)
-    reasons = [(at <= to_millis(model.seen_until), f"the model has learned from times up to {model.seen_until.isoformat()}")]
-    measured = [c for c in rows.columns if model.plan.source_of(c) in model.plan.numbers]
-    if measured:
-        nothing = rows[measured].isna().all(axis=1).to_numpy()
-        reasons.append((nothing, f"no reading within {model.plan.lookback}"))
+    reasons: list[tuple[BoolArray, str]] = [
+        (at <= to_millis(model.seen_until), f"the model has learned from times up to {model.seen_until.isoformat()}")
+    ]
+    reasons.append((~anything_known(model.plan, history, at), f"nothing was known of the last {model.plan.lookback}"))
     if predicts(definition.problem, history.asset) == "onset":
         inside = inside_problem(at, millis(problems["start"]), millis(problems["end"]), millis(problems["known_at"]))
         reasons.append((inside, "the problem is there already"))

@@ -234,8 +234,13 @@ class Models(Protocol):
 
     def finish(self, run_id: str, failed: bool = False) -> None: ...
 
-    def register(self, definition: str, run_id: str, files: Files, tags: Mapping[str, str]) -> int:
-        """Register model files as the next version (alias challenger); the same run registers once."""
+    def register(
+        self, definition: str, run_id: str, files: Files, tags: Mapping[str, str], inputs: Mapping[str, str] | None = None
+    ) -> int:
+        """Register model files as the next version (alias challenger); the same run registers once.
+
+        `inputs`: type of each input column, `double` or `string`, for the signature that people see.
+        """
         ...
 
     def model_files(self, definition: str, version: int) -> dict[str, bytes]:
@@ -263,6 +268,29 @@ class Scores(Protocol):
         ...
 
     def between(self, definition: str, start: datetime, end: datetime) -> Iterator[Document]: ...
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A past stretch (start, end] of one asset that was judged anew: by which revision and model, and when."""
+
+    definition: str
+    asset: str
+    start: datetime
+    end: datetime
+    revision: int | None
+    model_version: int | None
+    at: datetime
+
+
+class Replays(Protocol):
+    """Which past was judged anew, so that a report knows what was watched even where nothing was raised."""
+
+    def add(self, replay: Replay) -> None: ...
+
+    def of(self, definition: str) -> list[Replay]:
+        """Oldest first."""
+        ...
 
 
 class Reports(Protocol):
@@ -336,6 +364,7 @@ class Platform:
     decisions: Decisions
     models: Models
     scores: Scores
+    replays: Replays
     reports: Reports
     audit: Audit
     channels: Mapping[str, Channel]

@@ -21,6 +21,7 @@ EPISODES = "episodes"
 FEEDBACK = "feedback"
 DECISIONS = "decisions"
 SCORES = "scores"
+REPLAYS = "replays"
 REPORTS = "reports"
 AUDIT = "audit"
 CLOCK = "clock"
@@ -55,6 +56,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     FEEDBACK: [_unique("key"), IndexModel([("episode", ASCENDING), ("at", ASCENDING)])],
     DECISIONS: [_unique("run_key", sparse=True), IndexModel([("definition", ASCENDING), ("at", ASCENDING)])],
     SCORES: [_unique("definition", "ts", "asset", "model_version")],
+    REPLAYS: [IndexModel([("definition", ASCENDING), ("at", ASCENDING)])],
     REPORTS: [_newest("definition", at="start")],
     AUDIT: [_unique("key"), _newest(at="at"), _newest("subject", at="at")],
 }

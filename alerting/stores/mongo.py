@@ -17,6 +17,7 @@ from alerting.stores.episodes import MongoEpisodes
 from alerting.stores.feedback import MongoFeedback
 from alerting.stores.indexes import ensure_indexes, ensure_validator
 from alerting.stores.readings import MongoReadings
+from alerting.stores.replays import MongoReplays
 from alerting.stores.reports import MongoReports
 from alerting.stores.scores import MongoScores
 from alerting.stores.states import MongoStates
@@ -42,6 +43,7 @@ class MongoStores:
         self.feedback = MongoFeedback(database)
         self.decisions = MongoDecisions(database)
         self.scores = MongoScores(database)
+        self.replays = MongoReplays(database)
         self.reports = MongoReports(database)
         self.audit = MongoAudit(database)
 
