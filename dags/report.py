@@ -25,7 +25,7 @@ def make(name: str, start: str, end: str, at: str) -> str:
     from alerting.pipelines.report import make_report
 
     with opened_platform() as platform:
-        return make_report(platform, name, read_instant(start), read_instant(end), read_instant(at))
+        return make_report(platform, name, read_instant(start), read_instant(end), read_instant(at)).id
 
 
 @dag(schedule=timedelta(minutes=10), tags=["report"], doc_md=__doc__, default_args=TASK_OPTIONS, **DAG_OPTIONS)

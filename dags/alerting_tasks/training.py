@@ -11,11 +11,21 @@ from alerting.definitions.model import ClassifierDefinition, Problem
 
 APPROVAL: dict[str, Any] = {
     "subject": "{{ ti.xcom_pull(task_ids='compare')['reason'] }}",
-    "body": "{{ ti.xcom_pull(task_ids='compare')['markdown'] }}",
+    "body": "{{ ti.xcom_pull(task_ids='compare')['figures'] }}",
     "options": ["Approve", "Reject"],
     "defaults": "Reject",
     "params": {"reason": Param("", type="string", description="Kept with the decision.")},
     "response_timeout": timedelta(days=6),  # an unanswered question must not hold up the next weekly training
+}
+FIGURES = {
+    "ap": "average precision",
+    "roc_auc": "ROC-AUC",
+    "brier": "Brier score",
+    "event_recall": "share of problems found",
+    "false_alarms_per_week": "false alarms a week and asset",
+    "episode_precision": "precision over episodes",
+    "time_in_alarm": "share of time in alarm",
+    "median_lead_time": "median lead time in seconds",
 }
 
 
@@ -43,7 +53,8 @@ def compare(mlflow_run: str) -> dict[str, Any]:
     from alerting.pipelines.train import compare_run
 
     with opened_platform() as platform:
-        return compare_run(platform, mlflow_run)
+        proposal = compare_run(platform, mlflow_run)
+    return {key: proposal[key] for key in ("verdict", "promote", "reason")} | {"figures": side_by_side(proposal)}
 
 
 @task.branch
@@ -86,6 +97,28 @@ def describe(problem: Problem) -> str:
     limits = [f"{side} {limit:g}" for side, limit in (("above", problem.above), ("below", problem.below)) if limit is not None]
     hold = f" for {format_duration(problem.hold)}" if problem.hold else ""
     return f"{problem.variable} {' or '.join(limits)}{hold}"
+
+
+def side_by_side(proposal: dict[str, Any]) -> str:
+    """Champion and challenger as a Markdown table: on their common unseen window; the challenger's test period without one."""
+    evidence = proposal["evidence"]
+    measured = {
+        model: evidence["rows"][model] | evidence["at_threshold"][model] if "rows" in evidence else {}
+        for model in ("champion", "challenger")
+    }
+    challenger = measured["challenger"] or proposal["test"]
+    lines = [
+        f"| {title} | {_figure(measured['champion'].get(key))} | {_figure(challenger.get(key))} |"
+        for key, title in FIGURES.items()
+    ]
+    versions = (
+        f"| | champion {proposal['champion_version'] or '(none)'} | challenger {proposal['challenger_version'] or '(none)'} |"
+    )
+    return "\n".join([versions, "| --- | ---: | ---: |", *lines])
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
 
 
 def answer_of(answer: dict[str, Any] | None) -> dict[str, str]:

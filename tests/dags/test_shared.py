@@ -15,7 +15,7 @@ pytest.importorskip("airflow.sdk")
 
 from airflow.sdk.exceptions import AirflowFailException
 from alerting_tasks import read_instant
-from alerting_tasks.training import answer_of, describe
+from alerting_tasks.training import answer_of, describe, side_by_side
 
 from alerting.definitions.model import Problem
 
@@ -50,3 +50,20 @@ def test_an_instant_needs_a_zone():
 def test_problems_are_described_in_words():
     assert describe(Problem(variable="moisture", above=4.5, below=2)) == "moisture above 4.5 or below 2"
     assert describe(Problem(event="failure-*")) == "event failure-*"
+
+
+def test_champion_and_challenger_stand_side_by_side():
+    rows = {"champion": {"ap": 0.51, "brier": 0.1}, "challenger": {"ap": 0.6234, "brier": None}}
+    events = {"champion": {"event_recall": 0.75}, "challenger": {"event_recall": 1.0}}
+    evidence = {"rows": rows, "at_threshold": events}
+    text = side_by_side({"evidence": evidence, "test": {}, "champion_version": 3, "challenger_version": 4})
+    assert "| | champion 3 | challenger 4 |" in text
+    assert "| average precision | 0.51 | 0.623 |" in text
+    assert "| Brier score | 0.1 | - |" in text
+    assert "| share of problems found | 0.75 | 1 |" in text
+
+
+def test_a_first_challenger_is_shown_with_the_figures_of_its_test_period():
+    text = side_by_side({"evidence": {}, "test": {"ap": 0.4}, "champion_version": None, "challenger_version": 1})
+    assert "| | champion (none) | challenger 1 |" in text
+    assert "| average precision | - | 0.4 |" in text
