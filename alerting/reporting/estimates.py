@@ -1,0 +1,72 @@
+"""A number as an honest report states it: with unit, 95 % interval, what it rests on, and a doubt where there is one."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+LEAST_EVENTS = 5
+_TAIL = 0.025
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """`value` in `unit` with its 95 % interval; `basis` says what it rests on, e.g. "7 of 9 problems".
+
+    `value` is None when there is nothing to compute it from. A `doubt` is the reason why nothing should be concluded from
+    it: pages print "cannot tell" and show value and interval only beside that.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    unit: str
+    basis: str
+    doubt: str = ""
+
+
+def nothing(unit: str, reason: str) -> Estimate:
+    """An estimate of what cannot be computed at all."""
+    return Estimate(None, None, None, unit, reason, reason)
+
+
+def share(count: int, total: int, of: str, least: int = LEAST_EVENTS) -> Estimate:
+    """A share of `total` cases with its Wilson interval; doubtful below `least` cases."""
+    if total == 0:
+        return nothing("%", f"no {of}")
+    low, high = wilson(count, total)
+    doubt = f"only {total} {of}" if total < least else ""
+    return Estimate(count / total, low, high, "%", f"{count} of {total} {of}", doubt)
+
+
+def rate_per_week(count: int, weeks: float, of: str) -> Estimate:
+    """Cases per watched week of one asset with the exact Poisson interval (Garwood 1936); doubtful below one week."""
+    unit = "per week and asset"
+    if weeks <= 0:
+        return nothing(unit, "nothing was watched")
+    low = stats.chi2.ppf(_TAIL, 2 * count) / 2 / weeks if count else 0.0
+    high = stats.chi2.ppf(1 - _TAIL, 2 * count + 2) / 2 / weeks
+    doubt = f"only {weeks * 7:.1f} asset-days were watched" if weeks < 1 else ""
+    return Estimate(count / weeks, float(low), float(high), unit, f"{count} {of} in {weeks:.1f} asset-weeks", doubt)
+
+
+def median(values: Sequence[float], unit: str, of: str, least: int = LEAST_EVENTS) -> Estimate:
+    """The median with its interval from order statistics (exact, no assumption on the distribution)."""
+    n = len(values)
+    if n == 0:
+        return nothing(unit, f"no {of}")
+    ordered = np.sort(np.asarray(values, float))
+    rank = max(int(stats.binom.ppf(_TAIL, n, 0.5)), 1)
+    doubt = f"only {n} {of}" if n < least else ""
+    return Estimate(float(np.median(ordered)), float(ordered[rank - 1]), float(ordered[n - rank]), unit, f"{n} {of}", doubt)
+
+
+def wilson(count: int, total: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927): stays within 0 and 1, and is right for few cases too."""
+    z = float(stats.norm.ppf(1 - _TAIL))
+    p, n = count / total, total
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return (max(0.0, centre - half) if count else 0.0), (min(1.0, centre + half) if count < total else 1.0)

@@ -1,0 +1,77 @@
+"""The report as one self-contained page: no scripts, nothing loaded from elsewhere."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from alerting.reporting import drawings, words
+from alerting.reporting.figures import Figures
+from alerting.reporting.judgement import TRUST_WORDS, Judgement
+
+
+@dataclass(frozen=True)
+class Drawings:
+    """Inline SVG of each figure; empty text where there is nothing to draw."""
+
+    timeline: str
+    lead_times: str
+    calibration: str
+    precision_recall: str
+
+
+def draw(figures: Figures, scores: pd.DataFrame) -> Drawings:
+    """All figures of a report; `scores` as in `Material`."""
+    rows = figures.rows
+    return Drawings(
+        timeline=drawings.timeline(figures, scores),
+        lead_times=drawings.lead_times(figures),
+        calibration=drawings.calibration(rows) if rows else "",
+        precision_recall=drawings.precision_recall(rows) if rows else "",
+    )
+
+
+def render_page(figures: Figures, judgement: Judgement, svg: Drawings) -> str:
+    """The page as HTML. Everything that people wrote is escaped."""
+    page = _environment().get_template("page.html")
+    trust = TRUST_WORDS[judgement.trust]
+    pictures: Mapping[str, Markup] = {name: Markup(getattr(svg, name)) for name in Drawings.__dataclass_fields__}  # noqa: S704 - our own drawings
+    return page.render(
+        f=figures, judgement=judgement, trust=trust, provenance=provenance(figures), svg=pictures, lanes=drawings.LANES
+    )
+
+
+def provenance(figures: Figures) -> str:
+    """Where the numbers come from, in one line under every figure: enough to compute them again."""
+    models = [f"model version {m.version}" + (f" (run {m.run_id})" if m.run_id else "") for m in figures.models]
+    rules = ", ".join(str(r) for r in figures.rules)
+    parts = [
+        f"{figures.definition} revision {figures.revision}",
+        f"{words.instant(figures.start)} to {words.instant(figures.end)} UTC",
+        *(models or ([] if figures.kind == "threshold" else ["no model in service"])),
+        f"outcome rules {rules}",
+    ]
+    return " · ".join(parts)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("alerting.reporting", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        number=words.number,
+        percent=words.percent,
+        seconds=words.seconds,
+        instant=words.instant,
+        interval=words.interval,
+        amount=lambda e: words.amount(e.value, e.unit),
+        outcome=lambda o: words.OUTCOME_WORDS[o],
+        verdict=lambda v: words.VERDICT_WORDS.get(v, "no verdict"),
+    )
+    return environment

@@ -1,0 +1,139 @@
+"""Numbers on single scores: how well they rank and how far they can be read as probabilities."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from alerting.detection.problems import BoolArray
+from alerting.learning.metrics import Floats, Labels, precision_recall_points, reliability, row_metrics
+from alerting.reporting.estimates import wilson
+
+LEAST_POSITIVES = 5
+
+
+@dataclass(frozen=True)
+class CalibrationBin:
+    """Scores of one range: their mean, and how often the problem followed, with its 95 % interval over rows."""
+
+    mean_score: float
+    observed: float
+    low: float
+    high: float
+    rows: int
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One point of a precision-recall curve, over rows."""
+
+    recall: float
+    precision: float
+
+
+@dataclass(frozen=True)
+class VersionRows:
+    """Scores of one model version."""
+
+    version: int
+    rows: int
+    ap: float | None
+
+
+@dataclass(frozen=True)
+class RowFigures:
+    """Metrics over scored instants whose label is known; None where one class is missing.
+
+    `persistence_ap` is what ranking by the last known value alone would reach, `ap_beside_persistence` the model's on the same
+    rows. `operating`: precision and recall of rows at the thresholds that were in force. `doubt` says why nothing should be
+    concluded, if so.
+    """
+
+    rows: int
+    positives: int
+    immature: int
+    prevalence: float | None
+    ap: float | None
+    roc_auc: float | None
+    brier: float | None
+    brier_of_prevalence: float | None
+    persistence_ap: float | None
+    ap_beside_persistence: float | None
+    calibration: tuple[CalibrationBin, ...]
+    curve: tuple[CurvePoint, ...]
+    operating: CurvePoint | None
+    versions: tuple[VersionRows, ...]
+    doubt: str
+
+
+def row_figures(scores: pd.DataFrame) -> RowFigures:
+    """Metrics of `scores` (see `Material`); rows without a label are only counted as immature."""
+    mature = scores[scores["label"].notna()]
+    label, score = mature["label"].to_numpy(np.int8), mature["score"].to_numpy(np.float64)
+    positives = int(label.sum())
+    metrics = row_metrics(label, score)
+    prevalence = metrics["prevalence"]
+    persistence_ap, beside = _persistence(mature)
+    return RowFigures(
+        rows=len(label),
+        positives=positives,
+        immature=len(scores) - len(mature),
+        prevalence=prevalence,
+        ap=metrics["ap"],
+        roc_auc=metrics["roc_auc"],
+        brier=metrics["brier"],
+        brier_of_prevalence=prevalence * (1 - prevalence) if prevalence is not None else None,
+        persistence_ap=persistence_ap,
+        ap_beside_persistence=beside,
+        calibration=_calibration(label, score),
+        curve=_curve(label, score),
+        operating=_operating(label, score >= mature["threshold"].to_numpy(np.float64)),
+        versions=_versions(mature),
+        doubt=_doubt(len(label), positives),
+    )
+
+
+def _doubt(rows: int, positives: int) -> str:
+    if rows == 0:
+        return "no score has a known label yet"
+    if positives == 0:
+        return f"the problem followed none of {rows} scores"
+    if positives == rows:
+        return f"the problem followed every one of {rows} scores"
+    return f"the problem followed only {positives} of {rows} scores" if positives < LEAST_POSITIVES else ""
+
+
+def _persistence(mature: pd.DataFrame) -> tuple[float | None, float | None]:
+    rows = mature[mature["persistence"].notna()]
+    label = rows["label"].to_numpy(np.int8)
+    return _ap(label, rows["persistence"]), _ap(label, rows["score"])
+
+
+def _ap(label: Labels, score: pd.Series) -> float | None:
+    return row_metrics(label, score.to_numpy(np.float64))["ap"]
+
+
+def _calibration(label: Labels, score: Floats) -> tuple[CalibrationBin, ...]:
+    bins = []
+    for found in reliability(label, score):
+        rows, observed = int(found["rows"]), found["observed"]
+        bins.append(CalibrationBin(found["score"], observed, *wilson(round(observed * rows), rows), rows))
+    return tuple(bins)
+
+
+def _curve(label: Labels, score: Floats) -> tuple[CurvePoint, ...]:
+    return tuple(CurvePoint(p["recall"], p["precision"]) for p in precision_recall_points(label, score))
+
+
+def _operating(label: Labels, above: BoolArray) -> CurvePoint | None:
+    if not label.any() or not above.any():
+        return None
+    right = int(label[above].sum())
+    return CurvePoint(right / int(label.sum()), right / int(above.sum()))
+
+
+def _versions(mature: pd.DataFrame) -> tuple[VersionRows, ...]:
+    rows = []
+    for version, part in mature.groupby("model_version", sort=True):
+        rows.append(VersionRows(int(str(version)), len(part), _ap(part["label"].to_numpy(np.int8), part["score"])))
+    return tuple(rows)

@@ -1,0 +1,48 @@
+import pytest
+
+from alerting.reporting.estimates import median, rate_per_week, share, wilson
+
+
+def test_a_share_says_what_it_rests_on():
+    estimate = share(7, 9, "problems")
+    assert estimate.value == pytest.approx(7 / 9)
+    assert (round(estimate.low, 3), round(estimate.high, 3)) == (0.453, 0.937)  # Wilson's interval, worked by hand
+    assert estimate.basis == "7 of 9 problems"
+    assert not estimate.doubt
+
+
+def test_fewer_than_five_cases_are_doubtful_and_still_show_their_interval():
+    estimate = share(3, 4, "problems")
+    assert estimate.doubt == "only 4 problems"
+    assert estimate.low < 0.4
+    assert estimate.high > 0.9
+
+
+def test_nothing_to_count_has_no_value():
+    estimate = share(0, 0, "problems")
+    assert estimate.value is None
+    assert estimate.doubt == "no problems"
+
+
+def test_an_interval_never_leaves_zero_and_one():
+    assert wilson(0, 6)[0] == 0.0
+    assert wilson(6, 6)[1] == 1.0
+    assert 0.3 < wilson(0, 6)[1] < 0.45
+
+
+def test_a_rate_has_the_exact_poisson_interval():
+    estimate = rate_per_week(2, 4.0, "false alarms")
+    assert estimate.value == 0.5
+    assert (round(estimate.low * 4, 3), round(estimate.high * 4, 3)) == (0.242, 7.225)  # the tabled bounds for two cases
+    assert rate_per_week(0, 4.0, "false alarms").low == 0.0
+
+
+def test_a_rate_over_less_than_a_week_is_doubtful():
+    assert rate_per_week(2, 0.5, "false alarms").doubt == "only 3.5 asset-days were watched"
+    assert rate_per_week(2, 0.0, "false alarms").value is None
+
+
+def test_the_median_has_the_interval_of_its_order_statistics():
+    estimate = median([float(v) for v in range(1, 11)], "s", "problems")
+    assert (estimate.value, estimate.low, estimate.high) == (5.5, 2.0, 9.0)  # ranks 2 and 9 of 10: the tabled ones
+    assert median([1.0, 9.0], "s", "problems").doubt == "only 2 problems"

@@ -1,0 +1,118 @@
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from alerting.reporting.figures import performance_figures
+from alerting.reporting.judgement import judge_alert
+from alerting.reporting.page import draw, render_page
+from tests.unit.reporting.material import CLASSIFIER, THRESHOLD, episode, good_material, problems, threshold_material
+
+
+def page_of(material):
+    figures = performance_figures(material)
+    return render_page(figures, judge_alert(figures), draw(figures, material.scores))
+
+
+@pytest.fixture(scope="module")
+def good_page():
+    return page_of(good_material())
+
+
+class Reader(HTMLParser):
+    """Collects ids, links and tags, and fails on tags that do not close."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.ids, self.links, self.tags, self.open = [], [], set(), []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.add(tag)
+        values = dict(attributes)
+        self.ids += [values["id"]] if "id" in values else []
+        self.links += [v for k, v in attributes if k in ("src", "href", "xlink:href")]
+        if tag not in ("meta", "link", "br", "path", "use", "rect", "input"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if self.open and self.open[-1] == tag:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        if tag not in ("path", "use", "rect"):
+            assert self.open.pop() == tag
+
+
+def test_the_page_stands_alone_without_scripts(good_page):
+    page = good_page
+    read = Reader(page)
+    assert not read.open
+    assert "script" not in read.tags
+    assert not [link for link in read.links if not link.startswith("#")]
+    assert not re.search(r"url\((?!#)|@import", page)
+
+
+def test_every_id_is_unique_and_every_reference_is_there(good_page):
+    read = Reader(good_page)
+    assert len(read.ids) == len(set(read.ids))
+    assert {link[1:] for link in read.links} <= set(read.ids)
+
+
+def test_figures_have_no_colour_of_their_own(good_page):
+    drawings = re.findall(r"<svg.*?</svg>", good_page, re.DOTALL)
+    assert len(drawings) == 4
+    assert all("var(--" in drawing for drawing in drawings)
+    assert not [drawing for drawing in drawings if re.search(r"#[0-9a-f]{6}\b", drawing)]
+
+
+def test_every_figure_says_where_it_comes_from(good_page):
+    words = (
+        "too-moist revision 3 · 2026-01-05 00:00 to 2026-02-02 00:00 UTC · model version 1 (run run-1) · "
+        "model version 2 (run run-2) · outcome rules 1"
+    )
+    assert good_page.count("<figure>") == 4
+    assert good_page.count(words) == 5  # once at the head
+
+
+def test_the_first_screen_answers_whether_to_trust_it_and_what_to_change(good_page):
+    text = re.sub(r"<[^>]+>", "", good_page.split("<h2>Timeline")[0])
+    assert "Trust it: 7 of 9 problems announced in time" in text
+    assert "What to change" in text
+    assert "45 % to 94 %; 7 of 9 problems" in text
+    assert "Avoided ones left out: 78 %" in text
+
+
+def test_cannot_tell_is_printed_where_it_is_the_truth():
+    page = page_of(replace(good_material(), problems=problems(40.5, 101), episodes=[episode(38.5, outcome="in_time")]))
+    assert "cannot tell" in page
+    assert "only 2 problems: 50 % (9.5 % to 91 %)" in page
+
+
+def test_what_people_wrote_is_escaped():
+    m = good_material()
+    definition = CLASSIFIER.model_copy(update={"title": "<script>alert(1)</script> & moist"})
+    page = page_of(replace(m, definition=definition, episodes=[replace(e, asset="<b>oven</b>") for e in m.episodes]))
+    assert "<script" not in page
+    assert "<b>oven" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; moist" in page
+
+
+def test_a_threshold_page_shows_no_empty_model_or_problem_sections():
+    page = page_of(threshold_material([episode(3, definition=THRESHOLD, said=[("true_alarm", False, "anna")])]))
+    assert "Missed problems" not in page
+    assert "Models in service" not in page
+    assert "Problems announced in time" not in page
+
+
+def test_an_empty_period_makes_a_page_too():
+    m = replace(good_material(), episodes=[], problems=problems(), scores=good_material().scores.iloc[:0], models=(), watched={})
+    page = page_of(m)
+    assert "Nothing was judged" in page
+    assert "No model was in service" in page
+
+
+def test_the_same_figures_make_the_same_page(good_page):
+    assert page_of(good_material()) == good_page
