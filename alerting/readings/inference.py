@@ -1,0 +1,68 @@
+"""From the text cells of a foreign column to the type of a variable, decided over the whole column."""
+
+from dataclasses import dataclass, field
+
+from alerting.definitions.assets import VariableType
+
+
+@dataclass(frozen=True)
+class BadLine:
+    """A line that cannot be taken, with the column where that shows (None: the whole line) and the reason in plain words."""
+
+    line: int
+    column: str | None
+    reason: str
+    original: str
+
+    def __str__(self) -> str:
+        return f"{self.line}" + (f", column {self.column}" if self.column else "") + f": {self.reason}"
+
+
+@dataclass
+class ColumnSurvey:
+    """What the cells of one column look like. Every filled cell is counted once; `first_…` keep the first few examples."""
+
+    title: str
+    name: str
+    numbers: int = 0
+    infinite: int = 0
+    booleans: int = 0
+    texts: int = 0
+    not_boolean: int = 0
+    decimal_commas: int = 0
+    first_not_number: list[BadLine] = field(default_factory=list)
+    first_not_boolean: list[BadLine] = field(default_factory=list)
+
+    @property
+    def filled(self) -> int:
+        """Cells that hold anything."""
+        return self.numbers + self.infinite + self.booleans + self.texts
+
+    def inferred(self) -> VariableType | None:
+        """Number if more than half of the filled cells are numbers, boolean if all are true or false, else category.
+
+        None for a column without any value. The rest of a mostly numeric column are bad cells, never categories.
+        """
+        if not self.filled:
+            return None
+        if 2 * (self.numbers + self.infinite) > self.filled:
+            return "number"
+        return "boolean" if self.booleans == self.filled else "category"
+
+    def attribute_type(self) -> VariableType | None:
+        """The type as an attribute, of which no cell is bad: text unless all cells are numbers, or all true or false."""
+        inferred = self.inferred()
+        return "category" if inferred and self.bad(inferred)[0] else inferred
+
+    def bad(self, type: VariableType) -> tuple[int, list[BadLine]]:
+        """How many cells are no value of this type, and the first few lines of them."""
+        match type:
+            case "number":
+                return self.filled - self.numbers, self.first_not_number
+            case "boolean":
+                return self.not_boolean, self.first_not_boolean
+        return 0, []
+
+    def written_with_decimal_comma(self) -> bool:
+        """Whether it would become a category although most of its texts are numbers such as `12,5`."""
+        return self.inferred() == "category" and 2 * self.decimal_commas > self.texts

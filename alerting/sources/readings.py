@@ -1,0 +1,92 @@
+"""Readings in a CSV or Parquet file: one line per asset and instant, one column per variable."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.definitions.assets import VariableType
+from alerting.pipelines.ingest import Reject, Survey
+from alerting.pipelines.ports import Progress, ReadingRow
+from alerting.readings.history import Millis
+from alerting.readings.inference import ColumnSurvey
+from alerting.sources import cells as cell
+from alerting.sources.repeats import Repeats
+from alerting.sources.rows import Check, Keyed, Layout, Rows, bad_lines, bad_rows, repeat_check, survey_column, type_check
+from alerting.sources.surveying import count_filled, datetimes, note_chunk
+
+BATCH = 10_000
+
+
+class ReadingsFile:
+    """A file of readings behind the port `ReadingSource`. Raises Refused when the file or a column of it is missing."""
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self._rows = Rows(path, layout)
+        self.name, self.unit = str(path), self._rows.table.unit
+
+    def survey(self, progress: Progress) -> Survey:
+        """Read the whole file once; nothing is kept but counts, names, and the first few bad lines."""
+        survey = Survey({title: ColumnSurvey(title, name) for title, name in self._rows.names.items()})
+        repeats = Repeats()
+        for keyed in self._rows.chunks():
+            self._survey_chunk(survey, repeats, keyed)
+            progress("checking", self._rows.table.position.done, self._rows.table.position.total)
+        return survey
+
+    def _survey_chunk(self, survey: Survey, repeats: Repeats, keyed: Keyed) -> None:
+        same, checks = self._repeated(repeats, keyed, keyed.checks)
+        usable = ~bad_rows(checks, len(keyed.at)) & ~same
+        note_chunk(survey, keyed, checks, usable)
+        survey.repeated += int(same.sum())
+        decimal = self._rows.layout.decimal
+        filled = {c.name: survey_column(c, keyed.chunk, keyed.cells[c.title], usable, decimal) for c in survey.columns.values()}
+        survey.empty += int((usable & ~np.logical_or.reduce([*filled.values(), ~usable])).sum())
+        count_filled(survey.assets, keyed.assets, usable, filled)
+
+    def _repeated(self, repeats: Repeats, keyed: Keyed, checks: list[Check]) -> tuple[cell.BoolArray, list[Check]]:
+        titles = list(self._rows.names)
+        found = repeats.find(keyed.assets, keyed.at, [keyed.cells[t] for t in titles], ~bad_rows(checks, len(keyed.at)))
+        return found.same, [*checks, *repeat_check(keyed, found.contradictions, titles)]
+
+    def read(self, types: Mapping[str, VariableType], reject: Reject, progress: Progress) -> Iterator[Sequence[ReadingRow]]:
+        """The file's readings in batches of at most 10,000, in file order."""
+        repeats = Repeats()
+        for keyed in self._rows.chunks():
+            yield from self._batches(keyed, types, repeats, reject)
+            progress("writing", self._rows.table.position.done, self._rows.table.position.total)
+
+    def _batches(
+        self, keyed: Keyed, types: Mapping[str, VariableType], repeats: Repeats, reject: Reject
+    ) -> Iterator[Sequence[ReadingRow]]:
+        checks, columns = list(keyed.checks), []
+        for title, kind in types.items():
+            values, bad = cell.values(keyed.cells[title], kind, self._rows.layout.decimal)
+            columns.append(values)
+            checks.append(type_check(keyed.cells[title], title, bad, kind))
+        same, checks = self._repeated(repeats, keyed, checks)
+        for line in bad_lines(keyed.chunk, checks):
+            reject(line)
+        kept = np.flatnonzero(~bad_rows(checks, len(keyed.at)) & ~same)
+        names = [self._rows.names[title] for title in types]
+        if len(kept) < len(keyed.at):
+            columns = [[column[i] for i in kept] for column in columns]
+        for start in range(0, len(kept), BATCH):
+            some = kept[start : start + BATCH]
+            rows = _reading_rows(keyed.assets[some], keyed.at[some], names, [c[start : start + BATCH] for c in columns])
+            if rows:
+                yield rows
+
+
+def _reading_rows(
+    assets: npt.NDArray[np.object_], at: Millis, names: Sequence[str], columns: Sequence[list[Any]]
+) -> list[ReadingRow]:
+    """Rows as the port wants them, without missing values; a row without any value is left out."""
+    values = zip(*columns, strict=True)
+    if any(None in column for column in columns):
+        documents = [{n: v for n, v in zip(names, row, strict=True) if v is not None} for row in values]
+    else:
+        documents = [dict(zip(names, row, strict=True)) for row in values]
+    return [ReadingRow(a, t, v) for a, t, v in zip(assets.tolist(), datetimes(at), documents, strict=True) if v]
