@@ -103,7 +103,8 @@ def sync(platform: Platform, at: datetime) -> Synced:
     assets, types = platform.assets.all(), platform.assets.event_types()
     new: list[Revision] = []
     faulty: dict[str, list[str]] = {}
-    for document in platform.definitions.documents():
+    for marked in platform.definitions.documents():
+        document = {k: v for k, v in marked.items() if not k.startswith("_")}
         name = str(document.get("name"))
         try:
             definition = parse_definition(document)

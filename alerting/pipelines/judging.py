@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from alerting.definitions.assets import Asset
+from alerting.definitions.durations import format_duration
 from alerting.definitions.model import ClassifierDefinition, ThresholdDefinition
 from alerting.detection.classifier import Scores, inside_problem, triggered
 from alerting.detection.problems import BoolArray, find_problems, predicts
@@ -90,7 +91,9 @@ def judge_threshold(platform: Platform, asset: Asset, state: SpellState, parts: 
             if step.kind == "raised":
                 result.raises[step.at] = Raise(_value_at(definition.variable, history, before, step.at))
         last = judged.stretches[-1].status
-        unknown = f"no reading of {definition.variable} within {definition.stale_after}" if last == "unknown" else None
+        unknown = (
+            f"no reading of {definition.variable} within {format_duration(definition.stale_after)}" if last == "unknown" else None
+        )
         result = replace(result, state=_carry(after, judged.carried, part.end), unknown=unknown, history=history)
     return result
 
@@ -202,7 +205,9 @@ def _score(
     reasons: list[tuple[BoolArray, str]] = [
         (at <= to_millis(model.seen_until), f"the model has learned from times up to {model.seen_until.isoformat()}")
     ]
-    reasons.append((~anything_known(model.plan, history, at), f"nothing was known of the last {model.plan.lookback}"))
+    reasons.append(
+        (~anything_known(model.plan, history, at), f"nothing was known of the last {format_duration(model.plan.lookback)}")
+    )
     if predicts(definition.problem, history.asset) == "onset":
         inside = inside_problem(at, millis(problems["start"]), millis(problems["end"]), millis(problems["known_at"]))
         reasons.append((inside, "the problem is there already"))

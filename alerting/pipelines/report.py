@@ -49,7 +49,7 @@ def make_report(platform: Platform, name: str, start: datetime, end: datetime, a
     page = render_page(figures, judgement, draw(figures, material.scores))
     document = {**to_document(figures), "judgement": to_document(judgement)}
     id = platform.reports.put(name, start, end, document, page, at)
-    return Report(id, judgement.headline, document, page)
+    return Report(id, judgement.sentence, document, page)
 
 
 def due_reports(platform: Platform, as_of: datetime) -> list[tuple[str, datetime, datetime]]:
@@ -109,7 +109,7 @@ def _problems(definition: Definition, histories: Mapping[str, History], as_of: d
         if definition.problem is not None:
             found = find_problems(definition.problem, known_history(history, to_millis(as_of)))
             frames.append(found[millis(found["known_at"]) <= to_millis(as_of)].assign(asset=asset))
-    columns = ["asset", "start", "end", "known_at"]
+    columns = ["asset", "start", "last", "end", "known_at"]
     return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
 
 

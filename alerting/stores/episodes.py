@@ -61,10 +61,13 @@ class MongoEpisodes:
             query["$and"] = [{"raised_at": {"$lte": at}}, {"$or": [{"raised_at": {"$lt": at}}, {"_id": {"$lt": last}}]}]
         return _episodes(self._episodes.find(query).sort(_NEWEST_FIRST).limit(limit or 0))
 
-    def unsettled(self) -> list[Episode]:
-        """Episodes whose outcome is not settled or undetermined, oldest first."""
-        query = {"settlement.outcome": {"$in": [None, "undetermined"]}}
-        return _episodes(self._episodes.find(query).sort(_OLDEST_FIRST))
+    def starting_with(self, prefix: str) -> list[Episode]:
+        """Episodes whose id begins so, at most ten."""
+        return _episodes(self._episodes.find({"_id": {"$gte": prefix, "$lt": prefix + "\uffff"}}).limit(10))
+
+    def unsettled(self, as_of: datetime) -> list[Episode]:
+        """Episodes with `settle_after` at or before as_of, oldest first."""
+        return _episodes(self._episodes.find({"settle_after": {"$lte": as_of}}).sort(_OLDEST_FIRST))
 
     def with_due_notifications(self, now: datetime, limit: int = 100) -> list[Episode]:
         """Episodes with a pending notification that is due (or was never tried), oldest first."""

@@ -50,7 +50,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _newest("definition", at="raised_at"),
         _newest("definition", "asset", at="raised_at"),
         _newest("condition", at="raised_at"),
-        _newest("settlement.outcome", at="raised_at"),
+        IndexModel([("settle_after", ASCENDING)], sparse=True),
         IndexModel([("outbox.status", ASCENDING), ("outbox.next_attempt_at", ASCENDING)]),
     ],
     FEEDBACK: [_unique("key"), IndexModel([("episode", ASCENDING), ("at", ASCENDING)])],

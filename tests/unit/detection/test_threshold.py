@@ -1,4 +1,5 @@
 from datetime import timedelta
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -77,7 +78,7 @@ def test_live_in_any_chunks_gives_the_episodes_of_one_batch(readings, cuts, hold
 
     def run(instants):
         state, carried, found = SpellState(at(0)), None, []
-        for start, end in zip(instants, instants[1:], strict=False):
+        for start, end in pairwise(instants):
             judged = judge(definition, data, carried, at(start), at(end))
             carried = judged.carried
             state, steps = advance(state, judged.stretches, definition.hold, definition.clear_for)

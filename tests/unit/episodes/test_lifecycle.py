@@ -1,4 +1,5 @@
 from datetime import timedelta
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given, settings
@@ -19,7 +20,7 @@ def ms(*minutes):
 def run(triggered_at, problems, cuts):
     state, found = SpellState(at(0)), []
     known = ms(*problems)
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         grid = [m for m in range(0, 400, 5) if start < m <= end]
         triggered = np.array([m in triggered_at for m in grid], bool)
         state, steps = advance_promises(state, ms(*grid), triggered, known, PROMISE, STRIDE, at(end))

@@ -1,0 +1,120 @@
+"""A whole platform in memory: the real stores on a pretended database, a registry in memory, a clock that stands still."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from alerting.pipelines.ports import DeliveryFailed, ModelUnavailable, Platform
+from alerting.stores.mongo import MongoStores
+from tests.builders import at
+from tests.support import pretended_database
+
+
+@dataclass
+class HandClock:
+    """Moves only when told."""
+
+    instant: datetime = field(default_factory=lambda: at(0))
+
+    def now(self):
+        return self.instant
+
+
+class MemoryModels:
+    """Port `Models` in memory."""
+
+    def __init__(self):
+        self.runs, self.registered, self.aliases = {}, {}, {}
+        self.reachable = True
+
+    def start_run(self, definition, name, tags, parent=None):
+        run_id = f"run-{len(self.runs) + 1}"
+        self.runs[run_id] = {
+            "definition": definition,
+            "tags": dict(tags),
+            "parent": parent,
+            "files": {},
+            "metrics": {},
+            "params": {},
+        }
+        return run_id
+
+    def find_runs(self, parent):
+        return [(i, dict(r["tags"])) for i, r in self.runs.items() if r["parent"] == parent]
+
+    def tags(self, run_id):
+        return dict(self.runs[run_id]["tags"])
+
+    def log(self, run_id, params=None, metrics=None, tags=None, files=None, folder=""):
+        run = self.runs[run_id]
+        run["params"].update(params or {})
+        run["metrics"].update(metrics or {})
+        run["tags"].update(tags or {})
+        run["files"].setdefault(folder, {}).update(files or {})
+
+    def files(self, run_id, folder):
+        return dict(self.runs[run_id]["files"][folder])
+
+    def finish(self, run_id, failed=False):
+        self.runs[run_id]["status"] = "failed" if failed else "finished"
+
+    def register(self, definition, run_id, files, tags):
+        versions = self.registered.setdefault(definition, [])
+        for number, (known, _, _) in enumerate(versions, 1):
+            if known == run_id:
+                return number
+        versions.append((run_id, dict(files), dict(tags)))
+        self.aliases[definition, "challenger"] = len(versions)
+        return len(versions)
+
+    def model_files(self, definition, version):
+        if not self.reachable:
+            raise ModelUnavailable("the registry does not answer")
+        return self.registered[definition][version - 1][1]
+
+    def version_tags(self, definition, version):
+        return self.registered[definition][version - 1][2]
+
+    def versions(self, definition):
+        return list(range(1, len(self.registered.get(definition, [])) + 1))
+
+    def alias(self, definition, alias):
+        return self.aliases.get((definition, alias))
+
+    def set_alias(self, definition, alias, version):
+        self.aliases[definition, alias] = version
+
+
+class Mailbox:
+    """A channel that keeps what it delivered, and fails while `broken`."""
+
+    def __init__(self, name):
+        self.name, self.messages, self.broken = name, [], False
+
+    def deliver(self, message):
+        if self.broken:
+            raise DeliveryFailed("the receiver does not answer")
+        self.messages.append(message)
+
+
+def pretended_platform(*channels):
+    """A platform with nothing in it yet. Its clock is a HandClock, its models MemoryModels."""
+    stores = MongoStores(pretended_database())
+    from alerting.stores.indexes import ensure_indexes
+
+    ensure_indexes(stores.database)
+    return Platform(
+        definitions=stores.definitions,
+        assets=stores.assets,
+        readings=stores.readings,
+        episodes=stores.episodes,
+        states=stores.states,
+        feedback=stores.feedback,
+        decisions=stores.decisions,
+        models=MemoryModels(),
+        scores=stores.scores,
+        replays=stores.replays,
+        reports=stores.reports,
+        audit=stores.audit,
+        channels={c.name: c for c in channels},
+        clock=HandClock(),
+    )
