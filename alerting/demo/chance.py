@@ -1,7 +1,7 @@
 """Randomness without a memory: every number is a function of seed, stream and counter alone.
 
 Philox is a counter-based generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): its key is (seed,
-stream), its counter holds the day or slot. So a simulation that is cut into chunks, or killed and resumed, draws the same numbers.
+stream), its counter holds the day or slot. So a simulation that is cut into chunks, or killed and resumed, draws the same.
 """
 
 from dataclasses import dataclass

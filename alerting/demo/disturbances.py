@@ -29,16 +29,15 @@ SIZES: dict[Cause, tuple[float, float]] = {
     "fast-belt": (1.7, 2.3),
     "stuck-valve": (0.66, 0.74),
 }
-"""Smallest and largest peak. Points of moisture; lost efficiency of burner 2; points of humidity; m/min; least power of burner 2."""
+"""Smallest and largest peak: points of moisture, lost share of burner 2, points of humidity, m/min, least power of burner 2."""
 
 RAMPS: dict[Cause, tuple[int, int]] = {
     "wet-dough": (22, 45),
     "burner-fault": (18, 32),
     "damp-air": (25, 45),
     "fast-belt": (25, 40),
-    "stuck-valve": (15, 15),
 }
-"""Shortest and longest time from the start to the peak, in minutes."""
+"""Shortest and longest time from the start to the peak, in minutes; a valve sticks within 15."""
 
 _PRODUCT_CAUSES: tuple[Cause, ...] = ("wet-dough", "burner-fault", "damp-air", "fast-belt")
 _QUIET_SHARE = 0.03
@@ -47,7 +46,7 @@ _WEAKNESS = 0.4
 _STOP_SHARE = 0.7
 _ANSWERED_SHARE = 0.15
 
-TRIMS = {name: (-1, 1, 2.0) for name in SET_POINTS} | {"belt_speed_setpoint": (-2, 2, 0.1)}
+TRIMS = dict.fromkeys(SET_POINTS, (-1, 1, 2.0)) | {"belt_speed_setpoint": (-2, 2, 0.1)}
 """Fewest and most steps by which the crew trims a set-point, and the step."""
 ANSWER = {"zone_1_setpoint": 6.0, "zone_3_setpoint": 8.0, "belt_speed_setpoint": -0.7}
 """What an attentive crew changes while the disturbance lasts."""

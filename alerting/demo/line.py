@@ -237,7 +237,12 @@ def _events(state: LineState, until: int) -> Iterator[EventRow]:
     for change in state.changes:
         if state.minute <= change.minute < until:
             at = state.instant(change.minute)
-            facts = {"variable": change.variable, "value": change.value, "before": change.before, "who": change.who}
+            facts: dict[str, str | float | bool] = {
+                "variable": change.variable,
+                "value": change.value,
+                "before": change.before,
+                "who": change.who,
+            }
             yield EventRow(ASSET, "set-point-change", at, at, change.who, facts)
 
 

@@ -1,7 +1,7 @@
 """The physics of the oven: heat in three zones, a belt, and parcels of biscuit that dry and brown on their way through.
 
 Units: minutes, metres, °C, m/min; moisture in % of the wet biscuit; powers and efficiencies as shares of one. Equations and
-constants are explained in docs/demo-line.md. Everything is scalar arithmetic in a fixed order: the same inputs give the same bits.
+constants are explained in docs/demo-line.md. All of it is scalar arithmetic in a fixed order: the same inputs give the same bits.
 """
 
 from dataclasses import dataclass, field

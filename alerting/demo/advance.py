@@ -1,0 +1,58 @@
+"""Moving the stored line on. Order of writes: requests into the state, then readings and events, then the new state.
+
+A crash between any two writes changes nothing: the same minutes are computed again, bit for bit, and merged where they are.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from alerting.definitions.faults import Refused
+from alerting.demo.asset import ASSET
+from alerting.demo.chance import DAY
+from alerting.demo.line import simulate
+from alerting.demo.ports import LineStore, StoredLine
+from alerting.demo.set_points import take_over
+from alerting.pipelines.ports import Progress, Readings, silent
+
+
+@dataclass(frozen=True)
+class Advance:
+    """What a move wrote: rows of readings and events that were new or changed, and the line afterwards."""
+
+    rows: int
+    events: int
+    line: StoredLine
+
+
+def stored_line(lines: LineStore) -> StoredLine:
+    """The line. Raises Refused when there is none yet."""
+    line = lines.load(ASSET)
+    if line is None:
+        raise Refused("there is no demo line yet: `alerting up` makes one, or `alerting demo fill`")
+    return line
+
+
+def advance_line(lines: LineStore, readings: Readings, until: int, arrived_at: datetime, progress: Progress = silent) -> Advance:
+    """Compute and keep all minutes of the line up to `until`, a day at a time. Raises Refused if somebody else runs it, too."""
+    line = _with_requests(lines, stored_line(lines))
+    first, rows, events = line.state.minute, 0, 0
+    while line.state.minute < until:
+        stretch = simulate(line.state, min(until, line.state.minute + DAY))
+        rows += readings.add_readings(stretch.rows, arrived_at)
+        events += readings.add_events(stretch.events, arrived_at) if stretch.events else 0
+        line = _saved(lines.save(ASSET, line, stretch.state))
+        progress("simulating the demo line (minutes)", line.state.minute - first, until - first)
+    return Advance(rows, events, line)
+
+
+def _with_requests(lines: LineStore, line: StoredLine) -> StoredLine:
+    """Requests get their minute before it is computed, and keep it whatever happens then."""
+    if not line.requests:
+        return line
+    return _saved(lines.save(ASSET, line, take_over(line.state, line.requests), line.requests))
+
+
+def _saved(line: StoredLine | None) -> StoredLine:
+    if line is None:
+        raise Refused("another process moves the demo line, too; this one stops, so that there is only one")
+    return line

@@ -1,0 +1,49 @@
+"""The live line: follows the clock that it drives, always a little ahead, so that nobody reads a minute that is not there yet."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from math import ceil
+
+from alerting.demo.advance import Advance, advance_line, stored_line
+from alerting.demo.ports import LineClock, LineStore
+from alerting.pipelines.ports import Readings
+
+TICK = 1.0
+"""Seconds of the wall between two looks at the clock."""
+LEASE = timedelta(seconds=5)
+"""How long the clock goes on by itself when the process that runs the line has died."""
+
+
+def run_line(
+    *,
+    readings: Readings,
+    lines: LineStore,
+    clock: LineClock,
+    speed: float,
+    wait: Callable[[float], bool],
+    told: Callable[[Advance], None] = lambda _: None,
+) -> None:
+    """Run the line until `wait(seconds)` says True; then the clock stands still.
+
+    The clock goes on where it stood, or where the readings end if that is later: it never goes back. `told` hears of every
+    step that computed something. Raises Refused when there is no line, or another process runs it, too.
+    """
+    line = stored_line(lines)
+    started = clock.now() if line.state.minute > line.state.live_from else line.state.until
+    lead = lead_minutes(speed)
+    advance_line(lines, readings, line.state.minutes_at(started) + lead, started)
+    clock.start(started, speed, LEASE)
+    try:
+        while not wait(TICK):
+            now = clock.now()
+            step = advance_line(lines, readings, line.state.minutes_at(now) + lead, now)
+            clock.renew(LEASE)
+            if step.rows:
+                told(step)
+    finally:
+        clock.freeze()
+
+
+def lead_minutes(speed: float) -> int:
+    """Minutes that are computed ahead: what the clock can gain within the lease, and one more."""
+    return ceil(speed * (LEASE.total_seconds() + TICK) / 60) + 1

@@ -1,0 +1,51 @@
+"""Filling the platform with a past of the demo line."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from alerting.definitions.faults import Refused
+from alerting.demo.advance import advance_line, stored_line
+from alerting.demo.asset import ASSET, EVENT_TYPES, demo_asset
+from alerting.demo.line import new_line
+from alerting.demo.ports import LineStore
+from alerting.pipelines.ports import Assets, Progress, Readings, silent
+
+SEED = 1
+DAYS = 30
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What a fill did: rows and events that were new, and the stretch of time that the line now has readings of."""
+
+    rows: int
+    events: int
+    start: datetime
+    end: datetime
+
+
+def fill(
+    *,
+    assets: Assets,
+    readings: Readings,
+    lines: LineStore,
+    end: datetime,
+    days: int = DAYS,
+    seed: int = SEED,
+    progress: Progress = silent,
+) -> Filled:
+    """Give the platform `days` of the demo line that end with the last whole minute at or before `end`.
+
+    A line that is there already keeps its seed and its past: an unfinished fill is finished, a finished one changes nothing.
+    Raises Refused for less than one day.
+    """
+    if days < 1:
+        raise Refused(f"the demo line needs at least one day of past, not {days}")
+    assets.put([demo_asset()])
+    assets.put_event_types(EVENT_TYPES)
+    if lines.load(ASSET) is None:
+        origin = end.replace(second=0, microsecond=0) - timedelta(days=days)
+        lines.save(ASSET, None, new_line(seed, origin, days))
+    state = stored_line(lines).state
+    filled = advance_line(lines, readings, state.live_from, state.instant(state.live_from), progress)
+    return Filled(filled.rows, filled.events, state.origin, filled.line.state.until)

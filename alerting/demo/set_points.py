@@ -1,0 +1,58 @@
+"""Set-points changed by a person: what may be asked for, and how a request becomes part of the line."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from math import isfinite
+
+from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.faults import Refused
+from alerting.demo.line import LineState, SetPointChange
+from alerting.demo.ports import SetPointRequest
+
+
+def check_set_point(asset: Asset, name: str, value: float, current: float) -> float:
+    """The value, rounded to the variable's step. Raises Refused for what an operator could not set on the panel."""
+    variable = asset.variables.get(name)
+    if variable is None or not variable.controllable:
+        raise Refused(_not_settable(asset, name))
+    if not isfinite(value):
+        raise Refused(f"{name}: {value} is not a number to set")
+    rounded = _on_step(variable, value)
+    unit = variable.unit or ""
+    if not _within(variable, rounded):
+        raise Refused(f"{name}: {value:g} {unit} is outside of its limits, {variable.min:g} to {variable.max:g} {unit}")
+    if variable.max_change and abs(rounded - current) > variable.max_change + 1e-9:
+        raise Refused(
+            f"{name}: from {current:g} to {rounded:g} {unit} is more than the largest change at once, "
+            f"{variable.max_change:g} {unit}; go there in steps"
+        )
+    return rounded
+
+
+def take_over(state: LineState, requests: Sequence[SetPointRequest]) -> LineState:
+    """The state with the requests in force from the next minute that the line computes."""
+    for request in requests:
+        before = state.setpoint(request.variable, state.minute)
+        change = SetPointChange(state.minute, request.variable, request.value, before, request.who)
+        others = tuple(c for c in state.changes if (c.minute, c.variable) != (change.minute, change.variable))
+        state = replace(state, changes=(*others, change))
+    return state
+
+
+def _on_step(variable: Variable, value: float) -> float:
+    step = variable.step or 1e-6
+    return round(round(value / step) * step, 6)
+
+
+def _within(variable: Variable, value: float) -> bool:
+    low = -float("inf") if variable.min is None else variable.min
+    high = float("inf") if variable.max is None else variable.max
+    return low <= value <= high
+
+
+def _not_settable(asset: Asset, name: str) -> str:
+    settable = [n for n, v in asset.variables.items() if v.controllable]
+    near = get_close_matches(name, settable, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"{name!r} is no set-point of {asset.name}{hint} (set-points: {', '.join(settable)})"

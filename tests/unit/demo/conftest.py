@@ -1,0 +1,88 @@
+"""Stores of the demo line that live in memory, and die on request."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from alerting.definitions.assets import Asset, EventType
+from alerting.demo.line import LineState
+from alerting.demo.ports import SetPointRequest, StoredLine
+from alerting.pipelines.ports import EventRow, ReadingRow
+
+ORIGIN = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+class Killed(Exception):
+    """The process died here."""
+
+
+class MemoryPlatform:
+    """Assets, readings, events and lines in dictionaries. After `writes_left` writes every further one raises Killed."""
+
+    def __init__(self) -> None:
+        self.assets: dict[str, Asset] = {}
+        self.types: dict[str, EventType] = {}
+        self.readings: dict[tuple[str, datetime], dict[str, float | str | bool]] = {}
+        self.events: dict[tuple[str, str, datetime], EventRow] = {}
+        self.line: StoredLine | None = None
+        self.writes_left: int | None = None
+
+    def _write(self) -> None:
+        if self.writes_left is not None:
+            if self.writes_left == 0:
+                raise Killed
+            self.writes_left -= 1
+
+    def put(self, assets: Sequence[Asset]) -> None:
+        self.assets.update({a.name: a for a in assets})
+
+    def put_event_types(self, types: Sequence[EventType]) -> None:
+        self.types.update({t.name: t for t in types})
+
+    def add_readings(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:
+        self._write()
+        new = [r for r in rows if self.readings.get((r.asset, r.ts)) != r.values]
+        self.readings.update({(r.asset, r.ts): dict(r.values) for r in rows})
+        return len(new)
+
+    def add_events(self, rows: Sequence[EventRow], arrived_at: datetime) -> int:
+        self._write()
+        self.events.update({(r.asset, r.type, r.start): r for r in rows})
+        return len(rows)
+
+    def load(self, asset: str) -> StoredLine | None:
+        return self.line
+
+    def save(
+        self, asset: str, before: StoredLine | None, state: LineState, taken: Sequence[SetPointRequest] = ()
+    ) -> StoredLine | None:
+        self._write()
+        version = self.line.version if self.line else 0
+        if version != (before.version if before else 0):
+            return None
+        waiting = tuple(r for r in (self.line.requests if self.line else ()) if r not in taken)
+        self.line = StoredLine(through_json(state), version + 1, waiting)
+        return self.line
+
+    def ask(self, asset: str, request: SetPointRequest) -> bool:
+        if self.line is None:
+            return False
+        self.line = StoredLine(self.line.state, self.line.version, (*self.line.requests, request))
+        return True
+
+
+def through_json(state: LineState) -> LineState:
+    """The state as it comes back from a store that keeps JSON."""
+    document = json.loads(json.dumps(state.to_document() | {"origin": state.origin.isoformat()}))
+    return LineState.from_document(document | {"origin": datetime.fromisoformat(document["origin"])})
+
+
+@pytest.fixture
+def memory() -> MemoryPlatform:
+    return MemoryPlatform()
+
+
+def minutes(count: int) -> timedelta:
+    return timedelta(minutes=count)

@@ -1,0 +1,251 @@
+"""The simulated line: the same bits however it is cut, sensors within their ranges, stops, cleaning and causes as stated."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from itertools import pairwise
+
+import pytest
+
+from alerting.definitions.assets import Asset
+from alerting.demo.asset import EVENT_TYPES, SET_POINTS, demo_asset
+from alerting.demo.chance import DAY
+from alerting.demo.disturbances import Cause, Disturbance
+from alerting.demo.line import HOLD, LineState, SetPointChange, Stretch, causes, new_line, simulate
+from alerting.pipelines.ports import EventRow, ReadingRow
+
+from .conftest import through_json
+
+ORIGIN = datetime(2026, 3, 1, tzinfo=UTC)
+LIMIT, HELD = 4.5, 5
+
+
+DAYS = 5
+SLOT = 240
+
+
+@cache
+def slots() -> list[Stretch]:
+    """Five days in stretches of four hours, so that every test starts close to what it looks at."""
+    done = [simulate(new_line(1, ORIGIN, 30), SLOT)]
+    while len(done) < DAYS * DAY // SLOT:
+        done.append(simulate(done[-1].state, (len(done) + 1) * SLOT))
+    return done
+
+
+@cache
+def rows() -> list[ReadingRow]:
+    return [row for stretch in slots() for row in stretch.rows]
+
+
+@cache
+def events(type: str) -> list[EventRow]:
+    """Events of a type as they are when they are over."""
+    return [e for stretch in slots() for e in stretch.events if e.type == type and e.end is not None]
+
+
+def state_at(minute: int) -> LineState:
+    state = slots()[minute // SLOT - 1].state if minute >= SLOT else new_line(1, ORIGIN, 30)
+    return simulate(state, minute).state
+
+
+def problem_minute(stretch: Stretch) -> int | None:
+    """Index of the row at which moisture rises over its limit for five minutes."""
+    start = None
+    for index, row in enumerate(stretch.rows):
+        moisture = row.values.get("moisture")
+        if moisture is None:
+            continue
+        if moisture <= LIMIT:
+            start = None
+            continue
+        start = index if start is None else start
+        if index - start >= HELD:
+            return start
+    return None
+
+
+def first_unanswered(cause: Cause) -> Disturbance:
+    found = new_line(1, ORIGIN, 30).schedule.disturbances(0, DAYS * DAY)
+    return next(d for d in found if d.cause == cause and d.answered is None)
+
+
+def test_one_run_and_any_chunks_give_the_same_bits() -> None:
+    state, found = new_line(1, ORIGIN, 30), []
+    for until in (1, 2, 59, 60, 61, 700, 1439, 1440, 1441, 1680):
+        stretch = simulate(state, until)
+        state, found = through_json(stretch.state), [*found, *stretch.rows]
+    assert found == rows()[:1680]
+    assert state == slots()[6].state
+
+
+def test_another_seed_is_another_line() -> None:
+    ours, other = (simulate(new_line(seed, ORIGIN, 30), 60).rows for seed in (1, 2))
+    assert ours != other
+
+
+def test_simulating_the_past_again_changes_nothing() -> None:
+    state = slots()[1].state
+    again = simulate(state, 300)
+    assert again.rows == []
+    assert again.state == state
+
+
+def test_there_is_one_reading_at_the_end_of_each_minute() -> None:
+    assert [r.ts for r in rows()[:3]] == [ORIGIN + timedelta(minutes=m) for m in (1, 2, 3)]
+    assert rows()[-1].ts == ORIGIN + timedelta(days=DAYS)
+
+
+def test_readings_are_of_described_variables_within_their_ranges() -> None:
+    asset = demo_asset()
+    seen = {name for row in rows() for name in row.values}
+    assert seen == set(asset.variables)
+    for row in rows():
+        for name, value in row.values.items():
+            assert _low(asset, name) <= float(value) <= _high(asset, name), (row.ts, name, value)
+
+
+def _low(asset: Asset, name: str) -> float:
+    variable = asset.variables[name]
+    return variable.min if variable.min is not None else variable.low or 0.0
+
+
+def _high(asset: Asset, name: str) -> float:
+    variable = asset.variables[name]
+    return variable.max if variable.max is not None else variable.high or 0.0
+
+
+def test_single_values_are_missing_now_and_then() -> None:
+    share = sum("zone_1_temperature" not in row.values for row in rows()) / len(rows())
+    assert 0.001 < share < 0.006
+
+
+def test_a_normal_biscuit_has_three_to_four_percent_of_moisture() -> None:
+    moisture = sorted(float(row.values["moisture"]) for row in rows() if "moisture" in row.values)
+    assert 3.2 < moisture[len(moisture) // 4] < moisture[len(moisture) // 2] < 4.0
+
+
+def alone_stop() -> EventRow:
+    """A stop that is no maintenance."""
+    works = {e.start for e in events("maintenance")}
+    return next(e for e in events("line-stop") if e.start not in works)
+
+
+def test_nothing_comes_out_while_the_line_stands() -> None:
+    stop = alone_stop()
+    assert stop.end is not None
+    standing = [r for r in rows() if stop.start + timedelta(minutes=1) < r.ts <= stop.end]
+    assert standing
+    assert all("moisture" not in r.values and float(r.values.get("belt_speed", 0)) < 2 for r in standing)
+
+
+def test_a_stop_is_open_until_it_is_over_and_is_then_the_same_event() -> None:
+    stop = alone_stop()
+    assert stop.end is not None
+    middle = int((stop.start + (stop.end - stop.start) / 2 - ORIGIN) / timedelta(minutes=1))
+    before = simulate(state_at(middle - 30), middle)
+    after = simulate(before.state, middle + 30)
+    assert [(e.type, e.start, e.end) for e in before.events] == [("line-stop", stop.start, None)]
+    assert [(e.type, e.start, e.end) for e in after.events] == [("line-stop", stop.start, stop.end)]
+
+
+def test_a_stop_that_ends_just_where_a_chunk_ends_is_closed() -> None:
+    stop = alone_stop()
+    assert stop.end is not None
+    end = int((stop.end - ORIGIN) / timedelta(minutes=1))
+    assert [e.end for e in simulate(state_at(end - 60), end).events] == [stop.end]
+
+
+def test_every_event_has_a_described_type() -> None:
+    assert {e.type for stretch in slots() for e in stretch.events} <= {t.name for t in EVENT_TYPES}
+
+
+def test_burners_foul_until_maintenance_cleans_them() -> None:
+    work = events("maintenance")[-1]
+    assert work.start > ORIGIN + timedelta(days=1)
+    start = int((work.start - ORIGIN) / timedelta(minutes=1))
+    dirty, clean = state_at(start - 1).walks.fouling[1], state_at(start + 60).walks.fouling[1]
+    assert dirty > 0.08
+    assert clean < 0.03
+
+
+@pytest.mark.parametrize("cause", ["wet-dough", "burner-fault", "damp-air", "fast-belt"])
+def test_a_disturbance_leads_to_wet_biscuits_and_a_timely_change_of_two_set_points_prevents_them(cause: Cause) -> None:
+    disturbance = first_unanswered(cause)
+    begin = state_at(disturbance.start)
+    left_alone = problem_minute(simulate(begin, disturbance.end))
+    assert left_alone is not None
+    assert left_alone >= 10, "nobody could warn of it"
+
+    noticed = simulate(begin, disturbance.start + left_alone - 12).state
+    answered = _changed(noticed, {"belt_speed_setpoint": -0.8, "zone_3_setpoint": 10.0})
+    assert problem_minute(simulate(answered, disturbance.start + left_alone + 30)) is None
+
+
+def _changed(state: LineState, by: dict[str, float]) -> LineState:
+    before = {name: state.setpoint(name, state.minute) for name in by}
+    changes = tuple(SetPointChange(state.minute, n, round(before[n] + by[n], 1), before[n], "anna") for n in by)
+    return replace(state, changes=changes)
+
+
+def test_every_cause_shows_in_the_readings_that_belong_to_it() -> None:
+    signs: list[tuple[Cause, str, float]] = [
+        ("wet-dough", "dough_moisture", 3.0),
+        ("burner-fault", "zone_2_burner_power", 15.0),
+        ("damp-air", "air_humidity", 15.0),
+        ("fast-belt", "belt_speed_setpoint", 0.8),
+    ]
+    for cause, variable, least in signs:
+        disturbance = first_unanswered(cause)
+        peak = disturbance.start + disturbance.ramp + 5
+        rise = _value(peak, variable) - _value(disturbance.start, variable)
+        assert rise > least, (cause, rise)
+
+
+def _value(minute: int, variable: str) -> float:
+    """Mean of the ten readings around a minute."""
+    values = [float(r.values[variable]) for r in rows()[minute - 5 : minute + 5] if variable in r.values]
+    return sum(values) / len(values)
+
+
+def test_a_value_set_by_a_person_holds_for_eight_hours_and_is_kept_as_an_event() -> None:
+    state = _changed(slots()[1].state, {"zone_1_setpoint": 7.0})
+    value = state.changes[0].value
+    stretch = simulate(state, 480 + HOLD + 60)
+    settings = [r.values.get("zone_1_setpoint", value) for r in stretch.rows]
+    assert set(settings[:HOLD]) == {value}
+    assert value not in settings[HOLD:]
+    event = next(e for e in stretch.events if e.type == "set-point-change")
+    assert event.start == event.end == ORIGIN + timedelta(minutes=480)
+    assert event.attributes["variable"] == "zone_1_setpoint"
+    assert event.attributes["value"] == value
+    assert event.attributes["before"] == value - 7.0
+    assert event.attributes["who"] == "anna"
+
+
+def test_a_wet_batch_arrives_as_the_live_line_begins_and_nothing_else_disturbs_it() -> None:
+    schedule = new_line(1, ORIGIN, 30).schedule
+    begin = 30 * DAY
+    assert [(d.cause, d.start) for d in schedule.disturbances(begin, begin + 240)] == [("wet-dough", begin)]
+    assert not any(schedule.stop(m) for m in range(begin, begin + 240))
+
+
+def test_five_disturbances_a_day_begin_and_none_overlaps_another_of_the_product() -> None:
+    found = [d for d in new_line(1, ORIGIN, 30).schedule.disturbances(0, 30 * DAY) if d.cause != "stuck-valve"]
+    assert 150 <= len(found) <= 180
+    assert all(a.end <= b.start for a, b in pairwise(found))
+    assert {d.cause for d in found} == {"wet-dough", "burner-fault", "damp-air", "fast-belt"}
+
+
+def test_causes_tells_what_really_was_wrong() -> None:
+    disturbance = first_unanswered("wet-dough")
+    state = state_at(disturbance.start + 30)
+    start, end, told = causes(state, timedelta(hours=1))[-1]
+    assert told == disturbance
+    assert (start, end) == (state.instant(disturbance.start), state.instant(disturbance.end))
+
+
+def test_set_points_are_controllable_with_limits_and_steps() -> None:
+    variables = demo_asset().variables
+    assert {n for n, v in variables.items() if v.controllable} == set(SET_POINTS)
+    assert all(None not in (variables[n].min, variables[n].max, variables[n].step, variables[n].max_change) for n in SET_POINTS)
