@@ -1,0 +1,80 @@
+"""From a margin to a probability: Platt's sigmoid, two numbers that never change the order of scores."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Platt:
+    """p = 1 / (1 + exp(-(slope * margin + intercept))), with slope > 0."""
+
+    slope: float
+    intercept: float
+
+    def probability(self, margin: Floats) -> Floats:
+        """Calibrated probability of each margin."""
+        return sigmoid(self.slope * margin + self.intercept)
+
+
+def sigmoid(z: Floats) -> Floats:
+    """The logistic function, without overflow."""
+    small = np.exp(-np.abs(z))
+    return np.where(z >= 0, 1.0 / (1.0 + small), small / (1.0 + small))
+
+
+def fit_platt(margin: Floats, label: npt.NDArray[np.int8], iterations: int = 100) -> Platt:
+    """Fit by Newton's method with Platt's smoothed targets (Platt 1999; Lin, Lin and Weng 2007).
+
+    Smoothing keeps both numbers finite when classes separate, and with one class only. If higher margins do not mean more
+    problems here, the slope stays at 1 / spread of the margins and only the intercept is fitted: the order is the model's word.
+    """
+    target = _smoothed(label)
+    centre, scale = float(np.mean(margin)), float(np.std(margin)) or 1.0
+    z = (margin - centre) / scale
+    slope, intercept = _newton(z, target, iterations)
+    if slope <= 1e-6:
+        slope, intercept = 1.0, _newton_intercept(z, target, iterations)
+    return Platt(slope / scale, intercept - slope * centre / scale)
+
+
+def _smoothed(label: npt.NDArray[np.int8]) -> Floats:
+    positives = int(label.sum())
+    negatives = len(label) - positives
+    return np.where(label == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+
+
+def _newton(z: Floats, target: Floats, iterations: int) -> tuple[float, float]:
+    theta = np.array([0.0, float(np.log(target.mean() / (1 - target.mean())))])
+    design = np.column_stack([z, np.ones_like(z)])
+    loss = _loss(design @ theta, target)
+    for _ in range(iterations):
+        p = sigmoid(design @ theta)
+        gradient = design.T @ (p - target)
+        hessian = (design * (p * (1 - p))[:, None]).T @ design + 1e-9 * np.eye(2)
+        step = np.linalg.solve(hessian, gradient)
+        length = 1.0
+        while (new := _loss(design @ (theta - length * step), target)) > loss and length > 1e-6:
+            length /= 2
+        if loss - new < 1e-12 * max(1.0, abs(loss)):
+            break
+        theta, loss = theta - length * step, new
+    return float(theta[0]), float(theta[1])
+
+
+def _newton_intercept(z: Floats, target: Floats, iterations: int) -> float:
+    intercept = 0.0
+    for _ in range(iterations):
+        p = sigmoid(z + intercept)
+        step = float((p - target).sum() / max((p * (1 - p)).sum(), 1e-9))
+        intercept -= float(np.clip(step, -2, 2))
+        if abs(step) < 1e-10:
+            break
+    return intercept
+
+
+def _loss(z: Floats, target: Floats) -> float:
+    return float(np.sum(np.logaddexp(0.0, z) - target * z))

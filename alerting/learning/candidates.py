@@ -1,0 +1,168 @@
+"""Candidates: what a family's search found on walk-forward folds, and the baseline that every family must beat."""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.definitions.faults import Refused
+from alerting.definitions.model import ClassifierDefinition, Family
+from alerting.learning.dataset import Dataset
+from alerting.learning.metrics import Floats, row_metrics
+from alerting.learning.split import walk_forward_folds
+
+CandidateFamily = Literal["baseline"] | Family
+Positions = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One walk-forward fold: it is fitted on `train` and scored on `test` (positions of rows)."""
+
+    number: int
+    train: Positions
+    test: Positions
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One parameter set, and its mean average precision over the folds."""
+
+    params: dict[str, Any]
+    ap: float
+    folds: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The best of one family's search, with everything needed to fit it again.
+
+    `oof`: out-of-fold score of every row of the dataset (NaN where no fold scored it): probabilities of a family, the
+    persistence or prevalence of a baseline. `metrics`: means over folds of ap, roc_auc and prevalence.
+    `tried`: all trials done, in order; `cut_short`: the time budget ended before all `trials_asked` were done.
+    `notes`: sentences on folds that could not be used.
+    """
+
+    family: CandidateFamily
+    params: dict[str, Any]
+    oof: Floats
+    metrics: dict[str, float]
+    tried: tuple[Trial, ...]
+    trials_asked: int
+    cut_short: bool
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def ap(self) -> float:
+        """Mean out-of-fold average precision."""
+        return self.metrics["ap"]
+
+    @property
+    def trials(self) -> int:
+        """How many parameter sets were tried."""
+        return len(self.tried)
+
+
+def usable_folds(dataset: Dataset, folds: int) -> tuple[list[Fold], list[str]]:
+    """Walk-forward folds with both classes on both sides, and a sentence on every other one.
+
+    Raises Refused when none is left: nothing can be chosen honestly then.
+    """
+    usable, notes = [], []
+    for number, (train, test) in enumerate(walk_forward_folds(dataset, folds), start=1):
+        fault = _fault(dataset.label[train], "fitted on") or _fault(dataset.label[test], "scored on")
+        if fault:
+            notes.append(f"fold {number} of {folds} was left out: {fault}")
+        else:
+            usable.append(Fold(number, np.asarray(train, np.int64), np.asarray(test, np.int64)))
+    if not usable:
+        raise Refused(
+            f"{dataset.definition}: no walk-forward fold has rows with and without a problem: {'; '.join(notes) or 'no folds'}; "
+            "use a longer history, fewer learning.folds, or a problem that occurs more often"
+        )
+    return usable, notes
+
+
+def baseline_candidate(dataset: Dataset, definition: ClassifierDefinition) -> Candidate:
+    """The better of prevalence (the same score for all) and persistence (the problem variable's last known value)."""
+    usable, notes = usable_folds(dataset, definition.learning.folds)
+    options = {"prevalence": [np.full(len(f.test), float(dataset.label[f.train].mean())) for f in usable]}
+    if not np.isnan(dataset.persistence).all():
+        options["persistence"] = [_persistence(dataset, f) for f in usable]
+    trials = [_scored(dataset, usable, {"score": name}, scores) for name, scores in options.items()]
+    best = max(trials, key=lambda trial: trial.ap)
+    return assemble("baseline", dataset, usable, trials, options[best.params["score"]], len(trials), notes)
+
+
+def _persistence(dataset: Dataset, fold: Fold) -> Floats:
+    """The last known value; where there is none, the middle of the fold's training rows, which says nothing."""
+    known = dataset.persistence[fold.train]
+    known = known[~np.isnan(known)]
+    scores = dataset.persistence[fold.test]
+    return np.where(np.isnan(scores), np.median(known) if len(known) else 0.0, scores)
+
+
+def _scored(dataset: Dataset, folds: Sequence[Fold], params: dict[str, Any], scores: Sequence[Floats]) -> Trial:
+    aps = [average_precision(dataset, fold, score) for fold, score in zip(folds, scores, strict=True)]
+    return Trial(params, float(np.mean(aps)), tuple(aps))
+
+
+def average_precision(dataset: Dataset, fold: Fold, score: Floats) -> float:
+    """Average precision of scores of a fold's test rows."""
+    return float(row_metrics(dataset.label[fold.test], score)["ap"] or 0.0)
+
+
+def assemble(
+    family: CandidateFamily,
+    dataset: Dataset,
+    folds: Sequence[Fold],
+    trials: Sequence[Trial],
+    scores: Sequence[Floats],
+    asked: int,
+    notes: Sequence[str],
+) -> Candidate:
+    """The candidate of the best trial (the first of equals); `scores` are its scores on each fold's test rows."""
+    best = max(trials, key=lambda trial: trial.ap)
+    oof = np.full(len(dataset.label), np.nan)
+    for fold, score in zip(folds, scores, strict=True):
+        oof[fold.test] = score
+    by_fold = [row_metrics(dataset.label[f.test], s) for f, s in zip(folds, scores, strict=True)]
+    return Candidate(
+        family=family,
+        params=best.params,
+        oof=oof,
+        metrics={key: float(np.mean([m[key] for m in by_fold])) for key in ("ap", "roc_auc", "prevalence")},
+        tried=tuple(trials),
+        trials_asked=asked,
+        cut_short=len(trials) < asked,
+        notes=tuple(notes),
+    )
+
+
+def _fault(label: npt.NDArray[np.int8], use: str) -> str | None:
+    if not len(label):
+        return f"there is no row it could be {use}"
+    positives = int(label.sum())
+    if positives in (0, len(label)):
+        return f"all {len(label)} rows it would be {use} are {'positive' if positives else 'negative'}"
+    return None
+
+
+def candidate_files(candidate: Candidate) -> dict[str, bytes]:
+    """A candidate as files: JSON, and the out-of-fold scores as a numpy array."""
+    document = {key: value for key, value in asdict(candidate).items() if key != "oof"}
+    scores = io.BytesIO()
+    np.save(scores, candidate.oof, allow_pickle=False)
+    return {"candidate.json": json.dumps(document, indent=1, sort_keys=True).encode(), "oof.npy": scores.getvalue()}
+
+
+def candidate_from_files(files: Mapping[str, bytes]) -> Candidate:
+    """What `candidate_files` wrote."""
+    document = json.loads(files["candidate.json"])
+    document["tried"] = tuple(Trial(t["params"], t["ap"], tuple(t["folds"])) for t in document["tried"])
+    document["notes"] = tuple(document["notes"])
+    return Candidate(oof=np.load(io.BytesIO(files["oof.npy"]), allow_pickle=False), **document)

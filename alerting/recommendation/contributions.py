@@ -1,0 +1,116 @@
+"""Why a score is what it is: the share of every raw variable, in probability, in words."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.definitions.assets import Asset
+from alerting.episodes.episode import Contribution
+from alerting.learning.families import Estimator
+from alerting.learning.plan import Column, FeaturePlan
+from alerting.learning.trained import TrainedModel
+from alerting.recommendation.words import contribution_words
+
+Floats = npt.NDArray[np.float64]
+NEGLIGIBLE = 1e-9
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Shares of each column in one score, in probability; they add up to `score - usual_score`."""
+
+    shares: Floats
+    score: float
+    usual_score: float
+
+
+def contributions(model: TrainedModel, row: pd.DataFrame, asset: Asset) -> tuple[Contribution, ...]:
+    """Share of each raw variable, event type or attribute in the score of one row, the largest first.
+
+    Shares add up to the score minus the usual score, which is that of the margin that the model expects of its training rows.
+    Variables without any share are left out. `value` and `usual` are the variable's level; the words speak of the column with
+    the largest share. Raises Refused when the row lacks columns.
+    """
+    explained = explain(model, row)
+    values = _values(model.plan, row)
+    by_source: dict[tuple[str, str], list[int]] = {}
+    for i, column in enumerate(model.plan.layout):
+        by_source.setdefault((column.kind, column.source), []).append(i)
+    told = [_contribution(model, asset, positions, explained.shares, values) for positions in by_source.values()]
+    return tuple(sorted((c for c in told if abs(c.share) > NEGLIGIBLE), key=lambda c: -abs(c.share)))
+
+
+def explain(model: TrainedModel, row: pd.DataFrame) -> Explanation:
+    """Exact SHAP values of one row's margin, scaled to probability by (p - p0) / (f - f0).
+
+    Tree SHAP (Lundberg et al. 2020, path-dependent) for trees, weight times distance from the mean for the linear model.
+    Scaling keeps the ratios of the shares, and makes them add up after calibration.
+    """
+    matrix = model.estimator.columns.matrix(row)
+    shares, base = margin_shares(model.estimator, matrix)
+    margin = base + float(shares.sum())
+    score, usual = (float(p) for p in model.calibration.probability(np.array([margin, base])))
+    at_base = model.calibration.slope * usual * (1 - usual)  # the limit of the ratio: the sigmoid's own slope
+    scale = (score - usual) / (margin - base) if abs(margin - base) > 1e-9 else at_base
+    return Explanation(shares * scale, score, usual)
+
+
+def margin_shares(estimator: Estimator, matrix: Floats) -> tuple[Floats, float]:
+    """SHAP value of each column for the margin of the one row of `matrix`, and the expected margin."""
+    if estimator.family == "lightgbm":
+        found = np.asarray(estimator.model.predict(matrix, pred_contrib=True), np.float64)[0]
+        return found[:-1], float(found[-1])
+    encoded = estimator.encode(matrix)
+    if estimator.family == "logistic_regression":
+        shares, base = encoded[0] * estimator.model.coef_[0], float(estimator.model.intercept_[0])
+    else:
+        shares, base = _forest_shares(estimator, encoded)
+    assert estimator.dense is not None  # noqa: S101 - every scikit-learn estimator has one
+    return estimator.dense.by_column(shares, matrix.shape[1]), base
+
+
+def _forest_shares(estimator: Estimator, encoded: Floats) -> tuple[Floats, float]:
+    import shap  # noqa: PLC0415 - takes a second and 130 MB to import; only forests need it
+
+    explainer = shap.TreeExplainer(estimator.model, feature_perturbation="tree_path_dependent")
+    found = np.asarray(explainer.shap_values(encoded, check_additivity=False), np.float64)
+    return found[0, :, 1], float(explainer.expected_value[1])
+
+
+def _values(plan: FeaturePlan, row: pd.DataFrame) -> list[float | str | None]:
+    """The value of each column in the plan's order; None where missing."""
+    values: list[float | str | None] = []
+    for name in plan.columns:
+        value = row[name].iloc[0]
+        if pd.isna(value):
+            values.append(None)
+        else:
+            values.append(str(value) if name in plan.levels else float(value))
+    return values
+
+
+def _contribution(
+    model: TrainedModel, asset: Asset, positions: list[int], shares: Floats, values: list[float | str | None]
+) -> Contribution:
+    layout = model.plan.layout
+    share = float(shares[positions].sum())
+    told = max(positions, key=lambda i: abs(shares[i]) if np.sign(shares[i]) == np.sign(share) else -1.0)
+    level = _level(layout, positions, told)
+    return Contribution(
+        variable=layout[told].source,
+        share=share,
+        value=values[level],
+        usual=model.usual[layout[level].name],
+        words=contribution_words(asset, layout[told], values[told], model.usual[layout[told].name], share),
+    )
+
+
+def _level(layout: tuple[Column, ...], positions: list[int], otherwise: int) -> int:
+    """The column that says how high a variable is: its last value, or else its shortest mean."""
+    for aggregation in ("last", "mean", "value"):
+        for i in positions:
+            if layout[i].aggregation == aggregation:
+                return i
+    return otherwise

@@ -1,0 +1,315 @@
+"""What to change: a search over settings of controllable variables that would have kept the model's risk under the threshold.
+
+It is a what-if of the model, not of the line: only the variable itself is changed, not what it would have moved in turn.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import combinations, product
+from math import ceil, floor, inf, isfinite
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.durations import format_duration
+from alerting.episodes.episode import Change, RecommendationResult
+from alerting.learning.features import build_features_many
+from alerting.learning.known import known_history
+from alerting.learning.trained import TrainedModel
+from alerting.readings.history import History, Millis, millis, span_millis, to_millis
+from alerting.recommendation.words import setting, title, unit
+
+Floats = npt.NDArray[np.float64]
+COARSE, FINE = 9, 5  # settings tried per variable: over its whole range, then towards the present setting
+BEAM = 20  # combinations of two changes or more that are tried with one more
+MOST_COMBINATIONS = 20_000
+SLACK = 0.05  # share of the ordinary range by which a feature may lie outside of it
+
+
+@dataclass(frozen=True)
+class Lever:
+    """A controllable variable: its present setting, and the lowest and highest that its limits allow to set now.
+
+    `step`: distance of allowed settings, counted from `anchor`; None for any. `span`: what effort is relative to.
+    """
+
+    name: str
+    present: float
+    low: float
+    high: float
+    step: float | None
+    anchor: float
+    span: float
+    cost: float
+
+    def settings(self, low: float, high: float, most: int) -> list[float]:
+        """At most `most` allowed settings, evenly over [low, high], without the present one."""
+        if self.step is None:
+            found = np.linspace(low, high, most)
+        else:
+            first, last = ceil((low - self.anchor) / self.step - 1e-9), floor((high - self.anchor) / self.step + 1e-9)
+            if last < first:
+                return []
+            found = self.anchor + self.step * np.unique(np.round(np.linspace(first, last, most)))
+        return [v for v in np.round(found, 9).tolist() if abs(v - self.present) > 1e-9 * max(1.0, self.span)]
+
+    def effort(self, value: float) -> float:
+        """Effort of a setting: the share of the whole range, times the variable's cost."""
+        return self.cost * abs(value - self.present) / self.span
+
+
+@dataclass(frozen=True)
+class Option:
+    """One lever at one setting, with the model's columns that follow from it."""
+
+    lever: Lever
+    value: float
+    features: Floats
+
+    @property
+    def effort(self) -> float:
+        """Effort of this setting."""
+        return self.lever.effort(self.value)
+
+
+Combination = tuple[Option, ...]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """Combinations with the risk of each."""
+
+    combinations: Sequence[Combination]
+    risk: Floats
+
+    def cheapest_under(self, threshold: float) -> Combination | None:
+        """The one with the least effort under the threshold; of equals the one with fewer changes, then the lower risk."""
+        under = [int(i) for i in np.flatnonzero(self.risk < threshold)]
+        if not under:
+            return None
+        best = min(under, key=lambda i: (round(_effort(self.combinations[i]), 9), len(self.combinations[i]), self.risk[i]))
+        return self.combinations[best]
+
+    def lowest(self) -> Combination:
+        """The one with the lowest risk; of equals the one with the least effort."""
+        best = min(range(len(self.risk)), key=lambda i: (self.risk[i], _effort(self.combinations[i])))
+        return self.combinations[best]
+
+
+def recommend(model: TrainedModel, history: History, at: datetime, max_changes: int) -> RecommendationResult:
+    """The smallest change of at most `max_changes` controllable variables that would have kept the risk under the threshold.
+
+    As if each had been held at its new setting over the last stretch (the horizon, or the shortest window if that is
+    longer) before `at`; every feature is computed anew. Settings keep to the variable's min, max, step and max_change, and
+    to features not far from anything seen in training. Where nothing suffices, the greatest reduction is given with
+    `helps` False. `history` needs readings back to `model.plan.lookback` before `at`.
+    """
+    instant = to_millis(at)
+    known = known_history(history, instant, instant - span_millis(model.plan.lookback))
+    search = _Search(model, known, instant, stretch_of(model))
+    found = levers(model, known, instant)
+    if not found:
+        words = "The model sees no variable that may be changed and whose setting is known: there is nothing to recommend."
+        return RecommendationResult((), search.risk_before, search.risk_before, helps=False, words=words)
+    options = search.options([(lever, v) for lever in found for v in lever.settings(lever.low, lever.high, COARSE)])
+    tried = search.combine(options, max_changes)
+    if not tried.combinations:
+        words = "Every setting within the limits is far from anything that the model has seen; it cannot tell what would help."
+        return RecommendationResult((), search.risk_before, search.risk_before, helps=False, words=words)
+    cheapest = tried.cheapest_under(model.threshold)
+    if cheapest is not None:
+        return search.result(search.refine(cheapest), helps=True)
+    return search.result(tried.lowest(), helps=False)
+
+
+def stretch_of(model: TrainedModel) -> timedelta:
+    """How long before the instant a changed setting is taken to have been held."""
+    return max(model.horizon, timedelta(milliseconds=model.plan.windows_ms[0]))
+
+
+def levers(model: TrainedModel, history: History, instant: int) -> list[Lever]:
+    """Controllable numbers and booleans that the model sees and whose present setting is known and may be changed."""
+    found = []
+    for number in model.plan.numbers:
+        variable = history.asset.variables.get(number.name)
+        if variable is None or not variable.controllable or number.name not in history.readings:
+            continue
+        present = _present(history, number.name, instant)
+        if present is not None and (lever := _lever(model, number.name, variable, present)) is not None:
+            found.append(lever)
+    return found
+
+
+def _present(history: History, name: str, instant: int) -> float | None:
+    values = history.readings[name].to_numpy(np.float64)
+    known = np.flatnonzero(~np.isnan(values) & (_known_at(history, name) <= instant))
+    return float(values[known[-1]]) if len(known) else None
+
+
+def _known_at(history: History, name: str) -> Millis:
+    return millis(pd.DatetimeIndex(history.readings.index)) + span_millis(history.delay(name))
+
+
+def _lever(model: TrainedModel, name: str, variable: Variable, present: float) -> Lever | None:
+    """None when the limits leave no other setting. What has no limits of its own keeps to what was seen in training."""
+    if variable.type == "boolean":
+        return Lever(name, present, 0.0, 1.0, 1.0, 0.0, 1.0, variable.cost)
+    seen_low, seen_high = _seen(model, name)
+    low = _first(variable.min, variable.low, seen_low)
+    high = _first(variable.max, variable.high, seen_high)
+    reach = variable.max_change or inf
+    now_low, now_high = max(low, present - reach), min(high, present + reach)
+    if not (isfinite(now_low) and isfinite(now_high)) or now_low > now_high or high <= low:
+        return None
+    anchor = variable.min if variable.min is not None else 0.0
+    return Lever(name, present, now_low, now_high, variable.step, anchor, high - low, variable.cost)
+
+
+def _seen(model: TrainedModel, name: str) -> tuple[float, float]:
+    """Lowest and highest level of a variable in training."""
+    levels = [
+        c.name for c in model.plan.layout if c.kind == "variable" and c.source == name and c.aggregation in ("last", "mean")
+    ]
+    bounds = [model.ranges[level] for level in levels if level in model.ranges]
+    return (min(low for low, _ in bounds), max(high for _, high in bounds)) if bounds else (-inf, inf)
+
+
+def _columns_of(model: TrainedModel, name: str) -> list[int]:
+    """Positions of the columns computed from a variable."""
+    return [i for i, column in enumerate(model.plan.layout) if column.kind == "variable" and column.source == name]
+
+
+def _first(*values: float | None) -> float:
+    return next(v for v in values if v is not None)
+
+
+def _effort(combination: Combination) -> float:
+    return sum(option.effort for option in combination)
+
+
+class _Search:
+    """One instant of one asset, scored again and again with other settings."""
+
+    def __init__(self, model: TrainedModel, history: History, instant: int, stretch: timedelta) -> None:
+        self._model, self._history, self._instant, self._stretch = model, history, instant, stretch
+        self._base = model.estimator.columns.matrix(build_features_many(model.plan, history, instant, [{}]))[0]
+        self._columns = {n.name: np.array(_columns_of(model, n.name), np.int64) for n in model.plan.numbers}
+        self.risk_before = float(self._risk(self._base[None, :])[0])
+
+    def options(self, wanted: Sequence[tuple[Lever, float]]) -> list[Option]:
+        """The plausible ones of the wanted settings, each with its features."""
+        if not wanted:
+            return []
+        changes = [{lever.name: self._held(lever.name, value)} for lever, value in wanted]
+        matrix = self._model.estimator.columns.matrix(
+            build_features_many(self._model.plan, self._history, self._instant, changes)
+        )
+        made = [Option(lever, v, row[self._columns[lever.name]]) for (lever, v), row in zip(wanted, matrix, strict=True)]
+        return [option for option in made if self._plausible(option)]
+
+    def combine(self, options: Sequence[Option], max_changes: int) -> Tried:
+        """All single changes and pairs; from three on, the most promising ones with one more change."""
+        tried = self._try([(option,) for option in options])
+        best = tried
+        for size in range(2, max_changes + 1):
+            best = self._try(list(_pairs(options) if size == 2 else _extended(best, options)))
+            if not best.combinations:
+                break
+            tried = Tried([*tried.combinations, *best.combinations], np.concatenate([tried.risk, best.risk]))
+        return tried
+
+    def refine(self, coarse: Combination) -> Combination:
+        """The least effort between a combination that suffices and the coarse settings before it, itself included."""
+        finer = self.options([(o.lever, v) for o in coarse for v in _nearer(o)])
+        choices = [[o, *(f for f in finer if f.lever is o.lever)] for o in coarse]
+        return self._try(list(product(*choices))).cheapest_under(self._model.threshold) or coarse
+
+    def result(self, combination: Combination, helps: bool) -> RecommendationResult:
+        """The recommendation in words; without changes when nothing lowers the risk."""
+        after = float(self._try([combination]).risk[0])
+        asset, before, threshold = self._history.asset, self.risk_before, self._model.threshold
+        if not helps and after >= before:
+            words = f"Nothing within the limits keeps the risk under the threshold {threshold:.2f}, or lowers it at all."
+            return RecommendationResult((), before, before, helps=False, words=words)
+        changes = tuple(Change(o.lever.name, o.lever.present, o.value, unit(asset, o.lever.name)) for o in combination)
+        settings = " and ".join(_setting_words(asset, change) for change in changes)
+        held = f"held over the last {format_duration(self._stretch)}"
+        caveat = "This is a what-if of the model: only the named settings were changed, not what they would have moved in turn."
+        risk = f"{after:.2f} instead of {before:.2f}"
+        if helps:
+            words = f"With {settings}, {held}, the risk would be {risk}, under the threshold {threshold:.2f}."
+        else:
+            words = (
+                f"Nothing within the limits keeps the risk under the threshold {threshold:.2f}; "
+                f"the most that helps is {settings}, {held}: {risk}."
+            )
+        return RecommendationResult(changes, before, after, helps, f"{words} {caveat}")
+
+    def _held(self, name: str, value: float) -> Floats:
+        """The variable's values as if it had been set over the stretch: known values there, or the last one if there is none."""
+        values = self._history.readings[name].to_numpy(np.float64, copy=True)
+        known_at = _known_at(self._history, name)
+        there = ~np.isnan(values) & (known_at <= self._instant)
+        recent = there & (known_at > self._instant - span_millis(self._stretch))
+        values[recent if recent.any() else np.flatnonzero(there)[-1:]] = value
+        return values
+
+    def _plausible(self, option: Option) -> bool:
+        """Whether no feature lies farther outside of what training has seen than it does now. Calmer than ever is no fault."""
+        for i, now in zip(self._columns[option.lever.name].tolist(), option.features.tolist(), strict=True):
+            column = self._model.plan.layout[i]
+            bounds = self._model.ranges.get(column.name)
+            if bounds is None:
+                continue
+            low, high = bounds
+            if column.aggregation in ("std", "slope"):
+                low, high = min(low, -abs(high)), max(high, abs(low))
+            slack = SLACK * (high - low)
+            if _outside(now, low - slack, high + slack) > _outside(float(self._base[i]), low - slack, high + slack):
+                return False
+        return True
+
+    def _try(self, tried: Sequence[Combination]) -> Tried:
+        matrix = np.repeat(self._base[None, :], len(tried), axis=0)
+        for row, combination in zip(matrix, tried, strict=True):
+            for option in combination:
+                row[self._columns[option.lever.name]] = option.features
+        return Tried(tried, self._risk(matrix))
+
+    def _risk(self, matrix: Floats) -> Floats:
+        return self._model.calibration.probability(self._model.estimator.margin_of(matrix))
+
+
+def _outside(value: float, low: float, high: float) -> float:
+    """How far a value lies outside of bounds; 0 inside, and for a missing one."""
+    return max(low - value, value - high, 0.0) if value == value else 0.0  # noqa: PLR0124 - NaN
+
+
+def _pairs(options: Sequence[Option]) -> Iterator[Combination]:
+    """All pairs of settings of different levers, the first `MOST_COMBINATIONS` of them."""
+    pairs = ((a, b) for a, b in combinations(options, 2) if a.lever is not b.lever)
+    return (pair for pair, _ in zip(pairs, range(MOST_COMBINATIONS), strict=False))
+
+
+def _extended(tried: Tried, options: Sequence[Option]) -> Iterator[Combination]:
+    """The combinations of lowest risk, each with one more lever."""
+    for i in np.argsort(tried.risk, kind="stable")[:BEAM]:
+        used = tried.combinations[i]
+        yield from ((*used, o) for o in options if all(o.lever is not u.lever for u in used))
+
+
+def _nearer(option: Option) -> list[float]:
+    """Settings between a coarse one and the coarse one before it, on the way from the present."""
+    lever = option.lever
+    step = (lever.high - lever.low) / (COARSE - 1)
+    towards = option.value - np.sign(option.value - lever.present) * min(step, abs(option.value - lever.present))
+    low, high = sorted((float(towards), option.value))
+    return [v for v in lever.settings(low, high, FINE) if abs(v - option.value) > 1e-9 * max(1.0, lever.span)]
+
+
+def _setting_words(asset: Asset, change: Change) -> str:
+    own = unit(asset, change.variable)
+    return f"{title(asset, change.variable)} at {setting(change.after, own)} instead of {setting(change.before, own)}"
