@@ -1,0 +1,86 @@
+"""The reference page of definitions, made from the model: what a field means stands in one place only."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.durations import format_duration
+from alerting.definitions.model import ClassifierDefinition, ThresholdDefinition
+
+_INTRODUCTION = """# Definition reference
+
+Made from the model by `make docs`; do not edit. Unknown fields are refused. Durations are written `30m`, `1h30m`, `5d`;
+times are ISO 8601 with a zone.
+"""
+
+
+def reference_page() -> str:
+    """Markdown of every field of both kinds of definition and of assets: name, type, default, meaning."""
+    parts = [_INTRODUCTION]
+    titles: dict[str, type[BaseModel]] = {"threshold": ThresholdDefinition, "classifier": ClassifierDefinition}
+    for kind, model in titles.items():
+        parts.append(f"## Kind `{kind}`\n\n{_first_line(model)}\n\n{_table(model)}")
+    parts.append(f"## Assets\n\n{_first_line(Asset)}\n\n{_table(Asset)}")
+    return "\n".join(parts)
+
+
+def _first_line(model: type[BaseModel]) -> str:
+    return (model.__doc__ or "").strip().splitlines()[0]
+
+
+def _table(model: type[BaseModel]) -> str:
+    lines = ["| field | type | default | meaning |", "|---|---|---|---|"]
+    lines += [f"| `{path}` | {kind} | {default} | {text} |" for path, kind, default, text in _rows(model, "")]
+    return "\n".join(lines) + "\n"
+
+
+def _rows(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, str]]:
+    for name, field in model.model_fields.items():
+        path = f"{prefix}{field.alias or name}"
+        inner = _model_within(field.annotation)
+        yield (
+            path,
+            "group" if inner else _type(field.annotation),
+            _default(field, inner),
+            (field.description or "").replace("|", "\\|"),
+        )
+        if inner:
+            nested = f"{path}.<name>." if get_origin(field.annotation) is dict else f"{path}."
+            yield from _rows(inner, nested)
+
+
+def _model_within(annotation: Any) -> type[BaseModel] | None:
+    candidates = (annotation, *get_args(annotation))
+    return next((a for a in candidates if isinstance(a, type) and issubclass(a, BaseModel)), None)
+
+
+def _type(annotation: Any) -> str:
+    if get_origin(annotation) is Literal:
+        return " or ".join(f"`{a}`" for a in get_args(annotation))
+    if get_origin(annotation) in (Union, UnionType):
+        return " or ".join(_type(a) for a in get_args(annotation) if a is not type(None))
+    if get_origin(annotation) is tuple:
+        return f"list of {_type(get_args(annotation)[0])}"
+    if get_origin(annotation) is dict:
+        return "names with values"
+    if hasattr(annotation, "__metadata__"):
+        return _type(annotation.__origin__)
+    names = {timedelta: "duration", str: "text", float: "number", int: "whole number", bool: "true or false"}
+    return names.get(annotation, "time")
+
+
+def _default(field: Any, inner: type[BaseModel] | None) -> str:
+    if field.is_required():
+        return "required"
+    if inner or field.default is None or field.default is PydanticUndefined:
+        return ""
+    if isinstance(field.default, timedelta):
+        return format_duration(field.default)
+    if isinstance(field.default, tuple):
+        return ", ".join(str(v) for v in field.default) or "none"
+    return str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
