@@ -1,0 +1,333 @@
+"""The dataset of one training: rows, labels and parts, from what was known at as_of."""
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.definitions.durations import format_duration
+from alerting.definitions.faults import Refused
+from alerting.definitions.model import ClassifierDefinition
+from alerting.detection.problems import matching, predicts
+from alerting.learning.features import build_features, grid
+from alerting.learning.known import anything_known, known_history
+from alerting.learning.labels import Labels, label_instants, persistence
+from alerting.learning.moments import Floats
+from alerting.learning.plan import FeaturePlan
+from alerting.learning.planning import event_types, plan_features
+from alerting.learning.quality import quality_notes
+from alerting.learning.split import PARTS, Borders, Parts, assign_parts, purge_span, require_all_parts, split_borders
+from alerting.readings.history import History, Millis, millis, span_millis, to_millis
+
+NO_READING = "no_reading"
+_ROW_COLUMNS = ("row/asset", "row/at", "row/part", "row/label", "row/persistence")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """All rows of one training, by asset and then by time.
+
+    `definition`, `revision`: name and number. `rows`: columns as `plan.columns`; beside each row its `label` (1: the problem
+    follows), `asset`, instant `at` (ms), `part` (train, validation, test, or purged: of no use) and `persistence` (the
+    problem variable's last known value, higher is riskier, NaN without).
+    `problems`: asset, start, last, end, known_at of every problem known at as_of; `predicts`: what the label asks of them.
+    `observed`: seconds of usable rows by part and asset. `counts`: rows dropped by reason. `notes`: sentences on the quality
+    of the data. `purge_ms`: what was purged before every border. `hash`: over the content of rows, labels and parts; the
+    same in every process.
+    """
+
+    definition: str
+    revision: int
+    as_of: datetime
+    plan: FeaturePlan
+    rows: pd.DataFrame
+    label: npt.NDArray[np.int8]
+    asset: npt.NDArray[np.object_]
+    at: Millis
+    part: Parts
+    problems: pd.DataFrame
+    predicts: Literal["onset", "state"]
+    persistence: Floats
+    observed: dict[str, dict[str, float]]
+    counts: dict[str, int]
+    notes: list[str]
+    horizon_ms: int
+    gap_ms: int
+    purge_ms: int
+    hash: str
+
+
+def build_dataset(
+    definition: ClassifierDefinition, revision_number: int, histories: Sequence[History], as_of: datetime
+) -> Dataset:
+    """Rows on the stride grid of every asset, labelled, split and counted.
+
+    Nothing that became known after as_of (or after `periods.end`) is used. Raises Refused, saying what to do, for: a horizon
+    shorter than the stride, no readings, an unknown problem variable or event type, a part without rows, one class only.
+    """
+    _require_strides(definition)
+    until = min(to_millis(as_of), to_millis(definition.periods.end or as_of))
+    start = None if definition.periods.start is None else to_millis(definition.periods.start)
+    known = sorted((known_history(h, until, start) for h in histories), key=lambda h: h.asset.name)
+    borders = split_borders(definition, *_span(definition, known))
+    _require_problem(definition, known)
+    training = [known_history(h, borders.validation) for h in known]
+    plan = plan_features(definition, training)
+    question = _question(definition, known)
+    pieces = [_piece(definition, question, plan, h, borders, until) for h in known]
+    return _assemble(definition, revision_number, as_of, question, plan, borders, pieces, training)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """The rows of one asset."""
+
+    asset: str
+    at: Millis
+    label: npt.NDArray[np.int8]
+    rows: pd.DataFrame
+    persistence: Floats
+    dropped: npt.NDArray[np.object_]
+    problems: pd.DataFrame
+
+
+def _piece(
+    definition: ClassifierDefinition,
+    question: Literal["onset", "state"],
+    plan: FeaturePlan,
+    history: History,
+    borders: Borders,
+    until: int,
+) -> _Piece:
+    at = grid(borders.start, borders.end, plan.stride_ms)
+    labels: Labels = label_instants(definition, question, history, at, until)
+    dropped = labels.dropped
+    dropped[(dropped == "") & ~anything_known(plan, history, at)] = NO_READING
+    kept = dropped == ""
+    return _Piece(
+        asset=history.asset.name,
+        at=at[kept],
+        label=labels.label[kept],
+        rows=build_features(plan, history, at[kept]),
+        persistence=persistence(definition.problem, history, at[kept]),
+        dropped=dropped[~kept],
+        problems=labels.problems.assign(asset=history.asset.name)[["asset", "start", "last", "end", "known_at"]],
+    )
+
+
+def _assemble(
+    definition: ClassifierDefinition,
+    revision: int,
+    as_of: datetime,
+    question: Literal["onset", "state"],
+    plan: FeaturePlan,
+    borders: Borders,
+    pieces: Sequence[_Piece],
+    training: Sequence[History],
+) -> Dataset:
+    purge = purge_span(definition, plan)
+    at = np.concatenate([p.at for p in pieces])
+    label = np.concatenate([p.label for p in pieces])
+    asset = np.repeat(np.array([p.asset for p in pieces], dtype=object), [len(p.at) for p in pieces])
+    part = assign_parts(at, borders, purge)
+    require_all_parts(definition, part, borders, purge)
+    problems = pd.concat([p.problems for p in pieces], ignore_index=True)
+    _require_both_classes(definition, label[part == "train"], len(problems))
+    rows = pd.concat([p.rows for p in pieces], ignore_index=True)
+    risk = np.concatenate([p.persistence for p in pieces])
+    reasons, counts = np.unique(np.concatenate([p.dropped for p in pieces]).astype(str), return_counts=True)
+    return Dataset(
+        definition=definition.name,
+        revision=revision,
+        as_of=as_of,
+        plan=plan,
+        rows=rows,
+        label=label,
+        asset=asset,
+        at=at,
+        part=part,
+        problems=problems,
+        predicts=question,
+        persistence=risk,
+        observed=_observed(part, asset, plan.stride_ms / 1000),
+        counts=dict(zip(reasons.tolist(), counts.tolist(), strict=True)),
+        notes=quality_notes(definition, plan, training, _problems_by_part(problems, borders)),
+        horizon_ms=span_millis(definition.horizon),
+        gap_ms=span_millis(definition.gap),
+        purge_ms=purge,
+        hash=_hash(plan, rows, label, asset, at, part, risk),
+    )
+
+
+def _observed(part: Parts, asset: npt.NDArray[np.object_], stride_s: float) -> dict[str, dict[str, float]]:
+    observed: dict[str, dict[str, float]] = {}
+    for name in PARTS:
+        assets, rows = np.unique(asset[part == name].astype(str), return_counts=True)
+        observed[name] = dict(zip(assets.tolist(), (rows * stride_s).tolist(), strict=True))
+    return observed
+
+
+def _problems_by_part(problems: pd.DataFrame, borders: Borders) -> dict[str, int]:
+    start = millis(problems["start"])
+    edges = [borders.start, borders.validation, borders.test, borders.end]
+    counts = np.diff(np.searchsorted(np.sort(start), edges, side="right"))
+    return dict(zip(PARTS, counts.tolist(), strict=True))
+
+
+def _hash(plan: FeaturePlan, rows: pd.DataFrame, *beside: npt.NDArray[Any]) -> str:
+    """SHA-256 over names and values, little-endian, with one NaN."""
+    digest = hashlib.sha256(json.dumps(plan.to_document(), sort_keys=True).encode())
+    for name in plan.columns:
+        values = rows[name].cat.codes.to_numpy() if name in plan.levels else rows[name].to_numpy()
+        digest.update(name.encode() + b"\0" + _bytes(values))
+    for column in beside:
+        digest.update(_bytes(column))
+    return digest.hexdigest()
+
+
+def _bytes(values: npt.NDArray[Any]) -> bytes:
+    if values.dtype == object:
+        return "\0".join(values.tolist()).encode()
+    if values.dtype == np.float64:
+        return np.where(np.isnan(values), np.nan, values).astype("<f8").tobytes()
+    return values.astype("<i8").tobytes()
+
+
+def _require_strides(definition: ClassifierDefinition) -> None:
+    if definition.horizon < definition.stride:
+        raise Refused(
+            f"{definition.name}: the horizon {format_duration(definition.horizon)} is shorter than the stride "
+            f"{format_duration(definition.stride)}: problems between two judged instants would never be predicted; "
+            "lengthen horizon or shorten features.stride"
+        )
+
+
+def _span(definition: ClassifierDefinition, histories: Sequence[History]) -> tuple[int, int]:
+    """From the first to the last reading of any asset."""
+    spans = [millis(pd.DatetimeIndex(h.readings.index[[0, -1]])) for h in histories if len(h.readings)]
+    if not spans:
+        names = ", ".join(h.asset.name for h in histories) or f"assets that match {', '.join(definition.assets)}"
+        raise Refused(
+            f"{definition.name}: no readings of {names} in the period it may learn from; import readings, "
+            "or check assets, periods and as_of"
+        )
+    return int(min(s[0] for s in spans)) - 1, int(max(s[1] for s in spans))
+
+
+def _require_problem(definition: ClassifierDefinition, histories: Sequence[History]) -> None:
+    problem = definition.problem
+    if problem.event is not None:
+        types = event_types(histories)
+        if not matching(types, [problem.event]):
+            raise Refused(
+                f"{definition.name}: no event type matches the problem's event {problem.event!r}"
+                f"{_nearest(problem.event, types)}; import events of that type or correct problem.event"
+            )
+        return
+    name = problem.variable or ""
+    known = {str(v) for h in histories for v in (*h.asset.variables, *h.readings.columns)}
+    if name not in known:
+        raise Refused(
+            f"{definition.name}: no asset has the problem's variable {name!r}{_nearest(name, known)}; correct problem.variable"
+        )
+    if not any(name in h.readings and h.readings[name].notna().any() for h in histories):
+        raise Refused(
+            f"{definition.name}: the problem's variable {name} has no value at all in the period it may learn from; "
+            "import its values, or name another variable"
+        )
+
+
+def _nearest(name: str, known: set[str]) -> str:
+    near = get_close_matches(name, sorted(known), n=3, cutoff=0.5) or sorted(known)[:10]
+    return f" (there is: {', '.join(near)})" if near else " (there are none yet)"
+
+
+def _question(definition: ClassifierDefinition, histories: Sequence[History]) -> Literal["onset", "state"]:
+    """One question for one model: state if it is so on any asset."""
+    return "state" if any(predicts(definition.problem, h.asset) == "state" for h in histories) else "onset"
+
+
+def _require_both_classes(definition: ClassifierDefinition, label: npt.NDArray[np.int8], problems: int) -> None:
+    positive = int(label.sum())
+    if 0 < positive < len(label):
+        return
+    which = "no row is followed by the problem" if positive == 0 else "every row is followed by the problem"
+    raise Refused(
+        f"{definition.name}: in the training period {which} ({len(label)} rows, {problems} problems in all periods together), "
+        "so there is nothing to tell apart; check the problem's limit or event, or use a history with both"
+    )
+
+
+def dataset_files(dataset: Dataset) -> dict[str, bytes]:
+    """A dataset as files: Parquet (categories as the number of their level) and JSON."""
+    rows = dataset.rows.assign(**{name: dataset.rows[name].cat.codes for name in dataset.plan.levels})
+    beside = (dataset.asset, dataset.at, dataset.part, dataset.label, dataset.persistence)
+    rows = pd.concat([rows, pd.DataFrame(dict(zip(_ROW_COLUMNS, beside, strict=True)))], axis=1)
+    document = {
+        "definition": dataset.definition,
+        "revision": dataset.revision,
+        "as_of": dataset.as_of.isoformat(),
+        "plan": dataset.plan.to_document(),
+        "predicts": dataset.predicts,
+        "observed": dataset.observed,
+        "counts": dataset.counts,
+        "notes": dataset.notes,
+        "horizon_ms": dataset.horizon_ms,
+        "gap_ms": dataset.gap_ms,
+        "purge_ms": dataset.purge_ms,
+        "hash": dataset.hash,
+    }
+    return {
+        "dataset.json": json.dumps(document, indent=1).encode(),
+        "rows.parquet": _parquet(rows),
+        "problems.parquet": _parquet(dataset.problems),
+    }
+
+
+def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
+    """What `dataset_files` wrote. Raises Refused when the rows are not those that were written."""
+    document = json.loads(files["dataset.json"])
+    plan = FeaturePlan.from_document(document["plan"])
+    table = pd.read_parquet(io.BytesIO(files["rows.parquet"]))
+    asset, at, part, label, risk = (table[name].to_numpy() for name in _ROW_COLUMNS)
+    rows = table[[name for name in plan.columns if name not in plan.levels]].copy()
+    for name, levels in plan.levels.items():
+        rows[name] = pd.Categorical.from_codes(table[name].to_numpy(), categories=pd.Index(levels, dtype=object))
+    beside = (label, asset.astype(object), at, part.astype(object), risk)
+    if _hash(plan, rows, *beside) != document["hash"]:
+        raise Refused(f"the dataset of {document['definition']} was changed after it was written; train again from its beginning")
+    return Dataset(
+        definition=document["definition"],
+        revision=document["revision"],
+        as_of=datetime.fromisoformat(document["as_of"]),
+        plan=plan,
+        rows=rows,
+        label=label,
+        asset=beside[1],
+        at=at,
+        part=beside[3],
+        problems=pd.read_parquet(io.BytesIO(files["problems.parquet"])),
+        predicts=document["predicts"],
+        persistence=risk,
+        observed=document["observed"],
+        counts=document["counts"],
+        notes=document["notes"],
+        horizon_ms=document["horizon_ms"],
+        gap_ms=document["gap_ms"],
+        purge_ms=document["purge_ms"],
+        hash=document["hash"],
+    )
+
+
+def _parquet(frame: pd.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    return buffer.getvalue()
