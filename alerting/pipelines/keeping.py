@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.durations import format_duration
@@ -128,8 +129,7 @@ def _inputs(definition: Definition, history: History | None, at_raise: Raise, at
         return {definition.variable: at_raise.value}
     if history is None or at_raise.model is None:
         return {}
-    plan = at_raise.model.plan
-    return {n: _last_known(history, n, at) for n in [*plan.numbers, *plan.categories]}
+    return {n: _last_known(history, n, at) for n in at_raise.model.plan.variables}
 
 
 def _last_known(history: History, variable: str, at: datetime) -> float | str | None:
@@ -201,9 +201,9 @@ def _close(platform: Platform, revision: Revision, id: str, step: Step, as_of: d
 
 
 def keep_past(platform: Platform, revision: Revision, asset: Asset, judged: Judgement, start: datetime, end: datetime) -> Kept:
-    """Keep the episodes of a past stretch. A spell that overlaps a kept episode is that episode; others not found again are marked.
+    """Keep the episodes of a past stretch. A spell that overlaps a kept episode is that episode.
 
-    Nobody is told. Episodes still open at the end of the stretch end with it.
+    Kept historical ones that were not found again are marked. Nobody is told. Episodes still open at the end of the stretch end with it.
     """
     existing = [e for e in platform.episodes.find(revision.name, asset.name, start, end) if not e.outdated]
     found = [_ended(e, end) for e in _spells(judged, revision, asset, decided_at=None, historical=True).values()]
@@ -216,7 +216,7 @@ def keep_past(platform: Platform, revision: Revision, asset: Asset, judged: Judg
         else:
             matched.add(same.id)
             if same.historical:
-                update(platform, same.id, lambda e, spell=spell: _corrected(e, spell, end))  # type: ignore[misc]
+                update(platform, same.id, partial(_corrected, judged=spell, at=end))
     gone = [e for e in existing if e.historical and e.id not in matched]
     for episode in gone:
         update(platform, episode.id, lambda e: _outdated(e, end))

@@ -9,14 +9,14 @@ from datetime import datetime
 from typing import Any
 
 from alerting.definitions.faults import Refused
-from alerting.definitions.model import ClassifierDefinition, Revision
+from alerting.definitions.model import FAMILIES, ClassifierDefinition, Revision
 from alerting.definitions.validation import matching_assets
 from alerting.episodes.episode import Episode
-from alerting.learning.candidates import Candidate, candidate_files, candidate_from_files
+from alerting.learning.candidates import Candidate, baseline_candidate, candidate_files, candidate_from_files
 from alerting.learning.comparison import PromotionDecision, compare
 from alerting.learning.dataset import Dataset, build_dataset, dataset_files, dataset_from_files
-from alerting.learning.search import baseline_candidate, search_candidate
-from alerting.learning.selection import Evidence, choose, finish_challenger
+from alerting.learning.search import search_candidate
+from alerting.learning.selection import Evidence, choose, finish_challenger, why_none
 from alerting.learning.trained import TrainedModel, model_files, model_from_files
 from alerting.pipelines.definitions import require_revision, sync
 from alerting.pipelines.in_force import champion_at
@@ -72,12 +72,12 @@ def candidate_families(platform: Platform, run_id: str) -> list[str]:
 def fit(platform: Platform, run_id: str, family: str, progress: Progress = silent) -> dict[str, Any]:
     """Search one family on the run's dataset and leave the candidate on a child run."""
     dataset, definition = _dataset(platform, run_id), _definition_of(platform, run_id)
+    named = next((f for f in FAMILIES if f == family), None)
+    if named is None and family != BASELINE:
+        raise Refused(f"{family!r} is not a family of models; there are {BASELINE}, {', '.join(FAMILIES)}")
     child = platform.models.start_run(definition.name, family, {"family": family}, parent=run_id)
     try:
-        if family == BASELINE:
-            candidate = baseline_candidate(dataset, definition)
-        else:
-            candidate = search_candidate(dataset, definition, family, progress)
+        candidate = search_candidate(dataset, definition, named, progress) if named else baseline_candidate(dataset, definition)
     except BaseException:
         platform.models.finish(child, failed=True)
         raise
@@ -245,14 +245,11 @@ def _proposal(decision: PromotionDecision, evidence: Evidence, version: int, cha
 
 
 def _no_challenger(candidates: list[Candidate], champion_version: int | None) -> dict[str, Any]:
-    best = max((c for c in candidates if c.family != BASELINE), key=lambda c: c.metrics["ap"])
-    baseline = next(c for c in candidates if c.family == BASELINE)
     return {
         "verdict": "no_challenger",
         "promote": False,
         "provisional": False,
-        "reason": f"No candidate beats the baseline: the best, {best.family}, has an average precision of "
-        f"{best.metrics['ap']:.3f} out of fold, the baseline {baseline.metrics['ap']:.3f}.",
+        "reason": f"{why_none(candidates)} The champion, if any, stays.",
         "evidence": {},
         "challenger_version": None,
         "champion_version": champion_version,
