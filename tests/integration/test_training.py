@@ -1,0 +1,142 @@
+"""From readings to a champion and back: the real learners on a small line, everything else in memory."""
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from alerting.definitions.assets import Variable
+from alerting.definitions.faults import Refused
+from alerting.pipelines.definitions import apply
+from alerting.pipelines.evaluate import evaluate, evaluate_past
+from alerting.pipelines.feedback import give_feedback
+from alerting.pipelines.ports import ReadingRow
+from alerting.pipelines.report import make_report
+from alerting.pipelines.train import model_history, prepare, promote_run, train
+from tests.builders import at, oven, too_moist
+from tests.pretended import Mailbox, pretended_platform
+
+pytestmark = pytest.mark.slow
+MINUTES = 6 * 24 * 60
+EVERY = 5
+
+
+def moisture_after_humidity(seed=1):
+    """Air humidity rises now and then; moisture leaves its limit 20 to 60 minutes later."""
+    random = np.random.default_rng(seed)
+    minutes = np.arange(0, MINUTES, EVERY)
+    humidity = 40 + random.normal(0, 1, len(minutes))
+    moisture = 3.5 + random.normal(0, 0.1, len(minutes))
+    for start in range(150, MINUTES - 200, 190):
+        rise = (minutes >= start) & (minutes < start + 60)
+        humidity[rise] += 15
+        late = (minutes >= start + 30) & (minutes < start + 75)
+        moisture[late] += 1.6
+    return minutes, humidity, moisture
+
+
+@pytest.fixture(scope="module")
+def trained():
+    platform = pretended_platform(Mailbox("mail"))
+    controllable = Variable(unit="%", title="Air humidity", controllable=True, min=30, max=60, step=1)
+    platform.assets.put([oven(humidity=controllable)])
+    rows = [
+        ReadingRow("oven-1", at(int(m)), {"humidity": float(h), "moisture": float(w)})
+        for m, h, w in zip(*moisture_after_humidity(), strict=True)
+    ]
+    platform.readings.add_readings(rows, at(0))
+    learning = {"trials": 2, "folds": 2, "candidates": ["logistic_regression", "lightgbm"]}
+    document = too_moist(learning=learning, features={"stride": "5m", "windows": ["15m", "30m", "1h"]})
+    apply(platform, [document], "engineer", at(0), "test")
+    platform.clock.instant = at(MINUTES)
+    result = train(platform, "too-moist", at(MINUTES))
+    return platform, result
+
+
+def test_the_first_champion_is_provisional_and_beats_the_baseline(trained):
+    platform, result = trained
+    assert (result["verdict"], result["promote"]) == ("provisional", True)
+    by_family = {line["family"]: line["ap"] for line in result["leaderboard"]}
+    assert max(by_family.values()) > by_family["baseline"]
+    assert result["test"]["ap"] > 0.6
+    assert platform.models.aliases["too-moist", "champion"] == 1
+    assert model_history(platform, "too-moist")["decisions"][0]["reason"] == result["reason"]
+
+
+def test_carrying_out_a_decision_twice_changes_nothing(trained):
+    platform, result = trained
+    promote_run(platform, result["run_id"])
+    assert len(platform.decisions.of("too-moist")) == 1
+
+
+def test_the_same_data_seed_and_definition_give_the_same_model(trained):
+    platform, result = trained
+    again = train(platform, "too-moist", at(MINUTES))
+    first, second = (platform.models.version_tags("too-moist", v)["model_hash"] for v in (1, again["challenger_version"]))
+    assert first == second
+    assert (again["verdict"], again["promote"]) == ("keep", False)
+
+
+def test_the_test_period_is_judged_anew_by_the_named_model_and_never_what_it_has_seen(trained):
+    platform, result = trained
+    seen_until = platform.models.version_tags("too-moist", 1)["seen_until"]
+    counts = evaluate_past(platform, "too-moist", at(0), at(MINUTES), model="champion")
+    assert counts.raised > 0
+    assert all(e.raised_at.isoformat() > seen_until for e in platform.episodes.find("too-moist"))
+    with pytest.raises(Refused, match="has learned from times up to"):
+        evaluate_past(platform, "too-moist", at(0), at(60), model="champion")
+
+
+def test_a_model_episode_explains_itself_settles_and_is_reported(trained):
+    platform, _ = trained
+    evaluate_past(platform, "too-moist", at(0), at(MINUTES), model="champion")
+    episodes = platform.episodes.find("too-moist")
+    first = episodes[-1]
+    top = first.contributions[0]
+    assert top.variable in ("humidity", "moisture")
+    assert first.recommendation.risk_before == pytest.approx(first.evaluation.value)
+    assert {e.settlement.outcome for e in episodes} <= {"hit", "false_alarm", "undetermined"}
+    report = make_report(platform, "too-moist", at(MINUTES * 0.7), at(MINUTES), at(MINUTES))
+    counted = sum(report.figures["outcomes"].values())
+    assert counted == sum(e.raised_at >= at(MINUTES * 0.7) for e in episodes)
+    assert report.figures["rows"]["ap"] > 0.6
+    assert "too-moist" in report.page
+
+
+def test_live_evaluation_uses_the_champion_in_force_and_feedback_settles_it(trained):
+    platform, _ = trained
+    minutes = range(MINUTES, MINUTES + 180, EVERY)
+    humid = [55.0 if 30 <= m - MINUTES < 100 else 40.0 for m in minutes]
+    rows = [ReadingRow("oven-1", at(m), {"humidity": h, "moisture": 3.5}) for m, h in zip(minutes, humid, strict=True)]
+    platform.readings.add_readings(rows, at(MINUTES))
+    for m in range(MINUTES + 10, MINUTES + 180, 10):
+        platform.clock.instant = at(m)
+        evaluate(platform, None, at(m))
+    live = [e for e in platform.episodes.find("too-moist") if not e.historical]
+    assert live
+    oldest = live[-1]
+    assert at(MINUTES + 30) <= oldest.raised_at <= at(MINUTES + 70)
+    acted = oldest.raised_at + timedelta(minutes=5)
+    after = give_feedback(
+        platform, episode_id=oldest.id, verdict="true_alarm", acted=True, action="opened the flap", comment=None,
+        who="ann", at=platform.clock.now(), acted_at=acted,
+    )  # fmt: skip
+    assert after.settlement.outcome == "avoided"
+
+
+def test_a_model_that_cannot_be_read_holds_the_watermark_and_says_so(trained):
+    platform, _ = trained
+    before = platform.states.load("too-moist", ["oven-1"])["oven-1"]
+    platform.models.reachable = False
+    counts = evaluate(platform, None, at(MINUTES + 400))
+    platform.models.reachable = True
+    assert "the model cannot be read" in counts.unknown["too-moist on oven-1"]
+    assert platform.states.load("too-moist", ["oven-1"])["oven-1"].watermark == before.watermark
+
+
+def test_what_cannot_be_learned_from_is_refused_with_the_reason(trained):
+    platform, _ = trained
+    with pytest.raises(Refused, match="no definition 'nothing'"):
+        prepare(platform, "nothing", at(10))
+    with pytest.raises(Refused):
+        prepare(platform, "too-moist", at(30))
