@@ -58,13 +58,14 @@ def is_wanted(dag_id: str) -> bool:
 def opened_platform() -> "Iterator[Platform]":
     """The platform for one task. What was refused fails the task at once; an outage of a server is tried again."""
     from alerting.definitions.faults import Refused
+    from alerting.pipelines.ports import ModelUnavailable
     from alerting.stores.mongo import DatabaseDown
     from alerting.wiring import open_platform
 
     try:
         with open_platform(read_settings(os.environ)) as platform:
             yield platform
-    except DatabaseDown:
+    except (DatabaseDown, ModelUnavailable):
         raise
     except Refused as refusal:
         raise AirflowFailException(str(refusal)) from refusal

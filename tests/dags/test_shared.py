@@ -3,6 +3,7 @@
 import os
 import sys
 import tempfile
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,10 +15,11 @@ sys.path.append(str(Path(__file__).parents[2] / "dags"))
 pytest.importorskip("airflow.sdk")
 
 from airflow.sdk.exceptions import AirflowFailException
-from alerting_tasks import read_instant
+from alerting_tasks import in_numbers, opened_platform, read_instant
 from alerting_tasks.training import answer_of, describe, side_by_side
 
 from alerting.definitions.model import Problem
+from alerting.stores.mongo import DatabaseDown
 
 SAM = {"id": "1", "name": "sam"}
 
@@ -67,3 +69,24 @@ def test_a_first_challenger_is_shown_with_the_figures_of_its_test_period():
     text = side_by_side({"evidence": {}, "test": {"ap": 0.4}, "champion_version": None, "challenger_version": 1})
     assert "| | champion (none) | challenger 1 |" in text
     assert "| average precision | - | 0.4 |" in text
+
+
+def test_an_outage_is_left_to_the_retries_of_the_task(monkeypatch):
+    monkeypatch.setenv("ALERTING_MONGODB_URI", "mongodb://127.0.0.1:1/?directConnection=true")
+    with pytest.raises(DatabaseDown), opened_platform():
+        pass
+
+
+def test_what_is_refused_fails_the_task_without_retry(monkeypatch):
+    monkeypatch.setenv("ALERTING_API_PORT", "none")
+    with pytest.raises(AirflowFailException, match="ALERTING_API_PORT"), opened_platform():
+        pass
+
+
+def test_counts_become_numbers():
+    @dataclass
+    class Counts:
+        pairs: int
+        unknown: dict[str, str]
+
+    assert in_numbers(Counts(pairs=3, unknown={"a on oven-1": "no champion yet"})) == {"pairs": 3, "unknown": 1}

@@ -1,0 +1,30 @@
+#!/bin/sh
+# Turns the secret files of this installation into the settings that the parts read, then becomes the command.
+set -eu
+
+folder=${ALERTING_SECRETS:-/run/alerting/secrets}
+
+secret() {
+    if [ ! -s "$folder/$1" ]; then
+        echo "the secret $folder/$1 is missing: the job 'secrets' of docker-compose.yml makes it" >&2
+        exit 1
+    fi
+    cat "$folder/$1"
+}
+
+mongodb=$(secret mongodb_password)
+export ALERTING_MONGODB_URI="mongodb://alerting:$mongodb@mongodb:27017/?replicaSet=alerting&authSource=alerting"
+export ALERTING_API_TOKENS_FILE="$folder/api_tokens.json"
+
+airflow=$(secret airflow_database_password)
+export AIRFLOW__DATABASE__SQL_ALCHEMY_CONN="postgresql+psycopg2://airflow:$airflow@postgres:5432/airflow"
+AIRFLOW__CORE__FERNET_KEY=$(secret airflow_fernet)
+AIRFLOW__API__SECRET_KEY=$(secret airflow_session)
+AIRFLOW__API_AUTH__JWT_SECRET=$(secret airflow_jwt)
+export AIRFLOW__CORE__FERNET_KEY AIRFLOW__API__SECRET_KEY AIRFLOW__API_AUTH__JWT_SECRET
+export AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE="$folder/airflow_passwords.json"
+
+mlflow=$(secret mlflow_database_password)
+export MLFLOW_BACKEND_STORE_URI="postgresql+psycopg2://mlflow:$mlflow@postgres:5432/mlflow"
+
+exec "$@"

@@ -1,0 +1,61 @@
+"""Prepares the databases; runs before the services at every start, and changes nothing that is ready.
+
+MongoDB: one-node replica set, the platform's user and collections. Airflow: its tables. MLflow prepares its own.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure
+
+from alerting.settings import read_settings
+from alerting.stores.mongo import open_stores
+
+SECRETS = Path("/run/alerting/secrets")
+NOT_YET_INITIALIZED, USER_NOT_FOUND = 94, 11
+PATIENCE_S = 60.0
+
+
+def replica_set(admin: MongoClient) -> None:
+    """A replica set of one, so that acknowledged writes are journalled and can be read back after any crash."""
+    try:
+        admin.admin.command("replSetGetStatus")
+    except OperationFailure as failure:
+        if failure.code != NOT_YET_INITIALIZED:
+            raise
+        members = [{"_id": 0, "host": "mongodb:27017"}]
+        admin.admin.command("replSetInitiate", {"_id": "alerting", "members": members})
+    until = time.monotonic() + PATIENCE_S
+    while not admin.admin.command("hello")["isWritablePrimary"]:
+        if time.monotonic() > until:
+            sys.exit(f"MongoDB did not become primary within {PATIENCE_S:.0f} s")
+        time.sleep(0.5)
+
+
+def platform_user(admin: MongoClient) -> None:
+    """The platform may change its own database and nothing else."""
+    words = {"pwd": (SECRETS / "mongodb_password").read_text(), "roles": ["dbOwner"]}
+    try:
+        admin["alerting"].command("updateUser", "alerting", **words)
+    except OperationFailure as failure:
+        if failure.code != USER_NOT_FOUND:
+            raise
+        admin["alerting"].command("createUser", "alerting", **words)
+
+
+def main() -> None:
+    root = (SECRETS / "mongodb_root_password").read_text()
+    with MongoClient("mongodb", 27017, username="root", password=root, directConnection=True) as admin:
+        replica_set(admin)
+        platform_user(admin)
+    settings = read_settings(os.environ)
+    with open_stores(settings.mongodb_uri, settings.database):
+        pass
+    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True)
+
+
+main()

