@@ -1,0 +1,39 @@
+"""The application: the gate, the API, the pages, and one way to say what went wrong."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from fastapi import FastAPI
+
+from alerting.console import api, pages
+from alerting.console.access import Access, Role
+from alerting.console.gate import Gate
+from alerting.console.problems import handle_problems
+from alerting.pipelines.ports import Platform
+
+
+def wall_clock() -> datetime:
+    """The real time: sessions of people end by it, whatever the platform's clock says."""
+    return datetime.now(UTC)
+
+
+def create_app(
+    platform: Platform, tokens: Mapping[str, tuple[str, Role]], *, now: Callable[[], datetime] = wall_clock
+) -> FastAPI:
+    """The API and pages of a platform. `tokens`: name and role by token. Raises Refused without tokens."""
+    access = Access(tokens)
+    app = FastAPI(
+        title="Alerting",
+        version="1",
+        summary="Episodes, feedback, definitions, models and reports of production lines.",
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # its page would load scripts from elsewhere
+        redoc_url=None,
+    )
+    app.state.platform = platform
+    handle_problems(app)
+    app.include_router(api.router)
+    app.include_router(pages.router)
+    app.include_router(pages.login_routes(access, now))
+    app.add_middleware(Gate, access=access, now=now)
+    return app

@@ -1,0 +1,140 @@
+"""Pages for people with a browser: the episodes, one episode with its feedback, the reports, and the way in."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Form, HTTPException, Request
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from pydantic import ValidationError
+
+from alerting.console import views
+from alerting.console.access import SESSION, Access, confirms
+from alerting.console.api import Operator, Served, Viewer, list_reports
+from alerting.console.gate import COOKIE
+from alerting.console.rendering import render, stylesheet
+from alerting.definitions.faults import Refused
+from alerting.pipelines.feedback import find_episode, give_feedback
+from alerting.pipelines.ports import Platform
+
+router = APIRouter(include_in_schema=False)
+OPEN_SHOWN = 100
+CLOSED_SHOWN = 50
+Field = Annotated[str, Form()]
+
+
+@router.get("/", response_class=HTMLResponse)
+def episodes(request: Request, platform: Served, _: Viewer, cursor: str | None = None) -> str:
+    """Open episodes first, then the others, newest first."""
+    before = views.read_cursor(cursor) if cursor else None
+    still_open = platform.episodes.find(open_only=True, limit=OPEN_SHOWN) if before is None else []
+    found = platform.episodes.find(limit=CLOSED_SHOWN + 1, before=before)
+    shown = found[:CLOSED_SHOWN]
+    return render(
+        "episodes.html",
+        request,
+        still_open=still_open,
+        others=[e for e in shown if e.condition != "open"],
+        older=views.cursor_after(shown[-1]) if len(found) > CLOSED_SHOWN else None,
+        first=before is None,
+        now=platform.clock.now(),
+    )
+
+
+@router.get("/episodes/{id}", response_class=HTMLResponse)
+def episode(id: str, request: Request, platform: Served, _: Viewer) -> str:
+    """One episode: why, what to do, what became of it, and what people say."""
+    return _episode_page(request, platform, id, "")
+
+
+@router.post("/episodes/{id}/feedback", response_class=HTMLResponse)
+def say(
+    id: str,
+    request: Request,
+    platform: Served,
+    person: Operator,
+    csrf: Field = "",
+    verdict: Field = "",
+    acted: Field = "",
+    action: Field = "",
+    comment: Field = "",
+) -> Response:
+    """Feedback from the page: the same use case as the API's."""
+    if not confirms(person, csrf):
+        raise HTTPException(403, "this form is not from this session; open the page again and repeat")
+    body = _body(verdict=verdict or None, acted=acted == "yes" or bool(action), action=action or None, comment=comment or None)
+    try:
+        give_feedback(
+            platform,
+            episode_id=id,
+            verdict=body.verdict,
+            acted=body.acted,
+            action=body.action or None,
+            comment=body.comment or None,
+            who=person.name,
+            at=platform.clock.now(),
+        )
+    except Refused as refusal:
+        return HTMLResponse(_episode_page(request, platform, id, str(refusal)), 422)
+    return RedirectResponse(f"/episodes/{id}#said", 303)
+
+
+@router.get("/reports", response_class=HTMLResponse)
+def reports(request: Request, platform: Served, person: Viewer) -> str:
+    """All performance reports."""
+    return render("reports.html", request, reports=list_reports(platform, person))
+
+
+@router.get("/style.css")
+def style() -> Response:
+    """The stylesheet of all pages."""
+    return PlainTextResponse(stylesheet(), media_type="text/css")
+
+
+def login_routes(access: Access, now: Callable[[], datetime]) -> APIRouter:
+    """The way in and out: a token becomes a cookie that scripts cannot read and other sites cannot send."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/login", response_class=HTMLResponse)
+    def form(request: Request, next: str = "/") -> str:
+        return render("login.html", request, next=_local(next), wrong=False)
+
+    @routes.post("/login", response_class=HTMLResponse)
+    def enter(request: Request, token: Field = "", next: Field = "/") -> Response:
+        session = access.start_session(token.strip(), now())
+        if session is None:
+            return HTMLResponse(render("login.html", request, next=_local(next), wrong=True), 401)
+        answer = RedirectResponse(_local(next), 303)
+        secure = request.url.scheme == "https"
+        answer.set_cookie(COOKIE, session, max_age=int(SESSION.total_seconds()), secure=secure, httponly=True, samesite="strict")
+        return answer
+
+    @routes.post("/logout")
+    def leave(person: Viewer, csrf: Field = "") -> Response:
+        if not confirms(person, csrf):
+            raise HTTPException(403, "this form is not from this session")
+        answer = RedirectResponse("/login", 303)
+        answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+        return answer
+
+    return routes
+
+
+def _episode_page(request: Request, platform: Platform, id: str, refusal: str) -> str:
+    found = find_episode(platform, id)
+    scale = max((abs(c.share) for c in found.contributions), default=1.0) or 1.0
+    return render("episode.html", request, e=found, scale=scale, refusal=refusal, now=platform.clock.now())
+
+
+def _body(**fields: object) -> views.FeedbackBody:
+    """What the form sent; who names an action has acted."""
+    try:
+        return views.FeedbackBody.model_validate(fields)
+    except ValidationError as fault:
+        words = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in fault.errors())
+        raise HTTPException(422, words) from fault
+
+
+def _local(target: str) -> str:
+    """Only our own pages: a login must not lead anywhere else."""
+    return target if target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable() else "/"

@@ -1,0 +1,57 @@
+"""Starts the API and the console: python -m alerting.console.serve [--host H] [--port P]."""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import uvicorn
+
+from alerting.console.access import read_tokens
+from alerting.console.app import create_app
+from alerting.definitions.faults import Refused
+from alerting.settings import LOOPBACK, Settings, read_settings, variable
+from alerting.wiring import open_platform
+
+TOKENS_FILE = variable("api_tokens_file")
+
+
+def serve(host: str = LOOPBACK, port: int | None = None, environ: Mapping[str, str] = os.environ) -> None:
+    """Serve until told to stop. Raises Refused without a tokens file that only its owner may read, or without a database.
+
+    `port`: `ALERTING_API_PORT` when left out.
+    """
+    settings = read_settings(environ)
+    tokens = read_tokens(tokens_file(settings, environ))
+    with open_platform(settings) as platform:
+        uvicorn.run(
+            create_app(platform, tokens),
+            host=host,
+            port=port or settings.api_port,
+            log_level="warning",
+            server_header=False,
+        )
+
+
+def tokens_file(settings: Settings, environ: Mapping[str, str]) -> Path:
+    """`ALERTING_API_TOKENS_FILE`, or the one that `alerting up` makes."""
+    return Path(environ.get(TOKENS_FILE) or settings.home / "secrets" / "api_tokens.json")
+
+
+def main() -> int:
+    """Entry point."""
+    parser = argparse.ArgumentParser(prog="python -m alerting.console.serve", description="Serve the API and the console.")
+    parser.add_argument("--host", default=LOOPBACK, help="address to listen on (default: this machine only)")
+    parser.add_argument("--port", type=int, help="port to listen on (default: ALERTING_API_PORT, or 8000)")
+    given = parser.parse_args()
+    try:
+        serve(given.host, given.port)
+    except Refused as refusal:
+        print(f"refused: {refusal}", file=sys.stderr)  # noqa: T201 - a message to the person who started it
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,232 @@
+"""The pages: the way in and out, what is shown, and feedback by form."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+
+from alerting.console.app import create_app
+from tests.builders import at
+from tests.integration.test_api import TOKENS, VIEWER, episode, platform  # noqa: F401 - the fixture is used
+
+VIEWER_TOKEN, OPERATOR_TOKEN, _ = TOKENS
+
+
+class WallClock:
+    instant = datetime(2026, 1, 6, tzinfo=UTC)
+
+    def __call__(self):
+        return self.instant
+
+
+@pytest.fixture
+def wall():
+    return WallClock()
+
+
+@pytest.fixture
+def browser(platform, wall):  # noqa: F811
+    return TestClient(create_app(platform, TOKENS, now=wall), follow_redirects=False)
+
+
+def log_in(browser, token=OPERATOR_TOKEN, to="/"):
+    return browser.post("/login", data={"token": token, "next": to})
+
+
+def csrf_of(page):
+    return re.search(r'name="csrf" value="([0-9a-f]+)"', page.text)[1]
+
+
+def test_without_a_session_every_page_leads_to_the_login_and_back(browser):
+    answer = browser.get("/episodes/abc")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=/episodes/abc")
+    assert 'name="next" value="/episodes/abc"' in browser.get("/login?next=/episodes/abc").text
+
+
+def test_the_cookie_holds_no_token_and_is_out_of_reach_for_scripts_and_other_sites(browser):
+    cookie = log_in(browser).headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+    assert OPERATOR_TOKEN not in cookie
+    assert browser.get("/").status_code == 200
+
+
+def test_over_https_the_cookie_is_secure(platform, wall):  # noqa: F811
+    browser = TestClient(create_app(platform, TOKENS, now=wall), base_url="https://plant.example", follow_redirects=False)
+    assert "Secure" in log_in(browser).headers["set-cookie"]
+
+
+def test_a_wrong_token_is_told_and_gets_no_cookie(browser):
+    answer = log_in(browser, "wrong-token-0123456789")
+    assert answer.status_code == 401
+    assert "not valid" in answer.text
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "/\\evil.example", "", "/a\r\nx: y"])
+def test_a_login_leads_to_no_other_site(browser, target):
+    assert log_in(browser, to=target).headers["location"] == "/"
+
+
+def test_a_session_ends_after_twelve_hours(browser, wall):
+    log_in(browser)
+    wall.instant += timedelta(hours=11)
+    assert browser.get("/").status_code == 200
+    wall.instant += timedelta(hours=2)
+    assert browser.get("/").status_code == 303
+
+
+def test_a_session_ends_when_its_token_is_taken_away(browser, platform, wall):  # noqa: F811
+    log_in(browser)
+    fewer = {token: owner for token, owner in TOKENS.items() if token != OPERATOR_TOKEN}
+    later = TestClient(create_app(platform, fewer, now=wall), cookies=dict(browser.cookies), follow_redirects=False)
+    assert later.get("/").status_code == 303
+
+
+@pytest.mark.parametrize(
+    "change", [lambda c: "9" + c, lambda c: c[:-1] + ("0" if c[-1] != "0" else "1"), lambda c: "x", lambda c: "."]
+)
+def test_a_forged_session_is_nobody(browser, change):
+    log_in(browser)
+    forged = change(browser.cookies["alerting_session"])
+    browser.cookies.clear()
+    browser.cookies.set("alerting_session", forged)
+    assert browser.get("/").status_code == 303
+
+
+def test_logging_out_takes_the_cookie_away(browser):
+    log_in(browser)
+    assert browser.post("/logout", data={"csrf": "0"}).status_code == 403
+    assert browser.post("/logout", data={"csrf": csrf_of(browser.get("/"))}).status_code == 303
+    assert browser.get("/").status_code == 303
+
+
+def test_open_episodes_come_first_with_reason_and_advice(browser, platform):  # noqa: F811
+    for e in (episode(9), episode(3, condition="open")):
+        platform.episodes.insert(e)
+    log_in(browser)
+    page = browser.get("/").text
+    assert page.index(episode(3).id) < page.index(episode(9).id)
+    assert "218 °C is above 215 °C" in page
+    assert "lower zone 2 to 224 °C" in page
+    assert "<script" not in page
+
+
+def test_older_episodes_are_a_link_away(browser, platform):  # noqa: F811
+    for minute in range(60):
+        platform.episodes.insert(episode(minute))
+    log_in(browser)
+    first = browser.get("/").text
+    older = browser.get(re.search(r'href="(/\?cursor=[^"]+)"', first)[1]).text
+    shown = [set(re.findall(r"/episodes/([0-9a-f]{24})", page)) for page in (first, older)]
+    assert len(shown[0]) == 50
+    assert len(shown[1]) == 10
+    assert not shown[0] & shown[1]
+
+
+def test_an_episode_page_shows_why_what_to_do_and_what_happened(browser, platform):  # noqa: F811
+    platform.episodes.insert(episode(1))
+    log_in(browser)
+    page = browser.get(f"/episodes/{episode(1).id}").text
+    for words in (
+        "lower zone 2 to 224 °C",
+        "zone 2 is 12 °C above its usual",
+        "+0.31",
+        "Open the damper.",
+        "the condition is met",
+        "sent",
+    ):
+        assert words in page
+
+
+def test_what_people_wrote_is_escaped(browser, platform):  # noqa: F811
+    platform.episodes.insert(episode(1, title="<script>alert(1)</script>"))
+    log_in(browser)
+    for path in ("/", f"/episodes/{episode(1).id}"):
+        page = browser.get(path).text
+        assert "<script" not in page
+        assert "&lt;script&gt;" in page
+
+
+def test_feedback_by_form_goes_through_the_same_use_case(browser, platform):  # noqa: F811
+    platform.episodes.insert(episode(1))
+    log_in(browser)
+    path = f"/episodes/{episode(1).id}"
+    fields = {"csrf": csrf_of(browser.get(path)), "verdict": "true_alarm", "action": "opened the damper", "comment": ""}
+    answer = browser.post(f"{path}/feedback", data=fields)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{path}#said")
+    [kept] = platform.feedback.of(episode(1).id)
+    assert (kept.who, kept.verdict, kept.acted, kept.action, kept.comment) == (
+        "otto",
+        "true_alarm",
+        True,
+        "opened the damper",
+        None,
+    )
+    page = browser.get(path).text
+    assert "hit" in page
+    assert "opened the damper" in page
+
+
+@pytest.mark.parametrize("csrf", ["", "0" * 64, "ü"])
+def test_feedback_without_the_session_s_own_mark_is_refused(browser, platform, csrf):  # noqa: F811
+    platform.episodes.insert(episode(1))
+    log_in(browser)
+    answer = browser.post(f"/episodes/{episode(1).id}/feedback", data={"csrf": csrf, "verdict": "true_alarm"})
+    assert answer.status_code == 403
+    assert platform.feedback.of(episode(1).id) == []
+
+
+def test_a_cookie_alone_changes_nothing_through_the_api(browser, platform):  # noqa: F811
+    platform.episodes.insert(episode(1))
+    log_in(browser)
+    assert browser.get("/api/v1/episodes").status_code == 200
+    answer = browser.post(f"/api/v1/episodes/{episode(1).id}/feedback", json={"verdict": "true_alarm"})
+    assert answer.status_code == 401
+    assert platform.feedback.of(episode(1).id) == []
+
+
+@pytest.mark.parametrize(("fields", "status"), [({}, 422), ({"verdict": "maybe"}, 422), ({"comment": "x" * 2001}, 422)])
+def test_feedback_that_says_nothing_is_answered_on_the_page(browser, platform, fields, status):  # noqa: F811
+    platform.episodes.insert(episode(1))
+    log_in(browser)
+    path = f"/episodes/{episode(1).id}"
+    answer = browser.post(f"{path}/feedback", data={"csrf": csrf_of(browser.get(path)), **fields})
+    assert answer.status_code == status
+    assert answer.headers["content-type"].startswith("text/html")
+    assert platform.feedback.of(episode(1).id) == []
+
+
+def test_a_viewer_sees_no_buttons_and_may_not_post(browser, platform):  # noqa: F811
+    platform.episodes.insert(episode(1))
+    log_in(browser, VIEWER_TOKEN)
+    path = f"/episodes/{episode(1).id}"
+    page = browser.get(path)
+    assert 'name="verdict"' not in page.text
+    assert browser.post(f"{path}/feedback", data={"csrf": csrf_of(page), "verdict": "true_alarm"}).status_code == 403
+
+
+def test_an_unknown_episode_is_a_page_not_a_document(browser):
+    log_in(browser)
+    answer = browser.get("/episodes/nope")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "there is no episode" in answer.text
+
+
+def test_reports_are_listed_with_their_headline(browser, platform):  # noqa: F811
+    figures = {"judgement": {"trust": "yes", "sentence": "Trust it: 7 of 9."}}
+    platform.reports.put("too-hot", at(0), at(100), figures, "<p>page</p>", at(101))
+    log_in(browser)
+    page = browser.get("/reports").text
+    assert "Trust it: 7 of 9." in page
+    assert browser.get(re.search(r'href="(/api/v1/reports/[^"]+)"', page)[1]).text == "<p>page</p>"
+
+
+def test_the_stylesheet_is_ours_and_nothing_is_loaded_from_elsewhere(browser):
+    log_in(browser)
+    page = browser.get("/").text
+    assert re.findall(r'(?:src|href)="(?!/|data:,)[^"]*"', page) == []
+    assert "url(" not in browser.get("/style.css").text
+    assert browser.get("/", headers=VIEWER).status_code == 200
