@@ -3,13 +3,17 @@
 import os
 import sys
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
 
+from alerting.definitions.faults import Refused
 from alerting.local.secrets import Secrets
 from alerting.local.supervisor import Part
 from alerting.settings import LOOPBACK, Settings, variable
+from alerting.stores import embedded_mongod
+from alerting.stores.shared_mongod import data_folder
 
 ROOT = Path(__file__).parents[2]
 PROBE_TIMEOUT_S = 0.5
@@ -28,11 +32,13 @@ def answers(url: str) -> Callable[[], bool]:
 
 
 def environment(settings: Settings, secrets: Secrets, inherited: Mapping[str, str]) -> dict[str, str]:
-    """What every part sees: the addresses of all others, and compiled Python files kept, which halves the time to start."""
+    """What every part sees. MLflow's address is not in it: parts find the server of their home, and do without while it is away.
+
+    Compiled Python files are kept, whatever the caller's shell says: that halves the time to start.
+    """
     shared = {
         variable("home"): str(settings.home),
         variable("mongodb_uri"): mongodb_uri(settings),
-        variable("mlflow_uri"): mlflow_uri(settings),
         variable("api_tokens_file"): str(secrets.tokens_file),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "1",
@@ -46,7 +52,7 @@ def environment(settings: Settings, secrets: Secrets, inherited: Mapping[str, st
 
 def mongodb_uri(settings: Settings) -> str:
     """Where the parts find the database."""
-    return settings.mongodb_uri or f"mongodb://{LOOPBACK}:{settings.mongodb_port}/?directConnection=true"
+    return settings.mongodb_uri or embedded_mongod.address(settings.mongodb_port)
 
 
 def mlflow_uri(settings: Settings) -> str:
@@ -85,22 +91,80 @@ def airflow_environment(settings: Settings, secrets: Secrets, shared: Mapping[st
     return {**shared, **_read_env_file(ROOT / "config" / "airflow.env"), **own}
 
 
+def all_parts(settings: Settings, secrets: Secrets, inherited: Mapping[str, str], demo: bool) -> list[Part]:
+    """Every part, in the order people read about them: the database first, then what prepares in parallel, then the rest."""
+    environ = environment(settings, secrets, inherited)
+    airflow = airflow_environment(settings, secrets, environ)
+    database = ("mongod",) if settings.mongodb_uri is None else ()
+    filled = ("demo-past",) if demo else ()
+    mlflow = ("mlflow",) if settings.mlflow_uri is None else ()
+    parts = [mongod_part(settings, environ)] if database else []
+    if mlflow:
+        parts.append(mlflow_part(settings, environ))
+    migration = airflow_migration(settings, airflow)
+    if demo:
+        parts.append(_job("demo-past", "filling the past of the demo line", "demo fill", environ, database))
+    parts += migration
+    parts.append(api_part(settings, environ, (*database, *mlflow)))
+    parts += airflow_parts(settings, airflow, (*database, *filled, *(part.name for part in migration)))
+    if demo:
+        needs = (*mlflow, "airflow-scheduler", "airflow-dags")
+        parts.append(_job("first-training", "training", "first_training", environ, needs))
+        parts.append(Part("demo-line", "demo line", _module("demo run"), environ, ("first-training",)))
+    return parts
+
+
+def mongod_part(settings: Settings, environ: Mapping[str, str]) -> Part:
+    """The embedded database."""
+    folder = data_folder(settings.home)
+
+    def primary() -> bool:
+        try:
+            embedded_mongod.make_primary(settings.mongodb_port, patience=0.0)
+        except Refused:
+            return False
+        return True
+
+    command = embedded_mongod.mongod_command(folder, settings.mongodb_port)
+    return Part("mongod", "MongoDB", command, environ, ready=primary, grace_s=30.0, writes_to=folder / embedded_mongod.LOG)
+
+
+def api_part(settings: Settings, environ: Mapping[str, str], needs: tuple[str, ...]) -> Part:
+    """The API and the operator's pages."""
+    return Part(
+        "api",
+        "API",
+        (sys.executable, "-m", "alerting.console.serve"),
+        environ,
+        needs,
+        answers(f"{api_uri(settings)}/api/v1/health"),
+    )
+
+
+def airflow_migration(settings: Settings, environ: Mapping[str, str]) -> list[Part]:
+    """The job that makes Airflow's database or brings it up to date; none when this version of Airflow has done so."""
+    done, now = settings.home / "airflow" / "migrated_to", version("apache-airflow-core")
+    if done.exists() and done.read_text() == now:
+        return []
+    command = ("sh", "-c", '"$0" -m airflow db migrate && printf %s "$1" > "$2"', sys.executable, now, str(done))
+    return [Part("airflow-database", "Airflow's database", command, environ, once=True)]
+
+
 def airflow_parts(settings: Settings, environ: Mapping[str, str], needs: tuple[str, ...]) -> list[Part]:
-    """Airflow's scheduler, DAG processor and API server; each can be started anew alone. Nothing here needs a triggerer."""
+    """Airflow's API server, scheduler and DAG processor; each can be started anew alone. Nothing here needs a triggerer."""
     command = (sys.executable, "-m", "airflow")
     url = airflow_uri(settings)
     return [
-        Part("airflow-api", "Airflow API", (*command, "api-server"), environ, needs, answers(f"{url}/api/v2/version")),
+        Part("airflow-api", "Airflow's API", (*command, "api-server"), environ, needs, answers(f"{url}/api/v2/version")),
         Part(
             "airflow-scheduler",
-            "Airflow scheduler",
+            "Airflow's scheduler",
             (*command, "scheduler", "--skip-serve-logs"),  # its log server listens on all addresses; the API reads the files
             environ,
-            (*needs, "airflow-api"),
+            needs,
             _alive(url, "scheduler"),
-            grace_s=8.0,
         ),
-        Part("airflow-dags", "Airflow DAGs", (*command, "dag-processor"), environ, needs, _alive(url, "dag_processor")),
+        Part("airflow-dags", "Airflow's DAGs", (*command, "dag-processor"), environ, needs, _alive(url, "dag_processor")),
     ]
 
 
@@ -124,6 +188,14 @@ def mlflow_part(settings: Settings, environ: Mapping[str, str]) -> Part:
     )
     own = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     return Part("mlflow", "MLflow", command, {**environ, **own}, ready=answers(f"{mlflow_uri(settings)}/health"))
+
+
+def _job(name: str, busy: str, module: str, environ: Mapping[str, str], needs: tuple[str, ...]) -> Part:
+    return Part(name, busy, _module(module), environ, needs, once=True, talks=True)
+
+
+def _module(words: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", *f"alerting.local.{words}".split())
 
 
 def _read_env_file(path: Path) -> dict[str, str]:

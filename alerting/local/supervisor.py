@@ -36,7 +36,7 @@ class Part:
     """A process to watch over; with `once`, a job that must run to a good end instead.
 
     `needs` names the parts that must be ready (or done) before it starts. `ready` is asked often and answers within a second
-    whether it can be used. `busy` is what people read while they wait.
+    whether it can be used. `busy` is what people read while they wait; of a job that `talks`, its last line of output, too.
     """
 
     name: str
@@ -46,7 +46,9 @@ class Part:
     needs: tuple[str, ...] = ()
     ready: Callable[[], bool] = always
     once: bool = False
+    talks: bool = False
     grace_s: float = 10.0
+    writes_to: Path | None = None
 
 
 class StartFailed(Exception):
@@ -94,24 +96,24 @@ class Supervisor:
         if unknown:
             raise ValueError(f"parts need what nobody starts: {', '.join(sorted(unknown))}")
 
-    def run(self, when_ready: Callable[[], None]) -> None:
-        """Start everything, call `when_ready` once all parts are, then watch until a signal asks to stop; then stop all.
+    def run(self, milestones: Mapping[str, Callable[[], None]], stopping: Callable[[], None]) -> None:
+        """Start everything and watch over it until a signal asks to stop; then call `stopping`, and stop everything.
 
+        `milestones`: what to call when the part of that name has become ready for the first time, or is done.
         Raises StartFailed (after stopping all) when a job fails or a part ends several times before it was ever ready.
         """
         for number in STOP_SIGNALS:
             signal.signal(number, self._on_signal)
-        announced = False
+        ahead = dict(milestones)
         try:
             while not self._signals:
                 self._look()
-                if not announced and all(w.ever_ready for w in self._watched.values()):
-                    announced = True
-                    self._show("")
-                    when_ready()
+                for name in [name for name in ahead if self._watched[name].ever_ready]:
+                    ahead.pop(name)()
                 time.sleep(LOOK_EVERY_S)
         finally:
             self._show("")
+            stopping()
             self._stop()
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
@@ -136,6 +138,8 @@ class Supervisor:
         return not watched.finished and now >= watched.start_at and all(need.ready or need.finished for need in needs)
 
     def _start(self, watched: _Watched, now: float) -> None:
+        if watched.part.once:
+            watched.log.unlink(missing_ok=True)  # a job's log is about this run alone
         watched.process = processes.start(watched.part.command, watched.part.environ, watched.log, self._folder)
         watched.started = now
         watched.first_started = watched.first_started or now
@@ -153,11 +157,13 @@ class Supervisor:
         watched.process, watched.ready = None, False
         if watched.part.once and code == 0:
             watched.ever_ready = True
-            self._say(f"{watched.part.name} is done ({now - watched.first_started:.1f} s)")
+            result = f": {last_lines(watched.log, 1)}" if watched.part.talks else ""
+            self._say(f"{watched.part.name} is done ({now - watched.first_started:.1f} s){result}")
             return
         watched.failures = 1 if healthy else watched.failures + 1
         if watched.part.once or (not watched.ever_ready and watched.failures >= ATTEMPTS_AT_START):
-            raise StartFailed(f"{watched.part.name} failed ({ending(code)}). {_last_lines(watched.log)}")
+            log = watched.part.writes_to or watched.log
+            raise StartFailed(f"{watched.part.name} ({ending(code)}). Its last words, from {log}:\n{last_lines(log, 12)}")
         delay = delay_after(watched.failures)
         watched.start_at = now + delay
         self._say(f"{watched.part.name} stopped ({ending(code)}), starting again in {delay:.0f} s")
@@ -171,7 +177,7 @@ class Supervisor:
 
     def _going_on(self, now: float) -> str:
         waiting = [w for w in self._watched.values() if w.running and not w.ready]
-        return ", ".join(f"{w.part.busy} {now - w.started:.0f} s" for w in waiting)
+        return ", ".join(f"{_doing(w)} {now - w.started:.0f} s" for w in waiting)
 
     def _stop(self) -> None:
         """Stop parts that no running part needs, then those that only these needed, and so on down to the first."""
@@ -210,6 +216,11 @@ def ending(code: int) -> str:
     return f"exit {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
 
 
-def _last_lines(log: Path, count: int = 12) -> str:
-    lines = log.read_text(errors="replace").splitlines()[-count:]
-    return f"Its last words, from {log}:\n" + "\n".join(f"    {line}" for line in lines)
+def last_lines(log: Path, count: int) -> str:
+    """The end of a log."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-count:])
+
+
+def _doing(watched: _Watched) -> str:
+    said = last_lines(watched.log, 1) if watched.part.talks else ""
+    return f"{watched.part.busy} ({said})" if said else watched.part.busy

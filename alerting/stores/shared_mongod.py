@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TextIO
 
 from alerting.definitions.faults import Refused
-from alerting.stores.embedded_mongod import HOST, EmbeddedMongod, address, is_primary
+from alerting.stores import embedded_mongod
+from alerting.stores.embedded_mongod import HOST, EmbeddedMongod, address
 
 PATIENCE_S = 60.0
 _POLL_S = 0.1
@@ -82,7 +83,8 @@ def _known_port(home: Path) -> int | None:
         port = int(json.loads(_port_file(home).read_text()))
     except FileNotFoundError:
         return None
-    return port if is_primary(port) else None
+    ours = data_folder(home).absolute()
+    return port if embedded_mongod.data_folder(port) == ours else None  # that port may be another installation's by now
 
 
 def _locked(file: TextIO, how: int) -> bool:

@@ -1,0 +1,44 @@
+# Every target makes the environment it needs: Linux, Python 3.11 or newer with pip, and make are enough.
+
+PYTHON ?= python3
+MADE := .venv/.made
+TESTS = tests/unit $(filter-out tests/unit/ tests/__pycache__/,$(wildcard tests/*/))
+
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.PHONY: help up test check bench format clean moved
+
+help: ## Show what there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: $(MADE) ## Start the platform on this machine, with the demo line (ARGS=--no-demo: without)
+	@.venv/bin/alerting up $(ARGS)
+
+test: $(MADE) ## Run all tests, unit tests first (ARGS="-k name": some of them)
+	@.venv/bin/python -m pytest $(TESTS) $(ARGS)
+
+check: $(MADE) ## Check style, types and the direction of imports
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench: $(MADE) ## Run all benchmarks, or one: NAME=features
+	@.venv/bin/python -m benchmarks.run $(NAME)
+
+format: $(MADE) ## Format all code
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+clean: ## Remove environment and caches; data in .alerting stays
+	rm -rf .venv .venv-tools .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# An environment that was moved or copied with its folder would run the code of the old place.
+ifneq ($(shell cat $(MADE) 2>/dev/null),$(CURDIR))
+$(MADE): moved
+endif
+
+$(MADE): pyproject.toml config/constraints.txt
+	@$(PYTHON) tools/make_environment.py

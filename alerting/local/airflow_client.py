@@ -1,0 +1,76 @@
+"""The few things that a first start asks of Airflow, over its REST API."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+PATIENCE_S = 120.0
+POLL_S = 0.5
+TIMEOUT_S = 20.0
+UNFINISHED = ("queued", "running")
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    """A DAG run's state, how many of its tasks are done, and which run now."""
+
+    state: str
+    done: int
+    total: int
+    active: tuple[str, ...]
+
+
+class AirflowSilent(Exception):
+    """Airflow did not answer as it should, for long."""
+
+
+class AirflowClient:
+    """Airflow as the user `admin`. Requests are repeated for a while: the API may be starting, or busy."""
+
+    def __init__(self, url: str, password: str) -> None:
+        self._http = httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False)
+        self._password = password
+
+    def wait_for_dag(self, dag_id: str) -> None:
+        """Wait until the DAG has been read. Raises AirflowSilent."""
+        self._request("GET", f"/dags/{dag_id}")
+
+    def unfinished_run(self, dag_id: str) -> str | None:
+        """The newest run that is queued or running."""
+        found = self._request("GET", f"/dags/{dag_id}/dagRuns", params={"state": list(UNFINISHED), "order_by": "-run_after"})
+        return found["dag_runs"][0]["dag_run_id"] if found["dag_runs"] else None
+
+    def trigger(self, dag_id: str) -> str:
+        """Start a run, and return its id."""
+        return str(self._request("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None})["dag_run_id"])
+
+    def progress(self, dag_id: str, run_id: str) -> RunProgress:
+        """How far a run is."""
+        state = self._request("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"]
+        tasks = self._request("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"]
+        done = [task for task in tasks if task["state"] in {"success", "skipped", "failed", "upstream_failed"}]
+        active = [task["rendered_map_index"] or task["task_id"] for task in tasks if task["state"] == "running"]
+        return RunProgress(state, len(done), len(tasks), tuple(active))
+
+    def _request(self, method: str, path: str, **options: Any) -> Any:
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                answer = self._http.request(method, f"/api/v2{path}", **options)
+                if answer.status_code == httpx.codes.UNAUTHORIZED:
+                    self._sign_in()
+                elif answer.is_success:
+                    return answer.json()
+                problem = f"{answer.status_code} {answer.text[:200]}"
+            except httpx.TransportError as fault:
+                problem = str(fault)
+            if time.monotonic() > deadline:
+                raise AirflowSilent(f"{method} {path}: {problem}")
+            time.sleep(POLL_S)
+
+    def _sign_in(self) -> None:
+        answer = self._http.post("/auth/token", json={"username": "admin", "password": self._password})
+        if answer.is_success:
+            self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"

@@ -1,0 +1,86 @@
+"""The demo line's processes: `python -m alerting.local.demo fill` gives the platform a past, `run` lets the line go on."""
+
+import os
+import signal
+import sys
+from datetime import UTC, datetime, timedelta
+from threading import Event
+
+import yaml
+
+from alerting.definitions.faults import Refused
+from alerting.demo.advance import Advance
+from alerting.demo.run import run_line
+from alerting.demo.seed import fill
+from alerting.local.parts import ROOT
+from alerting.pipelines import definitions
+from alerting.pipelines.ports import Platform
+from alerting.settings import read_settings
+from alerting.stores.clock import MongoClock
+from alerting.stores.line import MongoLines
+from alerting.wiring import assemble, open_stores
+
+EXAMPLES = ROOT / "config" / "examples" / "demo"
+AUTHOR = "demo"
+
+
+def fill_up() -> None:
+    """Fill the past of the line and make the example definitions current, where that has not been done before."""
+    settings = read_settings(os.environ)
+    with open_stores(settings) as stores:
+        platform = assemble(settings, stores, channels=False)
+        lines, clock = MongoLines(stores.database), MongoClock(stores.database)
+        filled = fill(
+            assets=platform.assets, readings=platform.readings, lines=lines, end=datetime.now(UTC), progress=_print_progress
+        )
+        if not platform.definitions.latest():
+            clock.start(filled.end, 1.0, timedelta(0))
+            clock.freeze()
+        _apply_examples(platform)
+
+
+def run() -> None:
+    """Let the line run at the demo's speed until SIGTERM."""
+    settings = read_settings(os.environ)
+    stopped = Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    with open_stores(settings) as stores:
+        platform = assemble(settings, stores, channels=False)
+        run_line(
+            readings=platform.readings,
+            lines=MongoLines(stores.database),
+            clock=MongoClock(stores.database),
+            speed=settings.demo_speed,
+            wait=stopped.wait,
+            told=_print_step,
+        )
+
+
+def _apply_examples(platform: Platform) -> None:
+    """Only those that are not known by name: what people made of the others, or that they retired them, stays."""
+    known = {revision.name for revision in platform.definitions.latest()}
+    documents = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(EXAMPLES.glob("*.yaml"))]
+    new = [document for document in documents if document["name"] not in known]
+    definitions.apply(platform, new, AUTHOR, platform.clock.now(), "example of the demo line")
+
+
+def _print_progress(step: str, done: int, total: int | None) -> None:
+    sys.stdout.write(f"{step} {done}{'' if total is None else f' of {total}'}\n")
+
+
+def _print_step(step: Advance) -> None:
+    sys.stdout.write(f"{step.line.state.until.isoformat()} {step.rows} readings, {step.events} events\n")
+
+
+def main(arguments: list[str]) -> int:
+    """Entry point."""
+    try:
+        {"fill": fill_up, "run": run}[arguments[0]]()
+    except Refused as refusal:
+        sys.stderr.write(f"refused: {refusal}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

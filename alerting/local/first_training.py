@@ -1,0 +1,71 @@
+"""The first training of each active classifier: its DAG is started and followed until there is a champion, or a reason why not.
+
+Each line of output says how far it is. A failed training is said and left to people: the platform runs without a champion.
+"""
+
+import os
+import sys
+import time
+
+from alerting.definitions.model import ClassifierDefinition
+from alerting.local import parts, secrets
+from alerting.local.airflow_client import AirflowClient, AirflowSilent
+from alerting.pipelines.ports import DecisionRecord, Platform
+from alerting.settings import read_settings
+from alerting.wiring import open_platform
+
+POLL_S = 1.0
+
+
+def main() -> int:
+    """Entry point."""
+    settings = read_settings(os.environ)
+    password = secrets.load_or_create(settings.home / "secrets").airflow_password
+    airflow = AirflowClient(parts.airflow_uri(settings), password)
+    with open_platform(settings, channels=False) as platform:
+        outcomes = [f"{name}: {first_training(platform, airflow, name)}" for name in untrained(platform)]
+    _tell("; ".join(outcomes) or "every classifier has been trained before")
+    return 0
+
+
+def untrained(platform: Platform) -> list[str]:
+    """Active classifier definitions that nothing has been decided about yet."""
+    active = [r.definition for r in platform.definitions.latest() if r.definition.state == "active"]
+    return [d.name for d in active if isinstance(d, ClassifierDefinition) and not platform.decisions.of(d.name)]
+
+
+def first_training(platform: Platform, airflow: AirflowClient, name: str) -> str:
+    """Run the definition's training DAG, or follow the run that an earlier start began; what came of it, in words."""
+    dag_id = f"train__{name}"
+    try:
+        airflow.wait_for_dag(dag_id)
+        state = _follow(airflow, dag_id, airflow.unfinished_run(dag_id) or airflow.trigger(dag_id), name)
+    except AirflowSilent as silence:
+        return f"not trained, Airflow does not answer ({silence})"
+    decided = platform.decisions.of(name)
+    if not decided:
+        return f"no decision, the run ended as {state}: see the DAG {dag_id} in Airflow"
+    return _words(decided[-1])
+
+
+def _follow(airflow: AirflowClient, dag_id: str, run_id: str, name: str) -> str:
+    while (run := airflow.progress(dag_id, run_id)).state in {"queued", "running"}:
+        doing = f": {', '.join(run.active)}" if run.active else ""
+        _tell(f"{name}, task {run.done + 1} of {run.total}{doing}")
+        time.sleep(POLL_S)
+    return run.state
+
+
+def _words(decision: DecisionRecord) -> str:
+    if not decision.promoted:
+        return f"no champion, {decision.verdict}: {decision.reason}"
+    return f"version {decision.challenger_version} is champion{' (provisional)' if decision.provisional else ''}"
+
+
+def _tell(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+"""`alerting up`: the platform on this machine, from the first port check to the last part stopped."""
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+
+from rich.console import Console
+from rich.table import Table
+
+from alerting.definitions.faults import Refused
+from alerting.local import parts
+from alerting.local.ports import check_ports
+from alerting.local.processes import guarded
+from alerting.local.secrets import Secrets, load_or_create, private_folder
+from alerting.local.supervisor import StartFailed, Supervisor
+from alerting.settings import Settings
+from alerting.stores.running import hold
+from alerting.stores.shared_mongod import exclusive_mongod
+
+
+def up(settings: Settings, environ: Mapping[str, str], demo: bool) -> int:
+    """Start everything, watch over it until Ctrl-C, stop everything. The exit code: 0 when stopped on request, 1 when refused."""
+    return guarded(lambda: _work(settings, environ, demo))
+
+
+class Screen:
+    """Lines of news, above one line that says what is going on. Silent once nobody can read it any more."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._began = time.monotonic()
+        self._going_on = ""
+
+    def say(self, text: str) -> None:
+        """Print a line of news with the time since the start."""
+        self._print(f"{time.monotonic() - self._began:6.1f} s  {text}")
+
+    def show(self, text: str) -> None:
+        """Replace the line of what is going on; nothing where output is no terminal."""
+        if self._console.is_terminal and text != self._going_on:
+            self._going_on = text
+            self._write(f"\r\x1b[2K{text[: self._console.width - 1]}")
+
+    def print(self, what: Table | str) -> None:
+        """Print something that stays."""
+        self._print(what)
+
+    def _print(self, what: Table | str) -> None:
+        if self._going_on:
+            self._going_on = ""
+            self._write("\r\x1b[2K")
+        try:
+            self._console.print(what, markup=False)
+        except OSError:
+            self._mute()
+
+    def _write(self, text: str) -> None:
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except OSError:
+            self._mute()
+
+    def _mute(self) -> None:
+        """The terminal is gone: what remains to be done, stopping in good order, needs no reader."""
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
+        self._console = Console(file=sys.stdout)
+
+
+def _work(settings: Settings, environ: Mapping[str, str], demo: bool) -> int:
+    screen = Screen()
+    try:
+        _hold_and_run(settings, environ, demo, screen)
+    except Refused as refusal:
+        screen.print(f"refused: {refusal}")
+        return 1
+    except StartFailed as failure:
+        screen.print(f"failed: {failure}")
+        return 1
+    except KeyboardInterrupt:  # while waiting for others, before anything was started
+        return 130
+    screen.say("all stopped")
+    return 0
+
+
+def _hold_and_run(settings: Settings, environ: Mapping[str, str], demo: bool, screen: Screen) -> None:
+    """Reserve what nobody else may use at the same time, then run. Nothing has been started when this raises Refused."""
+    waiting_for_up = "waiting for the platform that is stopping"
+    waiting_for_commands = "waiting for other commands to finish with the database"
+    with ExitStack() as stack:
+        held = stack.enter_context(hold(settings.home, parts.mlflow_uri(settings), lambda: screen.say(waiting_for_up)))
+        check_ports(settings.ports)
+        if settings.mongodb_uri is None:
+            tell_port = stack.enter_context(exclusive_mongod(settings.home, lambda: screen.say(waiting_for_commands)))
+            tell_port(settings.mongodb_port)
+        secrets = load_or_create(settings.home / "secrets")
+        for folder in ("logs", "airflow", "mlflow/artifacts"):
+            private_folder(settings.home / folder)
+        started = parts.all_parts(settings, secrets, environ, demo)
+        supervisor = Supervisor(started, settings.home, settings.home / "logs", screen.say, screen.show)
+        supervisor.run({"airflow-dags": lambda: screen.print(_addresses(settings, secrets))}, held.stopping)
+
+
+def _addresses(settings: Settings, secrets: Secrets) -> Table:
+    table = Table(title="Everything listens on this machine alone", title_justify="left", title_style="")
+    for column in ("what", "address", "sign in"):
+        table.add_column(column, no_wrap=True)
+    tokens = "\n".join(f"{role}: {token}" for role, token in secrets.api_tokens.items())
+    table.add_row("Console and API", parts.api_uri(settings), tokens)
+    table.add_row("Airflow", parts.airflow_uri(settings), f"admin: {secrets.airflow_password}")
+    table.add_row("MLflow", parts.mlflow_uri(settings), "none needed")
+    table.add_row(
+        "MongoDB", _without_password(parts.mongodb_uri(settings)), "none needed" if settings.mongodb_uri is None else ""
+    )
+    table.add_row("data, logs, secrets", str(settings.home), "")
+    return table
+
+
+def _without_password(uri: str) -> str:
+    scheme, _, rest = uri.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"

@@ -1,0 +1,57 @@
+"""The clock that DAGs, commands and API share: the wall's, or the demo line's, kept as one document that all of them read."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from alerting.stores.documents import Document, MongoDatabase, whole_millis
+from alerting.stores.indexes import CLOCK
+
+_ID = "clock"
+
+
+def wall_clock() -> datetime:
+    """The real time."""
+    return datetime.now(UTC)
+
+
+class MongoClock:
+    """Ports `Clock` and `LineClock`: without a document the wall's time, else `base` and `speed` since `anchored`.
+
+    It stands once `until` has passed, so that a line whose process has died is not left behind by its clock. It never goes back.
+    """
+
+    def __init__(self, database: MongoDatabase, wall: Callable[[], datetime] = wall_clock) -> None:
+        self._clock = database[CLOCK]
+        self._wall = lambda: whole_millis(wall())  # as instants are stored: nothing is gained or lost by a renewal
+
+    def now(self) -> datetime:
+        """What the clock shows, to the millisecond."""
+        stored = self._clock.find_one({"_id": _ID})
+        wall = self._wall()
+        return wall if stored is None else _shown(stored, wall)
+
+    def start(self, base: datetime, speed: float, lease: timedelta) -> None:
+        """From now on show `base` plus `speed` seconds per second of the wall, and stand once the lease is over."""
+        wall = self._wall()
+        self._put(base, speed, wall, wall + lease)
+
+    def renew(self, lease: timedelta) -> None:
+        """Go on for another `lease` of the wall's time; if the clock stood meanwhile, from where it stood."""
+        stored = self._clock.find_one({"_id": _ID})
+        if stored is not None:
+            wall = self._wall()
+            self._put(_shown(stored, wall), stored["speed"], wall, wall + lease)
+
+    def freeze(self) -> None:
+        """Stand at what is shown."""
+        wall = self._wall()
+        self._put(self.now(), 0.0, wall, wall)
+
+    def _put(self, base: datetime, speed: float, anchored: datetime, until: datetime) -> None:
+        document = {"_id": _ID, "base": base, "speed": speed, "anchored": anchored, "until": until}
+        self._clock.replace_one({"_id": _ID}, document, upsert=True)
+
+
+def _shown(stored: Document, wall: datetime) -> datetime:
+    elapsed = min(wall, stored["until"]) - stored["anchored"]
+    return whole_millis(stored["base"] + stored["speed"] * max(elapsed, timedelta(0)))

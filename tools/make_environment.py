@@ -1,0 +1,138 @@
+"""Make or renew the project's own environment, `.venv`, with nothing but Python and pip: `python3 tools/make_environment.py`.
+
+Debian's Python has no `ensurepip`, and its pip refuses to install into the system; so pip puts `uv` into a folder of its own,
+and uv does the rest in seconds. Where uv cannot be had, `venv` or `virtualenv` and pip do the same, slower. What pip is
+configured with (index, certificates) holds for uv, too. Needs no root, and writes nowhere but into this folder and caches.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+ENVIRONMENT = ROOT / ".venv"
+TOOLS = ROOT / ".venv-tools"
+OLDEST = (3, 11)
+WHAT = ["--editable", f"{ROOT}[embedded,dev]", "--constraint", str(ROOT / "config" / "constraints.txt")]
+
+# pip's setting, uv's variable, and what stands between several values there
+FROM_PIP = (
+    ("index-url", "UV_DEFAULT_INDEX", " "),
+    ("extra-index-url", "UV_INDEX", " "),
+    ("find-links", "UV_FIND_LINKS", ","),
+    ("trusted-host", "UV_INSECURE_HOST", " "),
+    ("no-index", "UV_NO_INDEX", " "),
+    ("cert", "SSL_CERT_FILE", " "),
+)
+
+
+def main() -> int:
+    began = time.monotonic()
+    if sys.version_info < OLDEST:
+        return _refuse(f"Python {'.'.join(map(str, OLDEST))} or newer is needed, this is {sys.version.split()[0]}")
+    environ = {**os.environ, **uv_settings(pip_settings(), os.environ)}
+    print("making the environment .venv (once, and again when its requirements change)", flush=True)
+    uv = find_uv()
+    try:
+        if uv is not None:
+            with_uv(uv, environ)
+        else:
+            with_pip()
+    except subprocess.CalledProcessError as fault:
+        return _refuse(f"`{' '.join(fault.cmd[:4])} …` failed with exit code {fault.returncode}; the reason is above")
+    (ENVIRONMENT / ".made").write_text(str(ROOT))
+    print(f"the environment is ready ({time.monotonic() - began:.0f} s)", flush=True)
+    return 0
+
+
+def pip_settings() -> dict[str, str]:
+    """What pip is configured with in files and variables, by setting; a variable goes before a file, as with pip."""
+    listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False).stdout
+    settings: dict[str, str] = {}
+    for section in ("global.", "install.", ":env:."):
+        for line in listed.splitlines():
+            name, _, value = line.partition("=")
+            if name.startswith(section):
+                settings[name.removeprefix(section)] = value.strip().strip("'\"").replace("\\n", " ")
+    return settings
+
+
+def uv_settings(pip: dict[str, str], environ: "os._Environ[str] | dict[str, str]") -> dict[str, str]:
+    """The same for uv, as far as its own variables do not say otherwise."""
+    settings = {variable: joint.join(pip[name].split()) for name, variable, joint in FROM_PIP if pip.get(name)}
+    if "UV_INDEX" in settings:
+        settings["UV_INDEX_STRATEGY"] = "unsafe-best-match"  # several indexes are looked through as pip does
+    return {name: value for name, value in settings.items() if name not in environ}
+
+
+def find_uv() -> Path | None:
+    """uv as it is installed, or fetched into a folder of ours; None where neither is possible."""
+    own = TOOLS / "bin" / "uv"
+    places = [Path(folder) / "uv" for folder in os.get_exec_path()]
+    for candidate in (own, *places):
+        if os.access(candidate, os.X_OK):
+            return candidate
+    return own if _fetched("uv") and os.access(own, os.X_OK) else None
+
+
+def with_uv(uv: Path, environ: dict[str, str]) -> None:
+    quiet = {**environ, "UV_PYTHON_DOWNLOADS": "never"}
+    if not _works():
+        _run([str(uv), "venv", "--quiet", "--clear", "--python", sys.executable, str(ENVIRONMENT)], quiet)
+    _run([str(uv), "pip", "install", "--quiet", "--python", str(ENVIRONMENT), "--compile-bytecode", *WHAT], quiet)
+
+
+def with_pip() -> None:
+    print("uv is not to be had, so pip installs, which takes some minutes", flush=True)
+    environ = dict(os.environ)
+    if not _works():
+        made = subprocess.run([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)], capture_output=True, check=False)
+        if made.returncode != 0:
+            _fetched("virtualenv")
+            environ["PYTHONPATH"] = str(TOOLS)
+            _run([sys.executable, "-m", "virtualenv", "--quiet", "--clear", str(ENVIRONMENT)], environ)
+            del environ["PYTHONPATH"]
+    _run([str(ENVIRONMENT / "bin" / "python"), "-m", "pip", "install", *WHAT], environ)
+
+
+def _fetched(package: str) -> bool:
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--upgrade",
+        "--root-user-action=ignore",
+        "--target",
+        str(TOOLS),
+        package,
+    ]
+    return subprocess.run(command, check=False).returncode == 0
+
+
+def _works() -> bool:
+    """Whether there is an environment already, made at this very place: one that was moved or copied runs other code."""
+    stamp = ENVIRONMENT / ".made"
+    python = ENVIRONMENT / "bin" / "python"
+    if not (stamp.exists() and stamp.read_text() == str(ROOT) and python.exists()):
+        return False
+    ask = "import json, sys; print(json.dumps(sys.version_info[:2]))"
+    answer = subprocess.run([str(python), "-c", ask], capture_output=True, text=True, check=False)
+    return answer.returncode == 0 and tuple(json.loads(answer.stdout)) >= OLDEST
+
+
+def _run(command: list[str], environ: dict[str, str]) -> None:
+    subprocess.run(command, env=environ, check=True)
+
+
+def _refuse(reason: str) -> int:
+    print(f"the environment could not be made: {reason}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
