@@ -94,11 +94,19 @@ def running_mlflow(settings: Settings) -> str | None:
 
 
 def _channels(settings: Settings) -> dict[str, Channel]:
-    """The log, which always works, and a webhook per address. Raises Refused for an address or secret that is none."""
+    """The log, which always works and is kept in the home, and a webhook per address. Raises Refused for an address or secret that is none."""
     from alerting.channels.log import LogChannel
     from alerting.channels.webhook import WebhookChannel
 
-    channels: dict[str, Channel] = {"log": LogChannel(logging.getLogger("alerting.notifications").info)}
+    log = settings.home / "logs" / "notifications.log"
+
+    def write(line: str) -> None:
+        logging.getLogger("alerting.notifications").info("%s", line)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+
+    channels: dict[str, Channel] = {"log": LogChannel(write)}
     for name, url in settings.webhook_urls.items():
         if name in channels:
             raise Refused(f"{variable(f'webhook_{name}')}: the name {name!r} is taken, choose another one")

@@ -36,7 +36,9 @@ def fill_up() -> None:
         if not platform.definitions.latest():
             clock.start(filled.end, 1.0, timedelta(0))
             clock.freeze()
-        _apply_examples(platform)
+        new = _apply_examples(platform)
+    past = f"{filled.start:%Y-%m-%d} to {filled.end:%Y-%m-%d}, {filled.rows} readings" if filled.rows else "there already"
+    sys.stdout.write(", ".join([past, *(f"new definition {name}" for name in new)]) + "\n")
 
 
 def run() -> None:
@@ -56,12 +58,13 @@ def run() -> None:
         )
 
 
-def _apply_examples(platform: Platform) -> None:
+def _apply_examples(platform: Platform) -> list[str]:
     """Only those that are not known by name: what people made of the others, or that they retired them, stays."""
     known = {revision.name for revision in platform.definitions.latest()}
     documents = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(EXAMPLES.glob("*.yaml"))]
     new = [document for document in documents if document["name"] not in known]
     definitions.apply(platform, new, AUTHOR, platform.clock.now(), "example of the demo line")
+    return [document["name"] for document in new]
 
 
 def _print_progress(step: str, done: int, total: int | None) -> None:

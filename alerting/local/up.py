@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -104,17 +105,19 @@ def _hold_and_run(settings: Settings, environ: Mapping[str, str], demo: bool, sc
 
 
 def _addresses(settings: Settings, secrets: Secrets) -> Table:
-    table = Table(title="Everything listens on this machine alone", title_justify="left", title_style="")
-    for column in ("what", "address", "sign in"):
-        table.add_column(column, no_wrap=True)
-    tokens = "\n".join(f"{role}: {token}" for role, token in secrets.api_tokens.items())
-    table.add_row("Console and API", parts.api_uri(settings), tokens)
-    table.add_row("Airflow", parts.airflow_uri(settings), f"admin: {secrets.airflow_password}")
-    table.add_row("MLflow", parts.mlflow_uri(settings), "none needed")
-    table.add_row(
-        "MongoDB", _without_password(parts.mongodb_uri(settings)), "none needed" if settings.mongodb_uri is None else ""
-    )
-    table.add_row("data, logs, secrets", str(settings.home), "")
+    rows = [("Console and API", parts.api_uri(settings), "with one of these tokens:")]
+    rows += [("", "", f"{role:<8}  {token}") for role, token in secrets.api_tokens.items()]
+    rows += [
+        ("Airflow", parts.airflow_uri(settings), f"admin     {secrets.airflow_password}"),
+        ("MLflow", parts.mlflow_uri(settings), ""),
+        ("MongoDB", _without_password(parts.mongodb_uri(settings)), ""),
+        ("Data, logs, secrets", str(settings.home), ""),
+    ]
+    table = Table("what", "where (open to this machine alone)", "sign in", box=SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    for column in table.columns:  # an address that is cut to fit is of no use
+        column.no_wrap, column.overflow, column.min_width = True, "ignore", max(len(str(cell)) for cell in column.cells)
     return table
 
 

@@ -22,7 +22,7 @@ class MongoClock:
 
     def __init__(self, database: MongoDatabase, wall: Callable[[], datetime] = wall_clock) -> None:
         self._clock = database[CLOCK]
-        self._wall = lambda: whole_millis(wall())  # as instants are stored: nothing is gained or lost by a renewal
+        self._real = wall
 
     def now(self) -> datetime:
         """What the clock shows, to the millisecond."""
@@ -46,6 +46,10 @@ class MongoClock:
         """Stand at what is shown."""
         wall = self._wall()
         self._put(self.now(), 0.0, wall, wall)
+
+    def _wall(self) -> datetime:
+        """As instants are stored, so that nothing is gained or lost by a renewal."""
+        return whole_millis(self._real())
 
     def _put(self, base: datetime, speed: float, anchored: datetime, until: datetime) -> None:
         document = {"_id": _ID, "base": base, "speed": speed, "anchored": anchored, "until": until}

@@ -1,0 +1,69 @@
+from importlib.metadata import version
+
+import pytest
+
+from alerting.local import parts
+from alerting.local.secrets import load_or_create
+from alerting.settings import Settings
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(home=tmp_path, mongodb_uri="mongodb://db.example:27017")
+
+
+@pytest.fixture
+def secrets(tmp_path):
+    return load_or_create(tmp_path / "secrets")
+
+
+def test_every_need_is_started_too(settings, secrets):
+    for demo in (True, False):
+        started = parts.all_parts(settings, secrets, {}, demo)
+        names = [part.name for part in started]
+        assert {need for part in started for need in part.needs} <= set(names)
+        assert len(names) == len(set(names))
+
+
+def test_without_the_demo_nothing_of_it_is_started(settings, secrets):
+    names = {part.name for part in parts.all_parts(settings, secrets, {}, False)}
+    assert names == {"mlflow", "airflow-database", "api", "airflow-api", "airflow-scheduler", "airflow-dags"}
+
+
+def test_servers_of_ones_own_are_not_started(tmp_path, secrets):
+    own = Settings(home=tmp_path, mongodb_uri="mongodb://db.example:27017", mlflow_uri="http://mlflow.example")
+    names = {part.name for part in parts.all_parts(own, secrets, {}, True)}
+    assert not names & {"mongod", "mlflow"}
+
+
+def test_airflow_migrates_its_database_once_for_each_version(settings, secrets):
+    environ = parts.airflow_environment(settings, secrets, {})
+    assert [part.name for part in parts.airflow_migration(settings, environ)] == ["airflow-database"]
+    stamp = settings.home / "airflow" / "migrated_to"
+    stamp.parent.mkdir()
+    stamp.write_text(version("apache-airflow-core"))
+    assert parts.airflow_migration(settings, environ) == []
+    stamp.write_text("3.3.0")
+    assert len(parts.airflow_migration(settings, environ)) == 1
+
+
+def test_everything_listens_on_the_loopback_address(settings, secrets):
+    environ = parts.airflow_environment(settings, secrets, {})
+    mlflow = parts.mlflow_part(settings, {}).command
+    assert environ["AIRFLOW__API__HOST"] == "127.0.0.1"
+    assert mlflow[mlflow.index("--host") + 1] == "127.0.0.1"
+    scheduler = next(part for part in parts.airflow_parts(settings, environ, ()) if part.name == "airflow-scheduler")
+    assert "--skip-serve-logs" in scheduler.command  # that server would listen on all addresses
+
+
+def test_airflow_gets_its_addresses_from_the_port_and_its_secrets_from_the_installation(settings, secrets):
+    environ = parts.airflow_environment(settings, secrets, {})
+    assert environ["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://127.0.0.1:8080/execution/"
+    assert environ["AIRFLOW__API_AUTH__JWT_SECRET"] == secrets.airflow_jwt
+    assert environ["AIRFLOW__CORE__LOAD_EXAMPLES"] == "False"
+
+
+def test_parts_keep_compiled_files_and_the_callers_other_variables(settings, secrets):
+    environ = parts.environment(settings, secrets, {"PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"})
+    assert "PYTHONDONTWRITEBYTECODE" not in environ
+    assert environ["LANG"] == "C.UTF-8"

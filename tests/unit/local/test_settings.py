@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+
+from alerting.settings import SettingsRefused, read_settings
+
+
+def test_an_empty_environment_means_the_embedded_platform_in_the_current_folder():
+    settings = read_settings({})
+    assert settings.home == Path.cwd() / ".alerting"
+    assert (settings.mongodb_uri, settings.mlflow_uri) == (None, None)
+    assert settings.ports == {"mlflow_port": 5050, "airflow_port": 8080, "api_port": 8000, "mongodb_port": 27027}
+
+
+def test_an_empty_variable_means_the_default():
+    assert read_settings({"ALERTING_API_PORT": " ", "ALERTING_MONGODB_URI": ""}) == read_settings({})
+
+
+def test_all_faults_are_reported_together_with_their_variables():
+    environ = {
+        "ALERTING_API_PORT": "eighty",
+        "ALERTING_MLFLOW_PORT": "70000",
+        "ALERTING_MONGODB_URI": "localhost:27017",
+        "ALERTING_DEMO_SPEED": "nan",
+        "ALERTING_WEBHOOK_SHIFT": "ftp://shift",
+    }
+    with pytest.raises(SettingsRefused) as refused:
+        read_settings(environ)
+    assert {fault.path for fault in refused.value.faults} == set(environ)
+    assert "'eighty' is no port: give a whole number from 1 to 65535" in str(refused.value)
+
+
+def test_two_parts_cannot_have_the_same_port():
+    with pytest.raises(SettingsRefused, match="ALERTING_API_PORT: port 8080 is already given to ALERTING_AIRFLOW_PORT"):
+        read_settings({"ALERTING_API_PORT": "8080"})
+
+
+def test_the_port_of_a_server_of_ones_own_is_not_ours_to_check():
+    settings = read_settings(
+        {"ALERTING_MONGODB_URI": "mongodb://db.example:27017", "ALERTING_MLFLOW_URI": "http://mlflow.example"}
+    )
+    assert set(settings.ports) == {"airflow_port", "api_port"}
+
+
+def test_a_refused_database_address_is_not_repeated_since_it_may_hold_a_password():
+    with pytest.raises(SettingsRefused) as refused:
+        read_settings({"ALERTING_MONGODB_URI": "postgres://anna:secret@db.example"})
+    assert "secret" not in str(refused.value)
+
+
+def test_webhooks_are_named_by_their_variables_and_secrets_belong_to_them():
+    settings = read_settings(
+        {"ALERTING_WEBHOOK_NIGHT_SHIFT": "https://hooks.example/x", "ALERTING_WEBHOOK_NIGHT_SHIFT_SECRET": "whsec_abc"}
+    )
+    assert dict(settings.webhook_urls) == {"night-shift": "https://hooks.example/x"}
+    assert dict(settings.webhook_secrets) == {"night-shift": "whsec_abc"}
+    assert "whsec_abc" not in repr(settings)
