@@ -61,10 +61,16 @@ def find_problems(problem: Problem, history: History) -> pd.DataFrame:
 
 
 def _problem_events(pattern: str, history: History) -> pd.DataFrame:
+    """Events that coincide or overlap are one occurrence: two parts that break at the same instant stop the machine once."""
     events = history.events[[fnmatchcase(t, pattern) for t in history.events["type"]]]
     start, end = millis(events["start"]), millis(events["end"])
     order = np.argsort(start, kind="stable")
-    return _frame(start[order], end[order], end[order], start[order])
+    start, end = start[order], end[order]
+    over = np.maximum.accumulate(np.where(end == NOT_YET, np.iinfo(np.int64).max, end)) if len(end) else end
+    first = np.flatnonzero(np.append(True, (start[1:] != start[:-1]) & (start[1:] >= over[:-1]))[: len(start)])
+    last = over[np.append(first[1:] - 1, len(start) - 1)[: len(first)]]
+    end = np.where(last == np.iinfo(np.int64).max, NOT_YET, last)
+    return _frame(start[first], end, end, start[first])
 
 
 def _spells(ts: Millis, bad: BoolArray) -> tuple[Millis, Millis, Millis]:

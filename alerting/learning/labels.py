@@ -52,7 +52,7 @@ def label_instants(
         settled = until
     if problem.variable is not None:
         dropped[~_any_between(ts, after, until)] = NO_SAMPLE
-    dropped[settled > _known_until(problem, history, ts, as_of)] = IMMATURE
+    dropped[settled > known_until(problem, history, ts, as_of)] = IMMATURE
     return Labels(positive.astype(np.int8), dropped, problems)
 
 
@@ -93,7 +93,7 @@ def _inside(problems: pd.DataFrame, at: Millis, recovery: int) -> BoolArray:
     return (begun >= 0) & (at < free[begun])
 
 
-def _known_until(problem: Problem, history: History, samples: Millis, as_of: int) -> int:
+def known_until(problem: Problem, history: History, samples: Millis, as_of: int) -> int:
     """Until when the truth is known: as_of less the delay, but not past the instant at which the next value was due.
 
     Events are known as long as the asset has readings: where those end, nobody was recording.

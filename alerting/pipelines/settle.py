@@ -4,14 +4,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import pandas as pd
+
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition, Problem
 from alerting.detection.problems import find_problems, predicts, problem_samples
 from alerting.episodes.episode import Episode, Settlement, Transition
 from alerting.episodes.outcome import Observed, acted_within, consensus, settle
+from alerting.learning.labels import known_until
 from alerting.pipelines.ports import Platform
 from alerting.readings.history import History, Millis, from_millis, millis, to_millis
 
+_SOON, _TRY_SOON = timedelta(hours=6), timedelta(minutes=5)
+_BEYOND = timedelta(days=2)  # readings after the window show that somebody was still recording
 _TRY_AGAIN = timedelta(days=1)
 _STOP_TRYING = timedelta(days=30)
 
@@ -84,6 +89,8 @@ def _next_try(observed: Observed, mature_at: datetime, as_of: datetime) -> datet
         return None
     if as_of < mature_at:
         return mature_at
+    if as_of < mature_at + _SOON:
+        return as_of + _TRY_SOON
     return as_of + _TRY_AGAIN if as_of < mature_at + _STOP_TRYING else None
 
 
@@ -98,7 +105,7 @@ def _observe(
 ) -> Observed:
     mature_at = _mature_at(problem, asset, window_end)
     start = episode.raised_at - problem.hold - timedelta(days=1)
-    history = platform.readings.load(asset, start, min(as_of, mature_at))
+    history = platform.readings.load(asset, start, min(as_of, mature_at + _BEYOND))
     found = find_problems(problem, history)
     known = found[(millis(found["known_at"]) <= to_millis(as_of))]
     starts = _starts(problem, history, millis(known["start"]), episode, as_of)
@@ -108,9 +115,7 @@ def _observe(
         return Observed("too_late" if at < episode.raised_at + gap else "in_time", at)
     if as_of < mature_at:
         return Observed("unknown", reason=f"the outcome is known at {mature_at.isoformat()}")
-    if not _has_data(problem, history, episode.raised_at, window_end):
-        return Observed("unknown", reason="no data within the outcome window")
-    return Observed("no")
+    return _without_occurrence(problem, history, episode.raised_at, window_end, as_of)
 
 
 def _starts(problem: Problem, history: History, starts: Millis, episode: Episode, as_of: datetime) -> Millis:
@@ -122,8 +127,14 @@ def _starts(problem: Problem, history: History, starts: Millis, episode: Episode
     return ts[bad & known]
 
 
-def _has_data(problem: Problem, history: History, start: datetime, end: datetime) -> bool:
-    if problem.variable is None:
-        return len(history.readings.loc[start:end]) > 0
+def _without_occurrence(problem: Problem, history: History, start: datetime, end: datetime, as_of: datetime) -> Observed:
+    """No problem was seen: it did not occur, if data cover the window; the same rule as for labels."""
     ts, _ = problem_samples(problem, history)
-    return bool(((ts > to_millis(start)) & (ts <= to_millis(end))).any())
+    samples = ts if problem.variable else millis(pd.DatetimeIndex(history.readings.index))
+    if not ((samples > to_millis(start)) & (samples <= to_millis(end))).any():
+        return Observed("unknown", reason="no data within the outcome window")
+    if to_millis(end + problem.hold) > known_until(problem, history, ts, to_millis(as_of)):
+        return Observed(
+            "unknown", reason=f"the data end at {from_millis(int(samples[-1])).isoformat()}, before the outcome window"
+        )
+    return Observed("no")

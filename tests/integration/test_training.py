@@ -70,7 +70,7 @@ def test_carrying_out_a_decision_twice_changes_nothing(trained):
 
 
 def test_the_same_data_seed_and_definition_give_the_same_model(trained):
-    platform, result = trained
+    platform, _ = trained
     again = train(platform, "too-moist", at(MINUTES))
     first, second = (platform.models.version_tags("too-moist", v)["model_hash"] for v in (1, again["challenger_version"]))
     assert first == second
@@ -78,7 +78,7 @@ def test_the_same_data_seed_and_definition_give_the_same_model(trained):
 
 
 def test_the_test_period_is_judged_anew_by_the_named_model_and_never_what_it_has_seen(trained):
-    platform, result = trained
+    platform, _ = trained
     seen_until = platform.models.version_tags("too-moist", 1)["seen_until"]
     counts = evaluate_past(platform, "too-moist", at(0), at(MINUTES), model="champion")
     assert counts.raised > 0

@@ -54,3 +54,11 @@ def test_an_instant_event_never_goes_on_a_lasting_one_without_end_does():
     instants = np.array([to_millis(at(m)) for m in (4, 5, 6, 9, 100)])
     inside = inside_problem(instants, millis(found["start"]), millis(found["end"]), millis(found["known_at"]))
     assert inside.tolist() == [False, False, False, True, True]
+
+
+def test_events_that_coincide_or_overlap_are_one_occurrence():
+    events = [("x-a", 5, 5), ("x-b", 5, 5), ("x-a", 7, 12), ("x-b", 9, 10), ("x-c", 12, 13), ("x-a", 20, None), ("x-b", 30, 31)]
+    found = find_problems(Problem.model_validate({"event": "x-*"}), history([0], moisture=[4], events=events))
+    assert list(found["start"]) == [at(5), at(7), at(12), at(20)]
+    assert list(found["end"])[:3] == [at(5), at(12), at(13)]
+    assert pd.isna(found["end"].iloc[3])
