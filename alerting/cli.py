@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
+from alerting.cli_demo import app as demo_app
 from alerting.cli_import import app as import_app
 from alerting.cli_support import Json, command, console, instant, plain, platform, print_json, progress, short, show, user
 from alerting.cli_up import up
@@ -21,6 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(import_app, name="import")
+app.add_typer(demo_app, name="demo")
 app.command("up")(up)
 
 Files = Annotated[list[Path], typer.Argument(help="YAML or JSON files, each with one definition, a list, or several documents.")]

@@ -28,7 +28,7 @@ def stored_line(lines: LineStore) -> StoredLine:
     """The line. Raises Refused when there is none yet."""
     line = lines.load(ASSET)
     if line is None:
-        raise Refused("there is no demo line yet: `alerting up` makes one, or `alerting demo fill`")
+        raise Refused("there is no demo line yet: `alerting up` makes one")
     return line
 
 

@@ -55,9 +55,10 @@ class SetPointChange:
     before: float
     who: str
 
-    def holds(self, minute: int) -> bool:
-        """True while it is in force, if nobody sets another value."""
-        return self.minute <= minute < self.minute + HOLD
+    @property
+    def until(self) -> int:
+        """First minute in which it is over, unless somebody sets another value before."""
+        return self.minute + HOLD
 
 
 @dataclass
@@ -100,12 +101,19 @@ class LineState:
         """Whole minutes of the line that are over at an instant."""
         return (instant - self.origin) // MINUTE
 
+    def hand_set(self, name: str, minute: int) -> SetPointChange | None:
+        """The change by a person that is in force in this minute."""
+        made = (c for c in reversed(self.changes) if c.variable == name and c.minute <= minute < c.until)
+        return next(made, None)
+
     def setpoint(self, name: str, minute: int) -> float:
         """What is set in this minute: by a person if that still holds, else by the crew."""
-        for change in reversed(self.changes):
-            if change.variable == name and change.holds(minute):
-                return change.value
-        return self.schedule.crew_setpoint(name, minute)
+        change = self.hand_set(name, minute)
+        return change.value if change else self.schedule.crew_setpoint(name, minute)
+
+    def setpoints(self) -> dict[str, float]:
+        """What is set in the next minute that is computed."""
+        return {name: self.setpoint(name, self.minute) for name in SET_POINTS}
 
     def to_document(self) -> dict[str, Any]:
         """Plain values only; floats keep every bit."""
@@ -144,7 +152,7 @@ def simulate(state: LineState, until: int) -> Stretch:
     """Move the line on to `until` minutes since its origin; an earlier or equal minute changes nothing."""
     following = LineState.from_document(state.to_document())
     rows = [ReadingRow(ASSET, following.instant(m + 1), _minute(following, m)) for m in range(state.minute, until)]
-    changes = tuple(c for c in state.changes if c.minute + HOLD > until)
+    changes = tuple(c for c in state.changes if c.until > until)
     after = replace(following, minute=max(until, state.minute), changes=changes)
     return Stretch(rows, list(_events(state, until)), after)
 

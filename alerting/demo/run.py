@@ -1,17 +1,18 @@
 """The live line: follows the clock that it drives, always a little ahead, so that nobody reads a minute that is not there yet."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import ceil
 
 from alerting.demo.advance import Advance, advance_line, stored_line
+from alerting.demo.line import LineState
 from alerting.demo.ports import LineClock, LineStore
 from alerting.pipelines.ports import Readings
 
 TICK = 1.0
 """Seconds of the wall between two looks at the clock."""
 LEASE = timedelta(seconds=5)
-"""How long the clock goes on by itself when the process that runs the line has died."""
+"""How long the clock goes on by itself, at most, when the process that runs the line has died."""
 
 
 def run_line(
@@ -29,19 +30,24 @@ def run_line(
     step that computed something. Raises Refused when there is no line, or another process runs it, too.
     """
     line = stored_line(lines)
-    started = clock.now() if line.state.minute > line.state.live_from else line.state.until
+    now = clock.now() if line.state.minute > line.state.live_from else line.state.until
     lead = lead_minutes(speed)
-    advance_line(lines, readings, line.state.minutes_at(started) + lead, started)
-    clock.start(started, speed, LEASE)
+    step = advance_line(lines, readings, line.state.minutes_at(now) + lead, now)
+    clock.start(now, speed, lease(step.line.state, now, speed))
     try:
         while not wait(TICK):
             now = clock.now()
-            step = advance_line(lines, readings, line.state.minutes_at(now) + lead, now)
-            clock.renew(LEASE)
+            step = advance_line(lines, readings, step.line.state.minutes_at(now) + lead, now)
+            clock.renew(lease(step.line.state, clock.now(), speed))
             if step.rows:
                 told(step)
     finally:
         clock.freeze()
+
+
+def lease(state: LineState, now: datetime, speed: float) -> timedelta:
+    """How long the clock may go on by itself: LEASE, and never past the last reading, however slow the writes have been."""
+    return min(LEASE, max(timedelta(0), state.until - now) / speed)
 
 
 def lead_minutes(speed: float) -> int:

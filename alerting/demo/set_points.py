@@ -8,7 +8,7 @@ from math import isfinite
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.faults import Refused
 from alerting.demo.line import LineState, SetPointChange
-from alerting.demo.ports import SetPointRequest
+from alerting.demo.ports import SetPointRequest, StoredLine
 
 
 def check_set_point(asset: Asset, name: str, value: float, current: float) -> float:
@@ -28,6 +28,12 @@ def check_set_point(asset: Asset, name: str, value: float, current: float) -> fl
             f"{variable.max_change:g} {unit}; go there in steps"
         )
     return rounded
+
+
+def present_setting(line: StoredLine, name: str) -> float:
+    """What is set, or what has been asked for since."""
+    asked = [request.value for request in line.requests if request.variable == name]
+    return asked[-1] if asked else line.state.setpoint(name, line.state.minute)
 
 
 def take_over(state: LineState, requests: Sequence[SetPointRequest]) -> LineState:
