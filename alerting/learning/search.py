@@ -1,6 +1,7 @@
 """The search for a family's best parameters: Optuna's seeded TPE on walk-forward folds."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Protocol
 
 import numpy as np
@@ -56,12 +57,14 @@ def search_candidate(dataset: Dataset, definition: ClassifierDefinition, family:
     study = optuna.create_study(direction="maximize", sampler=sampler)
     study.enqueue_trial({k: v for k, v in default_params(family).items() if k not in _fixed(family)})
     asked = definition.learning.trials
-    study.optimize(
-        search.objective,
-        n_trials=asked,
-        timeout=definition.learning.time_budget.total_seconds(),
-        callbacks=[lambda _, trial: progress(f"trying {family}", trial.number + 1, asked)],
-    )
+
+    def tell(_: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        progress(f"trying {family}", trial.number + 1, asked)
+
+    study.optimize(search.objective, n_trials=1, callbacks=[tell])  # whatever the budget, there is one result
+    left = definition.learning.time_budget - (study.trials[0].duration or timedelta(0))
+    if asked > 1 and left > timedelta(0):
+        study.optimize(search.objective, n_trials=asked - 1, timeout=left.total_seconds(), callbacks=[tell])
     return assemble(family, dataset, folds, search.trials, search.best_scores, asked, notes)
 
 

@@ -1,0 +1,165 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from alerting.definitions.faults import Refused
+from alerting.learning.calibration import Platt, fit_platt, sigmoid
+from alerting.learning.candidates import Candidate, Trial, baseline_candidate, candidate_files, candidate_from_files, usable_folds
+from alerting.learning.encoding import Columns, Dense
+from alerting.learning.families import default_params, fit_estimator, importance
+from alerting.learning.search import search_candidate
+from alerting.learning.selection import choose, why_none
+from alerting.learning.trained import model_hash
+from tests.unit.learning import small
+
+
+@pytest.fixture(scope="module")
+def data():
+    return small.dataset()
+
+
+def told():
+    calls = []
+    return calls, lambda step, done, total: calls.append((step, done, total))
+
+
+def candidate(family, ap, **params):
+    return Candidate(
+        family, params, np.empty(0), {"ap": ap, "roc_auc": ap, "prevalence": 0.1}, (Trial(params, ap, (ap,)),), 1, False
+    )
+
+
+def test_the_first_trial_is_the_proven_default_and_every_trial_is_told(data):
+    calls, progress = told()
+    found = search_candidate(data, small.definition(), "logistic_regression", progress)
+    assert found.tried[0].params == default_params("logistic_regression")
+    assert calls == [("trying logistic_regression", 1, 2), ("trying logistic_regression", 2, 2)]
+    assert found.ap == max(trial.ap for trial in found.tried)
+    assert not found.cut_short
+
+
+def test_the_same_seed_finds_the_same_and_every_fold_is_scored_once(data):
+    _, progress = told()
+    one, other = (search_candidate(data, small.definition(), "logistic_regression", progress) for _ in range(2))
+    assert np.array_equal(one.oof, other.oof, equal_nan=True)
+    assert one.tried == other.tried
+    folds, _ = usable_folds(data, 2)
+    assert np.flatnonzero(~np.isnan(one.oof)).tolist() == np.concatenate([f.test for f in folds]).tolist()
+
+
+def test_lightgbm_stops_by_itself_and_keeps_the_number_of_trees(data):
+    _, progress = told()
+    found = search_candidate(data, small.definition(learning={"trials": 1, "folds": 2}), "lightgbm", progress)
+    assert 20 <= found.params["rounds"] <= 400
+    assert found.ap > baseline_candidate(data, small.definition()).ap
+
+
+def test_a_search_that_the_time_budget_cuts_short_says_so_and_counts_its_trials(data):
+    _, progress = told()
+    definition = small.definition(learning={"trials": 50, "folds": 2, "time_budget": "0s"})
+    found = search_candidate(data, definition, "logistic_regression", progress)
+    assert found.cut_short
+    assert found.trials < 50
+    assert found.trials_asked == 50
+
+
+def test_a_fold_with_one_class_only_is_left_out_and_said(data):
+    label = data.label.copy()
+    folds, _ = usable_folds(data, 2)
+    label[folds[0].test] = 0
+    usable, notes = usable_folds(replace(data, label=label), 2)
+    assert [f.number for f in usable] == [2]
+    assert notes == [f"fold 1 of 2 was left out: all {len(folds[0].test)} rows it would be scored on are negative"]
+
+
+def test_without_any_usable_fold_learning_is_refused(data):
+    with pytest.raises(Refused, match="no walk-forward fold has rows with and without a problem"):
+        usable_folds(replace(data, label=np.zeros_like(data.label)), 2)
+
+
+def test_the_baseline_is_the_better_of_prevalence_and_persistence(data):
+    definition = small.definition()
+    unhelpful = replace(data, persistence=np.full(len(data.label), np.nan))
+    assert baseline_candidate(unhelpful, definition).params == {"score": "prevalence"}
+    telling = replace(data, persistence=data.label + np.linspace(0, 0.1, len(data.label)))
+    best = baseline_candidate(telling, definition)
+    assert best.params == {"score": "persistence"}
+    assert best.ap == pytest.approx(1.0)
+    assert best.trials == 2
+
+
+def test_a_candidate_survives_its_files(data):
+    made = baseline_candidate(data, small.definition())
+    read = candidate_from_files(candidate_files(made))
+    assert np.array_equal(read.oof, made.oof, equal_nan=True)
+    assert replace(read, oof=made.oof) == made
+
+
+def test_the_best_candidate_that_beats_the_baseline_is_chosen():
+    weak, strong, floor = (
+        candidate("lightgbm", 0.5),
+        candidate("random_forest", 0.6),
+        candidate("baseline", 0.4, score="prevalence"),
+    )
+    assert choose([weak, floor, strong]) is strong
+
+
+def test_what_does_not_beat_the_baseline_is_no_challenger_and_the_reason_has_the_figures():
+    tried = [candidate("lightgbm", 0.4), candidate("baseline", 0.4, score="persistence")]
+    assert choose(tried) is None
+    assert why_none(tried) == (
+        "No candidate beats the baseline: the best, lightgbm, has an average precision of 0.400 out of fold, "
+        "the baseline (persistence) 0.400."
+    )
+
+
+@pytest.mark.parametrize("family", ["lightgbm", "random_forest", "logistic_regression"])
+def test_one_thread_and_two_give_the_same_model(data, family):
+    columns = Columns.of(data.plan)
+    matrix = columns.matrix(data.rows)
+    params = default_params(family) | ({"n_estimators": 5} if family == "random_forest" else {})
+
+    def fitted(threads):
+        extra = {"rounds": 5, "num_threads": threads} if family == "lightgbm" else {}
+        estimator = fit_estimator(family, params | extra, columns, matrix, data.label, seed=3)
+        return model_hash(estimator, Platt(1.0, 0.0), 0.5, data.plan), estimator.margin_of(matrix)
+
+    (one, one_margin), (two, two_margin) = fitted(1), fitted(2)
+    assert one == two
+    assert np.array_equal(one_margin, two_margin)
+
+
+def test_missing_numbers_are_filled_and_flagged_and_unknown_levels_are_nobodys():
+    columns = Columns(("x", "colour"), {"colour": ("red", "green")})
+    train = np.array([[1.0, 0.0], [3.0, 1.0], [np.nan, 0.0]])
+    dense = Dense.fit(columns, train)
+    assert dense.expand(np.array([[np.nan, np.nan], [5.0, 1.0]])).tolist() == [[2.0, 1.0, 0.0, 0.0], [5.0, 0.0, 0.0, 1.0]]
+    assert dense.origin.tolist() == [0, 0, 1, 1]
+    assert dense.scaled(train).mean(axis=0) == pytest.approx(0)
+    assert Dense.from_document(dense.to_document()) == dense
+
+
+def test_importance_adds_up_to_one_over_the_columns(data):
+    columns = Columns.of(data.plan)
+    estimator = fit_estimator("lightgbm", {"rounds": 5}, columns, columns.matrix(data.rows), data.label, seed=0)
+    shares = importance(estimator)
+    assert shares.sum() == pytest.approx(1)
+    assert data.plan.source_of(columns.names[int(np.argmax(shares))]) in ("humidity", "moisture")
+
+
+def test_calibration_gives_back_the_rate_of_problems_and_never_changes_the_order():
+    rng = np.random.default_rng(0)
+    margin = rng.normal(size=20_000)
+    label = (rng.random(20_000) < sigmoid(2.0 * margin - 3.0)).astype(np.int8)
+    platt = fit_platt(margin, label)
+    assert platt.slope == pytest.approx(2.0, rel=0.1)
+    assert platt.probability(margin).mean() == pytest.approx(label.mean(), rel=0.01)
+    upside_down = fit_platt(margin, 1 - label)
+    assert upside_down.slope > 0
+
+
+def test_calibration_with_one_class_stays_finite():
+    platt = fit_platt(np.linspace(-3, 3, 50), np.zeros(50, np.int8))
+    assert np.all(np.isfinite(platt.probability(np.array([-100.0, 100.0]))))
+    assert platt.slope > 0
