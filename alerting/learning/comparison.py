@@ -247,19 +247,20 @@ def _verdict(
     ways = [left_out, *bounds.values()] if window.acted.any() else [left_out]
     verdicts = [way.share is not None and way.share >= wanted.confidence for way in ways]
     figures = (
-        f"average precision {left_out.challenger_ap:.3f} against {left_out.champion_ap:.3f} over {n_events} problems {stretch}, "
-        f"better in {left_out.share:.0%} of {left_out.samples} samples ({wanted.confidence:.0%} needed)"
+        f"the challenger's average precision is {left_out.challenger_ap:.3f}, the champion's {left_out.champion_ap:.3f}, "
+        f"over {n_events} problems {stretch}; "
+        f"it is better in {left_out.share:.0%} of {left_out.samples} samples ({wanted.confidence:.0%} needed)"
     )
     if len(set(verdicts)) > 1:
         positive, negative = (_percent(bounds[name].share) for name in ("positive", "negative"))
         reason = (
-            f"Cannot tell: the challenger has an {figures}, but the answer depends on {int(window.acted.sum())} rows of "
+            f"Cannot tell: {figures}, but the answer depends on {int(window.acted.sum())} rows of "
             f"acted-upon episodes: better in {positive} if they count as problems, in {negative} if not. The champion stays."
         )
         return _undecided("cannot_tell", reason, evidence)
     if verdicts[0]:
         return PromotionDecision("promote", True, False, f"The challenger replaces the champion: {figures}.", evidence)
-    return _undecided("keep", f"The champion stays: the challenger has an {figures}.", evidence)
+    return _undecided("keep", f"The champion stays: {figures}.", evidence)
 
 
 def _undecided(verdict: Verdict, reason: str, evidence: dict[str, Any]) -> PromotionDecision:

@@ -60,7 +60,7 @@ def explain(model: TrainedModel, row: pd.DataFrame) -> Explanation:
 def margin_shares(estimator: Estimator, matrix: Floats) -> tuple[Floats, float]:
     """SHAP value of each column for the margin of the one row of `matrix`, and the expected margin."""
     if estimator.family == "lightgbm":
-        found = np.asarray(estimator.model.predict(matrix, pred_contrib=True), np.float64)[0]
+        found = np.asarray(estimator.model.predict(matrix, pred_contrib=True, num_threads=1), np.float64)[0]
         return found[:-1], float(found[-1])
     encoded = estimator.encode(matrix)
     if estimator.family == "logistic_regression":

@@ -31,7 +31,8 @@ SLACK = 0.05  # share of the ordinary range by which a feature may lie outside o
 
 @dataclass(frozen=True)
 class Lever:
-    """A controllable variable: its present setting, and the lowest and highest that its limits allow to set now.
+    """A controllable variable: its present setting, and the lowest and highest to try: within its limits, and not far from
+    anything seen. There may be nothing between them.
 
     `step`: distance of allowed settings, counted from `anchor`; None for any. `span`: what effort is relative to.
     """
@@ -46,7 +47,9 @@ class Lever:
     cost: float
 
     def settings(self, low: float, high: float, most: int) -> list[float]:
-        """At most `most` allowed settings, evenly over [low, high], without the present one."""
+        """At most `most` allowed settings, evenly over [low, high], without the present one; none where low is above high."""
+        if low > high:
+            return []
         if self.step is None:
             found = np.linspace(low, high, most)
         else:
@@ -131,7 +134,7 @@ def stretch_of(model: TrainedModel) -> timedelta:
 
 
 def levers(model: TrainedModel, history: History, instant: int) -> list[Lever]:
-    """Controllable numbers and booleans that the model sees and whose present setting is known and may be changed."""
+    """Controllable numbers and booleans that the model sees and whose present setting is known."""
     found = []
     for number in model.plan.numbers:
         variable = history.asset.variables.get(number.name)
@@ -154,18 +157,25 @@ def _known_at(history: History, name: str) -> Millis:
 
 
 def _lever(model: TrainedModel, name: str, variable: Variable, present: float) -> Lever | None:
-    """None when the limits leave no other setting. What has no limits of its own keeps to what was seen in training."""
+    """None when nothing at all limits it: no limits of its own, and never seen in training."""
     if variable.type == "boolean":
         return Lever(name, present, 0.0, 1.0, 1.0, 0.0, 1.0, variable.cost)
     seen_low, seen_high = _seen(model, name)
     low = _first(variable.min, variable.low, seen_low)
     high = _first(variable.max, variable.high, seen_high)
-    reach = variable.max_change or inf
-    now_low, now_high = max(low, present - reach), min(high, present + reach)
-    if not (isfinite(now_low) and isfinite(now_high)) or now_low > now_high or high <= low:
+    if not (isfinite(low) and isfinite(high)):
         return None
-    anchor = variable.min if variable.min is not None else 0.0
-    return Lever(name, present, now_low, now_high, variable.step, anchor, high - low, variable.cost)
+    reach, slack = variable.max_change or inf, SLACK * (seen_high - seen_low)
+    return Lever(
+        name=name,
+        present=present,
+        low=max(low, present - reach, min(seen_low - slack, present)),
+        high=min(high, present + reach, max(seen_high + slack, present)),
+        step=variable.step,
+        anchor=variable.min if variable.min is not None else 0.0,
+        span=max(high - low, variable.step or 1e-9),
+        cost=variable.cost,
+    )
 
 
 def _seen(model: TrainedModel, name: str) -> tuple[float, float]:

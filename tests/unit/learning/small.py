@@ -17,7 +17,7 @@ from alerting.learning.families import Estimator
 from alerting.learning.features import FeaturePlan
 from alerting.learning.selection import ordinary_ranges, usual_values
 from alerting.learning.trained import TrainedModel, model_hash
-from alerting.readings.history import History, to_millis
+from alerting.readings.history import History
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 STEP = timedelta(minutes=5)
@@ -106,6 +106,3 @@ def linear_model(
         hash=model_hash(estimator, calibration, threshold, plan),
     )
 
-
-def at_ms(hours: float) -> int:
-    return to_millis(START + timedelta(hours=hours))

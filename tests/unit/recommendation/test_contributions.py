@@ -1,0 +1,145 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from alerting.definitions.assets import Asset, Variable
+from alerting.learning.candidates import Candidate, Trial
+from alerting.learning.families import default_params
+from alerting.learning.plan import Column
+from alerting.learning.selection import finish_challenger
+from alerting.recommendation.contributions import contributions, explain
+from alerting.recommendation.words import contribution_words
+from tests.unit.learning import small
+
+HOUR_MS = 3_600_000
+OVEN = Asset(name="oven-1", variables=small.VARIABLES)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return small.dataset()
+
+
+def fitted(data, family):
+    params = default_params(family)
+    params |= {"n_estimators": 10} if family == "random_forest" else {}
+    params |= {"rounds": 30} if family == "lightgbm" else {}
+    candidate = Candidate(family, params, np.empty(0), {"ap": 0.5}, (Trial(params, 0.5, (0.5,)),), 1, False)
+    return finish_challenger(data, candidate, small.definition())[0]
+
+
+@pytest.mark.parametrize("family", ["logistic_regression", "random_forest", "lightgbm"])
+def test_shares_add_up_to_the_score_minus_the_usual_score(data, family):
+    model = fitted(data, family)
+    scores = model.score(data.rows)
+    for i in (int(np.argmax(scores)), int(np.argmin(scores)), 100):
+        row = data.rows.iloc[[i]]
+        found, explained = contributions(model, row, OVEN), explain(model, row)
+        assert explained.score == pytest.approx(scores[i], abs=1e-9)
+        assert sum(c.share for c in found) == pytest.approx(explained.score - explained.usual_score, abs=1e-6)
+        assert len({c.variable for c in found}) == len(found)
+        assert [abs(c.share) for c in found] == sorted((abs(c.share) for c in found), reverse=True)
+
+
+@pytest.mark.parametrize("family", ["random_forest", "lightgbm"])
+def test_what_decides_the_problem_has_the_largest_share(data, family):
+    model = fitted(data, family)
+    highest = int(np.argmax(model.score(data.rows)))
+    found = contributions(model, data.rows.iloc[[highest]], OVEN)
+    assert found[0].variable in ("humidity", "moisture")
+    assert found[0].share > 0.1
+    assert "pushes the risk up by" in found[0].words
+
+
+def test_the_linear_share_is_weight_times_distance_from_the_mean_in_probability(data):
+    model = small.linear_model(data.plan, data.rows, {"humidity.last": 2.0, "setpoint.last": -1.0}, intercept=-1.0)
+    row = data.rows.iloc[[50]]
+    z = {n: (row[n].iloc[0] - data.rows[n].fillna(data.rows[n].median()).mean()) for n in ("humidity.last", "setpoint.last")}
+    scaled = {n: z[n] / data.rows[n].fillna(data.rows[n].median()).std(ddof=0) for n in z}
+    found = {c.variable: c.share for c in contributions(model, row, OVEN)}
+    assert found["humidity"] / found["setpoint"] == pytest.approx(2.0 * scaled["humidity.last"] / -scaled["setpoint.last"])
+
+
+def test_an_ordinary_row_of_no_risk_above_the_usual_still_has_shares(data):
+    model = small.linear_model(data.plan, data.rows, {"humidity.last": 1.0, "setpoint.last": 1.0})
+    mean, spread = np.asarray(model.estimator.dense.mean), np.asarray(model.estimator.dense.scale)
+    humidity, setpoint = (data.plan.columns.index(n) for n in ("humidity.last", "setpoint.last"))
+    row = data.rows.iloc[[0]].assign(
+        **{"humidity.last": mean[humidity] + spread[humidity], "setpoint.last": mean[setpoint] - spread[setpoint]}
+    )
+    shares = {c.variable: c.share for c in contributions(model, row, OVEN)}
+    assert shares["humidity"] == pytest.approx(0.25)  # the sigmoid's slope in the middle
+    assert shares["setpoint"] == pytest.approx(-0.25)
+
+
+def test_value_and_usual_are_the_level_of_the_variable(data):
+    model = small.linear_model(data.plan, data.rows, {"humidity.std.1h": 1.0})
+    row = data.rows.iloc[[50]]
+    (found,) = contributions(model, row, OVEN)
+    assert found.value == row["humidity.last"].iloc[0]
+    assert found.usual == pytest.approx(data.rows["humidity.last"].median())
+    assert found.words.startswith("the spread of air humidity over 1h, ")
+
+
+def test_a_category_has_a_share_and_its_own_words(data):
+    model = small.linear_model(data.plan, data.rows, {})
+    model.estimator.model.coef_[0, -2:] = [1.0, -1.0]  # early, late
+    late = int(np.flatnonzero(data.rows["crew.last"] == "late")[0])
+    (found,) = contributions(replace(model), data.rows.iloc[[late]], OVEN)
+    assert found.variable == "crew"
+    assert found.value == "late"
+    assert found.words.startswith("crew is late (usually ")
+
+
+@pytest.mark.parametrize(
+    ("aggregation", "value", "usual", "share", "words"),
+    [
+        ("last", 232.0, 220.0, 0.31, "zone 2 temperature, 12 °C above its usual, pushes the risk up by 0.31"),
+        ("last", 207.5, 220.0, -0.1, "zone 2 temperature, 12.5 °C below its usual, pushes the risk down by 0.10"),
+        ("last", 220.0, 220.0, 0.1, "zone 2 temperature, at its usual 220 °C, pushes the risk up by 0.10"),
+        ("mean", 232.0, 220.0, 0.31, "the mean of zone 2 temperature over 1h, 12 °C above its usual, pushes the risk up by 0.31"),
+        ("slope", 4.0, 0.0, 0.2, "the trend of zone 2 temperature over 1h, 4 °C/h (usually 0 °C/h), pushes the risk up by 0.20"),
+        (
+            "missing",
+            0.5,
+            0.0,
+            0.2,
+            "the share of missing values of zone 2 temperature over 1h, 50% (usually 0%), pushes the risk up by 0.20",
+        ),
+        (
+            "age",
+            7200.0,
+            60.0,
+            0.2,
+            "the age of the last value of zone 2 temperature, 2h (usually 1m), pushes the risk up by 0.20",
+        ),
+        ("last", None, 220.0, 0.2, "zone 2 temperature is not known (usually 220 °C), which pushes the risk up by 0.20"),
+    ],
+)
+def test_words_of_a_number(aggregation, value, usual, share, words):
+    asset = Asset(name="a", variables={"zone_2_temperature": Variable(unit="°C")})
+    column = Column("c", "zone_2_temperature", "variable", aggregation, HOUR_MS)
+    assert contribution_words(asset, column, value, usual, share) == words
+
+
+def test_words_of_events_attributes_and_switches():
+    asset = Asset(name="a", variables={"burner": Variable(type="boolean")})
+    count = Column("c", "error1", "event", "count", 24 * HOUR_MS)
+    assert contribution_words(asset, count, 3.0, 0.0, 0.1) == (
+        "the number of error1 events in 1d, 3 (usually 0), pushes the risk up by 0.10"
+    )
+    recency = Column("c", "error1", "event", "recency")
+    assert contribution_words(asset, recency, 3600.0, None, 0.1) == (
+        "the time since the last error1 event, 1h (usually not known), pushes the risk up by 0.10"
+    )
+    model = Column("c", "model", "attribute", "value")
+    assert contribution_words(asset, model, "m3", "m1", -0.1) == "model is m3 (usually m1), which pushes the risk down by 0.10"
+    burner = Column("c", "burner", "variable", "last")
+    assert contribution_words(asset, burner, 1.0, 0.0, 0.1) == "burner is true (usually false), which pushes the risk up by 0.10"
+
+
+def test_a_row_without_the_models_columns_is_refused(data):
+    with pytest.raises(Exception, match="columns that these rows do not have"):
+        contributions(small.linear_model(data.plan, data.rows, {}), pd.DataFrame({"x": [1.0]}), OVEN)

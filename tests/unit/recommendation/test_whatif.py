@@ -1,0 +1,162 @@
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from alerting.definitions.assets import Asset, Variable
+from alerting.learning.features import build_features
+from alerting.readings.history import to_millis
+from alerting.recommendation.whatif import Lever, levers, recommend
+from tests.unit.learning import small
+
+HISTORY = small.line()
+AT = small.START + timedelta(hours=100)
+PRESENT = float(HISTORY.readings.loc[:AT, "setpoint"].iloc[-1])
+
+
+@pytest.fixture(scope="module")
+def data():
+    return small.dataset()
+
+
+def model(data, weights, **settings):
+    return small.linear_model(data.plan, data.rows, weights, **settings)
+
+
+def with_variables(**changes):
+    asset = Asset(name="oven-1", variables=small.VARIABLES | changes)
+    return replace(HISTORY, asset=asset)
+
+
+def risk_with(made, changes):
+    """The model's own risk with the changed readings, computed anew from nothing."""
+    readings = HISTORY.readings.copy()
+    for change in changes:
+        recent = (readings.index > AT - timedelta(minutes=30)) & (readings.index <= AT)
+        readings.loc[recent & readings[change.variable].notna(), change.variable] = change.after
+    changed = replace(HISTORY, readings=readings)
+    return float(made.score(build_features(made.plan, changed, np.array([to_millis(AT)])))[0])
+
+
+def before(made):
+    return risk_with(made, [])
+
+
+def test_the_smallest_change_that_keeps_the_risk_under_the_threshold_is_recommended(data):
+    made = model(data, {"setpoint.last": 2.0})
+    made = replace(made, threshold=before(made) * 0.9)
+    found = recommend(made, HISTORY, AT, max_changes=2)
+    assert found.helps
+    (change,) = found.changes
+    assert (change.variable, change.before, change.unit) == ("setpoint", PRESENT, "°C")
+    assert change.after < PRESENT
+    assert found.risk_after < made.threshold <= found.risk_before
+    assert risk_with(made, [replace(change, after=change.after + 1)]) >= made.threshold
+
+
+def test_the_risk_afterwards_is_that_of_all_features_computed_anew(data):
+    made = model(data, {"setpoint.mean.1h": 2.0, "setpoint.std.1h": 0.1, "setpoint.last": 1.0, "humidity.last": 1.0})
+    made = replace(made, threshold=before(made) * 0.8)
+    found = recommend(made, HISTORY, AT, max_changes=1)
+    assert found.changes
+    assert found.risk_before == before(made)
+    assert found.risk_after == pytest.approx(risk_with(made, found.changes), abs=1e-12)
+
+
+def test_the_words_name_setting_stretch_risk_and_that_it_is_a_models_what_if(data):
+    made = model(data, {"setpoint.last": 2.0})
+    made = replace(made, threshold=before(made) * 0.9)
+    found = recommend(made, HISTORY, AT, max_changes=1)
+    after = f"{found.changes[0].after:g}"
+    assert found.words == (
+        f"With oven set-point at {after} °C instead of {PRESENT:g} °C, held over the last 30m, the risk would be "
+        f"{found.risk_after:.2f} instead of {found.risk_before:.2f}, under the threshold {made.threshold:.2f}. "
+        "This is a what-if of the model: only the named settings were changed, not what they would have moved in turn."
+    )
+
+
+def test_where_nothing_suffices_the_greatest_reduction_is_given_and_said_not_to_suffice(data):
+    made = model(data, {"setpoint.last": 0.5}, intercept=8.0)
+    found = recommend(made, HISTORY, AT, max_changes=2)
+    assert not found.helps
+    assert found.changes
+    assert made.threshold < found.risk_after < found.risk_before
+    assert found.words.startswith("Nothing within the limits keeps the risk under the threshold 0.50; the most that helps is ")
+
+
+def test_where_nothing_lowers_the_risk_no_change_is_given(data):
+    found = recommend(model(data, {"humidity.last": 1.0}, intercept=3.0), HISTORY, AT, max_changes=2)
+    assert not found.helps
+    assert found.changes == ()
+    assert found.risk_after == found.risk_before
+    assert found.words == "Nothing within the limits keeps the risk under the threshold 0.50, or lowers it at all."
+
+
+def test_two_changes_are_combined_only_where_they_may_be(data):
+    made = model(data, {"setpoint.last": 1.0, "belt.last": 1.0})
+    one = recommend(replace(made, threshold=0.0), HISTORY, AT, max_changes=1)
+    two = recommend(replace(made, threshold=0.0), HISTORY, AT, max_changes=2)
+    assert len(one.changes) == 1
+    assert {c.variable for c in two.changes} == {"setpoint", "belt"}
+    assert two.risk_after < one.risk_after
+    between = replace(made, threshold=(one.risk_after + two.risk_after) / 2)
+    assert not recommend(between, HISTORY, AT, max_changes=1).helps
+    assert recommend(between, HISTORY, AT, max_changes=2).helps
+
+
+def test_cheap_changes_are_preferred(data):
+    made = model(data, {"setpoint.last": 1.0, "belt.last": 1.0})
+    made = replace(made, threshold=before(made) * 0.95)
+    dear = with_variables(setpoint=small.VARIABLES["setpoint"].model_copy(update={"cost": 1000.0}))
+    assert [c.variable for c in recommend(made, dear, AT, 1).changes] == ["belt"]
+    dear = with_variables(belt=small.VARIABLES["belt"].model_copy(update={"cost": 1000.0}))
+    assert [c.variable for c in recommend(made, dear, AT, 1).changes] == ["setpoint"]
+
+
+def test_every_setting_keeps_to_limits_step_and_largest_change():
+    lever = Lever("x", present=221.3, low=201.3, high=230.0, step=2.5, anchor=180.0, span=80.0, cost=2.0)
+    settings = lever.settings(lever.low, lever.high, 100)
+    assert settings == [202.5, 205.0, 207.5, 210.0, 212.5, 215.0, 217.5, 220.0, 222.5, 225.0, 227.5, 230.0]
+    assert lever.effort(211.3) == pytest.approx(0.25)
+    assert len(lever.settings(lever.low, lever.high, 4)) == 4
+
+
+def test_the_present_setting_limits_and_largest_change_bound_the_search(data):
+    made = model(data, {"setpoint.last": 1.0})
+    narrow = with_variables(setpoint=small.VARIABLES["setpoint"].model_copy(update={"min": PRESENT - 4, "max_change": 3.0}))
+    found = next(lever for lever in levers(made, narrow, to_millis(AT)) if lever.name == "setpoint")
+    assert (found.present, found.low, found.high) == (PRESENT, PRESENT - 3, PRESENT + 3)
+
+
+def test_settings_far_from_anything_seen_are_refused(data):
+    wide = with_variables(
+        setpoint=small.VARIABLES["setpoint"].model_copy(update={"min": 0.0, "max": 1000.0, "max_change": None, "step": 5.0})
+    )
+    made = replace(model(data, {"setpoint.last": 1.0}), threshold=0.0)
+    (change,) = recommend(made, wide, AT, max_changes=1).changes
+    assert 214 <= change.after <= 226  # training has seen 215 to 225
+
+
+def test_if_all_settings_are_far_from_anything_seen_the_model_cannot_tell(data):
+    made = model(data, {"setpoint.last": 1.0})
+    now = build_features(made.plan, HISTORY, np.array([to_millis(AT)])).iloc[0]
+    seen = {name: (now[name], now[name]) for name in made.ranges}
+    found = recommend(replace(made, ranges=seen), HISTORY, AT, max_changes=2)
+    assert found.changes == ()
+    assert "far from anything that the model has seen" in found.words
+
+
+def test_without_a_controllable_variable_there_is_nothing_to_recommend(data):
+    fixed = with_variables(setpoint=Variable(), belt=Variable())
+    found = recommend(model(data, {"setpoint.last": 1.0}), fixed, AT, max_changes=2)
+    assert (found.helps, found.changes) == (False, ())
+    assert "no variable that may be changed" in found.words
+
+
+def test_what_becomes_known_after_the_instant_changes_nothing(data):
+    made = replace(model(data, {"setpoint.mean.1h": 1.0}), threshold=0.4)
+    past = replace(HISTORY, readings=HISTORY.readings.loc[:AT])
+    assert recommend(made, HISTORY, AT, 2) == recommend(made, past, AT, 2)
+    needed = replace(HISTORY, readings=HISTORY.readings.loc[AT - made.plan.lookback : AT])
+    assert recommend(made, needed, AT, 2) == recommend(made, past, AT, 2)
