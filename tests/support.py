@@ -9,6 +9,8 @@ import mongomock.collection
 import pytest
 
 from alerting.stores.documents import MongoDatabase
+from alerting.stores.indexes import ensure_indexes
+from alerting.stores.mongo import MongoStores
 
 
 def _teach_mongomock_sort() -> None:
@@ -32,6 +34,13 @@ def pretended_database() -> MongoDatabase:
     """A new database in memory, which knows indexes but no validators."""
     _teach_mongomock_sort()
     return mongomock.MongoClient(tz_aware=True)["alerting"]
+
+
+def ensured_pretence() -> MongoStores:
+    """Stores of a new database in memory with all their indexes."""
+    stores = MongoStores(pretended_database())
+    ensure_indexes(stores.database)
+    return stores
 
 
 def free_port() -> int:

@@ -31,7 +31,8 @@ def readings_frame(asset: str, documents: Iterator[Document], types: Mapping[str
         for name, type_ in types.items():
             columns[name].append(_column(asset, name, type_, chunk))
     index = pd.DatetimeIndex(np.concatenate([np.array([], dtype="datetime64[ms]"), *instants]), name="ts").tz_localize("UTC")
-    return pd.DataFrame({name: np.concatenate(parts) for name, parts in columns.items()}, index=index)
+    joined = {name: np.concatenate(parts) for name, parts in columns.items()}
+    return pd.DataFrame({name: pd.Series(column, index, column.dtype) for name, column in joined.items()}, index=index)
 
 
 def events_frame(documents: Iterable[Document], instant_types: frozenset[str]) -> pd.DataFrame:

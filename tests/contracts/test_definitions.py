@@ -1,0 +1,114 @@
+"""Port `Definitions`."""
+
+import pytest
+from pymongo.errors import WriteError
+
+from alerting.definitions.faults import DefinitionRefused
+from tests.builders import at, revision, threshold, too_hot, too_moist
+
+
+def test_documents_come_back_as_people_wrote_them_sorted_by_name(stores):
+    stores.definitions.put(too_moist())
+    stores.definitions.put(too_hot())
+    assert stores.definitions.documents() == [too_hot(), too_moist()]
+
+
+def test_putting_a_name_again_replaces_its_document_whole(stores):
+    stores.definitions.put(too_hot(title="Zone 2 is too hot"))
+    stores.definitions.put(too_hot(above=220))
+    assert stores.definitions.documents() == [too_hot(above=220)]
+
+
+def test_putting_does_not_change_what_was_given_nor_store_the_mark(stores):
+    given = too_hot(_faults=["an old one"])
+    stores.definitions.put(given)
+    assert given == too_hot(_faults=["an old one"])
+    assert stores.definitions.documents() == [too_hot()]
+
+
+def test_a_faulty_mark_stands_beside_the_document_until_it_is_taken_away(stores):
+    stores.definitions.put(too_hot())
+    stores.definitions.mark_faulty("too-hot", ["variable: is not known"])
+    assert stores.definitions.documents() == [too_hot(_faults=["variable: is not known"])]
+    assert stores.definitions.faulty() == {"too-hot": ["variable: is not known"]}
+    stores.definitions.mark_faulty("too-hot", [])
+    assert stores.definitions.documents() == [too_hot()]
+    assert stores.definitions.faulty() == {}
+
+
+def test_the_faults_of_a_deleted_document_are_not_listed(stores):
+    stores.definitions.put(too_hot())
+    stores.definitions.mark_faulty("too-hot", ["variable: is not known"])
+    stores.database["alert_definitions"].delete_one({"name": "too-hot"})
+    assert stores.definitions.faulty() == {}
+
+
+def test_a_revision_comes_back_equal_and_its_number_is_taken_once(stores):
+    first = revision(threshold(), at(0))
+    assert stores.definitions.add_revision(first)
+    assert not stores.definitions.add_revision(revision(threshold(above=230), at(1)))
+    assert stores.definitions.revisions("too-hot") == [first]
+
+
+def test_latest_gives_the_newest_revision_of_every_definition_by_name(stores):
+    first = revision(threshold(), at(0))
+    second = revision(threshold(above=220), at(1), before=first)
+    other = revision(threshold(name="a-first"), at(2))
+    for kept in (second, first, other):
+        stores.definitions.add_revision(kept)
+    assert stores.definitions.latest() == [other, second]
+    assert stores.definitions.revisions("too-hot") == [first, second]
+
+
+REFUSED = {
+    "unknown field": (too_hot(abvoe=3), "abvoe: is not a field"),
+    "missing field": ({k: v for k, v in too_hot().items() if k != "variable"}, "variable: is missing"),
+    "text for a number": (too_hot(above="hot"), "above: "),
+    "unknown field deep down": (too_moist(problem={"variable": "moisture", "abvoe": 1}), "problem.abvoe: is not a field"),
+    "not a duration": (too_moist(horizon="half an hour"), "horizon: regular expression did not match"),
+    "a third kind": (too_hot(kind="oracle"), "kind: "),
+    "no name": ({k: v for k, v in too_hot().items() if k != "name"}, "name: is missing"),
+    "out of bounds": (too_moist(learning={"trials": 0}), "learning.trials: "),
+    "on the excluded bound": (too_moist(periods={"test": 0}), "periods.test: "),
+    "half a fold": (too_moist(learning={"folds": 2.5}), "learning.folds: "),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("document", "words"), REFUSED.values(), ids=REFUSED.keys())
+def test_the_server_refuses_a_malformed_document_in_words_that_name_the_place(real, document, words):
+    with pytest.raises(DefinitionRefused) as refusal:
+        real.definitions.put(document)
+    assert words in str(refusal.value)
+    assert real.definitions.documents() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("document", [document for document, _ in REFUSED.values()], ids=REFUSED.keys())
+def test_the_server_refuses_a_malformed_document_inserted_directly(real, document):
+    with pytest.raises(WriteError, match="Document failed validation"):
+        real.database["alert_definitions"].insert_one(dict(document))
+
+
+@pytest.mark.slow
+def test_the_server_refuses_an_edit_that_makes_a_document_malformed(real):
+    real.definitions.put(too_hot())
+    with pytest.raises(WriteError):
+        real.database["alert_definitions"].update_one({"name": "too-hot"}, {"$set": {"abvoe": 3}})
+
+
+@pytest.mark.slow
+def test_the_server_takes_dates_and_the_numbers_of_every_shell(real):
+    periods = {"start": at(0), "end": "2026-02-01T00:00:00Z"}
+    document = too_moist(periods=periods, learning={"trials": 8.0, "folds": 3}, features={"stride": None})
+    real.database["alert_definitions"].insert_one(dict(document))
+    assert real.definitions.documents() == [document]
+
+
+@pytest.mark.slow
+def test_ensuring_again_brings_an_outdated_validator_up_to_date(real):
+    real.database.command("collMod", "alert_definitions", validator={}, validationLevel="off")
+    real.database["alert_definitions"].insert_one({"name": "left over", "from": "then"})
+    real.ensure()
+    with pytest.raises(DefinitionRefused):
+        real.definitions.put(too_hot(abvoe=3))

@@ -1,0 +1,94 @@
+"""Ports `FeedbackLog`, `Decisions`, `Replays`, `Audit`: what is only ever added to."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from alerting.episodes.episode import Feedback
+from alerting.pipelines.ports import DecisionRecord, Replay
+from tests.builders import at
+
+FIRST = Feedback("e-1", "false_alarm", False, None, "nothing there", "ann", at(1))
+DECISION = DecisionRecord(
+    definition="too-moist",
+    at=at(5),
+    revision=2,
+    challenger_version=3,
+    champion_version=None,
+    promoted=True,
+    provisional=True,
+    verdict="provisional",
+    reason="there is no champion yet",
+    evidence={"average_precision": 0.8, "window": ["2026-01-01", "2026-01-02"], "per.asset": {"oven-1": None}},
+    run_id="run-1",
+    actor="platform",
+)
+
+
+def test_feedback_is_kept_in_the_order_in_which_it_was_given(stores):
+    second = replace(FIRST, verdict="true_alarm", acted=True, action="lowered zone 2", acted_at=at(0))
+    third = replace(FIRST, verdict=None, comment="sorry")
+    earlier = replace(FIRST, at=at(0))
+    for one in (FIRST, second, third, earlier, replace(FIRST, episode="e-2")):
+        stores.feedback.append(one)
+    assert stores.feedback.of("e-1") == [earlier, FIRST, second, third]
+
+
+def test_the_very_same_feedback_sent_again_is_kept_once(stores):
+    stores.feedback.append(FIRST)
+    stores.feedback.append(FIRST)
+    assert stores.feedback.of("e-1") == [FIRST]
+
+
+def test_a_decision_comes_back_equal_oldest_first(stores):
+    by_hand = replace(DECISION, run_id=None, at=at(6), challenger_version=None, champion_version=3)
+    before = replace(DECISION, run_id="run-0", at=at(1))
+    for one in (by_hand, DECISION, before):
+        assert stores.decisions.add(one)
+    assert stores.decisions.of("too-moist") == [before, DECISION, by_hand]
+    assert stores.decisions.of("too-hot") == []
+
+
+def test_a_run_decides_once_and_a_person_as_often_as_they_like(stores):
+    assert stores.decisions.add(DECISION)
+    assert not stores.decisions.add(replace(DECISION, verdict="keep"))
+    assert stores.decisions.add(replace(DECISION, definition="other"))
+    assert stores.decisions.add(replace(DECISION, run_id=None))
+    assert stores.decisions.add(replace(DECISION, run_id=None))
+
+
+def test_evidence_may_hold_what_numerics_give(stores):
+    evidence = {
+        "score": np.float64(0.5),
+        "count": np.int64(3),
+        "better": np.bool_(True),
+        "curve": np.array([0.1, 0.2]),
+        7: (1, 2),
+    }
+    stores.decisions.add(replace(DECISION, evidence=evidence))
+    assert stores.decisions.of("too-moist")[0].evidence == {
+        "score": 0.5,
+        "count": 3,
+        "better": True,
+        "curve": [0.1, 0.2],
+        "7": [1, 2],
+    }
+
+
+def test_replays_are_listed_oldest_first(stores):
+    late, early = (Replay("too-hot", "oven-1", at(0), at(60), 1, None, at(minute)) for minute in (200, 100))
+    stores.replays.add(late)
+    stores.replays.add(early)
+    assert stores.replays.of("too-hot") == [early, late]
+
+
+def test_an_audit_entry_says_who_did_what_and_is_kept_once(stores):
+    for _ in range(2):
+        stores.audit.add("ann", "promoted", "too-moist", at(1), before={"champion": 1}, after={"champion": 2}, why="better")
+    stores.audit.add("ann", "promoted", "too-moist", at(2))
+    entries = list(stores.database["audit"].find({}, {"_id": False, "key": False}).sort("at"))
+    assert entries[0] == {
+        "who": "ann", "what": "promoted", "subject": "too-moist", "at": at(1),
+        "before": {"champion": 1}, "after": {"champion": 2}, "why": "better",
+    }  # fmt: skip
+    assert len(entries) == 2

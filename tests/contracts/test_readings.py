@@ -1,0 +1,211 @@
+"""Port `Readings`: readings and events."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from alerting.definitions.assets import EventType, Variable
+from alerting.definitions.faults import Refused
+from alerting.pipelines.ports import EventRow, ReadingRow
+from alerting.readings.history import EVENT_COLUMNS, INDEX_DTYPE
+from tests.builders import T0, at, oven
+
+LATER = at(10_000)
+
+
+def row(minute, asset="oven-1", **values):
+    return ReadingRow(asset, at(minute), values)
+
+
+def event(type_, start, end=None, asset="oven-1", **attributes):
+    return EventRow(asset, type_, at(start), None if end is None else at(end), "test", attributes)
+
+
+def test_the_same_rows_again_change_nothing(stores):
+    rows = [row(minute, temperature=minute / 7, moisture=4.0) for minute in range(50)]
+    assert stores.readings.add_readings(rows, LATER) == 50
+    before = list(stores.database["readings"].find())
+    assert stores.readings.add_readings(rows, LATER + timedelta(days=1)) == 0
+    assert list(stores.database["readings"].find()) == before
+
+
+def test_later_variables_join_the_instant_and_earlier_ones_stay(stores):
+    stores.readings.add_readings([row(0, temperature=200.0), row(1, temperature=201.0)], LATER)
+    changed = stores.readings.add_readings([row(0, moisture=4.2), row(1, temperature=201.0), row(2, moisture=4.3)], LATER)
+    assert changed == 2
+    frame = stores.readings.load(oven(), None, None).readings
+    assert frame["temperature"].tolist()[:2] == [200.0, 201.0]
+    assert frame["moisture"].tolist()[::2] == [4.2, 4.3]
+    assert np.isnan(frame["moisture"].iloc[1])
+    assert np.isnan(frame["temperature"].iloc[2])
+
+
+def test_a_value_given_anew_replaces_the_old_one(stores):
+    stores.readings.add_readings([row(0, temperature=200.0, moisture=4.0)], LATER)
+    assert stores.readings.add_readings([row(0, temperature=205.0)], LATER) == 1
+    assert stores.readings.load(oven(), None, None).readings.iloc[0].to_dict() == {"temperature": 205.0, "moisture": 4.0}
+
+
+def test_of_two_rows_for_one_instant_the_later_wins_and_both_are_merged(stores):
+    rows = [row(0, temperature=1.0), row(0, temperature=2.0, moisture=4.0), row(0, moisture=4.0)]
+    assert stores.readings.add_readings(rows, LATER) == 2
+    assert stores.readings.load(oven(), None, None).readings.iloc[0].to_dict() == {"temperature": 2.0, "moisture": 4.0}
+
+
+def test_instants_are_kept_in_whole_milliseconds_and_utc_so_that_repeating_them_changes_nothing(stores):
+    fine = datetime(2026, 1, 5, 13, 0, 0, 123_456, tzinfo=timezone(timedelta(hours=1)))
+    rows = [ReadingRow("oven-1", fine, {"temperature": 1.0})]
+    assert stores.readings.add_readings(rows, LATER) == 1
+    assert stores.readings.add_readings(rows, LATER) == 0
+    assert stores.readings.span("oven-1") == (datetime(2026, 1, 5, 12, 0, 0, 123_000, tzinfo=UTC),) * 2
+
+
+def test_an_instant_without_a_zone_is_an_error(stores):
+    with pytest.raises(ValueError, match="time zone"):
+        stores.readings.add_readings([ReadingRow("oven-1", datetime(2026, 1, 5), {"temperature": 1.0})], LATER)  # noqa: DTZ001
+
+
+def test_arrival_is_when_the_instant_last_changed(stores):
+    stores.readings.add_readings([row(0, temperature=1.0)], at(1))
+    stores.readings.add_readings([row(0, temperature=1.0)], at(2))
+    assert stores.database["readings"].find_one()["arrived_at"] == at(1)
+    stores.readings.add_readings([row(0, moisture=1.0)], at(3))
+    assert stores.database["readings"].find_one()["arrived_at"] == at(3)
+
+
+def test_assets_do_not_mix(stores):
+    rows = [row(0, temperature=1.0), row(0, asset="oven-2", temperature=2.0), row(1, asset="oven-2", temperature=3.0)]
+    assert stores.readings.add_readings(rows, LATER) == 3
+    assert stores.readings.load(oven(), None, None).readings["temperature"].tolist() == [1.0]
+
+
+def test_a_history_has_the_conventions_of_the_core(stores):
+    asset = oven(recipe=Variable(type="category"), running=Variable(type="boolean"), never=Variable())
+    values = [{"temperature": 7, "recipe": "rye", "running": True}, {"temperature": 8.5, "running": False}, {"recipe": "oat"}]
+    stores.readings.add_readings([row(minute, **v) for minute, v in enumerate(values)][::-1], LATER)
+    history = stores.readings.load(asset, None, None)
+    frame = history.readings
+    assert history.asset == asset
+    assert str(frame.index.dtype) == INDEX_DTYPE
+    assert frame.index.name == "ts"
+    assert frame.index.tolist() == [pd.Timestamp(at(minute)) for minute in range(3)]
+    assert list(frame.columns) == ["temperature", "moisture", "recipe", "running", "never"]
+    assert frame.dtypes.astype(str).to_dict() == {
+        "temperature": "float64", "moisture": "float64", "recipe": "object", "running": "float64", "never": "float64"
+    }  # fmt: skip
+    assert frame["recipe"].tolist() == ["rye", None, "oat"]
+    np.testing.assert_array_equal(frame["running"], [1.0, 0.0, np.nan])
+    np.testing.assert_array_equal(frame["temperature"], [7.0, 8.5, np.nan])
+    assert frame["never"].isna().all()
+
+
+def test_a_period_is_open_at_its_start_and_closed_at_its_end(stores):
+    stores.readings.add_readings([row(minute, temperature=float(minute)) for minute in range(5)], LATER)
+    frame = stores.readings.load(oven(), at(1), at(3)).readings
+    assert frame["temperature"].tolist() == [2.0, 3.0]
+
+
+def test_only_the_variables_asked_for_are_loaded_and_all_of_them(stores):
+    stores.readings.add_readings([row(0, temperature=1.0, moisture=2.0)], LATER)
+    frame = stores.readings.load(oven(), None, None, ["moisture", "undeclared"]).readings
+    assert list(frame.columns) == ["moisture", "undeclared"]
+    assert frame["undeclared"].isna().all()
+
+
+def test_an_asset_without_readings_has_an_empty_frame_with_its_columns(stores):
+    history = stores.readings.load(oven(), None, None)
+    assert history.readings.empty
+    assert list(history.readings.columns) == ["temperature", "moisture"]
+    assert str(history.readings.index.dtype) == INDEX_DTYPE
+    assert history.events.empty
+    assert stores.readings.span("oven-1") is None
+
+
+def test_a_stored_text_where_a_number_belongs_is_refused_with_its_place(stores):
+    stores.readings.add_readings([row(0, temperature=1.0), row(1, temperature="hot")], LATER)
+    with pytest.raises(Refused, match=r"'oven-1' at 2026-01-05T00:01:00\+00:00 has 'hot' as temperature"):
+        stores.readings.load(oven(), None, None)
+
+
+def test_a_stored_number_where_a_text_belongs_is_refused_with_its_place(stores):
+    stores.readings.add_readings([row(0, recipe=3.0)], LATER)
+    with pytest.raises(Refused, match="not text"):
+        stores.readings.load(oven(recipe=Variable(type="category")), None, None)
+
+
+def test_the_span_is_the_first_and_last_reading(stores):
+    stores.readings.add_readings([row(minute, temperature=1.0) for minute in (7, 3, 5)], LATER)
+    assert stores.readings.span("oven-1") == (at(3), at(7))
+
+
+def test_the_same_events_again_change_nothing(stores):
+    events = [event("failure", minute, minute, component="belt") for minute in range(20)]
+    assert stores.readings.add_events(events, LATER) == 20
+    assert stores.readings.add_events(events, LATER) == 0
+
+
+def test_the_end_of_a_lasting_event_arrives_later_and_stays(stores):
+    assert stores.readings.add_events([event("stop", 5, reason="jam")], LATER) == 1
+    assert stores.readings.add_events([event("stop", 5, 9, shift="night")], LATER) == 1
+    assert stores.readings.add_events([event("stop", 5)], LATER) == 0
+    stored = stores.database["events"].find_one()
+    assert stored["end"] == at(9)
+    assert stored["attributes"] == {"reason": "jam", "shift": "night"}
+
+
+def test_an_event_attribute_may_have_any_name(stores):
+    row_ = EventRow("oven-1", "stop", at(0), None, "test", {"speed [m/s. mean]": 1.5})
+    assert stores.readings.add_events([row_], LATER) == 1
+    assert stores.readings.add_events([row_], LATER) == 0
+
+
+def test_events_of_one_batch_are_merged_too(stores):
+    assert stores.readings.add_events([event("stop", 5), event("stop", 5, 9)], LATER) == 2
+    assert stores.readings.load(oven(), None, None).events["end"].tolist() == [pd.Timestamp(at(9))]
+
+
+def test_every_event_up_to_the_end_is_loaded_whenever_it_began(stores):
+    stores.assets.put_event_types([EventType(name="failure", duration="instant"), EventType(name="stop", duration="lasting")])
+    stores.readings.add_events(
+        [event("stop", 5), event("failure", 3), event("failure", -900, -900), event("stop", 61, 70)], LATER
+    )
+    history = stores.readings.load(oven(), at(50), at(60))
+    assert list(history.events.columns) == list(EVENT_COLUMNS)
+    assert history.events["type"].tolist() == ["failure", "failure", "stop"]
+    assert history.events["start"].tolist() == [pd.Timestamp(at(minute)) for minute in (-900, 3, 5)]
+    assert history.events["end"].tolist()[:2] == [pd.Timestamp(at(minute)) for minute in (-900, 3)]
+    assert pd.isna(history.events["end"].iloc[2])
+    assert [str(history.events[name].dtype) for name in ("start", "end")] == [INDEX_DTYPE] * 2
+    assert {t.name for t in history.event_types} == {"failure", "stop"}
+
+
+@pytest.mark.slow
+def test_a_long_history_is_loaded_in_order_across_chunks(real):
+    rows = [row(minute, temperature=float(minute)) for minute in range(12_345)]
+    assert real.readings.add_readings(rows, LATER) == 12_345
+    frame = real.readings.load(oven(), None, None).readings
+    assert frame.index.is_monotonic_increasing
+    np.testing.assert_array_equal(frame["temperature"], np.arange(12_345.0))
+    assert frame.index[0] == pd.Timestamp(T0)
+
+
+@pytest.mark.slow
+def test_two_imports_at_once_lose_no_variable(real):
+    import threading
+
+    minutes = range(3000)
+    parts = [[row(m, **{name: float(m)}) for m in minutes] for name in ("temperature", "moisture")]
+    counts = []
+    threads = [
+        threading.Thread(target=lambda rows=rows: counts.append(real.readings.add_readings(rows, LATER))) for rows in parts
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    frame = real.readings.load(oven(), None, None).readings
+    assert counts == [3000, 3000]
+    assert frame.shape == (3000, 2)
+    assert not frame.isna().any().any()
