@@ -137,6 +137,7 @@ def import_readings(
     written, when a line is bad and there is no `reject` to take it, or when no line is left.
     """
     survey = source.survey(progress)
+    _refuse_empty(source, survey)
     known = {a.name: a for a in plant.assets.all()}
     types = _types(source, survey, known)
     _refuse_bad(source, survey, types, [], reject)
@@ -185,6 +186,7 @@ def import_events(
     column for ends. Raises Refused, with nothing written, as `import_readings` does, and when a stored type is contradicted.
     """
     survey = source.survey(progress)
+    _refuse_empty(source, survey)
     known = {a.name for a in plant.assets.all()}
     stored = {t.name: t.duration for t in plant.assets.event_types()}
     durations = _durations(source, survey, stored, duration)
@@ -228,6 +230,11 @@ class _Counted:
     def __call__(self, line: BadLine) -> None:
         self._reject(line)
         self.count += 1
+
+
+def _refuse_empty(source: Source, survey: Survey) -> None:
+    if not survey.lines:
+        raise Refused(f"{source.name} has a header but no lines; nothing was written")
 
 
 def _types(source: Source, survey: Survey, known: Mapping[str, Asset]) -> dict[str, VariableType]:

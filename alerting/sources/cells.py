@@ -121,14 +121,19 @@ def instants(cells: Cells, zone: ZoneInfo | None) -> Instants:
     clocks change is bad.
     """
     absent = ~present(cells)
-    try:
-        local = _stamps(pc.cast(cells, pa.timestamp("ms")))
-        naive = ~absent
-        cut = 0
-    except pa.ArrowInvalid:
-        local, naive, cut = _mixed(cells)
+    local, naive, cut = _uniform(cells, absent) or _mixed(cells)
     at = _local_to_utc(local, naive, zone) if zone else local
     return Instants(at, absent, (at == NO_INSTANT) & ~absent, 0 if zone else int((naive & ~absent).sum()), cut)
+
+
+def _uniform(cells: Cells, absent: BoolArray) -> tuple[Millis, BoolArray, int] | None:
+    """As `_mixed`, quickly, for cells that are all ISO 8601 without a zone, or all with one; None if they are not."""
+    for zone, naive in ((None, ~absent), ("UTC", np.zeros_like(absent))):
+        try:
+            return _stamps(pc.cast(cells, pa.timestamp("ms", zone))), naive, 0
+        except pa.ArrowInvalid:
+            continue
+    return None
 
 
 def why_no_instant(cell: str, zone: ZoneInfo | None) -> str:
