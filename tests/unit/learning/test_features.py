@@ -56,6 +56,9 @@ def test_a_window_is_open_at_its_beginning_and_closed_at_its_end():
     got = row(plan(), history, 10)
     assert (got["x.min.10m"], got["x.max.10m"], got["x.mean.10m"]) == (3.0, 5.0, 4.0)
     assert got["x.max.30m"] == 100.0
+    lone = History(asset(), frame([0], x=[100.0]))
+    assert (row(plan(), lone, 20)["x.last"], row(plan(), lone, 20)["x.age"]) == (100.0, 20 * 60)
+    assert row(plan(), lone, 30)[["x.last", "x.age", "x.max.30m"]].isna().all()
 
 
 def test_slope_is_per_hour_and_std_is_of_the_sample():
@@ -79,6 +82,9 @@ def test_missing_values_are_missing_and_never_zero():
     half = row(plan(), History(asset(), frame(range(1, 11), x=[1.0, np.nan] * 5)), 10)
     assert half["x.missing.10m"] == 0.5
     assert half["x.mean.10m"] == 1.0
+    dense = frame(range(1, 11), x=[1.0] * 10)
+    dense = pd.concat([dense, dense.set_axis(dense.index + pd.Timedelta("30s"))]).sort_index()
+    assert row(plan(), History(asset(), dense), 10)["x.missing.10m"] == 0.0
 
 
 def test_a_variable_without_a_column_is_missing():
@@ -107,6 +113,11 @@ def test_large_values_keep_their_small_noise():
 
 def test_an_infinite_value_is_no_value():
     assert row(plan(), History(asset(), frame([1, 2], x=[1.0, np.inf])), 10)["x.mean.10m"] == 1.0
+
+
+def test_minus_zero_is_zero_whichever_comes_first():
+    got = row(plan(), History(asset(), frame([1, 2], x=[0.0, -0.0])), 10)
+    assert not np.signbit(got[["x.min.10m", "x.max.10m", "x.last"]].to_numpy(np.float64)).any()
 
 
 def test_events_are_counted_by_window_and_their_recency_has_no_limit():
