@@ -27,7 +27,6 @@ AS_OF = Param(
     description="The instant to pretend it is, ISO 8601 with zone; empty: the platform's clock when the run first starts.",
 )
 DAG_OPTIONS: dict[str, Any] = {
-    "start_date": datetime(2024, 1, 1, tzinfo=UTC),
     "catchup": False,
     "max_active_runs": 1,
     "params": {"as_of": AS_OF},

@@ -82,7 +82,7 @@ Predicts {describe(definition.problem)}, {format_duration(definition.horizon)} a
 Revision **{revision}** · severity {definition.severity} · promotion {definition.promotion.mode}
 """
     return DAG_OPTIONS | {
-        "schedule": CronTriggerTimetable(cron, timezone=zone) if cron else None,
+        "schedule": CronTriggerTimetable(cron, timezone=zone, run_immediately=timedelta(0)) if cron else None,
         "tags": sorted({"train", definition.severity, *(tag[:100] for tag in definition.tags)}),
         "doc_md": text,
         "max_active_tasks": 2,  # training never takes every slot from evaluation

@@ -7,10 +7,20 @@ from pathlib import Path
 
 from airflow.dag_processing.dagbag import BundleDagBag
 from airflow.models.serialized_dag import SerializedDagModel
+from airflow.serialization.decoders import decode_timetable
+from airflow.serialization.encoders import encode_timetable
 from airflow.serialization.serialized_objects import DagSerialization
+from airflow.timetables.base import TimeRestriction
 
 HEAVY = ("pandas", "numpy", "mlflow", "lightgbm", "sklearn", "optuna", "shap", "httpx", "alerting.wiring")
 FOLDER = Path(__file__).parents[2] / "dags"
+
+
+def first_run(dag: object) -> str | None:
+    """When the scheduler would start the first run of a DAG that it has just met."""
+    timetable = decode_timetable(encode_timetable(dag.timetable))
+    info = timetable.next_dagrun_info(last_automated_data_interval=None, restriction=TimeRestriction(dag.start_date, None, False))
+    return info and info.run_after.isoformat()
 
 
 def describe(dag: object) -> dict[str, object]:
@@ -18,6 +28,7 @@ def describe(dag: object) -> dict[str, object]:
     return {
         "schedule": getattr(timetable, "expression", None) or str(getattr(timetable, "delta", None)),
         "timezone": str(getattr(timetable, "timezone", "")),
+        "first_run": first_run(dag),
         "tags": sorted(dag.tags),
         "owner": dag.owner,
         "doc": dag.doc_md,

@@ -21,6 +21,7 @@ from alerting.local.secrets import load_or_create
 from alerting.pipelines.definitions import apply
 from alerting.pipelines.ports import Platform
 from alerting.settings import Settings
+from alerting.stores.clock import MongoClock
 from alerting.stores.embedded_mongod import EmbeddedMongod
 from alerting.stores.line import MongoLines
 from alerting.wiring import open_platform, open_stores
@@ -92,6 +93,7 @@ def platform(settings: Settings) -> Iterator[Platform]:
             if document["kind"] == "classifier":
                 document["learning"] = {"candidates": ["logistic_regression", "lightgbm"], "trials": 1, "folds": 2}
         apply(opened, documents, "test", TRAINED, "test")
+        MongoClock(stores.database).start(TRAINED, 1.0, timedelta(hours=1))
         yield opened
 
 
@@ -143,7 +145,6 @@ def test_training_makes_a_champion_and_evaluation_raises_its_episodes(airflow: A
     assert (decision.revision, decision.promoted, decision.provisional) == (1, True, True)
     assert platform.models.alias(MODEL, "champion") == decision.challenger_version
 
-    airflow.http.patch("/dags/evaluate__1m", json={"is_paused": True}).raise_for_status()
     airflow.unpause("evaluate__1m")
     airflow.run("evaluate__1m", EVALUATED)
 
