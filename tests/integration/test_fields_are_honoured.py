@@ -1,0 +1,281 @@
+"""Every field of a definition changes some outcome: a field that nothing reads fails here."""
+
+import sys
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import BaseModel
+
+from alerting.definitions.assets import EventType
+from alerting.definitions.model import ClassifierDefinition, ThresholdDefinition
+from alerting.definitions.validation import parse_definition
+from alerting.learning.candidates import baseline_candidate
+from alerting.learning.comparison import compare
+from alerting.learning.dataset import build_dataset
+from alerting.learning.metrics import ProblemSpans
+from alerting.learning.operating_point import Watched, choose_threshold
+from alerting.learning.search import search_candidate
+from alerting.pipelines.definitions import apply
+from alerting.pipelines.evaluate import evaluate, shards
+from alerting.pipelines.notify import deliver_due
+from alerting.pipelines.ports import EventRow, ReadingRow, silent
+from alerting.pipelines.report import last_period
+from alerting.pipelines.train import candidate_families, prepare
+from alerting.recommendation.whatif import recommend
+from tests.builders import at, oven, too_hot
+from tests.pretended import Mailbox, pretended_platform
+from tests.unit.learning import small
+
+pytestmark = pytest.mark.slow
+DAGS = Path(__file__).parents[2] / "dags"
+
+
+# --- threshold: a whole day in the life of an alert ---------------------------------------------------------------------
+
+HOT = dict(enumerate([200.0] * 10 + [220.0] * 8 + [213.0] * 5 + [180.0] * 4 + [196.0] * 4 + [205.0] * 10))
+
+
+def day(**changes):
+    """What people are told and what is kept of an hour with a hot and a cold spell, dough that gets moist, and a stop."""
+    mail, pager = Mailbox("mail"), Mailbox("pager")
+    platform = pretended_platform(mail, pager)
+    platform.assets.put([oven(), oven().model_copy(update={"name": "oven-2"})])
+    document = too_hot(stale_after="5m", **changes) if "stale_after" not in changes else too_hot(**changes)
+    rows = [ReadingRow("oven-1", at(m), {"temperature": v, "moisture": 3.0 + 2 * (m % 40 > 22)}) for m, v in HOT.items()]
+    rows += [ReadingRow("oven-1", at(m), {"temperature": 205.0, "moisture": 3.0}) for m in range(48, 240, 4)]
+    rows += [ReadingRow("oven-2", at(m), {"temperature": 230.0, "moisture": 3.0}) for m in range(5)]
+    platform.readings.add_readings(rows, at(0))
+    platform.assets.put_event_types([EventType(name="stop", duration="lasting")])
+    platform.readings.add_events([EventRow("oven-1", "stop", at(34), at(36), "test")], at(0))
+    apply(platform, [document], "engineer", at(-1), "test")
+    for m in range(0, 240, 7):
+        platform.clock.instant = at(m)
+        evaluate(platform, None, at(m))
+        deliver_due(platform, at(m))
+    kept = sorted((e.asset, e.raised_at, e.closed_at, e.severity, e.title, e.settlement) for e in platform.episodes.find())
+    return (
+        kept,
+        [(m.key, m.subject, m.text) for m in (*mail.messages, *pager.messages)],
+        shards(platform, timedelta(minutes=1), 2),
+    )
+
+
+MOIST = {"variable": "moisture", "above": 4.5}
+THRESHOLD = {
+    "name": [{}, {"name": "hotter"}],
+    "title": [{}, {"title": "Oven too hot"}],
+    "assets": [{}, {"assets": ["oven-*"]}],
+    "state": [{}, {"state": "draft"}],
+    "severity": [{}, {"severity": "critical"}],
+    "guidance.cause": [{}, {"guidance": {"cause": "burner"}}],
+    "guidance.consequence": [{}, {"guidance": {"consequence": "dark biscuits"}}],
+    "guidance.action": [{}, {"guidance": {"action": "turn it down"}}],
+    "schedule.every": [{}, {"schedule": {"every": "5m"}}],
+    "notify.channels": [{}, {"notify": {"channels": ["pager"]}}],
+    "notify.resolved": [{}, {"notify": {"resolved": False}}],
+    "variable": [{}, {"variable": "moisture", "above": 4}],
+    "above": [{}, {"above": 212}],
+    "below": [{}, {"below": 190}],
+    "clear_above_at": [{}, {"clear_above_at": 200}],
+    "clear_below_at": [{"below": 190}, {"below": 190, "clear_below_at": 200}],
+    "for": [{}, {"for": "3m"}],
+    "clear_for": [{}, {"clear_for": "6m"}],
+    "stale_after": [{"above": 204, "for": "13m"}, {"above": 204, "for": "13m", "stale_after": "2m"}],
+    "problem.variable": [{"problem": MOIST}, {"problem": {"variable": "temperature", "above": 4.5}}],
+    "problem.above": [{"problem": MOIST}, {"problem": {**MOIST, "above": 6}}],
+    "problem.below": [{"problem": MOIST}, {"problem": {**MOIST, "above": 6, "below": 3.5}}],
+    "problem.for": [{"problem": MOIST}, {"problem": {**MOIST, "for": "40m"}}],
+    "problem.event": [{"problem": MOIST}, {"problem": {"event": "stop"}}],
+    "horizon": [{"problem": MOIST}, {"problem": MOIST, "horizon": "5m"}],
+    "gap": [{"problem": MOIST}, {"problem": MOIST, "gap": "20m"}],
+}  # fmt: skip
+THRESHOLD_ELSEWHERE = {
+    "kind": "it chooses the model",
+    "problem.recovery": "a matter of learning: see the classifier's",
+    "problem.predict": "a matter of models: see the classifier's",
+    "schedule.report": "see the classifier's",
+    "schedule.retrain": "nothing is trained; shared with classifiers",
+    "schedule.timezone": "see the classifier's",
+    "owner": "its DAGs are shared; shown for classifiers",
+    "tags": "its DAGs are shared; shown for classifiers",
+}
+
+
+@pytest.mark.parametrize("field", THRESHOLD)
+def test_a_field_of_a_threshold_changes_what_people_meet(field):
+    before, after = THRESHOLD[field]
+    assert day(**before) != day(**after)
+
+
+# --- classifier: what is learned, searched, chosen, promoted, advised and scheduled --------------------------------------
+
+
+def learned(**changes):
+    history = small.line(120)
+    history = replace(history, asset=history.asset.model_copy(update={"attributes": {"model": "m1"}}))
+    history = replace(history, events=stops(), event_types=())
+    dataset = build_dataset(small.definition(**changes), 1, [history], small.as_of(history))
+    return dataset.hash, dataset.at.tolist(), dataset.part.tolist(), dataset.plan.columns
+
+
+def stops():
+    start = pd.date_range(small.START, periods=20, freq="6h", tz="UTC").as_unit("ms")
+    return pd.DataFrame({"type": "stop", "start": start, "end": start + pd.Timedelta("20min")})
+
+
+def searched(**changes):
+    definition = small.definition(learning={"trials": 2, "folds": 2, **changes})
+    dataset = build_dataset(definition, 1, [small.line(120)], small.as_of(small.line(120)))
+    candidate = search_candidate(dataset, definition, "random_forest", silent)
+    return (
+        candidate.params,
+        candidate.trials,
+        candidate.cut_short,
+        candidate.metrics,
+        len(baseline_candidate(dataset, definition).tried[0].folds),
+    )
+
+
+def tried(**changes):
+    platform = pretended_platform()
+    line = small.line(120)
+    platform.assets.put([line.asset])
+    moist = line.readings["moisture"]
+    rows = [ReadingRow("oven-1", t.to_pydatetime(), {"moisture": float(v)}) for t, v in moist.items()]
+    platform.readings.add_readings(rows, small.START)
+    document = {
+        "name": "m",
+        "kind": "classifier",
+        "assets": ["oven-1"],
+        "problem": {"variable": "moisture", "above": 5.0},
+        "horizon": "30m",
+    }
+    apply(platform, [{**document, "learning": changes}], "engineer", small.START, "test")
+    return candidate_families(platform, prepare(platform, "m", small.as_of(line)))
+
+
+def chosen(**changes):
+    instants = np.arange(0, 7 * 86_400_000, 600_000, dtype=np.int64)
+    start = instants[50::100] + 600_000
+    spans = ProblemSpans(start, start + 1, np.ones(len(start), bool))
+    score = np.random.default_rng(0).random(len(instants))
+    score[49::100] += 0.6
+    watched = Watched(
+        instants, np.full(len(instants), "a", object), {"a": spans}, {"a": start}, {"a": 7 * 86_400.0}, 0, 1_800_000
+    )
+    wanted = small.definition(operating_point=changes).operating_point
+    return choose_threshold(watched, score, wanted, 0).threshold
+
+
+def promoted(**changes):
+    history = small.line(120)
+    dataset = small.dataset(120)
+    wide = next(c for c in dataset.plan.columns if c.startswith("humidity"))
+    models = [small.linear_model(dataset.plan, dataset.rows, {wide: weight}) for weight in (2.0, -0.1)]
+    decision = compare(small.definition(promotion=changes), models[0], models[1], [history], [], small.as_of(history), 0)
+    return decision.verdict, decision.reason
+
+
+def advised(max_changes):
+    history, dataset = small.line(60), small.dataset(60)
+    weights = {c: 1.0 for c in dataset.plan.columns if c.startswith(("setpoint", "belt"))}
+    model = small.linear_model(dataset.plan, dataset.rows, weights, intercept=3.0, threshold=1e-9)
+    return recommend(model, history, small.as_of(history), max_changes)
+
+
+def dag(**changes):
+    sys.path.insert(0, str(DAGS))
+    from alerting_tasks.training import training_options
+
+    options = training_options(small.definition(**changes), 1)
+    timetable = options.pop("schedule")
+    when = timetable and (timetable.expression, str(timetable.timezone))
+    return when, options["default_args"]["owner"], options["tags"]
+
+
+def reported(**changes):
+    return last_period(parse_definition({**too_hot(), "schedule": changes}), at(60 * 24 * 9 + 30))
+
+
+CLASSIFIER = {
+    "problem.variable": (learned, {}, {"problem": {"variable": "humidity", "above": 9}}),
+    "problem.above": (learned, {}, {"problem": {"variable": "moisture", "above": 4.8}}),
+    "problem.below": (learned, {}, {"problem": {"variable": "moisture", "above": 5.0, "below": 3.9}}),
+    "problem.for": (learned, {}, {"problem": {"variable": "moisture", "above": 5.0, "for": "10m"}}),
+    "problem.event": (learned, {}, {"problem": {"event": "stop"}}),
+    "problem.predict": (learned, {}, {"problem": {"variable": "moisture", "above": 5.0, "predict": "state"}}),
+    "problem.recovery": (learned, {}, {"problem": {"variable": "moisture", "above": 5.0, "recovery": "1h"}}),
+    "horizon": (learned, {}, {"horizon": "40m"}),
+    "gap": (learned, {}, {"gap": "10m"}),
+    "include": (learned, {}, {"include": ["moisture", "hum*"]}),
+    "exclude": (learned, {}, {"exclude": ["crew"]}),
+    "features.windows": (learned, {}, {"features": {"stride": "10m", "windows": ["30m"]}}),
+    "features.aggregations": (learned, {"features": {"stride": "10m"}}, {"features": {"stride": "10m", "aggregations": ["max"]}}),
+    "features.stride": (learned, {"features": {}}, {"features": {"stride": "15m"}}),
+    "features.events": (learned, {"features": {}}, {"features": {"events": ["st*"]}}),
+    "features.attributes": (learned, {"features": {}}, {"features": {"attributes": ["model"]}}),
+    "periods.start": (learned, {}, {"periods": {"start": "2026-01-02T00:00:00Z"}}),
+    "periods.end": (learned, {}, {"periods": {"end": "2026-01-05T00:00:00Z"}}),
+    "periods.validation": (learned, {}, {"periods": {"validation": 0.3}}),
+    "periods.test": (learned, {}, {"periods": {"test": 0.3}}),
+    "learning.candidates": (tried, {}, {"candidates": ["lightgbm"]}),
+    "learning.trials": (searched, {}, {"trials": 1}),
+    "learning.time_budget": (searched, {"trials": 30, "time_budget": "5m"}, {"trials": 30, "time_budget": "1s"}),
+    "learning.folds": (searched, {}, {"folds": 3}),
+    "learning.seed": (searched, {}, {"seed": 1}),
+    "operating_point.false_alarms_per_week": (chosen, {"false_alarms_per_week": 1}, {"false_alarms_per_week": 100}),
+    "operating_point.max_time_in_alarm": (
+        chosen,
+        {"false_alarms_per_week": 1000, "max_time_in_alarm": 1},
+        {"false_alarms_per_week": 1000, "max_time_in_alarm": 0.03},
+    ),
+    "promotion.least_events": (promoted, {}, {"least_events": 1000}),
+    "promotion.confidence": (promoted, {}, {"confidence": 0.99}),
+    "recommendation.max_changes": (advised, {"max_changes": 1}, {"max_changes": 2}),
+    "schedule.retrain": (dag, {}, {"schedule": {"retrain": None}}),
+    "schedule.timezone": (dag, {}, {"schedule": {"timezone": "Europe/Berlin"}}),
+    "schedule.report": (reported, {}, {"report": "0 6 * * 2"}),
+    "owner": (dag, {}, {"owner": "bakery"}),
+    "tags": (dag, {}, {"tags": ["line-3"]}),
+}  # fmt: skip
+CLASSIFIER_ELSEWHERE = {
+    "kind": "it chooses the model",
+    "promotion.mode": "tests/dags: the DAG asks a person",
+    **{field: "the same code as for thresholds" for field in THRESHOLD if field.startswith(("guidance", "notify"))},
+    **dict.fromkeys(("name", "title", "assets", "state", "severity", "schedule.every"), "the same code as for thresholds"),
+}
+
+
+@pytest.mark.parametrize("field", CLASSIFIER)
+def test_a_field_of_a_classifier_changes_an_outcome(field):
+    outcome, before, after = CLASSIFIER[field]
+    assert outcome(**before) != outcome(**after)
+
+
+# --- and none is left out -----------------------------------------------------------------------------------------------
+
+
+def leaves(model, prefix=""):
+    for name, field in model.model_fields.items():
+        path = f"{prefix}{field.alias or name}"
+        arguments = (field.annotation, *getattr(field.annotation, "__args__", ()))
+        inner = next((a for a in arguments if isinstance(a, type) and issubclass(a, BaseModel)), None)
+        if inner:
+            yield from leaves(inner, f"{path}.")
+        else:
+            yield path
+
+
+@pytest.mark.parametrize(
+    ("model", "proved", "elsewhere"),
+    [
+        (ThresholdDefinition, set(THRESHOLD), THRESHOLD_ELSEWHERE),
+        (ClassifierDefinition, set(CLASSIFIER), CLASSIFIER_ELSEWHERE),
+    ],
+)
+def test_no_field_is_without_a_proof(model, proved, elsewhere):
+    assert sorted(leaves(model)) == sorted({*proved, *elsewhere})
