@@ -1,0 +1,64 @@
+"""The server as it is started: on this machine only, with tokens or not at all, and stopped by a signal."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import httpx
+import psutil
+import pytest
+
+from tests.support import free_port, require_real_server
+
+TOKEN = "operator-token-0123456789"
+pytestmark = pytest.mark.slow
+
+
+def start(home, port, mode=0o600):
+    tokens = home / "tokens.json"
+    tokens.write_text(json.dumps({TOKEN: {"name": "otto", "role": "operator"}}))
+    tokens.chmod(mode)
+    own = {"ALERTING_HOME": str(home), "ALERTING_API_PORT": str(port), "ALERTING_API_TOKENS_FILE": str(tokens)}
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("ALERTING_")} | own
+    return subprocess.Popen([sys.executable, "-m", "alerting.console.serve"], env=environ, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_tokens_file_that_others_may_read_stops_it_with_a_message(tmp_path):
+    server = start(tmp_path, free_port(), 0o644)
+    _, words = server.communicate(timeout=60)
+    assert server.returncode == 1
+    assert words.startswith("refused: ")
+    assert "chmod 600" in words
+    assert "Traceback" not in words
+
+
+def test_it_serves_this_machine_only_until_it_is_told_to_stop(tmp_path):
+    require_real_server()
+    port = free_port()
+    server = start(tmp_path, port)
+    try:
+        wait_until_healthy(server, port)
+        listening = {c.laddr.ip for c in psutil.Process(server.pid).net_connections() if c.status == "LISTEN"}
+        assert listening == {"127.0.0.1"}
+        answer = httpx.get(f"http://127.0.0.1:{port}/api/v1/episodes", headers={"authorization": f"Bearer {TOKEN}"})
+        assert answer.json() == {"items": [], "next": None}
+        assert httpx.get(f"http://127.0.0.1:{port}/api/v1/episodes").status_code == 401
+    finally:
+        server.send_signal(signal.SIGTERM)
+        _, words = server.communicate(timeout=30)
+    assert "Traceback" not in words
+
+
+def wait_until_healthy(server, port):
+    for _ in range(300):
+        assert server.poll() is None, server.stderr.read()
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/api/v1/health").json() == {"status": "ok"}:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.2)
+    raise AssertionError("the server did not become healthy in a minute")
