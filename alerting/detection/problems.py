@@ -62,7 +62,7 @@ def find_problems(problem: Problem, history: History) -> pd.DataFrame:
 
 def _problem_events(pattern: str, history: History) -> pd.DataFrame:
     """Events that coincide or overlap are one occurrence: two parts that break at the same instant stop the machine once."""
-    events = history.events[[fnmatchcase(t, pattern) for t in history.events["type"]]]
+    events = history.events[np.array([fnmatchcase(t, pattern) for t in history.events["type"]], np.bool_)]
     start, end = millis(events["start"]), millis(events["end"])
     order = np.argsort(start, kind="stable")
     start, end = start[order], end[order]

@@ -182,9 +182,9 @@ def promoted(**changes):
 
 def advised(max_changes):
     history, dataset = small.line(60), small.dataset(60)
-    weights = {c: 1.0 for c in dataset.plan.columns if c.startswith(("setpoint", "belt"))}
-    model = small.linear_model(dataset.plan, dataset.rows, weights, intercept=3.0, threshold=1e-9)
-    return recommend(model, history, small.as_of(history), max_changes)
+    weights = {c: 1.0 for c in dataset.plan.columns if c.startswith(("setpoint", "belt")) and "std" not in c}
+    model = small.linear_model(dataset.plan, dataset.rows, weights, intercept=2.0, threshold=0.3)
+    return recommend(model, history, small.as_of(history) - timedelta(hours=7), max_changes)
 
 
 def dag(**changes):

@@ -62,3 +62,7 @@ def test_events_that_coincide_or_overlap_are_one_occurrence():
     assert list(found["start"]) == [at(5), at(7), at(12), at(20)]
     assert list(found["end"])[:3] == [at(5), at(12), at(13)]
     assert pd.isna(found["end"].iloc[3])
+
+
+def test_no_events_at_all_are_no_problems():
+    assert find_problems(Problem.model_validate({"event": "x-*"}), history([0], moisture=[4])).empty
