@@ -77,14 +77,18 @@ def readings(
 ) -> None:
     """Import readings: one line per asset and instant, one column per variable.
 
-    Unknown assets and variables are declared; the type of a new variable is found over the whole file: a number if more than
-    half of its cells are numbers (other text is then bad), boolean if all are true or false, else a category. Names of variables
-    are derived from the titles, which are kept. Units stay as they are given.
+    Unknown assets and variables are declared; the type of a new variable is
+    found over the whole file: a number if more than half of its cells are
+    numbers (other text is then bad), boolean if all are true or false, else a
+    category. Names of variables are derived from the titles, which are kept.
+    Units stay as they are given.
 
-    Empty cells, NaN, NULL, NA and N/A are missing values, never zero. Bad lines have no readable time or asset, text or infinity
-    in a numeric column, a wrong number of fields, or contradict an earlier line of the same asset and time. The last is found in
-    files sorted by time, or by asset and time; further apart in an unsorted file the later line wins. Time stamps finer than a
-    millisecond are cut to it.
+    Empty cells, NaN, NULL, NA and N/A are missing values, never zero. Bad lines
+    have no readable time or asset, text or infinity in a numeric column, a
+    wrong number of fields, or contradict an earlier line of the same asset and
+    time. The last is found in files sorted by time, or by asset and time;
+    further apart in an unsorted file the later line wins. Time stamps finer
+    than a millisecond are cut to it.
     """
     from alerting.pipelines.ingest import import_readings
     from alerting.sources.readings import ReadingsFile
@@ -135,7 +139,8 @@ def events(
 ) -> None:
     """Import events: one line per failure, stop, maintenance; further columns become attributes of the event.
 
-    Unknown assets and event types are declared. The same event given again, e.g. with its end, is merged.
+    Unknown assets and event types are declared. The same event given again,
+    e.g. with its end, is merged.
     """
     from alerting.pipelines.ingest import import_events
     from alerting.sources.events import EventColumns, EventsFile
@@ -166,8 +171,9 @@ def assets(
 ) -> None:
     """Import assets: their attributes, and their variables with type, unit, range, delay and whether they can be set.
 
-    A YAML or JSON file holds one document, a list, or a map by name; in a table every further column becomes an attribute. What
-    is given wins over what is stored, everything else stays.
+    A YAML or JSON file holds one document, a list, or a map by name; in a table
+    every further column becomes an attribute. What is given wins over what is
+    stored, everything else stays.
     """
     from alerting.pipelines.ingest_assets import import_assets
     from alerting.sources.assets import read_assets

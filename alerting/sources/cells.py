@@ -52,11 +52,13 @@ def numbers(cells: Cells, decimal: str = ".") -> tuple[FloatArray, BoolArray]:
     if decimal == "," and len(cells):
         dotted = pc.match_substring(cells, ".")
         cells = pc.if_else(dotted, "with a dot", pc.replace_substring(cells, ",", "."))
-    try:
-        return _floats(pc.cast(cells, pa.float64())), nothing
-    except pa.ArrowInvalid:
-        is_number = pc.match_substring_regex(cells, _NUMBER)
-        return _floats(pc.cast(pc.if_else(is_number, cells, None), pa.float64())), ~_mask(pc.fill_null(is_number, True))
+    if re.match(_NUMBER, _first(cells)):  # a cast that must fail is slow: it fails cell by cell
+        try:
+            return _floats(pc.cast(cells, pa.float64())), nothing
+        except pa.ArrowInvalid:
+            pass
+    is_number = pc.match_substring_regex(cells, _NUMBER)
+    return _floats(pc.cast(pc.if_else(is_number, cells, None), pa.float64())), ~_mask(pc.fill_null(is_number, True))
 
 
 def booleans(cells: Cells, decimal: str = ".") -> tuple[BoolArray, BoolArray]:
@@ -128,12 +130,15 @@ def instants(cells: Cells, zone: ZoneInfo | None) -> Instants:
 
 def _uniform(cells: Cells, absent: BoolArray) -> tuple[Millis, BoolArray, int] | None:
     """As `_mixed`, quickly, for cells that are all ISO 8601 without a zone, or all with one; None if they are not."""
-    for zone, naive in ((None, ~absent), ("UTC", np.zeros_like(absent))):
-        try:
-            return _stamps(pc.cast(cells, pa.timestamp("ms", zone))), naive, 0
-        except pa.ArrowInvalid:
-            continue
-    return None
+    first = _first(cells)
+    if not re.match(_ISO, first):  # a cast that must fail is slow: it fails cell by cell
+        return None
+    zoned = bool(re.search(_ZONED, first[10:]))
+    try:
+        stamps = _stamps(pc.cast(cells, pa.timestamp("ms", "UTC" if zoned else None)))
+    except pa.ArrowInvalid:
+        return None
+    return stamps, np.zeros_like(absent) if zoned else ~absent, 0
 
 
 def why_no_instant(cell: str, zone: ZoneInfo | None) -> str:
@@ -189,6 +194,12 @@ def _local_to_utc(local: Millis, naive: BoolArray, zone: ZoneInfo) -> Millis:
 
 def _stamps(array: Any) -> Millis:
     return np.asarray(pc.fill_null(pc.cast(array, pa.int64()), NO_INSTANT).to_numpy(zero_copy_only=False))
+
+
+def _first(cells: Cells) -> str:
+    """The first cell that holds anything, or an empty text."""
+    at = pc.index(pc.is_valid(cells), True).as_py()
+    return "" if at < 0 else cells[at].as_py()
 
 
 def _matching(cells: Cells, pattern: str) -> BoolArray:

@@ -13,6 +13,7 @@ from alerting.pipelines.ports import Progress, ReadingRow
 from alerting.readings.history import Millis
 from alerting.readings.inference import ColumnSurvey
 from alerting.sources import cells as cell
+from alerting.sources.ahead import ahead
 from alerting.sources.repeats import Repeats
 from alerting.sources.rows import Check, Keyed, Layout, Rows, bad_lines, bad_rows, repeat_check, survey_column, type_check
 from alerting.sources.surveying import count_filled, datetimes, note_chunk
@@ -52,7 +53,10 @@ class ReadingsFile:
         return found.same, [*checks, *repeat_check(keyed, found.contradictions, titles)]
 
     def read(self, types: Mapping[str, VariableType], reject: Reject, progress: Progress) -> Iterator[Sequence[ReadingRow]]:
-        """The file's readings in batches of at most 10,000, in file order."""
+        """The file's readings in batches of at most 10,000, in file order; the next one is parsed while one is written."""
+        return ahead(self._read(types, reject, progress))
+
+    def _read(self, types: Mapping[str, VariableType], reject: Reject, progress: Progress) -> Iterator[Sequence[ReadingRow]]:
         repeats = Repeats()
         for keyed in self._rows.chunks():
             yield from self._batches(keyed, types, repeats, reject)

@@ -135,5 +135,5 @@ def _opened(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
 def _neighbours(path: Path) -> str:
     if not path.parent.is_dir():
         return f"; there is no folder {path.parent} either"
-    close = get_close_matches(path.name, [p.name for p in path.parent.iterdir()], n=3)
+    close = get_close_matches(path.name, [p.name for p in path.parent.iterdir()], n=3, cutoff=0.75)
     return f"; did you mean {' or '.join(close)}?" if close else ""
