@@ -24,9 +24,11 @@ HOST = "127.0.0.1"
 REPLICA_SET = "alerting"
 LOG = "mongod.log"
 PATIENCE_S = 60.0
-_LARGEST_LOG = 20_000_000
+_LARGEST_LOG, _END_OF_LOG = 20_000_000, 10_000
 _POLL_S = 0.05
-_ADDRESS_IN_USE, _FOLDER_IN_USE = 48, 100  # exit codes of mongod
+_LAST_BREATH_S = 2.0
+_ADDRESS_IN_USE = 48  # exit code of mongod
+_FOLDER_IN_USE = "DBPathInUse"  # what its log says at the end; the exit code is one for many causes
 _NOT_YET_INITIALIZED = 94  # error code of the server
 
 # Run between this process and mongod, because a fork of a process with threads must not run Python code of its own. The kernel
@@ -180,12 +182,12 @@ class EmbeddedMongod:
         self.stop()
 
     def _check_port(self) -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, self.port))
-            except OSError as error:
-                raise Refused(self._port_taken()) from error
+        """A server that was killed a moment ago may still hold the port."""
+        deadline = time.monotonic() + _LAST_BREATH_S
+        while not _is_free(self.port):
+            if time.monotonic() > deadline:
+                raise Refused(self._port_taken())
+            time.sleep(_POLL_S)
 
     def _become_primary(self, deadline: float) -> None:
         with _direct(self.port) as client:
@@ -199,13 +201,27 @@ class EmbeddedMongod:
         code = None if self._process is None else self._process.poll()
         if code == _ADDRESS_IN_USE:
             raise Refused(self._port_taken())
-        if code == _FOLDER_IN_USE:
+        if code is not None and _FOLDER_IN_USE in self._end_of_log():
             raise Refused(f"another MongoDB server is using {self.folder}: stop it first")
         if code is not None:
             raise Refused(f"the embedded MongoDB server ended with code {code}; its log is {self.folder / LOG}")
 
+    def _end_of_log(self) -> str:
+        log = self.folder / LOG
+        return log.read_text(encoding="utf-8", errors="replace")[-_END_OF_LOG:] if log.exists() else ""
+
     def _port_taken(self) -> str:
         return f"port {self.port} is taken by another program: stop it, or set {self.setting} to a free port"
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
 
 
 def _direct(port: int) -> MongoClient[dict[str, Any]]:

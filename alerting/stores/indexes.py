@@ -4,7 +4,7 @@ Running it again, or twice at once, changes nothing.
 """
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
-from pymongo.errors import CollectionInvalid
+from pymongo.errors import OperationFailure
 
 from alerting.definitions.schema import mongo_validator
 from alerting.stores.documents import Document, MongoDatabase
@@ -25,6 +25,7 @@ REPLAYS = "replays"
 REPORTS = "reports"
 AUDIT = "audit"
 CLOCK = "clock"
+_NAMESPACE_EXISTS = 48  # error code of the server
 
 
 def _unique(*fields: str, sparse: bool = False) -> IndexModel:
@@ -72,15 +73,19 @@ def ensure_validator(database: MongoDatabase) -> None:
     """Let the server itself refuse a malformed definition, whoever writes it."""
     validator = mongo_validator()
     options: Document = {"validator": validator, "validationLevel": "strict", "validationAction": "error"}
-    if _validator(database) == validator:
+    found = next(database.list_collections(filter={"name": DEFINITIONS}), None)
+    if found is None and _created(database, options):
         return
-    try:
-        database.create_collection(DEFINITIONS, check_exists=False, **options)
-    except CollectionInvalid:
+    if found is None or {key: found["options"].get(key) for key in options} != options:
         database.command("collMod", DEFINITIONS, **options)
 
 
-def _validator(database: MongoDatabase) -> object:
-    for found in database.list_collections(filter={"name": DEFINITIONS}):
-        return found["options"].get("validator")
-    return None
+def _created(database: MongoDatabase, options: Document) -> bool:
+    """False when somebody else has created the collection meanwhile."""
+    try:
+        database.create_collection(DEFINITIONS, check_exists=False, **options)
+    except OperationFailure as error:
+        if error.code != _NAMESPACE_EXISTS:
+            raise
+        return False
+    return True

@@ -4,6 +4,7 @@ Works against a tracking server and against a database (`sqlite:///...`) alike. 
 bytes: no loader of MLflow is used, and nothing that a file says is run.
 """
 
+import json
 import logging
 import os
 import tempfile
@@ -30,6 +31,7 @@ CHALLENGER = "challenger"
 REQUIREMENTS = "requirements.txt"
 _PACKAGES = ("numpy", "pandas", "scikit-learn", "skops", "lightgbm")
 _PARENT_RUN = "mlflow.parentRunId"
+_VERSIONS_OF_MODEL = "mlflow.modelVersions"  # by which its pages link a model of a run to the registered version
 _SQLITE = "sqlite:///"
 _REACHABLE_FOR_S = 5.0
 # What MLflow reads from the environment. Its own patience with a missing server is minutes; ours is seconds, because evaluation
@@ -130,6 +132,8 @@ class MlflowModels:
                     definition, model.artifact_location, run_id, tags=dict(tags), model_id=model.model_id, await_creation_for=None
                 )
                 number = int(made.version)
+                link = json.dumps([{"name": definition, "version": number}])
+                client.set_logged_model_tags(model.model_id, {_VERSIONS_OF_MODEL: link})
             client.set_registered_model_alias(definition, CHALLENGER, str(number))
             return number
 

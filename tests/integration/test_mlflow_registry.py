@@ -1,5 +1,6 @@
 """The model registry against a real MLflow: on a database without a server, and behind a server that hands out artifacts."""
 
+import json
 import os
 import signal
 import socket
@@ -153,9 +154,11 @@ def test_mlflow_shows_a_version_as_a_model_with_signature_and_requirements(model
         registered = client.get_model_version("shown", str(version))
         assert registered.status == "READY"
         assert registered.run_id == run
-        logged = client.get_logged_model(registered.model_id)
+        (output,) = client.get_run(run).outputs.model_outputs
+        logged = client.get_logged_model(output.model_id)
         assert logged.status == "READY"
-        assert [output.model_id for output in client.get_run(run).outputs.model_outputs] == [logged.model_id]
+        assert registered.source == logged.artifact_location
+        assert json.loads(logged.tags["mlflow.modelVersions"]) == [{"name": "shown", "version": version}]
         names = {file.path for file in client.list_logged_model_artifacts(logged.model_id)}
     assert {"MLmodel", "requirements.txt", "meta.json"} <= names
     import mlflow.artifacts
