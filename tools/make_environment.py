@@ -115,10 +115,10 @@ def _fetched(package: str) -> bool:
 
 
 def _works() -> bool:
-    """Whether there is an environment already, made at this very place: one that was moved or copied runs other code."""
+    """Whether there is an environment to renew. One that was moved or copied here is not: it runs the code of the old place."""
     stamp = ENVIRONMENT / ".made"
     python = ENVIRONMENT / "bin" / "python"
-    if not (stamp.exists() and stamp.read_text() == str(ROOT) and python.exists()):
+    if not python.exists() or (stamp.exists() and stamp.read_text() != str(ROOT)):
         return False
     ask = "import json, sys; print(json.dumps(sys.version_info[:2]))"
     answer = subprocess.run([str(python), "-c", ask], capture_output=True, text=True, check=False)

@@ -37,10 +37,16 @@ class AirflowClient:
         """Wait until the DAG has been read. Raises AirflowSilent."""
         self._request("GET", f"/dags/{dag_id}")
 
+    def runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """The runs of a DAG, newest first."""
+        found: list[dict[str, Any]] = self._request("GET", f"/dags/{dag_id}/dagRuns", params={"order_by": "-run_after"})[
+            "dag_runs"
+        ]
+        return found
+
     def unfinished_run(self, dag_id: str) -> str | None:
         """The newest run that is queued or running."""
-        found = self._request("GET", f"/dags/{dag_id}/dagRuns", params={"state": list(UNFINISHED), "order_by": "-run_after"})
-        return found["dag_runs"][0]["dag_run_id"] if found["dag_runs"] else None
+        return next((str(run["dag_run_id"]) for run in self.runs(dag_id) if run["state"] in UNFINISHED), None)
 
     def trigger(self, dag_id: str) -> str:
         """Start a run, and return its id."""

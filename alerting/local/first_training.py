@@ -9,7 +9,7 @@ import time
 
 from alerting.definitions.model import ClassifierDefinition
 from alerting.local import parts, secrets
-from alerting.local.airflow_client import AirflowClient, AirflowSilent
+from alerting.local.airflow_client import UNFINISHED, AirflowClient, AirflowSilent
 from alerting.pipelines.ports import DecisionRecord, Platform
 from alerting.settings import read_settings
 from alerting.wiring import open_platform
@@ -49,7 +49,7 @@ def first_training(platform: Platform, airflow: AirflowClient, name: str) -> str
 
 
 def _follow(airflow: AirflowClient, dag_id: str, run_id: str, name: str) -> str:
-    while (run := airflow.progress(dag_id, run_id)).state in {"queued", "running"}:
+    while (run := airflow.progress(dag_id, run_id)).state in UNFINISHED:
         doing = f": {', '.join(run.active)}" if run.active else ""
         _tell(f"{name}, task {run.done + 1} of {run.total}{doing}")
         time.sleep(POLL_S)

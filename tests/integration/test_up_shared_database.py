@@ -1,0 +1,112 @@
+"""Commands without a running platform share one embedded database, which lives as long as its last user."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from pymongo import MongoClient
+
+from alerting.definitions.faults import Refused
+from alerting.settings import Settings
+from alerting.stores.shared_mongod import exclusive_mongod, shared_mongod
+from alerting.wiring import open_platform
+from tests.support import require_real_server
+
+pytestmark = pytest.mark.slow
+
+USER = """
+import pathlib, sys
+from alerting.stores.shared_mongod import shared_mongod
+with shared_mongod(pathlib.Path(sys.argv[1])) as uri:
+    print(uri, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def _real_server():
+    require_real_server()
+
+
+def start_user(home):
+    command = [sys.executable, "-c", USER, str(home)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def servers_of(home):
+    return [p for p in psutil.process_iter(["cmdline"]) if str(home / "mongod") in (p.info["cmdline"] or [])]
+
+
+def assert_no_server_is_left(home):
+    deadline = time.monotonic() + 15
+    while servers_of(home):
+        assert time.monotonic() < deadline, servers_of(home)
+        time.sleep(0.1)
+
+
+def test_two_commands_at_once_use_one_server_that_ends_with_the_last(tmp_path):
+    first, second = start_user(tmp_path), start_user(tmp_path)
+    uri = first.stdout.readline().strip()
+    assert second.stdout.readline().strip() == uri
+    assert len(servers_of(tmp_path)) == 1
+    first.communicate()
+    with MongoClient(uri, serverSelectionTimeoutMS=2000) as client:
+        client["alerting"]["kept"].insert_one({"_id": 1})
+    second.communicate()
+    assert_no_server_is_left(tmp_path)
+    with shared_mongod(tmp_path) as again, MongoClient(again) as client:
+        assert client["alerting"]["kept"].count_documents({}) == 1
+    assert_no_server_is_left(tmp_path)
+
+
+def test_a_killed_command_leaves_no_server(tmp_path):
+    user = start_user(tmp_path)
+    user.stdout.readline()
+    user.kill()
+    user.communicate()
+    assert_no_server_is_left(tmp_path)
+
+
+def test_a_killed_keeper_takes_its_server_along_and_the_next_command_starts_another(tmp_path):
+    user = start_user(tmp_path)
+    user.stdout.readline()
+    (server,) = servers_of(tmp_path)
+    os.kill(server.ppid(), signal.SIGKILL)
+    assert_no_server_is_left(tmp_path)
+    with shared_mongod(tmp_path) as uri, MongoClient(uri) as client:
+        assert client.admin.command("hello")["isWritablePrimary"]
+    user.communicate()
+
+
+def test_while_up_holds_the_folder_commands_start_no_server(tmp_path):
+    with exclusive_mongod(tmp_path, lambda: None) as tell_port:
+        tell_port(1)
+        with pytest.raises(Refused, match="is running, but its database has not answered"), shared_mongod(tmp_path, 0.5):
+            pass
+    assert servers_of(tmp_path) == []
+
+
+def test_up_waits_until_commands_have_finished(tmp_path):
+    user = start_user(tmp_path)
+    user.stdout.readline()
+    waited = []
+
+    def finish():
+        waited.append(True)
+        user.stdin.close()
+
+    with exclusive_mongod(tmp_path, finish):
+        assert waited == [True]
+        assert servers_of(tmp_path) == []
+    user.wait()
+
+
+def test_a_platform_opens_on_nothing_but_a_folder(tmp_path):
+    with open_platform(Settings(home=tmp_path)) as platform:
+        assert platform.definitions.documents() == []
+        assert set(platform.channels) == {"log"}
+    assert_no_server_is_left(tmp_path)
