@@ -14,6 +14,7 @@ secret() {
 
 mongodb=$(secret mongodb_password)
 export ALERTING_MONGODB_URI="mongodb://alerting:$mongodb@mongodb:27017/?replicaSet=alerting&authSource=alerting"
+secret api_tokens.json > /dev/null
 export ALERTING_API_TOKENS_FILE="$folder/api_tokens.json"
 
 airflow=$(secret airflow_database_password)
@@ -22,7 +23,11 @@ AIRFLOW__CORE__FERNET_KEY=$(secret airflow_fernet)
 AIRFLOW__API__SECRET_KEY=$(secret airflow_session)
 AIRFLOW__API_AUTH__JWT_SECRET=$(secret airflow_jwt)
 export AIRFLOW__CORE__FERNET_KEY AIRFLOW__API__SECRET_KEY AIRFLOW__API_AUTH__JWT_SECRET
-export AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE="$folder/airflow_passwords.json"
+# Airflow opens this file for writing, even where it changes nothing: it gets a copy of its own.
+umask 077
+export AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE="${TMPDIR:-/tmp}/own_airflow_passwords.json"
+secret airflow_passwords.json > "$AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"
+umask 022
 
 mlflow=$(secret mlflow_database_password)
 export MLFLOW_BACKEND_STORE_URI="postgresql+psycopg2://mlflow:$mlflow@postgres:5432/mlflow"

@@ -1,0 +1,94 @@
+"""What the compose file promises, and how a service meets its secrets."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+ENTRYPOINT = ROOT / "config" / "docker" / "entrypoint.sh"
+JOBS = {"secrets", "prepare"}
+SECRETS = (
+    "mongodb_password",
+    "api_tokens.json",
+    "airflow_database_password",
+    "airflow_fernet",
+    "airflow_session",
+    "airflow_jwt",
+    "airflow_passwords.json",
+    "mlflow_database_password",
+)
+
+
+@pytest.fixture(scope="module")
+def services() -> dict:
+    return yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+
+
+def start(folder: Path, *command: str) -> subprocess.CompletedProcess:
+    environ = {"PATH": os.environ["PATH"], "ALERTING_SECRETS": str(folder), "TMPDIR": str(folder)}
+    return subprocess.run([ENTRYPOINT, *command], check=False, env=environ, capture_output=True, text=True)
+
+
+def test_nothing_is_published_beyond_the_loopback_address(services):
+    ports = {name: service["ports"] for name, service in services.items() if "ports" in service}
+    assert set(ports) == {"api", "airflow-api", "mlflow"}
+    assert all(port.startswith("127.0.0.1:") for published in ports.values() for port in published)
+
+
+def test_every_service_has_a_health_check_and_comes_back_and_every_job_runs_once(services):
+    for name, service in services.items():
+        if name in JOBS:
+            assert service["restart"] == "no"
+        else:
+            assert "healthcheck" in service, name
+            assert service["restart"] == "unless-stopped", name
+
+
+def test_services_start_when_what_they_need_is_ready_and_not_merely_started(services):
+    conditions = {c["condition"] for s in services.values() for c in s.get("depends_on", {}).values()}
+    assert conditions == {"service_healthy", "service_completed_successfully"}
+
+
+def test_only_the_job_that_makes_secrets_may_write_them(services):
+    for name, service in services.items():
+        mounts = [volume for volume in service.get("volumes", []) if volume.split(":")[0].endswith("-secrets")]
+        assert mounts, name
+        assert all(mount.endswith(":ro") for mount in mounts) == (name != "secrets"), name
+
+
+def test_no_password_stands_in_the_compose_file(services):
+    for service in services.values():
+        for key, value in service.get("environment", {}).items():
+            if any(word in key for word in ("PASSWORD", "SECRET", "TOKEN", "KEY")):
+                assert key.endswith("_FILE"), f"{key}={value}"
+
+
+@pytest.mark.parametrize("missing", SECRETS)
+def test_a_service_without_a_secret_refuses_to_start_and_says_which(tmp_path, missing):
+    for name in SECRETS:
+        if name != missing:
+            (tmp_path / name).write_text("x")
+
+    refused = start(tmp_path, "echo", "started")
+
+    assert refused.returncode == 1
+    assert missing in refused.stderr
+    assert "started" not in refused.stdout
+
+
+def test_secrets_become_the_settings_of_the_parts(tmp_path):
+    for name in SECRETS:
+        (tmp_path / name).write_text(f"the-{name}")
+
+    environ = dict(line.split("=", 1) for line in start(tmp_path, "env").stdout.splitlines())
+
+    assert environ["ALERTING_MONGODB_URI"].startswith("mongodb://alerting:the-mongodb_password@mongodb:27017/")
+    assert environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].endswith("the-airflow_database_password@postgres:5432/airflow")
+    assert environ["MLFLOW_BACKEND_STORE_URI"].endswith("the-mlflow_database_password@postgres:5432/mlflow")
+    assert environ["AIRFLOW__API_AUTH__JWT_SECRET"] == "the-airflow_jwt"
+    passwords = Path(environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
+    assert passwords.stat().st_mode & 0o077 == 0
+    assert passwords.read_text() == "the-airflow_passwords.json"
