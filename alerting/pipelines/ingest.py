@@ -123,9 +123,9 @@ class ImportResult:
         return document
 
 
-def refuse_lines(_: BadLine) -> None:
-    """The default fate of bad lines: the survey has refused the file already, so none arrives here."""
-    raise AssertionError("a bad line after a survey without any")
+def refuse_line(line: BadLine) -> None:
+    """The fate of bad lines unless told otherwise; the survey has refused every one that it could see."""
+    raise Refused(f"line {line}; it was not bad when the file was checked, so the file is being changed: import it again")
 
 
 def import_readings(
@@ -144,7 +144,7 @@ def import_readings(
     declared = [
         _with_variables(name, columns, survey.columns, types, known.get(name)) for name, columns in sorted(survey.assets.items())
     ]
-    rejected = _Counted(reject or refuse_lines)
+    rejected = _Counted(reject or refuse_line)
     changes = [a for a in declared if known.get(a.name) != a]
     plant.assets.put(changes)
     rows = new = 0
@@ -193,7 +193,7 @@ def import_events(
     types = {title: kind for title, column in survey.columns.items() if (kind := column.attribute_type())}
     ends = [survey.types[name] for name, lasts in durations.items() if lasts == "instant"]
     _refuse_bad(source, survey, types, ends, reject)
-    rejected = _Counted(reject or refuse_lines)
+    rejected = _Counted(reject or refuse_line)
     created = [Asset(name=name) for name in sorted(survey.assets) if name not in known]
     new_types = [EventType(name=name, duration=kind) for name, kind in durations.items() if name not in stored]
     plant.assets.put(created)

@@ -66,6 +66,8 @@ class EventsFile:
     def __init__(self, path: Path, layout: Layout, columns: EventColumns) -> None:
         if columns.type and columns.type_column:
             raise Refused("give either --type or --type-column: the type is named once for all lines, or on each line")
+        if columns.type and columns.type_prefix:
+            raise Refused("--type-prefix goes with --type-column; write the whole name after --type")
         if columns.type and not re.match(NAME_PATTERN, columns.type):
             raise Refused(f"{columns.type!r} is no name of an event type: letters, digits, _ . - only")
         titles = open_table(path, layout.separator, layout.encoding).titles

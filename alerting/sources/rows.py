@@ -92,6 +92,8 @@ class Rows:
         """`keys`: further columns that are no values, each with the option that names it; they must exist."""
         if layout.asset and layout.asset_column:
             raise Refused("give either --asset or --asset-column: the asset is named once for all lines, or on each line")
+        if layout.asset and layout.asset_prefix:
+            raise Refused("--asset-prefix goes with --asset-column; write the whole name after --asset")
         if layout.decimal not in (".", ","):
             raise Refused(f"{layout.decimal!r} is no decimal mark; it is . or ,")
         self.layout = layout

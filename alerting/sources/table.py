@@ -93,7 +93,7 @@ class CsvTable:
 
     def chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]:
         """Rows in file order, only with the wanted columns."""
-        self.position = Position(self.path)
+        self.position = self.position.again()
         for block in blocks(self.path, self._encoding, self.position):
             body = _without_header(block, self._header_lines) if block.first_line == 1 else block
             if body.data:
@@ -252,7 +252,7 @@ class ParquetTable:
 
     def chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]:
         """Rows in file order, only with the wanted columns."""
-        self.position = Position(self.path)
+        self.position = self.position.again()
         first = 1
         with parquet.ParquetFile(self.path) as file:
             names = dict(zip(self.titles, file.schema_arrow.names, strict=True))

@@ -35,8 +35,16 @@ class Position:
     """How many bytes of the file itself (compressed ones, if it is) have been read."""
 
     def __init__(self, path: Path) -> None:
-        self.total = path.stat().st_size
+        stat = path.stat()
+        self.total, self._written_at, self._path = stat.st_size, stat.st_mtime_ns, path
         self.done = 0
+
+    def again(self) -> "Position":
+        """The start of the same file. Raises Refused when somebody has written to it since."""
+        now = Position(self._path)
+        if (now.total, now._written_at) != (self.total, self._written_at):
+            raise Refused(f"{self._path} was changed while it was being imported; import it again")
+        return now
 
 
 def magic(path: Path) -> bytes:

@@ -237,6 +237,20 @@ def test_an_import_that_was_stopped_is_completed_by_the_next_one(importer, monke
     assert (result.rows, result.new, len(importer.values)) == (100, 100 - before, 100)
 
 
+def test_a_file_that_is_changed_between_check_and_import_is_refused(importer, monkeypatch):
+    source = ReadingsFile(importer.file(GOOD), Layout())
+    checked = source.survey(lambda *_: None)
+
+    def change(progress):
+        importer.file(GOOD + "2015-01-01 06:05:00,oven-1,text,,,\n")
+        return checked
+
+    monkeypatch.setattr(source, "survey", change)
+    with pytest.raises(Refused, match="was changed while it was being imported; import it again"):
+        import_readings(source, importer.plant, now=NOW, actor="me")
+    assert not importer.values
+
+
 def test_a_contradiction_across_blocks_is_found(importer, monkeypatch):
     monkeypatch.setattr(text, "BLOCK_BYTES", 30)
     importer.refused("line 3, column x: another value", content=FRAME.format("2015-01-01 06:00:00,oven-1,2"))
