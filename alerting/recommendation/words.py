@@ -64,6 +64,9 @@ def contribution_words(asset: Asset, column: Column, value: float | str | None, 
     if _is_level(asset, column) and isinstance(value, float) and isinstance(usual, float):
         return f"{_subject(asset, column)}, {_against_usual(asset, column, value, usual)}, {push}"
     told, usually = column_value(asset, column, value), column_value(asset, column, usual)
+    if told == usually:
+        joint = " is " if column.aggregation in ("last", "value") else ", "
+        return f"{_subject(asset, column)}{joint}{told} as usual, {push}"
     if column.aggregation in ("last", "value"):
         return f"{_subject(asset, column)} is {told} (usually {usually}), which {push}"
     return f"{_subject(asset, column)}, {told} (usually {usually}), {push}"

@@ -136,6 +136,7 @@ def test_words_of_events_attributes_and_switches():
     )
     model = Column("c", "model", "attribute", "value")
     assert contribution_words(asset, model, "m3", "m1", -0.1) == "model is m3 (usually m1), which pushes the risk down by 0.10"
+    assert contribution_words(asset, model, "m1", "m1", -0.1) == "model is m1 as usual, pushes the risk down by 0.10"
     burner = Column("c", "burner", "variable", "last")
     assert contribution_words(asset, burner, 1.0, 0.0, 0.1) == "burner is true (usually false), which pushes the risk up by 0.10"
 
