@@ -57,7 +57,7 @@ class MemoryModels:
     def finish(self, run_id, failed=False):
         self.runs[run_id]["status"] = "failed" if failed else "finished"
 
-    def register(self, definition, run_id, files, tags):
+    def register(self, definition, run_id, files, tags, inputs=None):
         versions = self.registered.setdefault(definition, [])
         for number, (known, _, _) in enumerate(versions, 1):
             if known == run_id:

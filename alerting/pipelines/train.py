@@ -104,7 +104,9 @@ def compare_run(platform: Platform, run_id: str) -> dict[str, Any]:
         proposal = _no_challenger(candidates, champion_version)
     else:
         challenger, evidence = finish_challenger(dataset, chosen, definition)
-        version = platform.models.register(name, run_id, model_files(challenger), _version_tags(challenger, run_id, tags))
+        version = platform.models.register(
+            name, run_id, model_files(challenger), _version_tags(challenger, run_id, tags), _inputs(challenger)
+        )
         champion = _champion(platform, name, champion_version)
         decision = compare(
             definition=definition,
@@ -219,6 +221,11 @@ def _version_tags(model: TrainedModel, run_id: str, tags: Mapping[str, str]) -> 
         "dataset_hash": tags["dataset_hash"],
         "training_run": run_id,
     }
+
+
+def _inputs(model: TrainedModel) -> dict[str, str]:
+    """The model's columns and their types, as its signature tells them."""
+    return {name: "string" if name in model.plan.levels else "double" for name in model.plan.columns}
 
 
 def _acted_windows(platform: Platform, definition: ClassifierDefinition) -> list[tuple[str, datetime, datetime]]:
