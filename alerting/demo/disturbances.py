@@ -3,7 +3,8 @@
 All of it is a function of the seed and the minute (counted from the line's first), so nothing here has a state.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
@@ -32,31 +33,36 @@ SIZES: dict[Cause, tuple[float, float]] = {
 """Smallest and largest peak: points of moisture, lost share of burner 2, points of humidity, m/min, least power of burner 2."""
 
 RAMPS: dict[Cause, tuple[int, int]] = {
-    "wet-dough": (22, 45),
-    "burner-fault": (18, 32),
-    "damp-air": (25, 45),
-    "fast-belt": (25, 40),
+    "wet-dough": (15, 32),
+    "burner-fault": (12, 24),
+    "damp-air": (15, 32),
+    "fast-belt": (15, 30),
 }
 """Shortest and longest time from the start to the peak, in minutes; a valve sticks within 15."""
 
 _PRODUCT_CAUSES: tuple[Cause, ...] = ("wet-dough", "burner-fault", "damp-air", "fast-belt")
 _QUIET_SHARE = 0.03
-_WEAK_SHARE = 0.03
+_WEAK_SHARE = 0.02
 _WEAKNESS = 0.4
 _STOP_SHARE = 0.7
-_ANSWERED_SHARE = 0.15
+_ANSWERED_SHARE = 0.4
 
-TRIMS = dict.fromkeys(SET_POINTS, (-1, 1, 2.0)) | {"belt_speed_setpoint": (-2, 2, 0.1)}
+TRIMS = dict.fromkeys(SET_POINTS, (-1, 1, 2.0)) | {"belt_speed_setpoint": (-1, 1, 0.1)}
 """Fewest and most steps by which the crew trims a set-point, and the step."""
-ANSWER = {"zone_1_setpoint": 6.0, "zone_3_setpoint": 8.0, "belt_speed_setpoint": -0.7}
-"""What an attentive crew changes while the disturbance lasts."""
+ANSWERS: tuple[dict[str, float], ...] = (
+    {"belt_speed_setpoint": -0.8, "zone_3_setpoint": 10.0},
+    {"belt_speed_setpoint": -0.8, "zone_1_setpoint": 10.0},
+    {"belt_speed_setpoint": -0.6, "zone_1_setpoint": 8.0, "zone_3_setpoint": 8.0},
+    {"belt_speed_setpoint": -0.4},
+)
+"""What attentive crews change while a disturbance lasts: one of these. The last is seldom enough."""
 
 
 @dataclass(frozen=True)
 class Disturbance:
     """One thing going wrong: from `start` it grows for `ramp` minutes to `size`, stays for `hold` and goes in `fade` minutes.
 
-    `answered`: minute at which an attentive crew, told beforehand, changes set-points until it is over; None if nobody does.
+    `answered`: minute at which an attentive crew, told beforehand, sets its `answer` until it is over; None if nobody does.
     """
 
     cause: Cause
@@ -66,16 +72,17 @@ class Disturbance:
     fade: int
     size: float
     answered: int | None = None
+    answer: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def end(self) -> int:
         """First minute on which nothing of it is left."""
         return self.start + self.ramp + self.hold + self.fade
 
-    def answer(self, name: str, minute: int) -> float:
+    def correction(self, name: str, minute: int) -> float:
         """By how much the crew has changed this set-point because of it."""
         answering = self.answered is not None and self.answered <= minute < self.end
-        return ANSWER.get(name, 0.0) if answering else 0.0
+        return self.answer.get(name, 0.0) if answering else 0.0
 
     def level(self, minute: int) -> float:
         """How much of it acts in this minute, in the unit of its size."""
@@ -119,7 +126,7 @@ class Schedule:
     def crew_setpoint(self, name: str, minute: int) -> float:
         """What the crew has set: the recipe and a trim that changes about every three hours, and a belt run too fast."""
         acting = self.acting(minute)
-        value = NOMINAL[name] + self._trim(name, minute) + sum(d.answer(name, minute) for d in acting)
+        value = NOMINAL[name] + self._trim(name, minute) + sum(d.correction(name, minute) for d in acting)
         if name == "belt_speed_setpoint":
             value += sum(d.level(minute) for d in acting if d.cause == "fast-belt")
         return round(value, 1)
@@ -141,7 +148,7 @@ class Schedule:
 @lru_cache(maxsize=64)
 def _of_slot(schedule: Schedule, slot: int) -> Disturbance | None:
     if schedule.in_showcase(slot * SLOT):
-        return Disturbance("wet-dough", start=schedule.live_from, ramp=35, hold=60, fade=20, size=8.0)
+        return Disturbance("wet-dough", start=schedule.live_from, ramp=25, hold=60, fade=20, size=7.0)
     chance = generator(schedule.seed, Stream.DISTURBANCES, slot)
     if chance.random() < _QUIET_SHARE:
         return None
@@ -153,6 +160,7 @@ def _of_slot(schedule: Schedule, slot: int) -> Disturbance | None:
         cause=cause,
         start=start,
         answered=start + int(chance.integers(3, 8)) if answered else None,
+        answer=ANSWERS[int(chance.integers(len(ANSWERS)))],
         ramp=int(chance.integers(*RAMPS[cause], endpoint=True)),
         hold=int(chance.integers(30, 76)),
         fade=int(chance.integers(10, 26)),

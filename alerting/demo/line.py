@@ -23,7 +23,7 @@ HOLD = 8 * 60
 GAP_SHARE = 0.003
 """Share of single values that are missing."""
 
-DOUGH_BATCH, AIR_USUAL, AIR_DAILY = 0.4, 50.0, 3.0
+DOUGH_BATCH, AIR_USUAL, AIR_DAILY = 0.2, 50.0, 3.0
 
 SENSOR_ERRORS = {
     "zone_1_temperature": 0.6,
@@ -123,12 +123,13 @@ class LineState:
     def from_document(document: dict[str, Any]) -> "LineState":
         """The inverse of `to_document`; unknown keys are ignored."""
         oven = document["oven"]
+        belts = {name: [Parcel(**p) for p in oven[name]] for name in ("parcels", "cooling")}
         return LineState(
             seed=document["seed"],
             origin=document["origin"],
             live_from=document["live_from"],
             minute=document["minute"],
-            oven=Oven(**{**oven, "parcels": [Parcel(**p) for p in oven["parcels"]]}),
+            oven=Oven(**{**oven, **belts}),
             walks=Walks(**document["walks"]),
             changes=tuple(SetPointChange(**c) for c in document["changes"]),
         )
@@ -179,8 +180,8 @@ def _walk(walks: Walks, steps: list[float], cleaned: bool) -> None:
     """One minute of every random walk (AR(1), except fouling, which only grows until the burners are cleaned)."""
     air, dough, flour, fouling = steps
     walks.air += -walks.air / 600 + 0.18 * air
-    walks.dough += -walks.dough / 200 + 0.04 * dough
-    walks.flour += -walks.flour / 240 + 0.001 * flour
+    walks.dough += -walks.dough / 200 + 0.025 * dough
+    walks.flour += -walks.flour / 240 + 0.0008 * flour
     for zone, per_day in enumerate((0.015, 0.025, 0.015)):
         grown = walks.fouling[zone] + per_day / DAY * max(0.0, 1.0 + fouling)
         walks.fouling[zone] = 0.02 if cleaned else grown

@@ -10,6 +10,8 @@ from math import exp
 ZONES = 3
 ZONE_LENGTH = 14.0
 OVEN_LENGTH = ZONES * ZONE_LENGTH
+COOLING_LENGTH = 64.0
+"""Open conveyor between the oven and the gauges, at belt speed: biscuits cool, and change no more."""
 STEPS = 6
 """Steps in a minute: one every 10 s."""
 DT = 1.0 / STEPS
@@ -59,7 +61,8 @@ class Parcel:
 class Oven:
     """What the oven remembers from one step to the next. `integral` belongs to the controllers.
 
-    `moisture` and `colour` are those of the last biscuits that came out in this minute, None when none did.
+    `parcels` are in the oven, `cooling` behind it. `moisture` and `colour` are those of the biscuits that passed the gauges last
+    in this minute, None when none did.
     """
 
     temperature: list[float] = field(default_factory=lambda: list(REFERENCE))
@@ -68,6 +71,7 @@ class Oven:
     belt: float = LOAD_SPEED
     dough: float = DOUGH_USUAL
     parcels: list[Parcel] = field(default_factory=list)
+    cooling: list[Parcel] = field(default_factory=list)
     moisture: float | None = None
     colour: float | None = None
 
@@ -104,6 +108,7 @@ def run_minute(oven: Oven, conditions: Conditions) -> None:
             _heat(oven, conditions, zone)
         oven.belt += (conditions.belt - oven.belt) * DT / BELT_LAG
         oven.dough += (conditions.dough - oven.dough) * DT / HOPPER_LAG
+        _cool(oven)
         _bake(oven, conditions)
 
 
@@ -140,5 +145,13 @@ def _bake(oven: Oven, conditions: Conditions) -> None:
         parcel.browning += browning[zone] * time
         parcel.position += move
     while oven.parcels and oven.parcels[0].position >= OVEN_LENGTH:
-        done = oven.parcels.pop(0)
+        oven.cooling.append(oven.parcels.pop(0))
+
+
+def _cool(oven: Oven) -> None:
+    """Carry what has left the oven to the gauges, and measure what reaches them."""
+    for parcel in oven.cooling:
+        parcel.position += oven.belt * DT
+    while oven.cooling and oven.cooling[0].position >= OVEN_LENGTH + COOLING_LENGTH:
+        done = oven.cooling.pop(0)
         oven.moisture, oven.colour = done.moisture, DOUGH_LIGHTNESS - done.browning

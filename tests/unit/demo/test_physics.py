@@ -5,7 +5,7 @@ from math import exp
 
 import pytest
 
-from alerting.demo.physics import DRYING, OVEN_LENGTH, ZONE_LENGTH, Conditions, Oven, run_minute
+from alerting.demo.physics import COOLING_LENGTH, DRYING, OVEN_LENGTH, ZONE_LENGTH, Conditions, Oven, run_minute
 
 USUAL = Conditions(
     setpoint=(205.0, 225.0, 215.0),
@@ -41,9 +41,10 @@ def test_moisture_is_the_exponential_of_drying_over_the_time_in_each_zone() -> N
     assert moisture(USUAL) == pytest.approx(expected, rel=0.02)
 
 
-def test_the_first_biscuit_comes_out_after_the_length_of_the_oven_over_the_belt_speed() -> None:
-    assert after(int(OVEN_LENGTH / 8.0)).moisture is None
-    assert after(int(OVEN_LENGTH / 8.0) + 1).moisture is not None
+def test_the_first_biscuit_reaches_the_gauges_after_the_length_of_oven_and_cooling_over_the_belt_speed() -> None:
+    minutes = int((OVEN_LENGTH + COOLING_LENGTH) / 8.0)
+    assert after(minutes).moisture is None
+    assert after(minutes + 1).moisture is not None
 
 
 @pytest.mark.parametrize(
