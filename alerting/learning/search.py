@@ -16,7 +16,6 @@ from alerting.learning.candidates import (
     Trial,
     assemble,
     average_precision,
-    baseline_candidate,
     usable_folds,
 )
 from alerting.learning.dataset import Dataset
@@ -30,8 +29,6 @@ from alerting.learning.families import (
     rounds_of,
     suggest_params,
 )
-
-__all__ = ["baseline_candidate", "search_candidate"]
 
 WATCHED_SHARE = 0.2  # the newest part of a fold's training rows, on which LightGBM stops
 
