@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from alerting.pipelines.ports import DeliveryFailed, ModelUnavailable, Platform
-from alerting.stores.mongo import MongoStores
 from tests.builders import at
-from tests.support import pretended_database
+from tests.support import ensured_pretence
 
 
 @dataclass
@@ -96,12 +95,8 @@ class Mailbox:
         self.messages.append(message)
 
 
-def pretended_platform(*channels):
-    """A platform with nothing in it yet. Its clock is a HandClock, its models MemoryModels."""
-    stores = MongoStores(pretended_database())
-    from alerting.stores.indexes import ensure_indexes
-
-    ensure_indexes(stores.database)
+def platform_on(stores, channels, clock):
+    """A platform on these stores, with a registry in memory."""
     return Platform(
         definitions=stores.definitions,
         assets=stores.assets,
@@ -116,5 +111,10 @@ def pretended_platform(*channels):
         reports=stores.reports,
         audit=stores.audit,
         channels={c.name: c for c in channels},
-        clock=HandClock(),
+        clock=clock,
     )
+
+
+def pretended_platform(*channels):
+    """A platform with nothing in it yet. Its clock is a HandClock, its models MemoryModels."""
+    return platform_on(ensured_pretence(), channels, HandClock())
