@@ -113,6 +113,9 @@ def recommend(model: TrainedModel, history: History, at: datetime, max_changes: 
     instant = to_millis(at)
     known = known_history(history, instant, instant - span_millis(model.plan.lookback))
     search = _Search(model, known, instant, stretch_of(model))
+    if search.risk_before < model.threshold:
+        words = f"The risk {search.risk_before:.2f} is under the threshold {model.threshold:.2f}: nothing needs to change."
+        return RecommendationResult((), search.risk_before, search.risk_before, helps=False, words=words)
     found = levers(model, known, instant)
     if not found:
         words = "The model sees no variable that may be changed and whose setting is known: there is nothing to recommend."

@@ -139,7 +139,7 @@ def test_settings_far_from_anything_seen_are_refused(data):
 
 
 def test_if_all_settings_are_far_from_anything_seen_the_model_cannot_tell(data):
-    made = model(data, {"setpoint.last": 1.0})
+    made = replace(model(data, {"setpoint.last": 1.0}), threshold=0.01)
     now = build_features(made.plan, HISTORY, np.array([to_millis(AT)])).iloc[0]
     seen = {name: (now[name], now[name]) for name in made.ranges}
     found = recommend(replace(made, ranges=seen), HISTORY, AT, max_changes=2)
@@ -149,7 +149,7 @@ def test_if_all_settings_are_far_from_anything_seen_the_model_cannot_tell(data):
 
 def test_without_a_controllable_variable_there_is_nothing_to_recommend(data):
     fixed = with_variables(setpoint=Variable(), belt=Variable())
-    found = recommend(model(data, {"setpoint.last": 1.0}), fixed, AT, max_changes=2)
+    found = recommend(replace(model(data, {"setpoint.last": 1.0}), threshold=0.01), fixed, AT, max_changes=2)
     assert (found.helps, found.changes) == (False, ())
     assert "no variable that may be changed" in found.words
 
@@ -160,3 +160,9 @@ def test_what_becomes_known_after_the_instant_changes_nothing(data):
     assert recommend(made, HISTORY, AT, 2) == recommend(made, past, AT, 2)
     needed = replace(HISTORY, readings=HISTORY.readings.loc[AT - made.plan.lookback : AT])
     assert recommend(made, needed, AT, 2) == recommend(made, past, AT, 2)
+
+
+def test_a_risk_that_is_under_the_threshold_needs_no_change(data):
+    found = recommend(replace(model(data, {"setpoint.last": 1.0}), threshold=0.99), HISTORY, AT, max_changes=2)
+    assert (found.helps, found.changes, found.risk_after) == (False, (), found.risk_before)
+    assert "nothing needs to change" in found.words
