@@ -26,6 +26,7 @@ Floats = npt.NDArray[np.float64]
 COARSE, FINE = 9, 5  # settings tried per variable: over its whole range, then towards the present setting
 BEAM = 20  # combinations of two changes or more that are tried with one more
 MOST_COMBINATIONS = 20_000
+MARGIN = 0.5  # of the threshold; on the demo line advice at the threshold itself kept 8 of 26 problems away, with this margin 21
 SLACK = 0.05  # share of the ordinary range by which a feature may lie outside of it
 
 
@@ -105,10 +106,12 @@ class Tried:
 def recommend(model: TrainedModel, history: History, at: datetime, max_changes: int) -> RecommendationResult:
     """The smallest change of at most `max_changes` controllable variables that would have kept the risk under the threshold.
 
-    As if each had been held at its new setting over the last stretch (the horizon, or the shortest window if that is
-    longer) before `at`; every feature is computed anew. Settings keep to the variable's min, max, step and max_change, and
-    to features not far from anything seen in training. Where nothing suffices, the greatest reduction is given with
-    `helps` False. `history` needs readings back to `model.plan.lookback` before `at`.
+    Wanted is a risk under half of it (`MARGIN`), because advice that only just suffices is undone by the next disturbance;
+    if nothing reaches that, the smallest change under the threshold is given. Each variable is taken as if held at its new
+    setting over the last stretch (the horizon, or the shortest window if that is longer) before `at`; every feature is
+    computed anew. Settings keep to the variable's min, max, step and max_change, and to features not far from anything
+    seen in training. Where nothing suffices, the greatest reduction is given with `helps` False. `history` needs readings
+    back to `model.plan.lookback` before `at`.
     """
     instant = to_millis(at)
     known = known_history(history, instant, instant - span_millis(model.plan.lookback))
@@ -125,9 +128,10 @@ def recommend(model: TrainedModel, history: History, at: datetime, max_changes: 
     if not tried.combinations:
         words = "Every setting within the limits is far from anything that the model has seen; it cannot tell what would help."
         return RecommendationResult((), search.risk_before, search.risk_before, helps=False, words=words)
-    cheapest = tried.cheapest_under(model.threshold)
-    if cheapest is not None:
-        return search.result(search.refine(cheapest), helps=True)
+    for limit in (MARGIN * model.threshold, model.threshold):
+        cheapest = tried.cheapest_under(limit)
+        if cheapest is not None:
+            return search.result(search.refine(cheapest, limit), helps=True)
     return search.result(tried.lowest(), helps=False)
 
 
@@ -234,11 +238,11 @@ class _Search:
             tried = Tried([*tried.combinations, *best.combinations], np.concatenate([tried.risk, best.risk]))
         return tried
 
-    def refine(self, coarse: Combination) -> Combination:
+    def refine(self, coarse: Combination, limit: float) -> Combination:
         """The least effort between a combination that suffices and the coarse settings before it, itself included."""
         finer = self.options([(o.lever, v) for o in coarse for v in _nearer(o)])
         choices = [[o, *(f for f in finer if f.lever is o.lever)] for o in coarse]
-        return self._try(list(product(*choices))).cheapest_under(self._model.threshold) or coarse
+        return self._try(list(product(*choices))).cheapest_under(limit) or coarse
 
     def result(self, combination: Combination, helps: bool) -> RecommendationResult:
         """The recommendation in words; without changes when nothing lowers the risk."""

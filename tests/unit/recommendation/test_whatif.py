@@ -7,7 +7,7 @@ import pytest
 from alerting.definitions.assets import Asset, Variable
 from alerting.learning.features import build_features
 from alerting.readings.history import to_millis
-from alerting.recommendation.whatif import Lever, levers, recommend
+from alerting.recommendation.whatif import MARGIN, Lever, levers, recommend
 from tests.unit.learning import small
 
 HISTORY = small.line()
@@ -51,8 +51,17 @@ def test_the_smallest_change_that_keeps_the_risk_under_the_threshold_is_recommen
     (change,) = found.changes
     assert (change.variable, change.before, change.unit) == ("setpoint", PRESENT, "°C")
     assert change.after < PRESENT
-    assert found.risk_after < made.threshold <= found.risk_before
-    assert risk_with(made, [replace(change, after=change.after + 1)]) >= made.threshold
+    assert found.risk_after < MARGIN * made.threshold < made.threshold <= found.risk_before
+    assert risk_with(made, [replace(change, after=change.after + 1)]) >= MARGIN * made.threshold
+
+
+def test_where_the_margin_is_out_of_reach_the_smallest_change_under_the_threshold_is_recommended(data):
+    made = model(data, {"setpoint.last": 2.0})
+    lowest = recommend(replace(made, threshold=1e-9), HISTORY, AT, max_changes=1).risk_after
+    made = replace(made, threshold=(lowest + before(made)) / 2 if lowest > before(made) / 3 else lowest * 1.5)
+    found = recommend(made, HISTORY, AT, max_changes=1)
+    assert found.helps
+    assert MARGIN * made.threshold <= found.risk_after < made.threshold
 
 
 def test_the_risk_afterwards_is_that_of_all_features_computed_anew(data):
