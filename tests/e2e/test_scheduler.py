@@ -33,6 +33,7 @@ EVALUATED = TRAINED + timedelta(days=2)
 DAYS = 14
 EXAMPLES = Path(__file__).parents[2] / "config" / "examples" / "demo"
 MODEL = "biscuits-too-moist"
+ASKED = "approval-first"
 
 
 @dataclass
@@ -48,9 +49,24 @@ class Airflow:
 
     def run(self, dag_id: str, as_of: datetime) -> list[dict[str, Any]]:
         """Trigger a run, wait for its end, and return its task instances; fails with their states and logs."""
+        return self.finish(dag_id, self.trigger(dag_id, as_of))
+
+    def trigger(self, dag_id: str, as_of: datetime) -> str:
+        """Start a run and return its path."""
         body = {"logical_date": None, "conf": {"as_of": as_of.isoformat()}}
         run_id = self.http.post(f"/dags/{dag_id}/dagRuns", json=body).raise_for_status().json()["dag_run_id"]
-        path = f"/dags/{dag_id}/dagRuns/{run_id}"
+        return f"/dags/{dag_id}/dagRuns/{run_id}"
+
+    def answer(self, path: str, option: str, reason: str) -> str:
+        """Answer a run's question as its administrator; returns the text that was asked with."""
+        question = f"{path}/taskInstances/approve/-1/hitlDetails"
+        self._until(lambda: self.http.get(question).is_success, "a question", 120)
+        asked = self.http.get(question).json()
+        self.http.patch(question, json={"chosen_options": [option], "params_input": {"reason": reason}}).raise_for_status()
+        return f"{asked['subject']}\n{asked['body']}"
+
+    def finish(self, dag_id: str, path: str) -> list[dict[str, Any]]:
+        """Wait for a run's end and return its task instances; fails with their states and logs."""
         self._until(lambda: self.http.get(path).json()["state"] in ("success", "failed"), f"{dag_id} to end", 180)
         tasks = self.http.get(f"{path}/taskInstances").json()["task_instances"]
         assert self.http.get(path).json()["state"] == "success", self._report(tasks)
@@ -92,8 +108,10 @@ def platform(settings: Settings) -> Iterator[Platform]:
         for document in documents:
             if document["kind"] == "classifier":
                 document["learning"] = {"candidates": ["logistic_regression", "lightgbm"], "trials": 1, "folds": 2}
+        model = next(document for document in documents if document["name"] == MODEL)
+        documents.append(model | {"name": ASKED, "promotion": {"mode": "approval"}, "schedule": {"every": "1h"}})
         apply(opened, documents, "test", TRAINED, "test")
-        MongoClock(stores.database).start(TRAINED, 1.0, timedelta(hours=1))
+        MongoClock(stores.database).start(EVALUATED, 1.0, timedelta(hours=1))
         yield opened
 
 
@@ -172,3 +190,18 @@ def test_a_horizon_changed_in_the_database_shows_in_the_dag_and_is_used_by_its_n
     assert decision.revision == 2
     assert platform.models.tags(decision.run_id)["revision"] == "2"
     assert platform.models.version_tags(MODEL, decision.challenger_version)["revision"] == "2"
+
+
+def test_a_promotion_that_a_person_rejects_is_recorded_with_the_reason(airflow: Airflow, platform: Platform) -> None:
+    airflow.unpause(f"train__{ASKED}")
+    run = airflow.trigger(f"train__{ASKED}", TRAINED)
+
+    asked = airflow.answer(run, "Reject", "not before the audit")
+    airflow.finish(f"train__{ASKED}", run)
+
+    assert "There is no champion yet" in asked
+    assert "| average precision |" in asked
+    (decision,) = platform.decisions.of(ASKED)
+    assert (decision.promoted, decision.verdict, decision.actor) == (False, "rejected", "admin")
+    assert "not before the audit" in decision.reason
+    assert platform.models.alias(ASKED, "champion") is None
