@@ -44,7 +44,7 @@ class Settings:
     mlflow_port: int = 5050
     airflow_port: int = 8080
     api_port: int = 8000
-    demo_speed: float = 60.0
+    demo_speed: float = 10.0
     webhook_urls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     webhook_secrets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
