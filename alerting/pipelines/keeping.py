@@ -203,7 +203,7 @@ def _close(platform: Platform, revision: Revision, id: str, step: Step, as_of: d
 def keep_past(platform: Platform, revision: Revision, asset: Asset, judged: Judgement, start: datetime, end: datetime) -> Kept:
     """Keep the episodes of a past stretch. A spell that overlaps a kept episode is that episode.
 
-    Kept historical ones that were not found again are marked. Nobody is told. Episodes still open at the end of the stretch end with it.
+    Kept historical ones that were not found again are marked. Nobody is told. What is open at the end of the stretch ends there.
     """
     existing = [e for e in platform.episodes.find(revision.name, asset.name, start, end) if not e.outdated]
     found = [_ended(e, end) for e in _spells(judged, revision, asset, decided_at=None, historical=True).values()]
