@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
+from alerting.cli_dataset import dataset, tell_findings
 from alerting.cli_demo import app as demo_app
 from alerting.cli_import import app as import_app
 from alerting.cli_support import Json, command, console, instant, plain, platform, print_json, progress, short, show, user
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.add_typer(import_app, name="import")
 app.add_typer(demo_app, name="demo")
 app.command("up")(up)
+app.command("dataset")(dataset)
 
 Files = Annotated[list[Path], typer.Argument(help="YAML or JSON files, each with one definition, a list, or several documents.")]
 Name = Annotated[str, typer.Argument(help="Name of a definition.")]
@@ -207,6 +209,7 @@ def train(
         return
     board = result["leaderboard"]
     show(board, list(dict.fromkeys(k for line in board for k in line)), False, "")
+    tell_findings(result)
     for key, value in result["test"].items():
         console.print(f"  {key}: {_figure(value)}", markup=False)
     console.print(f"{result['verdict']}: {result['reason']}", markup=False)

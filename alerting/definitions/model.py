@@ -54,6 +54,9 @@ class Features(Closed):
         ("mean", "std", "min", "max", "last", "slope", "missing", "age"),
         description="What is computed per number and window; missing: share of missing values; age: time since the last value.",
     )
+    lags: tuple[Duration, ...] = Field(
+        (), description="Each number's value as it was known this long before is a column too, e.g. [1h, 24h]."
+    )
     stride: Duration | None = Field(
         None, description="Distance between two judged instants; a sixth of the horizon when left out."
     )
@@ -94,6 +97,25 @@ class OperatingPoint(Closed):
     )
     max_time_in_alarm: float = Field(
         0.2, gt=0, le=1, description="Largest share of time in alarm; a score that is always high is never chosen."
+    )
+
+
+class FeedbackUse(Closed):
+    """What the operators' answers change in training. Where the problem did occur, the data decide."""
+
+    avoided: Literal["exclude", "positive", "weight"] = Field(
+        "exclude",
+        description="Rows around an alert that was acted upon and whose problem then did not occur. exclude: left out of "
+        "learning. positive: those from the alert to the action count as positive, only where the operator also said true_alarm. "
+        "weight: they count as positive with `weight`, unless the operator said otherwise. They are never negative.",
+    )
+    weight: float = Field(
+        0.3, gt=0, le=1, description="With avoided: weight. How much such a row counts; an ordinary row counts 1."
+    )
+    confirmed: Literal["exclude", "positive"] = Field(
+        "exclude",
+        description="Rows around an alert that the operator called true although nobody acted and the data show no problem. "
+        "exclude: left out of learning. positive: the row at which it was raised counts as positive.",
     )
 
 
@@ -195,6 +217,7 @@ class ClassifierDefinition(_Common):
     periods: Periods = Field(default_factory=Periods, description="Which stretch of history is for what.")
     learning: Learning = Field(default_factory=Learning, description="The search for the best candidate.")
     operating_point: OperatingPoint = Field(default_factory=OperatingPoint, description="Where the threshold is put.")
+    feedback: FeedbackUse = Field(default_factory=FeedbackUse, description="What the operators' answers change in training.")
     promotion: Promotion = Field(default_factory=Promotion, description="When a challenger replaces the champion.")
     recommendation: Recommendation = Field(default_factory=Recommendation, description="Advice on set-points.")
 

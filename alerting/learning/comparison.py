@@ -94,7 +94,7 @@ def compare(
 
 def unseen_from(definition: ClassifierDefinition, challenger: TrainedModel, champion: TrainedModel) -> datetime:
     """From when on neither model has seen anything: the later `seen_until`, and gap, horizon, `for` and longest window on."""
-    longest = max(challenger.plan.longest_window_ms, champion.plan.longest_window_ms)
+    longest = max(challenger.plan.reach_ms, champion.plan.reach_ms)
     purge = definition.gap + definition.horizon + definition.problem.hold + timedelta(milliseconds=longest)
     return max(challenger.seen_until, champion.seen_until) + purge
 

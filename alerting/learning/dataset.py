@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, Literal
@@ -16,19 +16,31 @@ import pandas as pd
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import Refused
 from alerting.definitions.model import ClassifierDefinition
-from alerting.detection.problems import matching, predicts
+from alerting.detection.problems import matching, predicts, problem_samples
+from alerting.learning.answers import EFFECTS, LEFT_OUT, POSITIVE, WEIGHTED, Answer, Effects, answers_in_words, relabel
 from alerting.learning.features import build_features, grid
 from alerting.learning.known import anything_known, known_history
 from alerting.learning.labels import Labels, label_instants, persistence
+from alerting.learning.leaks import leak_suspects
 from alerting.learning.moments import Floats
 from alerting.learning.plan import FeaturePlan
 from alerting.learning.planning import event_types, plan_features
-from alerting.learning.quality import quality_notes
-from alerting.learning.split import PARTS, Borders, Parts, assign_parts, purge_span, require_all_parts, split_borders
+from alerting.learning.quality import Consequence, Finding, find_oddities, findings_from
+from alerting.learning.split import PARTS, PURGED, Borders, Parts, assign_parts, purge_span, require_all_parts, split_borders
 from alerting.readings.history import History, Millis, millis, span_millis, to_millis
 
 NO_READING = "no_reading"
-_ROW_COLUMNS = ("row/asset", "row/at", "row/part", "row/label", "row/persistence")
+EXCLUDED = "excluded"
+_ROW_COLUMNS = (
+    "row/asset",
+    "row/at",
+    "row/part",
+    "row/label",
+    "row/persistence",
+    "row/weight",
+    "row/label_by_data",
+    "row/part_by_data",
+)
 
 
 @dataclass(frozen=True)
@@ -36,12 +48,14 @@ class Dataset:
     """All rows of one training, by asset and then by time.
 
     `definition`, `revision`: name and number. `rows`: columns as `plan.columns`; beside each row its `label` (1: the problem
-    follows), `asset`, instant `at` (ms), `part` (train, validation, test, or purged: of no use) and `persistence` (the
-    problem variable's last known value, higher is riskier, NaN without).
-    `problems`: asset, start, last, end, known_at of every problem known at as_of; `predicts`: what the label asks of them.
-    `observed`: seconds of usable rows by part and asset. `counts`: rows dropped by reason. `notes`: sentences on the quality
-    of the data. `purge_ms`: what was purged before every border. `hash`: over the content of rows, labels and parts; the
-    same in every process.
+    follows), `asset`, instant `at` (ms), `part` (train, validation, test, purged: of no use, or excluded: operators' answers
+    put its label in doubt), `weight` (1, or less where the definition says so) and `persistence` (the problem variable's last
+    known value, higher is riskier, NaN without). `label_by_data`, `part_by_data`: what they would be without any answer; only
+    rows of train ever have another label. `answers`: how many there are and were used, and how many rows they left out, made
+    positive or weighted, or confirmed. `problems`: asset, start, last, end, known_at of every problem known at as_of;
+    `predicts`: what the label asks of them. `observed`: seconds of usable rows by part and asset. `counts`: rows dropped by
+    reason. `findings`: the data quality report. `purge_ms`: what was purged before every border. `hash`: over the content of
+    rows, labels and parts; the same in every process.
     """
 
     definition: str
@@ -56,19 +70,42 @@ class Dataset:
     problems: pd.DataFrame
     predicts: Literal["onset", "state"]
     persistence: Floats
+    weight: Floats
+    label_by_data: npt.NDArray[np.int8]
+    part_by_data: Parts
     observed: dict[str, dict[str, float]]
     counts: dict[str, int]
-    notes: list[str]
+    answers: dict[str, int]
+    findings: tuple[Finding, ...]
     horizon_ms: int
     gap_ms: int
     purge_ms: int
     hash: str
 
+    def weights(self, rows: npt.NDArray[Any]) -> Floats | None:
+        """Weights of some rows (positions or a mask); None where all are 1."""
+        weight = self.weight[rows]
+        return None if (weight == 1.0).all() else weight
+
+    @property
+    def notes(self) -> list[str]:
+        """The data quality report in sentences."""
+        return [finding.words for finding in self.findings]
+
+    @property
+    def answered(self) -> str:
+        """What the operators' answers changed, in a sentence; empty when nobody answered."""
+        return answers_in_words(self.answers)
+
 
 def build_dataset(
-    definition: ClassifierDefinition, revision_number: int, histories: Sequence[History], as_of: datetime
+    definition: ClassifierDefinition,
+    revision_number: int,
+    histories: Sequence[History],
+    as_of: datetime,
+    answers: Sequence[Answer] = (),
 ) -> Dataset:
-    """Rows on the stride grid of every asset, labelled, split and counted.
+    """Rows on the stride grid of every asset, labelled, split and counted. `answers`: what operators had said by as_of.
 
     Nothing that became known after as_of (or after `periods.end`) is used. Raises Refused, saying what to do, for: a horizon
     shorter than the stride, no readings, an unknown problem variable or event type, a part without rows, one class only.
@@ -82,7 +119,8 @@ def build_dataset(
     training = [known_history(h, borders.validation) for h in known]
     plan = plan_features(definition, training)
     question = _question(definition, known)
-    pieces = [_piece(definition, question, plan, h, borders, until) for h in known]
+    said = {h.asset.name: [a for a in answers if a.asset == h.asset.name] for h in known}
+    pieces = [_piece(definition, question, plan, h, borders, until, said[h.asset.name]) for h in known]
     return _assemble(definition, revision_number, as_of, question, plan, borders, pieces, training)
 
 
@@ -95,6 +133,9 @@ class _Piece:
     label: npt.NDArray[np.int8]
     rows: pd.DataFrame
     persistence: Floats
+    effect: Effects
+    answers: int
+    answers_used: int
     dropped: npt.NDArray[np.object_]
     problems: pd.DataFrame
 
@@ -106,18 +147,25 @@ def _piece(
     history: History,
     borders: Borders,
     until: int,
+    answers: Sequence[Answer],
 ) -> _Piece:
     at = grid(borders.start, borders.end, plan.stride_ms)
     labels: Labels = label_instants(definition, question, history, at, until)
     dropped = labels.dropped
     dropped[(dropped == "") & ~anything_known(plan, history, at)] = NO_READING
     kept = dropped == ""
+    ts, bad = problem_samples(definition.problem, history)
+    occurred = millis(labels.problems["start"]) if question == "onset" else ts[bad]
+    changed = relabel(definition, answers, at[kept], labels.label[kept] == 0, occurred)
     return _Piece(
         asset=history.asset.name,
         at=at[kept],
         label=labels.label[kept],
         rows=build_features(plan, history, at[kept]),
         persistence=persistence(definition.problem, history, at[kept]),
+        effect=changed.effect,
+        answers=len(answers),
+        answers_used=changed.used,
         dropped=dropped[~kept],
         problems=labels.problems.assign(asset=history.asset.name)[["asset", "start", "last", "end", "known_at"]],
     )
@@ -135,15 +183,23 @@ def _assemble(
 ) -> Dataset:
     purge = purge_span(definition, plan)
     at = np.concatenate([p.at for p in pieces])
-    label = np.concatenate([p.label for p in pieces])
+    by_data = np.concatenate([p.label for p in pieces])
     asset = np.repeat(np.array([p.asset for p in pieces], dtype=object), [len(p.at) for p in pieces])
-    part = assign_parts(at, borders, purge)
+    natural = assign_parts(at, borders, purge)
+    effect = _believed(np.concatenate([p.effect for p in pieces]), natural)
+    label, part, weight = _answered(definition, by_data, natural, effect)
     require_all_parts(definition, part, borders, purge)
     problems = pd.concat([p.problems for p in pieces], ignore_index=True)
     _require_both_classes(definition, label[part == "train"], len(problems))
     rows = pd.concat([p.rows for p in pieces], ignore_index=True)
     risk = np.concatenate([p.persistence for p in pieces])
     reasons, counts = np.unique(np.concatenate([p.dropped for p in pieces]).astype(str), return_counts=True)
+    answers = {"answers": sum(p.answers for p in pieces), "used": sum(p.answers_used for p in pieces), **_effects(effect)}
+    findings = [
+        *find_oddities(definition, plan, training, _problems_by_part(problems, borders)),
+        *leak_suspects(definition, plan, training, rows[part == "train"], label[part == "train"]),
+        *_answer_finding(answers),
+    ]
     return Dataset(
         definition=definition.name,
         revision=revision,
@@ -157,14 +213,46 @@ def _assemble(
         problems=problems,
         predicts=question,
         persistence=risk,
+        weight=weight,
+        label_by_data=by_data,
+        part_by_data=natural,
         observed=_observed(part, asset, plan.stride_ms / 1000),
         counts=dict(zip(reasons.tolist(), counts.tolist(), strict=True)),
-        notes=quality_notes(definition, plan, training, _problems_by_part(problems, borders)),
+        answers=answers,
+        findings=tuple(findings),
         horizon_ms=span_millis(definition.horizon),
         gap_ms=span_millis(definition.gap),
         purge_ms=purge,
-        hash=_hash(plan, rows, label, asset, at, part, risk),
+        hash=_hash(plan, rows, label, asset, at, part, risk, weight, by_data, natural),
     )
+
+
+def _believed(effect: Effects, part: Parts) -> Effects:
+    """Only training takes an operator's word for a problem that the data do not show: the figures of validation and test rest
+    on data alone, so such rows are left out there. Purged rows are of no use anyway."""
+    positive = (effect == POSITIVE) | (effect == WEIGHTED)
+    return np.where(part == PURGED, 0, np.where(positive & (part != "train"), LEFT_OUT, effect)).astype(np.int8)
+
+
+def _answered(
+    definition: ClassifierDefinition, label: npt.NDArray[np.int8], part: Parts, effect: Effects
+) -> tuple[npt.NDArray[np.int8], Parts, Floats]:
+    """Labels, parts and weights after the answers."""
+    return (
+        np.where((effect == POSITIVE) | (effect == WEIGHTED), 1, label).astype(np.int8),
+        np.where(effect == LEFT_OUT, EXCLUDED, part).astype(object),
+        np.where(effect == WEIGHTED, definition.feedback.weight, 1.0),
+    )
+
+
+def _effects(effect: Effects) -> dict[str, int]:
+    return {name: int((effect == number).sum()) for number, name in enumerate(EFFECTS, start=1)}
+
+
+def _answer_finding(answers: dict[str, int]) -> list[Finding]:
+    words = answers_in_words(answers)
+    consequence: Consequence = "left out" if answers["left_out"] else "kept"
+    return [Finding("answers", None, answers["used"], consequence, words)] if words else []
 
 
 def _observed(part: Parts, asset: npt.NDArray[np.object_], stride_s: float) -> dict[str, dict[str, float]]:
@@ -269,7 +357,16 @@ def _require_both_classes(definition: ClassifierDefinition, label: npt.NDArray[n
 def dataset_files(dataset: Dataset) -> dict[str, bytes]:
     """A dataset as files: Parquet (categories as the number of their level) and JSON."""
     rows = dataset.rows.assign(**{name: dataset.rows[name].cat.codes for name in dataset.plan.levels})
-    beside = (dataset.asset, dataset.at, dataset.part, dataset.label, dataset.persistence)
+    beside = (
+        dataset.asset,
+        dataset.at,
+        dataset.part,
+        dataset.label,
+        dataset.persistence,
+        dataset.weight,
+        dataset.label_by_data,
+        dataset.part_by_data,
+    )
     rows = pd.concat([rows, pd.DataFrame(dict(zip(_ROW_COLUMNS, beside, strict=True)))], axis=1)
     document = {
         "definition": dataset.definition,
@@ -279,7 +376,8 @@ def dataset_files(dataset: Dataset) -> dict[str, bytes]:
         "predicts": dataset.predicts,
         "observed": dataset.observed,
         "counts": dataset.counts,
-        "notes": dataset.notes,
+        "answers": dataset.answers,
+        "findings": [asdict(finding) for finding in dataset.findings],
         "horizon_ms": dataset.horizon_ms,
         "gap_ms": dataset.gap_ms,
         "purge_ms": dataset.purge_ms,
@@ -297,11 +395,11 @@ def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
     document = json.loads(files["dataset.json"])
     plan = FeaturePlan.from_document(document["plan"])
     table = pd.read_parquet(io.BytesIO(files["rows.parquet"]))
-    asset, at, part, label, risk = (table[name].to_numpy() for name in _ROW_COLUMNS)
+    asset, at, part, label, risk, weight, by_data, natural = (table[name].to_numpy() for name in _ROW_COLUMNS)
     rows = table[[name for name in plan.columns if name not in plan.levels]].copy()
     for name, levels in plan.levels.items():
         rows[name] = pd.Categorical.from_codes(table[name].to_numpy(), categories=pd.Index(levels, dtype=object))
-    beside = (label, asset.astype(object), at, part.astype(object), risk)
+    beside = (label, asset.astype(object), at, part.astype(object), risk, weight, by_data, natural.astype(object))
     if _hash(plan, rows, *beside) != document["hash"]:
         raise Refused(f"the dataset of {document['definition']} was changed after it was written; train again from its beginning")
     return Dataset(
@@ -317,9 +415,13 @@ def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
         problems=pd.read_parquet(io.BytesIO(files["problems.parquet"])),
         predicts=document["predicts"],
         persistence=risk,
+        weight=weight,
+        label_by_data=by_data,
+        part_by_data=beside[7],
         observed=document["observed"],
         counts=document["counts"],
-        notes=document["notes"],
+        answers=document["answers"],
+        findings=findings_from(document["findings"]),
         horizon_ms=document["horizon_ms"],
         gap_ms=document["gap_ms"],
         purge_ms=document["purge_ms"],

@@ -79,21 +79,22 @@ def fit_estimator(
     label: Labels,
     seed: int,
     watched: tuple[Floats, Labels] | None = None,
+    weight: Floats | None = None,
 ) -> Estimator:
-    """Fit one family on the rows of a matrix made by `columns`; both classes must be present.
+    """Fit one family on the rows of a matrix made by `columns`; both classes must be present. `weight`: how much each row counts.
 
     `params["rounds"]` fixes LightGBM's trees; without it they stop once the average precision on `watched` (a later stretch
     with both classes) no longer improves. The same arguments give the same model, whatever the number of threads.
     """
     if family == "lightgbm":
-        return Estimator(family, _fit_lightgbm(params, columns, matrix, label, seed, watched), columns, None)
+        return Estimator(family, _fit_lightgbm(params, columns, matrix, label, seed, watched, weight), columns, None)
     dense = Dense.fit(columns, matrix)
     if family == "random_forest":
-        forest = RandomForestClassifier(**params, random_state=seed, n_jobs=-1).fit(dense.expand(matrix), label)
+        forest = RandomForestClassifier(**params, random_state=seed, n_jobs=-1).fit(dense.expand(matrix), label, weight)
         forest.set_params(n_jobs=1)  # threads would add up the votes in any order, and the last bits would differ
         return Estimator(family, forest, columns, dense)
     with threadpool_limits(limits=1):  # sums of several threads differ in the last bits
-        linear = LogisticRegression(**params, max_iter=300).fit(dense.scaled(matrix), label)
+        linear = LogisticRegression(**params, max_iter=300).fit(dense.scaled(matrix), label, weight)
     return Estimator(family, linear, columns, dense)
 
 
@@ -121,7 +122,13 @@ def importance(estimator: Estimator) -> Floats:
 
 
 def _fit_lightgbm(
-    params: Mapping[str, Any], columns: Columns, matrix: Floats, label: Labels, seed: int, watched: tuple[Floats, Labels] | None
+    params: Mapping[str, Any],
+    columns: Columns,
+    matrix: Floats,
+    label: Labels,
+    seed: int,
+    watched: tuple[Floats, Labels] | None,
+    weight: Floats | None,
 ) -> lightgbm.Booster:
     settings = {
         "objective": "binary",
@@ -135,7 +142,12 @@ def _fit_lightgbm(
         **{key: value for key, value in params.items() if key != "rounds"},
     }
     data = lightgbm.Dataset(
-        matrix, label, categorical_feature=list(columns.categorical), params={"verbosity": -1}, feature_name=_safe_names(columns)
+        matrix,
+        label,
+        weight=weight,
+        categorical_feature=list(columns.categorical),
+        params={"verbosity": -1},
+        feature_name=_safe_names(columns),
     )
     if "rounds" in params or watched is None:
         return lightgbm.train(settings, data, int(params.get("rounds", ROUNDS_UNWATCHED)))

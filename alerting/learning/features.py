@@ -2,7 +2,7 @@
 
 A value is known at ts + delay; a window of length w at t covers the known times (t - w, t]. A row depends on nothing
 outside its windows (events' recency: on nothing after t): it is the same, bit for bit, from a year of readings and from a
-slice that just covers `plan.lookback`.
+slice that just covers `plan.lookback`. A value outside the engineering range of its variable is missing.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -17,6 +17,7 @@ from alerting.learning import moments
 from alerting.learning.moments import Buckets, Floats, Moments
 from alerting.learning.plan import CategorySource, Column, FeaturePlan, NumberSource
 from alerting.learning.planning import default_windows, plan_features
+from alerting.readings.cleaning import in_range
 from alerting.readings.history import History, Millis, millis, span_millis
 
 __all__ = ["FeaturePlan", "build_features", "build_features_many", "default_windows", "grid", "plan_features"]
@@ -74,12 +75,12 @@ class _Readings:
     def __init__(self, history: History, changed: Mapping[str, Floats] | None = None) -> None:
         self.history = history
         self.ts = millis(pd.DatetimeIndex(history.readings.index))
-        self._values = {name: np.asarray(values, np.float64) for name, values in (changed or {}).items()}
+        self._values = {n: in_range(history.asset, n, np.asarray(v, np.float64)) for n, v in (changed or {}).items()}
 
     def values(self, name: str) -> Floats | None:
         """All values of a number variable, None for a variable without readings."""
         if name not in self._values and name in self.history.readings:
-            self._values[name] = self.history.readings[name].to_numpy(np.float64)
+            self._values[name] = in_range(self.history.asset, name, self.history.readings[name].to_numpy(np.float64))
         return self._values.get(name)
 
     def known(self, delay: int, after: int, until: int) -> slice:
@@ -115,6 +116,16 @@ class _Stretch:
         values = values[there] + 0.0  # makes -0.0 and 0.0 the same, whichever an extreme meets first
         return placed.times[there], values, moments.find_runs(placed.bucket[there], placed.seconds[there], self.size)
 
+    def lagged(self, name: str, lag: int) -> Floats:
+        """The value known a lag before each instant, not older than the longest window then."""
+        at, delay = self.at - lag, span_millis(self.readings.history.delay(name))
+        rows = self.readings.known(delay, int(at[0]) - self.plan.longest_window_ms, int(at[-1]))
+        column = self.readings.values(name)
+        values = np.empty(0) if column is None else column[rows]
+        there = np.isfinite(values)
+        times = self.readings.ts[rows][: len(values)][there] + delay
+        return _taken(values[there] + 0.0, _newest(times, at, self.plan.longest_window_ms))
+
     def _placed(self, delay: int) -> "_Placed":
         if delay not in self._by_delay:
             rows = self.readings.known(delay, self.after, int(self.at[-1]))
@@ -147,7 +158,9 @@ def _number_values(stretch: _Stretch, number: NumberSource, columns: Sequence[Co
     newest = _newest(times, stretch.at, plan.longest_window_ms)
     for column in columns:
         span = column.window_ms or plan.longest_window_ms
-        if column.aggregation == "last":
+        if column.aggregation == "lag":
+            yield stretch.lagged(number.name, span)
+        elif column.aggregation == "last":
             yield _taken(values, newest)
         elif column.aggregation == "age":
             yield (stretch.at - _taken(times.astype(np.float64), newest)) / 1000.0

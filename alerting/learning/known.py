@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.learning.plan import FeaturePlan
+from alerting.readings.cleaning import present
 from alerting.readings.history import History, Millis, millis, span_millis
 
 
@@ -36,7 +37,7 @@ def anything_known(plan: FeaturePlan, history: History, at: Millis) -> npt.NDArr
     for name in plan.variables:
         if name in history.readings:
             delay = span_millis(history.delay(name))
-            there = history.readings[name].notna().to_numpy()
+            there = present(history, name)
             by_delay[delay] = by_delay[delay] | there if delay in by_delay else there
     for delay, there in by_delay.items():
         times = ts[there] + delay

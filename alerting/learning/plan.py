@@ -43,7 +43,7 @@ class Column:
 class FeaturePlan:
     """How readings, events and attributes of one asset become a row. Nothing in it depends on later data.
 
-    `windows_ms` increases; `delay_ms` is the longest delay of any variable when the plan was made.
+    `windows_ms` and `lags_ms` increase; `delay_ms` is the longest delay of any variable when the plan was made.
     """
 
     stride_ms: int
@@ -55,11 +55,17 @@ class FeaturePlan:
     number_attributes: tuple[str, ...] = ()
     category_attributes: tuple[CategorySource, ...] = ()
     delay_ms: int = 0
+    lags_ms: tuple[int, ...] = ()
 
     @property
     def longest_window_ms(self) -> int:
-        """How far back any feature but an event's recency looks."""
+        """The longest window of any statistic."""
         return self.windows_ms[-1]
+
+    @property
+    def reach_ms(self) -> int:
+        """How far back any feature but an event's recency looks: a lagged value may be as old, then, as the longest window."""
+        return self.longest_window_ms + max(self.lags_ms, default=0)
 
     @cached_property
     def bucket_ms(self) -> int:
@@ -69,7 +75,7 @@ class FeaturePlan:
     @property
     def lookback(self) -> timedelta:
         """How far before an instant readings are needed. Events are needed from the beginning."""
-        return timedelta(milliseconds=self.longest_window_ms + self.delay_ms)
+        return timedelta(milliseconds=self.reach_ms + self.delay_ms)
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -129,7 +135,8 @@ class FeaturePlan:
             for window in self.windows_ms:
                 name = f"{number.name}.{aggregation}.{in_words(window)}"
                 columns.append(Column(name, number.name, "variable", aggregation, window))
-        return columns
+        lagged = (Column(f"{number.name}.lag.{in_words(lag)}", number.name, "variable", "lag", lag) for lag in self.lags_ms)
+        return [*columns, *lagged]
 
     def _event_columns(self, event: str) -> list[Column]:
         counts = [Column(f"event/{event}.count.{in_words(w)}", event, "event", "count", w) for w in self.windows_ms]
@@ -160,6 +167,7 @@ class FeaturePlan:
             number_attributes=tuple(document["number_attributes"]),
             category_attributes=categories("category_attributes"),
             delay_ms=document["delay_ms"],
+            lags_ms=tuple(document.get("lags_ms", ())),
         )
 
 

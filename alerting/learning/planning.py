@@ -11,6 +11,7 @@ from alerting.definitions.faults import Refused
 from alerting.definitions.model import ClassifierDefinition
 from alerting.detection.problems import matching
 from alerting.learning.plan import CategorySource, FeaturePlan, NumberSource
+from alerting.readings.cleaning import present
 from alerting.readings.history import History, Millis, millis, span_millis
 
 HOUR_MS = 3_600_000
@@ -34,6 +35,7 @@ def plan_features(definition: ClassifierDefinition, histories: Sequence[History]
         events=tuple(matching(event_types(histories), definition.features.events)),
         number_attributes=tuple(name for name, levels in attributes if levels is None),
         category_attributes=tuple(CategorySource(name, levels) for name, levels in attributes if levels is not None),
+        lags_ms=_lags(definition),
         delay_ms=max((span_millis(h.delay(str(v))) for h in histories for v in h.readings), default=0),
     )
     if not plan.columns:
@@ -82,10 +84,17 @@ def _windows(definition: ClassifierDefinition, numbers: Sequence[NumberSource]) 
     return tuple(sorted({span_millis(window) for window in windows}))
 
 
+def _lags(definition: ClassifierDefinition) -> tuple[int, ...]:
+    lags = definition.features.lags
+    if lags and min(lags) <= timedelta(0):
+        raise Refused(f"{definition.name}: features.lags must be longer than 0s; write for example [1h, 24h]")
+    return tuple(sorted({span_millis(lag) for lag in lags}))
+
+
 def _variables(definition: ClassifierDefinition, histories: Sequence[History]) -> tuple[list[NumberSource], list[CategorySource]]:
     numbers, categories = [], []
     for name in candidate_variables(definition, histories):
-        having = [h for h in histories if name in h.readings and h.readings[name].notna().any()]
+        having = [h for h in histories if present(h, name).any()]
         kinds = {_is_category(h, name): h.asset.name for h in having}
         if len(kinds) > 1:
             raise Refused(
@@ -117,7 +126,7 @@ def _sampling_ms(name: str, histories: Sequence[History]) -> int | None:
 
 
 def _times(history: History, name: str) -> Millis:
-    return millis(history.readings.index)[history.readings[name].notna().to_numpy()]  # type: ignore[arg-type]
+    return millis(history.readings.index)[present(history, name)]  # type: ignore[arg-type]
 
 
 def _attributes(definition: ClassifierDefinition, histories: Sequence[History]) -> list[tuple[str, tuple[str, ...] | None]]:

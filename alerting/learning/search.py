@@ -99,7 +99,10 @@ class _Search:
         columns, label = Columns.of(self.dataset.plan), self.dataset.label
         rounds = self._rounds(params, fold.train) if self.family == "lightgbm" else 0
         full = params | ({"rounds": rounds} if rounds else {})
-        estimator = fit_estimator(self.family, full, columns, self.matrix[fold.train], label[fold.train], self.seed)
+        weight = self.dataset.weights(fold.train)
+        estimator = fit_estimator(
+            self.family, full, columns, self.matrix[fold.train], label[fold.train], self.seed, weight=weight
+        )
         margin = estimator.margin_of(self.matrix[fold.test])
         return (margin if self.family == "random_forest" else sigmoid(margin)), rounds
 
@@ -112,7 +115,8 @@ class _Search:
         if not (_both(label[newest]) and _both(label[older])):
             return ROUNDS_UNWATCHED
         watched = (self.matrix[newest], label[newest])
-        estimator = fit_estimator("lightgbm", params, columns, self.matrix[older], label[older], self.seed, watched)
+        weight = self.dataset.weights(older)
+        estimator = fit_estimator("lightgbm", params, columns, self.matrix[older], label[older], self.seed, watched, weight)
         return max(LEAST_ROUNDS, rounds_of(estimator))
 
 

@@ -122,7 +122,7 @@ def finish_challenger(dataset: Dataset, candidate: Candidate, definition: Classi
         raise Refused(
             f"{dataset.definition}: the validation period has no rows; use a longer history or a larger periods.validation"
         )
-    estimator = _fit(dataset, candidate, definition, matrix[train], dataset.label[train])
+    estimator = fit_rows(dataset, candidate, definition, matrix, train, dataset.label)
     calibration = fit_platt(estimator.margin_of(matrix[validation]), dataset.label[validation])
     score = calibration.probability(estimator.margin_of(matrix))
     seed = definition.learning.seed
@@ -146,11 +146,19 @@ def finish_challenger(dataset: Dataset, candidate: Candidate, definition: Classi
     return model, _evidence(dataset, candidate, estimator, choice, score, seed)
 
 
-def _fit(
-    dataset: Dataset, candidate: Candidate, definition: ClassifierDefinition, matrix: Floats, label: npt.NDArray[np.int8]
+def fit_rows(
+    dataset: Dataset,
+    candidate: Candidate,
+    definition: ClassifierDefinition,
+    matrix: Floats,
+    rows: npt.NDArray[np.bool_],
+    label: npt.NDArray[np.int8],
+    weighted: bool = True,
 ) -> Estimator:
-    family = cast(Family, candidate.family)
-    return fit_estimator(family, candidate.params, Columns.of(dataset.plan), matrix, label, definition.learning.seed)
+    """Fit a candidate on some rows of the dataset's matrix, with these labels and (unless said otherwise) their weights."""
+    family, columns, seed = cast(Family, candidate.family), Columns.of(dataset.plan), definition.learning.seed
+    weight = dataset.weights(rows) if weighted else None
+    return fit_estimator(family, candidate.params, columns, matrix[rows], label[rows], seed, weight=weight)
 
 
 def _seen_until(dataset: Dataset, used: npt.NDArray[np.bool_]) -> datetime:

@@ -55,9 +55,9 @@ def split_borders(definition: ClassifierDefinition, start: int, end: int) -> Bor
 
 def purge_span(definition: ClassifierDefinition, plan: FeaturePlan) -> int:
     """How far before a border (ms) a row may not lie: its label reaches gap + horizon + `for` ahead, and the rows after the
-    border look the longest window back. The recency of events is exempt."""
+    border look the plan's reach back. The recency of events is exempt."""
     label = definition.gap + definition.horizon + definition.problem.hold
-    return span_millis(label) + plan.longest_window_ms
+    return span_millis(label) + plan.reach_ms
 
 
 def assign_parts(at: Millis, borders: Borders, purge_ms: int) -> Parts:

@@ -5,23 +5,24 @@ So a step can run in another process or be run again, and passes on nothing but 
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from alerting.definitions.faults import Refused
-from alerting.definitions.model import FAMILIES, ClassifierDefinition, Revision
-from alerting.definitions.validation import matching_assets
+from alerting.definitions.model import FAMILIES, ClassifierDefinition
 from alerting.episodes.episode import Episode
 from alerting.learning.candidates import Candidate, baseline_candidate, candidate_files, candidate_from_files
 from alerting.learning.comparison import PromotionDecision, compare
-from alerting.learning.dataset import Dataset, build_dataset, dataset_files, dataset_from_files
+from alerting.learning.dataset import Dataset, dataset_files, dataset_from_files
 from alerting.learning.search import search_candidate
 from alerting.learning.selection import Evidence, choose, finish_challenger, why_none
 from alerting.learning.trained import TrainedModel, model_files, model_from_files
+from alerting.learning.unanswered import without_answers
+from alerting.pipelines.dataset import dataset_at, histories_at, require_classifier
 from alerting.pipelines.definitions import require_revision, sync
 from alerting.pipelines.in_force import champion_at
 from alerting.pipelines.ports import DecisionRecord, ModelUnavailable, Platform, Progress, silent
-from alerting.readings.history import History
 
 BASELINE = "baseline"
 
@@ -45,8 +46,8 @@ def prepare(platform: Platform, name: str, as_of: datetime) -> str:
     """Build the dataset of a definition and open its training run. Raises Refused when it cannot be learned from."""
     sync(platform, platform.clock.now())
     revision = require_revision(platform, name)
-    definition = _classifier(revision)
-    dataset = build_dataset(definition, revision.number, _histories(platform, definition, as_of), as_of)
+    definition = require_classifier(revision)
+    dataset = dataset_at(platform, revision, definition, as_of)
     run_id = platform.models.start_run(
         name,
         f"{name} r{revision.number} {as_of:%Y-%m-%d %H:%M}",
@@ -57,11 +58,29 @@ def prepare(platform: Platform, name: str, as_of: datetime) -> str:
     platform.models.log(
         run_id,
         params={"horizon": str(definition.horizon), "gap": str(definition.gap), "stride": str(definition.stride)},
-        metrics={**counts, **dropped, "positive_share": float(dataset.label.mean()), "problems": len(dataset.problems)},
-        files={**dataset_files(dataset), "notes.txt": "\n".join(dataset.notes).encode()},
+        metrics={
+            **counts,
+            **dropped,
+            **_quality_metrics(dataset),
+            "positive_share": float(dataset.label.mean()),
+            "problems": len(dataset.problems),
+        },
+        tags={"answers": dataset.answered} if dataset.answered else None,
+        files={**dataset_files(dataset), "quality.json": _quality_file(dataset), "notes.txt": "\n".join(dataset.notes).encode()},
         folder="dataset",
     )
     return run_id
+
+
+def _quality_metrics(dataset: Dataset) -> dict[str, float]:
+    """Oddities by kind, and what the answers changed, as figures of the run."""
+    kinds = [finding.kind for finding in dataset.findings]
+    oddities = {f"quality_{kind}": float(kinds.count(kind)) for kind in kinds}
+    return oddities | {f"answers_{name}": float(count) for name, count in dataset.answers.items()}
+
+
+def _quality_file(dataset: Dataset) -> bytes:
+    return json.dumps([asdict(finding) for finding in dataset.findings], indent=1).encode()
 
 
 def candidate_families(platform: Platform, run_id: str) -> list[str]:
@@ -112,14 +131,18 @@ def compare_run(platform: Platform, run_id: str) -> dict[str, Any]:
             definition=definition,
             challenger=challenger,
             champion=champion,
-            histories=_histories(platform, definition, as_of),
+            histories=histories_at(platform, definition, as_of),
             excluded=_acted_windows(platform, definition),
             as_of=as_of,
             seed=definition.learning.seed,
         )
         proposal = _proposal(decision, evidence, version, champion_version)
-        platform.models.log(run_id, metrics=evidence.metrics, files=evidence.files, folder="evidence")
+        difference = without_answers(dataset, chosen, definition, challenger)
+        proposal["answers_difference"] = difference.words if difference else ""
+        compared = difference.metrics if difference else {}
+        platform.models.log(run_id, metrics=evidence.metrics | compared, files=evidence.files, folder="evidence")
     proposal |= {"definition": name, "run_id": run_id, "mode": definition.promotion.mode, "as_of": as_of.isoformat()}
+    proposal |= {"answers": dataset.answered, "findings": [asdict(finding) for finding in dataset.findings]}
     proposal["leaderboard"] = [_leaderboard_line(c) for c in candidates]
     platform.models.log(run_id, files={"proposal.json": json.dumps(proposal, indent=1).encode()}, folder="decision")
     return proposal
@@ -175,22 +198,9 @@ def _move_aliases(platform: Platform, name: str) -> None:
         platform.models.set_alias(name, "previous", promoted[-2] if len(promoted) > 1 else None)
 
 
-def _classifier(revision: Revision) -> ClassifierDefinition:
-    if not isinstance(revision.definition, ClassifierDefinition):
-        raise Refused(f"{revision.name!r} is a {revision.definition.kind} definition; only classifier definitions are trained")
-    if revision.definition.state == "retired":
-        raise Refused(f"{revision.name!r} is retired; apply it with state: active to train it")
-    return revision.definition
-
-
 def _definition_of(platform: Platform, run_id: str) -> ClassifierDefinition:
     tags = platform.models.tags(run_id)
-    return _classifier(require_revision(platform, tags["definition"], int(tags["revision"])))
-
-
-def _histories(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> list[History]:
-    end = min(as_of, definition.periods.end or as_of)
-    return [platform.readings.load(a, None, end) for a in matching_assets(definition, platform.assets.all())]
+    return require_classifier(require_revision(platform, tags["definition"], int(tags["revision"])))
 
 
 def _dataset(platform: Platform, run_id: str) -> Dataset:

@@ -5,7 +5,7 @@ from alerting.definitions.durations import format_duration
 from alerting.learning.plan import Column, in_words
 from alerting.readings.history import from_millis
 
-LEVELS = ("last", "mean", "min", "max")  # aggregations in the variable's own unit that say how high it is
+LEVELS = ("last", "mean", "min", "max", "lag")  # aggregations in the variable's own unit that say how high it is
 _UNKNOWN_VARIABLE = Variable()
 _STATISTIC = {
     "mean": "the mean of {name} over {window}",
@@ -15,6 +15,7 @@ _STATISTIC = {
     "slope": "the trend of {name} over {window}",
     "missing": "the share of missing values of {name} over {window}",
     "age": "the age of the last value of {name}",
+    "lag": "{name} {window} before",
     "count": "the number of {name} events in {window}",
     "recency": "the time since the last {name} event",
 }

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from alerting.definitions.assets import EventType
 from alerting.definitions.model import ClassifierDefinition, ThresholdDefinition
 from alerting.definitions.validation import parse_definition
+from alerting.learning.answers import Answer
 from alerting.learning.candidates import baseline_candidate
 from alerting.learning.comparison import compare
 from alerting.learning.dataset import build_dataset
@@ -25,6 +26,7 @@ from alerting.pipelines.notify import deliver_due
 from alerting.pipelines.ports import EventRow, ReadingRow, silent
 from alerting.pipelines.report import last_period
 from alerting.pipelines.train import candidate_families, prepare
+from alerting.readings.history import to_millis
 from alerting.recommendation.whatif import recommend
 from tests.builders import at, oven, too_hot
 from tests.pretended import Mailbox, pretended_platform
@@ -118,8 +120,16 @@ def learned(**changes):
     history = small.line(120)
     history = replace(history, asset=history.asset.model_copy(update={"attributes": {"model": "m1"}}))
     history = replace(history, events=stops(), event_types=())
-    dataset = build_dataset(small.definition(**changes), 1, [history], small.as_of(history))
+    answers = [  # acted upon and prevented; called true though nobody acted
+        Answer("oven-1", minute(440), minute(470), minute(455), "true_alarm"),
+        Answer("oven-1", minute(720), minute(750), None, "true_alarm"),
+    ]
+    dataset = build_dataset(small.definition(**changes), 1, [history], small.as_of(history), answers)
     return dataset.hash, dataset.at.tolist(), dataset.part.tolist(), dataset.plan.columns
+
+
+def minute(number):
+    return to_millis(small.START) + number * 60_000
 
 
 def stops():
@@ -215,6 +225,7 @@ CLASSIFIER = {
     "exclude": (learned, {}, {"exclude": ["crew"]}),
     "features.windows": (learned, {}, {"features": {"stride": "10m", "windows": ["30m"]}}),
     "features.aggregations": (learned, {"features": {"stride": "10m"}}, {"features": {"stride": "10m", "aggregations": ["max"]}}),
+    "features.lags": (learned, {"features": {"windows": ["1h"]}}, {"features": {"windows": ["1h"], "lags": ["2h"]}}),
     "features.stride": (learned, {"features": {}}, {"features": {"stride": "15m"}}),
     "features.events": (learned, {"features": {}}, {"features": {"events": ["st*"]}}),
     "features.attributes": (learned, {"features": {}}, {"features": {"attributes": ["model"]}}),
@@ -233,6 +244,9 @@ CLASSIFIER = {
         {"false_alarms_per_week": 1000, "max_time_in_alarm": 1},
         {"false_alarms_per_week": 1000, "max_time_in_alarm": 0.03},
     ),
+    "feedback.avoided": (learned, {}, {"feedback": {"avoided": "positive"}}),
+    "feedback.weight": (learned, {"feedback": {"avoided": "weight"}}, {"feedback": {"avoided": "weight", "weight": 0.5}}),
+    "feedback.confirmed": (learned, {}, {"feedback": {"confirmed": "positive"}}),
     "promotion.least_events": (promoted, {}, {"least_events": 1000}),
     "promotion.confidence": (promoted, {}, {"confidence": 0.99}),
     "recommendation.max_changes": (advised, {"max_changes": 1}, {"max_changes": 2}),

@@ -1,10 +1,17 @@
 """From readings to a champion and back: the real learners on a small line, everything else in memory."""
 
+import json
+import re
+from contextlib import nullcontext
 from datetime import timedelta
 
 import numpy as np
+import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from alerting import cli_dataset
+from alerting.cli import app
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import Refused
 from alerting.pipelines.definitions import apply
@@ -122,6 +129,38 @@ def test_live_evaluation_uses_the_champion_in_force_and_feedback_settles_it(trai
         who="ann", at=platform.clock.now(), acted_at=acted,
     )  # fmt: skip
     assert after.settlement.outcome == "avoided"
+
+
+def test_a_training_says_what_the_answers_changed_on_its_run_and_beside_the_leaderboard(trained):
+    platform, _ = trained
+    result = train(platform, "too-moist", at(MINUTES + 175))
+    assert re.match(r"1 of 1 verdicts changed \d+ rows: \d+ left out\.", result["answers"])
+    run = platform.models.runs[result["run_id"]]
+    assert run["tags"]["answers"] == result["answers"]
+    assert run["metrics"]["answers_left_out"] == int(re.search(r"changed (\d+) rows", result["answers"]).group(1)) > 0
+    kept = json.loads(run["files"]["dataset"]["quality.json"])
+    assert kept == result["findings"]
+    assert kept[-1]["kind"] == "answers"
+    before = prepare(platform, "too-moist", at(MINUTES))
+    assert "answers" not in platform.models.tags(before), "nobody had answered by then"
+
+
+def test_the_dataset_command_shows_exports_and_tells_oddities(trained, monkeypatch, tmp_path):
+    platform, _ = trained
+    monkeypatch.setattr(cli_dataset, "platform", lambda: nullcontext(platform))
+    out = tmp_path / "rows.parquet"
+    instant = at(MINUTES + 175).isoformat()
+    told = CliRunner().invoke(app, ["dataset", "too-moist", "--out", str(out), "--as-of", instant, "--json"])
+    assert told.exit_code == 0, told.output
+    document = json.loads(told.stdout)
+    table = pd.read_parquet(out)
+    assert {p["part"]: p["rows"] for p in document["parts"]} == table["part"].value_counts().to_dict()
+    assert str(table["ts"].dt.tz) == "UTC"
+    shown = CliRunner().invoke(app, ["dataset", "too-moist", "--as-of", instant])
+    assert "verdicts" in shown.stdout
+    assert "left out" in shown.stdout
+    nowhere = CliRunner().invoke(app, ["dataset", "too-moist", "--out", str(tmp_path / "no" / "f.parquet"), "--as-of", instant])
+    assert nowhere.exit_code == 1
 
 
 def test_a_model_that_cannot_be_read_holds_the_watermark_and_says_so(trained):

@@ -68,14 +68,15 @@ def test_a_fold_with_one_class_only_is_left_out_and_said(data):
     label = data.label.copy()
     folds, _ = usable_folds(data, 2)
     label[folds[0].test] = 0
-    usable, notes = usable_folds(replace(data, label=label), 2)
+    usable, notes = usable_folds(replace(data, label=label, label_by_data=label), 2)
     assert [f.number for f in usable] == [2]
     assert notes == [f"fold 1 of 2 was left out: all {len(folds[0].test)} rows it would be scored on are negative"]
 
 
 def test_without_any_usable_fold_learning_is_refused(data):
     with pytest.raises(Refused, match="no walk-forward fold has rows with and without a problem"):
-        usable_folds(replace(data, label=np.zeros_like(data.label)), 2)
+        nothing = np.zeros_like(data.label)
+        usable_folds(replace(data, label=nothing, label_by_data=nothing), 2)
 
 
 def test_the_baseline_is_the_better_of_prevalence_and_persistence(data):

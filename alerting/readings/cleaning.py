@@ -1,0 +1,37 @@
+"""Which values are real: a sensor that says what cannot be says nothing."""
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.definitions.assets import Asset
+from alerting.readings.history import History
+
+Floats = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+def outside(asset: Asset, variable: str, values: Floats) -> BoolArray:
+    """Which values lie outside the engineering range of a number variable; missing ones do not."""
+    known = asset.variables.get(variable)
+    if known is None:
+        return np.zeros(len(values), np.bool_)
+    low = -np.inf if known.low is None else known.low
+    high = np.inf if known.high is None else known.high
+    return (values < low) | (values > high)
+
+
+def in_range(asset: Asset, variable: str, values: Floats) -> Floats:
+    """The values, NaN where they lie outside the variable's engineering range."""
+    wrong = outside(asset, variable, values)
+    return np.where(wrong, np.nan, values) if wrong.any() else values
+
+
+def present(history: History, variable: str) -> BoolArray:
+    """At which readings a variable has a value, within its engineering range where it has one."""
+    if variable not in history.readings:
+        return np.zeros(len(history.readings), np.bool_)
+    column = history.readings[variable]
+    there = column.notna().to_numpy(np.bool_)
+    if not np.issubdtype(column.to_numpy().dtype, np.number):
+        return there
+    return there & ~outside(history.asset, variable, column.to_numpy(np.float64))
