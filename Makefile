@@ -27,8 +27,9 @@ check: $(MADE) ## Check style, types and the direction of imports
 bench: $(MADE) ## Run all benchmarks, or one: NAME=features
 	@.venv/bin/python -m benchmarks.run $(NAME)
 
-docs: $(MADE) ## Make the definition reference from the model
+docs: $(MADE) ## Make the definition reference from the model, and the life cycle from its table
 	.venv/bin/python -c "from alerting.definitions.reference import reference_page; print(reference_page(), end='')" > docs/definition-reference.md
+	.venv/bin/python -c "from alerting.episodes.life_cycle_page import life_cycle_page; print(life_cycle_page(), end='')" > docs/alarm-life-cycle.md
 
 format: $(MADE) ## Format all code
 	.venv/bin/ruff check --fix .

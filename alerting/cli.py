@@ -10,6 +10,8 @@ import yaml
 from alerting.cli_dataset import dataset, tell_findings
 from alerting.cli_demo import app as demo_app
 from alerting.cli_import import app as import_app
+from alerting.cli_operate import register as register_operate
+from alerting.cli_operate import standing_words
 from alerting.cli_support import Json, command, console, instant, plain, platform, print_json, progress, short, show, user
 from alerting.cli_up import up
 from alerting.definitions.faults import Refused
@@ -26,6 +28,7 @@ app.add_typer(import_app, name="import")
 app.add_typer(demo_app, name="demo")
 app.command("up")(up)
 app.command("dataset")(dataset)
+register_operate(app)
 
 Files = Annotated[list[Path], typer.Argument(help="YAML or JSON files, each with one definition, a list, or several documents.")]
 Name = Annotated[str, typer.Argument(help="Name of a definition.")]
@@ -313,7 +316,8 @@ def episodes(
     with platform() as p:
         known = {r.name for r in p.definitions.latest()}
         if name is not None and name not in known:
-            return _show_episode(find_episode(p, name), as_json)
+            one = find_episode(p, name)
+            return _show_episode(one, standing_words(p, one), as_json)
         found = episodes_of(p, name, begin, stop)
     if as_json:
         return print_json(found)
@@ -333,11 +337,13 @@ def episodes(
     return show(rows, ["id", "definition", "asset", "severity", "raised", "state", "why", "outcome"], False, "no episodes")
 
 
-def _show_episode(episode: Any, as_json: bool) -> None:
+def _show_episode(episode: Any, standing: list[str], as_json: bool) -> None:
     if as_json:
         return print_json(episode)
     console.print(f"{episode.title} on {episode.asset}: {episode.condition} ({episode.severity})", style="bold", markup=False)
     console.print(f"  {short(episode.raised_at)}  {episode.evaluation.reason}", markup=False)
+    for line in standing:
+        console.print(f"  {line}", markup=False)
     for c in episode.contributions[:6]:
         console.print(f"  why: {c.words}", markup=False)
     if episode.recommendation:

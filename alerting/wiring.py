@@ -47,6 +47,7 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
         readings=stores.readings,
         episodes=stores.episodes,
         states=stores.states,
+        shelves=stores.shelves,
         feedback=stores.feedback,
         decisions=stores.decisions,
         models=models(settings),

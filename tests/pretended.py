@@ -103,6 +103,7 @@ def platform_on(stores, channels, clock):
         readings=stores.readings,
         episodes=stores.episodes,
         states=stores.states,
+        shelves=stores.shelves,
         feedback=stores.feedback,
         decisions=stores.decisions,
         models=MemoryModels(),

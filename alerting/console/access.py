@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import cast
 
 from alerting.definitions.faults import Refused
+from alerting.episodes.operator import ROLES, Role
 
-Role = Literal["viewer", "operator", "engineer", "admin"]
-ROLES: tuple[Role, ...] = get_args(Role)
 SESSION = timedelta(hours=12)
 _LEAST_LENGTH = 16
 

@@ -8,7 +8,8 @@ from fastapi.responses import HTMLResponse
 from fastapi.security import HTTPBearer
 
 from alerting.console import views
-from alerting.console.access import Person, Role
+from alerting.console.access import Person
+from alerting.episodes.operator import Role
 from alerting.pipelines.definitions import latest_revision
 from alerting.pipelines.feedback import NotFound, find_episode, give_feedback
 from alerting.pipelines.ports import Document, Platform

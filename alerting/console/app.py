@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 
 from fastapi import FastAPI
 
-from alerting.console import api, pages
-from alerting.console.access import Access, Role
+from alerting.console import api, operate_api, operate_pages, pages
+from alerting.console.access import Access
 from alerting.console.gate import Gate
 from alerting.console.problems import handle_problems
+from alerting.episodes.operator import Role
 from alerting.pipelines.ports import Platform
 
 
@@ -33,7 +34,9 @@ def create_app(
     app.state.platform = platform
     handle_problems(app)
     app.include_router(api.router)
+    app.include_router(operate_api.router)
     app.include_router(pages.router)
+    app.include_router(operate_pages.router)
     app.include_router(pages.login_routes(access, now))
     app.add_middleware(Gate, access=access, now=now)
     return app

@@ -14,7 +14,9 @@ from alerting.console.api import Operator, Served, Viewer, list_reports
 from alerting.console.gate import COOKIE
 from alerting.console.rendering import render, stylesheet
 from alerting.definitions.faults import Refused
+from alerting.episodes.first_out import first_out
 from alerting.pipelines.feedback import find_episode, give_feedback
+from alerting.pipelines.operate import shelves_now, standing
 from alerting.pipelines.ports import Platform
 
 router = APIRouter(include_in_schema=False)
@@ -37,6 +39,8 @@ def episodes(request: Request, platform: Served, _: Viewer, cursor: str | None =
         others=[e for e in shown if e.condition != "open"],
         older=views.cursor_after(shown[-1]) if len(found) > CLOSED_SHOWN else None,
         first=before is None,
+        shelves=shelves_now(platform, platform.clock.now()) if before is None else [],
+        first_outs={e.id for e in still_open if first_out(e, still_open) == "first"},
         now=platform.clock.now(),
     )
 
@@ -44,7 +48,7 @@ def episodes(request: Request, platform: Served, _: Viewer, cursor: str | None =
 @router.get("/episodes/{id}", response_class=HTMLResponse)
 def episode(id: str, request: Request, platform: Served, _: Viewer) -> str:
     """One episode: why, what to do, what became of it, and what people say."""
-    return _episode_page(request, platform, id, "")
+    return episode_page(request, platform, id)
 
 
 @router.post("/episodes/{id}/feedback", response_class=HTMLResponse)
@@ -75,7 +79,7 @@ def say(
             at=platform.clock.now(),
         )
     except Refused as refusal:
-        return HTMLResponse(_episode_page(request, platform, id, str(refusal)), 422)
+        return HTMLResponse(episode_page(request, platform, id, str(refusal)), 422)
     return RedirectResponse(f"/episodes/{id}#said", 303)
 
 
@@ -120,10 +124,12 @@ def login_routes(access: Access, now: Callable[[], datetime]) -> APIRouter:
     return routes
 
 
-def _episode_page(request: Request, platform: Platform, id: str, refusal: str) -> str:
-    found = find_episode(platform, id)
+def episode_page(request: Request, platform: Platform, id: str, refusal: str = "", shelving: str = "") -> str:
+    """The page of one episode. `refusal`, `shelving`: what was wrong with the feedback or the shelf that was sent."""
+    found, now = find_episode(platform, id), platform.clock.now()
     scale = max((abs(c.share) for c in found.contributions), default=1.0) or 1.0
-    return render("episode.html", request, e=found, scale=scale, refusal=refusal, now=platform.clock.now())
+    said = {"refusal": refusal, "shelving": shelving}
+    return render("episode.html", request, e=found, scale=scale, stands=standing(platform, found, now), **said, now=now)
 
 
 def _body(**fields: object) -> views.FeedbackBody:

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from alerting.console.rendering import render
 from alerting.definitions.faults import Refused
+from alerting.episodes.operator import NotAllowed
 from alerting.pipelines.feedback import NotFound
 from alerting.pipelines.ports import ModelUnavailable
 from alerting.stores.mongo import DatabaseDown
@@ -42,6 +43,8 @@ def handle_problems(app: FastAPI) -> None:
 
     @app.exception_handler(Refused)
     def refused(request: Request, fault: Refused) -> Response:
+        if isinstance(fault, NotAllowed):
+            return problem(request, 403, str(fault))
         status = 404 if isinstance(fault, NotFound) else 503 if isinstance(fault, DatabaseDown) else 422
         return problem(request, status, str(fault))
 

@@ -9,10 +9,13 @@ from alerting.definitions.model import Severity
 from alerting.detection.evaluation import Evaluation
 
 Condition = Literal["open", "closed"]
-TransitionKind = Literal["raised", "closed", "feedback", "outcome", "corrected"]
+TransitionKind = Literal[
+    "raised", "closed", "feedback", "outcome", "corrected",
+    "acknowledged", "confirmed", "commented", "assigned", "muted", "unmuted", "reminder",
+]  # fmt: skip
 Verdict = Literal["true_alarm", "false_alarm", "unsure"]
 Outcome = Literal["hit", "avoided", "false_alarm", "undetermined"]
-DeliveryStatus = Literal["pending", "sent", "dead"]
+DeliveryStatus = Literal["pending", "sent", "dead", "muted"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,14 @@ class Feedback:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """Who did something to an episode first, and when."""
+
+    who: str
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Settlement:
     """The derived outcome of an episode, with its reason and the version of the rules."""
 
@@ -104,7 +115,8 @@ class Settlement:
 class Episode:
     """One spell. `raised_at` is event time; `decided_at` is when the platform knew; `historical` episodes were
     found in past times and told nobody; `outdated` ones were not found again when that past was judged anew.
-    `settle_after`: when to look for the outcome (again); None when only new feedback can change it."""
+    `settle_after`: when to look for the outcome (again); None when only new feedback can change it.
+    `muted_by`: the shelf because of which nobody was told, or is told again: owed to people when the shelf ends."""
 
     id: str
     definition: str
@@ -132,6 +144,10 @@ class Episode:
     feedback: tuple[Feedback, ...] = ()
     settlement: Settlement | None = None
     settle_after: datetime | None = None
+    acknowledged: Mark | None = None
+    confirmed: Mark | None = None
+    assigned_to: str | None = None
+    muted_by: str | None = None
     version: int = 1
 
 

@@ -1,6 +1,5 @@
 """Keep what judging found: episodes with their transitions, reasons and notifications, each in one write."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -13,6 +12,7 @@ from alerting.episodes.announcing import announcements
 from alerting.episodes.episode import Episode, RecommendationResult, Transition, episode_id
 from alerting.episodes.lifecycle import SpellState, Step
 from alerting.pipelines.judging import Judgement, Raise
+from alerting.pipelines.muting import as_muted, channels_of, muted_now
 from alerting.pipelines.ports import Platform
 from alerting.pipelines.settle import update
 from alerting.readings.history import History
@@ -155,14 +155,12 @@ def _announce(platform: Platform, revision: Revision, episode: Episode, as_of: d
     reason = "continues" if episode.continues else "first notification"
     if more:
         reason += f"; {more} more since {format_duration(as_of - episode.raised_at)} ago or earlier, found in the same catch-up"
-    channels = _channels(platform, revision)
+    shelf = muted_now(platform, episode.definition, episode.asset, as_of)
+    if shelf is not None:
+        return as_muted(episode, shelf, as_of)
+    channels = channels_of(platform, revision)
     told = announcements(episode, "raised", channels, reason, as_of, revision.definition.notify.resolved)
     return replace(episode, outbox=(*episode.outbox, *told))
-
-
-def _channels(platform: Platform, revision: Revision) -> Sequence[str]:
-    named = revision.definition.notify.channels
-    return sorted(platform.channels) if named is None else named
 
 
 def _insert(platform: Platform, episode: Episode) -> Episode:
@@ -193,7 +191,7 @@ def _close(platform: Platform, revision: Revision, id: str, step: Step, as_of: d
             return episode
         ended = _closed(episode, step)
         told = announcements(
-            ended, "closed", _channels(platform, revision), step.reason, as_of, revision.definition.notify.resolved
+            ended, "closed", channels_of(platform, revision), step.reason, as_of, revision.definition.notify.resolved
         )
         return replace(ended, outbox=(*ended.outbox, *told))
 

@@ -7,6 +7,7 @@ from typing import Any
 from alerting.definitions.model import Revision
 from alerting.episodes.episode import Episode, Transition
 from alerting.pipelines.definitions import sync
+from alerting.pipelines.muting import tend_shelves
 from alerting.pipelines.ports import Platform
 from alerting.pipelines.settle import settle_due, update
 
@@ -14,6 +15,7 @@ from alerting.pipelines.settle import settle_due, update
 def maintain(platform: Platform, as_of: datetime) -> dict[str, Any]:
     """Do what is due. Doing it again changes nothing."""
     synced = sync(platform, as_of)
+    tend_shelves(platform, as_of)
     return {
         "new_revisions": [f"{r.name} r{r.number}" for r in synced.new],
         "faulty": synced.faulty,

@@ -12,6 +12,7 @@ from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.model import Revision
 from alerting.episodes.episode import Episode, Feedback, Notification
 from alerting.episodes.lifecycle import SpellState
+from alerting.episodes.shelving import Shelf
 from alerting.readings.history import History
 
 Document = dict[str, Any]
@@ -153,6 +154,36 @@ class Episodes(Protocol):
 
     def dead_letters(self) -> list[tuple[str, Notification]]:
         """Episode id and notification of every delivery that was given up."""
+        ...
+
+    def muted(self) -> list[Episode]:
+        """Episodes with `muted_by`, oldest first."""
+        ...
+
+
+class Shelves(Protocol):
+    """What is muted: one in force per definition, asset and kind. Shelves that ended stay."""
+
+    def insert(self, shelf: Shelf) -> bool:
+        """Insert; False when one of its kind is in force for the same definition and asset."""
+        ...
+
+    def replace(self, shelf: Shelf) -> bool:
+        """Write the next version of a shelf: succeeds only while the stored version is `shelf.version - 1`."""
+        ...
+
+    def get(self, id: str) -> Shelf | None: ...
+
+    def in_force(self, definition: str | None = None, asset: str | None = None) -> list[Shelf]:
+        """Shelves that nobody has ended, those without an end first, then by end; their time may be over."""
+        ...
+
+    def of(self, definition: str, asset: str) -> list[Shelf]:
+        """Every shelf of a definition on an asset, oldest first."""
+        ...
+
+    def with_due_notifications(self, now: datetime) -> list[Shelf]:
+        """Shelves with a pending notification whose next attempt is due."""
         ...
 
 
@@ -360,6 +391,7 @@ class Platform:
     readings: Readings
     episodes: Episodes
     states: States
+    shelves: Shelves
     feedback: FeedbackLog
     decisions: Decisions
     models: Models

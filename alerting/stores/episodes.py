@@ -84,6 +84,10 @@ class MongoEpisodes:
             if letter["status"] == "dead"
         ]
 
+    def muted(self) -> list[Episode]:
+        """Episodes with `muted_by`, oldest first."""
+        return _episodes(self._episodes.find({"muted_by": {"$gt": ""}}).sort(_OLDEST_FIRST))
+
 
 def _document(episode: Episode) -> Document:
     document = to_document(episode)

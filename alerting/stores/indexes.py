@@ -18,6 +18,7 @@ READINGS = "readings"
 EVENTS = "events"
 STATES = "evaluation_state"
 EPISODES = "episodes"
+SHELVES = "shelves"
 FEEDBACK = "feedback"
 DECISIONS = "decisions"
 SCORES = "scores"
@@ -52,6 +53,12 @@ INDEXES: dict[str, list[IndexModel]] = {
         _newest("definition", "asset", at="raised_at"),
         _newest("condition", at="raised_at"),
         IndexModel([("settle_after", ASCENDING)], sparse=True),
+        IndexModel([("outbox.status", ASCENDING), ("outbox.next_attempt_at", ASCENDING)]),
+        IndexModel([("muted_by", ASCENDING)]),
+    ],
+    SHELVES: [
+        _unique("force_key", sparse=True),
+        IndexModel([("definition", ASCENDING), ("asset", ASCENDING), ("since", ASCENDING)]),
         IndexModel([("outbox.status", ASCENDING), ("outbox.next_attempt_at", ASCENDING)]),
     ],
     FEEDBACK: [_unique("key"), IndexModel([("episode", ASCENDING), ("at", ASCENDING)])],

@@ -20,6 +20,7 @@ from alerting.stores.readings import MongoReadings
 from alerting.stores.replays import MongoReplays
 from alerting.stores.reports import MongoReports
 from alerting.stores.scores import MongoScores
+from alerting.stores.shelves import MongoShelves
 from alerting.stores.states import MongoStates
 
 TIMEOUT_S = 3.0
@@ -40,6 +41,7 @@ class MongoStores:
         self.readings = MongoReadings(database)
         self.episodes = MongoEpisodes(database)
         self.states = MongoStates(database)
+        self.shelves = MongoShelves(database)
         self.feedback = MongoFeedback(database)
         self.decisions = MongoDecisions(database)
         self.scores = MongoScores(database)

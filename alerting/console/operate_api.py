@@ -1,0 +1,198 @@
+"""REST API, version 1: what operators do with alarms, and what is muted."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Self
+
+from fastapi import APIRouter
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+from alerting.console import views
+from alerting.console.access import Person
+from alerting.console.api import Operator, Served, Viewer
+from alerting.definitions.durations import parse_duration
+from alerting.episodes.episode import Episode, Mark
+from alerting.episodes.first_out import FirstOut
+from alerting.episodes.operator import IsaState
+from alerting.episodes.shelving import Shelf, ShelfKind
+from alerting.pipelines import operate
+from alerting.pipelines.feedback import find_episode
+from alerting.pipelines.notify import deliver_due
+
+router = APIRouter(prefix="/api/v1")
+Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)]
+Short = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)]
+NameText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
+def _span(value: object) -> object:
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+class Body(BaseModel):
+    """What is sent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AckBody(Body):
+    """Seen."""
+
+    note: Short = Field("", description="A word to whoever comes next.")
+
+
+class ConfirmBody(Body):
+    """Something was done."""
+
+    action: Short = Field("", description="What was done.")
+    acted_at: AwareDatetime | None = Field(None, description="When; now when left out.")
+
+
+class CommentBody(Body):
+    """Words."""
+
+    comment: Text = Field(description="What to say.")
+
+
+class AssignBody(Body):
+    """Handed over."""
+
+    to: NameText = Field(description="Who looks after it.")
+
+
+class ShelfBody(Body):
+    """What to mute, until when, and why."""
+
+    definition: NameText
+    asset: NameText
+    kind: ShelfKind = Field("shelved", description="out_of_service needs the role engineer, and may have no end.")
+    until: AwareDatetime | None = Field(None, description="When it ends; or give `for`.")
+    lasting: Annotated[timedelta, BeforeValidator(_span)] | None = Field(
+        None, alias="for", description="How long, e.g. 2h; or give `until`.", json_schema_extra={"type": "string"}
+    )
+    reason: Short = Field(description="Why; required.")
+
+    @model_validator(mode="after")
+    def _one_end(self) -> Self:
+        if self.until is not None and self.lasting is not None:
+            raise ValueError("give until or for, not both")
+        return self
+
+    def end(self, now: datetime) -> datetime | None:
+        """When it ends."""
+        return self.until if self.lasting is None else now + self.lasting
+
+
+class EndBody(Body):
+    """Why a shelf ends early."""
+
+    reason: Short = ""
+
+
+class ShelfView(views.View):
+    """One muting. `ended_at` is null while nobody has ended it; it mutes until then, or until `until`."""
+
+    id: str
+    definition: str
+    asset: str
+    kind: ShelfKind
+    since: datetime
+    until: datetime | None
+    reason: str
+    who: str
+    ended_at: datetime | None
+    ended_by: str | None
+    end_reason: str | None
+
+
+class Operated(views.View):
+    """How an episode stands with operators after an action."""
+
+    id: str
+    state: IsaState
+    active: bool
+    acknowledged: Mark | None
+    confirmed: Mark | None
+    assigned_to: str | None
+    first_out: FirstOut | None
+    shelves: list[ShelfView]
+
+
+@router.get("/episodes/{id}/standing", tags=["operators"])
+def show_standing(id: str, platform: Served, _: Viewer) -> Operated:
+    """How an episode stands: its ISA-18.2 state, who acknowledged, what mutes it, whether it came first of several."""
+    return _operated(platform, find_episode(platform, id))
+
+
+@router.post("/episodes/{id}/ack", tags=["operators"])
+def acknowledge(id: str, platform: Served, person: Operator, body: AckBody | None = None) -> Operated:
+    """Acknowledge: somebody has seen it. Doing it again changes nothing. Role: operator."""
+    note = body.note if body else ""
+    return _operated(platform, operate.acknowledge(platform, id, who(person), platform.clock.now(), note))
+
+
+@router.post("/episodes/{id}/confirm", tags=["operators"])
+def confirm(id: str, platform: Served, person: Operator, body: ConfirmBody | None = None) -> Operated:
+    """Confirm that something was done; counts as `acted` in the feedback. Role: operator."""
+    said = body or ConfirmBody(action="", acted_at=None)
+    episode = operate.confirm(platform, id, who(person), platform.clock.now(), said.action, said.acted_at)
+    return _operated(platform, episode)
+
+
+@router.post("/episodes/{id}/comment", tags=["operators"])
+def comment(id: str, body: CommentBody, platform: Served, person: Operator) -> Operated:
+    """Leave a comment with the episode. Role: operator."""
+    return _operated(platform, operate.comment(platform, id, who(person), platform.clock.now(), body.comment))
+
+
+@router.post("/episodes/{id}/assign", tags=["operators"])
+def assign(id: str, body: AssignBody, platform: Served, person: Operator) -> Operated:
+    """Say who looks after the episode. Role: operator."""
+    return _operated(platform, operate.assign(platform, id, who(person), platform.clock.now(), body.to))
+
+
+@router.get("/shelves", tags=["operators"])
+def list_shelves(platform: Served, _: Viewer, definition: str | None = None, asset: str | None = None) -> list[ShelfView]:
+    """What is muted now: what has no end first, then by end."""
+    return [_shelf(s) for s in operate.shelves_now(platform, platform.clock.now(), definition, asset)]
+
+
+@router.post("/shelves", tags=["operators"])
+def shelve(body: ShelfBody, platform: Served, person: Operator) -> ShelfView:
+    """Mute a definition on an asset. Role: operator (for at most 8 hours); out of service: engineer."""
+    now = platform.clock.now()
+    change = operate.shelve if body.kind == "shelved" else operate.take_out_of_service
+    arguments = {"until": body.end(now), "reason": body.reason}
+    return _shelf(change(platform, body.definition, body.asset, who(person), now, **arguments))  # type: ignore[arg-type]
+
+
+@router.post("/shelves/{id}/end", tags=["operators"])
+def end(id: str, platform: Served, person: Operator, body: EndBody | None = None) -> ShelfView:
+    """End a shelf before its time; what is still open is announced once. Role: operator; out of service: engineer."""
+    shelf, now = operate.find_shelf(platform, id), platform.clock.now()
+    change = operate.unshelve if shelf.kind == "shelved" else operate.return_to_service
+    ended = change(platform, shelf.definition, shelf.asset, who(person), now, body.reason if body else "")
+    deliver_due(platform, now)
+    return _shelf(ended)
+
+
+def who(person: Person) -> operate.Who:
+    """The person who asks, as the use cases know people."""
+    return operate.Who(person.name, person.role)
+
+
+def _operated(platform: Served, episode: Episode) -> Operated:
+    stands = operate.standing(platform, episode, platform.clock.now())
+    return Operated(
+        id=episode.id,
+        state=stands.state,
+        active=stands.flags.active,
+        acknowledged=episode.acknowledged,
+        confirmed=episode.confirmed,
+        assigned_to=episode.assigned_to,
+        first_out=stands.first_out,
+        shelves=[_shelf(s) for s in stands.shelves],
+    )
+
+
+def _shelf(shelf: Shelf) -> ShelfView:
+    return ShelfView(**{name: getattr(shelf, name) for name in ShelfView.model_fields})

@@ -1,0 +1,474 @@
+"""Traps that other alarm systems fell into, on the side of the operator: T1, T7, T9, T10, T11, T16, T18 and T20."""
+
+import ast
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+import alerting.stores
+from alerting.console.app import create_app
+from alerting.definitions.faults import Refused
+from alerting.episodes.operator import RULES, Flags, NotAllowed, isa_state, move, refusal
+from alerting.episodes.outcome import consensus
+from alerting.pipelines import operate
+from alerting.pipelines.definitions import apply
+from alerting.pipelines.evaluate import evaluate
+from alerting.pipelines.feedback import give_feedback
+from alerting.pipelines.maintain import maintain
+from alerting.pipelines.notify import deliver_due
+from alerting.pipelines.operate import Who
+from alerting.pipelines.ports import ReadingRow
+from alerting.stores.embedded_mongod import EmbeddedMongod
+from alerting.stores.mongo import open_stores
+from tests.builders import at, oven, too_hot
+from tests.contracts.conftest import pretended, real, real_server, stores  # noqa: F401 - fixtures
+from tests.contracts.test_episodes import episode
+from tests.pretended import HandClock, Mailbox, platform_on, pretended_platform
+from tests.support import free_port, require_real_server
+
+ANN, EVE, ADA = Who("ann", "operator"), Who("eve", "engineer"), Who("ada", "admin")
+
+
+def ovens(count):
+    return [oven().model_copy(update={"name": f"oven-{i}"}) for i in range(1, count + 1)]
+
+
+def plant(*channels, count=1, **changes):
+    platform = pretended_platform(*channels)
+    platform.assets.put(ovens(count))
+    apply(platform, [too_hot(assets=["oven-*"], stale_after="10h", **changes)], "engineer", at(0), "test")
+    return platform
+
+
+def feed(platform, minute, value, count=1):
+    rows = [ReadingRow(f"oven-{i}", at(minute), {"temperature": value}) for i in range(1, count + 1)]
+    platform.readings.add_readings(rows, at(minute))
+
+
+def run(platform, minute):
+    platform.clock.instant = at(minute)
+    evaluate(platform, None, at(minute))
+    deliver_due(platform, at(minute))
+
+
+def said(mailbox):
+    return [m.key.split(":")[1].split("-")[0] for m in mailbox.messages]
+
+
+def the_episode(platform):
+    [one] = platform.episodes.find()
+    return one
+
+
+# --- T1 -----------------------------------------------------------------------------------------------------------------
+
+
+def test_T1_fifty_concurrent_raises_of_one_key_leave_one_open_episode(stores):  # noqa: F811
+    raises = [episode(minute) for minute in range(50)]
+    with ThreadPoolExecutor(16) as pool:
+        won = list(pool.map(stores.episodes.insert, raises))
+    assert sum(won) == 1
+    assert len(stores.episodes.find(open_only=True)) == 1
+
+
+def test_T1_two_evaluators_of_the_same_minute_make_one_episode_and_one_message(stores):  # noqa: F811
+    mail = Mailbox("mail")
+    platform = platform_on(stores, [mail], HandClock(at(10)))
+    platform.assets.put(ovens(1))
+    apply(platform, [too_hot(assets=["oven-*"], stale_after="10h")], "engineer", at(0), "test")
+    feed(platform, 5, 230)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: evaluate(platform, None, at(10)), range(8)))
+        list(pool.map(lambda _: deliver_due(platform, at(10)), range(8)))
+    assert len(platform.episodes.find()) == 1
+    assert said(mail) == ["raised"]
+
+
+# --- T7 -----------------------------------------------------------------------------------------------------------------
+
+
+class Killed(Exception):
+    """The process ends here."""
+
+
+class Dying:
+    """A store whose process dies just before its write number `left`."""
+
+    def __init__(self, store, life):
+        self._store, self._life = store, life
+
+    def __getattr__(self, name):
+        call = getattr(self._store, name)
+        if name not in ("insert", "replace", "append", "add", "advance"):
+            return call
+
+        def counted(*args, **kwargs):
+            if self._life["left"] == 0:
+                raise Killed
+            self._life["left"] -= 1
+            return call(*args, **kwargs)
+
+        return counted
+
+
+def dying(platform, writes):
+    life = {"left": writes}
+    parts = ("episodes", "shelves", "feedback", "audit", "states")
+    return replace(platform, **{name: Dying(getattr(platform, name), life) for name in parts})
+
+
+ACTS = {
+    "acknowledge": lambda p, e: operate.acknowledge(p, e, ANN, at(11)),
+    "confirm": lambda p, e: operate.confirm(p, e, ANN, at(11), "turned it down"),
+    "comment": lambda p, e: operate.comment(p, e, ANN, at(11), "again"),
+    "shelve": lambda p, e: operate.shelve(p, "too-hot", "oven-1", ANN, at(11), at(60), "cleaning"),
+    "unshelve": lambda p, e: operate.unshelve(p, "too-hot", "oven-1", ANN, at(11)),
+}
+
+
+@pytest.mark.parametrize("writes", range(7))
+@pytest.mark.parametrize("act", ACTS)
+def test_T7_what_operators_said_survives_a_crash_between_any_two_writes(act, writes):
+    mail = Mailbox("mail")
+    platform = plant(mail)
+    feed(platform, 5, 230)
+    run(platform, 8)
+    id = the_episode(platform).id
+    operate.comment(platform, id, EVE, at(9), "before")
+    give_feedback(platform, episode_id=id, verdict="true_alarm", acted=False, action=None, comment=None, who="eve", at=at(9))
+    if act == "unshelve":
+        operate.shelve(platform, "too-hot", "oven-1", EVE, at(9), at(500), "cleaning")
+    with suppress(Killed):
+        ACTS[act](dying(platform, writes), id)
+    before = the_episode(platform)
+    assert [f.who for f in before.feedback if f.verdict] == ["eve"]
+    assert "before" in [t.reason for t in before.transitions]
+    run(platform, 12)  # whatever was half done is mended by the next round
+    if act == "unshelve" and not operate.shelves_now(platform, at(12)):
+        assert said(mail) == ["raised", "unmuted"]
+    if act == "shelve" and operate.shelves_now(platform, at(12)):
+        assert the_episode(platform).muted_by is not None
+    try:
+        ACTS[act](platform, id)  # and doing it again brings it to its end
+    except Refused:
+        assert act == "unshelve"
+    after = the_episode(platform)
+    assert set(before.transitions) <= set(after.transitions)
+    assert act not in ("acknowledge", "confirm") or after.acknowledged.who == "ann"
+
+
+@pytest.mark.slow
+def test_T7_a_killed_database_keeps_what_operators_did(tmp_path):
+    require_real_server()
+    folder, port = tmp_path / "mongod", free_port()
+    with EmbeddedMongod(folder, port) as server:
+        with open_stores(server.uri, "traps") as made:
+            platform = platform_on(made, [], HandClock(at(8)))
+            platform.assets.put(ovens(1))
+            apply(platform, [too_hot(assets=["oven-*"], stale_after="10h")], "engineer", at(0), "test")
+            feed(platform, 5, 230)
+            evaluate(platform, None, at(8))
+            id = the_episode(platform).id
+            operate.acknowledge(platform, id, ANN, at(9))
+            operate.comment(platform, id, ANN, at(9), "burner again")
+            operate.confirm(platform, id, EVE, at(10), "turned it down")
+            operate.shelve(platform, "too-hot", "oven-1", ANN, at(10), at(60), "cleaning")
+            before, shelf = the_episode(platform), operate.shelves_now(platform, at(11))
+            entries = made.database["audit"].count_documents({})
+        os.kill(server.pid, signal.SIGKILL)
+    with EmbeddedMongod(folder, free_port()) as server, open_stores(server.uri, "traps") as made:
+        platform = platform_on(made, [], HandClock(at(12)))
+        assert the_episode(platform) == before
+        assert operate.shelves_now(platform, at(12)) == shelf
+        assert made.database["audit"].count_documents({}) == entries
+        assert [f.action for f in made.feedback.of(id)] == ["turned it down"]
+
+
+# --- T9, T18, T20: shelves ----------------------------------------------------------------------------------------------
+
+
+def test_T9_enabling_two_hundred_normal_definitions_tells_nobody_anything():
+    mail = Mailbox("mail")
+    platform = pretended_platform(mail)
+    platform.assets.put(ovens(200))
+    feed(platform, 1, 200, count=200)
+    documents = [too_hot(name=f"too-hot-{i}", assets=[f"oven-{i}"], stale_after="10h") for i in range(1, 201)]
+    apply(platform, documents, "engineer", at(2), "test")
+    feed(platform, 3, 200, count=200)
+    run(platform, 4)
+    assert mail.messages == []
+    assert platform.episodes.find() == []
+
+
+def test_T9_unshelving_two_hundred_normal_alarms_tells_nobody_anything():
+    mail = Mailbox("mail")
+    platform = plant(mail, count=200)
+    for shelf in range(1, 201):
+        operate.shelve(platform, "too-hot", f"oven-{shelf}", EVE, at(1), at(60), "start-up")
+    feed(platform, 5, 230, count=200)
+    run(platform, 6)
+    feed(platform, 10, 200, count=200)
+    run(platform, 11)
+    assert len(platform.episodes.find()) == 200
+    for shelf in range(1, 101):
+        operate.unshelve(platform, "too-hot", f"oven-{shelf}", EVE, at(12))
+    run(platform, 13)
+    platform.clock.instant = at(61)
+    assert deliver_due(platform, at(61)).sent == 0  # the other hundred end by themselves
+    assert platform.shelves.in_force() == []
+    assert mail.messages == []
+
+
+def test_T18_a_shelf_needs_an_end_a_reason_and_a_role_that_may_shelve_that_long():
+    platform = plant()
+
+    def shelve(who=ANN, until=60, reason="cleaning"):
+        return operate.shelve(platform, "too-hot", "oven-1", who, at(0), None if until is None else at(until), reason)
+
+    for refused in ({"until": None}, {"reason": "  "}, {"until": 0}):
+        with pytest.raises(Refused):
+            shelve(**refused)
+    for who, hours in ((ANN, 9), (EVE, 24 * 8), (ADA, 24 * 31), (Who("vera", "viewer"), 1)):
+        with pytest.raises(NotAllowed):
+            shelve(who, until=60 * hours)
+    assert platform.shelves.in_force() == []
+    assert shelve().until == at(60)
+    assert [s.reason for s in operate.shelves_now(platform, at(59))] == ["cleaning"]
+
+
+def test_T18_a_shelf_ends_by_itself_without_a_reading_and_what_is_open_is_announced_once():
+    mail = Mailbox("mail")
+    platform = plant(mail)
+    operate.shelve(platform, "too-hot", "oven-1", ANN, at(1), at(60), "cleaning")
+    feed(platform, 5, 230)
+    run(platform, 8)
+    assert the_episode(platform).condition == "open"  # judged as ever
+    assert mail.messages == []
+    assert [t.kind for t in the_episode(platform).transitions] == ["raised", "muted"]
+    for minute in (60, 60, 61, 90):
+        deliver_due(platform, at(minute))
+    assert said(mail) == ["unmuted"]  # nobody ran while it was time to remind, and a reminder of what is over helps nobody
+    assert "still open" in mail.messages[-1].text
+    assert platform.shelves.of("too-hot", "oven-1")[0].end_reason == "its time is over"
+    feed(platform, 95, 200)
+    run(platform, 96)
+    assert said(mail)[-2:] == ["unmuted", "closed"]  # told of it, so told of its end
+
+
+def test_T18_people_are_reminded_once_before_a_shelf_ends_and_again_only_of_a_new_end():
+    mail = Mailbox("mail")
+    platform = plant(mail)
+    operate.shelve(platform, "too-hot", "oven-1", ANN, at(0), at(60), "cleaning")
+    told = {minute: len(mail.messages) for minute in range(0, 60, 5) if deliver_due(platform, at(minute))}
+    assert told[40] == 0
+    assert told[45] == told[50] == told[55] == 1
+    assert "ends soon" in mail.messages[0].subject
+    operate.shelve(platform, "too-hot", "oven-1", ANN, at(55), at(120), "still cleaning")
+    for minute in (56, 100, 110, 119):
+        deliver_due(platform, at(minute))
+    assert said(mail) == ["reminder", "reminder"]
+
+
+def test_T18_an_alarm_told_before_it_was_shelved_is_told_once_more_when_the_shelf_ends_and_it_is_still_open():
+    mail = Mailbox("mail")
+    platform = plant(mail)
+    feed(platform, 5, 230)
+    run(platform, 8)
+    operate.shelve(platform, "too-hot", "oven-1", ANN, at(9), at(20), "waiting for parts")
+    run(platform, 12)
+    assert said(mail) == ["raised"]
+    operate.unshelve(platform, "too-hot", "oven-1", ANN, at(13))
+    run(platform, 14)
+    run(platform, 15)
+    assert said(mail) == ["raised", "unmuted"]
+
+
+def test_T18_who_was_told_of_a_raise_is_told_of_its_end_even_while_it_is_shelved():
+    mail = Mailbox("mail")
+    platform = plant(mail)
+    feed(platform, 5, 230)
+    run(platform, 8)
+    operate.shelve(platform, "too-hot", "oven-1", ANN, at(9), at(60), "waiting for parts")
+    feed(platform, 10, 200)
+    feed(platform, 12, 230)
+    feed(platform, 14, 200)
+    run(platform, 11)
+    run(platform, 13)
+    run(platform, 15)
+    run(platform, 61)
+    assert said(mail) == ["raised", "closed"]
+    assert len(platform.episodes.find()) == 2
+
+
+def test_T18_what_waited_for_a_dead_receiver_while_it_was_shelved_is_not_told_late():
+    mail = Mailbox("mail")
+    mail.broken = True
+    platform = plant(mail)
+    feed(platform, 5, 230)
+    run(platform, 8)
+    operate.shelve(platform, "too-hot", "oven-1", ANN, at(9), at(60), "cleaning")
+    mail.broken = False
+    run(platform, 20)
+    assert mail.messages == []
+    feed(platform, 30, 200)
+    run(platform, 31)
+    run(platform, 70)
+    assert mail.messages == []
+    assert {n.status for n in the_episode(platform).outbox} == {"muted"}
+
+
+def test_T18_out_of_service_needs_an_engineer_and_mutes_until_it_is_returned():
+    mail = Mailbox("mail")
+    platform = plant(mail)
+    with pytest.raises(NotAllowed):
+        operate.take_out_of_service(platform, "too-hot", "oven-1", ANN, at(0), "sensor removed")
+    operate.take_out_of_service(platform, "too-hot", "oven-1", EVE, at(0), "sensor removed")
+    with pytest.raises(Refused, match="out of service"):
+        operate.shelve(platform, "too-hot", "oven-1", ANN, at(1), at(60), "cleaning")
+    feed(platform, 5, 230)
+    run(platform, 8)
+    run(platform, 500)
+    assert mail.messages == []
+    operate.return_to_service(platform, "too-hot", "oven-1", EVE, at(501))
+    run(platform, 502)
+    assert said(mail) == ["unmuted"]
+
+
+def test_T20_a_restart_with_a_hundred_active_alarms_tells_nothing_new():
+    mail = Mailbox("mail")
+    platform = plant(mail, count=100)
+    feed(platform, 5, 230, count=100)
+    run(platform, 8)
+    assert len(mail.messages) == 100
+    again = Mailbox("mail")
+    restarted = replace(platform, channels={"mail": again}, clock=HandClock(at(9)))
+    for minute in (9, 10, 60):
+        run(restarted, minute)
+        maintain(restarted, at(minute))
+    assert again.messages == []
+    assert len(restarted.episodes.find(open_only=True, limit=500)) == 100
+
+
+# --- T10, T11, T16 ------------------------------------------------------------------------------------------------------
+
+
+def test_T10_nothing_of_a_long_history_is_cut():
+    platform = plant()
+    feed(platform, 5, 230)
+    run(platform, 8)
+    id = the_episode(platform).id
+    for number in range(300):
+        operate.comment(platform, id, ANN, at(9) + timedelta(seconds=number), f"note {number}")
+    feed(platform, 20, 200)
+    run(platform, 21)
+    for day in range(1, 400, 40):
+        maintain(platform, at(60 * 24 * day))
+    reasons = [t.reason for t in the_episode(platform).transitions]
+    assert [f"note {n}" for n in range(300)] == [r for r in reasons if r.startswith("note")]
+    audit = platform.audit._audit
+    assert audit.count_documents({"what": "comment"}) == 300
+
+
+def test_T10_no_store_of_what_people_did_can_delete_or_change_it():
+    folder = Path(alerting.stores.__file__).parent
+    forbidden = ("delete", "drop", "remove")
+    for name in ("audit", "episodes", "feedback", "shelves", "decisions"):
+        tree = ast.parse((folder / f"{name}.py").read_text(encoding="utf-8"))
+        called = {n.func.attr for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)}
+        assert not {c for c in called if c.startswith(forbidden)}, name
+    for name in ("audit", "feedback"):
+        text = (folder / f"{name}.py").read_text(encoding="utf-8")
+        assert "update" not in text
+        assert "replace" not in text
+
+
+def test_T11_two_operators_who_disagree_are_both_kept_and_the_rule_is_stated():
+    platform = plant()
+    feed(platform, 5, 230)
+    run(platform, 8)
+    id = the_episode(platform).id
+    for who, verdict in (("ann", "true_alarm"), ("bob", "false_alarm")):
+        give_feedback(platform, episode_id=id, verdict=verdict, acted=False, action=None, comment=None, who=who, at=at(9))
+    kept = the_episode(platform).feedback
+    assert [(f.who, f.verdict) for f in kept] == [("ann", "true_alarm"), ("bob", "false_alarm")]
+    assert consensus(kept) == ("unsure", True)
+    assert the_episode(platform).settlement.outcome == "undetermined"
+
+
+def test_T11_of_two_who_acknowledge_the_first_is_kept_and_both_may():
+    platform = plant()
+    feed(platform, 5, 230)
+    run(platform, 8)
+    id = the_episode(platform).id
+    operate.acknowledge(platform, id, ANN, at(9))
+    operate.acknowledge(platform, id, EVE, at(10))
+    assert (the_episode(platform).acknowledged.who, the_episode(platform).acknowledged.at) == ("ann", at(9))
+
+
+def test_T16_without_a_secret_nothing_starts():
+    with pytest.raises(Refused, match="nobody could log in"):
+        create_app(pretended_platform(), {})
+
+
+# --- the table, obeyed by the real thing --------------------------------------------------------------------------------
+
+
+def brought_to(flags):
+    """A platform whose only pair stands at these flags, brought there by what people and readings do."""
+    platform = plant()
+    if flags.active or not flags.acknowledged:
+        feed(platform, 5, 230)
+        run(platform, 8)
+        if flags.acknowledged:
+            operate.acknowledge(platform, the_episode(platform).id, ANN, at(9))
+    if not flags.active and not flags.acknowledged:
+        feed(platform, 10, 200)
+    run(platform, 12)
+    if flags.shelved:
+        operate.shelve(platform, "too-hot", "oven-1", ANN, at(13), at(100), "cleaning")
+    if flags.out_of_service:
+        operate.take_out_of_service(platform, "too-hot", "oven-1", EVE, at(13), "repair")
+    return platform
+
+
+def perform(platform, action, episode_id):
+    pair = (platform, "too-hot", "oven-1", EVE, at(20))
+    if action in ("raise", "clear"):
+        feed(platform, 15, 230 if action == "raise" else 200)
+        run(platform, 20)
+    elif action == "shelf_ends":
+        run(platform, 100)
+    elif action in ("shelve", "take_out_of_service"):
+        extra = {"until": at(100)} if action == "shelve" else {}
+        getattr(operate, action)(*pair, reason="because", **extra)
+    elif action in ("unshelve", "return_to_service"):
+        getattr(operate, action)(*pair)
+    else:
+        words = {"acknowledge": (), "confirm": ("did",), "comment": ("words",), "assign": ("bob",)}[action]
+        getattr(operate, action)(platform, episode_id, EVE, at(20), *words)
+
+
+@pytest.mark.parametrize("action", [rule.action for rule in RULES])
+@pytest.mark.parametrize("flags", [Flags(*v) for v in product((False, True), repeat=4)], ids=isa_state)
+def test_the_platform_does_in_every_state_what_the_table_says(flags, action):
+    platform = brought_to(flags)
+    assert operate.pair_flags(platform, "too-hot", "oven-1", at(14)) == flags
+    found = platform.episodes.find()
+    if not found and action in ("acknowledge", "confirm", "comment", "assign"):
+        return  # normal, and nothing ever was raised: there is no episode to act on
+    asked = refusal(flags, action)
+    if asked is not None and action not in ("raise", "clear", "shelf_ends"):
+        with pytest.raises(Refused):
+            perform(platform, action, found[0].id if found else None)
+        expected = flags
+    else:
+        perform(platform, action, found[0].id if found else None)
+        expected = flags if asked is not None else move(flags, action)
+    assert operate.pair_flags(platform, "too-hot", "oven-1", at(100) if action == "shelf_ends" else at(21)) == expected
