@@ -171,7 +171,8 @@ def _gaps_of(times: Millis, sampling: int | None) -> _Gaps | None:
     distances = np.diff(times)
     if not len(distances):
         return None
-    gaps = distances[distances > GAP_SAMPLES * (sampling or max(int(np.median(distances)), 1))]
+    usual = max(sampling or 1, float(np.quantile(distances, 0.9)))  # where two clocks alternate, the median is the short distance
+    gaps = distances[distances > GAP_SAMPLES * usual]
     return _Gaps(len(gaps), int(gaps.max()), float(gaps.sum() / distances.sum())) if len(gaps) else None
 
 

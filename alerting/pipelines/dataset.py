@@ -11,7 +11,7 @@ from alerting.learning.dataset import Dataset, build_dataset
 from alerting.learning.split import PARTS
 from alerting.pipelines.definitions import require_revision, sync
 from alerting.pipelines.ports import Platform
-from alerting.readings.history import History
+from alerting.readings.history import History, from_millis
 
 
 def dataset_of(platform: Platform, name: str, as_of: datetime) -> Dataset:
@@ -73,12 +73,12 @@ def profile(dataset: Dataset) -> dict[str, Any]:
 
 def _part(dataset: Dataset, part: str) -> dict[str, Any]:
     rows = dataset.part == part
-    at = dataset.at[rows].astype("datetime64[ms]")
+    at = dataset.at[rows]
     return {
         "part": part,
         "rows": int(rows.sum()),
         "positive": int(dataset.label[rows].sum()),
         "assets": len(set(dataset.asset[rows].tolist())),
-        "from": f"{at.min()}Z",
-        "to": f"{at.max()}Z",
+        "from": from_millis(int(at.min())),
+        "to": from_millis(int(at.max())),
     }

@@ -6,6 +6,7 @@ been given yet, `test_features.py` and `test_dataset.py` compare rows with and w
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -78,7 +79,7 @@ def test_no_part_and_no_fold_overlaps_the_next_within_horizon_and_window(gap, ho
         return  # too little is left after the purge: refused, not bent
     looks_ahead = (gap + horizon + hold) * MINUTE
     looks_back = (window + (lag or 0)) * MINUTE
-    pairs = [(dataset.at[dataset.part == a], dataset.at[dataset.part == b]) for a, b in zip(ORDER, ORDER[1:], strict=False)]
+    pairs = [(dataset.at[dataset.part == a], dataset.at[dataset.part == b]) for a, b in pairwise(ORDER)]
     pairs += [(dataset.at[f.train], dataset.at[f.test]) for f in folds]
     for earlier, later in pairs:
         assert earlier.max() + looks_ahead <= later.min() - looks_back

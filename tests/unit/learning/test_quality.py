@@ -69,6 +69,17 @@ def test_gaps_of_the_asset_and_of_one_variable_are_told_apart():
     assert ("gaps", "oven-1") not in found
 
 
+def test_two_clocks_that_alternate_leave_no_gap():
+    line = small.line(HOURS)
+    late = line.readings.iloc[::12].rename(index=lambda t: t + pd.Timedelta("30s"))
+    late.index = late.index.as_unit("ms")
+    hourly = pd.concat([line.readings.iloc[::12], late]).sort_index().rename_axis("ts")
+    found = oddities(
+        replace(line, readings=hourly), features={"windows": ["6h"]}, horizon="2h", problem={"variable": "moisture", "above": 4.5}
+    )
+    assert not [variable for kind, variable in found if kind == "gaps"]
+
+
 def test_irregular_sampling_is_told_of():
     line = small.line(HOURS)
     values = noise(len(line.readings))
