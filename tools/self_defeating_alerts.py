@@ -3,7 +3,7 @@
 A model warns of moist biscuits, and the crew acts on every alert, so that the problem does not come. Every week the model is
 trained anew on all that happened, in three ways: by the data alone (what was prevented is negative), with the answers as by
 default (left out), and with `feedback.avoided: positive`. Each way is a world of its own, because what its model says changes
-what happens there; once with the set-points among the features, once without, as where a crew helps by means that nobody measures.
+what happens there; once with the set-points among the features, once without, as where nobody measures what the crew does.
 Every model is judged on the same weeks of another line, on which nobody acts on alerts. Draws self-defeating-alerts.svg and
 prints the figures.
 """
