@@ -10,6 +10,7 @@ import yaml
 from alerting.cli_dataset import dataset, tell_findings
 from alerting.cli_demo import app as demo_app
 from alerting.cli_import import app as import_app
+from alerting.cli_notify import notify_app, routes_app
 from alerting.cli_operate import register as register_operate
 from alerting.cli_operate import standing_words
 from alerting.cli_support import Json, command, console, instant, plain, platform, print_json, progress, short, show, user
@@ -26,6 +27,8 @@ app = typer.Typer(
 )
 app.add_typer(import_app, name="import")
 app.add_typer(demo_app, name="demo")
+app.add_typer(routes_app, name="routes")
+app.add_typer(notify_app, name="notify")
 app.command("up")(up)
 app.command("dataset")(dataset)
 register_operate(app)

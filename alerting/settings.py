@@ -8,6 +8,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from alerting.definitions.faults import Fault, Refused
+from alerting.delivery_settings import Delivery, read_delivery
 
 PREFIX = "ALERTING_"
 WEBHOOK_PREFIX = "ALERTING_WEBHOOK_"
@@ -33,7 +34,7 @@ class Settings:
     `mlflow_uri` name servers of your own; without them the embedded ones are used. The ports are those of the parts that
     `alerting up` starts, all on the loopback address. `demo_speed` is how many seconds of the demo line pass in one second.
     `webhook_urls` come from `ALERTING_WEBHOOK_<NAME>`, `webhook_secrets` (for signing) from `ALERTING_WEBHOOK_<NAME>_SECRET`;
-    names are lower case with `_` turned into `-`.
+    names are lower case with `_` turned into `-`. `delivery` is all the rest of how messages leave.
     """
 
     home: Path
@@ -47,6 +48,7 @@ class Settings:
     demo_speed: float = 10.0
     webhook_urls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     webhook_secrets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    delivery: Delivery = field(default_factory=Delivery)
 
     @property
     def mlflow_database(self) -> str:
@@ -102,6 +104,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         demo_speed=read("demo_speed", _speed, defaults.demo_speed),
         webhook_urls=urls,
         webhook_secrets=secrets,
+        delivery=read_delivery(environ, faults),
     )
     faults.extend(_shared_ports(settings.ports))
     if faults:

@@ -6,8 +6,9 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from alerting.definitions.faults import Refused
-from alerting.pipelines.ports import Channel, Platform
-from alerting.settings import Settings, variable
+from alerting.delivery_settings import Smtp
+from alerting.pipelines.ports import Channel, Links, Platform
+from alerting.settings import LOOPBACK, Settings, variable
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -55,8 +56,12 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
         replays=stores.replays,
         reports=stores.reports,
         audit=stores.audit,
+        routes=stores.routes,
+        bulletins=stores.bulletins,
+        revocations=stores.revocations,
         channels=_channels(settings) if channels else {},
         clock=MongoClock(stores.database),
+        links=_links(settings) if channels else None,
     )
 
 
@@ -95,12 +100,8 @@ def running_mlflow(settings: Settings) -> str | None:
 
 
 def _channels(settings: Settings) -> dict[str, Channel]:
-    """The log, which always works and is kept in the home, and a webhook per address.
-
-    Raises Refused for an address or secret that is none.
-    """
+    """The log, which always works and is kept in the home, and one channel per configured address. Raises Refused."""
     from alerting.channels.log import LogChannel
-    from alerting.channels.webhook import WebhookChannel
 
     log = settings.home / "logs" / "notifications.log"
 
@@ -111,8 +112,48 @@ def _channels(settings: Settings) -> dict[str, Channel]:
             file.write(f"{line}\n")
 
     channels: dict[str, Channel] = {"log": LogChannel(write)}
-    for name, url in settings.webhook_urls.items():
-        if name in channels:
-            raise Refused(f"{variable(f'webhook_{name}')}: the name {name!r} is taken, choose another one")
-        channels[name] = WebhookChannel(name, url, settings.webhook_secrets.get(name))
+    for kind, channel in _outgoing(settings):
+        if channel.name in channels:
+            raise Refused(f"{variable(f'{kind}_{channel.name}')}: the name {channel.name!r} is taken, choose another one")
+        channels[channel.name] = channel
     return channels
+
+
+def _outgoing(settings: Settings) -> Iterator[tuple[str, Channel]]:
+    """Everything that leaves this machine, all of it through one egress rule."""
+    from alerting.channels.apprise import AppriseChannel
+    from alerting.channels.egress import Egress
+    from alerting.channels.email import EmailChannel
+    from alerting.channels.webhook import WebhookChannel
+
+    delivery = settings.delivery
+    egress = Egress(delivery.egress_allow)
+    for name, url in settings.webhook_urls.items():
+        yield "webhook", WebhookChannel(name, url, settings.webhook_secrets.get(name), egress=egress)
+    for name, url in delivery.apprise_urls.items():
+        yield "apprise", AppriseChannel(name, url, egress)
+    if delivery.smtp is not None:
+        password = _password(delivery.smtp)
+        for name, address in delivery.emails.items():
+            yield "email", EmailChannel(name, address, delivery.smtp, egress, password=password)
+
+
+def _password(server: Smtp) -> str | None:
+    """The mail server's password: of its file, which only its owner may read, or as it was given. Raises Refused."""
+    if server.password_file is None:
+        return server.password
+    try:
+        mode, text = server.password_file.stat().st_mode, server.password_file.read_text(encoding="utf-8")
+    except OSError as fault:
+        raise Refused(f"ALERTING_SMTP_PASSWORD_FILE {server.password_file} cannot be read: {fault.strerror}") from fault
+    if mode & 0o077:
+        raise Refused(f"ALERTING_SMTP_PASSWORD_FILE {server.password_file} may be read by others: run chmod 600 on it")
+    return text.rstrip("\r\n")
+
+
+def _links(settings: Settings) -> Links:
+    from alerting.channels.links import SignedLinks, kept_key
+
+    delivery = settings.delivery
+    key = kept_key(delivery.link_key_file or settings.home / "secrets" / "feedback_link_key")
+    return SignedLinks(key, delivery.public_url or f"http://{LOOPBACK}:{settings.api_port}", delivery.links_last)

@@ -111,6 +111,9 @@ def platform_on(stores, channels, clock):
         replays=stores.replays,
         reports=stores.reports,
         audit=stores.audit,
+        routes=stores.routes,
+        bulletins=stores.bulletins,
+        revocations=stores.revocations,
         channels={c.name: c for c in channels},
         clock=clock,
     )

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic_core import to_json
 
+from alerting.channels.egress import Egress
 from alerting.definitions.faults import Refused
 from alerting.pipelines.ports import DeliveryFailed, Message
 
@@ -40,12 +41,17 @@ class WebhookChannel:
         url: str,
         secret: str | None = None,
         *,
+        egress: Egress | None = None,
         client: httpx.Client | None = None,
         timeout: httpx.Timeout = TIMEOUT,
         now: Callable[[], datetime] = wall_clock,
     ) -> None:
-        """Raises Refused for an address that is not http(s), or a secret of another form."""
+        """`egress`: what may be reached; anything when left out.
+
+        Raises Refused for an address that is not http(s), or a secret of another form.
+        """
         self.name = name
+        self._egress = egress
         self._url = _checked(name, url)
         self._key = _signing_key(name, secret) if secret else None
         self._client = client or httpx.Client()
@@ -56,15 +62,25 @@ class WebhookChannel:
     def deliver(self, message: Message) -> None:
         """POST one message. Raises DeliveryFailed: permanent for an answer 4xx other than 408 and 429."""
         body = _body(message)
+        url, host = self._target()
         try:
             # The answer's body is never read: a receiver cannot keep us waiting with it.
-            headers = self._headers(message.key, body)
+            headers = self._headers(message.key, body) | host
+            sni = {"sni_hostname": url_host(self._url)} if host else {}
             with self._client.stream(
-                "POST", self._url, content=body, headers=headers, timeout=self._timeout, follow_redirects=False
+                "POST", url, content=body, headers=headers, timeout=self._timeout, follow_redirects=False, extensions=sni
             ) as answer:
                 self._judge(answer.status_code)
         except (httpx.HTTPError, httpx.InvalidURL) as fault:
             raise DeliveryFailed(f"webhook {self.name} at {self.place}: {_words(fault)}") from None
+
+    def _target(self) -> tuple[httpx.URL, dict[str, str]]:
+        """The address to connect to, checked, and the header that names the host it stands for."""
+        url = httpx.URL(self._url)
+        if self._egress is None:
+            return url, {}
+        address = self._egress.address(url_host(self._url), url.port or (443 if url.scheme == "https" else 80))
+        return url.copy_with(host=address), {"host": url.netloc.decode("ascii")}
 
     @property
     def place(self) -> str:
@@ -83,6 +99,11 @@ class WebhookChannel:
             return
         permanent = 400 <= status < 500 and status not in WORTH_RETRYING
         raise DeliveryFailed(f"webhook {self.name} at {self.place} answered {status}", permanent)
+
+
+def url_host(url: str) -> str:
+    """The host that an address names."""
+    return httpx.URL(url).raw_host.decode("ascii").strip("[]")
 
 
 def sign(key: bytes, id: str, timestamp: str, body: bytes) -> str:

@@ -15,6 +15,7 @@ from alerting.console.problems import API, problem
 
 COOKIE = "alerting_session"
 OPEN = frozenset({"/api/v1/health", "/login", "/style.css"})
+LINKS = "/f/"  # feedback links: the address itself is the permission, and each route below checks it
 LARGEST_BODY = 64 * 1024
 READING = frozenset({"GET", "HEAD"})
 _HEADERS = {
@@ -56,7 +57,7 @@ class Gate:
     def _refusal(self, request: Request) -> Response | None:
         if request.method not in READING and (too_large := _refused_body(request)) is not None:
             return too_large
-        if request.state.person is not None or request.url.path in OPEN:
+        if request.state.person is not None or request.url.path in OPEN or request.url.path.startswith(LINKS):
             return None
         if request.url.path.startswith(API):
             detail = "give a valid token in the header: Authorization: Bearer <token>"

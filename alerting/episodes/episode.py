@@ -12,10 +12,11 @@ Condition = Literal["open", "closed"]
 TransitionKind = Literal[
     "raised", "closed", "feedback", "outcome", "corrected",
     "acknowledged", "confirmed", "commented", "assigned", "muted", "unmuted", "reminder",
+    "severity_rose", "escalated", "repeated",
 ]  # fmt: skip
 Verdict = Literal["true_alarm", "false_alarm", "unsure"]
 Outcome = Literal["hit", "avoided", "false_alarm", "undetermined"]
-DeliveryStatus = Literal["pending", "sent", "dead", "muted"]
+DeliveryStatus = Literal["pending", "sent", "dead", "muted", "grouped", "dropped"]
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,11 @@ class RecommendationResult:
 
 @dataclass(frozen=True)
 class Notification:
-    """One delivery of one transition to one channel. `key` never repeats: `episode:transition:channel`."""
+    """One delivery of one transition to one channel. `key` never repeats: `episode:transition:channel`, `:n` for repeats.
+
+    `held`: why it waits until `next_attempt_at` although nothing failed. `grouped`: told in one message with others;
+    `dropped`: over before the quiet hours were. `severity` is that of the episode at that time.
+    """
 
     key: str
     channel: str
@@ -74,6 +79,10 @@ class Notification:
     next_attempt_at: datetime | None = None
     delivered_at: datetime | None = None
     error: str | None = None
+    route: str | None = None
+    severity: Severity | None = None
+    held: Literal["quiet", "flood"] | None = None
+    number: int | None = None
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,7 @@ def load_or_create(folder: Path) -> Secrets:
     private_folder(folder)
     tokens = _kept(folder / "api_tokens.json", _new_tokens)
     passwords = _kept(folder / "airflow_passwords.json", lambda: json.dumps({"admin": secrets.token_urlsafe(12)}))
+    _kept(folder / "feedback_link_key", lambda: secrets.token_urlsafe(48))
     return Secrets(
         api_tokens={entry["role"]: token for token, entry in json.loads(tokens).items()},
         airflow_password=json.loads(passwords)["admin"],

@@ -8,12 +8,12 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import ClassifierDefinition, Definition, Revision, ThresholdDefinition
 from alerting.detection.evaluation import Evaluation
-from alerting.episodes.announcing import announcements
 from alerting.episodes.episode import Episode, RecommendationResult, Transition, episode_id
 from alerting.episodes.lifecycle import SpellState, Step
 from alerting.pipelines.judging import Judgement, Raise
-from alerting.pipelines.muting import as_muted, channels_of, muted_now
+from alerting.pipelines.muting import as_muted, muted_now
 from alerting.pipelines.ports import Platform
+from alerting.pipelines.routes import end_notices, raise_notices
 from alerting.pipelines.settle import update
 from alerting.readings.history import History
 from alerting.recommendation.contributions import contributions
@@ -158,8 +158,7 @@ def _announce(platform: Platform, revision: Revision, episode: Episode, as_of: d
     shelf = muted_now(platform, episode.definition, episode.asset, as_of)
     if shelf is not None:
         return as_muted(episode, shelf, as_of)
-    channels = channels_of(platform, revision)
-    told = announcements(episode, "raised", channels, reason, as_of, revision.definition.notify.resolved)
+    told = raise_notices(platform, revision.definition, episode, reason, as_of)
     return replace(episode, outbox=(*episode.outbox, *told))
 
 
@@ -190,9 +189,7 @@ def _close(platform: Platform, revision: Revision, id: str, step: Step, as_of: d
         if episode.condition == "closed":
             return episode
         ended = _closed(episode, step)
-        told = announcements(
-            ended, "closed", channels_of(platform, revision), step.reason, as_of, revision.definition.notify.resolved
-        )
+        told = end_notices(platform, revision.definition, ended, step.reason, as_of)
         return replace(ended, outbox=(*ended.outbox, *told))
 
     update(platform, id, closed)

@@ -9,6 +9,7 @@ from alerting.episodes.episode import Episode, Transition
 from alerting.pipelines.definitions import sync
 from alerting.pipelines.muting import tend_shelves
 from alerting.pipelines.ports import Platform
+from alerting.pipelines.routes import read_routes
 from alerting.pipelines.settle import settle_due, update
 
 
@@ -21,7 +22,8 @@ def maintain(platform: Platform, as_of: datetime) -> dict[str, Any]:
         "faulty": synced.faulty,
         "closed": close_orphans(platform, as_of),
         "settled": settle_due(platform, as_of),
-        "dead_letters": len(platform.episodes.dead_letters()),
+        "dead_letters": len(platform.episodes.dead_letters()) + len(platform.bulletins.dead_letters()),
+        "faulty_routes": read_routes(platform)[1],
     }
 
 

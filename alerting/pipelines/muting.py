@@ -6,12 +6,12 @@ The debt stands on the episode (`muted_by`), so that a crash or a race between a
 from dataclasses import replace
 from datetime import datetime
 
-from alerting.definitions.model import Revision
-from alerting.episodes.announcing import shelf_reminder, still_open
+from alerting.episodes.announcing import muted, shelf_reminder, still_open
 from alerting.episodes.episode import Episode, Transition
 from alerting.episodes.shelving import Shelf, ended, in_words, muting
 from alerting.pipelines.definitions import latest_revision
 from alerting.pipelines.ports import Platform
+from alerting.pipelines.routes import recipients_now
 from alerting.pipelines.settle import update
 
 _ACTOR = "platform"
@@ -84,15 +84,18 @@ def _told(platform: Platform, episode: Episode, shelf_id: str, shelf: Shelf | No
     why = f"{shelf.end_reason} ({shelf.ended_by})" if shelf is not None and shelf.end_reason else "it is muted no more"
     reason = f"still open: {why}"
     revision = latest_revision(platform, episode.definition)
-    notices = still_open(episode, shelf_id, channels_of(platform, revision), reason, now) if revision else ()
+    told = recipients_now(platform, revision.definition, episode.asset, episode.severity, now) if revision else []
+    notices = still_open(episode, shelf_id, told, reason, now)
     transition = Transition("unmuted", now, _ACTOR, reason)
     return replace(episode, transitions=(*episode.transitions, transition), outbox=(*episode.outbox, *notices))
 
 
-def channels_of(platform: Platform, revision: Revision) -> list[str]:
-    """Whom a definition tells: the channels that it names, or all of them."""
-    named = revision.definition.notify.channels
-    return sorted(platform.channels) if named is None else list(named)
+def mute_outbox(platform: Platform, episode: Episode, now: datetime) -> Episode:
+    """An episode that a shelf mutes: what still waits in its outbox is not told."""
+    shelf = muted_now(platform, episode.definition, episode.asset, now)
+    if shelf is None:
+        return episode
+    return update(platform, episode.id, lambda e: replace(e, outbox=muted(e.outbox, in_words(shelf))))
 
 
 def _remind(platform: Platform, shelf: Shelf, now: datetime) -> None:
@@ -100,7 +103,9 @@ def _remind(platform: Platform, shelf: Shelf, now: datetime) -> None:
         return
     revision = latest_revision(platform, shelf.definition)
     known = {n.key for n in shelf.outbox}
-    notices = shelf_reminder(shelf.id, shelf.until, channels_of(platform, revision) if revision else (), now)
+    definition = revision.definition if revision else None
+    told = recipients_now(platform, definition, shelf.asset, definition.severity, now) if definition else []
+    notices = shelf_reminder(shelf.id, shelf.until, told, now)
     fresh = tuple(n for n in notices if n.key not in known)
     if fresh:
         platform.shelves.replace(replace(shelf, outbox=(*shelf.outbox, *fresh), version=shelf.version + 1))

@@ -6,33 +6,72 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from alerting.episodes.announcing import after_failure, muted, retry_delay
+from alerting.definitions.faults import Refused
+from alerting.episodes.announcing import after_failure, retry_delay
+from alerting.episodes.bulletin import Bulletin
 from alerting.episodes.episode import Episode, Notification
-from alerting.episodes.shelving import Shelf, in_words
-from alerting.pipelines.muting import muted_now, tend_shelves
+from alerting.episodes.shelving import Shelf
+from alerting.pipelines.announce import announce_due
+from alerting.pipelines.feedback import find_episode
+from alerting.pipelines.messages import bulletin_message, message, shelf_message
+from alerting.pipelines.muting import mute_outbox, tend_shelves
 from alerting.pipelines.ports import DeliveryFailed, Message, Platform
+from alerting.pipelines.routes import read_routes
 from alerting.pipelines.settle import update
+
+__all__ = ["DeliveryCounts", "dead_letters", "deliver_due", "message", "retry", "send_test"]
 
 
 @dataclass
 class DeliveryCounts:
-    """What one round of deliveries did."""
+    """What one round of deliveries did. `announced`: repeats, escalations and the like that became due."""
 
     sent: int = 0
     failed: int = 0
     dead: int = 0
+    dropped: int = 0
+    announced: int = 0
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A delivery that was given up. `episode` is None for messages that belong to no single one."""
+
+    id: str
+    episode: str | None
+    channel: str
+    of: str
+    created_at: datetime
+    attempts: int
+    error: str | None
 
 
 def deliver_due(platform: Platform, now: datetime) -> DeliveryCounts:
-    """Pay what shelves that ended owe, then try every notification that is due once. What is muted is not told."""
+    """Pay what shelves owe, announce what time has brought, then try every notification that is due, each once.
+
+    What is muted is not told.
+    """
     tend_shelves(platform, now)
-    counts = DeliveryCounts()
-    for episode in platform.episodes.with_due_notifications(now):
-        current = _mute(platform, episode, now)
-        _deliver_all(platform, current.outbox, _episode_outbox(platform, current), now, counts)
+    counts = DeliveryCounts(announced=announce_due(platform, now))
+    while _deliver_page(platform, now, counts):
+        pass
     for shelf in platform.shelves.with_due_notifications(now):
         _deliver_all(platform, shelf.outbox, _shelf_outbox(platform, shelf), now, counts)
+    for bulletin in platform.bulletins.due(now):
+        _deliver_all(platform, (bulletin.notification,), _bulletin_outbox(platform, bulletin), now, counts)
     return counts
+
+
+def _deliver_page(platform: Platform, now: datetime, counts: DeliveryCounts) -> bool:
+    """False when there was nothing to do: what is claimed, muted or dropped is not due any more."""
+    before = counts.sent + counts.failed + counts.dropped
+    for episode in platform.episodes.with_due_notifications(now):
+        current = mute_outbox(platform, episode, now)
+        outbox = _episode_outbox(platform, current)
+        if current.condition == "closed":
+            counts.dropped += _drop_quiet(outbox, current.outbox)
+        _deliver_all(platform, current.outbox, outbox, now, counts)
+    return counts.sent + counts.failed + counts.dropped > before
 
 
 Notices = tuple[Notification, ...]
@@ -50,7 +89,7 @@ def _episode_outbox(platform: Platform, episode: Episode) -> _Outbox:
     def change(to: Callable[[Notices], Notices]) -> None:
         update(platform, episode.id, lambda e: replace(e, outbox=to(e.outbox)))
 
-    return _Outbox(change, partial(message, episode))
+    return _Outbox(change, partial(message, episode, links=platform.links))
 
 
 def _shelf_outbox(platform: Platform, shelf: Shelf) -> _Outbox:
@@ -64,12 +103,24 @@ def _shelf_outbox(platform: Platform, shelf: Shelf) -> _Outbox:
     return _Outbox(change, partial(shelf_message, shelf))
 
 
-def _mute(platform: Platform, episode: Episode, now: datetime) -> Episode:
-    """An episode that a shelf mutes: what still waits in its outbox is not told."""
-    shelf = muted_now(platform, episode.definition, episode.asset, now)
-    if shelf is None:
-        return episode
-    return update(platform, episode.id, lambda e: replace(e, outbox=muted(e.outbox, in_words(shelf))))
+def _bulletin_outbox(platform: Platform, bulletin: Bulletin) -> _Outbox:
+    def change(to: Callable[[Notices], Notices]) -> None:
+        stored = platform.bulletins.get(bulletin.id)
+        while stored is not None and (after := to((stored.notification,))) != (stored.notification,):
+            if platform.bulletins.replace(stored.after(after[0])):
+                return
+            stored = platform.bulletins.get(bulletin.id)
+
+    return _Outbox(change, lambda _: bulletin_message(bulletin))
+
+
+def _drop_quiet(outbox: _Outbox, notices: Notices) -> int:
+    """What quiet hours held back of an episode that is over by now is not told. Returns how many."""
+    held = {n.key for n in notices if n.status == "pending" and n.held == "quiet" and n.attempts == 0}
+    dropped = {"status": "dropped", "error": "over before the quiet hours were"}
+    for key in held:
+        _record(outbox, key, **dropped)
+    return len(held)
 
 
 def _deliver_all(platform: Platform, notices: Notices, outbox: _Outbox, now: datetime, counts: DeliveryCounts) -> None:
@@ -80,7 +131,7 @@ def _deliver_all(platform: Platform, notices: Notices, outbox: _Outbox, now: dat
 
 def _is_due(notification: Notification, now: datetime) -> bool:
     due = notification.next_attempt_at
-    return notification.status == "pending" and (due is None or due <= now)
+    return notification.status == "pending" and notification.held != "flood" and (due is None or due <= now)
 
 
 def _claim(outbox: _Outbox, notification: Notification, now: datetime) -> bool:
@@ -93,26 +144,89 @@ def _claim(outbox: _Outbox, notification: Notification, now: datetime) -> bool:
         if not claimed:
             return notices
         attempts = notification.attempts + 1
-        return _put(notices, replace(notification, attempts=attempts, next_attempt_at=now + retry_delay(attempts)))
+        again_at = now + retry_delay(attempts, notification.key)
+        return _put(notices, replace(notification, attempts=attempts, next_attempt_at=again_at))
 
     outbox.change(count_attempt)
     return claimed
 
 
 def _deliver(platform: Platform, outbox: _Outbox, notification: Notification, now: datetime, counts: DeliveryCounts) -> None:
-    try:
-        channel = platform.channels.get(notification.channel)
-        if channel is None:
-            raise DeliveryFailed(f"channel {notification.channel!r} is not configured", permanent=True)
-        channel.deliver(outbox.message(notification))
-    except DeliveryFailed as failure:
-        status = after_failure(notification.attempts + 1, failure.permanent)
-        _record(outbox, notification.key, status=status, error=str(failure))
-        counts.failed += 1
-        counts.dead += status == "dead"
-    else:
+    failure = _attempt(platform, notification.channel, outbox.message(notification))
+    if failure is None:
         _record(outbox, notification.key, status="sent", delivered_at=now, error=None)
         counts.sent += 1
+        return
+    status = after_failure(notification.attempts + 1, failure.permanent)
+    _record(outbox, notification.key, status=status, error=str(failure))
+    counts.failed += 1
+    counts.dead += status == "dead"
+
+
+def _attempt(platform: Platform, name: str, told: Message) -> DeliveryFailed | None:
+    channel = platform.channels.get(name)
+    if channel is None:
+        return DeliveryFailed(f"channel {name!r} is not configured", permanent=True)
+    try:
+        channel.deliver(told)
+    except DeliveryFailed as failure:
+        return failure
+    return None
+
+
+def dead_letters(platform: Platform) -> list[DeadLetter]:
+    """Every delivery that was given up, oldest first."""
+    found = [_letter(episode, n) for episode, n in platform.episodes.dead_letters()]
+    found += [_letter(None, bulletin.notification) for bulletin in platform.bulletins.dead_letters()]
+    return sorted(found, key=lambda letter: letter.created_at)
+
+
+def _letter(episode: str | None, n: Notification) -> DeadLetter:
+    return DeadLetter(n.key, episode, n.channel, n.transition, n.created_at, n.attempts, n.error)
+
+
+def retry(platform: Platform, id: str, who: str, now: datetime) -> int:
+    """Make dead letters due again: the one of this id, or all of `all`; their keys stay. Returns how many. Raises Refused."""
+    chosen = [letter for letter in dead_letters(platform) if id in ("all", letter.id)]
+    if not chosen and id != "all":
+        raise Refused(f"there is no dead letter {id!r}; see: alerting notify dead")
+    for letter in chosen:
+        _record(_outbox_of(platform, letter), letter.id, status="pending", attempts=0, next_attempt_at=now)
+        platform.audit.add(who, "delivery tried again", letter.id, now)
+    return len(chosen)
+
+
+def _outbox_of(platform: Platform, letter: DeadLetter) -> _Outbox:
+    if letter.episode is not None:
+        return _episode_outbox(platform, find_episode(platform, letter.episode))
+    bulletin = platform.bulletins.get(letter.id)
+    assert bulletin is not None  # noqa: S101 - bulletins are never deleted
+    return _bulletin_outbox(platform, bulletin)
+
+
+def send_test(platform: Platform, name: str, who: str, now: datetime) -> dict[str, str]:
+    """Send a test message through a route or a channel, at once and without an outbox. Returns `sent` or the fault by channel.
+
+    Raises Refused when there is neither a route nor a channel of this name.
+    """
+    route = next((r for r in read_routes(platform)[0] if r.name == name), None)
+    channels = list(route.channels) if route else [name] if name in platform.channels else []
+    if route:
+        channels += [c for step in route.escalation for c in step.channels if c not in channels]
+    if not channels:
+        known = ", ".join([r.name for r in read_routes(platform)[0]] + sorted(platform.channels))
+        raise Refused(f"there is no route and no channel {name!r}; there are: {known}")
+    results = {}
+    for channel in channels:
+        told = Message(
+            f"test:{now.isoformat()}:{channel}",
+            "Test message of alerting",
+            f"This is a test, sent by {who} at {now.isoformat()}. Nothing is wrong, and nothing is to be done.",
+            {"test": True, "route": route.name if route else None, "channel": channel},
+        )
+        failure = _attempt(platform, channel, told)
+        results[channel] = "sent" if failure is None else str(failure)
+    return results
 
 
 def _record(outbox: _Outbox, key: str, **changes: Any) -> None:
@@ -121,59 +235,3 @@ def _record(outbox: _Outbox, key: str, **changes: Any) -> None:
 
 def _put(notices: Notices, notification: Notification) -> Notices:
     return tuple(notification if n.key == notification.key else n for n in notices)
-
-
-def shelf_message(shelf: Shelf, notification: Notification) -> Message:
-    """What people receive shortly before a shelf ends."""
-    until = shelf.until.isoformat() if shelf.until else ""
-    subject = f"Shelf ends soon: {shelf.definition} on {shelf.asset}"
-    lines = [
-        f"{subject} ({until})",
-        f"Shelved since {shelf.since.isoformat()} by {shelf.who}: {shelf.reason}",
-        f"(it ends by itself; longer: alerting shelve {shelf.definition} {shelf.asset} --for ... --reason ...)",
-    ]
-    payload = {"shelf": shelf.id, "definition": shelf.definition, "asset": shelf.asset, "until": until, "transition": "reminder"}
-    return Message(notification.key, subject, "\n".join(lines), payload)
-
-
-def message(episode: Episode, notification: Notification) -> Message:
-    """What people and systems receive of one transition."""
-    if notification.transition == "closed":
-        subject = f"Over: {episode.title} on {episode.asset}"
-        lines = [f"{subject} ({notification.reason})"]
-    else:
-        subject = f"{episode.severity.upper()}: {episode.title} on {episode.asset}"
-        lines = [subject, *_raise_lines(episode, notification)]
-    return Message(notification.key, subject, "\n".join(lines), _payload(episode, notification))
-
-
-def _raise_lines(episode: Episode, notification: Notification) -> list[str]:
-    lines = [f"Since {episode.raised_at.isoformat()}: {episode.evaluation.reason}"]
-    lines += [f"Why: {c.words}" for c in episode.contributions[:3]]
-    if episode.recommendation:
-        lines.append(f"What-if of the model: {episode.recommendation.words}")
-    lines += [f"{name.capitalize()}: {text}" for name, text in episode.guidance.items()]
-    lines.append(f"({notification.reason}; answer with: alerting feedback {episode.id})")
-    return lines
-
-
-def _payload(episode: Episode, notification: Notification) -> dict[str, Any]:
-    advice = episode.recommendation
-    return {
-        "episode": episode.id,
-        "definition": episode.definition,
-        "revision": episode.revision,
-        "asset": episode.asset,
-        "transition": notification.transition,
-        "reason": notification.reason,
-        "severity": episode.severity,
-        "title": episode.title,
-        "raised_at": episode.raised_at.isoformat(),
-        "closed_at": episode.closed_at and episode.closed_at.isoformat(),
-        "evaluation": episode.evaluation.reason,
-        "value": episode.evaluation.value,
-        "threshold": episode.evaluation.threshold,
-        "contributions": [{"variable": c.variable, "share": c.share, "words": c.words} for c in episode.contributions],
-        "recommendation": advice and {"words": advice.words, "helps": advice.helps},
-        "guidance": episode.guidance,
-    }

@@ -6,14 +6,18 @@ Every write is idempotent or a compare-and-set; a method that returns bool says 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.model import Revision
+from alerting.episodes.bulletin import Bulletin
 from alerting.episodes.episode import Episode, Feedback, Notification
 from alerting.episodes.lifecycle import SpellState
 from alerting.episodes.shelving import Shelf
 from alerting.readings.history import History
+
+if TYPE_CHECKING:
+    from alerting.pipelines.links import Grant
 
 Document = dict[str, Any]
 
@@ -156,6 +160,14 @@ class Episodes(Protocol):
         """Episode id and notification of every delivery that was given up."""
         ...
 
+    def told_since(self, asset: str, since: datetime) -> list[Notification]:
+        """Notifications of raises on this asset made after this instant."""
+        ...
+
+    def held_in_floods(self, now: datetime) -> list[Episode]:
+        """Episodes with a pending notification that was held back in a flood until now, oldest first."""
+        ...
+
     def muted(self) -> list[Episode]:
         """Episodes with `muted_by`, oldest first."""
         ...
@@ -185,6 +197,54 @@ class Shelves(Protocol):
     def with_due_notifications(self, now: datetime) -> list[Shelf]:
         """Shelves with a pending notification whose next attempt is due."""
         ...
+
+
+class Routes(Protocol):
+    """Documents that say who is told."""
+
+    def documents(self) -> list[Document]:
+        """All of them without `_id`, sorted by name, valid or not."""
+        ...
+
+    def put(self, document: Document) -> None:
+        """Insert or replace the route of that name."""
+        ...
+
+    def remove(self, name: str) -> bool:
+        """False if there was none."""
+        ...
+
+
+class Bulletins(Protocol):
+    """Messages that belong to no single episode: summaries of floods, heartbeats."""
+
+    def insert(self, bulletin: Bulletin) -> bool:
+        """Insert; False if there is one of this id."""
+        ...
+
+    def replace(self, bulletin: Bulletin) -> bool:
+        """Write the next version: succeeds only while the stored version is `bulletin.version - 1`."""
+        ...
+
+    def get(self, id: str) -> Bulletin | None: ...
+
+    def due(self, now: datetime, limit: int = 100) -> list[Bulletin]:
+        """Those that are to be delivered now, oldest first."""
+        ...
+
+    def dead_letters(self) -> list[Bulletin]:
+        """Those whose delivery was given up."""
+        ...
+
+
+class Revocations(Protocol):
+    """Feedback links that count no more."""
+
+    def revoke(self, episode: str | None, recipient: str | None, at: datetime) -> None:
+        """From now on refuse links made until `at`: of this episode, this recipient, both, or (None, None) all."""
+        ...
+
+    def is_revoked(self, episode: str, recipient: str, made_at: datetime) -> bool: ...
 
 
 class States(Protocol):
@@ -352,6 +412,27 @@ class Message:
     subject: str
     text: str
     payload: Document
+    links: tuple["Link", ...] = ()
+
+
+@dataclass(frozen=True)
+class Link:
+    """Words to tap, and where they lead. Whoever has the address may do what it is for: it is not for logs."""
+
+    words: str
+    url: str = field(repr=False)
+
+
+class Links(Protocol):
+    """Makes the links that go with a message."""
+
+    def of(self, episode: str, recipient: str) -> tuple[Link, ...]:
+        """One link for each answer that this recipient can give to this episode, and one to its page."""
+        ...
+
+    def read(self, token: str) -> "Grant":
+        """What a link allows. Raises LinkRefused when it is not ours or has expired."""
+        ...
 
 
 class DeliveryFailed(Exception):
@@ -399,5 +480,9 @@ class Platform:
     replays: Replays
     reports: Reports
     audit: Audit
+    routes: Routes
+    bulletins: Bulletins
+    revocations: Revocations
     channels: Mapping[str, Channel]
     clock: Clock
+    links: Links | None = None

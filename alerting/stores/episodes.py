@@ -88,6 +88,17 @@ class MongoEpisodes:
         """Episodes with `muted_by`, oldest first."""
         return _episodes(self._episodes.find({"muted_by": {"$gt": ""}}).sort(_OLDEST_FIRST))
 
+    def told_since(self, asset: str, since: datetime) -> list[Notification]:
+        """Notifications of raises on this asset made after this instant."""
+        found = self._episodes.find({"asset": asset, "outbox.created_at": {"$gt": since}}, {"outbox": True})
+        outboxes = (from_document(Notification, n) for document in found for n in document["outbox"])
+        return [n for n in outboxes if n.transition == "raised" and n.created_at > since]
+
+    def held_in_floods(self, now: datetime) -> list[Episode]:
+        """Episodes with a pending notification that was held back in a flood until now, oldest first."""
+        held = {"status": "pending", "held": "flood", "next_attempt_at": {"$lte": now}}
+        return _episodes(self._episodes.find({"outbox": {"$elemMatch": held}}).sort(_OLDEST_FIRST))
+
 
 def _document(episode: Episode) -> Document:
     document = to_document(episode)

@@ -25,6 +25,9 @@ SCORES = "scores"
 REPLAYS = "replays"
 REPORTS = "reports"
 AUDIT = "audit"
+ROUTES = "routes"
+BULLETINS = "bulletins"
+REVOCATIONS = "link_revocations"
 CLOCK = "clock"
 _NAMESPACE_EXISTS = 48  # error code of the server
 
@@ -54,6 +57,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _newest("condition", at="raised_at"),
         IndexModel([("settle_after", ASCENDING)], sparse=True),
         IndexModel([("outbox.status", ASCENDING), ("outbox.next_attempt_at", ASCENDING)]),
+        IndexModel([("asset", ASCENDING), ("outbox.created_at", ASCENDING)]),
         IndexModel([("muted_by", ASCENDING)]),
     ],
     SHELVES: [
@@ -66,6 +70,9 @@ INDEXES: dict[str, list[IndexModel]] = {
     SCORES: [_unique("definition", "ts", "asset", "model_version")],
     REPLAYS: [IndexModel([("definition", ASCENDING), ("at", ASCENDING)])],
     REPORTS: [_newest("definition", at="start")],
+    ROUTES: [_unique("name")],
+    BULLETINS: [IndexModel([("notification.status", ASCENDING), ("notification.next_attempt_at", ASCENDING)])],
+    REVOCATIONS: [_unique("episode", "recipient")],
     AUDIT: [_unique("key"), _newest(at="at"), _newest("subject", at="at")],
 }
 

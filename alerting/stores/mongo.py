@@ -10,6 +10,7 @@ from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, Op
 from alerting.definitions.faults import Refused
 from alerting.stores.assets import MongoAssets
 from alerting.stores.audit import MongoAudit
+from alerting.stores.bulletins import MongoBulletins
 from alerting.stores.decisions import MongoDecisions
 from alerting.stores.definitions import MongoDefinitions
 from alerting.stores.documents import Document, MongoDatabase
@@ -19,6 +20,8 @@ from alerting.stores.indexes import ensure_indexes, ensure_validator
 from alerting.stores.readings import MongoReadings
 from alerting.stores.replays import MongoReplays
 from alerting.stores.reports import MongoReports
+from alerting.stores.revocations import MongoRevocations
+from alerting.stores.routes import MongoRoutes
 from alerting.stores.scores import MongoScores
 from alerting.stores.shelves import MongoShelves
 from alerting.stores.states import MongoStates
@@ -48,6 +51,9 @@ class MongoStores:
         self.replays = MongoReplays(database)
         self.reports = MongoReports(database)
         self.audit = MongoAudit(database)
+        self.routes = MongoRoutes(database)
+        self.bulletins = MongoBulletins(database)
+        self.revocations = MongoRevocations(database)
 
     def ensure(self) -> None:
         """Bring collections, indexes and the validator of the definitions into being; again or at once elsewhere is no harm."""

@@ -1,0 +1,73 @@
+"""Hours of the week in a time zone: shifts and quiet hours, as people on a floor keep them, across daylight-saving changes."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Literal, get_args
+from zoneinfo import ZoneInfo
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from alerting.definitions.assets import Closed
+
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: tuple[Day, ...] = get_args(Day)
+
+
+def _from_yaml(value: object) -> object:
+    """YAML reads an unquoted 22:00 as the number 1320: minutes of the day."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 1440:
+        return f"{value // 60:02d}:{value % 60:02d}"
+    return value
+
+
+TimeOfDay = Annotated[str, BeforeValidator(_from_yaml), StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")]
+
+
+class Hours(Closed):
+    """A stretch of the day on some days of the week; one that ends before it starts goes on into the next day."""
+
+    days: tuple[Day, ...] = Field(DAYS, min_length=1, description="Days on which it starts: mon, tue, wed, thu, fri, sat, sun.")
+    start: TimeOfDay = Field(alias="from", description="Local time at which it starts, e.g. 22:00.")
+    to: TimeOfDay = Field(description="Local time at which it ends, e.g. 06:00; the same as from: a whole day.")
+
+
+def is_within(hours: Sequence[Hours], zone: ZoneInfo, now: datetime) -> bool:
+    """Whether `now` lies in any of the stretches [start, end)."""
+    return any(start <= now < end for start, end in _around(hours, zone, now))
+
+
+def end_of(hours: Sequence[Hours], zone: ZoneInfo, now: datetime) -> datetime | None:
+    """When the stretches around `now` end, those that follow on without a break taken together; None outside of all."""
+    until = None
+    for start, end in sorted(_around(hours, zone, now)):
+        if start <= (until or now) < end:
+            until = end
+    return until
+
+
+def _around(hours: Sequence[Hours], zone: ZoneInfo, now: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """The stretches that start from two days before to eight days after the day of `now`."""
+    today = now.astimezone(zone).date()
+    for day in (today + timedelta(days=n) for n in range(-2, 9)):
+        for stretch in hours:
+            if DAYS[day.weekday()] in stretch.days:
+                last = day if stretch.start < stretch.to else day + timedelta(days=1)
+                yield _instant(day, stretch.start, zone), _instant(last, stretch.to, zone)
+
+
+def _instant(day: date, clock: str, zone: ZoneInfo) -> datetime:
+    """The instant of a local time: the first of two in autumn, the first that exists after it in spring."""
+    if clock == "24:00":
+        day, clock = day + timedelta(days=1), "00:00"
+    local = datetime.combine(day, time.fromisoformat(clock), zone)
+    instant = local.astimezone(UTC)
+    if instant.astimezone(zone).replace(tzinfo=None) == local.replace(tzinfo=None):
+        return instant
+    before, after = local.replace(fold=1).astimezone(UTC), instant  # the clocks are put forward between these two
+    while after - before > timedelta(seconds=1):
+        middle = before + (after - before) / 2
+        if middle.astimezone(zone).utcoffset() == before.astimezone(zone).utcoffset():
+            before = middle
+        else:
+            after = middle
+    return after.replace(microsecond=0)

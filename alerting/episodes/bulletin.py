@@ -1,0 +1,29 @@
+"""The bulletin: a message that belongs to no single episode, such as the summary of a flood or a sign of life."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from alerting.episodes.episode import Notification
+
+
+@dataclass(frozen=True)
+class Bulletin:
+    """What it says is fixed when it is made; `notification` is its delivery, whose key is the bulletin's id."""
+
+    id: str
+    subject: str
+    text: str
+    notification: Notification
+    payload: dict[str, Any] = field(default_factory=dict)
+    version: int = 1
+
+    def after(self, notification: Notification) -> "Bulletin":
+        """The next version, with this state of its delivery."""
+        return replace(self, notification=notification, version=self.version + 1)
+
+
+def new_bulletin(id: str, channel: str, subject: str, text: str, now: datetime, route: str | None, **payload: Any) -> Bulletin:
+    """A bulletin to deliver now."""
+    notification = Notification(id, channel, "raised", subject, now, next_attempt_at=now, route=route)
+    return Bulletin(id, subject, text, notification, payload)

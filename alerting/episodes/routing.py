@@ -1,0 +1,93 @@
+"""Which channels hear of an alert now: the routes that match it and are in their shift, or, without any, everyone."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+
+from alerting.definitions.hours import end_of, is_within
+from alerting.definitions.model import Definition, Severity
+from alerting.definitions.routes import Flood, Match, Route
+
+TOP: Severity = "critical"
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """One channel that may be told, and by which rules. `escalates_after`: told only if nobody answers for so long.
+
+    `quiet_until`: until then only the top severity is told.
+    """
+
+    channel: str
+    route: str | None = None
+    quiet_until: datetime | None = None
+    repeat: timedelta | None = None
+    flood: Flood | None = None
+    escalates_after: timedelta | None = None
+
+
+def recipients(
+    definition: Definition, asset: str, severity: Severity, routes: Sequence[Route], channels: Sequence[str], now: datetime
+) -> list[Recipient]:
+    """Who is told at once of an alert of this severity on this asset, each channel once.
+
+    A definition that names its channels is told there and nowhere else. All others follow the routes; where none is in force,
+    every channel is told, so that no alert is lost between two shifts or behind a faulty route.
+    """
+    if definition.notify.channels is not None:
+        return [Recipient(channel) for channel in definition.notify.channels]
+    chosen = _in_force(definition, asset, severity, routes, now)
+    found = [_recipient(route, channel, severity, now) for route in chosen for channel in route.channels]
+    return _once(found) if found else [Recipient(channel) for channel in sorted(channels)]
+
+
+def escalations(
+    definition: Definition, asset: str, severity: Severity, routes: Sequence[Route], now: datetime
+) -> list[Recipient]:
+    """Who is told if nobody answers, the soonest first."""
+    if definition.notify.channels is not None:
+        return []
+    steps = [
+        Recipient(channel, route.name, _quiet_until(route, severity, now), escalates_after=step.after)
+        for route in _in_force(definition, asset, severity, routes, now)
+        for step in route.escalation
+        for channel in step.channels
+    ]
+    return sorted(steps, key=lambda r: (r.escalates_after or timedelta(0), r.channel))
+
+
+def matches(match: Match, definition: Definition, asset: str, severity: Severity) -> bool:
+    """Whether all that the match names fits."""
+    return (
+        (match.severity is None or severity in match.severity)
+        and any(fnmatchcase(asset, p) for p in match.assets)
+        and any(fnmatchcase(definition.name, p) for p in match.definitions)
+        and (not match.tags or not set(match.tags).isdisjoint(definition.tags))
+    )
+
+
+def _in_force(definition: Definition, asset: str, severity: Severity, routes: Sequence[Route], now: datetime) -> list[Route]:
+    fitting = (route for route in routes if matches(route.match, definition, asset, severity))
+    return [route for route in fitting if not route.shifts or is_within(route.shifts, route.zone, now)]
+
+
+def _recipient(route: Route, channel: str, severity: Severity, now: datetime) -> Recipient:
+    return Recipient(channel, route.name, _quiet_until(route, severity, now), route.repeat, route.flood)
+
+
+def _quiet_until(route: Route, severity: Severity, now: datetime) -> datetime | None:
+    return None if severity == TOP else end_of(route.quiet, route.zone, now)
+
+
+def _once(found: Sequence[Recipient]) -> list[Recipient]:
+    """Each channel by one rule: a route that may tell it now goes before one that is quiet, then the order of names counts."""
+    return list(_first_of_each(sorted(found, key=lambda r: (r.quiet_until is not None, r.route or ""))))
+
+
+def _first_of_each(found: Sequence[Recipient]) -> Iterator[Recipient]:
+    seen: set[str] = set()
+    for recipient in found:
+        if recipient.channel not in seen:
+            seen.add(recipient.channel)
+            yield recipient

@@ -1,0 +1,152 @@
+"""Routes: read them, check them, make them current, and find who is to be told of an episode."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Literal
+
+from alerting.definitions.faults import Fault, Refused
+from alerting.definitions.model import Definition, Severity
+from alerting.definitions.routes import Route, RouteRefused, parse_route, route_document
+from alerting.episodes.announcing import Cause, Situation, announcements
+from alerting.episodes.episode import Episode, Notification
+from alerting.episodes.routing import Recipient, escalations, recipients
+from alerting.pipelines.ports import Document, Platform
+
+
+@dataclass(frozen=True)
+class RoutePlan:
+    """What applying a route would do."""
+
+    name: str
+    action: Literal["new", "changed", "unchanged"]
+    document: Document
+
+
+def read_routes(platform: Platform) -> tuple[list[Route], dict[str, list[str]]]:
+    """The valid routes by name, and the faults of the others: who wrote nonsense loses the route, and nobody an alert."""
+    routes, faults = [], {}
+    for document in platform.routes.documents():
+        try:
+            routes.append(parse_route(document))
+        except RouteRefused as refusal:
+            faults[str(document.get("name"))] = [str(fault) for fault in refusal.faults]
+    return routes, faults
+
+
+def check_routes(platform: Platform, documents: Sequence[Document]) -> list[Route]:
+    """Read documents and hold them against the configured channels. Raises Refused with the faults of all of them."""
+    good, refusals = [], []
+    for document in documents:
+        try:
+            route = parse_route(document)
+            if faults := _unknown_channels(route, sorted(platform.channels)):
+                raise RouteRefused(route.name, faults)
+            good.append(route)
+        except RouteRefused as refusal:
+            refusals.append(str(refusal))
+    names = [route.name for route in good]
+    refusals += [f"route {name!r} is given {names.count(name)} times" for name in sorted(set(names)) if names.count(name) > 1]
+    if refusals:
+        raise Refused("\n".join(refusals))
+    return good
+
+
+def plan_routes(platform: Platform, documents: Sequence[Document]) -> list[RoutePlan]:
+    """What `apply_routes` would do. Raises Refused."""
+    known = {document["name"]: document for document in platform.routes.documents()}
+    plans = []
+    for route in check_routes(platform, documents):
+        document = route_document(route)
+        before = known.get(route.name)
+        plans.append(RoutePlan(route.name, _action(before, document), document))
+    return plans
+
+
+def apply_routes(platform: Platform, documents: Sequence[Document], who: str, at: datetime) -> list[RoutePlan]:
+    """Make routes current, all of them or none. Raises Refused."""
+    plans = plan_routes(platform, documents)
+    known = {document["name"]: document for document in platform.routes.documents()}
+    for plan in plans:
+        if plan.action != "unchanged":
+            platform.routes.put(dict(plan.document))
+            platform.audit.add(who, "route applied", plan.name, at, known.get(plan.name), plan.document)
+    return plans
+
+
+def remove_route(platform: Platform, name: str, who: str, at: datetime) -> None:
+    """Take a route away. Raises Refused when there is none of that name."""
+    if not platform.routes.remove(name):
+        raise Refused(f"there is no route {name!r}; see: alerting routes list")
+    platform.audit.add(who, "route removed", name, at)
+
+
+def recipients_now(platform: Platform, definition: Definition, asset: str, severity: Severity, now: datetime) -> list[Recipient]:
+    """Who is told at once of an alert of this definition and severity on this asset."""
+    return recipients(definition, asset, severity, read_routes(platform)[0], sorted(platform.channels), now)
+
+
+def raise_notices(
+    platform: Platform, definition: Definition, episode: Episode, reason: str, now: datetime
+) -> tuple[Notification, ...]:
+    """The notifications of a new episode."""
+    told = recipients_now(platform, definition, episode.asset, episode.severity, now)
+    return _notices(platform, definition, episode, told, "raised", reason, now)
+
+
+def end_notices(
+    platform: Platform, definition: Definition, episode: Episode, reason: str, now: datetime
+) -> tuple[Notification, ...]:
+    """The notifications of its end, to those who were told of it, whatever the routes say by now."""
+    told = [Recipient(channel) for channel in sorted({n.channel for n in episode.outbox})]
+    return _notices(platform, definition, episode, told, "closed", reason, now)
+
+
+def time_notices(
+    platform: Platform, definition: Definition, episode: Episode, routes: Sequence[Route], now: datetime
+) -> tuple[Notification, ...]:
+    """What the passing of time brings: a severity that rose, escalation, repeats."""
+    told = recipients(definition, episode.asset, episode.severity, routes, sorted(platform.channels), now)
+    told += escalations(definition, episode.asset, episode.severity, routes, now)
+    return _notices(platform, definition, episode, told, "time", "", now)
+
+
+def _notices(
+    platform: Platform,
+    definition: Definition,
+    episode: Episode,
+    told: Sequence[Recipient],
+    cause: Cause,
+    reason: str,
+    now: datetime,
+) -> tuple[Notification, ...]:
+    return announcements(
+        Situation(episode, r, cause, now, reason, definition.notify.resolved, _told_lately(platform, episode, r, cause, now))
+        for r in told
+    )
+
+
+def _told_lately(platform: Platform, episode: Episode, recipient: Recipient, cause: Cause, now: datetime) -> int:
+    if cause != "raised" or recipient.flood is None:
+        return 0
+    lately = platform.episodes.told_since(episode.asset, now - recipient.flood.within)
+    return sum(n.channel == recipient.channel for n in lately)
+
+
+def _action(before: Document | None, after: Document) -> Literal["new", "changed", "unchanged"]:
+    if before is None:
+        return "new"
+    return "unchanged" if before == after else "changed"
+
+
+def _unknown_channels(route: Route, known: Sequence[str]) -> list[Fault]:
+    named = {f"channels.{i}": c for i, c in enumerate(route.channels)}
+    steps = enumerate(route.escalation)
+    named |= {f"escalation.{i}.channels.{j}": c for i, step in steps for j, c in enumerate(step.channels)}
+    return [Fault(path, f"no channel is called {c!r}", _hint(c, known)) for path, c in named.items() if c not in known]
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    close = get_close_matches(name, known, n=2)
+    return f"did you mean {' or '.join(close)}?" if close else f"configured: {', '.join(known) or 'none'}"

@@ -1,0 +1,216 @@
+"""E-mail to a real SMTP server on this machine, with and without TLS, password and good will."""
+
+import asyncio
+import email
+import email.policy
+import socket
+import ssl
+import subprocess
+import threading
+from dataclasses import replace
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
+
+from alerting.channels.egress import Egress, EgressRefused
+from alerting.channels.email import EmailChannel
+from alerting.delivery_settings import Smtp
+from alerting.pipelines.ports import DeliveryFailed, Link, Message
+from tests.support import free_port
+
+LOOPBACK = Egress(["127.0.0.1", "localhost"])
+PASSWORD = "correct horse"
+LINKS = (Link("It was right", "https://alerting.plant.example/f/abc.def?x=1&y=2"),)
+MESSAGE = Message(
+    "e1:raised:shift",
+    "HIGH: Oven <too> hot\r\nBcc: everyone@plant.example",
+    "HIGH: Oven <too> hot\nWhy: zone 2 is 12 °C above its usual\nWhat-if of the model: lower zone 2",
+    {"episode": "e1"},
+    LINKS,
+)
+
+
+class Inbox:
+    """What the server took; `refusal` is what it says instead."""
+
+    def __init__(self):
+        self.mails, self.refusal, self.rejected = [], None, None
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if self.rejected:
+            return self.rejected
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):
+        if self.refusal:
+            return self.refusal
+        self.mails.append((session.ssl is not None, email.message_from_bytes(envelope.content, policy=email.policy.default)))
+        return "250 OK"
+
+
+class Server(Controller):
+    def __init__(self, inbox, **options):
+        self._options = options
+        super().__init__(inbox, hostname="127.0.0.1", port=free_port())
+
+    def factory(self):
+        return SMTP(self.handler, **self._options)
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tls")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    made = ["-addext", "subjectAltName=DNS:localhost", "-keyout", folder / "key.pem", "-out", folder / "cert.pem"]
+    subprocess.run([*command, *made], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def serving():
+    started = []
+
+    def start(**options):
+        inbox = Inbox()
+        server = Server(inbox, **options)
+        server.start()
+        started.append(server)
+        return inbox, server.port
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+def tls(folder):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return context
+
+
+def channel(port, server=None, egress=LOOPBACK, **options):
+    plain = Smtp("127.0.0.1", port, "none", "Alerting <alerting@plant.example>")
+    return EmailChannel("shift", "shift@plant.example", server or plain, egress, timeout=2, **options)
+
+
+def test_an_e_mail_arrives_as_text_and_html_with_reasons_advice_and_links(serving):
+    inbox, port = serving()
+    channel(port).deliver(MESSAGE)
+    [(_, mail)] = inbox.mails
+    assert mail["To"] == "shift@plant.example"
+    assert mail["Subject"] == "HIGH: Oven <too> hot Bcc: everyone@plant.example"
+    assert mail["Bcc"] is None
+    text = mail.get_body(("plain",)).get_content()
+    assert "zone 2 is 12 °C above" in text
+    assert "What-if" in text
+    assert "It was right: https://alerting.plant.example/f/abc.def?x=1&y=2" in text
+    html = mail.get_body(("html",)).get_content()
+    assert "Oven &lt;too&gt; hot" in html
+    assert 'href="https://alerting.plant.example/f/abc.def?x=1&amp;y=2"' in html
+
+
+def test_the_same_key_is_the_same_message_to_a_mail_program_and_one_episode_one_thread(serving):
+    inbox, port = serving()
+    mailer = channel(port)
+    for key in ("e1:raised:shift", "e1:raised:shift", "e1:closed:shift"):
+        mailer.deliver(replace(MESSAGE, key=key))
+    ids = [mail["Message-ID"] for _, mail in inbox.mails]
+    assert ids[0] == ids[1] != ids[2]
+    assert len({mail["References"] for _, mail in inbox.mails}) == 1
+
+
+def login(port, certificate, password=PASSWORD, host="localhost", mode="starttls"):
+    server = Smtp(host, port, mode, "alerting@plant.example", user="alerting", ca_file=certificate / "cert.pem")
+    return channel(port, server, password=password)
+
+
+def authenticator(server, session, envelope, mechanism, data):
+    good = isinstance(data, LoginPassword) and data.password == PASSWORD.encode()
+    return AuthResult(success=good, handled=False)
+
+
+def secured(serving, certificate):
+    return serving(tls_context=tls(certificate), require_starttls=True, authenticator=authenticator, auth_required=True)
+
+
+def test_starttls_and_a_password(serving, certificate):
+    inbox, port = secured(serving, certificate)
+    login(port, certificate).deliver(MESSAGE)
+    assert [encrypted for encrypted, _ in inbox.mails] == [True]
+
+
+def test_tls_from_the_first_byte(certificate):
+    inbox = Inbox()
+    port, loop = free_port(), asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    listening = loop.create_server(lambda: SMTP(inbox, loop=loop), "127.0.0.1", port, ssl=tls(certificate))
+    asyncio.run_coroutine_threadsafe(listening, loop).result(5)
+    try:
+        smtp = Smtp("localhost", port, "tls", "alerting@plant.example", ca_file=certificate / "cert.pem")
+        channel(port, smtp).deliver(MESSAGE)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(5)
+    assert len(inbox.mails) == 1
+
+
+def test_a_wrong_password_is_said_without_it_and_tried_again(serving, certificate, caplog):
+    _, port = secured(serving, certificate)
+    with pytest.raises(DeliveryFailed, match="refuses user or password") as failure:
+        login(port, certificate, password="hunter2").deliver(MESSAGE)
+    assert not failure.value.permanent
+    assert "hunter2" not in str(failure.value) + caplog.text
+
+
+def test_a_certificate_of_another_host_gets_neither_password_nor_message(serving, certificate):
+    inbox, port = secured(serving, certificate)
+    with pytest.raises(DeliveryFailed, match="no trusted TLS"):
+        login(port, certificate, host="127.0.0.1").deliver(MESSAGE)
+    assert inbox.mails == []
+
+
+def test_a_server_without_starttls_gets_nothing(serving, certificate):
+    inbox, port = serving()
+    with pytest.raises(DeliveryFailed, match="STARTTLS"):
+        login(port, certificate).deliver(MESSAGE)
+    assert inbox.mails == []
+
+
+@pytest.mark.parametrize(("answer", "permanent"), [("550 no such user", True), ("450 try later", False), ("452 full", False)])
+def test_a_refused_recipient_is_permanent_where_the_server_says_so(serving, answer, permanent):
+    inbox, port = serving()
+    inbox.rejected = answer
+    with pytest.raises(DeliveryFailed) as failure:
+        channel(port).deliver(MESSAGE)
+    assert failure.value.permanent is permanent
+
+
+@pytest.mark.parametrize(("answer", "permanent"), [("554 spam", True), ("451 busy", False)])
+def test_a_refused_message_likewise(serving, answer, permanent):
+    inbox, port = serving()
+    inbox.refusal = answer
+    with pytest.raises(DeliveryFailed) as failure:
+        channel(port).deliver(MESSAGE)
+    assert failure.value.permanent is permanent
+
+
+def test_nobody_listening_and_a_server_that_never_speaks_are_tried_again():
+    with pytest.raises(DeliveryFailed, match="no connection") as failure:
+        channel(free_port()).deliver(MESSAGE)
+    assert not failure.value.permanent
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        threading.Thread(target=silent.accept, daemon=True).start()
+        with pytest.raises(DeliveryFailed, match="did not answer in time"):
+            channel(silent.getsockname()[1]).deliver(MESSAGE)
+
+
+def test_a_mail_server_inside_the_network_needs_to_be_allowed(serving):
+    inbox, port = serving()
+    with pytest.raises(EgressRefused):
+        channel(port, egress=Egress()).deliver(MESSAGE)
+    assert inbox.mails == []
