@@ -190,13 +190,14 @@ def _assemble(
     label, part, weight = _answered(definition, by_data, natural, effect)
     require_all_parts(definition, part, borders, purge)
     problems = pd.concat([p.problems for p in pieces], ignore_index=True)
-    _require_both_classes(definition, label[part == "train"], len(problems))
+    oddities = find_oddities(definition, plan, training, _problems_by_part(problems, borders))
+    _require_both_classes(definition, label[part == "train"], len(problems), oddities)
     rows = pd.concat([p.rows for p in pieces], ignore_index=True)
     risk = np.concatenate([p.persistence for p in pieces])
     reasons, counts = np.unique(np.concatenate([p.dropped for p in pieces]).astype(str), return_counts=True)
     answers = {"answers": sum(p.answers for p in pieces), "used": sum(p.answers_used for p in pieces), **_effects(effect)}
     findings = [
-        *find_oddities(definition, plan, training, _problems_by_part(problems, borders)),
+        *oddities,
         *leak_suspects(definition, plan, training, rows[part == "train"], label[part == "train"]),
         *_answer_finding(answers),
     ]
@@ -343,7 +344,9 @@ def _question(definition: ClassifierDefinition, histories: Sequence[History]) ->
     return "state" if any(predicts(definition.problem, h.asset) == "state" for h in histories) else "onset"
 
 
-def _require_both_classes(definition: ClassifierDefinition, label: npt.NDArray[np.int8], problems: int) -> None:
+def _require_both_classes(
+    definition: ClassifierDefinition, label: npt.NDArray[np.int8], problems: int, oddities: Sequence[Finding]
+) -> None:
     positive = int(label.sum())
     if 0 < positive < len(label):
         return
@@ -351,7 +354,13 @@ def _require_both_classes(definition: ClassifierDefinition, label: npt.NDArray[n
     raise Refused(
         f"{definition.name}: in the training period {which} ({len(label)} rows, {problems} problems in all periods together), "
         "so there is nothing to tell apart; check the problem's limit or event, or use a history with both"
+        f"{_odd([f for f in oddities if f.kind != 'few_problems'])}"
     )
+
+
+def _odd(findings: Sequence[Finding]) -> str:
+    """The first oddities of the data, as the end of a refusal."""
+    return ". What is odd about the data: " + " ".join(f.words for f in findings[:3]) if findings else ""
 
 
 def dataset_files(dataset: Dataset) -> dict[str, bytes]:

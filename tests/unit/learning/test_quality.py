@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.assets import Variable
+from alerting.definitions.faults import Refused
 from alerting.learning.dataset import build_dataset
 from alerting.learning.features import build_features
 from alerting.learning.leaks import leak_suspects
@@ -204,3 +205,10 @@ def test_lags_lengthen_what_is_purged_and_what_is_read():
     )
     row = build_features(lagged.plan, slice_, np.array([t]))
     pd.testing.assert_frame_equal(row, lagged.rows.iloc[-1:].reset_index(drop=True), check_exact=True)
+
+
+def test_a_refusal_to_learn_says_what_is_odd_about_the_data():
+    line = small.line(HOURS)
+    stuck = with_column(line, "flow", 4.0)
+    with pytest.raises(Refused, match="nothing to tell apart.* What is odd about the data: flow is always 4.0"):
+        build_dataset(small.definition(problem={"variable": "moisture", "above": 50}), 1, [stuck], small.as_of(stuck))
