@@ -210,5 +210,5 @@ def test_lags_lengthen_what_is_purged_and_what_is_read():
 def test_a_refusal_to_learn_says_what_is_odd_about_the_data():
     line = small.line(HOURS)
     stuck = with_column(line, "flow", 4.0)
-    with pytest.raises(Refused, match="nothing to tell apart.* What is odd about the data: flow is always 4.0"):
+    with pytest.raises(Refused, match=r"nothing to tell apart.* What is odd about the data: flow is always 4.0"):
         build_dataset(small.definition(problem={"variable": "moisture", "above": 50}), 1, [stuck], small.as_of(stuck))
