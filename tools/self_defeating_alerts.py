@@ -1,4 +1,4 @@
-"""Alerts that defeat themselves, on the demo line: `python tools/self_defeating_alerts.py [--weeks 5] [--out docs]`.
+"""Alerts that defeat themselves, on the demo line: `python tools/self_defeating_alerts.py [--weeks 4] [--out docs]`.
 
 A model warns of moist biscuits, and the crew acts on every alert, so that the problem does not come. Every week the model is
 trained anew on all that happened, in three ways: by the data alone (what was prevented is negative), with the answers as by
@@ -210,7 +210,7 @@ def draw(sights: dict[str, Worlds], out: Path) -> None:
 def main() -> None:
     """Live all worlds, draw and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weeks", type=int, default=5)
+    parser.add_argument("--weeks", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=ROOT / "docs")
     chosen = parser.parse_args()
