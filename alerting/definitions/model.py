@@ -90,14 +90,35 @@ class Learning(Closed):
 
 
 class OperatingPoint(Closed):
-    """Where the threshold is put, in the terms of the people who answer the alerts."""
+    """Where the threshold is put, in the terms of the people who answer the alerts: by one of three ways."""
 
-    false_alarms_per_week: float = Field(
-        3.0, gt=0, description="Most recall within this many false alarm episodes a week, per asset."
+    false_alarms_per_week: float | None = Field(
+        None,
+        gt=0,
+        description="Most recall within this many false alarm episodes a week, per asset; 3 when no other way is given.",
+    )
+    cost_of_miss: float | None = Field(
+        None, gt=0, description="Instead: least cost, where a missed problem costs this much; together with cost_of_false_alarm."
+    )
+    cost_of_false_alarm: float | None = Field(
+        None, gt=0, description="What a false alarm episode costs, in the same currency as cost_of_miss."
+    )
+    least_precision: float | None = Field(
+        None, gt=0, le=1, description="Instead: most recall while at least this share of the episodes, of those judged, is right."
     )
     max_time_in_alarm: float = Field(
-        0.2, gt=0, le=1, description="Largest share of time in alarm; a score that is always high is never chosen."
+        0.2,
+        gt=0,
+        le=1,
+        description="Largest share of time in alarm, whichever way is given; a score that is always high is never chosen.",
     )
+
+    @property
+    def most_false_alarms(self) -> float | None:
+        """The budget of false alarms a week and asset; None where the threshold is put by cost or precision."""
+        if self.cost_of_miss is not None or self.cost_of_false_alarm is not None or self.least_precision is not None:
+            return None
+        return 3.0 if self.false_alarms_per_week is None else self.false_alarms_per_week
 
 
 class FeedbackUse(Closed):

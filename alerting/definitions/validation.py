@@ -14,7 +14,15 @@ from pydantic import ValidationError
 from alerting.definitions.assets import Asset, EventType, VariableType
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import DefinitionRefused, Fault
-from alerting.definitions.model import DEFINITION, ClassifierDefinition, Definition, Problem, Schedule, ThresholdDefinition
+from alerting.definitions.model import (
+    DEFINITION,
+    ClassifierDefinition,
+    Definition,
+    OperatingPoint,
+    Problem,
+    Schedule,
+    ThresholdDefinition,
+)
 
 _KINDS = ("threshold", "classifier")
 _SHORTEST = timedelta(minutes=1)
@@ -177,6 +185,22 @@ def _classifier_faults(definition: ClassifierDefinition) -> Iterable[Fault]:
         yield Fault("periods", f"validation {periods.validation} and test {periods.test} leave nothing to train on")
     if periods.start and periods.end and periods.start >= periods.end:
         yield Fault("periods.start", "must lie before periods.end")
+    yield from _operating_point_faults(definition.operating_point)
+
+
+def _operating_point_faults(wanted: OperatingPoint) -> Iterable[Fault]:
+    by_cost = wanted.cost_of_miss is not None or wanted.cost_of_false_alarm is not None
+    ways = {
+        "false_alarms_per_week": wanted.false_alarms_per_week is not None,
+        "cost_of_miss with cost_of_false_alarm": by_cost,
+        "least_precision": wanted.least_precision is not None,
+    }
+    if sum(ways.values()) > 1:
+        given = " and ".join(way for way, is_given in ways.items() if is_given)
+        yield Fault("operating_point", f"gives more than one way to put the threshold: {given}", "keep one of them")
+    if by_cost and (wanted.cost_of_miss is None or wanted.cost_of_false_alarm is None):
+        absent = "cost_of_miss" if wanted.cost_of_miss is None else "cost_of_false_alarm"
+        yield Fault(f"operating_point.{absent}", "is missing", "a cost says something only beside the other one")
 
 
 def matching_assets(definition: Definition, assets: Sequence[Asset]) -> list[Asset]:

@@ -1,4 +1,4 @@
-"""Where the threshold is put: the most problems found within what people can bear, judged by episodes as they would be raised."""
+"""Where the threshold is put: what serves people best within what they can bear, judged by episodes as they would be raised."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +15,8 @@ from alerting.learning.metrics import EventMetrics, Floats, ProblemSpans, count_
 from alerting.readings.history import Millis, millis
 
 MOST_THRESHOLDS = 100
+CURVE_SAMPLES = 200
+CURVE_FIGURES = ("event_recall", "false_alarms_per_week", "time_in_alarm", "episode_precision")
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ def judge_threshold(watched: Watched, score: Floats, threshold: float, seed: int
 class ThresholdChoice:
     """The threshold, why, and every other one that was weighed.
 
-    `finds`: whether it finds any problem within the budget. `curve`: JSON-able rows by rising threshold.
+    `finds`: whether it finds any problem within the budget. `curve`: JSON-able rows by rising threshold, each with its figures,
+    their 95 % bounds by a bootstrap over events and episodes, whether it keeps the limits, and whether it was chosen.
     """
 
     threshold: float
@@ -92,19 +95,32 @@ class ThresholdChoice:
     curve: tuple[dict[str, Any], ...]
 
 
-def choose_threshold(watched: Watched, score: Floats, wanted: OperatingPoint, seed: int) -> ThresholdChoice:
-    """Most event recall within the false alarms a week and the time in alarm that are wanted; of equals the highest threshold.
+@dataclass(frozen=True)
+class _Weighed:
+    """A threshold and what people would have met with it; `loss` is what is to be least, in words of the way that was given."""
 
-    Where nothing is found within the budget, the lowest threshold that keeps the budget is taken: it is the most that people
-    agreed to bear, and the choice says so. Above all scores, nothing is ever raised: that keeps any budget.
+    threshold: float
+    met: EventMetrics
+    loss: float
+    allowed: bool
+
+
+def choose_threshold(watched: Watched, score: Floats, wanted: OperatingPoint, seed: int) -> ThresholdChoice:
+    """The threshold that does best in the given way, within the time in alarm that people can bear; of equals the highest.
+
+    By false alarms a week or by least precision: the most event recall within that limit. By cost: the least sum of missed
+    problems and false alarms, each times its cost. Where a limit leaves no problem found, the lowest threshold that keeps it is
+    taken: it is the most that people agreed to bear, and the choice says so. Above all scores nothing is ever raised: that keeps
+    any limit.
     """
-    judged = [(t, judge_threshold(watched, score, t, seed, samples=0)) for t in _thresholds(score)]
-    kept = [(t, m) for t, m in judged if _within(m, wanted)]
-    threshold, best = max(kept, key=lambda pair: (pair[1].event_recall or 0.0, pair[0]))
-    finds = bool(best.n_found)
-    if not finds:
-        threshold, best = min(kept, key=lambda pair: pair[0])
-    return ThresholdChoice(threshold, finds, _reason(best, wanted, finds), tuple(_point(t, m, wanted) for t, m in judged))
+    weighed = [_weigh(t, judge_threshold(watched, score, t, seed, CURVE_SAMPLES), wanted) for t in _thresholds(score)]
+    allowed = [w for w in weighed if w.allowed]
+    best = min(allowed, key=lambda w: (w.loss, -w.threshold))
+    finds = bool(best.met.n_found)
+    if not finds and wanted.cost_of_miss is None:
+        best = min(allowed, key=lambda w: w.threshold)
+    curve = tuple(_point(w, wanted) | {"chosen": w is best} for w in weighed)
+    return ThresholdChoice(best.threshold, finds, _reason(best.met, wanted, finds), curve)
 
 
 def _thresholds(score: Floats) -> list[float]:
@@ -117,35 +133,73 @@ def _thresholds(score: Floats) -> list[float]:
     return sorted({float(above), *distinct.tolist()})
 
 
-def _within(metrics: EventMetrics, wanted: OperatingPoint) -> bool:
-    """Whether a budget is kept; without observed time only silence keeps it."""
-    if not metrics.n_episodes:
+def _weigh(threshold: float, met: EventMetrics, wanted: OperatingPoint) -> _Weighed:
+    cost = _cost(met, wanted)
+    loss = -(met.event_recall or 0.0) if cost is None else cost
+    return _Weighed(threshold, met, loss, _within(met, wanted))
+
+
+def _cost(met: EventMetrics, wanted: OperatingPoint) -> float | None:
+    """What missed problems and false alarms would have cost; None where no costs are given."""
+    if wanted.cost_of_miss is None or wanted.cost_of_false_alarm is None:
+        return None
+    return (met.n_events - met.n_found) * wanted.cost_of_miss + met.n_false_alarms * wanted.cost_of_false_alarm
+
+
+def _within(met: EventMetrics, wanted: OperatingPoint) -> bool:
+    """Whether the limits are kept; without observed time only silence keeps them."""
+    if not met.n_episodes:
         return True
-    if metrics.false_alarms_per_week is None or metrics.time_in_alarm is None:
+    if met.false_alarms_per_week is None or met.time_in_alarm is None:
         return False
-    return metrics.false_alarms_per_week <= wanted.false_alarms_per_week and metrics.time_in_alarm <= wanted.max_time_in_alarm
+    most, least = wanted.most_false_alarms, wanted.least_precision
+    return (
+        met.time_in_alarm <= wanted.max_time_in_alarm
+        and (most is None or met.false_alarms_per_week <= most)
+        and (least is None or (met.episode_precision is not None and met.episode_precision >= least))
+    )
 
 
-def _point(threshold: float, metrics: EventMetrics, wanted: OperatingPoint) -> dict[str, Any]:
+def _point(weighed: _Weighed, wanted: OperatingPoint) -> dict[str, Any]:
+    met = weighed.met
     return {
-        "threshold": threshold,
-        "event_recall": metrics.event_recall,
-        "false_alarms_per_week": metrics.false_alarms_per_week,
-        "time_in_alarm": metrics.time_in_alarm,
-        "episode_precision": metrics.episode_precision,
-        "n_episodes": metrics.n_episodes,
-        "within_budget": _within(metrics, wanted),
+        "threshold": weighed.threshold,
+        **{name: getattr(met, name) for name in CURVE_FIGURES},
+        "n_episodes": met.n_episodes,
+        "cost": _cost(met, wanted),
+        "intervals": {name: list(met.intervals[name]) for name in CURVE_FIGURES if name in met.intervals},
+        "within_budget": weighed.allowed,
     }
 
 
-def _reason(metrics: EventMetrics, wanted: OperatingPoint, finds: bool) -> str:
-    budget = (
-        f"{wanted.false_alarms_per_week:g} false alarms a week per asset and {wanted.max_time_in_alarm:.0%} of the time in alarm"
-    )
+def limits_in_words(wanted: OperatingPoint) -> str:
+    """What the threshold must keep, e.g. `3 false alarms a week per asset and 20% of the time in alarm`."""
+    time = f"{wanted.max_time_in_alarm:.0%} of the time in alarm"
+    if wanted.most_false_alarms is not None:
+        return f"{wanted.most_false_alarms:g} false alarms a week per asset and {time}"
+    if wanted.least_precision is not None:
+        return f"a precision of at least {wanted.least_precision:.0%} and {time}"
+    return time
+
+
+def _reason(met: EventMetrics, wanted: OperatingPoint, finds: bool) -> str:
+    limits = limits_in_words(wanted)
+    if wanted.cost_of_miss is not None and wanted.cost_of_false_alarm is not None:
+        return _reason_of_cost(met, wanted.cost_of_miss, wanted.cost_of_false_alarm, limits)
     if finds:
+        right = f", {met.episode_precision:.0%} of the episodes right" if wanted.least_precision is not None else ""
         return (
-            f"the most problems found within {budget}: {metrics.n_found} of {metrics.n_events}, "
-            f"with {metrics.false_alarms_per_week:.2g} false alarms a week and {metrics.time_in_alarm:.1%} of the time in alarm"
+            f"the most problems found within {limits}: {met.n_found} of {met.n_events}, "
+            f"with {met.false_alarms_per_week:.2g} false alarms a week and {met.time_in_alarm:.1%} of the time in alarm{right}"
         )
-    found = f"none of the {metrics.n_events} problems is found" if metrics.n_events else "there is no problem to find"
-    return f"{found} in the validation period within {budget}; the lowest threshold that keeps this budget was taken"
+    found = f"none of the {met.n_events} problems is found" if met.n_events else "there is no problem to find"
+    return f"{found} in the validation period within {limits}; the lowest threshold that keeps this budget was taken"
+
+
+def _reason_of_cost(met: EventMetrics, miss: float, false_alarm: float, limits: str) -> str:
+    missed = met.n_events - met.n_found
+    cost = missed * miss + met.n_false_alarms * false_alarm
+    sums = f"{missed} of {met.n_events} problems missed at {miss:g} each and {met.n_false_alarms} false alarms at {false_alarm:g} each"
+    if met.n_episodes:
+        return f"the least cost within {limits}: {cost:g} in the validation period, {sums}"
+    return f"nothing is raised: within {limits} that costs least in the validation period: {cost:g}, {sums}"

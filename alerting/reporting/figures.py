@@ -216,7 +216,7 @@ def to_document(figures: Any) -> Any:
 
 
 def _budget(definition: Definition) -> float | None:
-    return definition.operating_point.false_alarms_per_week if definition.kind == "classifier" else None
+    return definition.operating_point.most_false_alarms if definition.kind == "classifier" else None
 
 
 def _outcome(episode: Episode) -> Outcome:

@@ -247,6 +247,21 @@ CLASSIFIER = {
     "feedback.avoided": (learned, {}, {"feedback": {"avoided": "positive"}}),
     "feedback.weight": (learned, {"feedback": {"avoided": "weight"}}, {"feedback": {"avoided": "weight", "weight": 0.5}}),
     "feedback.confirmed": (learned, {}, {"feedback": {"confirmed": "positive"}}),
+    "operating_point.cost_of_miss": (
+        chosen,
+        {"cost_of_miss": 1, "cost_of_false_alarm": 1, "max_time_in_alarm": 1},
+        {"cost_of_miss": 500, "cost_of_false_alarm": 1, "max_time_in_alarm": 1},
+    ),
+    "operating_point.cost_of_false_alarm": (
+        chosen,
+        {"cost_of_miss": 500, "cost_of_false_alarm": 1, "max_time_in_alarm": 1},
+        {"cost_of_miss": 500, "cost_of_false_alarm": 500, "max_time_in_alarm": 1},
+    ),
+    "operating_point.least_precision": (
+        chosen,
+        {"least_precision": 0.2, "max_time_in_alarm": 1},
+        {"least_precision": 1.0, "max_time_in_alarm": 1},
+    ),
     "promotion.least_events": (promoted, {}, {"least_events": 1000}),
     "promotion.confidence": (promoted, {}, {"confidence": 0.99}),
     "recommendation.max_changes": (advised, {"max_changes": 1}, {"max_changes": 2}),

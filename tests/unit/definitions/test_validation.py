@@ -46,6 +46,15 @@ def test_five_lines_make_a_definition(document):
         (too_moist(problem={"above": 3}), "problem: needs either a variable with a limit, or an event type"),
         (too_moist(periods={"validation": 0.5, "test": 0.5}), "periods: validation 0.5 and test 0.5 leave nothing to train on"),
         (
+            too_moist(operating_point={"least_precision": 0.5, "false_alarms_per_week": 3}),
+            "operating_point: gives more than one way to put the threshold: false_alarms_per_week and least_precision "
+            "(keep one of them)",
+        ),
+        (
+            too_moist(operating_point={"cost_of_false_alarm": 30}),
+            "operating_point.cost_of_miss: is missing (a cost says something only beside the other one)",
+        ),
+        (
             too_moist(schedule={"retrain": "every day"}),
             "schedule.retrain: 'every day' is not a cron expression (e.g. 0 3 * * 0 for Sunday 03:00)",
         ),

@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from alerting.definitions.model import OperatingPoint
 from alerting.learning.operating_point import choose_threshold, judge_threshold, watch
@@ -97,3 +98,50 @@ def test_the_curve_has_every_threshold_weighed_and_is_json():
     assert thresholds == sorted(thresholds)
     assert choice.threshold in thresholds
     json.dumps(choice.curve, allow_nan=False)
+
+
+def by_cost(miss, false_alarm, time_in_alarm=0.2):
+    return OperatingPoint(cost_of_miss=miss, cost_of_false_alarm=false_alarm, max_time_in_alarm=time_in_alarm)
+
+
+def test_a_costly_miss_buys_false_alarms_and_a_cheap_one_does_not():
+    score = scores(r100=0.9, r200=0.8, r300=0.7, r400=0.6, r500=0.5)  # 0.5 finds all three with two false alarms
+    watched = week(101, 301, 501)
+    assert choose_threshold(watched, score, by_cost(10, 1), seed=0).threshold == 0.5
+    thrifty = choose_threshold(watched, score, by_cost(1, 1.5), seed=0)
+    assert thrifty.threshold == 0.9
+    assert thrifty.reason.endswith("2 in the validation period, 2 of 3 problems missed at 1 each and 0 false alarms at 1.5 each")
+
+
+def test_where_silence_costs_least_nothing_is_raised_and_that_is_said():
+    choice = choose_threshold(week(101), scores(r200=0.9, r300=0.8, r100=0.7), by_cost(1, 10), seed=0)
+    assert choice.threshold > 0.9
+    assert not choice.finds
+    assert choice.reason.startswith("nothing is raised")
+
+
+def test_the_precision_that_is_wanted_is_kept():
+    score = scores(r100=0.9, r200=0.8, r300=0.7, r400=0.6, r500=0.5)
+    watched = week(101, 301, 501)
+    strict, lax = (choose_threshold(watched, score, OperatingPoint(least_precision=p), seed=0) for p in (0.65, 0.6))
+    assert (strict.threshold, lax.threshold) == (0.7, 0.5)
+    assert "2 of 3" in strict.reason
+    assert "67% of the episodes right" in strict.reason
+
+
+@pytest.mark.parametrize("way", [by_cost(1e9, 1e-9), OperatingPoint(least_precision=0.01), wanted(false_alarms=1e9)])
+@pytest.mark.parametrize("high", [0.2, 0.95])
+def test_whichever_way_is_given_a_score_that_is_always_high_is_never_chosen(way, high):
+    """With a problem every two hours such a score finds all of them, and is right more often than not."""
+    watched = week(*range(12, ROWS, 12))
+    choice = choose_threshold(watched, np.full(ROWS, high), way, seed=0)
+    assert choice.threshold > high
+    assert judge_threshold(watched, np.full(ROWS, high), high, seed=0).event_recall == 1.0
+
+
+def test_the_curve_shows_the_chosen_point_and_bounds_that_hold_each_figure():
+    choice = choose_threshold(week(101, 301, 501), scores(r100=0.9, r200=0.8, r300=0.7), wanted(), seed=0)
+    (chosen,) = [point for point in choice.curve if point["chosen"]]
+    assert chosen["threshold"] == choice.threshold
+    low, high = chosen["intervals"]["event_recall"]
+    assert low < chosen["event_recall"] < high
