@@ -13,6 +13,7 @@ from alerting.cli_import import app as import_app
 from alerting.cli_notify import notify_app, routes_app
 from alerting.cli_operate import register as register_operate
 from alerting.cli_operate import standing_words
+from alerting.cli_promotion import approve, models, rollback, show_platform_alerts
 from alerting.cli_support import Json, command, console, instant, plain, platform, print_json, progress, short, show, user
 from alerting.cli_up import up
 from alerting.definitions.faults import Refused
@@ -32,6 +33,8 @@ app.add_typer(notify_app, name="notify")
 app.command("up")(up)
 app.command("dataset")(dataset)
 register_operate(app)
+for _promotion in (approve, models, rollback):
+    app.command()(_promotion)
 
 Files = Annotated[list[Path], typer.Argument(help="YAML or JSON files, each with one definition, a list, or several documents.")]
 Name = Annotated[str, typer.Argument(help="Name of a definition.")]
@@ -121,6 +124,7 @@ def list_definitions(as_json: Json = False) -> None:
         rows = [definitions.summary(r, faults.get(r.name, [])) for r in p.definitions.latest()]
         known = {r["name"] for r in rows}
         rows += [{"name": n, "state": "faulty", "faults": f} for n, f in sorted(faults.items()) if n not in known]
+        unmended = p.platform_alerts.open()
     show(
         rows,
         ["name", "kind", "state", "revision", "assets", "severity", "since"],
@@ -131,6 +135,7 @@ def list_definitions(as_json: Json = False) -> None:
         for row in rows:
             for fault in row.get("faults", []):
                 console.print(f"{row['name']}: {fault}", style="red", markup=False)
+        show_platform_alerts([a for a in unmended if a.subject not in faults])
 
 
 @app.command("show")
@@ -219,46 +224,12 @@ def train(
     for key, value in result["test"].items():
         console.print(f"  {key}: {_figure(value)}", markup=False)
     console.print(f"{result['verdict']}: {result['reason']}", markup=False)
-    if result["mode"] == "approval" and result["promote"]:
+    if result.get("waiting"):
         console.print(f"waits for approval: alerting approve {result['run_id']}  (or in the Airflow UI)", markup=False)
 
 
 def _figure(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-@app.command()
-@command
-def approve(
-    run_id: Annotated[str, typer.Argument(help="The training's run, as `train` printed it.")],
-    reject: Annotated[str | None, typer.Option("--reject", help="Reject instead, with this reason.", metavar="REASON")] = None,
-) -> None:
-    """Approve (or reject) the promotion that a training proposed."""
-    from alerting.pipelines import train as pipeline
-
-    with platform() as p:
-        result = pipeline.promote_run(p, run_id, approved_by=user(), rejected_reason=reject)
-    console.print(f"{result['verdict']}: {result['reason']}", markup=False)
-
-
-@app.command()
-@command
-def models(name: Name, as_json: Json = False) -> None:
-    """Show the registered models of a definition, which one is champion, and every decision with its reason."""
-    from alerting.pipelines.train import model_history
-
-    with platform() as p:
-        history = model_history(p, name)
-    if as_json:
-        print_json(history)
-        return
-    show(
-        history["versions"],
-        ["version", "alias", "family", "revision", "seen_until", "threshold"],
-        False,
-        "no model yet: alerting train",
-    )
-    show(history["decisions"], ["at", "verdict", "challenger", "champion", "reason"], False, "")
 
 
 @app.command()

@@ -59,6 +59,7 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
         routes=stores.routes,
         bulletins=stores.bulletins,
         revocations=stores.revocations,
+        platform_alerts=stores.platform_alerts,
         channels=_channels(settings) if channels else {},
         clock=MongoClock(stores.database),
         links=_links(settings) if channels else None,

@@ -114,6 +114,7 @@ def platform_on(stores, channels, clock):
         routes=stores.routes,
         bulletins=stores.bulletins,
         revocations=stores.revocations,
+        platform_alerts=stores.platform_alerts,
         channels={c.name: c for c in channels},
         clock=clock,
     )

@@ -124,6 +124,12 @@ def show_models(name: str, platform: Served, _: Viewer) -> views.ModelDetail:
     return views.ModelDetail(definition=name, versions=versions, decisions=decisions)
 
 
+@router.get("/platform-alerts", tags=["health"])
+def list_platform_alerts(platform: Served, _: Viewer) -> list[views.PlatformAlertView]:
+    """What is wrong with the platform itself: faulty definitions, champions that cannot be read. Empty when all is well."""
+    return [views.platform_alert(alert) for alert in platform.platform_alerts.open()]
+
+
 @router.get("/reports", tags=["reports"])
 def list_reports(platform: Served, _: Viewer, definition: str | None = None) -> list[views.ReportSummary]:
     """Performance reports, those of one definition together, newest period first."""

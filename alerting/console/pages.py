@@ -41,6 +41,7 @@ def episodes(request: Request, platform: Served, _: Viewer, cursor: str | None =
         first=before is None,
         shelves=shelves_now(platform, platform.clock.now()) if before is None else [],
         first_outs={e.id for e in still_open if first_out(e, still_open) == "first"},
+        unmended=platform.platform_alerts.open() if before is None else [],
         now=platform.clock.now(),
     )
 

@@ -22,7 +22,7 @@ from alerting.episodes.episode import (
     Transition,
     Verdict,
 )
-from alerting.pipelines.ports import DecisionRecord, Document
+from alerting.pipelines.ports import DecisionRecord, Document, PlatformAlert
 from alerting.readings.history import from_millis, to_millis
 
 
@@ -170,6 +170,15 @@ class ModelDetail(View):
     decisions: list[Decision]
 
 
+class PlatformAlertView(View):
+    """Something about the platform itself that an engineer must mend."""
+
+    kind: str
+    subject: str
+    reason: str
+    opened_at: datetime
+
+
 class ReportSummary(View):
     """One performance report; `url` is its page."""
 
@@ -249,6 +258,11 @@ def _definition(document: Document, latest: Revision | None) -> dict[str, Any]:
 def decision(record: DecisionRecord) -> Decision:
     """A promotion decision."""
     return Decision(**{name: getattr(record, name) for name in Decision.model_fields})
+
+
+def platform_alert(alert: PlatformAlert) -> PlatformAlertView:
+    """An open platform alert."""
+    return PlatformAlertView(kind=alert.kind, subject=alert.subject, reason=alert.reason, opened_at=alert.opened_at)
 
 
 def report_summary(report: Document) -> ReportSummary:

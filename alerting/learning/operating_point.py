@@ -199,7 +199,8 @@ def _reason(met: EventMetrics, wanted: OperatingPoint, finds: bool) -> str:
 def _reason_of_cost(met: EventMetrics, miss: float, false_alarm: float, limits: str) -> str:
     missed = met.n_events - met.n_found
     cost = missed * miss + met.n_false_alarms * false_alarm
-    sums = f"{missed} of {met.n_events} problems missed at {miss:g} each and {met.n_false_alarms} false alarms at {false_alarm:g} each"
+    misses = f"{missed} of {met.n_events} problems missed at {miss:g} each"
+    sums = f"{misses} and {met.n_false_alarms} false alarms at {false_alarm:g} each"
     if met.n_episodes:
         return f"the least cost within {limits}: {cost:g} in the validation period, {sums}"
     return f"nothing is raised: within {limits} that costs least in the validation period: {cost:g}, {sums}"

@@ -9,6 +9,7 @@ from alerting.definitions.faults import DefinitionRefused, Refused
 from alerting.definitions.model import Definition, Revision
 from alerting.definitions.revisions import Plan, definition_hash, next_revision, plan_change
 from alerting.definitions.validation import definition_document, faults_against_assets, parse_definition
+from alerting.pipelines.platform_alerts import tell_of_faults
 from alerting.pipelines.ports import Document, Platform
 
 
@@ -59,6 +60,7 @@ def apply(platform: Platform, documents: Sequence[Document], author: str, at: da
 def _put(platform: Platform, definition: Definition, author: str, at: datetime, reason: str) -> Revision:
     platform.definitions.put(definition_document(definition))
     platform.definitions.mark_faulty(definition.name, [])
+    tell_of_faults(platform, definition.name, [], at)
     revision, before = _add_revision(platform, definition, author, at, reason)
     platform.audit.add(
         who=author,
@@ -122,6 +124,7 @@ def sync(platform: Platform, at: datetime) -> Synced:
 def _mark(platform: Platform, name: str, faults: list[str], known: list[str], at: datetime) -> None:
     if faults == known:
         return
+    tell_of_faults(platform, name, faults, at)  # before the mark: what is interrupted between the two is done again
     platform.definitions.mark_faulty(name, faults)
     what = "definition is faulty; its last valid revision stays in force" if faults else "definition is valid again"
     platform.audit.add(who="platform", what=what, subject=name, at=at, before=known, after=faults)

@@ -14,13 +14,17 @@ from alerting.pipelines.definitions import active, require_revision, sync
 from alerting.pipelines.in_force import Segment, champion_at, first_instant, segments
 from alerting.pipelines.judging import Judgement, ModelShelf, judge_classifier, judge_threshold, score_rows
 from alerting.pipelines.keeping import keep_live, keep_past
+from alerting.pipelines.platform_alerts import tell_of_models
 from alerting.pipelines.ports import ModelUnavailable, Platform, Progress, Replay, silent
 from alerting.pipelines.settle import settle_due
 
 
 @dataclass
 class EvaluationCounts:
-    """What one run of evaluation did. `unknown` maps `definition on asset` to the reason."""
+    """What one run of evaluation did. `unknown` maps `definition on asset` to the reason.
+
+    `unreadable` maps definitions whose champion could not be read to why.
+    """
 
     pairs: int = 0
     raised: int = 0
@@ -29,6 +33,7 @@ class EvaluationCounts:
     settled: int = 0
     unknown: dict[str, str] = field(default_factory=dict)
     outdated: int = 0
+    unreadable: dict[str, str] = field(default_factory=dict)
 
 
 def evaluate(platform: Platform, names: Sequence[str] | None, as_of: datetime, progress: Progress = silent) -> EvaluationCounts:
@@ -42,6 +47,7 @@ def evaluate(platform: Platform, names: Sequence[str] | None, as_of: datetime, p
         states = platform.states.load(revision.name, [a.name for a in watched])
         for asset in watched:
             _evaluate_pair(platform, shelf, revision, asset, states.get(asset.name), as_of, counts)
+    tell_of_models(platform, [r.name for r in revisions], counts.unreadable, as_of)
     counts.settled = settle_due(platform, as_of)
     progress("evaluated", len(revisions), len(revisions))
     return counts
@@ -89,6 +95,8 @@ def _evaluate_pair(
         counts.elsewhere += 1
     if judged.unknown:
         counts.unknown[f"{revision.name} on {asset.name}"] = judged.unknown
+    if judged.unreadable:
+        counts.unreadable[revision.name] = judged.unreadable
 
 
 def _judge(

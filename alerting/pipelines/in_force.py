@@ -32,6 +32,22 @@ def champion_at(decisions: Sequence[DecisionRecord], at: datetime) -> int | None
     return next((d.challenger_version for d in reversed(decisions) if d.promoted and d.at <= at), None)
 
 
+def last_promotion(decisions: Sequence[DecisionRecord]) -> DecisionRecord | None:
+    """The promotion that put the present champion into service, None without one. Oldest decision first."""
+    return next((d for d in reversed(decisions) if d.promoted), None)
+
+
+def line_of_champions(decisions: Sequence[DecisionRecord]) -> list[int]:
+    """Versions one after the other, up to the one in service: a rollback goes back to where its version stood."""
+    line: list[int] = []
+    for decision in decisions:
+        version = decision.challenger_version
+        if not decision.promoted or version is None:
+            continue
+        line = line[: line.index(version) + 1] if decision.verdict == "rollback" and version in line else [*line, version]
+    return line
+
+
 def first_instant(revisions: Sequence[Revision]) -> datetime | None:
     """When the definition was first put in service, None if never."""
     return next((r.at for r in revisions if r.definition.state == "active"), None)

@@ -16,9 +16,9 @@ from alerting.detection.threshold import Carried, judge
 from alerting.episodes.lifecycle import SpellState, Step, advance, advance_promises
 from alerting.learning.features import build_features, grid
 from alerting.learning.known import anything_known
-from alerting.learning.trained import TrainedModel, model_from_files
+from alerting.learning.trained import ModelRefused, TrainedModel, model_from_files
 from alerting.pipelines.in_force import Segment
-from alerting.pipelines.ports import ModelUnavailable, Platform
+from alerting.pipelines.ports import Files, ModelUnavailable, Platform
 from alerting.readings.history import History, Millis, from_millis, millis, span_millis, to_millis
 
 _MOMENT = timedelta(milliseconds=1)
@@ -48,7 +48,7 @@ class ScoredRows:
 class Judgement:
     """Result for one definition and asset: the state after, the steps on the way, and what was known at each raise.
 
-    `held_at`: judging stopped here because the model cannot be read; nothing after it counts as evaluated.
+    `unreadable`: why the model cannot be read, where judging stopped; nothing after it counts as evaluated.
     """
 
     state: SpellState
@@ -56,6 +56,7 @@ class Judgement:
     raises: dict[datetime, Raise] = field(default_factory=dict)
     scores: list[ScoredRows] = field(default_factory=list)
     unknown: str | None = None
+    unreadable: str | None = None
     history: History | None = None
 
 
@@ -67,11 +68,18 @@ class ModelShelf:
         self._models: dict[tuple[str, int], TrainedModel] = {}
 
     def get(self, definition: str, version: int) -> TrainedModel:
-        """Raises ModelUnavailable."""
+        """Raises ModelUnavailable, also for files that are damaged."""
         key = (definition, version)
         if key not in self._models:
-            self._models[key] = model_from_files(self._platform.models.model_files(definition, version))
+            self._models[key] = _read_model(self._platform.models.model_files(definition, version), version)
         return self._models[key]
+
+
+def _read_model(files: Files, version: int) -> TrainedModel:
+    try:
+        return model_from_files(files)
+    except (ModelRefused, KeyError, TypeError, ValueError) as fault:
+        raise ModelUnavailable(f"version {version} in the registry is damaged: {fault}") from fault
 
 
 def judge_threshold(platform: Platform, asset: Asset, state: SpellState, parts: Sequence[Segment]) -> Judgement:
@@ -139,7 +147,8 @@ def judge_classifier(
         try:
             model = None if part.model_version is None else shelf.get(definition.name, part.model_version)
         except ModelUnavailable as unavailable:
-            return replace(result, unknown=f"the model cannot be read: {unavailable}")
+            why = f"the model cannot be read: {unavailable}"
+            return replace(result, unknown=why, unreadable=why)
         result = _judge_part(platform, asset, result, part, definition, model)
     return result
 
@@ -176,7 +185,12 @@ def _judge_part(
     if model is not None and part.model_version is not None:
         scored.append(ScoredRows(at, score, model.threshold, part.model_version))
     return Judgement(
-        replace(state, watermark=part.end), [*result.steps, *((s, part) for s in steps)], raises, scored, unknown, history
+        replace(state, watermark=part.end),
+        [*result.steps, *((s, part) for s in steps)],
+        raises,
+        scored,
+        unknown,
+        history=history,
     )
 
 

@@ -286,8 +286,11 @@ class DecisionRecord:
 class Decisions(Protocol):
     """Promotion decisions, which also tell which champion was in force when."""
 
-    def add(self, decision: DecisionRecord) -> bool:
-        """Keep it; False if this definition and run_id have one already."""
+    def add(self, decision: DecisionRecord, place: int | None = None) -> bool:
+        """Keep it; False if this definition and run_id have one already, or another promotion of this definition took `place`.
+
+        `place`: which promotion of its definition this is, from 1 on: the compare-and-set on the champion.
+        """
         ...
 
     def of(self, definition: str) -> list[DecisionRecord]:
@@ -405,6 +408,37 @@ class Audit(Protocol):
 
 
 @dataclass(frozen=True)
+class PlatformAlert:
+    """Something about the platform itself that an engineer must mend. Open while `resolved_at` is None."""
+
+    kind: str
+    subject: str
+    reason: str
+    opened_at: datetime
+    resolved_at: datetime | None = None
+
+
+class PlatformAlerts(Protocol):
+    """Alerts about the platform itself; at most one open of a kind for a subject."""
+
+    def open(self) -> list[PlatformAlert]:
+        """Open alerts, oldest first."""
+        ...
+
+    def of(self, subject: str) -> list[PlatformAlert]:
+        """All alerts about a subject, oldest first."""
+        ...
+
+    def report(self, kind: str, subject: str, reason: str, at: datetime) -> None:
+        """Open an alert, or give the open one its newest reason."""
+        ...
+
+    def resolve(self, kind: str, subject: str, at: datetime) -> None:
+        """Close the open alert of this kind, if there is one."""
+        ...
+
+
+@dataclass(frozen=True)
 class Message:
     """What a channel delivers."""
 
@@ -483,6 +517,7 @@ class Platform:
     routes: Routes
     bulletins: Bulletins
     revocations: Revocations
+    platform_alerts: PlatformAlerts
     channels: Mapping[str, Channel]
     clock: Clock
     links: Links | None = None

@@ -9,22 +9,32 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+import numpy as np
+
 from alerting.definitions.faults import Refused
 from alerting.definitions.model import FAMILIES, ClassifierDefinition
 from alerting.episodes.episode import Episode
 from alerting.learning.candidates import Candidate, baseline_candidate, candidate_files, candidate_from_files
 from alerting.learning.comparison import PromotionDecision, compare
 from alerting.learning.dataset import Dataset, dataset_files, dataset_from_files
+from alerting.learning.metrics import precision_recall_points
 from alerting.learning.search import search_candidate
 from alerting.learning.selection import Evidence, choose, finish_challenger, why_none
-from alerting.learning.trained import TrainedModel, model_files, model_from_files
+from alerting.learning.trained import TrainedModel, model_files
 from alerting.learning.unanswered import without_answers
 from alerting.pipelines.dataset import dataset_at, histories_at, require_classifier
 from alerting.pipelines.definitions import require_revision, sync
 from alerting.pipelines.in_force import champion_at
-from alerting.pipelines.ports import DecisionRecord, ModelUnavailable, Platform, Progress, silent
+from alerting.pipelines.judging import ModelShelf
+from alerting.pipelines.platform_alerts import tell_of_models
+from alerting.pipelines.ports import ModelUnavailable, Platform, Progress, silent
+from alerting.pipelines.promote import description, promote_run
+from alerting.readings.history import from_millis
+from alerting.reporting import training_drawings
+from alerting.reporting.decision_text import decision_markdown
 
 BASELINE = "baseline"
+PROFILE = "profile.json"
 
 
 def train(platform: Platform, name: str, as_of: datetime, progress: Progress = silent) -> dict[str, Any]:
@@ -36,9 +46,7 @@ def train(platform: Platform, name: str, as_of: datetime, progress: Progress = s
         progress(f"searching {family}", done, len(families))
         fit(platform, run_id, family, progress)
     progress("comparing", len(families), len(families))
-    proposal = compare_run(platform, run_id)
-    if proposal["mode"] == "approval" and proposal["promote"]:
-        return proposal
+    compare_run(platform, run_id)
     return promote_run(platform, run_id)
 
 
@@ -66,7 +74,12 @@ def prepare(platform: Platform, name: str, as_of: datetime) -> str:
             "problems": len(dataset.problems),
         },
         tags={"answers": dataset.answered} if dataset.answered else None,
-        files={**dataset_files(dataset), "quality.json": _quality_file(dataset), "notes.txt": "\n".join(dataset.notes).encode()},
+        files={
+            **dataset_files(dataset),
+            "quality.json": _quality_file(dataset),
+            "notes.txt": "\n".join(dataset.notes).encode(),
+            PROFILE: json.dumps(profile(dataset), indent=1).encode(),
+        },
         folder="dataset",
     )
     return run_id
@@ -103,7 +116,8 @@ def fit(platform: Platform, run_id: str, family: str, progress: Progress = silen
     platform.models.log(
         child, params=candidate.params, metrics=candidate.metrics, files=candidate_files(candidate), folder="candidate"
     )
-    platform.models.log(child, tags={"fitted": "true"})
+    platform.models.log(child, files=_candidate_drawings(candidate, dataset), folder="drawings")
+    platform.models.log(child, tags={"fitted": "true", **description(_told(candidate))})
     platform.models.finish(child)
     return {"family": family, "trials": candidate.trials, "cut_short": candidate.cut_short, **candidate.metrics}
 
@@ -126,76 +140,76 @@ def compare_run(platform: Platform, run_id: str) -> dict[str, Any]:
         version = platform.models.register(
             name, run_id, model_files(challenger), _version_tags(challenger, run_id, tags), _inputs(challenger)
         )
-        champion = _champion(platform, name, champion_version)
-        decision = compare(
-            definition=definition,
-            challenger=challenger,
-            champion=champion,
-            histories=histories_at(platform, definition, as_of),
-            excluded=_acted_windows(platform, definition),
-            as_of=as_of,
-            seed=definition.learning.seed,
-        )
+        decision = _decide(platform, definition, challenger, champion_version, as_of)
         proposal = _proposal(decision, evidence, version, champion_version)
         difference = without_answers(dataset, chosen, definition, challenger)
         proposal["answers_difference"] = difference.words if difference else ""
-        compared = difference.metrics if difference else {}
-        platform.models.log(run_id, metrics=evidence.metrics | compared, files=evidence.files, folder="evidence")
-    proposal |= {"definition": name, "run_id": run_id, "mode": definition.promotion.mode, "as_of": as_of.isoformat()}
+        metrics = evidence.metrics | (difference.metrics if difference else {})
+        drawn = _drawings(platform, definition, evidence, decision)
+        platform.models.log(run_id, metrics=metrics, files={**evidence.files, **drawn}, folder="evidence")
+    unseen = proposal["promote"] and champion_version is not None and proposal["provisional"]
+    mode = "approval" if unseen else definition.promotion.mode  # in place of a lost champion: not without a person
+    proposal |= {"definition": name, "run_id": run_id, "mode": mode, "as_of": as_of.isoformat()}
     proposal |= {"answers": dataset.answered, "findings": [asdict(finding) for finding in dataset.findings]}
     proposal["leaderboard"] = [_leaderboard_line(c) for c in candidates]
-    platform.models.log(run_id, files={"proposal.json": json.dumps(proposal, indent=1).encode()}, folder="decision")
+    proposal |= {"revision": int(tags["revision"]), "dataset": profile(dataset)}
+    text = decision_markdown(proposal | {"waiting": mode == "approval" and proposal["promote"]})
+    files = {"proposal.json": json.dumps(proposal, indent=1).encode(), "decision.md": text.encode()}
+    platform.models.log(run_id, params=_chosen_params(chosen), tags=description(text), files=files, folder="decision")
     return proposal
 
 
-def promote_run(
-    platform: Platform, run_id: str, approved_by: str | None = None, rejected_reason: str | None = None
-) -> dict[str, Any]:
-    """Carry out a run's proposal: record the decision, then move the aliases. Doing it again changes nothing."""
-    proposal: dict[str, Any] = json.loads(platform.models.files(run_id, "decision")["proposal.json"])
-    revision = int(platform.models.tags(run_id)["revision"])
-    if rejected_reason is not None:
-        reason = f"rejected by {approved_by}: {rejected_reason}"
-        proposal |= {"promote": False, "verdict": "rejected", "reason": reason}
-    elif approved_by is not None and proposal["promote"]:
-        proposal["reason"] += f" Approved by {approved_by}."
-    at = platform.clock.now() if approved_by else datetime.fromisoformat(proposal["as_of"])
-    record = DecisionRecord(
-        definition=proposal["definition"],
-        at=at,
-        revision=revision,
-        challenger_version=proposal["challenger_version"],
-        champion_version=proposal["champion_version"],
-        promoted=proposal["promote"],
-        provisional=proposal["provisional"],
-        verdict=proposal["verdict"],
-        reason=proposal["reason"],
-        evidence=proposal["evidence"],
-        run_id=run_id,
-        actor=approved_by or "platform",
-    )
-    if platform.decisions.add(record):
-        platform.audit.add(
-            who=record.actor,
-            what="promotion decided",
-            subject=record.definition,
-            at=at,
-            before=record.champion_version,
-            after=record.challenger_version if record.promoted else record.champion_version,
-            why=record.reason,
-        )
-    _move_aliases(platform, record.definition)
-    platform.models.log(run_id, tags={"decision": record.verdict, "reason": record.reason[:4000]})
-    platform.models.finish(run_id)
-    return proposal
+def _chosen_params(chosen: Candidate | None) -> dict[str, Any]:
+    """Family and parameters of the challenger on the parent run, where people look first."""
+    return {} if chosen is None else {"family": chosen.family, **chosen.params}
 
 
-def _move_aliases(platform: Platform, name: str) -> None:
-    """Aliases follow the decisions, which are the truth."""
-    promoted = [d.challenger_version for d in platform.decisions.of(name) if d.promoted]
-    if promoted:
-        platform.models.set_alias(name, "champion", promoted[-1])
-        platform.models.set_alias(name, "previous", promoted[-2] if len(promoted) > 1 else None)
+def profile(dataset: Dataset) -> dict[str, Any]:
+    """What the dataset is made of, in figures a person can check; JSON-able."""
+    parts = {}
+    for part in ("train", "validation", "test"):
+        at, label = dataset.at[dataset.part == part], dataset.label[dataset.part == part]
+        if len(at):
+            start, end = (from_millis(int(t)).isoformat() for t in (at.min(), at.max()))
+            parts[part] = {"rows": len(at), "positives": int(label.sum()), "start": start, "end": end}
+    return {
+        "hash": dataset.hash,
+        "parts": parts,
+        "assets": len(set(dataset.asset.tolist())),
+        "problems": len(dataset.problems),
+        "variables": len({dataset.plan.source_of(column) for column in dataset.plan.columns}),
+        "columns": len(dataset.plan.columns),
+        "dropped": dict(dataset.counts),
+        "notes": list(dataset.notes),
+    }
+
+
+def _told(candidate: Candidate) -> str:
+    """The search in two sentences, as the description of its run."""
+    figures = ", ".join(f"{key} {value:.3f}" for key, value in candidate.metrics.items())
+    cut = f" Cut short by the time budget: {candidate.trials} of {candidate.trials_asked}." if candidate.cut_short else ""
+    return "\n\n".join([f"Best of {candidate.trials} trials, out of fold: {figures}.{cut}", *candidate.notes])
+
+
+def _candidate_drawings(candidate: Candidate, dataset: Dataset) -> dict[str, bytes]:
+    scored = ~np.isnan(candidate.oof)
+    points = precision_recall_points(dataset.label[scored], candidate.oof[scored])
+    title = f"{candidate.family.replace('_', ' ')}: precision and recall out of fold"
+    prevalence = {"prevalence": float(dataset.label[scored].mean())} if points else {}
+    drawn = {"trials.png": training_drawings.trials([t.ap for t in candidate.tried], candidate.family)}
+    return drawn | ({"precision_recall.png": training_drawings.precision_recall(points, prevalence, title)} if points else {})
+
+
+def _drawings(
+    platform: Platform, definition: ClassifierDefinition, evidence: Evidence, decision: PromotionDecision
+) -> dict[str, bytes]:
+    """The challenger's curves, and champion and challenger side by side where they were compared."""
+    assets = matching_assets(definition, platform.assets.all())
+    names = {name: variable.title for asset in assets for name, variable in asset.variables.items() if variable.title}
+    documents = {name.removesuffix(".json"): json.loads(data) for name, data in evidence.files.items()}
+    drawn = training_drawings.evidence_drawings(documents, names)
+    compared = training_drawings.comparison(decision.evidence)
+    return drawn | ({"comparison.png": compared} if compared else {})
 
 
 def _definition_of(platform: Platform, run_id: str) -> ClassifierDefinition:
@@ -216,9 +230,30 @@ def _candidates(platform: Platform, run_id: str) -> list[Candidate]:
     return [candidate_from_files(platform.models.files(run, "candidate")) for run in fitted.values()]
 
 
-def _champion(platform: Platform, name: str, version: int | None) -> TrainedModel | None:
-    """The champion's model. Raises ModelUnavailable: without it no fair comparison is possible, and nothing is promoted."""
-    return None if version is None else model_from_files(platform.models.model_files(name, version))
+def _decide(
+    platform: Platform, definition: ClassifierDefinition, challenger: TrainedModel, champion_version: int | None, as_of: datetime
+) -> PromotionDecision:
+    """Compare with the champion; in place of one that cannot be read the challenger is proposed to a person."""
+    try:
+        champion = None if champion_version is None else ModelShelf(platform).get(definition.name, champion_version)
+    except ModelUnavailable as unavailable:
+        tell_of_models(platform, [definition.name], {definition.name: f"the model cannot be read: {unavailable}"}, as_of)
+        return PromotionDecision(
+            "provisional",
+            promote=True,
+            provisional=True,
+            reason=f"The champion, version {champion_version}, cannot be read, so nothing can be compared ({unavailable}). "
+            "The challenger beats the baseline out of fold; it takes over only if a person approves.",
+        )
+    return compare(
+        definition=definition,
+        challenger=challenger,
+        champion=champion,
+        histories=histories_at(platform, definition, as_of),
+        excluded=_acted_windows(platform, definition),
+        as_of=as_of,
+        seed=definition.learning.seed,
+    )
 
 
 def _version_tags(model: TrainedModel, run_id: str, tags: Mapping[str, str]) -> dict[str, str]:
@@ -258,6 +293,7 @@ def _proposal(decision: PromotionDecision, evidence: Evidence, version: int, cha
         "challenger_version": version,
         "champion_version": champion_version,
         "test": evidence.summary,
+        "importance": dict(evidence.importance),
     }
 
 
@@ -280,35 +316,4 @@ def _leaderboard_line(candidate: Candidate) -> dict[str, Any]:
         "trials": candidate.trials,
         "cut_short": candidate.cut_short,
         **{k: round(v, 4) for k, v in candidate.metrics.items()},
-    }
-
-
-def model_history(platform: Platform, name: str) -> dict[str, Any]:
-    """Registered versions with their aliases, and every decision with its reason."""
-    require_revision(platform, name)
-    decisions = platform.decisions.of(name)
-    try:
-        aliases = {platform.models.alias(name, a): a for a in ("challenger", "previous", "champion")}
-        versions = [
-            {"version": v, "alias": aliases.get(v, ""), **platform.models.version_tags(name, v)}
-            for v in platform.models.versions(name)
-        ]
-    except ModelUnavailable as unavailable:
-        raise Refused(f"the model registry cannot be read: {unavailable}") from unavailable
-    return {
-        "definition": name,
-        "versions": versions,
-        "decisions": [
-            {
-                "at": d.at.isoformat(),
-                "verdict": d.verdict,
-                "promoted": d.promoted,
-                "provisional": d.provisional,
-                "challenger": d.challenger_version,
-                "champion": d.champion_version,
-                "reason": d.reason,
-                "run_id": d.run_id,
-            }
-            for d in decisions
-        ],
     }

@@ -28,6 +28,7 @@ AUDIT = "audit"
 ROUTES = "routes"
 BULLETINS = "bulletins"
 REVOCATIONS = "link_revocations"
+PLATFORM_ALERTS = "platform_alerts"
 CLOCK = "clock"
 _NAMESPACE_EXISTS = 48  # error code of the server
 
@@ -66,13 +67,18 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("outbox.status", ASCENDING), ("outbox.next_attempt_at", ASCENDING)]),
     ],
     FEEDBACK: [_unique("key"), IndexModel([("episode", ASCENDING), ("at", ASCENDING)])],
-    DECISIONS: [_unique("run_key", sparse=True), IndexModel([("definition", ASCENDING), ("at", ASCENDING)])],
+    DECISIONS: [
+        _unique("run_key", sparse=True),
+        _unique("place_key", sparse=True),
+        IndexModel([("definition", ASCENDING), ("at", ASCENDING)]),
+    ],
     SCORES: [_unique("definition", "ts", "asset", "model_version")],
     REPLAYS: [IndexModel([("definition", ASCENDING), ("at", ASCENDING)])],
     REPORTS: [_newest("definition", at="start")],
     ROUTES: [_unique("name")],
     BULLETINS: [IndexModel([("notification.status", ASCENDING), ("notification.next_attempt_at", ASCENDING)])],
     REVOCATIONS: [_unique("episode", "recipient")],
+    PLATFORM_ALERTS: [_unique("open_key", sparse=True), IndexModel([("subject", ASCENDING), ("opened_at", ASCENDING)])],
     AUDIT: [_unique("key"), _newest(at="at"), _newest("subject", at="at")],
 }
 

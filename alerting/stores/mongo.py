@@ -17,6 +17,7 @@ from alerting.stores.documents import Document, MongoDatabase
 from alerting.stores.episodes import MongoEpisodes
 from alerting.stores.feedback import MongoFeedback
 from alerting.stores.indexes import ensure_indexes, ensure_validator
+from alerting.stores.platform_alerts import MongoPlatformAlerts
 from alerting.stores.readings import MongoReadings
 from alerting.stores.replays import MongoReplays
 from alerting.stores.reports import MongoReports
@@ -54,6 +55,7 @@ class MongoStores:
         self.routes = MongoRoutes(database)
         self.bulletins = MongoBulletins(database)
         self.revocations = MongoRevocations(database)
+        self.platform_alerts = MongoPlatformAlerts(database)
 
     def ensure(self) -> None:
         """Bring collections, indexes and the validator of the definitions into being; again or at once elsewhere is no harm."""

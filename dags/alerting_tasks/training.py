@@ -4,28 +4,20 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, Param, task
+from airflow.sdk.exceptions import AirflowFailException
 from alerting_tasks import DAG_OPTIONS, TASK_OPTIONS, opened_platform, read_instant, run_as_of
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import ClassifierDefinition, Problem
+from alerting.reporting.decision_text import side_by_side
 
 APPROVAL: dict[str, Any] = {
     "subject": "{{ ti.xcom_pull(task_ids='compare')['reason'] }}",
     "body": "{{ ti.xcom_pull(task_ids='compare')['figures'] }}",
     "options": ["Approve", "Reject"],
     "defaults": "Reject",
-    "params": {"reason": Param("", type="string", description="Kept with the decision.")},
+    "params": {"reason": Param("", type="string", description="Needed to reject; kept with the decision.")},
     "response_timeout": timedelta(days=6),  # an unanswered question must not hold up the next weekly training
-}
-FIGURES = {
-    "ap": "average precision",
-    "roc_auc": "ROC-AUC",
-    "brier": "Brier score",
-    "event_recall": "share of problems found",
-    "false_alarms_per_week": "false alarms a week and asset",
-    "episode_precision": "precision over episodes",
-    "time_in_alarm": "share of time in alarm",
-    "median_lead_time": "median lead time in seconds",
 }
 
 
@@ -66,7 +58,7 @@ def ask(decision: dict[str, Any]) -> str:
 @task(trigger_rule="none_failed")
 def promote(mlflow_run: str, answer: dict[str, Any] | None = None) -> dict[str, Any]:
     """Carry the decision out, or keep the champion as the person said."""
-    from alerting.pipelines.train import promote_run
+    from alerting.pipelines.promote import promote_run
 
     with opened_platform() as platform:
         return promote_run(platform, mlflow_run, **answer_of(answer))
@@ -99,33 +91,22 @@ def describe(problem: Problem) -> str:
     return f"{problem.variable} {' or '.join(limits)}{hold}"
 
 
-def side_by_side(proposal: dict[str, Any]) -> str:
-    """Champion and challenger as a Markdown table: on their common unseen window; the challenger's test period without one."""
-    evidence = proposal["evidence"]
-    measured = {
-        model: evidence["rows"][model] | evidence["at_threshold"][model] if "rows" in evidence else {}
-        for model in ("champion", "challenger")
-    }
-    challenger = measured["challenger"] or proposal["test"]
-    lines = [
-        f"| {title} | {_figure(measured['champion'].get(key))} | {_figure(challenger.get(key))} |"
-        for key, title in FIGURES.items()
-    ]
-    versions = (
-        f"| | champion {proposal['champion_version'] or '(none)'} | challenger {proposal['challenger_version'] or '(none)'} |"
-    )
-    return "\n".join([versions, "| --- | ---: | ---: |", *lines])
-
-
-def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g}"
-
-
 def answer_of(answer: dict[str, Any] | None) -> dict[str, str]:
     """What a person answered, as arguments of promote_run; nothing when nobody had to be asked."""
     if answer is None:
         return {}
-    user = (answer["responded_by_user"] or {}).get("name") or "nobody in time"
+    person = (answer["responded_by_user"] or {}).get("name")
     if answer["chosen_options"] == ["Approve"]:
-        return {"approved_by": user}
-    return {"approved_by": user, "rejected_reason": (answer["params_input"] or {}).get("reason") or "no reason given"}
+        return {"approved_by": person or "nobody"}
+    if person is None:
+        return {
+            "approved_by": "nobody",
+            "rejected_reason": f"nobody answered within {format_duration(APPROVAL['response_timeout'])}",
+        }
+    reason = str((answer["params_input"] or {}).get("reason") or "").strip()
+    if not reason:
+        raise AirflowFailException(
+            f"{person} rejected without a reason, which is kept with the decision: clear the task `approve` and answer again. "
+            "Until then the champion stays."
+        )
+    return {"approved_by": person, "rejected_reason": reason}

@@ -40,7 +40,14 @@ def test_rejection_keeps_person_and_reason():
 
 def test_no_answer_in_time_is_a_rejection_that_says_so():
     answer = {"chosen_options": ["Reject"], "params_input": {}, "responded_by_user": None}
-    assert answer_of(answer) == {"approved_by": "nobody in time", "rejected_reason": "no reason given"}
+    assert answer_of(answer) == {"approved_by": "nobody", "rejected_reason": "nobody answered within 6d"}
+
+
+@pytest.mark.parametrize("given", [{}, {"reason": "  "}])
+def test_a_rejection_without_a_reason_is_asked_for_again(given):
+    answer = {"chosen_options": ["Reject"], "params_input": given, "responded_by_user": SAM}
+    with pytest.raises(AirflowFailException, match="sam rejected without a reason"):
+        answer_of(answer)
 
 
 def test_an_instant_needs_a_zone():

@@ -18,8 +18,9 @@ from alerting.pipelines.definitions import apply
 from alerting.pipelines.evaluate import evaluate, evaluate_past
 from alerting.pipelines.feedback import give_feedback
 from alerting.pipelines.ports import ReadingRow
+from alerting.pipelines.promote import model_history, promote_run
 from alerting.pipelines.report import make_report
-from alerting.pipelines.train import model_history, prepare, promote_run, train
+from alerting.pipelines.train import prepare, train
 from tests.builders import at, oven, too_moist
 from tests.pretended import Mailbox, pretended_platform
 

@@ -1,0 +1,119 @@
+"""Commands on champions: who serves and why, approve or reject, go back."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from alerting.cli_support import Json, command, console, platform, print_json, short, show, user
+
+if TYPE_CHECKING:
+    from alerting.pipelines.ports import PlatformAlert
+
+Name = Annotated[str, typer.Argument(help="Name of a definition.")]
+
+
+@command
+def approve(
+    run_id: Annotated[str, typer.Argument(help="The training's run, as `train` and `models` print it.")],
+    reject: Annotated[
+        str | None, typer.Option("--reject", help="Reject instead, with this reason, which is kept.", metavar="REASON")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Approve (or reject, with a reason) the promotion that a training proposed."""
+    from alerting.pipelines.promote import promote_run
+
+    with platform() as p:
+        result = promote_run(p, run_id, approved_by=user(), rejected_reason=reject)
+    if as_json:
+        return print_json(result)
+    return console.print(f"{result['verdict']}: {result['reason']}", markup=False)
+
+
+@command
+def rollback(
+    name: Name,
+    reason: Annotated[str, typer.Option("--reason", help="Why, kept with the decision.")],
+    to: Annotated[
+        int | None, typer.Option("--to", help="A version that was in service; the one before when left out.", metavar="VERSION")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Put an earlier champion back into service; evaluation uses it from now on."""
+    from alerting.pipelines import promote
+
+    with platform() as p:
+        record = promote.rollback(p, name, reason, user(), to)
+    if as_json:
+        return print_json(record)
+    return console.print(f"{record.reason}. In service since {short(record.at)}.", markup=False)
+
+
+@command
+def models(name: Name, as_json: Json = False) -> None:
+    """Show who is champion, the leaderboard of the last training, all versions, and every decision with its reason."""
+    from alerting.pipelines.promote import model_history
+
+    with platform() as p:
+        history = model_history(p, name)
+    if as_json:
+        return print_json(history)
+    _show_champion(history)
+    if history["unreadable"]:
+        console.print(f"the model registry cannot be read: {history['unreadable']}", style="red", markup=False)
+    else:
+        _show_training(history["training"])
+        columns = ["version", "alias", "family", "revision", "seen_until", "threshold"]
+        show([_short(v) for v in history["versions"]], columns, False, f"no model yet: alerting train {name}")
+    if history["decisions"]:
+        console.print("\ndecisions, oldest first", style="bold")
+        columns = ["at", "verdict", "challenger", "champion", "by", "reason"]
+        return show([_short(d) | {"by": d["actor"]} for d in history["decisions"]], columns, False, "")
+    return None
+
+
+def _show_champion(history: dict[str, Any]) -> None:
+    if history["champion"] is None:
+        return console.print(f"{history['definition']} has no champion", style="bold", markup=False)
+    provisional = ", provisional: there was nothing to compare it with" if history["provisional"] else ""
+    since = short(datetime.fromisoformat(history["since"]))
+    text = f"{history['definition']}: version {history['champion']} in service since {since}{provisional}"
+    return console.print(text, style="bold", markup=False)
+
+
+def _show_training(training: dict[str, Any] | None) -> None:
+    if training is None:
+        return
+    console.print(f"\nlast training, as of {_instant(training['as_of'])}, run {training['run_id']}", style="bold", markup=False)
+    board = sorted(training["leaderboard"], key=lambda line: -line["ap"])
+    show(board, list(dict.fromkeys(key for line in board for key in line)), False, "")
+    test = training["test"]
+    if test.get("threshold_reason"):
+        console.print(f"threshold {test['threshold']:.3g}: {test['threshold_reason']}", markup=False)
+    if training["waiting"]:
+        console.print(
+            f"waits for approval: alerting approve {training['run_id']} [--reject REASON]", style="yellow", markup=False
+        )
+    console.print()
+
+
+def _short(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with its instants and numbers as tables show them."""
+    shown = dict(row)
+    for key in ("at", "seen_until"):
+        if shown.get(key):
+            shown[key] = _instant(shown[key])
+    return shown | ({"threshold": float(shown["threshold"])} if shown.get("threshold") else {})
+
+
+def _instant(iso: str) -> str:
+    return f"{datetime.fromisoformat(iso):%Y-%m-%d %H:%M}Z"
+
+
+def show_platform_alerts(alerts: "Sequence[PlatformAlert]") -> None:
+    """What an engineer must mend, a line for each."""
+    for alert in alerts:
+        text = f"platform alert since {short(alert.opened_at)}: {alert.subject}: {alert.kind}: {alert.reason}"
+        console.print(text, style="red", markup=False)

@@ -1,0 +1,152 @@
+"""A promotion decision as a page to read (Markdown): what was decided and why, for a person who opens the training's run."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+FIGURES = {
+    "ap": "average precision",
+    "roc_auc": "ROC-AUC",
+    "brier": "Brier score",
+    "event_recall": "share of problems found",
+    "false_alarms_per_week": "false alarms a week and asset",
+    "episode_precision": "precision over episodes",
+    "time_in_alarm": "share of time in alarm",
+    "median_lead_time": "median lead time in seconds",
+}
+_HEADLINES = {
+    "promote": "The challenger is better and goes into service",
+    "provisional": "The challenger goes into service provisionally",
+    "keep": "The champion stays",
+    "cannot_tell": "Nobody can tell which is better; the champion stays",
+    "no_challenger": "No challenger: nothing beats the baseline",
+    "rejected": "A person rejected the challenger",
+    "stale": "Too late: another model has come into service meanwhile",
+}
+_MOST_VARIABLES = 10
+
+
+def decision_markdown(proposal: Mapping[str, Any]) -> str:
+    """The page of a decision, or of a proposal that waits for a person. `proposal`: JSON-able, as the training leaves it."""
+    waits = ", waiting for approval" if proposal.get("waiting") else ""
+    headline = _HEADLINES.get(proposal["verdict"], proposal["verdict"])
+    parts = [
+        f"# {proposal['definition']}: {headline}{waits}",
+        proposal["reason"],
+        _compared(proposal),
+        _candidates(proposal["leaderboard"]),
+        _threshold(proposal["test"]),
+        _test(proposal["test"]),
+        _importance(proposal.get("importance", {})),
+        _data(proposal),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def side_by_side(proposal: Mapping[str, Any]) -> str:
+    """Champion and challenger as a Markdown table: on their common unseen window; the challenger's test period without one."""
+    evidence = proposal["evidence"]
+    measured: dict[str, Mapping[str, Any]] = {
+        model: evidence["rows"][model] | evidence["at_threshold"][model] if "rows" in evidence else {}
+        for model in ("champion", "challenger")
+    }
+    challenger = measured["challenger"] or proposal["test"]
+    lines = [
+        f"| {title} | {_measured(measured['champion'], key)} | {_measured(challenger, key)} |" for key, title in FIGURES.items()
+    ]
+    versions = (
+        f"| | champion {proposal['champion_version'] or '(none)'} | challenger {proposal['challenger_version'] or '(none)'} |"
+    )
+    return "\n".join([versions, "| --- | ---: | ---: |", *lines])
+
+
+def _compared(proposal: Mapping[str, Any]) -> str:
+    evidence = proposal["evidence"]
+    if "rows" not in evidence:
+        return ""
+    window = evidence["window"]
+    left_out = (
+        f" {evidence['acted_rows']} of them belong to episodes that were acted upon and are left out."
+        if evidence["acted_rows"]
+        else ""
+    )
+    return (
+        f"## Champion against challenger\n\nBoth judged {window['rows']} instants that neither has seen, "
+        f"from {_instant(window['start'])} to {_instant(window['end'])}, with {evidence['events']} problems.{left_out} "
+        f"In brackets: 95 % bounds.\n\n{side_by_side(proposal)}"
+    )
+
+
+def _candidates(leaderboard: Sequence[Mapping[str, Any]]) -> str:
+    ranked = sorted(leaderboard, key=lambda line: -line["ap"])
+    rows = [
+        f"| {line['family'].replace('_', ' ')} | {_number(line['ap'])} | {_number(line.get('roc_auc'))} | {line['trials']}"
+        f"{' (cut short)' if line.get('cut_short') else ''} |"
+        for line in ranked
+    ]
+    head = "| candidate | average precision | ROC-AUC | trials |\n| --- | ---: | ---: | ---: |"
+    return "\n".join(["## Candidates\n\nOut of fold, walking forward through the training period.\n", head, *rows])
+
+
+def _threshold(test: Mapping[str, Any]) -> str:
+    if "threshold" not in test:
+        return ""
+    return f"## Threshold\n\n{test['threshold']:.3g}: {test['threshold_reason']}. See `evidence/threshold.png`."
+
+
+def _test(test: Mapping[str, Any]) -> str:
+    if "ap" not in test:
+        return ""
+    rows = [f"| {title} | {_measured(test, key)} |" for key, title in FIGURES.items()]
+    if "n_events" in test:
+        rows.append(f"| problems, episodes, false alarms | {test['n_events']}, {test['n_episodes']}, {test['n_false_alarms']} |")
+    persistence = test.get("baseline", {}).get("ap")
+    beside = f" The last known value alone would have an average precision of {_number(persistence)}." if persistence else ""
+    head = "| challenger | figure |\n| --- | ---: |"
+    return "\n".join(
+        [f"## Test period\n\nScored once, after everything was chosen. In brackets: 95 % bounds.{beside}\n", head, *rows]
+    )
+
+
+def _importance(shares: Mapping[str, float]) -> str:
+    if not shares:
+        return ""
+    whole = sum(shares.values()) or 1.0
+    ranked = sorted(shares.items(), key=lambda pair: -pair[1])
+    rows = [f"| {name} | {share / whole:.0%} |" for name, share in ranked[:_MOST_VARIABLES]]
+    rest = sum(share for _, share in ranked[_MOST_VARIABLES:]) / whole
+    rows += [f"| {len(ranked) - _MOST_VARIABLES} others | {rest:.0%} |"] if len(ranked) > _MOST_VARIABLES else []
+    return "\n".join(["## What it looks at\n", "| variable | share |\n| --- | ---: |", *rows])
+
+
+def _data(proposal: Mapping[str, Any]) -> str:
+    profile = proposal.get("dataset")
+    if not profile:
+        return ""
+    rows = [
+        f"| {part} | {p['rows']} | {p['positives']} | {_instant(p['start'])} | {_instant(p['end'])} |"
+        for part, p in profile["parts"].items()
+    ]
+    notes = [f"- {note}" for note in [*profile["notes"], *proposal["test"].get("notes", [])]]
+    return "\n".join(
+        [
+            f"## Data\n\nRevision {proposal['revision']} of the definition, as of {_instant(proposal['as_of'])} UTC; "
+            f"{profile['columns']} columns of {profile['variables']} variables on {profile['assets']} assets, "
+            f"{profile['problems']} problems. Hash `{profile['hash']}`.\n",
+            "| part | rows | before a problem | from (UTC) | to (UTC) |\n| --- | ---: | ---: | --- | --- |",
+            *rows,
+            *(["", *notes] if notes else []),
+        ]
+    )
+
+
+def _measured(figures: Mapping[str, Any], key: str) -> str:
+    bounds = figures.get("intervals", {}).get(key)
+    return _number(figures.get(key)) + (f" ({_number(bounds[0])} to {_number(bounds[1])})" if bounds else "")
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
+
+
+def _instant(iso: str) -> str:
+    return f"{iso[:10]} {iso[11:16]}"

@@ -1,0 +1,289 @@
+"""What is drawn of a training, as PNG files for the pages of the registry: each can be read alone, on white."""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+INK, MUTED, RULE = "#1c2733", "#5b6875", "#dde3e8"
+MAIN, OTHER, CHOSEN = "#1f6fb2", "#b0651a", "#c0262d"
+MOST_VARIABLES = 15
+_STYLE = {
+    "font.size": 10,
+    "axes.edgecolor": RULE,
+    "axes.labelcolor": MUTED,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "axes.titlecolor": INK,
+    "axes.titlepad": 10,
+    "grid.color": RULE,
+    "grid.linewidth": 0.7,
+    "legend.frameon": False,
+    "text.color": INK,
+    "xtick.color": RULE,
+    "xtick.labelcolor": MUTED,
+    "ytick.color": RULE,
+    "ytick.labelcolor": MUTED,
+}
+Points = Sequence[Mapping[str, Any]]
+
+
+def evidence_drawings(evidence: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, bytes]:
+    """PNG files by name for a challenger's evidence.
+
+    `evidence`: `threshold_curve`, `precision_recall`, `reliability`, `importance` and `summary` as the training keeps them.
+    `names`: titles of variables. What there are no data for is left out.
+    """
+    summary, curve = evidence["summary"], evidence["threshold_curve"]
+    drawn = {
+        "threshold.png": threshold_curve(curve, summary["threshold_reason"]) if len(curve) > 1 else None,
+        "precision_recall.png": precision_recall(evidence["precision_recall"], summary) if evidence["precision_recall"] else None,
+        "calibration.png": calibration(evidence["reliability"]) if evidence["reliability"] else None,
+        "importance.png": importance(evidence["importance"], names) if evidence["importance"] else None,
+    }
+    return {name: data for name, data in drawn.items() if data is not None}
+
+
+def threshold_curve(curve: Points, reason: str) -> bytes:
+    """Recall, false alarms and time in alarm by threshold, each with its 95 % bounds, and the chosen threshold in red."""
+    titles = {
+        "event_recall": "share of problems found",
+        "episode_precision": "share of episodes that are right",
+        "false_alarms_per_week": "false alarms a week and asset",
+        "time_in_alarm": "share of time in alarm",
+    }
+    chosen = next(p for p in curve if p["chosen"])
+
+    def draw(figure: Figure) -> None:
+        panels = figure.subplots(2, 2, sharex=True)
+        for axes, (name, title) in zip(panels.flat, titles.items(), strict=True):
+            _curve_panel(axes, curve, name, chosen)
+            axes.set_title(title)
+        for axes in panels[1]:
+            axes.set_xlabel("threshold (risk from which an episode is raised)")
+        figure.suptitle(
+            f"Threshold {chosen['threshold']:.3g} on the validation period", x=0.01, ha="left", color=INK, fontsize=13
+        )
+        figure.supxlabel(
+            _folded(f"Red: chosen, {reason}. Grey background: outside of the limits. Bands: 95 %."), fontsize=9, color=MUTED
+        )
+
+    return _png((10, 7), draw)
+
+
+def _curve_panel(axes: Axes, curve: Points, name: str, chosen: Mapping[str, Any]) -> None:
+    shown = [p for p in curve if p[name] is not None]
+    at = [p["threshold"] for p in shown]
+    bounds = [p["intervals"].get(name, [p[name], p[name]]) for p in shown]
+    axes.fill_between(at, [b[0] for b in bounds], [b[1] for b in bounds], color=MAIN, alpha=0.18, linewidth=0, step="mid")
+    axes.step(at, [p[name] for p in shown], where="mid", color=MAIN, linewidth=1.6)
+    for low, high in _outside(curve):
+        axes.axvspan(low, high, color=MUTED, alpha=0.12, linewidth=0)
+    axes.axvline(chosen["threshold"], color=CHOSEN, linewidth=1.1)
+    if chosen[name] is not None:
+        axes.plot(chosen["threshold"], chosen[name], "o", color=CHOSEN, markersize=6)
+    axes.set_xlim(min(p["threshold"] for p in curve), max(p["threshold"] for p in curve))
+    if name == "false_alarms_per_week":
+        axes.set_ylim(0, None)
+    else:
+        axes.set_ylim(0, 1.03)
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+
+
+def _outside(curve: Points) -> list[tuple[float, float]]:
+    """Stretches of threshold that break a limit."""
+    edges = [p["threshold"] for p in curve]
+    middles = [edges[0], *((a + b) / 2 for a, b in pairwise(edges)), edges[-1]]
+    spans: list[tuple[float, float]] = []
+    for i, point in enumerate(curve):
+        if point["within_budget"]:
+            continue
+        low, high = middles[i], middles[i + 1]
+        spans = [*spans[:-1], (spans[-1][0], high)] if spans and spans[-1][1] == low else [*spans, (low, high)]
+    return spans
+
+
+def precision_recall(
+    points: Points, summary: Mapping[str, Any], title: str = "Precision and recall over rows of the test period"
+) -> bytes:
+    """Precision against recall by rows; the point in service in red, chance dashed."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.step([p["recall"] for p in points], [p["precision"] for p in points], where="post", color=MAIN, linewidth=1.7)
+        prevalence = summary.get("prevalence")
+        if prevalence is not None:
+            axes.axhline(prevalence, color=MUTED, linewidth=1, linestyle="--")
+            axes.annotate(
+                f"chance {prevalence:.1%}", (1, prevalence), (0, 4), textcoords="offset points", ha="right", color=MUTED
+            )
+        if "threshold" in summary:
+            _mark_in_service(axes, points, summary["threshold"])
+        axes.set(xlim=(0, 1.01), ylim=(0, 1.03), xlabel="recall: share of the instants before a problem", ylabel="precision")
+        axes.set_title(f"{title}{_ap(summary)}")
+
+    return _png((7, 5), draw)
+
+
+def _ap(summary: Mapping[str, Any]) -> str:
+    return f": AP {summary['ap']:.3f}" if summary.get("ap") is not None else ""
+
+
+def _mark_in_service(axes: Axes, points: Points, threshold: float) -> None:
+    above = [p for p in points if p["threshold"] >= threshold]
+    if not above:
+        return
+    place = (above[0]["recall"], above[0]["precision"])
+    axes.plot(*place, "o", color=CHOSEN, markersize=7)
+    left = place[0] > 0.6
+    offset = (-9 if left else 9, -14 if place[1] > 0.5 else 9)
+    axes.annotate(
+        f"in service: {threshold:.3g}", place, offset, textcoords="offset points", ha="right" if left else "left", color=CHOSEN
+    )
+
+
+def calibration(bins: Points) -> bytes:
+    """Observed share against mean score of each bin, with Wilson's 95 % interval, and how many rows each bin has."""
+
+    def draw(figure: Figure) -> None:
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+        score, observed = np.array([b["score"] for b in bins]), np.array([b["observed"] for b in bins])
+        rows = np.array([b["rows"] for b in bins])
+        low, high = _wilson(observed, rows)
+        limit = min(1.0, 1.1 * float(max(score.max(), high.max())))
+        upper.plot([0, limit], [0, limit], color=MUTED, linewidth=1, linestyle="--")
+        upper.errorbar(
+            score, observed, [observed - low, high - observed], color=MAIN, marker="o", markersize=5, linewidth=1.4, elinewidth=1
+        )
+        upper.set(xlim=(0, limit), ylim=(0, limit), ylabel="share that a problem followed")
+        upper.set_title("Calibration on the test period: dots on the dashed line are right")
+        lower.bar(score, rows, width=limit / 60, color=MAIN, alpha=0.6)
+        lower.set(xlabel="score (probability)", ylabel="rows")
+
+    return _png((7, 5.6), draw)
+
+
+def _wilson(
+    share: npt.NDArray[np.float64], n: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Wilson's score interval (1927) at 95 %."""
+    z = 1.96
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return np.minimum(middle - half, share), np.maximum(middle + half, share)
+
+
+def importance(shares: Mapping[str, float], names: Mapping[str, str]) -> bytes:
+    """Share of each variable in what the model looks at, the largest on top."""
+    whole = sum(shares.values()) or 1.0
+    ranked = sorted(((names.get(name, name), share / whole) for name, share in shares.items()), key=lambda pair: -pair[1])
+    if len(ranked) > MOST_VARIABLES:
+        rest = ranked[MOST_VARIABLES - 1 :]
+        ranked = [*ranked[: MOST_VARIABLES - 1], (f"{len(rest)} others", sum(share for _, share in rest))]
+    ranked.reverse()
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        bars = axes.barh([name for name, _ in ranked], [share for _, share in ranked], color=MAIN, height=0.7)
+        axes.bar_label(bars, [f"{share:.0%}" if share >= 0.005 else "<1%" for _, share in ranked], padding=4, color=MUTED)
+        axes.set_title("What the model looks at, by variable")
+        axes.set_xlim(0, 1.12 * max(share for _, share in ranked))
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.grid(axis="y", visible=False)
+        axes.tick_params(axis="y", length=0, labelcolor=INK)
+
+    return _png((8, 1.2 + 0.32 * len(ranked)), draw)
+
+
+def trials(scores: Sequence[float], family: str) -> bytes:
+    """Average precision of every trial of a search in order, and the best so far."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        number = np.arange(1, len(scores) + 1)
+        axes.step(number, np.maximum.accumulate(scores), where="post", color=MAIN, linewidth=1.6)
+        axes.plot(number, scores, "o", color=OTHER, markersize=5)
+        axes.plot(int(np.argmax(scores)) + 1, max(scores), "o", color=CHOSEN, markersize=7)
+        axes.set(xlabel="trial", ylabel="average precision out of fold")
+        axes.set_xlim(0.5, len(scores) + 0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_title(f"{family.replace('_', ' ')}: best of {len(scores)} trials {max(scores):.3f} (red)")
+
+    return _png((7, 4), draw)
+
+
+def comparison(evidence: Mapping[str, Any]) -> bytes | None:
+    """Champion and challenger on the same unseen window: every figure with its 95 % bounds; None where nothing was compared."""
+    if "at_threshold" not in evidence:
+        return None
+    titles = {
+        "event_recall": "problems found",
+        "episode_precision": "episodes right",
+        "time_in_alarm": "time in alarm",
+        "false_alarms_per_week": "false alarms a week",
+    }
+
+    def draw(figure: Figure) -> None:
+        panels = figure.subplots(1, len(titles) + 1)
+        _pair(
+            panels[0],
+            {m: (evidence["rows"][m]["ap"], None) for m in ("champion", "challenger")},
+            "average precision",
+            share=False,
+        )
+        for axes, (name, title) in zip(panels[1:], titles.items(), strict=True):
+            measured = evidence["at_threshold"]
+            pair = {m: (measured[m][name], measured[m]["intervals"].get(name)) for m in ("champion", "challenger")}
+            _pair(axes, pair, title, share=name != "false_alarms_per_week")
+        window = evidence["window"]
+        title = f"On the same {evidence['events']} problems, {window['start'][:16]} to {window['end'][:16]} UTC, bars 95 %"
+        figure.suptitle(title.replace("T", " "), x=0.01, ha="left", color=INK, fontsize=12)
+
+    return _png((11, 3.4), draw)
+
+
+def _pair(axes: Axes, pair: Mapping[str, tuple[float | None, Sequence[float] | None]], title: str, share: bool) -> None:
+    for place, (model, (value, bounds)) in enumerate(pair.items()):
+        colour = MUTED if model == "champion" else MAIN
+        if value is None:
+            axes.annotate("none", (place, 0), ha="center", color=MUTED)
+            continue
+        if bounds is not None:
+            axes.vlines(place, *bounds, color=colour, linewidth=2, alpha=0.6)
+        axes.plot(place, value, "o", color=colour, markersize=8)
+        label = f"{value:.0%}" if share else f"{value:.3g}"
+        axes.annotate(label, (place, value), (8, 0), textcoords="offset points", va="center", color=colour)
+    axes.set_xticks([0, 1], ["champion", "challenger"])
+    axes.set(xlim=(-0.5, 1.75), ylim=(0, None))
+    axes.set_title(title)
+    if share:
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.grid(axis="x", visible=False)
+
+
+def _folded(text: str, width: int = 130) -> str:
+    lines = [""]
+    for word in text.split():
+        lines = [*lines[:-1], f"{lines[-1]} {word}".strip()] if len(lines[-1]) + len(word) < width else [*lines, word]
+    return "\n".join(lines)
+
+
+def _png(size: tuple[float, float], draw: Callable[[Figure], None]) -> bytes:
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=size, layout="constrained", facecolor="white")
+        draw(figure)
+        buffer = io.BytesIO()
+        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+    return buffer.getvalue()
