@@ -363,3 +363,15 @@ def test_the_schema_describes_every_route_and_the_token(client):
     assert schema["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
     undescribed = [p for p, methods in schema["paths"].items() for m in methods.values() if not m.get("description")]
     assert undescribed == []
+
+
+# Platform alerts
+
+
+def test_what_is_wrong_with_the_platform_is_listed_while_it_is(client, platform):
+    assert client.get("/api/v1/platform-alerts", headers=VIEWER).json() == []
+    platform.platform_alerts.report("champion unreadable", "too-moist", "the registry does not answer", at(0))
+    (alert,) = client.get("/api/v1/platform-alerts", headers=VIEWER).json()
+    assert (alert["subject"], alert["reason"]) == ("too-moist", "the registry does not answer")
+    platform.platform_alerts.resolve("champion unreadable", "too-moist", at(1))
+    assert client.get("/api/v1/platform-alerts", headers=VIEWER).json() == []

@@ -230,3 +230,13 @@ def test_the_stylesheet_is_ours_and_nothing_is_loaded_from_elsewhere(browser):
     assert re.findall(r'(?:src|href)="(?!/|data:,)[^"]*"', page) == []
     assert "url(" not in browser.get("/style.css").text
     assert browser.get("/", headers=VIEWER).status_code == 200
+
+
+def test_the_first_page_says_when_the_platform_itself_needs_an_engineer(browser, platform):  # noqa: F811
+    log_in(browser)
+    assert "needs an engineer" not in browser.get("/").text
+    platform.platform_alerts.report("champion unreadable", "too-moist", "the <registry> does not answer", at(0))
+    page = browser.get("/").text
+    assert "needs an engineer" in page
+    assert "too-moist: champion unreadable since" in page
+    assert "the &lt;registry&gt; does not answer" in page

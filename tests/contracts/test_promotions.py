@@ -1,0 +1,216 @@
+"""Champions over time: two trainings at once, rollback, rejection; on the pretended database and on a real one."""
+
+import json
+import threading
+from dataclasses import replace
+
+import pytest
+
+from alerting.definitions.faults import Refused
+from alerting.learning.dataset import build_dataset
+from alerting.learning.search import search_candidate
+from alerting.learning.selection import finish_challenger
+from alerting.learning.trained import model_files
+from alerting.pipelines.definitions import apply, sync
+from alerting.pipelines.in_force import champion_at, line_of_champions
+from alerting.pipelines.ports import silent
+from alerting.pipelines.promote import model_history, promote_run, rollback
+from tests.builders import at, oven, too_moist
+from tests.pretended import HandClock, platform_on
+from tests.unit.learning import small
+
+NAME = "too-moist"
+
+
+@pytest.fixture(scope="module")
+def files():
+    """A model that can be read."""
+    definition = small.definition(learning={"trials": 1, "folds": 2})
+    history = small.line(100)
+    data = build_dataset(definition, 1, [history], small.as_of(history))
+    model, _ = finish_challenger(data, search_candidate(data, definition, "logistic_regression", silent), definition)
+    return model_files(model)
+
+
+@pytest.fixture
+def platform(stores):
+    made = platform_on(stores, (), HandClock())
+    made.assets.put([oven()])
+    apply(made, [too_moist()], "engineer", at(0), "first")
+    return made
+
+
+def proposed(platform, files, against, as_of=10, **changes):
+    """A training that came to its proposal: the id of its run."""
+    run = platform.models.start_run(NAME, "training", {"revision": "1"})
+    version = platform.models.register(NAME, run, files, {"training_run": run})
+    proposal = {
+        "definition": NAME, "run_id": run, "as_of": at(as_of).isoformat(), "mode": "automatic", "verdict": "promote", "promote": True,
+        "provisional": False, "reason": "It is better.", "evidence": {}, "challenger_version": version, "champion_version": against,
+        "test": {}, "leaderboard": [{"family": "lightgbm", "ap": 0.5, "trials": 1}],
+    }  # fmt: skip
+    platform.models.log(run, files={"proposal.json": json.dumps(proposal | changes).encode()}, folder="decision")
+    return run
+
+
+def test_of_two_trainings_that_saw_the_same_champion_one_is_promoted_and_the_other_recorded_as_stale(platform, files):
+    first = promote_run(platform, proposed(platform, files, None))
+    assert first["promote"]
+    mine, theirs = proposed(platform, files, against=1, as_of=20), proposed(platform, files, against=1, as_of=30)
+
+    won, lost = promote_run(platform, theirs), promote_run(platform, mine)
+
+    assert (won["verdict"], lost["verdict"]) == ("promote", "stale")
+    assert "version 2 was compared with version 1, but version 3 is in service" in lost["reason"]
+    assert [d.verdict for d in platform.decisions.of(NAME) if d.promoted] == ["promote", "promote"]
+    assert champion_at(platform.decisions.of(NAME), at(25)) == 1
+    assert (platform.models.alias(NAME, "champion"), platform.models.alias(NAME, "previous")) == (3, 1)
+    assert promote_run(platform, mine)["verdict"] == "stale"
+    assert len(platform.decisions.of(NAME)) == 3
+
+
+def test_two_that_look_at_the_same_instant_cannot_both_be_promoted(platform, files):
+    """Both have read the decisions before either writes: the number of the promotion is given once."""
+    runs = [proposed(platform, files, None, as_of=10) for _ in range(2)]
+    barrier, inner = threading.Barrier(2), platform.decisions
+
+    class Together:
+        """Lets both read before either writes."""
+
+        def __init__(self):
+            self.met = threading.local()
+
+        def of(self, name):
+            found = inner.of(name)
+            self.met.reads = getattr(self.met, "reads", 0) + 1
+            if self.met.reads == 2:
+                barrier.wait(10)
+            return found
+
+        def add(self, decision, place=None):
+            return inner.add(decision, place)
+
+    together = replace(platform, decisions=Together())
+    results = {}
+    threads = [threading.Thread(target=lambda run=run: results.update({run: promote_run(together, run)})) for run in runs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(r["verdict"] for r in results.values()) == ["promote", "stale"]
+    winner = next(r["challenger_version"] for r in results.values() if r["promote"])
+    assert champion_at(inner.of(NAME), at(60)) == platform.models.alias(NAME, "champion") == winner
+
+
+def three_champions(platform, files):
+    for number, against in enumerate([None, 1, 2], 1):
+        promote_run(platform, proposed(platform, files, against, as_of=10 * number))
+    platform.clock.instant = at(100)
+
+
+def test_a_rollback_goes_back_one_by_one_and_never_forward(platform, files):
+    three_champions(platform, files)
+    record = rollback(platform, NAME, "too many false alarms", "ann")
+    assert (record.verdict, record.challenger_version, record.champion_version) == ("rollback", 2, 3)
+    assert record.reason == "Rolled back from version 3 to version 2 by ann: too many false alarms"
+    assert (platform.models.alias(NAME, "champion"), platform.models.alias(NAME, "previous")) == (2, 1)
+    made = platform.decisions.of(NAME)
+    assert (champion_at(made, at(99)), champion_at(made, at(100))) == (3, 2)
+    entry = platform.audit._audit.find_one({"what": "rolled back"})
+    assert (entry["who"], entry["before"], entry["after"]) == ("ann", 3, 2)
+
+    rollback(platform, NAME, "still", "ann")
+    assert line_of_champions(platform.decisions.of(NAME)) == [1]
+    with pytest.raises(Refused, match="no champion before it"):
+        rollback(platform, NAME, "again", "ann")
+    rollback(platform, NAME, "it was the sensor", "ann", to=3)
+    assert platform.models.alias(NAME, "champion") == 3
+
+
+def test_what_was_compared_before_a_rollback_is_stale_after_it(platform, files):
+    three_champions(platform, files)
+    waiting = proposed(platform, files, against=3, as_of=90)
+    rollback(platform, NAME, "too many false alarms", "ann")
+    assert promote_run(platform, waiting)["verdict"] == "stale"
+    assert platform.models.alias(NAME, "champion") == 2
+
+
+@pytest.mark.parametrize(
+    ("to", "reason", "message"),
+    [(None, " ", "needs a reason"), (3, "x", "in service already"), (4, "x", "never in service; versions that were: 1, 2, 3")],
+)
+def test_a_rollback_that_makes_no_sense_is_refused_and_changes_nothing(platform, files, to, reason, message):
+    three_champions(platform, files)
+    with pytest.raises(Refused, match=message):
+        rollback(platform, NAME, reason, "ann", to)
+    assert len(platform.decisions.of(NAME)) == 3
+
+
+def test_nobody_goes_back_to_a_model_that_cannot_be_read(platform, files):
+    three_champions(platform, files)
+    platform.models.registered[NAME][1][1].clear()
+    with pytest.raises(Refused, match="version 2 of 'too-moist' cannot be read, the champion stays"):
+        rollback(platform, NAME, "too many false alarms", "ann")
+    assert platform.models.alias(NAME, "champion") == 3
+
+
+def test_a_rejection_needs_a_reason_and_is_recorded(platform, files):
+    run = proposed(platform, files, None, mode="approval")
+    assert promote_run(platform, run)["waiting"]
+    with pytest.raises(Refused, match="a rejection needs a reason"):
+        promote_run(platform, run, approved_by="ann", rejected_reason=" ")
+    assert platform.decisions.of(NAME) == []
+
+    promote_run(platform, run, approved_by="ann", rejected_reason="not before the audit")
+
+    (decision,) = platform.decisions.of(NAME)
+    assert (decision.verdict, decision.promoted, decision.actor) == ("rejected", False, "ann")
+    assert decision.reason.startswith("Rejected by ann: not before the audit")
+    assert platform.models.alias(NAME, "champion") is None
+    assert promote_run(platform, run, approved_by="bob")["verdict"] == "rejected"  # it is decided
+    assert "Rejected by ann" in platform.models.tags(run)["mlflow.note.content"]
+
+
+def test_there_is_nothing_to_answer_where_nothing_is_proposed(platform, files):
+    run = proposed(platform, files, None, mode="approval", promote=False, verdict="keep")
+    with pytest.raises(Refused, match="nothing to approve or reject"):
+        promote_run(platform, run, approved_by="ann")
+
+
+def test_the_history_shows_champion_leaderboard_and_what_waits_and_survives_the_registry(platform, files):
+    promote_run(platform, proposed(platform, files, None))
+    waiting = proposed(platform, files, against=1, as_of=20, mode="approval")
+    history = model_history(platform, NAME)
+    assert (history["champion"], history["training"]["run_id"], history["training"]["waiting"]) == (1, waiting, True)
+    assert history["training"]["leaderboard"][0]["family"] == "lightgbm"
+    assert [v["alias"] for v in history["versions"]] == ["champion", "challenger"]
+
+
+# platform alerts
+
+
+def test_an_alert_is_open_once_keeps_its_newest_reason_and_can_open_again(stores):
+    alerts = stores.platform_alerts
+    alerts.report("champion unreadable", NAME, "the registry does not answer", at(0))
+    alerts.report("champion unreadable", NAME, "no such version", at(1))
+    (one,) = alerts.open()
+    assert (one.opened_at, one.reason, one.resolved_at) == (at(0), "no such version", None)
+    alerts.resolve("champion unreadable", NAME, at(5))
+    alerts.resolve("champion unreadable", NAME, at(6))
+    assert alerts.open() == []
+    alerts.report("champion unreadable", NAME, "again", at(7))
+    assert [(a.opened_at, a.resolved_at) for a in alerts.of(NAME)] == [(at(0), at(5)), (at(7), None)]
+
+
+def test_a_faulty_definition_is_a_platform_alert_until_it_is_valid_again(platform, stores):
+    sync(platform, at(1))
+    assert platform.platform_alerts.open() == []
+    stores.database["alert_definitions"].update_one({"name": NAME}, {"$set": {"problem.variable": "moistur"}})
+    sync(platform, at(2))
+    sync(platform, at(3))
+    (alert,) = platform.platform_alerts.open()
+    assert (alert.subject, alert.kind, alert.opened_at) == (NAME, "definition faulty", at(2))
+    assert "did you mean moisture?" in alert.reason
+    stores.database["alert_definitions"].update_one({"name": NAME}, {"$set": {"problem.variable": "moisture"}})
+    sync(platform, at(4))
+    assert platform.platform_alerts.open() == []
