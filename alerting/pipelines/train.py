@@ -13,6 +13,7 @@ import numpy as np
 
 from alerting.definitions.faults import Refused
 from alerting.definitions.model import FAMILIES, ClassifierDefinition
+from alerting.definitions.validation import matching_assets
 from alerting.episodes.episode import Episode
 from alerting.learning.candidates import Candidate, baseline_candidate, candidate_files, candidate_from_files
 from alerting.learning.comparison import PromotionDecision, compare

@@ -38,6 +38,7 @@ def decision_markdown(proposal: Mapping[str, Any]) -> str:
         _test(proposal["test"]),
         _importance(proposal.get("importance", {})),
         _data(proposal),
+        _answers(proposal),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -137,6 +138,12 @@ def _data(proposal: Mapping[str, Any]) -> str:
             *(["", *notes] if notes else []),
         ]
     )
+
+
+def _answers(proposal: Mapping[str, Any]) -> str:
+    """What the answers of people changed, where there are any."""
+    told = [text for text in (proposal.get("answers"), proposal.get("answers_difference")) if text]
+    return "\n\n".join(["## Answers of people", *told]) if told else ""
 
 
 def _measured(figures: Mapping[str, Any], key: str) -> str:

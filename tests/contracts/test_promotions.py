@@ -45,10 +45,20 @@ def proposed(platform, files, against, as_of=10, **changes):
     run = platform.models.start_run(NAME, "training", {"revision": "1"})
     version = platform.models.register(NAME, run, files, {"training_run": run})
     proposal = {
-        "definition": NAME, "run_id": run, "as_of": at(as_of).isoformat(), "mode": "automatic", "verdict": "promote", "promote": True,
-        "provisional": False, "reason": "It is better.", "evidence": {}, "challenger_version": version, "champion_version": against,
-        "test": {}, "leaderboard": [{"family": "lightgbm", "ap": 0.5, "trials": 1}],
-    }  # fmt: skip
+        "definition": NAME,
+        "run_id": run,
+        "as_of": at(as_of).isoformat(),
+        "mode": "automatic",
+        "verdict": "promote",
+        "promote": True,
+        "provisional": False,
+        "reason": "It is better.",
+        "evidence": {},
+        "challenger_version": version,
+        "champion_version": against,
+        "test": {},
+        "leaderboard": [{"family": "lightgbm", "ap": 0.5, "trials": 1}],
+    }
     platform.models.log(run, files={"proposal.json": json.dumps(proposal | changes).encode()}, folder="decision")
     return run
 

@@ -108,7 +108,7 @@ def test_an_ongoing_problem_has_no_end():
 def test_false_alarms_are_counted_per_watched_week_of_one_asset():
     f = figures(watched={"oven-1": (START, END), "oven-2": (START, END)})
     assert f.false_alarms.value == pytest.approx(2 / 8)
-    assert f.false_alarm_budget == CLASSIFIER.operating_point.false_alarms_per_week
+    assert f.false_alarm_budget == CLASSIFIER.operating_point.most_false_alarms
 
 
 def test_time_in_alarm_is_cut_to_the_watched_time():
