@@ -156,6 +156,29 @@ def out_of_service(
     _say(shelf, as_json)
 
 
+def why(
+    name: Definition,
+    asset: Asset,
+    at: Annotated[
+        str | None, typer.Option("--at", help="The instant, ISO 8601 with zone; now when left out.", metavar="TIME")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say why an alarm was raised, or why it was not: value and limit, what is missing, score, shelf, and who was told."""
+    from alerting.pipelines.why import why as explain
+
+    when = instant(at, "--at")
+    with platform() as p:
+        found = explain(p, name, asset, when or p.clock.now())
+    if as_json:
+        print_json(found)
+        return
+    console.print(f"{name} on {asset} at {short(found.at)}: {found.verdict}", style="bold", markup=False)
+    console.print(f"  {found.answer}", markup=False)
+    for fact in found.facts:
+        console.print(f"  {fact}", markup=False)
+
+
 def standing_words(p: "Platform", episode: "Episode") -> list[str]:
     """How an episode stands with operators, for people."""
     from alerting.episodes.operator import ISA_LETTERS
@@ -212,4 +235,5 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "unshelve": unshelve,
     "shelves": shelves,
     "out-of-service": out_of_service,
+    "why": why,
 }

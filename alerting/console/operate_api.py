@@ -17,6 +17,7 @@ from alerting.episodes.shelving import Shelf, ShelfKind
 from alerting.pipelines import operate
 from alerting.pipelines.feedback import find_episode
 from alerting.pipelines.notify import deliver_due
+from alerting.pipelines.why import Why, why
 
 router = APIRouter(prefix="/api/v1")
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)]
@@ -173,6 +174,12 @@ def end(id: str, platform: Served, person: Operator, body: EndBody | None = None
     ended = change(platform, shelf.definition, shelf.asset, who(person), now, body.reason if body else "")
     deliver_due(platform, now)
     return _shelf(ended)
+
+
+@router.get("/why", tags=["operators"])
+def show_why(platform: Served, _: Viewer, definition: str, asset: str, at: views.Instant | None = None) -> Why:
+    """Why an alarm was raised at an instant (now when left out), or why it was not."""
+    return why(platform, definition, asset, at or platform.clock.now())
 
 
 def who(person: Person) -> operate.Who:

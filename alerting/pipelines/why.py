@@ -1,0 +1,228 @@
+"""Why an alarm was raised, or why it was not: from what is kept, and from the readings around that instant, judged anew."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.durations import format_duration
+from alerting.definitions.model import ClassifierDefinition, Revision, ThresholdDefinition
+from alerting.definitions.revisions import in_force
+from alerting.definitions.validation import matching_assets
+from alerting.episodes.episode import Episode
+from alerting.episodes.lifecycle import SpellState
+from alerting.episodes.shelving import Shelf, in_words
+from alerting.learning.features import build_features
+from alerting.pipelines.definitions import require_revision
+from alerting.pipelines.feedback import NotFound
+from alerting.pipelines.in_force import first_instant, segments
+from alerting.pipelines.judging import Judgement, ModelShelf, judge_classifier, judge_threshold
+from alerting.pipelines.ports import Platform
+from alerting.recommendation.contributions import contributions
+
+Verdict = Literal["open", "pending", "normal", "unknown", "not judged"]
+_LOOK_BACK = timedelta(hours=1)
+_LONGEST_LOOK_BACK = timedelta(days=2)
+
+
+@dataclass(frozen=True)
+class Why:
+    """The answer in one sentence, the facts behind it, and the figures for programs.
+
+    `verdict`: what the readings say at that instant. `episode`: the one that covers it, as it is kept.
+    `pending_since`, `due_at`: since when the condition holds that has not held long enough, and when it will have.
+    """
+
+    definition: str
+    asset: str
+    at: datetime
+    verdict: Verdict
+    answer: str
+    facts: tuple[str, ...] = ()
+    value: float | None = None
+    limit: float | None = None
+    pending_since: datetime | None = None
+    due_at: datetime | None = None
+    unknown: str | None = None
+    score: float | None = None
+    threshold: float | None = None
+    model_version: int | None = None
+    episode: str | None = None
+    shelved: bool = False
+
+
+def why(platform: Platform, name: str, asset_name: str, at: datetime) -> Why:
+    """Explain a definition on an asset at an instant. Changes nothing. Raises Refused for a name that nobody knows."""
+    latest = require_revision(platform, name)
+    asset = platform.assets.get(asset_name)
+    if asset is None:
+        raise NotFound(f"there is no asset {asset_name!r}")
+    found = _judged_or_why_not(platform, latest, asset, at)
+    covering = _covering(platform, name, asset_name, at)
+    shelf = _shelf_at(platform, name, asset_name, at)
+    muted = [f"people are not told: {in_words(shelf)}"] if shelf else []
+    facts = (*found.facts, *_record(platform, found, covering, at), *muted)
+    return replace(found, facts=facts, episode=covering.id if covering else None, shelved=shelf is not None)
+
+
+def _judged_or_why_not(platform: Platform, latest: Revision, asset: Asset, at: datetime) -> Why:
+    revisions = platform.definitions.revisions(latest.name)
+    current, started = in_force(revisions, at), first_instant(revisions)
+    blank = Why(latest.name, asset.name, at, "not judged", "")
+    if started is None or at < started or current is None:
+        since = "it was never put in service" if started is None else f"it is in service since {started.isoformat()}"
+        return replace(blank, answer=f"it was not judged at {at.isoformat()}: {since}")
+    if current.definition.state != "active":
+        return replace(blank, answer=f"it was not judged: revision {current.number} is {current.definition.state}")
+    if asset not in matching_assets(current.definition, platform.assets.all()):
+        watched = ", ".join(current.definition.assets)
+        return replace(blank, answer=f"revision {current.number} does not watch {asset.name}; it watches {watched}")
+    if isinstance(current.definition, ThresholdDefinition):
+        return _why_threshold(platform, revisions, current.definition, asset, at, blank)
+    return _why_model(platform, revisions, current.definition, asset, at, blank)
+
+
+# --- threshold ----------------------------------------------------------------------------------------------------------
+
+
+def _why_threshold(
+    platform: Platform, revisions: Sequence[Revision], definition: ThresholdDefinition, asset: Asset, at: datetime, blank: Why
+) -> Why:
+    judged = _threshold_judged(platform, revisions, definition, asset, at)
+    state = judged.state
+    found = replace(blank, value=state.carried_value, limit=_limit(definition, state), unknown=judged.unknown)
+    facts = [f"limits: {_limits(definition)}"]
+    if state.carried_at is not None and state.carried_value is not None:
+        facts.append(f"{definition.variable} was {state.carried_value:g} at {state.carried_at.isoformat()}")
+    found = replace(found, facts=tuple(facts))
+    if judged.unknown:
+        words = f"cannot tell: {judged.unknown}"
+        return replace(found, verdict="unknown", answer=words + ("; what is open stays open" if state.raised_at else ""))
+    if state.raised_at is not None:
+        answer = f"open since {state.raised_at.isoformat()}" + _clearing(definition, state)
+        return replace(found, verdict="open", answer=answer)
+    if state.pending_since is not None:
+        due = state.pending_since + definition.hold
+        answer = (
+            f"not raised: beyond its limit since {state.pending_since.isoformat()}, which must hold for "
+            f"{format_duration(definition.hold)}; due at {due.isoformat()}"
+        )
+        return replace(found, verdict="pending", answer=answer, pending_since=state.pending_since, due_at=due)
+    return replace(found, verdict="normal", answer=f"not raised: {definition.variable} is within its limits")
+
+
+def _threshold_judged(
+    platform: Platform, revisions: Sequence[Revision], definition: ThresholdDefinition, asset: Asset, at: datetime
+) -> Judgement:
+    """Judged on from the kept state where that lies before the instant; else anew from long enough before."""
+    kept = platform.states.load(definition.name, [asset.name]).get(asset.name)
+    if kept is not None and kept.watermark <= at:
+        start = kept
+    else:
+        before = definition.hold + definition.clear_for + definition.stale_after + _LOOK_BACK
+        covering = _covering(platform, definition.name, asset.name, at)
+        begin = at - before if covering is None else min(at - before, covering.raised_at - before)
+        start = SpellState(watermark=max(begin, at - before - _LONGEST_LOOK_BACK))
+    if start.watermark >= at:
+        return Judgement(start, unknown=start.unknown_reason)
+    parts = segments(revisions, platform.decisions.of(definition.name), start.watermark, at)
+    return judge_threshold(platform, asset, start, parts)
+
+
+def _limit(definition: ThresholdDefinition, state: SpellState) -> float | None:
+    if state.carried_side == "below" or definition.above is None:
+        return definition.below
+    return definition.above
+
+
+def _limits(definition: ThresholdDefinition) -> str:
+    sides = (("above", definition.above, definition.clear_above_at), ("below", definition.below, definition.clear_below_at))
+    words = [
+        f"{side} {limit:g}" + (f" (clears at {clear:g})" if clear is not None else "")
+        for side, limit, clear in sides
+        if limit is not None
+    ]
+    held = f", held for {format_duration(definition.hold)}" if definition.hold else ""
+    return " or ".join(words) + held
+
+
+def _clearing(definition: ThresholdDefinition, state: SpellState) -> str:
+    if state.clearing_since is None:
+        return ""
+    return f"; clearing since {state.clearing_since.isoformat()}, which must hold for {format_duration(definition.clear_for)}"
+
+
+# --- models -------------------------------------------------------------------------------------------------------------
+
+
+def _why_model(
+    platform: Platform, revisions: Sequence[Revision], definition: ClassifierDefinition, asset: Asset, at: datetime, blank: Why
+) -> Why:
+    shelf, decisions = ModelShelf(platform), platform.decisions.of(definition.name)
+    begin = at - definition.gap - definition.horizon - definition.stride
+    parts = segments(revisions, decisions, begin, at)
+    judged = judge_classifier(platform, shelf, asset, SpellState(watermark=begin), parts)
+    version = parts[-1].model_version
+    scored = next((s for s in reversed(judged.scores) if len(s.at)), None)
+    known = scored is not None and scored.score[-1] == scored.score[-1]
+    if judged.unknown or scored is None or not known:
+        reason = judged.unknown or "no instant of the stride lies in between"
+        return replace(blank, verdict="unknown", answer=f"cannot tell: {reason}", unknown=reason, model_version=version)
+    score, when = float(scored.score[-1]), scored.at[-1:]
+    facts = [f"model version {scored.model_version} said {score:.3f}, its threshold is {scored.threshold:.3f}"]
+    if judged.history is not None:
+        model = shelf.get(definition.name, scored.model_version)
+        row = build_features(model.plan, judged.history, when)
+        facts += [c.words for c in contributions(model, row, asset)[:3]]
+    found = replace(blank, score=score, threshold=scored.threshold, model_version=scored.model_version, facts=tuple(facts))
+    if score >= scored.threshold:
+        return replace(found, verdict="open", answer=f"the risk {score:.2f} is at or above the threshold {scored.threshold:.2f}")
+    answer = f"not raised: the risk {score:.2f} is under the threshold {scored.threshold:.2f}"
+    return replace(found, verdict="normal", answer=answer)
+
+
+# --- what is kept -------------------------------------------------------------------------------------------------------
+
+
+def _covering(platform: Platform, definition: str, asset: str, at: datetime) -> Episode | None:
+    """The episode that was open at the instant; a live one before one that was found in past times."""
+    until = at + timedelta(milliseconds=1)
+    near = platform.episodes.find(definition, asset, end=until, limit=20)
+    found = [e for e in near if not e.outdated and (e.closed_at is None or at < e.closed_at)]
+    return min(found, key=lambda e: e.historical, default=None)
+
+
+def _record(platform: Platform, found: Why, covering: Episode | None, at: datetime) -> list[str]:
+    """What was kept and told, and where it differs from what the readings say now."""
+    words = []
+    if covering is not None:
+        words.append(f"episode {covering.id} was raised at {covering.raised_at.isoformat()}: {covering.evaluation.reason}")
+        told = [f"{n.channel} ({n.status})" for n in covering.outbox if n.transition != "closed"]
+        words.append(f"told: {', '.join(told)}" if told else "nobody was told")
+        if covering.acknowledged:
+            words.append(f"acknowledged by {covering.acknowledged.who} at {covering.acknowledged.at.isoformat()}")
+    elif found.verdict == "open":
+        words.append("no episode covers this instant: the readings came after it was judged, or it is not judged yet")
+    if covering is not None and found.verdict == "normal" and covering.promise_ends_at is None:
+        words.append("the readings as they are known now would not have raised it: some came later")
+    return words + _progress(platform, found, at)
+
+
+def _progress(platform: Platform, found: Why, at: datetime) -> list[str]:
+    state = platform.states.load(found.definition, [found.asset]).get(found.asset)
+    if state is None:
+        return ["it has never been evaluated yet: alerting evaluate"]
+    behind = "" if state.watermark >= at else ", which is before this instant"
+    words = [f"evaluated up to {state.watermark.isoformat()}{behind}"]
+    if state.unknown_count:
+        words.append(f"the last {state.unknown_count} evaluations ended unknown: {state.unknown_reason}")
+    return words
+
+
+def _shelf_at(platform: Platform, definition: str, asset: str, at: datetime) -> Shelf | None:
+    def ends(shelf: Shelf) -> datetime | None:
+        return min((t for t in (shelf.ended_at, shelf.until) if t is not None), default=None)
+
+    shelves = platform.shelves.of(definition, asset)
+    return next((s for s in shelves if s.since <= at and ((end := ends(s)) is None or at < end)), None)
