@@ -110,7 +110,7 @@ def test_without_a_model_nobody_can_tell(platform):
 
 @pytest.mark.parametrize(("name", "asset"), [("nothing", "oven-1"), ("too-hot", "oven-9")])
 def test_a_name_that_nobody_knows_is_refused(platform, name, asset):
-    with pytest.raises(Refused, match="nothing|oven-9"):
+    with pytest.raises(Refused, match=r"nothing|oven-9"):
         ask(platform, 5, name, asset)
 
 
