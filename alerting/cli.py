@@ -11,6 +11,7 @@ from alerting.cli_dataset import dataset, tell_findings
 from alerting.cli_demo import app as demo_app
 from alerting.cli_import import app as import_app
 from alerting.cli_notify import notify_app, routes_app
+from alerting.cli_kpi import kpi
 from alerting.cli_operate import register as register_operate
 from alerting.cli_operate import standing_words
 from alerting.cli_promotion import approve, models, rollback, show_platform_alerts
@@ -35,6 +36,7 @@ app.command("dataset")(dataset)
 register_operate(app)
 for _promotion in (approve, models, rollback):
     app.command()(_promotion)
+app.command("kpi")(kpi)
 
 Files = Annotated[list[Path], typer.Argument(help="YAML or JSON files, each with one definition, a list, or several documents.")]
 Name = Annotated[str, typer.Argument(help="Name of a definition.")]

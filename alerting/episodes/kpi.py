@@ -1,0 +1,373 @@
+"""How good the alarms are for the people who get them: figures after ISA-18.2, IEC 62682 and EEMUA 191, from our own episodes.
+
+The numbers that they are held against are defaults after these standards, which every plant may change; nothing here certifies
+anything. Averages hide floods, so shares of periods stand beside them.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import get_args
+
+import numpy as np
+
+from alerting.definitions.durations import format_duration
+from alerting.definitions.model import Severity
+from alerting.episodes.episode import Episode
+from alerting.readings.history import Millis, span_millis, to_millis
+
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+_PERIOD = timedelta(minutes=10)
+_HOUR = timedelta(hours=1)
+_LEAST_SPAN = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the figures are held against; defaults after ISA-18.2 / EEMUA 191. Counts are per ten minutes unless named."""
+
+    acceptable: float = 1
+    manageable: float = 2
+    most: int = 10
+    most_periods_above: float = 0.01
+    flood_starts_above: int = 10
+    flood_ends_below: int = 5
+    most_time_in_flood: float = 0.01
+    per_hour: float = 6
+    hour_above: int = 30
+    most_hours_above: float = 0.01
+    per_day: float = 144
+    chatter_cycles: int = 3
+    chatter_within: timedelta = timedelta(minutes=1)
+    stale_after: timedelta = timedelta(hours=24)
+    most_stale: int = 5
+    top: int = 10
+    top_share: float = 0.05
+    low_share: float = 0.8
+    medium_share: float = 0.15
+    high_share: float = 0.05
+    critical_share: float = 0.01
+
+    def share(self, severity: Severity) -> float:
+        """The share of alarms that should have this severity."""
+        return float(getattr(self, f"{severity}_share"))
+
+
+TARGETS = Targets()
+
+
+@dataclass(frozen=True)
+class Band:
+    """Share of ten-minute periods with at least `least` and at most `most` alarms (None: any number)."""
+
+    name: str
+    least: int
+    most: int | None
+    periods: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Flood:
+    """A stretch that began with a period above the start of a flood and ended before one below its end."""
+
+    start: datetime
+    end: datetime
+    alarms: int
+    peak: int
+
+
+@dataclass(frozen=True)
+class Chatter:
+    """A definition on an asset that was raised and cleared several times within a minute. `cycles`: alarms in such bursts."""
+
+    definition: str
+    asset: str
+    cycles: int
+    bursts: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True)
+class Stale:
+    """An alarm that was active for too long."""
+
+    episode: str
+    definition: str
+    asset: str
+    raised_at: datetime
+    active_for: timedelta
+    still: bool
+
+
+@dataclass(frozen=True)
+class Frequent:
+    """One of the most frequent alarms."""
+
+    definition: str
+    asset: str
+    alarms: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Priority:
+    """How many alarms have a severity, their share, and the share they should have."""
+
+    severity: Severity
+    alarms: int
+    share: float
+    target: float
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A distribution of durations. `missing`: alarms that have none yet."""
+
+    count: int
+    median: timedelta | None
+    p90: timedelta | None
+    longest: timedelta | None
+    missing: int
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One figure against its target. `met` is None where too little was seen to say."""
+
+    figure: str
+    value: float
+    target: str
+    met: bool | None
+
+
+@dataclass(frozen=True)
+class Kpis:
+    """The figures of some alarms over [start, end). `silent`: alarms that nobody was told of, which are not counted."""
+
+    start: datetime
+    end: datetime
+    alarms: int
+    silent: int
+    per_ten_minutes: float
+    per_hour: float
+    per_day: float
+    busiest: int
+    busiest_at: datetime | None
+    bands: tuple[Band, ...]
+    periods_above: float
+    hours_above: float
+    floods: tuple[Flood, ...]
+    time_in_flood: float
+    chattering: tuple[Chatter, ...]
+    stale: tuple[Stale, ...]
+    top: tuple[Frequent, ...]
+    top_share: float
+    priorities: tuple[Priority, ...]
+    to_acknowledge: Spread
+    to_clear: Spread
+    findings: tuple[Finding, ...]
+    note: str
+
+
+def kpis(episodes: Iterable[Episode], start: datetime, end: datetime, targets: Targets = TARGETS) -> Kpis:
+    """The figures of alarms raised in [start, end); of older ones only whether they are stale.
+
+    Left out are episodes found in past times or not found again, and those that nobody was told of because of a shelf.
+    Periods begin at `start`; a last one that is not full counts like any other.
+    """
+    live = [e for e in episodes if not e.historical and not e.outdated]
+    raised = sorted((e for e in live if start <= e.raised_at < end), key=lambda e: e.raised_at)
+    told = [e for e in raised if not silent(e)]
+    counts = counted(told, start, end, _PERIOD)
+    hours = counted(told, start, end, _HOUR)
+    floods = find_floods(counts, start, targets)
+    top = most_frequent(told, targets.top)
+    figures = {
+        "per_ten_minutes": len(told) / max((end - start) / _PERIOD, 1e-9),
+        "busiest": int(counts.max(initial=0)),
+        "periods_above": _share(counts > targets.most),
+        "hours_above": _share(hours > targets.hour_above),
+        "time_in_flood": sum((f.end - f.start for f in floods), timedelta(0)) / max(len(counts) * _PERIOD, _PERIOD),
+        "top_share": sum(f.share for f in top),
+    }
+    stale = find_stale(live, start, end, targets)
+    chattering = find_chattering(told, targets)
+    return Kpis(
+        start=start,
+        end=end,
+        alarms=len(told),
+        silent=len(raised) - len(told),
+        per_ten_minutes=figures["per_ten_minutes"],
+        per_hour=figures["per_ten_minutes"] * 6,
+        per_day=figures["per_ten_minutes"] * 144,
+        busiest=int(figures["busiest"]),
+        busiest_at=start + int(counts.argmax()) * _PERIOD if told else None,
+        bands=bands(counts, targets),
+        periods_above=figures["periods_above"],
+        hours_above=figures["hours_above"],
+        floods=floods,
+        time_in_flood=figures["time_in_flood"],
+        chattering=chattering,
+        stale=stale,
+        top=top,
+        top_share=figures["top_share"],
+        priorities=priorities(told, targets),
+        to_acknowledge=spread([e.acknowledged.at - e.raised_at if e.acknowledged else None for e in told]),
+        to_clear=spread([e.closed_at - e.raised_at if e.closed_at else None for e in told]),
+        findings=_findings(figures, len(told), len(chattering), stale, end - start, targets),
+        note=_note(end - start),
+    )
+
+
+def silent(episode: Episode) -> bool:
+    """Whether a shelf muted the alarm from its raise on, and nobody was told after it either."""
+    kinds = [t.kind for t in episode.transitions]
+    return kinds[:2] == ["raised", "muted"] and "unmuted" not in kinds
+
+
+def counted(episodes: Sequence[Episode], start: datetime, end: datetime, period: timedelta) -> Millis:
+    """Alarms raised in each period from `start` on."""
+    begin, width = to_millis(start), span_millis(period)
+    number = -(-(to_millis(end) - begin) // width)
+    places = [(to_millis(e.raised_at) - begin) // width for e in episodes]
+    return np.bincount(np.array(places, np.int64), minlength=number).astype(np.int64)
+
+
+def bands(counts: Millis, targets: Targets = TARGETS) -> tuple[Band, ...]:
+    """Shares of ten-minute periods by how many alarms they had; the names are EEMUA's for a steady rate."""
+    acceptable, manageable = int(targets.acceptable), int(targets.manageable)
+    edges = [
+        ("acceptable", 0, acceptable),
+        ("manageable", acceptable + 1, manageable),
+        ("over-demanding", manageable + 1, targets.most),
+        ("unacceptable", targets.most + 1, None),
+    ]
+    found = []
+    for name, least, most in edges:
+        inside = (counts >= least) & (counts <= (np.iinfo(np.int64).max if most is None else most))
+        found.append(Band(name, least, most, int(inside.sum()), _share(inside)))
+    return tuple(found)
+
+
+def find_floods(counts: Millis, start: datetime, targets: Targets = TARGETS) -> tuple[Flood, ...]:
+    """Floods begin with a ten-minute period above one number of alarms, and end before one below another."""
+    floods: list[Flood] = []
+    began: int | None = None
+    for i, count in enumerate([*counts.tolist(), -1]):
+        if began is None and count > targets.flood_starts_above:
+            began = i
+        elif began is not None and count < targets.flood_ends_below:
+            inside = counts[began:i]
+            floods.append(Flood(start + began * _PERIOD, start + i * _PERIOD, int(inside.sum()), int(inside.max())))
+            began = None
+    return tuple(floods)
+
+
+def find_chattering(episodes: Sequence[Episode], targets: Targets = TARGETS) -> tuple[Chatter, ...]:
+    """Alarms that were raised and cleared at least so often within so short a time, the worst first."""
+    found = []
+    for (definition, asset), spells in _by_pair(episodes).items():
+        closed = sorted((e.raised_at, e.closed_at) for e in spells if e.closed_at is not None)
+        bursts = _bursts(closed, targets)
+        if bursts:
+            inside = sorted({i for first, last in bursts for i in range(first, last + 1)})
+            begin, end = closed[inside[0]][0], closed[inside[-1]][1]
+            found.append(Chatter(definition, asset, len(inside), len(bursts), begin, end))
+    return tuple(sorted(found, key=lambda c: (-c.cycles, c.definition, c.asset)))
+
+
+def _bursts(closed: Sequence[tuple[datetime, datetime]], targets: Targets) -> list[tuple[int, int]]:
+    """First and last place of each burst; bursts that overlap are one."""
+    bursts: list[tuple[int, int]] = []
+    for last in range(targets.chatter_cycles - 1, len(closed)):
+        first = last - targets.chatter_cycles + 1
+        if closed[last][1] - closed[first][0] > targets.chatter_within:
+            continue
+        if bursts and first <= bursts[-1][1]:
+            bursts[-1] = (bursts[-1][0], last)
+        else:
+            bursts.append((first, last))
+    return bursts
+
+
+def find_stale(episodes: Sequence[Episode], start: datetime, end: datetime, targets: Targets = TARGETS) -> tuple[Stale, ...]:
+    """Alarms that had been active for too long at some instant of [start, end), the longest first."""
+    found = []
+    for e in episodes:
+        until = min(e.closed_at or end, end)
+        if until > start and until - e.raised_at > targets.stale_after:
+            still = e.closed_at is None or e.closed_at > end
+            found.append(Stale(e.id, e.definition, e.asset, e.raised_at, until - e.raised_at, still))
+    return tuple(sorted(found, key=lambda s: (-s.active_for, s.episode)))
+
+
+def most_frequent(episodes: Sequence[Episode], number: int) -> tuple[Frequent, ...]:
+    """The most frequent alarms, each a definition on an asset, with their share of all."""
+    pairs = Counter((e.definition, e.asset) for e in episodes)
+    ranked = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:number]
+    return tuple(Frequent(d, a, n, n / len(episodes)) for (d, a), n in ranked)
+
+
+def priorities(episodes: Sequence[Episode], targets: Targets = TARGETS) -> tuple[Priority, ...]:
+    """The mix of severities."""
+    number = Counter(e.severity for e in episodes)
+    return tuple(Priority(s, number[s], number[s] / len(episodes) if episodes else 0.0, targets.share(s)) for s in SEVERITIES)
+
+
+def spread(durations: Sequence[timedelta | None]) -> Spread:
+    """Median, ninth decile and longest; nearest rank, so that each is a duration that was really seen."""
+    known = sorted(d for d in durations if d is not None)
+    missing = len(durations) - len(known)
+    if not known:
+        return Spread(0, None, None, None, missing)
+    return Spread(len(known), known[(len(known) - 1) // 2], known[-(-9 * len(known) // 10) - 1], known[-1], missing)
+
+
+def _by_pair(episodes: Sequence[Episode]) -> Mapping[tuple[str, str], list[Episode]]:
+    pairs: dict[tuple[str, str], list[Episode]] = defaultdict(list)
+    for episode in episodes:
+        pairs[episode.definition, episode.asset].append(episode)
+    return MappingProxyType(pairs)
+
+
+def _share(flags: np.ndarray) -> float:
+    return float(flags.mean()) if len(flags) else 0.0
+
+
+def _findings(
+    figures: Mapping[str, float], alarms: int, chattering: int, stale: Sequence[Stale], span: timedelta, targets: Targets
+) -> tuple[Finding, ...]:
+    """Every figure with its target, in the order in which they are read."""
+    rate = figures["per_ten_minutes"]
+    rows: list[tuple[str, float, str, bool]] = [
+        ("alarms per 10 minutes", rate, f"≤ {targets.acceptable:g}, at most {targets.manageable:g}", rate <= targets.manageable),
+        ("alarms per hour", rate * 6, f"≤ {targets.per_hour:g}", rate * 6 <= targets.per_hour),
+        ("alarms per day", rate * 144, f"≤ {targets.per_day:g}", rate * 144 <= targets.per_day),
+        ("most in 10 minutes", figures["busiest"], f"≤ {targets.most}", figures["busiest"] <= targets.most),
+    ]
+    shares = [
+        (f"10-minute periods with more than {targets.most}", "periods_above", targets.most_periods_above),
+        (f"hours with more than {targets.hour_above}", "hours_above", targets.most_hours_above),
+        ("time in flood", "time_in_flood", targets.most_time_in_flood),
+    ]
+    rows += [(name, figures[key], f"< {most:.0%}", figures[key] < most) for name, key, most in shares]
+    top, old = figures["top_share"], format_duration(targets.stale_after)
+    rows += [
+        ("chattering alarms", chattering, "0", chattering == 0),
+        (f"stale alarms (over {old})", len(stale), f"< {targets.most_stale}", len(stale) < targets.most_stale),
+        (f"share of the {targets.top} most frequent", top, f"≤ {targets.top_share:.0%}", top <= targets.top_share),
+    ]
+    enough = span >= _LEAST_SPAN and alarms > 0
+    certain = ("chattering alarms", "most in 10 minutes")  # once too many is too many, however short the time
+    return tuple(Finding(n, float(v), t, met if enough or (not met and n in certain) else None) for n, v, t, met in rows)
+
+
+def _note(span: timedelta) -> str:
+    words = "targets are defaults after ISA-18.2 / EEMUA 191, per operator position"
+    if span >= _LEAST_SPAN:
+        return words
+    return f"{words}; they are meant for at least {_LEAST_SPAN.days} days, and these are {span / timedelta(days=1):.3g}"

@@ -1,0 +1,93 @@
+"""Alarm quality: figures from our own episodes, and what would quieten alarms that chatter."""
+
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import Any
+
+from alerting.definitions.durations import parse_duration
+from alerting.definitions.faults import Refused
+from alerting.definitions.model import ThresholdDefinition
+from alerting.episodes.chatter import Proposal, propose
+from alerting.episodes.kpi import TARGETS, Chatter, Kpis, Targets, kpis
+from alerting.episodes.shelving import Shelf
+from alerting.pipelines.definitions import latest_revision
+from alerting.pipelines.operate import shelves_now
+from alerting.pipelines.ports import Platform
+
+_AROUND = timedelta(minutes=10)
+_LONGEST = timedelta(days=1)
+_BEFORE = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What would quieten an alarm that chatters; `why_not` where nothing is proposed."""
+
+    definition: str
+    asset: str
+    proposals: tuple[Proposal, ...]
+    why_not: str | None = None
+
+
+@dataclass(frozen=True)
+class AlarmQuality:
+    """The figures of a period, advice on what chatters, and what is muted now."""
+
+    kpis: Kpis
+    advice: tuple[Advice, ...]
+    muted: tuple[Shelf, ...]
+
+
+def alarm_quality(
+    platform: Platform, start: datetime, end: datetime, assets: str | None = None, targets: Targets = TARGETS
+) -> AlarmQuality:
+    """Figures of [start, end) for the assets that match a name or pattern (all when None). Raises Refused for an empty period.
+
+    Older alarms count as stale if they are open still, or were raised in the thirty days before and ended within the period.
+    """
+    if start >= end:
+        raise Refused(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
+    found = {e.id: e for e in platform.episodes.find(start=start, end=end)}
+    older = [*platform.episodes.find(end=start, open_only=True), *platform.episodes.find(start=start - _BEFORE, end=start)]
+    found |= {e.id: e for e in older if e.closed_at is None or e.closed_at > start}
+    chosen = [e for e in found.values() if assets is None or fnmatchcase(e.asset, assets)]
+    figures = kpis(chosen, start, end, targets)
+    advice = tuple(_advise(platform, chatter, targets) for chatter in figures.chattering)
+    muted = tuple(s for s in shelves_now(platform, platform.clock.now()) if assets is None or fnmatchcase(s.asset, assets))
+    return AlarmQuality(figures, advice, muted)
+
+
+def read_targets(settings: list[str]) -> Targets:
+    """Targets with some changed, each as `name=value`. Raises Refused for a name or value that is none."""
+    known = {f.name: getattr(TARGETS, f.name) for f in fields(Targets)}
+    changed: dict[str, Any] = {}
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        if name not in known:
+            raise Refused(f"there is no target {name!r}; targets are {', '.join(known)}")
+        changed[name] = _read_target(name, text, known[name])
+    return Targets(**{**known, **changed})
+
+
+def _read_target(name: str, text: str, default: object) -> object:
+    try:
+        if isinstance(default, timedelta):
+            return parse_duration(text)
+        value = type(default)(text)  # type: ignore[call-arg]
+    except ValueError as fault:
+        raise Refused(f"target {name}: {text!r} is not like {default}") from fault
+    if value < 0:  # type: ignore[operator]
+        raise Refused(f"target {name}: {text!r} must not be negative")
+    return value
+
+
+def _advise(platform: Platform, chatter: Chatter, targets: Targets) -> Advice:
+    revision, asset = latest_revision(platform, chatter.definition), platform.assets.get(chatter.asset)
+    if revision is None or asset is None or not isinstance(revision.definition, ThresholdDefinition):
+        return Advice(chatter.definition, chatter.asset, (), "limits and delays are a matter of threshold definitions")
+    start, end = chatter.first - _AROUND, min(chatter.last, chatter.first + _LONGEST) + _AROUND
+    history = platform.readings.load(asset, start, end, [revision.definition.variable])
+    proposals = propose(revision.definition, history, start, end, targets.chatter_cycles, targets.chatter_within)
+    why_not = None if proposals else "as it is defined now it does not chatter on these readings, or nothing that was tried helps"
+    return Advice(chatter.definition, chatter.asset, proposals, why_not)

@@ -1,0 +1,108 @@
+"""The commands of operators, as people type them, on a platform in memory."""
+
+import json
+from contextlib import contextmanager
+
+import pytest
+from typer.testing import CliRunner
+
+from alerting import cli_kpi, cli_operate
+from alerting.cli import app
+from alerting.pipelines.definitions import apply
+from alerting.pipelines.evaluate import evaluate
+from alerting.pipelines.notify import deliver_due
+from alerting.pipelines.ports import ReadingRow
+from tests.builders import at, oven, too_hot
+from tests.pretended import Mailbox, pretended_platform
+
+
+@pytest.fixture
+def platform(monkeypatch):
+    made = pretended_platform(Mailbox("mail"))
+    made.assets.put([oven()])
+    apply(made, [too_hot(stale_after="10h")], "engineer", at(0), "test")
+    made.readings.add_readings([ReadingRow("oven-1", at(5), {"temperature": 230})], at(0))
+    made.clock.instant = at(8)
+    evaluate(made, None, at(8))
+    deliver_due(made, at(8))
+
+    @contextmanager
+    def opened():
+        yield made
+
+    for module in (cli_operate, cli_kpi):
+        monkeypatch.setattr(module, "platform", opened)
+    monkeypatch.setattr("alerting.cli.platform", opened)
+    monkeypatch.setattr(cli_operate, "user", lambda: "emil")
+    return made
+
+
+def alerting(*words, code=0):
+    result = CliRunner().invoke(app, words, env={"COLUMNS": "200"})
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def the_id(platform):
+    return platform.episodes.find()[0].id
+
+
+def test_an_episode_is_acknowledged_commented_assigned_and_confirmed_by_the_beginning_of_its_id(platform):
+    id = the_id(platform)[:6]
+    assert "state: acknowledged (ISA-18.2 C)" in alerting("ack", id, "--note", "on my way")
+    alerting("comment", id, "burner again")
+    assert "assigned to bob" in alerting("assign", id, "bob")
+    assert "confirmed by emil" in alerting("confirm", id, "--did", "turned it down")
+    assert platform.feedback.of(the_id(platform))[0].action == "turned it down"
+    shown = alerting("episodes", id)
+    assert all(words in shown for words in ("burner again", "acknowledged by emil", "assigned to bob"))
+
+
+def test_a_shelf_is_made_listed_and_ended_and_what_is_open_is_told_at_once(platform):
+    assert "too-hot on oven-1 is shelved until" in alerting("shelve", "too-hot", "oven-1", "--for", "2h", "--reason", "cleaning")
+    listed = alerting("shelves")
+    assert all(words in listed for words in ("cleaning", "emil", "2h"))
+    alerting("unshelve", "too-hot", "oven-1")
+    assert "nothing is muted" in alerting("shelves")
+    assert [m.key.split(":")[1].split("-")[0] for m in platform.channels["mail"].messages] == ["raised", "unmuted"]
+
+
+def test_what_is_out_of_service_is_listed_until_it_is_returned(platform):
+    alerting("out-of-service", "too-hot", "oven-1", "--reason", "sensor removed")
+    [listed] = json.loads(alerting("shelves", "--json"))
+    assert (listed["kind"], listed["until"]) == ("out_of_service", None)
+    alerting("out-of-service", "too-hot", "oven-1", "--return", "--reason", "sensor is back")
+    assert json.loads(alerting("shelves", "--json")) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("shelve", "too-hot", "oven-1", "--for", "8d", "--reason", "x"), 1, "at most 1w"),
+        (("shelve", "too-hot", "oven-1", "--reason", "x"), 1, "an end is required"),
+        (("shelve", "too-hot", "oven-1", "--for", "soon", "--reason", "x"), 2, "not a duration"),
+        (("unshelve", "too-hot", "oven-1"), 1, "it is not shelved"),
+        (("ack", "nothing"), 1, "there is no episode"),
+        (("why", "too-hot", "oven-9"), 1, "there is no asset"),
+        (("kpi", "--target", "nothing=1"), 1, "there is no target"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_a_message(platform, words, code, said):
+    assert said in " ".join(alerting(*words, code=code).split())
+
+
+def test_why_answers_in_words_and_in_json(platform):
+    words = alerting("why", "too-hot", "oven-1")
+    assert "open since 2026-01-05T00:05:00+00:00" in words
+    assert "told: mail (sent)" in words
+    found = json.loads(alerting("why", "too-hot", "oven-1", "--at", at(4).isoformat(), "--json"))
+    assert (found["verdict"], found["episode"]) == ("unknown", None)
+
+
+def test_kpi_shows_figures_with_targets_and_says_that_a_day_is_too_short(platform):
+    words = alerting("kpi", "--from", at(0).isoformat(), "--to", at(60 * 24).isoformat())
+    assert "1 alarms from" in words
+    assert "too short to say" in words
+    assert "after ISA-18.2 / EEMUA 191" in words
+    found = json.loads(alerting("kpi", "--json", "--target", "most=3"))
+    assert (found["kpis"]["alarms"], found["kpis"]["priorities"][1]["alarms"]) == (1, 1)
