@@ -10,8 +10,8 @@ import yaml
 from alerting.cli_dataset import dataset, tell_findings
 from alerting.cli_demo import app as demo_app
 from alerting.cli_import import app as import_app
-from alerting.cli_notify import notify_app, routes_app
 from alerting.cli_kpi import kpi
+from alerting.cli_notify import notify_app, routes_app
 from alerting.cli_operate import register as register_operate
 from alerting.cli_operate import standing_words
 from alerting.cli_promotion import approve, models, rollback, show_platform_alerts
