@@ -9,7 +9,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import ClassifierDefinition, Revision, ThresholdDefinition
 from alerting.definitions.revisions import in_force
-from alerting.definitions.validation import matching_assets
+from alerting.definitions.validation import definition_document, matching_assets
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import SpellState
 from alerting.episodes.shelving import Shelf, in_words
@@ -24,6 +24,10 @@ from alerting.recommendation.contributions import contributions
 Verdict = Literal["open", "pending", "normal", "unknown", "not judged"]
 _LOOK_BACK = timedelta(hours=1)
 _LONGEST_LOOK_BACK = timedelta(days=2)
+_LIMITS = (
+    *("above", "below", "clear_above_at", "clear_below_at", "outside", "inside", "equals", "levels", "rate_per", "at_least"),
+    *("for", "clear_for"),
+)
 
 
 @dataclass(frozen=True)
@@ -90,12 +94,13 @@ def _why_threshold(
     platform: Platform, revisions: Sequence[Revision], definition: ThresholdDefinition, asset: Asset, at: datetime, blank: Why
 ) -> Why:
     judged = _threshold_judged(platform, revisions, definition, asset, at)
-    state = judged.state
-    found = replace(blank, value=state.carried_value, limit=_limit(definition, state), unknown=judged.unknown)
+    state, last = judged.state, _last_reading(platform, definition, asset, at)
     facts = [f"limits: {_limits(definition)}"]
-    if state.carried_at is not None and state.carried_value is not None:
-        facts.append(f"{definition.variable} was {state.carried_value:g} at {state.carried_at.isoformat()}")
-    found = replace(found, facts=tuple(facts))
+    if last is not None:
+        number = f"{last[1]:g}" if isinstance(last[1], float) else last[1]
+        facts.append(f"{definition.variable} was {number} at {last[0].isoformat()}")
+    value = last[1] if last is not None and isinstance(last[1], float) else None
+    found = replace(blank, value=value, limit=_limit(definition, value), unknown=judged.unknown, facts=tuple(facts))
     if judged.unknown:
         words = f"cannot tell: {judged.unknown}"
         return replace(found, verdict="unknown", answer=words + ("; what is open stays open" if state.raised_at else ""))
@@ -130,21 +135,32 @@ def _threshold_judged(
     return judge_threshold(platform, asset, start, parts)
 
 
-def _limit(definition: ThresholdDefinition, state: SpellState) -> float | None:
-    if state.carried_side == "below" or definition.above is None:
-        return definition.below
-    return definition.above
+def _last_reading(
+    platform: Platform, definition: ThresholdDefinition, asset: Asset, at: datetime
+) -> tuple[datetime, float | str] | None:
+    """The last reading before the instant, as far back as a search makes sense."""
+    history = platform.readings.load(asset, at - definition.stale_after - _LONGEST_LOOK_BACK, at, [definition.variable])
+    if definition.variable not in history.readings:
+        return None
+    known = history.readings[definition.variable].dropna()
+    if not len(known):
+        return None
+    value = known.iloc[-1]
+    return known.index[-1].to_pydatetime(), value if isinstance(value, str) else float(value)
+
+
+def _limit(definition: ThresholdDefinition, value: float | None) -> float | None:
+    """The limit that a number is held against: the lower one for what is nearer to it."""
+    above, below = (x if isinstance(x, int | float) else None for x in (definition.above, definition.below))
+    if above is None or below is None or value is None:
+        return below if above is None else above
+    return below if value - below < above - value else above
 
 
 def _limits(definition: ThresholdDefinition) -> str:
-    sides = (("above", definition.above, definition.clear_above_at), ("below", definition.below, definition.clear_below_at))
-    words = [
-        f"{side} {limit:g}" + (f" (clears at {clear:g})" if clear is not None else "")
-        for side, limit, clear in sides
-        if limit is not None
-    ]
-    held = f", held for {format_duration(definition.hold)}" if definition.hold else ""
-    return " or ".join(words) + held
+    """What is written of the limits, as it is written."""
+    document = definition_document(definition)
+    return ", ".join(f"{name} {document[name]}" for name in document if name in _LIMITS)
 
 
 def _clearing(definition: ThresholdDefinition, state: SpellState) -> str:

@@ -70,7 +70,7 @@ def test_an_open_one_names_its_episode_who_was_told_and_who_acknowledged(platfor
     found = ask(platform, 8)
     assert found.episode == episode.id
     text = "; ".join(found.facts)
-    assert "above 215 (clears at 210), held for 2m" in text
+    assert "limits: above 215.0, clear_above_at 210.0, for 2m" in text
     assert "told: mail (sent)" in text
     assert "acknowledged by ann" in text
 

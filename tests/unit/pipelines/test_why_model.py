@@ -1,0 +1,76 @@
+"""Why, for a definition with a model whose weights are written by hand."""
+
+from datetime import timedelta
+
+import pytest
+
+from alerting.definitions.validation import definition_document
+from alerting.pipelines import judging
+from alerting.pipelines.definitions import apply
+from alerting.pipelines.ports import DecisionRecord, ModelUnavailable, ReadingRow
+from alerting.pipelines.why import why
+from tests.pretended import pretended_platform
+from tests.unit.learning import small
+
+HOUR = timedelta(hours=1)
+SINCE = small.START + 20 * HOUR
+
+
+def decided(at):
+    return DecisionRecord("too-moist", at, 1, 1, None, True, True, "provisional", "first", {}, "run-1", "platform")
+
+
+@pytest.fixture(scope="module")
+def material():
+    data = small.dataset(hours=60)
+    history = small.line(60)
+    model = small.linear_model(data.plan, data.rows, {"humidity.last": 2.0}, threshold=0.5, seen_until=SINCE - HOUR)
+    return history, model
+
+
+@pytest.fixture
+def platform(material, monkeypatch):
+    history, model = material
+    made = pretended_platform()
+    made.assets.put([history.asset])
+    rows = [
+        ReadingRow("oven-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v == v})  # noqa: PLR0124 - NaN is missing
+        for ts, row in history.readings.iterrows()
+    ]
+    made.readings.add_readings(rows, small.START)
+    apply(made, [definition_document(small.definition())], "engineer", small.START, "test")
+    made.models.register("too-moist", "run-1", {}, {})
+    made.decisions.add(decided(SINCE))
+    monkeypatch.setattr(judging, "model_from_files", lambda files: model)
+    return made
+
+
+def answers(platform):
+    return [why(platform, "too-moist", "oven-1", SINCE + hours * HOUR) for hours in range(1, 38, 2)]
+
+
+def test_a_score_is_held_against_its_threshold_and_its_reasons_are_named(platform):
+    found = answers(platform)
+    verdicts = {a.verdict for a in found}
+    assert {"open", "normal"} <= verdicts <= {"open", "normal", "unknown"}
+    for answer in found:
+        if answer.verdict != "unknown":
+            assert (answer.score >= answer.threshold) == (answer.verdict == "open")
+            assert answer.model_version == 1
+            assert "air humidity" in answer.facts[1]
+        else:
+            assert answer.unknown == "the problem is there already"
+
+
+def test_before_any_champion_nobody_can_tell(platform):
+    found = why(platform, "too-moist", "oven-1", SINCE - HOUR)
+    assert (found.verdict, found.unknown, found.model_version) == ("unknown", "no model is in service yet; train one", None)
+
+
+def test_a_model_that_cannot_be_read_is_said(platform, monkeypatch):
+    def unreadable(files):
+        raise ModelUnavailable("the registry does not answer")
+
+    monkeypatch.setattr(judging, "model_from_files", unreadable)
+    found = why(platform, "too-moist", "oven-1", SINCE + HOUR)
+    assert (found.verdict, found.unknown) == ("unknown", "the model cannot be read: the registry does not answer")
