@@ -1,9 +1,9 @@
-"""Housekeeping: revisions of documents edited in the database, outcomes that can be settled now, deliveries given up."""
+"""Housekeeping: revisions of documents edited in the database, outcomes that can be settled, messages that are due."""
 
 from datetime import timedelta
 
 from airflow.sdk import dag, task
-from alerting_tasks import DAG_OPTIONS, TASK_OPTIONS, opened_platform, read_instant, run_as_of
+from alerting_tasks import DAG_OPTIONS, TASK_OPTIONS, in_numbers, opened_platform, read_instant, run_as_of
 
 
 @task
@@ -15,9 +15,19 @@ def keep_house() -> dict[str, object]:
         return maintain(platform, read_instant(run_as_of(platform)))
 
 
+@task
+def tell() -> dict[str, int]:
+    """Repeats, escalation and signs of life, however seldom anything is evaluated."""
+    from alerting.pipelines.notify import deliver_due
+
+    with opened_platform() as platform:
+        return in_numbers(deliver_due(platform, platform.clock.now()))
+
+
 @dag(schedule=timedelta(minutes=2), tags=["maintain"], doc_md=__doc__, default_args=TASK_OPTIONS, **DAG_OPTIONS)
 def maintain() -> None:
     keep_house()
+    tell()
 
 
 maintain()

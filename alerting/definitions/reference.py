@@ -11,6 +11,7 @@ from pydantic_core import PydanticUndefined
 from alerting.definitions.assets import Asset
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import ClassifierDefinition, ThresholdDefinition
+from alerting.definitions.routes import Route
 
 _INTRODUCTION = """# Definition reference
 
@@ -25,6 +26,7 @@ def reference_page() -> str:
     titles: dict[str, type[BaseModel]] = {"threshold": ThresholdDefinition, "classifier": ClassifierDefinition}
     for kind, model in titles.items():
         parts.append(f"## Kind `{kind}`\n\n{_first_line(model)}\n\n{_table(model)}")
+    parts.append(f"## Routes\n\n{_first_line(Route)} See [notifications.md](notifications.md).\n\n{_table(Route)}")
     parts.append(f"## Assets\n\n{_first_line(Asset)}\n\n{_table(Asset)}")
     return "\n".join(parts)
 

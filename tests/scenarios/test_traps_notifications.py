@@ -18,14 +18,15 @@ from alerting.pipelines.notify import dead_letters, deliver_due, retry
 from alerting.pipelines.ports import ReadingRow
 from alerting.pipelines.routes import apply_routes
 from tests.builders import at, oven, too_hot
+from tests.contracts.conftest import pretended, real, real_server, stores  # noqa: F401 - fixtures
 from tests.pretended import HandClock, Mailbox, platform_on
 from tests.support import ensured_pretence
 
 KEY = b"k" * 40
 
 
-def plant(*channels, assets=1, stores=None):
-    platform = platform_on(stores or ensured_pretence(), channels, HandClock())
+def plant(*channels, assets=1, on=None):
+    platform = platform_on(on or ensured_pretence(), channels, HandClock())
     platform.assets.put([oven().model_copy(update={"name": f"oven-{i}"}) for i in range(1, assets + 1)])
     return platform
 
@@ -136,9 +137,9 @@ def flaky(back_at):
     return hook, clock, tried, accepted
 
 
-def test_t17_a_receiver_that_fails_for_20_minutes_gets_one_message_after_it_under_the_same_key():
+def test_t17_a_receiver_that_fails_for_20_minutes_gets_one_message_after_it_under_the_same_key(stores):  # noqa: F811
     hook, clock, tried, accepted = flaky(back_at=21)
-    platform = replace(plant(hook), clock=clock)
+    platform = replace(plant(hook, on=stores), clock=clock)
     hot(platform, stale_after="1d")
     for minute in range(2, 60):
         tick(platform, minute)
@@ -165,15 +166,15 @@ def test_t17_what_was_given_up_is_listed_and_goes_out_under_its_old_key():
     assert dead_letters(platform) == []
 
 
-def test_t17_a_crash_after_the_delivery_repeats_it_under_the_same_key():
+def test_t17_a_crash_after_the_delivery_repeats_it_under_the_same_key(stores):  # noqa: F811
     class Dies(Mailbox):
         def deliver(self, message):
             super().deliver(message)
             raise KeyboardInterrupt
 
-    dying, stores = Dies("mail"), ensured_pretence()
+    dying = Dies("mail")
     with pytest.raises(KeyboardInterrupt):
-        hot(plant(dying, stores=stores))
+        hot(plant(dying, on=stores))
     healthy = Mailbox("mail")
     again = platform_on(stores, [healthy], HandClock(at(2)))
     deliver_due(again, at(2))
@@ -184,9 +185,9 @@ def test_t17_a_crash_after_the_delivery_repeats_it_under_the_same_key():
 # --- T20: a restart tells everything again --------------------------------------------------------------------------------
 
 
-def test_t20_a_restart_with_100_active_alerts_sends_nothing_new():
-    mail, stores = Mailbox("mail"), ensured_pretence()
-    platform = plant(mail, assets=100, stores=stores)
+def test_t20_a_restart_with_100_active_alerts_sends_nothing_new(stores):  # noqa: F811
+    mail = Mailbox("mail")
+    platform = plant(mail, assets=100, on=stores)
     apply(platform, [too_hot(assets=["oven-*"], stale_after="1d")], "engineer", at(0), "test")
     read(platform, 230.0, 1, assets=100)
     tick(platform, 2)
@@ -197,9 +198,9 @@ def test_t20_a_restart_with_100_active_alerts_sends_nothing_new():
         assert after.messages == []
 
 
-def test_t20_after_an_outage_of_a_day_each_alert_is_repeated_once_and_not_once_an_hour():
-    mail, stores = Mailbox("mail"), ensured_pretence()
-    platform = plant(mail, assets=20, stores=stores)
+def test_t20_after_an_outage_of_a_day_each_alert_is_repeated_once_and_not_once_an_hour(stores):  # noqa: F811
+    mail = Mailbox("mail")
+    platform = plant(mail, assets=20, on=stores)
     apply_routes(platform, [{"name": "all", "channels": ["mail"], "repeat": "1h"}], "engineer", at(0))
     apply(platform, [too_hot(assets=["oven-*"], stale_after="5d")], "engineer", at(0), "test")
     read(platform, 230.0, 1, assets=20)
@@ -217,8 +218,8 @@ def test_t20_after_an_outage_of_a_day_each_alert_is_repeated_once_and_not_once_a
 CROWD = {"name": "all", "channels": ["mail"], "flood": {"more_than": 3, "within": "10m"}}
 
 
-def crowded(mail):
-    platform = plant(mail)
+def crowded(mail, on=None):
+    platform = plant(mail, on=on)
     apply_routes(platform, [CROWD], "engineer", at(0))
     names = [f"too-hot-{i:02d}" for i in range(15)]
     apply(platform, [too_hot(name=name, stale_after="1d") for name in names], "engineer", at(0), "test")
@@ -239,16 +240,16 @@ def test_of_15_alerts_of_one_oven_three_are_told_and_12_in_one_message_and_only_
     assert [m.subject.split(":")[0] for m in mail.messages[4:]] == ["Over"] * 3
 
 
-def test_a_summary_survives_a_crash_between_its_writes_and_is_told_once(monkeypatch):
+def test_a_summary_survives_a_crash_between_its_writes_and_is_told_once(stores, monkeypatch):  # noqa: F811
     mail = Mailbox("mail")
-    platform = crowded(mail)
-    real, marks = announce._mark, []
+    platform = crowded(mail, stores)
+    mark, marks = announce._mark, []
 
     def dies(*arguments):
         marks.append(arguments)
         if len(marks) == 5:
             raise KeyboardInterrupt
-        real(*arguments)
+        mark(*arguments)
 
     monkeypatch.setattr(announce, "_mark", dies)
     with pytest.raises(KeyboardInterrupt):

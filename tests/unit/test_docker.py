@@ -13,6 +13,7 @@ JOBS = {"secrets", "prepare"}
 SECRETS = (
     "mongodb_password",
     "api_tokens.json",
+    "feedback_link_key",
     "airflow_database_password",
     "airflow_fernet",
     "airflow_session",
@@ -89,6 +90,7 @@ def test_secrets_become_the_settings_of_the_parts(tmp_path):
     assert environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].endswith("the-airflow_database_password@postgres:5432/airflow")
     assert environ["MLFLOW_BACKEND_STORE_URI"].endswith("the-mlflow_database_password@postgres:5432/mlflow")
     assert environ["AIRFLOW__API_AUTH__JWT_SECRET"] == "the-airflow_jwt"
+    assert environ["ALERTING_LINK_KEY_FILE"] == str(tmp_path / "feedback_link_key")
     passwords = Path(environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
     assert passwords.stat().st_mode & 0o077 == 0
     assert passwords.read_text() == "the-airflow_passwords.json"

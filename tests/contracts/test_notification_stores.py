@@ -1,0 +1,75 @@
+"""Routes, bulletins, revocations, and what deliveries ask of the episodes: on the pretended database and on a real server."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from alerting.episodes.bulletin import new_bulletin
+from alerting.episodes.episode import Notification
+from tests.builders import at
+from tests.contracts.test_episodes import episode
+
+
+def bulletin(id="b1", minute=0):
+    return new_bulletin(id, "mail", "+3 more", "text", at(minute), "night", asset="oven-1", notifications=["a", "b"])
+
+
+def test_a_route_is_kept_as_it_was_written_and_replaced_by_its_name(stores):
+    for document in ({"name": "b", "channels": ["x"]}, {"name": "a", "odd": 1}, {"name": "b", "channels": ["y"]}):
+        stores.routes.put(document)
+    assert stores.routes.documents() == [{"name": "a", "odd": 1}, {"name": "b", "channels": ["y"]}]
+    assert (stores.routes.remove("a"), stores.routes.remove("a")) == (True, False)
+
+
+def test_a_bulletin_is_inserted_once_and_comes_back_the_same(stores):
+    assert stores.bulletins.insert(bulletin())
+    assert not stores.bulletins.insert(replace(bulletin(), text="other"))
+    assert stores.bulletins.get("b1") == bulletin()
+    assert stores.bulletins.get("b2") is None
+
+
+def test_of_two_who_change_a_bulletin_one_wins(stores):
+    stores.bulletins.insert(bulletin())
+    sent = bulletin().after(replace(bulletin().notification, status="sent"))
+    assert (stores.bulletins.replace(sent), stores.bulletins.replace(sent)) == (True, False)
+
+
+def test_bulletins_are_due_oldest_first_and_dead_ones_listed(stores):
+    for id, minute in (("late", 9), ("b", 2), ("a", 1)):
+        stores.bulletins.insert(bulletin(id, minute))
+    assert [b.id for b in stores.bulletins.due(at(5))] == ["a", "b"]
+    first = stores.bulletins.get("a")
+    stores.bulletins.replace(first.after(replace(first.notification, status="dead")))
+    assert [b.id for b in stores.bulletins.due(at(5))] == ["b"]
+    assert [b.id for b in stores.bulletins.dead_letters()] == ["a"]
+
+
+def test_a_revocation_counts_for_what_was_made_before_it_and_is_never_taken_back(stores):
+    stores.revocations.revoke("e1", None, at(10))
+    stores.revocations.revoke("e1", None, at(5))
+    found = [stores.revocations.is_revoked(e, "anna", at(m)) for e, m in (("e1", 10), ("e1", 11), ("e2", 1))]
+    assert found == [True, False, False]
+    stores.revocations.revoke(None, "anna", at(20))
+    assert stores.revocations.is_revoked("e2", "anna", at(20))
+    assert not stores.revocations.is_revoked("e2", "otto", at(20))
+    stores.revocations.revoke(None, None, at(30))
+    assert stores.revocations.is_revoked("e9", "otto", at(30))
+
+
+def notice(key, minute, **changes):
+    return Notification(key, "mail", "raised", "r", at(minute), next_attempt_at=at(minute), **changes)
+
+
+def test_what_was_told_of_an_asset_lately(stores):
+    for minute, asset in ((1, "oven-1"), (2, "oven-2"), (3, "oven-1")):
+        made = replace(episode(minute), asset=asset, condition="closed", outbox=(notice(f"k{minute}", minute),))
+        assert stores.episodes.insert(replace(made, id=f"e{minute}"))
+    assert [n.key for n in stores.episodes.told_since("oven-1", at(1))] == ["k3"]
+    assert len(stores.episodes.told_since("oven-1", at(1) - timedelta(seconds=1))) == 2
+
+
+def test_what_was_held_back_in_floods_until_now(stores):
+    outboxes = {"held": notice("a", 5, held="flood"), "later": notice("b", 9, held="flood"), "plain": notice("c", 1)}
+    for minute, (id, n) in enumerate(outboxes.items()):
+        assert stores.episodes.insert(replace(episode(minute), id=id, condition="closed", outbox=(n,)))
+    [found] = stores.episodes.held_in_floods(at(5))
+    assert found.outbox == (outboxes["held"],)

@@ -1,0 +1,77 @@
+"""Every field of a route changes whom somebody tells, or when: a field that nothing reads fails here."""
+
+import pytest
+
+from alerting.definitions.routes import Route
+from alerting.pipelines.definitions import apply
+from alerting.pipelines.evaluate import evaluate
+from alerting.pipelines.notify import deliver_due
+from alerting.pipelines.ports import ReadingRow
+from alerting.pipelines.routes import apply_routes
+from tests.builders import at, oven, too_hot
+from tests.integration.test_fields_are_honoured import leaves
+from tests.pretended import Mailbox, pretended_platform
+
+PLAIN = {"name": "r", "channels": ["mail"]}
+NIGHT = {"from": "00:00", "to": "01:00"}
+
+
+def told(**changes):
+    """Who hears what and when, in three hours with six alerts of one oven, one of another, and nobody who answers."""
+    mail, pager = Mailbox("mail"), Mailbox("pager")
+    platform = pretended_platform(mail, pager)
+    platform.assets.put([oven(), oven().model_copy(update={"name": "mill-1"})])
+    names = [f"too-hot-{i}" for i in range(6)]
+    definitions = [too_hot(name=n, stale_after="1d", severity="high", tags=["line-3"]) for n in names]
+    definitions += [too_hot(name="mill-hot", assets=["mill-1"], stale_after="1d")]
+    apply(platform, definitions, "engineer", at(0), "test")
+    apply_routes(platform, [{**PLAIN, **changes}], "engineer", at(0))
+    platform.readings.add_readings([ReadingRow(a, at(5), {"temperature": 230.0}) for a in ("oven-1", "mill-1")], at(5))
+    heard = []
+    for minute in range(5, 180, 5):
+        platform.clock.instant = at(minute)
+        evaluate(platform, None, at(minute))
+        deliver_due(platform, at(minute))
+        for box in (mail, pager):
+            heard += [(minute, box.name, m.key) for m in box.messages]
+            box.messages.clear()
+    return heard
+
+
+FIELDS = {
+    "match.severity": ({}, {"match": {"severity": ["high"]}}),
+    "match.assets": ({}, {"match": {"assets": ["oven-*"]}}),
+    "match.definitions": ({}, {"match": {"definitions": ["mill-*"]}}),
+    "match.tags": ({}, {"match": {"tags": ["line-3"]}}),
+    "channels": ({}, {"channels": ["pager"]}),
+    "timezone": ({"quiet": [NIGHT]}, {"quiet": [NIGHT], "timezone": "Asia/Kathmandu"}),
+    "shifts.days": ({"shifts": [NIGHT]}, {"shifts": [{**NIGHT, "days": ["tue"]}]}),
+    "shifts.from": ({"shifts": [NIGHT]}, {"shifts": [{**NIGHT, "from": "00:30"}]}),
+    "shifts.to": ({"shifts": [NIGHT]}, {"shifts": [{**NIGHT, "to": "00:05"}]}),
+    "quiet.days": ({"quiet": [NIGHT]}, {"quiet": [{**NIGHT, "days": ["tue"]}]}),
+    "quiet.from": ({"quiet": [NIGHT]}, {"quiet": [{**NIGHT, "from": "00:30"}]}),
+    "quiet.to": ({"quiet": [NIGHT]}, {"quiet": [{**NIGHT, "to": "02:00"}]}),
+    "repeat": ({}, {"repeat": "1h"}),
+    "escalation.after": (
+        {"escalation": [{"after": "1h", "channels": ["pager"]}]},
+        {"escalation": [{"after": "15m", "channels": ["pager"]}]},
+    ),
+    "escalation.channels": (
+        {"escalation": [{"after": "1h", "channels": ["pager"]}]},
+        {"escalation": [{"after": "1h", "channels": ["log-book"]}]},
+    ),
+    "flood.more_than": ({"flood": {"more_than": 2}}, {"flood": {"more_than": 3}}),
+    "flood.within": ({"flood": {"more_than": 2}}, {"flood": {"more_than": 2, "within": "30m"}}),
+    "heartbeat": ({}, {"heartbeat": "1h"}),
+}
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_field_of_a_route_changes_whom_it_tells_or_when(field, monkeypatch):
+    monkeypatch.setattr("alerting.pipelines.routes._unknown_channels", lambda *_: [])
+    before, after = FIELDS[field]
+    assert told(**before) != told(**after)
+
+
+def test_no_field_of_a_route_is_without_a_proof():
+    assert sorted(leaves(Route)) == sorted({*FIELDS, "name"})  # the name is what people call it
