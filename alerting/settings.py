@@ -33,6 +33,7 @@ class Settings:
     `home` holds everything that is kept (databases, artifacts, logs, secrets) and is made absolute. `mongodb_uri` and
     `mlflow_uri` name servers of your own; without them the embedded ones are used. The ports are those of the parts that
     `alerting up` starts, all on the loopback address. `demo_speed` is how many seconds of the demo line pass in one second.
+    `training_memory_mib` is the most memory that the rows of one training and their copies may need.
     `webhook_urls` come from `ALERTING_WEBHOOK_<NAME>`, `webhook_secrets` (for signing) from `ALERTING_WEBHOOK_<NAME>_SECRET`;
     names are lower case with `_` turned into `-`. `delivery` is all the rest of how messages leave.
     """
@@ -46,6 +47,7 @@ class Settings:
     airflow_port: int = 8080
     api_port: int = 8000
     demo_speed: float = 10.0
+    training_memory_mib: int = 4096
     webhook_urls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     webhook_secrets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     delivery: Delivery = field(default_factory=Delivery)
@@ -102,6 +104,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         airflow_port=read("airflow_port", _port, defaults.airflow_port),
         api_port=read("api_port", _port, defaults.api_port),
         demo_speed=read("demo_speed", _speed, defaults.demo_speed),
+        training_memory_mib=read("training_memory_mib", _mebibytes, defaults.training_memory_mib),
         webhook_urls=urls,
         webhook_secrets=secrets,
         delivery=read_delivery(environ, faults),
@@ -126,6 +129,12 @@ def _speed(text: str) -> float:
     if not 0 < speed <= 100_000:
         raise ValueError(f"{text!r} is no speed: give seconds of the line per second, above 0 and at most 100000")
     return speed
+
+
+def _mebibytes(text: str) -> int:
+    if not text.isdecimal() or not 256 <= int(text) <= 1 << 24:
+        raise ValueError(f"{text!r} is no amount of memory: give whole MiB, at least 256")
+    return int(text)
 
 
 def _database(text: str) -> str:

@@ -1,13 +1,14 @@
 """The one place that chooses adapters: which database, which registry, which clock, which channels."""
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from alerting.definitions.faults import Refused
 from alerting.delivery_settings import Smtp
-from alerting.pipelines.ports import Channel, Links, Platform
+from alerting.pipelines.ports import Channel, Links, Platform, TrainingLimits
 from alerting.settings import LOOPBACK, Settings, variable
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
         channels=_channels(settings) if channels else {},
         clock=MongoClock(stores.database),
         links=_links(settings) if channels else None,
+        limits=TrainingLimits(time.monotonic, settings.training_memory_mib),
     )
 
 

@@ -30,11 +30,17 @@ class Fold:
 
 @dataclass(frozen=True)
 class Trial:
-    """One parameter set, and its mean average precision over the folds."""
+    """One parameter set, and its mean average precision over the folds that were done.
+
+    `state`: complete; pruned (given up after some folds, worse than the median of those before it); or cut (the first one,
+    of which the time budget left only some folds, or only `grown` trees of the first of them).
+    """
 
     params: dict[str, Any]
     ap: float
     folds: tuple[float, ...]
+    state: str = "complete"
+    grown: int | None = None
 
 
 @dataclass(frozen=True)
@@ -43,8 +49,9 @@ class Candidate:
 
     `oof`: out-of-fold score of every row of the dataset (NaN where no fold scored it): probabilities of a family, the
     persistence or prevalence of a baseline. `metrics`: means over folds of ap, roc_auc and prevalence.
-    `tried`: all trials done, in order; `cut_short`: the time budget ended before all `trials_asked` were done.
-    `notes`: sentences on folds that could not be used.
+    `tried`: all trials done, in order; `cut_short`: the time budget ended before all `trials_asked` were done, or within the
+    first of them. `warm_start`: parameters that were tried second, {} if none. With these the search can be repeated exactly.
+    `notes`: sentences on folds that could not be used, and on a search that was cut short.
     """
 
     family: CandidateFamily
@@ -55,6 +62,7 @@ class Candidate:
     trials_asked: int
     cut_short: bool
     notes: tuple[str, ...] = field(default=())
+    warm_start: dict[str, Any] = field(default_factory=dict)
 
     @property
     def ap(self) -> float:
@@ -126,9 +134,10 @@ def assemble(
     scores: Sequence[Floats],
     asked: int,
     notes: Sequence[str],
+    warm_start: dict[str, Any] | None = None,
 ) -> Candidate:
-    """The candidate of the best trial (the first of equals); `scores` are its scores on each fold's test rows."""
-    best = max(trials, key=lambda trial: trial.ap)
+    """The candidate of the best trial that was not pruned (the first of equals); `scores`: its own, by fold."""
+    best = max((t for t in trials if t.state != "pruned"), key=lambda trial: trial.ap)
     oof = np.full(len(dataset.label), np.nan)
     for fold, score in zip(folds, scores, strict=True):
         oof[fold.test] = score
@@ -140,8 +149,9 @@ def assemble(
         metrics={key: float(np.mean([m[key] for m in by_fold])) for key in ("ap", "roc_auc", "prevalence")},
         tried=tuple(trials),
         trials_asked=asked,
-        cut_short=len(trials) < asked,
+        cut_short=len(trials) < asked or trials[0].state == "cut",
         notes=tuple(notes),
+        warm_start=warm_start or {},
     )
 
 
@@ -165,6 +175,6 @@ def candidate_files(candidate: Candidate) -> dict[str, bytes]:
 def candidate_from_files(files: Mapping[str, bytes]) -> Candidate:
     """What `candidate_files` wrote."""
     document = json.loads(files["candidate.json"])
-    document["tried"] = tuple(Trial(t["params"], t["ap"], tuple(t["folds"])) for t in document["tried"])
+    document["tried"] = tuple(Trial(**{**t, "folds": tuple(t["folds"])}) for t in document["tried"])
     document["notes"] = tuple(document["notes"])
     return Candidate(oof=np.load(io.BytesIO(files["oof.npy"]), allow_pickle=False), **document)

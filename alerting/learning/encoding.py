@@ -1,7 +1,8 @@
 """From feature rows to the matrices that estimators see; fixed at training, plain numbers, kept as JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -127,6 +128,51 @@ class Dense:
         """What `to_document` wrote."""
         values = {key: tuple(document[key]) for key in ("numbers", "medians", "flagged", "mean", "scale")}
         return Dense(categories=tuple((int(i), int(n)) for i, n in document["categories"]), **values)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Products and differences of pairs of number columns, which trees can only approach by many steps.
+
+    Expanded columns, in order: the matrix itself, the product of every pair, its first minus its second.
+    """
+
+    of: tuple[tuple[int, int], ...] = ()
+
+    @staticmethod
+    def among(columns: Columns, telling: Floats, most: int) -> "Pairs":
+        """All pairs of the `most` number columns that tell the most (share by column above 0)."""
+        numbers = [i for i, name in enumerate(columns.names) if name not in columns.levels and telling[i] > 0]
+        chosen = sorted(sorted(numbers, key=lambda i: (-telling[i], i))[:most])
+        return Pairs(tuple(combinations(chosen, 2)))
+
+    def expand(self, matrix: Floats) -> Floats:
+        """The matrix with products and differences beside it; missing where either is."""
+        if not self.of:
+            return matrix
+        left, right = (matrix[:, [pair[side] for pair in self.of]] for side in (0, 1))
+        return np.hstack([matrix, left * right, left - right])
+
+    def by_column(self, values: Floats, columns: int) -> Floats:
+        """One value per column of the matrix: what a product or difference has, half goes to each of its two columns."""
+        shares = values[:columns].copy()
+        for k, pair in enumerate(self.of):
+            half = (values[columns + k] + values[columns + len(self.of) + k]) / 2
+            for column in pair:
+                shares[column] += half
+        return shares
+
+    def to_document(self) -> list[list[int]]:
+        """As plain JSON values."""
+        return [list(pair) for pair in self.of]
+
+    @staticmethod
+    def from_document(document: Sequence[Sequence[int]]) -> "Pairs":
+        """What `to_document` wrote."""
+        return Pairs(tuple((int(a), int(b)) for a, b in document))
+
+
+NO_PAIRS = Pairs()
 
 
 def _median(values: Floats) -> float:

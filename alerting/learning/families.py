@@ -4,7 +4,7 @@ A margin is a number that rises with the risk: log-odds for LightGBM and logisti
 (a probability) for the random forest. Calibration turns it into a probability.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,15 +18,19 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from alerting.definitions.model import Family
-from alerting.learning.encoding import Columns, Dense, Floats
+from alerting.learning.encoding import NO_PAIRS, Columns, Dense, Floats, Pairs
 
 Labels = npt.NDArray[np.int8]
 Params = dict[str, Any]
-MOST_ROUNDS = 400
-PATIENCE = 40
-LEAST_ROUNDS = 20
-SMALL = 500_000  # values in a matrix up to which waking more threads costs more than they save
-ROUNDS_UNWATCHED = 100  # where no later stretch with both classes exists to stop on
+AfterTrees = Callable[[int], bool]  # told how many trees have grown; False: enough
+MOST_ROUNDS = 300
+PATIENCE = 50
+ROUNDS_UNWATCHED = 100  # of a model whose number of trees nobody has searched
+ROUNDS_TO_TELL = 40  # enough to see which columns tell the most
+SMALL = 5_000_000  # values in a matrix up to which threads that wait for each other, on cores that others use too, cost most
+BATCH = 10  # trees of a forest between two looks at the time
+ALL_THREADS = 0
+MOST_PAIRED = 6  # columns whose products and differences a trial may add
 
 
 @dataclass(frozen=True)
@@ -37,28 +41,36 @@ class Estimator:
     model: Any
     columns: Columns
     dense: Dense | None  # None for LightGBM, which knows missing values and categories itself
+    pairs: Pairs = NO_PAIRS  # of LightGBM alone
 
     def margin(self, rows: pd.DataFrame) -> Floats:
         """Margin of each row. Raises Refused when rows lack columns."""
         return self.margin_of(self.columns.matrix(rows))
 
-    def margin_of(self, matrix: Floats) -> Floats:
-        """Margin of each row of a matrix made by `columns`."""
+    def margin_of(self, matrix: Floats, rounds: int | None = None) -> Floats:
+        """Margin of each row of a matrix made by `columns`; of LightGBM's first `rounds` trees alone, if said."""
         if not len(matrix):
             return np.empty(0)
-        if self.family == "lightgbm":
-            return np.asarray(self.model.predict(matrix, raw_score=True, num_threads=threads_for(matrix)), np.float64)
         encoded = self.encode(matrix)
+        if self.family == "lightgbm":
+            return np.asarray(
+                self.model.predict(encoded, raw_score=True, num_iteration=rounds, num_threads=threads_for(encoded)), np.float64
+            )
         if self.family == "logistic_regression":
             # row by row, never a matrix product: that one's last bits depend on how many rows are scored together
             return np.asarray((np.ascontiguousarray(encoded) * self.model.coef_[0]).sum(axis=1) + self.model.intercept_[0])
         return np.asarray(self.model.predict_proba(encoded)[:, 1], np.float64)
 
     def encode(self, matrix: Floats) -> Floats:
-        """What a scikit-learn model sees of a matrix."""
+        """What the model itself sees of a matrix."""
         if self.dense is None:
-            return matrix
+            return self.pairs.expand(matrix)
         return self.dense.scaled(matrix) if self.family == "logistic_regression" else self.dense.expand(matrix)
+
+    def by_column(self, values: Floats) -> Floats:
+        """Add up one value per encoded column by the column behind it."""
+        count = len(self.columns.names)
+        return self.pairs.by_column(values, count) if self.dense is None else self.dense.by_column(values, count)
 
 
 def default_params(family: Family) -> Params:
@@ -71,6 +83,11 @@ def suggest_params(family: Family, trial: optuna.Trial) -> Params:
     return _SUGGEST[family](trial)
 
 
+def searched_params(family: Family, params: Mapping[str, Any]) -> Params:
+    """Those of the parameters that trials vary."""
+    return {name: value for name, value in params.items() if name in _SEARCHED[family]}
+
+
 def fit_estimator(
     family: Family,
     params: Mapping[str, Any],
@@ -78,58 +95,95 @@ def fit_estimator(
     matrix: Floats,
     label: Labels,
     seed: int,
-    watched: tuple[Floats, Labels] | None = None,
     weight: Floats | None = None,
+    threads: int = ALL_THREADS,
+    after_trees: AfterTrees | None = None,
 ) -> Estimator:
-    """Fit one family on the rows of a matrix made by `columns`; both classes must be present. `weight`: how much each row counts.
+    """Fit one family on the rows of a matrix made by `columns`; both classes must be present.
 
-    `params["rounds"]` fixes LightGBM's trees; without it they stop once the average precision on `watched` (a later stretch
-    with both classes) no longer improves. The same arguments give the same model, whatever the number of threads.
+    `params["rounds"]` fixes LightGBM's trees. `weight`: how much each row counts. `after_trees` is asked after each tree of
+    LightGBM and every ten of a forest. The same arguments give the same model, whatever the number of threads.
     """
     if family == "lightgbm":
-        return Estimator(family, _fit_lightgbm(params, columns, matrix, label, seed, watched, weight), columns, None)
+        most = int(params.get("rounds", ROUNDS_UNWATCHED))
+        return _grow_lightgbm(params, columns, matrix, label, seed, weight, threads, most, _asking(after_trees))
     dense = Dense.fit(columns, matrix)
     if family == "random_forest":
-        forest = RandomForestClassifier(**params, random_state=seed, n_jobs=-1).fit(dense.expand(matrix), label, weight)
-        forest.set_params(n_jobs=1)  # threads would add up the votes in any order, and the last bits would differ
-        return Estimator(family, forest, columns, dense)
+        return Estimator(
+            family, _grow_forest(params, dense.expand(matrix), label, seed, weight, threads, after_trees), columns, dense
+        )
     with threadpool_limits(limits=1):  # sums of several threads differ in the last bits
         linear = LogisticRegression(**params, max_iter=300).fit(dense.scaled(matrix), label, weight)
     return Estimator(family, linear, columns, dense)
 
 
-def threads_for(matrix: Floats) -> int:
-    """Threads for LightGBM: one for a small matrix, otherwise all (0). The result is the same."""
-    return 1 if matrix.size <= SMALL else 0
-
-
-def rounds_of(estimator: Estimator) -> int:
-    """How many trees a LightGBM model settled on."""
-    return int(estimator.model.best_iteration if estimator.model.best_iteration > 0 else estimator.model.current_iteration())
-
-
-def importance(estimator: Estimator) -> Floats:
-    """Share of each column in what the model learned (gain, impurity or absolute weight); adds up to 1 unless all are 0."""
-    if estimator.family == "lightgbm":
-        raw = np.asarray(estimator.model.feature_importance("gain"), np.float64)
-    else:
-        model = estimator.model
-        weight = np.abs(model.coef_[0]) if estimator.family == "logistic_regression" else model.feature_importances_
-        assert estimator.dense is not None  # noqa: S101 - every scikit-learn estimator has one
-        raw = estimator.dense.by_column(weight, len(estimator.columns.names))
-    total = raw.sum()
-    return raw / total if total > 0 else raw
-
-
-def _fit_lightgbm(
+def fit_watched(
     params: Mapping[str, Any],
     columns: Columns,
     matrix: Floats,
     label: Labels,
     seed: int,
-    watched: tuple[Floats, Labels] | None,
+    watched: tuple[Floats, Labels],
+    weight: Floats | None = None,
+    most_rounds: int = MOST_ROUNDS,
+    after_trees: AfterTrees | None = None,
+) -> tuple[Estimator, Floats]:
+    """LightGBM, and the average precision on `watched` (a later stretch with both classes) after each of its trees.
+
+    It stops growing when that has not improved for 50 trees.
+    """
+    curve: dict[str, dict[str, list[float]]] = {}
+    callbacks = [
+        *_asking(after_trees),
+        lightgbm.record_evaluation(curve),
+        lightgbm.early_stopping(PATIENCE, verbose=False),
+    ]
+    estimator = _grow_lightgbm(params, columns, matrix, label, seed, weight, ALL_THREADS, most_rounds, callbacks, watched)
+    return estimator, np.asarray(curve["valid_0"]["average_precision"], np.float64)
+
+
+def threads_for(matrix: Floats) -> int:
+    """Threads for LightGBM: one for a small matrix, otherwise all (0). The result is the same."""
+    return 1 if matrix.size <= SMALL else ALL_THREADS
+
+
+def trees_of(estimator: Estimator) -> int:
+    """How many trees a LightGBM model or a forest has; 0 for a linear model."""
+    if estimator.family == "lightgbm":
+        return int(estimator.model.num_trees())
+    return len(estimator.model.estimators_) if estimator.family == "random_forest" else 0
+
+
+def importance(estimator: Estimator) -> Floats:
+    """Share of each column in what the model learned (gain, impurity or absolute weight); adds up to 1 unless all are 0."""
+    model = estimator.model
+    if estimator.family == "lightgbm":
+        weight = np.asarray(model.feature_importance("gain"), np.float64)
+    else:
+        weight = np.abs(model.coef_[0]) if estimator.family == "logistic_regression" else model.feature_importances_
+    raw = estimator.by_column(weight)
+    total = raw.sum()
+    return raw / total if total > 0 else raw
+
+
+def _grow_lightgbm(
+    params: Mapping[str, Any],
+    columns: Columns,
+    matrix: Floats,
+    label: Labels,
+    seed: int,
     weight: Floats | None,
-) -> lightgbm.Booster:
+    threads: int,
+    rounds: int,
+    callbacks: Sequence[Callable[[Any], None]],
+    watched: tuple[Floats, Labels] | None = None,
+) -> Estimator:
+    pairs = NO_PAIRS
+    if params.get("pairs", 0):
+        without = {**params, "pairs": 0}
+        plain = _grow_lightgbm(without, columns, matrix, label, seed, weight, threads, ROUNDS_TO_TELL, ())
+        pairs = Pairs.among(columns, importance(plain), int(params["pairs"]))
+    expanded = pairs.expand(matrix)
     settings = {
         "objective": "binary",
         "metric": "average_precision",
@@ -137,37 +191,67 @@ def _fit_lightgbm(
         "seed": seed,
         "deterministic": True,
         "force_row_wise": True,
-        "num_threads": threads_for(matrix),
+        "num_threads": threads or threads_for(matrix),
         "bagging_freq": 1,
-        **{key: value for key, value in params.items() if key != "rounds"},
+        **{key: value for key, value in params.items() if key not in ("rounds", "pairs")},
     }
     data = lightgbm.Dataset(
-        matrix,
+        expanded,
         label,
         weight=weight,
         categorical_feature=list(columns.categorical),
         params={"verbosity": -1},
-        feature_name=_safe_names(columns),
+        feature_name=[f"c{i}" for i in range(expanded.shape[1])],  # its text format knows neither spaces nor colons in names
     )
-    if "rounds" in params or watched is None:
-        return lightgbm.train(settings, data, int(params.get("rounds", ROUNDS_UNWATCHED)))
-    stop = lightgbm.early_stopping(PATIENCE, verbose=False)
-    return lightgbm.train(settings, data, MOST_ROUNDS, valid_sets=[data.create_valid(watched[0], watched[1])], callbacks=[stop])
+    valid = [data.create_valid(pairs.expand(watched[0]), watched[1])] if watched else None
+    booster = lightgbm.train(settings, data, rounds, valid_sets=valid, callbacks=list(callbacks))
+    return Estimator("lightgbm", booster, columns, None, pairs)
 
 
-def _safe_names(columns: Columns) -> list[str]:
-    """LightGBM's text format knows neither spaces nor colons in names; the real names are kept beside it."""
-    return [f"c{i}" for i in range(len(columns.names))]
+def _asking(after_trees: AfterTrees | None) -> list[Callable[[Any], None]]:
+    """LightGBM's callback that stops when it is told that there are enough trees."""
+    if after_trees is None:
+        return []
+
+    def ask(environment: Any) -> None:
+        if not after_trees(environment.iteration + 1):
+            raise lightgbm.callback.EarlyStopException(environment.iteration, environment.evaluation_result_list)
+
+    ask.order = 40  # type: ignore[attr-defined]  # after the evaluation of this tree is recorded
+    return [ask]
+
+
+def _grow_forest(
+    params: Mapping[str, Any],
+    encoded: Floats,
+    label: Labels,
+    seed: int,
+    weight: Floats | None,
+    threads: int,
+    after_trees: AfterTrees | None,
+) -> RandomForestClassifier:
+    """Grown in batches: the same trees as all at once."""
+    wanted = int(params["n_estimators"])
+    balanced = {0: len(label) / (2 * (len(label) - label.sum())), 1: len(label) / (2 * label.sum())}
+    settings = {**params, "class_weight": balanced if params["class_weight"] == "balanced" else None}
+    forest = RandomForestClassifier(**settings, random_state=seed, n_jobs=threads or -1, warm_start=True)
+    for grown in range(BATCH, wanted + BATCH, BATCH):
+        forest.set_params(n_estimators=min(grown, wanted)).fit(encoded, label, weight)
+        if after_trees is not None and not after_trees(len(forest.estimators_)):
+            break
+    # one thread from here: several would add up the votes in any order, and the last bits would differ
+    return forest.set_params(n_jobs=1, warm_start=False)
 
 
 def _suggest_lightgbm(trial: optuna.Trial) -> Params:
     return {
         "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.2, log=True),
-        "num_leaves": trial.suggest_int("num_leaves", 7, 63, log=True),
-        "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 10, 200, log=True),
-        "feature_fraction": trial.suggest_float("feature_fraction", 0.4, 1.0),
+        "num_leaves": trial.suggest_int("num_leaves", 4, 63, log=True),
+        "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 5, 200, log=True),
+        "feature_fraction": trial.suggest_float("feature_fraction", 0.3, 1.0),
         "bagging_fraction": trial.suggest_float("bagging_fraction", 0.5, 1.0),
         "lambda_l2": trial.suggest_float("lambda_l2", 0.01, 30.0, log=True),
+        "pairs": trial.suggest_categorical("pairs", [0, MOST_PAIRED]),
     }
 
 
@@ -202,6 +286,7 @@ _DEFAULTS: Mapping[Family, Params] = {
         "feature_fraction": 0.7,
         "bagging_fraction": 0.8,
         "lambda_l2": 1.0,
+        "pairs": 0,
     },
     "random_forest": {
         "n_estimators": 100,
@@ -212,4 +297,9 @@ _DEFAULTS: Mapping[Family, Params] = {
         "class_weight": None,
     },
     "logistic_regression": {"C": 0.01, "class_weight": None},
+}
+_SEARCHED: Mapping[Family, frozenset[str]] = {
+    "lightgbm": frozenset(_DEFAULTS["lightgbm"]),
+    "random_forest": frozenset(_DEFAULTS["random_forest"]) - {"n_estimators", "max_samples"},
+    "logistic_regression": frozenset(_DEFAULTS["logistic_regression"]),
 }

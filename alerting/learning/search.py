@@ -1,18 +1,19 @@
-"""The search for a family's best parameters: Optuna's seeded TPE on walk-forward folds."""
+"""The search for a family's best parameters: Optuna's seeded TPE on walk-forward folds, within a ceiling of time."""
 
-from dataclasses import dataclass, field
-from datetime import timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 import optuna
 
+from alerting.definitions.durations import format_duration
+from alerting.definitions.faults import Refused
 from alerting.definitions.model import ClassifierDefinition, Family
 from alerting.learning.calibration import sigmoid
 from alerting.learning.candidates import (
     Candidate,
     Fold,
-    Positions,
     Trial,
     assemble,
     average_precision,
@@ -21,16 +22,18 @@ from alerting.learning.candidates import (
 from alerting.learning.dataset import Dataset
 from alerting.learning.encoding import Columns, Floats
 from alerting.learning.families import (
-    LEAST_ROUNDS,
-    ROUNDS_UNWATCHED,
+    Estimator,
     Params,
     default_params,
     fit_estimator,
-    rounds_of,
+    fit_watched,
+    searched_params,
     suggest_params,
+    trees_of,
 )
 
-WATCHED_SHARE = 0.2  # the newest part of a fold's training rows, on which LightGBM stops
+UNPRUNED_TRIALS = 3  # so many are finished before one may be given up for being worse than their median
+Stopwatch = Callable[[], float]
 
 
 class SearchProgress(Protocol):
@@ -39,86 +42,209 @@ class SearchProgress(Protocol):
     def __call__(self, step: str, done: int, total: int | None) -> None: ...
 
 
-def search_candidate(dataset: Dataset, definition: ClassifierDefinition, family: Family, progress: SearchProgress) -> Candidate:
-    """Try `learning.trials` parameter sets of one family, the proven default first, and keep the best.
+def no_time_passes() -> float:
+    """The stopwatch of a search without a ceiling."""
+    return 0.0
 
-    A set's worth is its mean average precision over the walk-forward folds inside the training period. LightGBM stops within
-    each fold on the newest part of the rows it is fitted on, never on the rows it is scored on, and is then fitted on all
-    of them; the candidate keeps the median number of trees. `learning.time_budget` is a ceiling: the trial that runs when
-    it ends is the last. Raises Refused when no fold has both classes.
+
+def search_candidate(
+    dataset: Dataset,
+    definition: ClassifierDefinition,
+    family: Family,
+    progress: SearchProgress,
+    warm_start: Mapping[str, Any] | None = None,
+    stopwatch: Stopwatch = no_time_passes,
+) -> Candidate:
+    """Try `learning.trials` parameter sets of one family and keep the best: the proven default first, then `warm_start`.
+
+    A set's worth is its mean average precision over the walk-forward folds inside the training period; for LightGBM at the
+    number of trees that is best over all folds together. A set that is worse than the median of those before it after the
+    same folds is given up (pruned). `learning.time_budget` is a ceiling, looked at between folds and between trees: a set
+    that it interrupts does not count. Only the first set is kept then, with the folds, or at least the trees, that were done.
+    `stopwatch` tells seconds; where none passes the ceiling is never reached unless it is 0.
+
+    Raises Refused when no fold has both classes.
     """
-    folds, notes = usable_folds(dataset, definition.learning.folds)
-    search = _Search(dataset, family, folds, definition.learning.seed, Columns.of(dataset.plan).matrix(dataset.rows))
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler = optuna.samplers.TPESampler(seed=definition.learning.seed, n_startup_trials=4)
-    study = optuna.create_study(direction="maximize", sampler=sampler)
-    study.enqueue_trial({k: v for k, v in default_params(family).items() if k not in _fixed(family)})
+    ceiling = definition.learning.time_budget.total_seconds()
+    began = stopwatch()
     asked = definition.learning.trials
-
-    def tell(_: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
-        progress(f"trying {family}", trial.number + 1, asked)
-
-    study.optimize(search.objective, n_trials=1, callbacks=[tell])  # whatever the budget, there is one result
-    left = definition.learning.time_budget - (study.trials[0].duration or timedelta(0))
-    if asked > 1 and left > timedelta(0):
-        study.optimize(search.objective, n_trials=asked - 1, timeout=left.total_seconds(), callbacks=[tell])
-    return assemble(family, dataset, folds, search.trials, search.best_scores, asked, notes)
+    return _search(dataset, definition, family, asked, warm_start, progress, lambda: stopwatch() - began >= ceiling)
 
 
-def _fixed(family: Family) -> set[str]:
-    """Parameters of a family that no trial varies."""
-    return {"n_estimators", "max_samples"} if family == "random_forest" else set()
+def repeat_search(dataset: Dataset, definition: ClassifierDefinition, done: Candidate) -> Candidate:
+    """The same search again, with the trials that were done and without a ceiling: everything but `cut_short` is equal.
+
+    `definition` and `dataset` must be those of the first time. Raises Refused for a baseline, which was not searched.
+    """
+    if done.family == "baseline":
+        raise Refused("a baseline is computed, not searched: there is nothing to repeat")
+    return _search(
+        dataset, definition, done.family, len(done.tried), done.warm_start, lambda *_: None, lambda: False, done.tried[0]
+    )
+
+
+def _search(
+    dataset: Dataset,
+    definition: ClassifierDefinition,
+    family: Family,
+    asked: int,
+    warm_start: Mapping[str, Any] | None,
+    progress: SearchProgress,
+    time_is_up: Callable[[], bool],
+    before: Trial | None = None,
+) -> Candidate:
+    folds, notes = usable_folds(dataset, definition.learning.folds)
+    matrix = Columns.of(dataset.plan).matrix(dataset.rows)
+    search = _Search(dataset, family, folds, definition.learning.seed, matrix, time_is_up, before)
+    study = _study(family, definition.learning.seed, warm_start)
+    while len(search.tried) < asked and not (search.tried and time_is_up()):
+        trial = study.ask()
+        try:
+            tried = search.run(trial)
+        except _Interrupted:
+            break
+        if tried.state == "pruned":
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        else:
+            study.tell(trial, tried.ap)
+        progress(f"trying {family}", len(search.tried), asked)
+    notes += _ended_early(definition, family, asked, search)
+    used = folds[: len(search.best_scores)]
+    return assemble(family, dataset, used, search.tried, search.best_scores, asked, notes, dict(warm_start or {}))
+
+
+def _study(family: Family, seed: int, warm_start: Mapping[str, Any] | None) -> optuna.Study:
+    """Seeded; the default is tried first, then what served before."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        direction="maximize",
+        sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=4),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED_TRIALS),
+    )
+    study.enqueue_trial(searched_params(family, default_params(family)))
+    if warm_start:
+        study.enqueue_trial(searched_params(family, warm_start), skip_if_exists=True)
+    return study
+
+
+def _ended_early(definition: ClassifierDefinition, family: Family, asked: int, search: "_Search") -> list[str]:
+    """Sentences on a search that the ceiling cut short; none otherwise."""
+    done, notes = len(search.tried), []
+    if done < asked:
+        budget = format_duration(definition.learning.time_budget)
+        notes.append(f"the time budget of {budget} ended the search of {family} after {done} of {asked} trials")
+    if search.tried[0].state == "cut":
+        notes.append(f"{len(search.best_scores)} of {len(search.folds)} folds of its first trial were done in that time")
+    return notes
+
+
+class _Interrupted(Exception):
+    """The ceiling ended a parameter set half way."""
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """One fold's model. `curve`: LightGBM's average precision after each tree. `shortened`: the ceiling stopped its growth."""
+
+    fold: Fold
+    estimator: Estimator
+    curve: Floats
+    shortened: bool
 
 
 @dataclass
 class _Search:
-    """What the trials of one search share, and what they found."""
+    """What the trials of one search share, and what they found. `before`: the first trial of a search that is repeated."""
 
     dataset: Dataset
     family: Family
     folds: list[Fold]
     seed: int
     matrix: Floats
-    trials: list[Trial] = field(default_factory=list)
+    time_is_up: Callable[[], bool]
+    before: Trial | None = None
+    tried: list[Trial] = field(default_factory=list)
     best_scores: list[Floats] = field(default_factory=list)
 
-    def objective(self, trial: optuna.Trial) -> float:
-        """Mean average precision of one parameter set over the folds."""
+    def run(self, trial: optuna.Trial) -> Trial:
+        """Try one parameter set fold by fold. Raises _Interrupted when the time is up, but not for the first set."""
+        first, state = not self.tried, "complete"
         params = suggest_params(self.family, trial)
-        fitted = [self._fit_fold(params, fold) for fold in self.folds]
-        aps = [average_precision(self.dataset, fold, scores) for fold, (scores, _) in zip(self.folds, fitted, strict=True)]
-        mean = float(np.mean(aps))
-        if not self.trials or mean > max(t.ap for t in self.trials):
-            self.best_scores = [scores for scores, _ in fitted]
-        rounds: dict[str, Any] = {"rounds": int(np.median([r for _, r in fitted]))} if self.family == "lightgbm" else {}
-        self.trials.append(Trial(params | rounds, mean, tuple(aps)))
-        return mean
+        fitted: list[_Fitted] = []
+        for fold in self._folds(first):
+            try:
+                fitted.append(self._fit(params, fold, may_shorten=first and not fitted))
+            except _Interrupted:
+                if not first:
+                    raise
+                break
+            trial.report(self._judge(params, fitted)[0].ap, len(fitted))
+            if first and self.time_is_up():
+                break
+            if len(fitted) < len(self.folds) and not first and trial.should_prune():
+                state = "pruned"
+                break
+        if first and (len(fitted) < len(self.folds) or fitted[0].shortened):
+            state = "cut"
+        return self._keep(*self._judge(params, fitted), state)
 
-    def _fit_fold(self, params: Params, fold: Fold) -> tuple[Floats, int]:
-        """Scores of the fold's test rows as probabilities, and the number of trees (0 for other families)."""
-        columns, label = Columns.of(self.dataset.plan), self.dataset.label
-        rounds = self._rounds(params, fold.train) if self.family == "lightgbm" else 0
-        full = params | ({"rounds": rounds} if rounds else {})
-        weight = self.dataset.weights(fold.train)
-        estimator = fit_estimator(
-            self.family, full, columns, self.matrix[fold.train], label[fold.train], self.seed, weight=weight
-        )
-        margin = estimator.margin_of(self.matrix[fold.test])
-        return (margin if self.family == "random_forest" else sigmoid(margin)), rounds
+    def _keep(self, trial: Trial, scores: list[Floats], state: str) -> Trial:
+        told = replace(trial, state=state)
+        if state != "pruned" and all(told.ap > t.ap for t in self.tried if t.state != "pruned"):
+            self.best_scores = scores
+        self.tried.append(told)
+        return told
 
-    def _rounds(self, params: Params, train: Positions) -> int:
-        """How many trees to grow: found by fitting the older part and watching the newest, with the label's reach between."""
-        columns, label, at = Columns.of(self.dataset.plan), self.dataset.label, self.dataset.at
-        border = np.quantile(at[train], 1 - WATCHED_SHARE)
-        older = train[at[train] <= border - self.dataset.gap_ms - self.dataset.horizon_ms]
-        newest = train[at[train] > border]
-        if not (_both(label[newest]) and _both(label[older])):
-            return ROUNDS_UNWATCHED
-        watched = (self.matrix[newest], label[newest])
-        weight = self.dataset.weights(older)
-        estimator = fit_estimator("lightgbm", params, columns, self.matrix[older], label[older], self.seed, watched, weight)
-        return max(LEAST_ROUNDS, rounds_of(estimator))
+    def _folds(self, first: bool) -> list[Fold]:
+        repeated = self.before is not None and self.before.state == "cut" and first
+        return self.folds[: len(self.before.folds)] if repeated and self.before else self.folds
+
+    def _fit(self, params: Params, fold: Fold, may_shorten: bool) -> _Fitted:
+        """Fit on the fold's training rows. Raises _Interrupted when the time is up before all trees have grown."""
+        shortened = False
+
+        def after_trees(grown: int) -> bool:
+            nonlocal shortened
+            time_is_up = self.time_is_up()
+            if time_is_up and not may_shorten:
+                raise _Interrupted
+            repeated = self.before is not None and grown == self.before.grown
+            shortened = may_shorten and (time_is_up or repeated)
+            return not shortened
+
+        dataset, columns = self.dataset, Columns.of(self.dataset.plan)
+        matrix, label, weight = self.matrix[fold.train], dataset.label[fold.train], dataset.weights(fold.train)
+        if self.family != "lightgbm":
+            estimator = fit_estimator(
+                self.family, params, columns, matrix, label, self.seed, weight=weight, after_trees=after_trees
+            )
+            return _Fitted(fold, estimator, np.empty(0), shortened)
+        watched = (self.matrix[fold.test], dataset.label[fold.test])
+        estimator, curve = fit_watched(params, columns, matrix, label, self.seed, watched, weight, after_trees=after_trees)
+        return _Fitted(fold, estimator, curve, shortened)
+
+    def _judge(self, params: Params, fitted: Sequence[_Fitted]) -> tuple[Trial, list[Floats]]:
+        """The trial as far as it was done, and the scores of the test rows of its folds, as probabilities."""
+        rounds = _common_rounds([f.curve for f in fitted]) if self.family == "lightgbm" else None
+        scores = [self._scores(f, rounds) for f in fitted]
+        aps = tuple(average_precision(self.dataset, f.fold, s) for f, s in zip(fitted, scores, strict=True))
+        trees = trees_of(fitted[0].estimator)
+        found: Params = {"rounds": rounds} if rounds else {}
+        if self.family == "random_forest":
+            found["n_estimators"] = trees
+        grown = trees if fitted[0].shortened else None
+        return Trial(params | found, float(np.mean(aps)), aps, grown=grown), scores
+
+    def _scores(self, fitted: _Fitted, rounds: int | None) -> Floats:
+        test = self.matrix[fitted.fold.test]
+        if self.family == "random_forest":
+            return fitted.estimator.margin_of(test)
+        most = None if rounds is None else min(rounds, trees_of(fitted.estimator))
+        return sigmoid(fitted.estimator.margin_of(test, most))
 
 
-def _both(label: Any) -> bool:
-    return bool(0 < label.sum() < len(label))
+def _common_rounds(curves: Sequence[Floats]) -> int:
+    """The number of trees that is best on average over the folds; a fold that stopped growing stays at its last value."""
+    longest = max(len(curve) for curve in curves)
+    full = [np.concatenate([curve, np.full(longest - len(curve), curve[-1])]) for curve in curves]
+    return int(np.argmax(np.mean(full, axis=0))) + 1

@@ -25,7 +25,7 @@ from skops.io.exceptions import UntrustedTypesFoundException
 from alerting.definitions.faults import Refused
 from alerting.definitions.model import Family
 from alerting.learning.calibration import Platt
-from alerting.learning.encoding import Columns, Dense
+from alerting.learning.encoding import Columns, Dense, Pairs
 from alerting.learning.families import Estimator
 from alerting.learning.plan import FeaturePlan
 from alerting.readings.history import span_millis
@@ -78,6 +78,7 @@ def model_hash(estimator: Estimator, calibration: Platt, threshold: float, plan:
     settings = {
         "family": estimator.family,
         "dense": estimator.dense.to_document() if estimator.dense else None,
+        **({"pairs": estimator.pairs.to_document()} if estimator.pairs.of else {}),
         "calibration": asdict(calibration),
         "threshold": threshold,
         "plan": plan.to_document(),
@@ -110,6 +111,7 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
         "family": model.family,
         "plan": model.plan.to_document(),
         "dense": model.estimator.dense.to_document() if model.estimator.dense else None,
+        "pairs": model.estimator.pairs.to_document(),
         "calibration": asdict(model.calibration),
         "threshold": model.threshold,
         "seen_until": model.seen_until.isoformat(),
@@ -141,7 +143,7 @@ def model_from_files(files: Mapping[str, bytes]) -> TrainedModel:
         revision=meta["revision"],
         family=family,
         plan=plan,
-        estimator=Estimator(family, loaded, Columns.of(plan), dense),
+        estimator=Estimator(family, loaded, Columns.of(plan), dense, Pairs.from_document(meta.get("pairs", []))),
         calibration=Platt(**meta["calibration"]),
         threshold=meta["threshold"],
         seen_until=datetime.fromisoformat(meta["seen_until"]),

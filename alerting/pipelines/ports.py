@@ -3,7 +3,7 @@
 Every write is idempotent or a compare-and-set; a method that returns bool says whether this caller made the change.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -498,6 +498,19 @@ def silent(step: str, done: int, total: int | None) -> None:
 
 
 @dataclass(frozen=True)
+class TrainingLimits:
+    """What a training may take of the machine: `stopwatch` tells real seconds, for time budgets; `memory_mib` is the most
+    memory, in MiB, that the table of rows and its copies may need.
+    """
+
+    stopwatch: Callable[[], float]
+    memory_mib: int
+
+
+UNLIMITED = TrainingLimits(lambda: 0.0, 1 << 30)
+
+
+@dataclass(frozen=True)
 class Platform:
     """Everything a use case may touch."""
 
@@ -521,3 +534,4 @@ class Platform:
     channels: Mapping[str, Channel]
     clock: Clock
     links: Links | None = None
+    limits: TrainingLimits = UNLIMITED

@@ -6,13 +6,13 @@ So a step can run in another process or be run again, and passes on nothing but 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 
 from alerting.definitions.faults import Refused
-from alerting.definitions.model import FAMILIES, ClassifierDefinition
+from alerting.definitions.model import FAMILIES, ClassifierDefinition, Family
 from alerting.definitions.validation import matching_assets
 from alerting.episodes.episode import Episode
 from alerting.learning.candidates import Candidate, baseline_candidate, candidate_files, candidate_from_files
@@ -110,7 +110,11 @@ def fit(platform: Platform, run_id: str, family: str, progress: Progress = silen
         raise Refused(f"{family!r} is not a family of models; there are {BASELINE}, {', '.join(FAMILIES)}")
     child = platform.models.start_run(definition.name, family, {"family": family}, parent=run_id)
     try:
-        candidate = search_candidate(dataset, definition, named, progress) if named else baseline_candidate(dataset, definition)
+        if named is None:
+            candidate = baseline_candidate(dataset, definition)
+        else:
+            warm_start = _champion_params(platform, run_id, named)
+            candidate = search_candidate(dataset, definition, named, progress, warm_start, platform.limits.stopwatch)
     except BaseException:
         platform.models.finish(child, failed=True)
         raise
@@ -121,6 +125,25 @@ def fit(platform: Platform, run_id: str, family: str, progress: Progress = silen
     platform.models.log(child, tags={"fitted": "true", **description(_told(candidate))})
     platform.models.finish(child)
     return {"family": family, "trials": candidate.trials, "cut_short": candidate.cut_short, **candidate.metrics}
+
+
+def _champion_params(platform: Platform, run_id: str, family: Family) -> dict[str, Any] | None:
+    """What the reigning champion's training found best for this family; None without a champion.
+
+    A champion of the run's own instant does not count: training again from the same data must give the same model.
+    """
+    tags = platform.models.tags(run_id)
+    before = datetime.fromisoformat(tags["as_of"]) - timedelta(microseconds=1)
+    version = champion_at(platform.decisions.of(tags["definition"]), before)
+    if version is None:
+        return None
+    try:
+        trained_by = platform.models.version_tags(tags["definition"], version)["training_run"]
+        searches = platform.models.find_runs(trained_by)
+        child = next((run for run, t in searches if t.get("family") == family and t.get("fitted") == "true"), None)
+        return None if child is None else candidate_from_files(platform.models.files(child, "candidate")).params
+    except (ModelUnavailable, KeyError):  # its records are lost: the search starts from the default alone, and says so
+        return None
 
 
 def compare_run(platform: Platform, run_id: str) -> dict[str, Any]:

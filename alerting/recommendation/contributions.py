@@ -59,16 +59,15 @@ def explain(model: TrainedModel, row: pd.DataFrame) -> Explanation:
 
 def margin_shares(estimator: Estimator, matrix: Floats) -> tuple[Floats, float]:
     """SHAP value of each column for the margin of the one row of `matrix`, and the expected margin."""
-    if estimator.family == "lightgbm":
-        found = np.asarray(estimator.model.predict(matrix, pred_contrib=True, num_threads=1), np.float64)[0]
-        return found[:-1], float(found[-1])
     encoded = estimator.encode(matrix)
+    if estimator.family == "lightgbm":
+        found = np.asarray(estimator.model.predict(encoded, pred_contrib=True, num_threads=1), np.float64)[0]
+        return estimator.by_column(found[:-1]), float(found[-1])
     if estimator.family == "logistic_regression":
         shares, base = encoded[0] * estimator.model.coef_[0], float(estimator.model.intercept_[0])
     else:
         shares, base = _forest_shares(estimator, encoded)
-    assert estimator.dense is not None  # noqa: S101 - every scikit-learn estimator has one
-    return estimator.dense.by_column(shares, matrix.shape[1]), base
+    return estimator.by_column(shares), base
 
 
 def _forest_shares(estimator: Estimator, encoded: Floats) -> tuple[Floats, float]:

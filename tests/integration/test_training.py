@@ -3,7 +3,9 @@
 import json
 import re
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import timedelta
+from itertools import count
 
 import numpy as np
 import pandas as pd
@@ -14,13 +16,14 @@ from alerting import cli_dataset
 from alerting.cli import app
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import Refused
+from alerting.learning.candidates import candidate_from_files
 from alerting.pipelines.definitions import apply
 from alerting.pipelines.evaluate import evaluate, evaluate_past
 from alerting.pipelines.feedback import give_feedback
-from alerting.pipelines.ports import ReadingRow
+from alerting.pipelines.ports import ReadingRow, TrainingLimits
 from alerting.pipelines.promote import model_history, promote_run
 from alerting.pipelines.report import make_report
-from alerting.pipelines.train import prepare, train
+from alerting.pipelines.train import fit, prepare, train
 from tests.builders import at, oven, too_moist
 from tests.pretended import Mailbox, pretended_platform
 
@@ -83,6 +86,26 @@ def test_the_same_data_seed_and_definition_give_the_same_model(trained):
     first, second = (platform.models.version_tags("too-moist", v)["model_hash"] for v in (1, again["challenger_version"]))
     assert first == second
     assert (again["verdict"], again["promote"]) == ("keep", False)
+
+
+def test_the_next_search_starts_from_the_champions_parameters(trained):
+    platform, first = trained
+    children = {tags["family"]: run for run, tags in platform.models.find_runs(first["run_id"])}
+    best = candidate_from_files(platform.models.files(children["logistic_regression"], "candidate"))
+    run_id = prepare(platform, "too-moist", at(MINUTES + 60))
+    fit(platform, run_id, "logistic_regression")
+    (child,) = (run for run, _ in platform.models.find_runs(run_id))
+    found = candidate_from_files(platform.models.files(child, "candidate"))
+    assert best.warm_start == {}
+    assert found.warm_start == best.params
+    assert best.params in [trial.params for trial in found.tried[:2]]
+
+
+def test_a_search_keeps_its_time_budget_by_the_stopwatch_of_the_platform(trained):
+    platform, _ = trained
+    hurried = replace(platform, limits=TrainingLimits(count(0, 200).__next__, 4096))
+    run_id = prepare(hurried, "too-moist", at(MINUTES))
+    assert fit(hurried, run_id, "logistic_regression")["cut_short"]
 
 
 def test_the_test_period_is_judged_anew_by_the_named_model_and_never_what_it_has_seen(trained):

@@ -22,17 +22,19 @@ def data():
     return small.dataset()
 
 
-def fitted(data, family):
-    params = default_params(family)
+def fitted(data, family, **more):
+    params = default_params(family) | more
     params |= {"n_estimators": 10} if family == "random_forest" else {}
     params |= {"rounds": 30} if family == "lightgbm" else {}
     candidate = Candidate(family, params, np.empty(0), {"ap": 0.5}, (Trial(params, 0.5, (0.5,)),), 1, False)
     return finish_challenger(data, candidate, small.definition())[0]
 
 
-@pytest.mark.parametrize("family", ["logistic_regression", "random_forest", "lightgbm"])
-def test_shares_add_up_to_the_score_minus_the_usual_score(data, family):
-    model = fitted(data, family)
+@pytest.mark.parametrize(
+    ("family", "more"), [("logistic_regression", {}), ("random_forest", {}), ("lightgbm", {}), ("lightgbm", {"pairs": 3})]
+)
+def test_shares_add_up_to_the_score_minus_the_usual_score(data, family, more):
+    model = fitted(data, family, **more)
     scores = model.score(data.rows)
     for i in (int(np.argmax(scores)), int(np.argmin(scores)), 100):
         row = data.rows.iloc[[i]]

@@ -1,0 +1,89 @@
+"""The public data sets as datasets of the platform, read from the folder named by ALERTING_REAL_DATA; nothing of them is kept.
+
+They are read here without a database: same definitions, delays and names as `config/examples` and its import commands.
+"""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from alerting.definitions.assets import Asset, EventType
+from alerting.definitions.model import ClassifierDefinition
+from alerting.learning.dataset import Dataset, build_dataset
+from alerting.readings.history import History
+
+EXAMPLES = Path(__file__).parents[1] / "config" / "examples"
+ABSENT = "ALERTING_REAL_DATA names no folder with the public data sets: nothing is measured"
+
+
+def folder() -> Path | None:
+    """The folder of the public data sets; None where there is none."""
+    named = os.environ.get("ALERTING_REAL_DATA")
+    return Path(named) if named and Path(named).is_dir() else None
+
+
+def azure(data: Path, **learning: Any) -> tuple[ClassifierDefinition, Dataset]:
+    """Failure of a component within 24 h, without the error events."""
+    definition = _definition("azure/failure-24h-no-errors.yaml", learning)
+    return definition, build_dataset(
+        definition, 1, list(_machines(data / "azure_pdm_subset")), datetime(2015, 4, 1, 6, tzinfo=UTC)
+    )
+
+
+def roasting(data: Path, **learning: Any) -> tuple[ClassifierDefinition, Dataset]:
+    """Laboratory quality under its limit at the next sample."""
+    definition = _definition("roasting/quality-low.yaml", learning)
+    files = data / "roasting_production_quality"
+    document = yaml.safe_load((EXAMPLES / "roasting" / "assets.yaml").read_text())["roaster-1"]
+    sensors = _indexed(pd.read_csv(files / "roasting_hourly_2015.csv").drop(columns="quality"), "hour_start")
+    samples = _indexed(pd.read_csv(files / "data_Y_hourly_quality_2015_2018.csv"), "date_time")
+    readings = sensors.join(samples, how="outer")
+    history = History(Asset(name="roaster-1", **document), readings)
+    return definition, build_dataset(definition, 1, [history], datetime(2016, 1, 1, 2, tzinfo=UTC))
+
+
+def ai4i(data: Path) -> tuple[pd.DataFrame, np.ndarray]:
+    """Six features of the product and process, and whether the machine failed; in the order of UDI.
+
+    The five columns of failure modes define the label, and are left out.
+    """
+    table = pd.read_csv(data / "ai4i2020" / "ai4i2020.csv", encoding="utf-8-sig").sort_values("UDI")
+    label = table["Machine failure"].to_numpy(np.int8)
+    rows = table.drop(columns=["UDI", "Product ID", "Machine failure", "TWF", "HDF", "PWF", "OSF", "RNF"])
+    return rows.assign(Type=pd.Categorical(rows["Type"], categories=["H", "L", "M"])).reset_index(drop=True), label
+
+
+def _machines(files: Path) -> Iterator[History]:
+    tables = {name: pd.read_csv(files / f"PdM_{name}.csv") for name in ("telemetry", "machines", "maint", "failures")}
+    types = {"maint": ("comp", "maintenance-"), "failures": ("failure", "failure-")}
+    for machine in tables["machines"].itertuples():
+        own = {name: t[t["machineID"] == machine.machineID].drop(columns="machineID") for name, t in tables.items()}
+        events = [_events(own[name], column, prefix) for name, (column, prefix) in types.items()]
+        told = pd.concat(events).sort_values(["start", "type"], ignore_index=True)
+        yield History(
+            Asset(name=f"machine-{machine.machineID}", attributes={"model": machine.model, "age": float(machine.age)}),
+            _indexed(own["telemetry"], "datetime"),
+            told,
+            tuple(EventType(name=name, duration="instant") for name in sorted(told["type"].unique())),
+        )
+
+
+def _events(table: pd.DataFrame, column: str, prefix: str) -> pd.DataFrame:
+    start = pd.to_datetime(table["datetime"], utc=True).dt.as_unit("ms")
+    return pd.DataFrame({"type": (prefix + table[column]).astype(object), "start": start, "end": start})
+
+
+def _indexed(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    instants = pd.DatetimeIndex(pd.to_datetime(table[column], utc=True), name="ts").as_unit("ms")
+    return table.drop(columns=column).set_axis(instants).sort_index().astype(np.float64)
+
+
+def _definition(file: str, learning: dict[str, Any]) -> ClassifierDefinition:
+    document = yaml.safe_load((EXAMPLES / file).read_text())
+    return ClassifierDefinition.model_validate(document | {"learning": learning})

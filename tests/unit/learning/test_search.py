@@ -1,0 +1,137 @@
+"""The search: what it tries first, what it gives up, where time ends it, and that it can be repeated exactly."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from alerting.definitions.faults import Refused
+from alerting.learning.candidates import baseline_candidate, candidate_files, candidate_from_files
+from alerting.learning.encoding import Columns, Pairs
+from alerting.learning.families import default_params, fit_estimator, importance
+from alerting.learning.search import repeat_search, search_candidate
+from alerting.learning.selection import finish_challenger
+from alerting.learning.trained import model_files, model_from_files
+from tests.unit.learning import small
+
+
+@pytest.fixture(scope="module")
+def data():
+    return small.dataset()
+
+
+def definition(**learning):
+    return small.definition(learning={"trials": 4, "folds": 2, **learning})
+
+
+def silent(*_):
+    pass
+
+
+class Stopwatch:
+    """A second passes whenever somebody looks."""
+
+    def __init__(self):
+        self.seconds = -1.0
+
+    def __call__(self):
+        self.seconds += 1
+        return self.seconds
+
+
+def same_search(one, other):
+    return np.array_equal(one.oof, other.oof, equal_nan=True) and (one.tried, one.params) == (other.tried, other.params)
+
+
+def test_what_served_the_champion_is_tried_second_and_kept_with_the_candidate(data):
+    warm = {"C": 0.5, "class_weight": "balanced"}
+    found = search_candidate(data, definition(), "logistic_regression", silent, warm)
+    assert found.tried[0].params == default_params("logistic_regression")
+    assert found.tried[1].params == warm
+    assert candidate_from_files(candidate_files(found)).warm_start == warm
+
+
+def test_a_champion_with_the_default_parameters_costs_no_second_trial(data):
+    warm = default_params("logistic_regression")
+    found = search_candidate(data, definition(trials=2), "logistic_regression", silent, warm)
+    assert found.tried[1].params != found.tried[0].params
+
+
+def test_hopeless_parameters_are_given_up_after_a_fold_and_never_chosen(data):
+    found = search_candidate(data, definition(trials=14), "logistic_regression", silent)
+    given_up = [trial for trial in found.tried if trial.state == "pruned"]
+    assert given_up
+    assert all(len(trial.folds) == 1 for trial in given_up)
+    assert found.trials == 14
+    assert not found.cut_short
+    whole = [trial for trial in found.tried if trial.state == "complete"]
+    assert found.params == max(whole, key=lambda trial: trial.ap).params
+
+
+def test_a_search_that_time_cuts_short_says_so_and_is_repeated_exactly(data):
+    limited = definition(trials=50, time_budget="7s")
+    found = search_candidate(data, limited, "logistic_regression", silent, None, Stopwatch())
+    assert 1 < found.trials < 50
+    assert found.cut_short
+    assert found.notes[-1].startswith(f"the time budget of 7s ended the search of logistic_regression after {found.trials} of 50")
+    assert same_search(repeat_search(data, limited, candidate_from_files(candidate_files(found))), found)
+
+
+@pytest.mark.parametrize(("family", "seconds", "trees"), [("lightgbm", 12, "rounds"), ("random_forest", 3, "n_estimators")])
+def test_the_ceiling_is_kept_inside_the_first_trial_and_its_trees_are_repeated_exactly(data, family, seconds, trees):
+    limited = definition(time_budget=f"{seconds}s")
+    watch = Stopwatch()
+    found = search_candidate(data, limited, family, silent, None, watch)
+    assert watch.seconds <= seconds + 4  # only the looks that follow the end
+    assert (found.trials, found.tried[0].state, found.cut_short) == (1, "cut", True)
+    assert found.params[trees] <= found.tried[0].grown
+    assert "1 of 2 folds of its first trial were done in that time" in found.notes
+    assert same_search(repeat_search(data, limited, candidate_from_files(candidate_files(found))), found)
+
+
+def test_a_later_trial_that_time_interrupts_does_not_count(data):
+    watch = Stopwatch()
+    limited = definition(time_budget="500s")
+    found = search_candidate(data, limited, "lightgbm", silent, None, watch)
+    assert watch.seconds <= 503
+    assert found.cut_short
+    assert {trial.state for trial in found.tried} == {"complete"}
+    assert same_search(repeat_search(data, limited, found), found)
+
+
+def test_a_baseline_cannot_be_searched_again(data):
+    with pytest.raises(Refused, match="nothing to repeat"):
+        repeat_search(data, definition(), baseline_candidate(data, definition()))
+
+
+def test_the_forest_is_the_same_in_batches_and_at_once(data):
+    columns, params = Columns.of(data.plan), default_params("random_forest") | {"n_estimators": 15, "class_weight": "balanced"}
+    matrix = columns.matrix(data.rows)
+    asked = []
+    batches = fit_estimator("random_forest", params, columns, matrix, data.label, 1, after_trees=lambda n: not asked.append(n))
+    at_once = type(batches.model)(**params, random_state=1).fit(batches.encode(matrix), data.label)
+    assert asked == [10, 15]
+    assert np.array_equal(batches.margin_of(matrix), at_once.predict_proba(batches.encode(matrix))[:, 1])
+
+
+def test_pairs_add_products_and_differences_and_share_them_evenly():
+    columns = Columns(("a", "kind", "b", "c"), {"kind": ("x", "y")})
+    pairs = Pairs.among(columns, np.array([0.5, 0.3, 0.2, 0.0]), most=3)
+    assert pairs.of == ((0, 2),)
+    expanded = pairs.expand(np.array([[2.0, 1.0, 5.0, 7.0], [np.nan, 0.0, 1.0, 1.0]]))
+    assert expanded[0].tolist() == [2.0, 1.0, 5.0, 7.0, 10.0, -3.0]
+    assert np.isnan(expanded[1, 4:]).all()
+    shares = pairs.by_column(np.array([0.1, 0.2, 0.3, 0.4, 1.0, 0.5]), 4)
+    assert shares.tolist() == pytest.approx([0.85, 0.2, 1.05, 0.4])
+
+
+def test_a_model_with_pairs_is_kept_and_explained_by_its_own_columns(data):
+    columns = Columns.of(data.plan)
+    plain = search_candidate(data, definition(trials=1), "lightgbm", silent)
+    paired = replace(plain, params=plain.params | {"pairs": 3, "rounds": 10})
+    model, evidence = finish_challenger(data, paired, small.definition())
+    assert len(model.estimator.pairs.of) == 3
+    read = model_from_files(model_files(model))
+    assert np.array_equal(read.score(data.rows), model.score(data.rows))
+    assert len(importance(read.estimator)) == len(columns.names)
+    assert sum(evidence.importance.values()) == pytest.approx(1)
