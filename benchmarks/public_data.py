@@ -5,20 +5,23 @@ They are read here without a database: same definitions, delays and names as `co
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
+from sklearn.model_selection import StratifiedKFold
 
-from alerting.definitions.assets import Asset, EventType
+from alerting.definitions.assets import Asset, EventType, Variable, variable_name
 from alerting.definitions.model import ClassifierDefinition
 from alerting.learning.dataset import Dataset, build_dataset
 from alerting.readings.history import History
 
 EXAMPLES = Path(__file__).parents[1] / "config" / "examples"
+AI4I_START = datetime(2020, 1, 1, tzinfo=UTC)
 ABSENT = "ALERTING_REAL_DATA names no folder with the public data sets: nothing is measured"
 
 
@@ -48,15 +51,49 @@ def roasting(data: Path, **learning: Any) -> tuple[ClassifierDefinition, Dataset
     return definition, build_dataset(definition, 1, [history], datetime(2016, 1, 1, 2, tzinfo=UTC))
 
 
-def ai4i(data: Path) -> tuple[pd.DataFrame, np.ndarray]:
-    """Six features of the product and process, and whether the machine failed; in the order of UDI.
+def ai4i(data: Path, failure: str = "Machine failure", **learning: Any) -> tuple[ClassifierDefinition, Dataset]:
+    """Does the machine fail with this product? One product a minute in the order of UDI, its failure half a minute later.
 
-    The five columns of failure modes define the label, and are left out.
+    The model sees type, temperatures, speed, torque and tool wear of the product alone: the columns of failure modes define
+    the label, and are left out. `failure` may be one of them (TWF, HDF, PWF, OSF, RNF) instead.
     """
     table = pd.read_csv(data / "ai4i2020" / "ai4i2020.csv", encoding="utf-8-sig").sort_values("UDI")
-    label = table["Machine failure"].to_numpy(np.int8)
-    rows = table.drop(columns=["UDI", "Product ID", "Machine failure", "TWF", "HDF", "PWF", "OSF", "RNF"])
-    return rows.assign(Type=pd.Categorical(rows["Type"], categories=["H", "L", "M"])).reset_index(drop=True), label
+    numbers = table.drop(columns=["UDI", "Product ID", "Type", "Machine failure", "TWF", "HDF", "PWF", "OSF", "RNF"])
+    instants = pd.date_range(AI4I_START, periods=len(table), freq="min", name="ts").as_unit("ms")
+    measured = numbers.rename(columns=variable_name).astype(np.float64).set_index(instants)
+    measured["Type"] = table["Type"].to_numpy(object)
+    failed = pd.DataFrame({"failure": table[failure].to_numpy(np.float64)}, index=instants + pd.Timedelta("30s"))
+    variables = {"Type": Variable(type="category"), "failure": Variable(sampling=timedelta(minutes=1))}
+    definition = ClassifierDefinition.model_validate(
+        {
+            "name": "machine-fails",
+            "kind": "classifier",
+            "assets": ["mill-1"],
+            "problem": {"variable": "failure", "above": 0.5, "predict": "state"},
+            "horizon": "1m",
+            "exclude": ["failure"],
+            "features": {"stride": "1m", "windows": ["1m"], "aggregations": ["last"]},
+            "learning": learning,
+        }
+    )
+    readings = measured.join(failed, how="outer")
+    readings["Type"] = readings["Type"].astype(object).where(readings["Type"].notna(), None)
+    history = History(Asset(name="mill-1", variables=variables), readings)
+    return definition, build_dataset(definition, 1, [history], readings.index[-1].to_pydatetime())
+
+
+def stratified(dataset: Dataset, folds: int = 5, seed: int = 0) -> list[Dataset]:
+    """The same rows without regard to time: each fold tests once, and a fourth of the others validates, by equal shares of
+    the label. For data without time stamps only."""
+    label, parts = dataset.label, []
+    for _, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(label, label):
+        part = np.full(len(label), "train", dtype=object)
+        part[test] = "test"
+        rest = np.flatnonzero(part == "train")
+        _, held = next(StratifiedKFold(4, shuffle=True, random_state=seed).split(rest, label[rest]))
+        part[rest[held]] = "validation"
+        parts.append(part)
+    return [replace(dataset, part=part) for part in parts]
 
 
 def _machines(files: Path) -> Iterator[History]:

@@ -105,7 +105,16 @@ def baseline_candidate(dataset: Dataset, definition: ClassifierDefinition) -> Ca
         options["persistence"] = [_persistence(dataset, f) for f in usable]
     trials = [_scored(dataset, usable, {"score": name}, scores) for name, scores in options.items()]
     best = max(trials, key=lambda trial: trial.ap)
-    return assemble("baseline", dataset, usable, trials, options[best.params["score"]], len(trials), notes)
+    return assemble("baseline", dataset, usable, trials, best, options[best.params["score"]], len(trials), notes)
+
+
+def beats(later: Trial, earlier: Trial) -> bool:
+    """Whether a trial is better than one before it by more than chance: by more than the standard error of its advantage over
+    the folds. So a proven set of parameters is not given up for a lucky one.
+    """
+    advantage = np.subtract(later.folds, earlier.folds)
+    error = float(advantage.std(ddof=1)) / len(advantage) ** 0.5 if len(advantage) > 1 else 0.0
+    return bool(advantage.mean() > error)
 
 
 def _persistence(dataset: Dataset, fold: Fold) -> Floats:
@@ -131,13 +140,13 @@ def assemble(
     dataset: Dataset,
     folds: Sequence[Fold],
     trials: Sequence[Trial],
+    best: Trial,
     scores: Sequence[Floats],
     asked: int,
     notes: Sequence[str],
     warm_start: dict[str, Any] | None = None,
 ) -> Candidate:
-    """The candidate of the best trial that was not pruned (the first of equals); `scores`: its own, by fold."""
-    best = max((t for t in trials if t.state != "pruned"), key=lambda trial: trial.ap)
+    """The candidate of one search; `scores` are those of its best trial, by fold."""
     oof = np.full(len(dataset.label), np.nan)
     for fold, score in zip(folds, scores, strict=True):
         oof[fold.test] = score

@@ -17,11 +17,13 @@ from alerting.learning.candidates import (
     Trial,
     assemble,
     average_precision,
+    beats,
     usable_folds,
 )
 from alerting.learning.dataset import Dataset
 from alerting.learning.encoding import Columns, Floats
 from alerting.learning.families import (
+    MOST_PAIRED,
     Estimator,
     Params,
     default_params,
@@ -58,9 +60,10 @@ def search_candidate(
     """Try `learning.trials` parameter sets of one family and keep the best: the proven default first, then `warm_start`.
 
     A set's worth is its mean average precision over the walk-forward folds inside the training period; for LightGBM at the
-    number of trees that is best over all folds together. A set that is worse than the median of those before it after the
-    same folds is given up (pruned). `learning.time_budget` is a ceiling, looked at between folds and between trees: a set
-    that it interrupts does not count. Only the first set is kept then, with the folds, or at least the trees, that were done.
+    number of trees that is best over all folds together. A later set must beat an earlier one by more than the standard error
+    over the folds; one that is worse than the median of those before it after the same folds is given up (pruned).
+    `learning.time_budget` is a ceiling, looked at between folds and between trees: a set that it interrupts does not count.
+    Only the first set is kept then, with the folds, or at least the trees, that were done.
     `stopwatch` tells seconds; where none passes the ceiling is never reached unless it is 0.
 
     Raises Refused when no fold has both classes.
@@ -109,12 +112,13 @@ def _search(
             study.tell(trial, tried.ap)
         progress(f"trying {family}", len(search.tried), asked)
     notes += _ended_early(definition, family, asked, search)
-    used = folds[: len(search.best_scores)]
-    return assemble(family, dataset, used, search.tried, search.best_scores, asked, notes, dict(warm_start or {}))
+    best = search.best or search.tried[0]
+    used = folds[: len(best.folds)]
+    return assemble(family, dataset, used, search.tried, best, search.best_scores, asked, notes, dict(warm_start or {}))
 
 
 def _study(family: Family, seed: int, warm_start: Mapping[str, Any] | None) -> optuna.Study:
-    """Seeded; the default is tried first, then what served before."""
+    """Seeded; the default is tried first, then what served before, then the default with products and differences."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         direction="maximize",
@@ -124,6 +128,8 @@ def _study(family: Family, seed: int, warm_start: Mapping[str, Any] | None) -> o
     study.enqueue_trial(searched_params(family, default_params(family)))
     if warm_start:
         study.enqueue_trial(searched_params(family, warm_start), skip_if_exists=True)
+    if family == "lightgbm":
+        study.enqueue_trial(searched_params(family, default_params(family) | {"pairs": MOST_PAIRED}), skip_if_exists=True)
     return study
 
 
@@ -164,6 +170,7 @@ class _Search:
     time_is_up: Callable[[], bool]
     before: Trial | None = None
     tried: list[Trial] = field(default_factory=list)
+    best: Trial | None = None
     best_scores: list[Floats] = field(default_factory=list)
 
     def run(self, trial: optuna.Trial) -> Trial:
@@ -190,8 +197,8 @@ class _Search:
 
     def _keep(self, trial: Trial, scores: list[Floats], state: str) -> Trial:
         told = replace(trial, state=state)
-        if state != "pruned" and all(told.ap > t.ap for t in self.tried if t.state != "pruned"):
-            self.best_scores = scores
+        if state != "pruned" and (self.best is None or beats(told, self.best)):
+            self.best, self.best_scores = told, scores
         self.tried.append(told)
         return told
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from alerting.definitions.faults import Refused
-from alerting.learning.candidates import baseline_candidate, candidate_files, candidate_from_files
+from alerting.learning.candidates import Trial, baseline_candidate, beats, candidate_files, candidate_from_files
 from alerting.learning.encoding import Columns, Pairs
 from alerting.learning.families import default_params, fit_estimator, importance
 from alerting.learning.search import repeat_search, search_candidate
@@ -64,8 +64,14 @@ def test_hopeless_parameters_are_given_up_after_a_fold_and_never_chosen(data):
     assert all(len(trial.folds) == 1 for trial in given_up)
     assert found.trials == 14
     assert not found.cut_short
-    whole = [trial for trial in found.tried if trial.state == "complete"]
-    assert found.params == max(whole, key=lambda trial: trial.ap).params
+    assert found.params in [trial.params for trial in found.tried if trial.state == "complete"]
+
+
+def test_a_proven_set_is_not_given_up_for_one_that_is_better_by_luck():
+    proven = Trial({}, 0.50, (0.50, 0.50, 0.50))
+    assert not beats(Trial({}, 0.52, (0.70, 0.40, 0.46)), proven)
+    assert beats(Trial({}, 0.52, (0.53, 0.51, 0.52)), proven)
+    assert not beats(proven, proven)
 
 
 def test_a_search_that_time_cuts_short_says_so_and_is_repeated_exactly(data):

@@ -1,0 +1,61 @@
+"""Machine failures of the AI4I data set, without the columns that define them, by stratified folds."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score, precision_recall_curve, roc_auc_score
+from sklearn.model_selection import StratifiedKFold
+
+from alerting.learning.calibration import sigmoid
+from alerting.learning.encoding import Columns
+from alerting.learning.search import search_candidate
+from alerting.learning.selection import choose, fit_rows
+from alerting.pipelines.ports import silent
+from benchmarks.public_data import ABSENT, ai4i, folder, stratified
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.real_data,
+    pytest.mark.skipif(folder() is None, reason=ABSENT),
+    pytest.mark.timeout(900),
+]
+
+
+def scored(dataset, definition, candidate, fitted_on, asked):
+    matrix = Columns.of(dataset.plan).matrix(dataset.rows)
+    estimator = fit_rows(dataset, candidate, definition, matrix, fitted_on, dataset.label)
+    margin = estimator.margin_of(matrix[asked])
+    return margin if candidate.family == "random_forest" else sigmoid(margin)
+
+
+def threshold_of_best_f1(dataset, definition, candidate, rows):
+    """Chosen on inner folds of the rows alone."""
+    score = np.empty(len(rows))
+    for fit, held in StratifiedKFold(4, shuffle=True, random_state=1).split(rows, dataset.label[rows]):
+        score[held] = scored(dataset, definition, candidate, rows[fit], rows[held])
+    precision, recall, thresholds = precision_recall_curve(dataset.label[rows], score)
+    return thresholds[np.argmax((2 * precision * recall / np.maximum(precision + recall, 1e-9))[:-1])]
+
+
+def test_failures_are_told_as_well_as_by_the_best_published_models():
+    definition, whole = ai4i(Path(os.environ["ALERTING_REAL_DATA"]))
+    assert whole.rows.shape[1] == 6
+    f1, auc = [], []
+    for dataset in stratified(whole):
+        chosen = choose([search_candidate(dataset, definition, family, silent) for family in definition.learning.candidates])
+        rest, test = np.flatnonzero(dataset.part != "test"), dataset.part == "test"
+        threshold = threshold_of_best_f1(dataset, definition, chosen, rest)
+        score = scored(dataset, definition, chosen, rest, test)
+        f1.append(f1_score(dataset.label[test], score >= threshold))
+        auc.append(roc_auc_score(dataset.label[test], score))
+    assert np.mean(f1) >= 0.83
+    assert np.mean(auc) >= 0.976
+
+
+@pytest.mark.parametrize("mode", ["HDF", "PWF", "OSF"])
+def test_each_failure_mode_can_be_its_own_definition(mode):
+    definition, dataset = ai4i(Path(os.environ["ALERTING_REAL_DATA"]), mode, trials=2)
+    found = search_candidate(dataset, definition, "lightgbm", silent)
+    assert found.ap > 0.8
