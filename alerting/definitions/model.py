@@ -6,12 +6,13 @@ A field stands here only because something honours it; `tests/integration/test_f
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, StringConstraints, TypeAdapter
+from pydantic import AwareDatetime, Field, StrictBool, StringConstraints, TypeAdapter
 
 from alerting.definitions.assets import Closed, Name, VariableName
 from alerting.definitions.durations import Duration
 
 Severity = Literal["low", "medium", "high", "critical"]
+SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
 State = Literal["draft", "active", "retired"]
 Family = Literal["logistic_regression", "random_forest", "lightgbm"]
 Aggregation = Literal["mean", "std", "min", "max", "last", "slope", "missing", "age"]
@@ -192,19 +193,78 @@ class _Common(Closed):
     notify: Notify = Field(default_factory=Notify, description="Who is told.")
 
 
+class FromAttribute(Closed):
+    """A limit that every asset states for itself."""
+
+    attribute: str = Field(description="Name of the asset attribute that holds the limit; an asset without it is refused.")
+
+
+Limit = float | FromAttribute
+
+
+class Band(Closed):
+    """A range of values; both ends belong to it."""
+
+    low: Limit = Field(description="Lower end of the band: a number, or {attribute: name}.")
+    high: Limit = Field(description="Upper end of the band: a number, or {attribute: name}.")
+
+
+class AtLeast(Closed):
+    """A share of the last readings."""
+
+    readings: int = Field(ge=1, le=100, description="So many readings must be beyond the limit ...")
+    of: int = Field(ge=2, le=100, description="... among this many last ones; readings before a hole in the data do not count.")
+
+
+class LevelLimits(Closed):
+    """The limits of one severity."""
+
+    above: Limit | None = Field(None, description="This severity is reached by a value above: a number, or {attribute: name}.")
+    below: Limit | None = Field(None, description="This severity is reached by a value below: a number, or {attribute: name}.")
+    clear_above_at: Limit | None = Field(None, description="After `above` it is left only at or below this value (hysteresis).")
+    clear_below_at: Limit | None = Field(None, description="After `below` it is left only at or above this value (hysteresis).")
+
+
+class Levels(Closed):
+    """Limits by severity; the worst one that holds counts."""
+
+    low: LevelLimits | None = Field(None, description="Limits of severity low.")
+    medium: LevelLimits | None = Field(None, description="Limits of severity medium.")
+    high: LevelLimits | None = Field(None, description="Limits of severity high.")
+    critical: LevelLimits | None = Field(None, description="Limits of severity critical.")
+
+
 class ThresholdDefinition(_Common):
     """A variable leaves its limits."""
 
     kind: Literal["threshold"] = Field(description="threshold: a variable leaves its limits.")
     variable: VariableName = Field(description="Variable that is judged, reading by reading.")
-    above: float | None = Field(None, description="Triggered by a value above this limit.")
-    below: float | None = Field(None, description="Triggered by a value below this limit. With above too: outside of both.")
-    clear_above_at: float | None = Field(
+    above: Limit | None = Field(None, description="Triggered by a value above this limit: a number, or {attribute: name}.")
+    below: Limit | None = Field(
+        None,
+        description="Triggered by a value below this limit: a number, or {attribute: name}. With above too: outside of both.",
+    )
+    clear_above_at: Limit | None = Field(
         None, description="After `above` was triggered it clears only at or below this value (hysteresis)."
     )
-    clear_below_at: float | None = Field(
+    clear_below_at: Limit | None = Field(
         None, description="After `below` was triggered it clears only at or above this value (hysteresis)."
     )
+    outside: Band | None = Field(None, description="Triggered by a value outside of this band; the same as below and above.")
+    inside: Band | None = Field(None, description="Triggered by a value inside this band.")
+    equals: StrictBool | float | str | FromAttribute | None = Field(
+        None,
+        description="Triggered by exactly this value: a number, true or false, the text of a category, or {attribute: name}.",
+    )
+    levels: Levels | None = Field(
+        None,
+        description="Instead of one limit: limits by severity. One episode, whose severity rises and falls; "
+        "the field severity then counts for missing data only.",
+    )
+    rate_per: Duration | None = Field(
+        None, description="Judge the change of the value per this time instead of the value: the limits are rates."
+    )
+    at_least: AtLeast | None = Field(None, description="Triggered only by so many of the last readings, instead of by each one.")
     hold: Duration = Field(
         timedelta(0), alias="for", description="On-delay: the condition must hold this long before the episode opens."
     )
@@ -212,7 +272,16 @@ class ThresholdDefinition(_Common):
         timedelta(0), description="Off-delay: the condition must be gone this long before the episode closes."
     )
     stale_after: Duration = Field(
-        timedelta(minutes=10), description="A value holds until the next reading, at most this long; then the state is unknown."
+        timedelta(minutes=10), description="A value holds until the next reading, at most this long; then data are missing."
+    )
+    frozen_after: Duration | None = Field(
+        None, description="A sensor that says the same for longer than this is frozen: its value counts as missing."
+    )
+    no_data: Literal["hold", "alert", "ignore"] = Field(
+        "hold",
+        description="Where data are missing, frozen, or outside the variable's engineering range. hold: the state is unknown, "
+        "which neither raises nor closes an episode; alert: that is itself a reason to raise; "
+        "ignore: each value counts, until the next one comes (for values that are sent only when they change).",
     )
     problem: Problem | None = Field(
         None, description="What the alert warns of, if that is something else; its outcome is then judged by data."

@@ -10,7 +10,7 @@ from pydantic_core import PydanticUndefined
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.durations import format_duration
-from alerting.definitions.model import ClassifierDefinition, ThresholdDefinition
+from alerting.definitions.model import ClassifierDefinition, FromAttribute, ThresholdDefinition
 from alerting.definitions.routes import Route
 
 _INTRODUCTION = """# Definition reference
@@ -47,11 +47,11 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, 
         inner = _model_within(field.annotation)
         yield (
             path,
-            "group" if inner else _type(field.annotation),
+            _type(field.annotation),
             _default(field, inner),
             (field.description or "").replace("|", "\\|"),
         )
-        if inner:
+        if inner and inner is not FromAttribute:
             nested = f"{path}.<name>." if get_origin(field.annotation) is dict else f"{path}."
             yield from _rows(inner, nested)
 
@@ -62,16 +62,18 @@ def _model_within(annotation: Any) -> type[BaseModel] | None:
 
 
 def _type(annotation: Any) -> str:
-    if get_origin(annotation) is Literal:
-        return " or ".join(f"`{a}`" for a in get_args(annotation))
-    if get_origin(annotation) in (Union, UnionType):
-        return " or ".join(_type(a) for a in get_args(annotation) if a is not type(None))
-    if get_origin(annotation) is tuple:
-        return f"list of {_type(get_args(annotation)[0])}"
-    if get_origin(annotation) is dict:
-        return "names with values"
-    if hasattr(annotation, "__metadata__"):
-        return _type(annotation.__origin__)
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "`{attribute: name}`" if annotation is FromAttribute else "group"
+    if origin is Literal:
+        return " or ".join(f"`{a}`" for a in arguments)
+    if origin in (Union, UnionType):
+        return " or ".join(_type(a) for a in arguments if a is not type(None))
+    if origin is tuple:
+        return f"list of {_type(arguments[0])}"
+    if origin is dict:
+        return "group" if _model_within(annotation) else "names with values"
+    annotation = getattr(annotation, "__origin__", annotation)  # Annotated[...] is what it annotates
     names = {timedelta: "duration", str: "text", float: "number", int: "whole number", bool: "true or false"}
     return names.get(annotation, "time")
 

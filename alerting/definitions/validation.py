@@ -5,6 +5,7 @@ from copy import deepcopy
 from datetime import timedelta
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -14,10 +15,13 @@ from pydantic import ValidationError
 from alerting.definitions.assets import Asset, EventType, VariableType
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import DefinitionRefused, Fault
+from alerting.definitions.limits import TYPES, Level, level_limits, levels_on, unknown_limits
 from alerting.definitions.model import (
     DEFINITION,
     ClassifierDefinition,
     Definition,
+    FromAttribute,
+    LevelLimits,
     OperatingPoint,
     Problem,
     Schedule,
@@ -26,6 +30,8 @@ from alerting.definitions.model import (
 
 _KINDS = ("threshold", "classifier")
 _SHORTEST = timedelta(minutes=1)
+_GROUP = "FromAttribute"
+_CHOICES = ("float", "bool", "str", _GROUP)  # as pydantic names the ways to write a limit
 
 
 def parse_definition(document: Mapping[str, Any]) -> Definition:
@@ -46,7 +52,7 @@ def _read(document: Mapping[str, Any]) -> tuple[Definition | None, list[Fault]]:
     try:
         definition = DEFINITION.validate_python(dict(document))
     except ValidationError as error:
-        faults = [_fault(e, document) for e in error.errors()]
+        faults = [_fault(e, document) for e in error.errors() if not _other_choice(e)]
         return None, faults + _faults_of_the_rest(document, [f.path for f in faults])
     return definition, list(_cross_faults(definition))
 
@@ -57,7 +63,7 @@ def _faults_of_the_rest(document: Mapping[str, Any], paths: Sequence[str]) -> li
     for path in paths:
         _drop(rest, path.split("."))
     try:
-        return list(_cross_faults(DEFINITION.validate_python(rest)))
+        return [f for f in _cross_faults(DEFINITION.validate_python(rest)) if f.path not in paths]
     except ValidationError:
         return []
 
@@ -71,8 +77,14 @@ def _drop(document: Any, keys: list[str]) -> None:
         _drop(document[keys[0]], keys[1:])
 
 
+def _other_choice(error: Any) -> bool:
+    """Whether this fault is of a way to write a limit that was not meant: a number and a group are told apart by their looks."""
+    choices = [p for p in error["loc"] if p in _CHOICES]
+    return bool(choices) and isinstance(error["input"], Mapping) != (choices[-1] == _GROUP) and error["loc"][-1] in _CHOICES
+
+
 def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
-    path = [str(p) for p in error["loc"] if p not in _KINDS]
+    path = [str(p) for p in error["loc"] if p not in (*_KINDS, *_CHOICES)]
     place = ".".join(path) or "document"
     match error["type"]:
         case "extra_forbidden":
@@ -158,16 +170,76 @@ def _order_faults(path: str, above: float | None, below: float | None) -> Iterab
 
 
 def _threshold_faults(definition: ThresholdDefinition) -> Iterable[Fault]:
-    above, below = definition.above, definition.below
-    if above is None and below is None:
+    yield from _condition_faults(definition)
+    for name in ("outside", "inside"):
+        band = getattr(definition, name)
+        if band is not None and _disordered(band.low, band.high, strictly=True):
+            yield Fault(f"{name}.low", f"{band.low} must be less than high {band.high}")
+    yield from _limit_faults("", definition)
+    for severity, limits in level_limits(definition):
+        yield from _limit_faults(f"levels.{severity}.", limits)
+        if limits.above is None and limits.below is None:
+            yield Fault(f"levels.{severity}", "a limit is missing", "add above: or below:")
+    yield from _nesting_faults(definition)
+    yield from _time_faults(definition)
+    if definition.at_least and definition.at_least.readings > definition.at_least.of:
+        yield Fault("at_least.readings", f"{definition.at_least.readings} of {definition.at_least.of} readings can never be")
+
+
+def _condition_faults(definition: ThresholdDefinition) -> Iterable[Fault]:
+    ways = {"above or below": definition.above is not None or definition.below is not None}
+    ways |= {name: getattr(definition, name) is not None for name in ("outside", "inside", "equals", "levels")}
+    given = [name for name, there in ways.items() if there]
+    if not given:
         yield Fault("above", "a limit is missing", "add above: or below:")
-    yield from _order_faults("below", above, below)
-    if definition.clear_above_at is not None and (above is None or definition.clear_above_at > above):
-        yield Fault("clear_above_at", "must not be greater than above, which must be given")
-    if definition.clear_below_at is not None and (below is None or definition.clear_below_at < below):
-        yield Fault("clear_below_at", "must not be less than below, which must be given")
+    if len(given) > 1:
+        yield Fault(given[-1], f"cannot stand beside {' and '.join(given[:-1])}", "one condition per definition; see levels")
+    if definition.levels is not None and not level_limits(definition):
+        yield Fault("levels", "has no level", "write for example levels: {medium: {above: 215}, critical: {above: 230}}")
+
+
+def _limit_faults(prefix: str, limits: ThresholdDefinition | LevelLimits) -> Iterable[Fault]:
+    band = getattr(limits, "outside", None)
+    above, below = (band.high, band.low) if band else (limits.above, limits.below)
+    if not band and isinstance(above, float) and isinstance(below, float):
+        yield from _order_faults(f"{prefix}below", above, below)
+    if limits.clear_above_at is not None and (above is None or _disordered(limits.clear_above_at, above)):
+        yield Fault(f"{prefix}clear_above_at", "must not be greater than above, which must be given")
+    if limits.clear_below_at is not None and (below is None or _disordered(below, limits.clear_below_at)):
+        yield Fault(f"{prefix}clear_below_at", "must not be less than below, which must be given")
+
+
+def _disordered(low: float | FromAttribute, high: float | FromAttribute, strictly: bool = False) -> bool:
+    """Whether two numbers are in the wrong order; limits that assets state are compared per asset."""
+    if isinstance(low, FromAttribute) or isinstance(high, FromAttribute):
+        return False
+    return low > high or (strictly and low == high)
+
+
+def _nesting_faults(definition: ThresholdDefinition) -> Iterable[Fault]:
+    for (less, inner), (more, outer) in pairwise(level_limits(definition)):
+        if inner.above is not None and outer.above is not None and _disordered(inner.above, outer.above, strictly=True):
+            yield Fault(f"levels.{more}.above", f"{outer.above} must be greater than that of {less}, {inner.above}")
+        if inner.below is not None and outer.below is not None and _disordered(outer.below, inner.below, strictly=True):
+            yield Fault(f"levels.{more}.below", f"{outer.below} must be less than that of {less}, {inner.below}")
+
+
+def _time_faults(definition: ThresholdDefinition) -> Iterable[Fault]:
+    ignore = definition.no_data == "ignore"
     if definition.stale_after <= timedelta(0):
         yield Fault("stale_after", "must be longer than 0s")
+    if definition.rate_per is not None:
+        if definition.rate_per <= timedelta(0):
+            yield Fault("rate_per", "must be longer than 0s")
+        if definition.equals is not None:
+            yield Fault("rate_per", "a rate has limits; equals is for values", "use inside: for a small band of rates")
+        if ignore:
+            yield Fault("rate_per", "needs readings that keep coming", "remove no_data: ignore")
+    if definition.frozen_after is not None:
+        if ignore:
+            yield Fault("frozen_after", "changes nothing with no_data: ignore", "remove one of them")
+        if definition.frozen_after <= definition.hold:
+            yield Fault("frozen_after", "must be longer than `for`", "a constant value would be frozen before it could raise")
 
 
 def _classifier_faults(definition: ClassifierDefinition) -> Iterable[Fault]:
@@ -222,7 +294,7 @@ def _asset_faults(definition: Definition, assets: Sequence[Asset], event_types: 
         return
     types = {name: v.type for a in watched for name, v in a.variables.items()}
     if isinstance(definition, ThresholdDefinition):
-        yield from _variable_faults("variable", definition.variable, types)
+        yield from _watched_variable_faults(definition, types, watched)
     if definition.problem and definition.problem.variable:
         yield from _variable_faults("problem.variable", definition.problem.variable, types)
     yield from _event_faults(definition, event_types)
@@ -235,6 +307,50 @@ def _variable_faults(path: str, name: str, types: Mapping[str, VariableType]) ->
         yield Fault(path, f"no watched asset has a variable {name!r}", _nearest(name, types, "known variables"))
     elif types[name] == "category":
         yield Fault(path, f"{name!r} is a category; a limit needs a number")
+
+
+def _watched_variable_faults(
+    definition: ThresholdDefinition, types: Mapping[str, VariableType], watched: Sequence[Asset]
+) -> Iterable[Fault]:
+    name = definition.variable
+    if definition.equals is None or name not in types:
+        yield from _variable_faults("variable", name, types)
+    elif not isinstance(definition.equals, FromAttribute) and not isinstance(definition.equals, TYPES[types[name]][0]):
+        wanted = TYPES[types[name]][1]
+        yield Fault("equals", f"{definition.equals!r} can never be a value of {name!r}, a {types[name]}", f"write {wanted}")
+    for asset in watched:
+        yield from _limits_on_asset_faults(definition, asset)
+
+
+def _limits_on_asset_faults(definition: ThresholdDefinition, asset: Asset) -> Iterable[Fault]:
+    variable = asset.variables.get(definition.variable)
+    missing = unknown_limits(definition, asset)
+    yield from (Fault(path, message, _nearest_attribute(asset, message)) for path, message in missing)
+    if not missing:
+        yield from _resolved_faults(levels_on(definition, asset), asset)
+    if variable and variable.sampling and definition.no_data != "ignore" and definition.stale_after < variable.sampling:
+        short, usual = format_duration(definition.stale_after), format_duration(variable.sampling)
+        hint = "lengthen it, or no condition would hold from one reading to the next"
+        yield Fault(
+            "stale_after", f"{short} is shorter than the sampling of {definition.variable!r} on {asset.name!r}, {usual}", hint
+        )
+
+
+def _nearest_attribute(asset: Asset, message: str) -> str:
+    return "" if "needs a number" in message else "known attributes: " + (", ".join(sorted(asset.attributes)) or "none")
+
+
+def _resolved_faults(levels: Sequence[Level], asset: Asset) -> Iterable[Fault]:
+    """Limits in the wrong order on one asset; where they are plain numbers the definition alone has been refused before."""
+    for level in levels:
+        ordered = (level.below, level.clear_below_at), (level.clear_above_at, level.above), (level.below, level.above)
+        if any(low is not None and high is not None and low > high for low, high in (*ordered, level.inside or (None, None))):
+            yield Fault("assets", f"the limits stated by asset {asset.name!r} are in the wrong order: {_numbers(level)}")
+
+
+def _numbers(level: Level) -> str:
+    names = ("below", "clear_below_at", "clear_above_at", "above", "inside")
+    return ", ".join(f"{name} {getattr(level, name)}" for name in names if getattr(level, name) is not None)
 
 
 def _event_faults(definition: Definition, event_types: Sequence[EventType]) -> Iterable[Fault]:

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from alerting.definitions.model import Severity
+
 Status = Literal["triggered", "clear", "unknown"]
-Side = Literal["above", "below"]
+Fact = Literal["waiting", "stale", "frozen", "out_of_range", "no_rate", "no_limit"]
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,15 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Stretch:
-    """A status that held from `start` (inclusive) to `end` (exclusive), without a break."""
+    """A status that held from `start` (inclusive) to `end` (exclusive), without a break.
+
+    `severity`: of a triggered one, the worst level reached (None: the least severe). `fact`: what is the matter with the data,
+    if anything: `waiting` for the first reading, `stale` since the last, `frozen` at one value, `out_of_range` of what is
+    possible, `no_rate` without an earlier reading to compare with, `no_limit` where the asset does not state it.
+    """
 
     start: datetime
     end: datetime
     status: Status
+    severity: Severity | None = None
+    fact: Fact | None = None

@@ -1,26 +1,73 @@
-"""Threshold kind: every reading is judged against its limits, and holds until the next one or until it is stale."""
+"""Threshold kind: every reading is judged against its limits, and holds until the next one or until it is stale.
 
-from dataclasses import dataclass
-from datetime import datetime
+What is the matter with the data (`Fact`) is kept apart from what the values say: missing is never normal.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from alerting.definitions.model import ThresholdDefinition
-from alerting.detection.evaluation import Side, Status, Stretch
+from alerting.definitions.assets import Asset
+from alerting.definitions.limits import Level, levels_on, unknown_limits
+from alerting.definitions.model import SEVERITIES, ThresholdDefinition
+from alerting.detection.evaluation import Fact, Stretch
 from alerting.readings.history import History, Millis, from_millis, millis, span_millis, to_millis
 
-_SIDES: tuple[tuple[int, Side | None], ...] = ((1, "above"), (2, "below"), (0, None))
+Numbers = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Codes = npt.NDArray[np.int8]
+_FACTS: tuple[Fact, ...] = ("waiting", "stale", "frozen", "out_of_range", "no_rate")
+_SOUND, _FIRST_FACT = -1, 10  # a code is a rank (0 within limits, 1 low ... 4 critical), or 10 + the place of a fact
+_WAITING, _STALE, _FROZEN, _OUT_OF_RANGE, _NO_RATE = range(_FIRST_FACT, _FIRST_FACT + len(_FACTS))
+_MISSING = (_STALE, _FROZEN, _OUT_OF_RANGE)  # what `no_data` decides about
+_NEVER = np.iinfo(np.int64).max // 2
 
 
 @dataclass(frozen=True)
 class Carried:
-    """The last reading judged: it holds until the next one. `side` is the limit it is beyond, None within limits."""
+    """The last reading judged: it holds until the next one. `value` None: no reading yet, waiting since `at`.
+
+    `rate`: its rate of change, where rates are judged. `beyond`: limits that it is beyond, as `severity.side`.
+    `recent`: ranks of the readings before it that still count for `at_least`, oldest first.
+    `same_since`: since when the value has not changed.
+    """
+
+    variable: str
+    at: datetime
+    value: float | str | None
+    rate: float | None = None
+    beyond: tuple[str, ...] = ()
+    recent: tuple[int, ...] = ()
+    same_since: datetime | None = None
+
+    def under_another_revision(self) -> "Carried":
+        """Without what was judged by other limits: the next reading begins to count anew, the side of a limit is kept."""
+        return replace(self, recent=(), rate=None)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What holds at an instant: the last reading, the number that is judged (a value or a rate), when it was taken."""
 
     at: datetime
-    value: float
-    side: Side | None
+    value: float | str | None
+    judged: float | None
+    fact: Fact | None
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Readings to judge, the carried one first. `judged`: values or rates, NaN if unsound. `run`: since when the same value."""
+
+    ts: Millis
+    raw: npt.NDArray[Any]
+    judged: npt.NDArray[Any]
+    fact: Codes
+    run: Millis
 
 
 @dataclass(frozen=True)
@@ -29,72 +76,237 @@ class Judged:
 
     stretches: list[Stretch]
     carried: Carried | None
+    rows: _Rows | None = None
+
+    def seen(self, at: datetime) -> Seen | None:
+        """The reading that holds at an instant of a stretch; None where limits are unknown."""
+        if self.rows is None:
+            return None
+        i = max(int(np.searchsorted(self.rows.ts, to_millis(at), side="right")) - 1, 0)
+        fact = next((s.fact for s in self.stretches if s.start <= at < s.end), None)
+        judged = self.rows.judged[i]
+        number = None if isinstance(judged, str) or judged is None or np.isnan(judged) else float(judged)
+        return Seen(from_millis(int(self.rows.ts[i])), _plain(self.rows.raw[i]), number, fact)
+
+
+def lookback(definition: ThresholdDefinition) -> timedelta:
+    """How far before the watermark `judge` needs readings: for a rate, to the reading that held `rate_per` ago."""
+    return timedelta(0) if definition.rate_per is None else definition.rate_per + definition.stale_after
 
 
 def judge(definition: ThresholdDefinition, history: History, carried: Carried | None, after: datetime, until: datetime) -> Judged:
     """Judge every reading in (after, until], continuing from the reading carried over from before.
 
-    A missing value (NaN) is no reading. A reading holds until the next one, at most `stale_after`; after that the status is
-    unknown until the next reading. The bounds are whole milliseconds; the stretches cover (after, until] without a hole.
+    A missing value (NaN) is no reading. A reading holds until the next one, at most `stale_after`; after that data are missing
+    until the next reading. `history` holds readings from `after - lookback(definition)` on. The bounds are whole milliseconds;
+    the stretches cover (after, until] without a hole.
     """
-    ts, values = _readings(definition.variable, history, after, until)
-    if carried is not None:
-        ts = np.concatenate(([to_millis(carried.at)], ts))
-        values = np.concatenate(([carried.value], values))
+    ts, values = _series(definition, history)
+    return judge_series(definition, history.asset, ts, values, carried, after, until)
+
+
+def judge_series(
+    definition: ThresholdDefinition,
+    asset: Asset,
+    ts: Millis,
+    values: npt.NDArray[Any],
+    carried: Carried | None,
+    after: datetime,
+    until: datetime,
+) -> Judged:
+    """As `judge`, for readings at `ts` (ms, increasing): float64 (missing: NaN), or objects (missing: None) for a category."""
     begin, end = to_millis(after) + 1, to_millis(until) + 1
-    if not len(ts):
-        return Judged([_stretch(begin, end, "unknown")], None)
-    sides = _sides(definition, values, carried.side if carried else None)
-    last = Carried(from_millis(int(ts[-1])), float(values[-1]), dict(_SIDES)[int(sides[-1])])
-    return Judged(_stretches(ts, sides != 0, span_millis(definition.stale_after), begin, end), last)
+    if unknown_limits(definition, asset):
+        return Judged([Stretch(from_millis(begin), from_millis(end), "unknown", fact="no_limit")], None)
+    if carried is None or not _continues(definition, asset, carried):
+        carried = Carried(definition.variable, after, None)
+    there = (ts > begin - 1 - span_millis(lookback(definition))) & (ts < end)
+    there &= values == values if values.dtype != object else pd.notna(values)  # noqa: PLR0124 - NaN is no reading
+    rows = _rows(definition, asset, ts[there], values[there], carried, begin)
+    ranks, beyond = _ranks(levels_on(definition, asset), rows.judged, frozenset(carried.beyond))
+    sound = (rows.fact == _SOUND) & ~_frozen(definition, rows)
+    ranks, recent = _counted(definition, rows.ts, ranks, sound, carried.recent)
+    stretches = _stretches(definition, rows, np.where(rows.fact == _SOUND, ranks, rows.fact), begin, end)
+    return Judged(stretches, _last(definition, rows, beyond, recent), rows)
 
 
-def _readings(variable: str, history: History, after: datetime, until: datetime) -> tuple[Millis, npt.NDArray[np.float64]]:
-    if variable not in history.readings:
-        return np.empty(0, np.int64), np.empty(0, np.float64)
-    series = history.readings[variable].dropna()
-    ts = millis(pd.DatetimeIndex(series.index))
-    inside = (ts > to_millis(after)) & (ts <= to_millis(until))
-    return ts[inside], series.to_numpy(np.float64)[inside]
+def _series(definition: ThresholdDefinition, history: History) -> tuple[Millis, npt.NDArray[Any]]:
+    dtype: Any = object if _is_text(definition, history.asset) else np.float64
+    if definition.variable not in history.readings:
+        return np.empty(0, np.int64), np.empty(0, dtype)
+    return millis(pd.DatetimeIndex(history.readings.index)), history.readings[definition.variable].to_numpy(dtype)
 
 
-def _sides(definition: ThresholdDefinition, values: npt.NDArray[np.float64], before: Side | None) -> npt.NDArray[np.int8]:
-    """1 above, 2 below, 0 within, per value; between limit and clear limit the side before is kept (hysteresis)."""
-    above = _beyond(values, definition.above, definition.clear_above_at, before == "above")
-    below = _beyond(-values, _negative(definition.below), _negative(definition.clear_below_at), before == "below")
-    return np.where(above, 1, np.where(below, 2, 0)).astype(np.int8)
+def _continues(definition: ThresholdDefinition, asset: Asset, carried: Carried) -> bool:
+    """Whether the carried reading is one of the variable that is judged now, and of its type."""
+    text = isinstance(carried.value, str)
+    return carried.variable == definition.variable and (carried.value is None or text == _is_text(definition, asset))
 
 
-def _negative(limit: float | None) -> float | None:
-    return None if limit is None else -limit
+def _is_text(definition: ThresholdDefinition, asset: Asset) -> bool:
+    variable = asset.variables.get(definition.variable)
+    return variable is not None and variable.type == "category"
 
 
-def _beyond(values: npt.NDArray[np.float64], limit: float | None, clear_at: float | None, before: bool) -> npt.NDArray[np.bool_]:
-    if limit is None:
-        return np.zeros(len(values), np.bool_)
+def _last(definition: ThresholdDefinition, rows: _Rows, beyond: tuple[str, ...], recent: tuple[int, ...]) -> Carried:
+    rate = None if definition.rate_per is None or np.isnan(rows.judged[-1]) else float(rows.judged[-1])
+    at, since = from_millis(int(rows.ts[-1])), from_millis(int(rows.run[-1]))
+    return Carried(definition.variable, at, _plain(rows.raw[-1]), rate, beyond, recent, since)
+
+
+def _plain(value: Any) -> float | str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return None if np.isnan(value) else float(value)
+
+
+def _rows(
+    definition: ThresholdDefinition, asset: Asset, ts: Millis, raw: npt.NDArray[Any], carried: Carried, begin: int
+) -> _Rows:
+    possible = _possible(definition, asset, raw)
+    judged = _judged(definition, ts, raw, possible)
+    fresh = slice(int(np.searchsorted(ts, begin)), None)
+    before = np.array([np.nan if carried.value is None and raw.dtype != object else carried.value], raw.dtype)
+    known = before if definition.rate_per is None else np.array([np.nan if carried.rate is None else carried.rate])
+    ts = np.concatenate(([to_millis(carried.at)], ts[fresh]))
+    raw = np.concatenate((before, raw[fresh]))
+    sound = np.concatenate((_possible(definition, asset, before), possible[fresh]))
+    judged = np.concatenate((known, judged[fresh]))
+    if judged.dtype != object:
+        judged = np.where(sound, judged, np.nan)
+    fact = np.where(sound, _SOUND, _OUT_OF_RANGE).astype(np.int8)
+    if definition.rate_per is not None:
+        fact[sound & np.isnan(judged)] = _NO_RATE
+    if carried.value is None:
+        fact[0] = _WAITING
+    return _Rows(ts, raw, judged, fact, _runs(ts, raw, carried))
+
+
+def _possible(definition: ThresholdDefinition, asset: Asset, raw: npt.NDArray[Any]) -> Flags:
+    """Whether each value lies within the engineering range of its variable."""
+    variable = asset.variables.get(definition.variable)
+    possible = np.ones(len(raw), np.bool_)
+    if variable is None or raw.dtype == object or definition.no_data == "ignore":
+        return possible
+    if variable.low is not None:
+        possible &= ~(raw < variable.low)
+    if variable.high is not None:
+        possible &= ~(raw > variable.high)
+    return possible
+
+
+def _judged(definition: ThresholdDefinition, ts: Millis, raw: npt.NDArray[Any], possible: Flags) -> npt.NDArray[Any]:
+    """What the limits are for: the values, or their change per `rate_per` since the value that held that long ago."""
+    if definition.rate_per is None:
+        return raw
+    per, stale = span_millis(definition.rate_per), span_millis(definition.stale_after)
+    then, values = ts[possible], raw[possible].astype(np.float64)
+    place = np.searchsorted(then, ts - per, side="right") - 1
+    rate = np.full(len(ts), np.nan)
+    there = place >= 0
+    there[there] = then[place[there]] > ts[there] - per - stale
+    with np.errstate(invalid="ignore"):  # inf - inf: no rate
+        rate[there] = (raw[there] - values[place[there]]) / (ts[there] - then[place[there]]) * per
+    return rate
+
+
+def _runs(ts: Millis, raw: npt.NDArray[Any], carried: Carried) -> Millis:
+    """For each reading, since when the value has been the same."""
+    starts = np.append(True, raw[1:] != raw[:-1])
+    first = np.maximum.accumulate(np.where(starts, np.arange(len(ts)), 0))
+    since = ts.copy()
+    since[0] = to_millis(carried.same_since or carried.at)
+    return since[first]
+
+
+def _ranks(levels: tuple[Level, ...], judged: npt.NDArray[Any], before: frozenset[str]) -> tuple[Codes, tuple[str, ...]]:
+    """The worst rank reached by each reading, and the limits that the last one is beyond (for hysteresis)."""
+    ranks, last = np.zeros(len(judged), np.int8), []
+    for level in levels:
+        hit = np.zeros(len(judged), np.bool_)
+        for side, sign, limit, clear_at in (
+            ("above", 1, level.above, level.clear_above_at),
+            ("below", -1, level.below, level.clear_below_at),
+        ):
+            if limit is None:
+                continue
+            name = f"{level.severity}.{side}"
+            beyond = _beyond(sign * judged, sign * limit, sign * (limit if clear_at is None else clear_at), name in before)
+            hit |= beyond
+            last += [name] if beyond[-1] else []
+        if level.inside is not None:
+            hit |= (judged >= level.inside[0]) & (judged <= level.inside[1])
+        if level.equals is not None:
+            hit |= np.asarray(judged == level.equals, np.bool_)
+        ranks[hit] = SEVERITIES.index(level.severity) + 1
+    return ranks, tuple(last)
+
+
+def _beyond(values: Numbers, limit: float, clear_at: float, before: bool) -> Flags:
+    """Beyond a limit until at or within `clear_at`; in between, and where the value is unsound (NaN), as before."""
     beyond = values > limit
-    decided = beyond | (values <= (limit if clear_at is None else clear_at))
+    decided = beyond | (values <= clear_at)
     last_decided = np.maximum.accumulate(np.where(decided, np.arange(len(values)), -1))
     return np.where(last_decided < 0, before, beyond[np.maximum(last_decided, 0)])
 
 
-def _stretches(ts: Millis, triggered: npt.NDArray[np.bool_], stale: int, begin: int, end: int) -> list[Stretch]:
-    """Merge readings of equal status; a hole longer than `stale` becomes an unknown stretch."""
-    following = np.append(ts[1:], end)
-    held_until = np.minimum(following, ts + stale)
-    stretches: list[Stretch] = []
-    if ts[0] > begin:
-        stretches.append(_stretch(begin, int(ts[0]), "unknown"))
-    breaks = np.flatnonzero((triggered[1:] != triggered[:-1]) | (held_until[:-1] < following[:-1])) + 1
-    for first, stop in zip([0, *breaks.tolist()], [*breaks.tolist(), len(ts)], strict=True):
-        start, held = max(int(ts[first]), begin), int(held_until[stop - 1])
-        if held > start:
-            stretches.append(_stretch(start, held, "triggered" if triggered[first] else "clear"))
-        gap_start, gap_end = max(held, begin), int(following[stop - 1])
-        if gap_end > gap_start:
-            stretches.append(_stretch(gap_start, gap_end, "unknown"))
-    return stretches
+def _frozen(definition: ThresholdDefinition, rows: _Rows) -> Flags:
+    """Whether each reading comes when its value has been the same for too long already."""
+    if definition.frozen_after is None:
+        return np.zeros(len(rows.ts), np.bool_)
+    return rows.ts >= rows.run + span_millis(definition.frozen_after)
 
 
-def _stretch(start: int, end: int, status: Status) -> Stretch:
-    return Stretch(from_millis(start), from_millis(end), status)
+def _counted(
+    definition: ThresholdDefinition, ts: Millis, ranks: Codes, sound: Flags, recent: tuple[int, ...]
+) -> tuple[Codes, tuple[int, ...]]:
+    """Ranks that at least so many of the last sound readings reach; readings before a hole in the data do not count."""
+    wanted = definition.at_least
+    if wanted is None:
+        return ranks, ()
+    holes = np.append(False, ts[1:] - ts[:-1] > _stale(definition))
+    part = np.cumsum(holes)[sound]
+    before, window = np.array(recent, np.int8), wanted.of
+    series = np.concatenate((np.zeros(window - 1, np.int8), before, ranks[sound]))
+    parts = np.concatenate((np.full(window - 1, -1), np.zeros(len(before), np.int64), part))
+    counted = np.zeros(len(ranks), np.int8)
+    if sound.any():
+        windows = np.lib.stride_tricks.sliding_window_view(series, window)[len(before) :]
+        same = np.lib.stride_tricks.sliding_window_view(parts, window)[len(before) :] == part[:, None]
+        counted[sound] = np.sort(np.where(same, windows, 0), axis=1)[:, window - wanted.readings]
+    stop = len(series) - (1 if sound[-1] else 0)
+    kept = series[:stop][parts[:stop] == np.count_nonzero(holes)]
+    return counted, tuple(kept[len(kept) - min(len(kept), window - 1) :].tolist())
+
+
+def _stale(definition: ThresholdDefinition) -> int:
+    return _NEVER if definition.no_data == "ignore" else span_millis(definition.stale_after)
+
+
+def _stretches(definition: ThresholdDefinition, rows: _Rows, codes: Codes, begin: int, end: int) -> list[Stretch]:
+    """Each reading holds, may freeze, may get stale; equal neighbours are one stretch."""
+    following = np.append(rows.ts[1:], end)
+    held = np.minimum(following, rows.ts + _stale(definition))
+    freezes = held
+    if definition.frozen_after is not None:
+        freezes = np.clip(rows.run + span_millis(definition.frozen_after), rows.ts, held)
+        freezes = np.where(rows.fact == _SOUND, freezes, held)
+    starts = np.column_stack((rows.ts, freezes, held)).ravel()
+    ends = np.column_stack((freezes, held, following)).ravel()
+    whole = np.column_stack((codes, np.full(len(codes), _FROZEN), np.full(len(codes), _STALE))).ravel()
+    starts = np.maximum(starts, begin)
+    there = np.flatnonzero(ends > starts)
+    first = there[np.flatnonzero(np.append(True, whole[there][1:] != whole[there][:-1]))]
+    bounds = [*starts[first].tolist(), end]
+    pairs = zip(bounds[:-1], bounds[1:], whole[first].tolist(), strict=True)
+    return [_stretch(definition, start, stop, code) for start, stop, code in pairs]
+
+
+def _stretch(definition: ThresholdDefinition, start: int, end: int, code: int) -> Stretch:
+    span = from_millis(start), from_millis(end)
+    if code < _FIRST_FACT:
+        return Stretch(*span, "triggered", SEVERITIES[code - 1]) if code else Stretch(*span, "clear")
+    fact = _FACTS[code - _FIRST_FACT]
+    if definition.no_data == "alert" and code in _MISSING:
+        return Stretch(*span, "triggered", definition.severity, fact)
+    return Stretch(*span, "unknown", fact=fact)

@@ -10,7 +10,7 @@ from alerting.detection.evaluation import Evaluation
 
 Condition = Literal["open", "closed"]
 TransitionKind = Literal[
-    "raised", "closed", "feedback", "outcome", "corrected",
+    "raised", "severity", "revised", "closed", "feedback", "outcome", "corrected",
     "acknowledged", "confirmed", "commented", "assigned", "muted", "unmuted", "reminder",
     "severity_rose", "escalated", "repeated",
 ]  # fmt: skip
@@ -124,6 +124,7 @@ class Settlement:
 class Episode:
     """One spell. `raised_at` is event time; `decided_at` is when the platform knew; `historical` episodes were
     found in past times and told nobody; `outdated` ones were not found again when that past was judged anew.
+    `severity` follows the condition while the episode is open; `severity_peak` is the worst that it was.
     `settle_after`: when to look for the outcome (again); None when only new feedback can change it.
     `muted_by`: the shelf because of which nobody was told, or is told again: owed to people when the shelf ends."""
 
@@ -158,6 +159,16 @@ class Episode:
     assigned_to: str | None = None
     muted_by: str | None = None
     version: int = 1
+    severity_peak: Severity | None = None
+
+    def __post_init__(self) -> None:
+        if self.severity_peak is None:
+            object.__setattr__(self, "severity_peak", self.severity)
+
+    @property
+    def severity_now(self) -> Severity:
+        """How bad it is now; of a closed episode, how bad it was at its end."""
+        return self.severity
 
 
 def episode_id(definition: str, asset: str, raised_at: datetime) -> str:

@@ -3,16 +3,28 @@
 Live evaluation, catch-up, replay and training metrics call the same functions, so that they agree to the millisecond.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
 import numpy as np
 
-from alerting.detection.evaluation import Side, Stretch
+from alerting.definitions.model import SEVERITIES, Severity
+from alerting.detection.evaluation import Status, Stretch
 from alerting.detection.problems import BoolArray
+from alerting.detection.threshold import Carried
 from alerting.readings.history import Millis, from_millis, span_millis, to_millis
+
+
+@dataclass(frozen=True)
+class LevelSpell:
+    """The condition of one severity above the least: since when it has waited to hold, has held, has waited to be gone."""
+
+    severity: Severity
+    pending_since: datetime | None = None
+    held_since: datetime | None = None
+    clearing_since: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -22,8 +34,9 @@ class SpellState:
     `watermark`: evaluated up to and including this instant. `pending_since`: first triggered instant of a spell that is
     not open yet. `raised_at`: of the open episode.
     `clearing_since`: first clear instant while open. `last_raised_at`, `last_closed_at`: of the episode before.
-    `carried_at`, `carried_value`, `carried_side`: the last judged reading and the limit it is beyond, if any; it holds until the
-    next reading or until it is stale. `unknown_count`: evaluations in a row that ended unknown, `unknown_reason` why.
+    `severity`: of the open episode, now. `levels`: the conditions of the severities above the least, if there are several.
+    `carried`: the last judged reading; it holds until the next reading or until it is stale.
+    `unknown_count`: evaluations in a row that ended unknown, `unknown_reason` why.
     """
 
     watermark: datetime
@@ -32,67 +45,135 @@ class SpellState:
     clearing_since: datetime | None = None
     last_raised_at: datetime | None = None
     last_closed_at: datetime | None = None
-    carried_at: datetime | None = None
-    carried_value: float | None = None
-    carried_side: Side | None = None
+    severity: Severity | None = None
+    levels: tuple[LevelSpell, ...] = ()
+    carried: Carried | None = None
     unknown_count: int = 0
     unknown_reason: str | None = None
 
 
 @dataclass(frozen=True)
 class Step:
-    """What `advance` found: an episode was raised, or the open one closed, at this instant of event time.
+    """What `advance` found: at this instant of event time an episode was raised, changed its severity, or was closed.
 
-    `follows`: when the episode before was raised, if this one goes on where that one ended.
+    `severity`: from here on, None when closed and for models. `follows`: when the episode before was raised, if this one goes on
+    where that one ended. A `revised` step says that another revision judges the open episode from here on.
     """
 
-    kind: Literal["raised", "closed"]
+    kind: Literal["raised", "severity", "revised", "closed"]
     at: datetime
     raised_at: datetime
     reason: str
     follows: datetime | None = None
+    severity: Severity | None = None
 
 
 def advance(
-    state: SpellState, stretches: Sequence[Stretch], hold: timedelta, clear_for: timedelta
+    state: SpellState,
+    stretches: Sequence[Stretch],
+    hold: timedelta,
+    clear_for: timedelta,
+    severities: Sequence[Severity] = ("medium",),
 ) -> tuple[SpellState, list[Step]]:
     """Move a condition on through consecutive stretches; unknown resets a pending or clearing spell and changes nothing else.
 
+    `severities`: those that a stretch may have, the least severe first. The condition of a severity is to be that bad or worse;
+    each has its own on- and off-delay, and the worst one that has held is the severity of the episode.
     Returns the state at the end of the last stretch and the steps in between. Cutting the same stretches at other instants
     gives the same steps.
     """
     steps: list[Step] = []
+    known = {level.severity: level for level in state.levels}
+    state = replace(state, levels=tuple(known.get(s, LevelSpell(s)) for s in severities[1:]))
     for stretch in stretches:
-        if stretch.status == "triggered":
-            state = _triggered(state, stretch, hold, steps)
-        elif stretch.status == "clear":
-            state = _clear(state, stretch, clear_for, steps)
-        else:
-            state = replace(state, pending_since=None, clearing_since=None)
+        state = _through(state, stretch, hold, clear_for, severities, steps)
     return state, steps
 
 
-def _triggered(state: SpellState, stretch: Stretch, hold: timedelta, steps: list[Step]) -> SpellState:
-    if state.raised_at is not None:
-        return replace(state, clearing_since=None)
-    since = state.pending_since or stretch.start
-    due = since + hold
+def _through(
+    state: SpellState,
+    stretch: Stretch,
+    hold: timedelta,
+    clear_for: timedelta,
+    severities: Sequence[Severity],
+    steps: list[Step],
+) -> SpellState:
+    """One stretch: the condition itself, and inside it the conditions of the worse severities."""
+    whole = LevelSpell(severities[0], state.pending_since, state.raised_at, state.clearing_since)
+    after, turn = _moved(whole, stretch.status, stretch, hold, clear_for)
+    levels, turns = [], {}
+    for level in state.levels:
+        moved, at = _moved(level, _status_of(level.severity, stretch, severities), stretch, hold, clear_for)
+        levels.append(moved)
+        if at is not None:
+            turns[moved.severity] = at
+    moved_state = replace(
+        state,
+        pending_since=after.pending_since,
+        clearing_since=after.clearing_since,
+        raised_at=after.held_since,
+        levels=tuple(levels),
+    )
+    if turn is not None and after.held_since is not None:
+        since = state.pending_since or stretch.start
+        reason = "the condition is met" if not hold else f"the condition has held since {since.isoformat()}"
+        severity = _worst({s for s, at in turns.items() if at <= turn}, severities)
+        steps.append(Step("raised", turn, turn, reason, severity=severity))
+        return _changed(replace(moved_state, severity=severity), turn, severities, turns, steps)
+    if state.raised_at is not None and (turns or stretch.status == "triggered"):
+        moved_state = _changed(replace(moved_state, raised_at=state.raised_at), stretch.start, severities, turns, steps)
+    if turn is not None and state.raised_at is not None:
+        steps.append(Step("closed", turn, state.raised_at, "the condition is gone"))
+        levels = [LevelSpell(level.severity) for level in levels]
+        moved_state = replace(moved_state, raised_at=None, severity=None, levels=tuple(levels))
+        return replace(moved_state, last_raised_at=state.raised_at, last_closed_at=turn)
+    return moved_state
+
+
+def _moved(
+    spell: LevelSpell, status: Status, stretch: Stretch, hold: timedelta, clear_for: timedelta
+) -> tuple[LevelSpell, datetime | None]:
+    """The spell at the end of the stretch, and when in it the condition turned to hold or to be gone."""
+    triggered = status == "triggered"
+    if status == "unknown" or triggered == (spell.held_since is not None):
+        if spell.pending_since is None and spell.clearing_since is None:
+            return spell, None
+        return replace(spell, pending_since=None, clearing_since=None), None
+    since = (spell.pending_since if triggered else spell.clearing_since) or stretch.start
+    due = max(since + (hold if triggered else clear_for), stretch.start)
     if due >= stretch.end:
-        return replace(state, pending_since=since)
-    reason = "the condition is met" if not hold else f"the condition has held since {since.isoformat()}"
-    steps.append(Step("raised", due, due, reason))
-    return replace(state, pending_since=None, raised_at=due, clearing_since=None)
+        return (replace(spell, pending_since=since) if triggered else replace(spell, clearing_since=since)), None
+    return LevelSpell(spell.severity, held_since=due if triggered else None), due
 
 
-def _clear(state: SpellState, stretch: Stretch, clear_for: timedelta, steps: list[Step]) -> SpellState:
+def _status_of(severity: Severity, stretch: Stretch, severities: Sequence[Severity]) -> Status:
+    if stretch.status != "triggered":
+        return stretch.status
+    reached = stretch.severity or severities[0]
+    return "triggered" if SEVERITIES.index(reached) >= SEVERITIES.index(severity) else "clear"
+
+
+def _changed(
+    state: SpellState, start: datetime, severities: Sequence[Severity], turns: dict[Severity, datetime], steps: list[Step]
+) -> SpellState:
+    """Note every change of severity of an open episode from `start` on. `turns`: when a worse condition began or ceased to hold.
+
+    At `start` itself the severity can differ because another revision judges from here on.
+    """
     if state.raised_at is None:
-        return replace(state, pending_since=None)
-    since = state.clearing_since or stretch.start
-    due = since + clear_for
-    if due >= stretch.end:
-        return replace(state, clearing_since=since)
-    steps.append(Step("closed", due, state.raised_at, "the condition is gone"))
-    return replace(state, raised_at=None, clearing_since=None, last_raised_at=state.raised_at, last_closed_at=due)
+        return state
+    ends = {level.severity for level in state.levels if level.held_since is not None}
+    severity = state.severity
+    for at in sorted({start, *(t for t in turns.values() if t > start)}):
+        now = _worst(ends ^ {s for s, turned in turns.items() if turned > at}, severities)
+        if severity not in (None, now):
+            steps.append(Step("severity", at, state.raised_at, f"{severity} → {now}", severity=now))
+        severity = now
+    return replace(state, severity=severity)
+
+
+def _worst(held: Collection[Severity], severities: Sequence[Severity]) -> Severity:
+    return next((s for s in reversed(severities) if s in held), severities[0])
 
 
 def advance_promises(

@@ -9,10 +9,12 @@ import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.durations import format_duration
+from alerting.definitions.limits import severities
 from alerting.definitions.model import ClassifierDefinition, ThresholdDefinition
 from alerting.detection.classifier import Scores, inside_problem, triggered
 from alerting.detection.problems import BoolArray, find_problems, predicts
-from alerting.detection.threshold import Carried, judge
+from alerting.detection.threshold import Seen, judge, lookback
+from alerting.detection.words import fact_words
 from alerting.episodes.lifecycle import SpellState, Step, advance, advance_promises
 from alerting.learning.features import build_features, grid
 from alerting.learning.known import anything_known
@@ -26,9 +28,10 @@ _MOMENT = timedelta(milliseconds=1)
 
 @dataclass(frozen=True)
 class Raise:
-    """What is known at the instant of a raise. `row` and `model` only for model kinds."""
+    """What is known at the instant of a raise. `seen` only for thresholds, `row` and `model` only for model kinds."""
 
     value: float | None
+    seen: Seen | None = None
     row: pd.DataFrame | None = None
     model: TrainedModel | None = None
     model_version: int | None = None
@@ -46,7 +49,8 @@ class ScoredRows:
 
 @dataclass(frozen=True)
 class Judgement:
-    """Result for one definition and asset: the state after, the steps on the way, and what was known at each raise.
+    """Result for one definition and asset: the state after, the steps on the way, and what was known at each raise
+    and at each change of severity.
 
     `unreadable`: why the model cannot be read, where judging stopped; nothing after it counts as evaluated.
     """
@@ -54,6 +58,7 @@ class Judgement:
     state: SpellState
     steps: list[tuple[Step, Segment]] = field(default_factory=list)
     raises: dict[datetime, Raise] = field(default_factory=dict)
+    changes: dict[datetime, Seen] = field(default_factory=dict)
     scores: list[ScoredRows] = field(default_factory=list)
     unknown: str | None = None
     unreadable: str | None = None
@@ -90,44 +95,48 @@ def judge_threshold(platform: Platform, asset: Asset, state: SpellState, parts: 
         if not isinstance(definition, ThresholdDefinition) or definition.state != "active":
             result = replace(result, state=_skip(result.state, part.end), unknown="the definition is not in service")
             continue
-        history = platform.readings.load(asset, part.start, part.end, [definition.variable])
-        before = result.state
-        judged = judge(definition, history, _carried(before), part.start, part.end)
-        after, steps = advance(before, judged.stretches, definition.hold, definition.clear_for)
-        for step in steps:
-            result.steps.append((step, part))
-            if step.kind == "raised":
-                result.raises[step.at] = Raise(_value_at(definition.variable, history, before, step.at))
-        last = judged.stretches[-1].status
-        unknown = (
-            f"no reading of {definition.variable} within {format_duration(definition.stale_after)}" if last == "unknown" else None
-        )
-        result = replace(result, state=_carry(after, judged.carried, part.end), unknown=unknown, history=history)
+        history = platform.readings.load(asset, part.start - lookback(definition), part.end, [definition.variable])
+        _note_revision(result, part)
+        result = judge_threshold_part(definition, history, result, part)
     return result
 
 
+def judge_threshold_part(definition: ThresholdDefinition, history: History, result: Judgement, part: Segment) -> Judgement:
+    """One part under one definition. `history` reaches back by `lookback(definition)` before the part."""
+    before = result.state
+    carried = before.carried
+    if carried is not None and _is_new(part):
+        carried = carried.under_another_revision()
+    judged = judge(definition, history, carried, part.start, part.end)
+    after, steps = advance(before, judged.stretches, definition.hold, definition.clear_for, severities(definition))
+    result.steps.extend((step, part) for step in steps)
+    for step in steps:
+        seen = judged.seen(step.at)
+        if step.kind == "raised":
+            result.raises[step.at] = Raise(seen.judged if seen else None, seen=seen)
+        elif step.kind == "severity" and seen is not None:
+            result.changes[step.at] = seen
+    last = judged.stretches[-1]
+    seen = judged.seen(last.start)
+    unknown = fact_words(definition, history.asset, last.fact, seen) if last.fact and last.status == "unknown" else None
+    return replace(result, state=replace(after, watermark=part.end, carried=judged.carried), unknown=unknown, history=history)
+
+
+def _is_new(part: Segment) -> bool:
+    """Whether a part begins with a new revision of a definition that had one before."""
+    return part.revision is not None and part.revision.number > 1 and part.revision.at == part.start
+
+
+def _note_revision(result: Judgement, part: Segment) -> None:
+    """An episode that is open when a new revision comes into force stays open, and says who judges it from here on."""
+    raised = result.state.raised_at
+    if raised is not None and part.revision is not None and _is_new(part):
+        reason = f"revision {part.revision.number} judges it from here on ({part.revision.reason})"
+        result.steps.append((Step("revised", part.start, raised, reason), part))
+
+
 def _skip(state: SpellState, until: datetime) -> SpellState:
-    return replace(state, watermark=until, pending_since=None, clearing_since=None, carried_at=None, carried_value=None)
-
-
-def _carried(state: SpellState) -> Carried | None:
-    if state.carried_at is None or state.carried_value is None:
-        return None
-    return Carried(state.carried_at, state.carried_value, state.carried_side)
-
-
-def _carry(state: SpellState, carried: Carried | None, until: datetime) -> SpellState:
-    if carried is None:
-        return replace(state, watermark=until)
-    return replace(state, watermark=until, carried_at=carried.at, carried_value=carried.value, carried_side=carried.side)
-
-
-def _value_at(variable: str, history: History, before: SpellState, at: datetime) -> float | None:
-    if variable in history.readings:
-        known = history.readings[variable].dropna().loc[:at]
-        if len(known):
-            return float(known.iloc[-1])
-    return before.carried_value
+    return replace(state, watermark=until, pending_since=None, clearing_since=None, carried=None)
 
 
 def judge_classifier(
@@ -180,7 +189,7 @@ def _judge_part(
     for step in steps:
         if step.kind == "raised" and rows is not None:
             i = int(np.searchsorted(at, to_millis(step.at)))
-            raises[step.at] = Raise(float(score[i]), rows.iloc[[i]], model, part.model_version)
+            raises[step.at] = Raise(float(score[i]), None, rows.iloc[[i]], model, part.model_version)
     scored = [*result.scores]
     if model is not None and part.model_version is not None:
         scored.append(ScoredRows(at, score, model.threshold, part.model_version))
@@ -188,6 +197,7 @@ def _judge_part(
         replace(state, watermark=part.end),
         [*result.steps, *((s, part) for s in steps)],
         raises,
+        result.changes,
         scored,
         unknown,
         history=history,

@@ -1,15 +1,18 @@
 """Keep what judging found: episodes with their transitions, reasons and notifications, each in one write."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.durations import format_duration
-from alerting.definitions.model import ClassifierDefinition, Definition, Revision, ThresholdDefinition
+from alerting.definitions.model import SEVERITIES, ClassifierDefinition, Definition, Revision, Severity, ThresholdDefinition
 from alerting.detection.evaluation import Evaluation
+from alerting.detection.words import limit_words
 from alerting.episodes.episode import Episode, RecommendationResult, Transition, episode_id
 from alerting.episodes.lifecycle import SpellState, Step
+from alerting.pipelines.in_force import Segment
 from alerting.pipelines.judging import Judgement, Raise
 from alerting.pipelines.muting import as_muted, muted_now
 from alerting.pipelines.ports import Platform
@@ -33,11 +36,10 @@ class Kept:
 
 
 def keep_live(platform: Platform, revision: Revision, asset: Asset, judged: Judgement, as_of: datetime) -> Kept:
-    """Insert raised episodes and close ended ones. Of several raised at once after an outage only the last is announced."""
-    for ended, step in _closings(judged, revision, asset).items():  # first: only one may be open at a time
-        _close(platform, revision, ended, step, as_of)
-    episodes = _spells(judged, revision, asset, decided_at=as_of, historical=False)
-    fresh = [e for e in episodes.values() if e.id not in _closings(judged, revision, asset)]
+    """Insert raised episodes and move open ones on. Of several raised at once after an outage only the last is announced."""
+    for key, steps in _continuing(judged, revision, asset).items():  # first: only one may be open at a time
+        _go_on(platform, revision, asset, judged, key, steps, as_of)
+    fresh = [*_spells(judged, revision, asset, decided_at=as_of, historical=False).values()]
     told = fresh[-1].id if fresh else None
     state, raised = judged.state, 0
     for episode in fresh:
@@ -49,27 +51,27 @@ def keep_live(platform: Platform, revision: Revision, asset: Asset, judged: Judg
     return Kept(state, raised=raised, closed=sum(s.kind == "closed" for s, _ in judged.steps))
 
 
-def _closings(judged: Judgement, revision: Revision, asset: Asset) -> dict[str, Step]:
-    """Ends of episodes that were raised before this run."""
-    return {
-        episode_id(revision.name, asset.name, s.raised_at): s
-        for s, _ in judged.steps
-        if s.kind == "closed" and s.raised_at not in judged.raises
-    }
+def _continuing(judged: Judgement, revision: Revision, asset: Asset) -> dict[str, list[tuple[Step, Segment]]]:
+    """Steps of episodes that were raised before this run, by id."""
+    found: dict[str, list[tuple[Step, Segment]]] = {}
+    for step, part in judged.steps:
+        if step.kind != "raised" and step.raised_at not in judged.raises:
+            found.setdefault(episode_id(revision.name, asset.name, step.raised_at), []).append((step, part))
+    return found
 
 
 def _spells(
     judged: Judgement, revision: Revision, asset: Asset, decided_at: datetime | None, historical: bool
 ) -> dict[str, Episode]:
-    """Episodes raised in this run by id, oldest first, closed where their end was found too."""
+    """Episodes raised in this run by id, oldest first, with what happened to them since."""
     found: dict[str, Episode] = {}
     for step, part in judged.steps:
         key = episode_id(revision.name, asset.name, step.raised_at)
         if step.kind == "raised" and part.revision is not None:
             raised = _raised(step, part.revision, asset, judged, decided_at or step.at)
             found[key] = replace(raised, historical=historical)
-        elif step.kind == "closed" and key in found:
-            found[key] = _closed(found[key], step)
+        elif key in found:
+            found[key] = _stepped(found[key], step, part, asset, judged)
     return found
 
 
@@ -85,7 +87,7 @@ def _raised(step: Step, revision: Revision, asset: Asset, judged: Judgement, dec
         kind=definition.kind,
         asset=asset.name,
         title=definition.title or definition.name,
-        severity=definition.severity,
+        severity=step.severity or definition.severity,
         raised_at=step.at,
         decided_at=decided_at,
         condition="open",
@@ -105,28 +107,24 @@ def _raised(step: Step, revision: Revision, asset: Asset, judged: Judgement, dec
 
 def _evaluation(definition: Definition, asset: Asset, step: Step, at_raise: Raise) -> Evaluation:
     if isinstance(definition, ThresholdDefinition):
-        return _threshold_evaluation(definition, asset, step, at_raise.value)
+        return _threshold_evaluation(definition, asset, step, at_raise)
     threshold = at_raise.model.threshold if at_raise.model else None
     horizon = format_duration(definition.horizon)
     reason = f"risk {at_raise.value:.2f} within {horizon} is at or above the threshold {threshold:.2f}"
     return Evaluation(step.at, "triggered", reason, at_raise.value, threshold, at_raise.model_version)
 
 
-def _threshold_evaluation(definition: ThresholdDefinition, asset: Asset, step: Step, value: float | None) -> Evaluation:
-    variable = asset.variables.get(definition.variable)
-    title = (variable and variable.title) or definition.variable
-    unit = f" {variable.unit}" if variable and variable.unit else ""
-    low = definition.below is not None and value is not None and value < definition.below
-    limit = definition.below if low else definition.above
-    held = f" for {format_duration(definition.hold)}" if definition.hold else ""
-    reason = f"{title} is {value:g}{unit}, {'below' if low else 'above'} {limit:g}{unit}{held}"
-    return Evaluation(step.at, "triggered", reason, value, limit)
+def _threshold_evaluation(definition: ThresholdDefinition, asset: Asset, step: Step, at_raise: Raise) -> Evaluation:
+    if at_raise.seen is None:
+        return Evaluation(step.at, "triggered", step.reason)
+    reason, limit = limit_words(definition, asset, at_raise.seen, step.severity)
+    return Evaluation(step.at, "triggered", reason, at_raise.value, limit)
 
 
 def _inputs(definition: Definition, history: History | None, at_raise: Raise, at: datetime) -> dict[str, float | str | None]:
     """The last value of every variable that the judgement may use, as it stood at the raise."""
     if isinstance(definition, ThresholdDefinition):
-        return {definition.variable: at_raise.value}
+        return {definition.variable: at_raise.seen.value if at_raise.seen else None}
     if history is None or at_raise.model is None:
         return {}
     return {n: _last_known(history, n, at) for n in at_raise.model.plan.variables}
@@ -146,8 +144,35 @@ def _advice(definition: Definition, at_raise: Raise, history: History | None, at
     return recommend(at_raise.model, history, at, definition.recommendation.max_changes)
 
 
-def _closed(episode: Episode, step: Step) -> Episode:
-    transition = Transition("closed", step.at, _ACTOR, step.reason)
+def _stepped(episode: Episode, step: Step, part: Segment, asset: Asset, judged: Judgement) -> Episode:
+    """The episode after a step; a step that it has taken before changes nothing."""
+    if any(t.kind == step.kind and t.at == step.at for t in episode.transitions):
+        return episode
+    if step.kind == "closed":
+        other = part.revision is not None and part.revision.number != episode.revision
+        return _closed(episode, step, f" (judged by revision {part.revision.number})" if other and part.revision else "")
+    if step.kind == "severity" and step.severity is not None:
+        return _with_severity(episode, step, step.severity, _severity_reason(step, part, asset, judged))
+    return replace(episode, transitions=(*episode.transitions, Transition(step.kind, step.at, _ACTOR, step.reason)))
+
+
+def _with_severity(episode: Episode, step: Step, severity: Severity, reason: str) -> Episode:
+    peak = max(severity, episode.severity_peak or severity, key=SEVERITIES.index)
+    transition = Transition("severity", step.at, _ACTOR, reason)
+    return replace(episode, severity=severity, severity_peak=peak, transitions=(*episode.transitions, transition))
+
+
+def _severity_reason(step: Step, part: Segment, asset: Asset, judged: Judgement) -> str:
+    seen, definition = judged.changes.get(step.at), part.revision.definition if part.revision else None
+    if seen is None or not isinstance(definition, ThresholdDefinition):
+        return step.reason
+    return f"{step.reason}: {limit_words(definition, asset, seen, step.severity)[0]}"
+
+
+def _closed(episode: Episode, step: Step, by: str = "") -> Episode:
+    if episode.condition == "closed":
+        return episode
+    transition = Transition("closed", step.at, _ACTOR, step.reason + by)
     return replace(episode, condition="closed", closed_at=step.at, transitions=(*episode.transitions, transition))
 
 
@@ -172,27 +197,48 @@ def _insert(platform: Platform, episode: Episode) -> Episode:
         if not open_ones:
             return _insert(platform, episode)
         stored = open_ones[0]
-    if episode.condition == "closed" and stored.condition == "open":
-        return update(platform, stored.id, lambda e: _take_end(e, episode))
-    return stored
+    return update(platform, stored.id, lambda e: _taken(e, episode))
 
 
-def _take_end(stored: Episode, judged: Episode) -> Episode:
+def _taken(stored: Episode, judged: Episode) -> Episode:
+    """The stored episode with the steps of the same spell that it has not taken yet."""
     if stored.condition == "closed":
         return stored
-    end = judged.transitions[-1]
-    return replace(stored, condition="closed", closed_at=judged.closed_at, transitions=(*stored.transitions, end))
+    known = {(t.kind, t.at) for t in stored.transitions}
+    new = [t for t in judged.transitions if t.kind != "raised" and (t.kind, t.at) not in known]
+    if not new:
+        return stored
+    return replace(
+        stored,
+        condition=judged.condition,
+        closed_at=judged.closed_at,
+        severity=judged.severity,
+        severity_peak=judged.severity_peak,
+        transitions=(*stored.transitions, *new),
+    )
 
 
-def _close(platform: Platform, revision: Revision, id: str, step: Step, as_of: datetime) -> None:
-    def closed(episode: Episode) -> Episode:
-        if episode.condition == "closed":
-            return episode
-        ended = _closed(episode, step)
-        told = end_notices(platform, revision.definition, ended, step.reason, as_of)
-        return replace(ended, outbox=(*ended.outbox, *told))
+def _go_on(
+    platform: Platform,
+    revision: Revision,
+    asset: Asset,
+    judged: Judgement,
+    id: str,
+    steps: Sequence[tuple[Step, Segment]],
+    as_of: datetime,
+) -> None:
+    """Take the steps of an episode that was raised before, and the end with the notifications it causes, in one write."""
 
-    update(platform, id, closed)
+    def moved(episode: Episode) -> Episode:
+        was_open = episode.condition == "open"
+        for step, part in steps:
+            episode = _stepped(episode, step, part, asset, judged)
+            if was_open and episode.condition == "closed":
+                told = end_notices(platform, revision.definition, episode, episode.transitions[-1].reason, as_of)
+                return replace(episode, outbox=(*episode.outbox, *told))
+        return episode
+
+    update(platform, id, moved)
 
 
 def keep_past(platform: Platform, revision: Revision, asset: Asset, judged: Judgement, start: datetime, end: datetime) -> Kept:
@@ -240,6 +286,8 @@ def _corrected(stored: Episode, judged: Episode, at: datetime) -> Episode:
     taken = replace(
         stored,
         revision=judged.revision,
+        severity=judged.severity,
+        severity_peak=judged.severity_peak,
         model_version=judged.model_version,
         evaluation=judged.evaluation,
         closed_at=judged.closed_at,

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from pydantic import BaseModel
 
-from alerting.definitions.assets import EventType
-from alerting.definitions.model import ClassifierDefinition, ThresholdDefinition
+from alerting.definitions.assets import EventType, Variable
+from alerting.definitions.model import SEVERITIES, ClassifierDefinition, ThresholdDefinition
 from alerting.definitions.validation import parse_definition
 from alerting.learning.answers import Answer
 from alerting.learning.candidates import baseline_candidate
@@ -45,7 +45,7 @@ def day(**changes):
     """What people are told and what is kept of an hour with a hot and a cold spell, dough that gets moist, and a stop."""
     mail, pager = Mailbox("mail"), Mailbox("pager")
     platform = pretended_platform(mail, pager)
-    platform.assets.put([oven(), oven().model_copy(update={"name": "oven-2"})])
+    platform.assets.put([day_oven("oven-1"), day_oven("oven-2")])
     document = too_hot(stale_after="5m", **changes) if "stale_after" not in changes else too_hot(**changes)
     rows = [ReadingRow("oven-1", at(m), {"temperature": v, "moisture": 3.0 + 2 * (m % 40 > 22)}) for m, v in HOT.items()]
     rows += [ReadingRow("oven-1", at(m), {"temperature": 205.0, "moisture": 3.0}) for m in range(48, 240, 4)]
@@ -58,7 +58,9 @@ def day(**changes):
         platform.clock.instant = at(m)
         evaluate(platform, None, at(m))
         deliver_due(platform, at(m))
-    kept = sorted((e.asset, e.raised_at, e.closed_at, e.severity, e.title, e.settlement) for e in platform.episodes.find())
+    kept = sorted(
+        (e.asset, e.raised_at, e.closed_at, e.severity, e.severity_peak, e.title, e.settlement) for e in platform.episodes.find()
+    )
     return (
         kept,
         [(m.key, m.subject, m.text) for m in (*mail.messages, *pager.messages)],
@@ -66,6 +68,34 @@ def day(**changes):
     )
 
 
+def day_oven(name):
+    temperature = Variable(unit="°C", title="Zone 2 temperature")
+    attributes = {"low": 190.0, "high": 219.0, "mid": 212.0, "top": 300.0}
+    return oven(temperature=temperature).model_copy(update={"name": name, "attributes": attributes})
+
+
+def attribute(name):
+    return {"attribute": name}
+
+
+WIDE, BAND = {"low": 100, "high": 300}, {"low": 190, "high": 215}
+LEVEL_PROOFS = {
+    "above": [{"above": 215}, {"above": 212}],
+    "above.attribute": [{"above": 215}, {"above": attribute("mid")}],
+    "below": [{"below": 100}, {"below": 190}],
+    "below.attribute": [{"below": 100}, {"below": attribute("low")}],
+    "clear_above_at": [{"above": 215}, {"above": 215, "clear_above_at": 200}],
+    "clear_above_at.attribute": [{"above": 215}, {"above": 215, "clear_above_at": attribute("mid")}],
+    "clear_below_at": [{"below": 190}, {"below": 190, "clear_below_at": 200}],
+    "clear_below_at.attribute": [{"below": 190}, {"below": 190, "clear_below_at": attribute("high")}],
+}
+BAND_PROOFS = {
+    "low": [{"low": 100, "high": 203}, {"low": 190, "high": 203}],
+    "low.attribute": [{"low": 100, "high": 203}, {"low": attribute("low"), "high": 203}],
+    "high": [{"low": 190, "high": 300}, {"low": 190, "high": 215}],
+    "high.attribute": [{"low": 190, "high": 300}, {"low": 190, "high": attribute("mid")}],
+}
+NO_LIMIT = {"above": None}
 MOIST = {"variable": "moisture", "above": 4.5}
 THRESHOLD = {
     "name": [{}, {"name": "hotter"}],
@@ -84,6 +114,21 @@ THRESHOLD = {
     "below": [{}, {"below": 190}],
     "clear_above_at": [{}, {"clear_above_at": 200}],
     "clear_below_at": [{"below": 190}, {"below": 190, "clear_below_at": 200}],
+    "above.attribute": [{}, {"above": attribute("high")}],
+    "below.attribute": [{}, {"below": attribute("low")}],
+    "clear_above_at.attribute": [{}, {"clear_above_at": attribute("low")}],
+    "clear_below_at.attribute": [{"below": 190}, {"below": 190, "clear_below_at": attribute("mid")}],
+    "equals": [{**NO_LIMIT, "equals": 220}, {**NO_LIMIT, "equals": 180}],
+    "equals.attribute": [{**NO_LIMIT, "equals": 220}, {**NO_LIMIT, "equals": attribute("low")}],
+    **{f"inside.{k}": [{**NO_LIMIT, "inside": band} for band in pair] for k, pair in BAND_PROOFS.items()},
+    **{f"outside.{k}": [{**NO_LIMIT, "outside": band} for band in pair] for k, pair in BAND_PROOFS.items()},
+    **{f"levels.{s}.{k}": [{**NO_LIMIT, "levels": {s: level}} for level in pair]
+       for s in SEVERITIES for k, pair in LEVEL_PROOFS.items()},
+    "rate_per": [{"above": 15, "rate_per": "1m"}, {"above": 15, "rate_per": "2m"}],
+    "at_least.readings": [{"at_least": {"readings": 2, "of": 5}}, {"at_least": {"readings": 4, "of": 5}}],
+    "at_least.of": [{"at_least": {"readings": 2, "of": 2}}, {"at_least": {"readings": 2, "of": 7}}],
+    "frozen_after": [{"for": "6m"}, {"for": "6m", "frozen_after": "6m30s", "no_data": "alert"}],
+    "no_data": [{"above": 205}, {"above": 205, "no_data": "alert"}],
     "for": [{}, {"for": "3m"}],
     "clear_for": [{}, {"clear_for": "6m"}],
     "stale_after": [{"above": 204, "for": "13m"}, {"above": 204, "for": "13m", "stale_after": "2m"}],
@@ -295,7 +340,7 @@ def leaves(model, prefix=""):
         inner = next((a for a in arguments if isinstance(a, type) and issubclass(a, BaseModel)), None)
         if inner:
             yield from leaves(inner, f"{path}.")
-        else:
+        if not inner or {float, str} & set(arguments):  # a limit is a number, or a group that says where the number stands
             yield path
 
 

@@ -64,6 +64,72 @@ def test_a_fault_is_named_with_its_place_and_a_hint(document, fault):
     assert fault in faults_of(document)
 
 
+LEVELS = {"medium": {"above": 230}, "critical": {"above": 215}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"above": "hot"}, "above: should be a valid number, unable to parse string as a number"),
+        ({"above": {"atribute": "x"}}, "above.atribute: is not a field"),
+        ({"equals": 3}, "equals: cannot stand beside above or below (one condition per definition; see levels)"),
+        ({"above": None, "inside": {"low": 3, "high": 3}}, "inside.low: 3.0 must be less than high 3.0"),
+        ({"above": None, "inside": {"low": 3}}, "inside.high: is missing"),
+        ({"above": None, "levels": LEVELS}, "levels.critical.above: 215.0 must be greater than that of medium, 230.0"),
+        ({"above": None, "levels": {"worst": {"above": 1}}}, "levels.worst: is not a field (fields here: critical, high, low"),
+        ({"above": None, "levels": {"low": {}}}, "levels.low: a limit is missing (add above: or below:)"),
+        ({"above": None, "levels": {}}, "levels: has no level"),
+        ({"at_least": {"readings": 5, "of": 3}}, "at_least.readings: 5 of 3 readings can never be"),
+        ({"rate_per": "1m", "no_data": "ignore"}, "rate_per: needs readings that keep coming (remove no_data: ignore)"),
+        ({"above": None, "equals": 3, "rate_per": "1m"}, "rate_per: a rate has limits; equals is for values"),
+        ({"frozen_after": "5m", "for": "5m"}, "frozen_after: must be longer than `for` (a constant value would be frozen"),
+        ({"frozen_after": "5m", "no_data": "ignore"}, "frozen_after: changes nothing with no_data: ignore"),
+        ({"no_data": "normal"}, "no_data: should be 'hold', 'alert' or 'ignore'"),
+    ],
+)
+def test_a_fault_of_a_threshold_is_named_once(changes, fault):
+    faults = faults_of(too_hot(**changes))
+    assert [f for f in faults if f.startswith(fault)], faults
+    assert len([f for f in faults if f.split(":")[0] == fault.split(":")[0]]) == 1
+
+
+STATED = {"max_temperature": 220.0, "model": "m1", "recipe": "plain"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        (
+            {"above": {"attribute": "max"}},
+            "above: asset 'oven-1' has no attribute 'max' (known attributes: max_temperature, model, recipe)",
+        ),
+        (
+            {"above": {"attribute": "model"}},
+            "above: attribute 'model' of asset 'oven-1' is 'm1'; a limit needs a number",
+        ),
+        (
+            {"above": {"attribute": "max_temperature"}, "below": 300},
+            "assets: the limits stated by asset 'oven-1' are in the wrong order: below 300.0, above 220.0",
+        ),
+        ({"variable": "crew", "above": None, "equals": 3}, "equals: 3.0 can never be a value of 'crew', a category (write text)"),
+        ({"variable": "crew"}, "variable: 'crew' is a category; a limit needs a number"),
+        (
+            {"stale_after": "30s"},
+            "stale_after: 30s is shorter than the sampling of 'temperature' on 'oven-1', 1m "
+            "(lengthen it, or no condition would hold from one reading to the next)",
+        ),
+        ({"above": {"attribute": "max_temperature"}}, None),
+        ({"variable": "crew", "above": None, "equals": "blue"}, None),
+        ({"variable": "crew", "above": None, "equals": {"attribute": "recipe"}}, None),
+    ],
+)
+def test_what_a_threshold_needs_of_its_assets_is_checked(changes, fault):
+    asset = oven(crew=Variable(type="category"), temperature=Variable(sampling="1m"))
+    asset = asset.model_copy(update={"attributes": STATED})
+    faults = [str(f) for f in faults_against_assets(threshold(**changes), [asset], [])]
+    assert faults == ([] if fault is None else [fault])
+
+
 def test_all_faults_are_reported_at_once_even_those_across_fields():
     faults = faults_of(too_hot(colour="red", above=None, schedule={"every": "10s"}, severity="huge"))
     assert [f.split(":")[0] for f in faults] == ["severity", "colour", "schedule.every", "above"]

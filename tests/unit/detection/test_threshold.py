@@ -1,14 +1,19 @@
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alerting.definitions.assets import Variable
+from alerting.definitions.limits import severities
 from alerting.detection.threshold import judge
 from alerting.episodes.lifecycle import SpellState, advance
-from tests.builders import at, history, threshold
+from alerting.stores.documents import from_document, to_document
+from tests.builders import at, history, oven, threshold
 
 
 def spans(judged):
@@ -55,37 +60,189 @@ def test_below_and_above_together_mean_outside():
     assert [s for s, *_ in spans(judged)][1:] == ["triggered", "clear", "triggered"]
 
 
-READINGS = st.lists(
-    st.tuples(st.integers(1, 100), st.sampled_from([200.0, 212.0, 220.0, 0.0, -0.0, float("nan"), float("inf")])),
-    min_size=1,
-    max_size=30,
-    unique_by=lambda r: r[0],
+def test_inside_a_band_both_ends_belong_to_it():
+    definition = threshold(above=None, inside={"low": 190, "high": 215})
+    judged = judge(definition, history([1, 2, 3, 4], temperature=[189, 190, 215, 216]), None, at(0), at(4))
+    assert [(s, a) for s, a, _ in spans(judged)][1:] == [("clear", at(1)), ("triggered", at(2)), ("clear", at(4))]
+
+
+def test_outside_a_band_is_below_and_above_and_knows_clear_limits():
+    band = threshold(above=None, outside={"low": 190, "high": 215}, clear_above_at=210)
+    limits = threshold(above=215, below=190, clear_above_at=210)
+    data = history(range(1, 8), temperature=[180, 190, 212, 215, 216, 212, 209])
+    assert judge(band, data, None, at(0), at(9)).stretches == judge(limits, data, None, at(0), at(9)).stretches
+
+
+@pytest.mark.parametrize(
+    ("kind", "equals", "values", "hits"),
+    [
+        ("number", 0, [0.0, -0.0, 1.0, np.nan], [True, True, False]),
+        ("boolean", True, [1.0, 0.0], [True, False]),
+        ("boolean", False, [1.0, 0.0], [False, True]),
+        ("category", "stopped", ["running", "stopped", None, "stopped"], [False, True, True]),
+    ],
 )
+def test_equals_is_for_states_of_every_type(kind, equals, values, hits):
+    asset = oven(state=Variable(type=kind))
+    data = history(range(1, len(values) + 1), asset=asset, state=values)
+    judged = judge(threshold(variable="state", above=None, equals=equals), data, None, at(0), at(len(values)))
+    there = [m for m, v in enumerate(values, 1) if v is not None and not pd.isna(v)]
+    assert [status_at(judged, at(m)) == "triggered" for m in there] == hits
 
 
-@settings(max_examples=60, deadline=None)
+def status_at(judged, instant):
+    return next(s.status for s in judged.stretches if s.start <= instant < s.end)
+
+
+def test_at_least_two_of_three_readings_trigger_and_a_hole_begins_anew():
+    definition = threshold(at_least={"readings": 2, "of": 3}, stale_after="5m")
+    minutes, values = [1, 2, 3, 4, 5, 6, 20, 21], [230, 200, 230, 200, 200, 230, 230, 230]
+    judged = judge(definition, history(minutes, temperature=values), None, at(0), at(21))
+    assert [status_at(judged, at(m)) for m in minutes] == ["clear", "clear", "triggered", *["clear"] * 4, "triggered"]
+
+
+def test_a_rate_is_the_change_since_the_value_that_held_so_long_ago():
+    definition = threshold(above=5, rate_per="2m", stale_after="10m")
+    data = history([1, 2, 3, 4, 8], temperature=[200, 203, 207, 207, 230])
+    judged = judge(definition, data, None, at(0), at(8))
+    assert [status_at(judged, at(m)) for m in (1, 2, 3, 4, 8)] == ["unknown", "unknown", "triggered", "clear", "triggered"]
+    assert judged.stretches[1].fact == "no_rate"
+    assert [judged.seen(at(m)).judged for m in (3, 4, 8)] == [7.0, 4.0, 11.5]
+
+
+def test_a_rate_is_not_taken_across_a_hole_in_the_data():
+    definition = threshold(above=5, rate_per="2m", stale_after="3m")
+    judged = judge(definition, history([1, 30, 32], temperature=[100, 200, 201]), None, at(0), at(32))
+    assert [s.fact for s in judged.stretches if s.start >= at(30)] == ["no_rate", None]
+
+
+def test_the_worst_level_reached_is_the_severity():
+    definition = threshold(above=None, levels={"medium": {"above": 215, "clear_above_at": 210}, "critical": {"above": 230}})
+    judged = judge(definition, history(range(1, 6), temperature=[200, 220, 240, 212, 209]), None, at(0), at(5))
+    found = [(s.status, s.severity) for s in judged.stretches[1:]]
+    assert found == [
+        ("clear", None),
+        ("triggered", "medium"),
+        ("triggered", "critical"),
+        ("triggered", "medium"),
+        ("clear", None),
+    ]
+
+
+def test_limits_may_stand_on_the_asset_and_where_they_are_missing_all_is_unknown():
+    definition = threshold(above={"attribute": "max_temperature"})
+    data = history([1, 2], temperature=[210, 230])
+    stated = replace(data, asset=data.asset.model_copy(update={"attributes": {"max_temperature": 220.0}}))
+    assert [s.status for s in judge(definition, stated, None, at(0), at(2)).stretches][1:] == ["clear", "triggered"]
+    assert [(s.status, s.fact) for s in judge(definition, data, None, at(0), at(2)).stretches] == [("unknown", "no_limit")]
+
+
+MISSING = [
+    ("stale", {"stale_after": "3m"}, [1, 9], [200, 200], 4),
+    ("frozen", {"frozen_after": "3m"}, range(1, 9), [200] * 8, 4),
+    ("out_of_range", {"frozen_after": "3m"}, range(1, 9), [200, 200, 200, 900, 900, 900, 900, 900], 4),
+]
+
+
+@pytest.mark.parametrize(("fact", "fields", "minutes", "values", "since"), MISSING)
+@pytest.mark.parametrize(("policy", "status"), [("hold", "unknown"), ("alert", "triggered"), ("ignore", None)])
+def test_what_is_the_matter_with_the_data_is_a_fact_of_its_own(fact, fields, minutes, values, since, policy, status):
+    if policy == "ignore":
+        fields = {k: v for k, v in fields.items() if k != "frozen_after"}
+    data = history(minutes, asset=oven(temperature=Variable(low=0, high=500)), temperature=values)
+    judged = judge(threshold(no_data=policy, **fields), data, None, at(0), at(8))
+    marked = [(s.status, s.start) for s in judged.stretches if s.fact == fact]
+    assert marked == ([] if status is None else [(status, at(since))])
+    assert {s.fact for s in judged.stretches} <= {None, "waiting", fact}
+
+
+def test_a_sensor_that_never_spoke_is_missing_only_after_it_could_have():
+    judged = judge(threshold(no_data="alert", stale_after="3m"), history([]), None, at(0), at(9))
+    assert [(s.status, s.fact, s.end) for s in judged.stretches] == [
+        ("unknown", "waiting", at(3)),
+        ("triggered", "stale", at(9) + timedelta(milliseconds=1)),
+    ]
+
+
+VALUES = [200.0, 212.0, 220.0, 235.0, 999.0, 0.0, -0.0, float("nan"), float("inf"), float("-inf")]
+GAPS = st.sampled_from([1, 1, 1, 1, 2, 9])
+READINGS = st.lists(st.tuples(GAPS, st.sampled_from(VALUES)), min_size=5, max_size=25)
+CUTS = st.lists(st.integers(1, 60), max_size=6)
+CONDITIONS = st.sampled_from(
+    [
+        {"clear_above_at": 210},
+        {"below": 200, "clear_below_at": 212},
+        {"above": None, "inside": {"low": 210, "high": 230}},
+        {"above": None, "outside": {"low": 210, "high": 230}, "clear_below_at": 215},
+        {"above": None, "equals": 0},
+        {"above": {"attribute": "limit"}},
+        {"above": None, "levels": {"medium": {"above": 210}, "high": {"above": 215, "below": 0}, "critical": {"above": 230}}},
+        {"above": None, "levels": {"low": {"above": 200, "clear_above_at": 100}, "critical": {"above": 212}}},
+    ]
+)
+FIELDS = st.fixed_dictionaries(
+    {
+        "for": st.sampled_from(["0s", "3m", "12m"]),
+        "clear_for": st.sampled_from(["0s", "4m"]),
+        "stale_after": st.sampled_from(["1m", "7m", "3h"]),
+        "no_data": st.sampled_from(["hold", "alert"]),
+    },
+    optional={
+        "rate_per": st.sampled_from(["1m", "5m"]),
+        "at_least": st.sampled_from([{"readings": 2, "of": 3}, {"readings": 1, "of": 4}, {"readings": 5, "of": 5}]),
+        "frozen_after": st.sampled_from(["13m", "25m"]),
+    },
+)
+STATES = ["running", "stopped", "cleaning", None]
+
+
+def live(definition, data, instants):
+    """What is found when evaluated at these instants: statuses and steps; the state is kept in a database in between."""
+    state, statuses, found = SpellState(at(0)), [], []
+    for start, end in pairwise(instants):
+        judged = judge(definition, data, state.carried, at(start), at(end))
+        assert judged.stretches[0].start == at(start) + timedelta(milliseconds=1)
+        assert all(a.end == b.start for a, b in pairwise(judged.stretches))
+        state, steps = advance(state, judged.stretches, definition.hold, definition.clear_for, severities(definition))
+        found += [(s, judged.seen(s.at)) for s in steps]
+        for s in judged.stretches:
+            if not statuses or statuses[-1][:3] != (s.status, s.severity, s.fact):
+                statuses.append((s.status, s.severity, s.fact, s.start))
+        state = from_document(SpellState, to_document(replace(state, carried=judged.carried)))
+    return statuses, found, state
+
+
+@settings(max_examples=50, deadline=None)
+@given(READINGS, CUTS, CONDITIONS, FIELDS)
+def test_live_in_any_chunks_gives_the_episodes_of_one_batch(readings, cuts, condition, fields):
+    if "equals" in condition:
+        fields = {k: v for k, v in fields.items() if k != "rate_per"}
+    definition = threshold(**condition, **fields)
+    gaps, values = zip(*readings, strict=True)
+    asset = oven(temperature=Variable(low=-50, high=500)).model_copy(update={"attributes": {"limit": 211.0}})
+    data = history(np.cumsum(gaps).tolist(), asset=asset, temperature=list(values))
+    same_however_cut(definition, data, cuts)
+
+
+def same_however_cut(definition, data, cuts):
+    batch = live(definition, data, [0, 240])
+    assert live(definition, data, [0, *sorted(set(cuts)), 240]) == batch
+    assert live(definition, data, [*range(0, 60, 3), 240]) == batch
+
+
+@settings(max_examples=20, deadline=None)
 @given(
-    READINGS,
-    st.lists(st.integers(1, 99), max_size=6),
-    st.sampled_from(["0s", "3m", "12m"]),
-    st.sampled_from(["0s", "4m"]),
-    st.sampled_from(["1m", "7m", "3h"]),
+    st.lists(st.tuples(GAPS, st.sampled_from(STATES)), min_size=5, max_size=20),
+    CUTS,
+    st.sampled_from(["hold", "alert", "ignore"]),
+    st.booleans(),
 )
-def test_live_in_any_chunks_gives_the_episodes_of_one_batch(readings, cuts, hold, clear_for, stale):
-    definition = threshold(**{"for": hold}, clear_for=clear_for, stale_after=stale, clear_above_at=210)
-    minutes, values = zip(*sorted(readings), strict=True)
-    data = history(minutes, temperature=list(values))
-
-    def run(instants):
-        state, carried, found = SpellState(at(0)), None, []
-        for start, end in pairwise(instants):
-            judged = judge(definition, data, carried, at(start), at(end))
-            carried = judged.carried
-            state, steps = advance(state, judged.stretches, definition.hold, definition.clear_for)
-            found += steps
-        return found
-
-    assert run([0, *sorted(set(cuts)), 100]) == run([0, 100])
+def test_states_in_any_chunks_give_the_episodes_of_one_batch(readings, cuts, policy, counted):
+    fields = {"at_least": {"readings": 2, "of": 3}} if counted else {"for": "3m"}
+    definition = threshold(variable="state", above=None, equals="stopped", no_data=policy, **fields)
+    gaps, values = zip(*readings, strict=True)
+    data = history(np.cumsum(gaps).tolist(), asset=oven(state=Variable(type="category")), state=list(values))
+    same_however_cut(definition, data, cuts)
 
 
 def test_a_condition_held_for_ever_is_raised_once():

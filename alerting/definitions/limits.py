@@ -1,0 +1,107 @@
+"""The limits of a threshold definition on one asset: numbers as written, or as the asset's attributes state them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from alerting.definitions.assets import Asset, VariableType
+from alerting.definitions.model import SEVERITIES, Band, FromAttribute, LevelLimits, Severity, ThresholdDefinition
+
+TYPES: dict[VariableType, tuple[type, str]] = {
+    "number": (float, "number"),
+    "boolean": (bool, "true or false"),
+    "category": (str, "text"),
+}
+
+
+@dataclass(frozen=True)
+class Level:
+    """The limits of one severity on one asset."""
+
+    severity: Severity
+    above: float | None = None
+    below: float | None = None
+    clear_above_at: float | None = None
+    clear_below_at: float | None = None
+    inside: tuple[float, float] | None = None
+    equals: float | str | None = None
+
+
+def written_limits(definition: ThresholdDefinition) -> Iterator[tuple[str, Any]]:
+    """Every limit that is given, with its path: a number, a text, true or false, or FromAttribute."""
+    names = ("above", "below", "clear_above_at", "clear_below_at")
+    groups: list[tuple[str, object, tuple[str, ...]]] = [("", definition, (*names, "equals"))]
+    groups += [(f"{n}.", getattr(definition, n), ("low", "high")) for n in ("outside", "inside")]
+    groups += [(f"levels.{s}.", limits, names) for s, limits in level_limits(definition)]
+    for prefix, group, fields in groups:
+        for field in fields:
+            limit = getattr(group, field, None)
+            if limit is not None:
+                yield f"{prefix}{field}", limit
+
+
+def level_limits(definition: ThresholdDefinition) -> list[tuple[Severity, LevelLimits]]:
+    """Severity and limits of each given level, the least severe first."""
+    found = [(s, getattr(definition.levels, s, None)) for s in SEVERITIES]
+    return [(s, limits) for s, limits in found if limits is not None]
+
+
+def unknown_limits(definition: ThresholdDefinition, asset: Asset) -> list[tuple[str, str]]:
+    """Path and sentence of every limit that this asset should state and does not."""
+    found = []
+    for path, limit in written_limits(definition):
+        if isinstance(limit, FromAttribute):
+            value = asset.attributes.get(limit.attribute)
+            if value is None:
+                found.append((path, f"asset {asset.name!r} has no attribute {limit.attribute!r}"))
+            elif path != "equals" and (isinstance(value, bool) or not isinstance(value, int | float)):
+                found.append(
+                    (path, f"attribute {limit.attribute!r} of asset {asset.name!r} is {value!r}; a limit needs a number")
+                )
+    return found
+
+
+def levels_on(definition: ThresholdDefinition, asset: Asset) -> tuple[Level, ...]:
+    """The limits on this asset, the least severe first. No limit may be unknown there (see `unknown_limits`)."""
+    if definition.levels is not None:
+        return tuple(_level(severity, limits, asset) for severity, limits in level_limits(definition))
+    level = _level(definition.severity, definition, asset)
+    if definition.outside is not None:
+        low, high = _band(definition.outside, asset)
+        return (Level(level.severity, high, low, level.clear_above_at, level.clear_below_at),)
+    if definition.inside is not None:
+        return (Level(level.severity, inside=_band(definition.inside, asset)),)
+    if definition.equals is not None:
+        return (Level(level.severity, equals=_value(definition.equals, asset)),)
+    return (level,)
+
+
+def severities(definition: ThresholdDefinition) -> tuple[Severity, ...]:
+    """Every severity that an episode of this definition can have, the least severe first."""
+    if definition.levels is None:
+        return (definition.severity,)
+    possible = {s for s, _ in level_limits(definition)} | ({definition.severity} if definition.no_data == "alert" else set())
+    return tuple(s for s in SEVERITIES if s in possible)
+
+
+def _level(severity: Severity, limits: LevelLimits | ThresholdDefinition, asset: Asset) -> Level:
+    return Level(
+        severity,
+        _number(limits.above, asset),
+        _number(limits.below, asset),
+        _number(limits.clear_above_at, asset),
+        _number(limits.clear_below_at, asset),
+    )
+
+
+def _band(band: Band, asset: Asset) -> tuple[float, float]:
+    return float(_value(band.low, asset)), float(_value(band.high, asset))
+
+
+def _number(limit: float | FromAttribute | None, asset: Asset) -> float | None:
+    return None if limit is None else float(_value(limit, asset))
+
+
+def _value(limit: float | str | FromAttribute, asset: Asset) -> float | str:
+    value = asset.attributes[limit.attribute] if isinstance(limit, FromAttribute) else limit
+    return value if isinstance(value, str) else float(value)

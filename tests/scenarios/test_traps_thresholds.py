@@ -1,0 +1,222 @@
+"""Traps that other alarm systems fell into, each named by its number, as far as they are about thresholds."""
+
+from itertools import pairwise, product
+from math import isnan
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alerting.definitions.limits import severities
+from alerting.detection.threshold import judge
+from alerting.episodes.lifecycle import SpellState, advance
+from alerting.pipelines.definitions import apply
+from alerting.pipelines.evaluate import evaluate
+from alerting.pipelines.notify import deliver_due
+from alerting.pipelines.ports import ReadingRow
+from tests.builders import at, history, oven, threshold, too_hot
+from tests.pretended import Mailbox, pretended_platform
+
+LEVELS = {"medium": {"above": 215, "clear_above_at": 210}, "critical": {"above": 230}}
+
+
+class Plant:
+    """A platform with one oven, one definition and one mailbox, from midnight on."""
+
+    def __init__(self, **changes):
+        self.mailbox = Mailbox("mail")
+        self.platform = pretended_platform(self.mailbox)
+        self.platform.assets.put([oven()])
+        self.define(0, **changes)
+
+    def define(self, minute, reason="test", **changes):
+        apply(self.platform, [too_hot(**changes)], "engineer", at(minute), reason)
+
+    def feed(self, values):
+        rows = [ReadingRow("oven-1", at(minute), {"temperature": float(v)}) for minute, v in values.items()]
+        self.platform.readings.add_readings(rows, at(0))
+
+    def run(self, minute):
+        self.platform.clock.instant = at(minute)
+        counts = evaluate(self.platform, None, at(minute))
+        deliver_due(self.platform, at(minute))
+        return counts
+
+    def episodes(self):
+        return sorted(self.platform.episodes.find(), key=lambda e: e.raised_at)
+
+    def steps(self):
+        return [(t.kind, t.at) for e in self.episodes() for t in e.transitions]
+
+
+HEAT = {m: 230 if 20 <= m % 60 < 32 or m % 60 == 40 else 200 for m in range(1, 181)}
+
+
+def test_T2_back_filled_data_give_the_same_instants_as_live_ones():
+    live = Plant(**{"for": "5m"}, clear_for="3m")
+    for minute, value in HEAT.items():
+        live.feed({minute: value})
+        live.run(minute)
+    late = Plant(**{"for": "5m"}, clear_for="3m")
+    late.feed(HEAT)
+    late.run(180)
+    assert late.steps() == live.steps()
+    assert [(k, t) for k, t in late.steps()][:2] == [("raised", at(25)), ("closed", at(35))]
+    assert len(late.episodes()) == 3
+
+
+def test_T4_nobody_is_told_before_the_on_delay_has_passed():
+    plant = Plant(**{"for": "10m"})
+    for minute in range(1, 13):
+        plant.feed({minute: 230})
+        plant.run(minute)
+        assert bool(plant.mailbox.messages) == (minute >= 11), minute
+    (message,) = plant.mailbox.messages
+    assert message.payload["raised_at"] == at(11).isoformat()
+
+
+DEBOUNCERS = list(
+    product(
+        ["0s", "1m", "7m", "50m"],
+        ["0s", "3m", "50m"],
+        [{"clear_above_at": None}, {"clear_above_at": 210}, {"above": None, "levels": LEVELS}, {"rate_per": "5m", "above": 4}],
+        [None, {"readings": 1, "of": 2}, {"readings": 9, "of": 9}],
+        [None, "51m"],
+    )
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(DEBOUNCERS), st.integers(1, 5), st.lists(st.integers(1, 170), max_size=4))
+def test_T5_a_condition_held_for_ever_is_raised_whatever_the_debouncers(fields, sampling, cuts):
+    hold, clear_for, condition, at_least, frozen = fields
+    definition = threshold(
+        **{"for": hold}, clear_for=clear_for, at_least=at_least, frozen_after=frozen, stale_after="6m", **condition
+    )
+    minutes = range(1, 181, sampling)
+    rising = "rate_per" in condition
+    data = history(minutes, temperature=[m * 5.0 if rising else 230.5 + (m // 40) * 0.1 for m in minutes])
+    state, raised = SpellState(at(0)), []
+    instants = [0, *sorted(set(cuts)), 180]
+    for start, end in pairwise(instants):
+        judged = judge(definition, data, state.carried, at(start), at(end))
+        state, steps = advance(state, judged.stretches, definition.hold, definition.clear_for, severities(definition))
+        state = SpellState(**{**state.__dict__, "carried": judged.carried})
+        raised += [s for s in steps if s.kind == "raised"]
+        assert not [s for s in steps if s.kind == "closed"]
+    assert len(raised) == 1
+
+
+def test_T6_a_new_revision_leaves_an_open_episode_open_and_says_who_judges_it():
+    plant = Plant(stale_after="1h")
+    plant.feed({1: 220})
+    plant.run(5)
+    plant.define(6, reason="a higher limit", stale_after="1h", above=218)
+    plant.feed({8: 221})
+    plant.run(10)
+    (episode,) = plant.episodes()
+    assert (episode.condition, episode.revision) == ("open", 1)
+    assert [(t.kind, t.at) for t in episode.transitions] == [("raised", at(1)), ("revised", at(6))]
+    assert episode.transitions[1].reason == "revision 2 judges it from here on (a higher limit)"
+    plant.define(12, reason="higher still", stale_after="1h", above=240)
+    plant.run(14)
+    (episode,) = plant.episodes()
+    assert (episode.condition, episode.revision, episode.closed_at) == ("closed", 1, at(12).replace(microsecond=1000))
+    assert episode.transitions[-1].reason == "the condition is gone (judged by revision 3)"
+    assert len(plant.mailbox.messages) == 2
+
+
+def test_T6_a_new_revision_may_change_the_severity_of_an_open_episode():
+    plant = Plant(stale_after="1h")
+    plant.feed({1: 220})
+    plant.run(5)
+    plant.define(6, stale_after="1h", severity="critical")
+    plant.run(10)
+    (episode,) = plant.episodes()
+    assert (episode.severity_now, episode.severity_peak, episode.condition) == ("critical", "critical", "open")
+    assert episode.transitions[-1].reason.startswith("medium → critical: Zone 2 temperature is 220 °C")
+
+
+def test_T8_a_sensor_that_disappears_is_never_normal():
+    plant = Plant(stale_after="5m", clear_for="2m")
+    plant.feed(dict.fromkeys(range(1, 11), 230))
+    plant.run(10)
+    for minute in range(11, 600, 20):
+        counts = plant.run(minute)
+    assert counts.unknown == {"too-hot on oven-1": "no reading of temperature within 5m"}
+    (episode,) = plant.episodes()
+    assert episode.condition == "open"
+    state = plant.platform.states.load("too-hot", ["oven-1"])["oven-1"]
+    assert (state.unknown_reason, state.unknown_count) == ("no reading of temperature within 5m", 29)
+
+
+def test_T8_missing_data_are_themselves_an_alert_where_the_definition_says_so():
+    plant = Plant(stale_after="5m", no_data="alert", severity="high")
+    plant.feed(dict.fromkeys(range(1, 11), 200))
+    plant.run(30)
+    (episode,) = plant.episodes()
+    assert (episode.raised_at, episode.severity) == (at(15), "high")
+    assert episode.evaluation.reason == "no reading of temperature within 5m"
+    plant.feed({35: 200})
+    plant.run(36)
+    (episode,) = plant.episodes()
+    assert episode.closed_at == at(35)
+
+
+NUMBERS = [0.0, -0.0, 1e-300, -1e-300, 5.0, -5.0, float("nan"), float("inf"), float("-inf"), None]
+
+
+@given(st.sampled_from([0, -0.0, 5, -5]), st.sampled_from(["above", "below", "equals"]), st.sampled_from(NUMBERS))
+def test_T13_zero_is_a_number_and_what_is_no_number_is_no_reading(limit, side, value):
+    definition = threshold(**{"above": None, side: limit})
+    judged = judge(definition, history([1], temperature=[value]), None, at(0), at(1))
+    met = {"above": lambda v: v > limit, "below": lambda v: v < limit, "equals": lambda v: v == limit}[side]
+    wanted = "unknown" if value is None or isnan(value) else "triggered" if met(value) else "clear"
+    assert judged.stretches[-1].status == wanted
+
+
+@pytest.mark.parametrize(("side", "sign"), [("above", 1), ("below", -1)])
+def test_T14_the_deadband_is_on_the_clear_side_only(side, sign):
+    definition = threshold(**{"above": None, side: sign * 90, f"clear_{side}_at": sign * 85})
+    values = [sign * v for v in (89, 90, 90.1, 90, 88, 85.1, 85, 89)]
+    judged = judge(definition, history(range(1, 9), temperature=values), None, at(0), at(8))
+    found = [(s.status, s.start) for s in judged.stretches][1:]
+    assert found == [("clear", at(1)), ("triggered", at(3)), ("clear", at(7))]
+
+
+def test_T19_severity_rises_and_falls_within_one_episode_and_the_rise_is_told():
+    plant = Plant(above=None, levels=LEVELS, clear_for="1m", notify={"resolved": True})
+    for minute, value in enumerate([200, 220, 220, 235, 235, 220, 220, 220, 205, 205, 205], 1):
+        plant.feed({minute: value})
+        plant.run(minute)
+    (episode,) = plant.episodes()
+    assert [(t.kind, t.at) for t in episode.transitions] == [
+        ("raised", at(2)),
+        ("severity", at(4)),
+        ("severity", at(7)),
+        ("closed", at(10)),
+    ]
+    assert episode.transitions[1].reason == "medium → critical: Zone 2 temperature is 235 °C, above 230 °C"
+    assert (episode.severity_now, episode.severity_peak) == ("medium", "critical")
+    subjects = [m.subject for m in plant.mailbox.messages]
+    assert subjects == [
+        "MEDIUM: too-hot on oven-1",
+        "Worse: CRITICAL: too-hot on oven-1",
+        "Over: too-hot on oven-1",
+    ]
+
+
+def test_T19_the_same_episode_comes_of_one_evaluation_of_the_whole_time():
+    values = dict(enumerate([200, 220, 220, 235, 235, 220, 220, 220, 205, 205, 205], 1))
+    plant = Plant(above=None, levels=LEVELS, clear_for="1m")
+    plant.feed(values)
+    plant.run(11)
+    (episode,) = plant.episodes()
+    assert [(t.kind, t.at) for t in episode.transitions] == [
+        ("raised", at(2)),
+        ("severity", at(4)),
+        ("severity", at(7)),
+        ("closed", at(10)),
+    ]
+    assert episode.severity_peak == "critical"
+    assert len(plant.mailbox.messages) == 1
