@@ -16,6 +16,7 @@ from alerting.cli_operate import register as register_operate
 from alerting.cli_operate import standing_words
 from alerting.cli_promotion import approve, models, rollback, show_platform_alerts
 from alerting.cli_support import Json, command, console, instant, plain, platform, print_json, progress, short, show, user
+from alerting.cli_test import test
 from alerting.cli_up import up
 from alerting.definitions.faults import Refused
 
@@ -32,6 +33,7 @@ app.add_typer(demo_app, name="demo")
 app.add_typer(routes_app, name="routes")
 app.add_typer(notify_app, name="notify")
 app.command("up")(up)
+app.command("test")(test)
 app.command("dataset")(dataset)
 register_operate(app)
 for _promotion in (approve, models, rollback):

@@ -120,6 +120,8 @@ def _through(
         severity = _worst({s for s, at in turns.items() if at <= turn}, severities)
         steps.append(Step("raised", turn, turn, reason, severity=severity))
         return _changed(replace(moved_state, severity=severity), turn, severities, turns, steps)
+    if turn is not None:  # with its end an episode does not get better, too
+        turns = {s: at for s, at in turns.items() if at < turn}
     if state.raised_at is not None and (turns or stretch.status == "triggered"):
         moved_state = _changed(replace(moved_state, raised_at=state.raised_at), stretch.start, severities, turns, steps)
     if turn is not None and state.raised_at is not None:

@@ -1,0 +1,89 @@
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from alerting.cli import app
+from alerting.definitions.faults import Refused
+from alerting.pipelines.scenarios import read_scenarios, run_scenario
+from tests.builders import classifier, threshold, too_hot
+
+EXAMPLES = Path(__file__).parents[3] / "config" / "examples"
+LEVELS = {"medium": {"above": 215}, "critical": {"above": 230}}
+
+
+def scenario(readings, expect=(), **changes):
+    written = {"title": "t", "readings": readings, "expect": list(expect), **changes}
+    return read_scenarios({"definition": "x", "scenarios": [written]}, "file").scenarios[0]
+
+
+def result(definition, readings, expect=(), **changes):
+    return run_scenario(definition, scenario(readings, expect, **changes))
+
+
+def test_transitions_are_found_at_their_times_and_compared_in_order():
+    expect = [{"at": "2m", "raised": "medium"}, {"at": "3m", "severity": "critical"}, {"at": "5m", "closed": True}]
+    found = result(threshold(above=None, levels=LEVELS), {"temperature": [200, 210, 220, 240, 240, 200]}, expect)
+    assert found.passed, found.difference
+    assert found.found == ("2m  raised: medium", "3m  severity: critical", "5m  closed")
+
+
+def test_a_difference_names_what_is_missing_and_what_is_too_much():
+    found = result(threshold(), {"temperature": [200, 230]}, [{"at": "0s", "raised": "medium"}])
+    assert not found.passed
+    assert found.difference == ("- 0s  raised: medium", "+ 1m  raised: medium")
+
+
+def test_only_transitions_between_two_instants_are_compared():
+    readings = {"temperature": [230, "200 x 4", 230]}
+    assert result(threshold(), readings, [{"at": "1m", "closed": True}], after="30s", before="4m").passed
+
+
+def test_values_are_repeated_missing_and_of_every_type():
+    assert result(threshold(stale_after="3m"), {"temperature": [230, "null x 3", "200 x 2"]}).found == (
+        "0s  raised: medium",
+        "4m  closed",
+    )
+    state = threshold(variable="state", above=None, equals="stopped")
+    assert result(state, {"state": ["running x 2", "stopped"]}).found == ("2m  raised: medium",)
+    door = threshold(variable="open", above=None, equals=True)
+    assert result(door, {"open": [False, True]}).found == ("1m  raised: medium",)
+
+
+def test_limits_come_from_the_asset_of_the_scenario():
+    definition = threshold(above={"attribute": "max"})
+    assert result(definition, {"temperature": [220]}, asset={"attributes": {"max": 210}}).found == ("0s  raised: medium",)
+    with pytest.raises(Refused, match="no attribute 'max'"):
+        result(definition, {"temperature": [220]})
+
+
+def test_what_cannot_be_run_says_why():
+    with pytest.raises(Refused, match="trained model"):
+        result(classifier(), {"moisture": [3]})
+    with pytest.raises(Refused, match="no readings of 'temperature'"):
+        result(threshold(), {"temperatur": [3]})
+    with pytest.raises(Refused, match="exactly one of"):
+        result(threshold(), {"temperature": [3]}, [{"at": "0s"}])
+    with pytest.raises(Refused, match="is no value of 'temperature'"):
+        result(threshold(), {"temperature": ["hot"]}, asset={"variables": {"temperature": {"type": "number"}}})
+    with pytest.raises(Refused, match=r"scenarios\.0\.expect"):
+        read_scenarios({"definition": "x", "scenarios": [{"title": "t", "readings": {}}]}, "file")
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*/*.test.yaml")), ids=lambda f: f.name)
+def test_the_examples_pass_their_own_tests(file):
+    ran = CliRunner().invoke(app, ["test", str(file)])
+    assert ran.exit_code == 0, ran.output
+
+
+def test_a_failure_has_exit_code_1_and_a_readable_difference(tmp_path):
+    wrong = {"title": "too early", "readings": {"temperature": [230]}, "expect": [{"at": "5m", "raised": "high"}]}
+    file = tmp_path / "too-hot.test.yaml"
+    file.write_text(yaml.safe_dump({"definition": too_hot(), "scenarios": [wrong]}))
+    ran = CliRunner().invoke(app, ["test", str(file)])
+    assert ran.exit_code == 1
+    assert "FAILED  too early" in ran.output
+    assert "- 5m  raised: high" in ran.output
+    assert "+ 0s  raised: medium" in ran.output
+    assert "0 of 1 scenarios passed" in ran.output
