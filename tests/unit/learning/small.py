@@ -105,4 +105,3 @@ def linear_model(
         ranges=ordinary_ranges(plan, rows),
         hash=model_hash(estimator, calibration, threshold, plan),
     )
-
