@@ -94,7 +94,10 @@ def running_mlflow(settings: Settings) -> str | None:
 
 
 def _channels(settings: Settings) -> dict[str, Channel]:
-    """The log, which always works and is kept in the home, and a webhook per address. Raises Refused for an address or secret that is none."""
+    """The log, which always works and is kept in the home, and a webhook per address.
+
+    Raises Refused for an address or secret that is none.
+    """
     from alerting.channels.log import LogChannel
     from alerting.channels.webhook import WebhookChannel
 
