@@ -34,6 +34,8 @@ class Kept:
 
 def keep_live(platform: Platform, revision: Revision, asset: Asset, judged: Judgement, as_of: datetime) -> Kept:
     """Insert raised episodes and close ended ones. Of several raised at once after an outage only the last is announced."""
+    for ended, step in _closings(judged, revision, asset).items():  # first: only one may be open at a time
+        _close(platform, revision, ended, step, as_of)
     episodes = _spells(judged, revision, asset, decided_at=as_of, historical=False)
     fresh = [e for e in episodes.values() if e.id not in _closings(judged, revision, asset)]
     told = fresh[-1].id if fresh else None
@@ -44,8 +46,6 @@ def keep_live(platform: Platform, revision: Revision, asset: Asset, judged: Judg
         raised += stored == announced
         if state.raised_at == episode.raised_at and stored.raised_at != episode.raised_at:
             state = replace(state, raised_at=stored.raised_at)
-    for ended, step in _closings(judged, revision, asset).items():
-        _close(platform, revision, ended, step, as_of)
     return Kept(state, raised=raised, closed=sum(s.kind == "closed" for s, _ in judged.steps))
 
 

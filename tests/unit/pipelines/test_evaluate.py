@@ -109,6 +109,13 @@ def test_an_outage_is_caught_up_with_the_same_episodes_and_one_announcement(plat
     assert "5 more" in mailbox.messages[0].text
 
 
+def test_one_run_may_close_an_episode_and_raise_the_next_one(platform):
+    feed(platform, m1=200, m5=230, m12=200, m15=230, m18=230, m40=200)
+    for minute in (10, 20, 59):
+        run(platform, minute)
+    assert [(e.raised_at, e.closed_at) for e in all_episodes(platform)] == [(at(7), at(12)), (at(17), at(40))]
+
+
 def test_nothing_known_is_unknown_with_a_reason_and_raises_nothing(platform):
     counts = run(platform, 10)
     assert counts.unknown == {"too-hot on oven-1": "no reading of temperature within 30m"}
