@@ -40,11 +40,16 @@ def grid(start_ms: int, end_ms: int, stride_ms: int) -> Millis:
 def build_features(plan: FeaturePlan, history: History, at: Millis) -> pd.DataFrame:
     """One row per instant, columns as `plan.columns`: float64, and categoricals with the plan's levels; missing is NaN.
 
-    `at` increases and lies on the plan's stride grid (a single instant may lie anywhere). Units: those of the readings;
-    slope per hour, age and recency in seconds, missing a share from 0 to 1, count a number of events.
+    `at` increases; on the plan's stride grid it is fastest, and each other phase of the grid costs one more pass: a model in
+    service may be asked at the stride of a newer revision. Units: those of the readings; slope per hour, age and recency in
+    seconds, missing a share from 0 to 1, count a number of events.
     """
-    if np.any(np.diff(at) <= 0) or np.any((at - at[:1]) % plan.bucket_ms):
-        raise ValueError("instants of features must increase and lie on the stride grid")
+    if np.any(np.diff(at) <= 0):
+        raise ValueError("instants of features must increase")
+    phases = at % plan.bucket_ms
+    if len(distinct := np.unique(phases)) > 1:
+        passes = [build_features(plan, history, at[phases == p]).set_axis(np.flatnonzero(phases == p)) for p in distinct]
+        return pd.concat(passes).sort_index().set_axis(pd.RangeIndex(len(at)))
     readings = _Readings(history)
     floats = np.full((len(at), len(plan.columns) - len(plan.levels)), np.nan, order="F")
     for part in _chunks(at, moments.BUCKETS_AT_ONCE * plan.bucket_ms):

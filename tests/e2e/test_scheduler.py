@@ -60,8 +60,10 @@ class Airflow:
     def answer(self, path: str, option: str, reason: str) -> str:
         """Answer a run's question as its administrator; returns the text that was asked with."""
         approve, question = f"{path}/taskInstances/approve", f"{path}/taskInstances/approve/-1/hitlDetails"
-        # An answer that comes before the task waits for it is stored, but does not wake it.
+        # Airflow asks again when the answer comes before the scheduler has noted that the worker is done, which takes about
+        # a second; no person is that quick.
         self._until(lambda: self.http.get(approve).json().get("state") == "awaiting_input", "a question", 120)
+        time.sleep(5)
         asked = self.http.get(question).json()
         self.http.patch(question, json={"chosen_options": [option], "params_input": {"reason": reason}}).raise_for_status()
         return f"{asked['subject']}\n{asked['body']}"

@@ -165,9 +165,18 @@ def test_a_plan_survives_json():
     assert FeaturePlan.from_document(json.loads(json.dumps(whole.to_document()))) == whole
 
 
-def test_instants_off_the_grid_are_refused():
-    with pytest.raises(ValueError, match="stride grid"):
-        build_features(plan(), History(asset()), np.array([START, START + MINUTE]))
+def test_instants_of_another_stride_give_the_rows_that_they_give_one_by_one():
+    whole = plan(categories=(CategorySource("recipe", ("rye", "oat")),))
+    history = History(asset(), frame(range(90), x=np.sin(np.arange(90.0)), recipe=["rye", "oat", None] * 30))
+    at = START + np.arange(0, 90, 7) * MINUTE
+    together = build_features(whole, history, at)
+    alone = pd.concat([build_features(whole, history, at[i : i + 1]) for i in range(len(at))], ignore_index=True)
+    pd.testing.assert_frame_equal(together, alone, check_exact=True)
+
+
+def test_instants_that_do_not_increase_are_refused():
+    with pytest.raises(ValueError, match="increase"):
+        build_features(plan(), History(asset()), np.array([START, START]))
 
 
 def test_no_instant_gives_no_row():
