@@ -40,12 +40,12 @@ def kpi(
 def _tell(found: "AlarmQuality") -> None:
     k = found.kpis
     shelved = f", {k.silent} more while muted" if k.silent else ""
-    console.print(f"{k.alarms} alarms from {short(k.start)} to {short(k.end)}{shelved}", style="bold", markup=False)
+    console.print(f"{_counted(k.alarms, 'alarm')} from {short(k.start)} to {short(k.end)}{shelved}", style="bold", markup=False)
     words = {True: "met", False: "not met", None: "too short to say"}
     rows = [{"figure": f.figure, "value": f.value, "target": f.target, "": words[f.met]} for f in k.findings]
     show(rows, ["figure", "value", "target", ""], False, "")
     _tell_load(k)
-    chattering = [f"{c.definition} on {c.asset}: {c.cycles} times in {c.bursts} bursts" for c in k.chattering]
+    chattering = [f"{c.definition} on {c.asset}: {c.cycles} times in {_counted(c.bursts, 'burst')}" for c in k.chattering]
     for line, advice in zip(chattering, found.advice, strict=True):
         console.print(f"chattering: {line}", markup=False)
         for words_of in [p.words for p in advice.proposals] or [advice.why_not or ""]:
@@ -71,6 +71,10 @@ def _tell_load(k: "Kpis") -> None:
     console.print(f"severities: {mix}", markup=False)
     console.print(f"to acknowledge: {_spread(k.to_acknowledge, 'not acknowledged')}", markup=False)
     console.print(f"to clear: {_spread(k.to_clear, 'still open')}", markup=False)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _most(least: int, most: int | None) -> str:

@@ -40,10 +40,7 @@ def propose(
     if not _chatters(before, cycles, within):
         return ()
     found = []
-    for candidates, advice in (
-        (_clear_limits(definition, history), "it clears further inside its limits"),
-        (_delays(definition), ""),
-    ):
+    for candidates, advice in ((_clear_limits(definition, history), _CLEAR), (_delays(definition), _DELAY)):
         for change, changed in candidates:
             after = _replayed(changed, history, start, end)
             if not _chatters(after, cycles, within):
@@ -133,4 +130,4 @@ def _chatters(steps: list[Step], cycles: int, within: timedelta) -> bool:
 
 def _proposal(change: dict[str, float | str], before: int, after: int, advice: str) -> Proposal:
     what = ", ".join(f"{name}: {value if isinstance(value, str) else format(value, 'g')}" for name, value in change.items())
-    return Proposal(change, before, after, f"{what} ({advice}): raised {after} times instead of {before}")
+    return Proposal(change, before, after, f"{what} ({advice}): raised {after} times instead of {before} on these readings")

@@ -101,7 +101,7 @@ def test_why_answers_in_words_and_in_json(platform):
 
 def test_kpi_shows_figures_with_targets_and_says_that_a_day_is_too_short(platform):
     words = alerting("kpi", "--from", at(0).isoformat(), "--to", at(60 * 24).isoformat())
-    assert "1 alarms from" in words
+    assert "1 alarm from" in words
     assert "too short to say" in words
     assert "after ISA-18.2 / EEMUA 191" in words
     found = json.loads(alerting("kpi", "--json", "--target", "most=3"))
