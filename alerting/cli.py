@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
+from alerting.cli_backtest import backtest
 from alerting.cli_dataset import dataset, tell_findings
 from alerting.cli_demo import app as demo_app
 from alerting.cli_import import app as import_app
@@ -15,10 +16,22 @@ from alerting.cli_notify import notify_app, routes_app
 from alerting.cli_operate import register as register_operate
 from alerting.cli_operate import standing_words
 from alerting.cli_promotion import approve, models, rollback, show_platform_alerts
-from alerting.cli_support import Json, command, console, instant, plain, platform, print_json, progress, short, show, user
+from alerting.cli_support import (
+    Json,
+    command,
+    console,
+    instant,
+    plain,
+    platform,
+    print_json,
+    progress,
+    read_documents,
+    short,
+    show,
+    user,
+)
 from alerting.cli_test import test
 from alerting.cli_up import up
-from alerting.definitions.faults import Refused
 
 app = typer.Typer(
     name="alerting",
@@ -39,6 +52,7 @@ register_operate(app)
 for _promotion in (approve, models, rollback):
     app.command()(_promotion)
 app.command("kpi")(kpi)
+app.command("backtest")(backtest)
 
 Files = Annotated[list[Path], typer.Argument(help="YAML or JSON files, each with one definition, a list, or several documents.")]
 Name = Annotated[str, typer.Argument(help="Name of a definition.")]
@@ -53,7 +67,7 @@ def check(files: Files, as_json: Json = False) -> None:
     """Read definitions and hold them against the known assets; every fault is listed, nothing is changed."""
     from alerting.pipelines import definitions
 
-    documents = _read_documents(files)
+    documents = read_documents(files)
     with platform() as p:
         good = definitions.check(p, documents)
     rows = [{"name": d.name, "kind": d.kind, "assets": ", ".join(d.assets), "state": d.state} for d in good]
@@ -71,7 +85,7 @@ def apply(
     """Make definitions current: shows the plan, then writes all of them, or none if one is refused."""
     from alerting.pipelines import definitions
 
-    documents = _read_documents(files)
+    documents = read_documents(files)
     with platform() as p:
         plans = definitions.plan(p, documents)
         rows = [{"name": i.name, "action": i.action, "changes": _changes(i.changes)} for i in plans]
@@ -89,31 +103,6 @@ def apply(
 
 def _changes(changes: dict[str, tuple[Any, Any]]) -> str:
     return "; ".join(f"{k}: {json.dumps(plain(a))} → {json.dumps(plain(b))}" for k, (a, b) in changes.items())
-
-
-def _read_documents(files: list[Path]) -> list[dict[str, Any]]:
-    documents: list[dict[str, Any]] = []
-    for file in files:
-        documents += _read_file(file)
-    return documents
-
-
-def _read_file(file: Path) -> list[dict[str, Any]]:
-    try:
-        parsed = list(yaml.safe_load_all(file.read_text(encoding="utf-8-sig")))
-    except OSError as error:
-        raise Refused(f"{file}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise Refused(f"{file}: is not UTF-8 text ({error.reason} at byte {error.start})") from error
-    except yaml.YAMLError as error:
-        raise Refused(f"{file}: is not YAML or JSON: {error}") from error
-    flat = [d for part in parsed if part is not None for d in (part if isinstance(part, list) else [part])]
-    for document in flat:
-        if not isinstance(document, dict):
-            raise Refused(f"{file}: holds {type(document).__name__}, not a definition; write `name: …`, `kind: …`")
-    if not flat:
-        raise Refused(f"{file}: is empty")
-    return flat
 
 
 @app.command("list")

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime, timedelta
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 
 import typer
@@ -135,6 +136,34 @@ def _cell(value: Any) -> str:
 def short(value: datetime | None) -> str:
     """An instant to the second, UTC, for tables."""
     return "" if value is None else value.strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def read_documents(files: Sequence[Path]) -> list[dict[str, Any]]:
+    """Definitions in YAML or JSON files, as written. Raises Refused for a file that holds none."""
+    documents: list[dict[str, Any]] = []
+    for file in files:
+        documents += _read_file(file)
+    return documents
+
+
+def _read_file(file: Path) -> list[dict[str, Any]]:
+    import yaml
+
+    try:
+        parsed = list(yaml.safe_load_all(file.read_text(encoding="utf-8-sig")))
+    except OSError as error:
+        raise Refused(f"{file}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise Refused(f"{file}: is not UTF-8 text ({error.reason} at byte {error.start})") from error
+    except yaml.YAMLError as error:
+        raise Refused(f"{file}: is not YAML or JSON: {error}") from error
+    flat = [d for part in parsed if part is not None for d in (part if isinstance(part, list) else [part])]
+    for document in flat:
+        if not isinstance(document, dict):
+            raise Refused(f"{file}: holds {type(document).__name__}, not a definition; write `name: …`, `kind: …`")
+    if not flat:
+        raise Refused(f"{file}: is empty")
+    return flat
 
 
 @contextmanager

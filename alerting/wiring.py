@@ -56,6 +56,7 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
         scores=stores.scores,
         replays=stores.replays,
         reports=stores.reports,
+        backtests=stores.backtests,
         audit=stores.audit,
         routes=stores.routes,
         bulletins=stores.bulletins,

@@ -110,6 +110,7 @@ def platform_on(stores, channels, clock):
         scores=stores.scores,
         replays=stores.replays,
         reports=stores.reports,
+        backtests=stores.backtests,
         audit=stores.audit,
         routes=stores.routes,
         bulletins=stores.bulletins,

@@ -399,6 +399,45 @@ class Reports(Protocol):
     def page(self, id: str) -> str | None: ...
 
 
+class Backtests(Protocol):
+    """Backtests in a place of their own: progress that survives an interruption, then figures, episodes and page.
+
+    A run is one document under its id; what a finished segment leaves behind are files of bytes by name.
+    """
+
+    def begin(self, id: str, document: Document) -> Document:
+        """Open a run, or find the one there; its document with `segments` (summaries, oldest first)."""
+        ...
+
+    def keep_segment(self, id: str, number: int, summary: Document, files: Files) -> None:
+        """Keep a finished segment: files first, then its summary under its number; again, it changes nothing."""
+        ...
+
+    def segment_files(self, id: str, number: int) -> dict[str, bytes]: ...
+
+    def finish(self, id: str, results: Document, episodes: Sequence[Episode], page: str) -> None:
+        """Keep the results and drop the files of the segments, which only a run that goes on needs."""
+        ...
+
+    def get(self, id: str) -> Document | None:
+        """The document of a run, finished (with `finished_at`) or not."""
+        ...
+
+    def of(self, definition: str) -> list[Document]:
+        """Runs of a definition, newest first."""
+        ...
+
+    def episodes(self, id: str) -> list[Episode]:
+        """Episodes that a finished run would have raised, oldest first."""
+        ...
+
+    def page(self, id: str) -> str | None: ...
+
+    def forget(self, id: str) -> None:
+        """Remove a run with all that belongs to it."""
+        ...
+
+
 class Audit(Protocol):
     """Append-only: who did what."""
 
@@ -526,6 +565,7 @@ class Platform:
     scores: Scores
     replays: Replays
     reports: Reports
+    backtests: Backtests
     audit: Audit
     routes: Routes
     bulletins: Bulletins

@@ -43,7 +43,7 @@ def make_report(platform: Platform, name: str, start: datetime, end: datetime, a
     if start >= end:
         raise Refused(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
     revision = require_revision(platform, name)
-    material = _material(platform, revision, start, end, max(at, end))
+    material = gather_material(platform, revision, start, end, max(at, end))
     figures = performance_figures(material)
     judgement = judge_alert(figures)
     page = render_page(figures, judgement, draw(figures, material.scores))
@@ -75,7 +75,8 @@ def last_period(definition: Definition, as_of: datetime) -> tuple[datetime, date
     return start.astimezone(as_of.tzinfo), end.astimezone(as_of.tzinfo)
 
 
-def _material(platform: Platform, revision: Revision, start: datetime, end: datetime, as_of: datetime) -> Material:
+def gather_material(platform: Platform, revision: Revision, start: datetime, end: datetime, as_of: datetime) -> Material:
+    """What a report on [start, end) is made from, as known at as_of."""
     definition = revision.definition
     promise = definition.gap + definition.horizon
     episodes = [e for e in platform.episodes.find(revision.name, start=start - promise, end=end) if not e.outdated]

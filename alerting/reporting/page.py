@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from alerting.reporting import drawings, words
+from alerting.reporting.backtest import BacktestFigures
 from alerting.reporting.figures import Figures
 from alerting.reporting.judgement import TRUST_WORDS, Judgement
 
@@ -33,13 +34,19 @@ def draw(figures: Figures, scores: pd.DataFrame) -> Drawings:
     )
 
 
-def render_page(figures: Figures, judgement: Judgement, svg: Drawings) -> str:
-    """The page as HTML. Everything that people wrote is escaped."""
+def render_page(figures: Figures, judgement: Judgement, svg: Drawings, backtest: BacktestFigures | None = None) -> str:
+    """The page as HTML; of a backtest it says so at its head. Everything that people wrote is escaped."""
     page = _environment().get_template("page.html")
     trust = TRUST_WORDS[judgement.trust]
     pictures: Mapping[str, Markup] = {name: Markup(getattr(svg, name)) for name in Drawings.__dataclass_fields__}  # noqa: S704 - our own drawings
     return page.render(
-        f=figures, judgement=judgement, trust=trust, provenance=provenance(figures), svg=pictures, lanes=drawings.LANES
+        f=figures,
+        b=backtest,
+        judgement=judgement,
+        trust=trust,
+        provenance=provenance(figures),
+        svg=pictures,
+        lanes=drawings.LANES,
     )
 
 

@@ -29,6 +29,9 @@ ROUTES = "routes"
 BULLETINS = "bulletins"
 REVOCATIONS = "link_revocations"
 PLATFORM_ALERTS = "platform_alerts"
+BACKTESTS = "backtests"
+BACKTEST_EPISODES = "backtest_episodes"
+BACKTEST_FILES = "backtest_files"
 CLOCK = "clock"
 _NAMESPACE_EXISTS = 48  # error code of the server
 
@@ -79,6 +82,9 @@ INDEXES: dict[str, list[IndexModel]] = {
     BULLETINS: [IndexModel([("notification.status", ASCENDING), ("notification.next_attempt_at", ASCENDING)])],
     REVOCATIONS: [_unique("episode", "recipient")],
     PLATFORM_ALERTS: [_unique("open_key", sparse=True), IndexModel([("subject", ASCENDING), ("opened_at", ASCENDING)])],
+    BACKTESTS: [_newest("definition", at="begun_at")],
+    BACKTEST_EPISODES: [_unique("backtest", "id")],
+    BACKTEST_FILES: [_unique("backtest", "segment", "name", "piece")],
     AUDIT: [_unique("key"), _newest(at="at"), _newest("subject", at="at")],
 }
 

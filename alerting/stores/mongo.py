@@ -11,6 +11,7 @@ from alerting.definitions.faults import Refused
 from alerting.stores.assets import MongoAssets
 from alerting.stores.audit import MongoAudit
 from alerting.stores.bulletins import MongoBulletins
+from alerting.stores.backtests import MongoBacktests
 from alerting.stores.decisions import MongoDecisions
 from alerting.stores.definitions import MongoDefinitions
 from alerting.stores.documents import Document, MongoDatabase
@@ -51,6 +52,7 @@ class MongoStores:
         self.scores = MongoScores(database)
         self.replays = MongoReplays(database)
         self.reports = MongoReports(database)
+        self.backtests = MongoBacktests(database)
         self.audit = MongoAudit(database)
         self.routes = MongoRoutes(database)
         self.bulletins = MongoBulletins(database)

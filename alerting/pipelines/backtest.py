@@ -1,0 +1,535 @@
+"""Backtest: what a definition would have raised over a stretch of the past, trained again as time went by.
+
+It walks forward through history on a pretended platform (`pipelines.shadow`) with the use cases that run live: `train` at the
+start of each segment, with nothing known that came later, then `evaluate` to the end of it. A champion is carried along and
+replaced by the same rule as live. Nothing live is written; every finished segment is kept, so that a run that was interrupted
+goes on after the last one.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from croniter import croniter
+from pydantic import TypeAdapter
+
+from alerting.definitions.durations import format_duration
+from alerting.definitions.faults import Refused
+from alerting.definitions.model import ClassifierDefinition, Definition, Revision
+from alerting.definitions.revisions import definition_hash, next_revision
+from alerting.definitions.validation import definition_document, matching_assets
+from alerting.episodes.episode import Episode
+from alerting.episodes.lifecycle import SpellState
+from alerting.learning.metrics import EventMetrics, ProblemSpans, event_metrics, problem_spans
+from alerting.learning.operating_point import watch
+from alerting.pipelines.definitions import check, latest_revision, require_revision, sync
+from alerting.pipelines.evaluate import evaluate
+from alerting.pipelines.in_force import champion_at
+from alerting.pipelines.ports import DecisionRecord, Document, Files, Platform, Progress, silent
+from alerting.pipelines.report import gather_material
+from alerting.pipelines.settle import settle_due
+from alerting.pipelines.shadow import Shadow
+from alerting.pipelines.train import promote_run, train
+from alerting.readings.history import from_millis, millis, span_millis, to_millis
+from alerting.reporting.backtest import BacktestFigures, SegmentFigure
+from alerting.reporting.figures import Figures, Material, performance_figures, to_document
+from alerting.reporting.judgement import judge_alert
+from alerting.reporting.load import Load, operator_load
+from alerting.reporting.page import draw, render_page
+
+RULES = 1  # part of a run's identity: results kept under other rules are not taken for these
+WITHOUT_TRAINING = timedelta(days=7)  # length of a segment where nothing is trained: how much an interruption may cost
+STEP = timedelta(days=1)  # evaluated at once
+Retrain = timedelta | Literal["scheduled", "never"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is tested: a definition as it stands under a revision, or as it would be if it were applied."""
+
+    revision: Revision
+    applied: bool
+
+    @property
+    def definition(self) -> Definition:
+        """The definition as given."""
+        return self.revision.definition
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """A finished backtest. `figures`, `events` and `load` are JSON-able; `episodes` oldest first.
+
+    `resumed`: segments that were kept from an interrupted run; `kept`: the whole result was there already.
+    """
+
+    id: str
+    definition: str
+    start: datetime
+    end: datetime
+    headline: str
+    segments: tuple[Document, ...]
+    figures: Document
+    events: Document | None
+    load: Document | None
+    episodes: tuple[Episode, ...]
+    page: str
+    finished_at: datetime
+    resumed: int = 0
+    kept: bool = False
+
+
+def named_subject(platform: Platform, name: str) -> Subject:
+    """The newest revision of a definition, in service or not. Raises Refused when there is none."""
+    sync(platform, platform.clock.now())
+    return Subject(require_revision(platform, name), applied=True)
+
+
+def written_subject(platform: Platform, document: Document) -> Subject:
+    """A definition that need not be applied. Raises Refused with every fault, as `check` does."""
+    (definition,) = check(platform, [document])
+    latest = latest_revision(platform, definition.name)
+    if latest is not None and latest.hash == definition_hash(definition):
+        return Subject(latest, applied=True)
+    return Subject(next_revision(definition, latest, "backtest", platform.clock.now(), "not applied"), applied=False)
+
+
+def backtest(
+    platform: Platform,
+    subject: Subject,
+    start: datetime,
+    end: datetime,
+    retrain: Retrain = "scheduled",
+    fresh: bool = False,
+    progress: Progress = silent,
+) -> Backtest:
+    """Walk forward over (start, end] and keep the result; the same arguments find it, or go on where they were interrupted.
+
+    `retrain`: "scheduled" as the definition says, "never" after the training at `start`, or this often. `fresh`: forget what
+    was kept. Raises Refused for an empty or future stretch, without readings, or when no model could be trained at all.
+    """
+    _require_past(platform, subject, start, end)
+    id = run_id(subject, start, end, retrain)
+    if fresh:
+        platform.backtests.forget(id)
+    run = platform.backtests.begin(id, _arguments(platform, subject, start, end, retrain))
+    if run.get("finished_at") is not None:
+        return _kept(platform, run)
+    shadow = Shadow(platform, _in_service(subject.revision, start))
+    done = _restore(platform, shadow, run)
+    cuts = segment_starts(subject.definition, start, end, retrain)
+    segments = [_segment_figure(s) for s in run["segments"]]
+    for number, (a, b) in enumerate(zip(cuts, [*cuts[1:], end], strict=True), start=1):
+        if number > done:
+            segments.append(_walk(platform, shadow, subject, id, number, a, b, _of_all(progress, number, len(cuts))))
+    progress("counting", len(cuts), len(cuts))
+    return _finish(platform, shadow, subject, id, start, end, retrain, segments, done)
+
+
+def run_id(subject: Subject, start: datetime, end: datetime, retrain: Retrain) -> str:
+    """Identity of a run: definition, stretch, cadence, and the rules of this module."""
+    arguments = [RULES, subject.revision.hash, start.isoformat(), end.isoformat(), _cadence(retrain)]
+    return hashlib.sha256(json.dumps(arguments).encode()).hexdigest()[:16]
+
+
+def segment_starts(definition: Definition, start: datetime, end: datetime, retrain: Retrain) -> list[datetime]:
+    """When a model is trained: at `start`, and then at each tick before `end`. Without a model: one start a week."""
+    if definition.kind == "threshold":
+        return _every(WITHOUT_TRAINING, start, end)
+    if isinstance(retrain, timedelta):
+        return _every(retrain, start, end)
+    if retrain == "never" or definition.schedule.retrain is None:
+        return [start]
+    starts, ticks = [start], croniter(definition.schedule.retrain, start.astimezone(ZoneInfo(definition.schedule.timezone)))
+    while (tick := ticks.get_next(datetime).astimezone(UTC)) < end:
+        starts.append(tick)
+    return starts
+
+
+def _every(span: timedelta, start: datetime, end: datetime) -> list[datetime]:
+    return [start + i * span for i in range(-(-(end - start) // span))]
+
+
+def _require_past(platform: Platform, subject: Subject, start: datetime, end: datetime) -> None:
+    if start >= end:
+        raise Refused(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
+    now = platform.clock.now()
+    if end > now:
+        raise Refused(f"--to {end.isoformat()} lies after now, {now.isoformat()}: nothing can be tested there yet")
+    assets = matching_assets(subject.definition, platform.assets.all())
+    spans = [span for a in assets if (span := platform.readings.span(a.name)) is not None]
+    if any(first < end and last > start for first, last in spans):
+        return
+    have = f" (they reach from {min(s[0] for s in spans)} to {max(s[1] for s in spans)})" if spans else ""
+    raise Refused(
+        f"no asset of {subject.definition.name!r} has readings from {start.isoformat()} to {end.isoformat()}{have}: "
+        "choose another stretch, or import readings first"
+    )
+
+
+def _arguments(platform: Platform, subject: Subject, start: datetime, end: datetime, retrain: Retrain) -> Document:
+    return {
+        "definition": subject.definition.name,
+        "revision": subject.revision.number,
+        "applied": subject.applied,
+        "definition_hash": subject.revision.hash,
+        "document": definition_document(subject.definition),
+        "start": start,
+        "end": end,
+        "retrain": _cadence(retrain),
+        "begun_at": platform.clock.now(),
+    }
+
+
+def _cadence(retrain: Retrain) -> str:
+    return format_duration(retrain) if isinstance(retrain, timedelta) else retrain
+
+
+def _in_service(revision: Revision, start: datetime) -> Revision:
+    """The revision as if it had been in service since `start`, whatever its state is."""
+    return revision.model_copy(update={"at": start, "definition": revision.definition.model_copy(update={"state": "active"})})
+
+
+def _of_all(progress: Progress, number: int, count: int) -> Progress:
+    """Progress of one segment as progress of all: the bar counts segments, the words say what goes on in this one."""
+
+    def tell(step: str, done: int, total: int | None) -> None:
+        part = f" {done}/{total}" if total else ""
+        progress(f"segment {number} of {count}: {step}{part}", number - 1, count)
+
+    return tell
+
+
+# --- one segment ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a finished segment changed: enough, with those before it, to go on as if nothing had happened."""
+
+    registered: int
+    decision: DecisionRecord | None
+    states: dict[str, SpellState]
+    episodes: tuple[Episode, ...]
+
+
+_CHECKPOINT = TypeAdapter(Checkpoint)
+_FIGURE = TypeAdapter(SegmentFigure)
+
+
+def _walk(
+    platform: Platform,
+    shadow: Shadow,
+    subject: Subject,
+    id: str,
+    number: int,
+    start: datetime,
+    end: datetime,
+    progress: Progress,
+) -> SegmentFigure:
+    """Train at `start`, judge up to `end`, and keep what both left behind."""
+    name = subject.definition.name
+    trained = SegmentFigure(number, start, end)
+    if isinstance(subject.definition, ClassifierDefinition):
+        trained = _train(shadow, name, f"{id}-{number}", trained, progress)
+    unknown: dict[str, str] = {}
+    steps = _every(STEP, start, end)
+    for done, day in enumerate(steps):
+        progress("evaluating", done, len(steps))
+        until = min(day + STEP, end)
+        unknown = evaluate(shadow.watching(until), [name], until).unknown
+    raised = sum(start < e.raised_at <= end for e in shadow.episodes.find())
+    figure = _FIGURE.validate_python(
+        {**asdict(trained), "episodes": raised, "unknown": tuple(f"{pair}: {why}" for pair, why in unknown.items())}
+    )
+    platform.backtests.keep_segment(id, number, asdict(figure), _checkpoint(shadow, name, figure))
+    return figure
+
+
+def _train(shadow: Shadow, name: str, run: str, segment: SegmentFigure, progress: Progress) -> SegmentFigure:
+    """Train as of the segment's start; where history does not suffice the champion stays, as it would have live."""
+    platform = shadow.training(segment.start)
+    shadow.models.begin(run)
+    decided: dict[str, Any]
+    try:
+        proposal = train(platform, name, segment.start, progress)
+        decided = promote_run(platform, run) if proposal["mode"] == "approval" else proposal
+    except Refused as refusal:
+        decided = {"verdict": "not_trained", "reason": str(refusal), "promote": False, "leaderboard": []}
+    version = champion_at(shadow.decisions.of(name), segment.start)
+    shadow.models.begin(run)
+    shadow.models.keep_only(version)
+    tags = shadow.models.version_tags(name, version) if version is not None else {}
+    return SegmentFigure(
+        number=segment.number,
+        start=segment.start,
+        end=segment.end,
+        verdict=decided["verdict"],
+        reason=decided["reason"],
+        promoted=decided["promote"],
+        version=version,
+        family=tags.get("family"),
+        model_hash=tags.get("model_hash"),
+        seen_until=datetime.fromisoformat(tags["seen_until"]) if tags else None,
+        cut_short=tuple(line["family"] for line in decided["leaderboard"] if line["cut_short"]),
+    )
+
+
+def _checkpoint(shadow: Shadow, name: str, segment: SegmentFigure) -> dict[str, bytes]:
+    changed = [e for e in shadow.episodes.find() if e.id in shadow.episodes.changed]
+    decisions = [d for d in shadow.decisions.of(name) if d.at == segment.start]
+    point = Checkpoint(
+        registered=shadow.models.registered,
+        decision=decisions[-1] if decisions else None,
+        states={asset: state for (_, asset), state in shadow.states.kept.items()},
+        episodes=tuple(changed),
+    )
+    files = {"checkpoint.json": _CHECKPOINT.dump_json(point), "scores.npz": _packed(shadow.scores.fresh)}
+    if segment.promoted and segment.version is not None:
+        files["tags.json"] = json.dumps(shadow.models.version_tags(name, segment.version)).encode()
+        files |= {f"model/{n}": data for n, data in shadow.models.model_files(name, segment.version).items()}
+    shadow.episodes.changed.clear()
+    shadow.scores.fresh.clear()
+    return files
+
+
+def _packed(rows: list[Document]) -> bytes:
+    """Scores as arrays: bit for bit, and small."""
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        asset=np.array([r["asset"] for r in rows], np.str_),
+        ts=np.array([to_millis(r["ts"]) for r in rows], np.int64),
+        score=np.array([r["score"] for r in rows], np.float64),
+        threshold=np.array([r["threshold"] for r in rows], np.float64),
+        model_version=np.array([r["model_version"] for r in rows], np.int64),
+    )
+    return buffer.getvalue()
+
+
+def _unpacked(data: bytes) -> list[Document]:
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        columns = {name: arrays[name].tolist() for name in ("asset", "ts", "score", "threshold", "model_version")}
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    return [{**row, "ts": from_millis(row["ts"])} for row in rows]
+
+
+def _restore(platform: Platform, shadow: Shadow, run: Document) -> int:
+    """Bring the memory to where the last finished segment left it; returns how many there are."""
+    name, done = run["definition"], len(run["segments"])
+    for number in range(1, done + 1):
+        files = platform.backtests.segment_files(run["id"], number)
+        point = _CHECKPOINT.validate_json(files["checkpoint.json"])
+        shadow.models.registered = point.registered
+        if point.decision is not None:
+            shadow.decisions.add(point.decision)
+        shadow.states.kept = {(name, asset): state for asset, state in point.states.items()}
+        shadow.episodes.restore(point.episodes)
+        shadow.scores.restore(_unpacked(files["scores.npz"]))
+        _restore_model(shadow, point.decision, files)
+    return done
+
+
+def _restore_model(shadow: Shadow, decision: DecisionRecord | None, files: Files) -> None:
+    if decision is None or not decision.promoted or decision.challenger_version is None:
+        return
+    model = {n.removeprefix("model/"): data for n, data in files.items() if n.startswith("model/")}
+    shadow.models.restore(decision.challenger_version, model, json.loads(files["tags.json"]))
+    shadow.models.keep_only(decision.challenger_version)
+
+
+def _segment_figure(document: Mapping[str, Any]) -> SegmentFigure:
+    return _FIGURE.validate_python({**document, "cut_short": tuple(document["cut_short"]), "unknown": tuple(document["unknown"])})
+
+
+# --- the result -----------------------------------------------------------------------------------------------------------
+
+
+def _finish(
+    platform: Platform,
+    shadow: Shadow,
+    subject: Subject,
+    id: str,
+    start: datetime,
+    end: datetime,
+    retrain: Retrain,
+    segments: list[SegmentFigure],
+    done: int,
+) -> Backtest:
+    """Settle with all that is known by now, count, draw, and keep."""
+    if isinstance(subject.definition, ClassifierDefinition) and all(s.version is None for s in segments):
+        raise Refused(f"no model could be trained, so nothing was judged: {segments[-1].reason}")
+    now = platform.clock.now()
+    view = shadow.watching(now)
+    settle_due(view, now)
+    material = gather_material(view, view.definitions.latest()[0], start, end, now)
+    figures = performance_figures(material)
+    top = BacktestFigures(
+        run=id,
+        subject=_subject_words(subject),
+        trained=trained_words(subject.definition, segments, retrain),
+        segments=tuple(segments),
+        load=load_of(material),
+        events=events_of(material),
+        beside_acted=_beside_acted(platform, material),
+    )
+    judgement = judge_alert(figures)
+    page = render_page(figures, judgement, draw(figures, material.scores), top)
+    results = {
+        "finished_at": now,
+        "headline": judgement.sentence,
+        "figures": {**_without_episodes(figures), "judgement": to_document(judgement), "beside_acted": top.beside_acted},
+        "events": top.events.to_document() if top.events else None,
+        "load": _load_document(top.load),
+    }
+    platform.backtests.finish(id, results, shadow.episodes.find(end=end)[::-1], page)
+    run = platform.backtests.get(id)
+    if run is None:
+        raise Refused("this backtest was removed while it ran; run it again")
+    kept = _kept(platform, run)
+    return Backtest(**{**kept.__dict__, "resumed": done, "kept": False})
+
+
+def _kept(platform: Platform, run: Document) -> Backtest:
+    return Backtest(
+        id=run["id"],
+        definition=run["definition"],
+        start=run["start"],
+        end=run["end"],
+        headline=run["headline"],
+        segments=tuple(run["segments"]),
+        figures=run["figures"],
+        events=run["events"],
+        load=run["load"],
+        episodes=tuple(platform.backtests.episodes(run["id"])),
+        page=platform.backtests.page(run["id"]) or "",
+        finished_at=run["finished_at"],
+        kept=True,
+    )
+
+
+def _without_episodes(figures: Figures) -> Document:
+    """Figures without the list of episodes, of which there may be very many; they are kept one by one."""
+    return {name: value for name, value in to_document(figures).items() if name != "episodes"}
+
+
+def _load_document(load: Load | None) -> Document | None:
+    if load is None:
+        return None
+    return {**to_document(load), "busiest_day": load.busiest_day.isoformat() if load.busiest_day else None}
+
+
+def _subject_words(subject: Subject) -> str:
+    name, number = subject.definition.name, subject.revision.number
+    if not subject.applied:
+        return f"{name} as it was handed in, without applying it,"
+    return f"{name} revision {number}{'' if subject.definition.state == 'active' else f' (a {subject.definition.state})'}"
+
+
+def trained_words(definition: Definition, segments: list[SegmentFigure], retrain: Retrain) -> str:
+    """How often a model was trained, as a sentence; empty for kinds without a model."""
+    if not isinstance(definition, ClassifierDefinition):
+        return ""
+    if isinstance(retrain, timedelta):
+        often = f"every {format_duration(retrain)}"
+    elif retrain == "never" or definition.schedule.retrain is None:
+        often = "once, at the start"
+    else:
+        often = f"at the start and as scheduled ({definition.schedule.retrain}, {definition.schedule.timezone})"
+    tried, failed = len(segments), sum(s.verdict == "not_trained" for s in segments)
+    models = len({s.model_hash for s in segments if s.model_hash})
+    words = f"It was trained {often}: {tried} times, {models} different {'model' if models == 1 else 'models'} in service"
+    words += f"; {failed} trainings were not possible" if failed else ""
+    approval = " Promotions that need approval were taken as approved at once." if definition.promotion.mode == "approval" else ""
+    return f"{words}.{approval}"
+
+
+def load_of(material: Material) -> Load | None:
+    """What the episodes would have asked of operators, over the time in which anything was judged."""
+    if not material.watched:
+        return None
+    spans = material.watched.values()
+    raised = [e for e in material.episodes if material.start <= e.raised_at < material.end]
+    spells = [(e.raised_at, _ended(e, material.end)) for e in raised]
+    return operator_load(spells, min(a for a, _ in spans), max(b for _, b in spans))
+
+
+def _ended(episode: Episode, end: datetime) -> datetime:
+    return max(episode.closed_at or episode.promise_ends_at or end, episode.raised_at)
+
+
+def events_of(material: Material) -> EventMetrics | None:
+    """Event metrics with the code that judges candidates; episodes whose outcome nobody can know are left out.
+
+    None for a definition without a problem, and where nothing was judged.
+    """
+    definition = material.definition
+    if definition.problem is None or not material.watched:
+        return None
+    gap, horizon = span_millis(definition.gap), span_millis(definition.horizon)
+    spells: dict[str, list[tuple[int, int]]] = {asset: [] for asset in material.watched}
+    for e in material.episodes:
+        known = e.settlement is not None and e.settlement.occurred is not None
+        if known and material.start <= e.raised_at < material.end and e.asset in spells:
+            spells[e.asset].append((to_millis(e.raised_at), to_millis(_ended(e, material.end))))
+    if isinstance(definition, ClassifierDefinition):
+        spans, observed = _scored(material, definition)
+        seed = definition.learning.seed
+    else:
+        spans, observed, seed = _watched_spans(material), _watched_seconds(material), 0
+    begun = {asset: _begun_within(found, material.start, material.end) for asset, found in spans.items()}
+    return event_metrics(spells, begun, gap, horizon, observed, seed)
+
+
+def _begun_within(spans: ProblemSpans, start: datetime, end: datetime) -> ProblemSpans:
+    """Count only problems that began in [start, end); the others still tell which episodes were right."""
+    inside = (spans.start >= to_millis(start)) & (spans.start < to_millis(end))
+    return ProblemSpans(spans.start, spans.end, spans.counted & inside)
+
+
+def _scored(material: Material, definition: ClassifierDefinition) -> tuple[Mapping[str, ProblemSpans], dict[str, float]]:
+    """Problems that a scored instant could have warned of, and the time that scores stand for, by asset."""
+    scores = material.scores
+    asset = scores["asset"].to_numpy(object)
+    stride = definition.stride.total_seconds()
+    seconds = {str(name): float(count) * stride for name, count in scores["asset"].value_counts().items()}
+    at = millis(scores["ts"]) if len(scores) else np.empty(0, np.int64)
+    problems = material.problems
+    onset = material.predicts == "onset"
+    watched = watch(at, asset, problems, onset, seconds, span_millis(definition.gap), span_millis(definition.horizon))
+    return watched.problems, seconds
+
+
+def _watched_spans(material: Material) -> dict[str, ProblemSpans]:
+    """Problems that began while some instant of their warning time was watched, by asset."""
+    gap, horizon = span_millis(material.definition.gap), span_millis(material.definition.horizon)
+    spans = {}
+    for asset, (first, last) in material.watched.items():
+        own = material.problems[material.problems["asset"] == asset].sort_values("start")
+        found = problem_spans(own, onset=material.predicts == "onset")
+        latest = found.start - gap
+        counted = (to_millis(first) <= latest) & (latest - horizon < to_millis(last))
+        spans[asset] = ProblemSpans(found.start, found.end, counted)
+    return spans
+
+
+def _watched_seconds(material: Material) -> dict[str, float]:
+    return {asset: (last - first).total_seconds() for asset, (first, last) in material.watched.items()}
+
+
+def _beside_acted(platform: Platform, material: Material) -> int:
+    """Episodes raised within the outcome window of a live episode that was acted upon."""
+    window = material.definition.gap + material.definition.horizon
+    live = platform.episodes.find(material.definition.name, start=material.start - window, end=material.end)
+    acted = [(e.asset, e.raised_at) for e in live if e.settlement is not None and e.settlement.acted]
+
+    def beside(episode: Episode) -> bool:
+        return any(asset == episode.asset and at <= episode.raised_at <= at + window for asset, at in acted)
+
+    return sum(beside(e) for e in material.episodes if e.raised_at >= material.start)

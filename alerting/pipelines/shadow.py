@@ -1,0 +1,500 @@
+"""A platform that only pretends: it reads what is really there, and whatever a use case writes stays in memory.
+
+The same use cases that run live (train, evaluate, settle) run on it unchanged. Nothing in it can reach a live collection, the
+registry, or a person: what has no business being called refuses to be.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, NoReturn
+
+from alerting.definitions.assets import Asset, EventType
+from alerting.definitions.model import Revision
+from alerting.episodes.episode import Episode, Feedback, Notification
+from alerting.episodes.lifecycle import SpellState
+from alerting.episodes.shelving import Shelf
+from alerting.pipelines.ports import (
+    Assets,
+    DecisionRecord,
+    Definitions,
+    Document,
+    Episodes,
+    EventRow,
+    FeedbackLog,
+    Files,
+    ModelUnavailable,
+    Platform,
+    ReadingRow,
+    Readings,
+    Replay,
+)
+from alerting.readings.history import History
+
+
+class LiveWrite(Exception):
+    """A pretended platform was asked for something that only a live one may do: a fault in the program."""
+
+
+def _refuse(what: str) -> NoReturn:
+    raise LiveWrite(f"a pretended platform does not {what}")
+
+
+class OneDefinition:
+    """Port `Definitions` with a single definition, in service from its revision's instant on.
+
+    `others`: live revisions that are known beside it: people answered episodes of them.
+    """
+
+    def __init__(self, revision: Revision, others: Sequence[Revision] = ()) -> None:
+        self._revision = revision
+        self._all = [*(r for r in others if r.number != revision.number), revision]
+
+    def documents(self) -> list[Document]:
+        return []
+
+    def put(self, document: Document) -> None:  # noqa: ARG002 - the port's signature
+        _refuse("change definitions")
+
+    def mark_faulty(self, name: str, faults: Sequence[str]) -> None:  # noqa: ARG002
+        _refuse("mark definitions")
+
+    def faulty(self) -> dict[str, list[str]]:
+        return {}
+
+    def add_revision(self, revision: Revision) -> bool:  # noqa: ARG002
+        _refuse("make revisions")
+
+    def revisions(self, name: str) -> list[Revision]:
+        return self._all if name == self._revision.name else []
+
+    def latest(self) -> list[Revision]:
+        return [self._revision]
+
+
+class KnownAssets:
+    """Port `Assets`, to read."""
+
+    def __init__(self, live: Assets) -> None:
+        self._live = live
+
+    def all(self) -> list[Asset]:
+        return self._live.all()
+
+    def get(self, name: str) -> Asset | None:
+        return self._live.get(name)
+
+    def put(self, assets: Sequence[Asset]) -> None:  # noqa: ARG002
+        _refuse("change assets")
+
+    def event_types(self) -> list[EventType]:
+        return self._live.event_types()
+
+    def put_event_types(self, types: Sequence[EventType]) -> None:  # noqa: ARG002
+        _refuse("change event types")
+
+
+class ReadingsUntil:
+    """Port `Readings`, to read, and nothing after an instant: whoever asks for more gets what there was by then."""
+
+    def __init__(self, live: Readings, until: datetime) -> None:
+        self._live, self._until = live, until
+
+    def add_readings(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:  # noqa: ARG002
+        _refuse("write readings")
+
+    def add_events(self, rows: Sequence[EventRow], arrived_at: datetime) -> int:  # noqa: ARG002
+        _refuse("write events")
+
+    def load(self, asset: Asset, start: datetime | None, end: datetime | None, variables: Iterable[str] | None = None) -> History:
+        return self._live.load(asset, start, self._until if end is None else min(end, self._until), variables)
+
+    def span(self, asset: str) -> tuple[datetime, datetime] | None:
+        span = self._live.span(asset)
+        return None if span is None or span[0] > self._until else (span[0], min(span[1], self._until))
+
+
+class MemoryEpisodes:
+    """Port `Episodes` in memory. All of them are historical: nobody is told. `changed`: ids written since it was emptied."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Episode] = {}
+        self._open: dict[tuple[str, str], str] = {}
+        self.changed: set[str] = set()
+
+    def restore(self, episodes: Iterable[Episode]) -> None:
+        """Take episodes over as they are."""
+        for episode in episodes:
+            self._keep(episode)
+        self.changed.clear()
+
+    def insert(self, episode: Episode) -> bool:
+        if episode.id in self._kept or (episode.definition, episode.asset) in self._open:
+            return False
+        self._keep(replace(episode, historical=True, decided_at=episode.raised_at, outbox=()))
+        return True
+
+    def replace(self, episode: Episode) -> bool:
+        stored = self._kept.get(episode.id)
+        if stored is None or stored.version != episode.version - 1:
+            return False
+        self._keep(episode)
+        return True
+
+    def _keep(self, episode: Episode) -> None:
+        self._kept[episode.id] = episode
+        self.changed.add(episode.id)
+        pair = (episode.definition, episode.asset)
+        if episode.condition == "open":
+            self._open[pair] = episode.id
+        elif self._open.get(pair) == episode.id:
+            del self._open[pair]
+
+    def get(self, id: str) -> Episode | None:
+        return self._kept.get(id)
+
+    def starting_with(self, prefix: str) -> list[Episode]:
+        return [e for e in self._kept.values() if e.id.startswith(prefix)][:10]
+
+    def find(
+        self,
+        definition: str | None = None,
+        asset: str | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        open_only: bool = False,
+        limit: int | None = None,
+        before: tuple[datetime, str] | None = None,
+    ) -> list[Episode]:
+        chosen = (self._kept[i] for i in self._open.values()) if open_only else iter(self._kept.values())
+        found = [
+            e
+            for e in chosen
+            if (definition is None or e.definition == definition)
+            and (asset is None or e.asset == asset)
+            and (start is None or e.raised_at >= start)
+            and (end is None or e.raised_at < end)
+            and (before is None or (e.raised_at, e.id) < before)
+        ]
+        return sorted(found, key=lambda e: (e.raised_at, e.id), reverse=True)[:limit]
+
+    def unsettled(self, as_of: datetime) -> list[Episode]:
+        due = [e for e in self._kept.values() if e.settle_after is not None and e.settle_after <= as_of]
+        return sorted(due, key=lambda e: (e.raised_at, e.id))
+
+    def with_due_notifications(self, now: datetime, limit: int = 100) -> list[Episode]:  # noqa: ARG002
+        return []
+
+    def dead_letters(self) -> list[tuple[str, Notification]]:
+        return []
+
+    def muted(self) -> list[Episode]:
+        return []
+
+
+class LiveEpisodesUntil:
+    """Port `Episodes`, to find what was really raised before an instant: people acted upon it, and training must know."""
+
+    def __init__(self, live: Episodes, until: datetime) -> None:
+        self._live, self._until = live, until
+
+    def insert(self, episode: Episode) -> bool:  # noqa: ARG002
+        _refuse("raise episodes while it trains")
+
+    def replace(self, episode: Episode) -> bool:  # noqa: ARG002
+        _refuse("change live episodes")
+
+    def get(self, id: str) -> Episode | None:
+        return self._live.get(id)
+
+    def starting_with(self, prefix: str) -> list[Episode]:
+        return self._live.starting_with(prefix)
+
+    def find(
+        self,
+        definition: str | None = None,
+        asset: str | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        open_only: bool = False,
+        limit: int | None = None,
+        before: tuple[datetime, str] | None = None,
+    ) -> list[Episode]:
+        until = self._until if end is None else min(end, self._until)
+        return self._live.find(definition, asset, start, until, open_only, limit, before)
+
+    def unsettled(self, as_of: datetime) -> list[Episode]:  # noqa: ARG002
+        return []
+
+    def with_due_notifications(self, now: datetime, limit: int = 100) -> list[Episode]:  # noqa: ARG002
+        return []
+
+    def dead_letters(self) -> list[tuple[str, Notification]]:
+        return []
+
+    def muted(self) -> list[Episode]:
+        return []
+
+
+class MemoryStates:
+    """Port `States` in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], SpellState] = {}
+
+    def load(self, definition: str, assets: Sequence[str]) -> dict[str, SpellState]:
+        return {a: self.kept[definition, a] for a in assets if (definition, a) in self.kept}
+
+    def advance(self, definition: str, asset: str, before: SpellState | None, after: SpellState) -> bool:
+        stored = self.kept.get((definition, asset))
+        if (stored and stored.watermark) != (before and before.watermark):
+            return False
+        self.kept[definition, asset] = after
+        return True
+
+
+class NoShelves:
+    """Port `Shelves` without any: who would be told is not the question."""
+
+    def insert(self, shelf: Shelf) -> bool:  # noqa: ARG002
+        _refuse("shelve")
+
+    def replace(self, shelf: Shelf) -> bool:  # noqa: ARG002
+        _refuse("change shelves")
+
+    def get(self, id: str) -> Shelf | None:  # noqa: ARG002
+        return None
+
+    def in_force(self, definition: str | None = None, asset: str | None = None) -> list[Shelf]:  # noqa: ARG002
+        return []
+
+    def of(self, definition: str, asset: str) -> list[Shelf]:  # noqa: ARG002
+        return []
+
+    def with_due_notifications(self, now: datetime) -> list[Shelf]:  # noqa: ARG002
+        return []
+
+
+class KnownFeedback:
+    """Port `FeedbackLog`, to read."""
+
+    def __init__(self, live: FeedbackLog) -> None:
+        self._live = live
+
+    def append(self, feedback: Feedback) -> None:  # noqa: ARG002
+        _refuse("give feedback")
+
+    def of(self, episode: str) -> list[Feedback]:
+        return self._live.of(episode)
+
+
+class MemoryDecisions:
+    """Port `Decisions` in memory."""
+
+    def __init__(self) -> None:
+        self.kept: list[DecisionRecord] = []
+
+    def add(self, decision: DecisionRecord) -> bool:
+        if any(d.definition == decision.definition and d.run_id == decision.run_id for d in self.kept):
+            return False
+        self.kept.append(decision)
+        return True
+
+    def of(self, definition: str) -> list[DecisionRecord]:
+        return [d for d in self.kept if d.definition == definition]
+
+
+@dataclass
+class _Run:
+    """One training run, or one candidate of it."""
+
+    tags: dict[str, str]
+    parent: str | None
+    files: dict[str, dict[str, bytes]] = field(default_factory=dict)
+
+
+class MemoryModels:
+    """Port `Models` in memory. `prefix` begins the ids of runs; `registered` counts versions, of which some may be forgotten."""
+
+    def __init__(self) -> None:
+        self.prefix = ""
+        self.registered = 0
+        self._runs: dict[str, _Run] = {}
+        self._by_run: dict[str, int] = {}
+        self._files: dict[int, dict[str, bytes]] = {}
+        self._tags: dict[int, dict[str, str]] = {}
+        self._aliases: dict[str, int | None] = {}
+
+    def begin(self, prefix: str) -> None:
+        """Forget all runs, and name those to come."""
+        self._runs.clear()
+        self.prefix = prefix
+
+    def keep_only(self, version: int | None) -> None:
+        """Forget the files of every version but this one, which is in service."""
+        self._files = {v: f for v, f in self._files.items() if v == version}
+
+    def restore(self, version: int, files: Files, tags: Mapping[str, str]) -> None:
+        """Take a registered version over."""
+        self._files[version], self._tags[version] = dict(files), dict(tags)
+
+    def start_run(self, definition: str, name: str, tags: Mapping[str, str], parent: str | None = None) -> str:  # noqa: ARG002
+        run_id = self.prefix if parent is None else f"{parent}.{name}"
+        self._runs[run_id] = _Run(dict(tags), parent)
+        return run_id
+
+    def find_runs(self, parent: str) -> list[tuple[str, dict[str, str]]]:
+        return [(id, dict(run.tags)) for id, run in self._runs.items() if run.parent == parent]
+
+    def tags(self, run_id: str) -> dict[str, str]:
+        return dict(self._runs[run_id].tags)
+
+    def log(
+        self,
+        run_id: str,
+        params: Mapping[str, Any] | None = None,  # noqa: ARG002
+        metrics: Mapping[str, float] | None = None,  # noqa: ARG002
+        tags: Mapping[str, str] | None = None,
+        files: Files | None = None,
+        folder: str = "",
+    ) -> None:
+        run = self._runs[run_id]
+        run.tags.update(tags or {})
+        run.files.setdefault(folder, {}).update(files or {})
+
+    def files(self, run_id: str, folder: str) -> dict[str, bytes]:
+        return dict(self._runs[run_id].files[folder])
+
+    def finish(self, run_id: str, failed: bool = False) -> None:
+        """Nobody looks at the runs of a pretended training."""
+
+    def register(
+        self,
+        definition: str,  # noqa: ARG002
+        run_id: str,
+        files: Files,
+        tags: Mapping[str, str],
+        inputs: Mapping[str, str] | None = None,  # noqa: ARG002
+    ) -> int:
+        if run_id not in self._by_run:
+            self.registered += 1
+            self._by_run[run_id] = self.registered
+            self.restore(self.registered, files, tags)
+        return self._by_run[run_id]
+
+    def model_files(self, definition: str, version: int) -> dict[str, bytes]:
+        if version not in self._files:
+            raise ModelUnavailable(f"version {version} of {definition!r} is not kept by this backtest")
+        return self._files[version]
+
+    def version_tags(self, definition: str, version: int) -> dict[str, str]:  # noqa: ARG002
+        return self._tags[version]
+
+    def versions(self, definition: str) -> list[int]:  # noqa: ARG002
+        return sorted(self._tags)
+
+    def alias(self, definition: str, alias: str) -> int | None:  # noqa: ARG002
+        return self._aliases.get(alias)
+
+    def set_alias(self, definition: str, alias: str, version: int | None) -> None:  # noqa: ARG002
+        self._aliases[alias] = version
+
+
+class MemoryScores:
+    """Port `Scores` in memory, of one definition. `fresh`: rows added since it was emptied."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[datetime, str, int], Document] = {}
+        self.fresh: list[Document] = []
+
+    def restore(self, rows: Iterable[Document]) -> None:
+        """Take rows over."""
+        self._rows.update({(r["ts"], r["asset"], r["model_version"]): r for r in rows})
+
+    def add(self, definition: str, asset: str, rows: Sequence[tuple[datetime, float, float, int]]) -> None:  # noqa: ARG002
+        for ts, score, threshold, version in rows:
+            if (ts, asset, version) not in self._rows:
+                row = {"asset": asset, "ts": ts, "score": score, "threshold": threshold, "model_version": version}
+                self._rows[ts, asset, version] = row
+                self.fresh.append(row)
+
+    def between(self, definition: str, start: datetime, end: datetime) -> Iterator[Document]:  # noqa: ARG002
+        yield from (self._rows[key] for key in sorted(self._rows) if start <= key[0] < end)
+
+
+class NoReplays:
+    """Port `Replays` without any."""
+
+    def add(self, replay: Replay) -> None:  # noqa: ARG002
+        _refuse("judge the past anew")
+
+    def of(self, definition: str) -> list[Replay]:  # noqa: ARG002
+        return []
+
+
+class NoReports:
+    """Port `Reports` that keeps none."""
+
+    def put(self, definition: str, start: datetime, end: datetime, figures: Document, page: str, at: datetime) -> str:  # noqa: ARG002
+        _refuse("keep reports")
+
+    def of(self, definition: str) -> list[Document]:  # noqa: ARG002
+        return []
+
+    def page(self, id: str) -> str | None:  # noqa: ARG002
+        return None
+
+
+class NoAudit:
+    """Port `Audit` that hears nothing: what a pretended platform decides happened to nobody."""
+
+    def add(self, who: str, what: str, subject: str, at: datetime, before: Any = None, after: Any = None, why: str = "") -> None:
+        """Nothing is written."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Port `Clock` that stands still."""
+
+    instant: datetime
+
+    def now(self) -> datetime:
+        return self.instant
+
+
+class Shadow:
+    """The memory of a pretended platform with one definition, and views of it at an instant."""
+
+    def __init__(self, live: Platform, revision: Revision) -> None:
+        self._live, self._revision = live, revision
+        self.episodes, self.states, self.decisions = MemoryEpisodes(), MemoryStates(), MemoryDecisions()
+        self.models, self.scores = MemoryModels(), MemoryScores()
+
+    def watching(self, at: datetime) -> Platform:
+        """The platform as it evaluates at an instant: nothing after it can be read."""
+        return self._at(at, self.episodes, OneDefinition(self._revision))
+
+    def training(self, at: datetime) -> Platform:
+        """The platform as it trains at an instant: with the live episodes before it, which people answered and acted upon."""
+        known = OneDefinition(self._revision, self._live.definitions.revisions(self._revision.name))
+        return self._at(at, LiveEpisodesUntil(self._live.episodes, at), known)
+
+    def _at(self, at: datetime, episodes: Episodes, definitions: Definitions) -> Platform:
+        return Platform(
+            definitions=definitions,
+            assets=KnownAssets(self._live.assets),
+            readings=ReadingsUntil(self._live.readings, at),
+            episodes=episodes,
+            states=self.states,
+            shelves=NoShelves(),
+            feedback=KnownFeedback(self._live.feedback),
+            decisions=self.decisions,
+            models=self.models,
+            scores=self.scores,
+            replays=NoReplays(),
+            reports=NoReports(),
+            backtests=self._live.backtests,
+            audit=NoAudit(),
+            channels={},
+            clock=Standing(at),
+        )

@@ -1,0 +1,27 @@
+"""Readings held in a frame per asset: as fast as long stretches need, where what is stored is not the question."""
+
+from alerting.readings.history import History, millis, no_events, to_millis
+
+
+class FrameReadings:
+    """Port `Readings` over fixed histories. `asked_until`: the latest end that anybody asked for."""
+
+    def __init__(self, *histories):
+        self._by_asset = {h.asset.name: h for h in histories}
+        self.asked_until = None
+
+    def load(self, asset, start, end, variables=None):
+        self.asked_until = end if self.asked_until is None else max(end, self.asked_until)
+        whole = self._by_asset.get(asset.name, History(asset))
+        ts = millis(whole.readings.index)
+        first = 0 if start is None else int(ts.searchsorted(to_millis(start), side="right"))
+        last = len(ts) if end is None else int(ts.searchsorted(to_millis(end), side="right"))
+        names = list(asset.variables if variables is None else variables)
+        events = whole.events if end is None or whole.events.empty else whole.events[whole.events["start"] <= end]
+        return History(asset, whole.readings.iloc[first:last].reindex(columns=names), events if len(events) else no_events())
+
+    def span(self, asset):
+        if asset not in self._by_asset:
+            return None
+        index = self._by_asset[asset].readings.index
+        return index[0].to_pydatetime(), index[-1].to_pydatetime()

@@ -1,0 +1,203 @@
+"""A classifier over its past, trained again on the way: the same models and the same episodes as live, and nothing live touched."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+import alerting.pipelines.backtest as module
+from alerting.definitions.assets import Variable
+from alerting.definitions.faults import Refused
+from alerting.pipelines.backtest import backtest, named_subject, written_subject
+from alerting.pipelines.definitions import apply
+from alerting.pipelines.evaluate import evaluate
+from alerting.pipelines.feedback import give_feedback
+from alerting.pipelines.train import train
+from tests.builders import at, history, oven, too_moist
+from tests.frames import FrameReadings
+from tests.pretended import Mailbox, pretended_platform
+
+pytestmark = pytest.mark.slow
+DAY = 24 * 60
+DAYS, START, END = 9, 4 * DAY, 9 * DAY
+RETRAIN = timedelta(days=2)
+TRAININGS = (START, START + 2 * DAY, START + 4 * DAY)
+DOCUMENT = too_moist(
+    learning={"trials": 1, "folds": 2, "candidates": ["logistic_regression", "lightgbm"]},
+    features={"stride": "5m", "windows": ["15m", "30m", "1h"]},
+    promotion={"least_events": 1, "confidence": 0.51},
+)
+
+
+def line(seed=1):
+    """Air humidity rises now and then; moisture leaves its limit half an hour later, in a weaker way from the sixth day on."""
+    random = np.random.default_rng(seed)
+    minutes = np.arange(0, DAYS * DAY, 5)
+    humidity = 40 + random.normal(0, 1, len(minutes))
+    moisture = 3.5 + random.normal(0, 0.1, len(minutes))
+    for start in range(150, DAYS * DAY - 200, 190):
+        humidity[(minutes >= start) & (minutes < start + 60)] += 15 if start < 6 * DAY else 6
+        if random.random() < 0.8:
+            moisture[(minutes >= start + 30) & (minutes < start + 75)] += 1.6
+    return history(minutes.tolist(), asset=asset(), humidity=humidity, moisture=moisture)
+
+
+def asset():
+    return oven(humidity=Variable(unit="%", title="Air humidity", controllable=True, min=30, max=60, step=1))
+
+
+HISTORY = line()
+
+
+def plant(*channels):
+    platform = replace(pretended_platform(*channels), readings=FrameReadings(HISTORY))
+    platform.assets.put([asset()])
+    platform.clock.instant = at(END)
+    return platform
+
+
+def run(platform, document=DOCUMENT, start=START, retrain=RETRAIN, **options):
+    return backtest(platform, written_subject(platform, document), at(start), at(END), retrain, **options)
+
+
+def spells(episodes):
+    return sorted(
+        (e.id, e.raised_at, e.closed_at, e.evaluation, e.contributions, e.recommendation, e.continues) for e in episodes
+    )
+
+
+@pytest.fixture(scope="module")
+def made():
+    return run(plant())
+
+
+@pytest.fixture(scope="module")
+def live():
+    """A plant that lived through the same days: trained as scheduled, evaluated every 35 minutes."""
+    platform = plant(Mailbox("mail"))
+    apply(platform, [DOCUMENT], "engineer", at(START), "test")
+    for minute in sorted({*range(START, END + 1, 35), *TRAININGS, END}):
+        platform.clock.instant = at(minute)
+        if minute in TRAININGS:
+            evaluate(platform, None, at(minute))
+            train(platform, "too-moist", at(minute))
+        evaluate(platform, None, at(minute))
+    return platform
+
+
+def everything_but_backtests(platform):
+    database = platform.states._states.database
+    names = [n for n in database.list_collection_names() if not n.startswith("backtest")]
+    return {n: list(database[n].find()) for n in sorted(names)}
+
+
+def test_it_trains_the_same_models_and_decides_the_same_as_live(made, live):
+    decisions = live.decisions.of("too-moist")
+    assert [(s["verdict"], s["reason"]) for s in made.segments] == [(d.verdict, d.reason) for d in decisions]
+    hashes = {v: live.models.version_tags("too-moist", v)["model_hash"] for v in live.models.versions("too-moist")}
+    assert [s["model_hash"] for s in made.segments] == [hashes[s["version"]] for s in made.segments]
+    assert len({s["model_hash"] for s in made.segments}) > 1
+
+
+def test_it_raises_the_episodes_that_live_evaluation_raised_to_the_millisecond(made, live):
+    found = [e for e in live.episodes.find("too-moist") if e.raised_at < at(END)]
+    assert len(found) > 10
+    assert spells(made.episodes) == spells(found)
+
+
+def test_no_model_has_seen_anything_of_the_segment_that_it_judges(made):
+    assert all(s["seen_until"] < s["start"] for s in made.segments)
+    assert all(e.raised_at > made.segments[0]["start"] for e in made.episodes)
+
+
+def test_nothing_live_changes_while_a_definition_in_service_is_tested(live):
+    before, aliases = everything_but_backtests(live), dict(live.models.aliases)
+    told, runs = len(live.channels["mail"].messages), len(live.models.runs)
+    backtest(live, named_subject(live, "too-moist"), at(START), at(START + DAY), "never")
+    assert everything_but_backtests(live) == before
+    assert (live.models.aliases, len(live.models.runs), len(live.channels["mail"].messages)) == (aliases, runs, told)
+
+
+def test_an_interrupted_run_does_not_train_again_what_was_finished(made, monkeypatch):
+    platform, trainings = plant(), []
+
+    def counted(shadow, name, as_of, progress):
+        trainings.append(as_of)
+        return train(shadow, name, as_of, progress)
+
+    def interrupted(step, done, total):
+        if "segment 3 of 3: evaluating" in step:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "train", counted)
+    with pytest.raises(KeyboardInterrupt):
+        run(platform, progress=interrupted)
+    assert trainings == [at(t) for t in TRAININGS]
+    result = run(platform)
+    assert trainings == [at(t) for t in (*TRAININGS, TRAININGS[-1])]
+    assert result.resumed == 2
+    assert (result.segments, result.figures, result.events) == (made.segments, made.figures, made.events)
+    assert result.episodes == made.episodes
+    assert platform.backtests.segment_files(result.id, 1) == {}
+
+
+def test_figures_events_and_page_tell_how_it_would_have_done(made):
+    assert made.figures["rows"]["ap"] > 0.5
+    assert made.events["event_recall"] == pytest.approx(made.figures["event_recall"]["value"])
+    assert made.load["episodes"] == len(made.episodes)
+    assert "It was trained every 2d: 3 times" in made.page
+    assert all(s["model_hash"][:12] in made.page for s in made.segments)
+    assert [m["version"] for m in made.figures["models"]] == sorted({s["version"] for s in made.segments})
+
+
+def test_never_trains_once_and_serves_provisionally():
+    once = run(plant(), start=START + 3 * DAY, retrain="never")
+    assert [s["verdict"] for s in once.segments] == ["provisional"]
+    assert "It was trained once, at the start: 1 times" in once.page
+
+
+def test_too_little_history_at_the_start_leaves_that_segment_unjudged_and_says_so():
+    short = run(plant(), start=60, retrain=timedelta(days=5))
+    assert [s["verdict"] for s in short.segments] == ["not_trained", "provisional"]
+    assert short.segments[0]["model_hash"] is None
+    assert short.segments[0]["unknown"] == ["too-moist on oven-1: no model is in service yet; train one"]
+    assert all(e.raised_at > short.segments[1]["start"] for e in short.episodes)
+    assert "1 trainings were not possible" in short.page
+
+
+def test_without_any_model_it_is_refused_with_the_reason_of_the_training():
+    with pytest.raises(Refused, match="no model could be trained, so nothing was judged: too-moist"):
+        backtest(plant(), written_subject(plant(), DOCUMENT), at(30), at(90), "never")
+
+
+def test_what_needs_approval_is_taken_as_approved_and_the_page_says_so():
+    approval = {**DOCUMENT, "promotion": {**DOCUMENT["promotion"], "mode": "approval"}}
+    result = run(plant(), approval, start=START + 3 * DAY, retrain="never")
+    assert result.segments[0]["promoted"]
+    assert "Promotions that need approval were taken as approved at once." in result.page
+
+
+def test_episodes_that_people_really_acted_upon_are_known_to_the_training(monkeypatch):
+    platform = plant()
+    apply(platform, [DOCUMENT], "engineer", at(START), "test")
+    platform.clock.instant = at(START)
+    train(platform, "too-moist", at(START))
+    evaluate(platform, None, at(START + DAY))
+    first = platform.episodes.find("too-moist")[-1]
+    give_feedback(
+        platform, episode_id=first.id, verdict="true_alarm", acted=True, action="opened the flap", comment=None,
+        who="ann", at=at(START + DAY), acted_at=first.raised_at + timedelta(minutes=5),
+    )  # fmt: skip
+    platform.clock.instant = at(END)
+    known = []
+
+    def looked(shadow, name, as_of, progress):
+        known.append([e.id for e in shadow.episodes.find(name) if e.settlement and e.settlement.acted])
+        return train(shadow, name, as_of, progress)
+
+    monkeypatch.setattr(module, "train", looked)
+    result = backtest(platform, named_subject(platform, "too-moist"), at(START), at(END), RETRAIN)
+    assert known == [[], [first.id], [first.id]]
+    assert result.figures["beside_acted"] >= 1
+    assert "live alert that people acted upon" in result.page
