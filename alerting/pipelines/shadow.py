@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.model import Revision
+from alerting.episodes.bulletin import Bulletin
 from alerting.episodes.episode import Episode, Feedback, Notification
 from alerting.episodes.lifecycle import SpellState
 from alerting.episodes.shelving import Shelf
@@ -188,6 +189,12 @@ class MemoryEpisodes:
     def dead_letters(self) -> list[tuple[str, Notification]]:
         return []
 
+    def told_since(self, asset: str, since: datetime) -> list[Notification]:  # noqa: ARG002
+        return []
+
+    def held_in_floods(self, now: datetime) -> list[Episode]:  # noqa: ARG002
+        return []
+
     def muted(self) -> list[Episode]:
         return []
 
@@ -232,6 +239,12 @@ class LiveEpisodesUntil:
     def dead_letters(self) -> list[tuple[str, Notification]]:
         return []
 
+    def told_since(self, asset: str, since: datetime) -> list[Notification]:  # noqa: ARG002
+        return []
+
+    def held_in_floods(self, now: datetime) -> list[Episode]:  # noqa: ARG002
+        return []
+
     def muted(self) -> list[Episode]:
         return []
 
@@ -273,6 +286,48 @@ class NoShelves:
 
     def with_due_notifications(self, now: datetime) -> list[Shelf]:  # noqa: ARG002
         return []
+
+
+class NoRoutes:
+    """Port `Routes` without any."""
+
+    def documents(self) -> list[Document]:
+        return []
+
+    def put(self, document: Document) -> None:  # noqa: ARG002
+        _refuse("change routes")
+
+    def remove(self, name: str) -> bool:  # noqa: ARG002
+        _refuse("change routes")
+
+
+class NoBulletins:
+    """Port `Bulletins` without any."""
+
+    def insert(self, bulletin: Bulletin) -> bool:  # noqa: ARG002
+        _refuse("tell anybody anything")
+
+    def replace(self, bulletin: Bulletin) -> bool:  # noqa: ARG002
+        _refuse("tell anybody anything")
+
+    def get(self, id: str) -> Bulletin | None:  # noqa: ARG002
+        return None
+
+    def due(self, now: datetime, limit: int = 100) -> list[Bulletin]:  # noqa: ARG002
+        return []
+
+    def dead_letters(self) -> list[Bulletin]:
+        return []
+
+
+class NoRevocations:
+    """Port `Revocations`, under which no link counts: none is made."""
+
+    def revoke(self, episode: str | None, recipient: str | None, at: datetime) -> None:  # noqa: ARG002
+        _refuse("revoke links")
+
+    def is_revoked(self, episode: str, recipient: str, made_at: datetime) -> bool:  # noqa: ARG002
+        return True
 
 
 class KnownFeedback:
@@ -495,6 +550,9 @@ class Shadow:
             reports=NoReports(),
             backtests=self._live.backtests,
             audit=NoAudit(),
+            routes=NoRoutes(),
+            bulletins=NoBulletins(),
+            revocations=NoRevocations(),
             channels={},
             clock=Standing(at),
         )

@@ -10,8 +10,8 @@ from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, Op
 from alerting.definitions.faults import Refused
 from alerting.stores.assets import MongoAssets
 from alerting.stores.audit import MongoAudit
-from alerting.stores.bulletins import MongoBulletins
 from alerting.stores.backtests import MongoBacktests
+from alerting.stores.bulletins import MongoBulletins
 from alerting.stores.decisions import MongoDecisions
 from alerting.stores.definitions import MongoDefinitions
 from alerting.stores.documents import Document, MongoDatabase

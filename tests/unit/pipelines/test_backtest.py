@@ -90,5 +90,5 @@ def test_no_port_of_a_pretended_platform_is_a_live_one():
     platform = plant()
     shadow = Shadow(platform, revision(classifier()))
     shared = {f.name for view in (shadow.training(at(0)), shadow.watching(at(0))) for f in fields(Platform)
-              if getattr(view, f.name) is getattr(platform, f.name)}  # fmt: skip
+              if getattr(view, f.name) is getattr(platform, f.name) is not None}  # fmt: skip
     assert shared == {"backtests"}
