@@ -119,6 +119,13 @@ def _print(made: "Backtest", target: Path) -> None:
             f"at most {load['peak']} within 10 minutes, {load['floods']} floods; {load['days_without']} days without any",
             markup=False,
         )
+    if made.cost:
+        cost = made.cost
+        console.print(
+            f"cost {cost['total']:.4g} (misses {cost['misses']:.4g}, false alarms {cost['false_alarms']:.4g}), "
+            f"{cost['per_week']:.4g} a week",
+            markup=False,
+        )
     console.print(made.headline, markup=False)
     if made.kept:
         console.print(f"kept since {made.finished_at:%Y-%m-%d %H:%M}Z; --fresh computes it anew", markup=False)

@@ -35,9 +35,9 @@ from alerting.pipelines.ports import DecisionRecord, Document, Files, Platform, 
 from alerting.pipelines.report import gather_material
 from alerting.pipelines.settle import settle_due
 from alerting.pipelines.shadow import Shadow
-from alerting.pipelines.train import promote_run, train
+from alerting.pipelines.train import train
 from alerting.readings.history import from_millis, millis, span_millis, to_millis
-from alerting.reporting.backtest import BacktestFigures, SegmentFigure
+from alerting.reporting.backtest import BacktestFigures, Cost, SegmentFigure
 from alerting.reporting.figures import Figures, Material, performance_figures, to_document
 from alerting.reporting.judgement import judge_alert
 from alerting.reporting.load import Load, operator_load
@@ -64,7 +64,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Backtest:
-    """A finished backtest. `figures`, `events` and `load` are JSON-able; `episodes` oldest first.
+    """A finished backtest. `figures`, `events`, `load` and `cost` are JSON-able; `episodes` oldest first.
 
     `resumed`: segments that were kept from an interrupted run; `kept`: the whole result was there already.
     """
@@ -78,6 +78,7 @@ class Backtest:
     figures: Document
     events: Document | None
     load: Document | None
+    cost: Document | None
     episodes: tuple[Episode, ...]
     page: str
     finished_at: datetime
@@ -192,8 +193,11 @@ def _cadence(retrain: Retrain) -> str:
 
 
 def _in_service(revision: Revision, start: datetime) -> Revision:
-    """The revision as if it had been in service since `start`, whatever its state is."""
-    return revision.model_copy(update={"at": start, "definition": revision.definition.model_copy(update={"state": "active"})})
+    """The revision as if it had been in service since `start`, whatever its state is; nobody is there to approve anything."""
+    changes: dict[str, Any] = {"state": "active"}
+    if isinstance(revision.definition, ClassifierDefinition):
+        changes["promotion"] = revision.definition.promotion.model_copy(update={"mode": "automatic"})
+    return revision.model_copy(update={"at": start, "definition": revision.definition.model_copy(update=changes)})
 
 
 def _of_all(progress: Progress, number: int, count: int) -> Progress:
@@ -258,8 +262,7 @@ def _train(shadow: Shadow, name: str, run: str, segment: SegmentFigure, progress
     shadow.models.begin(run)
     decided: dict[str, Any]
     try:
-        proposal = train(platform, name, segment.start, progress)
-        decided = promote_run(platform, run) if proposal["mode"] == "approval" else proposal
+        decided = train(platform, name, segment.start, progress)
     except Refused as refusal:
         decided = {"verdict": "not_trained", "reason": str(refusal), "promote": False, "leaderboard": []}
     version = champion_at(shadow.decisions.of(name), segment.start)
@@ -370,13 +373,15 @@ def _finish(
     settle_due(view, now)
     material = gather_material(view, view.definitions.latest()[0], start, end, now)
     figures = performance_figures(material)
+    events = events_of(material)
     top = BacktestFigures(
         run=id,
         subject=_subject_words(subject),
         trained=trained_words(subject.definition, segments, retrain),
         segments=tuple(segments),
         load=load_of(material),
-        events=events_of(material),
+        events=events,
+        cost=cost_of(subject.definition, events, (end - start) / timedelta(weeks=1)),
         beside_acted=_beside_acted(platform, material),
     )
     judgement = judge_alert(figures)
@@ -386,6 +391,7 @@ def _finish(
         "headline": judgement.sentence,
         "figures": {**_without_episodes(figures), "judgement": to_document(judgement), "beside_acted": top.beside_acted},
         "events": top.events.to_document() if top.events else None,
+        "cost": to_document(top.cost),
         "load": _load_document(top.load),
     }
     platform.backtests.finish(id, results, shadow.episodes.find(end=end)[::-1], page)
@@ -407,6 +413,7 @@ def _kept(platform: Platform, run: Document) -> Backtest:
         figures=run["figures"],
         events=run["events"],
         load=run["load"],
+        cost=run["cost"],
         episodes=tuple(platform.backtests.episodes(run["id"])),
         page=platform.backtests.page(run["id"]) or "",
         finished_at=run["finished_at"],
@@ -485,6 +492,17 @@ def events_of(material: Material) -> EventMetrics | None:
         spans, observed, seed = _watched_spans(material), _watched_seconds(material), 0
     begun = {asset: _begun_within(found, material.start, material.end) for asset, found in spans.items()}
     return event_metrics(spells, begun, gap, horizon, observed, seed)
+
+
+def cost_of(definition: Definition, events: EventMetrics | None, weeks: float) -> Cost | None:
+    """What misses and false alarms would have cost over the stretch; None where the definition names no costs."""
+    if events is None or not isinstance(definition, ClassifierDefinition):
+        return None
+    miss, false_alarm = definition.operating_point.cost_of_miss, definition.operating_point.cost_of_false_alarm
+    if miss is None or false_alarm is None:
+        return None
+    misses, false = (events.n_events - events.n_found) * miss, events.n_false_alarms * false_alarm
+    return Cost(misses, false, misses + false, (misses + false) / weeks)
 
 
 def _begun_within(spans: ProblemSpans, start: datetime, end: datetime) -> ProblemSpans:

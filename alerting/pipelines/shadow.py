@@ -26,6 +26,7 @@ from alerting.pipelines.ports import (
     Files,
     ModelUnavailable,
     Platform,
+    PlatformAlert,
     ReadingRow,
     Readings,
     Replay,
@@ -349,8 +350,10 @@ class MemoryDecisions:
     def __init__(self) -> None:
         self.kept: list[DecisionRecord] = []
 
-    def add(self, decision: DecisionRecord) -> bool:
-        if any(d.definition == decision.definition and d.run_id == decision.run_id for d in self.kept):
+    def add(self, decision: DecisionRecord, place: int | None = None) -> bool:
+        made = self.of(decision.definition)
+        taken = place is not None and place <= sum(d.promoted for d in made)
+        if taken or any(d.run_id == decision.run_id for d in made):
             return False
         self.kept.append(decision)
         return True
@@ -418,7 +421,7 @@ class MemoryModels:
         run.files.setdefault(folder, {}).update(files or {})
 
     def files(self, run_id: str, folder: str) -> dict[str, bytes]:
-        return dict(self._runs[run_id].files[folder])
+        return dict(self._runs[run_id].files.get(folder, {}))
 
     def finish(self, run_id: str, failed: bool = False) -> None:
         """Nobody looks at the runs of a pretended training."""
@@ -500,6 +503,22 @@ class NoReports:
         return None
 
 
+class NoPlatformAlerts:
+    """Port `PlatformAlerts` without any: what a pretended platform finds is told with its result."""
+
+    def open(self) -> list[PlatformAlert]:
+        return []
+
+    def of(self, subject: str) -> list[PlatformAlert]:  # noqa: ARG002
+        return []
+
+    def report(self, kind: str, subject: str, reason: str, at: datetime) -> None:  # noqa: ARG002
+        _refuse("report faults of the platform")
+
+    def resolve(self, kind: str, subject: str, at: datetime) -> None:  # noqa: ARG002
+        _refuse("resolve faults of the platform")
+
+
 class NoAudit:
     """Port `Audit` that hears nothing: what a pretended platform decides happened to nobody."""
 
@@ -553,6 +572,7 @@ class Shadow:
             routes=NoRoutes(),
             bulletins=NoBulletins(),
             revocations=NoRevocations(),
+            platform_alerts=NoPlatformAlerts(),
             channels={},
             clock=Standing(at),
         )

@@ -32,12 +32,22 @@ class SegmentFigure:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What missed problems and false alarms would have cost, in the currency of the definition; `per_week` of the calendar."""
+
+    misses: float
+    false_alarms: float
+    total: float
+    per_week: float
+
+
+@dataclass(frozen=True)
 class BacktestFigures:
     """What stands at the head of a backtest's page. `subject`: what was tested; `trained`: how often, in words.
 
     `events`: judged by `learning.metrics.event_metrics`, the code that judges candidates; None without a problem in the data.
     `beside_acted`: episodes within the outcome window of a live episode that people acted upon: if nothing followed there,
-    that may be because they acted.
+    that may be because they acted. `cost`: None where the definition names no costs.
     """
 
     run: str
@@ -46,4 +56,5 @@ class BacktestFigures:
     segments: tuple[SegmentFigure, ...]
     load: Load | None
     events: EventMetrics | None
+    cost: Cost | None
     beside_acted: int

@@ -4,9 +4,11 @@ from datetime import timedelta
 import pytest
 
 from alerting.definitions.faults import Refused
-from alerting.pipelines.backtest import backtest, run_id, segment_starts, written_subject
+from alerting.learning.metrics import EventMetrics
+from alerting.pipelines.backtest import backtest, cost_of, run_id, segment_starts, written_subject
 from alerting.pipelines.ports import Platform
 from alerting.pipelines.shadow import LiveWrite, Shadow
+from alerting.reporting.backtest import Cost
 from tests.builders import at, classifier, history, oven, revision, threshold, too_hot, too_moist
 from tests.frames import FrameReadings
 from tests.pretended import pretended_platform
@@ -92,3 +94,14 @@ def test_no_port_of_a_pretended_platform_is_a_live_one():
     shared = {f.name for view in (shadow.training(at(0)), shadow.watching(at(0))) for f in fields(Platform)
               if getattr(view, f.name) is getattr(platform, f.name) is not None}  # fmt: skip
     assert shared == {"backtests"}
+
+
+def test_costs_are_those_of_misses_and_false_alarms_where_the_definition_names_them():
+    met = EventMetrics(
+        0.8, 1.0, 0.5, 0.1, 60.0, n_events=10, n_found=8, n_episodes=12, n_false_alarms=3, n_too_late=0, intervals={}
+    )
+    priced = classifier(operating_point={"cost_of_miss": 500, "cost_of_false_alarm": 20})
+    assert cost_of(priced, met, weeks=2) == Cost(misses=1000, false_alarms=60, total=1060, per_week=530)
+    assert cost_of(classifier(), met, weeks=2) is None
+    assert cost_of(priced, None, weeks=2) is None
+    assert cost_of(threshold(), met, weeks=2) is None
