@@ -1,16 +1,15 @@
-"""Alerts that defeat themselves, on the demo line: `python tools/self_defeating_alerts.py [--weeks 4] [--out docs]`.
+"""Alerts that defeat themselves, on the demo line: `python tools/self_defeating_alerts.py [--steps 6] [--out docs]`.
 
-A model warns of moist biscuits, and the crew acts on every alert, so that the problem does not come. Every week the model is
-trained anew on all that happened, in three ways: by the data alone (what was prevented is negative), with the answers as by
-default (left out), and with `feedback.avoided: positive`. Each way is a world of its own, because what its model says changes
-what happens there; once with the set-points among the features, once without, as where nobody measures what the crew does.
-Every model is judged on the same weeks of another line, on which nobody acts on alerts. Draws self-defeating-alerts.svg and
-prints the figures.
+A model warns of moist biscuits, and the crew acts on every alert, so that the problem does not come. Every few days a challenger
+is trained on all that happened so far, in three ways: by the data alone (what was prevented is negative), with the answers as by
+default (left out), and with `feedback.avoided: positive`; once with the set-points among the features, once without, as where
+nobody measures what the crew does. Every challenger is judged on the same days of another line, on which nobody acts on alerts.
+Draws self-defeating-alerts.svg and prints the figures.
 """
 
 import argparse
 import json
-import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,7 +44,7 @@ ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "config" / "examples" / "demo" / "biscuits-too-moist.yaml"
 ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE_MS = 60_000
-FIRST_DAYS, WEEK, JUDGED_DAYS = 21, 7 * DAY, 21
+FIRST_DAYS, STEP_DAYS, JUDGED_DAYS = 14, 4, 10
 STRIDE = "10m"
 ANSWERED_AFTER = 2
 """Minutes from the alert to the crew's hand on the panel."""
@@ -60,13 +59,13 @@ SIGHTS: dict[str, list[str]] = {
     "the crew's set-points are features": [],
     "nothing shows what the crew does": ["belt_speed_setpoint", "zone_*_setpoint", "zone_3_burner_power"],
 }
-Worlds = dict[str, list[dict[str, object]]]
+Figures = dict[str, object]
 COLOURS = ("#b3261e", "#1f6f54", "#3a5fa8")
 
 
 @dataclass
 class World:
-    """A line on which one way of training is in service."""
+    """A line, what its sensors said, and what the crew answered."""
 
     state: LineState
     rows: list[ReadingRow] = field(default_factory=list)
@@ -138,7 +137,7 @@ def act(world: World, raised: int, promise: int) -> None:
     world.answers.append(Answer(demo_asset().name, raised, ends, acted, "true_alarm" if real else None))
 
 
-def judged(model: TrainedModel, wanted: ClassifierDefinition, line: History) -> dict[str, float]:
+def judged(model: TrainedModel, wanted: ClassifierDefinition, line: History) -> Figures:
     """The model's worth on a line on which nobody acts on its alerts."""
     first, last = (to_millis(t.to_pydatetime()) for t in line.readings.index[[0, -1]])
     at = grid(first + span_millis(model.plan.lookback), last, span_millis(wanted.stride))
@@ -167,19 +166,26 @@ def judged(model: TrainedModel, wanted: ClassifierDefinition, line: History) -> 
     }
 
 
-def lived(way: str, unseen: list[str], weeks: int, start: World, line: History) -> list[dict[str, object]]:
-    """One world: the figures of its model after each week."""
-    feedback, answered = WAYS[way]
-    wanted = definition(unseen, **feedback)
-    world = World(start.state, list(start.rows))
-    model, words = trained(wanted, world, [])
-    figures: list[dict[str, object]] = [{"week": 0, "alerts": 0, **judged(model, wanted, line), "answers": words}]
-    for week in range(1, weeks + 1):
-        alerts = serve(world, model, wanted, world.state.minute + WEEK)
-        model, words = trained(wanted, world, world.answers if answered else [])
-        figures.append({"week": week, "alerts": alerts, **judged(model, wanted, line), "answers": words})
-        print(way, json.dumps(figures[-1]), file=sys.stderr, flush=True)
-    return figures
+def challengers(world: World, line: History, days: int) -> list[Figures]:
+    """The figures of a challenger of each way and sight, trained on all that happened so far."""
+    found = []
+    for sight, unseen in SIGHTS.items():
+        for way, (feedback, answered) in WAYS.items():
+            wanted = definition(unseen, **feedback)
+            model, words = trained(wanted, world, world.answers if answered else [])
+            figures = {"sight": sight, "way": way, "days": days, "alerts": len(world.answers), "answers": words}
+            found.append(figures | judged(model, wanted, line))
+    return found
+
+
+def lived(world: World, line: History, steps: int) -> Iterator[list[Figures]]:
+    """Train, put that model in service, and train challengers at first and after every step."""
+    wanted = definition([])
+    model, _ = trained(wanted, world, [])
+    yield challengers(world, line, 0)
+    for step in range(1, steps + 1):
+        serve(world, model, wanted, (FIRST_DAYS + step * STEP_DAYS) * DAY)
+        yield challengers(world, line, step * STEP_DAYS)
 
 
 def untouched(seed: int) -> History:
@@ -189,18 +195,23 @@ def untouched(seed: int) -> History:
     return world.history()
 
 
-def draw(sights: dict[str, Worlds], out: Path) -> None:
-    """A panel for each sight: the share of problems warned of, by weeks in service."""
+def first_days(seed: int) -> World:
+    """The line before any model is in service."""
+    world = World(new_line(seed, ORIGIN, 1000))
+    world.run(FIRST_DAYS * DAY)
+    return world
+
+
+def draw(figures: Sequence[Figures], out: Path) -> None:
+    """A panel for each sight: the share of problems warned of, by days in service."""
     matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "alerting", "font.size": 10})
     figure = Figure(figsize=(9.5, 3.9), layout="constrained")
-    panels = figure.subplots(1, len(sights), squeeze=False)[0]
-    for axes, (sight, worlds) in zip(panels, sights.items(), strict=True):
-        for colour, (way, figures) in zip(COLOURS, worlds.items(), strict=True):
-            recall = [f["event_recall"] for f in figures]
-            axes.plot([f["week"] for f in figures], recall, color=colour, marker="o", label=way, linewidth=2)
-        axes.set(
-            title=sight, xlabel="weeks in service, trained anew each week", ylabel="share of problems warned of", ylim=(0, 1)
-        )
+    panels = figure.subplots(1, len(SIGHTS), squeeze=False)[0]
+    for axes, sight in zip(panels, SIGHTS, strict=True):
+        for colour, way in zip(COLOURS, WAYS, strict=True):
+            points = [(f["days"], f["event_recall"]) for f in figures if (f["sight"], f["way"]) == (sight, way)]
+            axes.plot(*zip(*points, strict=True), color=colour, marker="o", label=way, linewidth=2)
+        axes.set(title=sight, xlabel="days in service before the training", ylabel="share of problems warned of", ylim=(0, 1))
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
@@ -208,18 +219,15 @@ def draw(sights: dict[str, Worlds], out: Path) -> None:
 
 
 def main() -> None:
-    """Live all worlds, draw and print."""
+    """Live, train, judge, draw and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weeks", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=ROOT / "docs")
     chosen = parser.parse_args()
-    line = untouched(chosen.seed)
-    start = World(new_line(chosen.seed, ORIGIN, 1000))
-    start.run(FIRST_DAYS * DAY)
-    sights = {s: {way: lived(way, unseen, chosen.weeks, start, line) for way in WAYS} for s, unseen in SIGHTS.items()}
-    draw(sights, chosen.out / "self-defeating-alerts.svg")
-    print(json.dumps(sights, indent=1))
+    figures = [f for step in lived(first_days(chosen.seed), untouched(chosen.seed), chosen.steps) for f in step]
+    draw(figures, chosen.out / "self-defeating-alerts.svg")
+    print(json.dumps(figures, indent=1))
 
 
 if __name__ == "__main__":
