@@ -222,3 +222,18 @@ def test_no_alarms_at_all_are_figures_of_zero():
     found = figures([], MONTH)
     assert (found.alarms, found.busiest, found.busiest_at, found.top, found.floods) == (0, 0, None, (), ())
     assert {f.met for f in found.findings} == {None}
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"levels": {"medium": {"above": 215}, "high": {"above": 216}}},
+        {"outside": {"low": 100, "high": 215}},
+        {"inside": {"low": 215, "high": 300}},
+        {"equals": 215.0},
+    ],
+)
+def test_limits_of_another_form_get_delays_only(limits):
+    changes = [p.change for p in propose(threshold(above=None, **limits), noisy(), at(0), at(20), *CHATTER)]
+    assert all(list(change) == ["for"] for change in changes)
+    assert changes or "equals" in limits

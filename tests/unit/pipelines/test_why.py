@@ -120,3 +120,13 @@ def test_asking_changes_nothing(platform):
     for minute in range(0, 90, 7):
         why(platform, "too-hot", "oven-1", at(minute) + timedelta(seconds=1))
     assert (platform.episodes.find(), platform.states.load("too-hot", ["oven-1"])) == before
+
+
+def test_limits_of_every_form_are_told_as_they_are_written(platform):
+    levels = {"levels": {"medium": {"above": 215}, "critical": {"above": 225}}}
+    apply(platform, [too_hot(name="steps", above=None, **levels)], "engineer", at(0), "test")
+    found = ask(platform, 6, name="steps")
+    assert (found.verdict, found.value) == ("open", 230)
+    assert "225" in found.facts[0]
+    apply(platform, [too_hot(name="band", above=None, outside={"low": 190, "high": 215})], "engineer", at(0), "test")
+    assert "outside" in ask(platform, 3, name="band").facts[0]
