@@ -2,13 +2,22 @@
 
 from dataclasses import replace
 
-from alerting.episodes.lifecycle import SpellState
+from alerting.detection.threshold import Carried
+from alerting.episodes.lifecycle import LevelSpell, SpellState
 from tests.builders import at
 
 
 def test_a_state_comes_back_equal(stores):
     full = SpellState(
-        watermark=at(10), pending_since=at(8), raised_at=at(7), clearing_since=at(9), unknown_count=3, unknown_reason="no data"
+        watermark=at(10),
+        pending_since=at(8),
+        raised_at=at(7),
+        clearing_since=at(9),
+        unknown_count=3,
+        unknown_reason="no data",
+        severity="high",
+        levels=(LevelSpell("high", held_since=at(7)), LevelSpell("critical", pending_since=at(9))),
+        carried=Carried("temperature", at(9), float("inf"), 2.5, ("high.above",), (0, 3, 4), at(6)),
     )
     assert stores.states.advance("too-hot", "oven-1", None, full)
     assert stores.states.advance("too-hot", "oven-2", None, SpellState(at(5)))
