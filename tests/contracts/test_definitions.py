@@ -97,6 +97,34 @@ def test_the_server_refuses_an_edit_that_makes_a_document_malformed(real):
         real.database["alert_definitions"].update_one({"name": "too-hot"}, {"$set": {"abvoe": 3}})
 
 
+THRESHOLDS = [
+    {"above": {"attribute": "max"}, "clear_above_at": 3},
+    {"above": None, "inside": {"low": 1, "high": {"attribute": "max"}}},
+    {"above": None, "equals": True},
+    {"above": None, "equals": "stopped"},
+    {"above": None, "equals": {"attribute": "recipe"}},
+    {"above": None, "levels": {"medium": {"above": 215}, "critical": {"above": 230, "clear_above_at": 225}}},
+    {"at_least": {"readings": 3, "of": 5}, "rate_per": "1m", "no_data": "alert", "frozen_after": "1h"},
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("changes", THRESHOLDS, ids="-".join)
+def test_the_server_takes_every_way_to_write_a_threshold(real, changes):
+    real.definitions.put(too_hot(**changes))
+    assert real.definitions.documents() == [too_hot(**changes)]
+    kept = revision(threshold(**changes), at(0))
+    real.definitions.add_revision(kept)
+    assert real.definitions.revisions("too-hot") == [kept]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("changes", [{"levels": {"medium": {"abov": 1}}}, {"above": {"atribute": "x"}}, {"no_data": "normal"}])
+def test_the_server_refuses_a_malformed_threshold(real, changes):
+    with pytest.raises(DefinitionRefused):
+        real.definitions.put(too_hot(**changes))
+
+
 @pytest.mark.slow
 def test_the_server_takes_dates_and_the_numbers_of_every_shell(real):
     periods = {"start": at(0), "end": "2026-02-01T00:00:00Z"}

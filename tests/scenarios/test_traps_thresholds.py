@@ -163,6 +163,18 @@ def test_T8_missing_data_are_themselves_an_alert_where_the_definition_says_so():
     assert episode.closed_at == at(35)
 
 
+def test_T8_a_limit_that_its_asset_states_no_longer_is_unknown_not_normal():
+    plant = Plant()
+    stated = oven().model_copy(update={"attributes": {"max": 215.0}})
+    plant.platform.assets.put([stated])
+    plant.define(1, above={"attribute": "max"})
+    plant.feed({2: 230, 12: 200})
+    plant.run(5)
+    plant.platform.assets.put([oven()])
+    assert plant.run(15).unknown == {"too-hot on oven-1": "asset 'oven-1' has no attribute 'max'"}
+    assert plant.episodes()[0].condition == "open"
+
+
 NUMBERS = [0.0, -0.0, 1e-300, -1e-300, 5.0, -5.0, float("nan"), float("inf"), float("-inf"), None]
 
 
