@@ -107,10 +107,10 @@ def quiet(s: Situation) -> Decision | None:
 
 
 def severity_rose(s: Situation) -> Decision | None:
-    """It became worse than anybody was told."""
+    """It became worse than was told, or than is held back for later."""
     if s.recipient.escalates_after is not None:
         return None
-    known = [n.severity for n in s.episode.outbox if n.severity is not None and _counts(n)]
+    known = [n.severity for n in s.episode.outbox if n.severity is not None and n.status in ("pending", "sent", "grouped")]
     if not known or any(n.transition == "severity_rose" and n.severity == s.episode.severity for n in s.told):
         return None
     heard = [n.severity for n in s.told if n.severity is not None]

@@ -68,9 +68,8 @@ def _deliver_page(platform: Platform, now: datetime, counts: DeliveryCounts) -> 
     for episode in platform.episodes.with_due_notifications(now):
         current = mute_outbox(platform, episode, now)
         outbox = _episode_outbox(platform, current)
-        if current.condition == "closed":
-            counts.dropped += _drop_quiet(outbox, current.outbox)
-        _deliver_all(platform, current.outbox, outbox, now, counts)
+        counts.dropped += _drop_quiet(outbox, current)
+        _deliver_all(platform, current.outbox, outbox, now, counts)  # what was dropped cannot be claimed any more
     return counts.sent + counts.failed + counts.dropped > before
 
 
@@ -114,13 +113,14 @@ def _bulletin_outbox(platform: Platform, bulletin: Bulletin) -> _Outbox:
     return _Outbox(change, lambda _: bulletin_message(bulletin))
 
 
-def _drop_quiet(outbox: _Outbox, notices: Notices) -> int:
-    """What quiet hours held back of an episode that is over by now is not told. Returns how many."""
-    held = {n.key for n in notices if n.status == "pending" and n.held == "quiet" and n.attempts == 0}
-    dropped = {"status": "dropped", "error": "over before the quiet hours were"}
-    for key in held:
-        _record(outbox, key, **dropped)
-    return len(held)
+def _drop_quiet(outbox: _Outbox, episode: Episode) -> int:
+    """What quiet hours held back is not told of what is over by now, nor where worse was told meanwhile. Returns how many."""
+    overtaken = {n.channel for n in episode.outbox if n.transition == "severity_rose"}
+    held = [n for n in episode.outbox if n.status == "pending" and n.held == "quiet" and n.attempts == 0]
+    dropped = [n for n in held if episode.condition == "closed" or n.channel in overtaken]
+    for n in dropped:
+        _record(outbox, n.key, status="dropped", error="over, or overtaken by worse, before the quiet hours were over")
+    return len(dropped)
 
 
 def _deliver_all(platform: Platform, notices: Notices, outbox: _Outbox, now: datetime, counts: DeliveryCounts) -> None:

@@ -17,6 +17,7 @@ from alerting.pipelines.links import PURPOSES
 from alerting.pipelines.notify import dead_letters, deliver_due, retry
 from alerting.pipelines.ports import ReadingRow
 from alerting.pipelines.routes import apply_routes
+from alerting.pipelines.settle import update
 from tests.builders import at, oven, too_hot
 from tests.contracts.conftest import pretended, real, real_server, stores  # noqa: F401 - fixtures
 from tests.pretended import HandClock, Mailbox, platform_on
@@ -292,6 +293,20 @@ def test_what_is_over_before_the_quiet_hours_are_is_not_told_at_all():
         tick(platform, minute)
     assert mail.messages == []
     assert [n.status for n in platform.episodes.find()[0].outbox] == ["dropped"]
+
+
+def test_what_becomes_critical_in_quiet_hours_is_told_then_and_not_again_in_the_morning():
+    mail = Mailbox("mail")
+    platform = plant(mail)
+    apply_routes(platform, [NIGHT], "engineer", at(0))
+    apply(platform, [too_hot(severity="high", stale_after="1d")], "engineer", at(0), "test")
+    read(platform, 230.0, 60)
+    tick(platform, 60)
+    assert mail.messages == []
+    update(platform, platform.episodes.find()[0].id, lambda e: replace(e, severity="critical"))
+    for minute in range(70, 8 * 60, 20):
+        tick(platform, minute)
+    assert [m.subject for m in mail.messages] == ["Worse: CRITICAL: too-hot on oven-1"]
 
 
 def test_nobody_answers_so_the_chief_is_told_and_then_of_the_end():

@@ -101,6 +101,14 @@ def test_the_top_severity_is_held_back_by_nothing():
     assert quiet == [True, False]
 
 
+def test_what_quiet_hours_hold_back_is_told_at_once_when_it_becomes_critical():
+    [held] = announcements([situation(recipient=replace(PAGER, quiet_until=at(60)))])
+    burning = replace(EPISODE, severity="critical", outbox=(held,))
+    assert [n.key for n in announcements([situation(burning, PAGER, "time", 5)])] == ["e1:severity_rose-critical:pager"]
+    still = replace(EPISODE, severity="high", outbox=(held,))
+    assert announcements([situation(still, replace(PAGER, quiet_until=at(60)), "time", 5)]) == ()
+
+
 def test_a_severity_that_rises_is_told_once_and_one_that_falls_never():
     worse = replace(told(), severity="high")
     [notice] = announcements([situation(worse, cause="time", minute=5)])
