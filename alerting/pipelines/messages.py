@@ -45,6 +45,8 @@ def shelf_message(shelf: Shelf, notification: Notification) -> Message:
 
 def _raise_lines(episode: Episode, notification: Notification) -> list[str]:
     lines = [f"Since {episode.raised_at.isoformat()}: {episode.evaluation.reason}"]
+    if notification.transition == "severity_rose":
+        lines += [f"Now: {t.reason}" for t in episode.transitions if t.kind == "severity"][-1:]
     lines += [f"Why: {c.words}" for c in episode.contributions[:3]]
     if episode.recommendation:
         lines.append(f"What-if of the model: {episode.recommendation.words}")

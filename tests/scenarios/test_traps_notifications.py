@@ -309,6 +309,22 @@ def test_what_becomes_critical_in_quiet_hours_is_told_then_and_not_again_in_the_
     assert [m.subject for m in mail.messages] == ["Worse: CRITICAL: too-hot on oven-1"]
 
 
+def test_an_alert_that_gets_worse_is_told_to_whom_knows_it_and_to_whom_only_the_worse_concerns():
+    mail, chief = Mailbox("mail"), Mailbox("chief")
+    platform = plant(mail, chief)
+    worse = {"name": "worse", "match": {"severity": ["critical"]}, "channels": ["chief"]}
+    apply_routes(platform, [{"name": "all", "channels": ["mail"]}, worse], "engineer", at(0))
+    levels = {"medium": {"above": 215}, "critical": {"above": 240}}
+    hot(platform, above=None, levels=levels, stale_after="1d")
+    assert (len(mail.messages), len(chief.messages)) == (1, 0)
+    for minute, value in ((2, 250.0), (3, 250.0), (4, 220.0), (5, 250.0), (6, 200.0)):
+        read(platform, value, minute)
+        tick(platform, minute)
+    assert [m.subject.split(":")[0] for m in mail.messages] == ["MEDIUM", "Worse", "Over"]
+    assert [m.subject.split(":")[0] for m in chief.messages] == ["Worse", "Over"]
+    assert "above 240" in chief.messages[0].text
+
+
 def test_nobody_answers_so_the_chief_is_told_and_then_of_the_end():
     mail, chief = Mailbox("mail"), Mailbox("chief")
     platform = plant(mail, chief)
