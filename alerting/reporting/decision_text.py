@@ -11,7 +11,7 @@ FIGURES = {
     "false_alarms_per_week": "false alarms a week and asset",
     "episode_precision": "precision over episodes",
     "time_in_alarm": "share of time in alarm",
-    "median_lead_time": "median lead time in seconds",
+    "median_lead_time": "median lead time",
 }
 _HEADLINES = {
     "promote": "The challenger is better and goes into service",
@@ -114,8 +114,9 @@ def _importance(shares: Mapping[str, float]) -> str:
     whole = sum(shares.values()) or 1.0
     ranked = sorted(shares.items(), key=lambda pair: -pair[1])
     rows = [f"| {name} | {share / whole:.0%} |" for name, share in ranked[:_MOST_VARIABLES]]
-    rest = sum(share for _, share in ranked[_MOST_VARIABLES:]) / whole
-    rows += [f"| {len(ranked) - _MOST_VARIABLES} others | {rest:.0%} |"] if len(ranked) > _MOST_VARIABLES else []
+    others = [share for _, share in ranked[_MOST_VARIABLES:]]
+    if others:
+        rows.append(f"| {len(others)} more | {sum(others) / whole:.0%} |")
     return "\n".join(["## What it looks at\n", "| variable | share |\n| --- | ---: |", *rows])
 
 
@@ -147,8 +148,12 @@ def _answers(proposal: Mapping[str, Any]) -> str:
 
 
 def _measured(figures: Mapping[str, Any], key: str) -> str:
-    bounds = figures.get("intervals", {}).get(key)
-    return _number(figures.get(key)) + (f" ({_number(bounds[0])} to {_number(bounds[1])})" if bounds else "")
+    bounds, say = figures.get("intervals", {}).get(key), _minutes if key == "median_lead_time" else _number
+    return say(figures.get(key)) + (f" ({say(bounds[0])} to {say(bounds[1])})" if bounds else "")
+
+
+def _minutes(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds / 60:.0f} min"
 
 
 def _number(value: float | None) -> str:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
 INK, MUTED, RULE = "#1c2733", "#5b6875", "#dde3e8"
 MAIN, OTHER, CHOSEN = "#1f6fb2", "#b0651a", "#c0262d"
@@ -96,6 +96,8 @@ def _curve_panel(axes: Axes, curve: Points, name: str, chosen: Mapping[str, Any]
         axes.plot(chosen["threshold"], chosen[name], "o", color=CHOSEN, markersize=6)
     axes.set_xlim(min(p["threshold"] for p in curve), max(p["threshold"] for p in curve))
     if name == "false_alarms_per_week":
+        axes.set_yscale("symlog", linthresh=1)  # what people can bear, and what nobody can, on one scale
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.set_ylim(0, None)
     else:
         axes.set_ylim(0, 1.03)
@@ -147,11 +149,10 @@ def _mark_in_service(axes: Axes, points: Points, threshold: float) -> None:
         return
     place = (above[0]["recall"], above[0]["precision"])
     axes.plot(*place, "o", color=CHOSEN, markersize=7)
-    left = place[0] > 0.6
-    offset = (-9 if left else 9, -14 if place[1] > 0.5 else 9)
-    axes.annotate(
-        f"in service: {threshold:.3g}", place, offset, textcoords="offset points", ha="right" if left else "left", color=CHOSEN
-    )
+    left, low = place[0] > 0.3, place[1] > 0.5
+    offset = (-9 if left else 9, -16 if low else 9)
+    words = f"in service: {threshold:.3g}"
+    axes.annotate(words, place, offset, textcoords="offset points", ha="right" if left else "left", color=CHOSEN)
 
 
 def calibration(bins: Points) -> bytes:
@@ -248,8 +249,9 @@ def comparison(evidence: Mapping[str, Any]) -> bytes | None:
             pair = {m: (measured[m][name], measured[m]["intervals"].get(name)) for m in ("champion", "challenger")}
             _pair(axes, pair, title, share=name != "false_alarms_per_week")
         window = evidence["window"]
-        title = f"On the same {evidence['events']} problems, {window['start'][:16]} to {window['end'][:16]} UTC, bars 95 %"
-        figure.suptitle(title.replace("T", " "), x=0.01, ha="left", color=INK, fontsize=12)
+        start, end = (window[edge][:16].replace("T", " ") for edge in ("start", "end"))
+        title = f"On the same {evidence['events']} problems, {start} to {end} UTC; bars: 95 %"
+        figure.suptitle(title, x=0.01, ha="left", color=INK, fontsize=12)
 
     return _png((11, 3.4), draw)
 
@@ -265,8 +267,9 @@ def _pair(axes: Axes, pair: Mapping[str, tuple[float | None, Sequence[float] | N
         axes.plot(place, value, "o", color=colour, markersize=8)
         label = f"{value:.0%}" if share else f"{value:.3g}"
         axes.annotate(label, (place, value), (8, 0), textcoords="offset points", va="center", color=colour)
+    tops = [max([value, *(bounds or ())]) for value, bounds in pair.values() if value is not None]
     axes.set_xticks([0, 1], ["champion", "challenger"])
-    axes.set(xlim=(-0.5, 1.75), ylim=(0, None))
+    axes.set(xlim=(-0.5, 1.75), ylim=(0, 1.1 * max(tops, default=0) or 1.0))
     axes.set_title(title)
     if share:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))

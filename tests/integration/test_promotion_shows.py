@@ -1,0 +1,145 @@
+"""Better data lead to a better champion, noise does not, and three problems prove nothing: with the real learners."""
+
+import numpy as np
+import pytest
+
+from alerting.episodes.lifecycle import SpellState
+from alerting.pipelines.definitions import apply
+from alerting.pipelines.evaluate import evaluate
+from alerting.pipelines.ports import ReadingRow
+from alerting.pipelines.promote import rollback
+from alerting.pipelines.train import train
+from tests.builders import at, oven, too_moist
+from tests.pretended import pretended_platform
+
+pytestmark = pytest.mark.slow
+DAY, EVERY = 24 * 60, 10
+NAME = "too-moist"
+
+
+def line(sensor_from=0.0, broken=(0.0, 0.0), few_from=99.0, days=12):
+    """Moisture leaves its limit 30 minutes after the air gets humid. Instants in days.
+
+    The humidity sensor is put in at `sensor_from` and says nothing true during `broken`; the dough shows half of the causes.
+    From `few_from` on only three more problems come.
+    """
+    random = np.random.default_rng(7)
+    minutes = np.arange(0, days * DAY, EVERY)
+    humidity = 40 + random.normal(0, 1, len(minutes))
+    dough = 50 + random.normal(0, 1, len(minutes))
+    moisture = 3.5 + random.normal(0, 0.1, len(minutes))
+    starts = [s for s in range(150, days * DAY - 200, 190) if s < few_from * DAY]
+    starts += [int(few_from * DAY) + 700 * n for n in (1, 2, 3)] if few_from < days else []
+    for number, start in enumerate(starts):
+        humidity[(minutes >= start) & (minutes < start + 60)] += 15
+        dough[(minutes >= start) & (minutes < start + 60)] += 6 * (number % 2)
+        moisture[(minutes >= start + 30) & (minutes < start + 75)] += 1.6
+    lying = (minutes >= broken[0] * DAY) & (minutes < broken[1] * DAY)
+    humidity[lying] = random.permutation(humidity[lying])
+    rows = []
+    for m, h, d, w in zip(minutes.tolist(), humidity.tolist(), dough.tolist(), moisture.tolist(), strict=True):
+        values = {"dough": d, "moisture": w} | ({"humidity": h} if m >= sensor_from * DAY else {})
+        rows.append(ReadingRow("oven-1", at(m), values))
+    return rows
+
+
+def platform_with(rows, **changes):
+    platform = pretended_platform()
+    kind = oven().variables["moisture"]
+    platform.assets.put([oven(humidity=kind, dough=kind)])
+    platform.readings.add_readings(rows, at(0))
+    features = {"stride": "10m", "windows": ["15m", "30m", "1h"]}
+    learning = {"trials": 1, "folds": 2, "candidates": ["logistic_regression"]}
+    apply(platform, [too_moist(learning=learning, features=features, **changes)], "engineer", at(0), "test")
+    platform.clock.instant = at(12 * DAY)
+    return platform
+
+
+def test_a_challenger_trained_on_better_data_is_promoted_and_a_rollback_is_what_evaluation_uses():
+    platform = platform_with(line(sensor_from=3))
+    assert train(platform, NAME, at(3 * DAY))["verdict"] == "provisional"
+
+    result = train(platform, NAME, at(12 * DAY))
+
+    assert (result["verdict"], result["promote"]) == ("promote", True)
+    assert result["reason"].startswith("The challenger replaces the champion: the challenger's average precision is ")
+    rows = result["evidence"]["rows"]
+    assert rows["challenger"]["ap"] > rows["champion"]["ap"] + 0.1
+    assert (platform.models.alias(NAME, "champion"), platform.models.alias(NAME, "previous")) == (2, 1)
+
+    platform.clock.instant = at(12 * DAY + 60)
+    rollback(platform, NAME, "humidity sensor goes to calibration", "ann")
+    later = [
+        ReadingRow("oven-1", at(12 * DAY + m), {"dough": 50.0, "moisture": 3.5, "humidity": 40.0}) for m in range(10, 121, EVERY)
+    ]
+    platform.readings.add_readings(later, at(12 * DAY))
+    platform.states.advance(NAME, "oven-1", None, SpellState(watermark=at(12 * DAY)))
+    evaluate(platform, None, at(12 * DAY + 120))
+    said = {row["ts"]: row["model_version"] for row in platform.scores.between(NAME, at(12 * DAY + 5), at(12 * DAY + 119))}
+    assert {said[t] for t in said if t <= at(12 * DAY + 60)} == {2}
+    assert {said[t] for t in said if t > at(12 * DAY + 60)} == {1}
+
+
+def test_a_challenger_trained_on_noise_is_not_promoted():
+    """After day 6 the sensor lies, up to the days that decide; a training that starts there learns to disregard it."""
+    rows = line(broken=(6.0, 10.0))
+    platform = platform_with(rows)
+    assert train(platform, NAME, at(6 * DAY))["verdict"] == "provisional"
+    later = {"start": at(6 * DAY).isoformat(), "validation": 0.3, "test": 0.3}
+    document = platform.definitions.documents()[0] | {"periods": later}
+    apply(platform, [document], "engineer", at(6 * DAY), "only the newest days")
+
+    result = train(platform, NAME, at(12 * DAY))
+
+    assert (result["verdict"], result["promote"]) == ("keep", False)
+    assert result["evidence"]["rows"]["challenger"]["ap"] < result["evidence"]["rows"]["champion"]["ap"]
+    assert platform.models.alias(NAME, "champion") == 1
+
+
+def test_with_three_problems_nobody_can_tell_and_the_champion_stays():
+    platform = platform_with(line(sensor_from=3, few_from=9.6))
+    train(platform, NAME, at(3 * DAY))
+
+    result = train(platform, NAME, at(12 * DAY))
+
+    assert (result["verdict"], result["promote"]) == ("cannot_tell", False)
+    assert result["reason"].startswith("Cannot tell: 3 problems between")
+    assert platform.models.alias(NAME, "champion") == 1
+    assert platform.decisions.of(NAME)[-1].verdict == "cannot_tell"
+
+
+def test_the_run_can_be_read_and_its_drawings_are_pictures():
+    platform = platform_with(line())
+    run = train(platform, NAME, at(6 * DAY))["run_id"]
+    pictures = {name: data for name, data in platform.models.files(run, "evidence").items() if name.endswith(".png")}
+    assert set(pictures) == {"threshold.png", "precision_recall.png", "calibration.png", "importance.png"}
+    assert all(data.startswith(b"\x89PNG") and len(data) > 5000 for data in pictures.values())
+    text = platform.models.files(run, "decision")["decision.md"].decode()
+    assert text.startswith("# too-moist: The challenger goes into service provisionally\n\nThere is no champion yet.")
+    titles = [line for line in text.splitlines() if line.startswith("## ")]
+    assert titles == ["## Candidates", "## Threshold", "## Test period", "## What it looks at", "## Data"]
+    assert "| logistic regression | " in text
+    tags = platform.models.tags(run)
+    assert tags["mlflow.note.content"] == text[:5000]
+    assert (tags["decision"], tags["revision"]) == ("provisional", "1")
+    child = next(i for i, t in platform.models.find_runs(run) if t["family"] == "logistic_regression")
+    assert set(platform.models.files(child, "drawings")) == {"trials.png", "precision_recall.png"}
+
+
+def test_a_champion_that_is_lost_is_a_platform_alert_and_only_a_person_replaces_it():
+    platform = platform_with(line())
+    train(platform, NAME, at(6 * DAY))
+    platform.models.registered[NAME][0][1].clear()
+
+    counts = evaluate(platform, None, at(7 * DAY))
+
+    assert "version 1 in the registry is damaged" in counts.unknown["too-moist on oven-1"]
+    (alert,) = platform.platform_alerts.open()
+    assert (alert.kind, alert.subject, alert.opened_at) == ("champion unreadable", NAME, at(7 * DAY))
+    evaluate(platform, None, at(7 * DAY + 5))
+    assert len(platform.platform_alerts.of(NAME)) == 1
+
+    waiting = train(platform, NAME, at(12 * DAY))
+    assert waiting["waiting"]
+    assert "version 1, cannot be read" in waiting["reason"]
+    assert len(platform.decisions.of(NAME)) == 1
