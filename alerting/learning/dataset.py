@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, Literal
@@ -29,6 +29,7 @@ from alerting.learning.quality import Consequence, Finding, find_oddities, findi
 from alerting.learning.split import PARTS, PURGED, Borders, Parts, assign_parts, purge_span, require_all_parts, split_borders
 from alerting.readings.history import History, Millis, millis, span_millis, to_millis
 
+_BESIDE = ("label", "asset", "at", "part", "persistence", "weight", "label_by_data", "part_by_data")
 NO_READING = "no_reading"
 EXCLUDED = "excluded"
 _ROW_COLUMNS = (
@@ -361,6 +362,20 @@ def _require_both_classes(
 def _odd(findings: Sequence[Finding]) -> str:
     """The first oddities of the data, as the end of a refusal."""
     return ". What is odd about the data: " + " ".join(f.words for f in findings[:3]) if findings else ""
+
+
+def keep_rows(dataset: Dataset, kept: npt.NDArray[np.bool_], reason: str, finding: Finding) -> Dataset:
+    """The dataset without the other rows, which are counted as dropped for this reason; the finding says why."""
+    beside = {name: getattr(dataset, name)[kept] for name in _BESIDE}
+    rows = dataset.rows[kept].reset_index(drop=True)
+    return replace(
+        dataset,
+        rows=rows,
+        **beside,
+        counts=dataset.counts | {reason: int((~kept).sum())},
+        findings=(*dataset.findings, finding),
+        hash=_hash(dataset.plan, rows, *beside.values()),
+    )
 
 
 def dataset_files(dataset: Dataset) -> dict[str, bytes]:

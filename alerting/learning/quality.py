@@ -38,6 +38,7 @@ Kind = Literal[
     "few_problems",
     "leak_suspect",
     "answers",
+    "memory",
 ]
 
 

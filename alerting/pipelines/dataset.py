@@ -8,6 +8,7 @@ from alerting.definitions.model import ClassifierDefinition, Revision
 from alerting.definitions.validation import matching_assets
 from alerting.learning.answers import Answer, answers_of
 from alerting.learning.dataset import Dataset, build_dataset
+from alerting.learning.memory import within_memory
 from alerting.learning.split import PARTS
 from alerting.pipelines.definitions import require_revision, sync
 from alerting.pipelines.ports import Platform
@@ -24,7 +25,8 @@ def dataset_of(platform: Platform, name: str, as_of: datetime) -> Dataset:
 def dataset_at(platform: Platform, revision: Revision, definition: ClassifierDefinition, as_of: datetime) -> Dataset:
     """The dataset of one revision at as_of, with the answers that operators had given by then."""
     said = answers_at(platform, definition, as_of)
-    return build_dataset(definition, revision.number, histories_at(platform, definition, as_of), as_of, said)
+    dataset = build_dataset(definition, revision.number, histories_at(platform, definition, as_of), as_of, said)
+    return within_memory(dataset, platform.limits.memory_mib)
 
 
 def histories_at(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> list[History]:
