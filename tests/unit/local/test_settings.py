@@ -22,6 +22,7 @@ def test_all_faults_are_reported_together_with_their_variables():
         "ALERTING_MLFLOW_PORT": "70000",
         "ALERTING_MONGODB_URI": "localhost:27017",
         "ALERTING_DEMO_SPEED": "nan",
+        "ALERTING_TRAINING_MEMORY_MIB": "lots",
         "ALERTING_WEBHOOK_SHIFT": "ftp://shift",
     }
     with pytest.raises(SettingsRefused) as refused:
