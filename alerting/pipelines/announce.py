@@ -25,10 +25,12 @@ def announce_due(platform: Platform, now: datetime) -> int:
 
 
 def _announce_open(platform: Platform, routes: Sequence[Route], now: datetime) -> int:
-    definitions = {r.name: r.definition for r in platform.definitions.latest()}
+    open_ones = platform.episodes.find(open_only=True)
+    revisions = {name: platform.definitions.revisions(name) for name in {e.definition for e in open_ones}}
     added = 0
-    for episode in platform.episodes.find(open_only=True):
-        definition = definitions.get(episode.definition)
+    for episode in open_ones:
+        known = revisions[episode.definition]
+        definition = known[-1].definition if known else None
         if definition is not None and time_notices(platform, definition, episode, routes, now):
             added += _add(platform, definition, episode, routes, now)
     return added
