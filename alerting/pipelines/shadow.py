@@ -575,4 +575,5 @@ class Shadow:
             platform_alerts=NoPlatformAlerts(),
             channels={},
             clock=Standing(at),
+            limits=self._live.limits,
         )
