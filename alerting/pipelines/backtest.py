@@ -259,14 +259,13 @@ def _walk(
 def _train(shadow: Shadow, name: str, run: str, segment: SegmentFigure, progress: Progress) -> SegmentFigure:
     """Train as of the segment's start; where history does not suffice the champion stays, as it would have live."""
     platform = shadow.training(segment.start)
-    shadow.models.begin(run)
+    shadow.models.prefix = run
     decided: dict[str, Any]
     try:
         decided = train(platform, name, segment.start, progress)
     except Refused as refusal:
         decided = {"verdict": "not_trained", "reason": str(refusal), "promote": False, "leaderboard": []}
     version = champion_at(shadow.decisions.of(name), segment.start)
-    shadow.models.begin(run)
     shadow.models.keep_only(version)
     tags = shadow.models.version_tags(name, version) if version is not None else {}
     return SegmentFigure(
@@ -295,7 +294,10 @@ def _checkpoint(shadow: Shadow, name: str, segment: SegmentFigure) -> dict[str, 
     )
     files = {"checkpoint.json": _CHECKPOINT.dump_json(point), "scores.npz": _packed(shadow.scores.fresh)}
     if segment.promoted and segment.version is not None:
-        files["tags.json"] = json.dumps(shadow.models.version_tags(name, segment.version)).encode()
+        tags = shadow.models.version_tags(name, segment.version)
+        files["tags.json"] = json.dumps(tags).encode()
+        for family, candidate in shadow.models.candidates(tags["training_run"]).items():
+            files |= {f"candidate/{family}/{n}": data for n, data in candidate.items()}
         files |= {f"model/{n}": data for n, data in shadow.models.model_files(name, segment.version).items()}
     shadow.episodes.changed.clear()
     shadow.scores.fresh.clear()
@@ -343,7 +345,12 @@ def _restore_model(shadow: Shadow, decision: DecisionRecord | None, files: Files
     if decision is None or not decision.promoted or decision.challenger_version is None:
         return
     model = {n.removeprefix("model/"): data for n, data in files.items() if n.startswith("model/")}
-    shadow.models.restore(decision.challenger_version, model, json.loads(files["tags.json"]))
+    tags = json.loads(files["tags.json"])
+    shadow.models.restore(decision.challenger_version, model, tags)
+    for family in {n.split("/")[1] for n in files if n.startswith("candidate/")}:
+        stem = f"candidate/{family}/"
+        candidate = {n.removeprefix(stem): data for n, data in files.items() if n.startswith(stem)}
+        shadow.models.restore_candidate(tags["training_run"], family, candidate)
     shadow.models.keep_only(decision.challenger_version)
 
 

@@ -383,18 +383,25 @@ class MemoryModels:
         self._tags: dict[int, dict[str, str]] = {}
         self._aliases: dict[str, int | None] = {}
 
-    def begin(self, prefix: str) -> None:
-        """Forget all runs, and name those to come."""
-        self._runs.clear()
-        self.prefix = prefix
-
     def keep_only(self, version: int | None) -> None:
-        """Forget the files of every version but this one, which is in service."""
+        """Forget every version but this one, which is in service, and every run but the candidates of its training."""
         self._files = {v: f for v, f in self._files.items() if v == version}
+        trained_by = self._tags[version].get("training_run") if version is not None else None
+        self._runs = {i: r for i, r in self._runs.items() if trained_by is not None and r.parent == trained_by}
 
     def restore(self, version: int, files: Files, tags: Mapping[str, str]) -> None:
         """Take a registered version over."""
         self._files[version], self._tags[version] = dict(files), dict(tags)
+
+    def candidates(self, run_id: str) -> dict[str, dict[str, bytes]]:
+        """Files of the fitted candidates of a training, by family."""
+        children = [r for r in self._runs.values() if r.parent == run_id and r.tags.get("fitted") == "true"]
+        return {r.tags["family"]: dict(r.files.get("candidate", {})) for r in children}
+
+    def restore_candidate(self, run_id: str, family: str, files: Files) -> None:
+        """Take the fitted candidate of a training over: the next search may begin with its parameters."""
+        tags = {"family": family, "fitted": "true"}
+        self._runs[f"{run_id}.{family}"] = _Run(tags, run_id, {"candidate": dict(files)})
 
     def start_run(self, definition: str, name: str, tags: Mapping[str, str], parent: str | None = None) -> str:  # noqa: ARG002
         run_id = self.prefix if parent is None else f"{parent}.{name}"
