@@ -34,6 +34,7 @@ from alerting.learning.families import (
     trees_of,
 )
 
+LEAST_ROUNDS = 40  # fewer trees rank as well where the risk is coarse, but advise badly: they barely see most variables
 UNPRUNED_TRIALS = 3  # so many are finished before one may be given up for being worse than their median
 Stopwatch = Callable[[], float]
 
@@ -254,4 +255,6 @@ def _common_rounds(curves: Sequence[Floats]) -> int:
     """The number of trees that is best on average over the folds; a fold that stopped growing stays at its last value."""
     longest = max(len(curve) for curve in curves)
     full = [np.concatenate([curve, np.full(longest - len(curve), curve[-1])]) for curve in curves]
-    return int(np.argmax(np.mean(full, axis=0))) + 1
+    mean = np.mean(full, axis=0)
+    least = min(LEAST_ROUNDS, longest)
+    return int(np.argmax(mean[least - 1 :])) + least
