@@ -31,9 +31,14 @@ class MongoClock:
         return wall if stored is None else _shown(stored, wall)
 
     def start(self, base: datetime, speed: float, lease: timedelta) -> None:
-        """From now on show `base` plus `speed` seconds per second of the wall, and stand once the lease is over."""
+        """From now on show `base` plus `speed` seconds per second of the wall, and stand once the lease is over.
+
+        Where the clock has gone past `base` in the meantime, within its last lease, it goes on from there.
+        """
+        stored = self._clock.find_one({"_id": _ID})
         wall = self._wall()
-        self._put(base, speed, wall, wall + lease)
+        shown = base if stored is None else max(base, _shown(stored, wall))
+        self._put(shown, speed, wall, wall + lease)
 
     def renew(self, lease: timedelta) -> None:
         """Go on for another `lease` of the wall's time; if the clock stood meanwhile, from where it stood."""

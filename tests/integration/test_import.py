@@ -167,7 +167,7 @@ def test_events_and_assets_go_the_same_way(command):
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_an_import_stopped_in_the_middle_is_completed_by_running_it_again(command, how):
-    rows = 120_000
+    rows = 240_000
     lines = (f"{1_767_571_200 + i},oven-{i % 3},{i},{i % 7}" for i in range(rows))
     command.file("f.csv", "ts,asset,x,y\n" + "\n".join(lines) + "\n")
     process = command.start("readings", "f.csv")

@@ -34,7 +34,7 @@ class Supervised:
         return self.said().splitlines()
 
 
-def until(true, otherwise, patience=15.0):
+def until(true, otherwise, patience=60.0):
     deadline = time.monotonic() + patience
     while not true():
         assert time.monotonic() < deadline, otherwise()
@@ -69,7 +69,7 @@ def supervised(tmp_path):
 
 def test_parts_start_after_their_needs_and_stop_before_them(supervised):
     supervised.process.send_signal(signal.SIGINT)
-    assert supervised.process.wait(15) == 0
+    assert supervised.process.wait(60) == 0
     lines = supervised.lines()
     order = [lines.index(next(line for line in lines if line.startswith(words))) for words in STORY]
     assert order == sorted(order), supervised.said()
@@ -120,13 +120,13 @@ def test_killing_the_guard_takes_everything_with_it(supervised):
 def test_killing_the_supervisor_takes_everything_with_it(supervised):
     (supervisor,) = psutil.Process(supervised.process.pid).children()
     supervisor.kill()
-    assert supervised.process.wait(15) != 0
+    assert supervised.process.wait(60) != 0
     assert_nothing_is_left(supervised.folder)
 
 
 def test_a_job_that_fails_stops_everything_with_its_last_words(tmp_path):
     started = Supervised(tmp_path, "--failing")
-    assert started.process.wait(15) == 1
+    assert started.process.wait(60) == 1
     assert "failed: broken (exit 1)" in started.said()
     assert "no disk left" in started.said()
     assert_nothing_is_left(tmp_path)
