@@ -26,7 +26,7 @@ Floats = npt.NDArray[np.float64]
 COARSE, FINE = 9, 5  # settings tried per variable: over its whole range, then towards the present setting
 BEAM = 20  # combinations of two changes or more that are tried with one more
 MOST_COMBINATIONS = 20_000
-MARGIN = 0.5  # of the threshold; on the demo line advice at the threshold itself kept 8 of 26 problems away, with this margin 21
+MARGIN = 0.5  # of the threshold: what only just suffices is undone by the next disturbance
 SLACK = 0.05  # share of the ordinary range by which a feature may lie outside of it
 
 
