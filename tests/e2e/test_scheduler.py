@@ -1,6 +1,7 @@
 """The DAGs in a real Airflow scheduler, on a real database, with the demo line's past."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -137,7 +138,16 @@ def airflow(settings: Settings, platform: Platform) -> Iterator[Airflow]:
         for process in processes:
             process.terminate()
         for process in processes:
-            process.wait(30)
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a process; one that has not stopped after half a minute is killed with its whole group, as `alerting up` does."""
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
 
 
 def _signed_in(settings: Settings, password: str) -> httpx.Client:
