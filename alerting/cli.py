@@ -276,7 +276,7 @@ def episodes(
     as_json: Json = False,
 ) -> None:
     """List episodes, newest first; with the id of one (or its beginning), everything known of it."""
-    from alerting.pipelines.evaluate import episodes_of
+    from alerting.pipelines.episodes import episodes_of
     from alerting.pipelines.feedback import find_episode
 
     begin, stop = instant(start, "--from"), instant(end, "--to")

@@ -89,13 +89,13 @@ def models(settings: Settings) -> "MlflowModels":
 
 def running_mlflow(settings: Settings) -> str | None:
     """The address of the MLflow server that `alerting up` runs on this home, if it answers."""
-    import httpx
-
     from alerting.stores.running import running
 
     up = running(settings.home)
     if up is None:
         return None
+    import httpx
+
     try:
         answer = httpx.get(f"{up.mlflow_uri}/health", timeout=HEALTH_TIMEOUT_S, trust_env=False)
     except httpx.HTTPError:
@@ -125,18 +125,23 @@ def _channels(settings: Settings) -> dict[str, Channel]:
 
 def _outgoing(settings: Settings) -> Iterator[tuple[str, Channel]]:
     """Everything that leaves this machine, all of it through one egress rule."""
-    from alerting.channels.apprise import AppriseChannel
     from alerting.channels.egress import Egress
-    from alerting.channels.email import EmailChannel
-    from alerting.channels.webhook import WebhookChannel
 
     delivery = settings.delivery
     egress = Egress(delivery.egress_allow)
-    for name, url in settings.webhook_urls.items():
-        yield "webhook", WebhookChannel(name, url, settings.webhook_secrets.get(name), egress=egress)
-    for name, url in delivery.apprise_urls.items():
-        yield "apprise", AppriseChannel(name, url, egress)
+    if settings.webhook_urls:
+        from alerting.channels.webhook import WebhookChannel
+
+        for name, url in settings.webhook_urls.items():
+            yield "webhook", WebhookChannel(name, url, settings.webhook_secrets.get(name), egress=egress)
+    if delivery.apprise_urls:
+        from alerting.channels.apprise import AppriseChannel
+
+        for name, url in delivery.apprise_urls.items():
+            yield "apprise", AppriseChannel(name, url, egress)
     if delivery.smtp is not None:
+        from alerting.channels.email import EmailChannel
+
         password = _password(delivery.smtp)
         for name, address in delivery.emails.items():
             yield "email", EmailChannel(name, address, delivery.smtp, egress, password=password)

@@ -2,5 +2,18 @@
 
 import signal
 
+import pytest
+
 # A build that runs in the background of a shell is started with Ctrl-C ignored, and every process would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def real_server(tmp_path_factory):
+    """URI of the one real server of this session; whoever uses it takes a database of its own."""
+    from alerting.stores.embedded_mongod import EmbeddedMongod
+    from tests.support import free_port, require_real_server
+
+    require_real_server()
+    with EmbeddedMongod(tmp_path_factory.mktemp("mongod"), free_port()) as server:
+        yield server.uri

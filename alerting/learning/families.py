@@ -1,24 +1,19 @@
-"""The model families: what they try, how they are fitted, and how a fitted one says its margin.
-
-A margin is a number that rises with the risk: log-odds for LightGBM and logistic regression, the mean vote of the trees
-(a probability) for the random forest. Calibration turns it into a probability.
-"""
+"""The model families: what they try, and how they are fitted."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import lightgbm
 import numpy as np
 import numpy.typing as npt
 import optuna
-import pandas as pd
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from alerting.definitions.model import Family
 from alerting.learning.encoding import NO_PAIRS, Columns, Dense, Floats, Pairs
+from alerting.learning.estimator import ALL_THREADS, Estimator, threads_for
 
 Labels = npt.NDArray[np.int8]
 Params = dict[str, Any]
@@ -27,50 +22,8 @@ MOST_ROUNDS = 300
 PATIENCE = 50
 ROUNDS_UNWATCHED = 100  # of a model whose number of trees nobody has searched
 ROUNDS_TO_TELL = 40  # enough to see which columns tell the most
-SMALL = 5_000_000  # values in a matrix up to which threads that wait for each other, on cores that others use too, cost most
 BATCH = 10  # trees of a forest between two looks at the time
-ALL_THREADS = 0
 MOST_PAIRED = 6  # columns whose products and differences a trial may add
-
-
-@dataclass(frozen=True)
-class Estimator:
-    """A fitted model of one family. `model`: a lightgbm.Booster, LogisticRegression or RandomForestClassifier."""
-
-    family: Family
-    model: Any
-    columns: Columns
-    dense: Dense | None  # None for LightGBM, which knows missing values and categories itself
-    pairs: Pairs = NO_PAIRS  # of LightGBM alone
-
-    def margin(self, rows: pd.DataFrame) -> Floats:
-        """Margin of each row. Raises Refused when rows lack columns."""
-        return self.margin_of(self.columns.matrix(rows))
-
-    def margin_of(self, matrix: Floats, rounds: int | None = None) -> Floats:
-        """Margin of each row of a matrix made by `columns`; of LightGBM's first `rounds` trees alone, if said."""
-        if not len(matrix):
-            return np.empty(0)
-        encoded = self.encode(matrix)
-        if self.family == "lightgbm":
-            return np.asarray(
-                self.model.predict(encoded, raw_score=True, num_iteration=rounds, num_threads=threads_for(encoded)), np.float64
-            )
-        if self.family == "logistic_regression":
-            # row by row, never a matrix product: that one's last bits depend on how many rows are scored together
-            return np.asarray((np.ascontiguousarray(encoded) * self.model.coef_[0]).sum(axis=1) + self.model.intercept_[0])
-        return np.asarray(self.model.predict_proba(encoded)[:, 1], np.float64)
-
-    def encode(self, matrix: Floats) -> Floats:
-        """What the model itself sees of a matrix."""
-        if self.dense is None:
-            return self.pairs.expand(matrix)
-        return self.dense.scaled(matrix) if self.family == "logistic_regression" else self.dense.expand(matrix)
-
-    def by_column(self, values: Floats) -> Floats:
-        """Add up one value per encoded column by the column behind it."""
-        count = len(self.columns.names)
-        return self.pairs.by_column(values, count) if self.dense is None else self.dense.by_column(values, count)
 
 
 def default_params(family: Family) -> Params:
@@ -140,11 +93,6 @@ def fit_watched(
     ]
     estimator = _grow_lightgbm(params, columns, matrix, label, seed, weight, ALL_THREADS, most_rounds, callbacks, watched)
     return estimator, np.asarray(curve["valid_0"]["average_precision"], np.float64)
-
-
-def threads_for(matrix: Floats) -> int:
-    """Threads for LightGBM: one for a small matrix, otherwise all (0). The result is the same."""
-    return 1 if matrix.size <= SMALL else ALL_THREADS
 
 
 def trees_of(estimator: Estimator) -> int:

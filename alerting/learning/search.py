@@ -22,9 +22,9 @@ from alerting.learning.candidates import (
 )
 from alerting.learning.dataset import Dataset
 from alerting.learning.encoding import Columns, Floats
+from alerting.learning.estimator import Estimator
 from alerting.learning.families import (
     MOST_PAIRED,
-    Estimator,
     Params,
     default_params,
     fit_estimator,

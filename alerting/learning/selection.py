@@ -16,7 +16,8 @@ from alerting.learning.calibration import Floats, fit_platt
 from alerting.learning.candidates import Candidate
 from alerting.learning.dataset import Dataset
 from alerting.learning.encoding import Columns
-from alerting.learning.families import Estimator, fit_estimator, importance
+from alerting.learning.estimator import Estimator
+from alerting.learning.families import fit_estimator, importance
 from alerting.learning.metrics import EventMetrics, precision_recall_points, reliability, row_metrics
 from alerting.learning.operating_point import ThresholdChoice, Watched, choose_threshold, judge_threshold, watch
 from alerting.learning.plan import FeaturePlan

@@ -8,7 +8,6 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.faults import Refused
 from alerting.definitions.model import Revision
 from alerting.definitions.validation import matching_assets
-from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import SpellState
 from alerting.pipelines.definitions import active, require_revision, sync
 from alerting.pipelines.in_force import Segment, champion_at, first_instant, segments
@@ -214,10 +213,3 @@ def _number(option: str, text: str | None) -> int:
     if text is None or not text.isdigit():
         raise Refused(f"{option} {text!r}: write a version number, or leave the option out")
     return int(text)
-
-
-def episodes_of(platform: Platform, name: str | None, start: datetime | None, end: datetime | None) -> list[Episode]:
-    """Episodes to list, newest first, without the outdated ones."""
-    if name is not None:
-        require_revision(platform, name)
-    return [e for e in platform.episodes.find(definition=name, start=start, end=end) if not e.outdated]

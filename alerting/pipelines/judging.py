@@ -18,7 +18,7 @@ from alerting.detection.words import fact_words
 from alerting.episodes.lifecycle import SpellState, Step, advance, advance_promises
 from alerting.learning.features import build_features, grid
 from alerting.learning.known import anything_known
-from alerting.learning.trained import ModelRefused, TrainedModel, model_from_files
+from alerting.learning.trained import ModelRefused, TrainedModel
 from alerting.pipelines.in_force import Segment
 from alerting.pipelines.ports import Files, ModelUnavailable, Platform
 from alerting.readings.history import History, Millis, from_millis, millis, span_millis, to_millis
@@ -81,6 +81,8 @@ class ModelShelf:
 
 
 def _read_model(files: Files, version: int) -> TrainedModel:
+    from alerting.learning.model_files import model_from_files  # noqa: PLC0415 - loads LightGBM and scikit-learn: seconds
+
     try:
         return model_from_files(files)
     except (ModelRefused, KeyError, TypeError, ValueError) as fault:

@@ -19,9 +19,10 @@ from alerting.learning.candidates import Candidate, baseline_candidate, candidat
 from alerting.learning.comparison import PromotionDecision, compare
 from alerting.learning.dataset import Dataset, dataset_files, dataset_from_files
 from alerting.learning.metrics import precision_recall_points
+from alerting.learning.model_files import model_files
 from alerting.learning.search import search_candidate
 from alerting.learning.selection import Evidence, choose, finish_challenger, why_none
-from alerting.learning.trained import TrainedModel, model_files
+from alerting.learning.trained import TrainedModel
 from alerting.learning.unanswered import without_answers
 from alerting.pipelines.dataset import dataset_at, histories_at, require_classifier
 from alerting.pipelines.definitions import require_revision, sync

@@ -8,7 +8,7 @@ import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.episodes.episode import Contribution
-from alerting.learning.families import Estimator
+from alerting.learning.estimator import Estimator
 from alerting.learning.plan import Column, FeaturePlan
 from alerting.learning.trained import TrainedModel
 from alerting.recommendation.words import contribution_words

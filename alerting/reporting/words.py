@@ -1,8 +1,10 @@
 """Numbers as people read them, the same on pages and in sentences."""
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from alerting.reporting.estimates import Estimate
+if TYPE_CHECKING:
+    from alerting.reporting.estimates import Estimate
 
 OUTCOME_WORDS = {
     "hit": "hit",
@@ -57,7 +59,7 @@ def amount(value: float | None, unit: str) -> str:
     return seconds(value) if unit == "s" else number(value, 2)
 
 
-def interval(estimate: Estimate) -> str:
+def interval(estimate: "Estimate") -> str:
     """The 95 % interval of an estimate: `38 % to 86 %`; empty where there is none."""
     if estimate.low is None or estimate.high is None:
         return ""

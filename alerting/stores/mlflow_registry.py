@@ -16,9 +16,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import httpx
-from sqlalchemy.exc import SQLAlchemyError
-
 from alerting.definitions.faults import Refused
 from alerting.pipelines.ports import Files, ModelUnavailable
 
@@ -179,6 +176,7 @@ class MlflowModels:
         self._require_sign_of_life()
         _prepare_mlflow()
         from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
 
         try:
             yield self._connected()
@@ -193,6 +191,8 @@ class MlflowModels:
         return self._client
 
     def _require_sign_of_life(self) -> None:
+        import httpx
+
         if self._uri.startswith(_SQLITE):
             Path(self._uri.removeprefix(_SQLITE)).parent.mkdir(parents=True, exist_ok=True)
         if not self._uri.startswith(("http://", "https://")) or time.monotonic() < self._reachable_until:

@@ -4,17 +4,8 @@ import uuid
 
 import pytest
 
-from alerting.stores.embedded_mongod import EmbeddedMongod
 from alerting.stores.mongo import MongoStores, open_stores
-from tests.support import ensured_pretence, free_port, require_real_server
-
-
-@pytest.fixture(scope="session")
-def real_server(tmp_path_factory):
-    """URI of a real server for this session."""
-    require_real_server()
-    with EmbeddedMongod(tmp_path_factory.mktemp("mongod"), free_port()) as server:
-        yield server.uri
+from tests.support import ensured_pretence
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import pytest
 
 from alerting.definitions.faults import Refused
 from alerting.learning.dataset import build_dataset
+from alerting.learning.model_files import model_files
 from alerting.learning.search import search_candidate
 from alerting.learning.selection import finish_challenger
-from alerting.learning.trained import model_files
 from alerting.pipelines.definitions import apply, sync
 from alerting.pipelines.in_force import champion_at, line_of_champions
 from alerting.pipelines.ports import silent

@@ -13,7 +13,7 @@ from alerting.definitions.model import ClassifierDefinition
 from alerting.learning.calibration import Platt
 from alerting.learning.dataset import Dataset, build_dataset
 from alerting.learning.encoding import Columns, Dense
-from alerting.learning.families import Estimator
+from alerting.learning.estimator import Estimator
 from alerting.learning.features import FeaturePlan
 from alerting.learning.selection import ordinary_ranges, usual_values
 from alerting.learning.trained import TrainedModel, model_hash

@@ -9,9 +9,9 @@ from alerting.definitions.faults import Refused
 from alerting.learning.candidates import Trial, baseline_candidate, beats, candidate_files, candidate_from_files
 from alerting.learning.encoding import Columns, Pairs
 from alerting.learning.families import default_params, fit_estimator, importance
+from alerting.learning.model_files import model_files, model_from_files
 from alerting.learning.search import repeat_search, search_candidate
 from alerting.learning.selection import finish_challenger
-from alerting.learning.trained import model_files, model_from_files
 from tests.unit.learning import small
 
 

@@ -12,8 +12,9 @@ from sklearn.tree import DecisionTreeClassifier
 from alerting.definitions.faults import Refused
 from alerting.learning.candidates import Candidate, Trial
 from alerting.learning.families import default_params
+from alerting.learning.model_files import META, SKLEARN, model_files, model_from_files
 from alerting.learning.selection import finish_challenger
-from alerting.learning.trained import META, SKLEARN, ModelRefused, model_files, model_from_files
+from alerting.learning.trained import ModelRefused
 from alerting.readings.history import from_millis
 from tests.unit.learning import small
 
