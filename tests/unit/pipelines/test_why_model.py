@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from alerting.definitions.validation import definition_document
-from alerting.pipelines import judging
+from alerting.learning import model_files
 from alerting.pipelines.definitions import apply
 from alerting.pipelines.ports import DecisionRecord, ModelUnavailable, ReadingRow
 from alerting.pipelines.why import why
@@ -41,7 +41,7 @@ def platform(material, monkeypatch):
     apply(made, [definition_document(small.definition())], "engineer", small.START, "test")
     made.models.register("too-moist", "run-1", {}, {})
     made.decisions.add(decided(SINCE))
-    monkeypatch.setattr(judging, "model_from_files", lambda files: model)
+    monkeypatch.setattr(model_files, "model_from_files", lambda files: model)
     return made
 
 
@@ -71,6 +71,6 @@ def test_a_model_that_cannot_be_read_is_said(platform, monkeypatch):
     def unreadable(files):
         raise ModelUnavailable("the registry does not answer")
 
-    monkeypatch.setattr(judging, "model_from_files", unreadable)
+    monkeypatch.setattr(model_files, "model_from_files", unreadable)
     found = why(platform, "too-moist", "oven-1", SINCE + HOUR)
     assert (found.verdict, found.unknown) == ("unknown", "the model cannot be read: the registry does not answer")
