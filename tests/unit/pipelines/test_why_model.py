@@ -28,9 +28,10 @@ def material():
     return history, model
 
 
-@pytest.fixture
-def platform(material, monkeypatch):
-    history, model = material
+@pytest.fixture(scope="module")
+def line(material):
+    """A platform with a champion; asking why changes nothing of it."""
+    history, _ = material
     made = pretended_platform()
     made.assets.put([history.asset])
     rows = [
@@ -41,8 +42,13 @@ def platform(material, monkeypatch):
     apply(made, [definition_document(small.definition())], "engineer", small.START, "test")
     made.models.register("too-moist", "run-1", {}, {})
     made.decisions.add(decided(SINCE))
-    monkeypatch.setattr(model_files, "model_from_files", lambda files: model)
     return made
+
+
+@pytest.fixture
+def platform(line, material, monkeypatch):
+    monkeypatch.setattr(model_files, "model_from_files", lambda files: material[1])
+    return line
 
 
 def answers(platform):

@@ -5,11 +5,8 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.learning.candidates import Candidate, Trial
-from alerting.learning.families import default_params
 from alerting.learning.plan import Column
-from alerting.learning.selection import finish_challenger
-from alerting.recommendation.contributions import contributions, explain
+from alerting.recommendation.contributions import contributions
 from alerting.recommendation.words import contribution_words
 from tests.unit.learning import small
 
@@ -20,39 +17,6 @@ OVEN = Asset(name="oven-1", variables=small.VARIABLES)
 @pytest.fixture(scope="module")
 def data():
     return small.dataset()
-
-
-def fitted(data, family, **more):
-    params = default_params(family) | more
-    params |= {"n_estimators": 10} if family == "random_forest" else {}
-    params |= {"rounds": 30} if family == "lightgbm" else {}
-    candidate = Candidate(family, params, np.empty(0), {"ap": 0.5}, (Trial(params, 0.5, (0.5,)),), 1, False)
-    return finish_challenger(data, candidate, small.definition())[0]
-
-
-@pytest.mark.parametrize(
-    ("family", "more"), [("logistic_regression", {}), ("random_forest", {}), ("lightgbm", {}), ("lightgbm", {"pairs": 3})]
-)
-def test_shares_add_up_to_the_score_minus_the_usual_score(data, family, more):
-    model = fitted(data, family, **more)
-    scores = model.score(data.rows)
-    for i in (int(np.argmax(scores)), int(np.argmin(scores)), 100):
-        row = data.rows.iloc[[i]]
-        found, explained = contributions(model, row, OVEN), explain(model, row)
-        assert explained.score == pytest.approx(scores[i], abs=1e-9)
-        assert sum(c.share for c in found) == pytest.approx(explained.score - explained.usual_score, abs=1e-6)
-        assert len({c.variable for c in found}) == len(found)
-        assert [abs(c.share) for c in found] == sorted((abs(c.share) for c in found), reverse=True)
-
-
-@pytest.mark.parametrize("family", ["random_forest", "lightgbm"])
-def test_what_decides_the_problem_has_the_largest_share(data, family):
-    model = fitted(data, family)
-    highest = int(np.argmax(model.score(data.rows)))
-    found = contributions(model, data.rows.iloc[[highest]], OVEN)
-    assert found[0].variable in ("humidity", "moisture")
-    assert found[0].share > 0.1
-    assert "pushes the risk up by" in found[0].words
 
 
 def test_the_linear_share_is_weight_times_distance_from_the_mean_in_probability(data):
