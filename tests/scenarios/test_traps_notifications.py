@@ -19,7 +19,7 @@ from alerting.pipelines.ports import ReadingRow
 from alerting.pipelines.routes import apply_routes
 from alerting.pipelines.settle import update
 from tests.builders import at, oven, too_hot
-from tests.contracts.conftest import pretended, real, real_server, stores  # noqa: F401 - fixtures
+from tests.contracts.conftest import pretended, real, stores  # noqa: F401 - fixtures
 from tests.pretended import HandClock, Mailbox, platform_on
 from tests.support import ensured_pretence
 

@@ -28,7 +28,7 @@ from alerting.pipelines.ports import ReadingRow
 from alerting.stores.embedded_mongod import EmbeddedMongod
 from alerting.stores.mongo import open_stores
 from tests.builders import at, oven, too_hot
-from tests.contracts.conftest import pretended, real, real_server, stores  # noqa: F401 - fixtures
+from tests.contracts.conftest import pretended, real, stores  # noqa: F401 - fixtures
 from tests.contracts.test_episodes import episode
 from tests.pretended import HandClock, Mailbox, platform_on, pretended_platform
 from tests.support import free_port, require_real_server
