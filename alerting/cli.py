@@ -30,6 +30,7 @@ from alerting.cli_support import (
     show,
     user,
 )
+from alerting.cli_suppression import suppressed
 from alerting.cli_test import test
 from alerting.cli_up import up
 
@@ -52,6 +53,7 @@ register_operate(app)
 for _promotion in (approve, models, rollback):
     app.command()(_promotion)
 app.command("kpi")(kpi)
+app.command("suppressed")(suppressed)
 app.command("backtest")(backtest)
 
 Files = Annotated[list[Path], typer.Argument(help="YAML or JSON files, each with one definition, a list, or several documents.")]

@@ -119,6 +119,8 @@ def _print(made: "Backtest", target: Path) -> None:
             f"at most {load['peak']} within 10 minutes, {load['floods']} floods; {load['days_without']} days without any",
             markup=False,
         )
+    if untold := made.figures.get("untold"):
+        console.print(f"{untold} more came and went while suppressed by design: told to nobody, in no figure", markup=False)
     if made.cost:
         cost = made.cost
         console.print(

@@ -194,7 +194,9 @@ def standing_words(p: "Platform", episode: "Episode") -> list[str]:
         words.append(f"assigned to {episode.assigned_to}")
     if stands.first_out == "first":
         words.append("first-out: it came first of several alarms of this asset")
-    return words + [in_words(shelf) for shelf in stands.shelves]
+    words += [in_words(shelf) for shelf in stands.shelves]
+    words += [f"suppressed by design: {stands.suppressed}"] if stands.suppressed else []
+    return words + [f"not suppressed, because this is unknown: {reason}" for reason in stands.unknown]
 
 
 def _done(p: "Platform", episode: "Episode", as_json: bool) -> None:

@@ -17,6 +17,7 @@ from alerting.episodes.shelving import Shelf, ShelfKind
 from alerting.pipelines import operate
 from alerting.pipelines.feedback import find_episode
 from alerting.pipelines.notify import deliver_due
+from alerting.pipelines.suppression import list_suppressed
 from alerting.pipelines.why import Why, why
 
 router = APIRouter(prefix="/api/v1")
@@ -116,6 +117,27 @@ class Operated(views.View):
     assigned_to: str | None
     first_out: FirstOut | None
     shelves: list[ShelfView]
+    suppressed: str | None
+    unknown: tuple[str, ...]
+
+
+class SuppressedPairView(views.View):
+    """How a definition that can be suppressed stands on one asset. `unknown`: states that cannot be known suppress nothing."""
+
+    definition: str
+    asset: str
+    suppressed: bool
+    words: str
+    unknown: tuple[str, ...]
+
+
+class SuppressionView(views.View):
+    """Every pair that can be suppressed by design, and what nobody was told of since some instant."""
+
+    at: datetime
+    since: datetime
+    pairs: list[SuppressedPairView]
+    untold: list[views.EpisodeSummary]
 
 
 @router.get("/episodes/{id}/standing", tags=["operators"])
@@ -176,6 +198,18 @@ def end(id: str, platform: Served, person: Operator, body: EndBody | None = None
     return _shelf(ended)
 
 
+@router.get("/suppressions", tags=["operators"])
+def list_suppressions(
+    platform: Served, _: Viewer, definition: str | None = None, since: views.Instant | None = None
+) -> SuppressionView:
+    """What is suppressed by design now, and which episodes nobody was told of since an instant (a day ago when left out)."""
+    now = platform.clock.now()
+    found = list_suppressed(platform, now, since or now - timedelta(days=1), definition)
+    pairs = [SuppressedPairView(**vars(pair)) for pair in found.pairs]
+    untold = [views.episode_summary(episode) for episode in found.untold]
+    return SuppressionView(at=found.at, since=found.since, pairs=pairs, untold=untold)
+
+
 @router.get("/why", tags=["operators"])
 def show_why(platform: Served, _: Viewer, definition: str, asset: str, at: views.Instant | None = None) -> Why:
     """Why an alarm was raised at an instant (now when left out), or why it was not."""
@@ -198,6 +232,8 @@ def _operated(platform: Served, episode: Episode) -> Operated:
         assigned_to=episode.assigned_to,
         first_out=stands.first_out,
         shelves=[_shelf(s) for s in stands.shelves],
+        suppressed=stands.suppressed,
+        unknown=stands.unknown,
     )
 
 

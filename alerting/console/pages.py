@@ -1,7 +1,7 @@
 """Pages for people with a browser: the episodes, one episode with its feedback, the reports, and the way in."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Form, HTTPException, Request
@@ -18,10 +18,12 @@ from alerting.episodes.first_out import first_out
 from alerting.pipelines.feedback import find_episode, give_feedback
 from alerting.pipelines.operate import shelves_now, standing
 from alerting.pipelines.ports import Platform
+from alerting.pipelines.suppression import list_suppressed
 
 router = APIRouter(include_in_schema=False)
 OPEN_SHOWN = 100
 CLOSED_SHOWN = 50
+UNTOLD_SINCE = timedelta(hours=24)
 Field = Annotated[str, Form()]
 
 
@@ -31,6 +33,8 @@ def episodes(request: Request, platform: Served, _: Viewer, cursor: str | None =
     before = views.read_cursor(cursor) if cursor else None
     still_open = platform.episodes.find(open_only=True, limit=OPEN_SHOWN) if before is None else []
     found = platform.episodes.find(limit=CLOSED_SHOWN + 1, before=before)
+    now = platform.clock.now()
+    by_design = list_suppressed(platform, now, now - UNTOLD_SINCE) if before is None else None
     shown = found[:CLOSED_SHOWN]
     return render(
         "episodes.html",
@@ -39,10 +43,12 @@ def episodes(request: Request, platform: Served, _: Viewer, cursor: str | None =
         others=[e for e in shown if e.condition != "open"],
         older=views.cursor_after(shown[-1]) if len(found) > CLOSED_SHOWN else None,
         first=before is None,
-        shelves=shelves_now(platform, platform.clock.now()) if before is None else [],
+        shelves=shelves_now(platform, now) if before is None else [],
+        suppressed=[pair for pair in by_design.pairs if pair.suppressed] if by_design else [],
+        untold=by_design.untold if by_design else (),
         first_outs={e.id for e in still_open if first_out(e, still_open) == "first"},
         unmended=platform.platform_alerts.open() if before is None else [],
-        now=platform.clock.now(),
+        now=now,
     )
 
 

@@ -1,6 +1,7 @@
 """What an asset is: the machine or line, and the variables that are measured or set on it."""
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Literal
 
@@ -14,6 +15,11 @@ VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_-]*$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=100)]
 VariableName = Annotated[str, StringConstraints(pattern=VARIABLE_PATTERN, max_length=100)]
 VariableType = Literal["number", "category", "boolean"]
+TYPES: dict[VariableType, tuple[type, str]] = {
+    "number": (float, "number"),
+    "boolean": (bool, "true or false"),
+    "category": (str, "text"),
+}
 
 
 class Closed(BaseModel):
@@ -61,6 +67,15 @@ class EventType(Closed):
 
     name: Name = Field(description="Unique name, e.g. failure.")
     duration: Literal["instant", "lasting"] = Field(description="instant: never ongoing; lasting: ongoing while it has no end.")
+
+
+def upwards(asset: Asset, assets: Sequence[Asset]) -> list[Asset]:
+    """The asset, its parent, the parent's parent and so on, as far as they are known."""
+    known = {a.name: a for a in assets}
+    chain = [asset]
+    while (parent := known.get(chain[-1].parent or "")) is not None and parent not in chain:
+        chain.append(parent)
+    return chain
 
 
 def variable_name(foreign: str) -> str:

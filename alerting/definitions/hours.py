@@ -31,6 +31,12 @@ class Hours(Closed):
     to: TimeOfDay = Field(description="Local time at which it ends, e.g. 06:00; the same as from: a whole day.")
 
 
+def spans(hours: Sequence[Hours], zone: ZoneInfo, start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
+    """The stretches [begin, stop) that meet [start, end), in UTC, by their begin; they may overlap."""
+    first, last = start.astimezone(zone).date() - timedelta(days=2), end.astimezone(zone).date() + timedelta(days=1)
+    return sorted((a, b) for a, b in _between(hours, zone, first, last) if a < end and start < b)
+
+
 def is_within(hours: Sequence[Hours], zone: ZoneInfo, now: datetime) -> bool:
     """Whether `now` lies in any of the stretches [start, end)."""
     return any(start <= now < end for start, end in _around(hours, zone, now))
@@ -48,7 +54,12 @@ def end_of(hours: Sequence[Hours], zone: ZoneInfo, now: datetime) -> datetime | 
 def _around(hours: Sequence[Hours], zone: ZoneInfo, now: datetime) -> Iterator[tuple[datetime, datetime]]:
     """The stretches that start from two days before to eight days after the day of `now`."""
     today = now.astimezone(zone).date()
-    for day in (today + timedelta(days=n) for n in range(-2, 9)):
+    return _between(hours, zone, today - timedelta(days=2), today + timedelta(days=8))
+
+
+def _between(hours: Sequence[Hours], zone: ZoneInfo, first: date, last: date) -> Iterator[tuple[datetime, datetime]]:
+    """The stretches that start on the days from `first` to `last`."""
+    for day in (first + timedelta(days=n) for n in range((last - first).days + 1)):
         for stretch in hours:
             if DAYS[day.weekday()] in stretch.days:
                 last = day if stretch.start < stretch.to else day + timedelta(days=1)

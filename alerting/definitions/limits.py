@@ -4,14 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from alerting.definitions.assets import Asset, VariableType
+from alerting.definitions.assets import Asset
 from alerting.definitions.model import SEVERITIES, Band, FromAttribute, LevelLimits, Severity, ThresholdDefinition
-
-TYPES: dict[VariableType, tuple[type, str]] = {
-    "number": (float, "number"),
-    "boolean": (bool, "true or false"),
-    "category": (str, "text"),
-}
 
 
 @dataclass(frozen=True)

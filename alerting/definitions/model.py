@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, Field, StrictBool, StringConstraints, TypeAd
 
 from alerting.definitions.assets import Closed, Name, VariableName
 from alerting.definitions.durations import Duration
+from alerting.definitions.suppression import Suppression
 
 Severity = Literal["low", "medium", "high", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
@@ -191,6 +192,7 @@ class _Common(Closed):
     guidance: Guidance = Field(default_factory=Guidance, description="What the operator reads.")
     schedule: Schedule = Field(default_factory=Schedule, description="When things run.")
     notify: Notify = Field(default_factory=Notify, description="Who is told.")
+    suppression: Suppression | None = Field(None, description="When nobody is told, by design: line stopped, calendar.")
 
 
 class FromAttribute(Closed):

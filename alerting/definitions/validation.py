@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from datetime import timedelta
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from itertools import pairwise
 from typing import Any
@@ -12,10 +11,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from croniter import croniter
 from pydantic import ValidationError
 
-from alerting.definitions.assets import Asset, EventType, VariableType
+from alerting.definitions.assets import TYPES, Asset, EventType, VariableType
 from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import DefinitionRefused, Fault
-from alerting.definitions.limits import TYPES, Level, level_limits, levels_on, unknown_limits
+from alerting.definitions.faults import DefinitionRefused, Fault, nearest
+from alerting.definitions.limits import Level, level_limits, levels_on, unknown_limits
 from alerting.definitions.model import (
     DEFINITION,
     ClassifierDefinition,
@@ -27,6 +26,7 @@ from alerting.definitions.model import (
     Schedule,
     ThresholdDefinition,
 )
+from alerting.definitions.suppression import suppression_faults, suppression_faults_on
 
 _KINDS = ("threshold", "classifier")
 _SHORTEST = timedelta(minutes=1)
@@ -52,7 +52,8 @@ def _read(document: Mapping[str, Any]) -> tuple[Definition | None, list[Fault]]:
     try:
         definition = DEFINITION.validate_python(dict(document))
     except ValidationError as error:
-        faults = [_fault(e, document) for e in error.errors() if not _other_choice(e)]
+        meant = [e for e in error.errors() if not _other_choice(e)] or error.errors()[:1]
+        faults = [_fault(e, document) for e in meant]
         return None, faults + _faults_of_the_rest(document, [f.path for f in faults])
     return definition, list(_cross_faults(definition))
 
@@ -88,7 +89,7 @@ def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
     place = ".".join(path) or "document"
     match error["type"]:
         case "extra_forbidden":
-            return Fault(place, "is not a field", _nearest(path[-1], _fields(document, path[:-1]), "fields here"))
+            return Fault(place, "is not a field", nearest(path[-1], _fields(document, path[:-1]), "fields here"))
         case "missing":
             return Fault(place, "is missing")
         case "union_tag_not_found":
@@ -102,7 +103,7 @@ def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
 
 def _fields(document: Mapping[str, Any], path: Sequence[str]) -> list[str]:
     model: Any = ClassifierDefinition if document.get("kind") == "classifier" else ThresholdDefinition
-    for key in path:
+    for key in (k for k in path if not k.isdigit()):  # a place in a list
         field = next((f for n, f in model.model_fields.items() if (f.alias or n) == key), None)
         inner = field.annotation if field else None
         arguments = [a for a in (*getattr(inner, "__args__", ()), inner) if hasattr(a, "model_fields")]
@@ -112,16 +113,10 @@ def _fields(document: Mapping[str, Any], path: Sequence[str]) -> list[str]:
     return [f.alias or n for n, f in model.model_fields.items()]
 
 
-def _nearest(word: str, known: Iterable[str], what: str) -> str:
-    names = sorted(known)
-    close = get_close_matches(word, names, n=3, cutoff=0.6)
-    if close:
-        return f"did you mean {' or '.join(close)}?"
-    return f"{what}: {', '.join(names[:20])}" if names else ""
-
-
 def _cross_faults(definition: Definition) -> Iterable[Fault]:
     yield from _schedule_faults(definition.schedule)
+    if definition.suppression:
+        yield from suppression_faults(definition.suppression)
     if definition.problem:
         yield from _problem_faults(definition.problem)
         yield from _negative_faults({"gap": definition.gap, "problem.recovery": definition.problem.recovery})
@@ -288,7 +283,7 @@ def faults_against_assets(definition: Definition, assets: Sequence[Asset], event
 def _asset_faults(definition: Definition, assets: Sequence[Asset], event_types: Sequence[EventType]) -> Iterable[Fault]:
     for pattern in definition.assets:
         if not any(fnmatchcase(a.name, pattern) for a in assets):
-            yield Fault("assets", f"no asset is called {pattern!r}", _nearest(pattern, [a.name for a in assets], "known assets"))
+            yield Fault("assets", f"no asset is called {pattern!r}", nearest(pattern, [a.name for a in assets], "known assets"))
     watched = matching_assets(definition, assets)
     if not watched:
         return
@@ -298,13 +293,15 @@ def _asset_faults(definition: Definition, assets: Sequence[Asset], event_types: 
     if definition.problem and definition.problem.variable:
         yield from _variable_faults("problem.variable", definition.problem.variable, types)
     yield from _event_faults(definition, event_types)
+    if definition.suppression:
+        yield from suppression_faults_on(definition.suppression, watched, assets, event_types)
     if isinstance(definition, ClassifierDefinition):
         yield from _feature_faults(definition, types, watched)
 
 
 def _variable_faults(path: str, name: str, types: Mapping[str, VariableType]) -> Iterable[Fault]:
     if name not in types:
-        yield Fault(path, f"no watched asset has a variable {name!r}", _nearest(name, types, "known variables"))
+        yield Fault(path, f"no watched asset has a variable {name!r}", nearest(name, types, "known variables"))
     elif types[name] == "category":
         yield Fault(path, f"{name!r} is a category; a limit needs a number")
 
@@ -361,7 +358,7 @@ def _event_faults(definition: Definition, event_types: Sequence[EventType]) -> I
     for path, patterns in wanted.items():
         for pattern in patterns:
             if not any(fnmatchcase(n, pattern) for n in known):
-                yield Fault(path, f"no event type is called {pattern!r}", _nearest(pattern, known, "known event types"))
+                yield Fault(path, f"no event type is called {pattern!r}", nearest(pattern, known, "known event types"))
 
 
 def _feature_faults(
@@ -370,8 +367,8 @@ def _feature_faults(
     for path, patterns in {"include": definition.include, "exclude": definition.exclude}.items():
         for pattern in patterns:
             if pattern != "*" and not any(fnmatchcase(n, pattern) for n in types):
-                yield Fault(path, f"no variable matches {pattern!r}", _nearest(pattern, types, "known variables"))
+                yield Fault(path, f"no variable matches {pattern!r}", nearest(pattern, types, "known variables"))
     attributes = {n for a in watched for n in a.attributes}
     for name in definition.features.attributes:
         if name not in attributes:
-            yield Fault("features.attributes", f"no watched asset has an attribute {name!r}", _nearest(name, attributes, "known"))
+            yield Fault("features.attributes", f"no watched asset has an attribute {name!r}", nearest(name, attributes, "known"))

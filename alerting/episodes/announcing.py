@@ -67,9 +67,9 @@ def found_in_the_past(s: Situation) -> Decision | None:
     return Decision("found in past times") if s.episode.historical or s.episode.outdated else None
 
 
-def shelved(s: Situation) -> Decision | None:
-    """While it is shelved only its end is told, to those who know of it."""
-    return Decision("shelved") if s.episode.muted_by is not None and s.cause != "closed" else None
+def shelved_or_suppressed(s: Situation) -> Decision | None:
+    """While it is shelved or suppressed by design only its end is told, to those who know of it."""
+    return Decision("muted") if s.episode.muted_by is not None and s.cause != "closed" else None
 
 
 def first(s: Situation) -> Decision | None:
@@ -150,7 +150,7 @@ def repeat_due(s: Situation) -> Decision | None:
 
 STAGES: tuple[Stage, ...] = (
     found_in_the_past,
-    shelved,
+    shelved_or_suppressed,
     first,
     resolved,
     over,
@@ -196,12 +196,12 @@ def _notification(s: Situation, decision: Decision, transition: TransitionKind) 
 
 
 def still_open(
-    episode: Episode, shelf_id: str, recipients: Sequence[Recipient], reason: str, at: datetime
+    episode: Episode, silence_id: str, recipients: Sequence[Recipient], reason: str, at: datetime
 ) -> tuple[Notification, ...]:
-    """Told once for each shelf that ends while the episode is open."""
+    """Told once for each shelf or suppression that ends while the episode is open."""
     if episode.historical or episode.condition != "open":
         return ()
-    told = _to_each(f"{episode.id}:unmuted-{shelf_id}", recipients, "unmuted", reason, at)
+    told = _to_each(f"{episode.id}:unmuted-{silence_id}", recipients, "unmuted", reason, at)
     return tuple(replace(n, severity=episode.severity) for n in told)
 
 
@@ -211,7 +211,7 @@ def shelf_reminder(shelf_id: str, until: datetime, recipients: Sequence[Recipien
 
 
 def muted(outbox: Sequence[Notification], why: str) -> tuple[Notification, ...]:
-    """What waits to be delivered while a shelf mutes: raises are not told, and their ends neither where the raise was not."""
+    """What waits to be delivered while it is muted: raises are not told, and their ends neither where the raise was not."""
     silent = {n.channel for n in outbox if n.transition != "closed" and n.status in ("pending", "muted")}
     return tuple(
         replace(n, status="muted", next_attempt_at=None, error=why)

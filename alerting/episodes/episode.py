@@ -12,7 +12,7 @@ Condition = Literal["open", "closed"]
 TransitionKind = Literal[
     "raised", "severity", "revised", "closed", "feedback", "outcome", "corrected",
     "acknowledged", "confirmed", "commented", "assigned", "muted", "unmuted", "reminder",
-    "severity_rose", "escalated", "repeated",
+    "severity_rose", "escalated", "repeated", "suppressed",
 ]  # fmt: skip
 Verdict = Literal["true_alarm", "false_alarm", "unsure"]
 Outcome = Literal["hit", "avoided", "false_alarm", "undetermined"]
@@ -126,7 +126,8 @@ class Episode:
     found in past times and told nobody; `outdated` ones were not found again when that past was judged anew.
     `severity` follows the condition while the episode is open; `severity_peak` is the worst that it was.
     `settle_after`: when to look for the outcome (again); None when only new feedback can change it.
-    `muted_by`: the shelf because of which nobody was told, or is told again: owed to people when the shelf ends."""
+    `muted_by`: the shelf, or the suppression by design, because of which nobody was told, or is told again: owed to people
+    when it ends."""
 
     id: str
     definition: str

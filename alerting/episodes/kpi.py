@@ -15,13 +15,14 @@ import numpy as np
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import Severity
-from alerting.episodes.episode import Episode
+from alerting.episodes.episode import Episode, TransitionKind
 from alerting.readings.history import Millis, span_millis, to_millis
 
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 _PERIOD = timedelta(minutes=10)
 _HOUR = timedelta(hours=1)
 _LEAST_SPAN = timedelta(days=30)
+_OF_ITSELF: tuple[TransitionKind, ...] = ("closed", "severity", "revised", "outcome")  # what needs nobody to be told
 
 
 @dataclass(frozen=True)
@@ -146,12 +147,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class Kpis:
-    """The figures of some alarms over [start, end). `silent`: alarms that nobody was told of, which are not counted."""
+    """The figures of some alarms over [start, end). `silent`: alarms that nobody was told of, which are not counted;
+    `suppressed`: those among them that were suppressed by design.
+    """
 
     start: datetime
     end: datetime
     alarms: int
     silent: int
+    suppressed: int
     per_ten_minutes: float
     per_hour: float
     per_day: float
@@ -176,7 +180,8 @@ class Kpis:
 def kpis(episodes: Iterable[Episode], start: datetime, end: datetime, targets: Targets = TARGETS) -> Kpis:
     """The figures of alarms raised in [start, end); of older ones only whether they are stale.
 
-    Left out are episodes found in past times or not found again, and those that nobody was told of because of a shelf.
+    Left out are episodes found in past times or not found again, and those that nobody was told of because of a shelf or
+    suppression by design.
     Periods begin at `start`; a last one that is not full counts like any other.
     """
     live = [e for e in episodes if not e.historical and not e.outdated]
@@ -201,6 +206,7 @@ def kpis(episodes: Iterable[Episode], start: datetime, end: datetime, targets: T
         end=end,
         alarms=len(told),
         silent=len(raised) - len(told),
+        suppressed=sum(suppressed(e) for e in raised if silent(e)),
         per_ten_minutes=figures["per_ten_minutes"],
         per_hour=figures["per_ten_minutes"] * 6,
         per_day=figures["per_ten_minutes"] * 144,
@@ -224,9 +230,14 @@ def kpis(episodes: Iterable[Episode], start: datetime, end: datetime, targets: T
 
 
 def silent(episode: Episode) -> bool:
-    """Whether a shelf muted the alarm from its raise on, and nobody was told after it either."""
-    kinds = [t.kind for t in episode.transitions]
-    return kinds[:2] == ["raised", "muted"] and "unmuted" not in kinds
+    """Whether a shelf or suppression muted the alarm from its raise on, and nobody was told after it either."""
+    kinds = [t.kind for t in episode.transitions if t.kind not in _OF_ITSELF]
+    return kinds[:2] in (["raised", "muted"], ["raised", "suppressed"]) and "unmuted" not in kinds
+
+
+def suppressed(episode: Episode) -> bool:
+    """Whether the alarm was suppressed by design at some time."""
+    return any(t.kind == "suppressed" for t in episode.transitions)
 
 
 def counted(episodes: Sequence[Episode], start: datetime, end: datetime, period: timedelta) -> Millis:

@@ -11,12 +11,12 @@ _INTRODUCTION = """# Life cycle of an alarm
 Made from the table in `alerting/episodes/operator.py` by `make docs`; do not edit.
 
 Two small machines stand side by side. The **condition** of an episode is pending, open or closed, and readings alone move it.
-What **operators** do is kept in flags beside it. Four flags are kept; the name of the state follows from them. Names and letters
+What **operators** do is kept in flags beside it; the name of the state follows from them. Names and letters
 are those of ISA-18.2 and IEC 62682, for people who know them, and no claim of certified compliance.
-(F, suppressed by design, is missing: nothing sets it yet.)
 
 - `active` and `acknowledged` belong to an episode. `shelved` and `out_of_service` belong to a definition on an asset (collection
-  `shelves`), because they outlast an episode.
+  `shelves`), because they outlast an episode. `suppressed` is kept nowhere: it follows from the definition's `suppression`, the
+  readings and events of the line, and the clock (see [suppression.md](suppression.md)).
 - While muted a definition is judged as ever: episodes open and close, outcomes settle, figures count. Only telling people stops.
   Who was told of a raise is told of its end even then.
 - A shelf has an end and a reason, and ends by itself when its time is over, whether or not a reading comes or anything runs.
@@ -48,12 +48,14 @@ def _words(flags: Mapping[Flag, bool]) -> str:
 def _states() -> str:
     rows = []
     for state, letter in ISA_LETTERS.items():
-        rows.append((letter, state, "; ".join(_set_flags(f) for f in _every_state() if isa_state(f) == state)))
-    return "## States\n\n" + _table(("ISA-18.2", "state", "flags that are set"), rows)
+        rows.append((letter, state, _words(_in_common([f for f in _every_state() if isa_state(f) == state]))))
+    return "## States\n\n" + _table(("ISA-18.2", "state", "flags, whatever the others are"), rows)
 
 
-def _set_flags(flags: Flags) -> str:
-    return " + ".join(flag.replace("_", " ") for flag in FLAGS if getattr(flags, flag)) or "none"
+def _in_common(states: Sequence[Flags]) -> dict[Flag, bool]:
+    """The flags that have the same value in all of these."""
+    values = {flag: {bool(getattr(state, flag)) for state in states} for flag in FLAGS}
+    return {flag: found.pop() for flag, found in values.items() if len(found) == 1}
 
 
 def _rules() -> str:

@@ -1,7 +1,7 @@
 """What operators do with an alarm, beside what its condition does: flags, one table of rules, and the ISA-18.2 name.
 
-Four independent flags are kept; the name of the state follows from them (names after ISA-18.2, IEC 62682). `active` and
-`acknowledged` belong to an episode, `shelved` and `out_of_service` to a definition on an asset, because they outlast an episode.
+Independent flags are kept; the name of the state follows from them (names after ISA-18.2, IEC 62682). `active` and
+`acknowledged` belong to an episode, the others to a definition on an asset, because they outlast an episode.
 """
 
 from collections.abc import Mapping
@@ -14,16 +14,18 @@ from alerting.definitions.faults import Refused
 
 Role = Literal["viewer", "operator", "engineer", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
-Flag = Literal["active", "acknowledged", "shelved", "out_of_service"]
+Flag = Literal["active", "acknowledged", "shelved", "out_of_service", "suppressed"]
 FLAGS: tuple[Flag, ...] = get_args(Flag)
 Action = Literal[
     "raise", "clear", "acknowledge", "confirm", "comment", "assign",
-    "shelve", "unshelve", "shelf_ends", "take_out_of_service", "return_to_service",
+    "shelve", "unshelve", "shelf_ends", "take_out_of_service", "return_to_service", "suppress", "suppression_ends",
 ]  # fmt: skip
-IsaState = Literal["normal", "unacknowledged", "acknowledged", "returned unacknowledged", "shelved", "out of service"]
+IsaState = Literal[
+    "normal", "unacknowledged", "acknowledged", "returned unacknowledged", "shelved", "suppressed by design", "out of service",
+]  # fmt: skip
 ISA_LETTERS: Mapping[IsaState, str] = MappingProxyType({
     "normal": "A", "unacknowledged": "B", "acknowledged": "C", "returned unacknowledged": "D", "shelved": "E",
-    "out of service": "G",
+    "suppressed by design": "F", "out of service": "G",
 })  # fmt: skip
 LONGEST_SHELF: Mapping[Role, timedelta] = MappingProxyType({
     "viewer": timedelta(0), "operator": timedelta(hours=8), "engineer": timedelta(days=7), "admin": timedelta(days=30),
@@ -42,6 +44,7 @@ class Flags:
     acknowledged: bool = True
     shelved: bool = False
     out_of_service: bool = False
+    suppressed: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,16 +89,26 @@ RULES: tuple[Rule, ...] = (
         "return_to_service", "engineer", {"out_of_service": True}, {"out_of_service": False}, "it is not out of service",
         "heard again",
     ),
+    Rule(
+        "suppress", None, {"suppressed": False}, {"suppressed": True}, "it is suppressed already",
+        "the line is in a state, or the calendar in a window, in which the definition tells nobody",
+    ),
+    Rule(
+        "suppression_ends", None, {"suppressed": True}, {"suppressed": False}, "it is not suppressed",
+        "that state or window is over; what is still open is told then, what came and went is not",
+    ),
 )  # fmt: skip
 _BY_ACTION: Mapping[Action, Rule] = {rule.action: rule for rule in RULES}
 
 
 def isa_state(flags: Flags) -> IsaState:
-    """The ISA-18.2 name: out of service before shelved, both before what the alarm itself is."""
+    """The ISA-18.2 name: out of service before shelved before suppressed, all before what the alarm itself is."""
     if flags.out_of_service:
         return "out of service"
     if flags.shelved:
         return "shelved"
+    if flags.suppressed:
+        return "suppressed by design"
     if flags.active:
         return "acknowledged" if flags.acknowledged else "unacknowledged"
     return "normal" if flags.acknowledged else "returned unacknowledged"

@@ -93,7 +93,7 @@ def in_words(shelf: Shelf) -> str:
     return f"{shelf.kind.replace('_', ' ')}{until} by {shelf.who}: {shelf.reason}"
 
 
-def flags_of(episode: Episode | None, shelves: Iterable[Shelf], now: datetime) -> Flags:
+def flags_of(episode: Episode | None, shelves: Iterable[Shelf], now: datetime, suppressed: bool) -> Flags:
     """The flags of a definition on an asset with this newest episode. Nobody was asked about what was found in past times."""
     kinds = {shelf.kind for shelf in shelves if shelf.mutes(now)}
     return Flags(
@@ -101,4 +101,5 @@ def flags_of(episode: Episode | None, shelves: Iterable[Shelf], now: datetime) -
         acknowledged=episode is None or episode.historical or episode.acknowledged is not None,
         shelved="shelved" in kinds,
         out_of_service="out_of_service" in kinds,
+        suppressed=suppressed,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import ClassifierDefinition
 from alerting.detection.problems import BoolArray, predicts
+from alerting.detection.suppression import Span, covered
 from alerting.learning.features import build_features, grid
 from alerting.learning.known import anything_known, known_history
 from alerting.learning.labels import label_instants
@@ -22,6 +24,7 @@ from alerting.readings.history import History, Millis, from_millis, span_millis,
 
 Verdict = Literal["promote", "keep", "cannot_tell", "provisional", "no_challenger"]
 ActedWindow = tuple[str, datetime, datetime]
+SpansByAsset = Mapping[str, Sequence[Span]]
 SAMPLES = 500
 DAY_MS = 86_400_000
 
@@ -63,13 +66,15 @@ def compare(
     excluded: Sequence[ActedWindow],
     as_of: datetime,
     seed: int,
+    suppressed: SpansByAsset = MappingProxyType({}),
 ) -> PromotionDecision:
     """Decide whether a challenger, which has beaten the baseline out of fold, replaces the champion.
 
     Both are judged by the definition's labels on the window that begins after the later `seen_until` and the purge, and ends
     where labels are mature. Rows touched by `excluded`, the outcome windows (asset, start, end] of episodes that were acted
     upon, are left out for both; the verdict must be the same when they count as positive and as negative, or nobody can
-    tell. Promoted is what is better in at least `promotion.confidence` of paired block bootstrap samples of average precision.
+    tell. `suppressed`: spans in which nobody is told by design, which are left out altogether. Promoted is what is better in at
+    least `promotion.confidence` of paired block bootstrap samples of average precision.
     """
     if champion is None:
         return PromotionDecision(
@@ -82,7 +87,7 @@ def compare(
     if champion.hash == challenger.hash:
         return _undecided("keep", "The challenger is the same model as the champion; the champion stays.", {})
     start = unseen_from(definition, challenger, champion)
-    window = common_window(definition, challenger, champion, histories, excluded, start, as_of)
+    window = common_window(definition, challenger, champion, histories, excluded, start, as_of, suppressed)
     if window is None:
         reason = (
             f"Cannot tell: no row after {start.isoformat()}, from when on both models are blind, has a mature label. "
@@ -107,9 +112,13 @@ def common_window(
     excluded: Sequence[ActedWindow],
     start: datetime,
     as_of: datetime,
+    suppressed: SpansByAsset = MappingProxyType({}),
 ) -> CommonWindow | None:
-    """Score both models on every labelled instant of (start, as_of]; None when there is none."""
-    parts = [_rows_of(definition, challenger, champion, h, excluded, to_millis(start), to_millis(as_of)) for h in histories]
+    """Score both models on every labelled instant of (start, as_of] that is not suppressed; None when there is none."""
+    window = to_millis(start), to_millis(as_of)
+    spans = [suppressed.get(h.asset.name, ()) for h in histories]
+    both = zip(histories, spans, strict=True)
+    parts = [_rows_of(definition, challenger, champion, h, excluded, s, *window) for h, s in both]
     rows = pd.concat([p for p, _ in parts], ignore_index=True) if parts else pd.DataFrame()
     if rows.empty:
         return None
@@ -141,6 +150,7 @@ def _rows_of(
     champion: TrainedModel,
     history: History,
     excluded: Sequence[ActedWindow],
+    suppressed: Sequence[Span],
     start: int,
     as_of: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -148,7 +158,7 @@ def _rows_of(
     known = known_history(history, as_of)
     at = grid(start, as_of, span_millis(definition.stride))
     labels = label_instants(definition, predicts(definition.problem, history.asset), known, at, as_of)
-    keep = (labels.dropped == "") & anything_known(challenger.plan, known, at)
+    keep = (labels.dropped == "") & anything_known(challenger.plan, known, at) & ~covered(suppressed, at)
     at = at[keep]
     scores = {
         name: m.score(build_features(m.plan, known, at)) for name, m in (("challenger", challenger), ("champion", champion))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +18,7 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import Refused
 from alerting.definitions.model import ClassifierDefinition
 from alerting.detection.problems import matching, predicts, problem_samples
+from alerting.detection.suppression import Span, covered
 from alerting.learning.answers import EFFECTS, LEFT_OUT, POSITIVE, WEIGHTED, Answer, Effects, answers_in_words, relabel
 from alerting.learning.features import build_features, grid
 from alerting.learning.known import anything_known, known_history
@@ -31,6 +33,7 @@ from alerting.readings.history import History, Millis, millis, span_millis, to_m
 
 _BESIDE = ("label", "asset", "at", "part", "persistence", "weight", "label_by_data", "part_by_data")
 NO_READING = "no_reading"
+SUPPRESSED = "suppressed"
 EXCLUDED = "excluded"
 _ROW_COLUMNS = (
     "row/asset",
@@ -105,8 +108,10 @@ def build_dataset(
     histories: Sequence[History],
     as_of: datetime,
     answers: Sequence[Answer] = (),
+    suppressed: Mapping[str, Sequence[Span]] = MappingProxyType({}),
 ) -> Dataset:
     """Rows on the stride grid of every asset, labelled, split and counted. `answers`: what operators had said by as_of.
+    `suppressed`: spans by asset in which the definition is suppressed by design; their rows leave every part.
 
     Nothing that became known after as_of (or after `periods.end`) is used. Raises Refused, saying what to do, for: a horizon
     shorter than the stride, no readings, an unknown problem variable or event type, a part without rows, one class only.
@@ -121,7 +126,8 @@ def build_dataset(
     plan = plan_features(definition, training)
     question = _question(definition, known)
     said = {h.asset.name: [a for a in answers if a.asset == h.asset.name] for h in known}
-    pieces = [_piece(definition, question, plan, h, borders, until, said[h.asset.name]) for h in known]
+    spans = {h.asset.name: suppressed.get(h.asset.name, ()) for h in known}
+    pieces = [_piece(definition, question, plan, h, borders, until, said[h.asset.name], spans[h.asset.name]) for h in known]
     return _assemble(definition, revision_number, as_of, question, plan, borders, pieces, training)
 
 
@@ -149,11 +155,13 @@ def _piece(
     borders: Borders,
     until: int,
     answers: Sequence[Answer],
+    suppressed: Sequence[Span],
 ) -> _Piece:
     at = grid(borders.start, borders.end, plan.stride_ms)
     labels: Labels = label_instants(definition, question, history, at, until)
     dropped = labels.dropped
     dropped[(dropped == "") & ~anything_known(plan, history, at)] = NO_READING
+    dropped[(dropped == "") & covered(suppressed, at)] = SUPPRESSED
     kept = dropped == ""
     ts, bad = problem_samples(definition.problem, history)
     occurred = millis(labels.problems["start"]) if question == "onset" else ts[bad]

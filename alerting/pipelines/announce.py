@@ -10,7 +10,7 @@ from alerting.definitions.model import Definition
 from alerting.definitions.routes import Route
 from alerting.episodes.bulletin import Bulletin, new_bulletin
 from alerting.episodes.episode import Episode, Notification
-from alerting.pipelines.muting import mute_outbox
+from alerting.pipelines.muting import mark_suppressed, mute_outbox
 from alerting.pipelines.ports import Platform
 from alerting.pipelines.routes import read_routes, time_notices
 from alerting.pipelines.settle import update
@@ -31,8 +31,11 @@ def _announce_open(platform: Platform, routes: Sequence[Route], now: datetime) -
     for episode in open_ones:
         known = revisions[episode.definition]
         definition = known[-1].definition if known else None
-        if definition is not None and time_notices(platform, definition, episode, routes, now):
-            added += _add(platform, definition, episode, routes, now)
+        if definition is None:
+            continue
+        current = mark_suppressed(platform, definition, episode, now)
+        if time_notices(platform, definition, current, routes, now):
+            added += _add(platform, definition, current, routes, now)
     return added
 
 

@@ -6,12 +6,14 @@ from typing import Any
 from alerting.definitions.faults import Refused
 from alerting.definitions.model import ClassifierDefinition, Revision
 from alerting.definitions.validation import matching_assets
+from alerting.detection.suppression import Span
 from alerting.learning.answers import Answer, answers_of
 from alerting.learning.dataset import Dataset, build_dataset
 from alerting.learning.memory import within_memory
 from alerting.learning.split import PARTS
 from alerting.pipelines.definitions import require_revision, sync
 from alerting.pipelines.ports import Platform
+from alerting.pipelines.suppression import spans_by_asset
 from alerting.readings.history import History, from_millis
 
 
@@ -25,7 +27,8 @@ def dataset_of(platform: Platform, name: str, as_of: datetime) -> Dataset:
 def dataset_at(platform: Platform, revision: Revision, definition: ClassifierDefinition, as_of: datetime) -> Dataset:
     """The dataset of one revision at as_of, with the answers that operators had given by then."""
     said = answers_at(platform, definition, as_of)
-    dataset = build_dataset(definition, revision.number, histories_at(platform, definition, as_of), as_of, said)
+    histories, suppressed = histories_at(platform, definition, as_of), suppressed_at(platform, definition, as_of)
+    dataset = build_dataset(definition, revision.number, histories, as_of, said, suppressed)
     return within_memory(dataset, platform.limits.memory_mib)
 
 
@@ -33,6 +36,12 @@ def histories_at(platform: Platform, definition: ClassifierDefinition, as_of: da
     """The readings of all assets of a definition that it may learn from at as_of."""
     end = min(as_of, definition.periods.end or as_of)
     return [platform.readings.load(a, None, end) for a in matching_assets(definition, platform.assets.all())]
+
+
+def suppressed_at(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> dict[str, list[Span]]:
+    """The spans of each asset in which the definition is suppressed by design, as known at as_of."""
+    end = min(as_of, definition.periods.end or as_of)
+    return spans_by_asset(platform, definition, matching_assets(definition, platform.assets.all()), None, end)
 
 
 def answers_at(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> list[Answer]:

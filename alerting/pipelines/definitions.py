@@ -132,7 +132,8 @@ def _mark(platform: Platform, name: str, faults: list[str], known: list[str], at
 
 def latest_revision(platform: Platform, name: str) -> Revision | None:
     """The newest revision of a definition, None without one."""
-    return next((r for r in platform.definitions.latest() if r.name == name), None)
+    revisions = platform.definitions.revisions(name)
+    return revisions[-1] if revisions else None
 
 
 def require_revision(platform: Platform, name: str, number: int | None = None) -> Revision:

@@ -14,7 +14,7 @@ from alerting.episodes.episode import Episode, RecommendationResult, Transition,
 from alerting.episodes.lifecycle import SpellState, Step
 from alerting.pipelines.in_force import Segment
 from alerting.pipelines.judging import Judgement, Raise
-from alerting.pipelines.muting import as_muted, muted_now
+from alerting.pipelines.muting import as_muted, silence_at_raise
 from alerting.pipelines.ports import Platform
 from alerting.pipelines.routes import end_notices, raise_notices
 from alerting.pipelines.settle import update
@@ -180,9 +180,9 @@ def _announce(platform: Platform, revision: Revision, episode: Episode, as_of: d
     reason = "continues" if episode.continues else "first notification"
     if more:
         reason += f"; {more} more since {format_duration(as_of - episode.raised_at)} ago or earlier, found in the same catch-up"
-    shelf = muted_now(platform, episode.definition, episode.asset, as_of)
-    if shelf is not None:
-        return as_muted(episode, shelf, as_of)
+    silence = silence_at_raise(platform, revision.definition, episode, as_of)
+    if silence is not None:
+        return as_muted(episode, silence, as_of)
     told = raise_notices(platform, revision.definition, episode, reason, as_of)
     return replace(episode, outbox=(*episode.outbox, *told))
 

@@ -1,11 +1,13 @@
-"""Shelves take effect and end by themselves: what a shelf owes to people is paid here, again and again if need be.
+"""Shelves and suppression take effect and end by themselves: what they owe to people is paid here, again and again if need be.
 
 The debt stands on the episode (`muted_by`), so that a crash or a race between any two writes is mended by the next round.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal
 
+from alerting.definitions.model import Definition
 from alerting.episodes.announcing import muted, shelf_reminder, still_open
 from alerting.episodes.episode import Episode, Transition
 from alerting.episodes.shelving import Shelf, ended, in_words, muting
@@ -13,8 +15,23 @@ from alerting.pipelines.definitions import latest_revision
 from alerting.pipelines.ports import Platform
 from alerting.pipelines.routes import recipients_now
 from alerting.pipelines.settle import update
+from alerting.pipelines.suppression import suppressed_throughout, suppression_now
 
 _ACTOR = "platform"
+_BY_DESIGN = "suppression:"
+
+
+@dataclass(frozen=True)
+class Silence:
+    """Because of what nobody is told of an episode: a shelf, or the suppression of its definition.
+
+    `id`: what stands on the episode as its debt; `kind`: of the transition that says so.
+    """
+
+    id: str
+    kind: Literal["muted", "suppressed"]
+    who: str
+    words: str
 
 
 def tend_shelves(platform: Platform, now: datetime, definition: str | None = None, asset: str | None = None) -> int:
@@ -37,19 +54,61 @@ def muted_now(platform: Platform, definition: str, asset: str, now: datetime) ->
     return muting(platform.shelves.in_force(definition, asset), now)
 
 
-def as_muted(episode: Episode, shelf: Shelf, at: datetime) -> Episode:
-    """The episode with the debt to tell people when the shelf ends."""
-    if episode.muted_by == shelf.id or episode.condition != "open":
+def silence_now(platform: Platform, definition: Definition | None, episode: Episode, now: datetime) -> Silence | None:
+    """Because of what nobody is told of an episode now: a shelf before suppression, which needs nobody to end it."""
+    shelf = muted_now(platform, episode.definition, episode.asset, now)
+    if shelf is not None:
+        return _shelf_silence(shelf)
+    words = suppression_now(platform, definition, episode, now) if definition is not None else None
+    return None if words is None else _suppression_silence(words, now)
+
+
+def silence_at_raise(platform: Platform, definition: Definition, episode: Episode, now: datetime) -> Silence | None:
+    """Because of what nobody is told of an episode that was just found: a shelf, or suppression from its raise on to its end
+    (or until now): what comes and goes while it lasts is told never."""
+    shelf = muted_now(platform, episode.definition, episode.asset, now)
+    if shelf is not None:
+        return _shelf_silence(shelf)
+    words = suppressed_throughout(platform, definition, episode, now)
+    return None if words is None else _suppression_silence(words, now)
+
+
+def _shelf_silence(shelf: Shelf) -> Silence:
+    return Silence(shelf.id, "muted", shelf.who, in_words(shelf))
+
+
+def _suppression_silence(words: str, now: datetime) -> Silence:
+    """Its identity is the instant at which an episode first met it: each spell of suppression is paid for once."""
+    return Silence(f"{_BY_DESIGN}{now.isoformat()}", "suppressed", _ACTOR, f"suppressed by design: {words}")
+
+
+def as_muted(episode: Episode, silence: Silence, at: datetime) -> Episode:
+    """The episode with the debt to tell people when the silence ends; what is over already owes nothing."""
+    if episode.muted_by is not None:
         return episode
-    transition = Transition("muted", at, shelf.who, in_words(shelf))
-    return replace(episode, muted_by=shelf.id, transitions=(*episode.transitions, transition))
+    transition = Transition(silence.kind, at, silence.who, silence.words)
+    owed = silence.id if episode.condition == "open" else None
+    return replace(episode, muted_by=owed, transitions=(*episode.transitions, transition))
 
 
 def mark_muted(platform: Platform, shelf: Shelf, now: datetime) -> None:
     """Note on the open episode of this pair, if there is one, that a shelf mutes it."""
     for episode in _open(platform, shelf.definition, shelf.asset):
-        if episode.muted_by is None:
-            update(platform, episode.id, lambda e: as_muted(e, shelf, now))
+        _mark(platform, episode, _shelf_silence(shelf), now)
+
+
+def mark_suppressed(platform: Platform, definition: Definition, episode: Episode, now: datetime) -> Episode:
+    """Note on an open episode that it is suppressed by design now, if it is. Returns it as it stands then."""
+    if definition.suppression is None or episode.muted_by is not None or episode.historical:
+        return episode
+    words = suppression_now(platform, definition, episode, now)
+    return episode if words is None else _mark(platform, episode, _suppression_silence(words, now), now)
+
+
+def _mark(platform: Platform, episode: Episode, silence: Silence, now: datetime) -> Episode:
+    if episode.muted_by is not None:
+        return episode
+    return update(platform, episode.id, lambda e: as_muted(e, silence, now) if e.condition == "open" else e)
 
 
 def end_shelf(platform: Platform, shelf: Shelf, at: datetime, who: str, reason: str) -> bool:
@@ -62,10 +121,11 @@ def end_shelf(platform: Platform, shelf: Shelf, at: datetime, who: str, reason: 
 
 
 def release(platform: Platform, episode: Episode, now: datetime) -> bool:
-    """Pay the debt of an episode that no shelf mutes any more. True if people are told."""
-    if muted_now(platform, episode.definition, episode.asset, now) is not None:
+    """Pay the debt of an episode that nothing mutes any more. True if people are told."""
+    revision = latest_revision(platform, episode.definition)
+    definition = revision.definition if revision else None
+    if silence_now(platform, definition, episode, now) is not None:
         return False
-    shelf = platform.shelves.get(episode.muted_by or "")
     told = False
 
     def released(current: Episode) -> Episode:
@@ -74,28 +134,34 @@ def release(platform: Platform, episode: Episode, now: datetime) -> bool:
             return current
         told = current.condition == "open"
         free = replace(current, muted_by=None)
-        return _told(platform, free, current.muted_by, shelf, now) if told else free
+        return _told(platform, definition, free, current.muted_by, now) if told else free
 
     update(platform, episode.id, released)
     return told
 
 
-def _told(platform: Platform, episode: Episode, shelf_id: str, shelf: Shelf | None, now: datetime) -> Episode:
-    why = f"{shelf.end_reason} ({shelf.ended_by})" if shelf is not None and shelf.end_reason else "it is muted no more"
-    reason = f"still open: {why}"
-    revision = latest_revision(platform, episode.definition)
-    told = recipients_now(platform, revision.definition, episode.asset, episode.severity, now) if revision else []
-    notices = still_open(episode, shelf_id, told, reason, now)
+def _told(platform: Platform, definition: Definition | None, episode: Episode, silence_id: str, now: datetime) -> Episode:
+    reason = f"still open: {_why_over(platform, silence_id)}"
+    told = recipients_now(platform, definition, episode.asset, episode.severity, now) if definition else []
+    notices = still_open(episode, silence_id, told, reason, now)
     transition = Transition("unmuted", now, _ACTOR, reason)
     return replace(episode, transitions=(*episode.transitions, transition), outbox=(*episode.outbox, *notices))
 
 
+def _why_over(platform: Platform, silence_id: str) -> str:
+    if silence_id.startswith(_BY_DESIGN):
+        return "it is suppressed no more"
+    shelf = platform.shelves.get(silence_id)
+    return f"{shelf.end_reason} ({shelf.ended_by})" if shelf is not None and shelf.end_reason else "it is muted no more"
+
+
 def mute_outbox(platform: Platform, episode: Episode, now: datetime) -> Episode:
-    """An episode that a shelf mutes: what still waits in its outbox is not told."""
-    shelf = muted_now(platform, episode.definition, episode.asset, now)
-    if shelf is None:
+    """An episode that a shelf or suppression mutes: what still waits in its outbox is not told."""
+    revision = latest_revision(platform, episode.definition)
+    silence = silence_now(platform, revision.definition if revision else None, episode, now)
+    if silence is None:
         return episode
-    return update(platform, episode.id, lambda e: replace(e, outbox=muted(e.outbox, in_words(shelf))))
+    return update(platform, episode.id, lambda e: replace(e, outbox=muted(e.outbox, silence.words)))
 
 
 def _remind(platform: Platform, shelf: Shelf, now: datetime) -> None:

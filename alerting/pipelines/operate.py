@@ -5,16 +5,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alerting.definitions.faults import Refused
+from alerting.definitions.model import Severity
 from alerting.definitions.validation import matching_assets
+from alerting.detection.suppression import LineStanding
 from alerting.episodes.episode import Episode, Mark, Transition, TransitionKind
 from alerting.episodes.first_out import TOGETHER, FirstOut, first_out
 from alerting.episodes.operator import Action, Flags, IsaState, Role, isa_state, move, permit
 from alerting.episodes.shelving import Shelf, ShelfKind, check_shelf, flags_of, in_words, new_shelf, reminder
-from alerting.pipelines.definitions import require_revision
+from alerting.pipelines.definitions import latest_revision, require_revision
 from alerting.pipelines.feedback import NotFound, find_episode, give_feedback
 from alerting.pipelines.muting import end_shelf, mark_muted, tend_shelves
 from alerting.pipelines.ports import Platform
 from alerting.pipelines.settle import update
+from alerting.pipelines.suppression import line_standing
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,17 @@ class Who:
 
 @dataclass(frozen=True)
 class Standing:
-    """How an episode stands with operators: flags, their ISA-18.2 name, what mutes it, whether it came first of several."""
+    """How an episode stands with operators: flags, their ISA-18.2 name, what mutes it, whether it came first of several.
+
+    `suppressed`: why it is suppressed by design, `unknown`: states of its line that cannot be known, and so suppress nothing.
+    """
 
     flags: Flags
     state: IsaState
     shelves: tuple[Shelf, ...]
     first_out: FirstOut | None
+    suppressed: str | None = None
+    unknown: tuple[str, ...] = ()
 
 
 def acknowledge(platform: Platform, id: str, who: Who, at: datetime, note: str = "") -> Episode:
@@ -131,14 +139,26 @@ def standing(platform: Platform, episode: Episode, now: datetime, together: time
     shelves = tuple(shelves_now(platform, now, episode.definition, episode.asset))
     start, end = episode.raised_at - together, episode.raised_at + together + timedelta(milliseconds=1)
     near = [e for e in platform.episodes.find(asset=episode.asset, start=start, end=end) if e.historical == episode.historical]
-    flags = flags_of(episode, shelves, now)
-    return Standing(flags, isa_state(flags), shelves, first_out(episode, near, together))
+    line = _line_standing(platform, episode.definition, episode.asset, episode.severity, now)
+    flags = flags_of(episode, shelves, now, line.suppressed)
+    words = line.words if line.suppressed else None
+    return Standing(flags, isa_state(flags), shelves, first_out(episode, near, together), words, line.unknown)
 
 
 def pair_flags(platform: Platform, definition: str, asset: str, now: datetime) -> Flags:
     """The flags of a definition on an asset, from its newest live episode and what mutes it."""
     newest = next((e for e in platform.episodes.find(definition, asset, limit=20) if not e.historical), None)
-    return flags_of(newest, platform.shelves.in_force(definition, asset), now)
+    line = _line_standing(platform, definition, asset, newest.severity if newest else None, now)
+    return flags_of(newest, platform.shelves.in_force(definition, asset), now, line.suppressed)
+
+
+def _line_standing(platform: Platform, name: str, asset: str, severity: Severity | None, now: datetime) -> LineStanding:
+    """Suppression as the newest revision says; not of a severity that is told all the same."""
+    revision = latest_revision(platform, name)
+    suppression = revision.definition.suppression if revision else None
+    if revision is None or suppression is None or severity in suppression.still_tell:
+        return LineStanding(suppressed=False, words="")
+    return line_standing(platform, revision.definition, asset, now)
 
 
 def _act(

@@ -15,11 +15,15 @@ from alerting.definitions.faults import Refused
 from alerting.definitions.model import ClassifierDefinition, Definition, Revision
 from alerting.definitions.validation import matching_assets
 from alerting.detection.problems import find_problems, predicts
+from alerting.detection.suppression import covered, first_free
+from alerting.episodes.episode import Episode
+from alerting.learning.comparison import SpansByAsset
 from alerting.learning.known import known_history
 from alerting.learning.labels import label_instants, persistence
 from alerting.pipelines.definitions import active, require_revision
 from alerting.pipelines.in_force import champion_at, first_instant
 from alerting.pipelines.ports import Document, Platform
+from alerting.pipelines.suppression import never_told, spans_by_asset
 from alerting.readings.history import History, millis, to_millis
 from alerting.reporting.figures import Material, ModelInService, performance_figures, to_document
 from alerting.reporting.judgement import judge_alert
@@ -79,9 +83,11 @@ def gather_material(platform: Platform, revision: Revision, start: datetime, end
     """What a report on [start, end) is made from, as known at as_of."""
     definition = revision.definition
     promise = definition.gap + definition.horizon
-    episodes = [e for e in platform.episodes.find(revision.name, start=start - promise, end=end) if not e.outdated]
-    scores = _scores(platform, revision, start, end)
     assets = matching_assets(definition, platform.assets.all())
+    spans = spans_by_asset(platform, definition, assets, start - promise, as_of)
+    found = [e for e in platform.episodes.find(revision.name, start=start - promise, end=end) if not e.outdated]
+    episodes = [e for e in found if not _untold(definition, spans, e, as_of)]
+    scores = _heard(_scores(platform, revision, start, end), spans)
     histories = {a.name: platform.readings.load(a, start - _before(definition), as_of) for a in assets}
     return Material(
         definition=definition,
@@ -90,12 +96,42 @@ def gather_material(platform: Platform, revision: Revision, start: datetime, end
         end=end,
         as_of=as_of,
         episodes=sorted(episodes, key=lambda e: e.raised_at),
-        problems=_problems(definition, histories, as_of),
+        problems=_warnable(_problems(definition, histories, as_of), spans, definition),
         scores=_labelled(definition, histories, scores, as_of),
         models=_models(platform, revision.name, start, end, scores),
         watched=_watched(platform, revision, histories, start, end),
         predicts=predicts(definition.problem, assets[0]) if definition.problem and assets else "onset",
+        untold=sum(e not in episodes and e.raised_at >= start for e in found),
     )
+
+
+def _untold(definition: Definition, spans: SpansByAsset, episode: Episode, as_of: datetime) -> bool:
+    suppression = definition.suppression
+    return suppression is not None and never_told(suppression, spans.get(episode.asset, ()), episode, as_of) is not None
+
+
+def _heard(scores: pd.DataFrame, spans: SpansByAsset) -> pd.DataFrame:
+    """Scores without those of suppressed times, which training leaves out, too."""
+    if not any(spans.values()) or scores.empty:
+        return scores
+    silent = np.zeros(len(scores), np.bool_)
+    for asset, own in spans.items():
+        here = (scores["asset"] == asset).to_numpy()
+        silent[here] = covered(own, millis(pd.DatetimeIndex(scores["ts"][here])))
+    return scores[~silent].reset_index(drop=True)
+
+
+def _warnable(problems: pd.DataFrame, spans: SpansByAsset, definition: Definition) -> pd.DataFrame:
+    """Problems without those whose whole warning time was suppressed: nobody could have been told of them."""
+    if not any(spans.values()) or problems.empty:
+        return problems
+
+    def silent(asset: str, start: datetime) -> bool:
+        latest = start - definition.gap
+        return first_free(spans.get(asset, ()), latest - definition.horizon) > latest
+
+    told = [not silent(str(a), s.to_pydatetime()) for a, s in zip(problems["asset"], problems["start"], strict=True)]
+    return problems[told].reset_index(drop=True)
 
 
 def _before(definition: Definition) -> timedelta:

@@ -13,10 +13,10 @@ from typing import Any, Literal, cast
 import pandas as pd
 from pydantic import AwareDatetime, Field, StrictBool, ValidationError
 
-from alerting.definitions.assets import Asset, Closed, Variable, VariableType
+from alerting.definitions.assets import TYPES, Asset, Closed, Variable, VariableType
 from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.faults import Refused
-from alerting.definitions.limits import TYPES, severities, unknown_limits
+from alerting.definitions.limits import severities, unknown_limits
 from alerting.definitions.model import Definition, Severity, ThresholdDefinition
 from alerting.detection.threshold import judge
 from alerting.episodes.lifecycle import SpellState, Step, advance

@@ -24,7 +24,7 @@ from alerting.learning.search import search_candidate
 from alerting.learning.selection import Evidence, choose, finish_challenger, why_none
 from alerting.learning.trained import TrainedModel
 from alerting.learning.unanswered import without_answers
-from alerting.pipelines.dataset import dataset_at, histories_at, require_classifier
+from alerting.pipelines.dataset import dataset_at, histories_at, require_classifier, suppressed_at
 from alerting.pipelines.definitions import require_revision, sync
 from alerting.pipelines.in_force import champion_at
 from alerting.pipelines.judging import ModelShelf
@@ -278,6 +278,7 @@ def _decide(
         excluded=_acted_windows(platform, definition),
         as_of=as_of,
         seed=definition.learning.seed,
+        suppressed=suppressed_at(platform, definition, as_of),
     )
 
 

@@ -19,6 +19,7 @@ from alerting.pipelines.feedback import NotFound
 from alerting.pipelines.in_force import first_instant, segments
 from alerting.pipelines.judging import Judgement, ModelShelf, judge_classifier, judge_threshold
 from alerting.pipelines.ports import Platform
+from alerting.pipelines.suppression import line_standing
 from alerting.recommendation.contributions import contributions
 
 Verdict = Literal["open", "pending", "normal", "unknown", "not judged"]
@@ -67,7 +68,15 @@ def why(platform: Platform, name: str, asset_name: str, at: datetime) -> Why:
     shelf = _shelf_at(platform, name, asset_name, at)
     muted = [f"people are not told: {in_words(shelf)}"] if shelf else []
     facts = (*found.facts, *_record(platform, found, covering, at), *muted)
+    facts += _suppression_words(platform, latest, asset_name, at)
     return replace(found, facts=facts, episode=covering.id if covering else None, shelved=shelf is not None)
+
+
+def _suppression_words(platform: Platform, latest: Revision, asset: str, at: datetime) -> tuple[str, ...]:
+    """What suppression says at that instant, and what it cannot know."""
+    stands = line_standing(platform, latest.definition, asset, at)
+    words = [f"people are not told: suppressed by design: {stands.words}"] if stands.suppressed else []
+    return (*words, *(f"this suppresses nothing, because it is unknown: {reason}" for reason in stands.unknown))
 
 
 def _judged_or_why_not(platform: Platform, latest: Revision, asset: Asset, at: datetime) -> Why:

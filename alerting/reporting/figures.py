@@ -43,6 +43,8 @@ class Material:
     `scores`: DataFrame `asset`, `ts`, `score`, `threshold`, `model_version`, `label` (1, 0, NaN while it cannot be known), and
     `persistence` (the last known value, signed so that higher is riskier; NaN without). Empty for definitions without a model.
     `watched`: per asset the stretch [from, to) of the period in which the alert was judged. `predicts`: see `detection.problems`.
+    `untold`: episodes raised in the period of which nobody was told, because they came and went while the alert was suppressed
+    by design; they are in none of the figures.
     """
 
     definition: Definition
@@ -56,6 +58,7 @@ class Material:
     models: Sequence[ModelInService]
     watched: Mapping[str, tuple[datetime, datetime]]
     predicts: Literal["onset", "state"] = "onset"
+    untold: int = 0
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,7 @@ class Figures:
     outcomes: dict[str, int]
     too_late: int
     historical: int
+    untold: int
     undetermined: dict[str, int]
     event_recall: Estimate
     precision: Precision
@@ -184,6 +188,7 @@ def performance_figures(material: Material) -> Figures:
         outcomes={outcome: counts[outcome] for outcome in OUTCOMES},
         too_late=sum(e.settlement.too_late for e in raised if e.settlement),
         historical=sum(e.historical for e in raised),
+        untold=m.untold,
         undetermined=dict(Counter(_reason(e) for e in raised if _outcome(e) == "undetermined").most_common()),
         event_recall=_event_recall(m, problems),
         precision=_precision(counts),

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from alerting.definitions.assets import EventType, Variable
 from alerting.definitions.model import SEVERITIES, ClassifierDefinition, ThresholdDefinition
 from alerting.definitions.validation import parse_definition
+from alerting.detection.suppression import suppressed_spans
 from alerting.learning.answers import Answer
 from alerting.learning.candidates import baseline_candidate
 from alerting.learning.comparison import compare
@@ -97,6 +98,36 @@ BAND_PROOFS = {
     "high.attribute": [{"low": 190, "high": 300}, {"low": 190, "high": attribute("mid")}],
 }
 NO_LIMIT = {"above": None}
+STOP = {"event": "stop"}
+
+
+def suppressed(*states, **more):
+    """From 203 on it is raised at minute 10 and told at 14, and again at 31 and 35, in the midst of the stop."""
+    return {"above": 203, "suppression": {"when": states, **more}}
+
+
+def window(**more):
+    return suppressed(windows=[{"from": "00:00", "to": "00:20", **more}])
+
+
+SUPPRESSION = {
+    "when.variable": [suppressed({"variable": "moisture", "above": 1}), suppressed({"variable": "temperature", "above": 300})],
+    "when.equals": [suppressed({"variable": "moisture", "equals": 3}), suppressed({"variable": "moisture", "equals": 4})],
+    "when.above": [suppressed({"variable": "moisture", "above": 1}), suppressed({"variable": "moisture", "above": 9})],
+    "when.below": [suppressed({"variable": "moisture", "below": 4}), suppressed({"variable": "moisture", "below": 1})],
+    "when.for": [
+        suppressed({"variable": "moisture", "below": 4}),
+        suppressed({"variable": "moisture", "below": 4, "for": "20m"}),
+    ],
+    "when.stale_after": [suppressed({"variable": "moisture", "above": 1, "stale_after": t}) for t in ("30m", "1s")],
+    "when.event": [suppressed(STOP), {"above": 203}],
+    "when.recovery": [suppressed(STOP), suppressed({**STOP, "recovery": "10h"})],
+    "windows.days": [window(), window(days=["tue"])],
+    "windows.from": [window(), window(**{"from": "00:15"})],
+    "windows.to": [window(), window(to="00:12")],
+    "timezone": [window(), suppressed(windows=[{"from": "00:00", "to": "00:20"}], timezone="Asia/Tokyo")],
+    "still_tell": [suppressed(STOP), suppressed(STOP, still_tell=["medium"])],
+}
 MOIST = {"variable": "moisture", "above": 4.5}
 THRESHOLD = {
     "name": [{}, {"name": "hotter"}],
@@ -110,6 +141,7 @@ THRESHOLD = {
     "schedule.every": [{}, {"schedule": {"every": "5m"}}],
     "notify.channels": [{}, {"notify": {"channels": ["pager"]}}],
     "notify.resolved": [{}, {"notify": {"resolved": False}}],
+    **{f"suppression.{k}": pair for k, pair in SUPPRESSION.items()},
     "variable": [{}, {"variable": "moisture", "above": 4}],
     "above": [{}, {"above": 212}],
     "below": [{}, {"below": 190}],
@@ -170,7 +202,10 @@ def learned(**changes):
         Answer("oven-1", minute(440), minute(470), minute(455), "true_alarm"),
         Answer("oven-1", minute(720), minute(750), None, "true_alarm"),
     ]
-    dataset = build_dataset(small.definition(**changes), 1, [history], small.as_of(history), answers)
+    definition, as_of = small.definition(**changes), small.as_of(history)
+    silent = definition.suppression
+    spans = {} if silent is None else {"oven-1": suppressed_spans(silent, [history], small.START, as_of)}
+    dataset = build_dataset(definition, 1, [history], as_of, answers, spans)
     return dataset.hash, dataset.at.tolist(), dataset.part.tolist(), dataset.plan.columns
 
 
@@ -290,6 +325,7 @@ CLASSIFIER = {
         {"false_alarms_per_week": 1000, "max_time_in_alarm": 1},
         {"false_alarms_per_week": 1000, "max_time_in_alarm": 0.03},
     ),
+    "suppression.when.event": (learned, {}, {"suppression": {"when": {"event": "stop"}}}),
     "feedback.avoided": (learned, {}, {"feedback": {"avoided": "positive"}}),
     "feedback.weight": (learned, {"feedback": {"avoided": "weight"}}, {"feedback": {"avoided": "weight", "weight": 0.5}}),
     "feedback.confirmed": (learned, {}, {"feedback": {"confirmed": "positive"}}),
@@ -320,7 +356,9 @@ CLASSIFIER = {
 CLASSIFIER_ELSEWHERE = {
     "kind": "it chooses the model",
     "promotion.mode": "tests/dags: the DAG asks a person",
-    **{field: "the same code as for thresholds" for field in THRESHOLD if field.startswith(("guidance", "notify"))},
+    **{
+        field: "the same code as for thresholds" for field in THRESHOLD if field.startswith(("guidance", "notify", "suppression"))
+    },
     **dict.fromkeys(("name", "title", "assets", "state", "severity", "schedule.every"), "the same code as for thresholds"),
 }
 

@@ -14,6 +14,7 @@ import pytest
 
 import alerting.stores
 from alerting.console.app import create_app
+from alerting.definitions.assets import EventType
 from alerting.definitions.faults import Refused
 from alerting.episodes.operator import RULES, Flags, NotAllowed, isa_state, move, refusal
 from alerting.episodes.outcome import consensus
@@ -24,7 +25,7 @@ from alerting.pipelines.feedback import give_feedback
 from alerting.pipelines.maintain import maintain
 from alerting.pipelines.notify import deliver_due
 from alerting.pipelines.operate import Who
-from alerting.pipelines.ports import ReadingRow
+from alerting.pipelines.ports import EventRow, ReadingRow
 from alerting.stores.embedded_mongod import EmbeddedMongod
 from alerting.stores.mongo import open_stores
 from tests.builders import at, oven, too_hot
@@ -43,6 +44,7 @@ def ovens(count):
 def plant(*channels, count=1, **changes):
     platform = pretended_platform(*channels)
     platform.assets.put(ovens(count))
+    platform.assets.put_event_types([EventType(name="maintenance", duration="lasting")])
     apply(platform, [too_hot(assets=["oven-*"], stale_after="10h", **changes)], "engineer", at(0), "test")
     return platform
 
@@ -422,7 +424,7 @@ def test_T16_without_a_secret_nothing_starts():
 
 def brought_to(flags):
     """A platform whose only pair stands at these flags, brought there by what people and readings do."""
-    platform = plant()
+    platform = plant(suppression={"when": {"event": "maintenance"}})
     if flags.active or not flags.acknowledged:
         feed(platform, 5, 230)
         run(platform, 8)
@@ -435,7 +437,14 @@ def brought_to(flags):
         operate.shelve(platform, "too-hot", "oven-1", ANN, at(13), at(100), "cleaning")
     if flags.out_of_service:
         operate.take_out_of_service(platform, "too-hot", "oven-1", EVE, at(13), "repair")
+    if flags.suppressed:
+        maintain_oven(platform, 13, None)
     return platform
+
+
+def maintain_oven(platform, start, end):
+    event = EventRow("oven-1", "maintenance", at(start), None if end is None else at(end), "test")
+    platform.readings.add_events([event], at(start))
 
 
 def perform(platform, action, episode_id):
@@ -445,6 +454,10 @@ def perform(platform, action, episode_id):
         run(platform, 20)
     elif action == "shelf_ends":
         run(platform, 100)
+    elif action == "suppress":
+        maintain_oven(platform, 20, None)
+    elif action == "suppression_ends":
+        maintain_oven(platform, 13, 20)
     elif action in ("shelve", "take_out_of_service"):
         extra = {"until": at(100)} if action == "shelve" else {}
         getattr(operate, action)(*pair, reason="because", **extra)
@@ -456,7 +469,7 @@ def perform(platform, action, episode_id):
 
 
 @pytest.mark.parametrize("action", [rule.action for rule in RULES])
-@pytest.mark.parametrize("flags", [Flags(*v) for v in product((False, True), repeat=4)], ids=isa_state)
+@pytest.mark.parametrize("flags", [Flags(*v) for v in product((False, True), repeat=5)], ids=isa_state)
 def test_the_platform_does_in_every_state_what_the_table_says(flags, action):
     platform = brought_to(flags)
     assert operate.pair_flags(platform, "too-hot", "oven-1", at(14)) == flags
@@ -464,7 +477,7 @@ def test_the_platform_does_in_every_state_what_the_table_says(flags, action):
     if not found and action in ("acknowledge", "confirm", "comment", "assign"):
         return  # normal, and nothing ever was raised: there is no episode to act on
     asked = refusal(flags, action)
-    if asked is not None and action not in ("raise", "clear", "shelf_ends"):
+    if asked is not None and action not in ("raise", "clear", "shelf_ends", "suppress", "suppression_ends"):
         with pytest.raises(Refused):
             perform(platform, action, found[0].id if found else None)
         expected = flags

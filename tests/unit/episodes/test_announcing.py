@@ -39,7 +39,7 @@ def over(episode):
 def test_the_stages_read_aloud():
     assert [stage.__name__ for stage in STAGES] == [
         "found_in_the_past",
-        "shelved",
+        "shelved_or_suppressed",
         "first",
         "resolved",
         "over",

@@ -15,33 +15,35 @@ from alerting.episodes.shelving import check_shelf, flags_of, muting, new_shelf
 from tests.builders import at
 from tests.contracts.test_episodes import closed, episode
 
-STATES = [Flags(*values) for values in product((False, True), repeat=4)]
+STATES = [Flags(*values) for values in product((False, True), repeat=5)]
 ACTIONS = [rule.action for rule in RULES]
 PAGE = Path(__file__).parents[3] / "docs" / "alarm-life-cycle.md"
 
 # The table once more, as sentences of the standard say it and independent of how it is written there:
-# action -> (flags as a, k, s, o) -> flags after, or None where it is refused.
+# action -> (flags as a, k, s, o, d) -> flags after, or None where it is refused.
 EXPECTED = {
-    "raise": lambda a, k, s, o: None if a else (True, False, s, o),
-    "clear": lambda a, k, s, o: (False, k, s, o) if a else None,
-    "acknowledge": lambda a, k, s, o: (a, True, s, o),
-    "confirm": lambda a, k, s, o: (a, True, s, o),
-    "comment": lambda a, k, s, o: (a, k, s, o),
-    "assign": lambda a, k, s, o: (a, k, s, o),
-    "shelve": lambda a, k, s, o: None if o else (a, k, True, o),
-    "unshelve": lambda a, k, s, o: (a, k, False, o) if s else None,
-    "shelf_ends": lambda a, k, s, o: (a, k, False, o) if s else None,
-    "take_out_of_service": lambda a, k, s, o: None if o else (a, k, s, True),
-    "return_to_service": lambda a, k, s, o: (a, k, s, False) if o else None,
+    "raise": lambda a, k, s, o, d: None if a else (True, False, s, o, d),
+    "clear": lambda a, k, s, o, d: (False, k, s, o, d) if a else None,
+    "acknowledge": lambda a, k, s, o, d: (a, True, s, o, d),
+    "confirm": lambda a, k, s, o, d: (a, True, s, o, d),
+    "comment": lambda a, k, s, o, d: (a, k, s, o, d),
+    "assign": lambda a, k, s, o, d: (a, k, s, o, d),
+    "shelve": lambda a, k, s, o, d: None if o else (a, k, True, o, d),
+    "unshelve": lambda a, k, s, o, d: (a, k, False, o, d) if s else None,
+    "shelf_ends": lambda a, k, s, o, d: (a, k, False, o, d) if s else None,
+    "take_out_of_service": lambda a, k, s, o, d: None if o else (a, k, s, True, d),
+    "return_to_service": lambda a, k, s, o, d: (a, k, s, False, d) if o else None,
+    "suppress": lambda a, k, s, o, d: None if d else (a, k, s, o, True),
+    "suppression_ends": lambda a, k, s, o, d: (a, k, s, o, False) if d else None,
 }
 
 
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize(
-    "state", STATES, ids=lambda f: "".join("-akso"[1 + i] if getattr(f, n) else "-" for i, n in enumerate(FLAGS))
+    "state", STATES, ids=lambda f: "".join("aksod"[i] if getattr(f, n) else "-" for i, n in enumerate(FLAGS))
 )
 def test_every_action_in_every_state_does_what_the_table_says_or_is_refused(state, action):
-    expected = EXPECTED[action](state.active, state.acknowledged, state.shelved, state.out_of_service)
+    expected = EXPECTED[action](*(getattr(state, flag) for flag in FLAGS))
     if expected is None:
         assert refusal(state, action)
         with pytest.raises(Refused, match=action.replace("_", " ")):
@@ -64,7 +66,9 @@ def test_the_expectation_covers_every_action_once():
         (Flags(active=True), "acknowledged"),
         (Flags(acknowledged=False), "returned unacknowledged"),
         (Flags(active=True, shelved=True), "shelved"),
-        (Flags(active=True, acknowledged=False, shelved=True, out_of_service=True), "out of service"),
+        (Flags(active=True, acknowledged=False, suppressed=True), "suppressed by design"),
+        (Flags(shelved=True, suppressed=True), "shelved"),
+        (Flags(active=True, acknowledged=False, shelved=True, out_of_service=True, suppressed=True), "out of service"),
     ],
 )
 def test_the_name_follows_from_the_flags(flags, name):
@@ -72,9 +76,10 @@ def test_the_name_follows_from_the_flags(flags, name):
 
 
 def test_muting_hides_what_is_underneath_and_gives_it_back():
-    for state in (s for s in STATES if not s.shelved and not s.out_of_service):
+    for state in (s for s in STATES if not s.shelved and not s.out_of_service and not s.suppressed):
         assert move(move(state, "shelve"), "shelf_ends") == state
         assert move(move(state, "take_out_of_service"), "return_to_service") == state
+        assert move(move(state, "suppress"), "suppression_ends") == state
 
 
 @pytest.mark.parametrize(("action", "role"), list(product(ACTIONS, ROLES)))
@@ -138,11 +143,12 @@ def test_the_reminder_comes_a_quarter_of_an_hour_before_the_end_or_a_quarter_of_
 
 def test_flags_come_from_the_newest_episode_and_from_what_mutes_now():
     one = episode(0)
-    assert flags_of(None, [], at(0)) == Flags()
-    assert flags_of(one, [shelf(0, 60)], at(5)) == Flags(True, False, True, False)
-    assert flags_of(one, [shelf(0, 60)], at(60)) == Flags(True, False, False, False)
-    assert flags_of(closed(one), [shelf(0, None, "out_of_service")], at(5)) == Flags(False, False, False, True)
-    assert flags_of(closed(one, historical=True), [], at(5)) == Flags()
+    assert flags_of(None, [], at(0), False) == Flags()
+    assert flags_of(one, [shelf(0, 60)], at(5), False) == Flags(True, False, True, False)
+    assert flags_of(one, [shelf(0, 60)], at(60), False) == Flags(True, False, False, False)
+    assert flags_of(closed(one), [shelf(0, None, "out_of_service")], at(5), False) == Flags(False, False, False, True)
+    assert flags_of(closed(one, historical=True), [], at(5), False) == Flags()
+    assert flags_of(one, [], at(5), True) == Flags(True, False, suppressed=True)
 
 
 def test_what_waits_is_muted_and_an_end_is_told_only_where_the_raise_was():

@@ -1,0 +1,131 @@
+"""Suppression by design: when an alert goes on being judged, but nobody is told: a state of the line, hours of the week."""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BeforeValidator, Field, StrictBool
+
+from alerting.definitions.assets import TYPES, Asset, Closed, EventType, VariableName, upwards
+from alerting.definitions.durations import Duration, format_duration
+from alerting.definitions.faults import Fault, nearest
+from alerting.definitions.hours import Hours
+
+
+class LineState(Closed):
+    """A state in which nobody is told: a variable has some value, or an event goes on."""
+
+    variable: VariableName | None = Field(
+        None, description="Variable that says so: of the watched asset, or else of the nearest one above it (parent)."
+    )
+    equals: StrictBool | float | str | None = Field(
+        None, description="It has exactly this value: a number, true or false, or the text of a category."
+    )
+    above: float | None = Field(None, description="It is above this value.")
+    below: float | None = Field(None, description="It is below this value. With above too: outside of both.")
+    hold: Duration = Field(timedelta(0), alias="for", description="It must have been so for this long.")
+    stale_after: Duration = Field(
+        timedelta(minutes=10),
+        description="A value holds until the next one, at most this long; then the state is unknown, and people are told.",
+    )
+    event: str | None = Field(
+        None, description="Instead: an event of this type goes on (* stands for any text), on the asset or any above it."
+    )
+    recovery: Duration = Field(timedelta(0), description="Nobody is told for this long after it has ended, either: the start-up.")
+
+
+def _one_or_more(value: Any) -> Any:
+    return [value] if isinstance(value, dict) else value
+
+
+class Suppression(Closed):
+    """When nobody is told, by design of the plant. The alert is judged as ever; what is still wrong afterwards is told then."""
+
+    when: Annotated[tuple[LineState, ...], BeforeValidator(_one_or_more)] = Field(
+        (), description="States of the line, of which one is enough."
+    )
+    windows: tuple[Hours, ...] = Field((), description="Hours of the week.")
+    timezone: str = Field("UTC", description="IANA time zone of the windows, e.g. Europe/Berlin.")
+    still_tell: tuple[Literal["low", "medium", "high", "critical"], ...] = Field(
+        (), description="Severities that are told all the same; none when left out: what means nothing then, is never told."
+    )
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone of the windows."""
+        return ZoneInfo(self.timezone)
+
+
+def suppression_faults(suppression: Suppression) -> Iterable[Fault]:
+    """Faults that can be seen without knowing the assets."""
+    if not suppression.when and not suppression.windows:
+        yield Fault("suppression", "says nothing", "add when: {variable: line_state, equals: stopped}, or windows:")
+    try:
+        ZoneInfo(suppression.timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        yield Fault("suppression.timezone", f"{suppression.timezone!r} is not an IANA time zone", "e.g. Europe/Berlin")
+    for i, state in enumerate(suppression.when):
+        yield from _state_faults(f"suppression.when.{i}", state)
+
+
+def _state_faults(path: str, state: LineState) -> Iterable[Fault]:
+    limited = state.above is not None or state.below is not None
+    if (state.variable is None) == (state.event is None):
+        yield Fault(path, "needs either a variable with a value, or an event type")
+    if state.variable is not None and state.equals is None and not limited:
+        yield Fault(path, f"says nothing of {state.variable}", "add equals:, above: or below:")
+    if state.equals is not None and limited:
+        yield Fault(f"{path}.equals", "cannot stand beside above or below", "write two states: one is enough")
+    if state.event is not None and (state.equals is not None or limited or state.hold):
+        yield Fault(path, "an event has no value and no `for`", "remove equals, above, below and for")
+    if state.above is not None and state.below is not None and state.below >= state.above:
+        yield Fault(f"{path}.below", f"{state.below} must be less than above {state.above}")
+    if state.stale_after <= timedelta(0):
+        yield Fault(f"{path}.stale_after", "must be longer than 0s")
+
+
+def suppression_faults_on(
+    suppression: Suppression, watched: Sequence[Asset], assets: Sequence[Asset], event_types: Sequence[EventType]
+) -> Iterable[Fault]:
+    """Faults that show beside the watched assets and those above them: unknown variables and events, values of a wrong type."""
+    for i, state in enumerate(suppression.when):
+        path = f"suppression.when.{i}"
+        if state.event is not None:
+            yield from _event_faults(path, state.event, event_types)
+        for asset in watched if state.variable is not None else ():
+            if faults := list(_variable_faults(path, state, upwards(asset, assets))):
+                yield from faults
+                break
+
+
+def _event_faults(path: str, pattern: str, event_types: Sequence[EventType]) -> Iterable[Fault]:
+    found = [t for t in event_types if fnmatchcase(t.name, pattern)]
+    lasting = [t.name for t in event_types if t.duration == "lasting"]
+    if not found:
+        hint = nearest(pattern, lasting, "known event types that last")
+        yield Fault(f"{path}.event", f"no event type is called {pattern!r}", hint)
+    elif not any(t.duration == "lasting" for t in found):
+        hint = nearest(pattern, lasting, "event types that last")
+        yield Fault(f"{path}.event", f"{pattern!r} is an instant event, which is over at once", hint)
+
+
+def _variable_faults(path: str, state: LineState, chain: Sequence[Asset]) -> Iterable[Fault]:
+    name = state.variable or ""
+    holder = next((a for a in chain if name in a.variables), None)
+    if holder is None:
+        known = {variable for asset in chain for variable in asset.variables}
+        where = " and ".join(repr(a.name) for a in chain)
+        yield Fault(f"{path}.variable", f"there is no variable {name!r} on {where}", nearest(name, known, "known variables"))
+        return
+    variable = holder.variables[name]
+    kind, wanted = TYPES[variable.type]
+    if state.equals is None and variable.type == "category":
+        yield Fault(f"{path}.variable", f"{name!r} is a category; above and below need a number", "write equals:")
+    if state.equals is not None and not isinstance(state.equals, kind):
+        yield Fault(f"{path}.equals", f"{state.equals!r} can never be a value of {name!r}, a {variable.type}", f"write {wanted}")
+    if variable.sampling and state.stale_after < variable.sampling:
+        usual = format_duration(variable.sampling)
+        message = f"{format_duration(state.stale_after)} is shorter than the sampling of {name!r} on {holder.name!r}, {usual}"
+        yield Fault(f"{path}.stale_after", message, "lengthen it, or the state would be unknown between two readings")

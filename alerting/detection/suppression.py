@@ -1,0 +1,174 @@
+"""When an alert is suppressed by design: spans of time from the readings and events of a line, and from the calendar.
+
+Pure: time and histories are arguments. A state that cannot be known suppresses nothing.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+
+import numpy as np
+
+from alerting.definitions.durations import format_duration
+from alerting.definitions.hours import Hours, spans
+from alerting.definitions.model import ThresholdDefinition
+from alerting.definitions.suppression import LineState, Suppression
+from alerting.detection.evaluation import Stretch
+from alerting.detection.problems import NOT_YET, BoolArray
+from alerting.detection.threshold import judge
+from alerting.detection.words import fact_words
+from alerting.readings.history import History, Millis, from_millis, millis, to_millis
+
+_MOMENT = timedelta(milliseconds=1)
+_FOR_EVER = from_millis(253_402_300_799_000)  # the end of the year 9999
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch [start, end) in which nobody is told, and why, in words."""
+
+    start: datetime
+    end: datetime
+    words: str
+
+
+@dataclass(frozen=True)
+class LineStanding:
+    """Whether an alert is suppressed at an instant, why, and which states cannot be known there."""
+
+    suppressed: bool
+    words: str
+    unknown: tuple[str, ...] = ()
+
+
+def lookback(suppression: Suppression) -> timedelta:
+    """How far before a stretch readings are needed to say what holds from its start on."""
+    return max((s.hold + s.stale_after + s.recovery for s in suppression.when), default=timedelta(0))
+
+
+def suppressed_spans(suppression: Suppression, chain: Sequence[History], start: datetime, end: datetime) -> list[Span]:
+    """The spans that meet [start, end], by their start; they may overlap.
+
+    `chain`: histories of the watched asset and of those above it, the nearest first, from `start - lookback(suppression)` on.
+    """
+    found = [span for state in suppression.when for span in _state_spans(state, chain, start, end)]
+    found += _windows(suppression, start, end)
+    return sorted((s for s in found if s.end > start), key=lambda s: (s.start, s.end))
+
+
+def standing_at(suppression: Suppression, chain: Sequence[History], now: datetime) -> LineStanding:
+    """How it stands at an instant; `chain` as for `suppressed_spans`."""
+    holding = [s for s in suppressed_spans(suppression, chain, now, now) if s.start <= now < s.end]
+    unknown = tuple(words for state in suppression.when if (words := _unknown(state, chain, now)))
+    return LineStanding(bool(holding), "; ".join(dict.fromkeys(s.words for s in holding)), unknown)
+
+
+def first_free(spans: Iterable[Span], start: datetime) -> datetime:
+    """The first instant from `start` on that no span covers."""
+    for span in sorted(spans, key=lambda s: s.start):
+        if span.start <= start < span.end:
+            start = span.end
+    return start
+
+
+def covered(spans: Iterable[Span], at: Millis) -> BoolArray:
+    """Which of the instants (ms) lie in a span."""
+    ordered = sorted(spans, key=lambda s: s.start)
+    if not ordered:
+        return np.zeros(len(at), np.bool_)
+    starts = np.array([to_millis(s.start) for s in ordered], np.int64)
+    ends = np.maximum.accumulate(np.array([to_millis(s.end) for s in ordered], np.int64))
+    begun = np.searchsorted(starts, at, side="right") - 1
+    return (begun >= 0) & (at < ends[begun])
+
+
+def _state_spans(state: LineState, chain: Sequence[History], start: datetime, end: datetime) -> Iterator[Span]:
+    if state.event is not None:
+        yield from _event_spans(state, chain, end)
+    elif (history := _holder(state, chain)) is not None:
+        words = _state_words(state, history)
+        begin = start - state.hold - state.recovery - state.stale_after
+        yield from (Span(a, b + state.recovery, words) for a, b in _held(_judged(state, history, begin, end), state.hold))
+
+
+def _event_spans(state: LineState, chain: Sequence[History], end: datetime) -> Iterator[Span]:
+    for history in chain:
+        events = history.events
+        for kind, begin, stop in zip(events["type"], millis(events["start"]), millis(events["end"]), strict=True):
+            if fnmatchcase(kind, state.event or "") and begin <= to_millis(end):
+                until = _FOR_EVER if stop == NOT_YET else from_millis(stop) + state.recovery
+                yield Span(from_millis(begin), until, f"{kind} on {history.asset.name}")
+
+
+def _windows(suppression: Suppression, start: datetime, end: datetime) -> Iterator[Span]:
+    for hours in suppression.windows:
+        for begin, stop in spans([hours], suppression.zone, start, end + _MOMENT):
+            yield Span(begin, stop, f"calendar: {_hours_words(hours)} ({suppression.timezone})")
+
+
+def _holder(state: LineState, chain: Sequence[History]) -> History | None:
+    """The history of the nearest asset that has the state's variable."""
+    return next((h for h in chain if state.variable in h.asset.variables), None)
+
+
+def _judged(state: LineState, history: History, start: datetime, end: datetime) -> list[Stretch]:
+    return judge(_condition(state), history, None, start - _MOMENT, end).stretches
+
+
+def _condition(state: LineState) -> ThresholdDefinition:
+    """The state as a condition that thresholds know how to judge."""
+    return ThresholdDefinition(
+        name="suppression",
+        kind="threshold",
+        assets=("*",),
+        variable=state.variable or "",
+        equals=state.equals,
+        above=state.above,
+        below=state.below,
+        stale_after=state.stale_after,
+    )
+
+
+def _held(stretches: Sequence[Stretch], hold: timedelta) -> Iterator[tuple[datetime, datetime]]:
+    """Where the condition has held for so long, without a break."""
+    since: datetime | None = None
+    for stretch, following in zip(stretches, [*stretches[1:], None], strict=True):
+        if stretch.status != "triggered":
+            continue
+        since = since or stretch.start
+        if following is None or following.status != "triggered":
+            if since + hold < stretch.end:
+                yield since + hold, stretch.end
+            since = None
+
+
+def _unknown(state: LineState, chain: Sequence[History], now: datetime) -> str | None:
+    """Why a state is not known at an instant; None where it is. Events are always known."""
+    if state.variable is None:
+        return None
+    history = _holder(state, chain)
+    if history is None:
+        return f"no asset has the variable {state.variable}"
+    last = _judged(state, history, now - state.stale_after, now)[-1]
+    if last.status != "unknown" or last.fact is None:
+        return None
+    fact = "stale" if last.fact == "waiting" else last.fact  # nothing within `stale_after` is all that was looked at
+    return f"{fact_words(_condition(state), history.asset, fact, None)} on {history.asset.name}"
+
+
+def _state_words(state: LineState, history: History) -> str:
+    limits = [("above", state.above), ("below", state.below)]
+    parts = [f"{side} {limit:g}" for side, limit in limits if limit is not None]
+    value = " or ".join(parts) if state.equals is None else _text(state.equals)
+    held = f" for {format_duration(state.hold)}" if state.hold else ""
+    return f"{state.variable} of {history.asset.name} is {value}{held}"
+
+
+def _text(value: bool | float | str) -> str:
+    return str(value).lower() if isinstance(value, bool) else value if isinstance(value, str) else f"{value:g}"
+
+
+def _hours_words(hours: Hours) -> str:
+    days = "" if len(hours.days) == 7 else f"{', '.join(hours.days)} "
+    return f"{days}{hours.start} to {hours.to}"

@@ -1,0 +1,301 @@
+"""Suppression by design in the life of a plant: judged as ever, told to nobody, and told afterwards what is still wrong."""
+
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+
+from alerting.definitions.assets import Asset, EventType, Variable
+from alerting.episodes.operator import isa_state
+from alerting.pipelines import operate
+from alerting.pipelines.backtest import backtest, named_subject
+from alerting.pipelines.definitions import apply
+from alerting.pipelines.evaluate import evaluate
+from alerting.pipelines.kpi import alarm_quality
+from alerting.pipelines.muting import silence_now
+from alerting.pipelines.notify import deliver_due
+from alerting.pipelines.operate import Who
+from alerting.pipelines.ports import EventRow, ReadingRow
+from alerting.pipelines.suppression import list_suppressed
+from alerting.pipelines.why import why
+from tests.builders import at, oven, too_hot
+from tests.pretended import Mailbox, pretended_platform
+
+ANN = Who("ann", "operator")
+STOPPED = {"when": {"variable": "line_state", "equals": "stopped"}}
+
+
+def plant(*channels, suppression=STOPPED, **changes):
+    """oven-1 of line-1, which knows whether it runs."""
+    platform = pretended_platform(*channels)
+    line = Asset(name="line-1", variables={"line_state": Variable(type="category")})
+    platform.assets.put([oven().model_copy(update={"parent": "line-1"}), line])
+    platform.assets.put_event_types([EventType(name="maintenance", duration="lasting")])
+    apply(platform, [too_hot(suppression=suppression, stale_after="10h", **changes)], "engineer", at(-1), "test")
+    return platform
+
+
+def feed(platform, minute, value=None, line=None):
+    rows = [] if value is None else [ReadingRow("oven-1", at(minute), {"temperature": value})]
+    rows += [] if line is None else [ReadingRow("line-1", at(minute), {"line_state": line})]
+    platform.readings.add_readings(rows, at(minute))
+
+
+def run(platform, *minutes):
+    for minute in minutes:
+        platform.clock.instant = at(minute)
+        evaluate(platform, None, at(minute))
+        deliver_due(platform, at(minute))
+
+
+def said(mailbox):
+    return [m.key.split(":")[1].split("-")[0] for m in mailbox.messages]
+
+
+def the_episode(platform):
+    [one] = platform.episodes.find()
+    return one
+
+
+def state(platform, minute):
+    return isa_state(operate.standing(platform, the_episode(platform), at(minute)).flags)
+
+
+def test_what_is_raised_while_the_line_stands_is_judged_as_ever_and_told_to_nobody():
+    mail = Mailbox("mail")
+    platform = plant(mail)
+    feed(platform, 1, 200, "stopped")
+    feed(platform, 3, 230)
+    run(platform, 2, 4, 6)
+    assert said(mail) == []
+    assert (the_episode(platform).raised_at, the_episode(platform).condition) == (at(3), "open")
+    assert state(platform, 6) == "suppressed by design"
+    assert [t.kind for t in the_episode(platform).transitions] == ["raised", "suppressed"]
+    assert "line_state of line-1 is stopped" in the_episode(platform).transitions[-1].reason
+
+
+def test_what_is_still_wrong_when_the_line_runs_again_is_told_then_and_once():
+    mail = Mailbox("mail")
+    platform = plant(mail)
+    feed(platform, 1, 230, "stopped")
+    run(platform, 2)
+    feed(platform, 5, line="runs")
+    run(platform, 6, 7, 8)
+    assert said(mail) == ["unmuted"]
+    assert state(platform, 8) == "unacknowledged"
+    feed(platform, 9, 200, "runs")
+    run(platform, 10)
+    assert said(mail) == ["unmuted", "closed"]
+
+
+def test_what_came_and_went_while_the_line_stood_is_told_never_but_counted_and_listed():
+    mail = Mailbox("mail")
+    platform = plant(mail)
+    feed(platform, 1, 230, "stopped")
+    run(platform, 2)
+    feed(platform, 3, 200)
+    run(platform, 4)
+    feed(platform, 5, line="runs")
+    run(platform, 6, 7)
+    assert said(mail) == []
+    found = list_suppressed(platform, at(7), at(0))
+    assert [e.id for e in found.untold] == [the_episode(platform).id]
+    figures = alarm_quality(platform, at(0), at(7)).kpis
+    assert (figures.alarms, figures.silent, figures.suppressed) == (0, 1, 1)
+
+
+def test_a_spike_between_two_runs_of_evaluation_is_told_never_if_the_line_stood_all_the_while():
+    mail = Mailbox("mail")
+    platform = plant(mail)
+    feed(platform, 0, 200, "stopped")
+    feed(platform, 2, 230)
+    feed(platform, 3, 200)
+    feed(platform, 4, line="runs")
+    run(platform, 10)
+    assert said(mail) == []
+    assert [t.kind for t in the_episode(platform).transitions] == ["raised", "closed", "suppressed"]
+    assert the_episode(platform).muted_by is None
+
+
+def test_a_spike_that_outlasted_the_stop_is_told():
+    mail = Mailbox("mail")
+    platform = plant(mail)
+    feed(platform, 0, 200, "stopped")
+    feed(platform, 2, 230)
+    feed(platform, 4, line="runs")
+    feed(platform, 5, 200)
+    run(platform, 10)
+    assert said(mail)[:1] == ["raised"]
+
+
+def test_an_alarm_that_was_told_before_the_stop_is_quiet_during_it_and_its_end_is_told():
+    mail = Mailbox("mail")
+    platform = plant(mail)
+    platform.routes.put({"name": "all", "channels": ["mail"], "repeat": "2m"})
+    feed(platform, 0, 230, "runs")
+    run(platform, 1)
+    feed(platform, 2, line="stopped")
+    run(platform, 3, 6, 9)
+    assert said(mail) == ["raised"]
+    feed(platform, 10, 200)
+    run(platform, 11)
+    assert said(mail) == ["raised", "closed"]
+
+
+def test_an_unknown_state_of_the_line_suppresses_nothing_and_says_so():
+    mail = Mailbox("mail")
+    platform = plant(mail)
+    feed(platform, 0, 200, "stopped")
+    feed(platform, 20, 230)  # the state is ten minutes old at most
+    run(platform, 21)
+    assert said(mail) == ["raised"]
+    assert operate.standing(platform, the_episode(platform), at(21)).unknown == ("no reading of line_state within 10m on line-1",)
+    assert any("unknown: no reading of line_state" in fact for fact in why(platform, "too-hot", "oven-1", at(21)).facts)
+
+
+def test_every_severity_is_suppressed_unless_the_definition_says_otherwise():
+    for still_tell, told in (((), []), (("critical",), ["raised"])):
+        mail = Mailbox("mail")
+        platform = plant(mail, suppression={**STOPPED, "still_tell": still_tell}, severity="critical")
+        feed(platform, 0, 230, "stopped")
+        run(platform, 1)
+        assert said(mail) == told
+
+
+def test_what_gets_so_bad_that_it_is_told_all_the_same_is_told_at_once():
+    mail = Mailbox("mail")
+    levels = {"medium": {"above": 215}, "critical": {"above": 230}}
+    platform = plant(mail, suppression={**STOPPED, "still_tell": ["critical"]}, above=None, levels=levels)
+    feed(platform, 0, 220, "stopped")
+    run(platform, 1)
+    assert said(mail) == []
+    feed(platform, 2, 240)
+    run(platform, 3)
+    assert said(mail) == ["unmuted"]
+    assert "CRITICAL" in mail.messages[0].subject.upper()
+
+
+def test_a_shelf_that_ends_during_a_stop_leaves_the_alarm_suppressed():
+    mail = Mailbox("mail")
+    platform = plant(mail)
+    feed(platform, 0, 200, "runs")
+    operate.shelve(platform, "too-hot", "oven-1", ANN, at(0), at(5), "cleaning")
+    feed(platform, 1, 230)
+    run(platform, 2)
+    feed(platform, 4, line="stopped")
+    run(platform, 5, 6)
+    assert (said(mail), state(platform, 6)) == ([], "suppressed by design")
+    feed(platform, 7, line="runs")
+    run(platform, 8)
+    assert said(mail) == ["unmuted"]
+
+
+def test_a_delivery_that_waits_for_its_receiver_is_not_made_during_a_stop():
+    mail = Mailbox("mail")
+    platform = plant(mail)
+    mail.broken = True
+    feed(platform, 0, 230, "runs")
+    run(platform, 1)
+    feed(platform, 2, line="stopped")
+    mail.broken = False
+    run(platform, 3)
+    assert said(mail) == []
+    feed(platform, 4, line="runs")
+    run(platform, 5)
+    assert said(mail) == ["unmuted"]
+
+
+def test_maintenance_of_the_line_suppresses_its_machines():
+    mail = Mailbox("mail")
+    platform = plant(mail, suppression={"when": {"event": "maintenance"}})
+    platform.readings.add_events([EventRow("line-1", "maintenance", at(0), None, "test")], at(0))
+    feed(platform, 1, 230)
+    run(platform, 2)
+    assert (said(mail), state(platform, 2)) == ([], "suppressed by design")
+    platform.readings.add_events([EventRow("line-1", "maintenance", at(0), at(3), "test")], at(3))
+    run(platform, 4)
+    assert said(mail) == ["unmuted"]
+
+
+def test_a_weekend_is_a_window_of_the_calendar():
+    mail = Mailbox("mail")
+    weekend = {"windows": [{"days": ["mon"], "from": "00:00", "to": "06:00"}], "timezone": "Europe/Berlin"}
+    platform = plant(mail, suppression=weekend)  # at(0) is Monday 01:00 in Berlin
+    feed(platform, 1, 230)
+    run(platform, 2, 299)
+    assert said(mail) == []
+    run(platform, 300)
+    assert said(mail) == ["unmuted"]
+
+
+@pytest.mark.parametrize("crash_after", range(4))
+def test_whatever_dies_between_two_writes_the_debt_is_paid_once(crash_after):
+    mail = Mailbox("mail")
+    platform = plant(mail)
+    feed(platform, 1, 230, "stopped")
+    run(platform, 2)
+    feed(platform, 5, line="runs")
+    replace, left = platform.episodes.replace, [crash_after]
+
+    def dies(episode):
+        if not left[0]:
+            raise ConnectionError
+        left[0] -= 1
+        return replace(episode)
+
+    platform.episodes.replace = dies
+    with suppress(ConnectionError):
+        run(platform, 6)
+    platform.episodes.replace = replace
+    run(platform, 7, 17)
+    assert len({m.key for m in mail.messages}) == 1
+    assert set(said(mail)) == {"unmuted"}
+
+
+def test_without_suppression_the_line_is_never_asked(monkeypatch):
+    mail = Mailbox("mail")
+    platform = plant(mail, suppression=None)
+    feed(platform, 1, 230, "stopped")
+    run(platform, 2)
+    assert said(mail) == ["raised"]
+    asked = []
+    monkeypatch.setattr(platform.readings, "load", lambda *a, **k: asked.append(a))
+    definition = platform.definitions.revisions("too-hot")[-1].definition
+    assert silence_now(platform, definition, the_episode(platform), at(3)) is None
+    assert asked == []
+
+
+def test_a_backtest_counts_what_came_and_went_in_suppressed_times_apart():
+    platform = plant()
+    feed(platform, 0, 200, "runs")
+    for minute, value in ((30, 230), (35, 200), (100, 230), (110, 200)):
+        feed(platform, minute, value)
+    for minute in range(0, 24 * 60, 5):
+        feed(platform, minute, line="stopped" if 60 <= minute < 300 else "runs")
+    platform.clock.instant = at(24 * 60)
+    made = backtest(platform, named_subject(platform, "too-hot"), at(0), at(24 * 60))
+    assert (made.load["episodes"], made.figures["untold"], len(made.episodes)) == (1, 1, 2)
+    assert "came and went while the alert was suppressed by design" in made.page
+
+
+def test_the_list_says_what_is_suppressed_and_what_cannot_be_known():
+    platform = plant()
+    feed(platform, 0, 200, "stopped")
+    [pair] = list_suppressed(platform, at(5), at(0)).pairs
+    assert (pair.suppressed, pair.words) == (True, "line_state of line-1 is stopped")
+    [pair] = list_suppressed(platform, at(15), at(0)).pairs
+    assert (pair.suppressed, pair.unknown) == (False, ("no reading of line_state within 10m on line-1",))
+
+
+def test_episodes_are_the_same_with_and_without_suppression():
+    """Only people are told less: what is judged, opened and closed is the same."""
+
+    def spells(suppression):
+        platform = plant(suppression=suppression)
+        for minute in range(0, 120, 3):
+            feed(platform, minute, 230 if minute % 10 < 4 else 200, "stopped" if 30 <= minute < 60 else "runs")
+            run(platform, minute + 1)
+        return [(e.id, e.raised_at, e.closed_at) for e in platform.episodes.find()]
+
+    assert spells(STOPPED) == spells(None)
+    assert spells(STOPPED)[0][1] - at(0) > timedelta(minutes=60)
