@@ -82,21 +82,35 @@ def apply(
     files: Files,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
     reason: Reason = "applied from files",
+    accept_load: Annotated[
+        str,
+        typer.Option(
+            "--accept-load", help="Why more alarms than the budget allows are right; kept in the audit.", metavar="REASON"
+        ),
+    ] = "",
     as_json: Json = False,
 ) -> None:
-    """Make definitions current: shows the plan, then writes all of them, or none if one is refused."""
+    """Make definitions current: shows the plan and the load it means for people, then writes all of them, or none.
+
+    What becomes active is first judged over the last days; where that breaks the alarm budget of a position nothing is applied.
+    """
     from alerting.pipelines import definitions
+    from alerting.pipelines.load_gate import apply_within_budget, forecasts
 
     documents = read_documents(files)
     with platform() as p:
-        plans = definitions.plan(p, documents)
+        plans, now = definitions.plan(p, documents), p.clock.now()
         rows = [{"name": i.name, "action": i.action, "changes": _changes(i.changes)} for i in plans]
+        load = forecasts(p, plans, now)
         if not as_json:
             show(rows, ["name", "action", "changes"], False, "no definitions in these files")
+            for forecast in load:
+                for words in forecast.words:
+                    console.print(f"{forecast.definition}: {words}", markup=False, style="red" if forecast.breaks else None)
         if not dry_run:
-            definitions.apply(p, documents, user(), p.clock.now(), reason)
+            apply_within_budget(p, documents, load, user(), now, reason, accept_load)
     if as_json:
-        print_json({"plan": rows, "applied": not dry_run})
+        print_json({"plan": rows, "load": load, "applied": not dry_run})
     elif dry_run:
         console.print("dry run: nothing was changed")
     else:

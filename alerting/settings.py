@@ -7,8 +7,10 @@ from types import MappingProxyType
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from alerting.alarm_budget_settings import read_alarm_budget
 from alerting.definitions.faults import Fault, Refused
 from alerting.delivery_settings import Delivery, read_delivery
+from alerting.episodes.load import AlarmBudget
 
 PREFIX = "ALERTING_"
 WEBHOOK_PREFIX = "ALERTING_WEBHOOK_"
@@ -33,7 +35,8 @@ class Settings:
     `home` holds everything that is kept (databases, artifacts, logs, secrets) and is made absolute. `mongodb_uri` and
     `mlflow_uri` name servers of your own; without them the embedded ones are used. The ports are those of the parts that
     `alerting up` starts, all on the loopback address. `demo_speed` is how many seconds of the demo line pass in one second.
-    `training_memory_mib` is the most memory that the rows of one training and their copies may need.
+    `training_memory_mib` is the most memory that the rows of one training and their copies may need. `budget` is what operators
+    may be asked to answer (`alarm_budget_settings`).
     `webhook_urls` come from `ALERTING_WEBHOOK_<NAME>`, `webhook_secrets` (for signing) from `ALERTING_WEBHOOK_<NAME>_SECRET`;
     names are lower case with `_` turned into `-`. `delivery` is all the rest of how messages leave.
     """
@@ -51,6 +54,7 @@ class Settings:
     webhook_urls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     webhook_secrets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     delivery: Delivery = field(default_factory=Delivery)
+    budget: AlarmBudget = field(default_factory=AlarmBudget)
 
     @property
     def mlflow_database(self) -> str:
@@ -108,6 +112,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         webhook_urls=urls,
         webhook_secrets=secrets,
         delivery=read_delivery(environ, faults),
+        budget=read_alarm_budget(environ, faults),
     )
     faults.extend(_shared_ports(settings.ports))
     if faults:

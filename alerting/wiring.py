@@ -66,6 +66,7 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
         clock=MongoClock(stores.database),
         links=_links(settings) if channels else None,
         limits=TrainingLimits(time.monotonic, settings.training_memory_mib),
+        budget=settings.budget,
     )
 
 

@@ -12,6 +12,8 @@ from alerting.definitions.durations import Duration
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_-]*$"
 
+NO_POSITION = "operators"
+
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=100)]
 VariableName = Annotated[str, StringConstraints(pattern=VARIABLE_PATTERN, max_length=100)]
 VariableType = Literal["number", "category", "boolean"]
@@ -55,7 +57,14 @@ class Asset(Closed):
 
     name: Name = Field(description="Unique name, e.g. oven-1.")
     title: str | None = Field(None, description="The name people use for it.")
-    parent: Name | None = Field(None, description="The asset that this one belongs to.")
+    parent: Name | None = Field(
+        None, description="The asset that this one belongs to, e.g. its line: events and states of that one count here, too."
+    )
+    position: Name | None = Field(
+        None,
+        description="The operator position that answers its alarms, e.g. oven-operator; the parent's when left out. "
+        "Alarm figures and the alarm budget are per position; assets without any share one, called operators.",
+    )
     attributes: dict[str, str | float | bool] = Field(
         default_factory=dict, description="Fixed facts such as model or age; usable as features and in selectors."
     )
@@ -76,6 +85,16 @@ def upwards(asset: Asset, assets: Sequence[Asset]) -> list[Asset]:
     while (parent := known.get(chain[-1].parent or "")) is not None and parent not in chain:
         chain.append(parent)
     return chain
+
+
+def position_of(asset: Asset, assets: Sequence[Asset]) -> str:
+    """The operator position that answers the alarms of an asset: its own, or that of the nearest one above it."""
+    return next((a.position for a in upwards(asset, assets) if a.position is not None), NO_POSITION)
+
+
+def line_of(asset: Asset, assets: Sequence[Asset]) -> str:
+    """The outermost asset above an asset: its line; itself where nothing is above it."""
+    return upwards(asset, assets)[-1].name
 
 
 def variable_name(foreign: str) -> str:

@@ -8,8 +8,8 @@ import numpy as np
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import ThresholdDefinition
-from alerting.detection.threshold import judge
-from alerting.episodes.lifecycle import SpellState, Step, advance
+from alerting.episodes.lifecycle import Step
+from alerting.episodes.load import replay
 from alerting.readings.history import History
 
 _DELAYS = tuple(timedelta(seconds=s) for s in (5, 10, 15, 30, 60, 120, 300))
@@ -36,13 +36,13 @@ def propose(
     Chattering: raised and cleared `cycles` times within `within`. Both are tried by the very judging that raises alarms.
     A clear limit keeps every alarm that lasts; an on-delay is right only where one that clears at once asks for nothing.
     """
-    before = _replayed(definition, history, start, end)
+    before = replay(definition, history, start, end)
     if not _chatters(before, cycles, within):
         return ()
     found = []
     for candidates, advice in ((_clear_limits(definition, history), _CLEAR), (_delays(definition), _DELAY)):
         for change, changed in candidates:
-            after = _replayed(changed, history, start, end)
+            after = replay(changed, history, start, end)
             if not _chatters(after, cycles, within):
                 found.append(_proposal(change, _raises(before), _raises(after), advice))
                 break
@@ -111,12 +111,6 @@ def _delays(definition: ThresholdDefinition) -> Iterator[tuple[dict[str, float |
     for delay in _DELAYS:
         if delay > definition.hold:
             yield {"for": format_duration(delay)}, definition.model_copy(update={"hold": delay})
-
-
-def _replayed(definition: ThresholdDefinition, history: History, start: datetime, end: datetime) -> list[Step]:
-    judged = judge(definition, history, None, start, end)
-    _, steps = advance(SpellState(watermark=start), judged.stretches, definition.hold, definition.clear_for)
-    return steps
 
 
 def _raises(steps: list[Step]) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 from alerting.definitions.model import Revision
 from alerting.episodes.episode import Episode, Transition
 from alerting.pipelines.definitions import sync
+from alerting.pipelines.load_gate import check_edited
 from alerting.pipelines.muting import tend_shelves
 from alerting.pipelines.ports import Platform
 from alerting.pipelines.routes import read_routes
@@ -19,6 +20,7 @@ def maintain(platform: Platform, as_of: datetime) -> dict[str, Any]:
     tend_shelves(platform, as_of)
     return {
         "new_revisions": [f"{r.name} r{r.number}" for r in synced.new],
+        "over_budget": check_edited(platform, as_of),
         "faulty": synced.faulty,
         "closed": close_orphans(platform, as_of),
         "settled": settle_due(platform, as_of),

@@ -13,6 +13,7 @@ from alerting.definitions.model import Revision
 from alerting.episodes.bulletin import Bulletin
 from alerting.episodes.episode import Episode, Feedback, Notification
 from alerting.episodes.lifecycle import SpellState
+from alerting.episodes.load import NO_GATE, AlarmBudget
 from alerting.episodes.shelving import Shelf
 from alerting.readings.history import History
 
@@ -575,3 +576,4 @@ class Platform:
     clock: Clock
     links: Links | None = None
     limits: TrainingLimits = UNLIMITED
+    budget: AlarmBudget = NO_GATE

@@ -583,4 +583,5 @@ class Shadow:
             channels={},
             clock=Standing(at),
             limits=self._live.limits,
+            budget=self._live.budget,
         )

@@ -93,7 +93,7 @@ def test_no_port_of_a_pretended_platform_is_a_live_one():
     shadow = Shadow(platform, revision(classifier()))
     shared = {f.name for view in (shadow.training(at(0)), shadow.watching(at(0))) for f in fields(Platform)
               if getattr(view, f.name) is getattr(platform, f.name) is not None}  # fmt: skip
-    assert shared == {"backtests", "limits"}  # limits are no port: what a training may take of the machine
+    assert shared == {"backtests", "limits", "budget"}  # the last two are no ports: settings of the platform
 
 
 def test_costs_are_those_of_misses_and_false_alarms_where_the_definition_names_them():

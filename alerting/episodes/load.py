@@ -1,0 +1,121 @@
+"""The load that alarms put on an operator position, and the budget it is held against (after EEMUA 191 and ISA-18.2).
+
+An expected load comes from judging the past by a definition that is not in service yet, with the very functions that judge live.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+
+from alerting.definitions.limits import severities
+from alerting.definitions.model import Severity, ThresholdDefinition
+from alerting.detection.suppression import Span, first_free
+from alerting.detection.threshold import judge
+from alerting.episodes.lifecycle import SpellState, Step, advance
+from alerting.readings.history import History, span_millis, to_millis
+
+GateMode = Literal["refuse", "warn", "off"]
+PERIOD = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class AlarmBudget:
+    """What a position may be asked to answer, and what happens to a definition that asks for more.
+
+    `per_day`: alarms a day, 144 is one in ten minutes (EEMUA 191: very likely acceptable); `by_position`: where it is another
+    number. `flood_above`: more than so many in ten minutes are a flood, and at most `most_floods` of those periods may be
+    (ISA-18.2). `days`: how much of the past is judged.
+    """
+
+    mode: GateMode = "off"
+    per_day: float = 144
+    by_position: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    flood_above: int = 10
+    most_floods: float = 0.01
+    days: int = 7
+
+    def of(self, position: str) -> float:
+        """Alarms a day that this position may be asked to answer."""
+        return self.by_position.get(position, self.per_day)
+
+
+NO_GATE = AlarmBudget()
+
+
+@dataclass(frozen=True)
+class Alarms:
+    """Alarms at one position: `per_day`, and the instants of those that were seen in the judged past."""
+
+    per_day: float = 0.0
+    at: tuple[datetime, ...] = ()
+
+    def plus(self, other: "Alarms") -> "Alarms":
+        """Both together."""
+        return Alarms(self.per_day + other.per_day, (*self.at, *other.at))
+
+
+@dataclass(frozen=True)
+class PositionLoad:
+    """What one definition would add at one position: `expected` and `now` are alarms a day, without and beside it.
+
+    `floods`: share of ten-minute periods of the judged past with a flood, everything together; `floods_now`: without it.
+    `before`: what the definition asks for already, as it is in service now.
+    """
+
+    position: str
+    expected: float
+    now: float
+    budget: float
+    floods: float
+    floods_now: float
+    before: float = 0.0
+
+    def breaks(self, most_floods: float) -> bool:
+        """Whether it asks for too much: over the budget, or floods too often, because of this definition."""
+        if self.expected <= self.before:  # it asks for no more than it does already
+            return False
+        floods = self.floods >= most_floods and self.floods > self.floods_now
+        return self.expected + self.now > self.budget or floods
+
+    @property
+    def words(self) -> str:
+        """`expected 3.1 alarms a day at position oven-operator; budget 144, now 20`."""
+        before = f" (as it is now {self.before:.3g})" if self.before else ""
+        floods = f"; {self.floods:.1%} of ten-minute periods in flood" if self.floods else ""
+        return (
+            f"expected {self.expected:.3g} alarms a day{before} at position {self.position}; "
+            f"budget {self.budget:g}, now {self.now:.3g}{floods}"
+        )
+
+
+def replay(definition: ThresholdDefinition, history: History, start: datetime, end: datetime) -> list[Step]:
+    """The steps of episodes that a definition would have made in (start, end], if it had been in service from `start` on."""
+    judged = judge(definition, history, None, start, end)
+    _, steps = advance(
+        SpellState(watermark=start), judged.stretches, definition.hold, definition.clear_for, severities(definition)
+    )
+    return steps
+
+
+def told_instants(steps: Sequence[Step], silent: Sequence[Span], still_tell: Sequence[Severity], end: datetime) -> list[datetime]:
+    """When people would have been told of each raise: at once, or when suppression ends; never of what came and went in it."""
+    ends = {step.raised_at: step.at for step in steps if step.kind == "closed"}
+    told = []
+    for step in steps:
+        if step.kind == "raised":
+            at = step.at if step.severity in still_tell else first_free(silent, step.at)
+            if at < ends.get(step.raised_at, end):
+                told.append(at)
+    return told
+
+
+def flood_share(at: Iterable[datetime], start: datetime, end: datetime, above: int) -> float:
+    """Share of the ten-minute periods from `start` to `end` with more than `above` alarms."""
+    begin, width = to_millis(start), span_millis(PERIOD)
+    number = max(-(-(to_millis(end) - begin) // width), 1)
+    inside = [place for t in at if 0 <= (place := (to_millis(t) - begin) // width) < number]
+    return float((np.bincount(np.array(inside, np.int64), minlength=number) > above).mean())

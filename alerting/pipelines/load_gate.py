@@ -1,0 +1,335 @@
+"""The alarm budget gate: what a definition would ask of the people at a position, found out before it is in service.
+
+A definition that becomes active is first judged over recent history. Where its load, added to what its position has to answer
+already, breaks the budget, it is refused (or said, by setting); who knows better says why, and that is kept in the audit.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from alerting.definitions.assets import Asset, position_of
+from alerting.definitions.durations import format_duration
+from alerting.definitions.faults import Refused
+from alerting.definitions.model import Definition, Revision, ThresholdDefinition
+from alerting.definitions.revisions import Plan, next_revision
+from alerting.definitions.validation import matching_assets
+from alerting.detection.threshold import lookback
+from alerting.episodes.episode import Episode
+from alerting.episodes.kpi import silent
+from alerting.episodes.lifecycle import SpellState, Step
+from alerting.episodes.load import Alarms, PositionLoad, flood_share, replay, told_instants
+from alerting.pipelines import definitions
+from alerting.pipelines.in_force import Segment, champion_at, first_instant
+from alerting.pipelines.judging import ModelShelf, judge_classifier
+from alerting.pipelines.ports import Document, ModelUnavailable, Platform
+from alerting.pipelines.suppression import spans_by_asset
+
+LOAD = "alarm load"
+_DAY = timedelta(days=1)
+_LEAST = timedelta(days=1)  # less history than this says nothing
+_MOST_READINGS = 500_000  # of all sampled assets together: a few seconds of reading
+_MOST_ASSETS = 20  # sampled per position
+_MOST_YOUNG = 20  # definitions in service for less than a day whose load is not known from experience
+_CHECKED_AT_ONCE = 20  # definitions edited in the database, in one round of upkeep
+_NO_LOAD = {"title", "owner", "tags", "guidance", "learning", "features", "periods", "promotion", "recommendation", "feedback"}
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What one definition would ask of each position, over how much of the past; `notes`: what cannot be known, and why."""
+
+    definition: str
+    loads: tuple[PositionLoad, ...]
+    over: timedelta | None
+    notes: tuple[str, ...]
+    breaks: bool
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """One sentence for each position, then the notes."""
+        over = f" (judged over {format_duration(self.over)})" if self.over else ""
+        return (*(f"{load.words}{over}" for load in self.loads), *self.notes)
+
+
+@dataclass(frozen=True)
+class _Expected:
+    """Alarms by position, over how much of the past, and what could not be known."""
+
+    alarms: Mapping[str, Alarms]
+    over: timedelta | None
+    notes: tuple[str, ...]
+
+
+def forecasts(platform: Platform, plans: Sequence[Plan], now: datetime) -> list[Forecast]:
+    """What the definitions of a plan that become active, or change while active, would ask for, each beside those before it.
+
+    Empty when the gate is off.
+    """
+    gated = [plan.definition for plan in plans if _matters(plan)]
+    if platform.budget.mode == "off" or not gated:
+        return []
+    revisions = {r.name: r for r in platform.definitions.latest()}
+    before, beside = _load_now(platform, revisions, {d.name for d in gated}, now)
+    found = []
+    for definition in gated:
+        expected = _expected(platform, definition, now)
+        found.append(_forecast(platform, definition.name, expected, beside, before.get(definition.name, {}), now))
+        beside = _together(beside, expected.alarms)
+    return found
+
+
+def apply_within_budget(
+    platform: Platform,
+    documents: Sequence[Document],
+    foreseen: Sequence[Forecast],
+    author: str,
+    at: datetime,
+    reason: str,
+    accepted: str = "",
+) -> list[Plan]:
+    """Apply documents whose load was foreseen. Raises Refused where it breaks the budget, unless somebody says why it may."""
+    broken = [forecast for forecast in foreseen if forecast.breaks]
+    if broken and platform.budget.mode == "refuse" and not accepted.strip():
+        raise Refused(_refusal(broken))
+    plans = definitions.apply(platform, documents, author, at, reason)
+    for forecast in broken:
+        why = accepted.strip() or "the gate only warns (ALERTING_ALARM_GATE=warn)"
+        platform.audit.add(author, "alarm load accepted", forecast.definition, at, after=list(forecast.words), why=why)
+    return plans
+
+
+def check_edited(platform: Platform, as_of: datetime) -> list[str]:
+    """Hold what was made active straight in the database against the budget, once per revision: too late to refuse, so a
+    platform alert says it. A record that is resolved at once remembers what is within the budget. Returns those that break it.
+    """
+    if platform.budget.mode == "off":
+        return []
+    latest = platform.definitions.latest()
+    _resolve_old(platform, latest, as_of)
+    edited = [r for r in latest if r.author == "database" and r.definition.state == "active"]
+    unknown = [r for r in edited if not platform.platform_alerts.of(_subject(r))]
+    return [r.name for r in unknown[:_CHECKED_AT_ONCE] if _check(platform, r, as_of)]
+
+
+def _check(platform: Platform, revision: Revision, as_of: datetime) -> bool:
+    plan = Plan(revision.name, "create", revision.definition, {})
+    [forecast] = forecasts(platform, [plan], as_of)
+    words = "; ".join(forecast.words)
+    platform.platform_alerts.report(LOAD, _subject(revision), words, as_of)
+    if not forecast.breaks:
+        platform.platform_alerts.resolve(LOAD, _subject(revision), as_of)
+    return forecast.breaks
+
+
+def _resolve_old(platform: Platform, latest: Sequence[Revision], as_of: datetime) -> None:
+    """An alert ends with the revision that it is about."""
+    current = {_subject(r) for r in latest if r.definition.state == "active"}
+    for alert in platform.platform_alerts.open():
+        if alert.kind == LOAD and alert.subject not in current:
+            platform.platform_alerts.resolve(LOAD, alert.subject, as_of)
+
+
+def _subject(revision: Revision) -> str:
+    return f"{revision.name} revision {revision.number}"
+
+
+def _matters(plan: Plan) -> bool:
+    """Whether a change can change how many alarms people get."""
+    changed = {field.split(".")[0] for field in plan.changes}
+    irrelevant = plan.action == "change" and changed <= _NO_LOAD
+    return plan.definition.state == "active" and plan.action != "unchanged" and not irrelevant
+
+
+def _refusal(broken: Sequence[Forecast]) -> str:
+    lines = [f"{f.definition}: {words}" for f in broken for words in f.words]
+    return "\n".join(
+        [
+            "the alarm budget does not allow it; nothing was applied:",
+            *(f"  - {line}" for line in lines),
+            "See what it would raise with `alerting backtest`; then widen its limits, add `for:`, a clear limit or suppression; "
+            "or apply it all the same: --accept-load REASON",
+        ]
+    )
+
+
+# --- what there is now --------------------------------------------------------------------------------------------------
+
+
+def _load_now(
+    platform: Platform, revisions: Mapping[str, Revision], changing: Iterable[str], now: datetime
+) -> tuple[dict[str, dict[str, Alarms]], dict[str, Alarms]]:
+    """Alarms by position of the definitions that are about to change, by name; and of all others that are in service."""
+    start = now - platform.budget.days * _DAY
+    told = defaultdict(list)
+    for episode in platform.episodes.find(start=start, end=now):
+        if _told(episode) and episode.definition in revisions:
+            told[episode.definition].append(episode)
+    positions = _positions(platform)
+    names = set(changing)
+    active = {name: r for name, r in revisions.items() if r.definition.state == "active"}
+    young = [r for name, r in active.items() if name not in names and now - r.at < _LEAST][:_MOST_YOUNG]
+    known = {
+        name: _experienced(platform, name, told[name], positions, start, now)
+        for name in active
+        if name in told and name not in {r.name for r in young}
+    }
+    beside: dict[str, Alarms] = {}
+    for name, alarms in known.items():
+        beside = beside if name in names else _together(beside, alarms)
+    for revision in young:
+        beside = _together(beside, _expected(platform, revision.definition, now).alarms)
+    return {name: alarms for name, alarms in known.items() if name in names}, beside
+
+
+def _told(episode: Episode) -> bool:
+    return not (episode.historical or episode.outdated or silent(episode))
+
+
+def _experienced(
+    platform: Platform, name: str, told: Sequence[Episode], positions: Mapping[str, str], start: datetime, now: datetime
+) -> dict[str, Alarms]:
+    """What a definition has really raised, by position, a day of its service."""
+    began = first_instant(platform.definitions.revisions(name)) or start
+    days = max((now - max(began, start)) / _DAY, 1.0)
+    at: dict[str, list[datetime]] = defaultdict(list)
+    for episode in told:
+        at[positions.get(episode.asset, episode.asset)].append(episode.raised_at)
+    return {position: Alarms(len(instants) / days, tuple(instants)) for position, instants in at.items()}
+
+
+def _positions(platform: Platform) -> dict[str, str]:
+    assets = platform.assets.all()
+    return {a.name: position_of(a, assets) for a in assets}
+
+
+def _together(one: Mapping[str, Alarms], other: Mapping[str, Alarms]) -> dict[str, Alarms]:
+    return {p: one.get(p, Alarms()).plus(other.get(p, Alarms())) for p in {*one, *other}}
+
+
+def _forecast(
+    platform: Platform,
+    name: str,
+    expected: _Expected,
+    beside: Mapping[str, Alarms],
+    before: Mapping[str, Alarms],
+    now: datetime,
+) -> Forecast:
+    budget = platform.budget
+    start = now - budget.days * _DAY
+    loads = []
+    for position, alarms in sorted(expected.alarms.items()):
+        there = beside.get(position, Alarms())
+        floods_now, floods = (flood_share(a.at, start, now, budget.flood_above) for a in (there, there.plus(alarms)))
+        already = before.get(position, Alarms()).per_day
+        loads.append(PositionLoad(position, alarms.per_day, there.per_day, budget.of(position), floods, floods_now, already))
+    breaks = any(load.breaks(budget.most_floods) for load in loads)
+    return Forecast(name, tuple(loads), expected.over, expected.notes, breaks)
+
+
+# --- what is to be expected ---------------------------------------------------------------------------------------------
+
+
+def _expected(platform: Platform, definition: Definition, now: datetime) -> _Expected:
+    """What a definition would have told of in the days before `now`, by position."""
+    model = None
+    if not isinstance(definition, ThresholdDefinition):
+        model = champion_at(platform.decisions.of(definition.name), now)
+        if model is None:
+            return _Expected({}, None, (_no_champion(definition),))
+    watched, positions = matching_assets(definition, platform.assets.all()), _positions(platform)
+    by_position: dict[str, list[Asset]] = defaultdict(list)
+    for asset in watched:
+        by_position[positions[asset.name]].append(asset)
+    judge = _Judge(platform, definition, model, now)
+    alarms, spans, notes = {}, [], []
+    for position, assets in sorted(by_position.items()):
+        try:
+            found, over = judge.position(assets)
+        except ModelUnavailable as unavailable:
+            return _Expected({}, None, (f"its load cannot be known: the champion cannot be read: {unavailable}",))
+        if over is None:
+            notes.append(f"its load at position {position} cannot be known: {judge.why_not}")
+        else:
+            alarms[position] = found
+            spans.append(over)
+    return _Expected(alarms, max(spans, default=None), tuple(notes))
+
+
+def _no_champion(definition: Definition) -> str:
+    most = None if isinstance(definition, ThresholdDefinition) else definition.operating_point.most_false_alarms
+    bound = f"; its operating point allows at most {most:g} false alarms a week and asset" if most else ""
+    return f"its load cannot be known before it has a champion{bound}"
+
+
+class _Judge:
+    """Judges the days before `now` by one definition, on as many assets as can be read in a few seconds."""
+
+    def __init__(self, platform: Platform, definition: Definition, model: int | None, now: datetime) -> None:
+        self._platform, self._definition, self._model, self._now = platform, definition, model, now
+        self._models = ModelShelf(platform)
+        self.why_not = "there are no readings"
+
+    def position(self, assets: Sequence[Asset]) -> tuple[Alarms, timedelta | None]:
+        """Alarms of all these assets together, from a sample of them; None where too little was seen to say anything."""
+        start, number = self._affordable(assets)
+        sample = assets[:: max(1, -(-len(assets) // number))][:number]
+        told, seen = [], timedelta(0)
+        for asset in sample:
+            begin, end = self._seen(asset, start)
+            if end - begin > timedelta(0):
+                told += self._told(asset, begin, end)
+                seen += end - begin
+        if seen < _LEAST:
+            if self.why_not == "there are no readings" and seen:
+                self.why_not = (
+                    f"there are readings of {format_duration(seen)} only, at least {format_duration(_LEAST)} are needed"
+                )
+            return Alarms(), None
+        per_day = len(told) / (seen / _DAY) * len(assets)
+        at = tuple(told) * round(len(assets) / len(sample))
+        return Alarms(per_day, at), seen / len(sample)
+
+    def _affordable(self, assets: Sequence[Asset]) -> tuple[datetime, int]:
+        """From when on to judge, and how many assets: by how dense the readings of the first one are."""
+        days = self._platform.budget.days
+        span = self._platform.readings.span(assets[0].name)
+        if span is None:
+            return self._now - days * _DAY, _MOST_ASSETS
+        last = min(span[1], self._now)
+        an_hour = self._platform.readings.load(assets[0], last - timedelta(hours=1), last, self._variables())
+        a_day = max(24 * len(an_hour.readings), 1)
+        days = max(1, min(days, _MOST_READINGS // a_day))
+        return self._now - days * _DAY, max(1, min(_MOST_ASSETS, _MOST_READINGS // (a_day * days)))
+
+    def _variables(self) -> list[str] | None:
+        return [self._definition.variable] if isinstance(self._definition, ThresholdDefinition) else None
+
+    def _seen(self, asset: Asset, start: datetime) -> tuple[datetime, datetime]:
+        """The stretch with readings that this definition may judge."""
+        span = self._platform.readings.span(asset.name)
+        if span is None:
+            return start, start
+        begin = max(start, span[0])
+        if self._model is not None:
+            seen_until = self._models.get(self._definition.name, self._model).seen_until
+            if seen_until > begin:
+                begin = seen_until
+                self.why_not = f"the champion has learned from times up to {seen_until.isoformat()}"
+        return begin, min(span[1], self._now)
+
+    def _told(self, asset: Asset, start: datetime, end: datetime) -> list[datetime]:
+        suppression = self._definition.suppression
+        silence = spans_by_asset(self._platform, self._definition, [asset], start, end).get(asset.name, [])
+        return told_instants(self._steps(asset, start, end), silence, suppression.still_tell if suppression else (), end)
+
+    def _steps(self, asset: Asset, start: datetime, end: datetime) -> list[Step]:
+        definition = self._definition
+        if isinstance(definition, ThresholdDefinition):
+            history = self._platform.readings.load(asset, start - lookback(definition), end, [definition.variable])
+            return replay(definition, history, start, end)
+        revision = next_revision(definition, None, "gate", start, "not applied")
+        part = Segment(start, end, revision, self._model)
+        judged = judge_classifier(self._platform, self._models, asset, SpellState(watermark=start), [part], named=True)
+        return [step for step, _ in judged.steps]
