@@ -30,7 +30,7 @@ LOAD = "alarm load"
 _DAY = timedelta(days=1)
 _LEAST = timedelta(days=1)  # less history than this says nothing
 _MOST_READINGS = 500_000  # of all sampled assets together: a few seconds of reading
-_MOST_ASSETS = 20  # sampled per position
+_MOST_ASSETS = 10  # sampled per position
 _MOST_YOUNG = 20  # definitions in service for less than a day whose load is not known from experience
 _CHECKED_AT_ONCE = 20  # definitions edited in the database, in one round of upkeep
 _NO_LOAD = {"title", "owner", "tags", "guidance", "learning", "features", "periods", "promotion", "recommendation", "feedback"}
