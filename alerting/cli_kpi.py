@@ -1,7 +1,7 @@
 """`alerting kpi`: how good the alarms are for the people who get them."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -9,7 +9,8 @@ from alerting.cli_support import Json, command, console, instant, platform, prin
 
 if TYPE_CHECKING:
     from alerting.episodes.kpi import Kpis, Spread
-    from alerting.pipelines.kpi import AlarmQuality
+    from alerting.episodes.kpi_groups import Grouping
+    from alerting.pipelines.kpi import AlarmQuality, QualityByGroup
 
 
 @command
@@ -22,24 +23,55 @@ def kpi(
     target: Annotated[
         list[str] | None, typer.Option("--target", help="Change a target, e.g. flood_starts_above=8.", metavar="NAME=VALUE")
     ] = None,
+    by: Annotated[
+        str | None, typer.Option("--by", help="One line for each position, line or shift.", metavar="position|line|shift")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show alarm figures after ISA-18.2 / EEMUA 191: rates, floods, chattering with advice, stale, top ten, priorities, times."""
-    from alerting.pipelines.kpi import alarm_quality, read_targets
+    from alerting.pipelines.kpi import alarm_quality, alarm_quality_by, read_targets
 
     begin, stop, targets = instant(start, "--from"), instant(end, "--to"), read_targets(target or [])
+    if by not in (None, "position", "line", "shift"):
+        raise typer.BadParameter(f"{by!r} is none of position, line, shift", param_hint="--by")
     with platform() as p:
         until = stop or p.clock.now()
-        found = alarm_quality(p, begin or until - timedelta(days=30), until, asset, targets)
+        begin = begin or until - timedelta(days=30)
+        if by is None:
+            whole = alarm_quality(p, begin, until, asset, targets)
+        else:
+            groups = alarm_quality_by(p, begin, until, cast("Grouping", by), asset, targets)
     if as_json:
-        print_json(found)
+        print_json(whole if by is None else groups)
+    elif by is None:
+        _tell(whole)
     else:
-        _tell(found)
+        _tell_groups(groups)
+
+
+def _tell_groups(found: "QualityByGroup") -> None:
+    rows = [
+        {
+            found.by: g.name,
+            "alarms": g.kpis.alarms,
+            "a day": g.kpis.per_day,
+            "budget": g.budget,
+            "most in 10 min": g.kpis.busiest,
+            "in flood": f"{g.kpis.time_in_flood:.1%}",
+            "chattering": len(g.kpis.chattering),
+            "stale": len(g.kpis.stale),
+            "to acknowledge": _span(g.kpis.to_acknowledge.median) if g.kpis.to_acknowledge.median is not None else "",
+        }
+        for g in found.groups
+    ]
+    show(rows, list(rows[0]) if rows else [], False, "no asset is watched")
+    if found.groups:
+        console.print(f"{found.groups[0].kpis.note}; rates are per day of a {found.by}'s own hours", style="dim", markup=False)
 
 
 def _tell(found: "AlarmQuality") -> None:
     k = found.kpis
-    shelved = f", {k.silent} more while muted" if k.silent else ""
+    shelved = f", {k.silent} more while muted ({k.suppressed} of them suppressed by design)" if k.silent else ""
     console.print(f"{_counted(k.alarms, 'alarm')} from {short(k.start)} to {short(k.end)}{shelved}", style="bold", markup=False)
     words = {True: "met", False: "not met", None: "too short to say"}
     rows = [{"figure": f.figure, "value": f.value, "target": f.target, "": words[f.met]} for f in k.findings]

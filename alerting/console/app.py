@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from fastapi import FastAPI
 
-from alerting.console import api, links, operate_api, operate_pages, pages
+from alerting.console import api, links, operate_api, operate_pages, pages, quality
 from alerting.console.access import Access
 from alerting.console.gate import Gate
 from alerting.console.problems import handle_problems
@@ -35,7 +35,9 @@ def create_app(
     handle_problems(app)
     app.include_router(api.router)
     app.include_router(operate_api.router)
+    app.include_router(quality.api)
     app.include_router(pages.router)
+    app.include_router(quality.pages)
     app.include_router(operate_pages.router)
     app.include_router(links.link_routes(now))
     app.include_router(pages.login_routes(access, now))

@@ -36,6 +36,8 @@ def _environment() -> Environment:
         instant=words.instant,
         number=words.number,
         percent=words.percent,
+        sentence=lambda text: text[:1].upper() + text[1:],
+        span=lambda d: words.seconds(d.total_seconds()) if d is not None else words.NONE,
         ago=_ago,
         outcome=lambda o: words.OUTCOME_WORDS[o],
         verdict=lambda v: words.VERDICT_WORDS[v],

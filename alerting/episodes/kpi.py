@@ -148,11 +148,14 @@ class Finding:
 @dataclass(frozen=True)
 class Kpis:
     """The figures of some alarms over [start, end). `silent`: alarms that nobody was told of, which are not counted;
-    `suppressed`: those among them that were suppressed by design.
+    `suppressed`: those among them that were suppressed by design. `observed`: how much of that time counts (a shift's hours).
+    `distribution`: ten-minute periods with 0, 1, 2 … alarms, the last number with more than that. `hourly`: alarms in each hour
+    from `start` on.
     """
 
     start: datetime
     end: datetime
+    observed: timedelta
     alarms: int
     silent: int
     suppressed: int
@@ -162,6 +165,8 @@ class Kpis:
     busiest: int
     busiest_at: datetime | None
     bands: tuple[Band, ...]
+    distribution: tuple[int, ...]
+    hourly: tuple[int, ...]
     periods_above: float
     hours_above: float
     floods: tuple[Flood, ...]
@@ -177,23 +182,32 @@ class Kpis:
     note: str
 
 
-def kpis(episodes: Iterable[Episode], start: datetime, end: datetime, targets: Targets = TARGETS) -> Kpis:
+def kpis(
+    episodes: Iterable[Episode],
+    start: datetime,
+    end: datetime,
+    targets: Targets = TARGETS,
+    during: Sequence[tuple[datetime, datetime]] | None = None,
+) -> Kpis:
     """The figures of alarms raised in [start, end); of older ones only whether they are stale.
 
     Left out are episodes found in past times or not found again, and those that nobody was told of because of a shelf or
     suppression by design.
-    Periods begin at `start`; a last one that is not full counts like any other.
+    Periods begin at `start`; a last one that is not full counts like any other. `during`: only these stretches [from, to) of it
+    count, which do not overlap: the hours of a shift.
     """
+    parts = [(start, end)] if during is None else list(during)
+    observed = sum((b - a for a, b in parts), timedelta(0))
     live = [e for e in episodes if not e.historical and not e.outdated]
-    raised = sorted((e for e in live if start <= e.raised_at < end), key=lambda e: e.raised_at)
+    raised = sorted((e for e in live if any(a <= e.raised_at < b for a, b in parts)), key=lambda e: e.raised_at)
     told = [e for e in raised if not silent(e)]
-    counts = counted(told, start, end, _PERIOD)
-    hours = counted(told, start, end, _HOUR)
-    floods = find_floods(counts, start, targets)
+    every, hourly = counted(told, start, end, _PERIOD), counted(told, start, end, _HOUR)
+    counts, hours = every[_inside(parts, start, _PERIOD, len(every))], hourly[_inside(parts, start, _HOUR, len(hourly))]
+    floods = find_floods(every, start, targets)
     top = most_frequent(told, targets.top)
     figures = {
-        "per_ten_minutes": len(told) / max((end - start) / _PERIOD, 1e-9),
-        "busiest": int(counts.max(initial=0)),
+        "per_ten_minutes": len(told) / max(observed / _PERIOD, 1e-9),
+        "busiest": int(every.max(initial=0)),
         "periods_above": _share(counts > targets.most),
         "hours_above": _share(hours > targets.hour_above),
         "time_in_flood": sum((f.end - f.start for f in floods), timedelta(0)) / max(len(counts) * _PERIOD, _PERIOD),
@@ -204,6 +218,7 @@ def kpis(episodes: Iterable[Episode], start: datetime, end: datetime, targets: T
     return Kpis(
         start=start,
         end=end,
+        observed=observed,
         alarms=len(told),
         silent=len(raised) - len(told),
         suppressed=sum(suppressed(e) for e in raised if silent(e)),
@@ -211,8 +226,10 @@ def kpis(episodes: Iterable[Episode], start: datetime, end: datetime, targets: T
         per_hour=figures["per_ten_minutes"] * 6,
         per_day=figures["per_ten_minutes"] * 144,
         busiest=int(figures["busiest"]),
-        busiest_at=start + int(counts.argmax()) * _PERIOD if told else None,
+        busiest_at=start + int(every.argmax()) * _PERIOD if told else None,
         bands=bands(counts, targets),
+        distribution=tuple(np.bincount(np.minimum(counts, targets.most + 1), minlength=targets.most + 2).tolist()),
+        hourly=tuple(hourly.tolist()),
         periods_above=figures["periods_above"],
         hours_above=figures["hours_above"],
         floods=floods,
@@ -224,8 +241,8 @@ def kpis(episodes: Iterable[Episode], start: datetime, end: datetime, targets: T
         priorities=priorities(told, targets),
         to_acknowledge=spread([e.acknowledged.at - e.raised_at if e.acknowledged else None for e in told]),
         to_clear=spread([e.closed_at - e.raised_at if e.closed_at else None for e in told]),
-        findings=_findings(figures, len(told), len(chattering), stale, end - start, targets),
-        note=_note(end - start),
+        findings=_findings(figures, len(told), len(chattering), stale, observed, targets),
+        note=_note(observed),
     )
 
 
@@ -246,6 +263,15 @@ def counted(episodes: Sequence[Episode], start: datetime, end: datetime, period:
     number = -(-(to_millis(end) - begin) // width)
     places = [(to_millis(e.raised_at) - begin) // width for e in episodes]
     return np.bincount(np.array(places, np.int64), minlength=number).astype(np.int64)
+
+
+def _inside(parts: Sequence[tuple[datetime, datetime]], start: datetime, period: timedelta, number: int) -> np.ndarray:
+    """Which of the periods from `start` on begin within one of the stretches."""
+    begins = to_millis(start) + span_millis(period) * np.arange(number, dtype=np.int64)
+    inside = np.zeros(number, np.bool_)
+    for a, b in parts:
+        inside |= (begins >= to_millis(a)) & (begins < to_millis(b))
+    return inside
 
 
 def bands(counts: Millis, targets: Targets = TARGETS) -> tuple[Band, ...]:

@@ -1,19 +1,25 @@
 """Alarm quality: figures from our own episodes, and what would quieten alarms that chatter."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
+from alerting.definitions.assets import line_of, position_of
 from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import Refused
 from alerting.definitions.model import ThresholdDefinition
+from alerting.definitions.validation import matching_assets
 from alerting.episodes.chatter import Proposal, propose
+from alerting.episodes.episode import Episode
 from alerting.episodes.kpi import TARGETS, Chatter, Kpis, Targets, kpis
+from alerting.episodes.kpi_groups import Group, Grouping, by_asset, by_shift
 from alerting.episodes.shelving import Shelf
-from alerting.pipelines.definitions import latest_revision
+from alerting.pipelines.definitions import active, latest_revision
 from alerting.pipelines.operate import shelves_now
 from alerting.pipelines.ports import Platform
+from alerting.pipelines.routes import read_routes
 
 _AROUND = timedelta(minutes=10)
 _LONGEST = timedelta(days=1)
@@ -39,6 +45,14 @@ class AlarmQuality:
     muted: tuple[Shelf, ...]
 
 
+@dataclass(frozen=True)
+class QualityByGroup:
+    """The figures of a period per position, line or shift."""
+
+    by: Grouping
+    groups: tuple[Group, ...]
+
+
 def alarm_quality(
     platform: Platform, start: datetime, end: datetime, assets: str | None = None, targets: Targets = TARGETS
 ) -> AlarmQuality:
@@ -46,16 +60,53 @@ def alarm_quality(
 
     Older alarms count as stale if they are open still, or were raised in the thirty days before and ended within the period.
     """
+    figures = kpis(alarms_of(platform, start, end, assets), start, end, targets)
+    muted = tuple(s for s in shelves_now(platform, platform.clock.now()) if assets is None or fnmatchcase(s.asset, assets))
+    return AlarmQuality(figures, advise(platform, figures, targets), muted)
+
+
+def alarm_quality_by(
+    platform: Platform, start: datetime, end: datetime, by: Grouping, assets: str | None = None, targets: Targets = TARGETS
+) -> QualityByGroup:
+    """As `alarm_quality`, per position (an asset's, or its parent's), line (the outermost asset above it) or shift (of routes).
+
+    Raises Refused for an empty period, and for shifts where no route has any.
+    """
+    return QualityByGroup(by, tuple(grouped(platform, alarms_of(platform, start, end, assets), start, end, by, targets)))
+
+
+def grouped(
+    platform: Platform, alarms: Sequence[Episode], start: datetime, end: datetime, by: Grouping, targets: Targets = TARGETS
+) -> list[Group]:
+    """Alarms of a period by group. Raises Refused for shifts where no route has any."""
+    if by == "shift":
+        routes = [route for route in read_routes(platform)[0] if route.shifts]
+        if not routes:
+            raise Refused(
+                "no route has shifts, so nobody knows whose hours are whose; give a route `shifts:` (docs/notifications.md)"
+            )
+        return by_shift(alarms, start, end, routes, targets)
+    known = platform.assets.all()
+    watched = {a.name for r in active(platform) for a in matching_assets(r.definition, known)}
+    place = position_of if by == "position" else line_of
+    group_of = {a.name: place(a, known) for a in known if a.name in watched or any(e.asset == a.name for e in alarms)}
+    budget = platform.budget.of if by == "position" else (lambda _: targets.per_day)
+    return by_asset(alarms, start, end, group_of, budget, targets)
+
+
+def alarms_of(platform: Platform, start: datetime, end: datetime, assets: str | None = None) -> list[Episode]:
+    """Episodes that figures of [start, end) rest on, of matching assets. Raises Refused for an empty period."""
     if start >= end:
         raise Refused(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
     found = {e.id: e for e in platform.episodes.find(start=start, end=end)}
     older = [*platform.episodes.find(end=start, open_only=True), *platform.episodes.find(start=start - _BEFORE, end=start)]
     found |= {e.id: e for e in older if e.closed_at is None or e.closed_at > start}
-    chosen = [e for e in found.values() if assets is None or fnmatchcase(e.asset, assets)]
-    figures = kpis(chosen, start, end, targets)
-    advice = tuple(_advise(platform, chatter, targets) for chatter in figures.chattering)
-    muted = tuple(s for s in shelves_now(platform, platform.clock.now()) if assets is None or fnmatchcase(s.asset, assets))
-    return AlarmQuality(figures, advice, muted)
+    return [e for e in found.values() if assets is None or fnmatchcase(e.asset, assets)]
+
+
+def advise(platform: Platform, figures: Kpis, targets: Targets = TARGETS, most: int | None = None) -> tuple[Advice, ...]:
+    """What would quieten the alarms that chatter: all of them, or the `most` worst."""
+    return tuple(_advise(platform, chatter, targets) for chatter in figures.chattering[:most])
 
 
 def read_targets(settings: list[str]) -> Targets:
