@@ -15,7 +15,7 @@ from alerting.cli_kpi import kpi
 from alerting.cli_notify import notify_app, routes_app
 from alerting.cli_operate import register as register_operate
 from alerting.cli_operate import standing_words
-from alerting.cli_promotion import approve, models, rollback, show_platform_alerts
+from alerting.cli_promotion import approve, models, rollback, show_candidates, show_platform_alerts, show_test
 from alerting.cli_support import (
     Json,
     command,
@@ -227,18 +227,12 @@ def train(
     if as_json:
         print_json(result)
         return
-    board = result["leaderboard"]
-    show(board, list(dict.fromkeys(k for line in board for k in line)), False, "")
+    show_candidates(result["leaderboard"])
     tell_findings(result)
-    for key, value in result["test"].items():
-        console.print(f"  {key}: {_figure(value)}", markup=False)
+    show_test(result["test"])
     console.print(f"{result['verdict']}: {result['reason']}", markup=False)
     if result.get("waiting"):
         console.print(f"waits for approval: alerting approve {result['run_id']}  (or in the Airflow UI)", markup=False)
-
-
-def _figure(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 @app.command()

@@ -87,16 +87,36 @@ def _show_training(training: dict[str, Any] | None) -> None:
     if training is None:
         return
     console.print(f"\nlast training, as of {_instant(training['as_of'])}, run {training['run_id']}", style="bold", markup=False)
-    board = sorted(training["leaderboard"], key=lambda line: -line["ap"])
-    show(board, list(dict.fromkeys(key for line in board for key in line)), False, "")
-    test = training["test"]
-    if test.get("threshold_reason"):
-        console.print(f"threshold {test['threshold']:.3g}: {test['threshold_reason']}", markup=False)
+    show_candidates(training["leaderboard"])
+    show_test(training["test"])
     if training["waiting"]:
         console.print(
             f"waits for approval: alerting approve {training['run_id']} [--reject REASON]", style="yellow", markup=False
         )
     console.print()
+
+
+def show_candidates(leaderboard: Sequence[dict[str, Any]]) -> None:
+    """Every family's best of one training, the best first, with 95 % bounds."""
+    from alerting.reporting.decision_text import CANDIDATE_FIGURES, candidate_figures, measured
+
+    ranked = sorted(leaderboard, key=lambda line: -line["ap"])
+    told = [line | {key: measured(candidate_figures(line), key) for key in CANDIDATE_FIGURES} for line in ranked]
+    show(told, ["family", *CANDIDATE_FIGURES, "trials", "cut_short"], False, "")
+
+
+def show_test(test: dict[str, Any]) -> None:
+    """How the challenger did on the test period, with 95 % bounds, and how its threshold was chosen."""
+    from alerting.reporting.decision_text import FIGURES, measured
+
+    if "ap" in test:
+        console.print("test period, scored once (in brackets: 95 % bounds)", style="bold")
+        for key, title in FIGURES.items():
+            console.print(f"  {title}: {measured(test, key)}", markup=False)
+    for note in test.get("notes", []):
+        console.print(f"  {note}", markup=False)
+    if test.get("threshold_reason"):
+        console.print(f"threshold {test['threshold']:.3g}: {test['threshold_reason']}", markup=False)
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:

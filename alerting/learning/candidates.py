@@ -11,7 +11,9 @@ import numpy.typing as npt
 
 from alerting.definitions.faults import Refused
 from alerting.definitions.model import ClassifierDefinition, Family
+from alerting.learning.bounds import percentiles, widest
 from alerting.learning.dataset import Dataset
+from alerting.learning.intervals import bootstrap_rows, time_blocks
 from alerting.learning.metrics import Floats, row_metrics
 from alerting.learning.split import walk_forward_folds
 
@@ -48,7 +50,8 @@ class Candidate:
     """The best of one family's search, with everything needed to fit it again.
 
     `oof`: out-of-fold score of every row of the dataset (NaN where no fold scored it): probabilities of a family, the
-    persistence or prevalence of a baseline. `metrics`: means over folds of ap, roc_auc and prevalence.
+    persistence or prevalence of a baseline. `metrics`: means over folds of ap, roc_auc and prevalence, and of the first two
+    95 % bounds (`ap_low`, `ap_high` ...) where they can be known.
     `tried`: all trials done, in order; `cut_short`: the time budget ended before all `trials_asked` were done, or within the
     first of them. `warm_start`: parameters that were tried second, {} if none. With these the search can be repeated exactly.
     `notes`: sentences on folds that could not be used, and on a search that was cut short.
@@ -150,18 +153,35 @@ def assemble(
     oof = np.full(len(dataset.label), np.nan)
     for fold, score in zip(folds, scores, strict=True):
         oof[fold.test] = score
-    by_fold = [row_metrics(dataset.label[f.test], s) for f, s in zip(folds, scores, strict=True)]
     return Candidate(
         family=family,
         params=best.params,
         oof=oof,
-        metrics={key: float(np.mean([m[key] for m in by_fold])) for key in ("ap", "roc_auc", "prevalence")},
+        metrics=_over_folds(dataset, folds, scores),
         tried=tuple(trials),
         trials_asked=asked,
         cut_short=len(trials) < asked or trials[0].state == "cut",
         notes=tuple(notes),
         warm_start=warm_start or {},
     )
+
+
+def _over_folds(dataset: Dataset, folds: Sequence[Fold], scores: Sequence[Floats]) -> dict[str, float]:
+    """Means over the folds, and the 95 % bounds of the ranking figures where every fold can be drawn again."""
+    by_fold = [row_metrics(dataset.label[f.test], s) for f, s in zip(folds, scores, strict=True)]
+    metrics = {key: float(np.mean([m[key] for m in by_fold])) for key in ("ap", "roc_auc", "prevalence")}
+    drawn = [_drawn(dataset, fold, score) for fold, score in zip(folds, scores, strict=True)]
+    for name in ("ap", "roc_auc"):
+        bounds = percentiles(np.mean([d[name] for d in drawn], axis=0))
+        if bounds is not None:
+            low, high = widest(bounds, (metrics[name], metrics[name]))
+            metrics |= {f"{name}_low": low, f"{name}_high": high}
+    return metrics
+
+
+def _drawn(dataset: Dataset, fold: Fold, score: Floats) -> dict[str, Floats]:
+    block = time_blocks(dataset.at[fold.test], dataset.asset[fold.test], dataset.gap_ms, dataset.horizon_ms)
+    return bootstrap_rows(dataset.label[fold.test], score, block, seed=fold.number)
 
 
 def _fault(label: npt.NDArray[np.int8], use: str) -> str | None:

@@ -15,9 +15,10 @@ from alerting.definitions.model import ClassifierDefinition
 from alerting.detection.problems import BoolArray, predicts
 from alerting.detection.suppression import Span, covered
 from alerting.learning.features import build_features, grid
+from alerting.learning.intervals import judge_rows, time_blocks
 from alerting.learning.known import anything_known, known_history
 from alerting.learning.labels import label_instants
-from alerting.learning.metrics import Floats, Labels, row_metrics
+from alerting.learning.metrics import Floats, Labels
 from alerting.learning.operating_point import Watched, judge_threshold, watch
 from alerting.learning.trained import TrainedModel
 from alerting.readings.history import History, Millis, from_millis, span_millis, to_millis
@@ -214,6 +215,8 @@ def _decide(
         "champion": judge_threshold(window.watched, window.champion[free], champion.threshold, seed),
     }
     n_events = events["challenger"].n_events
+    watched = window.watched
+    blocks = time_blocks(watched.at, watched.asset, watched.gap_ms, watched.horizon_ms)
     evidence = {
         "window": {"start": window.start.isoformat(), "end": window.end.isoformat(), "rows": len(window.label)},
         "events": n_events,
@@ -226,8 +229,8 @@ def _decide(
         "acted_as_positive": bounds["positive"].to_document(),
         "acted_as_negative": bounds["negative"].to_document(),
         "rows": {
-            "challenger": row_metrics(window.label[free], window.challenger[free]),
-            "champion": row_metrics(window.label[free], window.champion[free]),
+            "challenger": judge_rows(window.label[free], window.challenger[free], blocks, seed),
+            "champion": judge_rows(window.label[free], window.champion[free], blocks, seed),
         },
         "at_threshold": {name: metrics.to_document() for name, metrics in events.items()},
         "thresholds": {"challenger": challenger.threshold, "champion": champion.threshold},

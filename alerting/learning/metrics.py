@@ -13,6 +13,7 @@ import pandas as pd
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from alerting.detection.problems import NOT_YET, BoolArray
+from alerting.learning.bounds import Bounds, percentiles, poisson, widest, wilson
 from alerting.readings.history import Millis, millis
 
 Floats = npt.NDArray[np.float64]
@@ -50,10 +51,19 @@ def reliability(label: Labels, score: Floats, bins: int = 10) -> list[dict[str, 
     """Mean score against the observed share of positives, in bins of equal row counts (fewer where scores tie)."""
     if not len(score):
         return []
+    which = score_bins(score, bins)
+    rows = np.bincount(which)
+    means, shares = (np.bincount(which, weights=values) / rows for values in (score, label))
+    return [
+        {"score": mean, "observed": share, "rows": float(n)}
+        for mean, share, n in zip(means.tolist(), shares.tolist(), rows.tolist(), strict=True)
+    ]
+
+
+def score_bins(score: Floats, bins: int = 10) -> npt.NDArray[np.int64]:
+    """The bin of each score, from 0: bins of equal row counts, fewer where scores tie."""
     edges = np.unique(np.quantile(score, np.linspace(0, 1, bins + 1)[1:-1]))
-    which = np.searchsorted(edges, score, side="right")
-    found = (which == b for b in np.unique(which))
-    return [{"score": float(score[m].mean()), "observed": float(label[m].mean()), "rows": float(m.sum())} for m in found]
+    return np.unique(np.searchsorted(edges, score, side="right"), return_inverse=True)[1].astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -94,7 +104,8 @@ class EventMetrics:
     `false_alarms_per_week`: episodes without a problem in (raised, raised + gap + horizon], per asset and observed week.
     `episode_precision`: episodes in time among those in time or false; too late is neither.
     `time_in_alarm`: share of the observed time inside an episode. `median_lead_time`: seconds, of the problems found.
-    `intervals`: 95 % bounds of each by a Poisson bootstrap over events and episodes; zero wide where nothing was seen.
+    `intervals`: 95 % bounds of each by a Poisson bootstrap over events and episodes; where the exact bounds of a share (Wilson)
+    or of a rate (Garwood) are wider, those: 5 problems found of 5 are no proof that all are found.
     """
 
     event_recall: float | None
@@ -107,7 +118,7 @@ class EventMetrics:
     n_episodes: int
     n_false_alarms: int
     n_too_late: int
-    intervals: dict[str, tuple[float, float]]
+    intervals: dict[str, Bounds]
 
     def to_document(self) -> dict[str, Any]:
         """As JSON-able values."""
@@ -154,7 +165,7 @@ def event_metrics(
         n_episodes=len(judged.in_time),
         n_false_alarms=int(judged.false.sum()),
         n_too_late=int((~judged.in_time & ~judged.false).sum()),
-        intervals={name: bounds for name, values in drawn.items() if (bounds := _bounds(values)) is not None},
+        intervals=_widened(judged, observed, drawn),
     )
 
 
@@ -219,9 +230,16 @@ def _or_none(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _bounds(values: Floats) -> tuple[float, float] | None:
-    known = values[~np.isnan(values)]
-    if not len(known):
-        return None
-    low, high = np.quantile(known, [0.025, 0.975])
-    return float(low), float(high)
+def _widened(judged: _Judged, observed_s: float, drawn: Mapping[str, Floats]) -> dict[str, Bounds]:
+    """The bounds of what was drawn, at least as wide as the exact ones where these are known."""
+    bounds = {name: percentiles(values) for name, values in drawn.items()}
+    right, false = int(judged.in_time.sum()), int(judged.false.sum())
+    exact: dict[str, Bounds] = {}
+    if len(judged.found):
+        exact["event_recall"] = wilson(int(judged.found.sum()), len(judged.found))
+    if right + false:
+        exact["episode_precision"] = wilson(right, right + false)
+    if observed_s:
+        low, high = poisson(false)
+        exact["false_alarms_per_week"] = (low * WEEK_S / observed_s, high * WEEK_S / observed_s)
+    return {name: widest(bounds[name], exact.get(name)) for name in drawn if bounds[name] or name in exact}

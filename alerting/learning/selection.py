@@ -18,12 +18,15 @@ from alerting.learning.dataset import Dataset
 from alerting.learning.encoding import Columns
 from alerting.learning.estimator import Estimator
 from alerting.learning.families import fit_estimator, importance
-from alerting.learning.metrics import EventMetrics, precision_recall_points, reliability, row_metrics
+from alerting.learning.figures import beside, flat_figures
+from alerting.learning.intervals import judge_rows, reliability_with_bounds, time_blocks
+from alerting.learning.metrics import EventMetrics, precision_recall_points
 from alerting.learning.operating_point import ThresholdChoice, Watched, choose_threshold, judge_threshold, watch
 from alerting.learning.plan import FeaturePlan
 from alerting.learning.trained import TrainedModel, model_hash
 from alerting.readings.history import from_millis
 
+RANKING = ("ap", "roc_auc")  # what a value that is no probability can be judged by
 ORDINARY = (0.001, 0.999)  # quantiles of the training rows between which a value counts as seen
 
 
@@ -56,14 +59,15 @@ def _best(candidates: Any) -> Candidate | None:
 class Evidence:
     """What is known of a challenger: on validation, which set its threshold, and on the test period, scored once.
 
-    `rows`, `events`: by part ("validation", "test"); a part without rows is absent. `baseline_rows`: the persistence of the
-    problem variable on the same test rows, for comparison; it chose nothing. `importance`: share by raw variable.
+    `rows` (as `judge_rows` gives them), `events`: by part ("validation", "test"); a part without rows is absent.
+    `baseline_rows`: the persistence of the problem variable on the same test rows, for comparison; it chose nothing.
+    `importance`: share by raw variable.
     """
 
     threshold: ThresholdChoice
-    rows: Mapping[str, Mapping[str, float | None]]
+    rows: Mapping[str, Mapping[str, Any]]
     events: Mapping[str, EventMetrics]
-    baseline_rows: Mapping[str, float | None]
+    baseline_rows: Mapping[str, Any]
     precision_recall: Sequence[Mapping[str, float]]
     reliability: Sequence[Mapping[str, float]]
     importance: Mapping[str, float]
@@ -74,13 +78,10 @@ class Evidence:
         """All defined figures, flat: `test_ap`, `test_event_recall`, `test_event_recall_low`, `validation_brier` ..."""
         flat: dict[str, float | None] = {"threshold": self.threshold.threshold}
         for part, figures in self.rows.items():
-            flat |= {f"{part}_{name}": value for name, value in figures.items()}
-        flat |= {f"test_persistence_{name}": self.baseline_rows.get(name) for name in ("ap", "roc_auc")}
+            flat |= flat_figures(part, figures)
+        flat |= flat_figures("test_persistence", self.baseline_rows)
         for part, events in self.events.items():
-            document = events.to_document()
-            for name, (low, high) in document.pop("intervals").items():
-                flat |= {f"{part}_{name}_low": low, f"{part}_{name}_high": high}
-            flat |= {f"{part}_{name}": value for name, value in document.items()}
+            flat |= flat_figures(part, events.to_document())
         return {name: float(value) for name, value in flat.items() if value is not None}
 
     @property
@@ -88,8 +89,7 @@ class Evidence:
         """The test period's figures with their intervals, and how the threshold was chosen; JSON-able."""
         events = self.events.get("test")
         return {
-            **self.rows.get("test", {}),
-            **(events.to_document() if events else {}),
+            **beside(self.rows.get("test", {}), events.to_document() if events else {}),
             "baseline": dict(self.baseline_rows),
             "threshold": self.threshold.threshold,
             "threshold_reason": self.threshold.reason,
@@ -187,26 +187,32 @@ def _evidence(
     used = {part: rows for part, rows in parts.items() if rows.any()}
     return Evidence(
         threshold=choice,
-        rows={part: row_metrics(dataset.label[rows], score[rows]) for part, rows in used.items()},
+        rows={part: judge_rows(dataset.label[rows], score[rows], _blocks(dataset, rows), seed) for part, rows in used.items()},
         events={
             part: judge_threshold(_watch(dataset, rows, part), score[rows], choice.threshold, seed) for part, rows in used.items()
         },
-        baseline_rows=_persistence_rows(dataset, test),
+        baseline_rows=_persistence_rows(dataset, test, seed),
         precision_recall=precision_recall_points(dataset.label[test], score[test]),
-        reliability=reliability(dataset.label[test], score[test]),
+        reliability=reliability_with_bounds(dataset.label[test], score[test], _blocks(dataset, test), seed),
         importance=_importance_by_source(dataset.plan, estimator),
         notes=(*candidate.notes, *_notes(dataset, test)),
     )
 
 
-def _persistence_rows(dataset: Dataset, rows: npt.NDArray[np.bool_]) -> dict[str, float | None]:
+def _blocks(dataset: Dataset, rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    return time_blocks(dataset.at[rows], dataset.asset[rows], dataset.gap_ms, dataset.horizon_ms)
+
+
+def _persistence_rows(dataset: Dataset, rows: npt.NDArray[np.bool_], seed: int) -> dict[str, Any]:
     """Ranking by the problem variable's last known value; rows without one rank lowest. Empty for event problems."""
     values = dataset.persistence[rows]
     known = values[~np.isnan(values)]
     if not len(known):
         return {}
-    metrics = row_metrics(dataset.label[rows], np.where(np.isnan(values), known.min(), values))
-    return {name: metrics[name] for name in ("ap", "roc_auc")}
+    ranked = np.where(np.isnan(values), known.min(), values)
+    judged = judge_rows(dataset.label[rows], ranked, _blocks(dataset, rows), seed)
+    intervals = {name: judged["intervals"][name] for name in RANKING if name in judged["intervals"]}
+    return {**{name: judged[name] for name in RANKING}, "intervals": intervals}
 
 
 def _notes(dataset: Dataset, test: npt.NDArray[np.bool_]) -> list[str]:

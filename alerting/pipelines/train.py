@@ -14,7 +14,7 @@ import numpy as np
 from alerting.definitions.faults import Refused
 from alerting.definitions.model import FAMILIES, ClassifierDefinition, Family
 from alerting.definitions.validation import matching_assets
-from alerting.episodes.episode import Episode
+from alerting.learning.answers import answers_of
 from alerting.learning.candidates import Candidate, baseline_candidate, candidate_files, candidate_from_files
 from alerting.learning.comparison import PromotionDecision, compare
 from alerting.learning.dataset import Dataset, dataset_files, dataset_from_files
@@ -33,7 +33,7 @@ from alerting.pipelines.ports import ModelUnavailable, Platform, Progress, silen
 from alerting.pipelines.promote import description, promote_run
 from alerting.readings.history import from_millis
 from alerting.reporting import training_drawings
-from alerting.reporting.decision_text import decision_markdown
+from alerting.reporting.decision_text import CANDIDATE_FIGURES, candidate_figures, decision_markdown, measured
 
 BASELINE = "baseline"
 PROFILE = "profile.json"
@@ -211,7 +211,9 @@ def profile(dataset: Dataset) -> dict[str, Any]:
 
 def _told(candidate: Candidate) -> str:
     """The search in two sentences, as the description of its run."""
-    figures = ", ".join(f"{key} {value:.3f}" for key, value in candidate.metrics.items())
+    figures = ", ".join(
+        f"{title} {measured(candidate_figures(candidate.metrics), key)}" for key, title in CANDIDATE_FIGURES.items()
+    )
     cut = f" Cut short by the time budget: {candidate.trials} of {candidate.trials_asked}." if candidate.cut_short else ""
     return "\n\n".join([f"Best of {candidate.trials} trials, out of fold: {figures}.{cut}", *candidate.notes])
 
@@ -275,7 +277,7 @@ def _decide(
         challenger=challenger,
         champion=champion,
         histories=histories_at(platform, definition, as_of),
-        excluded=_acted_windows(platform, definition),
+        excluded=_acted_windows(platform, definition, as_of),
         as_of=as_of,
         seed=definition.learning.seed,
         suppressed=suppressed_at(platform, definition, as_of),
@@ -299,14 +301,10 @@ def _inputs(model: TrainedModel) -> dict[str, str]:
     return {name: "string" if name in model.plan.levels else "double" for name in model.plan.columns}
 
 
-def _acted_windows(platform: Platform, definition: ClassifierDefinition) -> list[tuple[str, datetime, datetime]]:
-    """Asset, start and end of the outcome windows of episodes that were acted upon."""
-    window = definition.gap + definition.horizon
-
-    def acted(episode: Episode) -> bool:
-        return episode.settlement is not None and episode.settlement.acted
-
-    return [(e.asset, e.raised_at, e.raised_at + window) for e in platform.episodes.find(definition.name) if acted(e)]
+def _acted_windows(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> list[tuple[str, datetime, datetime]]:
+    """Asset, start and end of the outcome windows of episodes that were acted upon, as far as people had said so by as_of."""
+    answers = answers_of(platform.episodes.find(definition.name), definition, as_of)
+    return [(a.asset, from_millis(a.raised), from_millis(a.ends)) for a in answers if a.acted is not None]
 
 
 def _proposal(decision: PromotionDecision, evidence: Evidence, version: int, champion_version: int | None) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from alerting.learning.figures import beside
+
 FIGURES = {
     "ap": "average precision",
     "roc_auc": "ROC-AUC",
@@ -13,6 +15,7 @@ FIGURES = {
     "time_in_alarm": "share of time in alarm",
     "median_lead_time": "median lead time",
 }
+CANDIDATE_FIGURES = {key: FIGURES[key] for key in ("ap", "roc_auc")}
 _HEADLINES = {
     "promote": "The challenger is better and goes into service",
     "provisional": "The challenger goes into service provisionally",
@@ -46,18 +49,22 @@ def decision_markdown(proposal: Mapping[str, Any]) -> str:
 def side_by_side(proposal: Mapping[str, Any]) -> str:
     """Champion and challenger as a Markdown table: on their common unseen window; the challenger's test period without one."""
     evidence = proposal["evidence"]
-    measured: dict[str, Mapping[str, Any]] = {
-        model: evidence["rows"][model] | evidence["at_threshold"][model] if "rows" in evidence else {}
+    known: dict[str, Mapping[str, Any]] = {
+        model: beside(evidence["rows"][model], evidence["at_threshold"][model]) if "rows" in evidence else {}
         for model in ("champion", "challenger")
     }
-    challenger = measured["challenger"] or proposal["test"]
-    lines = [
-        f"| {title} | {_measured(measured['champion'], key)} | {_measured(challenger, key)} |" for key, title in FIGURES.items()
-    ]
+    challenger = known["challenger"] or proposal["test"]
+    lines = [f"| {title} | {measured(known['champion'], key)} | {measured(challenger, key)} |" for key, title in FIGURES.items()]
     versions = (
         f"| | champion {proposal['champion_version'] or '(none)'} | challenger {proposal['challenger_version'] or '(none)'} |"
     )
     return "\n".join([versions, "| --- | ---: | ---: |", *lines])
+
+
+def candidate_figures(line: Mapping[str, Any]) -> dict[str, Any]:
+    """A candidate's figures with their bounds under `intervals`, as all other figures have them."""
+    bounds = {key: (line[f"{key}_low"], line[f"{key}_high"]) for key in CANDIDATE_FIGURES if f"{key}_low" in line}
+    return {**line, "intervals": bounds}
 
 
 def _compared(proposal: Mapping[str, Any]) -> str:
@@ -80,12 +87,14 @@ def _compared(proposal: Mapping[str, Any]) -> str:
 def _candidates(leaderboard: Sequence[Mapping[str, Any]]) -> str:
     ranked = sorted(leaderboard, key=lambda line: -line["ap"])
     rows = [
-        f"| {line['family'].replace('_', ' ')} | {_number(line['ap'])} | {_number(line.get('roc_auc'))} | {line['trials']}"
+        f"| {line['family'].replace('_', ' ')} | {measured(figures, 'ap')} | {measured(figures, 'roc_auc')} | {line['trials']}"
         f"{' (cut short)' if line.get('cut_short') else ''} |"
-        for line in ranked
+        for line, figures in ((line, candidate_figures(line)) for line in ranked)
     ]
     head = "| candidate | average precision | ROC-AUC | trials |\n| --- | ---: | ---: | ---: |"
-    return "\n".join(["## Candidates\n\nOut of fold, walking forward through the training period.\n", head, *rows])
+    return "\n".join(
+        ["## Candidates\n\nOut of fold, walking forward through the training period. In brackets: 95 % bounds.\n", head, *rows]
+    )
 
 
 def _threshold(test: Mapping[str, Any]) -> str:
@@ -97,7 +106,7 @@ def _threshold(test: Mapping[str, Any]) -> str:
 def _test(test: Mapping[str, Any]) -> str:
     if "ap" not in test:
         return ""
-    rows = [f"| {title} | {_measured(test, key)} |" for key, title in FIGURES.items()]
+    rows = [f"| {title} | {measured(test, key)} |" for key, title in FIGURES.items()]
     if "n_events" in test:
         rows.append(f"| problems, episodes, false alarms | {test['n_events']}, {test['n_episodes']}, {test['n_false_alarms']} |")
     persistence = test.get("baseline", {}).get("ap")
@@ -147,7 +156,8 @@ def _answers(proposal: Mapping[str, Any]) -> str:
     return "\n\n".join(["## Answers of people", *told]) if told else ""
 
 
-def _measured(figures: Mapping[str, Any], key: str) -> str:
+def measured(figures: Mapping[str, Any], key: str) -> str:
+    """One figure with its bounds in words: `0.61 (0.52 to 0.7)`; `-` where it is unknown."""
     bounds, say = figures.get("intervals", {}).get(key), _minutes if key == "median_lead_time" else _number
     return say(figures.get(key)) + (f" ({say(bounds[0])} to {say(bounds[1])})" if bounds else "")
 

@@ -1,11 +1,12 @@
 """A number as an honest report states it: with unit, 95 % interval, what it rests on, and a doubt where there is one."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
+
+from alerting.learning.bounds import poisson, wilson
 
 LEAST_EVENTS = 5
 _TAIL = 0.025
@@ -46,10 +47,9 @@ def rate_per_week(count: int, weeks: float, of: str) -> Estimate:
     unit = "per week and asset"
     if weeks <= 0:
         return nothing(unit, "nothing was watched")
-    low = stats.chi2.ppf(_TAIL, 2 * count) / 2 / weeks if count else 0.0
-    high = stats.chi2.ppf(1 - _TAIL, 2 * count + 2) / 2 / weeks
+    low, high = (bound / weeks for bound in poisson(count))
     doubt = f"only {weeks * 7:.1f} asset-days were watched" if weeks < 1 else ""
-    return Estimate(count / weeks, float(low), float(high), unit, f"{count} {of} in {weeks:.1f} asset-weeks", doubt)
+    return Estimate(count / weeks, low, high, unit, f"{count} {of} in {weeks:.1f} asset-weeks", doubt)
 
 
 def median(values: Sequence[float], unit: str, of: str, least: int = LEAST_EVENTS) -> Estimate:
@@ -61,12 +61,3 @@ def median(values: Sequence[float], unit: str, of: str, least: int = LEAST_EVENT
     rank = max(int(stats.binom.ppf(_TAIL, n, 0.5)), 1)
     doubt = f"only {n} {of}" if n < least else ""
     return Estimate(float(np.median(ordered)), float(ordered[rank - 1]), float(ordered[n - rank]), unit, f"{n} {of}", doubt)
-
-
-def wilson(count: int, total: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927): stays within 0 and 1, and is right for few cases too."""
-    z = float(stats.norm.ppf(1 - _TAIL))
-    p, n = count / total, total
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return (max(0.0, centre - half) if count else 0.0), (min(1.0, centre + half) if count < total else 1.0)

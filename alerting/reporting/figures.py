@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from alerting.definitions.model import Definition
+from alerting.definitions.model import ClassifierDefinition, Definition
 from alerting.episodes.episode import Episode, Outcome, Verdict
 from alerting.episodes.outcome import RULES, consensus
 from alerting.learning.metrics import ProblemSpans, occurred_after, problem_spans
@@ -200,8 +200,14 @@ def performance_figures(material: Material) -> Figures:
         problems_unwatched=unwatched,
         episodes=tuple(_episode_figure(e) for e in raised),
         verdicts=_verdicts(raised),
-        rows=row_figures(m.scores) if m.definition.kind == "classifier" else None,
+        rows=_rows(m),
     )
+
+
+def _rows(m: Material) -> RowFigures | None:
+    if not isinstance(m.definition, ClassifierDefinition):
+        return None
+    return row_figures(m.scores, span_millis(m.definition.gap), span_millis(m.definition.horizon), m.definition.learning.seed)
 
 
 def to_document(figures: Any) -> Any:

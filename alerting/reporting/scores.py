@@ -1,20 +1,23 @@
 """Numbers on single scores: how well they rank and how far they can be read as probabilities."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from alerting.detection.problems import BoolArray
-from alerting.learning.metrics import Floats, Labels, precision_recall_points, reliability, row_metrics
-from alerting.reporting.estimates import wilson
+from alerting.learning.intervals import judge_rows, reliability_with_bounds, time_blocks
+from alerting.learning.metrics import Labels, precision_recall_points, row_metrics
+from alerting.readings.history import millis
 
 LEAST_POSITIVES = 5
 
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """Scores of one range: their mean, and how often the problem followed, with its 95 % interval over rows."""
+    """Scores of one range: their mean, and how often the problem followed, with its 95 % bounds."""
 
     mean_score: float
     observed: float
@@ -44,6 +47,7 @@ class VersionRows:
 class RowFigures:
     """Metrics over scored instants whose label is known; None where one class is missing.
 
+    `intervals`: 95 % bounds of `ap`, `roc_auc` and `brier` by a bootstrap over stretches of time of each asset.
     `persistence_ap` is what ranking by the last known value alone would reach, `ap_beside_persistence` the model's on the same
     rows. `operating`: precision and recall of rows at the thresholds that were in force. `doubt` says why nothing should be
     concluded, if so.
@@ -57,6 +61,7 @@ class RowFigures:
     roc_auc: float | None
     brier: float | None
     brier_of_prevalence: float | None
+    intervals: Mapping[str, Sequence[float]]
     persistence_ap: float | None
     ap_beside_persistence: float | None
     calibration: tuple[CalibrationBin, ...]
@@ -66,12 +71,14 @@ class RowFigures:
     doubt: str
 
 
-def row_figures(scores: pd.DataFrame) -> RowFigures:
+def row_figures(scores: pd.DataFrame, gap_ms: int, horizon_ms: int, seed: int) -> RowFigures:
     """Metrics of `scores` (see `Material`); rows without a label are only counted as immature."""
     mature = scores[scores["label"].notna()]
     label, score = mature["label"].to_numpy(np.int8), mature["score"].to_numpy(np.float64)
     positives = int(label.sum())
-    metrics = row_metrics(label, score)
+    at = millis(pd.DatetimeIndex(mature["ts"]))
+    block = time_blocks(at, mature["asset"].to_numpy(object), gap_ms, horizon_ms)
+    metrics = judge_rows(label, score, block, seed)
     prevalence = metrics["prevalence"]
     persistence_ap, beside = _persistence(mature)
     return RowFigures(
@@ -83,9 +90,13 @@ def row_figures(scores: pd.DataFrame) -> RowFigures:
         roc_auc=metrics["roc_auc"],
         brier=metrics["brier"],
         brier_of_prevalence=prevalence * (1 - prevalence) if prevalence is not None else None,
+        intervals=metrics["intervals"],
         persistence_ap=persistence_ap,
         ap_beside_persistence=beside,
-        calibration=_calibration(label, score),
+        calibration=tuple(
+            CalibrationBin(p["score"], p["observed"], p["low"], p["high"], int(p["rows"]))
+            for p in reliability_with_bounds(label, score, block, seed)
+        ),
         curve=_curve(label, score),
         operating=_operating(label, score >= mature["threshold"].to_numpy(np.float64)),
         versions=_versions(mature),
@@ -113,15 +124,7 @@ def _ap(label: Labels, score: pd.Series) -> float | None:
     return row_metrics(label, score.to_numpy(np.float64))["ap"]
 
 
-def _calibration(label: Labels, score: Floats) -> tuple[CalibrationBin, ...]:
-    bins = []
-    for found in reliability(label, score):
-        rows, observed = int(found["rows"]), found["observed"]
-        bins.append(CalibrationBin(found["score"], observed, *wilson(round(observed * rows), rows), rows))
-    return tuple(bins)
-
-
-def _curve(label: Labels, score: Floats) -> tuple[CurvePoint, ...]:
+def _curve(label: Labels, score: npt.NDArray[np.float64]) -> tuple[CurvePoint, ...]:
     return tuple(CurvePoint(p["recall"], p["precision"]) for p in precision_recall_points(label, score))
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -156,13 +155,13 @@ def _mark_in_service(axes: Axes, points: Points, threshold: float) -> None:
 
 
 def calibration(bins: Points) -> bytes:
-    """Observed share against mean score of each bin, with Wilson's 95 % interval, and how many rows each bin has."""
+    """Observed share against mean score of each bin, with its 95 % bounds, and how many rows each bin has."""
 
     def draw(figure: Figure) -> None:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
         score, observed = np.array([b["score"] for b in bins]), np.array([b["observed"] for b in bins])
         rows = np.array([b["rows"] for b in bins])
-        low, high = _wilson(observed, rows)
+        low, high = np.array([b["low"] for b in bins]), np.array([b["high"] for b in bins])
         limit = min(1.0, 1.1 * float(max(score.max(), high.max())))
         upper.plot([0, limit], [0, limit], color=MUTED, linewidth=1, linestyle="--")
         upper.errorbar(
@@ -174,16 +173,6 @@ def calibration(bins: Points) -> bytes:
         lower.set(xlabel="score (probability)", ylabel="rows")
 
     return _png((7, 5.6), draw)
-
-
-def _wilson(
-    share: npt.NDArray[np.float64], n: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Wilson's score interval (1927) at 95 %."""
-    z = 1.96
-    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return np.minimum(middle - half, share), np.maximum(middle + half, share)
 
 
 def importance(shares: Mapping[str, float], names: Mapping[str, str]) -> bytes:
@@ -240,7 +229,7 @@ def comparison(evidence: Mapping[str, Any]) -> bytes | None:
         panels = figure.subplots(1, len(titles) + 1)
         _pair(
             panels[0],
-            {m: (evidence["rows"][m]["ap"], None) for m in ("champion", "challenger")},
+            {m: (rows["ap"], rows.get("intervals", {}).get("ap")) for m, rows in sorted(evidence["rows"].items())},
             "average precision",
             share=False,
         )

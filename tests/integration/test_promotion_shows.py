@@ -1,14 +1,17 @@
 """Better data lead to a better champion, noise does not, and three problems prove nothing: with the real learners."""
 
+from datetime import timedelta
+
 import numpy as np
 import pytest
 
 from alerting.episodes.lifecycle import SpellState
 from alerting.pipelines.definitions import apply
 from alerting.pipelines.evaluate import evaluate
+from alerting.pipelines.feedback import give_feedback
 from alerting.pipelines.ports import ReadingRow
 from alerting.pipelines.promote import rollback
-from alerting.pipelines.train import train
+from alerting.pipelines.train import candidate_families, compare_run, fit, prepare, train
 from tests.builders import at, oven, too_moist
 from tests.pretended import pretended_platform
 
@@ -53,6 +56,14 @@ def platform_with(rows, **changes):
     apply(platform, [too_moist(learning=learning, features=features, **changes)], "engineer", at(0), "test")
     platform.clock.instant = at(12 * DAY)
     return platform
+
+
+def proposal_as_of(platform, as_of):
+    """Everything of a training but its promotion."""
+    run_id = prepare(platform, NAME, as_of)
+    for family in candidate_families(platform, run_id):
+        fit(platform, run_id, family)
+    return compare_run(platform, run_id)
 
 
 def test_a_challenger_trained_on_better_data_is_promoted_and_a_rollback_is_what_evaluation_uses():
@@ -106,6 +117,22 @@ def test_with_three_problems_nobody_can_tell_and_the_champion_stays():
     assert result["reason"].startswith("Cannot tell: 3 problems between")
     assert platform.models.alias(NAME, "champion") == 1
     assert platform.decisions.of(NAME)[-1].verdict == "cannot_tell"
+
+
+def test_a_comparison_as_of_an_instant_knows_nothing_of_what_people_said_later():
+    platform = platform_with(line(sensor_from=3))
+    train(platform, NAME, at(3 * DAY))
+    evaluate(platform, None, at(12 * DAY))
+    last = max((e for e in platform.episodes.find(NAME) if e.raised_at < at(11.9 * DAY)), key=lambda e: e.raised_at)
+    give_feedback(
+        platform, episode_id=last.id, verdict="true_alarm", acted=True, action="opened the flap", comment=None, who="ann",
+        at=at(12 * DAY + 30), acted_at=last.raised_at + timedelta(minutes=5),
+    )  # fmt: skip
+
+    before, after = (proposal_as_of(platform, at(12 * DAY + minutes)) for minutes in (0, 40))
+
+    assert before["evidence"]["acted_rows"] == 0
+    assert after["evidence"]["acted_rows"] > 0
 
 
 def test_the_run_can_be_read_and_its_drawings_are_pictures():

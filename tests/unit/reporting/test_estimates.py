@@ -1,6 +1,7 @@
 import pytest
 
-from alerting.reporting.estimates import median, rate_per_week, share, wilson
+from alerting.learning.bounds import wilson
+from alerting.reporting.estimates import median, rate_per_week, share
 
 
 def test_a_share_says_what_it_rests_on():
