@@ -1,5 +1,6 @@
 """Readings held in a frame per asset: as fast as long stretches need, where what is stored is not the question."""
 
+from alerting.pipelines.ports import ReadingColumns
 from alerting.readings.history import History, millis, no_events, to_millis
 
 
@@ -19,6 +20,13 @@ class FrameReadings:
         names = list(asset.variables if variables is None else variables)
         events = whole.events if end is None or whole.events.empty else whole.events[whole.events["start"] <= end]
         return History(asset, whole.readings.iloc[first:last].reindex(columns=names), events if len(events) else no_events())
+
+    def load_many(self, wanted, end):
+        return {w.asset.name: self._columns(w, end) for w in wanted}
+
+    def _columns(self, wanted, end):
+        frame = self.load(wanted.asset, wanted.start, end, wanted.variables).readings
+        return ReadingColumns(millis(frame.index), {name: frame[name].to_numpy() for name in frame})
 
     def span(self, asset):
         if asset not in self._by_asset:

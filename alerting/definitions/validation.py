@@ -15,6 +15,7 @@ from alerting.definitions.assets import TYPES, Asset, EventType, VariableType
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import DefinitionRefused, Fault, nearest
 from alerting.definitions.limits import Level, level_limits, levels_on, unknown_limits
+from alerting.definitions.matching import AssetIndex, indexed, matching_assets
 from alerting.definitions.model import (
     DEFINITION,
     ClassifierDefinition,
@@ -270,20 +271,17 @@ def _operating_point_faults(wanted: OperatingPoint) -> Iterable[Fault]:
         yield Fault(f"operating_point.{absent}", "is missing", "a cost says something only beside the other one")
 
 
-def matching_assets(definition: Definition, assets: Sequence[Asset]) -> list[Asset]:
-    """The assets that a definition watches, by name or pattern, sorted by name."""
-    return sorted((a for a in assets if any(fnmatchcase(a.name, p) for p in definition.assets)), key=lambda a: a.name)
-
-
-def faults_against_assets(definition: Definition, assets: Sequence[Asset], event_types: Sequence[EventType]) -> list[Fault]:
+def faults_against_assets(
+    definition: Definition, assets: Sequence[Asset] | AssetIndex, event_types: Sequence[EventType]
+) -> list[Fault]:
     """Faults that show only beside the known assets: unknown assets, variables, event types and attributes, wrong types."""
-    return list(_asset_faults(definition, assets, event_types))
+    return list(_asset_faults(definition, indexed(assets), event_types))
 
 
-def _asset_faults(definition: Definition, assets: Sequence[Asset], event_types: Sequence[EventType]) -> Iterable[Fault]:
+def _asset_faults(definition: Definition, assets: AssetIndex, event_types: Sequence[EventType]) -> Iterable[Fault]:
     for pattern in definition.assets:
-        if not any(fnmatchcase(a.name, pattern) for a in assets):
-            yield Fault("assets", f"no asset is called {pattern!r}", nearest(pattern, [a.name for a in assets], "known assets"))
+        if not assets.named(pattern):
+            yield Fault("assets", f"no asset is called {pattern!r}", nearest(pattern, assets.names, "known assets"))
     watched = matching_assets(definition, assets)
     if not watched:
         return
@@ -294,7 +292,7 @@ def _asset_faults(definition: Definition, assets: Sequence[Asset], event_types: 
         yield from _variable_faults("problem.variable", definition.problem.variable, types)
     yield from _event_faults(definition, event_types)
     if definition.suppression:
-        yield from suppression_faults_on(definition.suppression, watched, assets, event_types)
+        yield from suppression_faults_on(definition.suppression, watched, assets.assets, event_types)
     if isinstance(definition, ClassifierDefinition):
         yield from _feature_faults(definition, types, watched)
 

@@ -21,9 +21,10 @@ from pydantic import TypeAdapter
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import Refused
+from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ClassifierDefinition, Definition, Revision
 from alerting.definitions.revisions import definition_hash, next_revision
-from alerting.definitions.validation import definition_document, matching_assets
+from alerting.definitions.validation import definition_document
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import SpellState
 from alerting.learning.metrics import EventMetrics, ProblemSpans, event_metrics, problem_spans

@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Any
 
 from alerting.definitions.faults import Refused
+from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ClassifierDefinition, Revision
-from alerting.definitions.validation import matching_assets
 from alerting.detection.suppression import Span
 from alerting.learning.answers import Answer, answers_of
 from alerting.learning.dataset import Dataset, build_dataset

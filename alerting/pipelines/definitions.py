@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from alerting.definitions.faults import DefinitionRefused, Refused
+from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Definition, Revision
 from alerting.definitions.revisions import Plan, definition_hash, next_revision, plan_change
 from alerting.definitions.validation import definition_document, faults_against_assets, parse_definition
@@ -24,7 +25,7 @@ class Synced:
 def check(platform: Platform, documents: Sequence[Document]) -> list[Definition]:
     """Read documents and hold them against the known assets. Raises Refused with the faults of all of them."""
     definitions, messages = [], []
-    assets, types = platform.assets.all(), platform.assets.event_types()
+    assets, types = AssetIndex(platform.assets.all()), platform.assets.event_types()
     for document in documents:
         try:
             definition = parse_definition(document)
@@ -102,7 +103,7 @@ def sync(platform: Platform, at: datetime) -> Synced:
     """
     latest = {r.name: r for r in platform.definitions.latest()}
     known_faults = platform.definitions.faulty()
-    assets, types = platform.assets.all(), platform.assets.event_types()
+    assets, types = AssetIndex(platform.assets.all()), platform.assets.event_types()
     new: list[Revision] = []
     faulty: dict[str, list[str]] = {}
     for marked in platform.definitions.documents():

@@ -1,123 +1,65 @@
 """Evaluate definitions: judge what is new since the watermark, raise and close episodes, move the watermark last."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from alerting.definitions.assets import Asset
 from alerting.definitions.faults import Refused
+from alerting.definitions.matching import AssetIndex, matching_assets
 from alerting.definitions.model import Revision
-from alerting.definitions.validation import matching_assets
 from alerting.episodes.lifecycle import SpellState
+from alerting.episodes.spell_table import shard_of
+from alerting.pipelines.block import Block, EvaluationCounts, Run, evaluate_block, starts_of
 from alerting.pipelines.definitions import active, require_revision, sync
-from alerting.pipelines.in_force import Segment, champion_at, first_instant, segments
-from alerting.pipelines.judging import Judgement, ModelShelf, judge_classifier, judge_threshold, score_rows
-from alerting.pipelines.keeping import keep_live, keep_past
+from alerting.pipelines.in_force import Segment, champion_at, segments
+from alerting.pipelines.judging import ModelShelf, judge_pair
+from alerting.pipelines.keeping import keep_past
 from alerting.pipelines.platform_alerts import tell_of_models
 from alerting.pipelines.ports import ModelUnavailable, Platform, Progress, Replay, silent
 from alerting.pipelines.settle import settle_due
-
-
-@dataclass
-class EvaluationCounts:
-    """What one run of evaluation did. `unknown` maps `definition on asset` to the reason.
-
-    `unreadable` maps definitions whose champion could not be read to why.
-    """
-
-    pairs: int = 0
-    raised: int = 0
-    closed: int = 0
-    elsewhere: int = 0
-    settled: int = 0
-    unknown: dict[str, str] = field(default_factory=dict)
-    outdated: int = 0
-    unreadable: dict[str, str] = field(default_factory=dict)
+from alerting.pipelines.watchlist import blocks, watches
+from alerting.readings.history import from_millis, to_millis
 
 
 def evaluate(platform: Platform, names: Sequence[str] | None, as_of: datetime, progress: Progress = silent) -> EvaluationCounts:
     """Evaluate active definitions (all, or those named) from their watermark up to as_of. Running it again changes nothing."""
     sync(platform, platform.clock.now())
-    revisions = _chosen(platform, names)
-    counts, shelf, assets = EvaluationCounts(), ModelShelf(platform), platform.assets.all()
-    for done, revision in enumerate(revisions):
-        progress(f"evaluating {revision.name}", done, len(revisions))
-        watched = matching_assets(revision.definition, assets)
-        states = platform.states.load(revision.name, [a.name for a in watched])
-        for asset in watched:
-            _evaluate_pair(platform, shelf, revision, asset, states.get(asset.name), as_of, counts)
-    tell_of_models(platform, [r.name for r in revisions], counts.unreadable, as_of)
-    counts.settled = settle_due(platform, as_of)
-    progress("evaluated", len(revisions), len(revisions))
-    return counts
+    revisions, assets = _chosen(platform, names), AssetIndex(platform.assets.all())
+    run = Run(platform, from_millis(to_millis(as_of)), assets, ModelShelf(platform), EvaluationCounts())
+    watched = watches(revisions, assets)
+    spells = platform.states.load_many([watch.pair for watch in watched])
+    starts = starts_of(run, watched, spells)
+    done = 0
+    for rows in blocks(watched, starts, to_millis(as_of)):
+        progress("evaluating", done, len(watched))
+        evaluate_block(run, Block([watched[row] for row in rows], spells.take(rows), starts[rows]))
+        done += len(rows)
+    tell_of_models(platform, [r.name for r in revisions], run.counts.unreadable, as_of)
+    run.counts.settled = settle_due(platform, as_of)
+    progress("evaluated", len(watched), len(watched))
+    return run.counts
 
 
 def shards(platform: Platform, every: timedelta, count: int) -> list[list[str]]:
-    """Names of the active definitions evaluated at this cadence, dealt over at most `count` lists."""
-    names = [r.name for r in active(platform) if r.definition.schedule.every == every]
-    return [names[i::count] for i in range(min(count, len(names)))]
+    """Names of the active definitions evaluated at this cadence, dealt over at most `count` lists.
+
+    Those whose states are kept together stay together, so that two lists evaluated at once do not wait for each other.
+    """
+    dealt: dict[int, list[str]] = {}
+    for revision in active(platform):
+        if revision.definition.schedule.every == every:
+            dealt.setdefault(shard_of(revision.name) % count, []).append(revision.name)
+    return [dealt[place] for place in sorted(dealt)]
 
 
 def _chosen(platform: Platform, names: Sequence[str] | None) -> list[Revision]:
     if names is None:
         return active(platform)
-    revisions = [require_revision(platform, n) for n in names]
+    latest = {revision.name: revision for revision in platform.definitions.latest()}
+    revisions = [latest[name] if name in latest else require_revision(platform, name) for name in dict.fromkeys(names)]
     idle = [r.name for r in revisions if r.definition.state != "active"]
     if idle:
         raise Refused(f"not in service: {', '.join(idle)}; only active definitions are evaluated (set state: active)")
     return revisions
-
-
-def _evaluate_pair(
-    platform: Platform,
-    shelf: ModelShelf,
-    revision: Revision,
-    asset: Asset,
-    before: SpellState | None,
-    as_of: datetime,
-    counts: EvaluationCounts,
-) -> None:
-    revisions, decisions = platform.definitions.revisions(revision.name), platform.decisions.of(revision.name)
-    started = first_instant(revisions) or as_of
-    state = before or SpellState(watermark=started)
-    if state.watermark >= as_of:
-        return
-    parts = segments(revisions, decisions, state.watermark, as_of)
-    judged = _judge(platform, shelf, revision, asset, state, parts)
-    kept = keep_live(platform, revision, asset, judged, as_of)
-    after = _note_unknown(kept.state, state, judged.unknown)
-    if platform.states.advance(revision.name, asset.name, before, after):
-        counts.pairs += 1
-        counts.raised += kept.raised
-        counts.closed += kept.closed
-    else:
-        counts.elsewhere += 1
-    if judged.unknown:
-        counts.unknown[f"{revision.name} on {asset.name}"] = judged.unknown
-    if judged.unreadable:
-        counts.unreadable[revision.name] = judged.unreadable
-
-
-def _judge(
-    platform: Platform,
-    shelf: ModelShelf,
-    revision: Revision,
-    asset: Asset,
-    state: SpellState,
-    parts: Sequence[Segment],
-    named: bool = False,
-) -> Judgement:
-    if revision.definition.kind == "threshold":
-        return judge_threshold(platform, asset, state, parts)
-    judged = judge_classifier(platform, shelf, asset, state, parts, named)
-    for scored in judged.scores:
-        platform.scores.add(revision.name, asset.name, score_rows(scored))
-    return judged
-
-
-def _note_unknown(after: SpellState, before: SpellState, reason: str | None) -> SpellState:
-    count = before.unknown_count + 1 if reason else 0
-    return replace(after, unknown_count=count, unknown_reason=reason)
 
 
 def evaluate_past(
@@ -144,7 +86,7 @@ def evaluate_past(
     counts, assets = EvaluationCounts(), matching_assets(latest.definition, platform.assets.all())
     for done, asset in enumerate(assets):
         progress(f"evaluating {name} on {asset.name}", done, len(assets))
-        judged = _judge(platform, shelf, latest, asset, SpellState(watermark=start), parts, named=True)
+        judged = judge_pair(platform, shelf, latest, asset, SpellState(watermark=start), parts, named=True)
         kept = keep_past(platform, latest, asset, judged, start, end)
         for part in parts:
             number = part.revision.number if part.revision else None

@@ -10,7 +10,7 @@ import pandas as pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.durations import format_duration
 from alerting.definitions.limits import severities
-from alerting.definitions.model import ClassifierDefinition, ThresholdDefinition
+from alerting.definitions.model import ClassifierDefinition, Revision, ThresholdDefinition
 from alerting.detection.classifier import Scores, inside_problem, triggered
 from alerting.detection.problems import BoolArray, find_problems, predicts
 from alerting.detection.threshold import Seen, judge, lookback
@@ -87,6 +87,24 @@ def _read_model(files: Files, version: int) -> TrainedModel:
         return model_from_files(files)
     except (ModelRefused, KeyError, TypeError, ValueError) as fault:
         raise ModelUnavailable(f"version {version} in the registry is damaged: {fault}") from fault
+
+
+def judge_pair(
+    platform: Platform,
+    shelf: ModelShelf,
+    revision: Revision,
+    asset: Asset,
+    state: SpellState,
+    parts: Sequence[Segment],
+    named: bool = False,
+) -> Judgement:
+    """Judge one definition on one asset by what was in force in each part; scores of models are kept. `revision`: the newest."""
+    if revision.definition.kind == "threshold":
+        return judge_threshold(platform, asset, state, parts)
+    judged = judge_classifier(platform, shelf, asset, state, parts, named)
+    for scored in judged.scores:
+        platform.scores.add(revision.name, asset.name, score_rows(scored))
+    return judged
 
 
 def judge_threshold(platform: Platform, asset: Asset, state: SpellState, parts: Sequence[Segment]) -> Judgement:

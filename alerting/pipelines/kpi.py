@@ -9,8 +9,8 @@ from typing import Any
 from alerting.definitions.assets import line_of, position_of
 from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import Refused
+from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ThresholdDefinition
-from alerting.definitions.validation import matching_assets
 from alerting.episodes.chatter import Proposal, propose
 from alerting.episodes.episode import Episode
 from alerting.episodes.kpi import TARGETS, Chatter, Kpis, Targets, kpis

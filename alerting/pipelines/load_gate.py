@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from alerting.definitions.assets import Asset, position_of
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import Refused
+from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, Revision, ThresholdDefinition
 from alerting.definitions.revisions import Plan, next_revision
-from alerting.definitions.validation import matching_assets
 from alerting.detection.threshold import lookback
 from alerting.episodes.episode import Episode
 from alerting.episodes.kpi import silent

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alerting.definitions.faults import Refused
+from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Severity
-from alerting.definitions.validation import matching_assets
 from alerting.detection.suppression import LineStanding
 from alerting.episodes.episode import Episode, Mark, Transition, TransitionKind
 from alerting.episodes.first_out import TOGETHER, FirstOut, first_out

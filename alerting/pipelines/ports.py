@@ -3,10 +3,12 @@
 Every write is idempotent or a compare-and-set; a method that returns bool says whether this caller made the change.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy.typing as npt
 
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.model import Revision
@@ -15,7 +17,9 @@ from alerting.episodes.episode import Episode, Feedback, Notification
 from alerting.episodes.lifecycle import SpellState
 from alerting.episodes.load import NO_GATE, AlarmBudget
 from alerting.episodes.shelving import Shelf
-from alerting.readings.history import History
+from alerting.episodes.spell_table import Pair, SpellTable
+from alerting.readings.history import History, Millis
+from alerting.readings.packed import Flags
 
 if TYPE_CHECKING:
     from alerting.pipelines.links import Grant
@@ -54,6 +58,10 @@ class Definitions(Protocol):
 
     def revisions(self, name: str) -> list[Revision]:
         """All revisions of a definition, oldest first."""
+        ...
+
+    def histories(self, names: Collection[str]) -> dict[str, list[Revision]]:
+        """All revisions of each of these definitions, oldest first; one without any is absent."""
         ...
 
     def latest(self) -> list[Revision]:
@@ -96,6 +104,27 @@ class EventRow:
     attributes: Mapping[str, str | float | bool] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Variables of one asset whose readings after `start` are wanted."""
+
+    asset: Asset
+    variables: tuple[str, ...]
+    start: datetime
+
+
+@dataclass(frozen=True)
+class ReadingColumns:
+    """Readings of one asset: instants in ms, increasing, and a column per variable with the conventions of `History`.
+
+    `faults`: variables with a stored value that is not of their type, and what to do about it; they have no column.
+    """
+
+    ts: Millis
+    values: Mapping[str, npt.NDArray[Any]]
+    faults: Mapping[str, str] = field(default_factory=dict)
+
+
 class Readings(Protocol):
     """Readings and events over time."""
 
@@ -109,6 +138,10 @@ class Readings(Protocol):
 
     def load(self, asset: Asset, start: datetime | None, end: datetime | None, variables: Iterable[str] | None = None) -> History:
         """Readings with start < ts <= end (open ended where None), and every event that starts at or before end."""
+        ...
+
+    def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
+        """Readings of many assets up to and including end, by asset, as few queries as may be; without events."""
         ...
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
@@ -255,6 +288,17 @@ class States(Protocol):
 
     def advance(self, definition: str, asset: str, before: SpellState | None, after: SpellState) -> bool:
         """Compare-and-set on the watermark: False when somebody else moved it."""
+        ...
+
+    def load_many(self, pairs: Sequence[Pair]) -> SpellTable:
+        """The states of these pairs, in this order; without a state where never evaluated."""
+        ...
+
+    def advance_many(self, before: SpellTable, after: SpellTable) -> Flags:
+        """Write `after` for each pair whose stored watermark is still that of `before`; says for which it did.
+
+        Both tables hold the same pairs in the same order.
+        """
         ...
 
 

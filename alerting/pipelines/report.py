@@ -12,8 +12,8 @@ import pandas as pd
 from croniter import croniter
 
 from alerting.definitions.faults import Refused
+from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ClassifierDefinition, Definition, Revision
-from alerting.definitions.validation import matching_assets
 from alerting.detection.problems import find_problems, predicts
 from alerting.detection.suppression import covered, first_free
 from alerting.episodes.episode import Episode

@@ -4,10 +4,12 @@ The same use cases that run live (train, evaluate, settle) run on it unchanged. 
 registry, or a person: what has no business being called refuses to be.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NoReturn
+
+import numpy as np
 
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.model import Revision
@@ -15,6 +17,7 @@ from alerting.episodes.bulletin import Bulletin
 from alerting.episodes.episode import Episode, Feedback, Notification
 from alerting.episodes.lifecycle import SpellState
 from alerting.episodes.shelving import Shelf
+from alerting.episodes.spell_table import Pair, SpellTable
 from alerting.pipelines.ports import (
     Assets,
     DecisionRecord,
@@ -27,11 +30,14 @@ from alerting.pipelines.ports import (
     ModelUnavailable,
     Platform,
     PlatformAlert,
+    ReadingColumns,
     ReadingRow,
     Readings,
     Replay,
+    Wanted,
 )
 from alerting.readings.history import History
+from alerting.readings.packed import Flags
 
 
 class LiveWrite(Exception):
@@ -69,6 +75,9 @@ class OneDefinition:
 
     def revisions(self, name: str) -> list[Revision]:
         return self._all if name == self._revision.name else []
+
+    def histories(self, names: Collection[str]) -> dict[str, list[Revision]]:
+        return {name: self.revisions(name) for name in names if name == self._revision.name}
 
     def latest(self) -> list[Revision]:
         return [self._revision]
@@ -110,6 +119,9 @@ class ReadingsUntil:
 
     def load(self, asset: Asset, start: datetime | None, end: datetime | None, variables: Iterable[str] | None = None) -> History:
         return self._live.load(asset, start, self._until if end is None else min(end, self._until), variables)
+
+    def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
+        return self._live.load_many(wanted, min(end, self._until))
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
         span = self._live.span(asset)
@@ -265,6 +277,20 @@ class MemoryStates:
             return False
         self.kept[definition, asset] = after
         return True
+
+    def load_many(self, pairs: Sequence[Pair]) -> SpellTable:
+        table = SpellTable(pairs)
+        for row, pair in enumerate(pairs):
+            if pair in self.kept:
+                table.put(row, self.kept[pair])
+        return table
+
+    def advance_many(self, before: SpellTable, after: SpellTable) -> Flags:
+        moved = np.zeros(len(before), np.bool_)
+        for row, pair in enumerate(before.pairs):
+            state = after.state(row)
+            moved[row] = state is not None and self.advance(*pair, before.state(row), state)
+        return moved
 
 
 class NoShelves:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from alerting.definitions.assets import Asset, upwards
+from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition
 from alerting.definitions.suppression import Suppression
-from alerting.definitions.validation import matching_assets
 from alerting.detection.suppression import LineStanding, Span, first_free, lookback, standing_at, suppressed_spans
 from alerting.episodes.episode import Episode
 from alerting.episodes.kpi import silent, suppressed

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from alerting.definitions.faults import Refused
+from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import FAMILIES, ClassifierDefinition, Family
-from alerting.definitions.validation import matching_assets
 from alerting.learning.answers import answers_of
 from alerting.learning.candidates import Candidate, baseline_candidate, candidate_files, candidate_from_files
 from alerting.learning.comparison import PromotionDecision, compare

@@ -7,9 +7,10 @@ from typing import Literal
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.durations import format_duration
+from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ClassifierDefinition, Revision, ThresholdDefinition
 from alerting.definitions.revisions import in_force
-from alerting.definitions.validation import definition_document, matching_assets
+from alerting.definitions.validation import definition_document
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import SpellState
 from alerting.episodes.shelving import Shelf, in_words

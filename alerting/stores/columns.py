@@ -11,6 +11,7 @@ import pandas as pd
 
 from alerting.definitions.assets import VariableType
 from alerting.definitions.faults import Refused
+from alerting.pipelines.ports import ReadingColumns
 from alerting.readings.history import no_events
 from alerting.stores.documents import Document, utc
 
@@ -21,18 +22,32 @@ Column = npt.NDArray[Any]
 def readings_frame(asset: str, documents: Iterator[Document], types: Mapping[str, VariableType]) -> pd.DataFrame:
     """Documents {ts, v}, sorted, as one row per instant and one column per name in `types`.
 
-    They are taken a chunk at a time, so that a long history does not stand in memory twice. Raises Refused for a value that is
-    not of its variable's type.
+    Raises Refused for a value that is not of its variable's type.
     """
-    instants: list[Column] = []
+    found = readings_columns(asset, documents, types)
+    for fault in found.faults.values():
+        raise Refused(fault)
+    index = pd.DatetimeIndex(found.ts.view("datetime64[ms]"), name="ts").tz_localize("UTC")
+    return pd.DataFrame({name: pd.Series(column, index, column.dtype) for name, column in found.values.items()}, index=index)
+
+
+def readings_columns(asset: str, documents: Iterator[Document], types: Mapping[str, VariableType]) -> ReadingColumns:
+    """Documents {ts, v}, sorted, as columns.
+
+    They are taken a chunk at a time, so that a long history does not stand in memory twice.
+    """
+    instants: list[Column] = [np.array([], dtype="datetime64[ms]")]
     columns: dict[str, list[Column]] = {name: [_empty(type_)] for name, type_ in types.items()}
+    faults: dict[str, str] = {}
     while chunk := list(islice(documents, CHUNK)):
         instants.append(np.array([document["ts"].replace(tzinfo=None) for document in chunk], dtype="datetime64[ms]"))
         for name, type_ in types.items():
-            columns[name].append(_column(asset, name, type_, chunk))
-    index = pd.DatetimeIndex(np.concatenate([np.array([], dtype="datetime64[ms]"), *instants]), name="ts").tz_localize("UTC")
-    joined = {name: np.concatenate(parts) for name, parts in columns.items()}
-    return pd.DataFrame({name: pd.Series(column, index, column.dtype) for name, column in joined.items()}, index=index)
+            try:
+                columns[name].append(_column(asset, name, type_, chunk))
+            except Refused as refusal:
+                faults.setdefault(name, str(refusal))
+    joined = {name: np.concatenate(parts) for name, parts in columns.items() if name not in faults}
+    return ReadingColumns(np.concatenate(instants).view(np.int64), joined, faults)
 
 
 def events_frame(documents: Iterable[Document], instant_types: frozenset[str]) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """Alert definitions in MongoDB: what people wrote, its revisions, and its faults, each in a collection of its own."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 from pymongo.errors import DuplicateKeyError, WriteError
@@ -69,6 +70,12 @@ class MongoDefinitions:
     def revisions(self, name: str) -> list[Revision]:
         """All revisions of a definition, oldest first."""
         return [Revision.model_validate(found) for found in self._revisions.find({"name": name}, _WITHOUT_ID).sort("number")]
+
+    def histories(self, names: Collection[str]) -> dict[str, list[Revision]]:
+        """All revisions of each of these definitions, oldest first."""
+        found = self._revisions.find({"name": {"$in": list(names)}}, _WITHOUT_ID).sort([("name", 1), ("number", 1)])
+        revisions = [Revision.model_validate(document) for document in found]
+        return {name: list(group) for name, group in groupby(revisions, key=lambda revision: revision.name)}
 
     def latest(self) -> list[Revision]:
         """The newest revision of every definition, sorted by name."""

@@ -16,7 +16,8 @@ ASSETS = "assets"
 EVENT_TYPES = "event_types"
 READINGS = "readings"
 EVENTS = "events"
-STATES = "evaluation_state"
+STATES = "evaluation_shards"
+OLD_STATES = "evaluation_state"  # one document per pair, as earlier versions kept them
 EPISODES = "episodes"
 SHELVES = "shelves"
 FEEDBACK = "feedback"
@@ -51,7 +52,8 @@ INDEXES: dict[str, list[IndexModel]] = {
     EVENT_TYPES: [_unique("name")],
     READINGS: [_unique("asset", "ts")],
     EVENTS: [_unique("asset", "type", "start"), IndexModel([("asset", ASCENDING), ("start", ASCENDING), ("type", ASCENDING)])],
-    STATES: [_unique("definition", "asset")],
+    STATES: [],
+    OLD_STATES: [_unique("definition", "asset")],
     EPISODES: [
         _unique("open_key", sparse=True),
         _newest(at="raised_at"),
@@ -92,7 +94,8 @@ INDEXES: dict[str, list[IndexModel]] = {
 def ensure_indexes(database: MongoDatabase) -> None:
     """Create the indexes that are missing."""
     for collection, indexes in INDEXES.items():
-        database[collection].create_indexes(indexes)
+        if indexes:
+            database[collection].create_indexes(indexes)
 
 
 def ensure_validator(database: MongoDatabase) -> None:

@@ -13,14 +13,15 @@ from pymongo.errors import BulkWriteError
 
 from alerting.definitions.assets import Asset, EventType, VariableType
 from alerting.definitions.faults import Refused
-from alerting.pipelines.ports import EventRow, ReadingRow
+from alerting.pipelines.ports import EventRow, ReadingColumns, ReadingRow, Wanted
 from alerting.readings.history import EVENT_COLUMNS, History
 from alerting.stores.assets import MongoAssets
-from alerting.stores.columns import CHUNK, events_frame, readings_frame
+from alerting.stores.columns import CHUNK, events_frame, readings_columns, readings_frame
 from alerting.stores.documents import Document, MongoDatabase, only_duplicates, to_bson, utc, whole_millis
 from alerting.stores.indexes import EVENTS, READINGS
 
 _ATTEMPTS = 10
+_FEW = 50  # variables that are worth being named in a query; beyond, all are fetched
 Key = tuple[str, datetime]
 
 
@@ -156,8 +157,7 @@ class MongoReadings:
         The columns are the given variables, or all that the asset declares; one without a reading is all missing. Raises
         Refused for a stored value that is not of its variable's type.
         """
-        names = list(asset.variables if variables is None else dict.fromkeys(variables))
-        types = {name: asset.variables[name].type if name in asset.variables else "number" for name in names}
+        types = _types(asset, asset.variables if variables is None else variables)
         event_types = tuple(self._assets.event_types())
         return History(
             asset,
@@ -176,6 +176,23 @@ class MongoReadings:
         cursor = self._readings.find(query, fields).sort([("asset", 1), ("ts", 1)]).batch_size(CHUNK)
         return readings_frame(asset, cursor, types)
 
+    def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
+        """Readings of many assets up to and including end, by asset: one query for all that begin at the same instant."""
+        found: dict[str, ReadingColumns] = {}
+        for start, group in groupby(sorted(wanted, key=_start), key=_start):
+            found |= self._load_from(list(group), start, end)
+        return found
+
+    def _load_from(self, wanted: Sequence[Wanted], start: datetime, end: datetime) -> dict[str, ReadingColumns]:
+        types = {w.asset.name: _types(w.asset, w.variables) for w in wanted}
+        names = {name for known in types.values() for name in known}
+        values = [f"v.{name}" for name in names] if len(names) <= _FEW else ["v"]
+        query: Document = {"asset": {"$in": list(types)}, "ts": {"$gt": start, "$lte": end}}
+        fields: Document = {"_id": False, **dict.fromkeys(["asset", "ts", *values], True)}
+        cursor = self._readings.find(query, fields).sort([("asset", 1), ("ts", 1)]).batch_size(CHUNK)
+        read = {name: readings_columns(name, group, types[name]) for name, group in groupby(cursor, key=_asset_of)}
+        return {name: read[name] if name in read else readings_columns(name, iter(()), types[name]) for name in types}
+
     def _load_events(self, asset: str, end: datetime | None, event_types: Sequence[EventType]) -> pd.DataFrame:
         query: Document = {"asset": asset} if end is None else {"asset": asset, "start": {"$lte": end}}
         instant = frozenset(type_.name for type_ in event_types if type_.duration == "instant")
@@ -187,6 +204,20 @@ class MongoReadings:
         ends = [self._readings.find_one({"asset": asset}, {"ts": True}, sort=[("ts", way)]) for way in (1, -1)]
         first, last = ends
         return None if first is None or last is None else (utc(first["ts"]), utc(last["ts"]))
+
+
+def _types(asset: Asset, variables: Iterable[str]) -> dict[str, VariableType]:
+    """The type of each variable, each once; one that the asset does not declare counts as a number."""
+    return {name: asset.variables[name].type if name in asset.variables else "number" for name in variables}
+
+
+def _start(wanted: Wanted) -> datetime:
+    return wanted.start
+
+
+def _asset_of(document: Document) -> str:
+    name: str = document["asset"]
+    return name
 
 
 def _asset(row: ReadingRow | EventRow) -> str:

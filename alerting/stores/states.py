@@ -1,33 +1,159 @@
-"""How far each definition and asset has been evaluated, in MongoDB."""
+"""How far each definition and asset has been evaluated, in MongoDB: the states of many pairs in one document, a shard.
 
-from collections.abc import Sequence
+Written: a list per column of `SpellTable`, a place in it per pair; instants as milliseconds; what is not normal about a pair
+under its place in `conditions`. A shard is replaced as a whole and only by who read the version before, so that of two
+evaluators that move on different pairs of one shard none undoes what the other did.
+"""
 
+from collections.abc import Mapping, Sequence
+from itertools import islice
+
+import numpy as np
 from pymongo.errors import DuplicateKeyError
 
 from alerting.episodes.lifecycle import SpellState
-from alerting.stores.documents import MongoDatabase, from_document, to_bson, to_document
-from alerting.stores.indexes import STATES
+from alerting.episodes.spell_table import NEVER, NORMAL, Condition, Pair, SpellTable, shard_of
+from alerting.readings.packed import Flags
+from alerting.stores.documents import Document, MongoDatabase, from_document, to_document
+from alerting.stores.indexes import OLD_STATES, STATES
+
+_INSTANTS = ("watermark", "at", "since")
+_AT_ONCE = 10_000
 
 
 class MongoStates:
-    """Port `States`: one document per definition and asset."""
+    """Port `States`: one document per shard of definitions."""
 
     def __init__(self, database: MongoDatabase) -> None:
-        self._states = database[STATES]
+        self._shards = database[STATES]
+        self._old = database[OLD_STATES]
+        self._taken_over = False
 
     def load(self, definition: str, assets: Sequence[str]) -> dict[str, SpellState]:
         """States by asset; an asset never evaluated is absent."""
-        found = self._states.find({"definition": definition, "asset": {"$in": list(assets)}})
-        return {document["asset"]: from_document(SpellState, document) for document in found}
+        table = self.load_many([(definition, asset) for asset in assets])
+        states = {asset: table.state(row) for row, (_, asset) in enumerate(table.pairs)}
+        return {asset: state for asset, state in states.items() if state is not None}
 
     def advance(self, definition: str, asset: str, before: SpellState | None, after: SpellState) -> bool:
         """Write `after` if the stored watermark is still that of `before` (None: if there is no state yet)."""
-        key = {"definition": definition, "asset": asset}
-        document = {**key, **to_document(after)}
+        old, new = SpellTable([(definition, asset)]), SpellTable([(definition, asset)])
         if before is not None:
-            return self._states.replace_one({**key, "watermark": to_bson(before.watermark)}, document).matched_count == 1
+            old.put(0, before)
+        new.put(0, after)
+        return bool(self.advance_many(old, new)[0])
+
+    def load_many(self, pairs: Sequence[Pair]) -> SpellTable:
+        """The states of these pairs, in this order."""
+        self._take_over_old()
+        table = SpellTable(pairs)
+        for shard, rows in _rows_by_shard(pairs).items():
+            stored = self._read(shard)[1]
+            places = _places(stored, [pairs[row] for row in rows])
+            known = [(row, place) for row, place in zip(rows, places, strict=True) if place is not None]
+            table.put_rows([row for row, _ in known], stored.take([place for _, place in known]))
+        return table
+
+    def advance_many(self, before: SpellTable, after: SpellTable) -> Flags:
+        """Write `after` for each pair whose stored watermark is still that of `before`; says for which it did."""
+        self._take_over_old()
+        moved = np.zeros(len(before), np.bool_)
+        for shard, rows in _rows_by_shard(before.pairs).items():
+            moved[rows] = self._advance_shard(shard, before.take(rows), after.take(rows))
+        return moved
+
+    def _advance_shard(self, shard: int, before: SpellTable, after: SpellTable) -> Flags:
+        while True:
+            version, stored = self._read(shard)
+            changed, moved = merged(stored, before, after)
+            if not moved.any() or self._write(shard, version, changed):
+                return moved
+
+    def _read(self, shard: int) -> tuple[int, SpellTable]:
+        document = self._shards.find_one({"_id": shard})
+        return (0, SpellTable([])) if document is None else (document["version"], from_shard(document))
+
+    def _write(self, shard: int, version: int, table: SpellTable) -> bool:
+        """Replace a shard; False when somebody else has written it since `version` (0: when it was not there)."""
+        document = {"_id": shard, "version": version + 1, **to_shard(table)}
+        if version:
+            return self._shards.replace_one({"_id": shard, "version": version}, document).matched_count == 1
         try:
-            self._states.insert_one(document)
+            self._shards.insert_one(document)
         except DuplicateKeyError:
             return False
         return True
+
+    def _take_over_old(self) -> None:
+        """Move states that an earlier version kept, one document per pair, into their shards; whoever dies in between goes on."""
+        if self._taken_over:
+            return
+        found = self._old.find()
+        while documents := list(islice(found, _AT_ONCE)):
+            table = SpellTable([(document["definition"], document["asset"]) for document in documents])
+            for row, document in enumerate(documents):
+                table.put(row, from_document(SpellState, document))
+            never = SpellTable(table.pairs)
+            for shard, rows in _rows_by_shard(table.pairs).items():
+                self._advance_shard(shard, never.take(rows), table.take(rows))
+            self._old.delete_many({"_id": {"$in": [document["_id"] for document in documents]}})
+        self._taken_over = True
+
+
+def merged(stored: SpellTable, before: SpellTable, after: SpellTable) -> tuple[SpellTable, Flags]:
+    """The stored shard with `after` in place of `before` wherever that is what it holds, and for which rows that is so."""
+    places = _places(stored, before.pairs)
+    held = np.array([NEVER if place is None else stored.watermark[place] for place in places], np.int64)
+    moved: Flags = held == before.watermark
+    new = [row for row, place in enumerate(places) if place is None and moved[row]]
+    table = SpellTable([*stored.pairs, *(before.pairs[row] for row in new)])
+    table.put_rows(range(len(stored)), stored)
+    table.put_rows(range(len(stored), len(table)), after.take(new))
+    known = [(row, place) for row, place in enumerate(places) if place is not None and moved[row]]
+    table.put_rows([place for _, place in known], after.take([row for row, _ in known]))
+    return table, moved
+
+
+def to_shard(table: SpellTable) -> Document:
+    """A table as the columns of a shard."""
+    instants = {name: [None if at == NEVER else at for at in getattr(table, name).tolist()] for name in _INSTANTS}
+    return {
+        "definition": [definition for definition, _ in table.pairs],
+        "asset": [asset for _, asset in table.pairs],
+        **instants,
+        "variable": table.variable,
+        "value": [None if value != value else value for value in table.value.tolist()],  # noqa: PLR0124 - NaN
+        "unknown_count": table.unknown_count.tolist(),
+        "unknown_reason": table.unknown_reason,
+        "conditions": {str(row): _sparse(c) for row, c in enumerate(table.conditions) if c is not NORMAL},
+    }
+
+
+def from_shard(document: Document) -> SpellTable:
+    """The table that a shard holds."""
+    table = SpellTable(list(zip(document["definition"], document["asset"], strict=True)))
+    for name in _INSTANTS:
+        setattr(table, name, np.array([NEVER if at is None else at for at in document[name]], np.int64))
+    table.value = np.array([np.nan if value is None else value for value in document["value"]], np.float64)
+    table.unknown_count = np.array(document["unknown_count"], np.int64)
+    table.variable, table.unknown_reason = document["variable"], document["unknown_reason"]
+    for row, condition in document["conditions"].items():
+        table.conditions[int(row)] = from_document(Condition, condition)
+    return table
+
+
+def _sparse(condition: Condition) -> Document:
+    return {name: value for name, value in to_document(condition).items() if value is not None and value != []}
+
+
+def _rows_by_shard(pairs: Sequence[Pair]) -> Mapping[int, list[int]]:
+    shards: dict[int, list[int]] = {}
+    for row, (definition, _) in enumerate(pairs):
+        shards.setdefault(shard_of(definition), []).append(row)
+    return shards
+
+
+def _places(table: SpellTable, pairs: Sequence[Pair]) -> list[int | None]:
+    """Where each pair stands in the table, None where it does not."""
+    place = {pair: row for row, pair in enumerate(table.pairs)}
+    return [place.get(pair) for pair in pairs]

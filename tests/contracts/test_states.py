@@ -2,8 +2,14 @@
 
 from dataclasses import replace
 
+import pytest
+
 from alerting.detection.threshold import Carried
 from alerting.episodes.lifecycle import LevelSpell, SpellState
+from alerting.episodes.spell_table import SpellTable, shard_of
+from alerting.stores.documents import to_document
+from alerting.stores.indexes import OLD_STATES
+from alerting.stores.states import MongoStates
 from tests.builders import at
 
 
@@ -43,3 +49,91 @@ def test_only_one_of_two_moves_on_from_the_same_watermark(stores):
 def test_nothing_moves_on_from_a_state_that_is_not_there(stores):
     assert not stores.states.advance("too-hot", "oven-1", SpellState(at(1)), SpellState(at(2)))
     assert stores.states.load("too-hot", ["oven-1"]) == {}
+
+
+def table(**states):
+    """A table with a row for each definition on oven-1, None for one without a state."""
+    filled = SpellTable([(name, "oven-1") for name in states])
+    for row, state in enumerate(states.values()):
+        if state is not None:
+            filled.put(row, state)
+    return filled
+
+
+def neighbours():
+    """Two definitions whose states are kept in one document."""
+    first = "too-hot"
+    return first, next(name for name in (f"other-{i}" for i in range(1000)) if shard_of(name) == shard_of(first))
+
+
+def test_many_begin_and_move_on_together_and_each_says_whether_it_did(stores):
+    nothing = table(a=None, b=None, c=None)
+    assert stores.states.load_many(nothing.pairs).state(0) is None
+    assert stores.states.advance("b", "oven-1", None, SpellState(at(9)))
+    begun = table(a=SpellState(at(1)), b=SpellState(at(1)), c=SpellState(at(1), raised_at=at(0), severity="high"))
+    assert stores.states.advance_many(nothing, begun).tolist() == [True, False, True]
+    found = stores.states.load_many([("c", "oven-1"), ("b", "oven-1"), ("a", "oven-2")])
+    assert [found.state(row) for row in range(3)] == [begun.state(2), SpellState(at(9)), None]
+
+
+def test_of_two_evaluators_of_one_document_both_keep_what_only_they_moved_on(stores):
+    mine, yours = neighbours()
+    stores.states.advance_many(table(**{mine: None, yours: None}), table(**{mine: SpellState(at(1)), yours: SpellState(at(1))}))
+    before = stores.states.load_many([(mine, "oven-1"), (yours, "oven-1")])
+    other = MongoStates(stores.database)
+    assert other.advance(yours, "oven-1", SpellState(at(1)), SpellState(at(3), pending_since=at(2)))
+    after = table(**{mine: SpellState(at(2)), yours: SpellState(at(2))})
+    assert stores.states.advance_many(before, after).tolist() == [True, False]
+    kept = stores.states.load_many(before.pairs)
+    assert [kept.state(0), kept.state(1)] == [SpellState(at(2)), SpellState(at(3), pending_since=at(2))]
+
+
+def test_who_writes_between_our_look_and_our_write_is_not_overwritten(stores):
+    mine, yours = neighbours()
+    stores.states.advance(mine, "oven-1", None, SpellState(at(1)))
+    hurried = Hurried(stores.database, lambda: MongoStates(stores.database).advance(yours, "oven-1", None, SpellState(at(7))))
+    assert hurried.advance(mine, "oven-1", SpellState(at(1)), SpellState(at(2)))
+    assert stores.states.load(mine, ["oven-1"]) == {"oven-1": SpellState(at(2))}
+    assert stores.states.load(yours, ["oven-1"]) == {"oven-1": SpellState(at(7))}
+
+
+class Hurried(MongoStates):
+    """States that somebody else writes to once, just before the first write of ours."""
+
+    def __init__(self, database, somebody):
+        super().__init__(database)
+        self._somebody = [somebody]
+
+    def _write(self, shard, version, changed):
+        while self._somebody:
+            assert self._somebody.pop()()
+        return super()._write(shard, version, changed)
+
+
+def test_a_definition_that_comes_moves_no_state_of_its_neighbours(stores):
+    mine, yours = neighbours()
+    state = SpellState(at(5), raised_at=at(4), severity="medium", carried=Carried("temperature", at(5), 230.0, same_since=at(3)))
+    stores.states.advance(mine, "oven-1", None, state)
+    for name in (yours, "oven", "z"):
+        stores.states.advance(name, "oven-1", None, SpellState(at(1)))
+    assert stores.states.load(mine, ["oven-1"]) == {"oven-1": state}
+
+
+@pytest.mark.parametrize("died_before_the_end", [False, True])
+def test_states_of_an_earlier_version_are_taken_over_and_go_on(stores, died_before_the_end):
+    states = {
+        f"definition-{i}": SpellState(at(i), raised_at=at(i - 1) if i % 2 else None, severity="high" if i % 2 else None)
+        for i in range(40)
+    }
+    old = [{"definition": name, "asset": "oven-1", **to_document(state)} for name, state in states.items()]
+    stores.database[OLD_STATES].insert_many(old)
+    if died_before_the_end:
+        first = MongoStates(stores.database)
+        assert first.load("definition-3", ["oven-1"]) == {"oven-1": states["definition-3"]}
+        assert first.advance("definition-3", "oven-1", states["definition-3"], SpellState(at(90)))
+        states["definition-3"] = SpellState(at(90))
+        stores.database[OLD_STATES].insert_many([{k: v for k, v in d.items() if k != "_id"} for d in old])
+    again = MongoStates(stores.database)
+    assert {name: again.load(name, ["oven-1"])["oven-1"] for name in states} == states
+    assert again.advance("definition-4", "oven-1", states["definition-4"], SpellState(at(91)))
+    assert stores.database[OLD_STATES].count_documents({}) == 0

@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from alerting.definitions.faults import Refused
@@ -85,11 +86,11 @@ class NeverMoves:
     def __init__(self, states):
         self._states = states
 
-    def load(self, definition, assets):
-        return self._states.load(definition, assets)
+    def load_many(self, pairs):
+        return self._states.load_many(pairs)
 
-    def advance(self, definition, asset, before, after):
-        return False
+    def advance_many(self, before, after):
+        return np.zeros(len(before), np.bool_)
 
 
 def test_an_outage_is_caught_up_with_the_same_episodes_and_one_announcement(platform, mailbox):

@@ -1,0 +1,52 @@
+"""Which assets a definition watches, found without comparing every definition with every asset."""
+
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.model import Definition
+
+
+class AssetIndex:
+    """Known assets by name. What matches a pattern is remembered: many definitions share one."""
+
+    def __init__(self, assets: Iterable[Asset]) -> None:
+        self._by_name = {asset.name: asset for asset in sorted(assets, key=lambda asset: asset.name)}
+        self._names: dict[str, list[str]] = {}
+
+    @property
+    def assets(self) -> list[Asset]:
+        """All assets, sorted by name."""
+        return list(self._by_name.values())
+
+    @property
+    def names(self) -> list[str]:
+        """All names, sorted."""
+        return list(self._by_name)
+
+    def __getitem__(self, name: str) -> Asset:
+        return self._by_name[name]
+
+    def named(self, pattern: str) -> list[str]:
+        """Names that are this one, or match this pattern with *, sorted."""
+        if "*" not in pattern:
+            return [pattern] if pattern in self._by_name else []
+        if pattern not in self._names:
+            self._names[pattern] = [name for name in self._by_name if fnmatchcase(name, pattern)]
+        return self._names[pattern]
+
+    def matching(self, patterns: Sequence[str]) -> list[Asset]:
+        """The assets that any of these names or patterns means, sorted by name."""
+        if len(patterns) == 1:
+            return [self._by_name[name] for name in self.named(patterns[0])]
+        return [self._by_name[name] for name in sorted({name for pattern in patterns for name in self.named(pattern)})]
+
+
+def matching_assets(definition: Definition, assets: Sequence[Asset] | AssetIndex) -> list[Asset]:
+    """The assets that a definition watches, by name or pattern, sorted by name."""
+    return indexed(assets).matching(definition.assets)
+
+
+def indexed(assets: Sequence[Asset] | AssetIndex) -> AssetIndex:
+    """An index of these assets, or the one given."""
+    return assets if isinstance(assets, AssetIndex) else AssetIndex(assets)

@@ -1,0 +1,84 @@
+"""What is watched: every pair of a definition and an asset, with what evaluation must know of it beforehand."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.limits import severities
+from alerting.definitions.matching import AssetIndex
+from alerting.definitions.model import Revision, Severity, ThresholdDefinition
+from alerting.detection.threshold import lookback
+from alerting.detection.throughout import Limits, limits_of
+from alerting.episodes.spell_table import Pair
+from alerting.readings.history import Millis, span_millis, to_millis
+
+_USUAL_SAMPLING = 1000  # ms
+_VALUES_AT_ONCE = 5_000_000
+
+
+@dataclass(frozen=True)
+class Watch:
+    """One definition on one asset.
+
+    `since`: ms, when its newest revision came into force. `variable`: the one that a threshold is for, None for models.
+    `limits`: None where each reading must be looked at. `lookback`: ms before the watermark from which readings are needed.
+    """
+
+    definition: str
+    asset: str
+    since: int
+    variable: str | None = None
+    limits: Limits | None = None
+    severities: tuple[Severity, ...] = ()
+    lookback: int = 0
+
+    @property
+    def pair(self) -> Pair:
+        return self.definition, self.asset
+
+    @property
+    def series(self) -> tuple[str, str | None]:
+        return self.asset, self.variable
+
+
+def watches(revisions: Iterable[Revision], assets: AssetIndex) -> list[Watch]:
+    """Every pair that these revisions watch, sorted by asset, so that those of one asset are neighbours."""
+    found = [_watch(revision, asset) for revision in revisions for asset in assets.matching(revision.definition.assets)]
+    return sorted(found, key=lambda watch: watch.asset)
+
+
+def _watch(revision: Revision, asset: Asset) -> Watch:
+    definition, since = revision.definition, to_millis(revision.at)
+    if not isinstance(definition, ThresholdDefinition):
+        return Watch(revision.name, asset.name, since)
+    return Watch(
+        revision.name,
+        asset.name,
+        since,
+        definition.variable,
+        limits_of(definition, asset),
+        severities(definition),
+        span_millis(lookback(definition)),
+    )
+
+
+def blocks(watched: Sequence[Watch], starts: Millis, until: int) -> Iterator[list[int]]:
+    """Rows to evaluate together: all of one asset, and as many assets as have room for their readings in memory.
+
+    `watched` is sorted by asset. `starts`: per row, after when (ms) readings are to be judged; rows that are through by `until`
+    are left out.
+    """
+    due = [row for row, start in enumerate(starts.tolist()) if start < until]
+    block: list[int] = []
+    size = 0.0
+    for _, of_asset in groupby(due, key=lambda row: watched[row].asset):
+        rows = list(of_asset)
+        values = sum((until - int(starts[row])) / _USUAL_SAMPLING for row in rows if watched[row].variable is not None)
+        if block and size + values > _VALUES_AT_ONCE:
+            yield block
+            block, size = [], 0.0
+        block += rows
+        size += values
+    if block:
+        yield block

@@ -1,0 +1,100 @@
+"""Number readings of many series side by side: what thousands of judgements have in common is worked out once per series."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.readings.history import Millis
+
+Numbers = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Places = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Readings of one series after the other; within a series instants (ms) increase. No value is missing.
+
+    Those of series s stand from `bounds[s]` up to, and without, `bounds[s + 1]`.
+    """
+
+    ts: Millis
+    values: Numbers
+    bounds: Places
+
+
+@dataclass(frozen=True)
+class Extent:
+    """What the readings of each window come to. Where `count` is 0 there are none, and the rest says nothing.
+
+    `first`, `last`: instants of the first and last reading. `low`, `high`: the least and the greatest value. `gap`: the longest
+    time between two neighbours. `value`: the last one; it has been the same since `since`, or, where `constant`, all along.
+    """
+
+    count: Places
+    first: Millis
+    last: Millis
+    low: Numbers
+    high: Numbers
+    gap: Millis
+    value: Numbers
+    since: Millis
+    constant: Flags
+
+
+def pack(series: Sequence[tuple[Millis, Numbers]]) -> Packed:
+    """Put series side by side, each as instants and values; a missing value (NaN) is no reading."""
+    ts = np.concatenate([np.empty(0, np.int64), *(instants for instants, _ in series)])
+    values = np.concatenate([np.empty(0), *(numbers for _, numbers in series)])
+    number = np.repeat(np.arange(len(series)), [len(instants) for instants, _ in series])
+    there = ~np.isnan(values)
+    bounds = np.append(0, np.cumsum(np.bincount(number[there], minlength=len(series))))
+    return Packed(ts[there], values[there], bounds)
+
+
+def extents(packed: Packed, series: Places, begin: Millis, end: Millis) -> Extent:
+    """The extent of each window: readings of `series[i]` from `begin[i]` up to, and without, `end[i]`. Windows may overlap."""
+    start, stop = _places(packed, series, begin), _places(packed, series, end)
+    width = len(packed.ts) + 1
+    windows, of_row = np.unique(start * width + stop, return_inverse=True)
+    found = _extents(packed, windows // width, windows % width)
+    return Extent(*(column[of_row] for column in vars(found).values()))
+
+
+def _places(packed: Packed, series: Places, at: Millis) -> Places:
+    """For each row, where in its series the first reading at or after an instant stands."""
+    if not len(series):
+        return np.empty(0, np.int64)
+    origin = min(int(at.min()), int(packed.ts.min(initial=at.min())))
+    span = max(int(at.max()), int(packed.ts.max(initial=at.max()))) - origin + 1
+    number = np.repeat(np.arange(len(packed.bounds) - 1), np.diff(packed.bounds))
+    found: Places = np.searchsorted(number * span + (packed.ts - origin), series * span + (at - origin))
+    return found
+
+
+def _extents(packed: Packed, start: Places, stop: Places) -> Extent:
+    ts, values = np.append(packed.ts, 0), np.append(packed.values, 0.0)  # so that every place exists
+    count, last = stop - start, np.maximum(stop - 1, 0)
+    gaps = np.append(np.diff(packed.ts, prepend=packed.ts[:1]), 0)
+    turns = np.append(True, values[1:] != values[:-1])
+    begun = np.maximum.accumulate(np.where(turns, np.arange(len(values)), 0))[last]
+    return Extent(
+        count=count,
+        first=ts[start],
+        last=ts[last],
+        low=_over(np.minimum, values, start, stop),
+        high=_over(np.maximum, values, start, stop),
+        gap=np.where(count > 1, _over(np.maximum, gaps, np.minimum(start + 1, len(packed.ts)), stop), 0),
+        value=values[last],
+        since=ts[np.maximum(begun, start)],
+        constant=begun <= start,
+    )
+
+
+def _over(reduce: np.ufunc, column: npt.NDArray[Any], start: Places, stop: Places) -> npt.NDArray[Any]:
+    """The least, or the greatest, of each window of a column that has one element more than there are places."""
+    found: npt.NDArray[Any] = reduce.reduceat(column, np.column_stack((start, stop)).ravel())[::2]
+    return found

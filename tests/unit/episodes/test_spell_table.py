@@ -1,0 +1,160 @@
+"""Moving many pairs on together says exactly what judging each of them reading by reading says."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alerting.definitions.assets import Variable
+from alerting.definitions.limits import severities
+from alerting.detection.threshold import Carried
+from alerting.detection.throughout import LimitColumns, judge_throughout, limits_of
+from alerting.episodes.lifecycle import LevelSpell, SpellState
+from alerting.episodes.spell_table import SpellTable, moved_on, stay
+from alerting.pipelines.in_force import Segment
+from alerting.pipelines.judging import Judgement, judge_threshold_part
+from alerting.readings.history import millis, to_millis
+from alerting.readings.packed import extents, pack
+from tests.builders import at, history, oven, revision, threshold
+
+ASSET = oven(temperature=Variable(low=-50, high=500)).model_copy(update={"attributes": {"limit": 211.0}})
+VALUES = [200.0, 211.0, 212.0, 220.0, 235.0, 999.0, 0.0, -0.0, float("nan"), float("inf"), float("-inf")]
+RUNS = st.lists(st.tuples(st.sampled_from(VALUES), st.integers(1, 12), st.sampled_from([0, 1, 5])), min_size=1, max_size=8)
+CONDITIONS = st.sampled_from(
+    [
+        {},
+        {"clear_above_at": 210},
+        {"above": None, "below": 200},
+        {"below": 200, "clear_below_at": 212},
+        {"above": None, "inside": {"low": 210, "high": 230}},
+        {"above": None, "outside": {"low": 210, "high": 230}, "clear_below_at": 215},
+        {"above": None, "equals": 0},
+        {"above": None, "equals": 235},
+        {"above": {"attribute": "limit"}},
+        {"above": None, "levels": {"medium": {"above": 210}, "high": {"above": 215, "below": 0}, "critical": {"above": 230}}},
+        {"above": None, "levels": {"low": {"above": 200, "clear_above_at": 100}, "critical": {"above": 212}}},
+        {"above": None, "levels": {"high": {"above": 215, "clear_above_at": 205}}},
+    ]
+)
+FIELDS = st.fixed_dictionaries(
+    {
+        "for": st.sampled_from(["0s", "0s", "3m"]),
+        "clear_for": st.sampled_from(["0s", "4m"]),
+        "stale_after": st.sampled_from(["1m", "7m", "3h"]),
+        "no_data": st.sampled_from(["hold", "alert", "ignore"]),
+        "severity": st.sampled_from(["medium", "critical"]),
+    },
+    optional={"frozen_after": st.sampled_from(["13m", "25m"])},
+)
+
+
+def one_by_one(definition, data, state, start, end):
+    """The state after a stretch, judged reading by reading, and whether anything was raised, changed or closed."""
+    part = Segment(start, end, revision(definition), None)
+    judged = judge_threshold_part(definition, data, Judgement(state), part)
+    count = state.unknown_count + 1 if judged.unknown else 0
+    return replace(judged.state, unknown_count=count, unknown_reason=judged.unknown), judged.steps
+
+
+def together(definition, data, states, start, end):
+    """Which of these states stay as they are over the stretch, and the states after it."""
+    spells, rows = SpellTable([("too-hot", f"oven-{i}") for i in range(len(states))]), len(states)
+    for row, state in enumerate(states):
+        spells.put(row, state)
+    begin, stop = np.full(rows, to_millis(start) + 1), np.full(rows, to_millis(end) + 1)
+    packed = pack([(millis(data.readings.index), data.readings["temperature"].to_numpy(np.float64))])
+    of = [severities(definition)] * rows
+    seen = extents(packed, np.zeros(rows, np.int64), begin, stop)
+    found = judge_throughout(LimitColumns([limits_of(definition, data.asset)] * rows), spells.carried(of), seen, begin, stop)
+    return stay(spells, of, found), moved_on(spells, found, stop - 1)
+
+
+def walk(definition, data, instants):
+    """Hold both ways against each other from instant to instant; returns how often a pair stayed as it was."""
+    state, stayed = SpellState(at(instants[0])), 0
+    for start, end in pairwise(instants):
+        after, steps = one_by_one(definition, data, state, at(start), at(end))
+        if state.carried is not None:
+            (stays,), moved = together(definition, data, [state], at(start), at(end))
+            if stays:
+                assert steps == []
+                assert moved.state(0) == after
+            stayed += stays
+        state = after
+    return stayed
+
+
+def readings(runs):
+    minutes, values, now = [], [], 0
+    for value, count, pause in runs:
+        now += pause
+        for _ in range(count):
+            now += 1
+            minutes.append(now)
+            values.append(value)
+    return history(minutes, asset=ASSET, temperature=values)
+
+
+@settings(max_examples=80, deadline=None)
+@given(RUNS, st.sampled_from([1, 2, 5, 17]), CONDITIONS, FIELDS)
+def test_what_moves_on_together_is_where_judging_reading_by_reading_leads(runs, step, condition, fields):
+    if fields["no_data"] == "ignore":
+        fields = {k: v for k, v in fields.items() if k != "frozen_after"}
+    data = readings(runs)
+    walk(threshold(**condition, **fields), data, range(0, 91, step))
+
+
+@pytest.mark.parametrize(
+    ("fields", "values", "least"),
+    [
+        ({}, [200.0, 201.0] * 30, 56),
+        ({"clear_above_at": 210}, [200.0] * 20 + [212.0] * 40, 56),
+        ({"clear_above_at": 210}, [230.0] * 20 + [212.0] * 40, 56),
+        ({"above": None, "below": 250}, [200.0] * 60, 56),
+        ({"above": None, "inside": {"low": 100, "high": 300}}, [200.0] * 60, 56),
+        ({"above": None, "equals": 200}, [200.0] * 60, 56),
+        ({"above": None, "levels": {"medium": {"above": 210}, "high": {"above": 215}}}, [200.0] * 60, 56),
+        ({"stale_after": "5m"}, [200.0] * 10, 40),
+        ({"stale_after": "5m", "no_data": "alert"}, [200.0] * 10, 40),
+        ({"frozen_after": "2h"}, [200.0] * 60, 56),
+    ],
+)
+def test_what_stays_as_it_is_is_seen_to_stay(fields, values, least):
+    data = history(range(1, len(values) + 1), asset=ASSET, temperature=values)
+    assert walk(threshold(**fields), data, range(60)) >= least
+
+
+@pytest.mark.parametrize(
+    "fields", [{"rate_per": "5m"}, {"at_least": {"readings": 2, "of": 3}}, {"above": {"attribute": "other"}}]
+)
+def test_what_needs_every_reading_is_left_to_judging_one_by_one(fields):
+    assert limits_of(threshold(**fields), ASSET) is None
+
+
+def test_a_table_gives_back_every_state_that_is_put_into_it():
+    states = [
+        SpellState(at(5)),
+        SpellState(at(5), carried=Carried("state", at(4), "stopped", same_since=at(1))),
+        SpellState(at(5), carried=Carried("temperature", at(4), None, same_since=at(4)), unknown_count=2, unknown_reason="none"),
+        SpellState(
+            watermark=at(10),
+            pending_since=at(8),
+            raised_at=at(7),
+            clearing_since=at(9),
+            last_raised_at=at(2),
+            last_closed_at=at(3),
+            severity="high",
+            levels=(LevelSpell("high", held_since=at(7)), LevelSpell("critical", pending_since=at(9))),
+            carried=Carried("temperature", at(9), float("inf"), 2.5, ("high.above",), (0, 3, 4), at(6)),
+        ),
+    ]
+    table = SpellTable([("a", str(row)) for row in range(5)])
+    for row, state in enumerate(states):
+        table.put(row, state)
+    assert [table.state(row) for row in range(5)] == [*states, None]
+    table.put(3, states[0])
+    assert table.state(3) == states[0]
+    assert table.take([2, 0]).state(0) == states[2]

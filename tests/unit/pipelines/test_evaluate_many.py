@@ -1,0 +1,155 @@
+"""Many definitions at once: pairs that stay as they are move on together, and nobody can tell."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alerting.definitions.assets import Asset, Variable
+from alerting.pipelines import block
+from alerting.pipelines.definitions import apply
+from alerting.pipelines.evaluate import evaluate, shards
+from alerting.pipelines.ports import ReadingRow
+from alerting.pipelines.shadow import MemoryEpisodes, MemoryStates
+from tests.builders import at, too_hot
+from tests.frames import FrameReadings
+from tests.pretended import pretended_platform
+
+OVENS = [
+    Asset(
+        name=f"oven-{i}",
+        attributes={"limit": 205.0 + i},
+        variables={"temperature": Variable(low=-50, high=500), "speed": Variable(), "state": Variable(type="category")},
+    )
+    for i in range(1, 4)
+]
+DEFINITIONS = [
+    too_hot(name="hot", assets=["oven-*"], stale_after="4m"),
+    too_hot(name="hot-slow", assets=["oven-1", "oven-3"], **{"for": "3m"}, clear_for="2m", clear_above_at=208),
+    too_hot(name="own-limit", assets=["oven-*"], above={"attribute": "limit"}, no_data="alert", stale_after="5m"),
+    too_hot(name="levels", assets=["oven-2"], above=None, levels={"medium": {"above": 207}, "critical": {"above": 215}}),
+    too_hot(name="band", assets=["oven-*"], variable="speed", above=None, inside={"low": 3, "high": 5}, no_data="ignore"),
+    too_hot(name="frozen", assets=["oven-*"], variable="speed", above=6, frozen_after="6m", no_data="alert"),
+    too_hot(name="fast", assets=["oven-2"], variable="speed", above=2, rate_per="2m"),
+    too_hot(name="often", assets=["oven-*"], above=206, at_least={"readings": 2, "of": 4}),
+    too_hot(name="stopped", assets=["oven-*"], variable="state", above=None, equals="stopped"),
+]
+WALK = st.lists(st.sampled_from([-8.0, -1.0, 0.0, 0.0, 0.0, 1.0, 8.0, None]), min_size=25, max_size=25)
+
+
+def plant(rows):
+    """A platform over these rows; what it keeps stands in memory."""
+    platform = replace(pretended_platform(), states=MemoryStates(), episodes=MemoryEpisodes())
+    platform.assets.put(OVENS)
+    apply(platform, DEFINITIONS, "engineer", at(0), "test")
+    stored = pretended_platform().readings
+    stored.add_readings(rows, at(0))
+    return replace(platform, readings=FrameReadings(*(stored.load(oven, None, None) for oven in OVENS)))
+
+
+def rows_of(walks, stops):
+    """A reading a minute of each oven: two walks, and whether it stands."""
+    rows = []
+    for oven, temperature, speed in zip(OVENS, walks[::2], walks[1::2], strict=True):
+        hot, fast = 205.0, 4.0
+        for minute, (a, b) in enumerate(zip(temperature, speed, strict=True), 1):
+            hot, fast = hot + (a or 0.0), fast + (b or 0.0)
+            values = {"state": "stopped" if minute in stops else "running"}
+            values |= {"temperature": hot} if a is not None else {}
+            values |= {"speed": fast} if b is not None else {}
+            rows.append(ReadingRow(oven.name, at(minute), values))
+    return rows
+
+
+def outcome(rows, instants, revised_at):
+    """Episodes and states after evaluations at these instants, with a new revision in between."""
+    platform = plant(rows)
+    for _, instant in pairwise([0, *instants]):
+        if instant > revised_at and len(platform.definitions.revisions("hot")) == 1:
+            platform.clock.instant = at(revised_at)
+            apply(platform, [too_hot(name="hot", assets=["oven-*"], stale_after="4m", above=208)], "x", at(revised_at), "lower")
+        platform.clock.instant = at(instant)
+        evaluate(platform, None, at(instant))
+    episodes = sorted(platform.episodes.find(), key=lambda e: e.id)
+    found = [(e.id, e.severity, e.raised_at, e.closed_at, [(t.kind, t.at, t.reason) for t in e.transitions]) for e in episodes]
+    states = {pair: replace(state, unknown_count=0) for pair, state in platform.states.kept.items()}
+    return found, states
+
+
+@settings(max_examples=4, deadline=None)
+@given(st.lists(WALK, min_size=6, max_size=6), st.sets(st.integers(1, 25), max_size=10), st.sampled_from([1, 2, 3, 7]))
+def test_evaluations_in_any_chunks_leave_the_episodes_and_states_of_a_single_one(walks, stops, step):
+    rows, end = rows_of(walks, stops), 36
+    at_once = outcome(rows, [end], revised_at=12)  # pairs that were never evaluated are judged reading by reading
+    assert outcome(rows, [*range(step, end, step), end], revised_at=12) == at_once
+
+
+def count_judged_alone(monkeypatch):
+    """Pairs that are judged reading by reading, one after the other."""
+    alone, judge = [], block._judge_and_keep
+
+    def counting(run, readings, of_block, row):
+        alone.append(of_block.watched[row].pair)
+        return judge(run, readings, of_block, row)
+
+    monkeypatch.setattr(block, "_judge_and_keep", counting)
+    return alone
+
+
+def test_only_pairs_where_something_happens_are_judged_one_by_one(monkeypatch):
+    values = np.full(40, 200.0)
+    values[19:] = 220.0
+    heat = {"oven-1": values}
+    rows = [
+        ReadingRow(oven.name, at(m), {"temperature": heat[oven.name][m - 1] if oven.name in heat else 200.0})
+        for oven in OVENS
+        for m in range(1, 41)
+    ]
+    platform = pretended_platform()
+    platform.assets.put(OVENS)
+    limits = [too_hot(name=f"above-{limit}", assets=["oven-*"], above=limit) for limit in range(210, 260, 5)]
+    apply(platform, limits, "engineer", at(0), "test")
+    platform.readings.add_readings(rows, at(0))
+    evaluate(platform, None, at(10))
+    alone = count_judged_alone(monkeypatch)
+    evaluate(platform, None, at(15))
+    assert alone == []
+    assert evaluate(platform, None, at(25)).raised == 2
+    assert sorted(alone) == [("above-210", "oven-1"), ("above-215", "oven-1")]
+    alone.clear()
+    assert evaluate(platform, None, at(30)).pairs == 30
+    assert alone == []
+
+
+def test_a_stored_value_that_is_none_holds_its_own_pair_back_and_no_other():
+    platform = pretended_platform()
+    platform.assets.put(OVENS)
+    apply(platform, [too_hot(assets=["oven-*"])], "engineer", at(0), "test")
+    readings = [ReadingRow(oven.name, at(m), {"temperature": 200.0}) for oven in OVENS for m in (1, 2, 12)]
+    platform.readings.add_readings(readings, at(0))
+    platform.readings.add_readings([ReadingRow("oven-2", at(11), {"temperature": "hot"})], at(0))
+    evaluate(platform, None, at(10))
+    counts = evaluate(platform, None, at(13))
+    assert list(counts.unknown) == ["too-hot on oven-2"]
+    assert "correct the reading in collection `readings`" in counts.unknown["too-hot on oven-2"]
+    states = platform.states.load("too-hot", [oven.name for oven in OVENS])
+    assert [states[oven.name].watermark for oven in OVENS] == [at(13), at(10), at(13)]
+    platform.readings.add_readings([ReadingRow("oven-2", at(11), {"temperature": 230.0})], at(13))
+    assert evaluate(platform, None, at(14)).raised == 1
+
+
+def test_shards_share_no_document_of_states_and_leave_none_out():
+    platform = pretended_platform()
+    platform.assets.put(OVENS)
+    names = [f"hot-{i:03}" for i in range(60)]
+    apply(platform, [too_hot(name=n, schedule={"every": "5m"}) for n in names], "engineer", at(0), "test")
+    every = platform.definitions.latest()[0].definition.schedule.every
+    dealt = shards(platform, every, 4)
+    assert sorted(name for names in dealt for name in names) == names
+    assert len(dealt) == 4
+    for shard in dealt:
+        evaluate(platform, shard, at(1))
+    documents = platform.states._shards.find()
+    assert {d["version"] for d in documents} == {1}
