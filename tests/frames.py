@@ -4,7 +4,18 @@ from alerting.pipelines.ports import ReadingColumns
 from alerting.readings.history import History, millis, no_events, to_millis
 
 
-class FrameReadings:
+class OneByOne:
+    """The readings of many assets, by loading those of each."""
+
+    def load_many(self, wanted, end):
+        return {w.asset.name: _columns(self.load(w.asset, w.start, end, w.variables).readings) for w in wanted}
+
+
+def _columns(frame):
+    return ReadingColumns(millis(frame.index), {name: frame[name].to_numpy() for name in frame})
+
+
+class FrameReadings(OneByOne):
     """Port `Readings` over fixed histories. `asked_until`: the latest end that anybody asked for."""
 
     def __init__(self, *histories):
@@ -20,13 +31,6 @@ class FrameReadings:
         names = list(asset.variables if variables is None else variables)
         events = whole.events if end is None or whole.events.empty else whole.events[whole.events["start"] <= end]
         return History(asset, whole.readings.iloc[first:last].reindex(columns=names), events if len(events) else no_events())
-
-    def load_many(self, wanted, end):
-        return {w.asset.name: self._columns(w, end) for w in wanted}
-
-    def _columns(self, wanted, end):
-        frame = self.load(wanted.asset, wanted.start, end, wanted.variables).readings
-        return ReadingColumns(millis(frame.index), {name: frame[name].to_numpy() for name in frame})
 
     def span(self, asset):
         if asset not in self._by_asset:

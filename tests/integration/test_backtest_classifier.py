@@ -92,7 +92,7 @@ def live():
 
 
 def everything_but_backtests(platform):
-    database = platform.states._states.database
+    database = platform.states._shards.database
     names = [n for n in database.list_collection_names() if not n.startswith("backtest")]
     return {n: list(database[n].find()) for n in sorted(names)}
 

@@ -50,7 +50,7 @@ def spells(episodes):
 
 def everything_but_backtests(platform):
     """All that is in the pretended database, without what a backtest may write."""
-    database = platform.states._states.database
+    database = platform.states._shards.database
     names = [n for n in database.list_collection_names() if not n.startswith("backtest")]
     return {n: list(database[n].find()) for n in sorted(names)}
 

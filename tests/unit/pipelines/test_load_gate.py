@@ -20,13 +20,14 @@ from alerting.readings.history import History
 from alerting.settings import SettingsRefused, read_settings
 from tests.builders import at, oven, too_hot, too_moist
 from tests.contracts.test_episodes import episode
+from tests.frames import OneByOne
 from tests.pretended import Mailbox, pretended_platform
 
 DAY = 24 * 60
 NOW = 7 * DAY
 
 
-class Spikes:
+class Spikes(OneByOne):
     """Port `Readings` of assets that are too hot every other time, `every` so many minutes, for the last `days`."""
 
     def __init__(self, every, days):
