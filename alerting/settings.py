@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from alerting.alarm_budget_settings import read_alarm_budget
 from alerting.definitions.faults import Fault, Refused
@@ -16,6 +17,7 @@ PREFIX = "ALERTING_"
 WEBHOOK_PREFIX = "ALERTING_WEBHOOK_"
 SECRET_SUFFIX = "_SECRET"  # noqa: S105 - the ending of a variable's name, not a secret
 LOOPBACK = "127.0.0.1"
+UTC = ZoneInfo("UTC")
 
 T = TypeVar("T")
 
@@ -35,8 +37,13 @@ class Settings:
     `home` holds everything that is kept (databases, artifacts, logs, secrets) and is made absolute. `mongodb_uri` and
     `mlflow_uri` name servers of your own; without them the embedded ones are used. The ports are those of the parts that
     `alerting up` starts, all on the loopback address. `demo_speed` is how many seconds of the demo line pass in one second.
+<<<<<<< HEAD
     `training_memory_mib` is the most memory that the rows of one training and their copies may need. `budget` is what operators
     may be asked to answer (`alarm_budget_settings`).
+=======
+    `training_memory_mib` is the most memory that the rows of one training and their copies may need.
+    `timezone` (IANA) is the plant's: the pages of the console show their times in it.
+>>>>>>> ec6dcd0 (Pages: urgent first, answers in one tap, the zone of the plant, names and units of variables, touch targets)
     `webhook_urls` come from `ALERTING_WEBHOOK_<NAME>`, `webhook_secrets` (for signing) from `ALERTING_WEBHOOK_<NAME>_SECRET`;
     names are lower case with `_` turned into `-`. `delivery` is all the rest of how messages leave.
     """
@@ -51,6 +58,7 @@ class Settings:
     api_port: int = 8000
     demo_speed: float = 10.0
     training_memory_mib: int = 4096
+    timezone: ZoneInfo = UTC
     webhook_urls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     webhook_secrets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     delivery: Delivery = field(default_factory=Delivery)
@@ -109,6 +117,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         api_port=read("api_port", _port, defaults.api_port),
         demo_speed=read("demo_speed", _speed, defaults.demo_speed),
         training_memory_mib=read("training_memory_mib", _mebibytes, defaults.training_memory_mib),
+        timezone=read("timezone", _timezone, defaults.timezone),
         webhook_urls=urls,
         webhook_secrets=secrets,
         delivery=read_delivery(environ, faults),
@@ -140,6 +149,13 @@ def _mebibytes(text: str) -> int:
     if not text.isdecimal() or not 256 <= int(text) <= 1 << 24:
         raise ValueError(f"{text!r} is no amount of memory: give whole MiB, at least 256")
     return int(text)
+
+
+def _timezone(text: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{text!r} is no time zone: give an IANA name such as Europe/Berlin") from None
 
 
 def _database(text: str) -> str:

@@ -1,7 +1,8 @@
 """The application: the gate, the API, the pages, and one way to say what went wrong."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
 
@@ -11,6 +12,7 @@ from alerting.console.gate import Gate
 from alerting.console.problems import handle_problems
 from alerting.episodes.operator import Role
 from alerting.pipelines.ports import Platform
+from alerting.settings import UTC
 
 
 def wall_clock() -> datetime:
@@ -19,9 +21,16 @@ def wall_clock() -> datetime:
 
 
 def create_app(
-    platform: Platform, tokens: Mapping[str, tuple[str, Role]], *, now: Callable[[], datetime] = wall_clock
+    platform: Platform,
+    tokens: Mapping[str, tuple[str, Role]],
+    *,
+    now: Callable[[], datetime] = wall_clock,
+    zone: ZoneInfo = UTC,
 ) -> FastAPI:
-    """The API and pages of a platform. `tokens`: name and role by token. Raises Refused without tokens."""
+    """The API and pages of a platform. Raises Refused without tokens.
+
+    `tokens`: name and role by token. `zone`: in which the pages show their times; the API speaks UTC.
+    """
     access = Access(tokens)
     app = FastAPI(
         title="Alerting",
@@ -32,6 +41,7 @@ def create_app(
         redoc_url=None,
     )
     app.state.platform = platform
+    app.state.zone = zone
     handle_problems(app)
     app.include_router(api.router)
     app.include_router(operate_api.router)

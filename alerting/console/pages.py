@@ -14,6 +14,8 @@ from alerting.console.api import Operator, Served, Viewer, list_reports
 from alerting.console.gate import COOKIE
 from alerting.console.rendering import render, stylesheet
 from alerting.definitions.faults import Refused
+from alerting.definitions.model import SEVERITIES
+from alerting.episodes.episode import Episode
 from alerting.episodes.first_out import first_out
 from alerting.pipelines.feedback import find_episode, give_feedback
 from alerting.pipelines.operate import shelves_now, standing
@@ -29,9 +31,10 @@ Field = Annotated[str, Form()]
 
 @router.get("/", response_class=HTMLResponse)
 def episodes(request: Request, platform: Served, _: Viewer, cursor: str | None = None) -> str:
-    """Open episodes first, then the others, newest first."""
+    """Open episodes first, the most urgent on top, then the others, newest first."""
     before = views.read_cursor(cursor) if cursor else None
-    still_open = platform.episodes.find(open_only=True, limit=OPEN_SHOWN) if before is None else []
+    newest_open = platform.episodes.find(open_only=True, limit=OPEN_SHOWN + 1) if before is None else []
+    still_open = sorted(newest_open[:OPEN_SHOWN], key=_urgency)
     found = platform.episodes.find(limit=CLOSED_SHOWN + 1, before=before)
     now = platform.clock.now()
     by_design = list_suppressed(platform, now, now - UNTOLD_SINCE) if before is None else None
@@ -40,7 +43,9 @@ def episodes(request: Request, platform: Served, _: Viewer, cursor: str | None =
         "episodes.html",
         request,
         still_open=still_open,
-        others=[e for e in shown if e.condition != "open"],
+        more_open=len(newest_open) > OPEN_SHOWN,
+        nothing_defined=not found and not platform.definitions.latest(),
+        others=[e for e in shown if e not in still_open],
         older=views.cursor_after(shown[-1]) if len(found) > CLOSED_SHOWN else None,
         first=before is None,
         shelves=shelves_now(platform, now) if before is None else [],
@@ -50,6 +55,12 @@ def episodes(request: Request, platform: Served, _: Viewer, cursor: str | None =
         unmended=platform.platform_alerts.open() if before is None else [],
         now=now,
     )
+
+
+def _urgency(episode: Episode) -> tuple[bool, bool, int, float]:
+    """What somebody must look at comes first: heard, not acknowledged, severe, new."""
+    severity = -SEVERITIES.index(episode.severity)
+    return episode.muted_by is not None, episode.acknowledged is not None, severity, -episode.raised_at.timestamp()
 
 
 @router.get("/episodes/{id}", response_class=HTMLResponse)
@@ -135,8 +146,18 @@ def episode_page(request: Request, platform: Platform, id: str, refusal: str = "
     """The page of one episode. `refusal`, `shelving`: what was wrong with the feedback or the shelf that was sent."""
     found, now = find_episode(platform, id), platform.clock.now()
     scale = max((abs(c.share) for c in found.contributions), default=1.0) or 1.0
-    said = {"refusal": refusal, "shelving": shelving}
-    return render("episode.html", request, e=found, scale=scale, stands=standing(platform, found, now), **said, now=now)
+    asset = platform.assets.get(found.asset)
+    return render(
+        "episode.html",
+        request,
+        e=found,
+        scale=scale,
+        stands=standing(platform, found, now),
+        variables=asset.variables if asset else {},
+        refusal=refusal,
+        shelving=shelving,
+        now=now,
+    )
 
 
 def _body(**fields: object) -> views.FeedbackBody:

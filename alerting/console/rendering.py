@@ -6,15 +6,16 @@ from importlib.resources import files
 from typing import Any
 
 from fastapi import Request
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 
 from alerting.reporting import words
 
 
 def render(template: str, request: Request, **values: Any) -> str:
-    """A page for whoever asks; `person` is None before the login."""
-    person = getattr(request.state, "person", None)
-    return _environment().get_template(template).render(person=person, path=request.url.path, **values)
+    """A page for whoever asks; `person` is None before the login, `zone` is that of the plant."""
+    person, zone = getattr(request.state, "person", None), request.app.state.zone
+    return _environment().get_template(template).render(person=person, zone=zone, path=request.url.path, **values)
 
 
 @cache
@@ -33,7 +34,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        instant=words.instant,
+        instant=_instant,
+        moment=_moment,
         number=words.number,
         percent=words.percent,
         sentence=lambda text: text[:1].upper() + text[1:],
@@ -43,6 +45,16 @@ def _environment() -> Environment:
         verdict=lambda v: words.VERDICT_WORDS[v],
     )
     return environment
+
+
+@pass_context
+def _instant(page: Context, value: datetime | None) -> str:
+    return words.instant(value, page["zone"])
+
+
+@pass_context
+def _moment(page: Context, value: datetime) -> str:
+    return words.moment(value, page["zone"])
 
 
 def _ago(instant: datetime, now: datetime) -> str:

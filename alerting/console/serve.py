@@ -26,7 +26,7 @@ def serve(host: str = LOOPBACK, port: int | None = None, environ: Mapping[str, s
     tokens = read_tokens(tokens_file(settings, environ))
     with open_platform(settings) as platform:
         uvicorn.run(
-            create_app(platform, tokens),
+            create_app(platform, tokens, zone=settings.timezone),
             host=host,
             port=port or settings.api_port,
             log_level="warning",

@@ -1,6 +1,6 @@
 """Numbers as people read them, the same on pages and in sentences."""
 
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,9 +47,16 @@ def seconds(value: float | None) -> str:
     return sign + " ".join(parts)
 
 
-def instant(value: datetime | None) -> str:
-    """An instant to the minute, in UTC: `2026-01-05 06:00`."""
-    return value.strftime("%Y-%m-%d %H:%M") if value else NONE
+def instant(value: datetime | None, zone: tzinfo = UTC) -> str:
+    """An instant to the minute, in this zone: `2026-01-05 06:00`."""
+    return value.astimezone(zone).strftime("%Y-%m-%d %H:%M") if value else NONE
+
+
+def moment(value: datetime, zone: tzinfo) -> str:
+    """An instant with the zone's own short name beside it: `2026-01-05 07:00 CET`; `UTC-03` where it has no letters."""
+    local = value.astimezone(zone)
+    letters = local.strftime("%Z")
+    return f"{instant(local, zone)} {letters if letters[:1].isalpha() else f'UTC{letters}'}"
 
 
 def amount(value: float | None, unit: str) -> str:

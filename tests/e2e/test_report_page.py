@@ -5,15 +5,25 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
+from datetime import timedelta
 from html import unescape
 
 import pytest
+from fastapi.testclient import TestClient
 
+from alerting.channels.links import SignedLinks
 from alerting.console.app import create_app
 from alerting.console.rendering import stylesheet
+from alerting.pipelines import operate
+from alerting.pipelines.definitions import apply
+from alerting.pipelines.feedback import give_feedback
 from alerting.reporting.figures import performance_figures
 from alerting.reporting.judgement import judge_alert
 from alerting.reporting.page import draw, render_page
+from tests.builders import at, oven, too_hot
+from tests.integration import test_api as api
+from tests.integration.test_api_pages import csrf_of
+from tests.pretended import Mailbox
 from tests.unit.reporting.material import THRESHOLD, episode, good_material, problems, threshold_material
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -43,6 +53,9 @@ MEASURE = """<script>addEventListener('load', () => {
   const first = document.querySelector('.first');
   const seen = {width: document.documentElement.scrollWidth, inner: innerWidth, dim, cut,
     ground: getComputedStyle(document.body).backgroundColor, first: first && first.getBoundingClientRect().bottom,
+    small: [...document.querySelectorAll('button:not(.unseen), summary, nav a, a.card, a.more, .check, input[name]')]
+      .filter(e => !['hidden', 'checkbox'].includes(e.type) && e.checkVisibility() && e.getBoundingClientRect().height < 44)
+      .map(e => e.textContent.trim().slice(0, 40)),
     drawings: [...document.querySelectorAll('svg')].map(s => s.getBoundingClientRect().height)};
   document.body.dataset.seen = JSON.stringify(seen); })</script>"""
 
@@ -92,22 +105,41 @@ def test_the_first_screen_holds_the_answer_and_the_key_numbers(tmp_path):
     assert look(tmp_path, report(good_material()), 1280, dark=False)["first"] < 900
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 800])
-def test_the_pages_of_the_console_fit_and_can_be_read(tmp_path, width, dark):
-    from fastapi.testclient import TestClient
-
-    from tests.integration import test_api as api
-
-    platform = api.pretended_platform()
-    severities = ("low", "medium", "high", "critical")
-    for minute, severity in enumerate(severities):
+@pytest.fixture(scope="module")
+def console():
+    """Pages of a console by name: an open alert of every severity, seen, muted, settled; a banner; links; nothing at all."""
+    platform = api.pretended_platform(Mailbox("shift"))
+    platform = replace(platform, links=SignedLinks(b"k" * 32, "https://plant.example", timedelta(days=3)))
+    platform.assets.put([oven().model_copy(update={"name": f"oven-{i}"}) for i in range(4)])
+    apply(platform, [too_hot(assets=["oven-*"])], "engineer", at(0), "test")
+    ann = operate.Who("ann", "operator")
+    for minute, severity in enumerate(("low", "medium", "high", "critical")):
         platform.episodes.insert(api.episode(minute, f"oven-{minute}", condition="open", severity=severity))
     platform.episodes.insert(api.episode(9, title="Feuchte der Kekse am Auslauf des Ofens über dem Grenzwert"))
-    browser = TestClient(create_app(platform, api.TOKENS))
-    browser.post("/login", data={"token": list(api.TOKENS)[1]})
-    for path in ("/", f"/episodes/{api.episode(3, 'oven-3').id}", "/reports", "/episodes/nope"):
-        page = browser.get(path).text.replace('<link rel="stylesheet" href="/style.css">', f"<style>{stylesheet()}</style>")
+    platform.clock.instant = at(20)
+    muted, seen, new = (api.episode(minute, f"oven-{minute}") for minute in (0, 1, 3))
+    operate.acknowledge(platform, seen.id, ann, at(20))
+    said = {"verdict": "true_alarm", "acted": True, "action": "opened the damper", "comment": "again"}
+    give_feedback(platform, episode_id=seen.id, who="ann", at=at(20), **said)
+    operate.shelve(platform, "too-hot", "oven-0", ann, at(20), at(90), "cleaning of the whole oven, which takes until noon")
+    platform.platform_alerts.report("champion unreadable", "too-moist", "the registry does not answer " * 6, at(0))
+    full, bare = (TestClient(create_app(p, api.TOKENS)) for p in (platform, api.pretended_platform()))
+    for browser in (full, bare):
+        browser.post("/login", data={"token": list(api.TOKENS)[1]})
+    link = platform.links.of(new.id, "shift")[0].url.removeprefix("https://plant.example")
+    pages = {path: full.get(path) for path in ("/", "/reports", "/episodes/nope", "/login")}
+    pages |= {name: full.get(f"/episodes/{e.id}") for name, e in (("muted", muted), ("seen", seen), ("new", new))}
+    pages |= {"shelving": full.post(f"/episodes/{new.id}/shelve", data={"csrf": csrf_of(pages["new"]), "lasting": "2h"})}
+    pages |= {"link": full.get(link), "said": full.post(link, data={"confirm": "yes"})}
+    pages |= {"empty": bare.get("/"), "no reports": bare.get("/reports")}
+    style = f"<style>{stylesheet()}</style>"
+    return {name: page.text.replace('<link rel="stylesheet" href="/style.css">', style) for name, page in pages.items()}
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 800])
+def test_the_pages_of_the_console_fit_can_be_read_and_tapped_with_gloves(tmp_path, console, width, dark):
+    for name, page in console.items():
         seen = look(tmp_path, page, width, dark)
-        assert seen["width"] <= seen["inner"] == width, path
-        assert (seen["cut"], seen["dim"]) == ([], []), path
+        assert seen["width"] <= seen["inner"] == width, name
+        assert (seen["cut"], seen["dim"], seen["small"]) == ([], [], []), name

@@ -2,12 +2,15 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
-from tests.builders import at
+from alerting.definitions.assets import Variable
+from alerting.episodes.episode import Mark
+from tests.builders import at, oven
 from tests.integration.test_api import TOKENS, VIEWER, episode, platform  # noqa: F401 - the fixture is used
 
 VIEWER_TOKEN, OPERATOR_TOKEN, _ = TOKENS
@@ -240,3 +243,73 @@ def test_the_first_page_says_when_the_platform_itself_needs_an_engineer(browser,
     assert "needs an engineer" in page
     assert "too-moist: champion unreadable since" in page
     assert "the &lt;registry&gt; does not answer" in page
+
+
+def test_what_somebody_must_look_at_comes_first(browser, platform):  # noqa: F811
+    seen = Mark("otto", at(10))
+    for minute, changes in enumerate(
+        ({"severity": "low"}, {"severity": "critical"}, {"severity": "critical", "acknowledged": seen}, {"muted_by": "shelf"}), 1
+    ):
+        platform.episodes.insert(episode(minute, f"oven-{minute}", condition="open", **changes))
+    log_in(browser)
+    shown = re.findall(r'class="card episode.*?/episodes/([0-9a-f]{24})', browser.get("/").text)
+    assert shown == [episode(minute, f"oven-{minute}").id for minute in (2, 1, 3, 4)]
+
+
+def test_times_are_those_of_the_plant_and_their_zone_is_named(platform, wall):  # noqa: F811
+    platform.episodes.insert(episode(1))
+    browser = TestClient(create_app(platform, TOKENS, now=wall, zone=ZoneInfo("Europe/Berlin")), follow_redirects=False)
+    log_in(browser)
+    page = browser.get(f"/episodes/{episode(1).id}").text
+    assert "Raised 2026-01-05 01:01 CET" in page
+    assert "UTC" not in page
+    assert "Raised (Europe/Berlin)" in browser.get("/").text
+
+
+def test_an_empty_console_says_what_to_do(browser, platform):  # noqa: F811
+    log_in(browser)
+    assert "No alert is defined yet" not in browser.get("/").text
+    for collection in ("alert_definitions", "definition_revisions"):
+        platform.episodes._episodes.database[collection].delete_many({})
+    assert "alerting apply FILE" in browser.get("/").text
+    assert "alerting report NAME" in browser.get("/reports").text
+
+
+def test_variables_have_the_names_and_units_that_people_use(browser, platform):  # noqa: F811
+    platform.assets.put([oven(zone_2=Variable(title="Zone 2 burner", unit="°C"))])
+    platform.episodes.insert(episode(1))
+    log_in(browser)
+    page = browser.get(f"/episodes/{episode(1).id}").text
+    assert "<td>Zone 2 burner<br>" in page
+    assert "232 °C</td>" in page
+
+
+def test_the_enter_key_in_a_field_of_the_feedback_gives_no_verdict(browser, platform):  # noqa: F811
+    platform.episodes.insert(episode(1))
+    log_in(browser)
+    form = browser.get(f"/episodes/{episode(1).id}").text.partition('class="feedback"')[2].partition("</form>")[0]
+    assert re.findall(r'<button name="verdict" value="(\w*)"', form) == ["", "true_alarm", "false_alarm", "unsure", ""]
+
+
+def test_an_open_alert_without_guidance_or_advice_is_shown(browser, platform):  # noqa: F811
+    platform.episodes.insert(episode(1, condition="open", recommendation=None, guidance={}, contributions=()))
+    log_in(browser)
+    assert episode(1).id in browser.get("/").text
+    assert browser.get(f"/episodes/{episode(1).id}").status_code == 200
+
+
+def test_of_more_open_alerts_than_a_page_holds_none_is_lost(browser, platform):  # noqa: F811
+    made = [episode(minute, f"oven-{minute}", condition="open") for minute in range(160)]
+    for one in made:
+        platform.episodes.insert(one)
+    log_in(browser)
+    first = browser.get("/").text
+    assert "and older ones below" in first
+    seen, page = set(), first
+    while True:
+        seen |= set(re.findall(r"/episodes/([0-9a-f]{24})", page))
+        more = re.search(r'href="(/\?cursor=[^"]+)"', page)
+        if more is None:
+            break
+        page = browser.get(more[1]).text
+    assert seen == {one.id for one in made}

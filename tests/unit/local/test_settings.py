@@ -23,6 +23,7 @@ def test_all_faults_are_reported_together_with_their_variables():
         "ALERTING_MONGODB_URI": "localhost:27017",
         "ALERTING_DEMO_SPEED": "nan",
         "ALERTING_TRAINING_MEMORY_MIB": "lots",
+        "ALERTING_TIMEZONE": "Berlin",
         "ALERTING_WEBHOOK_SHIFT": "ftp://shift",
     }
     with pytest.raises(SettingsRefused) as refused:
@@ -56,3 +57,8 @@ def test_webhooks_are_named_by_their_variables_and_secrets_belong_to_them():
     assert dict(settings.webhook_urls) == {"night-shift": "https://hooks.example/x"}
     assert dict(settings.webhook_secrets) == {"night-shift": "whsec_abc"}
     assert "whsec_abc" not in repr(settings)
+
+
+def test_the_zone_of_the_plant_is_utc_until_it_is_named():
+    assert read_settings({}).timezone.key == "UTC"
+    assert read_settings({"ALERTING_TIMEZONE": "Europe/Berlin"}).timezone.key == "Europe/Berlin"

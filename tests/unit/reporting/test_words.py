@@ -1,6 +1,9 @@
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
 import pytest
 
-from alerting.reporting.words import number, percent, seconds
+from alerting.reporting.words import moment, number, percent, seconds
 
 
 @pytest.mark.parametrize(
@@ -30,3 +33,15 @@ def test_shares_are_percent(value, text):
 )
 def test_lengths_of_time_have_two_units(value, text):
     assert seconds(value) == text
+
+
+@pytest.mark.parametrize(
+    ("zone", "text"),
+    [
+        ("UTC", "2026-07-05 22:30 UTC"),
+        ("Europe/Berlin", "2026-07-06 00:30 CEST"),
+        ("Asia/Kathmandu", "2026-07-06 04:15 UTC+0545"),
+    ],
+)
+def test_an_instant_is_told_in_the_zone_of_the_plant_which_is_named(zone, text):
+    assert moment(datetime(2026, 7, 5, 22, 30, tzinfo=UTC), ZoneInfo(zone)) == text
