@@ -34,18 +34,14 @@ class SettingsRefused(Refused):
 class Settings:
     """Each field is the environment variable `ALERTING_<FIELD>`; `read_settings` says what is accepted.
 
-        `home` holds everything that is kept (databases, artifacts, logs, secrets) and is made absolute. `mongodb_uri` and
-        `mlflow_uri` name servers of your own; without them the embedded ones are used. The ports are those of the parts that
-        `alerting up` starts, all on the loopback address. `demo_speed` is how many seconds of the demo line pass in one second.
-    <<<<<<< HEAD
-        `training_memory_mib` is the most memory that the rows of one training and their copies may need. `budget` is what operators
-        may be asked to answer (`alarm_budget_settings`).
-    =======
-        `training_memory_mib` is the most memory that the rows of one training and their copies may need.
-        `timezone` (IANA) is the plant's: the pages of the console show their times in it.
-    >>>>>>> ec6dcd0 (Pages: urgent first, answers in one tap, the zone of the plant, names and units of variables, touch targets)
-        `webhook_urls` come from `ALERTING_WEBHOOK_<NAME>`, `webhook_secrets` (for signing) from `ALERTING_WEBHOOK_<NAME>_SECRET`;
-        names are lower case with `_` turned into `-`. `delivery` is all the rest of how messages leave.
+    `home` holds everything that is kept (databases, artifacts, logs, secrets) and is made absolute. `mongodb_uri` and
+    `mlflow_uri` name servers of your own; without them the embedded ones are used. The ports are those of the parts that
+    `alerting up` starts, all on the loopback address. `demo_speed` is how many seconds of the demo line pass in one second.
+    `training_memory_mib` is the most memory that the rows of one training and their copies may need. `timezone` (IANA) is the
+    plant's: the pages of the console show their times in it. `budget` is what operators may be asked to answer
+    (`alarm_budget_settings`).
+    `webhook_urls` come from `ALERTING_WEBHOOK_<NAME>`, `webhook_secrets` (for signing) from `ALERTING_WEBHOOK_<NAME>_SECRET`;
+    names are lower case with `_` turned into `-`. `delivery` is all the rest of how messages leave.
     """
 
     home: Path
