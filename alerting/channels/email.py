@@ -4,6 +4,7 @@ import hashlib
 import smtplib
 import socket
 import ssl
+from contextlib import suppress
 from email.message import EmailMessage
 from email.utils import formatdate, parseaddr
 from html import escape
@@ -39,8 +40,13 @@ class EmailChannel:
         """Raises DeliveryFailed: permanent where the server refuses the message or the address for good."""
         mail = compose(message, self._server.sender, self._to)
         try:
-            with self._connected() as smtp:
+            smtp = self._connected()
+            try:
                 smtp.send_message(mail)
+                with suppress(OSError, smtplib.SMTPException):  # it has taken the message: that is delivered, whatever follows
+                    smtp.putcmd("quit")
+            finally:
+                smtp.close()
         except smtplib.SMTPRecipientsRefused as refused:
             raise self._failed(max((code for code, _ in refused.recipients.values()), default=450)) from None
         except smtplib.SMTPAuthenticationError as refused:

@@ -1,8 +1,9 @@
 """Deliver what the outboxes hold: claim, deliver, record. At least once, each with a key that never changes."""
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -20,17 +21,46 @@ from alerting.pipelines.routes import read_routes
 from alerting.pipelines.settle import update
 
 __all__ = ["DeliveryCounts", "dead_letters", "deliver_due", "message", "retry", "send_test"]
+CLAIM = timedelta(minutes=2)
+"""How long an attempt belongs to who began it: longer than the time-outs of any delivery together."""
+SILENT_AFTER = 3
+"""So many failures in a row, and a channel is left alone for the rest of the round: who is dead must not hold up the others."""
 
 
 @dataclass
 class DeliveryCounts:
-    """What one round of deliveries did. `announced`: repeats, escalations and the like that became due."""
+    """What one round of deliveries did. `announced`: repeats, escalations and the like that became due; `postponed`: not tried,
+    because their channel had just failed again and again.
+    """
 
     sent: int = 0
     failed: int = 0
     dead: int = 0
     dropped: int = 0
     announced: int = 0
+    postponed: int = 0
+
+    def handled(self) -> int:
+        """How many notifications are not due any more."""
+        return self.sent + self.failed + self.dropped + self.postponed
+
+
+@dataclass(frozen=True)
+class _Round:
+    """One round. `failures`: of each channel, in a row."""
+
+    platform: Platform
+    now: datetime
+    counts: DeliveryCounts
+    failures: Counter[str] = field(default_factory=Counter)
+
+    def heard(self, channel: str, answered: bool) -> None:
+        """Note whether a channel answered."""
+        self.failures[channel] = 0 if answered else self.failures[channel] + 1
+
+    def is_silent(self, channel: str) -> bool:
+        """Whether a channel is left alone for the rest of this round."""
+        return self.failures[channel] >= SILENT_AFTER
 
 
 @dataclass(frozen=True)
@@ -53,24 +83,25 @@ def deliver_due(platform: Platform, now: datetime) -> DeliveryCounts:
     """
     tend_shelves(platform, now)
     counts = DeliveryCounts(announced=announce_due(platform, now))
-    while _deliver_page(platform, now, counts):
+    this = _Round(platform, now, counts)
+    while _deliver_page(this):
         pass
     for shelf in platform.shelves.with_due_notifications(now):
-        _deliver_all(platform, shelf.outbox, _shelf_outbox(platform, shelf), now, counts)
+        _deliver_all(this, shelf.outbox, _shelf_outbox(platform, shelf))
     for bulletin in platform.bulletins.due(now):
-        _deliver_all(platform, (bulletin.notification,), _bulletin_outbox(platform, bulletin), now, counts)
+        _deliver_all(this, (bulletin.notification,), _bulletin_outbox(platform, bulletin))
     return counts
 
 
-def _deliver_page(platform: Platform, now: datetime, counts: DeliveryCounts) -> bool:
-    """False when there was nothing to do: what is claimed, muted or dropped is not due any more."""
-    before = counts.sent + counts.failed + counts.dropped
-    for episode in platform.episodes.with_due_notifications(now):
-        current = mute_outbox(platform, episode, now)
-        outbox = _episode_outbox(platform, current)
-        counts.dropped += _drop_quiet(outbox, current)
-        _deliver_all(platform, current.outbox, outbox, now, counts)  # what was dropped cannot be claimed any more
-    return counts.sent + counts.failed + counts.dropped > before
+def _deliver_page(this: _Round) -> bool:
+    """False when there was nothing to do: what is claimed, muted, dropped or postponed is not due any more."""
+    before = this.counts.handled()
+    for episode in this.platform.episodes.with_due_notifications(this.now):
+        current = mute_outbox(this.platform, episode, this.now)
+        outbox = _episode_outbox(this.platform, current)
+        this.counts.dropped += _drop_quiet(outbox, current)
+        _deliver_all(this, current.outbox, outbox)  # what was dropped cannot be claimed any more
+    return this.counts.handled() > before
 
 
 Notices = tuple[Notification, ...]
@@ -123,10 +154,14 @@ def _drop_quiet(outbox: _Outbox, episode: Episode) -> int:
     return len(dropped)
 
 
-def _deliver_all(platform: Platform, notices: Notices, outbox: _Outbox, now: datetime, counts: DeliveryCounts) -> None:
+def _deliver_all(this: _Round, notices: Notices, outbox: _Outbox) -> None:
     for notification in notices:
-        if _is_due(notification, now) and _claim(outbox, notification, now):
-            _deliver(platform, outbox, notification, now, counts)
+        if not _is_due(notification, this.now):
+            continue
+        if this.is_silent(notification.channel):
+            _postpone(this, outbox, notification)
+        elif claimed := _claim(this, outbox, notification):
+            _deliver(this, outbox, claimed)
 
 
 def _is_due(notification: Notification, now: datetime) -> bool:
@@ -134,33 +169,46 @@ def _is_due(notification: Notification, now: datetime) -> bool:
     return notification.status == "pending" and notification.held != "flood" and (due is None or due <= now)
 
 
-def _claim(outbox: _Outbox, notification: Notification, now: datetime) -> bool:
-    """Count the attempt before it is made: whoever counts first delivers, and a crash leaves evidence and a next attempt."""
-    claimed = False
-
-    def count_attempt(notices: Notices) -> Notices:
-        nonlocal claimed
-        claimed = notification in notices
-        if not claimed:
-            return notices
-        attempts = notification.attempts + 1
-        again_at = now + retry_delay(attempts, notification.key)
-        return _put(notices, replace(notification, attempts=attempts, next_attempt_at=again_at))
-
-    outbox.change(count_attempt)
-    return claimed
+def _claim(this: _Round, outbox: _Outbox, notification: Notification) -> Notification | None:
+    """Count the attempt before it is made: whoever counts first delivers, nobody else tries while that may still be going on,
+    and a crash leaves evidence and a next attempt. None when somebody else was first.
+    """
+    until = max(this.now, this.platform.clock.now()) + CLAIM  # a round may take long
+    claimed = replace(notification, attempts=notification.attempts + 1, next_attempt_at=until)
+    return claimed if _changed(outbox, notification, claimed) else None
 
 
-def _deliver(platform: Platform, outbox: _Outbox, notification: Notification, now: datetime, counts: DeliveryCounts) -> None:
-    failure = _attempt(platform, notification.channel, outbox.message(notification))
+def _postpone(this: _Round, outbox: _Outbox, notification: Notification) -> None:
+    """Not tried, and not counted as an attempt."""
+    again_at = this.now + retry_delay(notification.attempts + 1, notification.key)
+    this.counts.postponed += _changed(outbox, notification, replace(notification, next_attempt_at=again_at))
+
+
+def _changed(outbox: _Outbox, before: Notification, after: Notification) -> bool:
+    """Put one in place of another; False when that is not there any more."""
+    found = False
+
+    def change(notices: Notices) -> Notices:
+        nonlocal found
+        found = before in notices
+        return _put(notices, after) if found else notices
+
+    outbox.change(change)
+    return found
+
+
+def _deliver(this: _Round, outbox: _Outbox, claimed: Notification) -> None:
+    failure = _attempt(this.platform, claimed.channel, outbox.message(claimed))
+    this.heard(claimed.channel, failure is None or failure.permanent)
     if failure is None:
-        _record(outbox, notification.key, status="sent", delivered_at=now, error=None)
-        counts.sent += 1
+        _record(outbox, claimed.key, status="sent", delivered_at=this.now, error=None)
+        this.counts.sent += 1
         return
-    status = after_failure(notification.attempts + 1, failure.permanent)
-    _record(outbox, notification.key, status=status, error=str(failure))
-    counts.failed += 1
-    counts.dead += status == "dead"
+    status, again_at = after_failure(claimed.attempts, failure.permanent), this.now + retry_delay(claimed.attempts, claimed.key)
+    # Only while it is still ours: somebody who took it over may have delivered it by now.
+    _changed(outbox, claimed, replace(claimed, status=status, error=str(failure), next_attempt_at=again_at))
+    this.counts.failed += 1
+    this.counts.dead += status == "dead"
 
 
 def _attempt(platform: Platform, name: str, told: Message) -> DeliveryFailed | None:

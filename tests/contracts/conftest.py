@@ -25,3 +25,19 @@ def pretended() -> MongoStores:
 def stores(request) -> MongoStores:
     """Stores of a new, empty database of either kind."""
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def more_stores(stores, request):
+    """Makes stores of another new database of the same kind."""
+    if stores.database.name == "alerting":
+        return ensured_pretence
+    return lambda: request.getfixturevalue("another_real")
+
+
+@pytest.fixture
+def another_real(real_server) -> MongoStores:
+    """Stores of one more new database on the real server."""
+    with open_stores(real_server, f"test-{uuid.uuid4().hex[:12]}") as stores:
+        yield stores
+        stores.database.client.drop_database(stores.database.name)

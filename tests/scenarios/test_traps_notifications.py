@@ -52,9 +52,9 @@ def hot(platform, minute=1, **changes):
 # --- T9: a flood of "clear" messages when something is switched on --------------------------------------------------------
 
 
-def test_t9_enabling_200_normal_definitions_tells_nobody_anything():
+def test_t9_enabling_200_normal_definitions_tells_nobody_anything(stores):  # noqa: F811
     mail = Mailbox("mail")
-    platform = plant(mail)
+    platform = plant(mail, on=stores)
     read(platform, 200.0, 0)
     apply(platform, [too_hot(name=f"too-hot-{i}") for i in range(200)], "engineer", at(0), "test")
     for minute in (1, 2):
@@ -63,9 +63,9 @@ def test_t9_enabling_200_normal_definitions_tells_nobody_anything():
     assert mail.messages == []
 
 
-def test_t9_enabling_a_route_while_100_alerts_are_open_tells_nobody_anything():
+def test_t9_enabling_a_route_while_100_alerts_are_open_tells_nobody_anything(stores):  # noqa: F811
     mail, pager = Mailbox("mail"), Mailbox("pager")
-    platform = plant(mail, pager, assets=100)
+    platform = plant(mail, pager, assets=100, on=stores)
     apply(platform, [too_hot(assets=["oven-*"], notify={"channels": ["mail"]}, stale_after="1d")], "engineer", at(0), "test")
     read(platform, 230.0, 1, assets=100)
     tick(platform, 1)
@@ -85,17 +85,17 @@ def everything(platform):
     return {name: sorted(map(str, database[name].find())) for name in database.list_collection_names()}
 
 
-def linked():
+def linked(on):
     mail, clock = Mailbox("anna"), HandClock(at(1))
-    platform = replace(plant(mail), links=SignedLinks(KEY, "http://testserver", timedelta(hours=1), clock.now))
+    platform = replace(plant(mail, on=on), links=SignedLinks(KEY, "http://testserver", timedelta(hours=1), clock.now))
     hot(platform)
     app = create_app(platform, {"admin-token-0123456789": ("ada", "admin")}, now=clock.now)
     return platform, TestClient(app, raise_server_exceptions=False), mail.messages[0].links
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
-def test_t15_opening_any_link_of_a_message_changes_nothing(method):
-    platform, client, links = linked()
+def test_t15_opening_any_link_of_a_message_changes_nothing(stores, method):  # noqa: F811
+    platform, client, links = linked(stores)
     before = everything(platform)
     for link in links:
         for _ in range(3):
@@ -103,8 +103,8 @@ def test_t15_opening_any_link_of_a_message_changes_nothing(method):
     assert everything(platform) == before
 
 
-def test_t15_only_the_button_on_its_page_acts_and_only_once():
-    platform, client, links = linked()
+def test_t15_only_the_button_on_its_page_acts_and_only_once(stores):  # noqa: F811
+    platform, client, links = linked(stores)
     right = links[PURPOSES.index("true_alarm")].url
     page = client.get(right)
     assert page.status_code == 200
@@ -151,9 +151,9 @@ def test_t17_a_receiver_that_fails_for_20_minutes_gets_one_message_after_it_unde
     assert dead_letters(platform) == []
 
 
-def test_t17_what_was_given_up_is_listed_and_goes_out_under_its_old_key():
+def test_t17_what_was_given_up_is_listed_and_goes_out_under_its_old_key(stores):  # noqa: F811
     hook, clock, _, accepted = flaky(back_at=60 * 24)
-    platform = replace(plant(hook), clock=clock)
+    platform = replace(plant(hook, on=stores), clock=clock)
     hot(platform)
     for minute in range(2, 60 * 12, 5):
         clock.instant = at(minute)

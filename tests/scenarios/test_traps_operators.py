@@ -32,7 +32,7 @@ from tests.builders import at, oven, too_hot
 from tests.contracts.conftest import pretended, real, stores  # noqa: F401 - fixtures
 from tests.contracts.test_episodes import episode
 from tests.pretended import HandClock, Mailbox, platform_on, pretended_platform
-from tests.support import free_port, require_real_server
+from tests.support import ensured_pretence, free_port, require_real_server
 
 ANN, EVE, ADA = Who("ann", "operator"), Who("eve", "engineer"), Who("ada", "admin")
 
@@ -41,8 +41,8 @@ def ovens(count):
     return [oven().model_copy(update={"name": f"oven-{i}"}) for i in range(1, count + 1)]
 
 
-def plant(*channels, count=1, **changes):
-    platform = pretended_platform(*channels)
+def plant(on, *channels, count=1, **changes):
+    platform = platform_on(on, channels, HandClock())
     platform.assets.put(ovens(count))
     platform.assets.put_event_types([EventType(name="maintenance", duration="lasting")])
     apply(platform, [too_hot(assets=["oven-*"], stale_after="10h", **changes)], "engineer", at(0), "test")
@@ -137,9 +137,9 @@ ACTS = {
 
 @pytest.mark.parametrize("writes", range(7))
 @pytest.mark.parametrize("act", ACTS)
-def test_T7_what_operators_said_survives_a_crash_between_any_two_writes(act, writes):
+def test_T7_what_operators_said_survives_a_crash_between_any_two_writes(stores, act, writes):  # noqa: F811
     mail = Mailbox("mail")
-    platform = plant(mail)
+    platform = plant(stores, mail)
     feed(platform, 5, 230)
     run(platform, 8)
     id = the_episode(platform).id
@@ -196,9 +196,9 @@ def test_T7_a_killed_database_keeps_what_operators_did(tmp_path):
 # --- T9, T18, T20: shelves ----------------------------------------------------------------------------------------------
 
 
-def test_T9_enabling_two_hundred_normal_definitions_tells_nobody_anything():
+def test_T9_enabling_two_hundred_normal_definitions_tells_nobody_anything(stores):  # noqa: F811
     mail = Mailbox("mail")
-    platform = pretended_platform(mail)
+    platform = platform_on(stores, [mail], HandClock())
     platform.assets.put(ovens(200))
     feed(platform, 1, 200, count=200)
     documents = [too_hot(name=f"too-hot-{i}", assets=[f"oven-{i}"], stale_after="10h") for i in range(1, 201)]
@@ -209,9 +209,9 @@ def test_T9_enabling_two_hundred_normal_definitions_tells_nobody_anything():
     assert platform.episodes.find() == []
 
 
-def test_T9_unshelving_two_hundred_normal_alarms_tells_nobody_anything():
+def test_T9_unshelving_two_hundred_normal_alarms_tells_nobody_anything(stores):  # noqa: F811
     mail = Mailbox("mail")
-    platform = plant(mail, count=200)
+    platform = plant(stores, mail, count=200)
     for shelf in range(1, 201):
         operate.shelve(platform, "too-hot", f"oven-{shelf}", EVE, at(1), at(60), "start-up")
     feed(platform, 5, 230, count=200)
@@ -228,8 +228,8 @@ def test_T9_unshelving_two_hundred_normal_alarms_tells_nobody_anything():
     assert mail.messages == []
 
 
-def test_T18_a_shelf_needs_an_end_a_reason_and_a_role_that_may_shelve_that_long():
-    platform = plant()
+def test_T18_a_shelf_needs_an_end_a_reason_and_a_role_that_may_shelve_that_long(stores):  # noqa: F811
+    platform = plant(stores)
 
     def shelve(who=ANN, until=60, reason="cleaning"):
         return operate.shelve(platform, "too-hot", "oven-1", who, at(0), None if until is None else at(until), reason)
@@ -245,9 +245,9 @@ def test_T18_a_shelf_needs_an_end_a_reason_and_a_role_that_may_shelve_that_long(
     assert [s.reason for s in operate.shelves_now(platform, at(59))] == ["cleaning"]
 
 
-def test_T18_a_shelf_ends_by_itself_without_a_reading_and_what_is_open_is_announced_once():
+def test_T18_a_shelf_ends_by_itself_without_a_reading_and_what_is_open_is_announced_once(stores):  # noqa: F811
     mail = Mailbox("mail")
-    platform = plant(mail)
+    platform = plant(stores, mail)
     operate.shelve(platform, "too-hot", "oven-1", ANN, at(1), at(60), "cleaning")
     feed(platform, 5, 230)
     run(platform, 8)
@@ -264,9 +264,9 @@ def test_T18_a_shelf_ends_by_itself_without_a_reading_and_what_is_open_is_announ
     assert said(mail)[-2:] == ["unmuted", "closed"]  # told of it, so told of its end
 
 
-def test_T18_people_are_reminded_once_before_a_shelf_ends_and_again_only_of_a_new_end():
+def test_T18_people_are_reminded_once_before_a_shelf_ends_and_again_only_of_a_new_end(stores):  # noqa: F811
     mail = Mailbox("mail")
-    platform = plant(mail)
+    platform = plant(stores, mail)
     operate.shelve(platform, "too-hot", "oven-1", ANN, at(0), at(60), "cleaning")
     told = {minute: len(mail.messages) for minute in range(0, 60, 5) if deliver_due(platform, at(minute))}
     assert told[40] == 0
@@ -278,9 +278,9 @@ def test_T18_people_are_reminded_once_before_a_shelf_ends_and_again_only_of_a_ne
     assert said(mail) == ["reminder", "reminder"]
 
 
-def test_T18_an_alarm_told_before_it_was_shelved_is_told_once_more_when_the_shelf_ends_and_it_is_still_open():
+def test_T18_an_alarm_told_before_it_was_shelved_is_told_once_more_when_the_shelf_ends_and_it_is_still_open(stores):  # noqa: F811
     mail = Mailbox("mail")
-    platform = plant(mail)
+    platform = plant(stores, mail)
     feed(platform, 5, 230)
     run(platform, 8)
     operate.shelve(platform, "too-hot", "oven-1", ANN, at(9), at(20), "waiting for parts")
@@ -292,9 +292,9 @@ def test_T18_an_alarm_told_before_it_was_shelved_is_told_once_more_when_the_shel
     assert said(mail) == ["raised", "unmuted"]
 
 
-def test_T18_who_was_told_of_a_raise_is_told_of_its_end_even_while_it_is_shelved():
+def test_T18_who_was_told_of_a_raise_is_told_of_its_end_even_while_it_is_shelved(stores):  # noqa: F811
     mail = Mailbox("mail")
-    platform = plant(mail)
+    platform = plant(stores, mail)
     feed(platform, 5, 230)
     run(platform, 8)
     operate.shelve(platform, "too-hot", "oven-1", ANN, at(9), at(60), "waiting for parts")
@@ -309,10 +309,10 @@ def test_T18_who_was_told_of_a_raise_is_told_of_its_end_even_while_it_is_shelved
     assert len(platform.episodes.find()) == 2
 
 
-def test_T18_what_waited_for_a_dead_receiver_while_it_was_shelved_is_not_told_late():
+def test_T18_what_waited_for_a_dead_receiver_while_it_was_shelved_is_not_told_late(stores):  # noqa: F811
     mail = Mailbox("mail")
     mail.broken = True
-    platform = plant(mail)
+    platform = plant(stores, mail)
     feed(platform, 5, 230)
     run(platform, 8)
     operate.shelve(platform, "too-hot", "oven-1", ANN, at(9), at(60), "cleaning")
@@ -326,9 +326,9 @@ def test_T18_what_waited_for_a_dead_receiver_while_it_was_shelved_is_not_told_la
     assert {n.status for n in the_episode(platform).outbox} == {"muted"}
 
 
-def test_T18_out_of_service_needs_an_engineer_and_mutes_until_it_is_returned():
+def test_T18_out_of_service_needs_an_engineer_and_mutes_until_it_is_returned(stores):  # noqa: F811
     mail = Mailbox("mail")
-    platform = plant(mail)
+    platform = plant(stores, mail)
     with pytest.raises(NotAllowed):
         operate.take_out_of_service(platform, "too-hot", "oven-1", ANN, at(0), "sensor removed")
     operate.take_out_of_service(platform, "too-hot", "oven-1", EVE, at(0), "sensor removed")
@@ -343,9 +343,9 @@ def test_T18_out_of_service_needs_an_engineer_and_mutes_until_it_is_returned():
     assert said(mail) == ["unmuted"]
 
 
-def test_T20_a_restart_with_a_hundred_active_alarms_tells_nothing_new():
+def test_T20_a_restart_with_a_hundred_active_alarms_tells_nothing_new(stores):  # noqa: F811
     mail = Mailbox("mail")
-    platform = plant(mail, count=100)
+    platform = plant(stores, mail, count=100)
     feed(platform, 5, 230, count=100)
     run(platform, 8)
     assert len(mail.messages) == 100
@@ -361,8 +361,8 @@ def test_T20_a_restart_with_a_hundred_active_alarms_tells_nothing_new():
 # --- T10, T11, T16 ------------------------------------------------------------------------------------------------------
 
 
-def test_T10_nothing_of_a_long_history_is_cut():
-    platform = plant()
+def test_T10_nothing_of_a_long_history_is_cut(stores):  # noqa: F811
+    platform = plant(stores)
     feed(platform, 5, 230)
     run(platform, 8)
     id = the_episode(platform).id
@@ -391,8 +391,8 @@ def test_T10_no_store_of_what_people_did_can_delete_or_change_it():
         assert "replace" not in text
 
 
-def test_T11_two_operators_who_disagree_are_both_kept_and_the_rule_is_stated():
-    platform = plant()
+def test_T11_two_operators_who_disagree_are_both_kept_and_the_rule_is_stated(stores):  # noqa: F811
+    platform = plant(stores)
     feed(platform, 5, 230)
     run(platform, 8)
     id = the_episode(platform).id
@@ -404,8 +404,8 @@ def test_T11_two_operators_who_disagree_are_both_kept_and_the_rule_is_stated():
     assert the_episode(platform).settlement.outcome == "undetermined"
 
 
-def test_T11_of_two_who_acknowledge_the_first_is_kept_and_both_may():
-    platform = plant()
+def test_T11_of_two_who_acknowledge_the_first_is_kept_and_both_may(stores):  # noqa: F811
+    platform = plant(stores)
     feed(platform, 5, 230)
     run(platform, 8)
     id = the_episode(platform).id
@@ -424,7 +424,7 @@ def test_T16_without_a_secret_nothing_starts():
 
 def brought_to(flags):
     """A platform whose only pair stands at these flags, brought there by what people and readings do."""
-    platform = plant(suppression={"when": {"event": "maintenance"}})
+    platform = plant(ensured_pretence(), suppression={"when": {"event": "maintenance"}})
     if flags.active or not flags.acknowledged:
         feed(platform, 5, 230)
         run(platform, 8)

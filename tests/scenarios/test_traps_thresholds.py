@@ -15,7 +15,8 @@ from alerting.pipelines.evaluate import evaluate
 from alerting.pipelines.notify import deliver_due
 from alerting.pipelines.ports import ReadingRow
 from tests.builders import at, history, oven, threshold, too_hot
-from tests.pretended import Mailbox, pretended_platform
+from tests.contracts.conftest import more_stores, pretended, real, real_server, stores  # noqa: F401 - fixtures
+from tests.pretended import HandClock, Mailbox, platform_on
 
 LEVELS = {"medium": {"above": 215, "clear_above_at": 210}, "critical": {"above": 230}}
 
@@ -23,9 +24,9 @@ LEVELS = {"medium": {"above": 215, "clear_above_at": 210}, "critical": {"above":
 class Plant:
     """A platform with one oven, one definition and one mailbox, from midnight on."""
 
-    def __init__(self, **changes):
+    def __init__(self, on, **changes):
         self.mailbox = Mailbox("mail")
-        self.platform = pretended_platform(self.mailbox)
+        self.platform = platform_on(on, [self.mailbox], HandClock())
         self.platform.assets.put([oven()])
         self.define(0, **changes)
 
@@ -52,12 +53,12 @@ class Plant:
 HEAT = {m: 230 if 20 <= m % 60 < 32 or m % 60 == 40 else 200 for m in range(1, 181)}
 
 
-def test_T2_back_filled_data_give_the_same_instants_as_live_ones():
-    live = Plant(**{"for": "5m"}, clear_for="3m")
+def test_T2_back_filled_data_give_the_same_instants_as_live_ones(stores, more_stores):  # noqa: F811
+    live = Plant(stores, **{"for": "5m"}, clear_for="3m")
     for minute, value in HEAT.items():
         live.feed({minute: value})
         live.run(minute)
-    late = Plant(**{"for": "5m"}, clear_for="3m")
+    late = Plant(more_stores(), **{"for": "5m"}, clear_for="3m")
     late.feed(HEAT)
     late.run(180)
     assert late.steps() == live.steps()
@@ -65,8 +66,8 @@ def test_T2_back_filled_data_give_the_same_instants_as_live_ones():
     assert len(late.episodes()) == 3
 
 
-def test_T4_nobody_is_told_before_the_on_delay_has_passed():
-    plant = Plant(**{"for": "10m"})
+def test_T4_nobody_is_told_before_the_on_delay_has_passed(stores):  # noqa: F811
+    plant = Plant(stores, **{"for": "10m"})
     for minute in range(1, 13):
         plant.feed({minute: 230})
         plant.run(minute)
@@ -107,8 +108,8 @@ def test_T5_a_condition_held_for_ever_is_raised_whatever_the_debouncers(fields, 
     assert len(raised) == 1
 
 
-def test_T6_a_new_revision_leaves_an_open_episode_open_and_says_who_judges_it():
-    plant = Plant(stale_after="1h")
+def test_T6_a_new_revision_leaves_an_open_episode_open_and_says_who_judges_it(stores):  # noqa: F811
+    plant = Plant(stores, stale_after="1h")
     plant.feed({1: 220})
     plant.run(5)
     plant.define(6, reason="a higher limit", stale_after="1h", above=218)
@@ -126,8 +127,8 @@ def test_T6_a_new_revision_leaves_an_open_episode_open_and_says_who_judges_it():
     assert len(plant.mailbox.messages) == 2
 
 
-def test_T6_a_new_revision_may_change_the_severity_of_an_open_episode():
-    plant = Plant(stale_after="1h")
+def test_T6_a_new_revision_may_change_the_severity_of_an_open_episode(stores):  # noqa: F811
+    plant = Plant(stores, stale_after="1h")
     plant.feed({1: 220})
     plant.run(5)
     plant.define(6, stale_after="1h", severity="critical")
@@ -137,8 +138,8 @@ def test_T6_a_new_revision_may_change_the_severity_of_an_open_episode():
     assert episode.transitions[-1].reason.startswith("medium → critical: Zone 2 temperature is 220 °C")
 
 
-def test_T8_a_sensor_that_disappears_is_never_normal():
-    plant = Plant(stale_after="5m", clear_for="2m")
+def test_T8_a_sensor_that_disappears_is_never_normal(stores):  # noqa: F811
+    plant = Plant(stores, stale_after="5m", clear_for="2m")
     plant.feed(dict.fromkeys(range(1, 11), 230))
     plant.run(10)
     for minute in range(11, 600, 20):
@@ -150,8 +151,8 @@ def test_T8_a_sensor_that_disappears_is_never_normal():
     assert (state.unknown_reason, state.unknown_count) == ("no reading of temperature within 5m", 29)
 
 
-def test_T8_missing_data_are_themselves_an_alert_where_the_definition_says_so():
-    plant = Plant(stale_after="5m", no_data="alert", severity="high")
+def test_T8_missing_data_are_themselves_an_alert_where_the_definition_says_so(stores):  # noqa: F811
+    plant = Plant(stores, stale_after="5m", no_data="alert", severity="high")
     plant.feed(dict.fromkeys(range(1, 11), 200))
     plant.run(30)
     (episode,) = plant.episodes()
@@ -163,8 +164,8 @@ def test_T8_missing_data_are_themselves_an_alert_where_the_definition_says_so():
     assert episode.closed_at == at(35)
 
 
-def test_T8_a_limit_that_its_asset_states_no_longer_is_unknown_not_normal():
-    plant = Plant()
+def test_T8_a_limit_that_its_asset_states_no_longer_is_unknown_not_normal(stores):  # noqa: F811
+    plant = Plant(stores)
     stated = oven().model_copy(update={"attributes": {"max": 215.0}})
     plant.platform.assets.put([stated])
     plant.define(1, above={"attribute": "max"})
@@ -196,8 +197,8 @@ def test_T14_the_deadband_is_on_the_clear_side_only(side, sign):
     assert found == [("clear", at(1)), ("triggered", at(3)), ("clear", at(7))]
 
 
-def test_T19_severity_rises_and_falls_within_one_episode_and_the_rise_is_told():
-    plant = Plant(above=None, levels=LEVELS, clear_for="1m", notify={"resolved": True})
+def test_T19_severity_rises_and_falls_within_one_episode_and_the_rise_is_told(stores):  # noqa: F811
+    plant = Plant(stores, above=None, levels=LEVELS, clear_for="1m", notify={"resolved": True})
     for minute, value in enumerate([200, 220, 220, 235, 235, 220, 220, 220, 205, 205, 205], 1):
         plant.feed({minute: value})
         plant.run(minute)
@@ -218,9 +219,9 @@ def test_T19_severity_rises_and_falls_within_one_episode_and_the_rise_is_told():
     ]
 
 
-def test_T19_the_same_episode_comes_of_one_evaluation_of_the_whole_time():
+def test_T19_the_same_episode_comes_of_one_evaluation_of_the_whole_time(stores):  # noqa: F811
     values = dict(enumerate([200, 220, 220, 235, 235, 220, 220, 220, 205, 205, 205], 1))
-    plant = Plant(above=None, levels=LEVELS, clear_for="1m")
+    plant = Plant(stores, above=None, levels=LEVELS, clear_for="1m")
     plant.feed(values)
     plant.run(11)
     (episode,) = plant.episodes()

@@ -1,0 +1,198 @@
+"""What came of it: episodes and notifications of the stormy run against the calm one, and what each receiver wrote down."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from alerting.episodes.bulletin import Bulletin
+from alerting.episodes.episode import Episode, Notification
+from alerting.stores.bulletins import _bulletins
+from alerting.stores.mongo import MongoStores
+from tests.faults.world import World
+
+RECEIVERS = ("mail", "hook")
+SENDERS = ("notifier-1", "notifier-2")
+BY_TIME = ("repeated", "escalated")
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The outboxes of one database."""
+
+    episodes: Mapping[str, Episode]
+    notices: Mapping[str, Notification]
+    bulletins: Mapping[str, Bulletin]
+
+    @classmethod
+    def of(cls, stores: MongoStores) -> "Ledger":
+        episodes = {e.id: e for e in stores.episodes.find()}
+        bulletins = {b.id: b for b in _bulletins(stores.database["bulletins"].find())}
+        notices = {n.key: n for e in episodes.values() for n in e.outbox}
+        return cls(episodes, notices | {b.id: b.notification for b in bulletins.values()}, bulletins)
+
+    def keys(self, *statuses: str) -> set[str]:
+        return {key for key, n in self.notices.items() if n.status in statuses}
+
+
+@dataclass
+class Account:
+    """The counts, and everything that should not be."""
+
+    counts: dict[str, Any] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+
+    def expect_none(self, what: str, found: Sequence[Any]) -> None:
+        self.counts[what] = len(found)
+        if found:
+            self.wrong.append(f"{what}: {len(found)}, e.g. {found[0]}")
+
+
+def settle_accounts(world: World, calm: Ledger, stormy: Ledger, sent_before: set[str], recovered_at: float) -> Account:
+    """`sent_before`: keys recorded as sent when everything had recovered, at `recovered_at` (s since 1970)."""
+    account = Account()
+    _compare_episodes(account, calm, stormy)
+    _compare_notices(account, calm, stormy)
+    accepted = [n for n in world.notes(*RECEIVERS) if n["what"] == "accepted"]
+    _check_deliveries(account, stormy, accepted)
+    _check_repeats(account, world, accepted)
+    _check_after_recovery(account, accepted, sent_before, recovered_at)
+    account.expect_none("deliveries with a wrong signature", [n for n in world.notes(*RECEIVERS) if n["what"] == "forged"])
+    return account
+
+
+def _essence(e: Episode) -> tuple[Any, ...]:
+    judged = [(t.kind, t.at) for t in e.transitions if t.kind in ("raised", "severity", "closed")]
+    scores = round(e.evaluation.value, 9) if e.evaluation.value is not None else None
+    return (
+        e.id,
+        e.definition,
+        e.asset,
+        e.raised_at,
+        e.closed_at,
+        e.condition,
+        e.severity,
+        e.severity_peak,
+        e.continues,
+        scores,
+        judged,
+    )
+
+
+def _compare_episodes(account: Account, calm: Ledger, stormy: Ledger) -> None:
+    a, b = ({_essence(e)[0]: _essence(e) for e in ledger.episodes.values()} for ledger in (calm, stormy))
+    account.counts["episodes"] = len(a)
+    account.counts["transitions"] = sum(len(essence[-1]) for essence in a.values())
+    account.counts["episodes by definition"] = dict(Counter(e.definition for e in calm.episodes.values()))
+    account.expect_none("episodes missing in the storm", [a[id] for id in a.keys() - b.keys()])
+    account.expect_none("episodes only in the storm", [b[id] for id in b.keys() - a.keys()])
+    account.expect_none("episodes that differ", [(a[id], b[id]) for id in a.keys() & b.keys() if a[id] != b[id]])
+
+
+def _compare_notices(account: Account, calm: Ledger, stormy: Ledger) -> None:
+    """What a transition causes is owed in both runs; what time brings (repeats, escalation) depends on when somebody looked."""
+    a, b = ({k for e in ledger.episodes.values() for k, n in _caused(e)} for ledger in (calm, stormy))
+    missing = {key: _excuse(stormy, key) for key in a - b}
+    account.counts["notifications expected"] = len(a)
+    account.counts["of these told otherwise in the storm"] = dict(Counter(why for why in missing.values() if why))
+    account.expect_none("notifications expected and not made", [key for key, why in missing.items() if not why])
+    account.expect_none("notifications made and not expected", [k for k in b - a if not _excuse(calm, k)])
+    account.counts["notifications in the storm"] = len(stormy.notices)
+    account.counts["notifications by transition"] = dict(Counter(_kind(n) for n in stormy.notices.values()))
+    account.expect_none("dead letters", sorted(stormy.keys("dead")))
+    account.expect_none("not told in the end", sorted(stormy.keys("pending")))
+
+
+def _caused(episode: Episode) -> list[tuple[str, Notification]]:
+    return [(n.key, n) for n in episode.outbox if n.transition not in BY_TIME]
+
+
+def _kind(notice: Notification) -> str:
+    return notice.key.split(":")[0] if notice.key.startswith("heartbeat") else notice.transition
+
+
+def _excuse(ledger: Ledger, key: str) -> str | None:
+    """Why an episode of this run has not this notification, where that is as it should be."""
+    episode = ledger.episodes.get(key.partition(":")[0])
+    if episode is None:
+        return None
+    of_pair = [e for e in ledger.episodes.values() if (e.definition, e.asset) == (episode.definition, episode.asset)]
+    together = [e for e in of_pair if e.decided_at == episode.decided_at and e.raised_at > episode.raised_at]
+    if together:
+        return "in the digest of a catch-up"
+    if episode.closed_at is not None and episode.closed_at <= episode.decided_at:
+        return "raised and over in one catch-up"
+    if ":severity_rose" in key and any(t.kind == "severity" and t.at <= episode.decided_at for t in episode.transitions):
+        return "worse when it was first told"
+    return None
+
+
+def _check_deliveries(account: Account, stormy: Ledger, accepted: Sequence[Mapping[str, Any]]) -> None:
+    times = Counter(n["key"] for n in accepted)
+    sent = stormy.keys("sent")
+    account.counts["recorded as sent"] = len(sent)
+    account.expect_none("recorded as sent and not received", sorted(sent - times.keys()))
+    account.expect_none("received and in no outbox", sorted(times.keys() - stormy.notices.keys()))
+    account.counts["deliveries received"] = len(accepted)
+    account.counts["received more than once"] = sum(n > 1 for n in times.values())
+    account.counts["repeated deliveries"] = sum(n - 1 for n in times.values())
+
+
+def _check_repeats(account: Account, world: World, accepted: Sequence[Mapping[str, Any]]) -> None:
+    """Each repeated delivery needs a cause: an earlier attempt whose end the platform could not know, or not write down."""
+    attempts = _attempts(world)
+    seen: Counter[str] = Counter()
+    causes: Counter[str] = Counter()
+    unexplained = []
+    for n in sorted(accepted, key=lambda n: n["t"]):
+        seen[n["key"]] += 1
+        if seen[n["key"]] > 1:
+            cause = _cause([a for a in attempts[n["key"]] if a.begun < n["t"]])
+            causes[cause or "none"] += 1
+            unexplained += [] if cause else [n["key"]]
+    account.counts["repeated deliveries by cause"] = dict(causes)
+    account.expect_none("repeated deliveries without a cause", unexplained)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    begun: float
+    ended: float | None
+    what: str | None
+
+
+def _attempts(world: World) -> Mapping[str, list[Attempt]]:
+    found: dict[str, list[Attempt]] = defaultdict(list)
+    for sender in SENDERS:
+        open_ones: dict[tuple[int, str], float] = {}
+        for n in world.notes(sender):
+            place = (n["pid"], n.get("key", ""))
+            if n["what"] == "try":
+                open_ones[place] = n["t"]
+            elif n["what"] in ("done", "failed"):
+                found[n["key"]].append(Attempt(open_ones.pop(place), n["t"], n["what"]))
+        for (_, key), begun in open_ones.items():
+            found[key].append(Attempt(begun, None, None))
+    return found
+
+
+def _cause(attempts: Sequence[Attempt]) -> str | None:
+    """Why there was another one after the first of these."""
+    earlier = sorted(attempts, key=lambda a: a.begun)[:-1] or attempts
+    kinds = {a.what for a in earlier}
+    if "done" in kinds:
+        return "received and answered, not recorded: the notifier or the database was hit"
+    if None in kinds:
+        return "the notifier was hit before it had the answer"
+    return "the receiver was hit before its answer was out" if "failed" in kinds else None
+
+
+def _check_after_recovery(
+    account: Account, accepted: Sequence[Mapping[str, Any]], sent_before: set[str], recovered_at: float
+) -> None:
+    after = [n["key"] for n in accepted if n["t"] > recovered_at]
+    before = {n["key"] for n in accepted if n["t"] <= recovered_at}
+    account.counts["deliveries received after recovery"] = len(after)
+    account.counts["of these received before, and in doubt at recovery"] = len((set(after) & before) - sent_before)
+    account.expect_none("told again after recovery", sorted(set(after) & sent_before))
+    account.expect_none("received twice after recovery", [key for key, n in Counter(after).items() if n > 1])

@@ -1,0 +1,194 @@
+"""The simulated plant: ten ovens that leave their limits again and again. Its readings depend on the seed and on time alone.
+
+As a process it writes them, always a little ahead of the clock that it drives.
+"""
+
+import pickle
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+import numpy as np
+
+from alerting.definitions.assets import Variable
+from alerting.definitions.faults import Refused
+from alerting.pipelines.definitions import apply
+from alerting.pipelines.ports import Platform, ReadingRow
+from alerting.pipelines.routes import apply_routes
+from alerting.pipelines.train import train
+from alerting.stores.clock import MongoClock
+from alerting.stores.mongo import MongoStores, open_stores
+from tests.builders import oven, too_hot, too_moist
+from tests.faults.world import STORMY, World, ahead
+from tests.pretended import HandClock, MemoryModels, platform_on
+
+START = datetime(2026, 1, 19, tzinfo=UTC)
+EVERY_S = 10
+LONGEST_S = 12 * 3600
+OVENS = 10
+WITH_MODEL = 2
+HISTORY_DAYS, HISTORY_EVERY_S = 13, 300
+LEASE_S, LOOK_BACK_S = 4.0, 1200
+DEFINITIONS = [
+    too_hot(
+        assets=["oven-*"],
+        above=None,
+        levels={"medium": {"above": 215, "clear_above_at": 212}, "critical": {"above": 235}},
+        clear_for="20s",
+        **{"for": "20s"},
+    ),
+    too_hot(
+        name="low-pressure", variable="pressure", above=None, below=2.0, assets=["oven-*"], at_least={"readings": 3, "of": 5}
+    ),
+    too_hot(name="shaking", variable="vibration", assets=["oven-*"], above=5.0, rate_per="1m", severity="low"),
+    too_moist(
+        assets=["oven-1", "oven-2"],
+        learning={"trials": 1, "folds": 2, "candidates": ["logistic_regression"]},
+        features={"stride": "1m", "windows": ["15m", "30m"]},
+        periods={"validation": 0.15, "test": 0.15},
+        operating_point={"false_alarms_per_week": 100, "max_time_in_alarm": 0.5},
+        promotion={"least_events": 1, "confidence": 0.51},
+    ),
+]
+ROUTES = [
+    {
+        "name": "ovens",
+        "channels": ["shift", "mes"],
+        "repeat": "4m",
+        "escalation": [{"after": "3m", "channels": ["chief"]}],
+        "heartbeat": "10m",
+    }
+]
+
+
+def assets() -> list:
+    more = {"pressure": Variable(unit="bar"), "vibration": Variable(unit="mm/s"), "humidity": Variable(unit="%")}
+    return [oven(**more).model_copy(update={"name": f"oven-{n}"}) for n in range(1, OVENS + 1)]
+
+
+def rows(seed: int, start: datetime, end: datetime) -> list[ReadingRow]:
+    """Readings of all ovens in (start, end]."""
+    first = max(0, int((start - START).total_seconds()) // EVERY_S + 1)
+    last = min(int((end - START).total_seconds()) // EVERY_S, LONGEST_S // EVERY_S - 1)
+    series = _series(seed)
+    return [
+        ReadingRow(f"oven-{n}", ahead(START, k * EVERY_S), {v: float(series[n, v][k]) for v in _variables(n)})
+        for k in range(first, last + 1)
+        for n in range(1, OVENS + 1)
+    ]
+
+
+def _variables(n: int) -> list[str]:
+    return ["temperature", "pressure", "vibration", *(["humidity", "moisture"] if n <= WITH_MODEL else [])]
+
+
+@lru_cache
+def _series(seed: int) -> dict[tuple[int, str], np.ndarray]:
+    found = {}
+    for n in range(1, OVENS + 1):
+        random = np.random.default_rng([seed, n])
+        found[n, "temperature"] = 205 + random.normal(0, 1, _steps()) + _spells(random, 18, 45)
+        found[n, "pressure"] = 3 + random.normal(0, 0.1, _steps()) - _spells(random, 1.5, 2)
+        found[n, "vibration"] = 2 + random.normal(0, 0.2, _steps()) + _spells(random, 6, 12)
+        if n <= WITH_MODEL:
+            found[n, "humidity"], found[n, "moisture"] = _moist(random, _steps(), EVERY_S, 70 * 60)
+    return found
+
+
+def _steps() -> int:
+    return LONGEST_S // EVERY_S
+
+
+def _spells(random: np.random.Generator, least: float, most: float) -> np.ndarray:
+    """Stretches of one to seven minutes, four to fourteen minutes apart, each at its own height, some with a worse part."""
+    added, k = np.zeros(_steps()), int(random.uniform(0, 10) * 60 / EVERY_S)
+    while True:
+        length = int(random.uniform(1, 7) * 60 / EVERY_S)
+        if k + length >= _steps():
+            return added
+        height = random.uniform(least, (least + most) / 2)
+        added[k : k + length] = height
+        if random.random() < 0.4:
+            added[k + length // 3 : k + 2 * length // 3] = most
+        k += length + int(random.uniform(4, 14) * 60 / EVERY_S)
+
+
+def _moist(random: np.random.Generator, steps: int, every_s: int, period_s: int) -> tuple[np.ndarray, np.ndarray]:
+    """Humid air for half an hour, and moisture over its limit from 20 to 45 minutes after its beginning."""
+    humidity, moisture = 40 + random.normal(0, 1, steps), 3.5 + random.normal(0, 0.1, steps)
+    for begin in range(random.integers(10, 60) * 60 // every_s, steps, period_s // every_s):
+        humidity[begin : begin + 1800 // every_s] += 15
+        moisture[begin + 1200 // every_s : begin + 2700 // every_s] += 1.6
+    return humidity, moisture
+
+
+def _history(seed: int) -> Iterator[ReadingRow]:
+    """What the model learns from."""
+    steps = HISTORY_DAYS * 86400 // HISTORY_EVERY_S
+    for n in range(1, WITH_MODEL + 1):
+        humidity, moisture = _moist(np.random.default_rng([seed, 100 + n]), steps, HISTORY_EVERY_S, 190 * 60)
+        for k in range(steps):
+            instant = START - timedelta(days=HISTORY_DAYS) + timedelta(seconds=k * HISTORY_EVERY_S)
+            yield ReadingRow(f"oven-{n}", instant, {"humidity": float(humidity[k]), "moisture": float(moisture[k])})
+
+
+def found(world: World, stores: MongoStores) -> MemoryModels:
+    """Assets, definitions, routes and a champion, in service from START on."""
+    begun = START - timedelta(days=HISTORY_DAYS)
+    platform = _setting_up(stores, begun)
+    platform.assets.put(assets())
+    platform.readings.add_readings(list(_history(world.seed)), begun)
+    threshold, model = DEFINITIONS[:-1], DEFINITIONS[-1]
+    apply(platform, [model], "engineer", begun, "fault test")
+    platform.clock.instant = START
+    apply(platform, threshold, "engineer", START, "fault test")
+    apply_routes(platform, ROUTES, "engineer", START)
+    if not train(platform, model["name"], START)["promote"]:
+        raise Refused("the model of the fault test is no good")
+    world.path("models.pickle").write_bytes(pickle.dumps(platform.models))
+    return platform.models
+
+
+def _setting_up(stores: MongoStores, now: datetime) -> Platform:
+    named = [type("Named", (), {"name": name})() for name in ("shift", "mes", "chief")]
+    return platform_on(stores, named, HandClock(now))
+
+
+def with_model(platform: Platform, world: World) -> Platform:
+    """The platform with the champion that `found` left in a file, in place of a registry."""
+    return replace(platform, models=pickle.loads(world.path("models.pickle").read_bytes()))  # noqa: S301 - our own file
+
+
+def main(folder: str, part: str) -> None:
+    world = World.read(folder)
+    while True:
+        try:
+            with open_stores(world.uri, STORMY) as stores:
+                _drive(world, stores, part)
+        except Refused as refusal:
+            world.note(part, "refused", why=str(refusal))
+            time.sleep(0.3)
+
+
+def _drive(world: World, stores: MongoStores, part: str) -> None:
+    """The clock never shows an instant whose readings are not there, except after the end, when there are none."""
+    clock, lease = MongoClock(stores.database), timedelta(seconds=LEASE_S)
+    now = clock.now()
+    written = now - timedelta(seconds=LOOK_BACK_S)  # who was killed may have left a part of them out
+    written = _write(world, stores, written, now)
+    clock.start(now, world.speed, lease)
+    while True:
+        time.sleep(1.0)
+        now = clock.now()
+        written = _write(world, stores, written, now)
+        clock.renew(lease)
+        world.note(part, "round", shows=now.isoformat())
+
+
+def _write(world: World, stores: MongoStores, written: datetime, now: datetime) -> datetime:
+    """Readings as far ahead as the clock can get until the next lease and through it. Returns up to where they are there."""
+    wanted, end = now + timedelta(seconds=world.speed * 2 * LEASE_S), world.end
+    stores.readings.add_readings(rows(world.seed, written, min(wanted, end) if end else wanted), now)
+    return max(written, wanted)

@@ -1,0 +1,166 @@
+"""The fault test: a simulated plant whose platform is killed and frozen every few seconds, against an undisturbed run.
+
+`make faults MINUTES=30`, or `python -m tests.faults.run --minutes 30 --seed 1 --out faults.json`.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from alerting.stores.clock import MongoClock
+from alerting.stores.embedded_mongod import EmbeddedMongod
+from alerting.stores.mongo import open_stores
+from tests.faults.account import Account, Ledger, settle_accounts
+from tests.faults.calm import run_calmly
+from tests.faults.parts import Part, all_parts
+from tests.faults.plant import EVERY_S, START, found
+from tests.faults.storm import Storm
+from tests.faults.world import CALM, STORMY, World
+from tests.support import free_port
+
+SPEED = 6.0
+LONGEST_FREEZE_S = 14.0
+SETTLE_S = 2.0
+AFTERWARDS_S = 8.0
+Say = Callable[[str], None]
+
+
+def run(folder: Path, minutes: float, seed: int, speed: float, longest_freeze_s: float, say: Say) -> dict[str, Any]:
+    """Storm for so many minutes of the wall, recover, compare. Returns the report; `wrong` in it is empty if all is well."""
+    world = World(str(folder), seed, speed, free_port(), free_port(), free_port())
+    world.save()
+    begun = time.time()
+    with EmbeddedMongod(world.path("mongod"), world.mongod_port):
+        _found_twice(world)
+    say(f"plant founded and its model trained after {time.time() - begun:.0f} s; data in {folder}")
+    parts = all_parts(world)
+    storm = Storm(parts, seed, longest_freeze_s)
+    try:
+        for part in parts:
+            part.start()
+        storm.rage(minutes * 60, _progress(say, parts))
+        account = _recover(world, storm, say)
+    finally:
+        for part in reversed(parts):
+            part.stop()
+    return _report(world, parts, account, minutes)
+
+
+def _found_twice(world: World) -> None:
+    """One founding, copied: both runs begin with the very same documents."""
+    with open_stores(world.uri, CALM) as calm, open_stores(world.uri, STORMY) as stormy:
+        found(world, calm)
+        for name in calm.database.list_collection_names():
+            if documents := list(calm.database[name].find()):
+                stormy.database[name].insert_many(documents)
+        MongoClock(stormy.database).start(START, speed=0, lease=timedelta(0))  # the plant will move it
+
+
+def _progress(say: Say, parts: Sequence[Part]) -> Callable[[float], None]:
+    said = [time.monotonic()]
+
+    def told(left: float) -> None:
+        if time.monotonic() - said[0] > 30:
+            said[0] = time.monotonic()
+            hits = ", ".join(f"{p.name} {p.counts['kill']}+{p.counts['freeze']}" for p in parts)
+            say(f"{left:.0f} s of storm left; killed+frozen: {hits}")
+
+    return told
+
+
+def _recover(world: World, storm: Storm, say: Say) -> Account:
+    with open_stores(world.uri, STORMY) as stores:
+        time.sleep(SETTLE_S)
+        recovered_at = time.time()
+        sent_before = Ledger.of(stores).keys("sent")
+        now = MongoClock(stores.database).now()
+        end = START + timedelta(seconds=((now - START).total_seconds() // EVERY_S + 12) * EVERY_S)
+        world.set_end(end)
+        say(f"the storm is over at {now:%H:%M:%S} of the plant; it goes on until {end:%H:%M:%S}")
+        if not storm.calm(lambda: _is_judged(world, end) and not Ledger.of(stores).keys("pending"), 300):
+            say("not everything was told within five minutes")
+        _restart_all(storm)
+        time.sleep(AFTERWARDS_S)  # nothing may be told again
+        stormy = Ledger.of(stores)
+        for part in storm.parts[1:]:
+            part.stop()
+        with open_stores(world.uri, CALM) as calm:
+            say(f"the undisturbed run delivered {run_calmly(world, calm, end)} messages")
+            return settle_accounts(world, Ledger.of(calm), stormy, sent_before, recovered_at)
+
+
+def _is_judged(world: World, end: datetime) -> bool:
+    rounds = (n for n in world.notes("evaluator-1", "evaluator-2") if n["what"] == "round")
+    return sum(n["as_of"] == end.isoformat() for n in rounds) >= 2
+
+
+def _restart_all(storm: Storm) -> None:
+    """A restart of everything but the database, which brings nothing new to anybody."""
+    for part in storm.parts[1:]:
+        part.stop()
+        part.start()
+
+
+def _report(world: World, parts: Sequence[Part], account: Account, minutes: float) -> dict[str, Any]:
+    ended = [f"{p.name} ended by itself {n} times" for p in parts if (n := p.counts["ended by itself"])]
+    return {
+        "minutes": minutes,
+        "seed": world.seed,
+        "speed": world.speed,
+        "plant_minutes": round((world.end - START).total_seconds() / 60, 1) if world.end else None,
+        "kills": {p.name: p.counts["kill"] for p in parts},
+        "freezes": {p.name: p.counts["freeze"] for p in parts},
+        "longest_down_s": {p.name: round(p.longest_down, 1) for p in parts},
+        "longest_without_round_s": {"evaluation": _gap(world, "evaluator"), "delivery": _gap(world, "notifier")},
+        **account.counts,
+        "wrong": [*account.wrong, *ended],
+    }
+
+
+def _gap(world: World, module: str) -> float:
+    rounds = [n["t"] for n in world.notes(f"{module}-1", f"{module}-2") if n["what"] == "round"]
+    return round(max((b - a for a, b in pairwise(rounds)), default=0.0), 1)
+
+
+def sentence(report: dict[str, Any]) -> str:
+    """The report in words."""
+    kills, freezes = sum(report["kills"].values()), sum(report["freezes"].values())
+    return (
+        f"{report['minutes']:g} minutes, {kills} kills and {freezes} freezes: {report['episodes']} episodes with "
+        f"{report['transitions']} transitions, {'the same as' if not report['wrong'] else 'NOT the same as'} undisturbed; "
+        f"{report['recorded as sent']} notifications, {report['recorded as sent and not received']} lost, "
+        f"{report['repeated deliveries']} repeated deliveries under their old key while things were dying, "
+        f"{report['received twice after recovery'] + report['told again after recovery']} after recovery."
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--speed", type=float, default=SPEED, help="seconds of the plant per second of the wall")
+    parser.add_argument("--longest-freeze", type=float, default=LONGEST_FREEZE_S, help="seconds")
+    parser.add_argument("--out", type=Path, help="file for the report")
+    parser.add_argument("--keep", type=Path, help="folder for data and logs, which are kept")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = given.keep or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        report = run(folder, given.minutes, given.seed, given.speed, given.longest_freeze, lambda line: print(line, flush=True))
+    text = json.dumps(report, indent=1)
+    if given.out:
+        given.out.write_text(text)
+    print(text)
+    print(sentence(report))
+    sys.exit(1 if report["wrong"] else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""What the processes of the fault test share: where things are, how fast time goes, and the log of each."""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from alerting.settings import Settings, read_settings
+from alerting.stores.embedded_mongod import address
+
+SECRET = "whsec_" + "c2VjcmV0" * 4
+CALM, STORMY = "calm", "stormy"
+
+
+@dataclass(frozen=True)
+class World:
+    """One run of the test. `speed`: seconds of the plant per second of the wall."""
+
+    folder: str
+    seed: int
+    speed: float
+    mongod_port: int
+    mail_port: int
+    hook_port: int
+
+    def save(self) -> None:
+        self.path("world.json").write_text(json.dumps(asdict(self)))
+
+    @classmethod
+    def read(cls, folder: str) -> "World":
+        return cls(**json.loads((Path(folder) / "world.json").read_text()))
+
+    def path(self, name: str) -> Path:
+        return Path(self.folder) / name
+
+    @property
+    def uri(self) -> str:
+        return address(self.mongod_port)
+
+    @property
+    def settings(self) -> Settings:
+        """The platform as its users configure it: by the environment."""
+        return read_settings(
+            {
+                "ALERTING_HOME": str(self.path("home")),
+                "ALERTING_MONGODB_URI": self.uri,
+                "ALERTING_DATABASE": STORMY,
+                "ALERTING_MLFLOW_URI": "http://127.0.0.1:9",  # nobody: the model comes from a file
+                "ALERTING_SMTP_HOST": "127.0.0.1",
+                "ALERTING_SMTP_PORT": str(self.mail_port),
+                "ALERTING_SMTP_TLS": "none",
+                "ALERTING_SMTP_FROM": "alerting@plant.example",
+                "ALERTING_EMAIL_SHIFT": "shift@plant.example",
+                "ALERTING_EMAIL_CHIEF": "chief@plant.example",
+                "ALERTING_WEBHOOK_MES": f"http://127.0.0.1:{self.hook_port}/alerts",
+                "ALERTING_WEBHOOK_MES_SECRET": SECRET,
+                "ALERTING_EGRESS_ALLOW": "127.0.0.1",
+            }
+        )
+
+    @property
+    def end(self) -> datetime | None:
+        """The last instant of the plant that is judged; None while the storm lasts."""
+        path = self.path("end.txt")
+        return datetime.fromisoformat(path.read_text()) if path.exists() else None
+
+    def set_end(self, end: datetime) -> None:
+        draft = self.path("end.draft")
+        draft.write_text(end.isoformat())
+        draft.replace(self.path("end.txt"))
+
+    def note(self, part: str, what: str, **more: Any) -> None:
+        """One line, written in one piece: whoever is killed has written all of it or nothing."""
+        line = json.dumps({"t": time.time(), "pid": os.getpid(), "part": part, "what": what, **more})
+        log = os.open(self.path(f"{part}.jsonl"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            os.write(log, f"{line}\n".encode())
+        finally:
+            os.close(log)
+
+    def notes(self, *parts: str) -> list[Mapping[str, Any]]:
+        """What these parts noted, in order of time."""
+        return sorted(self._notes(parts), key=lambda n: n["t"])
+
+    def _notes(self, parts: tuple[str, ...]) -> Iterator[Mapping[str, Any]]:
+        for part in parts:
+            path = self.path(f"{part}.jsonl")
+            if path.exists():
+                yield from map(json.loads, path.read_text().splitlines())
+
+
+def ahead(now: datetime, seconds: float) -> datetime:
+    return now + timedelta(seconds=seconds)
