@@ -7,7 +7,7 @@ TESTS = tests/unit $(filter-out tests/unit/ tests/__pycache__/,$(wildcard tests/
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check bench docs format clean moved
+.PHONY: help up test check bench faults docs format clean moved
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ check: $(MADE) ## Check style, types and the direction of imports
 
 bench: $(MADE) ## Run all benchmarks, or one: NAME=features
 	@.venv/bin/python -m benchmarks.run $(NAME)
+
+faults: $(MADE) ## Kill and freeze everything every few seconds, against an undisturbed run: MINUTES=30 SEED=1 OUT=faults.json
+	@.venv/bin/python -m tests.faults.run --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1) $(if $(OUT),--out $(OUT))
 
 docs: $(MADE) ## Make the definition reference from the model, and the life cycle from its table
 	.venv/bin/python -c "from alerting.definitions.reference import reference_page; print(reference_page(), end='')" > docs/definition-reference.md

@@ -18,12 +18,12 @@ GIVE_UP_AFTER = 60  # about ten hours
 _FIRST_DELAY = timedelta(seconds=5)
 _LONGEST_DELAY = timedelta(minutes=10)
 _RANKS: dict[Severity, int] = {severity: rank for rank, severity in enumerate(get_args(Severity))}
-Cause = Literal["raised", "closed", "time"]
+Cause = Literal["raised", "worse", "closed", "time"]
 
 
 @dataclass(frozen=True)
 class Situation:
-    """One recipient's view of an episode at `now`. `cause`: what happened; `time` when nothing but time has passed.
+    """One recipient's view of an episode at `now`. `cause`: what happened; `worse`: its severity rose; `time`: only time passed.
 
     `told_lately`: alerts of this asset that the recipient was told of within the flood's time.
     """
@@ -108,6 +108,11 @@ def quiet(s: Situation) -> Decision | None:
 
 def severity_rose(s: Situation) -> Decision | None:
     """It became worse than was told, or than is held back for later."""
+    decision = _worse(s)
+    return decision or (Decision("no worse than was told") if s.cause == "worse" else None)
+
+
+def _worse(s: Situation) -> Decision | None:
     if s.recipient.escalates_after is not None:
         return None
     known = [n.severity for n in s.episode.outbox if n.severity is not None and n.status in ("pending", "sent", "grouped")]

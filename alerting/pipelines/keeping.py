@@ -16,7 +16,7 @@ from alerting.pipelines.in_force import Segment
 from alerting.pipelines.judging import Judgement, Raise
 from alerting.pipelines.muting import as_muted, silence_at_raise
 from alerting.pipelines.ports import Platform
-from alerting.pipelines.routes import end_notices, raise_notices
+from alerting.pipelines.routes import end_notices, raise_notices, worse_notices
 from alerting.pipelines.settle import update
 from alerting.readings.history import History
 from alerting.recommendation.contributions import contributions
@@ -227,12 +227,15 @@ def _go_on(
     steps: Sequence[tuple[Step, Segment]],
     as_of: datetime,
 ) -> None:
-    """Take the steps of an episode that was raised before, and the end with the notifications it causes, in one write."""
+    """Take the steps of an episode that was raised before, with the notifications that they cause, in one write."""
 
     def moved(episode: Episode) -> Episode:
         was_open = episode.condition == "open"
         for step, part in steps:
             episode = _stepped(episode, step, part, asset, judged)
+            if was_open and step.kind == "severity":
+                told = worse_notices(platform, revision.definition, episode, as_of)
+                episode = replace(episode, outbox=(*episode.outbox, *told))
             if was_open and episode.condition == "closed":
                 told = end_notices(platform, revision.definition, episode, episode.transitions[-1].reason, as_of)
                 return replace(episode, outbox=(*episode.outbox, *told))

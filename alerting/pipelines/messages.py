@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from alerting.definitions.model import Severity
 from alerting.episodes.bulletin import Bulletin
 from alerting.episodes.episode import Episode, Notification
 from alerting.episodes.shelving import Shelf
@@ -13,7 +14,7 @@ _BEGINNINGS = {"closed": "Over", "escalated": "Unanswered", "repeated": "Still",
 
 def message(episode: Episode, notification: Notification, links: Links | None = None) -> Message:
     """What is told of one transition of an episode."""
-    subject = f"{episode.severity.upper()}: {episode.title} on {episode.asset}"
+    subject = f"{_severity(episode, notification).upper()}: {episode.title} on {episode.asset}"
     if notification.transition == "closed":
         subject = f"Over: {episode.title} on {episode.asset}"
         lines = [f"{subject} ({notification.reason})"]
@@ -45,13 +46,30 @@ def shelf_message(shelf: Shelf, notification: Notification) -> Message:
 
 def _raise_lines(episode: Episode, notification: Notification) -> list[str]:
     lines = [f"Since {episode.raised_at.isoformat()}: {episode.evaluation.reason}"]
-    if notification.transition == "severity_rose":
-        lines += [f"Now: {t.reason}" for t in episode.transitions if t.kind == "severity"][-1:]
+    lines += _change_lines(episode, notification)
     lines += [f"Why: {c.words}" for c in episode.contributions[:3]]
     if episode.recommendation:
         lines.append(f"What-if of the model: {episode.recommendation.words}")
     lines += [f"{name.capitalize()}: {text}" for name, text in episode.guidance.items()]
     lines.append(f"({notification.reason}; answer with: alerting feedback {episode.id})")
+    return lines
+
+
+def _severity(episode: Episode, notification: Notification) -> Severity:
+    """How bad it is said to be: a raise and a rise as bad as they were, whatever became of it before anybody was told."""
+    told_as_it_was = notification.transition in ("raised", "severity_rose")
+    return notification.severity if told_as_it_was and notification.severity else episode.severity
+
+
+def _change_lines(episode: Episode, notification: Notification) -> list[str]:
+    severity, changes = _severity(episode, notification), [t.reason for t in episode.transitions if t.kind == "severity"]
+    lines = []
+    if notification.transition == "severity_rose":
+        lines = [f"Worse: {reason}" for reason in changes if f"→ {severity}" in reason][-1:]
+    if episode.condition == "closed":
+        lines.append(f"Meanwhile: over since {episode.closed_at.isoformat() if episode.closed_at else ''}")
+    elif severity != episode.severity and changes:
+        lines.append(f"Meanwhile: {changes[-1]}")
     return lines
 
 
@@ -64,7 +82,7 @@ def _payload(episode: Episode, notification: Notification) -> dict[str, Any]:
         "asset": episode.asset,
         "transition": notification.transition,
         "reason": notification.reason,
-        "severity": episode.severity,
+        "severity": _severity(episode, notification),
         "title": episode.title,
         "raised_at": episode.raised_at.isoformat(),
         "closed_at": episode.closed_at and episode.closed_at.isoformat(),

@@ -1,7 +1,7 @@
 """Routes: read them, check them, make them current, and find who is to be told of an episode."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Literal
@@ -90,9 +90,16 @@ def recipients_now(platform: Platform, definition: Definition, asset: str, sever
 def raise_notices(
     platform: Platform, definition: Definition, episode: Episode, reason: str, now: datetime
 ) -> tuple[Notification, ...]:
-    """The notifications of a new episode."""
+    """The notifications of a new episode; one that was worse in between, and is not any more, is told as it was then."""
+    worst = replace(episode, severity=episode.severity_peak or episode.severity)
+    told = recipients_now(platform, definition, episode.asset, worst.severity, now)
+    return _notices(platform, definition, worst, told, "raised", reason, now)
+
+
+def worse_notices(platform: Platform, definition: Definition, episode: Episode, now: datetime) -> tuple[Notification, ...]:
+    """The notifications of a severity that has just risen, to those whom this severity concerns."""
     told = recipients_now(platform, definition, episode.asset, episode.severity, now)
-    return _notices(platform, definition, episode, told, "raised", reason, now)
+    return _notices(platform, definition, episode, told, "worse", "", now)
 
 
 def end_notices(

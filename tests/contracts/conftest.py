@@ -1,5 +1,7 @@
 """Every suite here runs against the pretended database and against a real server, and must hold for both."""
 
+from collections.abc import Callable, Iterator
+
 import pytest
 
 from alerting.stores.mongo import MongoStores, open_stores
@@ -7,12 +9,22 @@ from tests.support import ensured_pretence
 
 
 @pytest.fixture
-def real(real_server) -> MongoStores:
+def real(real_server) -> Iterator[MongoStores]:
     """Stores of an empty database on the real server: one for all tests, because to make its indexes takes a second."""
-    with open_stores(real_server, "contracts") as stores:
+    yield from _emptied_afterwards(real_server, "contracts")
+
+
+@pytest.fixture
+def another_real(real_server) -> Iterator[MongoStores]:
+    """Stores of one more empty database on the real server."""
+    yield from _emptied_afterwards(real_server, "contracts-2")
+
+
+def _emptied_afterwards(uri: str, name: str) -> Iterator[MongoStores]:
+    with open_stores(uri, name) as stores:
         yield stores
-        for name in stores.database.list_collection_names():
-            stores.database[name].delete_many({})
+        for collection in stores.database.list_collection_names():
+            stores.database[collection].delete_many({})
 
 
 @pytest.fixture
@@ -28,16 +40,7 @@ def stores(request) -> MongoStores:
 
 
 @pytest.fixture
-def more_stores(stores, request):
-    """Makes stores of another new database of the same kind."""
-    if stores.database.name == "alerting":
-        return ensured_pretence
-    return lambda: request.getfixturevalue("another_real")
-
-
-@pytest.fixture
-def another_real(real_server) -> MongoStores:
-    """Stores of one more new database on the real server."""
-    with open_stores(real_server, f"test-{uuid.uuid4().hex[:12]}") as stores:
-        yield stores
-        stores.database.client.drop_database(stores.database.name)
+def more_stores(request, stores) -> Callable[[], MongoStores]:
+    """Gives stores of a second empty database of the same kind."""
+    real = stores.database.name == "contracts"
+    return lambda: request.getfixturevalue("another_real") if real else ensured_pretence()

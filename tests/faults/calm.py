@@ -9,7 +9,7 @@ from tests.faults.plant import START, rows, with_model
 from tests.faults.world import World
 from tests.pretended import HandClock, Mailbox, platform_on
 
-TICK = timedelta(seconds=20)
+TICK = timedelta(seconds=30)
 
 
 def run_calmly(world: World, stores: MongoStores, end: datetime) -> int:

@@ -24,6 +24,7 @@ class Part:
         self.back_at: float | None = None
         self.down_since: float | None = None
         self.longest_down = 0.0
+        self.wanted = False
         self.counts: Counter[str] = Counter()
 
     @property
@@ -51,7 +52,7 @@ class Part:
         """Bring it back when its time has come; start it again where it ended by itself, which is a fault of ours."""
         if self.back_at is not None and now >= self.back_at:
             self.bring_back(now)
-        elif self.back_at is None and not self.running:
+        elif self.back_at is None and self.wanted and not self.running:
             self.counts["ended by itself"] += 1
             self.start()
 
@@ -92,11 +93,13 @@ class Program(Part):
         return self._process is not None and self._process.is_alive()
 
     def start(self) -> None:
+        self.wanted = True
         arguments = (self._module, self.world.folder, self.name)
         self._process = _forking().Process(target=_run, args=arguments, daemon=True)
         self._process.start()
 
     def stop(self) -> None:
+        self.wanted = False
         if self.running:
             self._stop_at_once()
 

@@ -80,9 +80,10 @@ def test_T1_fifty_concurrent_raises_of_one_key_leave_one_open_episode(stores):  
     assert len(stores.episodes.find(open_only=True)) == 1
 
 
-def test_T1_two_evaluators_of_the_same_minute_make_one_episode_and_one_message(stores):  # noqa: F811
+@pytest.mark.slow
+def test_T1_two_evaluators_of_the_same_minute_make_one_episode_and_one_message(real):  # noqa: F811 - threads are nothing for a pretended database
     mail = Mailbox("mail")
-    platform = platform_on(stores, [mail], HandClock(at(10)))
+    platform = platform_on(real, [mail], HandClock(at(10)))
     platform.assets.put(ovens(1))
     apply(platform, [too_hot(assets=["oven-*"], stale_after="10h")], "engineer", at(0), "test")
     feed(platform, 5, 230)

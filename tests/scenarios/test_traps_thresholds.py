@@ -15,7 +15,7 @@ from alerting.pipelines.evaluate import evaluate
 from alerting.pipelines.notify import deliver_due
 from alerting.pipelines.ports import ReadingRow
 from tests.builders import at, history, oven, threshold, too_hot
-from tests.contracts.conftest import more_stores, pretended, real, real_server, stores  # noqa: F401 - fixtures
+from tests.contracts.conftest import another_real, more_stores, pretended, real, stores  # noqa: F401 - fixtures
 from tests.pretended import HandClock, Mailbox, platform_on
 
 LEVELS = {"medium": {"above": 215, "clear_above_at": 210}, "critical": {"above": 230}}

@@ -1,0 +1,141 @@
+"""Deliveries where two notifiers, slow receivers and dead ones meet: each is a scenario of its own."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from alerting.pipelines.definitions import apply
+from alerting.pipelines.evaluate import evaluate
+from alerting.pipelines.notify import CLAIM, SILENT_AFTER, deliver_due
+from alerting.pipelines.ports import DeliveryFailed, ReadingRow
+from alerting.pipelines.routes import apply_routes
+from tests.builders import at, oven, too_hot
+from tests.contracts.conftest import pretended, real, stores  # noqa: F401 - fixtures
+from tests.pretended import HandClock, Mailbox, platform_on
+
+LEVELS = {"medium": {"above": 215}, "critical": {"above": 240}}
+
+
+def plant(on, *channels, assets=1, **changes):
+    platform = platform_on(on, channels, HandClock())
+    platform.assets.put([oven().model_copy(update={"name": f"oven-{i}"}) for i in range(1, assets + 1)])
+    apply(platform, [too_hot(assets=["oven-*"], stale_after="1d", **changes)], "engineer", at(0), "test")
+    return platform
+
+
+def read(platform, value, minute, assets=1):
+    rows = [ReadingRow(f"oven-{i}", at(minute), {"temperature": value}) for i in range(1, assets + 1)]
+    platform.readings.add_readings(rows, at(minute))
+
+
+def judge(platform, minute):
+    platform.clock.instant = at(minute)
+    evaluate(platform, None, at(minute))
+
+
+class Slow(Mailbox):
+    """A channel that takes its time: another notifier comes along at these instants while the first delivery is going on."""
+
+    def __init__(self, name, instants, fails=False):
+        super().__init__(name)
+        self.instants, self.fails, self.busy = instants, fails, False
+
+    def deliver(self, message):
+        if not self.busy:
+            self.busy = True
+            for instant in self.instants:
+                deliver_due(self.platform, instant)
+            if self.fails:
+                raise DeliveryFailed("no answer in time")
+        super().deliver(message)
+
+
+def test_while_a_delivery_is_going_on_no_other_notifier_tries_it(stores):  # noqa: F811
+    slow = Slow("mail", [at(1) + timedelta(seconds=s) for s in (1, 6, 20, 60, 119)])
+    slow.platform = plant(stores, slow)
+    read(slow.platform, 230.0, 1)
+    judge(slow.platform, 1)
+    deliver_due(slow.platform, at(1))
+    assert len(slow.messages) == 1
+
+
+def test_a_late_failure_does_not_undo_what_another_notifier_has_delivered_meanwhile(stores):  # noqa: F811
+    slow = Slow("mail", [at(1) + CLAIM], fails=True)
+    slow.platform = plant(stores, slow)
+    read(slow.platform, 230.0, 1)
+    judge(slow.platform, 1)
+    deliver_due(slow.platform, at(1))
+    [notice] = slow.platform.episodes.find()[0].outbox
+    assert (notice.status, notice.attempts) == ("sent", 2)
+    for minute in range(4, 60):
+        deliver_due(slow.platform, at(minute))
+    assert len(slow.messages) == 1
+
+
+def test_an_attempt_late_in_a_long_round_is_claimed_from_then_on(stores):  # noqa: F811
+    slow = Slow("mail", [at(11) + timedelta(seconds=30)])
+    slow.platform = plant(stores, slow)
+    read(slow.platform, 230.0, 1)
+    judge(slow.platform, 1)
+    slow.platform.clock.instant = at(11)  # the round began ten minutes ago
+    deliver_due(slow.platform, at(1))
+    assert len(slow.messages) == 1
+
+
+def test_a_dead_receiver_does_not_hold_up_the_others(stores):  # noqa: F811
+    class Dead(Mailbox):
+        tried = 0
+
+        def deliver(self, message):
+            self.tried += 1
+            raise DeliveryFailed("no answer in time")
+
+    mail, dead = Mailbox("mail"), Dead("dead")
+    platform = plant(stores, mail, dead, assets=150)
+    read(platform, 230.0, 1, assets=150)
+    judge(platform, 1)
+    counts = deliver_due(platform, at(1))
+    assert (len(mail.messages), dead.tried, counts.postponed) == (150, SILENT_AFTER, 150 - SILENT_AFTER)
+    healthy = Mailbox("dead")
+    again = replace(platform, channels={"mail": mail, "dead": healthy})
+    for minute in (2, 3, 4):
+        deliver_due(again, at(minute))
+    assert len(healthy.messages) == 150
+    assert len(mail.messages) == 150
+
+
+def test_an_alert_that_was_critical_between_two_rounds_is_told_as_critical_to_all_whom_that_concerns(stores):  # noqa: F811
+    mail, chief = Mailbox("mail"), Mailbox("chief")
+    platform = plant(stores, mail, chief, above=None, levels=LEVELS)
+    worse = {"name": "worse", "match": {"severity": ["critical"]}, "channels": ["chief"]}
+    apply_routes(platform, [{"name": "all", "channels": ["mail"]}, worse], "engineer", at(0))
+    read(platform, 230.0, 1)
+    judge(platform, 1)
+    deliver_due(platform, at(1))
+    for minute, value in ((2, 250.0), (3, 230.0)):
+        read(platform, value, minute)
+    judge(platform, 3)
+    deliver_due(platform, at(3))
+    assert [m.subject for m in mail.messages] == ["MEDIUM: too-hot on oven-1", "Worse: CRITICAL: too-hot on oven-1"]
+    assert [m.subject for m in chief.messages] == ["Worse: CRITICAL: too-hot on oven-1"]
+    assert "Worse: medium → critical: Zone 2 temperature is 250 °C" in chief.messages[0].text
+    assert "Meanwhile: critical → medium" in chief.messages[0].text
+    read(platform, 200.0, 5)
+    judge(platform, 5)
+    deliver_due(platform, at(5))
+    assert [m.subject.split(":")[0] for m in (mail.messages[-1], chief.messages[-1])] == ["Over", "Over"]
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_an_alert_that_was_critical_before_anybody_looked_is_told_as_it_peaked(stores, over):  # noqa: F811
+    mail = Mailbox("mail")
+    platform = plant(stores, mail, above=None, levels=LEVELS)
+    for minute, value in ((1, 230.0), (2, 250.0), (3, 200.0 if over else 230.0)):
+        read(platform, value, minute)
+    judge(platform, 3)
+    deliver_due(platform, at(3))
+    [told] = mail.messages
+    assert told.subject == "CRITICAL: too-hot on oven-1"
+    assert told.payload["severity"] == "critical"
+    assert ("Meanwhile: over since" if over else "Meanwhile: critical → medium") in told.text
