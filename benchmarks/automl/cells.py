@@ -1,0 +1,95 @@
+"""Cells: what one system makes of one task with one budget and seed. Each is measured once, in a process of its own, and kept
+as one JSON file that names all that it depends on, so that a comparison that was broken off goes on where it was."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import alerting.learning
+from benchmarks.automl.tasks import Task
+
+ROOT = Path(__file__).parents[2]
+PEERS = Path(__file__).with_name("peers.py")
+PATIENCE_S = 900  # beyond its budget a system may take so long before it is given up
+
+
+@dataclass(frozen=True)
+class System:
+    """Who searches. `version`: of all that decides its answer; `share`: of the budget that it is given."""
+
+    name: str
+    python: str
+    version: dict[str, str]
+    share: float = 1.0
+
+
+def ours(share: float) -> System:
+    """This platform, by the text of its learning part."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(next(iter(alerting.learning.__path__))).glob("*.py")):
+        digest.update(file.read_bytes())
+    packages = {name: version(name) for name in ("lightgbm", "scikit-learn", "optuna", "numpy")}
+    return System("ours", sys.executable, {"learning": digest.hexdigest()[:10]} | packages, share)
+
+
+def peer(name: str, python: str) -> System | None:
+    """A peer in the environment of that interpreter; None where it is not installed."""
+    asked = subprocess.run([python, str(PEERS), name, "--versions"], capture_output=True, text=True, check=False)
+    return System(name, python, json.loads(asked.stdout)) if asked.returncode == 0 else None
+
+
+def cell(kept: Path, task: Task, system: System, budget: float, seed: int, core: int) -> dict[str, Any] | None:
+    """The cell: as it was kept, or else measured now. None, with the reason on standard error, when the system failed."""
+    key = {
+        "task": task.name,
+        "part": task.part,
+        "matrix": task.hash,
+        "system": system.name,
+        "version": system.version,
+        "budget": budget,
+        "share": system.share,
+        "seed": seed,
+    }
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:8]
+    file = kept / f"{task.name}-{task.part}-{system.name}-{budget:g}s-seed{seed}-{digest}.json"
+    if not file.exists():
+        answer = _measure(file.with_suffix(".part"), task, system, budget, seed, core)
+        if answer is None:
+            return None
+        file.write_text(json.dumps(key | {"core": core, "load": os.getloadavg()[0]} | answer))
+    return dict(json.loads(file.read_text()))
+
+
+def _measure(answer: Path, task: Task, system: System, budget: float, seed: int, core: int) -> dict[str, Any] | None:
+    if system.name == "ours":
+        command = [system.python, "-m", "benchmarks.automl.ours", str(task.folder), str(answer)]
+    else:
+        command = [system.python, str(PEERS), system.name, str(task.folder / "table.parquet"), str(answer)]
+        command += [] if task.ordered else ["--any-order"]
+    command += ["--budget", str(budget * system.share), "--seed", str(seed), "--core", str(core)]
+    one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    try:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=os.environ | one_thread,
+            capture_output=True,
+            text=True,
+            timeout=budget + PATIENCE_S,
+            check=False,
+        )
+        fault = done.stderr.strip()[-500:] if done.returncode else None
+    except subprocess.TimeoutExpired:
+        fault = f"not done {PATIENCE_S} s after its budget"
+    if fault is not None:
+        print(f"{task.name}, {system.name}, {budget:g} s, seed {seed}: {fault}", file=sys.stderr)
+        return None
+    content: dict[str, Any] = json.loads(answer.read_text())
+    answer.unlink()
+    return content

@@ -1,0 +1,86 @@
+"""What the scores of cells are worth on the test rows, and how sure that is."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.metrics import average_precision_score
+
+from alerting.definitions.model import OperatingPoint
+from alerting.learning.dataset import Dataset
+from alerting.learning.metrics import row_metrics
+from alerting.learning.operating_point import choose_threshold, judge_threshold, watch
+from benchmarks.automl.tasks import Task
+
+Floats = npt.NDArray[np.float64]
+Scores = Mapping[str, Sequence[Floats]]  # of the test rows, by system, one for each seed
+ONE_A_WEEK = OperatingPoint(false_alarms_per_week=1.0, max_time_in_alarm=1.0)
+DAY_MS = 86_400_000
+SAMPLES = 1000
+
+
+def figures(task: Task, score: Floats) -> dict[str, float | None]:
+    """Average precision, Brier score, and event recall at one false alarm a week (None where time stamps are made up)."""
+    rows = row_metrics(task.dataset.label[task.dataset.part == "test"], score)
+    recall = _recall(task.dataset, score) if task.dated else None
+    return {"ap": rows["ap"], "brier": rows["brier"], "event_recall": recall}
+
+
+def _recall(dataset: Dataset, score: Floats) -> float | None:
+    """Share of problems found at the best threshold with at most one false alarm a week and asset: a point of the curve."""
+    test = dataset.part == "test"
+    watched = watch(
+        at=dataset.at[test],
+        asset=dataset.asset[test],
+        problems=dataset.problems,
+        onset=dataset.predicts == "onset",
+        observed_s=dataset.observed["test"],
+        gap_ms=dataset.gap_ms,
+        horizon_ms=dataset.horizon_ms,
+    )
+    threshold = choose_threshold(watched, score, ONE_A_WEEK, seed=0).threshold
+    return judge_threshold(watched, score, threshold, seed=0, samples=0).event_recall
+
+
+def resampled(tasks: Sequence[Task], scores: Mapping[int, Scores], samples: int = SAMPLES) -> dict[str, Floats]:
+    """Average precision of each system under resampling (samples), as the mean over its seeds and over folds.
+
+    Whole blocks of rows are drawn, the same for all systems: a spell of positive rows of one asset (an event), a day of its
+    other rows; single rows where they are independent. `scores`: by number of the fold.
+    """
+    found = [_one(task, scores[task.part], samples) for task in tasks]
+    return {name: np.mean([part[name] for part in found], axis=0) for name in found[0]}
+
+
+def _one(task: Task, scores: Scores, samples: int) -> dict[str, Floats]:
+    label = task.dataset.label[task.dataset.part == "test"]
+    block = _blocks(task)
+    count, random = int(block.max()) + 1, np.random.default_rng(0)
+    drawn: dict[str, list[float]] = {name: [] for name in scores}
+    while len(drawn[next(iter(drawn))]) < samples:
+        weight = np.bincount(random.integers(0, count, count), minlength=count)[block]
+        kept = weight > 0
+        if not 0 < label[kept].sum() < kept.sum():
+            continue
+        for name, by_seed in scores.items():
+            aps = [average_precision_score(label[kept], s[kept], sample_weight=weight[kept]) for s in by_seed]
+            drawn[name].append(float(np.mean(aps)))
+    return {name: np.array(values) for name, values in drawn.items()}
+
+
+def _blocks(task: Task) -> npt.NDArray[np.int64]:
+    """The number of the block of each test row."""
+    test = task.dataset.part == "test"
+    if not task.dated:
+        return np.arange(int(test.sum()))
+    asset, at, label = task.dataset.asset[test], task.dataset.at[test], task.dataset.label[test]
+    turn = np.r_[True, (label[1:] != label[:-1]) | (asset[1:] != asset[:-1])]
+    spell = np.cumsum(turn).astype(str)
+    day = pd.Series(asset).astype(str) + "/" + pd.Series(at // DAY_MS).astype(str)
+    return np.asarray(pd.factorize(np.where(label == 1, "spell " + pd.Series(spell), day))[0], np.int64)
+
+
+def interval(values: Floats) -> list[float]:
+    """The middle 95 %."""
+    return [round(float(v), 4) for v in np.quantile(values, [0.025, 0.975])]

@@ -1,0 +1,81 @@
+"""The tasks: public data as datasets of the platform, and as exported matrices, which peers read. Kept by hash."""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from alerting.definitions.model import ClassifierDefinition
+from alerting.learning.dataset import Dataset, dataset_files, dataset_from_files
+from alerting.learning.encoding import Columns
+from alerting.learning.export import BESIDE, export_table
+from benchmarks.public_data import ai4i, azure, roasting, stratified
+
+TASKS = ("azure", "roasting", "ai4i", "ai4i-folds")
+FOLDS = 5
+ALL_AT_ONCE = 0  # the part of a task without folds
+
+
+@dataclass(frozen=True)
+class Task:
+    """One dataset with its split. `folder`: its matrix (`table.parquet`) and files; `hash`: over matrix, labels and parts."""
+
+    name: str
+    part: int
+    dataset: Dataset
+    folder: Path
+    hash: str
+
+    @property
+    def ordered(self) -> bool:
+        """Whether its rows have an order in time that the split keeps."""
+        return self.name != "ai4i-folds"
+
+    @property
+    def dated(self) -> bool:
+        """Whether its rows have true time stamps, so that false alarms a week mean something."""
+        return not self.name.startswith("ai4i")
+
+
+def load(data: Path, kept: Path, name: str) -> list[Task]:
+    """A task, or one for each of its folds, with its matrix written to a folder below `kept` unless it is there already."""
+    loaders = {"azure": azure, "roasting": roasting, "ai4i": ai4i, "ai4i-folds": ai4i}
+    definition, dataset = loaders[name](data)
+    parts = stratified(dataset, FOLDS) if name == "ai4i-folds" else [dataset]
+    return [_export(kept, name, number, definition, part) for number, part in enumerate(parts)]
+
+
+def _export(kept: Path, name: str, number: int, definition: ClassifierDefinition, dataset: Dataset) -> Task:
+    digest = _hash(dataset)
+    folder = kept / f"{name}-{number}-{digest}"
+    if not (folder / "table.parquet").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "definition.json").write_text(definition.model_dump_json(by_alias=True))
+        whole = replace(dataset, part=dataset.part_by_data) if name == "ai4i-folds" else dataset
+        for file, content in dataset_files(whole).items():
+            (folder / file).write_bytes(content)
+        table = export_table(dataset)
+        features = table.drop(columns=list(BESIDE))
+        features.columns = [f"f{i}" for i in range(features.shape[1])]
+        pd.concat([table[["part", "label"]], features], axis=1).to_parquet(folder / "table.parquet", index=False)
+    return Task(name, number, dataset, folder, digest)
+
+
+def _hash(dataset: Dataset) -> str:
+    """Over what a search sees: the matrix, and beside each row its label and part."""
+    digest = hashlib.sha256(Columns.of(dataset.plan).matrix(dataset.rows).tobytes())
+    digest.update(np.ascontiguousarray(dataset.label).tobytes())
+    digest.update(",".join(dataset.part).encode())
+    return digest.hexdigest()[:10]
+
+
+def reload(folder: Path) -> tuple[ClassifierDefinition, Dataset]:
+    """Definition and dataset of an exported task."""
+    definition = ClassifierDefinition.model_validate(json.loads((folder / "definition.json").read_text()))
+    names = ("dataset.json", "rows.parquet", "problems.parquet")
+    dataset = dataset_from_files({name: (folder / name).read_bytes() for name in names})
+    part = pd.read_parquet(folder / "table.parquet", columns=["part"])["part"].to_numpy(object)
+    return definition, replace(dataset, part=part)
