@@ -106,10 +106,15 @@ class Dense:
         """Add up one value per encoded column by the column behind it."""
         return np.asarray(np.bincount(self.origin, weights=values, minlength=columns), np.float64)
 
+    def filled(self, matrix: Floats) -> Floats:
+        """The matrix with every missing number at its median."""
+        full, part = matrix.copy(), matrix[:, self.numbers]
+        full[:, self.numbers] = np.where(np.isnan(part), np.asarray(self.medians), part)
+        return full
+
     def expand(self, matrix: Floats) -> Floats:
         """Fill, flag and expand, without scaling: for trees."""
-        part = matrix[:, self.numbers]
-        filled = np.where(np.isnan(part), np.asarray(self.medians), part)
+        filled = self.filled(matrix)[:, self.numbers]
         flags = np.isnan(matrix[:, self.flagged]).astype(np.float64)
         levels = [(matrix[:, [i]] == np.arange(count)).astype(np.float64) for i, count in self.categories]
         return np.hstack([filled, flags, *levels])
@@ -148,10 +153,12 @@ class Pairs:
 
     def expand(self, matrix: Floats) -> Floats:
         """The matrix with products and differences beside it; missing where either is."""
-        if not self.of:
-            return matrix
+        return np.hstack([matrix, self.made(matrix)]) if self.of else matrix
+
+    def made(self, matrix: Floats) -> Floats:
+        """The products and differences alone."""
         left, right = (matrix[:, [pair[side] for pair in self.of]] for side in (0, 1))
-        return np.hstack([matrix, left * right, left - right])
+        return np.hstack([left * right, left - right])
 
     def by_column(self, values: Floats, columns: int) -> Floats:
         """One value per column of the matrix: what a product or difference has, half goes to each of its two columns."""

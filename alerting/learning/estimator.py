@@ -25,7 +25,7 @@ class Estimator:
     model: Any
     columns: Columns
     dense: Dense | None  # None for LightGBM, which knows missing values and categories itself
-    pairs: Pairs = NO_PAIRS  # of LightGBM alone
+    pairs: Pairs = NO_PAIRS  # of trees alone
 
     def margin(self, rows: pd.DataFrame) -> Floats:
         """Margin of each row. Raises Refused when rows lack columns."""
@@ -49,12 +49,17 @@ class Estimator:
         """What the model itself sees of a matrix."""
         if self.dense is None:
             return self.pairs.expand(matrix)
-        return self.dense.scaled(matrix) if self.family == "logistic_regression" else self.dense.expand(matrix)
+        if self.family == "logistic_regression":
+            return self.dense.scaled(matrix)
+        return np.hstack([self.dense.expand(matrix), self.pairs.made(self.dense.filled(matrix))])
 
     def by_column(self, values: Floats) -> Floats:
         """Add up one value per encoded column by the column behind it."""
         count = len(self.columns.names)
-        return self.pairs.by_column(values, count) if self.dense is None else self.dense.by_column(values, count)
+        if self.dense is not None:
+            plain = len(values) - 2 * len(self.pairs.of)
+            values = np.concatenate([self.dense.by_column(values[:plain], count), values[plain:]])
+        return self.pairs.by_column(values, count)
 
 
 def threads_for(matrix: Floats) -> int:

@@ -1,6 +1,7 @@
 """The model families: what they try, and how they are fitted."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import lightgbm
@@ -23,12 +24,18 @@ PATIENCE = 50
 ROUNDS_UNWATCHED = 100  # of a model whose number of trees nobody has searched
 ROUNDS_TO_TELL = 40  # enough to see which columns tell the most
 BATCH = 10  # trees of a forest between two looks at the time
+FEW_NEGATIVES = 0.25  # share of the rows without a problem that a tree may see; it sees all others, and takes a third of the time
 MOST_PAIRED = 6  # columns whose products and differences a trial may add
 
 
 def default_params(family: Family) -> Params:
     """The proven default of a family: the first trial of every search."""
     return dict(_DEFAULTS[family])
+
+
+def proven_params(family: Family) -> list[Params]:
+    """The default, and then sets that differ much from it and from each other: each is best for another sort of data."""
+    return [default_params(family) | other for other in ({}, *_OTHERS[family])]
 
 
 def suggest_params(family: Family, trial: optuna.Trial) -> Params:
@@ -62,9 +69,9 @@ def fit_estimator(
         return _grow_lightgbm(params, columns, matrix, label, seed, weight, threads, most, _asking(after_trees))
     dense = Dense.fit(columns, matrix)
     if family == "random_forest":
-        return Estimator(
-            family, _grow_forest(params, dense.expand(matrix), label, seed, weight, threads, after_trees), columns, dense
-        )
+        pairs = _telling_pairs(params, columns, matrix, label, seed, weight, threads)
+        unfitted = Estimator(family, None, columns, dense, pairs)
+        return replace(unfitted, model=_grow_forest(params, unfitted.encode(matrix), label, seed, weight, threads, after_trees))
     with threadpool_limits(limits=1):  # sums of several threads differ in the last bits
         linear = LogisticRegression(**params, max_iter=300).fit(dense.scaled(matrix), label, weight)
     return Estimator(family, linear, columns, dense)
@@ -126,11 +133,7 @@ def _grow_lightgbm(
     callbacks: Sequence[Callable[[Any], None]],
     watched: tuple[Floats, Labels] | None = None,
 ) -> Estimator:
-    pairs = NO_PAIRS
-    if params.get("pairs", 0):
-        without = {**params, "pairs": 0}
-        plain = _grow_lightgbm(without, columns, matrix, label, seed, weight, threads, ROUNDS_TO_TELL, ())
-        pairs = Pairs.among(columns, importance(plain), int(params["pairs"]))
+    pairs = _telling_pairs(params, columns, matrix, label, seed, weight, threads)
     expanded = pairs.expand(matrix)
     settings = {
         "objective": "binary",
@@ -154,6 +157,17 @@ def _grow_lightgbm(
     valid = [data.create_valid(pairs.expand(watched[0]), watched[1])] if watched else None
     booster = lightgbm.train(settings, data, rounds, valid_sets=valid, callbacks=list(callbacks))
     return Estimator("lightgbm", booster, columns, None, pairs)
+
+
+def _telling_pairs(
+    params: Mapping[str, Any], columns: Columns, matrix: Floats, label: Labels, seed: int, weight: Floats | None, threads: int
+) -> Pairs:
+    """Pairs of the `params["pairs"]` columns that tell a short default LightGBM the most."""
+    most = int(params.get("pairs", 0))
+    if not most:
+        return NO_PAIRS
+    plain = _grow_lightgbm(default_params("lightgbm"), columns, matrix, label, seed, weight, threads, ROUNDS_TO_TELL, ())
+    return Pairs.among(columns, importance(plain), most)
 
 
 def _asking(after_trees: AfterTrees | None) -> list[Callable[[Any], None]]:
@@ -181,7 +195,8 @@ def _grow_forest(
     """Grown in batches: the same trees as all at once."""
     wanted = int(params["n_estimators"])
     balanced = {0: len(label) / (2 * (len(label) - label.sum())), 1: len(label) / (2 * label.sum())}
-    settings = {**params, "class_weight": balanced if params["class_weight"] == "balanced" else None}
+    settings = {key: value for key, value in params.items() if key != "pairs"}
+    settings["class_weight"] = balanced if params["class_weight"] == "balanced" else None
     forest = RandomForestClassifier(**settings, random_state=seed, n_jobs=threads or -1, warm_start=True)
     for grown in range(BATCH, wanted + BATCH, BATCH):
         forest.set_params(n_estimators=min(grown, wanted)).fit(encoded, label, weight)
@@ -194,11 +209,13 @@ def _grow_forest(
 def _suggest_lightgbm(trial: optuna.Trial) -> Params:
     return {
         "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.2, log=True),
-        "num_leaves": trial.suggest_int("num_leaves", 4, 63, log=True),
-        "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 5, 200, log=True),
-        "feature_fraction": trial.suggest_float("feature_fraction", 0.3, 1.0),
+        "num_leaves": trial.suggest_int("num_leaves", 3, 63, log=True),
+        "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 3, 200, log=True),
+        "feature_fraction": trial.suggest_float("feature_fraction", 0.2, 1.0),
         "bagging_fraction": trial.suggest_float("bagging_fraction", 0.5, 1.0),
-        "lambda_l2": trial.suggest_float("lambda_l2", 0.01, 30.0, log=True),
+        "lambda_l2": trial.suggest_float("lambda_l2", 0.01, 100.0, log=True),
+        "neg_bagging_fraction": trial.suggest_categorical("neg_bagging_fraction", [1.0, FEW_NEGATIVES]),
+        "extra_trees": trial.suggest_categorical("extra_trees", [False, True]),
         "pairs": trial.suggest_categorical("pairs", [0, MOST_PAIRED]),
     }
 
@@ -211,6 +228,7 @@ def _suggest_forest(trial: optuna.Trial) -> Params:
         "min_samples_leaf": trial.suggest_int("min_samples_leaf", 2, 50, log=True),
         "max_features": trial.suggest_categorical("max_features", ["sqrt", 0.2]),
         "class_weight": trial.suggest_categorical("class_weight", [None, "balanced"]),
+        "pairs": trial.suggest_categorical("pairs", [0, MOST_PAIRED]),
     }
 
 
@@ -234,6 +252,8 @@ _DEFAULTS: Mapping[Family, Params] = {
         "feature_fraction": 0.7,
         "bagging_fraction": 0.8,
         "lambda_l2": 1.0,
+        "neg_bagging_fraction": 1.0,
+        "extra_trees": False,
         "pairs": 0,
     },
     "random_forest": {
@@ -243,8 +263,21 @@ _DEFAULTS: Mapping[Family, Params] = {
         "min_samples_leaf": 5,
         "max_features": "sqrt",
         "class_weight": None,
+        "pairs": 0,
     },
     "logistic_regression": {"C": 0.01, "class_weight": None},
+}
+_OTHERS: Mapping[Family, Sequence[Params]] = {
+    "lightgbm": (
+        {"pairs": MOST_PAIRED},  # causes that multiply or differ: a power, a temperature against another
+        {"num_leaves": 8, "feature_fraction": 0.3, "neg_bagging_fraction": FEW_NEGATIVES},  # problems too few to learn by heart
+        {"extra_trees": True},  # many columns that say nearly the same
+    ),
+    "random_forest": (
+        {"pairs": MOST_PAIRED, "min_samples_leaf": 2, "max_depth": 16},
+        {"min_samples_leaf": 20, "class_weight": "balanced"},
+    ),
+    "logistic_regression": ({"class_weight": "balanced"},),
 }
 _SEARCHED: Mapping[Family, frozenset[str]] = {
     "lightgbm": frozenset(_DEFAULTS["lightgbm"]),

@@ -24,11 +24,10 @@ from alerting.learning.dataset import Dataset
 from alerting.learning.encoding import Columns, Floats
 from alerting.learning.estimator import Estimator
 from alerting.learning.families import (
-    MOST_PAIRED,
     Params,
-    default_params,
     fit_estimator,
     fit_watched,
+    proven_params,
     searched_params,
     suggest_params,
     trees_of,
@@ -119,18 +118,17 @@ def _search(
 
 
 def _study(family: Family, seed: int, warm_start: Mapping[str, Any] | None) -> optuna.Study:
-    """Seeded; the default is tried first, then what served before, then the default with products and differences."""
+    """Seeded; the default is tried first, then what served before, then the other proven sets."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         direction="maximize",
         sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=4),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED_TRIALS),
     )
-    study.enqueue_trial(searched_params(family, default_params(family)))
-    if warm_start:
-        study.enqueue_trial(searched_params(family, warm_start), skip_if_exists=True)
-    if family == "lightgbm":
-        study.enqueue_trial(searched_params(family, default_params(family) | {"pairs": MOST_PAIRED}), skip_if_exists=True)
+    first, *others = proven_params(family)
+    before = [first | warm_start] if warm_start else []
+    for params in (first, *before, *others):
+        study.enqueue_trial(searched_params(family, params), skip_if_exists=True)
     return study
 
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from alerting.definitions.faults import Refused
+from alerting.definitions.model import FAMILIES
 from alerting.learning.calibration import Platt, fit_platt, sigmoid
 from alerting.learning.candidates import Candidate, Trial, baseline_candidate, candidate_files, candidate_from_files, usable_folds
 from alerting.learning.encoding import Columns, Dense
-from alerting.learning.families import default_params, fit_estimator, importance
+from alerting.learning.families import default_params, fit_estimator, importance, proven_params
 from alerting.learning.search import search_candidate
 from alerting.learning.selection import choose, why_none
 from alerting.learning.trained import model_hash
@@ -115,12 +116,12 @@ def test_what_does_not_beat_the_baseline_is_no_challenger_and_the_reason_has_the
     )
 
 
-@pytest.mark.parametrize("family", ["lightgbm", "random_forest", "logistic_regression"])
-def test_one_thread_and_two_give_the_same_model(data, family):
+@pytest.mark.parametrize(("family", "proven"), [(f, n) for f in FAMILIES for n in range(len(proven_params(f)))], ids=str)
+def test_one_thread_and_two_give_the_same_model(data, family, proven):
     columns = Columns.of(data.plan)
     matrix = columns.matrix(data.rows)
-    params = default_params(family)
-    params |= {"random_forest": {"n_estimators": 12}, "lightgbm": {"rounds": 5, "pairs": 3}}.get(family, {})
+    params = proven_params(family)[proven]
+    params |= {"random_forest": {"n_estimators": 12}, "lightgbm": {"rounds": 5}}.get(family, {})
 
     def fitted(threads):
         estimator = fit_estimator(family, params, columns, matrix, data.label, seed=3, threads=threads)
