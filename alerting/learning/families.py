@@ -226,7 +226,7 @@ def _suggest_forest(trial: optuna.Trial) -> Params:
         "max_samples": 0.7,
         "max_depth": trial.suggest_int("max_depth", 6, 16),
         "min_samples_leaf": trial.suggest_int("min_samples_leaf", 2, 50, log=True),
-        "max_features": trial.suggest_categorical("max_features", ["sqrt", 0.2]),
+        "max_features": trial.suggest_categorical("max_features", ["sqrt", 0.2, 0.3]),
         "class_weight": trial.suggest_categorical("class_weight", [None, "balanced"]),
         "pairs": trial.suggest_categorical("pairs", [0, MOST_PAIRED]),
     }
@@ -274,7 +274,7 @@ _OTHERS: Mapping[Family, Sequence[Params]] = {
         {"extra_trees": True},  # many columns that say nearly the same
     ),
     "random_forest": (
-        {"pairs": MOST_PAIRED, "min_samples_leaf": 2, "max_depth": 16},
+        {"pairs": MOST_PAIRED, "min_samples_leaf": 2, "max_depth": 16, "max_features": 0.3},
         {"min_samples_leaf": 20, "class_weight": "balanced"},
     ),
     "logistic_regression": ({"class_weight": "balanced"},),

@@ -12,6 +12,7 @@ from alerting.learning.families import default_params, fit_estimator, importance
 from alerting.learning.model_files import model_files, model_from_files
 from alerting.learning.search import repeat_search, search_candidate
 from alerting.learning.selection import finish_challenger
+from alerting.recommendation.contributions import explain
 from tests.unit.learning import small
 
 
@@ -115,6 +116,7 @@ def test_the_forest_is_the_same_in_batches_and_at_once(data):
     matrix = columns.matrix(data.rows)
     asked = []
     batches = fit_estimator("random_forest", params, columns, matrix, data.label, 1, after_trees=lambda n: not asked.append(n))
+    del params["pairs"]
     at_once = type(batches.model)(**params, random_state=1).fit(batches.encode(matrix), data.label)
     assert asked == [10, 15]
     assert np.array_equal(batches.margin_of(matrix), at_once.predict_proba(batches.encode(matrix))[:, 1])
@@ -131,13 +133,17 @@ def test_pairs_add_products_and_differences_and_share_them_evenly():
     assert shares.tolist() == pytest.approx([0.85, 0.2, 1.05, 0.4])
 
 
-def test_a_model_with_pairs_is_kept_and_explained_by_its_own_columns(data):
+@pytest.mark.parametrize(("family", "trees"), [("lightgbm", {"rounds": 10}), ("random_forest", {"n_estimators": 10})])
+def test_a_model_with_pairs_is_kept_and_explained_by_its_own_columns(data, family, trees):
     columns = Columns.of(data.plan)
-    plain = search_candidate(data, definition(trials=1), "lightgbm", silent)
-    paired = replace(plain, params=plain.params | {"pairs": 3, "rounds": 10})
+    plain = search_candidate(data, definition(trials=1), family, silent)
+    paired = replace(plain, params=plain.params | {"pairs": 3} | trees)
     model, evidence = finish_challenger(data, paired, small.definition())
     assert len(model.estimator.pairs.of) == 3
     read = model_from_files(model_files(model))
     assert np.array_equal(read.score(data.rows), model.score(data.rows))
     assert len(importance(read.estimator)) == len(columns.names)
     assert sum(evidence.importance.values()) == pytest.approx(1)
+    row = data.rows.iloc[[5]]
+    explained = explain(model, row)
+    assert explained.shares.sum() == pytest.approx(model.score(row)[0] - explained.usual_score)
