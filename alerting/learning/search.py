@@ -126,7 +126,7 @@ def _study(family: Family, seed: int, warm_start: Mapping[str, Any] | None) -> o
         pruner=optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED_TRIALS),
     )
     first, *others = proven_params(family)
-    before = [first | warm_start] if warm_start else []
+    before = [{**first, **warm_start}] if warm_start else []
     for params in (first, *before, *others):
         study.enqueue_trial(searched_params(family, params), skip_if_exists=True)
     return study

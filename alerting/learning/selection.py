@@ -17,7 +17,7 @@ from alerting.learning.candidates import Candidate
 from alerting.learning.dataset import Dataset
 from alerting.learning.encoding import Columns
 from alerting.learning.estimator import Estimator
-from alerting.learning.families import fit_estimator, importance
+from alerting.learning.families import fit_steadily, importance
 from alerting.learning.figures import beside, flat_figures
 from alerting.learning.intervals import judge_rows, reliability_with_bounds, time_blocks
 from alerting.learning.metrics import EventMetrics, precision_recall_points
@@ -159,7 +159,7 @@ def fit_rows(
     """Fit a candidate on some rows of the dataset's matrix, with these labels and (unless said otherwise) their weights."""
     family, columns, seed = cast(Family, candidate.family), Columns.of(dataset.plan), definition.learning.seed
     weight = dataset.weights(rows) if weighted else None
-    return fit_estimator(family, candidate.params, columns, matrix[rows], label[rows], seed, weight=weight)
+    return fit_steadily(family, candidate.params, columns, matrix[rows], label[rows], seed, weight)
 
 
 def _seen_until(dataset: Dataset, used: npt.NDArray[np.bool_]) -> datetime:
