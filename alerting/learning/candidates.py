@@ -17,7 +17,7 @@ from alerting.learning.intervals import bootstrap_rows, time_blocks
 from alerting.learning.metrics import Floats, row_metrics
 from alerting.learning.split import walk_forward_folds
 
-CandidateFamily = Literal["baseline"] | Family
+CandidateFamily = Literal["baseline", "blend"] | Family
 Positions = npt.NDArray[np.int64]
 
 

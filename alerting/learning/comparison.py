@@ -290,10 +290,8 @@ def _view(window: CommonWindow, keep: BoolArray, label: Labels, block_ms: int, s
     if not 0 < label.sum() < len(label):
         return _View(None, None, None, None, 0)
     _, block = np.unique(window.at[keep] // block_ms, return_inverse=True)
+    differences = paired_differences(label, mine, theirs, block, seed)
     challenger, champion = _WeightedAp(label, mine), _WeightedAp(label, theirs)
-    counts = _draws(int(block.max()) + 1, seed)
-    differences = np.array([challenger.of(c[block]) - champion.of(c[block]) for c in counts])
-    differences = differences[~np.isnan(differences)]
     once = np.ones(len(label))
     return _View(
         share=float(np.mean(differences > 0)) if len(differences) else None,
@@ -302,6 +300,18 @@ def _view(window: CommonWindow, keep: BoolArray, label: Labels, block_ms: int, s
         interval=(float(np.quantile(differences, 0.025)), float(np.quantile(differences, 0.975))) if len(differences) else None,
         samples=len(differences),
     )
+
+
+def paired_differences(label: Labels, mine: Floats, theirs: Floats, block: npt.NDArray[np.int64], seed: int) -> Floats:
+    """Average precision of `mine` minus that of `theirs` in each bootstrap sample of whole blocks (their numbers by row).
+
+    Empty with one class only; samples that have one class only are left out.
+    """
+    if not 0 < label.sum() < len(label):
+        return np.empty(0)
+    first, second = _WeightedAp(label, mine), _WeightedAp(label, theirs)
+    differences = np.array([first.of(c[block]) - second.of(c[block]) for c in _draws(int(block.max()) + 1, seed)])
+    return np.asarray(differences[~np.isnan(differences)], np.float64)
 
 
 def _draws(blocks: int, seed: int) -> npt.NDArray[np.int64]:

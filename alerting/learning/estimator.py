@@ -5,12 +5,13 @@ A margin is a number that rises with the risk: log-odds for LightGBM and logisti
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from alerting.definitions.model import Family
+from alerting.learning.calibration import sigmoid
 from alerting.learning.encoding import NO_PAIRS, Columns, Dense, Floats, Pairs
 
 SMALL = 5_000_000  # values in a matrix up to which threads that wait for each other, on cores that others use too, cost most
@@ -45,6 +46,11 @@ class Estimator:
             return np.asarray((np.ascontiguousarray(encoded) * self.model.coef_[0]).sum(axis=1) + self.model.intercept_[0])
         return np.asarray(self.model.predict_proba(encoded)[:, 1], np.float64)
 
+    def probability_of(self, matrix: Floats, rounds: int | None = None) -> Floats:
+        """Probability of each row of a matrix before calibration."""
+        margin = self.margin_of(matrix, rounds)
+        return margin if self.family == "random_forest" else sigmoid(margin)
+
     def encode(self, matrix: Floats) -> Floats:
         """What the model itself sees of a matrix."""
         if self.dense is None:
@@ -60,6 +66,39 @@ class Estimator:
             plain = len(values) - 2 * len(self.pairs.of)
             values = np.concatenate([self.dense.by_column(values[:plain], count), values[plain:]])
         return self.pairs.by_column(values, count)
+
+
+@dataclass(frozen=True)
+class Blend:
+    """A weighted mean of the probabilities of several estimators of the same columns; that mean is its margin.
+
+    `weights` are positive and add up to 1.
+    """
+
+    members: tuple[Estimator, ...]
+    weights: tuple[float, ...]
+
+    @property
+    def family(self) -> Literal["blend"]:
+        """What stands in place of a family's name."""
+        return "blend"
+
+    @property
+    def columns(self) -> Columns:
+        """The columns that all members see."""
+        return self.members[0].columns
+
+    def margin(self, rows: pd.DataFrame) -> Floats:
+        """Margin of each row. Raises Refused when rows lack columns."""
+        return self.margin_of(self.columns.matrix(rows))
+
+    def margin_of(self, matrix: Floats) -> Floats:
+        """Margin of each row of a matrix made by `columns`."""
+        parts = [weight * member.probability_of(matrix) for member, weight in zip(self.members, self.weights, strict=True)]
+        return np.asarray(sum(parts), np.float64)
+
+
+ModelFamily = Family | Literal["blend"]
 
 
 def threads_for(matrix: Floats) -> int:

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from alerting.definitions.model import Family
 from alerting.learning.averaging import average
 from alerting.learning.encoding import NO_PAIRS, Columns, Dense, Floats, Pairs
-from alerting.learning.estimator import ALL_THREADS, SMALL, Estimator, threads_for
+from alerting.learning.estimator import ALL_THREADS, SMALL, Blend, Estimator, threads_for
 
 Labels = npt.NDArray[np.int8]
 Params = dict[str, Any]
@@ -136,8 +136,11 @@ def trees_of(estimator: Estimator) -> int:
     return len(estimator.model.estimators_) if estimator.family == "random_forest" else 0
 
 
-def importance(estimator: Estimator) -> Floats:
+def importance(estimator: Estimator | Blend) -> Floats:
     """Share of each column in what the model learned (gain, impurity or absolute weight); adds up to 1 unless all are 0."""
+    if isinstance(estimator, Blend):
+        shares = [w * importance(member) for member, w in zip(estimator.members, estimator.weights, strict=True)]
+        return np.asarray(sum(shares), np.float64)
     model = estimator.model
     if estimator.family == "lightgbm":
         weight = np.asarray(model.feature_importance("gain"), np.float64)

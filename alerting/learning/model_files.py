@@ -22,7 +22,7 @@ from skops.io.exceptions import UntrustedTypesFoundException
 from alerting.definitions.model import Family
 from alerting.learning.calibration import Platt
 from alerting.learning.encoding import Columns, Dense, Pairs
-from alerting.learning.estimator import Estimator
+from alerting.learning.estimator import Blend, Estimator
 from alerting.learning.plan import FeaturePlan
 from alerting.learning.trained import ModelRefused, TrainedModel, booster_text, model_hash
 from alerting.readings.history import span_millis
@@ -38,10 +38,8 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
         "format": FORMAT,
         "definition": model.definition,
         "revision": model.revision,
-        "family": model.family,
         "plan": model.plan.to_document(),
-        "dense": model.estimator.dense.to_document() if model.estimator.dense else None,
-        "pairs": model.estimator.pairs.to_document(),
+        **_told(model.estimator),
         "calibration": asdict(model.calibration),
         "threshold": model.threshold,
         "seen_until": model.seen_until.isoformat(),
@@ -53,9 +51,25 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
         "hash": model.hash,
     }
     files = {META: json.dumps(meta, indent=1, sort_keys=True, allow_nan=False).encode()}
-    if model.family == "lightgbm":
-        return files | {BOOSTER: booster_text(model.estimator.model).encode()}
-    return files | {SKLEARN: skops.io.dumps(model.estimator.model)}
+    return files | _fitted_files(model.estimator)
+
+
+def _told(estimator: Estimator | Blend) -> dict[str, Any]:
+    """What META says of an estimator, or of each member of a blend."""
+    if isinstance(estimator, Blend):
+        members = [_told(member) for member in estimator.members]
+        return {"family": estimator.family, "weights": list(estimator.weights), "members": members}
+    dense = estimator.dense.to_document() if estimator.dense else None
+    return {"family": estimator.family, "dense": dense, "pairs": estimator.pairs.to_document()}
+
+
+def _fitted_files(estimator: Estimator | Blend, before: str = "") -> dict[str, bytes]:
+    """The fitted model as a file; those of a blend's members have their number before the name."""
+    if isinstance(estimator, Blend):
+        return {k: v for n, member in enumerate(estimator.members) for k, v in _fitted_files(member, f"{n}-").items()}
+    if estimator.family == "lightgbm":
+        return {f"{before}{BOOSTER}": booster_text(estimator.model).encode()}
+    return {f"{before}{SKLEARN}": skops.io.dumps(estimator.model)}
 
 
 def model_from_files(files: Mapping[str, bytes]) -> TrainedModel:
@@ -64,16 +78,13 @@ def model_from_files(files: Mapping[str, bytes]) -> TrainedModel:
     Raises ModelRefused for missing or damaged files, an unknown format, types we do not trust, or a hash that does not fit.
     """
     meta = _read_meta(files)
-    family: Family = meta["family"]
     plan = FeaturePlan.from_document(meta["plan"])
-    dense = Dense.from_document(meta["dense"]) if meta["dense"] else None
-    loaded = _load_booster(files) if family == "lightgbm" else _load_sklearn(files, family)
     model = TrainedModel(
         definition=meta["definition"],
         revision=meta["revision"],
-        family=family,
+        family=meta["family"],
         plan=plan,
-        estimator=Estimator(family, loaded, Columns.of(plan), dense, Pairs.from_document(meta.get("pairs", []))),
+        estimator=_estimator(files, meta, Columns.of(plan)),
         calibration=Platt(**meta["calibration"]),
         threshold=meta["threshold"],
         seen_until=datetime.fromisoformat(meta["seen_until"]),
@@ -89,29 +100,44 @@ def model_from_files(files: Mapping[str, bytes]) -> TrainedModel:
     return model
 
 
+def _estimator(files: Mapping[str, bytes], told: Mapping[str, Any], columns: Columns) -> Estimator | Blend:
+    if told["family"] == "blend":
+        members = [_member(files, member, columns, f"{n}-") for n, member in enumerate(told["members"])]
+        return Blend(tuple(members), tuple(told["weights"]))
+    return _member(files, told, columns, "")
+
+
+def _member(files: Mapping[str, bytes], told: Mapping[str, Any], columns: Columns, before: str) -> Estimator:
+    family: Family = told["family"]
+    dense = Dense.from_document(told["dense"]) if told["dense"] else None
+    loaded = _load_booster(files, before) if family == "lightgbm" else _load_sklearn(files, family, before)
+    return Estimator(family, loaded, columns, dense, Pairs.from_document(told.get("pairs", [])))
+
+
 def _read_meta(files: Mapping[str, bytes]) -> dict[str, Any]:
     try:
         meta: dict[str, Any] = json.loads(files[META])
     except (KeyError, ValueError) as error:
         raise ModelRefused(f"model files without a readable {META}; train the model again") from error
-    if meta.get("format") != FORMAT or meta.get("family") not in get_args(Family):
+    families = {meta.get("family"), *(member.get("family") for member in meta.get("members", ()))} - {"blend"}
+    if meta.get("format") != FORMAT or not families or not families <= set(get_args(Family)):
         raise ModelRefused(
             f"model files of format {meta.get('format')!r} and family {meta.get('family')!r}; this version reads format {FORMAT}"
         )
     return meta
 
 
-def _load_booster(files: Mapping[str, bytes]) -> lightgbm.Booster:
+def _load_booster(files: Mapping[str, bytes], before: str) -> lightgbm.Booster:
     try:
-        return lightgbm.Booster(model_str=files[BOOSTER].decode())
+        return lightgbm.Booster(model_str=files[before + BOOSTER].decode())
     except (KeyError, ValueError, lightgbm.basic.LightGBMError) as error:
         raise ModelRefused(f"model files without a readable {BOOSTER}; train the model again") from error
 
 
-def _load_sklearn(files: Mapping[str, bytes], family: Family) -> Any:
+def _load_sklearn(files: Mapping[str, bytes], family: Family, before: str) -> Any:
     wanted = LogisticRegression if family == "logistic_regression" else RandomForestClassifier
     try:
-        loaded = skops.io.loads(files[SKLEARN], trusted=TRUSTED_TYPES)
+        loaded = skops.io.loads(files[before + SKLEARN], trusted=TRUSTED_TYPES)
     except UntrustedTypesFoundException as error:
         raise ModelRefused(f"{SKLEARN} names types that are not trusted, and was not loaded: {error}") from error
     except (KeyError, ValueError, TypeError, BadZipFile) as error:

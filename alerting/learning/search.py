@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import optuna
@@ -10,7 +10,6 @@ import optuna
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import Refused
 from alerting.definitions.model import ClassifierDefinition, Family
-from alerting.learning.calibration import sigmoid
 from alerting.learning.candidates import (
     Candidate,
     Fold,
@@ -79,10 +78,17 @@ def repeat_search(dataset: Dataset, definition: ClassifierDefinition, done: Cand
 
     `definition` and `dataset` must be those of the first time. Raises Refused for a baseline, which was not searched.
     """
-    if done.family == "baseline":
-        raise Refused("a baseline is computed, not searched: there is nothing to repeat")
+    if done.family in ("baseline", "blend"):
+        raise Refused(f"a {done.family} is computed, not searched: there is nothing to repeat")
     return _search(
-        dataset, definition, done.family, len(done.tried), done.warm_start, lambda *_: None, lambda: False, done.tried[0]
+        dataset,
+        definition,
+        cast(Family, done.family),
+        len(done.tried),
+        done.warm_start,
+        lambda *_: None,
+        lambda: False,
+        done.tried[0],
     )
 
 
@@ -242,11 +248,8 @@ class _Search:
         return Trial(params | found, float(np.mean(aps)), aps, grown=grown), scores
 
     def _scores(self, fitted: _Fitted, rounds: int | None) -> Floats:
-        test = self.matrix[fitted.fold.test]
-        if self.family == "random_forest":
-            return fitted.estimator.margin_of(test)
         most = None if rounds is None else min(rounds, trees_of(fitted.estimator))
-        return sigmoid(fitted.estimator.margin_of(test, most))
+        return fitted.estimator.probability_of(self.matrix[fitted.fold.test], most)
 
 
 def _common_rounds(curves: Sequence[Floats]) -> int:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -16,7 +16,7 @@ from alerting.learning.calibration import Floats, fit_platt
 from alerting.learning.candidates import Candidate
 from alerting.learning.dataset import Dataset
 from alerting.learning.encoding import Columns
-from alerting.learning.estimator import Estimator
+from alerting.learning.estimator import Blend, Estimator
 from alerting.learning.families import fit_steadily, importance
 from alerting.learning.figures import beside, flat_figures
 from alerting.learning.intervals import judge_rows, reliability_with_bounds, time_blocks
@@ -155,8 +155,13 @@ def fit_rows(
     rows: npt.NDArray[np.bool_],
     label: npt.NDArray[np.int8],
     weighted: bool = True,
-) -> Estimator:
+) -> Estimator | Blend:
     """Fit a candidate on some rows of the dataset's matrix, with these labels and (unless said otherwise) their weights."""
+    if candidate.family == "blend":
+        told = candidate.params["members"]
+        members = [replace(candidate, family=member["family"], params=member["params"]) for member in told]
+        fitted = [fit_rows(dataset, member, definition, matrix, rows, label, weighted) for member in members]
+        return Blend(tuple(cast(list[Estimator], fitted)), tuple(member["weight"] for member in told))
     family, columns, seed = cast(Family, candidate.family), Columns.of(dataset.plan), definition.learning.seed
     weight = dataset.weights(rows) if weighted else None
     return fit_steadily(family, candidate.params, columns, matrix[rows], label[rows], seed, weight)
@@ -180,7 +185,7 @@ def _watch(dataset: Dataset, rows: npt.NDArray[np.bool_], part: str) -> Watched:
 
 
 def _evidence(
-    dataset: Dataset, candidate: Candidate, estimator: Estimator, choice: ThresholdChoice, score: Floats, seed: int
+    dataset: Dataset, candidate: Candidate, estimator: Estimator | Blend, choice: ThresholdChoice, score: Floats, seed: int
 ) -> Evidence:
     parts = {part: dataset.part == part for part in ("validation", "test")}
     test = parts["test"]
@@ -223,7 +228,7 @@ def _notes(dataset: Dataset, test: npt.NDArray[np.bool_]) -> list[str]:
     return []
 
 
-def _importance_by_source(plan: FeaturePlan, estimator: Estimator) -> dict[str, float]:
+def _importance_by_source(plan: FeaturePlan, estimator: Estimator | Blend) -> dict[str, float]:
     by_source: dict[str, float] = {}
     for column, share in zip(plan.columns, importance(estimator).tolist(), strict=True):
         source = plan.source_of(column)

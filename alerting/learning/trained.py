@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,9 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.faults import Refused
-from alerting.definitions.model import Family
 from alerting.learning.calibration import Platt
-from alerting.learning.estimator import Estimator
+from alerting.learning.estimator import Blend, Estimator, ModelFamily
 from alerting.learning.plan import FeaturePlan
 
 Floats = npt.NDArray[np.float64]
@@ -35,9 +34,9 @@ class TrainedModel:
 
     definition: str
     revision: int
-    family: Family
+    family: ModelFamily
     plan: FeaturePlan
-    estimator: Estimator
+    estimator: Estimator | Blend
     calibration: Platt
     threshold: float
     seen_until: datetime
@@ -56,28 +55,44 @@ class TrainedModel:
         return self.calibration.probability(self.estimator.margin(rows))
 
 
-def model_hash(estimator: Estimator, calibration: Platt, threshold: float, plan: FeaturePlan) -> str:
+def model_hash(estimator: Estimator | Blend, calibration: Platt, threshold: float, plan: FeaturePlan) -> str:
     """Hash over everything that decides a score or a verdict, and nothing else: no thread count, no memory layout."""
     digest = hashlib.sha256()
     settings = {
-        "family": estimator.family,
-        "dense": estimator.dense.to_document() if estimator.dense else None,
-        **({"pairs": estimator.pairs.to_document()} if estimator.pairs.of else {}),
+        **_settings(estimator),
         "calibration": asdict(calibration),
         "threshold": threshold,
         "plan": plan.to_document(),
     }
     digest.update(json.dumps(settings, sort_keys=True).encode())
+    for member in estimator.members if isinstance(estimator, Blend) else (estimator,):
+        for part in _fitted_parts(member):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def _settings(estimator: Estimator | Blend) -> dict[str, Any]:
+    if isinstance(estimator, Blend):
+        members = [_settings(member) for member in estimator.members]
+        return {"family": estimator.family, "weights": list(estimator.weights), "members": members}
+    return {
+        "family": estimator.family,
+        "dense": estimator.dense.to_document() if estimator.dense else None,
+        **({"pairs": estimator.pairs.to_document()} if estimator.pairs.of else {}),
+    }
+
+
+def _fitted_parts(estimator: Estimator) -> Iterator[bytes]:
+    """The bytes of everything that was fitted."""
     if estimator.family == "lightgbm":
-        digest.update(booster_text(estimator.model).encode())
+        yield booster_text(estimator.model).encode()
     elif estimator.family == "logistic_regression":
-        digest.update(np.ascontiguousarray(estimator.model.coef_).tobytes())
-        digest.update(np.ascontiguousarray(estimator.model.intercept_).tobytes())
+        yield np.ascontiguousarray(estimator.model.coef_).tobytes()
+        yield np.ascontiguousarray(estimator.model.intercept_).tobytes()
     else:
         for tree in (t.tree_ for t in estimator.model.estimators_):
             for part in (tree.children_left, tree.children_right, tree.feature, tree.threshold, tree.value):
-                digest.update(np.ascontiguousarray(part).tobytes())
-    return digest.hexdigest()
+                yield np.ascontiguousarray(part).tobytes()
 
 
 def booster_text(booster: Any) -> str:

@@ -15,6 +15,7 @@ from alerting.definitions.faults import Refused
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import FAMILIES, ClassifierDefinition, Family
 from alerting.learning.answers import answers_of
+from alerting.learning.blending import with_blend
 from alerting.learning.candidates import Candidate, baseline_candidate, candidate_files, candidate_from_files
 from alerting.learning.comparison import PromotionDecision, compare
 from alerting.learning.dataset import Dataset, dataset_files, dataset_from_files
@@ -161,6 +162,7 @@ def compare_run(platform: Platform, run_id: str) -> dict[str, Any]:
     if chosen is None:
         proposal = _no_challenger(candidates, champion_version)
     else:
+        chosen = with_blend(dataset, candidates, chosen, definition)
         challenger, evidence = finish_challenger(dataset, chosen, definition)
         version = platform.models.register(
             name, run_id, model_files(challenger), _version_tags(challenger, run_id, tags), _inputs(challenger)
@@ -176,7 +178,8 @@ def compare_run(platform: Platform, run_id: str) -> dict[str, Any]:
     mode = "approval" if unseen else definition.promotion.mode  # in place of a lost champion: not without a person
     proposal |= {"definition": name, "run_id": run_id, "mode": mode, "as_of": as_of.isoformat()}
     proposal |= {"answers": dataset.answered, "findings": [asdict(finding) for finding in dataset.findings]}
-    proposal["leaderboard"] = [_leaderboard_line(c) for c in candidates]
+    shown = [*candidates, chosen] if chosen is not None and chosen.family == "blend" else candidates
+    proposal["leaderboard"] = [_leaderboard_line(c) for c in shown]
     proposal |= {"revision": int(tags["revision"]), "dataset": profile(dataset)}
     text = decision_markdown(proposal | {"waiting": mode == "approval" and proposal["promote"]})
     files = {"proposal.json": json.dumps(proposal, indent=1).encode(), "decision.md": text.encode()}

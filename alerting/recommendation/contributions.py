@@ -8,7 +8,8 @@ import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.episodes.episode import Contribution
-from alerting.learning.estimator import Estimator
+from alerting.learning.calibration import Platt, sigmoid
+from alerting.learning.estimator import Blend, Estimator
 from alerting.learning.plan import Column, FeaturePlan
 from alerting.learning.trained import TrainedModel
 from alerting.recommendation.words import contribution_words
@@ -52,13 +53,25 @@ def explain(model: TrainedModel, row: pd.DataFrame) -> Explanation:
     shares, base = margin_shares(model.estimator, matrix)
     margin = base + float(shares.sum())
     score, usual = (float(p) for p in model.calibration.probability(np.array([margin, base])))
-    at_base = model.calibration.slope * usual * (1 - usual)  # the limit of the ratio: the sigmoid's own slope
-    scale = (score - usual) / (margin - base) if abs(margin - base) > 1e-9 else at_base
-    return Explanation(shares * scale, score, usual)
+    return Explanation(shares * _slope(model.calibration, base, margin), score, usual)
 
 
-def margin_shares(estimator: Estimator, matrix: Floats) -> tuple[Floats, float]:
-    """SHAP value of each column for the margin of the one row of `matrix`, and the expected margin."""
+def _slope(calibration: Platt, base: float, margin: float) -> float:
+    """Change of the probability for each unit of the margin between the two: (p - p0) / (f - f0), or its limit."""
+    score, usual = (float(p) for p in calibration.probability(np.array([margin, base])))
+    at_base = calibration.slope * usual * (1 - usual)  # the limit of the ratio: the sigmoid's own slope
+    return (score - usual) / (margin - base) if abs(margin - base) > 1e-9 else at_base
+
+
+def margin_shares(estimator: Estimator | Blend, matrix: Floats) -> tuple[Floats, float]:
+    """SHAP value of each column for the margin of the one row of `matrix`, and the expected margin.
+
+    A blend's are the weighted means of its members', each scaled to the member's probability.
+    """
+    if isinstance(estimator, Blend):
+        parts = [_probability_shares(member, matrix) for member in estimator.members]
+        weighted = [(w * shares, w * base) for (shares, base), w in zip(parts, estimator.weights, strict=True)]
+        return np.sum([shares for shares, _ in weighted], axis=0), float(sum(base for _, base in weighted))
     encoded = estimator.encode(matrix)
     if estimator.family == "lightgbm":
         found = np.asarray(estimator.model.predict(encoded, pred_contrib=True, num_threads=1), np.float64)[0]
@@ -68,6 +81,13 @@ def margin_shares(estimator: Estimator, matrix: Floats) -> tuple[Floats, float]:
     else:
         shares, base = _forest_shares(estimator, encoded)
     return estimator.by_column(shares), base
+
+
+def _probability_shares(estimator: Estimator, matrix: Floats) -> tuple[Floats, float]:
+    shares, base = margin_shares(estimator, matrix)
+    if estimator.family == "random_forest":
+        return shares, base
+    return shares * _slope(Platt(1.0, 0.0), base, base + float(shares.sum())), float(sigmoid(np.array([base]))[0])
 
 
 def _forest_shares(estimator: Estimator, encoded: Floats) -> tuple[Floats, float]:

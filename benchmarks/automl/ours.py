@@ -34,6 +34,7 @@ def main() -> None:
 def _prepare(folder: Path, budget: float, seed: int) -> Any:
     """Reads the data, which is not measured, and gives what is."""
     from alerting.definitions.model import ClassifierDefinition
+    from alerting.learning.blending import with_blend
     from alerting.learning.candidates import baseline_candidate
     from alerting.learning.search import search_candidate
     from alerting.learning.selection import choose, finish_challenger
@@ -54,6 +55,7 @@ def _prepare(folder: Path, budget: float, seed: int) -> Any:
         chosen = choose(candidates)
         if chosen is None:
             raise SystemExit("no candidate beats the baseline")
+        chosen = with_blend(dataset, candidates, chosen, hurried)
         model, _ = finish_challenger(dataset, chosen, hurried)
         found = {name: round(v, 4) if isinstance(v, float) else v for name, v in chosen.params.items()}
         tried = ", ".join(f"{c.family} {c.ap:.3f} of {c.trials}" for c in candidates[1:])
