@@ -54,8 +54,8 @@ def _tell_groups(found: "QualityByGroup") -> None:
         {
             found.by: g.name,
             "alarms": g.kpis.alarms,
-            "a day": g.kpis.per_day,
-            "budget": g.budget,
+            ("an hour" if found.by == "shift" else "a day"): g.kpis.per_hour if found.by == "shift" else g.kpis.per_day,
+            "budget": g.budget / 24 if found.by == "shift" else g.budget,
             "most in 10 min": g.kpis.busiest,
             "in flood": f"{g.kpis.time_in_flood:.1%}",
             "chattering": len(g.kpis.chattering),
@@ -66,7 +66,8 @@ def _tell_groups(found: "QualityByGroup") -> None:
     ]
     show(rows, list(rows[0]) if rows else [], False, "no asset is watched")
     if found.groups:
-        console.print(f"{found.groups[0].kpis.note}; rates are per day of a {found.by}'s own hours", style="dim", markup=False)
+        own = "; rates are per hour of the shift" if found.by == "shift" else ""
+        console.print(f"{found.groups[0].kpis.note}{own}", style="dim", markup=False)
 
 
 def _tell(found: "AlarmQuality") -> None:

@@ -15,14 +15,14 @@ import numpy as np
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import Severity
-from alerting.episodes.episode import Episode, TransitionKind
+from alerting.episodes.alarm import Alarm, Spell, alarm_of, silent, suppressed
+from alerting.episodes.episode import Episode
 from alerting.readings.history import Millis, span_millis, to_millis
 
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 _PERIOD = timedelta(minutes=10)
 _HOUR = timedelta(hours=1)
 _LEAST_SPAN = timedelta(days=30)
-_OF_ITSELF: tuple[TransitionKind, ...] = ("closed", "severity", "revised", "outcome")  # what needs nobody to be told
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ class Kpis:
 
 
 def kpis(
-    episodes: Iterable[Episode],
+    episodes: Iterable[Episode | Alarm],
     start: datetime,
     end: datetime,
     targets: Targets = TARGETS,
@@ -198,7 +198,7 @@ def kpis(
     """
     parts = [(start, end)] if during is None else list(during)
     observed = sum((b - a for a, b in parts), timedelta(0))
-    live = [e for e in episodes if not e.historical and not e.outdated]
+    live = [alarm_of(e) for e in episodes if not e.historical and not e.outdated]
     raised = sorted((e for e in live if any(a <= e.raised_at < b for a, b in parts)), key=lambda e: e.raised_at)
     told = [e for e in raised if not silent(e)]
     every, hourly = counted(told, start, end, _PERIOD), counted(told, start, end, _HOUR)
@@ -239,25 +239,14 @@ def kpis(
         top=top,
         top_share=figures["top_share"],
         priorities=priorities(told, targets),
-        to_acknowledge=spread([e.acknowledged.at - e.raised_at if e.acknowledged else None for e in told]),
+        to_acknowledge=spread([e.acknowledged_at - e.raised_at if e.acknowledged_at else None for e in told]),
         to_clear=spread([e.closed_at - e.raised_at if e.closed_at else None for e in told]),
         findings=_findings(figures, len(told), len(chattering), stale, observed, targets),
         note=_note(observed),
     )
 
 
-def silent(episode: Episode) -> bool:
-    """Whether a shelf or suppression muted the alarm from its raise on, and nobody was told after it either."""
-    kinds = [t.kind for t in episode.transitions if t.kind not in _OF_ITSELF]
-    return kinds[:2] in (["raised", "muted"], ["raised", "suppressed"]) and "unmuted" not in kinds
-
-
-def suppressed(episode: Episode) -> bool:
-    """Whether the alarm was suppressed by design at some time."""
-    return any(t.kind == "suppressed" for t in episode.transitions)
-
-
-def counted(episodes: Sequence[Episode], start: datetime, end: datetime, period: timedelta) -> Millis:
+def counted(episodes: Sequence[Spell], start: datetime, end: datetime, period: timedelta) -> Millis:
     """Alarms raised in each period from `start` on."""
     begin, width = to_millis(start), span_millis(period)
     number = -(-(to_millis(end) - begin) // width)
@@ -304,7 +293,7 @@ def find_floods(counts: Millis, start: datetime, targets: Targets = TARGETS) -> 
     return tuple(floods)
 
 
-def find_chattering(episodes: Sequence[Episode], targets: Targets = TARGETS) -> tuple[Chatter, ...]:
+def find_chattering(episodes: Sequence[Spell], targets: Targets = TARGETS) -> tuple[Chatter, ...]:
     """Alarms that were raised and cleared at least so often within so short a time, the worst first."""
     found = []
     for (definition, asset), spells in _by_pair(episodes).items():
@@ -331,7 +320,7 @@ def _bursts(closed: Sequence[tuple[datetime, datetime]], targets: Targets) -> li
     return bursts
 
 
-def find_stale(episodes: Sequence[Episode], start: datetime, end: datetime, targets: Targets = TARGETS) -> tuple[Stale, ...]:
+def find_stale(episodes: Sequence[Spell], start: datetime, end: datetime, targets: Targets = TARGETS) -> tuple[Stale, ...]:
     """Alarms that had been active for too long at some instant of [start, end), the longest first."""
     found = []
     for e in episodes:
@@ -342,14 +331,14 @@ def find_stale(episodes: Sequence[Episode], start: datetime, end: datetime, targ
     return tuple(sorted(found, key=lambda s: (-s.active_for, s.episode)))
 
 
-def most_frequent(episodes: Sequence[Episode], number: int) -> tuple[Frequent, ...]:
+def most_frequent(episodes: Sequence[Spell], number: int) -> tuple[Frequent, ...]:
     """The most frequent alarms, each a definition on an asset, with their share of all."""
     pairs = Counter((e.definition, e.asset) for e in episodes)
     ranked = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:number]
     return tuple(Frequent(d, a, n, n / len(episodes)) for (d, a), n in ranked)
 
 
-def priorities(episodes: Sequence[Episode], targets: Targets = TARGETS) -> tuple[Priority, ...]:
+def priorities(episodes: Sequence[Spell], targets: Targets = TARGETS) -> tuple[Priority, ...]:
     """The mix of severities."""
     number = Counter(e.severity for e in episodes)
     return tuple(Priority(s, number[s], number[s] / len(episodes) if episodes else 0.0, targets.share(s)) for s in SEVERITIES)
@@ -364,8 +353,8 @@ def spread(durations: Sequence[timedelta | None]) -> Spread:
     return Spread(len(known), known[(len(known) - 1) // 2], known[-(-9 * len(known) // 10) - 1], known[-1], missing)
 
 
-def _by_pair(episodes: Sequence[Episode]) -> Mapping[tuple[str, str], list[Episode]]:
-    pairs: dict[tuple[str, str], list[Episode]] = defaultdict(list)
+def _by_pair(episodes: Sequence[Spell]) -> Mapping[tuple[str, str], list[Spell]]:
+    pairs: dict[tuple[str, str], list[Spell]] = defaultdict(list)
     for episode in episodes:
         pairs[episode.definition, episode.asset].append(episode)
     return MappingProxyType(pairs)

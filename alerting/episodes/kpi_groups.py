@@ -9,6 +9,7 @@ from typing import Literal
 
 from alerting.definitions.hours import spans
 from alerting.definitions.routes import Route
+from alerting.episodes.alarm import Alarm
 from alerting.episodes.episode import Episode
 from alerting.episodes.kpi import TARGETS, Kpis, Targets, kpis
 
@@ -27,7 +28,7 @@ class Group:
 
 
 def by_asset(
-    episodes: Iterable[Episode],
+    episodes: Iterable[Episode | Alarm],
     start: datetime,
     end: datetime,
     group_of: Mapping[str, str],
@@ -35,7 +36,7 @@ def by_asset(
     targets: Targets = TARGETS,
 ) -> list[Group]:
     """Figures of each group of assets, by name, also of those without an alarm. `group_of`: the group of each asset."""
-    found: dict[str, list[Episode]] = defaultdict(list)
+    found: dict[str, list[Episode | Alarm]] = defaultdict(list)
     for episode in episodes:
         found[group_of.get(episode.asset, episode.asset)].append(episode)
     return [
@@ -45,7 +46,7 @@ def by_asset(
 
 
 def by_shift(
-    episodes: Sequence[Episode], start: datetime, end: datetime, routes: Sequence[Route], targets: Targets = TARGETS
+    episodes: Sequence[Episode | Alarm], start: datetime, end: datetime, routes: Sequence[Route], targets: Targets = TARGETS
 ) -> list[Group]:
     """Figures of the shifts that routes name: of the assets that they match, in the hours in which they are in force.
 

@@ -11,8 +11,8 @@ from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import Refused
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ThresholdDefinition
+from alerting.episodes.alarm import Alarm
 from alerting.episodes.chatter import Proposal, propose
-from alerting.episodes.episode import Episode
 from alerting.episodes.kpi import TARGETS, Chatter, Kpis, Targets, kpis
 from alerting.episodes.kpi_groups import Group, Grouping, by_asset, by_shift
 from alerting.episodes.shelving import Shelf
@@ -76,7 +76,7 @@ def alarm_quality_by(
 
 
 def grouped(
-    platform: Platform, alarms: Sequence[Episode], start: datetime, end: datetime, by: Grouping, targets: Targets = TARGETS
+    platform: Platform, alarms: Sequence[Alarm], start: datetime, end: datetime, by: Grouping, targets: Targets = TARGETS
 ) -> list[Group]:
     """Alarms of a period by group. Raises Refused for shifts where no route has any."""
     if by == "shift":
@@ -94,14 +94,12 @@ def grouped(
     return by_asset(alarms, start, end, group_of, budget, targets)
 
 
-def alarms_of(platform: Platform, start: datetime, end: datetime, assets: str | None = None) -> list[Episode]:
-    """Episodes that figures of [start, end) rest on, of matching assets. Raises Refused for an empty period."""
+def alarms_of(platform: Platform, start: datetime, end: datetime, assets: str | None = None) -> list[Alarm]:
+    """Alarms that figures of [start, end) rest on, of matching assets. Raises Refused for an empty period."""
     if start >= end:
         raise Refused(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
-    found = {e.id: e for e in platform.episodes.find(start=start, end=end)}
-    older = [*platform.episodes.find(end=start, open_only=True), *platform.episodes.find(start=start - _BEFORE, end=start)]
-    found |= {e.id: e for e in older if e.closed_at is None or e.closed_at > start}
-    return [e for e in found.values() if assets is None or fnmatchcase(e.asset, assets)]
+    found = platform.episodes.alarms(start, end, start - _BEFORE)
+    return [e for e in found if assets is None or fnmatchcase(e.asset, assets)]
 
 
 def advise(platform: Platform, figures: Kpis, targets: Targets = TARGETS, most: int | None = None) -> tuple[Advice, ...]:

@@ -16,8 +16,7 @@ from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, Revision, ThresholdDefinition
 from alerting.definitions.revisions import Plan, next_revision
 from alerting.detection.threshold import lookback
-from alerting.episodes.episode import Episode
-from alerting.episodes.kpi import silent
+from alerting.episodes.alarm import Alarm, silent
 from alerting.episodes.lifecycle import SpellState, Step
 from alerting.episodes.load import Alarms, PositionLoad, flood_share, replay, told_instants
 from alerting.pipelines import definitions
@@ -163,7 +162,7 @@ def _load_now(
     """Alarms by position of the definitions that are about to change, by name; and of all others that are in service."""
     start = now - platform.budget.days * _DAY
     told = defaultdict(list)
-    for episode in platform.episodes.find(start=start, end=now):
+    for episode in platform.episodes.alarms(start, now):
         if _told(episode) and episode.definition in revisions:
             told[episode.definition].append(episode)
     positions = _positions(platform)
@@ -183,12 +182,12 @@ def _load_now(
     return {name: alarms for name, alarms in known.items() if name in names}, beside
 
 
-def _told(episode: Episode) -> bool:
+def _told(episode: Alarm) -> bool:
     return not (episode.historical or episode.outdated or silent(episode))
 
 
 def _experienced(
-    platform: Platform, name: str, told: Sequence[Episode], positions: Mapping[str, str], start: datetime, now: datetime
+    platform: Platform, name: str, told: Sequence[Alarm], positions: Mapping[str, str], start: datetime, now: datetime
 ) -> dict[str, Alarms]:
     """What a definition has really raised, by position, a day of its service."""
     began = first_instant(platform.definitions.revisions(name)) or start
@@ -269,17 +268,23 @@ class _Judge:
     def __init__(self, platform: Platform, definition: Definition, model: int | None, now: datetime) -> None:
         self._platform, self._definition, self._model, self._now = platform, definition, model, now
         self._models = ModelShelf(platform)
+        self._until = now
         self.why_not = "there are no readings"
 
     def position(self, assets: Sequence[Asset]) -> tuple[Alarms, timedelta | None]:
-        """Alarms of all these assets together, from a sample of them; None where too little was seen to say anything."""
+        """Alarms of all these assets together, from a sample of them; None where too little was seen to say anything.
+
+        Where readings end before now, the days before their end are judged, and counted as if they were the last ones.
+        """
+        spans = [span for a in assets if (span := self._platform.readings.span(a.name)) is not None]
+        self._until = min(max((last for _, last in spans), default=self._now), self._now)
         start, number = self._affordable(assets)
         sample = assets[:: max(1, -(-len(assets) // number))][:number]
         told, seen = [], timedelta(0)
         for asset in sample:
             begin, end = self._seen(asset, start)
             if end - begin > timedelta(0):
-                told += self._told(asset, begin, end)
+                told += [at + (self._now - self._until) for at in self._told(asset, begin, end)]
                 seen += end - begin
         if seen < _LEAST:
             if self.why_not == "there are no readings" and seen:
@@ -296,12 +301,12 @@ class _Judge:
         days = self._platform.budget.days
         span = self._platform.readings.span(assets[0].name)
         if span is None:
-            return self._now - days * _DAY, _MOST_ASSETS
-        last = min(span[1], self._now)
+            return self._until - days * _DAY, _MOST_ASSETS
+        last = min(span[1], self._until)
         an_hour = self._platform.readings.load(assets[0], last - timedelta(hours=1), last, self._variables())
         a_day = max(24 * len(an_hour.readings), 1)
         days = max(1, min(days, _MOST_READINGS // a_day))
-        return self._now - days * _DAY, max(1, min(_MOST_ASSETS, _MOST_READINGS // (a_day * days)))
+        return self._until - days * _DAY, max(1, min(_MOST_ASSETS, _MOST_READINGS // (a_day * days)))
 
     def _variables(self) -> list[str] | None:
         return [self._definition.variable] if isinstance(self._definition, ThresholdDefinition) else None
@@ -317,7 +322,7 @@ class _Judge:
             if seen_until > begin:
                 begin = seen_until
                 self.why_not = f"the champion has learned from times up to {seen_until.isoformat()}"
-        return begin, min(span[1], self._now)
+        return begin, min(span[1], self._until)
 
     def _told(self, asset: Asset, start: datetime, end: datetime) -> list[datetime]:
         suppression = self._definition.suppression

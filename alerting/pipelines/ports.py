@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.model import Revision
+from alerting.episodes.alarm import Alarm
 from alerting.episodes.bulletin import Bulletin
 from alerting.episodes.episode import Episode, Feedback, Notification
 from alerting.episodes.lifecycle import SpellState
@@ -179,6 +180,13 @@ class Episodes(Protocol):
         """Episodes raised in [start, end), newest first, those of one instant by descending id.
 
         `before` (raised_at, id) leaves out that episode and all that come ahead of it in this order: the next page.
+        """
+        ...
+
+    def alarms(self, start: datetime, end: datetime, active_from: datetime | None = None) -> list[Alarm]:
+        """Extracts of the episodes raised in [start, end), oldest first.
+
+        With `active_from` also of those raised before `start` and not over by then: from that instant on, or open still.
         """
         ...
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.model import Revision
+from alerting.episodes.alarm import Alarm, alarm_of
 from alerting.episodes.bulletin import Bulletin
 from alerting.episodes.episode import Episode, Feedback, Notification
 from alerting.episodes.lifecycle import SpellState
@@ -192,6 +193,9 @@ class MemoryEpisodes:
         ]
         return sorted(found, key=lambda e: (e.raised_at, e.id), reverse=True)[:limit]
 
+    def alarms(self, start: datetime, end: datetime, active_from: datetime | None = None) -> list[Alarm]:  # noqa: ARG002
+        return [alarm_of(e) for e in self.find(start=start, end=end)[::-1]]
+
     def unsettled(self, as_of: datetime) -> list[Episode]:
         due = [e for e in self._kept.values() if e.settle_after is not None and e.settle_after <= as_of]
         return sorted(due, key=lambda e: (e.raised_at, e.id))
@@ -242,6 +246,9 @@ class LiveEpisodesUntil:
     ) -> list[Episode]:
         until = self._until if end is None else min(end, self._until)
         return self._live.find(definition, asset, start, until, open_only, limit, before)
+
+    def alarms(self, start: datetime, end: datetime, active_from: datetime | None = None) -> list[Alarm]:
+        return self._live.alarms(start, min(end, self._until), active_from)
 
     def unsettled(self, as_of: datetime) -> list[Episode]:  # noqa: ARG002
         return []

@@ -9,8 +9,8 @@ from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition
 from alerting.definitions.suppression import Suppression
 from alerting.detection.suppression import LineStanding, Span, first_free, lookback, standing_at, suppressed_spans
+from alerting.episodes.alarm import alarm_of, silent, suppressed
 from alerting.episodes.episode import Episode
-from alerting.episodes.kpi import silent, suppressed
 from alerting.pipelines.definitions import active, require_revision
 from alerting.pipelines.ports import Platform
 from alerting.readings.history import History
@@ -98,8 +98,13 @@ def list_suppressed(platform: Platform, now: datetime, since: datetime, name: st
     assets = platform.assets.all()
     pairs = [_pair(platform, d, a.name, now) for d in definitions for a in matching_assets(d, assets)]
     names = {d.name for d in definitions}
-    raised = [e for e in platform.episodes.find(name, start=since) if e.definition in names]
-    return SuppressionList(now, since, tuple(pairs), tuple(e for e in raised if silent(e) and suppressed(e)))
+    raised = platform.episodes.find(name, start=since) if names else []
+    return SuppressionList(now, since, tuple(pairs), tuple(e for e in raised if e.definition in names and _untold(e)))
+
+
+def _untold(episode: Episode) -> bool:
+    alarm = alarm_of(episode)
+    return silent(alarm) and suppressed(alarm)
 
 
 def _pair(platform: Platform, definition: Definition, asset: str, now: datetime) -> SuppressedPair:

@@ -6,12 +6,27 @@ from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
+from alerting.episodes.alarm import Alarm
 from alerting.episodes.episode import Episode, Notification
-from alerting.stores.documents import Document, MongoDatabase, from_document, to_document
+from alerting.stores.documents import Document, MongoDatabase, from_document, to_document, utc
 from alerting.stores.indexes import EPISODES
 
 _NEWEST_FIRST = [("raised_at", -1), ("_id", -1)]
 _OLDEST_FIRST = [("raised_at", 1), ("_id", 1)]
+_EXTRACT = dict.fromkeys(
+    (
+        "definition",
+        "asset",
+        "severity",
+        "raised_at",
+        "closed_at",
+        "acknowledged.at",
+        "historical",
+        "outdated",
+        "transitions.kind",
+    ),
+    True,
+)
 
 
 class MongoEpisodes:
@@ -61,6 +76,15 @@ class MongoEpisodes:
             query["$and"] = [{"raised_at": {"$lte": at}}, {"$or": [{"raised_at": {"$lt": at}}, {"_id": {"$lt": last}}]}]
         return _episodes(self._episodes.find(query).sort(_NEWEST_FIRST).limit(limit or 0))
 
+    def alarms(self, start: datetime, end: datetime, active_from: datetime | None = None) -> list[Alarm]:
+        """Extracts of the episodes raised in [start, end), oldest first; with `active_from` also of older ones that went on."""
+        found = [*self._episodes.find({"raised_at": {"$gte": start, "$lt": end}}, _EXTRACT)]
+        if active_from is not None:
+            ended = {"raised_at": {"$gte": active_from, "$lt": start}, "closed_at": {"$gt": start}}
+            still = {"raised_at": {"$lt": start}, "condition": "open"}
+            found += [*self._episodes.find(ended, _EXTRACT), *self._episodes.find(still, _EXTRACT)]
+        return sorted((_alarm(document) for document in found), key=lambda a: (a.raised_at, a.id))
+
     def starting_with(self, prefix: str) -> list[Episode]:
         """Episodes whose id begins so, at most ten."""
         return _episodes(self._episodes.find({"_id": {"$gte": prefix, "$lt": prefix + "\uffff"}}).limit(10))
@@ -98,6 +122,22 @@ class MongoEpisodes:
         """Episodes with a pending notification that was held back in a flood until now, oldest first."""
         held = {"status": "pending", "held": "flood", "next_attempt_at": {"$lte": now}}
         return _episodes(self._episodes.find({"outbox": {"$elemMatch": held}}).sort(_OLDEST_FIRST))
+
+
+def _alarm(document: Document) -> Alarm:
+    closed, acknowledged = document["closed_at"], document.get("acknowledged")
+    return Alarm(
+        id=document["_id"],
+        definition=document["definition"],
+        asset=document["asset"],
+        severity=document["severity"],
+        raised_at=utc(document["raised_at"]),
+        closed_at=None if closed is None else utc(closed),
+        acknowledged_at=utc(acknowledged["at"]) if acknowledged else None,
+        historical=document.get("historical", False),
+        outdated=document.get("outdated", False),
+        kinds=tuple(transition["kind"] for transition in document["transitions"]),
+    )
 
 
 def _document(episode: Episode) -> Document:

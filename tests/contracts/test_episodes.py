@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from alerting.detection.evaluation import Evaluation
+from alerting.episodes.alarm import alarm_of
 from alerting.episodes.episode import (
     Change,
     Contribution,
@@ -200,6 +201,19 @@ QUERIES = {
     "of an asset in a week": {"asset": "a-7", "start": at(20_000), "end": at(30_000)},
     "open ones": {"open_only": True},
 }
+
+
+def test_extracts_are_those_of_the_episodes_raised_in_the_period_and_of_older_ones_that_went_on(stores):
+    inside, before = full_episode(), closed(episode(-600, asset="a"))
+    lasting = replace(closed(episode(-500, asset="b")), closed_at=inside.raised_at + timedelta(minutes=1))
+    still, ancient = episode(-400, asset="c"), replace(closed(episode(-90_000, asset="d")), closed_at=lasting.closed_at)
+    ancient_open = episode(-95_000, asset="e")
+    for one in (inside, before, lasting, still, ancient, ancient_open):
+        assert stores.episodes.insert(one)
+    start, end = inside.raised_at, inside.raised_at + timedelta(seconds=1)
+    assert stores.episodes.alarms(start, end) == [alarm_of(inside)]
+    found = stores.episodes.alarms(start, end, at(-1000))
+    assert found == [alarm_of(e) for e in (ancient_open, lasting, still, inside)]
 
 
 @pytest.fixture(scope="module")
