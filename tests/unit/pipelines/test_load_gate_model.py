@@ -1,0 +1,76 @@
+"""The alarm budget gate for a definition with a model: its champion judges what it has not learned from."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from alerting.definitions.validation import definition_document
+from alerting.episodes.load import AlarmBudget
+from alerting.learning import model_files
+from alerting.pipelines import definitions
+from alerting.pipelines.evaluate import evaluate_past
+from alerting.pipelines.load_gate import forecasts
+from alerting.pipelines.ports import DecisionRecord, ReadingRow
+from tests.pretended import pretended_platform
+from tests.unit.learning import small
+
+HOURS = 60
+SINCE = small.START + timedelta(hours=20)
+
+
+@pytest.fixture(scope="module")
+def line():
+    history = small.line(HOURS)
+    made = pretended_platform()
+    made.assets.put([history.asset])
+    rows = [
+        ReadingRow("oven-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v == v})  # noqa: PLR0124 - NaN is missing
+        for ts, row in history.readings.iterrows()
+    ]
+    made.readings.add_readings(rows, small.START)
+    definitions.apply(made, [definition_document(small.definition())], "engineer", small.START, "test")
+    made.models.register("too-moist", "run-1", {}, {})
+    made.decisions.add(DecisionRecord("too-moist", SINCE, 1, 1, None, True, True, "provisional", "", {}, "run-1", "platform"))
+    made.clock.instant = small.as_of(history)
+    return made
+
+
+def foreseen(line, monkeypatch, seen_until, **changes):
+    data = small.dataset(hours=HOURS)
+    model = small.linear_model(data.plan, data.rows, {"humidity.last": 2.0}, threshold=0.5, seen_until=seen_until)
+    monkeypatch.setattr(model_files, "model_from_files", lambda files: model)
+    platform = replace(line, budget=AlarmBudget("refuse", per_day=1))
+    document = definition_document(small.definition(severity="high", **changes))
+    [forecast] = forecasts(platform, definitions.plan(platform, [document]), platform.clock.now())
+    return forecast
+
+
+def test_the_champion_says_what_it_would_have_raised_since_it_stopped_learning(line, monkeypatch):
+    forecast = foreseen(line, monkeypatch, SINCE)
+    assert forecast.breaks
+    counts = evaluate_past(line, "too-moist", SINCE, line.clock.now(), model="champion")
+    days = (line.clock.now() - SINCE) / timedelta(days=1)
+    assert forecast.loads[0].expected == pytest.approx(counts.raised / days)
+    assert forecast.over == line.clock.now() - SINCE
+
+
+def test_a_champion_that_has_learned_from_the_last_days_cannot_say(line, monkeypatch):
+    seen = line.clock.now() - timedelta(hours=5)
+    forecast = foreseen(line, monkeypatch, seen)
+    assert not forecast.breaks
+    assert forecast.words == (
+        f"its load at position operators cannot be known: the champion has learned from times up to {seen.isoformat()}",
+    )
+
+
+def test_a_champion_that_cannot_be_read_holds_nothing_back(line, monkeypatch):
+    def damaged(files):
+        raise KeyError("model")
+
+    monkeypatch.setattr(model_files, "model_from_files", damaged)
+    platform = replace(line, budget=AlarmBudget("refuse", per_day=1))
+    document = definition_document(small.definition(severity="high"))
+    [forecast] = forecasts(platform, definitions.plan(platform, [document]), platform.clock.now())
+    assert not forecast.breaks
+    assert "the champion cannot be read" in forecast.words[0]
