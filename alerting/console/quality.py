@@ -1,7 +1,8 @@
 """How good the alarms are for the people who get them: a page, and the same figures for programs."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
@@ -52,7 +53,9 @@ def quality(
 ) -> str:
     """Alarm figures of the last days, of everyone or of one position, line or shift."""
     now = platform.clock.now()
-    start = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days)
+    zone: ZoneInfo = request.app.state.zone
+    midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    start = (midnight - timedelta(days=days)).astimezone(UTC)
     groups, missing = _groups(platform, start, now, by)
     chosen = next((g for g in groups if g.name == group), groups[0])
     k = chosen.kpis
@@ -68,7 +71,7 @@ def quality(
         periods=PERIODS,
         targets=TARGETS,
         bars=drawings.distribution(k, int(TARGETS.acceptable), TARGETS.most),
-        calendar=drawings.calendar(k),
+        calendar=drawings.calendar(k, zone),
         shares=drawings.shares(k.top),
         lanes=drawings.lanes(k),
         scale=drawings.scale(),

@@ -1,9 +1,11 @@
 """Alarm figures as shapes: where bars and cells of the page stand. No figure is computed here."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
 
 from alerting.episodes.kpi import Frequent, Kpis, Priority, Spread
 
@@ -52,9 +54,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Day:
-    """One day of the calendar of alarms."""
+    """One day of the calendar of alarms, as the plant has it."""
 
-    day: datetime
+    day: date
     cells: tuple[Cell, ...]
 
 
@@ -99,18 +101,23 @@ def distribution(kpis: Kpis, acceptable: int, most: int) -> Distribution:
     return Distribution(tuple(bar(n, periods) for n, periods in enumerate(numbers)), limits)
 
 
-def calendar(kpis: Kpis) -> list[Day]:
-    """The hours of the period, a row for each day; empty where there are too many days to be looked at."""
-    days = -(-len(kpis.hourly) // 24)
-    if days > _MOST_DAYS:
+def calendar(kpis: Kpis, zone: ZoneInfo) -> list[Day]:
+    """The hours of the period by the clock on the wall, a row for each day; empty where there are too many days to look at.
+
+    The hour that comes twice in autumn is one cell, the one that does not come in spring is empty.
+    """
+    found: dict[date, Counter[int]] = {}
+    for place, number in enumerate(kpis.hourly):
+        local = (kpis.start + place * timedelta(hours=1)).astimezone(zone)
+        found.setdefault(local.date(), Counter())[local.hour] += number
+    if len(found) > _MOST_DAYS:
         return []
-    strongest = max(kpis.hourly, default=0) or 1
+    strongest = max((n for hours in found.values() for n in hours.values()), default=0) or 1
 
-    def cells(day: int) -> tuple[Cell, ...]:
-        hours = kpis.hourly[day * 24 : day * 24 + 24]
-        return tuple(Cell(h, n, (0.2 + 0.8 * math.sqrt(n / strongest)) if n else 0.0) for h, n in enumerate(hours))
+    def cells(hours: Counter[int]) -> tuple[Cell, ...]:
+        return tuple(Cell(h, hours[h], (0.2 + 0.8 * math.sqrt(hours[h] / strongest)) if hours[h] else 0.0) for h in range(24))
 
-    return [Day(kpis.start + day * timedelta(days=1), cells(day)) for day in range(days)]
+    return [Day(day, cells(hours)) for day, hours in found.items()]
 
 
 def shares(top: Sequence[Frequent]) -> list[Share]:

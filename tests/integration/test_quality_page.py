@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from zoneinfo import ZoneInfo
 
 import pytest
 from fastapi.testclient import TestClient
@@ -93,6 +94,12 @@ def test_a_plant_without_a_single_alarm_is_calm(plant):
     for query in ("", "?by=position", "?by=line", "?by=shift", "?days=90"):
         page = client(platform).get(f"/kpi{query}")
         assert (page.status_code, "0 alarms" in text(page)) == (200, True)
+
+
+def test_the_calendar_goes_by_the_clock_of_the_plant(plant):
+    page = TestClient(create_app(plant, TOKENS, zone=ZoneInfo("Asia/Kathmandu")), headers=VIEWER).get("/kpi?days=30")
+    assert 'title="Thu 15 Jan 06:00: 15"' in page.text  # the burst of 00:30 UTC, with the alarm of 01:00
+    assert "Alarms in each hour (Asia/Kathmandu)" in page.text
 
 
 def test_what_people_wrote_is_escaped(plant):
