@@ -20,7 +20,7 @@ def _from_yaml(value: object) -> object:
     return value
 
 
-TimeOfDay = Annotated[str, BeforeValidator(_from_yaml), StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")]
+TimeOfDay = Annotated[str, StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"), BeforeValidator(_from_yaml)]
 
 
 class Hours(Closed):

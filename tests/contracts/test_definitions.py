@@ -140,3 +140,34 @@ def test_ensuring_again_brings_an_outdated_validator_up_to_date(real):
     real.ensure()
     with pytest.raises(DefinitionRefused):
         real.definitions.put(too_hot(abvoe=3))
+
+
+SUPPRESSION = {
+    "when": [{"variable": "line_state", "equals": "stopped", "stale_after": "24h"}, {"event": "cleaning", "recovery": "15m"}],
+    "windows": [{"days": ["sat", "sun"], "from": "22:00", "to": "06:00"}],
+    "timezone": "Europe/Berlin",
+    "still_tell": ["critical"],
+}
+
+
+def test_suppression_is_kept_as_it_is_written_in_the_document_and_in_the_revision(stores):
+    stores.definitions.put(too_hot(suppression=SUPPRESSION))
+    assert stores.definitions.documents() == [too_hot(suppression=SUPPRESSION)]
+    kept = revision(threshold(suppression=SUPPRESSION), at(0))
+    stores.definitions.add_revision(kept)
+    assert stores.definitions.revisions("too-hot") == [kept]
+
+
+@pytest.mark.parametrize(
+    "suppression",
+    [
+        {"when": [{"variabel": "line_state"}]},
+        {"when": [{"variable": "speed", "below": "slow"}]},
+        {"windows": [{"from": "22:00", "to": "6 o'clock"}]},
+        {"windows": [{"from": "22:00", "to": "06:00", "days": ["samstag"]}]},
+        {"windows": [], "still_tell": ["worst"]},
+    ],
+)
+def test_the_server_refuses_malformed_suppression(real, suppression):
+    with pytest.raises(DefinitionRefused):
+        real.definitions.put(too_hot(suppression=suppression))
