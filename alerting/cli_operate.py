@@ -196,7 +196,8 @@ def standing_words(p: "Platform", episode: "Episode") -> list[str]:
         words.append("first-out: it came first of several alarms of this asset")
     words += [in_words(shelf) for shelf in stands.shelves]
     words += [f"suppressed by design: {stands.suppressed}"] if stands.suppressed else []
-    return words + [f"not suppressed, because this is unknown: {reason}" for reason in stands.unknown]
+    unknown = () if stands.suppressed else stands.unknown
+    return words + [f"not suppressed, because this is unknown: {reason}" for reason in unknown]
 
 
 def _done(p: "Platform", episode: "Episode", as_json: bool) -> None:

@@ -20,7 +20,7 @@ from alerting.episodes.first_out import first_out
 from alerting.pipelines.feedback import find_episode, give_feedback
 from alerting.pipelines.operate import shelves_now, standing
 from alerting.pipelines.ports import Platform
-from alerting.pipelines.suppression import list_suppressed
+from alerting.pipelines.suppression import list_suppressed, untold_since
 
 router = APIRouter(include_in_schema=False)
 OPEN_SHOWN = 100
@@ -37,7 +37,6 @@ def episodes(request: Request, platform: Served, _: Viewer, cursor: str | None =
     still_open = sorted(newest_open[:OPEN_SHOWN], key=_urgency)
     found = platform.episodes.find(limit=CLOSED_SHOWN + 1, before=before)
     now = platform.clock.now()
-    by_design = list_suppressed(platform, now, now - UNTOLD_SINCE) if before is None else None
     shown = found[:CLOSED_SHOWN]
     return render(
         "episodes.html",
@@ -49,8 +48,7 @@ def episodes(request: Request, platform: Served, _: Viewer, cursor: str | None =
         older=views.cursor_after(shown[-1]) if len(found) > CLOSED_SHOWN else None,
         first=before is None,
         shelves=shelves_now(platform, now) if before is None else [],
-        suppressed=[pair for pair in by_design.pairs if pair.suppressed] if by_design else [],
-        untold=by_design.untold if by_design else (),
+        untold=len(untold_since(platform, now - UNTOLD_SINCE, now)) if before is None else 0,
         first_outs={e.id for e in still_open if first_out(e, still_open) == "first"},
         unmended=platform.platform_alerts.open() if before is None else [],
         now=now,
@@ -99,6 +97,19 @@ def say(
     except Refused as refusal:
         return HTMLResponse(episode_page(request, platform, id, str(refusal)), 422)
     return RedirectResponse(f"/episodes/{id}#said", 303)
+
+
+@router.get("/suppressed", response_class=HTMLResponse)
+def suppressed(request: Request, platform: Served, _: Viewer) -> str:
+    """What is suppressed by design now, and what nobody was told of in the last day."""
+    now = platform.clock.now()
+    found = list_suppressed(platform, now, now - UNTOLD_SINCE)
+    by_reason: dict[tuple[str, str], list[str]] = {}
+    for pair in found.pairs:
+        if pair.suppressed:
+            by_reason.setdefault((pair.definition, pair.words), []).append(pair.asset)
+    unknown = {reason: None for pair in found.pairs if not pair.suppressed for reason in pair.unknown}
+    return render("suppressed.html", request, by_reason=by_reason, unknown=list(unknown), found=found)
 
 
 @router.get("/reports", response_class=HTMLResponse)

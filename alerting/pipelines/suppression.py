@@ -1,15 +1,15 @@
 """Suppression by design on the live platform: what is suppressed, since when, and which alarms nobody was told of."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from alerting.definitions.assets import Asset, upwards
-from alerting.definitions.matching import matching_assets
+from alerting.definitions.matching import AssetIndex, matching_assets
 from alerting.definitions.model import Definition
 from alerting.definitions.suppression import Suppression
 from alerting.detection.suppression import LineStanding, Span, first_free, lookback, standing_at, suppressed_spans
-from alerting.episodes.alarm import alarm_of, silent, suppressed
+from alerting.episodes.alarm import silent, suppressed
 from alerting.episodes.episode import Episode
 from alerting.pipelines.definitions import active, require_revision
 from alerting.pipelines.ports import Platform
@@ -93,23 +93,34 @@ def spans_by_asset(
 
 def list_suppressed(platform: Platform, now: datetime, since: datetime, name: str | None = None) -> SuppressionList:
     """What is suppressed at `now`, of all active definitions or of one, and what nobody was told of since an instant."""
+    definitions = _suppressible(platform, name)
+    assets = AssetIndex(platform.assets.all())
+    known: dict[tuple[str, Suppression | None], LineStanding] = {}  # many definitions of one asset say the same
+    pairs = []
+    for definition in definitions:
+        for asset in matching_assets(definition, assets):
+            key = (asset.name, definition.suppression)
+            if key not in known:
+                known[key] = line_standing(platform, definition, asset.name, now)
+            stands = known[key]
+            pairs.append(SuppressedPair(definition.name, asset.name, stands.suppressed, stands.words, stands.unknown))
+    return SuppressionList(now, since, tuple(pairs), tuple(_untold(platform, {d.name for d in definitions}, since, now)))
+
+
+def untold_since(platform: Platform, since: datetime, now: datetime) -> list[Episode]:
+    """Episodes raised since an instant of which nobody was told because they were suppressed by design, newest first."""
+    return _untold(platform, {d.name for d in _suppressible(platform, None)}, since, now)
+
+
+def _suppressible(platform: Platform, name: str | None) -> list[Definition]:
     revisions = active(platform) if name is None else [require_revision(platform, name)]
-    definitions = [r.definition for r in revisions if r.definition.suppression is not None]
-    assets = platform.assets.all()
-    pairs = [_pair(platform, d, a.name, now) for d in definitions for a in matching_assets(d, assets)]
-    names = {d.name for d in definitions}
-    raised = platform.episodes.find(name, start=since) if names else []
-    return SuppressionList(now, since, tuple(pairs), tuple(e for e in raised if e.definition in names and _untold(e)))
+    return [r.definition for r in revisions if r.definition.suppression is not None]
 
 
-def _untold(episode: Episode) -> bool:
-    alarm = alarm_of(episode)
-    return silent(alarm) and suppressed(alarm)
-
-
-def _pair(platform: Platform, definition: Definition, asset: str, now: datetime) -> SuppressedPair:
-    stands = line_standing(platform, definition, asset, now)
-    return SuppressedPair(definition.name, asset, stands.suppressed, stands.words, stands.unknown)
+def _untold(platform: Platform, names: Collection[str], since: datetime, now: datetime) -> list[Episode]:
+    alarms = platform.episodes.alarms(since, now + timedelta(milliseconds=1)) if names else []
+    ids = [a.id for a in alarms if a.definition in names and silent(a) and suppressed(a)]
+    return [e for id in reversed(ids) if (e := platform.episodes.get(id)) is not None]
 
 
 def _chain(platform: Platform, suppression: Suppression, asset: str, start: datetime, end: datetime) -> list[History]:

@@ -77,7 +77,8 @@ def _suppression_words(platform: Platform, latest: Revision, asset: str, at: dat
     """What suppression says at that instant, and what it cannot know."""
     stands = line_standing(platform, latest.definition, asset, at)
     words = [f"people are not told: suppressed by design: {stands.words}"] if stands.suppressed else []
-    return (*words, *(f"this suppresses nothing, because it is unknown: {reason}" for reason in stands.unknown))
+    unknown = () if stands.suppressed else stands.unknown
+    return (*words, *(f"this suppresses nothing, because it is unknown: {reason}" for reason in unknown))
 
 
 def _judged_or_why_not(platform: Platform, latest: Revision, asset: Asset, at: datetime) -> Why:

@@ -129,9 +129,11 @@ def test_the_pages_say_what_is_suppressed_by_design_and_what_nobody_was_told_of(
     evaluate(platform, None, at(5))
     [raised] = platform.episodes.find()
     api = client(platform)
-    first, one = text(api.get("/")), text(api.get(f"/episodes/{raised.id}"))
-    assert "Suppressed by design 1" in first
-    assert "1 episode came and went, or is still open, without anybody being told" in first
+    first, one, listing = (text(api.get(path)) for path in ("/", f"/episodes/{raised.id}", "/suppressed"))
+    assert "Suppressed by design in the last 24 hours: nobody was told of 1 episode" in first
+    assert "too-hot oven-1 cleaning on oven-1" in listing
+    assert "Told to nobody in the last 24 hours 1" in listing
+    assert f'href="/episodes/{raised.id}"' in api.get("/suppressed").text
     assert "Nobody is told: suppressed by design (ISA-18.2 F): cleaning on oven-1" in one
     assert "suppressed by design" in one
     stands = api.get(f"/api/v1/episodes/{raised.id}/standing").json()
@@ -139,3 +141,17 @@ def test_the_pages_say_what_is_suppressed_by_design_and_what_nobody_was_told_of(
     listed = api.get("/api/v1/suppressions").json()
     assert [(p["definition"], p["asset"], p["suppressed"]) for p in listed["pairs"]] == [("too-hot", "oven-1", True)]
     assert [e["id"] for e in listed["untold"]] == [raised.id]
+
+
+def test_what_suppresses_nothing_because_it_is_unknown_is_said_on_the_pages():
+    platform = pretended_platform(Mailbox("mail"))
+    platform.assets.put([oven()])
+    apply(platform, [too_hot(suppression={"when": {"variable": "moisture", "below": 1}})], "engineer", at(-1), "test")
+    platform.readings.add_readings([ReadingRow("oven-1", at(1), {"temperature": 230.0})], at(1))
+    platform.clock.instant = at(5)
+    evaluate(platform, None, at(5))
+    [raised] = platform.episodes.find()
+    api = client(platform)
+    assert "no reading of moisture within 10m on oven-1" in text(api.get(f"/episodes/{raised.id}"))
+    assert "Nothing is suppressed now." in text(api.get("/suppressed"))
+    assert "no reading of moisture within 10m on oven-1" in text(api.get("/suppressed"))
