@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from alerting.console import views
 from alerting.console.access import SESSION, Access, confirms
-from alerting.console.api import Operator, Served, Viewer, list_reports
+from alerting.console.api import Operator, Served, Viewer
 from alerting.console.gate import COOKIE
 from alerting.console.rendering import render, stylesheet
 from alerting.definitions.faults import Refused
@@ -25,6 +25,7 @@ from alerting.pipelines.suppression import list_suppressed, untold_since
 router = APIRouter(include_in_schema=False)
 OPEN_SHOWN = 100
 CLOSED_SHOWN = 50
+REPORTS_SHOWN = 100
 UNTOLD_SINCE = timedelta(hours=24)
 Field = Annotated[str, Form()]
 
@@ -113,9 +114,11 @@ def suppressed(request: Request, platform: Served, _: Viewer) -> str:
 
 
 @router.get("/reports", response_class=HTMLResponse)
-def reports(request: Request, platform: Served, person: Viewer) -> str:
-    """All performance reports."""
-    return render("reports.html", request, reports=list_reports(platform, person))
+def reports(request: Request, platform: Served, _: Viewer) -> str:
+    """Performance reports, the latest periods first."""
+    newest = platform.reports.newest(REPORTS_SHOWN + 1)
+    shown = [views.report_summary(report) for report in newest[:REPORTS_SHOWN]]
+    return render("reports.html", request, reports=shown, more=len(newest) > REPORTS_SHOWN)
 
 
 @router.get("/style.css")

@@ -449,6 +449,10 @@ class Reports(Protocol):
 
     def of(self, definition: str) -> list[Document]: ...
 
+    def newest(self, limit: int) -> list[Document]:
+        """Reports of the latest periods of all definitions, newest first, with nothing of their figures but the judgement."""
+        ...
+
     def page(self, id: str) -> str | None: ...
 
 

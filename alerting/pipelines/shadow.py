@@ -539,6 +539,9 @@ class NoReports:
     def of(self, definition: str) -> list[Document]:  # noqa: ARG002
         return []
 
+    def newest(self, limit: int) -> list[Document]:  # noqa: ARG002
+        return []
+
     def page(self, id: str) -> str | None:  # noqa: ARG002
         return None
 

@@ -79,7 +79,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     SCORES: [_unique("definition", "ts", "asset", "model_version")],
     REPLAYS: [IndexModel([("definition", ASCENDING), ("at", ASCENDING)])],
-    REPORTS: [_newest("definition", at="start")],
+    REPORTS: [_newest("definition", at="start"), _newest(at="start")],
     ROUTES: [_unique("name")],
     BULLETINS: [IndexModel([("notification.status", ASCENDING), ("notification.next_attempt_at", ASCENDING)])],
     REVOCATIONS: [_unique("episode", "recipient")],

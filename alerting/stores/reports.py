@@ -26,6 +26,12 @@ class MongoReports:
         found = self._reports.find({"definition": definition}, {"page": False}).sort([("start", -1), ("end", -1)])
         return [{"id": document.pop("_id"), **document} for document in found]
 
+    def newest(self, limit: int) -> list[Document]:
+        """Documents {id, definition, start, end, at, figures: {judgement}} of the latest periods, newest first."""
+        shown = {"definition": True, "start": True, "end": True, "at": True, "figures.judgement": True}
+        found = self._reports.find({}, shown).sort([("start", -1), ("_id", -1)]).limit(limit)
+        return [{"id": document.pop("_id"), **document} for document in found]
+
     def page(self, id: str) -> str | None:
         """The HTML page of a report."""
         found = self._reports.find_one({"_id": id}, {"page": True})

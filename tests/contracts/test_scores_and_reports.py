@@ -48,3 +48,13 @@ def test_a_report_made_again_replaces_the_one_before(stores):
         (first, {"hits": 4}),
     ]
     assert stores.reports.page(first) == "new"
+
+
+def test_the_newest_reports_of_all_definitions_come_with_their_judgement_alone(stores):
+    judged = {"judgement": {"trust": "yes"}, "rows": [1, 2, 3]}
+    made = [stores.reports.put(name, at(m), at(m + 9), judged, "page", at(70)) for name, m in (("a", 0), ("b", 20), ("a", 10))]
+    newest = stores.reports.newest(2)
+    assert [report["id"] for report in newest] == [made[1], made[2]]
+    assert newest[0]["figures"] == {"judgement": {"trust": "yes"}}
+    assert (newest[0]["definition"], newest[0]["start"], newest[0]["end"]) == ("b", at(20), at(29))
+    assert [report["id"] for report in stores.reports.newest(9)][-1] == made[0]
