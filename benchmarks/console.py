@@ -79,6 +79,7 @@ def run() -> dict[str, Any]:
 def _pages(stores: MongoStores) -> Iterator[tuple[str, str, Callable[[], Any]]]:
     """Name and path of each page, and the query of what stands on it."""
     episodes, newest = stores.database[EPISODES], [("raised_at", -1), ("_id", -1)]
+    reports, latest = stores.database[REPORTS], [("start", -1), ("_id", -1)]
     middle, oldest = (stores.episodes.find(end=FIRST + timedelta(minutes=m), limit=1)[0] for m in (EPISODES_MADE / 2, 60))
     model, threshold = (stores.episodes.find(definition=f"alert-{i}", limit=1)[0] for i in (0, 1))
 
@@ -90,7 +91,7 @@ def _pages(stores: MongoStores) -> Iterator[tuple[str, str, Callable[[], Any]]]:
     yield "oldest episodes", f"/?cursor={cursor_after(oldest)}", lambda: before(oldest.raised_at)
     yield "episode with advice", f"/episodes/{model.id}", lambda: episodes.find_one({"_id": model.id})
     yield "episode", f"/episodes/{threshold.id}", lambda: episodes.find_one({"_id": threshold.id})
-    yield "reports", "/reports", lambda: [*stores.database[REPORTS].find({}, {"page": False})]
+    yield "reports", "/reports", lambda: [*reports.find({}, {"page": False, "figures.more": False}).sort(latest).limit(101)]
 
 
 def _measured(browser: TestClient, path: str, bare: Callable[[], Any]) -> dict[str, float]:

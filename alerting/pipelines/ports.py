@@ -65,8 +65,8 @@ class Definitions(Protocol):
         """All revisions of each of these definitions, oldest first; one without any is absent."""
         ...
 
-    def latest(self) -> list[Revision]:
-        """The newest revision of every definition, sorted by name."""
+    def latest(self, having: str | None = None) -> list[Revision]:
+        """The newest revision of every definition, sorted by name; of those alone where it has this field, if one is named."""
         ...
 
 

@@ -80,8 +80,8 @@ class OneDefinition:
     def histories(self, names: Collection[str]) -> dict[str, list[Revision]]:
         return {name: self.revisions(name) for name in names if name == self._revision.name}
 
-    def latest(self) -> list[Revision]:
-        return [self._revision]
+    def latest(self, having: str | None = None) -> list[Revision]:
+        return [self._revision] if having is None or getattr(self._revision.definition, having) is not None else []
 
 
 class KnownAssets:

@@ -11,7 +11,7 @@ from alerting.definitions.suppression import Suppression
 from alerting.detection.suppression import LineStanding, Span, first_free, lookback, standing_at, suppressed_spans
 from alerting.episodes.alarm import silent, suppressed
 from alerting.episodes.episode import Episode
-from alerting.pipelines.definitions import active, require_revision
+from alerting.pipelines.definitions import require_revision
 from alerting.pipelines.ports import Platform
 from alerting.readings.history import History
 
@@ -113,8 +113,10 @@ def untold_since(platform: Platform, since: datetime, now: datetime) -> list[Epi
 
 
 def _suppressible(platform: Platform, name: str | None) -> list[Definition]:
-    revisions = active(platform) if name is None else [require_revision(platform, name)]
-    return [r.definition for r in revisions if r.definition.suppression is not None]
+    if name is None:
+        return [r.definition for r in platform.definitions.latest("suppression") if r.definition.state == "active"]
+    definition = require_revision(platform, name).definition
+    return [definition] if definition.suppression is not None else []
 
 
 def _untold(platform: Platform, names: Collection[str], since: datetime, now: datetime) -> list[Episode]:

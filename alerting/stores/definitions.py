@@ -77,9 +77,16 @@ class MongoDefinitions:
         revisions = [Revision.model_validate(document) for document in found]
         return {name: list(group) for name, group in groupby(revisions, key=lambda revision: revision.name)}
 
-    def latest(self) -> list[Revision]:
-        """The newest revision of every definition, sorted by name."""
-        newest: list[Document] = [
+    def latest(self, having: str | None = None) -> list[Revision]:
+        """The newest revision of every definition, sorted by name; of those alone where it has this field, if one is named."""
+        if having is not None:  # thousands of others need not be read
+            names = self._revisions.distinct("name", {f"definition.{having}": {"$ne": None}})
+            return [r for r in self._newest([{"$match": {"name": {"$in": names}}}]) if getattr(r.definition, having) is not None]
+        return self._newest([])
+
+    def _newest(self, chosen: list[Document]) -> list[Revision]:
+        newest = [
+            *chosen,
             {"$sort": {"name": -1, "number": -1}},
             {"$group": {"_id": "$name", "revision": {"$first": "$$ROOT"}}},
             {"$sort": {"_id": 1}},

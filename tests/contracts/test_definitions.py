@@ -171,3 +171,14 @@ def test_suppression_is_kept_as_it_is_written_in_the_document_and_in_the_revisio
 def test_the_server_refuses_malformed_suppression(real, suppression):
     with pytest.raises(DefinitionRefused):
         real.definitions.put(too_hot(suppression=suppression))
+
+
+def test_the_newest_revisions_can_be_asked_for_by_a_field_that_they_have(stores):
+    quiet = {"when": [{"variable": "running", "equals": "no"}]}
+    first = revision(threshold(name="had", suppression=quiet))
+    for made in (first, revision(threshold(name="had"), at(1), first)):
+        stores.definitions.add_revision(made)
+    stores.definitions.add_revision(revision(threshold(name="has", suppression=quiet)))
+    stores.definitions.add_revision(revision(threshold(name="never")))
+    assert [r.name for r in stores.definitions.latest("suppression")] == ["has"]
+    assert [r.name for r in stores.definitions.latest()] == ["had", "has", "never"]
