@@ -7,7 +7,6 @@ goes on after the last one.
 """
 
 import hashlib
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -15,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-import numpy as np
 from croniter import croniter
 from pydantic import TypeAdapter
 
@@ -26,22 +24,20 @@ from alerting.definitions.model import ClassifierDefinition, Definition, Revisio
 from alerting.definitions.revisions import definition_hash, next_revision
 from alerting.definitions.validation import definition_document
 from alerting.episodes.episode import Episode
-from alerting.episodes.lifecycle import SpellState
-from alerting.learning.metrics import EventMetrics, ProblemSpans, event_metrics, problem_spans
-from alerting.learning.operating_point import watch
+from alerting.pipelines.backtest_checkpoint import checkpoint_files, restore
+from alerting.pipelines.backtest_figures import beside_acted, cost_of, events_of, load_of
 from alerting.pipelines.definitions import check, latest_revision, require_revision, sync
 from alerting.pipelines.evaluate import evaluate
 from alerting.pipelines.in_force import champion_at
-from alerting.pipelines.ports import DecisionRecord, Document, Files, Platform, Progress, silent
+from alerting.pipelines.ports import Document, Platform, Progress, silent
 from alerting.pipelines.report import gather_material
 from alerting.pipelines.settle import settle_due
 from alerting.pipelines.shadow import Shadow
 from alerting.pipelines.train import train
-from alerting.readings.history import from_millis, millis, span_millis, to_millis
-from alerting.reporting.backtest import BacktestFigures, Cost, SegmentFigure
-from alerting.reporting.figures import Figures, Material, performance_figures, to_document
+from alerting.reporting.backtest import BacktestFigures, SegmentFigure
+from alerting.reporting.figures import Figures, performance_figures, to_document
 from alerting.reporting.judgement import judge_alert
-from alerting.reporting.load import Load, operator_load
+from alerting.reporting.load import Load
 from alerting.reporting.page import draw, render_page
 
 RULES = 1  # part of a run's identity: results kept under other rules are not taken for these
@@ -124,7 +120,7 @@ def backtest(
     if run.get("finished_at") is not None:
         return _kept(platform, run)
     shadow = Shadow(platform, _in_service(subject.revision, start))
-    done = _restore(platform, shadow, run)
+    done = restore(platform, shadow, run)
     cuts = segment_starts(subject.definition, start, end, retrain)
     segments = [_segment_figure(s) for s in run["segments"]]
     for number, (a, b) in enumerate(zip(cuts, [*cuts[1:], end], strict=True), start=1):
@@ -214,17 +210,6 @@ def _of_all(progress: Progress, number: int, count: int) -> Progress:
 # --- one segment ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """What a finished segment changed: enough, with those before it, to go on as if nothing had happened."""
-
-    registered: int
-    decision: DecisionRecord | None
-    states: dict[str, SpellState]
-    episodes: tuple[Episode, ...]
-
-
-_CHECKPOINT = TypeAdapter(Checkpoint)
 _FIGURE = TypeAdapter(SegmentFigure)
 
 
@@ -253,7 +238,7 @@ def _walk(
     figure = _FIGURE.validate_python(
         {**asdict(trained), "episodes": raised, "unknown": tuple(f"{pair}: {why}" for pair, why in unknown.items())}
     )
-    platform.backtests.keep_segment(id, number, asdict(figure), _checkpoint(shadow, name, figure))
+    platform.backtests.keep_segment(id, number, asdict(figure), checkpoint_files(shadow, name, figure))
     return figure
 
 
@@ -282,77 +267,6 @@ def _train(shadow: Shadow, name: str, run: str, segment: SegmentFigure, progress
         seen_until=datetime.fromisoformat(tags["seen_until"]) if tags else None,
         cut_short=tuple(line["family"] for line in decided["leaderboard"] if line["cut_short"]),
     )
-
-
-def _checkpoint(shadow: Shadow, name: str, segment: SegmentFigure) -> dict[str, bytes]:
-    changed = [e for e in shadow.episodes.find() if e.id in shadow.episodes.changed]
-    decisions = [d for d in shadow.decisions.of(name) if d.at == segment.start]
-    point = Checkpoint(
-        registered=shadow.models.registered,
-        decision=decisions[-1] if decisions else None,
-        states={asset: state for (_, asset), state in shadow.states.kept.items()},
-        episodes=tuple(changed),
-    )
-    files = {"checkpoint.json": _CHECKPOINT.dump_json(point), "scores.npz": _packed(shadow.scores.fresh)}
-    if segment.promoted and segment.version is not None:
-        tags = shadow.models.version_tags(name, segment.version)
-        files["tags.json"] = json.dumps(tags).encode()
-        for family, candidate in shadow.models.candidates(tags["training_run"]).items():
-            files |= {f"candidate/{family}/{n}": data for n, data in candidate.items()}
-        files |= {f"model/{n}": data for n, data in shadow.models.model_files(name, segment.version).items()}
-    shadow.episodes.changed.clear()
-    shadow.scores.fresh.clear()
-    return files
-
-
-def _packed(rows: list[Document]) -> bytes:
-    """Scores as arrays: bit for bit, and small."""
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        asset=np.array([r["asset"] for r in rows], np.str_),
-        ts=np.array([to_millis(r["ts"]) for r in rows], np.int64),
-        score=np.array([r["score"] for r in rows], np.float64),
-        threshold=np.array([r["threshold"] for r in rows], np.float64),
-        model_version=np.array([r["model_version"] for r in rows], np.int64),
-    )
-    return buffer.getvalue()
-
-
-def _unpacked(data: bytes) -> list[Document]:
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        columns = {name: arrays[name].tolist() for name in ("asset", "ts", "score", "threshold", "model_version")}
-    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    return [{**row, "ts": from_millis(row["ts"])} for row in rows]
-
-
-def _restore(platform: Platform, shadow: Shadow, run: Document) -> int:
-    """Bring the memory to where the last finished segment left it; returns how many there are."""
-    name, done = run["definition"], len(run["segments"])
-    for number in range(1, done + 1):
-        files = platform.backtests.segment_files(run["id"], number)
-        point = _CHECKPOINT.validate_json(files["checkpoint.json"])
-        shadow.models.registered = point.registered
-        if point.decision is not None:
-            shadow.decisions.add(point.decision)
-        shadow.states.kept = {(name, asset): state for asset, state in point.states.items()}
-        shadow.episodes.restore(point.episodes)
-        shadow.scores.restore(_unpacked(files["scores.npz"]))
-        _restore_model(shadow, point.decision, files)
-    return done
-
-
-def _restore_model(shadow: Shadow, decision: DecisionRecord | None, files: Files) -> None:
-    if decision is None or not decision.promoted or decision.challenger_version is None:
-        return
-    model = {n.removeprefix("model/"): data for n, data in files.items() if n.startswith("model/")}
-    tags = json.loads(files["tags.json"])
-    shadow.models.restore(decision.challenger_version, model, tags)
-    for family in {n.split("/")[1] for n in files if n.startswith("candidate/")}:
-        stem = f"candidate/{family}/"
-        candidate = {n.removeprefix(stem): data for n, data in files.items() if n.startswith(stem)}
-        shadow.models.restore_candidate(tags["training_run"], family, candidate)
-    shadow.models.keep_only(decision.challenger_version)
 
 
 def _segment_figure(document: Mapping[str, Any]) -> SegmentFigure:
@@ -390,7 +304,7 @@ def _finish(
         load=load_of(material),
         events=events,
         cost=cost_of(subject.definition, events, (end - start) / timedelta(weeks=1)),
-        beside_acted=_beside_acted(platform, material),
+        beside_acted=beside_acted(platform, material),
     )
     judgement = judge_alert(figures)
     page = render_page(figures, judgement, draw(figures, material.scores), top)
@@ -463,99 +377,3 @@ def trained_words(definition: Definition, segments: list[SegmentFigure], retrain
     words += f"; {failed} trainings were not possible" if failed else ""
     approval = " Promotions that need approval were taken as approved at once." if definition.promotion.mode == "approval" else ""
     return f"{words}.{approval}"
-
-
-def load_of(material: Material) -> Load | None:
-    """What the episodes would have asked of operators, over the time in which anything was judged."""
-    if not material.watched:
-        return None
-    spans = material.watched.values()
-    raised = [e for e in material.episodes if material.start <= e.raised_at < material.end]
-    spells = [(e.raised_at, _ended(e, material.end)) for e in raised]
-    return operator_load(spells, min(a for a, _ in spans), max(b for _, b in spans))
-
-
-def _ended(episode: Episode, end: datetime) -> datetime:
-    return max(episode.closed_at or episode.promise_ends_at or end, episode.raised_at)
-
-
-def events_of(material: Material) -> EventMetrics | None:
-    """Event metrics with the code that judges candidates; episodes whose outcome nobody can know are left out.
-
-    None for a definition without a problem, and where nothing was judged.
-    """
-    definition = material.definition
-    if definition.problem is None or not material.watched:
-        return None
-    gap, horizon = span_millis(definition.gap), span_millis(definition.horizon)
-    spells: dict[str, list[tuple[int, int]]] = {asset: [] for asset in material.watched}
-    for e in material.episodes:
-        known = e.settlement is not None and e.settlement.occurred is not None
-        if known and material.start <= e.raised_at < material.end and e.asset in spells:
-            spells[e.asset].append((to_millis(e.raised_at), to_millis(_ended(e, material.end))))
-    if isinstance(definition, ClassifierDefinition):
-        spans, observed = _scored(material, definition)
-        seed = definition.learning.seed
-    else:
-        spans, observed, seed = _watched_spans(material), _watched_seconds(material), 0
-    begun = {asset: _begun_within(found, material.start, material.end) for asset, found in spans.items()}
-    return event_metrics(spells, begun, gap, horizon, observed, seed)
-
-
-def cost_of(definition: Definition, events: EventMetrics | None, weeks: float) -> Cost | None:
-    """What misses and false alarms would have cost over the stretch; None where the definition names no costs."""
-    if events is None or not isinstance(definition, ClassifierDefinition):
-        return None
-    miss, false_alarm = definition.operating_point.cost_of_miss, definition.operating_point.cost_of_false_alarm
-    if miss is None or false_alarm is None:
-        return None
-    misses, false = (events.n_events - events.n_found) * miss, events.n_false_alarms * false_alarm
-    return Cost(misses, false, misses + false, (misses + false) / weeks)
-
-
-def _begun_within(spans: ProblemSpans, start: datetime, end: datetime) -> ProblemSpans:
-    """Count only problems that began in [start, end); the others still tell which episodes were right."""
-    inside = (spans.start >= to_millis(start)) & (spans.start < to_millis(end))
-    return ProblemSpans(spans.start, spans.end, spans.counted & inside)
-
-
-def _scored(material: Material, definition: ClassifierDefinition) -> tuple[Mapping[str, ProblemSpans], dict[str, float]]:
-    """Problems that a scored instant could have warned of, and the time that scores stand for, by asset."""
-    scores = material.scores
-    asset = scores["asset"].to_numpy(object)
-    stride = definition.stride.total_seconds()
-    seconds = {str(name): float(count) * stride for name, count in scores["asset"].value_counts().items()}
-    at = millis(scores["ts"]) if len(scores) else np.empty(0, np.int64)
-    problems = material.problems
-    onset = material.predicts == "onset"
-    watched = watch(at, asset, problems, onset, seconds, span_millis(definition.gap), span_millis(definition.horizon))
-    return watched.problems, seconds
-
-
-def _watched_spans(material: Material) -> dict[str, ProblemSpans]:
-    """Problems that began while some instant of their warning time was watched, by asset."""
-    gap, horizon = span_millis(material.definition.gap), span_millis(material.definition.horizon)
-    spans = {}
-    for asset, (first, last) in material.watched.items():
-        own = material.problems[material.problems["asset"] == asset].sort_values("start")
-        found = problem_spans(own, onset=material.predicts == "onset")
-        latest = found.start - gap
-        counted = (to_millis(first) <= latest) & (latest - horizon < to_millis(last))
-        spans[asset] = ProblemSpans(found.start, found.end, counted)
-    return spans
-
-
-def _watched_seconds(material: Material) -> dict[str, float]:
-    return {asset: (last - first).total_seconds() for asset, (first, last) in material.watched.items()}
-
-
-def _beside_acted(platform: Platform, material: Material) -> int:
-    """Episodes raised within the outcome window of a live episode that was acted upon."""
-    window = material.definition.gap + material.definition.horizon
-    live = platform.episodes.find(material.definition.name, start=material.start - window, end=material.end)
-    acted = [(e.asset, e.raised_at) for e in live if e.settlement is not None and e.settlement.acted]
-
-    def beside(episode: Episode) -> bool:
-        return any(asset == episode.asset and at <= episode.raised_at <= at + window for asset, at in acted)
-
-    return sum(beside(e) for e in material.episodes if e.raised_at >= material.start)

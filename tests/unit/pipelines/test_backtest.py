@@ -5,7 +5,8 @@ import pytest
 
 from alerting.definitions.faults import Refused
 from alerting.learning.metrics import EventMetrics
-from alerting.pipelines.backtest import backtest, cost_of, run_id, segment_starts, written_subject
+from alerting.pipelines.backtest import backtest, run_id, segment_starts, written_subject
+from alerting.pipelines.backtest_figures import cost_of
 from alerting.pipelines.ports import Platform
 from alerting.pipelines.shadow import LiveWrite, Shadow
 from alerting.reporting.backtest import Cost

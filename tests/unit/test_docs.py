@@ -1,0 +1,56 @@
+"""The documents: links lead somewhere, the index names every page, and the commands that they show are those that there are."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer
+
+from alerting.cli import app
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("config/**/*.md")})
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+
+
+def anchors(page):
+    """The addresses of a page's headings, as they are made on the web."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_link_leads_somewhere(name):
+    page = ROOT / name
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if target.startswith(("http://", "https://")):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file), target
+
+
+def test_the_index_names_every_page():
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    assert [page.name for page in ROOT.glob("docs/*.md") if page.name != "README.md" and f"({page.name}" not in index] == []
+
+
+def shown_commands(page):
+    """The words behind `alerting` on each line of the blocks of a page."""
+    for block in re.findall(r"^```[^\n]*\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+        for line in re.sub(r"\\\n", " ", block).splitlines():
+            if found := re.match(r"(?:\$ )?(?:\.venv/bin/|docker compose run .* api )?alerting (.+)", line.strip()):
+                yield shlex.split(found[1], comments=True)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_that_is_shown_is_there_with_its_options(name):
+    for words in shown_commands(ROOT / name):
+        command, rest = typer.main.get_command(app), list(words)
+        while hasattr(command, "commands"):
+            assert rest[0] in command.commands, words
+            command = command.commands[rest.pop(0)]
+        options = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+        assert {word.partition("=")[0] for word in rest if word.startswith("--")} <= options | {"--help"}, words
