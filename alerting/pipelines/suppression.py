@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from alerting.definitions.assets import Asset, upwards
+from alerting.definitions.assets import Asset
 from alerting.definitions.matching import AssetIndex, matching_assets
 from alerting.definitions.model import Definition
 from alerting.definitions.suppression import Suppression
@@ -131,5 +131,15 @@ def _chain(platform: Platform, suppression: Suppression, asset: str, start: date
     if found is None or not suppression.when:
         return []
     variables = [s.variable for s in suppression.when if s.variable is not None]
-    assets = upwards(found, platform.assets.all()) if found.parent else [found]
-    return [platform.readings.load(a, start - lookback(suppression), end, variables) for a in assets]
+    return [platform.readings.load(a, start - lookback(suppression), end, variables) for a in _upwards(platform, found)]
+
+
+def _upwards(platform: Platform, asset: Asset) -> list[Asset]:
+    """The asset and those above it, asked for one by one: there may be very many others."""
+    chain = [asset]
+    while (parent := chain[-1].parent) is not None and parent not in {a.name for a in chain}:
+        above = platform.assets.get(parent)
+        if above is None:
+            break
+        chain.append(above)
+    return chain
