@@ -1,6 +1,6 @@
 """What would quieten a chattering threshold: a clear limit or an on-delay, found and tried on the variable's own history."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,7 +12,7 @@ from alerting.episodes.lifecycle import Step
 from alerting.episodes.load import replay
 from alerting.readings.history import History
 
-_DELAYS = tuple(timedelta(seconds=s) for s in (5, 10, 15, 30, 60, 120, 300))
+_DELAYS = tuple(timedelta(seconds=s) for s in (5, 10, 15, 30, 60, 120, 300, 600, 1800))
 _STEPS = (1, 2, 3, 4, 6, 8)
 _CLEAR = "it clears further inside its limits"
 _DELAY = "only where nothing is to be done about one that clears at once"
@@ -20,7 +20,7 @@ _DELAY = "only where nothing is to be done about one that clears at once"
 
 @dataclass(frozen=True)
 class Proposal:
-    """A change of a definition that ends the chattering on this history, with how often it was raised before and after it."""
+    """A change that quietens a definition on this history, with how often it was raised before and after it."""
 
     change: dict[str, float | str]
     raises_before: int
@@ -36,14 +36,23 @@ def propose(
     Chattering: raised and cleared `cycles` times within `within`. Both are tried by the very judging that raises alarms.
     A clear limit keeps every alarm that lasts; an on-delay is right only where one that clears at once asks for nothing.
     """
+    return quieten(definition, history, start, end, lambda steps: not _chatters(steps, cycles, within))
+
+
+def quieten(
+    definition: ThresholdDefinition, history: History, start: datetime, end: datetime, quiet: Callable[[list[Step]], bool]
+) -> tuple[Proposal, ...]:
+    """The smallest clear limit, and the smallest on-delay, with which the steps in (start, end] are `quiet`; each where there
+    is one, none where they are already.
+    """
     before = replay(definition, history, start, end)
-    if not _chatters(before, cycles, within):
+    if quiet(before):
         return ()
     found = []
     for candidates, advice in ((_clear_limits(definition, history), _CLEAR), (_delays(definition), _DELAY)):
         for change, changed in candidates:
             after = replay(changed, history, start, end)
-            if not _chatters(after, cycles, within):
+            if quiet(after):
                 found.append(_proposal(change, _raises(before), _raises(after), advice))
                 break
     return tuple(found)

@@ -101,6 +101,13 @@ def replay(definition: ThresholdDefinition, history: History, start: datetime, e
     return steps
 
 
+def time_in_alarm(steps: Sequence[Step], end: datetime) -> timedelta:
+    """How long the episodes of these steps are open, an open one until `end`."""
+    raised = {step.raised_at: end for step in steps if step.kind == "raised"}
+    raised |= {step.raised_at: step.at for step in steps if step.kind == "closed"}
+    return sum((until - since for since, until in raised.items()), timedelta(0))
+
+
 def told_instants(steps: Sequence[Step], silent: Sequence[Span], still_tell: Sequence[Severity], end: datetime) -> list[datetime]:
     """When people would have been told of each raise: at once, or when suppression ends; never of what came and went in it."""
     ends = {step.raised_at: step.at for step in steps if step.kind == "closed"}

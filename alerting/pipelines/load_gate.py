@@ -6,7 +6,7 @@ already, breaks the budget, it is refused (or said, by setting); who knows bette
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alerting.definitions.assets import Asset, position_of
@@ -15,10 +15,12 @@ from alerting.definitions.faults import Refused
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, Revision, ThresholdDefinition
 from alerting.definitions.revisions import Plan, next_revision
+from alerting.detection.suppression import Span
 from alerting.detection.threshold import lookback
 from alerting.episodes.alarm import Alarm, silent
+from alerting.episodes.chatter import quieten
 from alerting.episodes.lifecycle import SpellState, Step
-from alerting.episodes.load import Alarms, PositionLoad, flood_share, replay, told_instants
+from alerting.episodes.load import Alarms, PositionLoad, flood_share, replay, time_in_alarm, told_instants
 from alerting.pipelines import definitions
 from alerting.pipelines.in_force import Segment, champion_at, first_instant
 from alerting.pipelines.judging import ModelShelf, judge_classifier
@@ -31,25 +33,31 @@ _LEAST = timedelta(days=1)  # less history than this says nothing
 _MOST_READINGS = 500_000  # of all sampled assets together: a few seconds of reading
 _MOST_ASSETS = 10  # sampled per position
 _MOST_YOUNG = 20  # definitions in service for less than a day whose load is not known from experience
+_LONGER = 0.05  # share of all time by which a remedy may lengthen the time in alarm
 _CHECKED_AT_ONCE = 20  # definitions edited in the database, in one round of upkeep
 _NO_LOAD = {"title", "owner", "tags", "guidance", "learning", "features", "periods", "promotion", "recommendation", "feedback"}
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What one definition would ask of each position, over how much of the past; `notes`: what cannot be known, and why."""
+    """What one definition would ask of each position, over how much of the past; `notes`: what cannot be known, and why.
+
+    `remedies`: where it breaks the budget, changes that would bring it within, tried on the readings of one asset.
+    """
 
     definition: str
     loads: tuple[PositionLoad, ...]
     over: timedelta | None
     notes: tuple[str, ...]
     breaks: bool
+    remedies: tuple[str, ...] = ()
 
     @property
     def words(self) -> tuple[str, ...]:
-        """One sentence for each position, then the notes."""
+        """One sentence for each position, then the notes, then what would help."""
         over = f" (judged over {format_duration(self.over)})" if self.over else ""
-        return (*(f"{load.words}{over}" for load in self.loads), *self.notes)
+        helps = (f"it would fit with {remedy}" for remedy in self.remedies)
+        return (*(f"{load.words}{over}" for load in self.loads), *self.notes, *helps)
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,8 @@ def forecasts(platform: Platform, plans: Sequence[Plan], now: datetime) -> list[
     found = []
     for definition in gated:
         expected = _expected(platform, definition, now)
-        found.append(_forecast(platform, definition.name, expected, beside, before.get(definition.name, {}), now))
+        forecast = _forecast(platform, definition.name, expected, beside, before.get(definition.name, {}), now)
+        found.append(replace(forecast, remedies=_remedies(platform, definition, forecast, now)))
         beside = _together(beside, expected.alarms)
     return found
 
@@ -227,6 +236,18 @@ def _forecast(
     return Forecast(name, tuple(loads), expected.over, expected.notes, breaks)
 
 
+def _remedies(platform: Platform, definition: Definition, forecast: Forecast, now: datetime) -> tuple[str, ...]:
+    """What would bring a threshold within the budget of the position that it breaks: tried on its first asset there."""
+    broken = next((load for load in forecast.loads if load.breaks(platform.budget.most_floods)), None)
+    if broken is None or not isinstance(definition, ThresholdDefinition) or broken.now >= broken.budget:
+        return ()
+    positions = _positions(platform)
+    watched = matching_assets(definition, platform.assets.all())
+    asset = next(a for a in watched if positions[a.name] == broken.position)
+    room = min((broken.budget - broken.now) / broken.expected, 1.0)
+    return _Judge(platform, definition, None, now).quieter(definition, asset, room)
+
+
 # --- what is to be expected ---------------------------------------------------------------------------------------------
 
 
@@ -269,6 +290,7 @@ class _Judge:
         self._platform, self._definition, self._model, self._now = platform, definition, model, now
         self._models = ModelShelf(platform)
         self._until = now
+        self._silence: dict[tuple[str, datetime, datetime], list[Span]] = {}
         self.why_not = "there are no readings"
 
     def position(self, assets: Sequence[Asset]) -> tuple[Alarms, timedelta | None]:
@@ -295,6 +317,19 @@ class _Judge:
         per_day = len(told) / (seen / _DAY) * len(assets)
         at = tuple(told) * round(len(assets) / len(sample))
         return Alarms(per_day, at), seen / len(sample)
+
+    def quieter(self, definition: ThresholdDefinition, asset: Asset, room: float) -> tuple[str, ...]:
+        """Changes with which at most this share of the alarms of an asset would be told, and it is not in alarm for much longer:
+        an alarm that never ends is told once, and helps nobody."""
+        start, end = self._seen(asset, self._affordable([asset])[0])
+        history = self._platform.readings.load(asset, start - lookback(definition), end, [definition.variable])
+        steps = replay(definition, history, start, end)
+        told, longest = len(self._instants(steps, asset, start, end)), time_in_alarm(steps, end) + _LONGER * (end - start)
+
+        def fits(after: list[Step]) -> bool:
+            return len(self._instants(after, asset, start, end)) <= room * told and time_in_alarm(after, end) <= longest
+
+        return tuple(proposal.words for proposal in quieten(definition, history, start, end, fits))
 
     def _affordable(self, assets: Sequence[Asset]) -> tuple[datetime, int]:
         """From when on to judge, and how many assets: by how dense the readings of the first one are."""
@@ -325,9 +360,15 @@ class _Judge:
         return begin, min(span[1], self._until)
 
     def _told(self, asset: Asset, start: datetime, end: datetime) -> list[datetime]:
+        return self._instants(self._steps(asset, start, end), asset, start, end)
+
+    def _instants(self, steps: Sequence[Step], asset: Asset, start: datetime, end: datetime) -> list[datetime]:
         suppression = self._definition.suppression
-        silence = spans_by_asset(self._platform, self._definition, [asset], start, end).get(asset.name, [])
-        return told_instants(self._steps(asset, start, end), silence, suppression.still_tell if suppression else (), end)
+        if (asset.name, start, end) not in self._silence:
+            spans = spans_by_asset(self._platform, self._definition, [asset], start, end)
+            self._silence[asset.name, start, end] = spans.get(asset.name, [])
+        silence = self._silence[asset.name, start, end]
+        return told_instants(steps, silence, suppression.still_tell if suppression else (), end)
 
     def _steps(self, asset: Asset, start: datetime, end: datetime) -> list[Step]:
         definition = self._definition

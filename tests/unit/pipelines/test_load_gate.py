@@ -174,6 +174,16 @@ def test_who_says_why_may_put_it_in_service_and_the_audit_keeps_it():
     assert "budget 20" in entry["after"][0]
 
 
+def test_a_refusal_names_the_smallest_change_that_would_fit_tried_on_the_readings():
+    platform = plant(per_day=10)
+    [forecast] = foreseen(platform, document())
+    assert len(forecast.remedies) == 1
+    assert forecast.remedies[0].startswith("for: 30m (only where nothing is to be done")
+    assert "it would fit with for: 30m" in forecast.words[-1]
+    [tried] = foreseen(platform, document(**{"for": "30m"}))
+    assert not tried.breaks
+
+
 class Audit:
     def __init__(self, kept):
         self.kept = kept
