@@ -15,8 +15,10 @@ from alerting.channels.links import SignedLinks
 from alerting.console.app import create_app
 from alerting.console.rendering import stylesheet
 from alerting.pipelines import operate
+from alerting.pipelines.backtest_figures import cost_of, events_of, load_of
 from alerting.pipelines.definitions import apply
 from alerting.pipelines.feedback import give_feedback
+from alerting.reporting.backtest import BacktestFigures, SegmentFigure
 from alerting.reporting.figures import performance_figures
 from alerting.reporting.judgement import judge_alert
 from alerting.reporting.page import draw, render_page
@@ -75,6 +77,24 @@ def report(material):
     return render_page(figures, judge_alert(figures), draw(figures, material.scores))
 
 
+def backtest_page(material):
+    """The page of a backtest with a training that failed, one that was cut short, and long reasons."""
+    figures, day = performance_figures(material), timedelta(days=1)
+    served = {"version": 2, "family": "logistic_regression", "model_hash": "0123456789abcdef" * 4, "seen_until": material.start}
+    middle = material.start + 7 * day
+    short = "the history of 3 days is too short to split; " * 3
+    cut = {"cut_short": ("random_forest",), "episodes": 11}
+    segments = (
+        SegmentFigure(1, material.start, middle, "not_trained", short),
+        SegmentFigure(2, middle, material.end, "provisional", "first", True, **served, **cut),
+    )
+    events = events_of(material)
+    cost = cost_of(material.definition, events, 4.0)
+    words = ("0123456789abcdef", "too-moist revision 3", "It was trained twice.")
+    top = BacktestFigures(*words, segments, load_of(material), events, cost, 2)
+    return render_page(figures, judge_alert(figures), draw(figures, material.scores), top)
+
+
 def long_words(material):
     title = "Feuchte der Kekse am Auslauf des Ofens über dem Grenzwert innerhalb der nächsten vier Stunden"
     definition = material.definition.model_copy(update={"title": title, "name": "feuchte-" + "kekse-" * 12})
@@ -99,6 +119,14 @@ def test_a_report_fits_and_can_be_read(tmp_path, name, width, dark):
     assert seen["dim"] == []
     assert (sum(map(int, re.findall(r"\d+", seen["ground"])[:3])) < 200) == dark
     assert all(height > 60 for height in seen["drawings"])
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 800])
+def test_the_page_of_a_backtest_fits_and_can_be_read(tmp_path, width, dark):
+    seen = look(tmp_path, backtest_page(good_material()), width, dark)
+    assert seen["width"] <= seen["inner"] == width
+    assert (seen["cut"], seen["dim"]) == ([], [])
 
 
 def test_the_first_screen_holds_the_answer_and_the_key_numbers(tmp_path):

@@ -138,7 +138,7 @@ def test_figures_hold_the_load_the_events_and_the_outcomes(made):
 
 
 def test_the_page_says_that_nothing_of_it_happened(made):
-    assert "This is a backtest" in made.page
+    assert "Backtest: nothing of this happened" in made.page
     assert "Nobody was told and nothing changed" in made.page
     assert "too-hot as it was handed in, without applying it," in made.page
     assert f"Backtest {made.id}" in made.page
