@@ -103,6 +103,8 @@ def platform_on(stores, channels, clock):
         readings=stores.readings,
         episodes=stores.episodes,
         states=stores.states,
+        arrivals=stores.arrivals,
+        checkpoints=stores.checkpoints,
         shelves=stores.shelves,
         feedback=stores.feedback,
         decisions=stores.decisions,

@@ -42,6 +42,11 @@ class Variable(Closed):
     delay: Duration = Field(
         timedelta(0), description="How long after its time stamp a value becomes known, e.g. 1h for a laboratory."
     )
+    latency: Duration = Field(
+        timedelta(0),
+        description="How long evaluation waits for values that reach us late, e.g. 30s: alerts come that much later, and "
+        "what comes later still is judged again.",
+    )
     controllable: bool = Field(False, description="True if operators can set it; only these appear in recommendations.")
     min: float | None = Field(None, description="Lowest value an operator may set.")
     max: float | None = Field(None, description="Highest value an operator may set.")

@@ -193,6 +193,11 @@ class _Common(Closed):
     schedule: Schedule = Field(default_factory=Schedule, description="When things run.")
     notify: Notify = Field(default_factory=Notify, description="Who is told.")
     suppression: Suppression | None = Field(None, description="When nobody is told, by design: line stopped, calendar.")
+    mutability: Duration = Field(
+        timedelta(days=1),
+        description="Readings and events that come late are judged again if they are not older than this; older ones are counted "
+        "as too late. 0s: never.",
+    )
 
 
 class FromAttribute(Closed):

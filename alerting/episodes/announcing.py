@@ -11,21 +11,24 @@ from typing import Literal, get_args
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import Severity
-from alerting.episodes.episode import DeliveryStatus, Episode, Notification, TransitionKind
+from alerting.episodes.episode import DeliveryStatus, Episode, Held, Notification, TransitionKind
 from alerting.episodes.routing import TOP, Recipient
 
 GIVE_UP_AFTER = 60  # about ten hours
 _FIRST_DELAY = timedelta(seconds=5)
 _LONGEST_DELAY = timedelta(minutes=10)
 _RANKS: dict[Severity, int] = {severity: rank for rank, severity in enumerate(get_args(Severity))}
-Cause = Literal["raised", "worse", "closed", "time"]
+Cause = Literal["raised", "worse", "closed", "reopened", "time"]
+DIGEST_AFTER = timedelta(minutes=5)
+SOON = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
 class Situation:
     """One recipient's view of an episode at `now`. `cause`: what happened; `worse`: its severity rose; `time`: only time passed.
 
-    `told_lately`: alerts of this asset that the recipient was told of within the flood's time.
+    `told_lately`: alerts of this asset that the recipient was told of within the flood's time. `soon`: what has been over for
+    longer than this when it is found is told in a digest.
     """
 
     episode: Episode
@@ -35,6 +38,7 @@ class Situation:
     reason: str = ""
     tell_resolved: bool = True
     told_lately: int = 0
+    soon: timedelta = SOON
 
     @property
     def told(self) -> tuple[Notification, ...]:
@@ -54,7 +58,7 @@ class Decision:
 
     reason: str
     transition: TransitionKind | None = None
-    held: Literal["quiet", "flood"] | None = None
+    held: Held | None = None
     held_until: datetime | None = None
     number: int | None = None
 
@@ -70,6 +74,17 @@ def found_in_the_past(s: Situation) -> Decision | None:
 def shelved_or_suppressed(s: Situation) -> Decision | None:
     """While it is shelved or suppressed by design only its end is told, to those who know of it."""
     return Decision("muted") if s.episode.muted_by is not None and s.cause != "closed" else None
+
+
+def over_before_known(s: Situation) -> Decision | None:
+    """Raised and over while nobody looked, an outage or late data: one digest tells of all of them."""
+    ended = s.episode.closed_at
+    if s.cause != "raised" or ended is None or s.now - ended <= s.soon:
+        return None
+    if any(n.transition == "raised" and n.channel == s.recipient.channel for n in s.episode.outbox):
+        return Decision("told already")
+    until = max(s.now + DIGEST_AFTER, s.recipient.quiet_until or s.now)
+    return Decision(f"{s.reason}; over before it was known", "raised", "digest", until)
 
 
 def first(s: Situation) -> Decision | None:
@@ -93,7 +108,18 @@ def resolved(s: Situation) -> Decision | None:
     if not s.tell_resolved:
         return Decision("the definition tells no end")
     known = any(n.transition != "closed" for n in s.told)
-    return Decision(s.reason, "closed") if known else Decision("was not told of the raise")
+    return Decision(s.reason, "closed", number=_times_reopened(s.episode)) if known else Decision("was not told of the raise")
+
+
+def reopened(s: Situation) -> Decision | None:
+    """Late data show that it is not over: whoever was told of its end must know."""
+    if s.cause != "reopened":
+        return None
+    in_digest = any(n.held == "digest" and n.channel == s.recipient.channel for n in s.episode.outbox)
+    if not in_digest and not any(n.transition == "closed" for n in s.told):
+        return Decision("was not told of its end")
+    held: Held | None = "quiet" if s.recipient.quiet_until is not None else None
+    return Decision(s.reason, "reopened", held, s.recipient.quiet_until, _times_reopened(s.episode))
 
 
 def over(s: Situation) -> Decision | None:
@@ -156,8 +182,10 @@ def repeat_due(s: Situation) -> Decision | None:
 STAGES: tuple[Stage, ...] = (
     found_in_the_past,
     shelved_or_suppressed,
+    over_before_known,
     first,
     resolved,
+    reopened,
     over,
     quiet,
     severity_rose,
@@ -243,6 +271,10 @@ def _to_each(
         )
         for r in recipients
     )
+
+
+def _times_reopened(episode: Episode) -> int | None:
+    return sum(t.kind == "reopened" for t in episode.transitions) or None
 
 
 def _counts(notification: Notification) -> bool:

@@ -12,10 +12,12 @@ Condition = Literal["open", "closed"]
 TransitionKind = Literal[
     "raised", "severity", "revised", "closed", "feedback", "outcome", "corrected",
     "acknowledged", "confirmed", "commented", "assigned", "muted", "unmuted", "reminder",
-    "severity_rose", "escalated", "repeated", "suppressed",
+    "severity_rose", "escalated", "repeated", "suppressed", "reopened",
 ]  # fmt: skip
 Verdict = Literal["true_alarm", "false_alarm", "unsure"]
 Outcome = Literal["hit", "avoided", "false_alarm", "undetermined"]
+Held = Literal["quiet", "flood", "digest"]
+ReplayMark = Literal["new_after_replay", "outdated_after_replay"]
 DeliveryStatus = Literal["pending", "sent", "dead", "muted", "grouped", "dropped"]
 
 
@@ -81,7 +83,7 @@ class Notification:
     error: str | None = None
     route: str | None = None
     severity: Severity | None = None
-    held: Literal["quiet", "flood"] | None = None
+    held: Held | None = None
     number: int | None = None
 
 
@@ -127,7 +129,9 @@ class Episode:
     `severity` follows the condition while the episode is open; `severity_peak` is the worst that it was.
     `settle_after`: when to look for the outcome (again); None when only new feedback can change it.
     `muted_by`: the shelf, or the suppression by design, because of which nobody was told, or is told again: owed to people
-    when it ends."""
+    when it ends.
+    `began_at`: when it would have been raised if all data had come in time, if that is not `raised_at`. `replay_mark`: late data
+    made it known, or showed that it never was."""
 
     id: str
     definition: str
@@ -161,6 +165,8 @@ class Episode:
     muted_by: str | None = None
     version: int = 1
     severity_peak: Severity | None = None
+    began_at: datetime | None = None
+    replay_mark: ReplayMark | None = None
 
     def __post_init__(self) -> None:
         if self.severity_peak is None:

@@ -5,7 +5,7 @@ Order of writes: the episodes of every pair first, then the states of all, each 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -20,7 +20,9 @@ from alerting.pipelines.block_readings import BlockReadings
 from alerting.pipelines.in_force import first_instant, segments
 from alerting.pipelines.judging import Judgement, ModelShelf, judge_pair
 from alerting.pipelines.keeping import Kept, keep_live
+from alerting.pipelines.keeping_late import keep_rejudged
 from alerting.pipelines.ports import Platform, Wanted
+from alerting.pipelines.rejudge import Advance, Again, LateRound, due_checkpoints, is_due, settle_debts, starting_state
 from alerting.pipelines.watchlist import Watch
 from alerting.readings.history import Millis, from_millis, to_millis
 from alerting.readings.packed import Flags, extents
@@ -30,7 +32,8 @@ from alerting.readings.packed import Flags, extents
 class EvaluationCounts:
     """What one run of evaluation did. `unknown` maps `definition on asset` to the reason.
 
-    `unreadable` maps definitions whose champion could not be read to why.
+    `unreadable` maps definitions whose champion could not be read to why. `late`: rows found that came after their time was
+    judged; `too_late`: those of them that were older than every mutability.
     """
 
     pairs: int = 0
@@ -41,6 +44,8 @@ class EvaluationCounts:
     unknown: dict[str, str] = field(default_factory=dict)
     outdated: int = 0
     unreadable: dict[str, str] = field(default_factory=dict)
+    late: int = 0
+    too_late: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ class Run:
     assets: AssetIndex
     shelf: ModelShelf
     counts: EvaluationCounts
+    late: LateRound = field(default_factory=LateRound)
     histories: dict[str, list[Revision]] = field(default_factory=dict)
 
     def fetch_revisions(self, names: set[str]) -> None:
@@ -68,6 +74,10 @@ class Block:
     watched: Sequence[Watch]
     before: SpellTable
     starts: Millis
+
+    def until(self, row: int, as_of: datetime) -> datetime:
+        """Up to when a pair is judged: as_of, less the time that its readings take to reach us."""
+        return as_of - timedelta(milliseconds=self.watched[row].latency)
 
 
 def starts_of(run: Run, watched: Sequence[Watch], spells: SpellTable) -> Millis:
@@ -86,10 +96,13 @@ def evaluate_block(run: Run, block: Block) -> None:
     staying = _move_on_together(run, block, readings, after)
     others = sorted(set(range(len(block.before))) - set(staying))
     run.fetch_revisions({block.watched[row].definition for row in others})
-    kept = {row: _judge_and_keep(run, readings, block, row) for row in others}
-    for row, one in kept.items():
-        after.put(row, one.state)
+    kept, again = {}, {}
+    for row in others:
+        kept[row], again[row] = _judge_and_keep(run, readings, block, row)
+        after.put(row, kept[row].state)
     moved = run.platform.states.advance_many(block.before, after)
+    _look_after_late(run, block, after, moved, again)
+    _owe_what_was_lost(run, block, moved, kept)
     _count(run.counts, block, after, kept, moved)
 
 
@@ -108,11 +121,12 @@ def _fetch(run: Run, block: Block) -> BlockReadings:
 def _move_on_together(run: Run, block: Block, readings: BlockReadings, after: SpellTable) -> list[int]:
     """Write the new states of the pairs that stay as they are into `after`; returns their rows."""
     packed, places = readings.packed()
-    rows = [row for row, watch in enumerate(block.watched) if _is_simple(block, row, watch) and watch.series in places]
+    rows = [row for row, watch in enumerate(block.watched) if _is_simple(run, block, row, watch) and watch.series in places]
     if not rows:
         return []
     watched, spells = [block.watched[row] for row in rows], block.before.take(rows)
-    begin, end = spells.watermark + 1, np.full(len(rows), to_millis(run.as_of) + 1)
+    begin = spells.watermark + 1
+    end = to_millis(run.as_of) + 1 - np.array([watch.latency for watch in watched])
     series = np.array([places[watch.series] for watch in watched])
     limits = LimitColumns([watch.limits for watch in watched if watch.limits])
     severities = [watch.severities for watch in watched]
@@ -123,35 +137,76 @@ def _move_on_together(run: Run, block: Block, readings: BlockReadings, after: Sp
     return [rows[i] for i in staying]
 
 
-def _is_simple(block: Block, row: int, watch: Watch) -> bool:
+def _is_simple(run: Run, block: Block, row: int, watch: Watch) -> bool:
     """Whether a pair goes on from a reading of the same variable under the same revision, by limits that can be compared."""
     spells = block.before
+    if watch.pair in run.late.debts:
+        return False
     goes_on = watch.since < spells.watermark[row] and spells.at[row] != NEVER and spells.variable[row] == watch.variable
     return watch.limits is not None and bool(goes_on)
 
 
-def _judge_and_keep(run: Run, readings: BlockReadings, block: Block, row: int) -> Kept:
+def _judge_and_keep(run: Run, readings: BlockReadings, block: Block, row: int) -> tuple[Kept, Again | None]:
     """Judge one pair reading by reading and keep its episodes; the state to keep comes back with what was done."""
     watch = block.watched[row]
     revision, asset = run.histories[watch.definition][-1], run.assets[watch.asset]
     state = block.before.state(row) or SpellState(watermark=from_millis(block.starts[row]))
-    judged = _judge(run, readings, revision, asset, state)
+    first = first_instant(run.histories[watch.definition]) or state.watermark
+    begun = starting_state(run.platform, run.late, revision, asset, state, first)
+    again = _judge(run, readings, revision, asset, begun, state.watermark)
+    if again.state.watermark < state.watermark:  # a model, or a value, that cannot be read: tried again next time
+        run.late.debts.pop(watch.pair)
+        again, begun = Judgement(state), state
+    judged = _judge(run, readings, revision, asset, again.state, block.until(row, run.as_of))
+    rejudged = Kept(again.state)
+    if begun is not state:
+        rejudged = keep_rejudged(run.platform, revision, asset, again, judged, begun, run.as_of)
     kept = keep_live(run.platform, revision, asset, judged, run.as_of)
     if judged.unreadable:
         run.counts.unreadable[revision.name] = judged.unreadable
-    return replace(kept, state=_note_unknown(kept.state, state, judged.unknown))
+    kept = replace(
+        kept,
+        state=_note_unknown(kept.state, state, judged.unknown),
+        raised=kept.raised + rejudged.raised,
+        outdated=rejudged.outdated,
+    )
+    return kept, None if begun is state else Again(begun.watermark, again.state)
 
 
-def _judge(run: Run, readings: BlockReadings, revision: Revision, asset: Asset, state: SpellState) -> Judgement:
+def _judge(run: Run, readings: BlockReadings, revision: Revision, asset: Asset, state: SpellState, until: datetime) -> Judgement:
     """By what was in force. A stored value that is none holds its pair back, and is the reason why it is unknown."""
+    if state.watermark >= until:
+        return Judgement(state)
     is_model = revision.definition.kind != "threshold"
     decisions = run.platform.decisions.of(revision.name) if is_model else []
-    parts = segments(run.histories[revision.name], decisions, state.watermark, run.as_of)
+    parts = segments(run.histories[revision.name], decisions, state.watermark, until)
     platform = run.platform if is_model else replace(run.platform, readings=readings)
     try:
         return judge_pair(platform, run.shelf, revision, asset, state, parts)
     except Refused as refusal:
         return Judgement(state, unknown=str(refusal))
+
+
+def _look_after_late(run: Run, block: Block, after: SpellTable, moved: Flags, again: Mapping[int, Again | None]) -> None:
+    """Pay the debts of the pairs that were moved, and keep states from which late data can be judged again."""
+    advances = []
+    for row in np.flatnonzero(moved & (after.watermark > block.starts)).tolist():
+        watch, begun = block.watched[row], again.get(row)
+        to = int(after.watermark[row])
+        if begun is None and watch.pair not in run.late.debts and not is_due(watch, int(block.starts[row]), to):
+            continue
+        advance = Advance(watch, from_millis(block.starts[row]), from_millis(to), block.before.state(row), begun)
+        advances.append(advance)
+        if watch.pair in run.late.debts:
+            revision, asset = run.histories[watch.definition][-1], run.assets[watch.asset]
+            settle_debts(run.platform, run.late, revision, asset, advance)
+    run.platform.checkpoints.save(due_checkpoints(advances))
+
+
+def _owe_what_was_lost(run: Run, block: Block, moved: Flags, kept: Mapping[int, Kept]) -> None:
+    """Whoever moved a watermark before us may have seen other readings than we, whose episodes are kept already."""
+    lost = {row: one for row, one in kept.items() if not moved[row] and (one.raised or one.closed)}
+    run.platform.arrivals.owe({block.watched[row].pair: from_millis(block.starts[row]) for row in lost})
 
 
 def _note_unknown(after: SpellState, before: SpellState, reason: str | None) -> SpellState:
@@ -163,6 +218,7 @@ def _count(counts: EvaluationCounts, block: Block, after: SpellTable, kept: Mapp
     counts.elsewhere += int((~moved).sum())
     counts.raised += sum(one.raised for row, one in kept.items() if moved[row])
     counts.closed += sum(one.closed for row, one in kept.items() if moved[row])
+    counts.outdated += sum(one.outdated for row, one in kept.items() if moved[row])
     for watch, reason in zip(block.watched, after.unknown_reason, strict=True):
         if reason is not None:
             counts.unknown[f"{watch.definition} on {watch.asset}"] = reason

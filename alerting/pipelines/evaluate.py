@@ -15,6 +15,7 @@ from alerting.pipelines.judging import ModelShelf, judge_pair
 from alerting.pipelines.keeping import keep_past
 from alerting.pipelines.platform_alerts import tell_of_models
 from alerting.pipelines.ports import ModelUnavailable, Platform, Progress, Replay, silent
+from alerting.pipelines.rejudge import begin_round, end_round
 from alerting.pipelines.settle import settle_due
 from alerting.pipelines.watchlist import blocks, watches
 from alerting.readings.history import from_millis, to_millis
@@ -24,7 +25,9 @@ def evaluate(platform: Platform, names: Sequence[str] | None, as_of: datetime, p
     """Evaluate active definitions (all, or those named) from their watermark up to as_of. Running it again changes nothing."""
     sync(platform, platform.clock.now())
     revisions, assets = _chosen(platform, names), AssetIndex(platform.assets.all())
-    run = Run(platform, from_millis(to_millis(as_of)), assets, ModelShelf(platform), EvaluationCounts())
+    late = begin_round(platform, [r.name for r in revisions], as_of)
+    counts = EvaluationCounts(late=late.counts.late, too_late=late.counts.too_late)
+    run = Run(platform, from_millis(to_millis(as_of)), assets, ModelShelf(platform), counts, late)
     watched = watches(revisions, assets)
     spells = platform.states.load_many([watch.pair for watch in watched])
     starts = starts_of(run, watched, spells)
@@ -33,6 +36,7 @@ def evaluate(platform: Platform, names: Sequence[str] | None, as_of: datetime, p
         progress("evaluating", done, len(watched))
         evaluate_block(run, Block([watched[row] for row in rows], spells.take(rows), starts[rows]))
         done += len(rows)
+    end_round(platform, late)
     tell_of_models(platform, [r.name for r in revisions], run.counts.unreadable, as_of)
     run.counts.settled = settle_due(platform, as_of)
     progress("evaluated", len(watched), len(watched))

@@ -39,16 +39,27 @@ def keep_live(platform: Platform, revision: Revision, asset: Asset, judged: Judg
     """Insert raised episodes and move open ones on. Of several raised at once after an outage only the last is announced."""
     for key, steps in _continuing(judged, revision, asset).items():  # first: only one may be open at a time
         _go_on(platform, revision, asset, judged, key, steps, as_of)
-    fresh = [*_spells(judged, revision, asset, decided_at=as_of, historical=False).values()]
-    told = fresh[-1].id if fresh else None
+    fresh = [*new_episodes(judged, revision, asset, decided_at=as_of, historical=False).values()]
     state, raised = judged.state, 0
-    for episode in fresh:
-        announced = _announce(platform, revision, episode, as_of, more=len(fresh) - 1) if episode.id == told else episode
-        stored = _insert(platform, announced)
-        raised += stored == announced
+    for episode, (stored, new) in zip(fresh, insert_told(platform, revision, fresh, as_of), strict=True):
+        raised += new
         if state.raised_at == episode.raised_at and stored.raised_at != episode.raised_at:
             state = replace(state, raised_at=stored.raised_at)
     return Kept(state, raised=raised, closed=sum(s.kind == "closed" for s, _ in judged.steps))
+
+
+def insert_told(platform: Platform, revision: Revision, fresh: Sequence[Episode], as_of: datetime) -> list[tuple[Episode, bool]]:
+    """Insert episodes, oldest first, with who is to be told: of what is over for long in a digest, else of the last alone.
+
+    Each as it is stored, and whether it is new.
+    """
+    kept = []
+    for episode in fresh:
+        last = episode is fresh[-1]
+        announced = _announce(platform, revision, episode, as_of, len(fresh) - 1 if last else 0, not last)
+        stored = _insert(platform, announced)
+        kept.append((stored, stored == announced))
+    return kept
 
 
 def _continuing(judged: Judgement, revision: Revision, asset: Asset) -> dict[str, list[tuple[Step, Segment]]]:
@@ -60,7 +71,7 @@ def _continuing(judged: Judgement, revision: Revision, asset: Asset) -> dict[str
     return found
 
 
-def _spells(
+def new_episodes(
     judged: Judgement, revision: Revision, asset: Asset, decided_at: datetime | None, historical: bool
 ) -> dict[str, Episode]:
     """Episodes raised in this run by id, oldest first, with what happened to them since."""
@@ -176,14 +187,17 @@ def _closed(episode: Episode, step: Step, by: str = "") -> Episode:
     return replace(episode, condition="closed", closed_at=step.at, transitions=(*episode.transitions, transition))
 
 
-def _announce(platform: Platform, revision: Revision, episode: Episode, as_of: datetime, more: int) -> Episode:
+def _announce(platform: Platform, revision: Revision, episode: Episode, as_of: datetime, more: int, digest_only: bool) -> Episode:
     reason = "continues" if episode.continues else "first notification"
+    if episode.replay_mark:
+        reason = f"known since {as_of.isoformat()}, from data that came late"
     if more:
         reason += f"; {more} more since {format_duration(as_of - episode.raised_at)} ago or earlier, found in the same catch-up"
     silence = silence_at_raise(platform, revision.definition, episode, as_of)
     if silence is not None:
         return as_muted(episode, silence, as_of)
     told = raise_notices(platform, revision.definition, episode, reason, as_of)
+    told = tuple(n for n in told if n.held == "digest" or not digest_only)
     return replace(episode, outbox=(*episode.outbox, *told))
 
 
@@ -241,7 +255,18 @@ def _go_on(
                 return replace(episode, outbox=(*episode.outbox, *told))
         return episode
 
-    update(platform, id, moved)
+    kept = kept_as(platform, revision, asset, id)
+    if kept is not None:
+        update(platform, kept, moved)
+
+
+def kept_as(platform: Platform, revision: Revision, asset: Asset, id: str) -> str | None:
+    """Under which id the episode of a spell is kept: late data may have moved its beginning, and only one is open at a time."""
+    stored = platform.episodes.get(id)
+    if stored is not None and not stored.outdated:
+        return id
+    open_ones = platform.episodes.find(revision.name, asset.name, open_only=True)
+    return next((e.id for e in open_ones if not e.historical), None)
 
 
 def keep_past(platform: Platform, revision: Revision, asset: Asset, judged: Judgement, start: datetime, end: datetime) -> Kept:
@@ -250,7 +275,7 @@ def keep_past(platform: Platform, revision: Revision, asset: Asset, judged: Judg
     Kept historical ones that were not found again are marked. Nobody is told. What is open at the end of the stretch ends there.
     """
     existing = [e for e in platform.episodes.find(revision.name, asset.name, start, end) if not e.outdated]
-    found = [_ended(e, end) for e in _spells(judged, revision, asset, decided_at=None, historical=True).values()]
+    found = [_ended(e, end) for e in new_episodes(judged, revision, asset, decided_at=None, historical=True).values()]
     raised, matched = 0, set()
     for spell in found:
         same = next((e for e in existing if e.id not in matched and _overlap(e, spell)), None)

@@ -9,7 +9,7 @@ from alerting.episodes.episode import Episode, Notification
 from alerting.episodes.shelving import Shelf
 from alerting.pipelines.ports import Links, Message
 
-_BEGINNINGS = {"closed": "Over", "escalated": "Unanswered", "repeated": "Still", "severity_rose": "Worse"}
+_BEGINNINGS = {"closed": "Over", "escalated": "Unanswered", "repeated": "Still", "severity_rose": "Worse", "reopened": "Not over"}
 
 
 def message(episode: Episode, notification: Notification, links: Links | None = None) -> Message:

@@ -166,7 +166,7 @@ def _deliver_all(this: _Round, notices: Notices, outbox: _Outbox) -> None:
 
 def _is_due(notification: Notification, now: datetime) -> bool:
     due = notification.next_attempt_at
-    return notification.status == "pending" and notification.held != "flood" and (due is None or due <= now)
+    return notification.status == "pending" and notification.held not in ("flood", "digest") and (due is None or due <= now)
 
 
 def _claim(this: _Round, outbox: _Outbox, notification: Notification) -> Notification | None:

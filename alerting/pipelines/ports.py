@@ -19,6 +19,7 @@ from alerting.episodes.lifecycle import SpellState
 from alerting.episodes.load import NO_GATE, AlarmBudget
 from alerting.episodes.shelving import Shelf
 from alerting.episodes.spell_table import Pair, SpellTable
+from alerting.pipelines.late_ports import Arrivals, Checkpoints
 from alerting.readings.history import History, Millis
 from alerting.readings.packed import Flags
 
@@ -208,6 +209,10 @@ class Episodes(Protocol):
 
     def held_in_floods(self, now: datetime) -> list[Episode]:
         """Episodes with a pending notification that was held back in a flood until now, oldest first."""
+        ...
+
+    def held_for_digest(self) -> list[Episode]:
+        """Episodes with a pending notification that waits for a digest, oldest first."""
         ...
 
     def muted(self) -> list[Episode]:
@@ -615,6 +620,8 @@ class Platform:
     readings: Readings
     episodes: Episodes
     states: States
+    arrivals: Arrivals
+    checkpoints: Checkpoints
     shelves: Shelves
     feedback: FeedbackLog
     decisions: Decisions

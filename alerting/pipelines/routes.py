@@ -1,6 +1,6 @@
 """Routes: read them, check them, make them current, and find who is to be told of an episode."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
@@ -9,7 +9,7 @@ from typing import Literal
 from alerting.definitions.faults import Fault, Refused
 from alerting.definitions.model import Definition, Severity
 from alerting.definitions.routes import Route, RouteRefused, parse_route, route_document
-from alerting.episodes.announcing import Cause, Situation, announcements
+from alerting.episodes.announcing import SOON, Cause, Situation, announcements
 from alerting.episodes.episode import Episode, Notification
 from alerting.episodes.routing import Recipient, escalations, recipients
 from alerting.pipelines.ports import Document, Platform
@@ -110,6 +110,14 @@ def end_notices(
     return _notices(platform, definition, episode, told, "closed", reason, now)
 
 
+def reopen_notices(
+    platform: Platform, definition: Definition, episode: Episode, reason: str, now: datetime, without: Collection[str] = ()
+) -> tuple[Notification, ...]:
+    """The news that it is not over, to those who were told of its end, save for some channels."""
+    told = [Recipient(channel) for channel in sorted({n.channel for n in episode.outbox} - set(without))]
+    return _notices(platform, definition, episode, told, "reopened", reason, now)
+
+
 def time_notices(
     platform: Platform, definition: Definition, episode: Episode, routes: Sequence[Route], now: datetime
 ) -> tuple[Notification, ...]:
@@ -129,7 +137,16 @@ def _notices(
     now: datetime,
 ) -> tuple[Notification, ...]:
     return announcements(
-        Situation(episode, r, cause, now, reason, definition.notify.resolved, _told_lately(platform, episode, r, cause, now))
+        Situation(
+            episode,
+            r,
+            cause,
+            now,
+            reason,
+            definition.notify.resolved,
+            _told_lately(platform, episode, r, cause, now),
+            max(SOON, 2 * definition.schedule.every),
+        )
         for r in told
     )
 

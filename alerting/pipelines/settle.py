@@ -81,7 +81,7 @@ def _settlement(
 def _mature_at(problem: Problem, asset: Asset, window_end: datetime) -> datetime:
     """From when on the outcome window is fully known."""
     variable = asset.variables.get(problem.variable or "")
-    return window_end + problem.hold + (variable.delay if variable else timedelta(0))
+    return window_end + problem.hold + (variable.delay + variable.latency if variable else timedelta(0))
 
 
 def _next_try(observed: Observed, mature_at: datetime, as_of: datetime) -> datetime | None:

@@ -19,6 +19,7 @@ from alerting.episodes.episode import Episode, Feedback, Notification
 from alerting.episodes.lifecycle import SpellState
 from alerting.episodes.shelving import Shelf
 from alerting.episodes.spell_table import Pair, SpellTable
+from alerting.pipelines.late_ports import Arrival, Checkpoint, Debt
 from alerting.pipelines.ports import (
     Assets,
     DecisionRecord,
@@ -212,6 +213,9 @@ class MemoryEpisodes:
     def held_in_floods(self, now: datetime) -> list[Episode]:  # noqa: ARG002
         return []
 
+    def held_for_digest(self) -> list[Episode]:
+        return []
+
     def muted(self) -> list[Episode]:
         return []
 
@@ -265,6 +269,9 @@ class LiveEpisodesUntil:
     def held_in_floods(self, now: datetime) -> list[Episode]:  # noqa: ARG002
         return []
 
+    def held_for_digest(self) -> list[Episode]:
+        return []
+
     def muted(self) -> list[Episode]:
         return []
 
@@ -298,6 +305,56 @@ class MemoryStates:
             state = after.state(row)
             moved[row] = state is not None and self.advance(*pair, before.state(row), state)
         return moved
+
+
+class NothingLate:
+    """Port `Arrivals` where everything came in time."""
+
+    def reach(self) -> datetime | None:
+        return None
+
+    def extend_reach(self, up_to: datetime) -> None:
+        """Nobody writes readings beside a pretended platform."""
+
+    def waiting(self) -> list[Arrival]:
+        return []
+
+    def mark_seen(self, arrival: Arrival, at: datetime) -> None:  # noqa: ARG002
+        _refuse("look after late readings")
+
+    def mark_routed(self, arrival: Arrival, too_late: int, at: datetime) -> None:  # noqa: ARG002
+        _refuse("look after late readings")
+
+    def of(self, arrived_at: datetime) -> list[Arrival]:  # noqa: ARG002
+        return []
+
+    def since(self, arrived_from: datetime) -> list[Arrival]:  # noqa: ARG002
+        return []
+
+    def owe(self, starts: Mapping[Pair, datetime]) -> None:
+        """Whoever judged at the same time saw the same readings."""
+
+    def debts(self, definitions: Sequence[str]) -> dict[Pair, Debt]:  # noqa: ARG002
+        return {}
+
+    def paid(self, debts: Sequence[Debt]) -> None:  # noqa: ARG002
+        _refuse("look after late readings")
+
+
+class NoCheckpoints:
+    """Port `Checkpoints` that keeps none: nothing is judged again."""
+
+    def save(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """Nothing is written."""
+
+    def before(self, definition: str, asset: str, instant: datetime) -> SpellState | None:  # noqa: ARG002
+        return None
+
+    def after(self, definition: str, asset: str, instant: datetime) -> SpellState | None:  # noqa: ARG002
+        return None
+
+    def drop(self, definition: str, asset: str, start: datetime) -> None:
+        """There are none."""
 
 
 class NoShelves:
@@ -603,6 +660,8 @@ class Shadow:
             readings=ReadingsUntil(self._live.readings, at),
             episodes=episodes,
             states=self.states,
+            arrivals=NothingLate(),
+            checkpoints=NoCheckpoints(),
             shelves=NoShelves(),
             feedback=KnownFeedback(self._live.feedback),
             decisions=self.decisions,

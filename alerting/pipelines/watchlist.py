@@ -1,10 +1,12 @@
 """What is watched: every pair of a definition and an asset, with what evaluation must know of it beforehand."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
+from zlib import crc32
 
 from alerting.definitions.assets import Asset
+from alerting.definitions.inputs import latency
 from alerting.definitions.limits import severities
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Revision, Severity, ThresholdDefinition
@@ -23,6 +25,8 @@ class Watch:
 
     `since`: ms, when its newest revision came into force. `variable`: the one that a threshold is for, None for models.
     `limits`: None where each reading must be looked at. `lookback`: ms before the watermark from which readings are needed.
+    `latency`: ms that evaluation is held back. `mutability`: how far back (ms) late data are judged again. `turn`: a number
+    of the pair, out of 2**32, by which pairs take turns.
     """
 
     definition: str
@@ -32,6 +36,9 @@ class Watch:
     limits: Limits | None = None
     severities: tuple[Severity, ...] = ()
     lookback: int = 0
+    latency: int = 0
+    mutability: int = 0
+    turn: int = 0
 
     @property
     def pair(self) -> Pair:
@@ -49,17 +56,23 @@ def watches(revisions: Iterable[Revision], assets: AssetIndex) -> list[Watch]:
 
 
 def _watch(revision: Revision, asset: Asset) -> Watch:
-    definition, since = revision.definition, to_millis(revision.at)
-    if not isinstance(definition, ThresholdDefinition):
-        return Watch(revision.name, asset.name, since)
-    return Watch(
+    definition = revision.definition
+    watch = Watch(
         revision.name,
         asset.name,
-        since,
-        definition.variable,
-        limits_of(definition, asset),
-        severities(definition),
-        span_millis(lookback(definition)),
+        to_millis(revision.at),
+        latency=span_millis(latency(definition, asset)),
+        mutability=span_millis(definition.mutability),
+        turn=crc32(f"{revision.name}|{asset.name}".encode()),
+    )
+    if not isinstance(definition, ThresholdDefinition):
+        return watch
+    return replace(
+        watch,
+        variable=definition.variable,
+        limits=limits_of(definition, asset),
+        severities=severities(definition),
+        lookback=span_millis(lookback(definition)),
     )
 
 
@@ -69,7 +82,7 @@ def blocks(watched: Sequence[Watch], starts: Millis, until: int) -> Iterator[lis
     `watched` is sorted by asset. `starts`: per row, after when (ms) readings are to be judged; rows that are through by `until`
     are left out.
     """
-    due = [row for row, start in enumerate(starts.tolist()) if start < until]
+    due = [row for row, start in enumerate(starts.tolist()) if start < until - watched[row].latency]
     block: list[int] = []
     size = 0.0
     for _, of_asset in groupby(due, key=lambda row: watched[row].asset):

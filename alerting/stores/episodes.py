@@ -123,6 +123,11 @@ class MongoEpisodes:
         held = {"status": "pending", "held": "flood", "next_attempt_at": {"$lte": now}}
         return _episodes(self._episodes.find({"outbox": {"$elemMatch": held}}).sort(_OLDEST_FIRST))
 
+    def held_for_digest(self) -> list[Episode]:
+        """Episodes with a pending notification that waits for a digest, oldest first."""
+        held = {"status": "pending", "held": "digest"}
+        return _episodes(self._episodes.find({"outbox": {"$elemMatch": held}}).sort(_OLDEST_FIRST))
+
 
 def _alarm(document: Document) -> Alarm:
     closed, acknowledged = document["closed_at"], document.get("acknowledged")

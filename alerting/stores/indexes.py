@@ -18,6 +18,10 @@ READINGS = "readings"
 EVENTS = "events"
 STATES = "evaluation_shards"
 OLD_STATES = "evaluation_state"  # one document per pair, as earlier versions kept them
+CHECKPOINTS = "evaluation_checkpoints"
+ARRIVALS = "late_arrivals"
+REACH = "evaluation_reach"
+REJUDGE = "rejudge"
 EPISODES = "episodes"
 SHELVES = "shelves"
 FEEDBACK = "feedback"
@@ -54,6 +58,9 @@ INDEXES: dict[str, list[IndexModel]] = {
     EVENTS: [_unique("asset", "type", "start"), IndexModel([("asset", ASCENDING), ("start", ASCENDING), ("type", ASCENDING)])],
     STATES: [],
     OLD_STATES: [_unique("definition", "asset")],
+    CHECKPOINTS: [_unique("definition", "asset", "watermark")],
+    ARRIVALS: [IndexModel([("waits", ASCENDING)], sparse=True), IndexModel([("arrived_at", ASCENDING)])],
+    REJUDGE: [_unique("definition", "asset")],
     EPISODES: [
         _unique("open_key", sparse=True),
         _newest(at="raised_at"),

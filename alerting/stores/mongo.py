@@ -8,10 +8,12 @@ from pymongo import MongoClient
 from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure, PyMongoError, WTimeoutError
 
 from alerting.definitions.faults import Refused
+from alerting.stores.arrivals import MongoArrivals
 from alerting.stores.assets import MongoAssets
 from alerting.stores.audit import MongoAudit
 from alerting.stores.backtests import MongoBacktests
 from alerting.stores.bulletins import MongoBulletins
+from alerting.stores.checkpoints import MongoCheckpoints
 from alerting.stores.decisions import MongoDecisions
 from alerting.stores.definitions import MongoDefinitions
 from alerting.stores.documents import Document, MongoDatabase
@@ -46,6 +48,8 @@ class MongoStores:
         self.readings = MongoReadings(database)
         self.episodes = MongoEpisodes(database)
         self.states = MongoStates(database)
+        self.arrivals = MongoArrivals(database)
+        self.checkpoints = MongoCheckpoints(database)
         self.shelves = MongoShelves(database)
         self.feedback = MongoFeedback(database)
         self.decisions = MongoDecisions(database)

@@ -5,7 +5,9 @@ A plain collection with a unique index, because importing twice must change noth
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import groupby
+from operator import itemgetter
 
 import pandas as pd
 from pymongo import UpdateOne
@@ -13,8 +15,10 @@ from pymongo.errors import BulkWriteError
 
 from alerting.definitions.assets import Asset, EventType, VariableType
 from alerting.definitions.faults import Refused
+from alerting.pipelines.late_ports import LatePart
 from alerting.pipelines.ports import EventRow, ReadingColumns, ReadingRow, Wanted
 from alerting.readings.history import EVENT_COLUMNS, History
+from alerting.stores.arrivals import MongoArrivals
 from alerting.stores.assets import MongoAssets
 from alerting.stores.columns import CHUNK, events_frame, readings_columns, readings_frame
 from alerting.stores.documents import Document, MongoDatabase, only_duplicates, to_bson, utc, whole_millis
@@ -32,6 +36,7 @@ class MongoReadings:
         self._readings = database[READINGS]
         self._events = database[EVENTS]
         self._assets = MongoAssets(database)
+        self._arrivals = MongoArrivals(database)
 
     def add_readings(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:
         """Merge rows by (asset, ts); returns how many changed anything. Of two rows for one instant the later one wins."""
@@ -56,8 +61,12 @@ class MongoReadings:
             known.update(difference)
             sink.update(difference)
             changed += bool(difference)
-        self._update_readings(changes, arrived_at)
-        late = self._insert_readings(new, arrived_at)
+        written = [*((key, values) for key, values in changes.items() if values), *new.items()]
+        if not written:
+            return 0
+        with self._arrivals.writing(partial(_reading_parts, written), arrived_at):
+            self._update_readings(changes, arrived_at)
+            late = self._insert_readings(new, arrived_at)
         return changed - len(late) + (self._merge_readings(late, arrived_at) if late else 0)
 
     def _stored(self, rows: Sequence[ReadingRow]) -> dict[Key, Document]:
@@ -105,7 +114,7 @@ class MongoReadings:
     def _merge_events(self, rows: Sequence[EventRow], arrived_at: datetime) -> int:
         merged, changed = self._merged_events(rows)
         for _ in range(_ATTEMPTS):
-            if self._write_events(merged, arrived_at):
+            if self._journaled_events(merged, arrived_at):
                 return changed
             merged, _changed_since = self._merged_events(rows)
         raise Refused(f"events of {rows[0].asset!r} are being changed by somebody else all the time: import them again later")
@@ -128,6 +137,14 @@ class MongoReadings:
         for asset, group in groupby(sorted(rows, key=_asset), key=_asset):
             starts = list({whole_millis(row.start) for row in group})
             yield from self._events.find({"asset": asset, "start": {"$in": starts}})
+
+    def _journaled_events(self, merged: Sequence[tuple[Document | None, Document]], arrived_at: datetime) -> bool:
+        """Write what changed, with an entry in the journal for what changes a judgement: starts and ends."""
+        turns = [(after, turn) for before, after in merged if (turn := _turn(before, after)) is not None]
+        if not turns:
+            return not merged or self._write_events(merged, arrived_at)
+        with self._arrivals.writing(partial(_event_parts, turns), arrived_at):
+            return self._write_events(merged, arrived_at)
 
     def _write_events(self, merged: Sequence[tuple[Document | None, Document]], arrived_at: datetime) -> bool:
         """Write what changed; False when somebody else changed one of these events since we looked."""
@@ -204,6 +221,36 @@ class MongoReadings:
         ends = [self._readings.find_one({"asset": asset}, {"ts": True}, sort=[("ts", way)]) for way in (1, -1)]
         first, last = ends
         return None if first is None or last is None else (utc(first["ts"]), utc(last["ts"]))
+
+
+def _reading_parts(written: Sequence[tuple[Key, Mapping[str, object]]], limit: datetime | None) -> tuple[LatePart, ...]:
+    """What was written at or before an instant, by asset."""
+    rows = [(asset, ts, values) for (asset, ts), values in written if limit is None or ts <= limit]
+    parts = []
+    for asset, group in groupby(sorted(rows, key=itemgetter(0)), key=itemgetter(0)):
+        of_asset = list(group)
+        instants = [ts for _, ts, _ in of_asset]
+        names = set().union(*(values for _, _, values in of_asset))
+        parts.append(LatePart(asset, min(instants), max(instants), len(of_asset), variables=tuple(sorted(names))))
+    return tuple(parts)
+
+
+def _event_parts(turns: Sequence[tuple[Document, datetime]], limit: datetime | None) -> tuple[LatePart, ...]:
+    """Events that change what is judged from an instant on that is not after the limit, by asset and type."""
+    rows = [(event["asset"], event["type"], turn) for event, turn in turns if limit is None or turn <= limit]
+    parts = []
+    for (asset, type_), group in groupby(sorted(rows), key=itemgetter(0, 1)):
+        instants = [turn for _, _, turn in group]
+        parts.append(LatePart(asset, min(instants), max(instants), len(instants), events=(type_,)))
+    return tuple(parts)
+
+
+def _turn(before: Document | None, after: Document) -> datetime | None:
+    """From when on a write changes what is judged: the start of a new event, the earlier of two ends; None if never."""
+    if before is None:
+        return utc(after["start"])
+    ends = [utc(e) for e in (before["end"], after["end"]) if e is not None]
+    return min(ends) if before["end"] != after["end"] else None
 
 
 def _types(asset: Asset, variables: Iterable[str]) -> dict[str, VariableType]:

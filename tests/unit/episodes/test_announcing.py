@@ -40,8 +40,10 @@ def test_the_stages_read_aloud():
     assert [stage.__name__ for stage in STAGES] == [
         "found_in_the_past",
         "shelved_or_suppressed",
+        "over_before_known",
         "first",
         "resolved",
+        "reopened",
         "over",
         "quiet",
         "severity_rose",

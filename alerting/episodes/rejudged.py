@@ -1,0 +1,167 @@
+"""Judging again with late data: which spell is which episode, and what is to be corrected. Pure functions of what was kept."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from alerting.definitions.model import SEVERITIES, Severity
+from alerting.episodes.episode import Episode, Transition, TransitionKind
+from alerting.episodes.lifecycle import SpellState, Step
+
+LATE_DATA = "late data"
+_ACTOR = "platform"
+
+
+@dataclass(frozen=True)
+class Spell:
+    """One spell as judged with all data. `closed_at` None: still open. `severity`: now, or at its end; None without levels.
+
+    `whole` False: it was raised before the stretch that was judged again, and nothing new is known of its beginning.
+    """
+
+    raised_at: datetime
+    closed_at: datetime | None = None
+    severity: Severity | None = None
+    peak: Severity | None = None
+    whole: bool = True
+
+
+def spells_of(base: SpellState, steps: Sequence[Step]) -> list[Spell]:
+    """The spells that began at `base` or in the steps after it, oldest first."""
+    found: dict[datetime, Spell] = {}
+    if base.raised_at is not None:
+        found[base.raised_at] = Spell(base.raised_at, severity=base.severity, peak=base.severity, whole=False)
+    for step in steps:
+        if step.kind == "raised":
+            found[step.at] = Spell(step.at, severity=step.severity, peak=step.severity)
+        elif step.kind == "closed":
+            found[step.raised_at] = replace(found[step.raised_at], closed_at=step.at)
+        elif step.kind == "severity" and step.severity is not None:
+            spell = found[step.raised_at]
+            found[step.raised_at] = replace(spell, severity=step.severity, peak=worse(spell.peak, step.severity))
+    return list(found.values())
+
+
+def worse(one: Severity | None, other: Severity) -> Severity:
+    """The worse of two severities."""
+    return other if one is None else max(one, other, key=SEVERITIES.index)
+
+
+def match(spells: Sequence[Spell], episodes: Sequence[Episode]) -> dict[datetime, Episode]:
+    """Which kept episode each spell is, by the spell's raise; a spell without one is new.
+
+    The one that began at the same instant; else one that overlaps it: of live ones rather than of withdrawn ones, an open one
+    for an open spell, then the earliest. Each episode is at most one spell.
+    """
+    found: dict[datetime, Episode] = {}
+    for spell in spells:
+        same = [e for e in episodes if spell.raised_at in (began(e), e.raised_at)]
+        if same:
+            found[spell.raised_at] = min(same, key=lambda e: (e.outdated, began(e)))
+    for withdrawn in (False, True):
+        for spell in spells:
+            taken = {e.id for e in found.values()}
+            near = [
+                e for e in episodes if e.id not in taken and e.outdated == withdrawn and not e.historical and overlap(spell, e)
+            ]
+            if near and spell.raised_at not in found:
+                open_first = spell.closed_at is None
+                found[spell.raised_at] = min(near, key=lambda e: ((e.closed_at is None) != open_first, began(e)))
+    return found
+
+
+def began(episode: Episode) -> datetime:
+    """When its spell began, with all that is known by now."""
+    return episode.began_at or episode.raised_at
+
+
+def overlap(spell: Spell, episode: Episode) -> bool:
+    """Whether both have an instant in common."""
+    starts_before_end = episode.closed_at is None or spell.raised_at < episode.closed_at
+    return starts_before_end and (spell.closed_at is None or min(episode.raised_at, began(episode)) < spell.closed_at)
+
+
+def corrected(episode: Episode, known: Spell, final: Spell, until: datetime, at: datetime) -> Episode:
+    """The episode with what judging again says of it; unchanged where that was known.
+
+    `known`: its spell up to `until`, where it was judged before; `final`: the same spell with what happened since, which is no
+    correction. Identity, raise, evidence and answers stay.
+    """
+    spell = final if _ahead(episode, until) else known
+    words: list[str] = []
+    after = episode
+    if spell.whole and spell.raised_at != began(episode):
+        words.append(f"it began at {spell.raised_at.isoformat()}")
+        after = replace(after, began_at=spell.raised_at if spell.raised_at != episode.raised_at else None)
+    if episode.outdated:
+        words.append("it was found again")
+        after = replace(after, outdated=False, replay_mark=None, settle_after=at if episode.promise_ends_at else None)
+    after, told = _with_severity(after, spell)
+    words += told
+    if words:
+        after = _noted(after, "corrected", at, f"{LATE_DATA}: {'; '.join(words)}")
+    return _with_end(after, spell.closed_at, final.closed_at, at)
+
+
+def _ahead(episode: Episode, until: datetime) -> bool:
+    """Whether it has taken steps after `until`: the run that took them was killed before it could say so."""
+    closed_after = episode.closed_at is not None and episode.closed_at > until
+    return closed_after or any(t.kind == "severity" and t.at > until for t in episode.transitions)
+
+
+def _with_severity(episode: Episode, spell: Spell) -> tuple[Episode, list[str]]:
+    if spell.severity is None:
+        return episode, []
+    words = []
+    peak = spell.peak if spell.whole else worse(episode.severity_peak, spell.peak or spell.severity)
+    if spell.severity != episode.severity:
+        words.append(f"severity {episode.severity} → {spell.severity}")
+    if peak != episode.severity_peak:
+        words.append(f"worst {episode.severity_peak} → {peak}")
+    return replace(episode, severity=spell.severity, severity_peak=peak), words
+
+
+def _with_end(episode: Episode, end: datetime | None, final: datetime | None, at: datetime) -> Episode:
+    """`end`: as far as it was judged before; `final`: with what happened since."""
+    if episode.closed_at in (end, final):
+        return episode
+    if episode.closed_at is None and end is not None:
+        ended = replace(episode, condition="closed", closed_at=end)
+        return _noted(ended, "closed", at, f"{LATE_DATA}: it was over at {end.isoformat()}")
+    if final is None:
+        was = episode.closed_at.isoformat() if episode.closed_at else ""
+        again = replace(episode, condition="open", closed_at=None)
+        return _noted(again, "reopened", at, f"{LATE_DATA}: it was not over at {was}")
+    moved = replace(episode, condition="closed", closed_at=final)
+    return _noted(moved, "corrected", at, f"{LATE_DATA}: it was over at {final.isoformat()}")
+
+
+def withdrawn(episode: Episode, at: datetime, part_of: Episode | None = None) -> Episode:
+    """An episode that is not found any more; it is kept with all that was said of it."""
+    if episode.outdated:
+        return episode
+    what = "not found again" if part_of is None else f"one spell with episode {part_of.id}, which began before"
+    gone = replace(
+        episode,
+        outdated=True,
+        replay_mark="outdated_after_replay",
+        condition="closed",
+        closed_at=episode.closed_at or at,
+        settle_after=None,
+    )
+    return _noted(gone, "corrected", at, f"{LATE_DATA}: {what}")
+
+
+def taken_over(episode: Episode, part: Episode) -> Episode:
+    """What people did about an episode that turned out to be a part of this one counts for this one."""
+    return replace(
+        episode,
+        acknowledged=episode.acknowledged or part.acknowledged,
+        confirmed=episode.confirmed or part.confirmed,
+        assigned_to=episode.assigned_to or part.assigned_to,
+    )
+
+
+def _noted(episode: Episode, kind: TransitionKind, at: datetime, reason: str) -> Episode:
+    transition = Transition(kind, at, _ACTOR, reason)
+    return replace(episode, transitions=(*episode.transitions, transition))

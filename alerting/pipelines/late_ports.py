@@ -1,0 +1,127 @@
+"""Ports for what comes late: which readings came behind the evaluation, who has to judge again, and from where."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from alerting.episodes.lifecycle import SpellState
+from alerting.episodes.spell_table import Pair
+
+
+@dataclass(frozen=True)
+class LatePart:
+    """Rows of one asset that changed something: their first and last instant, and the variables or event types touched."""
+
+    asset: str
+    first: datetime
+    last: datetime
+    rows: int
+    variables: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """Rows behind the evaluation, written at once.
+
+    `written` False: their writer is at work, or was killed. `seen_at`: when evaluation first saw it so. `routed_at`: when every
+    pair that has to judge again was told so; `too_late` rows were older than the mutability of all who read them.
+    """
+
+    id: str
+    arrived_at: datetime
+    written: bool
+    parts: tuple[LatePart, ...]
+    seen_at: datetime | None = None
+    routed_at: datetime | None = None
+    too_late: int = 0
+
+    @property
+    def rows(self) -> int:
+        """How many rows came late."""
+        return sum(p.rows for p in self.parts)
+
+
+@dataclass(frozen=True)
+class Debt:
+    """A definition on an asset has to judge again what is not before `start`. `token` changes with every addition."""
+
+    definition: str
+    asset: str
+    start: datetime
+    token: str
+
+
+class Arrivals(Protocol):
+    """The journal of what came behind the evaluation. Whoever stores readings keeps it: before the rows, and after them."""
+
+    def reach(self) -> datetime | None:
+        """The latest instant up to which anything was ever evaluated, None before the first evaluation."""
+        ...
+
+    def extend_reach(self, up_to: datetime) -> None:
+        """Say up to where evaluation is about to judge, before it reads: rows written from now on at or before it are late."""
+        ...
+
+    def waiting(self) -> list[Arrival]:
+        """Arrivals that are not routed yet, oldest first."""
+        ...
+
+    def mark_seen(self, arrival: Arrival, at: datetime) -> None:
+        """Note when one that is not written yet was first seen."""
+        ...
+
+    def mark_routed(self, arrival: Arrival, too_late: int, at: datetime) -> None:
+        """Nothing is to be done about it any more, unless its writer is still at work and finishes."""
+        ...
+
+    def of(self, arrived_at: datetime) -> list[Arrival]:
+        """Arrivals of this instant, oldest first."""
+        ...
+
+    def since(self, arrived_from: datetime) -> list[Arrival]:
+        """Arrivals from this instant on, oldest first."""
+        ...
+
+    def owe(self, starts: Mapping[Pair, datetime]) -> None:
+        """These pairs have to judge again, not before these instants. What they owe already stays owed."""
+        ...
+
+    def debts(self, definitions: Sequence[str]) -> dict[Pair, Debt]:
+        """What these definitions owe."""
+        ...
+
+    def paid(self, debts: Sequence[Debt]) -> None:
+        """Forget debts, save for those to which something was added meanwhile."""
+        ...
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A state of the past. `needed_from`: no judging again begins before this."""
+
+    definition: str
+    asset: str
+    state: SpellState
+    needed_from: datetime
+
+
+class Checkpoints(Protocol):
+    """States of the past, from which judging again begins."""
+
+    def save(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """Keep states under their watermarks, and drop those of the same pairs that nothing would begin with any more."""
+        ...
+
+    def before(self, definition: str, asset: str, instant: datetime) -> SpellState | None:
+        """The latest state with a watermark before the instant."""
+        ...
+
+    def after(self, definition: str, asset: str, instant: datetime) -> SpellState | None:
+        """The earliest state with a watermark at or after the instant."""
+        ...
+
+    def drop(self, definition: str, asset: str, start: datetime) -> None:
+        """Drop those with a watermark at or after an instant: late data have made them wrong."""
+        ...

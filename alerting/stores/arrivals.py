@@ -1,0 +1,109 @@
+"""What came behind the evaluation, in MongoDB.
+
+An entry is written before its rows and settled after them, so that no crash between any two writes loses it. Evaluation moves
+the reach before it reads: of two who work at once, one sees the other.
+"""
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+from pymongo import DeleteOne, UpdateOne
+
+from alerting.episodes.spell_table import Pair
+from alerting.pipelines.late_ports import Arrival, Debt, LatePart
+from alerting.stores.documents import MongoDatabase, from_document, to_bson, to_document, utc
+from alerting.stores.indexes import ARRIVALS, REACH, REJUDGE
+
+Parts = Callable[[datetime | None], tuple[LatePart, ...]]
+_REACH = "reach"
+
+
+class MongoArrivals:
+    """Port `Arrivals`, and the two steps around each write of readings."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._arrivals = database[ARRIVALS]
+        self._reach = database[REACH]
+        self._debts = database[REJUDGE]
+
+    @contextmanager
+    def writing(self, parts: Parts, arrived_at: datetime) -> Iterator[None]:
+        """Around a write: `parts(limit)` are the rows at or before an instant, with None all of them."""
+        id = uuid.uuid4().hex
+        announced = self.reach() is not None
+        if announced:  # before the first evaluation nothing can be late
+            self._put(Arrival(id, arrived_at, False, parts(None)))
+        yield
+        reach = self.reach()
+        late = () if reach is None else parts(reach)
+        if late:
+            self._put(Arrival(id, arrived_at, True, late))
+        elif announced:
+            self._arrivals.delete_one({"_id": id})
+
+    def _put(self, arrival: Arrival) -> None:
+        document = to_document(arrival)
+        document.pop("id")
+        self._arrivals.replace_one({"_id": arrival.id}, {**document, "waits": True}, upsert=True)
+
+    def reach(self) -> datetime | None:
+        """The latest instant up to which anything was ever evaluated."""
+        found = self._reach.find_one({"_id": _REACH})
+        return None if found is None else utc(found["up_to"])
+
+    def extend_reach(self, up_to: datetime) -> None:
+        """Move it on; it never goes back."""
+        self._reach.update_one({"_id": _REACH}, {"$max": {"up_to": to_bson(up_to)}}, upsert=True)
+
+    def waiting(self) -> list[Arrival]:
+        """Arrivals that are not routed yet, oldest first."""
+        return self._found({"waits": True})
+
+    def of(self, arrived_at: datetime) -> list[Arrival]:
+        """Arrivals of this instant, oldest first."""
+        return self._found({"arrived_at": to_bson(arrived_at)})
+
+    def since(self, arrived_from: datetime) -> list[Arrival]:
+        """Arrivals from this instant on, oldest first."""
+        return self._found({"arrived_at": {"$gte": to_bson(arrived_from)}})
+
+    def _found(self, query: dict[str, object]) -> list[Arrival]:
+        found = self._arrivals.find(query).sort([("arrived_at", 1), ("_id", 1)])
+        return [from_document(Arrival, {**document, "id": document["_id"]}) for document in found]
+
+    def mark_seen(self, arrival: Arrival, at: datetime) -> None:
+        """Note when one that is not written yet was first seen."""
+        self._arrivals.update_one({"_id": arrival.id, "written": False, "seen_at": None}, {"$set": {"seen_at": to_bson(at)}})
+
+    def mark_routed(self, arrival: Arrival, too_late: int, at: datetime) -> None:
+        """Unless its writer has finished meanwhile: then it is looked at once more."""
+        done = {"$set": {"routed_at": to_bson(at), "too_late": too_late}, "$unset": {"waits": True}}
+        self._arrivals.update_one({"_id": arrival.id, "written": arrival.written}, done)
+
+    def owe(self, starts: Mapping[Pair, datetime]) -> None:
+        """These pairs have to judge again, not before these instants."""
+        token = uuid.uuid4().hex
+        updates = [
+            UpdateOne(
+                {"definition": definition, "asset": asset},
+                {"$min": {"start": to_bson(start)}, "$set": {"token": token}},
+                upsert=True,
+            )
+            for (definition, asset), start in starts.items()
+        ]
+        if updates:
+            self._debts.bulk_write(updates, ordered=False)
+
+    def debts(self, definitions: Sequence[str]) -> dict[Pair, Debt]:
+        """What these definitions owe."""
+        wanted = set(definitions)
+        found = (from_document(Debt, document) for document in self._debts.find())
+        return {(d.definition, d.asset): d for d in found if d.definition in wanted}
+
+    def paid(self, debts: Sequence[Debt]) -> None:
+        """Forget debts, save for those to which something was added meanwhile."""
+        gone = [DeleteOne({"definition": d.definition, "asset": d.asset, "token": d.token}) for d in debts]
+        if gone:
+            self._debts.bulk_write(gone, ordered=False)
