@@ -12,6 +12,7 @@ from alerting.cli_dataset import dataset, tell_findings
 from alerting.cli_demo import app as demo_app
 from alerting.cli_import import app as import_app
 from alerting.cli_kpi import kpi
+from alerting.cli_late import late
 from alerting.cli_notify import notify_app, routes_app
 from alerting.cli_operate import register as register_operate
 from alerting.cli_operate import standing_words
@@ -53,6 +54,7 @@ register_operate(app)
 for _promotion in (approve, models, rollback):
     app.command()(_promotion)
 app.command("kpi")(kpi)
+app.command("late")(late)
 app.command("suppressed")(suppressed)
 app.command("backtest")(backtest)
 
@@ -270,7 +272,12 @@ def evaluate(
             counts = [("all" if not names else ", ".join(names), pipeline.evaluate(p, names, p.clock.now(), tell))]
             deliver_due(p, p.clock.now())
     rows = [{"definitions": n, **plain(c)} for n, c in counts]
-    show(rows, ["definitions", "pairs", "raised", "closed", "settled", "outdated"], as_json, "nothing to evaluate")
+    show(
+        rows,
+        ["definitions", "pairs", "raised", "closed", "settled", "outdated", "late", "too_late"],
+        as_json,
+        "nothing to evaluate",
+    )
     if not as_json:
         for _, count in counts:
             for pair, why in count.unknown.items():

@@ -244,6 +244,11 @@ def _tell(result: "ImportResult", reject: "RejectsFile | None", as_json: bool) -
         lines.append("variables: " + ", ".join(f"{name} ({kind})" for name, kind in result.variables.items()))
     if result.event_types:
         lines.append("event types: " + ", ".join(f"{name} ({kind})" for name, kind in result.event_types.items()))
+    if result.late:
+        lines.append(
+            f"{result.late:,} came after their time was judged: the next evaluation judges again as far as the definitions' "
+            "mutability reaches (see: alerting late)"
+        )
     if rejects:
         lines.append(f"{result.rejected:,} bad lines are kept in {rejects}")
     for line in [*lines, *result.notes]:

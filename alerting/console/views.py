@@ -18,6 +18,7 @@ from alerting.episodes.episode import (
     Notification,
     Outcome,
     RecommendationResult,
+    ReplayMark,
     Settlement,
     Transition,
     Verdict,
@@ -63,6 +64,8 @@ class EpisodeSummary(View):
     model_version: int | None
     historical: bool
     outdated: bool
+    replay_mark: ReplayMark | None
+    began_at: datetime | None
 
 
 class EpisodeDetail(EpisodeSummary):
@@ -217,7 +220,7 @@ def episode_detail(episode: Episode) -> EpisodeDetail:
 def _summary(episode: Episode) -> dict[str, Any]:
     same = (
         *("id", "definition", "revision", "kind", "asset", "title", "severity", "condition", "raised_at", "decided_at"),
-        *("closed_at", "model_version", "historical", "outdated"),
+        *("closed_at", "model_version", "historical", "outdated", "replay_mark", "began_at"),
     )
     settled = episode.settlement
     return {name: getattr(episode, name) for name in same} | {

@@ -198,7 +198,7 @@ def kpis(
     """
     parts = [(start, end)] if during is None else list(during)
     observed = sum((b - a for a, b in parts), timedelta(0))
-    live = [alarm_of(e) for e in episodes if not e.historical and not e.outdated]
+    live = [alarm_of(e) for e in episodes if not e.historical]
     raised = sorted((e for e in live if any(a <= e.raised_at < b for a, b in parts)), key=lambda e: e.raised_at)
     told = [e for e in raised if not silent(e)]
     every, hourly = counted(told, start, end, _PERIOD), counted(told, start, end, _HOUR)

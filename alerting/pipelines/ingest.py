@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 
 from alerting.definitions.assets import Asset, EventType, Variable, VariableType
 from alerting.definitions.faults import Refused
+from alerting.pipelines.late_ports import Arrivals
 from alerting.pipelines.ports import Assets, Audit, EventRow, Progress, ReadingRow, Readings, silent
 from alerting.readings.inference import BadLine, ColumnSurvey
 
@@ -27,6 +28,9 @@ class Plant(Protocol):
 
     @property
     def readings(self) -> Readings: ...
+
+    @property
+    def arrivals(self) -> Arrivals: ...
 
     @property
     def audit(self) -> Audit: ...
@@ -100,7 +104,9 @@ class EventSource(Source, Protocol):
 
 @dataclass(frozen=True)
 class ImportResult:
-    """What an import did. `new` rows changed something, of `rows` that were good; `notes` are sentences for people."""
+    """What an import did. `new` rows changed something, of `rows` that were good; `late` of them came after their time was
+    judged. `notes` are sentences for people.
+    """
 
     source: str
     what: Literal["readings", "events"]
@@ -115,6 +121,7 @@ class ImportResult:
     variables: Mapping[str, str]
     event_types: Mapping[str, str]
     notes: tuple[str, ...]
+    late: int = 0
 
     def to_document(self) -> dict[str, Any]:
         """The result as a JSON document, instants in ISO 8601."""
@@ -165,6 +172,7 @@ def import_readings(
         variables={survey.columns[title].name: kind for title, kind in types.items()},
         event_types={},
         notes=tuple(_notes(source, survey)),
+        late=sum(arrival.rows for arrival in plant.arrivals.of(now)),
     )
     _record(plant, result, changed=bool(new or changes), now=now, actor=actor)
     return result
@@ -216,6 +224,7 @@ def import_events(
         variables={},
         event_types=durations,
         notes=tuple(_notes(source, survey)),
+        late=sum(arrival.rows for arrival in plant.arrivals.of(now)),
     )
     _record(plant, result, changed=bool(new or created or new_types), now=now, actor=actor)
     return result

@@ -7,12 +7,14 @@ from typing import Literal
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.durations import format_duration
+from alerting.definitions.inputs import latency
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ClassifierDefinition, Revision, ThresholdDefinition
 from alerting.definitions.revisions import in_force
 from alerting.definitions.validation import definition_document
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import SpellState
+from alerting.episodes.rejudged import LATE_DATA
 from alerting.episodes.shelving import Shelf, in_words
 from alerting.learning.features import build_features
 from alerting.pipelines.definitions import require_revision
@@ -227,6 +229,9 @@ def _record(platform: Platform, found: Why, covering: Episode | None, at: dateti
         words.append(f"episode {covering.id} was raised at {covering.raised_at.isoformat()}: {covering.evaluation.reason}")
         told = [f"{n.channel} ({n.status})" for n in covering.outbox if n.transition != "closed"]
         words.append(f"told: {', '.join(told)}" if told else "nobody was told")
+        words += [t.reason for t in covering.transitions if t.reason.startswith(LATE_DATA)]
+        if covering.replay_mark == "new_after_replay":
+            words.append(f"it was overlooked: late data made it known at {covering.decided_at.isoformat()}")
         if covering.acknowledged:
             words.append(f"acknowledged by {covering.acknowledged.who} at {covering.acknowledged.at.isoformat()}")
     elif found.verdict == "open":
@@ -238,10 +243,17 @@ def _record(platform: Platform, found: Why, covering: Episode | None, at: dateti
 
 def _progress(platform: Platform, found: Why, at: datetime) -> list[str]:
     state = platform.states.load(found.definition, [found.asset]).get(found.asset)
+    asset = platform.assets.get(found.asset)
     if state is None:
         return ["it has never been evaluated yet: alerting evaluate"]
+    held = latency(require_revision(platform, found.definition).definition, asset) if asset else timedelta(0)
     behind = "" if state.watermark >= at else ", which is before this instant"
     words = [f"evaluated up to {state.watermark.isoformat()}{behind}"]
+    if held:
+        words.append(f"evaluation waits {format_duration(held)} for readings that come late (latency)")
+    owed = platform.arrivals.debts([found.definition]).get((found.definition, found.asset))
+    if owed is not None:
+        words.append(f"late data wait to be judged with the next evaluation, from {owed.start.isoformat()} on")
     if state.unknown_count:
         words.append(f"the last {state.unknown_count} evaluations ended unknown: {state.unknown_reason}")
     return words

@@ -263,7 +263,8 @@ def _warned(m: Material, asset: str, spans: ProblemSpans) -> dict[int, Episode]:
     for episode in sorted((e for e in m.episodes if e.asset == asset), key=lambda e: e.raised_at):
         raised = to_millis(episode.raised_at)
         _, which = occurred_after(raised, spans, gap, horizon)
-        if which is not None and spans.start[which] >= raised + gap:
+        known = to_millis(episode.decided_at) if episode.replay_mark else raised
+        if which is not None and spans.start[which] >= max(raised, known) + gap:
             first.setdefault(which, episode)
     return first
 

@@ -60,6 +60,8 @@ def day(**changes):
         platform.clock.instant = at(m)
         evaluate(platform, None, at(m))
         deliver_due(platform, at(m))
+        if m == 210:  # and a reading that comes half an hour late
+            platform.readings.add_readings([ReadingRow("oven-1", at(182), {"temperature": 230.0})], at(m))
     kept = sorted(
         (e.asset, e.raised_at, e.closed_at, e.severity, e.severity_peak, e.title, e.settlement) for e in platform.episodes.find()
     )
@@ -165,6 +167,7 @@ THRESHOLD = {
     "for": [{}, {"for": "3m"}],
     "clear_for": [{}, {"clear_for": "6m"}],
     "stale_after": [{"above": 204, "for": "13m"}, {"above": 204, "for": "13m", "stale_after": "2m"}],
+    "mutability": [{}, {"mutability": "0s"}],
     "problem.variable": [{"problem": MOIST}, {"problem": {"variable": "temperature", "above": 4.5}}],
     "problem.above": [{"problem": MOIST}, {"problem": {**MOIST, "above": 6}}],
     "problem.below": [{"problem": MOIST}, {"problem": {**MOIST, "above": 6, "below": 3.5}}],

@@ -61,12 +61,18 @@ class Audit:
         self.entries.append((who, what, subject))
 
 
+class Arrivals:
+    def of(self, arrived_at):
+        return []
+
+
 @dataclass
 class Plant:
     """Stores with these assets."""
 
     assets: Assets = field(default_factory=Assets)
     readings: Readings = field(default_factory=Readings)
+    arrivals: Arrivals = field(default_factory=Arrivals)
     audit: Audit = field(default_factory=Audit)
 
     def untouched(self):

@@ -57,7 +57,7 @@ class Line:
 
 
 ARRIVALS = st.lists(
-    st.tuples(st.sampled_from([200, 212, 220, 235]), st.sampled_from([0, 0, 0, 3, 20, 70])), min_size=20, max_size=60
+    st.tuples(st.sampled_from([200, 212, 220, 235]), st.sampled_from([0, 0, 0, 3, 20, 70])), min_size=12, max_size=36
 )
 FIELDS = st.sampled_from(
     [
@@ -73,7 +73,7 @@ FIELDS = st.sampled_from(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(ARRIVALS, FIELDS, st.integers(1, 7), st.integers(1, 4))
 def test_late_readings_give_the_spells_and_the_state_of_readings_in_time(arrivals, fields, every, gap):
     line, in_time = Line(**fields), Line(**fields)
