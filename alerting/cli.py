@@ -272,12 +272,8 @@ def evaluate(
             counts = [("all" if not names else ", ".join(names), pipeline.evaluate(p, names, p.clock.now(), tell))]
             deliver_due(p, p.clock.now())
     rows = [{"definitions": n, **plain(c)} for n, c in counts]
-    show(
-        rows,
-        ["definitions", "pairs", "raised", "closed", "settled", "outdated", "late", "too_late"],
-        as_json,
-        "nothing to evaluate",
-    )
+    columns = ["definitions", "pairs", "raised", "closed", "settled", "outdated", "late", "too_late"]
+    show(rows, columns, as_json, "nothing to evaluate")
     if not as_json:
         for _, count in counts:
             for pair, why in count.unknown.items():

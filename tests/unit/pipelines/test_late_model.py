@@ -1,0 +1,96 @@
+"""Readings that come late to a definition with a model: judged again by the champion that was in force, never by one that knew."""
+
+from dataclasses import replace
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alerting.definitions.validation import definition_document
+from alerting.learning import model_files
+from alerting.pipelines.definitions import apply
+from alerting.pipelines.evaluate import evaluate
+from alerting.pipelines.ports import DecisionRecord, ReadingRow
+from tests.pretended import pretended_platform
+from tests.unit.learning import small
+
+HOUR = timedelta(hours=1)
+SINCE, SECOND = small.START + 20 * HOUR, small.START + 26 * HOUR
+END = small.START + 32 * HOUR
+
+
+@pytest.fixture(scope="module")
+def models():
+    """Two versions: the second has seen until half an hour after it came into service."""
+    data = small.dataset(hours=60)
+
+    def model(weight, seen_until):
+        return small.linear_model(data.plan, data.rows, {"humidity.last": weight}, threshold=0.5, seen_until=seen_until)
+
+    known = {b"1": model(2.0, SINCE - HOUR), b"2": model(1.5, SECOND + HOUR / 2)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model_files, "model_from_files", lambda files: known[files["version"]])
+        patch.setattr("alerting.pipelines.keeping._advice", lambda *_: None)
+        yield SimpleNamespace(seen_until={1: SINCE - HOUR, 2: SECOND + HOUR / 2})
+
+
+def readings():
+    frame = small.line(60).readings.loc[SINCE - 4 * HOUR : END]
+    return [
+        ReadingRow("oven-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v == v})  # noqa: PLR0124 - NaN is missing
+        for ts, row in frame.iterrows()
+    ]
+
+
+def watched():
+    platform = pretended_platform()
+    platform.assets.put([small.line(1).asset])
+    apply(platform, [definition_document(small.definition())], "engineer", SINCE - 4 * HOUR, "test")
+    for version, since in ((1, SINCE), (2, SECOND)):
+        platform.models.register("too-moist", f"run-{version}", {"version": b"%d" % version}, {})
+        made = DecisionRecord(
+            "too-moist", since, 1, version, version - 1 or None, True, True, "promote", "better", {}, f"run-{version}", "platform"
+        )
+        platform.decisions.add(made)
+    return platform
+
+
+def run(platform, instant):
+    platform.clock.instant = instant
+    return evaluate(platform, None, instant)
+
+
+def spells(platform):
+    found = (e for e in platform.episodes.find() if not e.outdated)
+    return sorted((e.began_at or e.raised_at, e.closed_at, e.condition) for e in found)
+
+
+def state(platform):
+    return replace(platform.states.load("too-moist", ["oven-1"])["oven-1"], unknown_count=0)
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.randoms(use_true_random=False), st.sampled_from([10, 45]))
+def test_late_readings_of_a_model_give_its_spells_in_time_and_no_model_judges_what_it_has_seen(models, random, every):
+    rows = readings()
+    in_time, late = watched(), watched()
+    in_time.readings.add_readings(rows, SINCE)
+    run(in_time, END)
+    come = [(row, row.ts + random.choice([0, 0, 0, 1, 20, 150]) * timedelta(minutes=1)) for row in rows]
+    before, now = SINCE - 5 * HOUR, SINCE - 3 * HOUR
+    while before < END:
+        late.readings.add_readings([row for row, at in come if before < at <= now], now)
+        run(late, now)
+        before, now = now, min(now + timedelta(minutes=every), END)
+    late.readings.add_readings([row for row, at in come if at > END], END)
+    run(in_time, END + HOUR / 6)
+    run(late, END + HOUR / 6)
+    assert spells(late) == spells(in_time)
+    assert state(late) == state(in_time)
+    for platform in (late, in_time):
+        scored = list(platform.scores.between("too-moist", SINCE - 10 * HOUR, END + HOUR))
+        assert {s["model_version"] for s in scored} == {1, 2}
+        assert all(s["ts"] > models.seen_until[s["model_version"]] for s in scored)
+        assert all(e.raised_at > models.seen_until[e.model_version] for e in platform.episodes.find())
