@@ -1,4 +1,4 @@
-"""Readings that come late to a definition with a model: judged again by the champion that was in force, never by one that knew."""
+"""Readings that come late to a definition with a model: judged again by the champion in force, never by one that knew them."""
 
 from dataclasses import replace
 from datetime import timedelta
