@@ -29,7 +29,9 @@ class Spell(Protocol):
 
 @dataclass(frozen=True)
 class Alarm:
-    """An extract of an episode. `kinds`: of its transitions, in their order."""
+    """An extract of an episode. `kinds`: of its transitions, in their order. `outdated`: not by late data alone, which withdraw
+    what people were told of.
+    """
 
     id: str
     definition: str
@@ -56,7 +58,7 @@ def alarm_of(episode: Episode | Alarm) -> Alarm:
         closed_at=episode.closed_at,
         acknowledged_at=episode.acknowledged.at if episode.acknowledged else None,
         historical=episode.historical,
-        outdated=episode.outdated,
+        outdated=episode.outdated and episode.replay_mark is None,
         kinds=tuple(t.kind for t in episode.transitions),
     )
 

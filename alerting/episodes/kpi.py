@@ -192,13 +192,13 @@ def kpis(
     """The figures of alarms raised in [start, end); of older ones only whether they are stale.
 
     Left out are episodes found in past times or not found again, and those that nobody was told of because of a shelf or
-    suppression by design.
+    suppression by design. Live ones that late data withdrew count: they rang.
     Periods begin at `start`; a last one that is not full counts like any other. `during`: only these stretches [from, to) of it
     count, which do not overlap: the hours of a shift.
     """
     parts = [(start, end)] if during is None else list(during)
     observed = sum((b - a for a, b in parts), timedelta(0))
-    live = [alarm_of(e) for e in episodes if not e.historical]
+    live = [a for a in map(alarm_of, episodes) if not a.historical and not a.outdated]
     raised = sorted((e for e in live if any(a <= e.raised_at < b for a, b in parts)), key=lambda e: e.raised_at)
     told = [e for e in raised if not silent(e)]
     every, hourly = counted(told, start, end, _PERIOD), counted(told, start, end, _HOUR)

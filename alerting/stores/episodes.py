@@ -23,6 +23,7 @@ _EXTRACT = dict.fromkeys(
         "acknowledged.at",
         "historical",
         "outdated",
+        "replay_mark",
         "transitions.kind",
     ),
     True,
@@ -140,7 +141,7 @@ def _alarm(document: Document) -> Alarm:
         closed_at=None if closed is None else utc(closed),
         acknowledged_at=utc(acknowledged["at"]) if acknowledged else None,
         historical=document.get("historical", False),
-        outdated=document.get("outdated", False),
+        outdated=document.get("outdated", False) and document.get("replay_mark") is None,
         kinds=tuple(transition["kind"] for transition in document["transitions"]),
     )
 
