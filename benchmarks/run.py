@@ -13,7 +13,7 @@ from importlib import import_module
 import benchmarks
 
 HEAVY = ("automl", "training_scale")  # they take minutes: only by name
-HELPERS = ("run", "__main__", "public_data")
+HELPERS = ("run", "__main__", "public_data", "timing")
 
 
 def names() -> list[str]:

@@ -1,0 +1,18 @@
+"""How long something takes, as the benchmarks of single answers measure it."""
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+def medians(name: str, work: Callable[[], Any], rounds: int) -> dict[str, float]:
+    """Milliseconds `NAME_ms`, and of this process's CPU `NAME_cpu_ms`: medians, after one round to warm up."""
+    work()
+    wall, cpu = [], []
+    for _ in range(rounds):
+        started, spent = time.perf_counter(), time.process_time()
+        work()
+        wall.append((time.perf_counter() - started) * 1000)
+        cpu.append((time.process_time() - spent) * 1000)
+    return {f"{name}_ms": round(statistics.median(wall), 2), f"{name}_cpu_ms": round(statistics.median(cpu), 2)}
