@@ -31,7 +31,7 @@ MOST_SCORE_MS, MOST_ADVICE_MS = 50, 1_000
 
 
 def run() -> dict[str, Any]:
-    """Milliseconds, the median of fifteen each (and of CPU, which other work on the machine disturbs less), for the row with the highest score of the fortnight."""
+    """Milliseconds by the clock and of CPU, medians of fifteen, for the row with the highest score of the fortnight."""
     history, definition = _history(), _definition()
     dataset = build_dataset(definition, 1, [history], history.readings.index[-1].to_pydatetime())
     families = {}
