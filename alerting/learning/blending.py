@@ -5,16 +5,17 @@ Greedy selection with replacement over out-of-fold scores (Caruana et al. 2004).
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
 
-from alerting.definitions.model import ClassifierDefinition, Family
+from alerting.definitions.model import ClassifierDefinition
 from alerting.learning.candidates import Candidate, Fold, Trial, assemble, average_precision, beats, usable_folds
 from alerting.learning.comparison import DAY_MS, paired_differences
 from alerting.learning.dataset import Dataset
 from alerting.learning.encoding import Columns
+from alerting.learning.estimator import Blend, Estimator
 from alerting.learning.metrics import Floats, row_metrics
 from alerting.learning.selection import fit_rows
 
@@ -22,9 +23,15 @@ PICKS = 10  # so that weights are tenths
 CONFIDENCE = 0.9  # share of the resampled validation periods in which the blend must be better
 
 
-def with_blend(
-    dataset: Dataset, candidates: Sequence[Candidate], chosen: Candidate, definition: ClassifierDefinition
-) -> Candidate:
+@dataclass(frozen=True)
+class Taken:
+    """What a challenger is made of. `estimator`: fitted on the training rows; None where the choice needed no fit."""
+
+    candidate: Candidate
+    estimator: Estimator | Blend | None = None
+
+
+def with_blend(dataset: Dataset, candidates: Sequence[Candidate], chosen: Candidate, definition: ClassifierDefinition) -> Taken:
     """The blend if it wins twice against `chosen`: over the folds, and on the validation period; otherwise `chosen`.
 
     Over the folds it must be better by more than the standard error. Then both are fitted on the training rows, and the blend
@@ -33,28 +40,30 @@ def with_blend(
     """
     blend = _greedy(dataset, candidates, chosen, definition)
     if blend is None:
-        return chosen
-    single, blended, share = _on_validation(dataset, chosen, blend, definition)
+        return Taken(chosen)
+    matrix = Columns.of(dataset.plan).matrix(dataset.rows)
+    fitted = cast(Blend, fit_rows(dataset, blend, definition, matrix, dataset.part == "train", dataset.label))
+    alone = next(member for member in fitted.members if member.family == chosen.family)
+    single, blended, share = _on_validation(dataset, matrix, alone, fitted, definition.learning.seed)
     if share is None:
-        return chosen
+        return Taken(chosen, alone)
     wins = share >= CONFIDENCE
     told = (
         f"A blend ({_in_words(blend)}) was {'taken' if wins else 'tried and left'}: on the validation period its average "
         f"precision is {blended:.3f}, that of {chosen.family} alone {single:.3f}; it is better in {share:.0%} of the samples."
     )
     taken = blend if wins else chosen
-    return replace(taken, notes=(*taken.notes, told))
+    return Taken(replace(taken, notes=(*taken.notes, told)), fitted if wins else alone)
 
 
 def _greedy(
     dataset: Dataset, candidates: Sequence[Candidate], chosen: Candidate, definition: ClassifierDefinition
 ) -> Candidate | None:
     """The best blend over the folds; None where it does not beat `chosen` there by more than chance."""
-    searched = [c for c in candidates if c.family != "baseline"]
-    folds = [
-        f for f in usable_folds(dataset, definition.learning.folds)[0] if all(np.isfinite(c.oof[f.test]).all() for c in searched)
-    ]
-    if len(folds) < 2:
+    folds = usable_folds(dataset, definition.learning.folds)[0]
+    scored = np.concatenate([fold.test for fold in folds])
+    searched = [c for c in candidates if c.family != "baseline" and np.isfinite(c.oof[scored]).all()]
+    if len(folds) < 2 or all(c is not chosen for c in searched):
         return None
     picks, best = [chosen], _trial(dataset, folds, [chosen])
     alone, taken = best, list(picks)
@@ -89,23 +98,19 @@ def _members(picks: Sequence[Candidate]) -> list[dict[str, Any]]:
 
 
 def _on_validation(
-    dataset: Dataset, chosen: Candidate, blend: Candidate, definition: ClassifierDefinition
+    dataset: Dataset, matrix: Floats, alone: Estimator, blend: Blend, seed: int
 ) -> tuple[float, float, float | None]:
     """Average precision of both on the validation period, and in which share of its samples the blend is better (None: no
     sample has both classes)."""
     validation = dataset.part == "validation"
     label = dataset.label[validation]
-    matrix = Columns.of(dataset.plan).matrix(dataset.rows)
-    scores = [
-        fit_rows(dataset, c, definition, matrix, dataset.part == "train", dataset.label).margin_of(matrix[validation])
-        for c in (chosen, blend)
-    ]
+    scores = [estimator.margin_of(matrix[validation]) for estimator in (alone, blend)]
     block_ms = max(DAY_MS, 2 * (dataset.gap_ms + dataset.horizon_ms))
     _, block = np.unique(dataset.at[validation] // block_ms, return_inverse=True)
-    differences = paired_differences(label, scores[1], scores[0], block, definition.learning.seed)
+    differences = paired_differences(label, scores[1], scores[0], block, seed)
     single, blended = (row_metrics(label, score)["ap"] or 0.0 for score in scores)
     return single, blended, float(np.mean(differences > 0)) if len(differences) else None
 
 
 def _in_words(blend: Candidate) -> str:
-    return ", ".join(f"{member['weight']:.0%} {cast(Family, member['family'])}" for member in blend.params["members"])
+    return ", ".join(f"{member['weight']:.0%} {member['family']}" for member in blend.params["members"])

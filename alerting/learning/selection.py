@@ -110,8 +110,13 @@ class Evidence:
         return {f"{name}.json": json.dumps(document, indent=1).encode() for name, document in documents.items()}
 
 
-def finish_challenger(dataset: Dataset, candidate: Candidate, definition: ClassifierDefinition) -> tuple[TrainedModel, Evidence]:
-    """Fit on the training rows, calibrate and set the threshold on validation, score the test period once; no refit.
+def finish_challenger(
+    dataset: Dataset,
+    candidate: Candidate,
+    definition: ClassifierDefinition,
+    estimator: Estimator | Blend | None = None,
+) -> tuple[TrainedModel, Evidence]:
+    """Fit on the training rows (unless `estimator` is already the candidate fitted on them), calibrate and set the threshold on validation, score the test period once; no refit.
 
     Calibration and threshold share all validation rows: Platt's sigmoid has two numbers and never changes the order of
     scores, so the same rows would be alarmed by a threshold chosen without it, and nothing is gained by halving an already
@@ -123,7 +128,8 @@ def finish_challenger(dataset: Dataset, candidate: Candidate, definition: Classi
         raise Refused(
             f"{dataset.definition}: the validation period has no rows; use a longer history or a larger periods.validation"
         )
-    estimator = fit_rows(dataset, candidate, definition, matrix, train, dataset.label)
+    if estimator is None:
+        estimator = fit_rows(dataset, candidate, definition, matrix, train, dataset.label)
     calibration = fit_platt(estimator.margin_of(matrix[validation]), dataset.label[validation])
     score = calibration.probability(estimator.margin_of(matrix))
     seed = definition.learning.seed

@@ -162,8 +162,9 @@ def compare_run(platform: Platform, run_id: str) -> dict[str, Any]:
     if chosen is None:
         proposal = _no_challenger(candidates, champion_version)
     else:
-        chosen = with_blend(dataset, candidates, chosen, definition)
-        challenger, evidence = finish_challenger(dataset, chosen, definition)
+        taken = with_blend(dataset, candidates, chosen, definition)
+        chosen = taken.candidate
+        challenger, evidence = finish_challenger(dataset, chosen, definition, taken.estimator)
         version = platform.models.register(
             name, run_id, model_files(challenger), _version_tags(challenger, run_id, tags), _inputs(challenger)
         )

@@ -45,13 +45,13 @@ def test_failures_are_told_as_well_as_by_the_best_published_models():
     f1, auc = [], []
     for dataset in stratified(whole):
         candidates = [search_candidate(dataset, definition, family, silent) for family in definition.learning.candidates]
-        chosen = with_blend(dataset, candidates, choose(candidates), definition)
+        chosen = with_blend(dataset, candidates, choose(candidates), definition).candidate
         rest, test = np.flatnonzero(dataset.part != "test"), dataset.part == "test"
         threshold = threshold_of_best_f1(dataset, definition, chosen, rest)
         score = scored(dataset, definition, chosen, rest, test)
         f1.append(f1_score(dataset.label[test], score >= threshold))
         auc.append(roc_auc_score(dataset.label[test], score))
-    assert np.mean(f1) >= 0.83
+    assert np.mean(f1) >= 0.84
     assert np.mean(auc) >= 0.976
 
 

@@ -1,0 +1,69 @@
+"""The comparison with other searches: measured once, resampled in whole events and days, lost only beyond chance."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.automl.cells import System, cell
+from benchmarks.automl.comparison import compare, table
+from benchmarks.automl.figures import figures, interval, resampled
+from benchmarks.automl.tasks import Task
+from tests.unit.learning import small
+
+
+@pytest.fixture(scope="module")
+def task():
+    return Task("roasting", 0, small.dataset(), Path("unused"), "0123456789")
+
+
+def system(folder, answer="", exit_code=0, version="1"):
+    """Something that answers as a peer does, and counts how often it is asked."""
+    script = folder / "python"
+    script.write_text(f"#!/bin/sh\necho asked >> {folder}/asked\necho '{answer}' > \"$4\"\nexit {exit_code}\n")
+    script.chmod(0o700)
+    return System("flaml", str(script), {"flaml": version})
+
+
+def asked(folder):
+    return (folder / "asked").read_text().count("asked")
+
+
+def test_what_was_measured_is_not_measured_again_until_something_changes(tmp_path, task):
+    answer = json.dumps({"score": [0.1], "seconds": 1.0})
+    peer = system(tmp_path, answer)
+    first = cell(tmp_path, task, peer, 60, 0, core=0)
+    assert cell(tmp_path, task, peer, 60, 0, core=0) == first
+    assert asked(tmp_path) == 1
+    assert first["score"] == [0.1]
+    for other in ((system(tmp_path, answer, version="2"), 60, 0), (peer, 180, 0), (peer, 60, 1)):
+        cell(tmp_path, task, *other, core=0)
+    assert asked(tmp_path) == 4
+
+
+def test_a_system_that_fails_is_left_out_and_tried_again_next_time(tmp_path, task, capsys):
+    peer = system(tmp_path, exit_code=3)
+    assert cell(tmp_path, task, peer, 60, 0, core=0) is None
+    assert cell(tmp_path, task, peer, 60, 0, core=0) is None
+    assert asked(tmp_path) == 2
+    assert "roasting, flaml, 60 s, seed 0" in capsys.readouterr().err
+
+
+def test_the_better_system_is_told_apart_and_equal_ones_are_not(task):
+    test = task.dataset.part == "test"
+    label = task.dataset.label[test]
+    random = np.random.default_rng(0)
+    good, poor = label + random.normal(0, 0.3, len(label)), label + random.normal(0, 2.0, len(label))
+    drawn = resampled([task], {0: {"ours": [good, good], "same": [good], "peer": [poor, poor]}}, samples=200)
+    assert interval(drawn["ours"] - drawn["peer"])[0] > 0
+    assert interval(drawn["ours"] - drawn["same"]) == [0, 0]
+    assert figures(task, good)["ap"] > figures(task, poor)["ap"]
+
+
+def test_a_task_without_data_is_skipped_and_says_so(monkeypatch, tmp_path):
+    monkeypatch.delenv("ALERTING_REAL_DATA", raising=False)
+    result = compare("azure", 60, 3, kept=tmp_path)
+    assert result["met"]
+    assert "ALERTING_REAL_DATA" in result["skipped"]
+    assert "ALERTING_REAL_DATA" in table([result])
