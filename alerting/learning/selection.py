@@ -116,8 +116,9 @@ def finish_challenger(
     definition: ClassifierDefinition,
     estimator: Estimator | Blend | None = None,
 ) -> tuple[TrainedModel, Evidence]:
-    """Fit on the training rows (unless `estimator` is already the candidate fitted on them), calibrate and set the threshold on validation, score the test period once; no refit.
+    """Fit on the training rows, calibrate and set the threshold on validation, score the test period once; no refit.
 
+    `estimator`: the candidate as it was already fitted on the training rows, if so.
     Calibration and threshold share all validation rows: Platt's sigmoid has two numbers and never changes the order of
     scores, so the same rows would be alarmed by a threshold chosen without it, and nothing is gained by halving an already
     small number of events. Raises Refused when the validation period has no rows.
