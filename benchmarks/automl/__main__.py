@@ -17,7 +17,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="how many seeds (3)")
     parser.add_argument("--tasks", default=",".join(TASKS), help=f"of {', '.join(TASKS)}")
     parser.add_argument("--systems", default="ours,flaml,autogluon", help="of ours, flaml, autogluon (all)")
-    parser.add_argument("--share", type=float, default=0.5, help="of the budget that ours is given (0.5)")
+    parser.add_argument("--share", type=float, default=0.5, help="of FLAML's CPU seconds that ours is given (0.5)")
     parser.add_argument("--core", type=int, default=0, help="the one core that each search runs on (0)")
     parser.add_argument("--kept", type=Path, default=KEPT, help="folder of what was measured")
     parser.add_argument("--autogluon", default=AUTOGLUON, help="interpreter of the environment that has AutoGluon")
