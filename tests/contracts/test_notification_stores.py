@@ -73,3 +73,15 @@ def test_what_was_held_back_in_floods_until_now(stores):
         assert stores.episodes.insert(replace(episode(minute), id=id, condition="closed", outbox=(n,)))
     [found] = stores.episodes.held_in_floods(at(5))
     assert found.outbox == (outboxes["held"],)
+
+
+def test_what_waits_for_a_digest_whenever_it_is_due(stores):
+    outboxes = {
+        "soon": notice("a", 5, held="digest"),
+        "later": notice("b", 9, held="digest"),
+        "flood": notice("c", 1, held="flood"),
+    }
+    outboxes["told"] = replace(notice("d", 1, held="digest"), status="grouped")
+    for minute, (id, n) in enumerate(outboxes.items()):
+        assert stores.episodes.insert(replace(episode(minute), id=id, condition="closed", outbox=(n,)))
+    assert [e.id for e in stores.episodes.held_for_digest()] == ["soon", "later"]

@@ -1,0 +1,108 @@
+"""Traps that other alarm systems fell into, each named by its number, as far as they are about late data and outages."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alerting.pipelines.definitions import apply
+from alerting.pipelines.evaluate import evaluate
+from alerting.pipelines.ports import ReadingRow
+from alerting.pipelines.shadow import Shadow
+from tests.builders import at, oven, too_hot
+from tests.unit.pipelines.test_late_data import FIELDS, Line, told
+
+HEAT = {m: 230 if 20 <= m % 60 < 32 or m % 60 == 40 else 200 for m in range(1, 181)}
+
+
+def spells(episodes):
+    return sorted((e.raised_at, e.closed_at, e.condition, e.severity, e.severity_peak) for e in episodes)
+
+
+READINGS = st.lists(st.tuples(st.integers(1, 6), st.sampled_from([200, 212, 220, 235])), min_size=10, max_size=40)
+
+
+@settings(max_examples=40, deadline=None)
+@given(READINGS, FIELDS, st.lists(st.integers(1, 230), max_size=12, unique=True).map(sorted))
+def test_T2_live_in_any_chunks_one_batch_catch_up_and_backtest_agree_to_the_millisecond(readings, fields, cuts):
+    values, minute = {}, 0.0
+    for gap, value in readings:
+        minute += gap + 0.001
+        values[minute] = value
+    batch, live, caught_up = Line(**fields), Line(**fields), Line(**fields)
+    for line in (batch, live, caught_up):
+        line.feed(values)
+    batch.run(240)
+    for cut in [*cuts, 240]:
+        live.run(cut)
+    for cut in [*cuts[:1], 240]:
+        caught_up.run(cut)
+    shadow = Shadow(batch.platform, batch.platform.definitions.revisions("too-hot")[-1])
+    for cut in [*cuts[::2], 240]:
+        evaluate(shadow.watching(at(cut)), ["too-hot"], at(cut))
+    expected = spells(batch.episodes())
+    assert spells(live.episodes()) == spells(caught_up.episodes()) == expected
+    assert spells(shadow.episodes.find()) == expected
+    assert live.state() == caught_up.state() == batch.state()
+
+
+def test_T2_three_hours_that_are_back_filled_give_the_instants_of_a_live_run():
+    fields = {"for": "5m", "clear_for": "3m"}
+    live, late = Line(**fields), Line(**fields)
+    for minute, value in HEAT.items():
+        live.feed({minute: value}, minute)
+        live.run(minute)
+        late.run(minute)
+    late.feed(HEAT, 181)
+    live.run(182)
+    late.run(182)
+    assert [s[:2] for s in late.spells()] == [s[:2] for s in live.spells()]
+    assert late.state() == live.state()
+    assert {e.replay_mark for e in late.episodes()} == {"new_after_replay"}
+    assert {e.decided_at for e in late.episodes()} == {at(182)}
+    for minute in (183, 190):
+        late.run(minute)
+    (digest,) = late.mail.messages
+    assert digest.subject == "3 alerts raised and over before anybody was told"
+
+
+def test_T3_after_an_outage_of_six_hours_there_are_the_same_episodes_and_at_most_one_digest():
+    fields = {"for": "2m"}
+    live, down = Line(**fields), Line(**fields)
+    heat = {m: HEAT[(m - 1) % 180 + 1] for m in range(1, 400)}
+    for minute in range(1, 400, 2):
+        for line in (live, down):
+            line.feed({m: heat[m] for m in (minute, minute + 1) if m in heat}, minute)
+        live.run(minute + 1)
+        if not 15 <= minute < 375:
+            down.run(minute + 1)
+    for minute in (401, 410):
+        live.run(minute)
+        down.run(minute)
+    assert down.spells() == live.spells()
+    assert [e.id for e in down.episodes()] == [e.id for e in live.episodes()]
+    raised_after = [e for e in down.episodes() if e.raised_at >= at(375)]
+    others = [m for m in down.mail.messages if not m.key.startswith("digest:")]
+    assert len(down.mail.messages) - len(others) == 1
+    assert len([m for m in others if ":raised:" in m.key]) <= 1 + len(raised_after)
+
+
+def test_T9_enabling_two_hundred_normal_definitions_tells_nobody_anything():
+    line = Line()
+    line.feed(dict.fromkeys(range(1, 30), 200))
+    line.run(10)
+    documents = [too_hot(name=f"normal-{n}", **{"for": "1m", "clear_for": "1m"}) for n in range(200)]
+    apply(line.platform, documents, "engineer", at(10), "test")
+    for minute in (11, 12, 20, 30):
+        line.run(minute)
+    assert line.episodes() == []
+    assert told(line) == []
+
+
+def test_late_readings_of_one_oven_are_nothing_to_another():
+    line = Line()
+    line.platform.assets.put([oven().model_copy(update={"name": "oven-2"})])
+    apply(line.platform, [too_hot(name="other", assets=["oven-2"])], "engineer", at(0), "test")
+    line.run(10)
+    line.platform.readings.add_readings([ReadingRow("oven-2", at(5), {"temperature": 230.0})], at(11))
+    line.platform.readings.add_readings([ReadingRow("oven-2", at(5), {"moisture": 4.0})], at(11))
+    assert line.run(12).late == 1
+    assert [(e.definition, e.asset) for e in line.episodes()] == [("other", "oven-2")]
