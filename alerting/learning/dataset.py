@@ -1,10 +1,7 @@
 """The dataset of one training: rows, labels and parts, from what was known at as_of."""
 
-import hashlib
-import io
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -20,31 +17,22 @@ from alerting.definitions.model import ClassifierDefinition
 from alerting.detection.problems import matching, predicts, problem_samples
 from alerting.detection.suppression import Span, covered
 from alerting.learning.answers import EFFECTS, LEFT_OUT, POSITIVE, WEIGHTED, Answer, Effects, answers_in_words, relabel
+from alerting.learning.dataset_hash import dataset_hash
 from alerting.learning.features import build_features, grid
 from alerting.learning.known import anything_known, known_history
 from alerting.learning.labels import Labels, label_instants, persistence
 from alerting.learning.leaks import leak_suspects
+from alerting.learning.memory import THINNED, within_memory
 from alerting.learning.moments import Floats
 from alerting.learning.plan import FeaturePlan
 from alerting.learning.planning import event_types, plan_features
-from alerting.learning.quality import Consequence, Finding, find_oddities, findings_from
+from alerting.learning.quality import Consequence, Finding, find_oddities
 from alerting.learning.split import PARTS, PURGED, Borders, Parts, assign_parts, purge_span, require_all_parts, split_borders
 from alerting.readings.history import History, Millis, millis, span_millis, to_millis
 
-_BESIDE = ("label", "asset", "at", "part", "persistence", "weight", "label_by_data", "part_by_data")
 NO_READING = "no_reading"
 SUPPRESSED = "suppressed"
 EXCLUDED = "excluded"
-_ROW_COLUMNS = (
-    "row/asset",
-    "row/at",
-    "row/part",
-    "row/label",
-    "row/persistence",
-    "row/weight",
-    "row/label_by_data",
-    "row/part_by_data",
-)
 
 
 @dataclass(frozen=True)
@@ -109,12 +97,15 @@ def build_dataset(
     as_of: datetime,
     answers: Sequence[Answer] = (),
     suppressed: Mapping[str, Sequence[Span]] = MappingProxyType({}),
+    memory_mib: int | None = None,
 ) -> Dataset:
     """Rows on the stride grid of every asset, labelled, split and counted. `answers`: what operators had said by as_of.
     `suppressed`: spans by asset in which the definition is suppressed by design; their rows leave every part.
 
-    Nothing that became known after as_of (or after `periods.end`) is used. Raises Refused, saying what to do, for: a horizon
-    shorter than the stride, no readings, an unknown problem variable or event type, a part without rows, one class only.
+    Nothing that became known after as_of (or after `periods.end`) is used. Where all training rows would need more than
+    `memory_mib`, they are thinned evenly before any feature is computed, and a finding says so. Raises Refused, saying what to
+    do, for: a horizon shorter than the stride, no readings, an unknown problem variable or event type, a part without rows, one
+    class only, too little memory.
     """
     _require_strides(definition)
     until = min(to_millis(as_of), to_millis(definition.periods.end or as_of))
@@ -128,17 +119,16 @@ def build_dataset(
     said = {h.asset.name: [a for a in answers if a.asset == h.asset.name] for h in known}
     spans = {h.asset.name: suppressed.get(h.asset.name, ()) for h in known}
     pieces = [_piece(definition, question, plan, h, borders, until, said[h.asset.name], spans[h.asset.name]) for h in known]
-    return _assemble(definition, revision_number, as_of, question, plan, borders, pieces, training)
+    return _assemble(definition, revision_number, as_of, question, plan, borders, pieces, known, training, memory_mib)
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """The rows of one asset."""
+    """What is known beside the features of the rows of one asset."""
 
     asset: str
     at: Millis
     label: npt.NDArray[np.int8]
-    rows: pd.DataFrame
     persistence: Floats
     effect: Effects
     answers: int
@@ -170,7 +160,6 @@ def _piece(
         asset=history.asset.name,
         at=at[kept],
         label=labels.label[kept],
-        rows=build_features(plan, history, at[kept]),
         persistence=persistence(definition.problem, history, at[kept]),
         effect=changed.effect,
         answers=len(answers),
@@ -188,8 +177,11 @@ def _assemble(
     plan: FeaturePlan,
     borders: Borders,
     pieces: Sequence[_Piece],
+    known: Sequence[History],
     training: Sequence[History],
+    memory_mib: int | None,
 ) -> Dataset:
+    """The dataset; `pieces`, and `known` (what was known at as_of), are by asset in the same order."""
     purge = purge_span(definition, plan)
     at = np.concatenate([p.at for p in pieces])
     by_data = np.concatenate([p.label for p in pieces])
@@ -201,12 +193,19 @@ def _assemble(
     problems = pd.concat([p.problems for p in pieces], ignore_index=True)
     oddities = find_oddities(definition, plan, training, _problems_by_part(problems, borders))
     _require_both_classes(definition, label[part == "train"], len(problems), oddities)
-    rows = pd.concat([p.rows for p in pieces], ignore_index=True)
     risk = np.concatenate([p.persistence for p in pieces])
+    values = sum(h.readings.size for h in known)
+    kept, thinned = within_memory(definition.name, plan, values, at, part, label, memory_mib)
+    if thinned is not None:
+        label, asset, at, part, risk = label[kept], asset[kept], at[kept], part[kept], risk[kept]
+        weight, by_data, natural, effect = weight[kept], by_data[kept], natural[kept], effect[kept]
+    rows = _features(plan, known, asset, at)
     reasons, counts = np.unique(np.concatenate([p.dropped for p in pieces]).astype(str), return_counts=True)
     answers = {"answers": sum(p.answers for p in pieces), "used": sum(p.answers_used for p in pieces), **_effects(effect)}
+    dropped = dict(zip(reasons.tolist(), counts.tolist(), strict=True))
     findings = [
         *oddities,
+        *([thinned] if thinned is not None else []),
         *leak_suspects(definition, plan, training, rows[part == "train"], label[part == "train"]),
         *_answer_finding(answers),
     ]
@@ -227,14 +226,20 @@ def _assemble(
         label_by_data=by_data,
         part_by_data=natural,
         observed=_observed(part, asset, plan.stride_ms / 1000),
-        counts=dict(zip(reasons.tolist(), counts.tolist(), strict=True)),
+        counts=dropped if thinned is None else dropped | {THINNED: int((~kept).sum())},
         answers=answers,
         findings=tuple(findings),
         horizon_ms=span_millis(definition.horizon),
         gap_ms=span_millis(definition.gap),
         purge_ms=purge,
-        hash=_hash(plan, rows, label, asset, at, part, risk, weight, by_data, natural),
+        hash=dataset_hash(plan, rows, label, asset, at, part, risk, weight, by_data, natural),
     )
+
+
+def _features(plan: FeaturePlan, known: Sequence[History], asset: npt.NDArray[np.object_], at: Millis) -> pd.DataFrame:
+    """The features of all rows, asset by asset."""
+    parts = [build_features(plan, history, at[asset == history.asset.name]) for history in known]
+    return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
 
 
 def _believed(effect: Effects, part: Parts) -> Effects:
@@ -278,25 +283,6 @@ def _problems_by_part(problems: pd.DataFrame, borders: Borders) -> dict[str, int
     edges = [borders.start, borders.validation, borders.test, borders.end]
     counts = np.diff(np.searchsorted(np.sort(start), edges, side="right"))
     return dict(zip(PARTS, counts.tolist(), strict=True))
-
-
-def _hash(plan: FeaturePlan, rows: pd.DataFrame, *beside: npt.NDArray[Any]) -> str:
-    """SHA-256 over names and values, little-endian, with one NaN."""
-    digest = hashlib.sha256(json.dumps(plan.to_document(), sort_keys=True).encode())
-    for name in plan.columns:
-        values = rows[name].cat.codes.to_numpy() if name in plan.levels else rows[name].to_numpy()
-        digest.update(name.encode() + b"\0" + _bytes(values))
-    for column in beside:
-        digest.update(_bytes(column))
-    return digest.hexdigest()
-
-
-def _bytes(values: npt.NDArray[Any]) -> bytes:
-    if values.dtype == object:
-        return "\0".join(values.tolist()).encode()
-    if values.dtype == np.float64:
-        return np.where(np.isnan(values), np.nan, values).astype("<f8").tobytes()
-    return values.astype("<i8").tobytes()
 
 
 def _require_strides(definition: ClassifierDefinition) -> None:
@@ -370,98 +356,3 @@ def _require_both_classes(
 def _odd(findings: Sequence[Finding]) -> str:
     """The first oddities of the data, as the end of a refusal."""
     return ". What is odd about the data: " + " ".join(f.words for f in findings[:3]) if findings else ""
-
-
-def keep_rows(dataset: Dataset, kept: npt.NDArray[np.bool_], reason: str, finding: Finding) -> Dataset:
-    """The dataset without the other rows, which are counted as dropped for this reason; the finding says why."""
-    beside = {name: getattr(dataset, name)[kept] for name in _BESIDE}
-    rows = dataset.rows[kept].reset_index(drop=True)
-    return replace(
-        dataset,
-        rows=rows,
-        **beside,
-        counts=dataset.counts | {reason: int((~kept).sum())},
-        findings=(*dataset.findings, finding),
-        hash=_hash(dataset.plan, rows, *beside.values()),
-    )
-
-
-def dataset_files(dataset: Dataset) -> dict[str, bytes]:
-    """A dataset as files: Parquet (categories as the number of their level) and JSON."""
-    rows = dataset.rows.assign(**{name: dataset.rows[name].cat.codes for name in dataset.plan.levels})
-    beside = (
-        dataset.asset,
-        dataset.at,
-        dataset.part,
-        dataset.label,
-        dataset.persistence,
-        dataset.weight,
-        dataset.label_by_data,
-        dataset.part_by_data,
-    )
-    rows = pd.concat([rows, pd.DataFrame(dict(zip(_ROW_COLUMNS, beside, strict=True)))], axis=1)
-    document = {
-        "definition": dataset.definition,
-        "revision": dataset.revision,
-        "as_of": dataset.as_of.isoformat(),
-        "plan": dataset.plan.to_document(),
-        "predicts": dataset.predicts,
-        "observed": dataset.observed,
-        "counts": dataset.counts,
-        "answers": dataset.answers,
-        "findings": [asdict(finding) for finding in dataset.findings],
-        "horizon_ms": dataset.horizon_ms,
-        "gap_ms": dataset.gap_ms,
-        "purge_ms": dataset.purge_ms,
-        "hash": dataset.hash,
-    }
-    return {
-        "dataset.json": json.dumps(document, indent=1).encode(),
-        "rows.parquet": _parquet(rows),
-        "problems.parquet": _parquet(dataset.problems),
-    }
-
-
-def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
-    """What `dataset_files` wrote. Raises Refused when the rows are not those that were written."""
-    document = json.loads(files["dataset.json"])
-    plan = FeaturePlan.from_document(document["plan"])
-    table = pd.read_parquet(io.BytesIO(files["rows.parquet"]))
-    asset, at, part, label, risk, weight, by_data, natural = (table[name].to_numpy() for name in _ROW_COLUMNS)
-    rows = table[[name for name in plan.columns if name not in plan.levels]].copy()
-    for name, levels in plan.levels.items():
-        rows[name] = pd.Categorical.from_codes(table[name].to_numpy(), categories=pd.Index(levels, dtype=object))
-    beside = (label, asset.astype(object), at, part.astype(object), risk, weight, by_data, natural.astype(object))
-    if _hash(plan, rows, *beside) != document["hash"]:
-        raise Refused(f"the dataset of {document['definition']} was changed after it was written; train again from its beginning")
-    return Dataset(
-        definition=document["definition"],
-        revision=document["revision"],
-        as_of=datetime.fromisoformat(document["as_of"]),
-        plan=plan,
-        rows=rows,
-        label=label,
-        asset=beside[1],
-        at=at,
-        part=beside[3],
-        problems=pd.read_parquet(io.BytesIO(files["problems.parquet"])),
-        predicts=document["predicts"],
-        persistence=risk,
-        weight=weight,
-        label_by_data=by_data,
-        part_by_data=beside[7],
-        observed=document["observed"],
-        counts=document["counts"],
-        answers=document["answers"],
-        findings=findings_from(document["findings"]),
-        horizon_ms=document["horizon_ms"],
-        gap_ms=document["gap_ms"],
-        purge_ms=document["purge_ms"],
-        hash=document["hash"],
-    )
-
-
-def _parquet(frame: pd.DataFrame) -> bytes:
-    buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False)
-    return buffer.getvalue()

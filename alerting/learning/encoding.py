@@ -47,10 +47,11 @@ class Columns:
             )
         out = np.empty((len(rows), len(self.names)))
         numbers = [i for i, name in enumerate(self.names) if name not in self.levels]
-        out[:, numbers] = rows[[self.names[i] for i in numbers]].to_numpy(np.float64)
+        for i in numbers:  # one by one: no second copy of all of them
+            values = rows[self.names[i]].to_numpy(np.float64)
+            out[:, i] = np.where(np.isfinite(values), values, np.nan)
         for i in self.categorical:
             out[:, i] = _codes(rows[self.names[i]], self.levels[self.names[i]])
-        out[~np.isfinite(out)] = np.nan
         return out
 
 

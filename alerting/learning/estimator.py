@@ -16,6 +16,7 @@ from alerting.learning.encoding import NO_PAIRS, Columns, Dense, Floats, Pairs
 
 SMALL = 5_000_000  # values in a matrix up to which threads that wait for each other, on cores that others use too, cost most
 ALL_THREADS = 0
+AT_ONCE = 200_000  # rows that are encoded together, so that memory does not grow with all rows
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ class Estimator:
         """Margin of each row of a matrix made by `columns`; of LightGBM's first `rounds` trees alone, if said."""
         if not len(matrix):
             return np.empty(0)
+        if len(matrix) > AT_ONCE:
+            parts = [self.margin_of(matrix[i : i + AT_ONCE], rounds) for i in range(0, len(matrix), AT_ONCE)]
+            return np.concatenate(parts)
         encoded = self.encode(matrix)
         if self.family == "lightgbm":
             return np.asarray(

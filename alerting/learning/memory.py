@@ -1,46 +1,93 @@
-"""Keeps the memory of a training under a limit: training rows are thinned evenly in time, and it says so, or it is refused."""
+"""Keeps the memory of a training under a limit: training rows are thinned evenly in time, and it says so, or it is refused.
+
+Decided before any feature is computed, from what the rows will need. The figures are upper bounds of what was measured in
+processes of their own (`benchmarks/training_scale.py` holds them against the peak of memory, and a test does on a small scale).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 from alerting.definitions.faults import Refused
-from alerting.learning.dataset import Dataset, keep_rows
+from alerting.detection.problems import BoolArray
+from alerting.learning.plan import FeaturePlan
 from alerting.learning.quality import Finding
+from alerting.learning.split import Parts
+from alerting.readings.history import Millis
 
-FIXED_MIB = 350  # the libraries, and what does not grow with the rows
-TABLES = 3  # the rows, their matrix, and what is made of them to score them
-COPIES = 6  # of the training rows, while a model is fitted: filled, expanded, scaled, paired
+FIXED_MIB = 450  # the libraries, and what does not grow with the rows
 MOST_THINNING = 50  # fewer training rows than one in so many: the stride is too fine for this machine
 THINNED = "memory"
+_READINGS = 4  # the readings, as they are read, as they were known at as_of, and what is asked of them
+_TABLES = 3  # the rows, and either the assets' parts of them or their file, twice
+_BESIDE = 16  # values beside each row: label, asset, instant, part, score ...
+_ENCODED = 3  # of the training rows: filled and expanded, scaled, and a sum of squares over them
+_PAIRED = 130  # columns of products and differences of pairs, and what they are made of
 
 
-def needed_mib(rows: int, training_rows: int, columns: int) -> int:
-    """The peak of memory of a search, in MiB: an estimate on the safe side, from rows and columns of 8 bytes each."""
-    return FIXED_MIB + round(8 * columns * (TABLES * rows + COPIES * training_rows) / 2**20)
+@dataclass(frozen=True)
+class Size:
+    """What a training works on: values of readings, rows, those of training among them, and columns of the model."""
+
+    readings: int
+    rows: int
+    training: int
+    columns: int
+    encoded: int
+
+    @property
+    def mib(self) -> int:
+        """The most memory that it needs, in MiB, with 8 bytes for each value."""
+        building = _READINGS * self.readings + self.rows * (_TABLES * self.columns + _BESIDE)
+        fitting = self.rows * (2 * self.columns + _BESIDE) + self.training * (self.columns + _ENCODED * self.encoded + _PAIRED)
+        return FIXED_MIB + round(8 * max(building, fitting) / 2**20)
 
 
-def within_memory(dataset: Dataset, memory_mib: int) -> Dataset:
-    """The dataset, with only every k-th instant of the training period if all of them would need more memory than this.
+def encoded_columns(plan: FeaturePlan) -> int:
+    """At most so many columns has a model that knows neither missing values (a flag each) nor categories (a column a level)."""
+    numbers = len(plan.columns) - len(plan.levels)
+    return 2 * numbers + sum(len(levels) for levels in plan.levels.values())
+
+
+def within_memory(
+    definition: str,
+    plan: FeaturePlan,
+    readings: int,
+    at: Millis,
+    part: Parts,
+    label: npt.NDArray[np.int8],
+    memory_mib: int | None,
+) -> tuple[BoolArray, Finding | None]:
+    """Which rows to keep, and what to say of it: all, or of training only every k-th instant that this much memory allows.
 
     Both classes are thinned alike, on the same instants of all assets; validation and test stay whole, because episodes are
     judged on them. Raises Refused, with the figures, when even one in fifty training rows is too many, or leaves one class.
     """
-    columns, train = len(dataset.plan.columns), dataset.part == "train"
-    needed = needed_mib(len(train), int(train.sum()), columns)
-    if needed <= memory_mib:
-        return dataset
-    turn = dataset.at // dataset.plan.stride_ms
+    train = part == "train"
+    everything = np.ones(len(at), np.bool_)
+
+    def size(rows: int, training: int) -> Size:
+        return Size(readings, rows, training, len(plan.columns), encoded_columns(plan))
+
+    needed = size(len(at), int(train.sum())).mib
+    if memory_mib is None or needed <= memory_mib:
+        return everything, None
+    turn = at // plan.stride_ms
     for every in range(2, MOST_THINNING + 1):
         kept = ~train | (turn % every == 0)
-        label = dataset.label[train & kept]
-        if not 0 < label.sum() < len(label):
+        left = label[train & kept]
+        if not 0 < left.sum() < len(left):
             break
-        if needed_mib(int(kept.sum()), len(label), columns) <= memory_mib:
+        if size(int(kept.sum()), len(left)).mib <= memory_mib:
             words = (
-                f"Only every {every}. instant of the training period was kept ({len(label)} of {int(train.sum())} rows): all of "
+                f"Only every {every}. instant of the training period was kept ({len(left)} of {int(train.sum())} rows): all of "
                 f"them would need about {needed} MiB of memory, and {memory_mib} are allowed."
             )
-            return keep_rows(dataset, kept, THINNED, Finding("memory", None, float(every), "left out", words))
+            return kept, Finding("memory", None, float(every), "left out", words)
     rest = int((~train).sum())
     raise Refused(
-        f"{dataset.definition}: {len(train)} rows of {columns} columns need about "
+        f"{definition}: {len(at)} rows of {len(plan.columns)} columns, from {readings} values of readings, need about "
         f"{needed} MiB of memory, and {memory_mib} are allowed; even a small part of "
         f"the training rows beside the {rest} others is too much. Lengthen features.stride, use fewer variables or windows, "
         "or allow more with ALERTING_TRAINING_MEMORY_MIB"

@@ -9,7 +9,6 @@ from alerting.definitions.model import ClassifierDefinition, Revision
 from alerting.detection.suppression import Span
 from alerting.learning.answers import Answer, answers_of
 from alerting.learning.dataset import Dataset, build_dataset
-from alerting.learning.memory import within_memory
 from alerting.learning.split import PARTS
 from alerting.pipelines.definitions import require_revision, sync
 from alerting.pipelines.ports import Platform
@@ -28,8 +27,7 @@ def dataset_at(platform: Platform, revision: Revision, definition: ClassifierDef
     """The dataset of one revision at as_of, with the answers that operators had given by then."""
     said = answers_at(platform, definition, as_of)
     histories, suppressed = histories_at(platform, definition, as_of), suppressed_at(platform, definition, as_of)
-    dataset = build_dataset(definition, revision.number, histories, as_of, said, suppressed)
-    return within_memory(dataset, platform.limits.memory_mib)
+    return build_dataset(definition, revision.number, histories, as_of, said, suppressed, platform.limits.memory_mib)
 
 
 def histories_at(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> list[History]:

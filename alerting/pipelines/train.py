@@ -18,7 +18,8 @@ from alerting.learning.answers import answers_of
 from alerting.learning.blending import with_blend
 from alerting.learning.candidates import Candidate, baseline_candidate, candidate_files, candidate_from_files
 from alerting.learning.comparison import PromotionDecision, compare
-from alerting.learning.dataset import Dataset, dataset_files, dataset_from_files
+from alerting.learning.dataset import Dataset
+from alerting.learning.dataset_files import dataset_files, dataset_from_files
 from alerting.learning.metrics import precision_recall_points
 from alerting.learning.model_files import model_files
 from alerting.learning.search import search_candidate

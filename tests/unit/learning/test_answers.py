@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from alerting.episodes.episode import Feedback
 from alerting.learning.answers import CONFIRMED, LEFT_OUT, POSITIVE, WEIGHTED, Answer, answers_in_words, answers_of, relabel
-from alerting.learning.dataset import build_dataset, dataset_files, dataset_from_files
+from alerting.learning.dataset import build_dataset
+from alerting.learning.dataset_files import dataset_files, dataset_from_files
 from alerting.learning.export import export_table
 from alerting.readings.history import from_millis
 from tests.unit.learning import small

@@ -12,7 +12,8 @@ import pytest
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.faults import Refused
 from alerting.definitions.model import ClassifierDefinition
-from alerting.learning.dataset import build_dataset, dataset_files, dataset_from_files
+from alerting.learning.dataset import build_dataset
+from alerting.learning.dataset_files import dataset_files, dataset_from_files
 from alerting.readings.history import History, millis
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -1,11 +1,17 @@
 """A training never needs more memory than it may have."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from alerting.definitions.faults import Refused
-from alerting.learning.dataset import dataset_files, dataset_from_files
-from alerting.learning.memory import FIXED_MIB, needed_mib, within_memory
+from alerting.learning.dataset import build_dataset
+from alerting.learning.dataset_files import dataset_files, dataset_from_files
+from alerting.learning.memory import FIXED_MIB, Size
 from tests.unit.learning import small
+
+SIZE = Size(readings=500_000, rows=200_000, training=100_000, columns=30, encoded=60)
 
 
 @pytest.fixture(scope="module")
@@ -16,36 +22,52 @@ def data():
 @pytest.fixture
 def wide(monkeypatch):
     """As if a row took a megabyte: a small table stands for a large one."""
-    monkeypatch.setattr(
-        "alerting.learning.memory.needed_mib", lambda rows, training, columns: FIXED_MIB + 2 * rows + 4 * training
-    )
+    mib = property(lambda size: FIXED_MIB + 2 * size.rows + 4 * size.training)
+    monkeypatch.setattr(Size, "mib", mib)
+
+
+def within(memory_mib):
+    line = small.line()
+    return build_dataset(small.definition(), 1, [line], small.as_of(line), memory_mib=memory_mib)
 
 
 def test_what_fits_is_left_as_it_is(data):
-    assert within_memory(data, needed_mib(len(data.label), len(data.label), len(data.plan.columns))) is data
+    assert within(4096).hash == data.hash
 
 
-def test_the_estimate_grows_with_rows_and_columns_and_doubles_with_both():
-    assert needed_mib(0, 0, 10) == FIXED_MIB
-    assert needed_mib(200_000, 100_000, 60) - FIXED_MIB == pytest.approx(2 * (needed_mib(100_000, 50_000, 60) - FIXED_MIB), abs=1)
+def test_the_need_grows_with_everything_that_a_training_works_on():
+    assert Size(0, 0, 0, 30, 60).mib == FIXED_MIB
+    twice = replace(SIZE, readings=1_000_000, rows=400_000, training=200_000)
+    assert twice.mib - FIXED_MIB == pytest.approx(2 * (SIZE.mib - FIXED_MIB), abs=1)
+    for name in ("rows", "training", "columns", "encoded"):
+        assert replace(SIZE, **{name: 2 * getattr(SIZE, name)}).mib > SIZE.mib
+    assert replace(SIZE, readings=100_000_000).mib > SIZE.mib
 
 
 def test_too_many_training_rows_are_thinned_evenly_and_it_is_said(data, wide):
     train = int((data.part == "train").sum())
-    fewer = within_memory(data, FIXED_MIB + 2 * len(data.label) + 2 * train)
+    fewer = within(FIXED_MIB + 2 * len(data.label) + 2 * train)
     left = fewer.part == "train"
     assert 0.4 < left.sum() / train < 0.6
     assert (fewer.at[left] % (2 * data.plan.stride_ms) == 0).all()
     for part in ("validation", "test"):
         assert (fewer.at[fewer.part == part] == data.at[data.part == part]).all()
     assert fewer.counts["memory"] == train - left.sum()
-    assert f"({left.sum()} of {train} rows)" in fewer.notes[-1]
+    assert any(f"({left.sum()} of {train} rows)" in note for note in fewer.notes)
     assert fewer.hash != data.hash
     assert dataset_from_files(dataset_files(fewer)).hash == fewer.hash
 
 
-def test_what_can_never_fit_is_refused_with_the_figures_and_what_to_do(data, wide):
+def test_the_rows_that_are_kept_are_those_of_the_whole_dataset_bit_for_bit(data, wide):
+    fewer = within(FIXED_MIB + 2 * len(data.label) + 2 * int((data.part == "train").sum()))
+    same = np.isin(data.at, fewer.at)
+    assert same.sum() == len(fewer.at)
+    assert fewer.rows.equals(data.rows[same].reset_index(drop=True))
+    assert (fewer.label == data.label[same]).all()
+
+
+def test_what_can_never_fit_is_refused_with_the_figures_and_what_to_do(wide):
     with pytest.raises(
-        Refused, match=r"rows of \d+ columns need about \d+ MiB of memory, and 400 are allowed.*Lengthen features.stride"
+        Refused, match=r"rows of \d+ columns, .* need about \d+ MiB of memory, and 400 are allowed.*Lengthen features.stride"
     ):
-        within_memory(data, 400)
+        within(400)
