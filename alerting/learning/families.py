@@ -1,5 +1,6 @@
 """The model families: what they try, and how they are fitted."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import optuna
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
@@ -19,12 +21,13 @@ from alerting.learning.estimator import ALL_THREADS, SMALL, Blend, Estimator, th
 
 Labels = npt.NDArray[np.int8]
 Params = dict[str, Any]
-AfterTrees = Callable[[int], bool]  # told how many trees have grown; False: enough
+AfterTrees = Callable[[int], bool]  # told how many trees have grown, or steps of a linear model were done; False: enough
 MOST_ROUNDS = 300
 PATIENCE = 50
 ROUNDS_UNWATCHED = 100  # of a model whose number of trees nobody has searched
 ROUNDS_TO_TELL = 40  # enough to see which columns tell the most
-BATCH = 10  # trees of a forest between two looks at the time
+BATCH, LARGE_BATCH = 10, 2  # trees of a forest between two looks at the time, on a small and on a large table
+MOST_STEPS = 50  # of Newton's method, which needs about ten
 AVERAGED = 3  # models whose mean is taken
 SEED_STEP = 1_000_003  # between their seeds: far from the seeds that people choose next to each other
 FEW_NEGATIVES = 0.25  # share of the rows without a problem that a tree may see; it sees all others, and takes a third of the time
@@ -65,19 +68,18 @@ def fit_estimator(
     """Fit one family on the rows of a matrix made by `columns`; both classes must be present.
 
     `params["rounds"]` fixes LightGBM's trees. `weight`: how much each row counts. `after_trees` is asked after each tree of
-    LightGBM and every ten of a forest. The same arguments give the same model, whatever the number of threads.
+    LightGBM, every few of a forest and each step of a linear model.
+    The same arguments give the same model, whatever the number of threads.
     """
     if family == "lightgbm":
         most = int(params.get("rounds", ROUNDS_UNWATCHED))
-        return _grow_lightgbm(params, columns, matrix, label, seed, weight, threads, most, _asking(after_trees))
+        return _grow_lightgbm(params, columns, matrix, label, seed, weight, threads, most, after_trees=after_trees)
     dense = Dense.fit(columns, matrix)
     if family == "random_forest":
-        pairs = _telling_pairs(params, columns, matrix, label, seed, weight, threads)
+        pairs = _telling_pairs(params, columns, matrix, label, seed, weight, threads, after_trees)
         unfitted = Estimator(family, None, columns, dense, pairs)
         return replace(unfitted, model=_grow_forest(params, unfitted.encode(matrix), label, seed, weight, threads, after_trees))
-    with threadpool_limits(limits=1):  # sums of several threads differ in the last bits
-        linear = LogisticRegression(**params, max_iter=300).fit(dense.scaled(matrix), label, weight)
-    return Estimator(family, linear, columns, dense)
+    return Estimator(family, _fit_linear(params, dense.scaled(matrix), label, weight, after_trees), columns, dense)
 
 
 def fit_steadily(
@@ -98,9 +100,7 @@ def fit_steadily(
         return first
     rounds = int(params.get("rounds", ROUNDS_UNWATCHED))
     seeds = [(seed + k * SEED_STEP) % 2**31 for k in range(1, AVERAGED)]
-    others = [
-        _grow_lightgbm(params, columns, matrix, label, s, weight, ALL_THREADS, rounds, (), pairs=first.pairs) for s in seeds
-    ]
+    others = [_grow_lightgbm(params, columns, matrix, label, s, weight, ALL_THREADS, rounds, pairs=first.pairs) for s in seeds]
     return replace(first, model=average([first.model, *(other.model for other in others)]))
 
 
@@ -120,20 +120,18 @@ def fit_watched(
     It stops growing when that has not improved for 50 trees.
     """
     curve: dict[str, dict[str, list[float]]] = {}
-    callbacks = [
-        *_asking(after_trees),
-        lightgbm.record_evaluation(curve),
-        lightgbm.early_stopping(PATIENCE, verbose=False),
-    ]
-    estimator = _grow_lightgbm(params, columns, matrix, label, seed, weight, ALL_THREADS, most_rounds, callbacks, watched)
+    callbacks = [lightgbm.record_evaluation(curve), lightgbm.early_stopping(PATIENCE, verbose=False)]
+    estimator = _grow_lightgbm(
+        params, columns, matrix, label, seed, weight, ALL_THREADS, most_rounds, callbacks, watched, after_trees=after_trees
+    )
     return estimator, np.asarray(curve["valid_0"]["average_precision"], np.float64)
 
 
 def trees_of(estimator: Estimator) -> int:
-    """How many trees a LightGBM model or a forest has; 0 for a linear model."""
+    """How many trees a LightGBM model or a forest has, or after how many steps a linear model was taken."""
     if estimator.family == "lightgbm":
         return int(estimator.model.num_trees())
-    return len(estimator.model.estimators_) if estimator.family == "random_forest" else 0
+    return len(estimator.model.estimators_) if estimator.family == "random_forest" else int(estimator.model.n_iter_[0])
 
 
 def importance(estimator: Estimator | Blend) -> Floats:
@@ -160,12 +158,13 @@ def _grow_lightgbm(
     weight: Floats | None,
     threads: int,
     rounds: int,
-    callbacks: Sequence[Callable[[Any], None]],
+    callbacks: Sequence[Callable[[Any], None]] = (),
     watched: tuple[Floats, Labels] | None = None,
     pairs: Pairs | None = None,
+    after_trees: AfterTrees | None = None,
 ) -> Estimator:
     if pairs is None:
-        pairs = _telling_pairs(params, columns, matrix, label, seed, weight, threads)
+        pairs = _telling_pairs(params, columns, matrix, label, seed, weight, threads, after_trees)
     expanded = pairs.expand(matrix)
     settings = {
         "objective": "binary",
@@ -187,18 +186,27 @@ def _grow_lightgbm(
         feature_name=[f"c{i}" for i in range(expanded.shape[1])],  # its text format knows neither spaces nor colons in names
     )
     valid = [data.create_valid(pairs.expand(watched[0]), watched[1])] if watched else None
-    booster = lightgbm.train(settings, data, rounds, valid_sets=valid, callbacks=list(callbacks))
+    booster = lightgbm.train(settings, data, rounds, valid_sets=valid, callbacks=[*_asking(after_trees), *callbacks])
     return Estimator("lightgbm", booster, columns, None, pairs)
 
 
 def _telling_pairs(
-    params: Mapping[str, Any], columns: Columns, matrix: Floats, label: Labels, seed: int, weight: Floats | None, threads: int
+    params: Mapping[str, Any],
+    columns: Columns,
+    matrix: Floats,
+    label: Labels,
+    seed: int,
+    weight: Floats | None,
+    threads: int,
+    after_trees: AfterTrees | None,
 ) -> Pairs:
-    """Pairs of the `params["pairs"]` columns that tell a short default LightGBM the most."""
+    """Pairs of the `params["pairs"]` columns that tell a short default LightGBM the most; `after_trees` is told 0 trees."""
     most = int(params.get("pairs", 0))
     if not most:
         return NO_PAIRS
-    plain = _grow_lightgbm(default_params("lightgbm"), columns, matrix, label, seed, weight, threads, ROUNDS_TO_TELL, ())
+    asked = None if after_trees is None else lambda _: after_trees(0)
+    default = default_params("lightgbm")
+    plain = _grow_lightgbm(default, columns, matrix, label, seed, weight, threads, ROUNDS_TO_TELL, after_trees=asked)
     return Pairs.among(columns, importance(plain), most)
 
 
@@ -230,12 +238,30 @@ def _grow_forest(
     settings = {key: value for key, value in params.items() if key != "pairs"}
     settings["class_weight"] = balanced if params["class_weight"] == "balanced" else None
     forest = RandomForestClassifier(**settings, random_state=seed, n_jobs=threads or -1, warm_start=True)
-    for grown in range(BATCH, wanted + BATCH, BATCH):
+    batch = BATCH if encoded.size <= SMALL else LARGE_BATCH
+    for grown in range(batch, wanted + batch, batch):
         forest.set_params(n_estimators=min(grown, wanted)).fit(encoded, label, weight)
         if after_trees is not None and not after_trees(len(forest.estimators_)):
             break
     # one thread from here: several would add up the votes in any order, and the last bits would differ
     return forest.set_params(n_jobs=1, warm_start=False)
+
+
+def _fit_linear(
+    params: Mapping[str, Any], encoded: Floats, label: Labels, weight: Floats | None, after_steps: AfterTrees | None
+) -> LogisticRegression:
+    """By Newton's method, step by step: it keeps nothing but the coefficients, so it can be stopped in between."""
+    linear = LogisticRegression(**params, solver="newton-cholesky", warm_start=True, max_iter=1)
+    step, goes_on = 0, True
+    while goes_on and step < MOST_STEPS:
+        with threadpool_limits(limits=1), warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            linear.fit(encoded, label, weight)  # sums of several threads differ in the last bits
+        step += 1
+        converged = not any(issubclass(warning.category, ConvergenceWarning) for warning in told)
+        goes_on = not converged and (after_steps is None or after_steps(step))
+    linear.n_iter_ = np.array([step], np.int32)
+    return linear.set_params(warm_start=False)
 
 
 def _suggest_lightgbm(trial: optuna.Trial) -> Params:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from alerting.definitions.faults import Refused
 from alerting.learning.candidates import Trial, baseline_candidate, beats, candidate_files, candidate_from_files
@@ -76,11 +77,13 @@ def test_a_proven_set_is_not_given_up_for_one_that_is_better_by_luck():
 
 
 def test_a_search_that_time_cuts_short_says_so_and_is_repeated_exactly(data):
-    limited = definition(trials=50, time_budget="7s")
+    limited = definition(trials=50, time_budget="40s")
     found = search_candidate(data, limited, "logistic_regression", silent, None, Stopwatch())
     assert 1 < found.trials < 50
     assert found.cut_short
-    assert found.notes[-1].startswith(f"the time budget of 7s ended the search of logistic_regression after {found.trials} of 50")
+    assert found.notes[-1].startswith(
+        f"the time budget of 40s ended the search of logistic_regression after {found.trials} of 50"
+    )
     assert same_search(repeat_search(data, limited, candidate_from_files(candidate_files(found))), found)
 
 
@@ -94,6 +97,48 @@ def test_the_ceiling_is_kept_inside_the_first_trial_and_its_trees_are_repeated_e
     assert found.params[trees] <= found.tried[0].grown
     assert "1 of 2 folds of its first trial were done in that time" in found.notes
     assert same_search(repeat_search(data, limited, candidate_from_files(candidate_files(found))), found)
+
+
+def test_a_linear_model_is_stopped_between_its_steps_and_repeated_exactly(data):
+    watch = Stopwatch()
+    found = search_candidate(data, definition(time_budget="2s"), "logistic_regression", silent, None, watch)
+    assert watch.seconds <= 6
+    assert (found.trials, found.tried[0].state, found.tried[0].grown) == (1, "cut", 2)
+    assert same_search(repeat_search(data, definition(), candidate_from_files(candidate_files(found))), found)
+
+
+def test_a_linear_model_is_the_same_whether_anybody_looks_or_not(data):
+    columns, params = Columns.of(data.plan), default_params("logistic_regression")
+    matrix = columns.matrix(data.rows)
+    looked = []
+    watched = fit_estimator(
+        "logistic_regression", params, columns, matrix, data.label, 1, after_trees=lambda n: not looked.append(n)
+    )
+    alone = fit_estimator("logistic_regression", params, columns, matrix, data.label, 1)
+    assert np.array_equal(watched.model.coef_, alone.model.coef_)
+    assert looked == list(range(1, len(looked) + 1))
+    steps = int(watched.model.n_iter_[0])
+    assert len(looked) == steps - 1 < 20  # it knows itself when it has arrived
+    at_once = LogisticRegression(**params, solver="newton-cholesky", max_iter=50)
+    at_once.fit(watched.encode(matrix), data.label)
+    assert at_once.n_iter_[0] == steps
+    assert np.allclose(watched.model.coef_, at_once.coef_, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("family", ["lightgbm", "random_forest"])
+def test_the_time_is_looked_at_too_while_the_telling_columns_are_found(data, family):
+    class TimeIsUpError(Exception):
+        pass
+
+    def look(grown):
+        if grown == 0:
+            raise TimeIsUpError
+        return True
+
+    columns = Columns.of(data.plan)
+    params = default_params(family) | {"pairs": 3}
+    with pytest.raises(TimeIsUpError):
+        fit_estimator(family, params, columns, columns.matrix(data.rows), data.label, 1, after_trees=look)
 
 
 def test_a_later_trial_that_time_interrupts_does_not_count(data):
