@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from alerting.definitions.faults import Refused
-from alerting.pipelines.links import PURPOSES, WORDS, Grant, seal, unseal
+from alerting.pipelines.links import ANSWERS, WORDS, Grant, Purpose, seal, unseal
 from alerting.pipelines.ports import Link
 
 _LEAST_LENGTH = 32
@@ -24,10 +24,13 @@ class SignedLinks:
     def __init__(self, key: bytes, public_url: str, last: timedelta, now: Callable[[], datetime] = wall_clock) -> None:
         self._key, self._url, self._last, self._now = key, public_url, last, now
 
-    def of(self, episode: str, recipient: str) -> tuple[Link, ...]:
-        """One link for each answer that this recipient can give to this episode, and one to its page."""
+    def of(self, episode: str, recipient: str, acknowledge: bool = False) -> tuple[Link, ...]:
+        """One link for each answer that this recipient can give to this episode, and one to its page; first of all, where
+        that is permitted, one that acknowledges it.
+        """
         now = self._now()
-        grants = (Grant(episode, recipient, purpose, now, now + self._last) for purpose in PURPOSES)
+        purposes: tuple[Purpose, ...] = ("acknowledge", *ANSWERS) if acknowledge else ANSWERS
+        grants = (Grant(episode, recipient, purpose, now, now + self._last) for purpose in purposes)
         answers = [Link(WORDS[g.purpose], f"{self._url}/f/{seal(g, self._key)}") for g in grants]
         return (*answers, Link("Everything about it", f"{self._url}/episodes/{episode}"))
 

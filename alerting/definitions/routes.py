@@ -68,6 +68,15 @@ class Route(Closed):
         None, description="Send this often a message that alerting is alive, so that silence means something; at least 1m."
     )
 
+    acknowledge_by_link: bool = Field(
+        False, description="Messages carry a link that acknowledges the alert, without a login, in the name of the channel."
+    )
+    platform: bool = Field(
+        False,
+        description="Tell also of faults of the platform itself: a champion that cannot be read, a faulty definition. "
+        "Where no route does, they are told to the channel log.",
+    )
+
     @property
     def zone(self) -> ZoneInfo:
         """The time zone of shifts and quiet hours."""

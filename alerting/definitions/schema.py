@@ -12,6 +12,7 @@ from pydantic_core import core_schema
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import DEFINITION
+from alerting.definitions.routes import Route
 
 Schema = dict[str, Any]
 
@@ -45,6 +46,12 @@ def mongo_validator() -> Schema:
     schema = json_schema()
     kinds = [_kind(branch, schema["$defs"]) for branch in schema["oneOf"]]
     return {"$jsonSchema": {"bsonType": "object", "oneOf": kinds}}
+
+
+def mongo_route_validator() -> Schema:
+    """The validator of routes, made in the same way."""
+    schema = Route.model_json_schema(by_alias=True, schema_generator=_Generator)
+    return {"$jsonSchema": _kind({k: v for k, v in schema.items() if k != "$defs"}, schema["$defs"])}
 
 
 class _Generator(GenerateJsonSchema):

@@ -10,6 +10,7 @@ from alerting.definitions.model import Definition
 from alerting.definitions.routes import Route
 from alerting.episodes.bulletin import Bulletin, new_bulletin
 from alerting.episodes.episode import Episode, Notification
+from alerting.pipelines.announce_platform import announce_platform_alerts
 from alerting.pipelines.digests import tell_digests
 from alerting.pipelines.muting import mark_suppressed, mute_outbox
 from alerting.pipelines.ports import Platform
@@ -23,7 +24,8 @@ def announce_due(platform: Platform, now: datetime) -> int:
     """Put into the outboxes what has become due. Doing it again at the same instant adds nothing. Returns how many were added."""
     routes, _ = read_routes(platform)
     summaries = summarise_floods(platform, now) + tell_digests(platform, now)
-    return _announce_open(platform, routes, now) + summaries + _send_heartbeats(platform, routes, now)
+    added = _announce_open(platform, routes, now) + summaries
+    return added + announce_platform_alerts(platform, routes, now) + _send_heartbeats(platform, routes, now)
 
 
 def _announce_open(platform: Platform, routes: Sequence[Route], now: datetime) -> int:

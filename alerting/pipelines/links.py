@@ -13,12 +13,19 @@ from typing import Any, Literal, cast, get_args
 from alerting.definitions.faults import Refused
 from alerting.episodes.episode import Episode
 from alerting.pipelines.feedback import find_episode, give_feedback
+from alerting.pipelines.operate import Who, acknowledge
 from alerting.pipelines.ports import Platform
 from alerting.readings.history import from_millis, to_millis
 
-Purpose = Literal["true_alarm", "false_alarm", "acted"]
+Purpose = Literal["true_alarm", "false_alarm", "acted", "acknowledge"]
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
-WORDS: Mapping[Purpose, str] = {"true_alarm": "It was right", "false_alarm": "It was wrong", "acted": "I acted on it"}
+ANSWERS: tuple[Purpose, ...] = ("true_alarm", "false_alarm", "acted")
+WORDS: Mapping[Purpose, str] = {
+    "true_alarm": "It was right",
+    "false_alarm": "It was wrong",
+    "acted": "I acted on it",
+    "acknowledge": "I have seen it",
+}
 _CONTEXT = b"alerting feedback link 1:"
 
 
@@ -71,14 +78,20 @@ def open_link(platform: Platform, token: str) -> tuple[Grant, Episode]:
 
 def has_answered(grant: Grant, episode: Episode) -> bool:
     """Whether this recipient has said just this already."""
+    if grant.purpose == "acknowledge":
+        return episode.acknowledged is not None and episode.acknowledged.who == _name(grant)
     return any(f.who == _name(grant) and _answer(grant).items() <= vars(f).items() for f in episode.feedback)
 
 
 def use_link(platform: Platform, token: str, at: datetime) -> Episode:
-    """Give the one answer that the link is for; again changes nothing. Raises LinkRefused."""
+    """Give the one answer that the link is for, or acknowledge; again changes nothing. Raises LinkRefused, or Refused for an
+    alert that nobody can acknowledge any more.
+    """
     grant, episode = open_link(platform, token)
     if has_answered(grant, episode):
         return episode
+    if grant.purpose == "acknowledge":
+        return acknowledge(platform, episode.id, Who(_name(grant), "operator"), at)
     return give_feedback(platform, episode_id=episode.id, action=None, comment=None, who=_name(grant), at=at, **_answer(grant))
 
 

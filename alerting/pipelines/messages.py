@@ -1,5 +1,6 @@
 """What people and systems read: the words of each notification."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +13,10 @@ from alerting.pipelines.ports import Links, Message
 _BEGINNINGS = {"closed": "Over", "escalated": "Unanswered", "repeated": "Still", "severity_rose": "Worse", "reopened": "Not over"}
 
 
-def message(episode: Episode, notification: Notification, links: Links | None = None) -> Message:
-    """What is told of one transition of an episode."""
+def message(
+    episode: Episode, notification: Notification, links: Links | None = None, acknowledging: Collection[str | None] = ()
+) -> Message:
+    """What is told of one transition of an episode. `acknowledging`: names of routes whose messages may acknowledge by a link."""
     subject = f"{_severity(episode, notification).upper()}: {episode.title} on {episode.asset}"
     if notification.transition == "closed":
         subject = f"Over: {episode.title} on {episode.asset}"
@@ -23,7 +26,10 @@ def message(episode: Episode, notification: Notification, links: Links | None = 
             subject = f"{_BEGINNINGS[notification.transition]}: {subject}"
         lines = [subject, *_raise_lines(episode, notification)]
     told = Message(notification.key, subject, "\n".join(lines), _payload(episode, notification))
-    return told if links is None else replace(told, links=links.of(episode.id, notification.channel))
+    if links is None:
+        return told
+    acknowledge = notification.route in acknowledging and episode.condition == "open" and episode.acknowledged is None
+    return replace(told, links=links.of(episode.id, notification.channel, acknowledge))
 
 
 def bulletin_message(bulletin: Bulletin) -> Message:

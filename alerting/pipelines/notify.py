@@ -47,11 +47,12 @@ class DeliveryCounts:
 
 @dataclass(frozen=True)
 class _Round:
-    """One round. `failures`: of each channel, in a row."""
+    """One round. `acknowledging`: routes whose messages may acknowledge by a link; `failures`: of each channel, in a row."""
 
     platform: Platform
     now: datetime
     counts: DeliveryCounts
+    acknowledging: frozenset[str]
     failures: Counter[str] = field(default_factory=Counter)
 
     def heard(self, channel: str, answered: bool) -> None:
@@ -83,7 +84,8 @@ def deliver_due(platform: Platform, now: datetime) -> DeliveryCounts:
     """
     tend_shelves(platform, now)
     counts = DeliveryCounts(announced=announce_due(platform, now))
-    this = _Round(platform, now, counts)
+    acknowledging = frozenset(route.name for route in read_routes(platform)[0] if route.acknowledge_by_link)
+    this = _Round(platform, now, counts, acknowledging)
     while _deliver_page(this):
         pass
     for shelf in platform.shelves.with_due_notifications(now):
@@ -98,7 +100,7 @@ def _deliver_page(this: _Round) -> bool:
     before = this.counts.handled()
     for episode in this.platform.episodes.with_due_notifications(this.now):
         current = mute_outbox(this.platform, episode, this.now)
-        outbox = _episode_outbox(this.platform, current)
+        outbox = _episode_outbox(this.platform, current, this.acknowledging)
         this.counts.dropped += _drop_quiet(outbox, current)
         _deliver_all(this, current.outbox, outbox)  # what was dropped cannot be claimed any more
     return this.counts.handled() > before
@@ -115,11 +117,11 @@ class _Outbox:
     message: Callable[[Notification], Message]
 
 
-def _episode_outbox(platform: Platform, episode: Episode) -> _Outbox:
+def _episode_outbox(platform: Platform, episode: Episode, acknowledging: frozenset[str] = frozenset()) -> _Outbox:
     def change(to: Callable[[Notices], Notices]) -> None:
         update(platform, episode.id, lambda e: replace(e, outbox=to(e.outbox)))
 
-    return _Outbox(change, partial(message, episode, links=platform.links))
+    return _Outbox(change, partial(message, episode, links=platform.links, acknowledging=acknowledging))
 
 
 def _shelf_outbox(platform: Platform, shelf: Shelf) -> _Outbox:

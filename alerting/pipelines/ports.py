@@ -530,6 +530,10 @@ class PlatformAlerts(Protocol):
         """All alerts about a subject, oldest first."""
         ...
 
+    def resolved_since(self, since: datetime) -> list[PlatformAlert]:
+        """Alerts that were resolved after this instant, oldest first."""
+        ...
+
     def report(self, kind: str, subject: str, reason: str, at: datetime) -> None:
         """Open an alert, or give the open one its newest reason."""
         ...
@@ -561,8 +565,10 @@ class Link:
 class Links(Protocol):
     """Makes the links that go with a message."""
 
-    def of(self, episode: str, recipient: str) -> tuple[Link, ...]:
-        """One link for each answer that this recipient can give to this episode, and one to its page."""
+    def of(self, episode: str, recipient: str, acknowledge: bool = False) -> tuple[Link, ...]:
+        """One link for each answer that this recipient can give to this episode, and one to its page; with `acknowledge` also
+        one that acknowledges it.
+        """
         ...
 
     def read(self, token: str) -> "Grant":

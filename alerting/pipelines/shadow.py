@@ -612,6 +612,9 @@ class NoPlatformAlerts:
     def of(self, subject: str) -> list[PlatformAlert]:  # noqa: ARG002
         return []
 
+    def resolved_since(self, since: datetime) -> list[PlatformAlert]:  # noqa: ARG002
+        return []
+
     def report(self, kind: str, subject: str, reason: str, at: datetime) -> None:  # noqa: ARG002
         _refuse("report faults of the platform")
 

@@ -1,4 +1,4 @@
-"""Every collection with its indexes, and the validator of the definitions: what `ensure` brings into being.
+"""Every collection with its indexes, and the validators of what people write: what `ensure` brings into being.
 
 Running it again, or twice at once, changes nothing.
 """
@@ -6,7 +6,7 @@ Running it again, or twice at once, changes nothing.
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import OperationFailure
 
-from alerting.definitions.schema import mongo_validator
+from alerting.definitions.schema import mongo_route_validator, mongo_validator
 from alerting.stores.documents import Document, MongoDatabase
 
 DEFINITIONS = "alert_definitions"
@@ -105,21 +105,25 @@ def ensure_indexes(database: MongoDatabase) -> None:
             database[collection].create_indexes(indexes)
 
 
-def ensure_validator(database: MongoDatabase) -> None:
-    """Let the server itself refuse a malformed definition, whoever writes it."""
-    validator = mongo_validator()
+def ensure_validators(database: MongoDatabase) -> None:
+    """Let the server itself refuse a malformed definition or route, whoever writes it."""
+    _ensure_validator(database, DEFINITIONS, mongo_validator())
+    _ensure_validator(database, ROUTES, mongo_route_validator())
+
+
+def _ensure_validator(database: MongoDatabase, collection: str, validator: Document) -> None:
     options: Document = {"validator": validator, "validationLevel": "strict", "validationAction": "error"}
-    found = next(database.list_collections(filter={"name": DEFINITIONS}), None)
-    if found is None and _created(database, options):
+    found = next(database.list_collections(filter={"name": collection}), None)
+    if found is None and _created(database, collection, options):
         return
     if found is None or {key: found["options"].get(key) for key in options} != options:
-        database.command("collMod", DEFINITIONS, **options)
+        database.command("collMod", collection, **options)
 
 
-def _created(database: MongoDatabase, options: Document) -> bool:
+def _created(database: MongoDatabase, collection: str, options: Document) -> bool:
     """False when somebody else has created the collection meanwhile."""
     try:
-        database.create_collection(DEFINITIONS, check_exists=False, **options)
+        database.create_collection(collection, check_exists=False, **options)
     except OperationFailure as error:
         if error.code != _NAMESPACE_EXISTS:
             raise

@@ -19,7 +19,7 @@ from alerting.stores.definitions import MongoDefinitions
 from alerting.stores.documents import Document, MongoDatabase
 from alerting.stores.episodes import MongoEpisodes
 from alerting.stores.feedback import MongoFeedback
-from alerting.stores.indexes import ensure_indexes, ensure_validator
+from alerting.stores.indexes import ensure_indexes, ensure_validators
 from alerting.stores.platform_alerts import MongoPlatformAlerts
 from alerting.stores.readings import MongoReadings
 from alerting.stores.replays import MongoReplays
@@ -64,8 +64,8 @@ class MongoStores:
         self.platform_alerts = MongoPlatformAlerts(database)
 
     def ensure(self) -> None:
-        """Bring collections, indexes and the validator of the definitions into being; again or at once elsewhere is no harm."""
-        ensure_validator(self.database)
+        """Bring collections, indexes and validators into being; again or at once elsewhere is no harm."""
+        ensure_validators(self.database)
         ensure_indexes(self.database)
 
 

@@ -25,6 +25,11 @@ class MongoPlatformAlerts:
         found = self._alerts.find({"subject": subject}).sort([("opened_at", 1), ("_id", 1)])
         return [from_document(PlatformAlert, document) for document in found]
 
+    def resolved_since(self, since: datetime) -> list[PlatformAlert]:
+        """Alerts that were resolved after this instant, oldest first."""
+        found = self._alerts.find({"resolved_at": {"$gt": to_bson(since)}}).sort([("resolved_at", 1), ("_id", 1)])
+        return [from_document(PlatformAlert, document) for document in found]
+
     def report(self, kind: str, subject: str, reason: str, at: datetime) -> None:
         """Open an alert, or give the open one its newest reason."""
         key = f"{kind}|{subject}"

@@ -1,7 +1,12 @@
 """Routes in MongoDB, as people wrote them."""
 
+from pymongo.errors import WriteError
+
+from alerting.definitions.faults import Refused
 from alerting.stores.documents import Document, MongoDatabase
 from alerting.stores.indexes import ROUTES
+
+_DOCUMENT_FAILED_VALIDATION = 121  # error code of the server
 
 
 class MongoRoutes:
@@ -15,8 +20,14 @@ class MongoRoutes:
         return list(self._routes.find({}, {"_id": False}).sort("name", 1))
 
     def put(self, document: Document) -> None:
-        """Insert or replace the route of that name."""
-        self._routes.replace_one({"name": document["name"]}, document, upsert=True)
+        """Insert or replace the route of that name. Raises Refused when the server refuses it."""
+        try:
+            self._routes.replace_one({"name": document["name"]}, document, upsert=True)
+        except WriteError as error:
+            if error.code != _DOCUMENT_FAILED_VALIDATION:
+                raise
+            name = document["name"]
+            raise Refused(f"the database refuses route {name!r} as malformed; see: alerting routes check") from error
 
     def remove(self, name: str) -> bool:
         """False if there was none."""

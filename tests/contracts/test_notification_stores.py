@@ -3,6 +3,10 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
+from alerting.definitions.faults import Refused
+from alerting.definitions.routes import parse_route, route_document
 from alerting.episodes.bulletin import new_bulletin
 from alerting.episodes.episode import Notification
 from tests.builders import at
@@ -14,9 +18,9 @@ def bulletin(id="b1", minute=0):
 
 
 def test_a_route_is_kept_as_it_was_written_and_replaced_by_its_name(stores):
-    for document in ({"name": "b", "channels": ["x"]}, {"name": "a", "odd": 1}, {"name": "b", "channels": ["y"]}):
+    for document in ({"name": "b", "channels": ["x"]}, {"name": "a", "channels": ["z"]}, {"name": "b", "channels": ["y"]}):
         stores.routes.put(document)
-    assert stores.routes.documents() == [{"name": "a", "odd": 1}, {"name": "b", "channels": ["y"]}]
+    assert stores.routes.documents() == [{"name": "a", "channels": ["z"]}, {"name": "b", "channels": ["y"]}]
     assert (stores.routes.remove("a"), stores.routes.remove("a")) == (True, False)
 
 
@@ -85,3 +89,26 @@ def test_what_waits_for_a_digest_whenever_it_is_due(stores):
     for minute, (id, n) in enumerate(outboxes.items()):
         assert stores.episodes.insert(replace(episode(minute), id=id, condition="closed", outbox=(n,)))
     assert [e.id for e in stores.episodes.held_for_digest()] == ["soon", "later"]
+
+
+def test_the_server_itself_refuses_a_malformed_route_and_takes_every_legal_one(real):
+    legal = {
+        "name": "ovens-at-night",
+        "match": {"severity": ["high", "critical"], "assets": ["oven-*"], "tags": ["line-3"]},
+        "channels": ["shift", "teams"],
+        "timezone": "Europe/Berlin",
+        "shifts": [{"days": ["mon", "tue"], "from": "22:00", "to": "06:00"}],
+        "quiet": [{"from": "22:00", "to": "06:00"}],
+        "repeat": "30m",
+        "escalation": [{"after": "15m", "channels": ["chief"]}],
+        "flood": {"more_than": 5, "within": "10m"},
+        "heartbeat": "24h",
+        "acknowledge_by_link": True,
+        "platform": True,
+    }
+    for document in ({"name": "short", "channels": ["log"]}, legal, route_document(parse_route(legal))):
+        real.routes.put(dict(document))
+    faults = [{"channels": "shift"}, {"chanels": ["x"]}, {"repeat": 30}, {"match": {"severity": ["bad"]}}, {"channels": []}]
+    for fault in faults:
+        with pytest.raises(Refused, match="ovens-at-night"):
+            real.routes.put(legal | fault)

@@ -212,6 +212,15 @@ def test_an_alert_is_open_once_keeps_its_newest_reason_and_can_open_again(stores
     assert [(a.opened_at, a.resolved_at) for a in alerts.of(NAME)] == [(at(0), at(5)), (at(7), None)]
 
 
+def test_alerts_that_were_resolved_lately_are_found(stores):
+    alerts = stores.platform_alerts
+    alerts.report("champion unreadable", "too-moist", "it is gone", at(0))
+    alerts.resolve("champion unreadable", "too-moist", at(5))
+    alerts.report("definition faulty", "too-hot", "no limit", at(0))
+    assert [a.subject for a in alerts.resolved_since(at(4))] == ["too-moist"]
+    assert alerts.resolved_since(at(5)) == []
+
+
 def test_a_faulty_definition_is_a_platform_alert_until_it_is_valid_again(platform, stores):
     sync(platform, at(1))
     assert platform.platform_alerts.open() == []

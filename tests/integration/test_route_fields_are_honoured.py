@@ -1,10 +1,13 @@
 """Every field of a route changes whom somebody tells, or when: a field that nothing reads fails here."""
 
 import json
+from dataclasses import replace
+from datetime import timedelta
 from functools import cache
 
 import pytest
 
+from alerting.channels.links import SignedLinks
 from alerting.definitions.routes import Route
 from alerting.pipelines.definitions import apply
 from alerting.pipelines.evaluate import evaluate
@@ -27,7 +30,9 @@ def told(**changes):
 @cache
 def _told(changes):
     mail, pager = Mailbox("mail"), Mailbox("pager")
-    platform = pretended_platform(mail, pager)
+    links = SignedLinks(b"k" * 40, "http://plant.example", timedelta(hours=1), lambda: at(0))
+    platform = replace(pretended_platform(mail, pager), links=links)
+    platform.platform_alerts.report("definition faulty", "too-cold", "no limit", at(0))
     platform.assets.put([oven(), oven().model_copy(update={"name": "mill-1"})])
     names = [f"too-hot-{i}" for i in range(6)]
     definitions = [too_hot(name=n, stale_after="1d", severity="high", tags=["line-3"]) for n in names]
@@ -42,7 +47,7 @@ def _told(changes):
         platform.clock.instant = at(minute)
         deliver_due(platform, at(minute))
         for box in (mail, pager):
-            heard += [(minute, box.name, m.key) for m in box.messages]
+            heard += [(minute, box.name, m.key, *(link.words for link in m.links)) for m in box.messages]
             box.messages.clear()
     return heard
 
@@ -72,6 +77,8 @@ FIELDS = {
     "flood.more_than": ({"flood": {"more_than": 2}}, {"flood": {"more_than": 3}}),
     "flood.within": ({"flood": {"more_than": 2}}, {"flood": {"more_than": 2, "within": "30m"}}),
     "heartbeat": ({}, {"heartbeat": "1h"}),
+    "acknowledge_by_link": ({}, {"acknowledge_by_link": True}),
+    "platform": ({}, {"platform": True}),
 }
 
 

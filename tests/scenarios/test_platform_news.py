@@ -1,0 +1,97 @@
+"""Faults of the platform told to people, and alerts acknowledged by a link: each is a scenario of its own."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from fastapi.testclient import TestClient
+
+from alerting.channels.links import SignedLinks
+from alerting.console.app import create_app
+from alerting.pipelines.definitions import apply
+from alerting.pipelines.evaluate import evaluate
+from alerting.pipelines.notify import deliver_due
+from alerting.pipelines.ports import ReadingRow
+from alerting.pipelines.routes import apply_routes
+from tests.builders import at, oven, too_hot
+from tests.contracts.conftest import pretended, real, stores  # noqa: F401 - fixtures
+from tests.pretended import HandClock, Mailbox, platform_on
+
+UNREADABLE = ("champion unreadable", "too-moist")
+
+
+def subjects(box):
+    return [m.subject for m in box.messages]
+
+
+def test_without_a_route_for_them_faults_of_the_platform_are_told_once_to_the_log_and_their_end_as_well(stores):  # noqa: F811
+    log, mail = Mailbox("log"), Mailbox("mail")
+    platform = platform_on(stores, [log, mail], HandClock())
+    platform.platform_alerts.report(*UNREADABLE, "version 3 is gone", at(0))
+    for minute in (1, 2, 3):
+        platform.platform_alerts.report(*UNREADABLE, "version 3 is gone", at(minute))
+        deliver_due(platform, at(minute))
+    assert subjects(log) == ["Platform: champion unreadable: too-moist"]
+    assert "version 3 is gone" in log.messages[0].text
+    platform.platform_alerts.resolve(*UNREADABLE, at(10))
+    for minute in (11, 12, 60 * 24 * 3):
+        deliver_due(platform, at(minute))
+    assert subjects(log)[1:] == ["Over: platform: champion unreadable: too-moist"]
+    platform.platform_alerts.report(*UNREADABLE, "again", at(60 * 24 * 3))
+    deliver_due(platform, at(60 * 24 * 3))
+    assert len(log.messages) == 3
+    assert mail.messages == []
+
+
+def test_a_route_takes_them_over_in_its_shift_and_after_its_quiet_hours(stores):  # noqa: F811
+    log, mail, pager = Mailbox("log"), Mailbox("mail"), Mailbox("pager")
+    platform = platform_on(stores, [log, mail, pager], HandClock())
+    quiet = {"name": "engineers", "channels": ["mail"], "platform": True, "quiet": [{"from": "00:00", "to": "06:00"}]}
+    apply_routes(platform, [quiet, {"name": "others", "channels": ["pager"]}], "engineer", at(0))
+    platform.platform_alerts.report(*UNREADABLE, "version 3 is gone", at(0))
+    heard = {minute: len(mail.messages) for minute in (1, 100, 360, 400) if deliver_due(platform, at(minute))}
+    assert heard == {1: 0, 100: 0, 360: 1, 400: 1}
+    assert (log.messages, pager.messages) == ([], [])
+
+
+def test_who_was_not_told_of_a_fault_is_not_told_of_its_end(stores):  # noqa: F811
+    log = Mailbox("log")
+    platform = platform_on(stores, [log], HandClock())
+    platform.platform_alerts.report(*UNREADABLE, "version 3 is gone", at(0))
+    platform.platform_alerts.resolve(*UNREADABLE, at(1))
+    deliver_due(platform, at(2))
+    assert log.messages == []
+
+
+def linked(on, **route):
+    mail, clock = Mailbox("anna"), HandClock(at(1))
+    links = SignedLinks(b"k" * 40, "http://testserver", timedelta(hours=1), clock.now)
+    platform = replace(platform_on(on, [mail], clock), links=links)
+    platform.assets.put([oven()])
+    apply_routes(platform, [{"name": "r", "channels": ["anna"], **route}], "engineer", at(0))
+    apply(platform, [too_hot(stale_after="1d")], "engineer", at(0), "test")
+    platform.readings.add_readings([ReadingRow("oven-1", at(1), {"temperature": 230.0})], at(1))
+    evaluate(platform, None, at(1))
+    deliver_due(platform, at(1))
+    app = create_app(platform, {"admin-token-0123456789": ("ada", "admin")}, now=clock.now)
+    return platform, TestClient(app, raise_server_exceptions=False), mail.messages[0].links
+
+
+def test_a_link_acknowledges_by_its_button_where_the_route_permits(stores):  # noqa: F811
+    platform, client, links = linked(stores, acknowledge_by_link=True, repeat="30m")
+    assert links[0].words == "I have seen it"
+    for method in ("GET", "HEAD"):
+        client.request(method, links[0].url)
+    assert platform.episodes.find()[0].acknowledged is None
+    assert "Nothing has been noted yet" in client.get(links[0].url).text
+    for _ in range(2):
+        assert "Noted" in client.post(links[0].url, data={"confirm": "yes"}).text
+    [episode] = platform.episodes.find()
+    assert episode.acknowledged.who == "anna (by link)"
+    assert [t.kind for t in episode.transitions].count("acknowledged") == 1
+    assert episode.feedback == ()
+    assert deliver_due(platform, at(100)).announced == 0  # somebody is on it: nothing is repeated
+
+
+def test_without_permission_of_the_route_no_message_can_acknowledge(stores):  # noqa: F811
+    _, _, links = linked(stores)
+    assert [link.words for link in links] == ["It was right", "It was wrong", "I acted on it", "Everything about it"]
