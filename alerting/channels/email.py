@@ -1,6 +1,7 @@
 """Messages by e-mail: text and HTML over SMTP, one address per channel."""
 
 import hashlib
+import logging
 import smtplib
 import socket
 import ssl
@@ -12,9 +13,10 @@ from typing import Any
 
 from alerting.channels.egress import Egress
 from alerting.delivery_settings import Smtp
-from alerting.pipelines.ports import DeliveryFailed, Message
+from alerting.pipelines.ports import DeliveryFailed, Message, Picture
 
 TIMEOUT_S = 10.0
+WIDTH_PX = 640
 
 
 class EmailChannel:
@@ -103,7 +105,8 @@ class _TlsFrom(_From):
 
 
 def compose(message: Message, sender: str, to: str) -> EmailMessage:
-    """The e-mail of a message: text, and the same as HTML with the links to tap."""
+    """The e-mail of a message: text, and the same as HTML with its figure and the links to tap."""
+    picture = _picture(message)
     mail = EmailMessage()
     mail["From"], mail["To"] = sender, to
     mail["Subject"] = " ".join(message.subject.split())
@@ -114,12 +117,26 @@ def compose(message: Message, sender: str, to: str) -> EmailMessage:
         mail["References"] = f"<{_digest(str(episode))}@{domain}>"  # mail programs show one episode as one thread
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Alerting-Key"] = " ".join(message.key.split())
-    mail.set_content("\n".join([message.text, *(f"\n{link.words}: {link.url}" for link in message.links)]) + "\n")
-    mail.add_alternative(_html(message), subtype="html")
+    seen = [f"\nFigure: {picture.words}"] if picture else []
+    mail.set_content("\n".join([message.text, *seen, *(f"\n{link.words}: {link.url}" for link in message.links)]) + "\n")
+    cid = f"{_digest(message.key)}.figure@{domain}"
+    mail.add_alternative(_html(message, picture, cid), subtype="html")
+    if picture is not None:
+        html = next(part for part in mail.iter_parts() if part.get_content_type() == "text/html")
+        html.add_related(picture.png, "image", "png", cid=f"<{cid}>", filename="figure.png", disposition="inline")
     return mail
 
 
-def _html(message: Message) -> str:
+def _picture(message: Message) -> Picture | None:
+    """An alert goes out without its figure rather than not at all."""
+    try:
+        return message.draw() if message.draw else None
+    except Exception:  # whatever a drawing or the data for it may raise
+        logging.getLogger(__name__).exception("no figure for %s", message.key)
+        return None
+
+
+def _html(message: Message, picture: Picture | None, cid: str) -> str:
     first, *others = message.text.splitlines() or [message.subject]
     lines = [f"<h2>{escape(first)}</h2>", *(f"<p>{escape(line)}</p>" for line in others if line.strip())]
     buttons = [
@@ -127,9 +144,13 @@ def _html(message: Message) -> str:
         f'border-radius:6px;color:#111;text-decoration:none">{escape(link.words)}</a>'
         for link in message.links
     ]
+    if picture is not None:
+        size = f'width="{WIDTH_PX}" style="display:block;width:100%;max-width:{WIDTH_PX}px;height:auto"'
+        lines.append(f'<p><img src="cid:{cid}" alt="{escape(picture.words)}" {size}></p>')
     body = "\n".join([*lines, *([f"<p>{' '.join(buttons)}</p>"] if buttons else [])])
-    style = "font-family:sans-serif;color:#111;background:#fff"
-    return f'<!DOCTYPE html>\n<html lang="en"><body style="{style}">\n{body}\n</body></html>\n'
+    style = f"font-family:sans-serif;color:#111;background:#fff;max-width:{WIDTH_PX}px"
+    head = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body style="{style}">\n{body}\n</body></html>\n'
 
 
 def _digest(text: str) -> str:

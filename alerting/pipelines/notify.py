@@ -13,6 +13,7 @@ from alerting.episodes.bulletin import Bulletin
 from alerting.episodes.episode import Episode, Notification
 from alerting.episodes.shelving import Shelf
 from alerting.pipelines.announce import announce_due
+from alerting.pipelines.episode_figure import episode_figure
 from alerting.pipelines.feedback import find_episode
 from alerting.pipelines.messages import bulletin_message, message, shelf_message
 from alerting.pipelines.muting import mute_outbox, tend_shelves
@@ -121,7 +122,11 @@ def _episode_outbox(platform: Platform, episode: Episode, acknowledging: frozens
     def change(to: Callable[[Notices], Notices]) -> None:
         update(platform, episode.id, lambda e: replace(e, outbox=to(e.outbox)))
 
-    return _Outbox(change, partial(message, episode, links=platform.links, acknowledging=acknowledging))
+    def told(notification: Notification) -> Message:
+        plain = message(episode, notification, platform.links, acknowledging)
+        return replace(plain, draw=lambda: episode_figure(platform, episode, platform.clock.now()))
+
+    return _Outbox(change, told)
 
 
 def _shelf_outbox(platform: Platform, shelf: Shelf) -> _Outbox:

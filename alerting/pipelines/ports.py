@@ -544,14 +544,23 @@ class PlatformAlerts(Protocol):
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A PNG, and the same in words for who cannot see it."""
+
+    png: bytes = field(repr=False)
+    words: str
+
+
+@dataclass(frozen=True)
 class Message:
-    """What a channel delivers."""
+    """What a channel delivers. `draw` makes the figure that belongs to it, for channels that show one; it may have none."""
 
     key: str
     subject: str
     text: str
     payload: Document
     links: tuple["Link", ...] = ()
+    draw: Callable[[], Picture | None] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

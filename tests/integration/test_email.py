@@ -16,7 +16,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 from alerting.channels.egress import Egress, EgressRefused
 from alerting.channels.email import EmailChannel
 from alerting.delivery_settings import Smtp
-from alerting.pipelines.ports import DeliveryFailed, Link, Message
+from alerting.pipelines.ports import DeliveryFailed, Link, Message, Picture
 from tests.support import free_port
 
 LOOPBACK = Egress(["127.0.0.1", "localhost"])
@@ -109,6 +109,49 @@ def test_an_e_mail_arrives_as_text_and_html_with_reasons_advice_and_links(servin
     html = mail.get_body(("html",)).get_content()
     assert "Oven &lt;too&gt; hot" in html
     assert 'href="https://alerting.plant.example/f/abc.def?x=1&amp;y=2"' in html
+
+
+def test_the_figure_stands_in_the_html_with_its_words_for_who_cannot_see_it(serving):
+    inbox, port = serving()
+    picture = Picture(b"\x89PNG figure", 'Zone 2 temperature, °C: 203 to 231, "limit" 215')
+    channel(port).deliver(replace(MESSAGE, draw=lambda: picture))
+    [(_, mail)] = inbox.mails
+    assert mail.get_content_type() == "multipart/alternative"
+    text, related = mail.iter_parts()
+    assert (text.get_content_type(), related.get_content_type()) == ("text/plain", "multipart/related")
+    assert "Figure: Zone 2 temperature, °C: 203 to 231" in text.get_content()
+    html, image = related.iter_parts()
+    assert f'src="cid:{image["Content-ID"].strip("<>")}"' in html.get_content()
+    assert 'alt="Zone 2 temperature, °C: 203 to 231, &quot;limit&quot; 215"' in html.get_content()
+    assert (image.get_content_disposition(), image.get_content()) == ("inline", picture.png)
+
+
+@pytest.mark.parametrize("drawn", [None, OverflowError])
+def test_an_alert_without_a_figure_goes_out_all_the_same(serving, drawn):
+    def draw():
+        if drawn is not None:
+            raise drawn("cannot be drawn")
+
+    inbox, port = serving()
+    channel(port).deliver(replace(MESSAGE, draw=draw))
+    [(_, mail)] = inbox.mails
+    assert [part.get_content_type() for part in mail.walk()] == ["multipart/alternative", "text/plain", "text/html"]
+
+
+def test_a_server_that_breaks_off_after_it_has_taken_a_message_has_taken_it(serving):
+    class BreaksOff(SMTP):
+        async def smtp_QUIT(self, arg):
+            await self.push("421 going down")
+
+    inbox = Inbox()
+    server = Server(inbox)
+    server.factory = lambda: BreaksOff(inbox)
+    server.start()
+    try:
+        channel(server.port).deliver(MESSAGE)
+    finally:
+        server.stop()
+    assert len(inbox.mails) == 1
 
 
 def test_the_same_key_is_the_same_message_to_a_mail_program_and_one_episode_one_thread(serving):
