@@ -13,7 +13,7 @@ from pymongo import DeleteOne, UpdateOne
 
 from alerting.episodes.spell_table import Pair
 from alerting.pipelines.late_ports import Arrival, Debt, LatePart
-from alerting.stores.documents import MongoDatabase, from_document, to_bson, to_document, utc
+from alerting.stores.documents import MongoDatabase, from_document, to_bson, to_document, upsert, utc
 from alerting.stores.indexes import ARRIVALS, REACH, REJUDGE
 
 Parts = Callable[[datetime | None], tuple[LatePart, ...]]
@@ -55,7 +55,8 @@ class MongoArrivals:
 
     def extend_reach(self, up_to: datetime) -> None:
         """Move it on; it never goes back."""
-        self._reach.update_one({"_id": _REACH}, {"$max": {"up_to": to_bson(up_to)}}, upsert=True)
+        moved = {"$max": {"up_to": to_bson(up_to)}}
+        upsert(lambda: self._reach.update_one({"_id": _REACH}, moved, upsert=True))
 
     def waiting(self) -> list[Arrival]:
         """Arrivals that are not routed yet, oldest first."""
@@ -94,7 +95,7 @@ class MongoArrivals:
             for (definition, asset), start in starts.items()
         ]
         if updates:
-            self._debts.bulk_write(updates, ordered=False)
+            upsert(lambda: self._debts.bulk_write(updates, ordered=False))
 
     def debts(self, definitions: Sequence[str]) -> dict[Pair, Debt]:
         """What these definitions owe."""

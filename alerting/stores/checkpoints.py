@@ -7,7 +7,7 @@ from pymongo import DeleteMany, ReplaceOne, UpdateMany
 
 from alerting.episodes.lifecycle import SpellState
 from alerting.pipelines.late_ports import Checkpoint
-from alerting.stores.documents import Document, MongoDatabase, from_document, to_bson, to_document
+from alerting.stores.documents import Document, MongoDatabase, from_document, to_bson, to_document, upsert
 from alerting.stores.indexes import CHECKPOINTS
 
 
@@ -31,7 +31,7 @@ class MongoCheckpoints:
             steps.append(ReplaceOne({**pair, "watermark": document["watermark"]}, document, upsert=True))
             steps.append(DeleteMany({**pair, "next_at": {"$lt": to_bson(checkpoint.needed_from)}}))
         if steps:
-            self._checkpoints.bulk_write(steps, ordered=True)
+            upsert(lambda: self._checkpoints.bulk_write(steps, ordered=True))
 
     def before(self, definition: str, asset: str, instant: datetime) -> SpellState | None:
         """The latest state with a watermark before the instant."""

@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import BaseModel
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from alerting.readings.history import span_millis
 
@@ -99,6 +99,19 @@ def only_duplicates(error: BulkWriteError) -> list[int]:
     if concerns or any(failure["code"] != _DUPLICATE_KEY for failure in failures):
         raise error
     return [failure["index"] for failure in failures]
+
+
+def upsert(write: Callable[[], Any]) -> None:
+    """Do an idempotent upsert again while somebody else inserts the same document at the same time."""
+    while True:
+        try:
+            write()
+        except DuplicateKeyError:
+            continue
+        except BulkWriteError as error:
+            only_duplicates(error)
+            continue
+        return
 
 
 def fingerprint(*parts: Any) -> str:

@@ -1,5 +1,8 @@
 """Traps that other alarm systems fell into, each named by its number, as far as they are about late data and outages."""
 
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -8,6 +11,7 @@ from alerting.pipelines.evaluate import evaluate
 from alerting.pipelines.ports import ReadingRow
 from alerting.pipelines.shadow import Shadow
 from tests.builders import at, oven, too_hot
+from tests.contracts.conftest import real  # noqa: F401 - a fixture
 from tests.unit.pipelines.test_late_data import FIELDS, Line, told
 
 HEAT = {m: 230 if 20 <= m % 60 < 32 or m % 60 == 40 else 200 for m in range(1, 181)}
@@ -106,3 +110,25 @@ def test_late_readings_of_one_oven_are_nothing_to_another():
     line.platform.readings.add_readings([ReadingRow("oven-2", at(5), {"moisture": 4.0})], at(11))
     assert line.run(12).late == 1
     assert [(e.definition, e.asset) for e in line.episodes()] == [("other", "oven-2")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fields", [{}, {"for": "5m", "clear_for": "3m"}], ids=["at-once", "delayed"])
+def test_T1_evaluators_that_work_at_once_while_readings_come_late_agree_with_one_alone(real, fields):  # noqa: F811
+    line, alone = Line(stores=real, **fields), Line(**fields)
+    come = {m: (HEAT[m], m + (m * 7 % 5 == 0) * 13) for m in HEAT}
+    with ThreadPoolExecutor(4) as pool:
+        for minute in range(5, 185, 5):
+            arrived = {m: value for m, (value, arrival) in come.items() if minute - 5 < arrival <= minute}
+            feeding = pool.submit(line.feed, arrived, minute)
+            list(pool.map(lambda now: evaluate(line.platform, None, now), [at(minute)] * 3))
+            feeding.result()
+    line.feed({m: value for m, (value, _) in come.items()}, 200)
+    alone.feed(HEAT)
+    for minute in (201, 202):
+        line.run(minute)
+        alone.run(minute)
+    assert line.spells() == alone.spells()
+    assert line.state() == alone.state()
+    notices = [n.key for e in line.episodes() for n in e.outbox]
+    assert len(notices) == len(set(notices))

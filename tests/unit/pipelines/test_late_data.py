@@ -17,7 +17,8 @@ from alerting.pipelines.notify import deliver_due
 from alerting.pipelines.operate import Who, acknowledge
 from alerting.pipelines.ports import ReadingRow
 from tests.builders import at, oven, too_hot
-from tests.pretended import Mailbox, pretended_platform
+from tests.pretended import HandClock, Mailbox, platform_on
+from tests.support import ensured_pretence
 
 LEVELS = {"above": None, "levels": {"medium": {"above": 215, "clear_above_at": 210}, "critical": {"above": 230}}}
 
@@ -25,9 +26,9 @@ LEVELS = {"above": None, "levels": {"medium": {"above": 215, "clear_above_at": 2
 class Line:
     """One oven, one definition, one mailbox; readings arrive when they are fed."""
 
-    def __init__(self, variables=None, **changes):
+    def __init__(self, variables=None, stores=None, **changes):
         self.mail = Mailbox("mail")
-        self.platform = pretended_platform(self.mail)
+        self.platform = platform_on(stores or ensured_pretence(), [self.mail], HandClock())
         self.platform.assets.put([oven(**(variables or {}))])
         apply(self.platform, [too_hot(**{"stale_after": "30m", **changes})], "engineer", at(0), "test")
 
