@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from pymongo import DeleteMany, ReplaceOne, UpdateMany
 
@@ -22,16 +23,20 @@ class MongoCheckpoints:
 
         Each knows the watermark of the one after it (`next_at`): it is needed as long as that one does not serve as well.
         """
-        steps: list[UpdateMany | ReplaceOne[Document] | DeleteMany] = []
+        if not checkpoints:
+            return
+        followed: list[UpdateMany | ReplaceOne[Document] | DeleteMany] = []
+        kept: list[UpdateMany | ReplaceOne[Document] | DeleteMany] = []
+        obsolete: list[UpdateMany | ReplaceOne[Document] | DeleteMany] = []
         for checkpoint in checkpoints:
             pair: Document = {"definition": checkpoint.definition, "asset": checkpoint.asset}
             document = {**pair, **to_document(checkpoint.state)}
             earlier = {**pair, "next_at": None, "watermark": {"$lt": document["watermark"]}}
-            steps.append(UpdateMany(earlier, {"$set": {"next_at": document["watermark"]}}))
-            steps.append(ReplaceOne({**pair, "watermark": document["watermark"]}, document, upsert=True))
-            steps.append(DeleteMany({**pair, "next_at": {"$lt": to_bson(checkpoint.needed_from)}}))
-        if steps:
-            upsert(lambda: self._checkpoints.bulk_write(steps, ordered=True))
+            followed.append(UpdateMany(earlier, {"$set": {"next_at": document["watermark"]}}))
+            kept.append(ReplaceOne({**pair, "watermark": document["watermark"]}, document, upsert=True))
+            obsolete.append(DeleteMany({**pair, "next_at": {"$lt": to_bson(checkpoint.needed_from)}}))
+        for steps in (followed, kept, obsolete):  # one after the other: each is one request
+            upsert(partial(self._checkpoints.bulk_write, steps, ordered=False))
 
     def before(self, definition: str, asset: str, instant: datetime) -> SpellState | None:
         """The latest state with a watermark before the instant."""
