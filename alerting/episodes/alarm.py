@@ -1,5 +1,6 @@
 """What figures need of an episode, and no more: very many of them are counted at once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -29,8 +30,8 @@ class Spell(Protocol):
 
 @dataclass(frozen=True)
 class Alarm:
-    """An extract of an episode. `kinds`: of its transitions, in their order. `outdated`: not by late data alone, which withdraw
-    what people were told of.
+    """An extract of an episode. `silent`: nobody was told of it (see `was_silent`); `suppressed`: by design, at some time.
+    `outdated`: not by late data alone, which withdraw what people were told of.
     """
 
     id: str
@@ -42,13 +43,15 @@ class Alarm:
     acknowledged_at: datetime | None
     historical: bool
     outdated: bool
-    kinds: tuple[TransitionKind, ...]
+    silent: bool
+    suppressed: bool
 
 
 def alarm_of(episode: Episode | Alarm) -> Alarm:
     """The extract of an episode."""
     if isinstance(episode, Alarm):
         return episode
+    transitions = [(t.kind, t.at) for t in episode.transitions]
     return Alarm(
         id=episode.id,
         definition=episode.definition,
@@ -59,16 +62,23 @@ def alarm_of(episode: Episode | Alarm) -> Alarm:
         acknowledged_at=episode.acknowledged.at if episode.acknowledged else None,
         historical=episode.historical,
         outdated=episode.outdated and episode.replay_mark is None,
-        kinds=tuple(t.kind for t in episode.transitions),
+        silent=was_silent(transitions, episode.decided_at),
+        suppressed=was_suppressed(transitions),
     )
 
 
-def silent(alarm: Alarm) -> bool:
-    """Whether a shelf or suppression muted the alarm from its raise on, and nobody was told after it either."""
-    kinds = [kind for kind in alarm.kinds if kind not in _OF_ITSELF]
-    return kinds[:2] in (["raised", "muted"], ["raised", "suppressed"]) and "unmuted" not in kinds
+def was_silent(transitions: Sequence[tuple[TransitionKind, datetime]], decided_at: datetime) -> bool:
+    """Whether a shelf or suppression muted an alarm as soon as it was known, and nobody was told after it either.
+
+    What was told first, and muted later, is not silent.
+    """
+    kinds = [(kind, at) for kind, at in transitions if kind not in _OF_ITSELF]
+    if len(kinds) < 2 or any(kind == "unmuted" for kind, _ in kinds):
+        return False
+    kind, at = kinds[1]
+    return kind in ("muted", "suppressed") and at <= decided_at
 
 
-def suppressed(alarm: Alarm) -> bool:
-    """Whether the alarm was suppressed by design at some time."""
-    return "suppressed" in alarm.kinds
+def was_suppressed(transitions: Sequence[tuple[TransitionKind, datetime]]) -> bool:
+    """Whether an alarm was suppressed by design at some time."""
+    return any(kind == "suppressed" for kind, _ in transitions)

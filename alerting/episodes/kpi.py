@@ -15,7 +15,7 @@ import numpy as np
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import Severity
-from alerting.episodes.alarm import Alarm, Spell, alarm_of, silent, suppressed
+from alerting.episodes.alarm import Alarm, Spell, alarm_of
 from alerting.episodes.episode import Episode
 from alerting.readings.history import Millis, span_millis, to_millis
 
@@ -200,7 +200,7 @@ def kpis(
     observed = sum((b - a for a, b in parts), timedelta(0))
     live = [a for a in map(alarm_of, episodes) if not a.historical and not a.outdated]
     raised = sorted((e for e in live if any(a <= e.raised_at < b for a, b in parts)), key=lambda e: e.raised_at)
-    told = [e for e in raised if not silent(e)]
+    told = [e for e in raised if not e.silent]
     every, hourly = counted(told, start, end, _PERIOD), counted(told, start, end, _HOUR)
     counts, hours = every[_inside(parts, start, _PERIOD, len(every))], hourly[_inside(parts, start, _HOUR, len(hourly))]
     floods = find_floods(every, start, targets)
@@ -221,7 +221,7 @@ def kpis(
         observed=observed,
         alarms=len(told),
         silent=len(raised) - len(told),
-        suppressed=sum(suppressed(e) for e in raised if silent(e)),
+        suppressed=sum(e.suppressed for e in raised if e.silent),
         per_ten_minutes=figures["per_ten_minutes"],
         per_hour=figures["per_ten_minutes"] * 6,
         per_day=figures["per_ten_minutes"] * 144,

@@ -17,7 +17,7 @@ from alerting.definitions.model import Definition, Revision, ThresholdDefinition
 from alerting.definitions.revisions import Plan, next_revision
 from alerting.detection.suppression import Span
 from alerting.detection.threshold import lookback
-from alerting.episodes.alarm import Alarm, silent
+from alerting.episodes.alarm import Alarm
 from alerting.episodes.chatter import quieten
 from alerting.episodes.lifecycle import SpellState, Step
 from alerting.episodes.load import Alarms, PositionLoad, flood_share, replay, time_in_alarm, told_instants
@@ -192,7 +192,7 @@ def _load_now(
 
 
 def _told(episode: Alarm) -> bool:
-    return not (episode.historical or episode.outdated or silent(episode))
+    return not (episode.historical or episode.outdated or episode.silent)
 
 
 def _experienced(

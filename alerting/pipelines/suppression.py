@@ -9,7 +9,6 @@ from alerting.definitions.matching import AssetIndex, matching_assets
 from alerting.definitions.model import Definition
 from alerting.definitions.suppression import Suppression
 from alerting.detection.suppression import LineStanding, Span, first_free, lookback, standing_at, suppressed_spans
-from alerting.episodes.alarm import silent, suppressed
 from alerting.episodes.episode import Episode
 from alerting.pipelines.definitions import require_revision
 from alerting.pipelines.ports import Platform
@@ -121,7 +120,7 @@ def _suppressible(platform: Platform, name: str | None) -> list[Definition]:
 
 def _untold(platform: Platform, names: Collection[str], since: datetime, now: datetime) -> list[Episode]:
     alarms = platform.episodes.alarms(since, now + timedelta(milliseconds=1)) if names else []
-    ids = [a.id for a in alarms if a.definition in names and silent(a) and suppressed(a)]
+    ids = [a.id for a in alarms if a.definition in names and a.silent and a.suppressed]
     return [e for id in reversed(ids) if (e := platform.episodes.get(id)) is not None]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
-from alerting.episodes.alarm import Alarm
+from alerting.episodes.alarm import Alarm, was_silent, was_suppressed
 from alerting.episodes.episode import Episode, Notification
 from alerting.stores.documents import Document, MongoDatabase, from_document, to_document, utc
 from alerting.stores.indexes import EPISODES
@@ -24,7 +24,9 @@ _EXTRACT = dict.fromkeys(
         "historical",
         "outdated",
         "replay_mark",
+        "decided_at",
         "transitions.kind",
+        "transitions.at",
     ),
     True,
 )
@@ -132,6 +134,7 @@ class MongoEpisodes:
 
 def _alarm(document: Document) -> Alarm:
     closed, acknowledged = document["closed_at"], document.get("acknowledged")
+    transitions = [(transition["kind"], utc(transition["at"])) for transition in document["transitions"]]
     return Alarm(
         id=document["_id"],
         definition=document["definition"],
@@ -142,7 +145,8 @@ def _alarm(document: Document) -> Alarm:
         acknowledged_at=utc(acknowledged["at"]) if acknowledged else None,
         historical=document.get("historical", False),
         outdated=document.get("outdated", False) and document.get("replay_mark") is None,
-        kinds=tuple(transition["kind"] for transition in document["transitions"]),
+        silent=was_silent(transitions, utc(document["decided_at"])),
+        suppressed=was_suppressed(transitions),
     )
 
 

@@ -142,6 +142,19 @@ def test_an_alarm_that_was_told_before_the_stop_is_quiet_during_it_and_its_end_i
     assert said(mail) == ["raised", "closed"]
 
 
+def test_an_alarm_that_was_told_before_the_stop_counts_although_it_went_during_it():
+    platform = plant(Mailbox("mail"))
+    feed(platform, 0, 230, "runs")
+    run(platform, 1)
+    feed(platform, 2, line="stopped")
+    run(platform, 3)
+    feed(platform, 4, 200)
+    run(platform, 5)
+    assert [t.kind for t in the_episode(platform).transitions] == ["raised", "suppressed", "closed"]
+    assert alarm_quality(platform, at(0), at(7)).kpis.alarms == 1
+    assert list_suppressed(platform, at(7), at(0)).untold == ()
+
+
 def test_an_unknown_state_of_the_line_suppresses_nothing_and_says_so():
     mail = Mailbox("mail")
     platform = plant(mail)
