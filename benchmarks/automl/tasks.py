@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from alerting.definitions.model import ClassifierDefinition
-from alerting.learning.dataset import Dataset, dataset_files, dataset_from_files
+from alerting.learning.dataset import Dataset
+from alerting.learning.dataset_files import dataset_files, dataset_from_files
 from alerting.learning.encoding import Columns
 from alerting.learning.export import BESIDE, export_table
 from benchmarks.public_data import ai4i, azure, roasting, stratified
