@@ -57,7 +57,7 @@ def insert_told(platform: Platform, revision: Revision, fresh: Sequence[Episode]
     for episode in fresh:
         last = episode is fresh[-1]
         announced = _announce(platform, revision, episode, as_of, len(fresh) - 1 if last else 0, not last)
-        stored = _insert(platform, announced)
+        stored = _insert(platform, revision, announced, as_of)
         kept.append((stored, stored == announced))
     return kept
 
@@ -201,7 +201,7 @@ def _announce(platform: Platform, revision: Revision, episode: Episode, as_of: d
     return replace(episode, outbox=(*episode.outbox, *told))
 
 
-def _insert(platform: Platform, episode: Episode) -> Episode:
+def _insert(platform: Platform, revision: Revision, episode: Episode, as_of: datetime) -> Episode:
     """Insert, or find the stored episode that this spell is: the same id, or the one open for the same pair."""
     if platform.episodes.insert(episode):
         return episode
@@ -209,9 +209,22 @@ def _insert(platform: Platform, episode: Episode) -> Episode:
     if stored is None:
         open_ones = platform.episodes.find(definition=episode.definition, asset=episode.asset, open_only=True)
         if not open_ones:
-            return _insert(platform, episode)
+            return _insert(platform, revision, episode, as_of)
         stored = open_ones[0]
-    return update(platform, stored.id, lambda e: _taken(e, episode))
+    return update(platform, stored.id, lambda e: _taken_over(platform, revision, e, episode, as_of))
+
+
+def _taken_over(platform: Platform, revision: Revision, stored: Episode, judged: Episode, as_of: datetime) -> Episode:
+    """An episode whose evaluation died before it moved the watermark, brought up to what is judged by now, and told so."""
+    taken = _taken(stored, judged)
+    if taken == stored:
+        return stored
+    worst = replace(taken, condition="open", severity=taken.severity_peak or taken.severity)
+    told = replace(taken, outbox=(*taken.outbox, *worse_notices(platform, revision.definition, worst, as_of)))
+    if taken.condition != "closed":
+        return told
+    reason = taken.transitions[-1].reason
+    return replace(told, outbox=(*told.outbox, *end_notices(platform, revision.definition, told, reason, as_of)))
 
 
 def _taken(stored: Episode, judged: Episode) -> Episode:
