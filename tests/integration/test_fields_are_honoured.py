@@ -363,7 +363,7 @@ CLASSIFIER_ELSEWHERE = {
         field: "the same code as for thresholds" for field in THRESHOLD if field.startswith(("guidance", "notify", "suppression"))
     },
     **dict.fromkeys(("name", "title", "assets", "state", "severity", "schedule.every"), "the same code as for thresholds"),
-    "mutability": "the same code as for thresholds; with a model: tests/unit/pipelines/test_late_model.py",
+    "mutability": "the same code as for thresholds; with a model: tests/integration/test_late_model.py",
 }
 
 

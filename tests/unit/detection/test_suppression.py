@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset, EventType, Variable
@@ -128,6 +128,7 @@ def test_windows_of_a_year_are_all_found():
 SPANS = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20)), max_size=8)
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(SPANS, st.integers(0, 80))
 def test_the_first_free_instant_is_the_first_that_no_span_covers(spans, start):
     made = [Span(at(a), at(a + n), "") for a, n in spans]
@@ -137,6 +138,7 @@ def test_the_first_free_instant_is_the_first_that_no_span_covers(spans, start):
     assert covered(made, np.array([to_millis(at(m)) for m in range(100)])).tolist() == inside
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([0.0, 1.0]), min_size=1, max_size=60), st.integers(0, 59), st.sampled_from([0, 3]))
 def test_what_holds_at_an_instant_is_what_the_whole_history_says(values, minute, hold):
     """Loading only as far back as `lookback` says gives the same as knowing everything."""
