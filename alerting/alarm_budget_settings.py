@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TypeVar, cast, get_args
 
+from alerting.definitions.alarm_budget import AlarmBudget, GateMode
 from alerting.definitions.faults import Fault
-from alerting.episodes.load import AlarmBudget, GateMode
 
 GATE, BUDGET, DAYS = "ALERTING_ALARM_GATE", "ALERTING_ALARM_BUDGET", "ALERTING_ALARM_GATE_DAYS"
 FLOOD, FLOOD_SHARE = "ALERTING_ALARM_FLOOD", "ALERTING_ALARM_FLOOD_SHARE"

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from alerting.alarm_budget_settings import read_alarm_budget
+from alerting.definitions.alarm_budget import AlarmBudget
 from alerting.definitions.faults import Fault, Refused
 from alerting.delivery_settings import Delivery, read_delivery
-from alerting.episodes.load import AlarmBudget
 
 PREFIX = "ALERTING_"
 WEBHOOK_PREFIX = "ALERTING_WEBHOOK_"

@@ -3,11 +3,9 @@
 An expected load comes from judging the past by a definition that is not in service yet, with the very functions that judge live.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from types import MappingProxyType
-from typing import Literal
 
 import numpy as np
 
@@ -18,32 +16,7 @@ from alerting.detection.threshold import judge
 from alerting.episodes.lifecycle import SpellState, Step, advance
 from alerting.readings.history import History, span_millis, to_millis
 
-GateMode = Literal["refuse", "warn", "off"]
 PERIOD = timedelta(minutes=10)
-
-
-@dataclass(frozen=True)
-class AlarmBudget:
-    """What a position may be asked to answer, and what happens to a definition that asks for more.
-
-    `per_day`: alarms a day, 144 is one in ten minutes (EEMUA 191: very likely acceptable); `by_position`: where it is another
-    number. `flood_above`: more than so many in ten minutes are a flood, and at most `most_floods` of those periods may be
-    (ISA-18.2). `days`: how much of the past is judged.
-    """
-
-    mode: GateMode = "off"
-    per_day: float = 144
-    by_position: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
-    flood_above: int = 10
-    most_floods: float = 0.01
-    days: int = 7
-
-    def of(self, position: str) -> float:
-        """Alarms a day that this position may be asked to answer."""
-        return self.by_position.get(position, self.per_day)
-
-
-NO_GATE = AlarmBudget()
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy.typing as npt
 
+from alerting.definitions.alarm_budget import NO_GATE, AlarmBudget
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.model import Revision
 from alerting.episodes.alarm import Alarm
 from alerting.episodes.bulletin import Bulletin
 from alerting.episodes.episode import Episode, Feedback, Notification
 from alerting.episodes.lifecycle import SpellState
-from alerting.episodes.load import NO_GATE, AlarmBudget
 from alerting.episodes.shelving import Shelf
 from alerting.episodes.spell_table import Pair, SpellTable
 from alerting.pipelines.late_ports import Arrivals, Checkpoints

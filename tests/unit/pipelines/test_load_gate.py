@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from alerting.definitions.alarm_budget import AlarmBudget
 from alerting.definitions.assets import Asset, position_of
 from alerting.definitions.faults import Refused
 from alerting.episodes.episode import Episode
-from alerting.episodes.load import AlarmBudget, PositionLoad, flood_share
+from alerting.episodes.load import PositionLoad, flood_share
 from alerting.pipelines import definitions
 from alerting.pipelines.evaluate import evaluate
 from alerting.pipelines.load_gate import apply_within_budget, check_edited, forecasts

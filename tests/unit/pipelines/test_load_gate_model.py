@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from alerting.definitions.alarm_budget import AlarmBudget
 from alerting.definitions.validation import definition_document
-from alerting.episodes.load import AlarmBudget
 from alerting.learning import model_files
 from alerting.pipelines import definitions
 from alerting.pipelines.evaluate import evaluate_past
