@@ -51,6 +51,7 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
         states=stores.states,
         arrivals=stores.arrivals,
         checkpoints=stores.checkpoints,
+        watchlists=stores.watchlists,
         shelves=stores.shelves,
         feedback=stores.feedback,
         decisions=stores.decisions,

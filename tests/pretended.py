@@ -105,6 +105,7 @@ def platform_on(stores, channels, clock):
         states=stores.states,
         arrivals=stores.arrivals,
         checkpoints=stores.checkpoints,
+        watchlists=stores.watchlists,
         shelves=stores.shelves,
         feedback=stores.feedback,
         decisions=stores.decisions,

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from datetime import timedelta
 from fnmatch import fnmatchcase
+from functools import cache
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -140,12 +141,17 @@ def _schedule_faults(schedule: Schedule) -> Iterable[Fault]:
         yield Fault("schedule.every", f"{format_duration(schedule.every)} is too short", "the shortest is 1m")
     for field in ("retrain", "report"):
         cron = getattr(schedule, field)
-        if cron is not None and not croniter.is_valid(cron):
+        if cron is not None and not _is_cron(cron):
             yield Fault(f"schedule.{field}", f"{cron!r} is not a cron expression", "e.g. 0 3 * * 0 for Sunday 03:00")
     try:
         ZoneInfo(schedule.timezone)
     except (ZoneInfoNotFoundError, ValueError):
         yield Fault("schedule.timezone", f"{schedule.timezone!r} is not an IANA time zone", "e.g. Europe/Berlin")
+
+
+@cache
+def _is_cron(expression: str) -> bool:
+    return bool(croniter.is_valid(expression))
 
 
 def _problem_faults(problem: Problem) -> Iterable[Fault]:

@@ -28,8 +28,8 @@ NEVER = np.iinfo(np.int64).max // 4
 class Limits(NamedTuple):
     """What is judged of one definition on one asset. A limit that is not given is one that no value is beyond.
 
-    `low`, `high`: engineering range. `stale_after`, `frozen_after`: ms. `no_data_alerts`: missing data are a reason to raise.
-    `levels`: how many severities there are.
+    `inside_low`, `inside_high`: the band, or both the value looked for. `low`, `high`: engineering range. `stale_after`,
+    `frozen_after`: ms. `no_data_alerts`: missing data are a reason to raise. `levels`: how many severities have limits.
     """
 
     above: float
@@ -38,7 +38,6 @@ class Limits(NamedTuple):
     clear_below_at: float
     inside_low: float
     inside_high: float
-    equals: float
     low: float
     high: float
     stale_after: int
@@ -60,7 +59,7 @@ def limits_of(definition: ThresholdDefinition, asset: Asset) -> Limits | None:
     above = min((x.above for x in levels if x.above is not None), default=np.inf)
     below = max((x.below for x in levels if x.below is not None), default=-np.inf)
     clear_above, clear_below = levels[0].clear_above_at, levels[0].clear_below_at
-    inside = levels[0].inside or (np.inf, -np.inf)
+    inside = levels[0].inside or ((np.inf, -np.inf) if equals is None else (equals, equals))
     ignore = definition.no_data == "ignore"
     low, high = (None, None) if variable is None or ignore else (variable.low, variable.high)
     return Limits(
@@ -70,7 +69,6 @@ def limits_of(definition: ThresholdDefinition, asset: Asset) -> Limits | None:
         clear_below_at=below if clear_below is None else clear_below,
         inside_low=inside[0],
         inside_high=inside[1],
-        equals=np.nan if equals is None else equals,
         low=-np.inf if low is None else low,
         high=np.inf if high is None else high,
         stale_after=NEVER if ignore else span_millis(definition.stale_after),
@@ -86,9 +84,9 @@ class LimitColumns:
     def __init__(self, rows: Sequence[Limits]) -> None:
         columns = np.array(rows, np.float64).reshape(len(rows), len(Limits._fields)).T
         self.above, self.clear_above_at, self.below, self.clear_below_at, self.inside_low, self.inside_high = columns[:6]
-        self.equals, self.low, self.high = columns[6:9]
-        self.stale_after, self.frozen_after = columns[9].astype(np.int64), columns[10].astype(np.int64)
-        self.no_data_alerts, self.single = columns[11] > 0, columns[12] == 1
+        self.low, self.high = columns[6:8]
+        self.stale_after, self.frozen_after = columns[8].astype(np.int64), columns[9].astype(np.int64)
+        self.no_data_alerts, self.single = columns[10] > 0, columns[11] == 1
 
 
 @dataclass(frozen=True)
@@ -131,10 +129,9 @@ def _by_value(of: LimitColumns, carried: CarriedColumns, low: Numbers, high: Num
     """What the least and the greatest value leave possible. Between a limit and its `clear_at` the side before counts."""
     within = ~carried.above & ~carried.below & (high <= of.above) & (low >= of.below)
     clear = within & ((high < of.inside_low) | (low > of.inside_high))
-    clear &= np.isnan(of.equals) | (of.equals < low) | (of.equals > high)
     above = carried.above & ~carried.below & (low > of.clear_above_at) & (low >= of.below)
     below = carried.below & ~carried.above & (high < of.clear_below_at) & (high <= of.above)
-    meets = ((low >= of.inside_low) & (high <= of.inside_high)) | ((low == of.equals) & (high == of.equals))
+    meets = (low >= of.inside_low) & (high <= of.inside_high)
     triggered = np.select([above, below, meets], [ABOVE, BELOW, MEETS], MAY_CHANGE)
     return np.where(clear, CLEAR, np.where(of.single, triggered, MAY_CHANGE))
 

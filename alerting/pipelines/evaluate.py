@@ -9,7 +9,7 @@ from alerting.definitions.model import Revision
 from alerting.episodes.lifecycle import SpellState
 from alerting.episodes.spell_table import shard_of
 from alerting.pipelines.block import Block, EvaluationCounts, Run, evaluate_block, starts_of
-from alerting.pipelines.definitions import active, require_revision, sync
+from alerting.pipelines.definitions import require_revision, sync
 from alerting.pipelines.in_force import Segment, champion_at, segments
 from alerting.pipelines.judging import ModelShelf, judge_pair
 from alerting.pipelines.keeping import keep_past
@@ -17,18 +17,18 @@ from alerting.pipelines.platform_alerts import tell_of_models
 from alerting.pipelines.ports import ModelUnavailable, Platform, Progress, Replay, silent
 from alerting.pipelines.rejudge import begin_round, end_round
 from alerting.pipelines.settle import settle_due
-from alerting.pipelines.watchlist import blocks, watches
-from alerting.readings.history import from_millis, to_millis
+from alerting.pipelines.watching import current_watchlist
+from alerting.pipelines.watchlist import Watchlist, blocks
+from alerting.readings.history import from_millis, span_millis, to_millis
 
 
 def evaluate(platform: Platform, names: Sequence[str] | None, as_of: datetime, progress: Progress = silent) -> EvaluationCounts:
     """Evaluate active definitions (all, or those named) from their watermark up to as_of. Running it again changes nothing."""
-    sync(platform, platform.clock.now())
-    revisions, assets = _chosen(platform, names), AssetIndex(platform.assets.all())
-    late = begin_round(platform, [r.name for r in revisions], as_of)
+    watchlist = _chosen(platform, names)
+    late = begin_round(platform, watchlist.names, as_of)
     counts = EvaluationCounts(late=late.counts.late, too_late=late.counts.too_late)
+    assets, watched = AssetIndex(platform.assets.all()), watchlist.watches
     run = Run(platform, from_millis(to_millis(as_of)), assets, ModelShelf(platform), counts, late)
-    watched = watches(revisions, assets)
     spells = platform.states.load_many([watch.pair for watch in watched])
     starts = starts_of(run, watched, spells)
     done = 0
@@ -37,7 +37,7 @@ def evaluate(platform: Platform, names: Sequence[str] | None, as_of: datetime, p
         evaluate_block(run, Block([watched[row] for row in rows], spells.take(rows), starts[rows]))
         done += len(rows)
     end_round(platform, late)
-    tell_of_models(platform, [r.name for r in revisions], run.counts.unreadable, as_of)
+    tell_of_models(platform, watchlist.names, run.counts.unreadable, as_of)
     run.counts.settled = settle_due(platform, as_of)
     progress("evaluated", len(watched), len(watched))
     return run.counts
@@ -49,21 +49,21 @@ def shards(platform: Platform, every: timedelta, count: int) -> list[list[str]]:
     Those whose states are kept together stay together, so that two lists evaluated at once do not wait for each other.
     """
     dealt: dict[int, list[str]] = {}
-    for revision in active(platform):
-        if revision.definition.schedule.every == every:
-            dealt.setdefault(shard_of(revision.name) % count, []).append(revision.name)
+    for name in sorted({w.definition for w in current_watchlist(platform).watches if w.every == span_millis(every)}):
+        dealt.setdefault(shard_of(name) % count, []).append(name)
     return [dealt[place] for place in sorted(dealt)]
 
 
-def _chosen(platform: Platform, names: Sequence[str] | None) -> list[Revision]:
+def _chosen(platform: Platform, names: Sequence[str] | None) -> Watchlist:
+    watchlist = current_watchlist(platform)
     if names is None:
-        return active(platform)
-    latest = {revision.name: revision for revision in platform.definitions.latest()}
-    revisions = [latest[name] if name in latest else require_revision(platform, name) for name in dict.fromkeys(names)]
-    idle = [r.name for r in revisions if r.definition.state != "active"]
+        return watchlist
+    idle = sorted(set(names) - set(watchlist.names))
+    for name in idle:
+        require_revision(platform, name)
     if idle:
         raise Refused(f"not in service: {', '.join(idle)}; only active definitions are evaluated (set state: active)")
-    return revisions
+    return watchlist.only(names)
 
 
 def evaluate_past(

@@ -20,6 +20,7 @@ from alerting.episodes.lifecycle import SpellState
 from alerting.episodes.shelving import Shelf
 from alerting.episodes.spell_table import Pair, SpellTable
 from alerting.pipelines.late_ports import Arrivals, Checkpoints
+from alerting.pipelines.watchlist import Watchlist
 from alerting.readings.history import History, Millis
 from alerting.readings.packed import Flags
 
@@ -313,6 +314,38 @@ class States(Protocol):
         Both tables hold the same pairs in the same order.
         """
         ...
+
+
+class Watchlists(Protocol):
+    """The list of what is watched, kept as long as nobody writes what it is made of."""
+
+    def written(self) -> str:
+        """Identifies all that a list is made of: it changes with every definition, revision, asset and event type."""
+        ...
+
+    def get(self, written: str) -> Watchlist | None:
+        """The list that was made of just this, if it is kept."""
+        ...
+
+    def put(self, written: str, watchlist: Watchlist) -> None:
+        """Keep a list in place of the one before."""
+        ...
+
+
+class NoWatchlists:
+    """Port `Watchlists` that keeps none: each is made anew."""
+
+    def written(self) -> str:
+        return ""
+
+    def get(self, written: str) -> Watchlist | None:  # noqa: ARG002 - the port's signature
+        return None
+
+    def put(self, written: str, watchlist: Watchlist) -> None:
+        """Nothing is kept."""
+
+
+NOT_KEPT = NoWatchlists()
 
 
 class FeedbackLog(Protocol):
@@ -653,5 +686,6 @@ class Platform:
     channels: Mapping[str, Channel]
     clock: Clock
     links: Links | None = None
+    watchlists: Watchlists = NOT_KEPT
     limits: TrainingLimits = UNLIMITED
     budget: AlarmBudget = NO_GATE

@@ -21,6 +21,7 @@ from alerting.episodes.shelving import Shelf
 from alerting.episodes.spell_table import Pair, SpellTable
 from alerting.pipelines.late_ports import Arrival, Checkpoint, Debt
 from alerting.pipelines.ports import (
+    NOT_KEPT,
     Assets,
     DecisionRecord,
     Definitions,
@@ -665,6 +666,7 @@ class Shadow:
             states=self.states,
             arrivals=NothingLate(),
             checkpoints=NoCheckpoints(),
+            watchlists=NOT_KEPT,
             shelves=NoShelves(),
             feedback=KnownFeedback(self._live.feedback),
             decisions=self.decisions,

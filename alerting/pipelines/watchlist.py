@@ -1,6 +1,6 @@
 """What is watched: every pair of a definition and an asset, with what evaluation must know of it beforehand."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from zlib import crc32
@@ -23,15 +23,16 @@ _VALUES_AT_ONCE = 5_000_000
 class Watch:
     """One definition on one asset.
 
-    `since`: ms, when its newest revision came into force. `variable`: the one that a threshold is for, None for models.
-    `limits`: None where each reading must be looked at. `lookback`: ms before the watermark from which readings are needed.
-    `latency`: ms that evaluation is held back. `mutability`: how far back (ms) late data are judged again. `turn`: a number
-    of the pair, out of 2**32, by which pairs take turns.
+    `since`: ms, when its newest revision came into force. `every`: ms, how often it is evaluated. `variable`: the one that a
+    threshold is for, None for models. `limits`: None where each reading must be looked at. `lookback`: ms before the watermark
+    from which readings are needed. `latency`: ms that evaluation is held back. `mutability`: how far back (ms) late data are
+    judged again. `turn`: a number of the pair, out of 2**32, by which pairs take turns.
     """
 
     definition: str
     asset: str
     since: int
+    every: int
     variable: str | None = None
     limits: Limits | None = None
     severities: tuple[Severity, ...] = ()
@@ -49,6 +50,21 @@ class Watch:
         return self.asset, self.variable
 
 
+@dataclass(frozen=True)
+class Watchlist:
+    """All that is watched: the names of the definitions in service, and their pairs, those of one asset next to each other."""
+
+    names: tuple[str, ...]
+    watches: tuple[Watch, ...]
+
+    def only(self, names: Collection[str]) -> "Watchlist":
+        """What these definitions watch."""
+        chosen = set(names)
+        return Watchlist(
+            tuple(name for name in self.names if name in chosen), tuple(w for w in self.watches if w.definition in chosen)
+        )
+
+
 def watches(revisions: Iterable[Revision], assets: AssetIndex) -> list[Watch]:
     """Every pair that these revisions watch, sorted by asset, so that those of one asset are neighbours."""
     found = [_watch(revision, asset) for revision in revisions for asset in assets.matching(revision.definition.assets)]
@@ -61,6 +77,7 @@ def _watch(revision: Revision, asset: Asset) -> Watch:
         revision.name,
         asset.name,
         to_millis(revision.at),
+        span_millis(definition.schedule.every),
         latency=span_millis(latency(definition, asset)),
         mutability=span_millis(definition.mutability),
         turn=crc32(f"{revision.name}|{asset.name}".encode()),

@@ -17,6 +17,7 @@ EVENT_TYPES = "event_types"
 READINGS = "readings"
 EVENTS = "events"
 STATES = "evaluation_shards"
+WATCHLISTS = "watchlists"
 OLD_STATES = "evaluation_state"  # one document per pair, as earlier versions kept them
 CHECKPOINTS = "evaluation_checkpoints"
 ARRIVALS = "late_arrivals"
@@ -57,6 +58,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     READINGS: [_unique("asset", "ts")],
     EVENTS: [_unique("asset", "type", "start"), IndexModel([("asset", ASCENDING), ("start", ASCENDING), ("type", ASCENDING)])],
     STATES: [],
+    WATCHLISTS: [],
     OLD_STATES: [_unique("definition", "asset")],
     CHECKPOINTS: [_unique("definition", "asset", "watermark")],
     ARRIVALS: [IndexModel([("waits", ASCENDING)], sparse=True), IndexModel([("arrived_at", ASCENDING)])],

@@ -29,6 +29,7 @@ from alerting.stores.routes import MongoRoutes
 from alerting.stores.scores import MongoScores
 from alerting.stores.shelves import MongoShelves
 from alerting.stores.states import MongoStates
+from alerting.stores.watchlists import MongoWatchlists
 
 TIMEOUT_S = 3.0
 _NO_PERMISSION = (13, 18)  # codes of Unauthorized and AuthenticationFailed
@@ -50,6 +51,7 @@ class MongoStores:
         self.states = MongoStates(database)
         self.arrivals = MongoArrivals(database)
         self.checkpoints = MongoCheckpoints(database)
+        self.watchlists = MongoWatchlists(database)
         self.shelves = MongoShelves(database)
         self.feedback = MongoFeedback(database)
         self.decisions = MongoDecisions(database)

@@ -1,0 +1,70 @@
+"""The list of what is watched, in MongoDB: columns in a few documents, each with what it was made of.
+
+A list is only good for just what it was made of; one that is there in part, because two wrote at once, is none.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import bson
+
+from alerting.detection.throughout import Limits
+from alerting.pipelines.watchlist import Watch, Watchlist
+from alerting.stores.documents import Document, MongoDatabase
+from alerting.stores.indexes import ASSETS, DEFINITIONS, EVENT_TYPES, REVISIONS, WATCHLISTS
+
+_FORMAT = 1  # to be changed with what a list is made of, or how
+_PART = 20_000
+_PLAIN = ("definition", "asset", "since", "every", "variable", "lookback", "latency", "mutability", "turn")
+
+
+class MongoWatchlists:
+    """Port `Watchlists`: one list at a time."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._made_of = [database[name] for name in (DEFINITIONS, ASSETS, EVENT_TYPES)]
+        self._revisions = database[REVISIONS]
+        self._parts = database[WATCHLISTS]
+
+    def written(self) -> str:
+        """A hash over all current documents, and how many revisions there are: none is ever changed or taken away."""
+        seen = hashlib.blake2b(f"{_FORMAT} {self._revisions.count_documents({})}".encode(), digest_size=16)
+        for collection in self._made_of:
+            for document in collection.find():
+                seen.update(bson.encode(document))
+        return seen.hexdigest()
+
+    def get(self, written: str) -> Watchlist | None:
+        """The list that was made of just this, if all of it is there."""
+        parts = list(self._parts.find({"written": written}).sort("_id"))
+        if not parts or len(parts) != parts[0]["parts"]:
+            return None
+        return Watchlist(tuple(parts[0]["names"]), tuple(watch for part in parts for watch in _watches(part)))
+
+    def put(self, written: str, watchlist: Watchlist) -> None:
+        """Keep a list in place of the one before."""
+        watches = watchlist.watches
+        pieces = [watches[start : start + _PART] for start in range(0, len(watches), _PART)] or [()]
+        for number, piece in enumerate(pieces):
+            names = watchlist.names if number == 0 else ()
+            document = {"_id": number, "written": written, "parts": len(pieces), "names": list(names), **_columns(piece)}
+            self._parts.replace_one({"_id": number}, document, upsert=True)
+        self._parts.delete_many({"_id": {"$gte": len(pieces)}})
+
+
+def _columns(watches: Sequence[Watch]) -> Document:
+    plain: Document = {name: [getattr(watch, name) for watch in watches] for name in _PLAIN}
+    limits = {name: [watch.limits and getattr(watch.limits, name) for watch in watches] for name in Limits._fields}
+    return {**plain, "severities": [" ".join(watch.severities) for watch in watches], "limits": limits}
+
+
+def _watches(part: Document) -> list[Watch]:
+    limits = [_limits(row) for row in zip(*(part["limits"][name] for name in Limits._fields), strict=True)]
+    severities = [tuple(words.split()) for words in part["severities"]]
+    rows = zip(*(part[name] for name in _PLAIN), limits, severities, strict=True)
+    return [Watch(**dict(zip((*_PLAIN, "limits", "severities"), row, strict=True))) for row in rows]
+
+
+def _limits(row: Sequence[Any]) -> Limits | None:
+    return None if row[0] is None else Limits(*row)
