@@ -12,8 +12,8 @@ from importlib import import_module
 
 import benchmarks
 
-HEAVY = ("automl", "training_scale")  # they take minutes: only by name
-HELPERS = ("run", "__main__", "public_data", "timing")
+HEAVY = ("automl", "evaluate", "training_scale")  # they take minutes: only by name
+HELPERS = ("run", "__main__", "public_data", "timing", "prometheus")
 
 
 def names() -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from zlib import crc32
 
 import numpy as np
@@ -19,6 +20,7 @@ NEVER = np.iinfo(np.int64).min  # in a column of instants: none
 SHARDS = 16
 
 
+@cache
 def shard_of(definition: str) -> int:
     """Where the states of a definition are kept: with those of a sixteenth of all definitions, the same ones for ever."""
     return crc32(definition.encode()) % SHARDS

@@ -27,6 +27,7 @@ class MongoStates:
     def __init__(self, database: MongoDatabase) -> None:
         self._shards = database[STATES]
         self._old = database[OLD_STATES]
+        self._read_last: dict[int, tuple[int, SpellTable]] = {}
         self._taken_over = False
 
     def load(self, definition: str, assets: Sequence[str]) -> dict[str, SpellState]:
@@ -48,7 +49,8 @@ class MongoStates:
         self._take_over_old()
         table = SpellTable(pairs)
         for shard, rows in _rows_by_shard(pairs).items():
-            stored = self._read(shard)[1]
+            version, stored = self._read(shard)
+            self._read_last[shard] = version, stored
             places = _places(stored, [pairs[row] for row in rows])
             known = [(row, place) for row, place in zip(rows, places, strict=True) if place is not None]
             table.put_rows([row for row, _ in known], stored.take([place for _, place in known]))
@@ -63,11 +65,12 @@ class MongoStates:
         return moved
 
     def _advance_shard(self, shard: int, before: SpellTable, after: SpellTable) -> Flags:
+        version, stored = self._read_last.pop(shard) if shard in self._read_last else self._read(shard)
         while True:
-            version, stored = self._read(shard)
             changed, moved = merged(stored, before, after)
             if not moved.any() or self._write(shard, version, changed):
                 return moved
+            version, stored = self._read(shard)
 
     def _read(self, shard: int) -> tuple[int, SpellTable]:
         document = self._shards.find_one({"_id": shard})

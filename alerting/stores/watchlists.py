@@ -4,14 +4,14 @@ A list is only good for just what it was made of; one that is there in part, bec
 """
 
 import hashlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
 
 import bson
 
 from alerting.detection.throughout import Limits
 from alerting.pipelines.watchlist import Watch, Watchlist
-from alerting.stores.documents import Document, MongoDatabase
+from alerting.stores.documents import Document, MongoCollection, MongoDatabase
 from alerting.stores.indexes import ASSETS, DEFINITIONS, EVENT_TYPES, REVISIONS, WATCHLISTS
 
 _FORMAT = 1  # to be changed with what a list is made of, or how
@@ -31,8 +31,8 @@ class MongoWatchlists:
         """A hash over all current documents, and how many revisions there are: none is ever changed or taken away."""
         seen = hashlib.blake2b(f"{_FORMAT} {self._revisions.count_documents({})}".encode(), digest_size=16)
         for collection in self._made_of:
-            for document in collection.find():
-                seen.update(bson.encode(document))
+            for stored in _as_stored(collection):
+                seen.update(stored)
         return seen.hexdigest()
 
     def get(self, written: str) -> Watchlist | None:
@@ -51,6 +51,14 @@ class MongoWatchlists:
             document = {"_id": number, "written": written, "parts": len(pieces), "names": list(names), **_columns(piece)}
             self._parts.replace_one({"_id": number}, document, upsert=True)
         self._parts.delete_many({"_id": {"$gte": len(pieces)}})
+
+
+def _as_stored(collection: MongoCollection) -> Iterable[bytes]:
+    """All documents of a collection as BSON, several at a time."""
+    try:
+        return cast(Iterable[bytes], collection.find_raw_batches())
+    except NotImplementedError:  # the database in memory of the tests gives documents only
+        return (bson.encode(document) for document in collection.find())
 
 
 def _columns(watches: Sequence[Watch]) -> Document:

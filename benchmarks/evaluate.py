@@ -1,0 +1,216 @@
+"""Evaluation of many threshold definitions, against Prometheus with as many rules over as many series in the same run.
+
+Ticks of 60 s with one reading a second and asset; then ticks with one reading per asset, as Prometheus sees them. Every tick is
+a new process that takes definitions, states and readings from the database, and its CPU is counted together with the
+database server's, from the connected process to the last write; the start of Python and its imports is not. One asset in a hundred
+gets too hot in each tick (its three lowest limits raise and close), and one in a hundred is too hot all the time.
+
+Prometheus is Debian's: apt-get install --no-install-recommends prometheus (no service of it need run).
+"""
+
+import json
+import os
+import resource
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.revisions import next_revision
+from alerting.definitions.validation import parse_definition
+from alerting.pipelines.evaluate import evaluate
+from alerting.pipelines.ports import Platform
+from alerting.pipelines.shadow import MemoryModels
+from alerting.stores.clock import MongoClock
+from alerting.stores.embedded_mongod import EmbeddedMongod
+from alerting.stores.indexes import DEFINITIONS, READINGS, REVISIONS
+from alerting.stores.mongo import MongoStores, connect
+from benchmarks import prometheus
+
+ASSETS, RULES = 1_000, 10_000
+GROWTH = (100, 1_000, 10_000, 50_000)
+T0 = datetime(2026, 1, 5, tzinfo=UTC)
+TICK_S = 60
+TICKS = 5
+TICK_GOAL_S, READING_GOAL_US = 5.0, 5.0
+
+
+def run(sizes: Sequence[int] = GROWTH) -> dict[str, Any]:
+    """CPU microseconds per rule and tick with one reading each, the peer's, and what ticks of 60 readings take as it grows."""
+    with tempfile.TemporaryDirectory() as folder, EmbeddedMongod(Path(folder) / "db", _free_port()) as server:
+        growth = {size: _measure(server, size) for size in sizes}
+    peer = _peer() if prometheus.is_installed() else None
+    ours = growth[RULES]
+    ratio = None if peer is None else round(peer["cpu_us_per_rule"] / ours["one_reading"]["cpu_us_per_rule"], 2)
+    met = ours["tick_s"] < TICK_GOAL_S and ours["cpu_us_per_reading"] < READING_GOAL_US and (ratio is None or ratio > 1)
+    return {
+        "benchmark": "evaluate",
+        "figure": ours["one_reading"]["cpu_us_per_rule"],
+        "unit": f"CPU us per rule and tick, {RULES} definitions over {ASSETS} assets, one reading each, with the database server",
+        "peer": prometheus.INSTALL if peer is None else "Prometheus, as many rules over as many series, without scraping",
+        "peer_figure": None if peer is None else round(peer["cpu_us_per_rule"], 1),
+        "ratio": ratio,
+        "goal": f"ratio > 1; a tick of {TICK_S} s at 1 Hz in less than {TICK_GOAL_S:g} s and {READING_GOAL_US:g} CPU us per reading",
+        "met": bool(met),
+        "growth": {str(size): figures for size, figures in growth.items()},
+        "peer_details": peer,
+        "load_average": round(os.getloadavg()[0], 1),
+    }
+
+
+def _measure(server: EmbeddedMongod, size: int) -> dict[str, Any]:
+    """Ticks of one database with so many definitions."""
+    with connect(server.uri) as client:
+        stores = MongoStores(client[f"plant_{size}"])
+        stores.ensure()
+        _write_definitions(stores, size)
+        assets, random = min(size, ASSETS), np.random.default_rng(0)
+        ticks = []
+        for tick in range(TICKS + 1):
+            _write_readings(stores, assets, tick, TICK_S, random)
+            ticks.append(_tick(server, stores, tick))
+        ones = []
+        for tick in range(TICKS + 1, 2 * TICKS + 1):
+            _write_readings(stores, assets, tick, 1, random)
+            ones.append(_tick(server, stores, tick))
+        client.drop_database(stores.database.name)
+    first, later = ticks[0], ticks[1:]
+    cpu, cpu_one = _median(later, "cpu_s"), _median(ones, "cpu_s")
+    return {
+        "tick_s": round(_median(later, "seconds"), 2),
+        "cpu_s": round(cpu, 2),
+        "cpu_s_of_database": round(_median(later, "database_cpu_s"), 2),
+        "cpu_us_per_reading": round(cpu / (size * TICK_S) * 1e6, 2),
+        "peak_mib": round(_median(later, "peak_mib")),
+        "raised": [tick["raised"] for tick in later],
+        "one_reading": {"tick_s": round(_median(ones, "seconds"), 2), "cpu_us_per_rule": round(cpu_one / size * 1e6, 1)},
+        "first_tick": {"seconds": round(first["seconds"], 2), "cpu_s": round(first["cpu_s"], 2)},
+    }
+
+
+def _write_definitions(stores: MongoStores, size: int) -> None:
+    assets = [Asset(name=_asset(i), variables={"temperature": Variable(unit="°C")}) for i in range(min(size, ASSETS))]
+    stores.assets.put(assets)
+    documents = [_definition(i) for i in range(size)]
+    revisions = [next_revision(parse_definition(d), None, "benchmark", T0, "benchmark") for d in documents]
+    stores.database[DEFINITIONS].insert_many(documents)
+    stores.database[REVISIONS].insert_many([{**r.model_dump(mode="json", by_alias=True), "at": r.at} for r in revisions])
+
+
+def _definition(number: int) -> dict[str, Any]:
+    limit = 100.0 + number // ASSETS
+    asset = _asset(number % ASSETS)
+    return {"name": f"hot-{number:05}", "kind": "threshold", "assets": [asset], "variable": "temperature", "above": limit}
+
+
+def _asset(number: int) -> str:
+    return f"asset-{number:04}"
+
+
+def _write_readings(stores: MongoStores, assets: int, tick: int, count: int, random: np.random.Generator) -> None:
+    end = T0 + timedelta(seconds=TICK_S * (tick + 1))
+    values = random.normal(80, 3, (assets, count)).round(3)
+    values[0::100] = 102.5  # too hot all the time
+    values[1 + tick % 99 :: 100, : count // 2] = 102.5  # and these for half of the tick
+    instants = [end - timedelta(seconds=i) for i in reversed(range(count))]
+    for start in range(0, assets, 100):
+        rows = range(start, min(start + 100, assets))
+        stores.database[READINGS].insert_many(
+            [
+                {"asset": _asset(row), "ts": at, "v": {"temperature": value}, "arrived_at": at}
+                for row in rows
+                for at, value in zip(instants, values[row].tolist(), strict=True)
+            ],
+            ordered=False,
+        )
+
+
+def _tick(server: EmbeddedMongod, stores: MongoStores, tick: int) -> dict[str, float]:
+    """One evaluation in a process of its own."""
+    before = _cpu_of(server.pid)
+    end = T0 + timedelta(seconds=TICK_S * (tick + 1))
+    command = [sys.executable, "-m", "benchmarks.evaluate", server.uri, stores.database.name, end.isoformat()]
+    found: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    database = _cpu_of(server.pid) - before
+    return {**found, "cpu_s": found["cpu_s"] + database, "database_cpu_s": database}
+
+
+def evaluate_once(uri: str, name: str, as_of: datetime) -> dict[str, float]:
+    """What one evaluation takes here."""
+    with connect(uri) as client:
+        platform = _platform(MongoStores(client[name]))
+        wall, cpu = time.perf_counter(), time.process_time()
+        counts = evaluate(platform, None, as_of)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seconds": wall, "cpu_s": cpu, "peak_mib": peak, "pairs": counts.pairs, "raised": counts.raised}
+
+
+def _platform(stores: MongoStores) -> Platform:
+    """Of these stores; without a registry of models, which thresholds do not need, and nobody is told."""
+    return Platform(
+        definitions=stores.definitions,
+        assets=stores.assets,
+        readings=stores.readings,
+        episodes=stores.episodes,
+        states=stores.states,
+        watchlists=stores.watchlists,
+        shelves=stores.shelves,
+        feedback=stores.feedback,
+        decisions=stores.decisions,
+        models=MemoryModels(),
+        scores=stores.scores,
+        replays=stores.replays,
+        reports=stores.reports,
+        backtests=stores.backtests,
+        audit=stores.audit,
+        routes=stores.routes,
+        bulletins=stores.bulletins,
+        revocations=stores.revocations,
+        platform_alerts=stores.platform_alerts,
+        channels={},
+        clock=MongoClock(stores.database),
+    )
+
+
+def _peer() -> dict[str, float]:
+    """Rules and values as above, one reading a scrape."""
+    random = np.random.default_rng(0)
+
+    def page() -> str:
+        values = random.normal(80, 3, ASSETS).round(3)
+        values[0::100] = 102.5
+        return "".join(f'temperature{{asset="{_asset(i)}"}} {value}\n' for i, value in enumerate(values.tolist()))
+
+    rules = [f'temperature{{asset="{d["assets"][0]}"}} > {d["above"]}' for d in map(_definition, range(RULES))]
+    return {name: round(value, 2) for name, value in prometheus.cpu_per_rule(rules, page).items()}
+
+
+def _median(ticks: Sequence[Mapping[str, float]], name: str) -> float:
+    return statistics.median(tick[name] for tick in ticks)
+
+
+def _cpu_of(process: int) -> float:
+    """CPU seconds of a process and its threads so far."""
+    fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    uri, name, as_of = sys.argv[1:]
+    print(json.dumps(evaluate_once(uri, name, datetime.fromisoformat(as_of))))
