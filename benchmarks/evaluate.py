@@ -1,9 +1,9 @@
 """Evaluation of many threshold definitions, against Prometheus with as many rules over as many series in the same run.
 
 Ticks of 60 s with one reading a second and asset; then ticks with one reading per asset, as Prometheus sees them. Every tick is
-a new process that takes definitions, states and readings from the database, and its CPU is counted together with the
-database server's, from the connected process to the last write; the start of Python and its imports is not. One asset in a hundred
-gets too hot in each tick (its three lowest limits raise and close), and one in a hundred is too hot all the time.
+a new process that takes definitions, states and readings from the database, and its CPU is counted together with the database
+server's, from the connection to the last write; the start of Python and its imports are not. One asset in a hundred gets too hot
+in each tick (its three lowest limits raise and close), and one in a hundred is too hot all the time.
 
 Prometheus is Debian's: apt-get install --no-install-recommends prometheus (no service of it need run).
 """
@@ -59,7 +59,7 @@ def run(sizes: Sequence[int] = GROWTH) -> dict[str, Any]:
         "peer": prometheus.INSTALL if peer is None else "Prometheus, as many rules over as many series, without scraping",
         "peer_figure": None if peer is None else round(peer["cpu_us_per_rule"], 1),
         "ratio": ratio,
-        "goal": f"ratio > 1; a tick of {TICK_S} s at 1 Hz in less than {TICK_GOAL_S:g} s and {READING_GOAL_US:g} CPU us per reading",
+        "goal": f"ratio > 1; {TICK_S} readings per asset in {TICK_GOAL_S:g} s and {READING_GOAL_US:g} CPU us per judged reading",
         "met": bool(met),
         "growth": {str(size): figures for size, figures in growth.items()},
         "peer_details": peer,
