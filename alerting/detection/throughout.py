@@ -1,12 +1,13 @@
-"""Threshold kind, many pairs at once: where one status holds from the watermark to the end, found without judging each reading.
+"""Threshold kind, many pairs at once: where every value says the same from the watermark to the end, seen without judging each.
 
 If the greatest value of a series is within an upper limit, so is every other one. That, and its like for lower limits, gaps and
-runs of equal values, is worked out for all pairs together. It says exactly what `threshold.judge` would say reading by reading;
-where the status may change on the way, or where it does not cover what a definition asks for, it says so (`MAY_CHANGE`).
+runs of equal values, is worked out for all pairs together. Where values may differ in what they say, and for what is not covered
+here, it says so (`MAY_CHANGE`); everything else is exactly what `threshold.judge` would say reading by reading.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import NamedTuple
 
 import numpy as np
@@ -15,13 +16,14 @@ import numpy.typing as npt
 from alerting.definitions.assets import Asset
 from alerting.definitions.limits import levels_on, unknown_limits
 from alerting.definitions.model import ThresholdDefinition
+from alerting.detection.words import stale_words, waiting_words
 from alerting.readings.history import Millis, span_millis
 from alerting.readings.packed import Extent, Flags, Numbers
 
 Codes = npt.NDArray[np.int8]
-MAY_CHANGE, CLEAR, ABOVE, BELOW, MEETS, NO_DATA_ALERT, WAITING, STALE = range(8)
+MAY_CHANGE, CLEAR, ABOVE, BELOW, MEETS, NO_DATA_ALERT, NO_VALUE = range(7)
 TRIGGERED = (ABOVE, BELOW, MEETS, NO_DATA_ALERT)
-UNKNOWN = (WAITING, STALE)
+SOUND, WAITING, STALE = range(3)
 NEVER = np.iinfo(np.int64).max // 4
 
 
@@ -105,9 +107,14 @@ class CarriedColumns:
 
 @dataclass(frozen=True)
 class Throughout:
-    """What holds from the watermark to the end, one row per pair, and the reading that is carried on from there."""
+    """What holds from the watermark to the end, one row per pair, and the reading that is carried on from there.
+
+    `status`: what every value there says, NO_VALUE where there is none; in between data may be missing, which is unknown.
+    `ends`: whether the last value still holds at the end, is STALE, or the first one is WAITING to come.
+    """
 
     status: Codes
+    ends: Codes
     carried: CarriedColumns
 
 
@@ -116,13 +123,30 @@ def judge_throughout(limits: LimitColumns, carried: CarriedColumns, extent: Exte
     nothing, waiting = extent.count == 0, np.isnan(carried.value)
     low = np.where(nothing, carried.value, np.fmin(carried.value, extent.low))
     high = np.where(nothing, carried.value, np.fmax(carried.value, extent.high))
-    sound = ~waiting & (low >= limits.low) & (high <= limits.high) & _keeps_coming(limits, carried, extent, begin, end)
+    moves = _changes_in_time(limits, carried, extent, end) & (
+        _keeps_coming(limits, carried, extent, begin, end) | ~limits.no_data_alerts
+    )
+    sound = moves & (low >= limits.low) & (high <= limits.high)
     status = np.where(sound, _by_value(limits, carried, low, high), MAY_CHANGE)
-    stale_at = carried.at + limits.stale_after
-    status[nothing & waiting & (stale_at >= end)] = WAITING
-    stale = nothing & (stale_at < begin)
-    status[stale] = np.where(limits.no_data_alerts, NO_DATA_ALERT, STALE)[stale]
-    return Throughout(status.astype(np.int8), _carried_on(carried, extent))
+    after = _carried_on(carried, extent)
+    ends = np.where(after.at + limits.stale_after < end, STALE, np.where(nothing & waiting, WAITING, SOUND))
+    without = nothing & (waiting | (carried.at + limits.stale_after < begin))
+    missing = without & limits.no_data_alerts & (ends == STALE)
+    status[without] = NO_VALUE
+    status[missing] = np.where(carried.at + limits.stale_after < begin, NO_DATA_ALERT, MAY_CHANGE)[missing]
+    return Throughout(status.astype(np.int8), ends.astype(np.int8), after)
+
+
+def ending_words(found: Throughout, variables: Sequence[str], limits: LimitColumns) -> list[str | None]:
+    """Why it is unknown what holds at the end, None where it is known."""
+    rows = zip(found.status.tolist(), found.ends.tolist(), variables, limits.stale_after.tolist(), strict=True)
+    return [None if status == NO_DATA_ALERT else _ending(ends, variable, stale) for status, ends, variable, stale in rows]
+
+
+def _ending(ends: int, variable: str, stale_after: int) -> str | None:
+    if ends == SOUND:
+        return None
+    return waiting_words(variable) if ends == WAITING else stale_words(variable, timedelta(milliseconds=stale_after))
 
 
 def _by_value(of: LimitColumns, carried: CarriedColumns, low: Numbers, high: Numbers) -> npt.NDArray[np.int64]:
@@ -137,12 +161,19 @@ def _by_value(of: LimitColumns, carried: CarriedColumns, low: Numbers, high: Num
 
 
 def _keeps_coming(of: LimitColumns, carried: CarriedColumns, extent: Extent, begin: Millis, end: Millis) -> Flags:
-    """Whether no reading gets stale before the next one or the end, and none stays the same for too long."""
+    """Whether no reading gets stale before the next one or the end."""
     until_first = (extent.first <= begin) | (extent.first - carried.at <= of.stale_after)
     fresh = until_first & (extent.gap <= of.stale_after) & (end - extent.last <= of.stale_after)
-    fresh = np.where(extent.count == 0, end - carried.at <= of.stale_after, fresh)
-    keeps: Flags = fresh & (end - carried.since <= of.frozen_after)
+    keeps: Flags = np.where(extent.count == 0, end - carried.at <= of.stale_after, fresh)
     return keeps
+
+
+def _changes_in_time(of: LimitColumns, carried: CarriedColumns, extent: Extent, end: Millis) -> Flags:
+    """Whether no value stays the same for too long."""
+    waiting = np.isnan(carried.value)
+    since = np.where(waiting, np.where(extent.count == 0, end, extent.first), carried.since)
+    changes: Flags = end - since <= of.frozen_after
+    return changes
 
 
 def _carried_on(carried: CarriedColumns, extent: Extent) -> CarriedColumns:

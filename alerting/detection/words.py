@@ -1,5 +1,7 @@
 """What a threshold judgement saw, in words."""
 
+from datetime import timedelta
+
 from alerting.definitions.assets import Asset
 from alerting.definitions.durations import format_duration
 from alerting.definitions.limits import Level, levels_on, unknown_limits
@@ -40,9 +42,9 @@ def fact_words(definition: ThresholdDefinition, asset: Asset, fact: Fact, seen: 
     variable, name = asset.variables.get(definition.variable), definition.variable
     match fact:
         case "waiting":
-            return f"no reading of {name} yet"
+            return waiting_words(name)
         case "stale":
-            return f"no reading of {name} within {format_duration(definition.stale_after)}"
+            return stale_words(name, definition.stale_after)
         case "frozen" if definition.frozen_after is not None:
             return f"{name} has not changed for {format_duration(definition.frozen_after)}: the sensor may be frozen"
         case "out_of_range" if variable is not None:
@@ -52,6 +54,16 @@ def fact_words(definition: ThresholdDefinition, asset: Asset, fact: Fact, seen: 
         case "no_limit":
             return "; ".join(sentence for _, sentence in unknown_limits(definition, asset)) or "a limit is not known"
     return f"no earlier reading of {name} to compare with"
+
+
+def waiting_words(variable: str) -> str:
+    """No reading has come since the definition is in service."""
+    return f"no reading of {variable} yet"
+
+
+def stale_words(variable: str, stale_after: timedelta) -> str:
+    """The last reading is too old."""
+    return f"no reading of {variable} within {format_duration(stale_after)}"
 
 
 def _title(definition: ThresholdDefinition, asset: Asset) -> str:

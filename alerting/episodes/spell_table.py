@@ -10,7 +10,7 @@ import numpy as np
 
 from alerting.definitions.model import Severity
 from alerting.detection.threshold import Carried
-from alerting.detection.throughout import CLEAR, TRIGGERED, UNKNOWN, CarriedColumns, Throughout
+from alerting.detection.throughout import CLEAR, NO_VALUE, TRIGGERED, CarriedColumns, Throughout
 from alerting.episodes.lifecycle import LevelSpell, SpellState
 from alerting.readings.history import Millis, from_millis, to_millis
 from alerting.readings.packed import Flags, Numbers, Places
@@ -163,11 +163,9 @@ def stay(spells: SpellTable, severities: Sequence[Sequence[Severity]], found: Th
     """Which pairs stay as they are, given what holds throughout: nothing is raised or closed there, or about to be."""
     still = np.array([_is_still(c, s) for c, s in zip(spells.conditions, severities, strict=True)], np.bool_)
     normal = np.array([condition.raised_at is None for condition in spells.conditions], np.bool_)
-    known = np.array([reason is not None for reason in spells.unknown_reason], np.bool_)
     normal_stays = normal & (found.status == CLEAR)
     open_stays = ~normal & np.isin(found.status, TRIGGERED)
-    unknown_stays = known & np.isin(found.status, UNKNOWN)
-    stays: Flags = still & (normal_stays | open_stays | unknown_stays)
+    stays: Flags = still & (normal_stays | open_stays | (found.status == NO_VALUE))
     return stays
 
 
@@ -188,12 +186,11 @@ def _own_sides(condition: Condition) -> bool:
     return all(side.startswith(f"{condition.severity}.") for side in condition.beyond)
 
 
-def moved_on(spells: SpellTable, found: Throughout, until: Millis) -> SpellTable:
-    """The states of pairs that stay as they are at `until` (ms)."""
+def moved_on(spells: SpellTable, found: Throughout, unknown: Sequence[str | None], until: Millis) -> SpellTable:
+    """The states of pairs that stay as they are at `until` (ms). `unknown`: why it is unknown what holds there, if it is."""
     after = spells.take(range(len(spells)))
-    unknown = np.isin(found.status, UNKNOWN)
     after.watermark = until
     after.at, after.value, after.since = found.carried.at, found.carried.value, found.carried.since
-    after.unknown_count = np.where(unknown, spells.unknown_count + 1, 0)
-    after.unknown_reason = [reason if is_so else None for reason, is_so in zip(spells.unknown_reason, unknown, strict=True)]
+    after.unknown_count = np.where([reason is not None for reason in unknown], spells.unknown_count + 1, 0)
+    after.unknown_reason = list(unknown)
     return after

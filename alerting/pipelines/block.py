@@ -13,7 +13,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.faults import Refused
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Revision
-from alerting.detection.throughout import LimitColumns, judge_throughout
+from alerting.detection.throughout import LimitColumns, ending_words, judge_throughout
 from alerting.episodes.lifecycle import SpellState
 from alerting.episodes.spell_table import NEVER, SpellTable, moved_on, stay
 from alerting.pipelines.block_readings import BlockReadings
@@ -121,29 +121,42 @@ def _fetch(run: Run, block: Block) -> BlockReadings:
 def _move_on_together(run: Run, block: Block, readings: BlockReadings, after: SpellTable) -> list[int]:
     """Write the new states of the pairs that stay as they are into `after`; returns their rows."""
     packed, places = readings.packed()
-    rows = [row for row, watch in enumerate(block.watched) if _is_simple(run, block, row, watch) and watch.series in places]
+    rows = [row for row, watch in enumerate(block.watched) if _is_simple(run, block, row) and watch.series in places]
     if not rows:
         return []
-    watched, spells = [block.watched[row] for row in rows], block.before.take(rows)
+    watched, spells = [block.watched[row] for row in rows], _begun(block, rows)
     begin = spells.watermark + 1
     end = to_millis(run.as_of) + 1 - np.array([watch.latency for watch in watched])
     series = np.array([places[watch.series] for watch in watched])
     limits = LimitColumns([watch.limits for watch in watched if watch.limits])
     severities = [watch.severities for watch in watched]
     found = judge_throughout(limits, spells.carried(severities), extents(packed, series, begin, end), begin, end)
-    moved = moved_on(spells, found, end - 1)
+    unknown = ending_words(found, [watch.variable or "" for watch in watched], limits)
+    moved = moved_on(spells, found, unknown, end - 1)
     staying = np.flatnonzero(stay(spells, severities, found)).tolist()
     after.put_rows([rows[i] for i in staying], moved.take(staying))
     return [rows[i] for i in staying]
 
 
-def _is_simple(run: Run, block: Block, row: int, watch: Watch) -> bool:
-    """Whether a pair goes on from a reading of the same variable under the same revision, by limits that can be compared."""
-    spells = block.before
-    if watch.pair in run.late.debts:
+def _is_simple(run: Run, block: Block, row: int) -> bool:
+    """Whether a pair is judged by limits that can be compared, and goes on under the revision under which it was judged before;
+    or begins under its first one."""
+    watch, spells = block.watched[row], block.before
+    if watch.limits is None or watch.pair in run.late.debts:
         return False
-    goes_on = watch.since < spells.watermark[row] and spells.at[row] != NEVER and spells.variable[row] == watch.variable
-    return watch.limits is not None and bool(goes_on)
+    if spells.watermark[row] == NEVER:
+        return len(watch.severities) == 1 and len(run.histories[watch.definition]) == 1
+    return bool(watch.since < spells.watermark[row] and spells.at[row] != NEVER and spells.variable[row] == watch.variable)
+
+
+def _begun(block: Block, rows: Sequence[int]) -> SpellTable:
+    """The states from which pairs go on; one that was never evaluated waits for its first reading."""
+    spells, starts = block.before.take(rows), block.starts[np.asarray(rows)]
+    new = spells.watermark == NEVER
+    spells.watermark[new], spells.at[new], spells.since[new] = starts[new], starts[new], starts[new]
+    for i in np.flatnonzero(new).tolist():
+        spells.variable[i] = block.watched[rows[i]].variable
+    return spells
 
 
 def _judge_and_keep(run: Run, readings: BlockReadings, block: Block, row: int) -> tuple[Kept, Again | None]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from alerting.definitions.assets import Variable
 from alerting.definitions.limits import severities
 from alerting.detection.threshold import Carried
-from alerting.detection.throughout import LimitColumns, judge_throughout, limits_of
+from alerting.detection.throughout import LimitColumns, ending_words, judge_throughout, limits_of
 from alerting.episodes.lifecycle import LevelSpell, SpellState
 from alerting.episodes.spell_table import SpellTable, moved_on, stay
 from alerting.pipelines.in_force import Segment
@@ -68,13 +68,17 @@ def together(definition, data, states, start, end):
     packed = pack([(millis(data.readings.index), data.readings["temperature"].to_numpy(np.float64))])
     of = [severities(definition)] * rows
     seen = extents(packed, np.zeros(rows, np.int64), begin, stop)
-    found = judge_throughout(LimitColumns([limits_of(definition, data.asset)] * rows), spells.carried(of), seen, begin, stop)
-    return stay(spells, of, found), moved_on(spells, found, stop - 1)
+    limits = LimitColumns([limits_of(definition, data.asset)] * rows)
+    found = judge_throughout(limits, spells.carried(of), seen, begin, stop)
+    unknown = ending_words(found, [definition.variable] * rows, limits)
+    return stay(spells, of, found), moved_on(spells, found, unknown, stop - 1)
 
 
 def walk(definition, data, instants):
     """Hold both ways against each other from instant to instant; returns how often a pair stayed as it was."""
     state, stayed = SpellState(at(instants[0])), 0
+    if len(severities(definition)) == 1:  # it waits for its first reading
+        state = replace(state, carried=Carried(definition.variable, at(instants[0]), None))
     for start, end in pairwise(instants):
         after, steps = one_by_one(definition, data, state, at(start), at(end))
         if state.carried is not None:

@@ -4,11 +4,12 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.pipelines import block
+from alerting.pipelines import block, watchlist
 from alerting.pipelines.definitions import apply
 from alerting.pipelines.evaluate import evaluate, shards
 from alerting.pipelines.ports import ReadingRow
@@ -63,6 +64,13 @@ def rows_of(walks, stops):
     return rows
 
 
+def one_by_one(rows, instants, revised_at):
+    """The same, with every pair judged reading by reading."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(watchlist, "limits_of", lambda definition, asset: None)
+        return outcome(rows, instants, revised_at)
+
+
 def outcome(rows, instants, revised_at):
     """Episodes and states after evaluations at these instants, with a new revision in between."""
     platform = plant(rows)
@@ -82,7 +90,8 @@ def outcome(rows, instants, revised_at):
 @given(st.lists(WALK, min_size=6, max_size=6), st.sets(st.integers(1, 25), max_size=10), st.sampled_from([1, 2, 3, 7]))
 def test_evaluations_in_any_chunks_leave_the_episodes_and_states_of_a_single_one(walks, stops, step):
     rows, end = rows_of(walks, stops), 36
-    at_once = outcome(rows, [end], revised_at=12)  # pairs that were never evaluated are judged reading by reading
+    at_once = one_by_one(rows, [end], revised_at=12)
+    assert outcome(rows, [end], revised_at=12) == at_once
     assert outcome(rows, [*range(step, end, step), end], revised_at=12) == at_once
 
 
@@ -112,14 +121,19 @@ def test_only_pairs_where_something_happens_are_judged_one_by_one(monkeypatch):
     limits = [too_hot(name=f"above-{limit}", assets=["oven-*"], above=limit) for limit in range(210, 260, 5)]
     apply(platform, limits, "engineer", at(0), "test")
     platform.readings.add_readings(rows, at(0))
-    evaluate(platform, None, at(10))
     alone = count_judged_alone(monkeypatch)
+    evaluate(platform, None, at(10))
     evaluate(platform, None, at(15))
     assert alone == []
     assert evaluate(platform, None, at(25)).raised == 2
     assert sorted(alone) == [("above-210", "oven-1"), ("above-215", "oven-1")]
     alone.clear()
     assert evaluate(platform, None, at(30)).pairs == 30
+    assert len(evaluate(platform, None, at(52)).unknown) == 30  # all sensors fall silent, and speak again
+    late = [ReadingRow(oven.name, at(60), {"temperature": 200.0 if oven.name != "oven-1" else 220.0}) for oven in OVENS]
+    platform.readings.add_readings(late, at(60))
+    counts = evaluate(platform, None, at(61))
+    assert (counts.pairs, counts.raised, counts.closed, counts.unknown) == (30, 0, 0, {})
     assert alone == []
 
 
