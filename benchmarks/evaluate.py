@@ -164,6 +164,8 @@ def _platform(stores: MongoStores) -> Platform:
         episodes=stores.episodes,
         states=stores.states,
         watchlists=stores.watchlists,
+        arrivals=stores.arrivals,
+        checkpoints=stores.checkpoints,
         shelves=stores.shelves,
         feedback=stores.feedback,
         decisions=stores.decisions,

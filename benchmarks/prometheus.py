@@ -16,7 +16,7 @@ import httpx
 
 INSTALL = "Prometheus is not installed: apt-get install --no-install-recommends prometheus"
 EVERY_S = 5
-IDLE_S, BUSY_S = 30, 60
+IDLE_S, BUSY_S = 20, 40
 
 
 def is_installed() -> bool:
