@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import bson
+from pymongo.errors import DuplicateKeyError
 
 from alerting.detection.throughout import Limits
 from alerting.pipelines.watchlist import Watch, Watchlist
@@ -49,8 +50,14 @@ class MongoWatchlists:
         for number, piece in enumerate(pieces):
             names = watchlist.names if number == 0 else ()
             document = {"_id": number, "written": written, "parts": len(pieces), "names": list(names), **_columns(piece)}
-            self._parts.replace_one({"_id": number}, document, upsert=True)
+            self._replace(number, document)
         self._parts.delete_many({"_id": {"$gte": len(pieces)}})
+
+    def _replace(self, number: int, document: Document) -> None:
+        try:
+            self._parts.replace_one({"_id": number}, document, upsert=True)
+        except DuplicateKeyError:  # another evaluator kept the first list at the same moment
+            self._parts.replace_one({"_id": number}, document)
 
 
 def _as_stored(collection: MongoCollection) -> Iterable[bytes]:
