@@ -24,7 +24,7 @@ Codes = npt.NDArray[np.int8]
 MAY_CHANGE, CLEAR, ABOVE, BELOW, MEETS, NO_DATA_ALERT, NO_VALUE = range(7)
 TRIGGERED = (ABOVE, BELOW, MEETS, NO_DATA_ALERT)
 SOUND, WAITING, STALE = range(3)
-NEVER = np.iinfo(np.int64).max // 4
+NEVER = 2**61  # ms; a float holds it exactly
 
 
 class Limits(NamedTuple):

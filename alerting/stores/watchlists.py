@@ -4,10 +4,12 @@ A list is only good for just what it was made of; one that is there in part, bec
 """
 
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import bson
+import numpy as np
 from pymongo.errors import DuplicateKeyError
 
 from alerting.detection.throughout import Limits
@@ -15,8 +17,9 @@ from alerting.pipelines.watchlist import Watch, Watchlist
 from alerting.stores.documents import Document, MongoCollection, MongoDatabase
 from alerting.stores.indexes import ASSETS, DEFINITIONS, EVENT_TYPES, REVISIONS, WATCHLISTS
 
-_FORMAT = 1  # to be changed with what a list is made of, or how
+_FORMAT = 2  # to be changed with what a list is made of, or how
 _PART = 20_000
+_NO_LIMITS = (np.nan,) * len(Limits._fields)
 _PLAIN = ("definition", "asset", "since", "every", "variable", "lookback", "latency", "mutability", "turn")
 
 
@@ -70,16 +73,17 @@ def _as_stored(collection: MongoCollection) -> Iterable[bytes]:
 
 def _columns(watches: Sequence[Watch]) -> Document:
     plain: Document = {name: [getattr(watch, name) for watch in watches] for name in _PLAIN}
-    limits = {name: [watch.limits and getattr(watch.limits, name) for watch in watches] for name in Limits._fields}
+    limits = np.array([watch.limits or _NO_LIMITS for watch in watches], np.float64).tobytes()
     return {**plain, "severities": [" ".join(watch.severities) for watch in watches], "limits": limits}
 
 
 def _watches(part: Document) -> list[Watch]:
-    limits = [_limits(row) for row in zip(*(part["limits"][name] for name in Limits._fields), strict=True)]
+    columns = np.frombuffer(part["limits"], np.float64).reshape(-1, len(Limits._fields))
+    limits = [_limits(row) for row in columns.tolist()]
     severities = [tuple(words.split()) for words in part["severities"]]
     rows = zip(*(part[name] for name in _PLAIN), limits, severities, strict=True)
     return [Watch(**dict(zip((*_PLAIN, "limits", "severities"), row, strict=True))) for row in rows]
 
 
 def _limits(row: Sequence[Any]) -> Limits | None:
-    return None if row[0] is None else Limits(*row)
+    return None if math.isnan(row[0]) else Limits(*row)
