@@ -41,6 +41,7 @@ def the_platform(request: Request) -> Platform:
 Served = Annotated[Platform, Depends(the_platform)]
 Viewer = Annotated[Person, Depends(require("viewer"))]
 Operator = Annotated[Person, Depends(require("operator"))]
+Engineer = Annotated[Person, Depends(require("engineer"))]
 router = APIRouter(prefix="/api/v1")
 
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
 
-from alerting.console import api, links, operate_api, operate_pages, pages, quality
+from alerting.console import api, links, operate_api, operate_pages, pages, quality, routes
 from alerting.console.access import Access
 from alerting.console.gate import Gate
 from alerting.console.problems import handle_problems
@@ -46,8 +46,10 @@ def create_app(
     app.include_router(api.router)
     app.include_router(operate_api.router)
     app.include_router(quality.api)
+    app.include_router(routes.api)
     app.include_router(pages.router)
     app.include_router(quality.pages)
+    app.include_router(routes.pages)
     app.include_router(operate_pages.router)
     app.include_router(links.link_routes(now))
     app.include_router(pages.login_routes(access, now))

@@ -281,6 +281,7 @@ def send_test(platform: Platform, name: str, who: str, now: datetime) -> dict[st
         )
         failure = _attempt(platform, channel, told)
         results[channel] = "sent" if failure is None else str(failure)
+    platform.audit.add(who, "test message sent", name, now, None, results)
     return results
 
 

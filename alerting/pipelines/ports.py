@@ -208,6 +208,10 @@ class Episodes(Protocol):
         """Notifications of raises on this asset made after this instant."""
         ...
 
+    def sent_since(self, since: datetime) -> list[Notification]:
+        """Notifications that were delivered since this instant."""
+        ...
+
     def held_in_floods(self, now: datetime) -> list[Episode]:
         """Episodes with a pending notification that was held back in a flood until now, oldest first."""
         ...
@@ -282,6 +286,10 @@ class Bulletins(Protocol):
 
     def dead_letters(self) -> list[Bulletin]:
         """Those whose delivery was given up."""
+        ...
+
+    def sent_since(self, since: datetime) -> list[Notification]:
+        """The deliveries of those that were delivered since this instant."""
         ...
 
 

@@ -211,6 +211,9 @@ class MemoryEpisodes:
     def told_since(self, asset: str, since: datetime) -> list[Notification]:  # noqa: ARG002
         return []
 
+    def sent_since(self, since: datetime) -> list[Notification]:  # noqa: ARG002
+        return []
+
     def held_in_floods(self, now: datetime) -> list[Episode]:  # noqa: ARG002
         return []
 
@@ -265,6 +268,9 @@ class LiveEpisodesUntil:
         return []
 
     def told_since(self, asset: str, since: datetime) -> list[Notification]:  # noqa: ARG002
+        return []
+
+    def sent_since(self, since: datetime) -> list[Notification]:  # noqa: ARG002
         return []
 
     def held_in_floods(self, now: datetime) -> list[Episode]:  # noqa: ARG002
@@ -409,6 +415,9 @@ class NoBulletins:
         return []
 
     def dead_letters(self) -> list[Bulletin]:
+        return []
+
+    def sent_since(self, since: datetime) -> list[Notification]:  # noqa: ARG002
         return []
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from pymongo.errors import DuplicateKeyError
 
 from alerting.episodes.bulletin import Bulletin
+from alerting.episodes.episode import Notification
 from alerting.stores.documents import Document, MongoDatabase, from_document, to_document
 from alerting.stores.indexes import BULLETINS
 
@@ -44,6 +45,14 @@ class MongoBulletins:
     def dead_letters(self) -> list[Bulletin]:
         """Those whose delivery was given up, oldest first."""
         return _bulletins(self._bulletins.find({"notification.status": "dead"}).sort(_OLDEST_FIRST))
+
+    def sent_since(self, since: datetime) -> list[Notification]:
+        """The deliveries of those that were delivered since this instant."""
+        # Nothing is delivered later than its `next_attempt_at`, which has an index.
+        query = {"notification.status": "sent", "notification.next_attempt_at": {"$gte": since}}
+        found = self._bulletins.find(query, {"notification": True})
+        sent = (from_document(Notification, document["notification"]) for document in found)
+        return [n for n in sent if n.delivered_at is not None and n.delivered_at >= since]
 
 
 def _document(bulletin: Bulletin) -> Document:

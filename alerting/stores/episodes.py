@@ -121,6 +121,14 @@ class MongoEpisodes:
         outboxes = (from_document(Notification, n) for document in found for n in document["outbox"])
         return [n for n in outboxes if n.transition == "raised" and n.created_at > since]
 
+    def sent_since(self, since: datetime) -> list[Notification]:
+        """Notifications that were delivered since this instant."""
+        # Nothing is delivered later than its `next_attempt_at` (the end of the claim), which has an index.
+        sent = {"status": "sent", "next_attempt_at": {"$gte": since}}
+        found = self._episodes.find({"outbox": {"$elemMatch": sent}}, {"outbox": True})
+        outboxes = (from_document(Notification, n) for document in found for n in document["outbox"])
+        return [n for n in outboxes if n.status == "sent" and n.delivered_at is not None and n.delivered_at >= since]
+
     def held_in_floods(self, now: datetime) -> list[Episode]:
         """Episodes with a pending notification that was held back in a flood until now, oldest first."""
         held = {"status": "pending", "held": "flood", "next_attempt_at": {"$lte": now}}

@@ -261,3 +261,4 @@ def test_among_a_hundred_thousand_the_work_to_do_is_found_by_index(many):
     assert _examined(many, lambda: many.episodes.unsettled(at(0))) <= 2
     assert _examined(many, lambda: many.episodes.with_due_notifications(at(0))) <= 2
     assert _examined(many, many.episodes.dead_letters) == 0
+    assert _examined(many, lambda: many.episodes.sent_since(at(0))) == 0

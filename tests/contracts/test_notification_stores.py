@@ -112,3 +112,18 @@ def test_the_server_itself_refuses_a_malformed_route_and_takes_every_legal_one(r
     for fault in faults:
         with pytest.raises(Refused, match="ovens-at-night"):
             real.routes.put(legal | fault)
+
+
+def test_what_was_delivered_since_an_instant(stores):
+    def sent(key, minute):
+        return notice(key, minute, status="sent", delivered_at=at(minute))
+
+    outbox = (sent("old", 1), sent("new", 8), notice("pending", 9), notice("dead", 9, status="dead"))
+    assert stores.episodes.insert(replace(episode(0), condition="closed", outbox=outbox))
+    assert [n.key for n in stores.episodes.sent_since(at(5))] == ["new"]
+    for id, minute in (("b1", 1), ("b2", 8), ("b3", 9)):
+        stores.bulletins.insert(bulletin(id, minute))
+    for id, minute in (("b1", 1), ("b2", 8)):
+        first = stores.bulletins.get(id)
+        stores.bulletins.replace(first.after(replace(first.notification, status="sent", delivered_at=at(minute))))
+    assert [n.key for n in stores.bulletins.sent_since(at(5))] == ["b2"]

@@ -14,10 +14,12 @@ from fastapi.testclient import TestClient
 from alerting.channels.links import SignedLinks
 from alerting.console.app import create_app
 from alerting.console.rendering import stylesheet
+from alerting.episodes.episode import Notification
 from alerting.pipelines import operate
 from alerting.pipelines.backtest_figures import cost_of, events_of, load_of
 from alerting.pipelines.definitions import apply
 from alerting.pipelines.feedback import give_feedback
+from alerting.pipelines.routes import apply_routes
 from alerting.reporting.backtest import BacktestFigures, SegmentFigure
 from alerting.reporting.figures import performance_figures
 from alerting.reporting.judgement import judge_alert
@@ -25,6 +27,7 @@ from alerting.reporting.page import draw, render_page
 from tests.builders import at, oven, too_hot
 from tests.integration import test_api as api
 from tests.integration.test_api_pages import csrf_of
+from tests.integration.test_routes_page import NIGHT
 from tests.pretended import Mailbox
 from tests.unit.reporting.material import THRESHOLD, episode, good_material, problems, threshold_material
 
@@ -133,6 +136,27 @@ def test_the_first_screen_holds_the_answer_and_the_key_numbers(tmp_path):
     assert look(tmp_path, report(good_material()), 1280, dark=False)["first"] < 900
 
 
+def routes_pages(platform, browser):
+    """Who is told, as an engineer sees it: routes, a faulty one, dead letters, what waits; and as an operator does."""
+    faulty = {"name": "odd", "channels": []}
+    plain = {"name": "everything-to-the-log-of-the-whole-plant", "channels": ["shift"]}
+    gone = Notification(
+        "k", "chief", "raised", "first", at(1), "dead", 3, at(2), None, "webhook chief at https://plant.example answered 410"
+    )
+    held = Notification("w", "shift", "severity_rose", "worse", at(2), next_attempt_at=at(900), held="quiet")
+    letters = (gone, replace(gone, key="long", error="the mail server refuses it, and says at length why it does so " * 5), held)
+    apply_routes(replace(platform, channels={**platform.channels, "chief": Mailbox("chief")}), [NIGHT, plain], "emil", at(0))
+    platform.routes._routes.insert_one(faulty)
+    platform.episodes.insert(api.episode(-9, outbox=letters))
+    pages = {"routes of an operator": browser.get("/routes")}
+    browser.post("/login", data={"token": list(api.TOKENS)[2]})
+    pages["routes"] = browser.get("/routes")
+    csrf = csrf_of(pages["routes"])
+    pages["route tested"] = browser.post("/routes/ovens-at-night/test", data={"csrf": csrf})
+    pages["retry refused"] = browser.post("/dead-letters/retry", data={"csrf": csrf, "id": "none"})
+    return pages
+
+
 @pytest.fixture(scope="module")
 def console():
     """Pages of a console by name: an open alert of every severity, seen, muted, settled; a banner; links; nothing at all."""
@@ -159,7 +183,8 @@ def console():
     pages |= {name: full.get(f"/episodes/{e.id}") for name, e in (("muted", muted), ("seen", seen), ("new", new))}
     pages |= {"shelving": full.post(f"/episodes/{new.id}/shelve", data={"csrf": csrf_of(pages["new"]), "lasting": "2h"})}
     pages |= {"link": full.get(link), "said": full.post(link, data={"confirm": "yes"})}
-    pages |= {"empty": bare.get("/"), "no reports": bare.get("/reports")}
+    pages |= {"empty": bare.get("/"), "no reports": bare.get("/reports"), "no routes": bare.get("/routes")}
+    pages |= routes_pages(platform, full)
     style = f"<style>{stylesheet()}</style>"
     return {name: page.text.replace('<link rel="stylesheet" href="/style.css">', style) for name, page in pages.items()}
 
