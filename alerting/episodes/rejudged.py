@@ -81,13 +81,30 @@ def overlap(spell: Spell, episode: Episode) -> bool:
     return starts_before_end and (spell.closed_at is None or min(episode.raised_at, began(episode)) < spell.closed_at)
 
 
-def corrected(episode: Episode, known: Spell, final: Spell, until: datetime, at: datetime) -> Episode:
+@dataclass(frozen=True)
+class JudgedAgain:
+    """A spell in a stretch that is judged again from `base` on: by `steps`, up to `horizon`; before, it was judged to `until`."""
+
+    raised_at: datetime
+    base: SpellState
+    steps: Sequence[Step]
+    until: datetime
+    horizon: datetime
+
+    def by(self, instant: datetime) -> Spell:
+        """The spell as it is known by an instant, which is not before its raise."""
+        spells = spells_of(self.base, [step for step in self.steps if step.at <= instant])
+        return next(spell for spell in spells if spell.raised_at == self.raised_at)
+
+
+def corrected(episode: Episode, judged: JudgedAgain, at: datetime) -> Episode:
     """The episode with what judging again says of it; unchanged where that was known.
 
-    `known`: its spell up to `until`, where it was judged before; `final`: the same spell with what happened since, which is no
-    correction. Identity, raise, evidence and answers stay.
+    It is compared as far as it was judged, and not further: what comes then is no correction. What another run that saw further
+    has made of it after the horizon stays, as do identity, raise, evidence and answers.
     """
-    spell = final if _ahead(episode, until) else known
+    reached = _reached(episode, judged.until)
+    spell, final = judged.by(reached), judged.by(judged.horizon)
     words: list[str] = []
     after = episode
     if spell.whole and spell.raised_at != began(episode):
@@ -96,17 +113,19 @@ def corrected(episode: Episode, known: Spell, final: Spell, until: datetime, at:
     if episode.outdated:
         words.append("it was found again")
         after = replace(after, outdated=False, replay_mark=None, settle_after=at if episode.promise_ends_at else None)
-    after, told = _with_severity(after, spell)
-    words += told
+    seen_further = reached > judged.horizon and final.closed_at is None and not episode.outdated
+    if not seen_further:
+        after, told = _with_severity(after, spell)
+        words += told
     if words:
         after = _noted(after, "corrected", at, f"{LATE_DATA}: {'; '.join(words)}")
-    return _with_end(after, spell.closed_at, final.closed_at, at)
+    return after if seen_further else _with_end(after, spell.closed_at, final.closed_at, at)
 
 
-def _ahead(episode: Episode, until: datetime) -> bool:
-    """Whether it has taken steps after `until`: the run that took them was killed before it could say so."""
-    closed_after = episode.closed_at is not None and episode.closed_at > until
-    return closed_after or any(t.kind == "severity" and t.at > until for t in episode.transitions)
+def _reached(episode: Episode, until: datetime) -> datetime:
+    """Up to where it was judged: to `until`, or further by a run that is still at work, or was killed before it could say so."""
+    changes = [t.at for t in episode.transitions if t.kind == "severity"]
+    return max([until, *changes, *([episode.closed_at] if episode.closed_at else [])])
 
 
 def _with_severity(episode: Episode, spell: Spell) -> tuple[Episode, list[str]]:

@@ -27,6 +27,8 @@ from alerting.pipelines.watchlist import Watch
 from alerting.readings.history import Millis, from_millis, to_millis
 from alerting.readings.packed import Flags, extents
 
+_MOMENT = timedelta(milliseconds=1)
+
 
 @dataclass
 class EvaluationCounts:
@@ -102,7 +104,7 @@ def evaluate_block(run: Run, block: Block) -> None:
         after.put(row, kept[row].state)
     moved = run.platform.states.advance_many(block.before, after)
     _look_after_late(run, block, after, moved, again)
-    _owe_what_was_lost(run, block, moved, kept)
+    _owe_what_was_lost(run, block, moved, kept, again)
     _count(run.counts, block, after, kept, moved)
 
 
@@ -216,10 +218,16 @@ def _look_after_late(run: Run, block: Block, after: SpellTable, moved: Flags, ag
     run.platform.checkpoints.save(due_checkpoints(advances))
 
 
-def _owe_what_was_lost(run: Run, block: Block, moved: Flags, kept: Mapping[int, Kept]) -> None:
-    """Whoever moved a watermark before us may have seen other readings than we, whose episodes are kept already."""
-    lost = {row: one for row, one in kept.items() if not moved[row] and (one.raised or one.closed)}
-    run.platform.arrivals.owe({block.watched[row].pair: from_millis(block.starts[row]) for row in lost})
+def _owe_what_was_lost(run: Run, block: Block, moved: Flags, kept: Mapping[int, Kept], again: Mapping[int, Again | None]) -> None:
+    """Whoever moved a watermark before us may have seen other readings than we, who have kept episodes and corrections."""
+    owed = {}
+    for row in np.flatnonzero(~moved).tolist():
+        begun, one = again.get(row), kept.get(row)
+        if begun is not None:
+            owed[block.watched[row].pair] = begun.begun + _MOMENT
+        elif one is not None and (one.raised or one.closed):
+            owed[block.watched[row].pair] = from_millis(block.starts[row])
+    run.platform.arrivals.owe(owed)
 
 
 def _note_unknown(after: SpellState, before: SpellState, reason: str | None) -> SpellState:

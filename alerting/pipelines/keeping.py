@@ -156,8 +156,8 @@ def _advice(definition: Definition, at_raise: Raise, history: History | None, at
 
 
 def _stepped(episode: Episode, step: Step, part: Segment, asset: Asset, judged: Judgement) -> Episode:
-    """The episode after a step; a step that it has taken before changes nothing."""
-    if any(t.kind == step.kind and t.at == step.at for t in episode.transitions):
+    """The episode after a step; one that it has taken before changes nothing. Reopened, it may end again where it did."""
+    if step.kind != "closed" and any(t.kind == step.kind and t.at == step.at for t in episode.transitions):
         return episode
     if step.kind == "closed":
         other = part.revision is not None and part.revision.number != episode.revision

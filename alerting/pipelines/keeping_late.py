@@ -8,7 +8,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition, Revision, ThresholdDefinition
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import SpellState
-from alerting.episodes.rejudged import Spell, began, corrected, match, overlap, spells_of, taken_over, withdrawn
+from alerting.episodes.rejudged import JudgedAgain, Spell, began, corrected, match, overlap, spells_of, taken_over, withdrawn
 from alerting.pipelines.judging import Judgement
 from alerting.pipelines.keeping import Kept, insert_told, new_episodes
 from alerting.pipelines.ports import Platform
@@ -33,14 +33,15 @@ def keep_rejudged(
     is kept afterwards, as ever. Doing it again changes nothing.
     """
     until = again.state.watermark
-    steps = [step for step, _ in again.steps]
+    steps, later = [step for step, _ in again.steps], [step for step, _ in since.steps]
     known = {s.raised_at: s for s in spells_of(base, steps)}
-    final = {s.raised_at: s for s in spells_of(base, [*steps, *(step for step, _ in since.steps)])}
+    final = {s.raised_at: s for s in spells_of(base, [*steps, *later])}
     episodes = _kept(platform, revision, asset, base.watermark, until)
     found = match(list(known.values()), episodes)
     outdated = _withdraw(platform, revision.definition, episodes, list(final.values()), found, base.watermark, as_of)
     for raised_at, episode in sorted(found.items(), key=lambda item: item[0]):
-        _correct(platform, revision.definition, episode, known[raised_at], final[raised_at], until, as_of)
+        judged = JudgedAgain(raised_at, base, [*steps, *later], until, since.state.watermark)
+        _correct(platform, revision.definition, episode, judged, as_of)
     overlooked = {at for at, spell in known.items() if at not in found and spell.whole}
     new = _new(revision, asset, again, overlooked, until, as_of)
     raised = sum(is_new for _, is_new in insert_told(platform, revision, new, as_of))
@@ -87,11 +88,11 @@ def _withdraw_one(platform: Platform, definition: Definition, episode: Episode, 
         update(platform, whole.id, lambda e: taken_over(e, part))
 
 
-def _correct(
-    platform: Platform, definition: Definition, episode: Episode, known: Spell, final: Spell, until: datetime, as_of: datetime
-) -> None:
+def _correct(platform: Platform, definition: Definition, episode: Episode, judged: JudgedAgain, as_of: datetime) -> None:
     def moved(stored: Episode) -> Episode:
-        after = corrected(stored, known, final, until, as_of)
+        after = corrected(stored, judged, as_of)
+        if stored.condition == "closed" and after.condition == "open" and _is_another_open(platform, stored):
+            return stored
         reason = after.transitions[-1].reason if after.transitions else ""
         if stored.condition == "open" and after.condition == "closed":
             return replace(after, outbox=(*after.outbox, *end_notices(platform, definition, after, reason, as_of)))
@@ -101,6 +102,11 @@ def _correct(
         return after
 
     update(platform, episode.id, moved)
+
+
+def _is_another_open(platform: Platform, episode: Episode) -> bool:
+    """Whether somebody who saw more has raised the next one already: only one may be open, so this one stays closed."""
+    return bool(platform.episodes.find(episode.definition, episode.asset, open_only=True))
 
 
 def _new(
