@@ -165,7 +165,9 @@ def _signed_in(settings: Settings, password: str) -> httpx.Client:
     return http
 
 
-def test_training_makes_a_champion_and_evaluation_raises_its_episodes(airflow: Airflow, platform: Platform) -> None:
+def test_training_makes_a_champion_and_evaluation_raises_its_episodes(
+    airflow: Airflow, platform: Platform, settings: Settings
+) -> None:
     airflow.unpause(f"train__{MODEL}")
 
     tasks = airflow.run(f"train__{MODEL}", TRAINED)
@@ -183,7 +185,14 @@ def test_training_makes_a_champion_and_evaluation_raises_its_episodes(airflow: A
     episodes = platform.episodes.find(definition=MODEL)
     assert episodes
     assert all(TRAINED < e.raised_at <= EVALUATED and e.contributions and e.recommendation for e in episodes)
-    assert {n.status for e in episodes for n in e.outbox} == {"sent"}
+
+    with open_stores(settings) as stores:
+        MongoClock(stores.database).start(platform.clock.now() + timedelta(minutes=10), 1.0, timedelta(hours=1))
+    airflow.run("evaluate__1m", EVALUATED)
+
+    of_old = [e for e in platform.episodes.find(definition=MODEL) if e.raised_at <= EVALUATED]
+    assert {n.status for e in of_old for n in e.outbox} == {"grouped"}  # two days were caught up: one digest tells of them
+    assert len([n for n in platform.bulletins.sent_since(TRAINED) if n.status == "sent"]) == 1
 
 
 def test_a_horizon_changed_in_the_database_shows_in_the_dag_and_is_used_by_its_next_run(
