@@ -38,7 +38,11 @@ def keep_rejudged(
     final = {s.raised_at: s for s in spells_of(base, [*steps, *later])}
     episodes = _kept(platform, revision, asset, base.watermark, until)
     found = match(list(known.values()), episodes)
-    outdated = _withdraw(platform, revision.definition, episodes, list(final.values()), found, base.watermark, as_of)
+    spells = list(final.values())
+    outdated = _withdraw(platform, revision.definition, episodes, spells, found, base.watermark, as_of)
+    later_ones = platform.episodes.find(revision.name, asset.name, until + _MOMENT, since.state.watermark + _MOMENT)
+    of_killed = match(spells, later_ones)  # who raised them never moved the watermark, and may have seen other readings
+    outdated += _withdraw(platform, revision.definition, later_ones, spells, of_killed, until, as_of)
     for raised_at, episode in sorted(found.items(), key=lambda item: item[0]):
         judged = JudgedAgain(raised_at, base, [*steps, *later], until, since.state.watermark)
         _correct(platform, revision.definition, episode, judged, as_of)

@@ -11,7 +11,7 @@ import pytest
 from alerting.pipelines.evaluate import evaluate
 from alerting.pipelines.ports import Platform
 from tests.builders import at
-from tests.unit.pipelines.test_late_data import LEVELS, Line
+from tests.unit.pipelines.test_late_data import LEVELS, Line, NeverMoves
 
 pytestmark = pytest.mark.slow
 PORTS = ("readings", "states", "episodes", "arrivals", "checkpoints")
@@ -116,6 +116,20 @@ def test_who_goes_on_with_what_it_saw_before_another_did_a_round_undoes_and_doub
             break
         assert settled(line) == expected, f"stopped before step {stop}"
         assert late or changes(line) == changes(calm), f"stopped before step {stop}"
+
+
+def test_an_episode_that_one_who_was_killed_had_raised_and_late_readings_refute_is_withdrawn():
+    line = Line(**{"for": "2m"})
+    line.feed({m: 218 if m in (19, 21) else 200 for m in range(1, 30) if m != 20})
+    line.run(10)
+    line.platform.arrivals.owe({("too-hot", "oven-1"): at(3)})
+    line.platform.clock.instant = at(25)
+    evaluate(replace(line.platform, states=NeverMoves(line.platform.states)), None, at(25))
+    line.feed({20: 200}, 26)
+    assert [e.condition for e in line.episodes()] == ["closed"]
+    line.run(30)
+    assert [e.outdated for e in line.episodes()] == [True]
+    assert line.spells() == []
 
 
 @pytest.mark.parametrize("late", [(), (30, 31, 32, 33)], ids=["in-time", "last-ones-late"])
