@@ -26,6 +26,8 @@ from alerting.stores.clock import MongoClock
 from alerting.stores.embedded_mongod import EmbeddedMongod
 from alerting.stores.line import MongoLines
 from alerting.wiring import open_platform, open_stores
+from tests.builders import at
+from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
@@ -105,7 +107,10 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 @pytest.fixture(scope="module")
 def platform(settings: Settings) -> Iterator[Platform]:
-    """The demo line's past, and both example definitions with a short search, in force since the training."""
+    """The demo line's past, and both example definitions with a short search, in force since the training.
+
+    Beside it an oven without readings, with a definition that nothing evaluates by the minute.
+    """
     with open_stores(settings) as stores, open_platform(settings) as opened:
         fill(assets=stores.assets, readings=stores.readings, lines=MongoLines(stores.database), end=EVALUATED, days=DAYS)
         documents = [yaml.safe_load(file.read_text()) for file in sorted(EXAMPLES.glob("*.yaml")) if ".test." not in file.name]
@@ -115,6 +120,8 @@ def platform(settings: Settings) -> Iterator[Platform]:
         model = next(document for document in documents if document["name"] == MODEL)
         documents.append(model | {"name": ASKED, "promotion": {"mode": "approval"}, "schedule": {"every": "1h"}})
         apply(opened, documents, "test", TRAINED, "test")
+        opened.assets.put([humid_oven()])
+        apply(opened, [learned_quickly(schedule={"every": "1h"})], "test", at(0), "test")
         MongoClock(stores.database).start(EVALUATED, 1.0, timedelta(hours=1))
         yield opened
 
@@ -227,3 +234,30 @@ def test_a_promotion_that_a_person_rejects_is_recorded_with_the_reason(airflow: 
     assert (decision.promoted, decision.verdict, decision.actor) == (False, "rejected", "admin")
     assert "not before the audit" in decision.reason
     assert platform.models.alias(ASKED, "champion") is None
+
+
+def test_a_challenger_trained_on_better_data_replaces_the_champion(airflow: Airflow, platform: Platform) -> None:
+    """The humidity sensor, which shows every problem half an hour ahead, is put in on the day of the first training."""
+    platform.readings.add_readings(line(sensor_from=3), at(0))
+    airflow.unpause(f"train__{NAME}")
+    airflow.run(f"train__{NAME}", at(3 * DAY))
+    (first,) = platform.decisions.of(NAME)
+    assert (first.verdict, platform.models.alias(NAME, "champion")) == ("provisional", first.challenger_version)
+
+    airflow.run(f"train__{NAME}", at(12 * DAY))
+
+    decision = platform.decisions.of(NAME)[-1]
+    assert (decision.verdict, decision.promoted, decision.provisional) == ("promote", True, False)
+    assert decision.at == at(12 * DAY)
+    assert decision.reason.startswith("The challenger replaces the champion: the challenger's average precision is ")
+    evidence = decision.evidence
+    rows, paired = evidence["rows"], evidence["acted_left_out"]
+    assert rows["challenger"]["ap"] > rows["champion"]["ap"] + 0.1
+    assert evidence["events"] >= evidence["least_events"]
+    assert paired["share_better"] >= evidence["confidence"]
+    assert paired["difference_interval"][0] > 0
+    judged_from = datetime.fromisoformat(evidence["window"]["start"])
+    assert all(datetime.fromisoformat(seen) < judged_from for seen in evidence["seen_until"].values())
+    assert datetime.fromisoformat(evidence["seen_until"]["champion"]) < at(3 * DAY)
+    assert platform.models.alias(NAME, "champion") == decision.challenger_version
+    assert platform.models.alias(NAME, "previous") == first.challenger_version == decision.champion_version

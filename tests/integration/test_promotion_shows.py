@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import numpy as np
 import pytest
 
 from alerting.episodes.lifecycle import SpellState
@@ -12,48 +11,18 @@ from alerting.pipelines.feedback import give_feedback
 from alerting.pipelines.ports import ReadingRow
 from alerting.pipelines.promote import rollback
 from alerting.pipelines.train import candidate_families, compare_run, fit, prepare, train
-from tests.builders import at, oven, too_moist
+from tests.builders import at
+from tests.humid_line import ASSET, DAY, EVERY, NAME, humid_oven, learned_quickly, line
 from tests.pretended import pretended_platform
 
 pytestmark = pytest.mark.slow
-DAY, EVERY = 24 * 60, 10
-NAME = "too-moist"
-
-
-def line(sensor_from=0.0, broken=(0.0, 0.0), few_from=99.0, days=12):
-    """Moisture leaves its limit 30 minutes after the air gets humid. Instants in days.
-
-    The humidity sensor is put in at `sensor_from` and says nothing true during `broken`; the dough shows half of the causes.
-    From `few_from` on only three more problems come.
-    """
-    random = np.random.default_rng(7)
-    minutes = np.arange(0, days * DAY, EVERY)
-    humidity = 40 + random.normal(0, 1, len(minutes))
-    dough = 50 + random.normal(0, 1, len(minutes))
-    moisture = 3.5 + random.normal(0, 0.1, len(minutes))
-    starts = [s for s in range(150, days * DAY - 200, 190) if s < few_from * DAY]
-    starts += [int(few_from * DAY) + 700 * n for n in (1, 2, 3)] if few_from < days else []
-    for number, start in enumerate(starts):
-        humidity[(minutes >= start) & (minutes < start + 60)] += 15
-        dough[(minutes >= start) & (minutes < start + 60)] += 6 * (number % 2)
-        moisture[(minutes >= start + 30) & (minutes < start + 75)] += 1.6
-    lying = (minutes >= broken[0] * DAY) & (minutes < broken[1] * DAY)
-    humidity[lying] = random.permutation(humidity[lying])
-    rows = []
-    for m, h, d, w in zip(minutes.tolist(), humidity.tolist(), dough.tolist(), moisture.tolist(), strict=True):
-        values = {"dough": d, "moisture": w} | ({"humidity": h} if m >= sensor_from * DAY else {})
-        rows.append(ReadingRow("oven-1", at(m), values))
-    return rows
 
 
 def platform_with(rows, **changes):
     platform = pretended_platform()
-    kind = oven().variables["moisture"]
-    platform.assets.put([oven(humidity=kind, dough=kind)])
+    platform.assets.put([humid_oven()])
     platform.readings.add_readings(rows, at(0))
-    features = {"stride": "10m", "windows": ["15m", "30m", "1h"]}
-    learning = {"trials": 1, "folds": 2, "candidates": ["logistic_regression"]}
-    apply(platform, [too_moist(learning=learning, features=features, **changes)], "engineer", at(0), "test")
+    apply(platform, [learned_quickly(**changes)], "engineer", at(0), "test")
     platform.clock.instant = at(12 * DAY)
     return platform
 
@@ -81,10 +50,10 @@ def test_a_challenger_trained_on_better_data_is_promoted_and_a_rollback_is_what_
     platform.clock.instant = at(12 * DAY + 60)
     rollback(platform, NAME, "humidity sensor goes to calibration", "ann")
     later = [
-        ReadingRow("oven-1", at(12 * DAY + m), {"dough": 50.0, "moisture": 3.5, "humidity": 40.0}) for m in range(10, 121, EVERY)
+        ReadingRow(ASSET, at(12 * DAY + m), {"dough": 50.0, "moisture": 3.5, "humidity": 40.0}) for m in range(10, 121, EVERY)
     ]
     platform.readings.add_readings(later, at(12 * DAY))
-    platform.states.advance(NAME, "oven-1", None, SpellState(watermark=at(12 * DAY)))
+    platform.states.advance(NAME, ASSET, None, SpellState(watermark=at(12 * DAY)))
     evaluate(platform, None, at(12 * DAY + 120))
     said = {row["ts"]: row["model_version"] for row in platform.scores.between(NAME, at(12 * DAY + 5), at(12 * DAY + 119))}
     assert {said[t] for t in said if t <= at(12 * DAY + 60)} == {2}
@@ -160,7 +129,7 @@ def test_a_champion_that_is_lost_is_a_platform_alert_and_only_a_person_replaces_
 
     counts = evaluate(platform, None, at(7 * DAY))
 
-    assert "version 1 in the registry is damaged" in counts.unknown["too-moist on oven-1"]
+    assert "version 1 in the registry is damaged" in counts.unknown[f"{NAME} on {ASSET}"]
     (alert,) = platform.platform_alerts.open()
     assert (alert.kind, alert.subject, alert.opened_at) == ("champion unreadable", NAME, at(7 * DAY))
     evaluate(platform, None, at(7 * DAY + 5))
