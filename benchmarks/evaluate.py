@@ -34,6 +34,7 @@ from alerting.stores.embedded_mongod import EmbeddedMongod
 from alerting.stores.indexes import DEFINITIONS, READINGS, REVISIONS
 from alerting.stores.mongo import MongoStores, connect
 from benchmarks import prometheus
+from benchmarks.memory import peak_mib
 
 ASSETS, RULES = 1_000, 10_000
 GROWTH = (100, 1_000, 10_000, 50_000)
@@ -150,7 +151,7 @@ def evaluate_once(uri: str, name: str, as_of: datetime) -> dict[str, float]:
         wall, cpu = time.perf_counter(), time.process_time()
         counts = evaluate(platform, None, as_of)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    return {"seconds": wall, "cpu_s": cpu, "peak_mib": _peak_mib(), "pairs": counts.pairs, "raised": counts.raised}
+    return {"seconds": wall, "cpu_s": cpu, "peak_mib": peak_mib(), "pairs": counts.pairs, "raised": counts.raised}
 
 
 def _platform(stores: MongoStores) -> Platform:
@@ -197,12 +198,6 @@ def _peer() -> dict[str, float]:
 
 def _median(ticks: Sequence[Mapping[str, float]], name: str) -> float:
     return statistics.median(tick[name] for tick in ticks)
-
-
-def _peak_mib() -> float:
-    """The most memory that this process has had; `getrusage` would count its parent's."""
-    status = Path("/proc/self/status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
 
 
 def _cpu_of(process: int) -> float:

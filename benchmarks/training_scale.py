@@ -6,7 +6,6 @@ as many trees as the data bear, so what is linear is the time per tree: `search_
 what `learning.memory` reckons before any feature is computed: an upper bound of the peak, or the benchmark fails its goal.
 """
 
-import resource
 import time
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from alerting.learning.memory import Size, encoded_columns
 from alerting.learning.search import search_candidate
 from alerting.learning.selection import finish_challenger
 from alerting.readings.history import History
+from benchmarks.memory import peak_mib
 
 SIZES, VARIABLES = (100_000, 300_000, 1_000_000), 10
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -87,7 +87,7 @@ def _train(rows: int) -> dict[str, Any]:
         "cpu_seconds": round(sum(cpu[:4]), 1),
         "seconds_by_step": {name: round(s, 1) for name, s in zip(names, seconds, strict=True)},
         "cpu_seconds_by_step": {name: round(s, 1) for name, s in zip(names, cpu, strict=True)},
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "peak_mib": peak_mib(),
         "needed_mib": size.mib,
         "trials": found.trials,
         "search_trees": trees,

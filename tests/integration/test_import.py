@@ -188,18 +188,19 @@ def test_an_import_stopped_in_the_middle_is_completed_by_running_it_again(comman
 
 
 MEASURE = """
-import resource, sys
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from alerting.pipelines.ingest import import_readings
 from alerting.sources.readings import ReadingsFile
 from alerting.sources.rows import Layout
+from benchmarks.memory import peak_mib
 from tests.unit.pipelines.memory_plant import Plant
 
 plant = Plant()
 plant.readings.add_readings = lambda rows, arrived_at: len(rows)
 result = import_readings(ReadingsFile(Path(sys.argv[1]), Layout(asset="a")), plant, now=datetime.now(UTC), actor="me")
-print(result.rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print(result.rows, peak_mib())
 """
 
 

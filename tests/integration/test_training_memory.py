@@ -1,6 +1,5 @@
 """What is reckoned of the memory of a training holds in a process of its own, where all of a step's libraries are loaded."""
 
-import resource
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -16,6 +15,7 @@ from alerting.learning.memory import Size, encoded_columns
 from alerting.learning.search import search_candidate
 from alerting.learning.selection import finish_challenger
 from alerting.readings.history import History
+from benchmarks.memory import peak_mib
 from tests.builders import classifier
 
 pytestmark = pytest.mark.slow
@@ -46,7 +46,7 @@ def peak_of(memory_mib):
     for family in ("lightgbm", "logistic_regression"):
         found = search_candidate(dataset, definition, family, lambda *_: None, stopwatch=time.process_time)
         finish_challenger(dataset, found, definition)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, training, size.mib
+    return peak_mib(), training, size.mib
 
 
 def alone(memory_mib):
