@@ -10,8 +10,8 @@ from alerting.definitions.inputs import events_read, latency, variables_read
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Revision
 from alerting.episodes.spell_table import Pair
-from alerting.pipelines.late_ports import Arrival, LatePart
 from alerting.pipelines.ports import Platform
+from alerting.pipelines.ports.late import Arrival, LatePart
 
 _WRITER_GIVEN_UP = timedelta(minutes=10)
 

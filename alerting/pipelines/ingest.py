@@ -11,8 +11,8 @@ from typing import Any, Literal, Protocol
 
 from alerting.definitions.assets import Asset, EventType, Variable, VariableType
 from alerting.definitions.faults import Refused
-from alerting.pipelines.late_ports import Arrivals
 from alerting.pipelines.ports import Assets, Audit, EventRow, Progress, ReadingRow, Readings, silent
+from alerting.pipelines.ports.late import Arrivals
 from alerting.readings.inference import BadLine, ColumnSurvey
 
 SHOWN = 5

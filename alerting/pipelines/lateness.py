@@ -4,8 +4,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from alerting.pipelines.late_ports import LatePart
 from alerting.pipelines.ports import Platform
+from alerting.pipelines.ports.late import LatePart
 
 _SHARE = 0.95
 _LONGEST_WAIT = timedelta(minutes=15)  # whoever waits longer wants late alerts judged again instead

@@ -13,8 +13,8 @@ from alerting.definitions.model import Revision
 from alerting.episodes.lifecycle import SpellState
 from alerting.episodes.spell_table import Pair
 from alerting.pipelines.arrivals import LateCounts, route_arrivals
-from alerting.pipelines.late_ports import Checkpoint, Debt
 from alerting.pipelines.ports import Platform
+from alerting.pipelines.ports.late import Checkpoint, Debt
 from alerting.pipelines.settle import update
 from alerting.pipelines.watchlist import Watch
 from alerting.readings.history import to_millis

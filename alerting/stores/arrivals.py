@@ -12,7 +12,7 @@ from datetime import datetime
 from pymongo import DeleteOne, UpdateOne
 
 from alerting.episodes.spell_table import Pair
-from alerting.pipelines.late_ports import Arrival, Debt, LatePart
+from alerting.pipelines.ports.late import Arrival, Debt, LatePart
 from alerting.stores.documents import MongoDatabase, from_document, to_bson, to_document, upsert, utc
 from alerting.stores.indexes import ARRIVALS, REACH, REJUDGE
 

@@ -7,7 +7,7 @@ from functools import partial
 from pymongo import DeleteMany, ReplaceOne, UpdateMany
 
 from alerting.episodes.lifecycle import SpellState
-from alerting.pipelines.late_ports import Checkpoint
+from alerting.pipelines.ports.late import Checkpoint
 from alerting.stores.documents import Document, MongoDatabase, from_document, to_bson, to_document, upsert
 from alerting.stores.indexes import CHECKPOINTS
 

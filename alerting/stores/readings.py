@@ -15,8 +15,8 @@ from pymongo.errors import BulkWriteError
 
 from alerting.definitions.assets import Asset, EventType, VariableType
 from alerting.definitions.faults import Refused
-from alerting.pipelines.late_ports import LatePart
 from alerting.pipelines.ports import EventRow, ReadingColumns, ReadingRow, Wanted
+from alerting.pipelines.ports.late import LatePart
 from alerting.readings.history import EVENT_COLUMNS, History
 from alerting.stores.arrivals import MongoArrivals
 from alerting.stores.assets import MongoAssets

@@ -5,8 +5,8 @@ import pytest
 from alerting.definitions.assets import EventType
 from alerting.detection.threshold import Carried
 from alerting.episodes.lifecycle import LevelSpell, SpellState
-from alerting.pipelines.late_ports import Checkpoint, LatePart
 from alerting.pipelines.ports import EventRow, ReadingRow
+from alerting.pipelines.ports.late import Checkpoint, LatePart
 from tests.builders import at
 
 

@@ -1,0 +1,77 @@
+"""Port for readings and events, and the rows that go through it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+import numpy.typing as npt
+
+from alerting.definitions.assets import Asset
+from alerting.readings.history import History, Millis
+
+
+@dataclass(frozen=True)
+class ReadingRow:
+    """Values of one asset at one instant; booleans as bool, numbers as float, categories as str; missing ones absent."""
+
+    asset: str
+    ts: datetime
+    values: Mapping[str, float | str | bool]
+
+
+@dataclass(frozen=True)
+class EventRow:
+    """One event; `end` is None while a lasting one goes on, and equals `start` for an instant one."""
+
+    asset: str
+    type: str
+    start: datetime
+    end: datetime | None
+    source: str
+    attributes: Mapping[str, str | float | bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Variables of one asset whose readings after `start` are wanted."""
+
+    asset: Asset
+    variables: tuple[str, ...]
+    start: datetime
+
+
+@dataclass(frozen=True)
+class ReadingColumns:
+    """Readings of one asset: instants in ms, increasing, and a column per variable with the conventions of `History`.
+
+    `faults`: variables with a stored value that is not of their type, and what to do about it; they have no column.
+    """
+
+    ts: Millis
+    values: Mapping[str, npt.NDArray[Any]]
+    faults: Mapping[str, str] = field(default_factory=dict)
+
+
+class Readings(Protocol):
+    """Readings and events over time."""
+
+    def add_readings(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:
+        """Merge rows by (asset, ts), keeping variables already there unless given anew; returns rows that changed anything."""
+        ...
+
+    def add_events(self, rows: Sequence[EventRow], arrived_at: datetime) -> int:
+        """Merge events by (asset, type, start); returns events that changed anything."""
+        ...
+
+    def load(self, asset: Asset, start: datetime | None, end: datetime | None, variables: Iterable[str] | None = None) -> History:
+        """Readings with start < ts <= end (open ended where None), and every event that starts at or before end."""
+        ...
+
+    def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
+        """Readings of many assets up to and including end, by asset, as few queries as may be; without events."""
+        ...
+
+    def span(self, asset: str) -> tuple[datetime, datetime] | None:
+        """First and last instant with a reading, None without any."""
+        ...
