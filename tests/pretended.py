@@ -43,6 +43,9 @@ class MemoryModels:
     def tags(self, run_id):
         return dict(self.runs[run_id]["tags"])
 
+    def log_dataset(self, run_id, name, profile, inputs):
+        self.runs[run_id]["dataset"] = {"name": name, "hash": profile["hash"], "inputs": dict(inputs)}
+
     def log(self, run_id, params=None, metrics=None, tags=None, files=None, folder=""):
         run = self.runs[run_id]
         run["params"].update(params or {})

@@ -61,6 +61,11 @@ def mlflow_uri(settings: Settings) -> str:
     return settings.mlflow_uri or f"http://{LOOPBACK}:{settings.mlflow_port}"
 
 
+def mlflow_page(settings: Settings) -> str:
+    """Where people see runs and models: without the option MLflow opens its pages for language models."""
+    return f"{mlflow_uri(settings)}/#/experiments?workflowType=machine_learning"
+
+
 def airflow_uri(settings: Settings) -> str:
     """Where people and parts find Airflow."""
     return f"http://{LOOPBACK}:{settings.airflow_port}"

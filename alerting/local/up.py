@@ -109,7 +109,7 @@ def _addresses(settings: Settings, secrets: Secrets) -> Table:
     rows += [("", "", f"{role:<8}  {token}") for role, token in secrets.api_tokens.items()]
     rows += [
         ("Airflow", parts.airflow_uri(settings), f"admin     {secrets.airflow_password}"),
-        ("MLflow", parts.mlflow_uri(settings), ""),
+        ("MLflow", parts.mlflow_page(settings), ""),
         ("MongoDB", _without_password(parts.mongodb_uri(settings)), ""),
         ("Data, logs, secrets", str(settings.home), ""),
     ]

@@ -157,8 +157,11 @@ def _tell_run(platform: Platform, run_id: str, proposal: dict[str, Any]) -> None
 
 
 def description(text: str) -> dict[str, str]:
-    """The tag that MLflow shows as the description of a run."""
-    return {"mlflow.note.content": text[:_LONGEST_TAG]}
+    """The tag that MLflow shows as the description of a run. Its title stands there as a paragraph: MLflow draws the lines of a
+    wrapped heading over each other."""
+    title, *rest = text.split("\n", 1)
+    shown = "\n".join([f"**{title.removeprefix('# ')}**", *rest]) if title.startswith("# ") else text
+    return {"mlflow.note.content": shown[:_LONGEST_TAG]}
 
 
 def rollback(platform: Platform, name: str, reason: str, who: str, to: int | None = None) -> DecisionRecord:

@@ -22,6 +22,7 @@ from alerting.learning.dataset import Dataset
 from alerting.learning.dataset_files import dataset_files, dataset_from_files
 from alerting.learning.metrics import precision_recall_points
 from alerting.learning.model_files import model_files
+from alerting.learning.plan import FeaturePlan
 from alerting.learning.search import search_candidate
 from alerting.learning.selection import Evidence, choose, finish_challenger, why_none
 from alerting.learning.trained import TrainedModel
@@ -86,6 +87,7 @@ def prepare(platform: Platform, name: str, as_of: datetime) -> str:
         },
         folder="dataset",
     )
+    platform.models.log_dataset(run_id, name, profile(dataset), _inputs(dataset.plan))
     return run_id
 
 
@@ -167,7 +169,7 @@ def compare_run(platform: Platform, run_id: str) -> dict[str, Any]:
         chosen = taken.candidate
         challenger, evidence = finish_challenger(dataset, chosen, definition, taken.estimator)
         version = platform.models.register(
-            name, run_id, model_files(challenger), _version_tags(challenger, run_id, tags), _inputs(challenger)
+            name, run_id, model_files(challenger), _version_tags(challenger, run_id, tags), _inputs(challenger.plan)
         )
         decision = _decide(platform, definition, challenger, champion_version, as_of)
         proposal = _proposal(decision, evidence, version, champion_version)
@@ -301,9 +303,9 @@ def _version_tags(model: TrainedModel, run_id: str, tags: Mapping[str, str]) -> 
     }
 
 
-def _inputs(model: TrainedModel) -> dict[str, str]:
-    """The model's columns and their types, as its signature tells them."""
-    return {name: "string" if name in model.plan.levels else "double" for name in model.plan.columns}
+def _inputs(plan: FeaturePlan) -> dict[str, str]:
+    """Columns and their types, as MLflow shows them for the dataset and in the model's signature."""
+    return {name: "string" if name in plan.levels else "double" for name in plan.columns}
 
 
 def _acted_windows(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> list[tuple[str, datetime, datetime]]:

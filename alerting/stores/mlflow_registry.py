@@ -29,6 +29,8 @@ REQUIREMENTS = "requirements.txt"
 _PACKAGES = ("numpy", "pandas", "scikit-learn", "skops", "lightgbm")
 _PARENT_RUN = "mlflow.parentRunId"
 _VERSIONS_OF_MODEL = "mlflow.modelVersions"  # by which its pages link a model of a run to the registered version
+_KIND_OF_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # by which its pages show runs and models
+_LONGEST_DIGEST = 36
 _SQLITE = "sqlite:///"
 _REACHABLE_FOR_S = 5.0
 # What MLflow reads from the environment. Its own patience with a missing server is minutes; ours is seconds, because evaluation
@@ -98,6 +100,22 @@ class MlflowModels:
             if files:
                 with _as_folder(files) as local:
                     client.log_artifacts(run_id, str(local), folder or None)
+
+    def log_dataset(self, run_id: str, name: str, profile: Mapping[str, Any], inputs: Mapping[str, str]) -> None:
+        """Say what a run learns from, where MLflow shows datasets; the same again changes nothing."""
+        from mlflow.entities import Dataset, DatasetInput
+
+        columns = [{"name": column, "type": type_, "required": False} for column, type_ in inputs.items()]
+        dataset = Dataset(
+            name,
+            str(profile["hash"])[:_LONGEST_DIGEST],
+            "alerting",
+            json.dumps({"artifacts": "dataset", "hash": profile["hash"]}),
+            schema=json.dumps({"mlflow_colspec": columns}),
+            profile=json.dumps(profile),
+        )
+        with self._asking() as client:
+            client.log_inputs(run_id, [DatasetInput(dataset)])
 
     def files(self, run_id: str, folder: str) -> dict[str, bytes]:
         """The files in a folder of a run by name; none if there is no such folder."""
@@ -214,7 +232,7 @@ class MlflowModels:
         found = client.get_experiment_by_name(definition)
         if found is None:
             try:
-                return str(client.create_experiment(definition, artifact_location=place))
+                return str(client.create_experiment(definition, artifact_location=place, tags=_KIND_OF_EXPERIMENT))
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise

@@ -81,6 +81,21 @@ def test_a_run_keeps_parameters_metrics_tags_and_files(models):
     assert data.metrics == many
 
 
+def test_a_run_shows_what_it_learned_from_once(models):
+    run = models.start_run("shown-data", "train", {})
+    columns = {"moisture__mean": "double", "recipe": "string"}
+    for _ in range(2):  # a cleared task says it again
+        models.log_dataset(run, "shown-data", {"hash": "f2ed" * 16, "assets": 3}, columns)
+    with models._asking() as client:
+        (shown,) = client.get_run(run).inputs.dataset_inputs
+        kind = client.get_experiment(client.get_run(run).info.experiment_id).tags["mlflow.experimentKind"]
+    assert shown.dataset.name == "shown-data"
+    assert shown.dataset.digest == ("f2ed" * 16)[:36]
+    assert json.loads(shown.dataset.profile)["assets"] == 3
+    assert [column["name"] for column in json.loads(shown.dataset.schema)["mlflow_colspec"]] == ["moisture__mean", "recipe"]
+    assert kind == "custom_model_development"
+
+
 def test_a_folder_that_nobody_wrote_has_no_files(models):
     run = models.start_run("kept", "empty", {})
     assert models.files(run, "nothing") == {}

@@ -116,7 +116,8 @@ def test_the_run_can_be_read_and_its_drawings_are_pictures():
     assert titles == ["## Candidates", "## Threshold", "## Test period", "## What it looks at", "## Data"]
     assert "| logistic regression | " in text
     tags = platform.models.tags(run)
-    assert tags["mlflow.note.content"] == text[:5000]
+    title, rest = text.split("\n", 1)
+    assert tags["mlflow.note.content"] == f"**{title.removeprefix('# ')}**\n{rest}"[:5000]
     assert (tags["decision"], tags["revision"]) == ("provisional", "1")
     child = next(i for i, t in platform.models.find_runs(run) if t["family"] == "logistic_regression")
     assert set(platform.models.files(child, "drawings")) == {"trials.png", "precision_recall.png"}
