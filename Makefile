@@ -3,6 +3,7 @@
 PYTHON ?= python3
 MADE := .venv/.made
 TESTS = tests/unit $(filter-out tests/unit/ tests/__pycache__/,$(wildcard tests/*/))
+WORKERS ?= 2
 
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -15,8 +16,8 @@ help: ## Show what there is to make
 up: $(MADE) ## Start the platform on this machine, with the demo line (ARGS=--no-demo: without)
 	@.venv/bin/alerting up $(ARGS)
 
-test: $(MADE) ## Run all tests, unit tests first (ARGS="-k name": some of them)
-	@.venv/bin/python -m pytest $(TESTS) $(ARGS)
+test: $(MADE) ## Run all tests, unit tests first, in two processes (ARGS="-k name": some of them; WORKERS=0: in one)
+	@.venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS) $(ARGS)
 
 check: $(MADE) ## Check style, types and the direction of imports
 	.venv/bin/ruff check .

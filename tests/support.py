@@ -5,34 +5,17 @@ import os
 import socket
 
 import mongomock
-import mongomock.collection
 import pytest
 
 from alerting.stores.documents import MongoDatabase
 from alerting.stores.indexes import ensure_indexes
 from alerting.stores.mongo import MongoStores
-
-
-def _teach_mongomock_sort() -> None:
-    """mongomock 4.3.0 does not know the argument `sort` that pymongo passes to bulk operations since 4.11."""
-    builder = mongomock.collection.BulkOperationBuilder
-    for name in ("add_update", "add_replace"):
-        original = getattr(builder, name)
-        if getattr(original, "knows_sort", False):
-            continue
-
-        def without_sort(self, *args, _original=original, sort=None, **kwargs):
-            if sort is not None:
-                raise NotImplementedError("mongomock cannot sort in bulk operations")
-            return _original(self, *args, **kwargs)
-
-        without_sort.knows_sort = True
-        setattr(builder, name, without_sort)
+from tests.taught_mongomock import teach_mongomock
 
 
 def pretended_database() -> MongoDatabase:
     """A new database in memory, which knows indexes but no validators."""
-    _teach_mongomock_sort()
+    teach_mongomock()
     return mongomock.MongoClient(tz_aware=True)["alerting"]
 
 

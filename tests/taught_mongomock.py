@@ -1,0 +1,39 @@
+"""mongomock, taught what our tests need of it: an argument of newer drivers, and to look for equal values quickly."""
+
+from datetime import datetime
+
+import mongomock.collection
+from mongomock.filtering import filter_applies
+
+_ORIGINALS = {name: getattr(mongomock.collection.BulkOperationBuilder, name) for name in ("add_update", "add_replace")}
+_COMPARED_WITH_EQUALS = (str, int, float, datetime)
+
+
+def teach_mongomock() -> None:
+    """Change mongomock 4.3.0 in this process; once more changes nothing."""
+    for name in _ORIGINALS:
+        setattr(mongomock.collection.BulkOperationBuilder, name, _without_sort(name))
+    mongomock.collection.Collection._iter_documents = _iter_documents
+
+
+def _without_sort(name):
+    """pymongo passes an argument `sort` to bulk operations since 4.11."""
+
+    def add(self, *args, sort=None, **kwargs):
+        if sort is not None:
+            raise NotImplementedError("mongomock cannot sort in bulk operations")
+        return _ORIGINALS[name](self, *args, **kwargs)
+
+    return add
+
+
+def _iter_documents(self, filter):
+    """The documents that a filter applies to. mongomock asks its whole matching of every document, also for each insertion
+    under a unique index; here that is asked only of those that are not ruled out by a value that differs.
+    """
+    filter_applies(filter, {})  # a filter that is not valid is refused, though there be no document
+    found = list(self._store.documents)
+    for key, value in filter.items():
+        if "." not in key and type(value) in _COMPARED_WITH_EQUALS:
+            found = [d for d in found if (held := d.get(key)) == value or isinstance(held, list | tuple)]
+    return (document for document in found if filter_applies(filter, document))
