@@ -1,6 +1,9 @@
 """Readings held in a frame per asset: as fast as long stretches need, where what is stored is not the question."""
 
+import pandas as pd
+
 from alerting.pipelines.ports import ReadingColumns
+from alerting.readings.cleaning import present
 from alerting.readings.history import History, millis, no_events, to_millis
 
 
@@ -31,6 +34,13 @@ class FrameReadings(OneByOne):
         names = list(asset.variables if variables is None else variables)
         events = whole.events if end is None or whole.events.empty else whole.events[whole.events["start"] <= end]
         return History(asset, whole.readings.iloc[first:last].reindex(columns=names), events if len(events) else no_events())
+
+    def newest(self, asset, since, until):
+        columns = {}
+        for name, start in since.items():
+            history = self.load(asset, start, until, [name])
+            columns[name] = history.readings[name][present(history, name)].iloc[-1:]
+        return pd.DataFrame(columns)
 
     def span(self, asset):
         if asset not in self._by_asset:

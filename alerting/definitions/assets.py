@@ -42,6 +42,12 @@ class Variable(Closed):
     delay: Duration = Field(
         timedelta(0), description="How long after its time stamp a value becomes known, e.g. 1h for a laboratory."
     )
+    holds_for: Duration | None = Field(
+        None,
+        gt=timedelta(0),
+        description="How long a value holds for models until the next one comes, e.g. 14d for a recipe or set-point that is "
+        "reported when it changes; found from the data when left out. Then it is missing.",
+    )
     latency: Duration = Field(
         timedelta(0),
         description="How long evaluation waits for values that reach us late, e.g. 30s: alerts come that much later, and "

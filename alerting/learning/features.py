@@ -1,8 +1,10 @@
 """Rows for a model: what was known of an asset at given instants, column by column as its plan says.
 
-A value is known at ts + delay; a window of length w at t covers the known times (t - w, t]. A row depends on nothing
-outside its windows (events' recency: on nothing after t): it is the same, bit for bit, from a year of readings and from a
-slice that just covers `plan.lookback`. A value outside the engineering range of its variable is missing.
+A value is known at ts + delay; a window of length w at t covers the known times (t - w, t]. The last value of a variable holds
+until the next one is known, at most as long as the plan says. A row depends on nothing outside its windows but values that hold
+(events' recency: on nothing after t): it is the same, bit for bit, from a year of readings and from a slice that just covers
+`plan.lookback` and begins with the newest earlier value of each variable in `plan.held_longer`. A value outside the engineering
+range of its variable is missing.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -81,6 +83,7 @@ class _Readings:
         self.history = history
         self.ts = millis(pd.DatetimeIndex(history.readings.index))
         self._values = {n: in_range(history.asset, n, np.asarray(v, np.float64)) for n, v in (changed or {}).items()}
+        self._samples: dict[str, tuple[Millis, Floats]] = {}
 
     def values(self, name: str) -> Floats | None:
         """All values of a number variable, None for a variable without readings."""
@@ -88,10 +91,24 @@ class _Readings:
             self._values[name] = in_range(self.history.asset, name, self.history.readings[name].to_numpy(np.float64))
         return self._values.get(name)
 
+    def samples(self, name: str) -> tuple[Millis, Floats]:
+        """Known times and values of all samples of a variable with a holding time of its own; set-points have few."""
+        if name not in self._samples:
+            column = self.values(name)
+            times = self.ts + span_millis(self.history.delay(name))
+            self._samples[name] = _there(times, np.full(len(times), np.nan) if column is None else column)
+        return self._samples[name]
+
     def known(self, delay: int, after: int, until: int) -> slice:
         """Rows whose values, with this delay, became known in (after, until]."""
         first, last = np.searchsorted(self.ts, [after - delay, until - delay], side="right")
         return slice(int(first), int(last))
+
+
+def _there(times: Millis, values: Floats) -> tuple[Millis, Floats]:
+    """The samples that have a value, -0.0 as 0.0."""
+    there = np.isfinite(values)
+    return times[there], values[there] + 0.0
 
 
 class _Placed(NamedTuple):
@@ -122,14 +139,16 @@ class _Stretch:
         return placed.times[there], values, moments.find_runs(placed.bucket[there], placed.seconds[there], self.size)
 
     def lagged(self, name: str, lag: int) -> Floats:
-        """The value known a lag before each instant, not older than the longest window then."""
+        """The value that held a lag before each instant."""
         at, delay = self.at - lag, span_millis(self.readings.history.delay(name))
-        rows = self.readings.known(delay, int(at[0]) - self.plan.longest_window_ms, int(at[-1]))
-        column = self.readings.values(name)
-        values = np.empty(0) if column is None else column[rows]
-        there = np.isfinite(values)
-        times = self.readings.ts[rows][: len(values)][there] + delay
-        return _taken(values[there] + 0.0, _newest(times, at, self.plan.longest_window_ms))
+        if self.plan.is_held(name):
+            times, values = self.readings.samples(name)
+        else:
+            rows = self.readings.known(delay, int(at[0]) - self.plan.longest_window_ms, int(at[-1]))
+            column = self.readings.values(name)
+            values = np.empty(0) if column is None else column[rows]
+            times, values = _there(self.readings.ts[rows][: len(values)] + delay, values)
+        return _taken(values, _newest(times, at, self.plan.holds_ms(name)))
 
     def _placed(self, delay: int) -> "_Placed":
         if delay not in self._by_delay:
@@ -160,7 +179,9 @@ def _number_values(stretch: _Stretch, number: NumberSource, columns: Sequence[Co
     times, values, buckets = stretch.samples(number.name)
     summed = moments.window_moments(moments.bucket_moments(buckets, values), stretch.last, stretch.lengths, plan.bucket_ms)
     windows = dict(zip(plan.windows_ms, summed, strict=True))
-    newest = _newest(times, stretch.at, plan.longest_window_ms)
+    if plan.is_held(number.name):
+        times, values = stretch.readings.samples(number.name)
+    newest = _newest(times, stretch.at, plan.holds_ms(number.name))
     for column in columns:
         span = column.window_ms or plan.longest_window_ms
         if column.aggregation == "lag":
@@ -229,11 +250,12 @@ def _last_code(plan: FeaturePlan, readings: _Readings, category: CategorySource,
     if category.name not in readings.history.readings or not len(at):
         return np.full(len(at), -1, np.int64)
     delay = span_millis(readings.history.delay(category.name))
-    rows = readings.known(delay, int(at[0]) - plan.longest_window_ms, int(at[-1]))
+    holds = plan.holds_ms(category.name)
+    rows = readings.known(delay, int(at[0]) - holds, int(at[-1]))
     values = readings.history.readings[category.name].iloc[rows]
     there = values.notna().to_numpy()
     times = (readings.ts[rows] + delay)[there]
-    newest = _newest(times, at, plan.longest_window_ms)
+    newest = _newest(times, at, holds)
     codes = pd.Index(category.levels).get_indexer(pd.Index(values[there].astype(str)))
     return np.append(codes, -1)[newest]
 

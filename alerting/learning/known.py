@@ -30,17 +30,20 @@ def known_history(history: History, until: int, start: int | None = None) -> His
 
 
 def anything_known(plan: FeaturePlan, history: History, at: Millis) -> npt.NDArray[np.bool_]:
-    """Whether any value of the plan's variables is known in the longest window before each instant. Without: unknown."""
+    """Whether any value of the plan's variables is known in the longest window before each instant. Without: unknown.
+
+    A value that is held longer counts only where nothing else is in the plan: it would go on while every sensor is silent.
+    """
     known = np.zeros(len(at), np.bool_)
     ts = millis(pd.DatetimeIndex(history.readings.index))
-    by_delay: dict[int, npt.NDArray[np.bool_]] = {}
-    for name in plan.variables:
+    alike: dict[tuple[int, int], npt.NDArray[np.bool_]] = {}
+    for name in [v for v in plan.variables if v not in plan.held_longer] or plan.variables:
         if name in history.readings:
-            delay = span_millis(history.delay(name))
+            key = span_millis(history.delay(name)), max(plan.holds_ms(name), plan.longest_window_ms)
             there = present(history, name)
-            by_delay[delay] = by_delay[delay] | there if delay in by_delay else there
-    for delay, there in by_delay.items():
+            alike[key] = alike[key] | there if key in alike else there
+    for (delay, span), there in alike.items():
         times = ts[there] + delay
         newest = np.searchsorted(times, at, side="right")
-        known |= newest > np.searchsorted(times, at - plan.longest_window_ms, side="right")
+        known |= newest > np.searchsorted(times, at - span, side="right")
     return known

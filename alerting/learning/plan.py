@@ -29,6 +29,14 @@ class CategorySource:
 
 
 @dataclass(frozen=True)
+class Held:
+    """A variable whose last value holds for another time than the longest window: `span_ms` from when it became known."""
+
+    name: str
+    span_ms: int
+
+
+@dataclass(frozen=True)
 class Column:
     """One column: its name, the raw variable, event type or attribute behind it, and what was computed over which window."""
 
@@ -43,7 +51,8 @@ class Column:
 class FeaturePlan:
     """How readings, events and attributes of one asset become a row. Nothing in it depends on later data.
 
-    `windows_ms` and `lags_ms` increase; `delay_ms` is the longest delay of any variable when the plan was made.
+    `windows_ms` and `lags_ms` increase; `delay_ms` is the longest delay of any variable when the plan was made. `held`: the
+    variables whose last value holds longer, or less long, than the longest window.
     """
 
     stride_ms: int
@@ -56,6 +65,7 @@ class FeaturePlan:
     category_attributes: tuple[CategorySource, ...] = ()
     delay_ms: int = 0
     lags_ms: tuple[int, ...] = ()
+    held: tuple[Held, ...] = ()
 
     @property
     def longest_window_ms(self) -> int:
@@ -64,7 +74,8 @@ class FeaturePlan:
 
     @property
     def reach_ms(self) -> int:
-        """How far back any feature but an event's recency looks: a lagged value may be as old, then, as the longest window."""
+        """How far back any feature looks, save for an event's recency and a value that is held: a lagged value may be as old,
+        then, as the longest window."""
         return self.longest_window_ms + max(self.lags_ms, default=0)
 
     @cached_property
@@ -74,8 +85,27 @@ class FeaturePlan:
 
     @property
     def lookback(self) -> timedelta:
-        """How far before an instant readings are needed. Events are needed from the beginning."""
+        """How far before an instant all readings are needed; of those before, the newest of every variable that is held longer
+        than the longest window. Events are needed from the beginning."""
         return timedelta(milliseconds=self.reach_ms + self.delay_ms)
+
+    @cached_property
+    def held_longer(self) -> dict[str, timedelta]:
+        """Variables whose last value may be older than the longest window, and how old it may be."""
+        return {h.name: timedelta(milliseconds=h.span_ms) for h in self.held if h.span_ms > self.longest_window_ms}
+
+    @property
+    def farthest(self) -> timedelta:
+        """How far before an instant the oldest reading may lie that any feature shows."""
+        return self.lookback + max(self.held_longer.values(), default=timedelta(0))
+
+    def holds_ms(self, variable: str) -> int:
+        """How long a value of a variable holds, from when it became known, unless the next one comes."""
+        return self._held_ms.get(variable, self.longest_window_ms)
+
+    def is_held(self, variable: str) -> bool:
+        """Whether a variable has a holding time of its own."""
+        return variable in self._held_ms
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -122,14 +152,14 @@ class FeaturePlan:
         """The raw variable, event type or attribute behind a column."""
         return self.column(column).source
 
-    def _number_columns(self, number: NumberSource) -> list[Column]:  # last and age once, within the longest window
+    def _number_columns(self, number: NumberSource) -> list[Column]:  # last and age once, while the value holds
         columns = []
         for aggregation in self.aggregations:
             if aggregation == "missing" and not number.sampling_ms:
                 continue
             if aggregation in ("last", "age"):
                 columns.append(
-                    Column(f"{number.name}.{aggregation}", number.name, "variable", aggregation, self.longest_window_ms)
+                    Column(f"{number.name}.{aggregation}", number.name, "variable", aggregation, self.holds_ms(number.name))
                 )
                 continue
             for window in self.windows_ms:
@@ -143,12 +173,17 @@ class FeaturePlan:
         return [*counts, Column(f"event/{event}.recency", event, "event", "recency")]
 
     @cached_property
+    def _held_ms(self) -> dict[str, int]:
+        return {h.name: h.span_ms for h in self.held}
+
+    @cached_property
     def _by_name(self) -> dict[str, Column]:
         return {column.name: column for column in self.layout}
 
     def to_document(self) -> dict[str, Any]:
-        """The plan as plain JSON values."""
-        return asdict(self)
+        """The plan as plain JSON values; without `held` where nothing is, as plans were before anything could be."""
+        document = asdict(self)
+        return document if self.held else {key: value for key, value in document.items() if key != "held"}
 
     @staticmethod
     def from_document(document: Mapping[str, Any]) -> "FeaturePlan":
@@ -168,6 +203,7 @@ class FeaturePlan:
             category_attributes=categories("category_attributes"),
             delay_ms=document["delay_ms"],
             lags_ms=tuple(document.get("lags_ms", ())),
+            held=tuple(Held(h["name"], h["span_ms"]) for h in document.get("held", ())),
         )
 
 

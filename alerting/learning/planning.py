@@ -10,9 +10,11 @@ import numpy as np
 from alerting.definitions.faults import Refused
 from alerting.definitions.model import ClassifierDefinition
 from alerting.detection.problems import matching
+from alerting.learning.holding import held_variables
 from alerting.learning.plan import CategorySource, FeaturePlan, NumberSource
 from alerting.readings.cleaning import present
-from alerting.readings.history import History, Millis, millis, span_millis
+from alerting.readings.history import History, span_millis
+from alerting.readings.spacing import sampling_ms
 
 HOUR_MS = 3_600_000
 MOST_LEVELS = 100  # a category with more is an identity, such as a batch number, that no model can learn from
@@ -26,9 +28,10 @@ def plan_features(definition: ClassifierDefinition, histories: Sequence[History]
     """
     numbers, categories = _variables(definition, histories)
     attributes = _attributes(definition, histories)
+    windows = _windows(definition, numbers)
     plan = FeaturePlan(
         stride_ms=span_millis(definition.stride),
-        windows_ms=_windows(definition, numbers),
+        windows_ms=windows,
         aggregations=definition.features.aggregations,
         numbers=tuple(numbers),
         categories=tuple(categories),
@@ -36,6 +39,7 @@ def plan_features(definition: ClassifierDefinition, histories: Sequence[History]
         number_attributes=tuple(name for name, levels in attributes if levels is None),
         category_attributes=tuple(CategorySource(name, levels) for name, levels in attributes if levels is not None),
         lags_ms=_lags(definition),
+        held=held_variables(_asked_for_last(definition, numbers, categories), histories, windows[-1]),
         delay_ms=max((span_millis(h.delay(str(v))) for h in histories for v in h.readings), default=0),
     )
     if not plan.columns:
@@ -60,10 +64,12 @@ def event_types(histories: Sequence[History]) -> set[str]:
 def default_windows(horizon: timedelta, stride: timedelta, sampling: Sequence[timedelta]) -> tuple[timedelta, ...]:
     """Three windows for a horizon: about half of it, twice and six times, but not longer than 3 h, 24 h and 72 h.
 
-    Each is lengthened to hold 3, 6 and 24 samples of the usual variable, the longest also 3 samples of the slowest one (as
-    far as 72 h), and to whole strides, so that no reading falls between two judged instants. For example 15m, 1h, 3h for
-    minutes and a horizon of 30m; 3h, 24h, 72h for hours and a horizon of a day; 3h, 6h, 24h for hours and one hour.
+    Each is lengthened to hold 3, 6 and 24 samples of the usual variable, the longest also 3 samples of the slowest one, and to
+    whole strides, so that no reading falls between two judged instants. Variables of which 72 h do not hold 3 samples, such as
+    set-points changed every other day, have no say where there are others. For example 15m, 1h, 3h for minutes and a horizon
+    of 30m; 3h, 24h, 72h for hours and a horizon of a day; 3h, 6h, 24h for hours and one hour.
     """
+    sampling = [s for s in sampling if 3 * s <= timedelta(hours=72)] or sampling
     usual = median_low(sampling) if sampling else timedelta(0)
     slowest = min(3 * max(sampling), timedelta(hours=72)) if sampling else timedelta(0)
     wanted = (
@@ -84,6 +90,15 @@ def _windows(definition: ClassifierDefinition, numbers: Sequence[NumberSource]) 
     return tuple(sorted({span_millis(window) for window in windows}))
 
 
+def _asked_for_last(
+    definition: ClassifierDefinition, numbers: Sequence[NumberSource], categories: Sequence[CategorySource]
+) -> list[str]:
+    """Variables whose last value some column shows."""
+    features = definition.features
+    has_last = features.lags or not {"last", "age"}.isdisjoint(features.aggregations)
+    return [n.name for n in numbers if has_last] + [c.name for c in categories]
+
+
 def _lags(definition: ClassifierDefinition) -> tuple[int, ...]:
     lags = definition.features.lags
     if lags and min(lags) <= timedelta(0):
@@ -102,7 +117,7 @@ def _variables(definition: ClassifierDefinition, histories: Sequence[History]) -
                 f"correct its type in one of the assets, or exclude it"
             )
         if kinds.get(False):
-            numbers.append(NumberSource(name, _sampling_ms(name, having)))
+            numbers.append(NumberSource(name, sampling_ms(name, having)))
         elif kinds:
             levels = sorted({str(v) for h in having for v in h.readings[name].dropna().unique()})
             if len(levels) <= MOST_LEVELS:
@@ -113,20 +128,6 @@ def _variables(definition: ClassifierDefinition, histories: Sequence[History]) -
 def _is_category(history: History, name: str) -> bool:
     declared = history.asset.variables.get(name)
     return declared.type == "category" if declared else not np.issubdtype(np.asarray(history.readings[name]).dtype, np.number)
-
-
-def _sampling_ms(name: str, histories: Sequence[History]) -> int | None:
-    """As the asset's document says, or the median gap between two values of one asset."""
-    for history in histories:
-        declared = history.asset.variables.get(name)
-        if declared and declared.sampling:
-            return span_millis(declared.sampling)
-    gaps = np.concatenate([np.diff(_times(h, name)) for h in histories])
-    return int(np.median(gaps)) if len(gaps) else None
-
-
-def _times(history: History, name: str) -> Millis:
-    return millis(history.readings.index)[present(history, name)]  # type: ignore[arg-type]
 
 
 def _attributes(definition: ClassifierDefinition, histories: Sequence[History]) -> list[tuple[str, tuple[str, ...] | None]]:

@@ -32,6 +32,7 @@ Kind = Literal[
     "flat",
     "gaps",
     "irregular",
+    "held",
     "duplicate",
     "out_of_range",
     "unmatched_events",
@@ -74,6 +75,7 @@ def find_oddities(
         *_out_of_range(definition, plan, histories),
         *_unmatched_events(definition, histories),
         *_few_problems(definition, problems),
+        *_held(plan, histories),
     ]
 
 
@@ -241,6 +243,16 @@ def _few_problems(definition: ClassifierDefinition, problems: dict[str, int]) ->
         if problems[part] < enough:
             words = f"Only {problems[part]} problems began in the {name} period: {consequence}."
             yield Finding("few_problems", part, problems[part], "kept", words)
+
+
+def _held(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
+    for held in plan.held:
+        longest = int(max((np.diff(_times(h, held.name)).max(initial=0) for h in histories), default=0))
+        words = (
+            f"{held.name} comes up to {_about(longest)} apart: its last value holds until the next one, for at most "
+            f"{in_words(held.span_ms)}; set holds_for of the variable if that is wrong."
+        )
+        yield Finding("held", held.name, held.span_ms / 1000, "kept", words)
 
 
 def _values(history: History, name: str) -> npt.NDArray[Any]:

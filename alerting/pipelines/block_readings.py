@@ -1,6 +1,6 @@
 """Readings of a block of assets: fetched once, for every definition that watches them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -50,6 +50,9 @@ class BlockReadings:
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         return self._stored.load_many(wanted, end)
+
+    def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
+        return self._stored.newest(asset, since, until)
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
         return self._stored.span(asset)

@@ -20,8 +20,8 @@ from alerting.learning.features import build_features, grid
 from alerting.learning.known import anything_known
 from alerting.learning.trained import ModelRefused, TrainedModel
 from alerting.pipelines.in_force import Segment
-from alerting.pipelines.ports import Files, ModelUnavailable, Platform
-from alerting.readings.history import History, Millis, from_millis, millis, span_millis, to_millis
+from alerting.pipelines.ports import Files, ModelUnavailable, Platform, Readings
+from alerting.readings.history import History, Millis, from_millis, millis, span_millis, to_millis, with_older
 
 _MOMENT = timedelta(milliseconds=1)
 
@@ -190,8 +190,10 @@ def _judge_part(
     definition: ClassifierDefinition,
     model: TrainedModel | None,
 ) -> Judgement:
-    history = _load(platform, asset, result.state, part, definition, model)
+    start = _start(result.state, part, definition, model)
+    history = platform.readings.load(asset, start, part.end)
     problems = find_problems(definition.problem, history)
+    history = _with_held(platform.readings, history, start, model)
     known = np.sort(millis(problems["known_at"]))
     at = grid(to_millis(part.start), to_millis(part.end), span_millis(definition.stride))
     score, rows, unknown = _score(definition, model, history, problems, at)
@@ -224,18 +226,17 @@ def _judge_part(
     )
 
 
-def _load(
-    platform: Platform,
-    asset: Asset,
-    state: SpellState,
-    part: Segment,
-    definition: ClassifierDefinition,
-    model: TrainedModel | None,
-) -> History:
-    """Readings that the features need, and the problem's readings back to the raise of the open episode."""
+def _start(state: SpellState, part: Segment, definition: ClassifierDefinition, model: TrainedModel | None) -> datetime:
+    """From when on readings are needed: for the features, and for the problem back to the raise of the open episode."""
     lookback = model.plan.lookback if model else timedelta(0)
-    start = min(part.start, state.raised_at or part.start) - lookback - definition.problem.hold - _MOMENT
-    return platform.readings.load(asset, start, part.end)
+    return min(part.start, state.raised_at or part.start) - lookback - definition.problem.hold - _MOMENT
+
+
+def _with_held(readings: Readings, history: History, start: datetime, model: TrainedModel | None) -> History:
+    """The history, which begins after `start`, with the values before it that may still hold."""
+    held = model.plan.held_longer if model else {}
+    since = {name: start - span for name, span in held.items() if name in history.readings}
+    return with_older(history, readings.newest(history.asset, since, start)) if since else history
 
 
 def _score(

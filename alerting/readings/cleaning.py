@@ -27,11 +27,12 @@ def in_range(asset: Asset, variable: str, values: Floats) -> Floats:
 
 
 def present(history: History, variable: str) -> BoolArray:
-    """At which readings a variable has a value, within its engineering range where it has one."""
+    """At which readings a variable has a value, finite and within its engineering range where it is a number."""
     if variable not in history.readings:
         return np.zeros(len(history.readings), np.bool_)
     column = history.readings[variable]
-    there = column.notna().to_numpy(np.bool_)
     if not np.issubdtype(column.to_numpy().dtype, np.number):
-        return there
-    return there & ~outside(history.asset, variable, column.to_numpy(np.float64))
+        return column.notna().to_numpy(np.bool_)
+    values = column.to_numpy(np.float64)
+    there: BoolArray = np.isfinite(values) & ~outside(history.asset, variable, values)
+    return there

@@ -4,7 +4,7 @@ Conventions: instants are UTC; frames are indexed by `datetime64[ms, UTC]`, stri
 float64 columns (true is 1.0, missing is NaN), categories are object columns (missing is None).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -51,6 +51,17 @@ class History:
         """After which time a value of this variable is known."""
         known = self.asset.variables.get(variable)
         return known.delay if known else timedelta(0)
+
+
+def with_older(history: History, older: pd.DataFrame) -> History:
+    """The history with older readings before its own. Of these, columns that they lack are missing."""
+    if older.empty:
+        return history
+    columns = {
+        name: older[name] if name in older else pd.Series(None if column.dtype == object else np.nan, older.index, column.dtype)
+        for name, column in history.readings.items()
+    }
+    return replace(history, readings=pd.concat([pd.DataFrame(columns, index=older.index), history.readings]))
 
 
 def millis(index: pd.DatetimeIndex | pd.Series) -> Millis:

@@ -111,10 +111,10 @@ def recommend(model: TrainedModel, history: History, at: datetime, max_changes: 
     setting over the last stretch (the horizon, or the shortest window if that is longer) before `at`; every feature is
     computed anew. Settings keep to the variable's min, max, step and max_change, and to features not far from anything
     seen in training. Where nothing suffices, the greatest reduction is given with `helps` False. `history` needs readings
-    back to `model.plan.lookback` before `at`.
+    back to `model.plan.lookback` before `at`, and the newest earlier one of what is held longer.
     """
     instant = to_millis(at)
-    known = known_history(history, instant, instant - span_millis(model.plan.lookback))
+    known = known_history(history, instant, instant - span_millis(model.plan.farthest))
     search = _Search(model, known, instant, stretch_of(model))
     if search.risk_before < model.threshold:
         words = f"The risk {search.risk_before:.2f} is under the threshold {model.threshold:.2f}: nothing needs to change."
@@ -147,15 +147,15 @@ def levers(model: TrainedModel, history: History, instant: int) -> list[Lever]:
         variable = history.asset.variables.get(number.name)
         if variable is None or not variable.controllable or number.name not in history.readings:
             continue
-        present = _present(history, number.name, instant)
+        present = _present(history, number.name, instant, model.plan.holds_ms(number.name))
         if present is not None and (lever := _lever(model, number.name, variable, present)) is not None:
             found.append(lever)
     return found
 
 
-def _present(history: History, name: str, instant: int) -> float | None:
-    values = history.readings[name].to_numpy(np.float64)
-    known = np.flatnonzero(~np.isnan(values) & (_known_at(history, name) <= instant))
+def _present(history: History, name: str, instant: int, holds: int) -> float | None:
+    values, known_at = history.readings[name].to_numpy(np.float64), _known_at(history, name)
+    known = np.flatnonzero(~np.isnan(values) & (known_at <= instant) & (known_at > instant - holds))
     return float(values[known[-1]]) if len(known) else None
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from alerting.definitions.assets import VariableType
+from alerting.definitions.assets import Asset, VariableType
 from alerting.definitions.faults import Refused
 from alerting.pipelines.ports import ReadingColumns
 from alerting.readings.history import no_events
@@ -17,6 +17,11 @@ from alerting.stores.documents import Document, utc
 
 CHUNK = 10_000
 Column = npt.NDArray[Any]
+
+
+def types_of(asset: Asset, variables: Iterable[str]) -> dict[str, VariableType]:
+    """The type of each variable, each once; one that the asset does not declare counts as a number."""
+    return {name: asset.variables[name].type if name in asset.variables else "number" for name in variables}
 
 
 def readings_frame(asset: str, documents: Iterator[Document], types: Mapping[str, VariableType]) -> pd.DataFrame:

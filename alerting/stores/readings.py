@@ -20,9 +20,10 @@ from alerting.pipelines.ports.late import LatePart
 from alerting.readings.history import EVENT_COLUMNS, History
 from alerting.stores.arrivals import MongoArrivals
 from alerting.stores.assets import MongoAssets
-from alerting.stores.columns import CHUNK, events_frame, readings_columns, readings_frame
+from alerting.stores.columns import CHUNK, events_frame, readings_columns, readings_frame, types_of
 from alerting.stores.documents import Document, MongoDatabase, only_duplicates, to_bson, utc, whole_millis
 from alerting.stores.indexes import EVENTS, READINGS
+from alerting.stores.newest import newest_readings
 
 _ATTEMPTS = 10
 _FEW = 50  # variables that are worth being named in a query; beyond, all are fetched
@@ -174,7 +175,7 @@ class MongoReadings:
         The columns are the given variables, or all that the asset declares; one without a reading is all missing. Raises
         Refused for a stored value that is not of its variable's type.
         """
-        types = _types(asset, asset.variables if variables is None else variables)
+        types = types_of(asset, asset.variables if variables is None else variables)
         event_types = tuple(self._assets.event_types())
         return History(
             asset,
@@ -201,7 +202,7 @@ class MongoReadings:
         return found
 
     def _load_from(self, wanted: Sequence[Wanted], start: datetime, end: datetime) -> dict[str, ReadingColumns]:
-        types = {w.asset.name: _types(w.asset, w.variables) for w in wanted}
+        types = {w.asset.name: types_of(w.asset, w.variables) for w in wanted}
         names = {name for known in types.values() for name in known}
         values = [f"v.{name}" for name in names] if len(names) <= _FEW else ["v"]
         query: Document = {"asset": {"$in": list(types)}, "ts": {"$gt": start, "$lte": end}}
@@ -209,6 +210,13 @@ class MongoReadings:
         cursor = self._readings.find(query, fields).sort([("asset", 1), ("ts", 1)]).batch_size(CHUNK)
         read = {name: readings_columns(name, group, types[name]) for name, group in groupby(cursor, key=_asset_of)}
         return {name: read[name] if name in read else readings_columns(name, iter(()), types[name]) for name in types}
+
+    def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
+        """The newest value of each variable in (since, until] within its engineering range, as readings of a history.
+
+        Raises Refused for a stored value that is not of its variable's type.
+        """
+        return newest_readings(self._readings, asset, since, until)
 
     def _load_events(self, asset: str, end: datetime | None, event_types: Sequence[EventType]) -> pd.DataFrame:
         query: Document = {"asset": asset} if end is None else {"asset": asset, "start": {"$lte": end}}
@@ -251,11 +259,6 @@ def _turn(before: Document | None, after: Document) -> datetime | None:
         return utc(after["start"])
     ends = [utc(e) for e in (before["end"], after["end"]) if e is not None]
     return min(ends) if before["end"] != after["end"] else None
-
-
-def _types(asset: Asset, variables: Iterable[str]) -> dict[str, VariableType]:
-    """The type of each variable, each once; one that the asset does not declare counts as a number."""
-    return {name: asset.variables[name].type if name in asset.variables else "number" for name in variables}
 
 
 def _start(wanted: Wanted) -> datetime:

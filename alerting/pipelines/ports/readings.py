@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 import numpy.typing as npt
+import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.readings.history import History, Millis
@@ -70,6 +71,10 @@ class Readings(Protocol):
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         """Readings of many assets up to and including end, by asset, as few queries as may be; without events."""
+        ...
+
+    def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
+        """The newest value of each variable in (since, until] within its engineering range, as readings of a history."""
         ...
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:

@@ -1,7 +1,9 @@
 """Ports of the live platform, to read, and nothing after an instant."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+
+import pandas as pd
 
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.model import Revision
@@ -97,6 +99,9 @@ class ReadingsUntil:
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         return self._live.load_many(wanted, min(end, self._until))
+
+    def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
+        return self._live.newest(asset, since, min(until, self._until))
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
         span = self._live.span(asset)

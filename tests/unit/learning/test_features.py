@@ -1,6 +1,7 @@
 """Features: what was known in a window, the same bit for bit from any slice that covers it."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -14,8 +15,9 @@ from alerting.definitions.faults import Refused
 from alerting.definitions.model import ClassifierDefinition
 from alerting.learning.features import build_features, build_features_many, default_windows, grid, plan_features
 from alerting.learning.known import anything_known, known_history
-from alerting.learning.plan import CategorySource, FeaturePlan, NumberSource
-from alerting.readings.history import History
+from alerting.learning.plan import CategorySource, FeaturePlan, Held, NumberSource
+from alerting.readings.cleaning import present
+from alerting.readings.history import History, with_older
 
 MINUTE = 60_000
 START = 1_700_000_400_000  # a whole number of 10 minutes
@@ -163,6 +165,12 @@ def test_columns_lead_back_to_their_source():
 def test_a_plan_survives_json():
     whole = plan(events=("stop",), categories=(CategorySource("recipe", ("rye",)),), number_attributes=("age",), delay_ms=5)
     assert FeaturePlan.from_document(json.loads(json.dumps(whole.to_document()))) == whole
+    held = replace(whole, held=(Held("recipe", 5 * MINUTE),))
+    assert FeaturePlan.from_document(json.loads(json.dumps(held.to_document()))) == held
+
+
+def test_a_plan_that_holds_nothing_is_written_as_before_anything_could_be_held():
+    assert "held" not in plan().to_document()
 
 
 def test_instants_of_another_stride_give_the_rows_that_they_give_one_by_one():
@@ -210,7 +218,23 @@ def histories(draw):
 @st.composite
 def plans(draw):
     windows = sorted(draw(st.sets(st.sampled_from([5, 10, 30, 70, 180]), min_size=1, max_size=3)))
-    return plan(("x", "y"), windows, events=("stop",), categories=(CategorySource("c", ("a", "b")),), delay_ms=90 * MINUTE)
+    spans = {name: draw(st.sampled_from([None, 3, 45, 200, 500])) for name in ("y", "c")}
+    return plan(
+        ("x", "y"),
+        windows,
+        events=("stop",),
+        categories=(CategorySource("c", ("a", "b")),),
+        delay_ms=90 * MINUTE,
+        lags_ms=draw(st.sampled_from([(), (40 * MINUTE,)])),
+        held=tuple(Held(name, span * MINUTE) for name, span in spans.items() if span),
+    )
+
+
+def newest_before(history, plan_, start):
+    """What the store adds to a slice that begins after `start`: the newest value of what is held longer."""
+    before = History(history.asset, history.readings[history.readings.index.as_unit("ms").asi8 <= start])
+    found = {n: before.readings[n][present(before, n)].iloc[-1:] for n in plan_.held_longer}
+    return pd.DataFrame(found)
 
 
 def bits(rows):
@@ -223,8 +247,9 @@ def test_a_row_is_the_same_bit_for_bit_from_a_batch_and_from_a_slice(history, pl
     at = START + np.arange(-20, 41) * 10 * MINUTE
     instant = at[step + 20]
     ts = history.readings.index.as_unit("ms").asi8
-    covering = (ts > instant - plan_.lookback // timedelta(milliseconds=1)) & (ts <= instant)
-    sliced = History(history.asset, history.readings[covering], history.events)
+    start = instant - plan_.lookback // timedelta(milliseconds=1)
+    sliced = History(history.asset, history.readings[(ts > start) & (ts <= instant)], history.events)
+    sliced = with_older(sliced, newest_before(history, plan_, start))
     whole = build_features(plan_, history, at).iloc[[step + 20]]
     assert bits(whole) == bits(build_features(plan_, sliced, at[[step + 20]]))
 
