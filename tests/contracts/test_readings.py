@@ -135,6 +135,39 @@ def test_a_stored_number_where_a_text_belongs_is_refused_with_its_place(stores):
         stores.readings.load(oven(recipe=Variable(type="category")), None, None)
 
 
+def test_the_newest_value_of_a_variable_is_found_behind_readings_without_it(stores):
+    asset = oven(recipe=Variable(type="category"), on=Variable(type="boolean"), temperature=Variable(high=300.0))
+    stores.readings.add_readings([row(0, recipe="rye", on=True), row(10, recipe="oat", temperature=200.0)], LATER)
+    stores.readings.add_readings([row(m, moisture=4.0) for m in range(11, 60)] + [row(60, temperature=999.0)], LATER)
+    stores.readings.add_readings([row(50, asset="oven-2", recipe="corn")], LATER)
+    since = dict.fromkeys(["recipe", "on", "temperature", "moisture"], at(-1))
+    found = stores.readings.newest(asset, since | {"moisture": at(59)}, at(60))
+    assert found.index.tolist() == [pd.Timestamp(at(0)), pd.Timestamp(at(10))]
+    assert found["recipe"].tolist() == [None, "oat"]
+    assert found["on"].dropna().tolist() == [1.0]
+    assert found["temperature"].dropna().tolist() == [200.0], "what lies outside the engineering range is no value"
+    assert found["moisture"].isna().all()
+    assert (found.index.dtype, found["on"].dtype) == (INDEX_DTYPE, np.float64)
+    assert stores.readings.newest(asset, {"recipe": at(0)}, at(9)).empty
+    assert stores.readings.newest(asset, {"recipe": at(-1)}, at(9))["recipe"].tolist() == ["rye"]
+
+
+def test_the_newest_value_of_a_wrong_type_is_refused_with_its_place(stores):
+    stores.readings.add_readings([row(0, recipe=5.0)], LATER)
+    with pytest.raises(Refused, match="which is not text"):
+        stores.readings.newest(oven(recipe=Variable(type="category")), {"recipe": at(-1)}, at(9))
+
+
+def test_the_newest_value_is_found_by_an_index_and_not_by_reading_what_came_after(real):
+    real.readings.add_readings([row(0, recipe="rye"), *(row(m, moisture=4.0) for m in range(1, 3000))], LATER)
+    asset = oven(recipe=Variable(type="category"))
+    for _ in range(2):
+        assert real.readings.newest(asset, {"recipe": at(-1)}, at(9000))["recipe"].tolist() == ["rye"]
+    query = {"asset": "oven-1", "ts": {"$gt": at(-1), "$lte": at(9000)}, "v.recipe": {"$exists": True}}
+    plan = real.database["readings"].find(query).sort("ts", -1).hint("newest_recipe").explain()
+    assert plan["executionStats"]["totalDocsExamined"] == 1
+
+
 def test_the_span_is_the_first_and_last_reading(stores):
     stores.readings.add_readings([row(minute, temperature=1.0) for minute in (7, 3, 5)], LATER)
     assert stores.readings.span("oven-1") == (at(3), at(7))

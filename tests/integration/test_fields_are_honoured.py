@@ -373,6 +373,20 @@ def test_a_field_of_a_classifier_changes_an_outcome(field):
     assert outcome(**before) != outcome(**after)
 
 
+def test_the_holding_time_of_a_variable_changes_what_is_learned():
+    history = small.line(120)
+    crew = history.readings["crew"]
+    history = replace(history, readings=history.readings.assign(crew=crew.where(crew != crew.shift())))
+
+    def learned_with(**holds):
+        variables = history.asset.variables | {"crew": Variable(type="category", **holds)}
+        asset = history.asset.model_copy(update={"variables": variables})
+        return build_dataset(small.definition(), 1, [replace(history, asset=asset)], small.as_of(history)).rows["crew.last"]
+
+    assert learned_with().notna().all(), "found from the data: reported every eight hours, when it changes"
+    assert learned_with(holds_for="4h").notna().mean() == pytest.approx(0.5, abs=0.02)
+
+
 # --- and none is left out -----------------------------------------------------------------------------------------------
 
 

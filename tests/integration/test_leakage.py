@@ -28,6 +28,7 @@ from tests.unit.learning import small
 pytestmark = pytest.mark.slow
 MINUTE = 60_000
 ORDER = ("train", "validation", "test")
+HELD = ("crew", "setpoint")
 
 
 @pytest.mark.parametrize("family", ["lightgbm", "logistic_regression", "random_forest"])
@@ -86,18 +87,31 @@ def test_no_part_and_no_fold_overlaps_the_next_within_horizon_and_window(gap, ho
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(cut=st.integers(300, 1300), noise=st.integers(0, 5), delay=st.sampled_from([0, 20]), lag=st.sampled_from([30, 90]))
-def test_whatever_comes_later_changes_no_feature_of_an_earlier_instant(cut, noise, delay, lag):
+@given(
+    cut=st.integers(300, 1300),
+    noise=st.integers(0, 5),
+    delay=st.sampled_from([0, 20]),
+    lag=st.sampled_from([30, 90]),
+    held=st.booleans(),
+)
+def test_whatever_comes_later_changes_no_feature_of_an_earlier_instant(cut, noise, delay, lag, held):
     line = small.line(120)
-    variables = line.asset.variables | {"humidity": Variable(delay=timedelta(minutes=delay))}
-    line = replace(line, asset=line.asset.model_copy(update={"variables": variables}))
+    known_later = {"delay": timedelta(minutes=delay)}
+    variables = {"humidity": Variable(**known_later), "crew": Variable(type="category", **known_later)}
+    if held:  # set-point and crew are reported when they change
+        variables["setpoint"] = Variable(controllable=True, **known_later)
+        changes = {name: line.readings[name].where(line.readings[name] != line.readings[name].shift()) for name in HELD}
+        line = replace(line, readings=line.readings.assign(**changes))
+    line = replace(line, asset=line.asset.model_copy(update={"variables": line.asset.variables | variables}))
     definition = small.definition(features={"stride": "10m", "windows": ["15m", "1h"], "lags": [f"{lag}m"]})
     plan = build_dataset(definition, 1, [line], small.as_of(line)).plan
+    assert sorted(plan.held_longer) == (sorted(HELD) if held else [])
     ts = millis(line.readings.index)
     at = np.arange(ts[0] + 600 * MINUTE, ts[cut] + 1, 10 * MINUTE)
     at = at[at % (10 * MINUTE) == 0]
     changed = line.readings.copy()
     numbers = ["setpoint", "belt", "humidity", "moisture"]
     changed.loc[changed.index[cut + 1 :], numbers] = np.random.default_rng(noise).normal(0, 1000, (len(ts) - cut - 1, 4))
+    changed.loc[changed.index[cut + 1 :], "crew"] = "late"
     without = build_features(plan, replace(line, readings=line.readings.iloc[: cut + 1]), at)
     pd.testing.assert_frame_equal(without, build_features(plan, replace(line, readings=changed), at), check_exact=True)

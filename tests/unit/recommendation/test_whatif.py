@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from alerting.definitions.assets import Asset, Variable
+from alerting.learning.dataset import build_dataset
 from alerting.learning.features import build_features
 from alerting.readings.history import to_millis
 from alerting.recommendation.whatif import MARGIN, Lever, levers, recommend
@@ -175,3 +176,26 @@ def test_a_risk_that_is_under_the_threshold_needs_no_change(data):
     found = recommend(replace(model(data, {"setpoint.last": 1.0}), threshold=0.99), HISTORY, AT, max_changes=2)
     assert (found.helps, found.changes, found.risk_after) == (False, (), found.risk_before)
     assert "nothing needs to change" in found.words
+
+
+def test_a_set_point_that_is_older_than_every_window_can_be_changed_while_it_holds():
+    changes = HISTORY.readings["setpoint"].where(HISTORY.readings["setpoint"].diff() != 0)
+    held = replace(HISTORY, readings=HISTORY.readings.assign(setpoint=changes))
+    data = build_dataset(small.definition(), 1, [held], small.as_of(held))
+    assert "setpoint" in data.plan.held_longer
+    last = changes[:AT].last_valid_index()
+    at = last + timedelta(hours=4)
+    made = model(data, {"setpoint.last": 2.0})
+    whole = recommend(replace(made, threshold=0.01), held, at, max_changes=1)
+    (change,) = whole.changes
+    assert (change.variable, change.before) == ("setpoint", changes[last])
+    assert change.after < change.before
+    changed = held.readings.copy()
+    changed.loc[last, "setpoint"] = change.after
+    row = build_features(made.plan, replace(held, readings=changed), np.array([to_millis(at)]))
+    assert whole.risk_after == pytest.approx(float(made.score(row)[0]))
+    start = at - made.plan.lookback
+    needed = replace(held, readings=held.readings[(held.readings.index > start) | (held.readings.index == last)])
+    assert recommend(replace(made, threshold=0.01), needed, at, max_changes=1) == whole
+    expired = replace(held, readings=held.readings.assign(setpoint=changes[: small.START + timedelta(hours=1)]))
+    assert [lever.name for lever in levers(made, expired, to_millis(at))] == ["belt"]
