@@ -47,6 +47,33 @@ class Condition:
 
 
 NORMAL = Condition()
+_STANDING = ("watermark", "at", "value", "since")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where many pairs stood at some time: the watermark (ms; NEVER: not known) and the carried reading of each."""
+
+    watermark: Millis
+    at: Millis
+    value: Numbers
+    since: Millis
+
+    @staticmethod
+    def nowhere(rows: int) -> "Standing":
+        """Nothing is known of so many pairs."""
+        return Standing(np.full(rows, NEVER), np.full(rows, NEVER), np.full(rows, np.nan), np.full(rows, NEVER))
+
+    def take(self, rows: Sequence[int]) -> "Standing":
+        """A copy of these rows, in this order."""
+        at = np.asarray(rows, np.int64)
+        return Standing(self.watermark[at], self.at[at], self.value[at], self.since[at])
+
+    def put(self, rows: Sequence[int], others: "Standing") -> None:
+        """Write all rows of another one into these places."""
+        at = np.asarray(rows, np.int64)
+        for name in _STANDING:
+            getattr(self, name)[at] = getattr(others, name)
 
 
 class SpellTable:
@@ -54,6 +81,7 @@ class SpellTable:
 
     `watermark`: ms, NEVER for a pair without a state. `variable`, `at`, `value`, `since`: the carried reading, if it is a number:
     which variable, when it was taken, NaN for none yet, since when it has been the same; `at` is NEVER if none is carried.
+    `earlier`: watermark and carried reading one step before, of a pair that has stayed as it was since; else NEVER.
     """
 
     def __init__(self, pairs: Sequence[Pair]) -> None:
@@ -64,6 +92,7 @@ class SpellTable:
         self.at: Millis = np.full(rows, NEVER)
         self.value: Numbers = np.full(rows, np.nan)
         self.since: Millis = np.full(rows, NEVER)
+        self.earlier = Standing.nowhere(rows)
         self.unknown_count: Places = np.zeros(rows, np.int64)
         self.unknown_reason: list[str | None] = [None] * rows
         self.conditions: list[Condition] = [NORMAL] * rows
@@ -79,6 +108,7 @@ class SpellTable:
         for name in ("variable", "unknown_reason", "conditions"):
             column = getattr(self, name)
             setattr(taken, name, [column[i] for i in rows])
+        taken.earlier = self.earlier.take(rows)
         return taken
 
     def put_rows(self, rows: Sequence[int], others: "SpellTable") -> None:
@@ -89,6 +119,17 @@ class SpellTable:
             column, values = getattr(self, name), getattr(others, name)
             for row, value in zip(rows, values, strict=True):
                 column[row] = value
+        self.earlier.put(rows, others.earlier)
+
+    def standing(self) -> "Standing":
+        """Where each pair stands."""
+        return Standing(self.watermark, self.at, self.value, self.since).take(range(len(self)))
+
+    def go_back(self, rows: Sequence[int]) -> None:
+        """Let these pairs stand where they stood one step before."""
+        at = np.asarray(rows, np.int64)
+        for name in _STANDING:
+            getattr(self, name)[at] = getattr(self.earlier, name)[at]
 
     def state(self, row: int) -> SpellState | None:
         """The whole state of one pair, None if it has none."""
@@ -125,6 +166,7 @@ class SpellTable:
         self.watermark[row] = to_millis(state.watermark)
         self.unknown_count[row], self.unknown_reason[row] = state.unknown_count, state.unknown_reason
         self.variable[row], self.at[row], self.value[row], self.since[row] = None, NEVER, np.nan, NEVER
+        self.earlier.put([row], Standing.nowhere(1))
         if carried is not None and not isinstance(carried.value, str):
             self.variable[row], self.at[row] = carried.variable, to_millis(carried.at)
             self.value[row] = np.nan if carried.value is None else carried.value
@@ -193,4 +235,5 @@ def moved_on(spells: SpellTable, found: Throughout, unknown: Sequence[str | None
     after.at, after.value, after.since = found.carried.at, found.carried.value, found.carried.since
     after.unknown_count = np.where([reason is not None for reason in unknown], spells.unknown_count + 1, 0)
     after.unknown_reason = list(unknown)
+    after.earlier = spells.standing()
     return after

@@ -8,14 +8,15 @@ from alerting.definitions.matching import AssetIndex, matching_assets
 from alerting.definitions.model import Revision
 from alerting.episodes.lifecycle import SpellState
 from alerting.episodes.spell_table import shard_of
-from alerting.pipelines.block import Block, EvaluationCounts, Run, evaluate_block, starts_of
+from alerting.pipelines.block import evaluate_block
 from alerting.pipelines.definitions import require_revision, sync
 from alerting.pipelines.in_force import Segment, champion_at, segments
 from alerting.pipelines.judging import ModelShelf, judge_pair
 from alerting.pipelines.keeping import keep_past
 from alerting.pipelines.platform_alerts import tell_of_models
 from alerting.pipelines.ports import ModelUnavailable, Platform, Progress, Replay, silent
-from alerting.pipelines.rejudge import begin_round, end_round
+from alerting.pipelines.rejudge import bases_of, begin_round, end_round
+from alerting.pipelines.rounds import Block, EvaluationCounts, Run, starts_of
 from alerting.pipelines.settle import settle_due
 from alerting.pipelines.watching import current_watchlist
 from alerting.pipelines.watchlist import Watchlist, blocks
@@ -24,17 +25,18 @@ from alerting.readings.history import from_millis, span_millis, to_millis
 
 def evaluate(platform: Platform, names: Sequence[str] | None, as_of: datetime, progress: Progress = silent) -> EvaluationCounts:
     """Evaluate active definitions (all, or those named) from their watermark up to as_of. Running it again changes nothing."""
-    watchlist = _chosen(platform, names)
-    late = begin_round(platform, watchlist.names, as_of)
+    everything = current_watchlist(platform)
+    watchlist = _chosen(platform, everything, names)
+    late = begin_round(platform, everything.watches, watchlist.names, as_of)
     counts = EvaluationCounts(late=late.counts.late, too_late=late.counts.too_late)
     assets, watched = AssetIndex(platform.assets.all()), watchlist.watches
     run = Run(platform, from_millis(to_millis(as_of)), assets, ModelShelf(platform), counts, late)
     spells = platform.states.load_many([watch.pair for watch in watched])
-    starts = starts_of(run, watched, spells)
+    whole = Block(watched, spells, starts_of(run, watched, spells), bases_of(run, watched, spells))
     done = 0
-    for rows in blocks(watched, starts, to_millis(as_of)):
+    for rows in blocks(watched, whole.starts, whole.begun, to_millis(as_of)):
         progress("evaluating", done, len(watched))
-        evaluate_block(run, Block([watched[row] for row in rows], spells.take(rows), starts[rows]))
+        evaluate_block(run, whole.take(rows))
         done += len(rows)
     end_round(platform, late)
     tell_of_models(platform, watchlist.names, run.counts.unreadable, as_of)
@@ -54,8 +56,7 @@ def shards(platform: Platform, every: timedelta, count: int) -> list[list[str]]:
     return [dealt[place] for place in sorted(dealt)]
 
 
-def _chosen(platform: Platform, names: Sequence[str] | None) -> Watchlist:
-    watchlist = current_watchlist(platform)
+def _chosen(platform: Platform, watchlist: Watchlist, names: Sequence[str] | None) -> Watchlist:
     if names is None:
         return watchlist
     idle = sorted(set(names) - set(watchlist.names))

@@ -4,65 +4,28 @@ Everything is judged by the same functions, from a state kept in the past, so th
 nothing came late. A debt is paid only after the watermark has moved: whatever dies or races before is done again.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from alerting.definitions.assets import Asset
-from alerting.definitions.model import Revision
+import numpy as np
+
+from alerting.detection.threshold import Carried
 from alerting.episodes.lifecycle import SpellState
-from alerting.episodes.spell_table import Pair
-from alerting.pipelines.arrivals import LateCounts, route_arrivals
-from alerting.pipelines.ports import Platform
-from alerting.pipelines.ports.late import Checkpoint, Debt
+from alerting.episodes.spell_table import NEVER, SpellTable
+from alerting.pipelines.arrivals import route_arrivals
+from alerting.pipelines.in_force import first_instant
+from alerting.pipelines.ports import Checkpoint, Platform
+from alerting.pipelines.rounds import Block, LateRound, Run
 from alerting.pipelines.settle import update
 from alerting.pipelines.watchlist import Watch
-from alerting.readings.history import to_millis
+from alerting.readings.history import from_millis, to_millis
+from alerting.readings.packed import Flags
 
 _CHECKPOINTS = 48  # within the mutability: every half hour for a day
 _SHORTEST = 60_000  # ms
 _TURNS = 2**32
 _MOMENT = timedelta(milliseconds=1)
-
-
-@dataclass(frozen=True)
-class LateRound:
-    """What a round of evaluation has to judge again, and what of it is done."""
-
-    counts: LateCounts = field(default_factory=LateCounts)
-    debts: dict[Pair, Debt] = field(default_factory=dict)
-    paid: list[Debt] = field(default_factory=list)
-
-
-def begin_round(platform: Platform, names: Sequence[str], as_of: datetime) -> LateRound:
-    """Before anything is read: say how far will be judged, and find what these definitions owe."""
-    platform.arrivals.extend_reach(as_of)
-    counts = route_arrivals(platform, as_of)
-    return LateRound(counts, platform.arrivals.debts(names))
-
-
-def end_round(platform: Platform, late: LateRound) -> None:
-    """Forget the debts that are paid."""
-    if late.paid:
-        platform.arrivals.paid(late.paid)
-
-
-def starting_state(
-    platform: Platform, late: LateRound, revision: Revision, asset: Asset, state: SpellState, first: datetime
-) -> SpellState:
-    """The state to judge on from: the present one, or an earlier one if the pair has to judge again.
-
-    `first`: when the definition began. Where nothing old enough is kept, the earliest state that is.
-    """
-    debt = late.debts.get((revision.name, asset.name))
-    if debt is None or debt.start > state.watermark:
-        return state
-    kept = platform.checkpoints.before(revision.name, asset.name, debt.start)
-    if kept is None and state.watermark - first <= 2 * revision.definition.mutability:
-        kept = SpellState(watermark=first)
-    if kept is None:
-        kept = platform.checkpoints.after(revision.name, asset.name, debt.start)
-    return kept if kept is not None and kept.watermark < state.watermark else state
 
 
 @dataclass(frozen=True)
@@ -73,53 +36,127 @@ class Again:
     state: SpellState
 
 
-@dataclass(frozen=True)
-class Advance:
-    """A pair whose watermark has moved from that of `before` (None: from `start`, when it began) to `to`."""
-
-    watch: Watch
-    start: datetime
-    to: datetime
-    before: SpellState | None
-    again: Again | None = None
+def begin_round(platform: Platform, watched: Sequence[Watch], names: Sequence[str], as_of: datetime) -> LateRound:
+    """Before anything is read: say how far will be judged, and find what these definitions owe. `watched`: by all definitions."""
+    platform.arrivals.extend_reach(as_of)
+    counts = route_arrivals(platform, watched, as_of)
+    return LateRound(counts, platform.arrivals.debts(names))
 
 
-def settle_debts(platform: Platform, late: LateRound, revision: Revision, asset: Asset, advance: Advance) -> None:
-    """After the watermark has moved: what was kept of the stretch that was judged again is wrong, and the debt is paid."""
-    debt = late.debts[revision.name, asset.name]
-    if advance.again is not None:
-        platform.checkpoints.drop(revision.name, asset.name, advance.again.begun + _MOMENT)
-        _look_again_at_outcomes(platform, revision, asset, debt.start, advance.to)
-    late.paid.append(debt)
+def end_round(platform: Platform, late: LateRound) -> None:
+    """Forget the debts that are paid."""
+    if late.paid:
+        platform.arrivals.paid(late.paid)
 
 
-def due_checkpoints(advances: Iterable[Advance]) -> list[Checkpoint]:
-    """States to keep: where watermarks were before they moved, once in a forty-eighth of the mutability; pairs take turns."""
-    kept = []
-    for advance in advances:
-        watch, state = advance.watch, advance.again.state if advance.again else advance.before
-        begun, ended = (advance.again.begun, advance.start) if advance.again else (advance.start, advance.to)
-        if is_due(watch, to_millis(begun), to_millis(ended)):
-            state = state or SpellState(watermark=advance.start)
-            needed_from = advance.to - timedelta(milliseconds=watch.mutability)
-            kept.append(Checkpoint(watch.definition, watch.asset, state, needed_from))
-    return kept
+def bases_of(run: Run, watched: Sequence[Watch], spells: SpellTable) -> SpellTable:
+    """The states to judge on from: the present ones, or earlier ones of pairs that have to judge again.
+
+    Who has stayed as it was since knows where it stood one step earlier; for the others a state of the past is looked up. Where
+    nothing old enough is kept, it is the beginning, if that is not long ago, or the earliest state that is kept.
+    """
+    base, far = spells.take(range(len(spells))), dict[int, datetime]()
+    near = []
+    for row, watch in enumerate(watched):
+        debt = run.late.debts.get(watch.pair)
+        if debt is None or to_millis(debt.start) > spells.watermark[row] or spells.watermark[row] == NEVER:
+            continue
+        if NEVER != spells.earlier.watermark[row] < to_millis(debt.start):
+            near.append(row)
+        else:
+            far[row] = debt.start
+    base.go_back(near)
+    for row, state in _past_states(run, watched, spells, far).items():
+        if to_millis(state.watermark) < spells.watermark[row]:
+            base.put(row, state)
+    base.unknown_count = spells.unknown_count.copy()
+    return base
+
+
+def _past_states(run: Run, watched: Sequence[Watch], spells: SpellTable, starts: Mapping[int, datetime]) -> dict[int, SpellState]:
+    """By row, the latest state before an instant that is kept, or what comes next to it."""
+    kept = run.platform.checkpoints.before({watched[row].pair: start for row, start in starts.items()})
+    found = {row: kept.get(watched[row].pair) for row in starts}
+    missing = [row for row, state in found.items() if state is None]
+    run.fetch_revisions({watched[row].definition for row in missing if watched[row].revision > 1})
+    for row in missing:
+        first = _first_instant(run, watched[row])
+        if first is not None and spells.watermark[row] - first <= 2 * watched[row].mutability:
+            found[row] = _state_at_first(watched[row], from_millis(first))
+        else:
+            found[row] = run.platform.checkpoints.after(*watched[row].pair, starts[row])
+    return {row: state for row, state in found.items() if state is not None}
+
+
+def _first_instant(run: Run, watch: Watch) -> int | None:
+    """When a definition was first put in service (ms)."""
+    if watch.revision == 1:
+        return watch.since
+    first = first_instant(run.histories[watch.definition])
+    return None if first is None else to_millis(first)
+
+
+def _state_at_first(watch: Watch, first: datetime) -> SpellState:
+    """It waits for its first reading."""
+    return SpellState(first, carried=None if watch.variable is None else Carried(watch.variable, first, None))
+
+
+def look_after_late(run: Run, block: Block, after: SpellTable, moved: Flags, again: Mapping[int, Again | None]) -> None:
+    """Pay the debts of the pairs that were moved, and keep states from which late data can be judged again.
+
+    What was kept of a stretch that was judged again is wrong. Between where a pair stood one step earlier and its watermark
+    nothing is kept. `again`: of pairs that were judged one by one.
+    """
+    kept, wrong = [], {}
+    begun, starts, judged_again = block.begun.tolist(), block.starts.tolist(), block.again.tolist()
+    for row in np.flatnonzero(moved & (after.watermark > block.starts)).tolist():
+        watch = block.watched[row]
+        debt = run.late.debts.get(watch.pair)
+        is_again = judged_again[row] and debt is not None
+        begin, end = (begun[row], starts[row]) if is_again else (starts[row], int(after.watermark[row]))
+        if is_due(watch, begin, end):
+            needed_from = from_millis(int(after.watermark[row]) - watch.mutability)
+            kept.append(Checkpoint(*watch.pair, _state_at_start(block, after, again, row, is_again), needed_from))
+        if is_again and begun[row] != block.before.earlier.watermark[row]:
+            wrong[watch.pair] = from_millis(begun[row]) + _MOMENT
+        if is_again and watch.settles and debt is not None:
+            _look_again_at_outcomes(run, watch, debt.start, from_millis(after.watermark[row]))
+        if debt is not None:
+            run.late.paid.append(debt)
+    if wrong:
+        run.platform.checkpoints.drop(wrong)
+    if kept:
+        run.platform.checkpoints.save(kept)
 
 
 def is_due(watch: Watch, before: int, after: int) -> bool:
-    """Whether a state is to be kept when judging goes from one instant to another (ms)."""
+    """Whether a state is to be kept when judging goes from one instant to another (ms).
+
+    Once in a forty-eighth of the mutability; pairs take turns.
+    """
     if not watch.mutability:
         return False
     step = max(watch.mutability // _CHECKPOINTS, _SHORTEST)
     return (before + watch.turn * step // _TURNS) // step != (after + watch.turn * step // _TURNS) // step
 
 
-def _look_again_at_outcomes(platform: Platform, revision: Revision, asset: Asset, start: datetime, now: datetime) -> None:
+def _state_at_start(block: Block, after: SpellTable, again: Mapping[int, Again | None], row: int, is_again: bool) -> SpellState:
+    """The state of a pair where its watermark was, as it ought to have been."""
+    one = again.get(row)
+    if one is not None:
+        return one.state
+    if is_again:  # it has stayed as it was, all the way
+        stood = after.take([row])
+        stood.go_back([0])
+        return stood.state(0) or SpellState(from_millis(block.starts[row]))
+    return block.before.state(row) or SpellState(from_millis(block.starts[row]))
+
+
+def _look_again_at_outcomes(run: Run, watch: Watch, start: datetime, now: datetime) -> None:
     """Outcomes that were settled by data which late ones may have changed."""
-    definition = revision.definition
-    if definition.problem is None:
-        return
+    run.fetch_revisions({watch.definition})
+    definition = run.histories[watch.definition][-1].definition
     promise = definition.gap + definition.horizon
-    for episode in platform.episodes.find(revision.name, asset.name, start=start - promise):
+    for episode in run.platform.episodes.find(*watch.pair, start=start - promise):
         if episode.settlement is not None and episode.settle_after is None and not episode.outdated:
-            update(platform, episode.id, lambda e: e if e.outdated else replace(e, settle_after=now))
+            update(run.platform, episode.id, lambda e: e if e.outdated else replace(e, settle_after=now))

@@ -6,7 +6,7 @@ from itertools import groupby
 from zlib import crc32
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.inputs import latency
+from alerting.definitions.inputs import events_read, latency, variables_read
 from alerting.definitions.limits import severities
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Revision, Severity, ThresholdDefinition
@@ -26,7 +26,8 @@ class Watch:
     `since`: ms, when its newest revision came into force. `every`: ms, how often it is evaluated. `variable`: the one that a
     threshold is for, None for models. `limits`: None where each reading must be looked at. `lookback`: ms before the watermark
     from which readings are needed. `latency`: ms that evaluation is held back. `mutability`: how far back (ms) late data are
-    judged again. `turn`: a number of the pair, out of 2**32, by which pairs take turns.
+    judged again. `turn`: a number of the pair, out of 2**32, by which pairs take turns. `revision`: the number of the newest.
+    `settles`: whether outcomes are settled from data. `also_reads`: variables that count beside `variable`; `events`: types.
     """
 
     definition: str
@@ -40,6 +41,10 @@ class Watch:
     latency: int = 0
     mutability: int = 0
     turn: int = 0
+    revision: int = 1
+    settles: bool = False
+    also_reads: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
 
     @property
     def pair(self) -> Pair:
@@ -81,11 +86,16 @@ def _watch(revision: Revision, asset: Asset) -> Watch:
         latency=span_millis(latency(definition, asset)),
         mutability=span_millis(definition.mutability),
         turn=crc32(f"{revision.name}|{asset.name}".encode()),
+        revision=revision.number,
+        settles=definition.problem is not None,
+        events=events_read(definition),
     )
+    read = variables_read(definition, asset)
     if not isinstance(definition, ThresholdDefinition):
-        return watch
+        return replace(watch, also_reads=tuple(sorted(read)))
     return replace(
         watch,
+        also_reads=tuple(sorted(read - {definition.variable})),
         variable=definition.variable,
         limits=limits_of(definition, asset),
         severities=severities(definition),
@@ -93,18 +103,18 @@ def _watch(revision: Revision, asset: Asset) -> Watch:
     )
 
 
-def blocks(watched: Sequence[Watch], starts: Millis, until: int) -> Iterator[list[int]]:
+def blocks(watched: Sequence[Watch], starts: Millis, begun: Millis, until: int) -> Iterator[list[int]]:
     """Rows to evaluate together: all of one asset, and as many assets as have room for their readings in memory.
 
-    `watched` is sorted by asset. `starts`: per row, after when (ms) readings are to be judged; rows that are through by `until`
-    are left out.
+    `watched` is sorted by asset. `starts`: per row, up to when (ms) it was judged; rows that are through by `until` are left out.
+    `begun`: after when readings are to be judged, which is earlier for what is judged again.
     """
     due = [row for row, start in enumerate(starts.tolist()) if start < until - watched[row].latency]
     block: list[int] = []
     size = 0.0
     for _, of_asset in groupby(due, key=lambda row: watched[row].asset):
         rows = list(of_asset)
-        values = sum((until - int(starts[row])) / _USUAL_SAMPLING for row in rows if watched[row].variable is not None)
+        values = sum((until - int(begun[row])) / _USUAL_SAMPLING for row in rows if watched[row].variable is not None)
         if block and size + values > _VALUES_AT_ONCE:
             yield block
             block, size = [], 0.0

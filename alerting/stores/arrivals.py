@@ -78,10 +78,17 @@ class MongoArrivals:
         """Note when one that is not written yet was first seen."""
         self._arrivals.update_one({"_id": arrival.id, "written": False, "seen_at": None}, {"$set": {"seen_at": to_bson(at)}})
 
-    def mark_routed(self, arrival: Arrival, too_late: int, at: datetime) -> None:
+    def mark_routed(self, routed: Sequence[tuple[Arrival, int]], at: datetime) -> None:
         """Unless its writer has finished meanwhile: then it is looked at once more."""
-        done = {"$set": {"routed_at": to_bson(at), "too_late": too_late}, "$unset": {"waits": True}}
-        self._arrivals.update_one({"_id": arrival.id, "written": arrival.written}, done)
+        updates = [
+            UpdateOne(
+                {"_id": arrival.id, "written": arrival.written},
+                {"$set": {"routed_at": to_bson(at), "too_late": too_late}, "$unset": {"waits": True}},
+            )
+            for arrival, too_late in routed
+        ]
+        if updates:
+            self._arrivals.bulk_write(updates, ordered=False)
 
     def owe(self, starts: Mapping[Pair, datetime]) -> None:
         """These pairs have to judge again, not before these instants."""

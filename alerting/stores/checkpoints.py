@@ -1,15 +1,20 @@
 """States of the past, in MongoDB."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
 from pymongo import DeleteMany, ReplaceOne, UpdateMany
 
 from alerting.episodes.lifecycle import SpellState
+from alerting.episodes.spell_table import Pair
 from alerting.pipelines.ports.late import Checkpoint
-from alerting.stores.documents import Document, MongoDatabase, from_document, to_bson, to_document, upsert
+from alerting.readings.history import to_millis
+from alerting.stores.documents import Document, MongoDatabase, from_document, to_bson, to_document, upsert, utc
 from alerting.stores.indexes import CHECKPOINTS
+
+_AT_ONCE = 10_000
+_HOUR = 3_600_000  # ms
 
 
 class MongoCheckpoints:
@@ -38,9 +43,31 @@ class MongoCheckpoints:
         for steps in (followed, kept, obsolete):  # one after the other: each is one request
             upsert(partial(self._checkpoints.bulk_write, steps, ordered=False))
 
-    def before(self, definition: str, asset: str, instant: datetime) -> SpellState | None:
-        """The latest state with a watermark before the instant."""
-        return self._nearest(definition, asset, {"$lt": to_bson(instant)}, -1)
+    def before(self, instants: Mapping[Pair, datetime]) -> dict[Pair, SpellState]:
+        """For each pair the latest state with a watermark before its instant: one query for all instants of an hour."""
+        hours: dict[int, dict[Pair, datetime]] = {}
+        for pair, instant in instants.items():
+            hours.setdefault(to_millis(instant) // _HOUR, {})[pair] = instant
+        found = {pair: document for hour in hours.values() for pair, document in self._before(hour).items()}
+        states = {pair: from_document(SpellState, document) for pair, document in found.items()}
+        for pair in instants.keys() - states.keys():  # whoever kept its follower may have been killed before that stood there
+            state = self._nearest(*pair, {"$lt": to_bson(instants[pair])}, -1)
+            states |= {} if state is None else {pair: state}
+        return states
+
+    def _before(self, instants: Mapping[Pair, datetime]) -> dict[Pair, Document]:
+        """The latest ones before instants that lie close together: those with a follower before all of them are not read."""
+        names, assets = (list(dict.fromkeys(pair[part] for pair in instants)) for part in (0, 1))
+        first, last = to_bson(min(instants.values())), to_bson(max(instants.values()))
+        query: Document = {"definition": {"$in": names}, "asset": {"$in": assets}, "watermark": {"$lt": last}}
+        query["$or"] = [{"next_at": None}, {"next_at": {"$gte": first}}]
+        found: dict[Pair, Document] = {}
+        for document in self._checkpoints.find(query).batch_size(_AT_ONCE):
+            pair = document["definition"], document["asset"]
+            at, known = document["watermark"], found.get(pair)
+            if pair in instants and utc(at) < instants[pair] and (known is None or known["watermark"] < at):
+                found[pair] = document
+        return found
 
     def after(self, definition: str, asset: str, instant: datetime) -> SpellState | None:
         """The earliest state with a watermark at or after the instant."""
@@ -51,8 +78,14 @@ class MongoCheckpoints:
         found = self._checkpoints.find_one(query, sort=[("watermark", way)])
         return None if found is None else from_document(SpellState, found)
 
-    def drop(self, definition: str, asset: str, start: datetime) -> None:
-        """Drop those with a watermark at or after an instant."""
-        pair, begin = {"definition": definition, "asset": asset}, to_bson(start)
-        self._checkpoints.delete_many({**pair, "watermark": {"$gte": begin}})
-        self._checkpoints.update_many({**pair, "next_at": {"$gte": begin}}, {"$unset": {"next_at": True}})
+    def drop(self, starts: Mapping[Pair, datetime]) -> None:
+        """Drop those of each pair with a watermark at or after an instant."""
+        gone: list[DeleteMany] = []
+        last: list[UpdateMany] = []
+        for (definition, asset), start in starts.items():
+            pair, begin = {"definition": definition, "asset": asset}, to_bson(start)
+            gone.append(DeleteMany({**pair, "watermark": {"$gte": begin}}))
+            last.append(UpdateMany({**pair, "next_at": {"$gte": begin}}, {"$unset": {"next_at": True}}))
+        if starts:
+            self._checkpoints.bulk_write(gone, ordered=False)
+            self._checkpoints.bulk_write(last, ordered=False)

@@ -1,8 +1,9 @@
 """How far each definition and asset has been evaluated, in MongoDB: the states of many pairs in one document, a shard.
 
 Written: a list per column of `SpellTable`, a place in it per pair; instants as milliseconds; what is not normal about a pair
-under its place in `conditions`. A shard is replaced as a whole and only by who read the version before, so that of two
-evaluators that move on different pairs of one shard none undoes what the other did.
+under its place in `conditions`; where pairs stood one step earlier as a block of numbers. A shard is replaced as a whole and
+only by who read the version before, so that of two evaluators that move on different pairs of one shard none undoes what the
+other did.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ import numpy as np
 from pymongo.errors import DuplicateKeyError
 
 from alerting.episodes.lifecycle import SpellState
-from alerting.episodes.spell_table import NEVER, NORMAL, Condition, Pair, SpellTable, shard_of
+from alerting.episodes.spell_table import NEVER, NORMAL, Condition, Pair, SpellTable, Standing, shard_of
 from alerting.readings.packed import Flags
 from alerting.stores.documents import Document, MongoDatabase, from_document, to_document
 from alerting.stores.indexes import OLD_STATES, STATES
@@ -128,6 +129,7 @@ def to_shard(table: SpellTable) -> Document:
         "value": [None if value != value else value for value in table.value.tolist()],  # noqa: PLR0124 - NaN
         "unknown_count": table.unknown_count.tolist(),
         "unknown_reason": table.unknown_reason,
+        "earlier": _block(table.earlier),
         "conditions": {str(row): _sparse(c) for row, c in enumerate(table.conditions) if c is not NORMAL},
     }
 
@@ -142,7 +144,18 @@ def from_shard(document: Document) -> SpellTable:
     table.variable, table.unknown_reason = document["variable"], document["unknown_reason"]
     for row, condition in document["conditions"].items():
         table.conditions[int(row)] = from_document(Condition, condition)
+    if "earlier" in document:  # a shard of an earlier version has none
+        table.earlier = _from_block(document["earlier"])
     return table
+
+
+def _block(standing: Standing) -> bytes:
+    return np.array([standing.watermark, standing.at, standing.value.view(np.int64), standing.since]).tobytes()
+
+
+def _from_block(block: bytes) -> Standing:
+    watermark, at, value, since = np.frombuffer(block, np.int64).reshape(4, -1).copy()
+    return Standing(watermark, at, value.view(np.float64), since)
 
 
 def _sparse(condition: Condition) -> Document:

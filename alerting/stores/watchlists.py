@@ -17,10 +17,11 @@ from alerting.pipelines.watchlist import Watch, Watchlist
 from alerting.stores.documents import Document, MongoCollection, MongoDatabase
 from alerting.stores.indexes import ASSETS, DEFINITIONS, EVENT_TYPES, REVISIONS, WATCHLISTS
 
-_FORMAT = 2  # to be changed with what a list is made of, or how
+_FORMAT = 3  # to be changed with what a list is made of, or how
 _PART = 20_000
 _NO_LIMITS = (np.nan,) * len(Limits._fields)
-_PLAIN = ("definition", "asset", "since", "every", "variable", "lookback", "latency", "mutability", "turn")
+_PLAIN = ("definition", "asset", "since", "every", "variable", "lookback", "latency", "mutability", "turn", "revision", "settles")
+_LISTS = ("severities", "also_reads", "events")
 
 
 class MongoWatchlists:
@@ -74,15 +75,16 @@ def _as_stored(collection: MongoCollection) -> Iterable[bytes]:
 def _columns(watches: Sequence[Watch]) -> Document:
     plain: Document = {name: [getattr(watch, name) for watch in watches] for name in _PLAIN}
     limits = np.array([watch.limits or _NO_LIMITS for watch in watches], np.float64).tobytes()
-    return {**plain, "severities": [" ".join(watch.severities) for watch in watches], "limits": limits}
+    lists = {name: [list(getattr(watch, name)) for watch in watches] for name in _LISTS}
+    return {**plain, **lists, "limits": limits}
 
 
 def _watches(part: Document) -> list[Watch]:
     columns = np.frombuffer(part["limits"], np.float64).reshape(-1, len(Limits._fields))
     limits = [_limits(row) for row in columns.tolist()]
-    severities = [tuple(words.split()) for words in part["severities"]]
-    rows = zip(*(part[name] for name in _PLAIN), limits, severities, strict=True)
-    return [Watch(**dict(zip((*_PLAIN, "limits", "severities"), row, strict=True))) for row in rows]
+    lists = [map(tuple, part[name]) for name in _LISTS]
+    rows = zip(*(part[name] for name in _PLAIN), limits, *lists, strict=True)
+    return [Watch(**dict(zip((*_PLAIN, "limits", *_LISTS), row, strict=True))) for row in rows]
 
 
 def _limits(row: Sequence[Any]) -> Limits | None:

@@ -90,7 +90,7 @@ def test_an_entry_stands_before_the_rows_and_stays_when_the_writer_is_killed(sto
     stores.arrivals.mark_seen(arrival, at(15))
     (seen,) = stores.arrivals.waiting()
     assert seen.seen_at == at(14)
-    stores.arrivals.mark_routed(seen, 1, at(30))
+    stores.arrivals.mark_routed([(seen, 1)], at(30))
     assert stores.arrivals.waiting() == []
     (kept,) = stores.arrivals.since(at(0))
     assert (kept.routed_at, kept.too_late) == (at(30), 1)
@@ -102,7 +102,7 @@ def test_a_writer_that_finishes_meanwhile_is_looked_at_once_more(stores, monkeyp
 
     def slow(new, arrived_at):
         (arrival,) = stores.arrivals.waiting()
-        stores.arrivals.mark_routed(arrival, 0, at(14))
+        stores.arrivals.mark_routed([(arrival, 0)], at(14))
         return insert(new, arrived_at)
 
     monkeypatch.setattr(stores.readings, "_insert_readings", slow)
@@ -128,6 +128,11 @@ def checkpoint(minute, needed_from=0, asset="oven-1", **changes):
     return Checkpoint("too-hot", asset, SpellState(at(minute), **changes), at(needed_from))
 
 
+def before(stores, minute):
+    pair = "too-hot", "oven-1"
+    return stores.checkpoints.before({pair: at(minute)}).get(pair)
+
+
 def test_the_nearest_states_are_found_and_come_back_equal(stores):
     full = checkpoint(
         20,
@@ -137,8 +142,11 @@ def test_the_nearest_states_are_found_and_come_back_equal(stores):
         carried=Carried("temperature", at(9), float("inf"), 2.5, ("high.above",), (0, 3), at(6)),
     )
     stores.checkpoints.save([checkpoint(10), full, checkpoint(30), checkpoint(25, asset="oven-2")])
-    assert stores.checkpoints.before("too-hot", "oven-1", at(30)) == full.state
-    assert stores.checkpoints.before("too-hot", "oven-1", at(10)) is None
+    pair, other = ("too-hot", "oven-1"), ("too-hot", "oven-2")
+    assert stores.checkpoints.before({pair: at(30), other: at(26)}) == {pair: full.state, other: SpellState(at(25))}
+    assert stores.checkpoints.before({pair: at(2000), other: at(25)}) == {pair: SpellState(at(30))}
+    assert stores.checkpoints.before({pair: at(10), ("other", "oven-1"): at(30)}) == {}
+    assert stores.checkpoints.before({}) == {}
     assert stores.checkpoints.after("too-hot", "oven-1", at(10)) == SpellState(at(10))
     assert stores.checkpoints.after("too-hot", "oven-1", at(31)) is None
     stores.checkpoints.save([])
@@ -147,16 +155,23 @@ def test_the_nearest_states_are_found_and_come_back_equal(stores):
 def test_a_state_stays_until_the_one_after_it_serves_as_well(stores):
     stores.checkpoints.save([checkpoint(10)])
     stores.checkpoints.save([checkpoint(1000, needed_from=900)])
-    assert stores.checkpoints.before("too-hot", "oven-1", at(900)) == SpellState(at(10))
+    assert before(stores, 900) == SpellState(at(10))
     stores.checkpoints.save([checkpoint(2000, needed_from=1001)])
-    assert stores.checkpoints.before("too-hot", "oven-1", at(1000)) is None
-    assert stores.checkpoints.before("too-hot", "oven-1", at(1001)) == SpellState(at(1000))
+    assert before(stores, 1000) is None
+    assert before(stores, 1001) == SpellState(at(1000))
 
 
 def test_after_late_data_the_state_before_them_is_needed_as_long_as_nothing_new_is_kept(stores):
     stores.checkpoints.save([checkpoint(10)])
     stores.checkpoints.save([checkpoint(20)])
-    stores.checkpoints.drop("too-hot", "oven-1", at(15))
+    stores.checkpoints.drop({("too-hot", "oven-1"): at(15)})
     assert stores.checkpoints.after("too-hot", "oven-1", at(11)) is None
     stores.checkpoints.save([checkpoint(100, needed_from=50)])
-    assert stores.checkpoints.before("too-hot", "oven-1", at(60)) == SpellState(at(10))
+    assert before(stores, 60) == SpellState(at(10))
+
+
+def test_a_state_whose_follower_never_came_to_be_is_found_all_the_same(stores):
+    stores.checkpoints.save([checkpoint(10)])
+    collection = stores.checkpoints._checkpoints
+    collection.update_one({}, {"$set": {"next_at": at(20)}})  # whoever kept the one of minute 20 was killed before it stood there
+    assert before(stores, 30) == SpellState(at(10))

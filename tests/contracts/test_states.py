@@ -6,7 +6,7 @@ import pytest
 
 from alerting.detection.threshold import Carried
 from alerting.episodes.lifecycle import LevelSpell, SpellState
-from alerting.episodes.spell_table import SpellTable, shard_of
+from alerting.episodes.spell_table import NEVER, SpellTable, shard_of
 from alerting.stores.documents import to_document
 from alerting.stores.indexes import OLD_STATES
 from alerting.stores.states import MongoStates
@@ -74,6 +74,20 @@ def test_many_begin_and_move_on_together_and_each_says_whether_it_did(stores):
     assert stores.states.advance_many(nothing, begun).tolist() == [True, False, True]
     found = stores.states.load_many([("c", "oven-1"), ("b", "oven-1"), ("a", "oven-2")])
     assert [found.state(row) for row in range(3)] == [begun.state(2), SpellState(at(9)), None]
+
+
+def test_where_pairs_stood_one_step_earlier_is_kept_until_a_state_is_put_in_their_place(stores):
+    begun = table(a=SpellState(at(1), carried=Carried("temperature", at(1), 200.5, same_since=at(0))), b=SpellState(at(1)))
+    assert stores.states.advance_many(table(a=None, b=None), begun).all()
+    before = stores.states.load_many(begun.pairs)
+    after = before.take([0, 1])
+    after.watermark, after.earlier = after.watermark + 60_000, before.standing()
+    assert stores.states.advance_many(before, after).all()
+    found = stores.states.load_many(begun.pairs)
+    found.go_back([0])
+    assert [found.state(0), found.state(1)] == [begun.state(0), SpellState(at(2))]
+    found.put(1, SpellState(at(2)))
+    assert [int(w) for w in found.earlier.watermark] == [int(before.watermark[0]), NEVER]
 
 
 def test_of_two_evaluators_of_one_document_both_keep_what_only_they_moved_on(stores):

@@ -10,11 +10,12 @@ from tests.builders import at, oven, threshold, too_hot
 from tests.pretended import HandClock, platform_on
 
 LIST = Watchlist(
-    ("moist", "hot", "fast"),
+    ("moist", "hot", "fast", "late"),
     (
         Watch("moist", "oven-1", 5, 60_000),
         Watch("hot", "oven-1", 6, 60_000, "temperature", limits_of(threshold(), oven()), ("medium",)),
         Watch("fast", "oven-2", 7, 300_000, "temperature", None, ("high", "critical"), 900_000),
+        Watch("late", "oven-2", 8, 60_000, revision=3, settles=True, also_reads=("moisture", "speed"), events=("stop", "jam *")),
     ),
 )
 

@@ -72,8 +72,8 @@ class Arrivals(Protocol):
         """Note when one that is not written yet was first seen."""
         ...
 
-    def mark_routed(self, arrival: Arrival, too_late: int, at: datetime) -> None:
-        """Nothing is to be done about it any more, unless its writer is still at work and finishes."""
+    def mark_routed(self, routed: Sequence[tuple[Arrival, int]], at: datetime) -> None:
+        """Nothing is to be done about these any more, unless a writer is still at work and finishes; each with its `too_late`."""
         ...
 
     def of(self, arrived_at: datetime) -> list[Arrival]:
@@ -114,14 +114,14 @@ class Checkpoints(Protocol):
         """Keep states under their watermarks, and drop those of the same pairs that nothing would begin with any more."""
         ...
 
-    def before(self, definition: str, asset: str, instant: datetime) -> SpellState | None:
-        """The latest state with a watermark before the instant."""
+    def before(self, instants: Mapping[Pair, datetime]) -> dict[Pair, SpellState]:
+        """For each pair the latest state with a watermark before its instant; a pair without one is absent."""
         ...
 
     def after(self, definition: str, asset: str, instant: datetime) -> SpellState | None:
         """The earliest state with a watermark at or after the instant."""
         ...
 
-    def drop(self, definition: str, asset: str, start: datetime) -> None:
-        """Drop those with a watermark at or after an instant: late data have made them wrong."""
+    def drop(self, starts: Mapping[Pair, datetime]) -> None:
+        """Drop those of each pair with a watermark at or after an instant: late data have made them wrong."""
         ...

@@ -29,7 +29,7 @@ class NothingLate:
     def mark_seen(self, arrival: Arrival, at: datetime) -> None:  # noqa: ARG002 - the port's signature
         refuse("look after late readings")
 
-    def mark_routed(self, arrival: Arrival, too_late: int, at: datetime) -> None:  # noqa: ARG002
+    def mark_routed(self, routed: Sequence[tuple[Arrival, int]], at: datetime) -> None:  # noqa: ARG002
         refuse("look after late readings")
 
     def of(self, arrived_at: datetime) -> list[Arrival]:  # noqa: ARG002
@@ -54,13 +54,13 @@ class NoCheckpoints:
     def save(self, checkpoints: Sequence[Checkpoint]) -> None:
         """Nothing is written."""
 
-    def before(self, definition: str, asset: str, instant: datetime) -> SpellState | None:  # noqa: ARG002
-        return None
+    def before(self, instants: Mapping[Pair, datetime]) -> dict[Pair, SpellState]:  # noqa: ARG002
+        return {}
 
     def after(self, definition: str, asset: str, instant: datetime) -> SpellState | None:  # noqa: ARG002
         return None
 
-    def drop(self, definition: str, asset: str, start: datetime) -> None:
+    def drop(self, starts: Mapping[Pair, datetime]) -> None:
         """There are none."""
 
 

@@ -1,0 +1,107 @@
+"""What a round of evaluation works on: the pairs of a block with their states, and what was found so far."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+
+import numpy as np
+
+from alerting.definitions.matching import AssetIndex
+from alerting.definitions.model import Revision
+from alerting.episodes.spell_table import NEVER, Pair, SpellTable
+from alerting.pipelines.arrivals import LateCounts
+from alerting.pipelines.in_force import first_instant
+from alerting.pipelines.judging import ModelShelf
+from alerting.pipelines.ports import Debt, Platform
+from alerting.pipelines.watchlist import Watch
+from alerting.readings.history import Millis, to_millis
+from alerting.readings.packed import Flags
+
+
+@dataclass
+class EvaluationCounts:
+    """What one run of evaluation did. `unknown` maps `definition on asset` to the reason.
+
+    `unreadable` maps definitions whose champion could not be read to why. `late`: rows found that came after their time was
+    judged; `too_late`: those of them that were older than every mutability.
+    """
+
+    pairs: int = 0
+    raised: int = 0
+    closed: int = 0
+    elsewhere: int = 0
+    settled: int = 0
+    unknown: dict[str, str] = field(default_factory=dict)
+    outdated: int = 0
+    unreadable: dict[str, str] = field(default_factory=dict)
+    late: int = 0
+    too_late: int = 0
+
+
+@dataclass(frozen=True)
+class LateRound:
+    """What a round of evaluation has to judge again, and what of it is done."""
+
+    counts: LateCounts = field(default_factory=LateCounts)
+    debts: dict[Pair, Debt] = field(default_factory=dict)
+    paid: list[Debt] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of evaluation up to `as_of`, and what it has found so far. `histories`: all revisions by definition, as needed."""
+
+    platform: Platform
+    as_of: datetime
+    assets: AssetIndex
+    shelf: ModelShelf
+    counts: EvaluationCounts
+    late: LateRound = field(default_factory=LateRound)
+    histories: dict[str, list[Revision]] = field(default_factory=dict)
+
+    def fetch_revisions(self, names: set[str]) -> None:
+        """Have all revisions of these definitions in `histories`."""
+        missing = names - self.histories.keys()
+        if missing:
+            self.histories.update(self.platform.definitions.histories(missing))
+
+
+@dataclass(frozen=True)
+class Block:
+    """Pairs to evaluate together. `starts`: per row, the watermark, or when it was first in service (ms).
+
+    `base`: the states to judge on from, which are those of `before`, save for pairs that have to judge again.
+    """
+
+    watched: Sequence[Watch]
+    before: SpellTable
+    starts: Millis
+    base: SpellTable
+
+    @cached_property
+    def begun(self) -> Millis:
+        """From when on each pair is judged (ms)."""
+        return np.where(self.base.watermark == NEVER, self.starts, self.base.watermark)
+
+    @cached_property
+    def again(self) -> Flags:
+        """Which pairs judge again what they have judged before."""
+        return self.begun < self.starts
+
+    def take(self, rows: Sequence[int]) -> "Block":
+        """Some of its pairs."""
+        return Block([self.watched[row] for row in rows], self.before.take(rows), self.starts[rows], self.base.take(rows))
+
+    def until(self, row: int, as_of: datetime) -> datetime:
+        """Up to when a pair is judged: as_of, less the time that its readings take to reach us."""
+        return as_of - timedelta(milliseconds=self.watched[row].latency)
+
+
+def starts_of(run: Run, watched: Sequence[Watch], spells: SpellTable) -> Millis:
+    """From when on each pair is to be judged: its watermark, or else when its definition was first put in service."""
+    run.fetch_revisions({watched[row].definition for row in np.flatnonzero(spells.watermark == NEVER).tolist()})
+    starts = spells.watermark.copy()
+    for row in np.flatnonzero(starts == NEVER).tolist():
+        starts[row] = to_millis(first_instant(run.histories[watched[row].definition]) or run.as_of)
+    return starts
