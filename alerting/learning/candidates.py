@@ -170,7 +170,7 @@ def _over_folds(dataset: Dataset, folds: Sequence[Fold], scores: Sequence[Floats
     """Means over the folds, and the 95 % bounds of the ranking figures where every fold can be drawn again."""
     by_fold = [row_metrics(dataset.label[f.test], s) for f, s in zip(folds, scores, strict=True)]
     metrics = {key: float(np.mean([m[key] for m in by_fold])) for key in ("ap", "roc_auc", "prevalence")}
-    drawn = [_drawn(dataset, fold, score) for fold, score in zip(folds, scores, strict=True)]
+    drawn = [draw_fold(dataset, fold, score) for fold, score in zip(folds, scores, strict=True)]
     for name in ("ap", "roc_auc"):
         bounds = percentiles(np.mean([d[name] for d in drawn], axis=0))
         if bounds is not None:
@@ -179,7 +179,8 @@ def _over_folds(dataset: Dataset, folds: Sequence[Fold], scores: Sequence[Floats
     return metrics
 
 
-def _drawn(dataset: Dataset, fold: Fold, score: Floats) -> dict[str, Floats]:
+def draw_fold(dataset: Dataset, fold: Fold, score: Floats) -> dict[str, Floats]:
+    """Figures of a fold's scores in each draw of its blocks of time; the same draws for any score (`bootstrap_rows`)."""
     block = time_blocks(dataset.at[fold.test], dataset.asset[fold.test], dataset.gap_ms, dataset.horizon_ms)
     return bootstrap_rows(dataset.label[fold.test], score, block, seed=fold.number)
 

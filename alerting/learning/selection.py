@@ -12,6 +12,7 @@ import pandas as pd
 
 from alerting.definitions.faults import Refused
 from alerting.definitions.model import ClassifierDefinition, Family
+from alerting.learning.advantage import advantage
 from alerting.learning.calibration import Floats, fit_platt
 from alerting.learning.candidates import Candidate
 from alerting.learning.dataset import Dataset
@@ -28,6 +29,23 @@ from alerting.readings.history import from_millis
 
 RANKING = ("ap", "roc_auc")  # what a value that is no probability can be judged by
 ORDINARY = (0.001, 0.999)  # quantiles of the training rows between which a value counts as seen
+
+
+def select(dataset: Dataset, definition: ClassifierDefinition, candidates: Sequence[Candidate]) -> tuple[Candidate | None, str]:
+    """The candidate that becomes the challenger; or None, and the reason in a sentence.
+
+    It must beat the baseline out of fold, and by more than chance where the problems are enough to tell.
+    """
+    best, floor = choose(candidates), _best(c for c in candidates if c.family == "baseline")
+    if best is None or floor is None:
+        return None, why_none(candidates)
+    lead = advantage(dataset, best, floor, definition.learning.folds)
+    if lead is None or lead.beyond_chance:
+        return best, ""
+    return None, (
+        f"No candidate beats the baseline beyond chance: the best, {best.family}, has an average precision of {best.ap:.3f} out "
+        f"of fold, the baseline ({floor.params['score']}) {floor.ap:.3f}; {lead.words} at 95 %."
+    )
 
 
 def choose(candidates: Sequence[Candidate]) -> Candidate | None:

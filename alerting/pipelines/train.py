@@ -24,7 +24,7 @@ from alerting.learning.metrics import precision_recall_points
 from alerting.learning.model_files import model_files
 from alerting.learning.plan import FeaturePlan
 from alerting.learning.search import search_candidate
-from alerting.learning.selection import Evidence, choose, finish_challenger, why_none
+from alerting.learning.selection import Evidence, finish_challenger, select
 from alerting.learning.trained import TrainedModel
 from alerting.learning.unanswered import without_answers
 from alerting.pipelines.dataset import dataset_at, histories_at, require_classifier, suppressed_at
@@ -160,10 +160,10 @@ def compare_run(platform: Platform, run_id: str) -> dict[str, Any]:
     as_of, name = datetime.fromisoformat(tags["as_of"]), tags["definition"]
     definition, dataset = _definition_of(platform, run_id), _dataset(platform, run_id)
     candidates = _candidates(platform, run_id)
-    chosen = choose(candidates)
+    chosen, why_not = select(dataset, definition, candidates)
     champion_version = champion_at(platform.decisions.of(name), as_of)
     if chosen is None:
-        proposal = _no_challenger(candidates, champion_version)
+        proposal = _no_challenger(why_not, champion_version)
     else:
         taken = with_blend(dataset, candidates, chosen, definition)
         chosen = taken.candidate
@@ -328,12 +328,12 @@ def _proposal(decision: PromotionDecision, evidence: Evidence, version: int, cha
     }
 
 
-def _no_challenger(candidates: list[Candidate], champion_version: int | None) -> dict[str, Any]:
+def _no_challenger(reason: str, champion_version: int | None) -> dict[str, Any]:
     return {
         "verdict": "no_challenger",
         "promote": False,
         "provisional": False,
-        "reason": f"{why_none(candidates)} The champion, if any, stays.",
+        "reason": f"{reason} The champion, if any, stays.",
         "evidence": {},
         "challenger_version": None,
         "champion_version": champion_version,
