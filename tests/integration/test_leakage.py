@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import Refused
-from alerting.learning.candidates import usable_folds
+from alerting.learning.candidates import baseline_candidate, usable_folds
 from alerting.learning.dataset import build_dataset
 from alerting.learning.features import build_features
 from alerting.learning.search import search_candidate
-from alerting.learning.selection import finish_challenger
+from alerting.learning.selection import finish_challenger, select
 from alerting.pipelines.ports import silent
 from alerting.readings.history import millis
 from tests.unit.learning import small
@@ -34,17 +34,19 @@ HELD = ("crew", "setpoint")
 @pytest.mark.parametrize("family", ["lightgbm", "logistic_regression", "random_forest"])
 def test_shuffled_labels_give_chance_out_of_fold_and_on_the_test_period(family):
     dataset = small.dataset(600)
-    areas = []
+    areas, taken = [], 0
     for seed in range(4):
         label = np.random.default_rng(seed).permutation(dataset.label)
         shuffled = replace(dataset, label=label, label_by_data=label)
         definition = small.definition(learning={"trials": 2, "folds": 2})
         candidate = search_candidate(shuffled, definition, family, silent)
+        taken += select(shuffled, definition, [baseline_candidate(shuffled, definition), candidate])[0] is not None
         _, evidence = finish_challenger(shuffled, candidate, definition)
         prevalence = label[dataset.part == "test"].mean()
         assert evidence.rows["test"]["ap"] < 1.5 * prevalence
         areas += [candidate.metrics["roc_auc"], evidence.rows["test"]["roc_auc"]]
     assert abs(np.mean(areas) - 0.5) < 0.04
+    assert taken <= 1, "what is ahead of the baseline by chance is no challenger"
     real = search_candidate(dataset, small.definition(), family, silent)
     assert real.metrics["roc_auc"] > 0.9, "while the real labels are learned"
 
