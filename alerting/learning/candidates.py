@@ -15,10 +15,10 @@ from alerting.learning.bounds import percentiles, widest
 from alerting.learning.dataset import Dataset
 from alerting.learning.intervals import bootstrap_rows, time_blocks
 from alerting.learning.metrics import Floats, row_metrics
+from alerting.learning.search_sample import Positions, search_sample
 from alerting.learning.split import walk_forward_folds
 
 CandidateFamily = Literal["baseline", "blend"] | Family
-Positions = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -79,15 +79,17 @@ class Candidate:
 
 
 def usable_folds(dataset: Dataset, folds: int) -> tuple[list[Fold], list[str]]:
-    """Walk-forward folds with both classes on both sides, and a sentence on every other one.
+    """Walk-forward folds with both classes on both sides, among all rows and among those of the search's sample, and a
+    sentence on every other one.
 
     Raises Refused when none is left: nothing can be chosen honestly then.
     """
     usable, notes = [], []
+    sample = search_sample(dataset)
     by_word = dataset.label != dataset.label_by_data  # a figure rests on data, not on anybody's word
     for number, (train, later) in enumerate(walk_forward_folds(dataset, folds), start=1):
         test = later[~by_word[later]]
-        fault = _fault(dataset.label[train], "fitted on") or _fault(dataset.label[test], "scored on")
+        fault = _fault(dataset.label[sample.of(train)], "fitted on") or _fault(dataset.label[sample.of(test)], "scored on")
         if fault:
             notes.append(f"fold {number} of {folds} was left out: {fault}")
         else:

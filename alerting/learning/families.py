@@ -22,6 +22,7 @@ from alerting.learning.estimator import ALL_THREADS, SMALL, Blend, Estimator, th
 Labels = npt.NDArray[np.int8]
 Params = dict[str, Any]
 AfterTrees = Callable[[int], bool]  # told how many trees have grown, or steps of a linear model were done; False: enough
+Watched = tuple[Floats, Labels, Floats | None]  # rows that LightGBM is judged by while it grows, their labels and weights
 MOST_ROUNDS = 300
 PATIENCE = 50
 ROUNDS_UNWATCHED = 100  # of a model whose number of trees nobody has searched
@@ -110,7 +111,7 @@ def fit_watched(
     matrix: Floats,
     label: Labels,
     seed: int,
-    watched: tuple[Floats, Labels],
+    watched: Watched,
     weight: Floats | None = None,
     most_rounds: int = MOST_ROUNDS,
     after_trees: AfterTrees | None = None,
@@ -159,7 +160,7 @@ def _grow_lightgbm(
     threads: int,
     rounds: int,
     callbacks: Sequence[Callable[[Any], None]] = (),
-    watched: tuple[Floats, Labels] | None = None,
+    watched: Watched | None = None,
     pairs: Pairs | None = None,
     after_trees: AfterTrees | None = None,
 ) -> Estimator:
@@ -185,7 +186,7 @@ def _grow_lightgbm(
         params={"verbosity": -1},
         feature_name=[f"c{i}" for i in range(expanded.shape[1])],  # its text format knows neither spaces nor colons in names
     )
-    valid = [data.create_valid(pairs.expand(watched[0]), watched[1])] if watched else None
+    valid = [data.create_valid(pairs.expand(watched[0]), watched[1], watched[2])] if watched else None
     booster = lightgbm.train(settings, data, rounds, valid_sets=valid, callbacks=[*_asking(after_trees), *callbacks])
     return Estimator("lightgbm", booster, columns, None, pairs)
 
@@ -234,7 +235,8 @@ def _grow_forest(
 ) -> RandomForestClassifier:
     """Grown in batches: the same trees as all at once."""
     wanted = int(params["n_estimators"])
-    balanced = {0: len(label) / (2 * (len(label) - label.sum())), 1: len(label) / (2 * label.sum())}
+    total, positive = (float(len(label)), label.sum()) if weight is None else (weight.sum(), weight[label == 1].sum())
+    balanced = {0: total / (2 * (total - positive)), 1: total / (2 * positive)}
     settings = {key: value for key, value in params.items() if key != "pairs"}
     settings["class_weight"] = balanced if params["class_weight"] == "balanced" else None
     forest = RandomForestClassifier(**settings, random_state=seed, n_jobs=threads or -1, warm_start=True)

@@ -6,6 +6,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 import optuna
+from sklearn.metrics import average_precision_score
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import Refused
@@ -15,7 +16,6 @@ from alerting.learning.candidates import (
     Fold,
     Trial,
     assemble,
-    average_precision,
     beats,
     usable_folds,
 )
@@ -31,6 +31,7 @@ from alerting.learning.families import (
     suggest_params,
     trees_of,
 )
+from alerting.learning.search_sample import Positions, SearchSample, search_sample
 
 LEAST_ROUNDS = 40  # fewer trees rank as well where the risk is coarse, but advise badly: they barely see most variables
 UNPRUNED_TRIALS = 3  # so many are finished before one may be given up for being worse than their median
@@ -63,6 +64,7 @@ def search_candidate(
     over the folds; one that is worse than the median of those before it after the same folds is given up (pruned).
     `learning.time_budget` is a ceiling, looked at between folds and between trees: a set that it interrupts does not count.
     Only the first set is kept then, with the folds, or at least the trees, that were done.
+    Sets are tried on a sample of a large training period (`search_sample`); the candidate's figures are of all its rows.
     `stopwatch` tells seconds; where none passes the ceiling is never reached unless it is 0.
 
     Raises Refused when no fold has both classes.
@@ -103,8 +105,8 @@ def _search(
     before: Trial | None = None,
 ) -> Candidate:
     folds, notes = usable_folds(dataset, definition.learning.folds)
-    matrix = Columns.of(dataset.plan).matrix(dataset.rows)
-    search = _Search(dataset, family, folds, definition.learning.seed, matrix, time_is_up, before)
+    sample, matrix = search_sample(dataset), Columns.of(dataset.plan).matrix(dataset.rows)
+    search = _Search(dataset, family, folds, sample, definition.learning.seed, matrix, time_is_up, before)
     study = _study(family, definition.learning.seed, warm_start)
     while len(search.tried) < asked and not (search.tried and time_is_up()):
         trial = study.ask()
@@ -117,7 +119,7 @@ def _search(
         else:
             study.tell(trial, tried.ap)
         progress(f"trying {family}", len(search.tried), asked)
-    notes += _ended_early(definition, family, asked, search)
+    notes = [*sample.notes, *notes, *_ended_early(definition, family, asked, search)]
     best = search.best or search.tried[0]
     used = folds[: len(best.folds)]
     return assemble(family, dataset, used, search.tried, best, search.best_scores, asked, notes, dict(warm_start or {}))
@@ -165,11 +167,15 @@ class _Fitted:
 
 @dataclass
 class _Search:
-    """What the trials of one search share, and what they found. `before`: the first trial of a search that is repeated."""
+    """What the trials of one search share, and what they found. `before`: the first trial of a search that is repeated.
+
+    `best_scores`: of all test rows of each fold, though trials are held against each other on those of the sample.
+    """
 
     dataset: Dataset
     family: Family
     folds: list[Fold]
+    sample: SearchSample
     seed: int
     matrix: Floats
     time_is_up: Callable[[], bool]
@@ -198,14 +204,15 @@ class _Search:
                 break
         if first and (len(fitted) < len(self.folds) or fitted[0].shortened):
             state = "cut"
-        return self._keep(*self._judge(params, fitted), state)
+        tried, scores = self._judge(params, fitted)
+        tried = replace(tried, state=state)
+        if state != "pruned" and (self.best is None or beats(tried, self.best)):
+            self.best, self.best_scores = tried, self._of_all_rows(tried, fitted) if self.sample.thinned else scores
+        self.tried.append(tried)
+        return tried
 
-    def _keep(self, trial: Trial, scores: list[Floats], state: str) -> Trial:
-        told = replace(trial, state=state)
-        if state != "pruned" and (self.best is None or beats(told, self.best)):
-            self.best, self.best_scores = told, scores
-        self.tried.append(told)
-        return told
+    def _of_all_rows(self, tried: Trial, fitted: Sequence[_Fitted]) -> list[Floats]:
+        return [self._scores(f, tried.params.get("rounds"), f.fold.test) for f in fitted]
 
     def _folds(self, first: bool) -> list[Fold]:
         repeated = self.before is not None and self.before.state == "cut" and first
@@ -225,21 +232,23 @@ class _Search:
             return not shortened
 
         dataset, columns = self.dataset, Columns.of(self.dataset.plan)
-        matrix, label, weight = self.matrix[fold.train], dataset.label[fold.train], dataset.weights(fold.train)
+        train, test = self.sample.of(fold.train), self.sample.of(fold.test)
+        matrix, label, weight = self.matrix[train], dataset.label[train], self.sample.weights(train)
         if self.family != "lightgbm":
             estimator = fit_estimator(
                 self.family, params, columns, matrix, label, self.seed, weight=weight, after_trees=after_trees
             )
             return _Fitted(fold, estimator, np.empty(0), shortened)
-        watched = (self.matrix[fold.test], dataset.label[fold.test])
+        watched = (self.matrix[test], dataset.label[test], self.sample.weights(test))
         estimator, curve = fit_watched(params, columns, matrix, label, self.seed, watched, weight, after_trees=after_trees)
         return _Fitted(fold, estimator, curve, shortened)
 
     def _judge(self, params: Params, fitted: Sequence[_Fitted]) -> tuple[Trial, list[Floats]]:
-        """The trial as far as it was done, and the scores of the test rows of its folds, as probabilities."""
+        """The trial as far as it was done, and the scores of the sample's test rows of its folds, as probabilities."""
         rounds = _common_rounds([f.curve for f in fitted]) if self.family == "lightgbm" else None
-        scores = [self._scores(f, rounds) for f in fitted]
-        aps = tuple(average_precision(self.dataset, f.fold, s) for f, s in zip(fitted, scores, strict=True))
+        tests = [self.sample.of(f.fold.test) for f in fitted]
+        scores = [self._scores(f, rounds, test) for f, test in zip(fitted, tests, strict=True)]
+        aps = tuple(self._average_precision(test, score) for test, score in zip(tests, scores, strict=True))
         trees = trees_of(fitted[0].estimator)
         found: Params = {"rounds": rounds} if rounds else {}
         if self.family == "random_forest":
@@ -247,9 +256,12 @@ class _Search:
         grown = trees if fitted[0].shortened else None
         return Trial(params | found, float(np.mean(aps)), aps, grown=grown), scores
 
-    def _scores(self, fitted: _Fitted, rounds: int | None) -> Floats:
+    def _scores(self, fitted: _Fitted, rounds: int | None, rows: Positions) -> Floats:
         most = None if rounds is None else min(rounds, trees_of(fitted.estimator))
-        return fitted.estimator.probability_of(self.matrix[fitted.fold.test], most)
+        return fitted.estimator.probability_of(self.matrix[rows], most)
+
+    def _average_precision(self, rows: Positions, score: Floats) -> float:
+        return float(average_precision_score(self.dataset.label[rows], score, sample_weight=self.sample.weights(rows)))
 
 
 def _common_rounds(curves: Sequence[Floats]) -> int:

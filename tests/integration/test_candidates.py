@@ -132,6 +132,18 @@ def test_one_thread_and_two_give_the_same_model(data, family, proven):
     assert np.array_equal(one_margin, two_margin)
 
 
+@pytest.mark.parametrize("family", ["random_forest", "logistic_regression"])
+def test_classes_are_balanced_by_the_weights_of_their_rows(data, family):
+    columns = Columns.of(data.plan)
+    matrix = columns.matrix(data.rows)
+    params = default_params(family) | {"class_weight": "balanced"}
+    params |= {"n_estimators": 10} if family == "random_forest" else {}
+    weight = np.where(data.label == 1, 0.25, 1.0)
+    weight *= len(weight) / weight.sum()
+    weighted, plain = (fit_estimator(family, params, columns, matrix, data.label, 1, w) for w in (weight, None))
+    assert np.allclose(weighted.probability_of(matrix), plain.probability_of(matrix), rtol=0, atol=1e-6)
+
+
 def test_missing_numbers_are_filled_and_flagged_and_unknown_levels_are_nobodys():
     columns = Columns(("x", "colour"), {"colour": ("red", "green")})
     train = np.array([[1.0, 0.0], [3.0, 1.0], [np.nan, 0.0]])
