@@ -22,8 +22,10 @@ from alerting.learning.selection import finish_challenger
 from alerting.pipelines.definitions import apply
 from alerting.pipelines.evaluate import evaluate
 from alerting.pipelines.ports import DecisionRecord, EventRow, ReadingRow, silent
+from alerting.pipelines.shadow.live_views import ReadingsUntil
 from alerting.readings.history import History, from_millis, millis, no_events, to_millis
 from alerting.recommendation.contributions import contributions
+from tests.frames import FrameReadings
 from tests.pretended import pretended_platform
 
 pytestmark = pytest.mark.slow
@@ -120,6 +122,15 @@ def test_live_scores_are_those_of_the_batch_bit_for_bit(learned, monkeypatch):
     (advice,) = raised[0].recommendation.changes
     assert (advice.variable, advice.before) == ("setpoint", 200.0)
     assert advice.after > 205
+
+
+def test_a_backtest_sees_no_held_value_that_came_after_its_instant(learned):
+    asset, now = learned.history.asset, START + 10 * DAY + HOUR
+    pretended = ReadingsUntil(FrameReadings(learned.history), now)
+    since = dict.fromkeys(["recipe", "setpoint"], START)
+    found = pretended.newest(asset, since, now + 20 * DAY)
+    pd.testing.assert_frame_equal(found, FrameReadings(learned.history).newest(asset, since, now))
+    assert found.index.max() <= now
 
 
 def stocked(history, since):
