@@ -20,7 +20,8 @@ LONGEST_MS = 90 * 24 * 3_600_000
 LEAST_DISTANCES = 3
 """Fewer distances between values tell nothing of their spacing."""
 DUE = 0.9
-"""The next value of a slow variable is due after the distance that this share of its distances does not exceed."""
+"""The next value of a slow measurement is due after the distance that this share of its distances does not exceed; that of
+something that stands until it is changed, after the longest one."""
 CHANGES = 0.9
 """A variable is reported when it changes if at least this share of its values differ from the one before."""
 _MINUTE = 60_000
@@ -53,20 +54,23 @@ def _found_ms(name: str, histories: Sequence[History], longest_window_ms: int) -
     apart = distances(name, histories)
     if len(apart) < LEAST_DISTANCES:
         return 0
-    if _is_reported_on_change(name, histories):
-        due = float(apart.max())
-    elif (sampling_ms(name, histories) or 0) > longest_window_ms:
-        due = float(np.quantile(apart, DUE))
-    else:
+    stands = _stands(name, histories)
+    slow = max(sampling_ms(name, histories) or 0, float(apart.mean())) > longest_window_ms  # values may come in bursts
+    if not slow and not (stands and _is_reported_on_change(name, histories)):
         return 0
+    due = float(apart.max()) if stands else float(np.quantile(apart, DUE))
     minutes = -(-int(TIMES * due) // _MINUTE)
     return min(minutes * _MINUTE, LONGEST_MS)
 
 
-def _is_reported_on_change(name: str, histories: Sequence[History]) -> bool:
-    """Whether it is something that stands until it is changed (a category, a boolean, a set-point), and is reported just then."""
+def _stands(name: str, histories: Sequence[History]) -> bool:
+    """Whether it is something that stands until it is changed: a category, a boolean or a set-point."""
     declared = [h.asset.variables[name] for h in histories if name in h.asset.variables]
+    words = any(h.readings[name].dtype == object for h in histories if name in h.readings)
+    return words or any(v.controllable or v.type != "number" for v in declared)
+
+
+def _is_reported_on_change(name: str, histories: Sequence[History]) -> bool:
     columns = [h.readings[name][present(h, name)].to_numpy() for h in histories if name in h.readings]
-    stands = any(v.controllable or v.type != "number" for v in declared) or any(c.dtype == object for c in columns)
-    changed = np.concatenate([c[1:] != c[:-1] for c in columns]) if stands else np.zeros(0, np.bool_)
-    return bool(len(changed) and changed.mean() >= CHANGES)
+    changed = np.concatenate([c[1:] != c[:-1] for c in columns])
+    return bool(changed.mean() >= CHANGES)

@@ -57,7 +57,7 @@ def test_a_category_that_is_reported_on_change_holds_for_three_times_its_longest
 
 
 def test_a_set_point_or_a_boolean_that_is_reported_on_change_is_held_and_a_sensor_at_the_same_instants_is_not():
-    changes = {0: 200.0, 10: 210.0, 25: 200.0, 700: 210.0, 720: 205.0}
+    changes = every(5, 200.0, 210.0, times=100) | {495 + 675: 205.0}
     assert held({"a": changes, "x": SENSOR}, {"a": SET_POINT}) == {"a": 3 * 675 / 60}
     assert held({"a": changes, "x": SENSOR}, {"a": Variable(type="boolean")}) == {"a": 3 * 675 / 60}
     assert held({"a": changes, "x": SENSOR}, {"a": Variable()}) == {}
@@ -69,9 +69,21 @@ def test_a_slow_variable_holds_for_three_times_the_distance_at_which_its_next_va
     assert held({"moisture": weekend, "x": SENSOR}) == {"moisture": 24.0}
 
 
+def test_what_comes_in_bursts_is_slow_by_its_mean():
+    bursts = {day * 2880 + m: float(day * 10 + m) for day in range(10) for m in (0, 2, 4, 6)}
+    assert held({"offset": bursts, "x": SENSOR}) == {"offset": 3 * 2874 / 60}
+
+
+def test_a_recipe_that_is_reported_with_every_batch_stands_over_the_weekend():
+    starts = [day * 1440 + m for day in range(14) if day % 7 < 5 for m in (360, 480, 600, 720)]
+    batches = {m: ["rye", "rye", "oat"][i % 3] for i, m in enumerate(starts)}
+    weekend = 3 * 1440 - 360
+    assert held({"recipe": batches, "x": SENSOR}, {"recipe": RECIPE}) == {"recipe": 3 * weekend / 60}
+
+
 def test_what_comes_within_the_longest_window_is_not_held():
     assert held({"x": SENSOR, "y": every(10, 1.0, 2.0)}) == {}
-    repeated = every(5, "rye", "rye", "rye", "oat", times=60) | {5000: "rye"}
+    repeated = every(5, "rye", "rye", "rye", "oat", times=600) | {5000: "rye"}
     assert held({"recipe": repeated}, {"recipe": RECIPE}) == {}, "repeated at every sample: its silence is a gap"
     assert held({"recipe": every(1440, "rye", "oat")}, {"recipe": RECIPE}, windows=["5d"]) == {}
 
