@@ -6,7 +6,8 @@ import shutil
 import subprocess
 from dataclasses import replace
 from datetime import timedelta
-from html import unescape
+from functools import cache
+from html import escape, unescape
 
 import pytest
 from fastapi.testclient import TestClient
@@ -65,14 +66,23 @@ MEASURE = """<script>addEventListener('load', () => {
   document.body.dataset.seen = JSON.stringify(seen); })</script>"""
 
 
-def look(folder, page, width, dark):
-    """What the browser made of a page: its width, texts that are too dim or cut off, heights of the drawings."""
+# All pages are looked at in one browser, each in a frame of its own that is as wide as the window asked for.
+FRAME = '<iframe srcdoc="{}" style="display: block; border: 0; width: {}px; height: 900px"></iframe>'
+COLLECT = """<script>addEventListener('load', () => {
+  const seen = [...document.querySelectorAll('iframe')].map(f => JSON.parse(f.contentDocument.body.dataset.seen));
+  document.body.dataset.seen = JSON.stringify(seen); })</script>"""
+
+
+def look(folder, pages, width, dark):
+    """What the browser made of each page: its width, texts that are too dim or cut off, heights of the drawings; by name."""
+    frames = [FRAME.format(escape(page.replace("</body>", MEASURE + "</body>")), width) for page in pages.values()]
     file = folder / "page.html"
-    file.write_text(page.replace("</body>", MEASURE + "</body>"), encoding="utf-8")
+    file.write_text(f"<!DOCTYPE html><meta charset=utf-8><body>{''.join(frames)}{COLLECT}</body>", encoding="utf-8")
     scheme = "--blink-settings=preferredColorScheme=" + ("0" if dark else "1")
     command = [BROWSER, *FLAGS, f"--user-data-dir={folder / 'profile'}", f"--window-size={width},900", scheme, "--dump-dom"]
     done = subprocess.run([*command, file.as_uri()], capture_output=True, text=True, timeout=120, check=True)
-    return json.loads(unescape(re.search(r'data-seen="([^"]*)"', done.stdout)[1]))
+    seen = re.findall(r'data-seen="([^"]*)"', done.stdout)[-1]
+    return dict(zip(pages, json.loads(unescape(seen)), strict=True))
 
 
 def report(material):
@@ -110,30 +120,6 @@ REPORTS = {
     "too little": lambda: replace(good_material(), problems=problems(40.5), episodes=[episode(38.5, outcome="in_time")]),
     "threshold": lambda: threshold_material([episode(3, definition=THRESHOLD, said=[("true_alarm", False, "anna")])]),
 }
-
-
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 800])
-@pytest.mark.parametrize("name", REPORTS)
-def test_a_report_fits_and_can_be_read(tmp_path, name, width, dark):
-    seen = look(tmp_path, report(REPORTS[name]()), width, dark)
-    assert seen["width"] <= seen["inner"] == width
-    assert seen["cut"] == []
-    assert seen["dim"] == []
-    assert (sum(map(int, re.findall(r"\d+", seen["ground"])[:3])) < 200) == dark
-    assert all(height > 60 for height in seen["drawings"])
-
-
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 800])
-def test_the_page_of_a_backtest_fits_and_can_be_read(tmp_path, width, dark):
-    seen = look(tmp_path, backtest_page(good_material()), width, dark)
-    assert seen["width"] <= seen["inner"] == width
-    assert (seen["cut"], seen["dim"]) == ([], [])
-
-
-def test_the_first_screen_holds_the_answer_and_the_key_numbers(tmp_path):
-    assert look(tmp_path, report(good_material()), 1280, dark=False)["first"] < 900
 
 
 def routes_pages(platform, browser):
@@ -189,10 +175,47 @@ def console():
     return {name: page.text.replace('<link rel="stylesheet" href="/style.css">', style) for name, page in pages.items()}
 
 
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory, console):
+    """What the browser sees of every page, by name, at a width of the window, in light or dark."""
+    pages = {name: report(make()) for name, make in REPORTS.items()}
+    pages |= {"backtest": backtest_page(good_material())} | console
+
+    @cache
+    def at_width(width, dark):
+        return look(tmp_path_factory.mktemp("browser"), pages, width, dark)
+
+    return at_width
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 800])
-def test_the_pages_of_the_console_fit_can_be_read_and_tapped_with_gloves(tmp_path, console, width, dark):
-    for name, page in console.items():
-        seen = look(tmp_path, page, width, dark)
-        assert seen["width"] <= seen["inner"] == width, name
-        assert (seen["cut"], seen["dim"], seen["small"]) == ([], [], []), name
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_report_fits_and_can_be_read(seen, name, width, dark):
+    found = seen(width, dark)[name]
+    assert found["width"] <= found["inner"] == width
+    assert found["cut"] == []
+    assert found["dim"] == []
+    assert (sum(map(int, re.findall(r"\d+", found["ground"])[:3])) < 200) == dark
+    assert all(height > 60 for height in found["drawings"])
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 800])
+def test_the_page_of_a_backtest_fits_and_can_be_read(seen, width, dark):
+    found = seen(width, dark)["backtest"]
+    assert found["width"] <= found["inner"] == width
+    assert (found["cut"], found["dim"]) == ([], [])
+
+
+def test_the_first_screen_holds_the_answer_and_the_key_numbers(seen):
+    assert seen(1280, False)["good"]["first"] < 900
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 800])
+def test_the_pages_of_the_console_fit_can_be_read_and_tapped_with_gloves(seen, console, width, dark):
+    for name in console:
+        found = seen(width, dark)[name]
+        assert found["width"] <= found["inner"] == width, name
+        assert (found["cut"], found["dim"], found["small"]) == ([], [], []), name
