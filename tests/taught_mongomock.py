@@ -32,7 +32,8 @@ def _iter_documents(self, filter):
     under a unique index; here that is asked only of those that are not ruled out by a value that differs.
     """
     filter_applies(filter, {})  # a filter that is not valid is refused, though there be no document
-    found = list(self._store.documents)
+    self._store._remove_expired_documents()
+    found = list(dict.values(self._store._documents))  # those of an OrderedDict look every key up again
     for key, value in filter.items():
         if "." not in key and type(value) in _COMPARED_WITH_EQUALS:
             found = [d for d in found if (held := d.get(key)) == value or isinstance(held, list | tuple)]

@@ -12,7 +12,7 @@ from alerting.pipelines.definitions import apply
 from alerting.pipelines.evaluate import evaluate
 from tests.builders import at
 from tests.pretended import Mailbox, pretended_platform
-from tests.unit.pipelines.test_evaluate_many import DEFINITIONS, OVENS, WALK, count_judged_alone, rows_of
+from tests.scenarios.test_evaluate_many import DEFINITIONS, OVENS, WALK, count_judged_alone, rows_of
 
 pytestmark = pytest.mark.slow
 LATE = st.lists(st.sampled_from([0, 0, 0, 1, 2, 9]), min_size=25, max_size=25)
