@@ -3,9 +3,14 @@
 import signal
 
 import pytest
+from hypothesis import settings
 
 # A build that runs in the background of a shell is started with Ctrl-C ignored, and every process would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A busy machine is no fault of an example: what must be quick has a test that says so.
+settings.register_profile("any machine", settings(), deadline=None)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")
