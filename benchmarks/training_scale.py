@@ -1,9 +1,10 @@
 """Training on 1,000,000 rows of 10 variables, against 300,000 and 100,000: time and peak of memory of every step, by process.
 
 By name only, because it takes minutes. Made-up data: one reading a minute, a row a minute, a problem that follows one variable.
-Two parameter sets of LightGBM on two folds, as the steps of a training do it: the dataset goes through its files. LightGBM grows
-as many trees as the data bear, so what is linear is the time per tree: `search_trees` says how many there were. `needed_mib` is
-what `learning.memory` reckons before any feature is computed: an upper bound of the peak, or the benchmark fails its goal.
+Two parameter sets of LightGBM on two folds, as the steps of a training do it: the dataset goes through its files. `search_trees`
+says how many trees each fit of the search grew, `final_trees` those of the model, and `notes` how many rows it searched.
+`needed_mib` is what `learning.memory` reckons before any feature is computed: an upper bound of the peak, or the benchmark fails
+its goal.
 """
 
 import time
@@ -32,7 +33,7 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 def run() -> dict[str, Any]:
-    """Minutes for 1,000,000 rows; the peer is our own 100,000, ten times over: a ratio of 1 is linear."""
+    """Minutes for 1,000,000 rows; the peer is our own 100,000, ten times over: a ratio of 1 is linear, above it is better."""
     sizes = [_alone(rows) for rows in SIZES]
     small, large = sizes[0], sizes[-1]
     linear = 10 * small["seconds"]
@@ -45,8 +46,11 @@ def run() -> dict[str, Any]:
         "peer": f"ten times the training on {SIZES[0]} rows",
         "peer_figure": round(linear / 60, 2),
         "ratio": round(ratio, 2),
-        "goal": "ratio >= 0.7, and at every size the peak of memory is at most what was reckoned before",
-        "met": bool(ratio >= 0.7 and bounded),
+        "seconds_by_rows": {size["rows"]: size["seconds"] for size in sizes},
+        "times_as_long": round(large["seconds"] / small["seconds"], 2),
+        "times_as_many_rows": SIZES[-1] / SIZES[0],
+        "goal": "ratio >= 1 (linear or better), and at every size the peak of memory is at most what was reckoned before",
+        "met": bool(ratio >= 1 and bounded),
         "sizes": sizes,
     }
 
@@ -67,19 +71,20 @@ def _train(rows: int) -> dict[str, Any]:
     dataset = build_dataset(definition, 1, [history], history.readings.index[-1].to_pydatetime())
     training = int((dataset.part == "train").sum())
     plan = dataset.plan
-    size = Size(history.readings.size, len(dataset.label), training, len(plan.columns), encoded_columns(plan))
+    encoded, families = encoded_columns(plan), definition.learning.candidates
+    size = Size(history.readings.size, len(dataset.label), training, len(plan.columns), encoded, families)
     del history
     marks.append(_now())
     dataset = dataset_from_files(dataset_files(dataset))
     marks.append(_now())
     found = search_candidate(dataset, definition, "lightgbm", lambda *_: None, stopwatch=time.monotonic)
     marks.append(_now())
-    finish_challenger(dataset, found, definition)
+    _, evidence = finish_challenger(dataset, found, definition)
     marks.append(_now())
     judge_rows(dataset.label, np.full(rows, 0.5)[: len(dataset.label)], _blocks(dataset), 0)
     marks.append(_now())
     names = ("build", "files", "search", "finish", "intervals_of_all_rows")
-    seconds, cpu = np.diff(np.array(marks), axis=0).T.tolist()
+    seconds, cpu = np.diff(np.array(marks)[:, :2], axis=0).T.tolist()
     return {
         "rows": size.rows,
         "columns": size.columns,
@@ -88,15 +93,19 @@ def _train(rows: int) -> dict[str, Any]:
         "seconds_by_step": {name: round(s, 1) for name, s in zip(names, seconds, strict=True)},
         "cpu_seconds_by_step": {name: round(s, 1) for name, s in zip(names, cpu, strict=True)},
         "peak_mib": peak_mib(),
+        "peak_mib_until": {name: int(mark[2]) for name, mark in zip(("start", *names), marks, strict=True)},
         "needed_mib": size.mib,
         "trials": found.trials,
         "search_trees": trees,
+        "final_trees": found.params["rounds"],
+        "test_ap": [round(value, 3) for value in (evidence.rows["test"]["ap"], *evidence.rows["test"]["intervals"]["ap"])],
+        "notes": found.notes,
         "cut_short": found.cut_short,
     }
 
 
-def _now() -> tuple[float, float]:
-    return time.monotonic(), time.process_time()
+def _now() -> tuple[float, float, int]:
+    return time.monotonic(), time.process_time(), peak_mib()
 
 
 def _blocks(dataset: Any) -> Any:

@@ -195,7 +195,7 @@ def _assemble(
     _require_both_classes(definition, label[part == "train"], len(problems), oddities)
     risk = np.concatenate([p.persistence for p in pieces])
     values = sum(h.readings.size for h in known)
-    kept, thinned = within_memory(definition.name, plan, values, at, part, label, memory_mib)
+    kept, thinned = within_memory(definition, plan, values, at, part, label, memory_mib)
     if thinned is not None:
         label, asset, at, part, risk = label[kept], asset[kept], at[kept], part[kept], risk[kept]
         weight, by_data, natural, effect = weight[kept], by_data[kept], natural[kept], effect[kept]

@@ -51,9 +51,11 @@ def dataset_files(dataset: Dataset) -> dict[str, bytes]:
     }
     problems = io.BytesIO()
     dataset.problems.to_parquet(problems, index=False)
+    rows = _parquet(columns)
+    _give_back_memory()
     return {
         "dataset.json": json.dumps(document, indent=1).encode(),
-        "rows.parquet": _parquet(columns),
+        "rows.parquet": rows,
         "problems.parquet": problems.getvalue(),
     }
 
@@ -67,6 +69,8 @@ def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
     for name, known in document["names"].items():
         beside[name] = np.array(known, dtype=object)[_column(table, f"row/{name}")]
     rows = _rows(table, plan)
+    del table
+    _give_back_memory()
     if dataset_hash(plan, rows, *(beside[name] for name in _HASHED)) != document["hash"]:
         raise Refused(f"the dataset of {document['definition']} was changed after it was written; train again from its beginning")
     return Dataset(
@@ -109,6 +113,11 @@ def _rows(table: pq.ParquetFile, plan: FeaturePlan) -> pd.DataFrame:
 
 def _column(table: pq.ParquetFile, name: str) -> npt.NDArray[Any]:
     return np.asarray(table.read(columns=[name]).column(0).to_numpy())
+
+
+def _give_back_memory() -> None:
+    """What Arrow keeps for its next table, which may be as large as this one, goes back to the system."""
+    pa.default_memory_pool().release_unused()
 
 
 def _parquet(columns: Mapping[str, npt.NDArray[Any]]) -> bytes:

@@ -37,13 +37,14 @@ def peak_of(memory_mib):
         problem={"variable": "v0", "above": 2.5, "predict": "state"},
         horizon="10m",
         features={"stride": "1m", "windows": ["10m"], "aggregations": ["mean", "std", "last"]},
-        learning={"trials": 1, "folds": 2, "time_budget": "2s"},
+        learning={"trials": 1, "folds": 2, "time_budget": "2s", "candidates": ["lightgbm", "logistic_regression"]},
     )
     dataset = build_dataset(definition, 1, [history], index[-1].to_pydatetime(), memory_mib=memory_mib)
     training, plan = int((dataset.part == "train").sum()), dataset.plan
-    size = Size(history.readings.size, len(dataset.label), training, len(plan.columns), encoded_columns(plan))
+    families = definition.learning.candidates
+    size = Size(history.readings.size, len(dataset.label), training, len(plan.columns), encoded_columns(plan), families)
     dataset = dataset_from_files(dataset_files(dataset))
-    for family in ("lightgbm", "logistic_regression"):
+    for family in families:
         found = search_candidate(dataset, definition, family, lambda *_: None, stopwatch=time.process_time)
         finish_challenger(dataset, found, definition)
     return peak_mib(), training, size.mib

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from alerting.definitions.faults import Refused
+from alerting.definitions.model import FAMILIES
 from alerting.learning.dataset import build_dataset
 from alerting.learning.dataset_files import dataset_files, dataset_from_files
 from alerting.learning.memory import FIXED_MIB, Size
@@ -42,6 +43,13 @@ def test_the_need_grows_with_everything_that_a_training_works_on():
     for name in ("rows", "training", "columns", "encoded"):
         assert replace(SIZE, **{name: 2 * getattr(SIZE, name)}).mib > SIZE.mib
     assert replace(SIZE, readings=100_000_000).mib > SIZE.mib
+
+
+def test_a_training_of_trees_alone_needs_less_than_one_of_all_families():
+    trees = replace(SIZE, families=("lightgbm",))
+    assert trees.mib < replace(SIZE, families=("random_forest",)).mib
+    assert SIZE.mib == max(replace(SIZE, families=(family,)).mib for family in FAMILIES)
+    assert replace(trees, encoded=10 * trees.encoded).mib == trees.mib
 
 
 def test_too_many_training_rows_are_thinned_evenly_and_it_is_said(data, wide):
