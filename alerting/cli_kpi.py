@@ -8,7 +8,7 @@ import typer
 from alerting.cli_support import Json, command, console, instant, platform, print_json, short, show
 
 if TYPE_CHECKING:
-    from alerting.episodes.kpi import Kpis, Spread
+    from alerting.episodes.kpi_figures import Kpis, Spread
     from alerting.episodes.kpi_groups import Grouping
     from alerting.pipelines.kpi import AlarmQuality, QualityByGroup
 

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from alerting.definitions.faults import Refused
@@ -43,30 +44,9 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
     """A platform of these stores."""
     from alerting.stores.clock import MongoClock
 
-    return Platform(
-        definitions=stores.definitions,
-        assets=stores.assets,
-        readings=stores.readings,
-        episodes=stores.episodes,
-        states=stores.states,
-        arrivals=stores.arrivals,
-        checkpoints=stores.checkpoints,
-        watchlists=stores.watchlists,
-        shelves=stores.shelves,
-        feedback=stores.feedback,
-        decisions=stores.decisions,
-        models=models(settings),
-        scores=stores.scores,
-        replays=stores.replays,
-        reports=stores.reports,
-        backtests=stores.backtests,
-        audit=stores.audit,
-        routes=stores.routes,
-        bulletins=stores.bulletins,
-        revocations=stores.revocations,
-        platform_alerts=stores.platform_alerts,
-        channels=_channels(settings) if channels else {},
-        clock=MongoClock(stores.database),
+    platform = stores.platform(models(settings), _channels(settings) if channels else {}, MongoClock(stores.database))
+    return replace(
+        platform,
         links=_links(settings) if channels else None,
         limits=TrainingLimits(time.monotonic, settings.training_memory_mib),
         budget=settings.budget,

@@ -156,31 +156,7 @@ def evaluate_once(uri: str, name: str, as_of: datetime) -> dict[str, float]:
 
 def _platform(stores: MongoStores) -> Platform:
     """Of these stores; without a registry of models, which thresholds do not need, and nobody is told."""
-    return Platform(
-        definitions=stores.definitions,
-        assets=stores.assets,
-        readings=stores.readings,
-        episodes=stores.episodes,
-        states=stores.states,
-        watchlists=stores.watchlists,
-        arrivals=stores.arrivals,
-        checkpoints=stores.checkpoints,
-        shelves=stores.shelves,
-        feedback=stores.feedback,
-        decisions=stores.decisions,
-        models=MemoryModels(),
-        scores=stores.scores,
-        replays=stores.replays,
-        reports=stores.reports,
-        backtests=stores.backtests,
-        audit=stores.audit,
-        routes=stores.routes,
-        bulletins=stores.bulletins,
-        revocations=stores.revocations,
-        platform_alerts=stores.platform_alerts,
-        channels={},
-        clock=MongoClock(stores.database),
-    )
+    return stores.platform(MemoryModels(), {}, MongoClock(stores.database))
 
 
 def _peer() -> dict[str, float]:

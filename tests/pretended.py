@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from alerting.pipelines.ports import DeliveryFailed, ModelUnavailable, Platform
+from alerting.pipelines.ports import DeliveryFailed, ModelUnavailable
 from tests.builders import at
 from tests.support import ensured_pretence
 
@@ -100,31 +100,7 @@ class Mailbox:
 
 def platform_on(stores, channels, clock):
     """A platform on these stores, with a registry in memory."""
-    return Platform(
-        definitions=stores.definitions,
-        assets=stores.assets,
-        readings=stores.readings,
-        episodes=stores.episodes,
-        states=stores.states,
-        arrivals=stores.arrivals,
-        checkpoints=stores.checkpoints,
-        watchlists=stores.watchlists,
-        shelves=stores.shelves,
-        feedback=stores.feedback,
-        decisions=stores.decisions,
-        models=MemoryModels(),
-        scores=stores.scores,
-        replays=stores.replays,
-        reports=stores.reports,
-        backtests=stores.backtests,
-        audit=stores.audit,
-        routes=stores.routes,
-        bulletins=stores.bulletins,
-        revocations=stores.revocations,
-        platform_alerts=stores.platform_alerts,
-        channels={c.name: c for c in channels},
-        clock=clock,
-    )
+    return stores.platform(MemoryModels(), {c.name: c for c in channels}, clock)
 
 
 def pretended_platform(*channels):

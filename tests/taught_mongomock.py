@@ -1,7 +1,8 @@
-"""mongomock, taught what our tests need of it: an argument of newer drivers, and to look for equal values quickly."""
+"""mongomock, taught what our tests need of it: what newer drivers ask for, and to look for equal values quickly."""
 
 from datetime import datetime
 
+import bson
 import mongomock.collection
 from mongomock.filtering import filter_applies
 
@@ -14,6 +15,7 @@ def teach_mongomock() -> None:
     for name in _ORIGINALS:
         setattr(mongomock.collection.BulkOperationBuilder, name, _without_sort(name))
     mongomock.collection.Collection._iter_documents = _iter_documents
+    mongomock.collection.Collection.find_raw_batches = _find_raw_batches
 
 
 def _without_sort(name):
@@ -38,3 +40,8 @@ def _iter_documents(self, filter):
         if "." not in key and type(value) in _COMPARED_WITH_EQUALS:
             found = [d for d in found if (held := d.get(key)) == value or isinstance(held, list | tuple)]
     return (document for document in found if filter_applies(filter, document))
+
+
+def _find_raw_batches(self):
+    """All documents as BSON, in batches of one."""
+    return (bson.encode(document) for document in self.find())

@@ -12,7 +12,8 @@ from alerting.console import views
 from alerting.console.api import Served, Viewer
 from alerting.console.rendering import render
 from alerting.definitions.faults import Refused
-from alerting.episodes.kpi import TARGETS, kpis
+from alerting.episodes.kpi import kpis
+from alerting.episodes.kpi_figures import TARGETS
 from alerting.episodes.kpi_groups import Group, Grouping
 from alerting.pipelines.kpi import AlarmQuality, QualityByGroup, advise, alarm_quality, alarm_quality_by, alarms_of, grouped
 from alerting.pipelines.ports import Platform

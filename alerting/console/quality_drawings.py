@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
-from alerting.episodes.kpi import Frequent, Kpis, Priority, Spread
+from alerting.episodes.kpi_figures import Frequent, Kpis, Priority, Spread
 
 WIDTH, HEIGHT, FLOOR = 900.0, 190.0, 20.0
 _MOST_DAYS = 31

@@ -6,7 +6,7 @@ anything. Averages hide floods, so shares of periods stand beside them.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import get_args
@@ -17,169 +17,25 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.model import Severity
 from alerting.episodes.alarm import Alarm, Spell, alarm_of
 from alerting.episodes.episode import Episode
+from alerting.episodes.kpi_figures import (
+    TARGETS,
+    Band,
+    Chatter,
+    Finding,
+    Flood,
+    Frequent,
+    Kpis,
+    Priority,
+    Spread,
+    Stale,
+    Targets,
+)
 from alerting.readings.history import Millis, span_millis, to_millis
 
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 _PERIOD = timedelta(minutes=10)
 _HOUR = timedelta(hours=1)
 _LEAST_SPAN = timedelta(days=30)
-
-
-@dataclass(frozen=True)
-class Targets:
-    """What the figures are held against; defaults after ISA-18.2 / EEMUA 191. Counts are per ten minutes unless named."""
-
-    acceptable: float = 1
-    manageable: float = 2
-    most: int = 10
-    most_periods_above: float = 0.01
-    flood_starts_above: int = 10
-    flood_ends_below: int = 5
-    most_time_in_flood: float = 0.01
-    per_hour: float = 6
-    hour_above: int = 30
-    most_hours_above: float = 0.01
-    per_day: float = 144
-    chatter_cycles: int = 3
-    chatter_within: timedelta = timedelta(minutes=1)
-    stale_after: timedelta = timedelta(hours=24)
-    most_stale: int = 5
-    top: int = 10
-    top_share: float = 0.05
-    low_share: float = 0.8
-    medium_share: float = 0.15
-    high_share: float = 0.05
-    critical_share: float = 0.01
-
-    def share(self, severity: Severity) -> float:
-        """The share of alarms that should have this severity."""
-        return float(getattr(self, f"{severity}_share"))
-
-
-TARGETS = Targets()
-
-
-@dataclass(frozen=True)
-class Band:
-    """Share of ten-minute periods with at least `least` and at most `most` alarms (None: any number)."""
-
-    name: str
-    least: int
-    most: int | None
-    periods: int
-    share: float
-
-
-@dataclass(frozen=True)
-class Flood:
-    """A stretch that began with a period above the start of a flood and ended before one below its end."""
-
-    start: datetime
-    end: datetime
-    alarms: int
-    peak: int
-
-
-@dataclass(frozen=True)
-class Chatter:
-    """A definition on an asset that was raised and cleared several times within a minute. `cycles`: alarms in such bursts."""
-
-    definition: str
-    asset: str
-    cycles: int
-    bursts: int
-    first: datetime
-    last: datetime
-
-
-@dataclass(frozen=True)
-class Stale:
-    """An alarm that was active for too long."""
-
-    episode: str
-    definition: str
-    asset: str
-    raised_at: datetime
-    active_for: timedelta
-    still: bool
-
-
-@dataclass(frozen=True)
-class Frequent:
-    """One of the most frequent alarms."""
-
-    definition: str
-    asset: str
-    alarms: int
-    share: float
-
-
-@dataclass(frozen=True)
-class Priority:
-    """How many alarms have a severity, their share, and the share they should have."""
-
-    severity: Severity
-    alarms: int
-    share: float
-    target: float
-
-
-@dataclass(frozen=True)
-class Spread:
-    """A distribution of durations. `missing`: alarms that have none yet."""
-
-    count: int
-    median: timedelta | None
-    p90: timedelta | None
-    longest: timedelta | None
-    missing: int
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One figure against its target. `met` is None where too little was seen to say."""
-
-    figure: str
-    value: float
-    target: str
-    met: bool | None
-
-
-@dataclass(frozen=True)
-class Kpis:
-    """The figures of some alarms over [start, end). `silent`: alarms that nobody was told of, which are not counted;
-    `suppressed`: those among them that were suppressed by design. `observed`: how much of that time counts (a shift's hours).
-    `distribution`: ten-minute periods with 0, 1, 2 … alarms, the last number with more than that. `hourly`: alarms in each hour
-    from `start` on.
-    """
-
-    start: datetime
-    end: datetime
-    observed: timedelta
-    alarms: int
-    silent: int
-    suppressed: int
-    per_ten_minutes: float
-    per_hour: float
-    per_day: float
-    busiest: int
-    busiest_at: datetime | None
-    bands: tuple[Band, ...]
-    distribution: tuple[int, ...]
-    hourly: tuple[int, ...]
-    periods_above: float
-    hours_above: float
-    floods: tuple[Flood, ...]
-    time_in_flood: float
-    chattering: tuple[Chatter, ...]
-    stale: tuple[Stale, ...]
-    top: tuple[Frequent, ...]
-    top_share: float
-    priorities: tuple[Priority, ...]
-    to_acknowledge: Spread
-    to_clear: Spread
-    findings: tuple[Finding, ...]
-    note: str
 
 
 def kpis(
@@ -197,24 +53,27 @@ def kpis(
     count, which do not overlap: the hours of a shift.
     """
     parts = [(start, end)] if during is None else list(during)
-    observed = sum((b - a for a, b in parts), timedelta(0))
     live = [a for a in map(alarm_of, episodes) if not a.historical and not a.outdated]
     raised = sorted((e for e in live if any(a <= e.raised_at < b for a, b in parts)), key=lambda e: e.raised_at)
+    found = _figures(live, raised, start, end, parts, targets)
+    return replace(found, findings=_findings(found, targets))
+
+
+def _figures(
+    live: Sequence[Alarm],
+    raised: Sequence[Alarm],
+    start: datetime,
+    end: datetime,
+    parts: Sequence[tuple[datetime, datetime]],
+    targets: Targets,
+) -> Kpis:
+    """All figures, without what is found of them."""
+    observed = sum((b - a for a, b in parts), timedelta(0))
     told = [e for e in raised if not e.silent]
+    rate = len(told) / max(observed / _PERIOD, 1e-9)
     every, hourly = counted(told, start, end, _PERIOD), counted(told, start, end, _HOUR)
     counts, hours = every[_inside(parts, start, _PERIOD, len(every))], hourly[_inside(parts, start, _HOUR, len(hourly))]
-    floods = find_floods(every, start, targets)
-    top = most_frequent(told, targets.top)
-    figures = {
-        "per_ten_minutes": len(told) / max(observed / _PERIOD, 1e-9),
-        "busiest": int(every.max(initial=0)),
-        "periods_above": _share(counts > targets.most),
-        "hours_above": _share(hours > targets.hour_above),
-        "time_in_flood": sum((f.end - f.start for f in floods), timedelta(0)) / max(len(counts) * _PERIOD, _PERIOD),
-        "top_share": sum(f.share for f in top),
-    }
-    stale = find_stale(live, start, end, targets)
-    chattering = find_chattering(told, targets)
+    floods, top = find_floods(every, start, targets), most_frequent(told, targets.top)
     return Kpis(
         start=start,
         end=end,
@@ -222,26 +81,26 @@ def kpis(
         alarms=len(told),
         silent=len(raised) - len(told),
         suppressed=sum(e.suppressed for e in raised if e.silent),
-        per_ten_minutes=figures["per_ten_minutes"],
-        per_hour=figures["per_ten_minutes"] * 6,
-        per_day=figures["per_ten_minutes"] * 144,
-        busiest=int(figures["busiest"]),
+        per_ten_minutes=rate,
+        per_hour=rate * 6,
+        per_day=rate * 144,
+        busiest=int(every.max(initial=0)),
         busiest_at=start + int(every.argmax()) * _PERIOD if told else None,
         bands=bands(counts, targets),
         distribution=tuple(np.bincount(np.minimum(counts, targets.most + 1), minlength=targets.most + 2).tolist()),
         hourly=tuple(hourly.tolist()),
-        periods_above=figures["periods_above"],
-        hours_above=figures["hours_above"],
+        periods_above=_share(counts > targets.most),
+        hours_above=_share(hours > targets.hour_above),
         floods=floods,
-        time_in_flood=figures["time_in_flood"],
-        chattering=chattering,
-        stale=stale,
+        time_in_flood=sum((f.end - f.start for f in floods), timedelta(0)) / max(len(counts) * _PERIOD, _PERIOD),
+        chattering=find_chattering(told, targets),
+        stale=find_stale(live, start, end, targets),
         top=top,
-        top_share=figures["top_share"],
+        top_share=sum(f.share for f in top),
         priorities=priorities(told, targets),
         to_acknowledge=spread([e.acknowledged_at - e.raised_at if e.acknowledged_at else None for e in told]),
         to_clear=spread([e.closed_at - e.raised_at if e.closed_at else None for e in told]),
-        findings=_findings(figures, len(told), len(chattering), stale, observed, targets),
+        findings=(),
         note=_note(observed),
     )
 
@@ -364,30 +223,29 @@ def _share(flags: np.ndarray) -> float:
     return float(flags.mean()) if len(flags) else 0.0
 
 
-def _findings(
-    figures: Mapping[str, float], alarms: int, chattering: int, stale: Sequence[Stale], span: timedelta, targets: Targets
-) -> tuple[Finding, ...]:
+def _findings(figures: Kpis, targets: Targets) -> tuple[Finding, ...]:
     """Every figure with its target, in the order in which they are read."""
-    rate = figures["per_ten_minutes"]
+    rate, hourly, daily, busiest = figures.per_ten_minutes, figures.per_hour, figures.per_day, figures.busiest
     rows: list[tuple[str, float, str, bool]] = [
         ("alarms per 10 minutes", rate, f"≤ {targets.acceptable:g}, at most {targets.manageable:g}", rate <= targets.manageable),
-        ("alarms per hour", rate * 6, f"≤ {targets.per_hour:g}", rate * 6 <= targets.per_hour),
-        ("alarms per day", rate * 144, f"≤ {targets.per_day:g}", rate * 144 <= targets.per_day),
-        ("most in 10 minutes", figures["busiest"], f"≤ {targets.most}", figures["busiest"] <= targets.most),
+        ("alarms per hour", hourly, f"≤ {targets.per_hour:g}", hourly <= targets.per_hour),
+        ("alarms per day", daily, f"≤ {targets.per_day:g}", daily <= targets.per_day),
+        ("most in 10 minutes", busiest, f"≤ {targets.most}", busiest <= targets.most),
     ]
     shares = [
-        (f"10-minute periods with more than {targets.most}", "periods_above", targets.most_periods_above),
-        (f"hours with more than {targets.hour_above}", "hours_above", targets.most_hours_above),
-        ("time in flood", "time_in_flood", targets.most_time_in_flood),
+        (f"10-minute periods with more than {targets.most}", figures.periods_above, targets.most_periods_above),
+        (f"hours with more than {targets.hour_above}", figures.hours_above, targets.most_hours_above),
+        ("time in flood", figures.time_in_flood, targets.most_time_in_flood),
     ]
-    rows += [(name, figures[key], f"< {most:.0%}", figures[key] < most) for name, key, most in shares]
-    top, old = figures["top_share"], format_duration(targets.stale_after)
+    rows += [(name, share, f"< {most:.0%}", share < most) for name, share, most in shares]
+    chattering, stale, top = len(figures.chattering), len(figures.stale), figures.top_share
+    old = format_duration(targets.stale_after)
     rows += [
         ("chattering alarms", chattering, "0", chattering == 0),
-        (f"stale alarms (over {old})", len(stale), f"< {targets.most_stale}", len(stale) < targets.most_stale),
+        (f"stale alarms (over {old})", stale, f"< {targets.most_stale}", stale < targets.most_stale),
         (f"share of the {targets.top} most frequent", top, f"≤ {targets.top_share:.0%}", top <= targets.top_share),
     ]
-    enough = span >= _LEAST_SPAN and alarms > 0
+    enough = figures.observed >= _LEAST_SPAN and figures.alarms > 0
     certain = ("chattering alarms", "most in 10 minutes")  # once too many is too many, however short the time
     return tuple(Finding(n, float(v), t, met if enough or (not met and n in certain) else None) for n, v, t, met in rows)
 

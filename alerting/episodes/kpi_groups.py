@@ -11,7 +11,8 @@ from alerting.definitions.hours import spans
 from alerting.definitions.routes import Route
 from alerting.episodes.alarm import Alarm
 from alerting.episodes.episode import Episode
-from alerting.episodes.kpi import TARGETS, Kpis, Targets, kpis
+from alerting.episodes.kpi import kpis
+from alerting.episodes.kpi_figures import TARGETS, Kpis, Targets
 
 Grouping = Literal["position", "line", "shift"]
 BETWEEN = "outside of all shifts"

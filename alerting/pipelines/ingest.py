@@ -4,10 +4,10 @@ A source is read twice. The survey finds what its columns hold and every bad lin
 written, batch by batch. Every write is idempotent, so a run that was stopped is repeated as it is: nothing is lost or doubled.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from alerting.definitions.assets import Asset, EventType, Variable, VariableType
 from alerting.definitions.faults import Refused
@@ -17,6 +17,8 @@ from alerting.readings.inference import BadLine, ColumnSurvey
 
 SHOWN = 5
 Duration = Literal["instant", "lasting"]
+What = Literal["readings", "events"]
+Row = TypeVar("Row")
 Reject = Callable[[BadLine], None]
 
 
@@ -109,7 +111,7 @@ class ImportResult:
     """
 
     source: str
-    what: Literal["readings", "events"]
+    what: What
     rows: int
     new: int
     rejected: int
@@ -154,27 +156,13 @@ def import_readings(
     rejected = _Counted(reject or refuse_line)
     changes = [a for a in declared if known.get(a.name) != a]
     plant.assets.put(changes)
-    rows = new = 0
-    for batch in source.read(types, rejected, progress):
-        new += plant.readings.add_readings(batch, now)
-        rows += len(batch)
-    result = ImportResult(
-        source=source.name,
-        what="readings",
-        rows=rows,
-        new=new,
-        rejected=rejected.count,
-        repeated=survey.repeated,
-        first=survey.first,
-        last=survey.last,
-        assets=tuple(sorted(survey.assets)),
+    written = _write(source.read(types, rejected, progress), lambda batch: plant.readings.add_readings(batch, now))
+    result = replace(
+        _result("readings", source, survey, written, rejected.count, plant, now),
         created=tuple(a.name for a in declared if a.name not in known),
         variables={survey.columns[title].name: kind for title, kind in types.items()},
-        event_types={},
-        notes=tuple(_notes(source, survey)),
-        late=sum(arrival.rows for arrival in plant.arrivals.of(now)),
     )
-    _record(plant, result, changed=bool(new or changes), now=now, actor=actor)
+    _record(plant, result, changed=bool(result.new or changes), now=now, actor=actor)
     return result
 
 
@@ -206,28 +194,46 @@ def import_events(
     new_types = [EventType(name=name, duration=kind) for name, kind in durations.items() if name not in stored]
     plant.assets.put(created)
     plant.assets.put_event_types(new_types)
+    written = _write(source.read(types, durations, rejected, progress), lambda batch: plant.readings.add_events(batch, now))
+    result = replace(
+        _result("events", source, survey, written, rejected.count, plant, now),
+        created=tuple(a.name for a in created),
+        event_types=durations,
+    )
+    _record(plant, result, changed=bool(result.new or created or new_types), now=now, actor=actor)
+    return result
+
+
+def _write(batches: Iterable[Sequence[Row]], add: Callable[[Sequence[Row]], int]) -> tuple[int, int]:
+    """Write batch after batch; returns how many rows there were, and how many of them changed anything."""
     rows = new = 0
-    for batch in source.read(types, durations, rejected, progress):
-        new += plant.readings.add_events(batch, now)
+    for batch in batches:
+        new += add(batch)
         rows += len(batch)
-    result = ImportResult(
+    return rows, new
+
+
+def _result(
+    what: What, source: Source, survey: Survey, written: tuple[int, int], rejected: int, plant: Plant, now: datetime
+) -> ImportResult:
+    """What there is to say of any import; nothing is declared yet."""
+    rows, new = written
+    return ImportResult(
         source=source.name,
-        what="events",
+        what=what,
         rows=rows,
         new=new,
-        rejected=rejected.count,
+        rejected=rejected,
         repeated=survey.repeated,
         first=survey.first,
         last=survey.last,
         assets=tuple(sorted(survey.assets)),
-        created=tuple(a.name for a in created),
+        created=(),
         variables={},
-        event_types=durations,
+        event_types={},
         notes=tuple(_notes(source, survey)),
         late=sum(arrival.rows for arrival in plant.arrivals.of(now)),
     )
-    _record(plant, result, changed=bool(new or created or new_types), now=now, actor=actor)
-    return result
 
 
 class _Counted:

@@ -13,7 +13,8 @@ from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ThresholdDefinition
 from alerting.episodes.alarm import Alarm
 from alerting.episodes.chatter import Proposal, propose
-from alerting.episodes.kpi import TARGETS, Chatter, Kpis, Targets, kpis
+from alerting.episodes.kpi import kpis
+from alerting.episodes.kpi_figures import TARGETS, Chatter, Kpis, Targets
 from alerting.episodes.kpi_groups import Group, Grouping, by_asset, by_shift
 from alerting.episodes.shelving import Shelf
 from alerting.pipelines.definitions import active, latest_revision

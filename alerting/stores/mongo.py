@@ -1,6 +1,6 @@
 """MongoDB: the connection, what is said when there is none, and all stores behind the ports together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC
 
@@ -8,6 +8,7 @@ from pymongo import MongoClient
 from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure, PyMongoError, WTimeoutError
 
 from alerting.definitions.faults import Refused
+from alerting.pipelines.ports import Channel, Clock, Models, Platform
 from alerting.stores.arrivals import MongoArrivals
 from alerting.stores.assets import MongoAssets
 from alerting.stores.audit import MongoAudit
@@ -69,6 +70,34 @@ class MongoStores:
         """Bring collections, indexes and validators into being; again or at once elsewhere is no harm."""
         ensure_validators(self.database)
         ensure_indexes(self.database)
+
+    def platform(self, models: Models, channels: Mapping[str, Channel], clock: Clock) -> Platform:
+        """A platform with these stores behind its ports."""
+        return Platform(
+            definitions=self.definitions,
+            assets=self.assets,
+            readings=self.readings,
+            episodes=self.episodes,
+            states=self.states,
+            arrivals=self.arrivals,
+            checkpoints=self.checkpoints,
+            watchlists=self.watchlists,
+            shelves=self.shelves,
+            feedback=self.feedback,
+            decisions=self.decisions,
+            models=models,
+            scores=self.scores,
+            replays=self.replays,
+            reports=self.reports,
+            backtests=self.backtests,
+            audit=self.audit,
+            routes=self.routes,
+            bulletins=self.bulletins,
+            revocations=self.revocations,
+            platform_alerts=self.platform_alerts,
+            channels=channels,
+            clock=clock,
+        )
 
 
 def connect(uri: str, timeout: float = TIMEOUT_S) -> MongoClient[Document]:

@@ -8,13 +8,12 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
-import bson
 import numpy as np
 from pymongo.errors import DuplicateKeyError
 
 from alerting.detection.throughout import Limits
 from alerting.pipelines.watchlist import Watch, Watchlist
-from alerting.stores.documents import Document, MongoCollection, MongoDatabase
+from alerting.stores.documents import Document, MongoDatabase
 from alerting.stores.indexes import ASSETS, DEFINITIONS, EVENT_TYPES, REVISIONS, WATCHLISTS
 
 _FORMAT = 3  # to be changed with what a list is made of, or how
@@ -36,8 +35,8 @@ class MongoWatchlists:
         """A hash over all current documents, and how many revisions there are: none is ever changed or taken away."""
         seen = hashlib.blake2b(f"{_FORMAT} {self._revisions.count_documents({})}".encode(), digest_size=16)
         for collection in self._made_of:
-            for stored in _as_stored(collection):
-                seen.update(stored)
+            for batch in cast(Iterable[bytes], collection.find_raw_batches()):
+                seen.update(batch)
         return seen.hexdigest()
 
     def get(self, written: str) -> Watchlist | None:
@@ -62,14 +61,6 @@ class MongoWatchlists:
             self._parts.replace_one({"_id": number}, document, upsert=True)
         except DuplicateKeyError:  # another evaluator kept the first list at the same moment
             self._parts.replace_one({"_id": number}, document)
-
-
-def _as_stored(collection: MongoCollection) -> Iterable[bytes]:
-    """All documents of a collection as BSON, several at a time."""
-    try:
-        return cast(Iterable[bytes], collection.find_raw_batches())
-    except NotImplementedError:  # the database in memory of the tests gives documents only
-        return (bson.encode(document) for document in collection.find())
 
 
 def _columns(watches: Sequence[Watch]) -> Document:

@@ -5,6 +5,7 @@ import importlib
 import multiprocessing
 import os
 import signal
+from abc import ABC, abstractmethod
 from collections import Counter
 from multiprocessing.context import ForkServerProcess
 from typing import Any
@@ -16,7 +17,7 @@ MODULES = ("plant", "evaluator", "notifier", "mail", "hook")
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
-class Part:
+class Part(ABC):
     """One process. `back_at`: when it is brought back (s of the monotonic clock), None while it runs."""
 
     def __init__(self, world: World, name: str) -> None:
@@ -61,17 +62,22 @@ class Part:
         self.counts[how] += 1
         self.back_at, self.down_since = now + lasting, now
 
-    pid: int
-    running: bool
+    @property
+    @abstractmethod
+    def pid(self) -> int: ...
 
-    def start(self) -> None:
-        raise NotImplementedError
+    @property
+    @abstractmethod
+    def running(self) -> bool: ...
 
-    def stop(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def start(self) -> None: ...
 
-    def _stop_at_once(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def stop(self) -> None: ...
+
+    @abstractmethod
+    def _stop_at_once(self) -> None: ...
 
 
 class Program(Part):
@@ -130,19 +136,23 @@ class Database(Part):
     def __init__(self, world: World) -> None:
         super().__init__(world, "mongod")
         self._server = EmbeddedMongod(world.path("mongod"), world.mongod_port)
-        self.running = False
+        self._started = False
 
     @property
     def pid(self) -> int:
         return self._server.pid
 
+    @property
+    def running(self) -> bool:
+        return self._started
+
     def start(self) -> None:
         self._server.start()
-        self.running = True
+        self._started = True
 
     def stop(self) -> None:
         self._server.stop()
-        self.running = False
+        self._started = False
 
     def _stop_at_once(self) -> None:
         os.kill(self._server.pid, signal.SIGKILL)

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from alerting.episodes.chatter import noise, propose
 from alerting.episodes.episode import Mark, Transition
-from alerting.episodes.kpi import Targets, bands, counted, find_chattering, find_floods, find_stale, kpis, most_frequent, spread
+from alerting.episodes.kpi import bands, counted, find_chattering, find_floods, find_stale, kpis, most_frequent, spread
+from alerting.episodes.kpi_figures import Targets
 from tests.builders import at, history, threshold
 from tests.contracts.test_episodes import episode
 

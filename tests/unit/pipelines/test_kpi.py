@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from alerting.definitions.faults import Refused
-from alerting.episodes.kpi import TARGETS
+from alerting.episodes.kpi_figures import TARGETS
 from alerting.pipelines import operate
 from alerting.pipelines.definitions import apply
 from alerting.pipelines.evaluate import evaluate
