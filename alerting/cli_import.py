@@ -1,8 +1,9 @@
 """`alerting import`: readings, events and assets out of files."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -51,6 +52,21 @@ Rename = Annotated[
 Only = Annotated[
     str | None, typer.Option("--only", help="Take only these value columns, separated by commas.", metavar="COL,...")
 ]
+QualityColumn = Annotated[
+    str | None, typer.Option("--quality", help="Column that says the quality of all samples of its line.", metavar="COL")
+]
+QualitySuffix = Annotated[
+    str | None,
+    typer.Option(
+        "--quality-suffix",
+        help="A column called like another one with this behind it says the quality of its samples: _q for temperature_q.",
+        metavar="TEXT",
+    ),
+]
+QualityCodes = Annotated[
+    Literal["opc-ua", "opc-da"] | None,
+    typer.Option("--quality-codes", help="What numbers in them are; needed where 0 is one: good in OPC UA, bad in OPC DA."),
+]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Import the good lines, and keep the bad ones in a rejects file.")]
 Rejects = Annotated[
     Path | None, typer.Option("--rejects", help="The rejects file; FILE.rejects.csv when left out.", metavar="FILE")
@@ -71,6 +87,9 @@ def readings(
     encoding: Encoding = "utf-8",
     rename: Rename = None,
     only: Only = None,
+    quality: QualityColumn = None,
+    quality_suffix: QualitySuffix = None,
+    quality_codes: QualityCodes = None,
     skip_bad: SkipBad = False,
     rejects: Rejects = None,
     as_json: Json = False,
@@ -89,11 +108,21 @@ def readings(
     time. The last is found in files sorted by time, or by asset and time;
     further apart in an unsorted file the later line wins. Time stamps finer
     than a millisecond are cut to it.
+
+    The quality of samples is read where --quality or --quality-suffix says it
+    stands: good, uncertain or bad, OPC UA status codes by name or number, or
+    the 192, 64 and 0 of OPC DA. A bad sample has no value, whatever its cell
+    holds: from it on it is unknown what holds, until the next sample that is
+    not bad. An uncertain one is marked and used. An empty quality says nothing:
+    the sample is good. A row of bad quality speaks of its filled cells, or of
+    all its columns when none is filled.
     """
     from alerting.pipelines.ingest import import_readings
+    from alerting.sources.quality_columns import QualityLayout
     from alerting.sources.readings import ReadingsFile
 
     layout = _layout(time, asset, asset_column, asset_prefix, tz, sep, decimal, encoding, rename, only)
+    layout = replace(layout, quality=QualityLayout(quality, quality_suffix, quality_codes))
     source = ReadingsFile(file, layout)
     with platform() as p, _rejects(file, skip_bad, rejects) as reject, progress() as tell:
         result = import_readings(source, p, now=p.clock.now(), actor=user(), reject=reject, progress=tell)

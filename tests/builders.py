@@ -1,16 +1,19 @@
 """Valid documents and values to change one thing of."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.model import ClassifierDefinition, Revision, ThresholdDefinition
 from alerting.definitions.revisions import next_revision
 from alerting.definitions.validation import parse_definition
-from alerting.readings.history import History, no_events
+from alerting.readings.history import History, millis, no_events
+from alerting.readings.sample_quality import Doubts
 
 T0 = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -70,6 +73,14 @@ def history(
     if index is None:
         frame = pd.DataFrame(dict(columns), index=pd.DatetimeIndex([], dtype="datetime64[ms, UTC]", name="ts"))
     return History(asset or oven(), frame, _events(events), tuple(event_types))
+
+
+def with_quality(data: History, variable: str, qualities: Sequence[str | None]) -> History:
+    """The same readings, of these qualities one after the other; a bad one loses its value."""
+    told, ts = np.array([quality or "good" for quality in qualities]), millis(data.readings.index)
+    readings = data.readings.assign(**{variable: data.readings[variable].where(told != "bad")})
+    found = {kind: {variable: ts[told == kind]} for kind in ("bad", "uncertain")}
+    return replace(data, readings=readings, doubts=Doubts(**found))
 
 
 def _events(events: Sequence[tuple[str, float, float | None]]) -> pd.DataFrame:

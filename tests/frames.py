@@ -11,11 +11,12 @@ class OneByOne:
     """The readings of many assets, by loading those of each."""
 
     def load_many(self, wanted, end):
-        return {w.asset.name: _columns(self.load(w.asset, w.start, end, w.variables).readings) for w in wanted}
+        return {w.asset.name: _columns(self.load(w.asset, w.start, end, w.variables)) for w in wanted}
 
 
-def _columns(frame):
-    return ReadingColumns(millis(frame.index), {name: frame[name].to_numpy() for name in frame})
+def _columns(history):
+    frame = history.readings
+    return ReadingColumns(millis(frame.index), {name: frame[name].to_numpy() for name in frame}, doubts=history.doubts)
 
 
 class FrameReadings(OneByOne):
@@ -33,7 +34,8 @@ class FrameReadings(OneByOne):
         last = len(ts) if end is None else int(ts.searchsorted(to_millis(end), side="right"))
         names = list(asset.variables if variables is None else variables)
         events = whole.events if end is None or whole.events.empty else whole.events[whole.events["start"] <= end]
-        return History(asset, whole.readings.iloc[first:last].reindex(columns=names), events if len(events) else no_events())
+        readings = whole.readings.iloc[first:last].reindex(columns=names)
+        return History(asset, readings, events if len(events) else no_events(), doubts=whole.doubts)
 
     def newest(self, asset, since, until):
         columns = {}

@@ -7,7 +7,7 @@ from typing import Literal
 from alerting.definitions.model import Severity
 
 Status = Literal["triggered", "clear", "unknown"]
-Fact = Literal["waiting", "stale", "frozen", "out_of_range", "no_rate", "no_limit"]
+Fact = Literal["waiting", "stale", "frozen", "out_of_range", "bad_quality", "no_rate", "no_limit"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class Stretch:
 
     `severity`: of a triggered one, the worst level reached (None: the least severe). `fact`: what is the matter with the data,
     if anything: `waiting` for the first reading, `stale` since the last, `frozen` at one value, `out_of_range` of what is
-    possible, `no_rate` without an earlier reading to compare with, `no_limit` where the asset does not state it.
+    possible, `bad_quality` by its source's own word, `no_rate` without an earlier reading to compare with, `no_limit` where the
+    asset does not state it.
     """
 
     start: datetime

@@ -16,20 +16,22 @@ from alerting.definitions.limits import Level, levels_on, unknown_limits
 from alerting.definitions.model import SEVERITIES, ThresholdDefinition
 from alerting.detection.evaluation import Fact, Stretch
 from alerting.readings.history import History, Millis, from_millis, millis, span_millis, to_millis
+from alerting.readings.sample_quality import NO_INSTANTS, among
 
 Numbers = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.int8]
-_FACTS: tuple[Fact, ...] = ("waiting", "stale", "frozen", "out_of_range", "no_rate")
+_FACTS: tuple[Fact, ...] = ("waiting", "stale", "frozen", "out_of_range", "bad_quality", "no_rate")
 _SOUND, _FIRST_FACT = -1, 10  # a code is a rank (0 within limits, 1 low ... 4 critical), or 10 + the place of a fact
-_WAITING, _STALE, _FROZEN, _OUT_OF_RANGE, _NO_RATE = range(_FIRST_FACT, _FIRST_FACT + len(_FACTS))
-_MISSING = (_STALE, _FROZEN, _OUT_OF_RANGE)  # what `no_data` decides about
+_WAITING, _STALE, _FROZEN, _OUT_OF_RANGE, _BAD_QUALITY, _NO_RATE = range(_FIRST_FACT, _FIRST_FACT + len(_FACTS))
+_MISSING = (_STALE, _FROZEN, _OUT_OF_RANGE, _BAD_QUALITY)  # what `no_data` decides about
 _NEVER = np.iinfo(np.int64).max // 2
 
 
 @dataclass(frozen=True)
 class Carried:
-    """The last reading judged: it holds until the next one. `value` None: no reading yet, waiting since `at`.
+    """The last reading judged: it holds until the next one. `value` None: no reading yet, waiting since `at`; or a `bad` one,
+    without a value.
 
     `rate`: its rate of change, where rates are judged. `beyond`: limits that it is beyond, as `severity.side`.
     `recent`: ranks of the readings before it that still count for `at_least`, oldest first.
@@ -43,6 +45,7 @@ class Carried:
     beyond: tuple[str, ...] = ()
     recent: tuple[int, ...] = ()
     same_since: datetime | None = None
+    bad: bool = False
 
     def under_another_revision(self) -> "Carried":
         """Without what was judged by other limits: the next reading begins to count anew, the side of a limit is kept."""
@@ -97,12 +100,13 @@ def lookback(definition: ThresholdDefinition) -> timedelta:
 def judge(definition: ThresholdDefinition, history: History, carried: Carried | None, after: datetime, until: datetime) -> Judged:
     """Judge every reading in (after, until], continuing from the reading carried over from before.
 
-    A missing value (NaN) is no reading. A reading holds until the next one, at most `stale_after`; after that data are missing
-    until the next reading. `history` holds readings from `after - lookback(definition)` on. The bounds are whole milliseconds;
-    the stretches cover (after, until] without a hole.
+    A missing value (NaN) is no reading; a sample of bad quality is one whose value nobody knows. A reading holds until the next
+    one, at most `stale_after`; after that data are missing until the next reading. `history` holds readings from
+    `after - lookback(definition)` on. The bounds are whole milliseconds; the stretches cover (after, until] without a hole.
     """
     ts, values = _series(definition, history)
-    return judge_series(definition, history.asset, ts, values, carried, after, until)
+    bad = history.doubts.bad.get(definition.variable, NO_INSTANTS)
+    return judge_series(definition, history.asset, ts, values, carried, after, until, bad)
 
 
 def judge_series(
@@ -113,16 +117,21 @@ def judge_series(
     carried: Carried | None,
     after: datetime,
     until: datetime,
+    bad: Millis = NO_INSTANTS,
 ) -> Judged:
-    """As `judge`, for readings at `ts` (ms, increasing): float64 (missing: NaN), or objects (missing: None) for a category."""
+    """As `judge`, for readings at `ts` (ms, increasing): float64 (missing: NaN), or objects (missing: None) for a category.
+
+    `bad`: instants (ms, increasing) of samples of bad quality; they are among `ts`, and missing in `values`.
+    """
     begin, end = to_millis(after) + 1, to_millis(until) + 1
     if unknown_limits(definition, asset):
         return Judged([Stretch(from_millis(begin), from_millis(end), "unknown", fact="no_limit")], None)
     if carried is None or not _continues(definition, asset, carried):
         carried = Carried(definition.variable, after, None)
     there = (ts > begin - 1 - span_millis(lookback(definition))) & (ts < end)
-    there &= values == values if values.dtype != object else pd.notna(values)  # noqa: PLR0124 - NaN is no reading
-    rows = _rows(definition, asset, ts[there], values[there], carried, begin)
+    without = among(ts, bad)
+    there &= without | (values == values if values.dtype != object else pd.notna(values))  # noqa: PLR0124 - NaN is no reading
+    rows = _rows(definition, asset, ts[there], values[there], without[there], carried, begin)
     ranks, beyond = _ranks(levels_on(definition, asset), rows.judged, frozenset(carried.beyond))
     sound = (rows.fact == _SOUND) & ~_frozen(definition, rows)
     ranks, recent = _counted(definition, rows.ts, ranks, sound, carried.recent)
@@ -151,7 +160,8 @@ def _is_text(definition: ThresholdDefinition, asset: Asset) -> bool:
 def _last(definition: ThresholdDefinition, rows: _Rows, beyond: tuple[str, ...], recent: tuple[int, ...]) -> Carried:
     rate = None if definition.rate_per is None or np.isnan(rows.judged[-1]) else float(rows.judged[-1])
     at, since = from_millis(int(rows.ts[-1])), from_millis(int(rows.run[-1]))
-    return Carried(definition.variable, at, _plain(rows.raw[-1]), rate, beyond, recent, since)
+    bad = bool(rows.fact[-1] == _BAD_QUALITY)
+    return Carried(definition.variable, at, _plain(rows.raw[-1]), rate, beyond, recent, since, bad)
 
 
 def _plain(value: Any) -> float | str | None:
@@ -161,23 +171,24 @@ def _plain(value: Any) -> float | str | None:
 
 
 def _rows(
-    definition: ThresholdDefinition, asset: Asset, ts: Millis, raw: npt.NDArray[Any], carried: Carried, begin: int
+    definition: ThresholdDefinition, asset: Asset, ts: Millis, raw: npt.NDArray[Any], bad: Flags, carried: Carried, begin: int
 ) -> _Rows:
-    possible = _possible(definition, asset, raw)
+    possible = _possible(definition, asset, raw) & ~bad
     judged = _judged(definition, ts, raw, possible)
     fresh = slice(int(np.searchsorted(ts, begin)), None)
     before = np.array([np.nan if carried.value is None and raw.dtype != object else carried.value], raw.dtype)
     known = before if definition.rate_per is None else np.array([np.nan if carried.rate is None else carried.rate])
     ts = np.concatenate(([to_millis(carried.at)], ts[fresh]))
     raw = np.concatenate((before, raw[fresh]))
-    sound = np.concatenate((_possible(definition, asset, before), possible[fresh]))
+    bad = np.append(carried.bad, bad[fresh])
+    sound = np.concatenate((_possible(definition, asset, before), possible[fresh])) & ~bad
     judged = np.concatenate((known, judged[fresh]))
     if judged.dtype != object:
         judged = np.where(sound, judged, np.nan)
-    fact = np.where(sound, _SOUND, _OUT_OF_RANGE).astype(np.int8)
+    fact = np.where(sound, _SOUND, np.where(bad, _BAD_QUALITY, _OUT_OF_RANGE)).astype(np.int8)
     if definition.rate_per is not None:
         fact[sound & np.isnan(judged)] = _NO_RATE
-    if carried.value is None:
+    if carried.value is None and not carried.bad:
         fact[0] = _WAITING
     return _Rows(ts, raw, judged, fact, _runs(ts, raw, carried))
 

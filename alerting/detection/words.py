@@ -53,12 +53,17 @@ def fact_words(definition: ThresholdDefinition, asset: Asset, fact: Fact, seen: 
             return f"the value{value} of {name} lies outside its engineering range, {low} to {high}"
         case "no_limit":
             return "; ".join(sentence for _, sentence in unknown_limits(definition, asset)) or "a limit is not known"
-    return f"no earlier reading of {name} to compare with"
+    return bad_quality_words(name) if fact == "bad_quality" else f"no earlier reading of {name} to compare with"
 
 
 def waiting_words(variable: str) -> str:
     """No reading has come since the definition is in service."""
     return f"no reading of {variable} yet"
+
+
+def bad_quality_words(variable: str) -> str:
+    """The source itself says that its last sample is bad."""
+    return f"bad quality: the last sample of {variable} is bad by its source's own word"
 
 
 def stale_words(variable: str, stale_after: timedelta) -> str:

@@ -30,7 +30,7 @@ def shard_of(definition: str) -> int:
 class Condition:
     """The part of a `SpellState` that stays as long as the condition stays, whatever readings come.
 
-    `rate`, `beyond`, `recent`: of the carried reading. `text`: the carried reading itself, where it is a text.
+    `rate`, `beyond`, `recent`, `bad`: of the carried reading. `text`: the carried reading itself, where it is a text.
     """
 
     pending_since: datetime | None = None
@@ -44,6 +44,7 @@ class Condition:
     beyond: tuple[str, ...] = ()
     recent: tuple[int, ...] = ()
     text: Carried | None = None
+    bad: bool = False
 
 
 NORMAL = Condition()
@@ -157,7 +158,7 @@ class SpellTable:
         value = None if np.isnan(self.value[row]) else float(self.value[row])
         since = None if self.since[row] == NEVER else from_millis(self.since[row])
         at = from_millis(self.at[row])
-        return Carried(variable, at, value, condition.rate, condition.beyond, condition.recent, since)
+        return Carried(variable, at, value, condition.rate, condition.beyond, condition.recent, since, condition.bad)
 
     def put(self, row: int, state: SpellState) -> None:
         """Write the whole state of one pair."""
@@ -184,6 +185,7 @@ class SpellTable:
             beyond=number.beyond if number else (),
             recent=number.recent if number else (),
             text=text,
+            bad=number.bad if number else False,
         )
         self.conditions[row] = NORMAL if condition == NORMAL else condition
 
@@ -215,7 +217,7 @@ def _is_still(condition: Condition, severities: Sequence[Severity]) -> bool:
     """Whether nothing is pending or clearing, and nothing but the side of its limits is remembered of the readings."""
     if condition is NORMAL:
         return len(severities) == 1
-    under_way = condition.pending_since or condition.clearing_since or condition.recent or condition.text
+    under_way = condition.pending_since or condition.clearing_since or condition.recent or condition.text or condition.bad
     if under_way or condition.rate is not None:
         return False
     if condition.raised_at is None:

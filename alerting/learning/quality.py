@@ -14,6 +14,7 @@ from alerting.learning.plan import FeaturePlan, NumberSource, in_words
 from alerting.learning.planning import MOST_LEVELS, candidate_variables, event_types
 from alerting.readings.cleaning import outside
 from alerting.readings.history import History, Millis, millis
+from alerting.readings.sample_quality import NO_INSTANTS, Instants, among
 
 FEW_PROBLEMS = 10
 FLAT_SAMPLES, FLAT_TIMES, LIVELY = 30, 10, 10
@@ -35,6 +36,8 @@ Kind = Literal[
     "held",
     "duplicate",
     "out_of_range",
+    "bad_quality",
+    "uncertain",
     "unmatched_events",
     "few_problems",
     "leak_suspect",
@@ -73,6 +76,8 @@ def find_oddities(
         *_irregular(plan, histories),
         *_duplicates(plan, histories),
         *_out_of_range(definition, plan, histories),
+        *_bad_quality(definition, histories),
+        *_uncertain(plan, histories),
         *_unmatched_events(definition, histories),
         *_few_problems(definition, problems),
         *_held(plan, histories),
@@ -223,6 +228,36 @@ def _out_of_range(definition: ClassifierDefinition, plan: FeaturePlan, histories
                 f"they are left out of every feature{judged}; correct them or the range."
             )
             yield Finding("out_of_range", number.name, wrong, "left out", words)
+
+
+def _bad_quality(definition: ClassifierDefinition, histories: Sequence[History]) -> Iterator[Finding]:
+    problem = {definition.problem.variable} if definition.problem.variable else set()
+    for name in sorted(problem.union(candidate_variables(definition, histories))):
+        bad = sum(_samples(h, h.doubts.bad, name) for h in histories)
+        if bad:
+            share = bad / (bad + sum(len(_values(h, name)) for h in histories))
+            words = (
+                f"{name} has {bad} samples of bad quality in the training period, {share:.1%} of all: "
+                "they have no value, and count as missing in every feature and label."
+            )
+            yield Finding("bad_quality", name, share, "left out", words)
+
+
+def _uncertain(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
+    for name in plan.variables:
+        uncertain = sum(_samples(h, h.doubts.uncertain, name) for h in histories)
+        if uncertain:
+            share = uncertain / sum(len(_values(h, name)) for h in histories)
+            words = (
+                f"{name} has {uncertain} samples of uncertain quality in the training period, {share:.1%} of its values: "
+                "they are used like good ones."
+            )
+            yield Finding("uncertain", name, share, "kept", words)
+
+
+def _samples(history: History, doubted: Mapping[str, Instants], name: str) -> int:
+    """How many of the history's instants have such a sample of a variable."""
+    return int(among(_index(history), doubted.get(name, NO_INSTANTS)).sum())
 
 
 def _unmatched_events(definition: ClassifierDefinition, histories: Sequence[History]) -> Iterator[Finding]:

@@ -27,12 +27,12 @@ class BlockReadings:
         self._fetched = stored.load_many(wanted, until)
 
     def packed(self) -> tuple[Packed, dict[Series, int]]:
-        """Every series of numbers side by side, and the place of each."""
+        """Every series of numbers side by side, and the place of each; those with samples of bad quality are left out."""
         numbers = {
             (asset, variable): (fetched.ts, values)
             for asset, fetched in self._fetched.items()
             for variable, values in fetched.values.items()
-            if values.dtype == np.float64
+            if values.dtype == np.float64 and variable not in fetched.doubts.bad
         }
         return pack(list(numbers.values())), {series: place for place, series in enumerate(numbers)}
 
@@ -46,7 +46,7 @@ class BlockReadings:
                 raise Refused(fetched.faults[name])
         if not set(names) <= set(fetched.values):
             return self._stored.load(asset, start, end, names)
-        return History(asset, _frame(fetched, start, end, names))
+        return History(asset, _frame(fetched, start, end, names), doubts=fetched.doubts)
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         return self._stored.load_many(wanted, end)

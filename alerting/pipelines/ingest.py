@@ -107,7 +107,7 @@ class EventSource(Source, Protocol):
 @dataclass(frozen=True)
 class ImportResult:
     """What an import did. `new` rows changed something, of `rows` that were good; `late` of them came after their time was
-    judged. `notes` are sentences for people.
+    judged. `bad_quality`, `uncertain`: samples that their source calls so. `notes` are sentences for people.
     """
 
     source: str
@@ -124,6 +124,8 @@ class ImportResult:
     event_types: Mapping[str, str]
     notes: tuple[str, ...]
     late: int = 0
+    bad_quality: int = 0
+    uncertain: int = 0
 
     def to_document(self) -> dict[str, Any]:
         """The result as a JSON document, instants in ISO 8601."""
@@ -161,6 +163,9 @@ def import_readings(
         _result("readings", source, survey, written, rejected.count, plant, now),
         created=tuple(a.name for a in declared if a.name not in known),
         variables={survey.columns[title].name: kind for title, kind in types.items()},
+        notes=tuple(_notes(source, survey, types)),
+        bad_quality=sum(survey.columns[title].bad_quality for title in types),
+        uncertain=sum(survey.columns[title].uncertain for title in types),
     )
     _record(plant, result, changed=bool(result.new or changes), now=now, actor=actor)
     return result
@@ -199,6 +204,7 @@ def import_events(
         _result("events", source, survey, written, rejected.count, plant, now),
         created=tuple(a.name for a in created),
         event_types=durations,
+        notes=tuple(_notes(source, survey, types)),
     )
     _record(plant, result, changed=bool(result.new or created or new_types), now=now, actor=actor)
     return result
@@ -216,7 +222,7 @@ def _write(batches: Iterable[Sequence[Row]], add: Callable[[Sequence[Row]], int]
 def _result(
     what: What, source: Source, survey: Survey, written: tuple[int, int], rejected: int, plant: Plant, now: datetime
 ) -> ImportResult:
-    """What there is to say of any import; nothing is declared yet."""
+    """What there is to say of any import, but for notes; nothing is declared yet."""
     rows, new = written
     return ImportResult(
         source=source.name,
@@ -231,7 +237,7 @@ def _result(
         created=(),
         variables={},
         event_types={},
-        notes=tuple(_notes(source, survey)),
+        notes=(),
         late=sum(arrival.rows for arrival in plant.arrivals.of(now)),
     )
 
@@ -258,7 +264,7 @@ def _types(source: Source, survey: Survey, known: Mapping[str, Asset]) -> dict[s
     for title, column in survey.columns.items():
         declared = _declared(source, column.name, survey.assets, known)
         kind = declared or column.inferred()
-        if kind is None or not column.filled:
+        if kind is None or not (column.filled or column.bad_quality):
             continue
         if not declared and column.written_with_decimal_comma():
             raise Refused(f"{source.name}: column {title!r} holds numbers such as 12,5: add --decimal ,")
@@ -336,15 +342,20 @@ def _refusal(source: Source, count: int, lines: Sequence[BadLine]) -> str:
     return f"{source.name} is refused, nothing was written ({way_out}):{told}{more}"
 
 
-def _notes(source: Source, survey: Survey) -> Iterator[str]:
+def _notes(source: Source, survey: Survey, types: Mapping[str, VariableType]) -> Iterator[str]:
     unit = source.unit + "s"
-    empty = [c.title for c in survey.columns.values() if not c.filled]
+    empty = [title for title in survey.columns if title not in types]
     if survey.repeated:
         yield f"{survey.repeated:,} {unit} repeat an earlier one and were counted once"
     if survey.empty:
         yield f"{survey.empty:,} {unit} hold no value and were passed over"
     if empty:
         yield f"columns without any value were passed over: {', '.join(empty)}"
+    bad, uncertain = (sum(getattr(survey.columns[t], n) for t in types) for n in ("bad_quality", "uncertain"))
+    if bad:
+        yield f"{bad:,} samples are of bad quality: their values are not kept, and what they would have told is unknown"
+    if uncertain:
+        yield f"{uncertain:,} samples are of uncertain quality: they are marked as such, and used"
     if survey.zoneless:
         yield f"{survey.zoneless:,} time stamps name no zone and were taken as UTC; --tz says otherwise"
     if survey.cut:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from difflib import ndiff
 from typing import Any, Literal, cast
 
+import numpy as np
 import pandas as pd
 from pydantic import AwareDatetime, Field, StrictBool, ValidationError
 
@@ -20,9 +21,11 @@ from alerting.definitions.limits import severities, unknown_limits
 from alerting.definitions.model import Definition, Severity, ThresholdDefinition
 from alerting.detection.threshold import judge
 from alerting.episodes.lifecycle import SpellState, Step, advance
-from alerting.readings.history import INDEX_DTYPE, History
+from alerting.readings.history import INDEX_DTYPE, History, Millis, millis
+from alerting.readings.sample_quality import Doubts
 
 Value = StrictBool | float | str | None
+BAD_QUALITY = "bad quality"
 _TIMES = re.compile(r"^(?P<value>.*?)\s+x\s*(?P<times>\d+)$")
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -43,7 +46,10 @@ class Scenario(Closed):
     asset: dict[str, Any] = Field(default_factory=dict, description="Asset as in an asset file: attributes and variables.")
     start: AwareDatetime = Field(_EPOCH, description="Instant of the first value.")
     every: Duration = Field(timedelta(minutes=1), description="Time between two values.")
-    readings: dict[str, tuple[Value, ...]] = Field(description="Values by variable; null is missing, `215 x 10` ten times 215.")
+    readings: dict[str, tuple[Value, ...]] = Field(
+        description="Values by variable; null is missing, `bad quality` a sample that its source calls bad, "
+        "`215 x 10` ten times 215."
+    )
     until: Duration | None = Field(None, description="How long is judged; to the last value when left out.")
     after: Duration = Field(timedelta(0), description="Only transitions from here on are compared.")
     before: Duration | None = Field(None, description="Only transitions up to here are compared; to the end when left out.")
@@ -134,7 +140,13 @@ def _history(definition: ThresholdDefinition, scenario: Scenario) -> History:
     types = {n: object if asset.variables[n].type == "category" else "float64" for n in padded}
     frame = pd.DataFrame({n: pd.Series(v, dtype=types[n]) for n, v in padded.items()})
     frame.index = index.astype(INDEX_DTYPE)
-    return History(asset, frame)
+    bad = {n: _bad(_spread(v), millis(frame.index)) for n, v in scenario.readings.items()}
+    return History(asset, frame, doubts=Doubts(bad))
+
+
+def _bad(values: Sequence[Value], ts: Millis) -> Millis:
+    """Instants of the samples of bad quality."""
+    return ts[: len(values)][np.array([value == BAD_QUALITY for value in values], np.bool_)]
 
 
 def _asset(definition: ThresholdDefinition, scenario: Scenario) -> Asset:
@@ -151,7 +163,7 @@ def _asset(definition: ThresholdDefinition, scenario: Scenario) -> Asset:
 
 
 def _type(values: Sequence[Value]) -> VariableType:
-    there = [v for v in values if v is not None]
+    there = [v for v in values if v not in (None, BAD_QUALITY)]
     found = {t for t, (kind, _) in TYPES.items() if there and all(isinstance(v, kind) for v in there)}
     return cast(VariableType, next(iter(found), "number"))
 
@@ -159,7 +171,7 @@ def _type(values: Sequence[Value]) -> VariableType:
 def _column(name: str, values: Iterable[Value], type_: VariableType, scenario: Scenario) -> list[float | str | None]:
     kind, wanted = TYPES[type_]
     column: list[float | str | None] = []
-    for value in values:
+    for value in (None if v == BAD_QUALITY else v for v in values):
         if value is not None and not isinstance(value, kind):
             raise Refused(f"scenario {scenario.title!r}: {value!r} is no value of {name!r}, which takes {wanted}")
         column.append(value if value is None or isinstance(value, str) else float(value))

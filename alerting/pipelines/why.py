@@ -1,9 +1,11 @@
 """Why an alarm was raised, or why it was not: from what is kept, and from the readings around that instant, judged anew."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
+
+import numpy as np
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.durations import format_duration
@@ -23,6 +25,8 @@ from alerting.pipelines.in_force import first_instant, segments
 from alerting.pipelines.judging import Judgement, ModelShelf, judge_classifier, judge_threshold
 from alerting.pipelines.ports import Platform
 from alerting.pipelines.suppression import line_standing
+from alerting.readings.history import History, from_millis, to_millis
+from alerting.readings.sample_quality import NO_INSTANTS, Instants
 from alerting.recommendation.contributions import contributions
 
 Verdict = Literal["open", "pending", "normal", "unknown", "not judged"]
@@ -107,11 +111,9 @@ def _why_threshold(
     platform: Platform, revisions: Sequence[Revision], definition: ThresholdDefinition, asset: Asset, at: datetime, blank: Why
 ) -> Why:
     judged = _threshold_judged(platform, revisions, definition, asset, at)
-    state, last = judged.state, _last_reading(platform, definition, asset, at)
-    facts = [f"limits: {_limits(definition)}"]
-    if last is not None:
-        number = f"{last[1]:g}" if isinstance(last[1], float) else last[1]
-        facts.append(f"{definition.variable} was {number} at {last[0].isoformat()}")
+    history = platform.readings.load(asset, at - definition.stale_after - _LONGEST_LOOK_BACK, at, [definition.variable])
+    state, last = judged.state, _last_reading(definition, history)
+    facts = [f"limits: {_limits(definition)}", *_sample_words(definition.variable, last, history)]
     value = last[1] if last is not None and isinstance(last[1], float) else None
     found = replace(blank, value=value, limit=_limit(definition, value), unknown=judged.unknown, facts=tuple(facts))
     if judged.unknown:
@@ -148,11 +150,8 @@ def _threshold_judged(
     return judge_threshold(platform, asset, start, parts)
 
 
-def _last_reading(
-    platform: Platform, definition: ThresholdDefinition, asset: Asset, at: datetime
-) -> tuple[datetime, float | str] | None:
-    """The last reading before the instant, as far back as a search makes sense."""
-    history = platform.readings.load(asset, at - definition.stale_after - _LONGEST_LOOK_BACK, at, [definition.variable])
+def _last_reading(definition: ThresholdDefinition, history: History) -> tuple[datetime, float | str] | None:
+    """The last value of a history."""
     if definition.variable not in history.readings:
         return None
     known = history.readings[definition.variable].dropna()
@@ -160,6 +159,23 @@ def _last_reading(
         return None
     value = known.iloc[-1]
     return known.index[-1].to_pydatetime(), value if isinstance(value, str) else float(value)
+
+
+def _sample_words(variable: str, last: tuple[datetime, float | str] | None, history: History) -> Iterator[str]:
+    """The last value that counts, and the sample of bad quality that came after it."""
+    bad = history.doubts.bad.get(variable, NO_INSTANTS)
+    if last is not None:
+        number = f"{last[1]:g}" if isinstance(last[1], float) else last[1]
+        uncertain = to_millis(last[0]) in history.doubts.uncertain.get(variable, NO_INSTANTS)
+        yield f"{variable} was {number} at {last[0].isoformat()}" + (", of uncertain quality" if uncertain else "")
+    if len(bad) and (last is None or bad[-1] > to_millis(last[0])):
+        newest = from_millis(bad[-1]).isoformat()
+        yield f"{variable} is of bad quality since {_first_bad(bad, last).isoformat()}; its last sample is of {newest}"
+
+
+def _first_bad(bad: Instants, last: tuple[datetime, float | str] | None) -> datetime:
+    """The first sample of bad quality after the last value."""
+    return from_millis(bad[0 if last is None else int(np.searchsorted(bad, to_millis(last[0]), side="right"))])
 
 
 def _limit(definition: ThresholdDefinition, value: float | None) -> float | None:

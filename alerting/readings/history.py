@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.assets import Asset, EventType
+from alerting.readings.sample_quality import Doubts
 
 Millis = npt.NDArray[np.int64]
 INDEX_DTYPE = "datetime64[ms, UTC]"
@@ -39,13 +40,15 @@ class History:
     """What is known of one asset over some stretch of time.
 
     `readings`: one row per instant, one column per variable. `events`: one row per event with `type`, `start`, `end`
-    (NaT while a lasting event goes on; equal to start for an instant one), sorted by start.
+    (NaT while a lasting event goes on; equal to start for an instant one), sorted by start. `doubts`: samples whose quality is
+    not good, perhaps of a longer stretch; where one is bad, its value is missing in `readings`.
     """
 
     asset: Asset
     readings: pd.DataFrame = field(default_factory=no_readings)
     events: pd.DataFrame = field(default_factory=no_events)
     event_types: tuple[EventType, ...] = ()
+    doubts: Doubts = field(default_factory=Doubts)
 
     def delay(self, variable: str) -> timedelta:
         """After which time a value of this variable is known."""

@@ -20,7 +20,10 @@ class BadLine:
 
 @dataclass
 class ColumnSurvey:
-    """What the cells of one column look like. Every filled cell is counted once; `first_…` keep the first few examples."""
+    """What the cells of one column look like. Every filled cell is counted once; `first_…` keep the first few examples.
+
+    `bad_quality`: samples that their source calls bad; what their cells hold is counted nowhere else. `uncertain`: such samples.
+    """
 
     title: str
     name: str
@@ -30,6 +33,8 @@ class ColumnSurvey:
     texts: int = 0
     not_boolean: int = 0
     decimal_commas: int = 0
+    bad_quality: int = 0
+    uncertain: int = 0
     first_not_number: list[BadLine] = field(default_factory=list)
     first_not_boolean: list[BadLine] = field(default_factory=list)
 

@@ -12,8 +12,11 @@ from alerting.pipelines.ingest import Reject, Survey
 from alerting.pipelines.ports import Progress, ReadingRow
 from alerting.readings.history import Millis
 from alerting.readings.inference import ColumnSurvey
+from alerting.readings.sample_quality import Quality
 from alerting.sources import cells as cell
 from alerting.sources.ahead import ahead
+from alerting.sources.cells import BoolArray
+from alerting.sources.quality_columns import Qualities
 from alerting.sources.repeats import Repeats
 from alerting.sources.rows import Check, Keyed, Layout, Rows, bad_lines, bad_rows, repeat_check, survey_column, type_check
 from alerting.sources.surveying import count_filled, datetimes, note_chunk
@@ -44,12 +47,17 @@ class ReadingsFile:
         survey.repeated += int(same.sum())
         decimal = self._rows.layout.decimal
         filled = {c.name: survey_column(c, keyed.chunk, keyed.cells[c.title], usable, decimal) for c in survey.columns.values()}
-        survey.empty += int((usable & ~np.logical_or.reduce([*filled.values(), ~usable])).sum())
+        survey.empty += int((usable & ~np.logical_or.reduce([*filled.values(), *keyed.quality.bad.values(), ~usable])).sum())
+        for title, bad in keyed.quality.bad.items():
+            survey.columns[title].bad_quality += int((bad & usable).sum())
+        for title, uncertain in keyed.quality.uncertain.items():
+            survey.columns[title].uncertain += int((uncertain & usable).sum())
         count_filled(survey.assets, keyed.assets, usable, filled)
 
     def _repeated(self, repeats: Repeats, keyed: Keyed, checks: list[Check]) -> tuple[cell.BoolArray, list[Check]]:
         titles = list(self._rows.names)
-        found = repeats.find(keyed.assets, keyed.at, [keyed.cells[t] for t in titles], ~bad_rows(checks, len(keyed.at)))
+        cells = [keyed.quality.compared(t, keyed.cells[t]) for t in titles]
+        found = repeats.find(keyed.assets, keyed.at, cells, ~bad_rows(checks, len(keyed.at)))
         return found.same, [*checks, *repeat_check(keyed, found.contradictions, titles)]
 
     def read(self, types: Mapping[str, VariableType], reject: Reject, progress: Progress) -> Iterator[Sequence[ReadingRow]]:
@@ -79,18 +87,37 @@ class ReadingsFile:
             columns = [[column[i] for i in kept] for column in columns]
         for start in range(0, len(kept), BATCH):
             some = kept[start : start + BATCH]
-            rows = _reading_rows(keyed.assets[some], keyed.at[some], names, [c[start : start + BATCH] for c in columns])
+            quality = _doubted(keyed.quality, {t: self._rows.names[t] for t in types}, some)
+            rows = _reading_rows(keyed.assets[some], keyed.at[some], names, [c[start : start + BATCH] for c in columns], quality)
             if rows:
                 yield rows
 
 
+def _doubted(quality: Qualities, names: Mapping[str, str], rows: npt.NDArray[np.int64]) -> dict[int, dict[str, Quality]]:
+    """By place among these rows, the quality of the samples that are not good, by name of their variable."""
+    found: dict[int, dict[str, Quality]] = {}
+    of_quality: tuple[tuple[Quality, Mapping[str, BoolArray]], ...] = (("bad", quality.bad), ("uncertain", quality.uncertain))
+    for told, by_title in of_quality:
+        for title in by_title.keys() & names.keys():
+            for place in np.flatnonzero(by_title[title][rows]).tolist():
+                found.setdefault(place, {})[names[title]] = told
+    return found
+
+
 def _reading_rows(
-    assets: npt.NDArray[np.object_], at: Millis, names: Sequence[str], columns: Sequence[list[Any]]
+    assets: npt.NDArray[np.object_],
+    at: Millis,
+    names: Sequence[str],
+    columns: Sequence[list[Any]],
+    quality: Mapping[int, Mapping[str, Quality]],
 ) -> list[ReadingRow]:
-    """Rows as the port wants them, without missing values; a row without any value is left out."""
+    """Rows as the port wants them, without missing values; a row without any sample is left out."""
     values = zip(*columns, strict=True)
     if any(None in column for column in columns):
         documents = [{n: v for n, v in zip(names, row, strict=True) if v is not None} for row in values]
     else:
         documents = [dict(zip(names, row, strict=True)) for row in values]
-    return [ReadingRow(a, t, v) for a, t, v in zip(assets.tolist(), datetimes(at), documents, strict=True) if v]
+    keyed = zip(assets.tolist(), datetimes(at), documents, strict=True)
+    if not quality:
+        return [ReadingRow(a, t, v) for a, t, v in keyed if v]
+    return [ReadingRow(a, t, v, quality.get(i, {})) for i, (a, t, v) in enumerate(keyed) if v or i in quality]

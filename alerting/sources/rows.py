@@ -16,6 +16,7 @@ from alerting.readings.history import Millis
 from alerting.readings.inference import BadLine, ColumnSurvey
 from alerting.sources import cells as cell
 from alerting.sources.cells import BoolArray, Cells
+from alerting.sources.quality_columns import Qualities, QualityColumns, QualityLayout
 from alerting.sources.table import Chunk, Table, column, open_table
 
 EXAMPLES = 5
@@ -27,7 +28,8 @@ class Layout:
     """Which columns of a file mean what, and how its cells are written.
 
     `asset` names the one asset of the whole file; otherwise the cells of `asset_column`, after `asset_prefix`, do. `zone` is the
-    time zone of stamps without one. `rename` maps titles to names, `only` lists the titles to take (empty: all).
+    time zone of stamps without one. `rename` maps titles to names, `only` lists the titles to take (empty: all). `quality`: the
+    columns that say of what quality samples are.
     """
 
     time: str = "ts"
@@ -40,6 +42,7 @@ class Layout:
     encoding: str = "utf-8"
     rename: Mapping[str, str] = field(default_factory=dict)
     only: tuple[str, ...] = ()
+    quality: QualityLayout = field(default_factory=QualityLayout)
 
 
 @dataclass(frozen=True)
@@ -72,13 +75,17 @@ def bad_lines(chunk: Chunk, checks: Sequence[Check], limit: int | None = None) -
 
 @dataclass(frozen=True)
 class Keyed:
-    """A chunk with the instant and the asset of every row, and the checks on them."""
+    """A chunk with the instant and the asset of every row, the checks on them, and the quality of its samples.
+
+    `cells` of a sample of bad quality are empty.
+    """
 
     chunk: Chunk
     instants: cell.Instants
     assets: npt.NDArray[np.object_]
     cells: dict[str, Cells]
     checks: list[Check]
+    quality: Qualities
 
     @property
     def at(self) -> Millis:
@@ -105,7 +112,8 @@ class Rows:
         self.asset_column = self._asset_column()
         for title, option in keys:
             column(self.table, title, option)
-        taken = {self.time, self.asset_column, *(title for title, _ in keys)}
+        self.quality = QualityColumns(self.table, layout.quality)
+        taken = {self.time, self.asset_column, *(title for title, _ in keys), *self.quality.titles}
         self.names = value_names(self.table, [t for t in self.table.titles if t not in taken], layout)
 
     def _asset_column(self) -> str | None:
@@ -119,7 +127,7 @@ class Rows:
 
     def chunks(self, further: Sequence[str] = ()) -> Iterator[Keyed]:
         """The table chunk by chunk, with instants and assets read and checked, and all cells cleaned."""
-        keys = [self.time, *([self.asset_column] if self.asset_column else []), *further]
+        keys = [self.time, *([self.asset_column] if self.asset_column else []), *further, *self.quality.titles]
         for chunk in self.table.chunks([*keys, *self.names]):
             yield self._keyed(chunk)
 
@@ -130,10 +138,16 @@ class Rows:
             Check(stamps.absent, self.time, lambda _: "there is no time"),
             Check(stamps.bad, self.time, lambda row: cell.why_no_instant(cells[self.time][row].as_py(), self.zone)),
         ]
+        quality = self.quality.read(cells, list(self.names))
+        checks += [self._quality_check(cells[title], title, bad) for title, bad in quality.unreadable.items()]
+        kept = quality.without_bad(cells)
         if self.asset_column is None:
-            return Keyed(chunk, stamps, np.full(len(chunk.lines), self.layout.asset, dtype=object), cells, checks)
+            return Keyed(chunk, stamps, np.full(len(chunk.lines), self.layout.asset, dtype=object), kept, checks, quality)
         assets, check = named(cells[self.asset_column], self.asset_column, self.layout.asset_prefix, "asset")
-        return Keyed(chunk, stamps, assets, cells, [*checks, *check])
+        return Keyed(chunk, stamps, assets, kept, [*checks, *check], quality)
+
+    def _quality_check(self, cells: Cells, title: str, bad: BoolArray) -> Check:
+        return Check(bad, title, lambda row: self.quality.why(cells[row].as_py()))
 
 
 def value_names(table: Table, titles: Sequence[str], layout: Layout) -> dict[str, str]:

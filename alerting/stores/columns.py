@@ -13,6 +13,7 @@ from alerting.definitions.assets import Asset, VariableType
 from alerting.definitions.faults import Refused
 from alerting.pipelines.ports import ReadingColumns
 from alerting.readings.history import no_events
+from alerting.readings.sample_quality import Doubts, among
 from alerting.stores.documents import Document, utc
 
 CHUNK = 10_000
@@ -24,8 +25,8 @@ def types_of(asset: Asset, variables: Iterable[str]) -> dict[str, VariableType]:
     return {name: asset.variables[name].type if name in asset.variables else "number" for name in variables}
 
 
-def readings_frame(asset: str, documents: Iterator[Document], types: Mapping[str, VariableType]) -> pd.DataFrame:
-    """Documents {ts, v}, sorted, as one row per instant and one column per name in `types`.
+def readings_frame(asset: str, documents: Iterator[Document], types: Mapping[str, VariableType]) -> tuple[pd.DataFrame, Doubts]:
+    """Documents {ts, v, q}, sorted, as one row per instant and one column per name in `types`; and samples that are not good.
 
     Raises Refused for a value that is not of its variable's type.
     """
@@ -33,26 +34,32 @@ def readings_frame(asset: str, documents: Iterator[Document], types: Mapping[str
     for fault in found.faults.values():
         raise Refused(fault)
     index = pd.DatetimeIndex(found.ts.view("datetime64[ms]"), name="ts").tz_localize("UTC")
-    return pd.DataFrame({name: pd.Series(column, index, column.dtype) for name, column in found.values.items()}, index=index)
+    columns = {name: pd.Series(column, index, column.dtype) for name, column in found.values.items()}
+    return pd.DataFrame(columns, index=index), found.doubts
 
 
 def readings_columns(asset: str, documents: Iterator[Document], types: Mapping[str, VariableType]) -> ReadingColumns:
-    """Documents {ts, v}, sorted, as columns.
+    """Documents {ts, v, q}, sorted, as columns. A value beside which `q` says bad is none.
 
     They are taken a chunk at a time, so that a long history does not stand in memory twice.
     """
     instants: list[Column] = [np.array([], dtype="datetime64[ms]")]
     columns: dict[str, list[Column]] = {name: [_empty(type_)] for name, type_ in types.items()}
     faults: dict[str, str] = {}
+    doubted: list[Document] = []
     while chunk := list(islice(documents, CHUNK)):
         instants.append(np.array([document["ts"].replace(tzinfo=None) for document in chunk], dtype="datetime64[ms]"))
+        doubted += [document for document in chunk if "q" in document]
         for name, type_ in types.items():
             try:
                 columns[name].append(_column(asset, name, type_, chunk))
             except Refused as refusal:
                 faults.setdefault(name, str(refusal))
     joined = {name: np.concatenate(parts) for name, parts in columns.items() if name not in faults}
-    return ReadingColumns(np.concatenate(instants).view(np.int64), joined, faults)
+    ts, doubts = np.concatenate(instants).view(np.int64), _doubts(doubted, types)
+    for name in doubts.bad.keys() & joined.keys():
+        joined[name][among(ts, doubts.bad[name])] = np.nan if joined[name].dtype == np.float64 else None
+    return ReadingColumns(ts, joined, faults, doubts)
 
 
 def events_frame(documents: Iterable[Document], instant_types: frozenset[str]) -> pd.DataFrame:
@@ -67,6 +74,21 @@ def events_frame(documents: Iterable[Document], instant_types: frozenset[str]) -
 
 def _instants(values: Sequence[datetime | None]) -> pd.Series:
     return pd.to_datetime(pd.Series(np.array(values, dtype=object)), utc=True).dt.as_unit("ms")
+
+
+def _doubts(documents: Sequence[Document], names: Iterable[str]) -> Doubts:
+    """The instants at which samples of these variables are bad, and at which they are uncertain."""
+    found: dict[str, dict[str, list[datetime]]] = {name: {} for name in names}
+    for document in documents:
+        for name, quality in document["q"].items():
+            if name in found:
+                kind = "uncertain" if quality == "uncertain" else "bad"
+                found[name].setdefault(kind, []).append(document["ts"].replace(tzinfo=None))
+    bad, uncertain = (
+        {name: np.array(of[kind], "datetime64[ms]").view(np.int64) for name, of in found.items() if kind in of}
+        for kind in ("bad", "uncertain")
+    )
+    return Doubts(bad, uncertain)
 
 
 def _empty(type_: VariableType) -> Column:

@@ -28,17 +28,17 @@ def newest_readings(readings: Collection[Document], asset: Asset, since: Mapping
         if document is not None:
             found.setdefault(utc(document["ts"]), {}).update(document["v"])
     documents = ({"ts": ts, "v": found[ts]} for ts in sorted(found))
-    return readings_frame(asset.name, documents, types_of(asset, since))
+    return readings_frame(asset.name, documents, types_of(asset, since))[0]
 
 
 def _newest(readings: Collection[Document], asset: Asset, name: str, start: datetime, until: datetime) -> Document | None:
     field = f"v.{name}"
     query: Document = {"asset": asset.name, "ts": {"$gt": start, "$lte": until}, field: {"$exists": True}}
-    cursor = readings.find(query, {"_id": False, "ts": True, field: True}).sort("ts", DESCENDING).batch_size(10)
+    cursor = readings.find(query, {"_id": False, "ts": True, "q": True, field: True}).sort("ts", DESCENDING).batch_size(10)
     if (index := _index(readings, name)) is not None:
         cursor = cursor.hint(index)
     for document in cursor:
-        frame = readings_frame(asset.name, iter([document]), types_of(asset, [name]))
+        frame, _ = readings_frame(asset.name, iter([document]), types_of(asset, [name]))
         if present(History(asset, frame), name)[0]:
             return document
     return None

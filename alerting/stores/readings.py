@@ -18,14 +18,17 @@ from alerting.definitions.faults import Refused
 from alerting.pipelines.ports import EventRow, ReadingColumns, ReadingRow, Wanted
 from alerting.pipelines.ports.late import LatePart
 from alerting.readings.history import EVENT_COLUMNS, History
+from alerting.readings.sample_quality import Doubts
 from alerting.stores.arrivals import MongoArrivals
 from alerting.stores.assets import MongoAssets
 from alerting.stores.columns import CHUNK, events_frame, readings_columns, readings_frame, types_of
 from alerting.stores.documents import Document, MongoDatabase, only_duplicates, to_bson, utc, whole_millis
 from alerting.stores.indexes import EVENTS, READINGS
 from alerting.stores.newest import newest_readings
+from alerting.stores.samples import kept, samples_in, samples_of, update
 
 _ATTEMPTS = 10
+_SAMPLES: Document = {"_id": False, "ts": True, "v": True, "q": True}
 _FEW = 50  # variables that are worth being named in a query; beyond, all are fetched
 Key = tuple[str, datetime]
 
@@ -44,21 +47,21 @@ class MongoReadings:
         return sum(self._merge_readings(rows[start : start + CHUNK], arrived_at) for start in range(0, len(rows), CHUNK))
 
     def _merge_readings(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:
-        stored = self._stored(rows)
+        stored, doubted = self._stored(rows)
         new: dict[Key, Document] = {}
         changes: dict[Key, Document] = {}
         changed = 0
         for row in rows:
-            key = (row.asset, whole_millis(row.ts))
+            key, samples = (row.asset, whole_millis(row.ts)), samples_of(row)
             if key in stored:
                 known, sink = stored[key], changes.setdefault(key, {})
             elif key in new:
                 known = sink = new[key]
             else:
-                new[key] = dict(row.values)
+                new[key] = samples
                 changed += 1
                 continue
-            difference = {name: value for name, value in row.values.items() if name not in known or known[name] != value}
+            difference = {name: sample for name, sample in samples.items() if name not in known or known[name] != sample}
             known.update(difference)
             sink.update(difference)
             changed += bool(difference)
@@ -66,44 +69,47 @@ class MongoReadings:
         if not written:
             return 0
         with self._arrivals.writing(partial(_reading_parts, written), arrived_at):
-            self._update_readings(changes, arrived_at)
-            late = self._insert_readings(new, arrived_at)
+            self._update_readings(changes, doubted, arrived_at)
+            late = self._insert_readings(new, any(row.quality for row in rows), arrived_at)
         return changed - len(late) + (self._merge_readings(late, arrived_at) if late else 0)
 
-    def _stored(self, rows: Sequence[ReadingRow]) -> dict[Key, Document]:
-        """Values that are there already, by asset and instant; cheap when a batch is all new or all known."""
+    def _stored(self, rows: Sequence[ReadingRow]) -> tuple[dict[Key, Document], dict[Key, Document]]:
+        """Samples that are there already, by asset and instant, and the quality of those that are not good; cheap when a batch
+        is all new or all known."""
         stored: dict[Key, Document] = {}
+        doubted: dict[Key, Document] = {}
         for asset, group in groupby(sorted(rows, key=_asset), key=_asset):
             instants = list({whole_millis(row.ts) for row in group})
             between = {"asset": asset, "ts": {"$gte": min(instants), "$lte": max(instants)}}
             if self._readings.find_one(between, {"_id": True}) is None:
                 continue
-            found = self._readings.find({"asset": asset, "ts": {"$in": instants}}, {"_id": False, "ts": True, "v": True})
-            stored.update(((asset, utc(document["ts"])), document["v"]) for document in found)
-        return stored
+            for document in self._readings.find({"asset": asset, "ts": {"$in": instants}}, _SAMPLES):
+                key = asset, utc(document["ts"])
+                stored[key] = samples_in(document) if "q" in document else document["v"]
+                if "q" in document:
+                    doubted[key] = document["q"]
+        return stored, doubted
 
-    def _insert_readings(self, new: Mapping[Key, Document], arrived_at: datetime) -> list[ReadingRow]:
-        """Insert documents; returns as rows those that somebody else inserted since we looked."""
+    def _insert_readings(self, new: Mapping[Key, Document], graded: bool, arrived_at: datetime) -> list[ReadingRow]:
+        """Insert documents; returns as rows those that somebody else inserted since we looked. `graded`: some have a quality."""
         if not new:
             return []
         documents: list[Document] = [
-            {"asset": asset, "ts": ts, "v": values, "arrived_at": arrived_at} for (asset, ts), values in new.items()
+            {"asset": asset, "ts": ts, **(kept(samples) if graded else {"v": samples}), "arrived_at": arrived_at}
+            for (asset, ts), samples in new.items()
         ]
         try:
             self._readings.insert_many(documents, ordered=False)
         except BulkWriteError as error:
             late = [documents[position] for position in only_duplicates(error)]
-            return [ReadingRow(document["asset"], document["ts"], document["v"]) for document in late]
+            return [ReadingRow(d["asset"], d["ts"], d["v"], d.get("q", {})) for d in late]
         return []
 
-    def _update_readings(self, changes: Mapping[Key, Document], arrived_at: datetime) -> None:
+    def _update_readings(self, changes: Mapping[Key, Document], doubted: Mapping[Key, Document], arrived_at: datetime) -> None:
         updates = [
-            UpdateOne(
-                {"asset": asset, "ts": ts},
-                {"$set": {"arrived_at": arrived_at, **{f"v.{name}": value for name, value in values.items()}}},
-            )
-            for (asset, ts), values in changes.items()
-            if values
+            UpdateOne({"asset": key[0], "ts": key[1]}, update({"arrived_at": arrived_at}, samples, doubted.get(key, ())))
+            for key, samples in changes.items()
+            if samples
         ]
         if updates:
             self._readings.bulk_write(updates, ordered=False)
@@ -177,21 +183,16 @@ class MongoReadings:
         """
         types = types_of(asset, asset.variables if variables is None else variables)
         event_types = tuple(self._assets.event_types())
-        return History(
-            asset,
-            self._load_readings(asset.name, start, end, types),
-            self._load_events(asset.name, end, event_types),
-            event_types,
-        )
+        readings, doubts = self._load_readings(asset.name, start, end, types)
+        return History(asset, readings, self._load_events(asset.name, end, event_types), event_types, doubts)
 
     def _load_readings(
         self, asset: str, start: datetime | None, end: datetime | None, types: Mapping[str, VariableType]
-    ) -> pd.DataFrame:
+    ) -> tuple[pd.DataFrame, Doubts]:
         query: Document = {"asset": asset}
         if within := {op: at for op, at in (("$gt", start), ("$lte", end)) if at is not None}:
             query["ts"] = within
-        fields: Document = {"_id": False, "ts": True, "v": True}
-        cursor = self._readings.find(query, fields).sort([("asset", 1), ("ts", 1)]).batch_size(CHUNK)
+        cursor = self._readings.find(query, _SAMPLES).sort([("asset", 1), ("ts", 1)]).batch_size(CHUNK)
         return readings_frame(asset, cursor, types)
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
@@ -206,7 +207,7 @@ class MongoReadings:
         names = {name for known in types.values() for name in known}
         values = [f"v.{name}" for name in names] if len(names) <= _FEW else ["v"]
         query: Document = {"asset": {"$in": list(types)}, "ts": {"$gt": start, "$lte": end}}
-        fields: Document = {"_id": False, **dict.fromkeys(["asset", "ts", *values], True)}
+        fields: Document = {"_id": False, **dict.fromkeys(["asset", "ts", "q", *values], True)}
         cursor = self._readings.find(query, fields).sort([("asset", 1), ("ts", 1)]).batch_size(CHUNK)
         read = {name: readings_columns(name, group, types[name]) for name, group in groupby(cursor, key=_asset_of)}
         return {name: read[name] if name in read else readings_columns(name, iter(()), types[name]) for name in types}

@@ -159,7 +159,9 @@ def _from_block(block: bytes) -> Standing:
 
 
 def _sparse(condition: Condition) -> Document:
-    return {name: value for name, value in to_document(condition).items() if value is not None and value != []}
+    return {
+        name: value for name, value in to_document(condition).items() if value is not None and value is not False and value != []
+    }
 
 
 def _rows_by_shard(pairs: Sequence[Pair]) -> Mapping[int, list[int]]:

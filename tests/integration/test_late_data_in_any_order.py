@@ -10,7 +10,7 @@ from tests.unit.pipelines.test_late_data import FIELDS, Line
 
 pytestmark = pytest.mark.slow
 ARRIVALS = st.lists(
-    st.tuples(st.sampled_from([200, 212, 220, 235]), st.sampled_from([0, 0, 0, 3, 20, 70])), min_size=12, max_size=36
+    st.tuples(st.sampled_from([200, 212, 220, 235, "bad"]), st.sampled_from([0, 0, 0, 3, 20, 70])), min_size=12, max_size=36
 )
 
 

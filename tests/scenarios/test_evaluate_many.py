@@ -37,7 +37,8 @@ DEFINITIONS = [
     too_hot(name="often", assets=["oven-*"], above=206, at_least={"readings": 2, "of": 4}),
     too_hot(name="stopped", assets=["oven-*"], variable="state", above=None, equals="stopped"),
 ]
-WALK = st.lists(st.sampled_from([-8.0, -1.0, 0.0, 0.0, 0.0, 1.0, 8.0, None]), min_size=25, max_size=25)
+BAD = "bad"
+WALK = st.lists(st.sampled_from([-8.0, -1.0, 0.0, 0.0, 0.0, 1.0, 8.0, None, BAD]), min_size=25, max_size=25)
 
 
 def plant(rows):
@@ -56,12 +57,17 @@ def rows_of(walks, stops):
     for oven, temperature, speed in zip(OVENS, walks[::2], walks[1::2], strict=True):
         hot, fast = 205.0, 4.0
         for minute, (a, b) in enumerate(zip(temperature, speed, strict=True), 1):
-            hot, fast = hot + (a or 0.0), fast + (b or 0.0)
+            hot, fast = hot + step(a), fast + step(b)
             values = {"state": "stopped" if minute in stops else "running"}
-            values |= {"temperature": hot} if a is not None else {}
-            values |= {"speed": fast} if b is not None else {}
-            rows.append(ReadingRow(oven.name, at(minute), values))
+            values |= {"temperature": hot} if a not in (None, BAD) else {}
+            values |= {"speed": fast} if b not in (None, BAD) else {}
+            quality = {name: BAD for name, told in (("temperature", a), ("speed", b)) if told is BAD}
+            rows.append(ReadingRow(oven.name, at(minute), values, quality))
     return rows
+
+
+def step(told):
+    return told if isinstance(told, float) else 0.0
 
 
 def one_by_one(rows, instants, revised_at):

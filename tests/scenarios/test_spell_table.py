@@ -143,6 +143,7 @@ def test_a_table_gives_back_every_state_that_is_put_into_it():
         SpellState(at(5)),
         SpellState(at(5), carried=Carried("state", at(4), "stopped", same_since=at(1))),
         SpellState(at(5), carried=Carried("temperature", at(4), None, same_since=at(4)), unknown_count=2, unknown_reason="none"),
+        SpellState(at(5), carried=Carried("temperature", at(4), None, same_since=at(4), bad=True)),
         SpellState(
             watermark=at(10),
             pending_since=at(8),
@@ -155,10 +156,10 @@ def test_a_table_gives_back_every_state_that_is_put_into_it():
             carried=Carried("temperature", at(9), float("inf"), 2.5, ("high.above",), (0, 3, 4), at(6)),
         ),
     ]
-    table = SpellTable([("a", str(row)) for row in range(5)])
+    table = SpellTable([("a", str(row)) for row in range(len(states) + 1)])
     for row, state in enumerate(states):
         table.put(row, state)
-    assert [table.state(row) for row in range(5)] == [*states, None]
-    table.put(3, states[0])
-    assert table.state(3) == states[0]
+    assert [table.state(row) for row in range(len(states) + 1)] == [*states, None]
+    table.put(4, states[0])
+    assert table.state(4) == states[0]
     assert table.take([2, 0]).state(0) == states[2]

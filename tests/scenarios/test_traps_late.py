@@ -21,7 +21,7 @@ def spells(episodes):
     return sorted((e.raised_at, e.closed_at, e.condition, e.severity, e.severity_peak) for e in episodes)
 
 
-READINGS = st.lists(st.tuples(st.integers(1, 6), st.sampled_from([200, 212, 220, 235])), min_size=10, max_size=40)
+READINGS = st.lists(st.tuples(st.integers(1, 6), st.sampled_from([200, 212, 220, 235, "bad"])), min_size=10, max_size=40)
 
 
 @settings(max_examples=40, deadline=None)

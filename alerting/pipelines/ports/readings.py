@@ -10,15 +10,20 @@ import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.readings.history import History, Millis
+from alerting.readings.sample_quality import Doubts, Quality
 
 
 @dataclass(frozen=True)
 class ReadingRow:
-    """Values of one asset at one instant; booleans as bool, numbers as float, categories as str; missing ones absent."""
+    """Values of one asset at one instant; booleans as bool, numbers as float, categories as str; missing ones absent.
+
+    `quality`: of the samples that are not good, by variable; a bad one has no value.
+    """
 
     asset: str
     ts: datetime
     values: Mapping[str, float | str | bool]
+    quality: Mapping[str, Quality] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,18 +52,21 @@ class ReadingColumns:
     """Readings of one asset: instants in ms, increasing, and a column per variable with the conventions of `History`.
 
     `faults`: variables with a stored value that is not of their type, and what to do about it; they have no column.
+    `doubts`: samples whose quality is not good; a bad one is missing in its column.
     """
 
     ts: Millis
     values: Mapping[str, npt.NDArray[Any]]
     faults: Mapping[str, str] = field(default_factory=dict)
+    doubts: Doubts = field(default_factory=Doubts)
 
 
 class Readings(Protocol):
     """Readings and events over time."""
 
     def add_readings(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:
-        """Merge rows by (asset, ts), keeping variables already there unless given anew; returns rows that changed anything."""
+        """Merge rows by (asset, ts), keeping variables already there unless given anew, with their value, their quality, or both;
+        returns rows that changed anything."""
         ...
 
     def add_events(self, rows: Sequence[EventRow], arrived_at: datetime) -> int:

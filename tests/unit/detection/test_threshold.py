@@ -13,7 +13,7 @@ from alerting.definitions.limits import severities
 from alerting.detection.threshold import judge
 from alerting.episodes.lifecycle import SpellState, advance
 from alerting.stores.documents import from_document, to_document
-from tests.builders import at, history, oven, threshold
+from tests.builders import at, history, oven, threshold, with_quality
 
 
 def spans(judged):
@@ -156,6 +156,64 @@ def test_what_is_the_matter_with_the_data_is_a_fact_of_its_own(fact, fields, min
     assert {s.fact for s in judged.stretches} <= {None, "waiting", fact}
 
 
+def of_quality(qualities, values, minutes=None, **variables):
+    data = history(minutes or range(1, len(values) + 1), asset=oven(**variables), temperature=values)
+    return with_quality(data, "temperature", qualities)
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("hold", [("clear", None, 1), ("unknown", "bad_quality", 3), ("clear", None, 5)]),
+        ("ignore", [("clear", None, 1), ("unknown", "bad_quality", 3), ("clear", None, 5)]),
+        ("alert", [("clear", None, 1), ("triggered", "bad_quality", 3), ("clear", None, 5)]),
+    ],
+)
+def test_from_a_bad_sample_on_it_is_unknown_what_holds_until_the_next_one_that_is_not_bad(policy, expected):
+    data = of_quality([None, None, "bad", "bad", None], [200.0, 200.0, 900.0, 900.0, 200.0])
+    stretches = judge(threshold(no_data=policy), data, None, at(0), at(5)).stretches[1:]
+    assert [(s.status, s.fact, s.start) for s in stretches] == [(status, fact, at(m)) for status, fact, m in expected]
+
+
+def test_a_bad_sample_neither_raises_nor_clears_and_begins_a_pending_spell_anew():
+    definition = threshold(**{"for": "2m"})
+    data = of_quality([None, "bad", None, None, None, "bad"], [230.0, 100.0, 230.0, 230.0, 230.0, 100.0])
+    state, steps = advance(
+        SpellState(at(0)), judge(definition, data, None, at(0), at(9)).stretches, definition.hold, timedelta(0)
+    )
+    assert [(s.kind, s.at) for s in steps] == [("raised", at(5))]
+    assert state.raised_at == at(5)
+
+
+def test_after_a_bad_sample_data_get_stale_like_after_any_other():
+    judged = judge(threshold(stale_after="3m"), of_quality([None, "bad"], [200.0, 200.0]), None, at(0), at(9))
+    assert [(s.fact, s.start) for s in judged.stretches[2:]] == [("bad_quality", at(2)), ("stale", at(5))]
+
+
+def test_uncertain_samples_count_like_good_ones():
+    values = [200.0, 230.0, 230.0, 200.0]
+    good, uncertain = of_quality([None] * 4, values), of_quality([None, "uncertain", "uncertain", None], values)
+    assert judge(threshold(), uncertain, None, at(0), at(5)).stretches == judge(threshold(), good, None, at(0), at(5)).stretches
+
+
+def test_a_rate_is_taken_from_the_last_value_that_was_not_bad():
+    definition = threshold(above=9, rate_per="2m")
+    data = of_quality([None, "bad", None], [200.0, 900.0, 210.0])
+    judged = judge(definition, data, None, at(0), at(3))
+    assert [(s.status, s.fact) for s in judged.stretches] == [
+        ("unknown", "waiting"),
+        ("unknown", "no_rate"),
+        ("unknown", "bad_quality"),
+        ("triggered", None),
+    ]
+
+
+def test_bad_samples_are_none_of_the_last_readings_that_are_counted():
+    definition = threshold(at_least={"readings": 2, "of": 2})
+    data = of_quality([None, "bad", "bad", None], [230.0, 0.0, 0.0, 230.0])
+    assert judge(definition, data, None, at(0), at(4)).stretches[-1].status == "triggered"
+
+
 def test_a_sensor_that_never_spoke_is_missing_only_after_it_could_have():
     judged = judge(threshold(no_data="alert", stale_after="3m"), history([]), None, at(0), at(9))
     assert [(s.status, s.fact, s.end) for s in judged.stretches] == [
@@ -164,7 +222,8 @@ def test_a_sensor_that_never_spoke_is_missing_only_after_it_could_have():
     ]
 
 
-VALUES = [200.0, 212.0, 220.0, 235.0, 999.0, 0.0, -0.0, float("nan"), float("inf"), float("-inf")]
+BAD = "bad"
+VALUES = [BAD, 200.0, 212.0, 220.0, 235.0, 999.0, 0.0, -0.0, float("nan"), float("inf"), float("-inf")]
 GAPS = st.sampled_from([1, 1, 1, 1, 2, 9])
 READINGS = st.lists(st.tuples(GAPS, st.sampled_from(VALUES)), min_size=5, max_size=25)
 CUTS = st.lists(st.integers(1, 60), max_size=6)
@@ -193,7 +252,7 @@ FIELDS = st.fixed_dictionaries(
         "frozen_after": st.sampled_from(["13m", "25m"]),
     },
 )
-STATES = ["running", "stopped", "cleaning", None]
+STATES = ["running", "stopped", "cleaning", None, BAD]
 
 
 def live(definition, data, instants):
@@ -220,7 +279,9 @@ def test_live_in_any_chunks_gives_the_episodes_of_one_batch(readings, cuts, cond
     definition = threshold(**condition, **fields)
     gaps, values = zip(*readings, strict=True)
     asset = oven(temperature=Variable(low=-50, high=500)).model_copy(update={"attributes": {"limit": 211.0}})
-    data = history(np.cumsum(gaps).tolist(), asset=asset, temperature=list(values))
+    numbers = [np.nan if value is BAD else value for value in values]
+    data = history(np.cumsum(gaps).tolist(), asset=asset, temperature=numbers)
+    data = with_quality(data, "temperature", [BAD if value is BAD else None for value in values])
     same_however_cut(definition, data, cuts)
 
 
@@ -241,7 +302,9 @@ def test_states_in_any_chunks_give_the_episodes_of_one_batch(readings, cuts, pol
     fields = {"at_least": {"readings": 2, "of": 3}} if counted else {"for": "3m"}
     definition = threshold(variable="state", above=None, equals="stopped", no_data=policy, **fields)
     gaps, values = zip(*readings, strict=True)
-    data = history(np.cumsum(gaps).tolist(), asset=oven(state=Variable(type="category")), state=list(values))
+    texts = [None if value is BAD else value for value in values]
+    data = history(np.cumsum(gaps).tolist(), asset=oven(state=Variable(type="category")), state=texts)
+    data = with_quality(data, "state", [BAD if value is BAD else None for value in values])
     same_however_cut(definition, data, cuts)
 
 

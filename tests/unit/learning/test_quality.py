@@ -13,6 +13,7 @@ from alerting.learning.dataset import build_dataset
 from alerting.learning.features import build_features
 from alerting.learning.leaks import leak_suspects
 from alerting.readings.history import History, millis
+from tests.builders import with_quality
 from tests.unit.learning import small
 
 HOURS = 120
@@ -107,6 +108,29 @@ def test_values_outside_the_engineering_range_are_missing_for_features_and_said(
     assert dataset.rows["flow.mean.1h"].min() > 40
     blank = replace(history, readings=history.readings.assign(flow=np.where(values < 0, np.nan, values)))
     pd.testing.assert_frame_equal(dataset.rows, build_features(dataset.plan, blank, dataset.at), check_exact=True)
+
+
+def test_samples_of_bad_quality_are_missing_and_said_with_their_share_and_uncertain_ones_are_used():
+    line = small.line(HOURS)
+    values, qualities = noise(len(line.readings)), [None] * len(line.readings)
+    qualities[::50], qualities[1::25] = ["bad"] * len(qualities[::50]), ["uncertain"] * len(qualities[1::25])
+    blank = np.where(np.array([q == "bad" for q in qualities]), np.nan, values)
+    history = with_quality(with_column(line, "flow", values), "flow", qualities)
+    found = oddities(history)
+    bad, uncertain = found["bad_quality", "flow"], found["uncertain", "flow"]
+    assert (bad.figure, bad.consequence) == (pytest.approx(1 / 50, rel=0.05), "left out")
+    assert (uncertain.figure, uncertain.consequence) == (pytest.approx(1 / 25 * 50 / 49, rel=0.05), "kept")
+    dataset = build_dataset(small.definition(), 1, [history], small.as_of(history))
+    missing = replace(history, readings=history.readings.assign(flow=blank))
+    pd.testing.assert_frame_equal(dataset.rows, build_features(dataset.plan, missing, dataset.at), check_exact=True)
+
+
+def test_samples_of_bad_quality_of_the_problem_make_no_label():
+    line = small.line(HOURS)
+    values = line.readings["moisture"].to_numpy()
+    bad = with_quality(line, "moisture", ["bad" if value > 4.5 else None for value in values])
+    with pytest.raises(Refused, match="0 problems in all periods.*moisture has 432 samples of bad quality"):
+        oddities(bad)
 
 
 def test_a_problem_variable_out_of_its_range_still_makes_problems_and_that_is_said():

@@ -25,7 +25,7 @@ class Assets:
 
 class Readings:
     def __init__(self):
-        self.values, self.events, self.batches = {}, {}, []
+        self.values, self.quality, self.events, self.batches = {}, {}, {}, []
 
     def add_readings(self, rows, arrived_at):
         self.batches.append(len(rows))
@@ -33,8 +33,11 @@ class Readings:
         for row in rows:
             before = self.values.get((row.asset, row.ts), {})
             after = {**before, **row.values}
-            changed += after != before
+            quality = {**self.quality.get((row.asset, row.ts), {}), **row.quality}
+            changed += after != before or quality != self.quality.get((row.asset, row.ts), {})
             self.values[row.asset, row.ts] = after
+            if quality:
+                self.quality[row.asset, row.ts] = quality
         return changed
 
     def add_events(self, rows, arrived_at):

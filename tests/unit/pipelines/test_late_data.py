@@ -31,7 +31,12 @@ class Line:
         apply(self.platform, [too_hot(**{"stale_after": "30m", **changes})], "engineer", at(0), "test")
 
     def feed(self, values, minute=0):
-        rows = [ReadingRow("oven-1", at(m), {"temperature": float(v)}) for m, v in values.items()]
+        rows = [
+            ReadingRow("oven-1", at(m), {}, {"temperature": "bad"})
+            if v == "bad"
+            else ReadingRow("oven-1", at(m), {"temperature": float(v)})
+            for m, v in values.items()
+        ]
         self.platform.readings.add_readings(rows, at(minute))
 
     def run(self, minute):

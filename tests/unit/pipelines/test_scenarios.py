@@ -51,6 +51,15 @@ def test_values_are_repeated_missing_and_of_every_type():
     assert result(door, {"open": [False, True]}).found == ("1m  raised: medium",)
 
 
+def test_a_sample_of_bad_quality_makes_it_unknown_and_its_value_is_no_matter():
+    definition = threshold(**{"for": "3m"}, stale_after="30m")
+    held = [230, "bad quality", "230 x 3"]
+    assert result(definition, {"temperature": held}, until="10m").found == ("5m  raised: medium",)
+    assert result(definition, {"temperature": [230, "bad quality x 9", 200]}).found == ()
+    state = threshold(variable="state", above=None, equals="stopped")
+    assert result(state, {"state": ["stopped", "bad quality", "running"]}).found == ("0s  raised: medium", "2m  closed")
+
+
 def test_limits_come_from_the_asset_of_the_scenario():
     definition = threshold(above={"attribute": "max"})
     assert result(definition, {"temperature": [220]}, asset={"attributes": {"max": 210}}).found == ("0s  raised: medium",)

@@ -57,6 +57,24 @@ def test_the_answer_is_the_same_however_far_evaluation_has_come(platform, minute
     assert (found.verdict, found.value) == (verdict, value)
 
 
+def test_bad_quality_is_told_with_when_it_began_and_what_was_known_before(platform):
+    rows = [ReadingRow("oven-1", at(m), {}, {"temperature": "bad"}) for m in (25, 26)]
+    rows.append(ReadingRow("oven-1", at(20), {"temperature": 200.0}, {"temperature": "uncertain"}))
+    platform.readings.add_readings(rows, at(0))
+    for evaluated in (None, 30):
+        if evaluated:
+            run(platform, evaluated)
+        found = ask(platform, 31)
+        assert found.verdict == "unknown"
+        assert found.answer.startswith("cannot tell: bad quality: the last sample of temperature is bad")
+        assert f"temperature was 200 at {at(20).isoformat()}, of uncertain quality" in found.facts
+        assert (
+            f"temperature is of bad quality since {at(25).isoformat()}; its last sample is of {at(26).isoformat()}" in found.facts
+        )
+    counts = evaluate(platform, ["too-hot"], at(32))
+    assert counts.unknown["too-hot on oven-1"].startswith("bad quality")
+
+
 def test_a_pending_condition_says_since_when_and_when_it_is_due(platform):
     found = ask(platform, 6)
     assert (found.pending_since, found.due_at, found.limit) == (at(5), at(7), 215)

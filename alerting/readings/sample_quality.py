@@ -1,0 +1,92 @@
+"""What a source says of its own samples: good, uncertain, or bad; and how the usual systems write it.
+
+A sample of bad quality has no value: nothing judges it, learns from it, or keeps it. An uncertain one counts like a good one.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+
+Quality = Literal["uncertain", "bad"]
+Grade = Literal["good", "uncertain", "bad"]
+Codes = Literal["opc-ua", "opc-da"]
+Instants = npt.NDArray[np.int64]
+NO_INSTANTS: Instants = np.empty(0, np.int64)
+
+_WORD = re.compile(r"(good|uncertain|bad)(?![a-z])", re.IGNORECASE)
+_CAMEL = re.compile(r"(Good|Uncertain|Bad)[A-Z]")
+_NUMBER = re.compile(r"-?\d{1,10}|0[xX][0-9a-fA-F]{1,8}")
+_FEW, _BYTE, _SHORT, _STATUS = 4, 1 << 8, 1 << 16, 1 << 32
+_DA_GRADES: Mapping[int, Grade] = {
+    **dict.fromkeys(range(0, 32, 4), "bad"),
+    **dict.fromkeys((64, 68, 80, 84, 88), "uncertain"),
+    **dict.fromkeys((192, 216), "good"),
+}
+
+
+@dataclass(frozen=True)
+class Doubts:
+    """Instants (ms, increasing) of the samples whose quality is not good, by variable; variables without any are absent."""
+
+    bad: Mapping[str, Instants] = field(default_factory=dict)
+    uncertain: Mapping[str, Instants] = field(default_factory=dict)
+
+
+def among(ts: Instants, instants: Instants) -> npt.NDArray[np.bool_]:
+    """Which of the instants are in another, increasing list of instants."""
+    if not len(instants):
+        return np.zeros(len(ts), np.bool_)
+    place = np.minimum(np.searchsorted(instants, ts), len(instants) - 1)
+    found: npt.NDArray[np.bool_] = instants[place] == ts
+    return found
+
+
+def grade(text: str, codes: Codes | None = None) -> Grade | None:
+    """What a quality says; None for what is none, and for a number that may be a code of both kinds unless `codes` says which.
+
+    Understood are the words good, uncertain and bad; names of OPC UA status codes (BadSensorFailure, Bad_SensorFailure) and these
+    codes as numbers (0x808C0000, 2156658688), by their two highest bits (OPC UA part 4, StatusCode); and the quality of OPC DA
+    (192, 64, 0 and what its lower bits add; OPC DA 3.0, 6.8).
+    """
+    word = _WORD.match(text.replace("_", " ")) or _CAMEL.match(text)
+    if word:
+        return cast(Grade, word[1].lower())
+    kind = codes or _kind(text)
+    if kind is None or not _NUMBER.fullmatch(text):
+        return None
+    number = _as_number(text)
+    return _status(number) if kind == "opc-ua" else _DA_GRADES.get(number & 0xFC) if 0 <= number < _SHORT else None
+
+
+def why_no_quality(text: str, codes: Codes | None) -> str:
+    """The reason why a text tells no quality, in plain words."""
+    if codes is None and _NUMBER.fullmatch(text) and _kind(text) is None:
+        zero = " (0 is good there and bad here)" if text == "0" else ""
+        return f"{text!r} may be a status code of OPC UA or a quality of OPC DA{zero}: say which with --quality-codes"
+    return f"{text!r} is no quality: good, uncertain or bad, a status code of OPC UA, or 192, 64 or 0 as OPC DA has them"
+
+
+def _kind(text: str) -> Codes | None:
+    """What sort of code a number can only be."""
+    if not _NUMBER.fullmatch(text):
+        return None
+    number = _as_number(text)
+    if not 0 <= number < _SHORT or (text[1:2] in ("x", "X") and len(text) == len("0x00000000")):
+        return "opc-ua"
+    return "opc-da" if _FEW <= number < _BYTE else None
+
+
+def _as_number(text: str) -> int:
+    return int(text, 16 if text[1:2] in ("x", "X") else 10)
+
+
+def _status(number: int) -> Grade | None:
+    """By the two highest of 32 bits; a negative number is the same bits read with a sign."""
+    if not -_STATUS // 2 <= number < _STATUS:
+        return None
+    severity = number % _STATUS * 4 // _STATUS
+    return "good" if severity == 0 else "uncertain" if severity == 1 else "bad"
