@@ -286,9 +286,10 @@ class ThresholdDefinition(_Common):
     )
     no_data: Literal["hold", "alert", "ignore"] = Field(
         "hold",
-        description="Where data are missing, frozen, or outside the variable's engineering range. hold: the state is unknown, "
-        "which neither raises nor closes an episode; alert: that is itself a reason to raise; "
-        "ignore: each value counts, until the next one comes (for values that are sent only when they change).",
+        description="Where data are missing, frozen, of bad quality, or outside the variable's engineering range. "
+        "hold: the state is unknown, which neither raises nor closes an episode; alert: that is itself a reason to raise; "
+        "ignore: each value counts, until the next one comes (for values that are sent only when they change); what is of bad "
+        "quality is unknown all the same.",
     )
     problem: Problem | None = Field(
         None, description="What the alert warns of, if that is something else; its outcome is then judged by data."

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.assets import Asset, EventType
-from alerting.readings.sample_quality import Doubts
+from alerting.readings.sample_quality import NO_DOUBTS, Doubts
 
 Millis = npt.NDArray[np.int64]
 INDEX_DTYPE = "datetime64[ms, UTC]"
@@ -48,7 +48,7 @@ class History:
     readings: pd.DataFrame = field(default_factory=no_readings)
     events: pd.DataFrame = field(default_factory=no_events)
     event_types: tuple[EventType, ...] = ()
-    doubts: Doubts = field(default_factory=Doubts)
+    doubts: Doubts = NO_DOUBTS
 
     def delay(self, variable: str) -> timedelta:
         """After which time a value of this variable is known."""

@@ -36,6 +36,9 @@ class Doubts:
     uncertain: Mapping[str, Instants] = field(default_factory=dict)
 
 
+NO_DOUBTS = Doubts()
+
+
 def among(ts: Instants, instants: Instants) -> npt.NDArray[np.bool_]:
     """Which of the instants are in another, increasing list of instants."""
     if not len(instants):

@@ -13,7 +13,7 @@ from alerting.definitions.assets import Asset, VariableType
 from alerting.definitions.faults import Refused
 from alerting.pipelines.ports import ReadingColumns
 from alerting.readings.history import no_events
-from alerting.readings.sample_quality import Doubts, among
+from alerting.readings.sample_quality import NO_DOUBTS, Doubts, among
 from alerting.stores.documents import Document, utc
 
 CHUNK = 10_000
@@ -56,7 +56,7 @@ def readings_columns(asset: str, documents: Iterator[Document], types: Mapping[s
             except Refused as refusal:
                 faults.setdefault(name, str(refusal))
     joined = {name: np.concatenate(parts) for name, parts in columns.items() if name not in faults}
-    ts, doubts = np.concatenate(instants).view(np.int64), _doubts(doubted, types)
+    ts, doubts = np.concatenate(instants).view(np.int64), _doubts(doubted, types) if doubted else NO_DOUBTS
     for name in doubts.bad.keys() & joined.keys():
         joined[name][among(ts, doubts.bad[name])] = np.nan if joined[name].dtype == np.float64 else None
     return ReadingColumns(ts, joined, faults, doubts)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.readings.history import History, Millis
-from alerting.readings.sample_quality import Doubts, Quality
+from alerting.readings.sample_quality import NO_DOUBTS, Doubts, Quality
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class ReadingColumns:
     ts: Millis
     values: Mapping[str, npt.NDArray[Any]]
     faults: Mapping[str, str] = field(default_factory=dict)
-    doubts: Doubts = field(default_factory=Doubts)
+    doubts: Doubts = NO_DOUBTS
 
 
 class Readings(Protocol):

@@ -129,7 +129,7 @@ def test_samples_of_bad_quality_of_the_problem_make_no_label():
     line = small.line(HOURS)
     values = line.readings["moisture"].to_numpy()
     bad = with_quality(line, "moisture", ["bad" if value > 4.5 else None for value in values])
-    with pytest.raises(Refused, match="0 problems in all periods.*moisture has 432 samples of bad quality"):
+    with pytest.raises(Refused, match=r"0 problems in all periods.*moisture has 432 samples of bad quality"):
         oddities(bad)
 
 
