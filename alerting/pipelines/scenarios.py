@@ -140,7 +140,7 @@ def _history(definition: ThresholdDefinition, scenario: Scenario) -> History:
     types = {n: object if asset.variables[n].type == "category" else "float64" for n in padded}
     frame = pd.DataFrame({n: pd.Series(v, dtype=types[n]) for n, v in padded.items()})
     frame.index = index.astype(INDEX_DTYPE)
-    bad = {n: _bad(_spread(v), millis(frame.index)) for n, v in scenario.readings.items()}
+    bad = {n: _bad(_spread(v), millis(pd.DatetimeIndex(frame.index))) for n, v in scenario.readings.items()}
     return History(asset, frame, doubts=Doubts(bad))
 
 
