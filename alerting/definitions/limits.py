@@ -10,7 +10,7 @@ from alerting.definitions.model import SEVERITIES, Band, FromAttribute, LevelLim
 
 @dataclass(frozen=True)
 class Level:
-    """The limits of one severity on one asset."""
+    """The limits of one severity on one asset. `leave`: the band that is left before `inside` or `equals` is over."""
 
     severity: Severity
     above: float | None = None
@@ -19,13 +19,17 @@ class Level:
     clear_below_at: float | None = None
     inside: tuple[float, float] | None = None
     equals: float | str | None = None
+    leave: tuple[float, float] | None = None
+
+
+_BANDS = ("outside", "inside", "clear_inside", "clear_outside")
 
 
 def written_limits(definition: ThresholdDefinition) -> Iterator[tuple[str, Any]]:
     """Every limit that is given, with its path: a number, a text, true or false, or FromAttribute."""
     names = ("above", "below", "clear_above_at", "clear_below_at")
     groups: list[tuple[str, object, tuple[str, ...]]] = [("", definition, (*names, "equals"))]
-    groups += [(f"{n}.", getattr(definition, n), ("low", "high")) for n in ("outside", "inside")]
+    groups += [(f"{n}.", getattr(definition, n), ("low", "high")) for n in _BANDS]
     groups += [(f"levels.{s}.", limits, names) for s, limits in level_limits(definition)]
     for prefix, group, fields in groups:
         for field in fields:
@@ -62,11 +66,15 @@ def levels_on(definition: ThresholdDefinition, asset: Asset) -> tuple[Level, ...
     level = _level(definition.severity, definition, asset)
     if definition.outside is not None:
         low, high = _band(definition.outside, asset)
-        return (Level(level.severity, high, low, level.clear_above_at, level.clear_below_at),)
+        clear = level.clear_below_at, level.clear_above_at
+        if definition.clear_inside is not None:
+            clear = _band(definition.clear_inside, asset)
+        return (Level(level.severity, high, low, clear_above_at=clear[1], clear_below_at=clear[0]),)
+    leave = None if definition.clear_outside is None else _band(definition.clear_outside, asset)
     if definition.inside is not None:
-        return (Level(level.severity, inside=_band(definition.inside, asset)),)
+        return (Level(level.severity, inside=_band(definition.inside, asset), leave=leave),)
     if definition.equals is not None:
-        return (Level(level.severity, equals=_value(definition.equals, asset)),)
+        return (Level(level.severity, equals=_value(definition.equals, asset), leave=leave),)
     return (level,)
 
 

@@ -263,6 +263,16 @@ class ThresholdDefinition(_Common):
         None,
         description="Triggered by exactly this value: a number, true or false, the text of a category, or {attribute: name}.",
     )
+    clear_inside: Band | None = Field(
+        None,
+        description="After `outside` was triggered it clears only inside this band (hysteresis): after too high at or below its "
+        "upper end, after too low at or above its lower end; the same as clear_above_at and clear_below_at.",
+    )
+    clear_outside: Band | None = Field(
+        None,
+        description="After `inside`, or `equals` with a number, was triggered it clears only outside of this wider band "
+        "(hysteresis).",
+    )
     levels: Levels | None = Field(
         None,
         description="Instead of one limit: limits by severity. One episode, whose severity rises and falls; "

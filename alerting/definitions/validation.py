@@ -19,6 +19,7 @@ from alerting.definitions.limits import Level, level_limits, levels_on, unknown_
 from alerting.definitions.matching import AssetIndex, indexed, matching_assets
 from alerting.definitions.model import (
     DEFINITION,
+    Band,
     ClassifierDefinition,
     Definition,
     FromAttribute,
@@ -173,11 +174,12 @@ def _order_faults(path: str, above: float | None, below: float | None) -> Iterab
 
 def _threshold_faults(definition: ThresholdDefinition) -> Iterable[Fault]:
     yield from _condition_faults(definition)
-    for name in ("outside", "inside"):
+    for name in ("outside", "inside", "clear_inside", "clear_outside"):
         band = getattr(definition, name)
         if band is not None and _disordered(band.low, band.high, strictly=True):
             yield Fault(f"{name}.low", f"{band.low} must be less than high {band.high}")
     yield from _limit_faults("", definition)
+    yield from _clear_band_faults(definition)
     for severity, limits in level_limits(definition):
         yield from _limit_faults(f"levels.{severity}.", limits)
         if limits.above is None and limits.below is None:
@@ -209,6 +211,27 @@ def _limit_faults(prefix: str, limits: ThresholdDefinition | LevelLimits) -> Ite
         yield Fault(f"{prefix}clear_above_at", "must not be greater than above, which must be given")
     if limits.clear_below_at is not None and (below is None or _disordered(below, limits.clear_below_at)):
         yield Fault(f"{prefix}clear_below_at", "must not be less than below, which must be given")
+
+
+def _clear_band_faults(definition: ThresholdDefinition) -> Iterable[Fault]:
+    inner, outer = definition.clear_inside, definition.outside
+    if inner is not None and outer is None:
+        yield Fault("clear_inside", "goes with outside", "after above and below it is clear_above_at and clear_below_at")
+    elif inner is not None and (definition.clear_above_at is not None or definition.clear_below_at is not None):
+        yield Fault("clear_inside", "says the same as clear_above_at and clear_below_at", "remove one of them")
+    elif inner is not None and outer is not None and (_disordered(outer.low, inner.low) or _disordered(inner.high, outer.high)):
+        yield Fault("clear_inside", "must lie within the band of outside")
+    if definition.clear_outside is not None:
+        yield from _clear_outside_faults(definition, definition.clear_outside)
+
+
+def _clear_outside_faults(definition: ThresholdDefinition, band: Band) -> Iterable[Fault]:
+    equals = definition.equals
+    if definition.inside is None and (equals is None or isinstance(equals, bool | str)):
+        yield Fault("clear_outside", "goes with inside, or with equals and a number", "after other limits see clear_above_at")
+    inner = definition.inside or (Band(low=equals, high=equals) if isinstance(equals, float | FromAttribute) else None)
+    if inner is not None and (_disordered(band.low, inner.low) or _disordered(inner.high, band.high)):
+        yield Fault("clear_outside", "must contain what triggers", "between the two it stays as it was")
 
 
 def _disordered(low: float | FromAttribute, high: float | FromAttribute, strictly: bool = False) -> bool:
@@ -345,12 +368,22 @@ def _resolved_faults(levels: Sequence[Level], asset: Asset) -> Iterable[Fault]:
     """Limits in the wrong order on one asset; where they are plain numbers the definition alone has been refused before."""
     for level in levels:
         ordered = (level.below, level.clear_below_at), (level.clear_above_at, level.above), (level.below, level.above)
-        if any(low is not None and high is not None and low > high for low, high in (*ordered, level.inside or (None, None))):
+        if any(low is not None and high is not None and low > high for low, high in (*ordered, *_bands(level))):
             yield Fault("assets", f"the limits stated by asset {asset.name!r} are in the wrong order: {_numbers(level)}")
 
 
+def _bands(level: Level) -> Iterable[tuple[float | None, float | None]]:
+    """Pairs of which the first must not be greater than the second."""
+    inner = (level.equals, level.equals) if isinstance(level.equals, float) else level.inside
+    if inner is not None:
+        yield inner
+    if inner is not None and level.leave is not None:
+        yield level.leave[0], inner[0]
+        yield inner[1], level.leave[1]
+
+
 def _numbers(level: Level) -> str:
-    names = ("below", "clear_below_at", "clear_above_at", "above", "inside")
+    names = ("below", "clear_below_at", "clear_above_at", "above", "inside", "equals", "leave")
     return ", ".join(f"{name} {getattr(level, name)}" for name in names if getattr(level, name) is not None)
 
 

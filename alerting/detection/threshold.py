@@ -3,6 +3,7 @@
 What is the matter with the data (`Fact`) is kept apart from what the values say: missing is never normal.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,6 +27,7 @@ _SOUND, _FIRST_FACT = -1, 10  # a code is a rank (0 within limits, 1 low ... 4 c
 _WAITING, _STALE, _FROZEN, _OUT_OF_RANGE, _BAD_QUALITY, _NO_RATE = range(_FIRST_FACT, _FIRST_FACT + len(_FACTS))
 _MISSING = (_STALE, _FROZEN, _OUT_OF_RANGE, _BAD_QUALITY)  # what `no_data` decides about
 _NEVER = np.iinfo(np.int64).max // 2
+INSIDE = "inside"
 
 
 @dataclass(frozen=True)
@@ -235,30 +237,36 @@ def _ranks(levels: tuple[Level, ...], judged: npt.NDArray[Any], before: frozense
     ranks, last = np.zeros(len(judged), np.int8), []
     for level in levels:
         hit = np.zeros(len(judged), np.bool_)
-        for side, sign, limit, clear_at in (
-            ("above", 1, level.above, level.clear_above_at),
-            ("below", -1, level.below, level.clear_below_at),
-        ):
-            if limit is None:
-                continue
+        for side, met, over in _sides(level, judged):
             name = f"{level.severity}.{side}"
-            beyond = _beyond(sign * judged, sign * limit, sign * (limit if clear_at is None else clear_at), name in before)
+            beyond = _lasting(met, over, name in before)
             hit |= beyond
             last += [name] if beyond[-1] else []
-        if level.inside is not None:
-            hit |= (judged >= level.inside[0]) & (judged <= level.inside[1])
-        if level.equals is not None:
-            hit |= np.asarray(judged == level.equals, np.bool_)
         ranks[hit] = SEVERITIES.index(level.severity) + 1
     return ranks, tuple(last)
 
 
-def _beyond(values: Numbers, limit: float, clear_at: float, before: bool) -> Flags:
-    """Beyond a limit until at or within `clear_at`; in between, and where the value is unsound (NaN), as before."""
-    beyond = values > limit
-    decided = beyond | (values <= clear_at)
-    last_decided = np.maximum.accumulate(np.where(decided, np.arange(len(values)), -1))
-    return np.where(last_decided < 0, before, beyond[np.maximum(last_decided, 0)])
+def _sides(level: Level, judged: npt.NDArray[Any]) -> Iterator[tuple[str, Flags, Flags]]:
+    """Each limit by its side: where it is met, and where that is over. An unsound value (NaN) is neither."""
+    if level.above is not None:
+        yield "above", judged > level.above, judged <= (level.above if level.clear_above_at is None else level.clear_above_at)
+    if level.below is not None:
+        yield "below", judged < level.below, judged >= (level.below if level.clear_below_at is None else level.clear_below_at)
+    if isinstance(level.equals, str):
+        met = np.asarray(judged == level.equals, np.bool_)
+        yield INSIDE, met, ~met
+        return
+    inside = level.inside if level.equals is None else (level.equals, level.equals)
+    if inside is not None:
+        low, high = level.leave or inside
+        yield INSIDE, (judged >= inside[0]) & (judged <= inside[1]), (judged < low) | (judged > high)
+
+
+def _lasting(met: Flags, over: Flags, before: bool) -> Flags:
+    """Met until it is over; where it is neither, as before."""
+    decided = met | over
+    last_decided = np.maximum.accumulate(np.where(decided, np.arange(len(met)), -1))
+    return np.where(last_decided < 0, before, met[np.maximum(last_decided, 0)])
 
 
 def _frozen(definition: ThresholdDefinition, rows: _Rows) -> Flags:

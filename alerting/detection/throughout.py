@@ -30,8 +30,9 @@ NEVER = 2**61  # ms; a float holds it exactly
 class Limits(NamedTuple):
     """What is judged of one definition on one asset. A limit that is not given is one that no value is beyond.
 
-    `inside_low`, `inside_high`: the band, or both the value looked for. `low`, `high`: engineering range. `stale_after`,
-    `frozen_after`: ms. `no_data_alerts`: missing data are a reason to raise. `levels`: how many severities have limits.
+    `inside_low`, `inside_high`: the band, or both the value looked for; `leave_low`, `leave_high`: what must be left before that
+    is over. `low`, `high`: engineering range. `stale_after`, `frozen_after`: ms. `no_data_alerts`: missing data are a reason
+    to raise. `levels`: how many severities have limits.
     """
 
     above: float
@@ -40,6 +41,8 @@ class Limits(NamedTuple):
     clear_below_at: float
     inside_low: float
     inside_high: float
+    leave_low: float
+    leave_high: float
     low: float
     high: float
     stale_after: int
@@ -62,6 +65,7 @@ def limits_of(definition: ThresholdDefinition, asset: Asset) -> Limits | None:
     below = max((x.below for x in levels if x.below is not None), default=-np.inf)
     clear_above, clear_below = levels[0].clear_above_at, levels[0].clear_below_at
     inside = levels[0].inside or ((np.inf, -np.inf) if equals is None else (equals, equals))
+    leave = levels[0].leave or inside
     ignore = definition.no_data == "ignore"
     low, high = (None, None) if variable is None or ignore else (variable.low, variable.high)
     return Limits(
@@ -71,6 +75,8 @@ def limits_of(definition: ThresholdDefinition, asset: Asset) -> Limits | None:
         clear_below_at=below if clear_below is None else clear_below,
         inside_low=inside[0],
         inside_high=inside[1],
+        leave_low=leave[0],
+        leave_high=leave[1],
         low=-np.inf if low is None else low,
         high=np.inf if high is None else high,
         stale_after=NEVER if ignore else span_millis(definition.stale_after),
@@ -85,17 +91,18 @@ class LimitColumns:
 
     def __init__(self, rows: Sequence[Limits]) -> None:
         columns = np.array(rows, np.float64).reshape(len(rows), len(Limits._fields)).T
-        self.above, self.clear_above_at, self.below, self.clear_below_at, self.inside_low, self.inside_high = columns[:6]
-        self.low, self.high = columns[6:8]
-        self.stale_after, self.frozen_after = columns[8].astype(np.int64), columns[9].astype(np.int64)
-        self.no_data_alerts, self.single = columns[10] > 0, columns[11] == 1
+        self.above, self.clear_above_at, self.below, self.clear_below_at = columns[:4]
+        self.inside_low, self.inside_high, self.leave_low, self.leave_high, self.low, self.high = columns[4:10]
+        self.stale_after, self.frozen_after = columns[10].astype(np.int64), columns[11].astype(np.int64)
+        self.no_data_alerts, self.single = columns[12] > 0, columns[13] == 1
 
 
 @dataclass(frozen=True)
 class CarriedColumns:
     """The readings carried over from before, one row per pair: taken `at`, the same `since` (ms); `value` NaN: none yet.
 
-    `above`, `below`: whether it is beyond that limit, or was and has not come back to `clear_at`.
+    `above`, `below`: whether it is beyond that limit, or was and has not come back to `clear_at`; `inside`: whether it is in the
+    band, or was and has not left the wider one.
     """
 
     at: Millis
@@ -103,6 +110,7 @@ class CarriedColumns:
     since: Millis
     above: Flags
     below: Flags
+    inside: Flags
 
 
 @dataclass(frozen=True)
@@ -150,12 +158,12 @@ def _ending(ends: int, variable: str, stale_after: int) -> str | None:
 
 
 def _by_value(of: LimitColumns, carried: CarriedColumns, low: Numbers, high: Numbers) -> npt.NDArray[np.int64]:
-    """What the least and the greatest value leave possible. Between a limit and its `clear_at` the side before counts."""
-    within = ~carried.above & ~carried.below & (high <= of.above) & (low >= of.below)
+    """What the least and the greatest value leave possible. Between a limit and where it is over the side before counts."""
+    within = ~carried.above & ~carried.below & ~carried.inside & (high <= of.above) & (low >= of.below)
     clear = within & ((high < of.inside_low) | (low > of.inside_high))
     above = carried.above & ~carried.below & (low > of.clear_above_at) & (low >= of.below)
     below = carried.below & ~carried.above & (high < of.clear_below_at) & (high <= of.above)
-    meets = (low >= of.inside_low) & (high <= of.inside_high)
+    meets = carried.inside & (low >= of.leave_low) & (high <= of.leave_high)
     triggered = np.select([above, below, meets], [ABOVE, BELOW, MEETS], MAY_CHANGE)
     return np.where(clear, CLEAR, np.where(of.single, triggered, MAY_CHANGE))
 
@@ -185,4 +193,5 @@ def _carried_on(carried: CarriedColumns, extent: Extent) -> CarriedColumns:
         since=np.where(nothing | same, carried.since, extent.since),
         above=carried.above,
         below=carried.below,
+        inside=carried.inside,
     )

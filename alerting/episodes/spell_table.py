@@ -9,7 +9,7 @@ from zlib import crc32
 import numpy as np
 
 from alerting.definitions.model import Severity
-from alerting.detection.threshold import Carried
+from alerting.detection.threshold import INSIDE, Carried
 from alerting.detection.throughout import CLEAR, NO_VALUE, TRIGGERED, CarriedColumns, Throughout
 from alerting.episodes.lifecycle import LevelSpell, SpellState
 from alerting.readings.history import Millis, from_millis, to_millis
@@ -193,14 +193,15 @@ class SpellTable:
         """The carried readings as columns. `severities`: of each row's definition, the least severe first."""
         since = np.where(self.since == NEVER, self.at, self.since)
         beyond = [_sides(c, s) for c, s in zip(self.conditions, severities, strict=True)]
-        above, below = np.array(beyond, np.bool_).reshape(len(self), 2).T
-        return CarriedColumns(self.at, self.value, since, above, below)
+        above, below, inside = np.array(beyond, np.bool_).reshape(len(self), 3).T
+        return CarriedColumns(self.at, self.value, since, above, below, inside)
 
 
-def _sides(condition: Condition, severities: Sequence[Severity]) -> tuple[bool, bool]:
+def _sides(condition: Condition, severities: Sequence[Severity]) -> tuple[bool, bool, bool]:
     if not condition.beyond:
-        return False, False
-    return f"{severities[0]}.above" in condition.beyond, f"{severities[0]}.below" in condition.beyond
+        return False, False, False
+    above, below, inside = (f"{severities[0]}.{side}" in condition.beyond for side in ("above", "below", INSIDE))
+    return above, below, inside
 
 
 def stay(spells: SpellTable, severities: Sequence[Sequence[Severity]], found: Throughout) -> Flags:

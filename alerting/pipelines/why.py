@@ -34,7 +34,7 @@ _LOOK_BACK = timedelta(hours=1)
 _LONGEST_LOOK_BACK = timedelta(days=2)
 _LIMITS = (
     *("above", "below", "clear_above_at", "clear_below_at", "outside", "inside", "equals", "levels", "rate_per", "at_least"),
-    *("for", "clear_for"),
+    *("clear_inside", "clear_outside", "for", "clear_for"),
 )
 
 

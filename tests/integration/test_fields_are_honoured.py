@@ -100,6 +100,16 @@ BAND_PROOFS = {
     "high.attribute": [{"low": 190, "high": 300}, {"low": 190, "high": attribute("mid")}],
 }
 NO_LIMIT = {"above": None}
+
+
+def clear_inside(low=190, high=215):
+    return {**NO_LIMIT, "outside": BAND, "clear_inside": {"low": low, "high": high}}
+
+
+def clear_outside(value, low, high):
+    return {**NO_LIMIT, "inside": {"low": value - 1, "high": value + 1}, "clear_outside": {"low": low, "high": high}}
+
+
 STOP = {"event": "stop"}
 
 
@@ -157,6 +167,14 @@ THRESHOLD = {
     "equals.attribute": [{**NO_LIMIT, "equals": 220}, {**NO_LIMIT, "equals": attribute("low")}],
     **{f"inside.{k}": [{**NO_LIMIT, "inside": band} for band in pair] for k, pair in BAND_PROOFS.items()},
     **{f"outside.{k}": [{**NO_LIMIT, "outside": band} for band in pair] for k, pair in BAND_PROOFS.items()},
+    "clear_inside.low": [clear_inside(), clear_inside(low=200)],
+    "clear_inside.low.attribute": [clear_inside(), clear_inside(low=attribute("mid"))],
+    "clear_inside.high": [clear_inside(), clear_inside(high=212)],
+    "clear_inside.high.attribute": [clear_inside(), clear_inside(high=attribute("mid"))],
+    "clear_outside.low": [clear_outside(220, 219, 221), clear_outside(220, 200, 221)],
+    "clear_outside.low.attribute": [clear_outside(220, 219, 221), clear_outside(220, attribute("low"), 221)],
+    "clear_outside.high": [clear_outside(196, 195, 197), clear_outside(196, 195, 210)],
+    "clear_outside.high.attribute": [clear_outside(196, 195, 197), clear_outside(196, 195, attribute("high"))],
     **{f"levels.{s}.{k}": [{**NO_LIMIT, "levels": {s: level}} for level in pair]
        for s in SEVERITIES for k, pair in LEVEL_PROOFS.items()},
     "rate_per": [{"above": 15, "rate_per": "1m"}, {"above": 15, "rate_per": "2m"}],

@@ -30,6 +30,9 @@ CONDITIONS = st.sampled_from(
         {"above": None, "below": 200},
         {"below": 200, "clear_below_at": 212},
         {"above": None, "inside": {"low": 210, "high": 230}},
+        {"above": None, "inside": {"low": 210, "high": 215}, "clear_outside": {"low": 205, "high": 225}},
+        {"above": None, "outside": {"low": 210, "high": 230}, "clear_inside": {"low": 214, "high": 216}},
+        {"above": None, "equals": 212, "clear_outside": {"low": 200, "high": 220}},
         {"above": None, "outside": {"low": 210, "high": 230}, "clear_below_at": 215},
         {"above": None, "equals": 0},
         {"above": None, "equals": 235},
@@ -111,6 +114,9 @@ def test_what_moves_on_together_is_where_judging_reading_by_reading_leads(runs, 
     walk(threshold(**condition, **fields), data, range(0, 91, step))
 
 
+WITHIN = [200.0] * 3 + [150.0, 250.0] * 30
+
+
 @pytest.mark.parametrize(
     ("fields", "values", "least"),
     [
@@ -119,6 +125,10 @@ def test_what_moves_on_together_is_where_judging_reading_by_reading_leads(runs, 
         ({"clear_above_at": 210}, [230.0] * 20 + [212.0] * 40, 56),
         ({"above": None, "below": 250}, [200.0] * 60, 56),
         ({"above": None, "inside": {"low": 100, "high": 300}}, [200.0] * 60, 56),
+        ({"above": None, "inside": {"low": 199, "high": 200}, "clear_outside": {"low": 100, "high": 300}}, WITHIN, 56),
+        ({"above": None, "inside": {"low": 199, "high": 200}, "clear_outside": {"low": 100, "high": 300}}, [250.0] * 60, 56),
+        ({"above": None, "equals": 200, "clear_outside": {"low": 100, "high": 300}}, WITHIN, 56),
+        ({"above": None, "outside": {"low": 300, "high": 400}, "clear_inside": {"low": 320, "high": 380}}, [310.0] * 60, 56),
         ({"above": None, "equals": 200}, [200.0] * 60, 56),
         ({"above": None, "levels": {"medium": {"above": 210}, "high": {"above": 215}}}, [200.0] * 60, 56),
         ({"stale_after": "5m"}, [200.0] * 10, 40),

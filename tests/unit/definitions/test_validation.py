@@ -64,6 +64,7 @@ def test_a_fault_is_named_with_its_place_and_a_hint(document, fault):
     assert fault in faults_of(document)
 
 
+BAND = {"low": 3, "high": 5}
 LEVELS = {"medium": {"above": 230}, "critical": {"above": 215}}
 
 
@@ -75,6 +76,23 @@ LEVELS = {"medium": {"above": 230}, "critical": {"above": 215}}
         ({"equals": 3}, "equals: cannot stand beside above or below (one condition per definition; see levels)"),
         ({"above": None, "inside": {"low": 3, "high": 3}}, "inside.low: 3.0 must be less than high 3.0"),
         ({"above": None, "inside": {"low": 3}}, "inside.high: is missing"),
+        (
+            {"clear_inside": BAND},
+            "clear_inside: goes with outside (after above and below it is clear_above_at and clear_below_at)",
+        ),
+        ({"above": None, "outside": BAND, "clear_inside": {"low": 2, "high": 4}}, "clear_inside: must lie within the band of"),
+        (
+            {"above": None, "outside": BAND, "clear_inside": BAND, "clear_above_at": 4},
+            "clear_inside: says the same as clear_above",
+        ),
+        ({"clear_outside": BAND}, "clear_outside: goes with inside, or with equals and a number"),
+        ({"above": None, "equals": True, "clear_outside": BAND}, "clear_outside: goes with inside, or with equals and a number"),
+        ({"above": None, "equals": 6, "clear_outside": BAND}, "clear_outside: must contain what triggers"),
+        ({"above": None, "inside": {"low": 2, "high": 4}, "clear_outside": BAND}, "clear_outside: must contain what triggers"),
+        (
+            {"above": None, "inside": BAND, "clear_outside": {"low": 6, "high": 1}},
+            "clear_outside.low: 6.0 must be less than high",
+        ),
         ({"above": None, "levels": LEVELS}, "levels.critical.above: 215.0 must be greater than that of medium, 230.0"),
         ({"above": None, "levels": {"worst": {"above": 1}}}, "levels.worst: is not a field (fields here: critical, high, low"),
         ({"above": None, "levels": {"low": {}}}, "levels.low: a limit is missing (add above: or below:)"),

@@ -54,6 +54,41 @@ def test_between_limit_and_clear_limit_the_status_before_is_kept():
     assert [(s, a) for s, a, _ in spans(judged)][1:] == [("clear", at(1)), ("triggered", at(2)), ("clear", at(4))]
 
 
+INSIDE = {"above": None, "inside": {"low": 210, "high": 220}, "clear_outside": {"low": 205, "high": 225}}
+
+
+def test_a_band_is_over_only_outside_of_the_wider_one():
+    values = [200, 207, 210, 225, 205, 226, 222, 215]
+    judged = judge(threshold(**INSIDE), history(range(1, 9), temperature=values), None, at(0), at(8))
+    expected = [("clear", at(1)), ("triggered", at(3)), ("clear", at(6)), ("triggered", at(8))]
+    assert [(s, a) for s, a, _ in spans(judged)][1:] == expected
+
+
+def test_an_equal_number_is_over_only_outside_of_its_band():
+    definition = threshold(above=None, equals=0, clear_outside={"low": -1, "high": 1})
+    judged = judge(definition, history(range(1, 6), temperature=[0.5, 0.0, 0.9, -1.0, 1.1]), None, at(0), at(5))
+    assert [(s, a) for s, a, _ in spans(judged)][1:] == [("clear", at(1)), ("triggered", at(2)), ("clear", at(5))]
+
+
+def test_what_is_outside_of_a_band_is_over_only_inside_of_the_narrower_one_from_the_side_where_it_was():
+    bands = {"outside": {"low": 210, "high": 230}, "clear_inside": {"low": 215, "high": 225}}
+    values = [240, 228, 225, 212, 200, 212, 215, 240, 212]
+    data = history(range(1, 10), temperature=values)
+    judged = judge(threshold(above=None, **bands), data, None, at(0), at(9))
+    expected = [("triggered", 1), ("clear", 3), ("triggered", 5), ("clear", 7), ("triggered", 8), ("clear", 9)]
+    assert [(s, a) for s, a, _ in spans(judged)][1:] == [(status, at(minute)) for status, minute in expected]
+    twin = threshold(above=None, outside=bands["outside"], clear_below_at=215, clear_above_at=225)
+    assert judge(twin, data, None, at(0), at(9)).stretches == judged.stretches
+
+
+def test_ends_of_the_bands_may_stand_on_the_asset():
+    definition = threshold(**{**INSIDE, "clear_outside": {"low": {"attribute": "low"}, "high": 225}})
+    data = history([1, 2], temperature=[215, 207])
+    stated = replace(data, asset=data.asset.model_copy(update={"attributes": {"low": 206.0}}))
+    assert [s for s, *_ in spans(judge(definition, stated, None, at(0), at(2)))][1:] == ["triggered"]
+    assert [s.fact for s in judge(definition, data, None, at(0), at(2)).stretches] == ["no_limit"]
+
+
 def test_below_and_above_together_mean_outside():
     definition = threshold(above=215, below=190)
     judged = judge(definition, history([1, 2, 3], temperature=[180, 200, 220]), None, at(0), at(3))
@@ -232,6 +267,9 @@ CONDITIONS = st.sampled_from(
         {"clear_above_at": 210},
         {"below": 200, "clear_below_at": 212},
         {"above": None, "inside": {"low": 210, "high": 230}},
+        {"above": None, "inside": {"low": 210, "high": 215}, "clear_outside": {"low": 205, "high": 225}},
+        {"above": None, "outside": {"low": 210, "high": 230}, "clear_inside": {"low": 214, "high": 216}},
+        {"above": None, "equals": 212, "clear_outside": {"low": 200, "high": 220}},
         {"above": None, "outside": {"low": 210, "high": 230}, "clear_below_at": 215},
         {"above": None, "equals": 0},
         {"above": {"attribute": "limit"}},
