@@ -16,7 +16,7 @@ from alerting.pipelines.watchlist import Watch, Watchlist
 from alerting.stores.documents import Document, MongoDatabase
 from alerting.stores.indexes import ASSETS, DEFINITIONS, EVENT_TYPES, REVISIONS, WATCHLISTS
 
-_FORMAT = 3  # to be changed with what a list is made of, or how
+_FORMAT = 4  # to be changed with what a list is made of, or how
 _PART = 20_000
 _NO_LIMITS = (np.nan,) * len(Limits._fields)
 _PLAIN = ("definition", "asset", "since", "every", "variable", "lookback", "latency", "mutability", "turn", "revision", "settles")
