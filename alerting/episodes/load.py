@@ -81,16 +81,33 @@ def time_in_alarm(steps: Sequence[Step], end: datetime) -> timedelta:
     return sum((until - since for since, until in raised.items()), timedelta(0))
 
 
-def told_instants(steps: Sequence[Step], silent: Sequence[Span], still_tell: Sequence[Severity], end: datetime) -> list[datetime]:
-    """When people would have been told of each raise: at once, or when suppression ends; never of what came and went in it."""
+def told_instants(
+    steps: Sequence[Step], silent: Sequence[Span], still_tell: Sequence[Severity], end: datetime, shelved: Sequence[Span] = ()
+) -> list[datetime]:
+    """When people would have been told of each raise: at once, or when suppression or a shelf ends, or when its severity becomes
+    one that suppression still tells; never of what came and went in it."""
     ends = {step.raised_at: step.at for step in steps if step.kind == "closed"}
     told = []
-    for step in steps:
-        if step.kind == "raised":
-            at = step.at if step.severity in still_tell else first_free(silent, step.at)
-            if at < ends.get(step.raised_at, end):
-                told.append(at)
+    for raised in (step for step in steps if step.kind == "raised"):
+        turns = [step for step in steps if step.raised_at == raised.raised_at and step.kind in ("raised", "severity")]
+        at = _first_told(turns, silent, still_tell, shelved)
+        if at < ends.get(raised.raised_at, end):
+            told.append(at)
     return told
+
+
+def _first_told(
+    turns: Sequence[Step], silent: Sequence[Span], still_tell: Sequence[Severity], shelved: Sequence[Span]
+) -> datetime:
+    """The first instant from its raise on at which an episode is neither shelved nor, with its severity there, suppressed."""
+    at, before = turns[0].at, None
+    while at != before:
+        before, at = at, first_free(shelved, at)
+        severity = next(turn.severity for turn in reversed(turns) if turn.at <= at)
+        if severity not in still_tell:
+            worse = [turn.at for turn in turns if turn.at > at and turn.severity in still_tell]
+            at = min(first_free(silent, at), *worse) if worse else first_free(silent, at)
+    return at
 
 
 def flood_share(at: Iterable[datetime], start: datetime, end: datetime, above: int) -> float:

@@ -19,14 +19,17 @@ from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.faults import Refused
 from alerting.definitions.limits import severities, unknown_limits
 from alerting.definitions.model import Definition, Severity, ThresholdDefinition
+from alerting.detection.suppression import Span, suppressed_spans
 from alerting.detection.threshold import judge
 from alerting.episodes.lifecycle import SpellState, Step, advance
+from alerting.episodes.load import told_instants
 from alerting.readings.history import INDEX_DTYPE, History, Millis, millis
 from alerting.readings.sample_quality import Doubts
 
 Value = StrictBool | float | str | None
 BAD_QUALITY = "bad quality"
 _TIMES = re.compile(r"^(?P<value>.*?)\s+x\s*(?P<times>\d+)$")
+_MOMENT = timedelta(milliseconds=1)
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -37,6 +40,19 @@ class Expected(Closed):
     raised: Severity | None = Field(None, description="An episode of this severity is raised.")
     severity: Severity | None = Field(None, description="The severity becomes this one.")
     closed: Literal[True] | None = Field(None, description="The episode is closed.")
+
+
+class During(Closed):
+    """A stretch of a scenario."""
+
+    start: Duration = Field(alias="from", description="Its beginning, counted from the start.")
+    end: Duration = Field(alias="to", description="Its end, counted from the start.")
+
+
+class EventDuring(During):
+    """A lasting event."""
+
+    type: str = Field(description="Its type, e.g. stop.")
 
 
 class Scenario(Closed):
@@ -53,7 +69,14 @@ class Scenario(Closed):
     until: Duration | None = Field(None, description="How long is judged; to the last value when left out.")
     after: Duration = Field(timedelta(0), description="Only transitions from here on are compared.")
     before: Duration | None = Field(None, description="Only transitions up to here are compared; to the end when left out.")
+    events: tuple[EventDuring, ...] = Field((), description="Events of the asset, or of one above it.")
+    shelved: tuple[During, ...] = Field((), description="When an operator has muted it.")
     expect: tuple[Expected, ...] = Field(description="All transitions, in order; [] when nothing must happen.")
+    told: tuple[Duration, ...] | None = Field(
+        None,
+        description="When people are first told of each episode: at its raise, or when suppression and shelves end; [] when they "
+        "never are. Not compared when left out.",
+    )
 
 
 class ScenarioFile(Closed):
@@ -101,12 +124,31 @@ def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
     for path, sentence in unknown_limits(definition, history.asset):
         raise Refused(f"scenario {scenario.title!r}: {path}: {sentence}; give it under asset: attributes:")
     end = scenario.until if scenario.until is not None else _length(scenario) * scenario.every
-    before = scenario.start - timedelta(milliseconds=1)
+    before = scenario.start - _MOMENT
     judged = judge(definition, history, None, before, scenario.start + end)
     _, steps = advance(SpellState(before), judged.stretches, definition.hold, definition.clear_for, severities(definition))
     last = end if scenario.before is None else scenario.before
     found = [_line(s.at - scenario.start, s) for s in steps if scenario.after <= s.at - scenario.start <= last]
-    return ScenarioResult(scenario.title, tuple(found), tuple(_expected_line(e, scenario) for e in scenario.expect))
+    expected = [_expected_line(e, scenario) for e in scenario.expect]
+    if scenario.told is not None:
+        told = [at - scenario.start for at in _told(definition, scenario, history, steps, scenario.start + end)]
+        found += [_told_line(at) for at in told if scenario.after <= at <= last]
+        expected += [_told_line(at) for at in scenario.told]
+    return ScenarioResult(scenario.title, tuple(found), tuple(expected))
+
+
+def _told(
+    definition: ThresholdDefinition, scenario: Scenario, history: History, steps: Sequence[Step], end: datetime
+) -> list[datetime]:
+    """When people are told of the episodes; what is suppressed is decided by the readings and events of the scenario alone."""
+    suppression = definition.suppression
+    silent = suppressed_spans(suppression, [history], scenario.start, end) if suppression else []
+    shelved = [Span(scenario.start + s.start, scenario.start + s.end, "shelved") for s in scenario.shelved]
+    return told_instants(steps, silent, suppression.still_tell if suppression else (), end + _MOMENT, shelved)
+
+
+def _told_line(at: timedelta) -> str:
+    return f"{_clock(at)}  told"
 
 
 def _line(at: timedelta, step: Step) -> str:
@@ -141,7 +183,14 @@ def _history(definition: ThresholdDefinition, scenario: Scenario) -> History:
     frame = pd.DataFrame({n: pd.Series(v, dtype=types[n]) for n, v in padded.items()})
     frame.index = index.astype(INDEX_DTYPE)
     bad = {n: _bad(_spread(v), millis(pd.DatetimeIndex(frame.index))) for n, v in scenario.readings.items()}
-    return History(asset, frame, doubts=Doubts(bad))
+    return History(asset, frame, _events(scenario), doubts=Doubts(bad))
+
+
+def _events(scenario: Scenario) -> pd.DataFrame:
+    events = sorted(scenario.events, key=lambda e: e.start)
+    columns = {name: [scenario.start + getattr(e, name) for e in events] for name in ("start", "end")}
+    instants = {name: pd.Series(at, dtype=INDEX_DTYPE) for name, at in columns.items()}
+    return pd.DataFrame({"type": pd.Series([e.type for e in events], dtype=object), **instants})
 
 
 def _bad(values: Sequence[Value], ts: Millis) -> Millis:

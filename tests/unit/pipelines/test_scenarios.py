@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 from alerting.cli import app
 from alerting.definitions.faults import Refused
+from alerting.definitions.validation import parse_definition
 from alerting.pipelines.scenarios import read_scenarios, run_scenario
 from tests.builders import classifier, threshold, too_hot
 
@@ -60,6 +61,49 @@ def test_a_sample_of_bad_quality_makes_it_unknown_and_its_value_is_no_matter():
     assert result(state, {"state": ["stopped", "bad quality", "running"]}).found == ("0s  raised: medium", "2m  closed")
 
 
+HOT = {"temperature": [200, "230 x 9", 200, "230 x 4"]}
+STANDING = {"when": {"variable": "line_state", "equals": "stopped"}, "still_tell": ["critical"]}
+
+
+def told(definition, readings, **changes):
+    """Only the lines that say when people are told."""
+    lines = result(definition, readings, told=changes.pop("told", []), **changes).found
+    return [line for line in lines if line.endswith("told")]
+
+
+def test_people_are_told_at_the_raise_or_when_a_shelf_ends_and_never_of_what_came_and_went_on_it():
+    assert told(threshold(), HOT) == ["1m  told", "11m  told"]
+    assert told(threshold(), HOT, shelved=[{"from": "0s", "to": "5m"}]) == ["5m  told", "11m  told"]
+    assert told(threshold(), HOT, shelved=[{"from": "30s", "to": "10m"}, {"from": "10m30s", "to": "12m"}]) == ["12m  told"]
+    assert result(threshold(), HOT, [], shelved=[{"from": "0s", "to": "1h"}], told=[], after="1h").passed
+
+
+def test_a_line_that_stands_suppresses_by_its_state_by_events_and_by_the_calendar():
+    state = {"line_state": ["running", "stopped x 6", "running x 10"]}
+    assert told(threshold(suppression=STANDING), {**HOT, **state}) == ["7m  told", "11m  told"]
+    stop = threshold(suppression={"when": {"event": "stop"}})
+    assert told(stop, HOT, events=[{"type": "stop", "from": "1m", "to": "3m"}]) == ["3m  told", "11m  told"]
+    nights = threshold(suppression={"windows": [{"from": "00:00", "to": "06:00"}]})
+    assert told(nights, HOT, start="2026-01-01T05:56:00Z") == ["4m  told", "11m  told"]
+
+
+def test_a_shelf_and_a_stop_are_both_waited_for_and_a_severity_that_is_told_all_the_same_breaks_the_stop_only():
+    definition = threshold(above=None, levels=LEVELS, suppression=STANDING)
+    readings = {"temperature": [200, "220 x 4", "240 x 10"], "line_state": ["stopped x 10", "running x 5"]}
+    assert told(definition, readings) == ["5m  told"]
+    assert told(definition, readings, shelved=[{"from": "0s", "to": "8m"}]) == ["8m  told"]
+    mild = {**readings, "temperature": [200, "220 x 14"]}
+    assert told(definition, mild, shelved=[{"from": "0s", "to": "12m"}]) == ["12m  told"]
+    assert told(definition, mild, shelved=[{"from": "0s", "to": "8m"}]) == ["10m  told"]
+
+
+def test_when_people_are_told_is_compared_only_where_it_is_written():
+    raises = [{"at": "1m", "raised": "medium"}, {"at": "10m", "closed": True}, {"at": "11m", "raised": "medium"}]
+    assert result(threshold(), HOT, raises).passed
+    found = result(threshold(), HOT, raises, told=["1m"])
+    assert [line for line in found.difference if line[0] in "+-"] == ["+ 11m  told"]
+
+
 def test_limits_come_from_the_asset_of_the_scenario():
     definition = threshold(above={"attribute": "max"})
     assert result(definition, {"temperature": [220]}, asset={"attributes": {"max": 210}}).found == ("0s  raised: medium",)
@@ -96,3 +140,11 @@ def test_a_failure_has_exit_code_1_and_a_readable_difference(tmp_path):
     assert "- 5m  raised: high" in ran.output
     assert "+ 0s  raised: medium" in ran.output
     assert "0 of 1 scenarios passed" in ran.output
+
+
+def test_the_scenarios_that_the_page_on_suppression_shows_pass():
+    page = (EXAMPLES.parents[1] / "docs" / "suppression.md").read_text(encoding="utf-8")
+    definition, scenarios = (yaml.safe_load(block.split("```")[0]) for block in page.split("```yaml\n")[1:])
+    definition = parse_definition(definition)
+    found = [run_scenario(definition, s) for s in read_scenarios(scenarios, "page").scenarios]
+    assert [one.difference for one in found] == [(), ()]
