@@ -96,7 +96,7 @@ def test(
 @command
 def dead(as_json: Json = False) -> None:
     """List the messages that were given up, and why."""
-    from alerting.pipelines.notify import dead_letters
+    from alerting.pipelines.dead_letters import dead_letters
 
     with platform() as p:
         letters = dead_letters(p)

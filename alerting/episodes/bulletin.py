@@ -27,3 +27,9 @@ def new_bulletin(id: str, channel: str, subject: str, text: str, now: datetime, 
     """A bulletin to deliver now."""
     notification = Notification(id, channel, "raised", subject, now, next_attempt_at=now, route=route)
     return Bulletin(id, subject, text, notification, payload)
+
+
+def delivered_bulletin(id: str, channel: str, subject: str, text: str, now: datetime, route: str | None) -> Bulletin:
+    """A bulletin that was delivered just now."""
+    made = new_bulletin(id, channel, subject, text, now, route)
+    return replace(made, notification=replace(made.notification, status="sent", attempts=1, delivered_at=now))

@@ -11,6 +11,7 @@ from alerting.definitions.routes import Route
 from alerting.episodes.bulletin import Bulletin, new_bulletin
 from alerting.episodes.episode import Episode, Notification
 from alerting.pipelines.announce_platform import announce_platform_alerts
+from alerting.pipelines.dead_letters import dead_letters
 from alerting.pipelines.digests import tell_digests
 from alerting.pipelines.muting import mark_suppressed, mute_outbox
 from alerting.pipelines.ports import Platform
@@ -146,7 +147,7 @@ def _send_heartbeat(platform: Platform, route: Route, every: timedelta, channel:
     if platform.bulletins.get(id) is not None:
         return False
     still_open = len(platform.episodes.find(open_only=True))
-    dead = len(platform.episodes.dead_letters()) + len(platform.bulletins.dead_letters())
+    dead = len(dead_letters(platform))
     text = (
         f"Alerting is alive at {now.isoformat()}: {still_open} open, {dead} messages that could not be delivered.\n"
         f"The next sign of life comes in {format_duration(every)} (route {route.name}); if it does not, look after the platform."

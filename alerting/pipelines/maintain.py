@@ -6,6 +6,7 @@ from typing import Any
 
 from alerting.definitions.model import Revision
 from alerting.episodes.episode import Episode, Transition
+from alerting.pipelines.dead_letters import dead_letters
 from alerting.pipelines.definitions import sync
 from alerting.pipelines.load_gate import check_edited
 from alerting.pipelines.muting import tend_shelves
@@ -24,7 +25,7 @@ def maintain(platform: Platform, as_of: datetime) -> dict[str, Any]:
         "faulty": synced.faulty,
         "closed": close_orphans(platform, as_of),
         "settled": settle_due(platform, as_of),
-        "dead_letters": len(platform.episodes.dead_letters()) + len(platform.bulletins.dead_letters()),
+        "dead_letters": len(dead_letters(platform)),
         "faulty_routes": read_routes(platform)[1],
     }
 

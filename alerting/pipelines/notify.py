@@ -9,10 +9,11 @@ from typing import Any
 
 from alerting.definitions.faults import Refused
 from alerting.episodes.announcing import after_failure, retry_delay
-from alerting.episodes.bulletin import Bulletin
+from alerting.episodes.bulletin import Bulletin, delivered_bulletin
 from alerting.episodes.episode import Episode, Notification
 from alerting.episodes.shelving import Shelf
 from alerting.pipelines.announce import announce_due
+from alerting.pipelines.dead_letters import DeadLetter, dead_letters
 from alerting.pipelines.episode_figure import episode_figure
 from alerting.pipelines.feedback import find_episode
 from alerting.pipelines.messages import bulletin_message, message, shelf_message
@@ -21,7 +22,7 @@ from alerting.pipelines.ports import DeliveryFailed, Message, Platform
 from alerting.pipelines.routes import read_routes
 from alerting.pipelines.settle import update
 
-__all__ = ["DeliveryCounts", "dead_letters", "deliver_due", "message", "retry", "send_test"]
+__all__ = ["DeliveryCounts", "deliver_due", "message", "retry", "send_test"]
 CLAIM = timedelta(minutes=2)
 """How long an attempt belongs to who began it: longer than the time-outs of any delivery together."""
 SILENT_AFTER = 3
@@ -63,19 +64,6 @@ class _Round:
     def is_silent(self, channel: str) -> bool:
         """Whether a channel is left alone for the rest of this round."""
         return self.failures[channel] >= SILENT_AFTER
-
-
-@dataclass(frozen=True)
-class DeadLetter:
-    """A delivery that was given up. `episode` is None for messages that belong to no single one."""
-
-    id: str
-    episode: str | None
-    channel: str
-    of: str
-    created_at: datetime
-    attempts: int
-    error: str | None
 
 
 def deliver_due(platform: Platform, now: datetime) -> DeliveryCounts:
@@ -229,40 +217,45 @@ def _attempt(platform: Platform, name: str, told: Message) -> DeliveryFailed | N
     return None
 
 
-def dead_letters(platform: Platform) -> list[DeadLetter]:
-    """Every delivery that was given up, oldest first."""
-    found = [_letter(episode, n) for episode, n in platform.episodes.dead_letters()]
-    found += [_letter(None, bulletin.notification) for bulletin in platform.bulletins.dead_letters()]
-    return sorted(found, key=lambda letter: letter.created_at)
-
-
-def _letter(episode: str | None, n: Notification) -> DeadLetter:
-    return DeadLetter(n.key, episode, n.channel, n.transition, n.created_at, n.attempts, n.error)
-
-
 def retry(platform: Platform, id: str, who: str, now: datetime) -> int:
-    """Make dead letters due again: the one of this id, or all of `all`; their keys stay. Returns how many. Raises Refused."""
+    """Make dead letters due again: the one of this id, or all of `all`; their keys stay. Returns how many. Raises Refused.
+
+    Of a shelf that has ended meanwhile nobody is reminded any more.
+    """
     chosen = [letter for letter in dead_letters(platform) if id in ("all", letter.id)]
     if not chosen and id != "all":
         raise Refused(f"there is no dead letter {id!r}; see: alerting notify dead")
     for letter in chosen:
-        _record(_outbox_of(platform, letter), letter.id, status="pending", attempts=0, next_attempt_at=now)
+        again = (
+            {"status": "muted", "error": "it has ended"} if _is_over(platform, letter) else {"status": "pending", "attempts": 0}
+        )
+        _record(_outbox_of(platform, letter), letter.id, next_attempt_at=now, **again)
         platform.audit.add(who, "delivery tried again", letter.id, now)
     return len(chosen)
+
+
+def _is_over(platform: Platform, letter: DeadLetter) -> bool:
+    shelf = None if letter.shelf is None else platform.shelves.get(letter.shelf)
+    return shelf is not None and shelf.ended_at is not None
 
 
 def _outbox_of(platform: Platform, letter: DeadLetter) -> _Outbox:
     if letter.episode is not None:
         return _episode_outbox(platform, find_episode(platform, letter.episode))
+    if letter.shelf is not None:
+        shelf = platform.shelves.get(letter.shelf)
+        assert shelf is not None  # noqa: S101 - shelves are never deleted
+        return _shelf_outbox(platform, shelf)
     bulletin = platform.bulletins.get(letter.id)
     assert bulletin is not None  # noqa: S101 - bulletins are never deleted
     return _bulletin_outbox(platform, bulletin)
 
 
 def send_test(platform: Platform, name: str, who: str, now: datetime) -> dict[str, str]:
-    """Send a test message through a route or a channel, at once and without an outbox. Returns `sent` or the fault by channel.
+    """Send a test message through a route or a channel, at once. Returns `sent` or the fault by channel.
 
-    Raises Refused when there is neither a route nor a channel of this name.
+    What was sent is kept as delivered: the channel has answered. What was not is not tried again. Raises Refused when there is
+    neither a route nor a channel of this name.
     """
     route = next((r for r in read_routes(platform)[0] if r.name == name), None)
     channels = list(route.channels) if route else [name] if name in platform.channels else []
@@ -281,6 +274,10 @@ def send_test(platform: Platform, name: str, who: str, now: datetime) -> dict[st
         )
         failure = _attempt(platform, channel, told)
         results[channel] = "sent" if failure is None else str(failure)
+        if failure is None:
+            platform.bulletins.insert(
+                delivered_bulletin(told.key, channel, told.subject, told.text, now, route.name if route else None)
+            )
     platform.audit.add(who, "test message sent", name, now, None, results)
     return results
 

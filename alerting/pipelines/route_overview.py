@@ -9,8 +9,9 @@ from alerting.definitions.faults import Refused
 from alerting.definitions.hours import end_of, is_within
 from alerting.definitions.routes import Route
 from alerting.episodes.episode import Held, Notification
+from alerting.pipelines.dead_letters import DeadLetter, dead_letters
 from alerting.pipelines.feedback import NotFound
-from alerting.pipelines.notify import DeadLetter, dead_letters, send_test
+from alerting.pipelines.notify import send_test
 from alerting.pipelines.ports import Platform
 from alerting.pipelines.routes import read_routes
 

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from pymongo.errors import DuplicateKeyError
 
+from alerting.episodes.episode import Notification
 from alerting.episodes.shelving import Shelf
 from alerting.stores.documents import Document, MongoDatabase, from_document, to_document
 from alerting.stores.indexes import SHELVES
@@ -48,6 +49,11 @@ class MongoShelves:
         """Shelves with a pending notification whose next attempt is due."""
         due = {"status": "pending", "$or": [{"next_attempt_at": None}, {"next_attempt_at": {"$lte": now}}]}
         return [_shelf(d) for d in self._shelves.find({"outbox": {"$elemMatch": due}}).sort([("since", 1), ("_id", 1)])]
+
+    def dead_letters(self) -> list[tuple[str, Notification]]:
+        """Shelf id and notification of every delivery that was given up, oldest shelf first."""
+        found = self._shelves.find({"outbox.status": "dead"}).sort([("since", 1), ("_id", 1)])
+        return [(shelf.id, n) for shelf in map(_shelf, found) for n in shelf.outbox if n.status == "dead"]
 
 
 def _document(shelf: Shelf) -> Document:

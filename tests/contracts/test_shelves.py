@@ -53,6 +53,15 @@ def test_what_is_in_force_is_found_by_pair_without_end_first_then_by_end(stores)
     assert stores.shelves.in_force("other") == []
 
 
+def test_dead_letters_name_their_shelf(stores):
+    dead = Notification("s:reminder:log", "log", "reminder", "about to end", at(45), status="dead", attempts=60)
+    sent = Notification("s:reminder:mail", "mail", "reminder", "about to end", at(45), status="sent", attempts=1)
+    one = replace(shelf(), outbox=(sent, dead))
+    stores.shelves.insert(one)
+    stores.shelves.insert(replace(shelf(5, asset="oven-2"), outbox=(sent,)))
+    assert stores.shelves.dead_letters() == [(one.id, dead)]
+
+
 def test_due_notifications_of_shelves_are_found(stores):
     notice = Notification("k", "log", "reminder", "", at(45), next_attempt_at=at(45))
     one = replace(shelf(), outbox=(notice,))

@@ -9,8 +9,9 @@ from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
 from alerting.definitions.routes import Route
-from alerting.pipelines.notify import deliver_due
+from alerting.pipelines.notify import deliver_due, send_test
 from alerting.pipelines.ports import DeliveryFailed
+from alerting.pipelines.route_overview import routes_overview
 from alerting.pipelines.routes import apply_routes
 from tests.builders import at
 from tests.contracts.test_notification_stores import notice
@@ -35,6 +36,16 @@ NIGHT = {
     "platform": True,
     "acknowledge_by_link": True,
 }
+
+
+def test_a_test_message_that_arrived_counts_as_a_delivery_and_one_that_did_not_as_nothing(platform, boxes):
+    apply_routes(platform, [NIGHT], "ann", at(590))
+    boxes["chief"].broken = True
+    results = send_test(platform, "ovens-at-night", "ann", at(600))
+    assert results == {"shift": "sent", "chief": "<the receiver> is gone"}
+    found = routes_overview(platform, at(605))
+    assert {c.name: c.last_delivery for c in found.channels} == {"shift": at(600), "chief": None}
+    assert (found.waiting, found.dead) == ((), ())
 
 
 class Refusing(Mailbox):

@@ -11,10 +11,11 @@ from alerting.channels.links import SignedLinks
 from alerting.channels.webhook import WebhookChannel
 from alerting.console.app import create_app
 from alerting.pipelines import announce
+from alerting.pipelines.dead_letters import dead_letters
 from alerting.pipelines.definitions import apply
 from alerting.pipelines.evaluate import evaluate
 from alerting.pipelines.links import PURPOSES
-from alerting.pipelines.notify import dead_letters, deliver_due, retry
+from alerting.pipelines.notify import deliver_due, retry
 from alerting.pipelines.ports import ReadingRow
 from alerting.pipelines.routes import apply_routes
 from alerting.pipelines.settle import update

@@ -19,13 +19,15 @@ from alerting.definitions.faults import Refused
 from alerting.episodes.operator import RULES, Flags, NotAllowed, isa_state, move, refusal
 from alerting.episodes.outcome import consensus
 from alerting.pipelines import operate
+from alerting.pipelines.dead_letters import dead_letters
 from alerting.pipelines.definitions import apply
 from alerting.pipelines.evaluate import evaluate
 from alerting.pipelines.feedback import give_feedback
 from alerting.pipelines.maintain import maintain
-from alerting.pipelines.notify import deliver_due
+from alerting.pipelines.notify import deliver_due, retry
 from alerting.pipelines.operate import Who
-from alerting.pipelines.ports import EventRow, ReadingRow
+from alerting.pipelines.ports import DeliveryFailed, EventRow, ReadingRow
+from alerting.pipelines.routes import apply_routes
 from alerting.stores.embedded_mongod import EmbeddedMongod
 from alerting.stores.mongo import open_stores
 from tests.builders import at, oven, too_hot
@@ -277,6 +279,46 @@ def test_T18_people_are_reminded_once_before_a_shelf_ends_and_again_only_of_a_ne
     for minute in (56, 100, 110, 119):
         deliver_due(platform, at(minute))
     assert said(mail) == ["reminder", "reminder"]
+
+
+class Refusing(Mailbox):
+    """A receiver that refuses for good while `broken`."""
+
+    def deliver(self, message):
+        if self.broken:
+            raise DeliveryFailed("no such address", permanent=True)
+        super().deliver(message)
+
+
+def test_a_reminder_that_was_refused_is_listed_counted_in_the_sign_of_life_and_goes_out_under_its_old_key(stores):  # noqa: F811
+    mail, chief = Refusing("mail"), Mailbox("chief")
+    platform = plant(stores, mail, chief)
+    shelf = operate.shelve(platform, "too-hot", "oven-1", ANN, at(0), at(60), "cleaning")
+    mail.broken = True
+    deliver_due(platform, at(46))
+    [letter] = dead_letters(platform)
+    assert (letter.shelf, letter.episode, letter.channel, letter.of) == (shelf.id, None, "mail", "reminder")
+    apply_routes(platform, [{"name": "alive", "channels": ["chief"], "heartbeat": "1h"}], "ann", at(47))
+    deliver_due(platform, at(48))
+    assert "1 messages that could not be delivered" in chief.messages[-1].text
+    mail.broken = False
+    assert retry(platform, letter.id, "ann", at(50)) == 1
+    deliver_due(platform, at(51))
+    assert [m.key for m in mail.messages] == [letter.id]
+    assert dead_letters(platform) == []
+
+
+def test_a_reminder_that_was_refused_goes_out_no_more_when_its_shelf_has_ended(stores):  # noqa: F811
+    mail = Refusing("mail")
+    platform = plant(stores, mail)
+    operate.shelve(platform, "too-hot", "oven-1", ANN, at(0), at(60), "cleaning")
+    mail.broken = True
+    deliver_due(platform, at(46))
+    deliver_due(platform, at(61))
+    mail.broken = False
+    assert retry(platform, "all", "ann", at(70)) == 1
+    deliver_due(platform, at(71))
+    assert (mail.messages, dead_letters(platform)) == ([], [])
 
 
 def test_T18_an_alarm_told_before_it_was_shelved_is_told_once_more_when_the_shelf_ends_and_it_is_still_open(stores):  # noqa: F811

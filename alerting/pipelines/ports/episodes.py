@@ -106,6 +106,10 @@ class Shelves(Protocol):
         """Shelves with a pending notification whose next attempt is due."""
         ...
 
+    def dead_letters(self) -> list[tuple[str, Notification]]:
+        """Shelf id and notification of every delivery that was given up, oldest shelf first."""
+        ...
+
 
 class FeedbackLog(Protocol):
     """Append-only feedback."""

@@ -85,6 +85,9 @@ class NoShelves:
     def with_due_notifications(self, now: datetime) -> list[Shelf]:  # noqa: ARG002
         return []
 
+    def dead_letters(self) -> list[tuple[str, Notification]]:
+        return []
+
 
 class NoRoutes:
     """Port `Routes` without any."""
