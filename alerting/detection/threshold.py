@@ -131,9 +131,8 @@ def judge_series(
     if carried is None or not _continues(definition, asset, carried):
         carried = Carried(definition.variable, after, None)
     there = (ts > begin - 1 - span_millis(lookback(definition))) & (ts < end)
-    without = among(ts, bad)
-    there &= without | (values == values if values.dtype != object else pd.notna(values))  # noqa: PLR0124 - NaN is no reading
-    rows = _rows(definition, asset, ts[there], values[there], without[there], carried, begin)
+    there &= (_has_value(values) | among(ts, bad)) if len(bad) else _has_value(values)  # a missing value is no reading
+    rows = _rows(definition, asset, ts[there], values[there], carried, begin)
     ranks, beyond = _ranks(levels_on(definition, asset), rows.judged, frozenset(carried.beyond))
     sound = (rows.fact == _SOUND) & ~_frozen(definition, rows)
     ranks, recent = _counted(definition, rows.ts, ranks, sound, carried.recent)
@@ -172,22 +171,28 @@ def _plain(value: Any) -> float | str | None:
     return None if np.isnan(value) else float(value)
 
 
+def _has_value(values: npt.NDArray[Any]) -> Flags:
+    return values == values if values.dtype != object else np.asarray(pd.notna(values), np.bool_)  # noqa: PLR0124 - NaN
+
+
 def _rows(
-    definition: ThresholdDefinition, asset: Asset, ts: Millis, raw: npt.NDArray[Any], bad: Flags, carried: Carried, begin: int
+    definition: ThresholdDefinition, asset: Asset, ts: Millis, raw: npt.NDArray[Any], carried: Carried, begin: int
 ) -> _Rows:
-    possible = _possible(definition, asset, raw) & ~bad
+    """A reading without a value is one of bad quality."""
+    possible = _possible(definition, asset, raw) & _has_value(raw)
     judged = _judged(definition, ts, raw, possible)
     fresh = slice(int(np.searchsorted(ts, begin)), None)
     before = np.array([np.nan if carried.value is None and raw.dtype != object else carried.value], raw.dtype)
     known = before if definition.rate_per is None else np.array([np.nan if carried.rate is None else carried.rate])
     ts = np.concatenate(([to_millis(carried.at)], ts[fresh]))
     raw = np.concatenate((before, raw[fresh]))
-    bad = np.append(carried.bad, bad[fresh])
-    sound = np.concatenate((_possible(definition, asset, before), possible[fresh])) & ~bad
+    there = _has_value(raw)
+    sound = np.concatenate((_possible(definition, asset, before), possible[fresh])) & there
     judged = np.concatenate((known, judged[fresh]))
     if judged.dtype != object:
         judged = np.where(sound, judged, np.nan)
-    fact = np.where(sound, _SOUND, np.where(bad, _BAD_QUALITY, _OUT_OF_RANGE)).astype(np.int8)
+    fact = np.where(sound, _SOUND, _OUT_OF_RANGE).astype(np.int8)
+    fact[~there] = _BAD_QUALITY
     if definition.rate_per is not None:
         fact[sound & np.isnan(judged)] = _NO_RATE
     if carried.value is None and not carried.bad:
