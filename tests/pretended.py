@@ -23,7 +23,7 @@ class MemoryModels:
 
     def __init__(self):
         self.runs, self.registered, self.aliases = {}, {}, {}
-        self.reachable = True
+        self.reachable, self.shown = True, False
 
     def start_run(self, definition, name, tags, parent=None):
         run_id = f"run-{len(self.runs) + 1}"

@@ -126,7 +126,8 @@ def fit(platform: Platform, run_id: str, family: str, progress: Progress = silen
     platform.models.log(
         child, params=candidate.params, metrics=candidate.metrics, files=candidate_files(candidate), folder="candidate"
     )
-    platform.models.log(child, files=_candidate_drawings(candidate, dataset), folder="drawings")
+    if platform.models.shown:
+        platform.models.log(child, files=_candidate_drawings(candidate, dataset), folder="drawings")
     platform.models.log(child, tags={"fitted": "true", **description(_told(candidate))})
     platform.models.finish(child)
     return {"family": family, "trials": candidate.trials, "cut_short": candidate.cut_short, **candidate.metrics}
@@ -176,7 +177,7 @@ def compare_run(platform: Platform, run_id: str) -> dict[str, Any]:
         difference = without_answers(dataset, chosen, definition, challenger)
         proposal["answers_difference"] = difference.words if difference else ""
         metrics = evidence.metrics | (difference.metrics if difference else {})
-        drawn = _drawings(platform, definition, evidence, decision)
+        drawn = _drawings(platform, definition, evidence, decision) if platform.models.shown else {}
         platform.models.log(run_id, metrics=metrics, files={**evidence.files, **drawn}, folder="evidence")
     unseen = proposal["promote"] and champion_version is not None and proposal["provisional"]
     mode = "approval" if unseen else definition.promotion.mode  # in place of a lost champion: not without a person

@@ -51,6 +51,8 @@ class RegistryUnavailable(ModelUnavailable, Refused):
 class MlflowModels:
     """Port `Models`. Every method raises RegistryUnavailable when MLflow cannot be reached or refuses."""
 
+    shown = True
+
     def __init__(self, uri: str, artifacts: Path | None = None, timeout: float = 3.0) -> None:
         """`artifacts`: folder for the artifacts of new experiments, which must then be the same for every process, with a server
         or without; None leaves the place to the server, which takes artifacts in and hands them out. `timeout`: seconds to wait

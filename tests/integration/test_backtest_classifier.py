@@ -14,6 +14,7 @@ from alerting.pipelines.definitions import apply
 from alerting.pipelines.evaluate import evaluate
 from alerting.pipelines.feedback import give_feedback
 from alerting.pipelines.train import train
+from alerting.reporting import training_drawings
 from tests.builders import at, history, oven, too_moist
 from tests.frames import FrameReadings
 from tests.pretended import Mailbox, pretended_platform
@@ -156,7 +157,8 @@ def test_figures_events_and_page_tell_how_it_would_have_done(made):
     assert [m["version"] for m in made.figures["models"]] == sorted({s["version"] for s in made.segments})
 
 
-def test_never_trains_once_and_serves_provisionally():
+def test_never_trains_once_and_serves_provisionally_and_draws_nothing_of_a_run_that_nobody_sees(monkeypatch):
+    monkeypatch.setattr(training_drawings, "_png", None)
     once = run(plant(), start=START + 5 * DAY, retrain="never")
     assert [s["verdict"] for s in once.segments] == ["provisional"]
     assert "It was trained once, at the start: 1 times" in once.page

@@ -106,6 +106,7 @@ def test_a_comparison_as_of_an_instant_knows_nothing_of_what_people_said_later()
 
 def test_the_run_can_be_read_and_its_drawings_are_pictures():
     platform = platform_with(line())
+    platform.models.shown = True
     run = train(platform, NAME, at(6 * DAY))["run_id"]
     pictures = {name: data for name, data in platform.models.files(run, "evidence").items() if name.endswith(".png")}
     assert set(pictures) == {"threshold.png", "precision_recall.png", "calibration.png", "importance.png"}

@@ -15,6 +15,11 @@ class ModelUnavailable(Exception):
 class Models(Protocol):
     """Training runs and registered models. Files are bytes by name; loading never runs code from them."""
 
+    @property
+    def shown(self) -> bool:
+        """Whether people look at its runs: drawings are made for them alone."""
+        ...
+
     def start_run(self, definition: str, name: str, tags: Mapping[str, str], parent: str | None = None) -> str:
         """Open a run (a child of `parent`) and return its id."""
         ...

@@ -37,6 +37,8 @@ class _Run:
 class MemoryModels:
     """Port `Models` in memory. `prefix` begins the ids of runs; `registered` counts versions, of which some may be forgotten."""
 
+    shown = False
+
     def __init__(self) -> None:
         self.prefix = ""
         self.registered = 0
