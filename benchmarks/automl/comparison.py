@@ -31,7 +31,7 @@ def run() -> dict[str, Any]:
         "figure": round(figure, 4),
         "peer_figure": round(peer, 4),
         "ratio": round(figure / peer, 3) if peer else None,
-        "met": all(r["met"] for r in results),
+        "met": None if any(r["met"] is None for r in results) else all(r["met"] for r in results),
         "tasks": results,
     }
 
@@ -71,7 +71,7 @@ def compare(
 
 
 def _skipped(frame: dict[str, Any], reason: str) -> dict[str, Any]:
-    return frame | {"figure": None, "peer_figure": None, "ratio": None, "met": True, "skipped": reason}
+    return frame | {"figure": None, "peer_figure": None, "ratio": None, "met": None, "skipped": reason}
 
 
 def _peers(autogluon: str) -> list[cells.System]:

@@ -66,4 +66,5 @@ def test_a_task_without_data_is_skipped_and_says_so(monkeypatch, tmp_path):
     result = compare("azure", 60, 3, kept=tmp_path)
     assert result["met"]
     assert "ALERTING_REAL_DATA" in result["skipped"]
+    assert result["met"] is None
     assert "ALERTING_REAL_DATA" in table([result])
