@@ -11,7 +11,8 @@ from alerting.cli_support import Json, command, console, instant, platform, prin
 @command
 def late(
     start: Annotated[
-        str | None, typer.Option("--from", help="Arrivals since; the last seven days if left out.", metavar="TIME")
+        str | None,
+        typer.Option("--from", help="Arrivals since; the last day if left out.", metavar="TIME"),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -24,7 +25,7 @@ def late(
 
     begin = instant(start, "--from")
     with platform() as p:
-        found = lateness(p, begin or p.clock.now() - timedelta(days=7))
+        found = lateness(p, begin or p.clock.now() - timedelta(days=1))
     if as_json:
         print_json(found)
         return

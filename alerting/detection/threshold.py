@@ -6,7 +6,7 @@ What is the matter with the data (`Fact`) is kept apart from what the values say
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,14 @@ _WAITING, _STALE, _FROZEN, _OUT_OF_RANGE, _BAD_QUALITY, _NO_RATE = range(_FIRST_
 _MISSING = (_STALE, _FROZEN, _OUT_OF_RANGE, _BAD_QUALITY)  # what `no_data` decides about
 _NEVER = np.iinfo(np.int64).max // 2
 INSIDE = "inside"
+
+
+class Series(NamedTuple):
+    """Readings of one variable at `ts` (ms, increasing), missing ones among them, and instants of samples of bad quality."""
+
+    ts: Millis
+    values: npt.NDArray[Any]
+    bad: Millis = NO_INSTANTS
 
 
 @dataclass(frozen=True)
@@ -106,9 +114,8 @@ def judge(definition: ThresholdDefinition, history: History, carried: Carried | 
     one, at most `stale_after`; after that data are missing until the next reading. `history` holds readings from
     `after - lookback(definition)` on. The bounds are whole milliseconds; the stretches cover (after, until] without a hole.
     """
-    ts, values = _series(definition, history)
-    bad = history.doubts.bad.get(definition.variable, NO_INSTANTS)
-    return judge_series(definition, history.asset, ts, values, carried, after, until, bad)
+    series = series_of(definition, history)
+    return judge_series(definition, history.asset, series.ts, series.values, carried, after, until, series.bad)
 
 
 def judge_series(
@@ -140,11 +147,14 @@ def judge_series(
     return Judged(stretches, _last(definition, rows, beyond, recent), rows)
 
 
-def _series(definition: ThresholdDefinition, history: History) -> tuple[Millis, npt.NDArray[Any]]:
+def series_of(definition: ThresholdDefinition, history: History) -> Series:
+    """The readings that a threshold is for."""
+    bad = history.doubts.bad.get(definition.variable, NO_INSTANTS)
     dtype: Any = object if _is_text(definition, history.asset) else np.float64
     if definition.variable not in history.readings:
-        return np.empty(0, np.int64), np.empty(0, dtype)
-    return millis(pd.DatetimeIndex(history.readings.index)), history.readings[definition.variable].to_numpy(dtype)
+        return Series(np.empty(0, np.int64), np.empty(0, dtype), bad)
+    ts = millis(pd.DatetimeIndex(history.readings.index))
+    return Series(ts, history.readings[definition.variable].to_numpy(dtype), bad)
 
 
 def _continues(definition: ThresholdDefinition, asset: Asset, carried: Carried) -> bool:

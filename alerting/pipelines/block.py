@@ -16,7 +16,7 @@ from alerting.episodes.lifecycle import SpellState
 from alerting.episodes.spell_table import SpellTable
 from alerting.pipelines.block_readings import BlockReadings
 from alerting.pipelines.in_force import segments
-from alerting.pipelines.judging import Judgement, judge_pair
+from alerting.pipelines.judging import Judgement, judge_pair, judge_threshold
 from alerting.pipelines.keeping import Kept, keep_live
 from alerting.pipelines.keeping_late import keep_rejudged
 from alerting.pipelines.moving_on import move_on_together
@@ -92,9 +92,10 @@ def _judge(run: Run, readings: BlockReadings, revision: Revision, asset: Asset, 
     is_model = revision.definition.kind != "threshold"
     decisions = run.platform.decisions.of(revision.name) if is_model else []
     parts = segments(run.histories[revision.name], decisions, state.watermark, until)
-    platform = run.platform if is_model else replace(run.platform, readings=readings)
     try:
-        return judge_pair(platform, run.shelf, revision, asset, state, parts)
+        if is_model:
+            return judge_pair(run.platform, run.shelf, revision, asset, state, parts)
+        return judge_threshold(readings.of(asset), asset, state, parts)
     except Refused as refusal:
         return Judgement(state, unknown=str(refusal))
 

@@ -1,6 +1,6 @@
 """One definition on one asset over one stretch of event time: from histories to steps of episodes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -13,7 +13,7 @@ from alerting.definitions.limits import severities
 from alerting.definitions.model import ClassifierDefinition, Revision, ThresholdDefinition
 from alerting.detection.classifier import Scores, inside_problem, triggered
 from alerting.detection.problems import BoolArray, find_problems, predicts
-from alerting.detection.threshold import Seen, judge, lookback
+from alerting.detection.threshold import Seen, Series, judge_series, lookback, series_of
 from alerting.detection.words import fact_words
 from alerting.episodes.lifecycle import SpellState, Step, advance, advance_promises
 from alerting.learning.features import build_features, grid
@@ -100,14 +100,28 @@ def judge_pair(
 ) -> Judgement:
     """Judge one definition on one asset by what was in force in each part; scores of models are kept. `revision`: the newest."""
     if revision.definition.kind == "threshold":
-        return judge_threshold(platform, asset, state, parts)
+        return judge_threshold(stored_series(platform.readings, asset), asset, state, parts)
     judged = judge_classifier(platform, shelf, asset, state, parts, named)
     for scored in judged.scores:
         platform.scores.add(revision.name, asset.name, score_rows(scored))
     return judged
 
 
-def judge_threshold(platform: Platform, asset: Asset, state: SpellState, parts: Sequence[Segment]) -> Judgement:
+Read = Callable[
+    [ThresholdDefinition, datetime, datetime], Series
+]  # those that a threshold is for, after one instant up to another
+
+
+def stored_series(readings: Readings, asset: Asset) -> Read:
+    """Readings of an asset out of the store."""
+
+    def read(definition: ThresholdDefinition, start: datetime, end: datetime) -> Series:
+        return series_of(definition, readings.load(asset, start, end, [definition.variable]))
+
+    return read
+
+
+def judge_threshold(read: Read, asset: Asset, state: SpellState, parts: Sequence[Segment]) -> Judgement:
     """Judge every reading of the parts, which follow one another from the state's watermark on."""
     result = Judgement(state)
     for part in parts:
@@ -115,19 +129,21 @@ def judge_threshold(platform: Platform, asset: Asset, state: SpellState, parts: 
         if not isinstance(definition, ThresholdDefinition) or definition.state != "active":
             result = replace(result, state=_skip(result.state, part.end), unknown="the definition is not in service")
             continue
-        history = platform.readings.load(asset, part.start - lookback(definition), part.end, [definition.variable])
+        series = read(definition, part.start - lookback(definition), part.end)
         _note_revision(result, part)
-        result = judge_threshold_part(definition, history, result, part)
+        result = judge_threshold_part(definition, asset, series, result, part)
     return result
 
 
-def judge_threshold_part(definition: ThresholdDefinition, history: History, result: Judgement, part: Segment) -> Judgement:
-    """One part under one definition. `history` reaches back by `lookback(definition)` before the part."""
+def judge_threshold_part(
+    definition: ThresholdDefinition, asset: Asset, series: Series, result: Judgement, part: Segment
+) -> Judgement:
+    """One part under one definition. `series` reaches back by `lookback(definition)` before the part."""
     before = result.state
     carried = before.carried
     if carried is not None and _is_new(part):
         carried = carried.under_another_revision()
-    judged = judge(definition, history, carried, part.start, part.end)
+    judged = judge_series(definition, asset, series.ts, series.values, carried, part.start, part.end, series.bad)
     after, steps = advance(before, judged.stretches, definition.hold, definition.clear_for, severities(definition))
     result.steps.extend((step, part) for step in steps)
     for step in steps:
@@ -138,8 +154,8 @@ def judge_threshold_part(definition: ThresholdDefinition, history: History, resu
             result.changes[step.at] = seen
     last = judged.stretches[-1]
     seen = judged.seen(last.start)
-    unknown = fact_words(definition, history.asset, last.fact, seen) if last.fact and last.status == "unknown" else None
-    return replace(result, state=replace(after, watermark=part.end, carried=judged.carried), unknown=unknown, history=history)
+    unknown = fact_words(definition, asset, last.fact, seen) if last.fact and last.status == "unknown" else None
+    return replace(result, state=replace(after, watermark=part.end, carried=judged.carried), unknown=unknown)
 
 
 def _is_new(part: Segment) -> bool:

@@ -1,7 +1,7 @@
 """Upkeep between evaluations: outcomes, edited documents, episodes whose definition went out of service."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from alerting.definitions.model import Revision
@@ -13,6 +13,9 @@ from alerting.pipelines.muting import tend_shelves
 from alerting.pipelines.ports import Platform
 from alerting.pipelines.routes import read_routes
 from alerting.pipelines.settle import settle_due, update
+from alerting.pipelines.watching import current_watchlist
+
+_LATE_KEPT = timedelta(days=1)  # at least: that long `alerting late` looks back
 
 
 def maintain(platform: Platform, as_of: datetime) -> dict[str, Any]:
@@ -25,9 +28,16 @@ def maintain(platform: Platform, as_of: datetime) -> dict[str, Any]:
         "faulty": synced.faulty,
         "closed": close_orphans(platform, as_of),
         "settled": settle_due(platform, as_of),
+        "forgotten_late": forget_late(platform, as_of),
         "dead_letters": len(dead_letters(platform)),
         "faulty_routes": read_routes(platform)[1],
     }
+
+
+def forget_late(platform: Platform, as_of: datetime) -> int:
+    """Take out of the journal of late data what no definition would judge again any more. Returns how many deliveries."""
+    longest = max((watch.mutability for watch in current_watchlist(platform).watches), default=0)
+    return platform.arrivals.forget(as_of - max(timedelta(milliseconds=longest), _LATE_KEPT))
 
 
 def close_orphans(platform: Platform, as_of: datetime) -> int:

@@ -22,7 +22,7 @@ from alerting.learning.features import build_features
 from alerting.pipelines.definitions import require_revision
 from alerting.pipelines.feedback import NotFound
 from alerting.pipelines.in_force import first_instant, segments
-from alerting.pipelines.judging import Judgement, ModelShelf, judge_classifier, judge_threshold
+from alerting.pipelines.judging import Judgement, ModelShelf, judge_classifier, judge_threshold, stored_series
 from alerting.pipelines.ports import Platform
 from alerting.pipelines.suppression import line_standing
 from alerting.readings.history import History, from_millis, to_millis
@@ -147,7 +147,7 @@ def _threshold_judged(
     if start.watermark >= at:
         return Judgement(start, unknown=start.unknown_reason)
     parts = segments(revisions, platform.decisions.of(definition.name), start.watermark, at)
-    return judge_threshold(platform, asset, start, parts)
+    return judge_threshold(stored_series(platform.readings, asset), asset, start, parts)
 
 
 def _last_reading(definition: ThresholdDefinition, history: History) -> tuple[datetime, float | str] | None:

@@ -90,6 +90,11 @@ class MongoArrivals:
         if updates:
             self._arrivals.bulk_write(updates, ordered=False)
 
+    def forget(self, before: datetime) -> int:
+        """Take arrivals before an instant out of the journal, save for those that are not routed yet."""
+        old = {"arrived_at": {"$lt": to_bson(before)}, "waits": {"$exists": False}}
+        return self._arrivals.delete_many(old).deleted_count
+
     def owe(self, starts: Mapping[Pair, datetime]) -> None:
         """These pairs have to judge again, not before these instants."""
         token = uuid.uuid4().hex

@@ -111,6 +111,20 @@ def test_a_writer_that_finishes_meanwhile_is_looked_at_once_more(stores, monkeyp
     assert arrival.written
 
 
+def test_what_is_routed_is_forgotten_once_it_is_old_and_what_waits_never(stores):
+    stores.arrivals.extend_reach(at(10))
+    for minute in (11, 12, 13):
+        stores.readings.add_readings(rows(minute - 10), at(minute))
+    first, second, third = stores.arrivals.waiting()
+    stores.arrivals.mark_routed([(first, 0), (third, 0)], at(14))
+    assert stores.arrivals.forget(at(11)) == 0
+    assert stores.arrivals.forget(at(13)) == 1
+    assert [arrival.id for arrival in stores.arrivals.since(at(0))] == [second.id, third.id]
+    stores.arrivals.mark_routed([(second, 0)], at(14))
+    assert stores.arrivals.forget(at(14)) == 2
+    assert stores.arrivals.since(at(0)) == []
+
+
 def test_a_debt_keeps_the_earliest_instant_and_is_not_forgotten_when_something_was_added(stores):
     pair = "too-hot", "oven-1"
     stores.arrivals.owe({pair: at(5), ("too-hot", "oven-2"): at(1), ("other", "oven-1"): at(1)})

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from alerting.definitions.assets import Variable
 from alerting.definitions.limits import severities
-from alerting.detection.threshold import Carried
+from alerting.detection.threshold import Carried, series_of
 from alerting.detection.throughout import LimitColumns, ending_words, judge_throughout, limits_of
 from alerting.episodes.lifecycle import LevelSpell, SpellState
 from alerting.episodes.spell_table import SpellTable, moved_on, stay
@@ -57,7 +57,7 @@ FIELDS = st.fixed_dictionaries(
 def one_by_one(definition, data, state, start, end):
     """The state after a stretch, judged reading by reading, and whether anything was raised, changed or closed."""
     part = Segment(start, end, revision(definition), None)
-    judged = judge_threshold_part(definition, data, Judgement(state), part)
+    judged = judge_threshold_part(definition, data.asset, series_of(definition, data), Judgement(state), part)
     count = state.unknown_count + 1 if judged.unknown else 0
     return replace(judged.state, unknown_count=count, unknown_reason=judged.unknown), judged.steps
 

@@ -84,6 +84,10 @@ class Arrivals(Protocol):
         """Arrivals from this instant on, oldest first."""
         ...
 
+    def forget(self, before: datetime) -> int:
+        """Take arrivals before an instant out of the journal, save for those that are not routed yet. Returns how many."""
+        ...
+
     def owe(self, starts: Mapping[Pair, datetime]) -> None:
         """These pairs have to judge again, not before these instants. What they owe already stays owed."""
         ...

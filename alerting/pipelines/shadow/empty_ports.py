@@ -38,6 +38,9 @@ class NothingLate:
     def since(self, arrived_from: datetime) -> list[Arrival]:  # noqa: ARG002
         return []
 
+    def forget(self, before: datetime) -> int:  # noqa: ARG002
+        return 0
+
     def owe(self, starts: Mapping[Pair, datetime]) -> None:
         """Whoever judged at the same time saw the same readings."""
 

@@ -11,6 +11,7 @@ from alerting.pipelines.definitions import apply
 from alerting.pipelines.episodes import episodes_of
 from alerting.pipelines.evaluate import evaluate
 from alerting.pipelines.feedback import give_feedback
+from alerting.pipelines.maintain import maintain
 from alerting.pipelines.notify import deliver_due
 from alerting.pipelines.operate import Who, acknowledge
 from alerting.pipelines.ports import ReadingRow
@@ -179,6 +180,20 @@ def test_what_is_older_than_the_mutability_is_counted_and_changes_nothing():
     counts = line.run(203)
     assert (counts.late, counts.too_late) == (2, 2)
     assert len(line.episodes()) == 1
+
+
+@pytest.mark.parametrize(("mutability", "kept_days"), [("1h", 1), ("10d", 10)])
+def test_upkeep_forgets_deliveries_that_are_older_than_every_mutability_and_than_a_day(mutability, kept_days):
+    line = Line(mutability=mutability)
+    line.feed({1: 200}, 1)
+    line.run(60)
+    line.feed({58: 200}, 61)
+    line.run(62)
+    day = 24 * 60
+    assert maintain(line.platform, at(kept_days * day + 61))["forgotten_late"] == 0
+    assert [arrival.rows for arrival in line.platform.arrivals.since(at(0))] == [1]
+    assert maintain(line.platform, at(kept_days * day + 62))["forgotten_late"] == 1
+    assert line.platform.arrivals.since(at(0)) == []
 
 
 def test_history_from_before_the_definition_is_nothing_to_judge_again():
