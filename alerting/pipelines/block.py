@@ -3,9 +3,10 @@
 Order of writes: the episodes of every pair first, then the states of all, each pair only if nobody else has moved it.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import groupby
 
 import numpy as np
 
@@ -20,12 +21,13 @@ from alerting.pipelines.judging import Judgement, judge_pair, judge_threshold
 from alerting.pipelines.keeping import Kept, keep_live
 from alerting.pipelines.keeping_late import keep_rejudged
 from alerting.pipelines.moving_on import move_on_together
-from alerting.pipelines.ports import Wanted
+from alerting.pipelines.ports import Debt, Wanted
 from alerting.pipelines.rejudge import Again, look_after_late
 from alerting.pipelines.rounds import Block, EvaluationCounts, Run
 from alerting.readings.history import from_millis
 from alerting.readings.packed import Flags
 
+_AT_ONCE = 500
 _MOMENT = timedelta(milliseconds=1)
 
 
@@ -36,10 +38,15 @@ def evaluate_block(run: Run, block: Block) -> None:
     staying = move_on_together(run, block, readings, after)
     others = sorted(set(range(len(block.before))) - set(staying))
     run.fetch_revisions({block.watched[row].definition for row in others})
-    kept, again = {}, {}
-    for row in others:
-        kept[row], again[row] = _judge_and_keep(run, readings, block, row)
-        after.put(row, kept[row].state)
+    kept: dict[int, Kept] = {}
+    again: dict[int, Again | None] = {}
+    for rows in _portions(block, others):
+        judged = {row: _judge_pair(run, readings, block, row) for row in rows}
+        _pledge(run, block, judged)
+        for row, one in judged.items():
+            kept[row] = _keep(run, one)
+            again[row] = Again(one.begun.watermark, one.again.state) if one.is_again else None
+            after.put(row, kept[row].state)
     moved = run.platform.states.advance_many(block.before, after)
     look_after_late(run, block, after, moved, again)
     _owe_what_was_lost(run, block, moved, kept, again)
@@ -58,31 +65,81 @@ def _fetch(run: Run, block: Block) -> BlockReadings:
     return BlockReadings(run.platform.readings, wanted, run.as_of)
 
 
-def _judge_and_keep(run: Run, readings: BlockReadings, block: Block, row: int) -> tuple[Kept, Again | None]:
-    """Judge one pair reading by reading and keep its episodes; the state to keep comes back with what was done."""
+@dataclass(frozen=True)
+class _Judged:
+    """One pair, judged reading by reading: `again` from `begun` up to its watermark, if it has to, and `since` from there on.
+
+    `state`: as it is kept.
+    """
+
+    revision: Revision
+    asset: Asset
+    state: SpellState
+    begun: SpellState
+    again: Judgement
+    since: Judgement
+
+    @property
+    def is_again(self) -> bool:
+        return self.begun is not self.state
+
+
+def _portions(block: Block, rows: Sequence[int]) -> Iterator[list[int]]:
+    """Rows to judge before any of them is kept: many thresholds, but models one by one, whose histories fill memory."""
+    for is_model, of_kind in groupby(rows, key=lambda row: block.watched[row].variable is None):
+        left = list(of_kind)
+        size = 1 if is_model else _AT_ONCE
+        yield from (left[start : start + size] for start in range(0, len(left), size))
+
+
+def _judge_pair(run: Run, readings: BlockReadings, block: Block, row: int) -> _Judged:
+    """Judge one pair reading by reading."""
     watch = block.watched[row]
     revision, asset = run.histories[watch.definition][-1], run.assets[watch.asset]
     state = block.before.state(row) or SpellState(watermark=from_millis(block.starts[row]))
-    owes = watch.pair in run.late.debts
-    begun = (block.base.state(row) if owes and block.again[row] else None) or state
+    begun = (block.base.state(row) if block.again[row] else None) or state
     again = _judge(run, readings, revision, asset, begun, state.watermark)
     if again.state.watermark < state.watermark:  # a model, or a value, that cannot be read: tried again next time
         run.late.debts.pop(watch.pair)
         again, begun = Judgement(state), state
-    judged = _judge(run, readings, revision, asset, again.state, block.until(row, run.as_of))
-    rejudged = Kept(again.state)
-    if begun is not state:
-        rejudged = keep_rejudged(run.platform, revision, asset, again, judged, begun, run.as_of)
-    kept = keep_live(run.platform, revision, asset, judged, run.as_of)
-    if judged.unreadable:
-        run.counts.unreadable[revision.name] = judged.unreadable
-    kept = replace(
+    since = _judge(run, readings, revision, asset, again.state, block.until(row, run.as_of))
+    if since.unreadable:
+        run.counts.unreadable[revision.name] = since.unreadable
+    return _Judged(revision, asset, state, begun, again, since)
+
+
+def _pledge(run: Run, block: Block, judged: Mapping[int, _Judged]) -> None:
+    """Owe to judge these pairs again, before anything is kept of them, until their watermarks have moved.
+
+    Who is killed in between leaves episodes and corrections that another, who has seen other readings, knows nothing of.
+    """
+    starts = {}
+    for row, one in judged.items():
+        if one.is_again:
+            starts[block.watched[row].pair] = one.begun.watermark + _MOMENT
+        elif one.since.steps:
+            starts[block.watched[row].pair] = one.state.watermark
+    if not starts:
+        return
+    pledge = run.platform.arrivals.pledge(starts, run.as_of)
+    for pair, start in starts.items():
+        known = run.late.debts.get(pair) or Debt(*pair, start)
+        run.late.debts[pair] = replace(known, pledges=(*known.pledges, pledge))
+
+
+def _keep(run: Run, judged: _Judged) -> Kept:
+    """Keep the episodes of one pair; the state to keep comes back with what was done."""
+    revision, asset = judged.revision, judged.asset
+    rejudged = Kept(judged.again.state)
+    if judged.is_again:
+        rejudged = keep_rejudged(run.platform, revision, asset, judged.again, judged.since, judged.begun, run.as_of)
+    kept = keep_live(run.platform, revision, asset, judged.since, run.as_of)
+    return replace(
         kept,
-        state=_note_unknown(kept.state, state, judged.unknown),
+        state=_note_unknown(kept.state, judged.state, judged.since.unknown),
         raised=kept.raised + rejudged.raised,
         outdated=rejudged.outdated,
     )
-    return kept, None if begun is state else Again(begun.watermark, again.state)
 
 
 def _judge(run: Run, readings: BlockReadings, revision: Revision, asset: Asset, state: SpellState, until: datetime) -> Judgement:

@@ -15,7 +15,7 @@ from alerting.episodes.lifecycle import SpellState
 from alerting.episodes.spell_table import NEVER, SpellTable
 from alerting.pipelines.arrivals import route_arrivals
 from alerting.pipelines.in_force import first_instant
-from alerting.pipelines.ports import Checkpoint, Platform
+from alerting.pipelines.ports import Checkpoint, Debt, Platform
 from alerting.pipelines.rounds import Block, LateRound, Run
 from alerting.pipelines.settle import update
 from alerting.pipelines.watchlist import Watch
@@ -26,6 +26,7 @@ _CHECKPOINTS = 48  # within the mutability: every half hour for a day
 _SHORTEST = 60_000  # ms
 _TURNS = 2**32
 _MOMENT = timedelta(milliseconds=1)
+_EVALUATOR_GIVEN_UP = timedelta(minutes=3)
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,14 @@ def begin_round(platform: Platform, watched: Sequence[Watch], names: Sequence[st
     """Before anything is read: say how far will be judged, and find what these definitions owe. `watched`: by all definitions."""
     platform.arrivals.extend_reach(as_of)
     counts = route_arrivals(platform, watched, as_of)
-    return LateRound(counts, platform.arrivals.debts(names))
+    debts = platform.arrivals.debts(names)
+    return LateRound(counts, {pair: _payable(debt, as_of) for pair, debt in debts.items()})
+
+
+def _payable(debt: Debt, as_of: datetime) -> Debt:
+    """Without the pledges of evaluators that may be at work still: what they will yet write is to be judged again afterwards."""
+    given_up = as_of - _EVALUATOR_GIVEN_UP
+    return replace(debt, pledges=tuple(p for p in debt.pledges if datetime.fromisoformat(p.split()[0]) <= given_up))
 
 
 def end_round(platform: Platform, late: LateRound) -> None:
@@ -112,7 +120,7 @@ def look_after_late(run: Run, block: Block, after: SpellTable, moved: Flags, aga
     for row in np.flatnonzero(moved & (after.watermark > block.starts)).tolist():
         watch = block.watched[row]
         debt = run.late.debts.get(watch.pair)
-        is_again = judged_again[row] and debt is not None
+        is_again = again[row] is not None if row in again else judged_again[row]
         begin, end = (begun[row], starts[row]) if is_again else (starts[row], int(after.watermark[row]))
         if is_due(watch, begin, end):
             needed_from = from_millis(int(after.watermark[row]) - watch.mutability)

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
-from pymongo import DeleteOne, UpdateOne
+from pymongo import UpdateOne
 
 from alerting.episodes.spell_table import Pair
 from alerting.pipelines.ports.late import Arrival, Debt, LatePart
-from alerting.stores.documents import MongoDatabase, from_document, to_bson, to_document, upsert, utc
+from alerting.stores.documents import Document, MongoDatabase, from_document, to_bson, to_document, upsert, utc
 from alerting.stores.indexes import ARRIVALS, REACH, REJUDGE
 
 Parts = Callable[[datetime | None], tuple[LatePart, ...]]
@@ -97,13 +97,17 @@ class MongoArrivals:
 
     def owe(self, starts: Mapping[Pair, datetime]) -> None:
         """These pairs have to judge again, not before these instants."""
-        token = uuid.uuid4().hex
+        self._add(starts, {"$set": {"token": uuid.uuid4().hex}})
+
+    def pledge(self, starts: Mapping[Pair, datetime], as_of: datetime) -> str:
+        """These pairs have to judge again if this evaluator does not finish."""
+        pledge = f"{as_of.isoformat()} {uuid.uuid4().hex}"
+        self._add(starts, {"$addToSet": {"pledges": pledge}})
+        return pledge
+
+    def _add(self, starts: Mapping[Pair, datetime], addition: Document) -> None:
         updates = [
-            UpdateOne(
-                {"definition": definition, "asset": asset},
-                {"$min": {"start": to_bson(start)}, "$set": {"token": token}},
-                upsert=True,
-            )
+            UpdateOne({"definition": definition, "asset": asset}, {"$min": {"start": to_bson(start)}, **addition}, upsert=True)
             for (definition, asset), start in starts.items()
         ]
         if updates:
@@ -116,7 +120,14 @@ class MongoArrivals:
         return {(d.definition, d.asset): d for d in found if d.definition in wanted}
 
     def paid(self, debts: Sequence[Debt]) -> None:
-        """Forget debts, save for those to which something was added meanwhile."""
-        gone = [DeleteOne({"definition": d.definition, "asset": d.asset, "token": d.token}) for d in debts]
-        if gone:
-            self._debts.bulk_write(gone, ordered=False)
+        """Take away these tokens and pledges, and then the debts of which nothing is left."""
+        taken = []
+        for debt in debts:
+            pair = {"definition": debt.definition, "asset": debt.asset}
+            if debt.token is not None:
+                taken.append(UpdateOne({**pair, "token": debt.token}, {"$unset": {"token": True}}))
+            if debt.pledges:
+                taken.append(UpdateOne(pair, {"$pull": {"pledges": {"$in": list(debt.pledges)}}}))
+        if taken:
+            self._debts.bulk_write(taken, ordered=False)
+            self._debts.delete_many({"token": None, "$or": [{"pledges": None}, {"pledges": []}]})

@@ -1,12 +1,14 @@
 """Ports `Arrivals` and `Checkpoints`, and the journal around writes of readings and events."""
 
+from dataclasses import replace
+
 import pytest
 
 from alerting.definitions.assets import EventType
 from alerting.detection.threshold import Carried
 from alerting.episodes.lifecycle import LevelSpell, SpellState
 from alerting.pipelines.ports import EventRow, ReadingRow
-from alerting.pipelines.ports.late import Checkpoint, LatePart
+from alerting.pipelines.ports.late import Checkpoint, Debt, LatePart
 from tests.builders import at
 
 
@@ -136,6 +138,23 @@ def test_a_debt_keeps_the_earliest_instant_and_is_not_forgotten_when_something_w
     assert {p: d.start for p, d in stores.arrivals.debts(["too-hot"]).items()} == {pair: at(3)}
     stores.arrivals.paid([])
     stores.arrivals.owe({})
+
+
+def test_a_debt_is_forgotten_when_every_pledge_of_it_is_paid_that_was_made_and_the_late_data_are_judged(stores):
+    pair = "too-hot", "oven-1"
+    mine = stores.arrivals.pledge({pair: at(5), ("too-hot", "oven-2"): at(7)}, at(10))
+    yours = stores.arrivals.pledge({pair: at(4)}, at(11))
+    assert yours.startswith(at(11).isoformat())
+    (debt,) = [d for p, d in stores.arrivals.debts(["too-hot"]).items() if p == pair]
+    assert debt == Debt(*pair, at(4), None, (mine, yours))
+    stores.arrivals.paid([replace(debt, pledges=(mine,)), Debt("too-hot", "oven-2", at(7), None, (mine,))])
+    assert stores.arrivals.debts(["too-hot"]) == {pair: Debt(*pair, at(4), None, (yours,))}
+    stores.arrivals.owe({pair: at(6)})
+    (late,) = stores.arrivals.debts(["too-hot"]).values()
+    stores.arrivals.paid([replace(late, token=None)])
+    assert stores.arrivals.debts(["too-hot"]) == {pair: replace(late, pledges=())}
+    stores.arrivals.paid([late])
+    assert stores.arrivals.debts(["too-hot"]) == {}
 
 
 def checkpoint(minute, needed_from=0, asset="oven-1", **changes):

@@ -132,8 +132,10 @@ def test_an_episode_that_one_who_was_killed_had_raised_and_late_readings_refute_
     assert line.spells() == []
 
 
-@pytest.mark.parametrize("late", [(), (30, 31, 32, 33)], ids=["in-time", "last-ones-late"])
-@pytest.mark.parametrize(("first", "second"), [(25, 40), (40, 40)])
+@pytest.mark.parametrize(
+    ("first", "second", "late"),
+    [(first, 40, late) for first in (25, 40) for late in ((), (30, 31, 32, 33))] + [(50, 50, (45, 46, 47))],
+)
 @pytest.mark.parametrize("fields", [{}, LEVELS], ids=["one-limit", "levels"])
 def test_what_one_who_was_killed_had_kept_already_is_finished_by_the_next_as_if_nothing_had_been(fields, first, second, late):
     calm = alone(fields)
@@ -145,3 +147,22 @@ def test_what_one_who_was_killed_had_kept_already_is_finished_by_the_next_as_if_
         another(line, late, second)()
         assert settled(line) == expected, f"killed before step {stop}"
         assert late or changes(line) == changes(calm), f"killed before step {stop}"
+
+
+@pytest.mark.parametrize("late", [(), (8, 9), (45, 46, 47)], ids=["in-time", "early-ones-late", "last-ones-late"])
+@pytest.mark.parametrize("fields", [{}, LEVELS], ids=["one-limit", "levels"])
+def test_who_is_killed_after_another_did_a_round_and_before_it_can_say_so_leaves_nothing_behind(fields, late):
+    calm = alone(fields)
+    expected = settled(calm)
+    for stop in count(1):
+        for more in count(1):
+
+            def happens(line, stop=stop, more=more):
+                return {stop: another(line, late, 52), stop + more: kill}
+
+            line, taken = disturbed(fields, late, 50, happens)
+            if taken < stop + more:
+                break
+            assert settled(line) == expected, f"stopped before step {stop}, killed {more} steps later"
+        if more == 1:
+            break

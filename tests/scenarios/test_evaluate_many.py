@@ -103,13 +103,13 @@ def test_evaluations_in_any_chunks_leave_the_episodes_and_states_of_a_single_one
 
 def count_judged_alone(monkeypatch):
     """Pairs that are judged reading by reading, one after the other."""
-    alone, judge = [], block._judge_and_keep
+    alone, judge = [], block._judge_pair
 
     def counting(run, readings, of_block, row):
         alone.append(of_block.watched[row].pair)
         return judge(run, readings, of_block, row)
 
-    monkeypatch.setattr(block, "_judge_and_keep", counting)
+    monkeypatch.setattr(block, "_judge_pair", counting)
     return alone
 
 

@@ -45,12 +45,17 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Debt:
-    """A definition on an asset has to judge again what is not before `start`. `token` changes with every addition."""
+    """A definition on an asset has to judge again what is not before `start`.
+
+    `token` changes with every delivery of late data; None: there are none. `pledges`: of evaluators that are keeping episodes
+    of the pair, or were killed at it.
+    """
 
     definition: str
     asset: str
     start: datetime
-    token: str
+    token: str | None = None
+    pledges: tuple[str, ...] = ()
 
 
 class Arrivals(Protocol):
@@ -96,8 +101,15 @@ class Arrivals(Protocol):
         """What these definitions owe."""
         ...
 
+    def pledge(self, starts: Mapping[Pair, datetime], as_of: datetime) -> str:
+        """An evaluator up to `as_of` says, before it keeps episodes, which pairs have to judge again if it does not finish.
+
+        Returns the pledge, to be paid once their watermarks have moved.
+        """
+        ...
+
     def paid(self, debts: Sequence[Debt]) -> None:
-        """Forget debts, save for those to which something was added meanwhile."""
+        """Forget debts with these tokens and pledges, save for what was added meanwhile."""
         ...
 
 
