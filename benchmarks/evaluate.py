@@ -1,9 +1,10 @@
 """Evaluation of many threshold definitions, against Prometheus with as many rules over as many series in the same run.
 
-Ticks of 60 s with one reading a second and asset; then ticks with one reading per asset, as Prometheus sees them. Every tick is
-a new process that takes definitions, states and readings from the database, and its CPU is counted together with the database
-server's, from the connection to the last write; the start of Python and its imports are not. One asset in a hundred gets too hot
-in each tick (its three lowest limits raise and close), and one in a hundred is too hot all the time.
+Ticks of 60 s with one reading a second and asset; then ticks with one reading per asset, as Prometheus sees them; then ticks
+of 60 s for which each asset delivers three readings a few seconds after their tick was judged. Every tick is a new process that
+takes definitions, states and readings from the database, and its CPU is counted together with the database server's, from the
+connection to the last write; the start of Python and its imports are not. One asset in a hundred gets too hot in each tick (its
+three lowest limits raise and close), and one in a hundred is too hot all the time.
 
 Prometheus is Debian's: apt-get install --no-install-recommends prometheus (no service of it need run).
 """
@@ -27,7 +28,7 @@ from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.revisions import next_revision
 from alerting.definitions.validation import parse_definition
 from alerting.pipelines.evaluate import evaluate
-from alerting.pipelines.ports import Platform
+from alerting.pipelines.ports import Platform, ReadingRow
 from alerting.pipelines.shadow import MemoryModels
 from alerting.stores.clock import MongoClock
 from alerting.stores.embedded_mongod import EmbeddedMongod
@@ -82,6 +83,11 @@ def _measure(server: EmbeddedMongod, size: int) -> dict[str, Any]:
         for tick in range(TICKS + 1, 2 * TICKS + 1):
             _write_readings(stores, assets, tick, 1, random)
             ones.append(_tick(server, stores, tick))
+        lates = []
+        for tick in range(2 * TICKS + 1, 3 * TICKS + 1):
+            _write_readings(stores, assets, tick, TICK_S, random)
+            _deliver_late(stores, assets, tick)
+            lates.append(_tick(server, stores, tick))
         client.drop_database(stores.database.name)
     first, later = ticks[0], ticks[1:]
     cpu, cpu_one = _median(later, "cpu_s"), _median(ones, "cpu_s")
@@ -93,6 +99,10 @@ def _measure(server: EmbeddedMongod, size: int) -> dict[str, Any]:
         "peak_mib": round(_median(later, "peak_mib")),
         "raised": [tick["raised"] for tick in later],
         "one_reading": {"tick_s": round(_median(ones, "seconds"), 2), "cpu_us_per_rule": round(cpu_one / size * 1e6, 1)},
+        "late": {
+            "tick_s": round(_median(lates, "seconds"), 2),
+            "cpu_ms_per_pair": round(_median(lates, "cpu_s") / size * 1e3, 3),
+        },
         "first_tick": {"seconds": round(first["seconds"], 2), "cpu_s": round(first["cpu_s"], 2)},
     }
 
@@ -132,6 +142,15 @@ def _write_readings(stores: MongoStores, assets: int, tick: int, count: int, ran
             ],
             ordered=False,
         )
+
+
+def _deliver_late(stores: MongoStores, assets: int, tick: int) -> None:
+    """Readings of the last seconds of the tick before, by the platform's own way in."""
+    end = T0 + timedelta(seconds=TICK_S * tick)
+    instants = [end - timedelta(seconds=second + 0.5) for second in range(3)]
+    for number in range(assets):
+        rows = [ReadingRow(_asset(number), at, {"temperature": 80.0}) for at in instants]
+        stores.readings.add_readings(rows, end + timedelta(seconds=5))
 
 
 def _tick(server: EmbeddedMongod, stores: MongoStores, tick: int) -> dict[str, float]:

@@ -82,7 +82,8 @@ class SpellTable:
 
     `watermark`: ms, NEVER for a pair without a state. `variable`, `at`, `value`, `since`: the carried reading, if it is a number:
     which variable, when it was taken, NaN for none yet, since when it has been the same; `at` is NEVER if none is carried.
-    `earlier`: watermark and carried reading one step before, of a pair that has stayed as it was since; else NEVER.
+    `earlier`: watermark and carried reading one step before, NEVER where that is not known, with `earlier_conditions` (None: the
+    same as now).
     """
 
     def __init__(self, pairs: Sequence[Pair]) -> None:
@@ -97,6 +98,7 @@ class SpellTable:
         self.unknown_count: Places = np.zeros(rows, np.int64)
         self.unknown_reason: list[str | None] = [None] * rows
         self.conditions: list[Condition] = [NORMAL] * rows
+        self.earlier_conditions: list[Condition | None] = [None] * rows
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -106,7 +108,7 @@ class SpellTable:
         taken = SpellTable([self.pairs[i] for i in rows])
         for name in ("watermark", "at", "value", "since", "unknown_count"):
             setattr(taken, name, getattr(self, name)[np.asarray(rows, np.int64)])
-        for name in ("variable", "unknown_reason", "conditions"):
+        for name in ("variable", "unknown_reason", "conditions", "earlier_conditions"):
             column = getattr(self, name)
             setattr(taken, name, [column[i] for i in rows])
         taken.earlier = self.earlier.take(rows)
@@ -116,7 +118,7 @@ class SpellTable:
         """Write all rows of another table into these places."""
         for name in ("watermark", "at", "value", "since", "unknown_count"):
             getattr(self, name)[np.asarray(rows, np.int64)] = getattr(others, name)
-        for name in ("variable", "unknown_reason", "conditions"):
+        for name in ("variable", "unknown_reason", "conditions", "earlier_conditions"):
             column, values = getattr(self, name), getattr(others, name)
             for row, value in zip(rows, values, strict=True):
                 column[row] = value
@@ -131,6 +133,8 @@ class SpellTable:
         at = np.asarray(rows, np.int64)
         for name in _STANDING:
             getattr(self, name)[at] = getattr(self.earlier, name)[at]
+        for row in rows:
+            self.conditions[row] = self.earlier_conditions[row] or self.conditions[row]
 
     def state(self, row: int) -> SpellState | None:
         """The whole state of one pair, None if it has none."""
@@ -160,14 +164,15 @@ class SpellTable:
         at = from_millis(self.at[row])
         return Carried(variable, at, value, condition.rate, condition.beyond, condition.recent, since, condition.bad)
 
-    def put(self, row: int, state: SpellState) -> None:
-        """Write the whole state of one pair."""
+    def put(self, row: int, state: SpellState, earlier: SpellState | None = None) -> None:
+        """Write the whole state of one pair, and the one before it, if that is known."""
         carried = state.carried
         text = carried if carried is not None and isinstance(carried.value, str) else None
         self.watermark[row] = to_millis(state.watermark)
         self.unknown_count[row], self.unknown_reason[row] = state.unknown_count, state.unknown_reason
         self.variable[row], self.at[row], self.value[row], self.since[row] = None, NEVER, np.nan, NEVER
         self.earlier.put([row], Standing.nowhere(1))
+        self.earlier_conditions[row] = None
         if carried is not None and not isinstance(carried.value, str):
             self.variable[row], self.at[row] = carried.variable, to_millis(carried.at)
             self.value[row] = np.nan if carried.value is None else carried.value
@@ -188,6 +193,15 @@ class SpellTable:
             bad=number.bad if number else False,
         )
         self.conditions[row] = NORMAL if condition == NORMAL else condition
+        if earlier is not None:
+            self._put_earlier(row, earlier)
+
+    def _put_earlier(self, row: int, state: SpellState) -> None:
+        one = SpellTable([self.pairs[row]])
+        one.put(0, state)
+        if one.variable[0] == self.variable[row]:  # else another revision judges another variable
+            self.earlier.put([row], one.standing())
+            self.earlier_conditions[row] = None if one.conditions[0] == self.conditions[row] else one.conditions[0]
 
     def carried(self, severities: Sequence[Sequence[Severity]]) -> CarriedColumns:
         """The carried readings as columns. `severities`: of each row's definition, the least severe first."""
@@ -238,5 +252,5 @@ def moved_on(spells: SpellTable, found: Throughout, unknown: Sequence[str | None
     after.at, after.value, after.since = found.carried.at, found.carried.value, found.carried.since
     after.unknown_count = np.where([reason is not None for reason in unknown], spells.unknown_count + 1, 0)
     after.unknown_reason = list(unknown)
-    after.earlier = spells.standing()
+    after.earlier, after.earlier_conditions = spells.standing(), [None] * len(spells)
     return after

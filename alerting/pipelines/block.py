@@ -14,13 +14,13 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.faults import Refused
 from alerting.definitions.model import Revision
 from alerting.episodes.lifecycle import SpellState
-from alerting.episodes.spell_table import SpellTable
+from alerting.episodes.spell_table import Pair, SpellTable
 from alerting.pipelines.block_readings import BlockReadings
 from alerting.pipelines.in_force import segments
 from alerting.pipelines.judging import Judgement, judge_pair, judge_threshold
 from alerting.pipelines.keeping import Kept, keep_live
 from alerting.pipelines.keeping_late import keep_rejudged
-from alerting.pipelines.moving_on import move_on_together
+from alerting.pipelines.moving_on import move_on_together, only_known_episodes
 from alerting.pipelines.ports import Debt, Wanted
 from alerting.pipelines.rejudge import Again, look_after_late
 from alerting.pipelines.rounds import Block, EvaluationCounts, Run
@@ -42,11 +42,12 @@ def evaluate_block(run: Run, block: Block) -> None:
     again: dict[int, Again | None] = {}
     for rows in _portions(block, others):
         judged = {row: _judge_pair(run, readings, block, row) for row in rows}
-        _pledge(run, block, judged)
+        changed = _changed(run, block, judged)
+        _pledge(run, {block.watched[row].pair: judged[row] for row in changed})
         for row, one in judged.items():
-            kept[row] = _keep(run, one)
+            kept[row] = _keep(run, one) if row in changed else Kept(_noted(one.since.state, one))
             again[row] = Again(one.begun.watermark, one.again.state) if one.is_again else None
-            after.put(row, kept[row].state)
+            after.put(row, kept[row].state, one.again.state)
     moved = run.platform.states.advance_many(block.before, after)
     look_after_late(run, block, after, moved, again)
     _owe_what_was_lost(run, block, moved, kept, again)
@@ -83,6 +84,17 @@ class _Judged:
     def is_again(self) -> bool:
         return self.begun is not self.state
 
+    @property
+    def may_correct(self) -> bool:
+        """Whether judging again may differ from what was kept: every step leaves its trace, save severities that come and go."""
+        if self.again.steps or _spells(self.begun) != _spells(self.state):
+            return True
+        return self.state.raised_at is not None and bool(self.state.levels)
+
+
+def _spells(state: SpellState) -> tuple[object, ...]:
+    return state.raised_at, state.last_raised_at, state.last_closed_at, state.severity
+
 
 def _portions(block: Block, rows: Sequence[int]) -> Iterator[list[int]]:
     """Rows to judge before any of them is kept: many thresholds, but models one by one, whose histories fill memory."""
@@ -108,19 +120,22 @@ def _judge_pair(run: Run, readings: BlockReadings, block: Block, row: int) -> _J
     return _Judged(revision, asset, state, begun, again, since)
 
 
-def _pledge(run: Run, block: Block, judged: Mapping[int, _Judged]) -> None:
+def _changed(run: Run, block: Block, judged: Mapping[int, _Judged]) -> set[int]:
+    """Pairs of which something may have to be kept: where something happened, or late data may have changed what was kept."""
+    changed = {row for row, one in judged.items() if one.since.steps or (one.is_again and one.may_correct)}
+    quiet = [row for row, one in judged.items() if one.is_again and row not in changed]
+    known = only_known_episodes(run, block, quiet)
+    return changed | {row for row, is_known in zip(quiet, known.tolist(), strict=True) if not is_known}
+
+
+def _pledge(run: Run, judged: Mapping[Pair, _Judged]) -> None:
     """Owe to judge these pairs again, before anything is kept of them, until their watermarks have moved.
 
     Who is killed in between leaves episodes and corrections that another, who has seen other readings, knows nothing of.
     """
-    starts = {}
-    for row, one in judged.items():
-        if one.is_again:
-            starts[block.watched[row].pair] = one.begun.watermark + _MOMENT
-        elif one.since.steps:
-            starts[block.watched[row].pair] = one.state.watermark
-    if not starts:
+    if not judged:
         return
+    starts = {pair: one.begun.watermark + _MOMENT if one.is_again else one.state.watermark for pair, one in judged.items()}
     pledge = run.platform.arrivals.pledge(starts, run.as_of)
     for pair, start in starts.items():
         known = run.late.debts.get(pair) or Debt(*pair, start)
@@ -136,7 +151,7 @@ def _keep(run: Run, judged: _Judged) -> Kept:
     kept = keep_live(run.platform, revision, asset, judged.since, run.as_of)
     return replace(
         kept,
-        state=_note_unknown(kept.state, judged.state, judged.since.unknown),
+        state=_noted(kept.state, judged),
         raised=kept.raised + rejudged.raised,
         outdated=rejudged.outdated,
     )
@@ -169,8 +184,9 @@ def _owe_what_was_lost(run: Run, block: Block, moved: Flags, kept: Mapping[int, 
     run.platform.arrivals.owe(owed)
 
 
-def _note_unknown(after: SpellState, before: SpellState, reason: str | None) -> SpellState:
-    return replace(after, unknown_count=before.unknown_count + 1 if reason else 0, unknown_reason=reason)
+def _noted(after: SpellState, judged: _Judged) -> SpellState:
+    reason = judged.since.unknown
+    return replace(after, unknown_count=judged.state.unknown_count + 1 if reason else 0, unknown_reason=reason)
 
 
 def _count(counts: EvaluationCounts, block: Block, after: SpellTable, kept: Mapping[int, Kept], moved: Flags) -> None:

@@ -72,11 +72,15 @@ def _nothing_to_keep(run: Run, block: Block, rows: Sequence[int]) -> Flags:
     """
     before, base = block.before, block.base
     same = [before.conditions[row] == base.conditions[row] and before.variable[row] == base.variable[row] for row in rows]
-    kept = _kept_episodes(run, block, rows)
-    open_ones = [before.conditions[row].raised_at for row in rows]
+    return np.array(same, np.bool_) & only_known_episodes(run, block, rows)
+
+
+def only_known_episodes(run: Run, block: Block, rows: Sequence[int]) -> Flags:
+    """Whether of each pair no live episode is open, or was raised where it judges again, but the one that its state knows."""
+    kept = _kept_episodes(run, block, rows) if rows else {}
+    open_ones = [block.before.conditions[row].raised_at for row in rows]
     expected = [[] if raised_at is None else [(raised_at, None)] for raised_at in open_ones]
-    known = [kept[row] == episodes for row, episodes in zip(rows, expected, strict=True)]
-    return np.array(same, np.bool_) & np.array(known, np.bool_)
+    return np.array([kept[row] == episodes for row, episodes in zip(rows, expected, strict=True)], np.bool_)
 
 
 def _kept_episodes(run: Run, block: Block, rows: Sequence[int]) -> dict[int, list[tuple[datetime, datetime | None]]]:

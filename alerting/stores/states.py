@@ -130,6 +130,7 @@ def to_shard(table: SpellTable) -> Document:
         "unknown_count": table.unknown_count.tolist(),
         "unknown_reason": table.unknown_reason,
         "earlier": _block(table.earlier),
+        "earlier_conditions": {str(row): _sparse(c) for row, c in enumerate(table.earlier_conditions) if c is not None},
         "conditions": {str(row): _sparse(c) for row, c in enumerate(table.conditions) if c is not NORMAL},
     }
 
@@ -146,6 +147,8 @@ def from_shard(document: Document) -> SpellTable:
         table.conditions[int(row)] = from_document(Condition, condition)
     if "earlier" in document:  # a shard of an earlier version has none
         table.earlier = _from_block(document["earlier"])
+        for row, condition in document["earlier_conditions"].items():
+            table.earlier_conditions[int(row)] = from_document(Condition, condition)
     return table
 
 

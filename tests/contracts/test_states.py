@@ -86,6 +86,12 @@ def test_where_pairs_stood_one_step_earlier_is_kept_until_a_state_is_put_in_thei
     found = stores.states.load_many(begun.pairs)
     found.go_back([0])
     assert [found.state(0), found.state(1)] == [begun.state(0), SpellState(at(2))]
+    full = SpellState(at(1), raised_at=at(0), severity="high", levels=(LevelSpell("critical", pending_since=at(1)),))
+    found.put(1, SpellState(at(2)), earlier=full)
+    assert stores.states.advance_many(after, found).all()
+    again = stores.states.load_many(found.pairs)
+    again.go_back([1])
+    assert again.state(1) == full
     found.put(1, SpellState(at(2)))
     assert [int(w) for w in found.earlier.watermark] == [int(before.watermark[0]), NEVER]
 
