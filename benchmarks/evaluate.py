@@ -149,7 +149,8 @@ def _deliver_late(stores: MongoStores, assets: int, tick: int) -> None:
     end = T0 + timedelta(seconds=TICK_S * tick)
     instants = [end - timedelta(seconds=second + 0.5) for second in range(3)]
     for number in range(assets):
-        rows = [ReadingRow(_asset(number), at, {"temperature": 80.0}) for at in instants]
+        value = 80.0 if number % 100 else 102.5
+        rows = [ReadingRow(_asset(number), at, {"temperature": value}) for at in instants]
         stores.readings.add_readings(rows, end + timedelta(seconds=5))
 
 

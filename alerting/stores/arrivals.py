@@ -80,15 +80,12 @@ class MongoArrivals:
 
     def mark_routed(self, routed: Sequence[tuple[Arrival, int]], at: datetime) -> None:
         """Unless its writer has finished meanwhile: then it is looked at once more."""
-        updates = [
-            UpdateOne(
-                {"_id": arrival.id, "written": arrival.written},
-                {"$set": {"routed_at": to_bson(at), "too_late": too_late}, "$unset": {"waits": True}},
-            )
-            for arrival, too_late in routed
-        ]
-        if updates:
-            self._arrivals.bulk_write(updates, ordered=False)
+        alike: dict[tuple[bool, int], list[str]] = {}
+        for arrival, too_late in routed:
+            alike.setdefault((arrival.written, too_late), []).append(arrival.id)
+        for (written, too_late), ids in alike.items():
+            done = {"$set": {"routed_at": to_bson(at), "too_late": too_late}, "$unset": {"waits": True}}
+            self._arrivals.update_many({"_id": {"$in": ids}, "written": written}, done)
 
     def forget(self, before: datetime) -> int:
         """Take arrivals before an instant out of the journal, save for those that are not routed yet."""
