@@ -102,10 +102,10 @@ def test_a_writer_that_finishes_meanwhile_is_looked_at_once_more(stores, monkeyp
     stores.arrivals.extend_reach(at(10))
     insert = stores.readings._insert_readings
 
-    def slow(new, arrived_at):
+    def slow(*new):
         (arrival,) = stores.arrivals.waiting()
         stores.arrivals.mark_routed([(arrival, 0)], at(14))
-        return insert(new, arrived_at)
+        return insert(*new)
 
     monkeypatch.setattr(stores.readings, "_insert_readings", slow)
     stores.readings.add_readings(rows(4), at(13))
