@@ -17,3 +17,5 @@ def test_killed_and_frozen_every_few_seconds_the_platform_keeps_the_same_episode
     assert sum(report["kills"].values()) >= 5
     assert report["episodes"] >= 10
     assert report["recorded as sent"] >= 20
+    assert report["told in summaries of floods"] >= 3
+    assert report["shelves that ended"] == 2

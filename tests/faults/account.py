@@ -3,12 +3,24 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 from alerting.episodes.bulletin import Bulletin
 from alerting.episodes.episode import Episode, Notification
+from alerting.episodes.shelving import Shelf
 from alerting.stores.bulletins import _bulletins
 from alerting.stores.mongo import MongoStores
+from tests.faults.held_back import (
+    CROWD,
+    SHELVED,
+    is_held_back,
+    not_ended,
+    told_on_shelves,
+    untold_after_shelves,
+    untold_in_floods,
+)
 from tests.faults.world import World
 
 RECEIVERS = ("mail", "hook")
@@ -23,13 +35,15 @@ class Ledger:
     episodes: Mapping[str, Episode]
     notices: Mapping[str, Notification]
     bulletins: Mapping[str, Bulletin]
+    shelves: Sequence[Shelf]
 
     @classmethod
     def of(cls, stores: MongoStores) -> "Ledger":
         episodes = {e.id: e for e in stores.episodes.find()}
         bulletins = {b.id: b for b in _bulletins(stores.database["bulletins"].find())}
-        notices = {n.key: n for e in episodes.values() for n in e.outbox}
-        return cls(episodes, notices | {b.id: b.notification for b in bulletins.values()}, bulletins)
+        shelves = [shelf for pair in SHELVED for shelf in stores.shelves.of(*pair)]
+        notices = {n.key: n for kept in (*episodes.values(), *shelves) for n in kept.outbox}
+        return cls(episodes, notices | {b.id: b.notification for b in bulletins.values()}, bulletins, shelves)
 
     def keys(self, *statuses: str) -> set[str]:
         return {key for key, n in self.notices.items() if n.status in statuses}
@@ -58,6 +72,7 @@ def settle_accounts(
     _compare_episodes(account, calm, stormy)
     _compare_notices(account, calm, stormy)
     accepted = [n for n in world.notes(*RECEIVERS) if n["what"] == "accepted"]
+    _check_held_back(account, world, stormy)
     _check_deliveries(account, stormy, accepted)
     _check_repeats(account, world, accepted)
     _check_after_recovery(account, accepted, sent_before, recovered_at)
@@ -111,7 +126,8 @@ def _compare_notices(account: Account, calm: Ledger, stormy: Ledger) -> None:
 def _caused(episode: Episode) -> list[str]:
     """Keys of what a transition causes. Whom only time brings in (escalation) hears of the end only if it came to that."""
     told_of_it = {n.channel for n in episode.outbox if n.transition == "raised"}
-    return [n.key for n in episode.outbox if n.transition not in BY_TIME and n.channel in told_of_it]
+    caused = [n for n in episode.outbox if n.transition not in BY_TIME and n.channel in told_of_it]
+    return [n.key for n in caused if not is_held_back(episode, n)]
 
 
 def _kind(notice: Notification) -> str:
@@ -132,6 +148,22 @@ def _excuse(ledger: Ledger, key: str) -> str | None:
     if ":severity_rose" in key and any(t.kind == "severity" and t.at <= episode.decided_at for t in episode.transitions):
         return "worse when it was first told"
     return None
+
+
+def _check_held_back(account: Account, world: World, stormy: Ledger) -> None:
+    """Floods and shelves of the stormy run."""
+    episodes, end = list(stormy.episodes.values()), world.end
+    rounds = [n["t"] for n in world.notes(*SENDERS) if n["what"] == "round"]
+    gap = max((b - a for a, b in pairwise(rounds)), default=0.0)
+    account.counts["told in summaries of floods"] = sum(
+        n.status == "grouped" and n.channel == CROWD for n in stormy.notices.values()
+    )
+    account.counts["shelves that ended"] = sum(s.ended_at is not None for s in stormy.shelves)
+    account.expect_none("held back in a flood and not told", untold_in_floods(episodes, stormy.bulletins))
+    account.expect_none("told while shelved", told_on_shelves(episodes, stormy.shelves))
+    longest = timedelta(seconds=2 * world.speed * gap + 60)
+    account.expect_none("open after a shelf and not told", untold_after_shelves(episodes, stormy.shelves, longest))
+    account.expect_none("shelves that did not end", not_ended(stormy.shelves, end))
 
 
 def _check_deliveries(account: Account, stormy: Ledger, accepted: Sequence[Mapping[str, Any]]) -> None:

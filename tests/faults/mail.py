@@ -19,7 +19,7 @@ class Inbox:
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         mail = email.message_from_bytes(envelope.content, policy=email.policy.default)
-        self._world.note(self._part, "accepted", key=mail["X-Alerting-Key"], to=mail["To"])
+        self._world.note(self._part, "accepted", key=mail["X-Alerting-Key"].strip(), to=mail["To"])
         await asyncio.sleep(random.uniform(0, SLOWEST_S))  # where a kill loses the answer
         return "250 OK"
 

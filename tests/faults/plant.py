@@ -21,6 +21,7 @@ from alerting.pipelines.train import train
 from alerting.stores.clock import MongoClock
 from alerting.stores.mongo import MongoStores, open_stores
 from tests.builders import oven, too_hot, too_moist
+from tests.faults.held_back import CROWD, ROUTE, put_on_shelves
 from tests.faults.world import STORMY, World, ahead
 from tests.pretended import HandClock, MemoryModels, platform_on
 
@@ -59,7 +60,8 @@ ROUTES = [
         "repeat": "4m",
         "escalation": [{"after": "3m", "channels": ["chief"]}],
         "heartbeat": "10m",
-    }
+    },
+    ROUTE,
 ]
 
 
@@ -145,6 +147,7 @@ def found(world: World, stores: MongoStores) -> MemoryModels:
     platform.clock.instant = START
     apply(platform, threshold, "engineer", START, "fault test")
     apply_routes(platform, ROUTES, "engineer", START)
+    put_on_shelves(platform, START)
     if not train(platform, model["name"], START)["promote"]:
         raise Refused("the model of the fault test is no good")
     world.path("models.pickle").write_bytes(pickle.dumps(platform.models))
@@ -152,7 +155,7 @@ def found(world: World, stores: MongoStores) -> MemoryModels:
 
 
 def _setting_up(stores: MongoStores, now: datetime) -> Platform:
-    named = [type("Named", (), {"name": name})() for name in ("shift", "mes", "chief")]
+    named = [type("Named", (), {"name": name})() for name in ("shift", "mes", "chief", CROWD)]
     return platform_on(stores, named, HandClock(now))
 
 

@@ -56,6 +56,7 @@ class World:
                 "ALERTING_SMTP_FROM": "alerting@plant.example",
                 "ALERTING_EMAIL_SHIFT": "shift@plant.example",
                 "ALERTING_EMAIL_CHIEF": "chief@plant.example",
+                "ALERTING_EMAIL_CROWD": "crowd@plant.example",
                 "ALERTING_WEBHOOK_MES": f"http://127.0.0.1:{self.hook_port}/alerts",
                 "ALERTING_WEBHOOK_MES_SECRET": SECRET,
                 "ALERTING_EGRESS_ALLOW": "127.0.0.1",

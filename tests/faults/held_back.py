@@ -1,0 +1,71 @@
+"""What is held back in the fault test on purpose: floods on a channel of their own, and pairs that are shelved from the start.
+
+When they are told depends on when somebody looked, which differs in the storm. That they are told, and when not, does not.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+
+from alerting.episodes.bulletin import Bulletin
+from alerting.episodes.episode import Episode, Notification
+from alerting.episodes.shelving import Shelf
+from alerting.pipelines.operate import Who, shelve
+from alerting.pipelines.ports import Platform
+
+CROWD = "crowd"
+ROUTE = {"name": "crowd", "channels": [CROWD], "flood": {"more_than": 1, "within": "3m"}}
+SHELVED = {
+    ("too-hot", "oven-9"): timedelta(minutes=5),
+    ("too-hot", "oven-10"): timedelta(minutes=7),
+    ("shaking", "oven-10"): timedelta(minutes=60),
+    ("low-pressure", "oven-9"): timedelta(minutes=60),
+}
+"""How long, from the start of the plant on."""
+_ANN = Who("ann", "engineer")
+
+
+def put_on_shelves(platform: Platform, start: datetime) -> None:
+    """Shelve the pairs."""
+    for (definition, asset), lasting in SHELVED.items():
+        shelve(platform, definition, asset, _ANN, start, start + lasting, "fault test")
+
+
+def is_held_back(episode: Episode, notice: Notification) -> bool:
+    """Whether it depends on the time of looking how this is told."""
+    return notice.channel == CROWD or (episode.definition, episode.asset) in SHELVED
+
+
+def untold_in_floods(episodes: Iterable[Episode], bulletins: Mapping[str, Bulletin]) -> list[str]:
+    """Keys of what a summary should have told and none that was delivered has."""
+    summaries = [b for b in bulletins.values() if b.id.startswith("flood:") and b.notification.status == "sent"]
+    told = {key for summary in summaries for key in summary.payload["notifications"]}
+    return [n.key for e in episodes for n in e.outbox if n.status == "grouped" and n.channel == CROWD and n.key not in told]
+
+
+def told_on_shelves(episodes: Iterable[Episode], shelves: Iterable[Shelf]) -> list[str]:
+    """Keys of what was made known of a shelved pair while it was shelved."""
+    ends = {(s.definition, s.asset): s.until for s in shelves}
+    return [n.key for e, n in _sent(episodes) if (until := ends.get((e.definition, e.asset))) and n.created_at < until]
+
+
+def untold_after_shelves(episodes: Iterable[Episode], shelves: Iterable[Shelf], longest_gap: timedelta) -> list[str]:
+    """Episodes that went on for longer after the end of their shelf than anybody can have looked away, and nobody was told of."""
+    ends = {(s.definition, s.asset): s.ended_at for s in shelves}
+    told = {e.id for e, _ in _sent(episodes)}
+    return [
+        e.id
+        for e in episodes
+        if (end := ends.get((e.definition, e.asset))) is not None
+        and e.raised_at < end
+        and (e.closed_at is None or e.closed_at - end > longest_gap)
+        and e.id not in told
+    ]
+
+
+def not_ended(shelves: Iterable[Shelf], now: datetime) -> list[str]:
+    """Shelves whose time is over, and which nobody has ended."""
+    return [s.id for s in shelves if s.until is not None and s.until <= now and s.ended_at is None]
+
+
+def _sent(episodes: Iterable[Episode]) -> Iterator[tuple[Episode, Notification]]:
+    yield from ((e, n) for e in episodes for n in e.outbox if n.status == "sent")
