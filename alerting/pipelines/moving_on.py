@@ -18,7 +18,7 @@ _MOMENT = timedelta(milliseconds=1)
 def move_on_together(run: Run, block: Block, readings: BlockReadings, after: SpellTable) -> list[int]:
     """Write the new states of the pairs that stay as they are into `after`; returns their rows."""
     packed, places = readings.packed()
-    rows = [row for row, watch in enumerate(block.watched) if _is_simple(run, block, row) and watch.series in places]
+    rows = [row for row, watch in enumerate(block.watched) if _is_simple(block, row) and watch.series in places]
     if not rows:
         return []
     watched, spells = [block.watched[row] for row in rows], _begun(block, rows)
@@ -41,14 +41,14 @@ def move_on_together(run: Run, block: Block, readings: BlockReadings, after: Spe
     return [rows[i] for i in staying]
 
 
-def _is_simple(run: Run, block: Block, row: int) -> bool:
+def _is_simple(block: Block, row: int) -> bool:
     """Whether a pair is judged by limits that can be compared, and goes on under the revision under which it was judged before;
     or begins under its first one."""
     watch, spells = block.watched[row], block.base
     if watch.limits is None:
         return False
     if spells.watermark[row] == NEVER:
-        return len(watch.severities) == 1 and len(run.histories[watch.definition]) == 1
+        return len(watch.severities) == 1 and watch.revision == 1
     since = spells.watermark[row]
     in_force = watch.since < since or (watch.since == since and watch.revision == 1)
     return bool(in_force and spells.at[row] != NEVER and spells.variable[row] == watch.variable)

@@ -14,7 +14,6 @@ from alerting.detection.threshold import Carried
 from alerting.episodes.lifecycle import SpellState
 from alerting.episodes.spell_table import NEVER, SpellTable
 from alerting.pipelines.arrivals import route_arrivals
-from alerting.pipelines.in_force import first_instant
 from alerting.pipelines.ports import Checkpoint, Debt, Platform
 from alerting.pipelines.rounds import Block, LateRound, Run
 from alerting.pipelines.settle import update
@@ -88,20 +87,12 @@ def _past_states(run: Run, watched: Sequence[Watch], spells: SpellTable, starts:
     missing = [row for row, state in found.items() if state is None]
     run.fetch_revisions({watched[row].definition for row in missing if watched[row].revision > 1})
     for row in missing:
-        first = _first_instant(run, watched[row])
+        first = run.first_instant(watched[row])
         if first is not None and spells.watermark[row] - first <= 2 * watched[row].mutability:
             found[row] = _state_at_first(watched[row], from_millis(first))
         else:
             found[row] = run.platform.checkpoints.after(*watched[row].pair, starts[row])
     return {row: state for row, state in found.items() if state is not None}
-
-
-def _first_instant(run: Run, watch: Watch) -> int | None:
-    """When a definition was first put in service (ms)."""
-    if watch.revision == 1:
-        return watch.since
-    first = first_instant(run.histories[watch.definition])
-    return None if first is None else to_millis(first)
 
 
 def _state_at_first(watch: Watch, first: datetime) -> SpellState:

@@ -66,6 +66,13 @@ class Run:
         if missing:
             self.histories.update(self.platform.definitions.histories(missing))
 
+    def first_instant(self, watch: Watch) -> int | None:
+        """When a definition was first put in service (ms), None if never. Revisions but the first must have been fetched."""
+        if watch.revision == 1:
+            return watch.since
+        first = first_instant(self.histories[watch.definition])
+        return None if first is None else to_millis(first)
+
 
 @dataclass(frozen=True)
 class Block:
@@ -100,8 +107,10 @@ class Block:
 
 def starts_of(run: Run, watched: Sequence[Watch], spells: SpellTable) -> Millis:
     """From when on each pair is to be judged: its watermark, or else when its definition was first put in service."""
-    run.fetch_revisions({watched[row].definition for row in np.flatnonzero(spells.watermark == NEVER).tolist()})
+    new = np.flatnonzero(spells.watermark == NEVER).tolist()
+    run.fetch_revisions({watched[row].definition for row in new if watched[row].revision > 1})
     starts = spells.watermark.copy()
-    for row in np.flatnonzero(starts == NEVER).tolist():
-        starts[row] = to_millis(first_instant(run.histories[watched[row].definition]) or run.as_of)
+    for row in new:
+        first = run.first_instant(watched[row])
+        starts[row] = to_millis(run.as_of) if first is None else first
     return starts
