@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -63,6 +64,7 @@ def provenance(figures: Figures) -> str:
     return " · ".join(parts)
 
 
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("alerting.reporting", "."),

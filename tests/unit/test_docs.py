@@ -37,6 +37,11 @@ def test_the_index_names_every_page():
     assert [page.name for page in ROOT.glob("docs/*.md") if page.name != "README.md" and f"({page.name}" not in index] == []
 
 
+@pytest.fixture(scope="module")
+def commands():
+    return typer.main.get_command(app)
+
+
 def shown_commands(page):
     """The words behind `alerting` on each line of the blocks of a page."""
     for block in re.findall(r"^```[^\n]*\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
@@ -46,9 +51,9 @@ def shown_commands(page):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_command_that_is_shown_is_there_with_its_options(name):
+def test_every_command_that_is_shown_is_there_with_its_options(name, commands):
     for words in shown_commands(ROOT / name):
-        command, rest = typer.main.get_command(app), list(words)
+        command, rest = commands, list(words)
         while hasattr(command, "commands"):
             assert rest[0] in command.commands, words
             command = command.commands[rest.pop(0)]
