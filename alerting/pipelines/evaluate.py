@@ -10,6 +10,7 @@ from alerting.episodes.lifecycle import SpellState
 from alerting.episodes.spell_table import shard_of
 from alerting.pipelines.block import evaluate_block
 from alerting.pipelines.definitions import require_revision, sync
+from alerting.pipelines.garbage import seldom_collected
 from alerting.pipelines.in_force import Segment, champion_at, segments
 from alerting.pipelines.judging import ModelShelf, judge_pair
 from alerting.pipelines.keeping import keep_past
@@ -23,6 +24,7 @@ from alerting.pipelines.watchlist import Watchlist, blocks
 from alerting.readings.history import from_millis, span_millis, to_millis
 
 
+@seldom_collected()
 def evaluate(platform: Platform, names: Sequence[str] | None, as_of: datetime, progress: Progress = silent) -> EvaluationCounts:
     """Evaluate active definitions (all, or those named) from their watermark up to as_of. Running it again changes nothing."""
     everything = current_watchlist(platform)
