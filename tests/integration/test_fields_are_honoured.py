@@ -207,7 +207,7 @@ THRESHOLD_ELSEWHERE = {
 
 
 @pytest.mark.parametrize("field", THRESHOLD)
-def test_a_field_of_a_threshold_changes_what_people_meet(field):
+def test_T12_a_field_of_a_threshold_changes_what_people_meet(field):
     before, after = THRESHOLD[field]
     assert day(**before) != day(**after)
 
@@ -386,7 +386,7 @@ CLASSIFIER_ELSEWHERE = {
 
 
 @pytest.mark.parametrize("field", CLASSIFIER)
-def test_a_field_of_a_classifier_changes_an_outcome(field):
+def test_T12_a_field_of_a_classifier_changes_an_outcome(field):
     outcome, before, after = CLASSIFIER[field]
     assert outcome(**before) != outcome(**after)
 
@@ -426,5 +426,5 @@ def leaves(model, prefix=""):
         (ClassifierDefinition, set(CLASSIFIER), CLASSIFIER_ELSEWHERE),
     ],
 )
-def test_no_field_is_without_a_proof(model, proved, elsewhere):
+def test_T12_no_field_is_without_a_proof(model, proved, elsewhere):
     assert sorted(leaves(model)) == sorted({*proved, *elsewhere})
