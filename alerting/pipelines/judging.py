@@ -107,9 +107,8 @@ def judge_pair(
     return judged
 
 
-Read = Callable[
-    [ThresholdDefinition, datetime, datetime], Series
-]  # those that a threshold is for, after one instant up to another
+# Readings that a threshold is for, after one instant and up to another.
+Read = Callable[[ThresholdDefinition, datetime, datetime], Series]
 
 
 def stored_series(readings: Readings, asset: Asset) -> Read:
