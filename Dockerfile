@@ -23,10 +23,11 @@ COPY dags dags
 COPY config config
 RUN pip install --no-deps --no-build-isolation --editable . \
  && python -m compileall -q alerting dags config \
+ && mkdir bin && for name in alerting airflow mlflow; do ln -s ../config/docker/with-settings.sh "bin/$name"; done \
  && useradd --uid 10001 --create-home alerting \
  && install -d -o alerting -g alerting /var/lib/alerting /var/lib/airflow /var/lib/airflow/logs /var/lib/mlflow
 
 USER alerting
-ENV ALERTING_HOME=/var/lib/alerting AIRFLOW_HOME=/var/lib/airflow
+ENV ALERTING_HOME=/var/lib/alerting AIRFLOW_HOME=/var/lib/airflow PATH=/opt/alerting/bin:$PATH
 ENTRYPOINT ["/opt/alerting/config/docker/entrypoint.sh"]
 CMD ["alerting", "--help"]

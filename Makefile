@@ -8,7 +8,7 @@ WORKERS ?= 2
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check bench faults docs format clean moved
+.PHONY: help up test check bench faults oracle docs format clean moved
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,9 +31,12 @@ bench: $(MADE) ## Run all benchmarks, or one: NAME=features
 faults: $(MADE) ## Kill and freeze everything every few seconds, against an undisturbed run: MINUTES=30 SEED=1 OUT=faults.json
 	@.venv/bin/python -m tests.faults.run --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1) $(if $(OUT),--out $(OUT))
 
+oracle: $(MADE) ## Compare evaluation of thresholds with an oracle in many random cases: CASES=20000 SEED=7
+	@THRESHOLD_CASES=$(or $(CASES),20000) THRESHOLD_SEED=$(or $(SEED),7) .venv/bin/python -m pytest tests/scenarios/test_threshold_oracle.py -q
+
 docs: $(MADE) ## Make the definition reference from the model, and the life cycle from its table
 	.venv/bin/python -c "from alerting.definitions.reference import reference_page; print(reference_page(), end='')" > docs/definition-reference.md
-	.venv/bin/python -c "from alerting.episodes.life_cycle_page import life_cycle_page; print(life_cycle_page(), end='')" > docs/alarm-life-cycle.md
+	.venv/bin/python -c "from alerting.operators.state_table_page import life_cycle_page; print(life_cycle_page(), end='')" > docs/alarm-life-cycle.md
 
 format: $(MADE) ## Format all code
 	.venv/bin/ruff check --fix .

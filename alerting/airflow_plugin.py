@@ -1,22 +1,42 @@
-"""Airflow's menu links to the alerting console. This is the only module of the package that imports Airflow."""
+"""What Airflow's pages show of the platform: a link to the console, and a word on the triggerer.
+
+This is the only module of the package that imports Airflow.
+"""
 
 import os
 from typing import Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 
-from alerting.settings import LOOPBACK, read_settings
+from alerting.settings.environment import read_settings
+from alerting.wiring import console_address
+
+NO_TRIGGERER = (
+    "**The triggerer is off on purpose.** No task of this platform needs one: a training that waits for an approval is parked by "
+    "the scheduler. The red mark under *Health* is no fault."
+)
+
+
+_CONSOLE = console_address(read_settings(os.environ))
 
 
 class AlertingPlugin(AirflowPlugin):  # type: ignore[misc]
-    """Adds one link; without a route of its own Airflow opens it in a new tab."""
+    """Adds a link under Browse, which opens in a new tab: Airflow 3.3 draws a link of the top level as a button without effect.
+
+    The home page says in words why the triggerer is off, and names the console.
+    """
 
     name = "alerting"
     external_views: ClassVar[list[dict[str, Any]]] = [
-        {
-            "name": "Alerting console",
-            "href": f"http://{LOOPBACK}:{read_settings(os.environ).api_port}/",
-            "destination": "nav",
-            "nav_top_level": True,
-        }
+        {"name": "Alerting console", "href": _CONSOLE, "destination": "nav", "category": "browse"}
     ]
+
+    @classmethod
+    def on_load(cls, *args: Any, **kwargs: Any) -> None:  # noqa: ARG003 - Airflow's signature
+        """Put the words on the home page, once."""
+        from airflow import settings  # noqa: PLC0415 - is set up when plugins are loaded
+        from airflow.api_fastapi.common.types import UIAlert  # noqa: PLC0415
+
+        text = f"Alerts are handled in the [alerting console]({_CONSOLE}). {NO_TRIGGERER}"
+        if not any(alert.text == text for alert in settings.DASHBOARD_UIALERTS):
+            settings.DASHBOARD_UIALERTS.append(UIAlert(text=text, category="info"))

@@ -1,31 +1,34 @@
 """The one place that chooses adapters: which database, which registry, which clock, which channels."""
 
 import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from alerting.definitions.faults import Refused
-from alerting.delivery_settings import Smtp
-from alerting.pipelines.ports import Channel, Links, Platform, TrainingLimits
-from alerting.settings import LOOPBACK, Settings, variable
+from alerting.definitions.faults import UserError
+from alerting.ports import Channel, Links, Platform, TrainingLimits
+from alerting.settings.delivery import Smtp
+from alerting.settings.environment import LOOPBACK, Settings, variable
+from alerting.settings.home import home_errors, require_embedded
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from alerting.stores.mlflow_registry import MlflowModels
-    from alerting.stores.mongo import MongoStores
+    from alerting.adapters.mlflow.mlflow_registry import MlflowModels
+    from alerting.adapters.mongo.mongo import MongoStores
 
 HEALTH_TIMEOUT_S = 1.0
+MLFLOW_USER, MLFLOW_PASSWORD = "alerting", "mlflow_password"
 
 
 @contextmanager
 def open_platform(settings: Settings, *, channels: bool = True) -> Iterator[Platform]:
     """Everything a use case may touch: of the servers that are named or running, or of an embedded database of its own.
 
-    Without `channels` nobody can be told anything. Raises Refused when a server cannot be reached.
+    Without `channels` nobody can be told anything. Raises UserError when a server cannot be reached.
     """
     with open_stores(settings) as stores:
         yield assemble(settings, stores, channels=channels)
@@ -34,7 +37,7 @@ def open_platform(settings: Settings, *, channels: bool = True) -> Iterator[Plat
 @contextmanager
 def open_stores(settings: Settings) -> "Iterator[MongoStores]":
     """The stores alone, for who needs more of the database than the use cases do."""
-    from alerting.stores import mongo
+    from alerting.adapters.mongo import mongo
 
     with _database(settings) as uri, mongo.open_stores(uri, settings.database) as stores:
         yield stores
@@ -42,38 +45,56 @@ def open_stores(settings: Settings) -> "Iterator[MongoStores]":
 
 def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True) -> Platform:
     """A platform of these stores."""
-    from alerting.stores.clock import MongoClock
+    from alerting.adapters.mongo.demo.clock import MongoClock
 
     platform = stores.platform(models(settings), _channels(settings) if channels else {}, MongoClock(stores.database))
     return replace(
         platform,
         links=_links(settings) if channels else None,
+        model_key=_model_key(settings),
         limits=TrainingLimits(time.monotonic, settings.training_memory_mib),
         budget=settings.budget,
+        zone=settings.timezone,
     )
 
 
 def _database(settings: Settings) -> "AbstractContextManager[str]":
-    from alerting.stores.shared_mongod import shared_mongod
+    if settings.mongodb_uri is not None:
+        return nullcontext(settings.mongodb_uri)
+    require_embedded(settings.home)
+    from alerting.adapters.embedded.shared_mongod import shared_mongod
 
-    return nullcontext(settings.mongodb_uri) if settings.mongodb_uri else shared_mongod(settings.home)
+    return shared_mongod(settings.home)
 
 
 def models(settings: Settings) -> "MlflowModels":
     """The registry: the one that is named; else that of this home, through its server if that answers, or without; runs and
     models are the same either way.
     """
-    from alerting.stores.mlflow_registry import MlflowModels
+    from alerting.adapters.mlflow.mlflow_registry import MlflowModels
 
     if settings.mlflow_uri is not None:
         return MlflowModels(settings.mlflow_uri)
-    settings.mlflow_artifacts.mkdir(parents=True, exist_ok=True)
-    return MlflowModels(running_mlflow(settings) or settings.mlflow_database, settings.mlflow_artifacts)
+    with home_errors(settings.home):
+        settings.mlflow_artifacts.mkdir(parents=True, exist_ok=True)
+    server = running_mlflow(settings)
+    if server is not None:
+        os.environ.update(mlflow_sign_in(settings))
+    return MlflowModels(server or settings.mlflow_database, settings.mlflow_artifacts)
+
+
+def mlflow_sign_in(settings: Settings) -> dict[str, str]:
+    """What MLflow's client reads from the environment to sign in at the server of this home; nothing where it has no password."""
+    try:
+        password = (settings.home / "secrets" / MLFLOW_PASSWORD).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return {}
+    return {"MLFLOW_TRACKING_USERNAME": MLFLOW_USER, "MLFLOW_TRACKING_PASSWORD": password}
 
 
 def running_mlflow(settings: Settings) -> str | None:
     """The address of the MLflow server that `alerting up` runs on this home, if it answers."""
-    from alerting.stores.running import running
+    from alerting.adapters.embedded.running import running
 
     up = running(settings.home)
     if up is None:
@@ -88,43 +109,44 @@ def running_mlflow(settings: Settings) -> str | None:
 
 
 def _channels(settings: Settings) -> dict[str, Channel]:
-    """The log, which always works and is kept in the home, and one channel per configured address. Raises Refused."""
-    from alerting.channels.log import LogChannel
+    """The log, which always works and is kept in the home, and one channel per configured address. Raises UserError."""
+    from alerting.adapters.channels.log import LogChannel
 
     log = settings.home / "logs" / "notifications.log"
 
     def write(line: str) -> None:
         logging.getLogger("alerting.notifications").info("%s", line)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a", encoding="utf-8") as file:
-            file.write(f"{line}\n")
+        with home_errors(settings.home):
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("a", encoding="utf-8") as file:
+                file.write(f"{line}\n")
 
     channels: dict[str, Channel] = {"log": LogChannel(write)}
     for kind, channel in _outgoing(settings):
         if channel.name in channels:
-            raise Refused(f"{variable(f'{kind}_{channel.name}')}: the name {channel.name!r} is taken, choose another one")
+            raise UserError(f"{variable(f'{kind}_{channel.name}')}: the name {channel.name!r} is taken, choose another one")
         channels[channel.name] = channel
     return channels
 
 
 def _outgoing(settings: Settings) -> Iterator[tuple[str, Channel]]:
     """Everything that leaves this machine, all of it through one egress rule."""
-    from alerting.channels.egress import Egress
+    from alerting.adapters.channels.egress import Egress
 
     delivery = settings.delivery
     egress = Egress(delivery.egress_allow)
     if settings.webhook_urls:
-        from alerting.channels.webhook import WebhookChannel
+        from alerting.adapters.channels.webhook import WebhookChannel
 
         for name, url in settings.webhook_urls.items():
             yield "webhook", WebhookChannel(name, url, settings.webhook_secrets.get(name), egress=egress)
     if delivery.apprise_urls:
-        from alerting.channels.apprise import AppriseChannel
+        from alerting.adapters.channels.apprise import AppriseChannel
 
         for name, url in delivery.apprise_urls.items():
             yield "apprise", AppriseChannel(name, url, egress)
     if delivery.smtp is not None:
-        from alerting.channels.email import EmailChannel
+        from alerting.adapters.channels.email import EmailChannel
 
         password = _password(delivery.smtp)
         for name, address in delivery.emails.items():
@@ -132,21 +154,34 @@ def _outgoing(settings: Settings) -> Iterator[tuple[str, Channel]]:
 
 
 def _password(server: Smtp) -> str | None:
-    """The mail server's password: of its file, which only its owner may read, or as it was given. Raises Refused."""
+    """The mail server's password: of its file, which only its owner may read, or as it was given. Raises UserError."""
     if server.password_file is None:
         return server.password
     try:
         mode, text = server.password_file.stat().st_mode, server.password_file.read_text(encoding="utf-8")
     except OSError as fault:
-        raise Refused(f"ALERTING_SMTP_PASSWORD_FILE {server.password_file} cannot be read: {fault.strerror}") from fault
+        raise UserError(f"ALERTING_SMTP_PASSWORD_FILE {server.password_file} cannot be read: {fault.strerror}") from fault
     if mode & 0o077:
-        raise Refused(f"ALERTING_SMTP_PASSWORD_FILE {server.password_file} may be read by others: run chmod 600 on it")
+        raise UserError(f"ALERTING_SMTP_PASSWORD_FILE {server.password_file} may be read by others: run chmod 600 on it")
     return text.rstrip("\r\n")
 
 
+def console_address(settings: Settings) -> str:
+    """Where people reach the console: as messages name it, or on this machine."""
+    return f"{(settings.delivery.public_url or f'http://{LOOPBACK}:{settings.api_port}').rstrip('/')}/"
+
+
+def _model_key(settings: Settings) -> bytes:
+    """What hashes of model files are keyed with, where the registry is shared with others; the embedded one is ours alone."""
+    from alerting.adapters.channels.links import kept_key
+
+    return b"" if settings.mlflow_uri is None else kept_key(settings.home / "secrets" / "model_key")
+
+
 def _links(settings: Settings) -> Links:
-    from alerting.channels.links import SignedLinks, kept_key
+    from alerting.adapters.channels.links import SignedLinks, kept_key
 
     delivery = settings.delivery
-    key = kept_key(delivery.link_key_file or settings.home / "secrets" / "feedback_link_key")
+    with home_errors(settings.home):
+        key = kept_key(delivery.link_key_file or settings.home / "secrets" / "feedback_link_key")
     return SignedLinks(key, delivery.public_url or f"http://{LOOPBACK}:{settings.api_port}", delivery.links_last)

@@ -12,12 +12,12 @@ import pandas as pd
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.model import ClassifierDefinition, Family
-from alerting.learning.candidates import Candidate, Trial
-from alerting.learning.dataset import build_dataset
-from alerting.learning.families import default_params
-from alerting.learning.features import build_features
-from alerting.learning.selection import finish_challenger
-from alerting.learning.trained import TrainedModel
+from alerting.learning.data.dataset import build_dataset
+from alerting.learning.features.build import build_features
+from alerting.learning.models.families import default_params
+from alerting.learning.models.trained import TrainedModel
+from alerting.learning.search.candidates import Candidate, Trial
+from alerting.learning.selection.challenger import finish_challenger
 from alerting.readings.history import History, from_millis
 from alerting.recommendation.contributions import contributions
 from alerting.recommendation.whatif import recommend

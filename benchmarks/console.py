@@ -14,18 +14,18 @@ from typing import Any
 from fastapi.testclient import TestClient
 from httpx import Response
 
+from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.mongo.documents import Document, to_document
+from alerting.adapters.mongo.indexes import EPISODES, REPORTS
+from alerting.adapters.mongo.mongo import MongoStores, connect
+from alerting.console.api.views import cursor_after
 from alerting.console.app import create_app
-from alerting.console.views import cursor_after
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.revisions import next_revision
 from alerting.definitions.validation import parse_definition
 from alerting.detection.evaluation import Evaluation
 from alerting.episodes.episode import Change, Contribution, Episode, Notification, RecommendationResult, Transition, episode_id
-from alerting.settings import Settings
-from alerting.stores.documents import Document, to_document
-from alerting.stores.embedded_mongod import EmbeddedMongod
-from alerting.stores.indexes import EPISODES, REPORTS
-from alerting.stores.mongo import MongoStores, connect
+from alerting.settings.environment import Settings
 from alerting.wiring import assemble
 from benchmarks.import_rate import _free_port
 from benchmarks.timing import medians
@@ -125,7 +125,7 @@ def _document(number: int) -> Document:
         title="Biscuits too moist within 30 minutes",
         severity=("low", "medium", "high", "critical")[number % 4],  # type: ignore[arg-type]
         raised_at=raised,
-        decided_at=raised,
+        detected_at=raised,
         condition="open" if is_open else "closed",
         closed_at=None if is_open else raised + timedelta(minutes=5),
         evaluation=Evaluation(raised, "triggered", "risk 0.82 is above 0.41", 0.82, 0.41),

@@ -24,16 +24,16 @@ from typing import Any
 
 import numpy as np
 
+from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.mongo.demo.clock import MongoClock
+from alerting.adapters.mongo.indexes import DEFINITIONS, READINGS, REVISIONS
+from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.revisions import next_revision
 from alerting.definitions.validation import parse_definition
-from alerting.pipelines.evaluate import evaluate
-from alerting.pipelines.ports import Platform, ReadingRow
-from alerting.pipelines.shadow import MemoryModels
-from alerting.stores.clock import MongoClock
-from alerting.stores.embedded_mongod import EmbeddedMongod
-from alerting.stores.indexes import DEFINITIONS, READINGS, REVISIONS
-from alerting.stores.mongo import MongoStores, connect
+from alerting.ports import Platform, ReadingRow
+from alerting.usecases.backtest.sandbox import MemoryModels
+from alerting.usecases.evaluation.evaluate import evaluate
 from benchmarks import prometheus
 from benchmarks.memory import peak_mib
 

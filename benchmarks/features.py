@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from alerting.definitions.assets import Asset
-from alerting.learning.features import FeaturePlan, build_features
-from alerting.learning.plan import NumberSource
+from alerting.learning.features.build import FeaturePlan, build_features
+from alerting.learning.features.plan import NumberSource
 from alerting.readings.history import History, Millis
 from benchmarks.memory import peak_mib
 

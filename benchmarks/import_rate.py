@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from alerting.pipelines.ingest import import_readings
-from alerting.sources.readings import ReadingsFile
-from alerting.sources.rows import Layout
-from alerting.stores.embedded_mongod import EmbeddedMongod
-from alerting.stores.indexes import READINGS
-from alerting.stores.mongo import MongoStores, connect
+from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.files.readings import ReadingsFile
+from alerting.adapters.files.rows import Layout
+from alerting.adapters.mongo.indexes import READINGS
+from alerting.adapters.mongo.mongo import MongoStores, connect
+from alerting.usecases.ingestion.tables import import_readings
 
 ROWS, VARIABLES, ASSETS = 50_000, 20, 5
 BATCH = 10_000

@@ -17,7 +17,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from alerting.definitions.assets import Asset, EventType, Variable, variable_name
 from alerting.definitions.model import ClassifierDefinition
-from alerting.learning.dataset import Dataset, build_dataset
+from alerting.learning.data.dataset import Dataset, build_dataset
 from alerting.readings.history import History
 
 EXAMPLES = Path(__file__).parents[1] / "config" / "examples"

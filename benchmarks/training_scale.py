@@ -18,13 +18,13 @@ import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import ClassifierDefinition
-from alerting.learning import search
-from alerting.learning.dataset import build_dataset
-from alerting.learning.dataset_files import dataset_files, dataset_from_files
-from alerting.learning.intervals import judge_rows, time_blocks
-from alerting.learning.memory import Size, encoded_columns
-from alerting.learning.search import search_candidate
-from alerting.learning.selection import finish_challenger
+from alerting.learning.data.dataset import build_dataset
+from alerting.learning.data.files import dataset_files, dataset_from_files
+from alerting.learning.data.memory_budget import Size, encoded_columns
+from alerting.learning.metrics.bootstrap import judge_rows, time_blocks
+from alerting.learning.search import search
+from alerting.learning.search.search import search_candidate
+from alerting.learning.selection.challenger import finish_challenger
 from alerting.readings.history import History
 from benchmarks.memory import peak_mib
 

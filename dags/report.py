@@ -9,7 +9,7 @@ from alerting_tasks import DAG_OPTIONS, TASK_OPTIONS, opened_platform, read_inst
 @task
 def due() -> list[dict[str, str]]:
     """Definition and period of every report that is due and not made yet."""
-    from alerting.pipelines.report import due_reports
+    from alerting.usecases.operations.report import due_reports
 
     with opened_platform() as platform:
         as_of = run_as_of(platform)
@@ -19,16 +19,23 @@ def due() -> list[dict[str, str]]:
         ]
 
 
-@task(map_index_template="{{ task.op_kwargs['name'] }}")
+@task(map_index_template="{{ task.op_kwargs['name'] }}", doc_md="Makes one performance report.")
 def make(name: str, start: str, end: str, at: str) -> str:
     """Make one report and return its id."""
-    from alerting.pipelines.report import make_report
+    from alerting.usecases.operations.report import make_report
 
     with opened_platform() as platform:
         return make_report(platform, name, read_instant(start), read_instant(end), read_instant(at)).id
 
 
-@dag(schedule=timedelta(minutes=10), tags=["report"], doc_md=__doc__, default_args=TASK_OPTIONS, **DAG_OPTIONS)
+@dag(
+    schedule=timedelta(minutes=10),
+    tags=["report"],
+    description="Makes the performance reports that are due",
+    doc_md=__doc__,
+    default_args=TASK_OPTIONS,
+    **DAG_OPTIONS,
+)
 def report() -> None:
     make.expand_kwargs(due())
 

@@ -1,12 +1,17 @@
 """What holds for every test."""
 
+import os
 import signal
+import tempfile
 
 import pytest
 from hypothesis import settings
 
 # A build that runs in the background of a shell is started with Ctrl-C ignored, and every process would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# `alerting up` records its home there: the record of the person who runs the tests stays as it is.
+os.environ["XDG_STATE_HOME"] = os.path.join(tempfile.gettempdir(), f"alerting-tests-state-{os.getuid()}")  # noqa: PTH118
 
 # A busy machine is no fault of an example: what must be quick has a test that says so.
 settings.register_profile("any machine", settings(), deadline=None)
@@ -16,7 +21,7 @@ settings.load_profile("any machine")
 @pytest.fixture(scope="session")
 def real_server(tmp_path_factory):
     """URI of the one real server of this session; whoever uses it takes a database of its own."""
-    from alerting.stores.embedded_mongod import EmbeddedMongod
+    from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
     from tests.support import free_port, require_real_server
 
     require_real_server()

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from alerting.pipelines.ports import ReadingColumns
+from alerting.ports import ReadingColumns
 from alerting.readings.cleaning import present
 from alerting.readings.history import History, millis, no_events, to_millis
 

@@ -1,9 +1,9 @@
 """A whole platform in memory: the real stores on a pretended database, a registry in memory, a clock that stands still."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
-from alerting.pipelines.ports import DeliveryFailed, ModelUnavailable
+from alerting.ports import DeliveryFailed, ModelUnavailable, RunState
 from tests.builders import at
 from tests.support import ensured_pretence
 
@@ -40,6 +40,18 @@ class MemoryModels:
     def find_runs(self, parent):
         return [(i, dict(r["tags"])) for i, r in self.runs.items() if r["parent"] == parent]
 
+    def open_runs(self, definition):
+        found = [i for i, r in self.runs.items() if r["definition"] == definition and not r["parent"] and "status" not in r]
+        return [self._state(i) for i in reversed(found)]
+
+    def searches(self, run_id):
+        return [self._state(i) for i, r in self.runs.items() if r["parent"] == run_id]
+
+    def _state(self, run_id):
+        run = self.runs[run_id]
+        began = datetime.now(UTC)
+        return RunState(run_id, run["tags"], began, began if "status" in run else None)
+
     def tags(self, run_id):
         return dict(self.runs[run_id]["tags"])
 
@@ -54,7 +66,10 @@ class MemoryModels:
         run["files"].setdefault(folder, {}).update(files or {})
 
     def files(self, run_id, folder):
-        return dict(self.runs[run_id]["files"][folder])
+        return dict(self.runs[run_id]["files"].get(folder, {}))
+
+    def page(self, run_id):
+        return None
 
     def finish(self, run_id, failed=False):
         self.runs[run_id]["status"] = "failed" if failed else "finished"

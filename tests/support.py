@@ -7,9 +7,9 @@ import socket
 import mongomock
 import pytest
 
-from alerting.stores.documents import MongoDatabase
-from alerting.stores.indexes import ensure_indexes
-from alerting.stores.mongo import MongoStores
+from alerting.adapters.mongo.documents import MongoDatabase
+from alerting.adapters.mongo.indexes import ensure_indexes
+from alerting.adapters.mongo.mongo import MongoStores
 from tests.taught_mongomock import teach_mongomock
 
 

@@ -28,16 +28,16 @@ from alerting.demo.chance import DAY
 from alerting.demo.line import LineState, new_line, simulate
 from alerting.demo.ports import SetPointRequest
 from alerting.demo.set_points import take_over
-from alerting.learning.answers import Answer
-from alerting.learning.dataset import build_dataset
-from alerting.learning.features import build_features, grid
-from alerting.learning.labels import label_instants
-from alerting.learning.metrics import row_metrics
-from alerting.learning.operating_point import judge_threshold, watch
-from alerting.learning.search import search_candidate
-from alerting.learning.selection import finish_challenger
-from alerting.learning.trained import TrainedModel
-from alerting.pipelines.ports import ReadingRow, silent
+from alerting.learning.data.dataset import build_dataset
+from alerting.learning.data.feedback_labels import Answer
+from alerting.learning.data.labels import label_instants
+from alerting.learning.features.build import build_features, grid
+from alerting.learning.metrics.metrics import row_metrics
+from alerting.learning.models.trained import TrainedModel
+from alerting.learning.search.search import search_candidate
+from alerting.learning.selection.challenger import finish_challenger
+from alerting.learning.selection.operating_point import judge_threshold, watch
+from alerting.ports import ReadingRow, silent
 from alerting.readings.history import History, from_millis, no_events, span_millis, to_millis
 
 ROOT = Path(__file__).parents[1]

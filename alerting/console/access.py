@@ -3,14 +3,16 @@
 import hashlib
 import hmac
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
-from alerting.definitions.faults import Refused
-from alerting.episodes.operator import ROLES, Role
+from alerting.definitions.faults import UserError
+from alerting.operators.actions import ROLES, Role
+from alerting.ports import EndedSessions
 
 SESSION = timedelta(hours=12)
 _LEAST_LENGTH = 16
@@ -33,11 +35,11 @@ class Person:
 class Access:
     """Knows people by their tokens. Comparisons take equally long whatever is wrong with what was sent."""
 
-    def __init__(self, tokens: Mapping[str, tuple[str, Role]]) -> None:
-        """`tokens`: name and role by token. Raises Refused without any."""
+    def __init__(self, tokens: Mapping[str, tuple[str, Role]], ended: EndedSessions) -> None:
+        """`tokens`: name and role by token. `ended`: where log-outs are kept. Raises UserError without any token."""
         if not tokens:
-            raise Refused("nobody could log in: give at least one API token")
-        self._tokens = dict(tokens)
+            raise UserError("nobody could log in: give at least one API token")
+        self._tokens, self._ended = dict(tokens), ended
 
     def by_token(self, token: str) -> Person | None:
         """The person this token belongs to."""
@@ -47,21 +49,47 @@ class Access:
                 found = Person(name, role)
         return found
 
+    def issue_session(self, name: str, role: Role, now: datetime) -> str | None:
+        """A cookie value for the person of this name and role, None if no token is theirs. The session ends after twelve
+        hours, with the token, or by `end_session`.
+        """
+        token = next((token for token, owner in self._tokens.items() if owner == (name, role)), None)
+        return None if token is None else _session(token, now)
+
     def start_session(self, token: str, now: datetime) -> str | None:
-        """A cookie value for the owner of this token, None for nobody's. It ends after twelve hours, or with the token."""
-        if self.by_token(token) is None:
-            return None
-        expires = str(int((now + SESSION).timestamp()))
-        return f"{expires}.{_sign(token, f'session:{expires}')}"
+        """A cookie value for the owner of this token, None for nobody's; see `issue_session`."""
+        return None if self.by_token(token) is None else _session(token, now)
 
     def by_session(self, session: str, now: datetime) -> Person | None:
-        """The person whose token signed this cookie value, if it has not expired."""
-        expires, _, signature = session.partition(".")
+        """The person whose token signed this cookie value, if it has neither expired nor been logged out."""
+        content, _, signature = session.rpartition(".")
         found = None
         for token, (name, role) in self._tokens.items():
-            if hmac.compare_digest(_sign(token, f"session:{expires}").encode(), signature.encode()):
+            if hmac.compare_digest(_sign(token, f"session:{content}").encode(), signature.encode(errors="surrogatepass")):
                 found = Person(name, role, session, _sign(token, f"csrf:{session}"))
-        return found if found and expires.isdecimal() and int(expires) > now.timestamp() else None
+        if found is None or _expires(session) <= now or self._ended.has_ended(_name(session)):
+            return None
+        return found
+
+    def end_session(self, person: Person, now: datetime) -> None:
+        """Log out: every copy of this person's cookie is worthless from now on, also after a restart. Idempotent."""
+        if person.session is not None:
+            self._ended.end(_name(person.session), _expires(person.session), now)
+
+
+def _session(token: str, now: datetime) -> str:
+    content = f"{int((now + SESSION).timestamp())}.{secrets.token_hex(16)}"
+    return f"{content}.{_sign(token, f'session:{content}')}"
+
+
+def _expires(session: str) -> datetime:
+    """When a session ends by itself; only for one whose signature is right."""
+    return datetime.fromtimestamp(int(session.partition(".")[0]), UTC)
+
+
+def _name(session: str) -> str:
+    """What is kept of a session that was ended: nothing that could be used as a cookie."""
+    return hashlib.sha256(session.encode()).hexdigest()
 
 
 def confirms(person: Person, csrf: str) -> bool:
@@ -70,17 +98,17 @@ def confirms(person: Person, csrf: str) -> bool:
 
 
 def read_tokens(path: Path) -> dict[str, tuple[str, Role]]:
-    """Read a tokens file: JSON `{token: {"name": ..., "role": ...}}`. Raises Refused if others may read it, or for any fault."""
+    """Read a tokens file: JSON `{token: {"name": ..., "role": ...}}`. Raises UserError if others may read it, or for faults."""
     try:
         mode, text = path.stat().st_mode, path.read_text(encoding="utf-8")
     except OSError as fault:
-        raise Refused(f"the tokens file {path} cannot be read: {fault.strerror}") from fault
+        raise UserError(f"the tokens file {path} cannot be read: {fault.strerror}") from fault
     if mode & 0o077:
-        raise Refused(f"the tokens file {path} may be read by others on this machine: run `chmod 600 {path}`")
+        raise UserError(f"the tokens file {path} may be read by others on this machine: run `chmod 600 {path}`")
     try:
         return _tokens(json.loads(text))
     except ValueError as fault:
-        raise Refused(f"the tokens file {path}: {fault}") from fault
+        raise UserError(f"the tokens file {path}: {fault}") from fault
 
 
 def _tokens(document: object) -> dict[str, tuple[str, Role]]:

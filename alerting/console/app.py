@@ -2,17 +2,23 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
 
-from alerting.console import api, links, operate_api, operate_pages, pages, quality, routes
 from alerting.console.access import Access
-from alerting.console.gate import Gate
+from alerting.console.api import api, operate_api
+from alerting.console.api.openapi import describe
+from alerting.console.attempts import WrongTokens
+from alerting.console.gate import BODY_SECONDS, Gate
+from alerting.console.login import Entrance, login_routes
 from alerting.console.problems import handle_problems
-from alerting.episodes.operator import Role
-from alerting.pipelines.ports import Platform
-from alerting.settings import UTC
+from alerting.console.sign_in import sign_in_routes
+from alerting.console.web import links, operate_pages, pages, quality, routes
+from alerting.operators.actions import Role
+from alerting.ports import Platform
+from alerting.settings.environment import UTC
 
 
 def wall_clock() -> datetime:
@@ -26,12 +32,17 @@ def create_app(
     *,
     now: Callable[[], datetime] = wall_clock,
     zone: ZoneInfo = UTC,
+    sign_in: Path | None = None,
+    public_url: str | None = None,
+    body_seconds: float = BODY_SECONDS,
 ) -> FastAPI:
-    """The API and pages of a platform. Raises Refused without tokens.
+    """The API and pages of a platform. Raises UserError without tokens.
 
-    `tokens`: name and role by token. `zone`: in which the pages show their times; the API speaks UTC.
+    `tokens`: name and role by token. `zone`: in which the pages show their times; the API speaks UTC. `sign_in`: the
+    folder of the one-time link. `public_url`: the address at which people reach the pages. `body_seconds`: within which the
+    body of a request must have arrived.
     """
-    access = Access(tokens)
+    entrance = Entrance(Access(tokens, platform.ended_sessions), WrongTokens(), now, public_url)
     app = FastAPI(
         title="Alerting",
         version="1",
@@ -42,7 +53,9 @@ def create_app(
     )
     app.state.platform = platform
     app.state.zone = zone
+    app.state.entrance = entrance
     handle_problems(app)
+    describe(app)
     app.include_router(api.router)
     app.include_router(operate_api.router)
     app.include_router(quality.api)
@@ -52,6 +65,8 @@ def create_app(
     app.include_router(routes.pages)
     app.include_router(operate_pages.router)
     app.include_router(links.link_routes(now))
-    app.include_router(pages.login_routes(access, now))
-    app.add_middleware(Gate, access=access, now=now)
+    app.include_router(login_routes(entrance))
+    if sign_in is not None:
+        app.include_router(sign_in_routes(entrance.access, tokens, sign_in, now))
+    app.add_middleware(Gate, access=entrance.access, wrong_tokens=entrance.wrong_tokens, now=now, body_seconds=body_seconds)
     return app

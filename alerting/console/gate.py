@@ -1,22 +1,31 @@
 """In front of every request: nobody in without a token, no body too large, no page that loads from elsewhere."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from math import ceil
 from urllib.parse import quote
 
-from fastapi import Request
+from fastapi import HTTPException, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse, Response
 from fastapi.security.utils import get_authorization_scheme_param
+from pymongo.errors import ConnectionFailure
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from alerting.console.access import Access, Person
-from alerting.console.problems import API, problem
+from alerting.adapters.mongo.mongo import DatabaseDown
+from alerting.console.access import Access
+from alerting.console.attempts import WrongTokens, client_of
+from alerting.console.problems import API, DATABASE_DOWN, problem
 
 COOKIE = "alerting_session"
 OPEN = frozenset({"/api/v1/health", "/login", "/style.css"})
 LINKS = "/f/"  # feedback links: the address itself is the permission, and each route below checks it
+SIGN_IN = "/sign-in/"  # the one-time link of `alerting up`, checked by its route
 LARGEST_BODY = 64 * 1024
+LARGEST_HEAD = 32 * 1024
+BODY_SECONDS = 10.0
 READING = frozenset({"GET", "HEAD"})
 _HEADERS = {
     "content-security-policy": (
@@ -32,8 +41,11 @@ _HEADERS = {
 class Gate:
     """Finds out who asks and puts the `Person` into the request's state; a route that names no role is closed all the same."""
 
-    def __init__(self, app: ASGIApp, access: Access, now: Callable[[], datetime]) -> None:
-        self._app, self._access, self._now = app, access, now
+    def __init__(
+        self, app: ASGIApp, access: Access, wrong_tokens: WrongTokens, now: Callable[[], datetime], body_seconds: float
+    ) -> None:
+        self._app, self._access, self._wrong, self._now = app, access, wrong_tokens, now
+        self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -41,36 +53,86 @@ class Gate:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
-        request.state.person = self._person(request)
-        refusal = self._refusal(request)
-        await (refusal or self._app)(scope, receive, _with_headers(send))
+        request.state.person = None
+        answer = await self._refusal(request) or self._app
+        await answer(scope, BodyDeadline(receive, self._body_seconds), _with_headers(send))
 
-    def _person(self, request: Request) -> Person | None:
+    async def _refusal(self, request: Request) -> Response | None:
+        """Why this request goes no further; else its state holds the person, if there is one."""
+        if sum(len(name) + len(value) for name, value in request.scope["headers"]) + _target_length(request) > LARGEST_HEAD:
+            return problem(request, 431, f"address and headers are larger than {LARGEST_HEAD} bytes together")
+        if request.method not in READING and (too_large := _refused_body(request)) is not None:
+            return too_large
+        path = request.url.path
+        is_open = path in OPEN or path.startswith((LINKS, SIGN_IN))
         scheme, token = get_authorization_scheme_param(request.headers.get("authorization"))
-        if scheme:
-            return self._access.by_token(token) if scheme.lower() == "bearer" else None
+        if scheme and not is_open:
+            refusal = self._by_token(request, token) if scheme.lower() == "bearer" else None
+        else:
+            refusal = await self._by_cookie(request)
+        if refusal is not None or request.state.person is not None or is_open:
+            return refusal
+        if path.startswith(API):
+            detail = "give a valid token in the header: Authorization: Bearer <token>"
+            return problem(request, 401, detail, {"www-authenticate": "Bearer"})
+        target = path if request.method in READING else "/"
+        return RedirectResponse(f"/login?next={quote(target)}", 303)
+
+    def _by_token(self, request: Request, token: str) -> Response | None:
+        person, client, now = self._access.by_token(token), client_of(request), self._now()
+        name = person.name if person else None
+        if (wait := self._wrong.wait(client, name, now)) is not None:
+            seconds = ceil(wait.total_seconds())
+            detail = f"too many wrong tokens came from your address; wait {seconds} s"
+            return problem(request, 429, detail, {"retry-after": str(seconds)})
+        self._wrong.tried(client, name, now)
+        request.state.person = person
+        return None
+
+    async def _by_cookie(self, request: Request) -> Response | None:
         cookie = request.cookies.get(COOKIE)
         if cookie is None or (request.url.path.startswith(API) and request.method not in READING):
             return None  # what changes something through the API needs a token: a cookie alone could be sent by another site
-        return self._access.by_session(cookie, self._now())
+        try:
+            request.state.person = await run_in_threadpool(self._access.by_session, cookie, self._now())
+        except (ConnectionFailure, DatabaseDown):
+            return problem(request, 503, DATABASE_DOWN)
+        return None
 
-    def _refusal(self, request: Request) -> Response | None:
-        if request.method not in READING and (too_large := _refused_body(request)) is not None:
-            return too_large
-        if request.state.person is not None or request.url.path in OPEN or request.url.path.startswith(LINKS):
-            return None
-        if request.url.path.startswith(API):
-            detail = "give a valid token in the header: Authorization: Bearer <token>"
-            return problem(request, 401, detail, {"www-authenticate": "Bearer"})
-        target = request.url.path if request.method in READING else "/"
-        return RedirectResponse(f"/login?next={quote(target)}", 303)
+
+class BodyDeadline:
+    """Receives a request whose body must be there in time: a body that trickles in ends with 408."""
+
+    def __init__(self, receive: Receive, seconds: float) -> None:
+        self._receive, self._seconds = receive, seconds
+        self._until: float | None = None
+        self._complete = False
+
+    async def __call__(self) -> Message:
+        """ASGI. Raises HTTPException 408."""
+        if self._complete:
+            return await self._receive()
+        if self._until is None:
+            self._until = asyncio.get_running_loop().time() + self._seconds
+        try:
+            async with asyncio.timeout_at(self._until):
+                message = await self._receive()
+        except TimeoutError:
+            detail = f"the body did not arrive within {self._seconds:g} s"
+            raise HTTPException(408, detail, {"connection": "close"}) from None
+        self._complete = not message.get("more_body", False)
+        return message
+
+
+def _target_length(request: Request) -> int:
+    return len(request.scope.get("raw_path") or b"") + len(request.scope.get("query_string") or b"")
 
 
 def _refused_body(request: Request) -> Response | None:
     length = request.headers.get("content-length", "0")
     if "transfer-encoding" in request.headers:
         return problem(request, 411, "send the body with its content-length")
-    if not length.isdecimal() or int(length) > LARGEST_BODY:
+    if len(length) > 10 or not (length.isascii() and length.isdecimal()) or int(length) > LARGEST_BODY:
         return problem(request, 413, f"the body is larger than {LARGEST_BODY} bytes")
     return None
 

@@ -6,28 +6,46 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
-from pymongo.errors import ConnectionFailure, WTimeoutError
+from pymongo.errors import ConnectionFailure, OperationFailure, WTimeoutError
 from starlette.exceptions import HTTPException
 
-from alerting.console.rendering import render
-from alerting.definitions.faults import Refused
-from alerting.episodes.operator import NotAllowed
-from alerting.pipelines.feedback import NotFound
-from alerting.pipelines.ports import ModelUnavailable
-from alerting.stores.mongo import DatabaseDown
+from alerting.adapters.mongo.mongo import KEYS_NOT_LOADED, DatabaseDown
+from alerting.console.web.rendering import render
+from alerting.definitions.faults import UserError
+from alerting.definitions.wording.clean_text import clean_line, clean_text
+from alerting.definitions.wording.fault_messages import words_of
+from alerting.operators.actions import NotAllowed
+from alerting.ports import ModelUnavailable
+from alerting.usecases.episodes.store import NotFound
 
 API = "/api/"
 PROBLEM = "application/problem+json"
+BODY_UNREADABLE = (
+    "the body cannot be read: it is not what its content-type says, nests too deeply, or holds a number of too many digits"
+)
+MOST, LONGEST_NAME, LONGEST_PATH, LONGEST_DETAIL = 20, 100, 500, 4000
+DATABASE_DOWN = "the database does not answer; nothing is lost, try again later"
 
 
 def problem(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
     """One answer for one fault: JSON below /api, a page elsewhere."""
-    title = HTTPStatus(status).phrase
+    title, detail = HTTPStatus(status).phrase, _bounded(detail)
     if not request.url.path.startswith(API):
         page = render("problem.html", request, title=title, detail=detail)
         return HTMLResponse(page, status, headers)
-    content = {"type": "about:blank", "title": title, "status": status, "detail": detail, "instance": request.url.path}
+    content = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": clean_line(request.url.path)[:LONGEST_PATH],
+    }
     return JSONResponse(content, status, headers, media_type=PROBLEM)
+
+
+def _bounded(detail: str) -> str:
+    clean = clean_text(detail)
+    return clean if len(clean) <= LONGEST_DETAIL else f"{clean[:LONGEST_DETAIL]} …"
 
 
 def handle_problems(app: FastAPI) -> None:
@@ -35,14 +53,17 @@ def handle_problems(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def refused_request(request: Request, fault: HTTPException) -> Response:
-        return problem(request, fault.status_code, str(fault.detail), dict(fault.headers) if fault.headers else None)
+        detail = BODY_UNREADABLE if fault.status_code == 400 else str(fault.detail)
+        return problem(request, fault.status_code, detail, dict(fault.headers) if fault.headers else None)
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, fault: RequestValidationError) -> Response:
-        return problem(request, 422, "; ".join(_words(error) for error in fault.errors()))
+        errors = fault.errors()
+        more = [f"and {len(errors) - MOST} more"] if len(errors) > MOST else []
+        return problem(request, 422, "; ".join([*(_words(error) for error in errors[:MOST]), *more]))
 
-    @app.exception_handler(Refused)
-    def refused(request: Request, fault: Refused) -> Response:
+    @app.exception_handler(UserError)
+    def refused(request: Request, fault: UserError) -> Response:
         if isinstance(fault, NotAllowed):
             return problem(request, 403, str(fault))
         status = 404 if isinstance(fault, NotFound) else 503 if isinstance(fault, DatabaseDown) else 422
@@ -55,7 +76,13 @@ def handle_problems(app: FastAPI) -> None:
     @app.exception_handler(ConnectionFailure)
     @app.exception_handler(WTimeoutError)
     def no_database(request: Request, _: Exception) -> Response:
-        return problem(request, 503, "the database does not answer; nothing is lost, try again later")
+        return problem(request, 503, DATABASE_DOWN)
+
+    @app.exception_handler(OperationFailure)
+    def database_not_ready(request: Request, fault: OperationFailure) -> Response:
+        if fault.code != KEYS_NOT_LOADED:
+            raise fault
+        return problem(request, 503, DATABASE_DOWN)
 
     @app.exception_handler(Exception)
     def broken(request: Request, _: Exception) -> Response:
@@ -63,9 +90,9 @@ def handle_problems(app: FastAPI) -> None:
 
 
 def _words(error: dict[str, Any]) -> str:
-    place = [str(part) for part in error["loc"]]
+    place = [str(part)[:LONGEST_NAME] for part in error["loc"]]
     if error["type"] == "json_invalid":
         return f"the body is not JSON: {error['ctx']['error']}"
     if error["type"] == "extra_forbidden":
         return f"{'.'.join(place[1:])}: there is no such field"
-    return f"{'.'.join(place[1:]) or place[0]}: {error['msg'].removeprefix('Value error, ')}"
+    return f"{'.'.join(place[1:]) or place[0]}: {'; '.join(filter(None, words_of(error)))}"

@@ -6,32 +6,28 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import uvicorn
-
 from alerting.console.access import read_tokens
 from alerting.console.app import create_app
-from alerting.definitions.faults import Refused
-from alerting.settings import LOOPBACK, Settings, read_settings, variable
+from alerting.console.server import serve_app
+from alerting.definitions.faults import UserError
+from alerting.settings.environment import LOOPBACK, Settings, read_settings, variable
 from alerting.wiring import open_platform
 
 TOKENS_FILE = variable("api_tokens_file")
 
 
 def serve(host: str = LOOPBACK, port: int | None = None, environ: Mapping[str, str] = os.environ) -> None:
-    """Serve until told to stop. Raises Refused without a tokens file that only its owner may read, or without a database.
+    """Serve until told to stop. Raises UserError without a tokens file that only its owner may read, or without a database.
 
     `port`: `ALERTING_API_PORT` when left out.
     """
     settings = read_settings(environ)
     tokens = read_tokens(tokens_file(settings, environ))
     with open_platform(settings) as platform:
-        uvicorn.run(
-            create_app(platform, tokens, zone=settings.timezone),
-            host=host,
-            port=port or settings.api_port,
-            log_level="warning",
-            server_header=False,
+        app = create_app(
+            platform, tokens, zone=settings.timezone, sign_in=settings.home / "secrets", public_url=settings.delivery.public_url
         )
+        serve_app(app, host, port or settings.api_port, settings.trusted_proxies)
 
 
 def tokens_file(settings: Settings, environ: Mapping[str, str]) -> Path:
@@ -47,7 +43,7 @@ def main() -> int:
     given = parser.parse_args()
     try:
         serve(given.host, given.port)
-    except Refused as refusal:
+    except UserError as refusal:
         print(f"refused: {refusal}", file=sys.stderr)  # noqa: T201 - a message to the person who started it
         return 1
     return 0

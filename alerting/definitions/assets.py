@@ -1,19 +1,64 @@
 """What an asset is: the machine or line, and the variables that are measured or set on it."""
 
 import re
-from collections.abc import Sequence
-from datetime import timedelta
-from typing import Annotated, Literal
+import unicodedata
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from alerting.definitions.durations import Duration
+from alerting.definitions.faults import DocumentRefused
+from alerting.definitions.wording.fault_messages import model_faults
 
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_-]*$"
 
-NO_POSITION = "operators"
+NAME_LENGTH = 100
+_MARK_LENGTH = 8
 
+NO_POSITION = "operators"
+_OVERRIDES = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}  # they turn the order of letters around
+_EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def _written(text: str) -> str:
+    if text.isprintable():
+        return text
+    for character in text:
+        if not character.isprintable() and character not in "\n\t" and _is_control(character):
+            raise ValueError(f"holds the control character U+{ord(character):04X}; remove it")
+    return text
+
+
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Cs") or unicodedata.bidirectional(character) in _OVERRIDES
+
+
+def _longer_than_zero(duration: timedelta) -> timedelta:
+    if duration <= timedelta(0):
+        raise ValueError("must be longer than 0s")
+    return duration
+
+
+def _in_reach(instant: datetime) -> datetime:
+    try:
+        moved = instant.astimezone(UTC)
+    except OverflowError:
+        moved = datetime.min.replace(tzinfo=UTC)
+    if not _EARLIEST <= moved < _LATEST:
+        raise ValueError(f"must lie between the years {_EARLIEST.year} and {_LATEST.year}")
+    return instant
+
+
+_control_free = AfterValidator(_written)
+Line = Annotated[str, StringConstraints(max_length=200), _control_free]
+Paragraph = Annotated[str, StringConstraints(max_length=2000), _control_free]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=100), _control_free]
+LongerThanZero = Annotated[Duration, AfterValidator(_longer_than_zero)]
+Instant = Annotated[AwareDatetime, AfterValidator(_in_reach)]
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=100)]
 VariableName = Annotated[str, StringConstraints(pattern=VARIABLE_PATTERN, max_length=100)]
 VariableType = Literal["number", "category", "boolean"]
@@ -33,18 +78,17 @@ class Closed(BaseModel):
 class Variable(Closed):
     """One quantity of an asset: measured, or set."""
 
-    title: str | None = Field(None, description="The name people use for it; the variable's name when left out.")
+    title: Line | None = Field(None, description="The name people use for it; the variable's name when left out.")
     type: VariableType = Field("number", description="number, category (text) or boolean.")
-    unit: str | None = Field(None, description="Unit of the values, shown beside every figure. Values are never converted.")
+    unit: Tag | None = Field(None, description="Unit of the values, shown beside every figure. Values are never converted.")
     low: float | None = Field(None, description="Lower end of the engineering range: no real value lies below.")
     high: float | None = Field(None, description="Upper end of the engineering range: no real value lies above.")
     sampling: Duration | None = Field(None, description="Usual time between two values; found from the data when left out.")
     delay: Duration = Field(
         timedelta(0), description="How long after its time stamp a value becomes known, e.g. 1h for a laboratory."
     )
-    holds_for: Duration | None = Field(
+    holds_for: LongerThanZero | None = Field(
         None,
-        gt=timedelta(0),
         description="How long a value holds for models until the next one comes, e.g. 14d for a recipe or set-point that is "
         "reported when it changes; found from the data when left out. Then it is missing.",
     )
@@ -67,7 +111,7 @@ class Asset(Closed):
     """A machine or line whose readings and events are kept."""
 
     name: Name = Field(description="Unique name, e.g. oven-1.")
-    title: str | None = Field(None, description="The name people use for it.")
+    title: Line | None = Field(None, description="The name people use for it.")
     parent: Name | None = Field(
         None, description="The asset that this one belongs to, e.g. its line: events and states of that one count here, too."
     )
@@ -76,10 +120,12 @@ class Asset(Closed):
         description="The operator position that answers its alarms, e.g. oven-operator; the parent's when left out. "
         "Alarm figures and the alarm budget are per position; assets without any share one, called operators.",
     )
-    attributes: dict[str, str | float | bool] = Field(
-        default_factory=dict, description="Fixed facts such as model or age; usable as features and in selectors."
+    attributes: dict[Tag, Line | float | bool] = Field(
+        default_factory=dict,
+        max_length=1000,
+        description="Fixed facts such as model or age; usable as features and in selectors.",
     )
-    variables: dict[VariableName, Variable] = Field(default_factory=dict, description="Variables by name.")
+    variables: dict[VariableName, Variable] = Field(default_factory=dict, max_length=10_000, description="Variables by name.")
 
 
 class EventType(Closed):
@@ -87,6 +133,34 @@ class EventType(Closed):
 
     name: Name = Field(description="Unique name, e.g. failure.")
     duration: Literal["instant", "lasting"] = Field(description="instant: never ongoing; lasting: ongoing while it has no end.")
+
+
+class AssetRefused(DocumentRefused):
+    """An asset has faults; nothing of it was taken."""
+
+    what = "asset"
+
+
+class EventTypeRefused(DocumentRefused):
+    """An event type has faults; nothing of it was taken."""
+
+    what = "event type"
+
+
+def parse_asset(document: Mapping[str, Any]) -> Asset:
+    """Read one document. Raises AssetRefused with every fault."""
+    try:
+        return Asset.model_validate(dict(document))
+    except ValidationError as error:
+        raise AssetRefused(document.get("name"), model_faults(error.errors(), Asset.model_fields)) from error
+
+
+def parse_event_type(document: Mapping[str, Any]) -> EventType:
+    """Read one document. Raises EventTypeRefused with every fault."""
+    try:
+        return EventType.model_validate(dict(document))
+    except ValidationError as error:
+        raise EventTypeRefused(document.get("name"), model_faults(error.errors(), EventType.model_fields)) from error
 
 
 def upwards(asset: Asset, assets: Sequence[Asset]) -> list[Asset]:
@@ -109,6 +183,13 @@ def line_of(asset: Asset, assets: Sequence[Asset]) -> str:
 
 
 def variable_name(foreign: str) -> str:
-    """Derive a legal variable name from any column title: `Air temperature [K]` gives `Air_temperature_K`."""
+    """Derive a legal variable name from any column title: `Air temperature [K]` gives `Air_temperature_K`.
+
+    A title that is too long for a name, or without any character of one, is told apart by a hash of the whole title.
+    """
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", foreign.strip()).strip("_")
-    return name if re.match(VARIABLE_PATTERN, name) else f"v_{name}"
+    legal = name if re.match(VARIABLE_PATTERN, name) else f"v_{name}"
+    if name and len(legal) <= NAME_LENGTH:
+        return legal
+    mark = sha256(foreign.strip().encode("utf-8", "surrogatepass")).hexdigest()[:_MARK_LENGTH]
+    return f"{legal[: NAME_LENGTH - _MARK_LENGTH - 1].rstrip('_')}_{mark}"

@@ -6,16 +6,23 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
+from alerting.definitions.faults import shown
+
+LONGEST = timedelta(days=3660)
 _UNITS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
-PATTERN = r"^(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?$"
+_LONGEST_TEXT = 40
+PATTERN = r"^([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"
 
 
 def parse_duration(text: str) -> timedelta:
-    """Read `1h30m` as a timedelta. Raises ValueError with an example for anything else."""
+    """Read `1h30m` as a timedelta. Raises ValueError with an example for anything else, and for more than ten years."""
     compact = text.strip().replace(" ", "")
-    if not compact or not re.match(PATTERN, compact):
-        raise ValueError(f"{text!r} is not a duration; write for example 30m, 1h30m or 5d")
-    return timedelta(seconds=sum(int(n) * _UNITS[u] for n, u in re.findall(r"(\d+)([wdhms])", compact)))
+    if not compact or len(compact) > _LONGEST_TEXT or not re.fullmatch(PATTERN, compact):
+        raise ValueError(f"{shown(text)} is not a duration; write for example 30m, 1h30m or 5d")
+    seconds = sum(int(n) * _UNITS[u] for n, u in re.findall(r"([0-9]+)([wdhms])", compact))
+    if seconds > LONGEST.total_seconds():
+        raise ValueError(f"{shown(text)} is too long; the longest duration is {format_duration(LONGEST)}, ten years")
+    return timedelta(seconds=seconds)
 
 
 def format_duration(value: timedelta) -> str:
@@ -34,13 +41,17 @@ def _read(value: object) -> object:
     if isinstance(value, str):
         return parse_duration(value)
     if isinstance(value, timedelta):
+        if abs(value) > LONGEST:
+            raise ValueError(f"{value} is too long; the longest duration is {format_duration(LONGEST)}, ten years")
         return value
-    raise ValueError(f"{value!r} is not a duration; write for example 30m, 1h30m or 5d")
+    raise ValueError(f"{shown(value)} is not a duration; write for example 30m, 1h30m or 5d")
 
 
 Duration = Annotated[
     timedelta,
     BeforeValidator(_read),
     PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": PATTERN, "minLength": 2, "examples": ["30m", "1h30m", "5d"]}),
+    WithJsonSchema(
+        {"type": "string", "pattern": PATTERN, "minLength": 2, "maxLength": _LONGEST_TEXT, "examples": ["30m", "1h30m", "5d"]}
+    ),
 ]

@@ -1,33 +1,76 @@
 """Faults in what people wrote: all of them at once, each with its place and a hint."""
 
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
+
+MOST_FAULTS = 50
+_LONGEST_VALUE = 80
+_LONGEST_TEXT = 400
+_UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # categories of Unicode
+
+
+def shown(value: Any) -> str:
+    """Any value for a message: short and printable, even a number of 100,000 digits or half a surrogate pair."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # Python does not write numbers of more than 4300 digits
+        text = "a number of too many digits to print" if isinstance(value, int) else f"a {type(value).__name__} too deep to print"
+    return legible(text, _LONGEST_VALUE)
+
+
+def legible(text: str, longest: int) -> str:
+    """The text cut to so many characters, with what cannot be printed escaped."""
+    cut = text if len(text) <= longest else f"{text[: longest - 1]}…"
+    return "".join(_escaped(c) if unicodedata.category(c) in _UNPRINTABLE else c for c in cut)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong with a document."""
+    """One thing that is wrong with a document. What a document says of itself is cut short and made printable."""
 
     path: str
     message: str
     hint: str = ""
 
+    def __post_init__(self) -> None:
+        for name in ("path", "message", "hint"):
+            text = getattr(self, name)
+            if len(text) > _LONGEST_TEXT or not text.isprintable():
+                object.__setattr__(self, name, legible(text, _LONGEST_TEXT))
+
     def __str__(self) -> str:
         return f"{self.path}: {self.message}" + (f" ({self.hint})" if self.hint else "")
 
 
-class Refused(Exception):
+class UserError(Exception):
     """A user's input was refused whole; the message is for the user, no traceback needed."""
 
 
-class DefinitionRefused(Refused):
+class DocumentRefused(UserError):
+    """A document has faults; nothing of it was taken. The first `MOST_FAULTS` are named."""
+
+    what = "document"
+
+    def __init__(self, name: object, faults: Sequence[Fault]) -> None:
+        self.name = name if isinstance(name, str) else shown(name)
+        self.faults = tuple(faults[:MOST_FAULTS])
+        if len(faults) > MOST_FAULTS:
+            self.faults += (Fault("document", f"has {len(faults) - MOST_FAULTS} more faults"),)
+        super().__init__(f"{self.what} {shown(self.name)} is refused:\n" + "\n".join(f"  - {f}" for f in self.faults))
+
+
+class DefinitionRefused(DocumentRefused):
     """A definition has faults; nothing of it was taken."""
 
-    def __init__(self, name: str, faults: Sequence[Fault]) -> None:
-        self.name = name
-        self.faults = tuple(faults)
-        super().__init__(f"definition {name!r} is refused:\n" + "\n".join(f"  - {f}" for f in self.faults))
+    what = "definition"
 
 
 def nearest(word: str, known: Iterable[str], what: str) -> str:
@@ -37,3 +80,20 @@ def nearest(word: str, known: Iterable[str], what: str) -> str:
     if close:
         return f"did you mean {' or '.join(close)}?"
     return f"{what}: {', '.join(names[:20])}" if names else ""
+
+
+def without(document: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]:
+    """A copy of a document without its fields at these paths; of a list that holds one, without all of the list."""
+    rest = deepcopy(dict(document))
+    for path in paths:
+        _drop(rest, path.split("."))
+    return rest
+
+
+def _drop(document: Any, keys: list[str]) -> None:
+    if not isinstance(document, dict) or keys[0] not in document:
+        return
+    if len(keys) == 1 or not isinstance(document[keys[0]], dict):
+        del document[keys[0]]
+    else:
+        _drop(document[keys[0]], keys[1:])

@@ -1,16 +1,46 @@
 """Hours of the week in a time zone: shifts and quiet hours, as people on a floor keep them, across daylight-saving changes."""
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Annotated, Literal, get_args
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from alerting.definitions.assets import Closed
+from alerting.definitions.faults import shown
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = get_args(Day)
+
+
+_ZONE_PATTERN = r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,3}$"
+_LONGEST_ZONE = 64
+
+
+@lru_cache(maxsize=1000)
+def time_zone(name: str) -> ZoneInfo:
+    """The IANA time zone of this name. Raises ValueError for any other text: also a folder or file beside the zones."""
+    try:
+        if len(name) > _LONGEST_ZONE or not re.fullmatch(_ZONE_PATTERN, name):
+            raise ZoneInfoNotFoundError(name)
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{shown(name)} is not an IANA time zone (e.g. Europe/Berlin)") from None
+
+
+def _zone_name(name: str) -> str:
+    time_zone(name)
+    return name
+
+
+TimeZone = Annotated[
+    str,
+    AfterValidator(_zone_name),
+    WithJsonSchema({"type": "string", "pattern": _ZONE_PATTERN, "maxLength": _LONGEST_ZONE}),
+]
 
 
 def _from_yaml(value: object) -> object:
@@ -26,7 +56,9 @@ TimeOfDay = Annotated[str, StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5
 class Hours(Closed):
     """A stretch of the day on some days of the week; one that ends before it starts goes on into the next day."""
 
-    days: tuple[Day, ...] = Field(DAYS, min_length=1, description="Days on which it starts: mon, tue, wed, thu, fri, sat, sun.")
+    days: tuple[Day, ...] = Field(
+        DAYS, min_length=1, max_length=7, description="Days on which it starts: mon, tue, wed, thu, fri, sat, sun."
+    )
     start: TimeOfDay = Field(alias="from", description="Local time at which it starts, e.g. 22:00.")
     to: TimeOfDay = Field(description="Local time at which it ends, e.g. 06:00; the same as from: a whole day.")
 

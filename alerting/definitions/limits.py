@@ -21,6 +21,13 @@ class Level:
     equals: float | str | None = None
     leave: tuple[float, float] | None = None
 
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """Every number that a value is compared with."""
+        single = (self.above, self.below, self.clear_above_at, self.clear_below_at, self.equals)
+        found = [*single, *(self.inside or ()), *(self.leave or ())]
+        return tuple(limit for limit in found if isinstance(limit, float))
+
 
 _BANDS = ("outside", "inside", "clear_inside", "clear_outside")
 

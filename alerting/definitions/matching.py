@@ -1,6 +1,6 @@
 """Which assets a definition watches, found without comparing every definition with every asset."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from alerting.definitions.assets import Asset
@@ -8,9 +8,13 @@ from alerting.definitions.model import Definition
 
 
 class AssetIndex:
-    """Known assets by name. What matches a pattern is remembered: many definitions share one."""
+    """Known assets by name. `faulty`: names of others, whose documents cannot be read.
 
-    def __init__(self, assets: Iterable[Asset]) -> None:
+    What matches a pattern is remembered: many definitions share one.
+    """
+
+    def __init__(self, assets: Iterable[Asset], faulty: Collection[str] = ()) -> None:
+        self.faulty = frozenset(faulty)
         self._by_name = {asset.name: asset for asset in sorted(assets, key=lambda asset: asset.name)}
         self._names: dict[str, list[str]] = {}
 

@@ -3,16 +3,18 @@
 A field stands here only because something honours it; `tests/integration/test_fields_are_honoured.py` holds the proof.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, StrictBool, StringConstraints, TypeAdapter
+from pydantic import Field, StrictBool, StringConstraints, TypeAdapter
 
-from alerting.definitions.assets import Closed, Name, VariableName
+from alerting.definitions.assets import Closed, Instant, Line, Name, Paragraph, Tag, VariableName
 from alerting.definitions.durations import Duration
+from alerting.definitions.hours import TimeZone
 from alerting.definitions.suppression import Suppression
 
 Severity = Literal["low", "medium", "high", "critical"]
+LAST_NUMBER = 10**9  # of a revision
 SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
 State = Literal["draft", "active", "retired"]
 Family = Literal["logistic_regression", "random_forest", "lightgbm"]
@@ -23,9 +25,9 @@ FAMILIES: tuple[Family, ...] = ("logistic_regression", "random_forest", "lightgb
 class Guidance(Closed):
     """What the operator reads when the alert is raised."""
 
-    cause: str | None = Field(None, description="The usual cause.")
-    consequence: str | None = Field(None, description="What happens if nobody acts.")
-    action: str | None = Field(None, description="What to do first.")
+    cause: Paragraph | None = Field(None, description="The usual cause.")
+    consequence: Paragraph | None = Field(None, description="What happens if nobody acts.")
+    action: Paragraph | None = Field(None, description="What to do first.")
 
 
 class Problem(Closed):
@@ -35,7 +37,7 @@ class Problem(Closed):
     above: float | None = Field(None, description="The problem is a value above this limit.")
     below: float | None = Field(None, description="The problem is a value below this limit.")
     hold: Duration = Field(timedelta(0), alias="for", description="The condition must have held for this long to count.")
-    event: str | None = Field(None, description="Event type that is the problem, e.g. failure; * stands for any text: failure-*.")
+    event: Tag | None = Field(None, description="Event type that is the problem, e.g. failure; * stands for any text: failure-*.")
     predict: Literal["onset", "state"] | None = Field(
         None,
         description="onset: will it start within the horizon? state: will it hold at some sample in it? "
@@ -50,27 +52,28 @@ class Features(Closed):
     """How readings become the columns that a model sees."""
 
     windows: tuple[Duration, ...] | None = Field(
-        None, description="Lengths of the windows; chosen from horizon and sampling when left out."
+        None, max_length=50, description="Lengths of the windows; chosen from horizon and sampling when left out."
     )
     aggregations: tuple[Aggregation, ...] = Field(
         ("mean", "std", "min", "max", "last", "slope", "missing", "age"),
+        max_length=20,
         description="What is computed per number and window; missing: share of missing values; age: time since the last value.",
     )
     lags: tuple[Duration, ...] = Field(
-        (), description="Each number's value as it was known this long before is a column too, e.g. [1h, 24h]."
+        (), max_length=50, description="Each number's value as it was known this long before is a column too, e.g. [1h, 24h]."
     )
     stride: Duration | None = Field(
         None, description="Distance between two judged instants; a sixth of the horizon when left out."
     )
-    events: tuple[str, ...] = Field((), description="Event types (with *) whose counts and recency are features.")
-    attributes: tuple[str, ...] = Field((), description="Asset attributes that are features.")
+    events: tuple[Tag, ...] = Field((), max_length=100, description="Event types (with *) whose counts and recency are features.")
+    attributes: tuple[Tag, ...] = Field((), max_length=100, description="Asset attributes that are features.")
 
 
 class Periods(Closed):
     """Which stretch of history is for what. The newest part tests, the part before it validates, the rest trains."""
 
-    start: AwareDatetime | None = Field(None, description="First instant used; the beginning of the readings when left out.")
-    end: AwareDatetime | None = Field(None, description="Last instant used; the training's as_of when left out.")
+    start: Instant | None = Field(None, description="First instant used; the beginning of the readings when left out.")
+    end: Instant | None = Field(None, description="Last instant used; the training's as_of when left out.")
     validation: float = Field(0.2, gt=0, lt=1, description="Share of the time span that sets calibration and threshold.")
     test: float = Field(0.2, gt=0, lt=1, description="Newest share of the time span, scored once by the selected challenger.")
 
@@ -79,7 +82,7 @@ class Learning(Closed):
     """The search for the best candidate."""
 
     candidates: tuple[Family, ...] = Field(
-        FAMILIES, min_length=1, description="Model families to try; a baseline is always among them."
+        FAMILIES, min_length=1, max_length=10, description="Model families to try; a baseline is always among them."
     )
     trials: int = Field(
         8, ge=1, le=1000, description="Parameter sets tried per family; the first is the family's proven default."
@@ -88,7 +91,12 @@ class Learning(Closed):
         timedelta(minutes=5), description="Ceiling on the search per family; a search that it cuts short says so."
     )
     folds: int = Field(3, ge=2, le=10, description="Walk-forward folds inside the training period.")
-    seed: int = Field(0, ge=0, description="Seed of everything random; the same seed, data and definition give the same model.")
+    seed: int = Field(
+        0,
+        ge=0,
+        le=2**31 - 1,
+        description="Seed of everything random; the same seed, data and definition give the same model.",
+    )
 
 
 class OperatingPoint(Closed):
@@ -146,11 +154,11 @@ class Schedule(Closed):
     """When things run."""
 
     every: Duration = Field(timedelta(minutes=1), description="How often the alert is evaluated; the shortest is 1m.")
-    retrain: str | None = Field("0 3 * * 0", description="Cron expression of the training (Sunday 03:00); null: only by hand.")
-    report: str | None = Field(
+    retrain: Tag | None = Field("0 3 * * 0", description="Cron expression of the training (Sunday 03:00); null: only by hand.")
+    report: Tag | None = Field(
         "0 6 * * 1", description="Cron expression of the performance report (Monday 06:00); null: only by hand."
     )
-    timezone: str = Field("UTC", description="IANA time zone of the cron expressions, e.g. Europe/Berlin.")
+    timezone: TimeZone = Field("UTC", description="IANA time zone of the cron expressions, e.g. Europe/Berlin.")
 
 
 class Promotion(Closed):
@@ -172,8 +180,8 @@ class Recommendation(Closed):
 class Notify(Closed):
     """Who is told."""
 
-    channels: tuple[str, ...] | None = Field(
-        None, description="Names of configured channels; all of them when left out; [] tells nobody."
+    channels: tuple[Tag, ...] | None = Field(
+        None, max_length=50, description="Names of configured channels; all of them when left out; [] tells nobody."
     )
     resolved: bool = Field(True, description="Tell also when the episode ends, to those who were told of its raise.")
 
@@ -183,17 +191,19 @@ AssetPattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_*][A-Za-z0
 
 class _Common(Closed):
     name: Name = Field(description="Unique name; it appears in Airflow, MLflow and every page.")
-    title: str | None = Field(None, description="The sentence that operators read; the name when left out.")
-    assets: tuple[AssetPattern, ...] = Field(min_length=1, description="Assets that it watches: names, or patterns with *.")
+    title: Line | None = Field(None, description="The sentence that operators read; the name when left out.")
+    assets: tuple[AssetPattern, ...] = Field(
+        min_length=1, max_length=1000, description="Assets that it watches: names, or patterns with *."
+    )
     state: State = Field("active", description="draft: kept, not run; active: run; retired: kept for its history.")
     severity: Severity = Field("medium", description="How bad it is: low, medium, high, critical.")
-    owner: str = Field("process", description="Team or person in charge; shown in Airflow.")
-    tags: tuple[str, ...] = Field((), description="Free words to find it by.")
+    owner: Tag = Field("process", description="Team or person in charge; shown in Airflow.")
+    tags: tuple[Tag, ...] = Field((), max_length=50, description="Free words to find it by.")
     guidance: Guidance = Field(default_factory=Guidance, description="What the operator reads.")
     schedule: Schedule = Field(default_factory=Schedule, description="When things run.")
     notify: Notify = Field(default_factory=Notify, description="Who is told.")
     suppression: Suppression | None = Field(None, description="When nobody is told, by design: line stopped, calendar.")
-    mutability: Duration = Field(
+    allowed_lateness: Duration = Field(
         timedelta(days=1),
         description="Readings and events that come late are judged again if they are not older than this; older ones are counted "
         "as too late. 0s: never.",
@@ -203,7 +213,7 @@ class _Common(Closed):
 class FromAttribute(Closed):
     """A limit that every asset states for itself."""
 
-    attribute: str = Field(description="Name of the asset attribute that holds the limit; an asset without it is refused.")
+    attribute: Tag = Field(description="Name of the asset attribute that holds the limit; an asset without it is refused.")
 
 
 Limit = float | FromAttribute
@@ -220,7 +230,12 @@ class AtLeast(Closed):
     """A share of the last readings."""
 
     readings: int = Field(ge=1, le=100, description="So many readings must be beyond the limit ...")
-    of: int = Field(ge=2, le=100, description="... among this many last ones; readings before a hole in the data do not count.")
+    of: int = Field(
+        ge=2,
+        le=100,
+        description="... among this many last ones. Missing, frozen, impossible and bad ones are none; those before a hole "
+        "in the data, where nothing came for longer than stale_after, do not count.",
+    )
 
 
 class LevelLimits(Closed):
@@ -259,7 +274,7 @@ class ThresholdDefinition(_Common):
     )
     outside: Band | None = Field(None, description="Triggered by a value outside of this band; the same as below and above.")
     inside: Band | None = Field(None, description="Triggered by a value inside this band.")
-    equals: StrictBool | float | str | FromAttribute | None = Field(
+    equals: StrictBool | float | Line | FromAttribute | None = Field(
         None,
         description="Triggered by exactly this value: a number, true or false, the text of a category, or {attribute: name}.",
     )
@@ -275,24 +290,35 @@ class ThresholdDefinition(_Common):
     )
     levels: Levels | None = Field(
         None,
-        description="Instead of one limit: limits by severity. One episode, whose severity rises and falls; "
-        "the field severity then counts for missing data only.",
+        description="Instead of one limit: limits by severity. One episode, whose severity rises and falls: each severity is "
+        "reached when that or worse has held for `for`, and left when it has been gone for clear_for; the worst one counts. "
+        "The field severity then counts for missing data only.",
     )
     rate_per: Duration | None = Field(
-        None, description="Judge the change of the value per this time instead of the value: the limits are rates."
+        None,
+        description="Judge the change of the value per this time instead of the value: the limits are rates. "
+        "It is the change since the newest sound reading that is at least this much older, and by less than stale_after more; "
+        "unknown without one.",
     )
     at_least: AtLeast | None = Field(None, description="Triggered only by so many of the last readings, instead of by each one.")
     hold: Duration = Field(
-        timedelta(0), alias="for", description="On-delay: the condition must hold this long before the episode opens."
+        timedelta(0),
+        alias="for",
+        description="On-delay: the condition must hold this long, and still hold then, before the episode opens.",
     )
     clear_for: Duration = Field(
-        timedelta(0), description="Off-delay: the condition must be gone this long before the episode closes."
+        timedelta(0),
+        description="Off-delay: the condition must be gone this long, and still be gone then, before the episode closes.",
     )
     stale_after: Duration = Field(
-        timedelta(minutes=10), description="A value holds until the next reading, at most this long; then data are missing."
+        timedelta(minutes=10),
+        description="A value holds until the next reading, which may come at the last instant, at most this long; "
+        "then data are missing.",
     )
     frozen_after: Duration | None = Field(
-        None, description="A sensor that says the same for longer than this is frozen: its value counts as missing."
+        None,
+        description="A sensor that has said the same for this long is frozen, also across a hole in the data: "
+        "its value counts as missing from then on.",
     )
     no_data: Literal["hold", "alert", "ignore"] = Field(
         "hold",
@@ -319,8 +345,8 @@ class ClassifierDefinition(_Common):
     gap: Duration = Field(
         timedelta(0), description="Least time needed to act; a problem sooner than this is too late to warn of."
     )
-    include: tuple[str, ...] = Field(("*",), description="Variables the model may see (with *).")
-    exclude: tuple[str, ...] = Field((), description="Variables the model may not see (with *).")
+    include: tuple[Tag, ...] = Field(("*",), max_length=1000, description="Variables the model may see (with *).")
+    exclude: tuple[Tag, ...] = Field((), max_length=1000, description="Variables the model may not see (with *).")
     features: Features = Field(default_factory=Features, description="How readings become columns.")
     periods: Periods = Field(default_factory=Periods, description="Which stretch of history is for what.")
     learning: Learning = Field(default_factory=Learning, description="The search for the best candidate.")
@@ -347,9 +373,9 @@ class Revision(Closed):
     """An immutable, numbered version of a definition."""
 
     name: Name
-    number: int = Field(ge=1)
-    hash: str
-    author: str
-    at: datetime
-    reason: str
+    number: int = Field(ge=1, le=LAST_NUMBER)
+    hash: Tag
+    author: Line
+    at: Instant
+    reason: str = Field(max_length=10_000)
     definition: Definition

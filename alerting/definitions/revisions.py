@@ -7,10 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
+from alerting.definitions.faults import DocumentRefused, Fault
 from alerting.definitions.model import DEFINITION, Definition, Revision
-from alerting.definitions.validation import definition_document
+from alerting.definitions.validation import cross_faults, definition_document
+from alerting.definitions.wording.fault_messages import model_faults
 
 Action = Literal["create", "change", "unchanged"]
+
+
+class RevisionRefused(DocumentRefused):
+    """A revision has faults; nothing of it was taken."""
+
+    what = "revision"
 
 
 @dataclass(frozen=True)
@@ -40,18 +50,34 @@ def plan_change(definition: Definition, latest: Revision | None) -> Plan:
     return Plan(definition.name, "change", definition, changed)
 
 
-def next_revision(definition: Definition, latest: Revision | None, author: str, at: datetime, reason: str) -> Revision:
-    """The revision that follows the latest one."""
-    number = 1 if latest is None else latest.number + 1
+def next_revision(
+    definition: Definition, latest: Revision | None, author: str, at: datetime, reason: str, taken: int = 0
+) -> Revision:
+    """The revision that follows the latest one. `taken`: the highest number of those that exist, readable or not."""
     return Revision(
         name=definition.name,
-        number=number,
+        number=max(taken, 0 if latest is None else latest.number) + 1,
         hash=definition_hash(definition),
         author=author,
         at=at,
         reason=reason,
         definition=definition,
     )
+
+
+def parse_revision(document: Mapping[str, Any]) -> Revision:
+    """Read one document. Raises RevisionRefused with every fault, also of the definition that it holds."""
+    name = f"{document.get('name')} r{document.get('number')}"
+    try:
+        revision = Revision.model_validate(dict(document))
+    except ValidationError as error:
+        raise RevisionRefused(name, model_faults(error.errors(), Revision.model_fields)) from error
+    faults = list(cross_faults(revision.definition))
+    if revision.definition.name != revision.name:
+        faults.append(Fault("definition.name", f"{revision.definition.name!r} is not {revision.name!r}"))
+    if faults:
+        raise RevisionRefused(name, faults)
+    return revision
 
 
 def in_force(revisions: Sequence[Revision], at: datetime) -> Revision | None:

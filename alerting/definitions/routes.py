@@ -3,48 +3,57 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, StringConstraints, ValidationError
 
-from alerting.definitions.assets import Closed, Name
+from alerting.definitions.assets import Closed, Name, Tag
 from alerting.definitions.durations import Duration, format_duration
-from alerting.definitions.faults import Fault, Refused
-from alerting.definitions.hours import Hours
+from alerting.definitions.faults import DocumentRefused, Fault, shown, without
+from alerting.definitions.hours import Hours, TimeZone, time_zone
 from alerting.definitions.model import AssetPattern, Severity
+from alerting.definitions.wording.fault_messages import words_of
 
 ChannelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=100)]
 _SHORTEST = timedelta(minutes=1)
 
 
-class RouteRefused(Refused):
+class RouteRefused(DocumentRefused):
     """A route has faults; nothing of it was taken."""
 
-    def __init__(self, name: str, faults: list[Fault]) -> None:
-        self.faults = tuple(faults)
-        super().__init__(f"route {name!r} is refused:\n" + "\n".join(f"  - {f}" for f in faults))
+    what = "route"
 
 
 class Match(Closed):
     """Which alerts: all that is given must fit."""
 
-    severity: tuple[Severity, ...] | None = Field(None, min_length=1, description="Severities; every one when left out.")
-    assets: tuple[AssetPattern, ...] = Field(("*",), min_length=1, description="Assets: names, or patterns with *.")
-    definitions: tuple[AssetPattern, ...] = Field(("*",), min_length=1, description="Definitions: names, or patterns with *.")
-    tags: tuple[str, ...] = Field((), description="Tags of the definition, of which one is enough; none given: any alert.")
+    severity: tuple[Severity, ...] | None = Field(
+        None, min_length=1, max_length=10, description="Severities; every one when left out."
+    )
+    assets: tuple[AssetPattern, ...] = Field(
+        ("*",), min_length=1, max_length=1000, description="Assets: names, or patterns with *."
+    )
+    definitions: tuple[AssetPattern, ...] = Field(
+        ("*",), min_length=1, max_length=1000, description="Definitions: names, or patterns with *."
+    )
+    tags: tuple[Tag, ...] = Field(
+        (), max_length=50, description="Tags of the definition, of which one is enough; none given: any alert."
+    )
 
 
 class Escalation(Closed):
     """Who is told next when nobody answers."""
 
     after: Duration = Field(description="Time since the alert was told without anybody acknowledging it, e.g. 15m.")
-    channels: tuple[ChannelName, ...] = Field(min_length=1, description="Channels that are then told.")
+    channels: tuple[ChannelName, ...] = Field(min_length=1, max_length=50, description="Channels that are then told.")
 
 
 class Flood(Closed):
     """Many alerts of one asset become one message: +12 more on oven-1."""
 
-    more_than: int = Field(5, ge=1, description="So many alerts of one asset are told one by one; critical ones always are.")
+    more_than: int = Field(
+        5, ge=1, le=10_000, description="So many alerts of one asset are told one by one; critical ones always are."
+    )
     within: Duration = Field(timedelta(minutes=10), description="Time in which they are counted; the rest is told after it.")
 
 
@@ -53,16 +62,18 @@ class Route(Closed):
 
     name: Name = Field(description="Unique name.")
     match: Match = Field(default_factory=Match, description="Which alerts; every one when left out.")
-    channels: tuple[ChannelName, ...] = Field(min_length=1, description="Names of configured channels, each told once.")
-    timezone: str = Field("UTC", description="IANA time zone of shifts and quiet hours, e.g. Europe/Berlin.")
-    shifts: tuple[Hours, ...] = Field((), description="When the route is in force; always when left out.")
+    channels: tuple[ChannelName, ...] = Field(
+        min_length=1, max_length=50, description="Names of configured channels, each told once."
+    )
+    timezone: TimeZone = Field("UTC", description="IANA time zone of shifts and quiet hours, e.g. Europe/Berlin.")
+    shifts: tuple[Hours, ...] = Field((), max_length=100, description="When the route is in force; always when left out.")
     quiet: tuple[Hours, ...] = Field(
-        (), description="When it tells only of critical alerts; what is still open afterwards is told then."
+        (), max_length=100, description="When it tells only of critical alerts; what is still open afterwards is told then."
     )
     repeat: Duration | None = Field(
         None, description="Tell again after this time, until the alert is acknowledged or over; at least 1m."
     )
-    escalation: tuple[Escalation, ...] = Field((), description="Who is told next when nobody acknowledges.")
+    escalation: tuple[Escalation, ...] = Field((), max_length=20, description="Who is told next when nobody acknowledges.")
     flood: Flood | None = Field(None, description="When many alerts of one asset become one message; never when left out.")
     heartbeat: Duration | None = Field(
         None, description="Send this often a message that alerting is alive, so that silence means something; at least 1m."
@@ -80,19 +91,28 @@ class Route(Closed):
     @property
     def zone(self) -> ZoneInfo:
         """The time zone of shifts and quiet hours."""
-        return ZoneInfo(self.timezone)
+        return time_zone(self.timezone)
 
 
 def parse_route(document: Mapping[str, Any]) -> Route:
     """Read one document. Raises RouteRefused with every fault."""
-    name = str(document.get("name", "without a name"))
+    name = document.get("name", "without a name")
     try:
         route = Route.model_validate(dict(document))
     except ValidationError as error:
-        raise RouteRefused(name, [_fault(e) for e in _first_causes(error.errors())]) from error
+        faults = [_fault(e) for e in _first_causes(error.errors())]
+        raise RouteRefused(name, faults + _faults_of_the_rest(document, [f.path for f in faults])) from error
     if faults := list(_cross_faults(route)):
         raise RouteRefused(name, faults)
     return route
+
+
+def _faults_of_the_rest(document: Mapping[str, Any], paths: Sequence[str]) -> list[Fault]:
+    """Faults across fields that show once the faulty fields are taken away."""
+    try:
+        return [f for f in _cross_faults(Route.model_validate(without(document, paths))) if f.path not in paths]
+    except ValidationError:
+        return []
 
 
 def route_document(route: Route) -> dict[str, Any]:
@@ -114,17 +134,13 @@ def _fault(error: Any) -> Fault:
         case "missing":
             return Fault(place, "is missing")
         case "string_pattern_mismatch" if place.endswith((".from", ".to")):
-            return Fault(place, f"{error['input']!r} is not a time of day", "e.g. 06:00")
+            return Fault(place, f"{shown(error['input'])} is not a time of day", "e.g. 06:00")
         case "string_pattern_mismatch":
-            return Fault(place, f"{error['input']!r} is not a legal name", "channels are lower case with -")
-    return Fault(place, str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "should be"))
+            return Fault(place, f"{shown(error['input'])} is not a legal name", "channels are lower case with -")
+    return Fault(place, *words_of(error))
 
 
 def _cross_faults(route: Route) -> Iterable[Fault]:
-    try:
-        ZoneInfo(route.timezone)
-    except (ZoneInfoNotFoundError, ValueError):
-        yield Fault("timezone", f"{route.timezone!r} is not an IANA time zone", "e.g. Europe/Berlin")
     durations = {"repeat": route.repeat, "heartbeat": route.heartbeat}
     durations |= {"flood.within": route.flood.within} if route.flood else {}
     durations |= {f"escalation.{i}.after": step.after for i, step in enumerate(route.escalation)}

@@ -7,11 +7,13 @@ faults across fields and names that do not exist are found when the document is 
 from datetime import timedelta
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
+from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.durations import format_duration
-from alerting.definitions.model import DEFINITION
+from alerting.definitions.model import DEFINITION, Revision
 from alerting.definitions.routes import Route
 
 Schema = dict[str, Any]
@@ -25,8 +27,16 @@ _BSON_TYPES: dict[str, Schema] = {
     "object": {"bsonType": "object"},
     "null": {"bsonType": "null"},
 }
-_KEPT = ("description", "required", "enum", "pattern", "minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum")
-_TRANSLATED = ("$ref", "type", "format", "const", "anyOf", "items", "properties", "additionalProperties")
+_KEPT = (
+    *("description", "required", "enum", "pattern", "minLength", "maxLength"),
+    *("minItems", "maxItems", "maxProperties", "minimum", "maximum"),
+)
+_CHOICES = ("anyOf", "oneOf")
+_TRANSLATED = (
+    *("$ref", "type", "format", "const", "items", "properties", "additionalProperties", "patternProperties"),
+    *("propertyNames", "discriminator"),
+    *_CHOICES,
+)
 _BOUNDS = {"exclusiveMinimum": "minimum", "exclusiveMaximum": "maximum"}
 _WITHOUT_MEANING = ("title", "default", "examples")
 
@@ -50,8 +60,27 @@ def mongo_validator() -> Schema:
 
 def mongo_route_validator() -> Schema:
     """The validator of routes, made in the same way."""
-    schema = Route.model_json_schema(by_alias=True, schema_generator=_Generator)
-    return {"$jsonSchema": _kind({k: v for k, v in schema.items() if k != "$defs"}, schema["$defs"])}
+    return _validator(Route)
+
+
+def mongo_asset_validator() -> Schema:
+    """The validator of assets, made in the same way."""
+    return _validator(Asset)
+
+
+def mongo_event_type_validator() -> Schema:
+    """The validator of event types, made in the same way."""
+    return _validator(EventType)
+
+
+def mongo_revision_validator() -> Schema:
+    """The validator of revisions, made in the same way."""
+    return _validator(Revision)
+
+
+def _validator(model: type[BaseModel]) -> Schema:
+    schema = model.model_json_schema(by_alias=True, schema_generator=_Generator)
+    return {"$jsonSchema": _kind({k: v for k, v in schema.items() if k != "$defs"}, schema.get("$defs", {}))}
 
 
 class _Generator(GenerateJsonSchema):
@@ -101,9 +130,21 @@ def _below(schema: Schema, models: dict[str, Schema]) -> Schema:
         below["properties"] = {name: _translate(field, models) for name, field in schema["properties"].items()}
     if "items" in schema:
         below["items"] = _translate(schema["items"], models)
-    if "anyOf" in schema:
-        below["anyOf"] = [_translate(choice, models) for choice in schema["anyOf"]]
-    if "additionalProperties" in schema:
+    for choice in _CHOICES:
+        if choice in schema:
+            below[choice] = [_translate(one, models) for one in schema[choice]]
+    if "patternProperties" in schema or "propertyNames" in schema:
+        below["patternProperties"] = _by_pattern(schema, models)
+        below["additionalProperties"] = False
+    elif "additionalProperties" in schema:
         others = schema["additionalProperties"]
         below["additionalProperties"] = others if isinstance(others, bool) else _translate(others, models)
     return below
+
+
+def _by_pattern(schema: Schema, models: dict[str, Schema]) -> Schema:
+    """What properties hold by the pattern of their names, and of what length these are: a validator knows no other rule."""
+    names = schema.get("propertyNames", {})
+    held = schema.get("patternProperties") or {names.get("pattern", ""): schema["additionalProperties"]}
+    length = rf"^(?=[\s\S]{{{names.get('minLength', 0)},{names.get('maxLength', '')}}}$)"
+    return {length + pattern.removeprefix("^"): _translate(below, models) for pattern, below in held.items()}

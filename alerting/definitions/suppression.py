@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, StrictBool
 
-from alerting.definitions.assets import TYPES, Asset, Closed, EventType, VariableName, upwards
+from alerting.definitions.assets import TYPES, Asset, Closed, EventType, Line, Tag, VariableName, upwards
 from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.faults import Fault, nearest
-from alerting.definitions.hours import Hours
+from alerting.definitions.hours import Hours, TimeZone, time_zone
 
 
 class LineState(Closed):
@@ -20,7 +20,7 @@ class LineState(Closed):
     variable: VariableName | None = Field(
         None, description="Variable that says so: of the watched asset, or else of the nearest one above it (parent)."
     )
-    equals: StrictBool | float | str | None = Field(
+    equals: StrictBool | float | Line | None = Field(
         None, description="It has exactly this value: a number, true or false, or the text of a category."
     )
     above: float | None = Field(None, description="It is above this value.")
@@ -30,7 +30,7 @@ class LineState(Closed):
         timedelta(minutes=10),
         description="A value holds until the next one, at most this long; then the state is unknown, and people are told.",
     )
-    event: str | None = Field(
+    event: Tag | None = Field(
         None, description="Instead: an event of this type goes on (* stands for any text), on the asset or any above it."
     )
     recovery: Duration = Field(timedelta(0), description="Nobody is told for this long after it has ended, either: the start-up.")
@@ -44,28 +44,26 @@ class Suppression(Closed):
     """When nobody is told, by design of the plant. The alert is judged as ever; what is still wrong afterwards is told then."""
 
     when: Annotated[tuple[LineState, ...], BeforeValidator(_one_or_more)] = Field(
-        (), description="States of the line, of which one is enough."
+        (), max_length=50, description="States of the line, of which one is enough."
     )
-    windows: tuple[Hours, ...] = Field((), description="Hours of the week.")
-    timezone: str = Field("UTC", description="IANA time zone of the windows, e.g. Europe/Berlin.")
+    windows: tuple[Hours, ...] = Field((), max_length=100, description="Hours of the week.")
+    timezone: TimeZone = Field("UTC", description="IANA time zone of the windows, e.g. Europe/Berlin.")
     still_tell: tuple[Literal["low", "medium", "high", "critical"], ...] = Field(
-        (), description="Severities that are told all the same; none when left out: what means nothing then, is never told."
+        (),
+        max_length=10,
+        description="Severities that are told all the same; none when left out: what means nothing then, is never told.",
     )
 
     @property
     def zone(self) -> ZoneInfo:
         """The time zone of the windows."""
-        return ZoneInfo(self.timezone)
+        return time_zone(self.timezone)
 
 
 def suppression_faults(suppression: Suppression) -> Iterable[Fault]:
     """Faults that can be seen without knowing the assets."""
     if not suppression.when and not suppression.windows:
         yield Fault("suppression", "says nothing", "add when: {variable: line_state, equals: stopped}, or windows:")
-    try:
-        ZoneInfo(suppression.timezone)
-    except (ZoneInfoNotFoundError, ValueError):
-        yield Fault("suppression.timezone", f"{suppression.timezone!r} is not an IANA time zone", "e.g. Europe/Berlin")
     for i, state in enumerate(suppression.when):
         yield from _state_faults(f"suppression.when.{i}", state)
 

@@ -1,20 +1,18 @@
 """Reading a definition: every fault at once, each with its place and a hint in plain words."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from copy import deepcopy
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from croniter import croniter
 from pydantic import ValidationError
 
 from alerting.definitions.assets import TYPES, Asset, EventType, VariableType
 from alerting.definitions.durations import format_duration
-from alerting.definitions.faults import DefinitionRefused, Fault, nearest
+from alerting.definitions.faults import DefinitionRefused, Fault, nearest, shown, without
 from alerting.definitions.limits import Level, level_limits, levels_on, unknown_limits
 from alerting.definitions.matching import AssetIndex, indexed, matching_assets
 from alerting.definitions.model import (
@@ -30,9 +28,11 @@ from alerting.definitions.model import (
     ThresholdDefinition,
 )
 from alerting.definitions.suppression import suppression_faults, suppression_faults_on
+from alerting.definitions.wording.fault_messages import words_of
 
 _KINDS = ("threshold", "classifier")
 _SHORTEST = timedelta(minutes=1)
+_A_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 _GROUP = "FromAttribute"
 _CHOICES = ("float", "bool", "str", _GROUP)  # as pydantic names the ways to write a limit
 
@@ -41,7 +41,7 @@ def parse_definition(document: Mapping[str, Any]) -> Definition:
     """Read one document. Raises DefinitionRefused with every fault that can be seen without knowing the assets."""
     definition, faults = _read(document)
     if faults or definition is None:
-        raise DefinitionRefused(str(document.get("name", "without a name")), faults)
+        raise DefinitionRefused(document.get("name", "without a name"), faults)
     return definition
 
 
@@ -58,37 +58,33 @@ def _read(document: Mapping[str, Any]) -> tuple[Definition | None, list[Fault]]:
         meant = [e for e in error.errors() if not _other_choice(e)] or error.errors()[:1]
         faults = [_fault(e, document) for e in meant]
         return None, faults + _faults_of_the_rest(document, [f.path for f in faults])
-    return definition, list(_cross_faults(definition))
+    return definition, list(cross_faults(definition))
 
 
 def _faults_of_the_rest(document: Mapping[str, Any], paths: Sequence[str]) -> list[Fault]:
     """Faults across fields that show once the faulty fields are taken away."""
-    rest = deepcopy(dict(document))
-    for path in paths:
-        _drop(rest, path.split("."))
+    rest = without(document, paths)
     try:
-        return [f for f in _cross_faults(DEFINITION.validate_python(rest)) if f.path not in paths]
+        return [f for f in cross_faults(DEFINITION.validate_python(rest)) if f.path not in paths]
     except ValidationError:
         return []
 
 
-def _drop(document: Any, keys: list[str]) -> None:
-    if not isinstance(document, dict) or keys[0] not in document:
-        return
-    if len(keys) == 1 or not isinstance(document[keys[0]], dict):
-        del document[keys[0]]
-    else:
-        _drop(document[keys[0]], keys[1:])
-
-
 def _other_choice(error: Any) -> bool:
     """Whether this fault is of a way to write a limit that was not meant: a number and a group are told apart by their looks."""
-    choices = [p for p in error["loc"] if p in _CHOICES]
-    return bool(choices) and isinstance(error["input"], Mapping) != (choices[-1] == _GROUP) and error["loc"][-1] in _CHOICES
+    choices = [p for p in map(_choice, error["loc"]) if p in _CHOICES]
+    return (
+        bool(choices) and isinstance(error["input"], Mapping) != (choices[-1] == _GROUP) and _choice(error["loc"][-1]) in _CHOICES
+    )
+
+
+def _choice(part: Any) -> Any:
+    """A part of a place; a bounded text, which pydantic names after its checks, is `str`."""
+    return "str" if str(part).startswith("function-after") else part
 
 
 def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
-    path = [str(p) for p in error["loc"] if p not in (*_KINDS, *_CHOICES)]
+    path = [str(p) for p in map(_choice, error["loc"]) if p not in (*_KINDS, *_CHOICES)]
     place = ".".join(path) or "document"
     match error["type"]:
         case "extra_forbidden":
@@ -98,10 +94,10 @@ def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
         case "union_tag_not_found":
             return Fault("kind", "is missing", "write kind: threshold or kind: classifier")
         case "union_tag_invalid":
-            return Fault("kind", f"{document.get('kind')!r} is not a kind", "write threshold or classifier")
+            return Fault("kind", f"{shown(document.get('kind'))} is not a kind", "write threshold or classifier")
         case "string_pattern_mismatch":
-            return Fault(place, f"{error['input']!r} is not a legal name", "letters, digits, - and _ only")
-    return Fault(place, str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "should be"))
+            return Fault(place, f"{shown(error['input'])} is not a legal name", "letters, digits, - and _ only")
+    return Fault(place, *words_of(error))
 
 
 def _fields(document: Mapping[str, Any], path: Sequence[str]) -> list[str]:
@@ -116,7 +112,8 @@ def _fields(document: Mapping[str, Any], path: Sequence[str]) -> list[str]:
     return [f.alias or n for n, f in model.model_fields.items()]
 
 
-def _cross_faults(definition: Definition) -> Iterable[Fault]:
+def cross_faults(definition: Definition) -> Iterable[Fault]:
+    """Faults across the fields of a definition."""
     yield from _schedule_faults(definition.schedule)
     if definition.suppression:
         yield from suppression_faults(definition.suppression)
@@ -144,15 +141,17 @@ def _schedule_faults(schedule: Schedule) -> Iterable[Fault]:
         cron = getattr(schedule, field)
         if cron is not None and not _is_cron(cron):
             yield Fault(f"schedule.{field}", f"{cron!r} is not a cron expression", "e.g. 0 3 * * 0 for Sunday 03:00")
-    try:
-        ZoneInfo(schedule.timezone)
-    except (ZoneInfoNotFoundError, ValueError):
-        yield Fault("schedule.timezone", f"{schedule.timezone!r} is not an IANA time zone", "e.g. Europe/Berlin")
 
 
-@cache
+@lru_cache(maxsize=10_000)
 def _is_cron(expression: str) -> bool:
-    return bool(croniter.is_valid(expression))
+    """Whether it has five fields (or is a word such as @daily) and comes true at some time: never on 31 February."""
+    if len(expression.split()) != 5 and not expression.startswith("@"):
+        return False
+    try:
+        return bool(croniter.is_valid(expression)) and croniter(expression, _A_DAY).get_next(datetime) is not None
+    except (ValueError, KeyError, OverflowError):  # CroniterError is a ValueError
+        return False
 
 
 def _problem_faults(problem: Problem) -> Iterable[Fault]:
@@ -309,7 +308,9 @@ def faults_against_assets(
 
 def _asset_faults(definition: Definition, assets: AssetIndex, event_types: Sequence[EventType]) -> Iterable[Fault]:
     for pattern in definition.assets:
-        if not assets.named(pattern):
+        if pattern in assets.faulty:
+            yield Fault("assets", f"the document of asset {pattern!r} is faulty and left out", "mend it in the database")
+        elif not assets.named(pattern):
             yield Fault("assets", f"no asset is called {pattern!r}", nearest(pattern, assets.names, "known assets"))
     watched = matching_assets(definition, assets)
     if not watched:

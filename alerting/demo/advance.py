@@ -6,13 +6,13 @@ A crash between any two writes changes nothing: the same minutes are computed ag
 from dataclasses import dataclass
 from datetime import datetime
 
-from alerting.definitions.faults import Refused
+from alerting.definitions.faults import UserError
 from alerting.demo.asset import ASSET
 from alerting.demo.chance import DAY
 from alerting.demo.line import simulate
 from alerting.demo.ports import LineStore, StoredLine
 from alerting.demo.set_points import take_over
-from alerting.pipelines.ports import Progress, Readings, silent
+from alerting.ports import Progress, Readings, silent
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,15 @@ class Advance:
 
 
 def stored_line(lines: LineStore) -> StoredLine:
-    """The line. Raises Refused when there is none yet."""
+    """The line. Raises UserError when there is none yet."""
     line = lines.load(ASSET)
     if line is None:
-        raise Refused("there is no demo line yet: `alerting up` makes one")
+        raise UserError("there is no demo line yet: `alerting up` makes one")
     return line
 
 
 def advance_line(lines: LineStore, readings: Readings, until: int, arrived_at: datetime, progress: Progress = silent) -> Advance:
-    """Compute and keep all minutes of the line up to `until`, a day at a time. Raises Refused if somebody else runs it, too."""
+    """Compute and keep all minutes of the line up to `until`, a day at a time. Raises UserError if somebody else runs it, too."""
     line = _with_requests(lines, stored_line(lines))
     first, rows, events = line.state.minute, 0, 0
     while line.state.minute < until:
@@ -54,5 +54,5 @@ def _with_requests(lines: LineStore, line: StoredLine) -> StoredLine:
 
 def _saved(line: StoredLine | None) -> StoredLine:
     if line is None:
-        raise Refused("another process moves the demo line, too; this one stops, so that there is only one")
+        raise UserError("another process moves the demo line, too; this one stops, so that there is only one")
     return line

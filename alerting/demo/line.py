@@ -14,7 +14,7 @@ from alerting.demo.asset import ASSET, MINUTE, SET_POINTS, demo_asset
 from alerting.demo.chance import DAY, DayOfChance, day_of_chance
 from alerting.demo.disturbances import Disturbance, Schedule
 from alerting.demo.physics import DOUGH_USUAL, ZONES, Conditions, Oven, Parcel, run_minute
-from alerting.pipelines.ports import EventRow, ReadingRow
+from alerting.ports import EventRow, ReadingRow
 
 SOURCE = "demo"
 HOLD = 8 * 60

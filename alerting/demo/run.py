@@ -7,7 +7,7 @@ from math import ceil
 from alerting.demo.advance import Advance, advance_line, stored_line
 from alerting.demo.line import LineState
 from alerting.demo.ports import LineClock, LineStore
-from alerting.pipelines.ports import Readings
+from alerting.ports import Readings
 
 TICK = 1.0
 """Seconds of the wall between two looks at the clock."""
@@ -27,7 +27,7 @@ def run_line(
     """Run the line until `wait(seconds)` says True; then the clock stands still.
 
     The clock goes on where it stood, or where the readings end if that is later: it never goes back. `told` hears of every
-    step that computed something. Raises Refused when there is no line, or another process runs it, too.
+    step that computed something. Raises UserError when there is no line, or another process runs it, too.
     """
     line = stored_line(lines)
     now = clock.now() if line.state.minute > line.state.live_from else line.state.until

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from alerting.definitions.faults import Refused
+from alerting.definitions.faults import UserError
 from alerting.demo.advance import advance_line, stored_line
 from alerting.demo.asset import ASSET, EVENT_TYPES, demo_asset
 from alerting.demo.line import new_line
 from alerting.demo.ports import LineStore
-from alerting.pipelines.ports import Assets, Progress, Readings, silent
+from alerting.ports import Assets, Progress, Readings, silent
 
 SEED = 1
 DAYS = 30
@@ -37,10 +37,10 @@ def fill(
     """Give the platform `days` of the demo line that end with the last whole minute at or before `end`.
 
     A line that is there already keeps its seed and its past: an unfinished fill is finished, a finished one changes nothing.
-    Raises Refused for less than one day.
+    Raises UserError for less than one day.
     """
     if days < 1:
-        raise Refused(f"the demo line needs at least one day of past, not {days}")
+        raise UserError(f"the demo line needs at least one day of past, not {days}")
     assets.put([demo_asset()])
     assets.put_event_types(EVENT_TYPES)
     if lines.load(ASSET) is None:

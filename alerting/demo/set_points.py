@@ -6,24 +6,24 @@ from difflib import get_close_matches
 from math import isfinite
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.definitions.faults import Refused
+from alerting.definitions.faults import UserError
 from alerting.demo.line import LineState, SetPointChange
 from alerting.demo.ports import SetPointRequest, StoredLine
 
 
 def check_set_point(asset: Asset, name: str, value: float, current: float) -> float:
-    """The value, rounded to the variable's step. Raises Refused for what an operator could not set on the panel."""
+    """The value, rounded to the variable's step. Raises UserError for what an operator could not set on the panel."""
     variable = asset.variables.get(name)
     if variable is None or not variable.controllable:
-        raise Refused(_not_settable(asset, name))
+        raise UserError(_not_settable(asset, name))
     if not isfinite(value):
-        raise Refused(f"{name}: {value} is not a number to set")
+        raise UserError(f"{name}: {value} is not a number to set")
     rounded = _on_step(variable, value)
     unit = variable.unit or ""
     if not _within(variable, rounded):
-        raise Refused(f"{name}: {value:g} {unit} is outside of its limits, {variable.min:g} to {variable.max:g} {unit}")
+        raise UserError(f"{name}: {value:g} {unit} is outside of its limits, {variable.min:g} to {variable.max:g} {unit}")
     if variable.max_change and abs(rounded - current) > variable.max_change + 1e-9:
-        raise Refused(
+        raise UserError(
             f"{name}: from {current:g} to {rounded:g} {unit} is more than the largest change at once, "
             f"{variable.max_change:g} {unit}; go there in steps"
         )

@@ -15,9 +15,9 @@ from alerting.definitions.hours import Hours, spans
 from alerting.definitions.model import ThresholdDefinition
 from alerting.definitions.suppression import LineState, Suppression
 from alerting.detection.evaluation import Stretch
+from alerting.detection.messages import fact_words
 from alerting.detection.problems import NOT_YET, BoolArray
 from alerting.detection.threshold import judge
-from alerting.detection.words import fact_words
 from alerting.readings.history import History, Millis, from_millis, millis, to_millis
 
 _MOMENT = timedelta(milliseconds=1)

@@ -16,6 +16,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.limits import Level, levels_on, unknown_limits
 from alerting.definitions.model import SEVERITIES, ThresholdDefinition
 from alerting.detection.evaluation import Fact, Stretch
+from alerting.detection.rates import rates_of_change
 from alerting.readings.history import History, Millis, from_millis, millis, span_millis, to_millis
 from alerting.readings.sample_quality import NO_INSTANTS, among
 
@@ -140,8 +141,9 @@ def judge_series(
     there = (ts > begin - 1 - span_millis(lookback(definition))) & (ts < end)
     there &= (_has_value(values) | among(ts, bad)) if len(bad) else _has_value(values)  # a missing value is no reading
     rows = _rows(definition, asset, ts[there], values[there], carried, begin)
-    ranks, beyond = _ranks(levels_on(definition, asset), rows.judged, frozenset(carried.beyond))
-    sound = (rows.fact == _SOUND) & ~_frozen(definition, rows)
+    frozen = _frozen(definition, rows)
+    ranks, beyond = _ranks(levels_on(definition, asset), _without(rows.judged, frozen), frozenset(carried.beyond))
+    sound = (rows.fact == _SOUND) & ~frozen
     ranks, recent = _counted(definition, rows.ts, ranks, sound, carried.recent)
     stretches = _stretches(definition, rows, np.where(rows.fact == _SOUND, ranks, rows.fact), begin, end)
     return Judged(stretches, _last(definition, rows, beyond, recent), rows)
@@ -190,7 +192,7 @@ def _rows(
 ) -> _Rows:
     """A reading without a value is one of bad quality."""
     possible = _possible(definition, asset, raw) & _has_value(raw)
-    judged = _judged(definition, ts, raw, possible)
+    judged = _judged(definition, asset, ts, raw, possible)
     fresh = slice(int(np.searchsorted(ts, begin)), None)
     before = np.array([np.nan if carried.value is None and raw.dtype != object else carried.value], raw.dtype)
     known = before if definition.rate_per is None else np.array([np.nan if carried.rate is None else carried.rate])
@@ -223,19 +225,15 @@ def _possible(definition: ThresholdDefinition, asset: Asset, raw: npt.NDArray[An
     return possible
 
 
-def _judged(definition: ThresholdDefinition, ts: Millis, raw: npt.NDArray[Any], possible: Flags) -> npt.NDArray[Any]:
-    """What the limits are for: the values, or their change per `rate_per` since the value that held that long ago."""
+def _judged(
+    definition: ThresholdDefinition, asset: Asset, ts: Millis, raw: npt.NDArray[Any], possible: Flags
+) -> npt.NDArray[Any]:
+    """What the limits are for: the values, or their rates of change."""
     if definition.rate_per is None:
         return raw
     per, stale = span_millis(definition.rate_per), span_millis(definition.stale_after)
-    then, values = ts[possible], raw[possible].astype(np.float64)
-    place = np.searchsorted(then, ts - per, side="right") - 1
-    rate = np.full(len(ts), np.nan)
-    there = place >= 0
-    there[there] = then[place[there]] > ts[there] - per - stale
-    with np.errstate(invalid="ignore"):  # inf - inf: no rate
-        rate[there] = (raw[there] - values[place[there]]) / (ts[there] - then[place[there]]) * per
-    return rate
+    limits = [limit for level in levels_on(definition, asset) for limit in level.numbers]
+    return rates_of_change(ts, raw.astype(np.float64), possible, per, stale, limits)
 
 
 def _runs(ts: Millis, raw: npt.NDArray[Any], carried: Carried) -> Millis:
@@ -275,6 +273,11 @@ def _sides(level: Level, judged: npt.NDArray[Any]) -> Iterator[tuple[str, Flags,
     if inside is not None:
         low, high = level.leave or inside
         yield INSIDE, (judged >= inside[0]) & (judged <= inside[1]), (judged < low) | (judged > high)
+
+
+def _without(judged: npt.NDArray[Any], frozen: Flags) -> npt.NDArray[Any]:
+    """What counts as missing moves no limit's side: the rate of a frozen value; a frozen value itself says what it said."""
+    return judged if judged.dtype == object or not frozen.any() else np.where(frozen, np.nan, judged)
 
 
 def _lasting(met: Flags, over: Flags, before: bool) -> Flags:
@@ -324,7 +327,7 @@ def _stretches(definition: ThresholdDefinition, rows: _Rows, codes: Codes, begin
     freezes = held
     if definition.frozen_after is not None:
         freezes = np.clip(rows.run + span_millis(definition.frozen_after), rows.ts, held)
-        freezes = np.where(rows.fact == _SOUND, freezes, held)
+        freezes = np.where(np.isin(rows.fact, (_SOUND, _NO_RATE)), freezes, held)
     starts = np.column_stack((rows.ts, freezes, held)).ravel()
     ends = np.column_stack((freezes, held, following)).ravel()
     whole = np.column_stack((codes, np.full(len(codes), _FROZEN), np.full(len(codes), _STALE))).ravel()

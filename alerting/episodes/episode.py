@@ -1,4 +1,4 @@
-"""The episode: one continuous spell of one definition on one asset. What people call an alert."""
+"""The episode: one continuous time of trouble of one definition on one asset. What people call an alert."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ TransitionKind = Literal[
 Verdict = Literal["true_alarm", "false_alarm", "unsure"]
 Outcome = Literal["hit", "avoided", "false_alarm", "undetermined"]
 Held = Literal["quiet", "flood", "digest"]
-ReplayMark = Literal["new_after_replay", "outdated_after_replay"]
+LateDataStatus = Literal["found_late", "refuted"]
 DeliveryStatus = Literal["pending", "sent", "dead", "muted", "grouped", "dropped"]
 
 
@@ -102,7 +102,7 @@ class Feedback:
 
 
 @dataclass(frozen=True)
-class Mark:
+class ActorStamp:
     """Who did something to an episode first, and when."""
 
     who: str
@@ -124,14 +124,15 @@ class Settlement:
 
 @dataclass(frozen=True)
 class Episode:
-    """One spell. `raised_at` is event time; `decided_at` is when the platform knew; `historical` episodes were
-    found in past times and told nobody; `outdated` ones were not found again when that past was judged anew.
-    `severity` follows the condition while the episode is open; `severity_peak` is the worst that it was.
-    `settle_after`: when to look for the outcome (again); None when only new feedback can change it.
-    `muted_by`: the shelf, or the suppression by design, because of which nobody was told, or is told again: owed to people
-    when it ends.
-    `began_at`: when it would have been raised if all data had come in time, if that is not `raised_at`. `replay_mark`: late data
-    made it known, or showed that it never was."""
+    """One continuous time of trouble of one target.
+
+    `raised_at` is event time, `detected_at` when the platform knew. `backfilled`: found in past times, notified to no recipient.
+    `withdrawn`: not found again when its time was reprocessed. `severity` follows the condition while the episode is open;
+    `severity_peak` is the worst one. `outcome_due_at`: when to determine the outcome (again), None when only new feedback can
+    change it. `muted_by`: the shelf or suppression that mutes its notifications; they follow when it ends.
+    `condition_started_at`: when it would have been raised if all data had come in time, if that is not `raised_at`.
+    `late_data_status`: found only in late data, or refuted by late data.
+    """
 
     id: str
     definition: str
@@ -141,15 +142,15 @@ class Episode:
     title: str
     severity: Severity
     raised_at: datetime
-    decided_at: datetime
+    detected_at: datetime
     condition: Condition
     closed_at: datetime | None
     evaluation: Evaluation
-    promise_ends_at: datetime | None = None
+    valid_until: datetime | None = None
     continues: str | None = None
     model_version: int | None = None
-    historical: bool = False
-    outdated: bool = False
+    backfilled: bool = False
+    withdrawn: bool = False
     inputs: dict[str, Any] = field(default_factory=dict)
     contributions: tuple[Contribution, ...] = ()
     recommendation: RecommendationResult | None = None
@@ -158,15 +159,15 @@ class Episode:
     outbox: tuple[Notification, ...] = ()
     feedback: tuple[Feedback, ...] = ()
     settlement: Settlement | None = None
-    settle_after: datetime | None = None
-    acknowledged: Mark | None = None
-    confirmed: Mark | None = None
+    outcome_due_at: datetime | None = None
+    acknowledged: ActorStamp | None = None
+    confirmed: ActorStamp | None = None
     assigned_to: str | None = None
     muted_by: str | None = None
     version: int = 1
     severity_peak: Severity | None = None
-    began_at: datetime | None = None
-    replay_mark: ReplayMark | None = None
+    condition_started_at: datetime | None = None
+    late_data_status: LateDataStatus | None = None
 
     def __post_init__(self) -> None:
         if self.severity_peak is None:

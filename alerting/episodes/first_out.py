@@ -15,7 +15,9 @@ def first_out(episode: Episode, others: Iterable[Episode], together: timedelta =
 
     Alarms of the same instant are all first: nobody can tell them apart. None for an alarm that rose alone.
     """
-    gaps = [o.raised_at - episode.raised_at for o in others if o.asset == episode.asset and o.id != episode.id and not o.outdated]
+    gaps = [
+        o.raised_at - episode.raised_at for o in others if o.asset == episode.asset and o.id != episode.id and not o.withdrawn
+    ]
     if any(-together <= gap < timedelta(0) for gap in gaps):
         return "later"
     return "first" if any(timedelta(0) <= gap <= together for gap in gaps) else None

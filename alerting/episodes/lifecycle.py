@@ -18,7 +18,7 @@ from alerting.readings.history import Millis, from_millis, span_millis, to_milli
 
 
 @dataclass(frozen=True)
-class LevelSpell:
+class SeverityState:
     """The condition of one severity above the least: since when it has waited to hold, has held, has waited to be gone."""
 
     severity: Severity
@@ -28,13 +28,14 @@ class LevelSpell:
 
 
 @dataclass(frozen=True)
-class SpellState:
+class ConditionState:
     """What must be remembered of one definition on one asset from one evaluation to the next.
 
     `watermark`: evaluated up to and including this instant. `pending_since`: first triggered instant of a spell that is
     not open yet. `raised_at`: of the open episode.
     `clearing_since`: first clear instant while open. `last_raised_at`, `last_closed_at`: of the episode before.
-    `severity`: of the open episode, now. `levels`: the conditions of the severities above the least, if there are several.
+    `severity`: of the open episode, now; `severity_peak`: the worst that it had (None in a state that an earlier version kept).
+    `levels`: the conditions of the severities above the least, if there are several.
     `carried`: the last judged reading; it holds until the next reading or until it is stale.
     `unknown_count`: evaluations in a row that ended unknown, `unknown_reason` why.
     """
@@ -46,7 +47,8 @@ class SpellState:
     last_raised_at: datetime | None = None
     last_closed_at: datetime | None = None
     severity: Severity | None = None
-    levels: tuple[LevelSpell, ...] = ()
+    severity_peak: Severity | None = None
+    levels: tuple[SeverityState, ...] = ()
     carried: Carried | None = None
     unknown_count: int = 0
     unknown_reason: str | None = None
@@ -69,12 +71,12 @@ class Step:
 
 
 def advance(
-    state: SpellState,
+    state: ConditionState,
     stretches: Sequence[Stretch],
     hold: timedelta,
     clear_for: timedelta,
     severities: Sequence[Severity] = ("medium",),
-) -> tuple[SpellState, list[Step]]:
+) -> tuple[ConditionState, list[Step]]:
     """Move a condition on through consecutive stretches; unknown resets a pending or clearing spell and changes nothing else.
 
     `severities`: those that a stretch may have, the least severe first. The condition of a severity is to be that bad or worse;
@@ -84,22 +86,22 @@ def advance(
     """
     steps: list[Step] = []
     known = {level.severity: level for level in state.levels}
-    state = replace(state, levels=tuple(known.get(s, LevelSpell(s)) for s in severities[1:]))
+    state = replace(state, levels=tuple(known.get(s, SeverityState(s)) for s in severities[1:]))
     for stretch in stretches:
         state = _through(state, stretch, hold, clear_for, severities, steps)
     return state, steps
 
 
 def _through(
-    state: SpellState,
+    state: ConditionState,
     stretch: Stretch,
     hold: timedelta,
     clear_for: timedelta,
     severities: Sequence[Severity],
     steps: list[Step],
-) -> SpellState:
+) -> ConditionState:
     """One stretch: the condition itself, and inside it the conditions of the worse severities."""
-    whole = LevelSpell(severities[0], state.pending_since, state.raised_at, state.clearing_since)
+    whole = SeverityState(severities[0], state.pending_since, state.raised_at, state.clearing_since)
     after, turn = _moved(whole, stretch.status, stretch, hold, clear_for)
     levels, turns = [], {}
     for level in state.levels:
@@ -119,22 +121,21 @@ def _through(
         reason = "the condition is met" if not hold else f"the condition has held since {since.isoformat()}"
         severity = _worst({s for s, at in turns.items() if at <= turn}, severities)
         steps.append(Step("raised", turn, turn, reason, severity=severity))
-        return _changed(replace(moved_state, severity=severity), turn, severities, turns, steps)
-    if turn is not None:  # with its end an episode does not get better, too
-        turns = {s: at for s, at in turns.items() if at < turn}
+        return _changed(replace(moved_state, severity=severity, severity_peak=severity), turn, severities, turns, steps)
     if state.raised_at is not None and (turns or stretch.status == "triggered"):
-        moved_state = _changed(replace(moved_state, raised_at=state.raised_at), stretch.start, severities, turns, steps)
+        open_state = replace(moved_state, raised_at=state.raised_at)
+        moved_state = _changed(open_state, stretch.start, severities, turns, steps, closed_at=turn)
     if turn is not None and state.raised_at is not None:
         steps.append(Step("closed", turn, state.raised_at, "the condition is gone"))
-        levels = [LevelSpell(level.severity) for level in levels]
-        moved_state = replace(moved_state, raised_at=None, severity=None, levels=tuple(levels))
+        levels = [SeverityState(level.severity) for level in levels]
+        moved_state = replace(moved_state, raised_at=None, severity=None, severity_peak=None, levels=tuple(levels))
         return replace(moved_state, last_raised_at=state.raised_at, last_closed_at=turn)
     return moved_state
 
 
 def _moved(
-    spell: LevelSpell, status: Status, stretch: Stretch, hold: timedelta, clear_for: timedelta
-) -> tuple[LevelSpell, datetime | None]:
+    spell: SeverityState, status: Status, stretch: Stretch, hold: timedelta, clear_for: timedelta
+) -> tuple[SeverityState, datetime | None]:
     """The spell at the end of the stretch, and when in it the condition turned to hold or to be gone."""
     triggered = status == "triggered"
     if status == "unknown" or triggered == (spell.held_since is not None):
@@ -145,7 +146,7 @@ def _moved(
     due = max(since + (hold if triggered else clear_for), stretch.start)
     if due >= stretch.end:
         return (replace(spell, pending_since=since) if triggered else replace(spell, clearing_since=since)), None
-    return LevelSpell(spell.severity, held_since=due if triggered else None), due
+    return SeverityState(spell.severity, held_since=due if triggered else None), due
 
 
 def _status_of(severity: Severity, stretch: Stretch, severities: Sequence[Severity]) -> Status:
@@ -156,37 +157,50 @@ def _status_of(severity: Severity, stretch: Stretch, severities: Sequence[Severi
 
 
 def _changed(
-    state: SpellState, start: datetime, severities: Sequence[Severity], turns: dict[Severity, datetime], steps: list[Step]
-) -> SpellState:
+    state: ConditionState,
+    start: datetime,
+    severities: Sequence[Severity],
+    turns: dict[Severity, datetime],
+    steps: list[Step],
+    closed_at: datetime | None = None,
+) -> ConditionState:
     """Note every change of severity of an open episode from `start` on. `turns`: when a worse condition began or ceased to hold.
 
-    At `start` itself the severity can differ because another revision judges from here on.
+    At `start` itself the severity can differ because another revision judges from here on. What ceases to hold at the instant
+    of the close is no change, but has held until then.
     """
     if state.raised_at is None:
         return state
     ends = {level.severity for level in state.levels if level.held_since is not None}
-    severity = state.severity
-    for at in sorted({start, *(t for t in turns.values() if t > start)}):
+    severity, peak = state.severity, state.severity_peak
+    instants = {start, *(t for t in turns.values() if t > start)}
+    for at in sorted(t for t in instants if closed_at is None or t < closed_at):
         now = _worst(ends ^ {s for s, turned in turns.items() if turned > at}, severities)
         if severity not in (None, now):
             steps.append(Step("severity", at, state.raised_at, f"{severity} → {now}", severity=now))
+            peak = worse(peak, now) if peak else None
         severity = now
-    return replace(state, severity=severity)
+    return replace(state, severity=severity, severity_peak=peak)
+
+
+def worse(one: Severity | None, other: Severity) -> Severity:
+    """The worse of two severities."""
+    return other if one is None else max(one, other, key=SEVERITIES.index)
 
 
 def _worst(held: Collection[Severity], severities: Sequence[Severity]) -> Severity:
     return next((s for s in reversed(severities) if s in held), severities[0])
 
 
-def advance_promises(
-    state: SpellState,
+def advance_predictions(
+    state: ConditionState,
     at: Millis,
     triggered: BoolArray,
     problem_known: Millis,
     promise: timedelta,
     stride: timedelta,
     until: datetime,
-) -> tuple[SpellState, list[Step]]:
+) -> tuple[ConditionState, list[Step]]:
     """Move a model's episodes on through judged instants, each episode bounded by its promise (see `promise_end`).
 
     `at`: judged instants in ms, increasing, after the watermark. `problem_known`: instants (ms, increasing) at which problems
@@ -218,7 +232,7 @@ def _end_reason(end: int, raised: int, span: int) -> str:
 
 
 def promised_spells(at: Millis, triggered: BoolArray, problem_known: Millis, promise_ms: int) -> list[tuple[int, int]]:
-    """Model episodes of one asset as (raised, end) in ms, as `advance_promises` would give them.
+    """Model episodes of one asset as (raised, end) in ms, as `advance_predictions` would give them.
 
     An episode is raised at a triggered instant and bounded by its promise (`promise_end`). The next one may be raised at the
     first triggered instant from that end on.

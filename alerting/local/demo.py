@@ -8,16 +8,16 @@ from threading import Event
 
 import yaml
 
-from alerting.definitions.faults import Refused
+from alerting.adapters.mongo.demo.clock import MongoClock
+from alerting.adapters.mongo.demo.line import MongoLines
+from alerting.definitions.faults import UserError
 from alerting.demo.advance import Advance
 from alerting.demo.run import run_line
 from alerting.demo.seed import fill
 from alerting.local.parts import ROOT
-from alerting.pipelines import definitions
-from alerting.pipelines.ports import Platform
-from alerting.settings import read_settings
-from alerting.stores.clock import MongoClock
-from alerting.stores.line import MongoLines
+from alerting.ports import Platform
+from alerting.settings.environment import read_settings
+from alerting.usecases.definitions import sync
 from alerting.wiring import assemble, open_stores
 
 EXAMPLES = ROOT / "config" / "examples" / "demo"
@@ -64,7 +64,7 @@ def _apply_examples(platform: Platform) -> list[str]:
     files = [path for path in sorted(EXAMPLES.glob("*.yaml")) if not path.name.endswith(".test.yaml")]
     documents = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in files]
     new = [document for document in documents if document["name"] not in known]
-    definitions.apply(platform, new, AUTHOR, platform.clock.now(), "example of the demo line")
+    sync.apply(platform, new, AUTHOR, platform.clock.now(), "example of the demo line")
     return [document["name"] for document in new]
 
 
@@ -80,7 +80,7 @@ def main(arguments: list[str]) -> int:
     """Entry point."""
     try:
         {"fill": fill_up, "run": run}[arguments[0]]()
-    except Refused as refusal:
+    except UserError as refusal:
         sys.stderr.write(f"refused: {refusal}\n")
         return 1
     return 0

@@ -10,8 +10,9 @@ import time
 from alerting.definitions.model import ClassifierDefinition
 from alerting.local import parts, secrets
 from alerting.local.airflow_client import UNFINISHED, AirflowClient, AirflowSilent
-from alerting.pipelines.ports import DecisionRecord, Platform
-from alerting.settings import read_settings
+from alerting.local.unseen_days import evaluate_unseen_days
+from alerting.ports import DecisionRecord, Platform
+from alerting.settings.environment import read_settings
 from alerting.wiring import open_platform
 
 POLL_S = 1.0
@@ -23,7 +24,10 @@ def main() -> int:
     password = secrets.load_or_create(settings.home / "secrets").airflow_password
     airflow = AirflowClient(parts.airflow_uri(settings), password)
     with open_platform(settings, channels=False) as platform:
-        outcomes = [f"{name}: {first_training(platform, airflow, name)}" for name in untrained(platform)]
+        names = untrained(platform)
+        outcomes = [f"{name}: {first_training(platform, airflow, name)}" for name in names]
+        if past := evaluate_unseen_days(platform, names, _tell):
+            outcomes.append(past)
     _tell("; ".join(outcomes) or "every classifier has been trained before")
     return 0
 

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import httpx
 
-from alerting.definitions.faults import Refused
+from alerting.adapters.embedded import embedded_mongod
+from alerting.adapters.embedded.mongod_access import address
+from alerting.adapters.embedded.mongod_causes import cause
+from alerting.adapters.embedded.shared_mongod import data_folder
+from alerting.definitions.faults import UserError
+from alerting.local.mlflow_app import PASSWORD_FILE
 from alerting.local.secrets import Secrets
 from alerting.local.supervisor import Part
-from alerting.settings import LOOPBACK, Settings, variable
-from alerting.stores import embedded_mongod
-from alerting.stores.shared_mongod import data_folder
+from alerting.settings.environment import LOOPBACK, Settings, variable
+from alerting.wiring import MLFLOW_PASSWORD, mlflow_sign_in
 
 ROOT = Path(__file__).parents[2]
 PROBE_TIMEOUT_S = 0.5
@@ -48,12 +52,13 @@ def environment(settings: Settings, secrets: Secrets, inherited: Mapping[str, st
         "no_proxy": f"{LOOPBACK},localhost",
     }
     kept = {name: value for name, value in inherited.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return kept | shared
+    signed_in = mlflow_sign_in(settings) if settings.mlflow_uri is None else {}
+    return kept | shared | signed_in
 
 
 def mongodb_uri(settings: Settings) -> str:
-    """Where the parts find the database."""
-    return settings.mongodb_uri or embedded_mongod.address(settings.mongodb_port)
+    """Where the parts find the database; with the password of the embedded one in it."""
+    return settings.mongodb_uri or address(data_folder(settings.home), settings.mongodb_port)
 
 
 def mlflow_uri(settings: Settings) -> str:
@@ -117,6 +122,8 @@ def all_parts(settings: Settings, secrets: Secrets, inherited: Mapping[str, str]
         needs = (*mlflow, "airflow-scheduler", "airflow-dags")
         parts.append(_job("first-training", "training", "first_training", environ, needs))
         parts.append(Part("demo-line", "demo line", _module("demo run"), environ, ("first-training",)))
+    ahead = "demo-line" if demo else "airflow-dags"
+    parts.append(Part("first-alert", "", _module("first_alert"), environ, ("api", ahead), once=True, news=True))
     return parts
 
 
@@ -126,13 +133,16 @@ def mongod_part(settings: Settings, environ: Mapping[str, str]) -> Part:
 
     def primary() -> bool:
         try:
-            embedded_mongod.make_primary(settings.mongodb_port, patience=0.0)
-        except Refused:
+            embedded_mongod.make_primary(folder, settings.mongodb_port, patience=0.0)
+        except UserError:
             return False
         return True
 
     command = embedded_mongod.mongod_command(folder, settings.mongodb_port)
-    return Part("mongod", "MongoDB", command, environ, ready=primary, grace_s=30.0, writes_to=folder / embedded_mongod.LOG)
+    log = folder / embedded_mongod.LOG
+    return Part(
+        "mongod", "MongoDB", command, environ, ready=primary, grace_s=30.0, writes_to=log, cause=lambda: cause(log, folder)
+    )
 
 
 def api_part(settings: Settings, environ: Mapping[str, str], needs: tuple[str, ...]) -> Part:
@@ -186,13 +196,17 @@ def _alive(airflow: str, component: str) -> Callable[[], bool]:
 
 
 def mlflow_part(settings: Settings, environ: Mapping[str, str]) -> Part:
-    """MLflow on SQLite. Clients write artifacts to disk themselves, so runs read the same with and without the server."""
+    """MLflow on SQLite, behind its password.
+
+    Clients write artifacts to disk themselves, so runs read the same with and without the server.
+    """
     command = (
         *(sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(settings.mlflow_port)),
-        *("--workers", "1", "--backend-store-uri", settings.mlflow_database),
+        *("--app-name", "alerting", "--workers", "1", "--backend-store-uri", settings.mlflow_database),
         *("--no-serve-artifacts", "--default-artifact-root", settings.mlflow_artifacts.as_uri()),
     )
-    own = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    password = settings.home / "secrets" / MLFLOW_PASSWORD
+    own = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", PASSWORD_FILE: str(password)}
     return Part("mlflow", "MLflow", command, {**environ, **own}, ready=answers(f"{mlflow_uri(settings)}/health"))
 
 

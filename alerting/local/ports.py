@@ -4,8 +4,8 @@ import errno
 import socket
 from collections.abc import Mapping
 
-from alerting.definitions.faults import Refused
-from alerting.settings import LOOPBACK, variable
+from alerting.definitions.faults import UserError
+from alerting.settings.environment import LOOPBACK, variable
 
 
 def is_free(port: int) -> bool:
@@ -24,14 +24,14 @@ def is_free(port: int) -> bool:
 
 
 def check_ports(ports: Mapping[str, int]) -> None:
-    """Raise Refused with one sentence for each port that cannot be used. `ports`: by the name of their setting."""
+    """Raise UserError with one sentence for each port that cannot be used. `ports`: by the name of their setting."""
     taken = [
         f"port {port} is taken by another program or not allowed: set {variable(setting)} to a free one"
         for setting, port in ports.items()
         if not is_free(port)
     ]
     if taken:
-        raise Refused("; ".join(taken))
+        raise UserError("; ".join(taken))
 
 
 def free_port() -> int:

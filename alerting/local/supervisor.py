@@ -31,10 +31,16 @@ def always() -> bool:
     return True
 
 
+def no_cause() -> str | None:
+    """Nothing is known of why it ended."""
+    return None
+
+
 @dataclass(frozen=True)
 class Part:
     """A process to watch over; with `once`, a job that must run to a good end instead.
 
+    A job with `news` stays in the background: nothing depends on how it ends. `cause` says why a part ended, if that is known.
     `needs` names the parts that must be ready (or done) before it starts. `ready` is asked often and answers within a second
     whether it can be used. `busy` is what people read while they wait; of a job that `talks`, its last line of output, too.
     """
@@ -49,6 +55,8 @@ class Part:
     talks: bool = False
     grace_s: float = 10.0
     writes_to: Path | None = None
+    cause: Callable[[], str | None] = no_cause
+    news: bool = False
 
 
 class StartFailed(Exception):
@@ -155,18 +163,24 @@ class Supervisor:
     def _ended(self, watched: _Watched, code: int, now: float) -> None:
         healthy = watched.ready and now - watched.started >= HEALTHY_AFTER_S
         watched.process, watched.ready = None, False
-        if watched.part.once and code == 0:
+        if watched.part.once and (code == 0 or watched.part.news):
             watched.ever_ready = True
+            if watched.part.news:
+                return
             result = f": {last_lines(watched.log, 1)}" if watched.part.talks else ""
             self._say(f"{watched.part.name} is done ({now - watched.first_started:.1f} s){result}")
             return
         watched.failures = 1 if healthy else watched.failures + 1
         if watched.part.once or (not watched.ever_ready and watched.failures >= ATTEMPTS_AT_START):
             log = watched.part.writes_to or watched.log
+            if (why := watched.part.cause()) is not None:
+                raise StartFailed(f"{watched.part.name}: {why}. Its log is {log}")
             raise StartFailed(f"{watched.part.name} ({ending(code)}). Its last words, from {log}:\n{last_lines(log, 12)}")
         delay = delay_after(watched.failures)
         watched.start_at = now + delay
         self._say(f"{watched.part.name} stopped ({ending(code)}), starting again in {delay:.0f} s")
+        if (why := watched.part.cause()) is not None:
+            self._say(f"{watched.part.name}: {why}")
 
     def _kill_orphans(self) -> None:
         """What a part that died left behind holds its ports and files: it goes before the part is started again."""
@@ -176,7 +190,7 @@ class Supervisor:
             processes.kill([*processes.descendants(orphan.pid), orphan])
 
     def _going_on(self, now: float) -> str:
-        waiting = [w for w in self._watched.values() if w.running and not w.ready]
+        waiting = [w for w in self._watched.values() if w.running and not w.ready and not w.part.news]
         return ", ".join(f"{_doing(w)} {now - w.started:.0f} s" for w in waiting)
 
     def _stop(self) -> None:

@@ -3,22 +3,31 @@
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from alerting.definitions.faults import Refused
+from alerting.adapters.embedded import mongod_access
+from alerting.adapters.embedded.running import hold
+from alerting.adapters.embedded.shared_mongod import data_folder, exclusive_mongod
+from alerting.definitions.faults import UserError
 from alerting.local import parts
+from alerting.local.disk import check_space
+from alerting.local.first_alert import announcement
 from alerting.local.ports import check_ports
+from alerting.local.prepare import prepare_home
 from alerting.local.processes import guarded
-from alerting.local.secrets import Secrets, load_or_create, private_folder
+from alerting.local.secrets import Secrets
+from alerting.local.sign_in import VALID, make_link
 from alerting.local.supervisor import StartFailed, Supervisor
-from alerting.settings import Settings
-from alerting.stores.running import hold
-from alerting.stores.shared_mongod import exclusive_mongod
+from alerting.settings.environment import Settings
+from alerting.settings.home import database_of, private_folder, remember
+from alerting.wiring import MLFLOW_USER
 
 
 def up(settings: Settings, environ: Mapping[str, str], demo: bool) -> int:
@@ -74,7 +83,7 @@ def _work(settings: Settings, environ: Mapping[str, str], demo: bool) -> int:
     screen = Screen()
     try:
         _hold_and_run(settings, environ, demo, screen)
-    except Refused as refusal:
+    except UserError as refusal:
         screen.print(f"refused: {refusal}")
         return 1
     except StartFailed as failure:
@@ -87,38 +96,77 @@ def _work(settings: Settings, environ: Mapping[str, str], demo: bool) -> int:
 
 
 def _hold_and_run(settings: Settings, environ: Mapping[str, str], demo: bool, screen: Screen) -> None:
-    """Reserve what nobody else may use at the same time, then run. Nothing has been started when this raises Refused."""
+    """Reserve what nobody else may use at the same time, then run. Nothing has been started when this raises UserError."""
     waiting_for_up = "waiting for the platform that is stopping"
     waiting_for_commands = "waiting for other commands to finish with the database"
+    new = database_of(settings.home) is None
     with ExitStack() as stack:
         held = stack.enter_context(hold(settings.home, parts.mlflow_uri(settings), lambda: screen.say(waiting_for_up)))
-        check_ports(settings.ports)
+        tell_port: Callable[[int], None] = _tell_nobody
+        if (scant := check_space(settings.home)) is not None:
+            screen.say(scant)
         if settings.mongodb_uri is None:
             tell_port = stack.enter_context(exclusive_mongod(settings.home, lambda: screen.say(waiting_for_commands)))
-            tell_port(settings.mongodb_port)
-        secrets = load_or_create(settings.home / "secrets")
+        check_ports(settings.ports)
+        secrets = prepare_home(settings)
+        if new:
+            screen.say(f"a new platform in {settings.home}")
+        tell_port(settings.mongodb_port)
+        remember(settings.home, environ)
         for folder in ("logs", "airflow", "mlflow/artifacts"):
             private_folder(settings.home / folder)
         started = parts.all_parts(settings, secrets, environ, demo)
         supervisor = Supervisor(started, settings.home, settings.home / "logs", screen.say, screen.show)
-        supervisor.run({"airflow-dags": lambda: screen.print(_addresses(settings, secrets))}, held.stopping)
+        first_alert = settings.home / "logs" / "first-alert.log"
+        milestones = {
+            "airflow-dags": lambda: _welcome(screen, settings, secrets),
+            "first-alert": lambda: _tell_first_alert(screen, first_alert),
+        }
+        supervisor.run(milestones, held.stopping)
+
+
+def _welcome(screen: Screen, settings: Settings, secrets: Secrets) -> None:
+    """What to open first, in one line; then everything else."""
+    link = make_link(secrets.folder, parts.api_uri(settings), datetime.now(UTC))
+    screen.print(f"\nOpen this first: {link}")
+    screen.print(f"(it signs you in once, within {int(VALID.total_seconds() // 60)} minutes, on this machine)")
+    screen.print(_addresses(settings, secrets))
+
+
+def _tell_first_alert(screen: Screen, log: Path) -> None:
+    lines = announcement(log)
+    if lines:
+        screen.print("\n".join(["", f"First alert: {lines[0]}", *(f"  {line}" for line in lines[1:]), ""]))
+
+
+def _tell_nobody(_port: int) -> None:
+    """Commands know the address of a database that is named."""
 
 
 def _addresses(settings: Settings, secrets: Secrets) -> Table:
-    rows = [("Console and API", parts.api_uri(settings), "with one of these tokens:")]
-    rows += [("", "", f"{role:<8}  {token}") for role, token in secrets.api_tokens.items()]
+    rows = [("Console", parts.api_uri(settings)), ("", "with one of these tokens:")]
+    rows += [("", f"{role:<8}  {token}") for role, token in secrets.api_tokens.items()]
     rows += [
-        ("Airflow", parts.airflow_uri(settings), f"admin     {secrets.airflow_password}"),
-        ("MLflow", parts.mlflow_page(settings), ""),
-        ("MongoDB", _without_password(parts.mongodb_uri(settings)), ""),
-        ("Data, logs, secrets", str(settings.home), ""),
+        ("Airflow", parts.airflow_uri(settings)),
+        ("", f"admin     {secrets.airflow_password}"),
+        ("MLflow", parts.mlflow_page(settings)),
+        *([] if settings.mlflow_uri else [("", f"{MLFLOW_USER}  {secrets.mlflow_password}")]),
+        ("MongoDB", _without_password(parts.mongodb_uri(settings))),
+        ("", _mongodb_sign_in(settings)),
+        ("Files", f"{settings.home} (data, logs, secrets)"),
     ]
-    table = Table("what", "where (open to this machine alone)", "sign in", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table("what", "where (open to this machine alone), and how to sign in", box=SIMPLE_HEAD, pad_edge=False)
     for row in rows:
         table.add_row(*row)
     for column in table.columns:  # an address that is cut to fit is of no use
         column.no_wrap, column.overflow, column.min_width = True, "ignore", max(len(str(cell)) for cell in column.cells)
     return table
+
+
+def _mongodb_sign_in(settings: Settings) -> str:
+    if settings.mongodb_uri is not None:
+        return ""
+    return f"{mongod_access.USER}  (password in {data_folder(settings.home) / mongod_access.PASSWORD_FILE})"
 
 
 def _without_password(uri: str) -> str:

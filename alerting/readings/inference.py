@@ -22,6 +22,10 @@ class BadLine:
 class ColumnSurvey:
     """What the cells of one column look like. Every filled cell is counted once; `first_…` keep the first few examples.
 
+    `marked`: cells that hold a sign for a missing value, which are not filled; `marks` counts the commonest signs. `faults`:
+    texts that say that there was no value (`Bad`), unless the column holds text; `words` counts the commonest texts. `grouped`:
+    chunks with numbers that can only be read with a mark between thousands. `every_ms`: usual distance of values, where they
+    are much rarer than the lines.
     `bad_quality`: samples that their source calls bad; what their cells hold is counted nowhere else. `uncertain`: such samples.
     """
 
@@ -33,6 +37,12 @@ class ColumnSurvey:
     texts: int = 0
     not_boolean: int = 0
     decimal_commas: int = 0
+    grouped: int = 0
+    marked: int = 0
+    faults: int = 0
+    every_ms: int | None = None
+    marks: dict[str, int] = field(default_factory=dict)
+    words: dict[str, int] = field(default_factory=dict)
     bad_quality: int = 0
     uncertain: int = 0
     first_not_number: list[BadLine] = field(default_factory=list)
@@ -46,11 +56,13 @@ class ColumnSurvey:
     def inferred(self) -> VariableType | None:
         """Number if more than half of the filled cells are numbers, boolean if all are true or false, else category.
 
-        None for a column without any value. The rest of a mostly numeric column are bad cells, never categories.
+        None for a column without any value. The rest of a mostly numeric column are bad cells, never categories; words such as
+        `Bad` say nothing against a number.
         """
         if not self.filled:
             return None
-        if 2 * (self.numbers + self.infinite) > self.filled:
+        figures = self.numbers + self.infinite
+        if figures and 2 * figures > self.filled - self.faults:
             return "number"
         return "boolean" if self.booleans == self.filled else "category"
 

@@ -8,11 +8,11 @@ import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.episodes.episode import Contribution
-from alerting.learning.calibration import Platt, sigmoid
-from alerting.learning.estimator import Blend, Estimator
-from alerting.learning.plan import Column, FeaturePlan
-from alerting.learning.trained import TrainedModel
-from alerting.recommendation.words import contribution_words
+from alerting.learning.features.plan import Column, FeaturePlan
+from alerting.learning.models.calibration import Platt, sigmoid
+from alerting.learning.models.estimator import Blend, Estimator
+from alerting.learning.models.trained import TrainedModel
+from alerting.recommendation.messages import contribution_words
 
 Floats = npt.NDArray[np.float64]
 NEGLIGIBLE = 1e-9
@@ -32,7 +32,7 @@ def contributions(model: TrainedModel, row: pd.DataFrame, asset: Asset) -> tuple
 
     Shares add up to the score minus the usual score, which is that of the margin that the model expects of its training rows.
     Variables without any share are left out. `value` and `usual` are the variable's level; the words speak of the column with
-    the largest share. Raises Refused when the row lacks columns.
+    the largest share. Raises UserError when the row lacks columns.
     """
     explained = explain(model, row)
     values = _values(model.plan, row)

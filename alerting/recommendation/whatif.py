@@ -13,14 +13,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from alerting.definitions.assets import Asset, Variable
-from alerting.definitions.durations import format_duration
+from alerting.definitions.assets import Variable
+from alerting.definitions.wording.spoken import spoken_share
 from alerting.episodes.episode import Change, RecommendationResult
-from alerting.learning.features import build_features_many
-from alerting.learning.known import known_history
-from alerting.learning.trained import TrainedModel
+from alerting.learning.data.point_in_time import known_history
+from alerting.learning.features.build import build_features_many
+from alerting.learning.models.trained import TrainedModel
 from alerting.readings.history import History, Millis, millis, span_millis, to_millis
-from alerting.recommendation.words import setting, title, unit
+from alerting.recommendation.messages import risk_step, setting_words, unit
 
 Floats = npt.NDArray[np.float64]
 COARSE, FINE = 9, 5  # settings tried per variable: over its whole range, then towards the present setting
@@ -117,16 +117,18 @@ def recommend(model: TrainedModel, history: History, at: datetime, max_changes: 
     known = known_history(history, instant, instant - span_millis(model.plan.farthest))
     search = _Search(model, known, instant, stretch_of(model))
     if search.risk_before < model.threshold:
-        words = f"The risk {search.risk_before:.2f} is under the threshold {model.threshold:.2f}: nothing needs to change."
+        words = (
+            f"Nothing needs to change: the risk is {spoken_share(search.risk_before)} (alarm at {spoken_share(model.threshold)})."
+        )
         return RecommendationResult((), search.risk_before, search.risk_before, helps=False, words=words)
     found = levers(model, known, instant)
     if not found:
-        words = "The model sees no variable that may be changed and whose setting is known: there is nothing to recommend."
+        words = "No advice: the model uses no variable that may be changed and whose setting is known."
         return RecommendationResult((), search.risk_before, search.risk_before, helps=False, words=words)
     options = search.options([(lever, v) for lever in found for v in lever.settings(lever.low, lever.high, COARSE)])
     tried = search.combine(options, max_changes)
     if not tried.combinations:
-        words = "Every setting within the limits is far from anything that the model has seen; it cannot tell what would help."
+        words = "No advice: every permitted setting is far from anything that the model has seen."
         return RecommendationResult((), search.risk_before, search.risk_before, helps=False, words=words)
     for limit in (MARGIN * model.threshold, model.threshold):
         cheapest = tried.cheapest_under(limit)
@@ -249,21 +251,14 @@ class _Search:
         after = float(self._try([combination]).risk[0])
         asset, before, threshold = self._history.asset, self.risk_before, self._model.threshold
         if not helps and after >= before:
-            words = f"Nothing within the limits keeps the risk under the threshold {threshold:.2f}, or lowers it at all."
+            words = f"No permitted change lowers the risk ({spoken_share(before)}; alarm at {spoken_share(threshold)})."
             return RecommendationResult((), before, before, helps=False, words=words)
         changes = tuple(Change(o.lever.name, o.lever.present, o.value, unit(asset, o.lever.name)) for o in combination)
-        settings = " and ".join(_setting_words(asset, change) for change in changes)
-        held = f"held over the last {format_duration(self._stretch)}"
-        caveat = "This is a what-if of the model: only the named settings were changed, not what they would have moved in turn."
-        risk = f"{after:.2f} instead of {before:.2f}"
-        if helps:
-            words = f"With {settings}, {held}, the risk would be {risk}, under the threshold {threshold:.2f}."
-        else:
-            words = (
-                f"Nothing within the limits keeps the risk under the threshold {threshold:.2f}; "
-                f"the most that helps is {settings}, {held}: {risk}."
-            )
-        return RecommendationResult(changes, before, after, helps, f"{words} {caveat}")
+        step, risk = setting_words(asset, changes), risk_step(before, after)
+        words = f"{step}. {risk}."
+        if not helps:
+            words = f"No permitted change is enough (alarm at {spoken_share(threshold)}). What helps most: {words}"
+        return RecommendationResult(changes, before, after, helps, words)
 
     def _held(self, name: str, value: float) -> Floats:
         """The variable's values as if it had been set over the stretch: known values there, or the last one if there is none."""
@@ -325,8 +320,3 @@ def _nearer(option: Option) -> list[float]:
     towards = option.value - np.sign(option.value - lever.present) * min(step, abs(option.value - lever.present))
     low, high = sorted((float(towards), option.value))
     return [v for v in lever.settings(low, high, FINE) if abs(v - option.value) > 1e-9 * max(1.0, lever.span)]
-
-
-def _setting_words(asset: Asset, change: Change) -> str:
-    own = unit(asset, change.variable)
-    return f"{title(asset, change.variable)} at {setting(change.after, own)} instead of {setting(change.before, own)}"

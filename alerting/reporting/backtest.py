@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from alerting.learning.metrics import EventMetrics
+from alerting.learning.metrics.metrics import EventMetrics
 from alerting.reporting.load import Load
 
 
@@ -12,7 +12,7 @@ class SegmentFigure:
     """A stretch (start, end] judged by one champion: the training at its start, and what followed.
 
     `verdict`, `reason`: of the training's decision; "not_trained" where history did not suffice, "" where nothing is trained.
-    `version`, `family`, `model_hash`, `seen_until`: of the model in service during the segment, None without one.
+    `version`, `family`, `model_hash`, `training_cutoff`: of the model in service during the segment, None without one.
     `cut_short`: families whose search hit its time budget, so that another machine may find another model.
     """
 
@@ -25,7 +25,7 @@ class SegmentFigure:
     version: int | None = None
     family: str | None = None
     model_hash: str | None = None
-    seen_until: datetime | None = None
+    training_cutoff: datetime | None = None
     cut_short: tuple[str, ...] = ()
     episodes: int = 0
     unknown: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from alerting.learning.figures import beside
+from alerting.learning.metrics.flatten import beside
 
 FIGURES = {
     "ap": "average precision",
@@ -14,6 +14,14 @@ FIGURES = {
     "episode_precision": "precision over episodes",
     "time_in_alarm": "share of time in alarm",
     "median_lead_time": "median lead time",
+}
+# The five figures by which people judge a model, with names that MLflow, which sorts them, shows before all others.
+FIRST_FIGURES = {
+    "event_recall": "1 share of problems found",
+    "false_alarms_per_week": "2 false alarms a week and asset",
+    "median_lead_time": "3 median lead time in minutes",
+    "episode_precision": "4 precision over episodes",
+    "ap": "5 average precision",
 }
 CANDIDATE_FIGURES = {key: FIGURES[key] for key in ("ap", "roc_auc")}
 _HEADLINES = {
@@ -59,6 +67,47 @@ def side_by_side(proposal: Mapping[str, Any]) -> str:
         f"| | champion {proposal['champion_version'] or '(none)'} | challenger {proposal['challenger_version'] or '(none)'} |"
     )
     return "\n".join([versions, "| --- | ---: | ---: |", *lines])
+
+
+def first_figures(test: Mapping[str, Any]) -> dict[str, float]:
+    """The five figures of the test period that matter most, as far as they are known, by the name that MLflow shows."""
+    found = {key: test.get(key) for key in FIRST_FIGURES}
+    scaled = {key: value / 60 if key == "median_lead_time" else value for key, value in found.items() if value is not None}
+    return {FIRST_FIGURES[key]: float(value) for key, value in scaled.items()}
+
+
+def figures_text(test: Mapping[str, Any]) -> str:
+    """The five figures in one line: `share of problems found 0.8 (0.6 to 1), ...`."""
+    return ", ".join(f"{FIGURES[key]} {measured(test, key)}" for key in FIRST_FIGURES)
+
+
+def dataset_lines(profile: Mapping[str, Any]) -> list[str]:
+    """What a training learns from, a line each."""
+    parts = [
+        f"{part}: {p['rows']} rows, {p['positives']} before a problem, {_instant(p['start'])} to {_instant(p['end'])} UTC"
+        for part, p in profile["parts"].items()
+    ]
+    whole = (
+        f"{profile['problems']} problems on {profile['assets']} assets; {profile['columns']} columns of "
+        f"{profile['variables']} variables; hash {profile['hash']}"
+    )
+    dropped = ", ".join(f"{count} {reason}" for reason, count in profile["dropped"].items() if count)
+    return [*parts, whole, *([f"rows left out: {dropped}"] if dropped else []), *profile["notes"]]
+
+
+def candidate_line(summary: Mapping[str, Any]) -> str:
+    """What a search came to, as a line."""
+    figures = ", ".join(f"{title} {measured(candidate_figures(summary), key)}" for key, title in CANDIDATE_FIGURES.items())
+    cut = ", cut short by the time budget" if summary.get("cut_short") else ""
+    return f"{summary['family'].replace('_', ' ')}: {figures} out of fold, best of {summary['trials']} trials{cut}"
+
+
+def decision_lines(proposal: Mapping[str, Any]) -> list[str]:
+    """What was decided and why, a line each."""
+    headline = _HEADLINES.get(proposal["verdict"], proposal["verdict"])
+    candidates = [candidate_line(line) for line in sorted(proposal["leaderboard"], key=lambda line: -line["ap"])]
+    test = [f"challenger, test period: {figures_text(proposal['test'])}"] if "ap" in proposal["test"] else []
+    return [*candidates, *test, f"{headline}. {proposal['reason']}"]
 
 
 def candidate_figures(line: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from alerting.learning.bounds import poisson, wilson
+from alerting.learning.metrics.confidence import poisson, wilson
 
 LEAST_EVENTS = 5
 _TAIL = 0.025

@@ -5,19 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
+from alerting.alarm_kpis.floods import ABOVE, PERIOD, counted, find_floods
 from alerting.reporting.estimates import Estimate, rate_per_week
-
-PERIOD = timedelta(minutes=10)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-FLOOD = 10  # more than this many in ten minutes is more than one operator can answer (EEMUA 191)
 
 
 @dataclass(frozen=True)
 class Load:
     """Episodes of all assets together, over the stretch [start, end) that was judged.
 
-    `peak`: most raised within any ten minutes, the first such ten minutes beginning at `peak_at`. `floods`: ten-minute
-    periods of the clock with more than ten. `longest_s`: the longest episode. `days_without`: days (UTC) with no episode.
+    `peak`: most raised within any ten minutes, the first such ten minutes beginning at `peak_at`. `floods`: how many there were,
+    each beginning with a ten-minute period from `start` on with more than `flood_above`. `longest_s`: the longest episode.
+    `days_without`: days (UTC) with no episode.
     """
 
     start: datetime
@@ -31,11 +29,15 @@ class Load:
     peak: int
     peak_at: datetime | None
     floods: int
+    flood_above: int
     longest_s: float | None
 
 
-def operator_load(spells: Sequence[tuple[datetime, datetime]], start: datetime, end: datetime) -> Load:
-    """The load of episodes (raised, ended) on whoever answers them. Instants are UTC, `start` lies before `end`."""
+def operator_load(spells: Sequence[tuple[datetime, datetime]], start: datetime, end: datetime, flood_above: int = ABOVE) -> Load:
+    """The load of episodes (raised, ended) on whoever answers them. Instants are UTC, `start` lies before `end`.
+
+    More than `flood_above` alarms in ten minutes are a flood.
+    """
     raised = sorted(at for at, _ in spells)
     days = (end - start) / timedelta(days=1)
     by_day = Counter(at.astimezone(UTC).date() for at in raised)
@@ -52,7 +54,8 @@ def operator_load(spells: Sequence[tuple[datetime, datetime]], start: datetime, 
         days_without=_days_between(start, end) - len(by_day),
         peak=peak,
         peak_at=peak_at,
-        floods=sum(count > FLOOD for count in Counter((at - _EPOCH) // PERIOD for at in raised).values()),
+        floods=len(find_floods(counted(raised, start, end), start, flood_above)),
+        flood_above=flood_above,
         longest_s=max(((ended - at).total_seconds() for at, ended in spells), default=None),
     )
 

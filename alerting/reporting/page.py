@@ -8,10 +8,10 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from alerting.reporting import drawings, words
+from alerting.reporting import charts, messages
 from alerting.reporting.backtest import BacktestFigures
-from alerting.reporting.figures import Figures
-from alerting.reporting.judgement import TRUST_WORDS, Judgement
+from alerting.reporting.conclusion import TRUST_WORDS, Judgement
+from alerting.reporting.metrics import Figures
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ def draw(figures: Figures, scores: pd.DataFrame) -> Drawings:
     """All figures of a report; `scores` as in `Material`."""
     rows = figures.rows
     return Drawings(
-        timeline=drawings.timeline(figures, scores),
-        lead_times=drawings.lead_times(figures),
-        calibration=drawings.calibration(rows) if rows else "",
-        precision_recall=drawings.precision_recall(rows) if rows else "",
+        timeline=charts.timeline(figures, scores),
+        lead_times=charts.lead_times(figures),
+        calibration=charts.calibration(rows) if rows else "",
+        precision_recall=charts.precision_recall(rows) if rows else "",
     )
 
 
@@ -47,7 +47,7 @@ def render_page(figures: Figures, judgement: Judgement, svg: Drawings, backtest:
         trust=trust,
         provenance=provenance(figures),
         svg=pictures,
-        lanes=drawings.LANES,
+        lanes=charts.LANES,
     )
 
 
@@ -57,7 +57,7 @@ def provenance(figures: Figures) -> str:
     rules = ", ".join(str(r) for r in figures.rules)
     parts = [
         f"{figures.definition} revision {figures.revision}",
-        f"{words.instant(figures.start)} to {words.instant(figures.end)} UTC",
+        f"{messages.instant(figures.start)} to {messages.instant(figures.end)} UTC",
         *(models or ([] if figures.kind == "threshold" else ["no model in service"])),
         f"outcome rules {rules}",
     ]
@@ -74,13 +74,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        number=words.number,
-        percent=words.percent,
-        seconds=words.seconds,
-        instant=words.instant,
-        interval=words.interval,
-        amount=lambda e: words.amount(e.value, e.unit),
-        outcome=lambda o: words.OUTCOME_WORDS[o],
-        verdict=lambda v: words.VERDICT_WORDS.get(v, "no verdict"),
+        number=messages.number,
+        percent=messages.percent,
+        seconds=messages.seconds,
+        instant=messages.instant,
+        interval=messages.interval,
+        amount=lambda e: messages.amount(e.value, e.unit),
+        outcome=lambda o: messages.OUTCOME_WORDS[o],
+        verdict=lambda v: messages.VERDICT_WORDS.get(v, "no verdict"),
     )
     return environment

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.detection.problems import BoolArray
-from alerting.learning.intervals import judge_rows, reliability_with_bounds, time_blocks
-from alerting.learning.metrics import Labels, precision_recall_points, row_metrics
+from alerting.learning.metrics.bootstrap import judge_rows, reliability_with_bounds, time_blocks
+from alerting.learning.metrics.metrics import Labels, precision_recall_points, row_metrics
 from alerting.readings.history import millis
 
 LEAST_POSITIVES = 5

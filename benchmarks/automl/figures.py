@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from alerting.learning.dataset import Dataset
-from alerting.learning.intervals import bootstrap_rows
-from alerting.learning.metrics import row_metrics
-from alerting.learning.operating_point import judge_threshold, watch
+from alerting.learning.data.dataset import Dataset
+from alerting.learning.metrics.bootstrap import bootstrap_rows
+from alerting.learning.metrics.metrics import row_metrics
+from alerting.learning.selection.operating_point import judge_threshold, watch
 from benchmarks.automl.tasks import Task
 
 Floats = npt.NDArray[np.float64]

@@ -35,12 +35,12 @@ def main() -> None:
 def _prepare(folder: Path, budget: float, seed: int) -> Any:
     """Reads the data, which is not measured, and gives what is."""
     from alerting.definitions.model import ClassifierDefinition
-    from alerting.learning.blending import with_blend
-    from alerting.learning.calibration import fit_platt
-    from alerting.learning.candidates import baseline_candidate
-    from alerting.learning.encoding import Columns
-    from alerting.learning.search import search_candidate
-    from alerting.learning.selection import choose, fit_rows
+    from alerting.learning.features.encoding import Columns
+    from alerting.learning.models.calibration import fit_platt
+    from alerting.learning.search.candidates import baseline_candidate
+    from alerting.learning.search.search import search_candidate
+    from alerting.learning.selection.blending import with_blend
+    from alerting.learning.selection.challenger import choose, fit_rows
     from benchmarks.automl.tasks import reload
 
     definition, dataset = reload(folder)

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from alerting.definitions.model import ClassifierDefinition
-from alerting.learning.dataset import Dataset
-from alerting.learning.dataset_files import dataset_files, dataset_from_files
-from alerting.learning.encoding import Columns
-from alerting.learning.export import BESIDE, export_table
+from alerting.learning.data.dataset import Dataset
+from alerting.learning.data.export import BESIDE, export_table
+from alerting.learning.data.files import dataset_files, dataset_from_files
+from alerting.learning.features.encoding import Columns
 from benchmarks.public_data import ai4i, azure, roasting, stratified
 
 TASKS = ("azure", "roasting", "ai4i", "ai4i-folds")

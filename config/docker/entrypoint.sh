@@ -25,13 +25,19 @@ AIRFLOW__CORE__FERNET_KEY=$(secret airflow_fernet)
 AIRFLOW__API__SECRET_KEY=$(secret airflow_session)
 AIRFLOW__API_AUTH__JWT_SECRET=$(secret airflow_jwt)
 export AIRFLOW__CORE__FERNET_KEY AIRFLOW__API__SECRET_KEY AIRFLOW__API_AUTH__JWT_SECRET
-# Airflow opens this file for writing, even where it changes nothing: it gets a copy of its own.
+# Airflow opens this file for writing, even where it changes nothing: it gets a copy of its own. It appears at once and whole,
+# because a command may come here while Airflow reads it.
 umask 077
 export AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE="${TMPDIR:-/tmp}/own_airflow_passwords.json"
-secret airflow_passwords.json > "$AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"
+secret airflow_passwords.json > "$AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE.$$"
+mv "$AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE.$$" "$AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"
 umask 022
 
 mlflow=$(secret mlflow_database_password)
+MLFLOW_TRACKING_USERNAME=alerting
+MLFLOW_TRACKING_PASSWORD=$(secret mlflow_password)
+export MLFLOW_TRACKING_USERNAME MLFLOW_TRACKING_PASSWORD
+export ALERTING_MLFLOW_PASSWORD_FILE="$folder/mlflow_password"
 export MLFLOW_BACKEND_STORE_URI="postgresql+psycopg2://mlflow:$mlflow@postgres:5432/mlflow"
 
 exec "$@"

@@ -50,8 +50,9 @@ def make() -> None:
 
 
 def show() -> None:
-    """What people need: Airflow's password, and the tokens of the API."""
+    """What people need: the passwords of Airflow and MLflow, and the tokens of the API."""
     lines = [f"Airflow  admin / {json.loads((SERVICES / 'airflow_passwords.json').read_text())['admin']}"]
+    lines += [f"MLflow   alerting / {(SERVICES / 'mlflow_password').read_text()}"]
     tokens = json.loads((SERVICES / "api_tokens.json").read_text())
     lines += [f"API      {entry['role']:<9} {token}" for token, entry in tokens.items()]
     sys.stdout.write("\n".join(lines) + "\n")

@@ -12,8 +12,8 @@ from pathlib import Path
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from alerting.settings import read_settings
-from alerting.stores.mongo import open_stores
+from alerting.adapters.mongo.mongo import open_stores
+from alerting.settings.environment import read_settings
 
 SECRETS = Path("/run/alerting/secrets")
 NOT_YET_INITIALIZED, USER_NOT_FOUND = 94, 11

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Param, get_current_context, get_parsing_context
 from airflow.sdk.exceptions import AirflowFailException
 
-from alerting.settings import LOOPBACK, read_settings
-from alerting.stores.dag_snapshot import DagSnapshot, read_dag_snapshot
+from alerting.adapters.airflow.dag_snapshot import DagSnapshot, read_dag_snapshot
+from alerting.adapters.embedded.mongod_access import address
+from alerting.adapters.embedded.shared_mongod import data_folder
+from alerting.settings.environment import read_settings
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-    from alerting.pipelines.ports import Platform
+    from alerting.ports import Platform
 
 _log = logging.getLogger(__name__)
 AS_OF = Param(
@@ -43,8 +45,8 @@ TASK_OPTIONS: dict[str, Any] = {
 def dag_snapshot() -> DagSnapshot:
     """The definitions that DAGs are made of."""
     settings = read_settings(os.environ)
-    embedded = f"mongodb://{LOOPBACK}:{settings.mongodb_port}/?directConnection=true"
-    return read_dag_snapshot(settings.mongodb_uri or embedded, settings.database, settings.home)
+    uri = settings.mongodb_uri or address(data_folder(settings.home), settings.mongodb_port)
+    return read_dag_snapshot(uri, settings.database, settings.home)
 
 
 def is_wanted(dag_id: str) -> bool:
@@ -56,9 +58,9 @@ def is_wanted(dag_id: str) -> bool:
 @contextmanager
 def opened_platform() -> "Iterator[Platform]":
     """The platform for one task. What was refused fails the task at once; an outage of a server is tried again."""
-    from alerting.definitions.faults import Refused
-    from alerting.pipelines.ports import ModelUnavailable
-    from alerting.stores.mongo import DatabaseDown
+    from alerting.adapters.mongo.mongo import DatabaseDown
+    from alerting.definitions.faults import UserError
+    from alerting.ports import ModelUnavailable
     from alerting.wiring import open_platform
 
     try:
@@ -66,7 +68,7 @@ def opened_platform() -> "Iterator[Platform]":
             yield platform
     except (DatabaseDown, ModelUnavailable):
         raise
-    except Refused as refusal:
+    except UserError as refusal:
         raise AirflowFailException(str(refusal)) from refusal
 
 
@@ -78,6 +80,20 @@ def run_as_of(platform: "Platform") -> str:
         kept = context["params"]["as_of"] or platform.clock.now().isoformat()
         context["task_state_store"].set("as_of", kept)
     return str(kept)
+
+
+def say(line: str) -> None:
+    """A sentence for the log of the task."""
+    _log.info("%s", line)
+
+
+def say_where(platform: "Platform", mlflow_run: str) -> None:
+    """Where more can be seen: the run in MLflow, and the console."""
+    from alerting.wiring import console_address
+
+    page = platform.models.page(mlflow_run)
+    say(f"run {mlflow_run} in MLflow{f': {page}' if page else ''}")
+    say(f"console: {console_address(read_settings(os.environ))}")
 
 
 def in_numbers(counts: "DataclassInstance") -> dict[str, int]:

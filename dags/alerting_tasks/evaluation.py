@@ -12,17 +12,20 @@ from alerting.definitions.durations import parse_duration
 @task
 def plan(every: str) -> list[dict[str, object]]:
     """The run's instant and the names in each shard: as many shards as there are cores."""
-    from alerting.pipelines.evaluate import shards
+    from alerting.usecases.evaluation.evaluate import shards
 
     with opened_platform() as platform:
         as_of = run_as_of(platform)
         return [{"names": names, "as_of": as_of} for names in shards(platform, parse_duration(every), os.cpu_count() or 1)]
 
 
-@task(map_index_template="{{ task.op_kwargs['names'] | length }} from {{ task.op_kwargs['names'] | first }}")
+@task(
+    map_index_template="{{ task.op_kwargs['names'] | length }} from {{ task.op_kwargs['names'] | first }}",
+    doc_md="Evaluates some of the definitions up to the instant of the run.",
+)
 def evaluate(names: list[str], as_of: str) -> dict[str, int]:
     """Judge everything that became known up to the instant."""
-    from alerting.pipelines.evaluate import evaluate
+    from alerting.usecases.evaluation.evaluate import evaluate
 
     with opened_platform() as platform:
         return in_numbers(evaluate(platform, names, read_instant(as_of)))
@@ -31,7 +34,7 @@ def evaluate(names: list[str], as_of: str) -> dict[str, int]:
 @task(trigger_rule="all_done")
 def notify(planned: list[dict[str, object]], done: list[dict[str, int]]) -> dict[str, int]:
     """Deliver what is due, also when a shard failed; the run is then still a failed one."""
-    from alerting.pipelines.notify import deliver_due
+    from alerting.usecases.notification.deliver import deliver_due
 
     with opened_platform() as platform:
         delivered = in_numbers(deliver_due(platform, platform.clock.now()))

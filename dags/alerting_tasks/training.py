@@ -5,18 +5,19 @@ from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, Param, task
 from airflow.sdk.exceptions import AirflowFailException
-from alerting_tasks import DAG_OPTIONS, TASK_OPTIONS, opened_platform, read_instant, run_as_of
+from alerting_tasks import DAG_OPTIONS, TASK_OPTIONS, opened_platform, read_instant, run_as_of, say, say_where
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import ClassifierDefinition, Problem
-from alerting.reporting.decision_text import side_by_side
+from alerting.reporting.decision_text import candidate_line, decision_lines, side_by_side
 
 APPROVAL: dict[str, Any] = {
+    "doc_md": "Asks a person whether the challenger goes into service. Approve needs no reason, Reject does.",
     "subject": "{{ ti.xcom_pull(task_ids='compare')['reason'] }}",
     "body": "{{ ti.xcom_pull(task_ids='compare')['figures'] }}",
     "options": ["Approve", "Reject"],
     "defaults": "Reject",
-    "params": {"reason": Param("", type="string", description="Needed to reject; kept with the decision.")},
+    "params": {"reason": Param(None, type=["null", "string"], description="Only to reject: why; kept with the decision.")},
     "response_timeout": timedelta(days=6),  # an unanswered question must not hold up the next weekly training
 }
 
@@ -24,28 +25,35 @@ APPROVAL: dict[str, Any] = {
 @task
 def dataset(name: str) -> str:
     """Build the dataset under the newest revision and return the id of the MLflow run that keeps it."""
-    from alerting.pipelines.train import prepare
+    from alerting.usecases.training.train import prepare
 
     with opened_platform() as platform:
-        return prepare(platform, name, read_instant(run_as_of(platform)))
+        run_id = prepare(platform, name, read_instant(run_as_of(platform)), say)
+        say_where(platform, run_id)
+        return run_id
 
 
-@task(map_index_template="{{ task.op_kwargs['family'] }}")
+@task(map_index_template="{{ task.op_kwargs['family'] }}", doc_md="Searches one family of models on the dataset.")
 def candidate(mlflow_run: str, family: str) -> dict[str, Any]:
     """Search one model family; returns its summary."""
-    from alerting.pipelines.train import fit
+    from alerting.usecases.training.train import fit
 
     with opened_platform() as platform:
-        return fit(platform, mlflow_run, family)
+        summary = fit(platform, mlflow_run, family)
+        say(candidate_line(summary))
+        return summary
 
 
 @task
 def compare(mlflow_run: str) -> dict[str, Any]:
     """Register the challenger and decide on its promotion; the decision is a proposal until `promote`."""
-    from alerting.pipelines.train import compare_run
+    from alerting.usecases.training.train import compare_run
 
     with opened_platform() as platform:
         proposal = compare_run(platform, mlflow_run)
+        for line in decision_lines(proposal):
+            say(line)
+        say_where(platform, mlflow_run)
     return {key: proposal[key] for key in ("verdict", "promote", "reason")} | {"figures": side_by_side(proposal)}
 
 
@@ -58,10 +66,13 @@ def ask(decision: dict[str, Any]) -> str:
 @task(trigger_rule="none_failed")
 def promote(mlflow_run: str, answer: dict[str, Any] | None = None) -> dict[str, Any]:
     """Carry the decision out, or keep the champion as the person said."""
-    from alerting.pipelines.promote import promote_run
+    from alerting.usecases.training.promote import promote_run
 
     with opened_platform() as platform:
-        return promote_run(platform, mlflow_run, **answer_of(answer))
+        decided = promote_run(platform, mlflow_run, **answer_of(answer))
+        say(decision_lines(decided)[-1])
+        say_where(platform, mlflow_run)
+    return decided
 
 
 def training_options(definition: ClassifierDefinition, revision: int) -> dict[str, Any]:
@@ -77,6 +88,7 @@ Revision **{revision}** · severity {definition.severity} · promotion {definiti
         "schedule": CronTriggerTimetable(cron, timezone=zone, run_immediately=timedelta(0)) if cron else None,
         "tags": sorted({"train", definition.severity, *(tag[:100] for tag in definition.tags)}),
         "doc_md": text,
+        "description": f"Trains, compares and promotes the model of {definition.title or definition.name}",
         "max_active_tasks": 2,  # training never takes every slot from evaluation
         "default_args": TASK_OPTIONS | {"owner": definition.owner},
     }

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from alerting.stores.mongo import MongoStores, open_stores
+from alerting.adapters.mongo.mongo import MongoStores, open_stores
 from tests.support import ensured_pretence
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from alerting.adapters.mongo.reports import backtests as module
 from alerting.detection.evaluation import Evaluation
 from alerting.episodes.episode import Episode, episode_id
-from alerting.stores import backtests as module
 from tests.builders import at
 
 
@@ -19,11 +19,11 @@ def episode(minute):
         title="Too hot",
         severity="high",
         raised_at=raised,
-        decided_at=raised,
+        detected_at=raised,
         condition="open",
         closed_at=None,
         evaluation=Evaluation(raised, "triggered", "hot", 231.5, 215.0),
-        historical=True,
+        backfilled=True,
     )
 
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from alerting.detection.evaluation import Evaluation
-from alerting.episodes.alarm import alarm_of
 from alerting.episodes.episode import (
+    ActorStamp,
     Change,
     Contribution,
     Episode,
@@ -18,6 +18,7 @@ from alerting.episodes.episode import (
     Transition,
     episode_id,
 )
+from alerting.episodes.extract import alarm_of
 from tests.builders import at
 
 
@@ -31,7 +32,7 @@ def episode(minute=0, definition="too-hot", asset="oven-1", **changes) -> Episod
         title="Too hot",
         severity="high",
         raised_at=at(minute),
-        decided_at=at(minute + 1),
+        detected_at=at(minute + 1),
         condition="open",
         closed_at=None,
         evaluation=Evaluation(at(minute), "triggered", "above 215", 220.0, 215.0),
@@ -54,7 +55,7 @@ def notification(key="e:raised:log", **changes) -> Notification:
 def full_episode() -> Episode:
     return episode(
         kind="classifier",
-        promise_ends_at=at(30),
+        valid_until=at(30),
         continues="abc",
         model_version=4,
         inputs={"temperature": 220.5, "recipe": "rye", "running": None},
@@ -68,7 +69,7 @@ def full_episode() -> Episode:
         outbox=(notification(), notification("e:raised:hook", status="dead", attempts=3, error="410")),
         feedback=(Feedback("e", "true_alarm", True, "lowered", None, "ann", at(3), at(2)),),
         settlement=Settlement("hit", "it occurred", True, at(12), False, True, 1),
-        settle_after=at(60),
+        outcome_due_at=at(60),
     )
 
 
@@ -100,8 +101,8 @@ def test_closing_makes_room_for_the_next(stores):
 
 
 def test_historical_episodes_are_in_nobodys_way(stores):
-    assert stores.episodes.insert(episode(0, historical=True))
-    assert stores.episodes.insert(episode(1, historical=True))
+    assert stores.episodes.insert(episode(0, backfilled=True))
+    assert stores.episodes.insert(episode(1, backfilled=True))
     assert stores.episodes.insert(episode(2))
 
 
@@ -160,9 +161,9 @@ def test_an_episode_is_found_by_the_beginning_of_its_id(stores):
 
 def test_those_to_settle_are_the_due_ones_oldest_first(stores):
     late, early, undue, never = (
-        closed(episode(20), settle_after=at(60)),
-        closed(episode(10), settle_after=at(59)),
-        closed(episode(30), settle_after=at(61)),
+        closed(episode(20), outcome_due_at=at(60)),
+        closed(episode(10), outcome_due_at=at(59)),
+        closed(episode(30), outcome_due_at=at(61)),
         closed(episode(0)),
     )
     for one in (late, early, undue, never):
@@ -218,10 +219,10 @@ def test_extracts_are_those_of_the_episodes_raised_in_the_period_and_of_older_on
 
 @pytest.fixture(scope="module")
 def many(real_server):
-    from alerting.stores.episodes import _document
-    from alerting.stores.mongo import open_stores
+    from alerting.adapters.mongo.episodes.episodes import _document
+    from alerting.adapters.mongo.mongo import open_stores
 
-    template = _document(closed(full_episode(), outbox=(notification(status="sent"),), settle_after=None))
+    template = _document(closed(full_episode(), outbox=(notification(status="sent"),), outcome_due_at=None))
     with open_stores(real_server, "many") as stores:
         documents = (
             template
@@ -230,7 +231,7 @@ def many(real_server):
         )
         stores.database["episodes"].insert_many(documents, ordered=False)
         for minute in (200_000, 200_001):
-            stores.episodes.insert(episode(minute, asset=f"open-{minute}", settle_after=at(0), outbox=(notification(),)))
+            stores.episodes.insert(episode(minute, asset=f"open-{minute}", outcome_due_at=at(0), outbox=(notification(),)))
         yield stores
 
 
@@ -262,3 +263,18 @@ def test_among_a_hundred_thousand_the_work_to_do_is_found_by_index(many):
     assert _examined(many, lambda: many.episodes.with_due_notifications(at(0))) <= 2
     assert _examined(many, many.episodes.dead_letters) == 0
     assert _examined(many, lambda: many.episodes.sent_since(at(0))) == 0
+
+
+def test_what_is_over_and_not_acknowledged_is_found_newest_first(stores):
+    seen = ActorStamp("ann", at(9))
+    kept = [closed(episode(m, asset=f"oven-{m}")) for m in (1, 2, 3)]
+    others = [
+        episode(4, asset="oven-4"),
+        closed(episode(5, asset="oven-5"), acknowledged=seen),
+        closed(episode(6, asset="oven-6"), backfilled=True),
+        closed(episode(7, asset="oven-7"), withdrawn=True),
+    ]
+    for one in (*kept, *others):
+        assert stores.episodes.insert(one)
+    assert [e.id for e in stores.episodes.over_unacknowledged(10)] == [e.id for e in reversed(kept)]
+    assert len(stores.episodes.over_unacknowledged(2)) == 2

@@ -6,9 +6,9 @@ import pytest
 
 from alerting.definitions.assets import EventType
 from alerting.detection.threshold import Carried
-from alerting.episodes.lifecycle import LevelSpell, SpellState
-from alerting.pipelines.ports import EventRow, ReadingRow
-from alerting.pipelines.ports.late import Checkpoint, Debt, LatePart
+from alerting.episodes.lifecycle import ConditionState, SeverityState
+from alerting.ports import EventRow, ReadingRow
+from alerting.ports.late import Checkpoint, LatePart, ReprocessingRequest
 from tests.builders import at
 
 
@@ -146,9 +146,9 @@ def test_a_debt_is_forgotten_when_every_pledge_of_it_is_paid_that_was_made_and_t
     yours = stores.arrivals.pledge({pair: at(4)}, at(11))
     assert yours.startswith(at(11).isoformat())
     (debt,) = [d for p, d in stores.arrivals.debts(["too-hot"]).items() if p == pair]
-    assert debt == Debt(*pair, at(4), None, (mine, yours))
-    stores.arrivals.paid([replace(debt, pledges=(mine,)), Debt("too-hot", "oven-2", at(7), None, (mine,))])
-    assert stores.arrivals.debts(["too-hot"]) == {pair: Debt(*pair, at(4), None, (yours,))}
+    assert debt == ReprocessingRequest(*pair, at(4), None, (mine, yours))
+    stores.arrivals.paid([replace(debt, pledges=(mine,)), ReprocessingRequest("too-hot", "oven-2", at(7), None, (mine,))])
+    assert stores.arrivals.debts(["too-hot"]) == {pair: ReprocessingRequest(*pair, at(4), None, (yours,))}
     stores.arrivals.owe({pair: at(6)})
     (late,) = stores.arrivals.debts(["too-hot"]).values()
     stores.arrivals.paid([replace(late, token=None)])
@@ -158,7 +158,7 @@ def test_a_debt_is_forgotten_when_every_pledge_of_it_is_paid_that_was_made_and_t
 
 
 def checkpoint(minute, needed_from=0, asset="oven-1", **changes):
-    return Checkpoint("too-hot", asset, SpellState(at(minute), **changes), at(needed_from))
+    return Checkpoint("too-hot", asset, ConditionState(at(minute), **changes), at(needed_from))
 
 
 def before(stores, minute):
@@ -171,16 +171,16 @@ def test_the_nearest_states_are_found_and_come_back_equal(stores):
         20,
         pending_since=at(8),
         severity="high",
-        levels=(LevelSpell("high", held_since=at(7)),),
+        levels=(SeverityState("high", held_since=at(7)),),
         carried=Carried("temperature", at(9), float("inf"), 2.5, ("high.above",), (0, 3), at(6)),
     )
     stores.checkpoints.save([checkpoint(10), full, checkpoint(30), checkpoint(25, asset="oven-2")])
     pair, other = ("too-hot", "oven-1"), ("too-hot", "oven-2")
-    assert stores.checkpoints.before({pair: at(30), other: at(26)}) == {pair: full.state, other: SpellState(at(25))}
-    assert stores.checkpoints.before({pair: at(2000), other: at(25)}) == {pair: SpellState(at(30))}
+    assert stores.checkpoints.before({pair: at(30), other: at(26)}) == {pair: full.state, other: ConditionState(at(25))}
+    assert stores.checkpoints.before({pair: at(2000), other: at(25)}) == {pair: ConditionState(at(30))}
     assert stores.checkpoints.before({pair: at(10), ("other", "oven-1"): at(30)}) == {}
     assert stores.checkpoints.before({}) == {}
-    assert stores.checkpoints.after("too-hot", "oven-1", at(10)) == SpellState(at(10))
+    assert stores.checkpoints.after("too-hot", "oven-1", at(10)) == ConditionState(at(10))
     assert stores.checkpoints.after("too-hot", "oven-1", at(31)) is None
     stores.checkpoints.save([])
 
@@ -188,10 +188,10 @@ def test_the_nearest_states_are_found_and_come_back_equal(stores):
 def test_a_state_stays_until_the_one_after_it_serves_as_well(stores):
     stores.checkpoints.save([checkpoint(10)])
     stores.checkpoints.save([checkpoint(1000, needed_from=900)])
-    assert before(stores, 900) == SpellState(at(10))
+    assert before(stores, 900) == ConditionState(at(10))
     stores.checkpoints.save([checkpoint(2000, needed_from=1001)])
     assert before(stores, 1000) is None
-    assert before(stores, 1001) == SpellState(at(1000))
+    assert before(stores, 1001) == ConditionState(at(1000))
 
 
 def test_after_late_data_the_state_before_them_is_needed_as_long_as_nothing_new_is_kept(stores):
@@ -200,11 +200,11 @@ def test_after_late_data_the_state_before_them_is_needed_as_long_as_nothing_new_
     stores.checkpoints.drop({("too-hot", "oven-1"): at(15)})
     assert stores.checkpoints.after("too-hot", "oven-1", at(11)) is None
     stores.checkpoints.save([checkpoint(100, needed_from=50)])
-    assert before(stores, 60) == SpellState(at(10))
+    assert before(stores, 60) == ConditionState(at(10))
 
 
 def test_a_state_whose_follower_never_came_to_be_is_found_all_the_same(stores):
     stores.checkpoints.save([checkpoint(10)])
     collection = stores.checkpoints._checkpoints
     collection.update_one({}, {"$set": {"next_at": at(20)}})  # whoever kept the one of minute 20 was killed before it stood there
-    assert before(stores, 30) == SpellState(at(10))
+    assert before(stores, 30) == ConditionState(at(10))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from alerting.episodes.episode import Feedback
-from alerting.pipelines.ports import DecisionRecord, Replay
+from alerting.ports import DecisionRecord, Replay
 from tests.builders import at
 
 FIRST = Feedback("e-1", "false_alarm", False, None, "nothing there", "ann", at(1))
@@ -38,6 +38,14 @@ def test_the_very_same_feedback_sent_again_is_kept_once(stores):
     stores.feedback.append(FIRST)
     stores.feedback.append(FIRST)
     assert stores.feedback.of("e-1") == [FIRST]
+
+
+def test_of_all_that_count_once_the_first_is_kept_and_given_back(stores):
+    later = replace(FIRST, at=at(7))
+    assert stores.feedback.append(FIRST, "anna 1") == FIRST
+    assert stores.feedback.append(later, "anna 1") == FIRST
+    assert stores.feedback.append(later, "anna 2") == later
+    assert stores.feedback.of("e-1") == [FIRST, later]
 
 
 def test_a_decision_comes_back_equal_oldest_first(stores):

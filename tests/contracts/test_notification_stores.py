@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.definitions.faults import Refused
+from alerting.definitions.faults import UserError
 from alerting.definitions.routes import parse_route, route_document
-from alerting.episodes.bulletin import new_bulletin
 from alerting.episodes.episode import Notification
+from alerting.notifications.group_message import new_bulletin
 from tests.builders import at
 from tests.contracts.test_episodes import episode
 
@@ -110,7 +110,7 @@ def test_the_server_itself_refuses_a_malformed_route_and_takes_every_legal_one(r
         real.routes.put(dict(document))
     faults = [{"channels": "shift"}, {"chanels": ["x"]}, {"repeat": 30}, {"match": {"severity": ["bad"]}}, {"channels": []}]
     for fault in faults:
-        with pytest.raises(Refused, match="ovens-at-night"):
+        with pytest.raises(UserError, match="ovens-at-night"):
             real.routes.put(legal | fault)
 
 
@@ -127,3 +127,11 @@ def test_what_was_delivered_since_an_instant(stores):
         first = stores.bulletins.get(id)
         stores.bulletins.replace(first.after(replace(first.notification, status="sent", delivered_at=at(minute))))
     assert [n.key for n in stores.bulletins.sent_since(at(5))] == ["b2"]
+
+
+def test_a_session_that_was_ended_stays_so_until_it_would_have_ended_by_itself(stores):
+    stores.ended_sessions.end("a", at(10), at(0))
+    stores.ended_sessions.end("a", at(10), at(1))
+    assert (stores.ended_sessions.has_ended("a"), stores.ended_sessions.has_ended("b")) == (True, False)
+    stores.ended_sessions.end("b", at(30), at(20))
+    assert (stores.ended_sessions.has_ended("a"), stores.ended_sessions.has_ended("b")) == (False, True)

@@ -6,18 +6,20 @@ from dataclasses import replace
 
 import pytest
 
-from alerting.definitions.faults import Refused
-from alerting.learning.dataset import build_dataset
-from alerting.learning.model_files import model_files
-from alerting.learning.search import search_candidate
-from alerting.learning.selection import finish_challenger
-from alerting.pipelines.definitions import apply, sync
-from alerting.pipelines.in_force import champion_at, line_of_champions
-from alerting.pipelines.ports import silent
-from alerting.pipelines.promote import model_history, promote_run, rollback
+from alerting.definitions.faults import UserError
+from alerting.learning.data.dataset import build_dataset
+from alerting.learning.models.files import model_files
+from alerting.learning.search.search import search_candidate
+from alerting.learning.selection.challenger import finish_challenger
+from alerting.ports import ModelUnavailable, silent
+from alerting.usecases.definitions.sync import apply, sync
+from alerting.usecases.definitions.versions import champion_at, line_of_champions
+from alerting.usecases.evaluation.evaluate_target import ModelCache
+from alerting.usecases.registry.registration import register_model
+from alerting.usecases.training.promote import model_history, promote_run, rollback
+from tests import small_models
 from tests.builders import at, oven, too_moist
 from tests.pretended import HandClock, platform_on
-from tests.unit.learning import small
 
 NAME = "too-moist"
 
@@ -25,9 +27,9 @@ NAME = "too-moist"
 @pytest.fixture(scope="module")
 def files():
     """A model that can be read."""
-    definition = small.definition(learning={"trials": 1, "folds": 2})
-    history = small.line(100)
-    data = build_dataset(definition, 1, [history], small.as_of(history))
+    definition = small_models.definition(learning={"trials": 1, "folds": 2})
+    history = small_models.line(100)
+    data = build_dataset(definition, 1, [history], small_models.as_of(history))
     model, _ = finish_challenger(data, search_candidate(data, definition, "logistic_regression", silent), definition)
     return model_files(model)
 
@@ -43,7 +45,7 @@ def platform(stores):
 def proposed(platform, files, against, as_of=10, **changes):
     """A training that came to its proposal: the id of its run."""
     run = platform.models.start_run(NAME, "training", {"revision": "1"})
-    version = platform.models.register(NAME, run, files, {"training_run": run})
+    version = register_model(platform, NAME, run, files, {"training_run": run}, {})
     proposal = {
         "definition": NAME,
         "run_id": run,
@@ -131,7 +133,7 @@ def test_a_rollback_goes_back_one_by_one_and_never_forward(platform, files):
 
     rollback(platform, NAME, "still", "ann")
     assert line_of_champions(platform.decisions.of(NAME)) == [1]
-    with pytest.raises(Refused, match="no champion before it"):
+    with pytest.raises(UserError, match="no champion before it"):
         rollback(platform, NAME, "again", "ann")
     rollback(platform, NAME, "it was the sensor", "ann", to=3)
     assert platform.models.alias(NAME, "champion") == 3
@@ -151,7 +153,7 @@ def test_what_was_compared_before_a_rollback_is_stale_after_it(platform, files):
 )
 def test_a_rollback_that_makes_no_sense_is_refused_and_changes_nothing(platform, files, to, reason, message):
     three_champions(platform, files)
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(UserError, match=message):
         rollback(platform, NAME, reason, "ann", to)
     assert len(platform.decisions.of(NAME)) == 3
 
@@ -159,7 +161,7 @@ def test_a_rollback_that_makes_no_sense_is_refused_and_changes_nothing(platform,
 def test_nobody_goes_back_to_a_model_that_cannot_be_read(platform, files):
     three_champions(platform, files)
     platform.models.registered[NAME][1][1].clear()
-    with pytest.raises(Refused, match="version 2 of 'too-moist' cannot be read, the champion stays"):
+    with pytest.raises(UserError, match="version 2 of 'too-moist' cannot be read, the champion stays"):
         rollback(platform, NAME, "too many false alarms", "ann")
     assert platform.models.alias(NAME, "champion") == 3
 
@@ -167,7 +169,7 @@ def test_nobody_goes_back_to_a_model_that_cannot_be_read(platform, files):
 def test_a_rejection_needs_a_reason_and_is_recorded(platform, files):
     run = proposed(platform, files, None, mode="approval")
     assert promote_run(platform, run)["waiting"]
-    with pytest.raises(Refused, match="a rejection needs a reason"):
+    with pytest.raises(UserError, match="a rejection needs a reason"):
         promote_run(platform, run, approved_by="ann", rejected_reason=" ")
     assert platform.decisions.of(NAME) == []
 
@@ -183,7 +185,7 @@ def test_a_rejection_needs_a_reason_and_is_recorded(platform, files):
 
 def test_there_is_nothing_to_answer_where_nothing_is_proposed(platform, files):
     run = proposed(platform, files, None, mode="approval", promote=False, verdict="keep")
-    with pytest.raises(Refused, match="nothing to approve or reject"):
+    with pytest.raises(UserError, match="nothing to approve or reject"):
         promote_run(platform, run, approved_by="ann")
 
 
@@ -233,3 +235,55 @@ def test_a_faulty_definition_is_a_platform_alert_until_it_is_valid_again(platfor
     stores.database["alert_definitions"].update_one({"name": NAME}, {"$set": {"problem.variable": "moisture"}})
     sync(platform, at(4))
     assert platform.platform_alerts.open() == []
+
+
+def keyed(platform, key):
+    return replace(platform, model_key=key)
+
+
+def test_where_the_registry_is_shared_a_champion_is_what_was_registered_with_the_key_of_this_platform(platform, files):
+    shared = keyed(platform, b"k" * 48)
+    promote_run(shared, proposed(shared, files, None))
+    assert ModelCache(shared).get(NAME, 1).definition == NAME
+    assert not any("sha256:" in value.split("hmac-")[0] for value in shared.decisions.file_hashes(NAME, 1)[0].values())
+    with pytest.raises(ModelUnavailable, match="kept without the key of this platform, or with another one; train the model"):
+        ModelCache(keyed(platform, b"x" * 48)).get(NAME, 1)
+    with pytest.raises(ModelUnavailable, match="kept with a key, which this platform does not use"):
+        ModelCache(keyed(platform, b"")).get(NAME, 1)
+    assert "k" * 48 not in repr(shared)
+
+
+def test_a_version_that_was_registered_by_others_is_not_read(platform, files):
+    promote_run(platform, proposed(platform, files, None))
+    platform.models.register(NAME, "a run of somebody else", files, {}, {})
+    with pytest.raises(ModelUnavailable, match="no hash of version 2 was kept when it was registered"):
+        ModelCache(platform).get(NAME, 2)
+
+
+def test_a_registration_that_was_cut_short_and_done_again_with_other_bytes_is_read(platform, files):
+    """skops writes other bytes each time; the registry keeps those of the first try."""
+    run = proposed(platform, files, None)
+    again = files | {"model.json": files["model.json"] + b"\n"}
+    assert register_model(platform, NAME, run, again, {"training_run": run}, {}) == 1
+    promote_run(platform, run)
+    assert ModelCache(platform).get(NAME, 1).definition == NAME
+
+
+def test_a_damaged_champion_is_neither_rolled_back_to_nor_compared_with(platform, files):
+    three_champions(platform, files)
+    stored = platform.models.registered[NAME][1][1]
+    stored["model.json"] = stored["model.json"][:-10]
+    with pytest.raises(
+        UserError, match=r"cannot be read, the champion stays: version 2 in the registry is damaged: model\.json changed"
+    ):
+        rollback(platform, NAME, "worse", "ann")
+    assert platform.models.alias(NAME, "champion") == 3
+
+
+@pytest.mark.parametrize("rubbish", [b"[]", b"{}", b"\xff", b"[" * 100_000, b'{"definition": 5}', b"9" * 100_000])
+def test_a_damaged_proposal_is_refused_in_words_and_shown_as_such(platform, files, rubbish):
+    run = proposed(platform, files, None)
+    platform.models.log(run, files={"proposal.json": rubbish}, folder="decision")
+    with pytest.raises(UserError, match=f"the proposal of run {run} in the registry is damaged; train again"):
+        promote_run(platform, run)
+    assert "is damaged" in model_history(platform, NAME)["unreadable"]

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.assets import EventType, Variable
-from alerting.definitions.faults import Refused
-from alerting.pipelines.ports import EventRow, ReadingRow
+from alerting.definitions.faults import UserError
+from alerting.ports import EventRow, ReadingRow
 from alerting.readings.history import EVENT_COLUMNS, INDEX_DTYPE
 from tests.builders import T0, at, oven
 
@@ -125,13 +125,13 @@ def test_an_asset_without_readings_has_an_empty_frame_with_its_columns(stores):
 
 def test_a_stored_text_where_a_number_belongs_is_refused_with_its_place(stores):
     stores.readings.add_readings([row(0, temperature=1.0), row(1, temperature="hot")], LATER)
-    with pytest.raises(Refused, match=r"'oven-1' at 2026-01-05T00:01:00\+00:00 has 'hot' as temperature"):
+    with pytest.raises(UserError, match=r"'oven-1' at 2026-01-05T00:01:00\+00:00 has 'hot' as temperature"):
         stores.readings.load(oven(), None, None)
 
 
 def test_a_stored_number_where_a_text_belongs_is_refused_with_its_place(stores):
     stores.readings.add_readings([row(0, recipe=3.0)], LATER)
-    with pytest.raises(Refused, match="not text"):
+    with pytest.raises(UserError, match="not text"):
         stores.readings.load(oven(recipe=Variable(type="category")), None, None)
 
 
@@ -154,7 +154,7 @@ def test_the_newest_value_of_a_variable_is_found_behind_readings_without_it(stor
 
 def test_the_newest_value_of_a_wrong_type_is_refused_with_its_place(stores):
     stores.readings.add_readings([row(0, recipe=5.0)], LATER)
-    with pytest.raises(Refused, match="which is not text"):
+    with pytest.raises(UserError, match="which is not text"):
         stores.readings.newest(oven(recipe=Variable(type="category")), {"recipe": at(-1)}, at(9))
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from alerting.definitions.assets import Variable
-from alerting.pipelines.ports import ReadingRow, Wanted
+from alerting.ports import ReadingRow, Wanted
 from alerting.readings.history import to_millis
 from tests.builders import at, oven
 

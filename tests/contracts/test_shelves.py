@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from alerting.episodes.episode import Notification
-from alerting.episodes.shelving import ended, new_shelf
+from alerting.operators.shelves import ended, new_shelf
 from tests.builders import at
 from tests.contracts.test_episodes import episode
 

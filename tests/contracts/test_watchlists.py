@@ -1,41 +1,43 @@
-"""Port `Watchlists`."""
+"""Port `EvaluationPlans`."""
 
-from alerting.detection.throughout import limits_of
-from alerting.pipelines.definitions import apply
-from alerting.pipelines.evaluate import evaluate
-from alerting.pipelines.watching import current_watchlist
-from alerting.pipelines.watchlist import Watch, Watchlist
-from alerting.stores import watchlists
+from alerting.adapters.mongo.evaluation import evaluation_plans
+from alerting.detection.threshold_batch import limits_of
+from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.targets import current_plan
+from alerting.usecases.evaluation.evaluate import evaluate
 from tests.builders import at, oven, threshold, too_hot
 from tests.pretended import HandClock, platform_on
 
-LIST = Watchlist(
+LIST = EvaluationPlan(
     ("moist", "hot", "fast", "late"),
     (
-        Watch("moist", "oven-1", 5, 60_000),
-        Watch("hot", "oven-1", 6, 60_000, "temperature", limits_of(threshold(), oven()), ("medium",)),
-        Watch("fast", "oven-2", 7, 300_000, "temperature", None, ("high", "critical"), 900_000),
-        Watch("late", "oven-2", 8, 60_000, revision=3, settles=True, also_reads=("moisture", "speed"), events=("stop", "jam *")),
+        EvaluationTarget("moist", "oven-1", 5, 60_000),
+        EvaluationTarget("hot", "oven-1", 6, 60_000, "temperature", limits_of(threshold(), oven()), ("medium",)),
+        EvaluationTarget("fast", "oven-2", 7, 300_000, "temperature", None, ("high", "critical"), 900_000),
+        EvaluationTarget(
+            "late", "oven-2", 8, 60_000, revision=3, settles=True, also_reads=("moisture", "speed"), events=("stop", "jam *")
+        ),
     ),
 )
 
 
 def test_a_list_comes_back_equal_for_just_what_it_was_made_of(stores, monkeypatch):
-    monkeypatch.setattr(watchlists, "_PART", 2)
-    stores.watchlists.put("a", LIST)
-    assert stores.watchlists.get("a") == LIST
-    assert stores.watchlists.get("b") is None
-    stores.watchlists.put("b", Watchlist(("hot",), LIST.watches[1:2]))
-    assert stores.watchlists.get("a") is None
-    assert stores.watchlists.get("b") == Watchlist(("hot",), LIST.watches[1:2])
+    monkeypatch.setattr(evaluation_plans, "_PART", 2)
+    stores.evaluation_plans.put("a", LIST)
+    assert stores.evaluation_plans.get("a") == LIST
+    assert stores.evaluation_plans.get("b") is None
+    stores.evaluation_plans.put("b", EvaluationPlan(("hot",), LIST.watches[1:2]))
+    assert stores.evaluation_plans.get("a") is None
+    assert stores.evaluation_plans.get("b") == EvaluationPlan(("hot",), LIST.watches[1:2])
 
 
 def test_a_list_of_which_a_part_is_of_somebody_else_is_none(stores, monkeypatch):
-    monkeypatch.setattr(watchlists, "_PART", 2)
-    stores.watchlists.put("a", LIST)
-    stores.database["watchlists"].update_one({"_id": 1}, {"$set": {"written": "b"}})
-    assert stores.watchlists.get("a") is None
-    assert stores.watchlists.get("b") is None
+    monkeypatch.setattr(evaluation_plans, "_PART", 2)
+    stores.evaluation_plans.put("a", LIST)
+    stores.database["evaluation_plans"].update_one({"_id": 1}, {"$set": {"written": "b"}})
+    assert stores.evaluation_plans.get("a") is None
+    assert stores.evaluation_plans.get("b") is None
 
 
 def plant(stores):
@@ -47,7 +49,7 @@ def plant(stores):
 
 def test_what_was_written_is_told_apart_from_all_that_was_written_before(stores):
     platform = plant(stores)
-    seen = {stores.watchlists.written()}
+    seen = {stores.evaluation_plans.written()}
     for change in (
         lambda: apply(platform, [too_hot(above=216)], "engineer", at(1), "test"),
         lambda: apply(platform, [too_hot(above=215)], "engineer", at(2), "back again"),
@@ -56,22 +58,22 @@ def test_what_was_written_is_told_apart_from_all_that_was_written_before(stores)
         lambda: stores.database["alert_definitions"].update_one({"name": "own"}, {"$set": {"severity": "high"}}),
     ):
         change()
-        seen.add(stores.watchlists.written())
+        seen.add(stores.evaluation_plans.written())
     assert len(seen) == 6
 
 
 def test_evaluation_takes_up_every_change_at_its_next_run(stores):
     platform = plant(stores)
-    first = current_watchlist(platform)
-    assert stores.watchlists.get(stores.watchlists.written()) == first
+    first = current_plan(platform)
+    assert stores.evaluation_plans.get(stores.evaluation_plans.written()) == first
     evaluate(platform, None, at(1))
-    assert current_watchlist(platform) == first
+    assert current_plan(platform) == first
     stores.assets.put([oven().model_copy(update={"attributes": {"limit": 230.0}})])
-    assert [w.limits.above for w in current_watchlist(platform).watches] == [230.0, 215.0]
+    assert [w.limits.above for w in current_plan(platform).watches] == [230.0, 215.0]
     stores.database["alert_definitions"].update_one({"name": "too-hot"}, {"$set": {"above": 240.0}})
     platform.clock.instant = at(2)
     evaluate(platform, None, at(3))
     assert [r.number for r in platform.definitions.revisions("too-hot")] == [1, 2]
-    assert {w.definition: w.limits.above for w in current_watchlist(platform).watches} == {"own": 230.0, "too-hot": 240.0}
+    assert {w.definition: w.limits.above for w in current_plan(platform).watches} == {"own": 230.0, "too-hot": 240.0}
     apply(platform, [too_hot(name="own", state="retired")], "engineer", at(4), "test")
-    assert current_watchlist(platform).names == ("too-hot",)
+    assert current_plan(platform).names == ("too-hot",)

@@ -13,10 +13,10 @@ from typing import Any
 import pymongo
 import pytest
 
+from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.mongo.documents import to_document
 from alerting.definitions.model import DEFINITION, Revision
 from alerting.local.ports import free_port
-from alerting.stores.documents import to_document
-from alerting.stores.embedded_mongod import EmbeddedMongod
 
 PARSE = Path(__file__).with_name("parse.py")
 NOBODY_LISTENS = "mongodb://127.0.0.1:1/?directConnection=true"

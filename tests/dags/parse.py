@@ -32,6 +32,8 @@ def describe(dag: object) -> dict[str, object]:
         "tags": sorted(dag.tags),
         "owner": dag.owner,
         "doc": dag.doc_md,
+        "description": dag.description,
+        "task_docs": {task.task_id: task.doc_md for task in dag.tasks},
         "tasks": {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks},
         "hash": SerializedDagModel.hash(DagSerialization.to_dict(dag)),
     }

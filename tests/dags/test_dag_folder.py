@@ -125,3 +125,14 @@ def test_parsing_imports_nothing_heavy_and_takes_milliseconds_per_definition(fol
     assert parsed["heavy"] == []
     assert len(parsed["dags"]) == 103
     assert parsed["seconds"] < 3.0, "the DAG processor reads everything again every few seconds"
+
+
+def test_every_dag_and_every_task_says_what_it_does(folder, revisions, classifier):
+    revisions.add(**classifier(title="Biscuits too moist", promotion={"mode": "approval"}))
+
+    dags = folder.parse()["dags"]
+
+    assert {dag_id: dag["description"] for dag_id, dag in dags.items() if not dag["description"]} == {}
+    assert "Biscuits too moist" in dags["train__too-moist"]["description"]
+    assert [f"{dag_id}.{task}" for dag_id, dag in dags.items() for task, doc in dag["task_docs"].items() if not doc] == []
+    assert "Approve needs no reason" in dags["train__too-moist"]["task_docs"]["approve"]

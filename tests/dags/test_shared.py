@@ -6,6 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,11 +16,12 @@ sys.path.append(str(Path(__file__).parents[2] / "dags"))
 pytest.importorskip("airflow.sdk")
 
 from airflow.sdk.exceptions import AirflowFailException
-from alerting_tasks import in_numbers, opened_platform, read_instant
-from alerting_tasks.training import answer_of, describe, side_by_side
+from alerting_tasks import in_numbers, opened_platform, read_instant, say_where
+from alerting_tasks.training import APPROVAL, answer_of, describe, side_by_side
 
+from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.definitions.model import Problem
-from alerting.stores.mongo import DatabaseDown
+from alerting.reporting.decision_text import candidate_line, dataset_lines, decision_lines
 
 SAM = {"id": "1", "name": "sam"}
 
@@ -33,6 +35,16 @@ def test_approval_names_the_person():
     assert answer_of(answer) == {"approved_by": "sam"}
 
 
+def test_approval_needs_no_reason():
+    from airflow.sdk.definitions.param import ParamsDict
+
+    asked = ParamsDict(APPROVAL["params"])
+    assert asked.validate() == {"reason": None}
+    assert "null" in asked.get_param("reason").schema["type"]  # Airflow's form asks for everything that may not be empty
+    answer = {"chosen_options": ["Approve"], "params_input": {"reason": None}, "responded_by_user": SAM}
+    assert answer_of(answer) == {"approved_by": "sam"}
+
+
 def test_rejection_keeps_person_and_reason():
     answer = {"chosen_options": ["Reject"], "params_input": {"reason": "too many false alarms"}, "responded_by_user": SAM}
     assert answer_of(answer) == {"approved_by": "sam", "rejected_reason": "too many false alarms"}
@@ -43,7 +55,7 @@ def test_no_answer_in_time_is_a_rejection_that_says_so():
     assert answer_of(answer) == {"approved_by": "nobody", "rejected_reason": "nobody answered within 6d"}
 
 
-@pytest.mark.parametrize("given", [{}, {"reason": "  "}])
+@pytest.mark.parametrize("given", [{}, {"reason": "  "}, {"reason": None}])
 def test_a_rejection_without_a_reason_is_asked_for_again(given):
     answer = {"chosen_options": ["Reject"], "params_input": given, "responded_by_user": SAM}
     with pytest.raises(AirflowFailException, match="sam rejected without a reason"):
@@ -97,3 +109,31 @@ def test_counts_become_numbers():
         unknown: dict[str, str]
 
     assert in_numbers(Counts(pairs=3, unknown={"a on oven-1": "no champion yet"})) == {"pairs": 3, "unknown": 1}
+
+
+def test_the_log_of_a_training_tells_rows_positives_scores_decision_and_where_to_look(monkeypatch, caplog):
+    parts = {"train": {"rows": 900, "positives": 41, "start": "2026-01-01T00:00:00", "end": "2026-02-01T00:00:00"}}
+    profile = {
+        "parts": parts,
+        "problems": 12,
+        "assets": 1,
+        "columns": 30,
+        "variables": 4,
+        "hash": "f2",
+        "dropped": {},
+        "notes": [],
+    }
+    assert dataset_lines(profile)[0] == "train: 900 rows, 41 before a problem, 2026-01-01 00:00 to 2026-02-01 00:00 UTC"
+    summary = {"family": "lightgbm", "trials": 3, "cut_short": False, "ap": 0.61, "roc_auc": 0.9}
+    assert candidate_line(summary) == "lightgbm: average precision 0.61, ROC-AUC 0.9 out of fold, best of 3 trials"
+    test = {"ap": 0.6, "event_recall": 0.8, "false_alarms_per_week": 1.5}
+    told = decision_lines({"verdict": "promote", "reason": "It finds more.", "leaderboard": [summary], "test": test})
+    assert told[0] == candidate_line(summary)
+    assert "share of problems found 0.8, false alarms a week and asset 1.5" in told[1]
+    assert told[2] == "The challenger is better and goes into service. It finds more."
+    monkeypatch.setenv("ALERTING_PUBLIC_URL", "https://alerts.plant.example")
+    platform = SimpleNamespace(models=SimpleNamespace(page=lambda run: f"http://mlflow/#/experiments/1/runs/{run}"))
+    with caplog.at_level("INFO"):
+        say_where(platform, "abc")
+    assert "run abc in MLflow: http://mlflow/#/experiments/1/runs/abc" in caplog.text
+    assert "console: https://alerts.plant.example/" in caplog.text

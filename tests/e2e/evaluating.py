@@ -8,9 +8,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from alerting.pipelines.evaluate import evaluate
-from alerting.pipelines.notify import deliver_due
-from alerting.stores.mongo import open_stores
+from alerting.adapters.mongo.mongo import open_stores
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.notification.deliver import deliver_due
 from tests.builders import at
 from tests.pretended import HandClock, platform_on
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from alerting.stores.embedded_mongod import EmbeddedMongod
-from alerting.stores.mongo import open_stores
+from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.mongo.mongo import open_stores
 from tests.builders import at
 from tests.support import free_port, require_real_server
 

@@ -19,3 +19,4 @@ def test_killed_and_frozen_every_few_seconds_the_platform_keeps_the_same_episode
     assert report["recorded as sent"] >= 20
     assert report["told in summaries of floods"] >= 3
     assert report["shelves that ended"] == 2
+    assert report["episodes of the model"] >= 1

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from alerting.pipelines.definitions import apply
-from alerting.pipelines.ports import ReadingRow
-from alerting.stores.embedded_mongod import EmbeddedMongod
-from alerting.stores.mongo import open_stores
+from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.mongo.mongo import open_stores
+from alerting.ports import ReadingRow
+from alerting.usecases.definitions.sync import apply
 from tests.builders import at, oven, too_hot
 from tests.pretended import HandClock, platform_on
 from tests.support import free_port, require_real_server

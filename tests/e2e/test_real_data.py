@@ -34,6 +34,7 @@ class Documented:
         self.home = home
 
     def run(self):
+        self.shell("alerting prepare")
         for block in re.findall(r"```sh\n(.*?)```", self.readme.read_text(), re.S):
             self.shell(block.replace(" --out ", f" --out {self.home}/"))
         return self

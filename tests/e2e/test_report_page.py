@@ -9,28 +9,30 @@ from datetime import timedelta
 from functools import cache
 from html import escape, unescape
 
+import matplotlib.image
 import pytest
 from fastapi.testclient import TestClient
 
-from alerting.channels.links import SignedLinks
+from alerting.adapters.channels.links import SignedLinks
 from alerting.console.app import create_app
-from alerting.console.rendering import stylesheet
+from alerting.console.web.rendering import stylesheet
 from alerting.episodes.episode import Notification
-from alerting.pipelines import operate
-from alerting.pipelines.backtest_figures import cost_of, events_of, load_of
-from alerting.pipelines.definitions import apply
-from alerting.pipelines.feedback import give_feedback
-from alerting.pipelines.routes import apply_routes
 from alerting.reporting.backtest import BacktestFigures, SegmentFigure
-from alerting.reporting.figures import performance_figures
-from alerting.reporting.judgement import judge_alert
+from alerting.reporting.conclusion import judge_alert
+from alerting.reporting.metrics import performance_figures
 from alerting.reporting.page import draw, render_page
-from tests.builders import at, oven, too_hot
+from alerting.usecases.backtest.metrics import cost_of, events_of, load_of
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.notification.routes import apply_routes
+from alerting.usecases.operators import operate
+from alerting.usecases.operators.feedback import give_feedback
+from tests.builders import at, oven, too_hot, too_moist
 from tests.integration import test_api as api
 from tests.integration.test_api_pages import csrf_of
+from tests.integration.test_episode_page import browser_of, hot_now, read, risky
 from tests.integration.test_routes_page import NIGHT
 from tests.pretended import Mailbox
-from tests.unit.reporting.material import THRESHOLD, episode, good_material, problems, threshold_material
+from tests.report_material import THRESHOLD, episode, good_material, problems, threshold_material
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(BROWSER is None, reason="needs Chromium")]
@@ -93,7 +95,12 @@ def report(material):
 def backtest_page(material):
     """The page of a backtest with a training that failed, one that was cut short, and long reasons."""
     figures, day = performance_figures(material), timedelta(days=1)
-    served = {"version": 2, "family": "logistic_regression", "model_hash": "0123456789abcdef" * 4, "seen_until": material.start}
+    served = {
+        "version": 2,
+        "family": "logistic_regression",
+        "model_hash": "0123456789abcdef" * 4,
+        "training_cutoff": material.start,
+    }
     middle = material.start + 7 * day
     short = "the history of 3 days is too short to split; " * 3
     cut = {"cut_short": ("random_forest",), "episodes": 11}
@@ -104,7 +111,7 @@ def backtest_page(material):
     events = events_of(material)
     cost = cost_of(material.definition, events, 4.0)
     words = ("0123456789abcdef", "too-moist revision 3", "It was trained twice.")
-    top = BacktestFigures(*words, segments, load_of(material), events, cost, 2)
+    top = BacktestFigures(*words, segments, load_of(material, flood_above=10), events, cost, 2)
     return render_page(figures, judge_alert(figures), draw(figures, material.scores), top)
 
 
@@ -149,8 +156,9 @@ def console():
     platform = api.pretended_platform(Mailbox("shift"))
     platform = replace(platform, links=SignedLinks(b"k" * 32, "https://plant.example", timedelta(days=3)))
     platform.assets.put([oven().model_copy(update={"name": f"oven-{i}"}) for i in range(4)])
-    apply(platform, [too_hot(assets=["oven-*"])], "engineer", at(0), "test")
-    ann = operate.Who("ann", "operator")
+    platform.assets.put([oven()])
+    apply(platform, [too_hot(assets=["oven-*"]), too_moist()], "engineer", at(0), "test")
+    ann = operate.Actor("ann", "operator")
     for minute, severity in enumerate(("low", "medium", "high", "critical")):
         platform.episodes.insert(api.episode(minute, f"oven-{minute}", condition="open", severity=severity))
     platform.episodes.insert(api.episode(9, title="Feuchte der Kekse am Auslauf des Ofens über dem Grenzwert"))
@@ -169,6 +177,17 @@ def console():
     pages |= {name: full.get(f"/episodes/{e.id}") for name, e in (("muted", muted), ("seen", seen), ("new", new))}
     pages |= {"shelving": full.post(f"/episodes/{new.id}/shelve", data={"csrf": csrf_of(pages["new"]), "lasting": "2h"})}
     pages |= {"link": full.get(link), "said": full.post(link, data={"confirm": "yes"})}
+    drawn = hot_now()
+    [one] = drawn.episodes.find()
+    pages |= {"drawn": browser_of(drawn).get(f"/episodes/{one.id}")}
+    predicted = risky(platform, contributions=api.episode(1).contributions * 5)
+    read(platform, {m: 3.0 + m / 100 for m in range(400, 551)}, "moisture")
+    platform.scores.add("too-moist", "oven-1", [(at(m), 0.62, 0.31, 3) for m in range(480, 551, 5)])
+    answer = {"csrf": csrf_of(pages["new"]), "verdict": "true_alarm", "acted": "yes"}
+    full.post(f"/episodes/{predicted.id}/feedback", data=answer)
+    platform.clock.instant = at(550)
+    pages |= {"predicted": full.get(f"/episodes/{predicted.id}")}
+    platform.clock.instant = at(20)
     pages |= {"empty": bare.get("/"), "no reports": bare.get("/reports"), "no routes": bare.get("/routes")}
     pages |= routes_pages(platform, full)
     style = f"<style>{stylesheet()}</style>"
@@ -213,9 +232,30 @@ def test_the_first_screen_holds_the_answer_and_the_key_numbers(seen):
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 800])
+@pytest.mark.parametrize("width", [1280, 800, 390])
 def test_the_pages_of_the_console_fit_can_be_read_and_tapped_with_gloves(seen, console, width, dark):
     for name in console:
         found = seen(width, dark)[name]
         assert found["width"] <= found["inner"] == width, name
         assert (found["cut"], found["dim"], found["small"]) == ([], [], []), name
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("name", ["drawn", "predicted"])
+def test_the_drawing_of_an_episode_is_as_wide_as_the_screen_and_can_be_read(seen, name, dark):
+    for width in (1280, 800, 390):
+        panels = [height for height in seen(width, dark)[name]["drawings"] if height == 180]
+        assert len(panels) >= (2 if name == "predicted" else 1)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_screenshot_of_list_and_episode_is_taken_on_a_phone(tmp_path, console, dark):
+    for name in ("/", "drawn"):
+        page, shot = tmp_path / "page.html", tmp_path / "shot.png"
+        page.write_text(console[name], encoding="utf-8")
+        scheme = "--blink-settings=preferredColorScheme=" + ("0" if dark else "1")
+        command = [BROWSER, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--window-size=500,1400", scheme]
+        subprocess.run([*command, f"--screenshot={shot}", page.as_uri()], capture_output=True, timeout=120, check=True)
+        pixels = matplotlib.image.imread(shot)[..., :3]
+        assert (pixels.mean() < 0.4) == dark
+        assert pixels.std() > 0.05

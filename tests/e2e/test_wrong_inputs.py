@@ -5,11 +5,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
-from alerting.stores.embedded_mongod import EmbeddedMongod
-from alerting.stores.mongo import open_stores
+from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.mongo.mongo import open_stores
 from tests.support import free_port, require_real_server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -112,18 +113,20 @@ BAD_FILES = {
     "text in a numeric column": (
         "ts,temperature\n2027-01-01T00:00:00Z,200\n2027-01-01T01:00:00Z,hot\n",
         ["line 3", "temperature", "hot"],
+        "--strict",
     ),
     "contradicting time stamps": ("ts,temperature\n2027-01-01T00:00:00Z,200\n2027-01-01T00:00:00Z,201\n", ["line 3"]),
-    "no such column": ("time,temperature\n2027-01-01T00:00:00Z,200\n", ["ts"]),
+    "no column of time": ("serial,temperature\nA7,200\nA8,201\n", ["time"]),
+    "no such column": ("time,temperature\n2027-01-01T00:00:00Z,200\n", ["ts"], "--time", "ts"),
     "empty file": ("", ["empty"]),
 }
 
 
 @pytest.mark.parametrize("case", BAD_FILES)
 def test_a_bad_file_names_its_line_and_writes_nothing(shell, case):
-    text, words = BAD_FILES[case]
+    text, words, *options = BAD_FILES[case]
     before = shell.contents()
-    done = shell("import", "readings", shell.write("bad.csv", text), "--asset", "oven-1")
+    done = shell("import", "readings", shell.write("bad.csv", text), "--asset", "oven-1", *options)
     assert done.returncode == 1
     assert all(w in done.stderr for w in ["bad.csv", *words]), done.stderr
     assert "Traceback" not in done.stderr + done.stdout
@@ -134,7 +137,7 @@ def test_a_missing_file_a_taken_port_and_a_database_that_is_down_are_said(shell)
     missing = shell("import", "readings", "nowhere.csv", "--asset", "oven-1")
     assert missing.returncode == 1
     assert "nowhere.csv" in missing.stderr
-    port = shell.uri.split(":")[2].split("/")[0]
+    port = str(urlsplit(shell.uri).port)
     taken = shell("up", "--no-demo", ALERTING_API_PORT=port)
     assert taken.returncode == 1
     assert port in taken.stderr + taken.stdout

@@ -1,17 +1,19 @@
 """What came of it: episodes and notifications of the stormy run against the calm one, and what each receiver wrote down."""
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from alerting.episodes.bulletin import Bulletin
+from alerting.adapters.mongo.episodes.group_messages import _bulletins
+from alerting.adapters.mongo.mongo import MongoStores
 from alerting.episodes.episode import Episode, Notification
-from alerting.episodes.shelving import Shelf
-from alerting.stores.bulletins import _bulletins
-from alerting.stores.mongo import MongoStores
+from alerting.notifications.group_message import Bulletin
+from alerting.operators.shelves import Shelf
+from tests.faults.excuses import Excuses, grouped_and_not_told
 from tests.faults.held_back import (
     CROWD,
     SHELVED,
@@ -21,10 +23,17 @@ from tests.faults.held_back import (
     untold_after_shelves,
     untold_in_floods,
 )
+from tests.faults.plant import START, acknowledged_until, rows, wall_clock
+from tests.faults.starvation import LONGEST_STANDSTILL_S, Health, longest_delivery_s, longest_healthy_gap, time_within
 from tests.faults.world import World
 
 RECEIVERS = ("mail", "hook")
 SENDERS = ("notifier-1", "notifier-2")
+EVALUATORS = ("evaluator-1", "evaluator-2")
+CHANNELS = ("shift", "mes", "chief", CROWD)
+MODEL = "too-moist"
+TICK = timedelta(seconds=30)
+"""Step of the undisturbed run."""
 BY_TIME = ("repeated", "escalated")
 
 
@@ -70,15 +79,47 @@ def settle_accounts(
     """
     account = Account()
     _compare_episodes(account, calm, stormy)
-    _compare_notices(account, calm, stormy)
+    _compare_notices(account, _excuses(calm, calm_rounds(world)), _excuses(stormy, complete_rounds(world)), calm, stormy)
     accepted = [n for n in world.notes(*RECEIVERS) if n["what"] == "accepted"]
     _check_held_back(account, world, stormy)
     _check_deliveries(account, stormy, accepted)
     _check_repeats(account, world, accepted)
+    _check_claims(account, world)
+    _check_starvation(account, world, stormy, accepted, recovered_at)
     _check_after_recovery(account, accepted, sent_before, recovered_at)
     account.expect_none("received after a restart with nothing to tell", [n for n in accepted if n["t"] > restarted_at])
     account.expect_none("deliveries with a wrong signature", [n for n in world.notes(*RECEIVERS) if n["what"] == "forged"])
     return account
+
+
+def complete_rounds(world: World) -> list[datetime]:
+    """Instants up to which one evaluator moved every watermark and ended its round."""
+    noted = (n for n in world.notes(*EVALUATORS) if n["what"] == "round" and not n["elsewhere"])
+    return sorted(datetime.fromisoformat(n["as_of"]) for n in noted)
+
+
+def calm_rounds(world: World) -> list[datetime]:
+    """The same of the undisturbed run."""
+    end = world.end or START
+    return [START + k * TICK for k in range(1, int((end - START) / TICK) + 1)]
+
+
+def _excuses(ledger: Ledger, rounds: list[datetime]) -> Excuses:
+    def looked(start: datetime, end: datetime) -> bool:
+        return bisect_left(rounds, start) < bisect_left(rounds, end)
+
+    return Excuses(ledger.episodes, ledger.bulletins, looked)
+
+
+def compare_readings(account: Account, world: World, stores: MongoStores) -> None:
+    """Every reading that the database acknowledged is there, with its values, and no other."""
+    until = acknowledged_until(world)
+    expected = {(r.asset, r.ts): dict(r.values) for r in rows(world.seed, START - TICK, until)}
+    stored = {(d["asset"], d["ts"]): d["v"] for d in stores.database["readings"].find({"ts": {"$gte": START}})}
+    account.counts["readings acknowledged"] = len(expected)
+    account.expect_none("acknowledged readings that are lost", sorted(expected.keys() - stored.keys()))
+    account.expect_none("readings of other values", [k for k in expected.keys() & stored.keys() if expected[k] != stored[k]])
+    account.expect_none("readings that were never acknowledged", sorted(stored.keys() - expected.keys()))
 
 
 def _essence(e: Episode) -> tuple[Any, ...]:
@@ -104,23 +145,31 @@ def _compare_episodes(account: Account, calm: Ledger, stormy: Ledger) -> None:
     account.counts["episodes"] = len(a)
     account.counts["transitions"] = sum(len(essence[-1]) for essence in a.values())
     account.counts["episodes by definition"] = dict(Counter(e.definition for e in calm.episodes.values()))
+    of_model = [e for e in stormy.episodes.values() if e.definition == MODEL]
+    account.counts["episodes of the model"] = len(of_model)
+    account.expect_none("episodes of the model, at least one: missing", [] if of_model else [MODEL])
     account.expect_none("episodes missing in the storm", [a[id] for id in a.keys() - b.keys()])
     account.expect_none("episodes only in the storm", [b[id] for id in b.keys() - a.keys()])
     account.expect_none("episodes that differ", [(a[id], b[id]) for id in a.keys() & b.keys() if a[id] != b[id]])
 
 
-def _compare_notices(account: Account, calm: Ledger, stormy: Ledger) -> None:
-    """What a transition causes is owed in both runs; what time brings (repeats, escalation) depends on when somebody looked."""
+def _compare_notices(account: Account, of_calm: Excuses, of_storm: Excuses, calm: Ledger, stormy: Ledger) -> None:
+    """What a transition causes is made in both runs; what time brings (repeats, escalation) depends on the instants of rounds."""
     a, b = ({key for e in ledger.episodes.values() for key in _caused(e)} for ledger in (calm, stormy))
-    missing = {key: _excuse(stormy, key) for key in a - b}
+    missing = {key: of_storm.reason(key) for key in a - b}
     account.counts["notifications expected"] = len(a)
     account.counts["of these told otherwise in the storm"] = dict(Counter(why for why in missing.values() if why))
     account.expect_none("notifications expected and not made", [key for key, why in missing.items() if not why])
-    account.expect_none("notifications made and not expected", [k for k in b - a if not _excuse(calm, k)])
+    account.expect_none("notifications made and not expected", [k for k in b - a if not of_calm.reason(k)])
     account.counts["notifications in the storm"] = len(stormy.notices)
     account.counts["notifications by transition"] = dict(Counter(_kind(n) for n in stormy.notices.values()))
     account.expect_none("dead letters", sorted(stormy.keys("dead")))
     account.expect_none("not told in the end", sorted(stormy.keys("pending")))
+    grouped = grouped_and_not_told(list(stormy.episodes.values()), stormy.bulletins, CHANNELS)
+    account.expect_none("marked as told with others and listed in no delivered message", grouped)
+    digests = [b for b in stormy.bulletins.values() if b.id.startswith("digest:") and b.notification.status == "sent"]
+    account.counts["digests delivered"] = len(digests)
+    account.counts["told in digests"] = sum(len(b.payload["notifications"]) for b in digests)
 
 
 def _caused(episode: Episode) -> list[str]:
@@ -132,22 +181,6 @@ def _caused(episode: Episode) -> list[str]:
 
 def _kind(notice: Notification) -> str:
     return notice.key.split(":")[0] if notice.key.startswith("heartbeat") else notice.transition
-
-
-def _excuse(ledger: Ledger, key: str) -> str | None:
-    """Why an episode of this run has not this notification, where that is as it should be."""
-    episode = ledger.episodes.get(key.partition(":")[0])
-    if episode is None:
-        return None
-    of_pair = [e for e in ledger.episodes.values() if (e.definition, e.asset) == (episode.definition, episode.asset)]
-    together = [e for e in of_pair if e.decided_at == episode.decided_at and e.raised_at > episode.raised_at]
-    if together:
-        return "in the digest of a catch-up"
-    if episode.closed_at is not None and episode.closed_at <= episode.decided_at:
-        return "raised and over in one catch-up"
-    if ":severity_rose" in key and any(t.kind == "severity" and t.at <= episode.decided_at for t in episode.transitions):
-        return "worse when it was first told"
-    return None
 
 
 def _check_held_back(account: Account, world: World, stormy: Ledger) -> None:
@@ -175,6 +208,58 @@ def _check_deliveries(account: Account, stormy: Ledger, accepted: Sequence[Mappi
     account.counts["deliveries received"] = len(accepted)
     account.counts["received more than once"] = sum(n > 1 for n in times.values())
     account.counts["repeated deliveries"] = sum(n - 1 for n in times.values())
+
+
+def _check_claims(account: Account, world: World) -> None:
+    """Deliveries that one notifier claimed and did not end, and that another, or a later process, ended."""
+    attempts = _attempts(world)
+    taken = [
+        key for key, of_key in attempts.items() if any(a.what is None for a in of_key) and any(a.what == "done" for a in of_key)
+    ]
+    account.counts["claims that were taken over"] = len(taken)
+
+
+def _check_starvation(
+    account: Account, world: World, stormy: Ledger, accepted: Sequence[Mapping[str, Any]], until: float
+) -> None:
+    """While everything that a step needs is up, it must go on: rounds end, and what is due is delivered."""
+    storm = [n for n in world.notes("storm") if n["t"] <= until]
+    parts = ["mongod", "plant", *RECEIVERS, *EVALUATORS, *SENDERS]
+    start = min((n["t"] for n in world.notes(*EVALUATORS, *SENDERS) if n["what"] == "round"), default=until)
+    health = Health.of(storm, parts, start, until)
+    for what, workers in (("evaluation", EVALUATORS), ("delivery", SENDERS)):
+        rounds = [n["t"] for n in world.notes(*workers) if n["what"] in ("round", "done", "failed") and n["t"] <= until]
+        needed = [["mongod"], workers, *([[r] for r in RECEIVERS] if workers is SENDERS else [])]
+        gap = longest_healthy_gap([start, *rounds, until], health.healthy(needed))
+        account.counts[f"longest standstill of {what} while all was up (s)"] = round(gap, 1)
+        account.expect_none(f"starvation of {what}", [f"{gap:.1f} s"] if gap > LONGEST_STANDSTILL_S else [])
+    waits = _waits(world, stormy, accepted, health, until)
+    account.counts["longest wait for a delivery while all was up (s)"] = round(
+        max((s for s, _ in waits.values()), default=0.0), 1
+    )
+    tries = Counter(n["key"] for n in world.notes(*SENDERS) if n["what"] == "try")
+    starved = [(key, round(s, 1)) for key, (s, ahead) in waits.items() if s > longest_delivery_s(tries[key], world.speed, ahead)]
+    account.expect_none("deliveries that starved", starved)
+
+
+def _waits(
+    world: World, stormy: Ledger, accepted: Sequence[Mapping[str, Any]], health: Health, until: float
+) -> dict[str, tuple[float, int]]:
+    """Of every notification that nothing held back: seconds from made to received in which all that it needs was up, and how many
+    deliveries ended meanwhile.
+    """
+    wall, received = wall_clock(world), dict[str, float]()
+    for n in sorted(accepted, key=lambda n: n["t"]):
+        received.setdefault(n["key"], n["t"])
+    done = [n["t"] for n in world.notes(*SENDERS) if n["what"] == "done"]
+    up = {r: health.healthy([["mongod"], ["plant"], SENDERS, [r]]) for r in RECEIVERS}
+    found = {}
+    for n in stormy.notices.values():
+        if n.held is None and n.status == "sent" and n.key in received:
+            made, came = wall(n.created_at), min(received[n.key], until)
+            waited = time_within(up["hook" if n.channel == "mes" else "mail"], made, came)
+            found[n.key] = (waited, max(0, bisect_left(done, came) - bisect_left(done, made)))
+    return found
 
 
 def _check_repeats(account: Account, world: World, accepted: Sequence[Mapping[str, Any]]) -> None:

@@ -1,21 +1,19 @@
 """The undisturbed run: the same plant, the same use cases, tick after tick in one process, nothing ever dies."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from alerting.pipelines.evaluate import evaluate
-from alerting.pipelines.notify import deliver_due
-from alerting.stores.mongo import MongoStores
-from tests.faults.held_back import CROWD
+from alerting.adapters.mongo.mongo import MongoStores
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.notification.deliver import deliver_due
+from tests.faults.account import CHANNELS, TICK
 from tests.faults.plant import START, rows, with_model
 from tests.faults.world import World
 from tests.pretended import HandClock, Mailbox, platform_on
 
-TICK = timedelta(seconds=30)
-
 
 def run_calmly(world: World, stores: MongoStores, end: datetime) -> int:
     """Evaluate and deliver from START to the end. Returns how many messages were delivered."""
-    boxes = [Mailbox(name) for name in ("shift", "mes", "chief", CROWD)]
+    boxes = [Mailbox(name) for name in CHANNELS]
     clock = HandClock(START)
     platform = with_model(platform_on(stores, boxes, clock), world)
     platform.readings.add_readings(rows(world.seed, START - TICK, end), START)

@@ -2,9 +2,9 @@
 
 import time
 
-from alerting.definitions.faults import Refused
-from alerting.pipelines.evaluate import evaluate
-from alerting.pipelines.ports import Platform
+from alerting.definitions.faults import UserError
+from alerting.ports import Platform
+from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.wiring import open_platform
 from tests.faults.plant import with_model
 from tests.faults.world import World
@@ -18,7 +18,7 @@ def main(folder: str, part: str) -> None:
         try:
             with open_platform(world.settings) as opened:
                 _go_on(world, with_model(opened, world), part)
-        except Refused as refusal:
+        except UserError as refusal:
             world.note(part, "refused", why=str(refusal))
             time.sleep(0.3)
 

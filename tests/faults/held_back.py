@@ -6,11 +6,11 @@ When they are told depends on when somebody looked, which differs in the storm. 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
-from alerting.episodes.bulletin import Bulletin
 from alerting.episodes.episode import Episode, Notification
-from alerting.episodes.shelving import Shelf
-from alerting.pipelines.operate import Who, shelve
-from alerting.pipelines.ports import Platform
+from alerting.notifications.group_message import Bulletin
+from alerting.operators.shelves import Shelf
+from alerting.ports import Platform
+from alerting.usecases.operators.operate import Actor, shelve
 
 CROWD = "crowd"
 ROUTE = {"name": "crowd", "channels": [CROWD], "flood": {"more_than": 1, "within": "3m"}}
@@ -21,7 +21,7 @@ SHELVED = {
     ("low-pressure", "oven-9"): timedelta(minutes=60),
 }
 """How long, from the start of the plant on."""
-_ANN = Who("ann", "engineer")
+_ANN = Actor("ann", "engineer")
 
 
 def put_on_shelves(platform: Platform, start: datetime) -> None:
@@ -39,7 +39,7 @@ def untold_in_floods(episodes: Iterable[Episode], bulletins: Mapping[str, Bullet
     """Keys of what a summary should have told and none that was delivered has."""
     summaries = [b for b in bulletins.values() if b.id.startswith("flood:") and b.notification.status == "sent"]
     told = {key for summary in summaries for key in summary.payload["notifications"]}
-    return [n.key for e in episodes for n in e.outbox if n.status == "grouped" and n.channel == CROWD and n.key not in told]
+    return [n.key for e in episodes for n in e.outbox if n.status == "grouped" and n.held == "flood" and n.key not in told]
 
 
 def told_on_shelves(episodes: Iterable[Episode], shelves: Iterable[Shelf]) -> list[str]:

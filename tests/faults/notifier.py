@@ -3,9 +3,9 @@
 import time
 from dataclasses import dataclass, replace
 
-from alerting.definitions.faults import Refused
-from alerting.pipelines.notify import deliver_due
-from alerting.pipelines.ports import Channel, DeliveryFailed, Message, Platform
+from alerting.definitions.faults import UserError
+from alerting.ports import Channel, DeliveryFailed, Message, Platform
+from alerting.usecases.notification.deliver import deliver_due
 from alerting.wiring import open_platform
 from tests.faults.world import World
 
@@ -41,7 +41,7 @@ def main(folder: str, part: str) -> None:
             with open_platform(world.settings) as opened:
                 channels = {name: Noted(channel, world, part) for name, channel in opened.channels.items()}
                 _go_on(world, replace(opened, channels=channels), part)
-        except Refused as refusal:
+        except UserError as refusal:
             world.note(part, "refused", why=str(refusal))
             time.sleep(0.3)
 

@@ -5,12 +5,13 @@ import importlib
 import multiprocessing
 import os
 import signal
+import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from multiprocessing.context import ForkServerProcess
 from typing import Any
 
-from alerting.stores.embedded_mongod import EmbeddedMongod
+from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from tests.faults.world import World
 
 MODULES = ("plant", "evaluator", "notifier", "mail", "hook")
@@ -48,6 +49,14 @@ class Part(ABC):
         self.longest_down = max(self.longest_down, now - (self.down_since or now))
         self.back_at = self.down_since = None
         self.world.note("storm", "back", of=self.name)
+
+    def wait_for_a_delivery(self, seconds: float) -> None:
+        """Wait until this process is in the middle of a delivery; at most so long, and not at all where it makes none."""
+        over = time.monotonic() + seconds
+        while self.world.last_note(self.name).get("what") in ("round", "done", "failed") and time.monotonic() < over:
+            if not self.name.startswith("notifier"):
+                return
+            time.sleep(0.01)
 
     def tend(self, now: float) -> None:
         """Bring it back when its time has come; start it again where it ended by itself, which is a fault of ours."""

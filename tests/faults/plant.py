@@ -5,21 +5,22 @@ As a process it writes them, always a little ahead of the clock that it drives.
 
 import pickle
 import time
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 import numpy as np
 
+from alerting.adapters.mongo.demo.clock import MongoClock
+from alerting.adapters.mongo.mongo import MongoStores, open_stores
 from alerting.definitions.assets import Variable
-from alerting.definitions.faults import Refused
-from alerting.pipelines.definitions import apply
-from alerting.pipelines.ports import Platform, ReadingRow
-from alerting.pipelines.routes import apply_routes
-from alerting.pipelines.train import train
-from alerting.stores.clock import MongoClock
-from alerting.stores.mongo import MongoStores, open_stores
+from alerting.definitions.faults import UserError
+from alerting.ports import Platform, ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.notification.routes import apply_routes
+from alerting.usecases.training.train import train
 from tests.builders import oven, too_hot, too_moist
 from tests.faults.held_back import CROWD, ROUTE, put_on_shelves
 from tests.faults.world import STORMY, World, ahead
@@ -31,7 +32,9 @@ LONGEST_S = 12 * 3600
 OVENS = 10
 WITH_MODEL = 2
 HISTORY_DAYS, HISTORY_EVERY_S = 13, 300
-LEASE_S, LOOK_BACK_S = 4.0, 1200
+LEASE_S = 4.0
+FIRST_HUMID_S = 60
+"""When the first oven's air becomes humid: early, so that a run of any length raises an episode of the model."""
 DEFINITIONS = [
     too_hot(
         assets=["oven-*"],
@@ -95,7 +98,8 @@ def _series(seed: int) -> dict[tuple[int, str], np.ndarray]:
         found[n, "pressure"] = 3 + random.normal(0, 0.1, _steps()) - _spells(random, 1.5, 2)
         found[n, "vibration"] = 2 + random.normal(0, 0.2, _steps()) + _spells(random, 6, 12)
         if n <= WITH_MODEL:
-            found[n, "humidity"], found[n, "moisture"] = _moist(random, _steps(), EVERY_S, 70 * 60)
+            first = FIRST_HUMID_S if n == 1 else int(random.integers(10, 60)) * 60
+            found[n, "humidity"], found[n, "moisture"] = _moist(random, _steps(), EVERY_S, 70 * 60, first)
     return found
 
 
@@ -117,12 +121,13 @@ def _spells(random: np.random.Generator, least: float, most: float) -> np.ndarra
         k += length + int(random.uniform(4, 14) * 60 / EVERY_S)
 
 
-def _moist(random: np.random.Generator, steps: int, every_s: int, period_s: int) -> tuple[np.ndarray, np.ndarray]:
-    """Humid air for half an hour, and moisture over its limit from 20 to 45 minutes after its beginning."""
+def _moist(random: np.random.Generator, steps: int, every_s: int, period_s: int, first_s: int) -> tuple[np.ndarray, np.ndarray]:
+    """Humid air for half an hour, and moisture over its limit for 25 minutes from 6 to 20 minutes after its beginning on."""
     humidity, moisture = 40 + random.normal(0, 1, steps), 3.5 + random.normal(0, 0.1, steps)
-    for begin in range(random.integers(10, 60) * 60 // every_s, steps, period_s // every_s):
+    for begin in range(first_s // every_s, steps, period_s // every_s):
+        lag_s = int(random.integers(6, 21)) * 60
         humidity[begin : begin + 1800 // every_s] += 15
-        moisture[begin + 1200 // every_s : begin + 2700 // every_s] += 1.6
+        moisture[begin + lag_s // every_s : begin + (lag_s + 1500) // every_s] += 1.6
     return humidity, moisture
 
 
@@ -130,7 +135,9 @@ def _history(seed: int) -> Iterator[ReadingRow]:
     """What the model learns from."""
     steps = HISTORY_DAYS * 86400 // HISTORY_EVERY_S
     for n in range(1, WITH_MODEL + 1):
-        humidity, moisture = _moist(np.random.default_rng([seed, 100 + n]), steps, HISTORY_EVERY_S, 190 * 60)
+        random = np.random.default_rng([seed, 100 + n])
+        first = int(random.integers(10, 60)) * 60
+        humidity, moisture = _moist(random, steps, HISTORY_EVERY_S, 190 * 60, first)
         for k in range(steps):
             instant = START - timedelta(days=HISTORY_DAYS) + timedelta(seconds=k * HISTORY_EVERY_S)
             yield ReadingRow(f"oven-{n}", instant, {"humidity": float(humidity[k]), "moisture": float(moisture[k])})
@@ -149,7 +156,7 @@ def found(world: World, stores: MongoStores) -> MemoryModels:
     apply_routes(platform, ROUTES, "engineer", START)
     put_on_shelves(platform, START)
     if not train(platform, model["name"], START)["promote"]:
-        raise Refused("the model of the fault test is no good")
+        raise UserError("the model of the fault test is no good")
     world.path("models.pickle").write_bytes(pickle.dumps(platform.models))
     return platform.models
 
@@ -161,7 +168,8 @@ def _setting_up(stores: MongoStores, now: datetime) -> Platform:
 
 def with_model(platform: Platform, world: World) -> Platform:
     """The platform with the champion that `found` left in a file, in place of a registry."""
-    return replace(platform, models=pickle.loads(world.path("models.pickle").read_bytes()))  # noqa: S301 - our own file
+    models = pickle.loads(world.path("models.pickle").read_bytes())  # noqa: S301 - our own file
+    return replace(platform, models=models, model_key=b"")  # hashed without a key when it was trained
 
 
 def main(folder: str, part: str) -> None:
@@ -170,28 +178,52 @@ def main(folder: str, part: str) -> None:
         try:
             with open_stores(world.uri, STORMY) as stores:
                 _drive(world, stores, part)
-        except Refused as refusal:
+        except UserError as refusal:
             world.note(part, "refused", why=str(refusal))
             time.sleep(0.3)
 
 
 def _drive(world: World, stores: MongoStores, part: str) -> None:
-    """The clock never shows an instant whose readings are not there, except after the end, when there are none."""
+    """The clock never shows an instant whose readings are not there, except after the end, when there are none.
+
+    A restart goes on after the last acknowledged reading and writes none of those again, so that one that the database lost
+    stays lost and is found by the comparison.
+    """
     clock, lease = MongoClock(stores.database), timedelta(seconds=LEASE_S)
     now = clock.now()
-    written = now - timedelta(seconds=LOOK_BACK_S)  # who was killed may have left a part of them out
-    written = _write(world, stores, written, now)
+    _write(world, stores, part, now)
     clock.start(now, world.speed, lease)
     while True:
         time.sleep(1.0)
         now = clock.now()
-        written = _write(world, stores, written, now)
+        _write(world, stores, part, now)
         clock.renew(lease)
         world.note(part, "round", shows=now.isoformat())
 
 
-def _write(world: World, stores: MongoStores, written: datetime, now: datetime) -> datetime:
-    """Readings as far ahead as the clock can get until the next lease and through it. Returns up to where they are there."""
-    wanted, end = now + timedelta(seconds=world.speed * 2 * LEASE_S), world.end
-    stores.readings.add_readings(rows(world.seed, written, min(wanted, end) if end else wanted), now)
-    return max(written, wanted)
+def _write(world: World, stores: MongoStores, part: str, now: datetime) -> None:
+    """Write readings as far ahead as the clock can get until the next lease and through it, and note their acknowledgement."""
+    written, end = acknowledged_until(world), world.end
+    wanted = now + timedelta(seconds=world.speed * 2 * LEASE_S)
+    until = min(wanted, end) if end else wanted
+    if until > written:
+        stores.readings.add_readings(rows(world.seed, written, until), now)
+        world.note(part, "acknowledged", until=until.isoformat())
+
+
+def acknowledged_until(world: World) -> datetime:
+    """The instant up to which the database has acknowledged all readings of the plant; before START at first."""
+    noted = (n["until"] for n in world.notes("plant") if n["what"] == "acknowledged")
+    return max(map(datetime.fromisoformat, noted), default=START - timedelta(seconds=EVERY_S))
+
+
+def wall_clock(world: World) -> Callable[[datetime], float]:
+    """A function from an instant of the plant to the time of the wall (s since 1970) at which its clock showed it first."""
+    shown = [(datetime.fromisoformat(n["shows"]), n["t"]) for n in world.notes("plant") if n["what"] == "round"]
+    instants, walls = [at for at, _ in shown], [t for _, t in shown]
+
+    def wall(instant: datetime) -> float:
+        k = min(bisect_left(instants, instant), len(walls) - 1)
+        return walls[k]
+
+    return wall

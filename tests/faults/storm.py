@@ -11,6 +11,11 @@ PAUSE_S = (0.8, 5.0)
 DOWN_S = (0.0, 4.0)
 FREEZES = 0.45
 POWER_CUTS = 0.03
+AIMED = 0.5
+"""Share of the kills of a notifier that wait until it is in the middle of a delivery, so that its claim is left behind."""
+AIM_S = 1.5
+OUTAGE_MINUTES = 20.0
+"""Once in a long run, no evaluator for so many minutes of the plant: more than what goes into a digest was over by then."""
 
 
 @dataclass
@@ -20,13 +25,18 @@ class Storm:
     parts: Sequence[Part]
     seed: int
     longest_freeze_s: float
+    outage_s: float = 0.0
 
     def rage(self, seconds: float, told: Callable[[float], None]) -> None:
-        """Kill and freeze for so long; then bring everything back."""
+        """Kill and freeze for so long, a third through with an outage of evaluation; then bring everything back."""
         chance = random.Random(self.seed)
         over = time.monotonic() + seconds
         next_at = time.monotonic() + 2.0
+        outage_at = over - seconds * 2 / 3 if self.outage_s else over
         while (now := time.monotonic()) < over:
+            if now >= outage_at:
+                outage_at = over
+                self._stop_evaluation(now)
             if now >= next_at:
                 self._strike(chance, now)
                 next_at = now + chance.uniform(*PAUSE_S)
@@ -45,7 +55,17 @@ class Storm:
         part, freezes = chance.choice(self.parts), chance.random() < FREEZES
         lasting = chance.uniform(0.3, self.longest_freeze_s) if freezes else chance.uniform(*DOWN_S)
         if not part.is_hit and part.running:
-            (part.freeze if freezes else part.kill)(now, lasting)
+            if not freezes and chance.random() < AIMED:
+                part.wait_for_a_delivery(AIM_S)
+            (part.freeze if freezes else part.kill)(time.monotonic(), lasting)
+
+    def _stop_evaluation(self, now: float) -> None:
+        """Kill the evaluators, and keep them down for as long as the outage lasts."""
+        for part in self.parts:
+            if part.name.startswith("evaluator"):
+                if part.is_hit:
+                    part.bring_back(now)
+                part.kill(now, self.outage_s)
 
     def _tend(self) -> None:
         for part in self.parts:

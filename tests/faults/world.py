@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from alerting.settings import Settings, read_settings
-from alerting.stores.embedded_mongod import address
+from alerting.adapters.embedded.mongod_access import address
+from alerting.settings.environment import Settings, read_settings
 
 SECRET = "whsec_" + "c2VjcmV0" * 4
 CALM, STORMY = "calm", "stormy"
@@ -39,7 +39,7 @@ class World:
 
     @property
     def uri(self) -> str:
-        return address(self.mongod_port)
+        return address(self.path("mongod"), self.mongod_port)
 
     @property
     def settings(self) -> Settings:
@@ -86,6 +86,16 @@ class World:
     def notes(self, *parts: str) -> list[Mapping[str, Any]]:
         """What these parts noted, in order of time."""
         return sorted(self._notes(parts), key=lambda n: n["t"])
+
+    def last_note(self, part: str) -> Mapping[str, Any]:
+        """The newest note of this part; empty before the first."""
+        path = self.path(f"{part}.jsonl")
+        if not path.exists():
+            return {}
+        with path.open("rb") as log:
+            log.seek(max(0, path.stat().st_size - 4096))
+            lines = [line for line in log.read().splitlines() if line.startswith(b"{") and line.endswith(b"}")]
+        return json.loads(lines[-1]) if lines else {}
 
     def _notes(self, parts: tuple[str, ...]) -> Iterator[Mapping[str, Any]]:
         for part in parts:

@@ -3,17 +3,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from alerting.learning.advantage import advantage
-from alerting.learning.candidates import Trial, assemble, average_precision, baseline_candidate, usable_folds
-from alerting.learning.selection import select
-from tests.unit.learning import small
+from alerting.learning.search.candidates import Trial, assemble, average_precision, baseline_candidate, usable_folds
+from alerting.learning.selection.baseline_test import advantage
+from alerting.learning.selection.challenger import select
+from tests import small_models
 
-DEFINITION = small.definition()
+DEFINITION = small_models.definition()
 
 
 @pytest.fixture(scope="module")
 def data():
-    return replace(small.dataset(), persistence=np.full(len(small.dataset().label), np.nan))
+    return replace(small_models.dataset(), persistence=np.full(len(small_models.dataset().label), np.nan))
 
 
 def scored_by(data, family, score):

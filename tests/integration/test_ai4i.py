@@ -8,12 +8,12 @@ import pytest
 from sklearn.metrics import f1_score, precision_recall_curve, roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
-from alerting.learning.blending import with_blend
-from alerting.learning.candidates import baseline_candidate
-from alerting.learning.encoding import Columns
-from alerting.learning.search import search_candidate
-from alerting.learning.selection import choose, finish_challenger, fit_rows
-from alerting.pipelines.ports import silent
+from alerting.learning.features.encoding import Columns
+from alerting.learning.search.candidates import baseline_candidate
+from alerting.learning.search.search import search_candidate
+from alerting.learning.selection.blending import with_blend
+from alerting.learning.selection.challenger import choose, finish_challenger, fit_rows
+from alerting.ports import silent
 from benchmarks.public_data import ABSENT, ai4i, folder, stratified
 
 pytestmark = [

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
 from alerting.definitions.assets import Variable
-from alerting.episodes.episode import Mark
+from alerting.episodes.episode import ActorStamp
 from tests.builders import at, oven
 from tests.integration.test_api import TOKENS, VIEWER, episode, platform  # noqa: F401 - the fixture is used
 
@@ -135,9 +135,9 @@ def test_an_episode_page_shows_why_what_to_do_and_what_happened(browser, platfor
     for words in (
         "lower zone 2 to 224 °C",
         "zone 2 is 12 °C above its usual",
-        "+0.31",
+        "+31 %",
         "Open the damper.",
-        "the condition is met",
+        "The condition is met.",
         "sent",
     ):
         assert words in page
@@ -246,7 +246,7 @@ def test_the_first_page_says_when_the_platform_itself_needs_an_engineer(browser,
 
 
 def test_what_somebody_must_look_at_comes_first(browser, platform):  # noqa: F811
-    seen = Mark("otto", at(10))
+    seen = ActorStamp("otto", at(10))
     for minute, changes in enumerate(
         ({"severity": "low"}, {"severity": "critical"}, {"severity": "critical", "acknowledged": seen}, {"muted_by": "shelf"}), 1
     ):
@@ -261,9 +261,10 @@ def test_times_are_those_of_the_plant_and_their_zone_is_named(platform, wall):  
     browser = TestClient(create_app(platform, TOKENS, now=wall, zone=ZoneInfo("Europe/Berlin")), follow_redirects=False)
     log_in(browser)
     page = browser.get(f"/episodes/{episode(1).id}").text
-    assert "Raised 2026-01-05 01:01 CET" in page
+    assert "Raised today 01:01 to 01:06 (5 min)" in page
+    assert "Times: Europe/Berlin" in page
     assert "UTC" not in page
-    assert "Raised (Europe/Berlin)" in browser.get("/").text
+    assert "Times: Europe/Berlin" in browser.get("/").text
 
 
 def test_an_empty_console_says_what_to_do(browser, platform):  # noqa: F811
@@ -280,8 +281,9 @@ def test_variables_have_the_names_and_units_that_people_use(browser, platform): 
     platform.episodes.insert(episode(1))
     log_in(browser)
     page = browser.get(f"/episodes/{episode(1).id}").text
-    assert "<td>Zone 2 burner<br>" in page
-    assert "232 °C</td>" in page
+    assert "<strong>Zone 2 burner</strong>" in page
+    assert "232 °C" in page
+    assert "usual 220 °C" in page
 
 
 def test_the_enter_key_in_a_field_of_the_feedback_gives_no_verdict(browser, platform):  # noqa: F811

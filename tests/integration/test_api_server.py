@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import httpx
 import psutil
@@ -23,6 +24,8 @@ def start(home, port, mode=0o600):
     tokens.chmod(mode)
     own = {"ALERTING_HOME": str(home), "ALERTING_API_PORT": str(port), "ALERTING_API_TOKENS_FILE": str(tokens)}
     environ = {name: value for name, value in os.environ.items() if not name.startswith("ALERTING_")} | own
+    if mode == 0o600:
+        subprocess.run([Path(sys.executable).parent / "alerting", "prepare"], env=environ, check=True, capture_output=True)
     return subprocess.Popen([sys.executable, "-m", "alerting.console.serve"], env=environ, stderr=subprocess.PIPE, text=True)
 
 

@@ -6,12 +6,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from alerting.channels.egress import Egress, EgressRefused
-from alerting.definitions.faults import Refused
-from alerting.pipelines.ports import DeliveryFailed, Link, Message
+from alerting.adapters.channels.egress import Egress, EgressRefused
+from alerting.definitions.faults import UserError
+from alerting.ports import DeliveryFailed, Link, Message
 
 pytest.importorskip("apprise")
-from alerting.channels.apprise import AppriseChannel
+from alerting.adapters.channels.apprise import AppriseChannel
 
 LINKS = (Link("It was right", "https://alerting.plant.example/f/abc"),)
 MESSAGE = Message("e1:raised:chat", "HIGH: Too hot", "218 °C", {"severity": "high", "transition": "raised"}, LINKS)
@@ -74,7 +74,7 @@ def test_a_failure_is_tried_again_and_shows_no_credentials(receiver, caplog):
 
 @pytest.mark.parametrize("url", ["slack://", "nonsense", "carrier-pigeon://t0ps3cret"])
 def test_an_address_that_apprise_does_not_know_is_refused_without_repeating_it(url):
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(UserError) as refusal:
         AppriseChannel("chat", url, ALLOWED)
     assert "t0ps3cret" not in str(refusal.value)
 

@@ -4,7 +4,7 @@ import lightgbm
 import numpy as np
 import pytest
 
-from alerting.learning.averaging import average
+from alerting.learning.models.seed_average import average
 
 
 def fitted(seed):

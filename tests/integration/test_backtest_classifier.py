@@ -6,15 +6,15 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-import alerting.pipelines.backtest as module
+import alerting.usecases.backtest.backtest as module
 from alerting.definitions.assets import Variable
-from alerting.definitions.faults import Refused
-from alerting.pipelines.backtest import backtest, named_subject, written_subject
-from alerting.pipelines.definitions import apply
-from alerting.pipelines.evaluate import evaluate
-from alerting.pipelines.feedback import give_feedback
-from alerting.pipelines.train import train
-from alerting.reporting import training_drawings
+from alerting.definitions.faults import UserError
+from alerting.reporting import training_charts
+from alerting.usecases.backtest.backtest import backtest, named_subject, written_subject
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.operators.feedback import give_feedback
+from alerting.usecases.training.train import train
 from tests.builders import at, history, oven, too_moist
 from tests.frames import FrameReadings
 from tests.pretended import Mailbox, pretended_platform
@@ -113,7 +113,7 @@ def test_it_raises_the_episodes_that_live_evaluation_raised_to_the_millisecond(m
 
 
 def test_no_model_has_seen_anything_of_the_segment_that_it_judges(made):
-    assert all(s["seen_until"] < s["start"] for s in made.segments)
+    assert all(s["training_cutoff"] < s["start"] for s in made.segments)
     assert all(e.raised_at > made.segments[0]["start"] for e in made.episodes)
 
 
@@ -158,7 +158,7 @@ def test_figures_events_and_page_tell_how_it_would_have_done(made):
 
 
 def test_never_trains_once_and_serves_provisionally_and_draws_nothing_of_a_run_that_nobody_sees(monkeypatch):
-    monkeypatch.setattr(training_drawings, "_png", None)
+    monkeypatch.setattr(training_charts, "_png", None)
     once = run(plant(), start=START + 5 * DAY, retrain="never")
     assert [s["verdict"] for s in once.segments] == ["provisional"]
     assert "It was trained once, at the start: 1 times" in once.page
@@ -174,7 +174,7 @@ def test_too_little_history_at_the_start_leaves_that_segment_unjudged_and_says_s
 
 
 def test_without_any_model_it_is_refused_with_the_reason_of_the_training():
-    with pytest.raises(Refused, match="no model could be trained, so nothing was judged: too-moist"):
+    with pytest.raises(UserError, match="no model could be trained, so nothing was judged: too-moist"):
         backtest(plant(), written_subject(plant(), DOCUMENT), at(30), at(90), "never")
 
 

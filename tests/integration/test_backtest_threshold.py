@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from alerting.pipelines.backtest import backtest, named_subject, written_subject
-from alerting.pipelines.definitions import apply
-from alerting.pipelines.evaluate import evaluate
+from alerting.usecases.backtest.backtest import backtest, named_subject, written_subject
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
 from tests.builders import at, history, oven, too_hot
 from tests.frames import FrameReadings
 from tests.pretended import Mailbox, pretended_platform
@@ -142,7 +142,7 @@ def test_the_page_says_that_nothing_of_it_happened(made):
     assert "Nobody was told and nothing changed" in made.page
     assert "too-hot as it was handed in, without applying it," in made.page
     assert f"Backtest {made.id}" in made.page
-    assert "historical" not in made.page
+    assert "backfilled" not in made.page
 
 
 def test_a_definition_without_a_problem_has_a_load_but_no_events():

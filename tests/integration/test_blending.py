@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from alerting.learning.blending import with_blend
-from alerting.learning.candidates import candidate_files, candidate_from_files
-from alerting.learning.families import importance
-from alerting.learning.model_files import model_files, model_from_files
-from alerting.learning.search import search_candidate
-from alerting.learning.selection import choose, finish_challenger
-from alerting.learning.trained import ModelRefused, model_hash
+from alerting.learning.models.families import importance
+from alerting.learning.models.files import model_files, model_from_files
+from alerting.learning.models.trained import ModelRefused, model_hash
+from alerting.learning.search.candidates import candidate_files, candidate_from_files
+from alerting.learning.search.search import search_candidate
+from alerting.learning.selection.blending import with_blend
+from alerting.learning.selection.challenger import choose, finish_challenger
 from alerting.recommendation.contributions import explain
-from tests.unit.learning import small
+from tests import small_models
 
 FAMILIES = ["logistic_regression", "random_forest", "lightgbm"]
 
@@ -24,12 +24,12 @@ def silent(*_):
 
 @pytest.fixture(scope="module")
 def data():
-    return small.dataset()
+    return small_models.dataset()
 
 
 @pytest.fixture(scope="module")
 def definition():
-    return small.definition(learning={"trials": 1, "folds": 2})
+    return small_models.definition(learning={"trials": 1, "folds": 2})
 
 
 @pytest.fixture(scope="module")

@@ -3,21 +3,28 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from alerting.definitions.faults import Refused
+from alerting.definitions.faults import UserError
 from alerting.definitions.model import FAMILIES
-from alerting.learning.calibration import Platt, fit_platt, sigmoid
-from alerting.learning.candidates import Candidate, Trial, baseline_candidate, candidate_files, candidate_from_files, usable_folds
-from alerting.learning.encoding import Columns, Dense
-from alerting.learning.families import default_params, fit_estimator, importance, proven_params
-from alerting.learning.search import search_candidate
-from alerting.learning.selection import choose, why_none
-from alerting.learning.trained import model_hash
-from tests.unit.learning import small
+from alerting.learning.features.encoding import Columns, Dense
+from alerting.learning.models.calibration import Platt, fit_platt, sigmoid
+from alerting.learning.models.families import default_params, fit_estimator, importance, proven_params
+from alerting.learning.models.trained import model_hash
+from alerting.learning.search.candidates import (
+    Candidate,
+    Trial,
+    baseline_candidate,
+    candidate_files,
+    candidate_from_files,
+    usable_folds,
+)
+from alerting.learning.search.search import search_candidate
+from alerting.learning.selection.challenger import choose, why_none
+from tests import small_models
 
 
 @pytest.fixture(scope="module")
 def data():
-    return small.dataset()
+    return small_models.dataset()
 
 
 def told():
@@ -33,7 +40,7 @@ def candidate(family, ap, **params):
 
 def test_the_first_trial_is_the_proven_default_and_every_trial_is_told(data):
     calls, progress = told()
-    found = search_candidate(data, small.definition(), "logistic_regression", progress)
+    found = search_candidate(data, small_models.definition(), "logistic_regression", progress)
     assert found.tried[0].params == default_params("logistic_regression")
     assert calls == [("trying logistic_regression", 1, 2), ("trying logistic_regression", 2, 2)]
     assert found.ap == next(trial.ap for trial in found.tried if trial.params == found.params)
@@ -42,7 +49,7 @@ def test_the_first_trial_is_the_proven_default_and_every_trial_is_told(data):
 
 def test_the_same_seed_finds_the_same_and_every_fold_is_scored_once(data):
     _, progress = told()
-    one, other = (search_candidate(data, small.definition(), "logistic_regression", progress) for _ in range(2))
+    one, other = (search_candidate(data, small_models.definition(), "logistic_regression", progress) for _ in range(2))
     assert np.array_equal(one.oof, other.oof, equal_nan=True)
     assert one.tried == other.tried
     folds, _ = usable_folds(data, 2)
@@ -51,14 +58,14 @@ def test_the_same_seed_finds_the_same_and_every_fold_is_scored_once(data):
 
 def test_lightgbm_stops_by_itself_and_keeps_the_number_of_trees(data):
     _, progress = told()
-    found = search_candidate(data, small.definition(learning={"trials": 1, "folds": 2}), "lightgbm", progress)
+    found = search_candidate(data, small_models.definition(learning={"trials": 1, "folds": 2}), "lightgbm", progress)
     assert 1 <= found.params["rounds"] <= 300
-    assert found.ap > baseline_candidate(data, small.definition()).ap
+    assert found.ap > baseline_candidate(data, small_models.definition()).ap
 
 
 def test_a_search_that_the_time_budget_cuts_short_says_so_and_counts_its_trials(data):
     _, progress = told()
-    definition = small.definition(learning={"trials": 50, "folds": 2, "time_budget": "0s"})
+    definition = small_models.definition(learning={"trials": 50, "folds": 2, "time_budget": "0s"})
     found = search_candidate(data, definition, "logistic_regression", progress)
     assert found.cut_short
     assert found.trials < 50
@@ -75,13 +82,13 @@ def test_a_fold_with_one_class_only_is_left_out_and_said(data):
 
 
 def test_without_any_usable_fold_learning_is_refused(data):
-    with pytest.raises(Refused, match="no walk-forward fold has rows with and without a problem"):
+    with pytest.raises(UserError, match="no walk-forward fold has rows with and without a problem"):
         nothing = np.zeros_like(data.label)
         usable_folds(replace(data, label=nothing, label_by_data=nothing), 2)
 
 
 def test_the_baseline_is_the_better_of_prevalence_and_persistence(data):
-    definition = small.definition()
+    definition = small_models.definition()
     unhelpful = replace(data, persistence=np.full(len(data.label), np.nan))
     assert baseline_candidate(unhelpful, definition).params == {"score": "prevalence"}
     telling = replace(data, persistence=data.label + np.linspace(0, 0.1, len(data.label)))
@@ -92,7 +99,7 @@ def test_the_baseline_is_the_better_of_prevalence_and_persistence(data):
 
 
 def test_a_candidate_survives_its_files(data):
-    made = baseline_candidate(data, small.definition())
+    made = baseline_candidate(data, small_models.definition())
     read = candidate_from_files(candidate_files(made))
     assert np.array_equal(read.oof, made.oof, equal_nan=True)
     assert replace(read, oof=made.oof) == made

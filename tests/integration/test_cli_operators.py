@@ -6,12 +6,12 @@ from contextlib import contextmanager
 import pytest
 from typer.testing import CliRunner
 
-from alerting import cli_kpi, cli_operate
-from alerting.cli import app
-from alerting.pipelines.definitions import apply
-from alerting.pipelines.evaluate import evaluate
-from alerting.pipelines.notify import deliver_due
-from alerting.pipelines.ports import ReadingRow
+from alerting.cli import alarm_kpis, operators
+from alerting.cli.main import app
+from alerting.ports import ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.notification.deliver import deliver_due
 from tests.builders import at, oven, too_hot
 from tests.pretended import Mailbox, pretended_platform
 
@@ -30,10 +30,10 @@ def platform(monkeypatch):
     def opened():
         yield made
 
-    for module in (cli_operate, cli_kpi):
+    for module in (operators, alarm_kpis):
         monkeypatch.setattr(module, "platform", opened)
-    monkeypatch.setattr("alerting.cli.platform", opened)
-    monkeypatch.setattr(cli_operate, "user", lambda: "emil")
+    monkeypatch.setattr("alerting.cli.main.platform", opened)
+    monkeypatch.setattr(operators, "user", lambda: "emil")
     return made
 
 

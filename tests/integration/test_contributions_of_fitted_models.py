@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 
 from alerting.definitions.assets import Asset
-from alerting.learning.candidates import Candidate, Trial
-from alerting.learning.families import default_params
-from alerting.learning.selection import finish_challenger
+from alerting.learning.models.families import default_params
+from alerting.learning.search.candidates import Candidate, Trial
+from alerting.learning.selection.challenger import finish_challenger
 from alerting.recommendation.contributions import contributions, explain
-from tests.unit.learning import small
+from tests import small_models
 
-OVEN = Asset(name="oven-1", variables=small.VARIABLES)
+OVEN = Asset(name="oven-1", variables=small_models.VARIABLES)
 
 
 @pytest.fixture(scope="module")
 def data():
-    return small.dataset()
+    return small_models.dataset()
 
 
 def fitted(data, family, **more):
@@ -23,7 +23,7 @@ def fitted(data, family, **more):
     params |= {"n_estimators": 10} if family == "random_forest" else {}
     params |= {"rounds": 30} if family == "lightgbm" else {}
     candidate = Candidate(family, params, np.empty(0), {"ap": 0.5}, (Trial(params, 0.5, (0.5,)),), 1, False)
-    return finish_challenger(data, candidate, small.definition())[0]
+    return finish_challenger(data, candidate, small_models.definition())[0]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tests.unit.learning import test_dataset
+from tests.unit.learning.data import test_dataset
 
 
 def test_another_process_gives_the_same_hash():

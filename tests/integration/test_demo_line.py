@@ -15,7 +15,11 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from alerting.cli import app
+from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.mongo.demo.clock import MongoClock
+from alerting.adapters.mongo.demo.line import MongoLines
+from alerting.adapters.mongo.mongo import MongoStores, open_stores
+from alerting.cli.main import app
 from alerting.definitions.model import Problem
 from alerting.definitions.validation import parse_definition
 from alerting.demo.asset import ASSET, demo_asset
@@ -25,18 +29,14 @@ from alerting.demo.seed import SEED, fill
 from alerting.demo.set_points import take_over
 from alerting.detection.problems import find_problems
 from alerting.episodes.episode import Change
-from alerting.learning.dataset import build_dataset
-from alerting.learning.features import build_features
-from alerting.learning.search import search_candidate
-from alerting.learning.selection import finish_challenger
-from alerting.learning.trained import TrainedModel
-from alerting.pipelines.ports import silent
+from alerting.learning.data.dataset import build_dataset
+from alerting.learning.features.build import build_features
+from alerting.learning.models.trained import TrainedModel
+from alerting.learning.search.search import search_candidate
+from alerting.learning.selection.challenger import finish_challenger
+from alerting.ports import silent
 from alerting.readings.history import History, to_millis
 from alerting.recommendation.whatif import recommend
-from alerting.stores.clock import MongoClock
-from alerting.stores.embedded_mongod import EmbeddedMongod
-from alerting.stores.line import MongoLines
-from alerting.stores.mongo import MongoStores, open_stores
 from tests.support import ensured_pretence, free_port, require_real_server
 
 END = datetime(2026, 3, 31, tzinfo=UTC)
@@ -46,8 +46,8 @@ FILL = """
 import sys
 from datetime import datetime
 from alerting.demo.seed import fill
-from alerting.stores.line import MongoLines
-from alerting.stores.mongo import open_stores
+from alerting.adapters.mongo.demo.line import MongoLines
+from alerting.adapters.mongo.mongo import open_stores
 with open_stores(sys.argv[1], sys.argv[2]) as stores:
     print("filling", flush=True)
     end = datetime.fromisoformat(sys.argv[3])
@@ -57,9 +57,9 @@ with open_stores(sys.argv[1], sys.argv[2]) as stores:
 RUN = """
 import sys, time
 from alerting.demo.run import run_line
-from alerting.stores.clock import MongoClock
-from alerting.stores.line import MongoLines
-from alerting.stores.mongo import open_stores
+from alerting.adapters.mongo.demo.clock import MongoClock
+from alerting.adapters.mongo.demo.line import MongoLines
+from alerting.adapters.mongo.mongo import open_stores
 with open_stores(sys.argv[1], sys.argv[2]) as stores:
     wait = lambda seconds: bool(time.sleep(0.02))
     print("running", flush=True)

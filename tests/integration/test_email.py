@@ -13,10 +13,10 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
-from alerting.channels.egress import Egress, EgressRefused
-from alerting.channels.email import EmailChannel
-from alerting.delivery_settings import Smtp
-from alerting.pipelines.ports import DeliveryFailed, Link, Message, Picture
+from alerting.adapters.channels.egress import Egress, EgressRefused
+from alerting.adapters.channels.email import EmailChannel
+from alerting.ports import DeliveryFailed, Link, Message, Picture
+from alerting.settings.delivery import Smtp
 from tests.support import free_port
 
 LOOPBACK = Egress(["127.0.0.1", "localhost"])

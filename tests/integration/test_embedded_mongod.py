@@ -13,12 +13,12 @@ from pathlib import Path
 import psutil
 import pytest
 from pymongo import MongoClient
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
-from alerting.definitions.faults import Refused
-from alerting.stores import embedded_mongod
-from alerting.stores.embedded_mongod import EmbeddedMongod, data_folder, is_primary
-from alerting.stores.mongo import DatabaseDown, check_database, connect, open_database, open_stores
+from alerting.adapters.embedded import embedded_mongod
+from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod, is_primary, serves
+from alerting.adapters.mongo.mongo import DatabaseDown, check_database, connect, open_database, open_stores
+from alerting.definitions.faults import UserError
 from tests.support import free_port, require_real_server
 
 pytestmark = pytest.mark.slow
@@ -51,7 +51,7 @@ def test_data_is_there_again_after_a_restart_also_on_another_port(tmp_path):
     for _ in range(3):
         with EmbeddedMongod(tmp_path, free_port()) as server, open_stores(server.uri, "test") as stores:
             assert is_primary(server.port)
-            assert data_folder(server.port) == tmp_path
+            assert serves(tmp_path, server.port)
             stores.database["kept"].insert_one({})
             count = stores.database["kept"].count_documents({})
     assert count == 3
@@ -86,7 +86,7 @@ def test_the_writes_of_our_stores_wait_for_the_journal_of_the_majority_whatever_
 
 def test_it_dies_with_the_process_that_started_it(tmp_path):
     script = (
-        "import sys, time; from pathlib import Path; from alerting.stores.embedded_mongod import EmbeddedMongod\n"
+        "import sys, time; from pathlib import Path; from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod\n"
         "server = EmbeddedMongod(Path(sys.argv[1]), int(sys.argv[2])).start()\n"
         "print(server.pid, flush=True); time.sleep(600)"
     )
@@ -112,14 +112,14 @@ def test_a_taken_port_is_refused_with_its_number_and_setting(tmp_path):
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(Refused, match=rf"port {port} is taken.*ALERTING_MONGODB_PORT"):
+        with pytest.raises(UserError, match=rf"port {port} is taken.*ALERTING_MONGODB_PORT"):
             EmbeddedMongod(tmp_path, port).start()
 
 
 def test_a_folder_in_use_is_refused_and_the_other_server_is_left_alone(tmp_path):
     with EmbeddedMongod(tmp_path, free_port()) as first:
-        with pytest.raises(Refused, match="another MongoDB server is using"):
-            EmbeddedMongod(tmp_path, free_port()).start()
+        with pytest.raises(UserError, match="another MongoDB server is using"):
+            EmbeddedMongod(tmp_path, free_port()).start(patience=1)
         assert is_primary(first.port)
 
 
@@ -128,7 +128,7 @@ def test_a_spoilt_folder_is_refused_with_the_place_of_the_log(tmp_path):
         pass
     for name in ("WiredTiger.wt", "WiredTiger.turtle"):
         (tmp_path / name).write_text("spoilt")
-    with pytest.raises(Refused, match=r"mongod\.log"):
+    with pytest.raises(UserError, match=r"mongod\.log"):
         EmbeddedMongod(tmp_path, free_port()).start()
 
 
@@ -157,6 +157,13 @@ def test_ensuring_at_once_from_several_places_is_no_harm(tmp_path):
     assert faults == []
 
 
+def test_a_server_whose_keys_are_not_loaded_yet_is_down_for_a_moment(real_server):
+    """What a client that was connected before gets in the first moments after a restart with access control."""
+    started = OperationFailure("No keys found for HMAC that is valid for time", 211)
+    with pytest.raises(DatabaseDown, match="has just started"), open_database(real_server, "not_ready"):
+        raise started
+
+
 def test_a_connection_lost_in_the_middle_is_a_database_that_is_down(tmp_path):
     server = EmbeddedMongod(tmp_path, free_port()).start()
     with pytest.raises(DatabaseDown, match="does not answer"), open_database(server.uri, "test", timeout=1) as database:
@@ -177,12 +184,15 @@ def test_a_missing_database_is_said_within_seconds_without_the_password():
 
 
 def test_an_address_that_is_none_is_refused():
-    with pytest.raises(Refused, match="ALERTING_MONGODB_URI"):
+    with pytest.raises(UserError, match="ALERTING_MONGODB_URI"):
         connect("mongodb://")
 
 
 def test_a_wrong_password_is_said_as_such(tmp_path):
-    with EmbeddedMongod(tmp_path, free_port()) as server, connect(server.uri.replace("//", "//ann:wrong@")) as client:
+    with (
+        EmbeddedMongod(tmp_path, free_port()) as server,
+        connect(f"mongodb://ann:wrong@127.0.0.1:{server.port}/?replicaSet=alerting") as client,
+    ):
         with pytest.raises(DatabaseDown, match="user or password") as refusal:
             check_database(client["test"])
         assert "wrong" not in str(refusal.value)
@@ -190,7 +200,7 @@ def test_a_wrong_password_is_said_as_such(tmp_path):
 
 def test_a_missing_wheel_is_refused_with_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(Refused, match=r"alerting\[embedded\].*ALERTING_MONGODB_URI"):
+    with pytest.raises(UserError, match=r"alerting\[embedded\].*ALERTING_MONGODB_URI"):
         embedded_mongod.find_mongod()
 
 

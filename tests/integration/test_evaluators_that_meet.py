@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from alerting.pipelines.evaluate import evaluate
-from alerting.pipelines.ports import Platform
+from alerting.ports import Platform
+from alerting.usecases.evaluation.evaluate import evaluate
 from tests.builders import at
-from tests.unit.pipelines.test_late_data import LEVELS, Line, NeverMoves
+from tests.unit.usecases.evaluation.test_late_data import LEVELS, Line, NeverMoves
 
 pytestmark = pytest.mark.slow
 PORTS = ("readings", "states", "episodes", "arrivals", "checkpoints")
@@ -128,7 +128,7 @@ def test_an_episode_that_one_who_was_killed_had_raised_and_late_readings_refute_
     line.feed({20: 200}, 26)
     assert [e.condition for e in line.episodes()] == ["closed"]
     line.run(30)
-    assert [e.outdated for e in line.episodes()] == [True]
+    assert [e.withdrawn for e in line.episodes()] == [True]
     assert line.spells() == []
 
 

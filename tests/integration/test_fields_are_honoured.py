@@ -15,24 +15,24 @@ from alerting.definitions.assets import EventType, Variable
 from alerting.definitions.model import SEVERITIES, ClassifierDefinition, ThresholdDefinition
 from alerting.definitions.validation import parse_definition
 from alerting.detection.suppression import suppressed_spans
-from alerting.learning.answers import Answer
-from alerting.learning.candidates import baseline_candidate
-from alerting.learning.comparison import compare
-from alerting.learning.dataset import build_dataset
-from alerting.learning.metrics import ProblemSpans
-from alerting.learning.operating_point import Watched, choose_threshold
-from alerting.learning.search import search_candidate
-from alerting.pipelines.definitions import apply
-from alerting.pipelines.evaluate import evaluate, shards
-from alerting.pipelines.notify import deliver_due
-from alerting.pipelines.ports import EventRow, ReadingRow, silent
-from alerting.pipelines.report import last_period
-from alerting.pipelines.train import candidate_families, prepare
+from alerting.learning.data.dataset import build_dataset
+from alerting.learning.data.feedback_labels import Answer
+from alerting.learning.metrics.metrics import ProblemSpans
+from alerting.learning.search.candidates import baseline_candidate
+from alerting.learning.search.search import search_candidate
+from alerting.learning.selection.operating_point import Watched, choose_threshold
+from alerting.learning.selection.promotion import compare
+from alerting.ports import EventRow, ReadingRow, silent
 from alerting.readings.history import to_millis
 from alerting.recommendation.whatif import recommend
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate, shards
+from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.operations.report import last_period
+from alerting.usecases.training.train import candidate_families, prepare
+from tests import small_models
 from tests.builders import at, oven, too_hot
 from tests.pretended import Mailbox, pretended_platform
-from tests.unit.learning import small
 
 pytestmark = pytest.mark.slow
 DAGS = Path(__file__).parents[2] / "dags"
@@ -185,7 +185,7 @@ THRESHOLD = {
     "for": [{}, {"for": "3m"}],
     "clear_for": [{}, {"clear_for": "6m"}],
     "stale_after": [{"above": 204, "for": "13m"}, {"above": 204, "for": "13m", "stale_after": "2m"}],
-    "mutability": [{}, {"mutability": "0s"}],
+    "allowed_lateness": [{}, {"allowed_lateness": "0s"}],
     "problem.variable": [{"problem": MOIST}, {"problem": {"variable": "temperature", "above": 4.5}}],
     "problem.above": [{"problem": MOIST}, {"problem": {**MOIST, "above": 6}}],
     "problem.below": [{"problem": MOIST}, {"problem": {**MOIST, "above": 6, "below": 3.5}}],
@@ -216,32 +216,32 @@ def test_T12_a_field_of_a_threshold_changes_what_people_meet(field):
 
 
 def learned(**changes):
-    history = small.line(120)
+    history = small_models.line(120)
     history = replace(history, asset=history.asset.model_copy(update={"attributes": {"model": "m1"}}))
     history = replace(history, events=stops(), event_types=())
     answers = [  # acted upon and prevented; called true though nobody acted
         Answer("oven-1", minute(440), minute(470), minute(455), "true_alarm"),
         Answer("oven-1", minute(720), minute(750), None, "true_alarm"),
     ]
-    definition, as_of = small.definition(**changes), small.as_of(history)
+    definition, as_of = small_models.definition(**changes), small_models.as_of(history)
     silent = definition.suppression
-    spans = {} if silent is None else {"oven-1": suppressed_spans(silent, [history], small.START, as_of)}
+    spans = {} if silent is None else {"oven-1": suppressed_spans(silent, [history], small_models.START, as_of)}
     dataset = build_dataset(definition, 1, [history], as_of, answers, spans)
     return dataset.hash, dataset.at.tolist(), dataset.part.tolist(), dataset.plan.columns
 
 
 def minute(number):
-    return to_millis(small.START) + number * 60_000
+    return to_millis(small_models.START) + number * 60_000
 
 
 def stops():
-    start = pd.date_range(small.START, periods=20, freq="6h", tz="UTC").as_unit("ms")
+    start = pd.date_range(small_models.START, periods=20, freq="6h", tz="UTC").as_unit("ms")
     return pd.DataFrame({"type": "stop", "start": start, "end": start + pd.Timedelta("20min")})
 
 
 def searched(**changes):
-    definition = small.definition(learning={"trials": 2, "folds": 2, **changes})
-    dataset = build_dataset(definition, 1, [small.line(120)], small.as_of(small.line(120)))
+    definition = small_models.definition(learning={"trials": 2, "folds": 2, **changes})
+    dataset = build_dataset(definition, 1, [small_models.line(120)], small_models.as_of(small_models.line(120)))
     candidate = search_candidate(dataset, definition, "random_forest", silent, stopwatch=count(0, 0.1).__next__)
     return (
         candidate.params,
@@ -254,11 +254,11 @@ def searched(**changes):
 
 def tried(**changes):
     platform = pretended_platform()
-    line = small.line(120)
+    line = small_models.line(120)
     platform.assets.put([line.asset])
     moist = line.readings["moisture"]
     rows = [ReadingRow("oven-1", t.to_pydatetime(), {"moisture": float(v)}) for t, v in moist.items()]
-    platform.readings.add_readings(rows, small.START)
+    platform.readings.add_readings(rows, small_models.START)
     document = {
         "name": "m",
         "kind": "classifier",
@@ -266,8 +266,8 @@ def tried(**changes):
         "problem": {"variable": "moisture", "above": 5.0},
         "horizon": "30m",
     }
-    apply(platform, [{**document, "learning": changes}], "engineer", small.START, "test")
-    return candidate_families(platform, prepare(platform, "m", small.as_of(line)))
+    apply(platform, [{**document, "learning": changes}], "engineer", small_models.START, "test")
+    return candidate_families(platform, prepare(platform, "m", small_models.as_of(line)))
 
 
 def chosen(**changes):
@@ -279,31 +279,33 @@ def chosen(**changes):
     watched = Watched(
         instants, np.full(len(instants), "a", object), {"a": spans}, {"a": start}, {"a": 7 * 86_400.0}, 0, 1_800_000
     )
-    wanted = small.definition(operating_point=changes).operating_point
+    wanted = small_models.definition(operating_point=changes).operating_point
     return choose_threshold(watched, score, wanted, 0).threshold
 
 
 def promoted(**changes):
-    history = small.line(120)
-    dataset = small.dataset(120)
+    history = small_models.line(120)
+    dataset = small_models.dataset(120)
     wide = next(c for c in dataset.plan.columns if c.startswith("humidity"))
-    models = [small.linear_model(dataset.plan, dataset.rows, {wide: weight}) for weight in (2.0, -0.1)]
-    decision = compare(small.definition(promotion=changes), models[0], models[1], [history], [], small.as_of(history), 0)
+    models = [small_models.linear_model(dataset.plan, dataset.rows, {wide: weight}) for weight in (2.0, -0.1)]
+    decision = compare(
+        small_models.definition(promotion=changes), models[0], models[1], [history], [], small_models.as_of(history), 0
+    )
     return decision.verdict, decision.reason
 
 
 def advised(max_changes):
-    history, dataset = small.line(60), small.dataset(60)
+    history, dataset = small_models.line(60), small_models.dataset(60)
     weights = {c: 1.0 for c in dataset.plan.columns if c.startswith(("setpoint", "belt")) and "std" not in c}
-    model = small.linear_model(dataset.plan, dataset.rows, weights, intercept=2.0, threshold=0.3)
-    return recommend(model, history, small.as_of(history) - timedelta(hours=7), max_changes)
+    model = small_models.linear_model(dataset.plan, dataset.rows, weights, intercept=2.0, threshold=0.3)
+    return recommend(model, history, small_models.as_of(history) - timedelta(hours=7), max_changes)
 
 
 def dag(**changes):
     sys.path.insert(0, str(DAGS))
     from alerting_tasks.training import training_options
 
-    options = training_options(small.definition(**changes), 1)
+    options = training_options(small_models.definition(**changes), 1)
     timetable = options.pop("schedule")
     when = timetable and (timetable.expression, str(timetable.timezone))
     return when, options["default_args"]["owner"], options["tags"]
@@ -381,7 +383,7 @@ CLASSIFIER_ELSEWHERE = {
         field: "the same code as for thresholds" for field in THRESHOLD if field.startswith(("guidance", "notify", "suppression"))
     },
     **dict.fromkeys(("name", "title", "assets", "state", "severity", "schedule.every"), "the same code as for thresholds"),
-    "mutability": "the same code as for thresholds; with a model: tests/integration/test_late_model.py",
+    "allowed_lateness": "the same code as for thresholds; with a model: tests/integration/test_late_model.py",
 }
 
 
@@ -392,14 +394,16 @@ def test_T12_a_field_of_a_classifier_changes_an_outcome(field):
 
 
 def test_the_holding_time_of_a_variable_changes_what_is_learned():
-    history = small.line(120)
+    history = small_models.line(120)
     crew = history.readings["crew"]
     history = replace(history, readings=history.readings.assign(crew=crew.where(crew != crew.shift())))
 
     def learned_with(**holds):
         variables = history.asset.variables | {"crew": Variable(type="category", **holds)}
         asset = history.asset.model_copy(update={"variables": variables})
-        return build_dataset(small.definition(), 1, [replace(history, asset=asset)], small.as_of(history)).rows["crew.last"]
+        return build_dataset(small_models.definition(), 1, [replace(history, asset=asset)], small_models.as_of(history)).rows[
+            "crew.last"
+        ]
 
     assert learned_with().notna().all(), "found from the data: reported every eight hours, when it changes"
     assert learned_with(holds_for="4h").notna().mean() == pytest.approx(0.5, abs=0.02)

@@ -14,17 +14,18 @@ import pytest
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.model import ClassifierDefinition
 from alerting.definitions.validation import definition_document
-from alerting.learning import model_files
-from alerting.learning.dataset import build_dataset
-from alerting.learning.features import build_features
-from alerting.learning.search import search_candidate
-from alerting.learning.selection import finish_challenger
-from alerting.pipelines.definitions import apply
-from alerting.pipelines.evaluate import evaluate
-from alerting.pipelines.ports import DecisionRecord, EventRow, ReadingRow, silent
-from alerting.pipelines.shadow.live_views import ReadingsUntil
+from alerting.learning.data.dataset import build_dataset
+from alerting.learning.features.build import build_features
+from alerting.learning.models import files as model_files
+from alerting.learning.search.search import search_candidate
+from alerting.learning.selection.challenger import finish_challenger
+from alerting.ports import DecisionRecord, EventRow, ReadingRow, silent
 from alerting.readings.history import History, from_millis, millis, no_events, to_millis
 from alerting.recommendation.contributions import contributions
+from alerting.usecases.backtest.sandbox.live_views import ReadingsUntil
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.registry.registration import register_model
 from tests.frames import FrameReadings
 from tests.pretended import pretended_platform
 
@@ -102,7 +103,7 @@ def test_live_scores_are_those_of_the_batch_bit_for_bit(learned, monkeypatch):
     risky = np.flatnonzero(learned.model.score(learned.dataset.rows) >= learned.model.threshold)
     end = from_millis(int(learned.dataset.at[risky[-1]])) + 2 * HOUR
     since = end - DAY - 5 * HOUR
-    model = replace(learned.model, seen_until=since - 4 * HOUR)
+    model = replace(learned.model, training_cutoff=since - 4 * HOUR)
     monkeypatch.setattr(model_files, "model_from_files", lambda files: model)
     platform = stocked(learned.history, since)
     now = since
@@ -148,6 +149,6 @@ def stocked(history, since):
     events = [EventRow("line-1", "stop", ts.to_pydatetime(), ts.to_pydatetime(), "test") for ts in history.events["start"]]
     platform.readings.add_events(events, since)
     apply(platform, [definition_document(definition())], "engineer", since, "test")
-    platform.models.register("stops", "run-1", {"version": b"1"}, {})
+    register_model(platform, "stops", "run-1", {"version": b"1"}, {}, {})
     platform.decisions.add(DecisionRecord("stops", since, 1, 1, None, True, True, "promote", "better", {}, "run-1", "platform"))
     return platform

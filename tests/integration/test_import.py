@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from alerting.stores.embedded_mongod import EmbeddedMongod
-from alerting.stores.mongo import open_stores
+from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.mongo.mongo import open_stores
 from tests.support import free_port, require_real_server
 
 pytestmark = pytest.mark.slow
@@ -44,7 +44,7 @@ class Command:
         return name
 
     def start(self, *arguments):
-        code = "from alerting.cli import main; main()"
+        code = "from alerting.cli.main import main; main()"
         return subprocess.Popen(
             [sys.executable, "-c", code, "import", *arguments],
             cwd=self.folder,
@@ -91,7 +91,7 @@ def test_a_file_is_imported_and_a_second_time_nothing_is_new(command):
 
 def test_a_bad_line_is_told_with_exit_code_1_and_nothing_is_written(command):
     command.file("f.csv", BAD)
-    code, out, err = command("readings", "f.csv")
+    code, out, err = command("readings", "f.csv", "--strict")
     assert (code, out) == (1, "")
     assert "f.csv is refused, nothing was written" in err
     assert "line 4, column x: 'three' is not a number" in err
@@ -101,14 +101,14 @@ def test_a_bad_line_is_told_with_exit_code_1_and_nothing_is_written(command):
 
 def test_skipped_lines_land_in_a_rejects_file_beside_the_input_or_where_told(command):
     command.file("f.csv", BAD)
-    code, out, _ = command("readings", "f.csv", "--skip-bad")
+    code, out, _ = command("readings", "f.csv", "--skip-bad", "--strict")
     assert code == 0
     assert "1 bad lines are kept in f.csv.rejects.csv" in out
     with (command.folder / "f.csv.rejects.csv").open(newline="") as file:
         assert list(csv.DictReader(file)) == [
             {"line": "4", "column": "x", "reason": "'three' is not a number", "original": "2026-01-05 00:02:00,oven-1,three"}
         ]
-    code, out, _ = command("readings", "f.csv", "--skip-bad", "--rejects", "bad.csv", "--json")
+    code, out, _ = command("readings", "f.csv", "--skip-bad", "--strict", "--rejects", "bad.csv", "--json")
     assert (code, json.loads(out)["rejected"], json.loads(out)["rejects"]) == (0, 1, "bad.csv")
     assert command.count() == 2
 
@@ -191,11 +191,11 @@ MEASURE = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from alerting.pipelines.ingest import import_readings
-from alerting.sources.readings import ReadingsFile
-from alerting.sources.rows import Layout
+from alerting.usecases.ingestion.tables import import_readings
+from alerting.adapters.files.readings import ReadingsFile
+from alerting.adapters.files.rows import Layout
 from benchmarks.memory import peak_mib
-from tests.unit.pipelines.memory_plant import Plant
+from tests.memory_plant import Plant
 
 plant = Plant()
 plant.readings.add_readings = lambda rows, arrived_at: len(rows)

@@ -4,9 +4,9 @@ import time
 
 import numpy as np
 
-from alerting.learning.intervals import judge_rows
-from alerting.learning.metrics import row_metrics
-from tests.unit.learning.test_intervals import rows
+from alerting.learning.metrics.bootstrap import judge_rows
+from alerting.learning.metrics.metrics import row_metrics
+from tests.unit.learning.metrics.test_bootstrap import rows
 
 
 def test_an_interval_holds_the_truth_about_as_often_as_it_says():

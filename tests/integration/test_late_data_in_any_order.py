@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.pipelines.test_late_data import FIELDS, Line
+from tests.unit.usecases.evaluation.test_late_data import FIELDS, Line
 
 pytestmark = pytest.mark.slow
 ARRIVALS = st.lists(

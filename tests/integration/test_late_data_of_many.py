@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.pipelines import watchlist
-from alerting.pipelines.definitions import apply
-from alerting.pipelines.evaluate import evaluate
+from alerting.episodes import targets
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
 from tests.builders import at
 from tests.pretended import Mailbox, pretended_platform
 from tests.scenarios.test_evaluate_many import DEFINITIONS, OVENS, WALK, count_judged_alone, rows_of
@@ -41,7 +41,7 @@ def outcome(rows, late, every, until):
 def one_by_one(*of):
     """The same, with every pair judged reading by reading."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(watchlist, "limits_of", lambda definition, asset: None)
+        patched.setattr(targets, "limits_of", lambda definition, asset: None)
         return outcome(*of)
 
 

@@ -9,35 +9,38 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.definitions.validation import definition_document
-from alerting.learning import model_files
-from alerting.pipelines.definitions import apply
-from alerting.pipelines.evaluate import evaluate
-from alerting.pipelines.ports import DecisionRecord, ReadingRow
+from alerting.learning.models import files as model_files
+from alerting.ports import DecisionRecord, ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.registry.registration import register_model
+from tests import small_models
 from tests.pretended import pretended_platform
-from tests.unit.learning import small
 
 HOUR = timedelta(hours=1)
-SINCE, SECOND = small.START + 20 * HOUR, small.START + 26 * HOUR
-END = small.START + 32 * HOUR
+SINCE, SECOND = small_models.START + 20 * HOUR, small_models.START + 26 * HOUR
+END = small_models.START + 32 * HOUR
 
 
 @pytest.fixture(scope="module")
 def models():
     """Two versions: the second has seen until half an hour after it came into service."""
-    data = small.dataset(hours=60)
+    data = small_models.dataset(hours=60)
 
-    def model(weight, seen_until):
-        return small.linear_model(data.plan, data.rows, {"humidity.last": weight}, threshold=0.5, seen_until=seen_until)
+    def model(weight, training_cutoff):
+        return small_models.linear_model(
+            data.plan, data.rows, {"humidity.last": weight}, threshold=0.5, training_cutoff=training_cutoff
+        )
 
     known = {b"1": model(2.0, SINCE - HOUR), b"2": model(1.5, SECOND + HOUR / 2)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model_files, "model_from_files", lambda files: known[files["version"]])
-        patch.setattr("alerting.pipelines.keeping._advice", lambda *_: None)
-        yield SimpleNamespace(seen_until={1: SINCE - HOUR, 2: SECOND + HOUR / 2})
+        patch.setattr("alerting.usecases.evaluation.persist._advice", lambda *_: None)
+        yield SimpleNamespace(training_cutoff={1: SINCE - HOUR, 2: SECOND + HOUR / 2})
 
 
 def readings():
-    frame = small.line(60).readings.loc[SINCE - 4 * HOUR : END]
+    frame = small_models.line(60).readings.loc[SINCE - 4 * HOUR : END]
     return [
         ReadingRow("oven-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v == v})  # noqa: PLR0124 - NaN is missing
         for ts, row in frame.iterrows()
@@ -46,10 +49,10 @@ def readings():
 
 def watched():
     platform = pretended_platform()
-    platform.assets.put([small.line(1).asset])
-    apply(platform, [definition_document(small.definition())], "engineer", SINCE - 4 * HOUR, "test")
+    platform.assets.put([small_models.line(1).asset])
+    apply(platform, [definition_document(small_models.definition())], "engineer", SINCE - 4 * HOUR, "test")
     for version, since in ((1, SINCE), (2, SECOND)):
-        platform.models.register("too-moist", f"run-{version}", {"version": b"%d" % version}, {})
+        register_model(platform, "too-moist", f"run-{version}", {"version": b"%d" % version}, {}, {})
         made = DecisionRecord(
             "too-moist", since, 1, version, version - 1 or None, True, True, "promote", "better", {}, f"run-{version}", "platform"
         )
@@ -63,8 +66,8 @@ def run(platform, instant):
 
 
 def spells(platform):
-    found = (e for e in platform.episodes.find() if not e.outdated)
-    return sorted((e.began_at or e.raised_at, e.closed_at, e.condition) for e in found)
+    found = (e for e in platform.episodes.find() if not e.withdrawn)
+    return sorted((e.condition_started_at or e.raised_at, e.closed_at, e.condition) for e in found)
 
 
 def state(platform):
@@ -92,5 +95,5 @@ def test_late_readings_of_a_model_give_its_spells_in_time_and_no_model_judges_wh
     for platform in (late, in_time):
         scored = list(platform.scores.between("too-moist", SINCE - 10 * HOUR, END + HOUR))
         assert {s["model_version"] for s in scored} == {1, 2}
-        assert all(s["ts"] > models.seen_until[s["model_version"]] for s in scored)
-        assert all(e.raised_at > models.seen_until[e.model_version] for e in platform.episodes.find())
+        assert all(s["ts"] > models.training_cutoff[s["model_version"]] for s in scored)
+        assert all(e.raised_at > models.training_cutoff[e.model_version] for e in platform.episodes.find())

@@ -15,15 +15,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alerting.definitions.assets import Variable
-from alerting.definitions.faults import Refused
-from alerting.learning.candidates import baseline_candidate, usable_folds
-from alerting.learning.dataset import build_dataset
-from alerting.learning.features import build_features
-from alerting.learning.search import search_candidate
-from alerting.learning.selection import finish_challenger, select
-from alerting.pipelines.ports import silent
+from alerting.definitions.faults import UserError
+from alerting.learning.data.dataset import build_dataset
+from alerting.learning.features.build import build_features
+from alerting.learning.search.candidates import baseline_candidate, usable_folds
+from alerting.learning.search.search import search_candidate
+from alerting.learning.selection.challenger import finish_challenger, select
+from alerting.ports import silent
 from alerting.readings.history import millis
-from tests.unit.learning import small
+from tests import small_models
 
 pytestmark = pytest.mark.slow
 MINUTE = 60_000
@@ -33,12 +33,12 @@ HELD = ("crew", "setpoint")
 
 @pytest.mark.parametrize("family", ["lightgbm", "logistic_regression", "random_forest"])
 def test_shuffled_labels_give_chance_out_of_fold_and_on_the_test_period(family):
-    dataset = small.dataset(600)
+    dataset = small_models.dataset(600)
     areas, taken = [], 0
     for seed in range(4):
         label = np.random.default_rng(seed).permutation(dataset.label)
         shuffled = replace(dataset, label=label, label_by_data=label)
-        definition = small.definition(learning={"trials": 2, "folds": 2})
+        definition = small_models.definition(learning={"trials": 2, "folds": 2})
         candidate = search_candidate(shuffled, definition, family, silent)
         taken += select(shuffled, definition, [baseline_candidate(shuffled, definition), candidate])[0] is not None
         _, evidence = finish_challenger(shuffled, candidate, definition)
@@ -47,7 +47,7 @@ def test_shuffled_labels_give_chance_out_of_fold_and_on_the_test_period(family):
         areas += [candidate.metrics["roc_auc"], evidence.rows["test"]["roc_auc"]]
     assert abs(np.mean(areas) - 0.5) < 0.04
     assert taken <= 1, "what is ahead of the baseline by chance is no challenger"
-    real = search_candidate(dataset, small.definition(), family, silent)
+    real = search_candidate(dataset, small_models.definition(), family, silent)
     assert real.metrics["roc_auc"] > 0.9, "while the real labels are learned"
 
 
@@ -65,20 +65,20 @@ SPANS = {
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(**SPANS)
 def test_no_part_and_no_fold_overlaps_the_next_within_horizon_and_window(gap, horizon, hold, window, lag, delay, validation):
-    definition = small.definition(
+    definition = small_models.definition(
         problem={"variable": "moisture", "above": 5.0, "for": f"{hold}m", "predict": "onset"},
         gap=f"{gap}m",
         horizon=f"{horizon}m",
         features={"stride": "10m", "windows": [f"{window}m"], "lags": [f"{lag}m"] if lag else []},
         periods={"validation": validation, "test": 0.2},
     )
-    line = small.line(120)
+    line = small_models.line(120)
     variables = line.asset.variables | {"moisture": Variable(delay=timedelta(minutes=delay))}
     line = replace(line, asset=line.asset.model_copy(update={"variables": variables}))
     try:
-        dataset = build_dataset(definition, 1, [line], small.as_of(line))
+        dataset = build_dataset(definition, 1, [line], small_models.as_of(line))
         folds, _ = usable_folds(dataset, 2)
-    except Refused:
+    except UserError:
         return  # too little is left after the purge: refused, not bent
     looks_ahead = (gap + horizon + hold) * MINUTE
     looks_back = (window + (lag or 0)) * MINUTE
@@ -97,7 +97,7 @@ def test_no_part_and_no_fold_overlaps_the_next_within_horizon_and_window(gap, ho
     held=st.booleans(),
 )
 def test_whatever_comes_later_changes_no_feature_of_an_earlier_instant(cut, noise, delay, lag, held):
-    line = small.line(120)
+    line = small_models.line(120)
     known_later = {"delay": timedelta(minutes=delay)}
     variables = {"humidity": Variable(**known_later), "crew": Variable(type="category", **known_later)}
     if held:  # set-point and crew are reported when they change
@@ -105,8 +105,8 @@ def test_whatever_comes_later_changes_no_feature_of_an_earlier_instant(cut, nois
         changes = {name: line.readings[name].where(line.readings[name] != line.readings[name].shift()) for name in HELD}
         line = replace(line, readings=line.readings.assign(**changes))
     line = replace(line, asset=line.asset.model_copy(update={"variables": line.asset.variables | variables}))
-    definition = small.definition(features={"stride": "10m", "windows": ["15m", "1h"], "lags": [f"{lag}m"]})
-    plan = build_dataset(definition, 1, [line], small.as_of(line)).plan
+    definition = small_models.definition(features={"stride": "10m", "windows": ["15m", "1h"], "lags": [f"{lag}m"]})
+    plan = build_dataset(definition, 1, [line], small_models.as_of(line)).plan
     assert sorted(plan.held_longer) == (sorted(HELD) if held else [])
     ts = millis(line.readings.index)
     at = np.arange(ts[0] + 600 * MINUTE, ts[cut] + 1, 10 * MINUTE)

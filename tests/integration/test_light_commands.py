@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import yaml
 
-from alerting.pipelines.definitions import apply
-from alerting.pipelines.evaluate import evaluate
-from alerting.pipelines.ports import ReadingRow
-from alerting.stores.mongo import open_stores
+from alerting.adapters.mongo.mongo import open_stores
+from alerting.ports import ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
 from tests.builders import oven, too_hot, too_moist
 from tests.pretended import HandClock, platform_on
 
@@ -25,7 +25,7 @@ NOT_WITHOUT_NEED = {
 RUN = """
 import json, sys
 from typer.testing import CliRunner
-from alerting.cli import app
+from alerting.cli.main import app
 for command in json.loads(sys.argv[1]):
     result = CliRunner().invoke(app, command)
     loaded = sorted({name.partition(".")[0] for name in sys.modules})

@@ -7,42 +7,45 @@ import pytest
 
 from alerting.definitions.alarm_budget import AlarmBudget
 from alerting.definitions.validation import definition_document
-from alerting.learning import model_files
-from alerting.pipelines import definitions
-from alerting.pipelines.evaluate import evaluate_past
-from alerting.pipelines.load_gate import forecasts
-from alerting.pipelines.ports import DecisionRecord, ReadingRow
+from alerting.learning.models import files as model_files
+from alerting.ports import DecisionRecord, ReadingRow
+from alerting.usecases.definitions import sync
+from alerting.usecases.evaluation.evaluate import evaluate_past
+from alerting.usecases.operations.alarm_budget import forecasts
+from alerting.usecases.registry.registration import register_model
+from tests import small_models
 from tests.pretended import pretended_platform
-from tests.unit.learning import small
 
 HOURS = 60
-SINCE = small.START + timedelta(hours=20)
+SINCE = small_models.START + timedelta(hours=20)
 
 
 @pytest.fixture(scope="module")
 def line():
-    history = small.line(HOURS)
+    history = small_models.line(HOURS)
     made = pretended_platform()
     made.assets.put([history.asset])
     rows = [
         ReadingRow("oven-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v == v})  # noqa: PLR0124 - NaN is missing
         for ts, row in history.readings.iterrows()
     ]
-    made.readings.add_readings(rows, small.START)
-    definitions.apply(made, [definition_document(small.definition())], "engineer", small.START, "test")
-    made.models.register("too-moist", "run-1", {}, {})
+    made.readings.add_readings(rows, small_models.START)
+    sync.apply(made, [definition_document(small_models.definition())], "engineer", small_models.START, "test")
+    register_model(made, "too-moist", "run-1", {"version": b"1"}, {}, {})
     made.decisions.add(DecisionRecord("too-moist", SINCE, 1, 1, None, True, True, "provisional", "", {}, "run-1", "platform"))
-    made.clock.instant = small.as_of(history)
+    made.clock.instant = small_models.as_of(history)
     return made
 
 
-def foreseen(line, monkeypatch, seen_until, **changes):
-    data = small.dataset(hours=HOURS)
-    model = small.linear_model(data.plan, data.rows, {"humidity.last": 2.0}, threshold=0.5, seen_until=seen_until)
+def foreseen(line, monkeypatch, training_cutoff, **changes):
+    data = small_models.dataset(hours=HOURS)
+    model = small_models.linear_model(
+        data.plan, data.rows, {"humidity.last": 2.0}, threshold=0.5, training_cutoff=training_cutoff
+    )
     monkeypatch.setattr(model_files, "model_from_files", lambda files: model)
     platform = replace(line, budget=AlarmBudget("refuse", per_day=1))
-    document = definition_document(small.definition(severity="high", **changes))
-    [forecast] = forecasts(platform, definitions.plan(platform, [document]), platform.clock.now())
+    document = definition_document(small_models.definition(severity="high", **changes))
+    [forecast] = forecasts(platform, sync.plan(platform, [document]), platform.clock.now())
     return forecast
 
 
@@ -70,7 +73,7 @@ def test_a_champion_that_cannot_be_read_holds_nothing_back(line, monkeypatch):
 
     monkeypatch.setattr(model_files, "model_from_files", damaged)
     platform = replace(line, budget=AlarmBudget("refuse", per_day=1))
-    document = definition_document(small.definition(severity="high"))
-    [forecast] = forecasts(platform, definitions.plan(platform, [document]), platform.clock.now())
+    document = definition_document(small_models.definition(severity="high"))
+    [forecast] = forecasts(platform, sync.plan(platform, [document]), platform.clock.now())
     assert not forecast.breaks
     assert "the champion cannot be read" in forecast.words[0]

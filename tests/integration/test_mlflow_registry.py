@@ -11,9 +11,10 @@ import time
 import httpx
 import pytest
 
-from alerting.definitions.faults import Refused
-from alerting.pipelines.ports import ModelUnavailable
-from alerting.stores.mlflow_registry import MlflowModels, RegistryUnavailable
+from alerting.adapters.mlflow import mlflow_registry
+from alerting.adapters.mlflow.mlflow_registry import MlflowModels, RegistryUnavailable
+from alerting.definitions.faults import UserError
+from alerting.ports import ModelUnavailable
 from tests.support import free_port
 
 pytestmark = pytest.mark.slow
@@ -199,7 +200,7 @@ def test_a_missing_server_is_said_within_seconds_and_says_what_to_do():
         models.model_files("any", 1)
     assert time.monotonic() - began < 5
     assert "secret" not in str(refusal.value)
-    assert isinstance(refusal.value, Refused)
+    assert isinstance(refusal.value, UserError)
 
 
 def test_a_silent_server_is_given_up_within_seconds():
@@ -217,3 +218,12 @@ def test_a_database_that_cannot_be_opened_is_unavailable(tmp_path):
     (tmp_path / "mlflow.db").write_bytes(b"this is no database" * 100)
     with pytest.raises(ModelUnavailable):
         MlflowModels(f"sqlite:///{tmp_path}/mlflow.db", artifacts=tmp_path).versions("any")
+
+
+def test_a_version_with_more_than_a_model_has_is_not_fetched(models, monkeypatch):
+    run = models.start_run("large", "train", {})
+    version = models.register("large", run, {**FILES, "model.bin": b"0" * 5000}, {})
+    monkeypatch.setattr(mlflow_registry, "MOST_BYTES", 4000)
+    monkeypatch.setattr("mlflow.artifacts.download_artifacts", lambda **_: pytest.fail("it was fetched"))
+    with pytest.raises(ModelUnavailable, match="as no model of this platform has; it was not read"):
+        models.model_files("large", version)

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from alerting.learning.encoding import Columns
-from alerting.learning.estimator import SMALL, Estimator
-from alerting.learning.families import default_params, fit_estimator
-from alerting.learning.trained import booster_text
+from alerting.learning.features.encoding import Columns
+from alerting.learning.models.estimator import SMALL, Estimator
+from alerting.learning.models.families import default_params, fit_estimator
+from alerting.learning.models.trained import booster_text
 
 pytestmark = pytest.mark.slow
 

@@ -4,13 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.episodes.lifecycle import SpellState
-from alerting.pipelines.definitions import apply
-from alerting.pipelines.evaluate import evaluate
-from alerting.pipelines.feedback import give_feedback
-from alerting.pipelines.ports import ReadingRow
-from alerting.pipelines.promote import rollback
-from alerting.pipelines.train import candidate_families, compare_run, fit, prepare, train
+from alerting.episodes.lifecycle import ConditionState
+from alerting.ports import ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.operators.feedback import give_feedback
+from alerting.usecases.training.promote import rollback
+from alerting.usecases.training.train import candidate_families, compare_run, fit, prepare, train
 from tests.builders import at
 from tests.humid_line import ASSET, DAY, EVERY, NAME, humid_oven, learned_quickly, line
 from tests.pretended import pretended_platform
@@ -53,7 +53,7 @@ def test_a_challenger_trained_on_better_data_is_promoted_and_a_rollback_is_what_
         ReadingRow(ASSET, at(12 * DAY + m), {"dough": 50.0, "moisture": 3.5, "humidity": 40.0}) for m in range(10, 121, EVERY)
     ]
     platform.readings.add_readings(later, at(12 * DAY))
-    platform.states.advance(NAME, ASSET, None, SpellState(watermark=at(12 * DAY)))
+    platform.states.advance(NAME, ASSET, None, ConditionState(watermark=at(12 * DAY)))
     evaluate(platform, None, at(12 * DAY + 120))
     said = {row["ts"]: row["model_version"] for row in platform.scores.between(NAME, at(12 * DAY + 5), at(12 * DAY + 119))}
     assert {said[t] for t in said if t <= at(12 * DAY + 60)} == {2}

@@ -9,10 +9,10 @@ from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
 from alerting.definitions.assets import Asset, EventType
-from alerting.episodes.episode import Mark
-from alerting.pipelines.definitions import apply
-from alerting.pipelines.evaluate import evaluate
-from alerting.pipelines.ports import EventRow, ReadingRow
+from alerting.episodes.episode import ActorStamp
+from alerting.ports import EventRow, ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
 from tests.builders import at, oven, too_hot
 from tests.contracts.test_episodes import episode
 from tests.integration.test_api import TOKENS, VIEWER
@@ -43,7 +43,7 @@ def plant():
 
 def put(platform, minute, asset, lasts):
     found = episode(minute, id=f"{asset}-{minute}", asset=asset, condition="closed", closed_at=at(minute + lasts))
-    platform.episodes.insert(replace(found, acknowledged=Mark("ann", at(minute + 2))))
+    platform.episodes.insert(replace(found, acknowledged=ActorStamp("ann", at(minute + 2))))
 
 
 def text(page):

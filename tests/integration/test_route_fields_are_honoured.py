@@ -7,13 +7,13 @@ from functools import cache
 
 import pytest
 
-from alerting.channels.links import SignedLinks
+from alerting.adapters.channels.links import SignedLinks
 from alerting.definitions.routes import Route
-from alerting.pipelines.definitions import apply
-from alerting.pipelines.evaluate import evaluate
-from alerting.pipelines.notify import deliver_due
-from alerting.pipelines.ports import ReadingRow
-from alerting.pipelines.routes import apply_routes
+from alerting.ports import ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at, oven, too_hot
 from tests.integration.test_fields_are_honoured import leaves
 from tests.pretended import Mailbox, pretended_platform
@@ -32,7 +32,6 @@ def _told(changes):
     mail, pager = Mailbox("mail"), Mailbox("pager")
     links = SignedLinks(b"k" * 40, "http://plant.example", timedelta(hours=1), lambda: at(0))
     platform = replace(pretended_platform(mail, pager), links=links)
-    platform.platform_alerts.report("definition faulty", "too-cold", "no limit", at(0))
     platform.assets.put([oven(), oven().model_copy(update={"name": "mill-1"})])
     names = [f"too-hot-{i}" for i in range(6)]
     definitions = [too_hot(name=n, stale_after="1d", severity="high", tags=["line-3"]) for n in names]
@@ -42,6 +41,7 @@ def _told(changes):
     platform.readings.add_readings([ReadingRow(a, at(5), {"temperature": 230.0}) for a in ("oven-1", "mill-1")], at(5))
     platform.clock.instant = at(5)
     evaluate(platform, None, at(5))  # all alerts are raised here; from here on time alone passes
+    platform.platform_alerts.report("definition faulty", "too-cold", "no limit", at(5))
     heard = []
     for minute in range(5, 180, 5):
         platform.clock.instant = at(minute)
@@ -84,7 +84,7 @@ FIELDS = {
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_a_field_of_a_route_changes_whom_it_tells_or_when(field, monkeypatch):
-    monkeypatch.setattr("alerting.pipelines.routes._unknown_channels", lambda *_: [])
+    monkeypatch.setattr("alerting.usecases.notification.routes._unknown_channels", lambda *_: [])
     before, after = FIELDS[field]
     assert told(**before) != told(**after)
 

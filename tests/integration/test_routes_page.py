@@ -9,10 +9,10 @@ from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
 from alerting.definitions.routes import Route
-from alerting.pipelines.notify import deliver_due, send_test
-from alerting.pipelines.ports import DeliveryFailed
-from alerting.pipelines.route_overview import routes_overview
-from alerting.pipelines.routes import apply_routes
+from alerting.ports import DeliveryFailed
+from alerting.usecases.notification.deliver import deliver_due, send_test
+from alerting.usecases.notification.overview import routes_overview
+from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at
 from tests.contracts.test_notification_stores import notice
 from tests.integration.test_api import ADMIN, OPERATOR, TOKENS, VIEWER, episode, problem_of

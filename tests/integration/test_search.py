@@ -6,24 +6,24 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from alerting.definitions.faults import Refused
-from alerting.learning.candidates import Trial, baseline_candidate, beats, candidate_files, candidate_from_files
-from alerting.learning.encoding import Columns, Pairs
-from alerting.learning.families import default_params, fit_estimator, importance
-from alerting.learning.model_files import model_files, model_from_files
-from alerting.learning.search import repeat_search, search_candidate
-from alerting.learning.selection import finish_challenger
+from alerting.definitions.faults import UserError
+from alerting.learning.features.encoding import Columns, Pairs
+from alerting.learning.models.families import default_params, fit_estimator, importance
+from alerting.learning.models.files import model_files, model_from_files
+from alerting.learning.search.candidates import Trial, baseline_candidate, beats, candidate_files, candidate_from_files
+from alerting.learning.search.search import repeat_search, search_candidate
+from alerting.learning.selection.challenger import finish_challenger
 from alerting.recommendation.contributions import explain
-from tests.unit.learning import small
+from tests import small_models
 
 
 @pytest.fixture(scope="module")
 def data():
-    return small.dataset()
+    return small_models.dataset()
 
 
 def definition(**learning):
-    return small.definition(learning={"trials": 4, "folds": 2, **learning})
+    return small_models.definition(learning={"trials": 4, "folds": 2, **learning})
 
 
 def silent(*_):
@@ -152,7 +152,7 @@ def test_a_later_trial_that_time_interrupts_does_not_count(data):
 
 
 def test_a_baseline_cannot_be_searched_again(data):
-    with pytest.raises(Refused, match="nothing to repeat"):
+    with pytest.raises(UserError, match="nothing to repeat"):
         repeat_search(data, definition(), baseline_candidate(data, definition()))
 
 
@@ -183,7 +183,7 @@ def test_a_model_with_pairs_is_kept_and_explained_by_its_own_columns(data, famil
     columns = Columns.of(data.plan)
     plain = search_candidate(data, definition(trials=1), family, silent)
     paired = replace(plain, params=plain.params | {"pairs": 3} | trees)
-    model, evidence = finish_challenger(data, paired, small.definition())
+    model, evidence = finish_challenger(data, paired, small_models.definition())
     assert len(model.estimator.pairs.of) == 3
     read = model_from_files(model_files(model))
     assert np.array_equal(read.score(data.rows), model.score(data.rows))

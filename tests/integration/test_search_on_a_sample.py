@@ -6,12 +6,12 @@ import pytest
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import FAMILIES
-from alerting.learning import search, search_sample
-from alerting.learning.candidates import candidate_files, candidate_from_files, usable_folds
-from alerting.learning.comparison import DAY_MS, paired_differences
-from alerting.learning.dataset import build_dataset
-from alerting.learning.search import repeat_search, search_candidate
-from alerting.learning.selection import finish_challenger
+from alerting.learning.data.dataset import build_dataset
+from alerting.learning.search import sample, search
+from alerting.learning.search.candidates import candidate_files, candidate_from_files, usable_folds
+from alerting.learning.search.search import repeat_search, search_candidate
+from alerting.learning.selection.challenger import finish_challenger
+from alerting.learning.selection.promotion import DAY_MS, paired_differences
 from alerting.readings.history import History
 from tests.builders import classifier
 
@@ -48,7 +48,7 @@ def data():
 @pytest.fixture
 def sampled(monkeypatch):
     """As if a search of three thousand rows were a long one: a small table stands for a large one."""
-    monkeypatch.setattr(search_sample, "MOST_SEARCHED", SEARCHED)
+    monkeypatch.setattr(sample, "MOST_SEARCHED", SEARCHED)
 
 
 def silent(*_):
@@ -62,7 +62,7 @@ def searched(data, family, stopwatch=lambda: 0.0, **learning):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_model_is_not_worse_than_that_of_a_search_of_all_rows_and_the_figures_are_of_all_rows(data, monkeypatch, family):
     whole = searched(data, family)
-    monkeypatch.setattr(search_sample, "MOST_SEARCHED", SEARCHED)
+    monkeypatch.setattr(sample, "MOST_SEARCHED", SEARCHED)
     found = searched(data, family)
     test = data.part == "test"
     scores = [finish_challenger(data, c, definition(family))[0].score(data.rows[test]) for c in (found, whole)]

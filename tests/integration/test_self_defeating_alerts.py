@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 from alerting.detection.problems import find_problems
-from alerting.learning.answers import Answer
-from alerting.learning.candidates import baseline_candidate
-from alerting.learning.dataset import build_dataset
-from alerting.learning.features import build_features
-from alerting.learning.search import search_candidate
-from alerting.learning.selection import choose, finish_challenger
-from alerting.learning.unanswered import without_answers
-from alerting.pipelines.ports import silent
+from alerting.learning.data.dataset import build_dataset
+from alerting.learning.data.feedback_labels import Answer
+from alerting.learning.features.build import build_features
+from alerting.learning.search.candidates import baseline_candidate
+from alerting.learning.search.search import search_candidate
+from alerting.learning.selection.challenger import choose, finish_challenger
+from alerting.learning.selection.feedback_ablation import without_answers
+from alerting.ports import silent
 from alerting.readings.history import millis
-from tests.unit.learning import small
+from tests import small_models
 
 pytestmark = pytest.mark.slow
 MINUTE = 60_000
@@ -38,18 +38,18 @@ def line(days, acted_from, seed):
         else:
             moisture[start + 8 : start + 16] = 6
         start += int(random.integers(40, 80))
-    base = small.line(days * 24, seed)
+    base = small_models.line(days * 24, seed)
     readings = base.readings.assign(humidity=humidity, moisture=moisture)
     return replace(base, readings=readings), millis(base.readings.index)[acted]
 
 
 def definition(**feedback):
-    return small.definition(feedback=feedback, learning={"trials": 1, "folds": 2, "candidates": ["lightgbm"]})
+    return small_models.definition(feedback=feedback, learning={"trials": 1, "folds": 2, "candidates": ["lightgbm"]})
 
 
 def trained(history, said, **feedback):
     wanted = definition(**feedback)
-    dataset = build_dataset(wanted, 1, [history], small.as_of(history), said)
+    dataset = build_dataset(wanted, 1, [history], small_models.as_of(history), said)
     candidate = search_candidate(dataset, wanted, "lightgbm", silent)
     model, _ = finish_challenger(dataset, candidate, wanted)
     return dataset, candidate, model

@@ -9,14 +9,14 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
 
-from alerting.definitions.faults import Refused
-from alerting.learning.candidates import Candidate, Trial
-from alerting.learning.families import default_params
-from alerting.learning.model_files import META, SKLEARN, model_files, model_from_files
-from alerting.learning.selection import finish_challenger
-from alerting.learning.trained import ModelRefused
+from alerting.definitions.faults import UserError
+from alerting.learning.models.families import default_params
+from alerting.learning.models.files import META, SKLEARN, model_files, model_from_files
+from alerting.learning.models.trained import ModelRefused
+from alerting.learning.search.candidates import Candidate, Trial
+from alerting.learning.selection.challenger import finish_challenger
 from alerting.readings.history import from_millis
-from tests.unit.learning import small
+from tests import small_models
 
 FAMILIES = ["logistic_regression", "random_forest", "lightgbm"]
 
@@ -41,12 +41,12 @@ def cached(function):
 
 @pytest.fixture(scope="module")
 def data():
-    return small.dataset()
+    return small_models.dataset()
 
 
 @pytest.fixture(scope="module")
 def finished(data):
-    return cached(lambda family: finish_challenger(data, chosen(family), small.definition()))
+    return cached(lambda family: finish_challenger(data, chosen(family), small_models.definition()))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -69,16 +69,18 @@ def test_a_row_scores_the_same_alone_and_among_others_in_any_order_of_columns(da
 
 def test_missing_columns_are_refused_by_name(data, finished):
     model, _ = finished("lightgbm")
-    with pytest.raises(Refused, match=r"needs 1 of \d+ columns that these rows do not have: humidity.last"):
+    with pytest.raises(UserError, match=r"needs 1 of \d+ columns that these rows do not have: humidity.last"):
         model.score(data.rows.drop(columns="humidity.last"))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_training_again_gives_the_same_hash_and_another_threshold_another(data, finished, family):
     model, _ = finished(family)
-    again, _ = finish_challenger(data, chosen(family), small.definition())
+    again, _ = finish_challenger(data, chosen(family), small_models.definition())
     assert again.hash == model.hash
-    stricter, _ = finish_challenger(data, chosen(family), small.definition(operating_point={"false_alarms_per_week": 0.01}))
+    stricter, _ = finish_challenger(
+        data, chosen(family), small_models.definition(operating_point={"false_alarms_per_week": 0.01})
+    )
     assert (stricter.hash == model.hash) == (stricter.threshold == model.threshold)
 
 
@@ -86,7 +88,7 @@ def test_the_test_period_changes_nothing_of_the_model(data, finished):
     model, evidence = finished("logistic_regression")
     test = data.part == "test"
     upside_down = replace(data, label=np.where(test, 1 - data.label, data.label).astype(np.int8))
-    other, other_evidence = finish_challenger(upside_down, chosen("logistic_regression"), small.definition())
+    other, other_evidence = finish_challenger(upside_down, chosen("logistic_regression"), small_models.definition())
     assert other.hash == model.hash
     assert other_evidence.rows["test"] != evidence.rows["test"]
 
@@ -94,7 +96,7 @@ def test_the_test_period_changes_nothing_of_the_model(data, finished):
 def test_seen_until_is_the_end_of_the_last_label_window_of_validation(data, finished):
     model, _ = finished("logistic_regression")
     newest = int(data.at[data.part == "validation"].max())
-    assert model.seen_until == from_millis(newest) + timedelta(minutes=30)
+    assert model.training_cutoff == from_millis(newest) + timedelta(minutes=30)
     assert newest < data.at[data.part == "test"].min()
 
 

@@ -12,18 +12,18 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from alerting import cli_dataset
-from alerting.cli import app
+from alerting.cli import dataset
+from alerting.cli.main import app
 from alerting.definitions.assets import Variable
-from alerting.definitions.faults import Refused
-from alerting.learning.candidates import candidate_from_files
-from alerting.pipelines.definitions import apply
-from alerting.pipelines.evaluate import evaluate, evaluate_past
-from alerting.pipelines.feedback import give_feedback
-from alerting.pipelines.ports import ReadingRow, TrainingLimits
-from alerting.pipelines.promote import model_history, promote_run
-from alerting.pipelines.report import make_report
-from alerting.pipelines.train import fit, prepare, train
+from alerting.definitions.faults import UserError
+from alerting.learning.search.candidates import candidate_from_files
+from alerting.ports import ReadingRow, TrainingLimits
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.operations.report import make_report
+from alerting.usecases.operators.feedback import give_feedback
+from alerting.usecases.training.promote import model_history, promote_run
+from alerting.usecases.training.train import fit, prepare, train
 from tests.builders import at, oven, too_moist
 from tests.pretended import Mailbox, pretended_platform
 
@@ -110,11 +110,11 @@ def test_a_search_keeps_its_time_budget_by_the_stopwatch_of_the_platform(trained
 
 def test_the_test_period_is_judged_anew_by_the_named_model_and_never_what_it_has_seen(trained):
     platform, _ = trained
-    seen_until = platform.models.version_tags("too-moist", 1)["seen_until"]
+    training_cutoff = platform.models.version_tags("too-moist", 1)["training_cutoff"]
     counts = evaluate_past(platform, "too-moist", at(0), at(MINUTES), model="champion")
     assert counts.raised > 0
-    assert all(e.raised_at.isoformat() > seen_until for e in platform.episodes.find("too-moist"))
-    with pytest.raises(Refused, match="has learned from times up to"):
+    assert all(e.raised_at.isoformat() > training_cutoff for e in platform.episodes.find("too-moist"))
+    with pytest.raises(UserError, match="has learned from times up to"):
         evaluate_past(platform, "too-moist", at(0), at(60), model="champion")
 
 
@@ -143,7 +143,7 @@ def test_live_evaluation_uses_the_champion_in_force_and_feedback_settles_it(trai
     for m in range(MINUTES + 10, MINUTES + 180, 10):
         platform.clock.instant = at(m)
         evaluate(platform, None, at(m))
-    live = [e for e in platform.episodes.find("too-moist") if not e.historical]
+    live = [e for e in platform.episodes.find("too-moist") if not e.backfilled]
     assert live
     oldest = live[-1]
     assert at(MINUTES + 30) <= oldest.raised_at <= at(MINUTES + 70)
@@ -171,7 +171,7 @@ def test_a_training_says_what_the_answers_changed_on_its_run_and_beside_the_lead
 
 def test_the_dataset_command_shows_exports_and_tells_oddities(trained, monkeypatch, tmp_path):
     platform, _ = trained
-    monkeypatch.setattr(cli_dataset, "platform", lambda: nullcontext(platform))
+    monkeypatch.setattr(dataset, "platform", lambda: nullcontext(platform))
     out = tmp_path / "rows.parquet"
     instant = at(MINUTES + 175).isoformat()
     told = CliRunner().invoke(app, ["dataset", "too-moist", "--out", str(out), "--as-of", instant, "--json"])
@@ -199,7 +199,7 @@ def test_a_model_that_cannot_be_read_holds_the_watermark_and_says_so(trained):
 
 def test_what_cannot_be_learned_from_is_refused_with_the_reason(trained):
     platform, _ = trained
-    with pytest.raises(Refused, match="no definition 'nothing'"):
+    with pytest.raises(UserError, match="no definition 'nothing'"):
         prepare(platform, "nothing", at(10))
-    with pytest.raises(Refused):
+    with pytest.raises(UserError):
         prepare(platform, "too-moist", at(30))

@@ -2,14 +2,19 @@
 
 import json
 import os
+import re
 import signal
+import stat
 import subprocess
 import sys
 import time
+import urllib.parse
 
 import httpx
 import psutil
 import pytest
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure
 
 from alerting.local.airflow_client import AirflowClient
 from alerting.local.ports import is_free
@@ -29,6 +34,7 @@ class Up:
             **{name: value for name, value in os.environ.items() if not name.startswith("ALERTING_")},
             **{f"ALERTING_{name}_PORT": str(port) for name, port in self.ports.items()},
             "ALERTING_HOME": str(home),
+            "XDG_STATE_HOME": str(home / "state"),
             "ALERTING_DEMO_SPEED": "240",
         }
         self.process = None
@@ -39,7 +45,7 @@ class Up:
             self.process = subprocess.Popen(self.command("up"), env=self.environ, stdout=output, stderr=subprocess.STDOUT)
 
     def command(self, *words):
-        return [sys.executable, "-c", "from alerting.cli import main; main()", *words]
+        return [sys.executable, "-c", "from alerting.cli.main import main; main()", *words]
 
     def run(self, *words):
         done = subprocess.run(self.command(*words), env=self.environ, capture_output=True, text=True, timeout=120, check=False)
@@ -66,6 +72,9 @@ class Up:
 
     def secret(self, name):
         return json.loads((self.home / "secrets" / name).read_text())
+
+    def word(self, path):
+        return (self.home / path).read_text().strip()
 
     def get(self, path):
         (token,) = (t for t, owner in self.secret("api_tokens.json").items() if owner["role"] == "operator")
@@ -110,8 +119,50 @@ def test_the_first_start_ends_with_a_champion_and_running_lines(up):
 
 
 def test_addresses_and_credentials_are_shown_whole(up):
-    for secret in (*up.secret("api_tokens.json"), up.secret("airflow_passwords.json")["admin"], *map(str, up.ports.values())):
+    passwords = (up.secret("airflow_passwords.json")["admin"], up.word("secrets/mlflow_password"))
+    for secret in (*up.secret("api_tokens.json"), *passwords, *map(str, up.ports.values())):
         assert secret in up.said()
+
+
+def test_what_to_open_first_signs_in_once(up):
+    link = re.search(r"Open this first: (http://127\.0\.0\.1:\S+)", up.said())[1]
+    with httpx.Client(trust_env=False, timeout=30) as browser:
+        assert browser.get(link).status_code == 200
+        page = browser.get(f"http://127.0.0.1:{up.port('API')}/")
+        assert page.status_code == 200
+        assert "backfilled" in page.text or "past" in page.text  # the unseen days
+    assert httpx.get(link, trust_env=False, timeout=30).status_code == 410
+    code = link.rpartition("/")[2].encode()
+    assert [file for file in up.home.rglob("*.log") if code in file.read_bytes()] == []
+
+
+def test_the_unseen_days_fill_list_figures_and_reports_and_nothing_is_sent(up):
+    assert re.search(r"unseen days evaluated in \d+ s: [1-9]\d* episodes, marked as past, nothing sent", up.said())
+    past = [e for e in up.get("/episodes?limit=200")["items"] if e["backfilled"]]
+    assert past
+    assert all(up.get(f"/episodes/{e['id']}")["notifications"] == [] for e in past[:3])
+    assert up.get("/reports")
+    assert up.get("/kpi?past=true")["kpis"]["alarms"] >= len(past)
+
+
+def test_the_json_of_a_training_is_one_document_beside_the_running_server(up, tmp_path):
+    """There MLflow would print where to see the run."""
+    document = {
+        "name": "quick",
+        "kind": "classifier",
+        "state": "draft",
+        "assets": ["oven-1"],
+        "problem": {"variable": "moisture", "above": 4.5, "for": "5m"},
+        "horizon": "30m",
+        "features": {"stride": "30m", "windows": ["30m"]},
+        "learning": {"trials": 1, "folds": 2, "candidates": ["logistic_regression"]},
+    }
+    file = tmp_path / "quick.json"
+    file.write_text(json.dumps(document), encoding="utf-8")
+    assert up.run("apply", str(file))[0] == 0
+    command = up.command("train", "quick", "--json")
+    done = subprocess.run(command, env=up.environ, capture_output=True, text=True, timeout=200, check=True)
+    assert json.loads(done.stdout)["definition"] == "quick"
 
 
 def test_nothing_listens_but_on_the_loopback_address(up):
@@ -123,6 +174,37 @@ def test_nothing_listens_but_on_the_loopback_address(up):
     ]
     assert {address.ip for address in listening} == {"127.0.0.1"}
     assert set(up.ports.values()) <= {address.port for address in listening}
+
+
+def test_other_users_of_the_machine_are_let_in_nowhere(up):
+    stranger = MongoClient("127.0.0.1", up.port("MONGODB"), directConnection=True)
+    with stranger, pytest.raises(OperationFailure, match="requires authentication"):
+        stranger["alerting"]["definitions"].find_one()
+    doors = {"MLFLOW": "/api/2.0/mlflow/experiments/get?experiment_id=0", "AIRFLOW": "/api/v2/dags", "API": "/api/v1/episodes"}
+    for name, path in doors.items():
+        assert httpx.get(f"http://127.0.0.1:{up.port(name)}{path}").status_code == 401, name
+    assert stat.S_IMODE(up.home.stat().st_mode) == 0o700
+
+
+def test_no_secret_stands_where_others_may_read_it_or_in_a_log(up):
+    secrets = [up.word(name) for name in ("mongod/password", "mongod/keyfile", "secrets/mlflow_password")]
+    quoted = [urllib.parse.quote(secret, safe="") for secret in secrets]
+    commands = "\n".join(" ".join(process.cmdline()) for process in up.processes())
+    logs = [path for folder in ("logs", "mongod") for path in (up.home / folder).rglob("*.log")]
+    assert len(logs) > 5
+    for secret in {*secrets, *quoted}:
+        assert secret not in commands
+        assert [path for path in logs if secret in path.read_text(errors="replace")] == []
+    for word in ("mongod/password", "mongod/keyfile"):
+        assert up.word(word) not in up.said()
+
+
+def test_a_command_from_any_folder_finds_the_platform_that_runs(up, tmp_path):
+    environ = {name: value for name, value in up.environ.items() if not name.startswith("ALERTING_")}
+    done = subprocess.run(up.command("list"), env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "biscuits-too-moist" in done.stdout
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_dags_run_green_in_the_scheduler(up):
@@ -144,6 +226,11 @@ def test_the_model_raises_an_episode_with_reasons_that_people_see_through_the_ap
     up.wait_until(raised, "no episode was raised", 120)
     episode = up.get(f"/episodes/{raised()[0]['id']}")
     assert episode["contributions"]
+
+
+def test_the_first_alert_is_printed_with_its_link(up):
+    up.wait_for("First alert: ", 180)
+    assert re.search(r"/episodes/[0-9a-f]+", up.said())
 
 
 def test_a_second_up_on_the_same_home_is_refused(up):

@@ -7,10 +7,11 @@ import time
 import httpx
 import pytest
 
+from alerting.adapters.embedded.running import hold
 from alerting.local.parts import mlflow_part
 from alerting.local.ports import free_port
-from alerting.settings import Settings
-from alerting.stores.running import hold
+from alerting.local.secrets import load_or_create
+from alerting.settings.environment import Settings
 from alerting.wiring import models, running_mlflow
 
 pytestmark = pytest.mark.e2e
@@ -20,7 +21,15 @@ pytestmark = pytest.mark.e2e
 def settings(tmp_path):
     made = Settings(home=tmp_path, mlflow_port=free_port())
     made.mlflow_artifacts.mkdir(parents=True)
+    load_or_create(tmp_path / "secrets")
     return made
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch):
+    """The registry signs in by variables of MLflow's client, which must not outlive a test."""
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, "")
 
 
 def register(registry, name, files):
@@ -34,6 +43,10 @@ def assert_reads(registry, name, run, version, files):
     assert registry.model_files(name, version) == files
     assert registry.files(run, "curves") == {"curve.json": b"[1, 2]"}
     assert registry.alias(name, "challenger") == version
+
+
+def password(settings):
+    return (settings.home / "secrets" / "mlflow_password").read_text()
 
 
 class Server:
@@ -67,8 +80,32 @@ def test_runs_and_models_are_the_same_with_and_without_the_server(settings):
         assert_reads(online, "made-offline", *before, {"model.txt": b"tree"})
         during = register(online, "made-online", {"model.txt": b"forest"})
         again = register(online, "made-offline", {"model.txt": b"better tree"})
-        found = httpx.get(f"http://127.0.0.1:{settings.mlflow_port}/get-artifact?path=curves/curve.json&run_uuid={before[0]}")
+        page = f"http://127.0.0.1:{settings.mlflow_port}/get-artifact?path=curves/curve.json&run_uuid={before[0]}"
+        found = httpx.get(page, auth=("alerting", password(settings)))
         assert found.content == b"[1, 2]"  # people see it in MLflow's pages, too
     assert_reads(models(settings), "made-online", *during, {"model.txt": b"forest"})
     assert_reads(models(settings), "made-offline", *again, {"model.txt": b"better tree"})
     assert models(settings).versions("made-offline") == [before[1], again[1]]
+
+
+def test_the_server_lets_in_nobody_without_the_password_of_the_home(settings):
+    with Server(settings):
+        url = f"http://127.0.0.1:{settings.mlflow_port}"
+        search = {"url": f"{url}/api/2.0/mlflow/experiments/search", "json": {"max_results": 1}}
+        for strange in (None, ("alerting", "password"), ("admin", password(settings)), ("alerting", "")):
+            for path in ("/", "/version", "/ajax-api/2.0/mlflow/experiments/search", "/health/../version", "//health/"):
+                assert httpx.get(f"{url}{path}", auth=strange).status_code in {401, 404}, (strange, path)
+            assert httpx.post(**search, auth=strange).status_code == 401
+            assert "experiments" not in httpx.post(**search, auth=strange).text
+        answer = httpx.get(url)
+        assert (answer.status_code, answer.headers["www-authenticate"].split()[0]) == (401, "Basic")
+        assert httpx.post(**search, auth=("alerting", password(settings))).status_code == 200
+        assert httpx.get(f"{url}/health").text == "OK"
+
+
+def test_a_server_without_a_password_does_not_start(settings):
+    (settings.home / "secrets" / "mlflow_password").unlink()
+    part = mlflow_part(settings, dict(os.environ))
+    done = subprocess.run(list(part.command), env=dict(part.environ), capture_output=True, text=True, timeout=120, check=False)
+    assert "ALERTING_MLFLOW_PASSWORD_FILE" in done.stdout + done.stderr  # it has ended by itself, and said why
+    assert "startup failed" in done.stdout + done.stderr

@@ -4,23 +4,26 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import psutil
 import pytest
 from pymongo import MongoClient
 
-from alerting.definitions.faults import Refused
-from alerting.settings import Settings
-from alerting.stores.shared_mongod import exclusive_mongod, shared_mongod
+from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.embedded.shared_mongod import exclusive_mongod, shared_mongod
+from alerting.definitions.faults import UserError
+from alerting.local.prepare import prepare_home
+from alerting.settings.environment import Settings
 from alerting.wiring import open_platform
-from tests.support import require_real_server
+from tests.support import free_port, require_real_server
 
 pytestmark = pytest.mark.slow
 
 USER = """
 import pathlib, sys
-from alerting.stores.shared_mongod import shared_mongod
+from alerting.adapters.embedded.shared_mongod import shared_mongod
 with shared_mongod(pathlib.Path(sys.argv[1])) as uri:
     print(uri, flush=True)
     sys.stdin.read()
@@ -63,6 +66,20 @@ def test_two_commands_at_once_use_one_server_that_ends_with_the_last(tmp_path):
     assert_no_server_is_left(tmp_path)
 
 
+def test_a_server_too_busy_to_answer_is_waited_for_and_no_second_one_is_started(tmp_path):
+    first = start_user(tmp_path)
+    uri = first.stdout.readline()
+    (server,) = servers_of(tmp_path)
+    server.suspend()
+    threading.Timer(3.0, server.resume).start()
+    second = start_user(tmp_path)
+    assert second.stdout.readline() == uri
+    assert servers_of(tmp_path) == [server]
+    first.communicate()
+    second.communicate()
+    assert_no_server_is_left(tmp_path)
+
+
 def test_a_killed_command_leaves_no_server(tmp_path):
     user = start_user(tmp_path)
     user.stdout.readline()
@@ -85,7 +102,7 @@ def test_a_killed_keeper_takes_its_server_along_and_the_next_command_starts_anot
 def test_while_up_holds_the_folder_commands_start_no_server(tmp_path):
     with exclusive_mongod(tmp_path, lambda: None) as tell_port:
         tell_port(1)
-        with pytest.raises(Refused, match="is running, but its database has not answered"), shared_mongod(tmp_path, 0.5):
+        with pytest.raises(UserError, match="is running, but its database has not answered"), shared_mongod(tmp_path, 0.5):
             pass
     assert servers_of(tmp_path) == []
 
@@ -105,7 +122,38 @@ def test_up_waits_until_commands_have_finished(tmp_path):
     user.wait()
 
 
-def test_a_platform_opens_on_nothing_but_a_folder(tmp_path):
+def test_up_waits_for_a_server_that_is_slow_to_end_after_its_last_command(tmp_path):
+    """What a busy machine does to it: no command holds the lock any more, and the server is still there."""
+    server = EmbeddedMongod(tmp_path / "mongod", free_port()).start()
+    ending = threading.Timer(1.5, server.stop)
+    ending.start()
+    waited = []
+    with exclusive_mongod(tmp_path, lambda: waited.append(True)):
+        assert servers_of(tmp_path) == []
+    assert waited == [True]
+    ending.join()
+
+
+def test_a_server_that_does_not_end_is_named_with_what_to_do(tmp_path):
+    user = start_user(tmp_path)
+    user.stdout.readline()
+    (server,) = servers_of(tmp_path)
+    keeper = psutil.Process(server.ppid())
+    keeper.suspend()
+    user.communicate()
+    try:
+        refused = pytest.raises(UserError, match=rf"process {server.pid}.*kill {server.pid}")
+        with refused, exclusive_mongod(tmp_path, lambda: None, patience=0.5):
+            pass
+    finally:
+        keeper.resume()
+    assert_no_server_is_left(tmp_path)
+
+
+def test_a_platform_opens_on_nothing_but_a_home(tmp_path):
+    with pytest.raises(UserError, match="there is no platform"), open_platform(Settings(home=tmp_path)):
+        pass
+    prepare_home(Settings(home=tmp_path))
     with open_platform(Settings(home=tmp_path)) as platform:
         assert platform.definitions.documents() == []
         assert set(platform.channels) == {"log"}

@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 
-from alerting.channels.webhook import WebhookChannel
-from alerting.pipelines.ports import DeliveryFailed, Message
+from alerting.adapters.channels.webhook import WebhookChannel
+from alerting.ports import DeliveryFailed, Message
 
 MESSAGE = Message("e1:raised:plant", "Oven 1 too hot", "218 °C", {"episode": "e1"})
 SHORT = httpx.Timeout(0.3)

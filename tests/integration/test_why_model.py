@@ -5,15 +5,16 @@ from datetime import timedelta
 import pytest
 
 from alerting.definitions.validation import definition_document
-from alerting.learning import model_files
-from alerting.pipelines.definitions import apply
-from alerting.pipelines.ports import DecisionRecord, ModelUnavailable, ReadingRow
-from alerting.pipelines.why import why
+from alerting.learning.models import files as model_files
+from alerting.ports import DecisionRecord, ModelUnavailable, ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.operations.explain import why
+from alerting.usecases.registry.registration import register_model
+from tests import small_models
 from tests.pretended import pretended_platform
-from tests.unit.learning import small
 
 HOUR = timedelta(hours=1)
-SINCE = small.START + 20 * HOUR
+SINCE = small_models.START + 20 * HOUR
 
 
 def decided(at):
@@ -22,9 +23,9 @@ def decided(at):
 
 @pytest.fixture(scope="module")
 def material():
-    data = small.dataset(hours=60)
-    history = small.line(60)
-    model = small.linear_model(data.plan, data.rows, {"humidity.last": 2.0}, threshold=0.5, seen_until=SINCE - HOUR)
+    data = small_models.dataset(hours=60)
+    history = small_models.line(60)
+    model = small_models.linear_model(data.plan, data.rows, {"humidity.last": 2.0}, threshold=0.5, training_cutoff=SINCE - HOUR)
     return history, model
 
 
@@ -38,9 +39,9 @@ def line(material):
         ReadingRow("oven-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v == v})  # noqa: PLR0124 - NaN is missing
         for ts, row in history.readings.iterrows()
     ]
-    made.readings.add_readings(rows, small.START)
-    apply(made, [definition_document(small.definition())], "engineer", small.START, "test")
-    made.models.register("too-moist", "run-1", {}, {})
+    made.readings.add_readings(rows, small_models.START)
+    apply(made, [definition_document(small_models.definition())], "engineer", small_models.START, "test")
+    register_model(made, "too-moist", "run-1", {"version": b"1"}, {}, {})
     made.decisions.add(decided(SINCE))
     return made
 

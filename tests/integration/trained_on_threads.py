@@ -19,7 +19,7 @@ def main(threads: int) -> dict[str, Any]:
     import joblib
     from threadpoolctl import threadpool_info
 
-    from alerting.learning import estimator, families
+    from alerting.learning.models import estimator, families
 
     assert families.SMALL  # a small table's models are still the mean of three
     estimator.SMALL = 0
@@ -31,12 +31,12 @@ def main(threads: int) -> dict[str, Any]:
 def models() -> dict[str, Any]:
     """By family, with pairs and without, and for a blend: what its search found, and the hash of its model."""
     from alerting.definitions.model import FAMILIES
-    from alerting.learning.search import search_candidate
-    from alerting.learning.selection import finish_challenger
-    from tests.unit.learning import small
+    from alerting.learning.search.search import search_candidate
+    from alerting.learning.selection.challenger import finish_challenger
+    from tests import small_models
 
-    definition = small.definition(learning={"trials": 2, "folds": 2})
-    data = small.dataset()
+    definition = small_models.definition(learning={"trials": 2, "folds": 2})
+    data = small_models.dataset()
     searched = {family: search_candidate(data, definition, family, lambda *_: None) for family in FAMILIES}
     members = [
         {"family": family, "weight": weight, "params": searched[family].params}
@@ -57,9 +57,9 @@ def models() -> dict[str, Any]:
 
 def decisions() -> dict[str, Any]:
     """Two trainings in a row of a platform: the first champion, and the comparison of the next challenger with it."""
-    from alerting.pipelines.definitions import apply
-    from alerting.pipelines.ports import ReadingRow
-    from alerting.pipelines.train import train
+    from alerting.ports import ReadingRow
+    from alerting.usecases.definitions.sync import apply
+    from alerting.usecases.training.train import train
     from tests.builders import at, oven, too_moist
     from tests.integration.test_training import MINUTES, moisture_after_humidity
     from tests.pretended import Mailbox, pretended_platform

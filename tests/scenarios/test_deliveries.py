@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.pipelines.definitions import apply
-from alerting.pipelines.evaluate import evaluate
-from alerting.pipelines.notify import CLAIM, SILENT_AFTER, deliver_due
-from alerting.pipelines.ports import DeliveryFailed, ReadingRow
-from alerting.pipelines.routes import apply_routes
+from alerting.ports import DeliveryFailed, ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.notification.deliver import CLAIM, SILENT_AFTER, deliver_due
+from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at, oven, too_hot
 from tests.contracts.conftest import pretended, real, stores  # noqa: F401 - fixtures
 from tests.pretended import HandClock, Mailbox, platform_on

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.pipelines import block, watchlist
-from alerting.pipelines.definitions import apply
-from alerting.pipelines.evaluate import evaluate, shards
-from alerting.pipelines.ports import ReadingRow
-from alerting.pipelines.shadow import MemoryEpisodes, MemoryStates
+from alerting.episodes import targets
+from alerting.ports import ReadingRow
+from alerting.usecases.backtest.sandbox import MemoryEpisodes, MemoryStates
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation import batch
+from alerting.usecases.evaluation.evaluate import evaluate, shards
 from tests.builders import at, too_hot
 from tests.frames import FrameReadings
 from tests.pretended import pretended_platform
@@ -73,7 +74,7 @@ def step(told):
 def one_by_one(rows, instants, revised_at):
     """The same, with every pair judged reading by reading."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(watchlist, "limits_of", lambda definition, asset: None)
+        patched.setattr(targets, "limits_of", lambda definition, asset: None)
         return outcome(rows, instants, revised_at)
 
 
@@ -103,13 +104,13 @@ def test_evaluations_in_any_chunks_leave_the_episodes_and_states_of_a_single_one
 
 def count_judged_alone(monkeypatch):
     """Pairs that are judged reading by reading, one after the other."""
-    alone, judge = [], block._judge_pair
+    alone, judge = [], batch._judge_pair
 
     def counting(run, readings, of_block, row):
         alone.append(of_block.watched[row].pair)
         return judge(run, readings, of_block, row)
 
-    monkeypatch.setattr(block, "_judge_pair", counting)
+    monkeypatch.setattr(batch, "_judge_pair", counting)
     return alone
 
 

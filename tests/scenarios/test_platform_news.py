@@ -5,13 +5,13 @@ from datetime import timedelta
 
 from fastapi.testclient import TestClient
 
-from alerting.channels.links import SignedLinks
+from alerting.adapters.channels.links import SignedLinks
 from alerting.console.app import create_app
-from alerting.pipelines.definitions import apply
-from alerting.pipelines.evaluate import evaluate
-from alerting.pipelines.notify import deliver_due
-from alerting.pipelines.ports import ReadingRow
-from alerting.pipelines.routes import apply_routes
+from alerting.ports import ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at, oven, too_hot
 from tests.contracts.conftest import pretended, real, stores  # noqa: F401 - fixtures
 from tests.pretended import HandClock, Mailbox, platform_on

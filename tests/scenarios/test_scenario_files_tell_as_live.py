@@ -2,8 +2,8 @@
 
 import pytest
 
-from alerting.pipelines import operate
-from alerting.pipelines.scenarios import read_scenarios, run_scenario
+from alerting.usecases.definitions.scenarios import read_scenarios, run_scenario
+from alerting.usecases.operators import operate
 from tests.builders import T0, at, threshold
 from tests.pretended import Mailbox
 from tests.scenarios.test_suppression import ANN, feed, plant, run

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from alerting.definitions.assets import Variable
 from alerting.definitions.limits import severities
 from alerting.detection.threshold import Carried, series_of
-from alerting.detection.throughout import LimitColumns, ending_words, judge_throughout, limits_of
-from alerting.episodes.lifecycle import LevelSpell, SpellState
-from alerting.episodes.spell_table import SpellTable, moved_on, stay
-from alerting.pipelines.in_force import Segment
-from alerting.pipelines.judging import Judgement, judge_threshold_part
+from alerting.detection.threshold_batch import LimitColumns, ending_words, judge_throughout, limits_of
+from alerting.episodes.lifecycle import ConditionState, SeverityState
+from alerting.episodes.state_table import ConditionTable, moved_on, stay
 from alerting.readings.history import millis, to_millis
-from alerting.readings.packed import extents, pack
+from alerting.readings.ragged import extents, pack
+from alerting.usecases.definitions.versions import VersionInterval
+from alerting.usecases.evaluation.evaluate_target import Judgement, judge_threshold_part
 from tests.builders import at, history, oven, revision, threshold
 
 ASSET = oven(temperature=Variable(low=-50, high=500)).model_copy(update={"attributes": {"limit": 211.0}})
@@ -56,7 +56,7 @@ FIELDS = st.fixed_dictionaries(
 
 def one_by_one(definition, data, state, start, end):
     """The state after a stretch, judged reading by reading, and whether anything was raised, changed or closed."""
-    part = Segment(start, end, revision(definition), None)
+    part = VersionInterval(start, end, revision(definition), None)
     judged = judge_threshold_part(definition, data.asset, series_of(definition, data), Judgement(state), part)
     count = state.unknown_count + 1 if judged.unknown else 0
     return replace(judged.state, unknown_count=count, unknown_reason=judged.unknown), judged.steps
@@ -64,7 +64,7 @@ def one_by_one(definition, data, state, start, end):
 
 def together(definition, data, states, start, end):
     """Which of these states stay as they are over the stretch, and the states after it."""
-    spells, rows = SpellTable([("too-hot", f"oven-{i}") for i in range(len(states))]), len(states)
+    spells, rows = ConditionTable([("too-hot", f"oven-{i}") for i in range(len(states))]), len(states)
     for row, state in enumerate(states):
         spells.put(row, state)
     begin, stop = np.full(rows, to_millis(start) + 1), np.full(rows, to_millis(end) + 1)
@@ -79,7 +79,7 @@ def together(definition, data, states, start, end):
 
 def walk(definition, data, instants):
     """Hold both ways against each other from instant to instant; returns how often a pair stayed as it was."""
-    state, stayed = SpellState(at(instants[0])), 0
+    state, stayed = ConditionState(at(instants[0])), 0
     if len(severities(definition)) == 1:  # it waits for its first reading
         state = replace(state, carried=Carried(definition.variable, at(instants[0]), None))
     for start, end in pairwise(instants):
@@ -150,11 +150,13 @@ def test_what_needs_every_reading_is_left_to_judging_one_by_one(fields):
 
 def test_a_table_gives_back_every_state_that_is_put_into_it():
     states = [
-        SpellState(at(5)),
-        SpellState(at(5), carried=Carried("state", at(4), "stopped", same_since=at(1))),
-        SpellState(at(5), carried=Carried("temperature", at(4), None, same_since=at(4)), unknown_count=2, unknown_reason="none"),
-        SpellState(at(5), carried=Carried("temperature", at(4), None, same_since=at(4), bad=True)),
-        SpellState(
+        ConditionState(at(5)),
+        ConditionState(at(5), carried=Carried("state", at(4), "stopped", same_since=at(1))),
+        ConditionState(
+            at(5), carried=Carried("temperature", at(4), None, same_since=at(4)), unknown_count=2, unknown_reason="none"
+        ),
+        ConditionState(at(5), carried=Carried("temperature", at(4), None, same_since=at(4), bad=True)),
+        ConditionState(
             watermark=at(10),
             pending_since=at(8),
             raised_at=at(7),
@@ -162,11 +164,11 @@ def test_a_table_gives_back_every_state_that_is_put_into_it():
             last_raised_at=at(2),
             last_closed_at=at(3),
             severity="high",
-            levels=(LevelSpell("high", held_since=at(7)), LevelSpell("critical", pending_since=at(9))),
+            levels=(SeverityState("high", held_since=at(7)), SeverityState("critical", pending_since=at(9))),
             carried=Carried("temperature", at(9), float("inf"), 2.5, ("high.above",), (0, 3, 4), at(6)),
         ),
     ]
-    table = SpellTable([("a", str(row)) for row in range(len(states) + 1)])
+    table = ConditionTable([("a", str(row)) for row in range(len(states) + 1)])
     for row, state in enumerate(states):
         table.put(row, state)
     assert [table.state(row) for row in range(len(states) + 1)] == [*states, None]

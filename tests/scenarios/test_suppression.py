@@ -6,22 +6,22 @@ from datetime import timedelta
 import pytest
 
 from alerting.definitions.assets import Asset, EventType, Variable
-from alerting.episodes.operator import isa_state
-from alerting.pipelines import operate
-from alerting.pipelines.backtest import backtest, named_subject
-from alerting.pipelines.definitions import apply
-from alerting.pipelines.evaluate import evaluate
-from alerting.pipelines.kpi import alarm_quality
-from alerting.pipelines.muting import silence_now
-from alerting.pipelines.notify import deliver_due
-from alerting.pipelines.operate import Who
-from alerting.pipelines.ports import EventRow, ReadingRow
-from alerting.pipelines.suppression import list_suppressed
-from alerting.pipelines.why import why
+from alerting.operators.actions import isa_state
+from alerting.ports import EventRow, ReadingRow
+from alerting.usecases.backtest.backtest import backtest, named_subject
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.episodes.suppression import list_suppressed
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.notification.muting import silence_now
+from alerting.usecases.operations.alarm_kpis import alarm_quality
+from alerting.usecases.operations.explain import why
+from alerting.usecases.operators import operate
+from alerting.usecases.operators.operate import Actor
 from tests.builders import at, oven, too_hot
 from tests.pretended import Mailbox, pretended_platform
 
-ANN = Who("ann", "operator")
+ANN = Actor("ann", "operator")
 STOPPED = {"when": {"variable": "line_state", "equals": "stopped"}}
 
 

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.pipelines.definitions import apply
-from alerting.pipelines.evaluate import evaluate
-from alerting.pipelines.ports import ReadingRow
-from alerting.pipelines.shadow import Shadow
+from alerting.ports import ReadingRow
+from alerting.usecases.backtest.sandbox import Shadow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
 from tests.builders import at, oven, too_hot
 from tests.contracts.conftest import real  # noqa: F401 - a fixture
-from tests.unit.pipelines.test_late_data import FIELDS, Line, told
+from tests.unit.usecases.evaluation.test_late_data import FIELDS, Line, told
 
 HEAT = {m: 230 if 20 <= m % 60 < 32 or m % 60 == 40 else 200 for m in range(1, 181)}
 
@@ -60,8 +60,8 @@ def test_T2_three_hours_that_are_back_filled_give_the_instants_of_a_live_run():
     late.run(182)
     assert [s[:2] for s in late.spells()] == [s[:2] for s in live.spells()]
     assert late.state() == live.state()
-    assert {e.replay_mark for e in late.episodes()} == {"new_after_replay"}
-    assert {e.decided_at for e in late.episodes()} == {at(182)}
+    assert {e.late_data_status for e in late.episodes()} == {"found_late"}
+    assert {e.detected_at for e in late.episodes()} == {at(182)}
     for minute in (183, 190):
         late.run(minute)
     (digest,) = late.mail.messages

@@ -7,18 +7,18 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from alerting.channels.links import SignedLinks
-from alerting.channels.webhook import WebhookChannel
+from alerting.adapters.channels.links import SignedLinks
+from alerting.adapters.channels.webhook import WebhookChannel
 from alerting.console.app import create_app
-from alerting.pipelines import announce
-from alerting.pipelines.dead_letters import dead_letters
-from alerting.pipelines.definitions import apply
-from alerting.pipelines.evaluate import evaluate
-from alerting.pipelines.links import PURPOSES
-from alerting.pipelines.notify import deliver_due, retry
-from alerting.pipelines.ports import ReadingRow
-from alerting.pipelines.routes import apply_routes
-from alerting.pipelines.settle import update
+from alerting.notifications.links import PURPOSES
+from alerting.ports import ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.episodes.store import update
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.notification import schedule
+from alerting.usecases.notification.dead_letters import dead_letters
+from alerting.usecases.notification.deliver import deliver_due, retry
+from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at, oven, too_hot
 from tests.contracts.conftest import pretended, real, stores  # noqa: F401 - fixtures
 from tests.pretended import HandClock, Mailbox, platform_on
@@ -245,7 +245,7 @@ def test_of_15_alerts_of_one_oven_three_are_told_and_12_in_one_message_and_only_
 def test_a_summary_survives_a_crash_between_its_writes_and_is_told_once(stores, monkeypatch):  # noqa: F811
     mail = Mailbox("mail")
     platform = crowded(mail, stores)
-    mark, marks = announce._mark, []
+    mark, marks = schedule._mark, []
 
     def dies(*arguments):
         marks.append(arguments)
@@ -253,7 +253,7 @@ def test_a_summary_survives_a_crash_between_its_writes_and_is_told_once(stores, 
             raise KeyboardInterrupt
         mark(*arguments)
 
-    monkeypatch.setattr(announce, "_mark", dies)
+    monkeypatch.setattr(schedule, "_mark", dies)
     with pytest.raises(KeyboardInterrupt):
         deliver_due(platform, at(11))
     for minute in (11, 12, 13):
@@ -334,7 +334,7 @@ def test_nobody_answers_so_the_chief_is_told_and_then_of_the_end():
     hot(platform, stale_after="1d")
     for minute in range(2, 40, 2):
         tick(platform, minute)
-    assert [m.subject.split(":")[0] for m in chief.messages] == ["Unanswered"]
+    assert [m.subject.split(":")[0] for m in chief.messages] == ["Not acknowledged for 15 min"]
     assert len(mail.messages) == 1
     read(platform, 200.0, 40)
     tick(platform, 40)

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from alerting.definitions.limits import severities
 from alerting.detection.threshold import judge
-from alerting.episodes.lifecycle import SpellState, advance
-from alerting.pipelines.definitions import apply
-from alerting.pipelines.evaluate import evaluate
-from alerting.pipelines.notify import deliver_due
-from alerting.pipelines.ports import ReadingRow
+from alerting.episodes.lifecycle import ConditionState, advance
+from alerting.ports import ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.notification.deliver import deliver_due
 from tests.builders import at, history, oven, threshold, too_hot
 from tests.contracts.conftest import another_real, more_stores, pretended, real, stores  # noqa: F401 - fixtures
 from tests.pretended import HandClock, Mailbox, platform_on
@@ -97,12 +97,12 @@ def test_T5_a_condition_held_for_ever_is_raised_whatever_the_debouncers(fields, 
     minutes = range(1, 181, sampling)
     rising = "rate_per" in condition
     data = history(minutes, temperature=[m * 5.0 if rising else 230.5 + (m // 40) * 0.1 for m in minutes])
-    state, raised = SpellState(at(0)), []
+    state, raised = ConditionState(at(0)), []
     instants = [0, *sorted(set(cuts)), 180]
     for start, end in pairwise(instants):
         judged = judge(definition, data, state.carried, at(start), at(end))
         state, steps = advance(state, judged.stretches, definition.hold, definition.clear_for, severities(definition))
-        state = SpellState(**{**state.__dict__, "carried": judged.carried})
+        state = ConditionState(**{**state.__dict__, "carried": judged.carried})
         raised += [s for s in steps if s.kind == "raised"]
         assert not [s for s in steps if s.kind == "closed"]
     assert len(raised) == 1

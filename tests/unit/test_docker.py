@@ -20,6 +20,7 @@ SECRETS = (
     "airflow_jwt",
     "airflow_passwords.json",
     "mlflow_database_password",
+    "mlflow_password",
 )
 
 
@@ -94,3 +95,44 @@ def test_secrets_become_the_settings_of_the_parts(tmp_path):
     passwords = Path(environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
     assert passwords.stat().st_mode & 0o077 == 0
     assert passwords.read_text() == "the-airflow_passwords.json"
+
+
+def test_mlflow_is_started_behind_its_password_and_services_know_it(services, tmp_path):
+    for name in SECRETS:
+        (tmp_path / name).write_text(f"the-{name}")
+
+    environ = dict(line.split("=", 1) for line in start(tmp_path, "env").stdout.splitlines())
+
+    command = services["mlflow"]["command"]
+    assert command[command.index("--app-name") + 1] == "alerting"
+    assert (environ["MLFLOW_TRACKING_USERNAME"], environ["MLFLOW_TRACKING_PASSWORD"]) == ("alerting", "the-mlflow_password")
+    assert environ["ALERTING_MLFLOW_PASSWORD_FILE"] == str(tmp_path / "mlflow_password")
+
+
+@pytest.mark.parametrize("program", ["alerting", "airflow", "mlflow"])
+def test_a_program_of_the_image_finds_the_settings_also_when_it_is_started_by_exec(tmp_path, program):
+    """`docker compose exec` starts what the image's PATH names, without its entry point and its variables."""
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert program in dockerfile.split("for name in ")[1].split(";")[0].split()
+    assert "PATH=/opt/alerting/bin:$PATH" in dockerfile
+    secrets, programs, front = (tmp_path / name for name in ("secrets", "programs", "bin"))
+    for folder in (secrets, programs, front):
+        folder.mkdir()
+    for name in SECRETS:
+        (secrets / name).write_text(f"the-{name}")
+    (programs / program).write_text('#!/bin/sh\necho "$ALERTING_MONGODB_URI" "$@"\n')
+    (programs / program).chmod(0o755)
+    (front / program).symlink_to(ENTRYPOINT.parent / "with-settings.sh")
+    environ = {
+        "PATH": f"{front}:{os.environ['PATH']}",
+        "ALERTING_SECRETS": str(secrets),
+        "TMPDIR": str(tmp_path),
+        "ALERTING_ENTRYPOINT": str(ENTRYPOINT),
+        "ALERTING_PROGRAMS": str(programs),
+    }
+
+    done = subprocess.run([program, "list", "--json", "two words"], check=False, env=environ, capture_output=True, text=True)
+
+    assert done.stderr == ""
+    assert done.stdout.startswith("mongodb://alerting:the-mongodb_password@mongodb:27017/")
+    assert done.stdout.endswith("list --json two words\n")

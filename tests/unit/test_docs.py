@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from alerting.cli import app
+from alerting.cli.main import app
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("config/**/*.md")})

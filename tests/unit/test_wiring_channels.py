@@ -3,10 +3,10 @@
 import pytest
 
 from alerting import wiring
-from alerting.channels.email import EmailChannel
-from alerting.definitions.faults import Refused
-from alerting.pipelines.ports import DeliveryFailed, Message
-from alerting.settings import read_settings
+from alerting.adapters.channels.email import EmailChannel
+from alerting.definitions.faults import UserError
+from alerting.ports import DeliveryFailed, Message
+from alerting.settings.environment import read_settings
 
 MAIL = {"ALERTING_SMTP_HOST": "127.0.0.1", "ALERTING_SMTP_FROM": "a@plant.example", "ALERTING_EMAIL_SHIFT": "s@plant.example"}
 MESSAGE = Message("k", "s", "t", {})
@@ -23,7 +23,7 @@ def test_each_variable_is_a_channel_beside_the_log(tmp_path):
 
 
 def test_a_name_is_given_once(tmp_path):
-    with pytest.raises(Refused, match="ALERTING_EMAIL_SHIFT: the name 'shift' is taken"):
+    with pytest.raises(UserError, match="ALERTING_EMAIL_SHIFT: the name 'shift' is taken"):
         channels(tmp_path, **MAIL, ALERTING_WEBHOOK_SHIFT="https://mes.example/x")
 
 
@@ -42,11 +42,11 @@ def test_nothing_inside_the_network_is_reached_unless_it_is_allowed(tmp_path, na
 def test_a_password_file_that_others_may_read_or_that_is_missing_is_refused_without_its_content(tmp_path):
     file = tmp_path / "password"
     environ = {**MAIL, "ALERTING_SMTP_USER": "u", "ALERTING_SMTP_PASSWORD_FILE": str(file)}
-    with pytest.raises(Refused, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot be read"):
         channels(tmp_path, **environ)
     file.write_text("t0ps3cret\n")
     file.chmod(0o644)
-    with pytest.raises(Refused, match="chmod 600") as refusal:
+    with pytest.raises(UserError, match="chmod 600") as refusal:
         channels(tmp_path, **environ)
     assert "t0ps3cret" not in str(refusal.value)
     file.chmod(0o600)

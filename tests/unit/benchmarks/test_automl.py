@@ -10,12 +10,12 @@ from benchmarks.automl.cells import System, cell
 from benchmarks.automl.comparison import compare, table
 from benchmarks.automl.figures import figures, interval, resampled
 from benchmarks.automl.tasks import Task
-from tests.unit.learning import small
+from tests import small_models
 
 
 @pytest.fixture(scope="module")
 def task():
-    return Task("roasting", 0, small.dataset(), Path("unused"), "0123456789")
+    return Task("roasting", 0, small_models.dataset(), Path("unused"), "0123456789")
 
 
 def system(folder, answer="", exit_code=0, version="1"):

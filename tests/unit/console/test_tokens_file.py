@@ -3,7 +3,7 @@ import json
 import pytest
 
 from alerting.console.access import read_tokens
-from alerting.definitions.faults import Refused
+from alerting.definitions.faults import UserError
 
 GOOD = {"a-long-enough-token": {"name": "anna", "role": "operator"}}
 
@@ -20,7 +20,7 @@ def test_tokens_are_read_with_name_and_role(tmp_path):
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660])
 def test_a_file_that_others_may_read_is_refused(tmp_path, mode):
-    with pytest.raises(Refused, match="chmod 600"):
+    with pytest.raises(UserError, match="chmod 600"):
         read_tokens(written(tmp_path / "t.json", GOOD, mode))
 
 
@@ -38,11 +38,11 @@ def test_a_file_that_others_may_read_is_refused(tmp_path, mode):
     ],
 )
 def test_a_faulty_file_is_refused_without_repeating_a_token(tmp_path, document, words):
-    with pytest.raises(Refused, match=words) as refusal:
+    with pytest.raises(UserError, match=words) as refusal:
         read_tokens(written(tmp_path / "t.json", document))
     assert "a-long-enough-token" not in str(refusal.value)
 
 
 def test_a_missing_file_is_said(tmp_path):
-    with pytest.raises(Refused, match="cannot be read: No such file"):
+    with pytest.raises(UserError, match="cannot be read: No such file"):
         read_tokens(tmp_path / "none.json")

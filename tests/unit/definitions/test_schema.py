@@ -14,7 +14,7 @@ KNOWN_TO_MONGODB = {
     *("pattern", "minLength", "maxLength"),
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
     *("items", "minItems", "maxItems"),
-    *("properties", "required", "additionalProperties"),
+    *("properties", "required", "additionalProperties", "patternProperties", "maxProperties"),
 }
 
 

@@ -9,7 +9,7 @@ import pytest
 from alerting.definitions.assets import Asset, EventType
 from alerting.demo.line import LineState
 from alerting.demo.ports import SetPointRequest, StoredLine
-from alerting.pipelines.ports import EventRow, ReadingRow
+from alerting.ports import EventRow, ReadingRow
 
 ORIGIN = datetime(2026, 3, 1, tzinfo=UTC)
 

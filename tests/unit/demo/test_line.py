@@ -12,7 +12,7 @@ from alerting.demo.asset import EVENT_TYPES, SET_POINTS, demo_asset
 from alerting.demo.chance import DAY
 from alerting.demo.disturbances import Cause, Disturbance
 from alerting.demo.line import HOLD, LineState, SetPointChange, Stretch, causes, new_line, simulate
-from alerting.pipelines.ports import EventRow, ReadingRow
+from alerting.ports import EventRow, ReadingRow
 
 from .conftest import through_json
 

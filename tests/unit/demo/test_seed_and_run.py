@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from alerting.definitions.faults import Refused
+from alerting.definitions.faults import UserError
 from alerting.demo.advance import advance_line
 from alerting.demo.asset import ASSET
 from alerting.demo.ports import SetPointRequest
@@ -54,7 +54,7 @@ def test_a_second_fill_changes_nothing_whenever_it_comes(memory: MemoryPlatform)
 
 
 def test_a_fill_of_less_than_a_day_is_refused(memory: MemoryPlatform) -> None:
-    with pytest.raises(Refused, match="at least one day"):
+    with pytest.raises(UserError, match="at least one day"):
         fill(assets=memory, readings=memory, lines=memory, end=END, days=0)
 
 
@@ -89,7 +89,7 @@ def test_two_processes_that_run_one_line_are_refused(full: MemoryPlatform) -> No
             full.save(ASSET, full.line, full.line.state)
             return 0
 
-    with pytest.raises(Refused, match="another process"):
+    with pytest.raises(UserError, match="another process"):
         advance_line(full, Meddling(), 1500, END)
 
 
@@ -163,5 +163,5 @@ def test_the_clock_stands_still_when_the_line_fails(full: MemoryPlatform) -> Non
 
 
 def test_running_without_a_past_is_refused(memory: MemoryPlatform) -> None:
-    with pytest.raises(Refused, match="no demo line yet"):
+    with pytest.raises(UserError, match="no demo line yet"):
         run_line(readings=memory, lines=memory, clock=WallClock(END), speed=10.0, wait=lambda s: True)

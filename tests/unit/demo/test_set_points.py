@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from alerting.definitions.faults import Refused
+from alerting.definitions.faults import UserError
 from alerting.demo.asset import demo_asset
 from alerting.demo.line import new_line, simulate
 from alerting.demo.ports import SetPointRequest
@@ -29,7 +29,7 @@ def test_a_value_is_rounded_to_the_step_of_the_panel() -> None:
     ],
 )
 def test_what_the_panel_does_not_offer_is_refused_with_the_reason(name: str, value: float, current: float, message: str) -> None:
-    with pytest.raises(Refused, match=message.replace("?", r"\?")):
+    with pytest.raises(UserError, match=message.replace("?", r"\?")):
         check_set_point(OVEN, name, value, current)
 
 

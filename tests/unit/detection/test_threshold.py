@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alerting.adapters.mongo.documents import from_document, to_document
 from alerting.definitions.assets import Variable
 from alerting.definitions.limits import severities
 from alerting.detection.threshold import judge
-from alerting.episodes.lifecycle import SpellState, advance
-from alerting.stores.documents import from_document, to_document
+from alerting.episodes.lifecycle import ConditionState, advance
 from tests.builders import at, history, oven, threshold, with_quality
 
 
@@ -214,7 +214,7 @@ def test_a_bad_sample_neither_raises_nor_clears_and_begins_a_pending_spell_anew(
     definition = threshold(**{"for": "2m"})
     data = of_quality([None, "bad", None, None, None, "bad"], [230.0, 100.0, 230.0, 230.0, 230.0, 100.0])
     state, steps = advance(
-        SpellState(at(0)), judge(definition, data, None, at(0), at(9)).stretches, definition.hold, timedelta(0)
+        ConditionState(at(0)), judge(definition, data, None, at(0), at(9)).stretches, definition.hold, timedelta(0)
     )
     assert [(s.kind, s.at) for s in steps] == [("raised", at(5))]
     assert state.raised_at == at(5)
@@ -295,7 +295,7 @@ STATES = ["running", "stopped", "cleaning", None, BAD]
 
 def live(definition, data, instants):
     """What is found when evaluated at these instants: statuses and steps; the state is kept in a database in between."""
-    state, statuses, found = SpellState(at(0)), [], []
+    state, statuses, found = ConditionState(at(0)), [], []
     for start, end in pairwise(instants):
         judged = judge(definition, data, state.carried, at(start), at(end))
         assert judged.stretches[0].start == at(start) + timedelta(milliseconds=1)
@@ -305,7 +305,7 @@ def live(definition, data, instants):
         for s in judged.stretches:
             if not statuses or statuses[-1][:3] != (s.status, s.severity, s.fact):
                 statuses.append((s.status, s.severity, s.fact, s.start))
-        state = from_document(SpellState, to_document(replace(state, carried=judged.carried)))
+        state = from_document(ConditionState, to_document(replace(state, carried=judged.carried)))
     return statuses, found, state
 
 
@@ -351,7 +351,7 @@ def test_a_condition_held_for_ever_is_raised_once():
         definition = threshold(**{"for": hold}, stale_after="2m")
         data = history(range(1, 61), temperature=[230.0] * 60)
         judged = judge(definition, data, None, at(0), at(61))
-        _, steps = advance(SpellState(at(0)), judged.stretches, definition.hold, definition.clear_for)
+        _, steps = advance(ConditionState(at(0)), judged.stretches, definition.hold, definition.clear_for)
         assert [s.kind for s in steps] == ["raised"]
         assert steps[0].at == at(1) + definition.hold
 
@@ -360,7 +360,7 @@ def test_unknown_resets_a_pending_spell():
     definition = threshold(**{"for": "5m"}, stale_after="2m")
     data = history([1, 2, 9, 10], temperature=[230.0] * 4)
     judged = judge(definition, data, None, at(0), at(11))
-    state, steps = advance(SpellState(at(0)), judged.stretches, definition.hold, timedelta(0))
+    state, steps = advance(ConditionState(at(0)), judged.stretches, definition.hold, timedelta(0))
     assert steps == []
     assert state.pending_since == at(9)
 
@@ -368,6 +368,6 @@ def test_unknown_resets_a_pending_spell():
 def test_unknown_neither_closes_an_open_episode():
     definition = threshold(stale_after="2m")
     judged = judge(definition, history([1], temperature=[230.0]), None, at(0), at(30))
-    state, steps = advance(SpellState(at(0)), judged.stretches, definition.hold, timedelta(0))
+    state, steps = advance(ConditionState(at(0)), judged.stretches, definition.hold, timedelta(0))
     assert [s.kind for s in steps] == ["raised"]
     assert state.raised_at == at(1)

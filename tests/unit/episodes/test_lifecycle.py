@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.episodes.lifecycle import SpellState, advance_promises, promised_spells
+from alerting.episodes.lifecycle import ConditionState, advance_predictions, promised_spells
 from alerting.readings.history import to_millis
 from tests.builders import at
 
@@ -18,12 +18,12 @@ def ms(*minutes):
 
 
 def run(triggered_at, problems, cuts):
-    state, found = SpellState(at(0)), []
+    state, found = ConditionState(at(0)), []
     known = ms(*problems)
     for start, end in pairwise(cuts):
         grid = [m for m in range(0, 400, 5) if start < m <= end]
         triggered = np.array([m in triggered_at for m in grid], bool)
-        state, steps = advance_promises(state, ms(*grid), triggered, known, PROMISE, STRIDE, at(end))
+        state, steps = advance_predictions(state, ms(*grid), triggered, known, PROMISE, STRIDE, at(end))
         found += steps
     return state, found
 

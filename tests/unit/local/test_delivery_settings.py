@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from alerting.settings import SettingsRefused, read_settings
+from alerting.settings.environment import SettingsRefused, read_settings
 
 MAIL = {
     "ALERTING_SMTP_HOST": "mail.plant.example",

@@ -4,7 +4,7 @@ import pytest
 
 from alerting.local import parts
 from alerting.local.secrets import load_or_create
-from alerting.settings import Settings
+from alerting.settings.environment import Settings
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_every_need_is_started_too(settings, secrets):
 
 def test_without_the_demo_nothing_of_it_is_started(settings, secrets):
     names = {part.name for part in parts.all_parts(settings, secrets, {}, False)}
-    assert names == {"mlflow", "airflow-database", "api", "airflow-api", "airflow-scheduler", "airflow-dags"}
+    assert names == {"mlflow", "airflow-database", "api", "airflow-api", "airflow-scheduler", "airflow-dags", "first-alert"}
 
 
 def test_servers_of_ones_own_are_not_started(tmp_path, secrets):

@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from alerting.definitions.faults import Refused
+from alerting.definitions.faults import UserError
 from alerting.local.ports import check_ports, free_port
 
 
@@ -10,14 +10,14 @@ from alerting.local.ports import check_ports, free_port
 def test_a_taken_port_is_named_with_the_setting_that_moves_it(address):
     with socket.create_server((address, 0)) as server:
         port = server.getsockname()[1]
-        with pytest.raises(Refused, match=rf"port {port} is taken .* set ALERTING_MLFLOW_PORT to a free one"):
+        with pytest.raises(UserError, match=rf"port {port} is taken .* set ALERTING_MLFLOW_PORT to a free one"):
             check_ports({"mlflow_port": port, "api_port": free_port()})
 
 
 def test_every_taken_port_is_said_at_once():
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
         ports = {"api_port": one.getsockname()[1], "airflow_port": two.getsockname()[1]}
-        with pytest.raises(Refused, match=r"ALERTING_API_PORT.*; .*ALERTING_AIRFLOW_PORT"):
+        with pytest.raises(UserError, match=r"ALERTING_API_PORT.*; .*ALERTING_AIRFLOW_PORT"):
             check_ports(ports)
 
 

@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from alerting.definitions.faults import Refused
-from alerting.stores.running import hold, running
+from alerting.adapters.embedded.running import hold, running
+from alerting.definitions.faults import UserError
 
 
 def nobody_waits():
@@ -15,14 +15,14 @@ def test_a_home_has_one_holder_and_commands_see_it(tmp_path):
     assert running(tmp_path) is None
     with hold(tmp_path, "http://127.0.0.1:5050", nobody_waits):
         assert running(tmp_path).mlflow_uri == "http://127.0.0.1:5050"
-        with pytest.raises(Refused, match="runs already"), hold(tmp_path, "", nobody_waits):
+        with pytest.raises(UserError, match="runs already"), hold(tmp_path, "", nobody_waits):
             pass
     assert running(tmp_path) is None
 
 
 def test_a_holder_that_was_killed_holds_nothing(tmp_path):
     script = (
-        "import os, pathlib, sys; from alerting.stores.running import hold\n"
+        "import os, pathlib, sys; from alerting.adapters.embedded.running import hold\n"
         "with hold(pathlib.Path(sys.argv[1]), '', lambda: None): os.kill(os.getpid(), 9)"
     )
     assert subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False).returncode == -9
@@ -34,6 +34,6 @@ def test_a_holder_that_is_stopping_is_waited_for(tmp_path):
     waited = []
     with hold(tmp_path, "", nobody_waits) as first:
         first.stopping()
-        with pytest.raises(Refused), hold(tmp_path, "", lambda: waited.append("told"), patience=0.3):
+        with pytest.raises(UserError), hold(tmp_path, "", lambda: waited.append("told"), patience=0.3):
             pass
     assert waited == ["told"]

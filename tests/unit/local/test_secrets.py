@@ -4,7 +4,7 @@ import stat
 import pytest
 
 from alerting.console.access import read_tokens
-from alerting.definitions.faults import Refused
+from alerting.definitions.faults import UserError
 from alerting.local.secrets import load_or_create
 
 
@@ -38,7 +38,7 @@ def test_airflow_reads_the_password_as_it_is_shown(tmp_path):
 def test_a_secret_that_others_may_read_is_refused(tmp_path):
     load_or_create(tmp_path)
     (tmp_path / "airflow_jwt").chmod(0o644)
-    with pytest.raises(Refused, match=r"chmod 600 .*airflow_jwt"):
+    with pytest.raises(UserError, match=r"chmod 600 .*airflow_jwt"):
         load_or_create(tmp_path)
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from alerting.settings import SettingsRefused, read_settings
+from alerting.settings.environment import SettingsRefused, read_settings
 
 
 def test_an_empty_environment_means_the_embedded_platform_in_the_current_folder():

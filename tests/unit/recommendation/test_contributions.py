@@ -5,22 +5,22 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.learning.plan import Column
+from alerting.learning.features.plan import Column
 from alerting.recommendation.contributions import contributions
-from alerting.recommendation.words import contribution_words
-from tests.unit.learning import small
+from alerting.recommendation.messages import contribution_words
+from tests import small_models
 
 HOUR_MS = 3_600_000
-OVEN = Asset(name="oven-1", variables=small.VARIABLES)
+OVEN = Asset(name="oven-1", variables=small_models.VARIABLES)
 
 
 @pytest.fixture(scope="module")
 def data():
-    return small.dataset()
+    return small_models.dataset()
 
 
 def test_the_linear_share_is_weight_times_distance_from_the_mean_in_probability(data):
-    model = small.linear_model(data.plan, data.rows, {"humidity.last": 2.0, "setpoint.last": -1.0}, intercept=-1.0)
+    model = small_models.linear_model(data.plan, data.rows, {"humidity.last": 2.0, "setpoint.last": -1.0}, intercept=-1.0)
     row = data.rows.iloc[[50]]
     z = {n: (row[n].iloc[0] - data.rows[n].fillna(data.rows[n].median()).mean()) for n in ("humidity.last", "setpoint.last")}
     scaled = {n: z[n] / data.rows[n].fillna(data.rows[n].median()).std(ddof=0) for n in z}
@@ -29,7 +29,7 @@ def test_the_linear_share_is_weight_times_distance_from_the_mean_in_probability(
 
 
 def test_an_ordinary_row_of_no_risk_above_the_usual_still_has_shares(data):
-    model = small.linear_model(data.plan, data.rows, {"humidity.last": 1.0, "setpoint.last": 1.0})
+    model = small_models.linear_model(data.plan, data.rows, {"humidity.last": 1.0, "setpoint.last": 1.0})
     mean, spread = np.asarray(model.estimator.dense.mean), np.asarray(model.estimator.dense.scale)
     humidity, setpoint = (data.plan.columns.index(n) for n in ("humidity.last", "setpoint.last"))
     row = data.rows.iloc[[0]].assign(
@@ -41,16 +41,16 @@ def test_an_ordinary_row_of_no_risk_above_the_usual_still_has_shares(data):
 
 
 def test_value_and_usual_are_the_level_of_the_variable(data):
-    model = small.linear_model(data.plan, data.rows, {"humidity.std.1h": 1.0})
+    model = small_models.linear_model(data.plan, data.rows, {"humidity.std.1h": 1.0})
     row = data.rows.iloc[[50]]
     (found,) = contributions(model, row, OVEN)
     assert found.value == row["humidity.last"].iloc[0]
     assert found.usual == pytest.approx(data.rows["humidity.last"].median())
-    assert found.words.startswith("the spread of air humidity over 1h, ")
+    assert found.words.startswith("the spread of air humidity over 1 h, ")
 
 
 def test_a_category_has_a_share_and_its_own_words(data):
-    model = small.linear_model(data.plan, data.rows, {})
+    model = small_models.linear_model(data.plan, data.rows, {})
     model.estimator.model.coef_[0, -2:] = [1.0, -1.0]  # early, late
     late = int(np.flatnonzero(data.rows["crew.last"] == "late")[0])
     (found,) = contributions(replace(model), data.rows.iloc[[late]], OVEN)
@@ -65,14 +65,20 @@ def test_a_category_has_a_share_and_its_own_words(data):
         ("last", 232.0, 220.0, 0.31, "zone 2 temperature, 12 °C above its usual, pushes the risk up by 0.31"),
         ("last", 207.5, 220.0, -0.1, "zone 2 temperature, 12.5 °C below its usual, pushes the risk down by 0.10"),
         ("last", 220.0, 220.0, 0.1, "zone 2 temperature, at its usual 220 °C, pushes the risk up by 0.10"),
-        ("mean", 232.0, 220.0, 0.31, "the mean of zone 2 temperature over 1h, 12 °C above its usual, pushes the risk up by 0.31"),
-        ("slope", 4.0, 0.0, 0.2, "the trend of zone 2 temperature over 1h, 4 °C/h (usually 0 °C/h), pushes the risk up by 0.20"),
+        (
+            "mean",
+            232.0,
+            220.0,
+            0.31,
+            "the mean of zone 2 temperature over 1 h, 12 °C above its usual, pushes the risk up by 0.31",
+        ),
+        ("slope", 4.0, 0.0, 0.2, "the trend of zone 2 temperature over 1 h, 4 °C/h (usually 0 °C/h), pushes the risk up by 0.20"),
         (
             "missing",
             0.5,
             0.0,
             0.2,
-            "the share of missing values of zone 2 temperature over 1h, 50% (usually 0%), pushes the risk up by 0.20",
+            "the share of missing values of zone 2 temperature over 1 h, 50% (usually 0%), pushes the risk up by 0.20",
         ),
         (
             "age",
@@ -94,7 +100,7 @@ def test_words_of_events_attributes_and_switches():
     asset = Asset(name="a", variables={"burner": Variable(type="boolean")})
     count = Column("c", "error1", "event", "count", 24 * HOUR_MS)
     assert contribution_words(asset, count, 3.0, 0.0, 0.1) == (
-        "the number of error1 events in 1d, 3 (usually 0), pushes the risk up by 0.10"
+        "the number of error1 events in 1 d, 3 (usually 0), pushes the risk up by 0.10"
     )
     recency = Column("c", "error1", "event", "recency")
     assert contribution_words(asset, recency, 3600.0, None, 0.1) == (
@@ -109,4 +115,4 @@ def test_words_of_events_attributes_and_switches():
 
 def test_a_row_without_the_models_columns_is_refused(data):
     with pytest.raises(Exception, match="columns that these rows do not have"):
-        contributions(small.linear_model(data.plan, data.rows, {}), pd.DataFrame({"x": [1.0]}), OVEN)
+        contributions(small_models.linear_model(data.plan, data.rows, {}), pd.DataFrame({"x": [1.0]}), OVEN)

@@ -5,28 +5,28 @@ import numpy as np
 import pytest
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.learning.dataset import build_dataset
-from alerting.learning.features import build_features
+from alerting.learning.data.dataset import build_dataset
+from alerting.learning.features.build import build_features
 from alerting.readings.history import to_millis
 from alerting.recommendation.whatif import MARGIN, Lever, levers, recommend
-from tests.unit.learning import small
+from tests import small_models
 
-HISTORY = small.line()
-AT = small.START + timedelta(hours=100)
+HISTORY = small_models.line()
+AT = small_models.START + timedelta(hours=100)
 PRESENT = float(HISTORY.readings.loc[:AT, "setpoint"].iloc[-1])
 
 
 @pytest.fixture(scope="module")
 def data():
-    return small.dataset()
+    return small_models.dataset()
 
 
 def model(data, weights, **settings):
-    return small.linear_model(data.plan, data.rows, weights, **settings)
+    return small_models.linear_model(data.plan, data.rows, weights, **settings)
 
 
 def with_variables(**changes):
-    asset = Asset(name="oven-1", variables=small.VARIABLES | changes)
+    asset = Asset(name="oven-1", variables=small_models.VARIABLES | changes)
     return replace(HISTORY, asset=asset)
 
 
@@ -74,16 +74,13 @@ def test_the_risk_afterwards_is_that_of_all_features_computed_anew(data):
     assert found.risk_after == pytest.approx(risk_with(made, found.changes), abs=1e-12)
 
 
-def test_the_words_name_setting_stretch_risk_and_that_it_is_a_models_what_if(data):
+def test_the_words_are_an_order_for_an_operator_with_the_risk_before_and_after(data):
     made = model(data, {"setpoint.last": 2.0})
     made = replace(made, threshold=before(made) * 0.9)
     found = recommend(made, HISTORY, AT, max_changes=1)
     after = f"{found.changes[0].after:g}"
-    assert found.words == (
-        f"With oven set-point at {after} °C instead of {PRESENT:g} °C, held over the last 30m, the risk would be "
-        f"{found.risk_after:.2f} instead of {found.risk_before:.2f}, under the threshold {made.threshold:.2f}. "
-        "This is a what-if of the model: only the named settings were changed, not what they would have moved in turn."
-    )
+    risk = f"{found.risk_before * 100:.0f} % → {found.risk_after * 100:.0f} %"
+    assert found.words == f"Set oven set-point from {PRESENT:g} to {after} °C now. Risk {risk}."
 
 
 def test_where_nothing_suffices_the_greatest_reduction_is_given_and_said_not_to_suffice(data):
@@ -92,7 +89,7 @@ def test_where_nothing_suffices_the_greatest_reduction_is_given_and_said_not_to_
     assert not found.helps
     assert found.changes
     assert made.threshold < found.risk_after < found.risk_before
-    assert found.words.startswith("Nothing within the limits keeps the risk under the threshold 0.50; the most that helps is ")
+    assert found.words.startswith("No permitted change is enough (alarm at 50 %). What helps most: Set ")
 
 
 def test_where_nothing_lowers_the_risk_no_change_is_given(data):
@@ -100,7 +97,7 @@ def test_where_nothing_lowers_the_risk_no_change_is_given(data):
     assert not found.helps
     assert found.changes == ()
     assert found.risk_after == found.risk_before
-    assert found.words == "Nothing within the limits keeps the risk under the threshold 0.50, or lowers it at all."
+    assert found.words == "No permitted change lowers the risk (93 %; alarm at 50 %)."
 
 
 def test_two_changes_are_combined_only_where_they_may_be(data):
@@ -118,9 +115,9 @@ def test_two_changes_are_combined_only_where_they_may_be(data):
 def test_cheap_changes_are_preferred(data):
     made = model(data, {"setpoint.last": 1.0, "belt.last": 1.0})
     made = replace(made, threshold=before(made) * 0.95)
-    dear = with_variables(setpoint=small.VARIABLES["setpoint"].model_copy(update={"cost": 1000.0}))
+    dear = with_variables(setpoint=small_models.VARIABLES["setpoint"].model_copy(update={"cost": 1000.0}))
     assert [c.variable for c in recommend(made, dear, AT, 1).changes] == ["belt"]
-    dear = with_variables(belt=small.VARIABLES["belt"].model_copy(update={"cost": 1000.0}))
+    dear = with_variables(belt=small_models.VARIABLES["belt"].model_copy(update={"cost": 1000.0}))
     assert [c.variable for c in recommend(made, dear, AT, 1).changes] == ["setpoint"]
 
 
@@ -134,14 +131,18 @@ def test_every_setting_keeps_to_limits_step_and_largest_change():
 
 def test_the_present_setting_limits_and_largest_change_bound_the_search(data):
     made = model(data, {"setpoint.last": 1.0})
-    narrow = with_variables(setpoint=small.VARIABLES["setpoint"].model_copy(update={"min": PRESENT - 4, "max_change": 3.0}))
+    narrow = with_variables(
+        setpoint=small_models.VARIABLES["setpoint"].model_copy(update={"min": PRESENT - 4, "max_change": 3.0})
+    )
     found = next(lever for lever in levers(made, narrow, to_millis(AT)) if lever.name == "setpoint")
     assert (found.present, found.low, found.high) == (PRESENT, PRESENT - 3, PRESENT + 3)
 
 
 def test_settings_far_from_anything_seen_are_refused(data):
     wide = with_variables(
-        setpoint=small.VARIABLES["setpoint"].model_copy(update={"min": 0.0, "max": 1000.0, "max_change": None, "step": 5.0})
+        setpoint=small_models.VARIABLES["setpoint"].model_copy(
+            update={"min": 0.0, "max": 1000.0, "max_change": None, "step": 5.0}
+        )
     )
     made = replace(model(data, {"setpoint.last": 1.0}), threshold=0.0)
     (change,) = recommend(made, wide, AT, max_changes=1).changes
@@ -175,13 +176,13 @@ def test_what_becomes_known_after_the_instant_changes_nothing(data):
 def test_a_risk_that_is_under_the_threshold_needs_no_change(data):
     found = recommend(replace(model(data, {"setpoint.last": 1.0}), threshold=0.99), HISTORY, AT, max_changes=2)
     assert (found.helps, found.changes, found.risk_after) == (False, (), found.risk_before)
-    assert "nothing needs to change" in found.words
+    assert "Nothing needs to change" in found.words
 
 
 def test_a_set_point_that_is_older_than_every_window_can_be_changed_while_it_holds():
     changes = HISTORY.readings["setpoint"].where(HISTORY.readings["setpoint"].diff() != 0)
     held = replace(HISTORY, readings=HISTORY.readings.assign(setpoint=changes))
-    data = build_dataset(small.definition(), 1, [held], small.as_of(held))
+    data = build_dataset(small_models.definition(), 1, [held], small_models.as_of(held))
     assert "setpoint" in data.plan.held_longer
     last = changes[:AT].last_valid_index()
     at = last + timedelta(hours=4)
@@ -197,5 +198,5 @@ def test_a_set_point_that_is_older_than_every_window_can_be_changed_while_it_hol
     start = at - made.plan.lookback
     needed = replace(held, readings=held.readings[(held.readings.index > start) | (held.readings.index == last)])
     assert recommend(replace(made, threshold=0.01), needed, at, max_changes=1) == whole
-    expired = replace(held, readings=held.readings.assign(setpoint=changes[: small.START + timedelta(hours=1)]))
+    expired = replace(held, readings=held.readings.assign(setpoint=changes[: small_models.START + timedelta(hours=1)]))
     assert [lever.name for lever in levers(made, expired, to_millis(at))] == ["belt"]

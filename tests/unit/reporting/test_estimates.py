@@ -1,6 +1,6 @@
 import pytest
 
-from alerting.learning.bounds import wilson
+from alerting.learning.metrics.confidence import wilson
 from alerting.reporting.estimates import median, rate_per_week, share
 
 

@@ -4,10 +4,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from alerting.reporting.figures import performance_figures
-from alerting.reporting.judgement import judge_alert
+from alerting.reporting.conclusion import judge_alert
+from alerting.reporting.metrics import performance_figures
 from alerting.reporting.page import draw, render_page
-from tests.unit.reporting.material import CLASSIFIER, THRESHOLD, episode, good_material, problems, threshold_material
+from tests.report_material import CLASSIFIER, THRESHOLD, episode, good_material, problems, threshold_material
 
 
 def page_of(material):

@@ -1,0 +1,1 @@
+"""Everything behind the ports: MongoDB, MLflow, files, channels, the embedded server, Airflow's snapshot of DAGs."""

@@ -1,0 +1,1 @@
+"""Last good copy on disk of the definitions that the DAG folder reads."""

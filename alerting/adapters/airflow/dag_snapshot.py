@@ -1,0 +1,177 @@
+"""What the DAG files know of the definitions: one bounded query, and a last-good copy on disk for when the database is away.
+
+A DAG file is read again every few seconds and once more in each task, so this module imports nothing heavy, and what it
+returns is sorted and holds no clock: the same definitions give the same DAGs.
+"""
+
+import json
+import logging
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pymongo
+from pymongo.errors import PyMongoError
+
+from alerting.definitions.durations import format_duration, parse_duration
+from alerting.definitions.faults import shown
+from alerting.definitions.model import DEFINITION, ClassifierDefinition
+from alerting.definitions.revisions import parse_revision
+from alerting.definitions.validation import parse_definition
+
+if TYPE_CHECKING:
+    from pymongo.collection import Collection
+
+LIMIT_S = 2.0
+COPY = "dag_snapshot.json"
+_log = logging.getLogger(__name__)
+Document = dict[str, Any]
+
+# Newest revision of each definition; the sort can use the unique index on name and number.
+NEWEST_ACTIVE: tuple[Document, ...] = (
+    {"$sort": {"name": -1, "number": -1}},
+    {"$group": {"_id": "$name", "number": {"$first": "$number"}, "definition": {"$first": "$definition"}}},
+    {"$match": {"definition.state": "active"}},
+)
+NEWEST = NEWEST_ACTIVE[:2]
+_KNOWN: Document = {
+    "definition.kind": {"$in": ["threshold", "classifier"]},
+    "definition.state": {"$in": ["draft", "active", "retired"]},
+    "number": {"$type": "number"},
+}
+
+
+@dataclass(frozen=True)
+class NumberedClassifier:
+    """An active classifier definition and the number of the revision it stands in."""
+
+    revision: int
+    definition: ClassifierDefinition
+
+
+@dataclass(frozen=True)
+class DagSnapshot:
+    """All that decides which DAGs there are: the classifiers by name, and the distinct cadences, shortest first, e.g. `1m`."""
+
+    classifiers: tuple[NumberedClassifier, ...]
+    cadences: tuple[str, ...]
+
+
+class NoDefinitionsKnown(Exception):
+    """Neither the database nor a copy of its last answer can be read."""
+
+
+def read_dag_snapshot(uri: str, database: str, home: Path, limit_s: float = LIMIT_S) -> DagSnapshot:
+    """The active definitions, from MongoDB or, if it does not answer within `limit_s`, from the copy in `home`.
+
+    Raises NoDefinitionsKnown when there is no copy either, so that Airflow shows an import error instead of an empty list.
+    """
+    copy = home / COPY
+    try:
+        document = _query(uri, database, limit_s)
+    except PyMongoError as error:
+        _log.warning("definitions are read from the last good copy %s: %s", copy, error)
+        document = _last_good(copy, error)
+    else:
+        _keep(copy, document)
+    return _snapshot(document)
+
+
+def _query(uri: str, database: str, limit_s: float) -> Document:
+    """Two aggregations under one limit; with ten thousand threshold definitions the answer is still small."""
+    limit_ms = int(limit_s * 1000)
+    client: pymongo.MongoClient[Document] = pymongo.MongoClient(
+        uri,
+        tz_aware=True,
+        serverSelectionTimeoutMS=limit_ms,
+        datetime_conversion="DATETIME_AUTO",
+        unicode_decode_error_handler="replace",
+    )
+    with client, pymongo.timeout(limit_s):
+        revisions = client[database]["definition_revisions"]
+        classifiers = revisions.aggregate([*NEWEST_ACTIVE, {"$match": {"definition.kind": "classifier"}}, {"$sort": {"_id": 1}}])
+        cadences = revisions.aggregate([*NEWEST_ACTIVE, {"$group": {"_id": "$definition.schedule.every"}}])
+        found = [(str(row["_id"]), {"revision": row["number"], "definition": row["definition"]}) for row in classifiers]
+        lengths = [row["_id"] for row in cadences]
+        readable = {name: row for name, row in found if (one := _classifier(row)) is not None and one.definition.name == name}
+        good = list(readable.values())
+        for row in _instead_of_faulty(revisions, [name for name, _ in found if name not in readable]):
+            good += [row] if row["definition"]["kind"] == "classifier" else []
+            lengths.append(row["definition"]["schedule"]["every"])
+        return {
+            "classifiers": sorted(good, key=lambda row: str(row["definition"]["name"])),
+            "cadences": _by_length(lengths),
+        }
+
+
+def _instead_of_faulty(revisions: "Collection[Document]", faulty: list[Any]) -> list[Document]:
+    """The last valid revisions, where they are active, of definitions whose newest one cannot be read."""
+    odd = revisions.aggregate([*NEWEST, {"$match": {"$nor": [_KNOWN]}}])
+    names = [row["_id"] for row in odd] + faulty
+    found = []
+    for name in sorted({name for name in names if isinstance(name, str)}):
+        for document in revisions.find({"name": name}, {"_id": False}).sort("number", -1):
+            row = _valid(document)
+            if row is not None:
+                found += [row] if row["definition"]["state"] == "active" else []
+                break
+    return found
+
+
+def _valid(document: Document) -> Document | None:
+    try:
+        revision = parse_revision(document)
+    except Exception as error:  # whatever somebody wrote: no document stops the others
+        _log.warning("a revision cannot be read: %s", shown(str(error)))
+        return None
+    written = DEFINITION.dump_python(revision.definition, mode="json", by_alias=True)
+    return {"revision": revision.number, "definition": written}
+
+
+def _by_length(durations: Iterable[Any]) -> list[str]:
+    """Cadences, shortest first; what is not one is left out."""
+    lengths = set()
+    for text in durations:
+        try:
+            lengths.add(parse_duration(text))
+        except (ValueError, TypeError, AttributeError):
+            _log.warning("no evaluation DAG for the cadence %s", shown(text))
+    return [format_duration(length) for length in sorted(lengths)]
+
+
+def _last_good(copy: Path, error: PyMongoError) -> Document:
+    try:
+        document: Document = json.loads(copy.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        raise NoDefinitionsKnown(f"the database does not answer, and there is no earlier answer in {copy}: {error}") from error
+    return document
+
+
+def _keep(copy: Path, document: Document) -> None:
+    """Write the copy if it changed, in one step, so that no reader ever sees half of it."""
+    text = json.dumps(document, sort_keys=True, indent=1, default=str)
+    with suppress(FileNotFoundError):
+        if copy.read_text(encoding="utf-8") == text:
+            return
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=copy.parent, prefix=f"{COPY}.", delete=False, encoding="utf-8") as draft:
+        draft.write(text)
+    Path(draft.name).replace(copy)
+
+
+def _snapshot(document: Document) -> DagSnapshot:
+    numbered = (_classifier(row) for row in document["classifiers"])
+    return DagSnapshot(tuple(row for row in numbered if row is not None), tuple(document["cadences"]))
+
+
+def _classifier(row: Document) -> NumberedClassifier | None:
+    """None, with a word in the log, for one that an older version of the software wrote and this one no longer understands."""
+    try:
+        definition = parse_definition(row["definition"])
+        return NumberedClassifier(int(row["revision"]), definition) if isinstance(definition, ClassifierDefinition) else None
+    except Exception as error:  # whatever somebody wrote: no document stops the others
+        _log.warning("no training DAG for a revision that cannot be read: %s", shown(str(error)))
+        return None

@@ -1,0 +1,62 @@
+"""Messages to everything Apprise speaks: Teams, Slack, ntfy and a hundred others, each by its own address."""
+
+import logging
+from typing import Any
+
+from alerting.adapters.channels.egress import Egress, guarded
+from alerting.definitions.faults import UserError
+from alerting.ports import DeliveryFailed, Message
+
+TIMEOUT_S = 10.0
+_FAILURES = ("high", "critical")
+
+
+class AppriseChannel:
+    """Delivers each message to one service. Redirects are not followed; no connection leaves that the egress rule forbids.
+
+    The address holds the credentials: it appears in no message and no log.
+    """
+
+    def __init__(self, name: str, url: str, egress: Egress) -> None:
+        """Raises UserError where Apprise is not installed or does not know the address."""
+        self.name = name
+        self._egress = egress
+        self._service = _service(name, url)
+
+    def deliver(self, message: Message) -> None:
+        """Raises DeliveryFailed; Apprise does not say whether trying again is useless, so it never is."""
+        with guarded(self._egress) as guard:
+            try:
+                told = self._service.notify(body=_body(message), title=message.subject, notify_type=_kind(message))
+            except Exception as fault:  # plugins of many hands: whatever they raise, the message was not delivered
+                raise DeliveryFailed(f"{self.name} by Apprise: {type(fault).__name__}") from None
+        if guard.refusal is not None:
+            raise guard.refusal
+        if not told:
+            raise DeliveryFailed(f"{self.name} by Apprise: the service did not take it")
+
+
+def _service(name: str, url: str) -> Any:
+    try:
+        import apprise
+    except ImportError as missing:
+        raise UserError(f"channel {name!r} needs Apprise: pip install 'alerting[apprise]'") from missing
+    logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it writes addresses
+    logging.getLogger("urllib3").setLevel(logging.WARNING)
+    asset = apprise.AppriseAsset(async_mode=False, http_redirects=False, secure_logging=True, storage_mode="memory")
+    service = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
+    if service is None:
+        raise UserError(f"channel {name!r}: Apprise does not know this address; see https://appriseit.com for how it is written")
+    service.redirects = False
+    service.socket_connect_timeout = service.socket_read_timeout = TIMEOUT_S
+    return service
+
+
+def _body(message: Message) -> str:
+    return "\n".join([message.text, *(f"{link.words}: {link.url}" for link in message.links)])
+
+
+def _kind(message: Message) -> str:
+    if message.payload.get("transition") == "closed":
+        return "success"
+    return "failure" if message.payload.get("severity") in _FAILURES else "info"

@@ -1,0 +1,169 @@
+"""Messages by e-mail: text and HTML over SMTP, one address per channel."""
+
+import hashlib
+import logging
+import smtplib
+import socket
+import ssl
+from contextlib import suppress
+from email.message import EmailMessage
+from email.utils import formatdate, parseaddr
+from html import escape
+from typing import Any
+
+from alerting.adapters.channels.egress import Egress
+from alerting.ports import DeliveryFailed, Message, Picture
+from alerting.settings.delivery import Smtp
+
+TIMEOUT_S = 10.0
+WIDTH_PX = 640
+
+
+class EmailChannel:
+    """Sends each message to one address. The same key gives the same Message-ID, so that mail programs drop a second copy."""
+
+    def __init__(
+        self,
+        name: str,
+        to: str,
+        server: Smtp,
+        egress: Egress,
+        *,
+        password: str | None = None,
+        context: ssl.SSLContext | None = None,
+        timeout: float = TIMEOUT_S,
+    ) -> None:
+        """`password`: of the server's user; `context`: what is trusted, the system's authorities when left out."""
+        self.name = name
+        self._to, self._server, self._egress, self._password, self._timeout = to, server, egress, password, timeout
+        self._context = context or ssl.create_default_context(cafile=server.ca_file)
+
+    def deliver(self, message: Message) -> None:
+        """Raises DeliveryFailed: permanent where the server refuses the message or the address for good."""
+        mail = compose(message, self._server.sender, self._to)
+        try:
+            smtp = self._connected()
+            try:
+                smtp.send_message(mail)
+                with suppress(OSError, smtplib.SMTPException):  # it has taken the message: that is delivered, whatever follows
+                    smtp.putcmd("quit")
+            finally:
+                smtp.close()
+        except smtplib.SMTPRecipientsRefused as refused:
+            raise self._failed(max((code for code, _ in refused.recipients.values()), default=450)) from None
+        except smtplib.SMTPAuthenticationError as refused:
+            raise DeliveryFailed(f"mail server {self._server.host} refuses user or password ({refused.smtp_code})") from None
+        except smtplib.SMTPResponseException as refused:
+            raise self._failed(refused.smtp_code) from None
+        except (OSError, smtplib.SMTPException) as fault:
+            raise DeliveryFailed(f"mail server {self._server.host}: {_words(fault)}") from None
+
+    def _connected(self) -> smtplib.SMTP:
+        server = self._server
+        address = self._egress.address(server.host, server.port)
+        smtp = _TlsFrom(address, self._context, self._timeout) if server.tls == "tls" else _From(address, self._timeout)
+        try:
+            smtp.connect(server.host, server.port)
+            if server.tls == "starttls":
+                smtp.starttls(context=self._context)
+            if server.user is not None and self._password is not None:
+                smtp.login(server.user, self._password)
+        except BaseException:
+            smtp.close()
+            raise
+        return smtp
+
+    def _failed(self, code: int) -> DeliveryFailed:
+        permanent = 500 <= code < 600
+        return DeliveryFailed(f"mail server {self._server.host} {'refuses' if permanent else 'defers'} it ({code})", permanent)
+
+
+class _From(smtplib.SMTP):
+    """SMTP that connects to the address that was checked, and still knows the host by its name."""
+
+    def __init__(self, address: str, timeout: float) -> None:
+        super().__init__(timeout=timeout)
+        self._address = address
+
+    def connect(self, host: str = "localhost", port: int = 0, source_address: Any = None) -> tuple[int, bytes]:
+        self._host = host
+        return super().connect(host, port, source_address)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:  # noqa: ARG002 - the checked address it is
+        return socket.create_connection((self._address, port), timeout)
+
+
+class _TlsFrom(_From):
+    """The same over TLS from the first byte."""
+
+    def __init__(self, address: str, context: ssl.SSLContext, timeout: float) -> None:
+        super().__init__(address, timeout)
+        self._tls = context
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        return self._tls.wrap_socket(super()._get_socket(host, port, timeout), server_hostname=host)
+
+
+def compose(message: Message, sender: str, to: str) -> EmailMessage:
+    """The e-mail of a message: text, and the same as HTML with its figure and the links to tap."""
+    picture = _picture(message)
+    mail = EmailMessage()
+    mail["From"], mail["To"] = sender, to
+    mail["Subject"] = " ".join(message.subject.split())
+    mail["Date"] = formatdate(localtime=False)
+    domain = parseaddr(sender)[1].rpartition("@")[2]
+    mail["Message-ID"] = f"<{_digest(message.key)}@{domain}>"
+    if episode := message.payload.get("episode"):
+        mail["References"] = f"<{_digest(str(episode))}@{domain}>"  # mail programs show one episode as one thread
+    mail["Auto-Submitted"] = "auto-generated"
+    mail["X-Alerting-Key"] = " ".join(message.key.split())
+    seen = [f"\nFigure: {picture.words}"] if picture else []
+    mail.set_content("\n".join([message.text, *seen, *(f"\n{link.words}: {link.url}" for link in message.links)]) + "\n")
+    cid = f"{_digest(message.key)}.figure@{domain}"
+    mail.add_alternative(_html(message, picture, cid), subtype="html")
+    if picture is not None:
+        html = next(part for part in mail.iter_parts() if part.get_content_type() == "text/html")
+        html.add_related(picture.png, "image", "png", cid=f"<{cid}>", filename="figure.png", disposition="inline")
+    return mail
+
+
+def _picture(message: Message) -> Picture | None:
+    """An alert goes out without its figure rather than not at all."""
+    try:
+        return message.draw() if message.draw else None
+    except Exception:  # whatever a drawing or the data for it may raise
+        logging.getLogger(__name__).exception("no figure for %s", message.key)
+        return None
+
+
+def _html(message: Message, picture: Picture | None, cid: str) -> str:
+    first, *others = message.text.splitlines() or [message.subject]
+    lines = [f"<h2>{escape(first)}</h2>", *(f"<p>{escape(line)}</p>" for line in others if line.strip())]
+    buttons = [
+        f'<a href="{escape(link.url)}" style="display:inline-block;margin:4px 8px 4px 0;padding:12px 18px;border:1px solid #555;'
+        f'border-radius:6px;color:#111;text-decoration:none">{escape(link.words)}</a>'
+        for link in message.links
+    ]
+    if picture is not None:
+        size = f'width="{WIDTH_PX}" style="display:block;width:100%;max-width:{WIDTH_PX}px;height:auto"'
+        lines.append(f'<p><img src="cid:{cid}" alt="{escape(picture.words)}" {size}></p>')
+    body = "\n".join([*lines, *([f"<p>{' '.join(buttons)}</p>"] if buttons else [])])
+    style = f"font-family:sans-serif;color:#111;background:#fff;max-width:{WIDTH_PX}px"
+    head = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body style="{style}">\n{body}\n</body></html>\n'
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _words(fault: Exception) -> str:
+    if isinstance(fault, ssl.SSLError):
+        return "no trusted TLS connection"
+    if isinstance(fault, TimeoutError):
+        return "no answer in time"
+    if isinstance(fault, smtplib.SMTPServerDisconnected):
+        return "it broke off, or did not answer in time"
+    if isinstance(fault, smtplib.SMTPNotSupportedError):
+        return "it offers no STARTTLS or no login"
+    return "no connection" if isinstance(fault, ConnectionError) else type(fault).__name__

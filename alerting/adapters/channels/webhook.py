@@ -1,0 +1,163 @@
+"""Messages to other systems: an HTTP POST, signed as Standard Webhooks 1.0 describes."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from urllib.parse import quote, urlsplit
+
+import httpx
+from pydantic_core import to_json
+
+from alerting.adapters.channels.egress import Egress
+from alerting.definitions.faults import UserError
+from alerting.ports import DeliveryFailed, Message
+
+TIMEOUT = httpx.Timeout(10.0, connect=5.0)
+SECRET_PREFIX = "whsec_"  # noqa: S105 - the mark of a secret, not a secret
+WORTH_RETRYING = {408, 429}
+
+
+def wall_clock() -> datetime:
+    """The real time: receivers refuse a signature whose time is minutes away from theirs."""
+    return datetime.now(UTC)
+
+
+class WebhookChannel:
+    """Delivers each message as JSON by POST; any 2xx answer means delivered.
+
+    The body has `key`, `subject`, `text` (which chat systems show) and `data`. `webhook-id` is the message's key, so a
+    receiver can drop what it has seen. `secret` is `whsec_` and at least 24 bytes in base64; without one nothing is
+    signed. Redirects are not followed. Neither credentials nor the path of the address appear in any message or log: in many
+    systems the path is the secret.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        secret: str | None = None,
+        *,
+        egress: Egress | None = None,
+        client: httpx.Client | None = None,
+        timeout: httpx.Timeout = TIMEOUT,
+        now: Callable[[], datetime] = wall_clock,
+    ) -> None:
+        """`egress`: what may be reached; anything when left out.
+
+        Raises UserError for an address that is not http(s), or a secret of another form.
+        """
+        self.name = name
+        self._egress = egress
+        self._url = _checked(name, url)
+        self._key = _signing_key(name, secret) if secret else None
+        # Proxies and passwords (.netrc) of the environment would lead past the egress rule; its authorities may be trusted.
+        self._client = client or httpx.Client(trust_env=False, verify=httpx.create_ssl_context())
+        self._timeout = timeout
+        self._now = now
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it writes whole addresses
+
+    def deliver(self, message: Message) -> None:
+        """POST one message. Raises DeliveryFailed: permanent for an answer 4xx other than 408 and 429."""
+        body = _body(message)
+        try:
+            url, host = self._target()
+            # The answer's body is never read: a receiver cannot keep us waiting with it.
+            headers = self._headers(_id(message.key), body) | host
+            sni = {"sni_hostname": url_host(self._url)} if host else {}
+            with self._client.stream(
+                "POST", url, content=body, headers=headers, timeout=self._timeout, follow_redirects=False, extensions=sni
+            ) as answer:
+                self._judge(answer.status_code)
+        except httpx.InvalidURL:
+            raise DeliveryFailed(f"webhook {self.name} at {self.place}: its address cannot be read", permanent=True) from None
+        except httpx.HTTPError as fault:
+            raise DeliveryFailed(f"webhook {self.name} at {self.place}: {_words(fault)}") from None
+
+    def _target(self) -> tuple[httpx.URL, dict[str, str]]:
+        """The address to connect to, checked, and the header that names the host it stands for."""
+        url = httpx.URL(self._url)
+        if self._egress is None:
+            return url, {}
+        address = self._egress.address(url_host(self._url), url.port or (443 if url.scheme == "https" else 80))
+        return url.copy_with(host=address), {"host": url.netloc.decode("ascii")}
+
+    @property
+    def place(self) -> str:
+        """The address as far as it may be shown: scheme, host and port."""
+        return _place(self._url)
+
+    def _headers(self, key: str, body: bytes) -> dict[str, str]:
+        timestamp = str(int(self._now().timestamp()))
+        headers = {"content-type": "application/json", "webhook-id": key, "webhook-timestamp": timestamp}
+        if self._key is not None:
+            headers["webhook-signature"] = sign(self._key, key, timestamp, body)
+        return headers
+
+    def _judge(self, status: int) -> None:
+        if 200 <= status < 300:
+            return
+        permanent = 400 <= status < 500 and status not in WORTH_RETRYING
+        raise DeliveryFailed(f"webhook {self.name} at {self.place} answered {status}", permanent)
+
+
+def _id(key: str) -> str:
+    """The key as a header can carry it."""
+    return key if key.isascii() and key.isprintable() else quote(key, safe="".join(map(chr, range(33, 127))))
+
+
+def url_host(url: str) -> str:
+    """The host that an address names."""
+    return httpx.URL(url).raw_host.decode("ascii").strip("[]")
+
+
+def sign(key: bytes, id: str, timestamp: str, body: bytes) -> str:
+    """The `webhook-signature` of one delivery: HMAC-SHA256 over id, time and body, version 1 of Standard Webhooks."""
+    digest = hmac.new(key, f"{id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
+    return "v1," + base64.b64encode(digest).decode()
+
+
+def _body(message: Message) -> bytes:
+    content = {"key": message.key, "subject": message.subject, "text": message.text, "data": message.payload}
+    return to_json(content, inf_nan_mode="null")
+
+
+def _checked(name: str, url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        legal = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        legal = False
+    if not legal:
+        raise UserError(f"webhook {name!r}: its address must start with http:// or https:// and name a host")
+    return url
+
+
+def _place(url: str) -> str:
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
+
+
+def _signing_key(name: str, secret: str) -> bytes:
+    try:
+        key = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
+    except binascii.Error:
+        key = b""
+    if not secret.startswith(SECRET_PREFIX) or len(key) < 24:
+        raise UserError(
+            f"webhook {name!r}: its secret must be {SECRET_PREFIX} followed by at least 24 bytes in base64, "
+            f'e.g. from: echo "{SECRET_PREFIX}$(openssl rand -base64 32)"'
+        )
+    return key
+
+
+def _words(fault: Exception) -> str:
+    if isinstance(fault, httpx.TimeoutException):
+        return "no answer in time"
+    if isinstance(fault, httpx.ConnectError):
+        return "no connection"
+    return type(fault).__name__

@@ -1,0 +1,1 @@
+"""The MongoDB server that runs on this machine with the platform."""

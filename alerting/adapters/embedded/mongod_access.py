@@ -1,0 +1,99 @@
+"""Access to the embedded MongoDB server: one user, whose secrets stand in the server's data folder only.
+
+The server knows two secrets, each made once and readable by its owner alone. `keyfile` is the server's own; with it we sign in
+as the server itself to settle the replica set and the user, so no moment exists in which a server without users lets in whoever
+comes first. `password` belongs to the user `alerting`, by which commands and services sign in. Passwords are 256 random bits,
+so the fewest rounds of hashing that the server permits are enough, and a new connection costs 5 ms instead of 36.
+"""
+
+import secrets
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure
+
+from alerting.definitions.faults import UserError
+from alerting.settings.home import kept_secret, private_folder
+
+HOST = "127.0.0.1"
+REPLICA_SET = "alerting"
+USER = "alerting"
+ROLES = ("backup", "clusterMonitor", "dbAdminAnyDatabase", "readWriteAnyDatabase", "restore")
+KEY_FILE, PASSWORD_FILE = "keyfile", "password"
+MECHANISM = "SCRAM-SHA-256"
+_SYSTEM = "__system"
+_AUTHENTICATION_FAILED = 18
+
+Client = MongoClient[dict[str, Any]]
+
+
+def server_options(folder: Path) -> list[str]:
+    """Return the options of the server by which it lets in nobody without a secret; makes the secrets that are missing."""
+    key = private_folder(folder) / KEY_FILE
+    kept_secret(key, _random)
+    kept_secret(folder / PASSWORD_FILE, _random)
+    parameters = ("enableLocalhostAuthBypass=false", "scramSHA256IterationCount=5000")
+    return ["--keyFile", str(key), *(part for parameter in parameters for part in ("--setParameter", parameter))]
+
+
+def address(folder: Path, port: int) -> str:
+    """Return the URI, with the password in it, under which clients reach the server of this data folder; never print it.
+
+    Raises UserError if there is no such folder.
+    """
+    if not folder.is_dir():
+        raise UserError(f"there is no database in {folder}: `alerting up` makes it, or set ALERTING_MONGODB_URI")
+    password = quote(kept_secret(folder / PASSWORD_FILE, _random), safe="")
+    options = f"replicaSet={REPLICA_SET}&authSource=admin&authMechanism={MECHANISM}"
+    return f"mongodb://{USER}:{password}@{HOST}:{port}/?{options}"
+
+
+def _random() -> str:
+    return b64encode(secrets.token_bytes(33)).decode()
+
+
+def anonymous(port: int) -> Client:
+    """A client that has not signed in: it may ask how the server is and nothing else."""
+    return _direct(port)
+
+
+def as_server(folder: Path, port: int) -> Client:
+    """A client with the rights of the server itself."""
+    key = (folder / KEY_FILE).read_text()
+    return _direct(port, username=_SYSTEM, password=key, authSource="local", authMechanism=MECHANISM)
+
+
+def as_user(folder: Path, port: int) -> Client:
+    """A client with the rights of commands and services."""
+    password = (folder / PASSWORD_FILE).read_text()
+    return _direct(port, username=USER, password=password, authSource="admin", authMechanism=MECHANISM)
+
+
+def _direct(port: int, **credentials: Any) -> Client:
+    """A client that talks to this one server in whatever state it is."""
+    credentials |= {"serverSelectionTimeoutMS": 500, "connectTimeoutMS": 1000, "socketTimeoutMS": 10_000}
+    return MongoClient(HOST, port, directConnection=True, **credentials)
+
+
+def ensure_user(system: Client, folder: Path, port: int) -> None:
+    """Make the user, or give it the password of this folder and its roles again where they differ. The server must be primary."""
+    found = system.admin.command("usersInfo", USER)["users"]
+    words: dict[str, Any] = {"pwd": (folder / PASSWORD_FILE).read_text(), "roles": list(ROLES), "mechanisms": [MECHANISM]}
+    if not found:
+        system.admin.command("createUser", USER, **words)
+    elif {role["role"] for role in found[0]["roles"]} != set(ROLES) or not _lets_in(folder, port):
+        system.admin.command("updateUser", USER, **words)
+
+
+def _lets_in(folder: Path, port: int) -> bool:
+    try:
+        with as_user(folder, port) as client:
+            client.admin.command("ping")
+    except OperationFailure as refusal:
+        if refusal.code != _AUTHENTICATION_FAILED:
+            raise
+        return False
+    return True

@@ -1,0 +1,76 @@
+"""Why an embedded MongoDB server ended, as its log tells, and what to do about it."""
+
+import json
+import shutil
+from pathlib import Path
+
+_END_OF_LOG = 200_000
+_FULL = 32 << 20  # with less room than this the server cannot even write its log to the end
+_STARTED = "SERVER RESTARTED"
+_NO_SPACE = ("No space left on device", "OutOfDiskSpace", "ENOSPC", '"error":28')
+_NO_ROOM_IN_QUOTA = ("Disk quota exceeded",)
+_DAMAGED = (
+    *("WT_TRY_SALVAGE", "failed to read", "checksum error", "fatal read error", "metadata corruption", "Unrecoverable error"),
+    *("unsupported WiredTiger file version", "does not appear to be a", "WT_PANIC: WiredTiger library panic"),
+    *('"s":"F",  "c":"STORAGE"', '"s":"F",  "c":"WT"'),  # whatever else is fatal in the storage engine
+)
+_READ_ONLY = ("Read-only file system",)
+_FORBIDDEN = ("Permission denied", "Operation not permitted")
+_TOO_MANY_FILES = ("Too many open files",)
+_IN_USE = ("DBPathInUse",)
+_TAKEN = ("Address already in use",)
+
+
+def cause(log: Path, folder: Path) -> str | None:
+    """A sentence on what ended the last start, and what to do; None where the log tells of no cause that is known."""
+    text = _last_start(log)
+    full = f"the disk of {folder} is full: free some room, nothing that was acknowledged is lost"
+    if _free(folder) < _FULL:
+        return full
+    for signs, words in (
+        (_NO_SPACE, full),
+        (_NO_ROOM_IN_QUOTA, f"the disk quota for {folder} is used up: free some room, nothing that was acknowledged is lost"),
+        (
+            _READ_ONLY,
+            f"{folder} is on a read-only file system: make it writable, or set ALERTING_HOME to another folder",
+        ),
+        (_IN_USE, f"another MongoDB server is using {folder}: stop it first"),
+        (_TOO_MANY_FILES, "the system allows too few open files: raise the limit, e.g. `ulimit -n 64000`"),
+        (_FORBIDDEN, f"{folder} holds files that this user may not read or write: make them yours, e.g. with chown"),
+        (_TAKEN, "its port is taken by another program: stop it, or set ALERTING_MONGODB_PORT to a free port"),
+        (
+            _DAMAGED,
+            f"the database in {folder} is damaged: move this folder away and put a backup in its place, "
+            "or start with an empty one (docs/operations.md, “Damaged database”)",
+        ),
+    ):
+        if any(sign in text for sign in signs):
+            return words
+    return None
+
+
+def _free(folder: Path) -> int:
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return _FULL
+
+
+def _last_start(log: Path) -> str:
+    """The log since the last start of the server; only messages of errors, where its lines can be read."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - _END_OF_LOG))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return ""
+    lines = text.rpartition(_STARTED)[2].splitlines()
+    return "\n".join(line for line in lines if _tells_of_an_error(line))
+
+
+def _tells_of_an_error(line: str) -> bool:
+    try:
+        severity = json.loads(line).get("s")
+    except (ValueError, AttributeError):
+        return True
+    return severity in ("W", "E", "F") or "error" in line

@@ -1,0 +1,99 @@
+"""Whether `alerting up` runs on this home, and what commands must know of it. A lock that the kernel drops with its holder."""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal, TextIO
+
+from alerting.definitions.faults import UserError
+from alerting.settings.home import home_errors, own_folder
+
+PATIENCE_S = 90.0
+_POLL_S = 0.2
+
+
+@dataclass(frozen=True)
+class Running:
+    """The `alerting up` that holds a home."""
+
+    pid: int
+    state: Literal["running", "stopping"]
+    mlflow_uri: str
+
+
+class Hold:
+    """The home is ours until `release`, or until this process and its forks have ended."""
+
+    def __init__(self, file: TextIO, running: Running) -> None:
+        self._file = file
+        self._running = running
+        self._write()
+
+    def stopping(self) -> None:
+        """Let the next `alerting up` wait instead of being refused."""
+        self._running = replace(self._running, state="stopping")
+        self._write()
+
+    def release(self) -> None:
+        """Give the home free."""
+        self._file.close()
+
+    def _write(self) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+        json.dump(asdict(self._running), self._file)
+        self._file.flush()
+
+
+@contextmanager
+def hold(home: Path, mlflow_uri: str, waiting: Callable[[], None], patience: float = PATIENCE_S) -> Iterator[Hold]:
+    """Take the home; while its last holder is still stopping, call `waiting` once and wait. Raises UserError if it is held."""
+    own_folder(home)
+    with home_errors(home):
+        file = (home / "up.lock").open("a+")
+    deadline = time.monotonic() + patience
+    told = False
+    while not _locked(file, fcntl.LOCK_EX):
+        other = _read(file)
+        if other is not None and (other.state == "running" or time.monotonic() > deadline):
+            file.close()
+            raise UserError(f"`alerting up` runs already on {home} (process {other.pid}): stop it first, or set ALERTING_HOME")
+        if not told:
+            waiting()
+            told = True
+        time.sleep(_POLL_S)
+    held = Hold(file, Running(os.getpid(), "running", mlflow_uri))
+    try:
+        yield held
+    finally:
+        held.release()
+
+
+def running(home: Path) -> Running | None:
+    """The `alerting up` that holds this home now, if any."""
+    try:
+        file = (home / "up.lock").open("r")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    with file:
+        return None if _locked(file, fcntl.LOCK_SH) else _read(file)
+
+
+def _locked(file: TextIO, how: int) -> bool:
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _read(file: TextIO) -> Running | None:
+    """None while the holder is still writing."""
+    file.seek(0)
+    text = file.read()
+    return Running(**json.loads(text)) if text.endswith("}") else None

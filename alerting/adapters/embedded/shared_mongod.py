@@ -1,0 +1,220 @@
+"""One embedded MongoDB server for whoever needs it at the same time: `alerting up`, or commands run without it.
+
+The first command that finds no server starts a *keeper*, a process that runs the server until its last user is gone, however
+that user ended. The kernel counts the users: each holds a shared lock on one file, the keeper waits for the exclusive one.
+`alerting up` holds the exclusive lock as long as it runs, so that commands use its server and start none. A lock on the users
+says nothing about the server: `alerting up` waits for the end of that by itself (`embedded_mongod.server_in`).
+"""
+
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from alerting.adapters.embedded import embedded_mongod
+from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.embedded.mongod_access import HOST, address
+from alerting.definitions.faults import UserError
+from alerting.settings.home import home_errors, own_folder
+
+PATIENCE_S = 60.0
+_POLL_S = 0.1
+_READY = "ready"
+
+
+def data_folder(home: Path) -> Path:
+    """Where the server of this installation keeps its data."""
+    return home / "mongod"
+
+
+@contextmanager
+def shared_mongod(home: Path, patience: float = PATIENCE_S) -> Iterator[str]:
+    """The URI of the server that has its data in `home`: the one that runs, or one that runs until nobody uses it any more.
+
+    Raises UserError when there is no server to start, or `alerting up` runs but its server does not answer in `patience` seconds.
+    """
+    with _users_file(home) as users:
+        port = _join(home, users, patience)
+        if port is None:
+            port = _running_or_started(home, users)
+        yield address(data_folder(home), port)
+
+
+@contextmanager
+def exclusive_mongod(home: Path, waiting: Callable[[], None], patience: float = PATIENCE_S) -> Iterator[Callable[[int], None]]:
+    """Reserve the data folder for a server of the caller's own; gives the function that tells commands its port.
+
+    `waiting` is called once if commands must finish first. Raises UserError when nobody uses the server any more and it is still
+    there after `patience` seconds.
+    """
+    with _users_file(home) as users:
+        _reserve(home, users, waiting, patience)
+        try:
+            yield lambda port: _tell(home, port)
+        finally:
+            _port_file(home).unlink(missing_ok=True)
+
+
+def _reserve(home: Path, users: TextIO, waiting: Callable[[], None], patience: float) -> None:
+    """Wait until no command uses the server and its process is gone. Its keeper needs the lock on the users to end it."""
+    told, unused_since = False, None
+    while True:
+        if _locked(users, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            server = embedded_mongod.server_in(data_folder(home))
+            if server is None:
+                return
+            fcntl.flock(users, fcntl.LOCK_UN)
+            unused_since = unused_since or time.monotonic()
+            if time.monotonic() - unused_since > patience:
+                raise UserError(
+                    f"the database server of {home} (process {server}) is still running, though no command uses it: "
+                    f"stop it with `kill {server}`, and try again"
+                )
+        else:
+            unused_since = None
+        if not told:
+            waiting()
+            told = True
+        time.sleep(_POLL_S)
+
+
+@contextmanager
+def _users_file(home: Path) -> Iterator[TextIO]:
+    own_folder(home)
+    with home_errors(home):
+        data_folder(home).mkdir(exist_ok=True)
+        users = (home / "mongod.users").open("a")
+    with users:
+        yield users
+
+
+def _port_file(home: Path) -> Path:
+    return home / "mongod.port"
+
+
+def _tell(home: Path, port: int) -> None:
+    draft = home / "mongod.port.new"
+    draft.write_text(json.dumps(port))
+    draft.replace(_port_file(home))
+
+
+def _told_port(home: Path) -> int | None:
+    try:
+        return int(json.loads(_port_file(home).read_text()))
+    except FileNotFoundError:
+        return None
+
+
+def _known_port(home: Path) -> int | None:
+    port = _told_port(home)
+    if port is None:
+        return None
+    ours = data_folder(home).absolute()
+    return port if embedded_mongod.serves(ours, port) else None  # that port may be another installation's by now
+
+
+def _locked(file: TextIO, how: int) -> bool:
+    try:
+        fcntl.flock(file, how)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _join(home: Path, users: TextIO, patience: float) -> int | None:
+    """Become a user: of nobody's server yet or a keeper's (None), or of the one that holds the folder (its port)."""
+    deadline = time.monotonic() + patience
+    while not _locked(users, fcntl.LOCK_SH | fcntl.LOCK_NB):
+        if (port := _known_port(home)) is not None:
+            return port
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"the platform in {home} is running, but its database has not answered for {patience:.0f} s: "
+                f"see {data_folder(home) / 'mongod.log'}"
+            )
+        time.sleep(_POLL_S)
+    return None
+
+
+def _running_or_started(home: Path, users: TextIO) -> int:
+    """The port of the keeper's server; of several commands at once only one starts it, the others wait for that.
+
+    A server that is there and does not answer is busy or ending: a second one could not have its folder.
+    """
+    with (home / "mongod.start").open("a") as starting:
+        fcntl.flock(starting, fcntl.LOCK_EX)
+        deadline = time.monotonic() + PATIENCE_S
+        while (port := _known_port(home)) is None:
+            if embedded_mongod.server_in(data_folder(home)) is None or time.monotonic() > deadline:
+                return _start_keeper(home, users)
+            time.sleep(_POLL_S)
+        return port
+
+
+def _start_keeper(home: Path, users: TextIO) -> int:
+    """The keeper inherits our lock on the users until its server runs: should we be killed, nobody takes the folder meanwhile."""
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    keeper = subprocess.Popen(
+        [sys.executable, "-m", __name__, str(home), str(users.fileno())],
+        pass_fds=(users.fileno(),),
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # it outlives the command that started it while another one uses its server
+        text=True,
+    )
+    assert keeper.stdout is not None  # noqa: S101 - a pipe was asked for
+    with keeper.stdout as answer:
+        select.select([answer], [], [], PATIENCE_S)
+        text = answer.readline().strip()
+    port = _told_port(home)  # the keeper has just seen that it answers
+    if text != _READY or port is None:
+        keeper.kill()
+        raise UserError(text if text not in {"", _READY} else "the embedded MongoDB server could not be started")
+    return port
+
+
+def keep(home: Path, inherited: int) -> int:
+    """Run the server until nobody uses it any more; the first line of output is `ready`, or why it is not.
+
+    `inherited`: descriptor with the lock of the command that started this process.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        server = EmbeddedMongod(data_folder(home), _free_port()).start()
+    except UserError as refusal:
+        print(" ".join(str(refusal).split()), flush=True)  # noqa: T201 - the starter reads it
+        return 1
+    try:
+        _tell(home, server.port)
+        print(_READY, flush=True)  # noqa: T201
+        sys.stdout.close()
+        os.close(inherited)
+        with _users_file(home) as users:
+            fcntl.flock(users, fcntl.LOCK_EX)
+            _port_file(home).unlink(missing_ok=True)
+            server.stop()
+    finally:
+        server.stop()
+    return 0
+
+
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+if __name__ == "__main__":
+    sys.exit(keep(Path(sys.argv[1]), int(sys.argv[2])))

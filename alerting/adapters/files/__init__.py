@@ -1,0 +1,1 @@
+"""Read files of readings, events and assets."""

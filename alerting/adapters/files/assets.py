@@ -1,0 +1,89 @@
+"""Assets in a file: YAML or JSON documents, or a table with one line per asset and a column per attribute."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.adapters.files import cells as cell
+from alerting.adapters.files.recognition import NumberForm, number_form, sample
+from alerting.adapters.files.rows import DEFAULT_ASSET_COLUMN, EXAMPLES, Layout, bad_lines, named, survey_column, value_names
+from alerting.adapters.files.table import Chunk, column, open_table
+from alerting.adapters.files.text import magic
+from alerting.adapters.files.yaml_documents import read_yaml
+from alerting.definitions.faults import UserError
+from alerting.readings.inference import BadLine, ColumnSurvey
+from alerting.usecases.ingestion.assets import GivenAsset
+
+DOCUMENTS = (".yaml", ".yml", ".json")
+
+
+def read_assets(path: Path, layout: Layout) -> list[GivenAsset]:
+    """The assets of a file, by its ending: YAML and JSON hold documents, everything else is a table.
+
+    Documents: one, a list, or a map from name to the rest; several YAML documents in one file are fine. Table: every column but
+    that of the asset becomes an attribute. Raises UserError for what cannot be read, with line or place.
+    """
+    if path.suffix.lower() in DOCUMENTS:
+        return list(_documents(path))
+    return _table(path, layout)
+
+
+def _documents(path: Path) -> Iterator[GivenAsset]:
+    magic(path)
+    for part in read_yaml(path):
+        yield from _listed(path, part)
+
+
+def _listed(path: Path, part: Any) -> Iterator[GivenAsset]:
+    if isinstance(part, Mapping) and "name" not in part and all(isinstance(v, Mapping) for v in part.values()):
+        part = [{"name": name, **rest} for name, rest in part.items()]
+    for i, document in enumerate(part if isinstance(part, list) else [part], 1):
+        if not isinstance(document, Mapping):
+            raise UserError(f"{path}: entry {i} is {document!r}, which is no asset; write - name: oven-1 and its fields")
+        yield GivenAsset(str(document.get("name", f"entry {i}")), document)
+
+
+def _table(path: Path, layout: Layout) -> list[GivenAsset]:
+    table = open_table(path, layout.separator, layout.encoding)
+    key = column(table, layout.asset_column or DEFAULT_ASSET_COLUMN, "--asset-column")
+    names = value_names(table, [t for t in table.titles if t != key], layout)
+    first = sample(table)
+    found = number_form(first, list(names), getattr(table, "separator", None))
+    numbers = replace(found, decimal=layout.decimal) if layout.decimal else found
+    surveys = [ColumnSurvey(title, name) for title, name in names.items()]
+    parts: list[_Part] = []
+    bad: list[BadLine] = []
+    for chunk in table.chunks([key, *names]):
+        cells = {title: cell.clean(values) for title, values in chunk.columns.items()}
+        assets, checks = named(cells[key], key, layout.asset_prefix, "asset")
+        bad += bad_lines(chunk, checks, EXAMPLES - len(bad))
+        parts.append(_Part(chunk, cells, assets))
+        for survey in surveys:
+            survey_column(survey, chunk, cells[survey.title], np.ones(len(assets), dtype=bool), numbers)
+    if bad:
+        raise UserError(f"{path} is refused, nothing was written:" + "".join(f"\n  - {table.unit} {line}" for line in bad))
+    given = [asset for part in parts for asset in _given(part, surveys, table.unit, numbers)]
+    if not given:
+        raise UserError(f"{path} has a header but no lines; nothing was written")
+    return given
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A chunk of the table with its cleaned cells and the asset of each row."""
+
+    chunk: Chunk
+    cells: Mapping[str, cell.Cells]
+    assets: npt.NDArray[np.object_]
+
+
+def _given(part: _Part, surveys: Sequence[ColumnSurvey], unit: str, numbers: NumberForm) -> Iterator[GivenAsset]:
+    typed = [(s, kind) for s in surveys if (kind := s.attribute_type())]
+    columns = [(s.name, cell.values(part.cells[s.title], kind, numbers.decimal, numbers.thousands)[0]) for s, kind in typed]
+    for row, name in enumerate(part.assets):
+        attributes = {key: values[row] for key, values in columns if values[row] is not None}
+        yield GivenAsset(f"{unit} {part.chunk.lines[row]} ({name})", {"name": name, "attributes": attributes})

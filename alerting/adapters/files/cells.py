@@ -1,0 +1,340 @@
+"""Text cells into values, a column at a time: numbers, booleans, categories and instants.
+
+A missing cell is empty, or one of the words in `MISSING_WORDS`; it never becomes a value. Not-a-number is missing, infinity is
+a fault.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from alerting.definitions.assets import VariableType
+from alerting.readings.history import Millis
+
+Cells = Any  # pyarrow.StringArray; pyarrow ships no types
+BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float64]
+
+NULLS = ("", "nan", "NaN", "NAN", "null", "NULL", "NA", "N/A", "n/a", "#N/A")
+MARKS = (
+    *("#NV", "#N/V", "#WERT!", "#VALUE!", "#DIV/0!", "#REF!", "#BEZUG!", "#NUM!", "#ZAHL!", "#NAME?", "#NULL!", "#NaN", "#NA"),
+    *("-", "--", "---", "----", "-----", "\u2013", "\u2014", "?", "??", "???", "*", "**", "***", "****", "_", "."),
+    *("k.A.", "k. A.", "n.v.", "n.a.", "N.A.", "None", "none", "NIL", "nil", "(null)", "<null>", "\\N", "1.#QNAN", "-1.#IND"),
+)
+MISSING_WORDS = (*NULLS, *MARKS)
+FAULT_WORDS = (
+    *("bad", "bad input", "bad value", "bad data", "bad quality", "no data", "nodata", "no good data", "no result", "invalid"),
+    *("error", "err", "err.", "fault", "failed", "fail", "comm fail", "i/o timeout", "io timeout", "timeout", "not connected"),
+    *("pt created", "configure", "calc failed", "shutdown", "scan off", "scan timeout", "over range", "under range", "overflow"),
+    *(
+        "underflow",
+        "over",
+        "under",
+        "undefined",
+        "unknown",
+        "not available",
+        "missing",
+        "fehler",
+        "ungültig",
+        "defekt",
+        "störung",
+    ),
+    *("kein wert", "keine daten", "schlecht", "offline", "intf shut", "arc off-line", "digital state", "+++++", "####", "#####"),
+)
+NO_INSTANT = np.iinfo(np.int64).min
+_NUMBER = r"^[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|(?i:inf|infinity|nan))$"
+_DECIMAL_COMMA = r"^[+-]?\d+,\d+$"
+_WITH_MARK = r"^[+-]?[\d.,]*[.,][\d.,]*([eE][+-]?\d+)?$"
+_SHOWS_COMMA = r"^[+-]?(\d*,(\d{1,2}|\d{4,})|0\d*,\d+|\d{4,},\d+)([eE][+-]?\d+)?$"
+_SHOWS_POINT = _SHOWS_COMMA.replace(",(", r"\.(").replace(r"*,\d", r"*\.\d").replace(r"},\d+)", r"}\.\d+)")
+_PLAINLY_GROUPED = {
+    ",": r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)$|^[+-]?\d{1,3}(,\d{3}){2,}$",
+    ".": r"^[+-]?\d{1,3}(\.\d{3})+(,\d+)$|^[+-]?\d{1,3}(\.\d{3}){2,}$",
+}
+_GROUPED = {",": r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$", ".": r"^[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d+)?$"}
+_SPACED = r"^[+-]?\d{1,3}([ '\x{2019}\x{00a0}\x{202f}\x{2009}]\d{3})+([.,]\d+)?$"
+_BLANKS = r"[ '\x{2019}\x{00a0}\x{202f}\x{2009}]"
+_ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?( ?(Z|z|[+-]\d\d(:?\d\d)?))?)?$"
+_ZONED = r"(Z|z|[+-]\d\d(:?\d\d)?)$"
+_EPOCH = r"^\d{9,13}$"
+_EPOCH_WITH_FRACTION = r"^\d{9,13}\.\d{1,9}$"
+_FIRST_EPOCH_MS = 100_000_000_000  # as seconds this would be the year 5138
+
+
+def clean(cells: Cells, words: Sequence[str] = MISSING_WORDS) -> Cells:
+    """Cells without blanks around them; null where one of these words says that a value is missing."""
+    trimmed = pc.utf8_trim_whitespace(cells)
+    missing = pc.is_in(trimmed, _words(tuple(words)))
+    return pc.if_else(missing, None, trimmed) if pc.any(missing).as_py() else trimmed
+
+
+@lru_cache(maxsize=8)
+def _words(words: tuple[str, ...]) -> Cells:
+    return column(words)
+
+
+def column(texts: Sequence[str | None]) -> Cells:
+    """A column of these cells."""
+    return pa.array(texts, pa.string())
+
+
+def present(cells: Cells) -> BoolArray:
+    """Which cleaned cells hold anything."""
+    return _mask(pc.is_valid(cells))
+
+
+def numbers(cells: Cells, decimal: str = ".", thousands: bool = False) -> tuple[FloatArray, BoolArray]:
+    """Cleaned cells as float64 (NaN where missing or text), and which of them are text. Infinity stays infinity.
+
+    Thousands may be set apart by blanks, apostrophes, or the mark that is not the decimal one: `1.234,5`. Only where
+    `thousands` says so is that mark enough by itself: `1.234` with a decimal comma.
+    """
+    nothing = np.zeros(len(cells), dtype=bool)
+    dotted = _dotted(cells, decimal)
+    if re.match(_NUMBER, _first(dotted)):  # a cast that must fail is slow: it fails cell by cell
+        try:
+            return _floats(pc.cast(dotted, pa.float64())), nothing
+        except pa.ArrowInvalid:
+            pass
+    cells = _dotted(_unspaced(_ungrouped(cells, decimal, thousands)), decimal)
+    is_number = pc.match_substring_regex(cells, _NUMBER)
+    return _floats(pc.cast(pc.if_else(is_number, cells, None), pa.float64())), ~_mask(pc.fill_null(is_number, True))
+
+
+def _dotted(cells: Cells, decimal: str) -> Cells:
+    """The cells with a decimal point; with a decimal comma, a point makes a cell text."""
+    if decimal == "." or not len(cells):
+        return cells
+    return pc.if_else(pc.match_substring(cells, "."), "with a dot", pc.replace_substring(cells, ",", "."))
+
+
+def _ungrouped(cells: Cells, decimal: str, thousands: bool) -> Cells:
+    """The cells without what sets thousands apart; quick where there is nothing of that kind."""
+    mark = "," if decimal == "." else "."
+    other = pc.match_substring(cells, mark)
+    if pc.any(other).as_py():
+        grouped = pc.match_substring_regex(cells, _GROUPED[mark] if thousands else _PLAINLY_GROUPED[mark])
+        cells = pc.if_else(pc.fill_null(grouped, False), pc.replace_substring(cells, mark, ""), cells)
+    return cells
+
+
+def _unspaced(cells: Cells) -> Cells:
+    """The cells without blanks and apostrophes between thousands."""
+    spaced = pc.fill_null(pc.match_substring_regex(cells, _SPACED), False)
+    return pc.if_else(spaced, pc.replace_substring_regex(cells, _BLANKS, ""), cells) if pc.any(spaced).as_py() else cells
+
+
+def plainly_grouped(cells: Cells, decimal: str) -> BoolArray:
+    """Which cleaned cells set thousands apart by a mark and can be read in no other way: `1.234,5`, `1.234.567`."""
+    return _matching(cells, _PLAINLY_GROUPED["," if decimal == "." else "."])
+
+
+def decimal_mark(cells: Cells) -> tuple[int, int]:
+    """How many cleaned cells show a decimal point, and how many a decimal comma; `1,234` and `1.234` show neither."""
+    texts = cells.filter(pc.match_substring_regex(cells, _WITH_MARK)).drop_null()
+    if not len(texts):
+        return 0, 0
+    point = _matching(texts, _SHOWS_POINT) | _matching(texts, _PLAINLY_GROUPED[","])
+    comma = _matching(texts, _SHOWS_COMMA) | _matching(texts, _PLAINLY_GROUPED["."])
+    return int((point & ~comma).sum()), int((comma & ~point).sum())
+
+
+def words_of(cells: Cells, among: BoolArray, most: int) -> dict[str, int]:
+    """The commonest of these cells, at most so many, each with its count."""
+    counts = pc.value_counts(cells.filter(pa.array(among))).to_pylist()
+    return {c["values"]: c["counts"] for c in sorted(counts, key=lambda c: -c["counts"])[:most] if c["values"] is not None}
+
+
+def fault_words(cells: Cells) -> BoolArray:
+    """Which cleaned cells say that there was no value; in a column of text they may be text like any other."""
+    return _mask(pc.fill_null(pc.is_in(pc.utf8_lower(cells), pa.array(FAULT_WORDS)), False))
+
+
+def booleans(cells: Cells, decimal: str = ".") -> tuple[BoolArray, BoolArray]:
+    """Which cleaned cells are true (the word, or 1), and which are neither true nor false (nor 0, nor missing)."""
+    floats, texts = numbers(cells, decimal)
+    true, false = (
+        _mask(pc.equal(pc.utf8_lower(cells), word).fill_null(False)) if texts.any() else texts for word in ("true", "false")
+    )
+    return true | (floats == 1), (texts & ~true & ~false) | (~texts & ~np.isnan(floats) & (floats != 0) & (floats != 1))
+
+
+def decimal_commas(cells: Cells) -> BoolArray:
+    """Which cleaned cells look like `12,5`."""
+    return _matching(cells, _DECIMAL_COMMA)
+
+
+def values(cells: Cells, type: VariableType, decimal: str, thousands: bool = False) -> tuple[list[Any], BoolArray]:
+    """Cleaned cells as Python values of this type, None where missing or bad; and which are bad."""
+    if type == "number":
+        floats, texts = numbers(cells, decimal, thousands)
+        bad = texts | np.isinf(floats)
+        missing = np.isnan(floats) | bad
+        return (_with_none(floats, missing) if missing.any() else floats.tolist()), bad
+    if type == "boolean":
+        true, bad = booleans(cells, decimal)
+        missing = bad | ~present(cells)
+        return (_with_none(true, missing) if missing.any() else true.tolist()), bad
+    return cells.to_pylist(), np.zeros(len(cells), dtype=bool)
+
+
+def why_bad(cell: str, type: VariableType) -> str:
+    """The reason why this cell is no value of that type, in plain words."""
+    if type == "boolean":
+        return f"{cell!r} is neither true nor false"
+    if re.match(r"(?i)^[+-]?(inf|infinity)$", cell):
+        return f"{cell!r} is infinite, which no measured value is"
+    if re.match(_NUMBER, cell):
+        return f"{cell!r} is larger than any number that can be kept"
+    hint = "; if that is a decimal comma, add --decimal ," if re.match(_DECIMAL_COMMA, cell) else ""
+    return f"{cell!r} is not a number{hint}"
+
+
+@dataclass(frozen=True)
+class Instants:
+    """Milliseconds since 1970 per cell (`NO_INSTANT` where there is none), and what had to be assumed for how many cells.
+
+    `absent` says which cells are empty, `bad` which hold no readable instant; `zoneless` were taken as UTC, `cut` had parts
+    smaller than a millisecond, which are dropped. `local`: as it is written, in milliseconds as if it were UTC.
+    """
+
+    at: Millis
+    absent: BoolArray
+    bad: BoolArray
+    zoneless: int
+    cut: int
+    local: Millis
+
+
+def instants(cells: Cells, zone: ZoneInfo | None) -> Instants:
+    """Cleaned cells as instants: ISO 8601 with or without zone, or seconds or milliseconds since 1970.
+
+    A stamp without a zone is local time of `zone`, UTC without one; a local time that is skipped or comes twice when the
+    clocks change is bad.
+    """
+    absent = ~present(cells)
+    local, naive, cut = iso_stamps(cells)
+    at = local_to_utc(local, naive, zone) if zone else local
+    return Instants(at, absent, (at == NO_INSTANT) & ~absent, 0 if zone else int((naive & ~absent).sum()), cut, local)
+
+
+def iso_stamps(cells: Cells) -> tuple[Millis, BoolArray, int]:
+    """Cleaned cells in ISO 8601 or since 1970: milliseconds (local time where there is no zone), which name no zone, and how
+    many lost parts of a millisecond."""
+    return _uniform(cells, ~present(cells)) or _mixed(cells)
+
+
+def _uniform(cells: Cells, absent: BoolArray) -> tuple[Millis, BoolArray, int] | None:
+    """As `_mixed`, quickly, for cells that are all ISO 8601 without a zone, or all with one; None if they are not."""
+    first = _first(cells)
+    if not re.match(_ISO, first):  # a cast that must fail is slow: it fails cell by cell
+        return None
+    zoned = bool(re.search(_ZONED, first[10:]))
+    try:
+        stamps = _stamps(pc.cast(cells, pa.timestamp("ms", "UTC" if zoned else None)))
+    except pa.ArrowInvalid:
+        return None
+    return stamps, np.zeros_like(absent) if zoned else ~absent, 0
+
+
+def why_no_instant(cell: str, zone: ZoneInfo | None) -> str:
+    """The reason why this cell holds no instant, in plain words."""
+    if zone and re.match(_ISO, cell) and not re.search(_ZONED, cell[10:]):
+        try:
+            local = datetime.fromisoformat(cell.replace(",", "."))
+        except ValueError:
+            return f"{cell!r} is no date and time of the calendar"
+        return why_not_in_zone(cell, local, zone)
+    if re.match(r"^\d+(\.\d+)?$", cell):
+        return f"{cell!r} is no instant; numbers must be seconds or milliseconds since 1970, and later than March 1973"
+    if re.match(_ISO, cell):
+        return f"{cell!r} is no date and time of the calendar"
+    return f"{cell!r} is no instant; write for example 2015-01-01 06:00:00 or 2015-01-01T06:00:00Z"
+
+
+def why_not_in_zone(cell: str, local: datetime, zone: ZoneInfo) -> str:
+    """The reason why a local time that is written as this cell cannot be told in a zone."""
+    first, second = (local.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
+    if first and second and first > second:
+        return (
+            f"{cell!r} comes twice in {zone.key} (the clocks are set back), and the order of the lines tells not which; "
+            "sort them by time, or write the stamps with their offset from UTC"
+        )
+    hours = first is not None and first.total_seconds() / 3600
+    all_year = f"--tz Etc/GMT{-int(hours):+d}" if hours and float(hours).is_integer() else "--tz UTC"
+    return (
+        f"{cell!r} does not exist in {zone.key} (the clocks are set forward); is this the zone of the stamps? "
+        f"A logger that stays on winter time all year: {all_year}"
+    )
+
+
+def _mixed(cells: Cells) -> tuple[Millis, BoolArray, int]:
+    """Milliseconds (local time where there is no zone), which have no zone, and how many lost parts of a millisecond."""
+    at = np.full(len(cells), NO_INSTANT, dtype=np.int64)
+    iso = _matching(cells, _ISO)
+    zoned = iso & _matching(pc.utf8_slice_codeunits(cells, 10), _ZONED)
+    texts = pc.replace_substring(cells.filter(pa.array(iso)), ",", ".").to_pylist()
+    parsed = pd.DatetimeIndex(pd.to_datetime(pd.Series(texts, dtype=object), format="ISO8601", errors="coerce", utc=True))
+    at[iso] = parsed.as_unit("ms").asi8
+    cut = int(((parsed != parsed.as_unit("ms")) & parsed.notna()).sum())
+    whole = _matching(cells, _EPOCH)
+    counts = pc.cast(cells.filter(pa.array(whole)), pa.int64()).to_numpy(zero_copy_only=False)
+    at[whole] = np.where(counts >= _FIRST_EPOCH_MS, counts, counts * 1000)
+    for row in np.flatnonzero(_matching(cells, _EPOCH_WITH_FRACTION)):
+        at[row], lost = _since_1970(cells[int(row)].as_py())
+        cut += lost
+    return at, iso & ~zoned, cut
+
+
+def _since_1970(text: str) -> tuple[int, bool]:
+    whole, _, fraction = text.partition(".")
+    if int(whole) >= _FIRST_EPOCH_MS:
+        return int(whole), bool(fraction.strip("0"))
+    digits = fraction.ljust(3, "0")
+    return int(whole) * 1000 + int(digits[:3]), bool(digits[3:].strip("0"))
+
+
+def local_to_utc(local: Millis, naive: BoolArray, zone: ZoneInfo) -> Millis:
+    """Local milliseconds as instants; a time that is skipped or comes twice when the clocks change is none."""
+    at = local.copy()
+    stamps = pd.DatetimeIndex(local[naive].view("datetime64[ms]"))
+    at[naive] = stamps.tz_localize(zone, ambiguous="NaT", nonexistent="NaT").asi8
+    return at
+
+
+def _stamps(array: Any) -> Millis:
+    return np.asarray(pc.fill_null(pc.cast(array, pa.int64()), NO_INSTANT).to_numpy(zero_copy_only=False))
+
+
+def _first(cells: Cells) -> str:
+    """The first cell that holds anything, or an empty text."""
+    at = pc.index(pc.is_valid(cells), True).as_py()
+    return "" if at < 0 else cells[at].as_py()
+
+
+def _matching(cells: Cells, pattern: str) -> BoolArray:
+    return _mask(pc.fill_null(pc.match_substring_regex(cells, pattern), False))
+
+
+def _floats(array: Any) -> FloatArray:
+    return np.asarray(array.to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def _mask(array: Any) -> BoolArray:
+    return np.asarray(array.to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def _with_none(values: npt.NDArray[Any], missing: BoolArray) -> list[Any]:
+    objects = values.astype(object)
+    objects[missing] = None
+    return list(objects)

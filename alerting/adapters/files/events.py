@@ -1,0 +1,212 @@
+"""Events in a CSV or Parquet file: one line per event, with its type, its start, and perhaps its end and attributes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.adapters.files import cells as cell
+from alerting.adapters.files.cells import NO_INSTANT, BoolArray
+from alerting.adapters.files.duplicates import Repeats
+from alerting.adapters.files.profile import Patience, count_filled, datetimes, note_chunk, note_clock
+from alerting.adapters.files.rows import (
+    EXAMPLES,
+    Check,
+    Keyed,
+    Layout,
+    Rows,
+    bad_lines,
+    bad_rows,
+    faulty_lines,
+    named,
+    refuse_name,
+    repeat_check,
+    survey_column,
+    type_check,
+)
+from alerting.adapters.files.table import open_table
+from alerting.definitions.assets import VariableType
+from alerting.definitions.faults import UserError
+from alerting.ports import EventRow, Progress
+from alerting.readings.history import Millis
+from alerting.readings.inference import ColumnSurvey
+from alerting.usecases.ingestion.sources import Duration, EventsSurvey, EventTypeSurvey, Reject
+from alerting.usecases.ingestion.understood import FileForm
+
+DEFAULT_TYPE_COLUMN, DEFAULT_END_COLUMN = "type", "end"
+ORIGIN = "import"
+
+
+@dataclass(frozen=True)
+class EventColumns:
+    """Where the type and the end of an event stand: one `type` for all, or `type_column` after `type_prefix`."""
+
+    type: str | None = None
+    type_column: str | None = None
+    type_prefix: str = ""
+    end_column: str | None = None
+
+
+@dataclass(frozen=True)
+class _Typed:
+    """A chunk with type and end of every event, and all checks on them; `at` is the start."""
+
+    keyed: Keyed
+    types: npt.NDArray[np.object_]
+    ends: Millis
+    has_end: BoolArray
+    checks: list[Check]
+
+
+class EventsFile:
+    """A file of events behind the port `EventSource`. Raises UserError when the file or a column of it is missing."""
+
+    def __init__(self, path: Path, layout: Layout, columns: EventColumns) -> None:
+        if columns.type and columns.type_column:
+            raise UserError("give either --type or --type-column: the type is named once for all lines, or on each line")
+        if columns.type and columns.type_prefix:
+            raise UserError("--type-prefix goes with --type-column; write the whole name after --type")
+        if columns.type:
+            refuse_name(columns.type, "event type", "--type")
+        titles = open_table(path, layout.separator, layout.encoding).titles
+        self._type = columns.type
+        self._prefix = columns.type_prefix
+        self._type_column = None if columns.type else columns.type_column or DEFAULT_TYPE_COLUMN
+        default_end = DEFAULT_END_COLUMN if DEFAULT_END_COLUMN in titles else None
+        self._end_column = columns.end_column or default_end
+        keys = {self._type_column: "--type-column (or name one type with --type)", self._end_column: "--end-column"}
+        self._keys = [title for title in keys if title]
+        self._rows = Rows(path, layout, [(title, option) for title, option in keys.items() if title])
+        self.name, self.unit = str(path), self._rows.table.unit
+
+    @property
+    def form(self) -> FileForm:
+        """How the file is written; known for good after the survey."""
+        return self._rows.form
+
+    def survey(self, progress: Progress, *, hasty: bool = False) -> EventsSurvey:
+        """Read the whole file once; nothing is kept but counts, names, and the first few bad lines.
+
+        `hasty`: stop soon after the first bad line.
+        """
+        while (survey := self._survey_once(progress, hasty)) is None:
+            pass
+        return survey
+
+    def _survey_once(self, progress: Progress, hasty: bool) -> EventsSurvey | None:
+        """None when the file turned out to be written otherwise than it seemed."""
+        survey = EventsSurvey(
+            {title: ColumnSurvey(title, name) for title, name in self._rows.names.items()},
+            end_column=self._end_column is not None,
+        )
+        repeats, patience = Repeats(), Patience(self._rows.table.position, hasty)
+        for typed in self._chunks():
+            self._survey_chunk(survey, repeats, typed)
+            if self._rows.revise(typed.keyed, survey.columns.values()):
+                return None
+            progress("checking", self._rows.table.position.done, self._rows.table.position.total)
+            if patience.ends(survey):
+                break
+        note_clock(survey, self._rows)
+        return survey
+
+    def _survey_chunk(self, survey: EventsSurvey, repeats: Repeats, typed: _Typed) -> None:
+        same, checks = self._repeated(repeats, typed, typed.checks)
+        usable = ~bad_rows(checks, len(typed.types)) & ~same
+        note_chunk(survey, typed.keyed, checks, usable)
+        survey.repeated += int(same.sum())
+        for column in survey.columns.values():
+            survey_column(column, typed.keyed.chunk, typed.keyed.cells[column.title], usable, self._rows.numbers)
+        count_filled(survey.assets, typed.keyed.assets, usable, {})
+        survey.rows += int(usable.sum())
+        for name in dict.fromkeys(typed.types[usable].tolist()):
+            found = survey.types.setdefault(name, EventTypeSurvey())
+            check = self._ends_check(typed, usable & (typed.types == name))
+            found.ends += int(check.bad.sum())
+            if check.bad.any():
+                found.first_ends.extend(faulty_lines(typed.keyed.chunk, [check], EXAMPLES - len(found.first_ends)))
+
+    def _chunks(self) -> Iterator[_Typed]:
+        for keyed in self._rows.chunks(self._keys):
+            rows = len(keyed.at)
+            checks = list(keyed.checks)
+            types = np.full(rows, self._type, dtype=object)
+            if self._type_column:
+                types, type_checks = named(keyed.cells[self._type_column], self._type_column, self._prefix, "event type")
+                checks += type_checks
+            ends, has_end = np.full(rows, NO_INSTANT, dtype=np.int64), np.zeros(rows, dtype=bool)
+            if self._end_column:
+                stamps = self._rows.stamps.ends(keyed.cells[self._end_column], keyed.at)
+                ends, has_end = stamps.at, ~stamps.absent
+                checks += self._end_checks(self._end_column, keyed, stamps)
+            yield _Typed(keyed, types, ends, has_end, checks)
+
+    def _end_checks(self, title: str, keyed: Keyed, stamps: cell.Instants) -> list[Check]:
+        cells, reader = keyed.cells[title], self._rows.stamps
+        early = ~stamps.absent & ~stamps.bad & (stamps.at < keyed.at)
+        return [
+            Check(stamps.bad, title, lambda row: reader.why(cells[row].as_py())),
+            Check(early, title, lambda row: f"the end {cells[row].as_py()!r} lies before the start"),
+        ]
+
+    def _ends_check(self, typed: _Typed, among: BoolArray) -> Check:
+        """The check that instant events have no end after their start."""
+        bad = among & typed.has_end & (typed.ends != typed.keyed.at)
+        return Check(bad, self._end_column or "", lambda _: "an instant event has no end; is this type --lasting?")
+
+    def _repeated(self, repeats: Repeats, typed: _Typed, checks: list[Check]) -> tuple[BoolArray, list[Check]]:
+        titles = [*([self._end_column] if self._end_column else []), *self._rows.names]
+        usable = ~bad_rows(checks, len(typed.types))
+        series = np.array([f"{a}\n{t}" for a, t in zip(typed.keyed.assets, typed.types, strict=True)], dtype=object)
+        found = repeats.find(series, typed.keyed.at, [typed.keyed.cells[t] for t in titles], usable)
+        return found.same, [*checks, *repeat_check(typed.keyed, found.contradictions, titles)]
+
+    def read(
+        self, types: Mapping[str, VariableType], durations: Mapping[str, Duration], reject: Reject, progress: Progress
+    ) -> Iterator[Sequence[EventRow]]:
+        """The file's events chunk by chunk, in file order."""
+        repeats = Repeats()
+        for typed in self._chunks():
+            rows = self._events(typed, types, durations, repeats, reject)
+            if rows:
+                yield rows
+            progress("writing", self._rows.table.position.done, self._rows.table.position.total)
+
+    def _events(
+        self,
+        typed: _Typed,
+        types: Mapping[str, VariableType],
+        durations: Mapping[str, Duration],
+        repeats: Repeats,
+        reject: Reject,
+    ) -> list[EventRow]:
+        instant = np.array([durations.get(t) == "instant" for t in typed.types], dtype=bool)
+        checks, columns = [*typed.checks, self._ends_check(typed, instant)], []
+        for title, kind in types.items():
+            values, bad = cell.values(typed.keyed.cells[title], kind, self._rows.numbers.decimal, self._rows.numbers.thousands)
+            columns.append(values)
+            checks.append(type_check(typed.keyed.cells[title], title, bad, kind))
+        same, checks = self._repeated(repeats, typed, checks)
+        for line in bad_lines(typed.keyed.chunk, checks):
+            reject(line)
+        kept = np.flatnonzero(~bad_rows(checks, len(instant)) & ~same)
+        names = [self._rows.names[title] for title in types]
+        starts, ends = datetimes(typed.keyed.at[kept]), datetimes(np.where(typed.has_end, typed.ends, 0)[kept])
+        return [
+            EventRow(
+                asset=typed.keyed.assets[row],
+                type=typed.types[row],
+                start=start,
+                end=start if instant[row] else end if typed.has_end[row] else None,
+                source=ORIGIN,
+                attributes=_attributes(names, [column[row] for column in columns]),
+            )
+            for row, start, end in zip(kept.tolist(), starts, ends, strict=True)
+        ]
+
+
+def _attributes(names: Sequence[str], values: Sequence[Any]) -> dict[str, str | float | bool]:
+    return {name: value for name, value in zip(names, values, strict=True) if value is not None}

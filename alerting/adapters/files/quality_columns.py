@@ -1,0 +1,109 @@
+"""Columns of a table that say of what quality the samples in other columns are."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from alerting.adapters.files import cells as cell
+from alerting.adapters.files.cells import BoolArray, Cells
+from alerting.adapters.files.table import Table, column
+from alerting.definitions.faults import UserError
+from alerting.readings.sample_quality import Codes, grade, why_no_quality
+
+Grades = npt.NDArray[np.int8]
+_UNREADABLE, _GOOD, _UNCERTAIN, _BAD = -1, 0, 1, 2
+_GRADES = {"good": _GOOD, "uncertain": _UNCERTAIN, "bad": _BAD, None: _UNREADABLE}
+_IN_WORDS = pa.scalar("of bad quality")
+
+
+@dataclass(frozen=True)
+class QualityLayout:
+    """`column` speaks of all samples of its row; one called like a value's with `suffix` behind it, of that value's alone.
+
+    `codes`: of which kind the numbers in them are, where that is not plain.
+    """
+
+    column: str | None = None
+    suffix: str | None = None
+    codes: Codes | None = None
+
+
+@dataclass(frozen=True)
+class Qualities:
+    """Which samples of a chunk are bad and which uncertain, by the title of their column; titles without any are absent.
+
+    `unreadable`: rows whose quality cannot be understood, by the title of the column that says it.
+    """
+
+    bad: Mapping[str, BoolArray] = field(default_factory=dict)
+    uncertain: Mapping[str, BoolArray] = field(default_factory=dict)
+    unreadable: Mapping[str, BoolArray] = field(default_factory=dict)
+
+    def without_bad(self, cells: Mapping[str, Cells]) -> dict[str, Cells]:
+        """The cells, null where the sample is bad: whatever stands there is no value."""
+        return {title: pc.if_else(pa.array(self.bad[title]), None, c) if title in self.bad else c for title, c in cells.items()}
+
+    def compared(self, title: str, cells: Cells) -> Cells:
+        """The cells of a column, as rows are compared: bad is another thing than any value, and than nothing."""
+        return pc.if_else(pa.array(self.bad[title]), _IN_WORDS, cells) if title in self.bad else cells
+
+
+class QualityColumns:
+    """The columns of a table that a layout names. Raises UserError where there are none such."""
+
+    def __init__(self, table: Table, layout: QualityLayout) -> None:
+        if layout.codes and not (layout.column or layout.suffix):
+            raise UserError("--quality-codes goes with --quality or --quality-suffix, which say where the qualities stand")
+        self._row = column(table, layout.column, "--quality") if layout.column else None
+        self._of = _by_suffix(table, layout.suffix) if layout.suffix else {}
+        self._codes = layout.codes
+        self.titles = [*([self._row] if self._row else []), *self._of.values()]
+
+    def read(self, cells: Mapping[str, Cells], values: Sequence[str]) -> Qualities:
+        """What is said of the samples in the columns `values`.
+
+        An empty quality says nothing: the sample counts as good. A bad row speaks of its filled cells; of all, if none is filled.
+        """
+        if not self.titles:
+            return Qualities()
+        telling = {*([self._row] if self._row else []), *(self._of[title] for title in values if title in self._of)}
+        grades = {title: self._grades(cells[title]) for title in telling}
+        filled = {title: cell.present(cells[title]) for title in values}
+        nothing = ~np.logical_or.reduce(list(filled.values()))
+        bad, uncertain = {}, {}
+        for title in values:
+            of_row = np.where(filled[title] | nothing, grades[self._row], _GOOD) if self._row else np.zeros(len(nothing), np.int8)
+            worst = np.maximum(of_row, grades[self._of[title]]) if title in self._of else of_row
+            bad[title], uncertain[title] = worst == _BAD, (worst == _UNCERTAIN) & filled[title]
+        unreadable = {title: of == _UNREADABLE for title, of in grades.items()}
+        return Qualities(_any(bad), _any(uncertain), _any(unreadable))
+
+    def why(self, text: str) -> str:
+        """The reason why a quality cannot be understood, in plain words."""
+        return why_no_quality(text, self._codes)
+
+    def _grades(self, cells: Cells) -> Grades:
+        encoded = cells.dictionary_encode()
+        known = [_GRADES[grade(text, self._codes)] for text in encoded.dictionary.to_pylist()]
+        places = encoded.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)
+        grades: Grades = np.array([*known, _GOOD], np.int8)[places]
+        return grades
+
+
+def _by_suffix(table: Table, suffix: str) -> dict[str, str]:
+    """The title of the column that says the quality, by the title of the one it speaks of."""
+    found = {title: title + suffix for title in table.titles if title + suffix in table.titles}
+    if not found:
+        raise UserError(
+            f"{table.path}: no column is called like another one with {suffix!r} behind it (--quality-suffix). "
+            f"Columns: {', '.join(table.titles)}"
+        )
+    return found
+
+
+def _any(masks: Mapping[str, BoolArray]) -> dict[str, BoolArray]:
+    return {title: mask for title, mask in masks.items() if mask.any()}

@@ -1,0 +1,148 @@
+"""Readings in a CSV or Parquet file: one line per asset and instant, one column per variable."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.adapters.files import cells as cell
+from alerting.adapters.files.cells import BoolArray
+from alerting.adapters.files.duplicates import Repeats
+from alerting.adapters.files.prefetch import ahead
+from alerting.adapters.files.profile import Patience, count_filled, datetimes, note_chunk, note_clock, note_spacing
+from alerting.adapters.files.quality_columns import Qualities
+from alerting.adapters.files.rows import Check, Keyed, Layout, Rows, bad_lines, bad_rows, repeat_check, survey_column, type_check
+from alerting.definitions.assets import VariableType
+from alerting.ports import Progress, ReadingRow
+from alerting.readings.history import Millis
+from alerting.readings.inference import ColumnSurvey
+from alerting.readings.sample_quality import Quality
+from alerting.usecases.ingestion.sources import Reject, Survey
+from alerting.usecases.ingestion.understood import FileForm
+
+BATCH = 10_000
+
+
+class ReadingsFile:
+    """A file of readings behind the port `ReadingSource`. Raises UserError when the file or a column of it is missing."""
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self._rows = Rows(path, layout)
+        self.name, self.unit, self.strict = str(path), self._rows.table.unit, layout.strict
+
+    @property
+    def form(self) -> FileForm:
+        """How the file is written; known for good after the survey."""
+        return self._rows.form
+
+    def survey(self, progress: Progress, *, hasty: bool = False) -> Survey:
+        """Read the whole file once; nothing is kept but counts, names, and the first few bad lines.
+
+        `hasty`: stop soon after the first bad line.
+        """
+        while (survey := self._survey_once(progress, hasty)) is None:
+            pass
+        return survey
+
+    def _survey_once(self, progress: Progress, hasty: bool) -> Survey | None:
+        """None when the file turned out to be written otherwise than it seemed."""
+        survey = Survey({title: ColumnSurvey(title, name) for title, name in self._rows.names.items()}, strict=self.strict)
+        repeats, patience = Repeats(), Patience(self._rows.table.position, hasty)
+        for keyed in self._rows.chunks():
+            self._survey_chunk(survey, repeats, keyed)
+            if self._rows.revise(keyed, survey.columns.values()):
+                return None
+            progress("checking", self._rows.table.position.done, self._rows.table.position.total)
+            if patience.ends(survey):
+                break
+        note_clock(survey, self._rows)
+        return survey
+
+    def _survey_chunk(self, survey: Survey, repeats: Repeats, keyed: Keyed) -> None:
+        same, checks = self._repeated(repeats, keyed, keyed.checks)
+        usable = ~bad_rows(checks, len(keyed.at)) & ~same
+        note_chunk(survey, keyed, checks, usable)
+        survey.repeated += int(same.sum())
+        filled = {
+            c.name: survey_column(c, keyed.chunk, keyed.cells[c.title], usable, self._rows.numbers)
+            for c in survey.columns.values()
+        }
+        note_spacing(survey, keyed, usable, filled)
+        survey.rows += int(usable.sum())
+        survey.empty += int((usable & ~np.logical_or.reduce([*filled.values(), *keyed.quality.bad.values(), ~usable])).sum())
+        for title, bad in keyed.quality.bad.items():
+            survey.columns[title].bad_quality += int((bad & usable).sum())
+        for title, uncertain in keyed.quality.uncertain.items():
+            survey.columns[title].uncertain += int((uncertain & usable).sum())
+        count_filled(survey.assets, keyed.assets, usable, filled)
+
+    def _repeated(self, repeats: Repeats, keyed: Keyed, checks: list[Check]) -> tuple[cell.BoolArray, list[Check]]:
+        titles = list(self._rows.names)
+        cells = [keyed.quality.compared(t, keyed.cells[t]) for t in titles]
+        found = repeats.find(keyed.assets, keyed.at, cells, ~bad_rows(checks, len(keyed.at)))
+        return found.same, [*checks, *repeat_check(keyed, found.contradictions, titles)]
+
+    def read(self, types: Mapping[str, VariableType], reject: Reject, progress: Progress) -> Iterator[Sequence[ReadingRow]]:
+        """The file's readings in batches of at most 10,000, in file order; the next one is parsed while one is written."""
+        return ahead(self._read(types, reject, progress))
+
+    def _read(self, types: Mapping[str, VariableType], reject: Reject, progress: Progress) -> Iterator[Sequence[ReadingRow]]:
+        repeats = Repeats()
+        for keyed in self._rows.chunks():
+            yield from self._batches(keyed, types, repeats, reject)
+            progress("writing", self._rows.table.position.done, self._rows.table.position.total)
+
+    def _batches(
+        self, keyed: Keyed, types: Mapping[str, VariableType], repeats: Repeats, reject: Reject
+    ) -> Iterator[Sequence[ReadingRow]]:
+        checks, columns = list(keyed.checks), []
+        for title, kind in types.items():
+            values, bad = cell.values(keyed.cells[title], kind, self._rows.numbers.decimal, self._rows.numbers.thousands)
+            columns.append(values)
+            if self.strict:
+                checks.append(type_check(keyed.cells[title], title, bad, kind))
+        same, checks = self._repeated(repeats, keyed, checks)
+        for line in bad_lines(keyed.chunk, checks):
+            reject(line)
+        kept = np.flatnonzero(~bad_rows(checks, len(keyed.at)) & ~same)
+        names = [self._rows.names[title] for title in types]
+        if len(kept) < len(keyed.at):
+            columns = [[column[i] for i in kept] for column in columns]
+        for start in range(0, len(kept), BATCH):
+            some = kept[start : start + BATCH]
+            quality = _doubted(keyed.quality, {t: self._rows.names[t] for t in types}, some)
+            rows = _reading_rows(keyed.assets[some], keyed.at[some], names, [c[start : start + BATCH] for c in columns], quality)
+            if rows:
+                yield rows
+
+
+def _doubted(quality: Qualities, names: Mapping[str, str], rows: npt.NDArray[np.int64]) -> dict[int, dict[str, Quality]]:
+    """By place among these rows, the quality of the samples that are not good, by name of their variable."""
+    found: dict[int, dict[str, Quality]] = {}
+    of_quality: tuple[tuple[Quality, Mapping[str, BoolArray]], ...] = (("bad", quality.bad), ("uncertain", quality.uncertain))
+    for told, by_title in of_quality:
+        for title in by_title.keys() & names.keys():
+            for place in np.flatnonzero(by_title[title][rows]).tolist():
+                found.setdefault(place, {})[names[title]] = told
+    return found
+
+
+def _reading_rows(
+    assets: npt.NDArray[np.object_],
+    at: Millis,
+    names: Sequence[str],
+    columns: Sequence[list[Any]],
+    quality: Mapping[int, Mapping[str, Quality]],
+) -> list[ReadingRow]:
+    """Rows as the port wants them, without missing values; a row without any sample is left out."""
+    values = zip(*columns, strict=True)
+    if any(None in column for column in columns):
+        documents = [{n: v for n, v in zip(names, row, strict=True) if v is not None} for row in values]
+    else:
+        documents = [dict(zip(names, row, strict=True)) for row in values]
+    keyed = zip(assets.tolist(), datetimes(at), documents, strict=True)
+    if not quality:
+        return [ReadingRow(a, t, v) for a, t, v in keyed if v]
+    return [ReadingRow(a, t, v, quality.get(i, {})) for i, (a, t, v) in enumerate(keyed) if v or i in quality]

@@ -1,0 +1,144 @@
+"""Recognise from a file's first rows which column holds the time, and how stamps and numbers are written."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow.compute as pc
+
+from alerting.adapters.files import cells as cell
+from alerting.adapters.files.cells import Cells
+from alerting.adapters.files.stamps.formats import FORMATS, ORDERS, StampFormat, order_shown
+from alerting.adapters.files.table import Table, listed, nearest
+from alerting.definitions.faults import UserError
+
+ROWS = 2_000
+_CELLS = 200_000
+DEFAULT_TIME = "ts"
+JOINED = " + "
+_MOST = 0.5  # of the cells in a column of stamps that are stamps
+_ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?$"
+_EPOCH = r"^\d{9,13}(\.\d{1,9})?$"
+_CLOCK_ONLY = r"^\d{1,2}:\d\d(:\d\d([.,]\d{1,9})?)?( ?[AaPp]\.?[Mm]\.?)?$"
+_DAY_ONLY = r"^\d{1,4}[-./]\d{1,2}[-./]\d{1,4}$|^(19|20)\d{6}$"
+_TIME_WORDS = r"(?i)^(ts|t|time|times|date|utc|.*zeit.*|datum.*|.*time.?stamp.*|epoch.*|unix.*|.*date.*time.*)$"
+_FIRST_WORDS = ("ts", "timestamp", "datetime", "date_time", "zeitstempel", "time", "zeit")
+
+Sample = Mapping[str, Cells]
+
+
+@dataclass(frozen=True)
+class NumberForm:
+    """How numbers are written. `shown`: whether the file has shown it, so that nothing later in it may change this."""
+
+    decimal: str
+    shown: bool
+    thousands: bool = False
+
+
+def sample(table: Table) -> dict[str, Cells]:
+    """The first rows of a table, its cells cleaned."""
+    first = next(table.chunks(table.titles), None)
+    if first is None:
+        return {title: cell.column([]) for title in table.titles}
+    rows = max(50, min(ROWS, _CELLS // len(table.titles)))
+    return {title: cell.clean(cells.slice(0, rows)) for title, cells in first.columns.items()}
+
+
+def number_form(cells: Sample, titles: Sequence[str], separator: str | None) -> NumberForm:
+    """The decimal mark that most numbers of these columns show; a point where nothing shows."""
+    point = comma = 0
+    for title in titles:
+        points, commas = cell.decimal_mark(cells[title])
+        point, comma = point + points, comma + commas
+    decimal = "," if comma > point and separator != "," else "."
+    thousands = any(cell.plainly_grouped(cells[title], decimal).any() for title in titles)
+    return NumberForm(decimal, bool(point or comma), thousands)
+
+
+def time_columns(table: Table, wanted: str | None, cells: Sample, others: Sequence[str]) -> tuple[str, ...]:
+    """The title of the column of stamps, or those of date and time; `others` are known to be something else.
+
+    Raises UserError when none is found, or several.
+    """
+    if wanted is not None:
+        return _named(table, wanted, cells)
+    if DEFAULT_TIME in table.titles:
+        return (DEFAULT_TIME,)
+    found = [title for title in table.titles if title not in others and holds_stamps(cells[title], title)]
+    if len(found) > 1:
+        days = [t for t in found if _share(cells[t], _DAY_ONLY) > _MOST]
+        found = [t for t in found if t not in days] or found
+    if len(found) == 1 and _share(cells[found[0]], _DAY_ONLY) > _MOST:
+        clocks = [title for title in table.titles if _share(cells[title], _CLOCK_ONLY) > _MOST]
+        found += clocks if len(clocks) == 1 else []
+        return tuple(found)
+    named = [t for word in _FIRST_WORDS for t in found if t.lower() == word]
+    if len(found) > 1 and named:
+        return (named[0],)
+    if len(found) > 1:
+        raise UserError(
+            f"{table.path}: the columns {listed([repr(t) for t in found])} all hold time stamps; "
+            "name the one that says when a line was measured with --time"
+        )
+    if not found:
+        raise UserError(
+            f"{table.path}: no column of time stamps was found: there is no column {DEFAULT_TIME!r}; name it with --time. "
+            f"Columns: {listed(table.titles)}"
+        )
+    return (found[0],)
+
+
+def _named(table: Table, wanted: str, cells: Sample) -> tuple[str, ...]:
+    if wanted in table.titles:
+        return (wanted,)
+    parts = tuple(part.strip() for part in wanted.split("+"))
+    if len(parts) == 2 and all(part in table.titles for part in parts):
+        return parts
+    stamps = [title for title in table.titles if holds_stamps(cells[title], title)]
+    near = nearest(wanted, stamps) or stamps[:3] or nearest(wanted, table.titles)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    raise UserError(f"{table.path}: there is no column {wanted!r}; {hint}name it with --time. Columns: {listed(table.titles)}")
+
+
+def holds_stamps(cells: Cells, title: str) -> bool:
+    """Whether most filled cells of a column are stamps; plain numbers count only under a title that speaks of time."""
+    if _share(cells, _ISO) > _MOST:
+        return True
+    speaks = re.match(_TIME_WORDS, title.strip()) is not None
+    if _share(cells, _EPOCH) > _MOST:
+        return speaks
+    found = stamp_format(cells)
+    return found is not None and (speaks or not found.name.startswith("yyyymmdd"))
+
+
+def stamp_format(cells: Cells) -> StampFormat | None:
+    """The format in which most of these cells are written; of day and month first, that of `ORDERS` with the day first."""
+    filled = cells.drop_null()
+    if not len(filled) or _share(filled, _ISO) > _MOST:
+        return None
+    shares = {f: float(f.matches(filled).mean()) for f in (*FORMATS, *(pair[0] for pair in ORDERS.values()))}
+    best = max(shares, key=lambda f: shares[f])
+    return best if shares[best] > _MOST else None
+
+
+def ordered(table: Table, title: str, found: StampFormat) -> StampFormat:
+    """The same format, but the month first where the file shows that. Raises UserError where nothing tells the two apart."""
+    mark = next((mark for mark, pair in ORDERS.items() if found == pair[0]), None)
+    if mark is None:
+        return found
+    for chunk in table.chunks([title]):
+        order = order_shown(cell.clean(chunk.columns[title]), mark)
+        if order >= 0:
+            return ORDERS[mark][order]
+    first, second = ORDERS[mark]
+    raise UserError(
+        f"{table.path}: column {title!r}: nothing in the file tells whether its stamps have the day or the month first; "
+        f"say it with --time-format {first.name} or --time-format {second.name}"
+    )
+
+
+def _share(cells: Cells, pattern: str) -> float:
+    filled = cells.drop_null()
+    matching = pc.sum(pc.match_substring_regex(filled, pattern)).as_py() or 0
+    return matching / len(filled) if len(filled) else 0.0

@@ -1,0 +1,48 @@
+"""The lines that an import could not take, kept in a file of their own."""
+
+import csv
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from alerting.definitions.faults import UserError
+from alerting.readings.inference import BadLine
+
+HEADER = ("line", "column", "reason", "original")
+
+
+def rejects_path(path: Path) -> Path:
+    """Where the rejects of a file go unless told otherwise: beside it."""
+    return path.with_name(path.name + ".rejects.csv")
+
+
+class RejectsFile:
+    """A CSV file of line, column, reason and original line, written anew by each import; without any reject there is none.
+
+    Opening it raises UserError when it cannot be written, so that this shows before anything is imported.
+    """
+
+    def __init__(self, path: Path, source: Path) -> None:
+        if path.resolve() == source.resolve():
+            raise UserError(f"{path} is the file to import; name another file with --rejects")
+        self.path, self.count = path, 0
+        try:
+            self._file = path.open("w", newline="", encoding="utf-8")
+        except OSError as error:
+            raise UserError(
+                f"the rejects file {path} cannot be written ({error.strerror}); name another with --rejects"
+            ) from error
+        self._writer = csv.writer(self._file)
+        self._writer.writerow(HEADER)
+
+    def __call__(self, line: BadLine) -> None:
+        self._writer.writerow((line.line, line.column or "", line.reason, line.original))
+        self.count += 1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._file.close()
+        if not self.count:
+            self.path.unlink()

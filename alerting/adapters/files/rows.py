@@ -1,0 +1,386 @@
+"""Rows of an imported table: an instant and an asset in each, and columns that become variables or attributes."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.compute as pc
+
+from alerting.adapters.files import cells as cell
+from alerting.adapters.files.cells import MISSING_WORDS, NULLS, BoolArray, Cells
+from alerting.adapters.files.quality_columns import Qualities, QualityColumns, QualityLayout
+from alerting.adapters.files.recognition import JOINED, NumberForm, number_form, ordered, sample, stamp_format, time_columns
+from alerting.adapters.files.stamps.formats import EPOCH, ISO, StampFormat, named_format
+from alerting.adapters.files.stamps.instants import Stamps
+from alerting.adapters.files.stamps.local_time import zone_shown
+from alerting.adapters.files.table import Chunk, Table, column, open_table
+from alerting.definitions.assets import NAME_LENGTH, NAME_PATTERN, VariableType, variable_name
+from alerting.definitions.faults import UserError
+from alerting.readings.history import Millis
+from alerting.readings.inference import BadLine, ColumnSurvey
+from alerting.usecases.ingestion.understood import FileForm
+
+EXAMPLES = 5
+WORDS = 20
+DEFAULT_ASSET_COLUMN = "asset"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which columns of a file mean what, and how its cells are written.
+
+    `asset` names the one asset of the whole file; otherwise the cells of `asset_column`, after `asset_prefix`, do. `zone` is the
+    time zone of stamps without one; left out, it is `plant_zone`, and UTC if that is not set either. What is None of `time`,
+    `time_format`, `separator`, `decimal` and `encoding` is found from the file. `rename` maps titles to names, `only` lists the
+    titles to take (empty: all). `missing`: further texts that stand for no value. `strict`: a cell that is no value of its
+    column, and a local time that comes twice, make a bad line. `quality`: the columns that say of what quality samples are.
+    """
+
+    time: str | None = None
+    time_format: str | None = None
+    asset: str | None = None
+    asset_column: str | None = None
+    asset_prefix: str = ""
+    zone: str | None = None
+    plant_zone: str | None = None
+    separator: str | None = None
+    decimal: str | None = None
+    encoding: str | None = None
+    rename: Mapping[str, str] = field(default_factory=dict)
+    only: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    strict: bool = False
+    quality: QualityLayout = field(default_factory=QualityLayout)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that can be wrong with rows of a chunk: which rows, in which column, and why."""
+
+    bad: BoolArray
+    column: str
+    why: Callable[[int], str]
+
+
+def bad_rows(checks: Sequence[Check], rows: int) -> BoolArray:
+    """Rows in which any check failed."""
+    return np.logical_or.reduce([c.bad for c in checks]) if checks else np.zeros(rows, dtype=bool)
+
+
+def faulty_lines(chunk: Chunk, checks: Sequence[Check], limit: int | None = None) -> list[BadLine]:
+    """The first `limit` lines (all of them without a limit) that fail a check, in order, each with the first reason found."""
+    found = []
+    for row in map(int, np.flatnonzero(bad_rows(checks, len(chunk.lines)))[:limit]):
+        check = next(c for c in checks if c.bad[row])
+        found.append(BadLine(int(chunk.lines[row]), check.column, check.why(row), chunk.original(row)))
+    return found
+
+
+def bad_lines(chunk: Chunk, checks: Sequence[Check], limit: int | None = None) -> list[BadLine]:
+    """As `faulty_lines`, together with the lines of the chunk that are no whole row."""
+    return sorted([*chunk.broken[:limit], *faulty_lines(chunk, checks, limit)], key=lambda line: line.line)[:limit]
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """A chunk with the instant and the asset of every row, the checks on them, and the quality of its samples.
+
+    `cells` of a sample of bad quality are empty.
+    """
+
+    chunk: Chunk
+    instants: cell.Instants
+    assets: npt.NDArray[np.object_]
+    cells: dict[str, Cells]
+    checks: list[Check]
+    quality: Qualities
+
+    @property
+    def at(self) -> Millis:
+        return self.instants.at
+
+
+class Rows:
+    """A table read with a layout: finds its columns, or refuses it."""
+
+    def __init__(self, path: Path, layout: Layout, keys: Sequence[tuple[str, str]] = ()) -> None:
+        """`keys`: further columns that are no values, each with the option that names it; they must exist."""
+        if layout.asset and layout.asset_column:
+            raise UserError("give either --asset or --asset-column: the asset is named once for all lines, or on each line")
+        if layout.asset and layout.asset_prefix:
+            raise UserError("--asset-prefix goes with --asset-column; write the whole name after --asset")
+        if layout.decimal not in (".", ",", None):
+            raise UserError(f"{layout.decimal!r} is no decimal mark; it is . or ,")
+        self.layout = layout
+        self.table: Table = open_table(path, layout.separator, layout.encoding)
+        self._separator = getattr(self.table, "separator", None)
+        if layout.decimal == "," == self._separator:
+            raise UserError(f"{path}: the comma cannot separate both fields and decimals; name the separator with --sep")
+        self.sample = sample(self.table)
+        self.asset_column = self._asset_column()
+        for title, option in keys:
+            column(self.table, title, option)
+        self.quality = QualityColumns(self.table, layout.quality)
+        taken = {self.asset_column, *(title for title, _ in keys), *self.quality.titles}
+        self.times = time_columns(self.table, layout.time, self.sample, [t for t in taken if t])
+        self.time = JOINED.join(self.times)
+        taken |= {*self.times}
+        self.names = value_names(self.table, [t for t in self.table.titles if t not in taken], layout)
+        self.numbers = self._numbers()
+        self.format = self._format()
+        self.zone, self.zone_from = self._zone()
+        self.stamps = self.new_stamps()
+        self._words = (*NULLS, *layout.missing) if layout.strict else (*MISSING_WORDS, *layout.missing)
+
+    def _numbers(self) -> NumberForm:
+        found = number_form(self.sample, list(self.names), self._separator)
+        return NumberForm(self.layout.decimal, True, found.thousands) if self.layout.decimal else found
+
+    def _format(self) -> StampFormat | None:
+        if self.layout.time_format is not None:
+            return named_format(self.layout.time_format)
+        found = stamp_format(self._time_cells(self.sample))
+        return ordered(self.table, self.times[0], found) if found else None
+
+    def _zone(self) -> tuple[ZoneInfo | None, str]:
+        if self.layout.zone is not None:
+            return _zone(self.layout.zone), "--tz"
+        if self.layout.plant_zone is not None:
+            return _zone(self.layout.plant_zone), "ALERTING_TIMEZONE"
+        return None, "neither --tz nor ALERTING_TIMEZONE says another one"
+
+    def new_stamps(self) -> Stamps:
+        """A reader of stamps for one pass over the file."""
+        return Stamps(self.format, self.zone, self.layout.strict)
+
+    def revise(self, keyed: Keyed, columns: Iterable[ColumnSurvey]) -> bool:
+        """Whether this chunk shows that the file is written otherwise than it seemed; then it is to be read anew."""
+        if self.zone is None and not self.layout.strict and keyed.instants.zoneless:
+            shown = zone_shown(keyed.instants.local, None if self.asset_column is None else keyed.assets)
+            if shown is not None:
+                self.zone, self.zone_from = shown, "shown by the hour that comes twice in the file"
+                return True
+        if not self.numbers.shown and self._separator != "," and any(c.decimal_commas for c in columns):
+            self.numbers = NumberForm(",", True)
+            return True
+        if not self.numbers.thousands and any(c.grouped for c in columns):
+            self.numbers = replace(self.numbers, thousands=True)
+            return True
+        return False
+
+    @property
+    def form(self) -> FileForm:
+        """How the file is written, for people."""
+        zoned = self.stamps_name_zone
+        encoding = getattr(self.table, "encoding", None)
+        return FileForm(
+            encoding=encoding.name if encoding else None,
+            separator=self._separator,
+            decimal=self.numbers.decimal,
+            time_columns=self.times,
+            time_format=self.format.name if self.format else _iso_or_epoch(self._time_cells(self.sample)),
+            zone=None if zoned else self.zone.key if self.zone else "UTC",
+            zone_from=None if zoned else self.zone_from,
+        )
+
+    @property
+    def stamps_name_zone(self) -> bool:
+        """Whether the first stamps need no zone: they name theirs, or count from 1970."""
+        cells = self._time_cells(self.sample)
+        found = Stamps(self.format, None).read(cells)
+        return bool(len(cells)) and not found.zoneless and not found.bad.all()
+
+    def _time_cells(self, cells: Mapping[str, Cells]) -> Cells:
+        """The cells of stamps; a date and the time in the column beside it are joined."""
+        if len(self.times) == 1:
+            return cells[self.times[0]]
+        return pc.binary_join_element_wise(*(cells[title] for title in self.times), " ")
+
+    def _asset_column(self) -> str | None:
+        if self.layout.asset:
+            refuse_name(self.layout.asset, "asset", "--asset")
+            return None
+        return column(
+            self.table, self.layout.asset_column or DEFAULT_ASSET_COLUMN, "--asset-column (or name one asset with --asset)"
+        )
+
+    def chunks(self, further: Sequence[str] = ()) -> Iterator[Keyed]:
+        """The table chunk by chunk, with instants and assets read and checked, and all cells cleaned."""
+        self.stamps = self.new_stamps()
+        keys = [*self.times, *([self.asset_column] if self.asset_column else []), *further, *self.quality.titles]
+        for chunk in self.table.chunks([*keys, *self.names]):
+            yield self._keyed(chunk)
+
+    def _keyed(self, chunk: Chunk) -> Keyed:
+        cells = {title: self._clean(title, values) for title, values in chunk.columns.items()}
+        assets, named_checks = self._assets(chunk, cells)
+        times, stamps = self._time_cells(cells), self.stamps
+        found = stamps.read(times, assets if self.asset_column else None)
+        checks = [
+            Check(found.absent, self.time, lambda _: "there is no time"),
+            Check(found.bad, self.time, lambda row: stamps.why(times[row].as_py())),
+            *named_checks,
+        ]
+        quality = self.quality.read(cells, list(self.names))
+        checks += [self._quality_check(cells[title], title, bad) for title, bad in quality.unreadable.items()]
+        kept = quality.without_bad(cells)
+        return Keyed(chunk, found, assets, kept, checks, quality)
+
+    def _clean(self, title: str, cells: Cells) -> Cells:
+        return cell.clean(cells, NULLS if title in self.quality.titles else self._words)
+
+    def _assets(self, chunk: Chunk, cells: Mapping[str, Cells]) -> tuple[npt.NDArray[np.object_], list[Check]]:
+        if self.asset_column is None:
+            return np.full(len(chunk.lines), self.layout.asset, dtype=object), []
+        return named(cells[self.asset_column], self.asset_column, self.layout.asset_prefix, "asset")
+
+    def _quality_check(self, cells: Cells, title: str, bad: BoolArray) -> Check:
+        return Check(bad, title, lambda row: self.quality.why(cells[row].as_py()))
+
+
+def refuse_name(name: str, what: str, option: str) -> None:
+    """Raises UserError when an option gives a name that none may have."""
+    if re.match(NAME_PATTERN, name) and len(name) <= NAME_LENGTH:
+        return
+    legal = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_.-")[:NAME_LENGTH]
+    hint = f"; write for example {option} {legal}" if legal else ""
+    shown = name if len(name) <= NAME_LENGTH else f"{name[:40]}…"
+    raise UserError(f"{shown!r} is no {what} name: letters, digits, _ . - only, at most {NAME_LENGTH}{hint}")
+
+
+def _iso_or_epoch(cells: Cells) -> str:
+    filled = cells.drop_null()
+    return EPOCH if len(filled) and re.match(r"^\d+(\.\d+)?$", filled[0].as_py()) else ISO
+
+
+def value_names(table: Table, titles: Sequence[str], layout: Layout) -> dict[str, str]:
+    """Name by title of every column that is taken as a value. Raises UserError when two columns would get the same name."""
+    for title in layout.only:
+        column(table, title, "--only")
+    for title in layout.rename:
+        column(table, title, "--rename")
+    names = {t: _name(t, layout) for t in titles if not layout.only or t in layout.only}
+    first: dict[str, str] = {}
+    for title, name in names.items():
+        if name in first:
+            raise UserError(
+                f"{table.path}: the columns {first[name]!r} and {title!r} would both be called {name}; "
+                f"tell them apart with --rename '{title}=another_name'"
+            )
+        first[name] = title
+    return names
+
+
+def _name(title: str, layout: Layout) -> str:
+    wanted = layout.rename.get(title)
+    if wanted is None:
+        return variable_name(title)
+    if not wanted or variable_name(wanted) != wanted:
+        raise UserError(f"{wanted!r} is no legal name; write for example --rename '{title}={variable_name(wanted or title)}'")
+    return wanted
+
+
+def named(cells: Cells, title: str, prefix: str, what: str) -> tuple[npt.NDArray[np.object_], list[Check]]:
+    """Names in a column, after a prefix; with the checks that they are there and legal."""
+    encoded = cells.dictionary_encode()
+    names = [prefix + n for n in encoded.dictionary.to_pylist()]
+    legal = np.array([bool(re.match(NAME_PATTERN, n)) and len(n) <= NAME_LENGTH for n in names] + [True])
+    absent = ~cell.present(cells)
+    codes = np.where(absent, -1, encoded.indices.fill_null(0).to_numpy(zero_copy_only=False)).astype(np.int64)
+    texts = np.array([*names, None], dtype=object)[codes]
+    return texts, [
+        Check(absent, title, lambda _: f"there is no {what}"),
+        Check(
+            ~legal[codes], title, lambda row: f"{texts[row]!r} is no name of an {what}: letters, digits, _ . - only, at most 100"
+        ),
+    ]
+
+
+def survey_column(
+    survey: ColumnSurvey, chunk: Chunk, cells: Cells, usable: BoolArray, numbers: NumberForm, *, marks: bool = True
+) -> BoolArray:
+    """Count what the usable (cleaned) cells of one column look like; returns which of them hold anything.
+
+    `marks`: count also what stood in the cells that were cleaned away.
+    """
+    held = cell.present(cells)
+    filled = held & usable
+    floats, texts = cell.numbers(cells, numbers.decimal, numbers.thousands)
+    infinite = np.isinf(floats) & filled
+    filled &= texts | ~np.isnan(floats)
+    survey.infinite += int(infinite.sum())
+    texts &= filled
+    _, neither = cell.booleans(cells, numbers.decimal)
+    survey.numbers += int((filled & ~texts & ~infinite).sum())
+    survey.texts += int((texts & neither).sum())
+    survey.booleans += int((texts & ~neither).sum())
+    survey.not_boolean += int((neither & filled).sum())
+    if marks:
+        _count_marks(survey, chunk.columns[survey.title], usable & ~held)
+    if texts.any():
+        survey.decimal_commas += int((texts & cell.decimal_commas(cells)).sum())
+        survey.faults += int((texts & cell.fault_words(cells)).sum())
+        survey.grouped += int(cell.plainly_grouped(cells, numbers.decimal).any())
+        _count_words(survey.words, cells, texts)
+    _examples(survey.first_not_number, chunk, cells, survey.title, texts | infinite, "number")
+    _examples(survey.first_not_boolean, chunk, cells, survey.title, neither & filled, "boolean")
+    return filled
+
+
+def _count_marks(survey: ColumnSurvey, written: Cells, missing: BoolArray) -> None:
+    """Count the cells that hold something which stands for no value, such as #NV."""
+    if not missing.any():
+        return
+    texts = pc.utf8_trim_whitespace(written)
+    marked = missing & _mask(pc.greater(pc.fill_null(pc.binary_length(texts), 0), 0))
+    if marked.any():
+        survey.marked += int(marked.sum())
+        _count_words(survey.marks, texts, marked)
+
+
+def _count_words(found: dict[str, int], cells: Cells, among: BoolArray) -> None:
+    """Add up the commonest of these cells; of a file with many different ones only so many are kept."""
+    for word, count in cell.words_of(cells, among, WORDS).items():
+        if word in found or len(found) < WORDS:
+            found[word] = found.get(word, 0) + count
+
+
+def _mask(array: Any) -> BoolArray:
+    return np.asarray(array.to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def _examples(found: list[BadLine], chunk: Chunk, cells: Cells, title: str, bad: BoolArray, type: VariableType) -> None:
+    if len(found) < EXAMPLES and bad.any():
+        found.extend(faulty_lines(chunk, [type_check(cells, title, bad, type)], EXAMPLES - len(found)))
+
+
+def type_check(cells: Cells, title: str, bad: BoolArray, type: VariableType) -> Check:
+    """The check that the cells of a column are values of its type."""
+    return Check(bad, title, lambda row: cell.why_bad(cells[row].as_py(), type))
+
+
+def repeat_check(keyed: Keyed, contradictions: Mapping[int, int], titles: Sequence[str]) -> list[Check]:
+    """The checks that no line contradicts an earlier one of the same instant."""
+    checks = []
+    for index in sorted(set(contradictions.values())):
+        bad = np.zeros(len(keyed.at), dtype=bool)
+        bad[[row for row, i in contradictions.items() if i == index]] = True
+        checks.append(Check(bad, titles[index], lambda _: "another value than on an earlier line of the same asset and time"))
+    return checks
+
+
+def _zone(name: str | None) -> ZoneInfo | None:
+    if name is None:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        close = get_close_matches(name, available_timezones(), n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(close)}?" if close else "write for example Europe/Berlin"
+        raise UserError(f"{name!r} is no time zone; {hint}") from error

@@ -1,0 +1,1 @@
+"""Time stamps in files: formats, local time, instants."""

@@ -1,0 +1,264 @@
+"""Ways to write a date and time, besides ISO 8601 and seconds since 1970: found out from the cells, or named."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from alerting.adapters.files.cells import NO_INSTANT, BoolArray, Cells
+from alerting.definitions.faults import UserError
+from alerting.readings.history import Millis
+
+Ints = npt.NDArray[np.int64]
+
+_CLOCK = r"(?P<H>\d{1,2})[:.](?P<M>\d\d)(?:[:.](?P<S>\d\d)(?:[.,:](?P<f>\d{1,9}))?)?(?: ?(?P<p>[AaPp])\.?[Mm]\.?)?"
+_ZONE = r"(?: ?(?P<z>Z|UTC|GMT|CET|CEST|MEZ|MESZ|[+-]\d\d:?\d\d))?"
+_REST = rf"(?:(?:[ T]+|, ?){_CLOCK})?{_ZONE}$"
+_MONTHS = {
+    **{name: i for i, name in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1)},
+    "mrz": 3,
+    "mär": 3,
+    "mae": 3,
+    "mai": 5,
+    "okt": 10,
+    "dez": 12,
+}
+_ZONES = {"Z": 0, "UTC": 0, "GMT": 0, "CET": 60, "MEZ": 60, "CEST": 120, "MESZ": 120}
+_DAYS = np.array([31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
+_DAY_MS = 86_400_000
+ISO = "ISO 8601"
+EPOCH = "seconds or milliseconds since 1970"
+
+
+@dataclass(frozen=True)
+class StampFormat:
+    """One way to write stamps. `pattern` names its groups after the directives of strptime: d, m, Y, H, M, S, f and so on."""
+
+    name: str
+    pattern: str
+
+    def matches(self, cells: Cells) -> BoolArray:
+        """Which cells are written so; their numbers may still be no date of the calendar."""
+        return _mask(pc.fill_null(pc.match_substring_regex(cells, self.pattern), False))
+
+    def read(self, cells: Cells) -> "LocalStamps":
+        """Every cell as milliseconds since 1970, as if its local time were UTC, `NO_INSTANT` where it is no such stamp."""
+        digits = self._of_one_width(cells)
+        if digits is not None:
+            at, valid, cut = _assembled(digits, np.ones(len(cells), dtype=bool))
+            return LocalStamps(np.where(valid, at, NO_INSTANT), valid, cut)
+        parts = pc.extract_regex(cells, self.pattern)
+        found = _numbers({field.name: pc.struct_field(parts, field.name) for field in parts.type})
+        at, valid, cut = _assembled(found, _mask(pc.is_valid(parts)))
+        offset, zoned = found.get("z", 0), found.get("zoned", np.zeros(len(cells), dtype=bool))
+        return LocalStamps(np.where(valid, at - offset, NO_INSTANT), valid & ~zoned, cut)
+
+    def _of_one_width(self, cells: Cells) -> "dict[str, Any] | None":
+        """The numbers of cells that are all written like the first one, digit for digit; None if they are not."""
+        first = cells[0].as_py() if len(cells) and not cells.null_count else None
+        match = re.match(self.pattern, first) if first and first.isascii() else None
+        if match is None or any(match.groupdict().get(name) for name in "zpb"):
+            return None
+        spans = {name: match.span(name) for name, text in match.groupdict().items() if text}
+        texts = _same_width(cells, len(match[0]))
+        if texts is None:
+            return None
+        inside = np.zeros(len(match[0]), dtype=bool)
+        for start, end in spans.values():
+            inside[start:end] = True
+        digits = texts - np.uint8(48)
+        if (digits[:, inside] > 9).any() or (texts[:, ~inside] != texts[0, ~inside]).any():
+            return None
+        found = {name: _number(digits[:, start:end]) for name, (start, end) in spans.items()}
+        if "f" in found:
+            found["f"] *= 10 ** (9 - len(match["f"]))
+        return found
+
+
+@dataclass(frozen=True)
+class LocalStamps:
+    """`naive` stamps name no zone: they are local time; the others are UTC. `cut` of them lost parts of a millisecond."""
+
+    at: Millis
+    naive: BoolArray
+    cut: int
+
+
+def _date(pattern: str) -> str:
+    return "^" + pattern + _REST
+
+
+_D, _M, _Y = r"(?P<d>\d{1,2})", r"(?P<m>\d{1,2})", r"(?P<Y>\d{4}|\d\d)"
+_Y4 = r"(?P<Y>\d{4})"
+_COMPACT_DAY = r"(?P<Y>(?:19|20)\d\d)(?P<m>0[1-9]|1[0-2])(?P<d>0[1-9]|[12]\d|3[01])"
+_COMPACT_CLOCK = r"(?:[ T_-]?(?P<H>[01]\d|2[0-3])(?P<M>[0-5]\d)(?:(?P<S>[0-5]\d)(?:[.,]?(?P<f>\d{3}))?)?)?"
+COMPACT = StampFormat("yyyymmddHHMMSS", f"^{_COMPACT_DAY}{_COMPACT_CLOCK}{_ZONE}$")
+FORMATS = (
+    StampFormat("dd.mm.yyyy", _date(rf"{_D}\.{_M}\.{_Y}")),
+    StampFormat("yyyy/mm/dd", _date(rf"{_Y4}/{_M}/{_D}")),
+    StampFormat("yyyy.mm.dd", _date(rf"{_Y4}\.{_M}\.{_D}")),
+    StampFormat("yyyy-mm-dd", _date(rf"{_Y4}-{_M}-{_D}")),
+    StampFormat("dd-mon-yyyy", _date(rf"{_D}[-. /](?P<b>[A-Za-zä]{{3}})[a-z]*[-. /]+{_Y}")),
+    COMPACT,
+)
+ORDERS = {
+    mark: (
+        StampFormat(f"dd{mark}mm{mark}yyyy", _date(rf"{_D}{mark}{_M}{mark}{_Y}")),
+        StampFormat(f"mm{mark}dd{mark}yyyy", _date(rf"{_M}{mark}{_D}{mark}{_Y}")),
+    )
+    for mark in "/-"
+}
+NAMED = {f.name: f for f in (*FORMATS, *(f for pair in ORDERS.values() for f in pair))}
+_DIRECTIVES = {
+    "d": r"(?P<d>\d{1,2})",
+    "m": r"(?P<m>\d{1,2})",
+    "Y": r"(?P<Y>\d{4})",
+    "y": r"(?P<Y>\d\d)",
+    "H": r"(?P<H>\d{1,2})",
+    "I": r"(?P<H>\d{1,2})",
+    "M": r"(?P<M>\d{1,2})",
+    "S": r"(?P<S>\d{1,2})",
+    "f": r"(?P<f>\d{1,9})",
+    "p": r"(?P<p>[AaPp])\.?[Mm]\.?",
+    "b": r"(?P<b>[A-Za-zä]{3})[a-z]*",
+    "B": r"(?P<b>[A-Za-zä]{3})[a-z]*",
+    "z": r"(?P<z>Z|UTC|GMT|CET|CEST|MEZ|MESZ|[+-]\d\d:?\d\d)",
+    "%": "%",
+}
+
+
+def named_format(text: str) -> StampFormat | None:
+    """The format of `--time-format`: a name such as dd.mm.yyyy, or directives such as %d.%m.%Y %H:%M; None for ISO 8601.
+
+    Raises UserError when it is neither, or lacks a part of the date.
+    """
+    if text.strip().lower() in ("iso", ISO.lower()):
+        return None
+    if "%" not in text:
+        name = re.sub(r"[ T,]+hh?:mm.*$", "", text.strip().lower())
+        known = {f.lower(): form for f, form in NAMED.items()} | {"yyyymmdd": COMPACT, "yyyymmddhhmm": COMPACT}
+        if name in known:
+            return known[name]
+        names = ", ".join(NAMED)
+        raise UserError(f"{text!r} is no format of stamps (--time-format); it is {names}, or written as %d.%m.%Y %H:%M:%S")
+    pattern, groups = _from_directives(text)
+    if not {"d", "Y"} <= set(groups) or not {"m", "b"} & set(groups) or len(set(groups)) != len(groups):
+        raise UserError(f"{text!r} (--time-format) must name day, month and year once each, e.g. %d.%m.%Y %H:%M:%S")
+    return StampFormat(text, pattern)
+
+
+def _from_directives(text: str) -> tuple[str, list[str]]:
+    pattern, groups, at = "", [], 0
+    while at < len(text):
+        if text[at] != "%":
+            pattern, at = pattern + ("[ T]+" if text[at] == " " else re.escape(text[at])), at + 1
+            continue
+        directive = text[at + 1 : at + 2]
+        if directive not in _DIRECTIVES:
+            known = " ".join(f"%{d}" for d in _DIRECTIVES)
+            raise UserError(f"{text!r} (--time-format): %{directive} is not known; there are {known}")
+        pattern, at = pattern + _DIRECTIVES[directive], at + 2
+        if directive != "%":
+            groups.append({"y": "Y", "I": "H", "B": "b"}.get(directive, directive))
+    return f"^{pattern}$", groups
+
+
+def order_shown(cells: Cells, mark: str) -> int:
+    """Which of the two orders of `ORDERS` these cells show: 0 or 1 by a number above 12, -1 if they show neither."""
+    parts = pc.extract_regex(cells, rf"^(?P<a>\d{{1,2}}){mark}(?P<b>\d{{1,2}}){mark}")
+    first, second = (_ints(pc.struct_field(parts, name), 0) for name in ("a", "b"))
+    if len(first) and first.max() > 12:
+        return 0
+    return 1 if len(second) and second.max() > 12 else -1
+
+
+def _same_width(cells: Cells, width: int) -> npt.NDArray[np.uint8] | None:
+    """The bytes of the cells, a row each, if each has this many."""
+    _, ends, data = cells.buffers()
+    ends = np.frombuffer(ends, np.int32)[cells.offset : cells.offset + len(cells) + 1]
+    if (np.diff(ends) != width).any():
+        return None
+    return np.frombuffer(data, np.uint8)[ends[0] : ends[-1]].reshape(len(cells), width)
+
+
+def _number(digits: npt.NDArray[np.uint8]) -> Ints:
+    number = np.zeros(len(digits), dtype=np.int64)
+    for place in range(digits.shape[1]):
+        number = number * 10 + digits[:, place]
+    return number
+
+
+def _numbers(texts: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of stamps as numbers: fractions in nanoseconds, months from their names, zones in milliseconds."""
+    found: dict[str, Any] = {name: _ints(texts[name], 0) for name in "dmYHMS" if name in texts}
+    if "b" in texts:
+        found["m"] = _months(texts["b"])
+    if "f" in texts:
+        padded = pc.utf8_rpad(pc.fill_null(texts["f"], ""), width=9, padding="0")
+        found["f"] = pc.cast(padded, pa.int64()).to_numpy(zero_copy_only=False)
+    if "p" in texts:
+        found["p"] = texts["p"]
+    if "z" in texts:
+        found["z"], found["zoned"] = _offsets(texts["z"])
+    return found
+
+
+def _assembled(found: Mapping[str, Any], valid: BoolArray) -> tuple[Millis, BoolArray, int]:
+    year, month, day = found["Y"], found["m"], found["d"]
+    year = np.where(year < 70, year + 2000, np.where(year < 100, year + 1900, year))
+    hour, minute, second, nanos = (found.get(name, np.zeros_like(year)) for name in "HMSf")
+    hour, of_clock = _by_half_day(hour, found.get("p"))
+    months = np.where((month >= 1) & (month <= 12), month, 1)
+    leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
+    days = np.where((months == 2) & ~leap, 28, _DAYS[months - 1])
+    valid = valid & (month == months) & (day >= 1) & (day <= days) & (year >= 1970) & (year < 2200)
+    midnight = (hour == 24) & (minute == 0) & (second == 0)
+    valid &= of_clock & ((hour < 24) | midnight) & (minute < 60) & (second < 60)
+    first = ((year - 1970) * 12 + months - 1).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    at = (first + day - 1) * _DAY_MS + ((hour * 60 + minute) * 60 + second) * 1000 + nanos // 1_000_000
+    return at, valid, int(((nanos % 1_000_000 != 0) & valid).sum())
+
+
+def _by_half_day(hour: Ints, half: Any) -> tuple[Ints, BoolArray]:
+    if half is None:
+        return hour, np.ones(len(hour), dtype=bool)
+    letter = pc.utf8_lower(half)
+    after, before = (_mask(pc.fill_null(pc.equal(letter, x), False)) for x in "pa")
+    told = after | before
+    return np.where(told, hour % 12 + 12 * after, hour), ~told | ((hour >= 1) & (hour <= 12))
+
+
+def _months(names: Any) -> Ints:
+    keys = pa.array(list(_MONTHS))
+    index = pc.index_in(pc.utf8_lower(names), keys)
+    months = np.array([*_MONTHS.values(), 0])
+    return np.asarray(months[pc.fill_null(index, len(months) - 1).to_numpy(zero_copy_only=False)], dtype=np.int64)
+
+
+def _offsets(zones: Any) -> tuple[Ints, BoolArray]:
+    """Milliseconds that a zone is ahead of UTC, and which cells name one."""
+    zoned = _mask(pc.greater(pc.fill_null(pc.binary_length(zones), 0), 0))
+    encoded = pc.fill_null(zones, "").dictionary_encode()
+    offsets = np.array([_minutes(text) for text in encoded.dictionary.to_pylist()], dtype=np.int64)
+    return offsets[encoded.indices.to_numpy(zero_copy_only=False)] * 60_000, zoned
+
+
+def _minutes(zone: str) -> int:
+    if not zone or zone in _ZONES:
+        return _ZONES.get(zone, 0)
+    sign, digits = (-1 if zone[0] == "-" else 1), zone[1:].replace(":", "")
+    return sign * (int(digits[:2]) * 60 + int(digits[2:]))
+
+
+def _ints(texts: Any, absent: int) -> Ints:
+    digits = pc.if_else(pc.equal(pc.fill_null(pc.binary_length(texts), 0), 0), None, texts)
+    return np.asarray(pc.fill_null(pc.cast(digits, pa.int64()), absent).to_numpy(zero_copy_only=False), dtype=np.int64)
+
+
+def _mask(array: Any) -> BoolArray:
+    return np.asarray(array.to_numpy(zero_copy_only=False), dtype=bool)

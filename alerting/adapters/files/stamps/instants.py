@@ -1,0 +1,72 @@
+"""The time stamps of one file: from cells to instants, by the format and the zone that its form says."""
+
+import re
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.adapters.files import cells as cell
+from alerting.adapters.files.cells import NO_INSTANT, Cells, Instants
+from alerting.adapters.files.stamps.formats import StampFormat
+from alerting.adapters.files.stamps.local_time import LocalClock
+from alerting.readings.history import Millis
+
+
+@dataclass
+class Stamps:
+    """Reads stamps chunk by chunk. `format`: None for ISO 8601 and numbers since 1970. `zone`: of stamps without one (None: UTC).
+
+    `strict`: a local time that comes twice is bad, whatever the order of the lines says.
+    """
+
+    format: StampFormat | None
+    zone: ZoneInfo | None
+    strict: bool = False
+    clock: LocalClock | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.clock = LocalClock(self.zone) if self.zone else None
+
+    def read(self, cells: Cells, series: npt.NDArray[np.object_] | None = None) -> Instants:
+        """Cleaned cells as instants; `series` names the asset of each row, None when it is the same for all."""
+        absent = ~cell.present(cells)
+        if self.format is None:
+            local, naive, cut = cell.iso_stamps(cells)
+        else:
+            local, naive, cut = (stamps := self.format.read(cells)).at, stamps.naive, stamps.cut
+        at = local
+        if self.clock and self.strict:
+            at = cell.local_to_utc(local, naive, self.clock.zone)
+        elif self.clock and naive.any():
+            at = local.copy()
+            at[naive] = self.clock.instants(local[naive], series[naive] if series is not None else None)
+        return Instants(at, absent, (at == NO_INSTANT) & ~absent, 0 if self.zone else int((naive & ~absent).sum()), cut, local)
+
+    def ends(self, cells: Cells, start: Millis) -> Instants:
+        """As `read`, for the ends of events that start then: of a time that comes twice, the first not before the start."""
+        reader = Stamps(self.format, self.zone, self.strict)
+        ends = reader.read(cells, np.arange(len(cells)).astype(object))
+        if reader.clock is None or not reader.clock.changes:
+            return ends
+        early = (ends.at < start) & (ends.at != NO_INSTANT) & (ends.at != ends.local)
+        at = ends.at.copy()
+        at[early] = reader.clock.second(ends.local[early])
+        return replace(ends, at=at)
+
+    def why(self, text: str) -> str:
+        """The reason why this cell holds no instant, in plain words."""
+        if self.format is None or not self.format.matches(cell.column([text])).any():
+            written = f"; the stamps of this file are written {self.format.name}" if self.format else ""
+            return cell.why_no_instant(text, self.zone) + (written or _how_to_name_it(text))
+        local = int(self.format.read(cell.column([text])).at[0])
+        if local == NO_INSTANT or self.zone is None:
+            return f"{text!r} is no date and time of the calendar"
+        return cell.why_not_in_zone(text, datetime.fromtimestamp(local / 1000, UTC).replace(tzinfo=None), self.zone)
+
+
+def _how_to_name_it(text: str) -> str:
+    looks_like_one = re.match(r"^\d{1,4}[-./]\w{1,3}[-./]\d{1,4}", text) is not None
+    return "; --time-format says how stamps are written, e.g. --time-format dd.mm.yyyy" if looks_like_one else ""

@@ -1,0 +1,137 @@
+"""Local time stamps of a zone as instants, also in the hour that comes twice when the clocks are set back.
+
+A stamp in that hour says not which of the two it means; the order of the lines does. As long as local time goes on it is the
+first; where it goes back, the second begins.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.adapters.files.cells import NO_INSTANT
+from alerting.readings.history import Millis
+
+_DAY_MS = 86_400_000
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass
+class ClockChange:
+    """The stamps in an hour that comes twice: how many are taken for the first, how many for the second one."""
+
+    first: int = 0
+    second: int = 0
+
+
+@dataclass
+class LocalClock:
+    """Reads the stamps of one file, chunk by chunk in the order of its lines; `changes` by day says what it found.
+
+    `skipped`: local stamps that do not exist, by day, because the clocks were set forward over them.
+    """
+
+    zone: ZoneInfo
+    changes: dict[date, ClockChange] = field(default_factory=dict)
+    skipped: Counter[date] = field(default_factory=Counter)
+    _open: dict[str | None, Millis] = field(default_factory=dict)
+
+    def instants(self, local: Millis, series: npt.NDArray[np.object_] | None) -> Millis:
+        """Local milliseconds as instants, `NO_INSTANT` where a stamp cannot be told; `series` names the asset of each row."""
+        stamps = pd.DatetimeIndex(local.view("datetime64[ms]"))
+        at: Millis = stamps.tz_localize(self.zone, ambiguous="NaT", nonexistent="NaT").asi8.copy()
+        unclear = np.flatnonzero((at == NO_INSTANT) & (local != NO_INSTANT))
+        if not len(unclear):
+            self._open.clear()
+            return at
+        first, second = self._localized(local[unclear], summer=True), self.second(local[unclear])
+        twice = first != NO_INSTANT
+        self._note_skipped(local[unclear[~twice]])
+        later = self._second_time(local, unclear[twice], series)
+        at[unclear[twice]] = np.where(later == 1, second[twice], np.where(later == 0, first[twice], NO_INSTANT))
+        return at
+
+    def second(self, local: Millis) -> Millis:
+        """Local milliseconds as instants, of a time that comes twice the second one."""
+        return self._localized(local, summer=False)
+
+    def _localized(self, local: Millis, *, summer: bool) -> Millis:
+        stamps = pd.DatetimeIndex(local.view("datetime64[ms]"))
+        found = stamps.tz_localize(self.zone, ambiguous=np.full(len(stamps), summer), nonexistent="NaT")
+        return np.asarray(found.as_unit("ms").asi8)
+
+    def _note_skipped(self, local: Millis) -> None:
+        for day in local // _DAY_MS:
+            self.skipped[_day(int(day))] += 1
+
+    def _second_time(self, local: Millis, rows: Rows, series: npt.NDArray[np.object_] | None) -> npt.NDArray[np.int8]:
+        """For rows whose local time comes twice: 0 for the first, 1 for the second, -1 if the lines are in no order."""
+        later = np.zeros(len(rows), dtype=np.int8)
+        codes, names = pd.factorize(series, use_na_sentinel=False) if series is not None else (None, [None])
+        still_open: dict[str | None, Millis] = {}
+        for code, name in enumerate(names):
+            own = np.arange(len(rows)) if codes is None else np.flatnonzero(codes[rows] == code)
+            if not len(own):
+                continue
+            everything = local if codes is None else local[codes == code]
+            steps = np.diff(everything[everything != NO_INSTANT])
+            order = _Order(int((steps < 0).sum()) > int((steps > 0).sum()), int((steps == 0).sum()) > 1)
+            days = local[rows[own]] // _DAY_MS
+            for day in np.unique(days):
+                mine = own[days == day]
+                carried = self._open.get(name, np.empty(0, dtype=np.int64))
+                before = carried[carried // _DAY_MS == day]
+                run = np.concatenate([before, local[rows[mine]]])
+                later[mine] = _passes(run, order)[len(before) :]
+                still_open[name] = run
+                self._note(_day(int(day)), later[mine])
+        self._open = still_open
+        return later
+
+    def _note(self, day: date, later: npt.NDArray[np.int8]) -> None:
+        change = self.changes.setdefault(day, ClockChange())
+        change.first += int((later == 0).sum())
+        change.second += int((later == 1).sum())
+
+
+class _Order(NamedTuple):
+    """How the lines of a series are ordered: whether the newest stands first, and whether some instants have several lines."""
+
+    backwards: bool
+    repeated: bool
+
+
+def _passes(run: Millis, order: _Order) -> npt.NDArray[np.int8]:
+    """Which time each stamp of an hour that comes twice belongs to; all of them -1 when it turns more than once."""
+    steps = np.diff(run)
+    turns = np.flatnonzero(steps > 0 if order.backwards else steps < 0)
+    passes = np.zeros(len(run), dtype=np.int8)
+    if len(turns) > 1:
+        passes[:] = -1
+    elif len(turns) == 1:
+        passes[turns[0] + 1 :] = 1
+    elif len(run) == 2 and run[0] == run[1] and not order.repeated:  # a value an hour
+        passes[1] = 1
+    return 1 - passes if order.backwards and passes.any() and passes[0] >= 0 else passes
+
+
+def _day(number: int) -> date:
+    return datetime.fromtimestamp(number * 86_400, UTC).date()
+
+
+def zone_shown(local: Millis, series: npt.NDArray[np.object_] | None) -> ZoneInfo | None:
+    """The European zone whose clocks these stamps, taken for UTC, show being set back; None if they show nothing of the kind.
+
+    Europe sets all clocks back at 01:00 UTC, so that the hour that comes twice tells the offset.
+    """
+    for name in ("Europe/Berlin", "Europe/London", "Europe/Helsinki"):
+        clock = LocalClock(ZoneInfo(name))
+        clock.instants(local, series)
+        if any(change.first > 1 and change.second > 1 for change in clock.changes.values()):
+            return clock.zone
+    return None

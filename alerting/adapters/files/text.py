@@ -1,0 +1,255 @@
+"""Files as blocks of whole lines: compression found by content, any encoding turned into UTF-8, a bounded piece at a time."""
+
+import bz2
+import codecs
+import gzip
+import lzma
+import re
+import zlib
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import IO, Any, cast
+
+import pyarrow as pa
+
+from alerting.definitions.faults import UserError
+
+BLOCK_BYTES = 4 << 20
+LONGEST_LINE = 4 << 20
+LONGEST_RECORD = 8 << 20  # a quotation mark that is never closed must not pull the whole file into memory
+WINDOWS = "cp1252"
+_NO_FILE_ENCODINGS = (
+    "idna",
+    "punycode",
+    "unicode_escape",
+    "raw_unicode_escape",
+    "undefined",
+    "unicode-escape",
+    "raw-unicode-escape",
+)
+_SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
+_BOM = codecs.BOM_UTF8
+_OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+_ZSTD, _ZIP, PARQUET = b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"PAR1"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Whole lines in UTF-8; `first_line` counts from 1."""
+
+    first_line: int
+    data: bytes
+    lines: int
+
+
+class Position:
+    """How many bytes of the file itself (compressed ones, if it is) have been read."""
+
+    def __init__(self, path: Path) -> None:
+        stat = path.stat()
+        self.total, self._written_at, self._path = stat.st_size, stat.st_mtime_ns, path
+        self.done = 0
+
+    def again(self) -> "Position":
+        """The start of the same file. Raises UserError when somebody has written to it since."""
+        now = Position(self._path)
+        if (now.total, now._written_at) != (self.total, self._written_at):
+            raise UserError(f"{self._path} was changed while it was being imported; import it again")
+        return now
+
+
+def magic(path: Path) -> bytes:
+    """The first bytes of a file. Raises UserError when there is no such file, or nothing in it."""
+    if not path.exists():
+        raise UserError(f"{path}: file not found{_neighbours(path)}")
+    if not path.is_file():
+        raise UserError(f"{path} is not a regular file; the import reads a file twice: first it checks, then it writes")
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except PermissionError as error:
+        raise UserError(f"{path}: no permission to read this file") from error
+    if not start:
+        raise UserError(f"{path}: the file is empty")
+    if start.startswith(_ZIP):
+        raise UserError(f"{path} is a zip archive (or a spreadsheet); unpack it, or save it as CSV, and import that")
+    return start
+
+
+class Encoding:
+    """How a file is written: as it was named, or as its first bytes show.
+
+    Without a name it is UTF-8, or UTF-16 or 32 with a byte order mark; text that is none of these is taken as Windows-1252.
+    Raises UserError when the name is not that of a text encoding.
+    """
+
+    def __init__(self, path: Path, named: str | None) -> None:
+        self.guessed = named is None
+        self.name = _checked(named) if named is not None else _marked(path)
+
+    @property
+    def is_utf8(self) -> bool:
+        return codecs.lookup(self.name).name == "utf-8"
+
+
+def blocks(path: Path, encoding: Encoding, position: Position) -> Generator[Block, None, None]:
+    """The file in blocks of whole lines, about 4 MiB each; a record with line breaks inside quotation marks is not cut.
+
+    Raises UserError where bytes are not in this encoding, a line is too long for a table, or a compressed file is damaged.
+    """
+    line, rest = 1, b""
+    reader = _BlockReader(path, encoding)
+    with _opened(path) as (stream, raw):
+        for piece in _pieces(path, stream, encoding.name):
+            position.done = min(raw.tell(), position.total)
+            data = rest + piece
+            cut = _cut(data)
+            rest = data[cut:]
+            _refuse_long_line(path, line + data.count(b"\n", 0, cut), rest)
+            if cut:
+                block = reader.block(line, data[:cut])
+                line += block.lines
+                yield block
+    if rest:
+        yield reader.block(line, rest)
+    position.done = position.total
+
+
+def _cut(data: bytes) -> int:
+    """Where the last whole record ends: after a line break with an even number of quotation marks before it."""
+    end = data.rfind(b"\n") + 1
+    if data.count(b'"', 0, end) % 2 == 0 or len(data) > LONGEST_RECORD:
+        return end
+    return 0
+
+
+def _refuse_long_line(path: Path, line: int, rest: bytes) -> None:
+    last = rest.rfind(b"\n") + 1
+    if len(rest) - last > LONGEST_LINE:
+        line += rest.count(b"\n", 0, last)
+        raise UserError(
+            f"{path}: line {line} is longer than {LONGEST_LINE >> 20} MiB, which no line of a table is; nothing was written. "
+            "Is this a text file with one line for each instant?"
+        )
+
+
+class _BlockReader:
+    """Makes blocks of UTF-8 out of pieces of a file, and finds out late that a file of plain ASCII so far is Windows-1252."""
+
+    def __init__(self, path: Path, encoding: Encoding) -> None:
+        self._path, self._encoding = path, encoding
+        self._ascii, self._windows = True, False
+
+    def block(self, first_line: int, data: bytes) -> Block:
+        if first_line == 1:
+            data = data.removeprefix(_BOM)
+        if not data.isascii():
+            data = self._utf8(first_line, data)
+            self._ascii = False
+        return Block(first_line, data, data.count(b"\n") + (not data.endswith(b"\n")))
+
+    def _utf8(self, first_line: int, data: bytes) -> bytes:
+        if self._windows:
+            return self._from_windows(first_line, data)
+        try:
+            data.decode()
+        except UnicodeDecodeError as error:
+            if self._encoding.guessed and self._encoding.is_utf8 and self._ascii and not _is_damaged_utf8(data):
+                self._windows, self._encoding.name = True, WINDOWS
+                return self._from_windows(first_line, data)
+            raise self._refusal(first_line, data, error, self._encoding.name) from error
+        return data
+
+    def _from_windows(self, first_line: int, data: bytes) -> bytes:
+        try:
+            return data.decode(WINDOWS).encode()
+        except UnicodeDecodeError as error:
+            raise self._refusal(first_line, data, error, f"utf-8, nor in {WINDOWS}") from error
+
+    def _refusal(self, first_line: int, data: bytes, error: UnicodeDecodeError, name: str) -> UserError:
+        line = first_line + data.count(b"\n", 0, error.start)
+        return UserError(
+            f"{self._path}: line {line} is not written in {name}; name its encoding, e.g. --encoding cp1252 for a Windows export"
+        )
+
+
+def _is_damaged_utf8(data: bytes) -> bool:
+    """Whether it holds characters that only UTF-8 writes so, beside bytes that it does not: Windows-1252 has no such runs."""
+    text = data.decode("utf-8", "replace")
+    foreign = len(text) - len(text.encode("ascii", "ignore"))
+    return foreign > text.count("\ufffd") or _SURROGATE.search(data) is not None
+
+
+def _checked(name: str) -> str:
+    try:
+        info = codecs.lookup(name)
+    except (LookupError, ValueError) as error:
+        raise UserError(f"{name!r} is no known encoding; write for example utf-8, cp1252 or utf-16") from error
+    if not getattr(info, "_is_text_encoding", True) or info.name in _NO_FILE_ENCODINGS:
+        raise UserError(f"{name!r} is not an encoding of text files; write for example utf-8, cp1252 or utf-16")
+    return name
+
+
+def _marked(path: Path) -> str:
+    """The encoding that the first bytes of the unpacked file show."""
+    with _opened(path) as (stream, _):
+        start = _read(path, stream, 4096)
+    if start.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "utf-32"
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    even, odd = start[::2].count(0), start[1::2].count(0)
+    if even + odd > len(start) // 4 and min(even, odd) == 0:
+        return "utf-16-be" if even else "utf-16-le"
+    return "utf-8"
+
+
+def _pieces(path: Path, stream: IO[bytes], encoding: str) -> Iterator[bytes]:
+    """The unpacked file as UTF-8, with line feeds in place of lone carriage returns where it has no line feeds at all."""
+    info = codecs.lookup(encoding)
+    decoder = None if info.name == "utf-8" else cast("Any", info.incrementaldecoder)()
+    returns: bool | None = None
+    try:
+        while piece := _read(path, stream, BLOCK_BYTES):
+            piece = decoder.decode(piece).encode() if decoder else piece
+            if returns is None:
+                returns = b"\n" not in piece and b"\r" in piece
+            yield piece.replace(b"\r", b"\n") if returns else piece
+        if decoder:
+            yield decoder.decode(b"", final=True).encode()
+    except UnicodeError as error:
+        raise UserError(f"{path} is not written in {encoding}: {getattr(error, 'reason', error)}") from error
+
+
+def _read(path: Path, stream: IO[bytes], size: int) -> bytes:
+    try:
+        return stream.read(size)
+    except (EOFError, lzma.LZMAError, zlib.error, OSError) as error:
+        raise UserError(f"{path}: the file cannot be read to its end, it may be damaged: {error}") from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """The unpacked stream, and the file below it."""
+    start = magic(path)
+    with path.open("rb") as raw:
+        if start.startswith(_ZSTD):
+            with pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd") as unpacked:
+                yield unpacked, raw
+            return
+        opener = next((o for m, o in _OPENERS.items() if start.startswith(m)), None)
+        if opener is None:
+            yield raw, raw
+            return
+        with cast("Any", opener)(raw, "rb") as unpacked:
+            yield unpacked, raw
+
+
+def _neighbours(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"; there is no folder {path.parent} either"
+    close = get_close_matches(path.name, [p.name for p in path.parent.iterdir()], n=3, cutoff=0.75)
+    return f"; did you mean {' or '.join(close)}?" if close else ""

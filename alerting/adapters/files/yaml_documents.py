@@ -1,0 +1,103 @@
+"""YAML and JSON as people write them, read safely: what is ambiguous, endless or unprintable is refused with its line."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from alerting.definitions.faults import UserError, shown
+
+_LARGEST_FILE = 50_000_000
+_DEEPEST = 50
+_MOST_NODES = 3_000_000
+_MOST_DIGITS = 30
+_INT = "tag:yaml.org,2002:int"
+
+
+def read_yaml(file: Path) -> list[Any]:
+    """Every document of a YAML or JSON file, empty ones left out. Raises UserError with the place of the first fault."""
+    try:
+        if file.stat().st_size > _LARGEST_FILE:
+            raise UserError(f"{file}: is larger than {_LARGEST_FILE // 1_000_000} MB")
+        text = file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file}: is not UTF-8 text ({error.reason} at byte {error.start})") from error
+    return parse_yaml(text, str(file))
+
+
+def parse_yaml(text: str, origin: str) -> list[Any]:
+    """Every document of a text, empty ones left out. Raises UserError.
+
+    Refused are keys that stand twice, more than 50 levels, aliases that unfold without end, numbers of more than 30 digits,
+    and characters that cannot be stored.
+    """
+    try:
+        return [document for document in _documents(text, origin) if document is not None]
+    except yaml.YAMLError as error:
+        raise UserError(f"{origin}: is not YAML or JSON: {error}") from error
+    except RecursionError as error:
+        raise UserError(f"{origin}: is nested too deeply; at most {_DEEPEST} levels are allowed") from error
+    except (ValueError, OverflowError, TypeError) as error:  # such as 2026-02-31
+        raise UserError(f"{origin}: holds a value that cannot be read: {error}") from error
+
+
+def _documents(text: str, origin: str) -> Iterator[Any]:
+    loader = yaml.SafeLoader(text)
+    try:
+        while loader.check_node():
+            node = loader.get_node()
+            _size(node, origin, {}, 0)
+            yield loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _size(node: Any, origin: str, sizes: dict[int, int], depth: int) -> int:
+    """How many nodes a node unfolds to. Raises UserError for what it must not hold."""
+    if depth > _DEEPEST:
+        raise UserError(f"{origin}: {_line(node)}: is nested too deeply; at most {_DEEPEST} levels are allowed")
+    if id(node) in sizes:
+        return sizes[id(node)]
+    size = 1
+    if isinstance(node, yaml.ScalarNode):
+        _check_scalar(node, origin)
+    else:
+        if isinstance(node, yaml.MappingNode):
+            _check_keys(node, origin)
+        size += sum(_size(below, origin, sizes, depth + 1) for below in _below(node))
+    if size > _MOST_NODES:
+        raise UserError(f"{origin}: {_line(node)}: unfolds to more than {_MOST_NODES} values")
+    sizes[id(node)] = size
+    return size
+
+
+def _below(node: Any) -> Iterator[Any]:
+    for part in node.value:
+        if isinstance(part, tuple):
+            yield from part
+        else:
+            yield part
+
+
+def _check_scalar(node: Any, origin: str) -> None:
+    if node.tag == _INT and len(node.value) > _MOST_DIGITS:
+        raise UserError(f"{origin}: {_line(node)}: a number of {len(node.value)} digits; at most {_MOST_DIGITS} are allowed")
+    for character in node.value:
+        if 0xD800 <= ord(character) <= 0xDFFF or character == "\0":
+            raise UserError(f"{origin}: {_line(node)}: holds U+{ord(character):04X}, which is no character of a text")
+
+
+def _check_keys(node: Any, origin: str) -> None:
+    lines: dict[tuple[str, str], str] = {}
+    for key, _ in node.value:
+        if isinstance(key, yaml.ScalarNode):
+            if (known := lines.get((key.tag, key.value))) is not None:
+                raise UserError(f"{origin}: {_line(key)}: the key {shown(key.value)} stands twice, first in {known}")
+            lines[key.tag, key.value] = _line(key)
+
+
+def _line(node: Any) -> str:
+    return f"line {node.start_mark.line + 1}"

@@ -1,0 +1,1 @@
+"""Assets, definitions and routes in MongoDB."""

@@ -1,0 +1,71 @@
+"""Assets and event types in MongoDB.
+
+People may edit them there. A faulty document is left out, and the platform writes none: what it writes is read back by the
+model first, and a document that somebody must mend is never replaced.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from pymongo import ReplaceOne
+
+from alerting.adapters.mongo.documents import Document, MongoCollection, MongoDatabase, to_document
+from alerting.adapters.mongo.each import good, read_each
+from alerting.adapters.mongo.indexes import ASSETS, EVENT_TYPES
+from alerting.definitions.assets import Asset, EventType, parse_asset, parse_event_type
+from alerting.definitions.faults import UserError
+
+
+class MongoAssets:
+    """Port `Assets`: one document per name."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._assets = database[ASSETS]
+        self._types = database[EVENT_TYPES]
+
+    def all(self) -> list[Asset]:
+        """Every asset whose document is valid, sorted by name."""
+        return good(ASSETS, self._assets.find().sort("name"), parse_asset)
+
+    def get(self, name: str) -> Asset | None:
+        """The asset of this name; None also where its document is faulty."""
+        return next(iter(good(ASSETS, self._assets.find({"name": name}), parse_asset)), None)
+
+    def faulty(self) -> dict[str, list[str]]:
+        """Why the documents of assets that are left out are faulty, by name."""
+        read = read_each(self._assets.find(), parse_asset)
+        return {one.name: list(one.reasons) for one in read if one.value is None}
+
+    def put(self, assets: Sequence[Asset]) -> None:
+        """Insert or replace by name. Raises UserError, with nothing written, for what could not be read again."""
+        _put(self._assets, {asset.name: asset for asset in assets}, parse_asset, "asset")
+
+    def event_types(self) -> list[EventType]:
+        """Every event type whose document is valid, sorted by name."""
+        return good(EVENT_TYPES, self._types.find().sort("name"), parse_event_type)
+
+    def put_event_types(self, types: Sequence[EventType]) -> None:
+        """Insert or replace by name. Raises UserError, with nothing written, for what could not be read again."""
+        _put(self._types, {type_.name: type_ for type_ in types}, parse_event_type, "event type")
+
+
+def _put(collection: MongoCollection, models: Mapping[str, BaseModel], parse: Callable[[Document], Any], what: str) -> None:
+    documents = {name: to_document(model) for name, model in models.items()}
+    for document in documents.values():
+        parse(document)
+    _refuse_to_hide(collection, list(documents), parse, what)
+    if documents:
+        collection.bulk_write([ReplaceOne({"name": name}, document, upsert=True) for name, document in documents.items()])
+
+
+def _refuse_to_hide(collection: MongoCollection, names: Sequence[str], parse: Callable[[Document], Any], what: str) -> None:
+    """A faulty document counts as unknown, but what somebody wrote into it must not be lost."""
+    stored = collection.find({"name": {"$in": list(names)}}) if names else ()
+    faulty = [f"  - {read.name}: {'; '.join(read.reasons)}" for read in read_each(stored, parse) if read.value is None]
+    if faulty:
+        place = f"collection {collection.name}"
+        raise UserError(
+            f"nothing was written: mend these documents in the database ({place}), or remove them there, first:\n"
+            + "\n".join(f"{line[:4]}{what} {line[4:]}" for line in faulty)
+        )

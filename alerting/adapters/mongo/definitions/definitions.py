@@ -1,0 +1,166 @@
+"""Alert definitions in MongoDB: what people wrote, its revisions, and its faults, each in a collection of its own."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from pymongo.errors import DuplicateKeyError, WriteError
+
+from alerting.adapters.mongo.documents import Document, MongoDatabase, to_document
+from alerting.adapters.mongo.each import good, label, read_each
+from alerting.adapters.mongo.indexes import DEFINITIONS, FAULTS, REVISIONS
+from alerting.definitions.faults import DefinitionRefused, Fault
+from alerting.definitions.model import LAST_NUMBER, Revision
+from alerting.definitions.revisions import parse_revision
+
+_FAILED_VALIDATION = 121
+_OURS = ("_id", "_faults", "_label")
+
+
+class MongoDefinitions:
+    """Port `Definitions`. The server refuses malformed documents, whoever writes them, once `ensure` has run."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._documents = database[DEFINITIONS]
+        self._revisions = database[REVISIONS]
+        self._faults = database[FAULTS]
+
+    def documents(self) -> list[Document]:
+        """All current documents, sorted by name, with `_label` where they have no name, `_faults` where marked faulty."""
+        marks = _marks(self._faults.find())
+        return [_marked(found, marks) for found in self._documents.find().sort("name")]
+
+    def put(self, document: Document) -> None:
+        """Insert or replace the current document of that name. Raises DefinitionRefused when the server refuses it."""
+        written = {key: value for key, value in document.items() if key not in _OURS}
+        name = written.get("name")
+        try:
+            self._replace(name, written)
+        except WriteError as error:
+            if error.code != _FAILED_VALIDATION:
+                raise
+            raise DefinitionRefused(str(name or "without a name"), _faults(error)) from error
+
+    def _replace(self, name: Any, document: Document) -> None:
+        try:
+            self._documents.replace_one({"name": name}, document, upsert=True)
+        except DuplicateKeyError:  # somebody else inserted the same name between our look and our insert
+            self._documents.replace_one({"name": name}, document)
+
+    def mark_faulty(self, name: str, faults: Sequence[str]) -> None:
+        """Remember the faults of the current document; with none, forget them."""
+        if faults:
+            self._faults.replace_one({"_id": name}, {"faults": list(faults)}, upsert=True)
+        else:
+            self._faults.delete_one({"_id": name})
+
+    def faulty(self) -> dict[str, list[str]]:
+        """Faults by name, of documents that still exist."""
+        names = {label(found) for found in self._documents.find({}, {"name": True})}
+        return _marks(self._faults.find({"_id": {"$in": sorted(names)}}))
+
+    def add_revision(self, revision: Revision) -> bool:
+        """Keep a revision; False if that number exists already."""
+        try:
+            self._revisions.insert_one({**to_document(revision), "at": revision.at})
+        except DuplicateKeyError:
+            return False
+        return True
+
+    def revisions(self, name: str) -> list[Revision]:
+        """All valid revisions of a definition, oldest first."""
+        return good(REVISIONS, self._revisions.find({"name": name}).sort("number"), parse_revision)
+
+    def last_number(self, name: str) -> int:
+        """The highest number of its revisions, valid or not; 0 without one."""
+        numbers = [found.get("number") for found in self._revisions.find({"name": name}, {"number": True})]
+        return int(max((n for n in numbers if isinstance(n, int | float) and 0 < n <= LAST_NUMBER), default=0))
+
+    def histories(self, names: Collection[str]) -> dict[str, list[Revision]]:
+        """All valid revisions of each of these definitions, oldest first."""
+        found = self._revisions.find({"name": {"$in": list(names)}}).sort([("name", 1), ("number", 1)])
+        revisions = good(REVISIONS, found, parse_revision)
+        return {name: list(group) for name, group in groupby(revisions, key=lambda revision: revision.name)}
+
+    def latest(self, having: str | None = None) -> list[Revision]:
+        """The newest valid revision of every definition, sorted by name; only those with this field, if one is named."""
+        if having is not None:  # thousands of others need not be read
+            names = self._revisions.distinct("name", {f"definition.{having}": {"$ne": None}})
+            return [r for r in self._newest([{"$match": {"name": {"$in": names}}}]) if getattr(r.definition, having) is not None]
+        return self._newest([])
+
+    def _newest(self, chosen: list[Document]) -> list[Revision]:
+        newest = [
+            *chosen,
+            {"$sort": {"name": -1, "number": -1}},
+            {"$group": {"_id": "$name", "revision": {"$first": "$$ROOT"}}},
+            {"$sort": {"_id": 1}},
+        ]
+        groups = list(self._revisions.aggregate(newest))
+        found = []
+        for group, read in zip(groups, read_each((group["revision"] for group in groups), parse_revision), strict=True):
+            valid = [read.value] if read.value is not None else self._before(group["_id"])
+            found += valid[-1:]
+        return found
+
+    def _before(self, name: Any) -> list[Revision]:
+        """The valid revisions of a definition whose newest one is not."""
+        return self.revisions(name) if isinstance(name, str) else []
+
+
+def _marks(found: Iterable[Document]) -> dict[str, list[str]]:
+    """Faults by name, of the marks that can be read."""
+    faults = {mark["_id"]: mark.get("faults") for mark in found}
+    return {name: [str(f) for f in told] for name, told in faults.items() if isinstance(told, list)}
+
+
+def _marked(found: Document, marks: Mapping[str, list[str]]) -> Document:
+    name = label(found)
+    own = {key: value for key, value in found.items() if key not in _OURS}
+    if own.get("name") != name:
+        own["_label"] = name
+    return {**own, "_faults": marks[name]} if name in marks else own
+
+
+def _faults(error: WriteError) -> list[Fault]:
+    """What the server's validator found, in the words we use for faults."""
+    details = (error.details or {}).get("errInfo", {}).get("details", {})
+    return list(_walk(details, "")) or [Fault("document", "does not fit the schema of definitions")]
+
+
+def _walk(node: Any, path: str) -> Iterator[Fault]:
+    if isinstance(node, list):
+        for item in node:
+            yield from _walk(item, path)
+        return
+    if not isinstance(node, dict):
+        return
+    if node.get("operatorName") in ("oneOf", "anyOf"):
+        yield from _closest(node, path)
+        return
+    if "reason" in node:
+        yield Fault(path or "document", _words(node))
+    for field in node.get("additionalProperties", ()):
+        yield Fault(_join(path, field), "is not a field")
+    for field in node.get("missingProperties", ()):
+        yield Fault(_join(path, field), "is missing")
+    for field in node.get("propertiesNotSatisfied", ()):
+        yield from _walk(field["details"], _join(path, field["propertyName"]))
+    yield from _walk(node.get("schemaRulesNotSatisfied"), path)
+    yield from _walk(node.get("details"), path)
+
+
+def _closest(node: Document, path: str) -> Iterator[Fault]:
+    """Of several choices the one that the document comes closest to: that of its kind, else the one with the fewest faults."""
+    choices = [list(_walk(choice["details"], path)) for choice in node.get("schemasNotSatisfied", ())]
+    yield from min(choices, key=lambda faults: (any(fault.path == "kind" for fault in faults), len(faults)), default=[])
+
+
+def _words(node: Document) -> str:
+    wanted = node.get("specifiedAs", {})
+    rule = ", ".join(f"{key} {value}" for key, value in wanted.items())
+    return f"{node['reason']}: {node.get('consideredValue')!r}, allowed is {rule}"
+
+
+def _join(path: str, field: str) -> str:
+    return f"{path}.{field}" if path else field

@@ -1,0 +1,34 @@
+"""Routes in MongoDB, as people wrote them."""
+
+from pymongo.errors import WriteError
+
+from alerting.adapters.mongo.documents import Document, MongoDatabase
+from alerting.adapters.mongo.indexes import ROUTES
+from alerting.definitions.faults import UserError
+
+_DOCUMENT_FAILED_VALIDATION = 121  # error code of the server
+
+
+class MongoRoutes:
+    """Port `Routes`."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._routes = database[ROUTES]
+
+    def documents(self) -> list[Document]:
+        """All routes without `_id`, sorted by name, valid or not."""
+        return list(self._routes.find({}, {"_id": False}).sort("name", 1))
+
+    def put(self, document: Document) -> None:
+        """Insert or replace the route of that name. Raises UserError when the server refuses it."""
+        try:
+            self._routes.replace_one({"name": document["name"]}, document, upsert=True)
+        except WriteError as error:
+            if error.code != _DOCUMENT_FAILED_VALIDATION:
+                raise
+            name = document["name"]
+            raise UserError(f"the database refuses route {name!r} as malformed; see: alerting routes check") from error
+
+    def remove(self, name: str) -> bool:
+        """False if there was none."""
+        return self._routes.delete_one({"name": name}).deleted_count == 1

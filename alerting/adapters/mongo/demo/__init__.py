@@ -1,0 +1,1 @@
+"""The clock and the state of the demo line in MongoDB."""

@@ -1,0 +1,66 @@
+"""The clock that DAGs, commands and API share: the wall's, or the demo line's, kept as one document that all of them read."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from alerting.adapters.mongo.documents import Document, MongoDatabase, whole_millis
+from alerting.adapters.mongo.indexes import CLOCK
+
+_ID = "clock"
+
+
+def wall_clock() -> datetime:
+    """The real time."""
+    return datetime.now(UTC)
+
+
+class MongoClock:
+    """Ports `Clock` and `LineClock`: without a document the wall's time, else `base` and `speed` since `anchored`.
+
+    It stands once `until` has passed, so that a line whose process has died is not left behind by its clock. It never goes back.
+    """
+
+    def __init__(self, database: MongoDatabase, wall: Callable[[], datetime] = wall_clock) -> None:
+        self._clock = database[CLOCK]
+        self._real = wall
+
+    def now(self) -> datetime:
+        """What the clock shows, to the millisecond."""
+        stored = self._clock.find_one({"_id": _ID})
+        wall = self._wall()
+        return wall if stored is None else _shown(stored, wall)
+
+    def start(self, base: datetime, speed: float, lease: timedelta) -> None:
+        """From now on show `base` plus `speed` seconds per second of the wall, and stand once the lease is over.
+
+        Where the clock has gone past `base` in the meantime, within its last lease, it goes on from there.
+        """
+        stored = self._clock.find_one({"_id": _ID})
+        wall = self._wall()
+        shown = base if stored is None else max(base, _shown(stored, wall))
+        self._put(shown, speed, wall, wall + lease)
+
+    def renew(self, lease: timedelta) -> None:
+        """Go on for another `lease` of the wall's time; if the clock stood meanwhile, from where it stood."""
+        stored = self._clock.find_one({"_id": _ID})
+        if stored is not None:
+            wall = self._wall()
+            self._put(_shown(stored, wall), stored["speed"], wall, wall + lease)
+
+    def freeze(self) -> None:
+        """Stand at what is shown."""
+        wall = self._wall()
+        self._put(self.now(), 0.0, wall, wall)
+
+    def _wall(self) -> datetime:
+        """As instants are stored, so that nothing is gained or lost by a renewal."""
+        return whole_millis(self._real())
+
+    def _put(self, base: datetime, speed: float, anchored: datetime, until: datetime) -> None:
+        document = {"_id": _ID, "base": base, "speed": speed, "anchored": anchored, "until": until}
+        self._clock.replace_one({"_id": _ID}, document, upsert=True)
+
+
+def _shown(stored: Document, wall: datetime) -> datetime:
+    elapsed = min(wall, stored["until"]) - stored["anchored"]
+    return whole_millis(stored["base"] + stored["speed"] * max(elapsed, timedelta(0)))

@@ -1,0 +1,57 @@
+"""The demo line in MongoDB: one document per asset with its state and the requests that it has not taken over yet."""
+
+from collections.abc import Sequence
+
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, to_document, utc
+from alerting.demo.line import LineState
+from alerting.demo.ports import SetPointRequest, StoredLine
+
+LINES = "demo_lines"
+
+
+class MongoLines:
+    """Port `LineStore`."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._lines = database[LINES]
+
+    def load(self, asset: str) -> StoredLine | None:
+        """The line of this asset."""
+        found = self._lines.find_one({"_id": asset})
+        return None if found is None else _stored(found)
+
+    def save(
+        self, asset: str, before: StoredLine | None, state: LineState, taken: Sequence[SetPointRequest] = ()
+    ) -> StoredLine | None:
+        """Compare-and-set on the version; requests that came in meanwhile stay."""
+        if before is None:
+            return self._insert(asset, state)
+        after = self._lines.find_one_and_update(
+            {"_id": asset, "version": before.version},
+            {
+                "$set": {"state": state.to_document(), "version": before.version + 1},
+                "$pull": {"requests": {"id": {"$in": [request.id for request in taken]}}},
+            },
+            return_document=ReturnDocument.AFTER,
+        )
+        return None if after is None else _stored(after)
+
+    def _insert(self, asset: str, state: LineState) -> StoredLine | None:
+        try:
+            self._lines.insert_one({"_id": asset, "version": 1, "state": state.to_document(), "requests": []})
+        except DuplicateKeyError:
+            return None
+        return StoredLine(state, 1)
+
+    def ask(self, asset: str, request: SetPointRequest) -> bool:
+        """Append to the requests."""
+        return self._lines.update_one({"_id": asset}, {"$push": {"requests": to_document(request)}}).matched_count == 1
+
+
+def _stored(document: Document) -> StoredLine:
+    requests = tuple(from_document(SetPointRequest, request) for request in document["requests"])
+    state = document["state"] | {"origin": utc(document["state"]["origin"])}
+    return StoredLine(LineState.from_document(state), document["version"], requests)

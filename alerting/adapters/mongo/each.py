@@ -1,0 +1,53 @@
+"""Reading documents that people may have edited: each by itself, so that a faulty one is left out and stops no other."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from alerting.adapters.mongo.documents import Document
+from alerting.definitions.faults import DocumentRefused, shown
+
+T = TypeVar("T")
+_LONGEST_NAME = 100
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Read(Generic[T]):
+    """One document as it was read: `value`, or else the `reasons` why it is faulty."""
+
+    name: str
+    value: T | None
+    reasons: tuple[str, ...] = ()
+
+
+def good(collection: str, documents: Iterable[Document], parse: Callable[[Document], T]) -> list[T]:
+    """The documents that `parse` can read. The others are left out, with a line in the log."""
+    found = []
+    for read in read_each(documents, parse):
+        if read.value is None:
+            _log.warning("%s/%s is faulty and left out: %s", collection, read.name, "; ".join(read.reasons))
+        else:
+            found.append(read.value)
+    return found
+
+
+def read_each(documents: Iterable[Document], parse: Callable[[Document], T]) -> Iterator[Read[T]]:
+    """Every document with what `parse` makes of it; whatever it raises is a fault of this one document."""
+    for document in documents:
+        own = {key: value for key, value in document.items() if key != "_id"}
+        try:
+            yield Read(label(document), parse(own))
+        except DocumentRefused as refusal:
+            yield Read(label(document), None, tuple(str(fault) for fault in refusal.faults))
+        except Exception as error:
+            yield Read(label(document), None, (f"cannot be read: {type(error).__name__}: {shown(str(error))}",))
+
+
+def label(document: Document) -> str:
+    """What a document is called: its name; or something that tells it apart, where it has none that people can read."""
+    name: Any = document.get("name")
+    if isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME and name.isprintable():
+        return name
+    return f"_id {shown(document.get('_id'))}"

@@ -1,0 +1,1 @@
+"""Episodes and what people do with them in MongoDB."""

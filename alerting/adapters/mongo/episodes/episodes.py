@@ -1,0 +1,179 @@
+"""Episodes in MongoDB. One document is the transaction: transitions and the notifications they cause are written together."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from pymongo.errors import DuplicateKeyError
+
+from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, to_document, utc
+from alerting.adapters.mongo.indexes import EPISODES, OVER_UNACKNOWLEDGED, OVER_UNACKNOWLEDGED_INDEX
+from alerting.episodes.episode import Episode, Notification
+from alerting.episodes.extract import Alarm, was_silent, was_suppressed
+
+_NEWEST_FIRST = [("raised_at", -1), ("_id", -1)]
+_OLDEST_FIRST = [("raised_at", 1), ("_id", 1)]
+_EXTRACT = dict.fromkeys(
+    (
+        "definition",
+        "asset",
+        "severity",
+        "raised_at",
+        "closed_at",
+        "acknowledged.at",
+        "backfilled",
+        "withdrawn",
+        "late_data_status",
+        "detected_at",
+        "transitions.kind",
+        "transitions.at",
+    ),
+    True,
+)
+
+
+class MongoEpisodes:
+    """Port `Episodes`. `open_key` stands in open live episodes alone, and its unique index lets only one of them be."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._episodes = database[EPISODES]
+
+    def insert(self, episode: Episode) -> bool:
+        """Insert; False when this id exists, or another one is open for the same definition and asset."""
+        try:
+            self._episodes.insert_one(_document(episode))
+        except DuplicateKeyError:
+            return False
+        return True
+
+    def replace(self, episode: Episode) -> bool:
+        """Write the next version; False unless the stored one is `episode.version - 1`, or when another one is open."""
+        try:
+            found = self._episodes.replace_one({"_id": episode.id, "version": episode.version - 1}, _document(episode))
+        except DuplicateKeyError:
+            return False
+        return found.matched_count == 1
+
+    def get(self, id: str) -> Episode | None:
+        """The episode of this id."""
+        found = self._episodes.find_one({"_id": id})
+        return None if found is None else _episode(found)
+
+    def find(
+        self,
+        definition: str | None = None,
+        asset: str | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        open_only: bool = False,
+        limit: int | None = None,
+        before: tuple[datetime, str] | None = None,
+    ) -> list[Episode]:
+        """Episodes raised in [start, end), newest first, those of one instant by descending id; `before`: the page after it."""
+        query: Document = {"definition": definition, "asset": asset, "condition": "open" if open_only else None}
+        query = {field: value for field, value in query.items() if value is not None}
+        if raised := {op: at for op, at in (("$gte", start), ("$lt", end)) if at is not None}:
+            query["raised_at"] = raised
+        if before is not None:
+            at, last = before
+            query["$and"] = [{"raised_at": {"$lte": at}}, {"$or": [{"raised_at": {"$lt": at}}, {"_id": {"$lt": last}}]}]
+        return _episodes(self._episodes.find(query).sort(_NEWEST_FIRST).limit(limit or 0))
+
+    def over_unacknowledged(self, limit: int) -> list[Episode]:
+        """Live episodes that are over and that no operator has acknowledged, newest first."""
+        found = self._episodes.find(OVER_UNACKNOWLEDGED).sort(_NEWEST_FIRST).limit(limit)
+        return _episodes(found.hint(OVER_UNACKNOWLEDGED_INDEX))
+
+    def alarms(self, start: datetime, end: datetime, active_from: datetime | None = None) -> list[Alarm]:
+        """Extracts of the episodes raised in [start, end), oldest first; with `active_from` also of older ones that went on."""
+        found = [*self._episodes.find({"raised_at": {"$gte": start, "$lt": end}}, _EXTRACT)]
+        if active_from is not None:
+            ended = {"raised_at": {"$gte": active_from, "$lt": start}, "closed_at": {"$gt": start}}
+            still = {"raised_at": {"$lt": start}, "condition": "open"}
+            found += [*self._episodes.find(ended, _EXTRACT), *self._episodes.find(still, _EXTRACT)]
+        return sorted((_alarm(document) for document in found), key=lambda a: (a.raised_at, a.id))
+
+    def starting_with(self, prefix: str) -> list[Episode]:
+        """Episodes whose id begins so, at most ten."""
+        return _episodes(self._episodes.find({"_id": {"$gte": prefix, "$lt": prefix + "\uffff"}}).limit(10))
+
+    def unsettled(self, as_of: datetime) -> list[Episode]:
+        """Episodes with `outcome_due_at` at or before as_of, oldest first."""
+        return _episodes(self._episodes.find({"outcome_due_at": {"$lte": as_of}}).sort(_OLDEST_FIRST))
+
+    def with_due_notifications(self, now: datetime, limit: int = 100) -> list[Episode]:
+        """Episodes with a pending notification that is due (or was never tried), oldest first."""
+        due = {"status": "pending", "$or": [{"next_attempt_at": None}, {"next_attempt_at": {"$lte": now}}]}
+        return _episodes(self._episodes.find({"outbox": {"$elemMatch": due}}).sort(_OLDEST_FIRST).limit(limit))
+
+    def dead_letters(self) -> list[tuple[str, Notification]]:
+        """Episode id and notification of every delivery that was given up, oldest episode first."""
+        found = self._episodes.find({"outbox.status": "dead"}, {"outbox": True, "raised_at": True}).sort(_OLDEST_FIRST)
+        return [
+            (document["_id"], from_document(Notification, letter))
+            for document in found
+            for letter in document["outbox"]
+            if letter["status"] == "dead"
+        ]
+
+    def muted(self) -> list[Episode]:
+        """Episodes with `muted_by`, oldest first."""
+        return _episodes(self._episodes.find({"muted_by": {"$gt": ""}}).sort(_OLDEST_FIRST))
+
+    def told_since(self, asset: str, since: datetime) -> list[Notification]:
+        """Notifications of raises on this asset made after this instant."""
+        found = self._episodes.find({"asset": asset, "outbox.created_at": {"$gt": since}}, {"outbox": True})
+        outboxes = (from_document(Notification, n) for document in found for n in document["outbox"])
+        return [n for n in outboxes if n.transition == "raised" and n.created_at > since]
+
+    def sent_since(self, since: datetime) -> list[Notification]:
+        """Notifications that were delivered since this instant."""
+        # Nothing is delivered later than its `next_attempt_at` (the end of the claim), which has an index.
+        sent = {"status": "sent", "next_attempt_at": {"$gte": since}}
+        found = self._episodes.find({"outbox": {"$elemMatch": sent}}, {"outbox": True})
+        outboxes = (from_document(Notification, n) for document in found for n in document["outbox"])
+        return [n for n in outboxes if n.status == "sent" and n.delivered_at is not None and n.delivered_at >= since]
+
+    def held_in_floods(self, now: datetime) -> list[Episode]:
+        """Episodes with a pending notification that was held back in a flood until now, oldest first."""
+        held = {"status": "pending", "held": "flood", "next_attempt_at": {"$lte": now}}
+        return _episodes(self._episodes.find({"outbox": {"$elemMatch": held}}).sort(_OLDEST_FIRST))
+
+    def held_for_digest(self) -> list[Episode]:
+        """Episodes with a pending notification that waits for a digest, oldest first."""
+        held = {"status": "pending", "held": "digest"}
+        return _episodes(self._episodes.find({"outbox": {"$elemMatch": held}}).sort(_OLDEST_FIRST))
+
+
+def _alarm(document: Document) -> Alarm:
+    closed, acknowledged = document["closed_at"], document.get("acknowledged")
+    transitions = [(transition["kind"], utc(transition["at"])) for transition in document["transitions"]]
+    return Alarm(
+        id=document["_id"],
+        definition=document["definition"],
+        asset=document["asset"],
+        severity=document["severity"],
+        raised_at=utc(document["raised_at"]),
+        closed_at=None if closed is None else utc(closed),
+        acknowledged_at=utc(acknowledged["at"]) if acknowledged else None,
+        backfilled=document.get("backfilled", False),
+        withdrawn=document.get("withdrawn", False) and document.get("late_data_status") is None,
+        silent=was_silent(transitions, utc(document["detected_at"])),
+        suppressed=was_suppressed(transitions),
+    )
+
+
+def _document(episode: Episode) -> Document:
+    document = to_document(episode)
+    document["_id"] = document.pop("id")
+    if episode.condition == "open" and not episode.backfilled:
+        document["open_key"] = f"{episode.definition}|{episode.asset}"
+    return document
+
+
+def _episode(document: Document) -> Episode:
+    return from_document(Episode, {**document, "id": document["_id"]})
+
+
+def _episodes(found: Iterable[dict[str, Any]]) -> list[Episode]:
+    return [_episode(document) for document in found]

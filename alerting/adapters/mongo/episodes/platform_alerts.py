@@ -1,0 +1,45 @@
+"""Alerts about the platform itself, in MongoDB: open ones, and those that are resolved."""
+
+from datetime import datetime
+
+from pymongo.errors import DuplicateKeyError
+
+from alerting.adapters.mongo.documents import MongoDatabase, from_document, to_bson
+from alerting.adapters.mongo.indexes import PLATFORM_ALERTS
+from alerting.ports import PlatformAlert
+
+
+class MongoPlatformAlerts:
+    """Port `PlatformAlerts`. `open_key` is there while the alert is open: one of a kind for a subject."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._alerts = database[PLATFORM_ALERTS]
+
+    def open(self) -> list[PlatformAlert]:
+        """Open alerts, oldest first."""
+        found = self._alerts.find({"open_key": {"$exists": True}}).sort([("opened_at", 1), ("open_key", 1)])
+        return [from_document(PlatformAlert, document) for document in found]
+
+    def of(self, subject: str) -> list[PlatformAlert]:
+        """All alerts about a subject, oldest first."""
+        found = self._alerts.find({"subject": subject}).sort([("opened_at", 1), ("_id", 1)])
+        return [from_document(PlatformAlert, document) for document in found]
+
+    def resolved_since(self, since: datetime) -> list[PlatformAlert]:
+        """Alerts that were resolved after this instant, oldest first."""
+        found = self._alerts.find({"resolved_at": {"$gt": to_bson(since)}}).sort([("resolved_at", 1), ("_id", 1)])
+        return [from_document(PlatformAlert, document) for document in found]
+
+    def report(self, kind: str, subject: str, reason: str, at: datetime) -> None:
+        """Open an alert, or give the open one its newest reason."""
+        key = f"{kind}|{subject}"
+        first = {"kind": kind, "subject": subject, "opened_at": to_bson(at), "resolved_at": None}
+        try:
+            self._alerts.update_one({"open_key": key}, {"$set": {"reason": reason}, "$setOnInsert": first}, upsert=True)
+        except DuplicateKeyError:  # somebody else has opened it meanwhile
+            self._alerts.update_one({"open_key": key}, {"$set": {"reason": reason}})
+
+    def resolve(self, kind: str, subject: str, at: datetime) -> None:
+        """Close the open alert of this kind, if there is one."""
+        change = {"$set": {"resolved_at": to_bson(at)}, "$unset": {"open_key": ""}}
+        self._alerts.update_one({"open_key": f"{kind}|{subject}"}, change)

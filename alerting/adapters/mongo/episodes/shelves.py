@@ -1,0 +1,112 @@
+"""What is muted, in MongoDB. Shelves that ended stay, with who ended them and why."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pymongo.errors import DuplicateKeyError
+
+from alerting.adapters.mongo.documents import Document, MongoDatabase, to_document
+from alerting.adapters.mongo.each import good, read_each
+from alerting.adapters.mongo.indexes import SHELVES
+from alerting.definitions.faults import DocumentRefused, Fault, UserError
+from alerting.definitions.wording.fault_messages import model_faults
+from alerting.episodes.episode import Notification
+from alerting.operators.shelves import Shelf
+
+_SHELF = TypeAdapter(Shelf)
+
+
+class ShelfRefused(DocumentRefused):
+    """A shelf has faults."""
+
+    what = "shelf"
+
+
+class MongoShelves:
+    """Port `Shelves`. A faulty one is left out: it mutes nothing.
+
+    `force_key` stands in shelves that nobody has ended, and its unique index lets only one of them be.
+    """
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._shelves = database[SHELVES]
+
+    def insert(self, shelf: Shelf) -> bool:
+        """Insert; False when one of its kind is in force for the same definition and asset.
+
+        Raises UserError when the document of that one is faulty: somebody must mend it first.
+        """
+        document = _document(shelf)
+        try:
+            self._shelves.insert_one(document)
+        except DuplicateKeyError:
+            there = {"$or": [{"_id": document["_id"]}, {"force_key": document.get("force_key", "")}]}
+            for read in read_each(self._named(self._shelves.find(there)), parse_shelf):
+                if read.value is None:
+                    said = "; ".join(read.reasons)
+                    raise UserError(f"mend the document {read.name} in collection {SHELVES} first: {said}") from None
+            return False
+        return True
+
+    def replace(self, shelf: Shelf) -> bool:
+        """Write the next version; False unless the stored one is `shelf.version - 1`."""
+        found = self._shelves.replace_one({"_id": shelf.id, "version": shelf.version - 1}, _document(shelf))
+        return found.matched_count == 1
+
+    def get(self, id: str) -> Shelf | None:
+        """The shelf of this id."""
+        return next(iter(self._read({"_id": id})), None)
+
+    def in_force(self, definition: str | None = None, asset: str | None = None) -> list[Shelf]:
+        """Shelves that nobody has ended, those without an end first, then by end; their time may be over."""
+        query: Document = {"definition": definition, "asset": asset}
+        query = {field: value for field, value in query.items() if value is not None} | {"force_key": {"$gt": ""}}
+        return self._read(query, ("until", 1), ("_id", 1))
+
+    def of(self, definition: str, asset: str) -> list[Shelf]:
+        """Every shelf of a definition on an asset, oldest first."""
+        return self._read({"definition": definition, "asset": asset}, ("since", 1), ("_id", 1))
+
+    def with_due_notifications(self, now: datetime) -> list[Shelf]:
+        """Shelves with a pending notification whose next attempt is due."""
+        due = {"status": "pending", "$or": [{"next_attempt_at": None}, {"next_attempt_at": {"$lte": now}}]}
+        return self._read({"outbox": {"$elemMatch": due}}, ("since", 1), ("_id", 1))
+
+    def dead_letters(self) -> list[tuple[str, Notification]]:
+        """Shelf id and notification of every delivery that was given up, oldest shelf first."""
+        found = self._read({"outbox.status": "dead"}, ("since", 1), ("_id", 1))
+        return [(shelf.id, n) for shelf in found for n in shelf.outbox if n.status == "dead"]
+
+    def _read(self, query: Document, *order: tuple[str, int]) -> list[Shelf]:
+        cursor = self._shelves.find(query)
+        return good(SHELVES, self._named(cursor.sort(list(order)) if order else cursor), parse_shelf)
+
+    def _named(self, documents: Iterable[Document]) -> Iterator[Document]:
+        return ({**document, "id": document["_id"]} for document in documents)
+
+
+def _document(shelf: Shelf) -> Document:
+    document = to_document(shelf)
+    document["_id"] = document.pop("id")
+    if shelf.ended_at is None:
+        document["force_key"] = f"{shelf.definition}|{shelf.asset}|{shelf.kind}"
+    return document
+
+
+def parse_shelf(document: Document) -> Shelf:
+    """Read one document, with its `_id` as `id`. Raises ShelfRefused with every fault."""
+    try:
+        shelf = _SHELF.validate_python(document)
+    except ValidationError as error:
+        raise ShelfRefused(document.get("id"), model_faults(error.errors())) from error
+    if naive := [name for part in (shelf, *shelf.outbox) for name in _without_zone(part)]:
+        raise ShelfRefused(shelf.id, [Fault(name, "is an instant without a time zone") for name in naive])
+    return shelf
+
+
+def _without_zone(value: Any) -> list[str]:
+    instants = [(f.name, getattr(value, f.name)) for f in fields(value)] if is_dataclass(value) else []
+    return [name for name, at in instants if isinstance(at, datetime) and at.tzinfo is None]

@@ -1,0 +1,1 @@
+"""What evaluation keeps in MongoDB: plans, condition states, scores, decisions, past evaluations."""

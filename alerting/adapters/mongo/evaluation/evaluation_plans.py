@@ -1,0 +1,94 @@
+"""The list of what is watched, in MongoDB: columns in a few documents, each with what it was made of.
+
+A list is only good for just what it was made of; one that is there in part, because two wrote at once, is none.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+import numpy as np
+from pymongo.errors import DuplicateKeyError
+
+from alerting.adapters.mongo.documents import Document, MongoDatabase
+from alerting.adapters.mongo.indexes import ASSETS, DEFINITIONS, EVALUATION_PLANS, EVENT_TYPES, REVISIONS
+from alerting.detection.threshold_batch import Limits
+from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
+
+_FORMAT = 4  # to be changed with what a list is made of, or how
+_PART = 20_000
+_NO_LIMITS = (np.nan,) * len(Limits._fields)
+_PLAIN = (
+    "definition",
+    "asset",
+    "since",
+    "every",
+    "variable",
+    "lookback",
+    "latency",
+    "allowed_lateness",
+    "turn",
+    "revision",
+    "settles",
+)
+_LISTS = ("severities", "also_reads", "events")
+
+
+class MongoEvaluationPlans:
+    """Port `EvaluationPlans`: one list at a time."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._made_of = [database[name] for name in (DEFINITIONS, ASSETS, EVENT_TYPES)]
+        self._revisions = database[REVISIONS]
+        self._parts = database[EVALUATION_PLANS]
+
+    def written(self) -> str:
+        """A hash over all current documents, and how many revisions there are: none is ever changed or taken away."""
+        seen = hashlib.blake2b(f"{_FORMAT} {self._revisions.count_documents({})}".encode(), digest_size=16)
+        for collection in self._made_of:
+            for batch in cast(Iterable[bytes], collection.find_raw_batches()):
+                seen.update(batch)
+        return seen.hexdigest()
+
+    def get(self, written: str) -> EvaluationPlan | None:
+        """The list that was made of just this, if all of it is there."""
+        parts = list(self._parts.find({"written": written}).sort("_id"))
+        if not parts or len(parts) != parts[0]["parts"]:
+            return None
+        return EvaluationPlan(tuple(parts[0]["names"]), tuple(watch for part in parts for watch in _watches(part)))
+
+    def put(self, written: str, evaluation_plan: EvaluationPlan) -> None:
+        """Keep a list in place of the one before."""
+        watches = evaluation_plan.watches
+        pieces = [watches[start : start + _PART] for start in range(0, len(watches), _PART)] or [()]
+        for number, piece in enumerate(pieces):
+            names = evaluation_plan.names if number == 0 else ()
+            document = {"_id": number, "written": written, "parts": len(pieces), "names": list(names), **_columns(piece)}
+            self._replace(number, document)
+        self._parts.delete_many({"_id": {"$gte": len(pieces)}})
+
+    def _replace(self, number: int, document: Document) -> None:
+        try:
+            self._parts.replace_one({"_id": number}, document, upsert=True)
+        except DuplicateKeyError:  # another evaluator kept the first list at the same moment
+            self._parts.replace_one({"_id": number}, document)
+
+
+def _columns(watches: Sequence[EvaluationTarget]) -> Document:
+    plain: Document = {name: [getattr(watch, name) for watch in watches] for name in _PLAIN}
+    limits = np.array([watch.limits or _NO_LIMITS for watch in watches], np.float64).tobytes()
+    lists = {name: [list(getattr(watch, name)) for watch in watches] for name in _LISTS}
+    return {**plain, **lists, "limits": limits}
+
+
+def _watches(part: Document) -> list[EvaluationTarget]:
+    columns = np.frombuffer(part["limits"], np.float64).reshape(-1, len(Limits._fields))
+    limits = [_limits(row) for row in columns.tolist()]
+    lists = [map(tuple, part[name]) for name in _LISTS]
+    rows = zip(*(part[name] for name in _PLAIN), limits, *lists, strict=True)
+    return [EvaluationTarget(**dict(zip((*_PLAIN, "limits", *_LISTS), row, strict=True))) for row in rows]
+
+
+def _limits(row: Sequence[Any]) -> Limits | None:
+    return None if math.isnan(row[0]) else Limits(*row)

@@ -1,0 +1,180 @@
+"""How far each definition and asset has been evaluated, in MongoDB: the states of many pairs in one document, a shard.
+
+Written: a list per column of `ConditionTable`, a place in it per pair; instants as milliseconds; what is not normal about a pair
+under its place in `conditions`; where pairs stood one step earlier as a block of numbers. A shard is replaced as a whole and
+only by who read the version before, so that of two evaluators that move on different pairs of one shard none undoes what the
+other did.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+
+import numpy as np
+from pymongo.errors import DuplicateKeyError
+
+from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, to_document
+from alerting.adapters.mongo.indexes import OLD_STATES, STATES
+from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.state_table import NEVER, NORMAL, Condition, ConditionTable, Pair, Standing, shard_of
+from alerting.readings.ragged import Flags
+
+_INSTANTS = ("watermark", "at", "since")
+_AT_ONCE = 10_000
+
+
+class MongoStates:
+    """Port `States`: one document per shard of definitions."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._shards = database[STATES]
+        self._old = database[OLD_STATES]
+        self._read_last: dict[int, tuple[int, ConditionTable]] = {}
+        self._taken_over = False
+
+    def load(self, definition: str, assets: Sequence[str]) -> dict[str, ConditionState]:
+        """States by asset; an asset never evaluated is absent."""
+        table = self.load_many([(definition, asset) for asset in assets])
+        states = {asset: table.state(row) for row, (_, asset) in enumerate(table.pairs)}
+        return {asset: state for asset, state in states.items() if state is not None}
+
+    def advance(self, definition: str, asset: str, before: ConditionState | None, after: ConditionState) -> bool:
+        """Write `after` if the stored watermark is still that of `before` (None: if there is no state yet)."""
+        old, new = ConditionTable([(definition, asset)]), ConditionTable([(definition, asset)])
+        if before is not None:
+            old.put(0, before)
+        new.put(0, after)
+        return bool(self.advance_many(old, new)[0])
+
+    def load_many(self, pairs: Sequence[Pair]) -> ConditionTable:
+        """The states of these pairs, in this order."""
+        self._take_over_old()
+        table = ConditionTable(pairs)
+        for shard, rows in _rows_by_shard(pairs).items():
+            version, stored = self._read(shard)
+            self._read_last[shard] = version, stored
+            places = _places(stored, [pairs[row] for row in rows])
+            known = [(row, place) for row, place in zip(rows, places, strict=True) if place is not None]
+            table.put_rows([row for row, _ in known], stored.take([place for _, place in known]))
+        return table
+
+    def advance_many(self, before: ConditionTable, after: ConditionTable) -> Flags:
+        """Write `after` for each pair whose stored watermark is still that of `before`; says for which it did."""
+        self._take_over_old()
+        moved = np.zeros(len(before), np.bool_)
+        for shard, rows in _rows_by_shard(before.pairs).items():
+            moved[rows] = self._advance_shard(shard, before.take(rows), after.take(rows))
+        return moved
+
+    def _advance_shard(self, shard: int, before: ConditionTable, after: ConditionTable) -> Flags:
+        version, stored = self._read_last.pop(shard) if shard in self._read_last else self._read(shard)
+        while True:
+            changed, moved = merged(stored, before, after)
+            if not moved.any() or self._write(shard, version, changed):
+                return moved
+            version, stored = self._read(shard)
+
+    def _read(self, shard: int) -> tuple[int, ConditionTable]:
+        document = self._shards.find_one({"_id": shard})
+        return (0, ConditionTable([])) if document is None else (document["version"], from_shard(document))
+
+    def _write(self, shard: int, version: int, table: ConditionTable) -> bool:
+        """Replace a shard; False when somebody else has written it since `version` (0: when it was not there)."""
+        document = {"_id": shard, "version": version + 1, **to_shard(table)}
+        if version:
+            return self._shards.replace_one({"_id": shard, "version": version}, document).matched_count == 1
+        try:
+            self._shards.insert_one(document)
+        except DuplicateKeyError:
+            return False
+        return True
+
+    def _take_over_old(self) -> None:
+        """Move states that an earlier version kept, one document per pair, into their shards; whoever dies in between goes on."""
+        if self._taken_over:
+            return
+        found = self._old.find()
+        while documents := list(islice(found, _AT_ONCE)):
+            table = ConditionTable([(document["definition"], document["asset"]) for document in documents])
+            for row, document in enumerate(documents):
+                table.put(row, from_document(ConditionState, document))
+            never = ConditionTable(table.pairs)
+            for shard, rows in _rows_by_shard(table.pairs).items():
+                self._advance_shard(shard, never.take(rows), table.take(rows))
+            self._old.delete_many({"_id": {"$in": [document["_id"] for document in documents]}})
+        self._taken_over = True
+
+
+def merged(stored: ConditionTable, before: ConditionTable, after: ConditionTable) -> tuple[ConditionTable, Flags]:
+    """The stored shard with `after` in place of `before` wherever that is what it holds, and for which rows that is so."""
+    places = _places(stored, before.pairs)
+    held = np.array([NEVER if place is None else stored.watermark[place] for place in places], np.int64)
+    moved: Flags = held == before.watermark
+    new = [row for row, place in enumerate(places) if place is None and moved[row]]
+    table = ConditionTable([*stored.pairs, *(before.pairs[row] for row in new)])
+    table.put_rows(range(len(stored)), stored)
+    table.put_rows(range(len(stored), len(table)), after.take(new))
+    known = [(row, place) for row, place in enumerate(places) if place is not None and moved[row]]
+    table.put_rows([place for _, place in known], after.take([row for row, _ in known]))
+    return table, moved
+
+
+def to_shard(table: ConditionTable) -> Document:
+    """A table as the columns of a shard."""
+    instants = {name: [None if at == NEVER else at for at in getattr(table, name).tolist()] for name in _INSTANTS}
+    return {
+        "definition": [definition for definition, _ in table.pairs],
+        "asset": [asset for _, asset in table.pairs],
+        **instants,
+        "variable": table.variable,
+        "value": [None if value != value else value for value in table.value.tolist()],  # noqa: PLR0124 - NaN
+        "unknown_count": table.unknown_count.tolist(),
+        "unknown_reason": table.unknown_reason,
+        "earlier": _block(table.earlier),
+        "earlier_conditions": {str(row): _sparse(c) for row, c in enumerate(table.earlier_conditions) if c is not None},
+        "conditions": {str(row): _sparse(c) for row, c in enumerate(table.conditions) if c is not NORMAL},
+    }
+
+
+def from_shard(document: Document) -> ConditionTable:
+    """The table that a shard holds."""
+    table = ConditionTable(list(zip(document["definition"], document["asset"], strict=True)))
+    for name in _INSTANTS:
+        setattr(table, name, np.array([NEVER if at is None else at for at in document[name]], np.int64))
+    table.value = np.array([np.nan if value is None else value for value in document["value"]], np.float64)
+    table.unknown_count = np.array(document["unknown_count"], np.int64)
+    table.variable, table.unknown_reason = document["variable"], document["unknown_reason"]
+    for row, condition in document["conditions"].items():
+        table.conditions[int(row)] = from_document(Condition, condition)
+    if "earlier" in document:  # a shard of an earlier version has none
+        table.earlier = _from_block(document["earlier"])
+        for row, condition in document["earlier_conditions"].items():
+            table.earlier_conditions[int(row)] = from_document(Condition, condition)
+    return table
+
+
+def _block(standing: Standing) -> bytes:
+    return np.array([standing.watermark, standing.at, standing.value.view(np.int64), standing.since]).tobytes()
+
+
+def _from_block(block: bytes) -> Standing:
+    watermark, at, value, since = np.frombuffer(block, np.int64).reshape(4, -1).copy()
+    return Standing(watermark, at, value.view(np.float64), since)
+
+
+def _sparse(condition: Condition) -> Document:
+    return {
+        name: value for name, value in to_document(condition).items() if value is not None and value is not False and value != []
+    }
+
+
+def _rows_by_shard(pairs: Sequence[Pair]) -> Mapping[int, list[int]]:
+    shards: dict[int, list[int]] = {}
+    for row, (definition, _) in enumerate(pairs):
+        shards.setdefault(shard_of(definition), []).append(row)
+    return shards
+
+
+def _places(table: ConditionTable, pairs: Sequence[Pair]) -> list[int | None]:
+    """Where each pair stands in the table, None where it does not."""
+    place = {pair: row for row, pair in enumerate(table.pairs)}
+    return [place.get(pair) for pair in pairs]

@@ -1,0 +1,51 @@
+"""Documents of what people may edit that cannot be read, in every collection that holds some."""
+
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+from alerting.adapters.mongo.documents import Document, MongoDatabase
+from alerting.adapters.mongo.each import Read, read_each
+from alerting.adapters.mongo.episodes.shelves import parse_shelf
+from alerting.adapters.mongo.indexes import ASSETS, EVENT_TYPES, REVISIONS, ROUTES, SHELVES
+from alerting.definitions.assets import parse_asset, parse_event_type
+from alerting.definitions.revisions import parse_revision
+from alerting.definitions.routes import parse_route
+from alerting.ports import FaultyDocument
+
+_PARSERS: dict[str, Callable[[Document], Any]] = {
+    ASSETS: parse_asset,
+    EVENT_TYPES: parse_event_type,
+    REVISIONS: parse_revision,
+    ROUTES: parse_route,
+    SHELVES: parse_shelf,
+}
+_NOT_ENDED: Document = {"$or": [{"force_key": {"$exists": True}}, {"ended_at": None}]}
+
+
+class MongoDocuments:
+    """Port `Documents`."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._database = database
+
+    def faulty(self, collections: Collection[str] | None = None) -> list[FaultyDocument]:
+        """Documents that are left out, by collection and name."""
+        chosen = [name for name in _PARSERS if collections is None or name in collections]
+        found = [
+            FaultyDocument(collection, _name(document, read), read.reasons)
+            for collection in chosen
+            for document, read in self._read(collection)
+            if read.value is None
+        ]
+        return sorted(found, key=lambda one: (one.collection, one.name))
+
+    def _read(self, collection: str) -> Iterator[tuple[Document, Read[Any]]]:
+        for document in self._database[collection].find(_NOT_ENDED if collection == SHELVES else {}):
+            known = {**document, "id": document["_id"]} if collection == SHELVES else document
+            yield document, next(read_each([known], _PARSERS[collection]))
+
+
+def _name(document: Document, read: Read[Any]) -> str:
+    """The name, of a revision with its number."""
+    number = document.get("number")
+    return f"{read.name} r{number}" if isinstance(number, int) and number < 10**12 else read.name

@@ -1,0 +1,154 @@
+"""Every collection with its indexes, and the validators of what people write: what `ensure` brings into being.
+
+Running it again, or twice at once, changes nothing.
+"""
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.errors import OperationFailure
+
+from alerting.adapters.mongo.documents import Document, MongoDatabase
+from alerting.definitions.schema import (
+    mongo_asset_validator,
+    mongo_event_type_validator,
+    mongo_revision_validator,
+    mongo_route_validator,
+    mongo_validator,
+)
+
+DEFINITIONS = "alert_definitions"
+REVISIONS = "definition_revisions"
+FAULTS = "definition_faults"
+ASSETS = "assets"
+EVENT_TYPES = "event_types"
+READINGS = "readings"
+EVENTS = "events"
+STATES = "evaluation_shards"
+EVALUATION_PLANS = "evaluation_plans"
+OLD_STATES = "evaluation_state"  # one document per pair, as earlier versions kept them
+CHECKPOINTS = "evaluation_checkpoints"
+ARRIVALS = "late_arrivals"
+REACH = "evaluation_reach"
+REJUDGE = "rejudge"
+EPISODES = "episodes"
+SHELVES = "shelves"
+FEEDBACK = "feedback"
+DECISIONS = "decisions"
+SCORES = "scores"
+REPLAYS = "replays"
+REPORTS = "reports"
+AUDIT = "audit"
+ROUTES = "routes"
+BULLETINS = "bulletins"
+REVOCATIONS = "link_revocations"
+ENDED_SESSIONS = "ended_sessions"
+PLATFORM_ALERTS = "platform_alerts"
+BACKTESTS = "backtests"
+BACKTEST_EPISODES = "backtest_episodes"
+BACKTEST_FILES = "backtest_files"
+CLOCK = "clock"
+OVER_UNACKNOWLEDGED: Document = {"condition": "closed", "acknowledged": None, "backfilled": False, "withdrawn": False}
+OVER_UNACKNOWLEDGED_INDEX = "over_unacknowledged"
+_NAMESPACE_EXISTS = 48  # error code of the server
+
+
+def _unique(*fields: str, sparse: bool = False) -> IndexModel:
+    return IndexModel([(field, ASCENDING) for field in fields], unique=True, sparse=sparse)
+
+
+def _newest(*fields: str, at: str) -> IndexModel:
+    return IndexModel([*((field, ASCENDING) for field in fields), (at, DESCENDING), ("_id", DESCENDING)])
+
+
+INDEXES: dict[str, list[IndexModel]] = {
+    DEFINITIONS: [_unique("name")],
+    REVISIONS: [_unique("name", "number")],
+    ASSETS: [_unique("name")],
+    EVENT_TYPES: [_unique("name")],
+    READINGS: [_unique("asset", "ts")],
+    EVENTS: [_unique("asset", "type", "start"), IndexModel([("asset", ASCENDING), ("start", ASCENDING), ("type", ASCENDING)])],
+    STATES: [],
+    EVALUATION_PLANS: [],
+    OLD_STATES: [_unique("definition", "asset")],
+    CHECKPOINTS: [_unique("definition", "asset", "watermark")],
+    ARRIVALS: [IndexModel([("waits", ASCENDING)], sparse=True), IndexModel([("arrived_at", ASCENDING)])],
+    REJUDGE: [_unique("definition", "asset")],
+    EPISODES: [
+        _unique("open_key", sparse=True),
+        _newest(at="raised_at"),
+        _newest("asset", at="raised_at"),
+        _newest("definition", at="raised_at"),
+        _newest("definition", "asset", at="raised_at"),
+        _newest("condition", at="raised_at"),
+        IndexModel([("outcome_due_at", ASCENDING)], sparse=True),
+        IndexModel([("outbox.status", ASCENDING), ("outbox.next_attempt_at", ASCENDING)]),
+        IndexModel([("asset", ASCENDING), ("outbox.created_at", ASCENDING)]),
+        IndexModel([("muted_by", ASCENDING)]),
+        IndexModel(
+            [("raised_at", DESCENDING), ("_id", DESCENDING)],
+            name=OVER_UNACKNOWLEDGED_INDEX,
+            partialFilterExpression=OVER_UNACKNOWLEDGED,
+        ),
+    ],
+    SHELVES: [
+        _unique("force_key", sparse=True),
+        IndexModel([("definition", ASCENDING), ("asset", ASCENDING), ("since", ASCENDING)]),
+        IndexModel([("outbox.status", ASCENDING), ("outbox.next_attempt_at", ASCENDING)]),
+    ],
+    FEEDBACK: [_unique("key"), IndexModel([("episode", ASCENDING), ("at", ASCENDING)])],
+    DECISIONS: [
+        _unique("run_key", sparse=True),
+        _unique("place_key", sparse=True),
+        IndexModel([("definition", ASCENDING), ("at", ASCENDING)]),
+    ],
+    SCORES: [_unique("definition", "ts", "asset", "model_version")],
+    REPLAYS: [IndexModel([("definition", ASCENDING), ("at", ASCENDING)])],
+    REPORTS: [_newest("definition", at="start"), _newest(at="start")],
+    ROUTES: [_unique("name")],
+    BULLETINS: [IndexModel([("notification.status", ASCENDING), ("notification.next_attempt_at", ASCENDING)])],
+    REVOCATIONS: [_unique("episode", "recipient")],
+    ENDED_SESSIONS: [IndexModel([("expires", ASCENDING)])],
+    PLATFORM_ALERTS: [_unique("open_key", sparse=True), IndexModel([("subject", ASCENDING), ("opened_at", ASCENDING)])],
+    BACKTESTS: [_newest("definition", at="begun_at")],
+    BACKTEST_EPISODES: [_unique("backtest", "id")],
+    BACKTEST_FILES: [_unique("backtest", "segment", "name", "piece")],
+    AUDIT: [_unique("key"), _newest(at="at"), _newest("subject", at="at")],
+}
+
+
+def ensure_indexes(database: MongoDatabase) -> None:
+    """Create the indexes that are missing."""
+    for collection, indexes in INDEXES.items():
+        if indexes:
+            database[collection].create_indexes(indexes)
+
+
+def ensure_validators(database: MongoDatabase) -> None:
+    """Let the server itself refuse a malformed document of what people may edit, whoever writes it.
+
+    A database that has an older validator, or none, gets this one; what stands there already is judged when it is read.
+    """
+    _ensure_validator(database, DEFINITIONS, mongo_validator())
+    _ensure_validator(database, REVISIONS, mongo_revision_validator())
+    _ensure_validator(database, ASSETS, mongo_asset_validator())
+    _ensure_validator(database, EVENT_TYPES, mongo_event_type_validator())
+    _ensure_validator(database, ROUTES, mongo_route_validator())
+
+
+def _ensure_validator(database: MongoDatabase, collection: str, validator: Document) -> None:
+    options: Document = {"validator": validator, "validationLevel": "strict", "validationAction": "error"}
+    found = next(database.list_collections(filter={"name": collection}), None)
+    if found is None and _created(database, collection, options):
+        return
+    if found is None or {key: found["options"].get(key) for key in options} != options:
+        database.command("collMod", collection, **options)
+
+
+def _created(database: MongoDatabase, collection: str, options: Document) -> bool:
+    """False when somebody else has created the collection meanwhile."""
+    try:
+        database.create_collection(collection, check_exists=False, **options)
+    except OperationFailure as error:
+        if error.code != _NAMESPACE_EXISTS:
+            raise
+        return False
+    return True

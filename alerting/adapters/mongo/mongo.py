@@ -1,0 +1,190 @@
+"""MongoDB: the connection, what is said when there is none, and all stores behind the ports together."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC
+
+from pymongo import MongoClient
+from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure, PyMongoError, WTimeoutError
+
+from alerting.adapters.mongo.definitions.assets import MongoAssets
+from alerting.adapters.mongo.definitions.definitions import MongoDefinitions
+from alerting.adapters.mongo.definitions.routes import MongoRoutes
+from alerting.adapters.mongo.documents import Document, MongoDatabase
+from alerting.adapters.mongo.episodes.audit import MongoAudit
+from alerting.adapters.mongo.episodes.episodes import MongoEpisodes
+from alerting.adapters.mongo.episodes.feedback import MongoFeedback
+from alerting.adapters.mongo.episodes.group_messages import MongoBulletins
+from alerting.adapters.mongo.episodes.platform_alerts import MongoPlatformAlerts
+from alerting.adapters.mongo.episodes.revocations import MongoRevocations
+from alerting.adapters.mongo.episodes.sessions import MongoEndedSessions
+from alerting.adapters.mongo.episodes.shelves import MongoShelves
+from alerting.adapters.mongo.evaluation.checkpoints import MongoCheckpoints
+from alerting.adapters.mongo.evaluation.decisions import MongoDecisions
+from alerting.adapters.mongo.evaluation.evaluation_plans import MongoEvaluationPlans
+from alerting.adapters.mongo.evaluation.past_evaluations import MongoReplays
+from alerting.adapters.mongo.evaluation.scores import MongoScores
+from alerting.adapters.mongo.evaluation.states import MongoStates
+from alerting.adapters.mongo.faulty_documents import MongoDocuments
+from alerting.adapters.mongo.indexes import ensure_indexes, ensure_validators
+from alerting.adapters.mongo.readings.arrivals import MongoArrivals
+from alerting.adapters.mongo.readings.readings import MongoReadings
+from alerting.adapters.mongo.reports.backtests import MongoBacktests
+from alerting.adapters.mongo.reports.reports import MongoReports
+from alerting.definitions.faults import UserError
+from alerting.ports import Channel, Clock, Models, Platform
+
+TIMEOUT_S = 3.0
+KEYS_NOT_LOADED = 211
+"""What a server with access control answers in the first moments after its start, to clients that were connected before."""
+_NO_SPACE = 14031  # code of OutOfDiskSpace
+_NO_PERMISSION = (13, 18)  # codes of Unauthorized and AuthenticationFailed
+
+
+class DatabaseDown(UserError):
+    """The database cannot be reached, or does not let us in; nothing was changed by what failed."""
+
+
+class MongoStores:
+    """Every store of one database. `ensure` makes what the server must know before the first write."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self.database = database
+        self.definitions = MongoDefinitions(database)
+        self.assets = MongoAssets(database)
+        self.readings = MongoReadings(database)
+        self.episodes = MongoEpisodes(database)
+        self.states = MongoStates(database)
+        self.arrivals = MongoArrivals(database)
+        self.checkpoints = MongoCheckpoints(database)
+        self.evaluation_plans = MongoEvaluationPlans(database)
+        self.shelves = MongoShelves(database)
+        self.feedback = MongoFeedback(database)
+        self.decisions = MongoDecisions(database)
+        self.scores = MongoScores(database)
+        self.replays = MongoReplays(database)
+        self.reports = MongoReports(database)
+        self.backtests = MongoBacktests(database)
+        self.audit = MongoAudit(database)
+        self.routes = MongoRoutes(database)
+        self.bulletins = MongoBulletins(database)
+        self.revocations = MongoRevocations(database)
+        self.ended_sessions = MongoEndedSessions(database)
+        self.platform_alerts = MongoPlatformAlerts(database)
+        self.documents = MongoDocuments(database)
+
+    def ensure(self) -> None:
+        """Bring collections, indexes and validators into being; again or at once elsewhere is no harm."""
+        ensure_validators(self.database)
+        ensure_indexes(self.database)
+
+    def platform(self, models: Models, channels: Mapping[str, Channel], clock: Clock) -> Platform:
+        """A platform with these stores behind its ports."""
+        return Platform(
+            definitions=self.definitions,
+            assets=self.assets,
+            readings=self.readings,
+            episodes=self.episodes,
+            states=self.states,
+            arrivals=self.arrivals,
+            checkpoints=self.checkpoints,
+            evaluation_plans=self.evaluation_plans,
+            shelves=self.shelves,
+            feedback=self.feedback,
+            decisions=self.decisions,
+            models=models,
+            scores=self.scores,
+            replays=self.replays,
+            reports=self.reports,
+            backtests=self.backtests,
+            audit=self.audit,
+            routes=self.routes,
+            bulletins=self.bulletins,
+            revocations=self.revocations,
+            ended_sessions=self.ended_sessions,
+            platform_alerts=self.platform_alerts,
+            documents=self.documents,
+            channels=channels,
+            clock=clock,
+        )
+
+
+def connect(uri: str, timeout: float = TIMEOUT_S) -> MongoClient[Document]:
+    """A client whose writes wait for the journal of the majority, whatever the URI says. Raises UserError for a URI that is none.
+
+    `timeout`: seconds to look for a server before an operation fails. No connection is made yet.
+    """
+    millis = int(timeout * 1000)
+    try:
+        return MongoClient(
+            uri,
+            w="majority",
+            journal=True,
+            wtimeoutMS=30_000,
+            tz_aware=True,
+            tzinfo=UTC,
+            datetime_conversion="DATETIME_AUTO",  # one date after the year 9999, or half a character, must not stop a query
+            unicode_decode_error_handler="replace",
+            serverSelectionTimeoutMS=millis,
+            connectTimeoutMS=millis,
+            appname="alerting",
+        )
+    except (InvalidURI, ConfigurationError, ValueError) as error:
+        raise UserError(f"ALERTING_MONGODB_URI is not the address of a MongoDB server: {error}") from error
+
+
+def check_database(database: MongoDatabase) -> None:
+    """Raises DatabaseDown unless a server answers, lets us in, and takes writes."""
+    with database_errors(_hosts(database.client)):
+        database.client.admin.command("ping")
+        database.list_collection_names(filter={"name": "assets"})
+
+
+@contextmanager
+def open_database(uri: str, name: str, timeout: float = TIMEOUT_S) -> Iterator[MongoDatabase]:
+    """The named database of a server that answers; a connection lost later is DatabaseDown, too."""
+    with connect(uri, timeout) as client:
+        check_database(client[name])
+        with database_errors(_hosts(client)):
+            yield client[name]
+
+
+@contextmanager
+def open_stores(uri: str, name: str, timeout: float = TIMEOUT_S) -> Iterator[MongoStores]:
+    """All stores of the named database, ready for writing. Raises DatabaseDown."""
+    with open_database(uri, name, timeout) as database:
+        stores = MongoStores(database)
+        stores.ensure()
+        yield stores
+
+
+@contextmanager
+def database_errors(hosts: str) -> Iterator[None]:
+    """Say what a lost or refused connection means to a person. `hosts`: where the server was looked for."""
+    try:
+        yield
+    except (ConnectionFailure, WTimeoutError) as error:
+        raise DatabaseDown(
+            f"the database at {hosts} does not answer: start it with `alerting up`, or set ALERTING_MONGODB_URI "
+            f"to a running server ({_brief(error)})"
+        ) from error
+    except OperationFailure as error:
+        if error.code == _NO_SPACE:
+            raise DatabaseDown(f"the disk of the database at {hosts} is full: free some room, then run this again") from error
+        if error.code == KEYS_NOT_LOADED:
+            raise DatabaseDown(f"the database at {hosts} has just started and is not ready yet: try again") from error
+        if error.code not in _NO_PERMISSION:
+            raise
+        raise DatabaseDown(
+            f"the database at {hosts} refuses the user or password in ALERTING_MONGODB_URI: {_brief(error)}"
+        ) from error
+
+
+def _hosts(client: MongoClient[Document]) -> str:
+    """Addresses without user and password."""
+    seeds = client.topology_description.server_descriptions()
+    return ", ".join(sorted(f"{host}:{port}" for host, port in seeds))
+
+
+def _brief(error: PyMongoError) -> str:
+    return str(error).split(", Timeout:")[0].split(", full error:")[0].splitlines()[0][:200]

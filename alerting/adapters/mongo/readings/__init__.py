@@ -1,0 +1,1 @@
+"""Readings, events and their arrival in MongoDB."""

@@ -1,0 +1,130 @@
+"""What came behind the evaluation, in MongoDB.
+
+An entry is written before its rows and settled after them, so that no crash between any two writes loses it. Evaluation moves
+the reach before it reads: of two who work at once, one sees the other.
+"""
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+from pymongo import UpdateOne
+
+from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, to_bson, to_document, upsert, utc
+from alerting.adapters.mongo.indexes import ARRIVALS, REACH, REJUDGE
+from alerting.episodes.state_table import Pair
+from alerting.ports.late import Arrival, LatePart, ReprocessingRequest
+
+Parts = Callable[[datetime | None], tuple[LatePart, ...]]
+_REACH = "reach"
+
+
+class MongoArrivals:
+    """Port `Arrivals`, and the two steps around each write of readings."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._arrivals = database[ARRIVALS]
+        self._reach = database[REACH]
+        self._debts = database[REJUDGE]
+
+    @contextmanager
+    def writing(self, parts: Parts, arrived_at: datetime) -> Iterator[None]:
+        """Around a write: `parts(limit)` are the rows at or before an instant, with None all of them."""
+        id = uuid.uuid4().hex
+        announced = self.reach() is not None
+        if announced:  # before the first evaluation nothing can be late
+            self._put(Arrival(id, arrived_at, False, parts(None)))
+        yield
+        reach = self.reach()
+        late = () if reach is None else parts(reach)
+        if late:
+            self._put(Arrival(id, arrived_at, True, late))
+        elif announced:
+            self._arrivals.delete_one({"_id": id})
+
+    def _put(self, arrival: Arrival) -> None:
+        document = to_document(arrival)
+        document.pop("id")
+        self._arrivals.replace_one({"_id": arrival.id}, {**document, "waits": True}, upsert=True)
+
+    def reach(self) -> datetime | None:
+        """The latest instant up to which anything was ever evaluated."""
+        found = self._reach.find_one({"_id": _REACH})
+        return None if found is None else utc(found["up_to"])
+
+    def extend_reach(self, up_to: datetime) -> None:
+        """Move it on; it never goes back."""
+        moved = {"$max": {"up_to": to_bson(up_to)}}
+        upsert(lambda: self._reach.update_one({"_id": _REACH}, moved, upsert=True))
+
+    def waiting(self) -> list[Arrival]:
+        """Arrivals that are not routed yet, oldest first."""
+        return self._found({"waits": True})
+
+    def of(self, arrived_at: datetime) -> list[Arrival]:
+        """Arrivals of this instant, oldest first."""
+        return self._found({"arrived_at": to_bson(arrived_at)})
+
+    def since(self, arrived_from: datetime) -> list[Arrival]:
+        """Arrivals from this instant on, oldest first."""
+        return self._found({"arrived_at": {"$gte": to_bson(arrived_from)}})
+
+    def _found(self, query: dict[str, object]) -> list[Arrival]:
+        found = self._arrivals.find(query).sort([("arrived_at", 1), ("_id", 1)])
+        return [from_document(Arrival, {**document, "id": document["_id"]}) for document in found]
+
+    def mark_seen(self, arrival: Arrival, at: datetime) -> None:
+        """Note when one that is not written yet was first seen."""
+        self._arrivals.update_one({"_id": arrival.id, "written": False, "seen_at": None}, {"$set": {"seen_at": to_bson(at)}})
+
+    def mark_routed(self, routed: Sequence[tuple[Arrival, int]], at: datetime) -> None:
+        """Unless its writer has finished meanwhile: then it is looked at once more."""
+        alike: dict[tuple[bool, int], list[str]] = {}
+        for arrival, too_late in routed:
+            alike.setdefault((arrival.written, too_late), []).append(arrival.id)
+        for (written, too_late), ids in alike.items():
+            done = {"$set": {"routed_at": to_bson(at), "too_late": too_late}, "$unset": {"waits": True}}
+            self._arrivals.update_many({"_id": {"$in": ids}, "written": written}, done)
+
+    def forget(self, before: datetime) -> int:
+        """Take arrivals before an instant out of the journal, save for those that are not routed yet."""
+        old = {"arrived_at": {"$lt": to_bson(before)}, "waits": {"$exists": False}}
+        return self._arrivals.delete_many(old).deleted_count
+
+    def owe(self, starts: Mapping[Pair, datetime]) -> None:
+        """These pairs have to judge again, not before these instants."""
+        self._add(starts, {"$set": {"token": uuid.uuid4().hex}})
+
+    def pledge(self, starts: Mapping[Pair, datetime], as_of: datetime) -> str:
+        """These pairs have to judge again if this evaluator does not finish."""
+        pledge = f"{as_of.isoformat()} {uuid.uuid4().hex}"
+        self._add(starts, {"$addToSet": {"pledges": pledge}})
+        return pledge
+
+    def _add(self, starts: Mapping[Pair, datetime], addition: Document) -> None:
+        updates = [
+            UpdateOne({"definition": definition, "asset": asset}, {"$min": {"start": to_bson(start)}, **addition}, upsert=True)
+            for (definition, asset), start in starts.items()
+        ]
+        if updates:
+            upsert(lambda: self._debts.bulk_write(updates, ordered=False))
+
+    def debts(self, definitions: Sequence[str]) -> dict[Pair, ReprocessingRequest]:
+        """What these definitions owe."""
+        wanted = set(definitions)
+        found = (from_document(ReprocessingRequest, document) for document in self._debts.find())
+        return {(d.definition, d.asset): d for d in found if d.definition in wanted}
+
+    def paid(self, debts: Sequence[ReprocessingRequest]) -> None:
+        """Take away these tokens and pledges, and then the debts of which nothing is left."""
+        taken = []
+        for debt in debts:
+            pair = {"definition": debt.definition, "asset": debt.asset}
+            if debt.token is not None:
+                taken.append(UpdateOne({**pair, "token": debt.token}, {"$unset": {"token": True}}))
+            if debt.pledges:
+                taken.append(UpdateOne(pair, {"$pull": {"pledges": {"$in": list(debt.pledges)}}}))
+        if taken:
+            self._debts.bulk_write(taken, ordered=False)
+            self._debts.delete_many({"token": None, "$or": [{"pledges": None}, {"pledges": []}]})

@@ -1,0 +1,287 @@
+"""Readings and events in MongoDB: one document per asset and instant, one per event.
+
+A plain collection with a unique index, because importing twice must change nothing; `arrived_at` is when a document last changed.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
+
+import pandas as pd
+from pymongo import UpdateOne
+from pymongo.errors import BulkWriteError
+
+from alerting.adapters.mongo.definitions.assets import MongoAssets
+from alerting.adapters.mongo.documents import Document, MongoDatabase, only_duplicates, to_bson, utc, whole_millis
+from alerting.adapters.mongo.indexes import EVENTS, READINGS
+from alerting.adapters.mongo.readings.arrivals import MongoArrivals
+from alerting.adapters.mongo.readings.columns import CHUNK, events_frame, readings_columns, readings_frame, types_of
+from alerting.adapters.mongo.readings.newest import newest_readings
+from alerting.adapters.mongo.readings.samples import kept, samples_in, samples_of, update
+from alerting.definitions.assets import Asset, EventType, VariableType
+from alerting.definitions.faults import UserError
+from alerting.ports import EventRow, ReadingColumns, ReadingRow, Wanted
+from alerting.ports.late import LatePart
+from alerting.readings.history import EVENT_COLUMNS, History
+from alerting.readings.sample_quality import Doubts
+
+_ATTEMPTS = 10
+_SAMPLES: Document = {"_id": False, "ts": True, "v": True, "q": True}
+_FEW = 50  # variables that are worth being named in a query; beyond, all are fetched
+Key = tuple[str, datetime]
+
+
+class MongoReadings:
+    """Port `Readings`."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._readings = database[READINGS]
+        self._events = database[EVENTS]
+        self._assets = MongoAssets(database)
+        self._arrivals = MongoArrivals(database)
+
+    def add_readings(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:
+        """Merge rows by (asset, ts); returns how many changed anything. Of two rows for one instant the later one wins."""
+        return sum(self._merge_readings(rows[start : start + CHUNK], arrived_at) for start in range(0, len(rows), CHUNK))
+
+    def _merge_readings(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:
+        stored, doubted = self._stored(rows)
+        new: dict[Key, Document] = {}
+        changes: dict[Key, Document] = {}
+        changed = 0
+        for row in rows:
+            key, samples = (row.asset, whole_millis(row.ts)), samples_of(row)
+            if key in stored:
+                known, sink = stored[key], changes.setdefault(key, {})
+            elif key in new:
+                known = sink = new[key]
+            else:
+                new[key] = samples
+                changed += 1
+                continue
+            difference = {name: sample for name, sample in samples.items() if name not in known or known[name] != sample}
+            known.update(difference)
+            sink.update(difference)
+            changed += bool(difference)
+        written = [*((key, values) for key, values in changes.items() if values), *new.items()]
+        if not written:
+            return 0
+        with self._arrivals.writing(partial(_reading_parts, written), arrived_at):
+            self._update_readings(changes, doubted, arrived_at)
+            late = self._insert_readings(new, any(row.quality for row in rows), arrived_at)
+        return changed - len(late) + (self._merge_readings(late, arrived_at) if late else 0)
+
+    def _stored(self, rows: Sequence[ReadingRow]) -> tuple[dict[Key, Document], dict[Key, Document]]:
+        """Samples that are there already, by asset and instant, and the quality of those that are not good; cheap when a batch
+        is all new or all known."""
+        stored: dict[Key, Document] = {}
+        doubted: dict[Key, Document] = {}
+        for asset, group in groupby(sorted(rows, key=_asset), key=_asset):
+            instants = list({whole_millis(row.ts) for row in group})
+            between = {"asset": asset, "ts": {"$gte": min(instants), "$lte": max(instants)}}
+            if self._readings.find_one(between, {"_id": True}) is None:
+                continue
+            for document in self._readings.find({"asset": asset, "ts": {"$in": instants}}, _SAMPLES):
+                key = asset, utc(document["ts"])
+                stored[key] = samples_in(document) if "q" in document else document["v"]
+                if "q" in document:
+                    doubted[key] = document["q"]
+        return stored, doubted
+
+    def _insert_readings(self, new: Mapping[Key, Document], graded: bool, arrived_at: datetime) -> list[ReadingRow]:
+        """Insert documents; returns as rows those that somebody else inserted since we looked. `graded`: some have a quality."""
+        if not new:
+            return []
+        documents: list[Document] = [
+            {"asset": asset, "ts": ts, **(kept(samples) if graded else {"v": samples}), "arrived_at": arrived_at}
+            for (asset, ts), samples in new.items()
+        ]
+        try:
+            self._readings.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            late = [documents[position] for position in only_duplicates(error)]
+            return [ReadingRow(d["asset"], d["ts"], d["v"], d.get("q", {})) for d in late]
+        return []
+
+    def _update_readings(self, changes: Mapping[Key, Document], doubted: Mapping[Key, Document], arrived_at: datetime) -> None:
+        updates = [
+            UpdateOne({"asset": key[0], "ts": key[1]}, update({"arrived_at": arrived_at}, samples, doubted.get(key, ())))
+            for key, samples in changes.items()
+            if samples
+        ]
+        if updates:
+            self._readings.bulk_write(updates, ordered=False)
+
+    def add_events(self, rows: Sequence[EventRow], arrived_at: datetime) -> int:
+        """Merge events by (asset, type, start): an end or attribute given anew replaces the old one, one left out stays."""
+        return sum(self._merge_events(rows[start : start + CHUNK], arrived_at) for start in range(0, len(rows), CHUNK))
+
+    def _merge_events(self, rows: Sequence[EventRow], arrived_at: datetime) -> int:
+        merged, changed = self._merged_events(rows)
+        for _ in range(_ATTEMPTS):
+            if self._journaled_events(merged, arrived_at):
+                return changed
+            merged, _changed_since = self._merged_events(rows)
+        raise UserError(f"events of {rows[0].asset!r} are being changed by somebody else all the time: import them again later")
+
+    def _merged_events(self, rows: Sequence[EventRow]) -> tuple[list[tuple[Document | None, Document]], int]:
+        """Pairs of (stored document, document after the merge) that differ, and how many rows changed anything."""
+        stored = {_event_key(document): document for document in self._stored_events(rows)}
+        merged: dict[tuple[str, str, datetime], Document] = {}
+        changed = 0
+        for row in rows:
+            key = (row.asset, row.type, whole_millis(row.start))
+            known = merged.get(key) or stored.get(key)
+            after = _merged_event(known, row)
+            if known is None or after != known:
+                merged[key] = after
+                changed += 1
+        return [(stored.get(key), after) for key, after in merged.items()], changed
+
+    def _stored_events(self, rows: Sequence[EventRow]) -> Iterator[Document]:
+        for asset, group in groupby(sorted(rows, key=_asset), key=_asset):
+            starts = list({whole_millis(row.start) for row in group})
+            yield from self._events.find({"asset": asset, "start": {"$in": starts}})
+
+    def _journaled_events(self, merged: Sequence[tuple[Document | None, Document]], arrived_at: datetime) -> bool:
+        """Write what changed, with an entry in the journal for what changes a judgement: starts and ends."""
+        turns = [(after, turn) for before, after in merged if (turn := _turn(before, after)) is not None]
+        if not turns:
+            return not merged or self._write_events(merged, arrived_at)
+        with self._arrivals.writing(partial(_event_parts, turns), arrived_at):
+            return self._write_events(merged, arrived_at)
+
+    def _write_events(self, merged: Sequence[tuple[Document | None, Document]], arrived_at: datetime) -> bool:
+        """Write what changed; False when somebody else changed one of these events since we looked."""
+        new = [{**after, "arrived_at": arrived_at} for before, after in merged if before is None]
+        updates = [
+            UpdateOne(
+                {"_id": before["_id"], "end": before["end"], "attributes": before["attributes"]},
+                {"$set": {"end": after["end"], "attributes": after["attributes"], "arrived_at": arrived_at}},
+            )
+            for before, after in merged
+            if before is not None
+        ]
+        alone = True
+        if updates:
+            alone = self._events.bulk_write(updates, ordered=False).matched_count == len(updates)
+        try:
+            if new:
+                self._events.insert_many(new, ordered=False)
+        except BulkWriteError as error:
+            only_duplicates(error)
+            return False
+        return alone
+
+    def load(self, asset: Asset, start: datetime | None, end: datetime | None, variables: Iterable[str] | None = None) -> History:
+        """Readings with start < ts <= end, and every event that starts at or before end.
+
+        The columns are the given variables, or all that the asset declares; one without a reading is all missing. Raises
+        Refused for a stored value that is not of its variable's type.
+        """
+        types = types_of(asset, asset.variables if variables is None else variables)
+        event_types = tuple(self._assets.event_types())
+        readings, doubts = self._load_readings(asset.name, start, end, types)
+        return History(asset, readings, self._load_events(asset.name, end, event_types), event_types, doubts)
+
+    def _load_readings(
+        self, asset: str, start: datetime | None, end: datetime | None, types: Mapping[str, VariableType]
+    ) -> tuple[pd.DataFrame, Doubts]:
+        query: Document = {"asset": asset}
+        if within := {op: at for op, at in (("$gt", start), ("$lte", end)) if at is not None}:
+            query["ts"] = within
+        cursor = self._readings.find(query, _SAMPLES).sort([("asset", 1), ("ts", 1)]).batch_size(CHUNK)
+        return readings_frame(asset, cursor, types)
+
+    def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
+        """Readings of many assets up to and including end, by asset: one query for all that begin at the same instant."""
+        found: dict[str, ReadingColumns] = {}
+        for start, group in groupby(sorted(wanted, key=_start), key=_start):
+            found |= self._load_from(list(group), start, end)
+        return found
+
+    def _load_from(self, wanted: Sequence[Wanted], start: datetime, end: datetime) -> dict[str, ReadingColumns]:
+        types = {w.asset.name: types_of(w.asset, w.variables) for w in wanted}
+        names = {name for known in types.values() for name in known}
+        values = [f"v.{name}" for name in names] if len(names) <= _FEW else ["v"]
+        query: Document = {"asset": {"$in": list(types)}, "ts": {"$gt": start, "$lte": end}}
+        fields: Document = {"_id": False, **dict.fromkeys(["asset", "ts", "q", *values], True)}
+        cursor = self._readings.find(query, fields).sort([("asset", 1), ("ts", 1)]).batch_size(CHUNK)
+        read = {name: readings_columns(name, group, types[name]) for name, group in groupby(cursor, key=_asset_of)}
+        return {name: read[name] if name in read else readings_columns(name, iter(()), types[name]) for name in types}
+
+    def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
+        """The newest value of each variable in (since, until] within its engineering range, as readings of a history.
+
+        Raises UserError for a stored value that is not of its variable's type.
+        """
+        return newest_readings(self._readings, asset, since, until)
+
+    def _load_events(self, asset: str, end: datetime | None, event_types: Sequence[EventType]) -> pd.DataFrame:
+        query: Document = {"asset": asset} if end is None else {"asset": asset, "start": {"$lte": end}}
+        instant = frozenset(type_.name for type_ in event_types if type_.duration == "instant")
+        found = self._events.find(query, dict.fromkeys(EVENT_COLUMNS, True)).sort([("start", 1), ("type", 1)])
+        return events_frame(found, instant)
+
+    def span(self, asset: str) -> tuple[datetime, datetime] | None:
+        """First and last instant with a reading, None without any."""
+        ends = [self._readings.find_one({"asset": asset}, {"ts": True}, sort=[("ts", way)]) for way in (1, -1)]
+        first, last = ends
+        return None if first is None or last is None else (utc(first["ts"]), utc(last["ts"]))
+
+
+def _reading_parts(written: Sequence[tuple[Key, Mapping[str, object]]], limit: datetime | None) -> tuple[LatePart, ...]:
+    """What was written at or before an instant, by asset."""
+    rows = [(asset, ts, values) for (asset, ts), values in written if limit is None or ts <= limit]
+    parts = []
+    for asset, group in groupby(sorted(rows, key=itemgetter(0)), key=itemgetter(0)):
+        of_asset = list(group)
+        instants = [ts for _, ts, _ in of_asset]
+        names = set().union(*(values for _, _, values in of_asset))
+        parts.append(LatePart(asset, min(instants), max(instants), len(of_asset), variables=tuple(sorted(names))))
+    return tuple(parts)
+
+
+def _event_parts(turns: Sequence[tuple[Document, datetime]], limit: datetime | None) -> tuple[LatePart, ...]:
+    """Events that change what is judged from an instant on that is not after the limit, by asset and type."""
+    rows = [(event["asset"], event["type"], turn) for event, turn in turns if limit is None or turn <= limit]
+    parts = []
+    for (asset, type_), group in groupby(sorted(rows), key=itemgetter(0, 1)):
+        instants = [turn for _, _, turn in group]
+        parts.append(LatePart(asset, min(instants), max(instants), len(instants), events=(type_,)))
+    return tuple(parts)
+
+
+def _turn(before: Document | None, after: Document) -> datetime | None:
+    """From when on a write changes what is judged: the start of a new event, the earlier of two ends; None if never."""
+    if before is None:
+        return utc(after["start"])
+    ends = [utc(e) for e in (before["end"], after["end"]) if e is not None]
+    return min(ends) if before["end"] != after["end"] else None
+
+
+def _start(wanted: Wanted) -> datetime:
+    return wanted.start
+
+
+def _asset_of(document: Document) -> str:
+    name: str = document["asset"]
+    return name
+
+
+def _asset(row: ReadingRow | EventRow) -> str:
+    return row.asset
+
+
+def _event_key(document: Document) -> tuple[str, str, datetime]:
+    return document["asset"], document["type"], utc(document["start"])
+
+
+def _merged_event(known: Document | None, row: EventRow) -> Document:
+    given = to_bson(row)
+    if known is None:
+        return dict(given)
+    end = known["end"] if given["end"] is None else given["end"]
+    return {**known, "end": end, "attributes": {**known["attributes"], **given["attributes"]}}

@@ -1,0 +1,1 @@
+"""Reports and backtests in MongoDB."""

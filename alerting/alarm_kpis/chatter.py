@@ -1,0 +1,136 @@
+"""What would quieten a chattering threshold: a clear limit or an on-delay, found and tried on the variable's own history."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from alerting.alarm_kpis.load import replay
+from alerting.definitions.durations import format_duration
+from alerting.definitions.model import ThresholdDefinition
+from alerting.episodes.lifecycle import Step
+from alerting.readings.history import History
+
+_DELAYS = tuple(timedelta(seconds=s) for s in (5, 10, 15, 30, 60, 120, 300, 600, 1800))
+_STEPS = (1, 2, 3, 4, 6, 8)
+_CLEAR = "it clears further inside its limits"
+_DELAY = "only where nothing is to be done about one that clears at once"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A change that quietens a definition on this history, with how often it was raised before and after it."""
+
+    change: dict[str, float | str]
+    raises_before: int
+    raises_after: int
+    words: str
+
+
+def propose(
+    definition: ThresholdDefinition, history: History, start: datetime, end: datetime, cycles: int, within: timedelta
+) -> tuple[Proposal, ...]:
+    """The smallest clear limit, and the smallest on-delay, after which nothing chatters in (start, end]; each where there is one.
+
+    Chattering: raised and cleared `cycles` times within `within`. Both are tried by the very judging that raises alarms.
+    A clear limit keeps every alarm that lasts; an on-delay is right only where one that clears at once asks for nothing.
+    """
+    return quieten(definition, history, start, end, lambda steps: not _chatters(steps, cycles, within))
+
+
+def quieten(
+    definition: ThresholdDefinition, history: History, start: datetime, end: datetime, quiet: Callable[[list[Step]], bool]
+) -> tuple[Proposal, ...]:
+    """The smallest clear limit, and the smallest on-delay, with which the steps in (start, end] are `quiet`; each where there
+    is one, none where they are already.
+    """
+    before = replay(definition, history, start, end)
+    if quiet(before):
+        return ()
+    found = []
+    for candidates, advice in ((_clear_limits(definition, history), _CLEAR), (_delays(definition), _DELAY)):
+        for change, changed in candidates:
+            after = replay(changed, history, start, end)
+            if quiet(after):
+                found.append(_proposal(change, _raises(before), _raises(after), advice))
+                break
+    return tuple(found)
+
+
+def noise(values: np.ndarray) -> float:
+    """Standard deviation of the noise: 1.4826 times the median absolute difference of neighbours, over √2.
+
+    (Differences forget the trend, the median forgets the jumps; Rousseeuw and Croux, 1993, for the factor.) Where more than half
+    of the neighbours are equal: the smallest difference that occurs.
+    """
+    differences = np.abs(np.diff(values[np.isfinite(values)]))
+    moved = differences[differences > 0]
+    if not len(moved):
+        return 0.0
+    return float(1.4826 * np.median(differences) / np.sqrt(2)) or float(moved.min())
+
+
+def _clear_limits(
+    definition: ThresholdDefinition, history: History
+) -> Iterator[tuple[dict[str, float | str], ThresholdDefinition]]:
+    above, below = definition.above, definition.below
+    if definition.variable not in history.readings or not _plain(above, below):
+        return
+    sigma = noise(history.readings[definition.variable].to_numpy(np.float64))
+    for step in _STEPS if sigma else ():
+        change: dict[str, float | str] = {}
+        if isinstance(above, int | float):
+            change["clear_above_at"] = _rounded(above - step * sigma, sigma)
+        if isinstance(below, int | float):
+            change["clear_below_at"] = _rounded(below + step * sigma, sigma)
+        if _further_inside(definition, change) and _apart(change):
+            yield change, definition.model_copy(update=change)
+
+
+def _plain(*limits: object) -> bool:
+    """Whether limits are written as numbers, at least one of them."""
+    given = [limit for limit in limits if limit is not None]
+    return bool(given) and all(isinstance(limit, int | float) for limit in given)
+
+
+def _further_inside(definition: ThresholdDefinition, change: dict[str, float | str]) -> bool:
+    """Whether the change asks more than the clear limits that are there already."""
+    high, low = definition.clear_above_at, definition.clear_below_at
+    above = not isinstance(high, int | float) or float(change.get("clear_above_at", high)) <= high
+    below = not isinstance(low, int | float) or float(change.get("clear_below_at", low)) >= low
+    return above and below
+
+
+def _apart(change: dict[str, float | str]) -> bool:
+    """Limits on both sides must leave something in between."""
+    return (
+        "clear_above_at" not in change
+        or "clear_below_at" not in change
+        or float(change["clear_below_at"]) < float(change["clear_above_at"])
+    )
+
+
+def _rounded(value: float, sigma: float) -> float:
+    """No more digits than the noise deserves: one of its own."""
+    return round(value, -int(np.floor(np.log10(sigma))))
+
+
+def _delays(definition: ThresholdDefinition) -> Iterator[tuple[dict[str, float | str], ThresholdDefinition]]:
+    for delay in _DELAYS:
+        if delay > definition.hold:
+            yield {"for": format_duration(delay)}, definition.model_copy(update={"hold": delay})
+
+
+def _raises(steps: list[Step]) -> int:
+    return sum(step.kind == "raised" for step in steps)
+
+
+def _chatters(steps: list[Step], cycles: int, within: timedelta) -> bool:
+    closed = [(step.raised_at, step.at) for step in steps if step.kind == "closed"]
+    return any(closed[i + cycles - 1][1] - closed[i][0] <= within for i in range(len(closed) - cycles + 1))
+
+
+def _proposal(change: dict[str, float | str], before: int, after: int, advice: str) -> Proposal:
+    what = ", ".join(f"{name}: {value if isinstance(value, str) else format(value, 'g')}" for name, value in change.items())
+    return Proposal(change, before, after, f"{what} ({advice}): raised {after} times instead of {before} on these readings")

@@ -1,0 +1,58 @@
+"""Floods of alarms, after ISA-18.2 and EEMUA 191: what a ten-minute period is, where a flood begins and where it is over.
+
+Alarm figures, reports, backtests and the alarm budget count floods here, and under one setting (`ALERTING_ALARM_FLOOD`).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from alerting.readings.history import Millis, span_millis, to_millis
+
+PERIOD = timedelta(minutes=10)
+ABOVE = 10  # more alarms than this in ten minutes are more than one operator can answer
+
+
+@dataclass(frozen=True)
+class Flood:
+    """A stretch that began with a period above the start of a flood and ended before one below its end."""
+
+    start: datetime
+    end: datetime
+    alarms: int
+    peak: int
+
+
+def ends_below(above: int) -> int:
+    """A flood that begins above so many alarms in ten minutes is over before a period with fewer than half of them."""
+    return max(above // 2, 1)
+
+
+def counted(at: Iterable[datetime], start: datetime, end: datetime, period: timedelta = PERIOD) -> Millis:
+    """Alarms in each period from `start` on; the last one may not be full. Those outside of [start, end) are none of them."""
+    begin, width = to_millis(start), span_millis(period)
+    number = max(-(-(to_millis(end) - begin) // width), 0)
+    places = [place for t in at if 0 <= (place := (to_millis(t) - begin) // width) < number]
+    return np.bincount(np.array(places, np.int64), minlength=number).astype(np.int64)
+
+
+def find_floods(counts: Millis, start: datetime, above: int = ABOVE, below: int | None = None) -> tuple[Flood, ...]:
+    """Floods begin with a period above one number of alarms, and end before one below another. `counts`: from `start` on."""
+    least = ends_below(above) if below is None else below
+    floods: list[Flood] = []
+    began: int | None = None
+    for i, count in enumerate([*counts.tolist(), -1]):
+        if began is None and count > above:
+            began = i
+        elif began is not None and count < least:
+            inside = counts[began:i]
+            floods.append(Flood(start + began * PERIOD, start + i * PERIOD, int(inside.sum()), int(inside.max())))
+            began = None
+    return tuple(floods)
+
+
+def time_in_flood(floods: Sequence[Flood], periods: int) -> float:
+    """Share of so many ten-minute periods."""
+    return sum((f.end - f.start for f in floods), timedelta(0)) / (max(periods, 1) * PERIOD)

@@ -1,0 +1,236 @@
+"""How good the alarms are for the people who get them: figures after ISA-18.2, IEC 62682 and EEMUA 191, from our own episodes.
+
+The numbers that they are held against are defaults after these standards, which every plant may change; nothing here certifies
+anything. Averages hide floods, so shares of periods stand beside them.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import get_args
+
+import numpy as np
+
+from alerting.alarm_kpis import floods as floods_in
+from alerting.alarm_kpis.floods import PERIOD, Flood
+from alerting.alarm_kpis.metrics import TARGETS, Band, Chatter, Finding, Frequent, Kpis, Priority, Spread, Stale, Targets
+from alerting.definitions.durations import format_duration
+from alerting.definitions.model import Severity
+from alerting.episodes.episode import Episode
+from alerting.episodes.extract import Alarm, Spell, alarm_of
+from alerting.readings.history import Millis, span_millis, to_millis
+
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+_HOUR = timedelta(hours=1)
+_DAY = timedelta(days=1)
+_MOMENT = timedelta(milliseconds=1)
+_LEAST_SPAN = timedelta(days=30)
+
+
+def kpis(
+    episodes: Iterable[Episode | Alarm],
+    start: datetime,
+    end: datetime,
+    targets: Targets = TARGETS,
+    during: Sequence[tuple[datetime, datetime]] | None = None,
+) -> Kpis:
+    """The figures of alarms raised in [start, end); of older ones only whether they are stale.
+
+    Left out are episodes found in past times or not found again, and those that nobody was told of because of a shelf or
+    suppression by design. Live ones that late data withdrew count: they rang.
+    Periods begin at `start`; a last one that is not full counts like any other. `during`: only these stretches [from, to) of it
+    count, which do not overlap: the hours of a shift.
+    """
+    parts = [(start, end)] if during is None else list(during)
+    live = [a for a in map(alarm_of, episodes) if not a.backfilled and not a.withdrawn]
+    raised = sorted((e for e in live if any(a <= e.raised_at < b for a, b in parts)), key=lambda e: e.raised_at)
+    found = _figures(live, raised, start, end, parts, targets)
+    return replace(found, findings=_findings(found, targets))
+
+
+def _figures(
+    live: Sequence[Alarm],
+    raised: Sequence[Alarm],
+    start: datetime,
+    end: datetime,
+    parts: Sequence[tuple[datetime, datetime]],
+    targets: Targets,
+) -> Kpis:
+    """All figures, without what is found of them."""
+    observed = sum((b - a for a, b in parts), timedelta(0))
+    told = [e for e in raised if not e.silent]
+    rates = {span: len(told) * span / max(observed, _MOMENT) for span in (PERIOD, _HOUR, _DAY)}
+    every, hourly = counted(told, start, end, PERIOD), counted(told, start, end, _HOUR)
+    counts, hours = every[_inside(parts, start, PERIOD, len(every))], hourly[_inside(parts, start, _HOUR, len(hourly))]
+    floods, top = find_floods(every, start, targets), most_frequent(told, targets.top)
+    return Kpis(
+        start=start,
+        end=end,
+        observed=observed,
+        alarms=len(told),
+        silent=len(raised) - len(told),
+        suppressed=sum(e.suppressed for e in raised if e.silent),
+        per_ten_minutes=rates[PERIOD],
+        per_hour=rates[_HOUR],
+        per_day=rates[_DAY],
+        busiest=int(every.max(initial=0)),
+        busiest_at=start + int(every.argmax()) * PERIOD if told else None,
+        bands=bands(counts, targets),
+        distribution=tuple(np.bincount(np.minimum(counts, targets.most + 1), minlength=targets.most + 2).tolist()),
+        hourly=tuple(hourly.tolist()),
+        periods_above=_share(counts > targets.most),
+        hours_above=_share(hours > targets.hour_above),
+        floods=floods,
+        time_in_flood=floods_in.time_in_flood(floods, len(counts)),
+        chattering=find_chattering(told, targets),
+        stale=find_stale(live, start, end, targets),
+        top=top,
+        top_share=sum(f.share for f in top),
+        priorities=priorities(told, targets),
+        to_acknowledge=spread([e.acknowledged_at - e.raised_at if e.acknowledged_at else None for e in told]),
+        to_clear=spread([e.closed_at - e.raised_at if e.closed_at else None for e in told]),
+        findings=(),
+        note=_note(observed),
+    )
+
+
+def counted(episodes: Sequence[Spell], start: datetime, end: datetime, period: timedelta) -> Millis:
+    """Alarms raised in each period from `start` on."""
+    return floods_in.counted((e.raised_at for e in episodes), start, end, period)
+
+
+def _inside(parts: Sequence[tuple[datetime, datetime]], start: datetime, period: timedelta, number: int) -> np.ndarray:
+    """Which of the periods from `start` on begin within one of the stretches."""
+    begins = to_millis(start) + span_millis(period) * np.arange(number, dtype=np.int64)
+    inside = np.zeros(number, np.bool_)
+    for a, b in parts:
+        inside |= (begins >= to_millis(a)) & (begins < to_millis(b))
+    return inside
+
+
+def bands(counts: Millis, targets: Targets = TARGETS) -> tuple[Band, ...]:
+    """Shares of ten-minute periods by how many alarms they had; the names are EEMUA's for a steady rate."""
+    acceptable, manageable = int(targets.acceptable), int(targets.manageable)
+    edges = [
+        ("acceptable", 0, acceptable),
+        ("manageable", acceptable + 1, manageable),
+        ("over-demanding", manageable + 1, targets.most),
+        ("unacceptable", targets.most + 1, None),
+    ]
+    found = []
+    for name, least, most in edges:
+        inside = (counts >= least) & (counts <= (np.iinfo(np.int64).max if most is None else most))
+        found.append(Band(name, least, most, int(inside.sum()), _share(inside)))
+    return tuple(found)
+
+
+def find_floods(counts: Millis, start: datetime, targets: Targets = TARGETS) -> tuple[Flood, ...]:
+    """Floods begin with a ten-minute period above one number of alarms, and end before one below another."""
+    return floods_in.find_floods(counts, start, targets.flood_starts_above, targets.flood_ends_below)
+
+
+def find_chattering(episodes: Sequence[Spell], targets: Targets = TARGETS) -> tuple[Chatter, ...]:
+    """Alarms that were raised and cleared at least so often within so short a time, the worst first."""
+    found = []
+    for (definition, asset), spells in _by_pair(episodes).items():
+        closed = sorted((e.raised_at, e.closed_at) for e in spells if e.closed_at is not None)
+        bursts = _bursts(closed, targets)
+        if bursts:
+            inside = sorted({i for first, last in bursts for i in range(first, last + 1)})
+            begin, end = closed[inside[0]][0], closed[inside[-1]][1]
+            found.append(Chatter(definition, asset, len(inside), len(bursts), begin, end))
+    return tuple(sorted(found, key=lambda c: (-c.cycles, c.definition, c.asset)))
+
+
+def _bursts(closed: Sequence[tuple[datetime, datetime]], targets: Targets) -> list[tuple[int, int]]:
+    """First and last place of each burst; bursts that overlap are one."""
+    bursts: list[tuple[int, int]] = []
+    for last in range(targets.chatter_cycles - 1, len(closed)):
+        first = last - targets.chatter_cycles + 1
+        if closed[last][1] - closed[first][0] > targets.chatter_within:
+            continue
+        if bursts and first <= bursts[-1][1]:
+            bursts[-1] = (bursts[-1][0], last)
+        else:
+            bursts.append((first, last))
+    return bursts
+
+
+def find_stale(episodes: Sequence[Spell], start: datetime, end: datetime, targets: Targets = TARGETS) -> tuple[Stale, ...]:
+    """Alarms that had been active for too long at some instant of [start, end), the longest first."""
+    found = []
+    for e in episodes:
+        until = min(e.closed_at or end, end)
+        if until > start and until - e.raised_at > targets.stale_after:
+            still = e.closed_at is None or e.closed_at > end
+            found.append(Stale(e.id, e.definition, e.asset, e.raised_at, until - e.raised_at, still))
+    return tuple(sorted(found, key=lambda s: (-s.active_for, s.episode)))
+
+
+def most_frequent(episodes: Sequence[Spell], number: int) -> tuple[Frequent, ...]:
+    """The most frequent alarms, each a definition on an asset, with their share of all."""
+    pairs = Counter((e.definition, e.asset) for e in episodes)
+    ranked = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:number]
+    return tuple(Frequent(d, a, n, n / len(episodes)) for (d, a), n in ranked)
+
+
+def priorities(episodes: Sequence[Spell], targets: Targets = TARGETS) -> tuple[Priority, ...]:
+    """The mix of severities."""
+    number = Counter(e.severity for e in episodes)
+    return tuple(Priority(s, number[s], number[s] / len(episodes) if episodes else 0.0, targets.share(s)) for s in SEVERITIES)
+
+
+def spread(durations: Sequence[timedelta | None]) -> Spread:
+    """Median, ninth decile and longest; nearest rank, so that each is a duration that was really seen."""
+    known = sorted(d for d in durations if d is not None)
+    missing = len(durations) - len(known)
+    if not known:
+        return Spread(0, None, None, None, missing)
+    return Spread(len(known), known[(len(known) - 1) // 2], known[-(-9 * len(known) // 10) - 1], known[-1], missing)
+
+
+def _by_pair(episodes: Sequence[Spell]) -> Mapping[tuple[str, str], list[Spell]]:
+    pairs: dict[tuple[str, str], list[Spell]] = defaultdict(list)
+    for episode in episodes:
+        pairs[episode.definition, episode.asset].append(episode)
+    return MappingProxyType(pairs)
+
+
+def _share(flags: np.ndarray) -> float:
+    return float(flags.mean()) if len(flags) else 0.0
+
+
+def _findings(figures: Kpis, targets: Targets) -> tuple[Finding, ...]:
+    """Every figure with its target, in the order in which they are read."""
+    rate, hourly, daily, busiest = figures.per_ten_minutes, figures.per_hour, figures.per_day, figures.busiest
+    rows: list[tuple[str, float, str, bool]] = [
+        ("alarms per 10 minutes", rate, f"≤ {targets.acceptable:g}, at most {targets.manageable:g}", rate <= targets.manageable),
+        ("alarms per hour", hourly, f"≤ {targets.per_hour:g}", hourly <= targets.per_hour),
+        ("alarms per day", daily, f"≤ {targets.per_day:g}", daily <= targets.per_day),
+        ("most in 10 minutes", busiest, f"≤ {targets.most}", busiest <= targets.most),
+    ]
+    shares = [
+        (f"10-minute periods with more than {targets.most}", figures.periods_above, targets.most_periods_above),
+        (f"hours with more than {targets.hour_above}", figures.hours_above, targets.most_hours_above),
+        ("time in flood", figures.time_in_flood, targets.most_time_in_flood),
+    ]
+    rows += [(name, share, f"< {most:.0%}", share < most) for name, share, most in shares]
+    chattering, stale, top = len(figures.chattering), len(figures.stale), figures.top_share
+    old = format_duration(targets.stale_after)
+    rows += [
+        ("chattering alarms", chattering, "0", chattering == 0),
+        (f"stale alarms (over {old})", stale, f"< {targets.most_stale}", stale < targets.most_stale),
+        (f"share of the {targets.top} most frequent", top, f"≤ {targets.top_share:.0%}", top <= targets.top_share),
+    ]
+    enough = figures.observed >= _LEAST_SPAN and figures.alarms > 0
+    certain = ("chattering alarms", "most in 10 minutes")  # once too many is too many, however short the time
+    return tuple(Finding(n, float(v), t, met if enough or (not met and n in certain) else None) for n, v, t, met in rows)
+
+
+def _note(span: timedelta) -> str:
+    words = "targets are defaults after ISA-18.2 / EEMUA 191, per operator position"
+    if span >= _LEAST_SPAN:
+        return words
+    return f"{words}; they are meant for at least {_LEAST_SPAN.days} days, and these are {span / timedelta(days=1):.3g}"

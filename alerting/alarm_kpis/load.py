@@ -1,0 +1,119 @@
+"""The load that alarms put on an operator position, and the budget it is held against (after EEMUA 191 and ISA-18.2).
+
+An expected load comes from judging the past by a definition that is not in service yet, with the very functions that judge live.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import isclose
+
+from alerting.alarm_kpis.floods import counted, find_floods, time_in_flood
+from alerting.definitions.limits import severities
+from alerting.definitions.model import Severity, ThresholdDefinition
+from alerting.detection.suppression import Span, first_free
+from alerting.detection.threshold import judge
+from alerting.episodes.lifecycle import ConditionState, Step, advance
+from alerting.readings.history import History
+
+
+@dataclass(frozen=True)
+class Alarms:
+    """Alarms at one position: `per_day`, and the instants of those that were seen in the judged past."""
+
+    per_day: float = 0.0
+    at: tuple[datetime, ...] = ()
+
+    def plus(self, other: "Alarms") -> "Alarms":
+        """Both together."""
+        return Alarms(self.per_day + other.per_day, (*self.at, *other.at))
+
+
+@dataclass(frozen=True)
+class PositionLoad:
+    """What one definition would add at one position: `expected` and `now` are alarms a day, without and beside it.
+
+    `floods`: share of ten-minute periods of the judged past in a flood, everything together; `floods_now`: without it.
+    `before`: what the definition asks for already, as it is in service now.
+    """
+
+    position: str
+    expected: float
+    now: float
+    budget: float
+    floods: float
+    floods_now: float
+    before: float = 0.0
+
+    def breaks(self, most_floods: float) -> bool:
+        """Whether it asks for too much: over the budget, or floods too often, because of this definition."""
+        if not _is_more(self.expected, self.before):  # it asks for no more than it does already
+            return False
+        floods = self.floods >= most_floods and self.floods > self.floods_now
+        return _is_more(self.expected + self.now, self.budget) or floods
+
+    @property
+    def words(self) -> str:
+        """`expected 3.1 alarms a day at position oven-operator; budget 144, now 20`."""
+        before = f" (as it is now {self.before:.3g})" if self.before else ""
+        floods = f"; {self.floods:.1%} of ten-minute periods in flood" if self.floods else ""
+        return (
+            f"expected {self.expected:.3g} alarms a day{before} at position {self.position}; "
+            f"budget {self.budget:g}, now {self.now:.3g}{floods}"
+        )
+
+
+def _is_more(one: float, other: float) -> bool:
+    """Whether a rate is greater than another by more than the rounding of sums: a budget that is used up is not broken."""
+    return one > other and not isclose(one, other, rel_tol=1e-9)
+
+
+def replay(definition: ThresholdDefinition, history: History, start: datetime, end: datetime) -> list[Step]:
+    """The steps of episodes that a definition would have made in (start, end], if it had been in service from `start` on."""
+    judged = judge(definition, history, None, start, end)
+    _, steps = advance(
+        ConditionState(watermark=start), judged.stretches, definition.hold, definition.clear_for, severities(definition)
+    )
+    return steps
+
+
+def time_in_alarm(steps: Sequence[Step], end: datetime) -> timedelta:
+    """How long the episodes of these steps are open, an open one until `end`."""
+    raised = {step.raised_at: end for step in steps if step.kind == "raised"}
+    raised |= {step.raised_at: step.at for step in steps if step.kind == "closed"}
+    return sum((until - since for since, until in raised.items()), timedelta(0))
+
+
+def told_instants(
+    steps: Sequence[Step], silent: Sequence[Span], still_tell: Sequence[Severity], end: datetime, shelved: Sequence[Span] = ()
+) -> list[datetime]:
+    """When people would have been told of each raise: at once, or when suppression or a shelf ends, or when its severity becomes
+    one that suppression still tells; never of what came and went in it."""
+    ends = {step.raised_at: step.at for step in steps if step.kind == "closed"}
+    told = []
+    for raised in (step for step in steps if step.kind == "raised"):
+        turns = [step for step in steps if step.raised_at == raised.raised_at and step.kind in ("raised", "severity")]
+        at = _first_told(turns, silent, still_tell, shelved)
+        if at < ends.get(raised.raised_at, end):
+            told.append(at)
+    return told
+
+
+def _first_told(
+    turns: Sequence[Step], silent: Sequence[Span], still_tell: Sequence[Severity], shelved: Sequence[Span]
+) -> datetime:
+    """The first instant from its raise on at which an episode is neither shelved nor, with its severity there, suppressed."""
+    at, before = turns[0].at, None
+    while at != before:
+        before, at = at, first_free(shelved, at)
+        severity = next(turn.severity for turn in reversed(turns) if turn.at <= at)
+        if severity not in still_tell:
+            worse = [turn.at for turn in turns if turn.at > at and turn.severity in still_tell]
+            at = min(first_free(silent, at), *worse) if worse else first_free(silent, at)
+    return at
+
+
+def flood_share(at: Iterable[datetime], start: datetime, end: datetime, above: int) -> float:
+    """Share of the ten-minute periods from `start` to `end` that lie in a flood: one that begins above so many alarms."""
+    counts = counted(at, start, end)
+    return time_in_flood(find_floods(counts, start, above), len(counts))

@@ -1,0 +1,167 @@
+"""The figures of alarms, and the targets that they are held against."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from alerting.alarm_kpis.floods import ABOVE, Flood, ends_below
+from alerting.definitions.alarm_budget import AlarmBudget
+from alerting.definitions.model import Severity
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the figures are held against; defaults after ISA-18.2 / EEMUA 191. Counts are per ten minutes unless named."""
+
+    acceptable: float = 1
+    manageable: float = 2
+    most: int = ABOVE
+    most_periods_above: float = 0.01
+    flood_starts_above: int = ABOVE
+    flood_ends_below: int = ends_below(ABOVE)
+    most_time_in_flood: float = 0.01
+    per_hour: float = 6
+    hour_above: int = 30
+    most_hours_above: float = 0.01
+    per_day: float = 144
+    chatter_cycles: int = 3
+    chatter_within: timedelta = timedelta(minutes=1)
+    stale_after: timedelta = timedelta(hours=24)
+    most_stale: int = 5
+    top: int = 10
+    top_share: float = 0.05
+    low_share: float = 0.8
+    medium_share: float = 0.15
+    high_share: float = 0.05
+    critical_share: float = 0.01
+
+    def share(self, severity: Severity) -> float:
+        """The share of alarms that should have this severity."""
+        return float(getattr(self, f"{severity}_share"))
+
+
+TARGETS = Targets()
+
+
+def targets_under(budget: AlarmBudget) -> Targets:
+    """The defaults with what the platform's settings say of floods: how many alarms are one, and how much of the time may be."""
+    return replace(
+        TARGETS,
+        most=budget.flood_above,
+        most_periods_above=budget.most_floods,
+        flood_starts_above=budget.flood_above,
+        flood_ends_below=ends_below(budget.flood_above),
+        most_time_in_flood=budget.most_floods,
+    )
+
+
+@dataclass(frozen=True)
+class Band:
+    """Share of ten-minute periods with at least `least` and at most `most` alarms (None: any number)."""
+
+    name: str
+    least: int
+    most: int | None
+    periods: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Chatter:
+    """A definition on an asset that was raised and cleared several times within a minute. `cycles`: alarms in such bursts."""
+
+    definition: str
+    asset: str
+    cycles: int
+    bursts: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True)
+class Stale:
+    """An alarm that was active for too long."""
+
+    episode: str
+    definition: str
+    asset: str
+    raised_at: datetime
+    active_for: timedelta
+    still: bool
+
+
+@dataclass(frozen=True)
+class Frequent:
+    """One of the most frequent alarms."""
+
+    definition: str
+    asset: str
+    alarms: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Priority:
+    """How many alarms have a severity, their share, and the share they should have."""
+
+    severity: Severity
+    alarms: int
+    share: float
+    target: float
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A distribution of durations. `missing`: alarms that have none yet."""
+
+    count: int
+    median: timedelta | None
+    p90: timedelta | None
+    longest: timedelta | None
+    missing: int
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One figure against its target. `met` is None where too little was seen to say."""
+
+    figure: str
+    value: float
+    target: str
+    met: bool | None
+
+
+@dataclass(frozen=True)
+class Kpis:
+    """The figures of some alarms over [start, end). `silent`: alarms that nobody was told of, which are not counted;
+    `suppressed`: those among them that were suppressed by design. `observed`: how much of that time counts (a shift's hours).
+    `distribution`: ten-minute periods with 0, 1, 2 … alarms, the last number with more than that. `hourly`: alarms in each hour
+    from `start` on.
+    """
+
+    start: datetime
+    end: datetime
+    observed: timedelta
+    alarms: int
+    silent: int
+    suppressed: int
+    per_ten_minutes: float
+    per_hour: float
+    per_day: float
+    busiest: int
+    busiest_at: datetime | None
+    bands: tuple[Band, ...]
+    distribution: tuple[int, ...]
+    hourly: tuple[int, ...]
+    periods_above: float
+    hours_above: float
+    floods: tuple[Flood, ...]
+    time_in_flood: float
+    chattering: tuple[Chatter, ...]
+    stale: tuple[Stale, ...]
+    top: tuple[Frequent, ...]
+    top_share: float
+    priorities: tuple[Priority, ...]
+    to_acknowledge: Spread
+    to_clear: Spread
+    findings: tuple[Finding, ...]
+    note: str

@@ -1,0 +1,38 @@
+"""Alarms that the evaluation of past days found: nobody was told of them, so figures count them only when they say so."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from alerting.episodes.extract import Alarm
+
+
+@dataclass(frozen=True)
+class PastAlarms:
+    """How many alarms of a period were found in past days, and whether the figures count them."""
+
+    found: int
+    counted: bool
+
+    @property
+    def words(self) -> str:
+        """A sentence for people; empty where there are none."""
+        if not self.found:
+            return ""
+        alarms = f"{self.found} alarm{'' if self.found == 1 else 's'}"
+        if self.counted:
+            return f"{alarms} of these were found by evaluating past days: nobody was told of them"
+        return f"{alarms} more were found by evaluating past days; nobody was told of them, and they are not counted"
+
+
+def with_past(
+    alarms: Sequence[Alarm], start: datetime, end: datetime, wanted: bool | None = None
+) -> tuple[list[Alarm], PastAlarms]:
+    """Alarms for figures of [start, end), and what of them is past. `wanted`: count them or not; None: as long as most alarms
+    of the period are past ones, which is so in the first days of an alert.
+    """
+    within = [a for a in alarms if start <= a.raised_at < end and not a.withdrawn]
+    found = sum(a.backfilled for a in within)
+    counted = found > len(within) - found if wanted is None else wanted and found > 0
+    taken = [replace(a, backfilled=False) if counted and not a.withdrawn else a for a in alarms]
+    return taken, PastAlarms(found, counted)

@@ -1,0 +1,143 @@
+"""`alerting kpi`: how good the alarms are for the people who get them."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from alerting.cli.support import Json, command, console, instant, platform, print_json, short, show
+
+if TYPE_CHECKING:
+    from alerting.alarm_kpis.groups import Grouping
+    from alerting.alarm_kpis.metrics import Kpis, Spread
+    from alerting.usecases.operations.alarm_kpis import AlarmQuality, QualityByGroup
+
+
+@command
+def kpi(
+    start: Annotated[
+        str | None, typer.Option("--from", help="Start; 30 days before the end if left out.", metavar="TIME")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="End; now when left out.", metavar="TIME")] = None,
+    asset: Annotated[str | None, typer.Option(help="Only assets of this name or pattern, e.g. oven-*.")] = None,
+    target: Annotated[
+        list[str] | None, typer.Option("--target", help="Change a target, e.g. flood_starts_above=8.", metavar="NAME=VALUE")
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option("--by", help="One line for each position, line or shift.", metavar="position|line|shift")
+    ] = None,
+    past: Annotated[
+        bool | None,
+        typer.Option(
+            "--past/--no-past",
+            help="Count what the evaluation of past days found; as long as that is most of it when left out.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show alarm figures after ISA-18.2 / EEMUA 191: rates, floods, chattering with advice, stale, top ten, priorities, times."""
+    from alerting.alarm_kpis.metrics import targets_under
+    from alerting.usecases.operations.alarm_kpis import alarm_quality, alarm_quality_by, read_targets
+
+    begin, stop = instant(start, "--from"), instant(end, "--to")
+    if by not in (None, "position", "line", "shift"):
+        raise typer.BadParameter(f"{by!r} is none of position, line, shift", param_hint="--by")
+    with platform() as p:
+        targets = read_targets(target or [], targets_under(p.budget))
+        until = stop or p.clock.now()
+        begin = begin or until - timedelta(days=30)
+        if by is None:
+            whole = alarm_quality(p, begin, until, asset, targets, past)
+        else:
+            groups = alarm_quality_by(p, begin, until, cast("Grouping", by), asset, targets, past)
+    if as_json:
+        print_json(whole if by is None else groups)
+    elif by is None:
+        _tell(whole)
+    else:
+        _tell_groups(groups)
+
+
+def _tell_groups(found: "QualityByGroup") -> None:
+    rows = [
+        {
+            found.by: g.name,
+            "alarms": g.kpis.alarms,
+            ("an hour" if found.by == "shift" else "a day"): g.kpis.per_hour if found.by == "shift" else g.kpis.per_day,
+            "budget": g.budget / 24 if found.by == "shift" else g.budget,
+            "most in 10 min": g.kpis.busiest,
+            "in flood": f"{g.kpis.time_in_flood:.1%}",
+            "chattering": len(g.kpis.chattering),
+            "stale": len(g.kpis.stale),
+            "to acknowledge": _span(g.kpis.to_acknowledge.median) if g.kpis.to_acknowledge.median is not None else "",
+        }
+        for g in found.groups
+    ]
+    show(rows, list(rows[0]) if rows else [], False, "no asset is watched")
+    if found.past.words:
+        console.print(found.past.words)
+    if found.groups:
+        own = "; rates are per hour of the shift" if found.by == "shift" else ""
+        console.print(f"{found.groups[0].kpis.note}{own}", style="dim", markup=False)
+
+
+def _tell(found: "AlarmQuality") -> None:
+    k = found.kpis
+    shelved = f", {k.silent} more while muted ({k.suppressed} of them suppressed by design)" if k.silent else ""
+    console.print(f"{_counted(k.alarms, 'alarm')} from {short(k.start)} to {short(k.end)}{shelved}", style="bold", markup=False)
+    if found.past.words:
+        console.print(found.past.words)
+    words = {True: "met", False: "not met", None: "too short to say"}
+    rows = [{"figure": f.figure, "value": f.value, "target": f.target, "": words[f.met]} for f in k.findings]
+    show(rows, ["figure", "value", "target", ""], False, "")
+    _tell_load(k)
+    chattering = [f"{c.definition} on {c.asset}: {c.cycles} times in {_counted(c.bursts, 'burst')}" for c in k.chattering]
+    for line, advice in zip(chattering, found.advice, strict=True):
+        console.print(f"chattering: {line}", markup=False)
+        for words_of in [p.words for p in advice.proposals] or [advice.why_not or ""]:
+            console.print(f"  {words_of}", markup=False)
+    top = [{"alarm": f"{t.definition} on {t.asset}", "times": t.alarms, "share": f"{t.share:.0%}"} for t in k.top]
+    show(top, ["alarm", "times", "share"], False, "")
+    for s in k.stale:
+        still = " and still is" if s.still else ""
+        console.print(f"stale: {s.definition} on {s.asset} was active for {_span(s.active_for)}{still}", markup=False)
+    if found.muted:
+        console.print(f"muted now: {len(found.muted)} (see: alerting shelves)")
+    console.print(k.note, style="dim", markup=False)
+
+
+def _tell_load(k: "Kpis") -> None:
+    bands = ", ".join(f"{b.name} ({b.least}{_most(b.least, b.most)}) {b.share:.1%}" for b in k.bands)
+    console.print(f"10-minute periods: {bands}", markup=False)
+    for f in k.floods:
+        console.print(
+            f"flood: {short(f.start)} to {short(f.end)}, {f.alarms} alarms, at most {f.peak} in 10 minutes", markup=False
+        )
+    mix = ", ".join(f"{p.severity} {p.share:.0%} (target {p.target:.0%})" for p in k.priorities)
+    console.print(f"severities: {mix}", markup=False)
+    console.print(f"to acknowledge: {_spread(k.to_acknowledge, 'not acknowledged')}", markup=False)
+    console.print(f"to clear: {_spread(k.to_clear, 'still open')}", markup=False)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _most(least: int, most: int | None) -> str:
+    if most is None:
+        return " and more"
+    return "" if most == least else f" to {most}"
+
+
+def _spread(spread: "Spread", missing: str) -> str:
+    rest = f"; {spread.missing} {missing}" if spread.missing else ""
+    if spread.median is None or spread.p90 is None or spread.longest is None:
+        return f"none{rest}"
+    return f"median {_span(spread.median)}, nine of ten within {_span(spread.p90)}, longest {_span(spread.longest)}{rest}"
+
+
+def _span(span: timedelta) -> str:
+    from alerting.definitions.durations import format_duration
+
+    return format_duration(span)

@@ -1,0 +1,158 @@
+"""`alerting backtest`."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from alerting.cli.support import (
+    Json,
+    command,
+    console,
+    instant,
+    plain,
+    platform,
+    print_json,
+    progress,
+    read_documents,
+    short,
+    show,
+    write_file,
+    writes,
+)
+from alerting.definitions.durations import parse_duration
+from alerting.definitions.faults import UserError
+
+if TYPE_CHECKING:
+    from alerting.ports import Platform
+    from alerting.usecases.backtest.backtest import Backtest, Retrain, Subject
+
+
+@command
+@writes
+def backtest(
+    what: Annotated[str, typer.Argument(metavar="NAME|FILE", help="Name of a definition, draft or not; or a YAML or JSON file.")],
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="Start, ISO 8601 with zone; four weeks before --to if left out.", metavar="TIME"),
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", help="End, ISO 8601 with zone; the last midnight (UTC) when left out.", metavar="TIME")
+    ] = None,
+    retrain: Annotated[
+        str | None,
+        typer.Option(help="Train this often, e.g. 7d, or `never` after the start; as the definition says when left out."),
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Compute anew what was kept of the same backtest.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="HTML file to write; NAME-backtest.html when left out.")] = None,
+    as_json: Json = False,
+) -> None:
+    """See what a definition would have raised: walk forward through history, training on the way, telling nobody.
+
+    Works on a definition in service, on a draft, and on a file that is not applied. Nothing live changes. A backtest that is
+    interrupted goes on after its last finished segment when the same command is given again; a finished one is shown at once.
+    """
+    from alerting.usecases.backtest import backtest as pipeline
+
+    cadence = _retrain(retrain)
+    begin, stop = instant(start, "--from"), instant(end, "--to")
+    with platform() as p, progress() as tell:
+        subject = _subject(p, what)
+        until = stop or p.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+        made = pipeline.backtest(p, subject, begin or until - timedelta(weeks=4), until, cadence, fresh, tell)
+    target = out or Path(f"{made.definition}-backtest.html")
+    write_file(target, made.page)
+    if as_json:
+        return print_json(_document(made) | {"page": str(target)})
+    return _print(made, target)
+
+
+def _retrain(text: str | None) -> "Retrain":
+    if text is None:
+        return "scheduled"
+    if text == "never":
+        return "never"
+    try:
+        span = parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}, or `never`", param_hint="--retrain") from error
+    if span < timedelta(hours=1):
+        raise typer.BadParameter(f"{text!r} is too often; the shortest is 1h", param_hint="--retrain")
+    return span
+
+
+def _subject(platform: "Platform", what: str) -> "Subject":
+    from alerting.usecases.backtest.backtest import named_subject, written_subject
+
+    file = Path(what)
+    if file.suffix not in (".yaml", ".yml", ".json"):
+        return named_subject(platform, what)
+    documents = read_documents([file])
+    if len(documents) > 1:
+        names = ", ".join(str(d.get("name")) for d in documents)
+        raise UserError(
+            f"{file}: holds {len(documents)} definitions ({names}); a backtest takes one, so give it a file of its own"
+        )
+    return written_subject(platform, documents[0])
+
+
+def _document(made: "Backtest") -> dict[str, Any]:
+    document: dict[str, Any] = {**plain({**made.__dict__, "page": None, "episodes": []}), "episodes": _rows(made)}
+    return document
+
+
+def _rows(made: "Backtest") -> list[dict[str, Any]]:
+    return [
+        {
+            "id": e.id,
+            "asset": e.asset,
+            "severity": e.severity,
+            "raised_at": e.raised_at.isoformat(),
+            "closed_at": e.closed_at.isoformat() if e.closed_at else None,
+            "value": e.evaluation.value,
+            "threshold": e.evaluation.threshold,
+            "model_version": e.model_version,
+            "outcome": e.settlement.outcome if e.settlement else None,
+            "reason": e.evaluation.reason,
+        }
+        for e in made.episodes
+    ]
+
+
+def _print(made: "Backtest", target: Path) -> None:
+    rows = [{**s, "model": (s["model_hash"] or "")[:12], "from": s["start"], "to": s["end"]} for s in made.segments]
+    if any(s["verdict"] for s in made.segments):
+        show(rows, ["number", "from", "to", "verdict", "family", "model", "training_cutoff", "episodes"], False, "")
+    if made.events:
+        shown = ("event_recall", "false_alarms_per_week", "episode_precision", "time_in_alarm", "median_lead_time")
+        bounds = made.events["intervals"]
+        lines = [{"figure": n, "value": made.events[n], "95 % interval": _interval(bounds.get(n))} for n in shown]
+        show(lines, ["figure", "value", "95 % interval"], False, "")
+    if made.load:
+        load = made.load
+        console.print(
+            f"{load['episodes']} episodes, {load['per_day'] or 0:.3g} a day ({load['per_week']['value'] or 0:.3g} a week); "
+            f"at most {load['peak']} within 10 minutes, {load['floods']} floods (more than {load.get('flood_above', 10)}); "
+            f"{load['days_without']} days without any",
+            markup=False,
+        )
+    if untold := made.figures.get("untold"):
+        console.print(f"{untold} more came and went while suppressed by design: told to nobody, in no figure", markup=False)
+    if made.cost:
+        cost = made.cost
+        console.print(
+            f"cost {cost['total']:.4g} (misses {cost['misses']:.4g}, false alarms {cost['false_alarms']:.4g}), "
+            f"{cost['per_week']:.4g} a week",
+            markup=False,
+        )
+    console.print(made.headline, markup=False)
+    if made.kept:
+        console.print(f"kept since {short(made.finished_at)}; --fresh computes it anew", markup=False)
+    elif made.resumed:
+        console.print(f"went on after {made.resumed} segments that were finished before", markup=False)
+    console.print(f"nobody was told, nothing live changed; written to {target} (backtest {made.id})", markup=False)
+
+
+def _interval(bounds: Any) -> str:
+    return f"{bounds[0]:.3g} to {bounds[1]:.3g}" if bounds else ""

@@ -1,0 +1,112 @@
+"""`alerting demo`: look at the simulated line, and act upon it."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import uuid4
+
+import typer
+
+from alerting.cli.support import Json, command, console, print_json, short, show, user, writes
+
+if TYPE_CHECKING:
+    from alerting.demo.line import LineState
+
+app = typer.Typer(
+    help="The simulated biscuit oven line: see how it is, change its set-points. docs/demo-line.md states its physics.",
+    no_args_is_help=True,
+)
+
+
+@app.command("set")
+@command
+@writes
+def set_point(
+    variable: Annotated[
+        str, typer.Argument(help="A set-point: zone_1_setpoint … zone_3_setpoint (°C), belt_speed_setpoint (m/min).")
+    ],
+    value: Annotated[float, typer.Argument(help="The value to set, within the limits of the variable.")],
+    why: Annotated[str, typer.Option("--why", help="Reason, kept in the audit.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Change a set-point of the running line, as an operator would at the panel.
+
+    In force from the next simulated minute, for eight hours or until it is set again; then the crew goes back to its own value.
+    """
+    import os
+
+    from alerting.adapters.mongo.demo.clock import MongoClock
+    from alerting.adapters.mongo.demo.line import MongoLines
+    from alerting.demo.advance import stored_line
+    from alerting.demo.asset import ASSET, demo_asset
+    from alerting.demo.ports import SetPointRequest
+    from alerting.demo.set_points import check_set_point, present_setting
+    from alerting.settings.environment import read_settings
+    from alerting.wiring import open_stores
+
+    with open_stores(read_settings(os.environ)) as stores:
+        lines = MongoLines(stores.database)
+        line = stored_line(lines)
+        before = present_setting(line, variable) if variable in line.state.setpoints() else 0.0
+        wanted = check_set_point(demo_asset(), variable, value, before)
+        lines.ask(ASSET, SetPointRequest(uuid4().hex, variable, wanted, user()))
+        at = MongoClock(stores.database).now()
+        stores.audit.add(user(), "set-point-change", f"{ASSET}/{variable}", at, before, wanted, why)
+    if as_json:
+        print_json({"variable": variable, "before": before, "value": wanted, "from": line.state.until})
+    else:
+        console.print(
+            f"{variable}: {before:g} → {wanted:g}, from {short(line.state.until)} on, the next minute that the line computes"
+        )
+
+
+@app.command("status")
+@command
+def status(
+    causes: Annotated[
+        bool, typer.Option("--causes", help="Tell also what really was wrong in the last day; the platform is never told.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show the line: its clock, its last readings, and its set-points with who set them."""
+    import os
+
+    from alerting.adapters.mongo.demo.clock import MongoClock
+    from alerting.adapters.mongo.demo.line import MongoLines
+    from alerting.demo.advance import stored_line
+    from alerting.demo.asset import ASSET, demo_asset
+    from alerting.settings.environment import read_settings
+    from alerting.wiring import open_stores
+
+    asset = demo_asset()
+    with open_stores(read_settings(os.environ)) as stores:
+        state = stored_line(MongoLines(stores.database)).state
+        now = min(MongoClock(stores.database).now(), state.until)
+        readings = stores.readings.load(asset, now - timedelta(minutes=10), now).readings
+    last = {name: float(values.dropna().iloc[-1]) for name, values in readings.items() if values.notna().any()}
+    rows = [
+        {"variable": name, "title": v.title, "value": last.get(name), "unit": v.unit, "set_by": _set_by(state, name)}
+        for name, v in asset.variables.items()
+    ]
+    told = _causes(state) if causes else []
+    if as_json:
+        print_json({"asset": ASSET, "now": now, "seed": state.seed, "variables": rows, "causes": told if causes else None})
+        return
+    console.print(f"{asset.title} at {short(now)} (seed {state.seed})")
+    show(rows, ["variable", "title", "value", "unit", "set_by"], False, "")
+    if causes:
+        show(told, ["cause", "start", "end", "peak"], False, "nothing was wrong in the last day")
+
+
+def _set_by(state: "LineState", name: str) -> str:
+    """Who set it, for set-points; what a person has set holds until a time."""
+    if name not in state.setpoints():
+        return ""
+    change = state.hand_set(name, state.minute)
+    return "the crew" if change is None else f"{change.who}, until {short(state.instant(change.until))}"
+
+
+def _causes(state: "LineState") -> list[dict[str, Any]]:
+    from alerting.demo.line import causes
+
+    found = causes(state, timedelta(days=1))
+    return [{"cause": d.cause, "start": start, "end": end, "peak": d.size} for start, end, d in found]

@@ -1,0 +1,1 @@
+"""What commands print: sentences, tables, one JSON document."""

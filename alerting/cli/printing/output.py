@@ -1,0 +1,294 @@
+"""What commands print: sentences and tables that fit the screen; with --json one document, and nothing beside it."""
+
+import json
+import math
+import os
+import re
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import asdict, dataclass, is_dataclass
+from datetime import datetime, timedelta, tzinfo
+from pathlib import PurePath
+from textwrap import wrap
+from typing import Any, TextIO
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from alerting.cli.printing.console import CleanConsole
+from alerting.definitions.durations import format_duration
+from alerting.definitions.faults import UserError
+from alerting.reporting import messages
+
+_GAP = 2
+_LEAST_TEXT = 28  # a column of text narrower than this is hard to read: the text goes below its row
+_INDENT = "    "
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
+_HIDDEN = {
+    code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    for code in (
+        *(c for c in range(0x20) if chr(c) not in "\n\t"),
+        *range(0x7F, 0xA0),
+        *(0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)),
+    )
+}
+
+
+class _Plain(CleanConsole):
+    """Prints text as it is: brackets and colons in it mean nothing, long lines are left to the terminal."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print; control characters in text are written out, so that they reach no terminal."""
+        super().print(*(visible(o) if isinstance(o, str) else o for o in objects), **options)
+
+
+console = _Plain()
+errors = _Plain(stderr=True)
+
+
+@dataclass
+class _Command:
+    """What the running command has printed. `document`: standard output while only JSON may be on it."""
+
+    document: TextIO | None = None
+    printed: bool = False
+    zone: tzinfo | None = None
+    zone_told: bool = False
+
+
+_running = _Command()
+
+
+def visible(text: str) -> str:
+    """Text whose control characters and changes of the writing direction are written out."""
+    return text.translate(_HIDDEN)
+
+
+@contextmanager
+def printing(as_json: bool) -> Iterator[None]:
+    """For one command. With `as_json` only `print_json` reaches standard output: everything else that this process prints,
+    libraries in C included, goes to standard error.
+    """
+    global _running  # noqa: PLW0603 - one command runs in a process at a time
+    before, _running = _running, _Command()
+    try:
+        if as_json:
+            with _descriptor() as own, redirect_stdout(sys.stderr):
+                _running.document = own
+                yield
+        else:
+            yield
+    finally:
+        _running = before
+
+
+@contextmanager
+def _descriptor() -> Iterator[TextIO]:
+    """The standard output, of which the descriptor leads to standard error meanwhile."""
+    stream = sys.stdout
+    try:
+        number = stream.fileno()
+    except (OSError, ValueError, AttributeError):  # a test has put something else in its place
+        yield stream
+        return
+    stream.flush()
+    kept = os.dup(number)
+    os.dup2(2, number)
+    try:
+        with os.fdopen(os.dup(kept), "w", encoding=stream.encoding, errors=stream.errors) as own:
+            yield own
+    finally:
+        os.dup2(kept, number)
+        os.close(kept)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document on standard output."""
+    stream = _running.document or sys.stdout
+    text = json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(stream.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(plain(value), indent=2, allow_nan=False)
+    stream.write(text + "\n")
+    stream.flush()
+    _running.printed = True
+
+
+def print_refusal_as_json(message: str) -> None:
+    """Print why a command was refused as the one document, unless it has printed one."""
+    if _running.document is not None and not _running.printed:
+        print_json({"refused": message})
+
+
+def print_text(text: str) -> None:
+    """Print text for other programs exactly as it is, e.g. YAML."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it: times in ISO 8601, durations in seconds, dataclasses and models as objects.
+
+    What is no number (NaN, infinity) is null.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(v) for v in value]
+    return _plain_leaf(value)
+
+
+def _plain_leaf(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if hasattr(value, "model_dump"):
+        return plain(value.model_dump(mode="json", by_alias=True))
+    if hasattr(value, "item"):  # a number of numpy
+        return plain(value.item())
+    return str(value) if isinstance(value, PurePath) else value
+
+
+# --- tables ---------------------------------------------------------------------------------------------------------------
+
+
+def show(rows: Sequence[Any], columns: Sequence[str], as_json: bool, empty: str) -> None:
+    """Print rows as a table of these columns, or all of each row as JSON."""
+    if as_json:
+        print_json(rows)
+    elif not rows:
+        console.print(empty)
+    else:
+        for line in table_lines(rows, columns, console.width):
+            console.print(line)
+
+
+def table_lines(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width: int) -> Iterator[Text]:
+    """The lines of a table that is at most this wide. Ids, times and numbers are never broken; text that has no room in its
+    column is wrapped, or stands below its row.
+    """
+    titles = [column.replace("_", " ") for column in columns]
+    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
+    right = [_all_numbers([row.get(column) for row in rows]) for column in columns]
+    widths = [max(_widest(title), *(_widest(row[i]) for row in cells)) for i, title in enumerate(titles)]
+    beside = _fit(widths, cells, width, {i for i, c in enumerate(columns) if any(_is_time(row.get(c)) for row in rows)})
+    below = [i for i in range(len(columns)) if i not in beside]
+    yield Text(_line([titles[i] for i in beside], beside, right), style="bold")
+    for row in cells:
+        for parts in _physical_lines([row[i] for i in beside], beside):
+            yield Text(_line(parts, beside, right))
+        for i in below:
+            for text in _wrapped(f"{titles[i]}: {row[i]}" if titles[i] else row[i], width) if row[i] else ():
+                yield Text(text)
+    if not _running.zone_told and any(_is_time(row.get(column)) for row in rows for column in columns):
+        yield Text(f"times: {zone()}", style="dim")
+        _running.zone_told = True
+
+
+def _fit(widths: Sequence[int], cells: Sequence[Sequence[str]], width: int, times: Collection[int]) -> dict[int, int]:
+    """The columns that stand beside each other, with their widths: empty ones go first, then the widest text, times last."""
+    beside = dict(enumerate(widths))
+    if _taken(beside) > width:
+        beside = {i: w for i, w in beside.items() if i == 0 or any(row[i] for row in cells)}
+    while _taken(beside) > width and len(beside) > 1:
+        widest = max(list(beside)[1:], key=lambda i: (i not in times, beside[i]))
+        taken = beside.pop(widest)
+        room = width - _taken(beside) - _GAP
+        longest_word = max((cell_len(word) for row in cells for word in row[widest].split()), default=0)
+        if room >= max(_LEAST_TEXT, longest_word) and taken > room:
+            return dict(sorted({**beside, widest: room}.items()))
+    return beside
+
+
+def _taken(beside: Mapping[int, int]) -> int:
+    return sum(beside.values()) + _GAP * (len(beside) - 1)
+
+
+def _physical_lines(row: Sequence[str], beside: Mapping[int, int]) -> Iterator[list[str]]:
+    columns = [_lines(text, width) for text, width in zip(row, beside.values(), strict=True)]
+    for number in range(max(map(len, columns))):
+        yield [lines[number] if number < len(lines) else "" for lines in columns]
+
+
+def _lines(text: str, width: int) -> list[str]:
+    return [part for line in text.split("\n") for part in (_wrap(line, width) if cell_len(line) > width else [line])] or [""]
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    return wrap(text, max(width, 1), break_long_words=False, break_on_hyphens=False)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    lines = text.split("\n")
+    return [f"{_INDENT}{part}" for line in lines for part in _wrap(line, max(width - len(_INDENT), _LEAST_TEXT))]
+
+
+def _line(parts: Sequence[str], beside: Mapping[int, int], right: Sequence[bool]) -> str:
+    padded = []
+    for text, (column, width) in zip(parts, beside.items(), strict=True):
+        space = " " * max(width - cell_len(text), 0)
+        padded.append(space + text if right[column] else text + space)
+    return (" " * _GAP).join(padded).rstrip()
+
+
+def _widest(text: str) -> int:
+    return max((cell_len(line) for line in text.split("\n")), default=0)
+
+
+def _all_numbers(values: Sequence[Any]) -> bool:
+    given = [value for value in values if value is not None]
+    return bool(given) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in given)
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, datetime) or (isinstance(value, str) and _STAMP.fullmatch(value) is not None)
+
+
+def _cell(value: Any) -> str:
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if _is_time(value):
+        return messages.instant(value if isinstance(value, datetime) else datetime.fromisoformat(value), zone())
+    return visible(format_duration(value) if isinstance(value, timedelta) else str(value))
+
+
+# --- times ----------------------------------------------------------------------------------------------------------------
+
+
+def zone() -> tzinfo:
+    """The plant's time zone, as `ALERTING_TIMEZONE` says."""
+    from alerting.settings.environment import UTC, read_settings
+
+    if _running.zone is None:
+        try:
+            _running.zone = read_settings(os.environ).timezone
+        except UserError:  # the command itself says what is wrong with the settings
+            _running.zone = UTC
+    return _running.zone
+
+
+def short(value: datetime | None) -> str:
+    """An instant to the minute in the plant's zone, for sentences: `2026-01-05 07:00 CET`."""
+    return "" if value is None else messages.moment(value, zone())
+
+
+def readable_output() -> None:
+    """A terminal that cannot show a character shows another one in its place, instead of a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure: Callable[..., None] | None = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")

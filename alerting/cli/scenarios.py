@@ -1,0 +1,78 @@
+"""`alerting test`: definitions against scenarios, for a build or before a change; like `promtool test rules`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from alerting.cli.support import Json, command, console, print_json
+from alerting.definitions.faults import UserError
+
+Scenarios = Annotated[list[Path], typer.Argument(help="YAML files, each with one definition and its scenarios.")]
+
+
+@command
+def test(files: Scenarios, as_json: Json = False) -> None:
+    """Run scenarios: readings over time and the transitions that must come of them. Exit code 1 when one fails.
+
+    A definition is a file beside the scenarios, or written in them, or the name of one that is in the database.
+    """
+    from alerting.definitions.validation import parse_definition
+    from alerting.usecases.definitions.scenarios import read_scenarios, run_scenario
+
+    rows: list[dict[str, Any]] = []
+    for file in files:
+        written = read_scenarios(_document(file), str(file))
+        definition = parse_definition(_definition(written.definition, file))
+        for scenario in written.scenarios:
+            result = run_scenario(definition, scenario)
+            row = {"file": str(file), "title": result.title, "passed": result.passed, "difference": list(result.difference)}
+            rows.append({**row, "found": list(result.found)})
+    if as_json:
+        print_json(rows)
+    else:
+        _print(rows)
+    if not all(row["passed"] for row in rows):
+        raise typer.Exit(1)
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        console.print(f"{'passed' if row['passed'] else 'FAILED'}  {row['title']}  ({row['file']})", markup=False, soft_wrap=True)
+        if not row["passed"]:
+            console.print("        - expected and not found, + found and not expected", markup=False)
+        for line in row["difference"]:
+            console.print(f"        {line}", markup=False, style={"-": "red", "+": "green"}.get(line[0]))
+    failed = sum(not row["passed"] for row in rows)
+    console.print(f"{len(rows) - failed} of {len(rows)} scenarios passed", markup=False)
+
+
+def _document(file: Path) -> Any:
+    from alerting.adapters.files.yaml_documents import read_yaml
+
+    documents = read_yaml(file)
+    if len(documents) > 1:
+        raise UserError(f"{file}: holds {len(documents)} documents; write one")
+    return documents[0] if documents else None
+
+
+def _definition(written: str | dict[str, Any], file: Path) -> dict[str, Any]:
+    if isinstance(written, dict):
+        return written
+    beside = file.parent / written
+    if beside.suffix in {".yaml", ".yml", ".json"}:
+        document = _document(beside)
+        if not isinstance(document, dict):
+            raise UserError(f"{beside}: must hold one definition")
+        return document
+    return _in_database(written)
+
+
+def _in_database(name: str) -> dict[str, Any]:
+    from alerting.cli.support import platform
+    from alerting.definitions.validation import definition_document
+    from alerting.usecases.definitions import sync
+
+    with platform() as p:
+        sync.sync(p, p.clock.now())
+        return definition_document(sync.require_revision(p, name).definition)

@@ -1,0 +1,197 @@
+"""What all commands share: the platform, progress, tables or JSON, times, and messages instead of tracebacks."""
+
+import getpass
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from alerting.cli.printing.output import (
+    console,
+    errors,
+    plain,
+    print_json,
+    print_refusal_as_json,
+    print_text,
+    printing,
+    short,
+    show,
+    visible,
+)
+from alerting.definitions.faults import UserError
+
+if TYPE_CHECKING:
+    from alerting.ports import Platform
+    from alerting.ports import Progress as ProgressPort
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+__all__ = [
+    "Json",
+    "command",
+    "console",
+    "errors",
+    "instant",
+    "is_served",
+    "plain",
+    "platform",
+    "print_json",
+    "print_text",
+    "progress",
+    "read_documents",
+    "short",
+    "show",
+    "user",
+    "write_file",
+]
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@contextmanager
+def platform() -> Iterator["Platform"]:
+    """The running platform, or its database started for the duration of this command."""
+    from alerting.adapters.mongo.mongo import DatabaseDown
+    from alerting.settings.environment import read_settings
+    from alerting.wiring import open_platform
+
+    settings = read_settings(os.environ)
+    try:
+        with open_platform(settings) as opened:
+            yield opened
+    except DatabaseDown as down:
+        if settings.mongodb_uri is None and (why := _why_stopped(settings.home)) is not None:
+            raise DatabaseDown(f"the embedded database has stopped: {why}") from down
+        raise
+
+
+def _why_stopped(home: Path) -> str | None:
+    from alerting.adapters.embedded.embedded_mongod import LOG
+    from alerting.adapters.embedded.mongod_causes import cause
+    from alerting.adapters.embedded.shared_mongod import data_folder
+
+    return cause(data_folder(home) / LOG, data_folder(home))
+
+
+def is_served() -> bool:
+    """Whether something evaluates by itself: `alerting up` on this home; of a database of your own nobody can tell here."""
+    from alerting.adapters.embedded.running import running
+    from alerting.settings.environment import read_settings
+
+    settings = read_settings(os.environ)
+    return settings.mongodb_uri is not None or running(settings.home) is not None
+
+
+def command(function: Callable[P, R]) -> Callable[P, R]:
+    """Turn a refusal into its message and exit code 1, and Ctrl-C into exit code 130.
+
+    With --json standard output is one JSON document: what the command prints, or `{"refused": why}`.
+    """
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        with printing(as_json=bool(kwargs.get("as_json"))):
+            try:
+                return function(*args, **kwargs)
+            except UserError as refusal:
+                _print_refusal(str(refusal))
+                raise typer.Exit(1) from refusal
+            except typer.BadParameter as error:
+                print_refusal_as_json(error.format_message())
+                raise
+            except KeyboardInterrupt:
+                errors.print("interrupted; run it again to go on, nothing is lost or doubled")
+                print_refusal_as_json("interrupted")
+                raise typer.Exit(130) from None
+
+    return run
+
+
+def writes(function: Callable[P, R]) -> Callable[P, R]:
+    """Say on standard error where a command has written, once it has; a dry run writes nowhere."""
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        from alerting.settings.environment import read_settings
+
+        result = function(*args, **kwargs)
+        if not kwargs.get("dry_run"):
+            errors.print(f"written to {read_settings(os.environ).place}", markup=False, soft_wrap=True)
+        return result
+
+    return run
+
+
+def _print_refusal(message: str) -> None:
+    text = Text.assemble(("refused:", "red"), f" {visible(message)}")
+    errors.print(text)
+    print_refusal_as_json(message)
+
+
+def user() -> str:
+    """Who runs this command, for audit and revisions."""
+    return getpass.getuser()
+
+
+def instant(text: str | None, option: str) -> datetime | None:
+    """An ISO 8601 instant with zone, e.g. 2015-03-14T00:00Z. Raises a usage error (exit code 2)."""
+    if text is None:
+        return None
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"{text!r} is not an ISO 8601 time; write for example 2015-03-14T06:00Z", param_hint=option
+        ) from error
+    if value.tzinfo is None:
+        raise typer.BadParameter(f"{text!r} has no zone; add Z for UTC or an offset such as +01:00", param_hint=option)
+    return value.astimezone(UTC)
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a file that the user has named. Raises UserError when that cannot be done."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); name another file with --out") from error
+
+
+def read_documents(files: Sequence[Path]) -> list[dict[str, Any]]:
+    """Definitions in YAML or JSON files, as written. Raises UserError for a file that holds none."""
+    documents: list[dict[str, Any]] = []
+    for file in files:
+        documents += _read_file(file)
+    return documents
+
+
+def _read_file(file: Path) -> list[dict[str, Any]]:
+    from alerting.adapters.files.yaml_documents import read_yaml
+
+    flat = [d for part in read_yaml(file) for d in (part if isinstance(part, list) else [part])]
+    for document in flat:
+        if not isinstance(document, dict):
+            raise UserError(f"{file}: holds {type(document).__name__}, not a definition; write `name: …`, `kind: …`")
+    if not flat:
+        raise UserError(f"{file}: is empty")
+    return flat
+
+
+@contextmanager
+def progress() -> Iterator["ProgressPort"]:
+    """A progress bar on standard error."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=errors, transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def tell(step: str, done: int, total: int | None) -> None:
+            bar.update(task, description=step, completed=done, total=total)
+
+        yield tell

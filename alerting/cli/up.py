@@ -1,0 +1,53 @@
+"""`alerting up`."""
+
+from typing import Annotated
+
+import typer
+
+from alerting.cli.support import Json, command, console, print_json
+
+
+@command
+def up(
+    demo: Annotated[
+        bool,
+        typer.Option(
+            "--demo/--no-demo", help="With the simulated biscuit oven line: 30 days of its past, then faster than real time."
+        ),
+    ] = True,
+) -> None:
+    """Start the whole platform on this machine and watch over it until Ctrl-C.
+
+    Starts MongoDB (unless ALERTING_MONGODB_URI names one), MLflow (unless ALERTING_MLFLOW_URI does), Airflow, the API with its
+    pages, and the demo line. All listen on this machine alone. Data, logs and generated secrets are kept in ALERTING_HOME,
+    else in the nearest .alerting at or above this folder, which is made here if there is none; a second start finds everything
+    as it was. Commands find it from there, and from anywhere else as the last one started. A part that stops is started again,
+    with a growing delay.
+
+    Ports: ALERTING_MONGODB_PORT (27027), ALERTING_MLFLOW_PORT (5050), ALERTING_AIRFLOW_PORT (8080), ALERTING_API_PORT (8000).
+    """
+    import os
+
+    from alerting.local.up import up as run
+    from alerting.settings.environment import read_settings
+
+    raise typer.Exit(run(read_settings(os.environ, last=False), os.environ, demo))
+
+
+@command
+def prepare(as_json: Json = False) -> None:
+    """Make the home of a platform, its secrets and its database, without starting it; what is there already stays.
+
+    Commands need no running platform, but they need a home: this or `alerting up` makes one, nothing else does.
+    """
+    import os
+
+    from alerting.local.prepare import prepare as run
+    from alerting.settings.environment import read_settings
+
+    settings = read_settings(os.environ, last=False)
+    run(settings)
+    if as_json:
+        print_json({"prepared": settings.place})
+    else:
+        console.print(f"prepared: {settings.place}")

@@ -1,0 +1,161 @@
+"""REST API, version 1: request → use case → answer."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Security
+from fastapi.responses import HTMLResponse
+from fastapi.security import HTTPBearer
+
+from alerting.console.access import Person
+from alerting.console.api import views
+from alerting.console.api.parameters import Cursor, Id, Instant, NameQuery
+from alerting.operators.actions import Role
+from alerting.ports import Document, Platform
+from alerting.usecases.definitions.sync import latest_revision
+from alerting.usecases.episodes.store import NotFound, find_episode
+from alerting.usecases.operators.feedback import give_feedback
+
+ALIASES = ("champion", "challenger", "previous")
+MAY_NAME_NOTHING = {"x-names-something": True}
+"""For operations that answer 404 to a name in their query or body; see `openapi.py`."""
+_bearer = HTTPBearer(auto_error=False, description="A token of the tokens file.")
+
+
+def require(least: Role) -> Callable[..., Person]:
+    """A dependency: the person who asks, if the role is at least this one."""
+
+    def person(request: Request, _: Annotated[object, Security(_bearer)] = None) -> Person:
+        found: Person | None = request.state.person
+        if found is None:
+            raise HTTPException(401, "log in first")
+        if not found.may(least):
+            raise HTTPException(403, f"this needs the role {least}; {found.name} has the role {found.role}")
+        return found
+
+    person.least = least  # type: ignore[attr-defined]  # the description of the API tells it
+    return person
+
+
+def the_platform(request: Request) -> Platform:
+    """The platform that this application serves."""
+    platform: Platform = request.app.state.platform
+    return platform
+
+
+Served = Annotated[Platform, Depends(the_platform)]
+Viewer = Annotated[Person, Depends(require("viewer"))]
+Operator = Annotated[Person, Depends(require("operator"))]
+Engineer = Annotated[Person, Depends(require("engineer"))]
+router = APIRouter(prefix="/api/v1")
+
+
+@router.get("/health", tags=["health"])
+def health(platform: Served) -> dict[str, str]:
+    """Whether the API and its database answer. Open to everybody, and says no more than this."""
+    platform.definitions.faulty()
+    return {"status": "ok"}
+
+
+@router.get("/episodes", tags=["episodes"])
+def list_episodes(
+    platform: Served,
+    _: Viewer,
+    definition: NameQuery | None = None,
+    asset: NameQuery | None = None,
+    only_open: Annotated[bool, Query(alias="open", description="true: only episodes that are open now.")] = False,
+    start: Annotated[Instant | None, Query(alias="from", description="Raised at or after this instant.")] = None,
+    end: Annotated[Instant | None, Query(alias="to", description="Raised before this instant.")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Cursor | None = None,
+) -> views.EpisodePage:
+    """Episodes, newest first, page by page. Instants are ISO 8601 with a zone."""
+    before = views.read_cursor(cursor) if cursor else None
+    found = platform.episodes.find(definition, asset, start, end, only_open, limit + 1, before)
+    items = [views.episode_summary(episode) for episode in found[:limit]]
+    return views.EpisodePage(items=items, next=views.cursor_after(found[limit - 1]) if len(found) > limit else None)
+
+
+@router.get("/episodes/{id}", tags=["episodes"])
+def show_episode(id: Id, platform: Served, _: Viewer) -> views.EpisodeDetail:
+    """Everything about one episode. The beginning of an id will do, if only one episode has it."""
+    return views.episode_detail(find_episode(platform, id))
+
+
+@router.post("/episodes/{id}/feedback", tags=["episodes"])
+def say(id: Id, body: views.FeedbackBody, platform: Served, person: Operator) -> views.EpisodeDetail:
+    """Say whether an alarm was right and what was done; answers with the episode and its outcome. Role: operator."""
+    episode = give_feedback(
+        platform,
+        episode_id=id,
+        verdict=body.verdict,
+        acted=body.acted,
+        action=body.action or None,
+        comment=body.comment or None,
+        who=person.name,
+        at=platform.clock.now(),
+        acted_at=body.acted_at,
+    )
+    return views.episode_detail(episode)
+
+
+@router.get("/definitions", tags=["definitions"])
+def list_definitions(platform: Served, _: Viewer) -> list[views.DefinitionSummary]:
+    """All definitions by name."""
+    latest = {revision.name: revision for revision in platform.definitions.latest()}
+    documents = platform.definitions.documents()
+    return [views.definition_summary(document, latest.get(str(document.get("name")))) for document in documents]
+
+
+@router.get("/definitions/{name}", tags=["definitions"])
+def show_definition(name: Id, platform: Served, _: Viewer) -> views.DefinitionDetail:
+    """One definition: the current document, its faults, its revisions."""
+    return views.definition_detail(_document(platform, name), platform.definitions.revisions(name))
+
+
+@router.get("/models/{name}", tags=["models"])
+def show_models(name: Id, platform: Served, _: Viewer) -> views.ModelDetail:
+    """Registered models of a definition and the decisions on them."""
+    _document(platform, name)
+    by_alias = {alias: platform.models.alias(name, alias) for alias in ALIASES}
+    versions = [
+        views.ModelVersion(
+            version=version,
+            aliases=[alias for alias, of in by_alias.items() if of == version],
+            tags=platform.models.version_tags(name, version),
+        )
+        for version in platform.models.versions(name)
+    ]
+    decisions = [views.decision(record) for record in platform.decisions.of(name)]
+    return views.ModelDetail(definition=name, versions=versions, decisions=decisions)
+
+
+@router.get("/platform-alerts", tags=["health"])
+def list_platform_alerts(platform: Served, _: Viewer) -> list[views.PlatformAlertView]:
+    """What is wrong with the platform itself: faulty definitions, champions that cannot be read. Empty when all is well."""
+    return [views.platform_alert(alert) for alert in platform.platform_alerts.open()]
+
+
+@router.get("/reports", tags=["reports"], openapi_extra=MAY_NAME_NOTHING)
+def list_reports(platform: Served, _: Viewer, definition: NameQuery | None = None) -> list[views.ReportSummary]:
+    """Performance reports, those of one definition together, newest period first."""
+    if definition is not None and latest_revision(platform, definition) is None:
+        raise NotFound(f"there is no definition {definition!r}")
+    names = [definition] if definition else [revision.name for revision in platform.definitions.latest()]
+    return [views.report_summary(report) for name in names for report in platform.reports.of(name)]
+
+
+@router.get("/reports/{id}", tags=["reports"], response_class=HTMLResponse)
+def show_report(id: Id, platform: Served, _: Viewer) -> HTMLResponse:
+    """The page of a report: HTML that stands alone."""
+    page = platform.reports.page(id)
+    if page is None:
+        raise NotFound(f"there is no report {id!r}")
+    return HTMLResponse(page)
+
+
+def _document(platform: Platform, name: str) -> Document:
+    found = next((d for d in platform.definitions.documents() if d.get("name") == name), None)
+    if found is None:
+        raise NotFound(f"there is no definition {name!r}")
+    return found

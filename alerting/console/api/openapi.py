@@ -1,0 +1,106 @@
+"""The machine-readable description of the API, with every status that an operation can answer and its problem document."""
+
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, Field
+from starlette.routing import BaseRoute
+
+from alerting.console.api.api import MAY_NAME_NOTHING
+from alerting.console.gate import OPEN, READING
+from alerting.console.problems import PROBLEM
+
+_WORDS = {
+    400: "The body cannot be read: it is not JSON, nests too deeply, or holds a number that is too long.",
+    401: "No token, or none that is valid.",
+    403: "The role of this token does not suffice.",
+    404: "What was named does not exist.",
+    408: "The body did not arrive in time.",
+    411: "The body came without its length.",
+    413: "The body is too large.",
+    422: "A parameter or the body is refused; the detail says what is wrong, and where.",
+    429: "Too many wrong tokens came from this address.",
+    431: "Address and headers are too large.",
+    500: "A fault of the server; its log says more.",
+    503: "The database or the model registry does not answer.",
+}
+_HEADERS = {
+    401: {"WWW-Authenticate": {"description": "How to authenticate.", "schema": {"type": "string"}}},
+    429: {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}},
+}
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    type: str = Field(description="Always `about:blank`: the status says what kind of problem it is.")
+    title: str = Field(description="The status in words.")
+    status: int
+    detail: str = Field(description="What was wrong, where, and what to do.")
+    instance: str = Field(description="The address that was asked for.")
+
+
+def describe(app: FastAPI) -> None:
+    """Let the application describe itself with its problem documents."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _described(app)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    schema = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+    schemas = schema["components"]["schemas"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas["Problem"] = Problem.model_json_schema()
+    for route in _operations(app.routes):
+        for method in route.methods or ():
+            operation = schema["paths"][route.path_format][method.lower()]
+            answers = {str(status): _problem(status) for status in _statuses(route, method, operation)}
+            kept = {code: answer for code, answer in operation["responses"].items() if code != "422"}
+            operation["responses"] = dict(sorted((kept | answers).items()))
+            for mark in MAY_NAME_NOTHING:
+                operation.pop(mark, None)
+    return schema
+
+
+def _operations(routes: list[BaseRoute]) -> Iterator[APIRoute]:
+    return (route for route in routes if isinstance(route, APIRoute) and route.include_in_schema)
+
+
+def _statuses(route: APIRoute, method: str, operation: dict[str, Any]) -> Iterator[int]:
+    """Every problem that this operation can answer with."""
+    yield from (431, 500, 503)
+    if route.path not in OPEN:
+        yield from (401, 429)
+    if any(getattr(call, "least", "viewer") != "viewer" for call in _dependencies(route.dependant)):
+        yield 403
+    if "{" in route.path or operation.keys() & MAY_NAME_NOTHING.keys():
+        yield 404
+    if "parameters" in operation or "requestBody" in operation:
+        yield 422
+    if method not in READING:
+        yield from (411, 413)
+    if "requestBody" in operation:
+        yield from (400, 408)
+
+
+def _dependencies(dependant: Dependant) -> Iterator[Callable[..., Any] | None]:
+    for inner in dependant.dependencies:
+        yield inner.call
+        yield from _dependencies(inner)
+
+
+def _problem(status: int) -> dict[str, Any]:
+    content = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    answer = {"description": f"{HTTPStatus(status).phrase}. {_WORDS[status]}", "content": content}
+    return answer | ({"headers": _HEADERS[status]} if status in _HEADERS else {})

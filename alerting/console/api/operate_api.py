@@ -1,0 +1,236 @@
+"""REST API, version 1: what operators do with alarms, and what is muted."""
+
+from datetime import datetime, timedelta
+from typing import Self
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from alerting.console.access import Person
+from alerting.console.api import views
+from alerting.console.api.api import MAY_NAME_NOTHING, Operator, Served, Viewer
+from alerting.console.api.parameters import Duration, Id, Instant, NameQuery, NameText, Short, Text
+from alerting.episodes.episode import ActorStamp, Episode
+from alerting.episodes.first_out import FirstOut
+from alerting.operators.actions import IsaState
+from alerting.operators.shelves import Shelf, ShelfKind
+from alerting.usecases.episodes.store import find_episode
+from alerting.usecases.episodes.suppression import list_suppressed
+from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.operations.explain import Why, why
+from alerting.usecases.operators import operate
+
+router = APIRouter(prefix="/api/v1")
+
+
+class Body(BaseModel):
+    """What is sent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AckBody(Body):
+    """Seen."""
+
+    note: Short = Field("", description="A word to whoever comes next.")
+
+
+class ConfirmBody(Body):
+    """Something was done."""
+
+    action: Short = Field("", description="What was done.")
+    acted_at: Instant | None = Field(None, description="When; now when left out.")
+
+
+class CommentBody(Body):
+    """Words."""
+
+    comment: Text = Field(description="What to say.")
+
+
+class AssignBody(Body):
+    """Handed over."""
+
+    to: NameText = Field(description="Who looks after it.")
+
+
+class ShelfBody(Body):
+    """What to mute, until when, and why."""
+
+    definition: NameText
+    asset: NameText
+    kind: ShelfKind = Field("shelved", description="out_of_service needs the role engineer, and may have no end.")
+    until: Instant | None = Field(None, description="When it ends; or give `for`.")
+    lasting: Duration | None = Field(
+        None, alias="for", description="How long, e.g. 2h; or give `until`.", json_schema_extra={"type": "string"}
+    )
+    reason: Short = Field(description="Why; required.")
+
+    @model_validator(mode="after")
+    def _one_end(self) -> Self:
+        if self.until is not None and self.lasting is not None:
+            raise ValueError("give until or for, not both")
+        return self
+
+    def end(self, now: datetime) -> datetime | None:
+        """When it ends."""
+        return self.until if self.lasting is None else now + self.lasting
+
+
+class EndBody(Body):
+    """Why a shelf ends early."""
+
+    reason: Short = ""
+
+
+class ShelfView(views.View):
+    """One muting. `ended_at` is null while nobody has ended it; it mutes until then, or until `until`."""
+
+    id: str
+    definition: str
+    asset: str
+    kind: ShelfKind
+    since: datetime
+    until: datetime | None
+    reason: str
+    who: str
+    ended_at: datetime | None
+    ended_by: str | None
+    end_reason: str | None
+
+
+class Operated(views.View):
+    """How an episode stands with operators after an action."""
+
+    id: str
+    state: IsaState
+    active: bool
+    acknowledged: ActorStamp | None
+    confirmed: ActorStamp | None
+    assigned_to: str | None
+    first_out: FirstOut | None
+    shelves: list[ShelfView]
+    suppressed: str | None
+    unknown: tuple[str, ...]
+
+
+class SuppressedPairView(views.View):
+    """How a definition that can be suppressed stands on one asset. `unknown`: states that cannot be known suppress nothing."""
+
+    definition: str
+    asset: str
+    suppressed: bool
+    words: str
+    unknown: tuple[str, ...]
+
+
+class SuppressionView(views.View):
+    """Every pair that can be suppressed by design, and what nobody was told of since some instant."""
+
+    at: datetime
+    since: datetime
+    pairs: list[SuppressedPairView]
+    untold: list[views.EpisodeSummary]
+
+
+@router.get("/episodes/{id}/standing", tags=["operators"])
+def show_standing(id: Id, platform: Served, _: Viewer) -> Operated:
+    """How an episode stands: its ISA-18.2 state, who acknowledged, what mutes it, whether it came first of several."""
+    return _operated(platform, find_episode(platform, id))
+
+
+@router.post("/episodes/{id}/ack", tags=["operators"])
+def acknowledge(id: Id, platform: Served, person: Operator, body: AckBody | None = None) -> Operated:
+    """Acknowledge: somebody has seen it. Doing it again changes nothing. Role: operator."""
+    note = body.note if body else ""
+    return _operated(platform, operate.acknowledge(platform, id, who(person), platform.clock.now(), note))
+
+
+@router.post("/episodes/{id}/confirm", tags=["operators"])
+def confirm(id: Id, platform: Served, person: Operator, body: ConfirmBody | None = None) -> Operated:
+    """Confirm that something was done; counts as `acted` in the feedback. Role: operator."""
+    said = body or ConfirmBody(action="", acted_at=None)
+    episode = operate.confirm(platform, id, who(person), platform.clock.now(), said.action, said.acted_at)
+    return _operated(platform, episode)
+
+
+@router.post("/episodes/{id}/comment", tags=["operators"])
+def comment(id: Id, body: CommentBody, platform: Served, person: Operator) -> Operated:
+    """Leave a comment with the episode. Role: operator."""
+    return _operated(platform, operate.comment(platform, id, who(person), platform.clock.now(), body.comment))
+
+
+@router.post("/episodes/{id}/assign", tags=["operators"])
+def assign(id: Id, body: AssignBody, platform: Served, person: Operator) -> Operated:
+    """Say who looks after the episode. Role: operator."""
+    return _operated(platform, operate.assign(platform, id, who(person), platform.clock.now(), body.to))
+
+
+@router.get("/shelves", tags=["operators"])
+def list_shelves(
+    platform: Served, _: Viewer, definition: NameQuery | None = None, asset: NameQuery | None = None
+) -> list[ShelfView]:
+    """What is muted now: what has no end first, then by end."""
+    return [_shelf(s) for s in operate.shelves_now(platform, platform.clock.now(), definition, asset)]
+
+
+@router.post("/shelves", tags=["operators"], openapi_extra=MAY_NAME_NOTHING)
+def shelve(body: ShelfBody, platform: Served, person: Operator) -> ShelfView:
+    """Mute a definition on an asset. Role: operator (for at most 8 hours); out of service: engineer."""
+    now = platform.clock.now()
+    change = operate.shelve if body.kind == "shelved" else operate.take_out_of_service
+    arguments = {"until": body.end(now), "reason": body.reason}
+    return _shelf(change(platform, body.definition, body.asset, who(person), now, **arguments))  # type: ignore[arg-type]
+
+
+@router.post("/shelves/{id}/end", tags=["operators"])
+def end(id: Id, platform: Served, person: Operator, body: EndBody | None = None) -> ShelfView:
+    """End a shelf before its time; what is still open is announced once. Role: operator; out of service: engineer."""
+    shelf, now = operate.find_shelf(platform, id), platform.clock.now()
+    change = operate.unshelve if shelf.kind == "shelved" else operate.return_to_service
+    ended = change(platform, shelf.definition, shelf.asset, who(person), now, body.reason if body else "")
+    deliver_due(platform, now)
+    return _shelf(ended)
+
+
+@router.get("/suppressions", tags=["operators"])
+def list_suppressions(
+    platform: Served, _: Viewer, definition: NameQuery | None = None, since: Instant | None = None
+) -> SuppressionView:
+    """What is suppressed by design now, and which episodes nobody was told of since an instant (a day ago when left out)."""
+    now = platform.clock.now()
+    found = list_suppressed(platform, now, since or now - timedelta(days=1), definition)
+    pairs = [SuppressedPairView(**vars(pair)) for pair in found.pairs]
+    untold = [views.episode_summary(episode) for episode in found.untold]
+    return SuppressionView(at=found.at, since=found.since, pairs=pairs, untold=untold)
+
+
+@router.get("/why", tags=["operators"], openapi_extra=MAY_NAME_NOTHING)
+def show_why(platform: Served, _: Viewer, definition: NameQuery, asset: NameQuery, at: Instant | None = None) -> Why:
+    """Why an alarm was raised at an instant (now when left out), or why it was not."""
+    return why(platform, definition, asset, at or platform.clock.now())
+
+
+def who(person: Person) -> operate.Actor:
+    """The person who asks, as the use cases know people."""
+    return operate.Actor(person.name, person.role)
+
+
+def _operated(platform: Served, episode: Episode) -> Operated:
+    stands = operate.standing(platform, episode, platform.clock.now())
+    return Operated(
+        id=episode.id,
+        state=stands.state,
+        active=stands.flags.active,
+        acknowledged=episode.acknowledged,
+        confirmed=episode.confirmed,
+        assigned_to=episode.assigned_to,
+        first_out=stands.first_out,
+        shelves=[_shelf(s) for s in stands.shelves],
+        suppressed=stands.suppressed,
+        unknown=stands.unknown,
+    )
+
+
+def _shelf(shelf: Shelf) -> ShelfView:
+    return ShelfView(**{name: getattr(shelf, name) for name in ShelfView.model_fields})

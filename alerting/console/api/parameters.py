@@ -1,0 +1,59 @@
+"""What a request may carry: instants, durations, names and texts, each within bounds that everything behind them can take."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from fastapi import Form, Path, Query
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConstraints
+
+from alerting.definitions.durations import parse_duration
+from alerting.definitions.wording.clean_text import clean_text
+
+EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+LONGEST = timedelta(days=3653)
+NAME, FIELD, TEXT = 200, 500, 2000
+_DURATION_TEXT = 50
+
+
+def _plus_as_sent(value: object) -> object:
+    """A `+` in an address arrives as a space: `2026-01-05T06:00:00 01:00` was meant as `+01:00`."""
+    return re.sub(r" (\d\d:?\d\d)$", r"+\1", value[:100]) if isinstance(value, str) else value
+
+
+def _within_bounds(value: datetime) -> datetime:
+    if not EARLIEST <= value <= LATEST:
+        raise ValueError(f"must lie between {EARLIEST:%Y} and {LATEST:%Y}")
+    return value
+
+
+def read_duration(text: str) -> timedelta:
+    """A duration such as `2h` that somebody asks for. Raises ValueError for text that is none, and for more than ten years."""
+    if len(text) > _DURATION_TEXT:
+        raise ValueError("is not a duration; write for example 30m, 1h30m or 5d")
+    try:
+        return _not_too_long(parse_duration(text))
+    except OverflowError:
+        return _not_too_long(timedelta.max)
+
+
+def _not_too_long(value: timedelta) -> timedelta:
+    if not timedelta(0) <= value <= LONGEST:
+        raise ValueError("must be at least 0s and at most ten years")
+    return value
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_plus_as_sent), AfterValidator(_within_bounds)]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(lambda value: read_duration(value) if isinstance(value, str) else value),
+    AfterValidator(_not_too_long),
+]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=TEXT), AfterValidator(clean_text)]
+Short = Annotated[str, StringConstraints(strip_whitespace=True, max_length=FIELD), AfterValidator(clean_text)]
+NameText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME)]
+Id = Annotated[str, Path(max_length=NAME)]
+NameQuery = Annotated[str, Query(max_length=NAME)]
+Cursor = Annotated[str, Query(max_length=NAME, description="`next` of the page before.")]
+FormField = Annotated[str, Form(max_length=FIELD)]
+FormText = Annotated[str, Form(max_length=TEXT * 4)]

@@ -1,0 +1,282 @@
+"""What the API shows and takes: its shapes are part of the contract with other programs, so they are written out here."""
+
+import base64
+import binascii
+from datetime import datetime
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+from pydantic_core import to_jsonable_python
+
+from alerting.console.api.parameters import Instant, Short, Text
+from alerting.definitions.faults import UserError
+from alerting.definitions.model import Revision, Severity
+from alerting.episodes.episode import (
+    Condition,
+    Contribution,
+    Episode,
+    Feedback,
+    LateDataStatus,
+    Notification,
+    Outcome,
+    RecommendationResult,
+    Settlement,
+    Transition,
+    Verdict,
+)
+from alerting.ports import DecisionRecord, Document, PlatformAlert
+from alerting.readings.history import from_millis, to_millis
+from alerting.reporting import sentences
+
+
+class View(BaseModel):
+    """An answer."""
+
+    model_config = ConfigDict(ser_json_inf_nan="null")
+
+
+class EpisodeSummary(View):
+    """One episode as lists show it. `message`: all of it in one line; `outcome` is null until it is settled."""
+
+    id: str
+    definition: str
+    revision: int
+    kind: str
+    asset: str
+    title: str
+    severity: Severity
+    condition: Condition
+    raised_at: datetime
+    detected_at: datetime
+    closed_at: datetime | None
+    value: float | None
+    threshold: float | None
+    reason: str
+    advice: str | None
+    message: str
+    outcome: Outcome | None
+    outcome_reason: str | None
+    model_version: int | None
+    backfilled: bool
+    withdrawn: bool
+    late_data_status: LateDataStatus | None
+    condition_started_at: datetime | None
+
+
+class EpisodeDetail(EpisodeSummary):
+    """Everything about one episode."""
+
+    valid_until: datetime | None
+    continues: str | None
+    inputs: dict[str, Any]
+    contributions: tuple[Contribution, ...]
+    recommendation: RecommendationResult | None
+    guidance: dict[str, str]
+    transitions: tuple[Transition, ...]
+    notifications: tuple[Notification, ...]
+    feedback: tuple[Feedback, ...]
+    settlement: Settlement | None
+
+
+class EpisodePage(View):
+    """Episodes, newest first; `next` is the cursor of the page after this one, null on the last."""
+
+    items: list[EpisodeSummary]
+    next: str | None
+
+
+class FeedbackBody(BaseModel):
+    """What an operator says. It must say something: a verdict, that somebody acted, or a comment."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    verdict: Verdict | None = Field(None, description="Was the alarm right?")
+    acted: StrictBool = Field(False, description="Was something done about it?")
+    action: Short | None = Field(None, description="What was done; only together with acted.")
+    comment: Text | None = Field(None, description="Anything else.")
+    acted_at: Instant | None = Field(None, description="When it was done; now when left out.")
+
+    @model_validator(mode="after")
+    def _only_who_acted(self) -> Self:
+        if (self.action or self.acted_at) and not self.acted:
+            raise ValueError("action and acted_at go together with acted: true")
+        return self
+
+
+class DefinitionSummary(View):
+    """One definition as lists show it; `state` is faulty where the current document has faults."""
+
+    name: str
+    title: str
+    kind: str
+    state: str
+    revision: int | None
+    since: datetime | None
+    faults: list[str]
+
+
+class RevisionSummary(View):
+    """Who made a revision, when and why."""
+
+    number: int
+    hash: str
+    author: str
+    at: datetime
+    reason: str
+
+
+class DefinitionDetail(DefinitionSummary):
+    """The current document as people left it, and its revisions, oldest first."""
+
+    document: Document
+    revisions: list[RevisionSummary]
+
+
+class ModelVersion(View):
+    """One registered model."""
+
+    version: int
+    aliases: list[str]
+    tags: dict[str, str]
+
+
+class Decision(View):
+    """One promotion decision."""
+
+    at: datetime
+    revision: int
+    challenger_version: int | None
+    champion_version: int | None
+    promoted: bool
+    provisional: bool
+    verdict: str
+    reason: str
+    evidence: dict[str, Any]
+    run_id: str | None
+    actor: str
+
+
+class ModelDetail(View):
+    """All registered versions of a definition, and the decisions on them, oldest first."""
+
+    definition: str
+    versions: list[ModelVersion]
+    decisions: list[Decision]
+
+
+class PlatformAlertView(View):
+    """Something about the platform itself that an engineer must mend."""
+
+    kind: str
+    subject: str
+    reason: str
+    opened_at: datetime
+
+
+class ReportSummary(View):
+    """One performance report; `url` is its page."""
+
+    id: str
+    definition: str
+    start: datetime
+    end: datetime
+    at: datetime
+    trust: str
+    headline: str
+    url: str
+
+
+def episode_summary(episode: Episode) -> EpisodeSummary:
+    """An episode for lists."""
+    return EpisodeSummary(**_summary(episode))
+
+
+def episode_detail(episode: Episode) -> EpisodeDetail:
+    """An episode with everything."""
+    return EpisodeDetail(
+        **_summary(episode),
+        valid_until=episode.valid_until,
+        continues=episode.continues,
+        inputs=episode.inputs,
+        contributions=episode.contributions,
+        recommendation=episode.recommendation,
+        guidance=episode.guidance,
+        transitions=episode.transitions,
+        notifications=episode.outbox,
+        feedback=episode.feedback,
+        settlement=episode.settlement,
+    )
+
+
+def _summary(episode: Episode) -> dict[str, Any]:
+    same = (
+        *("id", "definition", "revision", "kind", "asset", "title", "severity", "condition", "raised_at", "detected_at"),
+        *("closed_at", "model_version", "backfilled", "withdrawn", "late_data_status", "condition_started_at"),
+    )
+    settled = episode.settlement
+    return {name: getattr(episode, name) for name in same} | {
+        "value": episode.evaluation.value,
+        "threshold": episode.evaluation.threshold,
+        "reason": episode.evaluation.reason,
+        "advice": episode.recommendation.words if episode.recommendation else None,
+        "message": sentences.message(episode),
+        "outcome": settled.outcome if settled else None,
+        "outcome_reason": settled.reason if settled else None,
+    }
+
+
+def definition_summary(document: Document, latest: Revision | None) -> DefinitionSummary:
+    """The current document of a definition, and the newest revision, for lists."""
+    return DefinitionSummary(**_definition(document, latest))
+
+
+def definition_detail(document: Document, revisions: list[Revision]) -> DefinitionDetail:
+    """The current document of a definition with its revisions, oldest first."""
+    own = {key: value for key, value in document.items() if not key.startswith("_")}
+    shown = to_jsonable_python(own, fallback=str, inf_nan_mode="strings", bytes_mode="base64")
+    made = [RevisionSummary(**revision.model_dump(include=set(RevisionSummary.model_fields))) for revision in revisions]
+    return DefinitionDetail(**_definition(document, revisions[-1] if revisions else None), document=shown, revisions=made)
+
+
+def _definition(document: Document, latest: Revision | None) -> dict[str, Any]:
+    faults = list(document.get("_faults", ()))
+    return {
+        "name": str(document.get("name")),
+        "title": str(document.get("title") or document.get("name")),
+        "kind": str(document.get("kind")),
+        "state": "faulty" if faults else str(document.get("state", "active")),
+        "revision": latest.number if latest else None,
+        "since": latest.at if latest else None,
+        "faults": faults,
+    }
+
+
+def decision(record: DecisionRecord) -> Decision:
+    """A promotion decision."""
+    return Decision(**{name: getattr(record, name) for name in Decision.model_fields})
+
+
+def platform_alert(alert: PlatformAlert) -> PlatformAlertView:
+    """An open platform alert."""
+    return PlatformAlertView(kind=alert.kind, subject=alert.subject, reason=alert.reason, opened_at=alert.opened_at)
+
+
+def report_summary(report: Document) -> ReportSummary:
+    """A kept report without its numbers."""
+    judgement = report["figures"]["judgement"]
+    same = {name: report[name] for name in ("id", "definition", "start", "end", "at")}
+    return ReportSummary(**same, trust=judgement["trust"], headline=judgement["sentence"], url=f"/api/v1/reports/{report['id']}")
+
+
+def cursor_after(episode: Episode) -> str:
+    """Where the next page begins: opaque to callers, valid for ever."""
+    return base64.urlsafe_b64encode(f"{to_millis(episode.raised_at)} {episode.id}".encode()).decode().rstrip("=")
+
+
+def read_cursor(cursor: str) -> tuple[datetime, str]:
+    """Read what `cursor_after` wrote. Raises UserError for anything else."""
+    try:
+        millis, id = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split(" ")
+        return from_millis(int(millis)), id
+    except (ValueError, OverflowError, binascii.Error) as fault:
+        raise UserError("cursor: not one of ours; take it from `next` of the page before") from fault

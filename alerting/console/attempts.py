@@ -1,0 +1,95 @@
+"""How often one client may try: wrong tokens are slowed, links are counted; what is remembered is bounded."""
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from ipaddress import IPv6Address, ip_address
+from threading import Lock
+
+from fastapi import Request
+
+FREE = 5
+"""Wrong tokens in a row that cost no wait: people mistype."""
+LONGEST = timedelta(minutes=1)
+FORGET = timedelta(minutes=15)
+REQUESTS, WITHIN = 30, timedelta(minutes=1)
+KNOWN = 10_000
+"""Clients that are remembered; who has tried longest ago is forgotten first."""
+
+
+def client_of(request: Request) -> str:
+    """The address that a request comes from, as far as limits go: of IPv6 the network of 64 bits that one client has."""
+    host = request.client.host if request.client else ""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host[:64]
+    if not isinstance(address, IPv6Address):
+        return str(address)
+    mapped = address.ipv4_mapped
+    return str(mapped) if mapped else f"{IPv6Address(int(address) >> 64 << 64)}/64"
+
+
+@dataclass
+class _Client:
+    wrong: int = 0
+    last: datetime | None = None
+    people: set[str] = field(default_factory=set)
+
+
+class WrongTokens:
+    """Slows whoever tries tokens: after five wrong ones each further try of a client waits, twice as long each time, at most
+    a minute. A right token counts at once if it was used from this client before, so that one who tries tokens (or a program
+    with an old one) locks out nobody who shares its address. Other clients are not concerned.
+    """
+
+    def __init__(self) -> None:
+        self._clients: OrderedDict[str, _Client] = OrderedDict()
+        self._lock = Lock()
+
+    def wait(self, client: str, person: str | None, now: datetime) -> timedelta | None:
+        """How long this client must wait before its token counts, None if it counts now. `person`: whose token it is."""
+        with self._lock:
+            known = self._clients.get(client)
+            if known is None or known.last is None or (person is not None and person in known.people):
+                return None
+            if known.wrong < FREE:
+                return None
+            left = known.last + min(timedelta(seconds=2 ** min(known.wrong - FREE, 10)), LONGEST) - now
+            return left if left > timedelta(0) else None
+
+    def tried(self, client: str, person: str | None, now: datetime) -> None:
+        """Note that a token counted: `person` is None for a wrong one."""
+        with self._lock:
+            known = self._clients.setdefault(client, _Client())
+            self._clients.move_to_end(client)
+            if person is not None:
+                known.people.add(person)
+            else:
+                before = known.wrong if known.last is not None and known.last > now - FORGET else 0
+                known.wrong, known.last = before + 1, now
+            if len(self._clients) > KNOWN:
+                self._clients.popitem(last=False)
+
+
+class RateLimit:
+    """At most so many requests of one client within a time."""
+
+    def __init__(self, requests: int = REQUESTS, within: timedelta = WITHIN) -> None:
+        self._requests, self._within = requests, within
+        self._seen: OrderedDict[str, deque[datetime]] = OrderedDict()
+        self._lock = Lock()
+
+    def allows(self, client: str, now: datetime) -> bool:
+        """Count a request; False when it is one too many."""
+        with self._lock:
+            times = self._seen.setdefault(client, deque())
+            self._seen.move_to_end(client)
+            while times and times[0] <= now - self._within:
+                times.popleft()
+            if len(self._seen) > KNOWN:
+                self._seen.popitem(last=False)
+            if len(times) >= self._requests:
+                return False
+            times.append(now)
+            return True

@@ -1,0 +1,94 @@
+"""The way in and out of the pages: a token becomes a cookie that scripts cannot read and other sites cannot send."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from math import ceil
+from typing import Annotated
+
+from fastapi import APIRouter, Form, HTTPException, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from alerting.console.access import SESSION, Access, confirms
+from alerting.console.api.api import Viewer
+from alerting.console.attempts import WrongTokens, client_of
+from alerting.console.gate import COOKIE
+from alerting.console.web.rendering import render
+
+LONGEST = 2000
+Field = Annotated[str, Form(max_length=LONGEST)]
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """What everything needs that lets people in. `public_url`: the address at which people reach the pages, if it is set."""
+
+    access: Access
+    wrong_tokens: WrongTokens
+    now: Callable[[], datetime]
+    public_url: str | None = None
+
+    def signed_in(self, request: Request, session: str, target: str = "/") -> Response:
+        """Lead to a page of ours with this session (of `Access.issue_session` or `start_session`) as the browser's cookie."""
+        answer = RedirectResponse(local_target(target), 303)
+        answer.set_cookie(
+            COOKIE,
+            session,
+            max_age=int(SESSION.total_seconds()),
+            secure=self._is_https(request),
+            httponly=True,
+            samesite="strict",
+        )
+        return answer
+
+    def signed_out(self, request: Request) -> Response:
+        """Lead to the login, without the cookie."""
+        answer = RedirectResponse("/login", 303)
+        answer.delete_cookie(COOKIE, secure=self._is_https(request), httponly=True, samesite="strict")
+        return answer
+
+    def _is_https(self, request: Request) -> bool:
+        """By the public address: what a proxy says of a request need not arrive. Never less than the request itself."""
+        return (self.public_url or "").lower().startswith("https://") or request.url.scheme == "https"
+
+
+def login_routes(entrance: Entrance) -> APIRouter:
+    """The form, the way in and the way out."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/login", response_class=HTMLResponse)
+    def form(request: Request, next: Annotated[str, Query(max_length=LONGEST)] = "/") -> str:
+        return _page(request, next, "")
+
+    @routes.post("/login", response_class=HTMLResponse)
+    def enter(request: Request, token: Field = "", next: Field = "/") -> Response:
+        token, client, now = token.strip(), client_of(request), entrance.now()
+        person = entrance.access.by_token(token)
+        name = person.name if person else None
+        if (wait := entrance.wrong_tokens.wait(client, name, now)) is not None:
+            seconds = ceil(wait.total_seconds())
+            refusal = f"Too many wrong tokens came from your address. Wait {seconds} s, then try again."
+            return HTMLResponse(_page(request, next, refusal), 429, {"retry-after": str(seconds)})
+        entrance.wrong_tokens.tried(client, name, now)
+        session = entrance.access.start_session(token, now)
+        if session is None:
+            return HTMLResponse(_page(request, next, "This token is not valid."), 401)
+        return entrance.signed_in(request, session, next)
+
+    @routes.post("/logout")
+    def leave(request: Request, person: Viewer, csrf: Field = "") -> Response:
+        if not confirms(person, csrf):
+            raise HTTPException(403, "this form is not from this session")
+        entrance.access.end_session(person, entrance.now())
+        return entrance.signed_out(request)
+
+    return routes
+
+
+def local_target(target: str) -> str:
+    """Only our own pages: a login must not lead anywhere else."""
+    return target if target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable() else "/"
+
+
+def _page(request: Request, target: str, refusal: str) -> str:
+    return render("login.html", request, next=local_target(target), refusal=refusal)

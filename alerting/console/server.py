@@ -1,0 +1,96 @@
+"""The HTTP server under the application: what a client may take of it in bytes and in time."""
+
+from asyncio import TimerHandle, Transport
+from typing import Any
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from alerting.console.gate import LARGEST_HEAD
+
+REQUEST_SECONDS = 20.0
+"""From the first moment of a connection, or the end of the last answer, to the last byte of a request."""
+READING_SECONDS = 30.0
+"""How long a client may leave an answer unread that does not fit into the buffers of the connection."""
+
+
+class PatientProtocol(H11Protocol):
+    """HTTP/1.1 that ends a connection whose request does not arrive, or whose answer is not read, in time.
+
+    The application refuses slow bodies and large headers with an answer that says so; this is for clients that send nothing at
+    all, headers byte by byte, or a body to an answer that is out already.
+    """
+
+    request_seconds = REQUEST_SECONDS
+    reading_seconds = READING_SECONDS
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._deadline: TimerHandle | None = None
+        self._unread: TimerHandle | None = None
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        """The first request is awaited."""
+        super().connection_made(transport)
+        self._await_request()
+
+    def data_received(self, data: bytes) -> None:
+        """A part of a request."""
+        super().data_received(data)
+        self._await_request()
+
+    def on_response_complete(self) -> None:
+        """The next request is awaited, with a time of its own."""
+        super().on_response_complete()
+        self._await_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is awaited any more."""
+        _stop(self._deadline)
+        self._deadline = None
+        _stop(self._unread)
+        self._unread = None
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than the answer is written."""
+        super().pause_writing()
+        _stop(self._unread)
+        self._unread = self.loop.call_later(self.reading_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The client has read on."""
+        super().resume_writing()
+        _stop(self._unread)
+        self._unread = None
+
+    def _await_request(self) -> None:
+        if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+            _stop(self._deadline)
+            self._deadline = None
+        elif self._deadline is None and not self.transport.is_closing():
+            self._deadline = self.loop.call_later(self.request_seconds, self.transport.abort)
+
+
+def _stop(timer: TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()
+
+
+def server_options(trusted_proxies: tuple[str, ...]) -> dict[str, Any]:
+    """Options of `uvicorn.run`. `trusted_proxies`: whose word on a client's address and scheme is taken."""
+    return {
+        "http": PatientProtocol,
+        "ws": "none",
+        "h11_max_incomplete_event_size": LARGEST_HEAD,
+        "proxy_headers": bool(trusted_proxies),
+        "forwarded_allow_ips": ",".join(trusted_proxies),
+        "log_level": "warning",
+        "server_header": False,
+    }
+
+
+def serve_app(app: Any, host: str, port: int, trusted_proxies: tuple[str, ...]) -> None:
+    """Serve until told to stop."""
+    uvicorn.run(app, host=host, port=port, **server_options(trusted_proxies))

@@ -1,0 +1,59 @@
+"""The page behind the one-time link that `alerting up` prints: it starts a session, once, for a browser on this machine."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from ipaddress import ip_address
+from pathlib import Path
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+
+from alerting.console.access import SESSION, Access
+from alerting.console.gate import COOKIE
+from alerting.console.web.rendering import render
+from alerting.local.sign_in import PATH, take_link
+from alerting.operators.actions import Role
+
+_HERE = frozenset({"127.0.0.1", "localhost", "[::1]"})
+_PASSED_ON = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+_PREFERRED: tuple[Role, ...] = ("engineer", "admin", "operator", "viewer")
+
+
+def sign_in_routes(
+    access: Access, tokens: Mapping[str, tuple[str, Role]], folder: Path, now: Callable[[], datetime]
+) -> APIRouter:
+    """The route of the link. `folder`: where its hash is kept."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get(f"{PATH}{{code}}", response_class=HTMLResponse)
+    def sign_in(code: str, request: Request) -> Response:
+        if "prefetch" in request.headers.get("sec-purpose", request.headers.get("purpose", "")):
+            return Response(status_code=503)  # a browser that looks ahead must not use the link up
+        session = None
+        if _is_local(request) and take_link(folder, code, now()):
+            session = access.start_session(_token(tokens), now())
+        if session is None:
+            return HTMLResponse(render("sign_in.html", request, done=False), 410)
+        answer = HTMLResponse(render("sign_in.html", request, done=True))
+        seconds = int(SESSION.total_seconds())
+        answer.set_cookie(COOKIE, session, max_age=seconds, httponly=True, samesite="strict")
+        return answer
+
+    return routes
+
+
+def _is_local(request: Request) -> bool:
+    """Whether a browser on this machine asks, under an address of this machine, and nothing in between has passed it on."""
+    if any(name in request.headers for name in _PASSED_ON) or request.client is None:
+        return False
+    host = request.headers.get("host", "")
+    name = host if host.endswith("]") else host.rpartition(":")[0] or host
+    try:
+        return ip_address(request.client.host).is_loopback and name in _HERE
+    except ValueError:
+        return False
+
+
+def _token(tokens: Mapping[str, tuple[str, Role]]) -> str:
+    """Whose session it is: the engineer's, who may do all that the pages offer."""
+    return min(tokens, key=lambda token: _PREFERRED.index(tokens[token][1]))

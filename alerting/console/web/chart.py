@@ -1,0 +1,172 @@
+"""The chart of an episode as shapes of an SVG: text keeps its size at every width, because only the lines are stretched."""
+
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+
+from alerting.definitions.wording.spoken import spoken_share
+from alerting.readings.history import to_millis
+from alerting.reporting.episode_chart import EpisodeChart, Level, Panel, described, lines, value_range
+from alerting.reporting.messages import number
+
+SIDE = 1000.0  # the plot in its own units, stretched to any width and height
+_TICKS = 5
+_TEXT = 24  # percent of the width that a text takes on a phone
+_TICK_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7200, 14400)  # minutes
+_GRID_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A text on an axis, at a share of the width or height in percent. `anchor`: how it is placed there."""
+
+    at: float
+    words: str
+    anchor: str = "middle"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """An instant that matters, as a line from top to bottom. `kind`: raised, closed or now; `row`: of its text under the axis."""
+
+    kind: str
+    spot: Spot
+    row: int = 0
+
+
+@dataclass(frozen=True)
+class Band:
+    """A shaded stretch of time, in percent of the width."""
+
+    x: float
+    width: float
+
+
+@dataclass(frozen=True)
+class PanelShape:
+    """One panel: heading, line (path data), grid, limits."""
+
+    heading: str
+    path: str
+    dots: tuple[tuple[float, float], ...]
+    grid: tuple[Spot, ...]
+    levels: tuple[Spot, ...]
+
+
+@dataclass(frozen=True)
+class ChartShape:
+    """Everything that the template draws."""
+
+    panels: tuple[PanelShape, ...]
+    ticks: tuple[Spot, ...]
+    moments: tuple[Moment, ...]
+    episode: Band
+    window: Band | None
+    words: str
+    cut: str
+
+
+def chart_shape(chart: EpisodeChart, zone: tzinfo) -> ChartShape:
+    """Where everything stands."""
+    end = chart.closed_at or chart.now or chart.end
+    return ChartShape(
+        panels=tuple(_panel(panel, chart) for panel in chart.panels),
+        ticks=tuple(_ticks(chart, zone)),
+        moments=tuple(_moments(chart, zone)),
+        episode=_band(chart, chart.raised_at, end),
+        window=None if chart.window is None else _band(chart, *chart.window),
+        words=described(chart, zone),
+        cut=chart.cut,
+    )
+
+
+def _panel(panel: Panel, chart: EpisodeChart) -> PanelShape:
+    low, high = value_range(panel)
+
+    def y(value: float) -> float:
+        return round(SIDE * (high - value) / (high - low), 1)
+
+    parts: list[str] = []
+    for at, values in lines(panel):
+        xs = [round(SIDE / 100 * _x(chart, t), 1) for t in at.tolist()]
+        ys = [y(v) for v in values.tolist()]
+        steps = "".join(f"H{x:g}V{v:g}" for x, v in zip(xs[1:], ys[1:], strict=True))
+        parts.append(f"M{xs[0]:g} {ys[0]:g}{steps}")
+    few = len(panel.at) <= 60
+    dots = [(round(_x(chart, t), 2), y(v) / SIDE * 100) for t, v in zip(panel.at.tolist(), panel.values.tolist(), strict=True)]
+    return PanelShape(
+        heading="Risk" if panel.share else panel.heading,
+        path="".join(parts),
+        dots=tuple(dots) if few else (),
+        grid=tuple(Spot(y(v) / SIDE * 100, _value(panel, v)) for v in _grid(low, high)),
+        levels=tuple(Spot(y(v.value) / SIDE * 100, _level(panel, v)) for v in panel.levels if low <= v.value <= high),
+    )
+
+
+def _value(panel: Panel, value: float) -> str:
+    return f"{value * 100:g} %" if panel.share else f"{value:g}"
+
+
+def _level(panel: Panel, level: Level) -> str:
+    if panel.share:
+        return f"{level.label} {spoken_share(level.value)}"
+    return f"{level.label} {number(level.value, 4)}{f' {panel.unit}' if panel.unit else ''}"
+
+
+def _grid(low: float, high: float) -> list[float]:
+    """Two to five round values between the ends."""
+    rough = (high - low) / 4
+    size = 10.0 ** math.floor(math.log10(rough))
+    step = next(s * size for s in _GRID_STEPS if s * size >= rough)
+    first = int(-(-low // step))
+    return [round(k * step, 10) for k in range(first, first + 6) if low <= k * step <= high]
+
+
+def _ticks(chart: EpisodeChart, zone: tzinfo) -> list[Spot]:
+    """Round times of the plant's clock; the day beside the first one of a day."""
+    minutes = max((chart.end - chart.start).total_seconds() / 60, 1)
+    step = next((s for s in _TICK_STEPS if minutes / s <= _TICKS), _TICK_STEPS[-1])
+    local = chart.start.astimezone(zone)
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    first = midnight + timedelta(minutes=step) * -(-(local - midnight) // timedelta(minutes=step))
+    found = []
+    for k in range(_TICKS + 2):
+        at = first + timedelta(minutes=step) * k
+        place = _x(chart, to_millis(at))
+        if 4 <= place <= 96:
+            found.append(Spot(round(place, 2), f"{at:%H:%M}" if step < 1440 else f"{at.day} {at:%b}"))
+    return found
+
+
+def _moments(chart: EpisodeChart, zone: tzinfo) -> list[Moment]:
+    """The instants within the chart; a text that would run into the one before stands a row lower."""
+    found: list[Moment] = []
+    taken = 0.0
+    for kind, words, at in (
+        ("raised", "raised", chart.raised_at),
+        ("closed", "over", chart.closed_at),
+        ("now", "now", chart.now),
+    ):
+        if at is None or not chart.start <= at <= chart.end:
+            continue
+        x = round(_x(chart, to_millis(at)), 2)
+        to_the_left = x > (_TEXT if kind == "raised" else 100 - _TEXT)
+        left, right = (x - _TEXT, x) if to_the_left else (x, x + _TEXT)
+        spot = Spot(x, f"{words} {_clock(at, zone)}", "end" if to_the_left else "start")
+        found.append(Moment(kind, spot, int(bool(found) and left < taken)))
+        taken = right
+    return found
+
+
+def _clock(at: datetime, zone: tzinfo) -> str:
+    return f"{at.astimezone(zone):%H:%M}"
+
+
+def _band(chart: EpisodeChart, start: datetime, end: datetime) -> Band:
+    left, right = (min(max(_x(chart, to_millis(t)), 0.0), 100.0) for t in (start, max(start, end)))
+    return Band(round(left, 2), round(right - left, 2))
+
+
+def _x(chart: EpisodeChart, millis: int) -> float:
+    start, end = to_millis(chart.start), to_millis(chart.end)
+    return 100.0 * (millis - start) / max(1, end - start)

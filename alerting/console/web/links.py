@@ -1,0 +1,63 @@
+"""Feedback links of messages: the page says what a tap will do; only the button does it. No login: the address permits it."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import HTMLResponse, Response
+
+from alerting.console.api.api import Served
+from alerting.console.api.parameters import FormField
+from alerting.console.attempts import REQUESTS, WITHIN, RateLimit, client_of
+from alerting.console.gate import LINKS
+from alerting.console.web.rendering import render
+from alerting.notifications.links import LinkRefused
+from alerting.ports import Platform
+from alerting.usecases.operators.links import WORDS, has_answered, open_link, use_link
+
+__all__ = ["REQUESTS", "WITHIN", "RateLimit", "link_routes"]
+_HEADERS = {"referrer-policy": "no-referrer", "x-robots-tag": "noindex, nofollow"}
+
+
+def link_routes(now: Callable[[], datetime]) -> APIRouter:
+    """GET shows, POST acts."""
+    routes, limit = APIRouter(include_in_schema=False), RateLimit()
+
+    def check(request: Request, platform: Platform, token: str) -> None:
+        """Each recipient of links by itself, so that those who share an address (behind a proxy, say) do not share the limit;
+        what is no link of ours counts for its address.
+        """
+        try:
+            sender = f"link of {open_link(platform, token)[0].recipient}"
+        except LinkRefused:
+            sender = "no link"
+        if not limit.allows(f"{client_of(request)} {sender}", now()):
+            raise HTTPException(429, "too many requests; wait a minute", {"retry-after": str(int(WITHIN.total_seconds()))})
+
+    @routes.get(LINKS + "{token}", response_class=HTMLResponse)
+    def show(token: str, request: Request, platform: Served) -> Response:
+        check(request, platform, token)
+        return _page(request, platform, token, done=False)
+
+    @routes.post(LINKS + "{token}", response_class=HTMLResponse)
+    def act(token: str, request: Request, platform: Served, confirm: FormField = "") -> Response:
+        check(request, platform, token)
+        if confirm != "yes":
+            raise HTTPException(422, "open the link and confirm on its page")
+        try:
+            use_link(platform, token, platform.clock.now())
+        except LinkRefused as refusal:
+            raise HTTPException(410, str(refusal)) from refusal
+        return _page(request, platform, token, done=True)
+
+    return routes
+
+
+def _page(request: Request, platform: Platform, token: str, done: bool) -> Response:
+    try:
+        grant, episode = open_link(platform, token)
+    except LinkRefused as refusal:
+        raise HTTPException(410, str(refusal)) from refusal
+    said = done or has_answered(grant, episode)
+    page = render("link.html", request, e=episode, grant=grant, answer=WORDS[grant.purpose], said=said, now=platform.clock.now())
+    return HTMLResponse(page, headers=_HEADERS)

@@ -1,0 +1,192 @@
+"""Pages for people with a browser: the episodes, one episode with its feedback, the reports, and the way in."""
+
+import logging
+from datetime import datetime, timedelta
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from pydantic import ValidationError
+
+from alerting.console.access import Person, confirms
+from alerting.console.api import views
+from alerting.console.api.api import Operator, Served, Viewer
+from alerting.console.api.parameters import Cursor, FormField, FormText, Id
+from alerting.console.web.chart import chart_shape
+from alerting.console.web.rendering import render, stylesheet
+from alerting.definitions.faults import UserError
+from alerting.definitions.model import SEVERITIES
+from alerting.definitions.wording.fault_messages import fault_of
+from alerting.episodes.episode import Episode
+from alerting.episodes.first_out import first_out
+from alerting.ports import Platform
+from alerting.reporting import sentences
+from alerting.reporting.episode_chart import EpisodeChart
+from alerting.usecases.episodes.store import find_episode
+from alerting.usecases.episodes.suppression import list_suppressed, untold_since
+from alerting.usecases.notification.chart import chart_of
+from alerting.usecases.operators.feedback import give_feedback
+from alerting.usecases.operators.operate import shelves_now, standing
+
+router = APIRouter(include_in_schema=False)
+OPEN_SHOWN = 100
+CLOSED_SHOWN = 50
+UNSEEN_SHOWN = 50
+UNSEEN_UNFOLDED = 3
+REPORTS_SHOWN = 100
+SHELF_REASONS = (
+    "maintenance",
+    "cleaning",
+    "sensor fault",
+    "nuisance alarm",
+    "product change",
+    "start-up or shut-down",
+    "known, being repaired",
+    "test",
+)
+UNTOLD_SINCE = timedelta(hours=24)
+
+
+@router.get("/", response_class=HTMLResponse)
+def episodes(request: Request, platform: Served, person: Viewer, cursor: Cursor | None = None) -> str:
+    """Open episodes, the most urgent on top; those that are over and not acknowledged, and all others, newest first."""
+    before = views.read_cursor(cursor) if cursor else None
+    newest_open = platform.episodes.find(open_only=True, limit=OPEN_SHOWN + 1) if before is None else []
+    still_open = sorted(newest_open[:OPEN_SHOWN], key=_urgency)
+    found = platform.episodes.find(limit=CLOSED_SHOWN + 1, before=before)
+    now = platform.clock.now()
+    shown = found[:CLOSED_SHOWN]
+    unseen = platform.episodes.over_unacknowledged(UNSEEN_SHOWN + 1) if before is None else []
+    listed = {e.id for e in (*still_open, *unseen[:UNSEEN_SHOWN])}
+    return render(
+        "episodes.html",
+        request,
+        still_open=still_open,
+        more_open=len(newest_open) > OPEN_SHOWN,
+        nothing_defined=not found and not platform.definitions.latest(),
+        unseen=unseen[:UNSEEN_SHOWN],
+        unseen_unfolded=UNSEEN_UNFOLDED,
+        more_unseen=len(unseen) > UNSEEN_SHOWN,
+        may_acknowledge=person.may("operator") and bool(person.csrf),
+        others=[e for e in shown if e.id not in listed],
+        older=views.cursor_after(shown[-1]) if len(found) > CLOSED_SHOWN else None,
+        first=before is None,
+        shelves=shelves_now(platform, now) if before is None else [],
+        untold=len(untold_since(platform, now - UNTOLD_SINCE, now)) if before is None else 0,
+        first_outs={e.id for e in still_open if first_out(e, still_open) == "first"},
+        unmended=platform.platform_alerts.open() if before is None else [],
+        now=now,
+    )
+
+
+def _urgency(episode: Episode) -> tuple[bool, bool, int, float]:
+    """What somebody must look at comes first: heard, not acknowledged, severe, new."""
+    severity = -SEVERITIES.index(episode.severity)
+    return episode.muted_by is not None, episode.acknowledged is not None, severity, -episode.raised_at.timestamp()
+
+
+@router.get("/episodes/{id}", response_class=HTMLResponse)
+def episode(id: Id, request: Request, platform: Served, person: Viewer) -> str:
+    """One episode: what to do, how it looks, why, what became of it, and what people say."""
+    return episode_page(request, platform, person, id)
+
+
+@router.post("/episodes/{id}/feedback", response_class=HTMLResponse)
+def say(
+    id: Id,
+    request: Request,
+    platform: Served,
+    person: Operator,
+    csrf: FormField = "",
+    verdict: FormField = "",
+    acted: FormField = "",
+    action: FormText = "",
+    comment: FormText = "",
+) -> Response:
+    """Feedback from the page: the same use case as the API's."""
+    if not confirms(person, csrf):
+        raise HTTPException(403, "this form is not from this session; open the page again and repeat")
+    body = _body(verdict=verdict or None, acted=acted == "yes" or bool(action), action=action or None, comment=comment or None)
+    try:
+        give_feedback(
+            platform,
+            episode_id=id,
+            verdict=body.verdict,
+            acted=body.acted,
+            action=body.action or None,
+            comment=body.comment or None,
+            who=person.name,
+            at=platform.clock.now(),
+        )
+    except UserError as refusal:
+        return HTMLResponse(episode_page(request, platform, person, id, str(refusal)), 422)
+    return RedirectResponse(f"/episodes/{id}#said", 303)
+
+
+@router.get("/suppressed", response_class=HTMLResponse)
+def suppressed(request: Request, platform: Served, _: Viewer) -> str:
+    """What is suppressed by design now, and what nobody was told of in the last day."""
+    now = platform.clock.now()
+    found = list_suppressed(platform, now, now - UNTOLD_SINCE)
+    by_reason: dict[tuple[str, str], list[str]] = {}
+    for pair in found.pairs:
+        if pair.suppressed:
+            by_reason.setdefault((pair.definition, pair.words), []).append(pair.asset)
+    unknown = {reason: None for pair in found.pairs if not pair.suppressed for reason in pair.unknown}
+    return render("suppressed.html", request, by_reason=by_reason, unknown=list(unknown), found=found, now=now)
+
+
+@router.get("/reports", response_class=HTMLResponse)
+def reports(request: Request, platform: Served, _: Viewer) -> str:
+    """Performance reports, the latest periods first."""
+    newest = platform.reports.newest(REPORTS_SHOWN + 1)
+    shown = [views.report_summary(report) for report in newest[:REPORTS_SHOWN]]
+    return render("reports.html", request, reports=shown, more=len(newest) > REPORTS_SHOWN)
+
+
+@router.get("/style.css")
+def style() -> Response:
+    """The stylesheet of all pages."""
+    return PlainTextResponse(stylesheet(), media_type="text/css")
+
+
+def episode_page(request: Request, platform: Platform, person: Person, id: str, refusal: str = "", shelving: str = "") -> str:
+    """The page of one episode. `refusal`, `shelving`: what was wrong with the feedback or the shelf that was sent."""
+    found, now = find_episode(platform, id), platform.clock.now()
+    strongest, weaker = sentences.reasons(found)
+    asset, chart = platform.assets.get(found.asset), _chart(platform, found, now)
+    return render(
+        "episode.html",
+        request,
+        e=found,
+        strongest=strongest,
+        weaker=weaker,
+        scale=max((abs(c.share) for c in strongest), default=1.0) or 1.0,
+        chart=None if chart is None else chart_shape(chart, request.app.state.zone),
+        own=sentences.last_answer(found, person.name),
+        acted=sentences.has_acted(found, person.name),
+        history=sentences.history(found),
+        presets=SHELF_REASONS,
+        stands=standing(platform, found, now),
+        variables=asset.variables if asset else {},
+        refusal=refusal,
+        shelving=shelving,
+        now=now,
+    )
+
+
+def _chart(platform: Platform, episode: Episode, now: datetime) -> EpisodeChart | None:
+    """The chart; an episode is shown without it rather than not at all."""
+    try:
+        return chart_of(platform, episode, now)
+    except (UserError, ValueError, ArithmeticError, LookupError, TypeError):  # of data that people wrote
+        logging.getLogger(__name__).exception("no chart for episode %s", episode.id)
+        return None
+
+
+def _body(**fields: object) -> views.FeedbackBody:
+    """What the form sent; who names an action has acted."""
+    try:
+        return views.FeedbackBody.model_validate(fields)
+    except ValidationError as fault:
+        words = "; ".join(str(fault_of(error)) for error in fault.errors())
+        raise HTTPException(422, words) from fault

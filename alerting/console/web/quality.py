@@ -1,0 +1,113 @@
+"""How good the alarms are for the people who get them: a page, and the same figures for programs."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse
+
+from alerting.alarm_kpis.groups import Group, Grouping
+from alerting.alarm_kpis.kpis import kpis
+from alerting.alarm_kpis.metrics import targets_under
+from alerting.alarm_kpis.past_alarms import with_past
+from alerting.console.api.api import Served, Viewer
+from alerting.console.api.parameters import NAME, Instant, NameQuery
+from alerting.console.web import quality_charts as drawings
+from alerting.console.web.rendering import render
+from alerting.definitions.faults import UserError
+from alerting.episodes.extract import Alarm
+from alerting.ports import Platform
+from alerting.usecases.operations.alarm_kpis import (
+    AlarmQuality,
+    QualityByGroup,
+    advise,
+    alarm_quality,
+    alarm_quality_by,
+    alarms_of,
+    grouped,
+)
+
+api = APIRouter(prefix="/api/v1")
+pages = APIRouter(include_in_schema=False)
+MONTH = timedelta(days=30)
+LONGEST = timedelta(days=1100)
+PERIODS = (1, 7, 30, 90)
+WORST = 5  # alarms that chatter for which the page looks for a remedy
+EVERYONE = "all"
+
+
+@api.get("/kpi", tags=["operators"])
+def show_figures(
+    platform: Served,
+    _: Viewer,
+    start: Annotated[Instant | None, Query(alias="from", description="30 days before the end when left out.")] = None,
+    end: Annotated[Instant | None, Query(alias="to", description="Now when left out.")] = None,
+    asset: Annotated[str | None, Query(max_length=NAME, description="Only assets of this name or pattern.")] = None,
+    by: Annotated[Grouping | None, Query(description="Figures for each position, line or shift.")] = None,
+    past: Annotated[bool, Query(description="Count also what the evaluation of past days found; nobody was told of it.")] = False,
+) -> AlarmQuality | QualityByGroup:
+    """Alarm figures after ISA-18.2 / EEMUA 191. Durations are ISO 8601."""
+    until = end or platform.clock.now()
+    begin = start or until - MONTH
+    if until - begin > LONGEST:
+        raise UserError(f"from, to: {(until - begin).days} days are too many; ask for at most {LONGEST.days} at a time")
+    if by is None:
+        return alarm_quality(platform, begin, until, asset, past=past)
+    return alarm_quality_by(platform, begin, until, by, asset, past=past)
+
+
+@pages.get("/kpi", response_class=HTMLResponse)
+def quality(
+    request: Request,
+    platform: Served,
+    _: Viewer,
+    days: Annotated[int, Query(ge=1, le=366)] = 30,
+    by: Literal["all", "position", "line", "shift"] = "all",
+    group: NameQuery | None = None,
+    past: bool | None = None,
+) -> str:
+    """Alarm figures of the last days, of everyone or of one position, line or shift."""
+    now, targets = platform.clock.now(), targets_under(platform.budget)
+    zone: ZoneInfo = request.app.state.zone
+    midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    start = (midnight - timedelta(days=days)).astimezone(UTC)
+    alarms, found = with_past(alarms_of(platform, start, now), start, now, past)
+    groups, missing = _groups(platform, alarms, start, now, by)
+    chosen = next((g for g in groups if g.name == group), groups[0])
+    k = chosen.kpis
+    return render(
+        "quality.html",
+        request,
+        k=k,
+        chosen=chosen,
+        groups=groups if by != EVERYONE else [],
+        missing=missing,
+        past=found,
+        by=by,
+        days=days,
+        periods=PERIODS,
+        targets=targets,
+        bars=drawings.distribution(k, int(targets.acceptable), targets.most),
+        calendar=drawings.calendar(k, zone),
+        shares=drawings.shares(k.top),
+        lanes=drawings.lanes(k),
+        scale=drawings.scale(),
+        priorities=drawings.priorities(k.priorities),
+        chattering=list(zip(k.chattering[:WORST], advise(platform, k, most=WORST), strict=True)),
+    )
+
+
+def _groups(platform: Platform, alarms: list[Alarm], start: datetime, end: datetime, by: str) -> tuple[list[Group], str]:
+    """The groups, at least one; and why there are none of those that were asked for."""
+    missing = ""
+    if by in ("position", "line", "shift"):
+        try:
+            found = grouped(platform, alarms, start, end, by)  # type: ignore[arg-type]
+        except UserError as refusal:
+            found, missing = [], str(refusal)
+        if found:
+            return sorted(found, key=lambda g: (-g.kpis.alarms, g.name)), ""
+    targets = targets_under(platform.budget)
+    everyone = Group("everyone", kpis(alarms, start, end, targets), targets.per_day)
+    return [everyone], missing or ("" if by == EVERYONE else "no asset is watched yet")

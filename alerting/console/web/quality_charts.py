@@ -1,0 +1,154 @@
+"""Alarm figures as shapes: where bars and cells of the page stand. No figure is computed here."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
+
+from alerting.alarm_kpis.metrics import Frequent, Kpis, Priority, Spread
+
+WIDTH, HEIGHT, FLOOR = 900.0, 190.0, 20.0
+_MOST_DAYS = 31
+_SCALE_S = (10, 60, 600, 3600, 6 * 3600, 24 * 3600, 7 * 24 * 3600)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar of the distribution: so many ten-minute periods had so many alarms. `band`: as EEMUA names it."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    label: str
+    periods: int
+    band: str
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A line across the distribution."""
+
+    x: float
+    words: str
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """The bars and the two limits of the distribution."""
+
+    bars: tuple[Bar, ...]
+    limits: tuple[Limit, ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One hour of the calendar of alarms: how many, and how strong its colour is (0 to 1)."""
+
+    hour: int
+    alarms: int
+    strength: float
+
+
+@dataclass(frozen=True)
+class Day:
+    """One day of the calendar of alarms, as the plant has it."""
+
+    day: date
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Share:
+    """A bar of the most frequent alarms: `width` in percent of the longest, `together`: share of these and all before."""
+
+    alarm: Frequent
+    width: float
+    together: float
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A duration on a logarithmic scale, in percent of its length."""
+
+    name: str
+    spread: Spread
+    missing: str
+    median: float
+    p90: float
+    longest: float
+
+
+def distribution(kpis: Kpis, acceptable: int, most: int) -> Distribution:
+    """Bars of a logarithmic height: quiet periods are many, and the few that matter must be seen, too."""
+    numbers = kpis.distribution
+    slot = WIDTH / len(numbers)
+    top = math.log10(1 + max(numbers)) or 1.0
+    names = [(band.name, band.least, band.most) for band in kpis.bands]
+
+    def bar(number: int, periods: int) -> Bar:
+        height = math.log10(1 + periods) / top * (HEIGHT - FLOOR)
+        band = next(name for name, least, last in names if least <= number and (last is None or number <= last))
+        label = str(number) if number <= most else f"{most + 1}+"
+        return Bar(number * slot + slot * 0.1, HEIGHT - height, slot * 0.8, height, label, periods, band)
+
+    limits = (
+        Limit((acceptable + 1) * slot, f"more than {acceptable}: not acceptable for long"),
+        Limit((most + 1) * slot, f"more than {most}: flood"),
+    )
+    return Distribution(tuple(bar(n, periods) for n, periods in enumerate(numbers)), limits)
+
+
+def calendar(kpis: Kpis, zone: ZoneInfo) -> list[Day]:
+    """The hours of the period by the clock on the wall, a row for each day; empty where there are too many days to look at.
+
+    The hour that comes twice in autumn is one cell, the one that does not come in spring is empty.
+    """
+    found: dict[date, Counter[int]] = {}
+    for place, number in enumerate(kpis.hourly):
+        local = (kpis.start + place * timedelta(hours=1)).astimezone(zone)
+        found.setdefault(local.date(), Counter())[local.hour] += number
+    if len(found) > _MOST_DAYS:
+        return []
+    strongest = max((n for hours in found.values() for n in hours.values()), default=0) or 1
+
+    def cells(hours: Counter[int]) -> tuple[Cell, ...]:
+        return tuple(Cell(h, hours[h], (0.2 + 0.8 * math.sqrt(hours[h] / strongest)) if hours[h] else 0.0) for h in range(24))
+
+    return [Day(day, cells(hours)) for day, hours in found.items()]
+
+
+def shares(top: Sequence[Frequent]) -> list[Share]:
+    """The most frequent alarms with their shares added up."""
+    longest = max((t.alarms for t in top), default=0) or 1
+    return [Share(t, 100 * t.alarms / longest, sum(u.share for u in top[: i + 1])) for i, t in enumerate(top)]
+
+
+def lanes(kpis: Kpis) -> list[Lane]:
+    """Time to acknowledge and to clear."""
+    return [
+        _lane("to acknowledge", kpis.to_acknowledge, "not acknowledged"),
+        _lane("to clear", kpis.to_clear, "still active"),
+    ]
+
+
+def scale() -> list[tuple[float, timedelta]]:
+    """Marks of the logarithmic scale of durations: place in percent, duration."""
+    return [(_place(timedelta(seconds=s)), timedelta(seconds=s)) for s in _SCALE_S]
+
+
+def priorities(found: Sequence[Priority]) -> list[Priority]:
+    """The worst first, as people read them."""
+    return list(reversed(found))
+
+
+def _lane(name: str, spread: Spread, missing: str) -> Lane:
+    return Lane(name, spread, missing, _place(spread.median), _place(spread.p90), _place(spread.longest))
+
+
+def _place(duration: timedelta | None) -> float:
+    first, last = math.log(_SCALE_S[0]), math.log(_SCALE_S[-1])
+    seconds = _SCALE_S[0] if duration is None else max(duration.total_seconds(), 1e-3)
+    return 100 * min(max((math.log(seconds) - first) / (last - first), 0.0), 1.0)

@@ -1,0 +1,96 @@
+"""Pages from templates; everything that people wrote is escaped."""
+
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from fastapi import Request
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup
+
+from alerting.definitions.wording.clean_text import clean_text
+from alerting.reporting import messages, sentences
+
+
+def render(template: str, request: Request, **values: Any) -> str:
+    """A page for whoever asks; `person` is None before the login, `zone` is that of the plant."""
+    person, zone = getattr(request.state, "person", None), request.app.state.zone
+    return _environment().get_template(template).render(person=person, zone=zone, path=request.url.path, **values)
+
+
+@cache
+def stylesheet() -> str:
+    """The one stylesheet of all pages."""
+    return files("alerting.console.web").joinpath("style.css").read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("alerting.console.web", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_cleaned,
+    )
+    environment.filters.update(
+        instant=_instant,
+        moment=_moment,
+        number=messages.number,
+        percent=messages.percent,
+        sentence=lambda text: text[:1].upper() + text[1:],
+        span=lambda d: messages.seconds(d.total_seconds()) if d is not None else messages.NONE,
+        when=_when,
+        distance=_distance,
+        plain=_plain,
+        about=sentences.about,
+        full=sentences.sentence,
+        step=sentences.what_to_do,
+        headline=sentences.headline,
+        range=_range,
+        state=lambda state: sentences.STATE_WORDS[state],
+        answer=sentences.answer,
+        signed=lambda share: f"{'+' if share >= 0 else '-'}{messages.percent(abs(share))}",
+        outcome=lambda o: messages.OUTCOME_WORDS[o],
+        verdict=lambda v: messages.VERDICT_WORDS[v],
+    )
+    return environment
+
+
+def _cleaned(value: Any) -> Any:
+    """Text of documents as pages show it; markup is ours."""
+    return clean_text(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+@pass_context
+def _instant(page: Context, value: datetime | None) -> str:
+    return messages.instant(value, page["zone"])
+
+
+@pass_context
+def _moment(page: Context, value: datetime) -> str:
+    return messages.moment(value, page["zone"])
+
+
+@pass_context
+def _when(page: Context, value: datetime) -> str:
+    return sentences.clock_time(value, page["now"], page["zone"])
+
+
+@pass_context
+def _range(page: Context, start: datetime, end: datetime) -> str:
+    return sentences.time_range(start, end, page["now"], page["zone"])
+
+
+@pass_context
+def _distance(page: Context, value: datetime) -> str:
+    return sentences.distance(value, page["now"])
+
+
+@pass_context
+def _plain(page: Context, text: str) -> str:
+    """Stored words for people: stamps as times of the plant."""
+    return sentences.local_times(text, page["now"], page["zone"])

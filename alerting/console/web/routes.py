@@ -1,0 +1,119 @@
+"""Who is told: a page of the routes, what waits and what was given up, and the same for programs."""
+
+from collections.abc import Mapping
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from alerting.console.access import Person, confirms
+from alerting.console.api import views
+from alerting.console.api.api import Engineer, Served, Viewer
+from alerting.console.api.parameters import FormField, Id
+from alerting.console.web.rendering import render
+from alerting.console.web.route_messages import route_words
+from alerting.definitions.faults import UserError
+from alerting.ports import Platform
+from alerting.usecases.notification.deliver import deliver_due, retry
+from alerting.usecases.notification.overview import RoutesOverview, routes_overview, try_route
+
+api = APIRouter(prefix="/api/v1")
+pages = APIRouter(include_in_schema=False)
+NOT_FROM_HERE = "this form is not from this session; open the page again and repeat"
+DEAD_SHOWN = 100
+
+
+class RetryBody(BaseModel):
+    """Which dead letters to deliver again."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(min_length=1, max_length=500, description="Id of a dead letter, or `all`.")
+
+
+class RetryView(views.View):
+    """What became of it: how many were tried again, and of all that was due then how many were sent or failed."""
+
+    retried: int
+    sent: int
+    failed: int
+
+
+class TestView(views.View):
+    """What became of a test message. `fault`: why a channel did not take it, null when it did."""
+
+    channel: str
+    delivered: bool
+    fault: str | None
+
+
+@api.get("/routes", tags=["notifications"])
+def show_routes(platform: Served, _: Viewer) -> RoutesOverview:
+    """Every route with its channels, what waits and what was given up. Channels are named, never with their addresses."""
+    return routes_overview(platform, platform.clock.now())
+
+
+@api.post("/routes/{name}/test", tags=["notifications"])
+def test_by_api(name: Id, platform: Served, person: Engineer) -> list[TestView]:
+    """Send a test message to every channel of a route, at once. Role: engineer."""
+    results = try_route(platform, name, person.name, platform.clock.now())
+    faults = {channel: None if result == "sent" else result for channel, result in results.items()}
+    return [TestView(channel=channel, delivered=fault is None, fault=fault) for channel, fault in faults.items()]
+
+
+@api.post("/dead-letters/retry", tags=["notifications"])
+def retry_by_api(body: RetryBody, platform: Served, person: Engineer) -> RetryView:
+    """Make dead letters due again, with the keys they had, and deliver. Role: engineer."""
+    retried = retry(platform, body.id, person.name, platform.clock.now())
+    done = deliver_due(platform, platform.clock.now())
+    return RetryView(retried=retried, sent=done.sent, failed=done.failed)
+
+
+@pages.get("/routes", response_class=HTMLResponse)
+def routes(request: Request, platform: Served, _: Viewer) -> str:
+    """Who is told of what, and whether it arrives."""
+    return _page(request, platform)
+
+
+@pages.post("/routes/{name}/test", response_class=HTMLResponse)
+def test_by_form(name: Id, request: Request, platform: Served, person: Engineer, csrf: FormField = "") -> Response:
+    """A test message, with what became of it."""
+    _check(person, csrf)
+    results = try_route(platform, name, person.name, platform.clock.now())
+    return HTMLResponse(_page(request, platform, tried=name, results=results))
+
+
+@pages.post("/dead-letters/retry", response_class=HTMLResponse)
+def retry_by_form(request: Request, platform: Served, person: Engineer, csrf: FormField = "", id: FormField = "") -> Response:
+    """Dead letters, once more."""
+    _check(person, csrf)
+    now = platform.clock.now()
+    try:
+        retry(platform, id, person.name, now)
+    except UserError as refusal:
+        return HTMLResponse(_page(request, platform, refusal=str(refusal)), 422)
+    deliver_due(platform, now)
+    return RedirectResponse("/routes#undelivered", 303)
+
+
+def _page(
+    request: Request, platform: Platform, tried: str = "", results: Mapping[str, str] | None = None, refusal: str = ""
+) -> str:
+    """`results`: what became of the test of the route `tried`; `refusal`: why nothing was tried again."""
+    found = routes_overview(platform, platform.clock.now())
+    return render(
+        "routes.html",
+        request,
+        found=found,
+        terms={standing.route.name: route_words(standing.route) for standing in found.routes},
+        channels={channel.name: channel for channel in found.channels},
+        dead=found.dead[:DEAD_SHOWN],
+        tried=tried,
+        results=results or {},
+        refusal=refusal,
+    )
+
+
+def _check(person: Person, csrf: str) -> None:
+    if not confirms(person, csrf):
+        raise HTTPException(403, NOT_FROM_HERE)

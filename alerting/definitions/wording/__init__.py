@@ -1,0 +1,1 @@
+"""Texts: made safe to show, faults as sentences, lengths of time."""

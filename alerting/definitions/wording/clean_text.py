@@ -1,0 +1,45 @@
+"""Text of documents made safe to show: no control characters, no characters that turn or hide what follows.
+
+Applied where text leaves the platform: messages, logs, terminals, pages, problem documents.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)|\x1b[@-Z\\^_]")
+"""Commands to a terminal: colours and cursor (CSI), titles and links (OSC), and the short ones."""
+_BREAKS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+_HIDDEN = re.compile(
+    "[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # direction: marks, embeddings, overrides, isolates
+    "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb"  # no width
+    "\U000e0000-\U000e0fff]"  # tags
+)
+_CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
+_NO_TEXT = re.compile("[\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")  # lone surrogates, no characters
+_PLAIN = re.compile(r"[\n\x20-\x7e\u00a0-\u00ac\u00ae-\u0233]*")
+
+
+def clean_text(text: str) -> str:
+    """The text with its line ends as `\\n`, tabs as spaces, and without what controls a terminal or turns or hides text.
+
+    Characters that no encoding can write become U+FFFD. Idempotent.
+    """
+    if _PLAIN.fullmatch(text):
+        return text
+    text = _BREAKS.sub("\n", _ESCAPES.sub("", text)).replace("\t", " ")
+    return _NO_TEXT.sub("\ufffd", _CONTROLS.sub("", _HIDDEN.sub("", text)))
+
+
+def clean_line(text: str) -> str:
+    """As `clean_text`, on one line with single spaces. Idempotent."""
+    return " ".join(clean_text(text).split())
+
+
+def clean(value: Any) -> Any:
+    """A document of mappings, lists and values with every text in it, names of fields too, cleaned."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, Mapping):
+        return {clean(key): clean(item) for key, item in value.items()}
+    return [clean(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,186 @@
+"""Faults that pydantic finds, as sentences that a process engineer understands."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from alerting.definitions.durations import format_duration
+from alerting.definitions.faults import Fault, legible, nearest
+
+_SHOWN = 40
+_INSTANT = "write for example 2026-01-31T06:00Z"
+_Words = tuple[str, str]
+
+
+def words_of(error: Mapping[str, Any]) -> _Words:
+    """Message and hint for one error of pydantic: what is wrong, and what to write instead. The hint may be empty."""
+    kind, given, context = str(error["type"]), error.get("input"), error.get("ctx") or {}
+    if kind in ("value_error", "assertion_error"):
+        return str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, "), ""
+    for kinds, words in _WORDS:
+        if kind in kinds:
+            return words(given, context)
+    return f"{shown(given)} cannot stand here", ""
+
+
+def fault_of(error: Mapping[str, Any]) -> Fault:
+    """One error of pydantic with its place."""
+    return Fault(".".join(str(part) for part in error["loc"]) or "document", *words_of(error))
+
+
+def model_faults(errors: Iterable[Mapping[str, Any]], fields: Iterable[str] = ()) -> list[Fault]:
+    """The errors of pydantic as faults. `fields`: names that a field of the document itself may have."""
+    return [_model_fault(error, fields) for error in errors]
+
+
+def _model_fault(error: Mapping[str, Any], fields: Iterable[str]) -> Fault:
+    path = [str(part) for part in error["loc"] if part != "[key]"]
+    place = ".".join(path) or "document"
+    if error["type"] == "extra_forbidden" and len(path) == 1:
+        return Fault(place, "is not a field", nearest(path[-1], fields, "fields"))
+    if error["type"] == "string_pattern_mismatch":
+        return Fault(place, f"{shown(error['input'])} is not a legal name", "letters, digits, - and _ only")
+    return Fault(place, *words_of(error))
+
+
+def shown(value: Any) -> str:
+    """A value as people wrote it, cut to some characters and printable."""
+    try:
+        return legible(_written(value), _SHOWN)
+    except (ValueError, RecursionError):  # Python does not write numbers of more than 4300 digits
+        return "a number of too many digits to print" if isinstance(value, int) else f"a {type(value).__name__} too deep to print"
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: …" for key in value) + "}" if value else "{}"
+    if isinstance(value, list | tuple):
+        return "a list" if value else "an empty list"
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value) if isinstance(value, str) else str(value)
+
+
+def _list(given: Any, _: Mapping[str, Any]) -> _Words:
+    example = given if isinstance(given, str | int | float) and not isinstance(given, bool) and str(given) else "one, two"
+    return f"should be a list, not {shown(given)}", f"write it in brackets: [{str(example)[:_SHOWN]}]"
+
+
+def _group(given: Any, _: Mapping[str, Any]) -> _Words:
+    return f"should be a group of fields, not {shown(given)}", "write for example {field: value}, or indent its fields below it"
+
+
+def _number(given: Any, _: Mapping[str, Any]) -> _Words:
+    compact = given.strip().replace(",", ".", 1) if isinstance(given, str) else ""
+    try:
+        float(compact)
+    except ValueError:
+        return f"should be a number, not {shown(given)}", ""
+    return f"should be a number, not {shown(given)}", f"write {compact}, with a point and without quotes"
+
+
+def _whole_number(given: Any, _: Mapping[str, Any]) -> _Words:
+    return f"should be a whole number, not {shown(given)}", ""
+
+
+def _truth(given: Any, _: Mapping[str, Any]) -> _Words:
+    return f"should be true or false, not {shown(given)}", ""
+
+
+def _text(given: Any, _: Mapping[str, Any]) -> _Words:
+    quoted = isinstance(given, int | float)
+    hint = f'put it in quotes: "{shown(given)}"' if quoted else ""
+    if isinstance(given, bool):
+        hint += "; YAML reads yes, no, on and off as true or false"
+    return f"should be text, not {shown(given)}", hint
+
+
+def _choice(given: Any, context: Mapping[str, Any]) -> _Words:
+    known = [word.strip().strip("'") for word in str(context.get("expected", "")).replace(" or ", ", ").split(",")]
+    close = nearest(given, known, "") if isinstance(given, str) else ""
+    return f"should be {context.get('expected')}, not {shown(given)}", close if close.startswith("did you") else ""
+
+
+def _bound(words: str, key: str) -> Callable[[Any, Mapping[str, Any]], _Words]:
+    def bounded(given: Any, context: Mapping[str, Any]) -> _Words:
+        limit = context.get(key)
+        as_read = format_duration(limit) if isinstance(limit, timedelta) else f"{limit}"
+        value = format_duration(given) if isinstance(given, timedelta) else shown(given)
+        return f"should be {words} {as_read}, not {value}", ""
+
+    return bounded
+
+
+def _too_short(_: Any, context: Mapping[str, Any]) -> _Words:
+    count = context.get("min_length")
+    return f"should have at least {count} character{'' if count == 1 else 's'}", ""
+
+
+def _too_long(given: Any, context: Mapping[str, Any]) -> _Words:
+    return f"has {len(given)} characters; at most {context.get('max_length')} are allowed", ""
+
+
+def _too_few(_: Any, context: Mapping[str, Any]) -> _Words:
+    least = context.get("min_length")
+    found = context.get("actual_length", 0)
+    return ("is empty" if not found else f"has only {found}"), f"at least {least} is needed"
+
+
+def _too_many(_: Any, context: Mapping[str, Any]) -> _Words:
+    return f"has {context.get('actual_length') or 'too many'} entries; at most {context.get('max_length')} are allowed", ""
+
+
+def _instant(given: Any, _: Mapping[str, Any]) -> _Words:
+    return f"{shown(given)} is not a time", _INSTANT
+
+
+def _no_zone(given: Any, _: Mapping[str, Any]) -> _Words:
+    return f"{shown(given)} has no time zone", "add Z for UTC or an offset such as +01:00: 2026-01-31T06:00+01:00"
+
+
+def _said(message: str, hint: str = "") -> Callable[[Any, Mapping[str, Any]], _Words]:
+    return lambda _given, _context: (message, hint)
+
+
+_WORDS: tuple[tuple[tuple[str, ...], Callable[[Any, Mapping[str, Any]], _Words]], ...] = (
+    (("missing", "missing_argument"), _said("is missing")),
+    (("extra_forbidden",), _said("is not a field")),
+    (("tuple_type", "list_type", "set_type", "frozen_set_type", "iterable_type"), _list),
+    (("dict_type", "model_type", "model_attributes_type", "dataclass_type", "mapping_type"), _group),
+    (("float_type", "float_parsing", "decimal_type", "decimal_parsing", "complex_type"), _number),
+    (("int_type", "int_parsing", "int_from_float"), _whole_number),
+    (("int_parsing_size",), _said("has too many digits")),
+    (("finite_number",), _said("should be a finite number")),
+    (("bool_type", "bool_parsing"), _truth),
+    (("string_type", "string_sub_type"), _text),
+    (("string_unicode", "bytes_invalid_encoding"), _said("is not legible text: it holds half a character")),
+    (("string_too_short",), _too_short),
+    (("string_too_long",), _too_long),
+    (("string_pattern_mismatch",), lambda given, _: (f"{shown(given)} has characters that are not allowed here", "")),
+    (("literal_error", "enum"), _choice),
+    (("greater_than",), _bound("greater than", "gt")),
+    (("greater_than_equal",), _bound("at least", "ge")),
+    (("less_than",), _bound("less than", "lt")),
+    (("less_than_equal",), _bound("at most", "le")),
+    (("multiple_of",), _bound("a multiple of", "multiple_of")),
+    (("too_short",), _too_few),
+    (("too_long",), _too_many),
+    (("timezone_aware", "timezone_offset"), _no_zone),
+    (
+        (
+            *("datetime_type", "datetime_parsing", "datetime_object_invalid", "datetime_from_date_parsing", "datetime_past"),
+            *("date_type", "date_parsing", "date_from_datetime_parsing", "datetime_future"),
+        ),
+        _instant,
+    ),
+    (("time_type", "time_parsing"), lambda given, _: (f"{shown(given)} is not a time of day", "write for example 06:00")),
+    (
+        ("time_delta_type", "time_delta_parsing"),
+        lambda given, _: (f"{shown(given)} is not a duration", "write for example 30m, 1h30m or 5d"),
+    ),
+    (("none_required",), _said("should be left out")),
+    (("invalid_key",), lambda given, _: (f"{shown(given)} cannot be the name of a field", "names are text")),
+    (("recursion_loop",), _said("refers to itself")),
+)

@@ -1,0 +1,25 @@
+"""Stretches of time in which a threshold could not be judged, because nothing was known of its variable."""
+
+from datetime import datetime
+
+from alerting.definitions.model import ThresholdDefinition
+from alerting.detection.threshold import judge
+from alerting.readings.history import History
+
+Gap = tuple[datetime, datetime]
+
+
+def data_gaps(definition: ThresholdDefinition, history: History, start: datetime, end: datetime) -> tuple[Gap, ...]:
+    """Where in (start, end] the status is unknown, as live evaluation says it. `history` begins before `start`, so that what
+    holds there is known."""
+    first = min(start, history.readings.index[0].to_pydatetime()) if len(history.readings) else start
+    gaps: list[Gap] = []
+    for stretch in judge(definition, history, None, first, end).stretches:
+        begin, stop = max(stretch.start, start), min(stretch.end, end)
+        if stretch.status != "unknown" or begin >= stop:
+            continue
+        if gaps and gaps[-1][1] == begin:
+            gaps[-1] = (gaps[-1][0], stop)
+        else:
+            gaps.append((begin, stop))
+    return tuple(gaps)

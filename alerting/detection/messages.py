@@ -1,0 +1,126 @@
+"""What a judgement saw, in words of the plant: a threshold, or the risk that a model gives."""
+
+from datetime import timedelta
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.durations import format_duration
+from alerting.definitions.limits import Level, levels_on, unknown_limits
+from alerting.definitions.model import ClassifierDefinition, Problem, Severity, ThresholdDefinition
+from alerting.definitions.wording.spoken import spoken_duration, spoken_share
+from alerting.detection.evaluation import Fact
+from alerting.detection.threshold import Seen
+
+_PROBABLE = 0.5
+
+
+def limit_words(definition: ThresholdDefinition, asset: Asset, seen: Seen, severity: Severity | None) -> tuple[str, float | None]:
+    """Why the condition is met, and the limit it is beyond: `Zone 2 temperature is 221 °C, above 215 °C for 3 min`."""
+    if seen.fact is not None:
+        return fact_words(definition, asset, seen.fact, seen), None
+    levels = levels_on(definition, asset)
+    level = next((x for x in levels if x.severity == severity), levels[0])
+    if isinstance(seen.value, str):
+        return f"{_title(definition, asset)} is {seen.value}{_held(definition)}", None
+    number = seen.judged if seen.judged is not None else seen.value
+    if number is None:
+        return f"{_title(definition, asset)} is not known", None
+    unit = _rate_unit(definition, asset)
+    words, limit = _beyond_words(level, number, unit)
+    verb = "changes by" if definition.rate_per else "is"
+    return f"{_title(definition, asset)} {verb} {number:g}{unit}{words}{_held(definition)}", limit
+
+
+def _beyond_words(level: Level, number: float, unit: str) -> tuple[str, float | None]:
+    if level.inside is not None:
+        return f", inside {level.inside[0]:g} … {level.inside[1]:g}{unit}", None
+    if level.equals is not None:
+        return "", None
+    low = level.below is not None and (level.above is None or abs(number - level.below) < abs(number - level.above))
+    limit = level.below if low else level.above
+    return (f", {'below' if low else 'above'} {limit:g}{unit}" if limit is not None else ""), limit
+
+
+def fact_words(definition: ThresholdDefinition, asset: Asset, fact: Fact, seen: Seen | None) -> str:
+    """What is the matter with the data, in words."""
+    variable, name = asset.variables.get(definition.variable), definition.variable
+    match fact:
+        case "waiting":
+            return waiting_words(name)
+        case "stale":
+            return stale_words(name, definition.stale_after)
+        case "frozen" if definition.frozen_after is not None:
+            return f"{name} has not changed for {spoken_duration(definition.frozen_after)}: the sensor may be frozen"
+        case "out_of_range" if variable is not None:
+            value = f" {seen.value:g}" if seen and isinstance(seen.value, float) else ""
+            low, high = ("…" if x is None else f"{x:g}" for x in (variable.low, variable.high))
+            return f"the value{value} of {name} lies outside its engineering range, {low} to {high}"
+        case "no_limit":
+            return "; ".join(sentence for _, sentence in unknown_limits(definition, asset)) or "a limit is not known"
+    return bad_quality_words(name) if fact == "bad_quality" else f"no earlier reading of {name} to compare with"
+
+
+def waiting_words(variable: str) -> str:
+    """No reading has come since the definition is in service."""
+    return f"no reading of {variable} yet"
+
+
+def bad_quality_words(variable: str) -> str:
+    """The source itself says that its last sample is bad."""
+    return f"bad quality: the last sample of {variable} is bad by its source's own word"
+
+
+def stale_words(variable: str, stale_after: timedelta) -> str:
+    """The last reading is too old."""
+    return f"no reading of {variable} within {format_duration(stale_after)}"
+
+
+def risk_words(definition: ClassifierDefinition, asset: Asset, risk: float, threshold: float | None) -> str:
+    """What a model expects: `Moisture will probably exceed 4.5 % within 30 min (89 %; alarm at 89 %)`."""
+    likely = "will probably" if risk >= _PROBABLE else "may"
+    alarm = "" if threshold is None else f"; alarm at {spoken_share(threshold)}"
+    return f"{_expected(definition.problem, asset, likely)} {_window(definition)} ({spoken_share(risk)}{alarm})"
+
+
+def _expected(problem: Problem, asset: Asset, likely: str) -> str:
+    if problem.variable is None:
+        event = (problem.event or "").rstrip("*-_. ").replace("_", " ") or "the problem"
+        return f"{event[:1].upper()}{event[1:]} {likely} occur"
+    name, unit = _name(asset, problem.variable), _variable_unit(asset, problem.variable)
+    if problem.above is not None and problem.below is not None:
+        return f"{name} {likely} leave {problem.below:g} … {problem.above:g}{unit}"
+    if problem.above is not None:
+        return f"{name} {likely} exceed {problem.above:g}{unit}"
+    return f"{name} {likely} fall below {problem.below:g}{unit}"
+
+
+def _window(definition: ClassifierDefinition) -> str:
+    if not definition.gap:
+        return f"within {spoken_duration(definition.horizon)}"
+    return f"in {spoken_duration(definition.gap)} to {spoken_duration(definition.gap + definition.horizon)}"
+
+
+def _name(asset: Asset, variable: str) -> str:
+    known = asset.variables.get(variable)
+    if known and known.title:
+        return known.title
+    return variable[:1].upper() + variable[1:].replace("_", " ")
+
+
+def _variable_unit(asset: Asset, variable: str) -> str:
+    known = asset.variables.get(variable)
+    return f" {known.unit}" if known and known.unit else ""
+
+
+def _title(definition: ThresholdDefinition, asset: Asset) -> str:
+    variable = asset.variables.get(definition.variable)
+    return (variable and variable.title) or definition.variable
+
+
+def _rate_unit(definition: ThresholdDefinition, asset: Asset) -> str:
+    unit = _variable_unit(asset, definition.variable)
+    return f"{unit} per {spoken_duration(definition.rate_per)}" if definition.rate_per else unit
+
+
+def _held(definition: ThresholdDefinition) -> str:
+    count = f" in {definition.at_least.readings} of {definition.at_least.of} readings" if definition.at_least else ""
+    return count + (f" for {spoken_duration(definition.hold)}" if definition.hold else "")

@@ -1,0 +1,51 @@
+"""Rates of change, exact where it matters: a rate that is exactly on a limit is found to be there.
+
+A binary number is hardly ever the decimal that was written: 0.4 - 0.1 is more than 0.3. Rates so close to a limit that rounding
+could put them on its other side are computed again from the decimals.
+"""
+
+from collections.abc import Iterable
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.readings.history import Millis
+
+Numbers = npt.NDArray[np.float64]
+_ROUNDING = 4 * float(np.finfo(np.float64).eps)  # relative: more than two values, a limit and four operations can be off by
+
+
+def rates_of_change(
+    ts: Millis, values: Numbers, possible: npt.NDArray[np.bool_], per: int, stale: int, limits: Iterable[float]
+) -> Numbers:
+    """Change of each value per `per` (ms) since the newest possible one at least `per` before it; NaN without one that is less
+    than `per + stale` old. `ts`: ms, increasing.
+    """
+    then, earlier = ts[possible], values[possible]
+    place = np.searchsorted(then, ts - per, side="right") - 1
+    there = place >= 0
+    there[there] = then[place[there]] > ts[there] - per - stale
+    now, before = values[there], earlier[place[there]]
+    took = ts[there] - then[place[there]]
+    with np.errstate(invalid="ignore", over="ignore"):  # inf - inf: no rate
+        found = (now - before) * per / took
+        scale = (np.abs(now) + np.abs(before)) * per / took
+    for row in np.flatnonzero(_close_to_a_limit(found, scale, limits) & (now != before)).tolist():
+        found[row] = _exact(float(now[row]), float(before[row]), per, int(took[row]))
+    rates = np.full(len(ts), np.nan)
+    rates[there] = found
+    return rates
+
+
+def _close_to_a_limit(found: Numbers, scale: Numbers, limits: Iterable[float]) -> npt.NDArray[np.bool_]:
+    """Whether rounding alone could put each rate on the other side of a limit."""
+    close = np.zeros(len(found), np.bool_)
+    for limit in limits:
+        close |= np.abs(found - limit) <= _ROUNDING * (scale + abs(limit))
+    return close & np.isfinite(scale)
+
+
+def _exact(now: float, before: float, per: int, took: int) -> float:
+    """The rate of the decimals as they are written, rounded once."""
+    return float((Fraction(repr(now)) - Fraction(repr(before))) * per / took)

@@ -1,0 +1,197 @@
+"""Threshold kind, many pairs at once: where every value says the same from the watermark to the end, seen without judging each.
+
+If the greatest value of a series is within an upper limit, so is every other one. That, and its like for lower limits, gaps and
+runs of equal values, is worked out for all pairs together. Where values may differ in what they say, and for what is not covered
+here, it says so (`MAY_CHANGE`); everything else is exactly what `threshold.judge` would say reading by reading.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.limits import levels_on, unknown_limits
+from alerting.definitions.model import ThresholdDefinition
+from alerting.detection.messages import stale_words, waiting_words
+from alerting.readings.history import Millis, span_millis
+from alerting.readings.ragged import Extent, Flags, Numbers
+
+Codes = npt.NDArray[np.int8]
+MAY_CHANGE, CLEAR, ABOVE, BELOW, MEETS, NO_DATA_ALERT, NO_VALUE = range(7)
+TRIGGERED = (ABOVE, BELOW, MEETS, NO_DATA_ALERT)
+SOUND, WAITING, STALE = range(3)
+NEVER = 2**61  # ms; a float holds it exactly
+
+
+class Limits(NamedTuple):
+    """What is judged of one definition on one asset. A limit that is not given is one that no value is beyond.
+
+    `inside_low`, `inside_high`: the band, or both the value looked for; `leave_low`, `leave_high`: what must be left before that
+    is over. `low`, `high`: engineering range. `stale_after`, `frozen_after`: ms. `no_data_alerts`: missing data are a reason
+    to raise. `levels`: how many severities have limits.
+    """
+
+    above: float
+    clear_above_at: float
+    below: float
+    clear_below_at: float
+    inside_low: float
+    inside_high: float
+    leave_low: float
+    leave_high: float
+    low: float
+    high: float
+    stale_after: int
+    frozen_after: int
+    no_data_alerts: bool
+    levels: int
+
+
+def limits_of(definition: ThresholdDefinition, asset: Asset) -> Limits | None:
+    """None for what is judged reading by reading: rates, counts of readings, texts, limits that the asset does not state."""
+    variable = asset.variables.get(definition.variable)
+    text = variable is not None and variable.type == "category"
+    if definition.rate_per is not None or definition.at_least is not None or text or unknown_limits(definition, asset):
+        return None
+    levels = levels_on(definition, asset)
+    equals = levels[0].equals
+    if isinstance(equals, str):
+        return None
+    above = min((x.above for x in levels if x.above is not None), default=np.inf)
+    below = max((x.below for x in levels if x.below is not None), default=-np.inf)
+    clear_above, clear_below = levels[0].clear_above_at, levels[0].clear_below_at
+    inside = levels[0].inside or ((np.inf, -np.inf) if equals is None else (equals, equals))
+    leave = levels[0].leave or inside
+    ignore = definition.no_data == "ignore"
+    low, high = (None, None) if variable is None or ignore else (variable.low, variable.high)
+    return Limits(
+        above=above,
+        clear_above_at=above if clear_above is None else clear_above,
+        below=below,
+        clear_below_at=below if clear_below is None else clear_below,
+        inside_low=inside[0],
+        inside_high=inside[1],
+        leave_low=leave[0],
+        leave_high=leave[1],
+        low=-np.inf if low is None else low,
+        high=np.inf if high is None else high,
+        stale_after=NEVER if ignore else span_millis(definition.stale_after),
+        frozen_after=NEVER if definition.frozen_after is None else span_millis(definition.frozen_after),
+        no_data_alerts=definition.no_data == "alert",
+        levels=len(levels),
+    )
+
+
+class LimitColumns:
+    """The limits of many pairs, a column for each field of `Limits`."""
+
+    def __init__(self, rows: Sequence[Limits]) -> None:
+        columns = np.array(rows, np.float64).reshape(len(rows), len(Limits._fields)).T
+        self.above, self.clear_above_at, self.below, self.clear_below_at = columns[:4]
+        self.inside_low, self.inside_high, self.leave_low, self.leave_high, self.low, self.high = columns[4:10]
+        self.stale_after, self.frozen_after = columns[10].astype(np.int64), columns[11].astype(np.int64)
+        self.no_data_alerts, self.single = columns[12] > 0, columns[13] == 1
+
+
+@dataclass(frozen=True)
+class CarriedColumns:
+    """The readings carried over from before, one row per pair: taken `at`, the same `since` (ms); `value` NaN: none yet.
+
+    `above`, `below`: whether it is beyond that limit, or was and has not come back to `clear_at`; `inside`: whether it is in the
+    band, or was and has not left the wider one.
+    """
+
+    at: Millis
+    value: Numbers
+    since: Millis
+    above: Flags
+    below: Flags
+    inside: Flags
+
+
+@dataclass(frozen=True)
+class Throughout:
+    """What holds from the watermark to the end, one row per pair, and the reading that is carried on from there.
+
+    `status`: what every value there says, NO_VALUE where there is none; in between data may be missing, which is unknown.
+    `ends`: whether the last value still holds at the end, is STALE, or the first one is WAITING to come.
+    """
+
+    status: Codes
+    ends: Codes
+    carried: CarriedColumns
+
+
+def judge_throughout(limits: LimitColumns, carried: CarriedColumns, extent: Extent, begin: Millis, end: Millis) -> Throughout:
+    """Judge the readings from `begin` up to, and without, `end` (ms), which `extent` sums up, together with the carried ones."""
+    nothing, waiting = extent.count == 0, np.isnan(carried.value)
+    low = np.where(nothing, carried.value, np.fmin(carried.value, extent.low))
+    high = np.where(nothing, carried.value, np.fmax(carried.value, extent.high))
+    moves = _changes_in_time(limits, carried, extent, end) & (
+        _keeps_coming(limits, carried, extent, begin, end) | ~limits.no_data_alerts
+    )
+    sound = moves & (low >= limits.low) & (high <= limits.high)
+    status = np.where(sound, _by_value(limits, carried, low, high), MAY_CHANGE)
+    after = _carried_on(carried, extent)
+    ends = np.where(after.at + limits.stale_after < end, STALE, np.where(nothing & waiting, WAITING, SOUND))
+    without = nothing & (waiting | (carried.at + limits.stale_after < begin))
+    missing = without & limits.no_data_alerts & (ends == STALE)
+    status[without] = NO_VALUE
+    status[missing] = np.where(carried.at + limits.stale_after < begin, NO_DATA_ALERT, MAY_CHANGE)[missing]
+    return Throughout(status.astype(np.int8), ends.astype(np.int8), after)
+
+
+def ending_words(found: Throughout, variables: Sequence[str], limits: LimitColumns) -> list[str | None]:
+    """Why it is unknown what holds at the end, None where it is known."""
+    rows = zip(found.status.tolist(), found.ends.tolist(), variables, limits.stale_after.tolist(), strict=True)
+    return [None if status == NO_DATA_ALERT else _ending(ends, variable, stale) for status, ends, variable, stale in rows]
+
+
+def _ending(ends: int, variable: str, stale_after: int) -> str | None:
+    if ends == SOUND:
+        return None
+    return waiting_words(variable) if ends == WAITING else stale_words(variable, timedelta(milliseconds=stale_after))
+
+
+def _by_value(of: LimitColumns, carried: CarriedColumns, low: Numbers, high: Numbers) -> npt.NDArray[np.int64]:
+    """What the least and the greatest value leave possible. Between a limit and where it is over the side before counts."""
+    within = ~carried.above & ~carried.below & ~carried.inside & (high <= of.above) & (low >= of.below)
+    clear = within & ((high < of.inside_low) | (low > of.inside_high))
+    above = carried.above & ~carried.below & (low > of.clear_above_at) & (low >= of.below)
+    below = carried.below & ~carried.above & (high < of.clear_below_at) & (high <= of.above)
+    meets = carried.inside & (low >= of.leave_low) & (high <= of.leave_high)
+    triggered = np.select([above, below, meets], [ABOVE, BELOW, MEETS], MAY_CHANGE)
+    return np.where(clear, CLEAR, np.where(of.single, triggered, MAY_CHANGE))
+
+
+def _keeps_coming(of: LimitColumns, carried: CarriedColumns, extent: Extent, begin: Millis, end: Millis) -> Flags:
+    """Whether no reading gets stale before the next one or the end."""
+    until_first = (extent.first <= begin) | (extent.first - carried.at <= of.stale_after)
+    fresh = until_first & (extent.gap <= of.stale_after) & (end - extent.last <= of.stale_after)
+    keeps: Flags = np.where(extent.count == 0, end - carried.at <= of.stale_after, fresh)
+    return keeps
+
+
+def _changes_in_time(of: LimitColumns, carried: CarriedColumns, extent: Extent, end: Millis) -> Flags:
+    """Whether no value stays the same for too long."""
+    waiting = np.isnan(carried.value)
+    since = np.where(waiting, np.where(extent.count == 0, end, extent.first), carried.since)
+    changes: Flags = end - since <= of.frozen_after
+    return changes
+
+
+def _carried_on(carried: CarriedColumns, extent: Extent) -> CarriedColumns:
+    nothing = extent.count == 0
+    same = extent.constant & (extent.value == carried.value)
+    return CarriedColumns(
+        at=np.where(nothing, carried.at, extent.last),
+        value=np.where(nothing, carried.value, extent.value),
+        since=np.where(nothing | same, carried.since, extent.since),
+        above=carried.above,
+        below=carried.below,
+        inside=carried.inside,
+    )

@@ -1,0 +1,84 @@
+"""What figures need of an episode, and no more: very many of them are counted at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from alerting.definitions.model import Severity
+from alerting.episodes.episode import Episode, TransitionKind
+
+_OF_ITSELF: tuple[TransitionKind, ...] = ("closed", "severity", "revised", "outcome")  # what needs nobody to be told
+
+
+class Spell(Protocol):
+    """An episode, whole or in extract."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def definition(self) -> str: ...
+    @property
+    def asset(self) -> str: ...
+    @property
+    def severity(self) -> Severity: ...
+    @property
+    def raised_at(self) -> datetime: ...
+    @property
+    def closed_at(self) -> datetime | None: ...
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """An extract of an episode. `silent`: nobody was told of it (see `was_silent`); `suppressed`: by design, at some time.
+    `withdrawn`: not by late data alone, which withdraw what people were told of.
+    """
+
+    id: str
+    definition: str
+    asset: str
+    severity: Severity
+    raised_at: datetime
+    closed_at: datetime | None
+    acknowledged_at: datetime | None
+    backfilled: bool
+    withdrawn: bool
+    silent: bool
+    suppressed: bool
+
+
+def alarm_of(episode: Episode | Alarm) -> Alarm:
+    """The extract of an episode."""
+    if isinstance(episode, Alarm):
+        return episode
+    transitions = [(t.kind, t.at) for t in episode.transitions]
+    return Alarm(
+        id=episode.id,
+        definition=episode.definition,
+        asset=episode.asset,
+        severity=episode.severity,
+        raised_at=episode.raised_at,
+        closed_at=episode.closed_at,
+        acknowledged_at=episode.acknowledged.at if episode.acknowledged else None,
+        backfilled=episode.backfilled,
+        withdrawn=episode.withdrawn and episode.late_data_status is None,
+        silent=was_silent(transitions, episode.detected_at),
+        suppressed=was_suppressed(transitions),
+    )
+
+
+def was_silent(transitions: Sequence[tuple[TransitionKind, datetime]], detected_at: datetime) -> bool:
+    """Whether a shelf or suppression muted an alarm as soon as it was known, and nobody was told after it either.
+
+    What was told first, and muted later, is not silent.
+    """
+    kinds = [(kind, at) for kind, at in transitions if kind not in _OF_ITSELF]
+    if len(kinds) < 2 or any(kind == "unmuted" for kind, _ in kinds):
+        return False
+    kind, at = kinds[1]
+    return kind in ("muted", "suppressed") and at <= detected_at
+
+
+def was_suppressed(transitions: Sequence[tuple[TransitionKind, datetime]]) -> bool:
+    """Whether an alarm was suppressed by design at some time."""
+    return any(kind == "suppressed" for kind, _ in transitions)

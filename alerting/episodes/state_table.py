@@ -1,0 +1,259 @@
+"""The states of many pairs side by side, so that those which stay as they are move on together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from zlib import crc32
+
+import numpy as np
+
+from alerting.definitions.model import Severity
+from alerting.detection.threshold import INSIDE, Carried
+from alerting.detection.threshold_batch import CLEAR, NO_VALUE, TRIGGERED, CarriedColumns, Throughout
+from alerting.episodes.lifecycle import ConditionState, SeverityState
+from alerting.readings.history import Millis, from_millis, to_millis
+from alerting.readings.ragged import Flags, Numbers, Places
+
+Pair = tuple[str, str]  # a definition and an asset, by name
+NEVER = np.iinfo(np.int64).min  # in a column of instants: none
+SHARDS = 16
+
+
+@cache
+def shard_of(definition: str) -> int:
+    """Where the states of a definition are kept: with those of a sixteenth of all definitions, the same ones for ever."""
+    return crc32(definition.encode()) % SHARDS
+
+
+@dataclass(frozen=True)
+class Condition:
+    """The part of a `ConditionState` that stays as long as the condition stays, whatever readings come.
+
+    `rate`, `beyond`, `recent`, `bad`: of the carried reading. `text`: the carried reading itself, where it is a text.
+    """
+
+    pending_since: datetime | None = None
+    raised_at: datetime | None = None
+    clearing_since: datetime | None = None
+    last_raised_at: datetime | None = None
+    last_closed_at: datetime | None = None
+    severity: Severity | None = None
+    severity_peak: Severity | None = None
+    levels: tuple[SeverityState, ...] = ()
+    rate: float | None = None
+    beyond: tuple[str, ...] = ()
+    recent: tuple[int, ...] = ()
+    text: Carried | None = None
+    bad: bool = False
+
+
+NORMAL = Condition()
+_STANDING = ("watermark", "at", "value", "since")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where many pairs stood at some time: the watermark (ms; NEVER: not known) and the carried reading of each."""
+
+    watermark: Millis
+    at: Millis
+    value: Numbers
+    since: Millis
+
+    @staticmethod
+    def nowhere(rows: int) -> "Standing":
+        """Nothing is known of so many pairs."""
+        return Standing(np.full(rows, NEVER), np.full(rows, NEVER), np.full(rows, np.nan), np.full(rows, NEVER))
+
+    def take(self, rows: Sequence[int]) -> "Standing":
+        """A copy of these rows, in this order."""
+        at = np.asarray(rows, np.int64)
+        return Standing(self.watermark[at], self.at[at], self.value[at], self.since[at])
+
+    def put(self, rows: Sequence[int], others: "Standing") -> None:
+        """Write all rows of another one into these places."""
+        at = np.asarray(rows, np.int64)
+        for name in _STANDING:
+            getattr(self, name)[at] = getattr(others, name)
+
+
+class ConditionTable:
+    """`ConditionState` of many pairs, one row each. What every reading may change stands in columns, the rest in `conditions`.
+
+    `watermark`: ms, NEVER for a pair without a state. `variable`, `at`, `value`, `since`: the carried reading, if it is a number:
+    which variable, when it was taken, NaN for none yet, since when it has been the same; `at` is NEVER if none is carried.
+    `earlier`: watermark and carried reading one step before, NEVER where that is not known, with `earlier_conditions` (None: the
+    same as now).
+    """
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        rows = len(pairs)
+        self.pairs = list(pairs)
+        self.watermark: Millis = np.full(rows, NEVER)
+        self.variable: list[str | None] = [None] * rows
+        self.at: Millis = np.full(rows, NEVER)
+        self.value: Numbers = np.full(rows, np.nan)
+        self.since: Millis = np.full(rows, NEVER)
+        self.earlier = Standing.nowhere(rows)
+        self.unknown_count: Places = np.zeros(rows, np.int64)
+        self.unknown_reason: list[str | None] = [None] * rows
+        self.conditions: list[Condition] = [NORMAL] * rows
+        self.earlier_conditions: list[Condition | None] = [None] * rows
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def take(self, rows: Sequence[int]) -> "ConditionTable":
+        """A table of its own with these rows, in this order."""
+        taken = ConditionTable([self.pairs[i] for i in rows])
+        for name in ("watermark", "at", "value", "since", "unknown_count"):
+            setattr(taken, name, getattr(self, name)[np.asarray(rows, np.int64)])
+        for name in ("variable", "unknown_reason", "conditions", "earlier_conditions"):
+            column = getattr(self, name)
+            setattr(taken, name, [column[i] for i in rows])
+        taken.earlier = self.earlier.take(rows)
+        return taken
+
+    def put_rows(self, rows: Sequence[int], others: "ConditionTable") -> None:
+        """Write all rows of another table into these places."""
+        for name in ("watermark", "at", "value", "since", "unknown_count"):
+            getattr(self, name)[np.asarray(rows, np.int64)] = getattr(others, name)
+        for name in ("variable", "unknown_reason", "conditions", "earlier_conditions"):
+            column, values = getattr(self, name), getattr(others, name)
+            for row, value in zip(rows, values, strict=True):
+                column[row] = value
+        self.earlier.put(rows, others.earlier)
+
+    def standing(self) -> "Standing":
+        """Where each pair stands."""
+        return Standing(self.watermark, self.at, self.value, self.since).take(range(len(self)))
+
+    def go_back(self, rows: Sequence[int]) -> None:
+        """Let these pairs stand where they stood one step before."""
+        at = np.asarray(rows, np.int64)
+        for name in _STANDING:
+            getattr(self, name)[at] = getattr(self.earlier, name)[at]
+        for row in rows:
+            self.conditions[row] = self.earlier_conditions[row] or self.conditions[row]
+
+    def state(self, row: int) -> ConditionState | None:
+        """The whole state of one pair, None if it has none."""
+        if self.watermark[row] == NEVER:
+            return None
+        condition = self.conditions[row]
+        return ConditionState(
+            watermark=from_millis(self.watermark[row]),
+            pending_since=condition.pending_since,
+            raised_at=condition.raised_at,
+            clearing_since=condition.clearing_since,
+            last_raised_at=condition.last_raised_at,
+            last_closed_at=condition.last_closed_at,
+            severity=condition.severity,
+            severity_peak=condition.severity_peak,
+            levels=condition.levels,
+            carried=self._carried(row, condition),
+            unknown_count=int(self.unknown_count[row]),
+            unknown_reason=self.unknown_reason[row],
+        )
+
+    def _carried(self, row: int, condition: Condition) -> Carried | None:
+        variable = self.variable[row]
+        if variable is None or self.at[row] == NEVER:
+            return condition.text
+        value = None if np.isnan(self.value[row]) else float(self.value[row])
+        since = None if self.since[row] == NEVER else from_millis(self.since[row])
+        at = from_millis(self.at[row])
+        return Carried(variable, at, value, condition.rate, condition.beyond, condition.recent, since, condition.bad)
+
+    def put(self, row: int, state: ConditionState, earlier: ConditionState | None = None) -> None:
+        """Write the whole state of one pair, and the one before it, if that is known."""
+        carried = state.carried
+        text = carried if carried is not None and isinstance(carried.value, str) else None
+        self.watermark[row] = to_millis(state.watermark)
+        self.unknown_count[row], self.unknown_reason[row] = state.unknown_count, state.unknown_reason
+        self.variable[row], self.at[row], self.value[row], self.since[row] = None, NEVER, np.nan, NEVER
+        self.earlier.put([row], Standing.nowhere(1))
+        self.earlier_conditions[row] = None
+        if carried is not None and not isinstance(carried.value, str):
+            self.variable[row], self.at[row] = carried.variable, to_millis(carried.at)
+            self.value[row] = np.nan if carried.value is None else carried.value
+            self.since[row] = NEVER if carried.same_since is None else to_millis(carried.same_since)
+        number = carried if text is None else None
+        condition = Condition(
+            pending_since=state.pending_since,
+            raised_at=state.raised_at,
+            clearing_since=state.clearing_since,
+            last_raised_at=state.last_raised_at,
+            last_closed_at=state.last_closed_at,
+            severity=state.severity,
+            severity_peak=state.severity_peak,
+            levels=state.levels,
+            rate=number.rate if number else None,
+            beyond=number.beyond if number else (),
+            recent=number.recent if number else (),
+            text=text,
+            bad=number.bad if number else False,
+        )
+        self.conditions[row] = NORMAL if condition == NORMAL else condition
+        if earlier is not None:
+            self._put_earlier(row, earlier)
+
+    def _put_earlier(self, row: int, state: ConditionState) -> None:
+        one = ConditionTable([self.pairs[row]])
+        one.put(0, state)
+        if one.variable[0] == self.variable[row]:  # else another revision judges another variable
+            self.earlier.put([row], one.standing())
+            self.earlier_conditions[row] = None if one.conditions[0] == self.conditions[row] else one.conditions[0]
+
+    def carried(self, severities: Sequence[Sequence[Severity]]) -> CarriedColumns:
+        """The carried readings as columns. `severities`: of each row's definition, the least severe first."""
+        since = np.where(self.since == NEVER, self.at, self.since)
+        beyond = [_sides(c, s) for c, s in zip(self.conditions, severities, strict=True)]
+        above, below, inside = np.array(beyond, np.bool_).reshape(len(self), 3).T
+        return CarriedColumns(self.at, self.value, since, above, below, inside)
+
+
+def _sides(condition: Condition, severities: Sequence[Severity]) -> tuple[bool, bool, bool]:
+    if not condition.beyond:
+        return False, False, False
+    above, below, inside = (f"{severities[0]}.{side}" in condition.beyond for side in ("above", "below", INSIDE))
+    return above, below, inside
+
+
+def stay(spells: ConditionTable, severities: Sequence[Sequence[Severity]], found: Throughout) -> Flags:
+    """Which pairs stay as they are, given what holds throughout: nothing is raised or closed there, or about to be."""
+    still = np.array([_is_still(c, s) for c, s in zip(spells.conditions, severities, strict=True)], np.bool_)
+    normal = np.array([condition.raised_at is None for condition in spells.conditions], np.bool_)
+    normal_stays = normal & (found.status == CLEAR)
+    open_stays = ~normal & np.isin(found.status, TRIGGERED)
+    stays: Flags = still & (normal_stays | open_stays | (found.status == NO_VALUE))
+    return stays
+
+
+def _is_still(condition: Condition, severities: Sequence[Severity]) -> bool:
+    """Whether nothing is pending or clearing, and nothing but the side of its limits is remembered of the readings."""
+    if condition is NORMAL:
+        return len(severities) == 1
+    under_way = condition.pending_since or condition.clearing_since or condition.recent or condition.text or condition.bad
+    if under_way or condition.rate is not None:
+        return False
+    if condition.raised_at is None:
+        return not condition.beyond and condition.levels == tuple(SeverityState(s) for s in severities[1:])
+    return not condition.levels and len(severities) == 1 and condition.severity == severities[0] and _own_sides(condition)
+
+
+def _own_sides(condition: Condition) -> bool:
+    """Whether the sides remembered are those of the present severity, not of an earlier revision's."""
+    return all(side.startswith(f"{condition.severity}.") for side in condition.beyond)
+
+
+def moved_on(spells: ConditionTable, found: Throughout, unknown: Sequence[str | None], until: Millis) -> ConditionTable:
+    """The states of pairs that stay as they are at `until` (ms). `unknown`: why it is unknown what holds there, if it is."""
+    after = spells.take(range(len(spells)))
+    after.watermark = until
+    after.at, after.value, after.since = found.carried.at, found.carried.value, found.carried.since
+    after.unknown_count = np.where([reason is not None for reason in unknown], spells.unknown_count + 1, 0)
+    after.unknown_reason = list(unknown)
+    after.earlier, after.earlier_conditions = spells.standing(), [None] * len(spells)
+    return after

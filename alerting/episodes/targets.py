@@ -1,0 +1,124 @@
+"""What is watched: every pair of a definition and an asset, with what evaluation must know of it beforehand."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from zlib import crc32
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.inputs import events_read, latency, variables_read
+from alerting.definitions.limits import severities
+from alerting.definitions.matching import AssetIndex
+from alerting.definitions.model import Revision, Severity, ThresholdDefinition
+from alerting.detection.threshold import lookback
+from alerting.detection.threshold_batch import Limits, limits_of
+from alerting.episodes.state_table import Pair
+from alerting.readings.history import Millis, span_millis, to_millis
+
+_USUAL_SAMPLING = 1000  # ms
+_VALUES_AT_ONCE = 5_000_000
+
+
+@dataclass(frozen=True)
+class EvaluationTarget:
+    """One definition on one asset.
+
+    `since`: ms, when its newest revision came into force. `every`: ms, how often it is evaluated. `variable`: the one that a
+    threshold is for, None for models. `limits`: None where each reading must be looked at. `lookback`: ms before the watermark
+    from which readings are needed. `latency`: ms that evaluation is held back. `allowed_lateness`: ms, how far back late data
+    are evaluated again. `turn`: a number of the target, out of 2**32, by which targets take turns. `revision`: number of the
+    newest. `settles`: whether outcomes come from data. `also_reads`: variables that count beside `variable`; `events`: types.
+    """
+
+    definition: str
+    asset: str
+    since: int
+    every: int
+    variable: str | None = None
+    limits: Limits | None = None
+    severities: tuple[Severity, ...] = ()
+    lookback: int = 0
+    latency: int = 0
+    allowed_lateness: int = 0
+    turn: int = 0
+    revision: int = 1
+    settles: bool = False
+    also_reads: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
+
+    @property
+    def pair(self) -> Pair:
+        return self.definition, self.asset
+
+    @property
+    def series(self) -> tuple[str, str | None]:
+        return self.asset, self.variable
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """All that is watched: the names of the definitions in service, and their pairs, those of one asset next to each other."""
+
+    names: tuple[str, ...]
+    watches: tuple[EvaluationTarget, ...]
+
+    def only(self, names: Collection[str]) -> "EvaluationPlan":
+        """What these definitions watch."""
+        chosen = set(names)
+        return EvaluationPlan(
+            tuple(name for name in self.names if name in chosen), tuple(w for w in self.watches if w.definition in chosen)
+        )
+
+
+def watches(revisions: Iterable[Revision], assets: AssetIndex) -> list[EvaluationTarget]:
+    """Every pair that these revisions watch, sorted by asset, so that those of one asset are neighbours."""
+    found = [_watch(revision, asset) for revision in revisions for asset in assets.matching(revision.definition.assets)]
+    return sorted(found, key=lambda watch: watch.asset)
+
+
+def _watch(revision: Revision, asset: Asset) -> EvaluationTarget:
+    definition = revision.definition
+    watch = EvaluationTarget(
+        revision.name,
+        asset.name,
+        to_millis(revision.at),
+        span_millis(definition.schedule.every),
+        latency=span_millis(latency(definition, asset)),
+        allowed_lateness=span_millis(definition.allowed_lateness),
+        turn=crc32(f"{revision.name}|{asset.name}".encode()),
+        revision=revision.number,
+        settles=definition.problem is not None,
+        events=events_read(definition),
+    )
+    read = variables_read(definition, asset)
+    if not isinstance(definition, ThresholdDefinition):
+        return replace(watch, also_reads=tuple(sorted(read)))
+    return replace(
+        watch,
+        also_reads=tuple(sorted(read - {definition.variable})),
+        variable=definition.variable,
+        limits=limits_of(definition, asset),
+        severities=severities(definition),
+        lookback=span_millis(lookback(definition)),
+    )
+
+
+def blocks(watched: Sequence[EvaluationTarget], starts: Millis, begun: Millis, until: int) -> Iterator[list[int]]:
+    """Rows to evaluate together: all of one asset, and as many assets as have room for their readings in memory.
+
+    `watched` is sorted by asset. `starts`: per row, up to when (ms) it was judged; rows that are through by `until` are left out.
+    `begun`: after when readings are to be judged, which is earlier for what is judged again.
+    """
+    due = [row for row, start in enumerate(starts.tolist()) if start < until - watched[row].latency]
+    block: list[int] = []
+    size = 0.0
+    for _, of_asset in groupby(due, key=lambda row: watched[row].asset):
+        rows = list(of_asset)
+        values = sum((until - int(begun[row])) / _USUAL_SAMPLING for row in rows if watched[row].variable is not None)
+        if block and size + values > _VALUES_AT_ONCE:
+            yield block
+            block, size = [], 0.0
+        block += rows
+        size += values
+    if block:
+        yield block

@@ -1,0 +1,1 @@
+"""From readings to a dataset: rows, labels, split, quality, leakage."""

@@ -1,0 +1,135 @@
+"""What operators' answers change in training: an alert that prevents its problem must not teach that there was none.
+
+The rows in doubt are those whose label the data would call negative, although the answer says that the data cannot know: the
+problem was prevented, or somebody saw what no sensor shows. They are left out, or count as positive where the definition says
+so, never as negative. Where the problem did occur the data decide, whatever anybody said.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.definitions.model import ClassifierDefinition, FeedbackUse
+from alerting.detection.problems import BoolArray
+from alerting.episodes.episode import Episode, Verdict
+from alerting.episodes.outcome import acted_within, consensus
+from alerting.readings.history import Millis, span_millis, to_millis
+
+Effect = Literal["left_out", "positive", "weighted", "confirmed"]
+EFFECTS: tuple[Effect, ...] = ("left_out", "positive", "weighted", "confirmed")
+Effects = npt.NDArray[np.int8]  # per row: 0, or the number of its effect, counted from 1
+LEFT_OUT, POSITIVE, WEIGHTED, CONFIRMED = range(1, 5)
+_WORDS: dict[str, str] = {
+    "left_out": "left out",
+    "positive": "counted as positive",
+    "weighted": "counted as positive with less weight",
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was said of one episode by some instant. Its outcome window is (`raised`, `ends`]; `acted` lies in it, or is None."""
+
+    asset: str
+    raised: int
+    ends: int
+    acted: int | None
+    verdict: Verdict | None
+
+
+def answers_of(episodes: Sequence[Episode], definition: ClassifierDefinition, as_of: datetime) -> list[Answer]:
+    """The answers that had been given at as_of, by the time of the raise; episodes nobody answered are left out."""
+    answers = []
+    for episode in episodes:
+        said = [f for f in episode.feedback if f.at <= as_of]
+        ends = episode.valid_until or episode.raised_at + definition.gap + definition.horizon
+        acted = [f.acted_at or f.at for f in said if acted_within([f], episode.raised_at, ends)]
+        verdict, _ = consensus(said)
+        if acted or verdict is not None:
+            first = to_millis(min(acted)) if acted else None
+            answers.append(Answer(episode.asset, to_millis(episode.raised_at), to_millis(ends), first, verdict))
+    return sorted(answers, key=lambda a: (a.raised, a.asset))
+
+
+@dataclass(frozen=True)
+class Relabelled:
+    """Per row the effect of the answers on it, and how many answers changed any."""
+
+    effect: Effects
+    used: int
+
+
+def relabel(
+    definition: ClassifierDefinition, answers: Sequence[Answer], at: Millis, negative: BoolArray, occurred: Millis
+) -> Relabelled:
+    """The effect of one asset's answers on its rows.
+
+    `negative`: which rows the data call negative; no other is ever touched. `occurred`: instants at which the problem occurred.
+    Positive beats left out, and left out beats confirmed, where windows of several answers overlap.
+    """
+    effect = np.zeros(len(at), np.int8)
+    used = 0
+    for answer in answers:
+        kind = _effect_of(definition.feedback, answer)
+        if kind is None or _any_in(occurred, answer.raised, answer.ends):
+            continue
+        doubtful = negative & _in_doubt(definition, answer, at)
+        if kind == "confirmed":
+            effect[doubtful & (effect == 0)] = CONFIRMED
+            continue
+        used += bool(doubtful.any())
+        effect[doubtful & ((effect == 0) | (effect == CONFIRMED))] = LEFT_OUT
+        if kind != "left_out":
+            effect[negative & _promised(answer, at)] = EFFECTS.index(kind) + 1
+    return Relabelled(effect, used)
+
+
+def _effect_of(use: FeedbackUse, answer: Answer) -> Effect | None:
+    """What an answer makes of the rows in doubt; None: the data decide."""
+    if answer.verdict == "false_alarm":
+        return "confirmed"
+    if answer.acted is None:
+        if answer.verdict != "true_alarm":
+            return None
+        return "positive" if use.confirmed == "positive" else "left_out"
+    if use.avoided == "positive" and answer.verdict == "true_alarm":
+        return "positive"
+    if use.avoided == "weight" and answer.verdict != "unsure":
+        return "weighted"
+    return "left_out"
+
+
+def _in_doubt(definition: ClassifierDefinition, answer: Answer, at: Millis) -> BoolArray:
+    """Rows whose label looks at a time after the action (or, where nobody acted, after the raise), until the window ends."""
+    reach = span_millis(definition.gap + definition.horizon)
+    since = answer.raised if answer.acted is None else answer.acted
+    return (at + reach > since) & (at <= answer.ends)
+
+
+def _promised(answer: Answer, at: Millis) -> BoolArray:
+    """The first row at or after the raise, and all until the action: they show what the alert was about."""
+    first = int(np.searchsorted(at, answer.raised))
+    last = int(np.searchsorted(at, answer.raised if answer.acted is None else answer.acted, side="right"))
+    promised = np.zeros(len(at), np.bool_)
+    promised[first : max(last, first + 1)] = True
+    return promised & (at <= answer.ends)
+
+
+def _any_in(instants: Millis, after: int, until: int) -> bool:
+    return bool(((instants > after) & (instants <= until)).any())
+
+
+def answers_in_words(counts: dict[str, int]) -> str:
+    """`7 verdicts changed 212 rows: 200 left out, 12 counted as positive.`; empty without any answer."""
+    if not counts.get("answers"):
+        return ""
+    changed = sum(counts[kind] for kind in _WORDS)
+    parts = ", ".join(f"{counts[kind]} {words}" for kind, words in _WORDS.items() if counts[kind])
+    told = f"{counts['used']} of {counts['answers']} verdicts changed {changed} rows" + (f": {parts}" if parts else "")
+    if counts["confirmed"]:
+        told += f"; {counts['confirmed']} rows stay negative by the operators' word"
+    return told + "."

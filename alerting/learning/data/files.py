@@ -1,0 +1,129 @@
+"""A dataset as files, from which a step in another process reads it back, bit for bit."""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from alerting.definitions.faults import UserError
+from alerting.learning.data.dataset import Dataset
+from alerting.learning.data.fingerprint import dataset_hash
+from alerting.learning.data.quality import findings_from
+from alerting.learning.features.moments import Floats
+from alerting.learning.features.plan import FeaturePlan
+
+_NAMED = ("asset", "part", "part_by_data")  # kept as the number of the name: a million texts take more memory than the rows
+_PLAIN = ("at", "label", "persistence", "weight", "label_by_data")
+_HASHED = ("label", "asset", "at", "part", "persistence", "weight", "label_by_data", "part_by_data")
+
+
+def dataset_files(dataset: Dataset) -> dict[str, bytes]:
+    """Parquet (names and categories as their numbers) and JSON."""
+    levels = {name: dataset.rows[name].cat.codes.to_numpy() for name in dataset.plan.levels}
+    columns = {name: levels.get(name, dataset.rows[name].to_numpy()) for name in dataset.plan.columns}
+    columns |= {f"row/{name}": getattr(dataset, name) for name in _PLAIN}
+    names = {}
+    for name in _NAMED:
+        names[name], columns[f"row/{name}"] = _numbered(getattr(dataset, name))
+    document = {
+        "definition": dataset.definition,
+        "revision": dataset.revision,
+        "as_of": dataset.as_of.isoformat(),
+        "plan": dataset.plan.to_document(),
+        "predicts": dataset.predicts,
+        "observed": dataset.observed,
+        "counts": dataset.counts,
+        "answers": dataset.answers,
+        "findings": [asdict(finding) for finding in dataset.findings],
+        "horizon_ms": dataset.horizon_ms,
+        "gap_ms": dataset.gap_ms,
+        "purge_ms": dataset.purge_ms,
+        "names": names,
+        "hash": dataset.hash,
+    }
+    problems = io.BytesIO()
+    dataset.problems.to_parquet(problems, index=False)
+    rows = _parquet(columns)
+    _give_back_memory()
+    return {
+        "dataset.json": json.dumps(document, indent=1).encode(),
+        "rows.parquet": rows,
+        "problems.parquet": problems.getvalue(),
+    }
+
+
+def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
+    """What `dataset_files` wrote. Raises UserError when the rows are not those that were written."""
+    document = json.loads(files["dataset.json"])
+    plan = FeaturePlan.from_document(document["plan"])
+    table = pq.ParquetFile(pa.BufferReader(files["rows.parquet"]))
+    beside: dict[str, Any] = {name: _column(table, f"row/{name}") for name in _PLAIN}
+    for name, known in document["names"].items():
+        beside[name] = np.array(known, dtype=object)[_column(table, f"row/{name}")]
+    rows = _rows(table, plan)
+    del table
+    _give_back_memory()
+    if dataset_hash(plan, rows, *(beside[name] for name in _HASHED)) != document["hash"]:
+        raise UserError(
+            f"the dataset of {document['definition']} was changed after it was written; train again from its beginning"
+        )
+    return Dataset(
+        definition=document["definition"],
+        revision=document["revision"],
+        as_of=datetime.fromisoformat(document["as_of"]),
+        plan=plan,
+        rows=rows,
+        **beside,
+        problems=pd.read_parquet(io.BytesIO(files["problems.parquet"])),
+        predicts=document["predicts"],
+        observed=document["observed"],
+        counts=document["counts"],
+        answers=document["answers"],
+        findings=findings_from(document["findings"]),
+        horizon_ms=document["horizon_ms"],
+        gap_ms=document["gap_ms"],
+        purge_ms=document["purge_ms"],
+        hash=document["hash"],
+    )
+
+
+def _numbered(names: npt.NDArray[np.object_]) -> tuple[list[str], npt.NDArray[np.int32]]:
+    """The different names, sorted, and the number of each row's."""
+    known = sorted(set(names.tolist()))
+    return known, pd.Index(known, dtype=object).get_indexer(pd.Index(names, dtype=object)).astype(np.int32)
+
+
+def _rows(table: pq.ParquetFile, plan: FeaturePlan) -> pd.DataFrame:
+    """The features, read column by column into one table: no second copy of all of them is ever needed."""
+    numbers = [name for name in plan.columns if name not in plan.levels]
+    floats: Floats = np.empty((table.metadata.num_rows, len(numbers)), order="F")
+    for position, name in enumerate(numbers):
+        floats[:, position] = _column(table, name)
+    rows = pd.DataFrame(floats, columns=numbers, copy=False)
+    for name, levels in plan.levels.items():
+        rows[name] = pd.Categorical.from_codes(_column(table, name), categories=pd.Index(levels, dtype=object))
+    return rows
+
+
+def _column(table: pq.ParquetFile, name: str) -> npt.NDArray[Any]:
+    return np.asarray(table.read(columns=[name]).column(0).to_numpy())
+
+
+def _give_back_memory() -> None:
+    """What Arrow keeps for its next table, which may be as large as this one, goes back to the system."""
+    pa.default_memory_pool().release_unused()
+
+
+def _parquet(columns: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """Through a buffer that hands its bytes over: one that copies them holds a large table three times."""
+    sink = io.BytesIO()
+    pq.write_table(pa.table({name: pa.array(values, from_pandas=False) for name, values in columns.items()}), sink)
+    return sink.getvalue()

@@ -1,0 +1,30 @@
+"""The hash of a dataset's content."""
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.learning.features.plan import FeaturePlan
+
+
+def dataset_hash(plan: FeaturePlan, rows: pd.DataFrame, *beside: npt.NDArray[Any]) -> str:
+    """SHA-256 over names and values, little-endian, with one NaN."""
+    digest = hashlib.sha256(json.dumps(plan.to_document(), sort_keys=True).encode())
+    for name in plan.columns:
+        values = rows[name].cat.codes.to_numpy() if name in plan.levels else rows[name].to_numpy()
+        digest.update(name.encode() + b"\0" + _bytes(values))
+    for column in beside:
+        digest.update(_bytes(column))
+    return digest.hexdigest()
+
+
+def _bytes(values: npt.NDArray[Any]) -> bytes:
+    if values.dtype == object:
+        return "\0".join(values.tolist()).encode()
+    if values.dtype == np.float64:
+        return np.where(np.isnan(values), np.nan, values).astype("<f8").tobytes()
+    return values.astype("<i8").tobytes()

@@ -1,0 +1,106 @@
+"""Labels: whether the problem follows each instant, or why nobody can say.
+
+`onset` asks whether a problem starts in (t + gap, t + gap + horizon]; `state` whether the condition holds at some sample there.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.definitions.model import ClassifierDefinition, Problem
+from alerting.detection.problems import NOT_YET, BoolArray, find_problems, problem_samples
+from alerting.learning.features.moments import Floats
+from alerting.readings.history import History, Millis, millis, span_millis
+
+IMMATURE = "immature"
+NO_SAMPLE = "no_sample"
+INSIDE_PROBLEM = "inside_problem"
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Per instant: 1 or 0, and the reason why the row cannot be used ("" if it can). `problems` as `find_problems` gives them."""
+
+    label: npt.NDArray[np.int8]
+    dropped: npt.NDArray[np.object_]
+    problems: pd.DataFrame
+
+
+def label_instants(
+    definition: ClassifierDefinition, question: Literal["onset", "state"], history: History, at: Millis, as_of: int
+) -> Labels:
+    """Label the instants of one asset from what was known of it at `as_of` (ms).
+
+    Dropped are: windows that reach past what is known (`immature`); windows without any sample of the problem's variable
+    (`no_sample`: unknown is not negative); for an onset, instants inside a problem and its recovery (`inside_problem`).
+    """
+    problem = definition.problem
+    problems = find_problems(problem, history)
+    ts, bad = problem_samples(problem, history)
+    after = at + span_millis(definition.gap)
+    until = after + span_millis(definition.horizon)
+    dropped = np.full(len(at), "", dtype=object)
+    if question == "onset":
+        positive = _any_between(millis(problems["start"]), after, until)
+        dropped[_inside(problems, at, span_millis(problem.recovery))] = INSIDE_PROBLEM
+        settled = until + span_millis(problem.hold)
+    else:
+        positive = _any_between(ts[bad], after, until)
+        settled = until
+    if problem.variable is not None:
+        dropped[~_any_between(ts, after, until)] = NO_SAMPLE
+    dropped[settled > known_until(problem, history, ts, as_of)] = IMMATURE
+    return Labels(positive.astype(np.int8), dropped, problems)
+
+
+def persistence(problem: Problem, history: History, at: Millis) -> Floats:
+    """The last known value of the problem's variable, signed so that higher is riskier; NaN without, and for events.
+
+    With limits on both sides it is how far the value lies outside of them.
+    """
+    if problem.variable is None or problem.variable not in history.readings:
+        return np.full(len(at), np.nan)
+    values = history.readings[problem.variable].dropna()
+    known = millis(pd.DatetimeIndex(values.index)) + span_millis(history.delay(problem.variable))
+    newest = np.searchsorted(known, at, side="right") - 1
+    return np.append(_risk(problem, values.to_numpy(np.float64)), np.nan)[newest]
+
+
+def _risk(problem: Problem, values: Floats) -> Floats:
+    if problem.below is None:
+        return values
+    if problem.above is None:
+        return -values
+    return np.maximum(values - problem.above, problem.below - values)
+
+
+def _any_between(instants: Millis, after: Millis, until: Millis) -> BoolArray:
+    """Whether any of the increasing instants lies in (after, until]."""
+    return np.searchsorted(instants, until, side="right") > np.searchsorted(instants, after, side="right")
+
+
+def _inside(problems: pd.DataFrame, at: Millis, recovery: int) -> BoolArray:
+    """Whether an instant lies in [start, end + recovery); an instant event covers its own instant."""
+    if problems.empty:
+        return np.zeros(len(at), np.bool_)
+    start, end = millis(problems["start"]), millis(problems["end"])
+    free = np.maximum(np.where(end == NOT_YET, np.iinfo(np.int64).max - recovery, end) + recovery, start + 1)
+    free = np.maximum.accumulate(free)
+    begun = np.searchsorted(start, at, side="right") - 1
+    return (begun >= 0) & (at < free[begun])
+
+
+def known_until(problem: Problem, history: History, samples: Millis, as_of: int) -> int:
+    """Until when the truth is known: as_of less the delay, but not past the instant at which the next value was due.
+
+    Events are known as long as the asset has readings: where those end, nobody was recording.
+    """
+    if problem.variable is None:
+        samples = millis(pd.DatetimeIndex(history.readings.index))
+    if not len(samples):
+        return NOT_YET
+    due = int(samples[-1]) + max(int(np.median(np.diff(samples))) if len(samples) > 1 else 0, 1)
+    return min(as_of - span_millis(history.delay(problem.variable or "")), due - 1)

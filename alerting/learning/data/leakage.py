@@ -1,0 +1,112 @@
+"""Leak suspects: variables that know the label too well to be true, or know the problem's variable before it is known."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.definitions.model import ClassifierDefinition
+from alerting.learning.data.quality import Finding
+from alerting.learning.features.moments import Floats
+from alerting.learning.features.plan import FeaturePlan
+from alerting.readings.history import History
+
+KNOWS = 0.95
+"""Average precision of a single column, from which on its variable is suspect."""
+LIFT = 0.5
+"""And at least this share of the way from prevalence to perfection, so that frequent problems make no suspects."""
+ROWS_AT_MOST = 20_000
+LEAST_POSITIVES = 10
+COPIES = 0.99
+"""Rank correlation with the problem's variable at the same time stamps, from which on a variable is its copy."""
+LEAST_PAIRS = 30
+
+
+def leak_suspects(
+    definition: ClassifierDefinition,
+    plan: FeaturePlan,
+    histories: Sequence[History],
+    rows: pd.DataFrame,
+    label: npt.NDArray[np.int8],
+) -> list[Finding]:
+    """Suspects among the variables and events of a plan. `rows`, `label`: those of the training part; `histories`: its readings.
+
+    A suspect is kept: a strong cause looks the same as a leak, and only a person knows which one it is.
+    """
+    return [*_early_copies(definition, plan, histories), *_knowing_alone(definition, plan, rows, label)]
+
+
+def _knowing_alone(
+    definition: ClassifierDefinition, plan: FeaturePlan, rows: pd.DataFrame, label: npt.NDArray[np.int8]
+) -> Iterator[Finding]:
+    """The best single column of each source, high or low; the problem's own known past is no leak."""
+    chosen, weight = _sample(label)
+    if label[chosen].sum() < LEAST_POSITIVES:
+        return
+    prevalence = float(np.average(label[chosen], weights=weight))
+    best: dict[str, tuple[float, str]] = {}
+    for column in plan.layout:
+        if column.name in plan.levels or column.source == definition.problem.variable:
+            continue
+        values = rows[column.name].to_numpy(np.float64)[chosen]
+        if np.isnan(values).all():
+            continue
+        ap = max(_precision(sign * values, label[chosen], weight) for sign in (1.0, -1.0))
+        best[column.source] = max(best.get(column.source, (0.0, "")), (ap, column.name))
+    for source, (ap, name) in best.items():
+        if ap >= KNOWS and ap - prevalence >= LIFT * (1 - prevalence):
+            words = (
+                f"{source} alone nearly knows the label (column {name}: average precision {ap:.2f}): it is kept; make sure that "
+                "its values are really known before the problem, give it its delay, or exclude it."
+            )
+            yield Finding("leak_suspect", source, ap, "kept", words)
+
+
+def _sample(label: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.int64], Floats]:
+    """Evenly chosen rows of each class, at most ROWS_AT_MOST, and for how many rows each of them stands."""
+    chosen, weight = [], []
+    for value in (0, 1):
+        of_class = np.flatnonzero(label == value)
+        step = max(1, -(-2 * len(of_class) // ROWS_AT_MOST))
+        chosen.append(of_class[::step])
+        weight.append(np.full(len(chosen[-1]), len(of_class) / max(len(chosen[-1]), 1)))
+    return np.concatenate(chosen), np.concatenate(weight)
+
+
+def _precision(score: Floats, label: npt.NDArray[np.int8], weight: Floats) -> float:
+    """Weighted average precision; a missing value ranks lowest, and equal values are one step."""
+    order = np.argsort(-np.where(np.isnan(score), -np.inf, score), kind="stable")
+    ranked = np.where(np.isnan(score), -np.inf, score)[order]
+    hits, all_ = np.cumsum(label[order] * weight[order]), np.cumsum(weight[order])
+    steps = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
+    recalled = np.diff(hits[steps], prepend=0.0) / hits[-1]
+    return float((recalled * hits[steps] / all_[steps]).sum())
+
+
+def _early_copies(definition: ClassifierDefinition, plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
+    """Variables that say at once what the problem's variable says only after its delay."""
+    problem = definition.problem.variable
+    if problem is None:
+        return
+    for number in plan.numbers:
+        early = [h for h in histories if h.delay(number.name) < h.delay(problem)]
+        likeness = [_likeness(h, number.name, problem) for h in early if number.name != problem]
+        strongest = max(likeness, default=0.0)
+        if strongest >= COPIES:
+            words = (
+                f"{number.name} moves with {problem} at the same time stamps (rank correlation {strongest:.2f}) but is taken "
+                f"as known earlier: it is kept; if both come from one measurement, give it the delay of {problem}, or exclude it."
+            )
+            yield Finding("leak_suspect", number.name, strongest, "kept", words)
+
+
+def _likeness(history: History, name: str, problem: str) -> float:
+    """Absolute rank correlation of two variables at the time stamps at which both have a value; 0 with too few."""
+    if name not in history.readings or problem not in history.readings:
+        return 0.0
+    pairs = history.readings[[name, problem]].astype(np.float64).dropna()
+    if len(pairs) < LEAST_PAIRS or (pairs.nunique() < 2).any():
+        return 0.0
+    first, second = (pairs[column].rank().to_numpy(np.float64) for column in (name, problem))
+    return abs(float(np.corrcoef(first, second)[0, 1]))

@@ -1,0 +1,49 @@
+"""What was known of an asset at some past instant: the honest input of everything that learns."""
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.learning.features.plan import FeaturePlan
+from alerting.readings.cleaning import present
+from alerting.readings.history import History, Millis, millis, span_millis
+
+
+def known_history(history: History, until: int, start: int | None = None) -> History:
+    """The history as it was known at `until` (ms): values whose delay had passed, events that had started, ends that had come.
+
+    Readings before `start` are left out too; events are not, because their recency looks back without limit.
+    """
+    ts = millis(pd.DatetimeIndex(history.readings.index))
+    first = 0 if start is None else int(np.searchsorted(ts, start, side="left"))
+    readings = history.readings.iloc[first : int(np.searchsorted(ts, until, side="right"))]
+    ts = millis(pd.DatetimeIndex(readings.index))
+    late = {str(name): until - span_millis(history.delay(str(name))) for name in readings}
+    hidden = {name: readings[name].where(ts <= limit) for name, limit in late.items() if len(ts) and limit < ts[-1]}
+    if hidden:
+        readings = readings.assign(**hidden)
+    starts, ends = millis(history.events["start"]), history.events["end"]
+    events = history.events.assign(end=ends.where(millis(ends) <= until))[starts <= until]
+    return replace(history, readings=readings, events=events)
+
+
+def anything_known(plan: FeaturePlan, history: History, at: Millis) -> npt.NDArray[np.bool_]:
+    """Whether any value of the plan's variables is known in the longest window before each instant. Without: unknown.
+
+    A value that is held longer counts only where nothing else is in the plan: it would go on while every sensor is silent.
+    """
+    known = np.zeros(len(at), np.bool_)
+    ts = millis(pd.DatetimeIndex(history.readings.index))
+    alike: dict[tuple[int, int], npt.NDArray[np.bool_]] = {}
+    for name in [v for v in plan.variables if v not in plan.held_longer] or plan.variables:
+        if name in history.readings:
+            key = span_millis(history.delay(name)), max(plan.holds_ms(name), plan.longest_window_ms)
+            there = present(history, name)
+            alike[key] = alike[key] | there if key in alike else there
+    for (delay, span), there in alike.items():
+        times = ts[there] + delay
+        newest = np.searchsorted(times, at, side="right")
+        known |= newest > np.searchsorted(times, at - span, side="right")
+    return known

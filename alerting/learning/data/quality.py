@@ -1,0 +1,310 @@
+"""The data quality report of a training: what is odd, by which figure, and what follows from it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.definitions.model import ClassifierDefinition
+from alerting.detection.problems import matching
+from alerting.learning.features.plan import FeaturePlan, NumberSource, in_words
+from alerting.learning.features.planning import MOST_LEVELS, candidate_variables, event_types
+from alerting.readings.cleaning import outside
+from alerting.readings.history import History, Millis, millis
+from alerting.readings.sample_quality import NO_INSTANTS, Instants, among
+
+FEW_PROBLEMS = 10
+FLAT_SAMPLES, FLAT_TIMES, LIVELY = 30, 10, 10
+"""A sensor with at least LIVELY different values is stuck where FLAT_SAMPLES of them, and FLAT_TIMES its usual run, are equal."""
+GAP_SAMPLES, GAP_SHARE = 10, 0.01
+"""A gap is longer than so many usual distances; gaps are told of where they take this share of the time."""
+IRREGULAR, IRREGULAR_SHARE = 0.5, 0.2
+"""Sampling is irregular where this share of the distances lies further from the median than IRREGULAR times it."""
+
+Consequence = Literal["left out", "kept"]
+Kind = Literal[
+    "silent_asset",
+    "no_value",
+    "too_many_levels",
+    "constant",
+    "flat",
+    "gaps",
+    "irregular",
+    "held",
+    "duplicate",
+    "out_of_range",
+    "bad_quality",
+    "uncertain",
+    "unmatched_events",
+    "few_problems",
+    "leak_suspect",
+    "answers",
+    "memory",
+]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One oddity: of which variable (event type, asset, part of the history), its figure, what is done about it, in words."""
+
+    kind: Kind
+    variable: str | None
+    figure: float | None
+    consequence: Consequence
+    words: str
+
+
+def findings_from(documents: Sequence[Mapping[str, Any]]) -> tuple[Finding, ...]:
+    """Findings that were kept as plain JSON values."""
+    return tuple(Finding(**document) for document in documents)
+
+
+def find_oddities(
+    definition: ClassifierDefinition, plan: FeaturePlan, histories: Sequence[History], problems: dict[str, int]
+) -> list[Finding]:
+    """Every oddity of readings and events. `histories`: those of the training period; `problems`: how many began in each part."""
+    return [
+        *_silent_assets(histories),
+        *_left_out(definition, plan, histories),
+        *_constant(plan, histories),
+        *_flat(plan, histories),
+        *_asset_gaps(histories),
+        *_gaps(plan, histories),
+        *_irregular(plan, histories),
+        *_duplicates(plan, histories),
+        *_out_of_range(definition, plan, histories),
+        *_bad_quality(definition, histories),
+        *_uncertain(plan, histories),
+        *_unmatched_events(definition, histories),
+        *_few_problems(definition, problems),
+        *_held(plan, histories),
+    ]
+
+
+def _silent_assets(histories: Sequence[History]) -> Iterator[Finding]:
+    for history in histories:
+        if history.readings.empty:
+            name = history.asset.name
+            words = f"{name} has no readings in the training period: the model learns nothing from it."
+            yield Finding("silent_asset", name, 0, "left out", words)
+
+
+def _left_out(definition: ClassifierDefinition, plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
+    for name in candidate_variables(definition, histories):
+        if name in plan.variables:
+            continue
+        different = len(pd.unique(np.concatenate([_values(h, name) for h in histories])))
+        if different > MOST_LEVELS:
+            words = f"{name} is a category with {different} values in training, more than {MOST_LEVELS}: it is left out."
+            yield Finding("too_many_levels", name, different, "left out", words)
+        else:
+            within = " within its engineering range" if different else ""
+            words = f"{name} has no value{within} in the training period: it is left out, and no recommendation can change it."
+            yield Finding("no_value", name, 0, "left out", words)
+
+
+def _constant(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
+    for name in plan.variables:
+        values = pd.unique(np.concatenate([_values(h, name) for h in histories]))
+        if len(values) == 1:
+            words = (
+                f"{name} is always {values[0]} in the training period: nothing can be learned from it; "
+                "if it should vary, its sensor or its import is faulty."
+            )
+            yield Finding("constant", name, 1, "kept", words)
+
+
+def _flat(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
+    for number in plan.numbers:
+        flat, total, longest = 0, 0, 0
+        for history in histories:
+            variable = history.asset.variables.get(number.name)
+            values = _values(history, number.name)
+            total += len(values)
+            if (variable is None or not variable.controllable) and len(pd.unique(values)) >= LIVELY:
+                stuck = _stuck_runs(values)
+                flat, longest = flat + int(stuck.sum()), max(longest, int(stuck.max(initial=0)))
+        if flat:
+            words = (
+                f"{number.name} repeats one value {longest} times in a row, and {flat} of its {total} values stand in such runs, "
+                "although it varies otherwise: its sensor seems to have been stuck; the values are kept."
+            )
+            yield Finding("flat", number.name, flat / total, "kept", words)
+
+
+def _stuck_runs(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Lengths of the runs of equal values that are far longer than is usual for this sensor."""
+    edges = np.flatnonzero(values[1:] != values[:-1]) + 1
+    lengths = np.diff(np.concatenate(([0], edges, [len(values)])))
+    usual = float(np.quantile(lengths, 0.95))
+    return lengths[lengths >= max(FLAT_SAMPLES, FLAT_TIMES * usual)].astype(np.int64)
+
+
+def _asset_gaps(histories: Sequence[History]) -> Iterator[Finding]:
+    for history in histories:
+        found = _gaps_of(_index(history), None)
+        if found is not None and found.share >= GAP_SHARE:
+            name = history.asset.name
+            words = f"{name} has {found.words}: windows that lie in them have no value; rows without any are left out."
+            yield Finding("gaps", name, found.share, "left out", words)
+
+
+def _gaps(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
+    """Gaps of single variables, beyond those in which the whole asset is silent."""
+    for number in plan.numbers:
+        for history in histories:
+            found = _gaps_of(_times(history, number.name), number.sampling_ms)
+            whole = _gaps_of(_index(history), None)
+            if found is not None and found.share >= GAP_SHARE + 2 * (whole.share if whole else 0.0):
+                words = f"{number.name} of {history.asset.name} has {found.words}: it is missing there, the rows are kept."
+                yield Finding("gaps", number.name, found.share, "kept", words)
+
+
+@dataclass(frozen=True)
+class _Gaps:
+    number: int
+    longest: int
+    share: float
+
+    @property
+    def words(self) -> str:
+        gaps = "a gap" if self.number == 1 else f"{self.number} gaps"
+        return f"{gaps} of up to {_about(self.longest)}, {self.share:.0%} of the training period"
+
+
+def _gaps_of(times: Millis, sampling: int | None) -> _Gaps | None:
+    distances = np.diff(times)
+    if not len(distances):
+        return None
+    usual = max(sampling or 1, float(np.quantile(distances, 0.9)))  # where two clocks alternate, the median is the short distance
+    gaps = distances[distances > GAP_SAMPLES * usual]
+    return _Gaps(len(gaps), int(gaps.max()), float(gaps.sum() / distances.sum())) if len(gaps) else None
+
+
+def _irregular(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
+    for number in plan.numbers:
+        distances = np.concatenate([np.diff(_times(h, number.name)) for h in histories])
+        if len(distances) < FLAT_SAMPLES:
+            continue
+        usual = float(np.median(distances))
+        share = float(np.mean(np.abs(distances - usual) > IRREGULAR * usual))
+        if share > IRREGULAR_SHARE:
+            words = (
+                f"{number.name} comes irregularly: {share:.0%} of the distances between its values are far from the usual "
+                f"{_about(int(usual))}; its windows count by time, and its share of missing values is rough."
+            )
+            yield Finding("irregular", number.name, share, "kept", words)
+
+
+def _duplicates(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
+    first: dict[int, NumberSource] = {}
+    for number in plan.numbers:
+        columns = [h.readings[number.name].to_numpy(np.float64) for h in histories if number.name in h.readings]
+        if len(pd.unique(np.concatenate(columns))) < LIVELY:
+            continue
+        twin = first.setdefault(hash(b"".join((c + 0.0).tobytes() for c in columns)), number)
+        if twin is not number:
+            words = (
+                f"{number.name} has the same values as {twin.name} throughout: both are kept and share their importance; "
+                "exclude one of them."
+            )
+            yield Finding("duplicate", number.name, 1, "kept", words)
+
+
+def _out_of_range(definition: ClassifierDefinition, plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
+    for number in plan.numbers:
+        wrong = sum(
+            int(outside(h.asset, number.name, _values(h, number.name).astype(np.float64)).sum())
+            for h in histories
+            if number.name in h.readings
+        )
+        if wrong:
+            judged = "; the problem itself is judged by them all the same" if number.name == definition.problem.variable else ""
+            words = (
+                f"{number.name} has {wrong} values outside its engineering range in the training period: "
+                f"they are left out of every feature{judged}; correct them or the range."
+            )
+            yield Finding("out_of_range", number.name, wrong, "left out", words)
+
+
+def _bad_quality(definition: ClassifierDefinition, histories: Sequence[History]) -> Iterator[Finding]:
+    problem = {definition.problem.variable} if definition.problem.variable else set()
+    for name in sorted(problem.union(candidate_variables(definition, histories))):
+        bad = sum(_samples(h, h.doubts.bad, name) for h in histories)
+        if bad:
+            share = bad / (bad + sum(len(_values(h, name)) for h in histories))
+            words = (
+                f"{name} has {bad} samples of bad quality in the training period, {share:.1%} of all: "
+                "they have no value, and count as missing in every feature and label."
+            )
+            yield Finding("bad_quality", name, share, "left out", words)
+
+
+def _uncertain(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
+    for name in plan.variables:
+        uncertain = sum(_samples(h, h.doubts.uncertain, name) for h in histories)
+        if uncertain:
+            share = uncertain / sum(len(_values(h, name)) for h in histories)
+            words = (
+                f"{name} has {uncertain} samples of uncertain quality in the training period, {share:.1%} of its values: "
+                "they are used like good ones."
+            )
+            yield Finding("uncertain", name, share, "kept", words)
+
+
+def _samples(history: History, doubted: Mapping[str, Instants], name: str) -> int:
+    """How many of the history's instants have such a sample of a variable."""
+    return int(among(_index(history), doubted.get(name, NO_INSTANTS)).sum())
+
+
+def _unmatched_events(definition: ClassifierDefinition, histories: Sequence[History]) -> Iterator[Finding]:
+    types = event_types(histories)
+    for pattern in definition.features.events:
+        if not matching(types, [pattern]):
+            words = f"No event type matches {pattern!r} of features.events: it gives no features; the types are {sorted(types)}."
+            yield Finding("unmatched_events", pattern, 0, "left out", words)
+
+
+def _few_problems(definition: ClassifierDefinition, problems: dict[str, int]) -> Iterator[Finding]:
+    least = definition.promotion.least_events
+    for part, enough, name, consequence in (
+        ("train", FEW_PROBLEMS, "training", "the model may learn accidents, not causes"),
+        ("validation", least, "validation", "the threshold rests on few cases"),
+        ("test", least, "test", "its figures are uncertain"),
+    ):
+        if problems[part] < enough:
+            words = f"Only {problems[part]} problems began in the {name} period: {consequence}."
+            yield Finding("few_problems", part, problems[part], "kept", words)
+
+
+def _held(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
+    for held in plan.held:
+        longest = int(max((np.diff(_times(h, held.name)).max(initial=0) for h in histories), default=0))
+        words = (
+            f"{held.name} comes up to {_about(longest)} apart: its last value holds until the next one, for at most "
+            f"{in_words(held.span_ms)}; set holds_for of the variable if that is wrong."
+        )
+        yield Finding("held", held.name, held.span_ms / 1000, "kept", words)
+
+
+def _values(history: History, name: str) -> npt.NDArray[Any]:
+    """Values of a variable that are there."""
+    return history.readings[name].dropna().to_numpy() if name in history.readings else np.empty(0, dtype=object)
+
+
+def _times(history: History, name: str) -> Millis:
+    if name not in history.readings:
+        return np.empty(0, np.int64)
+    return _index(history)[history.readings[name].notna().to_numpy()]
+
+
+def _index(history: History) -> Millis:
+    return millis(pd.DatetimeIndex(history.readings.index))
+
+
+def _about(span_ms: int) -> str:
+    """A span to the minute, or as it is when it is shorter."""
+    return in_words(span_ms // 60_000 * 60_000 if span_ms >= 60_000 else span_ms)

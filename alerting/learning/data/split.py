@@ -1,0 +1,102 @@
+"""The split by time into train, validation and test, purged so that no part sees anything of the next one."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.definitions.faults import UserError
+from alerting.definitions.model import ClassifierDefinition
+from alerting.learning.features.plan import FeaturePlan, in_words
+from alerting.readings.history import Millis, from_millis, span_millis
+
+PARTS = ("train", "validation", "test")
+PURGED = "purged"
+Parts = npt.NDArray[np.object_]
+Positions = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Borders:
+    """The parts in ms: train is (start, validation], validation is (validation, test], test is (test, end]."""
+
+    start: int
+    validation: int
+    test: int
+    end: int
+
+
+class Parted(Protocol):
+    """Rows with their instants (ms) and parts, and the purge that their features and labels need."""
+
+    @property
+    def at(self) -> Millis: ...
+
+    @property
+    def part(self) -> Parts: ...
+
+    @property
+    def purge_ms(self) -> int: ...
+
+
+def split_borders(definition: ClassifierDefinition, start: int, end: int) -> Borders:
+    """Cut one span, common to all assets: the newest share tests, the share before it validates, the rest trains."""
+    periods = definition.periods
+    if periods.validation + periods.test >= 1:
+        raise UserError(
+            f"{definition.name}: periods.validation {periods.validation} and periods.test {periods.test} leave nothing to "
+            "train on; they must add up to less than 1, for example 0.2 and 0.2"
+        )
+    span = end - start
+    return Borders(start, end - round(span * (periods.validation + periods.test)), end - round(span * periods.test), end)
+
+
+def purge_span(definition: ClassifierDefinition, plan: FeaturePlan) -> int:
+    """How far before a border (ms) a row may not lie: its label reaches gap + horizon + `for` ahead, and the rows after the
+    border look the plan's reach back. The recency of events is exempt."""
+    label = definition.gap + definition.horizon + definition.problem.hold
+    return span_millis(label) + plan.reach_ms
+
+
+def assign_parts(at: Millis, borders: Borders, purge_ms: int) -> Parts:
+    """The part of each instant. Each border costs the earlier part its end, so that the later one keeps its whole span."""
+    part = np.full(len(at), PURGED, dtype=object)
+    ends = (borders.validation - purge_ms, borders.test - purge_ms, borders.end)
+    starts = (borders.start, borders.validation, borders.test)
+    for name, first, last in zip(PARTS, starts, ends, strict=True):
+        part[(at > first) & (at <= last)] = name
+    return part
+
+
+def require_all_parts(definition: ClassifierDefinition, part: Parts, borders: Borders, purge_ms: int) -> None:
+    """Raises UserError, with the figures and what to change, when a part has no row."""
+    spans = (borders.validation - borders.start, borders.test - borders.validation, borders.end - borders.test)
+    label = span_millis(definition.gap + definition.horizon + definition.problem.hold)
+    for name, span in zip(PARTS, spans, strict=True):
+        if not (part == name).any():
+            raise UserError(
+                f"{definition.name}: the {name.replace('train', 'training')} period has no usable row. The readings from "
+                f"{from_millis(borders.start).isoformat()} to {from_millis(borders.end).isoformat()} leave it {_about(span)}; "
+                f"of that the purge takes {in_words(purge_ms)} before a border (gap + horizon + for: {in_words(label)}, longest "
+                f"window: {in_words(purge_ms - label)}), and the newest labels are not known yet. "
+                "Import a longer history, shorten features.windows or the horizon, or change the shares in periods"
+            )
+
+
+def walk_forward_folds(dataset: Parted, n: int) -> list[tuple[Positions, Positions]]:
+    """`n` folds inside train as positions (fitted on, scored on): the train period in n + 1 equal stretches of time, each
+    but the first scored after all before it, purged as at the borders of the parts. A fold may be empty on either side."""
+    train = np.flatnonzero(dataset.part == "train")
+    at = dataset.at[train]
+    if not len(at):
+        return []
+    first, last = int(at.min()) - 1, int(at.max())
+    edges = [first + (last - first) * i // (n + 1) for i in range(n + 2)]
+    return [(train[at <= begin - dataset.purge_ms], train[(at > begin) & (at <= end)]) for begin, end in pairwise(edges[1:])]
+
+
+def _about(span_ms: int) -> str:
+    """A span to the minute."""
+    return in_words(span_ms // 60_000 * 60_000)

@@ -1,0 +1,1 @@
+"""From readings to features: the plan, windows, encoding."""

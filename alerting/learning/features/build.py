@@ -1,0 +1,267 @@
+"""Rows for a model: what was known of an asset at given instants, column by column as its plan says.
+
+A value is known at ts + delay; a window of length w at t covers the known times (t - w, t]. The last value of a variable holds
+until the next one is known, at most as long as the plan says. A row depends on nothing outside its windows but values that hold
+(events' recency: on nothing after t): it is the same, bit for bit, from a year of readings and from a slice that just covers
+`plan.lookback` and begins with the newest earlier value of each variable in `plan.held_longer`. A value outside the engineering
+range of its variable is missing.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.learning.features import moments
+from alerting.learning.features.moments import Buckets, Floats, Moments
+from alerting.learning.features.plan import CategorySource, Column, FeaturePlan, NumberSource
+from alerting.learning.features.planning import default_windows, plan_features
+from alerting.readings.cleaning import in_range
+from alerting.readings.history import History, Millis, millis, span_millis
+
+__all__ = ["FeaturePlan", "build_features", "build_features_many", "default_windows", "grid", "plan_features"]
+
+Codes = npt.NDArray[np.integer]
+_OF_MOMENTS: Mapping[str, Callable[[Moments], Floats]] = {
+    "mean": moments.mean,
+    "std": moments.std,
+    "min": moments.low,
+    "max": moments.high,
+    "slope": moments.slope,
+}
+
+
+def grid(start_ms: int, end_ms: int, stride_ms: int) -> Millis:
+    """Instants t with start < t <= end that are whole strides since 1970."""
+    return np.arange(start_ms // stride_ms + 1, end_ms // stride_ms + 1, dtype=np.int64) * stride_ms
+
+
+def build_features(plan: FeaturePlan, history: History, at: Millis) -> pd.DataFrame:
+    """One row per instant, columns as `plan.columns`: float64, and categoricals with the plan's levels; missing is NaN.
+
+    `at` increases; on the plan's stride grid it is fastest, and each other phase of the grid costs one more pass: a model in
+    service may be asked at the stride of a newer revision. Units: those of the readings; slope per hour, age and recency in
+    seconds, missing a share from 0 to 1, count a number of events.
+    """
+    if np.any(np.diff(at) <= 0):
+        raise ValueError("instants of features must increase")
+    phases = at % plan.bucket_ms
+    if len(distinct := np.unique(phases)) > 1:
+        passes = [build_features(plan, history, at[phases == p]).set_axis(np.flatnonzero(phases == p)) for p in distinct]
+        return pd.concat(passes).sort_index().set_axis(pd.RangeIndex(len(at)))
+    readings = _Readings(history)
+    floats = np.full((len(at), len(plan.columns) - len(plan.levels)), np.nan, order="F")
+    for part in _chunks(at, moments.BUCKETS_AT_ONCE * plan.bucket_ms):
+        _fill_numbers(plan, readings, at[part], floats[part], plan.number_blocks)
+    _fill_events(plan, history, at, floats)
+    _fill_attributes(plan, history, floats)
+    return _frame(plan, floats, _categories(plan, readings, at))
+
+
+def build_features_many(plan: FeaturePlan, history: History, at: int, changes: Sequence[Mapping[str, Floats]]) -> pd.DataFrame:
+    """One row per what-if at one instant: the history with some number variables' values replaced.
+
+    Each change maps variables to new values, one per row of `history.readings`. Only their columns are computed anew,
+    which makes hundreds of what-ifs cheap; each row equals that of `build_features` on the changed history.
+    """
+    instant = np.array([at], np.int64)
+    before = build_features(plan, history, instant)
+    floats = np.repeat(before[list(plan.columns[: len(before.columns) - len(plan.levels)])].to_numpy(), len(changes), axis=0)
+    for i, change in enumerate(changes):
+        _fill_numbers(plan, _Readings(history, change), instant, floats[i : i + 1], set(change) & set(plan.number_blocks))
+    codes = {name: np.repeat(before[name].cat.codes.to_numpy(), len(changes)) for name in plan.levels}
+    return _frame(plan, floats, codes)
+
+
+class _Readings:
+    """The samples of one asset, sliced by the time they are known."""
+
+    def __init__(self, history: History, changed: Mapping[str, Floats] | None = None) -> None:
+        self.history = history
+        self.ts = millis(pd.DatetimeIndex(history.readings.index))
+        self._values = {n: in_range(history.asset, n, np.asarray(v, np.float64)) for n, v in (changed or {}).items()}
+        self._samples: dict[str, tuple[Millis, Floats]] = {}
+
+    def values(self, name: str) -> Floats | None:
+        """All values of a number variable, None for a variable without readings."""
+        if name not in self._values and name in self.history.readings:
+            self._values[name] = in_range(self.history.asset, name, self.history.readings[name].to_numpy(np.float64))
+        return self._values.get(name)
+
+    def samples(self, name: str) -> tuple[Millis, Floats]:
+        """Known times and values of all samples of a variable with a holding time of its own; set-points have few."""
+        if name not in self._samples:
+            column = self.values(name)
+            times = self.ts + span_millis(self.history.delay(name))
+            self._samples[name] = _there(times, np.full(len(times), np.nan) if column is None else column)
+        return self._samples[name]
+
+    def known(self, delay: int, after: int, until: int) -> slice:
+        """Rows whose values, with this delay, became known in (after, until]."""
+        first, last = np.searchsorted(self.ts, [after - delay, until - delay], side="right")
+        return slice(int(first), int(last))
+
+
+def _there(times: Millis, values: Floats) -> tuple[Millis, Floats]:
+    """The samples that have a value, -0.0 as 0.0."""
+    there = np.isfinite(values)
+    return times[there], values[there] + 0.0
+
+
+class _Placed(NamedTuple):
+    rows: slice
+    times: Millis
+    bucket: npt.NDArray[np.int64]
+    seconds: Floats
+
+
+class _Stretch:
+    """Instants near each other, and the samples known in the windows before them."""
+
+    def __init__(self, plan: FeaturePlan, readings: _Readings, at: Millis) -> None:
+        self.plan, self.readings, self.at = plan, readings, at
+        self.after = int(at[0]) - plan.longest_window_ms
+        self.size = (int(at[-1]) - self.after) // plan.bucket_ms
+        self.last = (at - self.after) // plan.bucket_ms - 1
+        self.lengths = tuple(window // plan.bucket_ms for window in plan.windows_ms)
+        self._by_delay: dict[int, _Placed] = {}
+
+    def samples(self, name: str) -> tuple[Millis, Floats, Buckets]:
+        """Known times, values and buckets of the samples of a variable that have a value."""
+        placed = self._placed(span_millis(self.readings.history.delay(name)))
+        column = self.readings.values(name)
+        values = np.full(len(placed.times), np.nan) if column is None else column[placed.rows]
+        there = np.isfinite(values)
+        values = values[there] + 0.0  # makes -0.0 and 0.0 the same, whichever an extreme meets first
+        return placed.times[there], values, moments.find_runs(placed.bucket[there], placed.seconds[there], self.size)
+
+    def lagged(self, name: str, lag: int) -> Floats:
+        """The value that held a lag before each instant."""
+        at, delay = self.at - lag, span_millis(self.readings.history.delay(name))
+        if self.plan.is_held(name):
+            times, values = self.readings.samples(name)
+        else:
+            rows = self.readings.known(delay, int(at[0]) - self.plan.longest_window_ms, int(at[-1]))
+            column = self.readings.values(name)
+            values = np.empty(0) if column is None else column[rows]
+            times, values = _there(self.readings.ts[rows][: len(values)] + delay, values)
+        return _taken(values, _newest(times, at, self.plan.holds_ms(name)))
+
+    def _placed(self, delay: int) -> "_Placed":
+        if delay not in self._by_delay:
+            rows = self.readings.known(delay, self.after, int(self.at[-1]))
+            times = self.readings.ts[rows] + delay
+            self._by_delay[delay] = _Placed(rows, times, *moments.place(times, self.after, self.plan.bucket_ms))
+        return self._by_delay[delay]
+
+
+def _chunks(at: Millis, span: int) -> Iterator[slice]:
+    """Runs of instants in one stretch of time each, so that memory does not grow with the length of a history."""
+    if len(at):
+        edges = [0, *(np.flatnonzero(np.diff((at - at[0]) // span)) + 1).tolist(), len(at)]
+        yield from (slice(first, end) for first, end in pairwise(edges))
+
+
+def _fill_numbers(plan: FeaturePlan, readings: _Readings, at: Millis, out: Floats, names: Collection[str]) -> None:
+    stretch = _Stretch(plan, readings, at)
+    for number in plan.numbers:
+        if number.name in names:
+            block = plan.number_blocks[number.name]
+            for position, values in enumerate(_number_values(stretch, number, plan.layout[block]), block.start):
+                out[:, position] = values
+
+
+def _number_values(stretch: _Stretch, number: NumberSource, columns: Sequence[Column]) -> Iterator[Floats]:
+    plan = stretch.plan
+    times, values, buckets = stretch.samples(number.name)
+    summed = moments.window_moments(moments.bucket_moments(buckets, values), stretch.last, stretch.lengths, plan.bucket_ms)
+    windows = dict(zip(plan.windows_ms, summed, strict=True))
+    if plan.is_held(number.name):
+        times, values = stretch.readings.samples(number.name)
+    newest = _newest(times, stretch.at, plan.holds_ms(number.name))
+    for column in columns:
+        span = column.window_ms or plan.longest_window_ms
+        if column.aggregation == "lag":
+            yield stretch.lagged(number.name, span)
+        elif column.aggregation == "last":
+            yield _taken(values, newest)
+        elif column.aggregation == "age":
+            yield (stretch.at - _taken(times.astype(np.float64), newest)) / 1000.0
+        elif column.aggregation == "missing":
+            yield _missing_share(windows[span].n, span, number.sampling_ms or span)
+        else:
+            yield _OF_MOMENTS[column.aggregation](windows[span])
+
+
+def _newest(times: Millis, at: Millis, span: int) -> npt.NDArray[np.int64]:
+    """Index of the newest sample known in (t - span, t], -1 without any."""
+    newest = np.searchsorted(times, at, side="right") - 1
+    if len(times):
+        newest[times[newest] <= at - span] = -1
+    return newest
+
+
+def _taken(values: Floats, index: npt.NDArray[np.int64]) -> Floats:
+    """The values at these indices, NaN where the index is -1."""
+    return np.append(values, np.nan)[index]
+
+
+def _missing_share(n: Floats, span_ms: int, sampling_ms: int) -> Floats:
+    expected = max(span_ms // sampling_ms, 1)
+    return np.clip(1.0 - n / expected, 0.0, 1.0)
+
+
+def _fill_events(plan: FeaturePlan, history: History, at: Millis, out: Floats) -> None:
+    types, starts = history.events["type"].to_numpy(), millis(history.events["start"])
+    before = {event: starts[types == event] for event in plan.events}
+    for position, column in enumerate(plan.layout):
+        if column.kind != "event":
+            continue
+        begun = before[column.source]
+        until = np.searchsorted(begun, at, side="right")
+        if column.window_ms:
+            out[:, position] = until - np.searchsorted(begun, at - column.window_ms, side="right")
+        else:
+            out[:, position] = (at - _taken(begun.astype(np.float64), until - 1)) / 1000.0
+
+
+def _fill_attributes(plan: FeaturePlan, history: History, out: Floats) -> None:
+    for position, column in enumerate(plan.layout[: out.shape[1]]):
+        if column.kind == "attribute":
+            value = history.asset.attributes.get(column.source)
+            out[:, position] = value if isinstance(value, (int, float)) else np.nan
+
+
+def _categories(plan: FeaturePlan, readings: _Readings, at: Millis) -> dict[str, Codes]:
+    """Codes of every categorical column; -1 is missing."""
+    attributes = readings.history.asset.attributes
+    codes = {f"{c.name}.last": _last_code(plan, readings, c, at) for c in plan.categories}
+    for attribute in plan.category_attributes:
+        level = str(attributes[attribute.name]) if attribute.name in attributes else None
+        code = attribute.levels.index(level) if level in attribute.levels else -1
+        codes[f"attribute/{attribute.name}"] = np.full(len(at), code)
+    return codes
+
+
+def _last_code(plan: FeaturePlan, readings: _Readings, category: CategorySource, at: Millis) -> Codes:
+    if category.name not in readings.history.readings or not len(at):
+        return np.full(len(at), -1, np.int64)
+    delay = span_millis(readings.history.delay(category.name))
+    holds = plan.holds_ms(category.name)
+    rows = readings.known(delay, int(at[0]) - holds, int(at[-1]))
+    values = readings.history.readings[category.name].iloc[rows]
+    there = values.notna().to_numpy()
+    times = (readings.ts[rows] + delay)[there]
+    newest = _newest(times, at, holds)
+    codes = pd.Index(category.levels).get_indexer(pd.Index(values[there].astype(str)))
+    return np.append(codes, -1)[newest]
+
+
+def _frame(plan: FeaturePlan, floats: Floats, codes: Mapping[str, Codes]) -> pd.DataFrame:
+    frame = pd.DataFrame(floats, columns=list(plan.columns[: floats.shape[1]]), copy=False)
+    for name, levels in plan.levels.items():
+        frame[name] = pd.Categorical.from_codes(codes[name], categories=pd.Index(levels, dtype=object))
+    return frame

@@ -1,0 +1,76 @@
+"""How long the last value of a variable holds: until the next one is known, and at most for a time that its readings suggest.
+
+Recipes, products, tools and set-points are reported when they change, a laboratory a few times a day. Such a value is in force
+long after it has left every window; to call it missing would hide the cause that it may be.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from alerting.learning.features.plan import Held
+from alerting.readings.cleaning import present
+from alerting.readings.history import History, span_millis
+from alerting.readings.spacing import distances, sampling_ms
+
+TIMES = 3
+"""A value holds for so many times the distance at which the next one is due."""
+LONGEST_MS = 90 * 24 * 3_600_000
+"""But never longer, unless the asset's document says so."""
+LEAST_DISTANCES = 3
+"""Fewer distances between values tell nothing of their spacing."""
+DUE = 0.9
+"""The next value of a slow measurement is due after the distance that this share of its distances does not exceed; that of
+something that stands until it is changed, after the longest one."""
+CHANGES = 0.9
+"""A variable is reported when it changes if at least this share of its values differ from the one before."""
+_MINUTE = 60_000
+
+
+def held_variables(names: Sequence[str], histories: Sequence[History], longest_window_ms: int) -> tuple[Held, ...]:
+    """The variables among `names` whose value holds for another time than the longest window."""
+    return tuple(_held(names, histories, longest_window_ms))
+
+
+def _held(names: Sequence[str], histories: Sequence[History], longest_window_ms: int) -> Iterator[Held]:
+    for name in names:
+        stated = _stated_ms(name, histories)
+        if stated is None:
+            found = _found_ms(name, histories, longest_window_ms)
+            if found > longest_window_ms:
+                yield Held(name, found)
+        elif stated != longest_window_ms:
+            yield Held(name, stated)
+
+
+def _stated_ms(name: str, histories: Sequence[History]) -> int | None:
+    """As the assets' documents say: the longest time, where they differ; None where none of them says anything."""
+    declared = [h.asset.variables[name].holds_for for h in histories if name in h.asset.variables]
+    return max((span_millis(span) for span in declared if span is not None), default=None)
+
+
+def _found_ms(name: str, histories: Sequence[History], longest_window_ms: int) -> int:
+    """As the readings suggest; 0 for a variable that the windows suffice for."""
+    apart = distances(name, histories)
+    if len(apart) < LEAST_DISTANCES:
+        return 0
+    stands = _stands(name, histories)
+    slow = max(sampling_ms(name, histories) or 0, float(apart.mean())) > longest_window_ms  # values may come in bursts
+    if not slow and not (stands and _is_reported_on_change(name, histories)):
+        return 0
+    due = float(apart.max()) if stands else float(np.quantile(apart, DUE))
+    minutes = -(-int(TIMES * due) // _MINUTE)
+    return min(minutes * _MINUTE, LONGEST_MS)
+
+
+def _stands(name: str, histories: Sequence[History]) -> bool:
+    """Whether it is something that stands until it is changed: a category, a boolean or a set-point."""
+    declared = [h.asset.variables[name] for h in histories if name in h.asset.variables]
+    words = any(h.readings[name].dtype == object for h in histories if name in h.readings)
+    return words or any(v.controllable or v.type != "number" for v in declared)
+
+
+def _is_reported_on_change(name: str, histories: Sequence[History]) -> bool:
+    columns = [h.readings[name][present(h, name)].to_numpy() for h in histories if name in h.readings]
+    changed = np.concatenate([c[1:] != c[:-1] for c in columns])
+    return bool(changed.mean() >= CHANGES)

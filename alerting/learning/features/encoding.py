@@ -1,0 +1,189 @@
+"""From feature rows to the matrices that estimators see; fixed at training, plain numbers, kept as JSON."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.definitions.faults import UserError
+from alerting.learning.features.plan import FeaturePlan
+
+Floats = npt.NDArray[np.float64]
+FARTHEST = 10.0  # a scaled number counts as at most so many standard deviations: a single odd reading cannot decide alone
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of the columns in the model's order, and the levels of the categorical ones."""
+
+    names: tuple[str, ...]
+    levels: Mapping[str, tuple[str, ...]]
+
+    @staticmethod
+    def of(plan: FeaturePlan) -> "Columns":
+        """The columns of a feature plan."""
+        return Columns(plan.columns, plan.levels)
+
+    @property
+    def categorical(self) -> tuple[int, ...]:
+        """Positions of the categorical columns."""
+        return tuple(i for i, name in enumerate(self.names) if name in self.levels)
+
+    def matrix(self, rows: pd.DataFrame) -> Floats:
+        """Rows as (rows x columns) float64: categories as the number of their level, NaN for missing or unknown ones.
+
+        The columns of `rows` may come in any order, and there may be more of them. Raises UserError when some are missing.
+        """
+        missing = [name for name in self.names if name not in rows.columns]
+        if missing:
+            shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+            raise UserError(
+                f"the model needs {len(missing)} of {len(self.names)} columns that these rows do not have: {shown}; "
+                "build the rows with the feature plan of the model"
+            )
+        out = np.empty((len(rows), len(self.names)))
+        numbers = [i for i, name in enumerate(self.names) if name not in self.levels]
+        for i in numbers:  # one by one: no second copy of all of them
+            values = rows[self.names[i]].to_numpy(np.float64)
+            out[:, i] = np.where(np.isfinite(values), values, np.nan)
+        for i in self.categorical:
+            out[:, i] = _codes(rows[self.names[i]], self.levels[self.names[i]])
+        return out
+
+
+def _codes(values: pd.Series, levels: tuple[str, ...]) -> Floats:
+    codes = np.asarray(pd.Categorical(values, categories=list(levels)).codes, np.float64)
+    codes[codes < 0] = np.nan
+    return codes
+
+
+@dataclass(frozen=True)
+class Dense:
+    """Fills, flags, expands and scales a matrix for estimators that know neither missing values nor categories.
+
+    Encoded columns, in order: every number with its median where missing; a flag for every number that was missing at
+    training; one column per level of every category. `origin`: position of the column behind each encoded one.
+    Numbers are scaled to mean 0 and deviation 1; flags and levels only centred.
+    """
+
+    numbers: tuple[int, ...]
+    medians: tuple[float, ...]
+    flagged: tuple[int, ...]
+    categories: tuple[tuple[int, int], ...]  # position, number of levels
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+
+    @staticmethod
+    def fit(columns: Columns, matrix: Floats) -> "Dense":
+        """Learn medians, flags and scales from the training rows alone."""
+        numbers = tuple(i for i, name in enumerate(columns.names) if name not in columns.levels)
+        part = matrix[:, numbers]
+        missing = np.isnan(part)
+        medians = [_median(column) for column in part.T]
+        plain = Dense(
+            numbers=numbers,
+            medians=tuple(medians),
+            flagged=tuple(i for k, i in enumerate(numbers) if missing[:, k].any()),
+            categories=tuple((i, len(columns.levels[columns.names[i]])) for i in columns.categorical),
+            mean=(),
+            scale=(),
+        )
+        raw = plain.expand(matrix)
+        spread = raw.std(axis=0)
+        spread[(spread < 1e-12) | (np.arange(raw.shape[1]) >= len(numbers))] = 1.0
+        return Dense(**(vars(plain) | {"mean": tuple(raw.mean(axis=0).tolist()), "scale": tuple(spread.tolist())}))
+
+    @property
+    def origin(self) -> npt.NDArray[np.int64]:
+        """Position of the column behind each encoded one."""
+        levels = [i for i, count in self.categories for _ in range(count)]
+        return np.array([*self.numbers, *self.flagged, *levels], np.int64)
+
+    def by_column(self, values: Floats, columns: int) -> Floats:
+        """Add up one value per encoded column by the column behind it."""
+        return np.asarray(np.bincount(self.origin, weights=values, minlength=columns), np.float64)
+
+    def filled(self, matrix: Floats) -> Floats:
+        """The matrix with every missing number at its median."""
+        full, part = matrix.copy(), matrix[:, self.numbers]
+        full[:, self.numbers] = np.where(np.isnan(part), np.asarray(self.medians), part)
+        return full
+
+    def expand(self, matrix: Floats) -> Floats:
+        """Fill, flag and expand, without scaling: for trees."""
+        filled = self.filled(matrix)[:, self.numbers]
+        flags = np.isnan(matrix[:, self.flagged]).astype(np.float64)
+        levels = [(matrix[:, [i]] == np.arange(count)).astype(np.float64) for i, count in self.categories]
+        return np.hstack([filled, flags, *levels])
+
+    def scaled(self, matrix: Floats) -> Floats:
+        """Fill, flag, expand and scale: for linear estimators. Zero is the mean of the training rows."""
+        z = (self.expand(matrix) - np.asarray(self.mean)) / np.asarray(self.scale)
+        return np.asarray(np.clip(z, -FARTHEST, FARTHEST), np.float64)
+
+    def to_document(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return asdict(self)
+
+    @staticmethod
+    def from_document(document: Mapping[str, Any]) -> "Dense":
+        """What `to_document` wrote."""
+        values = {key: tuple(document[key]) for key in ("numbers", "medians", "flagged", "mean", "scale")}
+        return Dense(categories=tuple((int(i), int(n)) for i, n in document["categories"]), **values)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Products and differences of pairs of number columns, which trees can only approach by many steps.
+
+    Expanded columns, in order: the matrix itself, the product of every pair, its first minus its second.
+    """
+
+    of: tuple[tuple[int, int], ...] = ()
+
+    @staticmethod
+    def among(columns: Columns, telling: Floats, most: int) -> "Pairs":
+        """All pairs of the `most` number columns that tell the most (share by column above 0)."""
+        numbers = [i for i, name in enumerate(columns.names) if name not in columns.levels and telling[i] > 0]
+        chosen = sorted(sorted(numbers, key=lambda i: (-telling[i], i))[:most])
+        return Pairs(tuple(combinations(chosen, 2)))
+
+    def expand(self, matrix: Floats) -> Floats:
+        """The matrix with products and differences beside it; missing where either is."""
+        return np.hstack([matrix, self.made(matrix)]) if self.of else matrix
+
+    def made(self, matrix: Floats) -> Floats:
+        """The products and differences alone."""
+        left, right = (matrix[:, [pair[side] for pair in self.of]] for side in (0, 1))
+        return np.hstack([left * right, left - right])
+
+    def by_column(self, values: Floats, columns: int) -> Floats:
+        """One value per column of the matrix: what a product or difference has, half goes to each of its two columns."""
+        shares = values[:columns].copy()
+        for k, pair in enumerate(self.of):
+            half = (values[columns + k] + values[columns + len(self.of) + k]) / 2
+            for column in pair:
+                shares[column] += half
+        return shares
+
+    def to_document(self) -> list[list[int]]:
+        """As plain JSON values."""
+        return [list(pair) for pair in self.of]
+
+    @staticmethod
+    def from_document(document: Sequence[Sequence[int]]) -> "Pairs":
+        """What `to_document` wrote."""
+        return Pairs(tuple((int(a), int(b)) for a, b in document))
+
+
+NO_PAIRS = Pairs()
+
+
+def _median(values: Floats) -> float:
+    """Median of the values that are there, 0 if none is."""
+    present = values[~np.isnan(values)]
+    return float(np.median(present)) if len(present) else 0.0

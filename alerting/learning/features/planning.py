@@ -1,0 +1,143 @@
+"""Chooses the feature plan of a definition from the histories it is trained on."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from math import ceil
+from statistics import median_low
+
+import numpy as np
+
+from alerting.definitions.faults import UserError
+from alerting.definitions.model import ClassifierDefinition
+from alerting.detection.problems import matching
+from alerting.learning.features.carry_forward import held_variables
+from alerting.learning.features.plan import CategorySource, FeaturePlan, NumberSource
+from alerting.readings.cleaning import present
+from alerting.readings.history import History, span_millis
+from alerting.readings.spacing import sampling_ms
+
+HOUR_MS = 3_600_000
+MOST_LEVELS = 100  # a category with more is an identity, such as a batch number, that no model can learn from
+
+
+def plan_features(definition: ClassifierDefinition, histories: Sequence[History]) -> FeaturePlan:
+    """The columns for a definition, from what its training histories hold.
+
+    Variables are those that match `include` and not `exclude` and have a value somewhere; the problem's own variable is
+    among them, because its known past is legitimate. Raises UserError when nothing is left to learn from.
+    """
+    numbers, categories = _variables(definition, histories)
+    attributes = _attributes(definition, histories)
+    windows = _windows(definition, numbers)
+    plan = FeaturePlan(
+        stride_ms=span_millis(definition.stride),
+        windows_ms=windows,
+        aggregations=definition.features.aggregations,
+        numbers=tuple(numbers),
+        categories=tuple(categories),
+        events=tuple(matching(event_types(histories), definition.features.events)),
+        number_attributes=tuple(name for name, levels in attributes if levels is None),
+        category_attributes=tuple(CategorySource(name, levels) for name, levels in attributes if levels is not None),
+        lags_ms=_lags(definition),
+        held=held_variables(_asked_for_last(definition, numbers, categories), histories, windows[-1]),
+        delay_ms=max((span_millis(h.delay(str(v))) for h in histories for v in h.readings), default=0),
+    )
+    if not plan.columns:
+        raise UserError(
+            f"{definition.name}: nothing to learn from: no variable with values matches include {list(definition.include)} "
+            f"without exclude {list(definition.exclude)}; import readings or widen include"
+        )
+    return plan
+
+
+def candidate_variables(definition: ClassifierDefinition, histories: Sequence[History]) -> list[str]:
+    """Variables of the assets and their readings that match `include` and not `exclude`, sorted."""
+    known = {str(name) for h in histories for name in (*h.asset.variables, *h.readings.columns)}
+    return matching(known - set(matching(known, definition.exclude)), definition.include)
+
+
+def event_types(histories: Sequence[History]) -> set[str]:
+    """Event types that are declared or occur."""
+    return {t.name for h in histories for t in h.event_types} | {str(t) for h in histories for t in h.events["type"].unique()}
+
+
+def default_windows(horizon: timedelta, stride: timedelta, sampling: Sequence[timedelta]) -> tuple[timedelta, ...]:
+    """Three windows for a horizon: about half of it, twice and six times, but not longer than 3 h, 24 h and 72 h.
+
+    Each is lengthened to hold 3, 6 and 24 samples of the usual variable, the longest also 3 samples of the slowest one, and to
+    whole strides, so that no reading falls between two judged instants. Variables of which 72 h do not hold 3 samples, such as
+    set-points changed every other day, have no say where there are others. For example 15m, 1h, 3h for minutes and a horizon
+    of 30m; 3h, 24h, 72h for hours and a horizon of a day; 3h, 6h, 24h for hours and one hour.
+    """
+    sampling = [s for s in sampling if 3 * s <= timedelta(hours=72)] or sampling
+    usual = median_low(sampling) if sampling else timedelta(0)
+    slowest = min(3 * max(sampling), timedelta(hours=72)) if sampling else timedelta(0)
+    wanted = (
+        max(min(horizon / 2, timedelta(hours=3)), 3 * usual),
+        max(min(2 * horizon, timedelta(hours=24)), 6 * usual),
+        max(min(6 * horizon, timedelta(hours=72)), 24 * usual, slowest),
+    )
+    return tuple(sorted({ceil(window / stride) * stride for window in wanted}))
+
+
+def _windows(definition: ClassifierDefinition, numbers: Sequence[NumberSource]) -> tuple[int, ...]:
+    windows = definition.features.windows
+    if not windows:
+        sampling = [timedelta(milliseconds=n.sampling_ms) for n in numbers if n.sampling_ms]
+        windows = default_windows(definition.horizon, definition.stride, sampling)
+    if min(windows) <= timedelta(0):
+        raise UserError(f"{definition.name}: features.windows must be longer than 0s; write for example [15m, 1h, 3h]")
+    return tuple(sorted({span_millis(window) for window in windows}))
+
+
+def _asked_for_last(
+    definition: ClassifierDefinition, numbers: Sequence[NumberSource], categories: Sequence[CategorySource]
+) -> list[str]:
+    """Variables whose last value some column shows."""
+    features = definition.features
+    has_last = features.lags or not {"last", "age"}.isdisjoint(features.aggregations)
+    return [n.name for n in numbers if has_last] + [c.name for c in categories]
+
+
+def _lags(definition: ClassifierDefinition) -> tuple[int, ...]:
+    lags = definition.features.lags
+    if lags and min(lags) <= timedelta(0):
+        raise UserError(f"{definition.name}: features.lags must be longer than 0s; write for example [1h, 24h]")
+    return tuple(sorted({span_millis(lag) for lag in lags}))
+
+
+def _variables(definition: ClassifierDefinition, histories: Sequence[History]) -> tuple[list[NumberSource], list[CategorySource]]:
+    numbers, categories = [], []
+    for name in candidate_variables(definition, histories):
+        having = [h for h in histories if present(h, name).any()]
+        kinds = {_is_category(h, name): h.asset.name for h in having}
+        if len(kinds) > 1:
+            raise UserError(
+                f"{definition.name}: variable {name} is a category on {kinds[True]} and a number on {kinds[False]}; "
+                f"correct its type in one of the assets, or exclude it"
+            )
+        if kinds.get(False):
+            numbers.append(NumberSource(name, sampling_ms(name, having)))
+        elif kinds:
+            levels = sorted({str(v) for h in having for v in h.readings[name].dropna().unique()})
+            if len(levels) <= MOST_LEVELS:
+                categories.append(CategorySource(name, tuple(levels)))
+    return numbers, categories
+
+
+def _is_category(history: History, name: str) -> bool:
+    declared = history.asset.variables.get(name)
+    return declared.type == "category" if declared else not np.issubdtype(np.asarray(history.readings[name]).dtype, np.number)
+
+
+def _attributes(definition: ClassifierDefinition, histories: Sequence[History]) -> list[tuple[str, tuple[str, ...] | None]]:
+    """Name and levels (None for a number) of every attribute asked for."""
+    found: list[tuple[str, tuple[str, ...] | None]] = []
+    for name in dict.fromkeys(definition.features.attributes):
+        values = [h.asset.attributes[name] for h in histories if name in h.asset.attributes]
+        if not values:
+            known = sorted({a for h in histories for a in h.asset.attributes})
+            raise UserError(f"{definition.name}: no asset has the attribute {name!r} of features.attributes; they have {known}")
+        in_words = any(isinstance(v, str) for v in values)
+        found.append((name, tuple(sorted({str(v) for v in values})) if in_words else None))
+    return found

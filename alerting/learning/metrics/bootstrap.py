@@ -1,0 +1,126 @@
+"""95 % intervals of figures over rows: a block bootstrap, because rows near in time are alike and are not so many proofs.
+
+Künsch (1989), "The jackknife and the bootstrap for general stationary observations": whole stretches of time are drawn again,
+with replacement, and every figure is computed anew from each draw.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.learning.metrics.confidence import percentiles, widest, wilson
+from alerting.learning.metrics.metrics import Floats, Labels, reliability, row_metrics, score_bins
+from alerting.readings.history import Millis
+
+Blocks = npt.NDArray[np.int64]
+DAY_MS = 86_400_000
+ENOUGH_BLOCKS = 20
+MOST_BLOCKS = 2000
+MOST_STEPS = 1000
+SAMPLES = 500
+
+
+def time_blocks(at: Millis, asset: npt.NDArray[np.object_], gap_ms: int, horizon_ms: int) -> Blocks:
+    """The block of each row: stretches of time of one asset, numbered from 0.
+
+    A stretch is a day, shorter where all rows together do not span twenty days, but never shorter than twice gap + horizon:
+    the rows before one problem stay together. Where there are thousands of stretches, neighbours are joined.
+    """
+    if not len(at):
+        return np.empty(0, np.int64)
+    first, last = int(at.min()), int(at.max())
+    length = max(2 * (gap_ms + horizon_ms), min(DAY_MS, (last - first) // ENOUGH_BLOCKS), 1)
+    turns = (last - first) // length + 1
+    _, number = np.unique(asset.astype(str), return_inverse=True)
+    _, block = np.unique(number * turns + (at - first) // length, return_inverse=True)
+    joined = int(block.max()) // MOST_BLOCKS + 1
+    return np.asarray(block // joined, np.int64)
+
+
+def judge_rows(label: Labels, score: Floats, block: Blocks, seed: int) -> dict[str, Any]:
+    """`row_metrics`, and under `intervals` the bounds of `ap`, `roc_auc` and `brier`; JSON-able.
+
+    A figure has no bounds where nobody can know them: where it is unknown itself, where all rows are of one block, and for
+    a ranking whose positives, or negatives, all lie in one block.
+    """
+    figures = row_metrics(label, score)
+    intervals = {}
+    for name, drawn in bootstrap_rows(label, score, block, seed).items():
+        value, bounds = figures[name], percentiles(drawn)
+        if value is not None and bounds is not None:
+            intervals[name] = list(widest(bounds, (value, value)))
+    return {**figures, "intervals": intervals}
+
+
+def bootstrap_rows(label: Labels, score: Floats, block: Blocks, seed: int, samples: int = SAMPLES) -> dict[str, Floats]:
+    """`ap`, `roc_auc` and `brier` of each draw of blocks; NaN where a draw has one class only, or nothing can be drawn.
+
+    Rows are summed up once, by block and by step of the score, and a draw adds up these sums. There is a step at the score of
+    every positive, or of a thousand of them, evenly by rank: then a figure is right to about a thousandth.
+    """
+    unknown = np.full(samples, np.nan)
+    if not len(block) or block.max() == 0:
+        return {"ap": unknown, "roc_auc": unknown, "brier": unknown}
+    drawn = _draws(block, seed, samples)
+    brier = (drawn @ np.bincount(block, weights=(score - label) ** 2)) / (drawn @ np.bincount(block).astype(np.float64))
+    if any(len(np.unique(block[label == value])) < 2 for value in (0, 1)):
+        return {"ap": unknown, "roc_auc": unknown, "brier": brier}
+    step = _steps(label, score)
+    positives, negatives = (drawn @ _table(block[label == v], step[label == v], block, step) for v in (1, 0))
+    return {"ap": _precisions(positives, negatives), "roc_auc": _areas(positives, negatives), "brier": brier}
+
+
+def reliability_with_bounds(label: Labels, score: Floats, block: Blocks, seed: int) -> list[dict[str, float]]:
+    """`reliability`, each bin with the bounds `low` and `high`: of the bootstrap, or Wilson's over rows where these are wider."""
+    points = reliability(label, score)
+    if not points:
+        return []
+    which, drawn = score_bins(score), _draws(block, seed, SAMPLES)
+    rows = drawn @ _table(block, which, block, which)
+    positives = drawn @ _table(block[label == 1], which[label == 1], block, which)
+    with np.errstate(invalid="ignore"):
+        observed = positives / rows
+    bounds = (
+        widest(wilson(round(p["observed"] * p["rows"]), p["rows"]), percentiles(observed[:, i])) for i, p in enumerate(points)
+    )
+    return [point | {"low": low, "high": high} for point, (low, high) in zip(points, bounds, strict=True)]
+
+
+def _draws(block: Blocks, seed: int, samples: int) -> Floats:
+    """How often each block is drawn, for every sample (samples x blocks)."""
+    blocks = int(block.max()) + 1
+    return np.random.default_rng(seed).multinomial(blocks, np.full(blocks, 1 / blocks), size=samples).astype(np.float64)
+
+
+def _steps(label: Labels, score: Floats) -> Blocks:
+    """The step of each row, rising with its score: odd at the score of a chosen positive, even between two of them."""
+    edges = np.unique(score[label == 1])
+    if len(edges) > MOST_STEPS:
+        ranked = np.sort(score[label == 1])
+        edges = np.unique(ranked[np.linspace(0, len(ranked) - 1, MOST_STEPS).round().astype(np.int64)])
+    return np.asarray(np.searchsorted(edges, score, "left") + np.searchsorted(edges, score, "right"), np.int64)
+
+
+def _table(block: Blocks, step: Blocks, blocks: Blocks, steps: Blocks) -> Floats:
+    """How many of some rows lie in each block and step; as large as all `blocks` and `steps` need."""
+    shape = (int(blocks.max()) + 1, int(steps.max()) + 1)
+    return np.bincount(block * shape[1] + step, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
+
+
+def _precisions(positives: Floats, negatives: Floats) -> Floats:
+    """Average precision of each row of counts by rising step."""
+    positives, negatives = positives[:, ::-1], negatives[:, ::-1]
+    true = np.cumsum(positives, axis=1)
+    with np.errstate(invalid="ignore"):
+        precision = true / (true + np.cumsum(negatives, axis=1))
+        found = np.where(positives > 0, positives * precision, 0.0).sum(axis=1) / true[:, -1]
+    return np.where(negatives.any(axis=1), found, np.nan)
+
+
+def _areas(positives: Floats, negatives: Floats) -> Floats:
+    """Area under the ROC curve of each row of counts by rising step: the share of pairs in the right order, ties by half."""
+    below = np.cumsum(negatives, axis=1) - negatives / 2
+    with np.errstate(invalid="ignore"):
+        area: Floats = (positives * below).sum(axis=1) / (positives.sum(axis=1) * negatives.sum(axis=1))
+    return area

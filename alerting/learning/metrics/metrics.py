@@ -1,0 +1,245 @@
+"""How good scores are: by rows (ranking, calibration) and by what people meet (events, episodes, false alarms).
+
+Events are never point-adjusted: an episode counts once, by the first problem after its raise, as its outcome does.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
+
+from alerting.detection.problems import NOT_YET, BoolArray
+from alerting.learning.metrics.confidence import Bounds, percentiles, poisson, widest, wilson
+from alerting.readings.history import Millis, millis
+
+Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.int8]
+Occurred = Literal["in_time", "too_late", "no"]
+SAMPLES = 1000
+WEEK_S = 604_800.0
+_FOREVER = np.iinfo(np.int64).max // 2
+
+
+def row_metrics(label: Labels, score: Floats) -> dict[str, float | None]:
+    """Average precision, ROC AUC, Brier score and prevalence of rows; what needs both classes is None with one class only."""
+    n, positives = len(label), int(np.sum(label))
+    both = 0 < positives < n
+    return {
+        "ap": float(average_precision_score(label, score)) if both else None,
+        "roc_auc": float(roc_auc_score(label, score)) if both else None,
+        "brier": float(np.mean((score - label) ** 2)) if n else None,
+        "prevalence": positives / n if n else None,
+        "rows": float(n),
+        "positives": float(positives),
+    }
+
+
+def precision_recall_points(label: Labels, score: Floats, most: int = 200) -> list[dict[str, float]]:
+    """At most `most` points of the precision-recall curve, by rising threshold; none with one class only."""
+    if not 0 < np.sum(label) < len(label):
+        return []
+    precision, recall, threshold = precision_recall_curve(label, score)
+    keep = np.unique(np.linspace(0, len(threshold) - 1, min(most, len(threshold))).astype(int))
+    return [{"threshold": float(threshold[i]), "precision": float(precision[i]), "recall": float(recall[i])} for i in keep]
+
+
+def reliability(label: Labels, score: Floats, bins: int = 10) -> list[dict[str, float]]:
+    """Mean score against the observed share of positives, in bins of equal row counts (fewer where scores tie)."""
+    if not len(score):
+        return []
+    which = score_bins(score, bins)
+    rows = np.bincount(which)
+    means, shares = (np.bincount(which, weights=values) / rows for values in (score, label))
+    return [
+        {"score": mean, "observed": share, "rows": float(n)}
+        for mean, share, n in zip(means.tolist(), shares.tolist(), rows.tolist(), strict=True)
+    ]
+
+
+def score_bins(score: Floats, bins: int = 10) -> npt.NDArray[np.int64]:
+    """The bin of each score, from 0: bins of equal row counts, fewer where scores tie."""
+    edges = np.unique(np.quantile(score, np.linspace(0, 1, bins + 1)[1:-1]))
+    return np.unique(np.searchsorted(edges, score, side="right"), return_inverse=True)[1].astype(np.int64)
+
+
+@dataclass(frozen=True)
+class ProblemSpans:
+    """Problems of one asset in ms, sorted by start and disjoint.
+
+    `end` equals `start` where only the start is predicted (onset); for `state` it is the last sample of the spell.
+    `counted`: whether an instant was judged from which this problem could have been warned of in time.
+    """
+
+    start: Millis
+    end: Millis
+    counted: BoolArray
+
+
+def problem_spans(problems: pd.DataFrame, onset: bool) -> ProblemSpans:
+    """Spans of the problems of one asset, all of them counted.
+
+    `problems`: as `find_problems` makes it, sorted by start; without a column `last` its `end` is taken.
+    """
+    start, last = millis(problems["start"]), millis(problems["last" if "last" in problems else "end"])
+    end = start if onset else np.where(last == NOT_YET, _FOREVER, last)
+    return ProblemSpans(start, end, np.ones(len(start), np.bool_))
+
+
+def count_warnable(spans: ProblemSpans, at: Millis, gap_ms: int, horizon_ms: int) -> ProblemSpans:
+    """Count only problems with a judged instant t in [start - gap - horizon, start - gap]; `at` is increasing."""
+    first = np.searchsorted(at, spans.start - gap_ms - horizon_ms, side="left")
+    after = np.searchsorted(at, spans.start - gap_ms, side="right")
+    return ProblemSpans(spans.start, spans.end, spans.counted & (after > first))
+
+
+@dataclass(frozen=True)
+class EventMetrics:
+    """What people would have met. Undefined figures (no event, no episode, no observed time) are None.
+
+    `event_recall`: share of counted problems with an episode raised in [start - gap - horizon, start - gap].
+    `false_alarms_per_week`: episodes without a problem in (raised, raised + gap + horizon], per asset and observed week.
+    `episode_precision`: episodes in time among those in time or false; too late is neither.
+    `time_in_alarm`: share of the observed time inside an episode. `median_lead_time`: seconds, of the problems found.
+    `intervals`: 95 % bounds of each by a Poisson bootstrap over events and episodes; where the exact bounds of a share (Wilson)
+    or of a rate (Garwood) are wider, those: 5 problems found of 5 are no proof that all are found.
+    """
+
+    event_recall: float | None
+    false_alarms_per_week: float | None
+    episode_precision: float | None
+    time_in_alarm: float | None
+    median_lead_time: float | None
+    n_events: int
+    n_found: int
+    n_episodes: int
+    n_false_alarms: int
+    n_too_late: int
+    intervals: dict[str, Bounds]
+
+    def to_document(self) -> dict[str, Any]:
+        """As JSON-able values."""
+        return asdict(self) | {"intervals": {name: list(bounds) for name, bounds in self.intervals.items()}}
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """Episodes and counted problems of all assets, one entry each."""
+
+    in_time: BoolArray
+    false: BoolArray
+    length_s: Floats
+    found: BoolArray
+    lead_s: Floats  # NaN where not found
+
+
+def event_metrics(
+    spells_by_asset: Mapping[str, Sequence[tuple[int, int]]],
+    problems_by_asset: Mapping[str, ProblemSpans],
+    gap_ms: int,
+    horizon_ms: int,
+    observed_s_by_asset: Mapping[str, float],
+    seed: int,
+    samples: int = SAMPLES,
+) -> EventMetrics:
+    """Judge episodes (raised, end) in ms against problems. `observed_s_by_asset`: running time watched, in seconds."""
+    assets = sorted({*spells_by_asset, *problems_by_asset})
+    none = ProblemSpans(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.bool_))
+    parts = [_judge(spells_by_asset.get(a, ()), problems_by_asset.get(a, none), gap_ms, horizon_ms) for a in assets]
+    judged = (
+        _Judged(*(np.concatenate([getattr(p, f) for p in parts]) for f in _Judged.__dataclass_fields__)) if parts else _NOTHING
+    )
+    observed = float(sum(observed_s_by_asset.values()))
+    figures = _figures(judged, observed, np.ones((1, len(judged.in_time))), np.ones((1, len(judged.found))))
+    rng = np.random.default_rng(seed)
+    drawn = _figures(
+        judged, observed, rng.poisson(1.0, (samples, len(judged.in_time))), rng.poisson(1.0, (samples, len(judged.found)))
+    )
+    return EventMetrics(
+        **{name: _or_none(values[0]) for name, values in figures.items()},
+        n_events=len(judged.found),
+        n_found=int(judged.found.sum()),
+        n_episodes=len(judged.in_time),
+        n_false_alarms=int(judged.false.sum()),
+        n_too_late=int((~judged.in_time & ~judged.false).sum()),
+        intervals=_widened(judged, observed, drawn),
+    )
+
+
+def occurred_after(raised: int, problems: ProblemSpans, gap_ms: int, horizon_ms: int) -> tuple[Occurred, int | None]:
+    """What followed a raise, judged by the first problem that goes on in (raised, raised + gap + horizon], and its index.
+
+    In time if it starts, or still goes on, at or after raised + gap (an onset has no duration); too late if only before.
+    """
+    first = int(np.searchsorted(problems.end, raised, side="right"))
+    if first == len(problems.start) or problems.start[first] > raised + gap_ms + horizon_ms:
+        return "no", None
+    in_time = problems.start[first] >= raised + gap_ms or problems.end[first] > raised + gap_ms
+    return ("in_time" if in_time else "too_late"), first
+
+
+def _judge(spells: Sequence[tuple[int, int]], problems: ProblemSpans, gap_ms: int, horizon_ms: int) -> _Judged:
+    lead = np.full(len(problems.start), np.nan)
+    verdicts: list[Occurred] = []
+    for raised, _ in spells:
+        verdict, which = occurred_after(raised, problems, gap_ms, horizon_ms)
+        verdicts.append(verdict)
+        if which is not None and problems.start[which] >= raised + gap_ms:
+            lead[which] = np.nanmax([lead[which], (problems.start[which] - raised) / 1000.0])
+    return _Judged(
+        in_time=np.array([v == "in_time" for v in verdicts], np.bool_),
+        false=np.array([v == "no" for v in verdicts], np.bool_),
+        length_s=np.array([(end - raised) / 1000.0 for raised, end in spells], np.float64),
+        found=~np.isnan(lead[problems.counted]),
+        lead_s=lead[problems.counted],
+    )
+
+
+_NOTHING = _Judged(np.empty(0, np.bool_), np.empty(0, np.bool_), np.empty(0), np.empty(0, np.bool_), np.empty(0))
+
+
+def _figures(judged: _Judged, observed_s: float, episode_weight: Any, event_weight: Any) -> dict[str, Floats]:
+    """Each figure for each row of weights (samples x episodes, samples x events); NaN where undefined."""
+    in_time, false = episode_weight @ judged.in_time, episode_weight @ judged.false
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return {
+            "event_recall": (event_weight @ judged.found) / event_weight.sum(axis=1),
+            "false_alarms_per_week": false / (observed_s / WEEK_S) if observed_s else np.full(len(false), np.nan),
+            "episode_precision": in_time / (in_time + false),
+            "time_in_alarm": np.minimum(episode_weight @ judged.length_s / observed_s, 1.0)
+            if observed_s
+            else np.full(len(false), np.nan),
+            "median_lead_time": _weighted_median(judged.lead_s[judged.found], event_weight[:, judged.found]),
+        }
+
+
+def _weighted_median(values: Floats, weights: Any) -> Floats:
+    """Lower median of `values` under each row of weights; NaN where all weights are zero."""
+    if not len(values):
+        return np.full(len(weights), np.nan)
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(weights[:, order], axis=1)
+    middle = np.argmax(reached >= reached[:, -1:] / 2, axis=1)
+    return np.where(reached[:, -1] > 0, values[order][middle], np.nan)
+
+
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _widened(judged: _Judged, observed_s: float, drawn: Mapping[str, Floats]) -> dict[str, Bounds]:
+    """The bounds of what was drawn, at least as wide as the exact ones where these are known."""
+    bounds = {name: percentiles(values) for name, values in drawn.items()}
+    right, false = int(judged.in_time.sum()), int(judged.false.sum())
+    exact: dict[str, Bounds] = {}
+    if len(judged.found):
+        exact["event_recall"] = wilson(int(judged.found.sum()), len(judged.found))
+    if right + false:
+        exact["episode_precision"] = wilson(right, right + false)
+    if observed_s:
+        low, high = poisson(false)
+        exact["false_alarms_per_week"] = (low * WEEK_S / observed_s, high * WEEK_S / observed_s)
+    return {name: widest(bounds[name], exact.get(name)) for name in drawn if bounds[name] or name in exact}

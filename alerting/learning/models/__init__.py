@@ -1,0 +1,1 @@
+"""Model families, calibration, trained models and their files."""

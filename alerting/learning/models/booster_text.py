@@ -1,0 +1,159 @@
+"""LightGBM's text, checked before LightGBM reads it.
+
+LightGBM follows the numbers of a model text without looking: a text that ends too early, or a child that points outside of its
+tree, reads foreign memory; children in a circle never end. So everything by which it finds its way is checked here.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.learning.models.trained import ModelRefused
+
+HEADER = ("version", "num_class", "num_tree_per_iteration", "label_index", "max_feature_idx", "objective", "feature_names")
+HEADER_MORE = ("feature_infos", "tree_sizes")
+FIXED = {"version": "v4", "num_class": "1", "num_tree_per_iteration": "1", "label_index": "0"}
+END = "end of trees\n\npandas_categorical:null\n"
+MOST_TREES = 100_000
+MOST_LEAVES = 131_072  # of one tree, as many as LightGBM grows
+MOST_DEPTH = 1_000  # contributions take memory by the square of it
+_OBJECTIVE = re.compile(r"binary sigmoid:\d{1,3}(\.\d{1,6})?")
+_NUMBERS = re.compile(r"[-+0-9.eE infa]*")
+_NODES = ("split_feature", "split_gain", "threshold", "decision_type", "left_child", "right_child")
+_INNER = ("internal_value", "internal_weight", "internal_count")
+_LEAVES = ("leaf_value", "leaf_weight", "leaf_count")
+_COUNTS = ("num_leaves", "num_cat", "is_linear", "shrinkage")
+_CATEGORIES = ("cat_boundaries", "cat_threshold")
+_CATEGORICAL = 1  # bit of decision_type
+
+Ints = npt.NDArray[np.int64]
+
+
+def check_booster(data: bytes, features: int) -> str:
+    """The text of a booster on this number of features. Raises ModelRefused if LightGBM must not read it."""
+    try:
+        return _checked(data.decode("ascii"), features)
+    except (ValueError, IndexError, OverflowError) as fault:
+        raise ModelRefused(f"the LightGBM model is damaged: {fault}") from fault
+
+
+def _checked(text: str, features: int) -> str:
+    head, blank, trees = text.partition("\n\n")
+    first, *lines = head.split("\n")
+    if first != "tree" or not blank:
+        raise ValueError("it does not begin as one")
+    header = _fields(lines)
+    _require(set(header) == {*HEADER, *HEADER_MORE}, "its header has other fields than ours")
+    _require(all(header[name] == value for name, value in FIXED.items()), "its header has other values than ours")
+    _require(_OBJECTIVE.fullmatch(header["objective"]) is not None, "its objective is not ours")
+    _require(_whole(header["max_feature_idx"]) == features - 1, f"it is not for {features} features")
+    for name in ("feature_names", "feature_infos"):
+        _require(len(header[name].split(" ")) == features, f"{name} are not {features}")
+    sizes = _ints(header["tree_sizes"], "tree_sizes")
+    _require(1 <= len(sizes) <= MOST_TREES, f"it has {len(sizes)} trees; 1 to {MOST_TREES} can be")
+    _require(bool((sizes > 0).all()) and int(sizes.sum()) <= len(trees), "its trees are cut off")
+    start = 0
+    for number, size in enumerate(sizes.tolist()):
+        _check_tree(trees[start : start + size], number, features)
+        start += size
+    _require(trees[start:] == END, "it does not end as one")
+    return text
+
+
+def _check_tree(block: str, number: int, features: int) -> None:
+    first, *lines = block.rstrip("\n").split("\n")
+    where = f"tree {number}"
+    _require(first == f"Tree={number}" and block.endswith("\n"), f"{where} is not where its size says")
+    tree = _fields(lines)
+    categories = _CATEGORIES if tree.get("num_cat", "0") != "0" else ()
+    _require(set(tree) == {*_COUNTS, *_NODES, *_LEAVES, *_INNER, *categories}, f"{where} has other fields than ours")
+    leaves, cats = _whole(tree["num_leaves"]), _whole(tree["num_cat"])
+    _require(1 <= leaves <= MOST_LEAVES, f"{where} has {leaves} leaves")
+    _require(tree["is_linear"] == "0", f"{where} is of another kind than ours")
+    _require(bool(np.isfinite(_floats(tree["shrinkage"], 1, where)).all()), f"{where} has no shrinkage")
+    _check_leaves(tree, leaves, where)
+    nodes = {name: _ints(tree[name], where) for name in ("split_feature", "decision_type", "left_child", "right_child")}
+    _require(all(len(values) == leaves - 1 for values in nodes.values()), f"{where} has fields of different lengths")
+    for name in ("split_gain", *_INNER):
+        _floats(tree[name], leaves - 1, where)
+    threshold = _floats(tree["threshold"], leaves - 1, where)
+    _require(bool(np.isfinite(threshold).all()), f"{where} has limits that are no numbers")
+    feature = nodes["split_feature"]
+    _require(bool(((feature >= 0) & (feature < features)).all()), f"{where} looks at features that there are not")
+    _check_children(nodes["left_child"], nodes["right_child"], where)
+    _check_categories(tree, nodes["decision_type"], threshold, cats, where)
+
+
+def _check_leaves(tree: Mapping[str, str], leaves: int, where: str) -> None:
+    _require(bool(np.isfinite(_floats(tree["leaf_value"], leaves, where)).all()), f"{where} has leaves that are no numbers")
+    _floats(tree["leaf_count"], leaves, where)
+    if leaves > 1:  # a tree of one leaf may have no weight
+        _floats(tree["leaf_weight"], leaves, where)
+
+
+def _check_children(left: Ints, right: Ints, where: str) -> None:
+    """Every node but the first, and every leaf, is the child of exactly one earlier node."""
+    inner = len(left)
+    if not inner:
+        return
+    children = np.concatenate([left, right])
+    parents = np.concatenate([np.arange(inner)] * 2)
+    nodes = children >= 0
+    _require(bool((children[nodes] > parents[nodes]).all()), f"the children of {where} lead back")
+    _require(sorted(children[nodes].tolist()) == list(range(1, inner)), f"the children of {where} point outside of it")
+    _require(sorted((~children[~nodes]).tolist()) == list(range(inner + 1)), f"the leaves of {where} point outside of it")
+    depth = np.zeros(inner, np.int64)
+    for node in range(inner):
+        for child in (left[node], right[node]):
+            if child >= 0:
+                depth[child] = depth[node] + 1
+    _require(int(depth.max()) <= MOST_DEPTH, f"{where} is deeper than {MOST_DEPTH}")
+
+
+def _check_categories(
+    tree: Mapping[str, str], decision: Ints, threshold: npt.NDArray[np.float64], count: int, where: str
+) -> None:
+    _require(bool(((decision >= 0) & (decision < 16)).all()), f"{where} decides in ways that there are not")
+    chosen = threshold[(decision & _CATEGORICAL) == 1]
+    if not count:
+        _require(not len(chosen), f"{where} names categories that it does not have")
+        return
+    bounds, bits = _ints(tree["cat_boundaries"], where), _ints(tree["cat_threshold"], where)
+    _require(bool(((bits >= 0) & (bits < 2**32)).all()), f"{where} has categories that there are not")
+    fits = len(bounds) == count + 1 and bounds[0] == 0 and bounds[-1] == len(bits) and bool((np.diff(bounds) > 0).all())
+    _require(bool(fits), f"the categories of {where} point outside of it")
+    _require(sorted(chosen.tolist()) == list(range(count)), f"the categories of {where} are not those of its nodes")
+
+
+def _fields(lines: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for line in lines:
+        name, equals, value = line.partition("=")
+        _require(bool(equals) and name not in found, f"it has a line that cannot be read: {line[:40]!r}")
+        found[name] = value
+    return found
+
+
+def _whole(text: str) -> int:
+    _require(re.fullmatch(r"\d{1,9}", text) is not None, f"{text[:40]!r} is no count")
+    return int(text)
+
+
+def _ints(text: str, where: str) -> Ints:
+    values = text.split(" ") if text else []
+    _require(all(re.fullmatch(r"-?\d{1,10}", value) for value in values), f"{where} has numbers that are none")
+    return np.array([int(value) for value in values], np.int64)
+
+
+def _floats(text: str, count: int, where: str) -> npt.NDArray[np.float64]:
+    _require(_NUMBERS.fullmatch(text) is not None, f"{where} has numbers that are none")
+    values = np.array([float(value) for value in text.split(" ")] if text else [], np.float64)
+    _require(len(values) == count, f"{where} has fields of different lengths")
+    return values
+
+
+def _require(holds: bool, fault: str) -> None:
+    if not holds:
+        raise ValueError(fault)

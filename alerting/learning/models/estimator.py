@@ -1,0 +1,110 @@
+"""A fitted model and how it says its margin; none of the libraries that fit one is needed here.
+
+A margin is a number that rises with the risk: log-odds for LightGBM and logistic regression, the mean vote of the trees
+(a probability) for the random forest. Calibration turns it into a probability.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from alerting.definitions.model import Family
+from alerting.learning.features.encoding import NO_PAIRS, Columns, Dense, Floats, Pairs
+from alerting.learning.models.calibration import sigmoid
+
+SMALL = 5_000_000  # values in a matrix up to which threads that wait for each other, on cores that others use too, cost most
+ALL_THREADS = 0
+AT_ONCE = 200_000  # rows that are encoded together, so that memory does not grow with all rows
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """A fitted model of one family. `model`: a lightgbm.Booster, LogisticRegression or RandomForestClassifier."""
+
+    family: Family
+    model: Any
+    columns: Columns
+    dense: Dense | None  # None for LightGBM, which knows missing values and categories itself
+    pairs: Pairs = NO_PAIRS  # of trees alone
+
+    def margin(self, rows: pd.DataFrame) -> Floats:
+        """Margin of each row. Raises UserError when rows lack columns."""
+        return self.margin_of(self.columns.matrix(rows))
+
+    def margin_of(self, matrix: Floats, rounds: int | None = None) -> Floats:
+        """Margin of each row of a matrix made by `columns`; of LightGBM's first `rounds` trees alone, if said."""
+        if not len(matrix):
+            return np.empty(0)
+        if len(matrix) > AT_ONCE:
+            parts = [self.margin_of(matrix[i : i + AT_ONCE], rounds) for i in range(0, len(matrix), AT_ONCE)]
+            return np.concatenate(parts)
+        encoded = self.encode(matrix)
+        if self.family == "lightgbm":
+            return np.asarray(
+                self.model.predict(encoded, raw_score=True, num_iteration=rounds, num_threads=threads_for(encoded)), np.float64
+            )
+        if self.family == "logistic_regression":
+            # row by row, never a matrix product: that one's last bits depend on how many rows are scored together
+            return np.asarray((np.ascontiguousarray(encoded) * self.model.coef_[0]).sum(axis=1) + self.model.intercept_[0])
+        return np.asarray(self.model.predict_proba(encoded)[:, 1], np.float64)
+
+    def probability_of(self, matrix: Floats, rounds: int | None = None) -> Floats:
+        """Probability of each row of a matrix before calibration."""
+        margin = self.margin_of(matrix, rounds)
+        return margin if self.family == "random_forest" else sigmoid(margin)
+
+    def encode(self, matrix: Floats) -> Floats:
+        """What the model itself sees of a matrix."""
+        if self.dense is None:
+            return self.pairs.expand(matrix)
+        if self.family == "logistic_regression":
+            return self.dense.scaled(matrix)
+        return np.hstack([self.dense.expand(matrix), self.pairs.made(self.dense.filled(matrix))])
+
+    def by_column(self, values: Floats) -> Floats:
+        """Add up one value per encoded column by the column behind it."""
+        count = len(self.columns.names)
+        if self.dense is not None:
+            plain = len(values) - 2 * len(self.pairs.of)
+            values = np.concatenate([self.dense.by_column(values[:plain], count), values[plain:]])
+        return self.pairs.by_column(values, count)
+
+
+@dataclass(frozen=True)
+class Blend:
+    """A weighted mean of the probabilities of several estimators of the same columns; that mean is its margin.
+
+    `weights` are positive and add up to 1.
+    """
+
+    members: tuple[Estimator, ...]
+    weights: tuple[float, ...]
+
+    @property
+    def family(self) -> Literal["blend"]:
+        """What stands in place of a family's name."""
+        return "blend"
+
+    @property
+    def columns(self) -> Columns:
+        """The columns that all members see."""
+        return self.members[0].columns
+
+    def margin(self, rows: pd.DataFrame) -> Floats:
+        """Margin of each row. Raises UserError when rows lack columns."""
+        return self.margin_of(self.columns.matrix(rows))
+
+    def margin_of(self, matrix: Floats) -> Floats:
+        """Margin of each row of a matrix made by `columns`."""
+        parts = [weight * member.probability_of(matrix) for member, weight in zip(self.members, self.weights, strict=True)]
+        return np.asarray(sum(parts), np.float64)
+
+
+ModelFamily = Family | Literal["blend"]
+
+
+def threads_for(matrix: Floats) -> int:
+    """Threads for LightGBM: one for a small matrix, otherwise all (0). The result is the same."""
+    return 1 if matrix.size <= SMALL else ALL_THREADS

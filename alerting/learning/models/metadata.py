@@ -1,0 +1,197 @@
+"""What `model.json` may say: closed, and bounded in every number, so that nothing that it names takes memory or time."""
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from alerting.definitions.model import Family
+from alerting.learning.features.plan import FeaturePlan
+from alerting.learning.models.trained import ModelRefused
+
+META = "model.json"
+FORMAT = 1
+MOST_BYTES = 16 << 20
+MOST_COLUMNS = 200_000
+_FIRST_YEAR, _LAST_YEAR = 1970, 2200  # with room on both sides of what nanoseconds can say
+_TEN_YEARS = 3660 * 86_400_000
+
+Name = Annotated[str, Field(min_length=1, max_length=1000)]
+Length = Annotated[int, Field(ge=0, le=_TEN_YEARS)]
+Position = Annotated[int, Field(ge=0, lt=MOST_COLUMNS)]
+Numbers = Annotated[tuple[float, ...], Field(max_length=4 * MOST_COLUMNS)]
+Positions = Annotated[tuple[Position, ...], Field(max_length=MOST_COLUMNS)]
+Names = Annotated[tuple[Name, ...], Field(max_length=20_000)]
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class NumberMeta(_Closed):
+    """A variable that is a number."""
+
+    name: Name
+    sampling_ms: Length | None
+
+
+class CategoryMeta(_Closed):
+    """A variable in words, with its levels."""
+
+    name: Name
+    levels: Annotated[tuple[str, ...], Field(max_length=100_000)]
+
+
+class HeldMeta(_Closed):
+    """A variable whose value holds for a time of its own."""
+
+    name: Name
+    span_ms: Length
+
+
+class PlanMeta(_Closed):
+    """A feature plan."""
+
+    stride_ms: Annotated[Length, Field(ge=1)]
+    windows_ms: Annotated[tuple[Annotated[Length, Field(ge=1)], ...], Field(min_length=1, max_length=100)]
+    aggregations: Annotated[tuple[Name, ...], Field(max_length=50)]
+    numbers: Annotated[tuple[NumberMeta, ...], Field(max_length=20_000)]
+    categories: Annotated[tuple[CategoryMeta, ...], Field(max_length=20_000)]
+    events: Names
+    number_attributes: Names
+    category_attributes: Annotated[tuple[CategoryMeta, ...], Field(max_length=20_000)]
+    delay_ms: Length
+    lags_ms: Annotated[tuple[Length, ...], Field(max_length=100)] = ()
+    held: Annotated[tuple[HeldMeta, ...], Field(max_length=20_000)] = ()
+
+    @model_validator(mode="after")
+    def _check_size(self) -> Self:
+        most = len(self.numbers) * (len(self.aggregations) * len(self.windows_ms) + len(self.lags_ms))
+        most += len(self.events) * (len(self.windows_ms) + 1)
+        if most > MOST_COLUMNS:
+            raise ValueError(f"it makes more than {MOST_COLUMNS} columns")
+        if list(self.windows_ms) != sorted(set(self.windows_ms)):
+            raise ValueError("windows must increase")
+        return self
+
+
+class DenseMeta(_Closed):
+    """How columns are filled, flagged, expanded and scaled."""
+
+    numbers: Positions
+    medians: Numbers
+    flagged: Positions
+    categories: Annotated[tuple[tuple[Position, Annotated[int, Field(ge=0, le=100_000)]], ...], Field(max_length=20_000)]
+    mean: Numbers
+    scale: Numbers
+
+    @property
+    def width(self) -> int:
+        """How many columns it makes."""
+        return len(self.numbers) + len(self.flagged) + sum(count for _, count in self.categories)
+
+    @model_validator(mode="after")
+    def _check_lengths(self) -> Self:
+        if self.width > 4 * MOST_COLUMNS or len(self.medians) != len(self.numbers):
+            raise ValueError("numbers and medians do not fit")
+        if not len(self.mean) == len(self.scale) == self.width:
+            raise ValueError(f"mean and scale are not {self.width}")
+        if any(scale <= 0 for scale in self.scale):
+            raise ValueError("scale must be above 0")
+        return self
+
+
+class EstimatorMeta(_Closed):
+    """What is said of an estimator beside its fitted file."""
+
+    family: Family
+    dense: DenseMeta | None
+    pairs: Annotated[tuple[tuple[Position, Position], ...], Field(max_length=10_000)] = ()
+
+    def width(self, columns: int) -> int:
+        """How many columns the fitted model sees."""
+        return (columns if self.dense is None else self.dense.width) + 2 * len(self.pairs)
+
+    def check(self, plan: FeaturePlan) -> None:
+        """Raises ModelRefused where it points outside of the plan's columns."""
+        dense, columns = self.dense, len(plan.columns)
+        wants_dense, may_pair = self.family != "lightgbm", self.family != "logistic_regression"
+        if (dense is not None) != wants_dense or (self.pairs and not may_pair):
+            raise ModelRefused(f"{META} says of a {self.family} what it cannot have")
+        named = [*(p for pair in self.pairs for p in pair), *(dense.numbers if dense else ()), *(dense.flagged if dense else ())]
+        levels = {plan.columns.index(name): len(levels) for name, levels in plan.levels.items()}
+        fits = all(position < columns and position not in levels for position in named)
+        if not fits or (dense and any(levels.get(position) != count for position, count in dense.categories)):
+            raise ModelRefused(f"{META} names columns that its plan does not have")
+
+
+class CalibrationMeta(_Closed):
+    """Platt's two numbers."""
+
+    slope: float
+    intercept: float
+
+
+class ModelMeta(_Closed):
+    """All of `model.json`. `dense` and `pairs` belong to a single estimator, `weights` and `members` to a blend."""
+
+    format: Literal[1]
+    definition: Name
+    revision: Annotated[int, Field(ge=0, le=10**9)]
+    plan: PlanMeta
+    family: Family | Literal["blend"]
+    dense: DenseMeta | None = None
+    pairs: Annotated[tuple[tuple[Position, Position], ...], Field(max_length=10_000)] = ()
+    weights: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(max_length=16)] = ()
+    members: Annotated[tuple[EstimatorMeta, ...], Field(max_length=16)] = ()
+    calibration: CalibrationMeta
+    threshold: float
+    training_cutoff: AwareDatetime
+    as_of: AwareDatetime
+    horizon_ms: Length
+    gap_ms: Length
+    usual: Annotated[dict[Name, float | str | None], Field(max_length=MOST_COLUMNS)]
+    ranges: Annotated[dict[Name, tuple[float, float]], Field(max_length=MOST_COLUMNS)]
+    hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+    @field_validator("training_cutoff", "as_of")
+    @classmethod
+    def _check_instant(cls, value: datetime) -> datetime:
+        if not _FIRST_YEAR <= value.year <= _LAST_YEAR:
+            raise ValueError(f"years are {_FIRST_YEAR} to {_LAST_YEAR}")
+        return value
+
+    @model_validator(mode="after")
+    def _check_parts(self) -> Self:
+        if (self.family == "blend") != bool(self.members) or len(self.members) != len(self.weights):
+            raise ValueError("a blend has members and as many weights, another model has none")
+        if self.members and abs(sum(self.weights) - 1) > 1e-6:
+            raise ValueError("the weights of a blend add up to 1")
+        if any(low > high for low, high in self.ranges.values()):
+            raise ValueError("a range ends before it begins")
+        return self
+
+    def estimators(self) -> tuple[EstimatorMeta, ...]:
+        """What it says of its estimator, or of each member of a blend."""
+        if self.family == "blend":
+            return self.members
+        return (EstimatorMeta(family=self.family, dense=self.dense, pairs=self.pairs),)
+
+
+def read_meta(data: bytes) -> ModelMeta:
+    """What a `model.json` says. Raises ModelRefused with every fault of it."""
+    if len(data) > MOST_BYTES:
+        raise ModelRefused(f"{META} is larger than {MOST_BYTES >> 20} MiB; train the model again")
+    try:
+        return ModelMeta.model_validate_json(data)
+    except ValidationError as refusal:
+        raise ModelRefused(f"model files without a readable {META}: {_words(refusal)}; train the model again") from refusal
+
+
+def _words(refusal: ValidationError) -> str:
+    faults = refusal.errors(include_url=False, include_context=False, include_input=False)
+    if any(fault["loc"] == ("format",) for fault in faults):
+        return f"it is of another format; this version reads format {FORMAT}"
+    told = [f"{'.'.join(map(str, fault['loc'])) or META}: {fault['msg']}"[:200] for fault in faults[:3]]
+    more = f" and {len(faults) - 3} more" if len(faults) > len(told) else ""
+    return "; ".join(told) + more

@@ -1,0 +1,59 @@
+"""A skops file, checked before skops reads it: it may not unpack to more than it is.
+
+Our own files are stored without compression, so one that is compressed is not ours. An array takes the memory that its shape
+says before a byte of it is read, so the shape must be that of the bytes that are there.
+"""
+
+import io
+import math
+import re
+from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+
+import numpy as np
+
+from alerting.learning.models.trained import ModelRefused
+
+SCHEMA = "schema.json"
+MOST_MEMBERS = 100_000
+MOST_SCHEMA = 64 << 20
+_ARRAY = re.compile(r"\d{1,20}\.npy")
+_ENCRYPTED = 1
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+def check_archive(data: bytes, name: str) -> None:
+    """Raises ModelRefused for a file that would take more memory than its own size, or holds anything but arrays."""
+    try:
+        with ZipFile(io.BytesIO(data)) as archive:
+            _check_members(archive.infolist(), len(data))
+            for member in archive.infolist():
+                if member.filename != SCHEMA:
+                    check_array(archive.read(member))
+    except (BadZipFile, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError, SyntaxError) as fault:
+        raise ModelRefused(f"{name} is damaged and was not loaded: {fault}") from fault
+
+
+def _check_members(members: list[ZipInfo], size: int) -> None:
+    names = [member.filename for member in members]
+    if len(names) > MOST_MEMBERS or len(set(names)) != len(names) or names.count(SCHEMA) != 1:
+        raise ValueError("its members are not those of one model")
+    if any(m.compress_type != ZIP_STORED or m.flag_bits & _ENCRYPTED or m.file_size != m.compress_size for m in members):
+        raise ValueError("it is compressed, which ours never are")
+    if sum(m.file_size for m in members) > size:
+        raise ValueError("it unpacks to more than it is")
+    if any(m.file_size > MOST_SCHEMA for m in members if m.filename == SCHEMA):
+        raise ValueError(f"its {SCHEMA} is larger than {MOST_SCHEMA >> 20} MiB")
+    strange = next((name for name in names if name != SCHEMA and not _ARRAY.fullmatch(name)), None)
+    if strange is not None:
+        raise ValueError(f"it holds {strange[:80]!r}, which is no array")
+
+
+def check_array(content: bytes) -> None:
+    """Raises ValueError for an `.npy` file whose header says another size than it has, or that holds objects."""
+    file = io.BytesIO(content)
+    read = _HEADERS.get(np.lib.format.read_magic(file))
+    if read is None:
+        raise ValueError("an array is of an unknown format")
+    shape, _, dtype = read(file)
+    if dtype.hasobject or any(n < 0 for n in shape) or math.prod(shape) * dtype.itemsize != len(content) - file.tell():
+        raise ValueError("an array is not as large as it says")

@@ -1,0 +1,101 @@
+"""The trained model: a fitted estimator with its feature plan, calibration and threshold."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.definitions.faults import UserError
+from alerting.learning.features.plan import FeaturePlan
+from alerting.learning.models.calibration import Platt
+from alerting.learning.models.estimator import Blend, Estimator, ModelFamily
+
+Floats = npt.NDArray[np.float64]
+
+
+class ModelRefused(UserError):
+    """Model files that are damaged, of another format, or name types that we do not trust."""
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model as it is registered and served.
+
+    `definition`, `revision`: whose model. `training_cutoff`: the last label instant that was used in any way; no instant at or
+    before it may be judged. `usual`: by column, the median (or most frequent level) of the training rows, None where they
+    are all missing. `ranges`: by number column, the lowest and highest ordinary value of the training rows.
+    """
+
+    definition: str
+    revision: int
+    family: ModelFamily
+    plan: FeaturePlan
+    estimator: Estimator | Blend
+    calibration: Platt
+    threshold: float
+    training_cutoff: datetime
+    as_of: datetime
+    horizon: timedelta
+    gap: timedelta
+    usual: Mapping[str, float | str | None]
+    ranges: Mapping[str, tuple[float, float]]
+    hash: str
+
+    def score(self, rows: pd.DataFrame) -> Floats:
+        """Calibrated probability of the problem for each row, whatever the order of columns.
+
+        Raises UserError when columns are missing.
+        """
+        return self.calibration.probability(self.estimator.margin(rows))
+
+
+def model_hash(estimator: Estimator | Blend, calibration: Platt, threshold: float, plan: FeaturePlan) -> str:
+    """Hash over everything that decides a score or a verdict, and nothing else: no thread count, no memory layout."""
+    digest = hashlib.sha256()
+    settings = {
+        **_settings(estimator),
+        "calibration": asdict(calibration),
+        "threshold": threshold,
+        "plan": plan.to_document(),
+    }
+    digest.update(json.dumps(settings, sort_keys=True).encode())
+    for member in estimator.members if isinstance(estimator, Blend) else (estimator,):
+        for part in _fitted_parts(member):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def _settings(estimator: Estimator | Blend) -> dict[str, Any]:
+    if isinstance(estimator, Blend):
+        members = [_settings(member) for member in estimator.members]
+        return {"family": estimator.family, "weights": list(estimator.weights), "members": members}
+    return {
+        "family": estimator.family,
+        "dense": estimator.dense.to_document() if estimator.dense else None,
+        **({"pairs": estimator.pairs.to_document()} if estimator.pairs.of else {}),
+    }
+
+
+def _fitted_parts(estimator: Estimator) -> Iterator[bytes]:
+    """The bytes of everything that was fitted."""
+    if estimator.family == "lightgbm":
+        yield booster_text(estimator.model).encode()
+    elif estimator.family == "logistic_regression":
+        yield np.ascontiguousarray(estimator.model.coef_).tobytes()
+        yield np.ascontiguousarray(estimator.model.intercept_).tobytes()
+    else:
+        for tree in (t.tree_ for t in estimator.model.estimators_):
+            for part in (tree.children_left, tree.children_right, tree.feature, tree.threshold, tree.value):
+                yield np.ascontiguousarray(part).tobytes()
+
+
+def booster_text(booster: Any) -> str:
+    """The trees alone: the section of parameters names the number of threads, and is not needed to score."""
+    trees, end, _ = str(booster.model_to_string()).partition("end of trees\n")
+    return f"{trees}{end}\npandas_categorical:null\n"

@@ -1,0 +1,217 @@
+"""Candidates: what a family's search found on walk-forward folds, and the baseline that every family must beat."""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.definitions.faults import UserError
+from alerting.definitions.model import ClassifierDefinition, Family
+from alerting.learning.data.dataset import Dataset
+from alerting.learning.data.split import walk_forward_folds
+from alerting.learning.metrics.bootstrap import bootstrap_rows, time_blocks
+from alerting.learning.metrics.confidence import percentiles, widest
+from alerting.learning.metrics.metrics import Floats, row_metrics
+from alerting.learning.models.skops_archive import check_array
+from alerting.learning.search.sample import Positions, search_sample
+
+CandidateFamily = Literal["baseline", "blend"] | Family
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One walk-forward fold: it is fitted on `train` and scored on `test` (positions of rows)."""
+
+    number: int
+    train: Positions
+    test: Positions
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One parameter set, and its mean average precision over the folds that were done.
+
+    `state`: complete; pruned (given up after some folds, worse than the median of those before it); or cut (the first one,
+    of which the time budget left only some folds, or only `grown` trees of the first of them).
+    """
+
+    params: dict[str, Any]
+    ap: float
+    folds: tuple[float, ...]
+    state: str = "complete"
+    grown: int | None = None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The best of one family's search, with everything needed to fit it again.
+
+    `oof`: out-of-fold score of every row of the dataset (NaN where no fold scored it): probabilities of a family, the
+    persistence or prevalence of a baseline. `metrics`: means over folds of ap, roc_auc and prevalence, and of the first two
+    95 % bounds (`ap_low`, `ap_high` ...) where they can be known.
+    `tried`: all trials done, in order; `cut_short`: the time budget ended before all `trials_asked` were done, or within the
+    first of them. `warm_start`: parameters that were tried second, {} if none. With these the search can be repeated exactly.
+    `notes`: sentences on folds that could not be used, and on a search that was cut short.
+    """
+
+    family: CandidateFamily
+    params: dict[str, Any]
+    oof: Floats
+    metrics: dict[str, float]
+    tried: tuple[Trial, ...]
+    trials_asked: int
+    cut_short: bool
+    notes: tuple[str, ...] = field(default=())
+    warm_start: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ap(self) -> float:
+        """Mean out-of-fold average precision."""
+        return self.metrics["ap"]
+
+    @property
+    def trials(self) -> int:
+        """How many parameter sets were tried."""
+        return len(self.tried)
+
+
+def usable_folds(dataset: Dataset, folds: int) -> tuple[list[Fold], list[str]]:
+    """Walk-forward folds with both classes on both sides, among all rows and among those of the search's sample, and a
+    sentence on every other one.
+
+    Raises UserError when none is left: nothing can be chosen honestly then.
+    """
+    usable, notes = [], []
+    sample = search_sample(dataset)
+    by_word = dataset.label != dataset.label_by_data  # a figure rests on data, not on anybody's word
+    for number, (train, later) in enumerate(walk_forward_folds(dataset, folds), start=1):
+        test = later[~by_word[later]]
+        fault = _fault(dataset.label[sample.of(train)], "fitted on") or _fault(dataset.label[sample.of(test)], "scored on")
+        if fault:
+            notes.append(f"fold {number} of {folds} was left out: {fault}")
+        else:
+            usable.append(Fold(number, np.asarray(train, np.int64), np.asarray(test, np.int64)))
+    if not usable:
+        raise UserError(
+            f"{dataset.definition}: no walk-forward fold has rows with and without a problem: {'; '.join(notes) or 'no folds'}; "
+            "use a longer history, fewer learning.folds, or a problem that occurs more often"
+        )
+    return usable, notes
+
+
+def baseline_candidate(dataset: Dataset, definition: ClassifierDefinition) -> Candidate:
+    """The better of prevalence (the same score for all) and persistence (the problem variable's last known value)."""
+    usable, notes = usable_folds(dataset, definition.learning.folds)
+    options = {"prevalence": [np.full(len(f.test), float(dataset.label[f.train].mean())) for f in usable]}
+    if not np.isnan(dataset.persistence).all():
+        options["persistence"] = [_persistence(dataset, f) for f in usable]
+    trials = [_scored(dataset, usable, {"score": name}, scores) for name, scores in options.items()]
+    best = max(trials, key=lambda trial: trial.ap)
+    return assemble("baseline", dataset, usable, trials, best, options[best.params["score"]], len(trials), notes)
+
+
+def beats(later: Trial, earlier: Trial) -> bool:
+    """Whether a trial is better than one before it by more than chance: by more than the standard error of its advantage over
+    the folds. So a proven set of parameters is not given up for a lucky one.
+    """
+    advantage = np.subtract(later.folds, earlier.folds)
+    error = float(advantage.std(ddof=1)) / len(advantage) ** 0.5 if len(advantage) > 1 else 0.0
+    return bool(advantage.mean() > error)
+
+
+def _persistence(dataset: Dataset, fold: Fold) -> Floats:
+    """The last known value; where there is none, the middle of the fold's training rows, which says nothing."""
+    known = dataset.persistence[fold.train]
+    known = known[~np.isnan(known)]
+    scores = dataset.persistence[fold.test]
+    return np.where(np.isnan(scores), np.median(known) if len(known) else 0.0, scores)
+
+
+def _scored(dataset: Dataset, folds: Sequence[Fold], params: dict[str, Any], scores: Sequence[Floats]) -> Trial:
+    aps = [average_precision(dataset, fold, score) for fold, score in zip(folds, scores, strict=True)]
+    return Trial(params, float(np.mean(aps)), tuple(aps))
+
+
+def average_precision(dataset: Dataset, fold: Fold, score: Floats) -> float:
+    """Average precision of scores of a fold's test rows."""
+    return float(row_metrics(dataset.label[fold.test], score)["ap"] or 0.0)
+
+
+def assemble(
+    family: CandidateFamily,
+    dataset: Dataset,
+    folds: Sequence[Fold],
+    trials: Sequence[Trial],
+    best: Trial,
+    scores: Sequence[Floats],
+    asked: int,
+    notes: Sequence[str],
+    warm_start: dict[str, Any] | None = None,
+) -> Candidate:
+    """The candidate of one search; `scores` are those of its best trial, by fold."""
+    oof = np.full(len(dataset.label), np.nan)
+    for fold, score in zip(folds, scores, strict=True):
+        oof[fold.test] = score
+    return Candidate(
+        family=family,
+        params=best.params,
+        oof=oof,
+        metrics=_over_folds(dataset, folds, scores),
+        tried=tuple(trials),
+        trials_asked=asked,
+        cut_short=len(trials) < asked or trials[0].state == "cut",
+        notes=tuple(notes),
+        warm_start=warm_start or {},
+    )
+
+
+def _over_folds(dataset: Dataset, folds: Sequence[Fold], scores: Sequence[Floats]) -> dict[str, float]:
+    """Means over the folds, and the 95 % bounds of the ranking figures where every fold can be drawn again."""
+    by_fold = [row_metrics(dataset.label[f.test], s) for f, s in zip(folds, scores, strict=True)]
+    metrics = {key: float(np.mean([m[key] for m in by_fold])) for key in ("ap", "roc_auc", "prevalence")}
+    drawn = [draw_fold(dataset, fold, score) for fold, score in zip(folds, scores, strict=True)]
+    for name in ("ap", "roc_auc"):
+        bounds = percentiles(np.mean([d[name] for d in drawn], axis=0))
+        if bounds is not None:
+            low, high = widest(bounds, (metrics[name], metrics[name]))
+            metrics |= {f"{name}_low": low, f"{name}_high": high}
+    return metrics
+
+
+def draw_fold(dataset: Dataset, fold: Fold, score: Floats) -> dict[str, Floats]:
+    """Figures of a fold's scores in each draw of its blocks of time; the same draws for any score (`bootstrap_rows`)."""
+    block = time_blocks(dataset.at[fold.test], dataset.asset[fold.test], dataset.gap_ms, dataset.horizon_ms)
+    return bootstrap_rows(dataset.label[fold.test], score, block, seed=fold.number)
+
+
+def _fault(label: npt.NDArray[np.int8], use: str) -> str | None:
+    if not len(label):
+        return f"there is no row it could be {use}"
+    positives = int(label.sum())
+    if positives in (0, len(label)):
+        return f"all {len(label)} rows it would be {use} are {'positive' if positives else 'negative'}"
+    return None
+
+
+def candidate_files(candidate: Candidate) -> dict[str, bytes]:
+    """A candidate as files: JSON, and the out-of-fold scores as a numpy array."""
+    document = {key: value for key, value in asdict(candidate).items() if key != "oof"}
+    scores = io.BytesIO()
+    np.save(scores, candidate.oof, allow_pickle=False)
+    return {"candidate.json": json.dumps(document, indent=1, sort_keys=True).encode(), "oof.npy": scores.getvalue()}
+
+
+def candidate_from_files(files: Mapping[str, bytes]) -> Candidate:
+    """What `candidate_files` wrote. Raises UserError for files that are damaged."""
+    try:
+        document = json.loads(files["candidate.json"])
+        document["tried"] = tuple(Trial(**{**t, "folds": tuple(t["folds"])}) for t in document["tried"])
+        document["notes"] = tuple(document["notes"])
+        check_array(files["oof.npy"])
+        return Candidate(oof=np.load(io.BytesIO(files["oof.npy"]), allow_pickle=False), **document)
+    except (KeyError, TypeError, ValueError, RecursionError, SyntaxError) as fault:
+        raise UserError(f"the files of a candidate are damaged: {fault}; run this candidate of the training again") from fault

@@ -1,0 +1,75 @@
+"""Which training rows a search works on: all of them, or of a large table a sample, so that its time is bounded.
+
+Of the rarer class all rows stay; the other is thinned evenly in time, and each row that stays weighs as much as those it stands
+for, so that prevalence and probabilities remain what they are. Only trials are fitted and held against each other on the sample:
+a candidate's figures and scores out of fold are of all rows, and what is chosen is fitted on all rows.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.detection.problems import BoolArray
+from alerting.learning.data.dataset import Dataset
+from alerting.learning.features.moments import Floats
+
+MOST_SEARCHED = 150_000
+Positions = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SearchSample:
+    """By row of the dataset: whether a search works on it, and how much it weighs there.
+
+    `notes`: a sentence where rows were left out, none otherwise.
+    """
+
+    kept: BoolArray
+    weight: Floats
+    notes: tuple[str, ...]
+
+    @property
+    def thinned(self) -> bool:
+        """Whether any row was left out."""
+        return bool(self.notes)
+
+    def of(self, rows: Positions) -> Positions:
+        """Those of some rows (positions) that belong to the sample."""
+        return rows[self.kept[rows]]
+
+    def weights(self, rows: Positions) -> Floats | None:
+        """Weights of some rows of the sample (positions); None where all are 1."""
+        weight = self.weight[rows]
+        return None if (weight == 1.0).all() else weight
+
+
+def search_sample(dataset: Dataset, most: int | None = None) -> SearchSample:
+    """The sample of at most `most` training rows (MOST_SEARCHED, unless said otherwise); the same for the same dataset."""
+    most = MOST_SEARCHED if most is None else most
+    train = np.flatnonzero(dataset.part == "train")
+    kept, weight = np.ones(len(dataset.label), np.bool_), dataset.weight.copy()
+    if len(train) <= most:
+        return SearchSample(kept, weight, ())
+    with_problem, without = (train[dataset.label[train] == value] for value in (1, 0))
+    first = min(len(with_problem), max(most // 2, most - len(without)))
+    kept[train] = False
+    for rows, count in ((with_problem, first), (without, most - first)):
+        kept[evenly(rows, count)] = True
+        weight[rows] *= len(rows) / max(count, 1)
+    told = (
+        f"searched on {most:,} of {len(train):,} training rows ({_share(first, len(with_problem))} with a problem ahead, "
+        f"{_share(most - first, len(without))} without, evenly in time and weighted); figures and the final fit are of all rows"
+    )
+    return SearchSample(kept, weight, (told,))
+
+
+def evenly(rows: Positions, count: int) -> Positions:
+    """`count` of some rows, as far from each other as can be; all where there are no more."""
+    if count >= len(rows):
+        return rows
+    return rows[(np.arange(count, dtype=np.int64) * len(rows) + len(rows) // 2) // count]
+
+
+def _share(count: int, of: int) -> str:
+    return f"all {of:,}" if count == of else f"{count:,} of {of:,}"

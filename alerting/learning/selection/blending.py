@@ -1,0 +1,116 @@
+"""A small blend of the families' best models, taken only where it wins on rows that no search has seen.
+
+Greedy selection with replacement over out-of-fold scores (Caruana et al. 2004).
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+
+from alerting.definitions.model import ClassifierDefinition
+from alerting.learning.data.dataset import Dataset
+from alerting.learning.features.encoding import Columns
+from alerting.learning.metrics.metrics import Floats, row_metrics
+from alerting.learning.models.estimator import Blend, Estimator
+from alerting.learning.search.candidates import Candidate, Fold, Trial, assemble, average_precision, beats, usable_folds
+from alerting.learning.selection.challenger import fit_rows
+from alerting.learning.selection.promotion import DAY_MS, paired_differences
+
+PICKS = 10  # so that weights are tenths
+CONFIDENCE = 0.9  # share of the resampled validation periods in which the blend must be better
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a challenger is made of. `estimator`: fitted on the training rows; None where the choice needed no fit."""
+
+    candidate: Candidate
+    estimator: Estimator | Blend | None = None
+
+
+def with_blend(dataset: Dataset, candidates: Sequence[Candidate], chosen: Candidate, definition: ClassifierDefinition) -> Taken:
+    """The blend if it wins twice against `chosen`: over the folds, and on the validation period; otherwise `chosen`.
+
+    Over the folds it must be better by more than the standard error. Then both are fitted on the training rows, and the blend
+    must have the better average precision in nine of ten bootstrap samples of the validation period, drawn in blocks of time.
+    What was found stands in the notes of the candidate that is returned.
+    """
+    blend = _greedy(dataset, candidates, chosen, definition)
+    if blend is None:
+        return Taken(chosen)
+    matrix = Columns.of(dataset.plan).matrix(dataset.rows)
+    fitted = cast(Blend, fit_rows(dataset, blend, definition, matrix, dataset.part == "train", dataset.label))
+    alone = next(member for member in fitted.members if member.family == chosen.family)
+    single, blended, share = _on_validation(dataset, matrix, alone, fitted, definition.learning.seed)
+    if share is None:
+        return Taken(chosen, alone)
+    wins = share >= CONFIDENCE
+    told = (
+        f"A blend ({_in_words(blend)}) was {'taken' if wins else 'tried and left'}: on the validation period its average "
+        f"precision is {blended:.3f}, that of {chosen.family} alone {single:.3f}; it is better in {share:.0%} of the samples."
+    )
+    taken = blend if wins else chosen
+    return Taken(replace(taken, notes=(*taken.notes, told)), fitted if wins else alone)
+
+
+def _greedy(
+    dataset: Dataset, candidates: Sequence[Candidate], chosen: Candidate, definition: ClassifierDefinition
+) -> Candidate | None:
+    """The best blend over the folds; None where it does not beat `chosen` there by more than chance."""
+    folds = usable_folds(dataset, definition.learning.folds)[0]
+    scored = np.concatenate([fold.test for fold in folds])
+    searched = [c for c in candidates if c.family != "baseline" and np.isfinite(c.oof[scored]).all()]
+    if len(folds) < 2 or all(c is not chosen for c in searched):
+        return None
+    picks, best = [chosen], _trial(dataset, folds, [chosen])
+    alone, taken = best, list(picks)
+    for _ in range(PICKS - 1):
+        options = [_trial(dataset, folds, [*picks, c]) for c in searched]
+        most = max(range(len(options)), key=lambda i: options[i].ap)
+        picks.append(searched[most])
+        if options[most].ap > best.ap:
+            best, taken = options[most], list(picks)
+    if len({c.family for c in taken}) < 2 or not beats(best, alone):
+        return None
+    scores = [_mean(taken, fold) for fold in folds]
+    return assemble("blend", dataset, folds, [best], best, scores, 1, [])
+
+
+def _trial(dataset: Dataset, folds: Sequence[Fold], picks: Sequence[Candidate]) -> Trial:
+    aps = tuple(average_precision(dataset, fold, _mean(picks, fold)) for fold in folds)
+    return Trial({"members": _members(picks)}, float(np.mean(aps)), aps)
+
+
+def _mean(picks: Sequence[Candidate], fold: Fold) -> Floats:
+    return np.asarray(np.mean([c.oof[fold.test] for c in picks], axis=0), np.float64)
+
+
+def _members(picks: Sequence[Candidate]) -> list[dict[str, Any]]:
+    counts = Counter(c.family for c in picks)
+    first = {c.family: c for c in reversed(picks)}
+    return [
+        {"family": family, "weight": count / len(picks), "params": first[family].params}
+        for family, count in sorted(counts.items())
+    ]
+
+
+def _on_validation(
+    dataset: Dataset, matrix: Floats, alone: Estimator, blend: Blend, seed: int
+) -> tuple[float, float, float | None]:
+    """Average precision of both on the validation period, and in which share of its samples the blend is better (None: no
+    sample has both classes)."""
+    validation = dataset.part == "validation"
+    label = dataset.label[validation]
+    scores = [estimator.margin_of(matrix[validation]) for estimator in (alone, blend)]
+    block_ms = max(DAY_MS, 2 * (dataset.gap_ms + dataset.horizon_ms))
+    _, block = np.unique(dataset.at[validation] // block_ms, return_inverse=True)
+    differences = paired_differences(label, scores[1], scores[0], block, seed)
+    single, blended = (row_metrics(label, score)["ap"] or 0.0 for score in scores)
+    return single, blended, float(np.mean(differences > 0)) if len(differences) else None
+
+
+def _in_words(blend: Candidate) -> str:
+    return ", ".join(f"{member['weight']:.0%} {member['family']}" for member in blend.params["members"])

@@ -1,0 +1,289 @@
+"""From candidates to a challenger: choose the best, fit it once, set calibration and threshold, score the test period once."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.definitions.faults import UserError
+from alerting.definitions.model import ClassifierDefinition, Family
+from alerting.learning.data.dataset import Dataset
+from alerting.learning.features.encoding import Columns
+from alerting.learning.features.plan import FeaturePlan
+from alerting.learning.metrics.bootstrap import judge_rows, reliability_with_bounds, time_blocks
+from alerting.learning.metrics.flatten import beside, flat_figures
+from alerting.learning.metrics.metrics import EventMetrics, precision_recall_points
+from alerting.learning.models.calibration import Floats, fit_platt
+from alerting.learning.models.estimator import Blend, Estimator
+from alerting.learning.models.families import fit_steadily, importance
+from alerting.learning.models.trained import TrainedModel, model_hash
+from alerting.learning.search.candidates import Candidate
+from alerting.learning.selection.baseline_test import advantage
+from alerting.learning.selection.operating_point import ThresholdChoice, Watched, choose_threshold, judge_threshold, watch
+from alerting.readings.history import from_millis
+
+RANKING = ("ap", "roc_auc")  # what a value that is no probability can be judged by
+ORDINARY = (0.001, 0.999)  # quantiles of the training rows between which a value counts as seen
+
+
+def select(dataset: Dataset, definition: ClassifierDefinition, candidates: Sequence[Candidate]) -> tuple[Candidate | None, str]:
+    """The candidate that becomes the challenger; or None, and the reason in a sentence.
+
+    It must beat the baseline out of fold, and by more than chance where the problems are enough to tell.
+    """
+    best, floor = choose(candidates), _best(c for c in candidates if c.family == "baseline")
+    if best is None or floor is None:
+        return None, why_none(candidates)
+    lead = advantage(dataset, best, floor, definition.learning.folds)
+    if lead is None or lead.beyond_chance:
+        return best, ""
+    return None, (
+        f"No candidate beats the baseline beyond chance: the best, {best.family}, has an average precision of {best.ap:.3f} out "
+        f"of fold, the baseline ({floor.params['score']}) {floor.ap:.3f}; {lead.words} at 95 %."
+    )
+
+
+def choose(candidates: Sequence[Candidate]) -> Candidate | None:
+    """The candidate with the best out-of-fold average precision; None when it does not beat the best baseline."""
+    best = _best(c for c in candidates if c.family != "baseline")
+    floor = _best(c for c in candidates if c.family == "baseline")
+    if best is None or (floor is not None and best.ap <= floor.ap):
+        return None
+    return best
+
+
+def why_none(candidates: Sequence[Candidate]) -> str:
+    """The reason, in a sentence, why `choose` found no challenger."""
+    best = _best(c for c in candidates if c.family != "baseline")
+    floor = _best(c for c in candidates if c.family == "baseline")
+    if best is None or floor is None:
+        return "No candidate was fitted."
+    return (
+        f"No candidate beats the baseline: the best, {best.family}, has an average precision of {best.ap:.3f} out of fold, "
+        f"the baseline ({floor.params['score']}) {floor.ap:.3f}."
+    )
+
+
+def _best(candidates: Any) -> Candidate | None:
+    return max(candidates, key=lambda c: c.ap, default=None)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of a challenger: on validation, which set its threshold, and on the test period, scored once.
+
+    `rows` (as `judge_rows` gives them), `events`: by part ("validation", "test"); a part without rows is absent.
+    `baseline_rows`: the persistence of the problem variable on the same test rows, for comparison; it chose nothing.
+    `importance`: share by raw variable.
+    """
+
+    threshold: ThresholdChoice
+    rows: Mapping[str, Mapping[str, Any]]
+    events: Mapping[str, EventMetrics]
+    baseline_rows: Mapping[str, Any]
+    precision_recall: Sequence[Mapping[str, float]]
+    reliability: Sequence[Mapping[str, float]]
+    importance: Mapping[str, float]
+    notes: Sequence[str]
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """All defined figures, flat: `test_ap`, `test_event_recall`, `test_event_recall_low`, `validation_brier` ..."""
+        flat: dict[str, float | None] = {"threshold": self.threshold.threshold}
+        for part, figures in self.rows.items():
+            flat |= flat_figures(part, figures)
+        flat |= flat_figures("test_persistence", self.baseline_rows)
+        for part, events in self.events.items():
+            flat |= flat_figures(part, events.to_document())
+        return {name: float(value) for name, value in flat.items() if value is not None}
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The test period's figures with their intervals, and how the threshold was chosen; JSON-able."""
+        events = self.events.get("test")
+        return {
+            **beside(self.rows.get("test", {}), events.to_document() if events else {}),
+            "baseline": dict(self.baseline_rows),
+            "threshold": self.threshold.threshold,
+            "threshold_reason": self.threshold.reason,
+            "finds_problems_within_budget": self.threshold.finds,
+            "notes": list(self.notes),
+        }
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Summary and curves as JSON files by name."""
+        documents: dict[str, Any] = {
+            "summary": self.summary,
+            "threshold_curve": list(self.threshold.curve),
+            "precision_recall": list(self.precision_recall),
+            "reliability": list(self.reliability),
+            "importance": dict(self.importance),
+        }
+        return {f"{name}.json": json.dumps(document, indent=1).encode() for name, document in documents.items()}
+
+
+def finish_challenger(
+    dataset: Dataset,
+    candidate: Candidate,
+    definition: ClassifierDefinition,
+    estimator: Estimator | Blend | None = None,
+) -> tuple[TrainedModel, Evidence]:
+    """Fit on the training rows, calibrate and set the threshold on validation, score the test period once; no refit.
+
+    `estimator`: the candidate as it was already fitted on the training rows, if so.
+    Calibration and threshold share all validation rows: Platt's sigmoid has two numbers and never changes the order of
+    scores, so the same rows would be alarmed by a threshold chosen without it, and nothing is gained by halving an already
+    small number of events. Raises UserError when the validation period has no rows.
+    """
+    matrix = Columns.of(dataset.plan).matrix(dataset.rows)
+    train, validation = dataset.part == "train", dataset.part == "validation"
+    if not validation.any():
+        raise UserError(
+            f"{dataset.definition}: the validation period has no rows; use a longer history or a larger periods.validation"
+        )
+    if estimator is None:
+        estimator = fit_rows(dataset, candidate, definition, matrix, train, dataset.label)
+    calibration = fit_platt(estimator.margin_of(matrix[validation]), dataset.label[validation])
+    score = calibration.probability(estimator.margin_of(matrix))
+    seed = definition.learning.seed
+    choice = choose_threshold(_watch(dataset, validation, "validation"), score[validation], definition.operating_point, seed)
+    model = TrainedModel(
+        definition=definition.name,
+        revision=dataset.revision,
+        family=estimator.family,
+        plan=dataset.plan,
+        estimator=estimator,
+        calibration=calibration,
+        threshold=choice.threshold,
+        training_cutoff=_seen_until(dataset, train | validation),
+        as_of=dataset.as_of,
+        horizon=definition.horizon,
+        gap=definition.gap,
+        usual=usual_values(dataset.plan, dataset.rows[train]),
+        ranges=ordinary_ranges(dataset.plan, dataset.rows[train]),
+        hash=model_hash(estimator, calibration, choice.threshold, dataset.plan),
+    )
+    return model, _evidence(dataset, candidate, estimator, choice, score, seed)
+
+
+def fit_rows(
+    dataset: Dataset,
+    candidate: Candidate,
+    definition: ClassifierDefinition,
+    matrix: Floats,
+    rows: npt.NDArray[np.bool_],
+    label: npt.NDArray[np.int8],
+    weighted: bool = True,
+) -> Estimator | Blend:
+    """Fit a candidate on some rows of the dataset's matrix, with these labels and (unless said otherwise) their weights."""
+    if candidate.family == "blend":
+        told = candidate.params["members"]
+        members = [replace(candidate, family=member["family"], params=member["params"]) for member in told]
+        fitted = [fit_rows(dataset, member, definition, matrix, rows, label, weighted) for member in members]
+        return Blend(tuple(cast(list[Estimator], fitted)), tuple(member["weight"] for member in told))
+    family, columns, seed = cast(Family, candidate.family), Columns.of(dataset.plan), definition.learning.seed
+    weight = dataset.weights(rows) if weighted else None
+    return fit_steadily(family, candidate.params, columns, matrix[rows], label[rows], seed, weight)
+
+
+def _seen_until(dataset: Dataset, used: npt.NDArray[np.bool_]) -> datetime:
+    """The last instant that a label of the used rows looked at."""
+    return from_millis(int(dataset.at[used].max()) + dataset.gap_ms + dataset.horizon_ms)
+
+
+def _watch(dataset: Dataset, rows: npt.NDArray[np.bool_], part: str) -> Watched:
+    return watch(
+        at=dataset.at[rows],
+        asset=dataset.asset[rows],
+        problems=dataset.problems,
+        onset=dataset.predicts == "onset",
+        observed_s=dataset.observed[part],
+        gap_ms=dataset.gap_ms,
+        horizon_ms=dataset.horizon_ms,
+    )
+
+
+def _evidence(
+    dataset: Dataset, candidate: Candidate, estimator: Estimator | Blend, choice: ThresholdChoice, score: Floats, seed: int
+) -> Evidence:
+    parts = {part: dataset.part == part for part in ("validation", "test")}
+    test = parts["test"]
+    used = {part: rows for part, rows in parts.items() if rows.any()}
+    return Evidence(
+        threshold=choice,
+        rows={part: judge_rows(dataset.label[rows], score[rows], _blocks(dataset, rows), seed) for part, rows in used.items()},
+        events={
+            part: judge_threshold(_watch(dataset, rows, part), score[rows], choice.threshold, seed) for part, rows in used.items()
+        },
+        baseline_rows=_persistence_rows(dataset, test, seed),
+        precision_recall=precision_recall_points(dataset.label[test], score[test]),
+        reliability=reliability_with_bounds(dataset.label[test], score[test], _blocks(dataset, test), seed),
+        importance=_importance_by_source(dataset.plan, estimator),
+        notes=(*candidate.notes, *_notes(dataset, test)),
+    )
+
+
+def _blocks(dataset: Dataset, rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    return time_blocks(dataset.at[rows], dataset.asset[rows], dataset.gap_ms, dataset.horizon_ms)
+
+
+def _persistence_rows(dataset: Dataset, rows: npt.NDArray[np.bool_], seed: int) -> dict[str, Any]:
+    """Ranking by the problem variable's last known value; rows without one rank lowest. Empty for event problems."""
+    values = dataset.persistence[rows]
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return {}
+    ranked = np.where(np.isnan(values), known.min(), values)
+    judged = judge_rows(dataset.label[rows], ranked, _blocks(dataset, rows), seed)
+    intervals = {name: judged["intervals"][name] for name in RANKING if name in judged["intervals"]}
+    return {**{name: judged[name] for name in RANKING}, "intervals": intervals}
+
+
+def _notes(dataset: Dataset, test: npt.NDArray[np.bool_]) -> list[str]:
+    if not test.any():
+        return ["The test period has no rows: the challenger was not tested."]
+    if not dataset.label[test].any():
+        return ["No problem occurred in the test period: recall and average precision are not known."]
+    return []
+
+
+def _importance_by_source(plan: FeaturePlan, estimator: Estimator | Blend) -> dict[str, float]:
+    by_source: dict[str, float] = {}
+    for column, share in zip(plan.columns, importance(estimator).tolist(), strict=True):
+        source = plan.source_of(column)
+        by_source[source] = by_source.get(source, 0.0) + share
+    return dict(sorted(by_source.items(), key=lambda pair: -pair[1]))
+
+
+def usual_values(plan: FeaturePlan, rows: pd.DataFrame) -> dict[str, float | str | None]:
+    """By column, the median of the rows, or the most frequent level; None where all are missing."""
+    return {name: _usual(rows[name]) for name in plan.columns}
+
+
+def _usual(values: pd.Series) -> float | str | None:
+    present = values.dropna()
+    if not len(present):
+        return None
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return str(present.value_counts().index[0])
+    return float(np.median(present.to_numpy(np.float64)))
+
+
+def ordinary_ranges(plan: FeaturePlan, rows: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    """By number column, the bounds within which nearly all rows lie; columns that are always missing are absent."""
+    ranges = {}
+    for name in plan.columns:
+        if name in plan.levels:
+            continue
+        values = rows[name].to_numpy(np.float64)
+        values = values[np.isfinite(values)]
+        if len(values):
+            low, high = np.quantile(values, ORDINARY)
+            ranges[name] = (float(low), float(high))
+    return ranges

@@ -1,0 +1,69 @@
+"""How much a model would differ had nobody answered: the same parameters, fitted on what the data alone would say."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import spearmanr
+
+from alerting.definitions.model import ClassifierDefinition
+from alerting.learning.data.dataset import Dataset
+from alerting.learning.features.encoding import Columns
+from alerting.learning.metrics.metrics import row_metrics
+from alerting.learning.models.calibration import Floats
+from alerting.learning.models.trained import TrainedModel
+from alerting.learning.search.candidates import Candidate
+from alerting.learning.selection.challenger import fit_rows
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Both models on the same rows of the test period: their average precisions (None where no problem occurred there), and
+    the rank correlation of their scores (None where one of them scores all rows alike)."""
+
+    ap: float | None
+    ap_without: float | None
+    correlation: float | None
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """All defined figures."""
+        named = {"answers_test_ap": self.ap, "answers_test_ap_without": self.ap_without, "answers_correlation": self.correlation}
+        return {name: value for name, value in named.items() if value is not None}
+
+    @property
+    def words(self) -> str:
+        """The difference in a sentence."""
+        if self.ap is None or self.ap_without is None:
+            told = "No problem occurred in the test period, so nobody can say whether the model is better for the answers"
+        else:
+            told = f"Average precision on the test period: {self.ap:.3f} with the answers, {self.ap_without:.3f} without"
+        return told + ("." if self.correlation is None else f"; the scores agree by {self.correlation:.2f} (rank correlation).")
+
+
+def without_answers(
+    dataset: Dataset, candidate: Candidate, definition: ClassifierDefinition, model: TrainedModel
+) -> Difference | None:
+    """Fit the candidate once more as if nobody had answered, and compare. None when no answer changed a row of train.
+
+    The rows of the test period are those that no answer put in doubt.
+    """
+    train = dataset.part_by_data == "train"
+    if not ((dataset.part[train] != "train") | (dataset.label[train] != dataset.label_by_data[train])).any():
+        return None
+    matrix = Columns.of(dataset.plan).matrix(dataset.rows)
+    plain = fit_rows(dataset, candidate, definition, matrix, train, dataset.label_by_data, weighted=False)
+    test = matrix[dataset.part == "test"]
+    label = dataset.label[dataset.part == "test"]
+    ours, theirs = model.estimator.margin_of(test), plain.margin_of(test)
+    return Difference(_ap(label, ours), _ap(label, theirs), _agreement(ours, theirs))
+
+
+def _ap(label: npt.NDArray[np.int8], score: Floats) -> float | None:
+    return row_metrics(label, score)["ap"] if len(label) else None
+
+
+def _agreement(first: Floats, second: Floats) -> float | None:
+    if len(first) < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return None
+    return float(spearmanr(first, second).statistic)

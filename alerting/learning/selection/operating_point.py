@@ -1,0 +1,206 @@
+"""Where the threshold is put: what serves people best within what they can bear, judged by episodes as they would be raised."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.definitions.model import OperatingPoint
+from alerting.detection.classifier import triggered
+from alerting.episodes.lifecycle import promised_spells
+from alerting.learning.metrics.metrics import EventMetrics, Floats, ProblemSpans, count_warnable, event_metrics, problem_spans
+from alerting.readings.history import Millis, millis
+
+MOST_THRESHOLDS = 100
+CURVE_SAMPLES = 200
+CURVE_FIGURES = ("event_recall", "false_alarms_per_week", "time_in_alarm", "episode_precision")
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What was judged over some stretch of time, and what really happened there.
+
+    `at`, `asset`: instant (ms) and asset of each judged row. `problems`, `known`: by asset, the problems, and the instants
+    (ms, increasing) at which they became known. `observed_s`: by asset, seconds of running time watched.
+    """
+
+    at: Millis
+    asset: npt.NDArray[np.object_]
+    problems: Mapping[str, ProblemSpans]
+    known: Mapping[str, Millis]
+    observed_s: Mapping[str, float]
+    gap_ms: int
+    horizon_ms: int
+
+
+def watch(
+    at: Millis,
+    asset: npt.NDArray[np.object_],
+    problems: pd.DataFrame,
+    onset: bool,
+    observed_s: Mapping[str, float],
+    gap_ms: int,
+    horizon_ms: int,
+) -> Watched:
+    """Bring judged rows and problems (columns asset, start, end, known_at) together.
+
+    A problem counts as an event when some judged row could have warned of it in time.
+    """
+    spans, known = {}, {}
+    for name in sorted(set(asset)):
+        own = problems[problems["asset"] == name].sort_values("start")
+        spans[name] = count_warnable(problem_spans(own, onset), np.sort(at[asset == name]), gap_ms, horizon_ms)
+        known[name] = np.sort(millis(own["known_at"]))
+    return Watched(at, asset, spans, known, observed_s, gap_ms, horizon_ms)
+
+
+def spells_at(watched: Watched, score: Floats, threshold: float) -> dict[str, list[tuple[int, int]]]:
+    """The episodes (raised, end) in ms that this threshold would have raised, by asset."""
+    spells = {}
+    for name, known in watched.known.items():
+        rows = np.flatnonzero(watched.asset == name)
+        rows = rows[np.argsort(watched.at[rows], kind="stable")]
+        fired = triggered(score[rows], threshold)
+        spells[name] = promised_spells(watched.at[rows], fired, known, watched.gap_ms + watched.horizon_ms)
+    return spells
+
+
+def judge_threshold(watched: Watched, score: Floats, threshold: float, seed: int, samples: int = 1000) -> EventMetrics:
+    """What people would have met with this threshold."""
+    return event_metrics(
+        spells_at(watched, score, threshold),
+        watched.problems,
+        watched.gap_ms,
+        watched.horizon_ms,
+        watched.observed_s,
+        seed,
+        samples,
+    )
+
+
+@dataclass(frozen=True)
+class ThresholdChoice:
+    """The threshold, why, and every other one that was weighed.
+
+    `finds`: whether it finds any problem within the budget. `curve`: JSON-able rows by rising threshold, each with its figures,
+    their 95 % bounds by a bootstrap over events and episodes, whether it keeps the limits, and whether it was chosen.
+    """
+
+    threshold: float
+    finds: bool
+    reason: str
+    curve: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class _Weighed:
+    """A threshold and what people would have met with it; `loss` is what is to be least, in words of the way that was given."""
+
+    threshold: float
+    met: EventMetrics
+    loss: float
+    allowed: bool
+
+
+def choose_threshold(watched: Watched, score: Floats, wanted: OperatingPoint, seed: int) -> ThresholdChoice:
+    """The threshold that does best in the given way, within the time in alarm that people can bear; of equals the highest.
+
+    By false alarms a week or by least precision: the most event recall within that limit. By cost: the least sum of missed
+    problems and false alarms, each times its cost. Where a limit leaves no problem found, the lowest threshold that keeps it is
+    taken: it is the most that people agreed to bear, and the choice says so. Above all scores nothing is ever raised: that keeps
+    any limit.
+    """
+    weighed = [_weigh(t, judge_threshold(watched, score, t, seed, CURVE_SAMPLES), wanted) for t in _thresholds(score)]
+    allowed = [w for w in weighed if w.allowed]
+    best = min(allowed, key=lambda w: (w.loss, -w.threshold))
+    finds = bool(best.met.n_found)
+    if not finds and wanted.cost_of_miss is None:
+        best = min(allowed, key=lambda w: w.threshold)
+    curve = tuple(_point(w, wanted) | {"chosen": w is best} for w in weighed)
+    return ThresholdChoice(best.threshold, finds, _reason(best.met, wanted, finds), curve)
+
+
+def _thresholds(score: Floats) -> list[float]:
+    """Scores that occur, denser towards the highest, and one above them all."""
+    distinct = np.unique(score[~np.isnan(score)])[::-1]
+    if len(distinct) > MOST_THRESHOLDS:
+        ranks = np.geomspace(1, len(distinct), MOST_THRESHOLDS) - 1
+        distinct = distinct[np.unique(np.round(ranks).astype(int))]
+    above = np.nextafter(distinct[0], np.inf) if len(distinct) else 1.0
+    return sorted({float(above), *distinct.tolist()})
+
+
+def _weigh(threshold: float, met: EventMetrics, wanted: OperatingPoint) -> _Weighed:
+    cost = _cost(met, wanted)
+    loss = -(met.event_recall or 0.0) if cost is None else cost
+    return _Weighed(threshold, met, loss, _within(met, wanted))
+
+
+def _cost(met: EventMetrics, wanted: OperatingPoint) -> float | None:
+    """What missed problems and false alarms would have cost; None where no costs are given."""
+    if wanted.cost_of_miss is None or wanted.cost_of_false_alarm is None:
+        return None
+    return (met.n_events - met.n_found) * wanted.cost_of_miss + met.n_false_alarms * wanted.cost_of_false_alarm
+
+
+def _within(met: EventMetrics, wanted: OperatingPoint) -> bool:
+    """Whether the limits are kept; without observed time only silence keeps them."""
+    if not met.n_episodes:
+        return True
+    if met.false_alarms_per_week is None or met.time_in_alarm is None:
+        return False
+    most, least = wanted.most_false_alarms, wanted.least_precision
+    return (
+        met.time_in_alarm <= wanted.max_time_in_alarm
+        and (most is None or met.false_alarms_per_week <= most)
+        and (least is None or (met.episode_precision is not None and met.episode_precision >= least))
+    )
+
+
+def _point(weighed: _Weighed, wanted: OperatingPoint) -> dict[str, Any]:
+    met = weighed.met
+    return {
+        "threshold": weighed.threshold,
+        **{name: getattr(met, name) for name in CURVE_FIGURES},
+        "n_episodes": met.n_episodes,
+        "cost": _cost(met, wanted),
+        "intervals": {name: list(met.intervals[name]) for name in CURVE_FIGURES if name in met.intervals},
+        "within_budget": weighed.allowed,
+    }
+
+
+def limits_in_words(wanted: OperatingPoint) -> str:
+    """What the threshold must keep, e.g. `3 false alarms a week per asset and 20% of the time in alarm`."""
+    time = f"{wanted.max_time_in_alarm:.0%} of the time in alarm"
+    if wanted.most_false_alarms is not None:
+        return f"{wanted.most_false_alarms:g} false alarms a week per asset and {time}"
+    if wanted.least_precision is not None:
+        return f"a precision of at least {wanted.least_precision:.0%} and {time}"
+    return time
+
+
+def _reason(met: EventMetrics, wanted: OperatingPoint, finds: bool) -> str:
+    limits = limits_in_words(wanted)
+    if wanted.cost_of_miss is not None and wanted.cost_of_false_alarm is not None:
+        return _reason_of_cost(met, wanted.cost_of_miss, wanted.cost_of_false_alarm, limits)
+    if finds:
+        right = f", {met.episode_precision:.0%} of the episodes right" if wanted.least_precision is not None else ""
+        return (
+            f"the most problems found within {limits}: {met.n_found} of {met.n_events}, "
+            f"with {met.false_alarms_per_week:.2g} false alarms a week and {met.time_in_alarm:.1%} of the time in alarm{right}"
+        )
+    found = f"none of the {met.n_events} problems is found" if met.n_events else "there is no problem to find"
+    return f"{found} in the validation period within {limits}; the lowest threshold that keeps this budget was taken"
+
+
+def _reason_of_cost(met: EventMetrics, miss: float, false_alarm: float, limits: str) -> str:
+    missed = met.n_events - met.n_found
+    cost = missed * miss + met.n_false_alarms * false_alarm
+    misses = f"{missed} of {met.n_events} problems missed at {miss:g} each"
+    sums = f"{misses} and {met.n_false_alarms} false alarms at {false_alarm:g} each"
+    if met.n_episodes:
+        return f"the least cost within {limits}: {cost:g} in the validation period, {sums}"
+    return f"nothing is raised: within {limits} that costs least in the validation period: {cost:g}, {sums}"

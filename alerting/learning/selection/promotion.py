@@ -1,0 +1,342 @@
+"""Champion against challenger on one unseen window: the decision, its reason in words, and its evidence."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.definitions.durations import format_duration
+from alerting.definitions.model import ClassifierDefinition
+from alerting.detection.problems import BoolArray, predicts
+from alerting.detection.suppression import Span, covered
+from alerting.learning.data.labels import label_instants
+from alerting.learning.data.point_in_time import anything_known, known_history
+from alerting.learning.features.build import build_features, grid
+from alerting.learning.metrics.bootstrap import judge_rows, time_blocks
+from alerting.learning.metrics.metrics import Floats, Labels
+from alerting.learning.models.trained import TrainedModel
+from alerting.learning.selection.operating_point import Watched, judge_threshold, watch
+from alerting.readings.history import History, Millis, from_millis, span_millis, to_millis
+
+Verdict = Literal["promote", "keep", "cannot_tell", "provisional", "no_challenger"]
+ActedWindow = tuple[str, datetime, datetime]
+SpansByAsset = Mapping[str, Sequence[Span]]
+SAMPLES = 500
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True)
+class PromotionDecision:
+    """Who serves, and why. `evidence` is JSON-able."""
+
+    verdict: Verdict
+    promote: bool
+    provisional: bool
+    reason: str
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CommonWindow:
+    """Rows of one window (start, end] that both models scored and neither has learned from.
+
+    `acted`: rows whose label window touches the outcome window of an episode that was acted upon; their label is not the truth.
+    `watched`: the rows that are not acted, with the problems they could have warned of.
+    """
+
+    start: datetime
+    end: datetime
+    at: Millis
+    watched: Watched
+    label: Labels
+    acted: BoolArray
+    challenger: Floats
+    champion: Floats
+
+
+def compare(
+    definition: ClassifierDefinition,
+    challenger: TrainedModel,
+    champion: TrainedModel | None,
+    histories: Sequence[History],
+    excluded: Sequence[ActedWindow],
+    as_of: datetime,
+    seed: int,
+    suppressed: SpansByAsset = MappingProxyType({}),
+) -> PromotionDecision:
+    """Decide whether a challenger, which has beaten the baseline out of fold, replaces the champion.
+
+    Both are judged by the definition's labels on the window that begins after the later `training_cutoff` and the purge, and ends
+    where labels are mature. Rows touched by `excluded`, the outcome windows (asset, start, end] of episodes that were acted
+    upon, are left out for both; the verdict must be the same when they count as positive and as negative, or nobody can
+    tell. `suppressed`: spans in which nobody is told by design, which are left out altogether. Promoted is what is better in at
+    least `promotion.confidence` of paired block bootstrap samples of average precision.
+    """
+    if champion is None:
+        return PromotionDecision(
+            "provisional",
+            promote=True,
+            provisional=True,
+            reason="There is no champion yet. The challenger beats the baseline out of fold and serves provisionally.",
+            evidence={"challenger_seen_until": challenger.training_cutoff.isoformat()},
+        )
+    if champion.hash == challenger.hash:
+        return _undecided("keep", "The challenger is the same model as the champion; the champion stays.", {})
+    start = unseen_from(definition, challenger, champion)
+    window = common_window(definition, challenger, champion, histories, excluded, start, as_of, suppressed)
+    if window is None:
+        reason = (
+            f"Cannot tell: no row after {start.isoformat()}, from when on both models are blind, has a mature label. "
+            "The champion stays."
+        )
+        return _undecided("cannot_tell", reason, {"window": {"start": start.isoformat(), "end": None}})
+    return _decide(definition, window, challenger, champion, seed)
+
+
+def unseen_from(definition: ClassifierDefinition, challenger: TrainedModel, champion: TrainedModel) -> datetime:
+    """From when on neither model has seen anything: later `training_cutoff`, and gap, horizon, `for` and longest window on."""
+    longest = max(challenger.plan.reach_ms, champion.plan.reach_ms)
+    purge = definition.gap + definition.horizon + definition.problem.hold + timedelta(milliseconds=longest)
+    return max(challenger.training_cutoff, champion.training_cutoff) + purge
+
+
+def common_window(
+    definition: ClassifierDefinition,
+    challenger: TrainedModel,
+    champion: TrainedModel,
+    histories: Sequence[History],
+    excluded: Sequence[ActedWindow],
+    start: datetime,
+    as_of: datetime,
+    suppressed: SpansByAsset = MappingProxyType({}),
+) -> CommonWindow | None:
+    """Score both models on every labelled instant of (start, as_of] that is not suppressed; None when there is none."""
+    window = to_millis(start), to_millis(as_of)
+    spans = [suppressed.get(h.asset.name, ()) for h in histories]
+    both = zip(histories, spans, strict=True)
+    parts = [_rows_of(definition, challenger, champion, h, excluded, s, *window) for h, s in both]
+    rows = pd.concat([p for p, _ in parts], ignore_index=True) if parts else pd.DataFrame()
+    if rows.empty:
+        return None
+    problems = pd.concat([p for _, p in parts if len(p)] or [parts[0][1]], ignore_index=True)
+    free = rows[~rows["acted"]]
+    return CommonWindow(
+        start=start,
+        end=from_millis(int(rows["at"].max())),
+        at=rows["at"].to_numpy(np.int64),
+        watched=watch(
+            at=free["at"].to_numpy(np.int64),
+            asset=free["asset"].to_numpy(object),
+            problems=problems,
+            onset=predicts(definition.problem, histories[0].asset) == "onset",
+            observed_s={str(a): n * definition.stride.total_seconds() for a, n in free["asset"].value_counts().items()},
+            gap_ms=span_millis(definition.gap),
+            horizon_ms=span_millis(definition.horizon),
+        ),
+        label=rows["label"].to_numpy(np.int8),
+        acted=rows["acted"].to_numpy(np.bool_),
+        challenger=rows["challenger"].to_numpy(np.float64),
+        champion=rows["champion"].to_numpy(np.float64),
+    )
+
+
+def _rows_of(
+    definition: ClassifierDefinition,
+    challenger: TrainedModel,
+    champion: TrainedModel,
+    history: History,
+    excluded: Sequence[ActedWindow],
+    suppressed: Sequence[Span],
+    start: int,
+    as_of: int,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Scored and labelled rows of one asset, and its problems."""
+    known = known_history(history, as_of)
+    at = grid(start, as_of, span_millis(definition.stride))
+    labels = label_instants(definition, predicts(definition.problem, history.asset), known, at, as_of)
+    keep = (labels.dropped == "") & anything_known(challenger.plan, known, at) & ~covered(suppressed, at)
+    at = at[keep]
+    scores = {
+        name: m.score(build_features(m.plan, known, at)) for name, m in (("challenger", challenger), ("champion", champion))
+    }
+    acted = _touched(definition, at, [(s, e) for a, s, e in excluded if a == history.asset.name])
+    rows = pd.DataFrame({"asset": history.asset.name, "at": at, "label": labels.label[keep], "acted": acted, **scores})
+    return rows, labels.problems.assign(asset=history.asset.name)
+
+
+def _touched(definition: ClassifierDefinition, at: Millis, windows: Sequence[tuple[datetime, datetime]]) -> BoolArray:
+    """Rows whose label window (t + gap, t + gap + horizon] meets a window (start, end]."""
+    after = at + span_millis(definition.gap)
+    until = after + span_millis(definition.horizon)
+    touched = np.zeros(len(at), np.bool_)
+    for start, end in windows:
+        touched |= (after < to_millis(end)) & (until > to_millis(start))
+    return touched
+
+
+@dataclass(frozen=True)
+class _View:
+    """One way to count the acted rows, and what follows from it."""
+
+    share: float | None  # of bootstrap samples in which the challenger is better
+    challenger_ap: float | None
+    champion_ap: float | None
+    interval: tuple[float, float] | None
+    samples: int
+
+    def to_document(self) -> dict[str, Any]:
+        return {
+            "challenger_ap": self.challenger_ap,
+            "champion_ap": self.champion_ap,
+            "difference_interval": list(self.interval) if self.interval else None,
+            "share_better": self.share,
+            "samples": self.samples,
+        }
+
+
+def _decide(
+    definition: ClassifierDefinition, window: CommonWindow, challenger: TrainedModel, champion: TrainedModel, seed: int
+) -> PromotionDecision:
+    block_ms = max(DAY_MS, 2 * (span_millis(definition.gap) + span_millis(definition.horizon)))
+    left_out = _view(window, ~window.acted, window.label, block_ms, seed)
+    bounds = {"positive": left_out, "negative": left_out}
+    if window.acted.any():
+        everything = np.ones(len(window.label), np.bool_)
+        counted = {"positive": np.where(window.acted, 1, window.label), "negative": np.where(window.acted, 0, window.label)}
+        bounds = {name: _view(window, everything, label.astype(np.int8), block_ms, seed) for name, label in counted.items()}
+    free = ~window.acted
+    events = {
+        "challenger": judge_threshold(window.watched, window.challenger[free], challenger.threshold, seed),
+        "champion": judge_threshold(window.watched, window.champion[free], champion.threshold, seed),
+    }
+    n_events = events["challenger"].n_events
+    watched = window.watched
+    blocks = time_blocks(watched.at, watched.asset, watched.gap_ms, watched.horizon_ms)
+    evidence = {
+        "window": {"start": window.start.isoformat(), "end": window.end.isoformat(), "rows": len(window.label)},
+        "events": n_events,
+        "least_events": definition.promotion.least_events,
+        "confidence": definition.promotion.confidence,
+        "block": format_duration(timedelta(milliseconds=block_ms)),
+        "seed": seed,
+        "acted_rows": int(window.acted.sum()),
+        "acted_left_out": left_out.to_document(),
+        "acted_as_positive": bounds["positive"].to_document(),
+        "acted_as_negative": bounds["negative"].to_document(),
+        "rows": {
+            "challenger": judge_rows(window.label[free], window.challenger[free], blocks, seed),
+            "champion": judge_rows(window.label[free], window.champion[free], blocks, seed),
+        },
+        "at_threshold": {name: metrics.to_document() for name, metrics in events.items()},
+        "thresholds": {"challenger": challenger.threshold, "champion": champion.threshold},
+        "training_cutoff": {
+            "challenger": challenger.training_cutoff.isoformat(),
+            "champion": champion.training_cutoff.isoformat(),
+        },
+    }
+    return _verdict(definition, window, left_out, bounds, n_events, evidence)
+
+
+def _verdict(
+    definition: ClassifierDefinition,
+    window: CommonWindow,
+    left_out: _View,
+    bounds: Mapping[str, _View],
+    n_events: int,
+    evidence: dict[str, Any],
+) -> PromotionDecision:
+    wanted = definition.promotion
+    stretch = f"between {window.start:%Y-%m-%d %H:%M} and {window.end:%Y-%m-%d %H:%M} UTC"
+    if n_events < wanted.least_events:
+        reason = f"Cannot tell: {n_events} problems {stretch}, {wanted.least_events} are needed. The champion stays."
+        return _undecided("cannot_tell", reason, evidence)
+    if left_out.share is None:
+        reason = (
+            f"Cannot tell: the rows {stretch} are all of one class once acted-upon episodes are left out. The champion stays."
+        )
+        return _undecided("cannot_tell", reason, evidence)
+    ways = [left_out, *bounds.values()] if window.acted.any() else [left_out]
+    verdicts = [way.share is not None and way.share >= wanted.confidence for way in ways]
+    figures = (
+        f"the challenger's average precision is {left_out.challenger_ap:.3f}, the champion's {left_out.champion_ap:.3f}, "
+        f"over {n_events} problems {stretch}; "
+        f"it is better in {left_out.share:.0%} of {left_out.samples} samples ({wanted.confidence:.0%} needed)"
+    )
+    if len(set(verdicts)) > 1:
+        positive, negative = (_percent(bounds[name].share) for name in ("positive", "negative"))
+        reason = (
+            f"Cannot tell: {figures}, but the answer depends on {int(window.acted.sum())} rows of "
+            f"acted-upon episodes: better in {positive} if they count as problems, in {negative} if not. The champion stays."
+        )
+        return _undecided("cannot_tell", reason, evidence)
+    if verdicts[0]:
+        return PromotionDecision("promote", True, False, f"The challenger replaces the champion: {figures}.", evidence)
+    return _undecided("keep", f"The champion stays: {figures}.", evidence)
+
+
+def _undecided(verdict: Verdict, reason: str, evidence: dict[str, Any]) -> PromotionDecision:
+    return PromotionDecision(verdict, promote=False, provisional=False, reason=reason, evidence=evidence)
+
+
+def _percent(share: float | None) -> str:
+    return "an unknown share of the samples" if share is None else f"{share:.0%} of the samples"
+
+
+def _view(window: CommonWindow, keep: BoolArray, label: Labels, block_ms: int, seed: int) -> _View:
+    """Paired block bootstrap (Künsch 1989) of the difference in average precision, over blocks of time across all assets."""
+    label, mine, theirs = label[keep], window.challenger[keep], window.champion[keep]
+    if not 0 < label.sum() < len(label):
+        return _View(None, None, None, None, 0)
+    _, block = np.unique(window.at[keep] // block_ms, return_inverse=True)
+    differences = paired_differences(label, mine, theirs, block, seed)
+    challenger, champion = _WeightedAp(label, mine), _WeightedAp(label, theirs)
+    once = np.ones(len(label))
+    return _View(
+        share=float(np.mean(differences > 0)) if len(differences) else None,
+        challenger_ap=challenger.of(once),
+        champion_ap=champion.of(once),
+        interval=(float(np.quantile(differences, 0.025)), float(np.quantile(differences, 0.975))) if len(differences) else None,
+        samples=len(differences),
+    )
+
+
+def paired_differences(label: Labels, mine: Floats, theirs: Floats, block: npt.NDArray[np.int64], seed: int) -> Floats:
+    """Average precision of `mine` minus that of `theirs` in each bootstrap sample of whole blocks (their numbers by row).
+
+    Empty with one class only; samples that have one class only are left out.
+    """
+    if not 0 < label.sum() < len(label):
+        return np.empty(0)
+    first, second = _WeightedAp(label, mine), _WeightedAp(label, theirs)
+    differences = np.array([first.of(c[block]) - second.of(c[block]) for c in _draws(int(block.max()) + 1, seed)])
+    return np.asarray(differences[~np.isnan(differences)], np.float64)
+
+
+def _draws(blocks: int, seed: int) -> npt.NDArray[np.int64]:
+    """How often each block is drawn, for every sample."""
+    return np.random.default_rng(seed).multinomial(blocks, np.full(blocks, 1 / blocks), size=SAMPLES)
+
+
+class _WeightedAp:
+    """Average precision of fixed scores under changing weights: sorted once, linear for every weighting."""
+
+    def __init__(self, label: Labels, score: Floats) -> None:
+        self._order = np.argsort(-score, kind="stable")
+        ordered = score[self._order]
+        self._last = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)  # the last row of every run of equals
+        self._label = label[self._order].astype(np.float64)
+
+    def of(self, weight: npt.NDArray[Any]) -> float:
+        """NaN when a weighting leaves no positive or no negative."""
+        ordered = weight[self._order].astype(np.float64)
+        true = np.cumsum(ordered * self._label)[self._last]
+        total = np.cumsum(ordered)[self._last]
+        if true[-1] in (0, total[-1]):
+            return float("nan")
+        precision = np.divide(true, total, out=np.zeros_like(true), where=total > 0)
+        return float(np.sum(np.diff(true, prepend=0.0) * precision) / true[-1])

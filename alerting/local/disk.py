@@ -1,0 +1,31 @@
+"""Whether there is room for the databases before they start: a full disk stops every one of them at once."""
+
+import shutil
+from pathlib import Path
+
+from alerting.definitions.faults import UserError
+
+GIB = 1 << 30
+LEAST = 2 * GIB
+"""What a first start, its training and the first days write, with room for a crash log."""
+SCANT = 5 * GIB
+
+
+def check_space(home: Path) -> str | None:
+    """A warning where there is little room on the disk of `home`, None where there is enough. Raises UserError where there is too
+    little to start.
+    """
+    folder = next(folder for folder in (home, *home.parents) if folder.exists())
+    free = shutil.disk_usage(folder).free
+    if free < LEAST:
+        raise UserError(
+            f"there is too little room for {home}: {_gib(free)} are free, at least {_gib(LEAST)} are needed; free some, "
+            "or set ALERTING_HOME to a folder on a larger disk"
+        )
+    if free < SCANT:
+        return f"only {_gib(free)} are free on the disk of {home}: that lasts for days, not for months"
+    return None
+
+
+def _gib(size: int) -> str:
+    return f"{size / GIB:.1f} GiB"

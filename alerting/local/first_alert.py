@@ -1,0 +1,73 @@
+"""Waits until the first alert opens after a start, and tells of it in three lines. It never fails: it is news, not a part."""
+
+import json
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from alerting.local import parts
+from alerting.settings.environment import read_settings
+
+POLL_S = 2.0
+_TIMEOUT_S = 10.0
+
+
+def main() -> int:
+    """Entry point: prints the alert as JSON on its last line."""
+    settings = read_settings(os.environ)
+    tokens = Path(os.environ.get("ALERTING_API_TOKENS_FILE") or settings.home / "secrets" / "api_tokens.json")
+    token = next(iter(json.loads(tokens.read_text())))
+    console = parts.api_uri(settings)
+    with httpx.Client(
+        base_url=console, headers={"authorization": f"Bearer {token}"}, timeout=_TIMEOUT_S, trust_env=False
+    ) as http:
+        known: set[str] | None = None
+        while True:
+            found = _live_episodes(http)
+            if found is not None and known is not None and (new := [e for e in found if e["id"] not in known]):
+                sys.stdout.write(json.dumps(told(new[-1], console)) + "\n")
+                return 0
+            known = {e["id"] for e in found} if known is None and found is not None else known
+            time.sleep(POLL_S)
+
+
+def told(episode: dict[str, Any], console: str) -> list[str]:
+    """The alert in lines: which and where, the sentence, the link."""
+    over = "" if episode["condition"] == "open" else ", over by now"
+    what = f"{episode['title']}, on {episode['asset']} ({episode['severity']}{over})"
+    return [what, str(episode["reason"]), f"{console}/episodes/{episode['id']}"]
+
+
+def announcement(log: Path) -> list[str]:
+    """What `main` has printed, as lines; none where that cannot be read."""
+    try:
+        lines = json.loads(log.read_text(encoding="utf-8").splitlines()[-1])
+    except (OSError, ValueError, IndexError):
+        return []
+    return [str(line) for line in lines] if isinstance(lines, list) else []
+
+
+def _live_episodes(http: httpx.Client) -> list[dict[str, Any]] | None:
+    """The newest episodes that were not found in the past, newest first; None while the API does not answer.
+
+    Closed ones, too: on the demo line an episode may open and close between two looks.
+    """
+    try:
+        answer = http.get("/api/v1/episodes", params={"limit": 200})
+        items = answer.json()["items"] if answer.is_success else None
+    except (httpx.HTTPError, ValueError, KeyError):
+        return None
+    return None if items is None else [e for e in items if not e["backfilled"]]
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (OSError, ValueError, StopIteration) as fault:
+        sys.stdout.write(f"{datetime.now(UTC).isoformat()} {fault}\n")
+        sys.exit(0)

@@ -1,0 +1,109 @@
+"""MLflow's server behind one password: `mlflow server --app-name alerting`.
+
+MLflow lets everybody in who reaches its port, which on one machine is every local user. Its own `basic-auth` app would bring a
+second database of users, with a default password. Here there is one user, `alerting`, whose password is in a file of the home:
+browsers ask for it once, clients find it in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.
+"""
+
+import base64
+import binascii
+import hmac
+import os
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from pathlib import Path
+from typing import Any
+
+from alerting.definitions.faults import UserError
+from alerting.settings.environment import variable
+from alerting.wiring import MLFLOW_USER as USER
+
+PASSWORD_FILE = variable("mlflow_password_file")
+_OPEN = "/health"  # says that it is alive and nothing else
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Asgi = Callable[[Message, Receive, Send], Awaitable[None]]
+
+
+class Guard:
+    """MLflow's application for those who know the password; it is loaded by the process that serves it, not by its parent."""
+
+    def __init__(self, environ: Mapping[str, str], load: Callable[[], Asgi]) -> None:
+        self._environ = environ
+        self._load = load
+        self._app: Asgi | None = None
+        self._password = b""
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer 401."""
+        if self._app is None:
+            try:
+                self._password = read_password(self._environ).encode()
+            except UserError as refusal:
+                await _give_up(scope, receive, send, str(refusal))
+                return
+            self._app = self._load()
+        if scope["type"] == "lifespan" or scope["path"] == _OPEN or self._may_enter(scope):
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            await _ask_for_password(send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    def _may_enter(self, scope: Message) -> bool:
+        given = [value for name, value in scope["headers"] if name == b"authorization"]
+        kind, _, words = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
+        if kind.lower() != b"basic":
+            return False
+        try:
+            user, _, password = base64.b64decode(words.strip(), validate=True).partition(b":")
+        except binascii.Error:
+            return False
+        return hmac.compare_digest(password, self._password) and user == USER.encode()
+
+
+def read_password(environ: Mapping[str, str]) -> str:
+    """Read the password from the file that ALERTING_MLFLOW_PASSWORD_FILE names. Raises UserError if there is none."""
+    path = environ.get(PASSWORD_FILE, "")
+    try:
+        password = Path(path).read_text(encoding="utf-8").strip()
+    except OSError as fault:
+        raise UserError(f"{PASSWORD_FILE} {path!r} cannot be read: {fault.strerror}") from fault
+    if not password:
+        raise UserError(f"{PASSWORD_FILE} {path!r} is empty: write a password into it, or delete it and run `alerting up`")
+    return password
+
+
+async def _give_up(scope: Message, receive: Receive, send: Send, why: str) -> None:
+    """Let the server end with this reason in its log; a server that goes on all the same answers nothing but that."""
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": why})
+    elif scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 503, "headers": [(b"content-type", b"text/plain")]})
+        await send({"type": "http.response.body", "body": b"MLflow's password cannot be read\n"})
+
+
+async def _ask_for_password(send: Send) -> None:
+    headers = [
+        (b"www-authenticate", b'Basic realm="MLflow of the alerting platform", charset="UTF-8"'),
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"cache-control", b"no-store"),
+    ]
+    body = (
+        f"Sign in as {USER}; the password is in secrets/mlflow_password of the platform's home. "
+        "Clients: MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD.\n"
+    )
+    await send({"type": "http.response.start", "status": 401, "headers": headers})
+    await send({"type": "http.response.body", "body": body.encode()})
+
+
+def _mlflow() -> Asgi:
+    from mlflow.server.fastapi_app import app as served  # noqa: PLC0415 - seconds of loading, once, in the serving process
+
+    loaded: Asgi = served
+    return loaded
+
+
+app = Guard(os.environ, _mlflow)

@@ -1,0 +1,47 @@
+"""A link that signs a person in to the console once: made by `alerting up`, taken by the API.
+
+What is kept is the hash of its code, in a file of the secrets folder: the link itself stands on the terminal alone.
+"""
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+from datetime import datetime, timedelta
+from pathlib import Path
+
+VALID = timedelta(minutes=10)
+PATH = "/sign-in/"
+_FILE = "sign_in_link.json"
+
+
+def make_link(folder: Path, console: str, now: datetime) -> str:
+    """The address of a new link; an earlier one is worthless from now on. `folder`: of the secrets; `console`: its address."""
+    code = secrets.token_urlsafe(16)
+    draft = folder / f"{_FILE}.new"
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump({"hash": _digest(code), "expires": (now + VALID).timestamp()}, file)
+    draft.replace(folder / _FILE)
+    return f"{console}{PATH}{code}"
+
+
+def take_link(folder: Path, code: str, now: datetime) -> bool:
+    """Whether this code is that of the link and has not expired; of several who bring it only the first one is let in."""
+    try:
+        kept = json.loads((folder / _FILE).read_text())
+        expected, expires = str(kept["hash"]), float(kept["expires"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    if not hmac.compare_digest(expected, _digest(code)) or now.timestamp() >= expires:
+        return False
+    try:
+        (folder / _FILE).unlink()
+    except FileNotFoundError:  # somebody else was faster
+        return False
+    return True
+
+
+def _digest(code: str) -> str:
+    return hashlib.sha256(code.encode(errors="surrogatepass")).hexdigest()

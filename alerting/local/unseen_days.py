@@ -1,0 +1,51 @@
+"""The demo's past that its first champions have not learned from: evaluated once, so that a new console is not empty.
+
+Nothing is sent, and every episode is marked as found in the past.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from alerting.definitions.faults import UserError
+from alerting.definitions.model import ThresholdDefinition
+from alerting.ports import ModelUnavailable, Platform
+from alerting.usecases.definitions.versions import last_promotion
+from alerting.usecases.evaluation.evaluate import evaluate_past
+from alerting.usecases.operations.report import make_report
+
+
+def evaluate_unseen_days(platform: Platform, trained: Sequence[str], tell: Callable[[str], None]) -> str:
+    """Evaluate the days that the champions of these classifiers have not seen, for the active thresholds, too; make a report
+    for each. Returns what came of it, in words; empty where there is no champion.
+    """
+    began = time.monotonic()
+    starts = {name: start for name in trained if (start := _unseen_from(platform, name)) is not None}
+    if not starts:
+        return ""
+    now = platform.clock.now()
+    first = min(starts.values())
+    for revision in platform.definitions.latest():
+        if revision.definition.state == "active" and isinstance(revision.definition, ThresholdDefinition):
+            starts[revision.name] = first
+    raised = 0
+    for name, start in starts.items():
+        tell(f"{name}, evaluating the unseen days since {start:%Y-%m-%d}")
+        try:
+            raised += evaluate_past(platform, name, start, now, revision="latest").raised
+            make_report(platform, name, start, now, now)
+        except (UserError, ModelUnavailable) as fault:
+            tell(f"{name}, not evaluated: {fault}")
+    days = (now - first).days
+    return f"{days} unseen days evaluated in {time.monotonic() - began:.0f} s: {raised} episodes, marked as past, nothing sent"
+
+
+def _unseen_from(platform: Platform, name: str) -> datetime | None:
+    """The end of what the champion of a classifier has learned from; None without one."""
+    serving = last_promotion(platform.decisions.of(name))
+    if serving is None or serving.challenger_version is None:
+        return None
+    try:
+        return datetime.fromisoformat(platform.models.version_tags(name, serving.challenger_version)["training_cutoff"])
+    except (ModelUnavailable, KeyError):
+        return None

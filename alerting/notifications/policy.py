@@ -1,0 +1,309 @@
+"""Whom to tell of an episode, and why: a list of stages, asked in this order, each with `now` as an argument.
+
+What comes of it is written together with the transition that causes it, or added to the outbox later (repeats, escalation).
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal, get_args
+
+from alerting.definitions.durations import format_duration
+from alerting.definitions.model import Severity
+from alerting.episodes.episode import DeliveryStatus, Episode, Held, Notification, TransitionKind
+from alerting.notifications.routing import TOP, Recipient
+
+GIVE_UP_AFTER = 60  # about ten hours
+_FIRST_DELAY = timedelta(seconds=5)
+_LONGEST_DELAY = timedelta(minutes=10)
+_RANKS: dict[Severity, int] = {severity: rank for rank, severity in enumerate(get_args(Severity))}
+Cause = Literal["raised", "worse", "closed", "reopened", "time"]
+DIGEST_AFTER = timedelta(minutes=5)
+SOON = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Situation:
+    """One recipient's view of an episode at `now`. `cause`: what happened; `worse`: its severity rose; `time`: only time passed.
+
+    `told_lately`: alerts of this asset that the recipient was told of within the flood's time. `soon`: what has been over for
+    longer than this when it is found is told in a digest.
+    """
+
+    episode: Episode
+    recipient: Recipient
+    cause: Cause
+    now: datetime
+    reason: str = ""
+    tell_resolved: bool = True
+    told_lately: int = 0
+    soon: timedelta = SOON
+
+    @property
+    def told(self) -> tuple[Notification, ...]:
+        """What this recipient was told of the episode, or is being told."""
+        return tuple(n for n in self.episode.outbox if n.channel == self.recipient.channel and _counts(n))
+
+    @property
+    def unanswered_since(self) -> datetime | None:
+        """When anybody was first told; None before."""
+        raises = (n for n in self.episode.outbox if n.transition in ("raised", "unmuted") and _counts(n))
+        return min((_told_at(n) for n in raises), default=None)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do and why. Without `transition` nobody is told; `held_until`: told then, and not before; `number`: of a repeat."""
+
+    reason: str
+    transition: TransitionKind | None = None
+    held: Held | None = None
+    held_until: datetime | None = None
+    number: int | None = None
+
+
+Stage = Callable[[Situation], Decision | None]
+
+
+def found_in_the_past(s: Situation) -> Decision | None:
+    """Episodes of past times tell nobody."""
+    return Decision("found in past times") if s.episode.backfilled or s.episode.withdrawn else None
+
+
+def shelved_or_suppressed(s: Situation) -> Decision | None:
+    """While it is shelved or suppressed by design only its end is told, to those who know of it."""
+    return Decision("muted") if s.episode.muted_by is not None and s.cause != "closed" else None
+
+
+def over_before_known(s: Situation) -> Decision | None:
+    """Raised and over while nobody looked, an outage or late data: one digest tells of all of them."""
+    ended = s.episode.closed_at
+    if s.cause != "raised" or ended is None or s.now - ended <= s.soon:
+        return None
+    if any(n.transition == "raised" and n.channel == s.recipient.channel for n in s.episode.outbox):
+        return Decision("told already")
+    until = max(s.now + DIGEST_AFTER, s.recipient.quiet_until or s.now)
+    return Decision(f"{s.reason}; over before it was known", "raised", "digest", until)
+
+
+def first(s: Situation) -> Decision | None:
+    """It has just been raised: now, after the quiet hours, or together with many others."""
+    if s.cause != "raised":
+        return None
+    if any(n.transition == "raised" and n.channel == s.recipient.channel for n in s.episode.outbox):
+        return Decision("told already")
+    if s.recipient.quiet_until is not None:
+        return Decision(f"{s.reason}; held in quiet hours", "raised", "quiet", s.recipient.quiet_until)
+    flood = s.recipient.flood
+    if flood is not None and s.episode.severity != TOP and s.told_lately >= flood.more_than:
+        return Decision(f"{s.reason}; one of many", "raised", "flood", _end_of_slot(s.now, flood.within))
+    return Decision(s.reason, "raised")
+
+
+def resolved(s: Situation) -> Decision | None:
+    """The end is told only to whom the raise was told."""
+    if s.cause != "closed":
+        return None
+    if not s.tell_resolved:
+        return Decision("the definition tells no end")
+    known = any(n.transition != "closed" for n in s.told)
+    return Decision(s.reason, "closed", number=_times_reopened(s.episode)) if known else Decision("was not told of the raise")
+
+
+def reopened(s: Situation) -> Decision | None:
+    """Late data show that it is not over: whoever was told of its end must know."""
+    if s.cause != "reopened":
+        return None
+    in_digest = any(n.held == "digest" and n.channel == s.recipient.channel for n in s.episode.outbox)
+    if not in_digest and not any(n.transition == "closed" for n in s.told):
+        return Decision("was not told of its end")
+    held: Held | None = "quiet" if s.recipient.quiet_until is not None else None
+    return Decision(s.reason, "reopened", held, s.recipient.quiet_until, _times_reopened(s.episode))
+
+
+def over(s: Situation) -> Decision | None:
+    """Time alone tells nothing of an episode that is over."""
+    return Decision("over") if s.episode.condition == "closed" else None
+
+
+def quiet(s: Situation) -> Decision | None:
+    """What time brings waits for the end of the quiet hours."""
+    return Decision("quiet hours") if s.recipient.quiet_until is not None else None
+
+
+def severity_rose(s: Situation) -> Decision | None:
+    """It became worse than was told, or than is held back for later."""
+    decision = _worse(s)
+    return decision or (Decision("no worse than was told") if s.cause == "worse" else None)
+
+
+def _worse(s: Situation) -> Decision | None:
+    if s.recipient.escalates_after is not None:
+        return None
+    known = [n.severity for n in s.episode.outbox if n.severity is not None and n.status in ("pending", "sent", "grouped")]
+    if not known or any(n.transition == "severity_rose" and n.severity == s.episode.severity for n in s.told):
+        return None
+    heard = [n.severity for n in s.told if n.severity is not None]
+    before = max(heard or known, key=_RANKS.__getitem__)
+    if _RANKS[s.episode.severity] <= _RANKS[before]:
+        return None
+    return Decision(f"severity rose from {before} to {s.episode.severity}", "severity_rose")
+
+
+def acknowledged(s: Situation) -> Decision | None:
+    """Somebody is on it: neither repeats nor escalation."""
+    return Decision("acknowledged") if s.episode.acknowledged is not None else None
+
+
+def escalation_due(s: Situation) -> Decision | None:
+    """Nobody has answered for too long: the next one is told, once."""
+    after, since = s.recipient.escalates_after, s.unanswered_since
+    if after is None:
+        return None
+    if since is None or s.now < since + after:
+        return Decision("escalation is not due")
+    if any(n.transition == "escalated" for n in s.told):
+        return Decision("escalated already")
+    return Decision(f"nobody has acknowledged it for {format_duration(after)}", "escalated")
+
+
+def repeat_due(s: Situation) -> Decision | None:
+    """Nobody has answered: tell again. After an outage once, not once for every time that was missed."""
+    if s.recipient.repeat is None or not s.told:
+        return None
+    since = min(_told_at(n) for n in s.told)
+    number = (s.now - since) // s.recipient.repeat
+    if number < 1 or any(n.transition == "repeated" and n.number is not None and n.number >= number for n in s.told):
+        return None
+    return Decision(f"still open and not acknowledged after {format_duration(s.now - since)}", "repeated", number=number)
+
+
+STAGES: tuple[Stage, ...] = (
+    found_in_the_past,
+    shelved_or_suppressed,
+    over_before_known,
+    first,
+    resolved,
+    reopened,
+    over,
+    quiet,
+    severity_rose,
+    acknowledged,
+    escalation_due,
+    repeat_due,
+)
+
+
+def decide(situation: Situation) -> Decision:
+    """What the first stage says that has anything to say."""
+    for stage in STAGES:
+        decision = stage(situation)
+        if decision is not None:
+            return decision
+    return Decision("nothing new")
+
+
+def announcements(situations: Iterable[Situation]) -> tuple[Notification, ...]:
+    """The notifications of all who are to be told; none whose key is in the outbox already."""
+    decided = ((s, decide(s)) for s in situations)
+    found = ((s.episode, _notification(s, d, d.transition)) for s, d in decided if d.transition is not None)
+    return tuple(n for episode, n in found if all(n.key != known.key for known in episode.outbox))
+
+
+def _notification(s: Situation, decision: Decision, transition: TransitionKind) -> Notification:
+    part = f"{transition}-{s.episode.severity}" if transition == "severity_rose" else transition
+    suffix = "" if decision.number is None else f":{decision.number}"
+    return Notification(
+        key=f"{s.episode.id}:{part}:{s.recipient.channel}{suffix}",
+        channel=s.recipient.channel,
+        transition=transition,
+        reason=decision.reason,
+        created_at=s.now,
+        next_attempt_at=decision.held_until or s.now,
+        route=s.recipient.route,
+        severity=s.episode.severity,
+        held=decision.held,
+        number=decision.number,
+    )
+
+
+def still_open(
+    episode: Episode, silence_id: str, recipients: Sequence[Recipient], reason: str, at: datetime
+) -> tuple[Notification, ...]:
+    """Told once for each shelf or suppression that ends while the episode is open."""
+    if episode.backfilled or episode.condition != "open":
+        return ()
+    told = _to_each(f"{episode.id}:unmuted-{silence_id}", recipients, "unmuted", reason, at)
+    return tuple(replace(n, severity=episode.severity) for n in told)
+
+
+def shelf_reminder(shelf_id: str, until: datetime, recipients: Sequence[Recipient], at: datetime) -> tuple[Notification, ...]:
+    """Told once for each end that a shelf has, shortly before it."""
+    return _to_each(f"{shelf_id}:reminder-{until.isoformat()}", recipients, "reminder", "about to end", at)
+
+
+def muted(outbox: Sequence[Notification], why: str) -> tuple[Notification, ...]:
+    """What waits to be delivered while it is muted: raises are not told, and their ends neither where the raise was not."""
+    silent = {n.channel for n in outbox if n.transition != "closed" and n.status in ("pending", "muted")}
+    return tuple(
+        replace(n, status="muted", next_attempt_at=None, error=why)
+        if n.status == "pending" and (n.transition != "closed" or n.channel in silent)
+        else n
+        for n in outbox
+    )
+
+
+def _to_each(
+    stem: str, recipients: Sequence[Recipient], transition: TransitionKind, reason: str, at: datetime
+) -> tuple[Notification, ...]:
+    """One for each recipient: now, or after the quiet hours."""
+    return tuple(
+        Notification(
+            key=f"{stem}:{r.channel}",
+            channel=r.channel,
+            transition=transition,
+            reason=reason,
+            created_at=at,
+            next_attempt_at=r.quiet_until or at,
+            route=r.route,
+            held="quiet" if r.quiet_until else None,
+        )
+        for r in recipients
+    )
+
+
+def _times_reopened(episode: Episode) -> int | None:
+    return sum(t.kind == "reopened" for t in episode.transitions) or None
+
+
+def _counts(notification: Notification) -> bool:
+    """Whether the recipient knows, or will know in a moment: not what is held back, given up or dropped."""
+    return notification.status == "sent" or (notification.status == "pending" and notification.held is None)
+
+
+def _told_at(notification: Notification) -> datetime:
+    """When it was told: what was held back counts from its delivery."""
+    return notification.delivered_at if notification.held and notification.delivered_at else notification.created_at
+
+
+def _end_of_slot(now: datetime, length: timedelta) -> datetime:
+    """The next whole multiple of `length`: the same for all who are held back in the same slot."""
+    epoch = datetime.fromtimestamp(0, now.tzinfo)
+    return epoch + ((now - epoch) // length + 1) * length
+
+
+def retry_delay(attempts: int, key: str) -> timedelta:
+    """Pause before the next attempt: 5 s doubled with every failure, at most ten minutes, and up to a quarter more or less.
+
+    The spread depends on key and attempt alone: many deliveries do not come back at once, and each can be foretold.
+    """
+    pause = min(_FIRST_DELAY * 2 ** min(attempts - 1, 20), _LONGEST_DELAY)
+    share = int.from_bytes(hashlib.sha256(f"{key}:{attempts}".encode()).digest()[:4], "big") / 2**32
+    spread: timedelta = pause * (0.75 + share / 2)
+    return spread
+
+
+def after_failure(attempts: int, permanent: bool) -> DeliveryStatus:
+    """`dead` when trying again is useless or was tried often enough, `pending` otherwise."""
+    return "dead" if permanent or attempts >= GIVE_UP_AFTER else "pending"

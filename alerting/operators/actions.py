@@ -1,0 +1,137 @@
+"""What operators do with an alarm, beside what its condition does: flags, one table of rules, and the ISA-18.2 name.
+
+Independent flags are kept; the name of the state follows from them (names after ISA-18.2, IEC 62682). `active` and
+`acknowledged` belong to an episode, the others to a definition on an asset, because they outlast an episode.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Literal, get_args
+
+from alerting.definitions.faults import UserError
+
+Role = Literal["viewer", "operator", "engineer", "admin"]
+ROLES: tuple[Role, ...] = get_args(Role)
+Flag = Literal["active", "acknowledged", "shelved", "out_of_service", "suppressed"]
+FLAGS: tuple[Flag, ...] = get_args(Flag)
+Action = Literal[
+    "raise", "clear", "acknowledge", "confirm", "comment", "assign",
+    "shelve", "unshelve", "shelf_ends", "take_out_of_service", "return_to_service", "suppress", "suppression_ends",
+]  # fmt: skip
+IsaState = Literal[
+    "normal", "unacknowledged", "acknowledged", "returned unacknowledged", "shelved", "suppressed by design", "out of service",
+]  # fmt: skip
+ISA_LETTERS: Mapping[IsaState, str] = MappingProxyType({
+    "normal": "A", "unacknowledged": "B", "acknowledged": "C", "returned unacknowledged": "D", "shelved": "E",
+    "suppressed by design": "F", "out of service": "G",
+})  # fmt: skip
+LONGEST_SHELF: Mapping[Role, timedelta] = MappingProxyType({
+    "viewer": timedelta(0), "operator": timedelta(hours=8), "engineer": timedelta(days=7), "admin": timedelta(days=30),
+})  # fmt: skip
+
+
+class NotAllowed(UserError):
+    """The role of whoever asks is too small."""
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What is known of one definition on one asset. Where nothing ever was raised there is nothing to acknowledge."""
+
+    active: bool = False
+    acknowledged: bool = True
+    shelved: bool = False
+    out_of_service: bool = False
+    suppressed: bool = False
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One row of the table. `by`: least role, None for the platform itself. Refused where `needs` is not met: `otherwise`."""
+
+    action: Action
+    by: Role | None
+    needs: Mapping[Flag, bool]
+    sets: Mapping[Flag, bool]
+    otherwise: str
+    words: str
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "raise", None, {"active": False}, {"active": True, "acknowledged": False}, "an episode is open already",
+        "the condition has held for its on-delay; everybody is asked anew",
+    ),
+    Rule(
+        "clear", None, {"active": True}, {"active": False}, "no episode is open",
+        "the condition is gone for its off-delay; who has not acknowledged still may",
+    ),
+    Rule("acknowledge", "operator", {}, {"acknowledged": True}, "", "an operator has seen it; doing it again changes nothing"),
+    Rule(
+        "confirm", "operator", {}, {"acknowledged": True}, "",
+        "something was done about it: counts as `acted` in the feedback, and as seen",
+    ),
+    Rule("comment", "operator", {}, {}, "", "words that stay with the episode"),
+    Rule("assign", "operator", {}, {}, "", "one person looks after it"),
+    Rule(
+        "shelve", "operator", {"out_of_service": False}, {"shelved": True}, "it is out of service, which mutes it already",
+        "muted until a time, with a reason; on the shelf already: the new end and reason count",
+    ),
+    Rule("unshelve", "operator", {"shelved": True}, {"shelved": False}, "it is not shelved", "heard again early"),
+    Rule("shelf_ends", None, {"shelved": True}, {"shelved": False}, "it is not shelved", "its time is over"),
+    Rule(
+        "take_out_of_service", "engineer", {"out_of_service": False}, {"out_of_service": True}, "it is out of service already",
+        "muted until an engineer returns it, with a reason: maintenance of a sensor, a part of the line that is gone",
+    ),
+    Rule(
+        "return_to_service", "engineer", {"out_of_service": True}, {"out_of_service": False}, "it is not out of service",
+        "heard again",
+    ),
+    Rule(
+        "suppress", None, {"suppressed": False}, {"suppressed": True}, "it is suppressed already",
+        "the line is in a state, or the calendar in a window, in which the definition tells nobody",
+    ),
+    Rule(
+        "suppression_ends", None, {"suppressed": True}, {"suppressed": False}, "it is not suppressed",
+        "that state or window is over; what is still open is told then, what came and went is not",
+    ),
+)  # fmt: skip
+_BY_ACTION: Mapping[Action, Rule] = {rule.action: rule for rule in RULES}
+
+
+def isa_state(flags: Flags) -> IsaState:
+    """The ISA-18.2 name: out of service before shelved before suppressed, all before what the alarm itself is."""
+    if flags.out_of_service:
+        return "out of service"
+    if flags.shelved:
+        return "shelved"
+    if flags.suppressed:
+        return "suppressed by design"
+    if flags.active:
+        return "acknowledged" if flags.acknowledged else "unacknowledged"
+    return "normal" if flags.acknowledged else "returned unacknowledged"
+
+
+def refusal(flags: Flags, action: Action) -> str | None:
+    """Why an action is refused in this state, None where it is allowed."""
+    rule = _BY_ACTION[action]
+    met = all(getattr(flags, flag) == value for flag, value in rule.needs.items())
+    return None if met else rule.otherwise
+
+
+def move(flags: Flags, action: Action) -> Flags:
+    """The flags after an action. Raises UserError where the table does not allow it."""
+    refused = refusal(flags, action)
+    if refused is not None:
+        raise UserError(f"cannot {action.replace('_', ' ')}: {refused}")
+    sets: Mapping[str, bool] = {str(flag): value for flag, value in _BY_ACTION[action].sets.items()}
+    return replace(flags, **sets)
+
+
+def permit(action: Action, role: Role) -> None:
+    """Raises NotAllowed unless this role may do that."""
+    least = _BY_ACTION[action].by
+    if least is None or ROLES.index(role) < ROLES.index(least):
+        raise NotAllowed(f"to {action.replace('_', ' ')} needs the role {least or 'of the platform itself'}, not {role}")

@@ -1,0 +1,105 @@
+"""Shelves: a definition on an asset is muted for a time. It is judged as ever; only telling people stops."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from alerting.definitions.durations import format_duration
+from alerting.definitions.faults import UserError
+from alerting.episodes.episode import Episode, Notification
+from alerting.operators.actions import LONGEST_SHELF, ROLES, Flags, NotAllowed, Role
+
+ShelfKind = Literal["shelved", "out_of_service"]
+_EARLIEST_REMINDER = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """One muting of one definition on one asset, with who and why. It mutes in [since, until) unless it was ended before.
+
+    Only what is out of service may have no end. `remind_at`: when people are told that it is about to end.
+    """
+
+    id: str
+    definition: str
+    asset: str
+    kind: ShelfKind
+    since: datetime
+    until: datetime | None
+    reason: str
+    who: str
+    remind_at: datetime | None = None
+    ended_at: datetime | None = None
+    ended_by: str | None = None
+    end_reason: str | None = None
+    outbox: tuple[Notification, ...] = ()
+    version: int = 1
+
+    def mutes(self, now: datetime) -> bool:
+        """Whether it mutes at this instant: its end needs nobody to act."""
+        return self.ended_at is None and self.since <= now and (self.until is None or now < self.until)
+
+
+def new_shelf(
+    definition: str, asset: str, kind: ShelfKind, since: datetime, until: datetime | None, reason: str, who: str, before: int
+) -> Shelf:
+    """A shelf with its identity, and its reminder a quarter of an hour (at most a quarter of its time) before its end.
+
+    `before`: how many shelves this definition on this asset had before.
+    """
+    id = hashlib.sha256(f"{definition}|{asset}|{kind}|{since.isoformat()}|{before}".encode()).hexdigest()[:24]
+    return Shelf(id, definition, asset, kind, since, until, reason, who, reminder(since, until))
+
+
+def reminder(since: datetime, until: datetime | None) -> datetime | None:
+    """When to remind of an end."""
+    return None if until is None else until - min(_EARLIEST_REMINDER, (until - since) / 4)
+
+
+def check_shelf(role: Role, now: datetime, until: datetime | None, reason: str, kind: ShelfKind) -> None:
+    """Raises UserError without a reason or (for a shelf) an end ahead of us, NotAllowed for longer than the role may mute."""
+    if not reason.strip():
+        raise UserError("a reason is required: whoever finds it muted must know why")
+    if until is not None and until <= now:
+        raise UserError(f"the end {until.isoformat()} is not after now, {now.isoformat()}")
+    if kind == "out_of_service":
+        return
+    if until is None:
+        raise UserError("an end is required: a shelf always ends by itself")
+    longest = LONGEST_SHELF[role]
+    if until - now > longest:
+        may = [r for r in ROLES if LONGEST_SHELF[r] >= until - now]
+        others = f"; that long needs the role {may[0]}" if may else "; nobody may shelve that long: take it out of service"
+        raise NotAllowed(f"the role {role} may shelve for at most {format_duration(longest)}{others}")
+
+
+def muting(shelves: Iterable[Shelf], now: datetime) -> Shelf | None:
+    """The shelf that mutes at this instant, the one that lasts longest where there are two."""
+    found = [shelf for shelf in shelves if shelf.mutes(now)]
+    return max(found, key=lambda s: (s.until is None, s.until or s.since), default=None)
+
+
+def ended(shelf: Shelf, at: datetime, who: str, reason: str) -> Shelf:
+    """The shelf after its end; nobody needs to be reminded of it any more."""
+    outbox = tuple(replace(n, status="muted", error="it has ended") if n.status == "pending" else n for n in shelf.outbox)
+    return replace(shelf, ended_at=at, ended_by=who, end_reason=reason, outbox=outbox)
+
+
+def in_words(shelf: Shelf) -> str:
+    """One clause: shelved until when, by whom, why."""
+    until = f" until {shelf.until.isoformat()}" if shelf.until else ""
+    return f"{shelf.kind.replace('_', ' ')}{until} by {shelf.who}: {shelf.reason}"
+
+
+def flags_of(episode: Episode | None, shelves: Iterable[Shelf], now: datetime, suppressed: bool) -> Flags:
+    """The flags of a definition on an asset with this newest episode. Nobody was asked about what was found in past times."""
+    kinds = {shelf.kind for shelf in shelves if shelf.mutes(now)}
+    return Flags(
+        active=episode is not None and episode.condition == "open",
+        acknowledged=episode is None or episode.backfilled or episode.acknowledged is not None,
+        shelved="shelved" in kinds,
+        out_of_service="out_of_service" in kinds,
+        suppressed=suppressed,
+    )

@@ -1,0 +1,94 @@
+"""The page on the life cycle of an alarm, made from the table that the platform obeys."""
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+
+from alerting.definitions.durations import format_duration
+from alerting.operators.actions import FLAGS, ISA_LETTERS, LONGEST_SHELF, RULES, Flag, Flags, IsaState, isa_state, move, refusal
+
+_INTRODUCTION = """# Life cycle of an alarm
+
+Made from the table in `alerting/operators/actions.py` by `make docs`; do not edit.
+
+Two small machines stand side by side. The **condition** of an episode is pending, open or closed, and readings alone move it.
+What **operators** do is kept in flags beside it; the name of the state follows from them. Names and letters
+are those of ISA-18.2 and IEC 62682, for people who know them, and no claim of certified compliance.
+
+- `active` and `acknowledged` belong to an episode. `shelved` and `out_of_service` belong to a definition on an asset (collection
+  `shelves`), because they outlast an episode. `suppressed` is kept nowhere: it follows from the definition's `suppression`, the
+  readings and events of the line, and the clock (see [suppression.md](suppression.md)).
+- While muted a definition is judged as ever: episodes open and close, outcomes settle, figures count. Only telling people stops.
+  Who was told of a raise is told of its end even then.
+- A shelf has an end and a reason, and ends by itself when its time is over, whether or not a reading comes or anything runs.
+  People are reminded a quarter of an hour before (a quarter of its time, if that is shorter). What is still open when it ends is
+  announced once; what is normal tells nobody.
+- To confirm is more than to acknowledge: something was done. It is kept as feedback (`acted`) and counts in the outcome.
+- Every action is an entry in the audit, and those on an episode are among its transitions. Nothing is cut or overwritten.
+"""
+
+
+def life_cycle_page() -> str:
+    """Markdown: names of the states, the rules, and what every action does in every state."""
+    return "\n".join([_INTRODUCTION, _states(), _rules(), _limits(), _product()])
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def _every_state() -> list[Flags]:
+    return [Flags(*values) for values in product((False, True), repeat=len(FLAGS))]
+
+
+def _words(flags: Mapping[Flag, bool]) -> str:
+    return ", ".join(f"{'' if value else 'not '}{flag.replace('_', ' ')}" for flag, value in flags.items())
+
+
+def _states() -> str:
+    rows = []
+    for state, letter in ISA_LETTERS.items():
+        rows.append((letter, state, _words(_in_common([f for f in _every_state() if isa_state(f) == state]))))
+    return "## States\n\n" + _table(("ISA-18.2", "state", "flags, whatever the others are"), rows)
+
+
+def _in_common(states: Sequence[Flags]) -> dict[Flag, bool]:
+    """The flags that have the same value in all of these."""
+    values = {flag: {bool(getattr(state, flag)) for state in states} for flag in FLAGS}
+    return {flag: found.pop() for flag, found in values.items() if len(found) == 1}
+
+
+def _rules() -> str:
+    rows = [
+        (
+            rule.action.replace("_", " "),
+            rule.by or "the platform",
+            _words(rule.needs) or "anything",
+            _words(rule.sets) or "nothing",
+            rule.words + (f" (refused: {rule.otherwise})" if rule.otherwise else ""),
+        )
+        for rule in RULES
+    ]
+    return "## Actions\n\n" + _table(("action", "least role", "needs", "sets", "meaning"), rows)
+
+
+def _limits() -> str:
+    rows = [(role, format_duration(longest) if longest else "may not") for role, longest in LONGEST_SHELF.items()]
+    return "## Longest shelf\n\n" + _table(("role", "at most"), rows)
+
+
+def _product() -> str:
+    """The table by names: states with the same name behave alike but for flags underneath, which come back afterwards."""
+    head = ("state", *(rule.action.replace("_", " ") for rule in RULES))
+    rows = [(f"{ISA_LETTERS[state]} {state}", *(_after(state, i) for i in range(len(RULES)))) for state in ISA_LETTERS]
+    return (
+        "## What leads where\n\n✗ is refused. Several letters: it depends on the flags underneath, which a shelf hides and "
+        "does not change.\n\n" + _table(head, rows)
+    )
+
+
+def _after(state: IsaState, rule: int) -> str:
+    action = RULES[rule].action
+    befores = [f for f in _every_state() if isa_state(f) == state]
+    letters = {"✗" if refusal(f, action) else ISA_LETTERS[isa_state(move(f, action))] for f in befores}
+    return " ".join(sorted(letters))

@@ -1,0 +1,84 @@
+"""The outside world as the use cases see it: small protocols, implemented by stores, channels and clocks.
+
+Every write is idempotent or a compare-and-set; a method that returns bool says whether this caller made the change.
+"""
+
+from alerting.ports.definitions import NOT_EDITED, Assets, Definitions, Documents, FaultyDocument, NoDocuments, Routes
+from alerting.ports.documents import Document, Files
+from alerting.ports.episodes import Episodes, FeedbackLog, Shelves
+from alerting.ports.evaluation import NOT_KEPT, EvaluationPlans, NoEvaluationPlans, Replay, Replays, Scores, States
+from alerting.ports.late import Arrival, Arrivals, Checkpoint, Checkpoints, LatePart, ReprocessingRequest
+from alerting.ports.models import DecisionRecord, Decisions, Models, ModelUnavailable, RunState
+from alerting.ports.notifications import (
+    Bulletins,
+    Channel,
+    DeliveryFailed,
+    EndedSessions,
+    Link,
+    Links,
+    Message,
+    Picture,
+    Revocations,
+)
+from alerting.ports.platform import UNLIMITED, Clock, Platform, Progress, TrainingLimits, silent
+from alerting.ports.platform_alerts import Audit, PlatformAlert, PlatformAlerts
+from alerting.ports.readings import EventRow, ReadingColumns, ReadingRow, Readings, Wanted
+from alerting.ports.reports import Backtests, Reports
+
+__all__ = [
+    "NOT_EDITED",
+    "NOT_KEPT",
+    "UNLIMITED",
+    "Arrival",
+    "Arrivals",
+    "Assets",
+    "Audit",
+    "Backtests",
+    "Bulletins",
+    "Channel",
+    "Checkpoint",
+    "Checkpoints",
+    "Clock",
+    "DecisionRecord",
+    "Decisions",
+    "Definitions",
+    "DeliveryFailed",
+    "Document",
+    "Documents",
+    "EndedSessions",
+    "Episodes",
+    "EvaluationPlans",
+    "EventRow",
+    "FaultyDocument",
+    "FeedbackLog",
+    "Files",
+    "LatePart",
+    "Link",
+    "Links",
+    "Message",
+    "ModelUnavailable",
+    "Models",
+    "NoDocuments",
+    "NoEvaluationPlans",
+    "Picture",
+    "Platform",
+    "PlatformAlert",
+    "PlatformAlerts",
+    "Progress",
+    "ReadingColumns",
+    "ReadingRow",
+    "Readings",
+    "Replay",
+    "Replays",
+    "Reports",
+    "ReprocessingRequest",
+    "Revocations",
+    "Routes",
+    "RunState",
+    "Scores",
+    "Shelves",
+    "States",
+    "TrainingLimits",
+    "Wanted",
+    "silent",
+]

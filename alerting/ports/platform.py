@@ -1,0 +1,84 @@
+"""All ports together, as a use case gets them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from typing import Protocol
+
+from alerting.definitions.alarm_budget import NO_GATE, AlarmBudget
+from alerting.ports.definitions import NOT_EDITED, Assets, Definitions, Documents, Routes
+from alerting.ports.episodes import Episodes, FeedbackLog, Shelves
+from alerting.ports.evaluation import NOT_KEPT, EvaluationPlans, Replays, Scores, States
+from alerting.ports.late import Arrivals, Checkpoints
+from alerting.ports.models import Decisions, Models
+from alerting.ports.notifications import Bulletins, Channel, EndedSessions, Links, Revocations
+from alerting.ports.platform_alerts import Audit, PlatformAlerts
+from alerting.ports.readings import Readings
+from alerting.ports.reports import Backtests, Reports
+
+
+class Clock(Protocol):
+    """The pretended now, shared by DAGs, commands and API; the demo line's runs faster than the wall's."""
+
+    def now(self) -> datetime: ...
+
+
+class Progress(Protocol):
+    """Tells a waiting person how far a long job is."""
+
+    def __call__(self, step: str, done: int, total: int | None) -> None: ...
+
+
+def silent(step: str, done: int, total: int | None) -> None:
+    """The progress of a job nobody watches."""
+
+
+@dataclass(frozen=True)
+class TrainingLimits:
+    """What a training may take of the machine: `stopwatch` tells real seconds, for time budgets; `memory_mib` is the most
+    memory, in MiB, that the table of rows and its copies may need.
+    """
+
+    stopwatch: Callable[[], float]
+    memory_mib: int
+
+
+UNLIMITED = TrainingLimits(lambda: 0.0, 1 << 30)
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Everything a use case may touch. `model_key`: what the hashes of model files are keyed with, where others can write into
+    the registry; empty where they cannot. `zone`: that of the plant, for times in messages.
+    """
+
+    definitions: Definitions
+    assets: Assets
+    readings: Readings
+    episodes: Episodes
+    states: States
+    arrivals: Arrivals
+    checkpoints: Checkpoints
+    shelves: Shelves
+    feedback: FeedbackLog
+    decisions: Decisions
+    models: Models
+    scores: Scores
+    replays: Replays
+    reports: Reports
+    backtests: Backtests
+    audit: Audit
+    routes: Routes
+    bulletins: Bulletins
+    revocations: Revocations
+    ended_sessions: EndedSessions
+    platform_alerts: PlatformAlerts
+    channels: Mapping[str, Channel]
+    clock: Clock
+    links: Links | None = None
+    evaluation_plans: EvaluationPlans = NOT_KEPT
+    documents: Documents = NOT_EDITED
+    limits: TrainingLimits = UNLIMITED
+    budget: AlarmBudget = NO_GATE
+    model_key: bytes = field(default=b"", repr=False)
+    zone: tzinfo = UTC

@@ -1,0 +1,117 @@
+"""Numbers, variables and columns in plain words."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.durations import format_duration
+from alerting.definitions.wording.spoken import spoken_duration, spoken_share
+from alerting.episodes.episode import Change
+from alerting.learning.features.plan import Column
+from alerting.readings.history import from_millis
+
+LEVELS = ("last", "mean", "min", "max", "lag")  # aggregations in the variable's own unit that say how high it is
+_UNKNOWN_VARIABLE = Variable()
+_STATISTIC = {
+    "mean": "the mean of {name} over {window}",
+    "min": "the lowest {name} over {window}",
+    "max": "the highest {name} over {window}",
+    "std": "the spread of {name} over {window}",
+    "slope": "the trend of {name} over {window}",
+    "missing": "the share of missing values of {name} over {window}",
+    "age": "the age of the last value of {name}",
+    "lag": "{name} {window} before",
+    "count": "the number of {name} events in {window}",
+    "recency": "the time since the last {name} event",
+}
+
+
+def title(asset: Asset, variable: str) -> str:
+    """The name people use for a variable, or its own with spaces instead of underscores."""
+    known = asset.variables.get(variable, _UNKNOWN_VARIABLE)
+    return known.title or variable.replace("_", " ")
+
+
+def unit(asset: Asset, variable: str) -> str | None:
+    """Unit of a variable's values, if it has one."""
+    return asset.variables.get(variable, _UNKNOWN_VARIABLE).unit
+
+
+def quantity(value: float, unit_text: str | None = None) -> str:
+    """A number with three significant digits (whole ones in full) and its unit: `12.3 °C`."""
+    digits = f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{digits} {unit_text}" if unit_text else digits
+
+
+def setting(value: float, unit_text: str | None = None) -> str:
+    """A set-point in full, as it is entered: `1234.5 °C`."""
+    return f"{value:.10g} {unit_text}" if unit_text else f"{value:.10g}"
+
+
+def setting_words(asset: Asset, changes: Sequence[Change]) -> str:
+    """The next step of an operator: `Set the belt from 8.0 to 7.4 m/min and the damper from 40 to 60 % now`."""
+    return "Set " + " and ".join(_step(asset, change) for change in changes) + " now"
+
+
+def risk_step(before: float, after: float) -> str:
+    """What a change does to the risk: `Risk 89 % → 26 %`."""
+    return f"Risk {spoken_share(before)} → {spoken_share(after)}"
+
+
+def _step(asset: Asset, change: Change) -> str:
+    decimals = max(_decimals(change.before), _decimals(change.after))
+    own = f" {change.unit}" if change.unit else ""
+    return f"{title(asset, change.variable)} from {change.before:.{decimals}f} to {change.after:.{decimals}f}{own}"
+
+
+def _decimals(value: float) -> int:
+    text = setting(value)
+    return 0 if "e" in text else len(text.partition(".")[2])
+
+
+def column_value(asset: Asset, column: Column, value: float | str | None) -> str:
+    """The value of a column with the unit that its aggregation has; None in words."""
+    if value is None:
+        return "not known"
+    if isinstance(value, str):
+        return value
+    if column.kind == "variable" and asset.variables.get(column.source, _UNKNOWN_VARIABLE).type == "boolean" and value in (0, 1):
+        return "true" if value else "false"
+    if column.aggregation == "missing":
+        return f"{value:.0%}"
+    if column.aggregation in ("age", "recency"):
+        return format_duration(from_millis(int(value * 1000)) - from_millis(0))
+    own = unit(asset, column.source) if column.kind == "variable" else None
+    return quantity(value, f"{own or ''}/h" if column.aggregation == "slope" else own)
+
+
+def contribution_words(asset: Asset, column: Column, value: float | str | None, usual: float | str | None, share: float) -> str:
+    """One contribution as a sentence part: `zone 2 temperature, 12 °C above its usual, pushes the risk up by 0.31`."""
+    push = f"pushes the risk {'up' if share > 0 else 'down'} by {abs(share):.2f}"
+    if _is_level(asset, column) and isinstance(value, float) and isinstance(usual, float):
+        return f"{_subject(asset, column)}, {_against_usual(asset, column, value, usual)}, {push}"
+    told, usually = column_value(asset, column, value), column_value(asset, column, usual)
+    if told == usually:
+        joint = " is " if column.aggregation in ("last", "value") else ", "
+        return f"{_subject(asset, column)}{joint}{told} as usual, {push}"
+    if column.aggregation in ("last", "value"):
+        return f"{_subject(asset, column)} is {told} (usually {usually}), which {push}"
+    return f"{_subject(asset, column)}, {told} (usually {usually}), {push}"
+
+
+def _is_level(asset: Asset, column: Column) -> bool:
+    boolean = asset.variables.get(column.source, _UNKNOWN_VARIABLE).type == "boolean"
+    return column.kind == "variable" and column.aggregation in LEVELS and not boolean
+
+
+def _subject(asset: Asset, column: Column) -> str:
+    name = title(asset, column.source) if column.kind == "variable" else column.source
+    pattern = _STATISTIC.get(column.aggregation, "{name}")
+    return pattern.format(name=name, window=spoken_duration(timedelta(milliseconds=column.window_ms or 0)))
+
+
+def _against_usual(asset: Asset, column: Column, value: float, usual: float) -> str:
+    distance = value - usual
+    if abs(distance) <= 1e-3 * max(abs(usual), 1e-9):
+        return f"at its usual {quantity(usual, unit(asset, column.source))}"
+    return f"{quantity(abs(distance), unit(asset, column.source))} {'above' if distance > 0 else 'below'} its usual"

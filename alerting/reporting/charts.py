@@ -1,0 +1,229 @@
+"""Figures of a report as inline SVG whose colours are CSS variables, so that they follow light and dark."""
+
+import io
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.dates import AutoDateLocator, DateFormatter
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from alerting.reporting import messages
+from alerting.reporting.metrics import EpisodeFigure, Figures
+from alerting.reporting.scores import RowFigures
+
+# matplotlib knows no CSS variables: it draws in colours nobody would choose, and each is replaced by its variable.
+COLOURS = {
+    "ink": "#010101",
+    "muted": "#010102",
+    "rule": "#010103",
+    "score": "#010104",
+    "hit": "#010105",
+    "avoided": "#010106",
+    "false_alarm": "#010107",
+    "undetermined": "#010108",
+    "problem": "#010109",
+}
+WIDTH = 10.5  # inches of 72 CSS pixels
+_STYLE = {
+    "svg.fonttype": "none",
+    "font.size": 10,
+    "axes.edgecolor": COLOURS["rule"],
+    "axes.labelcolor": COLOURS["muted"],
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "grid.color": COLOURS["rule"],
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "text.color": COLOURS["ink"],
+    "xtick.color": COLOURS["rule"],
+    "xtick.labelcolor": COLOURS["muted"],
+    "ytick.color": COLOURS["rule"],
+    "ytick.labelcolor": COLOURS["muted"],
+}
+LANES = 20
+_BINS = 700
+_OUTCOME_MARKS = {"hit": "o", "avoided": "D", "false_alarm": "X", "undetermined": "."}
+
+
+def timeline(figures: Figures, scores: pd.DataFrame) -> str:
+    """Score (where there is one) over the lanes of all assets: problems as shaded spans, episodes coloured by outcome."""
+    lanes = _lanes(figures)
+    scored = len(scores) > 0
+    lane_height = 0.3 * max(len(lanes), 1) + 0.55
+
+    def draw(figure: Figure) -> None:
+        ratios = [2.2, lane_height] if scored else [lane_height]
+        axes = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios, squeeze=False)[:, 0]
+        if scored:
+            _draw_score(axes[0], figures, scores)
+        _draw_lanes(axes[-1], figures, lanes)
+        axes[-1].set_xlim(_days(figures.start), _days(figures.end))
+        _time_axis(axes[-1])
+
+    return _svg("timeline", "Episodes, problems and score over time", (WIDTH, lane_height + (2.6 if scored else 0.5)), draw)
+
+
+def lead_times(figures: Figures) -> str:
+    """How many problems were announced how long before they began; empty without any."""
+    if not figures.lead_times:
+        return ""
+    unit, divisor = _time_unit(max(abs(lead) for lead in figures.lead_times))
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        values = np.asarray(figures.lead_times) / divisor
+        longest = max(((figures.gap_s or 0) + (figures.horizon_s or 0)) / divisor, float(values.max()))
+        axes.hist(values, bins=12, range=(min(0.0, float(values.min())), longest), color=COLOURS["hit"], rwidth=0.92)
+        if figures.lead_time.value is not None:
+            axes.axvline(figures.lead_time.value / divisor, color=COLOURS["ink"], linewidth=1.2)
+            axes.set_title(f"median {messages.seconds(figures.lead_time.value)}", color=COLOURS["muted"])
+        if figures.gap_s:
+            axes.axvline(figures.gap_s / divisor, color=COLOURS["problem"], linewidth=1.2, linestyle="--")
+        axes.set(xlabel=f"lead time ({unit})", ylabel="problems")
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(axis="x", visible=False)
+
+    return _svg("lead", "Distribution of lead times", (WIDTH / 2, 3.1), draw)
+
+
+def calibration(rows: RowFigures) -> str:
+    """Observed share against score, with 95 % intervals; empty without labelled scores of both classes."""
+    if rows.ap is None:
+        return ""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        score = [b.mean_score for b in rows.calibration]
+        observed = np.asarray([b.observed for b in rows.calibration])
+        errors = [observed - [b.low for b in rows.calibration], [b.high for b in rows.calibration] - observed]
+        limit = min(1.0, 1.08 * max(*score, *(b.high for b in rows.calibration)))
+        axes.plot([0, limit], [0, limit], color=COLOURS["muted"], linewidth=1, linestyle="--")
+        axes.errorbar(
+            score, observed, np.maximum(errors, 0), color=COLOURS["score"], marker="o", markersize=4, linewidth=1.4, elinewidth=1
+        )
+        axes.set(xlabel="score (probability)", ylabel="share of rows the problem followed", xlim=(0, limit), ylim=(0, limit))
+
+    return _svg("calibration", "Calibration of the score", (WIDTH / 2, 3.4), draw)
+
+
+def precision_recall(rows: RowFigures) -> str:
+    """Precision against recall over rows, with the point in service; empty without labelled scores of both classes."""
+    if not rows.curve:
+        return ""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.plot([p.recall for p in rows.curve], [p.precision for p in rows.curve], color=COLOURS["score"], linewidth=1.6)
+        if rows.prevalence is not None:
+            axes.axhline(rows.prevalence, color=COLOURS["muted"], linewidth=1, linestyle="--")
+        if rows.operating is not None:
+            point = (rows.operating.recall, rows.operating.precision)
+            axes.plot(*point, "o", color=COLOURS["false_alarm"], markersize=7)
+            left = point[0] > 0.5
+            axes.annotate(
+                "in service", point, (-9 if left else 9, -12), textcoords="offset points", ha="right" if left else "left"
+            )
+        axes.set(xlabel="recall (share of risky rows found)", ylabel="precision", xlim=(0, 1), ylim=(0, 1.03))
+
+    return _svg("curve", "Precision and recall of the score", (WIDTH / 2, 3.4), draw)
+
+
+def _draw_score(axes: Axes, figures: Figures, scores: pd.DataFrame) -> None:
+    """Highest score of any asset in each of at most 700 slices of time: a peak is never averaged away."""
+    width = (figures.end - figures.start) / _BINS
+    slices = ((scores["ts"] - figures.start) // width).astype(int)
+    highest = scores.groupby(slices, sort=True)[["score", "threshold"]].max()
+    at = [_days(figures.start + width * (i + 0.5)) for i in highest.index]
+    axes.plot(at, highest["score"], color=COLOURS["score"], linewidth=1)
+    axes.step(at, highest["threshold"], where="mid", color=COLOURS["ink"], linewidth=1, linestyle="--")
+    one = scores["asset"].nunique() == 1
+    axes.set_title("score (solid) and threshold (dashed)" + ("" if one else ", highest of all assets"), color=COLOURS["muted"])
+    axes.set(ylim=(0, None), ylabel="probability")
+
+
+def _lanes(figures: Figures) -> list[str]:
+    """Assets with most to see first, at most twenty."""
+    busy = dict.fromkeys(figures.watched, 0)
+    for asset in [p.asset for p in figures.problems] + [e.asset for e in figures.episodes]:
+        busy[asset] = busy.get(asset, 0) + 1
+    return sorted(sorted(busy), key=lambda asset: -busy[asset])[:LANES]
+
+
+def _draw_lanes(axes: Axes, figures: Figures, lanes: Sequence[str]) -> None:
+    place = {asset: len(lanes) - 1 - i for i, asset in enumerate(lanes)}
+    least = (figures.end - figures.start).total_seconds() / 86_400 / 400  # thinner would not be seen
+    for problem in figures.problems:
+        if problem.asset in place:
+            start, end = _days(problem.start), _days(problem.end or problem.start)
+            colour = COLOURS["problem"]
+            axes.barh(place[problem.asset], max(end - start, least), 0.9, left=start, color=colour, alpha=0.35, linewidth=0)
+            if problem.episode is None:
+                axes.plot(start, place[problem.asset] + 0.3, marker="v", color=colour, markersize=6)
+    for episode in figures.episodes:
+        if episode.asset in place:
+            _draw_episode(axes, episode, place[episode.asset], least, figures.end)
+    axes.set_yticks(range(len(lanes)), reversed(lanes))
+    axes.set_ylim(-0.6, len(lanes) - 0.4)
+    axes.grid(axis="y", visible=False)
+
+
+def _draw_episode(axes: Axes, episode: EpisodeFigure, lane: int, least: float, until: datetime) -> None:
+    colour = COLOURS[episode.outcome]
+    start, end = _days(episode.raised_at), _days(min(episode.ended_at or until, until))
+    axes.barh(lane, max(end - start, least), 0.04, left=start, color=colour, alpha=0.5, linewidth=0)  # open, nothing known
+    for first, last in [(_days(a), _days(b)) for a, b in episode.in_alarm] or [(start, start)]:
+        axes.barh(lane, max(last - first, least), 0.32, left=first, color=colour, linewidth=0)
+    axes.plot(start, lane, marker=_OUTCOME_MARKS[episode.outcome], color=colour, markersize=5, markeredgewidth=0)
+
+
+def _time_axis(axes: Axes) -> None:
+    locator = AutoDateLocator(minticks=4, maxticks=10, tz=UTC)
+    axes.xaxis.set_major_locator(locator)
+    days = float(np.ptp(axes.get_xlim()))
+    axes.xaxis.set_major_formatter(DateFormatter("%d %b" if days > 5 else "%d %b %H:%M", tz=UTC))
+    axes.set_xlabel("time (UTC)")
+
+
+def _days(instant: datetime) -> float:
+    """matplotlib's dates: days since 1970."""
+    return instant.timestamp() / 86_400
+
+
+def _time_unit(longest_s: float) -> tuple[str, float]:
+    units = (("d", 86_400.0), ("h", 3_600.0), ("min", 60.0))
+    return next(((name, size) for name, size in units if longest_s >= 2 * size), ("s", 1.0))
+
+
+def _svg(name: str, label: str, size: tuple[float, float], draw: Callable[[Figure], None]) -> str:
+    """Draw and turn into inline SVG: scalable, no fixed colours, ids of its own so that several fit on one page."""
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
+        figure = Figure(figsize=size, layout="constrained")
+        figure.patch.set_alpha(0)
+        draw(figure)
+        for axes in figure.axes:
+            axes.patch.set_alpha(0)
+        buffer = io.StringIO()
+        FigureCanvasSVG(figure).print_svg(buffer, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    return _inline(buffer.getvalue(), name, label)
+
+
+def _inline(svg: str, name: str, label: str) -> str:
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', f' role="img" aria-label="{label}"', svg, count=1)
+    svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, count=1, flags=re.DOTALL)
+    svg = re.sub(r"font-family: [^;\"]*;?", "", svg)
+    svg = re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{name}-", svg)
+    for variable, colour in COLOURS.items():
+        svg = svg.replace(colour, f"var(--{variable.replace('_', '-')})")
+    return svg

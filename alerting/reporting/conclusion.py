@@ -1,0 +1,189 @@
+"""What a reader should take from the figures: can this alert be trusted, and what to change."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from alerting.reporting.estimates import LEAST_EVENTS, Estimate
+from alerting.reporting.messages import number, percent, seconds
+from alerting.reporting.metrics import Figures
+from alerting.reporting.scores import RowFigures
+
+Trust = Literal["yes", "with_care", "no", "cannot_tell"]
+GOOD_RECALL = 0.7
+GOOD_PRECISION = 0.5
+FEW_ANSWERS = 0.5
+MANY_UNDETERMINED = 0.3
+MUCH_DISAGREEMENT = 0.25
+TRUST_WORDS: dict[Trust, str] = {
+    "yes": "Trust it",
+    "with_care": "Use it with care",
+    "no": "Do not rely on it",
+    "cannot_tell": "Cannot tell yet",
+}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Whether the alert can be trusted, with the numbers (`sentence`) and how that was decided (`rule`); and what to do."""
+
+    trust: Trust
+    sentence: str
+    rule: str
+    actions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Demand:
+    """`words`: what is demanded, e.g. "at least 50 % of the settled episodes right"."""
+
+    words: str
+    estimate: Estimate
+    limit: float
+    at_least: bool
+
+    @property
+    def met(self) -> bool | None:
+        """None while it cannot be told."""
+        e = self.estimate
+        if e.value is None or e.doubt:
+            return None
+        return e.value >= self.limit if self.at_least else e.value <= self.limit
+
+    @property
+    def surely_missed(self) -> bool:
+        """The whole interval lies on the wrong side."""
+        e = self.estimate
+        if e.doubt or e.low is None or e.high is None:
+            return False
+        return e.high < self.limit if self.at_least else e.low > self.limit
+
+
+def judge_alert(figures: Figures) -> Judgement:
+    """Decide by fixed demands, all stated in `rule`; a demand that cannot be checked makes the answer "cannot tell".
+
+    Only where every demand is met there may be nothing to do.
+    """
+    demands = list(_demands(figures))
+    trust = _trust(demands)
+    actions = tuple(_actions(figures)) or tuple(_about_demands(demands))
+    return Judgement(trust, f"{TRUST_WORDS[trust]}: {_summary(figures)}.", _rule(demands), actions)
+
+
+def _demands(f: Figures) -> Iterator[_Demand]:
+    if f.horizon_s is not None:
+        words = f"at least {percent(GOOD_RECALL)} of the problems announced in time"
+        yield _Demand(words, f.event_recall, GOOD_RECALL, at_least=True)
+    words = f"at least {percent(GOOD_PRECISION)} of the settled episodes right"
+    yield _Demand(words, f.precision.with_avoided, GOOD_PRECISION, at_least=True)
+    if f.false_alarm_budget is not None:
+        words = f"at most {number(f.false_alarm_budget)} false alarms per week and asset"
+        yield _Demand(words, f.false_alarms, f.false_alarm_budget, at_least=False)
+
+
+def _about_demands(demands: list[_Demand]) -> Iterator[str]:
+    """What is not met, and what cannot be checked yet."""
+    for demand in demands:
+        if demand.met is False:
+            yield f"Not met: {demand.words} ({demand.estimate.basis})."
+        elif demand.met is None:
+            why = demand.estimate.doubt or demand.estimate.basis
+            yield f"Wait, or choose a longer period. It cannot be checked yet: {demand.words} ({why})."
+
+
+def _trust(demands: list[_Demand]) -> Trust:
+    if any(d.surely_missed for d in demands):
+        return "no"
+    if any(d.met is False for d in demands):
+        return "with_care"
+    return "cannot_tell" if any(d.met is None for d in demands) else "yes"
+
+
+def _rule(demands: list[_Demand]) -> str:
+    return (
+        f"Trusted means: {', '.join(d.words for d in demands)}. "
+        f"Not relied on: one of these is missed by the whole 95 % interval. Cannot tell: too few cases to check one of them."
+    )
+
+
+def _summary(f: Figures) -> str:
+    parts = []
+    if f.horizon_s is not None:
+        parts.append(_problems_words(f))
+    settled = f.precision.with_avoided
+    parts.append(f"{settled.basis} were right" if settled.value is not None else "no episode is settled")
+    if f.false_alarms.value is not None and not f.false_alarms.doubt:
+        parts.append(f"{number(f.false_alarms.value, 2)} false alarms per week and asset")
+    return "; ".join(parts)
+
+
+def _problems_words(f: Figures) -> str:
+    if not f.watched:
+        return "it was not judged in this period"
+    total, missed = len(f.problems), len(f.missed)
+    if not total:
+        return "no problem occurred while it watched"
+    words = f"{total - missed} of {total} problems announced in time"
+    return words + (f", {seconds(f.lead_time.value)} ahead in the median" if f.lead_time.value is not None else "")
+
+
+def _actions(f: Figures) -> Iterator[str]:
+    """The list reads from the most urgent to the least; each item names the number that calls for it."""
+    yield from _too_little(f)
+    yield from _alarms(f)
+    yield from _model(f)
+    yield from _people(f)
+
+
+def _too_little(f: Figures) -> Iterator[str]:
+    if not f.watched:
+        yield "Nothing was judged: check that the definition is active, readings arrive, and a model is in service."
+    elif f.horizon_s is not None and len(f.problems) < LEAST_EVENTS:
+        yield f"Choose a longer period: {len(f.problems)} problems are too few to judge by."
+    undetermined = f.outcomes["undetermined"] / len(f.episodes) if f.episodes else 0.0
+    if f.horizon_s is None and undetermined:
+        yield "Give the definition a problem, or ask operators for verdicts: without either no episode can be settled."
+    elif undetermined > MANY_UNDETERMINED:
+        reason = next(iter(f.undetermined))
+        yield f"{percent(undetermined)} of the episodes are undetermined, mostly because {reason}: settle these first."
+
+
+def _alarms(f: Figures) -> Iterator[str]:
+    rate, budget = f.false_alarms, f.false_alarm_budget
+    if budget is not None and rate.value is not None and rate.value > budget and not rate.doubt:
+        yield (
+            f"{number(rate.value, 2)} false alarms per week and asset where {number(budget)} are allowed: "
+            "look through the worst ones below, exclude misleading variables, and retrain."
+        )
+    if f.missed:
+        yield f"{len(f.missed)} of {len(f.problems)} problems came unannounced: look for what they have in common, below."
+    late = max(f.too_late, sum(lead <= (f.gap_s or 0) for lead in f.lead_times))
+    if late:
+        yield f"{late} warnings came too late to act: lengthen the horizon, or evaluate more often."
+
+
+def _model(f: Figures) -> Iterator[str]:
+    if f.rows is not None and _no_better_than_persistence(f.rows):
+        yield "The model ranks no better than the last known value alone: give it variables that lead the problem."
+    if f.rows is not None and _no_better_than_the_mean(f.rows):
+        yield "The probabilities are no better than always saying the mean: do not read the score as a risk; retrain."
+    if f.models and f.models[-1].provisional:
+        yield f"Model version {f.models[-1].version} is provisional: too little evidence to compare it with another so far."
+
+
+def _no_better_than_persistence(rows: RowFigures) -> bool:
+    model, persistence = rows.ap_beside_persistence, rows.persistence_ap
+    return not rows.doubt and model is not None and persistence is not None and model <= persistence
+
+
+def _no_better_than_the_mean(rows: RowFigures) -> bool:
+    model, mean = rows.brier, rows.brier_of_prevalence
+    return not rows.doubt and model is not None and mean is not None and model >= mean
+
+
+def _people(f: Figures) -> Iterator[str]:
+    response, against = f.verdicts.response, f.verdicts.against_data
+    if response.value is not None and response.value < FEW_ANSWERS and not response.doubt:
+        yield f"Only {response.basis} were answered: ask for verdicts, the next training learns from them."
+    if against.value is not None and against.value > MUCH_DISAGREEMENT and not against.doubt:
+        yield f"Operators contradict the data ({against.basis}): check that the problem is what people mean by it."

@@ -1,0 +1,192 @@
+"""The drawing of an episode as numbers: panels with their limits, the instants that matter, and all of it in words.
+
+Pages draw it as SVG, e-mails as PNG. No more points than a drawing can show: per column its first, lowest, highest and last.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta, tzinfo
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.limits import levels_on, unknown_limits
+from alerting.definitions.model import ClassifierDefinition, Definition, Problem, ThresholdDefinition
+from alerting.definitions.wording.spoken import spoken_share
+from alerting.episodes.episode import Episode
+from alerting.readings.history import from_millis, span_millis
+
+COLUMNS = 320
+Floats = npt.NDArray[np.float64]
+Millis = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Level:
+    """A dashed line across a panel."""
+
+    value: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One variable, or the risk, over time. `share`: the values are shares from 0 to 1.
+
+    `hold`: so long a value is drawn at most when no other follows; then the line breaks.
+    """
+
+    name: str
+    unit: str | None
+    at: Millis
+    values: Floats
+    levels: tuple[Level, ...] = ()
+    share: bool = False
+    hold: timedelta = timedelta(days=1)
+
+    @property
+    def heading(self) -> str:
+        """Name and unit."""
+        return f"{self.name}, {self.unit}" if self.unit else self.name
+
+
+@dataclass(frozen=True)
+class EpisodeChart:
+    """Panels over the same time from `start` to `end`.
+
+    `window`: when the model expects the problem. `cut`: what of the episode is not drawn, if anything.
+    """
+
+    panels: tuple[Panel, ...]
+    start: datetime
+    end: datetime
+    raised_at: datetime
+    closed_at: datetime | None
+    now: datetime | None
+    window: tuple[datetime, datetime] | None = None
+    cut: str = ""
+
+
+def limit_levels(definition: Definition, asset: Asset, variable: str) -> tuple[Level, ...]:
+    """The limits that a definition sets for a variable, the least severe first."""
+    if isinstance(definition, ClassifierDefinition):
+        return _problem_levels(definition.problem, variable)
+    if definition.variable == variable and not definition.rate_per and not unknown_limits(definition, asset):
+        return _threshold_levels(definition, asset)
+    return ()
+
+
+def _problem_levels(problem: Problem, variable: str) -> tuple[Level, ...]:
+    limits = (problem.below, problem.above) if problem.variable == variable else ()
+    return tuple(Level(value, "limit") for value in limits if value is not None)
+
+
+def _threshold_levels(definition: ThresholdDefinition, asset: Asset) -> tuple[Level, ...]:
+    several, found = definition.levels is not None, []
+    for level in levels_on(definition, asset):
+        label = level.severity if several else "limit"
+        numbers = [level.below, level.above, *(level.inside or ())]
+        if isinstance(level.equals, float | int) and not isinstance(level.equals, bool):
+            numbers.append(float(level.equals))
+        found += [Level(value, label) for value in numbers if value is not None]
+    return tuple(found)
+
+
+def new_panel(panel: Panel) -> Panel:
+    """The panel with at most four points for each column of a drawing."""
+    at, values = thinned(panel.at, panel.values, COLUMNS)
+    width = timedelta(milliseconds=int(at[-1] - at[0]) / COLUMNS) if len(at) else timedelta(0)
+    return replace(panel, at=at, values=values, hold=max(panel.hold, 2 * width))
+
+
+def thinned(at: Millis, values: Floats, columns: int) -> tuple[Millis, Floats]:
+    """First, lowest, highest and last value of each column of equal time, in the order of time; missing values left out."""
+    there = ~np.isnan(values)
+    at, values = at[there], values[there]
+    if len(at) <= 4 * columns:
+        return at, values
+    column = (at - at[0]) * columns // max(1, int(at[-1] - at[0]) + 1)
+    starts = np.flatnonzero(np.r_[True, column[1:] != column[:-1]])
+    chosen: set[int] = set()
+    for first, last in zip(starts.tolist(), [*(starts[1:] - 1).tolist(), len(at) - 1], strict=True):
+        part = values[first : last + 1]
+        chosen |= {first, last, first + int(part.argmin()), first + int(part.argmax())}
+    kept = np.array(sorted(chosen))
+    return at[kept], values[kept]
+
+
+def episode_chart(
+    episode: Episode, panels: Sequence[Panel], start: datetime, now: datetime, gap: timedelta, cut: str = ""
+) -> EpisodeChart | None:
+    """The chart of an episode from `start` on; None without a number to draw."""
+    drawn = tuple(p for p in panels if len(p.at))
+    if not drawn:
+        return None
+    promised = episode.valid_until
+    window = (episode.raised_at + gap, promised) if promised and episode.kind == "classifier" else None
+    last = from_millis(max(int(p.at[-1]) for p in drawn))
+    ends = [last, *([min(promised, now + (now - start))] if window and promised else []), *([now] if _is_open(episode) else [])]
+    return EpisodeChart(
+        panels=drawn,
+        start=max(start, from_millis(min(int(p.at[0]) for p in drawn))),
+        end=max(*ends, episode.raised_at),
+        raised_at=episode.raised_at,
+        closed_at=episode.closed_at,
+        now=now if _is_open(episode) else None,
+        window=window,
+        cut=cut,
+    )
+
+
+def _is_open(episode: Episode) -> bool:
+    return episode.condition == "open"
+
+
+def described(chart: EpisodeChart, zone: tzinfo = UTC) -> str:
+    """The chart in words, for those who cannot see it."""
+    span = f"from {_stamp(chart.start, zone)} to {_stamp(chart.end, zone)}"
+    return f"{'; '.join(_panel_words(panel) for panel in chart.panels)}; {span}"
+
+
+def _panel_words(panel: Panel) -> str:
+    unit = f" {panel.unit}" if panel.unit else ""
+
+    def told(value: float) -> str:
+        return spoken_share(value) if panel.share else f"{value:.4g}"
+
+    low, high, last = (told(float(v)) for v in (panel.values.min(), panel.values.max(), panel.values[-1]))
+    limits = "".join(f", {level.label} {told(level.value)}{unit}" for level in panel.levels)
+    return f"{panel.name} {low} to {high}{unit}, last {last}{unit}{limits}"
+
+
+def _stamp(value: datetime, zone: tzinfo) -> str:
+    local = value.astimezone(zone)
+    return f"{local.day} {local:%b %H:%M}"
+
+
+def lines(panel: Panel) -> list[tuple[Millis, Floats]]:
+    """The unbroken parts of a panel's line, each value carried to the next, or as long as it holds."""
+    if not len(panel.at):
+        return []
+    hold = span_millis(panel.hold)
+    breaks = np.flatnonzero(np.diff(panel.at) > hold) + 1
+    parts = zip(np.split(panel.at, breaks), np.split(panel.values, breaks), strict=True)
+    found = [(np.append(at, at[-1] + hold), np.append(values, values[-1])) for at, values in parts]
+    last_at, last_values = found[-1]
+    found[-1] = (last_at[:-1], last_values[:-1])  # nothing is said of the time after the last value
+    return found
+
+
+def value_range(panel: Panel) -> tuple[float, float]:
+    """The lowest and highest value that a drawing shows: all values, and the limits that lie near them."""
+    if panel.share:
+        return 0.0, 1.0
+    low, high = float(panel.values.min()), float(panel.values.max())
+    nearest = min((level.value for level in panel.levels), key=lambda v: max(low - v, v - high), default=low)
+    low, high = min(low, nearest), max(high, nearest)
+    reach = high - low or abs(high) or 1.0
+    near = [level.value for level in panel.levels if low - reach <= level.value <= high + reach]
+    low, high = min([low, *near]), max([high, *near])
+    pad = 0.08 * (high - low or abs(high) or 1.0)
+    return low - pad, high + pad

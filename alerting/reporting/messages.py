@@ -1,0 +1,75 @@
+"""Numbers as people read them, the same on pages and in sentences."""
+
+from datetime import UTC, datetime, tzinfo
+from typing import TYPE_CHECKING
+
+from alerting.definitions.wording.spoken import spoken_share
+
+if TYPE_CHECKING:
+    from alerting.reporting.estimates import Estimate
+
+OUTCOME_WORDS = {
+    "hit": "hit",
+    "avoided": "avoided",
+    "false_alarm": "false alarm",
+    "undetermined": "undetermined",
+}
+NONE = "\u2013"
+VERDICT_WORDS = {"true_alarm": "right", "false_alarm": "wrong", "unsure": "unsure"}
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with so many significant digits and a thin space between thousands; a dash for none."""
+    if value is None:
+        return NONE
+    if abs(value) >= 10**digits - 0.5:
+        return f"{value:,.0f}".replace(",", "\u202f")
+    return f"{value:.{digits}g}"
+
+
+def percent(value: float | None) -> str:
+    """A share as whole percent, with one decimal below 10 %."""
+    if value is None:
+        return NONE
+    return spoken_share(value)
+
+
+def seconds(value: float | None) -> str:
+    """A length of time in its two largest units: `2 h 10 min`."""
+    if value is None:
+        return NONE
+    sign, rest = ("-" if value < 0 else ""), round(abs(value))
+    units = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")]
+    first = next((i for i, (size, _) in enumerate(units) if rest >= size), 3)
+    parts: list[str] = []
+    for size, unit in units[first : first + 2]:
+        count, rest = divmod(rest, size)
+        if count or not parts:
+            parts.append(f"{count} {unit}")
+    return sign + " ".join(parts)
+
+
+def instant(value: datetime | None, zone: tzinfo = UTC) -> str:
+    """An instant to the minute, in this zone: `2026-01-05 06:00`."""
+    return value.astimezone(zone).strftime("%Y-%m-%d %H:%M") if value else NONE
+
+
+def moment(value: datetime, zone: tzinfo) -> str:
+    """An instant with the zone's own short name beside it: `2026-01-05 07:00 CET`; `UTC-03` where it has no letters."""
+    local = value.astimezone(zone)
+    letters = local.strftime("%Z")
+    return f"{instant(local, zone)} {letters if letters[:1].isalpha() else f'UTC{letters}'}"
+
+
+def amount(value: float | None, unit: str) -> str:
+    """A value in the unit of its estimate."""
+    if unit == "%":
+        return percent(value)
+    return seconds(value) if unit == "s" else number(value, 2)
+
+
+def interval(estimate: "Estimate") -> str:
+    """The 95 % interval of an estimate: `38 % to 86 %`; empty where there is none."""
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return f"{amount(estimate.low, estimate.unit)} to {amount(estimate.high, estimate.unit)}"

@@ -1,0 +1,384 @@
+"""Numbers of a performance report: how an alert did over a period, each with its uncertainty."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from alerting.definitions.model import ClassifierDefinition, Definition
+from alerting.episodes.episode import Episode, Outcome, Verdict
+from alerting.episodes.outcome import RULES, consensus
+from alerting.learning.metrics.metrics import ProblemSpans, occurred_after, problem_spans
+from alerting.readings.history import span_millis, to_millis
+from alerting.reporting.estimates import Estimate, median, nothing, rate_per_week, share
+from alerting.reporting.scores import RowFigures, row_figures
+from alerting.reporting.time_in_alarm import Stretch, total, without
+
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+_WEEK_S = 7 * 86_400
+_LISTED = 10
+
+
+@dataclass(frozen=True)
+class ModelInService:
+    """A model that judged during the period, from `since` until `until` (None: still)."""
+
+    version: int
+    since: datetime
+    until: datetime | None
+    provisional: bool
+    run_id: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a report is made from.
+
+    `episodes`: those raised in [start - gap - horizon, end); the ones before `start` only tell which problems were announced.
+    `problems`: DataFrame as `find_problems` makes it with a column `asset`, known at `as_of`.
+    `scores`: DataFrame `asset`, `ts`, `score`, `threshold`, `model_version`, `label` (1, 0, NaN while it cannot be known), and
+    `persistence` (the last known value, signed so that higher is riskier; NaN without). Empty for definitions without a model.
+    `watched`: per asset the stretch [from, to) of the period in which the alert was judged; `gaps`: stretches within it in which
+    nothing was known, sorted. `predicts`: see `detection.problems`.
+    `untold`: episodes raised in the period of which nobody was told, because they came and went while the alert was suppressed
+    by design; they are in none of the figures.
+    """
+
+    definition: Definition
+    revision: int
+    start: datetime
+    end: datetime
+    as_of: datetime
+    episodes: Sequence[Episode]
+    problems: pd.DataFrame
+    scores: pd.DataFrame
+    models: Sequence[ModelInService]
+    watched: Mapping[str, tuple[datetime, datetime]]
+    predicts: Literal["onset", "state"] = "onset"
+    untold: int = 0
+    gaps: Mapping[str, Sequence[Stretch]] = field(default_factory=dict)
+
+    @property
+    def watched_for(self) -> timedelta:
+        """How long something was known, of all assets together."""
+        return sum((total(without(span, self.gaps.get(asset, ()))) for asset, span in self.watched.items()), timedelta(0))
+
+    def in_alarm(self, episode: Episode) -> tuple[Stretch, ...]:
+        """The parts of an episode in which the alert was watched and something was known."""
+        if episode.asset not in self.watched:
+            return ()
+        start, end = self.watched[episode.asset]
+        stretch = max(episode.raised_at, start), min(_ended_at(episode) or end, end)
+        return without(stretch, self.gaps.get(episode.asset, ()))
+
+
+@dataclass(frozen=True)
+class ProblemFigure:
+    """One problem of the period, and how early people could know: `lead_s` seconds from the decision to its start."""
+
+    asset: str
+    start: datetime
+    end: datetime | None
+    episode: str | None
+    lead_s: float | None
+
+
+@dataclass(frozen=True)
+class EpisodeFigure:
+    """One episode of the period, as tables and the timeline show it. `in_alarm`: the parts of it in which something was known."""
+
+    id: str
+    asset: str
+    raised_at: datetime
+    ended_at: datetime | None
+    value: float | None
+    threshold: float | None
+    outcome: Outcome
+    reason: str
+    too_late: bool
+    verdict: Verdict | None
+    comment: str
+    backfilled: bool
+    words: str
+    in_alarm: tuple[Stretch, ...] = ()
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Share of right episodes, twice: avoided ones left out (`without_avoided`), and counted as right (`with_avoided`)."""
+
+    without_avoided: Estimate
+    with_avoided: Estimate
+
+
+@dataclass(frozen=True)
+class VerdictFigures:
+    """What operators said. Disagreements: with the data, or with each other."""
+
+    told: int
+    response: Estimate
+    counts: dict[str, int]
+    acted: int
+    against_data: Estimate
+    among_themselves: int
+
+
+@dataclass(frozen=True)
+class Figures:
+    """All numbers of a report. Instants are UTC, lead times seconds, shares between 0 and 1."""
+
+    definition: str
+    title: str
+    kind: str
+    revision: int
+    horizon_s: float | None
+    gap_s: float | None
+    start: datetime
+    end: datetime
+    as_of: datetime
+    rules: tuple[int, ...]
+    models: tuple[ModelInService, ...]
+    watched: dict[str, tuple[datetime, datetime]]
+    outcomes: dict[str, int]
+    too_late: int
+    backfilled: int
+    untold: int
+    undetermined: dict[str, int]
+    event_recall: Estimate
+    precision: Precision
+    false_alarms: Estimate
+    false_alarm_budget: float | None
+    time_in_alarm: Estimate
+    lead_time: Estimate
+    problems: tuple[ProblemFigure, ...]
+    problems_unwatched: int
+    episodes: tuple[EpisodeFigure, ...]
+    verdicts: VerdictFigures
+    rows: RowFigures | None
+
+    @property
+    def missed(self) -> tuple[ProblemFigure, ...]:
+        """Problems that no episode announced in time."""
+        return tuple(p for p in self.problems if p.episode is None)
+
+    @property
+    def worst_false_alarms(self) -> tuple[EpisodeFigure, ...]:
+        """At most ten false alarms, those furthest beyond their threshold first."""
+        wrong = [e for e in self.episodes if e.outcome == "false_alarm"]
+        return tuple(sorted(wrong, key=_margin, reverse=True)[:_LISTED])
+
+    @property
+    def lead_times(self) -> tuple[float, ...]:
+        """Seconds of warning before each announced problem; negative where the decision came after its start."""
+        return tuple(p.lead_s for p in self.problems if p.lead_s is not None)
+
+
+def performance_figures(material: Material) -> Figures:
+    """How the alert did over [start, end). Pure: the same material gives the same numbers.
+
+    Which problem an episode announced, and the row metrics, come from `learning.metrics`, the code that also judges
+    candidates; precision and false alarms come from the settled outcomes, which know what operators said and did.
+    """
+    m = material
+    raised = sorted((e for e in m.episodes if m.start <= e.raised_at < m.end), key=lambda e: (e.raised_at, e.id))
+    counts = Counter(_outcome(e) for e in raised)
+    problems, unwatched = _problems(m)
+    weeks = m.watched_for.total_seconds() / _WEEK_S
+    return Figures(
+        definition=m.definition.name,
+        title=m.definition.title or m.definition.name,
+        kind=m.definition.kind,
+        revision=m.revision,
+        horizon_s=m.definition.horizon.total_seconds() if m.definition.problem else None,
+        gap_s=m.definition.gap.total_seconds() if m.definition.problem else None,
+        start=m.start,
+        end=m.end,
+        as_of=m.as_of,
+        rules=tuple(sorted({e.settlement.rules for e in raised if e.settlement} or {RULES})),
+        models=tuple(m.models),
+        watched=dict(m.watched),
+        outcomes={outcome: counts[outcome] for outcome in OUTCOMES},
+        too_late=sum(e.settlement.too_late for e in raised if e.settlement),
+        backfilled=sum(e.backfilled for e in raised),
+        untold=m.untold,
+        undetermined=dict(Counter(_reason(e) for e in raised if _outcome(e) == "undetermined").most_common()),
+        event_recall=_event_recall(m, problems),
+        precision=_precision(counts),
+        false_alarms=_settled_enough(rate_per_week(counts["false_alarm"], weeks, "false alarms"), counts),
+        false_alarm_budget=_budget(m.definition),
+        time_in_alarm=_time_in_alarm(m),
+        lead_time=median([p.lead_s for p in problems if p.lead_s is not None], "s", "announced problems"),
+        problems=problems,
+        problems_unwatched=unwatched,
+        episodes=tuple(_episode_figure(e, m.in_alarm(e)) for e in raised),
+        verdicts=_verdicts(raised),
+        rows=_rows(m),
+    )
+
+
+def _rows(m: Material) -> RowFigures | None:
+    if not isinstance(m.definition, ClassifierDefinition):
+        return None
+    return row_figures(m.scores, span_millis(m.definition.gap), span_millis(m.definition.horizon), m.definition.learning.seed)
+
+
+def to_document(figures: Any) -> Any:
+    """Figures as JSON-able values: instants as ISO 8601, numbers that are not finite as null."""
+    match figures:
+        case datetime():
+            return figures.isoformat()
+        case float():
+            return figures if np.isfinite(figures) else None
+        case Mapping():
+            return {str(k): to_document(v) for k, v in figures.items()}
+        case list() | tuple():
+            return [to_document(v) for v in figures]
+    if is_dataclass(figures):
+        return {f.name: to_document(getattr(figures, f.name)) for f in fields(figures)}
+    return figures
+
+
+def _budget(definition: Definition) -> float | None:
+    return definition.operating_point.most_false_alarms if definition.kind == "classifier" else None
+
+
+def _outcome(episode: Episode) -> Outcome:
+    return episode.settlement.outcome if episode.settlement else "undetermined"
+
+
+def _reason(episode: Episode) -> str:
+    return episode.settlement.reason if episode.settlement else "the outcome is not known yet"
+
+
+def _problems(m: Material) -> tuple[tuple[ProblemFigure, ...], int]:
+    """Problems of the period with what announced them, and how many were left out because no warning was possible."""
+    figures: list[ProblemFigure] = []
+    unwatched = 0
+    for asset, found in m.problems.sort_values("start", kind="stable").groupby("asset", sort=True):
+        warned = _warned(m, str(asset), problem_spans(found, onset=m.predicts == "onset"))
+        for i, (start, end) in enumerate(found[["start", "end"]].itertuples(index=False)):
+            begin = start.to_pydatetime()
+            if not m.start <= begin < m.end:
+                continue
+            if not _warnable(m, str(asset), begin):
+                unwatched += 1
+                continue
+            ended = None if pd.isna(end) else end.to_pydatetime()
+            figures.append(_problem_figure(str(asset), begin, ended, warned.get(i)))
+    return tuple(sorted(figures, key=lambda p: (p.start, p.asset))), unwatched
+
+
+def _warned(m: Material, asset: str, spans: ProblemSpans) -> dict[int, Episode]:
+    """The first episode that announced each problem in time, by the problem's index: judged as in `event_metrics`."""
+    gap, horizon = span_millis(m.definition.gap), span_millis(m.definition.horizon)
+    first: dict[int, Episode] = {}
+    for episode in sorted((e for e in m.episodes if e.asset == asset), key=lambda e: e.raised_at):
+        raised = to_millis(episode.raised_at)
+        _, which = occurred_after(raised, spans, gap, horizon)
+        known = to_millis(episode.detected_at) if episode.late_data_status else raised
+        if which is not None and spans.start[which] >= max(raised, known) + gap:
+            first.setdefault(which, episode)
+    return first
+
+
+def _warnable(m: Material, asset: str, start: datetime) -> bool:
+    """Whether the alert was judged at some instant in [start - gap - horizon, start - gap]."""
+    watched = m.watched.get(asset)
+    latest = start - m.definition.gap
+    return watched is not None and watched[0] <= latest and latest - m.definition.horizon < watched[1]
+
+
+def _problem_figure(asset: str, start: datetime, end: datetime | None, warned: Episode | None) -> ProblemFigure:
+    if warned is None:
+        return ProblemFigure(asset, start, end, None, None)
+    known = warned.raised_at if warned.backfilled else warned.detected_at
+    return ProblemFigure(asset, start, end, warned.id, (start - known).total_seconds())
+
+
+def _event_recall(m: Material, problems: Sequence[ProblemFigure]) -> Estimate:
+    if m.definition.problem is None:
+        return nothing("%", "the definition names no problem that data could confirm")
+    return share(sum(p.episode is not None for p in problems), len(problems), "problems")
+
+
+def _time_in_alarm(m: Material) -> Estimate:
+    """Exact, not a sample: no interval."""
+    watched = m.watched_for.total_seconds()
+    if not watched:
+        return nothing("%", "nothing was watched")
+    inside = sum(total(m.in_alarm(episode)).total_seconds() for episode in m.episodes)
+    return Estimate(inside / watched, None, None, "%", f"{inside / 3600:.1f} of {watched / 3600:.1f} asset-hours")
+
+
+def _ended_at(episode: Episode) -> datetime | None:
+    return episode.closed_at or episode.valid_until
+
+
+def _precision(counts: Mapping[Outcome, int]) -> Precision:
+    hits, avoided, wrong = counts["hit"], counts["avoided"], counts["false_alarm"]
+    without = share(hits, hits + wrong, "settled episodes without the avoided ones")
+    with_avoided = share(hits + avoided, hits + avoided + wrong, "settled episodes")
+    return Precision(_settled_enough(without, counts), _settled_enough(with_avoided, counts))
+
+
+def _settled_enough(estimate: Estimate, counts: Mapping[Outcome, int]) -> Estimate:
+    """What rests on settled episodes says nothing where most are undetermined: those settled are not a fair sample."""
+    undetermined, total = counts["undetermined"], sum(counts.values())
+    if estimate.doubt or 2 * undetermined <= total:
+        return estimate
+    return replace(estimate, doubt=f"{undetermined} of {total} episodes are undetermined")
+
+
+def _verdicts(raised: Sequence[Episode]) -> VerdictFigures:
+    told = [e for e in raised if not e.backfilled]
+    said = [(e, *consensus(e.feedback)) for e in raised if e.feedback]
+    judged = [(e, verdict) for e, verdict, _ in said if verdict in ("true_alarm", "false_alarm") and _by_data(e) is not None]
+    against = sum((verdict == "true_alarm") != _by_data(e) for e, verdict in judged)
+    return VerdictFigures(
+        told=len(told),
+        response=share(sum(bool(e.feedback) for e in told), len(told), "episodes that people were told of"),
+        counts=dict(Counter(verdict or "none" for _, verdict, _ in said)),
+        acted=sum(any(f.acted for f in e.feedback) for e, _, _ in said),
+        against_data=share(against, len(judged), "verdicts that data can check"),
+        among_themselves=sum(disagree for _, _, disagree in said),
+    )
+
+
+def _by_data(episode: Episode) -> bool | None:
+    """What data alone say of an episode; None where they cannot: no problem, not known yet, or acted upon in time."""
+    settled = episode.settlement
+    if settled is None or settled.occurred is None or (settled.acted and not settled.occurred):
+        return None
+    return settled.occurred
+
+
+def _episode_figure(episode: Episode, in_alarm: tuple[Stretch, ...]) -> EpisodeFigure:
+    verdict, _ = consensus(episode.feedback)
+    return EpisodeFigure(
+        id=episode.id,
+        asset=episode.asset,
+        raised_at=episode.raised_at,
+        ended_at=_ended_at(episode),
+        value=episode.evaluation.value,
+        threshold=episode.evaluation.threshold,
+        outcome=_outcome(episode),
+        reason=_reason(episode),
+        too_late=bool(episode.settlement and episode.settlement.too_late),
+        verdict=verdict,
+        comment="; ".join(f.comment for f in episode.feedback if f.comment),
+        backfilled=episode.backfilled,
+        words=episode.contributions[0].words if episode.contributions else episode.evaluation.reason,
+        in_alarm=in_alarm,
+    )
+
+
+def _margin(episode: EpisodeFigure) -> tuple[float, float]:
+    """How far beyond the threshold, then how long: a false alarm that was sure of itself is the one to learn from."""
+    beyond = abs(episode.value - episode.threshold) if episode.value is not None and episode.threshold is not None else 0.0
+    lasted = (episode.ended_at - episode.raised_at).total_seconds() if episode.ended_at else 0.0
+    return beyond, lasted

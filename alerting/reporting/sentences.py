@@ -1,0 +1,210 @@
+"""What people read of an episode: the same sentences for pages, messages, the API and the command line."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
+from types import MappingProxyType
+
+from alerting.definitions.wording.spoken import spoken_duration
+from alerting.episodes.episode import Contribution, Episode, Feedback, Notification, Transition, TransitionKind
+from alerting.operators.actions import IsaState
+from alerting.reporting.messages import OUTCOME_WORDS, VERDICT_WORDS
+
+REASONS_SHOWN = 3
+STATE_WORDS: Mapping[IsaState, str] = MappingProxyType({
+    "normal": "over, acknowledged",
+    "unacknowledged": "not acknowledged",
+    "acknowledged": "acknowledged",
+    "returned unacknowledged": "over, not acknowledged",
+    "shelved": "shelved",
+    "suppressed by design": "suppressed by design",
+    "out of service": "out of service",
+})  # fmt: skip
+_HAPPENED: Mapping[TransitionKind, str] = MappingProxyType({
+    "raised": "Raised",
+    "severity": "Severity",
+    "revised": "New revision",
+    "closed": "Over",
+    "reopened": "Open again",
+    "feedback": "Answer",
+    "outcome": "Outcome",
+    "corrected": "Corrected",
+    "acknowledged": "Acknowledged",
+    "confirmed": "Action confirmed",
+    "commented": "Comment",
+    "assigned": "Assigned",
+    "muted": "Muted",
+    "unmuted": "No longer muted",
+    "suppressed": "Suppressed by design",
+    "reminder": "Reminder",
+    "severity_rose": "Worse",
+    "escalated": "Escalated",
+    "repeated": "Reminder",
+})  # fmt: skip
+_DELIVERED: Mapping[str, str] = MappingProxyType({
+    "sent": "sent",
+    "pending": "waits to be sent",
+    "dead": "could not be delivered",
+    "muted": "not sent: muted",
+    "grouped": "sent, together with others",
+    "dropped": "not sent: out of date before it was due",
+})  # fmt: skip
+_MESSAGES: Mapping[TransitionKind, str] = MappingProxyType({
+    "raised": "alarm", "closed": "end", "severity_rose": "worse", "escalated": "escalation", "repeated": "reminder",
+    "reopened": "open again", "unmuted": "still open", "reminder": "reminder",
+})  # fmt: skip
+_STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)"
+_STAMPS = re.compile(rf"\b(?P<start>{_STAMP})(?: to (?P<end>{_STAMP}))?(?!\w)")
+_CODES = re.compile(rf"\b({'|'.join(VERDICT_WORDS)})\b")
+_NEAR = {-1: "yesterday", 0: "today", 1: "tomorrow"}
+_HALF_A_YEAR = timedelta(days=183)
+
+
+def clock_time(value: datetime, now: datetime, zone: tzinfo = UTC) -> str:
+    """An instant as people of the plant say it: `today 14:05`, `yesterday 22:10`, `Mon 12 Jan 14:05`, `12 Jan 2025 14:05`."""
+    local, today = value.astimezone(zone), now.astimezone(zone).date()
+    days, time = (local.date() - today).days, f"{local:%H:%M}"
+    if days in _NEAR:
+        return f"{_NEAR[days]} {time}"
+    if abs(local - now) <= _HALF_A_YEAR:
+        return f"{local:%a} {local.day} {local:%b} {time}"
+    return f"{local.day} {local:%b %Y} {time}"
+
+
+def distance(value: datetime, now: datetime) -> str:
+    """How far an instant lies from now: `just now`, `12 min ago`, `in 18 min`."""
+    passed = now - value
+    if abs(passed) < timedelta(minutes=1):
+        return "just now"
+    return f"{about(passed)} ago" if passed > timedelta(0) else f"in {about(-passed)}"
+
+
+def about(span: timedelta) -> str:
+    """A length of time in its largest unit, two for hours: `12 min`, `3 h 20 min`, `4 d`."""
+    minutes = int(span.total_seconds()) // 60
+    if minutes >= 48 * 60:
+        return f"{minutes // (24 * 60)} d"
+    if minutes >= 1:
+        return spoken_duration(timedelta(minutes=minutes if minutes < 6 * 60 else minutes // 60 * 60))
+    return spoken_duration(timedelta(seconds=int(span.total_seconds())))
+
+
+def local_times(text: str, now: datetime, zone: tzinfo = UTC) -> str:
+    """A text with every ISO 8601 stamp as the time of the plant."""
+
+    def told(found: re.Match[str]) -> str:
+        try:
+            start, end = (None if stamp is None else datetime.fromisoformat(stamp) for stamp in (found["start"], found["end"]))
+            if start is None:
+                return found[0]
+            return clock_time(start, now, zone) if end is None else time_range(start, end, now, zone)
+        except (ValueError, OverflowError):
+            return found[0]
+
+    return _STAMPS.sub(told, text)
+
+
+def time_range(start: datetime, end: datetime, now: datetime, zone: tzinfo = UTC) -> str:
+    """From when to when: `today 14:05 to 14:35 (30 min)`."""
+    same_day = start.astimezone(zone).date() == end.astimezone(zone).date()
+    until = f"{end.astimezone(zone):%H:%M}" if same_day else clock_time(end, now, zone)
+    return f"{clock_time(start, now, zone)} to {until} ({about(end - start)})"
+
+
+def sentence(text: str) -> str:
+    """A text that begins with a capital letter and ends with a full stop."""
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", "…")) or not text else ".")
+
+
+def what_to_do(episode: Episode) -> str | None:
+    """The next step of an operator: the advice of the model where it helps, else what the engineer wrote."""
+    advice = episode.recommendation
+    if advice is not None and (advice.helps or "action" not in episode.guidance):
+        return advice.words
+    return episode.guidance.get("action")
+
+
+def reasons(episode: Episode) -> tuple[Sequence[Contribution], Sequence[Contribution]]:
+    """The three strongest contributions, and the rest."""
+    ranked = sorted(episode.contributions, key=lambda c: -abs(c.share))
+    return ranked[:REASONS_SHOWN], ranked[REASONS_SHOWN:]
+
+
+def headline(episode: Episode) -> str:
+    """What is the matter now: as it was at the raise, or at the last change of severity of an open episode."""
+    changes = [t.reason for t in episode.transitions if t.kind == "severity"] if episode.condition == "open" else []
+    _, colon, latest = changes[-1].partition(": ") if changes else ("", "", "")
+    return latest if colon else episode.evaluation.reason
+
+
+def message(episode: Episode) -> str:
+    """An episode in one line: how bad, what, where, why, what to do."""
+    step = what_to_do(episode) if episode.condition == "open" else None
+    parts = [f"{episode.severity.upper()}: {episode.title} on {episode.asset}: {sentence(headline(episode))}"]
+    return " ".join([*parts, *([sentence(step)] if step else [])])
+
+
+def outcome(episode: Episode) -> str | None:
+    """How an episode turned out; None while it is open, or not known."""
+    if episode.condition == "open" or episode.settlement is None:
+        return None
+    return OUTCOME_WORDS[episode.settlement.outcome]
+
+
+def last_answer(episode: Episode, who: str) -> Feedback | None:
+    """The last answer of a person that has a verdict; else the last that says that somebody acted."""
+    own = [f for f in episode.feedback if f.who == who]
+    return next((f for f in reversed(own) if f.verdict), next((f for f in reversed(own) if f.acted), None))
+
+
+def has_acted(episode: Episode, who: str) -> bool:
+    """Whether a person has said that something was done."""
+    return any(f.acted for f in episode.feedback if f.who == who)
+
+
+def answer(said: Feedback) -> str:
+    """What somebody answered: `right, acted: opened the damper. “It was wide open.”`"""
+    parts = [VERDICT_WORDS[said.verdict]] if said.verdict else []
+    if said.acted:
+        parts.append(f"acted: {said.action}" if said.action else "acted")
+    told = ", ".join(parts)
+    if not said.comment:
+        return told
+    return f"{told}. “{said.comment}”" if told else f"“{said.comment}”"
+
+
+def happened(transition: Transition) -> tuple[str, str]:
+    """A transition as a heading and its reason, without codes."""
+    heading = _HAPPENED.get(transition.kind, transition.kind.replace("_", " ").capitalize())
+    reason = transition.reason
+    if transition.kind == "feedback":
+        reason = _CODES.sub(lambda found: VERDICT_WORDS[found[1]], reason)
+    if transition.kind == "outcome":
+        code, colon, rest = reason.partition(": ")
+        reason = f"{OUTCOME_WORDS.get(code, code)}{colon}{rest}"
+    return heading, reason
+
+
+def delivered(notification: Notification) -> tuple[str, str]:
+    """A notification as a heading and what became of it."""
+    what = _MESSAGES.get(notification.transition, notification.transition.replace("_", " "))
+    status = _DELIVERED[notification.status]
+    if notification.status == "muted":
+        return f"Message to {notification.channel}", f"{what}: {status}"
+    fault = f": {notification.error}" if notification.error and notification.status in ("dead", "pending") else ""
+    return f"Message to {notification.channel}", f"{what}: {status}{fault}"
+
+
+def history(episode: Episode) -> list[tuple[datetime, str, str, str]]:
+    """What happened, in the order of time: instant, heading, reason, and the actor (empty for the platform itself).
+
+    An outcome that cannot be known yet is left out.
+    """
+    rows = [
+        (t.at, *happened(t), "" if t.actor == "platform" else t.actor)
+        for t in episode.transitions
+        if not (t.kind == "outcome" and t.reason.startswith("undetermined"))
+    ]
+    rows += [(n.delivered_at or n.created_at, *delivered(n), "") for n in episode.outbox]
+    return sorted(rows, key=lambda row: row[0])  # stable: at one instant the transition stands before its messages

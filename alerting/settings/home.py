@@ -1,0 +1,194 @@
+"""The home of a platform: where it is, that it belongs to us alone, and the small secret files in it.
+
+A home is a folder in which `alerting up` or `alerting prepare` has written `home.json`. Commands look for one and never make
+one: a command in the wrong folder would fill a second platform that nobody watches.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import pwd
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from alerting.definitions.faults import UserError
+
+VARIABLE = "ALERTING_HOME"
+FOLDER = ".alerting"
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
+MARK = "home.json"
+_TOKENS = "secrets/api_tokens.json"  # by which homes of versions without the mark are known
+_NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT, errno.EEXIST, errno.EISDIR}
+
+Database = Literal["embedded", "named"]
+
+
+def find_home(environ: Mapping[str, str], here: Path, last: bool = True) -> Path:
+    """Return the home that `ALERTING_HOME` names; else the nearest one at or above `here`; else (`last`) that of this user's last
+    `alerting up`; else `.alerting` in `here`, which need not exist. Raises UserError if the nearest belongs to another user.
+    """
+    if named := environ.get(VARIABLE, "").strip():
+        return Path(named).expanduser().absolute()
+    for folder in (here, *here.parents):
+        candidate = folder / FOLDER
+        if not candidate.is_dir():
+            continue
+        _refuse_foreign(candidate)
+        if database_of(candidate) is not None:
+            return candidate
+    return (last_home(environ) if last else None) or here / FOLDER
+
+
+def database_of(home: Path) -> Database | None:
+    """Return which database the platform of this home uses; None if it is no home."""
+    try:
+        text = (home / MARK).read_text(encoding="utf-8")
+    except OSError:
+        if not os.access(home / _TOKENS, os.F_OK):
+            return None
+        return "embedded" if (home / "mongod").is_dir() else "named"
+    return "named" if '"named"' in text else "embedded"
+
+
+def create_home(home: Path, database: Database) -> None:
+    """Make this folder a home that its owner alone may enter, or renew its mark. Raises UserError."""
+    own_folder(home)
+    with home_errors(home):
+        draft = home / f"{MARK}.new"
+        draft.write_text(json.dumps({"database": database}), encoding="utf-8")
+        draft.replace(home / MARK)
+
+
+def own_folder(home: Path) -> None:
+    """Make the folder if it is missing, and close it to other users. Raises UserError if it is not ours alone, or read-only."""
+    with home_errors(home):
+        home.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
+        _close(home)
+
+
+def require_embedded(home: Path) -> None:
+    """Raises UserError unless this is a home of ours with an embedded database."""
+    with home_errors(home):
+        database = database_of(home) if home.is_dir() else None
+    if database is None:
+        raise UserError(
+            f"there is no platform in {home}: run `alerting up` to make and start one there (`alerting prepare` makes one "
+            f"without starting it), or name the one that you mean: {VARIABLE}=/path/to/its/.alerting"
+        )
+    if database == "named":
+        raise UserError(f"the platform in {home} uses a MongoDB server of its own: set ALERTING_MONGODB_URI as for `alerting up`")
+    with home_errors(home):
+        _close(home)
+
+
+def _close(home: Path) -> None:
+    found = _refuse_foreign(home)
+    if found.st_mode & stat.S_ISVTX:
+        raise UserError(f"{home} is shared by all users of this machine: set {VARIABLE} to a folder of your own")
+    if not os.access(home, os.R_OK | os.W_OK | os.X_OK):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(home))
+    if stat.S_IMODE(found.st_mode) != FOLDER_MODE:
+        home.chmod(FOLDER_MODE)
+
+
+def _refuse_foreign(home: Path) -> os.stat_result:
+    found = home.stat()
+    if found.st_uid != os.geteuid():
+        raise UserError(
+            f"{home} belongs to {_user(found.st_uid)}, and you are {_user(os.geteuid())}: set {VARIABLE} to a home of your own, "
+            f"or run the command as its owner"
+        )
+    return found
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
+
+
+@contextmanager
+def home_errors(home: Path) -> Iterator[None]:
+    """Say in a sentence that a home cannot be made or written."""
+    try:
+        yield
+    except OSError as fault:
+        if fault.errno not in _NOT_WRITABLE or not _is_within(fault.filename, home):
+            raise
+        raise UserError(
+            f"the home {home} cannot be used: {fault.filename}: {fault.strerror}; make it writable for {_user(os.geteuid())}, "
+            f"or set {VARIABLE} to a folder that is"
+        ) from fault
+
+
+def _is_within(path: object, home: Path) -> bool:
+    if not isinstance(path, str | bytes | os.PathLike):
+        return False
+    place = Path(os.fsdecode(path)).absolute()
+    return place.is_relative_to(home) or home.is_relative_to(place)
+
+
+def remember(home: Path, environ: Mapping[str, str]) -> None:
+    """Record in the user's state folder that `alerting up` ran on this home; a state folder that cannot be written is no harm."""
+    record = _record(environ)
+    if record is None:
+        return
+    with contextlib.suppress(OSError):
+        record.parent.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
+        draft = record.with_suffix(f".{os.getpid()}")
+        draft.write_text(f"{home}\n", encoding="utf-8")
+        draft.replace(record)
+
+
+def last_home(environ: Mapping[str, str]) -> Path | None:
+    """Return the home of this user's last `alerting up`, if it is still one."""
+    record = _record(environ)
+    try:
+        home = Path(record.read_text(encoding="utf-8").strip()) if record else None
+    except (OSError, UnicodeDecodeError):
+        return None
+    return home if home is not None and home.is_absolute() and database_of(home) is not None else None
+
+
+def _record(environ: Mapping[str, str]) -> Path | None:
+    state = environ.get("XDG_STATE_HOME", "")
+    if not Path(state).is_absolute():
+        if not environ.get("HOME"):
+            return None
+        state = str(Path(environ["HOME"]) / ".local" / "state")
+    return Path(state) / "alerting" / "last_home"
+
+
+def private_folder(folder: Path) -> Path:
+    """Make a folder that only its owner may enter, or make an existing one so."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(FOLDER_MODE)
+    return folder
+
+
+def kept_secret(path: Path, make: Callable[[], str]) -> str:
+    """Read the secret in `path`, which is made if it is missing; of several makers at once one wins.
+
+    Raises UserError for a file that others may read.
+    """
+    if not path.exists():
+        draft = path.with_name(f"{path.name}.{os.getpid()}.new")
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "w") as file:
+            file.write(make())
+        try:
+            path.hardlink_to(draft)
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without hard links
+            draft.replace(path)
+        draft.unlink(missing_ok=True)
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise UserError(f"{path} may be read by others on this machine: run `chmod 600 {path}`, or delete it for a new one")
+    return path.read_text()

@@ -1,0 +1,1 @@
+"""What DAGs, commands and the API call."""

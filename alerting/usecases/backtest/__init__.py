@@ -1,0 +1,1 @@
+"""What a definition would have raised."""

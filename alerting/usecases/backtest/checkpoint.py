@@ -1,0 +1,104 @@
+"""What a finished segment of a backtest leaves behind as files, and how an interrupted run takes it up again."""
+
+import io
+import json
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from alerting.episodes.episode import Episode
+from alerting.episodes.lifecycle import ConditionState
+from alerting.ports import DecisionRecord, Document, Files, Platform
+from alerting.readings.history import from_millis, to_millis
+from alerting.reporting.backtest import SegmentFigure
+from alerting.usecases.backtest.sandbox import Shadow
+from alerting.usecases.registry.registration import file_hashes
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a finished segment changed: enough, with those before it, to go on as if nothing had happened."""
+
+    registered: int
+    decision: DecisionRecord | None
+    states: dict[str, ConditionState]
+    episodes: tuple[Episode, ...]
+
+
+_CHECKPOINT = TypeAdapter(Checkpoint)
+
+
+def checkpoint_files(shadow: Shadow, name: str, segment: SegmentFigure) -> dict[str, bytes]:
+    """What this segment left behind, as files; from here on the memory counts what the next one changes."""
+    changed = [e for e in shadow.episodes.find() if e.id in shadow.episodes.changed]
+    decisions = [d for d in shadow.decisions.of(name) if d.at == segment.start]
+    point = Checkpoint(
+        registered=shadow.models.registered,
+        decision=decisions[-1] if decisions else None,
+        states={asset: state for (_, asset), state in shadow.states.kept.items()},
+        episodes=tuple(changed),
+    )
+    files = {"checkpoint.json": _CHECKPOINT.dump_json(point), "scores.npz": _packed(shadow.scores.fresh)}
+    if segment.promoted and segment.version is not None:
+        tags = shadow.models.version_tags(name, segment.version)
+        files["tags.json"] = json.dumps(tags).encode()
+        for family, candidate in shadow.models.candidates(tags["training_run"]).items():
+            files |= {f"candidate/{family}/{n}": data for n, data in candidate.items()}
+        files |= {f"model/{n}": data for n, data in shadow.models.model_files(name, segment.version).items()}
+    shadow.episodes.changed.clear()
+    shadow.scores.fresh.clear()
+    return files
+
+
+def _packed(rows: list[Document]) -> bytes:
+    """Scores as arrays: bit for bit, and small."""
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        asset=np.array([r["asset"] for r in rows], np.str_),
+        ts=np.array([to_millis(r["ts"]) for r in rows], np.int64),
+        score=np.array([r["score"] for r in rows], np.float64),
+        threshold=np.array([r["threshold"] for r in rows], np.float64),
+        model_version=np.array([r["model_version"] for r in rows], np.int64),
+    )
+    return buffer.getvalue()
+
+
+def _unpacked(data: bytes) -> list[Document]:
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        columns = {name: arrays[name].tolist() for name in ("asset", "ts", "score", "threshold", "model_version")}
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    return [{**row, "ts": from_millis(row["ts"])} for row in rows]
+
+
+def restore(platform: Platform, shadow: Shadow, run: Document) -> int:
+    """Bring the memory to where the last finished segment left it; returns how many there are."""
+    name, done = run["definition"], len(run["segments"])
+    for number in range(1, done + 1):
+        files = platform.backtests.segment_files(run["id"], number)
+        point = _CHECKPOINT.validate_json(files["checkpoint.json"])
+        shadow.models.registered = point.registered
+        if point.decision is not None:
+            shadow.decisions.add(point.decision)
+        shadow.states.kept = {(name, asset): state for asset, state in point.states.items()}
+        shadow.episodes.restore(point.episodes)
+        shadow.scores.restore(_unpacked(files["scores.npz"]))
+        _restore_model(shadow, point.decision, files)
+    return done
+
+
+def _restore_model(shadow: Shadow, decision: DecisionRecord | None, files: Files) -> None:
+    if decision is None or not decision.promoted or decision.challenger_version is None:
+        return
+    model = {n.removeprefix("model/"): data for n, data in files.items() if n.startswith("model/")}
+    tags = json.loads(files["tags.json"])
+    shadow.models.restore(decision.challenger_version, model, tags)
+    run_id = tags["training_run"]
+    shadow.decisions.expect_files(decision.definition, run_id, file_hashes(decision.definition, model, b""))
+    shadow.decisions.bind_files(decision.definition, run_id, decision.challenger_version)
+    for family in {n.split("/")[1] for n in files if n.startswith("candidate/")}:
+        stem = f"candidate/{family}/"
+        candidate = {n.removeprefix(stem): data for n, data in files.items() if n.startswith(stem)}
+        shadow.models.restore_candidate(tags["training_run"], family, candidate)
+    shadow.models.keep_only(decision.challenger_version)

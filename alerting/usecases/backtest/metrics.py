@@ -1,0 +1,110 @@
+"""What a backtest counts: the load on operators, event metrics as candidates are judged by, costs, and what live action blurs."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import numpy as np
+
+from alerting.definitions.model import ClassifierDefinition, Definition
+from alerting.episodes.episode import Episode
+from alerting.learning.metrics.metrics import EventMetrics, ProblemSpans, event_metrics, problem_spans
+from alerting.learning.selection.operating_point import watch
+from alerting.ports import Platform
+from alerting.readings.history import millis, span_millis, to_millis
+from alerting.reporting.backtest import Cost
+from alerting.reporting.load import Load, operator_load
+from alerting.reporting.metrics import Material
+from alerting.reporting.time_in_alarm import total, without
+
+
+def load_of(material: Material, flood_above: int) -> Load | None:
+    """What the episodes would have asked of operators, over the time in which anything was judged."""
+    if not material.watched:
+        return None
+    spans = material.watched.values()
+    raised = [e for e in material.episodes if material.start <= e.raised_at < material.end]
+    spells = [(e.raised_at, e.raised_at + total(material.in_alarm(e))) for e in raised]
+    return operator_load(spells, min(a for a, _ in spans), max(b for _, b in spans), flood_above)
+
+
+def events_of(material: Material) -> EventMetrics | None:
+    """Event metrics with the code that judges candidates; episodes whose outcome nobody can know are left out.
+
+    None for a definition without a problem, and where nothing was judged.
+    """
+    definition = material.definition
+    if definition.problem is None or not material.watched:
+        return None
+    gap, horizon = span_millis(definition.gap), span_millis(definition.horizon)
+    spells: dict[str, list[tuple[int, int]]] = {asset: [] for asset in material.watched}
+    for e in material.episodes:
+        known = e.settlement is not None and e.settlement.occurred is not None
+        if known and material.start <= e.raised_at < material.end and e.asset in spells:
+            spells[e.asset].append((to_millis(e.raised_at), to_millis(e.raised_at + total(material.in_alarm(e)))))
+    if isinstance(definition, ClassifierDefinition):
+        spans, observed = _scored(material, definition)
+        seed = definition.learning.seed
+    else:
+        spans, observed, seed = _watched_spans(material), _watched_seconds(material), 0
+    begun = {asset: _begun_within(found, material.start, material.end) for asset, found in spans.items()}
+    return event_metrics(spells, begun, gap, horizon, observed, seed)
+
+
+def cost_of(definition: Definition, events: EventMetrics | None, weeks: float) -> Cost | None:
+    """What misses and false alarms would have cost over the stretch; None where the definition names no costs."""
+    if events is None or not isinstance(definition, ClassifierDefinition):
+        return None
+    miss, false_alarm = definition.operating_point.cost_of_miss, definition.operating_point.cost_of_false_alarm
+    if miss is None or false_alarm is None:
+        return None
+    misses, false = (events.n_events - events.n_found) * miss, events.n_false_alarms * false_alarm
+    return Cost(misses, false, misses + false, (misses + false) / weeks)
+
+
+def _begun_within(spans: ProblemSpans, start: datetime, end: datetime) -> ProblemSpans:
+    """Count only problems that began in [start, end); the others still tell which episodes were right."""
+    inside = (spans.start >= to_millis(start)) & (spans.start < to_millis(end))
+    return ProblemSpans(spans.start, spans.end, spans.counted & inside)
+
+
+def _scored(material: Material, definition: ClassifierDefinition) -> tuple[Mapping[str, ProblemSpans], dict[str, float]]:
+    """Problems that a scored instant could have warned of, and the time that scores stand for, by asset."""
+    scores = material.scores
+    asset = scores["asset"].to_numpy(object)
+    stride = definition.stride.total_seconds()
+    seconds = {str(name): float(count) * stride for name, count in scores["asset"].value_counts().items()}
+    at = millis(scores["ts"]) if len(scores) else np.empty(0, np.int64)
+    problems = material.problems
+    onset = material.predicts == "onset"
+    watched = watch(at, asset, problems, onset, seconds, span_millis(definition.gap), span_millis(definition.horizon))
+    return watched.problems, seconds
+
+
+def _watched_spans(material: Material) -> dict[str, ProblemSpans]:
+    """Problems that began while some instant of their warning time was watched, by asset."""
+    gap, horizon = span_millis(material.definition.gap), span_millis(material.definition.horizon)
+    spans = {}
+    for asset, (first, last) in material.watched.items():
+        own = material.problems[material.problems["asset"] == asset].sort_values("start")
+        found = problem_spans(own, onset=material.predicts == "onset")
+        latest = found.start - gap
+        counted = (to_millis(first) <= latest) & (latest - horizon < to_millis(last))
+        spans[asset] = ProblemSpans(found.start, found.end, counted)
+    return spans
+
+
+def _watched_seconds(material: Material) -> dict[str, float]:
+    gaps = material.gaps
+    return {asset: total(without(span, gaps.get(asset, ()))).total_seconds() for asset, span in material.watched.items()}
+
+
+def beside_acted(platform: Platform, material: Material) -> int:
+    """Episodes raised within the outcome window of a live episode that was acted upon."""
+    window = material.definition.gap + material.definition.horizon
+    live = platform.episodes.find(material.definition.name, start=material.start - window, end=material.end)
+    acted = [(e.asset, e.raised_at) for e in live if e.settlement is not None and e.settlement.acted]
+
+    def beside(episode: Episode) -> bool:
+        return any(asset == episode.asset and at <= episode.raised_at <= at + window for asset, at in acted)
+
+    return sum(beside(e) for e in material.episodes if e.raised_at >= material.start)

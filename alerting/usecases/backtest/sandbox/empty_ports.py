@@ -1,0 +1,202 @@
+"""Ports without anything in them: what a pretended platform neither knows nor keeps."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from alerting.episodes.episode import Notification
+from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.state_table import Pair
+from alerting.notifications.group_message import Bulletin
+from alerting.operators.shelves import Shelf
+from alerting.ports import Document, PlatformAlert, Replay
+from alerting.ports.late import Arrival, Checkpoint, ReprocessingRequest
+from alerting.usecases.backtest.sandbox.live_write import refuse
+
+
+class NothingLate:
+    """Port `Arrivals` where everything came in time."""
+
+    def reach(self) -> datetime | None:
+        return None
+
+    def extend_reach(self, up_to: datetime) -> None:
+        """Nobody writes readings beside a pretended platform."""
+
+    def waiting(self) -> list[Arrival]:
+        return []
+
+    def mark_seen(self, arrival: Arrival, at: datetime) -> None:  # noqa: ARG002 - the port's signature
+        refuse("look after late readings")
+
+    def mark_routed(self, routed: Sequence[tuple[Arrival, int]], at: datetime) -> None:  # noqa: ARG002
+        refuse("look after late readings")
+
+    def of(self, arrived_at: datetime) -> list[Arrival]:  # noqa: ARG002
+        return []
+
+    def since(self, arrived_from: datetime) -> list[Arrival]:  # noqa: ARG002
+        return []
+
+    def forget(self, before: datetime) -> int:  # noqa: ARG002
+        return 0
+
+    def owe(self, starts: Mapping[Pair, datetime]) -> None:
+        """Whoever judged at the same time saw the same readings."""
+
+    def debts(self, definitions: Sequence[str]) -> dict[Pair, ReprocessingRequest]:  # noqa: ARG002
+        return {}
+
+    def pledge(self, starts: Mapping[Pair, datetime], as_of: datetime) -> str:  # noqa: ARG002
+        return ""  # nobody goes on with a pretended platform whose evaluator was killed
+
+    def paid(self, debts: Sequence[ReprocessingRequest]) -> None:
+        """There are none but pledges."""
+
+
+class NoCheckpoints:
+    """Port `Checkpoints` that keeps none: nothing is judged again."""
+
+    def save(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """Nothing is written."""
+
+    def before(self, instants: Mapping[Pair, datetime]) -> dict[Pair, ConditionState]:  # noqa: ARG002
+        return {}
+
+    def after(self, definition: str, asset: str, instant: datetime) -> ConditionState | None:  # noqa: ARG002
+        return None
+
+    def drop(self, starts: Mapping[Pair, datetime]) -> None:
+        """There are none."""
+
+
+class NoShelves:
+    """Port `Shelves` without any: who would be told is not the question."""
+
+    def insert(self, shelf: Shelf) -> bool:  # noqa: ARG002
+        refuse("shelve")
+
+    def replace(self, shelf: Shelf) -> bool:  # noqa: ARG002
+        refuse("change shelves")
+
+    def get(self, id: str) -> Shelf | None:  # noqa: ARG002
+        return None
+
+    def in_force(self, definition: str | None = None, asset: str | None = None) -> list[Shelf]:  # noqa: ARG002
+        return []
+
+    def of(self, definition: str, asset: str) -> list[Shelf]:  # noqa: ARG002
+        return []
+
+    def with_due_notifications(self, now: datetime) -> list[Shelf]:  # noqa: ARG002
+        return []
+
+    def dead_letters(self) -> list[tuple[str, Notification]]:
+        return []
+
+
+class NoRoutes:
+    """Port `Routes` without any."""
+
+    def documents(self) -> list[Document]:
+        return []
+
+    def put(self, document: Document) -> None:  # noqa: ARG002
+        refuse("change routes")
+
+    def remove(self, name: str) -> bool:  # noqa: ARG002
+        refuse("change routes")
+
+
+class NoBulletins:
+    """Port `Bulletins` without any."""
+
+    def insert(self, bulletin: Bulletin) -> bool:  # noqa: ARG002
+        refuse("tell anybody anything")
+
+    def replace(self, bulletin: Bulletin) -> bool:  # noqa: ARG002
+        refuse("tell anybody anything")
+
+    def get(self, id: str) -> Bulletin | None:  # noqa: ARG002
+        return None
+
+    def due(self, now: datetime, limit: int = 100) -> list[Bulletin]:  # noqa: ARG002
+        return []
+
+    def dead_letters(self) -> list[Bulletin]:
+        return []
+
+    def sent_since(self, since: datetime) -> list[Notification]:  # noqa: ARG002
+        return []
+
+
+class NoRevocations:
+    """Port `Revocations`, under which no link counts: none is made."""
+
+    def revoke(self, episode: str | None, recipient: str | None, at: datetime) -> None:  # noqa: ARG002
+        refuse("revoke links")
+
+    def is_revoked(self, episode: str, recipient: str, made_at: datetime) -> bool:  # noqa: ARG002
+        return True
+
+
+class NoSessions:
+    """Port `EndedSessions`: nobody logs in to a platform that only tries something out."""
+
+    def end(self, session: str, expires: datetime, now: datetime) -> None:  # noqa: ARG002
+        refuse("end a session")
+
+    def has_ended(self, session: str) -> bool:  # noqa: ARG002
+        return True
+
+
+class NoReplays:
+    """Port `Replays` without any."""
+
+    def add(self, replay: Replay) -> None:  # noqa: ARG002
+        refuse("judge the past anew")
+
+    def of(self, definition: str) -> list[Replay]:  # noqa: ARG002
+        return []
+
+
+class NoReports:
+    """Port `Reports` that keeps none."""
+
+    def put(self, definition: str, start: datetime, end: datetime, figures: Document, page: str, at: datetime) -> str:  # noqa: ARG002
+        refuse("keep reports")
+
+    def of(self, definition: str) -> list[Document]:  # noqa: ARG002
+        return []
+
+    def newest(self, limit: int) -> list[Document]:  # noqa: ARG002
+        return []
+
+    def page(self, id: str) -> str | None:  # noqa: ARG002
+        return None
+
+
+class NoPlatformAlerts:
+    """Port `PlatformAlerts` without any: what a pretended platform finds is told with its result."""
+
+    def open(self) -> list[PlatformAlert]:
+        return []
+
+    def of(self, subject: str) -> list[PlatformAlert]:  # noqa: ARG002
+        return []
+
+    def resolved_since(self, since: datetime) -> list[PlatformAlert]:  # noqa: ARG002
+        return []
+
+    def report(self, kind: str, subject: str, reason: str, at: datetime) -> None:  # noqa: ARG002
+        refuse("report faults of the platform")
+
+    def resolve(self, kind: str, subject: str, at: datetime) -> None:  # noqa: ARG002
+        refuse("resolve faults of the platform")
+
+
+class NoAudit:
+    """Port `Audit` that hears nothing: what a pretended platform decides happened to nobody."""
+
+    def add(self, who: str, what: str, subject: str, at: datetime, before: Any = None, after: Any = None, why: str = "") -> None:
+        """Nothing is written."""

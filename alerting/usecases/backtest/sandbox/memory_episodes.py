@@ -1,0 +1,81 @@
+"""Episodes in memory."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from alerting.episodes.episode import Episode
+from alerting.episodes.extract import Alarm, alarm_of
+from alerting.usecases.backtest.sandbox.null_notifications import NobodyTold
+
+
+class MemoryEpisodes(NobodyTold):
+    """Port `Episodes` in memory. All are backfilled: no recipient is notified. `changed`: ids written since it was emptied."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Episode] = {}
+        self._open: dict[tuple[str, str], str] = {}
+        self.changed: set[str] = set()
+
+    def restore(self, episodes: Iterable[Episode]) -> None:
+        """Take episodes over as they are."""
+        for episode in episodes:
+            self._keep(episode)
+        self.changed.clear()
+
+    def insert(self, episode: Episode) -> bool:
+        if episode.id in self._kept or (episode.definition, episode.asset) in self._open:
+            return False
+        self._keep(replace(episode, backfilled=True, detected_at=episode.raised_at, outbox=()))
+        return True
+
+    def replace(self, episode: Episode) -> bool:
+        stored = self._kept.get(episode.id)
+        if stored is None or stored.version != episode.version - 1:
+            return False
+        self._keep(episode)
+        return True
+
+    def _keep(self, episode: Episode) -> None:
+        self._kept[episode.id] = episode
+        self.changed.add(episode.id)
+        pair = (episode.definition, episode.asset)
+        if episode.condition == "open":
+            self._open[pair] = episode.id
+        elif self._open.get(pair) == episode.id:
+            del self._open[pair]
+
+    def get(self, id: str) -> Episode | None:
+        return self._kept.get(id)
+
+    def starting_with(self, prefix: str) -> list[Episode]:
+        return [e for e in self._kept.values() if e.id.startswith(prefix)][:10]
+
+    def find(
+        self,
+        definition: str | None = None,
+        asset: str | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        open_only: bool = False,
+        limit: int | None = None,
+        before: tuple[datetime, str] | None = None,
+    ) -> list[Episode]:
+        chosen = (self._kept[i] for i in self._open.values()) if open_only else iter(self._kept.values())
+        found = [
+            e
+            for e in chosen
+            if (definition is None or e.definition == definition)
+            and (asset is None or e.asset == asset)
+            and (start is None or e.raised_at >= start)
+            and (end is None or e.raised_at < end)
+            and (before is None or (e.raised_at, e.id) < before)
+        ]
+        return sorted(found, key=lambda e: (e.raised_at, e.id), reverse=True)[:limit]
+
+    def alarms(self, start: datetime, end: datetime, active_from: datetime | None = None) -> list[Alarm]:  # noqa: ARG002
+        return [alarm_of(e) for e in self.find(start=start, end=end)[::-1]]
+
+    def unsettled(self, as_of: datetime) -> list[Episode]:
+        due = [e for e in self._kept.values() if e.outcome_due_at is not None and e.outcome_due_at <= as_of]
+        return sorted(due, key=lambda e: (e.raised_at, e.id))

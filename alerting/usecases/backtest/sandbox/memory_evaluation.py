@@ -1,0 +1,70 @@
+"""How far evaluation is, and what it said, in memory."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+import numpy as np
+
+from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.state_table import ConditionTable, Pair
+from alerting.ports import Document
+from alerting.readings.ragged import Flags
+
+
+class MemoryStates:
+    """Port `States` in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], ConditionState] = {}
+
+    def load(self, definition: str, assets: Sequence[str]) -> dict[str, ConditionState]:
+        return {a: self.kept[definition, a] for a in assets if (definition, a) in self.kept}
+
+    def advance(self, definition: str, asset: str, before: ConditionState | None, after: ConditionState) -> bool:
+        stored = self.kept.get((definition, asset))
+        if (stored and stored.watermark) != (before and before.watermark):
+            return False
+        self.kept[definition, asset] = after
+        return True
+
+    def load_many(self, pairs: Sequence[Pair]) -> ConditionTable:
+        table = ConditionTable(pairs)
+        for row, pair in enumerate(pairs):
+            if pair in self.kept:
+                table.put(row, self.kept[pair])
+        return table
+
+    def advance_many(self, before: ConditionTable, after: ConditionTable) -> Flags:
+        moved = np.zeros(len(before), np.bool_)
+        for row, pair in enumerate(before.pairs):
+            state = after.state(row)
+            moved[row] = state is not None and self.advance(*pair, before.state(row), state)
+        return moved
+
+
+class MemoryScores:
+    """Port `Scores` in memory, of one definition. `fresh`: rows added since it was emptied."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[datetime, str, int], Document] = {}
+        self.fresh: list[Document] = []
+
+    def restore(self, rows: Iterable[Document]) -> None:
+        """Take rows over."""
+        self._rows.update({(r["ts"], r["asset"], r["model_version"]): r for r in rows})
+
+    def add(self, definition: str, asset: str, rows: Sequence[tuple[datetime, float, float, int]]) -> None:  # noqa: ARG002
+        for ts, score, threshold, version in rows:
+            if (ts, asset, version) not in self._rows:
+                row = {"asset": asset, "ts": ts, "score": score, "threshold": threshold, "model_version": version}
+                self._rows[ts, asset, version] = row
+                self.fresh.append(row)
+
+    def between(
+        self,
+        definition: str,  # noqa: ARG002
+        start: datetime,
+        end: datetime,
+        asset: str | None = None,
+    ) -> Iterator[Document]:
+        yield from (self._rows[key] for key in sorted(self._rows) if start <= key[0] < end and asset in (None, key[1]))

@@ -1,0 +1,33 @@
+"""The part of port `Episodes` that is about telling people, where nobody is told."""
+
+from datetime import datetime
+
+from alerting.episodes.episode import Episode, Notification
+
+
+class NobodyTold:
+    """No notification was made, none is held, and nothing is muted."""
+
+    def with_due_notifications(self, now: datetime, limit: int = 100) -> list[Episode]:  # noqa: ARG002 - the port's signature
+        return []
+
+    def dead_letters(self) -> list[tuple[str, Notification]]:
+        return []
+
+    def told_since(self, asset: str, since: datetime) -> list[Notification]:  # noqa: ARG002
+        return []
+
+    def sent_since(self, since: datetime) -> list[Notification]:  # noqa: ARG002
+        return []
+
+    def held_in_floods(self, now: datetime) -> list[Episode]:  # noqa: ARG002
+        return []
+
+    def held_for_digest(self) -> list[Episode]:
+        return []
+
+    def muted(self) -> list[Episode]:
+        return []
+
+    def over_unacknowledged(self, limit: int) -> list[Episode]:  # noqa: ARG002
+        return []

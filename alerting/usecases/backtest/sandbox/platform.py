@@ -1,0 +1,88 @@
+"""A pretended platform: the memory of it, and views of it at an instant."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from alerting.definitions.model import Revision
+from alerting.ports import NOT_KEPT, Definitions, Episodes, Platform
+from alerting.usecases.backtest.sandbox.empty_ports import (
+    NoAudit,
+    NoBulletins,
+    NoCheckpoints,
+    NoPlatformAlerts,
+    NoReplays,
+    NoReports,
+    NoRevocations,
+    NoRoutes,
+    NoSessions,
+    NoShelves,
+    NothingLate,
+)
+from alerting.usecases.backtest.sandbox.live_views import (
+    KnownAssets,
+    KnownFeedback,
+    LiveEpisodesUntil,
+    OneDefinition,
+    ReadingsUntil,
+)
+from alerting.usecases.backtest.sandbox.memory_episodes import MemoryEpisodes
+from alerting.usecases.backtest.sandbox.memory_evaluation import MemoryScores, MemoryStates
+from alerting.usecases.backtest.sandbox.memory_models import MemoryDecisions, MemoryModels
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Port `Clock` that stands still."""
+
+    instant: datetime
+
+    def now(self) -> datetime:
+        return self.instant
+
+
+class Shadow:
+    """The memory of a pretended platform with one definition, and views of it at an instant."""
+
+    def __init__(self, live: Platform, revision: Revision) -> None:
+        self._live, self._revision = live, revision
+        self.episodes, self.states, self.decisions = MemoryEpisodes(), MemoryStates(), MemoryDecisions()
+        self.models, self.scores = MemoryModels(), MemoryScores()
+
+    def watching(self, at: datetime) -> Platform:
+        """The platform as it evaluates at an instant: nothing after it can be read."""
+        return self._at(at, self.episodes, OneDefinition(self._revision))
+
+    def training(self, at: datetime) -> Platform:
+        """The platform as it trains at an instant: with the live episodes before it, which people answered and acted upon."""
+        known = OneDefinition(self._revision, self._live.definitions.revisions(self._revision.name))
+        return self._at(at, LiveEpisodesUntil(self._live.episodes, at), known)
+
+    def _at(self, at: datetime, episodes: Episodes, definitions: Definitions) -> Platform:
+        return Platform(
+            definitions=definitions,
+            assets=KnownAssets(self._live.assets),
+            readings=ReadingsUntil(self._live.readings, at),
+            episodes=episodes,
+            states=self.states,
+            arrivals=NothingLate(),
+            checkpoints=NoCheckpoints(),
+            evaluation_plans=NOT_KEPT,
+            shelves=NoShelves(),
+            feedback=KnownFeedback(self._live.feedback),
+            decisions=self.decisions,
+            models=self.models,
+            scores=self.scores,
+            replays=NoReplays(),
+            reports=NoReports(),
+            backtests=self._live.backtests,
+            audit=NoAudit(),
+            routes=NoRoutes(),
+            bulletins=NoBulletins(),
+            revocations=NoRevocations(),
+            ended_sessions=NoSessions(),
+            platform_alerts=NoPlatformAlerts(),
+            channels={},
+            clock=Standing(at),
+            limits=self._live.limits,
+            budget=self._live.budget,
+        )

@@ -1,0 +1,1 @@
+"""Definitions, their versions, targets and scenario files."""

@@ -1,0 +1,55 @@
+"""Alerts about the platform itself: what an engineer must mend so that the other alerts can be trusted.
+
+An alert is opened by who finds the fault, and resolved by who next finds it gone; both may be done again.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+from alerting.ports import Platform
+
+UNREADABLE = "champion unreadable"
+FAULTY = "definition faulty"
+DOCUMENT = "document faulty"
+
+
+def tell_of_models(platform: Platform, evaluated: Sequence[str], faults: Mapping[str, str], at: datetime) -> None:
+    """Bring alerts in line with an evaluation of these definitions. `faults`: why, by name, a champion could not be read."""
+    if not evaluated:
+        return
+    still = {a.subject: a.reason for a in platform.platform_alerts.open() if a.kind == UNREADABLE}
+    for name in evaluated:
+        if name in faults and still.get(name) != faults[name]:
+            platform.platform_alerts.report(UNREADABLE, name, faults[name], at)
+        elif name in still and name not in faults:
+            platform.platform_alerts.resolve(UNREADABLE, name, at)
+
+
+def forget_deleted(platform: Platform, documented: Collection[str], at: datetime) -> None:
+    """Resolve what is said of definitions that have no document any more, and of champions of those out of service."""
+    serving = {r.name for r in platform.definitions.latest() if r.definition.state == "active"}
+    for alert in platform.platform_alerts.open():
+        gone = alert.kind == FAULTY and alert.subject not in documented
+        idle = alert.kind == UNREADABLE and alert.subject not in serving
+        if gone or idle:
+            platform.platform_alerts.resolve(alert.kind, alert.subject, at)
+
+
+def tell_of_faults(platform: Platform, name: str, faults: Sequence[str], at: datetime) -> None:
+    """A definition is faulty, with these reasons; or, without any, valid again."""
+    if faults:
+        platform.platform_alerts.report(FAULTY, name, "; ".join(faults), at)
+    else:
+        platform.platform_alerts.resolve(FAULTY, name, at)
+
+
+def tell_of_documents(platform: Platform, at: datetime, collections: Collection[str] | None = None) -> None:
+    """Bring alerts in line with the documents of these collections (of all) that are faulty and left out."""
+    faulty = {f"{one.collection}/{one.name}": "; ".join(one.reasons) for one in platform.documents.faulty(collections)}
+    still = {a.subject: a.reason for a in platform.platform_alerts.open() if a.kind == DOCUMENT}
+    for subject, reason in faulty.items():
+        if still.get(subject) != reason:
+            platform.platform_alerts.report(DOCUMENT, subject, reason, at)
+    for subject in still.keys() - faulty.keys():
+        if collections is None or subject.split("/")[0] in collections:
+            platform.platform_alerts.resolve(DOCUMENT, subject, at)

@@ -1,0 +1,266 @@
+"""Tests of definitions as data: readings over time, and the transitions that must come of them, no more and no fewer.
+
+The same functions judge here as in live evaluation; nothing outside is touched.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from difflib import ndiff
+from typing import Any, Literal, cast
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, StrictBool, ValidationError
+
+from alerting.alarm_kpis.load import told_instants
+from alerting.definitions.assets import TYPES, Asset, Closed, Instant, Line, Tag, Variable, VariableType
+from alerting.definitions.durations import LONGEST, Duration, format_duration
+from alerting.definitions.faults import MOST_FAULTS, UserError
+from alerting.definitions.limits import severities, unknown_limits
+from alerting.definitions.model import Definition, Severity, ThresholdDefinition
+from alerting.definitions.wording.fault_messages import model_faults
+from alerting.detection.suppression import Span, suppressed_spans
+from alerting.detection.threshold import judge
+from alerting.episodes.lifecycle import ConditionState, Step, advance
+from alerting.readings.history import INDEX_DTYPE, History, Millis, millis
+from alerting.readings.sample_quality import Doubts
+
+Value = StrictBool | float | Line | None
+BAD_QUALITY = "bad quality"
+_TIMES = re.compile(r"^(?P<value>.*?)\s+x\s*(?P<times>\d+)$")
+_MOMENT = timedelta(milliseconds=1)
+_MOST_VALUES = 100_000
+_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Expected(Closed):
+    """One transition; exactly one of raised, severity and closed is given."""
+
+    at: Duration = Field(description="When, counted from the start.")
+    raised: Severity | None = Field(None, description="An episode of this severity is raised.")
+    severity: Severity | None = Field(None, description="The severity becomes this one.")
+    closed: Literal[True] | None = Field(None, description="The episode is closed.")
+
+
+class During(Closed):
+    """A stretch of a scenario."""
+
+    start: Duration = Field(alias="from", description="Its beginning, counted from the start.")
+    end: Duration = Field(alias="to", description="Its end, counted from the start.")
+
+
+class EventDuring(During):
+    """A lasting event."""
+
+    type: Tag = Field(description="Its type, e.g. stop.")
+
+
+class Scenario(Closed):
+    """Readings over time, and what must come of them."""
+
+    title: Line = Field(description="What this shows.")
+    asset: dict[str, Any] = Field(default_factory=dict, description="Asset as in an asset file: attributes and variables.")
+    start: Instant = Field(_EPOCH, description="Instant of the first value.")
+    every: Duration = Field(timedelta(minutes=1), description="Time between two values.")
+    readings: dict[str, tuple[Value, ...]] = Field(
+        description="Values by variable; null is missing, `bad quality` a sample that its source calls bad, "
+        "`215 x 10` ten times 215."
+    )
+    until: Duration | None = Field(None, description="How long is judged; to the last value when left out.")
+    after: Duration = Field(timedelta(0), description="Only transitions from here on are compared.")
+    before: Duration | None = Field(None, description="Only transitions up to here are compared; to the end when left out.")
+    events: tuple[EventDuring, ...] = Field((), description="Events of the asset, or of one above it.")
+    shelved: tuple[During, ...] = Field((), description="When an operator has muted it.")
+    expect: tuple[Expected, ...] = Field(description="All transitions, in order; [] when nothing must happen.")
+    told: tuple[Duration, ...] | None = Field(
+        None,
+        description="When people are first told of each episode: at its raise, or when suppression and shelves end; [] when they "
+        "never are. Not compared when left out.",
+    )
+
+
+class ScenarioFile(Closed):
+    """A definition and the scenarios that it must pass."""
+
+    definition: str | dict[str, Any] = Field(description="File beside this one, name of a definition, or the definition itself.")
+    scenarios: tuple[Scenario, ...] = Field(min_length=1, description="What must come of which readings.")
+
+
+@dataclass(frozen=True)
+class ScenarioResult:
+    """`found` and `expected` as lines; `difference` tells them apart, empty when the scenario passed."""
+
+    title: str
+    found: tuple[str, ...]
+    expected: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        return self.found == self.expected
+
+    @property
+    def difference(self) -> tuple[str, ...]:
+        """Lines with `-` expected and not found, `+` found and not expected."""
+        lines = ndiff(self.expected, self.found)
+        return () if self.passed else tuple(line.rstrip() for line in lines if not line.startswith("?"))
+
+
+def read_scenarios(document: Any, origin: str) -> ScenarioFile:
+    """Read a scenario document. Raises UserError with every fault."""
+    if not isinstance(document, Mapping):
+        raise UserError(f"{origin}: is not a scenario file; write `definition: …` and `scenarios: …`")
+    try:
+        return ScenarioFile.model_validate(dict(document))
+    except ValidationError as error:
+        faults = [f"  - {fault}" for fault in model_faults(error.errors()[:MOST_FAULTS])]
+        raise UserError(f"{origin}: is no scenario file:\n" + "\n".join(faults)) from error
+
+
+def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
+    """Judge the readings of a scenario. Raises UserError for what has no transitions of its own: models, malformed values."""
+    if not isinstance(definition, ThresholdDefinition):
+        raise UserError(f"{definition.name!r} is judged by a trained model: see what it would have raised with evaluate --from")
+    _refuse_too_long(scenario)
+    history = _history(definition, scenario)
+    for path, sentence in unknown_limits(definition, history.asset):
+        raise UserError(f"scenario {scenario.title!r}: {path}: {sentence}; give it under asset: attributes:")
+    end = scenario.until if scenario.until is not None else _length(scenario) * scenario.every
+    before = scenario.start - _MOMENT
+    judged = judge(definition, history, None, before, scenario.start + end)
+    _, steps = advance(ConditionState(before), judged.stretches, definition.hold, definition.clear_for, severities(definition))
+    last = end if scenario.before is None else scenario.before
+    found = [_line(s.at - scenario.start, s) for s in steps if scenario.after <= s.at - scenario.start <= last]
+    expected = [_expected_line(e, scenario) for e in scenario.expect]
+    if scenario.told is not None:
+        told = [at - scenario.start for at in _told(definition, scenario, history, steps, scenario.start + end)]
+        found += [_told_line(at) for at in told if scenario.after <= at <= last]
+        expected += [_told_line(at) for at in scenario.told]
+    return ScenarioResult(scenario.title, tuple(found), tuple(expected))
+
+
+def _refuse_too_long(scenario: Scenario) -> None:
+    if scenario.every < timedelta(seconds=1):
+        raise UserError(f"scenario {scenario.title!r}: every: the shortest is 1s")
+    for name, values in scenario.readings.items():
+        count = sum(_times(value) for value in values)
+        if count > _MOST_VALUES or count * scenario.every > LONGEST:
+            most = f"at most {_MOST_VALUES} over {format_duration(LONGEST)} are allowed"
+            raise UserError(f"scenario {scenario.title!r}: {name} has too many values; {most}")
+
+
+def _times(value: Value) -> int:
+    match = _TIMES.match(value) if isinstance(value, str) else None
+    if match is None:
+        return 1
+    return int(match["times"]) if len(match["times"]) < 10 else _MOST_VALUES + 1
+
+
+def _told(
+    definition: ThresholdDefinition, scenario: Scenario, history: History, steps: Sequence[Step], end: datetime
+) -> list[datetime]:
+    """When people are told of the episodes; what is suppressed is decided by the readings and events of the scenario alone."""
+    suppression = definition.suppression
+    silent = suppressed_spans(suppression, [history], scenario.start, end) if suppression else []
+    shelved = [Span(scenario.start + s.start, scenario.start + s.end, "shelved") for s in scenario.shelved]
+    return told_instants(steps, silent, suppression.still_tell if suppression else (), end + _MOMENT, shelved)
+
+
+def _told_line(at: timedelta) -> str:
+    return f"{_clock(at)}  told"
+
+
+def _line(at: timedelta, step: Step) -> str:
+    what = "closed" if step.kind == "closed" else f"{step.kind}: {step.severity}"
+    return f"{_clock(at)}  {what}"
+
+
+def _expected_line(expected: Expected, scenario: Scenario) -> str:
+    given = {n: getattr(expected, n) for n in ("raised", "severity", "closed") if getattr(expected, n) is not None}
+    if len(given) != 1:
+        raise UserError(f"scenario {scenario.title!r}: at {_clock(expected.at)} write exactly one of raised, severity and closed")
+    ((name, value),) = given.items()
+    return f"{_clock(expected.at)}  {name if name == 'closed' else f'{name}: {value}'}"
+
+
+def _clock(at: timedelta) -> str:
+    milliseconds = at // timedelta(milliseconds=1) % 1000
+    return format_duration(at) + (f" {milliseconds}ms" if milliseconds else "")
+
+
+def _length(scenario: Scenario) -> int:
+    return max((len(_spread(values)) for values in scenario.readings.values()), default=1) - 1
+
+
+def _history(definition: ThresholdDefinition, scenario: Scenario) -> History:
+    asset = _asset(definition, scenario)
+    columns = {n: _column(n, _spread(v), asset.variables[n].type, scenario) for n, v in scenario.readings.items()}
+    length = max((len(c) for c in columns.values()), default=0)
+    index = pd.DatetimeIndex([scenario.start + i * scenario.every for i in range(length)], name="ts").tz_convert("UTC")
+    padded = {n: [*c, *[None] * (length - len(c))] for n, c in columns.items()}
+    types = {n: object if asset.variables[n].type == "category" else "float64" for n in padded}
+    frame = pd.DataFrame({n: pd.Series(v, dtype=types[n]) for n, v in padded.items()})
+    frame.index = index.astype(INDEX_DTYPE)
+    bad = {n: _bad(_spread(v), millis(pd.DatetimeIndex(frame.index))) for n, v in scenario.readings.items()}
+    return History(asset, frame, _events(scenario), doubts=Doubts(bad))
+
+
+def _events(scenario: Scenario) -> pd.DataFrame:
+    events = sorted(scenario.events, key=lambda e: e.start)
+    columns = {name: [scenario.start + getattr(e, name) for e in events] for name in ("start", "end")}
+    instants = {name: pd.Series(at, dtype=INDEX_DTYPE) for name, at in columns.items()}
+    return pd.DataFrame({"type": pd.Series([e.type for e in events], dtype=object), **instants})
+
+
+def _bad(values: Sequence[Value], ts: Millis) -> Millis:
+    """Instants of the samples of bad quality."""
+    return ts[: len(values)][np.array([value == BAD_QUALITY for value in values], np.bool_)]
+
+
+def _asset(definition: ThresholdDefinition, scenario: Scenario) -> Asset:
+    """The asset as written; variables that it does not describe are of the type that their values show."""
+    document = {"name": definition.assets[0].replace("*", "x"), **scenario.asset}
+    try:
+        asset = Asset.model_validate(document)
+    except ValidationError as error:
+        raise UserError(f"scenario {scenario.title!r}: asset: {model_faults(error.errors())[0]}") from error
+    found = {n: Variable(type=_type(_spread(v))) for n, v in scenario.readings.items() if n not in asset.variables}
+    if definition.variable not in {*asset.variables, *found}:
+        raise UserError(f"scenario {scenario.title!r}: has no readings of {definition.variable!r}, which the definition watches")
+    return asset.model_copy(update={"variables": {**asset.variables, **found}})
+
+
+def _type(values: Sequence[Value]) -> VariableType:
+    there = [v for v in values if v not in (None, BAD_QUALITY)]
+    found = {t for t, (kind, _) in TYPES.items() if there and all(isinstance(v, kind) for v in there)}
+    return cast(VariableType, next(iter(found), "number"))
+
+
+def _column(name: str, values: Iterable[Value], type_: VariableType, scenario: Scenario) -> list[float | str | None]:
+    kind, wanted = TYPES[type_]
+    column: list[float | str | None] = []
+    for value in (None if v == BAD_QUALITY else v for v in values):
+        if value is not None and not isinstance(value, kind):
+            raise UserError(f"scenario {scenario.title!r}: {value!r} is no value of {name!r}, which takes {wanted}")
+        column.append(value if value is None or isinstance(value, str) else float(value))
+    return column
+
+
+def _spread(values: Sequence[Value]) -> list[Value]:
+    """`215 x 10` as ten values; what is repeated is read as it would be alone."""
+    spread: list[Value] = []
+    for value in values:
+        match = _TIMES.match(value) if isinstance(value, str) else None
+        spread += [value] if match is None else [_alone(match["value"])] * int(match["times"])
+    return spread
+
+
+def _alone(text: str) -> Value:
+    words: dict[str, Value] = {"null": None, "true": True, "false": False}
+    if text in words:
+        return words[text]
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -1,0 +1,184 @@
+"""Definitions: plan and apply documents, and take up what people edited straight in the database."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from alerting.definitions.faults import DefinitionRefused, Fault, UserError, shown
+from alerting.definitions.matching import AssetIndex
+from alerting.definitions.model import Definition, Revision
+from alerting.definitions.revisions import Plan, definition_hash, next_revision, plan_change
+from alerting.definitions.validation import definition_document, faults_against_assets, parse_definition
+from alerting.ports import Document, Platform
+from alerting.usecases.definitions.platform_alerts import forget_deleted, tell_of_documents, tell_of_faults
+
+
+@dataclass(frozen=True)
+class Synced:
+    """What reading the current documents found: revisions made, and definitions marked faulty with their reasons."""
+
+    new: tuple[Revision, ...]
+    faulty: dict[str, list[str]]
+
+
+def check(platform: Platform, documents: Sequence[Document]) -> list[Definition]:
+    """Read documents and hold them against the known assets. Raises UserError with the faults of all of them."""
+    definitions, messages = [], []
+    assets, types = known_assets(platform), platform.assets.event_types()
+    for document in documents:
+        try:
+            definition = parse_definition(document)
+        except DefinitionRefused as refusal:
+            messages.append(str(refusal))
+            continue
+        faults = faults_against_assets(definition, assets, types) if definition.state != "retired" else []
+        if faults:
+            messages.append(str(DefinitionRefused(definition.name, faults)))
+        definitions.append(definition)
+    names = [d.name for d in definitions]
+    messages += [f"definition {n!r} stands twice in what was given" for n in sorted({n for n in names if names.count(n) > 1})]
+    if messages:
+        raise UserError("\n".join(messages))
+    return definitions
+
+
+def plan(platform: Platform, documents: Sequence[Document]) -> list[Plan]:
+    """What applying these documents would change. Raises UserError as `check` does."""
+    latest = {r.name: r for r in platform.definitions.latest()}
+    return [plan_change(d, latest.get(d.name)) for d in check(platform, documents)]
+
+
+def apply(platform: Platform, documents: Sequence[Document], author: str, at: datetime, reason: str) -> list[Plan]:
+    """Make these documents the current ones, each with its revision. Nothing is written when one of them is refused."""
+    plans = plan(platform, documents)
+    for item in plans:
+        if item.action != "unchanged":
+            _put(platform, item.definition, author, at, reason)
+    return plans
+
+
+def _put(platform: Platform, definition: Definition, author: str, at: datetime, reason: str) -> Revision:
+    platform.definitions.put(definition_document(definition))
+    platform.definitions.mark_faulty(definition.name, [])
+    tell_of_faults(platform, definition.name, [], at)
+    revision, before = _add_revision(platform, definition, author, at, reason)
+    platform.audit.add(
+        who=author,
+        what="definition applied",
+        subject=definition.name,
+        at=at,
+        before=before and before.number,
+        after=revision.number,
+        why=reason,
+    )
+    return revision
+
+
+def _add_revision(
+    platform: Platform, definition: Definition, author: str, at: datetime, reason: str
+) -> tuple[Revision, Revision | None]:
+    """Keep the next revision. When somebody else kept that number first, take it if it says the same, else the one after."""
+    while True:
+        before = latest_revision(platform, definition.name)
+        if before is not None and before.hash == definition_hash(definition):
+            return before, before
+        taken = platform.definitions.last_number(definition.name)
+        revision = next_revision(definition, before, author, at, reason, taken)
+        if platform.definitions.add_revision(revision):
+            return revision, before
+
+
+def retire(platform: Platform, name: str, author: str, at: datetime, reason: str) -> Revision:
+    """Take a definition out of service, keeping its history. Raises UserError when there is none, or it is retired already."""
+    revision = require_revision(platform, name)
+    if revision.definition.state == "retired":
+        raise UserError(f"definition {name!r} is retired already, since revision {revision.number}")
+    return _put(platform, revision.definition.model_copy(update={"state": "retired"}), author, at, reason)
+
+
+def sync(platform: Platform, at: datetime) -> Synced:
+    """Give every edited document its revision; mark those that are not valid as faulty, whose last valid revision stays.
+
+    A faulty document and the reasons are audited once, when they change. Documents of other collections that are faulty and
+    left out are told, too.
+    """
+    tell_of_documents(platform, at)
+    latest = {r.name: r for r in platform.definitions.latest()}
+    known_faults = platform.definitions.faulty()
+    assets, types = known_assets(platform), platform.assets.event_types()
+    new: list[Revision] = []
+    faulty: dict[str, list[str]] = {}
+    documented: set[str] = set()
+    for marked in platform.definitions.documents():
+        document = {k: v for k, v in marked.items() if not k.startswith("_")}
+        name = str(marked.get("_label", document.get("name")))
+        try:
+            definition = parse_definition(document)
+            faults = faults_against_assets(definition, assets, types) if definition.state == "active" else []
+        except DefinitionRefused as refusal:
+            faults = list(refusal.faults)
+        except Exception as error:  # whatever somebody wrote: no document stops the others
+            faults = [Fault("document", f"cannot be read: {type(error).__name__}: {shown(str(error))}")]
+        if faults:
+            faulty[name] = [str(f) for f in faults]
+        elif name not in latest or latest[name].hash != definition_hash(definition):
+            new.append(_add_revision(platform, definition, "database", at, "edited in the database")[0])
+        _mark(platform, name, faulty.get(name, []), known_faults.get(name, []), at)
+        documented.add(name)
+    forget_deleted(platform, documented, at)
+    return Synced(tuple(new), faulty)
+
+
+def _mark(platform: Platform, name: str, faults: list[str], known: list[str], at: datetime) -> None:
+    if faults == known:
+        return
+    tell_of_faults(platform, name, faults, at)  # before the mark: what is interrupted between the two is done again
+    platform.definitions.mark_faulty(name, faults)
+    what = "definition is faulty; its last valid revision stays in force" if faults else "definition is valid again"
+    platform.audit.add(who="platform", what=what, subject=name, at=at, before=known, after=faults)
+
+
+def known_assets(platform: Platform) -> AssetIndex:
+    """Every valid asset, and the names of those whose documents are faulty."""
+    return AssetIndex(platform.assets.all(), platform.assets.faulty())
+
+
+def latest_revision(platform: Platform, name: str) -> Revision | None:
+    """The newest revision of a definition, None without one."""
+    revisions = platform.definitions.revisions(name)
+    return revisions[-1] if revisions else None
+
+
+def require_revision(platform: Platform, name: str, number: int | None = None) -> Revision:
+    """The newest (or the given) revision. Raises UserError naming what there is."""
+    revisions = platform.definitions.revisions(name)
+    if not revisions:
+        known = ", ".join(r.name for r in platform.definitions.latest()) or "none yet; apply one first"
+        raise UserError(f"there is no definition {name!r} (known: {known})")
+    if number is None:
+        return revisions[-1]
+    found = next((r for r in revisions if r.number == number), None)
+    if found is None:
+        raise UserError(f"definition {name!r} has no revision {number}; it has 1 to {revisions[-1].number}")
+    return found
+
+
+def active(platform: Platform) -> list[Revision]:
+    """Newest revisions of the definitions in service, sorted by name."""
+    return [r for r in platform.definitions.latest() if r.definition.state == "active"]
+
+
+def summary(revision: Revision, faults: Sequence[str]) -> dict[str, Any]:
+    """One line of a list of definitions."""
+    d = revision.definition
+    return {
+        "name": d.name,
+        "kind": d.kind,
+        "state": "faulty" if faults else d.state,
+        "revision": revision.number,
+        "assets": ", ".join(d.assets),
+        "severity": d.severity,
+        "since": revision.at.isoformat(),
+        "faults": list(faults),
+    }

@@ -1,0 +1,55 @@
+"""The past is judged by what was in force: which revision and which champion counted when."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+
+from alerting.definitions.model import Revision
+from alerting.definitions.revisions import in_force
+from alerting.ports import DecisionRecord
+
+
+@dataclass(frozen=True)
+class VersionInterval:
+    """A stretch of event time (start, end] with one revision and one champion in force; None where there was none."""
+
+    start: datetime
+    end: datetime
+    revision: Revision | None
+    model_version: int | None
+
+
+def segments(
+    revisions: Sequence[Revision], decisions: Sequence[DecisionRecord], start: datetime, end: datetime
+) -> list[VersionInterval]:
+    """Cut (start, end] wherever the revision or the champion changed. Both sequences are sorted, oldest first."""
+    changes = {r.at for r in revisions} | {d.at for d in decisions if d.promoted}
+    cuts = [start, *sorted(c for c in changes if start < c < end), end]
+    return [VersionInterval(a, b, in_force(revisions, a), champion_at(decisions, a)) for a, b in pairwise(cuts)]
+
+
+def champion_at(decisions: Sequence[DecisionRecord], at: datetime) -> int | None:
+    """Registry version of the champion in service at an instant."""
+    return next((d.challenger_version for d in reversed(decisions) if d.promoted and d.at <= at), None)
+
+
+def last_promotion(decisions: Sequence[DecisionRecord]) -> DecisionRecord | None:
+    """The promotion that put the present champion into service, None without one. Oldest decision first."""
+    return next((d for d in reversed(decisions) if d.promoted), None)
+
+
+def line_of_champions(decisions: Sequence[DecisionRecord]) -> list[int]:
+    """Versions one after the other, up to the one in service: a rollback goes back to where its version stood."""
+    line: list[int] = []
+    for decision in decisions:
+        version = decision.challenger_version
+        if not decision.promoted or version is None:
+            continue
+        line = line[: line.index(version) + 1] if decision.verdict == "rollback" and version in line else [*line, version]
+    return line
+
+
+def first_instant(revisions: Sequence[Revision]) -> datetime | None:
+    """When the definition was first put in service, None if never."""
+    return next((r.at for r in revisions if r.definition.state == "active"), None)

@@ -1,0 +1,1 @@
+"""Episodes: lists, outcomes, suppression."""

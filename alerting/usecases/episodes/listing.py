@@ -1,0 +1,14 @@
+"""Episodes for whoever lists them."""
+
+from datetime import datetime
+
+from alerting.episodes.episode import Episode
+from alerting.ports import Platform
+from alerting.usecases.definitions.sync import require_revision
+
+
+def episodes_of(platform: Platform, name: str | None, start: datetime | None, end: datetime | None) -> list[Episode]:
+    """Episodes to list, newest first, without the withdrawn ones."""
+    if name is not None:
+        require_revision(platform, name)
+    return [e for e in platform.episodes.find(definition=name, start=start, end=end) if not e.withdrawn]

@@ -1,0 +1,132 @@
+"""Settle outcomes: look at what the data say of an episode's outcome window, and at what operators said."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pandas as pd
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.model import Definition, Problem
+from alerting.detection.problems import find_problems, predicts, problem_samples
+from alerting.episodes.episode import Episode, Settlement, Transition
+from alerting.episodes.outcome import Observed, acted_within, consensus, settle
+from alerting.learning.data.labels import known_until
+from alerting.ports import Platform
+from alerting.readings.history import History, Millis, from_millis, millis, to_millis
+from alerting.usecases.episodes.store import update
+
+_SOON, _TRY_SOON = timedelta(hours=6), timedelta(minutes=5)
+_BEYOND = timedelta(days=2)  # readings after the window show that somebody was still recording
+_TRY_AGAIN = timedelta(days=1)
+_STOP_TRYING = timedelta(days=30)
+
+
+def settle_due(platform: Platform, as_of: datetime) -> int:
+    """Settle every episode that is due. Returns how many outcomes changed."""
+    return sum(resettle(platform, episode.id, as_of) for episode in platform.episodes.unsettled(as_of))
+
+
+def resettle(platform: Platform, episode_id: str, as_of: datetime) -> bool:
+    """Derive the outcome of one episode from what is known by as_of. True if it changed."""
+    changed = False
+
+    def settled(episode: Episode) -> Episode:
+        nonlocal changed
+        revisions = platform.definitions.revisions(episode.definition)
+        revision = next((r for r in revisions if r.number == episode.revision), None)
+        if revision is None:  # its document is faulty: settled when somebody has mended it
+            return episode
+        settlement, again = _settlement(platform, episode, revision.definition, as_of)
+        changed = settlement != episode.settlement
+        return _with_settlement(episode, settlement, again, as_of)
+
+    update(platform, episode_id, settled)
+    return changed
+
+
+def _with_settlement(episode: Episode, settlement: Settlement, again: datetime | None, as_of: datetime) -> Episode:
+    if settlement == episode.settlement:
+        return replace(episode, outcome_due_at=again)
+    transition = Transition("outcome", as_of, "platform", f"{settlement.outcome}: {settlement.reason}")
+    return replace(episode, settlement=settlement, outcome_due_at=again, transitions=(*episode.transitions, transition))
+
+
+def _settlement(
+    platform: Platform, episode: Episode, definition: Definition, as_of: datetime
+) -> tuple[Settlement, datetime | None]:
+    verdict, _ = consensus(episode.feedback)
+    if definition.problem is None:
+        return settle(False, Observed("unknown"), False, verdict), None
+    window_end = episode.raised_at + definition.gap + definition.horizon
+    asset = platform.assets.get(episode.asset)
+    if asset is None and episode.asset in platform.assets.faulty():  # settled when somebody has mended it
+        unknown = Observed("unknown", reason="the document of the asset is faulty")
+        return episode.settlement or settle(True, unknown, False, verdict), as_of + _TRY_AGAIN
+    if asset is None:
+        return settle(True, Observed("unknown", reason="the asset is not known any more"), False, verdict), None
+    observed = _observe(platform, asset, episode, definition.problem, definition.gap, window_end, as_of)
+    acted = acted_within(episode.feedback, episode.raised_at, window_end)
+    again = _next_try(observed, _mature_at(definition.problem, asset, window_end), as_of)
+    return settle(True, observed, acted, verdict), again
+
+
+def _mature_at(problem: Problem, asset: Asset, window_end: datetime) -> datetime:
+    """From when on the outcome window is fully known."""
+    variable = asset.variables.get(problem.variable or "")
+    return window_end + problem.hold + (variable.delay + variable.latency if variable else timedelta(0))
+
+
+def _next_try(observed: Observed, mature_at: datetime, as_of: datetime) -> datetime | None:
+    if observed.occurred != "unknown":
+        return None
+    if as_of < mature_at:
+        return mature_at
+    if as_of < mature_at + _SOON:
+        return as_of + _TRY_SOON
+    return as_of + _TRY_AGAIN if as_of < mature_at + _STOP_TRYING else None
+
+
+def _observe(
+    platform: Platform,
+    asset: Asset,
+    episode: Episode,
+    problem: Problem,
+    gap: timedelta,
+    window_end: datetime,
+    as_of: datetime,
+) -> Observed:
+    mature_at = _mature_at(problem, asset, window_end)
+    start = episode.raised_at - problem.hold - timedelta(days=1)
+    history = platform.readings.load(asset, start, min(as_of, mature_at + _BEYOND))
+    found = find_problems(problem, history)
+    known = found[(millis(found["known_at"]) <= to_millis(as_of))]
+    starts = _starts(problem, history, millis(known["start"]), episode, as_of)
+    inside = starts[(starts > to_millis(episode.raised_at)) & (starts <= to_millis(window_end))]
+    if len(inside):
+        at = from_millis(int(inside[0]))
+        return Observed("too_late" if at < episode.raised_at + gap else "in_time", at)
+    if as_of < mature_at:
+        return Observed("unknown", reason=f"the outcome is known at {mature_at.isoformat()}")
+    return _without_occurrence(problem, history, episode.raised_at, window_end, as_of)
+
+
+def _starts(problem: Problem, history: History, starts: Millis, episode: Episode, as_of: datetime) -> Millis:
+    """Instants at which the problem counts as having occurred: its starts; for state predictions each bad sample counts."""
+    if episode.kind == "threshold" or predicts(problem, history.asset) == "onset":
+        return starts
+    ts, bad = problem_samples(problem, history)
+    known = ts <= to_millis(as_of - history.delay(problem.variable or ""))
+    return ts[bad & known]
+
+
+def _without_occurrence(problem: Problem, history: History, start: datetime, end: datetime, as_of: datetime) -> Observed:
+    """No problem was seen: it did not occur, if data cover the window; the same rule as for labels."""
+    ts, _ = problem_samples(problem, history)
+    samples = ts if problem.variable else millis(pd.DatetimeIndex(history.readings.index))
+    if not ((samples > to_millis(start)) & (samples <= to_millis(end))).any():
+        return Observed("unknown", reason="no data within the outcome window")
+    if to_millis(end + problem.hold) > known_until(problem, history, ts, to_millis(as_of)):
+        return Observed(
+            "unknown", reason=f"the data end at {from_millis(int(samples[-1])).isoformat()}, before the outcome window"
+        )
+    return Observed("no")

@@ -1,0 +1,39 @@
+"""Find an episode, and change it by compare-and-set."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from alerting.definitions.faults import UserError
+from alerting.episodes.episode import Episode
+from alerting.ports import Platform
+
+
+class NotFound(UserError):
+    """What was asked for does not exist."""
+
+
+def find_episode(platform: Platform, id: str) -> Episode:
+    """The episode of this id, or of this beginning of an id. Raises NotFound."""
+    episode = platform.episodes.get(id)
+    if episode is not None:
+        return episode
+    close = platform.episodes.starting_with(id) if len(id) >= 4 else []
+    if len(close) == 1:
+        return close[0]
+    if close:
+        raise NotFound(f"{len(close)} episodes begin with {id!r}; give more of the id")
+    raise NotFound(f"there is no episode {id!r}; see: alerting episodes")
+
+
+def update(platform: Platform, episode_id: str, change: Callable[[Episode], Episode]) -> Episode:
+    """Apply a change to the stored episode; when somebody else wrote in between, apply it to what they wrote."""
+    while True:
+        episode = platform.episodes.get(episode_id)
+        if episode is None:
+            raise LookupError(f"there is no episode {episode_id!r}")
+        changed = change(episode)
+        if changed == episode:
+            return episode
+        changed = replace(changed, version=episode.version + 1)
+        if platform.episodes.replace(changed):
+            return changed

@@ -1,0 +1,144 @@
+"""Suppression by design on the live platform: what is suppressed, since when, and which alarms nobody was told of."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.matching import AssetIndex, matching_assets
+from alerting.definitions.model import Definition
+from alerting.definitions.suppression import Suppression
+from alerting.detection.suppression import LineStanding, Span, first_free, lookback, standing_at, suppressed_spans
+from alerting.episodes.episode import Episode
+from alerting.ports import Platform
+from alerting.readings.history import History
+from alerting.usecases.definitions.sync import require_revision
+
+
+@dataclass(frozen=True)
+class SuppressedPair:
+    """How a definition that can be suppressed stands on one asset now. `unknown`: states that cannot be known, which
+    suppress nothing."""
+
+    definition: str
+    asset: str
+    suppressed: bool
+    words: str
+    unknown: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SuppressionList:
+    """Every pair that can be suppressed, and the episodes raised since some instant of which nobody was ever told."""
+
+    at: datetime
+    since: datetime
+    pairs: tuple[SuppressedPair, ...]
+    untold: tuple[Episode, ...]
+
+
+def line_standing(platform: Platform, definition: Definition, asset: str, now: datetime) -> LineStanding:
+    """How a definition stands on an asset at an instant; never suppressed where nothing says so."""
+    if definition.suppression is None:
+        return LineStanding(suppressed=False, words="")
+    chain = _chain(platform, definition.suppression, asset, now, now)
+    return standing_at(definition.suppression, chain, now)
+
+
+def suppression_now(platform: Platform, definition: Definition, episode: Episode, now: datetime) -> str | None:
+    """Why nobody is told of this episode now, in words; None where people are told."""
+    if definition.suppression is None or episode.severity in definition.suppression.still_tell:
+        return None
+    stands = line_standing(platform, definition, episode.asset, now)
+    return stands.words if stands.suppressed else None
+
+
+def suppressed_throughout(platform: Platform, definition: Definition, episode: Episode, until: datetime) -> str | None:
+    """Why nobody is told of this episode, which was suppressed from its raise to its end (or `until`); None where it was not."""
+    suppression = definition.suppression
+    if suppression is None:
+        return None
+    end = episode.closed_at or until
+    chain = _chain(platform, suppression, episode.asset, episode.raised_at, end)
+    spans = suppressed_spans(suppression, chain, episode.raised_at, end)
+    return never_told(suppression, spans, episode, end)
+
+
+def never_told(suppression: Suppression, spans: Sequence[Span], episode: Episode, until: datetime) -> str | None:
+    """As `suppressed_throughout`, for spans that are known already."""
+    here = [s.words for s in spans if s.start <= episode.raised_at < s.end]
+    if not here or (episode.severity_peak or episode.severity) in suppression.still_tell:
+        return None
+    free = first_free(spans, episode.raised_at)
+    heard = free < episode.closed_at if episode.closed_at is not None else free <= until
+    return None if heard else "; ".join(dict.fromkeys(here))
+
+
+def spans_by_asset(
+    platform: Platform, definition: Definition, assets: Iterable[Asset], start: datetime | None, end: datetime
+) -> dict[str, list[Span]]:
+    """The suppressed spans of each asset between two instants (from its first reading on without `start`)."""
+    suppression = definition.suppression
+    if suppression is None:
+        return {}
+    found = {}
+    for asset in assets:
+        span = platform.readings.span(asset.name)
+        begin = start or (span[0] if span else end)
+        chain = _chain(platform, suppression, asset.name, begin, end)
+        found[asset.name] = suppressed_spans(suppression, chain, begin, end)
+    return found
+
+
+def list_suppressed(platform: Platform, now: datetime, since: datetime, name: str | None = None) -> SuppressionList:
+    """What is suppressed at `now`, of all active definitions or of one, and what nobody was told of since an instant."""
+    definitions = _suppressible(platform, name)
+    assets = AssetIndex(platform.assets.all())
+    known: dict[tuple[str, Suppression | None], LineStanding] = {}  # many definitions of one asset say the same
+    pairs = []
+    for definition in definitions:
+        for asset in matching_assets(definition, assets):
+            key = (asset.name, definition.suppression)
+            if key not in known:
+                known[key] = line_standing(platform, definition, asset.name, now)
+            stands = known[key]
+            pairs.append(SuppressedPair(definition.name, asset.name, stands.suppressed, stands.words, stands.unknown))
+    return SuppressionList(now, since, tuple(pairs), tuple(_untold(platform, {d.name for d in definitions}, since, now)))
+
+
+def untold_since(platform: Platform, since: datetime, now: datetime) -> list[Episode]:
+    """Episodes raised since an instant of which nobody was told because they were suppressed by design, newest first."""
+    return _untold(platform, {d.name for d in _suppressible(platform, None)}, since, now)
+
+
+def _suppressible(platform: Platform, name: str | None) -> list[Definition]:
+    if name is None:
+        return [r.definition for r in platform.definitions.latest("suppression") if r.definition.state == "active"]
+    definition = require_revision(platform, name).definition
+    return [definition] if definition.suppression is not None else []
+
+
+def _untold(platform: Platform, names: Collection[str], since: datetime, now: datetime) -> list[Episode]:
+    alarms = platform.episodes.alarms(since, now + timedelta(milliseconds=1)) if names else []
+    ids = [a.id for a in alarms if a.definition in names and a.silent and a.suppressed]
+    return [e for id in reversed(ids) if (e := platform.episodes.get(id)) is not None]
+
+
+def _chain(platform: Platform, suppression: Suppression, asset: str, start: datetime, end: datetime) -> list[History]:
+    """What suppression must know of an asset and of those above it."""
+    found = platform.assets.get(asset)
+    if found is None or not suppression.when:
+        return []
+    variables = [s.variable for s in suppression.when if s.variable is not None]
+    return [platform.readings.load(a, start - lookback(suppression), end, variables) for a in _upwards(platform, found)]
+
+
+def _upwards(platform: Platform, asset: Asset) -> list[Asset]:
+    """The asset and those above it, asked for one by one: there may be very many others."""
+    chain = [asset]
+    while (parent := chain[-1].parent) is not None and parent not in {a.name for a in chain}:
+        above = platform.assets.get(parent)
+        if above is None:
+            break
+        chain.append(above)
+    return chain

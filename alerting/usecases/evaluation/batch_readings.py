@@ -1,0 +1,54 @@
+"""Readings of a block of assets: fetched once, for every definition that watches them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.faults import UserError
+from alerting.definitions.model import ThresholdDefinition
+from alerting.detection.threshold import Series
+from alerting.ports import Readings, Wanted
+from alerting.readings.history import to_millis
+from alerting.readings.ragged import Packed, pack
+from alerting.readings.sample_quality import NO_INSTANTS
+from alerting.usecases.evaluation.evaluate_target import Read, stored_series
+
+Name = tuple[str, str | None]  # an asset and a variable
+
+
+class BlockReadings:
+    """What was fetched of a block. What goes beyond it is asked of the store."""
+
+    def __init__(self, stored: Readings, wanted: Sequence[Wanted], until: datetime) -> None:
+        self._stored, self._until = stored, until
+        self._starts = {w.asset.name: w.start for w in wanted}
+        self._fetched = stored.load_many(wanted, until)
+
+    def packed(self) -> tuple[Packed, dict[Name, int]]:
+        """Every series of numbers side by side, and the place of each; those with samples of bad quality are left out."""
+        numbers = {
+            (asset, variable): (fetched.ts, values)
+            for asset, fetched in self._fetched.items()
+            for variable, values in fetched.values.items()
+            if values.dtype == np.float64 and variable not in fetched.doubts.bad
+        }
+        return pack(list(numbers.values())), {name: place for place, name in enumerate(numbers)}
+
+    def of(self, asset: Asset) -> Read:
+        """How readings of an asset are read. Raises UserError for a stored value that is not of its variable's type."""
+        stored, fetched = stored_series(self._stored, asset), self._fetched.get(asset.name)
+
+        def read(definition: ThresholdDefinition, start: datetime, end: datetime) -> Series:
+            if fetched is None or start < self._starts[asset.name] or end > self._until:
+                return stored(definition, start, end)
+            if definition.variable in fetched.faults:
+                raise UserError(fetched.faults[definition.variable])
+            if definition.variable not in fetched.values:
+                return stored(definition, start, end)
+            first, last = np.searchsorted(fetched.ts, [to_millis(start), to_millis(end)], side="right")
+            bad = fetched.doubts.bad.get(definition.variable, NO_INSTANTS)
+            return Series(fetched.ts[first:last], fetched.values[definition.variable][first:last], bad)
+
+        return read

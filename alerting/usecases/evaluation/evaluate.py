@@ -1,0 +1,164 @@
+"""Evaluate definitions: judge what is new since the watermark, raise and close episodes, move the watermark last."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from alerting.definitions.faults import UserError
+from alerting.definitions.matching import AssetIndex, matching_assets
+from alerting.definitions.model import Revision
+from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.state_table import shard_of
+from alerting.episodes.targets import EvaluationPlan, blocks
+from alerting.ports import ModelUnavailable, Platform, Progress, Replay, silent
+from alerting.readings.history import from_millis, span_millis, to_millis
+from alerting.usecases.definitions.platform_alerts import tell_of_models
+from alerting.usecases.definitions.sync import require_revision, sync
+from alerting.usecases.definitions.targets import current_plan
+from alerting.usecases.definitions.versions import VersionInterval, champion_at, segments
+from alerting.usecases.episodes.outcomes import settle_due
+from alerting.usecases.evaluation.batch import evaluate_block
+from alerting.usecases.evaluation.evaluate_target import ModelCache, judge_pair
+from alerting.usecases.evaluation.gc_tuning import seldom_collected
+from alerting.usecases.evaluation.persist import keep_past
+from alerting.usecases.evaluation.reprocess import bases_of, begin_round, end_round
+from alerting.usecases.evaluation.run import Block, EvaluationCounts, Run, starts_of
+
+
+@seldom_collected()
+def evaluate(platform: Platform, names: Sequence[str] | None, as_of: datetime, progress: Progress = silent) -> EvaluationCounts:
+    """Evaluate active definitions (all, or those named) from their watermark up to as_of. Running it again changes nothing."""
+    everything = current_plan(platform)
+    evaluation_plan = _chosen(platform, everything, names)
+    late = begin_round(platform, everything.watches, evaluation_plan.names, as_of)
+    counts = EvaluationCounts(late=late.counts.late, too_late=late.counts.too_late)
+    assets, watched = AssetIndex(platform.assets.all()), evaluation_plan.watches
+    run = Run(platform, from_millis(to_millis(as_of)), assets, ModelCache(platform), counts, late)
+    spells = platform.states.load_many([watch.pair for watch in watched])
+    whole = Block(watched, spells, starts_of(run, watched, spells), bases_of(run, watched, spells))
+    done = 0
+    for rows in blocks(watched, whole.starts, whole.begun, to_millis(as_of)):
+        progress("evaluating", done, len(watched))
+        evaluate_block(run, whole.take(rows))
+        done += len(rows)
+    end_round(platform, late)
+    tell_of_models(platform, evaluation_plan.names, run.counts.unreadable, as_of)
+    run.counts.settled = settle_due(platform, as_of)
+    progress("evaluated", len(watched), len(watched))
+    return run.counts
+
+
+def shards(platform: Platform, every: timedelta, count: int) -> list[list[str]]:
+    """Names of the active definitions evaluated at this cadence, dealt over at most `count` lists.
+
+    Those whose states are kept together stay together, so that two lists evaluated at once do not wait for each other.
+    """
+    dealt: dict[int, list[str]] = {}
+    for name in sorted({w.definition for w in current_plan(platform).watches if w.every == span_millis(every)}):
+        dealt.setdefault(shard_of(name) % count, []).append(name)
+    return [dealt[place] for place in sorted(dealt)]
+
+
+def _chosen(platform: Platform, evaluation_plan: EvaluationPlan, names: Sequence[str] | None) -> EvaluationPlan:
+    if names is None:
+        return evaluation_plan
+    idle = sorted(set(names) - set(evaluation_plan.names))
+    for name in idle:
+        require_revision(platform, name)
+    if idle:
+        raise UserError(f"not in service: {', '.join(idle)}; only active definitions are evaluated (set state: active)")
+    return evaluation_plan.only(names)
+
+
+def evaluate_past(
+    platform: Platform,
+    name: str,
+    start: datetime,
+    end: datetime,
+    model: str | None = None,
+    revision: str | None = None,
+    progress: Progress = silent,
+) -> EvaluationCounts:
+    """Judge a past stretch (start, end] anew and tell nobody. The watermark stays where it is.
+
+    By default each instant is judged by the revision and champion that were in force there. `model` (a version number, or
+    `champion`) and `revision` (a number, or `latest`) name one for the whole stretch; no model judges what it has learned from.
+    Raises UserError when the stretch is empty or nothing was in force.
+    """
+    if start >= end:
+        raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
+    sync(platform, platform.clock.now())
+    latest = require_revision(platform, name)
+    shelf = ModelCache(platform)
+    parts = _past_parts(platform, shelf, latest, start, end, model, revision)
+    counts, assets = EvaluationCounts(), matching_assets(latest.definition, platform.assets.all())
+    for done, asset in enumerate(assets):
+        progress(f"evaluating {name} on {asset.name}", done, len(assets))
+        judged = judge_pair(platform, shelf, latest, asset, ConditionState(watermark=start), parts, named=True)
+        kept = keep_past(platform, latest, asset, judged, start, end)
+        for part in parts:
+            number = part.revision.number if part.revision else None
+            now = platform.clock.now()
+            platform.replays.add(Replay(name, asset.name, part.start, part.end, number, part.model_version, now))
+        counts.pairs += 1
+        counts.raised += kept.raised
+        counts.closed += kept.closed
+        counts.withdrawn += kept.withdrawn
+        if judged.unknown:
+            counts.unknown[f"{name} on {asset.name}"] = judged.unknown
+    counts.settled = settle_due(platform, max(end, platform.clock.now()))
+    progress("evaluated", len(assets), len(assets))
+    return counts
+
+
+def _past_parts(
+    platform: Platform,
+    shelf: ModelCache,
+    latest: Revision,
+    start: datetime,
+    end: datetime,
+    model: str | None,
+    revision: str | None,
+) -> list[VersionInterval]:
+    name = latest.name
+    if model is None and revision is None:
+        parts = segments(platform.definitions.revisions(name), platform.decisions.of(name), start, end)
+        if all(p.revision is None for p in parts):
+            raise UserError(
+                f"no revision of {name!r} was in force from {start.isoformat()} to {end.isoformat()}; "
+                "name what shall judge that time: --model champion, or --revision latest"
+            )
+        return parts
+    chosen = latest if revision in (None, "latest") else require_revision(platform, name, _number("--revision", revision))
+    version = _named_version(platform, latest, model)
+    if version is not None:
+        _check_unseen(shelf, name, version, end)
+    return [VersionInterval(start, end, chosen, version)]
+
+
+def _named_version(platform: Platform, latest: Revision, model: str | None) -> int | None:
+    if latest.definition.kind == "threshold":
+        return None
+    if model not in (None, "champion"):
+        return _number("--model", model)
+    version = champion_at(platform.decisions.of(latest.name), datetime.max.replace(tzinfo=latest.at.tzinfo))
+    if version is None:
+        raise UserError(f"{latest.name!r} has no champion yet; train it first: alerting train {latest.name}")
+    return version
+
+
+def _check_unseen(shelf: ModelCache, name: str, version: int, end: datetime) -> None:
+    try:
+        training_cutoff = shelf.get(name, version).training_cutoff
+    except ModelUnavailable as unavailable:
+        raise UserError(f"model {version} of {name!r} cannot be read: {unavailable}") from unavailable
+    if end <= training_cutoff:
+        raise UserError(
+            f"model {version} of {name!r} has learned from times up to {training_cutoff.isoformat()}; "
+            f"it cannot judge anything before {end.isoformat()}"
+        )
+
+
+def _number(option: str, text: str | None) -> int:
+    if text is None or not text.isdigit():
+        raise UserError(f"{option} {text!r}: write a version number, or leave the option out")
+    return int(text)

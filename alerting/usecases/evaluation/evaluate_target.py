@@ -1,0 +1,295 @@
+"""One definition on one asset over one stretch of event time: from histories to steps of episodes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.durations import format_duration
+from alerting.definitions.limits import severities
+from alerting.definitions.model import ClassifierDefinition, Revision, ThresholdDefinition
+from alerting.detection.classifier import Scores, inside_problem, triggered
+from alerting.detection.messages import fact_words
+from alerting.detection.problems import BoolArray, find_problems, predicts
+from alerting.detection.threshold import Seen, Series, judge_series, lookback, series_of
+from alerting.episodes.lifecycle import ConditionState, Step, advance, advance_predictions
+from alerting.learning.data.point_in_time import anything_known
+from alerting.learning.features.build import build_features, grid
+from alerting.learning.models.trained import TrainedModel
+from alerting.ports import ModelUnavailable, Platform, Readings
+from alerting.readings.history import History, Millis, from_millis, millis, span_millis, to_millis, with_older
+from alerting.usecases.definitions.versions import VersionInterval
+from alerting.usecases.registry.registration import fault_words, load_model
+
+_MOMENT = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True)
+class Raise:
+    """What is known at the instant of a raise. `seen` only for thresholds, `row` and `model` only for model kinds."""
+
+    value: float | None
+    seen: Seen | None = None
+    row: pd.DataFrame | None = None
+    model: TrainedModel | None = None
+    model_version: int | None = None
+
+
+@dataclass(frozen=True)
+class ScoredRows:
+    """Scores of one asset at judged instants (ms); NaN where unknown."""
+
+    at: Millis
+    score: Scores
+    threshold: float
+    model_version: int
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Result for one definition and asset: the state after, the steps on the way, and what was known at each raise
+    and at each change of severity.
+
+    `unreadable`: why the model cannot be read, where judging stopped; nothing after it counts as evaluated.
+    """
+
+    state: ConditionState
+    steps: list[tuple[Step, VersionInterval]] = field(default_factory=list)
+    raises: dict[datetime, Raise] = field(default_factory=dict)
+    changes: dict[datetime, Seen] = field(default_factory=dict)
+    scores: list[ScoredRows] = field(default_factory=list)
+    unknown: str | None = None
+    unreadable: str | None = None
+    history: History | None = None
+
+
+class ModelCache:
+    """Loads each registered model once."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._models: dict[tuple[str, int], TrainedModel] = {}
+
+    def get(self, definition: str, version: int) -> TrainedModel:
+        """Raises ModelUnavailable, also for files that are damaged."""
+        key = (definition, version)
+        if key not in self._models:
+            self._models[key] = load_model(self._platform, definition, version)
+        return self._models[key]
+
+
+def judge_pair(
+    platform: Platform,
+    shelf: ModelCache,
+    revision: Revision,
+    asset: Asset,
+    state: ConditionState,
+    parts: Sequence[VersionInterval],
+    named: bool = False,
+) -> Judgement:
+    """Judge one definition on one asset by what was in force in each part; scores of models are kept. `revision`: the newest."""
+    if revision.definition.kind == "threshold":
+        return judge_threshold(stored_series(platform.readings, asset), asset, state, parts)
+    judged = judge_classifier(platform, shelf, asset, state, parts, named)
+    for scored in judged.scores:
+        platform.scores.add(revision.name, asset.name, score_rows(scored))
+    return judged
+
+
+# Readings that a threshold is for, after one instant and up to another.
+Read = Callable[[ThresholdDefinition, datetime, datetime], Series]
+
+
+def stored_series(readings: Readings, asset: Asset) -> Read:
+    """Readings of an asset out of the store."""
+
+    def read(definition: ThresholdDefinition, start: datetime, end: datetime) -> Series:
+        return series_of(definition, readings.load(asset, start, end, [definition.variable]))
+
+    return read
+
+
+def judge_threshold(read: Read, asset: Asset, state: ConditionState, parts: Sequence[VersionInterval]) -> Judgement:
+    """Judge every reading of the parts, which follow one another from the state's watermark on."""
+    result = Judgement(state)
+    for part in parts:
+        definition = part.revision.definition if part.revision else None
+        if not isinstance(definition, ThresholdDefinition) or definition.state != "active":
+            result = replace(result, state=_skip(result.state, part.end), unknown="the definition is not in service")
+            continue
+        series = read(definition, part.start - lookback(definition), part.end)
+        _note_revision(result, part)
+        result = judge_threshold_part(definition, asset, series, result, part)
+    return result
+
+
+def judge_threshold_part(
+    definition: ThresholdDefinition, asset: Asset, series: Series, result: Judgement, part: VersionInterval
+) -> Judgement:
+    """One part under one definition. `series` reaches back by `lookback(definition)` before the part."""
+    before = result.state
+    carried = before.carried
+    if carried is not None and _is_new(part):
+        carried = carried.under_another_revision()
+    judged = judge_series(definition, asset, series.ts, series.values, carried, part.start, part.end, series.bad)
+    after, steps = advance(before, judged.stretches, definition.hold, definition.clear_for, severities(definition))
+    result.steps.extend((step, part) for step in steps)
+    for step in steps:
+        seen = judged.seen(step.at)
+        if step.kind == "raised":
+            result.raises[step.at] = Raise(seen.judged if seen else None, seen=seen)
+        elif step.kind == "severity" and seen is not None:
+            result.changes[step.at] = seen
+    last = judged.stretches[-1]
+    seen = judged.seen(last.start)
+    unknown = fact_words(definition, asset, last.fact, seen) if last.fact and last.status == "unknown" else None
+    return replace(result, state=replace(after, watermark=part.end, carried=judged.carried), unknown=unknown)
+
+
+def _is_new(part: VersionInterval) -> bool:
+    """Whether a part begins with a new revision of a definition that had one before."""
+    return part.revision is not None and part.revision.number > 1 and part.revision.at == part.start
+
+
+def _note_revision(result: Judgement, part: VersionInterval) -> None:
+    """An episode that is open when a new revision comes into force stays open, and says who judges it from here on."""
+    raised = result.state.raised_at
+    if raised is not None and part.revision is not None and _is_new(part):
+        reason = f"revision {part.revision.number} judges it from here on ({part.revision.reason})"
+        result.steps.append((Step("revised", part.start, raised, reason), part))
+
+
+def _skip(state: ConditionState, until: datetime) -> ConditionState:
+    return replace(state, watermark=until, pending_since=None, clearing_since=None, carried=None)
+
+
+def judge_classifier(
+    platform: Platform,
+    shelf: ModelCache,
+    asset: Asset,
+    state: ConditionState,
+    parts: Sequence[VersionInterval],
+    named: bool = False,
+) -> Judgement:
+    """Score every stride of the parts with the champion in force there.
+
+    With a model that cannot be read, judging stops before that part and says so: the next evaluation catches up.
+    `named`: the model was named by a person, for past times; instants it has seen are unknown all the same.
+    """
+    result = Judgement(state)
+    for part in parts:
+        definition = part.revision.definition if part.revision else None
+        if not isinstance(definition, ClassifierDefinition) or (definition.state != "active" and not named):
+            result = replace(result, state=replace(result.state, watermark=part.end), unknown="the definition is not in service")
+            continue
+        try:
+            model = None if part.model_version is None else shelf.get(definition.name, part.model_version)
+            result = _judge_part(platform, asset, result, part, definition, model)
+        except ModelUnavailable as unavailable:
+            why = f"the model cannot be read: {unavailable}"
+            return replace(result, unknown=why, unreadable=why)
+    return result
+
+
+def _judge_part(
+    platform: Platform,
+    asset: Asset,
+    result: Judgement,
+    part: VersionInterval,
+    definition: ClassifierDefinition,
+    model: TrainedModel | None,
+) -> Judgement:
+    start = _start(result.state, part, definition, model)
+    history = platform.readings.load(asset, start, part.end)
+    problems = find_problems(definition.problem, history)
+    history = _with_held(platform.readings, history, start, model)
+    known = np.sort(millis(problems["known_at"]))
+    at = grid(to_millis(part.start), to_millis(part.end), span_millis(definition.stride))
+    score, rows, unknown = _score(definition, model, history, problems, at)
+    threshold = model.threshold if model else np.inf
+    state, steps = advance_predictions(
+        result.state,
+        at,
+        triggered(score, threshold),
+        known,
+        definition.gap + definition.horizon,
+        definition.stride,
+        part.end,
+    )
+    raises = dict(result.raises)
+    for step in steps:
+        if step.kind == "raised" and rows is not None:
+            i = int(np.searchsorted(at, to_millis(step.at)))
+            raises[step.at] = Raise(float(score[i]), None, rows.iloc[[i]], model, part.model_version)
+    scored = [*result.scores]
+    if model is not None and part.model_version is not None:
+        scored.append(ScoredRows(at, score, model.threshold, part.model_version))
+    return Judgement(
+        replace(state, watermark=part.end),
+        [*result.steps, *((s, part) for s in steps)],
+        raises,
+        result.changes,
+        scored,
+        unknown,
+        history=history,
+    )
+
+
+def _start(
+    state: ConditionState, part: VersionInterval, definition: ClassifierDefinition, model: TrainedModel | None
+) -> datetime:
+    """From when on readings are needed: for the features, and for the problem back to the raise of the open episode."""
+    lookback = model.plan.lookback if model else timedelta(0)
+    return min(part.start, state.raised_at or part.start) - lookback - definition.problem.hold - _MOMENT
+
+
+def _with_held(readings: Readings, history: History, start: datetime, model: TrainedModel | None) -> History:
+    """The history, which begins after `start`, with the values before it that may still hold."""
+    held = model.plan.held_longer if model else {}
+    since = {name: start - span for name, span in held.items() if name in history.readings}
+    return with_older(history, readings.newest(history.asset, since, start)) if since else history
+
+
+def _score(
+    definition: ClassifierDefinition, model: TrainedModel | None, history: History, problems: pd.DataFrame, at: Millis
+) -> tuple[Scores, pd.DataFrame | None, str | None]:
+    """Scores with NaN where unknown, the feature rows, and why the last instant is unknown, if it is."""
+    if model is None:
+        return np.full(len(at), np.nan), None, "no model is in service yet; train one"
+    rows, score = _scored(model, history, at)
+    reasons: list[tuple[BoolArray, str]] = [
+        (at <= to_millis(model.training_cutoff), f"the model has learned from times up to {model.training_cutoff.isoformat()}")
+    ]
+    reasons.append(
+        (~anything_known(model.plan, history, at), f"nothing was known of the last {format_duration(model.plan.lookback)}")
+    )
+    if predicts(definition.problem, history.asset) == "onset":
+        inside = inside_problem(at, millis(problems["start"]), millis(problems["end"]), millis(problems["known_at"]))
+        reasons.append((inside, "the problem is there already"))
+    unknown = None
+    for mask, reason in reasons:
+        score = np.where(mask, np.nan, score)
+        if len(at) and mask[-1]:
+            unknown = reason
+    return score, rows, unknown
+
+
+def _scored(model: TrainedModel, history: History, at: Millis) -> tuple[pd.DataFrame, Scores]:
+    """Feature rows and scores. Raises ModelUnavailable whatever a model fails by, so that the others of a round go on."""
+    try:
+        rows = build_features(model.plan, history, at)
+        return rows, np.asarray(model.score(rows), np.float64) if len(at) else np.empty(0)
+    except Exception as fault:
+        raise ModelUnavailable(f"it cannot score: {fault_words(fault)}") from fault
+
+
+def score_rows(scored: ScoredRows) -> list[tuple[datetime, float, float, int]]:
+    """Known scores as they are kept."""
+    return [
+        (from_millis(t), float(p), scored.threshold, scored.model_version)
+        for t, p in zip(scored.at.tolist(), scored.score.tolist(), strict=True)
+        if p == p  # noqa: PLR0124 - NaN is unknown and not kept
+    ]

@@ -1,0 +1,104 @@
+"""Move on together the pairs of a block that stay as they are, also those that have to judge again because data came late."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from alerting.detection.threshold_batch import LimitColumns, ending_words, judge_throughout
+from alerting.episodes.state_table import NEVER, ConditionTable, Standing, moved_on, stay
+from alerting.readings.history import from_millis, to_millis
+from alerting.readings.ragged import Flags, Packed, Places, extents
+from alerting.usecases.evaluation.batch_readings import BlockReadings
+from alerting.usecases.evaluation.run import Block, Run
+
+_MOMENT = timedelta(milliseconds=1)
+
+
+def move_on_together(run: Run, block: Block, readings: BlockReadings, after: ConditionTable) -> list[int]:
+    """Write the new states of the pairs that stay as they are into `after`; returns their rows."""
+    packed, places = readings.packed()
+    rows = [row for row, watch in enumerate(block.watched) if _is_simple(block, row) and watch.series in places]
+    if not rows:
+        return []
+    watched, spells = [block.watched[row] for row in rows], _begun(block, rows)
+    begin = spells.watermark + 1
+    end = to_millis(run.as_of) + 1 - np.array([watch.latency for watch in watched])
+    series = np.array([places[watch.series] for watch in watched])
+    limits = LimitColumns([watch.limits for watch in watched if watch.limits])
+    severities = [watch.severities for watch in watched]
+    carried = spells.carried(severities)
+    found = judge_throughout(limits, carried, extents(packed, series, begin, end), begin, end)
+    unknown = ending_words(found, [watch.variable or "" for watch in watched], limits)
+    moved = moved_on(spells, found, unknown, end - 1)
+    stays = stay(spells, severities, found)
+    again = np.flatnonzero(stays & block.again[rows]).tolist()
+    if again:
+        stays[again] = _nothing_to_keep(run, block, [rows[i] for i in again])
+        moved.earlier.put(again, _at_watermarks(block, [rows[i] for i in again], spells.take(again), packed, series[again]))
+    staying = np.flatnonzero(stays).tolist()
+    after.put_rows([rows[i] for i in staying], moved.take(staying))
+    return [rows[i] for i in staying]
+
+
+def _is_simple(block: Block, row: int) -> bool:
+    """Whether a pair is judged by limits that can be compared, and goes on under the revision under which it was judged before;
+    or begins under its first one."""
+    watch, spells = block.watched[row], block.base
+    if watch.limits is None:
+        return False
+    if spells.watermark[row] == NEVER:
+        return len(watch.severities) == 1 and watch.revision == 1
+    since = spells.watermark[row]
+    in_force = watch.since < since or (watch.since == since and watch.revision == 1)
+    return bool(in_force and spells.at[row] != NEVER and spells.variable[row] == watch.variable)
+
+
+def _begun(block: Block, rows: Sequence[int]) -> ConditionTable:
+    """The states from which pairs go on; one that was never evaluated waits for its first reading."""
+    spells, starts = block.base.take(rows), block.starts[np.asarray(rows)]
+    new = spells.watermark == NEVER
+    spells.watermark[new], spells.at[new], spells.since[new] = starts[new], starts[new], starts[new]
+    for i in np.flatnonzero(new).tolist():
+        spells.variable[i] = block.watched[rows[i]].variable
+    return spells
+
+
+def _nothing_to_keep(run: Run, block: Block, rows: Sequence[int]) -> Flags:
+    """Whether what was judged before says the same as judging again, which has found that these pairs stay as they were.
+
+    That is so if their condition was the same at both ends, for every step leaves its trace in it, and if no other episode is
+    kept: one who was killed before it could move the watermark may have raised or closed it.
+    """
+    before, base = block.before, block.base
+    same = [before.conditions[row] == base.conditions[row] and before.variable[row] == base.variable[row] for row in rows]
+    return np.array(same, np.bool_) & only_known_episodes(run, block, rows)
+
+
+def only_known_episodes(run: Run, block: Block, rows: Sequence[int]) -> Flags:
+    """Whether of each pair no live episode is open, or was raised where it judges again, but the one that its state knows."""
+    kept = _kept_episodes(run, block, rows) if rows else {}
+    open_ones = [block.before.conditions[row].raised_at for row in rows]
+    expected = [[] if raised_at is None else [(raised_at, None)] for raised_at in open_ones]
+    return np.array([kept[row] == episodes for row, episodes in zip(rows, expected, strict=True)], np.bool_)
+
+
+def _kept_episodes(run: Run, block: Block, rows: Sequence[int]) -> dict[int, list[tuple[datetime, datetime | None]]]:
+    """By row, when the live episodes began and ended that are open, or were raised where it is judged again."""
+    pairs, begun = {block.watched[row].pair: row for row in rows}, block.begun
+    since = from_millis(min(begun[row] for row in rows)) + _MOMENT
+    found: dict[int, list[tuple[datetime, datetime | None]]] = {row: [] for row in rows}
+    for alarm in run.platform.episodes.alarms(since, run.as_of + _MOMENT, active_from=since):
+        row = pairs.get((alarm.definition, alarm.asset))
+        if row is not None and not alarm.backfilled and (alarm.closed_at is None or to_millis(alarm.raised_at) > begun[row]):
+            found[row].append((alarm.raised_at, alarm.closed_at))
+    return found
+
+
+def _at_watermarks(block: Block, rows: Sequence[int], spells: ConditionTable, packed: Packed, series: Places) -> Standing:
+    """Where pairs that judge again ought to have stood at their watermarks, having stayed as they were."""
+    watched, ends = [block.watched[row] for row in rows], block.starts[rows]
+    limits = LimitColumns([watch.limits for watch in watched if watch.limits])
+    carried, begin = spells.carried([watch.severities for watch in watched]), spells.watermark + 1
+    stood = judge_throughout(limits, carried, extents(packed, series, begin, ends + 1), begin, ends + 1).carried
+    return Standing(ends, stood.at, stood.value, stood.since)

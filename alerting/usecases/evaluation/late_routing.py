@@ -1,0 +1,122 @@
+"""Who has to judge again: late readings and events become debts of the definitions that read them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+
+from alerting.episodes.state_table import Pair
+from alerting.episodes.targets import EvaluationTarget
+from alerting.ports import Platform
+from alerting.ports.late import Arrival, LatePart
+from alerting.readings.history import from_millis
+from alerting.usecases.definitions.versions import first_instant
+from alerting.usecases.operations.lateness import rows_since
+
+_WRITER_GIVEN_UP = timedelta(minutes=10)
+
+
+@dataclass
+class LateCounts:
+    """Rows that came behind the evaluation, and those of them that were too late for everybody who reads them."""
+
+    late: int = 0
+    too_late: int = 0
+
+
+@dataclass
+class _Owed:
+    """What one arrival makes of the pairs that read it."""
+
+    starts: dict[Pair, datetime] = field(default_factory=dict)
+    late: int = 0
+    too_late: int = 0
+
+
+def route_arrivals(platform: Platform, watched: Sequence[EvaluationTarget], as_of: datetime) -> LateCounts:
+    """Tell every pair of all that is watched which reads what came late to judge again.
+
+    Doing it again, or twice at once, changes nothing. What lies before a definition began, or is older than its mutability, is
+    nothing to it. An entry whose writer was killed is taken as written; it is looked at for a while, because the writer may only
+    be slow.
+    """
+    counts = LateCounts()
+    arrivals, reach = platform.arrivals.waiting(), platform.arrivals.reach()
+    if not arrivals or reach is None:
+        return counts
+    touched = {part.asset for arrival in arrivals for part in arrival.parts}
+    watchers = _by_asset([watch for watch in watched if watch.asset in touched])
+    began = _began(platform, watchers)
+    routed: list[tuple[Arrival, int]] = []
+    unfinished: list[Arrival] = []
+    starts: dict[Pair, datetime] = {}
+    for arrival in arrivals:
+        owed = _owed(platform, arrival, watchers, began, reach, as_of)
+        starts.update({pair: min(start, starts.get(pair, start)) for pair, start in owed.starts.items()})
+        if arrival.written or (arrival.seen_at is not None and as_of - arrival.seen_at >= _WRITER_GIVEN_UP):
+            routed.append((arrival, owed.too_late))
+            counts.late += owed.late
+            counts.too_late += owed.too_late
+        else:
+            unfinished.append(arrival)
+    platform.arrivals.owe(starts)  # first: whoever dies before the rest begins anew
+    platform.arrivals.mark_routed(routed, as_of)
+    for arrival in unfinished:
+        platform.arrivals.mark_seen(arrival, as_of)
+    return counts
+
+
+def _by_asset(watched: Sequence[EvaluationTarget]) -> dict[str, list[EvaluationTarget]]:
+    found: dict[str, list[EvaluationTarget]] = {}
+    for watch in watched:
+        found.setdefault(watch.asset, []).append(watch)
+    return found
+
+
+def _owed(
+    platform: Platform,
+    arrival: Arrival,
+    watchers: Mapping[str, Sequence[EvaluationTarget]],
+    began: Mapping[str, datetime],
+    reach: datetime,
+    as_of: datetime,
+) -> _Owed:
+    owed = _Owed()
+    for part in arrival.parts:
+        readers = [w for w in watchers.get(part.asset, ()) if _is_late(w, part, reach) and part.last >= began[w.definition]]
+        in_time = 0
+        for watch in readers:
+            start = max(part.first, _still_mutable(watch, as_of), began[watch.definition])
+            if start <= part.last:
+                in_time += 1
+                owed.starts[watch.pair] = min(start, owed.starts.get(watch.pair, start))
+        if readers:
+            rows = rows_since(platform, part, min(began[watch.definition] for watch in readers))
+            owed.late += rows
+            owed.too_late += 0 if in_time else rows
+    return owed
+
+
+def _is_late(watch: EvaluationTarget, part: LatePart, reach: datetime) -> bool:
+    """Whether a definition may have judged without rows that it reads."""
+    return part.first <= reach - timedelta(milliseconds=watch.latency) and _reads(watch, part)
+
+
+def _reads(watch: EvaluationTarget, part: LatePart) -> bool:
+    if watch.variable in part.variables or not set(part.variables).isdisjoint(watch.also_reads):
+        return True
+    return any(fnmatchcase(name, pattern) for name in part.events for pattern in watch.events)
+
+
+def _still_mutable(watch: EvaluationTarget, as_of: datetime) -> datetime:
+    return as_of - timedelta(milliseconds=watch.allowed_lateness)
+
+
+def _began(platform: Platform, watchers: Mapping[str, Sequence[EvaluationTarget]]) -> dict[str, datetime]:
+    """When each definition began, by name: history from before that was never judged by it."""
+    watches = [watch for found in watchers.values() for watch in found]
+    began = {watch.definition: from_millis(watch.since) for watch in watches}
+    changed = {watch.definition for watch in watches if watch.revision > 1}
+    for name, revisions in platform.definitions.histories(changed).items() if changed else ():
+        began[name] = first_instant(revisions) or began[name]
+    return began

@@ -1,0 +1,139 @@
+"""Keep what judging again with late data found: an overlapping spell is the episode that was kept, nothing is ever deleted."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.model import Definition, Revision, ThresholdDefinition
+from alerting.episodes.episode import Episode
+from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.reconciliation import (
+    JudgedAgain,
+    Spell,
+    began,
+    corrected,
+    match,
+    overlap,
+    spells_of,
+    taken_over,
+    withdrawn,
+)
+from alerting.ports import Platform
+from alerting.usecases.episodes.store import update
+from alerting.usecases.evaluation.evaluate_target import Judgement
+from alerting.usecases.evaluation.persist import Kept, insert_told, new_episodes
+from alerting.usecases.notification.routes import end_notices, raise_notices, reopen_notices
+
+_MOMENT = timedelta(milliseconds=1)
+
+
+def keep_rejudged(
+    platform: Platform,
+    revision: Revision,
+    asset: Asset,
+    again: Judgement,
+    since: Judgement,
+    base: ConditionState,
+    as_of: datetime,
+) -> Kept:
+    """Keep the episodes of a stretch that is judged again: `again` from `base` on, `since` from where it had been judged to.
+
+    First what was not found again ends, then what was found is corrected, at last what is new is raised. What happened since
+    is kept afterwards, as ever. Doing it again changes nothing.
+    """
+    until = again.state.watermark
+    steps, later = [step for step, _ in again.steps], [step for step, _ in since.steps]
+    known = {s.raised_at: s for s in spells_of(base, steps)}
+    final = {s.raised_at: s for s in spells_of(base, [*steps, *later])}
+    episodes = _kept(platform, revision, asset, base.watermark, until)
+    found = match(list(known.values()), episodes)
+    spells = list(final.values())
+    withdrawn = _withdraw(platform, revision.definition, episodes, spells, found, base.watermark, as_of)
+    later_ones = platform.episodes.find(revision.name, asset.name, until + _MOMENT, since.state.watermark + _MOMENT)
+    of_killed = match(spells, later_ones)  # who raised them never moved the watermark, and may have seen other readings
+    withdrawn += _withdraw(platform, revision.definition, later_ones, spells, of_killed, until, as_of)
+    for raised_at, episode in sorted(found.items(), key=lambda item: item[0]):
+        judged = JudgedAgain(raised_at, base, [*steps, *later], until, since.state.watermark)
+        _correct(platform, revision.definition, episode, judged, as_of)
+    overlooked = {at for at, spell in known.items() if at not in found and spell.whole}
+    new = _new(revision, asset, again, overlooked, until, as_of)
+    raised = sum(is_new for _, is_new in insert_told(platform, revision, new, as_of))
+    return Kept(again.state, raised=raised, withdrawn=withdrawn)
+
+
+def _kept(platform: Platform, revision: Revision, asset: Asset, after: datetime, until: datetime) -> list[Episode]:
+    """Episodes that have an instant in (after, until], also those found in past times and those withdrawn before."""
+    inside = platform.episodes.find(revision.name, asset.name, start=after + _MOMENT, end=until + _MOMENT)
+    earlier = platform.episodes.find(revision.name, asset.name, end=after + _MOMENT, limit=20)
+    return [*inside, *(e for e in earlier if e.closed_at is None or e.closed_at > after)]
+
+
+def _withdraw(
+    platform: Platform,
+    definition: Definition,
+    episodes: Sequence[Episode],
+    spells: Sequence[Spell],
+    found: dict[datetime, Episode],
+    after: datetime,
+    as_of: datetime,
+) -> int:
+    """End the live episodes that are no spell any more. Returns how many."""
+    kept = {e.id for e in found.values()}
+    gone = [e for e in episodes if e.id not in kept and not (e.backfilled or e.withdrawn) and began(e) > after]
+    for episode in gone:
+        whole = next((found[s.raised_at] for s in spells if s.raised_at in found and overlap(s, episode)), None)
+        _withdraw_one(platform, definition, episode, whole, as_of)
+    return len(gone)
+
+
+def _withdraw_one(platform: Platform, definition: Definition, episode: Episode, whole: Episode | None, as_of: datetime) -> None:
+    """Who was told of it is told of its end, unless the alarm goes on as the episode that it is a part of."""
+
+    def gone(stored: Episode) -> Episode:
+        after = withdrawn(stored, as_of, whole)
+        if after == stored or stored.condition == "closed" or whole is not None:
+            return after
+        told = end_notices(platform, definition, replace(after, withdrawn=False), after.transitions[-1].reason, as_of)
+        return replace(after, outbox=(*after.outbox, *told))
+
+    part = update(platform, episode.id, gone)
+    if whole is not None:
+        update(platform, whole.id, lambda e: taken_over(e, part))
+
+
+def _correct(platform: Platform, definition: Definition, episode: Episode, judged: JudgedAgain, as_of: datetime) -> None:
+    def moved(stored: Episode) -> Episode:
+        after = corrected(stored, judged, as_of)
+        if stored.condition == "closed" and after.condition == "open" and _is_another_open(platform, stored):
+            return stored
+        reason = after.transitions[-1].reason if after.transitions else ""
+        if stored.condition == "open" and after.condition == "closed":
+            return replace(after, outbox=(*after.outbox, *end_notices(platform, definition, after, reason, as_of)))
+        if stored.condition == "closed" and after.condition == "open":
+            again = replace(after, outbox=(*after.outbox, *reopen_notices(platform, definition, after, reason, as_of)))
+            return replace(again, outbox=(*again.outbox, *raise_notices(platform, definition, again, reason, as_of)))
+        return after
+
+    update(platform, episode.id, moved)
+
+
+def _is_another_open(platform: Platform, episode: Episode) -> bool:
+    """Whether somebody who saw more has raised the next one already: only one may be open, so this one stays closed."""
+    return bool(platform.episodes.find(episode.definition, episode.asset, open_only=True))
+
+
+def _new(
+    revision: Revision, asset: Asset, again: Judgement, raised: Collection[datetime], until: datetime, as_of: datetime
+) -> list[Episode]:
+    """Episodes of the spells that nobody knew, marked where they were overlooked and not only known late by their nature."""
+    of_new = replace(again, steps=[(s, part) for s, part in again.steps if s.raised_at in raised])
+    found = new_episodes(of_new, revision, asset, detected_at=as_of, backfilled=False).values()
+    late_from = until - _known_after(revision.definition, asset)
+    return [replace(e, late_data_status="found_late" if e.raised_at <= late_from else None) for e in found]
+
+
+def _known_after(definition: Definition, asset: Asset) -> timedelta:
+    """After which time a reading is known that comes in time."""
+    variable = asset.variables.get(definition.variable) if isinstance(definition, ThresholdDefinition) else None
+    return variable.delay if variable else timedelta(0)

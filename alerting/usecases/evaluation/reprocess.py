@@ -1,0 +1,165 @@
+"""Judging again: a pair that owes it begins its next evaluation where late data lead back to, instead of at its watermark.
+
+Everything is judged by the same functions, from a state kept in the past, so that the state after it is that of a run to which
+nothing came late. A debt is paid only after the watermark has moved: whatever dies or races before is done again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from alerting.detection.threshold import Carried
+from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.state_table import NEVER, ConditionTable
+from alerting.episodes.targets import EvaluationTarget
+from alerting.ports import Checkpoint, Platform, ReprocessingRequest
+from alerting.readings.history import from_millis, to_millis
+from alerting.readings.ragged import Flags
+from alerting.usecases.episodes.store import update
+from alerting.usecases.evaluation.late_routing import route_arrivals
+from alerting.usecases.evaluation.run import Block, LateRound, Run
+
+_CHECKPOINTS = 48  # within the allowed lateness: every half hour for a day
+_SHORTEST = 60_000  # ms
+_TURNS = 2**32
+_MOMENT = timedelta(milliseconds=1)
+_EVALUATOR_GIVEN_UP = timedelta(minutes=3)
+
+
+@dataclass(frozen=True)
+class Again:
+    """A pair that was judged again: from where on, and its state at the watermark as it ought to have been."""
+
+    begun: datetime
+    state: ConditionState
+
+
+def begin_round(platform: Platform, watched: Sequence[EvaluationTarget], names: Sequence[str], as_of: datetime) -> LateRound:
+    """Before anything is read: say how far will be judged, and find what these definitions owe. `watched`: by all definitions."""
+    platform.arrivals.extend_reach(as_of)
+    counts = route_arrivals(platform, watched, as_of)
+    debts = platform.arrivals.debts(names)
+    return LateRound(counts, {pair: _payable(debt, as_of) for pair, debt in debts.items()})
+
+
+def _payable(debt: ReprocessingRequest, as_of: datetime) -> ReprocessingRequest:
+    """Without the pledges of evaluators that may be at work still: what they will yet write is to be judged again afterwards."""
+    given_up = as_of - _EVALUATOR_GIVEN_UP
+    return replace(debt, pledges=tuple(p for p in debt.pledges if datetime.fromisoformat(p.split()[0]) <= given_up))
+
+
+def end_round(platform: Platform, late: LateRound) -> None:
+    """Forget the debts that are paid."""
+    if late.paid:
+        platform.arrivals.paid(late.paid)
+
+
+def bases_of(run: Run, watched: Sequence[EvaluationTarget], spells: ConditionTable) -> ConditionTable:
+    """The states to judge on from: the present ones, or earlier ones of pairs that have to judge again.
+
+    Who has stayed as it was since knows where it stood one step earlier; for the others a state of the past is looked up. Where
+    nothing old enough is kept, it is the beginning, if that is not long ago, or the earliest state that is kept.
+    """
+    base, far = spells.take(range(len(spells))), dict[int, datetime]()
+    near = []
+    for row, watch in enumerate(watched):
+        debt = run.late.debts.get(watch.pair)
+        if debt is None or to_millis(debt.start) > spells.watermark[row] or spells.watermark[row] == NEVER:
+            continue
+        if NEVER != spells.earlier.watermark[row] < to_millis(debt.start):
+            near.append(row)
+        else:
+            far[row] = debt.start
+    base.go_back(near)
+    for row, state in _past_states(run, watched, spells, far).items():
+        if to_millis(state.watermark) < spells.watermark[row]:
+            base.put(row, state)
+    base.unknown_count = spells.unknown_count.copy()
+    return base
+
+
+def _past_states(
+    run: Run, watched: Sequence[EvaluationTarget], spells: ConditionTable, starts: Mapping[int, datetime]
+) -> dict[int, ConditionState]:
+    """By row, the latest state before an instant that is kept, or what comes next to it."""
+    kept = run.platform.checkpoints.before({watched[row].pair: start for row, start in starts.items()})
+    found = {row: kept.get(watched[row].pair) for row in starts}
+    missing = [row for row, state in found.items() if state is None]
+    run.fetch_revisions({watched[row].definition for row in missing if watched[row].revision > 1})
+    for row in missing:
+        first = run.first_instant(watched[row])
+        if first is not None and spells.watermark[row] - first <= 2 * watched[row].allowed_lateness:
+            found[row] = _state_at_first(watched[row], from_millis(first))
+        else:
+            found[row] = run.platform.checkpoints.after(*watched[row].pair, starts[row])
+    return {row: state for row, state in found.items() if state is not None}
+
+
+def _state_at_first(watch: EvaluationTarget, first: datetime) -> ConditionState:
+    """It waits for its first reading."""
+    return ConditionState(first, carried=None if watch.variable is None else Carried(watch.variable, first, None))
+
+
+def look_after_late(run: Run, block: Block, after: ConditionTable, moved: Flags, again: Mapping[int, Again | None]) -> None:
+    """Pay the debts of the pairs that were moved, and keep states from which late data can be judged again.
+
+    What was kept of a stretch that was judged again is wrong. Between where a pair stood one step earlier and its watermark
+    nothing is kept. `again`: of pairs that were judged one by one.
+    """
+    kept, wrong = [], {}
+    begun, starts, judged_again = block.begun.tolist(), block.starts.tolist(), block.again.tolist()
+    for row in np.flatnonzero(moved & (after.watermark > block.starts)).tolist():
+        watch = block.watched[row]
+        debt = run.late.debts.get(watch.pair)
+        is_again = again[row] is not None if row in again else judged_again[row]
+        begin, end = (begun[row], starts[row]) if is_again else (starts[row], int(after.watermark[row]))
+        if is_due(watch, begin, end):
+            needed_from = from_millis(int(after.watermark[row]) - watch.allowed_lateness)
+            kept.append(Checkpoint(*watch.pair, _state_at_start(block, after, again, row, is_again), needed_from))
+        if is_again and begun[row] != block.before.earlier.watermark[row]:
+            wrong[watch.pair] = from_millis(begun[row]) + _MOMENT
+        if is_again and watch.settles and debt is not None:
+            _look_again_at_outcomes(run, watch, debt.start, from_millis(after.watermark[row]))
+        if debt is not None:
+            run.late.paid.append(debt)
+    if wrong:
+        run.platform.checkpoints.drop(wrong)
+    if kept:
+        run.platform.checkpoints.save(kept)
+
+
+def is_due(watch: EvaluationTarget, before: int, after: int) -> bool:
+    """Whether a state is to be kept when judging goes from one instant to another (ms).
+
+    Once in a forty-eighth of the allowed lateness; pairs take turns.
+    """
+    if not watch.allowed_lateness:
+        return False
+    step = max(watch.allowed_lateness // _CHECKPOINTS, _SHORTEST)
+    return (before + watch.turn * step // _TURNS) // step != (after + watch.turn * step // _TURNS) // step
+
+
+def _state_at_start(
+    block: Block, after: ConditionTable, again: Mapping[int, Again | None], row: int, is_again: bool
+) -> ConditionState:
+    """The state of a pair where its watermark was, as it ought to have been."""
+    one = again.get(row)
+    if one is not None:
+        return one.state
+    if is_again:  # it has stayed as it was, all the way
+        stood = after.take([row])
+        stood.go_back([0])
+        return stood.state(0) or ConditionState(from_millis(block.starts[row]))
+    return block.before.state(row) or ConditionState(from_millis(block.starts[row]))
+
+
+def _look_again_at_outcomes(run: Run, watch: EvaluationTarget, start: datetime, now: datetime) -> None:
+    """Outcomes that were settled by data which late ones may have changed."""
+    run.fetch_revisions({watch.definition})
+    definition = run.histories[watch.definition][-1].definition
+    promise = definition.gap + definition.horizon
+    for episode in run.platform.episodes.find(*watch.pair, start=start - promise):
+        if episode.settlement is not None and episode.outcome_due_at is None and not episode.withdrawn:
+            update(run.platform, episode.id, lambda e: e if e.withdrawn else replace(e, outcome_due_at=now))

@@ -1,0 +1,117 @@
+"""What a round of evaluation works on: the pairs of a block with their states, and what was found so far."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+
+import numpy as np
+
+from alerting.definitions.matching import AssetIndex
+from alerting.definitions.model import Revision
+from alerting.episodes.state_table import NEVER, ConditionTable, Pair
+from alerting.episodes.targets import EvaluationTarget
+from alerting.ports import Platform, ReprocessingRequest
+from alerting.readings.history import Millis, to_millis
+from alerting.readings.ragged import Flags
+from alerting.usecases.definitions.versions import first_instant
+from alerting.usecases.evaluation.evaluate_target import ModelCache
+from alerting.usecases.evaluation.late_routing import LateCounts
+
+
+@dataclass
+class EvaluationCounts:
+    """What one run of evaluation did. `unknown` maps `definition on asset` to the reason.
+
+    `unreadable` maps definitions whose champion could not be read to why. `late`: rows found that came after their time was
+    judged; `too_late`: those of them that were older than every allowed lateness.
+    """
+
+    pairs: int = 0
+    raised: int = 0
+    closed: int = 0
+    elsewhere: int = 0
+    settled: int = 0
+    unknown: dict[str, str] = field(default_factory=dict)
+    withdrawn: int = 0
+    unreadable: dict[str, str] = field(default_factory=dict)
+    late: int = 0
+    too_late: int = 0
+
+
+@dataclass(frozen=True)
+class LateRound:
+    """What a round of evaluation has to judge again, and what of it is done."""
+
+    counts: LateCounts = field(default_factory=LateCounts)
+    debts: dict[Pair, ReprocessingRequest] = field(default_factory=dict)
+    paid: list[ReprocessingRequest] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of evaluation up to `as_of`, and what it has found so far. `histories`: all revisions by definition, as needed."""
+
+    platform: Platform
+    as_of: datetime
+    assets: AssetIndex
+    shelf: ModelCache
+    counts: EvaluationCounts
+    late: LateRound = field(default_factory=LateRound)
+    histories: dict[str, list[Revision]] = field(default_factory=dict)
+
+    def fetch_revisions(self, names: set[str]) -> None:
+        """Have all revisions of these definitions in `histories`."""
+        missing = names - self.histories.keys()
+        if missing:
+            found = self.platform.definitions.histories(missing)
+            self.histories.update({name: found.get(name, []) for name in missing})
+
+    def first_instant(self, watch: EvaluationTarget) -> int | None:
+        """When a definition was first put in service (ms), None if never. Revisions but the first must have been fetched."""
+        if watch.revision == 1:
+            return watch.since
+        first = first_instant(self.histories[watch.definition])
+        return None if first is None else to_millis(first)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Pairs to evaluate together. `starts`: per row, the watermark, or when it was first in service (ms).
+
+    `base`: the states to judge on from, which are those of `before`, save for pairs that have to judge again.
+    """
+
+    watched: Sequence[EvaluationTarget]
+    before: ConditionTable
+    starts: Millis
+    base: ConditionTable
+
+    @cached_property
+    def begun(self) -> Millis:
+        """From when on each pair is judged (ms)."""
+        return np.where(self.base.watermark == NEVER, self.starts, self.base.watermark)
+
+    @cached_property
+    def again(self) -> Flags:
+        """Which pairs judge again what they have judged before."""
+        return self.begun < self.starts
+
+    def take(self, rows: Sequence[int]) -> "Block":
+        """Some of its pairs."""
+        return Block([self.watched[row] for row in rows], self.before.take(rows), self.starts[rows], self.base.take(rows))
+
+    def until(self, row: int, as_of: datetime) -> datetime:
+        """Up to when a pair is judged: as_of, less the time that its readings take to reach us."""
+        return as_of - timedelta(milliseconds=self.watched[row].latency)
+
+
+def starts_of(run: Run, watched: Sequence[EvaluationTarget], spells: ConditionTable) -> Millis:
+    """From when on each pair is to be judged: its watermark, or else when its definition was first put in service."""
+    new = np.flatnonzero(spells.watermark == NEVER).tolist()
+    run.fetch_revisions({watched[row].definition for row in new if watched[row].revision > 1})
+    starts = spells.watermark.copy()
+    for row in new:
+        first = run.first_instant(watched[row])
+        starts[row] = to_millis(run.as_of) if first is None else first
+    return starts

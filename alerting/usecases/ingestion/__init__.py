@@ -1,0 +1,1 @@
+"""Import readings, events and assets."""

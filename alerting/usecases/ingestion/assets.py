@@ -1,0 +1,173 @@
+"""Import of assets: given fields win over what is stored, everything else stays."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.faults import Fault, UserError
+from alerting.definitions.wording.fault_messages import words_of
+from alerting.usecases.ingestion.tables import Plant
+
+_NAME_RULE = "letters, digits, _ . - only; in names of variables no dot, and no digit first"
+
+
+@dataclass(frozen=True)
+class GivenAsset:
+    """An asset document as somebody wrote it, perhaps with a few fields only; `place` says where it stands in the file."""
+
+    place: str
+    document: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class AssetChange:
+    """One field that the import changes; `before` is None for what is new."""
+
+    asset: str
+    field: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True)
+class AssetsResult:
+    """What an import of assets changes, or with a dry run would change."""
+
+    source: str
+    assets: int
+    created: tuple[str, ...]
+    changes: tuple[AssetChange, ...]
+    dry_run: bool
+
+
+def import_assets(
+    source: str, given: Sequence[GivenAsset], plant: Plant, *, now: datetime, actor: str, dry_run: bool = False
+) -> AssetsResult:
+    """Merge assets into what is stored: attributes and variables one by one, each field given wins, the others are kept.
+
+    Raises UserError with every fault of every asset, and then nothing is written: fields that are wrong or unknown, an asset that
+    stands twice, a parent that is not known, or a new type for a variable of an asset that has readings.
+    """
+    known = {a.name: a for a in plant.assets.all()}
+    faults = [*_twice(given), *(fault for asset in given for fault in _faults(asset))]
+    merged = {} if faults else {str(g.document["name"]): _merged(g, known.get(str(g.document["name"]))) for g in given}
+    faults += _parent_faults(given, {*known, *merged})
+    faults += [f for asset in merged.values() if asset.name in known for f in _type_faults(plant, known[asset.name], asset)]
+    if faults:
+        raise UserError(f"{source} is refused, nothing was written:\n" + "\n".join(f"  - {f}" for f in faults))
+    changes = [c for asset in merged.values() for c in _changes(known.get(asset.name), asset)]
+    changed = [a for a in merged.values() if known.get(a.name) != a]
+    result = AssetsResult(source, len(merged), tuple(n for n in merged if n not in known), tuple(changes), dry_run)
+    if changed and not dry_run:
+        plant.assets.put(changed)
+        for asset in changed:
+            before = known.get(asset.name)
+            plant.audit.add(
+                who=actor,
+                what="asset imported",
+                subject=asset.name,
+                at=now,
+                before=before and _document(before),
+                after=_document(asset),
+                why=source,
+            )
+    return result
+
+
+def _merged(given: GivenAsset, known: Asset | None) -> Asset:
+    if known is None:
+        return Asset.model_validate(dict(given.document))
+    return Asset.model_validate(_deep_merge(known.model_dump(mode="json"), given.document))
+
+
+def _deep_merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        inner = merged.get(key)
+        merged[key] = _deep_merge(inner, value) if isinstance(inner, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _twice(given: Sequence[GivenAsset]) -> list[Fault]:
+    places: dict[str, str] = {}
+    faults = []
+    for asset in given:
+        name = str(asset.document.get("name"))
+        if name in places:
+            faults.append(Fault(asset.place, f"asset {name!r} stands in this file already", places[name]))
+        places.setdefault(name, asset.place)
+    return faults
+
+
+def _faults(given: GivenAsset) -> list[Fault]:
+    try:
+        Asset.model_validate(dict(given.document))
+    except ValidationError as error:
+        return [_fault(given.place, e) for e in error.errors()]
+    return []
+
+
+def _fault(place: str, error: Any) -> Fault:
+    path = [str(part) for part in error["loc"] if part != "[key]"]
+    where = f"{place}: {'.'.join(path)}"
+    model: type[BaseModel] = Variable if path[0] == "variables" and len(path) > 2 else Asset
+    match error["type"]:
+        case "extra_forbidden":
+            fields = sorted(model.model_fields)
+            return Fault(where, "is not a field", f"did you mean {(get_close_matches(path[-1], fields, n=1) or fields)[0]}?")
+        case "string_pattern_mismatch":
+            return Fault(where, f"{error['input']!r} is not a legal name", _NAME_RULE)
+        case "missing":
+            return Fault(where, "is missing")
+    return Fault(where, *words_of(error))
+
+
+def _parent_faults(given: Sequence[GivenAsset], names: set[str]) -> list[Fault]:
+    return [
+        Fault(f"{asset.place}: parent", f"there is no asset {parent!r}", "import it with this file or before")
+        for asset in given
+        if (parent := asset.document.get("parent")) and parent not in names
+    ]
+
+
+def _type_faults(plant: Plant, before: Asset, after: Asset) -> list[Fault]:
+    changed = [
+        (name, known.type, after.variables[name].type)
+        for name, known in before.variables.items()
+        if known.type != after.variables[name].type
+    ]
+    if not changed or plant.readings.span(before.name) is None:
+        return []
+    return [
+        Fault(
+            f"{before.name}.variables.{name}.type",
+            f"is {old} and cannot become {new}: there are readings of this asset",
+            "declare the variable under another name, or before its readings",
+        )
+        for name, old, new in changed
+    ]
+
+
+def _document(asset: Asset) -> dict[str, Any]:
+    return asset.model_dump(mode="json", exclude_defaults=True)
+
+
+def _changes(before: Asset | None, after: Asset) -> list[AssetChange]:
+    old, new = (_flat(_document(a)) if a else {} for a in (before, after))
+    fields = [f for f in {**old, **new} if old.get(f) != new.get(f) and f != "name"]
+    return [AssetChange(after.name, field, old.get(field), new.get(field)) for field in fields]
+
+
+def _flat(document: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in document.items():
+        if isinstance(value, Mapping) and value:
+            flat |= _flat(value, f"{path}{key}.")
+        else:
+            flat[f"{path}{key}"] = value
+    return flat

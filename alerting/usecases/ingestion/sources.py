@@ -1,0 +1,95 @@
+"""What an import reads: a file that is surveyed once and read once, and what the survey found."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Literal, Protocol
+
+from alerting.definitions.assets import VariableType
+from alerting.ports import EventRow, Progress, ReadingRow
+from alerting.readings.inference import BadLine, ColumnSurvey
+from alerting.usecases.ingestion.understood import FileForm
+
+Duration = Literal["instant", "lasting"]
+Reject = Callable[[BadLine], None]
+
+
+@dataclass
+class Survey:
+    """What the first pass found. `bad` counts lines that cannot be taken, whatever the types; `first_bad` shows the first few.
+
+    `assets`: names of the columns filled anywhere, by asset. `repeated` lines add nothing to an earlier one, `empty` lines have
+    no value; `rows` counts the good ones. `zoneless` stamps were taken as UTC; `cut` stamps lost parts of a millisecond.
+    `strict`: a cell that is no value of its column makes a bad line, otherwise it is missing. `incomplete`: the rest of a file
+    with bad lines was not read. `clock_changes`: by day on which the clocks of `zone` were set back, how many stamps were taken
+    for the first and for the second of the times that come twice.
+    """
+
+    columns: dict[str, ColumnSurvey] = field(default_factory=dict)
+    assets: dict[str, set[str]] = field(default_factory=dict)
+    lines: int = 0
+    bad: int = 0
+    first_bad: list[BadLine] = field(default_factory=list)
+    repeated: int = 0
+    empty: int = 0
+    rows: int = 0
+    zoneless: int = 0
+    cut: int = 0
+    strict: bool = True
+    incomplete: bool = False
+    zone: str | None = None
+    clock_changes: Mapping[date, tuple[int, int]] = field(default_factory=dict)
+    first: datetime | None = None
+    last: datetime | None = None
+
+
+@dataclass
+class EventTypeSurvey:
+    """What the first pass found of one event type: whether any event has an end after its start, and the first such lines."""
+
+    ends: int = 0
+    first_ends: list[BadLine] = field(default_factory=list)
+
+
+@dataclass
+class EventsSurvey(Survey):
+    """A survey of events. `end_column`: whether the file has one."""
+
+    types: dict[str, EventTypeSurvey] = field(default_factory=dict)
+    end_column: bool = False
+
+
+class Source(Protocol):
+    """A file, as messages speak of it. `unit` is what its lines are called: line, or row."""
+
+    name: str
+    unit: str
+
+    @property
+    def form(self) -> FileForm: ...
+
+
+class ReadingSource(Source, Protocol):
+    """Readings in a file, read once to survey and once to take them."""
+
+    def survey(self, progress: Progress, *, hasty: bool = False) -> Survey:
+        """`hasty`: stop soon after the first bad line."""
+        ...
+
+    def read(self, types: Mapping[str, VariableType], reject: Reject, progress: Progress) -> Iterator[Sequence[ReadingRow]]:
+        """Batches of rows with the columns of these types; every bad line is handed to `reject`."""
+        ...
+
+
+class EventSource(Source, Protocol):
+    """Events in a file, read once to survey and once to take them."""
+
+    def survey(self, progress: Progress, *, hasty: bool = False) -> EventsSurvey:
+        """`hasty`: stop soon after the first bad line."""
+        ...
+
+    def read(
+        self, types: Mapping[str, VariableType], durations: Mapping[str, Duration], reject: Reject, progress: Progress
+    ) -> Iterator[Sequence[EventRow]]:
+        """Batches of events with attributes of these types; every bad line is handed to `reject`."""
+        ...

@@ -1,0 +1,156 @@
+"""What there is to say of a file: what was understood before it is written, why it is refused, notes for people."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+
+from alerting.definitions.assets import Asset, VariableType
+from alerting.definitions.durations import format_duration
+from alerting.definitions.faults import UserError
+from alerting.readings.column_titles import split_title
+from alerting.readings.inference import BadLine, ColumnSurvey
+from alerting.usecases.ingestion.sources import EventTypeSurvey, Reject, Source, Survey
+from alerting.usecases.ingestion.understood import Understood, UnderstoodColumn
+
+SHOWN = 5
+_MOST_WORDS = 5
+
+
+def understand(
+    source: Source,
+    survey: Survey,
+    types: Mapping[str, VariableType],
+    known: Mapping[str, Asset],
+    event_types: Mapping[str, str],
+) -> Understood:
+    """The file as it will be imported."""
+    declared = {v for name in survey.assets if name in known for v in known[name].variables}
+    columns = tuple(_column(survey, survey.columns[title], kind, declared) for title, kind in types.items())
+    return Understood(
+        source=source.name,
+        form=source.form,
+        lines=survey.lines,
+        rows=survey.rows,
+        first=survey.first,
+        last=survey.last,
+        assets=tuple(sorted(survey.assets)),
+        new_assets=tuple(name for name in sorted(survey.assets) if name not in known),
+        columns=columns,
+        event_types=event_types,
+        notes=tuple(notes(source, survey, types)),
+    )
+
+
+def unit_of(title: str, kind: VariableType) -> str | None:
+    """The unit that a title names; what is no number has none."""
+    return split_title(title).unit if kind == "number" else None
+
+
+def _column(survey: Survey, column: ColumnSurvey, kind: VariableType, declared: set[str]) -> UnderstoodColumn:
+    wrong, first = (0, list[BadLine]()) if survey.strict else column.bad(kind)
+    words = {**column.marks, **(column.words if wrong and kind != "category" else {})}
+    empty = survey.rows - column.filled - column.marked - column.bad_quality
+    return UnderstoodColumn(
+        title=column.title,
+        name=column.name,
+        type=kind,
+        unit=unit_of(column.title, kind),
+        new=column.name not in declared,
+        values=column.filled - wrong,
+        missing=max(0, empty),
+        bad=column.marked + wrong,
+        bad_cells=dict(sorted(words.items(), key=lambda item: -item[1])[:SHOWN]),
+        first_bad=tuple(str(line) for line in first),
+        every_s=None if column.every_ms is None else column.every_ms / 1000,
+    )
+
+
+def refuse_bad(
+    source: Source, survey: Survey, types: Mapping[str, VariableType], ends: Sequence[EventTypeSurvey], reject: Reject | None
+) -> None:
+    """Raises UserError when a line is bad and there is no `reject` to take it, or when no line is left."""
+    count, lines = survey.bad, list(survey.first_bad)
+    for title, kind in types.items() if survey.strict else ():
+        more, first = survey.columns[title].bad(kind)
+        count, lines = count + more, lines + first
+    for found in ends:
+        count, lines = count + found.ends, lines + found.first_ends
+    if reject is None and count:
+        raise UserError(_refusal(source, survey, count, lines))
+    if not survey.assets:
+        nothing = f"{source.name} has a header but no lines; nothing was written"
+        raise UserError(_refusal(source, survey, count, lines) if count else nothing)
+
+
+def refuse_doubtful(source: Source, survey: Survey, types: Mapping[str, VariableType]) -> None:
+    """Raises UserError for a column so many of whose cells are no value of its type that it may well be something else."""
+    for title, kind in types.items() if not survey.strict else ():
+        column = survey.columns[title]
+        wrong, first = column.bad(kind)
+        wrong -= column.faults if kind == "number" else 0
+        filled = column.filled - column.faults
+        others = sum(1 for _ in column.words) - (1 if column.faults else 0)
+        if 2 * wrong > filled or (5 * wrong > filled and others > _MOST_WORDS):
+            shown = "".join(f"\n  - {source.unit} {line}" for line in first[:SHOWN])
+            raise UserError(
+                f"{source.name} is refused, nothing was written: column {title!r} is taken for a {kind}, and {wrong:,} of its "
+                f"{filled:,} cells are none. Declare it as a category before (alerting import assets) if it holds text, leave it "
+                f"out with --only, or say with --missing which texts stand for no value:{shown}"
+            )
+
+
+def _refusal(source: Source, survey: Survey, count: int, lines: Sequence[BadLine]) -> str:
+    shown = sorted(lines, key=lambda b: b.line)[:SHOWN]
+    told = "".join(f"\n  - {source.unit} {line}" for line in shown)
+    more = f"\n  - and {count - len(shown):,} more" if count > len(shown) else ""
+    rest = f"\n  - the {source.unit}s behind {source.unit} {survey.lines + 1:,} were not read" if survey.incomplete else ""
+    way_out = "--skip-bad takes the good lines and keeps the bad ones apart"
+    return f"{source.name} is refused, nothing was written ({way_out}):{told}{more}{rest}"
+
+
+def notes(source: Source, survey: Survey, types: Mapping[str, VariableType]) -> Iterator[str]:
+    """Sentences on what is worth knowing of this file."""
+    unit = source.unit + "s"
+    empty = [title for title in survey.columns if title not in types]
+    if survey.repeated:
+        yield f"{survey.repeated:,} {unit} repeat an earlier one and were counted once"
+    if survey.empty:
+        yield f"{survey.empty:,} {unit} hold no value and were passed over"
+    if empty:
+        yield f"columns without any value were passed over: {', '.join(empty[:20])}{' …' if len(empty) > 20 else ''}"
+    bad, uncertain = (sum(getattr(survey.columns[t], n) for t in types) for n in ("bad_quality", "uncertain"))
+    if bad:
+        yield f"{bad:,} samples are of bad quality: their values are not kept, and what they would have told is unknown"
+    if uncertain:
+        yield f"{uncertain:,} samples are of uncertain quality: they are marked as such, and used"
+    yield from _clock_notes(source, survey)
+    yield from _column_notes(survey, types)
+    if survey.cut:
+        yield f"{survey.cut:,} time stamps are finer than a millisecond and were cut to it"
+
+
+def _clock_notes(source: Source, survey: Survey) -> Iterator[str]:
+    if survey.zoneless:
+        yield f"{survey.zoneless:,} time stamps name no zone and were taken as UTC; --tz says otherwise"
+    if survey.clock_changes and (source.form.zone_from or "").startswith("shown"):
+        yield (
+            f"the file shows the clocks of {survey.zone} being set back, so its stamps are read in that zone; "
+            "set ALERTING_TIMEZONE (or give --tz), so that files without such an hour are read in it, too"
+        )
+    for day, (first, second) in sorted(survey.clock_changes.items()):
+        told = f"on {day} the clocks of {survey.zone} are set back, and an hour comes twice: "
+        if second:
+            yield f"{told}by the order of the lines, {first:,} stamps are of its first time and {second:,} of its second"
+        elif first:
+            yield f"{told}the file has it once, and its {first:,} stamps are taken for the first time"
+
+
+def _column_notes(survey: Survey, types: Mapping[str, VariableType]) -> Iterator[str]:
+    for title in types:
+        column = survey.columns[title]
+        if column.every_ms is not None:
+            every = format_duration(timedelta(milliseconds=column.every_ms))
+            yield (
+                f"column {title!r} has a value about every {every} only, as a laboratory's has: each is kept at its stamp and "
+                f"holds until the next one. If it becomes known later than that, give its delay: in a file for `alerting import "
+                f"assets`, variables: {{{column.name}: {{delay: {every}}}}}"
+            )

@@ -1,0 +1,63 @@
+"""What an import understood of a file, told before anything is written."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from alerting.definitions.assets import VariableType
+
+
+@dataclass(frozen=True)
+class FileForm:
+    """How a file is written. None where there is no such thing: a Parquet file has no separator, a table of assets no time.
+
+    `time_columns` are two where date and time stand apart. `zone` is that of stamps that name none, `zone_from` says why it is
+    this one.
+    """
+
+    encoding: str | None = None
+    separator: str | None = None
+    decimal: str | None = None
+    time_columns: tuple[str, ...] = ()
+    time_format: str | None = None
+    zone: str | None = None
+    zone_from: str | None = None
+
+
+@dataclass(frozen=True)
+class UnderstoodColumn:
+    """One column: `title` as the file writes it, `name` of the variable or attribute.
+
+    `values` counts good cells, `missing` empty ones, `bad` those with something that is no value; `bad_cells` are the commonest
+    of these with their counts, `first_bad` the first ones with their lines. `every_s` is the usual distance of values where it is
+    much longer than that of the lines. `new` is true where no asset has declared the variable before.
+    """
+
+    title: str
+    name: str
+    type: VariableType
+    unit: str | None
+    new: bool
+    values: int
+    missing: int
+    bad: int
+    bad_cells: Mapping[str, int]
+    first_bad: tuple[str, ...] = ()
+    every_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Understood:
+    """A file as it will be imported. `lines` are all lines below the header, `rows` the good ones; `notes` are sentences."""
+
+    source: str
+    form: FileForm
+    lines: int
+    rows: int
+    first: datetime | None
+    last: datetime | None
+    assets: tuple[str, ...]
+    new_assets: tuple[str, ...]
+    columns: tuple[UnderstoodColumn, ...]
+    event_types: Mapping[str, str]
+    notes: tuple[str, ...]

@@ -1,0 +1,1 @@
+"""Decide on notifications and deliver them."""

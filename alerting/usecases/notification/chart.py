@@ -1,0 +1,132 @@
+"""The drawing of an episode: the readings of its variable, or its risk, around the raise, current at each call."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+
+import numpy as np
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.model import ClassifierDefinition, Definition, ThresholdDefinition
+from alerting.episodes.episode import Episode
+from alerting.ports import Picture, Platform, Wanted
+from alerting.readings.history import to_millis
+from alerting.reporting.episode_chart import EpisodeChart, Level, Panel, described, episode_chart, limit_levels, new_panel
+from alerting.reporting.sentences import about
+
+_BEFORE = (timedelta(hours=1), timedelta(hours=6), timedelta(days=1), timedelta(days=7))
+_AFTER = timedelta(minutes=10)
+_ENOUGH = 12
+_MOST_READINGS = 8_000
+_LONGEST = timedelta(days=31)
+
+
+def episode_figure(platform: Platform, episode: Episode, now: datetime) -> Picture | None:
+    """The chart of an episode as a PNG for e-mail; None without numbers to draw."""
+    from alerting.reporting.episode_picture import episode_drawing
+
+    chart = chart_of(platform, episode, now)
+    return None if chart is None else Picture(episode_drawing(chart, platform.zone), described(chart, platform.zone))
+
+
+def chart_of(platform: Platform, episode: Episode, now: datetime) -> EpisodeChart | None:
+    """From an hour before the raise (more where readings are rare) until now or the end; None without numbers to draw.
+
+    Of a model's episode the risk with its threshold, and the variable of the problem with its limit. Never reads more than
+    a bounded number of readings: where that is too little, the newest part is drawn and `cut` says so.
+    """
+    revision = next((r for r in platform.definitions.revisions(episode.definition) if r.number == episode.revision), None)
+    asset = platform.assets.get(episode.asset)
+    if revision is None or asset is None:
+        return None
+    definition = revision.definition
+    span = platform.readings.span(asset.name)
+    stop = max(episode.raised_at, min(now, _over_at(episode) or now, span[1] if span else now))
+    variable = _variable(definition, episode)
+    start, cut = _start(platform, asset, variable, episode.raised_at, stop)
+    panels = []
+    if isinstance(definition, ClassifierDefinition):
+        panels.append(_risk(platform, episode, start, stop, definition.stride))
+    if variable is not None:
+        panels.append(_readings(platform, asset, variable, start, stop, definition, episode))
+    return episode_chart(episode, [p for p in panels if p is not None], start, now, definition.gap, cut)
+
+
+def _over_at(episode: Episode) -> datetime | None:
+    """When nothing more can happen that belongs to the episode; None while it is open."""
+    if episode.closed_at is None:
+        return None
+    judged = episode.valid_until if episode.kind == "classifier" else None
+    return max(episode.closed_at, judged or episode.closed_at) + _AFTER
+
+
+def _variable(definition: Definition, episode: Episode) -> str | None:
+    """The variable that is judged or predicted; of a predicted event the one that contributed most."""
+    if not isinstance(definition, ClassifierDefinition):
+        return definition.variable
+    strongest = max(episode.contributions, key=lambda c: abs(c.share), default=None)
+    return definition.problem.variable or (strongest.variable if strongest else None)
+
+
+def _levels(definition: Definition, asset: Asset, variable: str, episode: Episode) -> Sequence[Level]:
+    limits = limit_levels(definition, asset, variable)
+    if limits or not isinstance(definition, ClassifierDefinition):
+        return limits
+    usual = next((c.usual for c in episode.contributions if c.variable == variable), None)
+    return (Level(float(usual), "usual"),) if isinstance(usual, int | float) else ()
+
+
+def _start(platform: Platform, asset: Asset, variable: str | None, raised: datetime, stop: datetime) -> tuple[datetime, str]:
+    """From when on to draw, and what is left out so that no more than a bounded number of readings are read."""
+    if variable is None:
+        return max(raised - _BEFORE[1], stop - _LONGEST), ""
+    before, pace = _BEFORE[0], timedelta(0)
+    for longer in _BEFORE:
+        before = longer if pace * _MOST_READINGS > longer or not pace else max(before, pace * _MOST_READINGS)
+        columns = platform.readings.load_many([Wanted(asset, (variable,), raised - before)], raised)[asset.name]
+        values, pace = columns.values.get(variable), before / max(len(columns.ts), 1)
+        if before < longer or values is None or np.count_nonzero(values == values) >= _ENOUGH:  # noqa: PLR0124 - not NaN
+            break
+    longest = min(max(pace * _MOST_READINGS, _BEFORE[0]), _LONGEST)
+    if stop - (raised - before) <= longest:
+        return raised - before, ""
+    return stop - longest, f"only the last {about(longest)} are drawn"
+
+
+def _readings(
+    platform: Platform, asset: Asset, variable: str, start: datetime, stop: datetime, definition: Definition, episode: Episode
+) -> Panel | None:
+    columns = platform.readings.load_many([Wanted(asset, (variable,), start)], stop)[asset.name]
+    values = columns.values.get(variable)
+    if values is None or not len(values) or not np.issubdtype(np.asarray(values).dtype, np.number):
+        return None
+    numbers, known = np.asarray(values, np.float64), asset.variables.get(variable)
+    at = columns.ts[~np.isnan(numbers)]
+    hold = 10 * timedelta(milliseconds=float(np.median(np.diff(at)))) if len(at) > 1 else _BEFORE[0]
+    if isinstance(definition, ThresholdDefinition) and definition.no_data != "ignore":
+        hold = definition.stale_after
+    return new_panel(
+        Panel(
+            name=known.title if known and known.title else variable,
+            unit=known.unit if known else None,
+            at=columns.ts,
+            values=numbers,
+            levels=tuple(_levels(definition, asset, variable, episode)),
+            hold=hold,
+        )
+    )
+
+
+def _risk(platform: Platform, episode: Episode, start: datetime, stop: datetime, stride: timedelta) -> Panel | None:
+    kept = platform.scores.between(episode.definition, start, stop + timedelta(milliseconds=1), episode.asset)
+    rows = list(islice(kept, _MOST_READINGS))
+    chosen = {to_millis(row["ts"]): row["score"] for row in rows if row["model_version"] == episode.model_version}
+    found = {to_millis(row["ts"]): row["score"] for row in rows} | chosen
+    if not found and episode.evaluation.value is not None:
+        found = {to_millis(episode.raised_at): episode.evaluation.value}
+    if not found:
+        return None
+    at = np.array(sorted(found), np.int64)
+    values = np.array([found[t] for t in at.tolist()], np.float64)
+    levels = () if episode.evaluation.threshold is None else (Level(episode.evaluation.threshold, "alarm at"),)
+    return new_panel(Panel("Risk", None, at, values, levels, share=True, hold=3 * stride))

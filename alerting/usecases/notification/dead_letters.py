@@ -1,0 +1,33 @@
+"""Deliveries that were given up: those of episodes, of shelves that are about to end, and of messages that belong to neither."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from alerting.episodes.episode import Notification
+from alerting.ports import Platform
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A delivery that was given up. `episode`, `shelf`: whose it is, if it is one's."""
+
+    id: str
+    episode: str | None
+    channel: str
+    of: str
+    created_at: datetime
+    attempts: int
+    error: str | None
+    shelf: str | None = None
+
+
+def dead_letters(platform: Platform) -> list[DeadLetter]:
+    """Every delivery that was given up, oldest first."""
+    found = [_letter(n, episode=episode) for episode, n in platform.episodes.dead_letters()]
+    found += [_letter(n, shelf=shelf) for shelf, n in platform.shelves.dead_letters()]
+    found += [_letter(bulletin.notification) for bulletin in platform.bulletins.dead_letters()]
+    return sorted(found, key=lambda letter: letter.created_at)
+
+
+def _letter(n: Notification, episode: str | None = None, shelf: str | None = None) -> DeadLetter:
+    return DeadLetter(n.key, episode, n.channel, n.transition, n.created_at, n.attempts, n.error, shelf)

@@ -1,0 +1,309 @@
+"""Deliver what the outboxes hold: claim, deliver, record. At least once, each with a key that never changes."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from alerting.definitions.faults import UserError
+from alerting.definitions.wording.clean_text import clean, clean_line, clean_text
+from alerting.episodes.episode import Episode, Notification
+from alerting.notifications.group_message import Bulletin, delivered_bulletin
+from alerting.notifications.policy import after_failure, retry_delay
+from alerting.operators.shelves import Shelf
+from alerting.ports import DeliveryFailed, Message, Platform
+from alerting.reporting.sentences import clock_time
+from alerting.usecases.definitions.platform_alerts import tell_of_documents
+from alerting.usecases.episodes.store import find_episode, update
+from alerting.usecases.notification.chart import episode_figure
+from alerting.usecases.notification.dead_letters import DeadLetter, dead_letters
+from alerting.usecases.notification.messages import bulletin_message, message, shelf_message
+from alerting.usecases.notification.muting import mute_outbox, tend_shelves
+from alerting.usecases.notification.routes import read_routes
+from alerting.usecases.notification.schedule import announce_due
+
+__all__ = ["DeliveryCounts", "deliver_due", "message", "retry", "send_test"]
+_log = logging.getLogger(__name__)
+CLAIM = timedelta(minutes=2)
+"""How long an attempt belongs to who began it: longer than the time-outs of any delivery together."""
+SILENT_AFTER = 3
+"""So many failures in a row, and a channel is left alone for the rest of the round: who is dead must not hold up the others."""
+
+
+@dataclass
+class DeliveryCounts:
+    """What one round of deliveries did. `announced`: repeats, escalations and the like that became due; `postponed`: not tried,
+    because their channel had just failed again and again.
+    """
+
+    sent: int = 0
+    failed: int = 0
+    dead: int = 0
+    dropped: int = 0
+    announced: int = 0
+    postponed: int = 0
+
+    def handled(self) -> int:
+        """How many notifications are not due any more."""
+        return self.sent + self.failed + self.dropped + self.postponed
+
+
+@dataclass(frozen=True)
+class _Round:
+    """One round. `acknowledging`: routes whose messages may acknowledge by a link; `failures`: of each channel, in a row."""
+
+    platform: Platform
+    now: datetime
+    counts: DeliveryCounts
+    acknowledging: frozenset[str]
+    failures: Counter[str] = field(default_factory=Counter)
+
+    def heard(self, channel: str, answered: bool) -> None:
+        """Note whether a channel answered."""
+        self.failures[channel] = 0 if answered else self.failures[channel] + 1
+
+    def is_silent(self, channel: str) -> bool:
+        """Whether a channel is left alone for the rest of this round."""
+        return self.failures[channel] >= SILENT_AFTER
+
+
+def deliver_due(platform: Platform, now: datetime) -> DeliveryCounts:
+    """Pay what shelves owe, announce what time has brought, then try every notification that is due, each once.
+
+    What is muted is not told.
+    """
+    tell_of_documents(platform, now, ("routes", "shelves"))
+    tend_shelves(platform, now)
+    counts = DeliveryCounts(announced=announce_due(platform, now))
+    acknowledging = frozenset(route.name for route in read_routes(platform)[0] if route.acknowledge_by_link)
+    this = _Round(platform, now, counts, acknowledging)
+    while _deliver_page(this):
+        pass
+    for shelf in platform.shelves.with_due_notifications(now):
+        _deliver_all(this, shelf.outbox, _shelf_outbox(platform, shelf))
+    for bulletin in platform.bulletins.due(now):
+        _deliver_all(this, (bulletin.notification,), _bulletin_outbox(platform, bulletin))
+    return counts
+
+
+def _deliver_page(this: _Round) -> bool:
+    """False when there was nothing to do: what is claimed, muted, dropped or postponed is not due any more."""
+    before = this.counts.handled()
+    for episode in this.platform.episodes.with_due_notifications(this.now):
+        current = mute_outbox(this.platform, episode, this.now)
+        outbox = _episode_outbox(this.platform, current, this.acknowledging)
+        this.counts.dropped += _drop_quiet(outbox, current)
+        _deliver_all(this, current.outbox, outbox)  # what was dropped cannot be claimed any more
+    return this.counts.handled() > before
+
+
+Notices = tuple[Notification, ...]
+
+
+@dataclass(frozen=True)
+class _Outbox:
+    """Where notifications stand: how to change them by compare-and-set, and what they say."""
+
+    change: Callable[[Callable[[Notices], Notices]], None]
+    message: Callable[[Notification], Message]
+
+
+def _episode_outbox(platform: Platform, episode: Episode, acknowledging: frozenset[str] = frozenset()) -> _Outbox:
+    def change(to: Callable[[Notices], Notices]) -> None:
+        update(platform, episode.id, lambda e: replace(e, outbox=to(e.outbox)))
+
+    def told(notification: Notification) -> Message:
+        now = platform.clock.now()
+        plain = message(episode, notification, platform.links, acknowledging, now, platform.zone)
+        return replace(plain, draw=lambda: episode_figure(platform, episode, platform.clock.now()))
+
+    return _Outbox(change, told)
+
+
+def _shelf_outbox(platform: Platform, shelf: Shelf) -> _Outbox:
+    def change(to: Callable[[Notices], Notices]) -> None:
+        stored = platform.shelves.get(shelf.id)
+        while stored is not None and (after := to(stored.outbox)) != stored.outbox:
+            if platform.shelves.replace(replace(stored, outbox=after, version=stored.version + 1)):
+                return
+            stored = platform.shelves.get(shelf.id)
+
+    return _Outbox(change, lambda notification: shelf_message(shelf, notification, platform.clock.now(), platform.zone))
+
+
+def _bulletin_outbox(platform: Platform, bulletin: Bulletin) -> _Outbox:
+    def change(to: Callable[[Notices], Notices]) -> None:
+        stored = platform.bulletins.get(bulletin.id)
+        while stored is not None and (after := to((stored.notification,))) != (stored.notification,):
+            if platform.bulletins.replace(stored.after(after[0])):
+                return
+            stored = platform.bulletins.get(bulletin.id)
+
+    return _Outbox(change, lambda _: bulletin_message(bulletin, platform.clock.now(), platform.zone))
+
+
+def _drop_quiet(outbox: _Outbox, episode: Episode) -> int:
+    """What quiet hours held back is not told of what is over by now, nor where worse was told meanwhile. Returns how many."""
+    overtaken = {n.channel for n in episode.outbox if n.transition == "severity_rose"}
+    held = [n for n in episode.outbox if n.status == "pending" and n.held == "quiet" and n.attempts == 0]
+    dropped = [n for n in held if episode.condition == "closed" or n.channel in overtaken]
+    for n in dropped:
+        _record(outbox, n.key, status="dropped", error="over, or overtaken by worse, before the quiet hours were over")
+    return len(dropped)
+
+
+def _deliver_all(this: _Round, notices: Notices, outbox: _Outbox) -> None:
+    for notification in notices:
+        if not _is_due(notification, this.now):
+            continue
+        if this.is_silent(notification.channel):
+            _postpone(this, outbox, notification)
+        elif claimed := _claim(this, outbox, notification):
+            _deliver(this, outbox, claimed)
+
+
+def _is_due(notification: Notification, now: datetime) -> bool:
+    due = notification.next_attempt_at
+    return notification.status == "pending" and notification.held not in ("flood", "digest") and (due is None or due <= now)
+
+
+def _claim(this: _Round, outbox: _Outbox, notification: Notification) -> Notification | None:
+    """Count the attempt before it is made: whoever counts first delivers, nobody else tries while that may still be going on,
+    and a crash leaves evidence and a next attempt. None when somebody else was first.
+    """
+    until = max(this.now, this.platform.clock.now()) + CLAIM  # a round may take long
+    claimed = replace(notification, attempts=notification.attempts + 1, next_attempt_at=until)
+    return claimed if _changed(outbox, notification, claimed) else None
+
+
+def _postpone(this: _Round, outbox: _Outbox, notification: Notification) -> None:
+    """Not tried, and not counted as an attempt."""
+    again_at = this.now + retry_delay(notification.attempts + 1, notification.key)
+    this.counts.postponed += _changed(outbox, notification, replace(notification, next_attempt_at=again_at))
+
+
+def _changed(outbox: _Outbox, before: Notification, after: Notification) -> bool:
+    """Put one in place of another; False when that is not there any more."""
+    found = False
+
+    def change(notices: Notices) -> Notices:
+        nonlocal found
+        found = before in notices
+        return _put(notices, after) if found else notices
+
+    outbox.change(change)
+    return found
+
+
+def _deliver(this: _Round, outbox: _Outbox, claimed: Notification) -> None:
+    failure = _attempt(this.platform, claimed.channel, lambda: outbox.message(claimed))
+    this.heard(claimed.channel, failure is None or failure.permanent)
+    if failure is None:
+        _record(outbox, claimed.key, status="sent", delivered_at=this.now, error=None)
+        this.counts.sent += 1
+        return
+    status, again_at = after_failure(claimed.attempts, failure.permanent), this.now + retry_delay(claimed.attempts, claimed.key)
+    # Only while it is still ours: somebody who took it over may have delivered it by now.
+    _changed(outbox, claimed, replace(claimed, status=status, error=str(failure), next_attempt_at=again_at))
+    this.counts.failed += 1
+    this.counts.dead += status == "dead"
+
+
+def _attempt(platform: Platform, name: str, composed: Callable[[], Message]) -> DeliveryFailed | None:
+    """Compose one message, clean its texts, and hand it to its channel. Whatever fails concerns this message alone: a fault of
+    a document, a channel or a library never stops the others.
+    """
+    channel = platform.channels.get(name)
+    if channel is None:
+        return DeliveryFailed(f"channel {name!r} is not configured", permanent=True)
+    try:
+        channel.deliver(_cleaned(composed()))
+    except DeliveryFailed as failure:
+        return failure
+    except Exception as fault:
+        # Its text may hold an address with credentials: only its kind is kept and logged.
+        _log.error("channel %s failed with %s", name, type(fault).__name__)
+        return DeliveryFailed(f"{name}: the message could not be made or sent ({type(fault).__name__})")
+    return None
+
+
+def _cleaned(told: Message) -> Message:
+    """The message as every channel gets it: text from documents without control characters, and no line that turns around."""
+    links = tuple(replace(link, words=clean_line(link.words)) for link in told.links)
+    payload = clean(told.payload)
+    return replace(told, subject=clean_line(told.subject), text=clean_text(told.text), payload=payload, links=links)
+
+
+def retry(platform: Platform, id: str, who: str, now: datetime) -> int:
+    """Make dead letters due again: the one of this id, or all of `all`; their keys stay. Returns how many. Raises UserError.
+
+    Of a shelf that has ended meanwhile nobody is reminded any more.
+    """
+    chosen = [letter for letter in dead_letters(platform) if id in ("all", letter.id)]
+    if not chosen and id != "all":
+        raise UserError(f"there is no dead letter {id!r}; see: alerting notify dead")
+    for letter in chosen:
+        again = (
+            {"status": "muted", "error": "it has ended"} if _is_over(platform, letter) else {"status": "pending", "attempts": 0}
+        )
+        _record(_outbox_of(platform, letter), letter.id, next_attempt_at=now, **again)
+        platform.audit.add(who, "delivery tried again", letter.id, now)
+    return len(chosen)
+
+
+def _is_over(platform: Platform, letter: DeadLetter) -> bool:
+    shelf = None if letter.shelf is None else platform.shelves.get(letter.shelf)
+    return shelf is not None and shelf.ended_at is not None
+
+
+def _outbox_of(platform: Platform, letter: DeadLetter) -> _Outbox:
+    if letter.episode is not None:
+        return _episode_outbox(platform, find_episode(platform, letter.episode))
+    if letter.shelf is not None:
+        shelf = platform.shelves.get(letter.shelf)
+        assert shelf is not None  # noqa: S101 - shelves are never deleted
+        return _shelf_outbox(platform, shelf)
+    bulletin = platform.bulletins.get(letter.id)
+    assert bulletin is not None  # noqa: S101 - bulletins are never deleted
+    return _bulletin_outbox(platform, bulletin)
+
+
+def send_test(platform: Platform, name: str, who: str, now: datetime) -> dict[str, str]:
+    """Send a test message through a route or a channel, at once. Returns `sent` or the fault by channel.
+
+    What was sent is kept as delivered: the channel has answered. What was not is not tried again. Raises UserError when there is
+    neither a route nor a channel of this name.
+    """
+    route = next((r for r in read_routes(platform)[0] if r.name == name), None)
+    channels = list(route.channels) if route else [name] if name in platform.channels else []
+    if route:
+        channels += [c for step in route.escalation for c in step.channels if c not in channels]
+    if not channels:
+        known = ", ".join([r.name for r in read_routes(platform)[0]] + sorted(platform.channels))
+        raise UserError(f"there is no route and no channel {name!r}; there are: {known}")
+    results = {}
+    for channel in channels:
+        told = Message(
+            f"test:{now.isoformat()}:{channel}",
+            "Test message of alerting",
+            f"This is a test, sent by {who} {clock_time(now, now, platform.zone)}. Nothing is wrong, and nothing is to be done.",
+            {"test": True, "route": route.name if route else None, "channel": channel},
+        )
+        failure = _attempt(platform, channel, lambda told=told: told)  # type: ignore[misc]
+        results[channel] = "sent" if failure is None else str(failure)
+        if failure is None:
+            platform.bulletins.insert(
+                delivered_bulletin(told.key, channel, told.subject, told.text, now, route.name if route else None)
+            )
+    platform.audit.add(who, "test message sent", name, now, None, results)
+    return results
+
+
+def _record(outbox: _Outbox, key: str, **changes: Any) -> None:
+    outbox.change(lambda notices: tuple(replace(n, **changes) if n.key == key else n for n in notices))
+
+
+def _put(notices: Notices, notification: Notification) -> Notices:
+    return tuple(notification if n.key == notification.key else n for n in notices)

@@ -1,0 +1,82 @@
+"""One message for all that was raised and over before anybody could be told: after an outage, or with late data."""
+
+from collections import defaultdict
+from dataclasses import replace
+from datetime import datetime
+
+from alerting.episodes.episode import Episode, Notification
+from alerting.notifications.group_message import Bulletin, new_bulletin
+from alerting.ports import Platform
+from alerting.reporting.sentences import sentence
+from alerting.usecases.episodes.store import update
+from alerting.usecases.notification.muting import mute_outbox
+
+_LISTED = 20
+Member = tuple[Episode, Notification]
+
+
+def tell_digests(platform: Platform, now: datetime) -> int:
+    """When the first has waited long enough, tell in one message per channel of all that wait. Returns how many messages.
+
+    The digest is kept first, under the key of its first member, which is marked as told last: a crash in between is mended by
+    the next call, and nobody is told twice.
+    """
+    waiting: dict[str, list[Member]] = defaultdict(list)
+    for held in platform.episodes.held_for_digest():
+        episode = mute_outbox(platform, held, now)
+        for n in episode.outbox:
+            if n.status == "pending" and n.held == "digest":
+                waiting[n.channel].append((episode, n))
+    due = {c: sorted(members, key=_age) for c, members in waiting.items() if any(_due(n, now) for _, n in members)}
+    return sum(_tell(platform, channel, members, now) for channel, members in due.items())
+
+
+def _age(member: Member) -> tuple[datetime, str]:
+    return member[1].created_at, member[1].key
+
+
+def _due(n: Notification, now: datetime) -> bool:
+    return n.next_attempt_at is None or n.next_attempt_at <= now
+
+
+def _tell(platform: Platform, channel: str, members: list[Member], now: datetime) -> bool:
+    id = f"digest:{members[0][1].key}"
+    told = platform.bulletins.insert(_digest(id, channel, members, now))
+    kept = platform.bulletins.get(id)
+    listed = set(kept.payload["notifications"]) if kept is not None else set()
+    for episode, n in reversed(members):
+        if n.key in listed:
+            _mark(platform, episode.id, n.key, now)
+    return told
+
+
+def _digest(id: str, channel: str, members: list[Member], now: datetime) -> Bulletin:
+    subject = _digest_subject(members)
+    in_time = sorted((episode for episode, _ in members[:_LISTED]), key=lambda e: (e.raised_at, e.id))
+    lines = [f"{subject}:", *(_line(episode) for episode in in_time)]
+    if len(members) > _LISTED:
+        lines.append(f"and {len(members) - _LISTED} others")
+    episodes, keys = [e.id for e, _ in members], [n.key for _, n in members]
+    return new_bulletin(id, channel, subject, "\n".join(lines), now, members[0][1].route, episodes=episodes, notifications=keys)
+
+
+def _digest_subject(members: list[Member]) -> str:
+    """How many, and which one if it is one."""
+    if len(members) == 1:
+        episode = members[0][0]
+        return f"Came and went: {episode.severity.upper()}: {episode.title} on {episode.asset}"
+    return f"{len(members)} alerts raised and over before anybody was told"
+
+
+def _line(episode: Episode) -> str:
+    over = f"to {episode.closed_at.isoformat()}" if episode.closed_at else "and open again"
+    what = f"{episode.severity.upper()}: {episode.title} on {episode.asset}"
+    return f"{what}, {episode.raised_at.isoformat()} {over}: {sentence(episode.evaluation.reason)}"
+
+
+def _mark(platform: Platform, episode_id: str, key: str, now: datetime) -> None:
+    def told(episode: Episode) -> Episode:
+        marked = tuple(replace(n, status="grouped", delivered_at=now) if n.key == key else n for n in episode.outbox)
+        return replace(episode, outbox=marked)
+
+    update(platform, episode_id, told)

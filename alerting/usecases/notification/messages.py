@@ -1,0 +1,179 @@
+"""What people and systems read: the words of each notification."""
+
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+from alerting.definitions.model import Severity
+from alerting.episodes.episode import Episode, Notification
+from alerting.notifications.group_message import Bulletin
+from alerting.operators.shelves import Shelf
+from alerting.ports import Links, Message
+from alerting.reporting.sentences import (
+    about,
+    clock_time,
+    distance,
+    headline,
+    local_times,
+    reasons,
+    sentence,
+    time_range,
+    what_to_do,
+)
+from alerting.reporting.sentences import message as in_one_line
+
+FIRST = "first notification"
+PROBLEM_STARTED = "the problem has started"
+_EXPLAINED = ("cause", "consequence")
+_SELF_EVIDENT = ("severity_rose", "repeated", "escalated")  # their subject says it
+_ENDS = {"the horizon has passed": "the predicted time has passed, and the problem was not seen"}
+
+
+def message(
+    episode: Episode,
+    notification: Notification,
+    links: Links | None = None,
+    acknowledging: Collection[str | None] = (),
+    now: datetime | None = None,
+    zone: tzinfo = UTC,
+) -> Message:
+    """What is told of one transition of an episode.
+
+    `acknowledging`: names of routes whose messages may acknowledge by a link. `now`: of its delivery; times are those of `zone`.
+    """
+    instant = now or notification.created_at
+    subject = _subject(episode, notification, instant)
+    tell = _end_lines if notification.transition == "closed" else _open_lines
+    lines = [subject, *(local_times(line, instant, zone) for line in tell(episode, notification, instant, zone))]
+    told = Message(notification.key, subject, "\n".join(lines), _payload(episode, notification))
+    if links is None:
+        return told
+    acknowledge = notification.route in acknowledging and episode.condition == "open" and episode.acknowledged is None
+    return replace(told, links=links.of(episode.id, notification.channel, acknowledge))
+
+
+def bulletin_message(bulletin: Bulletin, now: datetime | None = None, zone: tzinfo = UTC) -> Message:
+    """What is told by a bulletin; times are those of `zone`."""
+    instant = now or bulletin.notification.created_at
+    text = local_times(bulletin.text, instant, zone)
+    return Message(bulletin.id, bulletin.subject, text, bulletin.payload)
+
+
+def shelf_message(shelf: Shelf, notification: Notification, now: datetime | None = None, zone: tzinfo = UTC) -> Message:
+    """What people receive shortly before a shelf ends."""
+    instant = now or notification.created_at
+    until = shelf.until.isoformat() if shelf.until else ""
+    subject = f"Shelf ends soon: {shelf.definition} on {shelf.asset}"
+    ends = f"{clock_time(shelf.until, instant, zone)} ({distance(shelf.until, instant)})" if shelf.until else "by hand"
+    lines = [
+        f"{subject}: {ends}",
+        f"Shelved since {clock_time(shelf.since, instant, zone)} by {shelf.who}: {shelf.reason}",
+        "It ends by itself; what is still wrong then is told at once.",
+        f"To shelve it for longer: alerting shelve {shelf.definition} {shelf.asset} --for ... --reason ...",
+    ]
+    payload = {"shelf": shelf.id, "definition": shelf.definition, "asset": shelf.asset, "until": until, "transition": "reminder"}
+    return Message(notification.key, subject, "\n".join(lines), payload)
+
+
+def _subject(episode: Episode, notification: Notification, now: datetime) -> str:
+    """What has happened first, then how bad, then what and where."""
+    alert, open_for = f"{episode.title} on {episode.asset}", about(now - episode.raised_at)
+    if notification.transition == "closed":
+        return f"{'It happened' if notification.reason == PROBLEM_STARTED else 'Over'}: {alert}"
+    happened = {
+        "severity_rose": "Worse: ",
+        "repeated": f"Still open after {open_for}: ",
+        "escalated": f"Not acknowledged for {open_for}: ",
+        "reopened": "Not over: ",
+        "unmuted": "No longer muted, still open: ",
+    }
+    return f"{happened.get(notification.transition, '')}{_severity(episode, notification).upper()}: {alert}"
+
+
+def _end_lines(episode: Episode, notification: Notification, now: datetime, zone: tzinfo) -> list[str]:
+    """How long it lasted, why it ended, and what remains to be done."""
+    lasted = time_range(episode.raised_at, episode.closed_at or now, now, zone)
+    reason = _ENDS.get(notification.reason, notification.reason)
+    lines = [f"{lasted[:1].upper()}{lasted[1:]}: {reason}.", f"It was: {sentence(episode.evaluation.reason)}"]
+    if episode.severity_peak not in (None, episode.severity):
+        lines.append(f"Worst severity: {episode.severity_peak}.")
+    if episode.acknowledged is None:
+        lines.append("It was not acknowledged.")
+    return lines
+
+
+def _open_lines(episode: Episode, notification: Notification, now: datetime, zone: tzinfo) -> list[str]:
+    """What is wrong, since when, what to do; to those who read it for the first time also why."""
+    lines = _change_lines(episode, notification, now, zone)
+    since = clock_time(episode.raised_at, now, zone)
+    expected = episode.valid_until if episode.kind == "classifier" else None
+    until = f"; expected by {clock_time(expected, now, zone)}" if expected else ""
+    lines.append(f"Since {since} ({distance(episode.raised_at, now)}){until}.")
+    if episode.condition == "open":
+        lines += _advice_lines(episode)
+    if notification.transition != "repeated":
+        strongest, weaker = reasons(episode)
+        lines += [f"Why: {sentence(c.words)}" for c in strongest]
+        if weaker:
+            lines.append(f"{len(weaker)} weaker reason{'s' if len(weaker) > 1 else ''} on the page of the episode.")
+        lines += [f"{name.capitalize()}: {episode.guidance[name]}" for name in _EXPLAINED if name in episode.guidance]
+    if notification.transition not in _SELF_EVIDENT and notification.reason != FIRST:
+        lines.append(f"You receive this because: {notification.reason}.")
+    return lines
+
+
+def _advice_lines(episode: Episode) -> list[str]:
+    """The next step first; then what else the model or the engineer says."""
+    step, advice = what_to_do(episode), episode.recommendation
+    lines = [f"What to do: {step}"] if step else []
+    if advice is not None and advice.words != step:
+        lines.append(f"The model: {advice.words}")
+    if advice is not None and advice.changes:
+        lines.append("(A what-if of the model; the platform sets nothing by itself.)")
+    action = episode.guidance.get("action")
+    return [*lines, f"Action: {action}"] if action and action != step else lines
+
+
+def _severity(episode: Episode, notification: Notification) -> Severity:
+    """How bad it is said to be: a raise and a rise as bad as they were, whatever became of it before anybody was told."""
+    told_as_it_was = notification.transition in ("raised", "severity_rose")
+    return notification.severity if told_as_it_was and notification.severity else episode.severity
+
+
+def _change_lines(episode: Episode, notification: Notification, now: datetime, zone: tzinfo) -> list[str]:
+    """What is wrong: as it was when this became due to be told, and what has changed meanwhile."""
+    severity, changes = _severity(episode, notification), [t.reason for t in episode.transitions if t.kind == "severity"]
+    risen = [reason for reason in changes if f"→ {severity}" in reason][-1:]
+    if notification.transition == "severity_rose" and risen:
+        lines = [f"Worse: {risen[0]}."]
+    else:
+        lines = [sentence(episode.evaluation.reason if notification.transition == "raised" else headline(episode))]
+    if episode.condition == "closed":
+        lines.append(f"Meanwhile: over since {clock_time(episode.closed_at, now, zone) if episode.closed_at else ''}.")
+    elif severity != episode.severity and changes:
+        lines.append(f"Meanwhile: {changes[-1]}.")
+    return lines
+
+
+def _payload(episode: Episode, notification: Notification) -> dict[str, Any]:
+    advice = episode.recommendation
+    return {
+        "episode": episode.id,
+        "definition": episode.definition,
+        "revision": episode.revision,
+        "asset": episode.asset,
+        "transition": notification.transition,
+        "reason": notification.reason,
+        "severity": _severity(episode, notification),
+        "title": episode.title,
+        "message": in_one_line(episode),
+        "raised_at": episode.raised_at.isoformat(),
+        "closed_at": episode.closed_at and episode.closed_at.isoformat(),
+        "evaluation": episode.evaluation.reason,
+        "value": episode.evaluation.value,
+        "threshold": episode.evaluation.threshold,
+        "contributions": [{"variable": c.variable, "share": c.share, "words": c.words} for c in episode.contributions],
+        "recommendation": advice and {"words": advice.words, "helps": advice.helps},
+        "guidance": episode.guidance,
+    }

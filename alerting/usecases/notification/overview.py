@@ -1,0 +1,142 @@
+"""How telling people stands: every route with its channels, what waits, what was given up; and a route put to the test."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from alerting.definitions.faults import UserError
+from alerting.definitions.hours import end_of, is_within
+from alerting.definitions.routes import Route
+from alerting.episodes.episode import Held, Notification
+from alerting.ports import Platform
+from alerting.usecases.episodes.store import NotFound
+from alerting.usecases.notification.dead_letters import DeadLetter, dead_letters
+from alerting.usecases.notification.deliver import send_test
+from alerting.usecases.notification.routes import read_routes
+
+LOOK_BACK = timedelta(days=8)
+"""Deliveries so long ago are looked for: a weekly sign of life, and a day for it to be late."""
+_ANY_TIME = timedelta(days=366)
+_SHOWN = 100
+
+
+@dataclass(frozen=True)
+class ChannelStanding:
+    """One channel, whoever it was told by. `last_delivery`: none since `RoutesOverview.since` if None."""
+
+    name: str
+    configured: bool
+    last_delivery: datetime | None
+    waiting: int
+    dead: int
+
+
+@dataclass(frozen=True)
+class RouteStanding:
+    """One route. `channels`: those that it tells, then those that only its escalation tells; `quiet_until`: None if not.
+
+    `last_heartbeat`: when its last sign of life was delivered, by channel; absent without any since `RoutesOverview.since`.
+    """
+
+    route: Route
+    on_shift: bool
+    quiet_until: datetime | None
+    channels: tuple[str, ...]
+    last_heartbeat: Mapping[str, datetime]
+
+
+@dataclass(frozen=True)
+class WaitingMessage:
+    """A message that is still to be delivered. `held`: why it waits although nothing failed; `error`: what failed last."""
+
+    id: str
+    episode: str | None
+    channel: str
+    of: str
+    created_at: datetime
+    next_attempt_at: datetime | None
+    attempts: int
+    held: Held | None
+    error: str | None
+
+
+@dataclass(frozen=True)
+class RoutesOverview:
+    """Everything at an instant. `faulty`: routes that are not used, with their faults; `more_waiting`: not all are listed."""
+
+    at: datetime
+    since: datetime
+    routes: tuple[RouteStanding, ...]
+    faulty: Mapping[str, Sequence[str]]
+    channels: tuple[ChannelStanding, ...]
+    waiting: tuple[WaitingMessage, ...]
+    more_waiting: bool
+    dead: tuple[DeadLetter, ...]
+
+
+def routes_overview(platform: Platform, now: datetime) -> RoutesOverview:
+    """How telling people stands now."""
+    since = now - LOOK_BACK
+    routes, faulty = read_routes(platform)
+    bulletins = platform.bulletins.sent_since(since)
+    sent = _latest([*platform.episodes.sent_since(since), *bulletins])
+    waiting, dead = _waiting(platform, now), dead_letters(platform)
+    named = {channel for route in routes for channel in channels_of(route)}
+    channels = _channels(platform.channels, named, sent, waiting, dead)
+    standings = tuple(_standing(route, bulletins, now) for route in routes)
+    return RoutesOverview(now, since, standings, faulty, channels, tuple(waiting[:_SHOWN]), len(waiting) > _SHOWN, tuple(dead))
+
+
+def try_route(platform: Platform, name: str, who: str, now: datetime) -> dict[str, str]:
+    """Send a test message to every channel of a route; `sent` or the fault by channel. Raises UserError if faulty, NotFound."""
+    routes, faulty = read_routes(platform)
+    if name in faulty:
+        raise UserError(f"route {name!r} is faulty and not used: {'; '.join(faulty[name])}")
+    if all(route.name != name for route in routes):
+        raise NotFound(f"there is no route {name!r}; see: alerting routes list")
+    return send_test(platform, name, who, now)
+
+
+def channels_of(route: Route) -> tuple[str, ...]:
+    """The channels that a route tells, then those that only its escalation tells."""
+    return tuple(dict.fromkeys([*route.channels, *(channel for step in route.escalation for channel in step.channels)]))
+
+
+def _standing(route: Route, bulletins: Iterable[Notification], now: datetime) -> RouteStanding:
+    heartbeats = _latest(n for n in bulletins if n.key.startswith(f"heartbeat:{route.name}:"))
+    on_shift = not route.shifts or is_within(route.shifts, route.zone, now)
+    return RouteStanding(route, on_shift, end_of(route.quiet, route.zone, now), channels_of(route), heartbeats)
+
+
+def _latest(sent: Iterable[Notification]) -> dict[str, datetime]:
+    """When each channel was reached last."""
+    delivered = sorted((n.delivered_at, n.channel) for n in sent if n.delivered_at is not None)
+    return {channel: at for at, channel in delivered}
+
+
+def _channels(
+    configured: Collection[str],
+    named: Collection[str],
+    sent: Mapping[str, datetime],
+    waiting: Iterable[WaitingMessage],
+    dead: Iterable[DeadLetter],
+) -> tuple[ChannelStanding, ...]:
+    waits, given_up = Counter(message.channel for message in waiting), Counter(letter.channel for letter in dead)
+    names = sorted({*configured, *named, *waits, *given_up})
+    return tuple(ChannelStanding(c, c in configured, sent.get(c), waits[c], given_up[c]) for c in names)
+
+
+def _waiting(platform: Platform, now: datetime) -> list[WaitingMessage]:
+    """The oldest messages that wait, whenever they are due; more than are shown if there are more."""
+    due = now + _ANY_TIME
+    found = [_waits(e.id, n) for e in platform.episodes.with_due_notifications(due, _SHOWN + 1) for n in e.outbox]
+    found += [_waits(None, n) for shelf in platform.shelves.with_due_notifications(due) for n in shelf.outbox]
+    found += [_waits(None, b.notification) for b in platform.bulletins.due(due, _SHOWN + 1)]
+    return sorted((message for message in found if message is not None), key=lambda message: message.created_at)
+
+
+def _waits(episode: str | None, n: Notification) -> WaitingMessage | None:
+    if n.status != "pending":
+        return None
+    return WaitingMessage(n.key, episode, n.channel, n.transition, n.created_at, n.next_attempt_at, n.attempts, n.held, n.error)

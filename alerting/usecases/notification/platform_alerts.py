@@ -1,0 +1,74 @@
+"""Faults of the platform itself, told to people: by the routes that ask for them, or else to the log."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from alerting.definitions.hours import end_of, is_within
+from alerting.definitions.routes import Route
+from alerting.notifications.group_message import Bulletin, new_bulletin
+from alerting.ports import Platform, PlatformAlert
+
+DEFAULT_CHANNEL = "log"
+_LOOK_BACK = timedelta(days=2)
+"""So long after its end people are still told of it, where nobody ran before."""
+
+
+def announce_platform_alerts(platform: Platform, routes: Sequence[Route], now: datetime) -> int:
+    """Tell once of each fault that is open, and once of its end those who were told. Returns how many messages were added."""
+    told = _recipients(platform, routes, now)
+    bulletins = [_opened(alert, channel, route, now) for alert in platform.platform_alerts.open() for channel, route in told]
+    added = sum(_add(platform, bulletin) for bulletin in bulletins)
+    ended = platform.platform_alerts.resolved_since(now - _LOOK_BACK)
+    return added + sum(_add(platform, over) for alert in ended for over in _over(platform, alert, now))
+
+
+def _recipients(platform: Platform, routes: Sequence[Route], now: datetime) -> list[tuple[str, str | None]]:
+    """Channels with the routes that name them. Where those that ask are quiet or off shift: nobody yet."""
+    asked = [route for route in routes if route.platform]
+    if not asked:
+        return [(DEFAULT_CHANNEL, None)] if DEFAULT_CHANNEL in platform.channels else []
+    found: dict[str, str | None] = {}
+    for route in asked:
+        if _in_force(route, now):
+            found |= {channel: route.name for channel in route.channels if channel not in found}
+    return list(found.items())
+
+
+def _in_force(route: Route, now: datetime) -> bool:
+    on_shift = not route.shifts or is_within(route.shifts, route.zone, now)
+    return on_shift and end_of(route.quiet, route.zone, now) is None
+
+
+def _add(platform: Platform, bulletin: Bulletin) -> bool:
+    return platform.bulletins.get(bulletin.id) is None and platform.bulletins.insert(bulletin)
+
+
+def _id(what: str, alert: PlatformAlert, channel: str) -> str:
+    return f"{what}:{alert.kind.replace(' ', '-')}:{alert.subject}:{alert.opened_at.isoformat()}:{channel}"
+
+
+def _opened(alert: PlatformAlert, channel: str, route: str | None, now: datetime) -> Bulletin:
+    subject = f"Platform: {alert.kind}: {alert.subject}"
+    text = f"{subject}\nSince {alert.opened_at.isoformat()}: {alert.reason}"
+    return new_bulletin(_id("platform", alert, channel), channel, subject, text, now, route, **_payload(alert))
+
+
+def _over(platform: Platform, alert: PlatformAlert, now: datetime) -> Iterator[Bulletin]:
+    for channel in sorted(platform.channels):
+        told = platform.bulletins.get(_id("platform", alert, channel))
+        if told is not None and told.notification.status in ("pending", "sent"):
+            subject = f"Over: platform: {alert.kind}: {alert.subject}"
+            until = alert.resolved_at.isoformat() if alert.resolved_at else ""
+            text = f"{subject}\nFrom {alert.opened_at.isoformat()} to {until}: {alert.reason}"
+            route = told.notification.route
+            yield new_bulletin(_id("platform-over", alert, channel), channel, subject, text, now, route, **_payload(alert))
+
+
+def _payload(alert: PlatformAlert) -> dict[str, str | None]:
+    return {
+        "platform": alert.kind,
+        "definition": alert.subject,
+        "reason": alert.reason,
+        "opened_at": alert.opened_at.isoformat(),
+        "resolved_at": alert.resolved_at.isoformat() if alert.resolved_at else None,
+    }

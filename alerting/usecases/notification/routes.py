@@ -1,0 +1,183 @@
+"""Routes: read them, check them, make them current, and find who is to be told of an episode."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Literal
+
+from alerting.definitions.faults import Fault, UserError, shown
+from alerting.definitions.model import Definition, Severity
+from alerting.definitions.routes import Route, RouteRefused, parse_route, route_document
+from alerting.episodes.episode import Episode, Notification
+from alerting.notifications.policy import SOON, Cause, Situation, announcements
+from alerting.notifications.routing import Recipient, escalations, recipients
+from alerting.ports import Document, Platform
+
+
+@dataclass(frozen=True)
+class RoutePlan:
+    """What applying a route would do."""
+
+    name: str
+    action: Literal["new", "changed", "unchanged"]
+    document: Document
+
+
+def read_routes(platform: Platform) -> tuple[list[Route], dict[str, list[str]]]:
+    """The valid routes by name, and the faults of the others: who wrote nonsense loses the route, and nobody an alert."""
+    routes, faults = [], {}
+    for document in platform.routes.documents():
+        try:
+            routes.append(parse_route(document))
+        except RouteRefused as refusal:
+            faults[refusal.name] = [str(fault) for fault in refusal.faults]
+        except Exception as error:  # whatever somebody wrote: no route stops the others
+            faults[shown(document.get("name"))] = [f"cannot be read: {type(error).__name__}: {shown(str(error))}"]
+    return routes, faults
+
+
+def check_routes(platform: Platform, documents: Sequence[Document]) -> list[Route]:
+    """Read documents and hold them against the configured channels. Raises UserError with the faults of all of them."""
+    good, refusals = [], []
+    for document in documents:
+        try:
+            route = parse_route(document)
+            if faults := _unknown_channels(route, sorted(platform.channels)):
+                raise RouteRefused(route.name, faults)
+            good.append(route)
+        except RouteRefused as refusal:
+            refusals.append(str(refusal))
+    names = [route.name for route in good]
+    refusals += [f"route {name!r} is given {names.count(name)} times" for name in sorted(set(names)) if names.count(name) > 1]
+    if refusals:
+        raise UserError("\n".join(refusals))
+    return good
+
+
+def _known(platform: Platform) -> dict[str, Document]:
+    documents = platform.routes.documents()
+    return {name: document for document in documents if isinstance(name := document.get("name"), str)}
+
+
+def plan_routes(platform: Platform, documents: Sequence[Document]) -> list[RoutePlan]:
+    """What `apply_routes` would do. Raises UserError."""
+    known = _known(platform)
+    plans = []
+    for route in check_routes(platform, documents):
+        document = route_document(route)
+        before = known.get(route.name)
+        plans.append(RoutePlan(route.name, _action(before, document), document))
+    return plans
+
+
+def apply_routes(platform: Platform, documents: Sequence[Document], who: str, at: datetime) -> list[RoutePlan]:
+    """Make routes current, all of them or none. Raises UserError."""
+    plans = plan_routes(platform, documents)
+    known = _known(platform)
+    for plan in plans:
+        if plan.action != "unchanged":
+            platform.routes.put(dict(plan.document))
+            platform.audit.add(who, "route applied", plan.name, at, known.get(plan.name), plan.document)
+    return plans
+
+
+def remove_route(platform: Platform, name: str, who: str, at: datetime) -> None:
+    """Take a route away. Raises UserError when there is none of that name."""
+    if not platform.routes.remove(name):
+        raise UserError(f"there is no route {name!r}; see: alerting routes list")
+    platform.audit.add(who, "route removed", name, at)
+
+
+def recipients_now(platform: Platform, definition: Definition, asset: str, severity: Severity, now: datetime) -> list[Recipient]:
+    """Who is told at once of an alert of this definition and severity on this asset."""
+    return recipients(definition, asset, severity, read_routes(platform)[0], sorted(platform.channels), now)
+
+
+def raise_notices(
+    platform: Platform, definition: Definition, episode: Episode, reason: str, now: datetime
+) -> tuple[Notification, ...]:
+    """The notifications of a new episode; one that was worse in between, and is not any more, is told as it was then."""
+    worst = replace(episode, severity=episode.severity_peak or episode.severity)
+    told = recipients_now(platform, definition, episode.asset, worst.severity, now)
+    return _notices(platform, definition, worst, told, "raised", reason, now)
+
+
+def worse_notices(platform: Platform, definition: Definition, episode: Episode, now: datetime) -> tuple[Notification, ...]:
+    """The notifications of a severity that has just risen, to those whom this severity concerns."""
+    told = recipients_now(platform, definition, episode.asset, episode.severity, now)
+    return _notices(platform, definition, episode, told, "worse", "", now)
+
+
+def end_notices(
+    platform: Platform, definition: Definition, episode: Episode, reason: str, now: datetime
+) -> tuple[Notification, ...]:
+    """The notifications of its end, to those who were told of it, whatever the routes say by now."""
+    told = [Recipient(channel) for channel in sorted({n.channel for n in episode.outbox})]
+    return _notices(platform, definition, episode, told, "closed", reason, now)
+
+
+def reopen_notices(
+    platform: Platform, definition: Definition, episode: Episode, reason: str, now: datetime, without: Collection[str] = ()
+) -> tuple[Notification, ...]:
+    """The news that it is not over, to those who were told of its end, save for some channels."""
+    told = [Recipient(channel) for channel in sorted({n.channel for n in episode.outbox} - set(without))]
+    return _notices(platform, definition, episode, told, "reopened", reason, now)
+
+
+def time_notices(
+    platform: Platform, definition: Definition, episode: Episode, routes: Sequence[Route], now: datetime
+) -> tuple[Notification, ...]:
+    """What the passing of time brings: a severity that rose, escalation, repeats."""
+    told = recipients(definition, episode.asset, episode.severity, routes, sorted(platform.channels), now)
+    told += escalations(definition, episode.asset, episode.severity, routes, now)
+    return _notices(platform, definition, episode, told, "time", "", now)
+
+
+def _notices(
+    platform: Platform,
+    definition: Definition,
+    episode: Episode,
+    told: Sequence[Recipient],
+    cause: Cause,
+    reason: str,
+    now: datetime,
+) -> tuple[Notification, ...]:
+    return announcements(
+        Situation(
+            episode,
+            r,
+            cause,
+            now,
+            reason,
+            definition.notify.resolved,
+            _told_lately(platform, episode, r, cause, now),
+            max(SOON, 2 * definition.schedule.every),
+        )
+        for r in told
+    )
+
+
+def _told_lately(platform: Platform, episode: Episode, recipient: Recipient, cause: Cause, now: datetime) -> int:
+    if cause != "raised" or recipient.flood is None:
+        return 0
+    lately = platform.episodes.told_since(episode.asset, now - recipient.flood.within)
+    return sum(n.channel == recipient.channel for n in lately)
+
+
+def _action(before: Document | None, after: Document) -> Literal["new", "changed", "unchanged"]:
+    if before is None:
+        return "new"
+    return "unchanged" if before == after else "changed"
+
+
+def _unknown_channels(route: Route, known: Sequence[str]) -> list[Fault]:
+    named = {f"channels.{i}": c for i, c in enumerate(route.channels)}
+    steps = enumerate(route.escalation)
+    named |= {f"escalation.{i}.channels.{j}": c for i, step in steps for j, c in enumerate(step.channels)}
+    return [Fault(path, f"no channel is called {c!r}", _hint(c, known)) for path, c in named.items() if c not in known]
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    close = get_close_matches(name, known, n=2)
+    return f"did you mean {' or '.join(close)}?" if close else f"configured: {', '.join(known) or 'none'}"

@@ -1,0 +1,158 @@
+"""What time alone brings: repeats, escalation, severities that rose, summaries of floods, signs of life."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from alerting.definitions.durations import format_duration
+from alerting.definitions.model import Definition
+from alerting.definitions.routes import Route
+from alerting.episodes.episode import Episode, Notification
+from alerting.notifications.group_message import Bulletin, new_bulletin
+from alerting.ports import Platform
+from alerting.reporting.sentences import sentence
+from alerting.usecases.episodes.store import update
+from alerting.usecases.notification.dead_letters import dead_letters
+from alerting.usecases.notification.digests import tell_digests
+from alerting.usecases.notification.muting import mark_suppressed, mute_outbox
+from alerting.usecases.notification.platform_alerts import announce_platform_alerts
+from alerting.usecases.notification.routes import read_routes, time_notices
+
+_LISTED = 20
+
+
+def announce_due(platform: Platform, now: datetime) -> int:
+    """Put into the outboxes what has become due. Doing it again at the same instant adds nothing. Returns how many were added."""
+    routes, _ = read_routes(platform)
+    summaries = summarise_floods(platform, now) + tell_digests(platform, now)
+    added = _announce_open(platform, routes, now) + summaries
+    return added + announce_platform_alerts(platform, routes, now) + _send_heartbeats(platform, routes, now)
+
+
+def _announce_open(platform: Platform, routes: Sequence[Route], now: datetime) -> int:
+    open_ones = platform.episodes.find(open_only=True)
+    revisions = {name: platform.definitions.revisions(name) for name in {e.definition for e in open_ones}}
+    added = 0
+    for episode in open_ones:
+        known = revisions[episode.definition]
+        definition = known[-1].definition if known else None
+        if definition is None:
+            continue
+        current = mark_suppressed(platform, definition, episode, now)
+        if time_notices(platform, definition, current, routes, now):
+            added += _add(platform, definition, current, routes, now)
+    return added
+
+
+def _add(platform: Platform, definition: Definition, episode: Episode, routes: Sequence[Route], now: datetime) -> int:
+    added = 0
+
+    def announced(stored: Episode) -> Episode:
+        nonlocal added
+        told = time_notices(platform, definition, stored, routes, now)
+        added = len(told)
+        return replace(stored, outbox=(*stored.outbox, *told))
+
+    update(platform, episode.id, announced)
+    return added
+
+
+def summarise_floods(platform: Platform, now: datetime) -> int:
+    """Tell in one message per asset and channel what was held back in a flood. Returns how many messages.
+
+    The summary is kept first, under a key that only the held alerts decide, then they are marked as told in it: a crash in
+    between is mended by the next call, and nobody is told twice.
+    """
+    floods: dict[tuple[str, str, datetime], list[tuple[Episode, Notification]]] = defaultdict(list)
+    for held in platform.episodes.held_in_floods(now):
+        episode = mute_outbox(platform, held, now)
+        for n in _held(episode, now):
+            floods[n.channel, episode.asset, n.next_attempt_at or now].append((episode, n))
+    return sum(_summarise(platform, *place, members, now) for place, members in floods.items())
+
+
+def _held(episode: Episode, now: datetime) -> Iterator[Notification]:
+    for n in episode.outbox:
+        if n.status == "pending" and n.held == "flood" and (n.next_attempt_at or now) <= now:
+            yield n
+
+
+def _summarise(
+    platform: Platform, channel: str, asset: str, until: datetime, members: list[tuple[Episode, Notification]], now: datetime
+) -> int:
+    """Members that came too late for a summary that is out already get the next one."""
+    part, told = 1, 0
+    rest = members
+    while rest:
+        id = f"flood:{asset}:{until.isoformat()}:{channel}:{part}"
+        kept = platform.bulletins.get(id)
+        if kept is None:
+            told += platform.bulletins.insert(_flood_bulletin(id, channel, asset, rest, now))
+            kept = platform.bulletins.get(id)
+        if kept is None:
+            return told
+        listed = set(kept.payload["notifications"])
+        for episode, n in rest:
+            if n.key in listed:
+                _mark(platform, episode.id, n.key, now)
+        rest = [(e, n) for e, n in rest if n.key not in listed]
+        part += 1
+    return told
+
+
+def _flood_bulletin(id: str, channel: str, asset: str, members: list[tuple[Episode, Notification]], now: datetime) -> Bulletin:
+    subject = f"+{len(members)} more on {asset}"
+    lines = [subject, *(_line(episode) for episode, _ in members[:_LISTED])]
+    if len(members) > _LISTED:
+        lines.append(f"and {len(members) - _LISTED} others")
+    return new_bulletin(
+        id,
+        channel,
+        subject,
+        "\n".join(lines),
+        now,
+        members[0][1].route,
+        asset=asset,
+        episodes=[episode.id for episode, _ in members],
+        notifications=[n.key for _, n in members],
+    )
+
+
+def _line(episode: Episode) -> str:
+    over = "; over" if episode.condition == "closed" else ""
+    since = episode.raised_at.isoformat()
+    return f"{episode.severity.upper()}: {episode.title}, since {since}{over}: {sentence(episode.evaluation.reason)}"
+
+
+def _mark(platform: Platform, episode_id: str, key: str, now: datetime) -> None:
+    def grouped(episode: Episode) -> Episode:
+        marked = tuple(replace(n, status="grouped", delivered_at=now) if n.key == key else n for n in episode.outbox)
+        return replace(episode, outbox=marked)
+
+    update(platform, episode_id, grouped)
+
+
+def _send_heartbeats(platform: Platform, routes: Sequence[Route], now: datetime) -> int:
+    return sum(
+        _send_heartbeat(platform, route, route.heartbeat, channel, now)
+        for route in routes
+        if route.heartbeat is not None
+        for channel in route.channels
+    )
+
+
+def _send_heartbeat(platform: Platform, route: Route, every: timedelta, channel: str, now: datetime) -> bool:
+    """One for each whole multiple of the period; those missed during an outage are not made up for."""
+    slot = (now - datetime.fromtimestamp(0, now.tzinfo)) // every
+    id = f"heartbeat:{route.name}:{format_duration(every)}:{slot}:{channel}"
+    if platform.bulletins.get(id) is not None:
+        return False
+    still_open = len(platform.episodes.find(open_only=True))
+    dead = len(dead_letters(platform))
+    text = (
+        f"Alerting is alive at {now.isoformat()}: {still_open} open, {dead} messages that could not be delivered.\n"
+        f"The next sign of life comes in {format_duration(every)} (route {route.name}); if it does not, look after the platform."
+    )
+    bulletin = new_bulletin(id, channel, "Alerting is alive", text, now, route.name, open=still_open, dead_letters=dead)
+    return platform.bulletins.insert(bulletin)

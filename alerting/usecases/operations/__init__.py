@@ -1,0 +1,1 @@
+"""Alarm budget, alarm figures, explanations, late data, maintenance, reports."""

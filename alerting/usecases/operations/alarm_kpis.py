@@ -1,0 +1,162 @@
+"""Alarm quality: figures from our own episodes, and what would quieten alarms that chatter."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import Any
+
+from alerting.alarm_kpis.chatter import Proposal, propose
+from alerting.alarm_kpis.groups import Group, Grouping, by_asset, by_shift
+from alerting.alarm_kpis.kpis import kpis
+from alerting.alarm_kpis.metrics import TARGETS, Chatter, Kpis, Targets, targets_under
+from alerting.alarm_kpis.past_alarms import PastAlarms, with_past
+from alerting.definitions.assets import line_of, position_of
+from alerting.definitions.durations import parse_duration
+from alerting.definitions.faults import UserError
+from alerting.definitions.matching import matching_assets
+from alerting.definitions.model import ThresholdDefinition
+from alerting.episodes.extract import Alarm
+from alerting.operators.shelves import Shelf
+from alerting.ports import Platform
+from alerting.usecases.definitions.sync import active, latest_revision
+from alerting.usecases.notification.routes import read_routes
+from alerting.usecases.operators.operate import shelves_now
+
+_AROUND = timedelta(minutes=10)
+_LONGEST = timedelta(days=1)
+_BEFORE = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What would quieten an alarm that chatters; `why_not` where nothing is proposed."""
+
+    definition: str
+    asset: str
+    proposals: tuple[Proposal, ...]
+    why_not: str | None = None
+
+
+@dataclass(frozen=True)
+class AlarmQuality:
+    """The figures of a period, advice on what chatters, and what is muted now."""
+
+    kpis: Kpis
+    advice: tuple[Advice, ...]
+    muted: tuple[Shelf, ...]
+    past: PastAlarms
+
+
+@dataclass(frozen=True)
+class QualityByGroup:
+    """The figures of a period per position, line or shift."""
+
+    by: Grouping
+    groups: tuple[Group, ...]
+    past: PastAlarms
+
+
+def alarm_quality(
+    platform: Platform,
+    start: datetime,
+    end: datetime,
+    assets: str | None = None,
+    targets: Targets | None = None,
+    past: bool | None = False,
+) -> AlarmQuality:
+    """Figures of [start, end) for the assets that match a name or pattern (all when None). Raises UserError for an empty period.
+
+    `targets`: the platform's own when None. Older alarms count as stale if they are open still, or were raised in the thirty days
+    before and ended within the period. `past`: see `with_past`.
+    """
+    targets = targets or targets_under(platform.budget)
+    alarms, found = with_past(alarms_of(platform, start, end, assets), start, end, past)
+    figures = kpis(alarms, start, end, targets)
+    muted = tuple(s for s in shelves_now(platform, platform.clock.now()) if assets is None or fnmatchcase(s.asset, assets))
+    return AlarmQuality(figures, advise(platform, figures, targets), muted, found)
+
+
+def alarm_quality_by(
+    platform: Platform,
+    start: datetime,
+    end: datetime,
+    by: Grouping,
+    assets: str | None = None,
+    targets: Targets | None = None,
+    past: bool | None = False,
+) -> QualityByGroup:
+    """As `alarm_quality`, per position (an asset's, or its parent's), line (the outermost asset above it) or shift (of routes).
+
+    Raises UserError for an empty period, and for shifts where no route has any.
+    """
+    alarms, found = with_past(alarms_of(platform, start, end, assets), start, end, past)
+    return QualityByGroup(by, tuple(grouped(platform, alarms, start, end, by, targets)), found)
+
+
+def grouped(
+    platform: Platform, alarms: Sequence[Alarm], start: datetime, end: datetime, by: Grouping, targets: Targets | None = None
+) -> list[Group]:
+    """Alarms of a period by group. `targets`: the platform's own when None. Raises UserError for shifts that no route has."""
+    targets = targets or targets_under(platform.budget)
+    if by == "shift":
+        routes = [route for route in read_routes(platform)[0] if route.shifts]
+        if not routes:
+            raise UserError(
+                "no route has shifts, so nobody knows whose hours are whose; give a route `shifts:` (docs/notifications.md)"
+            )
+        return by_shift(alarms, start, end, routes, targets)
+    known = platform.assets.all()
+    watched = {a.name for r in active(platform) for a in matching_assets(r.definition, known)}
+    place = position_of if by == "position" else line_of
+    group_of = {a.name: place(a, known) for a in known if a.name in watched or any(e.asset == a.name for e in alarms)}
+    budget = platform.budget.of if by == "position" else (lambda _: targets.per_day)
+    return by_asset(alarms, start, end, group_of, budget, targets)
+
+
+def alarms_of(platform: Platform, start: datetime, end: datetime, assets: str | None = None) -> list[Alarm]:
+    """Alarms that figures of [start, end) rest on, of matching assets. Raises UserError for an empty period."""
+    if start >= end:
+        raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
+    found = platform.episodes.alarms(start, end, start - _BEFORE)
+    return [e for e in found if assets is None or fnmatchcase(e.asset, assets)]
+
+
+def advise(platform: Platform, figures: Kpis, targets: Targets = TARGETS, most: int | None = None) -> tuple[Advice, ...]:
+    """What would quieten the alarms that chatter: all of them, or the `most` worst."""
+    return tuple(_advise(platform, chatter, targets) for chatter in figures.chattering[:most])
+
+
+def read_targets(settings: list[str], base: Targets = TARGETS) -> Targets:
+    """Targets with some changed, each as `name=value`. Raises UserError for a name or value that is none."""
+    known = {f.name: getattr(base, f.name) for f in fields(Targets)}
+    changed: dict[str, Any] = {}
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        if name not in known:
+            raise UserError(f"there is no target {name!r}; targets are {', '.join(known)}")
+        changed[name] = _read_target(name, text, known[name])
+    return Targets(**{**known, **changed})
+
+
+def _read_target(name: str, text: str, default: object) -> object:
+    try:
+        if isinstance(default, timedelta):
+            return parse_duration(text)
+        value = type(default)(text)  # type: ignore[call-arg]
+    except ValueError as fault:
+        raise UserError(f"target {name}: {text!r} is not like {default}") from fault
+    if value < 0:  # type: ignore[operator]
+        raise UserError(f"target {name}: {text!r} must not be negative")
+    return value
+
+
+def _advise(platform: Platform, chatter: Chatter, targets: Targets) -> Advice:
+    revision, asset = latest_revision(platform, chatter.definition), platform.assets.get(chatter.asset)
+    if revision is None or asset is None or not isinstance(revision.definition, ThresholdDefinition):
+        return Advice(chatter.definition, chatter.asset, (), "limits and delays are a matter of threshold definitions")
+    start, end = chatter.first - _AROUND, min(chatter.last, chatter.first + _LONGEST) + _AROUND
+    history = platform.readings.load(asset, start, end, [revision.definition.variable])
+    proposals = propose(revision.definition, history, start, end, targets.chatter_cycles, targets.chatter_within)
+    why_not = None if proposals else "as it is defined now it does not chatter on these readings, or nothing that was tried helps"
+    return Advice(chatter.definition, chatter.asset, proposals, why_not)

@@ -1,0 +1,283 @@
+"""Why an alarm was raised, or why it was not: from what is kept, and from the readings around that instant, judged anew."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+import numpy as np
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.durations import format_duration
+from alerting.definitions.inputs import latency
+from alerting.definitions.matching import matching_assets
+from alerting.definitions.model import ClassifierDefinition, Revision, ThresholdDefinition
+from alerting.definitions.revisions import in_force
+from alerting.definitions.validation import definition_document
+from alerting.episodes.episode import Episode
+from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.reconciliation import LATE_DATA
+from alerting.learning.features.build import build_features
+from alerting.operators.shelves import Shelf, in_words
+from alerting.ports import Platform
+from alerting.readings.history import History, from_millis, to_millis
+from alerting.readings.sample_quality import NO_INSTANTS, Instants
+from alerting.recommendation.contributions import contributions
+from alerting.usecases.definitions.sync import require_revision
+from alerting.usecases.definitions.versions import first_instant, segments
+from alerting.usecases.episodes.store import NotFound
+from alerting.usecases.episodes.suppression import line_standing
+from alerting.usecases.evaluation.evaluate_target import Judgement, ModelCache, judge_classifier, judge_threshold, stored_series
+
+Verdict = Literal["open", "pending", "normal", "unknown", "not judged"]
+_LOOK_BACK = timedelta(hours=1)
+_LONGEST_LOOK_BACK = timedelta(days=2)
+_LIMITS = (
+    *("above", "below", "clear_above_at", "clear_below_at", "outside", "inside", "equals", "levels", "rate_per", "at_least"),
+    *("clear_inside", "clear_outside", "for", "clear_for"),
+)
+
+
+@dataclass(frozen=True)
+class Why:
+    """The answer in one sentence, the facts behind it, and the figures for programs.
+
+    `verdict`: what the readings say at that instant. `episode`: the one that covers it, as it is kept.
+    `pending_since`, `due_at`: since when the condition holds that has not held long enough, and when it will have.
+    """
+
+    definition: str
+    asset: str
+    at: datetime
+    verdict: Verdict
+    answer: str
+    facts: tuple[str, ...] = ()
+    value: float | None = None
+    limit: float | None = None
+    pending_since: datetime | None = None
+    due_at: datetime | None = None
+    unknown: str | None = None
+    score: float | None = None
+    threshold: float | None = None
+    model_version: int | None = None
+    episode: str | None = None
+    shelved: bool = False
+
+
+def why(platform: Platform, name: str, asset_name: str, at: datetime) -> Why:
+    """Explain a definition on an asset at an instant. Changes nothing. Raises UserError for a name that nobody knows."""
+    latest = require_revision(platform, name)
+    asset = platform.assets.get(asset_name)
+    if asset is None:
+        raise NotFound(f"there is no asset {asset_name!r}")
+    found = _judged_or_why_not(platform, latest, asset, at)
+    covering = _covering(platform, name, asset_name, at)
+    shelf = _shelf_at(platform, name, asset_name, at)
+    muted = [f"people are not told: {in_words(shelf)}"] if shelf else []
+    facts = (*found.facts, *_record(platform, found, covering, at), *muted)
+    facts += _suppression_words(platform, latest, asset_name, at)
+    return replace(found, facts=facts, episode=covering.id if covering else None, shelved=shelf is not None)
+
+
+def _suppression_words(platform: Platform, latest: Revision, asset: str, at: datetime) -> tuple[str, ...]:
+    """What suppression says at that instant, and what it cannot know."""
+    stands = line_standing(platform, latest.definition, asset, at)
+    words = [f"people are not told: suppressed by design: {stands.words}"] if stands.suppressed else []
+    unknown = () if stands.suppressed else stands.unknown
+    return (*words, *(f"this suppresses nothing, because it is unknown: {reason}" for reason in unknown))
+
+
+def _judged_or_why_not(platform: Platform, latest: Revision, asset: Asset, at: datetime) -> Why:
+    revisions = platform.definitions.revisions(latest.name)
+    current, started = in_force(revisions, at), first_instant(revisions)
+    blank = Why(latest.name, asset.name, at, "not judged", "")
+    if started is None or at < started or current is None:
+        since = "it was never put in service" if started is None else f"it is in service since {started.isoformat()}"
+        return replace(blank, answer=f"it was not judged at {at.isoformat()}: {since}")
+    if current.definition.state != "active":
+        return replace(blank, answer=f"it was not judged: revision {current.number} is {current.definition.state}")
+    if asset not in matching_assets(current.definition, platform.assets.all()):
+        watched = ", ".join(current.definition.assets)
+        return replace(blank, answer=f"revision {current.number} does not watch {asset.name}; it watches {watched}")
+    if isinstance(current.definition, ThresholdDefinition):
+        return _why_threshold(platform, revisions, current.definition, asset, at, blank)
+    return _why_model(platform, revisions, current.definition, asset, at, blank)
+
+
+# --- threshold ----------------------------------------------------------------------------------------------------------
+
+
+def _why_threshold(
+    platform: Platform, revisions: Sequence[Revision], definition: ThresholdDefinition, asset: Asset, at: datetime, blank: Why
+) -> Why:
+    judged = _threshold_judged(platform, revisions, definition, asset, at)
+    history = platform.readings.load(asset, at - definition.stale_after - _LONGEST_LOOK_BACK, at, [definition.variable])
+    state, last = judged.state, _last_reading(definition, history)
+    facts = [f"limits: {_limits(definition)}", *_sample_words(definition.variable, last, history)]
+    value = last[1] if last is not None and isinstance(last[1], float) else None
+    found = replace(blank, value=value, limit=_limit(definition, value), unknown=judged.unknown, facts=tuple(facts))
+    if judged.unknown:
+        words = f"cannot tell: {judged.unknown}"
+        return replace(found, verdict="unknown", answer=words + ("; what is open stays open" if state.raised_at else ""))
+    if state.raised_at is not None:
+        answer = f"open since {state.raised_at.isoformat()}" + _clearing(definition, state)
+        return replace(found, verdict="open", answer=answer)
+    if state.pending_since is not None:
+        due = state.pending_since + definition.hold
+        answer = (
+            f"not raised: beyond its limit since {state.pending_since.isoformat()}, which must hold for "
+            f"{format_duration(definition.hold)}; due at {due.isoformat()}"
+        )
+        return replace(found, verdict="pending", answer=answer, pending_since=state.pending_since, due_at=due)
+    return replace(found, verdict="normal", answer=f"not raised: {definition.variable} is within its limits")
+
+
+def _threshold_judged(
+    platform: Platform, revisions: Sequence[Revision], definition: ThresholdDefinition, asset: Asset, at: datetime
+) -> Judgement:
+    """Judged on from the kept state where that lies before the instant; else anew from long enough before."""
+    kept = platform.states.load(definition.name, [asset.name]).get(asset.name)
+    if kept is not None and kept.watermark <= at:
+        start = kept
+    else:
+        before = definition.hold + definition.clear_for + definition.stale_after + _LOOK_BACK
+        covering = _covering(platform, definition.name, asset.name, at)
+        begin = at - before if covering is None else min(at - before, covering.raised_at - before)
+        start = ConditionState(watermark=max(begin, at - before - _LONGEST_LOOK_BACK))
+    if start.watermark >= at:
+        return Judgement(start, unknown=start.unknown_reason)
+    parts = segments(revisions, platform.decisions.of(definition.name), start.watermark, at)
+    return judge_threshold(stored_series(platform.readings, asset), asset, start, parts)
+
+
+def _last_reading(definition: ThresholdDefinition, history: History) -> tuple[datetime, float | str] | None:
+    """The last value of a history."""
+    if definition.variable not in history.readings:
+        return None
+    known = history.readings[definition.variable].dropna()
+    if not len(known):
+        return None
+    value = known.iloc[-1]
+    return known.index[-1].to_pydatetime(), value if isinstance(value, str) else float(value)
+
+
+def _sample_words(variable: str, last: tuple[datetime, float | str] | None, history: History) -> Iterator[str]:
+    """The last value that counts, and the sample of bad quality that came after it."""
+    bad = history.doubts.bad.get(variable, NO_INSTANTS)
+    if last is not None:
+        number = f"{last[1]:g}" if isinstance(last[1], float) else last[1]
+        uncertain = to_millis(last[0]) in history.doubts.uncertain.get(variable, NO_INSTANTS)
+        yield f"{variable} was {number} at {last[0].isoformat()}" + (", of uncertain quality" if uncertain else "")
+    if len(bad) and (last is None or bad[-1] > to_millis(last[0])):
+        newest = from_millis(bad[-1]).isoformat()
+        yield f"{variable} is of bad quality since {_first_bad(bad, last).isoformat()}; its last sample is of {newest}"
+
+
+def _first_bad(bad: Instants, last: tuple[datetime, float | str] | None) -> datetime:
+    """The first sample of bad quality after the last value."""
+    return from_millis(bad[0 if last is None else int(np.searchsorted(bad, to_millis(last[0]), side="right"))])
+
+
+def _limit(definition: ThresholdDefinition, value: float | None) -> float | None:
+    """The limit that a number is held against: the lower one for what is nearer to it."""
+    above, below = (x if isinstance(x, int | float) else None for x in (definition.above, definition.below))
+    if above is None or below is None or value is None:
+        return below if above is None else above
+    return below if value - below < above - value else above
+
+
+def _limits(definition: ThresholdDefinition) -> str:
+    """What is written of the limits, as it is written."""
+    document = definition_document(definition)
+    return ", ".join(f"{name} {document[name]}" for name in document if name in _LIMITS)
+
+
+def _clearing(definition: ThresholdDefinition, state: ConditionState) -> str:
+    if state.clearing_since is None:
+        return ""
+    return f"; clearing since {state.clearing_since.isoformat()}, which must hold for {format_duration(definition.clear_for)}"
+
+
+# --- models -------------------------------------------------------------------------------------------------------------
+
+
+def _why_model(
+    platform: Platform, revisions: Sequence[Revision], definition: ClassifierDefinition, asset: Asset, at: datetime, blank: Why
+) -> Why:
+    shelf, decisions = ModelCache(platform), platform.decisions.of(definition.name)
+    begin = at - definition.gap - definition.horizon - definition.stride
+    parts = segments(revisions, decisions, begin, at)
+    judged = judge_classifier(platform, shelf, asset, ConditionState(watermark=begin), parts)
+    version = parts[-1].model_version
+    scored = next((s for s in reversed(judged.scores) if len(s.at)), None)
+    known = scored is not None and scored.score[-1] == scored.score[-1]
+    if judged.unknown or scored is None or not known:
+        reason = judged.unknown or "no instant of the stride lies in between"
+        return replace(blank, verdict="unknown", answer=f"cannot tell: {reason}", unknown=reason, model_version=version)
+    score, when = float(scored.score[-1]), scored.at[-1:]
+    facts = [f"model version {scored.model_version} said {score:.3f}, its threshold is {scored.threshold:.3f}"]
+    if judged.history is not None:
+        model = shelf.get(definition.name, scored.model_version)
+        row = build_features(model.plan, judged.history, when)
+        facts += [c.words for c in contributions(model, row, asset)[:3]]
+    found = replace(blank, score=score, threshold=scored.threshold, model_version=scored.model_version, facts=tuple(facts))
+    if score >= scored.threshold:
+        return replace(found, verdict="open", answer=f"the risk {score:.2f} is at or above the threshold {scored.threshold:.2f}")
+    answer = f"not raised: the risk {score:.2f} is under the threshold {scored.threshold:.2f}"
+    return replace(found, verdict="normal", answer=answer)
+
+
+# --- what is kept -------------------------------------------------------------------------------------------------------
+
+
+def _covering(platform: Platform, definition: str, asset: str, at: datetime) -> Episode | None:
+    """The episode that was open at the instant; a live one before one that was found in past times."""
+    until = at + timedelta(milliseconds=1)
+    near = platform.episodes.find(definition, asset, end=until, limit=20)
+    found = [e for e in near if not e.withdrawn and (e.closed_at is None or at < e.closed_at)]
+    return min(found, key=lambda e: e.backfilled, default=None)
+
+
+def _record(platform: Platform, found: Why, covering: Episode | None, at: datetime) -> list[str]:
+    """What was kept and told, and where it differs from what the readings say now."""
+    words = []
+    if covering is not None:
+        words.append(f"episode {covering.id} was raised at {covering.raised_at.isoformat()}: {covering.evaluation.reason}")
+        told = [f"{n.channel} ({n.status})" for n in covering.outbox if n.transition != "closed"]
+        words.append(f"told: {', '.join(told)}" if told else "nobody was told")
+        words += [t.reason for t in covering.transitions if t.reason.startswith(LATE_DATA)]
+        if covering.late_data_status == "found_late":
+            words.append(f"it was overlooked: late data made it known at {covering.detected_at.isoformat()}")
+        if covering.acknowledged:
+            words.append(f"acknowledged by {covering.acknowledged.who} at {covering.acknowledged.at.isoformat()}")
+    elif found.verdict == "open":
+        words.append("no episode covers this instant: the readings came after it was judged, or it is not judged yet")
+    if covering is not None and found.verdict == "normal" and covering.valid_until is None:
+        words.append("the readings as they are known now would not have raised it: some came later")
+    return words + _progress(platform, found, at)
+
+
+def _progress(platform: Platform, found: Why, at: datetime) -> list[str]:
+    state = platform.states.load(found.definition, [found.asset]).get(found.asset)
+    asset = platform.assets.get(found.asset)
+    if state is None:
+        return ["it has never been evaluated yet: alerting evaluate"]
+    held = latency(require_revision(platform, found.definition).definition, asset) if asset else timedelta(0)
+    behind = "" if state.watermark >= at else ", which is before this instant"
+    words = [f"evaluated up to {state.watermark.isoformat()}{behind}"]
+    if held:
+        words.append(f"evaluation waits {format_duration(held)} for readings that come late (latency)")
+    owed = platform.arrivals.debts([found.definition]).get((found.definition, found.asset))
+    if owed is not None:
+        words.append(f"late data wait to be judged with the next evaluation, from {owed.start.isoformat()} on")
+    if state.unknown_count:
+        words.append(f"the last {state.unknown_count} evaluations ended unknown: {state.unknown_reason}")
+    return words
+
+
+def _shelf_at(platform: Platform, definition: str, asset: str, at: datetime) -> Shelf | None:
+    def ends(shelf: Shelf) -> datetime | None:
+        return min((t for t in (shelf.ended_at, shelf.until) if t is not None), default=None)
+
+    shelves = platform.shelves.of(definition, asset)
+    return next((s for s in shelves if s.since <= at and ((end := ends(s)) is None or at < end)), None)

@@ -1,0 +1,62 @@
+"""Upkeep between evaluations: outcomes, edited documents, episodes whose definition went out of service."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from alerting.definitions.model import Revision
+from alerting.episodes.episode import Episode, Transition
+from alerting.ports import Platform
+from alerting.usecases.definitions.sync import sync
+from alerting.usecases.definitions.targets import current_plan
+from alerting.usecases.episodes.outcomes import settle_due
+from alerting.usecases.episodes.store import update
+from alerting.usecases.notification.dead_letters import dead_letters
+from alerting.usecases.notification.muting import tend_shelves
+from alerting.usecases.notification.routes import read_routes
+from alerting.usecases.operations.alarm_budget import check_edited
+
+_LATE_KEPT = timedelta(days=1)  # at least: that long `alerting late` looks back
+
+
+def maintain(platform: Platform, as_of: datetime) -> dict[str, Any]:
+    """Do what is due. Doing it again changes nothing."""
+    synced = sync(platform, as_of)
+    tend_shelves(platform, as_of)
+    return {
+        "new_revisions": [f"{r.name} r{r.number}" for r in synced.new],
+        "over_budget": check_edited(platform, as_of),
+        "faulty": synced.faulty,
+        "closed": close_orphans(platform, as_of),
+        "settled": settle_due(platform, as_of),
+        "forgotten_late": forget_late(platform, as_of),
+        "dead_letters": len(dead_letters(platform)),
+        "faulty_routes": read_routes(platform)[1],
+    }
+
+
+def forget_late(platform: Platform, as_of: datetime) -> int:
+    """Take out of the journal of late data what no definition would judge again any more. Returns how many deliveries."""
+    longest = max((watch.allowed_lateness for watch in current_plan(platform).watches), default=0)
+    return platform.arrivals.forget(as_of - max(timedelta(milliseconds=longest), _LATE_KEPT))
+
+
+def close_orphans(platform: Platform, as_of: datetime) -> int:
+    """Close open episodes of definitions that are not in service any more. Returns how many."""
+    idle = [r for r in platform.definitions.latest() if r.definition.state != "active"]
+    return sum(_close_all(platform, revision, as_of) for revision in idle)
+
+
+def _close_all(platform: Platform, revision: Revision, as_of: datetime) -> int:
+    reason = f"the definition is {revision.definition.state} since {revision.at.isoformat()}"
+
+    def closed(episode: Episode) -> Episode:
+        if episode.condition == "closed":
+            return episode
+        transition = Transition("closed", as_of, "platform", reason)
+        return replace(episode, condition="closed", closed_at=as_of, transitions=(*episode.transitions, transition))
+
+    open_ones = platform.episodes.find(definition=revision.name, open_only=True)
+    for episode in open_ones:
+        update(platform, episode.id, closed)
+    return len(open_ones)

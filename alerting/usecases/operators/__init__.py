@@ -1,0 +1,1 @@
+"""What operators do: acknowledge, shelve, give feedback, follow links."""

@@ -1,0 +1,58 @@
+"""Operators answer: right, wrong, "I acted on it". What they say is kept for ever, and the outcome is derived anew."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from alerting.definitions.faults import UserError
+from alerting.episodes.episode import Episode, Feedback, Transition, Verdict
+from alerting.ports import Platform
+from alerting.reporting.messages import VERDICT_WORDS
+from alerting.usecases.episodes.outcomes import resettle
+from alerting.usecases.episodes.store import find_episode, update
+
+
+def give_feedback(
+    platform: Platform,
+    *,
+    episode_id: str,
+    verdict: Verdict | None,
+    acted: bool,
+    action: str | None,
+    comment: str | None,
+    who: str,
+    at: datetime,
+    acted_at: datetime | None = None,
+    once: str | None = None,
+) -> Episode:
+    """Append what an operator says of an episode and derive its outcome anew.
+
+    `episode_id` may be the beginning of an id, if only one episode has it. Of several at the same time with
+    the same text `once` one is kept. Raises UserError when it says nothing, and NotFound.
+    """
+    episode = find_episode(platform, episode_id)
+    if verdict is None and not acted and not comment:
+        raise UserError("feedback must say something: a verdict, that you acted, or a comment")
+    if action and not acted:
+        raise UserError("an action was named, but not that you acted; add --acted")
+    if acted_at is not None and acted_at > at:
+        raise UserError(f"acted at {acted_at.isoformat()} lies after now, {at.isoformat()}")
+    said = Feedback(episode.id, verdict, acted, action, comment, who, at, acted_at)
+    kept = platform.feedback.append(said, once)
+    platform.audit.add(who=who, what="feedback", subject=episode.id, at=kept.at, after=verdict, why=comment or action or "")
+    update(platform, episode.id, lambda e: _said(platform, e, kept))
+    resettle(platform, episode.id, at)
+    settled = platform.episodes.get(episode.id)
+    assert settled is not None  # noqa: S101 - episodes are never deleted
+    return settled
+
+
+def _verdict(said: Feedback) -> str | None:
+    return None if said.verdict is None else VERDICT_WORDS[said.verdict]
+
+
+def _said(platform: Platform, episode: Episode, said: Feedback) -> Episode:
+    """Derived from the log, so that a crash between log and episode is mended by the next feedback or settlement."""
+    words = " and ".join(w for w in (_verdict(said), "acted" if said.acted else None, "commented" if said.comment else None) if w)
+    transition = Transition("feedback", said.at, said.who, words)
+    added = () if transition in episode.transitions else (transition,)
+    return replace(episode, feedback=tuple(platform.feedback.of(episode.id)), transitions=(*episode.transitions, *added))

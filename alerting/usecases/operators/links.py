@@ -1,0 +1,79 @@
+"""Feedback by a tap in a message: sealed grants, each for one answer of one recipient to one episode, for a short time."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from alerting.episodes.episode import Episode, Feedback
+from alerting.notifications.links import Grant, LinkRefused, Purpose
+from alerting.ports import Platform
+from alerting.usecases.episodes.store import find_episode
+from alerting.usecases.operators.feedback import give_feedback
+from alerting.usecases.operators.operate import Actor, acknowledge
+
+ANSWERS: tuple[Purpose, ...] = ("true_alarm", "false_alarm", "acted")
+WORDS: Mapping[Purpose, str] = {
+    "true_alarm": "It was right",
+    "false_alarm": "It was wrong",
+    "acted": "I acted on it",
+    "acknowledge": "I have seen it",
+}
+
+
+def open_link(platform: Platform, token: str) -> tuple[Grant, Episode]:
+    """What a link is for; changes nothing. Raises LinkRefused."""
+    if platform.links is None:
+        raise LinkRefused("feedback links are switched off")
+    grant = platform.links.read(token)
+    if platform.revocations.is_revoked(grant.episode, grant.recipient, grant.made_at):
+        raise LinkRefused("this link was revoked; answer on the page of the episode instead")
+    return grant, find_episode(platform, grant.episode)
+
+
+def has_answered(grant: Grant, episode: Episode) -> bool:
+    """Whether this is what this recipient has said: that something was done, or the last of the verdicts."""
+    if grant.purpose == "acknowledge":
+        return episode.acknowledged is not None and episode.acknowledged.who == _name(grant)
+    said = _said(grant, episode)
+    if grant.purpose == "acted":
+        return any(f.acted for f in said)
+    verdicts = [f.verdict for f in said if f.verdict is not None]
+    return bool(verdicts) and verdicts[-1] == grant.purpose
+
+
+def use_link(platform: Platform, token: str, at: datetime) -> Episode:
+    """Give the one answer that the link is for, or acknowledge; again changes nothing. Raises LinkRefused, or Refused for an
+    alert that nobody can acknowledge any more.
+    """
+    grant, episode = open_link(platform, token)
+    if has_answered(grant, episode):
+        return episode
+    if grant.purpose == "acknowledge":
+        return acknowledge(platform, episode.id, Actor(_name(grant), "operator"), at)
+    # What was said before makes it a new answer; the same link used several times at once finds the same before it.
+    once = f"{grant.episode} {grant.recipient} {grant.purpose} after {len(_said(grant, episode))}"
+    return give_feedback(
+        platform, episode_id=episode.id, action=None, comment=None, who=_name(grant), at=at, once=once, **_answer(grant)
+    )
+
+
+def revoke_links(
+    platform: Platform, episode: str | None, recipient: str | None, who: str, made_until: datetime, at: datetime
+) -> None:
+    """Refuse from now on the links made until then: of an episode, a recipient, both, or (None, None) all of them."""
+    chosen = find_episode(platform, episode).id if episode is not None else None
+    platform.revocations.revoke(chosen, recipient, made_until)
+    what = " of ".join(name for name in (chosen or "all episodes", recipient or "all recipients"))
+    platform.audit.add(who, "feedback links revoked", what, at)
+
+
+def _said(grant: Grant, episode: Episode) -> list[Feedback]:
+    return [f for f in episode.feedback if f.who == _name(grant)]
+
+
+def _answer(grant: Grant) -> dict[str, Any]:
+    return {"verdict": None, "acted": True} if grant.purpose == "acted" else {"verdict": grant.purpose, "acted": False}
+
+
+def _name(grant: Grant) -> str:
+    return f"{grant.recipient} (by link)"

@@ -1,0 +1,255 @@
+"""What operators do with alarms: see, act, mute for a time, say, hand over. Each is one compare-and-set and an audit entry."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from alerting.definitions.faults import UserError
+from alerting.definitions.matching import matching_assets
+from alerting.definitions.model import Severity
+from alerting.detection.suppression import LineStanding
+from alerting.episodes.episode import ActorStamp, Episode, Transition, TransitionKind
+from alerting.episodes.first_out import TOGETHER, FirstOut, first_out
+from alerting.operators.actions import Action, Flags, IsaState, Role, isa_state, move, permit
+from alerting.operators.shelves import Shelf, ShelfKind, check_shelf, flags_of, in_words, new_shelf, reminder
+from alerting.ports import Platform
+from alerting.usecases.definitions.sync import latest_revision, require_revision
+from alerting.usecases.episodes.store import NotFound, find_episode, update
+from alerting.usecases.episodes.suppression import line_standing
+from alerting.usecases.notification.muting import end_shelf, mark_muted, tend_shelves
+from alerting.usecases.operators.feedback import give_feedback
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts, and as what."""
+
+    name: str
+    role: Role
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How an episode stands with operators: flags, their ISA-18.2 name, what mutes it, whether it came first of several.
+
+    `suppressed`: why it is suppressed by design, `unknown`: states of its line that cannot be known, and so suppress nothing.
+    """
+
+    flags: Flags
+    state: IsaState
+    shelves: tuple[Shelf, ...]
+    first_out: FirstOut | None
+    suppressed: str | None = None
+    unknown: tuple[str, ...] = ()
+
+
+def acknowledge(platform: Platform, id: str, who: Actor, at: datetime, note: str = "") -> Episode:
+    """Say that the alarm was seen; the first to say so is kept. The condition, and what is judged, stay as they are."""
+
+    def seen(episode: Episode) -> Episode:
+        move(standing(platform, episode, at).flags, "acknowledge")
+        return _noted(_seen(episode, who, at), "acknowledged", who, at, note) if episode.acknowledged is None else episode
+
+    return _act(platform, id, "acknowledge", who, at, seen, note)
+
+
+def confirm(platform: Platform, id: str, who: Actor, at: datetime, did: str = "", acted_at: datetime | None = None) -> Episode:
+    """Say that something was done about it: feedback `acted`, and acknowledged. Raises UserError for an action ahead of us."""
+    permit("confirm", who.role)
+    episode = find_episode(platform, id)
+    move(standing(platform, episode, at).flags, "confirm")
+    give_feedback(
+        platform,
+        episode_id=episode.id,
+        verdict=None,
+        acted=True,
+        action=did or None,
+        comment=None,
+        who=who.name,
+        at=at,
+        acted_at=acted_at,
+    )
+
+    def done(current: Episode) -> Episode:
+        marked = current if current.confirmed else replace(current, confirmed=ActorStamp(who.name, acted_at or at))
+        return _noted(_seen(marked, who, at), "confirmed", who, at, did)
+
+    return _act(platform, episode.id, "confirm", who, at, done, did)
+
+
+def comment(platform: Platform, id: str, who: Actor, at: datetime, words: str) -> Episode:
+    """Leave words with the episode. Raises UserError for none."""
+    if not words.strip():
+        raise UserError("a comment must say something")
+    return _act(platform, id, "comment", who, at, lambda e: _noted(e, "commented", who, at, words), words)
+
+
+def assign(platform: Platform, id: str, who: Actor, at: datetime, to: str) -> Episode:
+    """Say who looks after the episode. Raises UserError for nobody."""
+    if not to.strip():
+        raise UserError("name the person who looks after it")
+
+    def handed(episode: Episode) -> Episode:
+        after = replace(episode, assigned_to=to)
+        return episode if after == episode else _noted(after, "assigned", who, at, f"to {to}")
+
+    return _act(platform, id, "assign", who, at, handed, to)
+
+
+def shelve(
+    platform: Platform, definition: str, asset: str, who: Actor, at: datetime, until: datetime | None, reason: str
+) -> Shelf:
+    """Mute a definition on an asset until a time. On the shelf already: the new end and reason count.
+
+    Raises UserError without an end ahead of us and a reason, NotAllowed for longer than the role may, NotFound.
+    """
+    return _mute(platform, "shelve", "shelved", definition, asset, who, at, until, reason)
+
+
+def take_out_of_service(
+    platform: Platform, definition: str, asset: str, who: Actor, at: datetime, reason: str, until: datetime | None = None
+) -> Shelf:
+    """Mute a definition on an asset until it is returned to service (or until a time). Raises as `shelve` does."""
+    return _mute(platform, "take_out_of_service", "out_of_service", definition, asset, who, at, until, reason)
+
+
+def unshelve(platform: Platform, definition: str, asset: str, who: Actor, at: datetime, reason: str = "") -> Shelf:
+    """End a shelf before its time; what is open is announced once. Raises UserError when it is not shelved."""
+    return _unmute(platform, "unshelve", "shelved", definition, asset, who, at, reason)
+
+
+def return_to_service(platform: Platform, definition: str, asset: str, who: Actor, at: datetime, reason: str = "") -> Shelf:
+    """Hear a definition on an asset again; what is open is announced once. Raises UserError when it is in service."""
+    return _unmute(platform, "return_to_service", "out_of_service", definition, asset, who, at, reason)
+
+
+def find_shelf(platform: Platform, id: str) -> Shelf:
+    """The shelf of this id. Raises NotFound."""
+    shelf = platform.shelves.get(id)
+    if shelf is None:
+        raise NotFound(f"there is no shelf {id!r}; see: alerting shelves")
+    return shelf
+
+
+def shelves_now(platform: Platform, now: datetime, definition: str | None = None, asset: str | None = None) -> list[Shelf]:
+    """What is muted at this instant: what has no end first, then by end."""
+    return [shelf for shelf in platform.shelves.in_force(definition, asset) if shelf.mutes(now)]
+
+
+def standing(platform: Platform, episode: Episode, now: datetime, together: timedelta = TOGETHER) -> Standing:
+    """How an episode stands with operators."""
+    shelves = tuple(shelves_now(platform, now, episode.definition, episode.asset))
+    start, end = episode.raised_at - together, episode.raised_at + together + timedelta(milliseconds=1)
+    near = [e for e in platform.episodes.find(asset=episode.asset, start=start, end=end) if e.backfilled == episode.backfilled]
+    line = _line_standing(platform, episode.definition, episode.asset, episode.severity, now)
+    flags = flags_of(episode, shelves, now, line.suppressed)
+    words = line.words if line.suppressed else None
+    return Standing(flags, isa_state(flags), shelves, first_out(episode, near, together), words, line.unknown)
+
+
+def pair_flags(platform: Platform, definition: str, asset: str, now: datetime) -> Flags:
+    """The flags of a definition on an asset, from its newest live episode and what mutes it."""
+    newest = next((e for e in platform.episodes.find(definition, asset, limit=20) if not e.backfilled), None)
+    line = _line_standing(platform, definition, asset, newest.severity if newest else None, now)
+    return flags_of(newest, platform.shelves.in_force(definition, asset), now, line.suppressed)
+
+
+def _line_standing(platform: Platform, name: str, asset: str, severity: Severity | None, now: datetime) -> LineStanding:
+    """Suppression as the newest revision says; not of a severity that is told all the same."""
+    revision = latest_revision(platform, name)
+    suppression = revision.definition.suppression if revision else None
+    if revision is None or suppression is None or severity in suppression.still_tell:
+        return LineStanding(suppressed=False, words="")
+    return line_standing(platform, revision.definition, asset, now)
+
+
+def _act(
+    platform: Platform, id: str, action: Action, who: Actor, at: datetime, change: Callable[[Episode], Episode], why: str
+) -> Episode:
+    """One action on one episode: permitted, applied to the newest version, audited if it changed anything."""
+    permit(action, who.role)
+    changed = False
+
+    def noticed(current: Episode) -> Episode:
+        nonlocal changed
+        after = change(current)
+        changed = after != current
+        return after
+
+    after = update(platform, find_episode(platform, id).id, noticed)
+    if changed:
+        state = isa_state(standing(platform, after, at).flags)
+        platform.audit.add(who=who.name, what=action, subject=after.id, at=at, after=state, why=why)
+    return after
+
+
+def _seen(episode: Episode, who: Actor, at: datetime) -> Episode:
+    return episode if episode.acknowledged else replace(episode, acknowledged=ActorStamp(who.name, at))
+
+
+def _noted(episode: Episode, kind: TransitionKind, who: Actor, at: datetime, reason: str) -> Episode:
+    return replace(episode, transitions=(*episode.transitions, Transition(kind, at, who.name, reason)))
+
+
+def _mute(
+    platform: Platform,
+    action: Action,
+    kind: ShelfKind,
+    definition: str,
+    asset: str,
+    who: Actor,
+    at: datetime,
+    until: datetime | None,
+    reason: str,
+) -> Shelf:
+    permit(action, who.role)
+    check_shelf(who.role, at, until, reason, kind)
+    _require_watched(platform, definition, asset)
+    while True:
+        tend_shelves(platform, at, definition, asset)
+        move(pair_flags(platform, definition, asset, at), action)
+        same = next((s for s in platform.shelves.in_force(definition, asset) if s.kind == kind), None)
+        before = len(platform.shelves.of(definition, asset))
+        shelf = _written(platform, same, new_shelf(definition, asset, kind, at, until, reason, who.name, before))
+        if shelf is not None:
+            break
+    platform.audit.add(
+        who=who.name, what=kind, subject=f"{definition} on {asset}", at=at, before=same and same.until, after=until, why=reason
+    )
+    mark_muted(platform, shelf, at)
+    return shelf
+
+
+def _written(platform: Platform, same: Shelf | None, wanted: Shelf) -> Shelf | None:
+    """A new shelf, or the one in force with the new end and reason; None when somebody else was faster."""
+    if same is None:
+        return wanted if platform.shelves.insert(wanted) else None
+    remind = reminder(wanted.since, wanted.until)
+    longer = replace(same, until=wanted.until, reason=wanted.reason, who=wanted.who, remind_at=remind, version=same.version + 1)
+    return longer if platform.shelves.replace(longer) else None
+
+
+def _unmute(
+    platform: Platform, action: Action, kind: ShelfKind, definition: str, asset: str, who: Actor, at: datetime, reason: str
+) -> Shelf:
+    permit(action, who.role)
+    require_revision(platform, definition)
+    while True:
+        move(pair_flags(platform, definition, asset, at), action)
+        shelf = next((s for s in shelves_now(platform, at, definition, asset) if s.kind == kind), None)
+        if shelf is not None and end_shelf(platform, shelf, at, who.name, reason or "ended by hand"):
+            break
+    tend_shelves(platform, at, definition, asset)
+    return find_shelf(platform, shelf.id)
+
+
+def _require_watched(platform: Platform, definition: str, asset: str) -> None:
+    revision = require_revision(platform, definition)
+    watched = [a.name for a in matching_assets(revision.definition, platform.assets.all())]
+    if asset not in watched:
+        raise NotFound(f"{definition!r} does not watch {asset!r}; it watches {', '.join(watched) or 'no asset that is known'}")
+
+
+def shelf_words(shelf: Shelf) -> str:
+    """One sentence for people."""
+    return f"{shelf.definition} on {shelf.asset} is {in_words(shelf)}"

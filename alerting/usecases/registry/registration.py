@@ -1,0 +1,104 @@
+"""Registered models: the hash of every file is kept in our own database, and compared before anything reads the file.
+
+The registry may belong to others, who can change what is in it. So a model is what was registered, or it is not read at all.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from alerting.ports import Files, ModelUnavailable, Platform
+
+if TYPE_CHECKING:
+    from alerting.learning.models.trained import TrainedModel
+
+_PLAIN, _KEYED = "sha256", "hmac-sha256"
+
+
+def register_model(
+    platform: Platform, definition: str, run_id: str, files: Files, tags: Mapping[str, str], inputs: Mapping[str, str]
+) -> int:
+    """Register model files as the next version and keep the hashes of them; the same run registers once. Idempotent.
+
+    The hashes are kept before the files leave, so that a crash in between loses nothing: a repeated registration of a run adds
+    its own, and the registry keeps the files of one of them.
+    """
+    platform.decisions.expect_files(definition, run_id, file_hashes(definition, files, platform.model_key))
+    version = platform.models.register(definition, run_id, files, tags, inputs)
+    platform.decisions.bind_files(definition, run_id, version)
+    return version
+
+
+def file_hashes(definition: str, files: Files, key: bytes) -> dict[str, str]:
+    """The hash of each file by name, with its method: of the bytes alone, or keyed, with the definition and the name."""
+    if not key:
+        return {name: f"{_method(key)}:{hashlib.sha256(data).hexdigest()}" for name, data in files.items()}
+    return {name: f"{_method(key)}:{_keyed(definition, name, data, key)}" for name, data in files.items()}
+
+
+def _method(key: bytes) -> str:
+    """How hashes are made, with a name of the key by which a lost one is noticed."""
+    return f"{_KEYED}/{hashlib.sha256(key).hexdigest()[:8]}" if key else _PLAIN
+
+
+def _keyed(definition: str, name: str, data: bytes, key: bytes) -> str:
+    digest = hmac.new(key, f"{definition}\0{name}\0".encode(), hashlib.sha256)
+    digest.update(data)
+    return digest.hexdigest()
+
+
+def load_model(platform: Platform, definition: str, version: int) -> "TrainedModel":
+    """A registered model. Raises ModelUnavailable with the reason in words, whatever is wrong with its files or the registry."""
+    kept = platform.decisions.file_hashes(definition, version)
+    if not kept:
+        raise ModelUnavailable(f"no hash of version {version} was kept when it was registered; train the model again")
+    try:
+        files = platform.models.model_files(definition, version)
+    except ModelUnavailable:
+        raise
+    except Exception as fault:  # what a registry of others answers can make a client fail in any way
+        raise ModelUnavailable(f"version {version} cannot be fetched from the registry: {fault_words(fault)}") from fault
+    return _read(_as_registered(definition, version, files, kept, platform.model_key), version)
+
+
+def _as_registered(definition: str, version: int, files: Files, kept: list[dict[str, str]], key: bytes) -> dict[str, bytes]:
+    """The files as they were registered. MLflow adds some of its own; they are left out."""
+    if not any(value.startswith(f"{_method(key)}:") for hashes in kept for value in hashes.values()):
+        told = "without the key of this platform, or with another one" if key else "with a key, which this platform does not use"
+        raise ModelUnavailable(f"the hashes of version {version} were kept {told}; train the model again")
+    found = file_hashes(definition, files, key)
+    same = next((hashes for hashes in kept if _holds(found, hashes)), None)
+    if same is not None:
+        return {name: files[name] for name in same}
+    known = kept[-1]
+    changed = sorted(name for name in known if name in found and not hmac.compare_digest(found[name], known[name]))
+    faults = {
+        "changed": changed,
+        "lost": sorted(known.keys() - found.keys()),
+    }
+    told = ", ".join(f"{' and '.join(names[:5])} {how}" for how, names in faults.items() if names)
+    raise ModelUnavailable(
+        f"version {version} in the registry is damaged: {told} since it was registered; "
+        "restore the files, roll back, or train the model again"
+    )
+
+
+def _holds(found: Mapping[str, str], kept: Mapping[str, str]) -> bool:
+    return found.keys() >= kept.keys() and all(hmac.compare_digest(found[name], kept[name]) for name in kept)
+
+
+def _read(files: Files, version: int) -> "TrainedModel":
+    from alerting.learning.models.files import model_from_files  # noqa: PLC0415 - loads LightGBM and scikit-learn: seconds
+
+    try:
+        return model_from_files(files)
+    except ModelUnavailable:
+        raise
+    except Exception as fault:  # of one model, which is then unknown; the round goes on
+        raise ModelUnavailable(f"version {version} in the registry is damaged: {fault_words(fault)}") from fault
+
+
+def fault_words(fault: Exception) -> str:
+    """The first line of what an exception says."""
+    return (str(fault).splitlines() or [""])[0][:500] or type(fault).__name__

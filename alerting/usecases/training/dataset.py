@@ -1,0 +1,93 @@
+"""The dataset of a definition: what a training would learn from, with its quality report."""
+
+from datetime import datetime
+from typing import Any
+
+from alerting.definitions.faults import UserError
+from alerting.definitions.matching import matching_assets
+from alerting.definitions.model import ClassifierDefinition, Revision
+from alerting.detection.suppression import Span
+from alerting.learning.data.dataset import Dataset, build_dataset
+from alerting.learning.data.feedback_labels import Answer, answers_of
+from alerting.learning.data.split import PARTS
+from alerting.ports import Platform
+from alerting.readings.history import History, from_millis
+from alerting.usecases.definitions.sync import require_revision, sync
+from alerting.usecases.episodes.suppression import spans_by_asset
+
+
+def dataset_of(platform: Platform, name: str, as_of: datetime) -> Dataset:
+    """The dataset that a training of this definition would use at as_of. Raises UserError when it cannot be learned from."""
+    sync(platform, platform.clock.now())
+    revision = require_revision(platform, name)
+    return dataset_at(platform, revision, require_classifier(revision), as_of)
+
+
+def dataset_at(platform: Platform, revision: Revision, definition: ClassifierDefinition, as_of: datetime) -> Dataset:
+    """The dataset of one revision at as_of, with the answers that operators had given by then."""
+    said = answers_at(platform, definition, as_of)
+    histories, suppressed = histories_at(platform, definition, as_of), suppressed_at(platform, definition, as_of)
+    return build_dataset(definition, revision.number, histories, as_of, said, suppressed, platform.limits.memory_mib)
+
+
+def histories_at(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> list[History]:
+    """The readings of all assets of a definition that it may learn from at as_of."""
+    end = min(as_of, definition.periods.end or as_of)
+    return [platform.readings.load(a, None, end) for a in matching_assets(definition, platform.assets.all())]
+
+
+def suppressed_at(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> dict[str, list[Span]]:
+    """The spans of each asset in which the definition is suppressed by design, as known at as_of."""
+    end = min(as_of, definition.periods.end or as_of)
+    return spans_by_asset(platform, definition, matching_assets(definition, platform.assets.all()), None, end)
+
+
+def answers_at(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> list[Answer]:
+    """What operators had said by as_of of this definition's episodes; only of those that warned of the same problem."""
+    same = {
+        revision.number
+        for revision in platform.definitions.revisions(definition.name)
+        if revision.definition.problem == definition.problem
+    }
+    episodes = [e for e in platform.episodes.find(definition.name) if e.revision in same]
+    return answers_of(episodes, definition, as_of)
+
+
+def require_classifier(revision: Revision) -> ClassifierDefinition:
+    """The definition of a revision that can be trained. Raises UserError for another kind, and for a retired one."""
+    if not isinstance(revision.definition, ClassifierDefinition):
+        raise UserError(f"{revision.name!r} is a {revision.definition.kind} definition; only classifier definitions are trained")
+    if revision.definition.state == "retired":
+        raise UserError(f"{revision.name!r} is retired; apply it with state: active to train it")
+    return revision.definition
+
+
+def profile(dataset: Dataset) -> dict[str, Any]:
+    """What a dataset holds, as plain values: rows, positives and assets by part, dropped rows, answers, oddities."""
+    return {
+        "definition": dataset.definition,
+        "revision": dataset.revision,
+        "as_of": dataset.as_of,
+        "hash": dataset.hash,
+        "question": dataset.predicts,
+        "columns": len(dataset.plan.columns),
+        "problems": len(dataset.problems),
+        "parts": [_part(dataset, part) for part in (*PARTS, "purged", "excluded") if (dataset.part == part).any()],
+        "dropped": dataset.counts,
+        "answers": dataset.answers,
+        "answered": dataset.answered,
+        "findings": list(dataset.findings),
+    }
+
+
+def _part(dataset: Dataset, part: str) -> dict[str, Any]:
+    rows = dataset.part == part
+    at = dataset.at[rows]
+    return {
+        "part": part,
+        "rows": int(rows.sum()),
+        "positive": int(dataset.label[rows].sum()),
+        "assets": len(set(dataset.asset[rows].tolist())),
+        "from": from_millis(int(at.min())),
+        "to": from_millis(int(at.max())),
+    }

@@ -1,0 +1,50 @@
+"""How far a training is that has not come to a decision yet."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from alerting.ports import Platform, RunState
+
+_BASELINE = 1  # a candidate beside the families of the definition
+
+
+def unfinished_training(platform: Platform, name: str, decided: Collection[str | None]) -> dict[str, Any] | None:
+    """The newest training of a definition that has neither a proposal nor a decision; None without one.
+
+    `step`: what it does, or did last; `candidates_done` of `candidates`; `last_sign`: when something of it began or ended last.
+    A training that was killed looks the same: only `last_sign` tells.
+    """
+    newest = next(iter(platform.models.open_runs(name)), None)
+    if newest is None or newest.id in decided or "proposal.json" in platform.models.files(newest.id, "decision"):
+        return None
+    searches = platform.models.searches(newest.id)
+    done = {s.tags.get("family", "") for s in searches if s.tags.get("fitted") == "true"}
+    active = [s.tags.get("family", "") for s in searches if s.ended_at is None and s.tags.get("fitted") != "true"]
+    total = _candidates(platform, name, newest)
+    return {
+        "run_id": newest.id,
+        "as_of": newest.tags.get("as_of"),
+        "started_at": newest.started_at,
+        "last_sign": _last_sign(newest, searches),
+        "step": _step(active, len(done), total),
+        "candidates_done": len(done),
+        "candidates": total,
+    }
+
+
+def _candidates(platform: Platform, name: str, run: RunState) -> int | None:
+    number = int(run.tags.get("revision", "0"))
+    revision = next((r for r in platform.definitions.revisions(name) if r.number == number), None)
+    learning = getattr(revision.definition, "learning", None) if revision else None
+    return None if learning is None else len(learning.candidates) + _BASELINE
+
+
+def _step(active: list[str], done: int, total: int | None) -> str:
+    if active:
+        return f"searching {', '.join(name.replace('_', ' ') for name in sorted(set(active)))}"
+    return "comparing the candidates" if done == total else "dataset built, next candidate starting"
+
+
+def _last_sign(run: RunState, searches: list[RunState]) -> datetime:
+    return max(run.started_at, *(s.ended_at or s.started_at for s in searches)) if searches else run.started_at

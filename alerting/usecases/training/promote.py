@@ -1,0 +1,310 @@
+"""Promote, reject, roll back: every decision is a record, kept once, and the aliases in the registry follow the records."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from types import UnionType
+from typing import Any
+
+from alerting.definitions.faults import UserError
+from alerting.ports import DecisionRecord, ModelUnavailable, Platform
+from alerting.reporting.decision_text import decision_markdown
+from alerting.usecases.definitions.sync import require_revision
+from alerting.usecases.definitions.versions import last_promotion, line_of_champions
+from alerting.usecases.evaluation.evaluate_target import ModelCache
+from alerting.usecases.training.progress import unfinished_training
+
+_PLATFORM = "platform"
+_LONGEST_TAG = 5000
+_PROPOSAL: dict[str, type | UnionType] = {
+    "definition": str,
+    "run_id": str,
+    "as_of": str,
+    "mode": str,
+    "verdict": str,
+    "promote": bool,
+    "provisional": bool,
+    "reason": str,
+    "evidence": dict,
+    "challenger_version": int | None,
+    "champion_version": int | None,
+    "test": dict,
+    "leaderboard": list,
+}
+
+
+def promote_run(
+    platform: Platform, run_id: str, approved_by: str | None = None, rejected_reason: str | None = None
+) -> dict[str, Any]:
+    """Carry out a run's proposal: record the decision, then move the aliases. Doing it again changes nothing.
+
+    A proposal that a person must approve stays one until `approved_by` is given; it then comes back with `waiting`. A promotion
+    over a champion that is no longer in service is recorded as `stale`, and not carried out. Raises UserError for a rejection
+    without a reason, and for an answer to a training that proposes nothing.
+    """
+    proposal = read_proposal(platform, run_id)
+    name = proposal["definition"]
+    decided = _decision_of(platform, name, run_id)
+    if decided is None:
+        _check_answer(proposal, approved_by, rejected_reason)
+        if proposal["mode"] == "approval" and proposal["promote"] and approved_by is None:
+            return proposal | {"waiting": True}
+        revision = int(platform.models.tags(run_id)["revision"])
+        decided = _keep(platform, _record(platform, proposal, revision, approved_by, rejected_reason))
+    _follow(platform, decided)
+    final = proposal | {"verdict": decided.verdict, "promote": decided.promoted, "reason": decided.reason}
+    _tell_run(platform, run_id, final)
+    return final
+
+
+def read_proposal(platform: Platform, run_id: str) -> dict[str, Any]:
+    """What a training proposes. Raises UserError for a run without a proposal."""
+    files = platform.models.files(run_id, "decision")
+    if "proposal.json" not in files:
+        raise UserError(f"run {run_id} has no proposal; its training has not come to the comparison yet")
+    return _parsed(files["proposal.json"], run_id)
+
+
+def _parsed(data: bytes, run_id: str) -> dict[str, Any]:
+    """A proposal with every field that a decision needs. Raises UserError for one that is damaged."""
+    damaged = f"the proposal of run {run_id} in the registry is damaged; train again"
+    try:
+        proposal = json.loads(data)
+    except (ValueError, RecursionError) as fault:
+        raise UserError(damaged) from fault
+    if not isinstance(proposal, dict) or not all(isinstance(proposal.get(key), kind) for key, kind in _PROPOSAL.items()):
+        raise UserError(damaged)
+    return proposal
+
+
+def _decision_of(platform: Platform, name: str, run_id: str) -> DecisionRecord | None:
+    return next((d for d in platform.decisions.of(name) if d.run_id == run_id), None)
+
+
+def _check_answer(proposal: dict[str, Any], approved_by: str | None, rejected_reason: str | None) -> None:
+    if approved_by is None and rejected_reason is None:
+        return
+    if not proposal["promote"]:
+        raise UserError(f"this training proposes no promotion, so there is nothing to approve or reject: {proposal['reason']}")
+    if rejected_reason is not None and not rejected_reason.strip():
+        raise UserError(
+            "a rejection needs a reason: it is kept with the decision, for those who ask later why this model was not taken"
+        )
+
+
+def _record(
+    platform: Platform, proposal: dict[str, Any], revision: int, approved_by: str | None, rejected_reason: str | None
+) -> DecisionRecord:
+    verdict, promote, reason = proposal["verdict"], proposal["promote"], proposal["reason"]
+    if rejected_reason is not None:
+        verdict, promote, reason = "rejected", False, f"Rejected by {approved_by}: {rejected_reason.strip()} ({reason})"
+    elif approved_by is not None:
+        reason = f"{reason} Approved by {approved_by}."
+    return DecisionRecord(
+        definition=proposal["definition"],
+        at=platform.clock.now() if approved_by else datetime.fromisoformat(proposal["as_of"]),
+        revision=revision,
+        challenger_version=proposal["challenger_version"],
+        champion_version=proposal["champion_version"],
+        promoted=promote,
+        provisional=proposal["provisional"],
+        verdict=verdict,
+        reason=reason,
+        evidence=proposal["evidence"],
+        run_id=proposal["run_id"],
+        actor=approved_by or _PLATFORM,
+    )
+
+
+def _keep(platform: Platform, wanted: DecisionRecord) -> DecisionRecord:
+    """Keep a decision, as stale if the champion has changed; the one that this run has already, if somebody was faster.
+
+    Promotions are numbered, and a number is given once: of two that saw the same champion in service, one is kept as promoted,
+    and the other one looks again.
+    """
+    while True:
+        made = platform.decisions.of(wanted.definition)
+        own = next((d for d in made if wanted.run_id is not None and d.run_id == wanted.run_id), None)
+        if own is not None:
+            return own
+        record = _unless_stale(wanted, made)
+        place = 1 + sum(d.promoted for d in made) if record.promoted else None
+        if platform.decisions.add(record, place):
+            return record
+
+
+def _unless_stale(wanted: DecisionRecord, made: Sequence[DecisionRecord]) -> DecisionRecord:
+    """The decision as it is, or as stale: made against a champion that is no longer in service, or for a time before its own."""
+    serving = last_promotion(made)
+    version = serving.challenger_version if serving else None
+    if not wanted.promoted or (version == wanted.champion_version and (serving is None or serving.at <= wanted.at)):
+        return wanted
+    against = "no champion" if wanted.champion_version is None else f"version {wanted.champion_version}"
+    since = f", since {serving.at:%Y-%m-%d %H:%M} UTC" if serving else ""
+    reason = (
+        f"Not promoted: version {wanted.challenger_version} was compared with {against}, but version {version} is in service"
+        f"{since}. Train again to compare with that one. (The decision was: {wanted.reason})"
+    )
+    return replace(wanted, promoted=False, verdict="stale", reason=reason)
+
+
+def _follow(platform: Platform, decision: DecisionRecord) -> None:
+    """Audit and aliases, which follow from the record; again is no harm."""
+    platform.audit.add(
+        who=decision.actor,
+        what="promotion decided" if decision.verdict != "rollback" else "rolled back",
+        subject=decision.definition,
+        at=decision.at,
+        before=decision.champion_version,
+        after=decision.challenger_version if decision.promoted else decision.champion_version,
+        why=decision.reason,
+    )
+    move_aliases(platform, decision.definition)
+
+
+def move_aliases(platform: Platform, name: str) -> None:
+    """Set `champion` and `previous` to what the decisions say, and look again: whoever comes last leaves them right."""
+    line: list[int] | None = None
+    while line != (line := line_of_champions(platform.decisions.of(name))):
+        if line:
+            platform.models.set_alias(name, "champion", line[-1])
+            platform.models.set_alias(name, "previous", line[-2] if len(line) > 1 else None)
+
+
+def _tell_run(platform: Platform, run_id: str, proposal: dict[str, Any]) -> None:
+    """The decision on the run itself, as tags, as its description, and as a file to read."""
+    text = decision_markdown(proposal)
+    platform.models.log(
+        run_id,
+        tags={"decision": proposal["verdict"], "reason": proposal["reason"][:_LONGEST_TAG], **description(text)},
+        files={"decision.md": text.encode()},
+        folder="decision",
+    )
+    platform.models.finish(run_id)
+
+
+def description(text: str) -> dict[str, str]:
+    """The tag that MLflow shows as the description of a run. Its title stands there as a paragraph: MLflow draws the lines of a
+    wrapped heading over each other."""
+    title, *rest = text.split("\n", 1)
+    shown = "\n".join([f"**{title.removeprefix('# ')}**", *rest]) if title.startswith("# ") else text
+    return {"mlflow.note.content": shown[:_LONGEST_TAG]}
+
+
+def rollback(platform: Platform, name: str, reason: str, who: str, to: int | None = None) -> DecisionRecord:
+    """Put an earlier champion back into service: the one before the present one, or the version `to`.
+
+    It is used from now on; what the present champion has judged stays. Raises UserError without a reason, when there is no such
+    version to go back to, when it cannot be read, and when another promotion came in between.
+    """
+    if not reason.strip():
+        raise UserError("a rollback needs a reason: it is kept with the decision")
+    revision = require_revision(platform, name)
+    made = platform.decisions.of(name)
+    serving, target = _from_and_to(name, made, to)
+    try:
+        ModelCache(platform).get(name, target)
+    except ModelUnavailable as unavailable:
+        raise UserError(f"version {target} of {name!r} cannot be read, the champion stays: {unavailable}") from unavailable
+    earlier = next(d for d in reversed(made) if d.promoted and d.challenger_version == target)
+    record = DecisionRecord(
+        definition=name,
+        at=max(platform.clock.now(), serving.at),
+        revision=revision.number,
+        challenger_version=target,
+        champion_version=serving.challenger_version,
+        promoted=True,
+        provisional=earlier.provisional,
+        verdict="rollback",
+        reason=f"Rolled back from version {serving.challenger_version} to version {target} by {who}: {reason.strip()}",
+        evidence={},
+        run_id=None,
+        actor=who,
+    )
+    if not platform.decisions.add(record, 1 + sum(d.promoted for d in made)):
+        raise UserError(f"another promotion of {name!r} came in between; look at `alerting models {name}` and decide again")
+    _follow(platform, record)
+    return record
+
+
+def _from_and_to(name: str, made: Sequence[DecisionRecord], to: int | None) -> tuple[DecisionRecord, int]:
+    """The promotion in service, and the version to go back to."""
+    serving, line = last_promotion(made), line_of_champions(made)
+    if serving is None:
+        raise UserError(f"{name!r} has no champion yet; there is nothing to roll back")
+    served = list(dict.fromkeys(d.challenger_version for d in made if d.promoted and d.challenger_version is not None))
+    if to is None and len(line) < 2:
+        raise UserError(f"version {line[-1]} of {name!r} has no champion before it to go back to")
+    target = line[-2] if to is None else to
+    if target == serving.challenger_version:
+        raise UserError(f"version {target} of {name!r} is in service already")
+    if target not in served:
+        raise UserError(f"version {target} of {name!r} was never in service; versions that were: {', '.join(map(str, served))}")
+    return serving, target
+
+
+def model_history(platform: Platform, name: str) -> dict[str, Any]:
+    """Who is champion, the leaderboard of the last training, registered versions, and every decision with its reason.
+
+    What comes from the registry is left out while that cannot be read; `unreadable` then says why.
+    """
+    require_revision(platform, name)
+    made = platform.decisions.of(name)
+    serving = last_promotion(made)
+    history: dict[str, Any] = {
+        "definition": name,
+        "champion": serving and serving.challenger_version,
+        "provisional": serving is not None and serving.provisional,
+        "since": serving and serving.at.isoformat(),
+        "versions": [],
+        "training": None,
+        "unfinished": None,
+        "unreadable": None,
+        "decisions": [_decision_line(d) for d in made],
+    }
+    try:
+        unfinished = unfinished_training(platform, name, {d.run_id for d in made})
+        training = _last_training(platform, name, made)
+        return history | {"versions": _versions(platform, name), "training": training, "unfinished": unfinished}
+    except (ModelUnavailable, UserError) as unavailable:
+        return history | {"unreadable": str(unavailable)}
+
+
+def _decision_line(decision: DecisionRecord) -> dict[str, Any]:
+    same = ("verdict", "promoted", "provisional", "revision", "actor", "reason", "run_id")
+    return {
+        "at": decision.at.isoformat(),
+        "challenger": decision.challenger_version,
+        "champion": decision.champion_version,
+        **{key: getattr(decision, key) for key in same},
+    }
+
+
+def _versions(platform: Platform, name: str) -> list[dict[str, Any]]:
+    aliases: dict[int, list[str]] = {}
+    for alias in ("champion", "previous", "challenger"):
+        version = platform.models.alias(name, alias)
+        if version is not None:
+            aliases.setdefault(version, []).append(alias)
+    return [
+        {"version": v, "alias": ", ".join(aliases.get(v, [])), **platform.models.version_tags(name, v)}
+        for v in platform.models.versions(name)
+    ]
+
+
+def _last_training(platform: Platform, name: str, made: Sequence[DecisionRecord]) -> dict[str, Any] | None:
+    """The newest training that came to a proposal: by its registered challenger, or by its decision where it found none."""
+    decided = [d.run_id for d in made if d.run_id is not None]
+    versions = platform.models.versions(name)
+    newest = platform.models.version_tags(name, versions[-1]).get("training_run") if versions else None
+    latest = decided[-1] if decided else None
+    run_id = newest if newest is not None and newest not in decided else latest
+    if run_id is None:
+        return None
+    files = platform.models.files(run_id, "decision")
+    if "proposal.json" not in files:
+        return None
+    proposal = _parsed(files["proposal.json"], run_id)
+    waiting = run_id not in decided and proposal["promote"]
+    return {key: proposal[key] for key in ("run_id", "as_of", "leaderboard", "test")} | {"waiting": waiting}

@@ -1,0 +1,94 @@
+"""Why a notification that one run made may be missing in the other, each reason verified against what the run left."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import get_args
+
+from alerting.definitions.model import Severity
+from alerting.episodes.episode import Episode, Notification
+from alerting.notifications.group_message import Bulletin
+
+_RANKS = {severity: rank for rank, severity in enumerate(get_args(Severity))}
+Looked = Callable[[datetime, datetime], bool]
+
+
+@dataclass(frozen=True)
+class Excuses:
+    """The verified reasons of one run. `looked(start, end)`: whether an evaluation of everything was made at an instant in
+    [start, end) and ended, which refutes every excuse of a catch-up.
+    """
+
+    episodes: Mapping[str, Episode]
+    bulletins: Mapping[str, Bulletin]
+    looked: Looked
+
+    def reason(self, key: str) -> str | None:
+        """Why the run has no notification of this key; None where nothing excuses it."""
+        id, transition, channel = _parts(key)
+        episode = self.episodes.get(id)
+        if episode is None:
+            return None
+        if transition == "raised":
+            return self._newer_one_was_told(episode, channel)
+        raised = next((n for n in episode.outbox if n.transition == "raised" and n.channel == channel), None)
+        if raised is None:
+            return self._newer_one_was_told(episode, channel)
+        if not self.is_told(raised):
+            return None
+        if transition.startswith("severity_rose"):
+            return _worse_when_first_told(transition, raised)
+        return self._over_when_first_told(episode) if transition == "closed" else None
+
+    def _newer_one_was_told(self, episode: Episode, channel: str) -> str | None:
+        """Of several episodes of one target that one catch-up found, the newest is told, and says how many came before it."""
+        of_target = [e for e in self.episodes.values() if (e.definition, e.asset) == (episode.definition, episode.asset)]
+        untold = 1
+        for later in sorted((e for e in of_target if e.raised_at > episode.raised_at), key=lambda e: e.raised_at):
+            told = [n for n in later.outbox if n.transition == "raised" and n.channel == channel]
+            if not told:
+                untold += 1
+                continue
+            known = all(self.is_told(n) for n in told) and not self.looked(episode.raised_at, later.raised_at)
+            says = re.search(r"; (\d+) more since ", told[0].reason)
+            named = known and says is not None and int(says[1]) >= untold
+            return "named by the newest of a catch-up" if named else None
+        return None
+
+    def _over_when_first_told(self, episode: Episode) -> str | None:
+        closed = episode.closed_at
+        if closed is None or closed > episode.detected_at or self.looked(episode.raised_at, closed):
+            return None
+        return "raised and over in one catch-up"
+
+    def is_told(self, n: Notification) -> bool:
+        """Whether its recipient has it: delivered by itself, or listed in a digest or summary that was delivered."""
+        if n.status == "sent":
+            return True
+        return n.status == "grouped" and any(
+            b.notification.status == "sent"
+            and b.notification.channel == n.channel
+            and n.key in b.payload.get("notifications", ())
+            for b in self.bulletins.values()
+        )
+
+
+def grouped_and_not_told(episodes: Sequence[Episode], bulletins: Mapping[str, Bulletin], channels: Sequence[str]) -> list[str]:
+    """Keys marked as told together with others that no delivered message of their channel lists."""
+    excuses = Excuses({}, bulletins, lambda _start, _end: False)
+    return [
+        n.key for e in episodes for n in e.outbox if n.status == "grouped" and n.channel in channels and not excuses.is_told(n)
+    ]
+
+
+def _worse_when_first_told(transition: str, raised: Notification) -> str | None:
+    severity = transition.partition("-")[2]
+    known = raised.severity is not None and _RANKS[raised.severity] >= _RANKS[severity]
+    return "as severe when it was first told" if known else None
+
+
+def _parts(key: str) -> tuple[str, str, str]:
+    """Episode, transition and channel of a key `episode:transition:channel[:number]`."""
+    id, transition, channel = key.split(":")[:3]
+    return id, transition, channel

@@ -1,0 +1,114 @@
+"""Each check of the fault test finds what it is there to find."""
+
+from dataclasses import replace
+
+import pytest
+
+from alerting.detection.evaluation import Evaluation
+from alerting.episodes.episode import Episode, Notification
+from alerting.notifications.group_message import new_bulletin
+from tests.builders import at
+from tests.faults.account import Account
+from tests.faults.excuses import Excuses, grouped_and_not_told
+from tests.faults.run import _not_reached
+from tests.faults.starvation import Health, longest_delivery_s, longest_healthy_gap, time_within
+
+
+def never(_start, _end):
+    return False
+
+
+def episode(id, raised, decided, closed=None, **changes):
+    made = Episode(
+        id=id, definition="too-hot", revision=1, kind="threshold", asset="oven-1", title="too hot", severity="medium",
+        raised_at=at(raised), detected_at=at(decided), condition="open" if closed is None else "closed",
+        closed_at=None if closed is None else at(closed), evaluation=Evaluation(at(raised), "triggered", "hot", 240.0, 215.0),
+    )  # fmt: skip
+    return replace(made, **changes)
+
+
+def told(id, transition="raised", status="sent", reason="first notification", severity="medium", channel="shift"):
+    return Notification(f"{id}:{transition}:{channel}", channel, transition, reason, at(0), status=status, severity=severity)
+
+
+def excuses(*episodes, bulletins=(), looked=never):
+    return Excuses({e.id: e for e in episodes}, {b.id: b for b in bulletins}, looked)
+
+
+def digest(*keys, status="sent", channel="shift"):
+    made = new_bulletin("digest:1", channel, "1 alert", "text", at(20), "ovens", notifications=list(keys))
+    return replace(made, notification=replace(made.notification, status=status))
+
+
+def test_the_end_of_what_was_raised_and_over_in_one_catch_up_needs_no_message_of_its_own():
+    over = episode("a", 1, 10, closed=4, outbox=(told("a"),))
+    assert excuses(over).reason("a:closed:shift") == "raised and over in one catch-up"
+
+
+@pytest.mark.parametrize(
+    ("closed", "looked", "status"),
+    [
+        pytest.param(12, never, "sent", id="it was over only after it was found"),
+        pytest.param(4, lambda start, end: start <= at(2) < end, "sent", id="an evaluation had looked in between"),
+        pytest.param(4, never, "pending", id="its raise was told to no recipient"),
+        pytest.param(4, never, "grouped", id="its raise is in no digest"),
+    ],
+)
+def test_a_missing_end_is_not_excused(closed, looked, status):
+    over = episode("a", 1, 10, closed=closed, outbox=(told("a", status=status),))
+    assert excuses(over, looked=looked).reason("a:closed:shift") is None
+
+
+@pytest.mark.parametrize(("status", "excused"), [("sent", True), ("pending", False)])
+def test_what_a_digest_tells_counts_once_the_digest_is_delivered(status, excused):
+    over = episode("a", 1, 30, closed=4, outbox=(told("a", status="grouped"),))
+    reason = excuses(over, bulletins=[digest("a:raised:shift", status=status)]).reason("a:closed:shift")
+    assert (reason is not None) == excused
+    missing = grouped_and_not_told([over], {"digest:1": digest("a:raised:shift", status=status)}, ["shift"])
+    assert missing == ([] if excused else ["a:raised:shift"])
+
+
+@pytest.mark.parametrize(
+    ("reason", "excused"), [("first notification; 1 more since 8m ago", True), ("first notification", False)]
+)
+def test_an_earlier_episode_of_a_catch_up_is_excused_where_the_newest_names_it(reason, excused):
+    earlier = episode("a", 1, 10, closed=3)
+    newest = episode("b", 6, 10, outbox=(told("b", reason=reason),))
+    assert (excuses(earlier, newest).reason("a:raised:shift") is not None) == excused
+
+
+@pytest.mark.parametrize(("severity", "excused"), [("critical", True), ("medium", False)])
+def test_a_missing_rise_is_excused_where_the_raise_told_a_severity_as_high(severity, excused):
+    raised = episode("a", 1, 10, outbox=(told("a", severity=severity),))
+    assert (excuses(raised).reason("a:severity_rose-critical:shift") is not None) == excused
+
+
+def test_an_episode_that_the_run_does_not_have_excuses_nothing():
+    assert excuses().reason("a:raised:shift") is None
+
+
+def test_starvation_counts_only_time_in_which_all_that_is_needed_was_up():
+    storm = [
+        {"of": "mongod", "what": "kill", "t": 10.0},
+        {"of": "mongod", "what": "back", "t": 40.0},
+        {"of": "notifier-1", "what": "freeze", "t": 50.0},
+        {"of": "notifier-2", "what": "kill", "t": 60.0},
+        {"of": "notifier-1", "what": "back", "t": 70.0},
+    ]
+    health = Health.of(storm, ["mongod", "notifier-1", "notifier-2"], 0.0, 100.0)
+    up = health.healthy([["mongod"], ["notifier-1", "notifier-2"]])
+    assert up == [(0.0, 10.0), (40.0, 60.0), (70.0, 100.0)]
+    assert time_within(up, 5.0, 75.0) == 30.0
+    assert longest_healthy_gap([0.0, 45.0, 100.0], up) == 45.0
+
+
+def test_a_delivery_may_wait_for_the_claims_of_processes_that_died():
+    assert [longest_delivery_s(n, speed=6) for n in (1, 2, 3)] == [30.0, 50.0, 70.0]
+    assert longest_delivery_s(1, speed=6, ahead=100) == 80.0
+
+
+def test_a_run_that_reaches_no_digest_no_claim_and_no_model_episode_has_failed():
+    account = Account(dict.fromkeys(["digests delivered", "claims that were taken over", "told in summaries of floods"], 0))
+    account.counts["episodes of the model"] = 0
+    assert len(_not_reached(account, minutes=30, speed=6, kills=100)) == 4
+    assert len(_not_reached(account, minutes=0.75, speed=12, kills=3)) == 2

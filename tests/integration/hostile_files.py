@@ -1,0 +1,174 @@
+"""Model files as an attacker would write them: each must be refused in words, and cost no more than its size."""
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+
+import numpy as np
+
+META, BOOSTER, SKLEARN = "model.json", "model.txt", "model.skops"
+BOMB_MIB = 1500
+
+
+def made_from(files) -> Iterator[tuple[str, dict[str, bytes]]]:
+    for way, data in metas(json.loads(files[META])):
+        yield f"{META}: {way}", files | {META: data}
+    if BOOSTER in files:
+        for way, data in boosters(files[BOOSTER].decode()):
+            yield f"{BOOSTER}: {way}", files | {BOOSTER: data.encode()}
+    if SKLEARN in files:
+        for way, data in archives(files[SKLEARN]):
+            yield f"{SKLEARN}: {way}", files | {SKLEARN: data}
+
+
+def metas(meta) -> Iterator[tuple[str, bytes]]:
+    for rubbish in ("[]", "null", "{}", '"text"', "1e400", "{" * 100_000, "[" * 100_000, "\x00", "9" * 100_000, '{"format": 1}'):
+        yield rubbish[:20], rubbish.encode()
+    yield "no UTF-8", b"\xff\xfe{}"
+    changes = {
+        "horizon_ms": [1e30, 10**30, -1, "30m", None, float("nan")],
+        "gap_ms": [1e30, 10**18],
+        "threshold": [float("nan"), float("inf"), "high", None, []],
+        "training_cutoff": ["yesterday", "9999-12-31T23:59:59+00:00", "2026-01-01T00:00:00", 5, None],
+        "as_of": ["0001-01-01T00:00:00+00:00", None],
+        "calibration": [[], {}, {"slope": float("inf"), "intercept": 0.0}, {"slope": 1.0, "intercept": 0.0, "more": 1}],
+        "plan": [[], {}, None],
+        "family": ["blend", "pickle", None, []],
+        "format": [2, "1", None],
+        "usual": [[], {"no such column": 1.0}],
+        "ranges": [{"no such column": [0.0, 1.0]}, {"x": [0.0]}],
+        "hash": ["", "0" * 64, None],
+        "more": [1],
+    }
+    for name, values in changes.items():
+        for value in values:
+            yield f"{name} = {str(value)[:30]}", json.dumps(meta | {name: value}).encode()
+    plan = meta["plan"]
+    plans = {
+        "windows_ms": [[], [10**30], list(range(1, 200_000)), [60_000, 60_000], [-5]],
+        "lags_ms": [list(range(100_000))],
+        "stride_ms": [0, -1, 10**30],
+        "aggregations": [["mean"] * 100_000, ["no_such"], [["mean"]]],
+        "numbers": [plan["numbers"] * 100_000, [{"name": "x"}], [{"name": "x", "sampling_ms": 1, "more": 1}]],
+        "categories": [[{"name": "x", "levels": ["a"] * 1_000_000}]],
+        "delay_ms": [10**30],
+    }
+    for name, values in plans.items():
+        for value in values:
+            yield f"plan.{name} = {str(value)[:30]}", json.dumps(meta | {"plan": plan | {name: value}}).encode()
+    if meta.get("dense"):
+        dense = meta["dense"]
+        for name, value in {"numbers": [10**6], "medians": [], "flagged": [-1], "scale": [0.0] * len(dense["scale"])}.items():
+            yield f"dense.{name}", json.dumps(meta | {"dense": dense | {name: value}}).encode()
+        yield "dense.categories", json.dumps(meta | {"dense": dense | {"categories": [[0, 10**9]]}}).encode()
+
+
+def boosters(text: str) -> Iterator[tuple[str, str]]:
+    """Texts whose first tree with two nodes or more leads LightGBM astray."""
+
+    def first(name: str, change) -> str:
+        found = re.search(rf"^{name}=(\S+ \S+.*)$", text, re.MULTILINE) or re.search(rf"^{name}=(\S+)$", text, re.MULTILINE)
+        line = f"{name}={' '.join(change(found[1].split(' ')))}"
+        return _resized(text[: found.start()] + line + text[found.end() :])
+
+    yield "a child outside of its tree", first("left_child", lambda v: ["999999", *v[1:]])
+    yield "a leaf outside of its tree", first("left_child", lambda v: ["-999999", *v[1:]])
+    yield "children in a circle", first("left_child", lambda v: ["0", *v[1:]])
+    yield "children in a circle of two", first("right_child", lambda v: [*v[:-1], "0"])
+    left = re.search(r"^left_child=(\S+ \S+|\S+)", text, re.MULTILINE)[1].split(" ")[0]
+    yield "two parents of one child", first("right_child", lambda v: [left] * len(v))
+    yield "a feature that there is not", first("split_feature", lambda v: ["1000000", *v[1:]])
+    yield "a negative feature", first("split_feature", lambda v: ["-1", *v[1:]])
+    yield "fewer children than nodes", first("left_child", lambda v: v[:-1])
+    yield "fewer limits than nodes", first("threshold", lambda v: v[:-1])
+    yield "a limit that is no number", first("threshold", lambda v: ["nan", *v[1:]])
+    yield "a leaf that is no number", first("leaf_value", lambda v: ["inf", *v[1:]])
+    yield "words for numbers", first("leaf_value", lambda v: ["x", *v[1:]])
+    yield "a node that decides by a category", first("decision_type", lambda v: ["1", *v[1:]])
+    for count in ("0", "1", "2000000000", "-5", "99999999999999999999"):
+        yield (
+            f"num_leaves={count}",
+            _resized(re.sub(r"^num_leaves=\d+$", f"num_leaves={count}", text, count=1, flags=re.MULTILINE)),
+        )
+    yield "num_cat=5", _resized(text.replace("num_cat=0", "num_cat=5", 1))
+    yield "max_feature_idx=2000000000", re.sub(r"max_feature_idx=\d+", "max_feature_idx=2000000000", text)
+    yield "num_class=1000000000", text.replace("num_class=1\n", "num_class=1000000000\n", 1)
+    yield "num_tree_per_iteration=0", text.replace("num_tree_per_iteration=1", "num_tree_per_iteration=0", 1)
+    yield "tree sizes that lie", re.sub(r"tree_sizes=\d+", "tree_sizes=2000000000", text)
+    yield "tree sizes below nothing", re.sub(r"tree_sizes=\d+", "tree_sizes=-2000000000", text)
+    yield "another objective", text.replace("objective=binary sigmoid:1", "objective=multiclass num_class:3", 1)
+    yield "linear trees", text.replace("is_linear=0", "is_linear=1", 1)
+    yield "no trees", text.partition("Tree=0")[0]
+    yield "not a model", "tree\n" * 1000
+
+
+def _resized(text: str) -> str:
+    """With sizes of trees that fit again, as a careful attacker would write them."""
+    head, _, trees = text.partition("\n\n")
+    blocks = re.split(r"(?=^Tree=\d+$)", trees.partition("end of trees")[0], flags=re.MULTILINE)[1:]
+    sizes = " ".join(str(len(block)) for block in blocks)
+    return re.sub(r"tree_sizes=.*", f"tree_sizes={sizes}", head) + "\n\n" + trees
+
+
+def archives(data: bytes) -> Iterator[tuple[str, bytes]]:
+    members = _members(data)
+    name = next(n for n in members if n.endswith(".npy"))
+    largest = max((n for n in members if n.endswith(".npy")), key=lambda n: len(members[n]))
+    yield "compressed", _archive(members, zipfile.ZIP_DEFLATED)
+    yield "a bomb", bomb(members, largest)
+    yield "a shape that lies", _archive(members | {name: _npy_header((1 << 40,)) + b"\0" * 64})
+    yield "an array of objects", _archive(members | {name: _objects()})
+    yield "no schema", _archive({n: d for n, d in members.items() if n != "schema.json"})
+    yield "a deep schema", _archive(members | {"schema.json": b'{"content": ' * 50_000})
+    yield "another schema", _archive(members | {"schema.json": b"[]"})
+    yield "a member that is no array", _archive(members | {"code.py": b"print()"})
+    yield "an array less", _archive({n: d for n, d in members.items() if n != name})
+    yield "every array empty", _archive({n: d if n == "schema.json" else _saved(np.empty(0)) for n, d in members.items()})
+
+
+def bomb(members, name) -> bytes:
+    """A file of 1.5 MB that unpacks to 1.5 GB."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for other, content in members.items():
+            if other != name:
+                archive.writestr(other, content)
+        with archive.open(name, "w", force_zip64=True) as member:
+            member.write(_npy_header((BOMB_MIB << 17,)))
+            zeros = b"\0" * (1 << 20)
+            for _ in range(BOMB_MIB):
+                member.write(zeros)
+    return target.getvalue()
+
+
+def _members(data: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {info.filename: archive.read(info) for info in archive.infolist()}
+
+
+def _archive(members, compression=zipfile.ZIP_STORED) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", compression) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return target.getvalue()
+
+
+def _npy_header(shape) -> bytes:
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    return file.getvalue()
+
+
+def _saved(array) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=False)
+    return file.getvalue()
+
+
+def _objects() -> bytes:
+    file = io.BytesIO()
+    np.save(file, np.array([{}], dtype=object), allow_pickle=True)
+    return file.getvalue()

@@ -1,0 +1,320 @@
+"""What commands print: with --json one document in every command, tables that fit 80 columns, text as people wrote it."""
+
+import json
+import subprocess
+import sys
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+from typer.testing import CliRunner
+
+from alerting import wiring
+from alerting.cli.main import app
+from alerting.definitions.assets import Asset, Variable
+from alerting.ports import ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.notification.deliver import deliver_due
+from tests.builders import at, oven, too_hot
+from tests.humid_line import NAME, humid_oven, learned_quickly, line
+from tests.pretended import Mailbox, MemoryModels, platform_on
+from tests.support import ensured_pretence
+
+RUNS_ON = {"up"}  # it has no result
+TITLE = "Zone [2] is [red]too hot[/red] :fire: for the whole of a rather long title that no table of eighty columns can hold"
+
+
+class TalkingModels(MemoryModels):
+    """A registry that prints where a run can be seen, and warns, as MLflow does."""
+
+    def finish(self, run_id, failed=False):
+        sys.stdout.write(f"🏃 View run {run_id} at: http://127.0.0.1:5050\n")
+        warnings.warn("something is deprecated", stacklevel=1)
+        super().finish(run_id, failed)
+
+
+@pytest.fixture
+def plant(monkeypatch, tmp_path):
+    """A platform in memory behind all commands, with an open episode."""
+    stores = ensured_pretence()
+    made = platform_on(stores, (Mailbox("mail"),), Clock())
+    object.__setattr__(made, "models", TalkingModels())
+    made.assets.put([oven(), humid_oven()])
+    apply(made, [too_hot(stale_after="10h", title=TITLE, severity="high")], "engineer", at(0), "because [of] this")
+    made.readings.add_readings([ReadingRow("oven-1", at(5), {"temperature": 230})], at(0))
+    made.clock.instant = at(8)
+    evaluate(made, None, at(8))
+    deliver_due(made, at(8))
+
+    @contextmanager
+    def opened(*_, **__):
+        yield made
+
+    @contextmanager
+    def opened_stores(*_, **__):
+        yield stores
+
+    monkeypatch.setattr(wiring, "open_platform", opened)
+    monkeypatch.setattr(wiring, "open_stores", opened_stores)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ALERTING_TIMEZONE", raising=False)
+    return made
+
+
+class Clock:
+    instant = at(0)
+
+    def now(self):
+        return self.instant
+
+
+def run(*words, columns=80, **environ):
+    return CliRunner().invoke(app, [str(word) for word in words], env={"COLUMNS": str(columns), **environ})
+
+
+def output(*words, **environ):
+    done = run(*words, **environ)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def commands(group=None, path=()):
+    """Every command of the tree, as the words one types."""
+    group = group or typer.main.get_command(app)
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name)
+
+
+def write(name, document):
+    path = Path(name)
+    path.write_text(document if isinstance(document, str) else yaml.safe_dump(document), encoding="utf-8")
+    return path
+
+
+@pytest.mark.slow
+def test_with_json_every_command_prints_one_document_and_nothing_else(plant):
+    """Also where libraries print, warn and show progress; a refusal is a document, too."""
+    plant.readings.add_readings(line(), at(0))
+    episode = plant.episodes.find()[0].id
+    definition = write("too-moist.yaml", learned_quickly(promotion={"mode": "approval"}))
+    scenario = write(
+        "too-hot.test.yaml",
+        {
+            "definition": too_hot(),
+            "scenarios": [
+                {"title": "hot", "readings": {"temperature": [230, 230]}, "expect": [{"at": "0m", "raised": "medium"}]}
+            ],
+        },
+    )
+    readings = write("r.csv", "ts,temperature\n2026-02-01T00:00:00Z,200\n")
+    events = write("e.csv", "ts\n2026-02-01T00:00:00Z\n")
+    assets = write("a.yaml", {"name": "mill-1", "attributes": {"age": 3}})
+    route = write("route.yaml", {"name": "night", "channels": ["mail"]})
+    span = ("--from", "2026-01-15T00:00Z", "--to", "2026-01-16T00:00Z")
+    steps = [
+        ("check", definition),
+        ("apply", definition),
+        ("list",),
+        ("show", "too-hot"),
+        ("export",),
+        ("dataset", NAME, "--as-of", "2026-01-17T00:00Z"),
+        ("train", NAME, "--as-of", "2026-01-17T00:00Z"),
+        ("models", NAME),
+        ("approve", lambda: next(i for i, r in plant.models.runs.items() if not r["parent"])),
+        ("rollback", NAME, "--reason", "worse"),
+        ("evaluate",),
+        ("episodes",),
+        ("episodes", episode),
+        ("why", "too-hot", "oven-1"),
+        ("ack", episode),
+        ("confirm", episode),
+        ("comment", episode, "look"),
+        ("assign", episode, "bob"),
+        ("feedback", episode, "--verdict", "true_alarm"),
+        ("shelve", "too-hot", "oven-1", "--for", "1h", "--reason", "cleaning"),
+        ("shelves",),
+        ("unshelve", "too-hot", "oven-1"),
+        ("out-of-service", "too-hot", "oven-1", "--reason", "sensor"),
+        ("suppressed",),
+        ("kpi",),
+        ("late",),
+        ("report", "too-hot"),
+        ("backtest", "too-hot", *span),
+        ("test", scenario),
+        ("import", "readings", readings, "--asset", "oven-1"),
+        ("import", "events", events, "--asset", "oven-1", "--type", "stop"),
+        ("import", "assets", assets),
+        ("routes", "check", route),
+        ("routes", "apply", route),
+        ("routes", "list"),
+        ("notify", "test", "mail"),
+        ("notify", "dead"),
+        ("notify", "retry", "all"),
+        ("notify", "revoke", "--all"),
+        ("routes", "remove", "night"),
+        ("demo", "status"),
+        ("demo", "set", "belt_speed_setpoint", "8"),
+        ("retire", "too-hot"),
+        ("prepare",),
+    ]
+    walked = set()
+    for words in steps:
+        done = run(*(word() if callable(word) else word for word in words), "--json")
+        assert done.exit_code in (0, 1), (words, done.output)
+        json.loads(done.stdout, parse_constant=pytest.fail)
+        walked |= {words[:1], words[:2]}
+    assert {path for path in commands() if path not in walked} == {(name,) for name in RUNS_ON}
+
+
+def test_a_refusal_is_a_document_too_and_its_words_are_on_standard_error(plant):
+    done = run("show", "nothing", "--json")
+    assert done.exit_code == 1
+    assert "there is no definition 'nothing'" in json.loads(done.stdout)["refused"]
+    assert "there is no definition 'nothing'" in done.stderr
+
+
+def test_what_a_library_in_c_prints_does_not_reach_the_document(tmp_path):
+    """In a process of its own, because it is about file descriptors."""
+    script = tmp_path / "noisy.py"
+    script.write_text(
+        "import os, typer\n"
+        "from alerting.cli.support import Json, command, print_json\n"
+        "app = typer.Typer()\n"
+        "@app.command()\n"
+        "@command\n"
+        "def noisy(as_json: Json = False) -> None:\n"
+        "    os.write(1, b'from C'); print('from Python')\n"
+        "    print_json({'value': float('nan'), 'text': '\\u2192'})\n"
+        "app()\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run([sys.executable, script, "--json"], capture_output=True, check=True, timeout=60)
+    assert json.loads(done.stdout) == {"value": None, "text": "→"}
+    assert b"from C" in done.stderr
+    assert b"from Python" in done.stderr
+
+
+def test_show_prints_yaml_that_apply_reads_back(plant):
+    guidance = {"action": "Open [valve 3] :wrench: and wait. " * 12, "cause": "[bold]the valve[/bold]"}
+    document = too_hot(stale_after="10h", title=TITLE, severity="high", guidance=guidance)
+    output("apply", write("d.yaml", document))
+    shown = output("show", "too-hot")
+    assert yaml.safe_load(shown) == document
+    assert "# " in shown
+    assert "because [of] this" in shown
+    write("again.yaml", shown)
+    assert "applied: 0 of 1 changed" in output("apply", Path("again.yaml"))
+
+
+def test_text_with_brackets_and_colons_is_printed_as_it_was_written(plant):
+    id = plant.episodes.find()[0].id
+    output("comment", id, "see [1] and :fire: [/red]")
+    for shown in (output("episodes", id, columns=200), output("ack", id, columns=200)):
+        assert TITLE in shown
+    assert "see [1] and :fire: [/red]" in output("episodes", id, columns=200)
+    refused = run("show", "[red]no[/red]:fire:")
+    assert "[red]no[/red]:fire:" in refused.stderr
+
+
+def test_control_characters_do_not_reach_the_terminal(plant):
+    id = plant.episodes.find()[0].id
+    output("comment", id, "\x1b[2J\u202e cleared")
+    shown = output("episodes", id, columns=200)
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+    assert "\\x1b[2J" in shown
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_tables_fit_the_screen_and_break_neither_times_nor_ids(plant, columns):
+    document = too_hot(name="a-rather-long-name-of-a-definition-2", severity="low", state="draft")
+    output("apply", write("d.yaml", document))
+    plant.assets.put([Asset(name="oven-1", variables={"temperature": Variable(), "moisture": Variable()})])
+    output("shelve", "too-hot", "oven-1", "--for", "1h", "--reason", "cleaning " * 12)
+    tables = [("list",), ("episodes",), ("shelves",), ("routes", "list"), ("show", "too-hot")]
+    for words in tables:
+        shown = output(*words, columns=columns)
+        if words != ("show", "too-hot"):
+            long = [text for text in shown.splitlines() if len(text) > columns]
+            assert long == [], words
+    listed = output("list", columns=columns)
+    assert "a-rather-long-name-of-a-definition-2" in listed
+    assert "2026-01-05 00:00" in listed
+    assert "+00:00" not in listed
+    id = plant.episodes.find()[0].id
+    [row] = [text for text in output("episodes", columns=columns).splitlines() if text.startswith(id[:10])]
+    assert "2026-01-05 00:05" in row
+
+
+def test_times_are_those_of_the_plant(plant):
+    listed = output("episodes", ALERTING_TIMEZONE="Europe/Berlin")
+    assert "2026-01-05 01:05" in listed
+    assert "times: Europe/Berlin" in listed
+    assert "CET" in output("episodes", plant.episodes.find()[0].id, ALERTING_TIMEZONE="Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "evaluated every 1m on oven-1, for the first time within 1m"),
+        ({"state": "draft"}, "is a draft and not evaluated"),
+        ({"schedule": {"every": "5m"}}, "within 5m"),
+    ],
+)
+def test_apply_ends_with_what_happens_next_with_a_threshold(plant, changes, words):
+    shown = output("apply", write("d.yaml", too_hot(name="new", **changes)))
+    assert words in " ".join(shown.split())
+
+
+@pytest.mark.parametrize(
+    ("retrain", "words"),
+    [("0 3 * * 0", "trains next at 20"), (None, "trains only by hand: `alerting train too-moist`")],
+)
+def test_apply_says_when_a_classifier_trains_and_that_nothing_is_evaluated_before(plant, retrain, words):
+    shown = " ".join(output("apply", write("d.yaml", learned_quickly(schedule={"retrain": retrain}))).split())
+    assert words in shown
+    assert "has no champion, so nothing is evaluated yet" in shown
+    assert "alerting train too-moist" in shown
+    assert "next" not in output("apply", Path("d.yaml"), "--dry-run")
+
+
+def test_models_says_that_a_training_goes_on_and_how_far_it_is(plant):
+    output("apply", write("d.yaml", learned_quickly()))
+    run_id = plant.models.start_run(NAME, "r1", {"definition": NAME, "revision": "1", "as_of": at(0).isoformat()})
+    child = plant.models.start_run(NAME, "baseline", {"family": "baseline", "fitted": "true"}, parent=run_id)
+    plant.models.runs[child]["status"] = "finished"
+    plant.models.start_run(NAME, "logistic_regression", {"family": "logistic_regression"}, parent=run_id)
+    shown = " ".join(output("models", NAME).split())
+    assert "training since 20" in shown
+    assert "searching logistic regression, 1 of 2 candidates done" in shown
+    unfinished = json.loads(output("models", NAME, "--json"))["unfinished"]
+    assert (unfinished["candidates_done"], unfinished["candidates"]) == (1, 2)
+
+
+def test_a_finished_training_is_none_that_goes_on(plant):
+    output("apply", write("d.yaml", learned_quickly()))
+    plant.models.finish(plant.models.start_run(NAME, "r1", {"definition": NAME, "revision": "1"}))
+    assert "training since" not in output("models", NAME)
+
+
+def test_a_faulty_definition_that_is_deleted_leaves_the_platform_alerts(plant):
+    documents = plant.definitions._documents  # as people edit it: straight in the database
+    documents.insert_one({"name": "broken", "kind": "threshold", "assets": "oven-1"})
+    assert "broken" in output("list")
+    assert [a.subject for a in plant.platform_alerts.open()] == ["broken"]
+    documents.delete_one({"name": "broken"})
+    output("list")
+    assert plant.platform_alerts.open() == []
+
+
+def test_a_file_that_cannot_be_written_is_refused(plant):
+    done = run("export", "--out", "no/such/folder/d.yaml")
+    assert done.exit_code == 1
+    assert "cannot be written" in done.stderr

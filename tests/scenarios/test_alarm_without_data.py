@@ -1,0 +1,65 @@
+"""A backtest whose readings end, or pause, while an episode is open: what is drawn, counted and summed up is the same time."""
+
+import re
+
+import pytest
+
+from alerting.ports import ReadingRow
+from alerting.usecases.backtest.backtest import backtest, written_subject
+from tests.builders import at, oven, too_hot
+from tests.pretended import pretended_platform
+
+HOUR, DAY = 60, 24 * 60
+
+
+def made(minutes, end=20 * DAY, **changes):
+    """A backtest of twenty days over readings every ten minutes at these minutes: hot in the last two hours of each stretch."""
+    platform = pretended_platform()
+    platform.assets.put([oven()])
+    rows = [ReadingRow("oven-1", at(m), {"temperature": 230.0 if is_hot else 200.0}) for m, is_hot in minutes]
+    platform.readings.add_readings(rows, at(0))
+    platform.clock.instant = at(end)
+    subject = written_subject(platform, too_hot(**{"stale_after": "20m", **changes}))
+    return backtest(platform, subject, at(0), at(end))
+
+
+def stretch(start, end):
+    """Readings of a stretch, hot in its last two hours; the last one holds for twenty minutes."""
+    return [(m, m >= end - 2 * HOUR) for m in range(start + 10, end + 1, 10)]
+
+
+def bars(page):
+    """Widths of the thick bars of the timeline in days: those in which the alert was in alarm."""
+    drawing = page.split('id="timeline-', 1)[1].split("</svg>")[0]
+    paths = [
+        [float(n) for n in re.findall(r"-?\d+\.?\d*", path)]
+        for path in re.findall(r'<path d="([^"]+)" clip-path', drawing, re.DOTALL)
+    ]
+    return [(max(p[0::2]) - min(p[0::2]), max(p[1::2]) - min(p[1::2])) for p in paths if len(p) >= 8]
+
+
+ENDS = stretch(0, 12 * DAY)
+PAUSES = [*stretch(0, 4 * DAY), *stretch(12 * DAY, 20 * DAY - 20)]
+
+
+@pytest.mark.parametrize(("minutes", "episodes", "known", "alarm"), [(ENDS, 1, 288.2, 2.3), (PAUSES, 2, 287.8, 4.7)])
+def test_a_stretch_without_data_is_neither_watched_nor_in_alarm_nor_the_longest_episode(minutes, episodes, known, alarm):
+    result = made(minutes)
+    assert len(result.episodes) == episodes
+    hours = [float(n) for n in re.findall(r"[\d.]+", result.figures["time_in_alarm"]["basis"])]
+    assert hours == [pytest.approx(alarm, abs=0.11), pytest.approx(known, abs=0.2)]
+    assert result.load["longest_s"] == pytest.approx(2 * 3600 + 20 * 60, abs=1)
+    assert "8 d" not in result.page
+
+
+def test_the_drawing_shows_no_alarm_where_there_are_no_data():
+    widths = sorted(bars(made(ENDS).page), key=lambda bar: bar[1])
+    thin, thick = widths[0], widths[-1]
+    assert thin[1] < thick[1] / 4
+    assert thin[0] > 20 * thick[0]  # open for eight days, in alarm for two hours and a third
+
+
+def test_missing_data_that_are_the_alarm_are_time_in_alarm():
+    result = made(ENDS, no_data="alert")
+    assert result.load["longest_s"] == pytest.approx(8 * 86_400 + 2 * 3600, abs=1)
+    assert result.figures["time_in_alarm"]["basis"] == "194.0 of 479.8 asset-hours"

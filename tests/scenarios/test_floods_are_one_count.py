@@ -1,0 +1,66 @@
+"""Floods: alarm figures, the budget gate and the backtest count the same ones, under the platform's own setting."""
+
+from dataclasses import replace
+
+import pytest
+
+from alerting.definitions.alarm_budget import AlarmBudget
+from alerting.definitions.revisions import Plan
+from alerting.definitions.validation import parse_definition
+from alerting.ports import ReadingRow
+from alerting.usecases.backtest.backtest import backtest, named_subject
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.operations.alarm_budget import forecasts
+from alerting.usecases.operations.alarm_kpis import alarm_quality, alarm_quality_by
+from tests.builders import at, oven, too_hot
+from tests.pretended import pretended_platform
+
+DAY = 24 * 60
+BURST = 600  # the minute at which seven alarms come within ten minutes, then four within the next ten
+
+
+def plant(flood_above):
+    """A platform on which a definition raised eleven alarms: seven in a ten-minute period, four in the one after it."""
+    platform = replace(pretended_platform(), budget=AlarmBudget(mode="warn", flood_above=flood_above, days=1))
+    platform.assets.put([oven()])
+    apply(platform, [too_hot(stale_after="2h")], "engineer", at(0), "test")
+    rows = [ReadingRow("oven-1", at(m), {"temperature": 200.0}) for m in range(0, DAY + 1, 30)]
+    for minute in [*range(BURST, BURST + 7), *range(BURST + 11, BURST + 15)]:
+        rows += [ReadingRow("oven-1", at(minute + s / 60), {"temperature": v}) for s, v in ((5, 230.0), (30, 200.0))]
+    platform.readings.add_readings(rows, at(0))
+    platform.clock.instant = at(DAY)
+    evaluate(platform, None, at(DAY))
+    return platform
+
+
+@pytest.mark.parametrize(("above", "floods", "periods"), [(10, 0, 0), (7, 0, 0), (6, 1, 2), (5, 1, 2), (3, 1, 2)])
+def test_figures_gate_and_backtest_count_the_same_floods(above, floods, periods):
+    platform = plant(above)
+    figures = alarm_quality(platform, at(0), at(DAY)).kpis
+    assert (figures.alarms, len(figures.floods), figures.time_in_flood) == (11, floods, pytest.approx(periods / 144))
+    [group] = alarm_quality_by(platform, at(0), at(DAY), "position").groups
+    assert group.kpis.floods == figures.floods
+    made = backtest(platform, named_subject(platform, "too-hot"), at(0), at(DAY))
+    assert (made.load["episodes"], made.load["floods"], made.load["flood_above"]) == (11, floods, above)
+    assert f"more than {above}" in made.page
+    definition = parse_definition(too_hot(name="again", stale_after="2h"))
+    [forecast] = forecasts(platform, [Plan("again", "create", definition, {})], at(DAY))
+    [load] = forecast.loads
+    assert load.floods_now == pytest.approx(periods / 144)
+
+
+def test_a_budget_that_is_just_used_up_is_not_broken():
+    platform = plant(10)
+    for allowed in (10.999, 11.0):
+        budget = AlarmBudget(mode="warn", per_day=allowed, days=1)
+        definition = parse_definition(too_hot(name="other", stale_after="2h"))
+        apply(platform, [{**too_hot(stale_after="2h"), "state": "retired"}], "engineer", at(DAY), "test")
+        [forecast] = forecasts(replace(platform, budget=budget), [Plan("other", "create", definition, {})], at(DAY))
+        assert forecast.breaks is (allowed < 11), forecast.words
+
+
+def test_an_alarm_rate_exactly_on_its_target_meets_it():
+    platform = plant(10)
+    figures = alarm_quality(platform, at(0), at(DAY)).kpis
+    assert (figures.per_day, figures.per_hour) == (11, 11 / 24)

@@ -1,0 +1,114 @@
+"""Evaluation of thresholds against an oracle that was written from the documentation alone, in thousands of random cases.
+
+`THRESHOLD_CASES=20000 THRESHOLD_SEED=7` runs more of them, or others; `make oracle CASES=20000 SEED=7` does so.
+"""
+
+import os
+from datetime import timedelta
+from random import Random
+
+import pytest
+
+from alerting.ports import ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from tests.builders import T0
+from tests.pretended import pretended_platform
+from tests.threshold_cases import BAD, random_batch
+from tests.threshold_oracle import Oracle, Sample, decimal
+
+CASES, SEED = int(os.environ.get("THRESHOLD_CASES", "1500")), int(os.environ.get("THRESHOLD_SEED", "7"))
+AT_ONCE = 50
+KINDS = ("raised", "severity", "closed")
+
+
+def instant(ms):
+    return T0 + timedelta(milliseconds=ms)
+
+
+def ms(when):
+    return None if when is None else round((when - T0) / timedelta(milliseconds=1))
+
+
+class Plant:
+    """A platform on which all cases of a batch are in service from the same instant on."""
+
+    def __init__(self, batch):
+        self.cases, self.fed = batch.cases, None
+        self.platform = pretended_platform()
+        self.platform.assets.put([case.asset for case in batch.cases])
+        apply(self.platform, [case.document for case in batch.cases], "engineer", instant(0), "test")
+
+    def evaluate(self, cut):
+        arrived = [(case, d) for case in self.cases for d in case.deliveries if self.is_new(d, cut)]
+        rows = [row_of(case, d, float(place)) for place, (case, d) in enumerate(arrived)]
+        self.platform.readings.add_readings(rows, instant(cut))
+        self.fed = cut
+        self.platform.clock.instant = instant(cut)
+        evaluate(self.platform, None, instant(cut))
+
+    def is_new(self, delivery, cut):
+        return delivery.arrives <= cut and (self.fed is None or delivery.arrives > self.fed)
+
+    def episodes(self):
+        found = {case.document["name"]: [] for case in self.cases}
+        for episode in self.platform.episodes.find(limit=100_000):
+            if not episode.withdrawn:
+                found[episode.definition].append(episode)
+        return {name: sorted(episodes, key=lambda e: e.condition_started_at or e.raised_at) for name, episodes in found.items()}
+
+
+def row_of(case, delivery, other):
+    """The sample with one of another variable of the same instant."""
+    quality = {"x": "bad"} if delivery.value is BAD else {"x": "uncertain"} if delivery.is_uncertain else {}
+    values = {"other": other} | ({} if delivery.value is BAD else {"x": delivery.value})
+    return ReadingRow(case.asset.name, instant(delivery.at), values, quality)
+
+
+def expected(case, step, cut):
+    """The spells that the oracle finds in what has arrived by then."""
+    known = {d.at: d.value for d in case.deliveries if d.arrives <= cut}
+    samples = [Sample(at, None if value is BAD else decimal(value)) for at, value in known.items() if at <= cut]
+    return Oracle(case.document, case.asset.attributes, case.bounds).spells(samples, 0, cut, step)
+
+
+def told(episodes, is_in_time):
+    summaries = [
+        (ms(e.condition_started_at or e.raised_at), ms(e.closed_at), e.severity, e.severity_peak or e.severity) for e in episodes
+    ]
+    steps = [[(t.kind, ms(t.at)) for t in e.transitions if t.kind in KINDS] for e in episodes]
+    return (summaries, steps) if is_in_time else summaries
+
+
+def demanded(spells, is_in_time):
+    summaries = [spell.summary for spell in spells]
+    steps = [[(kind, at) for kind, at, _ in spell.steps] for spell in spells]
+    return (summaries, steps) if is_in_time else summaries
+
+
+def mismatches(seed, number, size=AT_ONCE):
+    """What differs in one batch, as texts that say how to see it again."""
+    batch = random_batch(Random(f"{seed} {number}"), size)
+    plant, found, wrong = Plant(batch), [], set()
+    for cut in batch.cuts:
+        plant.evaluate(cut)
+        episodes = plant.episodes()
+        for case in batch.cases:
+            name = case.document["name"]
+            there = told(episodes[name], case.is_in_time)
+            wanted = demanded(expected(case, batch.step, cut), case.is_in_time)
+            if there != wanted and name not in wrong:
+                wrong.add(name)
+                found.append(
+                    f"seed {seed}, batch {number}, {name} at {cut} of {batch.cuts}, step {batch.step}:\n"
+                    f"  {case.document}\n  {case.bounds} {case.asset.attributes}\n  {case.deliveries}\n"
+                    f"  is     {there}\n  should {wanted}"
+                )
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(-(-CASES // AT_ONCE)))
+def test_evaluation_says_what_the_documentation_says(number):
+    found = mismatches(SEED, number)
+    assert not found, "\n".join(found)

@@ -1,0 +1,107 @@
+"""A small line with a known cause of its problem, and models whose weights are written by hand."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.model import ClassifierDefinition
+from alerting.learning.data.dataset import Dataset, build_dataset
+from alerting.learning.features.build import FeaturePlan
+from alerting.learning.features.encoding import Columns, Dense
+from alerting.learning.models.calibration import Platt
+from alerting.learning.models.estimator import Estimator
+from alerting.learning.models.trained import TrainedModel, model_hash
+from alerting.learning.selection.challenger import ordinary_ranges, usual_values
+from alerting.readings.history import History
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+STEP = timedelta(minutes=5)
+
+VARIABLES = {
+    "setpoint": Variable(title="oven set-point", unit="°C", controllable=True, min=180, max=260, step=1, max_change=20),
+    "belt": Variable(title="belt speed", unit="m/min", controllable=True, min=1, max=3, step=0.1, cost=2.0),
+    "humidity": Variable(title="air humidity", unit="g/kg"),
+    "moisture": Variable(unit="%"),
+    "crew": Variable(type="category"),
+}
+
+
+def definition(**changes: Any) -> ClassifierDefinition:
+    document = {
+        "name": "too-moist",
+        "kind": "classifier",
+        "assets": ["oven-1"],
+        "problem": {"variable": "moisture", "above": 5.0},
+        "horizon": "30m",
+        "features": {"stride": "10m", "windows": ["15m", "1h"], "aggregations": ["mean", "last", "std"]},
+        "learning": {"trials": 2, "folds": 2},
+    }
+    return ClassifierDefinition.model_validate(document | changes)
+
+
+def line(hours: int = 200, seed: int = 0, name: str = "oven-1") -> History:
+    """Humidity wanders; moisture follows it 20 minutes later, and leaves its limit every few hours."""
+    rng = np.random.default_rng(seed)
+    n = hours * 12
+    ts = pd.date_range(START, periods=n, freq="5min", tz="UTC", name="ts").as_unit("ms")
+    humidity = 8 + 3 * np.sin(np.arange(n) / 9.0 + np.cumsum(rng.normal(0, 0.05, n))) + rng.normal(0, 0.1, n)
+    readings = pd.DataFrame(
+        {
+            "setpoint": np.repeat(rng.choice([215.0, 220.0, 225.0], n // 60 + 1), 60)[:n],
+            "belt": 2.0 + rng.choice([-0.1, 0.0, 0.1], n),
+            "humidity": np.where(rng.random(n) < 0.02, np.nan, humidity),
+            "moisture": 2.5 + np.roll(humidity, 4) * 0.25 + rng.normal(0, 0.02, n),
+            "crew": np.where((np.arange(n) // 96) % 2 == 0, "early", "late").astype(object),
+        },
+        index=ts,
+    )
+    return History(Asset(name=name, variables=VARIABLES), readings)
+
+
+def as_of(history: History) -> datetime:
+    return history.readings.index[-1].to_pydatetime()
+
+
+def dataset(hours: int = 200, **changes: Any) -> Dataset:
+    history = line(hours)
+    return build_dataset(definition(**changes), 1, [history], as_of(history))
+
+
+def linear_model(
+    plan: FeaturePlan,
+    rows: pd.DataFrame,
+    weights: Mapping[str, float],
+    intercept: float = 0.0,
+    threshold: float = 0.5,
+    training_cutoff: datetime = START,
+) -> TrainedModel:
+    """A logistic regression with the given weights per scaled column; every other column weighs nothing."""
+    columns = Columns.of(plan)
+    dense = Dense.fit(columns, columns.matrix(rows))
+    coef = np.zeros(len(dense.mean))
+    for name, weight in weights.items():
+        coef[dense.numbers.index(plan.columns.index(name))] = weight
+    model = SimpleNamespace(coef_=coef[None, :], intercept_=np.array([intercept]))
+    estimator = Estimator("logistic_regression", model, columns, dense)
+    calibration = Platt(1.0, 0.0)
+    return TrainedModel(
+        definition="too-moist",
+        revision=1,
+        family="logistic_regression",
+        plan=plan,
+        estimator=estimator,
+        calibration=calibration,
+        threshold=threshold,
+        training_cutoff=training_cutoff,
+        as_of=training_cutoff,
+        horizon=timedelta(minutes=30),
+        gap=timedelta(0),
+        usual=usual_values(plan, rows),
+        ranges=ordinary_ranges(plan, rows),
+        hash=model_hash(estimator, calibration, threshold, plan),
+    )

@@ -1,0 +1,160 @@
+"""What may be reached: nothing inside a network by surprise."""
+
+import socket
+
+import httpx
+import pytest
+
+from alerting.adapters.channels.egress import Egress, EgressRefused, guarded
+from alerting.adapters.channels.webhook import WebhookChannel
+from alerting.definitions.faults import UserError
+from alerting.ports import DeliveryFailed, Message
+
+PUBLIC = "93.184.216.34"
+MESSAGE = Message("k", "s", "t", {})
+
+
+def resolving(*addresses):
+    return lambda host, port, **_: [(0, 0, 0, "", (a, port)) for a in addresses]
+
+
+def egress(*allow, to=(PUBLIC,)):
+    return Egress(allow, resolving(*to))
+
+
+INSIDE = [
+    "127.0.0.1", "10.1.2.3", "192.168.0.10", "172.16.5.5", "169.254.169.254", "0.0.0.0",  # noqa: S104
+    "100.64.1.1", "224.0.0.1", "::1", "fe80::1",
+    "fd00::1", "::ffff:10.0.0.1", "64:ff9b::10.0.0.1", "2002:0a00:0001::1", "::", "255.255.255.255",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", INSIDE)
+def test_a_name_that_leads_inside_is_refused_for_good(address):
+    with pytest.raises(EgressRefused, match="ALERTING_EGRESS_ALLOW") as refusal:
+        egress(to=[address]).address("innocent.example", 443)
+    assert refusal.value.permanent
+
+
+def test_one_bad_address_among_good_ones_is_enough():
+    with pytest.raises(EgressRefused):
+        egress(to=[PUBLIC, "10.0.0.1"]).address("innocent.example", 443)
+
+
+@pytest.mark.parametrize("host", ["127.1", "2130706433", "0x7f.1", "localhost", "127.0.0.1"])
+def test_other_ways_to_write_this_machine_are_refused_too(host):
+    with pytest.raises(DeliveryFailed):
+        Egress().address(host, 80)
+
+
+def test_a_public_address_may_be_reached_while_there_is_no_list():
+    assert egress().address("plant.example", 443) == PUBLIC
+
+
+@pytest.mark.parametrize(
+    ("allow", "host", "address", "passes"),
+    [
+        ("hooks.example", "hooks.example", PUBLIC, True),
+        ("hooks.example", "HOOKS.example.", PUBLIC, True),
+        ("hooks.example", "other.example", PUBLIC, False),
+        ("*.example", "hooks.example", PUBLIC, True),
+        ("*.example", "evil-example", PUBLIC, False),
+        ("*.example", "hooks.example", "10.0.0.1", False),
+        ("mail.plant", "mail.plant", "10.0.0.1", True),
+        ("10.0.0.0/8", "mail.plant", "10.0.0.1", True),
+        ("10.0.0.0/8", "mail.plant", "192.168.0.1", False),
+        ("10.0.0.0/8", "hooks.example", PUBLIC, False),
+        ("127.0.0.1", "localhost", "127.0.0.1", True),
+        ("fd00::/8", "mail.plant", "fd00::7", True),
+    ],
+)
+def test_the_list_says_what_may_be_reached_and_a_pattern_never_opens_the_network(allow, host, address, passes):
+    rule = egress(allow, to=[address])
+    if passes:
+        assert rule.address(host, 443) == address
+    else:
+        with pytest.raises(EgressRefused):
+            rule.address(host, 443)
+
+
+@pytest.mark.parametrize("entry", ["https://hooks.example", "user@host", "hooks.example:443", "10.0.0.0/99"])
+def test_an_entry_that_is_neither_host_nor_network_is_refused(entry):
+    with pytest.raises(UserError, match="neither"):
+        Egress([entry])
+
+
+def test_a_name_that_is_not_known_is_tried_again():
+    def unknown(*_, **__):
+        raise socket.gaierror
+
+    with pytest.raises(DeliveryFailed) as failure:
+        Egress(resolve=unknown).address("plant.example", 443)
+    assert not failure.value.permanent
+
+
+# --- webhooks ------------------------------------------------------------------------------------------------------------
+
+
+def hook(rule, url="https://plant.example:8443/hook"):
+    seen = []
+
+    def receive(request):
+        seen.append(request)
+        return httpx.Response(204)
+
+    return WebhookChannel("plant", url, egress=rule, client=httpx.Client(transport=httpx.MockTransport(receive))), seen
+
+
+def test_a_webhook_connects_to_the_address_that_was_checked_and_names_the_host():
+    channel, seen = hook(egress())
+    channel.deliver(MESSAGE)
+    [request] = seen
+    assert (request.url.host, request.headers["host"]) == (PUBLIC, "plant.example:8443")
+    assert request.extensions["sni_hostname"] == "plant.example"
+
+
+def test_a_name_that_changes_its_meaning_after_the_check_is_never_asked_again():
+    answers = iter([PUBLIC, "127.0.0.1"])
+    rule = Egress(resolve=lambda host, port, **_: [(0, 0, 0, "", (next(answers), port))])
+    channel, seen = hook(rule)
+    channel.deliver(MESSAGE)
+    assert seen[0].url.host == PUBLIC
+    with pytest.raises(EgressRefused):
+        channel.deliver(MESSAGE)
+    assert len(seen) == 1
+
+
+def test_a_webhook_that_leads_inside_sends_nothing():
+    channel, seen = hook(egress(to=["169.254.169.254"]))
+    with pytest.raises(EgressRefused):
+        channel.deliver(MESSAGE)
+    assert seen == []
+
+
+# --- libraries of others -------------------------------------------------------------------------------------------------
+
+
+def connect(port):
+    with socket.create_connection(("127.0.0.1", port), timeout=1):
+        return "connected"
+
+
+@pytest.fixture
+def listening():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        yield server.getsockname()[1]
+
+
+def test_within_the_guard_no_connection_leaves_that_the_rule_forbids(listening):
+    with guarded(Egress()) as guard, pytest.raises(PermissionError):
+        connect(listening)
+    assert isinstance(guard.refusal, EgressRefused)
+
+
+def test_within_the_guard_what_is_allowed_passes_and_outside_of_it_everything(listening):
+    with guarded(Egress(["127.0.0.1"])) as guard:
+        assert connect(listening) == "connected"
+    assert guard.refusal is None
+    assert connect(listening) == "connected"

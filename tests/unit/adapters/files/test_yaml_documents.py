@@ -1,0 +1,88 @@
+"""YAML and JSON that nobody should have written: every command that reads it refuses it with its place, without a traceback."""
+
+import pytest
+from typer.testing import CliRunner
+
+from alerting.adapters.files.yaml_documents import parse_yaml
+from alerting.cli.main import app
+from alerting.definitions.faults import UserError
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "\n".join(
+    f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]" for a, b in zip("abcdefghi", "bcdefghij", strict=True)
+)
+CASES = {
+    "a key that stands twice": ("name: a\nabove: 1\nabove: 2", "line 3: the key 'above' stands twice, first in line 2"),
+    "a key that stands twice deep down": ("name: a\nschedule:\n  every: 1m\n  every: 2m", "line 4: the key 'every' stands twice"),
+    "a key that stands twice in JSON": ('{"name": "a", "name": "b"}', "the key 'name' stands twice"),
+    "deep lists": ("a: " + "[" * 5_000, "nested too deeply"),
+    "deep maps": ("{a: " * 3000, "nested too deeply"),
+    "deep blocks": ("- " * 3000 + "x", "nested too deeply"),
+    "sixty levels": ("a: " + "[" * 60 + "]" * 60, "nested too deeply; at most 50 levels"),
+    "a list in itself": ("a: &a [*a]", "nested too deeply"),
+    "aliases that unfold without end": (BOMB, "unfolds to more than"),
+    "100,000 digits": ("above: " + "9" * 100_000, "line 1: a number of 100000 digits"),
+    "100,000 hexadecimal digits": ("above: 0x" + "f" * 100_000, "a number of 100002 digits"),
+    "base sixty": ("above: 1" + ":1" * 20_000, "digits"),
+    "half a character": ('title: "\\ud800"', "line 1: holds U+D800"),
+    "half a character in JSON": ('{"\\udfff": 1}', "holds U+DFFF"),
+    "a NUL": ('title: "\\0"', "line 1: holds U+0000"),
+    "31 February": ("start: 2026-02-31", "cannot be read"),
+    "a Python object": ("a: !!python/object/apply:os.system [ls]", "is not YAML or JSON"),
+    "a list as a key": ("? [a]\n: 1", "is not YAML or JSON"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("words", [["check"], ["routes", "check"], ["test"], ["import", "assets"]], ids=" ".join)
+def test_no_command_takes_it_or_falls_over_it(tmp_path, monkeypatch, words, case, pretended_cli):
+    text, said = CASES[case]
+    file = tmp_path / "wrong.yaml"
+    file.write_text(text, encoding="utf-8")
+    done = CliRunner().invoke(app, [*words, str(file)])
+    assert done.exit_code == 1, done.output
+    assert said in " ".join(done.output.split()), done.output[:500]
+    assert "Traceback" not in done.output
+
+
+@pytest.fixture
+def pretended_cli(monkeypatch):
+    """Commands on a platform in memory."""
+    from contextlib import contextmanager
+
+    from tests.pretended import pretended_platform
+
+    @contextmanager
+    def opened(*_, **__):
+        yield pretended_platform()
+
+    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setattr("alerting.wiring.open_platform", opened)
+
+
+def test_what_people_write_is_read_as_it_was():
+    text = (
+        "base: &base {every: 1m, retrain: null}\nschedule:\n  <<: *base\n  every: 5m\nname: a\n---\n---\n- 1\n- 0x10\n- 22:00\n"
+    )
+    first, second = parse_yaml(text, "here")
+    assert first["schedule"] == {"every": "5m", "retrain": None}
+    assert second == [1, 16, 1320]
+
+
+def test_a_scenario_of_a_million_million_values_is_refused(tmp_path):
+    definition = "{name: a, kind: threshold, assets: [o], variable: t, above: 1}"
+    for line in (
+        "readings: {t: [1 x 1000000000000]}",
+        "every: 3000d, readings: {t: [1 x 1000]}",
+        f"readings: {{t: [1 x {'9' * 20_000}]}}",
+    ):
+        file = tmp_path / "scenarios.yaml"
+        file.write_text(f"definition: {definition}\nscenarios:\n- {{title: t, expect: [], {line}}}\n")
+        done = CliRunner().invoke(app, ["test", str(file)])
+        assert done.exit_code == 1
+        assert "Traceback" not in done.output
+        assert not isinstance(done.exception, (MemoryError, OverflowError, ValueError)), done.exception
+
+
+def test_a_refusal_can_be_raised_for_text_alone():
+    with pytest.raises(UserError, match="here: line 2"):
+        parse_yaml("a: 1\na: 2", "here")

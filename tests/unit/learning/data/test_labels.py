@@ -1,0 +1,152 @@
+"""Labels: whether the problem follows, and which rows nobody can label."""
+
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.model import ClassifierDefinition
+from alerting.learning.data.labels import IMMATURE, INSIDE_PROBLEM, NO_SAMPLE, label_instants, persistence
+from alerting.learning.data.point_in_time import known_history
+from alerting.readings.history import History
+
+MINUTE = 60_000
+START = 1_700_000_400_000
+
+
+def instants(minutes):
+    return START + np.asarray(minutes, np.int64) * MINUTE
+
+
+def frame(minutes, **columns):
+    index = pd.DatetimeIndex(instants(minutes).astype("datetime64[ms]"), name="ts").tz_localize("UTC")
+    return pd.DataFrame(columns, index=index)
+
+
+def when(minutes):
+    stamps = np.array(
+        [np.datetime64("NaT") if m is None else instants(m).astype("datetime64[ms]") for m in minutes], "datetime64[ms]"
+    )
+    return pd.Series(stamps).dt.tz_localize("UTC")
+
+
+def events(*rows):
+    kinds, starts, ends = zip(*rows, strict=True)
+    return pd.DataFrame({"type": pd.Series(kinds, dtype=object), "start": when(starts), "end": when(ends)})
+
+
+def definition(problem, horizon="20m", **more):
+    base = {"name": "d", "kind": "classifier", "assets": ["oven"], "problem": problem, "horizon": horizon}
+    return ClassifierDefinition.model_validate(base | more)
+
+
+def labelled(definition_, history, minutes, as_of, question="onset"):
+    got = label_instants(definition_, question, history, instants(minutes), START + as_of * MINUTE)
+    return [reason or int(label) for label, reason in zip(got.label, got.dropped, strict=True)]
+
+
+def oven(delay=0):
+    return Asset(name="oven", variables={"x": Variable(delay=timedelta(minutes=delay))})
+
+
+FAILURE = {"event": "failure"}
+
+
+def with_events(*rows, until=200):
+    return History(oven(), frame(range(until + 1), x=np.zeros(until + 1)), events(*rows))
+
+
+def test_an_onset_is_positive_when_the_problem_starts_within_the_horizon_after_the_gap():
+    history = with_events(("failure", 60, 60))
+    got = labelled(definition(FAILURE, gap="10m"), history, [20, 29, 30, 40, 49, 50, 51], 200)
+    assert got == [0, 0, 1, 1, 1, 0, 0]
+
+
+def test_the_instant_of_an_instant_event_is_left_out_with_its_recovery():
+    history = with_events(("failure", 60, 60))
+    assert labelled(definition(FAILURE), history, [50, 60, 70], 200) == [1, INSIDE_PROBLEM, 0]
+    recovering = definition(FAILURE | {"recovery": "15m"})
+    assert labelled(recovering, history, [59, 60, 70, 75], 200) == [1, INSIDE_PROBLEM, INSIDE_PROBLEM, 0]
+
+
+def test_rows_inside_a_lasting_problem_are_left_out():
+    history = with_events(("failure", 60, 90), ("failure", 70, 75))
+    got = labelled(definition(FAILURE | {"recovery": "10m"}), history, [59, 60, 80, 99, 100], 200)
+    assert got == [1, INSIDE_PROBLEM, INSIDE_PROBLEM, INSIDE_PROBLEM, 0]
+
+
+def test_an_ongoing_problem_leaves_out_everything_after_it():
+    history = with_events(("failure", 60, None))
+    assert labelled(definition(FAILURE), history, [50, 61, 170], 200) == [1, INSIDE_PROBLEM, INSIDE_PROBLEM]
+
+
+def test_the_immature_end_is_left_out_whether_positive_or_not():
+    history = with_events(("failure", 195, 195))
+    got = labelled(definition(FAILURE), history, [180, 181, 170], 200)
+    assert got == [1, IMMATURE, 0]
+
+
+def test_labels_end_where_the_readings_end():
+    assert labelled(definition(FAILURE), with_events(("failure", 5, 5), until=100), [80, 81], 500) == [0, IMMATURE]
+
+
+def test_a_condition_must_hold_and_needs_as_much_longer_to_mature():
+    x = np.zeros(201)
+    x[60:70], x[120:122] = 9, 9
+    history = History(oven(), frame(range(201), x=x))
+    got = labelled(definition({"variable": "x", "above": 5, "for": "5m"}), history, [50, 65, 110, 121, 175, 176], 200)
+    assert got == [1, INSIDE_PROBLEM, 0, 0, 0, IMMATURE]
+
+
+def test_a_window_without_any_sample_is_unknown_not_negative():
+    kept = [m for m in range(201) if not 50 < m <= 90]
+    history = History(oven(), frame(kept, x=np.zeros(len(kept))))
+    for question in ("onset", "state"):
+        got = labelled(definition({"variable": "x", "above": 5}), history, [49, 50, 70, 71], 200, question)
+        assert got == [0, NO_SAMPLE, NO_SAMPLE, 0]
+
+
+def test_a_state_is_positive_when_the_condition_holds_at_some_sample_and_drops_no_row_inside():
+    x = np.zeros(201)
+    x[60:100] = -9
+    history = History(oven(), frame(range(201), x=x))
+    got = labelled(definition({"variable": "x", "below": -5}), history, [39, 40, 70, 98, 99, 100], 200, "state")
+    assert got == [0, 1, 1, 1, 0, 0]
+
+
+def test_a_laboratory_value_matures_only_when_it_is_known():
+    hours = np.arange(0, 11) * 60 + 5
+    history = History(oven(delay=60), frame(hours, x=np.zeros(11)))
+    hourly = definition({"variable": "x", "above": 5}, horizon="1h")
+    cut = known_history(history, START + 400 * MINUTE)
+    assert labelled(hourly, cut, [240, 300], 400, "state") == [0, IMMATURE]
+    assert labelled(hourly, history, [540, 600, 660], 2000, "state") == [0, 0, IMMATURE]
+
+
+@pytest.mark.parametrize(
+    ("problem", "expected"),
+    [
+        ({"variable": "x", "above": 5}, [np.nan, 1.0, 7.0]),
+        ({"variable": "x", "below": 5}, [np.nan, -1.0, -7.0]),
+        ({"variable": "x", "below": 2, "above": 5}, [np.nan, 1.0, 2.0]),
+        ({"event": "failure"}, [np.nan, np.nan, np.nan]),
+    ],
+)
+def test_persistence_is_the_last_known_value_higher_meaning_riskier(problem, expected):
+    history = History(oven(delay=10), frame([0, 10, 20], x=[1.0, np.nan, 7.0]))
+    np.testing.assert_array_equal(persistence(definition(problem).problem, history, instants([9, 20, 30])), expected)
+
+
+def test_what_was_known_hides_later_values_events_and_ends():
+    history = History(
+        Asset(name="oven", variables={"x": Variable(delay=timedelta(minutes=10)), "y": Variable()}),
+        frame([0, 10, 20, 30], x=[1.0, 2.0, 3.0, 4.0], y=[1.0, 2.0, 3.0, 4.0]),
+        events(("a", 5, 25), ("b", 21, 22)),
+    )
+    known = known_history(history, START + 20 * MINUTE, START + 10 * MINUTE)
+    assert known.readings["y"].tolist() == [2.0, 3.0]
+    assert known.readings["x"].dropna().tolist() == [2.0]
+    assert known.events["type"].tolist() == ["a"]
+    assert known.events["end"].isna().all()

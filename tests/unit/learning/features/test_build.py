@@ -1,0 +1,396 @@
+"""Features: what was known in a window, the same bit for bit from any slice that covers it."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alerting.definitions.assets import Asset, EventType, Variable
+from alerting.definitions.faults import UserError
+from alerting.definitions.model import ClassifierDefinition
+from alerting.learning.data.point_in_time import anything_known, known_history
+from alerting.learning.features.build import build_features, build_features_many, default_windows, grid, plan_features
+from alerting.learning.features.plan import CategorySource, FeaturePlan, Held, NumberSource
+from alerting.readings.cleaning import present
+from alerting.readings.history import History, with_older
+
+MINUTE = 60_000
+START = 1_700_000_400_000  # a whole number of 10 minutes
+ALL = ("mean", "std", "min", "max", "last", "slope", "missing", "age")
+
+
+def frame(minutes, **columns):
+    ts = (START + np.asarray(minutes, np.int64) * MINUTE).astype("datetime64[ms]")
+    return pd.DataFrame(columns, index=pd.DatetimeIndex(ts, name="ts").tz_localize("UTC"))
+
+
+def events(*rows):
+    types, starts = [r[0] for r in rows], [START + r[1] * MINUTE for r in rows]
+    start = pd.Series(np.asarray(starts, np.int64).astype("datetime64[ms]")).dt.tz_localize("UTC")
+    return pd.DataFrame({"type": pd.Series(types, dtype=object), "start": start, "end": start})
+
+
+def asset(**variables):
+    return Asset(name="oven", attributes={"model": "b", "age": 7.0}, variables={n: Variable(**v) for n, v in variables.items()})
+
+
+def plan(numbers=("x",), windows=(10, 30), **more):
+    return FeaturePlan(
+        stride_ms=10 * MINUTE,
+        windows_ms=tuple(w * MINUTE for w in windows),
+        aggregations=more.pop("aggregations", ALL),
+        numbers=tuple(NumberSource(n, MINUTE) for n in numbers),
+        **more,
+    )
+
+
+def row(plan_, history, minute):
+    return build_features(plan_, history, np.array([START + minute * MINUTE])).iloc[0]
+
+
+def test_a_window_is_open_at_its_beginning_and_closed_at_its_end():
+    history = History(asset(), frame([0, 1, 10], x=[100.0, 3.0, 5.0]))
+    got = row(plan(), history, 10)
+    assert (got["x.min.10m"], got["x.max.10m"], got["x.mean.10m"]) == (3.0, 5.0, 4.0)
+    assert got["x.max.30m"] == 100.0
+    lone = History(asset(), frame([0], x=[100.0]))
+    assert (row(plan(), lone, 20)["x.last"], row(plan(), lone, 20)["x.age"]) == (100.0, 20 * 60)
+    assert row(plan(), lone, 30)[["x.last", "x.age", "x.max.30m"]].isna().all()
+
+
+def test_slope_is_per_hour_and_std_is_of_the_sample():
+    got = row(plan(), History(asset(), frame([2, 5, 9], x=[1.0, 4.0, 8.0])), 10)
+    assert got["x.slope.10m"] == pytest.approx(60.0)
+    assert got["x.std.10m"] == pytest.approx(np.std([1, 4, 8], ddof=1))
+
+
+def test_a_value_counts_from_the_instant_at_which_it_is_known():
+    history = History(asset(x={"delay": timedelta(minutes=15)}), frame([0, 6], x=[1.0, 2.0]))
+    assert row(plan(), history, 20)["x.last"] == 1.0
+    assert row(plan(), history, 20)["x.age"] == 5 * 60
+    assert row(plan(), history, 30)["x.last"] == 2.0
+    assert np.isnan(row(plan(), history, 10)["x.last"])
+
+
+def test_missing_values_are_missing_and_never_zero():
+    got = row(plan(), History(asset(), frame([1, 2], x=[np.nan, np.nan])), 10)
+    assert got.drop(["x.missing.10m", "x.missing.30m"]).isna().all()
+    assert got["x.missing.10m"] == got["x.missing.30m"] == 1.0
+    half = row(plan(), History(asset(), frame(range(1, 11), x=[1.0, np.nan] * 5)), 10)
+    assert half["x.missing.10m"] == 0.5
+    assert half["x.mean.10m"] == 1.0
+    dense = frame(range(1, 11), x=[1.0] * 10)
+    dense = pd.concat([dense, dense.set_axis(dense.index + pd.Timedelta("30s"))]).sort_index()
+    assert row(plan(), History(asset(), dense), 10)["x.missing.10m"] == 0.0
+
+
+def test_a_variable_without_a_column_is_missing():
+    assert np.isnan(row(plan(), History(asset(), frame([1], y=[1.0])), 10)["x.mean.10m"])
+
+
+def test_one_sample_has_neither_spread_nor_slope():
+    got = row(plan(), History(asset(), frame([3], x=[1.0])), 10)
+    assert np.isnan(got["x.std.10m"])
+    assert np.isnan(got["x.slope.10m"])
+
+
+def test_a_constant_has_exactly_no_spread_and_no_slope():
+    got = row(plan(), History(asset(), frame(range(1, 31), x=[0.1] * 30)), 30)
+    assert (got["x.std.30m"], got["x.slope.30m"], got["x.mean.30m"]) == (0.0, 0.0, 0.1)
+
+
+def test_large_values_keep_their_small_noise():
+    noise = np.random.default_rng(1).normal(0, 1e-3, 30)
+    values = 1e9 + noise
+    got = row(plan(), History(asset(), frame(range(1, 31), x=values)), 30)
+    exact = (values - 1e9).astype(np.longdouble)
+    assert got["x.std.30m"] == pytest.approx(float(exact.std(ddof=1)), rel=1e-4)  # one step of float64 at 1e9 is 1e-7
+    assert got["x.slope.30m"] == pytest.approx(float(np.polyfit(np.arange(30) / 60, values - 1e9, 1)[0]), rel=1e-3)
+
+
+def test_an_infinite_value_is_no_value():
+    assert row(plan(), History(asset(), frame([1, 2], x=[1.0, np.inf])), 10)["x.mean.10m"] == 1.0
+
+
+def test_minus_zero_is_zero_whichever_comes_first():
+    got = row(plan(), History(asset(), frame([1, 2], x=[0.0, -0.0])), 10)
+    assert not np.signbit(got[["x.min.10m", "x.max.10m", "x.last"]].to_numpy(np.float64)).any()
+
+
+def test_events_are_counted_by_window_and_their_recency_has_no_limit():
+    happened = events(("stop", 0), ("error", 15), ("stop", 20), ("error", 31))
+    history = History(asset(), frame([1], x=[1.0]), happened)
+    got = row(plan(events=("stop", "error", "never")), history, 30)
+    assert (got["event/stop.count.10m"], got["event/stop.count.30m"]) == (0.0, 1.0)
+    assert got["event/error.count.30m"] == 1.0
+    assert got["event/stop.recency"] == 10 * 60
+    assert np.isnan(got["event/never.recency"])
+    assert row(plan(events=("stop",)), history, 20)["event/stop.recency"] == 0.0
+    assert row(plan(events=("stop",)), history, 600)["event/stop.recency"] == 580 * 60
+
+
+def test_a_category_is_its_last_known_level_and_an_unseen_level_is_missing():
+    history = History(asset(), frame([1, 3, 15], recipe=pd.Series(["rye", None, "spelt"], dtype=object).to_numpy()))
+    with_recipe = plan(numbers=(), categories=(CategorySource("recipe", ("oat", "rye")),))
+    got = build_features(with_recipe, history, START + np.array([0, 10, 20, 60]) * MINUTE)["recipe.last"]
+    assert list(got.cat.categories) == ["oat", "rye"]
+    assert [None if pd.isna(v) else v for v in got] == [None, "rye", None, None]
+
+
+def test_attributes_are_numbers_or_categories():
+    got = row(
+        plan(numbers=(), number_attributes=("age",), category_attributes=(CategorySource("model", ("a", "b")),)),
+        History(asset()),
+        0,
+    )
+    assert (got["attribute/age"], got["attribute/model"]) == (7.0, "b")
+
+
+def test_columns_lead_back_to_their_source():
+    whole = plan(events=("stop",), categories=(CategorySource("recipe", ("rye",)),), number_attributes=("age",))
+    assert [whole.source_of(c) for c in ("x.mean.10m", "event/stop.recency", "recipe.last", "attribute/age")] == [
+        "x",
+        "stop",
+        "recipe",
+        "age",
+    ]
+    assert tuple(build_features(whole, History(asset()), np.array([START])).columns) == whole.columns
+
+
+def test_a_plan_survives_json():
+    whole = plan(events=("stop",), categories=(CategorySource("recipe", ("rye",)),), number_attributes=("age",), delay_ms=5)
+    assert FeaturePlan.from_document(json.loads(json.dumps(whole.to_document()))) == whole
+    held = replace(whole, held=(Held("recipe", 5 * MINUTE),))
+    assert FeaturePlan.from_document(json.loads(json.dumps(held.to_document()))) == held
+
+
+def test_a_plan_that_holds_nothing_is_written_as_before_anything_could_be_held():
+    assert "held" not in plan().to_document()
+
+
+def test_instants_of_another_stride_give_the_rows_that_they_give_one_by_one():
+    whole = plan(categories=(CategorySource("recipe", ("rye", "oat")),))
+    history = History(asset(), frame(range(90), x=np.sin(np.arange(90.0)), recipe=["rye", "oat", None] * 30))
+    at = START + np.arange(0, 90, 7) * MINUTE
+    together = build_features(whole, history, at)
+    alone = pd.concat([build_features(whole, history, at[i : i + 1]) for i in range(len(at))], ignore_index=True)
+    pd.testing.assert_frame_equal(together, alone, check_exact=True)
+
+
+def test_instants_that_do_not_increase_are_refused():
+    with pytest.raises(ValueError, match="increase"):
+        build_features(plan(), History(asset()), np.array([START, START]))
+
+
+def test_no_instant_gives_no_row():
+    assert build_features(plan(), History(asset()), np.empty(0, np.int64)).shape == (0, len(plan().columns))
+
+
+def test_the_grid_is_open_at_its_beginning_and_closed_at_its_end():
+    assert grid(START, START + 20 * MINUTE, 10 * MINUTE).tolist() == [START + 10 * MINUTE, START + 20 * MINUTE]
+
+
+# ---- the same from any slice
+
+values = st.one_of(st.floats(-1e6, 1e6, allow_subnormal=False), st.sampled_from([np.nan, 0.0, -0.0, 1e9, 1e9 + 1e-3]))
+
+
+@st.composite
+def histories(draw):
+    minutes = draw(st.lists(st.integers(-400, 400), min_size=1, max_size=60, unique=True).map(sorted))
+    offsets = draw(st.lists(st.integers(0, MINUTE - 1), min_size=len(minutes), max_size=len(minutes)))
+    size = len(minutes)
+    index = frame(minutes).index + pd.to_timedelta(offsets, unit="ms")
+    columns = {n: draw(st.lists(values, min_size=size, max_size=size)) for n in ("x", "y")}
+    columns["c"] = draw(st.lists(st.sampled_from(["a", "b", None]), min_size=size, max_size=size))
+    readings = pd.DataFrame(columns, index=index.as_unit("ms"))
+    readings["c"] = readings["c"].astype(object)
+    delay = timedelta(minutes=draw(st.sampled_from([0, 1, 17, 90])))
+    happened = events(*[("stop", m) for m in draw(st.lists(st.integers(-400, 400), max_size=5, unique=True).map(sorted))])
+    return History(asset(y={"delay": delay}, c={"type": "category", "delay": delay}), readings, happened)
+
+
+@st.composite
+def plans(draw):
+    windows = sorted(draw(st.sets(st.sampled_from([5, 10, 30, 70, 180]), min_size=1, max_size=3)))
+    spans = {name: draw(st.sampled_from([None, 3, 45, 200, 500])) for name in ("y", "c")}
+    return plan(
+        ("x", "y"),
+        windows,
+        events=("stop",),
+        categories=(CategorySource("c", ("a", "b")),),
+        delay_ms=90 * MINUTE,
+        lags_ms=draw(st.sampled_from([(), (40 * MINUTE,)])),
+        held=tuple(Held(name, span * MINUTE) for name, span in spans.items() if span),
+    )
+
+
+def newest_before(history, plan_, start):
+    """What the store adds to a slice that begins after `start`: the newest value of what is held longer."""
+    before = History(history.asset, history.readings[history.readings.index.as_unit("ms").asi8 <= start])
+    found = {n: before.readings[n][present(before, n)].iloc[-1:] for n in plan_.held_longer}
+    return pd.DataFrame(found)
+
+
+def bits(rows):
+    return [rows[c].cat.codes.tolist() if rows[c].dtype == "category" else rows[c].to_numpy().tobytes() for c in rows]
+
+
+@settings(max_examples=40, deadline=None)
+@given(histories(), plans(), st.integers(-20, 40))
+def test_a_row_is_the_same_bit_for_bit_from_a_batch_and_from_a_slice(history, plan_, step):
+    at = START + np.arange(-20, 41) * 10 * MINUTE
+    instant = at[step + 20]
+    ts = history.readings.index.as_unit("ms").asi8
+    start = instant - plan_.lookback // timedelta(milliseconds=1)
+    sliced = History(history.asset, history.readings[(ts > start) & (ts <= instant)], history.events)
+    sliced = with_older(sliced, newest_before(history, plan_, start))
+    whole = build_features(plan_, history, at).iloc[[step + 20]]
+    assert bits(whole) == bits(build_features(plan_, sliced, at[[step + 20]]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(histories(), plans(), st.integers(-20, 40))
+def test_what_becomes_known_later_changes_nothing(history, plan_, step):
+    instant = START + step * 10 * MINUTE
+    at = np.arange(START - 200 * MINUTE, instant + 1, 10 * MINUTE)
+    assert bits(build_features(plan_, history, at)) == bits(build_features(plan_, known_history(history, instant), at))
+
+
+@settings(max_examples=40, deadline=None)
+@given(histories(), plans())
+def test_values_are_those_of_the_plain_formulas(history, plan_):
+    at = START + np.arange(-20, 41, 3) * 10 * MINUTE
+    rows = build_features(plan_, history, at)
+    ts = history.readings.index.as_unit("ms").asi8 + history.delay("y") // timedelta(milliseconds=1)
+    y = history.readings["y"].to_numpy()
+    for i, t in enumerate(at):
+        for window in plan_.windows_ms:
+            inside = (ts > t - window) & (ts <= t) & ~np.isnan(y)
+            word = f"{window // MINUTE}m" if window < 60 * MINUTE else {70: "1h10m", 180: "3h"}[window // MINUTE]
+            check_window(rows.iloc[i], word, y[inside])
+
+
+def check_window(got, word, inside):
+    if not len(inside):
+        assert np.isnan(got[f"y.mean.{word}"])
+        return
+    size = float(np.abs(inside).max())
+    assert got[f"y.mean.{word}"] == pytest.approx(inside.mean(), rel=1e-12, abs=1e-12 * size + 1e-150)
+    assert (got[f"y.min.{word}"], got[f"y.max.{word}"]) == (inside.min(), inside.max())
+    if len(inside) > 1:
+        assert got[f"y.std.{word}"] == pytest.approx(inside.std(ddof=1), rel=1e-6, abs=1e-12 * size + 1e-150)
+
+
+def test_a_long_history_worked_on_in_parts_gives_the_same_as_its_pieces():
+    minutes = np.arange(40_000)
+    history = History(asset(), frame(minutes, x=np.sin(minutes / 50.0) + minutes * 1e-4))
+    short = FeaturePlan(MINUTE, (5 * MINUTE, 60 * MINUTE), ALL, (NumberSource("x", MINUTE),))
+    at = START + np.arange(100, 40_000) * MINUTE
+    whole = build_features(short, history, at)
+    for first in (16_000, 16_300, 39_000):
+        assert bits(whole.iloc[first : first + 200]) == bits(build_features(short, history, at[first : first + 200]))
+
+
+def test_what_ifs_equal_the_features_of_the_changed_history():
+    history = History(asset(), frame(range(40), x=np.arange(40.0), y=np.arange(40.0) ** 2, c=np.array(["a"] * 40, dtype=object)))
+    whole = plan(("x", "y"), categories=(CategorySource("c", ("a",)),))
+    changes = [{}, {"x": np.arange(40.0) + 5}, {"x": np.zeros(40), "y": np.ones(40)}]
+    got = build_features_many(whole, history, START + 30 * MINUTE, changes)
+    for i, change in enumerate(changes):
+        changed = History(history.asset, history.readings.assign(**change))
+        pd.testing.assert_frame_equal(
+            got.iloc[[i]].reset_index(drop=True),
+            build_features(whole, changed, np.array([START + 30 * MINUTE])),
+            check_exact=True,
+        )
+
+
+def test_nothing_is_known_before_the_first_value_and_long_after_the_last():
+    history = History(asset(x={"delay": timedelta(minutes=5)}), frame([0, 8], x=[np.nan, 1.0]))
+    at = START + np.array([0, 10, 20, 40, 50]) * MINUTE
+    assert anything_known(plan(), history, at).tolist() == [False, False, True, True, False]
+
+
+# ---- the plan
+
+
+def definition(**more):
+    base = {"name": "d", "kind": "classifier", "assets": ["oven"], "problem": {"variable": "x", "above": 1}, "horizon": "30m"}
+    return ClassifierDefinition.model_validate(base | more)
+
+
+@pytest.mark.parametrize(
+    ("horizon", "stride", "sampling", "windows"),
+    [
+        ("30m", "5m", ["1m", "1m"], ["15m", "1h", "3h"]),
+        ("24h", "1h", ["1h"], ["3h", "24h", "72h"]),
+        ("1h", "1h", ["1h"], ["3h", "6h", "24h"]),
+        ("24h", "4h", ["1h"], ["4h", "24h", "72h"]),
+        ("30m", "5m", ["1m", "1m", "8h"], ["15m", "1h", "24h"]),
+        ("30m", "5m", [], ["15m", "1h", "3h"]),
+    ],
+)
+def test_default_windows_fit_horizon_and_sampling(horizon, stride, sampling, windows):
+    def spans(words):
+        return [pd.Timedelta(w).to_pytimedelta() for w in words]
+
+    got = default_windows(*spans([horizon, stride]), spans(sampling))
+    assert list(got) == spans(windows)
+
+
+def test_a_plan_takes_the_variables_that_have_values_with_their_sampling():
+    readings = frame(
+        [0, 5, 10], x=[1.0, 2.0, 3.0], on=[1.0, 0.0, 1.0], ghost=[np.nan] * 3, recipe=np.array(["b", "a", None], dtype=object)
+    )
+    history = History(asset(x={}, on={"type": "boolean"}, ghost={}, recipe={"type": "category"}), readings)
+    got = plan_features(definition(), [history])
+    assert got.numbers == (NumberSource("on", 5 * MINUTE), NumberSource("x", 5 * MINUTE))
+    assert got.categories == (CategorySource("recipe", ("a", "b")),)
+
+
+def test_a_plan_keeps_to_include_exclude_and_the_written_features():
+    history = History(
+        asset(), frame([0, 1], x=[1.0, 2.0], temp_1=[1.0, 2.0], temp_2=[1.0, 2.0]), events(("err-1", 0), ("stop", 0))
+    )
+    chosen = definition(
+        include=["temp_*"],
+        exclude=["*_2"],
+        features={"windows": ["20m", "5m"], "aggregations": ["mean"], "events": ["err-*"], "attributes": ["model", "age"]},
+    )
+    got = plan_features(chosen, [history])
+    assert got.columns == (
+        "temp_1.mean.5m",
+        "temp_1.mean.20m",
+        "event/err-1.count.5m",
+        "event/err-1.count.20m",
+        "event/err-1.recency",
+        "attribute/age",
+        "attribute/model",
+    )
+
+
+def test_declared_event_types_are_features_before_they_first_happen():
+    history = History(asset(), frame([0, 1], x=[1.0, 2.0]), event_types=(EventType(name="stop", duration="lasting"),))
+    assert plan_features(definition(features={"events": ["*"]}), [history]).events == ("stop",)
+
+
+def test_nothing_to_learn_from_is_refused():
+    with pytest.raises(UserError, match="nothing to learn from"):
+        plan_features(definition(include=["z*"]), [History(asset(), frame([0], x=[1.0]))])
+
+
+def test_an_unknown_attribute_is_refused():
+    with pytest.raises(UserError, match="no asset has the attribute 'colour'"):
+        plan_features(definition(features={"attributes": ["colour"]}), [History(asset(), frame([0], x=[1.0]))])
+
+
+def test_a_variable_of_two_types_is_refused():
+    text = History(Asset(name="b"), frame([0], x=np.array(["high"], dtype=object)))
+    with pytest.raises(UserError, match="variable x is a category on b and a number on oven"):
+        plan_features(definition(), [History(asset(), frame([0], x=[1.0])), text])

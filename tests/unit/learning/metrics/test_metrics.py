@@ -1,0 +1,143 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from alerting.learning.metrics.metrics import (
+    ProblemSpans,
+    count_warnable,
+    event_metrics,
+    occurred_after,
+    precision_recall_points,
+    problem_spans,
+    reliability,
+    row_metrics,
+)
+
+GAP, HORIZON = 10, 100
+WEEK_MS = 7 * 24 * 3_600_000
+
+
+def onsets(*start: int) -> ProblemSpans:
+    at = np.array(start, np.int64)
+    return ProblemSpans(at, at, np.ones(len(at), np.bool_))
+
+
+def judged(spells, problems, observed_s=604_800.0):
+    return event_metrics({"a": spells}, {"a": problems}, GAP, HORIZON, {"a": observed_s}, seed=1)
+
+
+def test_ranking_figures_are_unknown_with_one_class_only():
+    figures = row_metrics(np.zeros(4, np.int8), np.linspace(0, 1, 4))
+    assert figures["ap"] is None
+    assert figures["roc_auc"] is None
+    assert figures["prevalence"] == 0
+
+
+def test_a_perfect_ranking_has_average_precision_one():
+    figures = row_metrics(np.array([0, 0, 1, 1], np.int8), np.array([0.1, 0.2, 0.8, 0.9]))
+    assert figures["ap"] == 1
+    assert figures["brier"] == pytest.approx((0.01 + 0.04 + 0.04 + 0.01) / 4)
+
+
+@pytest.mark.parametrize(
+    ("problem", "expected"),
+    [
+        (1000, "no"),  # at the raise: it was there already
+        (1001, "too_late"),
+        (1009, "too_late"),
+        (1010, "in_time"),  # just after the gap
+        (1110, "in_time"),  # at the very end of the horizon
+        (1111, "no"),
+    ],
+)
+def test_an_onset_is_in_time_from_the_gap_to_the_end_of_the_horizon(problem, expected):
+    assert occurred_after(1000, onsets(problem), GAP, HORIZON)[0] == expected
+
+
+def test_a_spell_that_goes_on_after_the_raise_is_no_false_alarm_but_was_not_found_in_advance():
+    spell = ProblemSpans(np.array([900]), np.array([1050]), np.array([True]))
+    metrics = judged([(1000, 1110)], spell)
+    assert metrics.n_false_alarms == 0
+    assert metrics.event_recall == 0
+
+
+def test_the_first_problem_after_the_raise_decides_as_its_outcome_does():
+    assert occurred_after(1000, onsets(1005, 1050), GAP, HORIZON)[0] == "too_late"
+
+
+def test_recall_precision_lead_time_and_false_alarms_of_known_episodes():
+    spells = [(1000, 1050), (2000, 2110), (3000, 3005)]  # finds 1050; false; too late for 3005
+    metrics = judged(spells, onsets(1050, 3005, 5000))
+    assert metrics.n_events == 3
+    assert metrics.event_recall == pytest.approx(1 / 3)
+    assert metrics.false_alarms_per_week == pytest.approx(1.0)
+    assert metrics.episode_precision == pytest.approx(1 / 2)
+    assert metrics.n_too_late == 1
+    assert metrics.median_lead_time == pytest.approx(0.05)
+    assert metrics.time_in_alarm == pytest.approx((0.05 + 0.11 + 0.005) / 604_800)
+
+
+def test_an_alarm_that_is_always_on_is_a_row_of_false_alarms_and_not_one_perfect_episode():
+    spells = [(start, start + GAP + HORIZON) for start in range(0, 11_000, GAP + HORIZON)]
+    metrics = judged(spells, onsets(5_050), observed_s=11.0)
+    assert metrics.event_recall == 1
+    assert metrics.n_false_alarms == 99
+    assert metrics.time_in_alarm == pytest.approx(1.0)
+
+
+def test_false_alarms_are_per_asset_and_week():
+    metrics = event_metrics(
+        {"a": [(0, 110)], "b": [(0, 110)]}, {}, GAP, HORIZON, {"a": 604_800.0, "b": 604_800.0, "c": 604_800.0 * 2}, seed=0
+    )
+    assert metrics.false_alarms_per_week == pytest.approx(0.5)
+
+
+def test_problems_that_no_judged_instant_could_warn_of_are_not_counted():
+    spans = count_warnable(onsets(1000, 2000), np.array([1895]), GAP, HORIZON)
+    assert spans.counted.tolist() == [False, True]
+    metrics = judged([(1895, 2000)], spans)
+    assert metrics.n_events == 1
+    assert metrics.event_recall == 1
+
+
+def test_intervals_contain_the_figure_are_repeatable_and_narrow_with_more_events():
+    def width(n):
+        spells = [(i * 1000, i * 1000 + 50) for i in range(0, n, 2)]
+        metrics = judged(spells, onsets(*(i * 1000 + 50 for i in range(n))))
+        low, high = metrics.intervals["event_recall"]
+        assert low <= 0.5 <= high
+        assert metrics == judged(spells, onsets(*(i * 1000 + 50 for i in range(n))))
+        return high - low
+
+    assert width(200) < width(20) / 2
+
+
+def test_figures_without_events_episodes_or_time_are_none_and_the_document_is_json():
+    metrics = event_metrics({}, {}, GAP, HORIZON, {}, seed=0)
+    assert metrics.event_recall is None
+    assert metrics.false_alarms_per_week is None
+    assert metrics.median_lead_time is None
+    assert json.loads(json.dumps(metrics.to_document(), allow_nan=False))["n_events"] == 0
+
+
+def test_an_onset_has_no_duration_and_a_state_lasts_until_its_last_bad_sample():
+    instants = pd.to_datetime([1000, 1060, 2000], unit="ms", utc=True)
+    frame = pd.DataFrame({"start": instants[:1], "last": instants[1:2], "end": instants[2:]})
+    assert problem_spans(frame, onset=True).end.tolist() == [1000]
+    assert problem_spans(frame, onset=False).end.tolist() == [1060]
+
+
+def test_reliability_and_precision_recall_points_describe_the_scores():
+    score = np.linspace(0.005, 0.995, 100)
+    label = (np.arange(100) >= 50).astype(np.int8)
+    bins = reliability(label, score)
+    assert len(bins) == 10
+    assert bins[0]["observed"] == 0
+    assert bins[-1]["observed"] == 1
+    assert sum(b["rows"] for b in bins) == 100
+    points = precision_recall_points(label, score, most=10)
+    assert len(points) == 10
+    assert points[0]["recall"] == 1
+    assert precision_recall_points(np.zeros(3, np.int8), score[:3]) == []

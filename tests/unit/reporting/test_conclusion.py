@@ -1,0 +1,113 @@
+from dataclasses import replace
+
+import pytest
+
+from alerting.reporting.conclusion import judge_alert
+from alerting.reporting.metrics import performance_figures
+from alerting.reporting.page import draw, render_page
+from tests.report_material import GOOD_PROBLEMS, MODELS, THRESHOLD, episode, good_material, problems, threshold_material
+
+
+def judged(**changes):
+    return judge_alert(performance_figures(replace(good_material(), **changes)))
+
+
+def test_an_alert_that_meets_every_demand_is_trusted_and_its_sentence_has_the_numbers():
+    judgement = judged()
+    assert judgement.trust == "yes"
+    assert judgement.sentence == (
+        "Trust it: 7 of 9 problems announced in time, 1 h 59 min ahead in the median; "
+        "8 of 10 settled episodes were right; 0.5 false alarms per week and asset."
+    )
+
+
+def test_an_alert_that_misses_a_demand_is_used_with_care():
+    wrong = [episode(h, outcome="no") for h in range(5, 500, 45)]
+    assert judged(episodes=[*good_material().episodes, *wrong]).trust == "with_care"
+
+
+def test_an_alert_that_surely_misses_a_demand_is_not_relied_on():
+    wrong = [episode(h, outcome="no") for h in range(5, 640, 11)]
+    judgement = judged(episodes=[*good_material().episodes, *wrong])
+    assert judgement.trust == "no"
+    assert any("where 3 are allowed" in action for action in judgement.actions)
+
+
+def test_too_few_problems_cannot_tell():
+    judgement = judged(problems=problems(*GOOD_PROBLEMS[:3]), episodes=good_material().episodes[:3])
+    assert judgement.trust == "cannot_tell"
+    assert judgement.actions[0] == "Choose a longer period: 3 problems are too few to judge by."
+
+
+def test_nothing_judged_says_what_to_look_at():
+    judgement = judged(episodes=[], problems=problems(), watched={})
+    assert judgement.sentence == "Cannot tell yet: it was not judged in this period; no episode is settled."
+    assert judgement.actions == (
+        "Nothing was judged: check that the definition is active, readings arrive, and a model is in service.",
+    )
+
+
+def test_missed_problems_and_late_warnings_are_named():
+    late = [episode(h - 0.2, outcome="too_late") for h in GOOD_PROBLEMS[7:]]
+    actions = judged(episodes=[*good_material().episodes, *late]).actions
+    assert "2 of 9 problems came unannounced: look for what they have in common, below." in actions
+    assert "2 warnings came too late to act: lengthen the horizon, or evaluate more often." in actions
+
+
+def test_a_model_no_better_than_the_last_value_is_named():
+    scores = good_material().scores
+    actions = judged(scores=scores.assign(persistence=scores["score"])).actions
+    assert any("no better than the last known value" in a for a in actions)
+
+
+def test_a_score_that_is_no_probability_is_named():
+    scores = good_material().scores
+    actions = judged(scores=scores.assign(score=0.5 + scores["score"] / 2)).actions
+    assert any("do not read the score as a risk" in a for a in actions)
+
+
+def test_a_provisional_champion_is_named():
+    assert any("version 1 is provisional" in a for a in judged(models=MODELS[:1]).actions)
+
+
+def test_silence_of_operators_and_their_contradictions_are_named():
+    silent = [replace(e, feedback=()) for e in good_material().episodes]
+    assert any("ask for verdicts" in a for a in judged(episodes=silent).actions)
+    against = [episode(h - 2, outcome="in_time", said=[("false_alarm", False, "anna")]) for h in GOOD_PROBLEMS]
+    assert any("Operators contradict the data (9 of 9" in a for a in judged(episodes=against).actions)
+
+
+def test_a_threshold_without_a_problem_is_told_to_get_one():
+    judgement = judge_alert(performance_figures(threshold_material([episode(3, definition=THRESHOLD)])))
+    assert judgement.trust == "cannot_tell"
+    assert judgement.actions[0].startswith("Give the definition a problem")
+    assert "problems" not in judgement.rule
+
+
+@pytest.mark.parametrize(
+    "material",
+    [
+        threshold_material(),
+        replace(good_material(), episodes=[], problems=problems(), watched={}),
+        replace(good_material(), problems=problems(*GOOD_PROBLEMS[:3]), episodes=good_material().episodes[:3]),
+        threshold_material([episode(h, definition=THRESHOLD, said=[("false_alarm", False, "anna")]) for h in range(10)]),
+        good_material(),
+    ],
+    ids=["nothing raised", "nothing judged", "too few problems", "all false", "good"],
+)
+def test_a_page_says_that_every_demand_is_met_exactly_where_the_alert_is_trusted(material):
+    figures = performance_figures(material)
+    judgement = judge_alert(figures)
+    page = render_page(figures, judgement, draw(figures, material.scores))
+    assert judgement.trust == "yes" or judgement.actions
+    assert not ("Cannot tell yet" in page and "every demand is met" in page)
+    assert ("every demand is met" in page) == (judgement.trust == "yes" and not judgement.actions)
+
+
+def test_an_alert_without_any_episode_says_what_cannot_be_checked():
+    judgement = judge_alert(performance_figures(threshold_material()))
+    assert judgement.sentence.startswith("Cannot tell yet: no episode is settled")
+    assert judgement.actions == (
+        "Wait, or choose a longer period. It cannot be checked yet: at least 50 % of the settled episodes right "
+        "(no settled episodes).",
+    )

@@ -1,0 +1,218 @@
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pandas as pd
+import pytest
+
+from alerting.learning.metrics.metrics import event_metrics, problem_spans
+from alerting.readings.history import span_millis, to_millis
+from alerting.reporting.metrics import performance_figures, to_document
+from tests.report_material import (
+    CLASSIFIER,
+    END,
+    GOOD_PROBLEMS,
+    START,
+    THRESHOLD,
+    H,
+    episode,
+    good_material,
+    problems,
+    threshold_material,
+)
+
+
+def figures(**changes):
+    return performance_figures(replace(good_material(), **changes))
+
+
+def test_outcomes_are_those_of_the_episodes_raised_in_the_period():
+    before, after = episode(-1, outcome="no"), episode(24 * 28, outcome="no")
+    f = figures(episodes=[*good_material().episodes, before, after])
+    assert f.outcomes == {"hit": 7, "avoided": 1, "false_alarm": 2, "undetermined": 1}
+    assert f.undetermined == {"the horizon is not over": 1}
+
+
+def test_precision_is_an_interval_between_avoided_left_out_and_avoided_counted_as_right():
+    precision = figures().precision
+    assert (precision.without_avoided.value, precision.with_avoided.value) == (pytest.approx(7 / 9), 0.8)
+
+
+def test_problems_without_an_episode_before_them_are_missed():
+    f = figures()
+    assert [p.start for p in f.missed] == [START + 555 * H, START + 610 * H]
+    assert f.event_recall.basis == "7 of 9 problems"
+
+
+def test_recall_is_the_one_that_judges_candidates():
+    m = good_material()
+    late = [episode(554.8, outcome="too_late"), episode(605.4, outcome="no")]
+    m = replace(m, episodes=[*m.episodes, *late])
+    spells = {"oven-1": [(to_millis(e.raised_at), to_millis(e.closed_at)) for e in m.episodes]}
+    judged = event_metrics(
+        spells,
+        {"oven-1": problem_spans(m.problems, onset=True)},
+        span_millis(m.definition.gap),
+        span_millis(m.definition.horizon),
+        {"oven-1": (END - START).total_seconds()},
+        seed=0,
+    )
+    f = performance_figures(m)
+    assert f.event_recall.value == judged.event_recall
+    assert len(f.problems) == judged.n_events
+    assert f.too_late == 1
+
+
+def test_an_episode_that_was_raised_before_the_period_announces_a_problem_within_it():
+    f = figures(problems=problems(1), episodes=[episode(-1, outcome="in_time")])
+    assert [p.lead_s for p in f.problems] == [2 * 3600 - 60]
+    assert f.outcomes["hit"] == 0
+
+
+def test_lead_time_counts_from_the_decision_and_not_from_the_raise():
+    slow = episode(38.5, outcome="in_time", late=timedelta(hours=1))
+    f = figures(problems=problems(40.5), episodes=[slow])
+    assert f.lead_times == (3600,)
+
+
+def test_lead_time_of_a_historical_episode_counts_from_its_raise():
+    f = figures(problems=problems(40.5), episodes=[episode(38.5, outcome="in_time", late=timedelta(days=9), backfilled=True)])
+    assert f.lead_times == (7200,)
+    assert f.backfilled == 1
+    assert f.verdicts.told == 0
+
+
+def test_of_two_episodes_before_a_problem_the_first_gives_the_lead_time():
+    f = figures(problems=problems(40.5), episodes=[episode(39.5, outcome="in_time"), episode(37.5, outcome="in_time")])
+    assert f.lead_times == (3 * 3600 - 60,)
+
+
+def test_an_announced_problem_that_people_learnt_of_afterwards_has_a_negative_lead_time():
+    f = figures(problems=problems(40.5), episodes=[episode(38.5, outcome="in_time", late=timedelta(hours=5))])
+    assert f.lead_times == (-3 * 3600,)
+
+
+def test_problems_at_times_when_nobody_could_warn_are_counted_apart():
+    f = figures(watched={"oven-1": (START + 95 * H, END)})
+    assert f.problems_unwatched == 1
+    assert len(f.problems) == 8
+    assert figures(watched={}).problems_unwatched == 9
+
+
+def test_an_ongoing_problem_has_no_end():
+    ongoing = problems(40.5)
+    ongoing["end"] = pd.Series([pd.NaT], dtype="datetime64[ms, UTC]")
+    assert figures(problems=ongoing).problems[0].end is None
+
+
+def test_false_alarms_are_counted_per_watched_week_of_one_asset():
+    f = figures(watched={"oven-1": (START, END), "oven-2": (START, END)})
+    assert f.false_alarms.value == pytest.approx(2 / 8)
+    assert f.false_alarm_budget == CLASSIFIER.operating_point.most_false_alarms
+
+
+def test_time_in_alarm_is_cut_to_the_watched_time():
+    f = figures(episodes=[episode(-1), episode(100)], watched={"oven-1": (START, START + 101 * H)})
+    assert f.time_in_alarm.value == pytest.approx((1 + 1) / 101)
+
+
+def test_where_most_episodes_are_undetermined_precision_and_false_alarms_cannot_be_told():
+    settled = [episode(h, outcome="no") for h in (10, 20, 30, 40, 50)]
+    f = figures(episodes=[*settled, *(episode(h) for h in range(60, 120, 10))])
+    assert f.false_alarms.doubt == f.precision.with_avoided.doubt == "6 of 11 episodes are undetermined"
+
+
+def test_verdicts_are_counted_by_answer_action_and_disagreement():
+    f = figures()
+    assert f.verdicts.response.basis == "9 of 11 episodes that people were told of"
+    assert f.verdicts.counts == {"true_alarm": 8, "false_alarm": 1}
+    assert f.verdicts.acted == 1
+    assert f.verdicts.against_data.basis == "0 of 8 verdicts that data can check"
+
+
+def test_a_verdict_against_the_data_is_a_disagreement_unless_somebody_acted():
+    said_right = episode(60, outcome="no", said=[("true_alarm", False, "anna")])
+    said_wrong = episode(38.5, outcome="in_time", said=[("false_alarm", False, "anna")])
+    avoided = episode(90, outcome="no", said=[("true_alarm", True, "ben")])
+    split = episode(120, outcome="no", said=[("true_alarm", False, "anna"), ("false_alarm", False, "ben")])
+    f = figures(episodes=[said_right, said_wrong, avoided, split])
+    assert f.verdicts.against_data.basis == "2 of 2 verdicts that data can check"
+    assert f.verdicts.among_themselves == 1
+
+
+def test_a_threshold_without_a_problem_is_judged_by_word_alone():
+    f = performance_figures(
+        threshold_material(
+            [
+                episode(3, definition=THRESHOLD, said=[("true_alarm", False, "anna")]),
+                episode(30, definition=THRESHOLD, said=[("false_alarm", False, "anna")]),
+                episode(60, definition=THRESHOLD),
+            ]
+        )
+    )
+    assert f.outcomes == {"hit": 1, "avoided": 0, "false_alarm": 1, "undetermined": 1}
+    assert f.event_recall.value is None
+    assert f.rows is None
+    assert f.horizon_s is None
+
+
+def test_the_worst_false_alarms_are_those_furthest_beyond_their_threshold():
+    assert [e.value for e in figures().worst_false_alarms] == [0.93, 0.55]
+
+
+def test_row_metrics_use_mature_rows_only():
+    rows = figures().rows
+    assert rows.rows + rows.immature == 24 * 28 - 1
+    assert rows.immature == 5
+    assert rows.positives == 4 * len(GOOD_PROBLEMS)
+    assert rows.ap > 0.9
+    assert rows.persistence_ap < 0.3
+    assert rows.ap_beside_persistence == rows.ap
+    assert [v.version for v in rows.versions] == [2]
+    assert sum(b.rows for b in rows.calibration) == rows.rows
+    assert all(b.low <= b.observed <= b.high for b in rows.calibration)
+
+
+def test_the_operating_point_is_the_threshold_that_was_in_force_row_by_row():
+    scores = (
+        good_material()
+        .scores.head(4)
+        .assign(score=[0.4, 0.4, 0.9, 0.1], threshold=[0.3, 0.5, 0.5, 0.5], label=[1.0, 1.0, 0.0, 0.0])
+    )
+    operating = figures(scores=scores).rows.operating
+    assert (operating.recall, operating.precision) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("label", "doubt"),
+    [(0.0, "the problem followed none of 671 scores"), (1.0, "the problem followed every one of 671 scores")],
+)
+def test_one_class_only_gives_no_ranking_and_says_so(label, doubt):
+    rows = figures(scores=good_material().scores.assign(label=label)).rows
+    assert (rows.ap, rows.roc_auc, rows.curve) == (None, None, ())
+    assert rows.doubt == doubt
+
+
+def test_without_scores_there_is_nothing_to_rank():
+    rows = figures(scores=good_material().scores.iloc[:0]).rows
+    assert (rows.rows, rows.ap, rows.brier, rows.doubt) == (0, None, None, "no score has a known label yet")
+
+
+def test_nothing_at_all_still_makes_a_report():
+    f = figures(episodes=[], problems=problems(), watched={}, scores=good_material().scores.iloc[:0], models=())
+    assert f.false_alarms.doubt == "nothing was watched"
+    assert f.lead_time.doubt == "no announced problems"
+
+
+def test_the_document_is_json_with_every_figure():
+    document = json.loads(json.dumps(to_document(figures()), allow_nan=False))
+    assert document["event_recall"]["value"] == pytest.approx(7 / 9)
+    assert document["start"] == "2026-01-05T00:00:00+00:00"
+    assert document["models"][1]["run_id"] == "run-2"
+    assert to_document({"a": float("nan")}) == {"a": None}
+
+
+def test_the_same_material_in_another_order_gives_the_same_figures():
+    m = good_material()
+    shuffled = replace(m, episodes=m.episodes[::-1], problems=m.problems.iloc[::-1])
+    assert performance_figures(shuffled) == performance_figures(m)

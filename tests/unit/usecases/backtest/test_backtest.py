@@ -1,0 +1,114 @@
+from dataclasses import fields, replace
+from datetime import timedelta
+
+import pytest
+
+from alerting.definitions.faults import UserError
+from alerting.learning.metrics.metrics import EventMetrics
+from alerting.ports import Platform
+from alerting.reporting.backtest import Cost
+from alerting.usecases.backtest.backtest import backtest, run_id, segment_starts, written_subject
+from alerting.usecases.backtest.metrics import cost_of
+from alerting.usecases.backtest.sandbox import LiveWrite, Shadow
+from tests.builders import at, classifier, history, oven, revision, threshold, too_hot, too_moist
+from tests.frames import FrameReadings
+from tests.pretended import pretended_platform
+
+DAY = 24 * 60
+
+
+def plant():
+    platform = replace(
+        pretended_platform(), readings=FrameReadings(history([0, 60, 12 * DAY], temperature=[200.0, 230.0, 200.0]))
+    )
+    platform.assets.put([oven()])
+    platform.clock.instant = at(16 * DAY)
+    return platform
+
+
+def test_another_definition_stretch_or_cadence_is_another_run():
+    platform = plant()
+    subject, other = written_subject(platform, too_hot()), written_subject(platform, too_hot(above=216))
+    ids = {
+        run_id(subject, at(0), at(DAY), "scheduled"),
+        run_id(other, at(0), at(DAY), "scheduled"),
+        run_id(subject, at(1), at(DAY), "scheduled"),
+        run_id(subject, at(0), at(DAY + 1), "scheduled"),
+        run_id(subject, at(0), at(DAY), "never"),
+        run_id(subject, at(0), at(DAY), timedelta(days=7)),
+    }
+    assert len(ids) == 6
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "words"),
+    [(3, 2, "must lie before"), (3, 17, "lies after now"), (-9, -8, "has readings from .*they reach from")],
+)
+def test_a_stretch_that_cannot_be_tested_is_refused(start, end, words):
+    platform = plant()
+    with pytest.raises(UserError, match=words):
+        backtest(platform, written_subject(platform, too_hot()), at(start * DAY), at(end * DAY))
+
+
+def test_a_faulty_file_is_refused_with_its_faults():
+    with pytest.raises(UserError, match="temprature"):
+        written_subject(plant(), too_hot(variable="temprature"))
+
+
+def test_training_comes_at_the_start_and_then_at_every_tick():
+    weekly = classifier()
+    assert segment_starts(weekly, at(0), at(30 * DAY), "never") == [at(0)]
+    assert segment_starts(weekly, at(60), at(15 * DAY), timedelta(days=7)) == [at(60), at(7 * DAY + 60), at(14 * DAY + 60)]
+    sundays = [at(d * DAY + 180) for d in (6, 13, 20, 27)]
+    assert segment_starts(weekly, at(0), at(30 * DAY), "scheduled") == [at(0), *sundays]
+    assert segment_starts(weekly, at(0), sundays[-1], "scheduled") == [at(0), *sundays[:-1]]
+    berlin = classifier(schedule={"timezone": "Europe/Berlin"})
+    assert segment_starts(berlin, at(0), at(7 * DAY), "scheduled") == [at(0), at(6 * DAY + 120)]
+    by_hand = classifier(schedule={"retrain": None})
+    assert segment_starts(by_hand, at(0), at(30 * DAY), "scheduled") == [at(0)]
+    assert segment_starts(threshold(), at(0), at(8 * DAY), "never") == [at(0), at(7 * DAY)]
+
+
+def test_a_pretended_platform_reads_nothing_after_its_instant_and_refuses_to_write_live():
+    platform = plant()
+    pretended = Shadow(platform, revision(classifier())).training(at(100))
+    readings = pretended.readings.load(oven(), None, at(500)).readings
+    assert readings.index[-1] <= at(100)
+    assert platform.readings.asked_until == at(100)
+    assert pretended.readings.span("oven-1")[1] == at(100)
+    for write in (
+        lambda: pretended.assets.put([oven()]),
+        lambda: pretended.definitions.put(too_moist()),
+        lambda: pretended.readings.add_readings([], at(0)),
+        lambda: pretended.reports.put("too-moist", at(0), at(1), {}, "", at(1)),
+        lambda: pretended.feedback.append(None),
+        lambda: pretended.episodes.insert(None),
+    ):
+        with pytest.raises(LiveWrite):
+            write()
+
+
+def test_no_port_of_a_pretended_platform_is_a_live_one():
+    """A port that is added to the platform must be thought of here, too."""
+    platform = plant()
+    shadow = Shadow(platform, revision(classifier()))
+    shared = {f.name for view in (shadow.training(at(0)), shadow.watching(at(0))) for f in fields(Platform)
+              if getattr(view, f.name) is getattr(platform, f.name) is not None}  # fmt: skip
+    assert shared == {
+        "backtests",
+        "limits",
+        "budget",
+        "zone",
+        "model_key",
+    }  # the last four are no ports: settings of the platform
+
+
+def test_costs_are_those_of_misses_and_false_alarms_where_the_definition_names_them():
+    met = EventMetrics(
+        0.8, 1.0, 0.5, 0.1, 60.0, n_events=10, n_found=8, n_episodes=12, n_false_alarms=3, n_too_late=0, intervals={}
+    )
+    priced = classifier(operating_point={"cost_of_miss": 500, "cost_of_false_alarm": 20})
+    assert cost_of(priced, met, weeks=2) == Cost(misses=1000, false_alarms=60, total=1060, per_week=530)
+    assert cost_of(classifier(), met, weeks=2) is None
+    assert cost_of(priced, None, weeks=2) is None
+    assert cost_of(threshold(), met, weeks=2) is None

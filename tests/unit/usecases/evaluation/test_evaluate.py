@@ -1,0 +1,231 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from alerting.definitions.faults import UserError
+from alerting.ports import ReadingRow
+from alerting.usecases.definitions.sync import apply, retire
+from alerting.usecases.episodes.store import NotFound, find_episode
+from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.operations.maintain import maintain
+from alerting.usecases.operators.feedback import give_feedback
+from tests.builders import at, oven, too_hot
+from tests.pretended import Mailbox, pretended_platform
+
+
+@pytest.fixture
+def mailbox():
+    return Mailbox("mail")
+
+
+@pytest.fixture
+def platform(mailbox):
+    platform = pretended_platform(mailbox)
+    platform.assets.put([oven()])
+    apply(platform, [too_hot(**{"for": "2m"}, stale_after="30m")], "engineer", at(0), "test")
+    return platform
+
+
+def feed(platform, **values_by_minute):
+    rows = [ReadingRow("oven-1", at(int(m[1:])), {"temperature": v}) for m, v in values_by_minute.items()]
+    platform.readings.add_readings(rows, at(0))
+
+
+def run(platform, minute):
+    platform.clock.instant = at(minute)
+    counts = evaluate(platform, None, at(minute))
+    deliver_due(platform, at(minute))
+    return counts
+
+
+def all_episodes(platform):
+    return sorted(platform.episodes.find(), key=lambda e: e.raised_at)
+
+
+def test_a_threshold_episode_is_raised_told_closed_and_told_again(platform, mailbox):
+    feed(platform, m1=200, m5=230, m10=200)
+    run(platform, 6)
+    assert all_episodes(platform) == []
+    run(platform, 8)
+    (episode,) = all_episodes(platform)
+    assert (episode.raised_at, episode.condition) == (at(7), "open")
+    assert episode.evaluation.reason == "Zone 2 temperature is 230 °C, above 215 °C for 2 min"
+    assert episode.inputs == {"temperature": 230.0}
+    run(platform, 11)
+    (episode,) = all_episodes(platform)
+    assert (episode.closed_at, episode.condition) == (at(10), "closed")
+    assert [m.key.split(":")[1] for m in mailbox.messages] == ["raised", "closed"]
+    assert "too-hot on oven-1" in mailbox.messages[0].subject
+
+
+def test_running_the_same_interval_again_changes_nothing(platform, mailbox):
+    feed(platform, m1=200, m5=230)
+    run(platform, 20)
+    before = all_episodes(platform)
+    assert run(platform, 20).pairs == 0
+    assert all_episodes(platform) == before
+    assert len(mailbox.messages) == 1
+
+
+def test_a_crash_between_episode_and_watermark_is_mended_by_the_next_run(platform, mailbox):
+    feed(platform, m1=200, m5=230, m9=200, m20=230)
+    run(platform, 4)
+    forgetful = replace(platform, states=NeverMoves(platform.states))
+    evaluate(forgetful, None, at(8))
+    evaluate(forgetful, None, at(30))
+    run(platform, 30)
+    found = all_episodes(platform)
+    assert [(e.raised_at, e.condition) for e in found] == [(at(7), "closed"), (at(22), "open")]
+    assert len({m.key for m in mailbox.messages}) == len(mailbox.messages)
+
+
+class NeverMoves:
+    """States whose writes are lost, as if the process was killed just before."""
+
+    def __init__(self, states):
+        self._states = states
+
+    def load_many(self, pairs):
+        return self._states.load_many(pairs)
+
+    def advance_many(self, before, after):
+        return np.zeros(len(before), np.bool_)
+
+
+def test_an_outage_is_caught_up_with_the_same_episodes_and_one_announcement(platform, mailbox):
+    hot = {f"m{m}": 230 if m % 10 < 5 else 200 for m in range(1, 60)}
+    feed(platform, **hot)
+    run(platform, 59)
+    caught_up = [(e.id, e.raised_at, e.closed_at) for e in all_episodes(platform)]
+    other = pretended_platform(Mailbox("mail"))
+    other.assets.put([oven()])
+    apply(other, [too_hot(**{"for": "2m"}, stale_after="30m")], "engineer", at(0), "test")
+    feed(other, **hot)
+    for minute in range(1, 60):
+        run(other, minute)
+    assert caught_up == [(e.id, e.raised_at, e.closed_at) for e in all_episodes(other)]
+    assert len(caught_up) == 6
+    assert len(mailbox.messages) == 1
+    assert "5 more" in mailbox.messages[0].text
+
+
+def test_one_run_may_close_an_episode_and_raise_the_next_one(platform):
+    feed(platform, m1=200, m5=230, m12=200, m15=230, m18=230, m40=200)
+    for minute in (10, 20, 59):
+        run(platform, minute)
+    assert [(e.raised_at, e.closed_at) for e in all_episodes(platform)] == [(at(7), at(12)), (at(17), at(40))]
+
+
+def test_nothing_known_is_unknown_with_a_reason_and_raises_nothing(platform):
+    counts = run(platform, 10)
+    assert counts.unknown == {"too-hot on oven-1": "no reading of temperature yet"}
+    state = platform.states.load("too-hot", ["oven-1"])["oven-1"]
+    assert (state.unknown_count, state.unknown_reason) == (1, "no reading of temperature yet")
+
+
+def test_a_new_definition_judges_nothing_before_its_activation(platform):
+    feed(platform, m1=230, m2=230)
+    apply(platform, [too_hot(name="later")], "engineer", at(10), "test")
+    feed(platform, m12=200)
+    run(platform, 20)
+    assert [e.definition for e in all_episodes(platform)] == ["too-hot"]
+
+
+def test_a_delivery_that_fails_is_tried_again_with_the_same_key_and_later(platform, mailbox):
+    feed(platform, m1=230)
+    mailbox.broken = True
+    run(platform, 10)
+    assert mailbox.messages == []
+    mailbox.broken = False
+    deliver_due(platform, at(10))
+    assert mailbox.messages == []
+    deliver_due(platform, at(11))
+    deliver_due(platform, at(12))
+    assert len(mailbox.messages) == 1
+    (episode,) = all_episodes(platform)
+    assert (episode.outbox[0].status, episode.outbox[0].attempts) == ("sent", 2)
+
+
+def test_a_channel_nobody_configured_ends_as_a_dead_letter(platform, mailbox):
+    apply(platform, [too_hot(notify={"channels": ["pager"]})], "engineer", at(0), "test")
+    feed(platform, m1=230)
+    run(platform, 10)
+    ((_, letter),) = platform.episodes.dead_letters()
+    assert letter.error == "channel 'pager' is not configured"
+    assert mailbox.messages == []
+
+
+def test_judging_the_past_tells_nobody_and_says_what_was_not_found_again(platform, mailbox):
+    feed(platform, m1=200, m5=230, m10=200, m40=225, m50=200)
+    past = apply(platform, [too_hot(name="past", **{"for": "0s"}, stale_after="30m")], "engineer", at(100), "test")
+    assert past[0].action == "create"
+    platform.clock.instant = at(100)
+    with pytest.raises(UserError, match="no revision of 'past' was in force"):
+        evaluate_past(platform, "past", at(0), at(60))
+    counts = evaluate_past(platform, "past", at(0), at(60), revision="latest")
+    assert (counts.raised, counts.withdrawn) == (2, 0)
+    again = evaluate_past(platform, "past", at(0), at(60), revision="latest")
+    assert (again.raised, again.withdrawn) == (0, 0)
+    apply(platform, [too_hot(name="past", above=227, stale_after="30m")], "engineer", at(101), "test")
+    third = evaluate_past(platform, "past", at(0), at(60), revision="latest")
+    assert (third.raised, third.withdrawn) == (0, 1)
+    deliver_due(platform, at(200))
+    assert mailbox.messages == []
+    assert platform.states.load("past", ["oven-1"]) == {}
+
+
+def test_feedback_settles_a_threshold_episode_and_is_never_overwritten(platform):
+    feed(platform, m1=230)
+    run(platform, 10)
+    (episode,) = all_episodes(platform)
+    said = {"episode_id": episode.id[:8], "action": None, "comment": None, "acted": False, "at": at(11)}
+    assert give_feedback(platform, verdict="true_alarm", who="ann", **said).settlement.outcome == "hit"
+    after = give_feedback(platform, verdict="false_alarm", who="bob", **said)
+    assert after.settlement.outcome == "undetermined"
+    assert [f.who for f in platform.feedback.of(episode.id)] == ["ann", "bob"]
+    with pytest.raises(UserError, match="must say something"):
+        give_feedback(platform, verdict=None, who="ann", **said)
+    with pytest.raises(NotFound, match="there is no episode"):
+        find_episode(platform, "0000")
+
+
+def test_an_action_within_the_window_whose_problem_did_not_occur_is_avoided(platform):
+    document = too_hot(problem={"variable": "moisture", "above": 4.5}, horizon="30m", stale_after="30m")
+    apply(platform, [document], "engineer", at(0), "test")
+    feed(platform, m1=230)
+    rows = [ReadingRow("oven-1", at(m), {"moisture": 4.0}) for m in range(0, 60, 5)]
+    platform.readings.add_readings(rows, at(0))
+    run(platform, 3)
+    (episode,) = all_episodes(platform)
+    give_feedback(platform, episode_id=episode.id, verdict=None, acted=True, action="damper", comment=None, who="ann", at=at(10))
+    assert platform.episodes.get(episode.id).settlement.outcome == "undetermined"
+    run(platform, 40)
+    settlement = platform.episodes.get(episode.id).settlement
+    assert (settlement.outcome, settlement.acted, settlement.occurred) == ("avoided", True, False)
+
+
+def test_retiring_closes_open_episodes_and_keeps_them(platform):
+    feed(platform, m1=230)
+    run(platform, 10)
+    retire(platform, "too-hot", "engineer", at(11), "line sold")
+    assert maintain(platform, at(12))["closed"] == 1
+    (episode,) = all_episodes(platform)
+    assert episode.transitions[-1].reason.startswith("the definition is retired")
+    with pytest.raises(UserError, match="not in service"):
+        evaluate(platform, ["too-hot"], at(13))
+
+
+def test_a_document_edited_in_the_database_gets_a_revision_and_a_malformed_one_leaves_the_last_in_force(platform):
+    platform.definitions.put(too_hot(above=250, stale_after="30m"))
+    run(platform, 5)
+    assert platform.definitions.revisions("too-hot")[-1].definition.above == 250
+    platform.definitions.put(too_hot(above=250, variable="temperatur"))
+    run(platform, 6)
+    assert len(platform.definitions.revisions("too-hot")) == 2
+    (fault,) = platform.definitions.faulty()["too-hot"]
+    assert "did you mean temperature?" in fault
+    platform.definitions.put(too_hot(above=260))
+    run(platform, 7)
+    assert platform.definitions.faulty() == {}

@@ -1,0 +1,59 @@
+"""Alarms found by evaluating past days: they fill the figures of the first days, and say so."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from alerting.ports import ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from alerting.usecases.operations.alarm_kpis import alarm_quality, alarm_quality_by
+from tests.builders import at, oven, too_hot
+from tests.pretended import Mailbox, pretended_platform
+
+
+def plant(live):
+    """Three alarms in past days, and so many live ones after the definition came into service."""
+    platform = pretended_platform(Mailbox("mail"))
+    platform.assets.put([oven()])
+    minutes = range(0, 600, 5)
+    hot = {*(60, 120, 180), *(330 + 30 * n for n in range(live))}
+    rows = [ReadingRow("oven-1", at(m), {"temperature": 230 if m in hot else 200}) for m in minutes]
+    platform.readings.add_readings(rows, at(0))
+    platform.clock.instant = at(300)
+    apply(platform, [too_hot()], "engineer", at(300), "test")
+    assert evaluate_past(platform, "too-hot", at(0), at(300), revision="latest").raised == 3
+    platform.clock.instant = at(599)
+    evaluate(platform, None, at(599))
+    return platform
+
+
+def figures(platform, past):
+    return alarm_quality(platform, at(0), at(600), past=past)
+
+
+def test_in_the_first_days_past_alarms_are_counted_and_told_of():
+    found = figures(plant(live=1), past=None)
+    assert (found.kpis.alarms, found.past.found, found.past.counted) == (4, 3, True)
+    assert "nobody was told of them" in found.past.words
+
+
+def test_later_they_are_left_out_and_told_of():
+    found = figures(plant(live=4), past=None)
+    assert (found.kpis.alarms, found.past.found, found.past.counted) == (4, 3, False)
+    assert "are not counted" in found.past.words
+
+
+def test_one_may_say_so_oneself():
+    platform = plant(live=1)
+    assert figures(platform, past=False).kpis.alarms == 1
+    assert figures(platform, past=True).kpis.alarms == 4
+    assert alarm_quality(platform, at(0), at(600)).kpis.alarms == 1  # what programs get by default
+    [group] = alarm_quality_by(platform, at(0), at(600), "line", past=True).groups
+    assert group.kpis.alarms == 4
+
+
+def test_without_past_alarms_nothing_is_said():
+    found = alarm_quality(plant(live=4), at(301), at(600), past=None)
+    assert (found.past.found, found.past.words) == (0, "")
+    assert replace(found.past, found=1).words
+    assert found.kpis.end - found.kpis.start == timedelta(minutes=299)

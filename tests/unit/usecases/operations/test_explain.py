@@ -1,0 +1,150 @@
+from datetime import timedelta
+
+import pytest
+
+from alerting.definitions.faults import UserError
+from alerting.ports import ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.operations.explain import why
+from alerting.usecases.operators import operate
+from tests.builders import at, oven, too_hot, too_moist
+from tests.pretended import Mailbox, pretended_platform
+
+
+@pytest.fixture
+def platform():
+    made = pretended_platform(Mailbox("mail"))
+    made.assets.put([oven(), oven().model_copy(update={"name": "oven-2"})])
+    apply(made, [too_hot(**{"for": "2m"}, stale_after="30m", clear_above_at=210)], "engineer", at(0), "test")
+    feed(made, m1=200, m5=230, m10=212, m20=200)
+    return made
+
+
+def feed(platform, **values_by_minute):
+    rows = [ReadingRow("oven-1", at(int(m[1:])), {"temperature": v}) for m, v in values_by_minute.items()]
+    platform.readings.add_readings(rows, at(0))
+
+
+def run(platform, minute):
+    platform.clock.instant = at(minute)
+    evaluate(platform, ["too-hot"], at(minute))
+    deliver_due(platform, at(minute))
+
+
+def ask(platform, minute, name="too-hot", asset="oven-1"):
+    return why(platform, name, asset, at(minute))
+
+
+@pytest.mark.parametrize("evaluated", [None, 3, 6.5, 90], ids=lambda m: f"evaluated-{m}")
+@pytest.mark.parametrize(
+    ("minute", "verdict", "value"),
+    [
+        (0.5, "unknown", None),
+        (3, "normal", 200),
+        (6, "pending", 230),
+        (8, "open", 230),
+        (15, "open", 212),
+        (21, "normal", 200),
+        (80, "unknown", 200),
+    ],
+)
+def test_the_answer_is_the_same_however_far_evaluation_has_come(platform, minute, verdict, value, evaluated):
+    if evaluated is not None:
+        run(platform, evaluated)
+    found = ask(platform, minute)
+    assert (found.verdict, found.value) == (verdict, value)
+
+
+def test_bad_quality_is_told_with_when_it_began_and_what_was_known_before(platform):
+    rows = [ReadingRow("oven-1", at(m), {}, {"temperature": "bad"}) for m in (25, 26)]
+    rows.append(ReadingRow("oven-1", at(20), {"temperature": 200.0}, {"temperature": "uncertain"}))
+    platform.readings.add_readings(rows, at(0))
+    for evaluated in (None, 30):
+        if evaluated:
+            run(platform, evaluated)
+        found = ask(platform, 31)
+        assert found.verdict == "unknown"
+        assert found.answer.startswith("cannot tell: bad quality: the last sample of temperature is bad")
+        assert f"temperature was 200 at {at(20).isoformat()}, of uncertain quality" in found.facts
+        assert (
+            f"temperature is of bad quality since {at(25).isoformat()}; its last sample is of {at(26).isoformat()}" in found.facts
+        )
+    counts = evaluate(platform, ["too-hot"], at(32))
+    assert counts.unknown["too-hot on oven-1"].startswith("bad quality")
+
+
+def test_a_pending_condition_says_since_when_and_when_it_is_due(platform):
+    found = ask(platform, 6)
+    assert (found.pending_since, found.due_at, found.limit) == (at(5), at(7), 215)
+    assert "must hold for 2m" in found.answer
+
+
+def test_an_open_one_names_its_episode_who_was_told_and_who_acknowledged(platform):
+    run(platform, 8)
+    [episode] = platform.episodes.find()
+    operate.acknowledge(platform, episode.id, operate.Actor("ann", "operator"), at(8))
+    found = ask(platform, 8)
+    assert found.episode == episode.id
+    text = "; ".join(found.facts)
+    assert "limits: above 215.0, clear_above_at 210.0, for 2m" in text
+    assert "told: mail (sent)" in text
+    assert "acknowledged by ann" in text
+
+
+def test_a_shelf_is_named_also_in_hindsight(platform):
+    operate.shelve(platform, "too-hot", "oven-1", operate.Actor("ann", "operator"), at(2), at(9), "cleaning")
+    run(platform, 30)
+    found = ask(platform, 8)
+    assert found.shelved
+    assert "cleaning" in found.facts[-1]
+    assert not ask(platform, 9).shelved
+    assert not ask(platform, 1).shelved
+
+
+def test_readings_that_came_late_are_seen_to_differ_from_what_was_kept(platform):
+    run(platform, 50)
+    feed(platform, m40=230, m45=230)
+    assert any("came after it was judged" in fact for fact in ask(platform, 44).facts)
+    feed(platform, m5=200, m10=200)
+    assert any("some came later" in fact for fact in ask(platform, 8).facts)
+
+
+def test_what_is_not_judged_says_why(platform):
+    assert "in service since" in ask(platform, -10).answer
+    assert "does not watch oven-2" in ask(platform, 5, asset="oven-2").answer
+    apply(platform, [too_hot(state="draft")], "engineer", at(60), "test")
+    found = ask(platform, 61)
+    assert (found.verdict, found.answer) == ("not judged", "it was not judged: revision 2 is draft")
+    assert ask(platform, 6).verdict == "pending"  # what was in force then counts for then
+
+
+def test_without_a_model_nobody_can_tell(platform):
+    apply(platform, [too_moist()], "engineer", at(0), "test")
+    found = ask(platform, 30, name="too-moist")
+    assert (found.verdict, found.unknown) == ("unknown", "no model is in service yet; train one")
+
+
+@pytest.mark.parametrize(("name", "asset"), [("nothing", "oven-1"), ("too-hot", "oven-9")])
+def test_a_name_that_nobody_knows_is_refused(platform, name, asset):
+    with pytest.raises(UserError, match=r"nothing|oven-9"):
+        ask(platform, 5, name, asset)
+
+
+def test_asking_changes_nothing(platform):
+    run(platform, 8)
+    before = platform.episodes.find(), platform.states.load("too-hot", ["oven-1"])
+    for minute in range(0, 90, 7):
+        why(platform, "too-hot", "oven-1", at(minute) + timedelta(seconds=1))
+    assert (platform.episodes.find(), platform.states.load("too-hot", ["oven-1"])) == before
+
+
+def test_limits_of_every_form_are_told_as_they_are_written(platform):
+    levels = {"levels": {"medium": {"above": 215}, "critical": {"above": 225}}}
+    apply(platform, [too_hot(name="steps", above=None, **levels)], "engineer", at(0), "test")
+    found = ask(platform, 6, name="steps")
+    assert (found.verdict, found.value) == ("open", 230)
+    assert "225" in found.facts[0]
+    apply(platform, [too_hot(name="band", above=None, outside={"low": 190, "high": 215})], "engineer", at(0), "test")
+    assert "outside" in ask(platform, 3, name="band").facts[0]
