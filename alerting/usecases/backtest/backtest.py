@@ -35,9 +35,9 @@ from alerting.usecases.backtest.metrics import beside_acted, cost_of, events_of,
 from alerting.usecases.backtest.sandbox import Shadow
 from alerting.usecases.definitions.sync import check, latest_revision, require_revision, sync
 from alerting.usecases.definitions.versions import champion_at
+from alerting.usecases.episodes.material import gather_material
 from alerting.usecases.episodes.outcomes import settle_due
 from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.operations.report import gather_material
 from alerting.usecases.training.train import train
 
 RULES = 1  # part of a run's identity: results kept under other rules are not taken for these
