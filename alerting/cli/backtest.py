@@ -26,7 +26,7 @@ from alerting.definitions.faults import UserError
 
 if TYPE_CHECKING:
     from alerting.ports import Platform
-    from alerting.usecases.backtest.backtest import Backtest, Retrain, Subject
+    from alerting.usecases.backtest.run import Backtest, Retrain, Subject
 
 
 @command
