@@ -57,7 +57,7 @@ def test_every_published_port_is_a_setting(services):
 
 
 def test_health_checks_leave_a_loaded_machine_its_time_and_its_cores(services):
-    """A check that fails within the start period does not count; each check starts a program, and mongosh takes seconds of a core."""
+    """A failure within the start period does not count. Each check starts a program, and mongosh takes seconds of a core."""
     checks = {name: service["healthcheck"] for name, service in services.items() if "healthcheck" in service}
     for name, check in checks.items():
         assert check["start_period"] == "10m", name
@@ -100,7 +100,7 @@ def test_mongodb_is_not_healthy_without_a_server():
 def check_mongodb(port: int) -> int:
     script = ENTRYPOINT.parent / "mongodb-healthy.sh"
     environ = {"PATH": os.environ["PATH"], "HOSTNAME": "127.0.0.1"}
-    return subprocess.run(["bash", script, str(port)], check=False, env=environ, capture_output=True, timeout=60).returncode
+    return subprocess.run(["/bin/bash", script, str(port)], check=False, env=environ, capture_output=True, timeout=60).returncode
 
 
 def test_every_service_has_a_health_check_and_comes_back_and_every_job_runs_once(services):
