@@ -144,6 +144,22 @@ def test_a_service_without_a_secret_refuses_to_start_and_says_which(tmp_path, mi
     assert "started" not in refused.stdout
 
 
+@pytest.mark.parametrize(
+    ("database", "names"), [("mongodb", ("keyfile", "root_password")), ("postgres", ("root_password", "airflow", "mlflow"))]
+)
+def test_a_database_without_a_secret_refuses_to_start_and_says_which(tmp_path, database, names):
+    script = ENTRYPOINT.parent / "with-secrets.sh"
+    environ = {"PATH": os.environ["PATH"], "ALERTING_SECRETS": str(tmp_path)}
+    for missing in names:
+        for name in names:
+            (tmp_path / name).write_text("" if name == missing else "x")
+
+        refused = subprocess.run(["/bin/sh", script, database, "echo"], check=False, env=environ, capture_output=True, text=True)
+
+        assert refused.returncode == 1
+        assert f"{tmp_path}/{missing} of {database} is missing" in refused.stderr
+
+
 def test_secrets_become_the_settings_of_the_parts(tmp_path):
     for name in SECRETS:
         (tmp_path / name).write_text(f"the-{name}")
