@@ -89,8 +89,8 @@ class Variable(Closed):
     )
     holds_for: LongerThanZero | None = Field(
         None,
-        description="How long a value is carried forward for models until the next one, e.g. 14d for a recipe or set-point that is "
-        "reported when it changes; found from the data when left out. Then it is missing.",
+        description="How long a value is carried forward for models until the next one, e.g. 14d for a recipe or set-point "
+        "that is reported when it changes; found from the data when left out. Then it is missing.",
     )
     latency: Duration = Field(
         timedelta(0),
