@@ -56,3 +56,12 @@ def test_every_function_of_the_walkthrough_stands_in_its_module():
             (module, f) for f in re.findall(r"`(\w+)`", functions) if not re.search(rf"^\s*(def|class) {f}\b", code, re.MULTILINE)
         ]
     assert missing == []
+
+
+def test_the_glossary_is_sorted_and_every_term_has_a_meaning_and_an_example():
+    page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \*\*(.+?)\*\* \| (.*) \| (.*) \|$", page, re.MULTILINE)
+    terms = [term.lower().replace("_", " ") for term, _, _ in rows]
+    assert len(rows) > 100
+    assert terms == sorted(terms)
+    assert [term for term, meaning, example in rows if not meaning.strip() or not example.strip()] == []
