@@ -89,13 +89,13 @@ class Variable(Closed):
     )
     holds_for: LongerThanZero | None = Field(
         None,
-        description="How long a value holds for models until the next one comes, e.g. 14d for a recipe or set-point that is "
-        "reported when it changes; found from the data when left out. Then it is missing.",
+        description="How long a value is carried forward for models until the next one, e.g. 14d for a recipe or set-point "
+        "that is reported when it changes; found from the data when left out. Then it is missing.",
     )
     latency: Duration = Field(
         timedelta(0),
-        description="How long evaluation waits for values that reach us late, e.g. 30s: alerts come that much later, and "
-        "what comes later still is judged again.",
+        description="How long evaluation waits for values under way, e.g. 30s: alerts come that much later; "
+        "values that are later still are evaluated again.",
     )
     controllable: bool = Field(False, description="True if operators can set it; only these appear in recommendations.")
     min: float | None = Field(None, description="Lowest value an operator may set.")

@@ -44,17 +44,19 @@ class Match(Closed):
 class Escalation(Closed):
     """Who is told next when nobody answers."""
 
-    after: Duration = Field(description="Time since the alert was told without anybody acknowledging it, e.g. 15m.")
-    channels: tuple[ChannelName, ...] = Field(min_length=1, max_length=50, description="Channels that are then told.")
+    after: Duration = Field(description="Time since the alert was announced without being acknowledged, e.g. 15m.")
+    channels: tuple[ChannelName, ...] = Field(min_length=1, max_length=50, description="Channels that are then notified.")
 
 
 class Flood(Closed):
     """Many alerts of one asset become one message: +12 more on oven-1."""
 
     more_than: int = Field(
-        5, ge=1, le=10_000, description="So many alerts of one asset are told one by one; critical ones always are."
+        5, ge=1, le=10_000, description="This many alerts of one asset are announced one by one; critical ones always are."
     )
-    within: Duration = Field(timedelta(minutes=10), description="Time in which they are counted; the rest is told after it.")
+    within: Duration = Field(
+        timedelta(minutes=10), description="Time in which they are counted; then one message lists the others."
+    )
 
 
 class Route(Closed):
@@ -63,20 +65,20 @@ class Route(Closed):
     name: Name = Field(description="Unique name.")
     match: Match = Field(default_factory=Match, description="Which alerts; every one when left out.")
     channels: tuple[ChannelName, ...] = Field(
-        min_length=1, max_length=50, description="Names of configured channels, each told once."
+        min_length=1, max_length=50, description="Names of configured channels, each notified once."
     )
     timezone: TimeZone = Field("UTC", description="IANA time zone of shifts and quiet hours, e.g. Europe/Berlin.")
     shifts: tuple[Hours, ...] = Field((), max_length=100, description="When the route is in force; always when left out.")
     quiet: tuple[Hours, ...] = Field(
-        (), max_length=100, description="When it tells only of critical alerts; what is still open afterwards is told then."
+        (), max_length=100, description="When only critical alerts are announced; other open alerts are announced afterwards."
     )
     repeat: Duration | None = Field(
-        None, description="Tell again after this time, until the alert is acknowledged or over; at least 1m."
+        None, description="Announce again after this time, until the alert is acknowledged or over; at least 1m."
     )
-    escalation: tuple[Escalation, ...] = Field((), max_length=20, description="Who is told next when nobody acknowledges.")
+    escalation: tuple[Escalation, ...] = Field((), max_length=20, description="Who is notified next without acknowledgement.")
     flood: Flood | None = Field(None, description="When many alerts of one asset become one message; never when left out.")
     heartbeat: Duration | None = Field(
-        None, description="Send this often a message that alerting is alive, so that silence means something; at least 1m."
+        None, description="Send this often a message that alerting is running, so that its absence shows a fault; at least 1m."
     )
 
     acknowledge_by_link: bool = Field(
@@ -84,8 +86,8 @@ class Route(Closed):
     )
     platform: bool = Field(
         False,
-        description="Tell also of faults of the platform itself: a champion that cannot be read, a faulty definition. "
-        "Where no route does, they are told to the channel log.",
+        description="Announce faults of the platform itself too: a champion that cannot be read, a faulty definition. "
+        "If no route does, they go to the channel log.",
     )
 
     @property

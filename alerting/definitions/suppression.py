@@ -18,7 +18,7 @@ class LineState(Closed):
     """A state in which nobody is told: a variable has some value, or an event goes on."""
 
     variable: VariableName | None = Field(
-        None, description="Variable that says so: of the watched asset, or else of the nearest one above it (parent)."
+        None, description="Variable that says so: of the asset itself, or else of the nearest one above it (parent)."
     )
     equals: StrictBool | float | Line | None = Field(
         None, description="It has exactly this value: a number, true or false, or the text of a category."
@@ -28,12 +28,13 @@ class LineState(Closed):
     hold: Duration = Field(timedelta(0), alias="for", description="It must have been so for this long.")
     stale_after: Duration = Field(
         timedelta(minutes=10),
-        description="A value holds until the next one, at most this long; then the state is unknown, and people are told.",
+        description="A value stays in force until the next one, at most this long; then the state is unknown, "
+        "and recipients are notified.",
     )
     event: Tag | None = Field(
-        None, description="Instead: an event of this type goes on (* stands for any text), on the asset or any above it."
+        None, description="Instead: an event of this type goes on (* matches any text), on the asset or any above it."
     )
-    recovery: Duration = Field(timedelta(0), description="Nobody is told for this long after it has ended, either: the start-up.")
+    recovery: Duration = Field(timedelta(0), description="Also this long after it has ended: the start-up.")
 
 
 def _one_or_more(value: Any) -> Any:
@@ -51,7 +52,8 @@ class Suppression(Closed):
     still_tell: tuple[Literal["low", "medium", "high", "critical"], ...] = Field(
         (),
         max_length=10,
-        description="Severities that are told all the same; none when left out: what means nothing then, is never told.",
+        description="Severities that are announced even then; none when left out: an alert without meaning in that state is "
+        "never announced.",
     )
 
     @property

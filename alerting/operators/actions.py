@@ -62,24 +62,24 @@ class Rule:
 RULES: tuple[Rule, ...] = (
     Rule(
         "raise", None, {"active": False}, {"active": True, "acknowledged": False}, "an episode is open already",
-        "the condition has held for its on-delay; everybody is asked anew",
+        "the condition has lasted for its on-delay; the episode must be acknowledged",
     ),
     Rule(
         "clear", None, {"active": True}, {"active": False}, "no episode is open",
-        "the condition is gone for its off-delay; who has not acknowledged still may",
+        "the condition is gone for its off-delay; the episode can still be acknowledged",
     ),
     Rule("acknowledge", "operator", {}, {"acknowledged": True}, "", "an operator has seen it; doing it again changes nothing"),
     Rule(
         "confirm", "operator", {}, {"acknowledged": True}, "",
         "something was done about it: counts as `acted` in the feedback, and as seen",
     ),
-    Rule("comment", "operator", {}, {}, "", "words that stay with the episode"),
+    Rule("comment", "operator", {}, {}, "", "a text that stays with the episode"),
     Rule("assign", "operator", {}, {}, "", "one person looks after it"),
     Rule(
         "shelve", "operator", {"out_of_service": False}, {"shelved": True}, "it is out of service, which mutes it already",
         "muted until a time, with a reason; on the shelf already: the new end and reason count",
     ),
-    Rule("unshelve", "operator", {"shelved": True}, {"shelved": False}, "it is not shelved", "heard again early"),
+    Rule("unshelve", "operator", {"shelved": True}, {"shelved": False}, "it is not shelved", "muting ends early"),
     Rule("shelf_ends", None, {"shelved": True}, {"shelved": False}, "it is not shelved", "its time is over"),
     Rule(
         "take_out_of_service", "engineer", {"out_of_service": False}, {"out_of_service": True}, "it is out of service already",
@@ -87,15 +87,15 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "return_to_service", "engineer", {"out_of_service": True}, {"out_of_service": False}, "it is not out of service",
-        "heard again",
+        "muting ends",
     ),
     Rule(
         "suppress", None, {"suppressed": False}, {"suppressed": True}, "it is suppressed already",
-        "the line is in a state, or the calendar in a window, in which the definition tells nobody",
+        "the line is in a state, or the calendar in a window, in which the definition notifies no recipient",
     ),
     Rule(
         "suppression_ends", None, {"suppressed": True}, {"suppressed": False}, "it is not suppressed",
-        "that state or window is over; what is still open is told then, what came and went is not",
+        "that state or window is over; an open episode is announced then, one that came and went is not",
     ),
 )  # fmt: skip
 _BY_ACTION: Mapping[Action, Rule] = {rule.action: rule for rule in RULES}

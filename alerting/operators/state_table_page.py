@@ -10,20 +10,20 @@ _INTRODUCTION = """# Life cycle of an alarm
 
 Made from the table in `alerting/operators/actions.py` by `make docs`; do not edit.
 
-Two small machines stand side by side. The **condition** of an episode is pending, open or closed, and readings alone move it.
-What **operators** do is kept in flags beside it; the name of the state follows from them. Names and letters
-are those of ISA-18.2 and IEC 62682, for people who know them, and no claim of certified compliance.
+There are two small state machines. The **condition** of an episode is pending, open or closed, and is changed by readings alone.
+The actions of **operators** are kept as flags beside it; the name of the state follows from both. Names and letters are those of
+ISA-18.2 and IEC 62682, for people who know them, and no claim of certified compliance.
 
 - `active` and `acknowledged` belong to an episode. `shelved` and `out_of_service` belong to a definition on an asset (collection
-  `shelves`), because they outlast an episode. `suppressed` is kept nowhere: it follows from the definition's `suppression`, the
+  `shelves`), because they outlast an episode. `suppressed` is not stored: it follows from the definition's `suppression`, the
   readings and events of the line, and the clock (see [suppression.md](suppression.md)).
-- While muted a definition is judged as ever: episodes open and close, outcomes settle, figures count. Only telling people stops.
-  Who was told of a raise is told of its end even then.
-- A shelf has an end and a reason, and ends by itself when its time is over, whether or not a reading comes or anything runs.
-  People are reminded a quarter of an hour before (a quarter of its time, if that is shorter). What is still open when it ends is
-  announced once; what is normal tells nobody.
+- While muted a definition is evaluated as usual: episodes open and close, outcomes are determined, figures count. Only
+  notifications stop. Recipients of a raise are notified of its end even then.
+- A shelf has an end and a reason. It ends when its time is over, also when no reading comes and no process runs. A reminder is
+  sent a quarter of an hour before (a quarter of its time, if that is shorter). An episode that is still open when the shelf ends
+  is announced once.
 - To confirm is more than to acknowledge: something was done. It is kept as feedback (`acted`) and counts in the outcome.
-- Every action is an entry in the audit, and those on an episode are among its transitions. Nothing is cut or overwritten.
+- Every action is an entry in the audit, and actions on an episode are among its transitions. Nothing is cut or overwritten.
 """
 
 
@@ -82,7 +82,7 @@ def _product() -> str:
     head = ("state", *(rule.action.replace("_", " ") for rule in RULES))
     rows = [(f"{ISA_LETTERS[state]} {state}", *(_after(state, i) for i in range(len(RULES)))) for state in ISA_LETTERS]
     return (
-        "## What leads where\n\n✗ is refused. Several letters: it depends on the flags underneath, which a shelf hides and "
+        "## What leads where\n\n✗ is refused. Several letters: the result depends on the flags that a shelf hides and "
         "does not change.\n\n" + _table(head, rows)
     )
 

@@ -10,7 +10,7 @@ import typer
 from alerting.cli.main import app
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("config/**/*.md")})
+PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("config/**/*.md")})
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 

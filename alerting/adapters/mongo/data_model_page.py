@@ -1,0 +1,290 @@
+"""The data model page: every collection with its key, indexes, writers, growth and retention, made from `INDEXES`."""
+
+from typing import NamedTuple
+
+from pymongo import IndexModel
+
+from alerting.adapters.mongo.indexes import INDEXES
+
+KEPT = "for ever"
+_INTRODUCTION = """# Data model
+
+Made from `alerting/adapters/mongo/indexes.py` by `make docs`; the descriptions stand in `data_model_page.py` beside it.
+Do not edit.
+
+All documents are in one MongoDB database. Rules that hold for every collection:
+
+- Instants are UTC dates in whole milliseconds; durations are whole milliseconds. `adapters/mongo/documents.py` converts
+  both.
+- Every write waits for the journal of the majority of the replica set (`adapters/mongo/mongo.py`, `connect`).
+- Collections, indexes and validators are created when the platform is opened (`MongoStores.ensure`). Creating them again
+  changes nothing.
+- A validator is generated from the model that reads the document (`alerting/definitions/schema.py`). The server refuses a
+  malformed document, also one that is written with `mongosh`. A document that is faulty all the same is left out when it is
+  read, with a platform alert, and does not affect any other document.
+- *Retention* says what the platform deletes by itself. "For ever" means: the platform never deletes it; archive or delete it
+  with MongoDB's own tools if the disk requires it.
+"""
+_READINGS_NOTE = """
+One more index is created when a model first needs it: `newest_<variable>` of `readings`, on `asset` and descending `ts`, for
+the readings that have the variable. It finds a value that is [carried forward](variables.md)
+(`adapters/mongo/readings/newest.py`).
+"""
+
+
+class Description(NamedTuple):
+    """What a person needs to know of a collection beside its indexes."""
+
+    holds: str
+    writers: str
+    growth: str
+    retention: str
+    has_validator: bool = False
+
+
+COLLECTIONS: dict[str, dict[str, Description]] = {
+    "What people define": {
+        "alert_definitions": Description(
+            "one alert definition, by `name`: the current document",
+            "`usecases/definitions/sync.py` (`alerting apply`, `retire`); people, with any MongoDB client",
+            "with definitions",
+            f"{KEPT}; a retired definition stays",
+            has_validator=True,
+        ),
+        "definition_revisions": Description(
+            "one immutable revision of a definition, by `name` and `number`, with hash, author, time and reason",
+            "`usecases/definitions/sync.py`",
+            "one per change of a definition",
+            KEPT,
+            has_validator=True,
+        ),
+        "definition_faults": Description(
+            "the faults of one current document, by `_id` = its name",
+            "`usecases/definitions/sync.py`",
+            "with faulty definitions",
+            "until the document is valid again",
+        ),
+        "assets": Description(
+            "one asset, by `name`, with its parent, attributes and variables",
+            "`usecases/ingestion/` (`alerting import`); `demo/seed.py`; people",
+            "with assets",
+            KEPT,
+            has_validator=True,
+        ),
+        "event_types": Description(
+            "one event type, by `name`: instant or lasting",
+            "`usecases/ingestion/`; `demo/seed.py`; people",
+            "with event types",
+            KEPT,
+            has_validator=True,
+        ),
+        "routes": Description(
+            "one route, by `name`: who is notified, when, by which channels",
+            "`usecases/notification/routes.py` (`alerting routes`); people",
+            "with routes",
+            "until it is removed",
+            has_validator=True,
+        ),
+    },
+    "What the line reports": {
+        "readings": Description(
+            "the values of one asset at one instant: `v` by variable, `q` where a sample is not good, `arrived_at`",
+            "`usecases/ingestion/tables.py`; the demo line",
+            "fastest of all: one per asset and instant",
+            KEPT,
+        ),
+        "events": Description(
+            "one event of an asset, by type and start, with end and attributes",
+            "`usecases/ingestion/tables.py`; the demo line",
+            "one per event",
+            KEPT,
+        ),
+        "late_arrivals": Description(
+            "one delivery of readings or events: assets, variables and first and last instant, whether it is written and routed",
+            "`adapters/mongo/readings/arrivals.py` around every write of readings; `usecases/evaluation/late_routing.py`",
+            "one per late delivery; that of a delivery in time is deleted at once",
+            "`maintain` deletes routed ones that are older than every `allowed_lateness` and than a day",
+        ),
+    },
+    "What evaluation keeps": {
+        "evaluation_plans": Description(
+            "a part (20,000 targets) of the list of all targets with their limits as numbers, and a hash of what it was made of",
+            "`usecases/definitions/targets.py`",
+            "with targets",
+            "replaced when a definition, asset or event type changes",
+        ),
+        "evaluation_shards": Description(
+            "watermark and condition state of the targets of a sixteenth of the definitions, as columns, with a `version`",
+            "`usecases/evaluation/batch.py`",
+            "16 documents, which grow with targets",
+            f"{KEPT}; also of targets out of service",
+        ),
+        "evaluation_state": Description(
+            "the condition state of one target, as earlier versions kept it",
+            "not written any more",
+            "none",
+            "moved into `evaluation_shards` when first read",
+        ),
+        "evaluation_checkpoints": Description(
+            "the condition state of one target at an earlier watermark, from which late data can be evaluated",
+            "`usecases/evaluation/reprocess.py`",
+            "at most about 48 per target (one per 1/48 of `allowed_lateness`)",
+            "deleted when no reprocessing can begin there any more",
+        ),
+        "evaluation_reach": Description(
+            "one document: the instant up to which an evaluation has begun to read (`up_to`)",
+            "`usecases/evaluation/reprocess.py`",
+            "none",
+            KEPT,
+        ),
+        "rejudge": Description(
+            "the request to evaluate one target again from an instant",
+            "`usecases/evaluation/late_routing.py`, `batch.py`",
+            "with targets that have late data",
+            "until the target has been evaluated again",
+        ),
+        "scores": Description(
+            "what one model version said of one asset at one instant, and its threshold",
+            "`usecases/evaluation/evaluate_target.py`",
+            "one per trained target and stride",
+            KEPT,
+        ),
+        "replays": Description(
+            "that a past interval of one target was evaluated, and under which revision and model version",
+            "`usecases/evaluation/evaluate.py` (`evaluate_past`)",
+            "one per past evaluation, asset and version",
+            KEPT,
+        ),
+    },
+    "What training decides": {
+        "decisions": Description(
+            "a promotion decision with evidence and reason; beside them, with `files_of`, the hashes of registered model files",
+            "`usecases/training/promote.py`, `usecases/registry/registration.py`",
+            "one per training and rollback, one per registered model",
+            KEPT,
+        ),
+    },
+    "What operators see and do": {
+        "episodes": Description(
+            "one episode, by `_id` = hash of definition, asset and `raised_at`: evidence, transitions, notifications (`outbox`), "
+            "feedback and outcome, with a `version`",
+            "`usecases/evaluation/persist.py`, `reconcile.py`; `usecases/episodes/`, `operators/` and `notification/` through "
+            "`usecases/episodes/store.py`",
+            "one per episode; the document grows with transitions and notifications",
+            KEPT,
+        ),
+        "shelves": Description(
+            "one shelf or out-of-service of a definition on an asset, with the reminders in its `outbox`",
+            "`usecases/operators/operate.py`, `usecases/notification/muting.py`",
+            "one per shelf",
+            f"{KEPT}; ended ones too",
+        ),
+        "feedback": Description(
+            "one answer of an operator to an episode; append-only",
+            "`usecases/operators/feedback.py`",
+            "one per answer",
+            KEPT,
+        ),
+        "bulletins": Description(
+            "one message that belongs to no single episode: flood summary, digest, heartbeat, platform alert, test message",
+            "`usecases/notification/` (`schedule.py`, `digests.py`, `platform_alerts.py`, `deliver.py`)",
+            "one per message",
+            KEPT,
+        ),
+        "link_revocations": Description(
+            "until when links of an episode, a recipient or all are refused",
+            "`usecases/operators/links.py`",
+            "one per revocation",
+            KEPT,
+        ),
+        "ended_sessions": Description(
+            "one session of the console that was logged out, by `_id`",
+            "`console/access.py`",
+            "one per log-out",
+            "until the session would have expired; deleted at the next log-out",
+        ),
+        "audit": Description(
+            "who did what, to what, when and why; append-only",
+            "every use case that changes something for a person",
+            "one per action",
+            KEPT,
+        ),
+    },
+    "What is reported": {
+        "platform_alerts": Description(
+            "one fault of the platform itself, open or resolved",
+            "`usecases/definitions/platform_alerts.py`, `usecases/operations/alarm_budget.py`",
+            "one per fault",
+            KEPT,
+        ),
+        "reports": Description(
+            "the performance report of one definition and period: figures and page",
+            "`usecases/operations/report.py`",
+            "one per definition and period",
+            f"{KEPT}; made again, it is replaced",
+        ),
+        "backtests": Description(
+            "one backtest: arguments, segments, results",
+            "`usecases/backtest/backtest.py`",
+            "one per backtest",
+            f"{KEPT}; `--fresh` replaces it",
+        ),
+        "backtest_episodes": Description(
+            "one episode that a backtest would have raised",
+            "`usecases/backtest/backtest.py`",
+            "with backtests",
+            "as its backtest",
+        ),
+        "backtest_files": Description(
+            "a piece (8 MiB) of a file: the page of a finished backtest, the models of an unfinished one",
+            "`usecases/backtest/backtest.py`",
+            "with backtests",
+            "models until the backtest is finished, the page as its backtest",
+        ),
+    },
+    "The demo line": {
+        "clock": Description("one document: base, speed and lease of the demo's clock", "`demo/run.py`", "none", KEPT),
+        "demo_lines": Description(
+            "the state of one simulated asset and the set-points requested of it, with a `version`",
+            "`demo/advance.py`, `demo/set_points.py`",
+            "none",
+            KEPT,
+        ),
+    },
+}
+
+
+def data_model_page() -> str:
+    """Markdown: what each collection holds, who writes it, how it grows, what is deleted, and its indexes."""
+    parts = [_INTRODUCTION]
+    for title, collections in COLLECTIONS.items():
+        rows = [_row(name, described) for name, described in collections.items()]
+        head = "| collection | one document is | written by | grows | retention |\n|---|---|---|---|---|"
+        parts.append("\n".join([f"## {title}", "", head, *rows, ""]))
+    return "\n".join([*parts, _indexes()])
+
+
+def _row(name: str, described: Description) -> str:
+    validator = "<br>(validator)" if described.has_validator else ""
+    return f"| `{name}`{validator} | {described.holds} | {described.writers} | {described.growth} | {described.retention} |"
+
+
+def _indexes() -> str:
+    lines = ["## Indexes", "", "Beside the one on `_id` that every collection has.", ""]
+    lines += ["| collection | fields | kind |", "|---|---|---|"]
+    for collection, indexes in INDEXES.items():
+        lines += [f"| `{collection}` | {fields_of(index)} | {_kind(index)} |" for index in indexes]
+    return "\n".join([*lines, _READINGS_NOTE])
+
+
+def fields_of(index: IndexModel) -> str:
+    """The fields of an index in order, with ↓ behind those that descend."""
+    return ", ".join(f"`{name}`{' ↓' if direction < 0 else ''}" for name, direction in index.document["key"].items())
+
+
+def _kind(index: IndexModel) -> str:
+    document = index.document
+    kinds = [word for word in ("unique", "sparse") if document.get(word)]
+    if "partialFilterExpression" in document:
+        kinds.append(f"partial, `{document['name']}`: " + ", ".join(f"`{name}`" for name in document["partialFilterExpression"]))
+    return ", ".join(kinds)

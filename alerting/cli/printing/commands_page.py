@@ -1,0 +1,46 @@
+"""The page of commands, made from the commands themselves: each with its arguments and the first sentence of its help."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+_INTRODUCTION = """# Commands
+
+Made from the commands by `make docs`; do not edit. `alerting --help`, and `--help` of each command, read like documentation:
+options, examples, what is refused.
+
+- Commands find the running platform, or start its database for their own duration ([homes](operations.md#homes-and-other-users)).
+- Every command that prints a table takes `--json`. Times are ISO 8601 with a zone.
+- Exit code 0: done; 1: refused or failed, with a message; 2: wrong usage.
+
+| command | does |
+|---|---|
+"""
+
+
+def commands_page(app: typer.Typer) -> str:
+    """Markdown with a row for each command, those of a group under its name."""
+    root = typer.main.get_command(app)
+    rows = ["| `{}` | {} |".format(*(text.replace("|", "\\|") for text in row)) for row in _rows(root, "alerting")]
+    return _INTRODUCTION + "\n".join(rows) + "\n"
+
+
+def _rows(group: Any, prefix: str) -> Iterator[tuple[str, str]]:
+    for name, command in group.commands.items():
+        words = f"{prefix} {name}"
+        if hasattr(command, "commands"):
+            yield from _rows(command, words)
+        else:
+            arguments = [_argument(p) for p in command.params if p.param_type_name == "argument"]
+            yield " ".join([words, *arguments]), _summary(command.help or "")
+
+
+def _argument(parameter: Any) -> str:
+    name = parameter.metavar or (parameter.name or "").upper()
+    return name if parameter.required else f"[{name.strip('[]')}]"
+
+
+def _summary(text: str) -> str:
+    """The first paragraph of a help text, in one line."""
+    return " ".join(text.split("\n\n", maxsplit=1)[0].split())

@@ -1,0 +1,67 @@
+"""The documents beside the code: decision records have their parts, and the modules and functions that pages name exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("config/**/*.md")})
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+
+
+def test_the_index_of_decision_records_names_every_record_and_its_title():
+    folder = ROOT / "docs" / "adr"
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    for record in folder.glob("[0-9]*.md"):
+        number, title = record.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ").split(" ", 1)
+        assert f"| [{number}]({record.name}) | {title} |" in index, record.name
+
+
+def test_every_decision_record_has_its_parts_and_fits_a_page():
+    for record in (ROOT / "docs" / "adr").glob("[0-9]*.md"):
+        text = record.read_text(encoding="utf-8")
+        assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Decision", "Alternatives", "Consequences"], (
+            record.name
+        )
+        assert re.search(r"^Status: (accepted|proposed|superseded by \d{4})\.$", text, re.MULTILINE), record.name
+        assert len(text.split()) <= 400, record.name
+
+
+@pytest.fixture(scope="module")
+def files():
+    """Every file of the repository, with `/` before it, so that the end of a path is found by its whole names."""
+    folders = ("alerting", "benchmarks", "config", "dags", "docs", "tests", "tools")
+    return [
+        f"/{path.relative_to(ROOT).as_posix()}" for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_module_that_is_named_exists(name, files):
+    named = re.findall(r"`([\w./-]+\.py)`", (ROOT / name).read_text(encoding="utf-8"))
+    assert [module for module in named if not any(file.endswith(f"/{module}") for file in files)] == []
+
+
+def test_every_function_of_the_walkthrough_stands_in_its_module():
+    page = (ROOT / "docs" / "walkthrough.md").read_text(encoding="utf-8")
+    steps = re.findall(r"^\| .*?\| `([\w./]+\.py)` \| (.+) \|$", page, re.MULTILINE)
+    steps += re.findall(r"`([\w./]+\.py)`\s\((`\w+`)\)", page)
+    assert len(steps) > 40
+    missing = []
+    for module, functions in steps:
+        path = ROOT / module if module.startswith("dags/") else ROOT / "alerting" / module
+        code = path.read_text(encoding="utf-8") if path.exists() else ""
+        missing += [
+            (module, f) for f in re.findall(r"`(\w+)`", functions) if not re.search(rf"^\s*(def|class) {f}\b", code, re.MULTILINE)
+        ]
+    assert missing == []
+
+
+def test_the_glossary_is_sorted_and_every_term_has_a_meaning_and_an_example():
+    page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \*\*(.+?)\*\* \| (.*) \| (.*) \|$", page, re.MULTILINE)
+    terms = [term.lower().replace("_", " ") for term, _, _ in rows]
+    assert len(rows) > 100
+    assert terms == sorted(terms)
+    assert [term for term, meaning, example in rows if not meaning.strip() or not example.strip()] == []
