@@ -119,12 +119,6 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             "16 documents, which grow with targets",
             f"{KEPT}; also of targets out of service",
         ),
-        "evaluation_state": Description(
-            "the condition state of one target, as earlier versions kept it",
-            "not written any more",
-            "none",
-            "moved into `evaluation_shards` when first read",
-        ),
         "evaluation_checkpoints": Description(
             "the condition state of one target at an earlier watermark, from which late data can be evaluated",
             "`usecases/evaluation/reprocess.py`",
