@@ -3,6 +3,7 @@
 import os
 import signal
 import tempfile
+import threading
 
 import pytest
 from hypothesis import settings
@@ -17,6 +18,8 @@ os.environ["XDG_STATE_HOME"] = os.path.join(tempfile.gettempdir(), f"alerting-te
 settings.register_profile("any machine", settings(), deadline=None)
 settings.load_profile("any machine")
 
+ENDED_SERVERS = []
+
 
 @pytest.fixture(scope="session")
 def real_server(tmp_path_factory):
@@ -26,4 +29,18 @@ def real_server(tmp_path_factory):
 
     require_real_server()
     with EmbeddedMongod(tmp_path_factory.mktemp("mongod"), free_port()) as server:
+        threading.Thread(target=report_end, args=(server.pid,), daemon=True).start()
         yield server.uri
+
+
+def report_end(pid):
+    """Record how and during which test a child process ended, without collecting it."""
+    ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    during = os.environ.get("PYTEST_CURRENT_TEST", "no test")
+    ENDED_SERVERS.append(f"the session's MongoDB server ended with status {ended.si_status} during {during}")
+
+
+def pytest_runtest_setup(item):
+    """Say of each test why it cannot run once the session's server has ended."""
+    if ENDED_SERVERS and "real_server" in item.fixturenames:
+        pytest.fail(ENDED_SERVERS[0], pytrace=False)

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from alerting.definitions.alarm_budget import NO_GATE
 from alerting.readings.history import Millis, span_millis, to_millis
 
 PERIOD = timedelta(minutes=10)
-ABOVE = 10  # more alarms than this in ten minutes are more than one operator can answer
+ABOVE = NO_GATE.flood_above  # where no setting says otherwise
 
 
 @dataclass(frozen=True)

@@ -90,11 +90,14 @@ def told_instants(
     """When people would have been told of each raise: at once, or when suppression or a shelf ends, or when its severity becomes
     one that suppression still tells; never of what came and went in it."""
     ends = {step.raised_at: step.at for step in steps if step.kind == "closed"}
+    turns: dict[datetime, list[Step]] = {}
+    for step in steps:
+        if step.kind == "raised" or (step.kind == "severity" and step.raised_at in turns):
+            turns.setdefault(step.raised_at, []).append(step)
     told = []
-    for raised in (step for step in steps if step.kind == "raised"):
-        turns = [step for step in steps if step.raised_at == raised.raised_at and step.kind in ("raised", "severity")]
-        at = _first_told(turns, silent, still_tell, shelved)
-        if at < ends.get(raised.raised_at, end):
+    for raised_at, own in turns.items():
+        at = _first_told(own, silent, still_tell, shelved)
+        if at < ends.get(raised_at, end):
             told.append(at)
     return told
 

@@ -26,7 +26,7 @@ from alerting.definitions.faults import UserError
 
 if TYPE_CHECKING:
     from alerting.ports import Platform
-    from alerting.usecases.backtest.backtest import Backtest, Retrain, Subject
+    from alerting.usecases.backtest.run import Backtest, Retrain, Subject
 
 
 @command
@@ -133,7 +133,7 @@ def _print(made: "Backtest", target: Path) -> None:
         load = made.load
         console.print(
             f"{load['episodes']} episodes, {load['per_day'] or 0:.3g} a day ({load['per_week']['value'] or 0:.3g} a week); "
-            f"at most {load['peak']} within 10 minutes, {load['floods']} floods (more than {load.get('flood_above', 10)}); "
+            f"at most {load['peak']} within 10 minutes, {load['floods']} floods (more than {load['flood_above']}); "
             f"{load['days_without']} days without any",
             markup=False,
         )

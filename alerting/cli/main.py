@@ -19,7 +19,7 @@ from alerting.cli.models import approve, models, rollback, show_candidates, show
 from alerting.cli.notifications import notify_app, routes_app
 from alerting.cli.operators import register as register_operate
 from alerting.cli.operators import standing_words
-from alerting.cli.printing.output import readable_output, table_lines, visible
+from alerting.cli.printing.output import readable_output, table_lines
 from alerting.cli.scenarios import test
 from alerting.cli.support import (
     Json,
@@ -41,6 +41,7 @@ from alerting.cli.support import (
 )
 from alerting.cli.suppression import suppressed
 from alerting.cli.up import prepare, up
+from alerting.definitions.wording.clean_text import clean_text
 from alerting.reporting.messages import OUTCOME_WORDS
 
 app = typer.Typer(
@@ -197,7 +198,7 @@ def show_definition(
     ]
     told = [line.plain for line in table_lines(rows, ["revision", "at", "author", "reason", "hash"], console.width - 2)]
     told += [f"the current document is faulty, revision {chosen.number} stays in force: {fault}" for fault in faults]
-    print_text("".join(f"# {line}\n" for text in told for line in visible(text).splitlines()))
+    print_text("".join(f"# {line}\n" for text in told for line in clean_text(text, visible=True).splitlines()))
 
 
 @app.command()

@@ -23,9 +23,9 @@ from alerting.cli.printing.output import (
     printing,
     short,
     show,
-    visible,
 )
 from alerting.definitions.faults import UserError
+from alerting.definitions.wording.clean_text import clean_text
 
 if TYPE_CHECKING:
     from alerting.ports import Platform
@@ -131,7 +131,7 @@ def writes(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _print_refusal(message: str) -> None:
-    text = Text.assemble(("refused:", "red"), f" {visible(message)}")
+    text = Text.assemble(("refused:", "red"), f" {clean_text(message, visible=True)}")
     errors.print(text)
     print_refusal_as_json(message)
 

@@ -1,4 +1,4 @@
-"""Who may do what: tokens with roles, and sessions made of them for people with a browser."""
+"""Access to the console: tokens with roles, and sessions of browsers, signed with the token of their person."""
 
 import hashlib
 import hmac
@@ -20,7 +20,7 @@ _LEAST_LENGTH = 16
 
 @dataclass(frozen=True)
 class Person:
-    """Who a request comes from. `session` is the value of the cookie, None for a bearer token."""
+    """The sender of a request. `session` is the value of the cookie, None for a bearer token."""
 
     name: str
     role: Role
@@ -28,21 +28,21 @@ class Person:
     csrf: str | None = None
 
     def may(self, least: Role) -> bool:
-        """Whether this person's role is at least that one."""
+        """Return whether this person's role is at least that one."""
         return ROLES.index(self.role) >= ROLES.index(least)
 
 
 class Access:
-    """Knows people by their tokens. Comparisons take equally long whatever is wrong with what was sent."""
+    """Finds people by tokens and sessions. Comparisons take equally long, wherever a wrong value differs from a right one."""
 
     def __init__(self, tokens: Mapping[str, tuple[str, Role]], ended: EndedSessions) -> None:
-        """`tokens`: name and role by token. `ended`: where log-outs are kept. Raises UserError without any token."""
+        """`tokens`: name and role by token. `ended`: where log-outs are recorded. Raises UserError without any token."""
         if not tokens:
             raise UserError("nobody could log in: give at least one API token")
         self._tokens, self._ended = dict(tokens), ended
 
-    def by_token(self, token: str) -> Person | None:
-        """The person this token belongs to."""
+    def find_by_token(self, token: str) -> Person | None:
+        """Return the person of this token, None if it is not valid."""
         found = None
         for known, (name, role) in self._tokens.items():
             if hmac.compare_digest(_digest(known), _digest(token)):
@@ -50,31 +50,31 @@ class Access:
         return found
 
     def issue_session(self, name: str, role: Role, now: datetime) -> str | None:
-        """A cookie value for the person of this name and role, None if no token is theirs. The session ends after twelve
-        hours, with the token, or by `end_session`.
+        """Return a cookie value for the person of this name and role, None if no token is theirs. The session ends after
+        twelve hours, with the token, or by `end_session`.
         """
         token = next((token for token, owner in self._tokens.items() if owner == (name, role)), None)
         return None if token is None else _session(token, now)
 
     def start_session(self, token: str, now: datetime) -> str | None:
-        """A cookie value for the owner of this token, None for nobody's; see `issue_session`."""
-        return None if self.by_token(token) is None else _session(token, now)
+        """Return a cookie value for the owner of this token, None if it is not valid; see `issue_session`."""
+        return None if self.find_by_token(token) is None else _session(token, now)
 
-    def by_session(self, session: str, now: datetime) -> Person | None:
-        """The person whose token signed this cookie value, if it has neither expired nor been logged out."""
+    def find_by_session(self, session: str, now: datetime) -> Person | None:
+        """Return the person whose token signed this cookie value, if it has neither expired nor been logged out."""
         content, _, signature = session.rpartition(".")
         found = None
         for token, (name, role) in self._tokens.items():
             if hmac.compare_digest(_sign(token, f"session:{content}").encode(), signature.encode(errors="surrogatepass")):
                 found = Person(name, role, session, _sign(token, f"csrf:{session}"))
-        if found is None or _expires(session) <= now or self._ended.has_ended(_name(session)):
+        if found is None or _expires(session) <= now or self._ended.has_ended(_fingerprint(session)):
             return None
         return found
 
     def end_session(self, person: Person, now: datetime) -> None:
-        """Log out: every copy of this person's cookie is worthless from now on, also after a restart. Idempotent."""
+        """End the session of this person: every copy of its cookie is worthless from now on, also after a restart. Idempotent."""
         if person.session is not None:
-            self._ended.end(_name(person.session), _expires(person.session), now)
+            self._ended.end(_fingerprint(person.session), _expires(person.session), now)
 
 
 def _session(token: str, now: datetime) -> str:
@@ -83,17 +83,20 @@ def _session(token: str, now: datetime) -> str:
 
 
 def _expires(session: str) -> datetime:
-    """When a session ends by itself; only for one whose signature is right."""
+    """Return when a session expires; only for one whose signature is right."""
     return datetime.fromtimestamp(int(session.partition(".")[0]), UTC)
 
 
-def _name(session: str) -> str:
-    """What is kept of a session that was ended: nothing that could be used as a cookie."""
+def _fingerprint(session: str) -> str:
+    """Return what is recorded of a session that was ended: a hash, which cannot be used as a cookie.
+
+    It names the whole cookie, so a signature must have one spelling only: hexadecimal, compared as text.
+    """
     return hashlib.sha256(session.encode()).hexdigest()
 
 
 def confirms(person: Person, csrf: str) -> bool:
-    """Whether a form was made by us for this session, and not by some other site."""
+    """Return whether a form was made by this console for this session, and not by some other site."""
     return person.csrf is not None and hmac.compare_digest(person.csrf.encode(), csrf.encode())
 
 
@@ -135,5 +138,5 @@ def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
 
 
-def _sign(token: str, words: str) -> str:
-    return hmac.new(token.encode(), words.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()
+def _sign(token: str, text: str) -> str:
+    return hmac.new(token.encode(), text.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()

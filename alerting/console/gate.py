@@ -79,7 +79,7 @@ class Gate:
         return RedirectResponse(f"/login?next={quote(target)}", 303)
 
     def _by_token(self, request: Request, token: str) -> Response | None:
-        person, client, now = self._access.by_token(token), client_of(request), self._now()
+        person, client, now = self._access.find_by_token(token), client_of(request), self._now()
         name = person.name if person else None
         if (wait := self._wrong.wait(client, name, now)) is not None:
             seconds = ceil(wait.total_seconds())
@@ -94,7 +94,7 @@ class Gate:
         if cookie is None or (request.url.path.startswith(API) and request.method not in READING):
             return None  # what changes something through the API needs a token: a cookie alone could be sent by another site
         try:
-            request.state.person = await run_in_threadpool(self._access.by_session, cookie, self._now())
+            request.state.person = await run_in_threadpool(self._access.find_by_session, cookie, self._now())
         except (ConnectionFailure, DatabaseDown):
             return problem(request, 503, DATABASE_DOWN)
         return None

@@ -20,7 +20,7 @@ class AlarmBudget:
     mode: GateMode = "off"
     per_day: float = 144
     by_position: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
-    flood_above: int = 10
+    flood_above: int = 10  # more than one operator can answer
     most_floods: float = 0.01
     days: int = 7
 

@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from alerting.definitions.checks.cross_fields import cross_faults
 from alerting.definitions.faults import DocumentRefused, Fault
 from alerting.definitions.model import DEFINITION, Definition, Revision
-from alerting.definitions.validation import cross_faults, definition_document
+from alerting.definitions.validation import definition_document
 from alerting.definitions.wording.fault_messages import model_faults
 
 Action = Literal["create", "change", "unchanged"]

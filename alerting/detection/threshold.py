@@ -3,6 +3,7 @@
 What is the matter with the data (`Fact`) is kept apart from what the values say: missing is never normal.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -97,7 +98,8 @@ class Judged:
         if self.rows is None:
             return None
         i = max(int(np.searchsorted(self.rows.ts, to_millis(at), side="right")) - 1, 0)
-        fact = next((s.fact for s in self.stretches if s.start <= at < s.end), None)
+        own = bisect_right(self.stretches, at, key=lambda stretch: stretch.start) - 1
+        fact = self.stretches[own].fact if own >= 0 and at < self.stretches[own].end else None
         judged = self.rows.judged[i]
         number = None if isinstance(judged, str) or judged is None or np.isnan(judged) else float(judged)
         return Seen(from_millis(int(self.rows.ts[i])), _plain(self.rows.raw[i]), number, fact)
@@ -109,11 +111,10 @@ def lookback(definition: ThresholdDefinition) -> timedelta:
 
 
 def judge(definition: ThresholdDefinition, history: History, carried: Carried | None, after: datetime, until: datetime) -> Judged:
-    """Judge every reading in (after, until], continuing from the reading carried over from before.
+    """Evaluate every reading in (after, until], continuing from the carried reading; intervals without a hole, in whole ms.
 
-    A missing value (NaN) is no reading; a sample of bad quality is one whose value nobody knows. A reading holds until the next
-    one, at most `stale_after`; after that data are missing until the next reading. `history` holds readings from
-    `after - lookback(definition)` on. The bounds are whole milliseconds; the stretches cover (after, until] without a hole.
+    A missing value (NaN) is no reading; a sample of bad quality has an unknown value. A reading is carried forward to the next
+    one, for `stale_after` at most; then data are missing. `history` begins at `after - lookback(definition)` or before.
     """
     series = series_of(definition, history)
     return judge_series(definition, history.asset, series.ts, series.values, carried, after, until, series.bad)

@@ -34,7 +34,7 @@ class ConditionState:
     `watermark`: evaluated up to and including this instant. `pending_since`: first triggered instant of a spell that is
     not open yet. `raised_at`: of the open episode.
     `clearing_since`: first clear instant while open. `last_raised_at`, `last_closed_at`: of the episode before.
-    `severity`: of the open episode, now; `severity_peak`: the worst that it had (None in a state that an earlier version kept).
+    `severity`: of the open episode, now; `severity_peak`: the worst that it had; both None for models.
     `levels`: the conditions of the severities above the least, if there are several.
     `carried`: the last judged reading; it holds until the next reading or until it is stale.
     `unknown_count`: evaluations in a row that ended unknown, `unknown_reason` why.
@@ -178,7 +178,7 @@ def _changed(
         now = _worst(ends ^ {s for s, turned in turns.items() if turned > at}, severities)
         if severity not in (None, now):
             steps.append(Step("severity", at, state.raised_at, f"{severity} → {now}", severity=now))
-            peak = worse(peak, now) if peak else None
+            peak = worse(peak, now)
         severity = now
     return replace(state, severity=severity, severity_peak=peak)
 

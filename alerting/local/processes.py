@@ -21,6 +21,7 @@ import psutil
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+PR_GET_CHILD_SUBREAPER = 37
 
 # Run between this process and a part: a fork of a process with threads must not run Python code of its own.
 _LAUNCHER = f"""
@@ -42,6 +43,14 @@ def _prctl(option: int, value: int) -> None:
 def become_subreaper() -> None:
     """Orphans among this process's descendants become its children, instead of the machine's first process's."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def is_subreaper() -> bool:
+    """Whether this process has called `become_subreaper`."""
+    answer = ctypes.c_int(0)
+    if _libc.prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(answer), 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl failed")
+    return bool(answer.value)
 
 
 def end_with_parent(parent: int) -> None:

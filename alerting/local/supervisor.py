@@ -85,7 +85,10 @@ class _Watched:
 
 
 class Supervisor:
-    """Watches over parts until told to stop. `say` prints a line of news; `show` replaces the line of what is going on."""
+    """Watches over parts until a signal asks to stop. `say` prints a line of news; `show` replaces the line of what is going on.
+
+    It runs inside `processes.guarded` alone, because it kills every other process below its own.
+    """
 
     def __init__(
         self,
@@ -108,8 +111,11 @@ class Supervisor:
         """Start everything and watch over it until a signal asks to stop; then call `stopping`, and stop everything.
 
         `milestones`: what to call when the part of that name has become ready for the first time, or is done.
-        Raises StartFailed (after stopping all) when a job fails or a part ends several times before it was ever ready.
+        Raises StartFailed (after stopping all) when a job fails or a part ends several times before it was ever ready, and
+        RuntimeError outside `guarded`.
         """
+        if not processes.is_subreaper():
+            raise RuntimeError("a supervisor runs inside `guarded`: it would kill processes of others here")
         for number in STOP_SIGNALS:
             signal.signal(number, self._on_signal)
         ahead = dict(milestones)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
-from alerting.alarm_kpis.floods import ABOVE, PERIOD, counted, find_floods
+from alerting.alarm_kpis.floods import PERIOD, counted, find_floods
 from alerting.reporting.estimates import Estimate, rate_per_week
 
 
@@ -33,7 +33,7 @@ class Load:
     longest_s: float | None
 
 
-def operator_load(spells: Sequence[tuple[datetime, datetime]], start: datetime, end: datetime, flood_above: int = ABOVE) -> Load:
+def operator_load(spells: Sequence[tuple[datetime, datetime]], start: datetime, end: datetime, flood_above: int) -> Load:
     """The load of episodes (raised, ended) on whoever answers them. Instants are UTC, `start` lies before `end`.
 
     More than `flood_above` alarms in ten minutes are a flood.

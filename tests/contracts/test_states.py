@@ -2,11 +2,7 @@
 
 from dataclasses import replace
 
-import pytest
-
-from alerting.adapters.mongo.documents import to_document
 from alerting.adapters.mongo.evaluation.states import MongoStates
-from alerting.adapters.mongo.indexes import OLD_STATES
 from alerting.detection.threshold import Carried
 from alerting.episodes.lifecycle import ConditionState, SeverityState
 from alerting.episodes.state_table import NEVER, ConditionTable, shard_of
@@ -143,23 +139,3 @@ def test_a_definition_that_comes_moves_no_state_of_its_neighbours(stores):
     for name in (yours, "oven", "z"):
         stores.states.advance(name, "oven-1", None, ConditionState(at(1)))
     assert stores.states.load(mine, ["oven-1"]) == {"oven-1": state}
-
-
-@pytest.mark.parametrize("died_before_the_end", [False, True])
-def test_states_of_an_earlier_version_are_taken_over_and_go_on(stores, died_before_the_end):
-    states = {
-        f"definition-{i}": ConditionState(at(i), raised_at=at(i - 1) if i % 2 else None, severity="high" if i % 2 else None)
-        for i in range(40)
-    }
-    old = [{"definition": name, "asset": "oven-1", **to_document(state)} for name, state in states.items()]
-    stores.database[OLD_STATES].insert_many(old)
-    if died_before_the_end:
-        first = MongoStates(stores.database)
-        assert first.load("definition-3", ["oven-1"]) == {"oven-1": states["definition-3"]}
-        assert first.advance("definition-3", "oven-1", states["definition-3"], ConditionState(at(90)))
-        states["definition-3"] = ConditionState(at(90))
-        stores.database[OLD_STATES].insert_many([{k: v for k, v in d.items() if k != "_id"} for d in old])
-    again = MongoStates(stores.database)
-    assert {name: again.load(name, ["oven-1"])["oven-1"] for name in states} == states
-    assert again.advance("definition-4", "oven-1", states["definition-4"], ConditionState(at(91)))
-    assert stores.database[OLD_STATES].count_documents({}) == 0

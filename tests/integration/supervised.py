@@ -21,7 +21,7 @@ def python(code: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-S", "-c", code, *arguments)
 
 
-def main(folder: Path, failing: bool) -> int:
+def main(folder: Path, failing: bool, full_disk: bool) -> int:
     """Start them all."""
     grandchild = folder / "grandchild"
     parts = [
@@ -33,6 +33,10 @@ def main(folder: Path, failing: bool) -> int:
     if failing:
         parts.append(Part("broken", "broken", python("raise SystemExit('no disk left')", str(folder)), {}, once=True))
 
+    if full_disk:
+        command, log = ("false",), folder / "database.log"
+        parts = [Part("database", "database", command, {}, ready=lambda: False, writes_to=log, cause=lambda: "the disk is full")]
+
     def say(text: str) -> None:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
@@ -40,7 +44,8 @@ def main(folder: Path, failing: bool) -> int:
     def work() -> int:
         supervisor = Supervisor(parts, folder, folder, say, lambda text: None)
         try:
-            supervisor.run({"parent": lambda: say("milestone")}, lambda: say("stopping soon"))
+            milestones = {} if full_disk else {"parent": lambda: say("milestone")}
+            supervisor.run(milestones, lambda: say("stopping soon"))
         except StartFailed as failure:
             say(f"failed: {failure}")
             return 1
@@ -50,4 +55,4 @@ def main(folder: Path, failing: bool) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), "--failing" in sys.argv))
+    sys.exit(main(Path(sys.argv[1]), "--failing" in sys.argv, "--full-disk" in sys.argv))

@@ -6,7 +6,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-import alerting.usecases.backtest.backtest as module
+import alerting.usecases.backtest.segment as module
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
 from alerting.reporting import training_charts

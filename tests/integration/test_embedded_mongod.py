@@ -222,3 +222,14 @@ def test_a_client_that_waits_finds_the_server_after_its_restart(tmp_path):
     assert numbers_in(server.uri) == {1, 2}
     client.close()
     server.stop()
+
+
+def test_the_health_check_of_compose_understands_a_real_server(tmp_path):
+    script = Path(__file__).parents[2] / "config" / "docker" / "mongodb-healthy.sh"
+    environ = {"PATH": os.environ["PATH"], "HOSTNAME": "127.0.0.1"}
+    with EmbeddedMongod(tmp_path, free_port()) as server:
+        healthy = subprocess.run(["/bin/bash", script, str(server.port)], check=False, env=environ, timeout=60)
+    gone = subprocess.run(["/bin/bash", script, str(server.port)], check=False, env=environ, capture_output=True, timeout=60)
+
+    assert healthy.returncode == 0
+    assert gone.returncode != 0

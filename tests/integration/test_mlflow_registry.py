@@ -11,7 +11,7 @@ import time
 import httpx
 import pytest
 
-from alerting.adapters.mlflow import mlflow_registry
+from alerting.adapters.mlflow import model_files
 from alerting.adapters.mlflow.mlflow_registry import MlflowModels, RegistryUnavailable
 from alerting.definitions.faults import UserError
 from alerting.ports import ModelUnavailable
@@ -76,7 +76,7 @@ def test_a_run_keeps_parameters_metrics_tags_and_files(models):
     models.log(run, files={"late.txt": b"later"}, folder="candidate")
     assert models.tags(run).items() >= {"revision": "3", "as_of": "2026-01-01", "mlflow.runName": "train kept"}.items()
     assert models.files(run, "candidate") == {**FILES, "late.txt": b"later"}
-    with models._asking() as client:
+    with models._connection.client() as client:
         data = client.get_run(run).data
     assert data.params == {"trials": "8", "family": "lightgbm"}
     assert data.metrics == many
@@ -87,7 +87,7 @@ def test_a_run_shows_what_it_learned_from_once(models):
     columns = {"moisture__mean": "double", "recipe": "string"}
     for _ in range(2):  # a cleared task says it again
         models.log_dataset(run, "shown-data", {"hash": "f2ed" * 16, "assets": 3}, columns)
-    with models._asking() as client:
+    with models._connection.client() as client:
         (shown,) = client.get_run(run).inputs.dataset_inputs
         kind = client.get_experiment(client.get_run(run).info.experiment_id).tags["mlflow.experimentKind"]
     assert shown.dataset.name == "shown-data"
@@ -115,7 +115,7 @@ def test_a_finished_run_says_how_it_ended(models):
     good, bad = (models.start_run("ended", name, {}) for name in ("good", "bad"))
     models.finish(good)
     models.finish(bad, failed=True)
-    with models._asking() as client:
+    with models._connection.client() as client:
         assert [client.get_run(run).info.status for run in (good, bad)] == ["FINISHED", "FAILED"]
 
 
@@ -166,7 +166,7 @@ def test_mlflow_shows_a_version_as_a_model_with_signature_and_requirements(model
 
     run = models.start_run("shown", "train", {})
     version = models.register("shown", run, FILES, {}, inputs={"moisture__mean": "double", "recipe": "string"})
-    with models._asking() as client:
+    with models._connection.client() as client:
         registered = client.get_model_version("shown", str(version))
         assert registered.status == "READY"
         assert registered.run_id == run
@@ -187,7 +187,7 @@ def test_mlflow_shows_a_version_as_a_model_with_signature_and_requirements(model
 
 def test_an_experiment_in_the_bin_is_taken_out_again(models):
     run = models.start_run("binned", "train", {})
-    with models._asking() as client:
+    with models._connection.client() as client:
         client.delete_experiment(client.get_run(run).info.experiment_id)
     again = models.start_run("binned", "train again", {})
     assert models.tags(again)["mlflow.runName"] == "train again"
@@ -223,7 +223,7 @@ def test_a_database_that_cannot_be_opened_is_unavailable(tmp_path):
 def test_a_version_with_more_than_a_model_has_is_not_fetched(models, monkeypatch):
     run = models.start_run("large", "train", {})
     version = models.register("large", run, {**FILES, "model.bin": b"0" * 5000}, {})
-    monkeypatch.setattr(mlflow_registry, "MOST_BYTES", 4000)
+    monkeypatch.setattr(model_files, "MOST_BYTES", 4000)
     monkeypatch.setattr("mlflow.artifacts.download_artifacts", lambda **_: pytest.fail("it was fetched"))
     with pytest.raises(ModelUnavailable, match="as no model of this platform has; it was not read"):
         models.model_files("large", version)

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,10 +12,11 @@ from alerting.adapters.embedded.embedded_mongod import LOG, EmbeddedMongod
 from alerting.adapters.embedded.mongod_causes import cause
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.definitions.faults import UserError
-from alerting.local.supervisor import Part, StartFailed, Supervisor
+from alerting.local.supervisor import Part, Supervisor
 from alerting.settings.home import create_home
 from tests.support import free_port, require_real_server
 
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 
 
@@ -63,13 +65,20 @@ def test_a_command_says_it_too(filled, tmp_path):
 
 
 def test_up_says_why_its_database_cannot_start(tmp_path):
-    log = tmp_path / "database.log"
-    part = Part("database", "database", ("false",), {}, ready=lambda: False, writes_to=log, cause=lambda: "the disk is full")
-    said = []
-    supervisor = Supervisor([part], tmp_path, tmp_path, said.append, lambda _: None)
-    with pytest.raises(StartFailed, match=r"database: the disk is full\. Its log is"):
-        supervisor.run({}, lambda: None)
-    assert "database: the disk is full" in said  # at the first end already
+    command = [sys.executable, "-m", "tests.integration.supervised", str(tmp_path), "--full-disk"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert "failed: database: the disk is full. Its log is" in done.stdout
+    assert "database: the disk is full" in done.stdout.splitlines()  # at the first end already
+
+
+def test_a_supervisor_refuses_to_run_where_it_would_kill_processes_of_others(tmp_path):
+    supervisor = Supervisor([Part("one", "one", ("true",), {})], tmp_path, tmp_path, print, print)
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as other:
+        with pytest.raises(RuntimeError, match="inside `guarded`"):
+            supervisor.run({}, lambda: None)
+        assert other.poll() is None
+        other.kill()
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_no_file_of_the_model_is_pickled(trained):
 
 def test_the_five_figures_that_matter_come_first_on_the_run_and_on_the_version(trained):
     platform, _, result = trained
-    with platform.models._asking() as client:
+    with platform.models._connection.client() as client:
         metrics = client.get_run(result["run_id"]).data.metrics
         version = client.get_model_version(NAME, str(result["challenger_version"]))
     assert sorted(metrics)[:5] == [

@@ -1,11 +1,16 @@
 """What the compose file promises, and how a service meets its secrets."""
 
 import os
+import re
+import socket
+import struct
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 import yaml
+from bson import decode, encode
 
 ROOT = Path(__file__).parents[2]
 ENTRYPOINT = ROOT / "config" / "docker" / "entrypoint.sh"
@@ -38,6 +43,64 @@ def test_nothing_is_published_beyond_the_loopback_address(services):
     ports = {name: service["ports"] for name, service in services.items() if "ports" in service}
     assert set(ports) == {"api", "airflow-api", "mlflow"}
     assert all(port.startswith("127.0.0.1:") for published in ports.values() for port in published)
+
+
+def test_every_published_port_is_a_setting(services):
+    ports = {name: service["ports"] for name, service in services.items() if "ports" in service}
+    assert ports == {
+        "api": ["127.0.0.1:${ALERTING_API_PORT:-8000}:8000"],
+        "airflow-api": ["127.0.0.1:${ALERTING_AIRFLOW_PORT:-8080}:8080"],
+        "mlflow": ["127.0.0.1:${ALERTING_MLFLOW_PORT:-5050}:5000"],
+    }
+    # The default address of links and pages follows the published port.
+    assert services["api"]["environment"]["ALERTING_API_PORT"] == "${ALERTING_API_PORT:-8000}"
+
+
+def test_health_checks_leave_a_loaded_machine_its_time_and_its_cores(services):
+    """A failure within the start period does not count. Each check starts a program, and mongosh takes seconds of a core."""
+    checks = {name: service["healthcheck"] for name, service in services.items() if "healthcheck" in service}
+    for name, check in checks.items():
+        assert check["start_period"] == "10m", name
+        assert int(re.fullmatch(r"(\d+)s", check["interval"])[1]) >= 30, name
+        assert "mongosh" not in " ".join(check["test"]), name
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"), [({"ok": 1.0, "operationTime": 1}, 0), ({"topology": "x" * 9000, "ok": 1.0}, 0), ({"ok": 0.0}, 1)]
+)
+def test_mongodb_is_healthy_when_its_server_answers_a_ping_with_ok(answer, code):
+    """The script writes and reads MongoDB's wire protocol: OP_MSG has opcode 2013, a word of flags and a section of kind 0."""
+    asked = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                message = connection.recv(1000)
+                asked.append((struct.unpack("<iiii", message[:16]), len(message), decode(message[21:])))
+                body = struct.pack("<iB", 0, 0) + encode(answer)
+                connection.sendall(struct.pack("<iiii", 16 + len(body), 7, 1, 2013) + body)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        done = check_mongodb(server.getsockname()[1])
+        thread.join()
+
+    assert done == code
+    assert asked == [((51, 1, 0, 2013), 51, {"ping": 1, "$db": "admin"})]
+
+
+def test_mongodb_is_not_healthy_without_a_server():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+    assert check_mongodb(port) != 0
+
+
+def check_mongodb(port: int) -> int:
+    script = ENTRYPOINT.parent / "mongodb-healthy.sh"
+    environ = {"PATH": os.environ["PATH"], "HOSTNAME": "127.0.0.1"}
+    return subprocess.run(["/bin/bash", script, str(port)], check=False, env=environ, capture_output=True, timeout=60).returncode
 
 
 def test_every_service_has_a_health_check_and_comes_back_and_every_job_runs_once(services):
@@ -79,6 +142,22 @@ def test_a_service_without_a_secret_refuses_to_start_and_says_which(tmp_path, mi
     assert refused.returncode == 1
     assert missing in refused.stderr
     assert "started" not in refused.stdout
+
+
+@pytest.mark.parametrize(
+    ("database", "names"), [("mongodb", ("keyfile", "root_password")), ("postgres", ("root_password", "airflow", "mlflow"))]
+)
+def test_a_database_without_a_secret_refuses_to_start_and_says_which(tmp_path, database, names):
+    script = ENTRYPOINT.parent / "with-secrets.sh"
+    environ = {"PATH": os.environ["PATH"], "ALERTING_SECRETS": str(tmp_path)}
+    for missing in names:
+        for name in names:
+            (tmp_path / name).write_text("" if name == missing else "x")
+
+        refused = subprocess.run(["/bin/sh", script, database, "echo"], check=False, env=environ, capture_output=True, text=True)
+
+        assert refused.returncode == 1
+        assert f"{tmp_path}/{missing} of {database} is missing" in refused.stderr
 
 
 def test_secrets_become_the_settings_of_the_parts(tmp_path):

@@ -24,7 +24,6 @@ READINGS = "readings"
 EVENTS = "events"
 STATES = "evaluation_shards"
 EVALUATION_PLANS = "evaluation_plans"
-OLD_STATES = "evaluation_state"  # one document per pair, as earlier versions kept them
 CHECKPOINTS = "evaluation_checkpoints"
 ARRIVALS = "late_arrivals"
 REACH = "evaluation_reach"
@@ -68,7 +67,6 @@ INDEXES: dict[str, list[IndexModel]] = {
     EVENTS: [_unique("asset", "type", "start"), IndexModel([("asset", ASCENDING), ("start", ASCENDING), ("type", ASCENDING)])],
     STATES: [],
     EVALUATION_PLANS: [],
-    OLD_STATES: [_unique("definition", "asset")],
     CHECKPOINTS: [_unique("definition", "asset", "watermark")],
     ARRIVALS: [IndexModel([("waits", ASCENDING)], sparse=True), IndexModel([("arrived_at", ASCENDING)])],
     REJUDGE: [_unique("definition", "asset")],

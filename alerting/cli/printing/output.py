@@ -19,20 +19,13 @@ from rich.text import Text
 from alerting.cli.printing.console import CleanConsole
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
+from alerting.definitions.wording.clean_text import clean_text
 from alerting.reporting import messages
 
 _GAP = 2
 _LEAST_TEXT = 28  # a column of text narrower than this is hard to read: the text goes below its row
 _INDENT = "    "
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
-_HIDDEN = {
-    code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-    for code in (
-        *(c for c in range(0x20) if chr(c) not in "\n\t"),
-        *range(0x7F, 0xA0),
-        *(0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)),
-    )
-}
 
 
 class _Plain(CleanConsole):
@@ -43,7 +36,7 @@ class _Plain(CleanConsole):
 
     def print(self, *objects: Any, **options: Any) -> None:
         """Print; control characters in text are written out, so that they reach no terminal."""
-        super().print(*(visible(o) if isinstance(o, str) else o for o in objects), **options)
+        super().print(*(clean_text(o, visible=True) if isinstance(o, str) else o for o in objects), **options)
 
 
 console = _Plain()
@@ -61,11 +54,6 @@ class _Command:
 
 
 _running = _Command()
-
-
-def visible(text: str) -> str:
-    """Text whose control characters and changes of the writing direction are written out."""
-    return text.translate(_HIDDEN)
 
 
 @contextmanager
@@ -263,7 +251,7 @@ def _cell(value: Any) -> str:
         return f"{value:.4g}"
     if _is_time(value):
         return messages.instant(value if isinstance(value, datetime) else datetime.fromisoformat(value), zone())
-    return visible(format_duration(value) if isinstance(value, timedelta) else str(value))
+    return clean_text(format_duration(value) if isinstance(value, timedelta) else str(value), visible=True)
 
 
 # --- times ----------------------------------------------------------------------------------------------------------------

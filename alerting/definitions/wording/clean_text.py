@@ -10,34 +10,45 @@ from typing import Any
 _ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)|\x1b[@-Z\\^_]")
 """Commands to a terminal: colours and cursor (CSI), titles and links (OSC), and the short ones."""
 _BREAKS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
-_HIDDEN = re.compile(
-    "[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # direction: marks, embeddings, overrides, isolates
-    "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb"  # no width
+_DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # marks, embeddings, overrides, isolates
+_NO_WIDTH = re.compile(
+    "[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb"
     "\U000e0000-\U000e0fff]"  # tags
 )
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
+_WRITTEN_OUT = re.compile(f"{_CONTROLS.pattern}|{_DIRECTION.pattern}")
 _NO_TEXT = re.compile("[\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")  # lone surrogates, no characters
 _PLAIN = re.compile(r"[\n\x20-\x7e\u00a0-\u00ac\u00ae-\u0233]*")
 
 
-def clean_text(text: str) -> str:
-    """The text with its line ends as `\\n`, tabs as spaces, and without what controls a terminal or turns or hides text.
+def clean_text(text: str, *, visible: bool = False) -> str:
+    """Return the text with its line ends as `\\n`, tabs as spaces, and without what controls a terminal or turns or hides text.
 
+    `visible`: control characters and changes of direction are written out (`\\x1b`, `\\u202e`) instead of removed.
     Characters that no encoding can write become U+FFFD. Idempotent.
     """
     if _PLAIN.fullmatch(text):
         return text
+    if visible:
+        text = _WRITTEN_OUT.sub(_write_out, text)
     text = _BREAKS.sub("\n", _ESCAPES.sub("", text)).replace("\t", " ")
-    return _NO_TEXT.sub("\ufffd", _CONTROLS.sub("", _HIDDEN.sub("", text)))
+    for removed in (_NO_WIDTH, _DIRECTION, _CONTROLS):
+        text = removed.sub("", text)
+    return _NO_TEXT.sub("\ufffd", text)
+
+
+def _write_out(character: re.Match[str]) -> str:
+    code = ord(character[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def clean_line(text: str) -> str:
-    """As `clean_text`, on one line with single spaces. Idempotent."""
+    """Return the text as of `clean_text`, on one line with single spaces. Idempotent."""
     return " ".join(clean_text(text).split())
 
 
 def clean(value: Any) -> Any:
-    """A document of mappings, lists and values with every text in it, names of fields too, cleaned."""
+    """Return a document of mappings, lists and values with every text in it, names of fields too, cleaned."""
     if isinstance(value, str):
         return clean_text(value)
     if isinstance(value, Mapping):

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from alerting.definitions.checks.against_assets import faults_against_assets
 from alerting.definitions.faults import DefinitionRefused, Fault, UserError, shown
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Definition, Revision
 from alerting.definitions.revisions import Plan, definition_hash, next_revision, plan_change
-from alerting.definitions.validation import definition_document, faults_against_assets, parse_definition
+from alerting.definitions.validation import definition_document, parse_definition
 from alerting.ports import Document, Platform
 from alerting.usecases.definitions.platform_alerts import forget_deleted, tell_of_documents, tell_of_faults
 

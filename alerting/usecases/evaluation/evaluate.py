@@ -19,7 +19,7 @@ from alerting.usecases.episodes.outcomes import settle_due
 from alerting.usecases.evaluation.batch import evaluate_block
 from alerting.usecases.evaluation.evaluate_target import ModelCache, judge_pair
 from alerting.usecases.evaluation.gc_tuning import seldom_collected
-from alerting.usecases.evaluation.persist import keep_past
+from alerting.usecases.evaluation.persist_past import keep_past
 from alerting.usecases.evaluation.reprocess import bases_of, begin_round, end_round
 from alerting.usecases.evaluation.run import Block, EvaluationCounts, Run, starts_of
 

@@ -11,7 +11,7 @@ from alerting.ports import Platform
 from alerting.ports.late import Arrival, LatePart
 from alerting.readings.history import from_millis
 from alerting.usecases.definitions.versions import first_instant
-from alerting.usecases.operations.lateness import rows_since
+from alerting.usecases.ingestion.late_rows import rows_since
 
 _WRITER_GIVEN_UP = timedelta(minutes=10)
 

@@ -22,7 +22,8 @@ from alerting.episodes.reconciliation import (
 from alerting.ports import Platform
 from alerting.usecases.episodes.store import update
 from alerting.usecases.evaluation.evaluate_target import Judgement
-from alerting.usecases.evaluation.persist import Kept, insert_told, new_episodes
+from alerting.usecases.evaluation.new_episodes import new_episodes
+from alerting.usecases.evaluation.persist import Kept, insert_told
 from alerting.usecases.notification.routes import end_notices, raise_notices, reopen_notices
 
 _MOMENT = timedelta(milliseconds=1)

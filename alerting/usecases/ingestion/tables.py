@@ -17,10 +17,10 @@ from alerting.ports import Assets, Audit, Definitions, Progress, Readings, silen
 from alerting.ports.late import Arrivals
 from alerting.readings.column_titles import split_title, whole_title
 from alerting.readings.inference import BadLine, ColumnSurvey
+from alerting.usecases.ingestion.late_rows import late_rows
 from alerting.usecases.ingestion.sources import Duration, EventSource, EventsSurvey, ReadingSource, Reject, Source, Survey
 from alerting.usecases.ingestion.summary import SHOWN, refuse_bad, refuse_doubtful, understand
 from alerting.usecases.ingestion.understood import Understood
-from alerting.usecases.operations.lateness import late_rows
 
 What = Literal["readings", "events"]
 Row = TypeVar("Row")

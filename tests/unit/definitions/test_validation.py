@@ -1,8 +1,9 @@
 import pytest
 
 from alerting.definitions.assets import Asset, EventType, Variable
+from alerting.definitions.checks.against_assets import faults_against_assets
 from alerting.definitions.faults import DefinitionRefused
-from alerting.definitions.validation import definition_document, faults_against_assets, parse_definition
+from alerting.definitions.validation import definition_document, parse_definition
 from tests.builders import classifier, oven, threshold, too_hot, too_moist
 
 

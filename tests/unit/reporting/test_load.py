@@ -2,6 +2,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from alerting.alarm_kpis.floods import ABOVE
 from alerting.reporting.load import operator_load
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -12,7 +13,7 @@ def at(minutes):
 
 
 def load(*minutes, days=7, lasts=5):
-    return operator_load([(at(m), at(m + lasts)) for m in minutes], START, START + timedelta(days=days))
+    return operator_load([(at(m), at(m + lasts)) for m in minutes], START, START + timedelta(days=days), ABOVE)
 
 
 def test_a_quiet_stretch_asks_nothing_of_anybody():
@@ -42,4 +43,4 @@ def test_more_than_ten_in_ten_minutes_is_a_flood(count, floods):
 
 
 def test_the_longest_episode_is_told_in_seconds():
-    assert operator_load([(at(0), at(1)), (at(5), at(65))], START, at(1440)).longest_s == 3600
+    assert operator_load([(at(0), at(1)), (at(5), at(65))], START, at(1440), ABOVE).longest_s == 3600

@@ -7,19 +7,17 @@ other did.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import islice
 
 import numpy as np
 from pymongo.errors import DuplicateKeyError
 
 from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, to_document
-from alerting.adapters.mongo.indexes import OLD_STATES, STATES
+from alerting.adapters.mongo.indexes import STATES
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import NEVER, NORMAL, Condition, ConditionTable, Pair, Standing, shard_of
 from alerting.readings.ragged import Flags
 
 _INSTANTS = ("watermark", "at", "since")
-_AT_ONCE = 10_000
 
 
 class MongoStates:
@@ -27,9 +25,7 @@ class MongoStates:
 
     def __init__(self, database: MongoDatabase) -> None:
         self._shards = database[STATES]
-        self._old = database[OLD_STATES]
         self._read_last: dict[int, tuple[int, ConditionTable]] = {}
-        self._taken_over = False
 
     def load(self, definition: str, assets: Sequence[str]) -> dict[str, ConditionState]:
         """States by asset; an asset never evaluated is absent."""
@@ -47,7 +43,6 @@ class MongoStates:
 
     def load_many(self, pairs: Sequence[Pair]) -> ConditionTable:
         """The states of these pairs, in this order."""
-        self._take_over_old()
         table = ConditionTable(pairs)
         for shard, rows in _rows_by_shard(pairs).items():
             version, stored = self._read(shard)
@@ -59,7 +54,6 @@ class MongoStates:
 
     def advance_many(self, before: ConditionTable, after: ConditionTable) -> Flags:
         """Write `after` for each pair whose stored watermark is still that of `before`; says for which it did."""
-        self._take_over_old()
         moved = np.zeros(len(before), np.bool_)
         for shard, rows in _rows_by_shard(before.pairs).items():
             moved[rows] = self._advance_shard(shard, before.take(rows), after.take(rows))
@@ -87,21 +81,6 @@ class MongoStates:
         except DuplicateKeyError:
             return False
         return True
-
-    def _take_over_old(self) -> None:
-        """Move states that an earlier version kept, one document per pair, into their shards; whoever dies in between goes on."""
-        if self._taken_over:
-            return
-        found = self._old.find()
-        while documents := list(islice(found, _AT_ONCE)):
-            table = ConditionTable([(document["definition"], document["asset"]) for document in documents])
-            for row, document in enumerate(documents):
-                table.put(row, from_document(ConditionState, document))
-            never = ConditionTable(table.pairs)
-            for shard, rows in _rows_by_shard(table.pairs).items():
-                self._advance_shard(shard, never.take(rows), table.take(rows))
-            self._old.delete_many({"_id": {"$in": [document["_id"] for document in documents]}})
-        self._taken_over = True
 
 
 def merged(stored: ConditionTable, before: ConditionTable, after: ConditionTable) -> tuple[ConditionTable, Flags]:
@@ -145,10 +124,9 @@ def from_shard(document: Document) -> ConditionTable:
     table.variable, table.unknown_reason = document["variable"], document["unknown_reason"]
     for row, condition in document["conditions"].items():
         table.conditions[int(row)] = from_document(Condition, condition)
-    if "earlier" in document:  # a shard of an earlier version has none
-        table.earlier = _from_block(document["earlier"])
-        for row, condition in document["earlier_conditions"].items():
-            table.earlier_conditions[int(row)] = from_document(Condition, condition)
+    table.earlier = _from_block(document["earlier"])
+    for row, condition in document["earlier_conditions"].items():
+        table.earlier_conditions[int(row)] = from_document(Condition, condition)
     return table
 
 

@@ -5,8 +5,9 @@ from datetime import timedelta
 from alerting.definitions.assets import EventType, Variable
 from alerting.ports import EventRow, ReadingRow
 from alerting.usecases.definitions.sync import apply
+from alerting.usecases.ingestion.late_rows import late_rows
 from alerting.usecases.operations.explain import why
-from alerting.usecases.operations.lateness import late_rows, lateness
+from alerting.usecases.operations.lateness import lateness
 from tests.builders import at, oven, too_hot
 from tests.unit.usecases.evaluation.test_late_data import Line
 

@@ -1,18 +1,17 @@
 """Feedback links: nobody makes one but us, and each is for one answer of one recipient to one episode, for a time."""
 
-import base64
-import json
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from itsdangerous import Signer, URLSafeSerializer
 
 from alerting.adapters.channels.links import SignedLinks, kept_key
 from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import next_revision
-from alerting.notifications.links import PURPOSES, Grant, LinkRefused, seal, unseal
+from alerting.notifications.links import LONGEST_TOKEN, PURPOSES, Grant, LinkRefused, seal, unseal
 from alerting.usecases.operators.links import open_link, revoke_links, use_link
 from tests.builders import at, threshold
 from tests.contracts.test_episodes import episode
@@ -53,8 +52,27 @@ def test_whatever_is_no_link_is_refused_and_breaks_nothing(text):
 
 
 def test_no_secret_stands_in_a_link():
-    content = base64.urlsafe_b64decode(seal(GRANT, KEY).split(".")[0] + "==")
-    assert json.loads(content)[:3] == ["e1", "anna", "acted"]
+    _, content = URLSafeSerializer("").loads_unsafe(seal(GRANT, KEY))
+    assert content[:3] == ["e1", "anna", "acted"]
+    assert len(content) == 5
+
+
+def test_what_the_key_signed_for_another_purpose_is_no_link():
+    _, content = URLSafeSerializer("").loads_unsafe(seal(GRANT, KEY))
+    with pytest.raises(LinkRefused, match="not one of ours"):
+        unseal(URLSafeSerializer(KEY, "another purpose").dumps(content), KEY, at(1))
+
+
+@pytest.mark.parametrize("spoilt", ["\udcff", "x" * LONGEST_TOKEN])
+def test_text_that_cannot_be_encoded_or_is_too_long_is_refused(spoilt):
+    with pytest.raises(LinkRefused, match="not one of ours"):
+        unseal(spoilt + seal(GRANT, KEY), KEY, at(1))
+
+
+def test_a_long_token_is_refused_before_its_signature_is_computed(monkeypatch):
+    monkeypatch.setattr(Signer, "verify_signature", lambda *_: pytest.fail("computed"))
+    with pytest.raises(LinkRefused):
+        unseal("x" * LONGEST_TOKEN + seal(GRANT, KEY), KEY, at(1))
 
 
 # --- with a platform -------------------------------------------------------------------------------------------------------

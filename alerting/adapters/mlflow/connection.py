@@ -1,0 +1,97 @@
+"""The connection to MLflow: what it reads from the environment, whether it answers, and its errors in one sentence."""
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alerting.definitions.faults import UserError
+from alerting.ports import ModelUnavailable
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_SQLITE = "sqlite:///"
+_SERVER = ("http://", "https://")
+_REACHABLE_FOR_S = 5.0
+# MLflow itself waits minutes for a missing server. The platform waits seconds: evaluation then says "unknown" and goes on.
+_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # standard output belongs to the command
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
+
+
+class RegistryUnavailable(ModelUnavailable, UserError):
+    """MLflow did not answer, or not as asked: evaluation says unknown, a command ends with this message."""
+
+
+class MlflowConnection:
+    """Gives out the client of one MLflow, a server or a database. `timeout`: seconds to wait for a sign of life of a server."""
+
+    def __init__(self, uri: str, timeout: float) -> None:
+        self.uri = uri
+        self._timeout = timeout
+        self._client: MlflowClient | None = None
+        self._reachable_until = 0.0
+
+    @property
+    def page_address(self) -> str | None:
+        """The address of MLflow's pages, without user and password; None for a database."""
+        return public_address(self.uri).rstrip("/") if self.uri.startswith(_SERVER) else None
+
+    @contextmanager
+    def client(self) -> "Iterator[MlflowClient]":
+        """Give the client for a block. Raises RegistryUnavailable if MLflow does not answer, and for its errors in the block."""
+        self._require_sign_of_life()
+        _prepare_mlflow()
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield self._connect()
+        except (MlflowException, SQLAlchemyError, OSError) as error:
+            raise RegistryUnavailable(f"MLflow at {public_address(self.uri)}: {str(error).splitlines()[0]}") from error
+
+    def _connect(self) -> "MlflowClient":
+        from mlflow import MlflowClient
+
+        if self._client is None:
+            self._client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+        return self._client
+
+    def _require_sign_of_life(self) -> None:
+        import httpx
+
+        if self.uri.startswith(_SQLITE):
+            Path(self.uri.removeprefix(_SQLITE)).parent.mkdir(parents=True, exist_ok=True)
+        if not self.uri.startswith(_SERVER) or time.monotonic() < self._reachable_until:
+            return
+        try:
+            httpx.get(f"{self.uri.rstrip('/')}/health", timeout=self._timeout)
+        except httpx.TransportError as error:
+            raise RegistryUnavailable(
+                f"MLflow at {public_address(self.uri)} does not answer: start it with `alerting up`, or set ALERTING_MLFLOW_URI "
+                f"to a running server ({error})"
+            ) from error
+        self._reachable_until = time.monotonic() + _REACHABLE_FOR_S
+
+
+def public_address(uri: str) -> str:
+    """Return an address without user and password."""
+    scheme, _, rest = uri.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
+def _prepare_mlflow() -> None:
+    """Set what must be set before MLflow is imported; variables that are set already stay."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    for noisy in ("alembic", "mlflow.store.db.utils"):  # they log every table of a new database
+        logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,0 +1,131 @@
+"""Fields of kinds with a trained model: features, periods, search, operating point, feedback, promotion, recommendation."""
+
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import Field
+
+from alerting.definitions.assets import Closed, Instant, Tag
+from alerting.definitions.durations import Duration
+
+Family = Literal["logistic_regression", "random_forest", "lightgbm"]
+FAMILIES: tuple[Family, ...] = ("logistic_regression", "random_forest", "lightgbm")
+Aggregation = Literal["mean", "std", "min", "max", "last", "slope", "missing", "age"]
+
+
+class Features(Closed):
+    """How readings become the columns that a model sees."""
+
+    windows: tuple[Duration, ...] | None = Field(
+        None, max_length=50, description="Lengths of the windows; chosen from horizon and sampling when left out."
+    )
+    aggregations: tuple[Aggregation, ...] = Field(
+        ("mean", "std", "min", "max", "last", "slope", "missing", "age"),
+        max_length=20,
+        description="What is computed per number and window; missing: share of missing values; age: time since the last value.",
+    )
+    lags: tuple[Duration, ...] = Field(
+        (), max_length=50, description="Each number's value as it was known this long before is a column too, e.g. [1h, 24h]."
+    )
+    stride: Duration | None = Field(
+        None, description="Distance between two judged instants; a sixth of the horizon when left out."
+    )
+    events: tuple[Tag, ...] = Field((), max_length=100, description="Event types (with *) whose counts and recency are features.")
+    attributes: tuple[Tag, ...] = Field((), max_length=100, description="Asset attributes that are features.")
+
+
+class Periods(Closed):
+    """Which stretch of history is for what. The newest part tests, the part before it validates, the rest trains."""
+
+    start: Instant | None = Field(None, description="First instant used; the beginning of the readings when left out.")
+    end: Instant | None = Field(None, description="Last instant used; the training's as_of when left out.")
+    validation: float = Field(0.2, gt=0, lt=1, description="Share of the time span that sets calibration and threshold.")
+    test: float = Field(0.2, gt=0, lt=1, description="Newest share of the time span, scored once by the selected challenger.")
+
+
+class Learning(Closed):
+    """The search for the best candidate."""
+
+    candidates: tuple[Family, ...] = Field(
+        FAMILIES, min_length=1, max_length=10, description="Model families to try; a baseline is always among them."
+    )
+    trials: int = Field(
+        8, ge=1, le=1000, description="Parameter sets tried per family; the first is the family's proven default."
+    )
+    time_budget: Duration = Field(
+        timedelta(minutes=5), description="Ceiling on the search per family; a search that it cuts short says so."
+    )
+    folds: int = Field(3, ge=2, le=10, description="Walk-forward folds inside the training period.")
+    seed: int = Field(
+        0,
+        ge=0,
+        le=2**31 - 1,
+        description="Seed of everything random; the same seed, data and definition give the same model.",
+    )
+
+
+class OperatingPoint(Closed):
+    """Where the threshold is put, in the terms of the people who answer the alerts: by one of three ways."""
+
+    false_alarms_per_week: float | None = Field(
+        None,
+        gt=0,
+        description="Most recall within this many false alarm episodes a week, per asset; 3 when no other way is given.",
+    )
+    cost_of_miss: float | None = Field(
+        None, gt=0, description="Instead: least cost, where a missed problem costs this much; together with cost_of_false_alarm."
+    )
+    cost_of_false_alarm: float | None = Field(
+        None, gt=0, description="What a false alarm episode costs, in the same currency as cost_of_miss."
+    )
+    least_precision: float | None = Field(
+        None, gt=0, le=1, description="Instead: most recall while at least this share of the episodes, of those judged, is right."
+    )
+    max_time_in_alarm: float = Field(
+        0.2,
+        gt=0,
+        le=1,
+        description="Largest share of time in alarm, whichever way is given; a score that is always high is never chosen.",
+    )
+
+    @property
+    def most_false_alarms(self) -> float | None:
+        """The budget of false alarms a week and asset; None where the threshold is put by cost or precision."""
+        if self.cost_of_miss is not None or self.cost_of_false_alarm is not None or self.least_precision is not None:
+            return None
+        return 3.0 if self.false_alarms_per_week is None else self.false_alarms_per_week
+
+
+class FeedbackUse(Closed):
+    """What the operators' answers change in training. Where the problem did occur, the data decide."""
+
+    avoided: Literal["exclude", "positive", "weight"] = Field(
+        "exclude",
+        description="Rows around an alert that was acted upon and whose problem then did not occur. exclude: left out of "
+        "learning. positive: those from the alert to the action count as positive, only where the operator also said true_alarm. "
+        "weight: they count as positive with `weight`, unless the operator said otherwise. They are never negative.",
+    )
+    weight: float = Field(
+        0.3, gt=0, le=1, description="With avoided: weight. How much such a row counts; an ordinary row counts 1."
+    )
+    confirmed: Literal["exclude", "positive"] = Field(
+        "exclude",
+        description="Rows around an alert that the operator called true although nobody acted and the data show no problem. "
+        "exclude: left out of learning. positive: the row at which it was raised counts as positive.",
+    )
+
+
+class Promotion(Closed):
+    """When a challenger replaces the champion."""
+
+    mode: Literal["automatic", "approval"] = Field("automatic", description="approval: a person decides in the Airflow UI.")
+    least_events: int = Field(
+        5, ge=1, description="Fewer problems than this in the common unseen window: cannot tell, the champion stays."
+    )
+    confidence: float = Field(0.9, gt=0.5, lt=1, description="Share of bootstrap samples in which the challenger must be better.")
+
+
+class Recommendation(Closed):
+    """Advice on set-points."""
+
+    max_changes: int = Field(2, ge=1, le=4, description="Most variables changed at once.")

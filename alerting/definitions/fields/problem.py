@@ -1,0 +1,27 @@
+"""The problem that an alert warns of."""
+
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import Field
+
+from alerting.definitions.assets import Closed, Tag, VariableName
+from alerting.definitions.durations import Duration
+
+
+class Problem(Closed):
+    """What must not happen: a condition on a variable, held for a time, or an event type."""
+
+    variable: VariableName | None = Field(None, description="Variable whose value is the problem; give above or below with it.")
+    above: float | None = Field(None, description="The problem is a value above this limit.")
+    below: float | None = Field(None, description="The problem is a value below this limit.")
+    hold: Duration = Field(timedelta(0), alias="for", description="The condition must have held for this long to count.")
+    event: Tag | None = Field(None, description="Event type that is the problem, e.g. failure; * stands for any text: failure-*.")
+    predict: Literal["onset", "state"] | None = Field(
+        None,
+        description="onset: will it start within the horizon? state: will it hold at some sample in it? "
+        "Left out: state for a variable with a delay (laboratory values), onset otherwise.",
+    )
+    recovery: Duration = Field(
+        timedelta(0), description="Time after the end of a problem whose rows are left out of learning (onset)."
+    )

@@ -1,0 +1,38 @@
+"""Evaluate a definition over past times in the sandbox of a backtest, as far as the steps of its episodes and no further.
+
+Making the episodes themselves costs a millisecond each: too much for the alarm budget gate, which is asked about definitions that
+may raise thousands a day.
+"""
+
+from datetime import datetime
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.model import Definition
+from alerting.definitions.revisions import next_revision
+from alerting.episodes.lifecycle import ConditionState, Step
+from alerting.ports import Platform
+from alerting.usecases.backtest.sandbox import Shadow
+from alerting.usecases.definitions.versions import VersionInterval
+from alerting.usecases.evaluation.evaluate_target import ModelCache, judge_pair
+
+
+class PastSteps:
+    """Evaluates one definition over past times by one model version (None for a threshold). Writes nothing live."""
+
+    def __init__(self, platform: Platform, definition: Definition, model_version: int | None, at: datetime) -> None:
+        self._models, self._model_version = ModelCache(platform), model_version
+        self._revision = next_revision(definition, None, "gate", at, "not applied")
+        self._sandbox = Shadow(platform, self._revision)
+
+    def training_cutoff(self) -> datetime | None:
+        """Last instant that the model has learned from, None without a model. Raises ModelUnavailable."""
+        if self._model_version is None:
+            return None
+        return self._models.get(self._revision.name, self._model_version).training_cutoff
+
+    def steps(self, asset: Asset, start: datetime, end: datetime) -> list[Step]:
+        """Steps of the episodes that it would have raised on an asset in (start, end], in service from `start` on."""
+        interval = VersionInterval(start, end, self._revision, self._model_version)
+        state, view = ConditionState(watermark=start), self._sandbox.watching(end)
+        evaluated = judge_pair(view, self._models, self._revision, asset, state, [interval], named=True)
+        return [step for step, _ in evaluated.steps]

@@ -1,0 +1,121 @@
+"""Count and draw what a backtest found, and read a stored result."""
+
+from datetime import datetime, timedelta
+
+from alerting.definitions.durations import format_duration
+from alerting.definitions.faults import UserError
+from alerting.definitions.model import ClassifierDefinition, Definition
+from alerting.ports import Document, Platform
+from alerting.reporting.backtest import BacktestFigures, SegmentFigure
+from alerting.reporting.conclusion import judge_alert
+from alerting.reporting.load import Load
+from alerting.reporting.metrics import Figures, performance_figures, to_document
+from alerting.reporting.page import draw, render_page
+from alerting.usecases.backtest.metrics import beside_acted, cost_of, events_of, load_of
+from alerting.usecases.backtest.run import Backtest, Retrain, Subject
+from alerting.usecases.backtest.sandbox import Shadow
+from alerting.usecases.episodes.material import gather_material
+from alerting.usecases.episodes.outcomes import settle_due
+
+
+def finish(
+    platform: Platform,
+    shadow: Shadow,
+    subject: Subject,
+    id: str,
+    start: datetime,
+    end: datetime,
+    retrain: Retrain,
+    segments: list[SegmentFigure],
+    done: int,
+) -> Backtest:
+    """Settle with all that is known by now, count, draw, and keep."""
+    if isinstance(subject.definition, ClassifierDefinition) and all(s.version is None for s in segments):
+        raise UserError(f"no model could be trained, so nothing was judged: {segments[-1].reason}")
+    now = platform.clock.now()
+    view = shadow.watching(now)
+    settle_due(view, now)
+    material = gather_material(view, view.definitions.latest()[0], start, end, now)
+    figures = performance_figures(material)
+    events = events_of(material)
+    top = BacktestFigures(
+        run=id,
+        subject=_subject_words(subject),
+        trained=trained_words(subject.definition, segments, retrain),
+        segments=tuple(segments),
+        load=load_of(material, platform.budget.flood_above),
+        events=events,
+        cost=cost_of(subject.definition, events, (end - start) / timedelta(weeks=1)),
+        beside_acted=beside_acted(platform, material),
+    )
+    judgement = judge_alert(figures)
+    page = render_page(figures, judgement, draw(figures, material.scores), top)
+    results = {
+        "finished_at": now,
+        "headline": judgement.sentence,
+        "figures": {**_without_episodes(figures), "judgement": to_document(judgement), "beside_acted": top.beside_acted},
+        "events": top.events.to_document() if top.events else None,
+        "cost": to_document(top.cost),
+        "load": _load_document(top.load),
+    }
+    platform.backtests.finish(id, results, shadow.episodes.find(end=end)[::-1], page)
+    run = platform.backtests.get(id)
+    if run is None:
+        raise UserError("this backtest was removed while it ran; run it again")
+    kept = stored_result(platform, run)
+    return Backtest(**{**kept.__dict__, "resumed": done, "kept": False})
+
+
+def stored_result(platform: Platform, run: Document) -> Backtest:
+    return Backtest(
+        id=run["id"],
+        definition=run["definition"],
+        start=run["start"],
+        end=run["end"],
+        headline=run["headline"],
+        segments=tuple(run["segments"]),
+        figures=run["figures"],
+        events=run["events"],
+        load=run["load"],
+        cost=run["cost"],
+        episodes=tuple(platform.backtests.episodes(run["id"])),
+        page=platform.backtests.page(run["id"]) or "",
+        finished_at=run["finished_at"],
+        kept=True,
+    )
+
+
+def _without_episodes(figures: Figures) -> Document:
+    """Figures without the list of episodes, of which there may be very many; they are kept one by one."""
+    return {name: value for name, value in to_document(figures).items() if name != "episodes"}
+
+
+def _load_document(load: Load | None) -> Document | None:
+    if load is None:
+        return None
+    return {**to_document(load), "busiest_day": load.busiest_day.isoformat() if load.busiest_day else None}
+
+
+def _subject_words(subject: Subject) -> str:
+    name, number = subject.definition.name, subject.revision.number
+    if not subject.applied:
+        return f"{name} as it was handed in, without applying it,"
+    return f"{name} revision {number}{'' if subject.definition.state == 'active' else f' (a {subject.definition.state})'}"
+
+
+def trained_words(definition: Definition, segments: list[SegmentFigure], retrain: Retrain) -> str:
+    """How often a model was trained, as a sentence; empty for kinds without a model."""
+    if not isinstance(definition, ClassifierDefinition):
+        return ""
+    if isinstance(retrain, timedelta):
+        often = f"every {format_duration(retrain)}"
+    elif retrain == "never" or definition.schedule.retrain is None:
+        often = "once, at the start"
+    else:
+        often = f"at the start and as scheduled ({definition.schedule.retrain}, {definition.schedule.timezone})"
+    tried, failed = len(segments), sum(s.verdict == "not_trained" for s in segments)
+    models = len({s.model_hash for s in segments if s.model_hash})
+    words = f"It was trained {often}: {tried} times, {models} different {'model' if models == 1 else 'models'} in service"
+    words += f"; {failed} trainings were not possible" if failed else ""
+    approval = " Promotions that need approval were taken as approved at once." if definition.promotion.mode == "approval" else ""
+    return f"{words}.{approval}"

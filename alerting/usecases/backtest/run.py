@@ -1,0 +1,54 @@
+"""What a backtest is of, and what it gives: subject, cadence of training, result."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from alerting.definitions.durations import format_duration
+from alerting.definitions.model import Definition, Revision
+from alerting.episodes.episode import Episode
+from alerting.ports import Document
+
+Retrain = timedelta | Literal["scheduled", "never"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is tested: a definition as it stands under a revision, or as it would be if it were applied."""
+
+    revision: Revision
+    applied: bool
+
+    @property
+    def definition(self) -> Definition:
+        """The definition as given."""
+        return self.revision.definition
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """A finished backtest. `figures`, `events`, `load` and `cost` are JSON-able; `episodes` oldest first.
+
+    `resumed`: segments that were kept from an interrupted run; `kept`: the whole result was there already.
+    """
+
+    id: str
+    definition: str
+    start: datetime
+    end: datetime
+    headline: str
+    segments: tuple[Document, ...]
+    figures: Document
+    events: Document | None
+    load: Document | None
+    cost: Document | None
+    episodes: tuple[Episode, ...]
+    page: str
+    finished_at: datetime
+    resumed: int = 0
+    kept: bool = False
+
+
+def cadence(retrain: Retrain) -> str:
+    """The cadence as text: a duration, "scheduled" or "never"."""
+    return format_duration(retrain) if isinstance(retrain, timedelta) else retrain

@@ -1,0 +1,87 @@
+"""Walk one segment of a backtest: train at its start, evaluate to its end, keep what both left behind."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from alerting.definitions.faults import UserError
+from alerting.definitions.model import ClassifierDefinition
+from alerting.ports import Platform, Progress
+from alerting.reporting.backtest import SegmentFigure
+from alerting.usecases.backtest.checkpoint import checkpoint_files
+from alerting.usecases.backtest.run import Subject
+from alerting.usecases.backtest.sandbox import Shadow
+from alerting.usecases.definitions.versions import champion_at
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.training.train import train
+
+STEP = timedelta(days=1)  # evaluated at once
+_FIGURE = TypeAdapter(SegmentFigure)
+
+
+def walk_segment(
+    platform: Platform,
+    shadow: Shadow,
+    subject: Subject,
+    id: str,
+    number: int,
+    start: datetime,
+    end: datetime,
+    progress: Progress,
+) -> SegmentFigure:
+    """Train at `start`, judge up to `end`, and keep what both left behind."""
+    name = subject.definition.name
+    trained = SegmentFigure(number, start, end)
+    if isinstance(subject.definition, ClassifierDefinition):
+        trained = _train(shadow, name, f"{id}-{number}", trained, progress)
+    unknown: dict[str, str] = {}
+    steps = instants(STEP, start, end)
+    for done, day in enumerate(steps):
+        progress("evaluating", done, len(steps))
+        until = min(day + STEP, end)
+        unknown = evaluate(shadow.watching(until), [name], until).unknown
+    raised = sum(start < e.raised_at <= end for e in shadow.episodes.find())
+    figure = _FIGURE.validate_python(
+        {**asdict(trained), "episodes": raised, "unknown": tuple(f"{pair}: {why}" for pair, why in unknown.items())}
+    )
+    platform.backtests.keep_segment(id, number, asdict(figure), checkpoint_files(shadow, name, figure))
+    return figure
+
+
+def instants(step: timedelta, start: datetime, end: datetime) -> list[datetime]:
+    """Instants from `start` on, a step apart, before `end`."""
+    return [start + i * step for i in range(-(-(end - start) // step))]
+
+
+def _train(shadow: Shadow, name: str, run: str, segment: SegmentFigure, progress: Progress) -> SegmentFigure:
+    """Train as of the segment's start; where history does not suffice the champion stays, as it would have live."""
+    platform = shadow.training(segment.start)
+    shadow.models.prefix = run
+    decided: dict[str, Any]
+    try:
+        decided = train(platform, name, segment.start, progress)
+    except UserError as refusal:
+        decided = {"verdict": "not_trained", "reason": str(refusal), "promote": False, "leaderboard": []}
+    version = champion_at(shadow.decisions.of(name), segment.start)
+    shadow.models.keep_only(version)
+    tags = shadow.models.version_tags(name, version) if version is not None else {}
+    return SegmentFigure(
+        number=segment.number,
+        start=segment.start,
+        end=segment.end,
+        verdict=decided["verdict"],
+        reason=decided["reason"],
+        promoted=decided["promote"],
+        version=version,
+        family=tags.get("family"),
+        model_hash=tags.get("model_hash"),
+        training_cutoff=datetime.fromisoformat(tags["training_cutoff"]) if tags else None,
+        cut_short=tuple(line["family"] for line in decided["leaderboard"] if line["cut_short"]),
+    )
+
+
+def segment_figure(document: Mapping[str, Any]) -> SegmentFigure:
+    return _FIGURE.validate_python({**document, "cut_short": tuple(document["cut_short"]), "unknown": tuple(document["unknown"])})

@@ -1,0 +1,200 @@
+"""Gather what a performance report or a backtest is computed from: episodes, problems, scores and models of a period."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.definitions.matching import matching_assets
+from alerting.definitions.model import ClassifierDefinition, Definition, Revision, ThresholdDefinition
+from alerting.detection.data_gaps import data_gaps
+from alerting.detection.problems import find_problems, predicts
+from alerting.detection.suppression import covered, first_free
+from alerting.detection.threshold import lookback
+from alerting.episodes.episode import Episode
+from alerting.learning.data.labels import label_instants, persistence
+from alerting.learning.data.point_in_time import known_history
+from alerting.learning.selection.promotion import SpansByAsset
+from alerting.ports import Platform
+from alerting.readings.history import History, millis, to_millis
+from alerting.reporting.metrics import Material, ModelInService
+from alerting.reporting.time_in_alarm import Stretch
+from alerting.usecases.definitions.versions import champion_at, first_instant
+from alerting.usecases.episodes.suppression import never_told, spans_by_asset
+
+SCORE_COLUMNS = ("asset", "ts", "score", "threshold", "model_version", "label", "persistence")
+
+
+def gather_material(platform: Platform, revision: Revision, start: datetime, end: datetime, as_of: datetime) -> Material:
+    """What a report on [start, end) is made from, as known at as_of."""
+    definition = revision.definition
+    promise = definition.gap + definition.horizon
+    assets = matching_assets(definition, platform.assets.all())
+    spans = spans_by_asset(platform, definition, assets, start - promise, as_of)
+    found = [e for e in platform.episodes.find(revision.name, start=start - promise, end=end) if not e.withdrawn]
+    episodes = [e for e in found if not _untold(definition, spans, e, as_of)]
+    scores = _heard(_scores(platform, revision, start, end), spans)
+    histories = {a.name: platform.readings.load(a, start - _before(definition), as_of) for a in assets}
+    watched, gaps = _watched(platform, revision, histories, start, end)
+    return Material(
+        definition=definition,
+        revision=revision.number,
+        start=start,
+        end=end,
+        as_of=as_of,
+        episodes=sorted(episodes, key=lambda e: e.raised_at),
+        problems=_warnable(_problems(definition, histories, as_of), spans, definition),
+        scores=_labelled(definition, histories, scores, as_of),
+        models=_models(platform, revision.name, start, end, scores),
+        watched=watched,
+        gaps=gaps,
+        predicts=predicts(definition.problem, assets[0]) if definition.problem and assets else "onset",
+        untold=sum(e not in episodes and e.raised_at >= start for e in found),
+    )
+
+
+def _untold(definition: Definition, spans: SpansByAsset, episode: Episode, as_of: datetime) -> bool:
+    suppression = definition.suppression
+    return suppression is not None and never_told(suppression, spans.get(episode.asset, ()), episode, as_of) is not None
+
+
+def _heard(scores: pd.DataFrame, spans: SpansByAsset) -> pd.DataFrame:
+    """Scores without those of suppressed times, which training leaves out, too."""
+    if not any(spans.values()) or scores.empty:
+        return scores
+    silent = np.zeros(len(scores), np.bool_)
+    for asset, own in spans.items():
+        here = (scores["asset"] == asset).to_numpy()
+        silent[here] = covered(own, millis(pd.DatetimeIndex(scores["ts"][here])))
+    return scores[~silent].reset_index(drop=True)
+
+
+def _warnable(problems: pd.DataFrame, spans: SpansByAsset, definition: Definition) -> pd.DataFrame:
+    """Problems without those whose whole warning time was suppressed: nobody could have been told of them."""
+    if not any(spans.values()) or problems.empty:
+        return problems
+
+    def silent(asset: str, start: datetime) -> bool:
+        latest = start - definition.gap
+        return first_free(spans.get(asset, ()), latest - definition.horizon) > latest
+
+    told = [not silent(str(a), s.to_pydatetime()) for a, s in zip(problems["asset"], problems["start"], strict=True)]
+    return problems[told].reset_index(drop=True)
+
+
+def _before(definition: Definition) -> timedelta:
+    """How long before the period readings matter: problems that began to hold, or were announced, before it."""
+    held = definition.problem.hold + definition.problem.recovery if definition.problem else timedelta(0)
+    before = definition.gap + definition.horizon + held
+    if isinstance(definition, ThresholdDefinition):  # what holds at the start of the period
+        return max(before, lookback(definition) + definition.stale_after)
+    return before
+
+
+def _problems(definition: Definition, histories: Mapping[str, History], as_of: datetime) -> pd.DataFrame:
+    frames = []
+    for asset, history in histories.items():
+        if definition.problem is not None:
+            found = find_problems(definition.problem, known_history(history, to_millis(as_of)))
+            frames.append(found[millis(found["known_at"]) <= to_millis(as_of)].assign(asset=asset))
+    columns = ["asset", "start", "last", "end", "known_at"]
+    return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
+
+
+def _scores(platform: Platform, revision: Revision, start: datetime, end: datetime) -> pd.DataFrame:
+    """Scores of the period, one per asset and instant: by the model that judged there last."""
+    frame = pd.DataFrame(list(platform.scores.between(revision.name, start, end)))
+    if frame.empty:
+        return pd.DataFrame(columns=["asset", "ts", "score", "threshold", "model_version"])
+    judged_by = _judged_by(platform, revision.name, frame)
+    frame = frame.assign(preferred=frame["model_version"] == judged_by)
+    frame = frame.sort_values(["asset", "ts", "preferred", "model_version"]).drop_duplicates(["asset", "ts"], keep="last")
+    return frame.drop(columns="preferred").reset_index(drop=True)
+
+
+def _judged_by(platform: Platform, name: str, frame: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """The version in force at each instant; before any was, the version that judged this past anew last."""
+    decisions, replays = platform.decisions.of(name), platform.replays.of(name)
+
+    def version(instant: datetime) -> int:
+        replayed = next((r.model_version for r in reversed(replays) if r.start < instant <= r.end), None)
+        return champion_at(decisions, instant) or replayed or -1
+
+    by_instant = {t: version(t.to_pydatetime()) for t in frame["ts"].unique()}
+    return np.array([by_instant[t] for t in frame["ts"]], np.int64)
+
+
+def _labelled(definition: Definition, histories: Mapping[str, History], scores: pd.DataFrame, as_of: datetime) -> pd.DataFrame:
+    """Scores with `label` (NaN while it cannot be known) and `persistence`."""
+    if not isinstance(definition, ClassifierDefinition) or scores.empty:
+        return pd.DataFrame(columns=list(SCORE_COLUMNS))
+    frames = []
+    for asset, part in scores.groupby("asset", sort=True):
+        history = histories.get(str(asset))
+        if history is None:
+            continue
+        at = millis(pd.DatetimeIndex(part["ts"]))
+        labels = label_instants(definition, predicts(definition.problem, history.asset), history, at, to_millis(as_of))
+        label = np.where(labels.dropped == "", labels.label.astype(np.float64), np.nan)
+        frames.append(part.assign(label=label, persistence=persistence(definition.problem, history, at)))
+    return pd.concat(frames, ignore_index=True)[list(SCORE_COLUMNS)]
+
+
+def _models(platform: Platform, name: str, start: datetime, end: datetime, scores: pd.DataFrame) -> list[ModelInService]:
+    """Models that were in service during the period, and those that only judged it anew."""
+    promoted = [d for d in platform.decisions.of(name) if d.promoted and d.challenger_version is not None]
+    ends = [following.at for _, following in pairwise(promoted)] + [None]
+    judged = set(scores["model_version"]) if len(scores) else set()
+    models = []
+    for decision, until in zip(promoted, ends, strict=False):
+        version = decision.challenger_version
+        served = decision.at < end and (until is None or until > start)
+        if version is not None and (served or version in judged):
+            models.append(ModelInService(version, decision.at, until, decision.provisional, decision.run_id, decision.reason))
+    return models
+
+
+def _watched(
+    platform: Platform, revision: Revision, histories: Mapping[str, History], start: datetime, end: datetime
+) -> tuple[dict[str, Stretch], dict[str, tuple[Stretch, ...]]]:
+    """Per asset the stretch of the period that was judged: live as far as the watermark, and where the past was judged anew, up
+    to when something was last known; and the gaps in it in which nothing was."""
+    states = platform.states.load(revision.name, list(histories))
+    spans = [(r.asset, r.start, r.end) for r in platform.replays.of(revision.name)]
+    began = _live_from(platform, revision)
+    if began is not None:
+        spans += [(asset, began, state.watermark) for asset, state in states.items()]
+    watched: dict[str, Stretch] = {}
+    gaps: dict[str, tuple[Stretch, ...]] = {}
+    for asset, history in histories.items():
+        mine = [(max(a, start), min(b, end)) for name, a, b in spans if name == asset and a < end and b > start]
+        if not mine or not len(history.readings):
+            continue
+        span = min(a for a, _ in mine), max(b for _, b in mine)
+        span, gaps[asset] = _known(revision.definition, history, span)
+        if span[0] < span[1]:
+            watched[asset] = span
+    return watched, gaps
+
+
+def _known(definition: Definition, history: History, span: Stretch) -> tuple[Stretch, tuple[Stretch, ...]]:
+    """The stretch up to when something was last known, and the gaps in it. Of a model: up to the last reading."""
+    first, last = span
+    if not isinstance(definition, ThresholdDefinition):
+        return (first, min(last, history.readings.index[-1].to_pydatetime())), ()
+    gaps = data_gaps(definition, history, first, last) if first < last else ()
+    if gaps and gaps[-1][1] == last:
+        return (first, gaps[-1][0]), gaps[:-1]
+    return span, gaps
+
+
+def _live_from(platform: Platform, revision: Revision) -> datetime | None:
+    """When live judging began: with the activation, for a model not before its first promotion."""
+    began = first_instant(platform.definitions.revisions(revision.name))
+    if began is None or revision.definition.kind == "threshold":
+        return began
+    promoted = next((d.at for d in platform.decisions.of(revision.name) if d.promoted), None)
+    return None if promoted is None else max(began, promoted)

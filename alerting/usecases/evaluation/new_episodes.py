@@ -1,0 +1,147 @@
+"""Build episodes from the steps of an evaluation: values and reasons at the raise, contributions, advice, transitions."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.model import SEVERITIES, ClassifierDefinition, Definition, Revision, Severity, ThresholdDefinition
+from alerting.detection.evaluation import Evaluation
+from alerting.detection.messages import limit_words, risk_words
+from alerting.episodes.episode import Contribution, Episode, RecommendationResult, Transition, episode_id
+from alerting.episodes.lifecycle import Step
+from alerting.readings.history import History
+from alerting.recommendation.contributions import contributions
+from alerting.recommendation.whatif import recommend
+from alerting.usecases.definitions.versions import VersionInterval
+from alerting.usecases.evaluation.evaluate_target import Judgement, Raise
+from alerting.usecases.registry.registration import fault_words
+
+ACTOR = "platform"
+
+
+def new_episodes(
+    judged: Judgement, revision: Revision, asset: Asset, detected_at: datetime | None, backfilled: bool
+) -> dict[str, Episode]:
+    """Episodes raised in this run by id, oldest first, with what happened to them since."""
+    found: dict[str, Episode] = {}
+    for step, part in judged.steps:
+        key = episode_id(revision.name, asset.name, step.raised_at)
+        if step.kind == "raised" and part.revision is not None:
+            raised = _raised(step, part.revision, asset, judged, detected_at or step.at)
+            found[key] = replace(raised, backfilled=backfilled)
+        elif key in found:
+            found[key] = with_step(found[key], step, part, asset, judged)
+    return found
+
+
+def _raised(step: Step, revision: Revision, asset: Asset, judged: Judgement, detected_at: datetime) -> Episode:
+    definition, at_raise = revision.definition, judged.raises[step.at]
+    promise = definition.gap + definition.horizon
+    why, advice, fault = _explained(definition, asset, at_raise, judged.history, step.at)
+    evaluation = _evaluation(definition, asset, step, at_raise)
+    promised = definition.problem is not None
+    return Episode(
+        id=episode_id(revision.name, asset.name, step.at),
+        definition=revision.name,
+        revision=revision.number,
+        kind=definition.kind,
+        asset=asset.name,
+        title=definition.title or definition.name,
+        severity=step.severity or definition.severity,
+        raised_at=step.at,
+        detected_at=detected_at,
+        condition="open",
+        closed_at=None,
+        evaluation=replace(evaluation, reason=evaluation.reason + fault),
+        valid_until=step.at + promise if promised else None,
+        continues=episode_id(revision.name, asset.name, step.follows) if step.follows else None,
+        model_version=at_raise.model_version,
+        inputs=_inputs(definition, judged.history, at_raise, step.at),
+        guidance={k: v for k, v in definition.guidance.model_dump().items() if v},
+        transitions=(Transition("raised", step.at, ACTOR, step.reason),),
+        outcome_due_at=step.at if promised else None,
+        contributions=why,
+        recommendation=advice,
+    )
+
+
+def _evaluation(definition: Definition, asset: Asset, step: Step, at_raise: Raise) -> Evaluation:
+    if isinstance(definition, ThresholdDefinition):
+        return _threshold_evaluation(definition, asset, step, at_raise)
+    threshold = at_raise.model.threshold if at_raise.model else None
+    reason = risk_words(definition, asset, at_raise.value or 0.0, threshold)
+    return Evaluation(step.at, "triggered", reason, at_raise.value, threshold, at_raise.model_version)
+
+
+def _threshold_evaluation(definition: ThresholdDefinition, asset: Asset, step: Step, at_raise: Raise) -> Evaluation:
+    if at_raise.seen is None:
+        return Evaluation(step.at, "triggered", step.reason)
+    reason, limit = limit_words(definition, asset, at_raise.seen, step.severity)
+    return Evaluation(step.at, "triggered", reason, at_raise.value, limit)
+
+
+def _inputs(definition: Definition, history: History | None, at_raise: Raise, at: datetime) -> dict[str, float | str | None]:
+    """The last value of every variable that the judgement may use, as it stood at the raise."""
+    if isinstance(definition, ThresholdDefinition):
+        return {definition.variable: at_raise.seen.value if at_raise.seen else None}
+    if history is None or at_raise.model is None:
+        return {}
+    return {n: _last_known(history, n, at) for n in at_raise.model.plan.variables}
+
+
+def _last_known(history: History, variable: str, at: datetime) -> float | str | None:
+    if variable not in history.readings:
+        return None
+    known = history.readings[variable].dropna().loc[: at - history.delay(variable)]
+    last: float | str | None = known.iloc[-1] if len(known) else None
+    return last
+
+
+def _explained(
+    definition: Definition, asset: Asset, at_raise: Raise, history: History | None, at: datetime
+) -> tuple[tuple[Contribution, ...], RecommendationResult | None, str]:
+    """Contributions and advice; where the model fails in them the alarm is raised without, and says so."""
+    try:
+        model, row = at_raise.model, at_raise.row
+        why = () if model is None or row is None else contributions(model, row, asset)
+        return why, _advice(definition, at_raise, history, at), ""
+    except Exception as fault:
+        return (), None, f"; the model cannot explain it: {fault_words(fault)}"
+
+
+def _advice(definition: Definition, at_raise: Raise, history: History | None, at: datetime) -> RecommendationResult | None:
+    if not isinstance(definition, ClassifierDefinition) or at_raise.model is None or history is None:
+        return None
+    return recommend(at_raise.model, history, at, definition.recommendation.max_changes)
+
+
+def with_step(episode: Episode, step: Step, part: VersionInterval, asset: Asset, judged: Judgement) -> Episode:
+    """The episode after a step; one that it has taken before changes nothing. Reopened, it may end again where it did."""
+    if step.kind != "closed" and any(t.kind == step.kind and t.at == step.at for t in episode.transitions):
+        return episode
+    if step.kind == "closed":
+        other = part.revision is not None and part.revision.number != episode.revision
+        return close(episode, step, f" (judged by revision {part.revision.number})" if other and part.revision else "")
+    if step.kind == "severity" and step.severity is not None:
+        return _with_severity(episode, step, step.severity, _severity_reason(step, part, asset, judged))
+    return replace(episode, transitions=(*episode.transitions, Transition(step.kind, step.at, ACTOR, step.reason)))
+
+
+def _with_severity(episode: Episode, step: Step, severity: Severity, reason: str) -> Episode:
+    peak = max(severity, episode.severity_peak or severity, key=SEVERITIES.index)
+    transition = Transition("severity", step.at, ACTOR, reason)
+    return replace(episode, severity=severity, severity_peak=peak, transitions=(*episode.transitions, transition))
+
+
+def _severity_reason(step: Step, part: VersionInterval, asset: Asset, judged: Judgement) -> str:
+    seen, definition = judged.changes.get(step.at), part.revision.definition if part.revision else None
+    if seen is None or not isinstance(definition, ThresholdDefinition):
+        return step.reason
+    return f"{step.reason}: {limit_words(definition, asset, seen, step.severity)[0]}"
+
+
+def close(episode: Episode, step: Step, by: str = "") -> Episode:
+    if episode.condition == "closed":
+        return episode
+    transition = Transition("closed", step.at, ACTOR, step.reason + by)
+    return replace(episode, condition="closed", closed_at=step.at, transitions=(*episode.transitions, transition))

@@ -1,0 +1,81 @@
+"""Write the episodes that an evaluation of past times found. No recipient is notified."""
+
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.model import Revision
+from alerting.episodes.episode import Episode, Transition
+from alerting.episodes.lifecycle import Step
+from alerting.ports import Platform
+from alerting.usecases.episodes.store import update
+from alerting.usecases.evaluation.evaluate_target import Judgement
+from alerting.usecases.evaluation.new_episodes import ACTOR, close, new_episodes
+from alerting.usecases.evaluation.persist import Kept
+
+
+def keep_past(platform: Platform, revision: Revision, asset: Asset, judged: Judgement, start: datetime, end: datetime) -> Kept:
+    """Keep the episodes of a past stretch. A spell that overlaps a kept episode is that episode.
+
+    Kept backfilled ones that were not found again are marked. Nobody is told. What is open at the end of the stretch ends there.
+    """
+    existing = [e for e in platform.episodes.find(revision.name, asset.name, start, end) if not e.withdrawn]
+    found = [_ended(e, end) for e in new_episodes(judged, revision, asset, detected_at=None, backfilled=True).values()]
+    raised, matched = 0, set()
+    for spell in found:
+        same = next((e for e in existing if e.id not in matched and _overlap(e, spell)), None)
+        if same is None:
+            raised += _insert_past(platform, spell)
+            matched.add(spell.id)
+        else:
+            matched.add(same.id)
+            if same.backfilled:
+                update(platform, same.id, partial(_corrected, judged=spell, at=end))
+    gone = [e for e in existing if e.backfilled and e.id not in matched]
+    for episode in gone:
+        update(platform, episode.id, lambda e: _withdrawn(e, end))
+    return Kept(judged.state, raised=raised, closed=len(found), withdrawn=len(gone))
+
+
+def _ended(episode: Episode, end: datetime) -> Episode:
+    if episode.condition == "closed":
+        return episode
+    return close(episode, Step("closed", end, episode.raised_at, "the judged stretch of the past ends here"))
+
+
+def _insert_past(platform: Platform, spell: Episode) -> bool:
+    if platform.episodes.insert(spell):
+        return True
+    update(platform, spell.id, lambda e: _corrected(e, spell, spell.closed_at or spell.raised_at))
+    return False
+
+
+def _overlap(one: Episode, other: Episode) -> bool:
+    return one.raised_at < (other.closed_at or other.raised_at) and other.raised_at < (one.closed_at or one.raised_at)
+
+
+def _corrected(stored: Episode, judged: Episode, at: datetime) -> Episode:
+    """The stored episode with what judging anew found; identity, raise and feedback stay."""
+    taken = replace(
+        stored,
+        revision=judged.revision,
+        severity=judged.severity,
+        severity_peak=judged.severity_peak,
+        model_version=judged.model_version,
+        evaluation=judged.evaluation,
+        closed_at=judged.closed_at,
+        contributions=judged.contributions,
+        recommendation=judged.recommendation,
+        inputs=judged.inputs,
+        withdrawn=False,
+    )
+    if taken == stored:
+        return stored
+    transition = Transition("corrected", at, ACTOR, "this past was judged anew")
+    return replace(taken, transitions=(*stored.transitions, transition), outcome_due_at=judged.outcome_due_at)
+
+
+def _withdrawn(stored: Episode, at: datetime) -> Episode:
+    transition = Transition("corrected", at, ACTOR, "not found again when this past was judged anew")
+    return replace(stored, withdrawn=True, outcome_due_at=None, transitions=(*stored.transitions, transition))

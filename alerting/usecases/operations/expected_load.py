@@ -1,0 +1,156 @@
+"""Estimate how many alarms a day a definition would have raised lately, by operator position, from a sample of assets."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from alerting.alarm_kpis.chatter import quieten
+from alerting.alarm_kpis.load import Alarms, time_in_alarm, told_instants
+from alerting.definitions.assets import Asset, position_of
+from alerting.definitions.durations import format_duration
+from alerting.definitions.matching import matching_assets
+from alerting.definitions.model import Definition, ThresholdDefinition
+from alerting.detection.suppression import Span
+from alerting.detection.threshold import lookback
+from alerting.episodes.lifecycle import Step
+from alerting.ports import ModelUnavailable, Platform
+from alerting.usecases.backtest.past_steps import PastSteps
+from alerting.usecases.definitions.versions import champion_at
+from alerting.usecases.episodes.suppression import spans_by_asset
+
+DAY = timedelta(days=1)
+LEAST_HISTORY = DAY  # less history than this says nothing
+_MOST_READINGS = 500_000  # of all sampled assets together: a few seconds of reading
+_MOST_ASSETS = 10  # sampled per position
+_LONGER = 0.05  # share of all time by which a remedy may lengthen the time in alarm
+_NO_READINGS = "there are no readings"
+
+
+@dataclass(frozen=True)
+class ExpectedLoad:
+    """Alarms by position, over how much of the past, and `notes`: what cannot be known, and why."""
+
+    alarms: Mapping[str, Alarms]
+    over: timedelta | None
+    notes: tuple[str, ...]
+
+
+def expected_load(platform: Platform, definition: Definition, now: datetime) -> ExpectedLoad:
+    """The alarms that a definition would have raised in the days before `now`, by position."""
+    model_version = None
+    if not isinstance(definition, ThresholdDefinition):
+        model_version = champion_at(platform.decisions.of(definition.name), now)
+        if model_version is None:
+            return ExpectedLoad({}, None, (_no_champion(definition),))
+    positions, by_position = position_by_asset(platform), defaultdict[str, list[Asset]](list)
+    for asset in matching_assets(definition, platform.assets.all()):
+        by_position[positions[asset.name]].append(asset)
+    estimate = LoadEstimate(platform, definition, model_version, now)
+    alarms, lengths, notes = dict[str, Alarms](), list[timedelta](), list[str]()
+    for position, assets in sorted(by_position.items()):
+        try:
+            found, over = estimate.for_position(assets)
+        except ModelUnavailable as unavailable:
+            return ExpectedLoad({}, None, (f"its load cannot be known: the champion cannot be read: {unavailable}",))
+        if over is None:
+            notes.append(f"its load at position {position} cannot be known: {estimate.why_not}")
+        else:
+            alarms[position] = found
+            lengths.append(over)
+    return ExpectedLoad(alarms, max(lengths, default=None), tuple(notes))
+
+
+def position_by_asset(platform: Platform) -> dict[str, str]:
+    """The operator position of each asset, by name."""
+    assets = platform.assets.all()
+    return {asset.name: position_of(asset, assets) for asset in assets}
+
+
+def _no_champion(definition: Definition) -> str:
+    most = None if isinstance(definition, ThresholdDefinition) else definition.operating_point.most_false_alarms
+    bound = f"; its operating point allows at most {most:g} false alarms a week and asset" if most else ""
+    return f"its load cannot be known before it has a champion{bound}"
+
+
+class LoadEstimate:
+    """Evaluates the days before `now` by one definition, on as many assets as can be read in a few seconds.
+
+    `why_not`: why nothing could be said of the last position, if so.
+    """
+
+    def __init__(self, platform: Platform, definition: Definition, model_version: int | None, now: datetime) -> None:
+        self._platform, self._definition, self._now = platform, definition, now
+        self._past = PastSteps(platform, definition, model_version, now)
+        self._until = now
+        self._suppressed: dict[tuple[str, datetime, datetime], list[Span]] = {}
+        self.why_not = _NO_READINGS
+
+    def for_position(self, assets: Sequence[Asset]) -> tuple[Alarms, timedelta | None]:
+        """Alarms of all these assets together, from a sample of them; None where too little was seen to say anything.
+
+        Where readings end before now, the days before their end are evaluated, and counted as if they were the last ones.
+        """
+        spans = [span for a in assets if (span := self._platform.readings.span(a.name)) is not None]
+        self._until = min(max((last for _, last in spans), default=self._now), self._now)
+        start, number = self._affordable(assets)
+        sample = assets[:: max(1, -(-len(assets) // number))][:number]
+        notified, seen = list[datetime](), timedelta(0)
+        for asset in sample:
+            begin, end = self._interval(asset, start)
+            if end > begin:
+                instants = self._notified(self._past.steps(asset, begin, end), asset, begin, end)
+                notified += [at + (self._now - self._until) for at in instants]
+                seen += end - begin
+        if seen < LEAST_HISTORY:
+            if self.why_not == _NO_READINGS and seen:
+                least = format_duration(LEAST_HISTORY)
+                self.why_not = f"there are readings of {format_duration(seen)} only, at least {least} are needed"
+            return Alarms(), None
+        per_day = len(notified) * len(assets) * DAY / seen
+        return Alarms(per_day, tuple(notified) * round(len(assets) / len(sample))), seen / len(sample)
+
+    def remedies(self, definition: ThresholdDefinition, asset: Asset, headroom: float) -> tuple[str, ...]:
+        """Changes with which at most the share `headroom` of the alarms of an asset would be notified, and which keep the time in
+        alarm about as it is: an alarm that never ends is notified once, and helps nobody."""
+        start, end = self._interval(asset, self._affordable([asset])[0])
+        history = self._platform.readings.load(asset, start - lookback(definition), end, [definition.variable])
+        steps = self._past.steps(asset, start, end)
+        most = headroom * len(self._notified(steps, asset, start, end))
+        longest = time_in_alarm(steps, end) + _LONGER * (end - start)
+
+        def fits(after: list[Step]) -> bool:
+            return time_in_alarm(after, end) <= longest and len(self._notified(after, asset, start, end)) <= most
+
+        return tuple(proposal.words for proposal in quieten(definition, history, start, end, fits))
+
+    def _affordable(self, assets: Sequence[Asset]) -> tuple[datetime, int]:
+        """From when on to evaluate, and how many assets: by how dense the readings of the first one are."""
+        days = self._platform.budget.days
+        span = self._platform.readings.span(assets[0].name)
+        if span is None:
+            return self._until - days * DAY, _MOST_ASSETS
+        last = min(span[1], self._until)
+        variables = [self._definition.variable] if isinstance(self._definition, ThresholdDefinition) else None
+        last_hour = self._platform.readings.load(assets[0], last - timedelta(hours=1), last, variables)
+        a_day = max(24 * len(last_hour.readings), 1)
+        days = max(1, min(days, _MOST_READINGS // a_day))
+        return self._until - days * DAY, max(1, min(_MOST_ASSETS, _MOST_READINGS // (a_day * days)))
+
+    def _interval(self, asset: Asset, start: datetime) -> tuple[datetime, datetime]:
+        """The interval with readings that this definition may evaluate; empty where there is none."""
+        span = self._platform.readings.span(asset.name)
+        if span is None:
+            return start, start
+        begin, cutoff = max(start, span[0]), self._past.training_cutoff()
+        if cutoff is not None and cutoff > begin:
+            self.why_not = f"the champion has learned from times up to {cutoff.isoformat()}"
+            begin = cutoff
+        return begin, min(span[1], self._until)
+
+    def _notified(self, steps: Sequence[Step], asset: Asset, start: datetime, end: datetime) -> list[datetime]:
+        """When people would have been notified of each raise: not while it is suppressed by design."""
+        suppression, key = self._definition.suppression, (asset.name, start, end)
+        if key not in self._suppressed:
+            self._suppressed[key] = spans_by_asset(self._platform, self._definition, [asset], start, end).get(asset.name, [])
+        return told_instants(steps, self._suppressed[key], suppression.still_tell if suppression else (), end)

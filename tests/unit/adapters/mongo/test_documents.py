@@ -1,0 +1,92 @@
+"""Values as documents: what BSON cannot hold is converted, and a dataclass comes back as it was."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta, timezone
+from types import MappingProxyType
+from typing import Any, Literal
+
+import bson
+import numpy as np
+import pytest
+
+from alerting.adapters.mongo.documents import from_document, to_bson, to_document
+from tests.builders import at
+
+
+@dataclass(frozen=True)
+class Part:
+    at: datetime
+    lasts: timedelta
+    state: Literal["open", "closed"] = "open"
+
+
+@dataclass(frozen=True)
+class Whole:
+    count: int
+    level: float
+    flag: bool
+    parts: tuple[Part, ...] = ()
+    first: Part | None = None
+    value: float | str | None = None
+    names: dict[str, Any] | None = None
+    pair: tuple[str, int] = ("a", 1)
+    seen: frozenset[str] = frozenset()
+
+
+PART = Part(at(1), timedelta(minutes=2))
+WHOLE = Whole(3, 2.5, True, (PART, PART), PART, 1.5, {"a": [1, {"b": 2}]}, ("b", 2), frozenset({"x"}))
+
+
+def stored(value):
+    """A document as the database gives it back."""
+    return bson.decode(bson.encode(to_document(value)), bson.CodecOptions(tz_aware=True))
+
+
+def test_a_dataclass_comes_back_as_it_was():
+    assert from_document(Whole, {**stored(WHOLE), "_id": 7, "unknown": "field"}) == WHOLE
+
+
+def test_absent_fields_take_their_default_and_a_missing_one_is_an_error():
+    assert from_document(Whole, {"count": 1, "level": 2.0, "flag": False}) == Whole(1, 2.0, False)
+    with pytest.raises((KeyError, TypeError)):
+        from_document(Whole, {"count": 1})
+
+
+def test_scalars_are_read_as_they_are_stored():
+    read = from_document(Whole, {"count": 1, "level": 2, "flag": True, "value": "wet", "first": {**stored(PART), "state": "new"}})
+    assert (read.level, type(read.level), read.value) == (2, int, "wet")
+    assert read.first is not None
+    assert read.first.state == "new"
+
+
+def test_names_of_fields_are_written_as_text():
+    assert to_document(replace(WHOLE, names={7: (1, 2)}))["names"] == {"7": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    "numbers", [{"count": np.int64(3)}, {"level": np.float32(2.5)}, {"flag": np.bool_(True)}, {"value": np.float64(1.5)}]
+)
+def test_numbers_of_numpy_are_written_as_plain_ones(numbers):
+    document = to_document(replace(WHOLE, **numbers))
+    assert document == to_document(WHOLE)
+    assert not [value for value in document.values() if isinstance(value, np.generic)]
+
+
+def test_collections_of_any_kind_are_written_as_arrays_and_documents():
+    value = {"map": MappingProxyType({"b": np.array([1.5, 2])}), "set": {1}, "tuple": (1, (2, timedelta(seconds=1))), 4: None}
+    assert to_bson(value) == {"map": {"b": [1.5, 2.0]}, "set": [1], "tuple": [1, [2, 1000]], "4": None}
+
+
+def test_instants_are_written_in_utc_in_whole_milliseconds_wherever_they_stand():
+    east = datetime(2026, 1, 5, 8, 0, 0, 1999, tzinfo=timezone(timedelta(hours=1)))
+    utc = datetime(2026, 1, 5, 7, 0, 0, 1000, tzinfo=UTC)
+    assert to_bson({"a": [east], "part": Part(east, timedelta(0))}) == {
+        "a": [utc],
+        "part": {"at": utc, "lasts": 0, "state": "open"},
+    }
+
+
+@pytest.mark.parametrize("place", [lambda naive: naive, lambda naive: {"a": [naive]}, lambda naive: replace(PART, at=naive)])
+def test_an_instant_without_a_zone_is_refused_wherever_it_stands(place):
+    with pytest.raises(ValueError, match="has no time zone"):
+        to_bson(place(at(0).replace(tzinfo=None)))
