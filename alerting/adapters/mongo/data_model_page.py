@@ -131,13 +131,6 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             "16 documents, which grow with targets",
             f"{KEPT}; also of targets out of service",
         ),
-        "evaluation_state": Description(
-            "the condition state of one target, as earlier versions kept it",
-            "`definition`, `asset`",
-            "not written any more",
-            "none",
-            "moved into `evaluation_shards` when first read",
-        ),
         "evaluation_checkpoints": Description(
             "the condition state of one target at an earlier watermark, from which late data can be evaluated",
             "`definition`, `asset`, `watermark`",
@@ -187,8 +180,8 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
         "episodes": Description(
             "one episode: evidence, transitions, notifications (`outbox`), feedback and outcome, with a `version`",
             "`_id` (hash of definition, asset, `raised_at`)",
-            "`usecases/evaluation/persist.py`, `reconcile.py`; `usecases/episodes/`, `operators/` and `notification/` through "
-            "`usecases/episodes/store.py`",
+            "`usecases/evaluation/persist.py`, `persist_past.py`, `reconcile.py`; `usecases/episodes/`, `operators/` and "
+            "`notification/` through `usecases/episodes/store.py`",
             "one per episode; the document grows with transitions and notifications",
             KEPT,
         ),
