@@ -52,7 +52,7 @@ class ThresholdDefinition(CommonFields):
     """A variable leaves its limits."""
 
     kind: Literal["threshold"] = Field(description="threshold: a variable leaves its limits.")
-    variable: VariableName = Field(description="Variable that is judged, reading by reading.")
+    variable: VariableName = Field(description="Variable that is evaluated, reading by reading.")
     above: Limit | None = Field(None, description="Triggered by a value above this limit: a number, or {attribute: name}.")
     below: Limit | None = Field(
         None,
@@ -88,11 +88,11 @@ class ThresholdDefinition(CommonFields):
     )
     rate_per: Duration | None = Field(
         None,
-        description="Judge the change of the value per this time instead of the value: the limits are rates. "
+        description="Evaluate the change of the value per this time instead of the value: the limits are rates. "
         "It is the change since the newest sound reading that is at least this much older, and by less than stale_after more; "
         "unknown without one.",
     )
-    at_least: AtLeast | None = Field(None, description="Triggered only by so many of the last readings, instead of by each one.")
+    at_least: AtLeast | None = Field(None, description="Triggered only by this many of the last readings, not by each one.")
     hold: Duration = Field(
         timedelta(0),
         alias="for",
@@ -120,7 +120,7 @@ class ThresholdDefinition(CommonFields):
         "quality is unknown all the same.",
     )
     problem: Problem | None = Field(
-        None, description="What the alert warns of, if that is something else; its outcome is then judged by data."
+        None, description="What the alert warns of, if that is something else; its outcome is then determined from data."
     )
     horizon: Duration = Field(
         timedelta(minutes=30), description="With a problem: how long after the raise the problem counts as warned of."

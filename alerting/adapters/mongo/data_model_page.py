@@ -36,6 +36,7 @@ class Description(NamedTuple):
     """What a person needs to know of a collection beside its indexes."""
 
     holds: str
+    key: str
     writers: str
     growth: str
     retention: str
@@ -45,41 +46,47 @@ class Description(NamedTuple):
 COLLECTIONS: dict[str, dict[str, Description]] = {
     "What people define": {
         "alert_definitions": Description(
-            "one alert definition, by `name`: the current document",
+            "the current document of one alert definition",
+            "`name`",
             "`usecases/definitions/sync.py` (`alerting apply`, `retire`); people, with any MongoDB client",
             "with definitions",
             f"{KEPT}; a retired definition stays",
             has_validator=True,
         ),
         "definition_revisions": Description(
-            "one immutable revision of a definition, by `name` and `number`, with hash, author, time and reason",
+            "one immutable revision of a definition, with hash, author, time and reason",
+            "`name`, `number`",
             "`usecases/definitions/sync.py`",
             "one per change of a definition",
             KEPT,
             has_validator=True,
         ),
         "definition_faults": Description(
-            "the faults of one current document, by `_id` = its name",
+            "the faults of one current document",
+            "`_id` (the name)",
             "`usecases/definitions/sync.py`",
             "with faulty definitions",
             "until the document is valid again",
         ),
         "assets": Description(
-            "one asset, by `name`, with its parent, attributes and variables",
+            "one asset, with its parent, attributes and variables",
+            "`name`",
             "`usecases/ingestion/` (`alerting import`); `demo/seed.py`; people",
             "with assets",
             KEPT,
             has_validator=True,
         ),
         "event_types": Description(
-            "one event type, by `name`: instant or lasting",
+            "one event type: instant or lasting",
+            "`name`",
             "`usecases/ingestion/`; `demo/seed.py`; people",
             "with event types",
             KEPT,
             has_validator=True,
         ),
         "routes": Description(
-            "one route, by `name`: who is notified, when, by which channels",
+            "one route: who is notified, when, by which channels",
+            "`name`",
             "`usecases/notification/routes.py` (`alerting routes`); people",
             "with routes",
             "until it is removed",
@@ -89,18 +96,21 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
     "What the line reports": {
         "readings": Description(
             "the values of one asset at one instant: `v` by variable, `q` where a sample is not good, `arrived_at`",
+            "`asset`, `ts`",
             "`usecases/ingestion/tables.py`; the demo line",
             "fastest of all: one per asset and instant",
             KEPT,
         ),
         "events": Description(
-            "one event of an asset, by type and start, with end and attributes",
+            "one event of an asset, with end and attributes",
+            "`asset`, `type`, `start`",
             "`usecases/ingestion/tables.py`; the demo line",
             "one per event",
             KEPT,
         ),
         "late_arrivals": Description(
             "one delivery of readings or events: assets, variables and first and last instant, whether it is written and routed",
+            "`_id`",
             "`adapters/mongo/readings/arrivals.py` around every write of readings; `usecases/evaluation/late_routing.py`",
             "one per late delivery; that of a delivery in time is deleted at once",
             "`maintain` deletes routed ones that are older than every `allowed_lateness` and than a day",
@@ -109,42 +119,49 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
     "What evaluation keeps": {
         "evaluation_plans": Description(
             "a part (20,000 targets) of the list of all targets with their limits as numbers, and a hash of what it was made of",
+            "`_id` (number of the part)",
             "`usecases/definitions/targets.py`",
             "with targets",
             "replaced when a definition, asset or event type changes",
         ),
         "evaluation_shards": Description(
             "watermark and condition state of the targets of a sixteenth of the definitions, as columns, with a `version`",
+            "`_id` (hash of the definition's name)",
             "`usecases/evaluation/batch.py`",
             "16 documents, which grow with targets",
             f"{KEPT}; also of targets out of service",
         ),
         "evaluation_checkpoints": Description(
             "the condition state of one target at an earlier watermark, from which late data can be evaluated",
+            "`definition`, `asset`, `watermark`",
             "`usecases/evaluation/reprocess.py`",
             "at most about 48 per target (one per 1/48 of `allowed_lateness`)",
             "deleted when no reprocessing can begin there any more",
         ),
         "evaluation_reach": Description(
             "one document: the instant up to which an evaluation has begun to read (`up_to`)",
+            "`_id`",
             "`usecases/evaluation/reprocess.py`",
             "none",
             KEPT,
         ),
         "rejudge": Description(
             "the request to evaluate one target again from an instant",
+            "`definition`, `asset`",
             "`usecases/evaluation/late_routing.py`, `batch.py`",
             "with targets that have late data",
             "until the target has been evaluated again",
         ),
         "scores": Description(
             "what one model version said of one asset at one instant, and its threshold",
+            "`definition`, `ts`, `asset`, `model_version`",
             "`usecases/evaluation/evaluate_target.py`",
             "one per trained target and stride",
             KEPT,
         ),
         "replays": Description(
             "that a past interval of one target was evaluated, and under which revision and model version",
+            "`_id`",
             "`usecases/evaluation/evaluate.py` (`evaluate_past`)",
             "one per past evaluation, asset and version",
             KEPT,
@@ -153,6 +170,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
     "What training decides": {
         "decisions": Description(
             "a promotion decision with evidence and reason; beside them, with `files_of`, the hashes of registered model files",
+            "`_id`; a run decides once, a promotion number is given once",
             "`usecases/training/promote.py`, `usecases/registry/registration.py`",
             "one per training and rollback, one per registered model",
             KEPT,
@@ -160,45 +178,51 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
     },
     "What operators see and do": {
         "episodes": Description(
-            "one episode, by `_id` = hash of definition, asset and `raised_at`: evidence, transitions, notifications (`outbox`), "
-            "feedback and outcome, with a `version`",
-            "`usecases/evaluation/persist.py`, `reconcile.py`; `usecases/episodes/`, `operators/` and `notification/` through "
-            "`usecases/episodes/store.py`",
+            "one episode: evidence, transitions, notifications (`outbox`), feedback and outcome, with a `version`",
+            "`_id` (hash of definition, asset, `raised_at`)",
+            "`usecases/evaluation/persist.py`, `persist_past.py`, `reconcile.py`; `usecases/episodes/`, `operators/` and "
+            "`notification/` through `usecases/episodes/store.py`",
             "one per episode; the document grows with transitions and notifications",
             KEPT,
         ),
         "shelves": Description(
             "one shelf or out-of-service of a definition on an asset, with the reminders in its `outbox`",
+            "`_id`",
             "`usecases/operators/operate.py`, `usecases/notification/muting.py`",
             "one per shelf",
             f"{KEPT}; ended ones too",
         ),
         "feedback": Description(
             "one answer of an operator to an episode; append-only",
+            "`key` (hash of the content, or of the link)",
             "`usecases/operators/feedback.py`",
             "one per answer",
             KEPT,
         ),
         "bulletins": Description(
             "one message that belongs to no single episode: flood summary, digest, heartbeat, platform alert, test message",
+            "`_id` (names what it is about)",
             "`usecases/notification/` (`schedule.py`, `digests.py`, `platform_alerts.py`, `deliver.py`)",
             "one per message",
             KEPT,
         ),
         "link_revocations": Description(
             "until when links of an episode, a recipient or all are refused",
+            "`episode`, `recipient`",
             "`usecases/operators/links.py`",
             "one per revocation",
             KEPT,
         ),
         "ended_sessions": Description(
-            "one session of the console that was logged out, by `_id`",
+            "one session of the console that was logged out",
+            "`_id` (the session)",
             "`console/access.py`",
             "one per log-out",
             "until the session would have expired; deleted at the next log-out",
         ),
         "audit": Description(
             "who did what, to what, when and why; append-only",
+            "`key` (hash of the entry)",
             "every use case that changes something for a person",
             "one per action",
             KEPT,
@@ -207,39 +231,45 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
     "What is reported": {
         "platform_alerts": Description(
             "one fault of the platform itself, open or resolved",
+            "`_id`; one open alert of a kind and subject",
             "`usecases/definitions/platform_alerts.py`, `usecases/operations/alarm_budget.py`",
             "one per fault",
             KEPT,
         ),
         "reports": Description(
             "the performance report of one definition and period: figures and page",
+            "`_id` (hash of definition and period)",
             "`usecases/operations/report.py`",
             "one per definition and period",
             f"{KEPT}; made again, it is replaced",
         ),
         "backtests": Description(
             "one backtest: arguments, segments, results",
+            "`_id` (hash of the arguments)",
             "`usecases/backtest/backtest.py`",
             "one per backtest",
             f"{KEPT}; `--fresh` replaces it",
         ),
         "backtest_episodes": Description(
             "one episode that a backtest would have raised",
+            "`backtest`, `id`",
             "`usecases/backtest/backtest.py`",
             "with backtests",
             "as its backtest",
         ),
         "backtest_files": Description(
             "a piece (8 MiB) of a file: the page of a finished backtest, the models of an unfinished one",
+            "`backtest`, `segment`, `name`, `piece`",
             "`usecases/backtest/backtest.py`",
             "with backtests",
             "models until the backtest is finished, the page as its backtest",
         ),
     },
     "The demo line": {
-        "clock": Description("one document: base, speed and lease of the demo's clock", "`demo/run.py`", "none", KEPT),
+        "clock": Description("one document: base, speed and lease of the demo's clock", "`_id`", "`demo/run.py`", "none", KEPT),
         "demo_lines": Description(
             "the state of one simulated asset and the set-points requested of it, with a `version`",
+            "`_id` (the asset)",
             "`demo/advance.py`, `demo/set_points.py`",
             "none",
             KEPT,
@@ -253,14 +283,14 @@ def data_model_page() -> str:
     parts = [_INTRODUCTION]
     for title, collections in COLLECTIONS.items():
         rows = [_row(name, described) for name, described in collections.items()]
-        head = "| collection | one document is | written by | grows | retention |\n|---|---|---|---|---|"
+        head = "| collection | one document is | key | written by | grows | retention |\n|---|---|---|---|---|---|"
         parts.append("\n".join([f"## {title}", "", head, *rows, ""]))
     return "\n".join([*parts, _indexes()])
 
 
 def _row(name: str, described: Description) -> str:
     validator = "<br>(validator)" if described.has_validator else ""
-    return f"| `{name}`{validator} | {described.holds} | {described.writers} | {described.growth} | {described.retention} |"
+    return f"| `{name}`{validator} | {' | '.join(described[:5])} |"
 
 
 def _indexes() -> str:

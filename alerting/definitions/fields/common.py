@@ -19,7 +19,7 @@ class Guidance(Closed):
     """What the operator reads when the alert is raised."""
 
     cause: Paragraph | None = Field(None, description="The usual cause.")
-    consequence: Paragraph | None = Field(None, description="What happens if nobody acts.")
+    consequence: Paragraph | None = Field(None, description="What happens without action.")
     action: Paragraph | None = Field(None, description="What to do first.")
 
 
@@ -35,12 +35,12 @@ class Schedule(Closed):
 
 
 class Notify(Closed):
-    """Who is told."""
+    """Who is notified."""
 
     channels: tuple[Tag, ...] | None = Field(
-        None, max_length=50, description="Names of configured channels; all of them when left out; [] tells nobody."
+        None, max_length=50, description="Names of configured channels; all of them when left out; [] notifies no recipient."
     )
-    resolved: bool = Field(True, description="Tell also when the episode ends, to those who were told of its raise.")
+    resolved: bool = Field(True, description="Notify the recipients of the raise also of the end of the episode.")
 
 
 AssetPattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_*][A-Za-z0-9_.*-]*$", max_length=100)]
@@ -50,7 +50,7 @@ class CommonFields(Closed):
     name: Name = Field(description="Unique name; it appears in Airflow, MLflow and every page.")
     title: Line | None = Field(None, description="The sentence that operators read; the name when left out.")
     assets: tuple[AssetPattern, ...] = Field(
-        min_length=1, max_length=1000, description="Assets that it watches: names, or patterns with *."
+        min_length=1, max_length=1000, description="Assets on which it is evaluated: names, or patterns with *."
     )
     state: State = Field("active", description="draft: kept, not run; active: run; retired: kept for its history.")
     severity: Severity = Field("medium", description="How bad it is: low, medium, high, critical.")
@@ -58,10 +58,10 @@ class CommonFields(Closed):
     tags: tuple[Tag, ...] = Field((), max_length=50, description="Free words to find it by.")
     guidance: Guidance = Field(default_factory=Guidance, description="What the operator reads.")
     schedule: Schedule = Field(default_factory=Schedule, description="When things run.")
-    notify: Notify = Field(default_factory=Notify, description="Who is told.")
-    suppression: Suppression | None = Field(None, description="When nobody is told, by design: line stopped, calendar.")
+    notify: Notify = Field(default_factory=Notify, description="Who is notified.")
+    suppression: Suppression | None = Field(None, description="When no recipient is notified, by design: line stopped, calendar.")
     allowed_lateness: Duration = Field(
         timedelta(days=1),
-        description="Readings and events that come late are judged again if they are not older than this; older ones are counted "
+        description="Late readings and events are evaluated again if they are not older than this; older ones are counted "
         "as too late. 0s: never.",
     )

@@ -28,7 +28,7 @@ class Features(Closed):
         (), max_length=50, description="Each number's value as it was known this long before is a column too, e.g. [1h, 24h]."
     )
     stride: Duration | None = Field(
-        None, description="Distance between two judged instants; a sixth of the horizon when left out."
+        None, description="Distance between two evaluated instants; a sixth of the horizon when left out."
     )
     events: tuple[Tag, ...] = Field((), max_length=100, description="Event types (with *) whose counts and recency are features.")
     attributes: tuple[Tag, ...] = Field((), max_length=100, description="Asset attributes that are features.")
@@ -79,7 +79,10 @@ class OperatingPoint(Closed):
         None, gt=0, description="What a false alarm episode costs, in the same currency as cost_of_miss."
     )
     least_precision: float | None = Field(
-        None, gt=0, le=1, description="Instead: most recall while at least this share of the episodes, of those judged, is right."
+        None,
+        gt=0,
+        le=1,
+        description="Instead: most recall while at least this share of the rated episodes is right.",
     )
     max_time_in_alarm: float = Field(
         0.2,
@@ -110,7 +113,7 @@ class FeedbackUse(Closed):
     )
     confirmed: Literal["exclude", "positive"] = Field(
         "exclude",
-        description="Rows around an alert that the operator called true although nobody acted and the data show no problem. "
+        description="Rows around an alert that the operator called true without any action, and the data show no problem. "
         "exclude: left out of learning. positive: the row at which it was raised counts as positive.",
     )
 

@@ -24,7 +24,7 @@ class Band(Closed):
 class AtLeast(Closed):
     """A share of the last readings."""
 
-    readings: int = Field(ge=1, le=100, description="So many readings must be beyond the limit ...")
+    readings: int = Field(ge=1, le=100, description="This many readings must be beyond the limit ...")
     of: int = Field(
         ge=2,
         le=100,

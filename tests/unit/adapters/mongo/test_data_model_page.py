@@ -59,3 +59,10 @@ def test_every_writer_that_is_named_exists():
     texts = " ".join(described.writers for described in DESCRIBED.values())
     named = re.findall(r"`((?:usecases|adapters|demo|console)/[^`]*)`", texts)
     assert [name for name in named if not (ROOT / "alerting" / name).exists()] == []
+
+
+def test_the_key_of_a_collection_is_its_unique_index_or_its_id():
+    for name, described in DESCRIBED.items():
+        unique = [index for index in INDEXES.get(name, []) if index.document.get("unique") and not index.document.get("sparse")]
+        expected = fields_of(unique[0]) if unique else "`_id`"
+        assert described.key == expected or described.key.startswith((f"{expected} (", f"{expected};")), name
