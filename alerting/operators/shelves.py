@@ -71,7 +71,7 @@ def check_shelf(role: Role, now: datetime, until: datetime | None, reason: str, 
     longest = LONGEST_SHELF[role]
     if until - now > longest:
         may = [r for r in ROLES if LONGEST_SHELF[r] >= until - now]
-        others = f"; that long needs the role {may[0]}" if may else "; nobody may shelve that long: take it out of service"
+        others = f"; that long needs the role {may[0]}" if may else "; no role may shelve that long: take it out of service"
         raise NotAllowed(f"the role {role} may shelve for at most {format_duration(longest)}{others}")
 
 

@@ -1,7 +1,7 @@
 """Assets and event types in MongoDB.
 
 People may edit them there. A faulty document is left out, and the platform writes none: what it writes is read back by the
-model first, and a document that somebody must mend is never replaced.
+model first, and a faulty document is never replaced.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -44,7 +44,7 @@ class MongoDefinitions:
     def _replace(self, name: Any, document: Document) -> None:
         try:
             self._documents.replace_one({"name": name}, document, upsert=True)
-        except DuplicateKeyError:  # somebody else inserted the same name between our look and our insert
+        except DuplicateKeyError:  # another process inserted the same name between the search and the insert
             self._documents.replace_one({"name": name}, document)
 
     def mark_faulty(self, name: str, faults: Sequence[str]) -> None:

@@ -36,7 +36,7 @@ class MongoPlatformAlerts:
         first = {"kind": kind, "subject": subject, "opened_at": to_bson(at), "resolved_at": None}
         try:
             self._alerts.update_one({"open_key": key}, {"$set": {"reason": reason}, "$setOnInsert": first}, upsert=True)
-        except DuplicateKeyError:  # somebody else has opened it meanwhile
+        except DuplicateKeyError:  # another process has opened it meanwhile
             self._alerts.update_one({"open_key": key}, {"$set": {"reason": reason}})
 
     def resolve(self, kind: str, subject: str, at: datetime) -> None:

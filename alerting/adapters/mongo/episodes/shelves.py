@@ -28,7 +28,7 @@ class ShelfRefused(DocumentRefused):
 class MongoShelves:
     """Port `Shelves`. A faulty one is left out: it mutes nothing.
 
-    `force_key` stands in shelves that nobody has ended, and its unique index lets only one of them be.
+    Only shelves that were not ended early have `force_key`; its unique index permits one of them per kind and target.
     """
 
     def __init__(self, database: MongoDatabase) -> None:
@@ -37,7 +37,7 @@ class MongoShelves:
     def insert(self, shelf: Shelf) -> bool:
         """Insert; return False when one of its kind is in force for the same definition and asset.
 
-        Raises UserError when the document of that one is faulty: somebody must mend it first.
+        Raises UserError when the document of that one is faulty and must be mended first.
         """
         document = _document(shelf)
         try:

@@ -50,7 +50,7 @@ class MongoCheckpoints:
             hours.setdefault(to_millis(instant) // _HOUR, {})[pair] = instant
         found = {pair: document for hour in hours.values() for pair, document in self._before(hour).items()}
         states = {pair: from_document(ConditionState, document) for pair, document in found.items()}
-        for pair in instants.keys() - states.keys():  # whoever kept its follower may have been killed before that stood there
+        for pair in instants.keys() - states.keys():  # its evaluator may have been killed before it wrote the state here
             state = self._nearest(*pair, {"$lt": to_bson(instants[pair])}, -1)
             states |= {} if state is None else {pair: state}
         return states

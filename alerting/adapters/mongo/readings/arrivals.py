@@ -1,7 +1,7 @@
 """Arrival records and reprocessing requests in MongoDB.
 
-An entry is written before its rows and settled after them, so that no crash between any two writes loses it. Evaluation moves
-the reach before it reads: of two who work at once, one sees the other.
+A record is written before its rows and completed after them, so that no crash between any two writes loses it. An evaluator
+advances `reach` before it reads: of a writer and an evaluator that work at once, one sees the other.
 """
 
 import uuid

@@ -124,7 +124,7 @@ class MongoReadings:
             if self._write_events_with_arrival(merged, arrived_at):
                 return changed
             merged, _changed_since = self._find_changed_events(rows)
-        raise UserError(f"events of {rows[0].asset!r} are being changed by somebody else all the time: import them again later")
+        raise UserError(f"events of {rows[0].asset!r} are being changed by another process all the time: import them again later")
 
     def _find_changed_events(self, rows: Sequence[EventRow]) -> tuple[list[tuple[Document | None, Document]], int]:
         """Return stored and merged documents that differ, and how many rows changed anything."""
