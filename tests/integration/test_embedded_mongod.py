@@ -118,9 +118,13 @@ def test_a_taken_port_is_refused_with_its_number_and_setting(tmp_path):
 
 def test_a_folder_in_use_is_refused_and_the_other_server_is_left_alone(tmp_path):
     with EmbeddedMongod(tmp_path, free_port()) as first:
-        with pytest.raises(UserError, match="another MongoDB server is using"):
+        first_process = first.pid
+        with pytest.raises(UserError, match="another MongoDB server is using") as refusal:
             EmbeddedMongod(tmp_path, free_port()).start(patience=1)
         assert is_primary(first.port)
+    said = str(refusal.value)
+    assert f"process {first_process}" in said
+    assert "try again" in said and "a second platform needs an ALERTING_HOME of its own" in said
 
 
 def test_a_spoilt_folder_is_refused_with_the_place_of_the_log(tmp_path):

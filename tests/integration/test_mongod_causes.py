@@ -1,5 +1,6 @@
 """A full disk and a damaged database: what people read, with the real server."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -62,6 +63,38 @@ def test_a_command_says_it_too(filled, tmp_path):
     assert done.returncode == 1
     assert "is damaged" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a disk of its own of 400 MB; only root can make one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = ["mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mounted, check=False, capture_output=True).returncode:
+        pytest.skip("a disk that is full can be made by root alone, where root may mount")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True, capture_output=True)  # noqa: S607
+
+
+def test_a_command_on_a_full_disk_says_so_with_what_to_do_and_goes_on_once_there_is_room(filled, small_disk):
+    home = small_disk / "home"
+    shutil.copytree(filled, home / "mongod")
+    create_home(home, "embedded")
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("ALERTING_")} | {"ALERTING_HOME": str(home)}
+    command = [sys.executable, "-c", "from alerting.cli.main import main; main()", "list"]
+    filler = small_disk / "filler"
+    with filler.open("wb") as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(1 << 20))
+            file.flush()
+    full = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    assert full.returncode == 1
+    assert "full: free some room" in full.stderr
+    assert "Traceback" not in full.stderr
+    filler.unlink()
+    again = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    assert again.returncode == 0, again.stderr
 
 
 def test_up_says_why_its_database_cannot_start(tmp_path):

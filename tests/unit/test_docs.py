@@ -8,6 +8,7 @@ import pytest
 import typer
 
 from alerting.cli.main import app
+from alerting.settings.environment import Settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("config/**/*.md")})
@@ -59,3 +60,10 @@ def test_every_command_that_is_shown_is_there_with_its_options(name, commands):
             command = command.commands[rest.pop(0)]
         options = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
         assert {word.partition("=")[0] for word in rest if word.startswith("--")} <= options | {"--help"}, words
+
+
+def test_the_ports_of_every_part_are_in_the_docs_with_the_setting_that_changes_each():
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    rows = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")]
+    told = {row[2]: row[1] for row in rows if len(row) == 3 and row[2].endswith("_PORT")}
+    assert told == {f"ALERTING_{name.upper()}": str(port) for name, port in Settings(home=ROOT).ports.items()}

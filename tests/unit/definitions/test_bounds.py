@@ -54,6 +54,23 @@ def test_a_duration_without_end_is_refused_in_one_sentence(field, text):
     assert len(str(refusal.value)) < 400
 
 
+ENDLESS = "99999999999999d"
+
+
+@pytest.mark.parametrize(
+    ("parse", "document"),
+    [
+        (parse_definition, too_hot(suppression={"when": {"variable": "state", "equals": "off", "for": ENDLESS}})),
+        (parse_definition, too_hot(suppression={"when": {"variable": "state", "equals": "off", "recovery": ENDLESS}})),
+        (parse_route, {"name": "r", "channels": ["log"], "repeat": ENDLESS}),
+        (parse_route, {"name": "r", "channels": ["log"], "heartbeat": ENDLESS}),
+    ],
+)
+def test_a_duration_without_end_is_refused_in_suppressions_and_routes_too(parse, document):
+    with pytest.raises(UserError, match="is too long; the longest duration"):
+        parse(document)
+
+
 def test_ten_years_are_a_duration():
     assert format_duration(parse_duration("3650d")) == "3650d"
 
