@@ -83,7 +83,9 @@ class _Part:
 
 def _given(part: _Part, surveys: Sequence[ColumnSurvey], unit: str, numbers: NumberForm) -> Iterator[GivenAsset]:
     typed = [(s, kind) for s in surveys if (kind := s.attribute_type())]
-    columns = [(s.name, cell.values(part.cells[s.title], kind, numbers.decimal, numbers.thousands)[0]) for s, kind in typed]
+    columns = [
+        (s.name, cell.values(part.cells[s.title], kind, numbers.decimal, numbers.thousands)[0].tolist()) for s, kind in typed
+    ]
     for row, name in enumerate(part.assets):
         attributes = {key: values[row] for key, values in columns if values[row] is not None}
         yield GivenAsset(f"{unit} {part.chunk.lines[row]} ({name})", {"name": name, "attributes": attributes})

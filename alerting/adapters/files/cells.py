@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from alerting.definitions.assets import VariableType
+from alerting.ports import SampleColumn
 from alerting.readings.history import Millis
 
 Cells = Any  # pyarrow.StringArray; pyarrow ships no types
@@ -162,7 +163,11 @@ def fault_words(cells: Cells) -> BoolArray:
 
 def booleans(cells: Cells, decimal: str = ".") -> tuple[BoolArray, BoolArray]:
     """Which cleaned cells are true (the word, or 1), and which are neither true nor false (nor 0, nor missing)."""
-    floats, texts = numbers(cells, decimal)
+    return booleans_among(cells, *numbers(cells, decimal))
+
+
+def booleans_among(cells: Cells, floats: FloatArray, texts: BoolArray) -> tuple[BoolArray, BoolArray]:
+    """As `booleans`, of cells that were read as numbers already."""
     true, false = (
         _mask(pc.equal(pc.utf8_lower(cells), word).fill_null(False)) if texts.any() else texts for word in ("true", "false")
     )
@@ -174,18 +179,16 @@ def decimal_commas(cells: Cells) -> BoolArray:
     return _matching(cells, _DECIMAL_COMMA)
 
 
-def values(cells: Cells, type: VariableType, decimal: str, thousands: bool = False) -> tuple[list[Any], BoolArray]:
-    """Cleaned cells as Python values of this type, None where missing or bad; and which are bad."""
+def values(cells: Cells, type: VariableType, decimal: str, thousands: bool = False) -> tuple[SampleColumn, BoolArray]:
+    """Cleaned cells as samples of this type, absent where missing or bad; and which are bad."""
     if type == "number":
         floats, texts = numbers(cells, decimal, thousands)
         bad = texts | np.isinf(floats)
-        missing = np.isnan(floats) | bad
-        return (_with_none(floats, missing) if missing.any() else floats.tolist()), bad
+        return SampleColumn(floats, ~(np.isnan(floats) | bad)), bad
     if type == "boolean":
         true, bad = booleans(cells, decimal)
-        missing = bad | ~present(cells)
-        return (_with_none(true, missing) if missing.any() else true.tolist()), bad
-    return cells.to_pylist(), np.zeros(len(cells), dtype=bool)
+        return SampleColumn(true, present(cells) & ~bad), bad
+    return SampleColumn(cells.to_numpy(zero_copy_only=False), present(cells)), np.zeros(len(cells), dtype=bool)
 
 
 def why_bad(cell: str, type: VariableType) -> str:
@@ -332,9 +335,3 @@ def _floats(array: Any) -> FloatArray:
 
 def _mask(array: Any) -> BoolArray:
     return np.asarray(array.to_numpy(zero_copy_only=False), dtype=bool)
-
-
-def _with_none(values: npt.NDArray[Any], missing: BoolArray) -> list[Any]:
-    objects = values.astype(object)
-    objects[missing] = None
-    return list(objects)

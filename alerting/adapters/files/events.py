@@ -11,7 +11,7 @@ import numpy.typing as npt
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import NO_INSTANT, BoolArray
 from alerting.adapters.files.duplicates import Repeats
-from alerting.adapters.files.profile import Patience, count_filled, datetimes, note_chunk, note_clock
+from alerting.adapters.files.profile import Patience, count_filled, note_chunk, note_clock
 from alerting.adapters.files.rows import (
     EXAMPLES,
     Check,
@@ -31,7 +31,7 @@ from alerting.adapters.files.table import open_table
 from alerting.definitions.assets import VariableType
 from alerting.definitions.faults import UserError
 from alerting.ports import EventRow, Progress
-from alerting.readings.history import Millis
+from alerting.readings.history import Millis, datetimes
 from alerting.readings.inference import ColumnSurvey
 from alerting.usecases.ingestion.sources import Duration, EventsSurvey, EventTypeSurvey, Reject
 from alerting.usecases.ingestion.understood import FileForm
@@ -187,7 +187,7 @@ class EventsFile:
         checks, columns = [*typed.checks, self._ends_check(typed, instant)], []
         for title, kind in types.items():
             values, bad = cell.values(typed.keyed.cells[title], kind, self._rows.numbers.decimal, self._rows.numbers.thousands)
-            columns.append(values)
+            columns.append(values.tolist())
             checks.append(type_check(typed.keyed.cells[title], title, bad, kind))
         same, checks = self._repeated(repeats, typed, checks)
         for line in bad_lines(typed.keyed.chunk, checks):

@@ -1,7 +1,6 @@
 """Profile of a file from its first pass, for readings and events alike."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -88,8 +87,3 @@ def count_filled(
     for column, mask in filled.items():
         for code in np.flatnonzero(np.bincount(codes, weights=mask[usable], minlength=len(names))):
             known[code].add(column)
-
-
-def datetimes(at: Millis) -> list[datetime]:
-    """Milliseconds since 1970 as aware instants."""
-    return [naive.replace(tzinfo=UTC) for naive in at.view("datetime64[ms]").astype(object)]

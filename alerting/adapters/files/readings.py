@@ -1,8 +1,7 @@
 """Readings in a CSV or Parquet file: one line per asset and instant, one column per variable."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +10,11 @@ from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import BoolArray
 from alerting.adapters.files.duplicates import Repeats
 from alerting.adapters.files.prefetch import ahead
-from alerting.adapters.files.profile import Patience, count_filled, datetimes, note_chunk, note_clock, note_spacing
+from alerting.adapters.files.profile import Patience, count_filled, note_chunk, note_clock, note_spacing
 from alerting.adapters.files.quality_columns import Qualities
 from alerting.adapters.files.rows import Check, Keyed, Layout, Rows, bad_lines, bad_rows, repeat_check, survey_column, type_check
 from alerting.definitions.assets import VariableType
-from alerting.ports import Progress, ReadingRow
-from alerting.readings.history import Millis
+from alerting.ports import Progress, ReadingBatch
 from alerting.readings.inference import ColumnSurvey
 from alerting.readings.sample_quality import Quality
 from alerting.usecases.ingestion.sources import Reject, Survey
@@ -84,11 +82,11 @@ class ReadingsFile:
         found = repeats.find(keyed.assets, keyed.at, cells, ~bad_rows(checks, len(keyed.at)))
         return found.same, [*checks, *repeat_check(keyed, found.contradictions, titles)]
 
-    def read(self, types: Mapping[str, VariableType], reject: Reject, progress: Progress) -> Iterator[Sequence[ReadingRow]]:
+    def read(self, types: Mapping[str, VariableType], reject: Reject, progress: Progress) -> Iterator[ReadingBatch]:
         """The file's readings in batches of at most 10,000, in file order; the next one is parsed while one is written."""
         return ahead(self._read(types, reject, progress))
 
-    def _read(self, types: Mapping[str, VariableType], reject: Reject, progress: Progress) -> Iterator[Sequence[ReadingRow]]:
+    def _read(self, types: Mapping[str, VariableType], reject: Reject, progress: Progress) -> Iterator[ReadingBatch]:
         repeats = Repeats()
         for keyed in self._rows.chunks():
             yield from self._batches(keyed, types, repeats, reject)
@@ -96,53 +94,33 @@ class ReadingsFile:
 
     def _batches(
         self, keyed: Keyed, types: Mapping[str, VariableType], repeats: Repeats, reject: Reject
-    ) -> Iterator[Sequence[ReadingRow]]:
-        checks, columns = list(keyed.checks), []
+    ) -> Iterator[ReadingBatch]:
+        checks, columns = list(keyed.checks), {}
         for title, kind in types.items():
-            values, bad = cell.values(keyed.cells[title], kind, self._rows.numbers.decimal, self._rows.numbers.thousands)
-            columns.append(values)
+            found, bad = cell.values(keyed.cells[title], kind, self._rows.numbers.decimal, self._rows.numbers.thousands)
+            columns[self._rows.names[title]] = found
             if self.strict:
                 checks.append(type_check(keyed.cells[title], title, bad, kind))
         same, checks = self._repeated(repeats, keyed, checks)
         for line in bad_lines(keyed.chunk, checks):
             reject(line)
-        kept = np.flatnonzero(~bad_rows(checks, len(keyed.at)) & ~same)
-        names = [self._rows.names[title] for title in types]
-        if len(kept) < len(keyed.at):
-            columns = [[column[i] for i in kept] for column in columns]
-        for start in range(0, len(kept), BATCH):
-            some = kept[start : start + BATCH]
-            quality = _doubted(keyed.quality, {t: self._rows.names[t] for t in types}, some)
-            rows = _reading_rows(keyed.assets[some], keyed.at[some], names, [c[start : start + BATCH] for c in columns], quality)
-            if rows:
-                yield rows
+        good = ~bad_rows(checks, len(keyed.at)) & ~same
+        rated = [mask for masks in (keyed.quality.bad, keyed.quality.uncertain) for t, mask in masks.items() if t in types]
+        good &= np.logical_or.reduce([*(column.present for column in columns.values()), *rated, np.zeros_like(good)])
+        rows = np.flatnonzero(good)
+        for start in range(0, len(rows), BATCH):
+            some = rows[start : start + BATCH]
+            quality = _qualities(keyed.quality, {t: self._rows.names[t] for t in types}, some)
+            samples = {name: column.take(some) for name, column in columns.items()}
+            yield ReadingBatch(keyed.assets[some], keyed.at[some], samples, quality)
 
 
-def _doubted(quality: Qualities, names: Mapping[str, str], rows: npt.NDArray[np.int64]) -> dict[int, dict[str, Quality]]:
-    """By place among these rows, the quality of the samples that are not good, by name of their variable."""
+def _qualities(quality: Qualities, names: Mapping[str, str], rows: npt.NDArray[np.int64]) -> dict[int, dict[str, Quality]]:
+    """By position among these rows, the quality of the samples that are not good, by name of their variable."""
     found: dict[int, dict[str, Quality]] = {}
-    of_quality: tuple[tuple[Quality, Mapping[str, BoolArray]], ...] = (("bad", quality.bad), ("uncertain", quality.uncertain))
-    for told, by_title in of_quality:
+    masks: tuple[tuple[Quality, Mapping[str, BoolArray]], ...] = (("bad", quality.bad), ("uncertain", quality.uncertain))
+    for grade, by_title in masks:
         for title in by_title.keys() & names.keys():
-            for place in np.flatnonzero(by_title[title][rows]).tolist():
-                found.setdefault(place, {})[names[title]] = told
+            for position in np.flatnonzero(by_title[title][rows]).tolist():
+                found.setdefault(position, {})[names[title]] = grade
     return found
-
-
-def _reading_rows(
-    assets: npt.NDArray[np.object_],
-    at: Millis,
-    names: Sequence[str],
-    columns: Sequence[list[Any]],
-    quality: Mapping[int, Mapping[str, Quality]],
-) -> list[ReadingRow]:
-    """Rows as the port wants them, without missing values; a row without any sample is left out."""
-    values = zip(*columns, strict=True)
-    if any(None in column for column in columns):
-        documents = [{n: v for n, v in zip(names, row, strict=True) if v is not None} for row in values]
-    else:
-        documents = [dict(zip(names, row, strict=True)) for row in values]
-    keyed = zip(assets.tolist(), datetimes(at), documents, strict=True)
-    if not quality:
-        return [ReadingRow(a, t, v) for a, t, v in keyed if v]
-    return [ReadingRow(a, t, v, quality.get(i, {})) for i, (a, t, v) in enumerate(keyed) if v or i in quality]

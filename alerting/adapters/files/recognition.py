@@ -38,10 +38,10 @@ class NumberForm:
 
 def sample(table: Table) -> dict[str, Cells]:
     """The first rows of a table, its cells cleaned."""
-    first = next(table.chunks(table.titles), None)
+    rows = max(50, min(ROWS, _CELLS // len(table.titles)))
+    first = table.first(rows)
     if first is None:
         return {title: cell.column([]) for title in table.titles}
-    rows = max(50, min(ROWS, _CELLS // len(table.titles)))
     return {title: cell.clean(cells.slice(0, rows)) for title, cells in first.columns.items()}
 
 

@@ -312,11 +312,11 @@ def survey_column(
     held = cell.present(cells)
     filled = held & usable
     floats, texts = cell.numbers(cells, numbers.decimal, numbers.thousands)
+    _, neither = cell.booleans_among(cells, floats, texts)
     infinite = np.isinf(floats) & filled
     filled &= texts | ~np.isnan(floats)
     survey.infinite += int(infinite.sum())
     texts &= filled
-    _, neither = cell.booleans(cells, numbers.decimal)
     survey.numbers += int((filled & ~texts & ~infinite).sum())
     survey.texts += int((texts & neither).sum())
     survey.booleans += int((texts & ~neither).sum())

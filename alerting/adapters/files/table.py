@@ -61,6 +61,10 @@ class Table(Protocol):
 
     def chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]: ...
 
+    def first(self, rows: int) -> Chunk | None:
+        """At least so many of the first rows, all columns, if there are as many; None when there is none."""
+        ...
+
 
 def open_table(path: Path, separator: str | None = None, encoding: str | None = "utf-8") -> Table:
     """A table over this file; only its header has been read. Raises UserError when it has none.
@@ -152,8 +156,19 @@ class CsvTable:
         self.position = self.position.again()
         for block in blocks(self.path, self.encoding, self.position):
             body = _without_header(block, self._header_lines) if block.first_line == 1 else block
-            if body.data.strip():
+            if body.data and not body.data.isspace():
                 yield self._quick(body, wanted) or self._exact(body, wanted)
+
+    def first(self, rows: int) -> Chunk | None:
+        """At least so many of the first rows, all columns, if there are as many; None when there is none."""
+        with closing(blocks(self.path, self.encoding, Position(self.path))) as start:
+            first = next(start, None)
+        body = _first_records(_without_header(first, self._header_lines), rows) if first else None
+        if body and body.data and not body.data.isspace():
+            chunk = self._quick(body, self.titles) or self._exact(body, self.titles)
+            if len(chunk.lines):
+                return chunk
+        return next(self.chunks(self.titles), None)
 
     def _quick(self, block: Block, wanted: Sequence[str]) -> Chunk | None:
         """The chunk when each line is one whole row, else None."""
@@ -275,19 +290,18 @@ def _fault(fields: Sequence[str], width: int, count: int, texts: Sequence[str]) 
 
 def _header(block: Block, skipped: int) -> tuple[str, int]:
     """The first record behind these lines, without its line break, and how many lines it takes."""
-    lines = block.data[:_HEADER_BYTES].decode("utf-8", "ignore").split("\n")[skipped:]
-    header, count = (lines[0] if lines else ""), 1
-    for line in lines[1:]:
-        if header.count('"') % 2 == 0:
-            break
-        header += "\n" + line
-        count += 1
-    return header.rstrip("\r"), count
+    data = block.data[:_HEADER_BYTES]
+    start = _end_of_lines(data, skipped)
+    record = data[start : _end_of_record(data, start, 1)]
+    lines = record.count(b"\n") + (not record.endswith(b"\n"))
+    return record.decode("utf-8", "ignore").removesuffix("\n").rstrip("\r"), lines
 
 
 def _separator(header: str, first: Block | None, skipped: int) -> str:
     """The separator with which most of the first lines have as many fields as the header; of several, the one with most."""
-    texts = first.data[:_HEADER_BYTES].decode("utf-8", "ignore").split("\n")[skipped : skipped + _PROBED] if first else []
+    data = first.data[:_HEADER_BYTES] if first else b""
+    start = _end_of_lines(data, skipped)
+    texts = data[start : _end_of_lines(data, _PROBED, start)].decode("utf-8", "ignore").split("\n")
     plain = _outside_quotes(header)
     probes = [_outside_quotes(text) for text in texts if text.strip() and text.count('"') % 2 == 0]
 
@@ -304,10 +318,31 @@ def _outside_quotes(text: str) -> str:
 
 
 def _without_header(block: Block, lines: int) -> Block:
-    at = 0
+    return Block(block.first_line + lines, block.data[_end_of_lines(block.data, lines) :], block.lines - lines)
+
+
+def _first_records(block: Block, lines: int) -> Block:
+    """The first lines of a block, and further ones as far as a quotation mark is open behind them."""
+    data = block.data[: _end_of_record(block.data, 0, lines)]
+    return Block(block.first_line, data, data.count(b"\n") + (not data.endswith(b"\n")))
+
+
+def _end_of_record(data: bytes, start: int, lines: int) -> int:
+    """Where so many lines end, or, if a quotation mark is open there, the first line behind them at whose end none is."""
+    end = _end_of_lines(data, lines, start)
+    is_open = data.count(b'"', start, end) % 2
+    while is_open and end < len(data):
+        following = _end_of_lines(data, 1, end)
+        is_open ^= data.count(b'"', end, following) % 2
+        end = following
+    return end
+
+
+def _end_of_lines(data: bytes, lines: int, start: int = 0) -> int:
+    """Where so many lines end."""
     for _ in range(lines):
-        at = block.data.find(b"\n", at) + 1 or len(block.data)
-    return Block(block.first_line + lines, block.data[at:], block.lines - lines)
+        start = data.find(b"\n", start) + 1 or len(data)
+    return start
 
 
 class ParquetTable:
@@ -323,17 +358,23 @@ class ParquetTable:
 
     def chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]:
         """Rows in file order, only with the wanted columns."""
+        return self._batches(wanted, max(100, min(_ROWS, _CELLS // max(1, len(wanted)))))
+
+    def _batches(self, wanted: Sequence[str], rows: int) -> Iterator[Chunk]:
         self.position = self.position.again()
         first = 1
         with _parquet(self.path) as file:
             total = max(1, file.metadata.num_rows)
-            rows = max(100, min(_ROWS, _CELLS // max(1, len(wanted))))
             columns = [self._names[t] for t in wanted]
             for batch in file.iter_batches(batch_size=rows, columns=columns, use_threads=False):
                 cells = {t: self._text(t, batch.column(self._names[t])) for t in wanted}
                 yield self._chunk(first, cells, batch.num_rows)
                 first += batch.num_rows
                 self.position.done = self.position.total * (first - 1) // total
+
+    def first(self, rows: int) -> Chunk | None:
+        """At least so many of the first rows, all columns, if there are as many; None when there is none."""
+        return next(self._batches(self.titles, rows), None)
 
     def _chunk(self, first: int, cells: dict[str, Cells], rows: int) -> Chunk:
         def original(row: int) -> str:

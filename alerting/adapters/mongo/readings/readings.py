@@ -8,7 +8,9 @@ from datetime import datetime
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
+import numpy as np
 import pandas as pd
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
@@ -17,14 +19,15 @@ from alerting.adapters.mongo.definitions.assets import MongoAssets
 from alerting.adapters.mongo.documents import Document, MongoDatabase, only_duplicates, to_bson, utc, whole_millis
 from alerting.adapters.mongo.indexes import EVENTS, READINGS
 from alerting.adapters.mongo.readings.arrivals import MongoArrivals
+from alerting.adapters.mongo.readings.batch_bson import batch_documents
 from alerting.adapters.mongo.readings.columns import CHUNK, events_frame, readings_columns, readings_frame, types_of
 from alerting.adapters.mongo.readings.newest import newest_readings
 from alerting.adapters.mongo.readings.samples import kept, samples_in, samples_of, update
 from alerting.definitions.assets import Asset, EventType, VariableType
 from alerting.definitions.faults import UserError
-from alerting.ports import EventRow, ReadingColumns, ReadingRow, Wanted
+from alerting.ports import EventRow, ReadingBatch, ReadingColumns, ReadingRow, Wanted
 from alerting.ports.late import LatePart
-from alerting.readings.history import EVENT_COLUMNS, History
+from alerting.readings.history import EVENT_COLUMNS, History, from_millis, to_millis
 from alerting.readings.sample_quality import Doubts
 
 _ATTEMPTS = 10
@@ -44,7 +47,40 @@ class MongoReadings:
 
     def add_readings(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:
         """Merge rows by (asset, ts); returns how many changed anything. Of two rows for one instant the later one wins."""
+        if isinstance(rows, ReadingBatch) and len(rows) <= CHUNK and self._is_all_new(rows):
+            return self._insert_batch(rows, arrived_at)
         return sum(self._merge_readings(rows[start : start + CHUNK], arrived_at) for start in range(0, len(rows), CHUNK))
+
+    def _is_all_new(self, batch: ReadingBatch) -> bool:
+        """Whether nothing is stored yet from the first to the last instant of each asset, and no instant comes twice."""
+        keys = pd.DataFrame({"asset": batch.assets, "ts": batch.at})
+        if keys.duplicated().any():
+            return False
+        bounds = keys.groupby("asset")["ts"].agg(["min", "max"])
+        return not any(
+            self._any_stored(str(asset), from_millis(first), from_millis(last)) for asset, first, last in bounds.itertuples()
+        )
+
+    def _any_stored(self, asset: str, first: datetime, last: datetime) -> bool:
+        between = {"asset": asset, "ts": {"$gte": first, "$lte": last}}
+        return self._readings.find_one(between, {"_id": True}) is not None
+
+    def _insert_batch(self, batch: ReadingBatch, arrived_at: datetime) -> int:
+        """Insert rows of which none is stored; one that somebody else has inserted meanwhile is merged."""
+        documents = None if batch.quality else batch_documents(batch, arrived_at)
+        if documents is None:
+            return self._merge_readings(batch, arrived_at)
+        with self._arrivals.writing(partial(_batch_parts, batch), arrived_at):
+            late = self._insert(documents)
+        return len(batch) - len(late) + (self._merge_readings([batch[i] for i in late], arrived_at) if late else 0)
+
+    def _insert(self, documents: Sequence[Any]) -> list[int]:
+        """Insert documents; returns the positions of those that somebody else has inserted since we looked."""
+        try:
+            self._readings.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            return only_duplicates(error)
+        return []
 
     def _merge_readings(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:
         stored, doubted = self._stored(rows)
@@ -80,8 +116,7 @@ class MongoReadings:
         doubted: dict[Key, Document] = {}
         for asset, group in groupby(sorted(rows, key=_asset), key=_asset):
             instants = list({whole_millis(row.ts) for row in group})
-            between = {"asset": asset, "ts": {"$gte": min(instants), "$lte": max(instants)}}
-            if self._readings.find_one(between, {"_id": True}) is None:
+            if not self._any_stored(asset, min(instants), max(instants)):
                 continue
             for document in self._readings.find({"asset": asset, "ts": {"$in": instants}}, _SAMPLES):
                 key = asset, utc(document["ts"])
@@ -98,12 +133,8 @@ class MongoReadings:
             {"asset": asset, "ts": ts, **(kept(samples) if graded else {"v": samples}), "arrived_at": arrived_at}
             for (asset, ts), samples in new.items()
         ]
-        try:
-            self._readings.insert_many(documents, ordered=False)
-        except BulkWriteError as error:
-            late = [documents[position] for position in only_duplicates(error)]
-            return [ReadingRow(d["asset"], d["ts"], d["v"], d.get("q", {})) for d in late]
-        return []
+        late = [documents[position] for position in self._insert(documents)]
+        return [ReadingRow(d["asset"], d["ts"], d["v"], d.get("q", {})) for d in late]
 
     def _update_readings(self, changes: Mapping[Key, Document], doubted: Mapping[Key, Document], arrived_at: datetime) -> None:
         updates = [
@@ -230,6 +261,18 @@ class MongoReadings:
         ends = [self._readings.find_one({"asset": asset}, {"ts": True}, sort=[("ts", way)]) for way in (1, -1)]
         first, last = ends
         return None if first is None or last is None else (utc(first["ts"]), utc(last["ts"]))
+
+
+def _batch_parts(batch: ReadingBatch, limit: datetime | None) -> tuple[LatePart, ...]:
+    """The rows of a batch at or before an instant, by asset."""
+    among = np.ones(len(batch), dtype=bool) if limit is None else batch.at <= to_millis(limit)
+    parts = []
+    for asset in sorted(set(batch.assets[among].tolist())):
+        rows = among & (batch.assets == asset)
+        at = batch.at[rows]
+        names = tuple(sorted(name for name, column in batch.columns.items() if column.present[rows].any()))
+        parts.append(LatePart(asset, from_millis(at.min()), from_millis(at.max()), len(at), variables=names))
+    return tuple(parts)
 
 
 def _reading_parts(written: Sequence[tuple[Key, Mapping[str, object]]], limit: datetime | None) -> tuple[LatePart, ...]:
