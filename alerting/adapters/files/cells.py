@@ -112,6 +112,17 @@ def numbers(cells: Cells, decimal: str = ".", thousands: bool = False) -> tuple[
     return _floats(pc.cast(pc.if_else(is_number, cells, None), pa.float64())), ~_mask(pc.fill_null(is_number, True))
 
 
+def plain_numbers(cells: Cells) -> FloatArray | None:
+    """Cells, not cleaned, as float64, if every one of them is a number with a decimal point and nothing around it; else None."""
+    if not len(cells) or not re.match(_NUMBER, cells[0].as_py() or "") or not pc.min(pc.binary_length(cells)).as_py():
+        return None
+    try:
+        floats = _floats(pc.cast(cells, pa.float64()))
+    except pa.ArrowInvalid:
+        return None
+    return None if np.isnan(floats).any() else floats
+
+
 def _dotted(cells: Cells, decimal: str) -> Cells:
     """The cells with a decimal point; with a decimal comma, a point makes a cell text."""
     if decimal == "." or not len(cells):
@@ -179,10 +190,17 @@ def decimal_commas(cells: Cells) -> BoolArray:
     return _matching(cells, _DECIMAL_COMMA)
 
 
-def values(cells: Cells, type: VariableType, decimal: str, thousands: bool = False) -> tuple[SampleColumn, BoolArray]:
-    """Cleaned cells as samples of this type, absent where missing or bad; and which are bad."""
+def values(
+    cells: Cells, type: VariableType, decimal: str, thousands: bool = False, floats: FloatArray | None = None
+) -> tuple[SampleColumn, BoolArray]:
+    """Cleaned cells as samples of this type, absent where missing or bad; and which are bad.
+
+    `floats`: the cells as numbers, where they have been read already and none of them is text.
+    """
     if type == "number":
-        floats, texts = numbers(cells, decimal, thousands)
+        texts = np.zeros(len(cells), dtype=bool)
+        if floats is None:
+            floats, texts = numbers(cells, decimal, thousands)
         bad = texts | np.isinf(floats)
         return SampleColumn(floats, ~(np.isnan(floats) | bad)), bad
     if type == "boolean":

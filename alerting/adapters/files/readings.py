@@ -21,6 +21,7 @@ from alerting.usecases.ingestion.sources import Reject, Survey
 from alerting.usecases.ingestion.understood import FileForm
 
 BATCH = 10_000
+PARSED_ONCE = 48 << 20  # bytes: the cells of a file that has no more are kept from the check for the writing
 
 
 class ReadingsFile:
@@ -29,6 +30,7 @@ class ReadingsFile:
     def __init__(self, path: Path, layout: Layout) -> None:
         self._rows = Rows(path, layout)
         self.name, self.unit, self.strict = str(path), self._rows.table.unit, layout.strict
+        self._parsed: list[Keyed] | None = None
 
     @property
     def form(self) -> FileForm:
@@ -48,14 +50,22 @@ class ReadingsFile:
         """None when the file turned out to be written otherwise than it seemed."""
         survey = Survey({title: ColumnSurvey(title, name) for title, name in self._rows.names.items()}, strict=self.strict)
         repeats, patience = Repeats(), Patience(self._rows.table.position, hasty)
+        parsed: list[Keyed] = []
+        size = 0
         for keyed in self._rows.chunks():
             self._survey_chunk(survey, repeats, keyed)
+            size += keyed.size
+            if size <= PARSED_ONCE:
+                parsed.append(keyed)
+            else:
+                parsed.clear()
             if self._rows.revise(keyed, survey.columns.values()):
                 return None
             progress("checking", self._rows.table.position.done, self._rows.table.position.total)
             if patience.ends(survey):
                 break
         note_clock(survey, self._rows)
+        self._parsed = parsed if size <= PARSED_ONCE and not survey.incomplete else None
         return survey
 
     def _survey_chunk(self, survey: Survey, repeats: Repeats, keyed: Keyed) -> None:
@@ -64,7 +74,7 @@ class ReadingsFile:
         note_chunk(survey, keyed, checks, usable)
         survey.repeated += int(same.sum())
         filled = {
-            c.name: survey_column(c, keyed.chunk, keyed.cells[c.title], usable, self._rows.numbers)
+            c.name: survey_column(c, keyed.chunk, keyed.cells[c.title], usable, self._rows.numbers, keyed.floats.get(c.title))
             for c in survey.columns.values()
         }
         note_spacing(survey, keyed, usable, filled)
@@ -88,16 +98,28 @@ class ReadingsFile:
 
     def _read(self, types: Mapping[str, VariableType], reject: Reject, progress: Progress) -> Iterator[ReadingBatch]:
         repeats = Repeats()
-        for keyed in self._rows.chunks():
+        for keyed in self._chunks_again():
             yield from self._batches(keyed, types, repeats, reject)
             progress("writing", self._rows.table.position.done, self._rows.table.position.total)
+
+    def _chunks_again(self) -> Iterator[Keyed]:
+        """The chunks that were checked; those of a large file are parsed again. Raises UserError when the file has changed."""
+        parsed, self._parsed = self._parsed, None
+        if parsed is None:
+            yield from self._rows.chunks()
+            return
+        position = self._rows.table.position = self._rows.table.position.again()
+        for i, keyed in enumerate(parsed, 1):
+            position.done = position.total * i // len(parsed)
+            yield keyed
 
     def _batches(
         self, keyed: Keyed, types: Mapping[str, VariableType], repeats: Repeats, reject: Reject
     ) -> Iterator[ReadingBatch]:
         checks, columns = list(keyed.checks), {}
         for title, kind in types.items():
-            found, bad = cell.values(keyed.cells[title], kind, self._rows.numbers.decimal, self._rows.numbers.thousands)
+            numbers = self._rows.numbers
+            found, bad = cell.values(keyed.cells[title], kind, numbers.decimal, numbers.thousands, keyed.floats.get(title))
             columns[self._rows.names[title]] = found
             if self.strict:
                 checks.append(type_check(keyed.cells[title], title, bad, kind))

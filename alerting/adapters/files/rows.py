@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 
 from alerting.adapters.files import cells as cell
-from alerting.adapters.files.cells import MISSING_WORDS, NULLS, BoolArray, Cells
+from alerting.adapters.files.cells import MISSING_WORDS, NULLS, BoolArray, Cells, FloatArray
 from alerting.adapters.files.quality_columns import Qualities, QualityColumns, QualityLayout
 from alerting.adapters.files.recognition import JOINED, NumberForm, number_form, ordered, sample, stamp_format, time_columns
 from alerting.adapters.files.stamps.formats import EPOCH, ISO, StampFormat, named_format
@@ -91,7 +91,7 @@ def bad_lines(chunk: Chunk, checks: Sequence[Check], limit: int | None = None) -
 class Keyed:
     """A chunk with the instant and the asset of every row, the checks on them, and the quality of its samples.
 
-    `cells` of a sample of bad quality are empty.
+    `cells` of a sample of bad quality are empty. `floats`: the numbers in columns that hold nothing but plain ones.
     """
 
     chunk: Chunk
@@ -100,6 +100,13 @@ class Keyed:
     cells: dict[str, Cells]
     checks: list[Check]
     quality: Qualities
+    floats: Mapping[str, FloatArray] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Bytes of its cells and numbers."""
+        floats = sum(values.nbytes for values in self.floats.values())
+        return floats + sum(int(values.nbytes) for values in (*self.chunk.columns.values(), *self.cells.values()))
 
     @property
     def at(self) -> Millis:
@@ -218,7 +225,8 @@ class Rows:
             yield self._keyed(chunk)
 
     def _keyed(self, chunk: Chunk) -> Keyed:
-        cells = {title: self._clean(title, values) for title, values in chunk.columns.items()}
+        floats = self._plain_numbers(chunk)
+        cells = {title: v if title in floats else self._clean(title, v) for title, v in chunk.columns.items()}
         assets, named_checks = self._assets(chunk, cells)
         times, stamps = self._time_cells(cells), self.stamps
         found = stamps.read(times, assets if self.asset_column else None)
@@ -229,8 +237,15 @@ class Rows:
         ]
         quality = self.quality.read(cells, list(self.names))
         checks += [self._quality_check(cells[title], title, bad) for title, bad in quality.unreadable.items()]
-        kept = quality.without_bad(cells)
-        return Keyed(chunk, found, assets, kept, checks, quality)
+        usable = {title: values for title, values in floats.items() if title not in quality.bad}
+        return Keyed(chunk, found, assets, quality.without_bad(cells), checks, quality, usable)
+
+    def _plain_numbers(self, chunk: Chunk) -> dict[str, FloatArray]:
+        """The columns of values that hold nothing but plain numbers, none of which stands for no value."""
+        if self.numbers.decimal != "." or self.layout.missing:
+            return {}
+        found = {title: cell.plain_numbers(chunk.columns[title]) for title in self.names}
+        return {title: floats for title, floats in found.items() if floats is not None}
 
     def _clean(self, title: str, cells: Cells) -> Cells:
         return cell.clean(cells, NULLS if title in self.quality.titles else self._words)
@@ -303,15 +318,22 @@ def named(cells: Cells, title: str, prefix: str, what: str) -> tuple[npt.NDArray
 
 
 def survey_column(
-    survey: ColumnSurvey, chunk: Chunk, cells: Cells, usable: BoolArray, numbers: NumberForm, *, marks: bool = True
+    survey: ColumnSurvey,
+    chunk: Chunk,
+    cells: Cells,
+    usable: BoolArray,
+    numbers: NumberForm,
+    floats: FloatArray | None = None,
 ) -> BoolArray:
     """Count what the usable (cleaned) cells of one column look like; returns which of them hold anything.
 
-    `marks`: count also what stood in the cells that were cleaned away.
+    Counts also what stood in the cells that were cleaned away. `floats`: the cells as numbers, where all are plain ones.
     """
     held = cell.present(cells)
     filled = held & usable
-    floats, texts = cell.numbers(cells, numbers.decimal, numbers.thousands)
+    texts = np.zeros(len(cells), dtype=bool)
+    if floats is None:
+        floats, texts = cell.numbers(cells, numbers.decimal, numbers.thousands)
     _, neither = cell.booleans_among(cells, floats, texts)
     infinite = np.isinf(floats) & filled
     filled &= texts | ~np.isnan(floats)
@@ -321,8 +343,7 @@ def survey_column(
     survey.texts += int((texts & neither).sum())
     survey.booleans += int((texts & ~neither).sum())
     survey.not_boolean += int((neither & filled).sum())
-    if marks:
-        _count_marks(survey, chunk.columns[survey.title], usable & ~held)
+    _count_marks(survey, chunk.columns[survey.title], usable & ~held)
     if texts.any():
         survey.decimal_commas += int((texts & cell.decimal_commas(cells)).sum())
         survey.faults += int((texts & cell.fault_words(cells)).sum())
