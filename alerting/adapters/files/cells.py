@@ -37,19 +37,8 @@ FAULT_WORDS = (
     *("bad", "bad input", "bad value", "bad data", "bad quality", "no data", "nodata", "no good data", "no result", "invalid"),
     *("error", "err", "err.", "fault", "failed", "fail", "comm fail", "i/o timeout", "io timeout", "timeout", "not connected"),
     *("pt created", "configure", "calc failed", "shutdown", "scan off", "scan timeout", "over range", "under range", "overflow"),
-    *(
-        "underflow",
-        "over",
-        "under",
-        "undefined",
-        "unknown",
-        "not available",
-        "missing",
-        "fehler",
-        "ungültig",
-        "defekt",
-        "störung",
-    ),
+    *("underflow", "over", "under", "undefined", "unknown", "not available", "missing"),
+    *("fehler", "ungültig", "defekt", "störung"),
     *("kein wert", "keine daten", "schlecht", "offline", "intf shut", "arc off-line", "digital state", "+++++", "####", "#####"),
 )
 NO_INSTANT = np.iinfo(np.int64).min

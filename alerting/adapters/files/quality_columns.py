@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import BoolArray, Cells
-from alerting.adapters.files.table import Table, column
+from alerting.adapters.files.tables.chunks import Table
+from alerting.adapters.files.tables.titles import column
 from alerting.definitions.faults import UserError
 from alerting.readings.sample_quality import Codes, grade, why_no_quality
 

@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import Cells
 from alerting.adapters.files.stamps.formats import FORMATS, ORDERS, StampFormat, order_shown
-from alerting.adapters.files.table import Table, listed, nearest
+from alerting.adapters.files.tables.chunks import Table
+from alerting.adapters.files.tables.titles import listed, nearest
 from alerting.definitions.faults import UserError
 
 ROWS = 2_000

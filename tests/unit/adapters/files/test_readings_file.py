@@ -36,12 +36,12 @@ def read(source):
 
 def test_a_small_file_is_parsed_once_and_gives_the_same_rows(file, monkeypatch):
     source = ReadingsFile(file, Layout())
-    source.survey(silent)
+    source.profile(silent)
     parsed_once = read(source)
     assert parsed_once == read(source), "the second time, it is parsed again"
     monkeypatch.setattr(readings, "PARSED_ONCE", 0)
     large = ReadingsFile(file, Layout())
-    large.survey(silent)
+    large.profile(silent)
     assert large._parsed is None
     assert read(large) == parsed_once
     assert len(parsed_once) == 500
@@ -51,7 +51,7 @@ def test_a_small_file_is_parsed_once_and_gives_the_same_rows(file, monkeypatch):
 
 def test_a_file_that_changed_after_the_check_is_refused_though_it_was_parsed_once(file):
     source = ReadingsFile(file, Layout())
-    source.survey(silent)
+    source.profile(silent)
     file.write_text(TEXT.replace("oven-1", "oven-2"))
     os.utime(file, ns=(1, 1))
     with pytest.raises(UserError, match="was changed while it was being imported"):
@@ -59,7 +59,8 @@ def test_a_file_that_changed_after_the_check_is_refused_though_it_was_parsed_onc
 
 
 @pytest.mark.parametrize(
-    "texts", [["1", "-2.5", "3e4"], ["1", " 2"], ["1", ""], ["1", "nan"], ["1", "x"], ["nan"], ["1", "inf"], [], ["+1", ".5"], [None]]
+    "texts",
+    [["1", "-2.5", "3e4"], ["1", " 2"], ["1", ""], ["1", "nan"], ["1", "x"], ["nan"], ["1", "inf"], [], ["+1", ".5"], [None]],
 )
 def test_plain_numbers_are_those_that_cleaning_leaves_as_they_are(texts):
     cells = cell.column(texts)
@@ -77,6 +78,6 @@ def test_a_word_that_stands_for_no_value_may_be_a_number(tmp_path):
     path = tmp_path / "line.csv"
     path.write_text("ts,temperature\n2026-01-01T00:00:00Z,1\n2026-01-01T00:00:01Z,-999\n")
     source = ReadingsFile(path, Layout(asset="oven-1", missing=("-999",)))
-    source.survey(silent)
+    source.profile(silent)
     rows = [row for batch in source.read({"temperature": "number"}, refuse, silent) for row in batch]
     assert [row.values for row in rows] == [{"temperature": 1.0}]
