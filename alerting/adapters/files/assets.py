@@ -12,7 +12,7 @@ from alerting.adapters.files import cells as cell
 from alerting.adapters.files.checks import EXAMPLES, bad_lines
 from alerting.adapters.files.column_profile import profile_column
 from alerting.adapters.files.recognition import NumberForm, number_form, sample
-from alerting.adapters.files.rows import DEFAULT_ASSET_COLUMN, Layout, named, value_names
+from alerting.adapters.files.rows import DEFAULT_ASSET_COLUMN, Layout, read_names, value_names
 from alerting.adapters.files.tables.chunks import Chunk
 from alerting.adapters.files.tables.opening import open_table
 from alerting.adapters.files.tables.text import magic
@@ -63,7 +63,7 @@ def _table(path: Path, layout: Layout) -> list[GivenAsset]:
     bad: list[BadLine] = []
     for chunk in table.chunks([key, *names]):
         cells = {title: cell.clean(values) for title, values in chunk.columns.items()}
-        assets, checks = named(cells[key], key, layout.asset_prefix, "asset")
+        assets, checks = read_names(cells[key], key, layout.asset_prefix, "asset")
         bad += bad_lines(chunk, checks, EXAMPLES - len(bad))
         parts.append(_Part(chunk, cells, assets))
         for profile in profiles:

@@ -150,7 +150,7 @@ def decimal_mark(cells: Cells) -> tuple[int, int]:
     return int((point & ~comma).sum()), int((comma & ~point).sum())
 
 
-def words_of(cells: Cells, among: BoolArray, most: int) -> dict[str, int]:
+def commonest(cells: Cells, among: BoolArray, most: int) -> dict[str, int]:
     """The commonest of these cells, at most so many, each with its count."""
     counts = pc.value_counts(cells.filter(pa.array(among))).to_pylist()
     return {c["values"]: c["counts"] for c in sorted(counts, key=lambda c: -c["counts"])[:most] if c["values"] is not None}
@@ -273,7 +273,7 @@ def why_no_instant(cell: str, zone: ZoneInfo | None) -> str:
 
 
 def why_not_in_zone(cell: str, local: datetime, zone: ZoneInfo) -> str:
-    """The reason why a local time that is written as this cell cannot be told in a zone."""
+    """The reason why a local time that is written as this cell is no instant of a zone."""
     first, second = (local.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
     if first and second and first > second:
         return (

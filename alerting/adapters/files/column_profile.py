@@ -66,7 +66,7 @@ def _count_marks(profile: ColumnProfile, written: Cells, missing: BoolArray) -> 
 
 def _count_words(found: dict[str, int], cells: Cells, among: BoolArray) -> None:
     """Add up the commonest of these cells; of a file with many different ones only so many are kept."""
-    for word, count in cell.words_of(cells, among, WORDS).items():
+    for word, count in cell.commonest(cells, among, WORDS).items():
         if word in found or len(found) < WORDS:
             found[word] = found.get(word, 0) + count
 

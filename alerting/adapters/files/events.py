@@ -14,7 +14,7 @@ from alerting.adapters.files.checks import EXAMPLES, Check, bad_lines, bad_rows,
 from alerting.adapters.files.column_profile import profile_column
 from alerting.adapters.files.duplicates import Duplicates
 from alerting.adapters.files.profile import Patience, count_filled, note_chunk, note_clock
-from alerting.adapters.files.rows import Keyed, Layout, Rows, named, refuse_name
+from alerting.adapters.files.rows import Keyed, Layout, Rows, read_names, refuse_name
 from alerting.adapters.files.tables.opening import open_table
 from alerting.definitions.assets import VariableType
 from alerting.definitions.faults import UserError
@@ -123,7 +123,7 @@ class EventsFile:
             checks = list(keyed.checks)
             types = np.full(rows, self._type, dtype=object)
             if self._type_column:
-                types, type_checks = named(keyed.cells[self._type_column], self._type_column, self._prefix, "event type")
+                types, type_checks = read_names(keyed.cells[self._type_column], self._type_column, self._prefix, "event type")
                 checks += type_checks
             ends, has_end = np.full(rows, NO_INSTANT, dtype=np.int64), np.zeros(rows, dtype=bool)
             if self._end_column:

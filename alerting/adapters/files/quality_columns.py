@@ -48,7 +48,7 @@ class Qualities:
         """The cells, null where the sample is bad: whatever stands there is no value."""
         return {title: pc.if_else(pa.array(self.bad[title]), None, c) if title in self.bad else c for title, c in cells.items()}
 
-    def compared(self, title: str, cells: Cells) -> Cells:
+    def comparable(self, title: str, cells: Cells) -> Cells:
         """The cells of a column, as rows are compared: bad is another thing than any value, and than nothing."""
         return pc.if_else(pa.array(self.bad[title]), _IN_WORDS, cells) if title in self.bad else cells
 

@@ -90,7 +90,7 @@ class ReadingsFile:
 
     def _repeated(self, duplicates: Duplicates, keyed: Keyed, checks: list[Check]) -> tuple[cell.BoolArray, list[Check]]:
         titles = list(self._rows.names)
-        cells = [keyed.quality.compared(t, keyed.cells[t]) for t in titles]
+        cells = [keyed.quality.comparable(t, keyed.cells[t]) for t in titles]
         found = duplicates.find(keyed.assets, keyed.at, cells, ~bad_rows(checks, len(keyed.at)))
         return found.same, [*checks, *duplicate_checks(len(keyed.at), found.contradictions, titles)]
 

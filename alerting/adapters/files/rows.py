@@ -15,7 +15,7 @@ from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import MISSING_WORDS, NULLS, BoolArray, Cells, FloatArray
 from alerting.adapters.files.checks import Check
 from alerting.adapters.files.quality_columns import Qualities, QualityColumns, QualityLayout
-from alerting.adapters.files.recognition import JOINED, NumberForm, number_form, ordered, sample, stamp_format, time_columns
+from alerting.adapters.files.recognition import JOINED, NumberForm, number_form, sample, stamp_format, time_columns, with_order
 from alerting.adapters.files.stamps.formats import EPOCH, ISO, StampFormat, named_format
 from alerting.adapters.files.stamps.instants import Stamps
 from alerting.adapters.files.stamps.local_time import zone_shown
@@ -125,7 +125,7 @@ class Rows:
         if self.layout.time_format is not None:
             return named_format(self.layout.time_format)
         found = stamp_format(self._time_cells(self.sample))
-        return ordered(self.table, self.times[0], found) if found else None
+        return with_order(self.table, self.times[0], found) if found else None
 
     def _zone(self) -> tuple[ZoneInfo | None, str]:
         if self.layout.zone is not None:
@@ -225,7 +225,7 @@ class Rows:
     def _assets(self, chunk: Chunk, cells: Mapping[str, Cells]) -> tuple[npt.NDArray[np.object_], list[Check]]:
         if self.asset_column is None:
             return np.full(len(chunk.lines), self.layout.asset, dtype=object), []
-        return named(cells[self.asset_column], self.asset_column, self.layout.asset_prefix, "asset")
+        return read_names(cells[self.asset_column], self.asset_column, self.layout.asset_prefix, "asset")
 
     def _quality_check(self, cells: Cells, title: str, bad: BoolArray) -> Check:
         return Check(bad, title, lambda row: self.quality.why(cells[row].as_py()))
@@ -273,7 +273,7 @@ def _name(title: str, layout: Layout) -> str:
     return wanted
 
 
-def named(cells: Cells, title: str, prefix: str, what: str) -> tuple[npt.NDArray[np.object_], list[Check]]:
+def read_names(cells: Cells, title: str, prefix: str, what: str) -> tuple[npt.NDArray[np.object_], list[Check]]:
     """Names in a column, after a prefix; with the checks that they are there and legal."""
     encoded = cells.dictionary_encode()
     names = [prefix + n for n in encoded.dictionary.to_pylist()]

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from alerting.cli.printing.import_summary import counted, shortened
+from alerting.cli.printing.import_summary import count_text, first_names
 from alerting.cli.support import console, print_json, short
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ def print_result(result: "ImportResult", reject: "Reject | None", as_json: bool)
         print_json({**result.to_document(), "rejects": rejects})
         return
     span = f", {short(result.first)} to {short(result.last)}" if result.first else ""
-    lines = [f"{result.new:,} new of {result.rows:,} {result.what} of {counted(result.assets, 'asset')}{span}"]
+    lines = [f"{result.new:,} new of {result.rows:,} {result.what} of {count_text(result.assets, 'asset')}{span}"]
     if result.created:
-        lines.append(f"new assets: {shortened(result.created)}")
+        lines.append(f"new assets: {first_names(result.created)}")
     if result.event_types:
         lines.append("event types: " + ", ".join(f"{name} ({kind})" for name, kind in result.event_types.items()))
     if result.late:
@@ -41,4 +41,4 @@ def print_assets(result: "AssetsResult") -> None:
         console.print(f"{change.asset}: {change.field}: {before}{change.after}", markup=False, soft_wrap=True)
     changed = len({*result.created, *(c.asset for c in result.changes)})
     outcome = "dry run, nothing was changed: would change" if result.dry_run else "changed"
-    console.print(f"{outcome} {changed} of {counted(result.assets, 'asset')}, {len(result.created)} new", markup=False)
+    console.print(f"{outcome} {changed} of {count_text(result.assets, 'asset')}, {len(result.created)} new", markup=False)

@@ -1,4 +1,4 @@
-"""What there is to say of a file: what was understood before it is written, why it is refused, notes for people."""
+"""Describes a file: what was understood, why it is refused, notes for people."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -100,11 +100,11 @@ def refuse_doubtful(source: Source, profile: Profile, types: Mapping[str, Variab
 
 def _refusal(source: Source, profile: Profile, count: int, lines: Sequence[BadLine]) -> str:
     shown = sorted(lines, key=lambda b: b.line)[:SHOWN]
-    told = "".join(f"\n  - {source.unit} {line}" for line in shown)
+    examples = "".join(f"\n  - {source.unit} {line}" for line in shown)
     more = f"\n  - and {count - len(shown):,} more" if count > len(shown) else ""
     rest = f"\n  - the {source.unit}s behind {source.unit} {profile.lines + 1:,} were not read" if profile.incomplete else ""
     way_out = "--skip-bad takes the good lines and keeps the bad ones apart"
-    return f"{source.name} is refused, nothing was written ({way_out}):{told}{more}{rest}"
+    return f"{source.name} is refused, nothing was written ({way_out}):{examples}{more}{rest}"
 
 
 def notes(source: Source, profile: Profile, types: Mapping[str, VariableType]) -> Iterator[str]:
@@ -119,7 +119,10 @@ def notes(source: Source, profile: Profile, types: Mapping[str, VariableType]) -
         yield f"columns without any value were passed over: {', '.join(empty[:20])}{' …' if len(empty) > 20 else ''}"
     bad, uncertain = (sum(getattr(profile.columns[t], n) for t in types) for n in ("bad_quality", "uncertain"))
     if bad:
-        yield f"{bad:,} samples are of bad quality: their values are not kept, and what they would have told is unknown"
+        yield (
+            f"{bad:,} samples are of bad quality: their values are not stored, and the variable is unknown until its next sample "
+            "that is not bad"
+        )
     if uncertain:
         yield f"{uncertain:,} samples are of uncertain quality: they are marked as such, and used"
     yield from _clock_notes(source, profile)
@@ -137,11 +140,11 @@ def _clock_notes(source: Source, profile: Profile) -> Iterator[str]:
             "set ALERTING_TIMEZONE (or give --tz), so that files without such an hour are read in it, too"
         )
     for day, (first, second) in sorted(profile.clock_changes.items()):
-        told = f"on {day} the clocks of {profile.zone} are set back, and an hour comes twice: "
+        change = f"on {day} the clocks of {profile.zone} are set back, and an hour comes twice: "
         if second:
-            yield f"{told}by the order of the lines, {first:,} stamps are of its first time and {second:,} of its second"
+            yield f"{change}by the order of the lines, {first:,} stamps are of its first time and {second:,} of its second"
         elif first:
-            yield f"{told}the file has it once, and its {first:,} stamps are taken for the first time"
+            yield f"{change}the file has it once, and its {first:,} stamps are taken for the first time"
 
 
 def _column_notes(profile: Profile, types: Mapping[str, VariableType]) -> Iterator[str]:

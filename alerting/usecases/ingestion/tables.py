@@ -235,7 +235,7 @@ def _write(batches: Iterable[Sequence[Row]], add: Callable[[Sequence[Row]], int]
 def _result(
     what: What, understood: Understood, profile: Profile, written: tuple[int, int], rejected: int, plant: Plant, now: datetime
 ) -> ImportResult:
-    """What there is to say of any import."""
+    """The part of a result that readings and events have in common."""
     rows, new = written
     return ImportResult(
         source=understood.source,

@@ -38,10 +38,10 @@ class CsvTable:
         with closing(blocks(path, self.encoding, Position(path))) as start:
             first = next(start, None)
         header, lines = header_record(first, 0) if first else ("", 0)
-        told = _SEPARATOR_LINE.match(header)
+        named = _SEPARATOR_LINE.match(header)
         self._header_lines = 0
-        if first and told:
-            separator, self._header_lines = separator or told[1], lines
+        if first and named:
+            separator, self._header_lines = separator or named[1], lines
             header, lines = header_record(first, lines)
         self._header_lines += lines
         if not header.strip():

@@ -20,7 +20,9 @@ def column(table: Table, wanted: str, option: str) -> str:
         return wanted
     near = nearest(wanted, table.titles)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    raise UserError(f"{table.path}: there is no column {wanted!r}; {hint}name it with {option}. Columns: {listed(table.titles)}")
+    raise UserError(
+        f"{table.path}: there is no column {wanted!r}; {hint}name it with {option}. Columns: {title_list(table.titles)}"
+    )
 
 
 def nearest(wanted: str, titles: Sequence[str]) -> list[str]:
@@ -39,7 +41,7 @@ def _letters(title: str) -> str:
     return re.sub(r"[^\w]|_", "", title.casefold())
 
 
-def listed(titles: Sequence[str]) -> str:
+def title_list(titles: Sequence[str]) -> str:
     """The first titles, and how many there are besides."""
     shown = ", ".join(t if len(t) <= 60 else t[:59] + "…" for t in titles[:_LISTED])
     return shown + (f" and {len(titles) - _LISTED:,} more" if len(titles) > _LISTED else "")
@@ -55,6 +57,6 @@ def read_titles(path: Path, raw: Sequence[str]) -> tuple[str, ...]:
     titles = tuple(t.strip() or f"column_{i}" for i, t in enumerate(raw, 1))
     twice = sorted(t for t, count in Counter(titles).items() if count > 1)
     if twice:
-        named = listed([repr(t) for t in twice])
+        named = title_list([repr(t) for t in twice])
         raise UserError(f"{path}: the header names {named} more than once; give each column its own title")
     return titles

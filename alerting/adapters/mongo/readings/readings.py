@@ -22,7 +22,7 @@ from alerting.adapters.mongo.readings.arrivals import MongoArrivals
 from alerting.adapters.mongo.readings.batch_bson import batch_documents
 from alerting.adapters.mongo.readings.columns import CHUNK, events_frame, readings_columns, readings_frame, types_of
 from alerting.adapters.mongo.readings.newest import newest_readings
-from alerting.adapters.mongo.readings.samples import kept, samples_in, samples_of, update
+from alerting.adapters.mongo.readings.samples import sample_fields, sample_update, samples_in, samples_of
 from alerting.definitions.assets import Asset, EventType, VariableType
 from alerting.definitions.faults import UserError
 from alerting.ports import EventRow, ReadingBatch, ReadingColumns, ReadingRow, Wanted
@@ -66,7 +66,7 @@ class MongoReadings:
         return self._readings.find_one(between, {"_id": True}) is not None
 
     def _insert_batch(self, batch: ReadingBatch, arrived_at: datetime) -> int:
-        """Insert rows of which none is stored; one that somebody else has inserted meanwhile is merged."""
+        """Insert rows of which none is stored; a row that another process has inserted meanwhile is merged."""
         documents = None if batch.quality else batch_documents(batch, arrived_at)
         if documents is None:
             return self._merge_readings(batch, arrived_at)
@@ -75,7 +75,7 @@ class MongoReadings:
         return len(batch) - len(late) + (self._merge_readings([batch[i] for i in late], arrived_at) if late else 0)
 
     def _insert(self, documents: Sequence[Any]) -> list[int]:
-        """Insert documents; returns the positions of those that somebody else has inserted since we looked."""
+        """Insert documents; returns the positions of those that another process has inserted meanwhile."""
         try:
             self._readings.insert_many(documents, ordered=False)
         except BulkWriteError as error:
@@ -126,11 +126,11 @@ class MongoReadings:
         return stored, doubted
 
     def _insert_readings(self, new: Mapping[Key, Document], graded: bool, arrived_at: datetime) -> list[ReadingRow]:
-        """Insert documents; returns as rows those that somebody else inserted since we looked. `graded`: some have a quality."""
+        """Insert documents; returns as rows those that another process has inserted meanwhile. `graded`: some have a quality."""
         if not new:
             return []
         documents: list[Document] = [
-            {"asset": asset, "ts": ts, **(kept(samples) if graded else {"v": samples}), "arrived_at": arrived_at}
+            {"asset": asset, "ts": ts, **(sample_fields(samples) if graded else {"v": samples}), "arrived_at": arrived_at}
             for (asset, ts), samples in new.items()
         ]
         late = [documents[position] for position in self._insert(documents)]
@@ -138,7 +138,7 @@ class MongoReadings:
 
     def _update_readings(self, changes: Mapping[Key, Document], doubted: Mapping[Key, Document], arrived_at: datetime) -> None:
         updates = [
-            UpdateOne({"asset": key[0], "ts": key[1]}, update({"arrived_at": arrived_at}, samples, doubted.get(key, ())))
+            UpdateOne({"asset": key[0], "ts": key[1]}, sample_update({"arrived_at": arrived_at}, samples, doubted.get(key, ())))
             for key, samples in changes.items()
             if samples
         ]
@@ -152,10 +152,10 @@ class MongoReadings:
     def _merge_events(self, rows: Sequence[EventRow], arrived_at: datetime) -> int:
         merged, changed = self._merged_events(rows)
         for _ in range(_ATTEMPTS):
-            if self._journaled_events(merged, arrived_at):
+            if self._record_and_write_events(merged, arrived_at):
                 return changed
             merged, _changed_since = self._merged_events(rows)
-        raise UserError(f"events of {rows[0].asset!r} are being changed by somebody else all the time: import them again later")
+        raise UserError(f"another process keeps changing events of {rows[0].asset!r}: import them again later")
 
     def _merged_events(self, rows: Sequence[EventRow]) -> tuple[list[tuple[Document | None, Document]], int]:
         """Pairs of (stored document, document after the merge) that differ, and how many rows changed anything."""
@@ -176,8 +176,8 @@ class MongoReadings:
             starts = list({whole_millis(row.start) for row in group})
             yield from self._events.find({"asset": asset, "start": {"$in": starts}})
 
-    def _journaled_events(self, merged: Sequence[tuple[Document | None, Document]], arrived_at: datetime) -> bool:
-        """Write what changed, with an entry in the journal for what changes a judgement: starts and ends."""
+    def _record_and_write_events(self, merged: Sequence[tuple[Document | None, Document]], arrived_at: datetime) -> bool:
+        """Write what changed, with an arrival record for what changes an evaluation: starts and ends."""
         turns = [(after, turn) for before, after in merged if (turn := _turn(before, after)) is not None]
         if not turns:
             return not merged or self._write_events(merged, arrived_at)
@@ -185,7 +185,7 @@ class MongoReadings:
             return self._write_events(merged, arrived_at)
 
     def _write_events(self, merged: Sequence[tuple[Document | None, Document]], arrived_at: datetime) -> bool:
-        """Write what changed; False when somebody else changed one of these events since we looked."""
+        """Write what changed; False when another process has changed one of these events meanwhile."""
         new = [{**after, "arrived_at": arrived_at} for before, after in merged if before is None]
         updates = [
             UpdateOne(
@@ -210,7 +210,7 @@ class MongoReadings:
         """Readings with start < ts <= end, and every event that starts at or before end.
 
         The columns are the given variables, or all that the asset declares; one without a reading is all missing. Raises
-        Refused for a stored value that is not of its variable's type.
+        UserError for a stored value that is not of its variable's type.
         """
         types = types_of(asset, asset.variables if variables is None else variables)
         event_types = tuple(self._assets.event_types())
