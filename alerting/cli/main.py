@@ -13,7 +13,7 @@ from alerting.cli.alarm_kpis import kpi
 from alerting.cli.backtest import backtest
 from alerting.cli.dataset import dataset, tell_findings
 from alerting.cli.demo import app as demo_app
-from alerting.cli.ingest import app as import_app
+from alerting.cli.ingest.commands import app as import_app
 from alerting.cli.late_data import late
 from alerting.cli.models import approve, models, rollback, show_candidates, show_platform_alerts, show_test
 from alerting.cli.notifications import notify_app, routes_app
