@@ -360,7 +360,7 @@ def _tell(result: "ImportResult", reject: "Reject | None", as_json: bool) -> Non
     if result.late:
         lines.append(
             f"{result.late:,} came after their time was judged: the next evaluation judges again as far as the definitions' "
-            "allowed lateness reaches (see: alerting late)"
+            "allowed lateness reaches (see: alerting late-data)"
         )
     if rejects:
         lines.append(f"{result.rejected:,} bad lines are kept in {rejects}")

@@ -243,7 +243,7 @@ def retry(platform: Platform, id: str, who: str, now: datetime) -> int:
     """
     chosen = [letter for letter in dead_letters(platform) if id in ("all", letter.id)]
     if not chosen and id != "all":
-        raise UserError(f"there is no dead letter {id!r}; see: alerting notify dead")
+        raise UserError(f"there is no dead letter {id!r}; see: alerting notification dead-letters")
     for letter in chosen:
         again = (
             {"status": "muted", "error": "it has ended"} if _is_over(platform, letter) else {"status": "pending", "attempts": 0}
