@@ -13,6 +13,7 @@ from alerting.console.api.openapi import describe
 from alerting.console.attempts import WrongTokens
 from alerting.console.gate import BODY_SECONDS, Gate
 from alerting.console.login import Entrance, login_routes
+from alerting.console.metrics import metrics_routes
 from alerting.console.problems import handle_problems
 from alerting.console.sign_in import sign_in_routes
 from alerting.console.web import links, operate_pages, pages, quality, routes
@@ -64,6 +65,7 @@ def create_app(
     app.include_router(quality.pages)
     app.include_router(routes.pages)
     app.include_router(operate_pages.router)
+    app.include_router(metrics_routes(platform))
     app.include_router(links.link_routes(now))
     app.include_router(login_routes(entrance))
     if sign_in is not None:

@@ -19,6 +19,7 @@ from alerting.ports import ModelUnavailable
 from alerting.usecases.episodes.store import NotFound
 
 API = "/api/"
+METRICS = "/metrics"
 PROBLEM = "application/problem+json"
 BODY_UNREADABLE = (
     "the body cannot be read: it is not what its content-type says, nests too deeply, or holds a number of too many digits"
@@ -28,9 +29,9 @@ DATABASE_DOWN = "the database does not answer; nothing is lost, try again later"
 
 
 def problem(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
-    """One answer for one fault: JSON below /api, a page elsewhere."""
+    """Return the answer for a fault: JSON for programs, a page for people."""
     title, detail = HTTPStatus(status).phrase, _bounded(detail)
-    if not request.url.path.startswith(API):
+    if not is_for_programs(request.url.path):
         page = render("problem.html", request, title=title, detail=detail)
         return HTMLResponse(page, status, headers)
     content = {
@@ -41,6 +42,11 @@ def problem(request: Request, status: int, detail: str, headers: dict[str, str] 
         "instance": clean_line(request.url.path)[:LONGEST_PATH],
     }
     return JSONResponse(content, status, headers, media_type=PROBLEM)
+
+
+def is_for_programs(path: str) -> bool:
+    """Return whether programs call this path: faults there are JSON, and no token leads to 401 instead of the login page."""
+    return path.startswith(API) or path == METRICS
 
 
 def _bounded(detail: str) -> str:
