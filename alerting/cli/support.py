@@ -121,6 +121,7 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         with printing(as_json=bool(kwargs.get("as_json"))):
             try:
+                _configure_logging()
                 return function(*args, **kwargs)
             except UserError as refusal:
                 _print_refusal(str(refusal))
@@ -134,6 +135,12 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
                 raise typer.Exit(130) from None
 
     return run
+
+
+def _configure_logging() -> None:
+    from alerting.settings.logs import configure_logging
+
+    configure_logging(os.environ)
 
 
 def writes(function: Callable[P, R]) -> Callable[P, R]:

@@ -25,6 +25,7 @@ from alerting.definitions.revisions import definition_hash, next_revision
 from alerting.definitions.validation import definition_document
 from alerting.episodes.episode import Episode
 from alerting.ports import Document, Platform, Progress, silent
+from alerting.ports.logs import log_context
 from alerting.reporting.backtest import BacktestFigures, SegmentFigure
 from alerting.reporting.conclusion import judge_alert
 from alerting.reporting.load import Load
@@ -98,6 +99,7 @@ def written_subject(platform: Platform, document: Document) -> Subject:
     return Subject(next_revision(definition, latest, "backtest", platform.clock.now(), "not applied"), applied=False)
 
 
+@log_context(sandbox="backtest")
 def backtest(
     platform: Platform,
     subject: Subject,

@@ -17,7 +17,7 @@ from alerting.readings.history import History
 from alerting.recommendation.contributions import contributions
 from alerting.recommendation.whatif import recommend
 from alerting.usecases.definitions.versions import VersionInterval
-from alerting.usecases.episodes.store import update
+from alerting.usecases.episodes.store import log_transitions, update
 from alerting.usecases.evaluation.evaluate_target import Judgement, Raise
 from alerting.usecases.notification.muting import as_muted, silence_at_raise
 from alerting.usecases.notification.routes import end_notices, raise_notices, worse_notices
@@ -217,6 +217,7 @@ def _announce(platform: Platform, revision: Revision, episode: Episode, as_of: d
 def _insert(platform: Platform, revision: Revision, episode: Episode, as_of: datetime) -> Episode:
     """Insert, or find the stored episode that this spell is: the same id, or the one open for the same pair."""
     if platform.episodes.insert(episode):
+        log_transitions(episode)
         return episode
     stored = platform.episodes.get(episode.id)
     if stored is None:
