@@ -85,8 +85,8 @@ def apply(
         if not as_json:
             show(rows, ["name", "action", "changes"], False, "no definitions in these files")
             for forecast in load:
-                for words in forecast.words:
-                    console.print(f"{forecast.definition}: {words}", markup=False, style="red" if forecast.breaks else None)
+                for sentence in forecast.words:
+                    console.print(f"{forecast.definition}: {sentence}", markup=False, style="red" if forecast.breaks else None)
         if not dry_run:
             apply_within_budget(p, documents, load, user(), now, reason, accept_load)
     if as_json:

@@ -166,15 +166,15 @@ def _show_whole(found: "AlarmQuality") -> None:
     console.print(f"{_counted(k.alarms, 'alarm')} from {short(k.start)} to {short(k.end)}{shelved}", style="bold", markup=False)
     if found.past.words:
         console.print(found.past.words)
-    words = {True: "met", False: "not met", None: "too short to say"}
-    rows = [{"figure": f.figure, "value": f.value, "target": f.target, "": words[f.met]} for f in k.findings]
-    show(rows, ["figure", "value", "target", ""], False, "")
+    verdicts = {True: "met", False: "not met", None: "too short to say"}
+    rows = [{"metric": f.figure, "value": f.value, "target": f.target, "": verdicts[f.met]} for f in k.findings]
+    show(rows, ["metric", "value", "target", ""], False, "")
     _show_load(k)
     chattering = [f"{c.definition} on {c.asset}: {c.cycles} times in {_counted(c.bursts, 'burst')}" for c in k.chattering]
     for line, advice in zip(chattering, found.advice, strict=True):
         console.print(f"chattering: {line}", markup=False)
-        for words_of in [p.words for p in advice.proposals] or [advice.why_not or ""]:
-            console.print(f"  {words_of}", markup=False)
+        for sentence in [p.words for p in advice.proposals] or [advice.why_not or ""]:
+            console.print(f"  {sentence}", markup=False)
     top = [{"alarm": f"{t.definition} on {t.asset}", "times": t.alarms, "share": f"{t.share:.0%}"} for t in k.top]
     show(top, ["alarm", "times", "share"], False, "")
     for s in k.stale:

@@ -1,4 +1,4 @@
-"""Who may do what: tokens with roles, and sessions made of them for people with a browser."""
+"""Access: tokens with roles, and sessions made of them for people with a browser."""
 
 import hashlib
 import hmac
@@ -20,7 +20,7 @@ _LEAST_LENGTH = 16
 
 @dataclass(frozen=True)
 class Person:
-    """Who a request comes from. `session` is the value of the cookie, None for a bearer token."""
+    """The person of a request. `session`: the value of the cookie, None for a bearer token."""
 
     name: str
     role: Role
@@ -38,7 +38,7 @@ class Access:
     def __init__(self, tokens: Mapping[str, tuple[str, Role]], ended: EndedSessions) -> None:
         """`tokens`: name and role by token. `ended`: where log-outs are kept. Raises UserError without any token."""
         if not tokens:
-            raise UserError("nobody could log in: give at least one API token")
+            raise UserError("no person could log in: give at least one API token")
         self._tokens, self._ended = dict(tokens), ended
 
     def by_token(self, token: str) -> Person | None:
@@ -57,7 +57,7 @@ class Access:
         return None if token is None else _session(token, now)
 
     def start_session(self, token: str, now: datetime) -> str | None:
-        """A cookie value for the owner of this token, None for nobody's; see `issue_session`."""
+        """Return a cookie value for the owner of this token, None if it has none; see `issue_session`."""
         return None if self.by_token(token) is None else _session(token, now)
 
     def by_session(self, session: str, now: datetime) -> Person | None:
@@ -135,5 +135,5 @@ def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
 
 
-def _sign(token: str, words: str) -> str:
-    return hmac.new(token.encode(), words.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()
+def _sign(token: str, text: str) -> str:
+    return hmac.new(token.encode(), text.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()

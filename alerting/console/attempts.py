@@ -14,7 +14,7 @@ LONGEST = timedelta(minutes=1)
 FORGET = timedelta(minutes=15)
 REQUESTS, WITHIN = 30, timedelta(minutes=1)
 KNOWN = 10_000
-"""Clients that are remembered; who has tried longest ago is forgotten first."""
+"""Clients that are remembered; the one whose last try is the oldest is forgotten first."""
 
 
 def client_of(request: Request) -> str:
@@ -38,9 +38,9 @@ class _Client:
 
 
 class WrongTokens:
-    """Slows whoever tries tokens: after five wrong ones each further try of a client waits, twice as long each time, at most
-    a minute. A right token counts at once if it was used from this client before, so that one who tries tokens (or a program
-    with an old one) locks out nobody who shares its address. Other clients are not concerned.
+    """Slows clients that try tokens: after five wrong ones each further try of a client waits, twice as long each time, at most
+    a minute. A right token counts at once if it was used from this client before, so that a client that tries tokens (or uses an
+    old one) does not lock out others of the same address. Other clients are not concerned.
     """
 
     def __init__(self) -> None:

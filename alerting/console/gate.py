@@ -1,4 +1,4 @@
-"""In front of every request: nobody in without a token, no body too large, no page that loads from elsewhere."""
+"""The gate before every request: no access without a token, no body too large, no page that loads from elsewhere."""
 
 import asyncio
 from collections.abc import Callable
@@ -39,7 +39,7 @@ _HEADERS = {
 
 
 class Gate:
-    """Finds out who asks and puts the `Person` into the request's state; a route that names no role is closed all the same."""
+    """Puts the `Person` of a request into its state; a route that names no role is closed as well."""
 
     def __init__(
         self, app: ASGIApp, access: Access, wrong_tokens: WrongTokens, now: Callable[[], datetime], body_seconds: float

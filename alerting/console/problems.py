@@ -66,7 +66,7 @@ def handle_problems(app: FastAPI) -> None:
     def invalid(request: Request, fault: RequestValidationError) -> Response:
         errors = fault.errors()
         more = [f"and {len(errors) - MOST} more"] if len(errors) > MOST else []
-        return problem(request, 422, "; ".join([*(_words(error) for error in errors[:MOST]), *more]))
+        return problem(request, 422, "; ".join([*(_message(error) for error in errors[:MOST]), *more]))
 
     @app.exception_handler(UserError)
     def refused(request: Request, fault: UserError) -> Response:
@@ -95,10 +95,10 @@ def handle_problems(app: FastAPI) -> None:
         return problem(request, 500, "this is our fault; the server's log says more")
 
 
-def _words(error: dict[str, Any]) -> str:
-    place = [str(part)[:LONGEST_NAME] for part in error["loc"]]
+def _message(error: dict[str, Any]) -> str:
+    path = [str(part)[:LONGEST_NAME] for part in error["loc"]]
     if error["type"] == "json_invalid":
         return f"the body is not JSON: {error['ctx']['error']}"
     if error["type"] == "extra_forbidden":
-        return f"{'.'.join(place[1:])}: there is no such field"
-    return f"{'.'.join(place[1:]) or place[0]}: {'; '.join(filter(None, words_of(error)))}"
+        return f"{'.'.join(path[1:])}: there is no such field"
+    return f"{'.'.join(path[1:]) or path[0]}: {'; '.join(filter(None, words_of(error)))}"

@@ -55,5 +55,5 @@ def _is_local(request: Request) -> bool:
 
 
 def _token(tokens: Mapping[str, tuple[str, Role]]) -> str:
-    """Whose session it is: the engineer's, who may do all that the pages offer."""
+    """Return the owner of the session: the engineer, who may do all that the pages offer."""
     return min(tokens, key=lambda token: _PREFERRED.index(tokens[token][1]))
