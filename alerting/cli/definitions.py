@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from alerting.cli.models import show_platform_alerts
 from alerting.cli.printing.output import table_lines, visible
@@ -189,6 +188,8 @@ def export(
 
 
 def _yaml(document: dict[str, Any]) -> str:
+    import yaml
+
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=_NEVER_FOLDED)
 
 
