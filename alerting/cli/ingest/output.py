@@ -26,7 +26,7 @@ def print_result(result: "ImportResult", reject: "Reject | None", as_json: bool)
     if result.late:
         lines.append(
             f"{result.late:,} came after their time was evaluated: the next evaluation evaluates it again as far as the "
-            "definitions' allowed lateness reaches (see: alerting late)"
+            "definitions' allowed lateness reaches (see: alerting late-data)"
         )
     if rejects:
         lines.append(f"{result.rejected:,} bad lines are kept in {rejects}")

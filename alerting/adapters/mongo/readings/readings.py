@@ -256,6 +256,11 @@ class MongoReadings:
         found = self._events.find(query, dict.fromkeys(EVENT_COLUMNS, True)).sort([("start", 1), ("type", 1)])
         return events_frame(found, instant)
 
+    def newest_instants(self) -> dict[str, datetime]:
+        """Return the instant of the newest reading of each asset, by name: one look into the index for each."""
+        newest: list[Document] = [{"$sort": {"asset": -1, "ts": -1}}, {"$group": {"_id": "$asset", "ts": {"$first": "$ts"}}}]
+        return {found["_id"]: utc(found["ts"]) for found in self._readings.aggregate(newest)}
+
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
         """Return first and last instant with a reading, None without any."""
         ends = [self._readings.find_one({"asset": asset}, {"ts": True}, sort=[("ts", way)]) for way in (1, -1)]
