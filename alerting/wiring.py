@@ -2,7 +2,6 @@
 
 import logging
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -52,7 +51,7 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
         platform,
         links=_links(settings) if channels else None,
         model_key=_model_key(settings),
-        limits=TrainingLimits(time.monotonic, settings.training_memory_mib),
+        limits=TrainingLimits(settings.training_memory_mib),
         budget=settings.budget,
         zone=settings.timezone,
     )

@@ -22,7 +22,7 @@ from alerting.learning.data.dataset import build_dataset
 from alerting.learning.data.files import dataset_files, dataset_from_files
 from alerting.learning.data.memory_budget import Size, encoded_columns
 from alerting.learning.metrics.bootstrap import judge_rows, time_blocks
-from alerting.learning.search import search
+from alerting.learning.models.families.lightgbm import LightGbm
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.readings.history import History
@@ -77,7 +77,7 @@ def _train(rows: int) -> dict[str, Any]:
     marks.append(_now())
     dataset = dataset_from_files(dataset_files(dataset))
     marks.append(_now())
-    found = search_candidate(dataset, definition, "lightgbm", lambda *_: None, stopwatch=time.monotonic)
+    found = search_candidate(dataset, definition, "lightgbm", lambda *_: None)
     marks.append(_now())
     _, evidence = finish_challenger(dataset, found, definition)
     marks.append(_now())
@@ -115,14 +115,14 @@ def _blocks(dataset: Any) -> Any:
 def _counted_trees() -> list[int]:
     """How many trees each fit of the search will have grown."""
     counted: list[int] = []
-    fit = search.fit_watched
+    fit = LightGbm.fit_watched
 
     def fit_and_count(*args: Any, **kwargs: Any) -> Any:
         fitted = fit(*args, **kwargs)
         counted.append(len(fitted[1]))
         return fitted
 
-    search.fit_watched = fit_and_count
+    LightGbm.fit_watched = fit_and_count  # type: ignore[method-assign]
     return counted
 
 

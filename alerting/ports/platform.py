@@ -1,6 +1,6 @@
 """All ports together, as a use case gets them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Protocol
@@ -35,15 +35,14 @@ def silent(step: str, done: int, total: int | None) -> None:
 
 @dataclass(frozen=True)
 class TrainingLimits:
-    """What a training may take of the machine: `stopwatch` tells real seconds, for time budgets; `memory_mib` is the most
-    memory, in MiB, that the table of rows and its copies may need.
+    """What a training may take of the machine: `memory_mib` is the most memory, in MiB, that the table of rows and its copies
+    may need.
     """
 
-    stopwatch: Callable[[], float]
     memory_mib: int
 
 
-UNLIMITED = TrainingLimits(lambda: 0.0, 1 << 30)
+UNLIMITED = TrainingLimits(1 << 30)
 
 
 @dataclass(frozen=True)

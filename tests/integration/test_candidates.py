@@ -7,7 +7,8 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.model import FAMILIES
 from alerting.learning.features.encoding import Columns, Dense
 from alerting.learning.models.calibration import Platt, fit_platt, sigmoid
-from alerting.learning.models.families import default_params, fit_estimator, importance, proven_params
+from alerting.learning.models.families.contract import LabelledRows
+from alerting.learning.models.families.registry import default_params, get_family, proven_params
 from alerting.learning.models.trained import model_hash
 from alerting.learning.search.candidates import (
     Candidate,
@@ -131,7 +132,7 @@ def test_one_thread_and_two_give_the_same_model(data, family, proven):
     params |= {"random_forest": {"n_estimators": 12}, "lightgbm": {"rounds": 5}}.get(family, {})
 
     def fitted(threads):
-        estimator = fit_estimator(family, params, columns, matrix, data.label, seed=3, threads=threads)
+        estimator = get_family(family).fit(params, columns, LabelledRows(matrix, data.label), 3, threads)
         return model_hash(estimator, Platt(1.0, 0.0), 0.5, data.plan), estimator.margin_of(matrix)
 
     (one, one_margin), (two, two_margin) = fitted(1), fitted(2)
@@ -147,7 +148,7 @@ def test_classes_are_balanced_by_the_weights_of_their_rows(data, family):
     params |= {"n_estimators": 10} if family == "random_forest" else {}
     weight = np.where(data.label == 1, 0.25, 1.0)
     weight *= len(weight) / weight.sum()
-    weighted, plain = (fit_estimator(family, params, columns, matrix, data.label, 1, w) for w in (weight, None))
+    weighted, plain = (get_family(family).fit(params, columns, LabelledRows(matrix, data.label, w), 1) for w in (weight, None))
     assert np.allclose(weighted.probability_of(matrix), plain.probability_of(matrix), rtol=0, atol=1e-6)
 
 
@@ -163,8 +164,8 @@ def test_missing_numbers_are_filled_and_flagged_and_unknown_levels_are_nobodys()
 
 def test_importance_adds_up_to_one_over_the_columns(data):
     columns = Columns.of(data.plan)
-    estimator = fit_estimator("lightgbm", {"rounds": 5}, columns, columns.matrix(data.rows), data.label, seed=0)
-    shares = importance(estimator)
+    estimator = get_family("lightgbm").fit({"rounds": 5}, columns, LabelledRows(columns.matrix(data.rows), data.label), 0)
+    shares = estimator.importance()
     assert shares.sum() == pytest.approx(1)
     assert data.plan.source_of(columns.names[int(np.argmax(shares))]) in ("humidity", "moisture")
 

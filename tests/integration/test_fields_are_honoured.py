@@ -3,7 +3,6 @@
 import sys
 from dataclasses import replace
 from datetime import timedelta
-from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -242,7 +241,7 @@ def stops():
 def searched(**changes):
     definition = small_models.definition(learning={"trials": 2, "folds": 2, **changes})
     dataset = build_dataset(definition, 1, [small_models.line(120)], small_models.as_of(small_models.line(120)))
-    candidate = search_candidate(dataset, definition, "random_forest", silent, stopwatch=count(0, 0.1).__next__)
+    candidate = search_candidate(dataset, definition, "random_forest", silent)
     return (
         candidate.params,
         candidate.trials,

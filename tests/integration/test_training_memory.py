@@ -1,6 +1,5 @@
 """What is reckoned of the memory of a training holds in a process of its own, where all of a step's libraries are loaded."""
 
-import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
@@ -45,7 +44,7 @@ def peak_of(memory_mib):
     size = Size(history.readings.size, len(dataset.label), training, len(plan.columns), encoded_columns(plan), families)
     dataset = dataset_from_files(dataset_files(dataset))
     for family in families:
-        found = search_candidate(dataset, definition, family, lambda *_: None, stopwatch=time.process_time)
+        found = search_candidate(dataset, definition, family, lambda *_: None)
         finish_challenger(dataset, found, definition)
     return peak_mib(), training, size.mib
 

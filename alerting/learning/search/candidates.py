@@ -35,15 +35,13 @@ class Fold:
 class Trial:
     """One parameter set, and its mean average precision over the folds that were done.
 
-    `state`: complete; pruned (given up after some folds, worse than the median of those before it); or cut (the first one,
-    of which the time budget left only some folds, or only `grown` trees of the first of them).
+    `state`: complete; or pruned (given up after some folds, worse than the median of those before it).
     """
 
     params: dict[str, Any]
     ap: float
     folds: tuple[float, ...]
     state: str = "complete"
-    grown: int | None = None
 
 
 @dataclass(frozen=True)
@@ -53,8 +51,9 @@ class Candidate:
     `oof`: out-of-fold score of every row of the dataset (NaN where no fold scored it): probabilities of a family, the
     persistence or prevalence of a baseline. `metrics`: means over folds of ap, roc_auc and prevalence, and of the first two
     95 % bounds (`ap_low`, `ap_high` ...) where they can be known.
-    `tried`: all trials done, in order; `cut_short`: the time budget ended before all `trials_asked` were done, or within the
-    first of them. `warm_start`: parameters that were tried second, {} if none. With these the search can be repeated exactly.
+    `tried`: all trials done, in order; `cut_short`: the time budget ended before all `trials_asked` were done.
+    `warm_start`: parameters that were tried second, {} if none. A search for as many trials as were done, with the same
+    `warm_start` and time enough, finds the same.
     `notes`: sentences on folds that could not be used, and on a search that was cut short.
     """
 
@@ -163,7 +162,7 @@ def assemble(
         metrics=_over_folds(dataset, folds, scores),
         tried=tuple(trials),
         trials_asked=asked,
-        cut_short=len(trials) < asked or trials[0].state == "cut",
+        cut_short=len(trials) < asked,
         notes=tuple(notes),
         warm_start=warm_start or {},
     )

@@ -20,7 +20,8 @@ from alerting.learning.metrics.flatten import beside, flat_figures
 from alerting.learning.metrics.metrics import EventMetrics, precision_recall_points
 from alerting.learning.models.calibration import Floats, fit_platt
 from alerting.learning.models.estimator import Blend, Estimator
-from alerting.learning.models.families import fit_steadily, importance
+from alerting.learning.models.families.contract import LabelledRows
+from alerting.learning.models.families.registry import get_family
 from alerting.learning.models.trained import TrainedModel, model_hash
 from alerting.learning.search.candidates import Candidate
 from alerting.learning.selection.baseline_test import advantage
@@ -189,7 +190,7 @@ def fit_rows(
         return Blend(tuple(cast(list[Estimator], fitted)), tuple(member["weight"] for member in told))
     family, columns, seed = cast(Family, candidate.family), Columns.of(dataset.plan), definition.learning.seed
     weight = dataset.weights(rows) if weighted else None
-    return fit_steadily(family, candidate.params, columns, matrix[rows], label[rows], seed, weight)
+    return get_family(family).fit_final(candidate.params, columns, LabelledRows(matrix[rows], label[rows], weight), seed)
 
 
 def _seen_until(dataset: Dataset, used: npt.NDArray[np.bool_]) -> datetime:
@@ -255,7 +256,7 @@ def _notes(dataset: Dataset, test: npt.NDArray[np.bool_]) -> list[str]:
 
 def _importance_by_source(plan: FeaturePlan, estimator: Estimator | Blend) -> dict[str, float]:
     by_source: dict[str, float] = {}
-    for column, share in zip(plan.columns, importance(estimator).tolist(), strict=True):
+    for column, share in zip(plan.columns, estimator.importance().tolist(), strict=True):
         source = plan.source_of(column)
         by_source[source] = by_source.get(source, 0.0) + share
     return dict(sorted(by_source.items(), key=lambda pair: -pair[1]))

@@ -137,7 +137,7 @@ def fit(platform: Platform, run_id: str, family: str, progress: Progress = silen
             candidate = baseline_candidate(dataset, definition)
         else:
             warm_start = _champion_params(platform, run_id, named)
-            candidate = search_candidate(dataset, definition, named, progress, warm_start, platform.limits.stopwatch)
+            candidate = search_candidate(dataset, definition, named, progress, warm_start)
     except BaseException:
         platform.models.finish(child, failed=True)
         raise

@@ -51,7 +51,7 @@ def test_value_and_usual_are_the_level_of_the_variable(data):
 
 def test_a_category_has_a_share_and_its_own_words(data):
     model = small_models.linear_model(data.plan, data.rows, {})
-    model.estimator.model.coef_[0, -2:] = [1.0, -1.0]  # early, late
+    model.estimator.model.fitted.coef_[0, -2:] = [1.0, -1.0]  # early, late
     late = int(np.flatnonzero(data.rows["crew.last"] == "late")[0])
     (found,) = contributions(replace(model), data.rows.iloc[[late]], OVEN)
     assert found.variable == "crew"
