@@ -35,14 +35,17 @@ def silent(step: str, done: int, total: int | None) -> None:
 
 @dataclass(frozen=True)
 class TrainingLimits:
-    """What a training may take of the machine: `memory_mib` is the most memory, in MiB, that the table of rows and its copies
-    may need.
+    """What a training may take of the machine.
+
+    `max_rows`: the most rows of its dataset; None for what half of `memory_bytes`, the machine's memory, holds (None: any
+    number).
     """
 
-    memory_mib: int
+    max_rows: int | None = None
+    memory_bytes: int | None = None
 
 
-UNLIMITED = TrainingLimits(1 << 30)
+UNLIMITED = TrainingLimits()
 
 
 @dataclass(frozen=True)

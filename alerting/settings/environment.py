@@ -40,9 +40,9 @@ class Settings:
     `home` holds everything that is kept (databases, artifacts, logs, secrets) and is absolute. `mongodb_uri` and
     `mlflow_uri` name servers of your own; without them the embedded ones are used. The ports are those of the parts that
     `alerting up` starts, all on the loopback address. `demo_speed` is how many seconds of the demo line pass in one second.
-    `training_memory_mib` is the most memory that the rows of one training and their copies may need. `timezone` (IANA) is the
-    plant's: the pages of the console show their times in it. `trusted_proxies` are the addresses and networks of proxies whose
-    word on a client's address and scheme is taken. `budget` is what operators may be asked to answer
+    `max_training_rows` is the most rows of one training; None for what half of the machine's memory holds. `timezone` (IANA)
+    is the plant's: the pages of the console show their times in it. `trusted_proxies` are the addresses and networks of proxies
+    whose word on a client's address and scheme is taken. `budget` is what operators may be asked to answer
     (`alarm_budget_settings`).
     `webhook_urls` come from `ALERTING_WEBHOOK_<NAME>`, `webhook_secrets` (for signing) from `ALERTING_WEBHOOK_<NAME>_SECRET`;
     names are lower case with `_` turned into `-`. `delivery` is all the rest of how messages leave.
@@ -57,7 +57,7 @@ class Settings:
     airflow_port: int = 8080
     api_port: int = 8000
     demo_speed: float = 10.0
-    training_memory_mib: int = 4096
+    max_training_rows: int | None = None
     timezone: ZoneInfo = UTC
     trusted_proxies: tuple[str, ...] = THIS_MACHINE
     webhook_urls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -128,7 +128,7 @@ def read_settings(environ: Mapping[str, str], last: bool = True) -> Settings:
         airflow_port=read("airflow_port", _port, defaults.airflow_port),
         api_port=read("api_port", _port, defaults.api_port),
         demo_speed=read("demo_speed", _speed, defaults.demo_speed),
-        training_memory_mib=read("training_memory_mib", _mebibytes, defaults.training_memory_mib),
+        max_training_rows=read("max_training_rows", _rows, None),
         timezone=read("timezone", _timezone, defaults.timezone),
         trusted_proxies=read("trusted_proxies", _proxies, defaults.trusted_proxies),
         webhook_urls=urls,
@@ -158,9 +158,9 @@ def _speed(text: str) -> float:
     return speed
 
 
-def _mebibytes(text: str) -> int:
-    if not text.isdecimal() or not 256 <= int(text) <= 1 << 24:
-        raise ValueError(f"{text!r} is no amount of memory: give whole MiB, at least 256")
+def _rows(text: str) -> int:
+    if not text.isdecimal() or not 1_000 <= int(text) <= 1_000_000_000:
+        raise ValueError(f"{text!r} is no number of rows: give a whole number from 1000 to 1000000000")
     return int(text)
 
 

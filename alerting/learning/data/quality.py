@@ -42,7 +42,7 @@ Kind = Literal[
     "few_problems",
     "leak_suspect",
     "answers",
-    "memory",
+    "row_limit",
 ]
 
 

@@ -27,7 +27,8 @@ def dataset_at(platform: Platform, revision: Revision, definition: ClassifierDef
     """The dataset of one revision at as_of, with the answers that operators had given by then."""
     said = answers_at(platform, definition, as_of)
     histories, suppressed = histories_at(platform, definition, as_of), suppressed_at(platform, definition, as_of)
-    return build_dataset(definition, revision.number, histories, as_of, said, suppressed, platform.limits.memory_mib)
+    limits = platform.limits
+    return build_dataset(definition, revision.number, histories, as_of, said, suppressed, limits.max_rows, limits.memory_bytes)
 
 
 def histories_at(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> list[History]:

@@ -19,6 +19,7 @@ from alerting.learning.models.metadata import EstimatorMeta
 from alerting.learning.models.trained import ModelRefused
 
 MOST_STEPS = 50  # of Newton's method, which needs about ten
+WIDE, WIDE_STEPS = 2_000, 500  # encoded columns from which a matrix of columns by columns takes too much memory and time
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Linear:
 
 
 class Logistic(ModelFamily):
-    """Logistic regression with an L2 penalty: by Newton's method."""
+    """Logistic regression with an L2 penalty: by Newton's method, or by L-BFGS where the columns are thousands."""
 
     name = "logistic_regression"
     defaults = {"C": 0.01, "class_weight": None}  # noqa: RUF012
@@ -72,7 +73,9 @@ class Logistic(ModelFamily):
         del seed, threads
         dense = Dense.fit(columns, rows.matrix)
         encoded = dense.scaled(rows.matrix)
-        linear = LogisticRegression(**params, solver="newton-cholesky", max_iter=MOST_STEPS)
+        wide = encoded.shape[1] > WIDE
+        solver, steps = ("lbfgs", WIDE_STEPS) if wide else ("newton-cholesky", MOST_STEPS)
+        linear = LogisticRegression(**params, solver=solver, max_iter=steps)
         with threadpool_limits(limits=1), warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             linear.fit(encoded, rows.label, rows.weight)
