@@ -47,7 +47,7 @@ def candidate(mlflow_run: str, family: str) -> dict[str, Any]:
 @task
 def compare(mlflow_run: str) -> dict[str, Any]:
     """Register the challenger and decide on its promotion; the decision is a proposal until `promote`."""
-    from alerting.usecases.training.train import compare_run
+    from alerting.usecases.training.compare import compare_run
 
     with opened_platform() as platform:
         proposal = compare_run(platform, mlflow_run)

@@ -28,7 +28,8 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, shards
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operations.report import last_period
-from alerting.usecases.training.train import candidate_families, prepare
+from alerting.usecases.training.run import candidate_families
+from alerting.usecases.training.train import prepare
 from tests import small_models
 from tests.builders import at, oven, too_hot
 from tests.pretended import Mailbox, pretended_platform

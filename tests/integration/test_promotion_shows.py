@@ -9,8 +9,10 @@ from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.operators.feedback import give_feedback
+from alerting.usecases.training.compare import compare_run
 from alerting.usecases.training.promote import rollback
-from alerting.usecases.training.train import candidate_families, compare_run, fit, prepare, train
+from alerting.usecases.training.run import candidate_families
+from alerting.usecases.training.train import fit, prepare, train
 from tests.builders import at
 from tests.humid_line import ASSET, DAY, EVERY, NAME, humid_oven, learned_quickly, line
 from tests.pretended import pretended_platform
