@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, fields, is_dataclass, replace
+from datetime import datetime
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -15,66 +15,12 @@ from alerting.episodes.outcome import RULES, consensus
 from alerting.learning.metrics.metrics import ProblemSpans, occurred_after, problem_spans
 from alerting.readings.history import span_millis, to_millis
 from alerting.reporting.estimates import Estimate, median, nothing, rate_per_week, share
+from alerting.reporting.material import Interval, Material, ModelInService, ended_at, total_length
 from alerting.reporting.scores import RowFigures, row_figures
-from alerting.reporting.time_in_alarm import Stretch, total, without
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 _WEEK_S = 7 * 86_400
 _LISTED = 10
-
-
-@dataclass(frozen=True)
-class ModelInService:
-    """A model that judged during the period, from `since` until `until` (None: still)."""
-
-    version: int
-    since: datetime
-    until: datetime | None
-    provisional: bool
-    run_id: str | None
-    reason: str
-
-
-@dataclass(frozen=True)
-class Material:
-    """What a report is made from.
-
-    `episodes`: those raised in [start - gap - horizon, end); the ones before `start` only tell which problems were announced.
-    `problems`: DataFrame as `find_problems` makes it with a column `asset`, known at `as_of`.
-    `scores`: DataFrame `asset`, `ts`, `score`, `threshold`, `model_version`, `label` (1, 0, NaN while it cannot be known), and
-    `persistence` (the last known value, signed so that higher is riskier; NaN without). Empty for definitions without a model.
-    `watched`: per asset the stretch [from, to) of the period in which the alert was judged; `gaps`: stretches within it in which
-    nothing was known, sorted. `predicts`: see `detection.problems`.
-    `untold`: episodes raised in the period of which nobody was told, because they came and went while the alert was suppressed
-    by design; they are in none of the figures.
-    """
-
-    definition: Definition
-    revision: int
-    start: datetime
-    end: datetime
-    as_of: datetime
-    episodes: Sequence[Episode]
-    problems: pd.DataFrame
-    scores: pd.DataFrame
-    models: Sequence[ModelInService]
-    watched: Mapping[str, tuple[datetime, datetime]]
-    predicts: Literal["onset", "state"] = "onset"
-    untold: int = 0
-    gaps: Mapping[str, Sequence[Stretch]] = field(default_factory=dict)
-
-    @property
-    def watched_for(self) -> timedelta:
-        """How long something was known, of all assets together."""
-        return sum((total(without(span, self.gaps.get(asset, ()))) for asset, span in self.watched.items()), timedelta(0))
-
-    def in_alarm(self, episode: Episode) -> tuple[Stretch, ...]:
-        """The parts of an episode in which the alert was watched and something was known."""
-        if episode.asset not in self.watched:
-            return ()
-        start, end = self.watched[episode.asset]
-        stretch = max(episode.raised_at, start), min(_ended_at(episode) or end, end)
-        return without(stretch, self.gaps.get(episode.asset, ()))
 
 
 @dataclass(frozen=True)
@@ -105,7 +51,7 @@ class EpisodeFigure:
     comment: str
     backfilled: bool
     words: str
-    in_alarm: tuple[Stretch, ...] = ()
+    in_alarm: tuple[Interval, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -311,12 +257,8 @@ def _time_in_alarm(m: Material) -> Estimate:
     watched = m.watched_for.total_seconds()
     if not watched:
         return nothing("%", "nothing was watched")
-    inside = sum(total(m.in_alarm(episode)).total_seconds() for episode in m.episodes)
+    inside = sum(total_length(m.in_alarm(episode)).total_seconds() for episode in m.episodes)
     return Estimate(inside / watched, None, None, "%", f"{inside / 3600:.1f} of {watched / 3600:.1f} asset-hours")
-
-
-def _ended_at(episode: Episode) -> datetime | None:
-    return episode.closed_at or episode.valid_until
 
 
 def _precision(counts: Mapping[Outcome, int]) -> Precision:
@@ -357,13 +299,13 @@ def _by_data(episode: Episode) -> bool | None:
     return settled.occurred
 
 
-def _episode_figure(episode: Episode, in_alarm: tuple[Stretch, ...]) -> EpisodeFigure:
+def _episode_figure(episode: Episode, in_alarm: tuple[Interval, ...]) -> EpisodeFigure:
     verdict, _ = consensus(episode.feedback)
     return EpisodeFigure(
         id=episode.id,
         asset=episode.asset,
         raised_at=episode.raised_at,
-        ended_at=_ended_at(episode),
+        ended_at=ended_at(episode),
         value=episode.evaluation.value,
         threshold=episode.evaluation.threshold,
         outcome=_outcome(episode),

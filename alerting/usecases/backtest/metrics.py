@@ -13,8 +13,7 @@ from alerting.ports import Platform
 from alerting.readings.history import millis, span_millis, to_millis
 from alerting.reporting.backtest import Cost
 from alerting.reporting.load import Load, operator_load
-from alerting.reporting.metrics import Material
-from alerting.reporting.time_in_alarm import total, without
+from alerting.reporting.material import Material, subtract_gaps, total_length
 
 
 def load_of(material: Material, flood_above: int) -> Load | None:
@@ -23,7 +22,7 @@ def load_of(material: Material, flood_above: int) -> Load | None:
         return None
     spans = material.watched.values()
     raised = [e for e in material.episodes if material.start <= e.raised_at < material.end]
-    spells = [(e.raised_at, e.raised_at + total(material.in_alarm(e))) for e in raised]
+    spells = [(e.raised_at, e.raised_at + total_length(material.in_alarm(e))) for e in raised]
     return operator_load(spells, min(a for a, _ in spans), max(b for _, b in spans), flood_above)
 
 
@@ -40,7 +39,7 @@ def events_of(material: Material) -> EventMetrics | None:
     for e in material.episodes:
         known = e.settlement is not None and e.settlement.occurred is not None
         if known and material.start <= e.raised_at < material.end and e.asset in spells:
-            spells[e.asset].append((to_millis(e.raised_at), to_millis(e.raised_at + total(material.in_alarm(e)))))
+            spells[e.asset].append((to_millis(e.raised_at), to_millis(e.raised_at + total_length(material.in_alarm(e)))))
     if isinstance(definition, ClassifierDefinition):
         spans, observed = _scored(material, definition)
         seed = definition.learning.seed
@@ -95,7 +94,8 @@ def _watched_spans(material: Material) -> dict[str, ProblemSpans]:
 
 def _watched_seconds(material: Material) -> dict[str, float]:
     gaps = material.gaps
-    return {asset: total(without(span, gaps.get(asset, ()))).total_seconds() for asset, span in material.watched.items()}
+    known = {asset: subtract_gaps(interval, gaps.get(asset, ())) for asset, interval in material.watched.items()}
+    return {asset: total_length(parts).total_seconds() for asset, parts in known.items()}
 
 
 def beside_acted(platform: Platform, material: Material) -> int:

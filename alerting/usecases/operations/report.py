@@ -25,9 +25,9 @@ from alerting.learning.selection.promotion import SpansByAsset
 from alerting.ports import Document, Platform
 from alerting.readings.history import History, millis, to_millis
 from alerting.reporting.conclusion import judge_alert
-from alerting.reporting.metrics import Material, ModelInService, performance_figures, to_document
+from alerting.reporting.material import Interval, Material, ModelInService
+from alerting.reporting.metrics import performance_figures, to_document
 from alerting.reporting.page import draw, render_page
-from alerting.reporting.time_in_alarm import Stretch
 from alerting.usecases.definitions.sync import active, require_revision
 from alerting.usecases.definitions.versions import champion_at, first_instant
 from alerting.usecases.episodes.suppression import never_told, spans_by_asset
@@ -213,7 +213,7 @@ def _models(platform: Platform, name: str, start: datetime, end: datetime, score
 
 def _watched(
     platform: Platform, revision: Revision, histories: Mapping[str, History], start: datetime, end: datetime
-) -> tuple[dict[str, Stretch], dict[str, tuple[Stretch, ...]]]:
+) -> tuple[dict[str, Interval], dict[str, tuple[Interval, ...]]]:
     """Per asset the stretch of the period that was judged: live as far as the watermark, and where the past was judged anew, up
     to when something was last known; and the gaps in it in which nothing was."""
     states = platform.states.load(revision.name, list(histories))
@@ -221,8 +221,8 @@ def _watched(
     began = _live_from(platform, revision)
     if began is not None:
         spans += [(asset, began, state.watermark) for asset, state in states.items()]
-    watched: dict[str, Stretch] = {}
-    gaps: dict[str, tuple[Stretch, ...]] = {}
+    watched: dict[str, Interval] = {}
+    gaps: dict[str, tuple[Interval, ...]] = {}
     for asset, history in histories.items():
         mine = [(max(a, start), min(b, end)) for name, a, b in spans if name == asset and a < end and b > start]
         if not mine or not len(history.readings):
@@ -234,7 +234,7 @@ def _watched(
     return watched, gaps
 
 
-def _known(definition: Definition, history: History, span: Stretch) -> tuple[Stretch, tuple[Stretch, ...]]:
+def _known(definition: Definition, history: History, span: Interval) -> tuple[Interval, tuple[Interval, ...]]:
     """The stretch up to when something was last known, and the gaps in it. Of a model: up to the last reading."""
     first, last = span
     if not isinstance(definition, ThresholdDefinition):
