@@ -21,7 +21,7 @@ from alerting.definitions.model import ClassifierDefinition
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.data.files import dataset_files, dataset_from_files
 from alerting.learning.data.row_limit import BYTES_PER_CELL, count_cells
-from alerting.learning.metrics.bootstrap import judge_rows, time_blocks
+from alerting.learning.metrics.bootstrap import evaluate_rows, time_blocks
 from alerting.learning.models.families.lightgbm import LightGbm
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.challenger import finish_challenger
@@ -79,7 +79,7 @@ def _train(rows: int) -> dict[str, Any]:
     marks.append(_now())
     _, evidence = finish_challenger(dataset, found, definition)
     marks.append(_now())
-    judge_rows(dataset.label, np.full(rows, 0.5)[: len(dataset.label)], _blocks(dataset), 0)
+    evaluate_rows(dataset.label, np.full(rows, 0.5)[: len(dataset.label)], _blocks(dataset), 0)
     marks.append(_now())
     names = ("build", "files", "search", "finish", "intervals_of_all_rows")
     seconds, cpu = np.diff(np.array(marks)[:, :2], axis=0).T.tolist()

@@ -82,7 +82,7 @@ def linear_model(
     training_cutoff: datetime = START,
 ) -> TrainedModel:
     """A logistic regression with the given weights per scaled column; every other column weighs nothing."""
-    columns = Columns.of(plan)
+    columns = Columns.from_plan(plan)
     dense = Dense.fit(columns, columns.matrix(rows))
     coef = np.zeros(len(dense.mean))
     for name, weight in weights.items():

@@ -36,7 +36,7 @@ from alerting.learning.metrics.metrics import row_metrics
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.challenger import finish_challenger
-from alerting.learning.selection.operating_point import judge_threshold, watch
+from alerting.learning.selection.operating_point import evaluate_threshold, watch
 from alerting.ports import ReadingRow, silent
 from alerting.readings.history import History, from_millis, no_events, span_millis, to_millis
 
@@ -155,7 +155,7 @@ def judged(model: TrainedModel, wanted: ClassifierDefinition, line: History) -> 
         gap_ms=span_millis(wanted.gap),
         horizon_ms=span_millis(wanted.horizon),
     )
-    events = judge_threshold(watched, score, model.threshold, 0)
+    events = evaluate_threshold(watched, score, model.threshold, 0)
     return {
         "event_recall": float(events.event_recall or 0.0),
         "false_alarms_per_week": float(events.false_alarms_per_week or 0.0),

@@ -12,7 +12,7 @@ from alerting.learning.features.plan import Column, FeaturePlan
 from alerting.learning.models.calibration import Platt, sigmoid
 from alerting.learning.models.estimator import Blend, Estimator
 from alerting.learning.models.trained import TrainedModel
-from alerting.recommendation.messages import contribution_words
+from alerting.recommendation.messages import describe_contribution
 
 Floats = npt.NDArray[np.float64]
 NEGLIGIBLE = 1e-9
@@ -106,7 +106,7 @@ def _contribution(
         share=share,
         value=values[level],
         usual=model.usual[layout[level].name],
-        words=contribution_words(asset, layout[told], values[told], model.usual[layout[told].name], share),
+        words=describe_contribution(asset, layout[told], values[told], model.usual[layout[told].name], share),
     )
 
 

@@ -39,7 +39,7 @@ _STYLE = {
 Points = Sequence[Mapping[str, Any]]
 
 
-def evidence_drawings(evidence: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, bytes]:
+def evidence_charts(evidence: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, bytes]:
     """PNG files by name for a challenger's evidence.
 
     `evidence`: `threshold_curve`, `precision_recall`, `reliability`, `importance` and `summary` as the training keeps them.

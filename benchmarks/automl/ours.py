@@ -39,7 +39,7 @@ def _prepare(folder: Path, budget: float, seed: int) -> Any:
     from alerting.learning.models.calibration import fit_platt
     from alerting.learning.search.candidates import baseline_candidate
     from alerting.learning.search.search import search_candidate
-    from alerting.learning.selection.blending import with_blend
+    from alerting.learning.selection.blending import choose_blend
     from alerting.learning.selection.challenger import choose, fit_rows
     from benchmarks.automl.tasks import reload
 
@@ -58,8 +58,8 @@ def _prepare(folder: Path, budget: float, seed: int) -> Any:
         chosen = choose(candidates)
         if chosen is None:
             raise SystemExit("no candidate beats the baseline")
-        taken = with_blend(dataset, candidates, chosen, hurried)
-        chosen, matrix = taken.candidate, Columns.of(dataset.plan).matrix(dataset.rows)
+        taken = choose_blend(dataset, candidates, chosen, hurried)
+        chosen, matrix = taken.candidate, Columns.from_plan(dataset.plan).matrix(dataset.rows)
         train, validation, test = (dataset.part == part for part in ("train", "validation", "test"))
         estimator = taken.estimator or fit_rows(dataset, chosen, hurried, matrix, train, dataset.label)
         calibration = fit_platt(estimator.margin_of(matrix[validation]), dataset.label[validation])

@@ -29,7 +29,7 @@ def test_a_score_that_knows_something_is_ahead_of_the_baseline_for_sure(data):
     telling = scored_by(data, "lightgbm", data.label + random.normal(0, 0.7, len(data.label)))
     baseline = baseline_candidate(data, DEFINITION)
     lead = advantage(data, telling, baseline, 2)
-    assert lead.beyond_chance
+    assert lead.is_beyond_chance
     assert lead.low < telling.metrics["roc_auc"] - 0.5 < lead.high
     assert select(data, DEFINITION, [baseline, telling]) == (telling, "")
 
@@ -56,7 +56,7 @@ def test_over_the_last_known_value_a_small_lead_must_be_more_than_chance(data):
     assert baseline.params == {"score": "persistence"}
     alike = scored_by(known, "lightgbm", known.persistence + random.normal(0, 0.05, len(data.label)))
     better = scored_by(known, "lightgbm", known.persistence + 0.8 * data.label)
-    assert not advantage(known, alike, baseline, 2).beyond_chance
+    assert not advantage(known, alike, baseline, 2).is_beyond_chance
     assert select(known, DEFINITION, [baseline, better])[0] is better
     assert advantage(known, better, baseline, 2).figure == "ap"
 

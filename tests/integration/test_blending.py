@@ -9,7 +9,7 @@ from alerting.learning.models.files import model_files, model_from_files
 from alerting.learning.models.trained import ModelRefused, model_hash
 from alerting.learning.search.candidates import candidate_files, candidate_from_files
 from alerting.learning.search.search import search_candidate
-from alerting.learning.selection.blending import with_blend
+from alerting.learning.selection.blending import choose_blend
 from alerting.learning.selection.challenger import choose, finish_challenger
 from alerting.recommendation.contributions import explain
 from tests import small_models
@@ -89,14 +89,14 @@ def test_a_slice_scores_as_the_whole(data, model):
 
 def test_families_that_say_the_same_are_not_blended(data, definition, candidates):
     same = [replace(c, oof=candidates[2].oof, metrics=candidates[2].metrics) for c in candidates]
-    assert with_blend(data, same, same[2], definition).candidate is same[2]
+    assert choose_blend(data, same, same[2], definition).candidate is same[2]
 
 
 def test_a_blend_that_wins_over_the_folds_must_win_again_on_rows_that_no_search_saw(data, definition, candidates):
     random = np.random.default_rng(0)
     lucky = [replace(c, oof=data.label + random.normal(0, 1, len(data.label))) for c in candidates]
     lucky = [replace(c, oof=np.where(np.isnan(candidates[0].oof), np.nan, c.oof)) for c in lucky]
-    taken = with_blend(data, lucky, lucky[1], definition)
+    taken = choose_blend(data, lucky, lucky[1], definition)
     kept = taken.candidate
     assert len(kept.notes) == len(lucky[1].notes) + 1
     assert kept.family == ("blend" if "was taken" in kept.notes[-1] else "random_forest")

@@ -19,7 +19,7 @@ from alerting.learning.search.candidates import (
     usable_folds,
 )
 from alerting.learning.search.search import search_candidate
-from alerting.learning.selection.challenger import choose, why_none
+from alerting.learning.selection.challenger import choose, explain_no_candidate
 from tests import small_models
 
 
@@ -118,7 +118,7 @@ def test_the_best_candidate_that_beats_the_baseline_is_chosen():
 def test_what_does_not_beat_the_baseline_is_no_challenger_and_the_reason_has_the_figures():
     tried = [candidate("lightgbm", 0.4), candidate("baseline", 0.4, score="persistence")]
     assert choose(tried) is None
-    assert why_none(tried) == (
+    assert explain_no_candidate(tried) == (
         "No candidate beats the baseline: the best, lightgbm, has an average precision of 0.400 out of fold, "
         "the baseline (persistence) 0.400."
     )
@@ -126,7 +126,7 @@ def test_what_does_not_beat_the_baseline_is_no_challenger_and_the_reason_has_the
 
 @pytest.mark.parametrize(("family", "proven"), [(f, n) for f in FAMILIES for n in range(len(proven_params(f)))], ids=str)
 def test_one_thread_and_two_give_the_same_model(data, family, proven):
-    columns = Columns.of(data.plan)
+    columns = Columns.from_plan(data.plan)
     matrix = columns.matrix(data.rows)
     params = proven_params(family)[proven]
     params |= {"random_forest": {"n_estimators": 12}, "lightgbm": {"rounds": 5}}.get(family, {})
@@ -142,7 +142,7 @@ def test_one_thread_and_two_give_the_same_model(data, family, proven):
 
 @pytest.mark.parametrize("family", ["random_forest", "logistic_regression"])
 def test_classes_are_balanced_by_the_weights_of_their_rows(data, family):
-    columns = Columns.of(data.plan)
+    columns = Columns.from_plan(data.plan)
     matrix = columns.matrix(data.rows)
     params = default_params(family) | {"class_weight": "balanced"}
     params |= {"n_estimators": 10} if family == "random_forest" else {}
@@ -163,7 +163,7 @@ def test_missing_numbers_are_filled_and_flagged_and_unknown_levels_are_nobodys()
 
 
 def test_importance_adds_up_to_one_over_the_columns(data):
-    columns = Columns.of(data.plan)
+    columns = Columns.from_plan(data.plan)
     estimator = get_family("lightgbm").fit({"rounds": 5}, columns, LabelledRows(columns.matrix(data.rows), data.label), 0)
     shares = estimator.importance()
     assert shares.sum() == pytest.approx(1)

@@ -16,7 +16,7 @@ from alerting.definitions.validation import parse_definition
 from alerting.detection.suppression import suppressed_spans
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.data.feedback_labels import Answer
-from alerting.learning.metrics.metrics import ProblemSpans
+from alerting.learning.metrics.metrics import ProblemIntervals
 from alerting.learning.search.candidates import baseline_candidate
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.operating_point import Watched, choose_threshold
@@ -273,7 +273,7 @@ def tried(**changes):
 def chosen(**changes):
     instants = np.arange(0, 7 * 86_400_000, 600_000, dtype=np.int64)
     start = instants[50::100] + 600_000
-    spans = ProblemSpans(start, start + 1, np.ones(len(start), bool))
+    spans = ProblemIntervals(start, start + 1, np.ones(len(start), bool))
     score = np.random.default_rng(0).random(len(instants))
     score[49::100] += 0.6
     watched = Watched(

@@ -116,7 +116,7 @@ def test_pairs_add_products_and_differences_and_share_them_evenly():
 
 @pytest.mark.parametrize(("family", "trees"), [("lightgbm", {"rounds": 10}), ("random_forest", {"n_estimators": 10})])
 def test_a_model_with_pairs_is_kept_and_explained_by_its_own_columns(data, family, trees):
-    columns = Columns.of(data.plan)
+    columns = Columns.from_plan(data.plan)
     plain = search_candidate(data, definition(trials=1), family, silent)
     paired = replace(plain, params=plain.params | {"pairs": 3} | trees)
     model, evidence = finish_challenger(data, paired, small_models.definition())

@@ -13,7 +13,7 @@ from alerting.learning.features.build import build_features
 from alerting.learning.search.candidates import baseline_candidate
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.challenger import choose, finish_challenger
-from alerting.learning.selection.feedback_ablation import without_answers
+from alerting.learning.selection.feedback_ablation import compare_without_feedback
 from alerting.ports import silent
 from alerting.readings.history import millis
 from tests import small_models
@@ -90,7 +90,7 @@ def test_the_difference_that_the_answers_make_is_measured_with_the_same_paramete
     history, said, _ = lived
     dataset, candidate, model = trained(history, said)
     assert choose([candidate, baseline_candidate(dataset, definition())]) is candidate
-    difference = without_answers(dataset, candidate, definition(), model)
+    difference = compare_without_feedback(dataset, candidate, definition(), model)
     assert -1 <= difference.correlation < 0.999
     untouched, same, plain = trained(history, [])
-    assert without_answers(untouched, same, definition(), plain) is None
+    assert compare_without_feedback(untouched, same, definition(), plain) is None

@@ -13,7 +13,7 @@ from alerting.detection.problems import BoolArray, problem_samples
 from alerting.detection.suppression import Span, covered
 from alerting.learning.data.feedback_labels import LEFT_OUT, POSITIVE, WEIGHTED, Answer, Effects, relabel
 from alerting.learning.data.labels import Labels, label_instants, persistence
-from alerting.learning.data.point_in_time import anything_known
+from alerting.learning.data.point_in_time import has_any_value
 from alerting.learning.data.split import PURGED, Borders, Parts, assign_parts
 from alerting.learning.features.build import grid
 from alerting.learning.features.moments import Floats
@@ -58,7 +58,7 @@ def label_asset(
     at = grid(borders.start, borders.end, plan.stride_ms)
     labels: Labels = label_instants(definition, question, history, at, until)
     dropped = labels.dropped
-    dropped[(dropped == "") & ~anything_known(plan, history, at)] = NO_READING
+    dropped[(dropped == "") & ~has_any_value(plan, history, at)] = NO_READING
     dropped[(dropped == "") & covered(suppressed.get(history.asset.name, ()), at)] = SUPPRESSED
     kept = dropped == ""
     ts, bad = problem_samples(definition.problem, history)

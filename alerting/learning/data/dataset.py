@@ -14,14 +14,14 @@ from alerting.definitions.model import ClassifierDefinition
 from alerting.detection.problems import predicts
 from alerting.detection.suppression import Span
 from alerting.learning.data.asset_rows import AssetRows, join_assets, label_asset
-from alerting.learning.data.feedback_labels import EFFECTS, Answer, Effects, answers_in_words
+from alerting.learning.data.feedback_labels import EFFECTS, Answer, Effects, describe_feedback
 from alerting.learning.data.fingerprint import dataset_hash
 from alerting.learning.data.leakage import leak_suspects
-from alerting.learning.data.point_in_time import known_history
+from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.data.quality import Consequence, Finding, find_oddities
 from alerting.learning.data.requirements import readings_interval, require_both_classes, require_problem, require_strides
 from alerting.learning.data.row_limit import THINNED, limit_rows
-from alerting.learning.data.split import PARTS, Borders, Parts, purge_span, require_all_parts, split_borders
+from alerting.learning.data.split import PARTS, Borders, Parts, purge_length, require_all_parts, split_borders
 from alerting.learning.features.build import build_features
 from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan
@@ -83,7 +83,7 @@ class Dataset:
     @property
     def answered(self) -> str:
         """What the operators' answers changed, in a sentence; empty when nobody answered."""
-        return answers_in_words(self.answers)
+        return describe_feedback(self.answers)
 
 
 def build_dataset(
@@ -106,14 +106,14 @@ def build_dataset(
     require_strides(definition)
     until = min(to_millis(as_of), to_millis(definition.periods.end or as_of))
     start = None if definition.periods.start is None else to_millis(definition.periods.start)
-    known = sorted((known_history(h, until, start) for h in histories), key=lambda h: h.asset.name)
+    known = sorted((point_in_time_view(h, until, start) for h in histories), key=lambda h: h.asset.name)
     borders = split_borders(definition, *readings_interval(definition, known))
     require_problem(definition, known)
-    training = [known_history(h, borders.validation) for h in known]
+    training = [point_in_time_view(h, borders.validation) for h in known]
     plan = plan_features(definition, training)
     question = _question(definition, known)
     assets = [label_asset(definition, question, plan, h, borders, until, answers, suppressed) for h in known]
-    purge = purge_span(definition, plan)
+    purge = purge_length(definition, plan)
     rows = join_assets(definition, assets, borders, purge)
     require_all_parts(definition, rows.part, borders, purge)
     problems = pd.concat([a.problems for a in assets], ignore_index=True)
@@ -166,7 +166,7 @@ def _count_answers(assets: Sequence[AssetRows], effect: Effects) -> dict[str, in
 
 
 def _answer_finding(answers: dict[str, int]) -> list[Finding]:
-    message = answers_in_words(answers)
+    message = describe_feedback(answers)
     consequence: Consequence = "left out" if answers["left_out"] else "kept"
     return [Finding("answers", None, answers["used"], consequence, message)] if message else []
 

@@ -41,7 +41,7 @@ class Answer:
     verdict: Verdict | None
 
 
-def answers_of(episodes: Sequence[Episode], definition: ClassifierDefinition, as_of: datetime) -> list[Answer]:
+def collect_feedback_labels(episodes: Sequence[Episode], definition: ClassifierDefinition, as_of: datetime) -> list[Answer]:
     """The answers that had been given at as_of, by the time of the raise; episodes nobody answered are left out."""
     answers = []
     for episode in episodes:
@@ -56,7 +56,7 @@ def answers_of(episodes: Sequence[Episode], definition: ClassifierDefinition, as
 
 
 @dataclass(frozen=True)
-class Relabelled:
+class FeedbackEffects:
     """Per row the effect of the answers on it, and how many answers changed any."""
 
     effect: Effects
@@ -65,7 +65,7 @@ class Relabelled:
 
 def relabel(
     definition: ClassifierDefinition, answers: Sequence[Answer], at: Millis, negative: BoolArray, occurred: Millis
-) -> Relabelled:
+) -> FeedbackEffects:
     """The effect of one asset's answers on its rows.
 
     `negative`: which rows the data call negative; no other is ever touched. `occurred`: instants at which the problem occurred.
@@ -84,8 +84,8 @@ def relabel(
         used += bool(doubtful.any())
         effect[doubtful & ((effect == 0) | (effect == CONFIRMED))] = LEFT_OUT
         if kind != "left_out":
-            effect[negative & _promised(answer, at)] = EFFECTS.index(kind) + 1
-    return Relabelled(effect, used)
+            effect[negative & _rows_before_action(answer, at)] = EFFECTS.index(kind) + 1
+    return FeedbackEffects(effect, used)
 
 
 def _effect_of(use: FeedbackUse, answer: Answer) -> Effect | None:
@@ -110,7 +110,7 @@ def _in_doubt(definition: ClassifierDefinition, answer: Answer, at: Millis) -> B
     return (at + reach > since) & (at <= answer.ends)
 
 
-def _promised(answer: Answer, at: Millis) -> BoolArray:
+def _rows_before_action(answer: Answer, at: Millis) -> BoolArray:
     """The first row at or after the raise, and all until the action: they show what the alert was about."""
     first = int(np.searchsorted(at, answer.raised))
     last = int(np.searchsorted(at, answer.raised if answer.acted is None else answer.acted, side="right"))
@@ -123,7 +123,7 @@ def _any_in(instants: Millis, after: int, until: int) -> bool:
     return bool(((instants > after) & (instants <= until)).any())
 
 
-def answers_in_words(counts: dict[str, int]) -> str:
+def describe_feedback(counts: dict[str, int]) -> str:
     """`7 verdicts changed 212 rows: 200 left out, 12 counted as positive.`; empty without any answer."""
     if not counts.get("answers"):
         return ""

@@ -3,8 +3,8 @@
 A value is known at ts + delay; a window of length w at t covers the known times (t - w, t]. The last value of a variable holds
 until the next one is known, at most as long as the plan says. A row depends on nothing outside its windows but values that hold
 (events' recency: on nothing after t): it is the same, bit for bit, from a year of readings and from a slice that just covers
-`plan.lookback` and begins with the newest earlier value of each variable in `plan.held_longer`. A value outside the engineering
-range of its variable is missing.
+`plan.lookback` and begins with the newest earlier value of each variable in `plan.carried_longer`. A value outside the
+engineering range of its variable is missing.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -141,14 +141,14 @@ class _Stretch:
     def lagged(self, name: str, lag: int) -> Floats:
         """The value that held a lag before each instant."""
         at, delay = self.at - lag, span_millis(self.readings.history.delay(name))
-        if self.plan.is_held(name):
+        if self.plan.is_carried_forward(name):
             times, values = self.readings.samples(name)
         else:
             rows = self.readings.known(delay, int(at[0]) - self.plan.longest_window_ms, int(at[-1]))
             column = self.readings.values(name)
             values = np.empty(0) if column is None else column[rows]
             times, values = _there(self.readings.ts[rows][: len(values)] + delay, values)
-        return _taken(values, _newest(times, at, self.plan.holds_ms(name)))
+        return _taken(values, _newest(times, at, self.plan.carry_ms(name)))
 
     def _placed(self, delay: int) -> "_Placed":
         if delay not in self._by_delay:
@@ -179,9 +179,9 @@ def _number_values(stretch: _Stretch, number: NumberSource, columns: Sequence[Co
     times, values, buckets = stretch.samples(number.name)
     summed = moments.window_moments(moments.bucket_moments(buckets, values), stretch.last, stretch.lengths, plan.bucket_ms)
     windows = dict(zip(plan.windows_ms, summed, strict=True))
-    if plan.is_held(number.name):
+    if plan.is_carried_forward(number.name):
         times, values = stretch.readings.samples(number.name)
-    newest = _newest(times, stretch.at, plan.holds_ms(number.name))
+    newest = _newest(times, stretch.at, plan.carry_ms(number.name))
     for column in columns:
         span = column.window_ms or plan.longest_window_ms
         if column.aggregation == "lag":
@@ -250,7 +250,7 @@ def _last_code(plan: FeaturePlan, readings: _Readings, category: CategorySource,
     if category.name not in readings.history.readings or not len(at):
         return np.full(len(at), -1, np.int64)
     delay = span_millis(readings.history.delay(category.name))
-    holds = plan.holds_ms(category.name)
+    holds = plan.carry_ms(category.name)
     rows = readings.known(delay, int(at[0]) - holds, int(at[-1]))
     values = readings.history.readings[category.name].iloc[rows]
     there = values.notna().to_numpy()

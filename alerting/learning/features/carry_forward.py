@@ -27,7 +27,7 @@ CHANGES = 0.9
 _MINUTE = 60_000
 
 
-def held_variables(names: Sequence[str], histories: Sequence[History], longest_window_ms: int) -> tuple[Held, ...]:
+def carried_forward_variables(names: Sequence[str], histories: Sequence[History], longest_window_ms: int) -> tuple[Held, ...]:
     """The variables among `names` whose value holds for another time than the longest window."""
     return tuple(_held(names, histories, longest_window_ms))
 

@@ -24,7 +24,7 @@ class Columns:
     levels: Mapping[str, tuple[str, ...]]
 
     @staticmethod
-    def of(plan: FeaturePlan) -> "Columns":
+    def from_plan(plan: FeaturePlan) -> "Columns":
         """The columns of a feature plan."""
         return Columns(plan.columns, plan.levels)
 

@@ -90,22 +90,22 @@ class FeaturePlan:
         return timedelta(milliseconds=self.reach_ms + self.delay_ms)
 
     @cached_property
-    def held_longer(self) -> dict[str, timedelta]:
+    def carried_longer(self) -> dict[str, timedelta]:
         """Variables whose last value may be older than the longest window, and how old it may be."""
         return {h.name: timedelta(milliseconds=h.span_ms) for h in self.held if h.span_ms > self.longest_window_ms}
 
     @property
     def farthest(self) -> timedelta:
         """How far before an instant the oldest reading may lie that any feature shows."""
-        return self.lookback + max(self.held_longer.values(), default=timedelta(0))
+        return self.lookback + max(self.carried_longer.values(), default=timedelta(0))
 
-    def holds_ms(self, variable: str) -> int:
+    def carry_ms(self, variable: str) -> int:
         """How long a value of a variable holds, from when it became known, unless the next one comes."""
-        return self._held_ms.get(variable, self.longest_window_ms)
+        return self._carry_forward_ms.get(variable, self.longest_window_ms)
 
-    def is_held(self, variable: str) -> bool:
+    def is_carried_forward(self, variable: str) -> bool:
         """Whether a variable has a holding time of its own."""
-        return variable in self._held_ms
+        return variable in self._carry_forward_ms
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -159,7 +159,7 @@ class FeaturePlan:
                 continue
             if aggregation in ("last", "age"):
                 columns.append(
-                    Column(f"{number.name}.{aggregation}", number.name, "variable", aggregation, self.holds_ms(number.name))
+                    Column(f"{number.name}.{aggregation}", number.name, "variable", aggregation, self.carry_ms(number.name))
                 )
                 continue
             for window in self.windows_ms:
@@ -173,7 +173,7 @@ class FeaturePlan:
         return [*counts, Column(f"event/{event}.recency", event, "event", "recency")]
 
     @cached_property
-    def _held_ms(self) -> dict[str, int]:
+    def _carry_forward_ms(self) -> dict[str, int]:
         return {h.name: h.span_ms for h in self.held}
 
     @cached_property

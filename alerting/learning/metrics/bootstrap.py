@@ -38,7 +38,7 @@ def time_blocks(at: Millis, asset: npt.NDArray[np.object_], gap_ms: int, horizon
     return np.asarray(block // joined, np.int64)
 
 
-def judge_rows(label: Labels, score: Floats, block: Blocks, seed: int) -> dict[str, Any]:
+def evaluate_rows(label: Labels, score: Floats, block: Blocks, seed: int) -> dict[str, Any]:
     """`row_metrics`, and under `intervals` the bounds of `ap`, `roc_auc` and `brier`; JSON-able.
 
     A figure has no bounds where nobody can know them: where it is unknown itself, where all rows are of one block, and for
@@ -71,7 +71,7 @@ def bootstrap_rows(label: Labels, score: Floats, block: Blocks, seed: int, sampl
     return {"ap": _precisions(positives, negatives), "roc_auc": _areas(positives, negatives), "brier": brier}
 
 
-def reliability_with_bounds(label: Labels, score: Floats, block: Blocks, seed: int) -> list[dict[str, float]]:
+def reliability_with_intervals(label: Labels, score: Floats, block: Blocks, seed: int) -> list[dict[str, float]]:
     """`reliability`, each bin with the bounds `low` and `high`: of the bootstrap, or Wilson's over rows where these are wider."""
     points = reliability(label, score)
     if not points:

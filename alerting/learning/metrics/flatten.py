@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def flat_figures(prefix: str, figures: Mapping[str, Any]) -> dict[str, float | None]:
+def flatten_metrics(prefix: str, figures: Mapping[str, Any]) -> dict[str, float | None]:
     """Figures with their `intervals`, flat: `test_ap`, `test_ap_low`, `test_ap_high` for the prefix `test`."""
     flat = {f"{prefix}_{name}": value for name, value in figures.items() if name != "intervals"}
     for name, (low, high) in figures.get("intervals", {}).items():

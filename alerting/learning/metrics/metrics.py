@@ -67,7 +67,7 @@ def score_bins(score: Floats, bins: int = 10) -> npt.NDArray[np.int64]:
 
 
 @dataclass(frozen=True)
-class ProblemSpans:
+class ProblemIntervals:
     """Problems of one asset in ms, sorted by start and disjoint.
 
     `end` equals `start` where only the start is predicted (onset); for `state` it is the last sample of the spell.
@@ -79,21 +79,21 @@ class ProblemSpans:
     counted: BoolArray
 
 
-def problem_spans(problems: pd.DataFrame, onset: bool) -> ProblemSpans:
+def problem_intervals(problems: pd.DataFrame, onset: bool) -> ProblemIntervals:
     """Spans of the problems of one asset, all of them counted.
 
     `problems`: as `find_problems` makes it, sorted by start; without a column `last` its `end` is taken.
     """
     start, last = millis(problems["start"]), millis(problems["last" if "last" in problems else "end"])
     end = start if onset else np.where(last == NOT_YET, _FOREVER, last)
-    return ProblemSpans(start, end, np.ones(len(start), np.bool_))
+    return ProblemIntervals(start, end, np.ones(len(start), np.bool_))
 
 
-def count_warnable(spans: ProblemSpans, at: Millis, gap_ms: int, horizon_ms: int) -> ProblemSpans:
+def count_warnable(spans: ProblemIntervals, at: Millis, gap_ms: int, horizon_ms: int) -> ProblemIntervals:
     """Count only problems with a judged instant t in [start - gap - horizon, start - gap]; `at` is increasing."""
     first = np.searchsorted(at, spans.start - gap_ms - horizon_ms, side="left")
     after = np.searchsorted(at, spans.start - gap_ms, side="right")
-    return ProblemSpans(spans.start, spans.end, spans.counted & (after > first))
+    return ProblemIntervals(spans.start, spans.end, spans.counted & (after > first))
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class _Judged:
 
 def event_metrics(
     spells_by_asset: Mapping[str, Sequence[tuple[int, int]]],
-    problems_by_asset: Mapping[str, ProblemSpans],
+    problems_by_asset: Mapping[str, ProblemIntervals],
     gap_ms: int,
     horizon_ms: int,
     observed_s_by_asset: Mapping[str, float],
@@ -147,7 +147,7 @@ def event_metrics(
 ) -> EventMetrics:
     """Judge episodes (raised, end) in ms against problems. `observed_s_by_asset`: running time watched, in seconds."""
     assets = sorted({*spells_by_asset, *problems_by_asset})
-    none = ProblemSpans(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.bool_))
+    none = ProblemIntervals(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.bool_))
     parts = [_judge(spells_by_asset.get(a, ()), problems_by_asset.get(a, none), gap_ms, horizon_ms) for a in assets]
     judged = (
         _Judged(*(np.concatenate([getattr(p, f) for p in parts]) for f in _Judged.__dataclass_fields__)) if parts else _NOTHING
@@ -169,7 +169,7 @@ def event_metrics(
     )
 
 
-def occurred_after(raised: int, problems: ProblemSpans, gap_ms: int, horizon_ms: int) -> tuple[Occurred, int | None]:
+def occurred_after(raised: int, problems: ProblemIntervals, gap_ms: int, horizon_ms: int) -> tuple[Occurred, int | None]:
     """What followed a raise, judged by the first problem that goes on in (raised, raised + gap + horizon], and its index.
 
     In time if it starts, or still goes on, at or after raised + gap (an onset has no duration); too late if only before.
@@ -181,7 +181,7 @@ def occurred_after(raised: int, problems: ProblemSpans, gap_ms: int, horizon_ms:
     return ("in_time" if in_time else "too_late"), first
 
 
-def _judge(spells: Sequence[tuple[int, int]], problems: ProblemSpans, gap_ms: int, horizon_ms: int) -> _Judged:
+def _judge(spells: Sequence[tuple[int, int]], problems: ProblemIntervals, gap_ms: int, horizon_ms: int) -> _Judged:
     lead = np.full(len(problems.start), np.nan)
     verdicts: list[Occurred] = []
     for raised, _ in spells:

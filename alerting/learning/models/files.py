@@ -125,6 +125,6 @@ def _estimator(files: Mapping[str, bytes], meta: ModelMeta, plan: FeaturePlan) -
 
 def _member(files: Mapping[str, bytes], meta: EstimatorMeta, plan: FeaturePlan, prefix: str) -> Estimator:
     dense = Dense.from_document(meta.dense.model_dump()) if meta.dense else None
-    columns = Columns.of(plan)
+    columns = Columns.from_plan(plan)
     model = get_family(meta.family).load(files, prefix, meta, meta.width(len(columns.names)))
     return Estimator(meta.family, model, columns, dense, Pairs(meta.pairs))

@@ -44,7 +44,7 @@ class CategoryMeta(_Closed):
     levels: Annotated[tuple[str, ...], Field(max_length=100_000)]
 
 
-class HeldMeta(_Closed):
+class CarryForwardMeta(_Closed):
     """A variable whose value holds for a time of its own."""
 
     name: Name
@@ -64,7 +64,7 @@ class PlanMeta(_Closed):
     category_attributes: Annotated[tuple[CategoryMeta, ...], Field(max_length=20_000)]
     delay_ms: Length
     lags_ms: Annotated[tuple[Length, ...], Field(max_length=100)] = ()
-    held: Annotated[tuple[HeldMeta, ...], Field(max_length=20_000)] = ()
+    held: Annotated[tuple[CarryForwardMeta, ...], Field(max_length=20_000)] = ()
 
     @model_validator(mode="after")
     def _check_size(self) -> Self:

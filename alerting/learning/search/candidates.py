@@ -159,7 +159,7 @@ def assemble(
         family=family,
         params=best.params,
         oof=oof,
-        metrics=_over_folds(dataset, folds, scores),
+        metrics=_average_folds(dataset, folds, scores),
         tried=tuple(trials),
         trials_asked=asked,
         cut_short=len(trials) < asked,
@@ -168,7 +168,7 @@ def assemble(
     )
 
 
-def _over_folds(dataset: Dataset, folds: Sequence[Fold], scores: Sequence[Floats]) -> dict[str, float]:
+def _average_folds(dataset: Dataset, folds: Sequence[Fold], scores: Sequence[Floats]) -> dict[str, float]:
     """Means over the folds, and the 95 % bounds of the ranking figures where every fold can be drawn again."""
     by_fold = [row_metrics(dataset.label[f.test], s) for f, s in zip(folds, scores, strict=True)]
     metrics = {key: float(np.mean([m[key] for m in by_fold])) for key in ("ap", "roc_auc", "prevalence")}

@@ -47,7 +47,7 @@ def search_candidate(
     """
     learning = definition.learning
     folds, notes = usable_folds(dataset, learning.folds)
-    sample, matrix = search_sample(dataset), Columns.of(dataset.plan).matrix(dataset.rows)
+    sample, matrix = search_sample(dataset), Columns.from_plan(dataset.plan).matrix(dataset.rows)
     search = _Search(dataset, family, folds, sample, learning, matrix, progress)
     search.run(warm_start)
     notes = [*sample.notes, *notes, *_ended_early(family, learning, search)]
@@ -144,7 +144,7 @@ class _Search:
     def _fit(self, params: Params, fold: Fold) -> _Fitted:
         """Fit on the fold's training rows of the sample."""
         train, test = (self._labelled(self.sample.of(rows)) for rows in (fold.train, fold.test))
-        columns = Columns.of(self.dataset.plan)
+        columns = Columns.from_plan(self.dataset.plan)
         return _Fitted(fold, *get_family(self.family).fit_watched(params, columns, train, test, self.learning.seed))
 
     def _labelled(self, rows: Positions) -> LabelledRows:

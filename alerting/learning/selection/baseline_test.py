@@ -13,7 +13,7 @@ FIGURES = {"ap": "average precision", "roc_auc": "ROC-AUC"}
 
 
 @dataclass(frozen=True)
-class Advantage:
+class BaselineLead:
     """95 % bounds of a candidate's out-of-fold figure minus the baseline's, as means over the folds."""
 
     figure: str
@@ -21,7 +21,7 @@ class Advantage:
     high: float
 
     @property
-    def beyond_chance(self) -> bool:
+    def is_beyond_chance(self) -> bool:
         """Whether it is ahead even at the lower bound."""
         return self.low > 0
 
@@ -31,7 +31,7 @@ class Advantage:
         return f"its {FIGURES[self.figure]} less the baseline's may be {self.low:.3f} to {self.high:.3f}"
 
 
-def advantage(dataset: Dataset, candidate: Candidate, baseline: Candidate, folds: int) -> Advantage | None:
+def advantage(dataset: Dataset, candidate: Candidate, baseline: Candidate, folds: int) -> BaselineLead | None:
     """How sure the lead is: both are judged on the same draws of blocks of time (`learning/intervals.py`).
 
     Over persistence, itself a score, by average precision. Over prevalence, the same score for all, by ROC-AUC: of a score by
@@ -43,7 +43,7 @@ def advantage(dataset: Dataset, candidate: Candidate, baseline: Candidate, folds
     scored = [fold for fold in usable if not np.isnan(candidate.oof[fold.test]).any()]
     differences = [_drawn(dataset, fold, candidate, figure) - _drawn(dataset, fold, baseline, figure) for fold in scored]
     bounds = percentiles(np.mean(differences, axis=0)) if differences else None
-    return None if bounds is None else Advantage(figure, *bounds)
+    return None if bounds is None else BaselineLead(figure, *bounds)
 
 
 def _drawn(dataset: Dataset, fold: Fold, candidate: Candidate, figure: str) -> Floats:

@@ -15,8 +15,8 @@ from alerting.definitions.model import ClassifierDefinition, Family
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.encoding import Columns
 from alerting.learning.features.plan import FeaturePlan
-from alerting.learning.metrics.bootstrap import judge_rows, reliability_with_bounds, time_blocks
-from alerting.learning.metrics.flatten import beside, flat_figures
+from alerting.learning.metrics.bootstrap import evaluate_rows, reliability_with_intervals, time_blocks
+from alerting.learning.metrics.flatten import beside, flatten_metrics
 from alerting.learning.metrics.metrics import EventMetrics, precision_recall_points
 from alerting.learning.models.calibration import Floats, fit_platt
 from alerting.learning.models.estimator import Blend, Estimator
@@ -25,7 +25,7 @@ from alerting.learning.models.families.registry import get_family
 from alerting.learning.models.trained import TrainedModel, model_hash
 from alerting.learning.search.candidates import Candidate
 from alerting.learning.selection.baseline_test import advantage
-from alerting.learning.selection.operating_point import ThresholdChoice, Watched, choose_threshold, judge_threshold, watch
+from alerting.learning.selection.operating_point import ThresholdChoice, Watched, choose_threshold, evaluate_threshold, watch
 from alerting.readings.history import from_millis
 
 RANKING = ("ap", "roc_auc")  # what a value that is no probability can be judged by
@@ -39,9 +39,9 @@ def select(dataset: Dataset, definition: ClassifierDefinition, candidates: Seque
     """
     best, floor = choose(candidates), _best(c for c in candidates if c.family == "baseline")
     if best is None or floor is None:
-        return None, why_none(candidates)
+        return None, explain_no_candidate(candidates)
     lead = advantage(dataset, best, floor, definition.learning.folds)
-    if lead is None or lead.beyond_chance:
+    if lead is None or lead.is_beyond_chance:
         return best, ""
     return None, (
         f"No candidate beats the baseline beyond chance: the best, {best.family}, has an average precision of {best.ap:.3f} out "
@@ -58,7 +58,7 @@ def choose(candidates: Sequence[Candidate]) -> Candidate | None:
     return best
 
 
-def why_none(candidates: Sequence[Candidate]) -> str:
+def explain_no_candidate(candidates: Sequence[Candidate]) -> str:
     """The reason, in a sentence, why `choose` found no challenger."""
     best = _best(c for c in candidates if c.family != "baseline")
     floor = _best(c for c in candidates if c.family == "baseline")
@@ -78,7 +78,7 @@ def _best(candidates: Any) -> Candidate | None:
 class Evidence:
     """What is known of a challenger: on validation, which set its threshold, and on the test period, scored once.
 
-    `rows` (as `judge_rows` gives them), `events`: by part ("validation", "test"); a part without rows is absent.
+    `rows` (as `evaluate_rows` gives them), `events`: by part ("validation", "test"); a part without rows is absent.
     `baseline_rows`: the persistence of the problem variable on the same test rows, for comparison; it chose nothing.
     `importance`: share by raw variable.
     """
@@ -97,10 +97,10 @@ class Evidence:
         """All defined figures, flat: `test_ap`, `test_event_recall`, `test_event_recall_low`, `validation_brier` ..."""
         flat: dict[str, float | None] = {"threshold": self.threshold.threshold}
         for part, figures in self.rows.items():
-            flat |= flat_figures(part, figures)
-        flat |= flat_figures("test_persistence", self.baseline_rows)
+            flat |= flatten_metrics(part, figures)
+        flat |= flatten_metrics("test_persistence", self.baseline_rows)
         for part, events in self.events.items():
-            flat |= flat_figures(part, events.to_document())
+            flat |= flatten_metrics(part, events.to_document())
         return {name: float(value) for name, value in flat.items() if value is not None}
 
     @property
@@ -142,7 +142,7 @@ def finish_challenger(
     scores, so the same rows would be alarmed by a threshold chosen without it, and nothing is gained by halving an already
     small number of events. Raises UserError when the validation period has no rows.
     """
-    matrix = Columns.of(dataset.plan).matrix(dataset.rows)
+    matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
     train, validation = dataset.part == "train", dataset.part == "validation"
     if not validation.any():
         raise UserError(
@@ -162,7 +162,7 @@ def finish_challenger(
         estimator=estimator,
         calibration=calibration,
         threshold=choice.threshold,
-        training_cutoff=_seen_until(dataset, train | validation),
+        training_cutoff=_training_cutoff(dataset, train | validation),
         as_of=dataset.as_of,
         horizon=definition.horizon,
         gap=definition.gap,
@@ -188,12 +188,12 @@ def fit_rows(
         members = [replace(candidate, family=member["family"], params=member["params"]) for member in told]
         fitted = [fit_rows(dataset, member, definition, matrix, rows, label, weighted) for member in members]
         return Blend(tuple(cast(list[Estimator], fitted)), tuple(member["weight"] for member in told))
-    family, columns, seed = cast(Family, candidate.family), Columns.of(dataset.plan), definition.learning.seed
+    family, columns, seed = cast(Family, candidate.family), Columns.from_plan(dataset.plan), definition.learning.seed
     weight = dataset.weights(rows) if weighted else None
     return get_family(family).fit_final(candidate.params, columns, LabelledRows(matrix[rows], label[rows], weight), seed)
 
 
-def _seen_until(dataset: Dataset, used: npt.NDArray[np.bool_]) -> datetime:
+def _training_cutoff(dataset: Dataset, used: npt.NDArray[np.bool_]) -> datetime:
     """The last instant that a label of the used rows looked at."""
     return from_millis(int(dataset.at[used].max()) + dataset.gap_ms + dataset.horizon_ms)
 
@@ -218,13 +218,14 @@ def _evidence(
     used = {part: rows for part, rows in parts.items() if rows.any()}
     return Evidence(
         threshold=choice,
-        rows={part: judge_rows(dataset.label[rows], score[rows], _blocks(dataset, rows), seed) for part, rows in used.items()},
+        rows={part: evaluate_rows(dataset.label[rows], score[rows], _blocks(dataset, rows), seed) for part, rows in used.items()},
         events={
-            part: judge_threshold(_watch(dataset, rows, part), score[rows], choice.threshold, seed) for part, rows in used.items()
+            part: evaluate_threshold(_watch(dataset, rows, part), score[rows], choice.threshold, seed)
+            for part, rows in used.items()
         },
         baseline_rows=_persistence_rows(dataset, test, seed),
         precision_recall=precision_recall_points(dataset.label[test], score[test]),
-        reliability=reliability_with_bounds(dataset.label[test], score[test], _blocks(dataset, test), seed),
+        reliability=reliability_with_intervals(dataset.label[test], score[test], _blocks(dataset, test), seed),
         importance=_importance_by_source(dataset.plan, estimator),
         notes=(*candidate.notes, *_notes(dataset, test)),
     )
@@ -241,7 +242,7 @@ def _persistence_rows(dataset: Dataset, rows: npt.NDArray[np.bool_], seed: int) 
     if not len(known):
         return {}
     ranked = np.where(np.isnan(values), known.min(), values)
-    judged = judge_rows(dataset.label[rows], ranked, _blocks(dataset, rows), seed)
+    judged = evaluate_rows(dataset.label[rows], ranked, _blocks(dataset, rows), seed)
     intervals = {name: judged["intervals"][name] for name in RANKING if name in judged["intervals"]}
     return {**{name: judged[name] for name in RANKING}, "intervals": intervals}
 

@@ -41,7 +41,7 @@ class Difference:
         return told + ("." if self.correlation is None else f"; the scores agree by {self.correlation:.2f} (rank correlation).")
 
 
-def without_answers(
+def compare_without_feedback(
     dataset: Dataset, candidate: Candidate, definition: ClassifierDefinition, model: TrainedModel
 ) -> Difference | None:
     """Fit the candidate once more as if nobody had answered, and compare. None when no answer changed a row of train.
@@ -51,7 +51,7 @@ def without_answers(
     train = dataset.part_by_data == "train"
     if not ((dataset.part[train] != "train") | (dataset.label[train] != dataset.label_by_data[train])).any():
         return None
-    matrix = Columns.of(dataset.plan).matrix(dataset.rows)
+    matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
     plain = fit_rows(dataset, candidate, definition, matrix, train, dataset.label_by_data, weighted=False)
     test = matrix[dataset.part == "test"]
     label = dataset.label[dataset.part == "test"]

@@ -7,7 +7,7 @@ import numpy as np
 
 from alerting.definitions.model import ClassifierDefinition, Definition
 from alerting.episodes.episode import Episode
-from alerting.learning.metrics.metrics import EventMetrics, ProblemSpans, event_metrics, problem_spans
+from alerting.learning.metrics.metrics import EventMetrics, ProblemIntervals, event_metrics, problem_intervals
 from alerting.learning.selection.operating_point import watch
 from alerting.ports import Platform
 from alerting.readings.history import millis, span_millis, to_millis
@@ -60,13 +60,13 @@ def cost_of(definition: Definition, events: EventMetrics | None, weeks: float) -
     return Cost(misses, false, misses + false, (misses + false) / weeks)
 
 
-def _begun_within(spans: ProblemSpans, start: datetime, end: datetime) -> ProblemSpans:
+def _begun_within(spans: ProblemIntervals, start: datetime, end: datetime) -> ProblemIntervals:
     """Count only problems that began in [start, end); the others still tell which episodes were right."""
     inside = (spans.start >= to_millis(start)) & (spans.start < to_millis(end))
-    return ProblemSpans(spans.start, spans.end, spans.counted & inside)
+    return ProblemIntervals(spans.start, spans.end, spans.counted & inside)
 
 
-def _scored(material: Material, definition: ClassifierDefinition) -> tuple[Mapping[str, ProblemSpans], dict[str, float]]:
+def _scored(material: Material, definition: ClassifierDefinition) -> tuple[Mapping[str, ProblemIntervals], dict[str, float]]:
     """Problems that a scored instant could have warned of, and the time that scores stand for, by asset."""
     scores = material.scores
     asset = scores["asset"].to_numpy(object)
@@ -79,16 +79,16 @@ def _scored(material: Material, definition: ClassifierDefinition) -> tuple[Mappi
     return watched.problems, seconds
 
 
-def _watched_spans(material: Material) -> dict[str, ProblemSpans]:
+def _watched_spans(material: Material) -> dict[str, ProblemIntervals]:
     """Problems that began while some instant of their warning time was watched, by asset."""
     gap, horizon = span_millis(material.definition.gap), span_millis(material.definition.horizon)
     spans = {}
     for asset, (first, last) in material.watched.items():
         own = material.problems[material.problems["asset"] == asset].sort_values("start")
-        found = problem_spans(own, onset=material.predicts == "onset")
+        found = problem_intervals(own, onset=material.predicts == "onset")
         latest = found.start - gap
         counted = (to_millis(first) <= latest) & (latest - horizon < to_millis(last))
-        spans[asset] = ProblemSpans(found.start, found.end, counted)
+        spans[asset] = ProblemIntervals(found.start, found.end, counted)
     return spans
 
 

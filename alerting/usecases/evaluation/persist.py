@@ -21,7 +21,7 @@ from alerting.usecases.episodes.store import update
 from alerting.usecases.evaluation.evaluate_target import Judgement, Raise
 from alerting.usecases.notification.muting import as_muted, silence_at_raise
 from alerting.usecases.notification.routes import end_notices, raise_notices, worse_notices
-from alerting.usecases.registry.registration import fault_words
+from alerting.usecases.registry.registration import first_line
 
 _ACTOR = "platform"
 
@@ -159,7 +159,7 @@ def _explained(
         why = () if model is None or row is None else contributions(model, row, asset)
         return why, _advice(definition, at_raise, history, at), ""
     except Exception as fault:
-        return (), None, f"; the model cannot explain it: {fault_words(fault)}"
+        return (), None, f"; the model cannot explain it: {first_line(fault)}"
 
 
 def _advice(definition: Definition, at_raise: Raise, history: History | None, at: datetime) -> RecommendationResult | None:

@@ -20,13 +20,13 @@ from alerting.detection.suppression import covered, first_free
 from alerting.detection.threshold import lookback
 from alerting.episodes.episode import Episode
 from alerting.learning.data.labels import label_instants, persistence
-from alerting.learning.data.point_in_time import known_history
+from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.selection.promotion import SpansByAsset
 from alerting.ports import Document, Platform
 from alerting.readings.history import History, millis, to_millis
-from alerting.reporting.conclusion import judge_alert
+from alerting.reporting.conclusion import conclude
 from alerting.reporting.material import Interval, Material, ModelInService
-from alerting.reporting.metrics import performance_figures, to_document
+from alerting.reporting.metrics import compute_metrics, to_document
 from alerting.reporting.page import draw, render_page
 from alerting.usecases.definitions.sync import active, require_revision
 from alerting.usecases.definitions.versions import champion_at, first_instant
@@ -51,8 +51,8 @@ def make_report(platform: Platform, name: str, start: datetime, end: datetime, a
         raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
     revision = require_revision(platform, name)
     material = gather_material(platform, revision, start, end, max(at, end))
-    figures = performance_figures(material)
-    judgement = judge_alert(figures)
+    figures = compute_metrics(material)
+    judgement = conclude(figures)
     page = render_page(figures, judgement, draw(figures, material.scores))
     document = {**to_document(figures), "judgement": to_document(judgement)}
     id = platform.reports.put(name, start, end, document, page, at)
@@ -152,7 +152,7 @@ def _problems(definition: Definition, histories: Mapping[str, History], as_of: d
     frames = []
     for asset, history in histories.items():
         if definition.problem is not None:
-            found = find_problems(definition.problem, known_history(history, to_millis(as_of)))
+            found = find_problems(definition.problem, point_in_time_view(history, to_millis(as_of)))
             frames.append(found[millis(found["known_at"]) <= to_millis(as_of)].assign(asset=asset))
     columns = ["asset", "start", "last", "end", "known_at"]
     return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)

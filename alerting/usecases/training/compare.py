@@ -8,18 +8,18 @@ from typing import Any
 
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ClassifierDefinition
-from alerting.learning.data.feedback_labels import answers_of
+from alerting.learning.data.feedback_labels import collect_feedback_labels
 from alerting.learning.models.files import model_files
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate
-from alerting.learning.selection.blending import with_blend
+from alerting.learning.selection.blending import choose_blend
 from alerting.learning.selection.challenger import Evidence, finish_challenger, select
-from alerting.learning.selection.feedback_ablation import without_answers
+from alerting.learning.selection.feedback_ablation import compare_without_feedback
 from alerting.learning.selection.promotion import PromotionDecision, compare
 from alerting.ports import ModelUnavailable, Platform
 from alerting.readings.history import from_millis
 from alerting.reporting import training_charts
-from alerting.reporting.decision_text import decision_markdown, figures_text, first_figures
+from alerting.reporting.decision_text import decision_markdown, headline_metrics, metrics_text
 from alerting.usecases.definitions.platform_alerts import tell_of_models
 from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.evaluation.evaluate_target import ModelCache
@@ -43,7 +43,7 @@ def compare_run(platform: Platform, run_id: str) -> dict[str, Any]:
     if chosen is None:
         proposal = _no_challenger(why_not, champion_version)
     else:
-        taken = with_blend(dataset, candidates, chosen, definition)
+        taken = choose_blend(dataset, candidates, chosen, definition)
         chosen = taken.candidate
         challenger, evidence = finish_challenger(dataset, chosen, definition, taken.estimator)
         version = register_model(
@@ -51,15 +51,15 @@ def compare_run(platform: Platform, run_id: str) -> dict[str, Any]:
             name,
             run_id,
             model_files(challenger),
-            {**_version_tags(challenger, run_id, tags), "figures": figures_text(evidence.summary)},
+            {**_version_tags(challenger, run_id, tags), "figures": metrics_text(evidence.summary)},
             column_types(challenger.plan),
         )
         decision = _decide(platform, definition, challenger, champion_version, as_of)
         proposal = _proposal(decision, evidence, version, champion_version)
-        difference = without_answers(dataset, chosen, definition, challenger)
+        difference = compare_without_feedback(dataset, chosen, definition, challenger)
         proposal["answers_difference"] = difference.words if difference else ""
-        metrics = first_figures(evidence.summary) | evidence.metrics | (difference.metrics if difference else {})
-        drawn = _drawings(platform, definition, evidence, decision) if platform.models.shown else {}
+        metrics = headline_metrics(evidence.summary) | evidence.metrics | (difference.metrics if difference else {})
+        drawn = _charts(platform, definition, evidence, decision) if platform.models.shown else {}
         platform.models.log(run_id, metrics=metrics, files={**evidence.files, **drawn}, folder="evidence")
     unseen = proposal["promote"] and champion_version is not None and proposal["provisional"]
     mode = "approval" if unseen else definition.promotion.mode  # in place of a lost champion: not without a person
@@ -79,14 +79,14 @@ def _chosen_params(chosen: Candidate | None) -> dict[str, Any]:
     return {} if chosen is None else {"family": chosen.family, **chosen.params}
 
 
-def _drawings(
+def _charts(
     platform: Platform, definition: ClassifierDefinition, evidence: Evidence, decision: PromotionDecision
 ) -> dict[str, bytes]:
     """The challenger's curves, and champion and challenger side by side where they were compared."""
     assets = matching_assets(definition, platform.assets.all())
     names = {name: variable.title for asset in assets for name, variable in asset.variables.items() if variable.title}
     documents = {name.removesuffix(".json"): json.loads(data) for name, data in evidence.files.items()}
-    drawn = training_charts.evidence_drawings(documents, names)
+    drawn = training_charts.evidence_charts(documents, names)
     compared = training_charts.comparison(decision.evidence)
     return drawn | ({"comparison.png": compared} if compared else {})
 
@@ -132,7 +132,7 @@ def _version_tags(model: TrainedModel, run_id: str, tags: Mapping[str, str]) -> 
 
 def _acted_windows(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> list[tuple[str, datetime, datetime]]:
     """Asset, start and end of the outcome windows of episodes that were acted upon, as far as people had said so by as_of."""
-    answers = answers_of(platform.episodes.find(definition.name), definition, as_of)
+    answers = collect_feedback_labels(platform.episodes.find(definition.name), definition, as_of)
     return [(a.asset, from_millis(a.raised), from_millis(a.ends)) for a in answers if a.acted is not None]
 
 

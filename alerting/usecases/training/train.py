@@ -20,7 +20,7 @@ from alerting.learning.search.candidates import Candidate, baseline_candidate, c
 from alerting.learning.search.search import search_candidate
 from alerting.ports import ModelUnavailable, Platform, Progress, silent
 from alerting.reporting import training_charts
-from alerting.reporting.decision_text import CANDIDATE_FIGURES, candidate_figures, dataset_lines, measured
+from alerting.reporting.decision_text import CANDIDATE_METRICS, candidate_metrics, dataset_lines, measured
 from alerting.usecases.definitions.sync import require_revision, sync
 from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.training.compare import compare_run
@@ -127,7 +127,7 @@ def fit(platform: Platform, run_id: str, family: str, progress: Progress = silen
         child, params=candidate.params, metrics=candidate.metrics, files=candidate_files(candidate), folder="candidate"
     )
     if platform.models.shown:
-        platform.models.log(child, files=_candidate_drawings(candidate, dataset), folder="drawings")
+        platform.models.log(child, files=_candidate_charts(candidate, dataset), folder="charts")
     platform.models.log(child, tags={"fitted": "true", **description(_told(candidate))})
     platform.models.finish(child)
     return {"family": family, "trials": candidate.trials, "cut_short": candidate.cut_short, **candidate.metrics}
@@ -155,13 +155,13 @@ def _champion_params(platform: Platform, run_id: str, family: Family) -> dict[st
 def _told(candidate: Candidate) -> str:
     """The search in two sentences, as the description of its run."""
     figures = ", ".join(
-        f"{title} {measured(candidate_figures(candidate.metrics), key)}" for key, title in CANDIDATE_FIGURES.items()
+        f"{title} {measured(candidate_metrics(candidate.metrics), key)}" for key, title in CANDIDATE_METRICS.items()
     )
     cut = f" Cut short by the time budget: {candidate.trials} of {candidate.trials_asked}." if candidate.cut_short else ""
     return "\n\n".join([f"Best of {candidate.trials} trials, out of fold: {figures}.{cut}", *candidate.notes])
 
 
-def _candidate_drawings(candidate: Candidate, dataset: Dataset) -> dict[str, bytes]:
+def _candidate_charts(candidate: Candidate, dataset: Dataset) -> dict[str, bytes]:
     scored = ~np.isnan(candidate.oof)
     points = precision_recall_points(dataset.label[scored], candidate.oof[scored])
     title = f"{candidate.family.replace('_', ' ')}: precision and recall out of fold"

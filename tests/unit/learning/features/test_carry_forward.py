@@ -8,9 +8,9 @@ import pytest
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.model import ClassifierDefinition
-from alerting.learning.data.point_in_time import anything_known
+from alerting.learning.data.point_in_time import has_any_value
 from alerting.learning.data.quality import find_oddities
-from alerting.learning.data.split import purge_span
+from alerting.learning.data.split import purge_length
 from alerting.learning.features.build import build_features, plan_features
 from alerting.learning.features.plan import CategorySource, FeaturePlan, Held, NumberSource
 from alerting.readings.history import History
@@ -167,14 +167,14 @@ def test_a_value_out_of_range_ends_no_other_value():
 def test_held_values_alone_do_not_stand_for_silent_sensors():
     known = history({"s": {0: 200.0}, "x": {0: 1.0}})
     at = START + np.array([20, 40]) * MINUTE
-    assert anything_known(plan(600), known, at).tolist() == [True, False]
+    assert has_any_value(plan(600), known, at).tolist() == [True, False]
     alone = FeaturePlan(10 * MINUTE, (30 * MINUTE,), ("last",), (NumberSource("s", None),), held=(Held("s", 600 * MINUTE),))
-    assert anything_known(alone, known, START + np.array([40, 590, 600]) * MINUTE).tolist() == [True, True, False]
+    assert has_any_value(alone, known, START + np.array([40, 590, 600]) * MINUTE).tolist() == [True, True, False]
 
 
 def test_held_values_do_not_lengthen_the_purge():
     without = FeaturePlan(10 * MINUTE, (30 * MINUTE,), ("last",), (NumberSource("s", None),))
-    assert purge_span(definition(), plan(600)) == purge_span(definition(), without) == 60 * MINUTE
+    assert purge_length(definition(), plan(600)) == purge_length(definition(), without) == 60 * MINUTE
     assert plan(600).lookback == without.lookback == timedelta(minutes=30)
     assert plan(600).farthest == timedelta(minutes=630)
 
