@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from alerting.learning.metrics.flatten import beside
+from alerting.learning.metrics.flatten import merge_metrics
 
 FIGURES = {
     "ap": "average precision",
@@ -58,7 +58,7 @@ def side_by_side(proposal: Mapping[str, Any]) -> str:
     """Champion and challenger as a Markdown table: on their common unseen window; the challenger's test period without one."""
     evidence = proposal["evidence"]
     known: dict[str, Mapping[str, Any]] = {
-        model: beside(evidence["rows"][model], evidence["at_threshold"][model]) if "rows" in evidence else {}
+        model: merge_metrics(evidence["rows"][model], evidence["at_threshold"][model]) if "rows" in evidence else {}
         for model in ("champion", "challenger")
     }
     challenger = known["challenger"] or proposal["test"]

@@ -9,7 +9,7 @@ import pandas as pd
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.metrics.bootstrap import bootstrap_rows
 from alerting.learning.metrics.metrics import row_metrics
-from alerting.learning.selection.operating_point import evaluate_threshold, watch
+from alerting.learning.selection.operating_point import evaluate_threshold, observe_rows
 from benchmarks.automl.tasks import Task
 
 Floats = npt.NDArray[np.float64]
@@ -30,7 +30,7 @@ def figures(task: Task, score: Floats) -> dict[str, float | None]:
 def _recall(dataset: Dataset, score: Floats) -> float | None:
     """Share of problems found at the best threshold with at most one false alarm a week and asset: a point of the curve."""
     test = dataset.part == "test"
-    watched = watch(
+    watched = observe_rows(
         at=dataset.at[test],
         asset=dataset.asset[test],
         problems=dataset.problems,

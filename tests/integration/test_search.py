@@ -9,7 +9,7 @@ import pytest
 from alerting.learning.features.encoding import Columns, Pairs
 from alerting.learning.models.families.registry import default_params
 from alerting.learning.models.files import model_files, model_from_files
-from alerting.learning.search.candidates import Trial, beats, candidate_files, candidate_from_files
+from alerting.learning.search.candidates import Trial, candidate_files, candidate_from_files, is_better
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.recommendation.contributions import explain
@@ -64,9 +64,9 @@ def test_hopeless_parameters_are_given_up_after_a_fold_and_never_chosen(data):
 
 def test_a_proven_set_is_not_given_up_for_one_that_is_better_by_luck():
     proven = Trial({}, 0.50, (0.50, 0.50, 0.50))
-    assert not beats(Trial({}, 0.52, (0.70, 0.40, 0.46)), proven)
-    assert beats(Trial({}, 0.52, (0.53, 0.51, 0.52)), proven)
-    assert not beats(proven, proven)
+    assert not is_better(Trial({}, 0.52, (0.70, 0.40, 0.46)), proven)
+    assert is_better(Trial({}, 0.52, (0.53, 0.51, 0.52)), proven)
+    assert not is_better(proven, proven)
 
 
 def test_a_search_that_time_cuts_short_says_so_and_is_repeated_exactly_by_its_trials(data):

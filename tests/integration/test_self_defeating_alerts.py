@@ -8,7 +8,7 @@ import pytest
 
 from alerting.detection.problems import find_problems
 from alerting.learning.data.dataset import build_dataset
-from alerting.learning.data.feedback_labels import Answer
+from alerting.learning.data.feedback_labels import FeedbackLabel
 from alerting.learning.features.build import build_features
 from alerting.learning.search.candidates import baseline_candidate
 from alerting.learning.search.search import search_candidate
@@ -66,7 +66,7 @@ def warned(model, history):
 @pytest.fixture(scope="module")
 def lived():
     history, acted = line(FREE_DAYS + ACTED_DAYS, FREE_DAYS * DAY, seed=5)
-    said = [Answer("oven-1", int(a), int(a) + 30 * MINUTE, int(a), "true_alarm") for a in acted]
+    said = [FeedbackLabel("oven-1", int(a), int(a) + 30 * MINUTE, int(a), "true_alarm") for a in acted]
     unmanned, _ = line(JUDGED_DAYS, 10**9, seed=6)
     return history, said, unmanned
 

@@ -11,7 +11,7 @@ import pandas as pd
 from alerting.definitions.model import ClassifierDefinition
 from alerting.detection.problems import BoolArray, problem_samples
 from alerting.detection.suppression import Span, covered
-from alerting.learning.data.feedback_labels import LEFT_OUT, POSITIVE, WEIGHTED, Answer, Effects, relabel
+from alerting.learning.data.feedback_labels import LEFT_OUT, POSITIVE, WEIGHTED, Effects, FeedbackLabel, relabel
 from alerting.learning.data.labels import Labels, label_instants, persistence
 from alerting.learning.data.point_in_time import has_any_value
 from alerting.learning.data.split import PURGED, Borders, Parts, assign_parts
@@ -47,7 +47,7 @@ def label_asset(
     history: History,
     borders: Borders,
     until: int,
-    answers: Sequence[Answer],
+    answers: Sequence[FeedbackLabel],
     suppressed: Mapping[str, Sequence[Span]],
 ) -> AssetRows:
     """Label the instants on the stride grid of one asset, and drop those that cannot be used.

@@ -14,7 +14,7 @@ from alerting.definitions.model import ClassifierDefinition
 from alerting.detection.problems import predicts
 from alerting.detection.suppression import Span
 from alerting.learning.data.asset_rows import AssetRows, join_assets, label_asset
-from alerting.learning.data.feedback_labels import EFFECTS, Answer, Effects, describe_feedback
+from alerting.learning.data.feedback_labels import EFFECTS, Effects, FeedbackLabel, describe_feedback
 from alerting.learning.data.fingerprint import dataset_hash
 from alerting.learning.data.leakage import leak_suspects
 from alerting.learning.data.point_in_time import point_in_time_view
@@ -91,7 +91,7 @@ def build_dataset(
     revision_number: int,
     histories: Sequence[History],
     as_of: datetime,
-    answers: Sequence[Answer] = (),
+    answers: Sequence[FeedbackLabel] = (),
     suppressed: Mapping[str, Sequence[Span]] = MappingProxyType({}),
     max_rows: int | None = None,
     memory_bytes: int | None = None,

@@ -31,7 +31,7 @@ _WORDS: dict[str, str] = {
 
 
 @dataclass(frozen=True)
-class Answer:
+class FeedbackLabel:
     """What was said of one episode by some instant. Its outcome window is (`raised`, `ends`]; `acted` lies in it, or is None."""
 
     asset: str
@@ -41,8 +41,10 @@ class Answer:
     verdict: Verdict | None
 
 
-def collect_feedback_labels(episodes: Sequence[Episode], definition: ClassifierDefinition, as_of: datetime) -> list[Answer]:
-    """The answers that had been given at as_of, by the time of the raise; episodes nobody answered are left out."""
+def collect_feedback_labels(
+    episodes: Sequence[Episode], definition: ClassifierDefinition, as_of: datetime
+) -> list[FeedbackLabel]:
+    """Feedback that operators had given at as_of, by the time of the raise; episodes without any are left out."""
     answers = []
     for episode in episodes:
         said = [f for f in episode.feedback if f.at <= as_of]
@@ -51,7 +53,7 @@ def collect_feedback_labels(episodes: Sequence[Episode], definition: ClassifierD
         verdict, _ = consensus(said)
         if acted or verdict is not None:
             first = to_millis(min(acted)) if acted else None
-            answers.append(Answer(episode.asset, to_millis(episode.raised_at), to_millis(ends), first, verdict))
+            answers.append(FeedbackLabel(episode.asset, to_millis(episode.raised_at), to_millis(ends), first, verdict))
     return sorted(answers, key=lambda a: (a.raised, a.asset))
 
 
@@ -64,7 +66,7 @@ class FeedbackEffects:
 
 
 def relabel(
-    definition: ClassifierDefinition, answers: Sequence[Answer], at: Millis, negative: BoolArray, occurred: Millis
+    definition: ClassifierDefinition, answers: Sequence[FeedbackLabel], at: Millis, negative: BoolArray, occurred: Millis
 ) -> FeedbackEffects:
     """The effect of one asset's answers on its rows.
 
@@ -88,7 +90,7 @@ def relabel(
     return FeedbackEffects(effect, used)
 
 
-def _effect_of(use: FeedbackUse, answer: Answer) -> Effect | None:
+def _effect_of(use: FeedbackUse, answer: FeedbackLabel) -> Effect | None:
     """What an answer makes of the rows in doubt; None: the data decide."""
     if answer.verdict == "false_alarm":
         return "confirmed"
@@ -103,14 +105,14 @@ def _effect_of(use: FeedbackUse, answer: Answer) -> Effect | None:
     return "left_out"
 
 
-def _in_doubt(definition: ClassifierDefinition, answer: Answer, at: Millis) -> BoolArray:
+def _in_doubt(definition: ClassifierDefinition, answer: FeedbackLabel, at: Millis) -> BoolArray:
     """Rows whose label looks at a time after the action (or, where nobody acted, after the raise), until the window ends."""
     reach = span_millis(definition.gap + definition.horizon)
     since = answer.raised if answer.acted is None else answer.acted
     return (at + reach > since) & (at <= answer.ends)
 
 
-def _rows_before_action(answer: Answer, at: Millis) -> BoolArray:
+def _rows_before_action(answer: FeedbackLabel, at: Millis) -> BoolArray:
     """The first row at or after the raise, and all until the action: they show what the alert was about."""
     first = int(np.searchsorted(at, answer.raised))
     last = int(np.searchsorted(at, answer.raised if answer.acted is None else answer.acted, side="right"))

@@ -111,14 +111,14 @@ def _there(times: Millis, values: Floats) -> tuple[Millis, Floats]:
     return times[there], values[there] + 0.0
 
 
-class _Placed(NamedTuple):
+class _Indexed(NamedTuple):
     rows: slice
     times: Millis
     bucket: npt.NDArray[np.int64]
     seconds: Floats
 
 
-class _Stretch:
+class _ReadingInterval:
     """Instants near each other, and the samples known in the windows before them."""
 
     def __init__(self, plan: FeaturePlan, readings: _Readings, at: Millis) -> None:
@@ -127,11 +127,11 @@ class _Stretch:
         self.size = (int(at[-1]) - self.after) // plan.bucket_ms
         self.last = (at - self.after) // plan.bucket_ms - 1
         self.lengths = tuple(window // plan.bucket_ms for window in plan.windows_ms)
-        self._by_delay: dict[int, _Placed] = {}
+        self._by_delay: dict[int, _Indexed] = {}
 
     def samples(self, name: str) -> tuple[Millis, Floats, Buckets]:
         """Known times, values and buckets of the samples of a variable that have a value."""
-        placed = self._placed(span_millis(self.readings.history.delay(name)))
+        placed = self._index_readings(span_millis(self.readings.history.delay(name)))
         column = self.readings.values(name)
         values = np.full(len(placed.times), np.nan) if column is None else column[placed.rows]
         there = np.isfinite(values)
@@ -150,11 +150,11 @@ class _Stretch:
             times, values = _there(self.readings.ts[rows][: len(values)] + delay, values)
         return _taken(values, _newest(times, at, self.plan.carry_ms(name)))
 
-    def _placed(self, delay: int) -> "_Placed":
+    def _index_readings(self, delay: int) -> "_Indexed":
         if delay not in self._by_delay:
             rows = self.readings.known(delay, self.after, int(self.at[-1]))
             times = self.readings.ts[rows] + delay
-            self._by_delay[delay] = _Placed(rows, times, *moments.place(times, self.after, self.plan.bucket_ms))
+            self._by_delay[delay] = _Indexed(rows, times, *moments.bucket_index(times, self.after, self.plan.bucket_ms))
         return self._by_delay[delay]
 
 
@@ -166,7 +166,7 @@ def _chunks(at: Millis, span: int) -> Iterator[slice]:
 
 
 def _fill_numbers(plan: FeaturePlan, readings: _Readings, at: Millis, out: Floats, names: Collection[str]) -> None:
-    stretch = _Stretch(plan, readings, at)
+    stretch = _ReadingInterval(plan, readings, at)
     for number in plan.numbers:
         if number.name in names:
             block = plan.number_blocks[number.name]
@@ -174,7 +174,7 @@ def _fill_numbers(plan: FeaturePlan, readings: _Readings, at: Millis, out: Float
                 out[:, position] = values
 
 
-def _number_values(stretch: _Stretch, number: NumberSource, columns: Sequence[Column]) -> Iterator[Floats]:
+def _number_values(stretch: _ReadingInterval, number: NumberSource, columns: Sequence[Column]) -> Iterator[Floats]:
     plan = stretch.plan
     times, values, buckets = stretch.samples(number.name)
     summed = moments.window_moments(moments.bucket_moments(buckets, values), stretch.last, stretch.lengths, plan.bucket_ms)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from alerting.learning.features.plan import Held
+from alerting.learning.features.plan import CarryForward
 from alerting.readings.cleaning import present
 from alerting.readings.history import History, span_millis
 from alerting.readings.spacing import distances, sampling_ms
@@ -27,20 +27,22 @@ CHANGES = 0.9
 _MINUTE = 60_000
 
 
-def carried_forward_variables(names: Sequence[str], histories: Sequence[History], longest_window_ms: int) -> tuple[Held, ...]:
+def carried_forward_variables(
+    names: Sequence[str], histories: Sequence[History], longest_window_ms: int
+) -> tuple[CarryForward, ...]:
     """The variables among `names` whose value holds for another time than the longest window."""
     return tuple(_held(names, histories, longest_window_ms))
 
 
-def _held(names: Sequence[str], histories: Sequence[History], longest_window_ms: int) -> Iterator[Held]:
+def _held(names: Sequence[str], histories: Sequence[History], longest_window_ms: int) -> Iterator[CarryForward]:
     for name in names:
         stated = _stated_ms(name, histories)
         if stated is None:
             found = _found_ms(name, histories, longest_window_ms)
             if found > longest_window_ms:
-                yield Held(name, found)
+                yield CarryForward(name, found)
         elif stated != longest_window_ms:
-            yield Held(name, stated)
+            yield CarryForward(name, stated)
 
 
 def _stated_ms(name: str, histories: Sequence[History]) -> int | None:

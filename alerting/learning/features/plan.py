@@ -29,7 +29,7 @@ class CategorySource:
 
 
 @dataclass(frozen=True)
-class Held:
+class CarryForward:
     """A variable whose last value holds for another time than the longest window: `span_ms` from when it became known."""
 
     name: str
@@ -65,7 +65,7 @@ class FeaturePlan:
     category_attributes: tuple[CategorySource, ...] = ()
     delay_ms: int = 0
     lags_ms: tuple[int, ...] = ()
-    held: tuple[Held, ...] = ()
+    held: tuple[CarryForward, ...] = ()
 
     @property
     def longest_window_ms(self) -> int:
@@ -203,7 +203,7 @@ class FeaturePlan:
             category_attributes=categories("category_attributes"),
             delay_ms=document["delay_ms"],
             lags_ms=tuple(document.get("lags_ms", ())),
-            held=tuple(Held(h["name"], h["span_ms"]) for h in document.get("held", ())),
+            held=tuple(CarryForward(h["name"], h["span_ms"]) for h in document.get("held", ())),
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alerting.learning.metrics.confidence import percentiles, widest, wilson
+from alerting.learning.metrics.confidence import enclosing_interval, percentile_interval, wilson_interval
 from alerting.learning.metrics.metrics import Floats, Labels, reliability, row_metrics, score_bins
 from alerting.readings.history import Millis
 
@@ -47,9 +47,9 @@ def evaluate_rows(label: Labels, score: Floats, block: Blocks, seed: int) -> dic
     figures = row_metrics(label, score)
     intervals = {}
     for name, drawn in bootstrap_rows(label, score, block, seed).items():
-        value, bounds = figures[name], percentiles(drawn)
+        value, bounds = figures[name], percentile_interval(drawn)
         if value is not None and bounds is not None:
-            intervals[name] = list(widest(bounds, (value, value)))
+            intervals[name] = list(enclosing_interval(bounds, (value, value)))
     return {**figures, "intervals": intervals}
 
 
@@ -82,7 +82,8 @@ def reliability_with_intervals(label: Labels, score: Floats, block: Blocks, seed
     with np.errstate(invalid="ignore"):
         observed = positives / rows
     bounds = (
-        widest(wilson(round(p["observed"] * p["rows"]), p["rows"]), percentiles(observed[:, i])) for i, p in enumerate(points)
+        enclosing_interval(wilson_interval(round(p["observed"] * p["rows"]), p["rows"]), percentile_interval(observed[:, i]))
+        for i, p in enumerate(points)
     )
     return [point | {"low": low, "high": high} for point, (low, high) in zip(points, bounds, strict=True)]
 

@@ -13,7 +13,13 @@ import pandas as pd
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from alerting.detection.problems import NOT_YET, BoolArray
-from alerting.learning.metrics.confidence import Bounds, percentiles, poisson, widest, wilson
+from alerting.learning.metrics.confidence import (
+    ConfidenceInterval,
+    enclosing_interval,
+    percentile_interval,
+    poisson_interval,
+    wilson_interval,
+)
 from alerting.readings.history import Millis, millis
 
 Floats = npt.NDArray[np.float64]
@@ -118,7 +124,7 @@ class EventMetrics:
     n_episodes: int
     n_false_alarms: int
     n_too_late: int
-    intervals: dict[str, Bounds]
+    intervals: dict[str, ConfidenceInterval]
 
     def to_document(self) -> dict[str, Any]:
         """As JSON-able values."""
@@ -126,7 +132,7 @@ class EventMetrics:
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _EvaluatedRows:
     """Episodes and counted problems of all assets, one entry each."""
 
     in_time: BoolArray
@@ -150,13 +156,18 @@ def event_metrics(
     none = ProblemIntervals(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.bool_))
     parts = [_judge(spells_by_asset.get(a, ()), problems_by_asset.get(a, none), gap_ms, horizon_ms) for a in assets]
     judged = (
-        _Judged(*(np.concatenate([getattr(p, f) for p in parts]) for f in _Judged.__dataclass_fields__)) if parts else _NOTHING
+        _EvaluatedRows(*(np.concatenate([getattr(p, f) for p in parts]) for f in _EvaluatedRows.__dataclass_fields__))
+        if parts
+        else _NOTHING
     )
     observed = float(sum(observed_s_by_asset.values()))
     figures = _figures(judged, observed, np.ones((1, len(judged.in_time))), np.ones((1, len(judged.found))))
     rng = np.random.default_rng(seed)
     drawn = _figures(
-        judged, observed, rng.poisson(1.0, (samples, len(judged.in_time))), rng.poisson(1.0, (samples, len(judged.found)))
+        judged,
+        observed,
+        rng.poisson(1.0, (samples, len(judged.in_time))),
+        rng.poisson(1.0, (samples, len(judged.found))),
     )
     return EventMetrics(
         **{name: _or_none(values[0]) for name, values in figures.items()},
@@ -181,7 +192,7 @@ def occurred_after(raised: int, problems: ProblemIntervals, gap_ms: int, horizon
     return ("in_time" if in_time else "too_late"), first
 
 
-def _judge(spells: Sequence[tuple[int, int]], problems: ProblemIntervals, gap_ms: int, horizon_ms: int) -> _Judged:
+def _judge(spells: Sequence[tuple[int, int]], problems: ProblemIntervals, gap_ms: int, horizon_ms: int) -> _EvaluatedRows:
     lead = np.full(len(problems.start), np.nan)
     verdicts: list[Occurred] = []
     for raised, _ in spells:
@@ -189,7 +200,7 @@ def _judge(spells: Sequence[tuple[int, int]], problems: ProblemIntervals, gap_ms
         verdicts.append(verdict)
         if which is not None and problems.start[which] >= raised + gap_ms:
             lead[which] = np.nanmax([lead[which], (problems.start[which] - raised) / 1000.0])
-    return _Judged(
+    return _EvaluatedRows(
         in_time=np.array([v == "in_time" for v in verdicts], np.bool_),
         false=np.array([v == "no" for v in verdicts], np.bool_),
         length_s=np.array([(end - raised) / 1000.0 for raised, end in spells], np.float64),
@@ -198,10 +209,10 @@ def _judge(spells: Sequence[tuple[int, int]], problems: ProblemIntervals, gap_ms
     )
 
 
-_NOTHING = _Judged(np.empty(0, np.bool_), np.empty(0, np.bool_), np.empty(0), np.empty(0, np.bool_), np.empty(0))
+_NOTHING = _EvaluatedRows(np.empty(0, np.bool_), np.empty(0, np.bool_), np.empty(0), np.empty(0, np.bool_), np.empty(0))
 
 
-def _figures(judged: _Judged, observed_s: float, episode_weight: Any, event_weight: Any) -> dict[str, Floats]:
+def _figures(judged: _EvaluatedRows, observed_s: float, episode_weight: Any, event_weight: Any) -> dict[str, Floats]:
     """Each figure for each row of weights (samples x episodes, samples x events); NaN where undefined."""
     in_time, false = episode_weight @ judged.in_time, episode_weight @ judged.false
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -230,16 +241,16 @@ def _or_none(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _widened(judged: _Judged, observed_s: float, drawn: Mapping[str, Floats]) -> dict[str, Bounds]:
+def _widened(judged: _EvaluatedRows, observed_s: float, drawn: Mapping[str, Floats]) -> dict[str, ConfidenceInterval]:
     """The bounds of what was drawn, at least as wide as the exact ones where these are known."""
-    bounds = {name: percentiles(values) for name, values in drawn.items()}
+    bounds = {name: percentile_interval(values) for name, values in drawn.items()}
     right, false = int(judged.in_time.sum()), int(judged.false.sum())
-    exact: dict[str, Bounds] = {}
+    exact: dict[str, ConfidenceInterval] = {}
     if len(judged.found):
-        exact["event_recall"] = wilson(int(judged.found.sum()), len(judged.found))
+        exact["event_recall"] = wilson_interval(int(judged.found.sum()), len(judged.found))
     if right + false:
-        exact["episode_precision"] = wilson(right, right + false)
+        exact["episode_precision"] = wilson_interval(right, right + false)
     if observed_s:
-        low, high = poisson(false)
+        low, high = poisson_interval(false)
         exact["false_alarms_per_week"] = (low * WEEK_S / observed_s, high * WEEK_S / observed_s)
-    return {name: widest(bounds[name], exact.get(name)) for name in drawn if bounds[name] or name in exact}
+    return {name: enclosing_interval(bounds[name], exact.get(name)) for name in drawn if bounds[name] or name in exact}

@@ -14,7 +14,7 @@ from alerting.definitions.model import ClassifierDefinition, Family
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.split import walk_forward_folds
 from alerting.learning.metrics.bootstrap import bootstrap_rows, time_blocks
-from alerting.learning.metrics.confidence import percentiles, widest
+from alerting.learning.metrics.confidence import enclosing_interval, percentile_interval
 from alerting.learning.metrics.metrics import Floats, row_metrics
 from alerting.learning.models.skops_archive import check_array
 from alerting.learning.search.sample import Positions, search_sample
@@ -108,12 +108,12 @@ def baseline_candidate(dataset: Dataset, definition: ClassifierDefinition) -> Ca
     options = {"prevalence": [np.full(len(f.test), float(dataset.label[f.train].mean())) for f in usable]}
     if not np.isnan(dataset.persistence).all():
         options["persistence"] = [_persistence(dataset, f) for f in usable]
-    trials = [_scored(dataset, usable, {"score": name}, scores) for name, scores in options.items()]
+    trials = [_score_baseline(dataset, usable, {"score": name}, scores) for name, scores in options.items()]
     best = max(trials, key=lambda trial: trial.ap)
     return assemble("baseline", dataset, usable, trials, best, options[best.params["score"]], len(trials), notes)
 
 
-def beats(later: Trial, earlier: Trial) -> bool:
+def is_better(later: Trial, earlier: Trial) -> bool:
     """Whether a trial is better than one before it by more than chance: by more than the standard error of its advantage over
     the folds. So a proven set of parameters is not given up for a lucky one.
     """
@@ -130,7 +130,7 @@ def _persistence(dataset: Dataset, fold: Fold) -> Floats:
     return np.where(np.isnan(scores), np.median(known) if len(known) else 0.0, scores)
 
 
-def _scored(dataset: Dataset, folds: Sequence[Fold], params: dict[str, Any], scores: Sequence[Floats]) -> Trial:
+def _score_baseline(dataset: Dataset, folds: Sequence[Fold], params: dict[str, Any], scores: Sequence[Floats]) -> Trial:
     aps = [average_precision(dataset, fold, score) for fold, score in zip(folds, scores, strict=True)]
     return Trial(params, float(np.mean(aps)), tuple(aps))
 
@@ -174,9 +174,9 @@ def _average_folds(dataset: Dataset, folds: Sequence[Fold], scores: Sequence[Flo
     metrics = {key: float(np.mean([m[key] for m in by_fold])) for key in ("ap", "roc_auc", "prevalence")}
     drawn = [draw_fold(dataset, fold, score) for fold, score in zip(folds, scores, strict=True)]
     for name in ("ap", "roc_auc"):
-        bounds = percentiles(np.mean([d[name] for d in drawn], axis=0))
+        bounds = percentile_interval(np.mean([d[name] for d in drawn], axis=0))
         if bounds is not None:
-            low, high = widest(bounds, (metrics[name], metrics[name]))
+            low, high = enclosing_interval(bounds, (metrics[name], metrics[name]))
             metrics |= {f"{name}_low": low, f"{name}_high": high}
     return metrics
 

@@ -15,7 +15,7 @@ from alerting.learning.features.encoding import Columns, Floats
 from alerting.learning.models.estimator import Estimator
 from alerting.learning.models.families.contract import LabelledRows, Params
 from alerting.learning.models.families.registry import get_family, proven_params, searched_params
-from alerting.learning.search.candidates import Candidate, Fold, Trial, assemble, beats, usable_folds
+from alerting.learning.search.candidates import Candidate, Fold, Trial, assemble, is_better, usable_folds
 from alerting.learning.search.sample import Positions, SearchSample, search_sample
 
 LEAST_ROUNDS = 40  # fewer trees rank as well where the risk is coarse, but advise badly: they barely see most variables
@@ -50,7 +50,7 @@ def search_candidate(
     sample, matrix = search_sample(dataset), Columns.from_plan(dataset.plan).matrix(dataset.rows)
     search = _Search(dataset, family, folds, sample, learning, matrix, progress)
     search.run(warm_start)
-    notes = [*sample.notes, *notes, *_ended_early(family, learning, search)]
+    notes = [*sample.notes, *notes, *_describe_early_end(family, learning, search)]
     best = search.best or search.tried[0]
     return assemble(
         family, dataset, folds, search.tried, best, search.best_scores, learning.trials, notes, dict(warm_start or {})
@@ -72,7 +72,7 @@ def _create_study(family: Family, seed: int, warm_start: Mapping[str, Any] | Non
     return study
 
 
-def _ended_early(family: Family, learning: Learning, search: "_Search") -> list[str]:
+def _describe_early_end(family: Family, learning: Learning, search: "_Search") -> list[str]:
     """A sentence on a search that the time budget cut short; none otherwise."""
     done, budget = len(search.tried), format_duration(learning.time_budget)
     if done == learning.trials:
@@ -130,7 +130,7 @@ class _Search:
         tried, scores = self._evaluate(params, fitted)
         if pruned:
             tried = replace(tried, state="pruned")
-        elif self.best is None or beats(tried, self.best):
+        elif self.best is None or is_better(tried, self.best):
             self.best, self.best_scores = tried, self._score_all_rows(tried, fitted) if self.sample.thinned else scores
         self.tried.append(tried)
         self.progress(f"trying {self.family}", len(self.tried), self.learning.trials)

@@ -15,7 +15,7 @@ from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.encoding import Columns
 from alerting.learning.metrics.metrics import Floats, row_metrics
 from alerting.learning.models.estimator import Blend, Estimator
-from alerting.learning.search.candidates import Candidate, Fold, Trial, assemble, average_precision, beats, usable_folds
+from alerting.learning.search.candidates import Candidate, Fold, Trial, assemble, average_precision, is_better, usable_folds
 from alerting.learning.selection.challenger import fit_rows
 from alerting.learning.selection.promotion import DAY_MS, paired_differences
 
@@ -75,7 +75,7 @@ def _greedy(
         picks.append(searched[most])
         if options[most].ap > best.ap:
             best, taken = options[most], list(picks)
-    if len({c.family for c in taken}) < 2 or not beats(best, alone):
+    if len({c.family for c in taken}) < 2 or not is_better(best, alone):
         return None
     scores = [_mean(taken, fold) for fold in folds]
     return assemble("blend", dataset, folds, [best], best, scores, 1, [])

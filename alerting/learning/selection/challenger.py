@@ -16,7 +16,7 @@ from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.encoding import Columns
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.metrics.bootstrap import evaluate_rows, reliability_with_intervals, time_blocks
-from alerting.learning.metrics.flatten import beside, flatten_metrics
+from alerting.learning.metrics.flatten import flatten_metrics, merge_metrics
 from alerting.learning.metrics.metrics import EventMetrics, precision_recall_points
 from alerting.learning.models.calibration import Floats, fit_platt
 from alerting.learning.models.estimator import Blend, Estimator
@@ -24,8 +24,14 @@ from alerting.learning.models.families.contract import LabelledRows
 from alerting.learning.models.families.registry import get_family
 from alerting.learning.models.trained import TrainedModel, model_hash
 from alerting.learning.search.candidates import Candidate
-from alerting.learning.selection.baseline_test import advantage
-from alerting.learning.selection.operating_point import ThresholdChoice, Watched, choose_threshold, evaluate_threshold, watch
+from alerting.learning.selection.baseline_test import compare_with_baseline
+from alerting.learning.selection.operating_point import (
+    ObservedRows,
+    ThresholdChoice,
+    choose_threshold,
+    evaluate_threshold,
+    observe_rows,
+)
 from alerting.readings.history import from_millis
 
 RANKING = ("ap", "roc_auc")  # what a value that is no probability can be judged by
@@ -40,12 +46,12 @@ def select(dataset: Dataset, definition: ClassifierDefinition, candidates: Seque
     best, floor = choose(candidates), _best(c for c in candidates if c.family == "baseline")
     if best is None or floor is None:
         return None, explain_no_candidate(candidates)
-    lead = advantage(dataset, best, floor, definition.learning.folds)
+    lead = compare_with_baseline(dataset, best, floor, definition.learning.folds)
     if lead is None or lead.is_beyond_chance:
         return best, ""
     return None, (
         f"No candidate beats the baseline beyond chance: the best, {best.family}, has an average precision of {best.ap:.3f} out "
-        f"of fold, the baseline ({floor.params['score']}) {floor.ap:.3f}; {lead.words} at 95 %."
+        f"of fold, the baseline ({floor.params['score']}) {floor.ap:.3f}; {lead.message} at 95 %."
     )
 
 
@@ -108,7 +114,7 @@ class Evidence:
         """The test period's figures with their intervals, and how the threshold was chosen; JSON-able."""
         events = self.events.get("test")
         return {
-            **beside(self.rows.get("test", {}), events.to_document() if events else {}),
+            **merge_metrics(self.rows.get("test", {}), events.to_document() if events else {}),
             "baseline": dict(self.baseline_rows),
             "threshold": self.threshold.threshold,
             "threshold_reason": self.threshold.reason,
@@ -153,7 +159,9 @@ def finish_challenger(
     calibration = fit_platt(estimator.margin_of(matrix[validation]), dataset.label[validation])
     score = calibration.probability(estimator.margin_of(matrix))
     seed = definition.learning.seed
-    choice = choose_threshold(_watch(dataset, validation, "validation"), score[validation], definition.operating_point, seed)
+    choice = choose_threshold(
+        _observe_rows(dataset, validation, "validation"), score[validation], definition.operating_point, seed
+    )
     model = TrainedModel(
         definition=definition.name,
         revision=dataset.revision,
@@ -198,8 +206,8 @@ def _training_cutoff(dataset: Dataset, used: npt.NDArray[np.bool_]) -> datetime:
     return from_millis(int(dataset.at[used].max()) + dataset.gap_ms + dataset.horizon_ms)
 
 
-def _watch(dataset: Dataset, rows: npt.NDArray[np.bool_], part: str) -> Watched:
-    return watch(
+def _observe_rows(dataset: Dataset, rows: npt.NDArray[np.bool_], part: str) -> ObservedRows:
+    return observe_rows(
         at=dataset.at[rows],
         asset=dataset.asset[rows],
         problems=dataset.problems,
@@ -220,7 +228,7 @@ def _evidence(
         threshold=choice,
         rows={part: evaluate_rows(dataset.label[rows], score[rows], _blocks(dataset, rows), seed) for part, rows in used.items()},
         events={
-            part: evaluate_threshold(_watch(dataset, rows, part), score[rows], choice.threshold, seed)
+            part: evaluate_threshold(_observe_rows(dataset, rows, part), score[rows], choice.threshold, seed)
             for part, rows in used.items()
         },
         baseline_rows=_persistence_rows(dataset, test, seed),

@@ -1,4 +1,4 @@
-"""How much a model would differ had nobody answered: the same parameters, fitted on what the data alone would say."""
+"""The feedback ablation: the same parameters fitted without operators' feedback, compared with the model."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from alerting.learning.selection.challenger import fit_rows
 
 
 @dataclass(frozen=True)
-class Difference:
+class FeedbackDifference:
     """Both models on the same rows of the test period: their average precisions (None where no problem occurred there), and
     the rank correlation of their scores (None where one of them scores all rows alike)."""
 
@@ -32,7 +32,7 @@ class Difference:
         return {name: value for name, value in named.items() if value is not None}
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """The difference in a sentence."""
         if self.ap is None or self.ap_without is None:
             told = "No problem occurred in the test period, so nobody can say whether the model is better for the answers"
@@ -43,7 +43,7 @@ class Difference:
 
 def compare_without_feedback(
     dataset: Dataset, candidate: Candidate, definition: ClassifierDefinition, model: TrainedModel
-) -> Difference | None:
+) -> FeedbackDifference | None:
     """Fit the candidate once more as if nobody had answered, and compare. None when no answer changed a row of train.
 
     The rows of the test period are those that no answer put in doubt.
@@ -56,7 +56,7 @@ def compare_without_feedback(
     test = matrix[dataset.part == "test"]
     label = dataset.label[dataset.part == "test"]
     ours, theirs = model.estimator.margin_of(test), plain.margin_of(test)
-    return Difference(_ap(label, ours), _ap(label, theirs), _agreement(ours, theirs))
+    return FeedbackDifference(_ap(label, ours), _ap(label, theirs), _agreement(ours, theirs))
 
 
 def _ap(label: npt.NDArray[np.int8], score: Floats) -> float | None:

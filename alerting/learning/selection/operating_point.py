@@ -23,11 +23,11 @@ from alerting.readings.history import Millis, millis
 
 MOST_THRESHOLDS = 100
 CURVE_SAMPLES = 200
-CURVE_FIGURES = ("event_recall", "false_alarms_per_week", "time_in_alarm", "episode_precision")
+CURVE_METRICS = ("event_recall", "false_alarms_per_week", "time_in_alarm", "episode_precision")
 
 
 @dataclass(frozen=True)
-class Watched:
+class ObservedRows:
     """What was judged over some stretch of time, and what really happened there.
 
     `at`, `asset`: instant (ms) and asset of each judged row. `problems`, `known`: by asset, the problems, and the instants
@@ -43,7 +43,7 @@ class Watched:
     horizon_ms: int
 
 
-def watch(
+def observe_rows(
     at: Millis,
     asset: npt.NDArray[np.object_],
     problems: pd.DataFrame,
@@ -51,7 +51,7 @@ def watch(
     observed_s: Mapping[str, float],
     gap_ms: int,
     horizon_ms: int,
-) -> Watched:
+) -> ObservedRows:
     """Bring judged rows and problems (columns asset, start, end, known_at) together.
 
     A problem counts as an event when some judged row could have warned of it in time.
@@ -61,10 +61,10 @@ def watch(
         own = problems[problems["asset"] == name].sort_values("start")
         spans[name] = count_warnable(problem_intervals(own, onset), np.sort(at[asset == name]), gap_ms, horizon_ms)
         known[name] = np.sort(millis(own["known_at"]))
-    return Watched(at, asset, spans, known, observed_s, gap_ms, horizon_ms)
+    return ObservedRows(at, asset, spans, known, observed_s, gap_ms, horizon_ms)
 
 
-def predicted_episodes_at(watched: Watched, score: Floats, threshold: float) -> dict[str, list[tuple[int, int]]]:
+def predicted_episodes_at(watched: ObservedRows, score: Floats, threshold: float) -> dict[str, list[tuple[int, int]]]:
     """The episodes (raised, end) in ms that this threshold would have raised, by asset."""
     spells = {}
     for name, known in watched.known.items():
@@ -75,7 +75,7 @@ def predicted_episodes_at(watched: Watched, score: Floats, threshold: float) -> 
     return spells
 
 
-def evaluate_threshold(watched: Watched, score: Floats, threshold: float, seed: int, samples: int = 1000) -> EventMetrics:
+def evaluate_threshold(watched: ObservedRows, score: Floats, threshold: float, seed: int, samples: int = 1000) -> EventMetrics:
     """What people would have met with this threshold."""
     return event_metrics(
         predicted_episodes_at(watched, score, threshold),
@@ -112,7 +112,7 @@ class _ThresholdOption:
     allowed: bool
 
 
-def choose_threshold(watched: Watched, score: Floats, wanted: OperatingPoint, seed: int) -> ThresholdChoice:
+def choose_threshold(watched: ObservedRows, score: Floats, wanted: OperatingPoint, seed: int) -> ThresholdChoice:
     """The threshold that does best in the given way, within the time in alarm that people can bear; of equals the highest.
 
     By false alarms a week or by least precision: the most event recall within that limit. By cost: the least sum of missed
@@ -143,7 +143,7 @@ def _thresholds(score: Floats) -> list[float]:
 def _weigh(threshold: float, met: EventMetrics, wanted: OperatingPoint) -> _ThresholdOption:
     cost = _cost(met, wanted)
     loss = -(met.event_recall or 0.0) if cost is None else cost
-    return _ThresholdOption(threshold, met, loss, _within(met, wanted))
+    return _ThresholdOption(threshold, met, loss, _is_within(met, wanted))
 
 
 def _cost(met: EventMetrics, wanted: OperatingPoint) -> float | None:
@@ -153,7 +153,7 @@ def _cost(met: EventMetrics, wanted: OperatingPoint) -> float | None:
     return (met.n_events - met.n_found) * wanted.cost_of_miss + met.n_false_alarms * wanted.cost_of_false_alarm
 
 
-def _within(met: EventMetrics, wanted: OperatingPoint) -> bool:
+def _is_within(met: EventMetrics, wanted: OperatingPoint) -> bool:
     """Whether the limits are kept; without observed time only silence keeps them."""
     if not met.n_episodes:
         return True
@@ -171,10 +171,10 @@ def _point(weighed: _ThresholdOption, wanted: OperatingPoint) -> dict[str, Any]:
     met = weighed.met
     return {
         "threshold": weighed.threshold,
-        **{name: getattr(met, name) for name in CURVE_FIGURES},
+        **{name: getattr(met, name) for name in CURVE_METRICS},
         "n_episodes": met.n_episodes,
         "cost": _cost(met, wanted),
-        "intervals": {name: list(met.intervals[name]) for name in CURVE_FIGURES if name in met.intervals},
+        "intervals": {name: list(met.intervals[name]) for name in CURVE_METRICS if name in met.intervals},
         "within_budget": weighed.allowed,
     }
 

@@ -20,7 +20,7 @@ from alerting.learning.features.build import build_features, grid
 from alerting.learning.metrics.bootstrap import evaluate_rows, time_blocks
 from alerting.learning.metrics.metrics import Floats, Labels
 from alerting.learning.models.trained import TrainedModel
-from alerting.learning.selection.operating_point import Watched, evaluate_threshold, watch
+from alerting.learning.selection.operating_point import ObservedRows, evaluate_threshold, observe_rows
 from alerting.readings.history import History, Millis, from_millis, span_millis, to_millis
 
 Verdict = Literal["promote", "keep", "cannot_tell", "provisional", "no_challenger"]
@@ -52,7 +52,7 @@ class CommonWindow:
     start: datetime
     end: datetime
     at: Millis
-    watched: Watched
+    watched: ObservedRows
     label: Labels
     acted: BoolArray
     challenger: Floats
@@ -129,7 +129,7 @@ def common_window(
         start=start,
         end=from_millis(int(rows["at"].max())),
         at=rows["at"].to_numpy(np.int64),
-        watched=watch(
+        watched=observe_rows(
             at=free["at"].to_numpy(np.int64),
             asset=free["asset"].to_numpy(object),
             problems=problems,

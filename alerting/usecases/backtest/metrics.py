@@ -8,7 +8,7 @@ import numpy as np
 from alerting.definitions.model import ClassifierDefinition, Definition
 from alerting.episodes.episode import Episode
 from alerting.learning.metrics.metrics import EventMetrics, ProblemIntervals, event_metrics, problem_intervals
-from alerting.learning.selection.operating_point import watch
+from alerting.learning.selection.operating_point import observe_rows
 from alerting.ports import Platform
 from alerting.readings.history import millis, span_millis, to_millis
 from alerting.reporting.backtest import Cost
@@ -75,7 +75,7 @@ def _scored(material: Material, definition: ClassifierDefinition) -> tuple[Mappi
     at = millis(scores["ts"]) if len(scores) else np.empty(0, np.int64)
     problems = material.problems
     onset = material.predicts == "onset"
-    watched = watch(at, asset, problems, onset, seconds, span_millis(definition.gap), span_millis(definition.horizon))
+    watched = observe_rows(at, asset, problems, onset, seconds, span_millis(definition.gap), span_millis(definition.horizon))
     return watched.problems, seconds
 
 

@@ -57,7 +57,7 @@ def compare_run(platform: Platform, run_id: str) -> dict[str, Any]:
         decision = _decide(platform, definition, challenger, champion_version, as_of)
         proposal = _proposal(decision, evidence, version, champion_version)
         difference = compare_without_feedback(dataset, chosen, definition, challenger)
-        proposal["answers_difference"] = difference.words if difference else ""
+        proposal["answers_difference"] = difference.message if difference else ""
         metrics = headline_metrics(evidence.summary) | evidence.metrics | (difference.metrics if difference else {})
         drawn = _charts(platform, definition, evidence, decision) if platform.models.shown else {}
         platform.models.log(run_id, metrics=metrics, files={**evidence.files, **drawn}, folder="evidence")

@@ -8,7 +8,7 @@ from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ClassifierDefinition, Revision
 from alerting.detection.suppression import Span
 from alerting.learning.data.dataset import Dataset, build_dataset
-from alerting.learning.data.feedback_labels import Answer, collect_feedback_labels
+from alerting.learning.data.feedback_labels import FeedbackLabel, collect_feedback_labels
 from alerting.learning.data.split import PARTS
 from alerting.ports import Platform
 from alerting.readings.history import History, from_millis
@@ -43,7 +43,7 @@ def suppressed_at(platform: Platform, definition: ClassifierDefinition, as_of: d
     return spans_by_asset(platform, definition, matching_assets(definition, platform.assets.all()), None, end)
 
 
-def feedback_labels_at(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> list[Answer]:
+def feedback_labels_at(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> list[FeedbackLabel]:
     """What operators had said by as_of of this definition's episodes; only of those that warned of the same problem."""
     same = {
         revision.number

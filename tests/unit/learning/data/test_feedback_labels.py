@@ -17,7 +17,7 @@ from alerting.learning.data.feedback_labels import (
     LEFT_OUT,
     POSITIVE,
     WEIGHTED,
-    Answer,
+    FeedbackLabel,
     collect_feedback_labels,
     describe_feedback,
     relabel,
@@ -39,7 +39,7 @@ def effects(answer, occurred=NOTHING, negative=None, **use):
 
 def answer(raised=100, acted=None, verdict=None):
     ends = raised * MINUTE + WINDOW
-    return Answer("oven-1", raised * MINUTE, ends, None if acted is None else acted * MINUTE, verdict)
+    return FeedbackLabel("oven-1", raised * MINUTE, ends, None if acted is None else acted * MINUTE, verdict)
 
 
 def rows_with(effect, got):
@@ -142,7 +142,7 @@ def quiet_instants(dataset, part):
 def with_answers(**use):
     plain = small_models.dataset(120)
     said = [
-        Answer("oven-1", int(instant), int(instant) + WINDOW, int(instant) + STRIDE, "true_alarm")
+        FeedbackLabel("oven-1", int(instant), int(instant) + WINDOW, int(instant) + STRIDE, "true_alarm")
         for part in ("train", "validation", "test")
         for instant in quiet_instants(plain, part)[:1]
     ]

@@ -15,7 +15,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.model import ClassifierDefinition
 from alerting.learning.data.point_in_time import has_any_value, point_in_time_view
 from alerting.learning.features.build import build_features, build_features_many, default_windows, grid, plan_features
-from alerting.learning.features.plan import CategorySource, FeaturePlan, Held, NumberSource
+from alerting.learning.features.plan import CarryForward, CategorySource, FeaturePlan, NumberSource
 from alerting.readings.cleaning import present
 from alerting.readings.history import History, with_older
 
@@ -165,7 +165,7 @@ def test_columns_lead_back_to_their_source():
 def test_a_plan_survives_json():
     whole = plan(events=("stop",), categories=(CategorySource("recipe", ("rye",)),), number_attributes=("age",), delay_ms=5)
     assert FeaturePlan.from_document(json.loads(json.dumps(whole.to_document()))) == whole
-    held = replace(whole, held=(Held("recipe", 5 * MINUTE),))
+    held = replace(whole, held=(CarryForward("recipe", 5 * MINUTE),))
     assert FeaturePlan.from_document(json.loads(json.dumps(held.to_document()))) == held
 
 
@@ -226,7 +226,7 @@ def plans(draw):
         categories=(CategorySource("c", ("a", "b")),),
         delay_ms=90 * MINUTE,
         lags_ms=draw(st.sampled_from([(), (40 * MINUTE,)])),
-        held=tuple(Held(name, span * MINUTE) for name, span in spans.items() if span),
+        held=tuple(CarryForward(name, span * MINUTE) for name, span in spans.items() if span),
     )
 
 

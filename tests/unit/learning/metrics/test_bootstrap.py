@@ -11,7 +11,7 @@ from alerting.learning.metrics.bootstrap import (
     reliability_with_intervals,
     time_blocks,
 )
-from alerting.learning.metrics.flatten import beside, flatten_metrics
+from alerting.learning.metrics.flatten import flatten_metrics, merge_metrics
 from alerting.learning.metrics.metrics import row_metrics
 
 HOUR_MS = 3_600_000
@@ -115,5 +115,5 @@ def test_the_calibration_curve_is_less_certain_where_rows_are_alike():
 def test_figures_are_flat_on_a_run_and_one_in_a_summary():
     judged = {"ap": 0.5, "intervals": {"ap": [0.4, 0.6]}}
     assert flatten_metrics("test", judged) == {"test_ap": 0.5, "test_ap_low": 0.4, "test_ap_high": 0.6}
-    both = beside(judged, {"event_recall": 0.9, "intervals": {"event_recall": (0.5, 1.0)}})
+    both = merge_metrics(judged, {"event_recall": 0.9, "intervals": {"event_recall": (0.5, 1.0)}})
     assert both["intervals"] == {"ap": [0.4, 0.6], "event_recall": (0.5, 1.0)}
