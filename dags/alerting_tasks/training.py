@@ -94,6 +94,11 @@ Revision **{revision}** · severity {definition.severity} · promotion {definiti
     }
 
 
+def candidate_timeout(definition: ClassifierDefinition) -> timedelta:
+    """When the search of a family is stopped by force: a trial that began within the time budget may overrun it."""
+    return timedelta(hours=1) + 4 * definition.learning.time_budget
+
+
 def describe(problem: Problem) -> str:
     """The problem in words, e.g. `moisture above 4.5 for 5m`."""
     if problem.event:
