@@ -1,4 +1,4 @@
-"""Figures of a report as inline SVG whose colours are CSS variables, so that they follow light and dark."""
+"""Charts of a report as inline SVG whose colours are CSS variables, so that they follow light and dark."""
 
 import io
 import re
@@ -18,7 +18,7 @@ from alerting.reporting import messages
 from alerting.reporting.metrics import ReportedEpisode, ReportMetrics
 from alerting.reporting.scores import RowMetrics
 
-# matplotlib knows no CSS variables: it draws in colours nobody would choose, and each is replaced by its variable.
+# matplotlib knows no CSS variables: it draws in placeholder colours, and each is replaced by its variable.
 COLOURS = {
     "ink": "#010101",
     "muted": "#010102",

@@ -36,10 +36,10 @@ class Material:
     `problems`: DataFrame as `find_problems` makes it with a column `asset`, known at `as_of`.
     `scores`: DataFrame `asset`, `ts`, `score`, `threshold`, `model_version`, `label` (1, 0, NaN while it cannot be known), and
     `persistence` (the last known value, signed so that higher is riskier; NaN without). Empty for definitions without a model.
-    `watched`: per asset the stretch [from, to) of the period in which the alert was judged; `gaps`: stretches within it in which
-    nothing was known, sorted. `predicts`: see `detection.problems`.
-    `untold`: episodes raised in the period of which nobody was told, because they came and went while the alert was suppressed
-    by design; they are in none of the figures.
+    `watched`: per asset the interval [from, to) of the period in which the alert was evaluated; `gaps`: sorted intervals within
+    it in which nothing was known. `predicts`: see `detection.problems`.
+    `untold`: episodes raised in the period without any notification, because they came and went while the alert was suppressed
+    by design; they are in none of the metrics.
     """
 
     definition: Definition

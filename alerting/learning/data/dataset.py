@@ -82,7 +82,7 @@ class Dataset:
 
     @property
     def answered(self) -> str:
-        """What the operators' answers changed, in a sentence; empty when nobody answered."""
+        """What operators' feedback changed, in a sentence; empty without feedback."""
         return describe_feedback(self.answers)
 
 

@@ -1,8 +1,8 @@
-"""What operators' answers change in training: an alert that prevents its problem must not teach that there was none.
+"""Feedback labels: an alert that prevents its problem must not teach that there was none.
 
-The rows in doubt are those whose label the data would call negative, although the answer says that the data cannot know: the
-problem was prevented, or somebody saw what no sensor shows. They are left out, or count as positive where the definition says
-so, never as negative. Where the problem did occur the data decide, whatever anybody said.
+The rows in doubt are those that the data label negative although feedback says that the data cannot know: the problem was
+prevented, or an operator saw what no sensor shows. They are left out, or count as positive where the definition says so, never
+as negative. Where the problem did occur the data decide.
 """
 
 from collections.abc import Sequence
@@ -106,7 +106,7 @@ def _effect_of(use: FeedbackUse, answer: FeedbackLabel) -> Effect | None:
 
 
 def _in_doubt(definition: ClassifierDefinition, answer: FeedbackLabel, at: Millis) -> BoolArray:
-    """Rows whose label looks at a time after the action (or, where nobody acted, after the raise), until the window ends."""
+    """Rows whose label looks at a time after the action (or, without an action, after the raise), until the window ends."""
     reach = span_millis(definition.gap + definition.horizon)
     since = answer.raised if answer.acted is None else answer.acted
     return (at + reach > since) & (at <= answer.ends)

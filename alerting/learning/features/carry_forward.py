@@ -1,4 +1,4 @@
-"""How long the last value of a variable holds: until the next one is known, and at most for a time that its readings suggest.
+"""How long the last value of a variable is carried forward: until the next one is known, and no longer than its readings suggest.
 
 Recipes, products, tools and set-points are reported when they change, a laboratory a few times a day. Such a value is in force
 long after it has left every window; to call it missing would hide the cause that it may be.
@@ -14,7 +14,7 @@ from alerting.readings.history import History, span_millis
 from alerting.readings.spacing import distances, sampling_ms
 
 TIMES = 3
-"""A value holds for so many times the distance at which the next one is due."""
+"""A value is carried forward for TIMES the distance at which the next one is due."""
 LONGEST_MS = 90 * 24 * 3_600_000
 """But never longer, unless the asset's document says so."""
 LEAST_DISTANCES = 3

@@ -14,7 +14,7 @@ ColumnKind = Literal["variable", "event", "attribute"]
 
 @dataclass(frozen=True)
 class NumberSource:
-    """A number or boolean variable; `sampling_ms` is the usual time between two values, None when nobody knows."""
+    """A number or boolean variable; `sampling_ms` is the usual time between two values, None when unknown."""
 
     name: str
     sampling_ms: int | None

@@ -1,7 +1,7 @@
-"""95 % intervals of figures over rows: a block bootstrap, because rows near in time are alike and are not so many proofs.
+"""95 % confidence intervals of metrics over rows, by a block bootstrap, because rows near in time are not independent.
 
-Künsch (1989), "The jackknife and the bootstrap for general stationary observations": whole stretches of time are drawn again,
-with replacement, and every figure is computed anew from each draw.
+Künsch (1989), "The jackknife and the bootstrap for general stationary observations": whole intervals of time are drawn with
+replacement, and every metric is computed from each draw.
 """
 
 from typing import Any
@@ -39,10 +39,10 @@ def time_blocks(at: Millis, asset: npt.NDArray[np.object_], gap_ms: int, horizon
 
 
 def evaluate_rows(label: Labels, score: Floats, block: Blocks, seed: int) -> dict[str, Any]:
-    """`row_metrics`, and under `intervals` the bounds of `ap`, `roc_auc` and `brier`; JSON-able.
+    """Compute `row_metrics`, and under `intervals` the confidence intervals of `ap`, `roc_auc` and `brier`; JSON-able.
 
-    A figure has no bounds where nobody can know them: where it is unknown itself, where all rows are of one block, and for
-    a ranking whose positives, or negatives, all lie in one block.
+    A metric has no interval where it is unknown itself, where all rows are of one block, and for a ranking whose positives, or
+    negatives, all lie in one block.
     """
     figures = row_metrics(label, score)
     intervals = {}

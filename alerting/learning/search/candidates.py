@@ -86,7 +86,7 @@ def usable_folds(dataset: Dataset, folds: int) -> tuple[list[Fold], list[str]]:
     """
     usable, notes = [], []
     sample = search_sample(dataset)
-    by_word = dataset.label != dataset.label_by_data  # a figure rests on data, not on anybody's word
+    by_word = dataset.label != dataset.label_by_data  # metrics rest on data, not on feedback
     for number, (train, later) in enumerate(walk_forward_folds(dataset, folds), start=1):
         test = later[~by_word[later]]
         fault = _fault(dataset.label[sample.of(train)], "fitted on") or _fault(dataset.label[sample.of(test)], "scored on")

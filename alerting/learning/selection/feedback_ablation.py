@@ -35,7 +35,7 @@ class FeedbackDifference:
     def message(self) -> str:
         """The difference in a sentence."""
         if self.ap is None or self.ap_without is None:
-            told = "No problem occurred in the test period, so nobody can say whether the model is better for the answers"
+            told = "No problem occurred in the test period, so it is unknown whether feedback makes the model better"
         else:
             told = f"Average precision on the test period: {self.ap:.3f} with the answers, {self.ap_without:.3f} without"
         return told + ("." if self.correlation is None else f"; the scores agree by {self.correlation:.2f} (rank correlation).")
@@ -44,7 +44,7 @@ class FeedbackDifference:
 def compare_without_feedback(
     dataset: Dataset, candidate: Candidate, definition: ClassifierDefinition, model: TrainedModel
 ) -> FeedbackDifference | None:
-    """Fit the candidate once more as if nobody had answered, and compare. None when no answer changed a row of train.
+    """Fit the candidate once more without feedback, and compare. None when no feedback changed a row of train.
 
     The rows of the test period are those that no answer put in doubt.
     """

@@ -32,7 +32,7 @@ DAY_MS = 86_400_000
 
 @dataclass(frozen=True)
 class PromotionDecision:
-    """Who serves, and why. `evidence` is JSON-able."""
+    """Which model serves, and why. `evidence` is JSON-able."""
 
     verdict: Verdict
     promote: bool
@@ -71,11 +71,11 @@ def compare(
 ) -> PromotionDecision:
     """Decide whether a challenger, which has beaten the baseline out of fold, replaces the champion.
 
-    Both are judged by the definition's labels on the window that begins after the later `training_cutoff` and the purge, and ends
-    where labels are mature. Rows touched by `excluded`, the outcome windows (asset, start, end] of episodes that were acted
-    upon, are left out for both; the verdict must be the same when they count as positive and as negative, or nobody can
-    tell. `suppressed`: spans in which nobody is told by design, which are left out altogether. Promoted is what is better in at
-    least `promotion.confidence` of paired block bootstrap samples of average precision.
+    Both are evaluated by the definition's labels on the window that begins after the later `training_cutoff` and the purge, and
+    ends where labels are mature. Rows touched by `excluded`, the outcome windows (asset, start, end] of episodes that were acted
+    upon, are left out for both; the verdict must be the same when they count as positive and as negative, otherwise it is
+    "cannot tell". `suppressed`: intervals of suppression by design, which are left out. Promoted is what is better in at least
+    `promotion.confidence` of paired block bootstrap samples of average precision.
     """
     if champion is None:
         return PromotionDecision(

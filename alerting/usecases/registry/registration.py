@@ -1,6 +1,6 @@
 """Registered models: the hash of every file is kept in our own database, and compared before anything reads the file.
 
-The registry may belong to others, who can change what is in it. So a model is what was registered, or it is not read at all.
+Others may have write access to the registry. A model whose files differ from those registered is not read.
 """
 
 import hashlib

@@ -39,7 +39,7 @@ PROFILE = "profile.json"
 
 
 def _nothing(line: str) -> None:
-    """The story of a training that nobody reads."""
+    """Drop a line on the progress of a training."""
 
 
 def train(platform: Platform, name: str, as_of: datetime, progress: Progress = silent) -> dict[str, Any]:
