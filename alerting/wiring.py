@@ -2,7 +2,6 @@
 
 import logging
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -13,6 +12,7 @@ from alerting.ports import Channel, Links, Platform, TrainingLimits
 from alerting.settings.delivery import Smtp
 from alerting.settings.environment import LOOPBACK, Settings, variable
 from alerting.settings.home import home_errors, require_embedded
+from alerting.settings.machine import read_memory
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -52,7 +52,7 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
         platform,
         links=_links(settings) if channels else None,
         model_key=_model_key(settings),
-        limits=TrainingLimits(time.monotonic, settings.training_memory_mib),
+        limits=TrainingLimits(settings.max_training_rows, read_memory()),
         budget=settings.budget,
         zone=settings.timezone,
     )

@@ -14,7 +14,7 @@ from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.model import ClassifierDefinition, Family
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.features.build import build_features
-from alerting.learning.models.families import default_params
+from alerting.learning.models.families.registry import default_params
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate, Trial
 from alerting.learning.selection.challenger import finish_challenger

@@ -3,7 +3,7 @@
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import dag
 from alerting_tasks import dag_snapshot, is_wanted
-from alerting_tasks.training import APPROVAL, ask, candidate, compare, dataset, promote, training_options
+from alerting_tasks.training import APPROVAL, ask, candidate, candidate_timeout, compare, dataset, promote, training_options
 
 from alerting.definitions.model import ClassifierDefinition
 
@@ -14,7 +14,8 @@ def build(dag_id: str, definition: ClassifierDefinition, revision: int) -> None:
     @dag(dag_id=dag_id, **training_options(definition, revision))
     def training() -> None:
         mlflow_run = dataset(definition.name)
-        candidates = candidate.partial(mlflow_run=mlflow_run).expand(family=["baseline", *sorted(definition.learning.candidates)])
+        search = candidate.override(execution_timeout=candidate_timeout(definition)).partial(mlflow_run=mlflow_run)
+        candidates = search.expand(family=["baseline", *sorted(definition.learning.candidates)])
         decision = compare(mlflow_run)
         candidates >> decision
         if definition.promotion.mode == "automatic":

@@ -15,6 +15,7 @@ from alerting.learning.features.build import FeaturePlan
 from alerting.learning.features.encoding import Columns, Dense
 from alerting.learning.models.calibration import Platt
 from alerting.learning.models.estimator import Estimator
+from alerting.learning.models.families.logistic_regression import Linear
 from alerting.learning.models.trained import TrainedModel, model_hash
 from alerting.learning.selection.challenger import ordinary_ranges, usual_values
 from alerting.readings.history import History
@@ -81,13 +82,13 @@ def linear_model(
     training_cutoff: datetime = START,
 ) -> TrainedModel:
     """A logistic regression with the given weights per scaled column; every other column weighs nothing."""
-    columns = Columns.of(plan)
+    columns = Columns.from_plan(plan)
     dense = Dense.fit(columns, columns.matrix(rows))
     coef = np.zeros(len(dense.mean))
     for name, weight in weights.items():
         coef[dense.numbers.index(plan.columns.index(name))] = weight
     model = SimpleNamespace(coef_=coef[None, :], intercept_=np.array([intercept]))
-    estimator = Estimator("logistic_regression", model, columns, dense)
+    estimator = Estimator("logistic_regression", Linear(model), columns, dense)
     calibration = Platt(1.0, 0.0)
     return TrainedModel(
         definition="too-moist",

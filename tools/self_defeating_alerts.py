@@ -29,14 +29,14 @@ from alerting.demo.line import LineState, new_line, simulate
 from alerting.demo.ports import SetPointRequest
 from alerting.demo.set_points import take_over
 from alerting.learning.data.dataset import build_dataset
-from alerting.learning.data.feedback_labels import Answer
+from alerting.learning.data.feedback_labels import FeedbackLabel
 from alerting.learning.data.labels import label_instants
 from alerting.learning.features.build import build_features, grid
 from alerting.learning.metrics.metrics import row_metrics
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.challenger import finish_challenger
-from alerting.learning.selection.operating_point import judge_threshold, watch
+from alerting.learning.selection.operating_point import evaluate_threshold, observe_rows
 from alerting.ports import ReadingRow, silent
 from alerting.readings.history import History, from_millis, no_events, span_millis, to_millis
 
@@ -69,7 +69,7 @@ class World:
 
     state: LineState
     rows: list[ReadingRow] = field(default_factory=list)
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[FeedbackLabel] = field(default_factory=list)
 
     def run(self, until: int) -> None:
         """Let the line run to a minute."""
@@ -98,7 +98,7 @@ def definition(unseen: list[str], **feedback: str) -> ClassifierDefinition:
     return parsed
 
 
-def trained(wanted: ClassifierDefinition, world: World, answers: list[Answer]) -> tuple[TrainedModel, str]:
+def trained(wanted: ClassifierDefinition, world: World, answers: list[FeedbackLabel]) -> tuple[TrainedModel, str]:
     """A model of all that happened, and what the answers changed."""
     history = world.history()
     dataset = build_dataset(wanted, 1, [history], history.readings.index[-1].to_pydatetime(), answers)
@@ -134,7 +134,7 @@ def act(world: World, raised: int, promise: int) -> None:
         d.start <= began + promise and d.end >= began for d in world.state.schedule.disturbances(began - DAY, began + promise)
     )
     ends, acted = raised + promise * MINUTE_MS, raised + ANSWERED_AFTER * MINUTE_MS
-    world.answers.append(Answer(demo_asset().name, raised, ends, acted, "true_alarm" if real else None))
+    world.answers.append(FeedbackLabel(demo_asset().name, raised, ends, acted, "true_alarm" if real else None))
 
 
 def judged(model: TrainedModel, wanted: ClassifierDefinition, line: History) -> Figures:
@@ -146,7 +146,7 @@ def judged(model: TrainedModel, wanted: ClassifierDefinition, line: History) -> 
     score = model.score(build_features(model.plan, line, at))
     name = line.asset.name
     problems = labels.problems.assign(asset=name)
-    watched = watch(
+    watched = observe_rows(
         at=at,
         asset=np.full(len(at), name, dtype=object),
         problems=problems[problems["start"] > pd.Timestamp(from_millis(int(at[0])))],
@@ -155,7 +155,7 @@ def judged(model: TrainedModel, wanted: ClassifierDefinition, line: History) -> 
         gap_ms=span_millis(wanted.gap),
         horizon_ms=span_millis(wanted.horizon),
     )
-    events = judge_threshold(watched, score, model.threshold, 0)
+    events = evaluate_threshold(watched, score, model.threshold, 0)
     return {
         "event_recall": float(events.event_recall or 0.0),
         "false_alarms_per_week": float(events.false_alarms_per_week or 0.0),

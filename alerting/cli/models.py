@@ -229,12 +229,12 @@ def _show_training(training: dict[str, Any] | None) -> None:
 
 
 def show_candidates(leaderboard: Sequence[dict[str, Any]]) -> None:
-    """Print the best candidate of every family of one training, best first, with 95 % intervals."""
-    from alerting.reporting.decision_text import CANDIDATE_FIGURES, candidate_figures, measured
+    """Every family's best of one training, the best first, with 95 % bounds."""
+    from alerting.reporting.decision_text import CANDIDATE_METRICS, candidate_metrics, measured
 
     ranked = sorted(leaderboard, key=lambda line: -line["ap"])
-    shown = [line | {key: measured(candidate_figures(line), key) for key in CANDIDATE_FIGURES} for line in ranked]
-    show(shown, ["family", *CANDIDATE_FIGURES, "trials", "cut_short"], False, "")
+    told = [line | {key: measured(candidate_metrics(line), key) for key in CANDIDATE_METRICS} for line in ranked]
+    show(told, ["family", *CANDIDATE_METRICS, "trials", "cut_short"], False, "")
 
 
 def show_test(test: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """All ports together, as a use case gets them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Protocol
@@ -35,15 +35,17 @@ def silent(step: str, done: int, total: int | None) -> None:
 
 @dataclass(frozen=True)
 class TrainingLimits:
-    """What a training may take of the machine: `stopwatch` tells real seconds, for time budgets; `memory_mib` is the most
-    memory, in MiB, that the table of rows and its copies may need.
+    """What a training may take of the machine.
+
+    `max_rows`: the most rows of its dataset; None for what half of `memory_bytes`, the machine's memory, holds (None: any
+    number).
     """
 
-    stopwatch: Callable[[], float]
-    memory_mib: int
+    max_rows: int | None = None
+    memory_bytes: int | None = None
 
 
-UNLIMITED = TrainingLimits(lambda: 0.0, 1 << 30)
+UNLIMITED = TrainingLimits()
 
 
 @dataclass(frozen=True)

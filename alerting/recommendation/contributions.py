@@ -12,7 +12,7 @@ from alerting.learning.features.plan import Column, FeaturePlan
 from alerting.learning.models.calibration import Platt, sigmoid
 from alerting.learning.models.estimator import Blend, Estimator
 from alerting.learning.models.trained import TrainedModel
-from alerting.recommendation.messages import contribution_words
+from alerting.recommendation.messages import describe_contribution
 
 Floats = npt.NDArray[np.float64]
 NEGLIGIBLE = 1e-9
@@ -72,30 +72,14 @@ def margin_shares(estimator: Estimator | Blend, matrix: Floats) -> tuple[Floats,
         parts = [_probability_shares(member, matrix) for member in estimator.members]
         weighted = [(w * shares, w * base) for (shares, base), w in zip(parts, estimator.weights, strict=True)]
         return np.sum([shares for shares, _ in weighted], axis=0), float(sum(base for _, base in weighted))
-    encoded = estimator.encode(matrix)
-    if estimator.family == "lightgbm":
-        found = np.asarray(estimator.model.predict(encoded, pred_contrib=True, num_threads=1), np.float64)[0]
-        return estimator.by_column(found[:-1]), float(found[-1])
-    if estimator.family == "logistic_regression":
-        shares, base = encoded[0] * estimator.model.coef_[0], float(estimator.model.intercept_[0])
-    else:
-        shares, base = _forest_shares(estimator, encoded)
-    return estimator.by_column(shares), base
+    return estimator.contributions(matrix)
 
 
 def _probability_shares(estimator: Estimator, matrix: Floats) -> tuple[Floats, float]:
-    shares, base = margin_shares(estimator, matrix)
-    if estimator.family == "random_forest":
+    shares, base = estimator.contributions(matrix)
+    if estimator.margin_is_probability:
         return shares, base
     return shares * _slope(Platt(1.0, 0.0), base, base + float(shares.sum())), float(sigmoid(np.array([base]))[0])
-
-
-def _forest_shares(estimator: Estimator, encoded: Floats) -> tuple[Floats, float]:
-    import shap  # noqa: PLC0415 - takes a second and 130 MB to import; only forests need it
-
-    explainer = shap.TreeExplainer(estimator.model, feature_perturbation="tree_path_dependent")
-    found = np.asarray(explainer.shap_values(encoded, check_additivity=False), np.float64)
-    return found[0, :, 1], float(explainer.expected_value[1])
 
 
 def _values(plan: FeaturePlan, row: pd.DataFrame) -> list[float | str | None]:
@@ -122,7 +106,7 @@ def _contribution(
         share=share,
         value=values[level],
         usual=model.usual[layout[level].name],
-        words=contribution_words(asset, layout[told], values[told], model.usual[layout[told].name], share),
+        words=describe_contribution(asset, layout[told], values[told], model.usual[layout[told].name], share),
     )
 
 

@@ -48,7 +48,7 @@ def setting(value: float, unit_text: str | None = None) -> str:
     return f"{value:.10g} {unit_text}" if unit_text else f"{value:.10g}"
 
 
-def setting_words(asset: Asset, changes: Sequence[Change]) -> str:
+def describe_setting(asset: Asset, changes: Sequence[Change]) -> str:
     """The next step of an operator: `Set the belt from 8.0 to 7.4 m/min and the damper from 40 to 60 % now`."""
     return "Set " + " and ".join(_step(asset, change) for change in changes) + " now"
 
@@ -85,7 +85,9 @@ def column_value(asset: Asset, column: Column, value: float | str | None) -> str
     return quantity(value, f"{own or ''}/h" if column.aggregation == "slope" else own)
 
 
-def contribution_words(asset: Asset, column: Column, value: float | str | None, usual: float | str | None, share: float) -> str:
+def describe_contribution(
+    asset: Asset, column: Column, value: float | str | None, usual: float | str | None, share: float
+) -> str:
     """One contribution as a sentence part: `zone 2 temperature, 12 °C above its usual, pushes the risk up by 0.31`."""
     push = f"pushes the risk {'up' if share > 0 else 'down'} by {abs(share):.2f}"
     if _is_level(asset, column) and isinstance(value, float) and isinstance(usual, float):

@@ -16,11 +16,11 @@ import pandas as pd
 from alerting.definitions.assets import Variable
 from alerting.definitions.wording.spoken import spoken_share
 from alerting.episodes.episode import Change, RecommendationResult
-from alerting.learning.data.point_in_time import known_history
+from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.features.build import build_features_many
 from alerting.learning.models.trained import TrainedModel
 from alerting.readings.history import History, Millis, millis, span_millis, to_millis
-from alerting.recommendation.messages import risk_step, setting_words, unit
+from alerting.recommendation.messages import describe_setting, risk_step, unit
 
 Floats = npt.NDArray[np.float64]
 COARSE, FINE = 9, 5  # settings tried per variable: over its whole range, then towards the present setting
@@ -114,8 +114,8 @@ def recommend(model: TrainedModel, history: History, at: datetime, max_changes: 
     back to `model.plan.lookback` before `at`, and the newest earlier one of what is held longer.
     """
     instant = to_millis(at)
-    known = known_history(history, instant, instant - span_millis(model.plan.farthest))
-    search = _Search(model, known, instant, stretch_of(model))
+    known = point_in_time_view(history, instant, instant - span_millis(model.plan.farthest))
+    search = _Search(model, known, instant, whatif_interval(model))
     if search.risk_before < model.threshold:
         words = (
             f"Nothing needs to change: the risk is {spoken_share(search.risk_before)} (alarm at {spoken_share(model.threshold)})."
@@ -137,7 +137,7 @@ def recommend(model: TrainedModel, history: History, at: datetime, max_changes: 
     return search.result(tried.lowest(), helps=False)
 
 
-def stretch_of(model: TrainedModel) -> timedelta:
+def whatif_interval(model: TrainedModel) -> timedelta:
     """How long before the instant a changed setting is taken to have been held."""
     return max(model.horizon, timedelta(milliseconds=model.plan.windows_ms[0]))
 
@@ -149,7 +149,7 @@ def levers(model: TrainedModel, history: History, instant: int) -> list[Lever]:
         variable = history.asset.variables.get(number.name)
         if variable is None or not variable.controllable or number.name not in history.readings:
             continue
-        present = _present(history, number.name, instant, model.plan.holds_ms(number.name))
+        present = _present(history, number.name, instant, model.plan.carry_ms(number.name))
         if present is not None and (lever := _lever(model, number.name, variable, present)) is not None:
             found.append(lever)
     return found
@@ -254,7 +254,7 @@ class _Search:
             words = f"No permitted change lowers the risk ({spoken_share(before)}; alarm at {spoken_share(threshold)})."
             return RecommendationResult((), before, before, helps=False, words=words)
         changes = tuple(Change(o.lever.name, o.lever.present, o.value, unit(asset, o.lever.name)) for o in combination)
-        step, risk = setting_words(asset, changes), risk_step(before, after)
+        step, risk = describe_setting(asset, changes), risk_step(before, after)
         words = f"{step}. {risk}."
         if not helps:
             words = f"No permitted change is enough (alarm at {spoken_share(threshold)}). What helps most: {words}"

@@ -1,4 +1,4 @@
-"""Figures of a report as inline SVG whose colours are CSS variables, so that they follow light and dark."""
+"""Charts of a report as inline SVG whose colours are CSS variables, so that they follow light and dark."""
 
 import io
 import re
@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from alerting.reporting import messages
-from alerting.reporting.metrics import EpisodeFigure, Figures
-from alerting.reporting.scores import RowFigures
+from alerting.reporting.metrics import ReportedEpisode, ReportMetrics
+from alerting.reporting.scores import RowMetrics
 
-# matplotlib knows no CSS variables: it draws in colours nobody would choose, and each is replaced by its variable.
+# matplotlib knows no CSS variables: it draws in placeholder colours, and each is replaced by its variable.
 COLOURS = {
     "ink": "#010101",
     "muted": "#010102",
@@ -56,7 +56,7 @@ _BINS = 700
 _OUTCOME_MARKS = {"hit": "o", "avoided": "D", "false_alarm": "X", "undetermined": "."}
 
 
-def timeline(figures: Figures, scores: pd.DataFrame) -> str:
+def timeline(figures: ReportMetrics, scores: pd.DataFrame) -> str:
     """Score (where there is one) over the lanes of all assets: problems as shaded spans, episodes coloured by outcome."""
     lanes = _lanes(figures)
     scored = len(scores) > 0
@@ -74,7 +74,7 @@ def timeline(figures: Figures, scores: pd.DataFrame) -> str:
     return _svg("timeline", "Episodes, problems and score over time", (WIDTH, lane_height + (2.6 if scored else 0.5)), draw)
 
 
-def lead_times(figures: Figures) -> str:
+def lead_times(figures: ReportMetrics) -> str:
     """How many problems were announced how long before they began; empty without any."""
     if not figures.lead_times:
         return ""
@@ -97,7 +97,7 @@ def lead_times(figures: Figures) -> str:
     return _svg("lead", "Distribution of lead times", (WIDTH / 2, 3.1), draw)
 
 
-def calibration(rows: RowFigures) -> str:
+def calibration(rows: RowMetrics) -> str:
     """Observed share against score, with 95 % intervals; empty without labelled scores of both classes."""
     if rows.ap is None:
         return ""
@@ -117,7 +117,7 @@ def calibration(rows: RowFigures) -> str:
     return _svg("calibration", "Calibration of the score", (WIDTH / 2, 3.4), draw)
 
 
-def precision_recall(rows: RowFigures) -> str:
+def precision_recall(rows: RowMetrics) -> str:
     """Precision against recall over rows, with the point in service; empty without labelled scores of both classes."""
     if not rows.curve:
         return ""
@@ -139,7 +139,7 @@ def precision_recall(rows: RowFigures) -> str:
     return _svg("curve", "Precision and recall of the score", (WIDTH / 2, 3.4), draw)
 
 
-def _draw_score(axes: Axes, figures: Figures, scores: pd.DataFrame) -> None:
+def _draw_score(axes: Axes, figures: ReportMetrics, scores: pd.DataFrame) -> None:
     """Highest score of any asset in each of at most 700 slices of time: a peak is never averaged away."""
     width = (figures.end - figures.start) / _BINS
     slices = ((scores["ts"] - figures.start) // width).astype(int)
@@ -152,7 +152,7 @@ def _draw_score(axes: Axes, figures: Figures, scores: pd.DataFrame) -> None:
     axes.set(ylim=(0, None), ylabel="probability")
 
 
-def _lanes(figures: Figures) -> list[str]:
+def _lanes(figures: ReportMetrics) -> list[str]:
     """Assets with most to see first, at most twenty."""
     busy = dict.fromkeys(figures.watched, 0)
     for asset in [p.asset for p in figures.problems] + [e.asset for e in figures.episodes]:
@@ -160,7 +160,7 @@ def _lanes(figures: Figures) -> list[str]:
     return sorted(sorted(busy), key=lambda asset: -busy[asset])[:LANES]
 
 
-def _draw_lanes(axes: Axes, figures: Figures, lanes: Sequence[str]) -> None:
+def _draw_lanes(axes: Axes, figures: ReportMetrics, lanes: Sequence[str]) -> None:
     place = {asset: len(lanes) - 1 - i for i, asset in enumerate(lanes)}
     least = (figures.end - figures.start).total_seconds() / 86_400 / 400  # thinner would not be seen
     for problem in figures.problems:
@@ -178,7 +178,7 @@ def _draw_lanes(axes: Axes, figures: Figures, lanes: Sequence[str]) -> None:
     axes.grid(axis="y", visible=False)
 
 
-def _draw_episode(axes: Axes, episode: EpisodeFigure, lane: int, least: float, until: datetime) -> None:
+def _draw_episode(axes: Axes, episode: ReportedEpisode, lane: int, least: float, until: datetime) -> None:
     colour = COLOURS[episode.outcome]
     start, end = _days(episode.raised_at), _days(min(episode.ended_at or until, until))
     axes.barh(lane, max(end - start, least), 0.04, left=start, color=colour, alpha=0.5, linewidth=0)  # open, nothing known

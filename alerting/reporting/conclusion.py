@@ -6,8 +6,8 @@ from typing import Literal
 
 from alerting.reporting.estimates import LEAST_EVENTS, Estimate
 from alerting.reporting.messages import number, percent, seconds
-from alerting.reporting.metrics import Figures
-from alerting.reporting.scores import RowFigures
+from alerting.reporting.metrics import ReportMetrics
+from alerting.reporting.scores import RowMetrics
 
 Trust = Literal["yes", "with_care", "no", "cannot_tell"]
 GOOD_RECALL = 0.7
@@ -59,7 +59,7 @@ class _Demand:
         return e.high < self.limit if self.at_least else e.low > self.limit
 
 
-def judge_alert(figures: Figures) -> Judgement:
+def conclude(figures: ReportMetrics) -> Judgement:
     """Decide by fixed demands, all stated in `rule`; a demand that cannot be checked makes the answer "cannot tell".
 
     Only where every demand is met there may be nothing to do.
@@ -70,7 +70,7 @@ def judge_alert(figures: Figures) -> Judgement:
     return Judgement(trust, f"{TRUST_WORDS[trust]}: {_summary(figures)}.", _rule(demands), actions)
 
 
-def _demands(f: Figures) -> Iterator[_Demand]:
+def _demands(f: ReportMetrics) -> Iterator[_Demand]:
     if f.horizon_s is not None:
         words = f"at least {percent(GOOD_RECALL)} of the problems announced in time"
         yield _Demand(words, f.event_recall, GOOD_RECALL, at_least=True)
@@ -106,7 +106,7 @@ def _rule(demands: list[_Demand]) -> str:
     )
 
 
-def _summary(f: Figures) -> str:
+def _summary(f: ReportMetrics) -> str:
     parts = []
     if f.horizon_s is not None:
         parts.append(_problems_words(f))
@@ -117,7 +117,7 @@ def _summary(f: Figures) -> str:
     return "; ".join(parts)
 
 
-def _problems_words(f: Figures) -> str:
+def _problems_words(f: ReportMetrics) -> str:
     if not f.watched:
         return "it was not judged in this period"
     total, missed = len(f.problems), len(f.missed)
@@ -127,7 +127,7 @@ def _problems_words(f: Figures) -> str:
     return words + (f", {seconds(f.lead_time.value)} ahead in the median" if f.lead_time.value is not None else "")
 
 
-def _actions(f: Figures) -> Iterator[str]:
+def _actions(f: ReportMetrics) -> Iterator[str]:
     """The list reads from the most urgent to the least; each item names the number that calls for it."""
     yield from _too_little(f)
     yield from _alarms(f)
@@ -135,7 +135,7 @@ def _actions(f: Figures) -> Iterator[str]:
     yield from _people(f)
 
 
-def _too_little(f: Figures) -> Iterator[str]:
+def _too_little(f: ReportMetrics) -> Iterator[str]:
     if not f.watched:
         yield "Nothing was judged: check that the definition is active, readings arrive, and a model is in service."
     elif f.horizon_s is not None and len(f.problems) < LEAST_EVENTS:
@@ -148,7 +148,7 @@ def _too_little(f: Figures) -> Iterator[str]:
         yield f"{percent(undetermined)} of the episodes are undetermined, mostly because {reason}: settle these first."
 
 
-def _alarms(f: Figures) -> Iterator[str]:
+def _alarms(f: ReportMetrics) -> Iterator[str]:
     rate, budget = f.false_alarms, f.false_alarm_budget
     if budget is not None and rate.value is not None and rate.value > budget and not rate.doubt:
         yield (
@@ -162,7 +162,7 @@ def _alarms(f: Figures) -> Iterator[str]:
         yield f"{late} warnings came too late to act: lengthen the horizon, or evaluate more often."
 
 
-def _model(f: Figures) -> Iterator[str]:
+def _model(f: ReportMetrics) -> Iterator[str]:
     if f.rows is not None and _no_better_than_persistence(f.rows):
         yield "The model ranks no better than the last known value alone: give it variables that lead the problem."
     if f.rows is not None and _no_better_than_the_mean(f.rows):
@@ -171,17 +171,17 @@ def _model(f: Figures) -> Iterator[str]:
         yield f"Model version {f.models[-1].version} is provisional: too little evidence to compare it with another so far."
 
 
-def _no_better_than_persistence(rows: RowFigures) -> bool:
+def _no_better_than_persistence(rows: RowMetrics) -> bool:
     model, persistence = rows.ap_beside_persistence, rows.persistence_ap
     return not rows.doubt and model is not None and persistence is not None and model <= persistence
 
 
-def _no_better_than_the_mean(rows: RowFigures) -> bool:
+def _no_better_than_the_mean(rows: RowMetrics) -> bool:
     model, mean = rows.brier, rows.brier_of_prevalence
     return not rows.doubt and model is not None and mean is not None and model >= mean
 
 
-def _people(f: Figures) -> Iterator[str]:
+def _people(f: ReportMetrics) -> Iterator[str]:
     response, against = f.verdicts.response, f.verdicts.against_data
     if response.value is not None and response.value < FEW_ANSWERS and not response.doubt:
         yield f"Only {response.basis} were answered: ask for verdicts, the next training learns from them."

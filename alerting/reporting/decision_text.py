@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from alerting.learning.metrics.flatten import beside
+from alerting.learning.metrics.flatten import merge_metrics
 
 FIGURES = {
     "ap": "average precision",
@@ -23,7 +23,7 @@ FIRST_FIGURES = {
     "episode_precision": "4 precision over episodes",
     "ap": "5 average precision",
 }
-CANDIDATE_FIGURES = {key: FIGURES[key] for key in ("ap", "roc_auc")}
+CANDIDATE_METRICS = {key: FIGURES[key] for key in ("ap", "roc_auc")}
 _HEADLINES = {
     "promote": "The challenger is better and goes into service",
     "provisional": "The challenger goes into service provisionally",
@@ -58,7 +58,7 @@ def side_by_side(proposal: Mapping[str, Any]) -> str:
     """Champion and challenger as a Markdown table: on their common unseen window; the challenger's test period without one."""
     evidence = proposal["evidence"]
     known: dict[str, Mapping[str, Any]] = {
-        model: beside(evidence["rows"][model], evidence["at_threshold"][model]) if "rows" in evidence else {}
+        model: merge_metrics(evidence["rows"][model], evidence["at_threshold"][model]) if "rows" in evidence else {}
         for model in ("champion", "challenger")
     }
     challenger = known["challenger"] or proposal["test"]
@@ -69,14 +69,14 @@ def side_by_side(proposal: Mapping[str, Any]) -> str:
     return "\n".join([versions, "| --- | ---: | ---: |", *lines])
 
 
-def first_figures(test: Mapping[str, Any]) -> dict[str, float]:
+def headline_metrics(test: Mapping[str, Any]) -> dict[str, float]:
     """The five figures of the test period that matter most, as far as they are known, by the name that MLflow shows."""
     found = {key: test.get(key) for key in FIRST_FIGURES}
     scaled = {key: value / 60 if key == "median_lead_time" else value for key, value in found.items() if value is not None}
     return {FIRST_FIGURES[key]: float(value) for key, value in scaled.items()}
 
 
-def figures_text(test: Mapping[str, Any]) -> str:
+def metrics_text(test: Mapping[str, Any]) -> str:
     """The five figures in one line: `share of problems found 0.8 (0.6 to 1), ...`."""
     return ", ".join(f"{FIGURES[key]} {measured(test, key)}" for key in FIRST_FIGURES)
 
@@ -97,7 +97,7 @@ def dataset_lines(profile: Mapping[str, Any]) -> list[str]:
 
 def candidate_line(summary: Mapping[str, Any]) -> str:
     """What a search came to, as a line."""
-    figures = ", ".join(f"{title} {measured(candidate_figures(summary), key)}" for key, title in CANDIDATE_FIGURES.items())
+    figures = ", ".join(f"{title} {measured(candidate_metrics(summary), key)}" for key, title in CANDIDATE_METRICS.items())
     cut = ", cut short by the time budget" if summary.get("cut_short") else ""
     return f"{summary['family'].replace('_', ' ')}: {figures} out of fold, best of {summary['trials']} trials{cut}"
 
@@ -106,13 +106,13 @@ def decision_lines(proposal: Mapping[str, Any]) -> list[str]:
     """What was decided and why, a line each."""
     headline = _HEADLINES.get(proposal["verdict"], proposal["verdict"])
     candidates = [candidate_line(line) for line in sorted(proposal["leaderboard"], key=lambda line: -line["ap"])]
-    test = [f"challenger, test period: {figures_text(proposal['test'])}"] if "ap" in proposal["test"] else []
+    test = [f"challenger, test period: {metrics_text(proposal['test'])}"] if "ap" in proposal["test"] else []
     return [*candidates, *test, f"{headline}. {proposal['reason']}"]
 
 
-def candidate_figures(line: Mapping[str, Any]) -> dict[str, Any]:
+def candidate_metrics(line: Mapping[str, Any]) -> dict[str, Any]:
     """A candidate's figures with their bounds under `intervals`, as all other figures have them."""
-    bounds = {key: (line[f"{key}_low"], line[f"{key}_high"]) for key in CANDIDATE_FIGURES if f"{key}_low" in line}
+    bounds = {key: (line[f"{key}_low"], line[f"{key}_high"]) for key in CANDIDATE_METRICS if f"{key}_low" in line}
     return {**line, "intervals": bounds}
 
 
@@ -138,7 +138,7 @@ def _candidates(leaderboard: Sequence[Mapping[str, Any]]) -> str:
     rows = [
         f"| {line['family'].replace('_', ' ')} | {measured(figures, 'ap')} | {measured(figures, 'roc_auc')} | {line['trials']}"
         f"{' (cut short)' if line.get('cut_short') else ''} |"
-        for line, figures in ((line, candidate_figures(line)) for line in ranked)
+        for line, figures in ((line, candidate_metrics(line)) for line in ranked)
     ]
     head = "| candidate | average precision | ROC-AUC | trials |\n| --- | ---: | ---: | ---: |"
     return "\n".join(

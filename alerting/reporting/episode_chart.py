@@ -144,7 +144,7 @@ def _is_open(episode: Episode) -> bool:
 
 
 def described(chart: EpisodeChart, zone: tzinfo = UTC) -> str:
-    """The chart in words, for those who cannot see it."""
+    """The text alternative of the chart."""
     span = f"from {_stamp(chart.start, zone)} to {_stamp(chart.end, zone)}"
     return f"{'; '.join(_panel_words(panel) for panel in chart.panels)}; {span}"
 

@@ -34,7 +34,7 @@ _STYLE = {
 }
 
 
-def episode_drawing(chart: EpisodeChart, zone: tzinfo) -> bytes:
+def episode_image(chart: EpisodeChart, zone: tzinfo) -> bytes:
     """PNG: one panel below the other, limits dashed, the time of the episode shaded."""
     height = HEIGHT_PX * (1 if len(chart.panels) == 1 else 1.6)
     with matplotlib.rc_context(_STYLE):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from alerting.learning.metrics.confidence import poisson, wilson
+from alerting.learning.metrics.confidence import poisson_interval, wilson_interval
 
 LEAST_EVENTS = 5
 _TAIL = 0.025
@@ -37,7 +37,7 @@ def share(count: int, total: int, of: str, least: int = LEAST_EVENTS) -> Estimat
     """A share of `total` cases with its Wilson interval; doubtful below `least` cases."""
     if total == 0:
         return nothing("%", f"no {of}")
-    low, high = wilson(count, total)
+    low, high = wilson_interval(count, total)
     doubt = f"only {total} {of}" if total < least else ""
     return Estimate(count / total, low, high, "%", f"{count} of {total} {of}", doubt)
 
@@ -47,7 +47,7 @@ def rate_per_week(count: int, weeks: float, of: str) -> Estimate:
     unit = "per week and asset"
     if weeks <= 0:
         return nothing(unit, "nothing was watched")
-    low, high = (bound / weeks for bound in poisson(count))
+    low, high = (bound / weeks for bound in poisson_interval(count))
     doubt = f"only {weeks * 7:.1f} asset-days were watched" if weeks < 1 else ""
     return Estimate(count / weeks, low, high, unit, f"{count} {of} in {weeks:.1f} asset-weeks", doubt)
 

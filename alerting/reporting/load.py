@@ -1,4 +1,4 @@
-"""How much an alert asks of the people who answer it: how often, how bunched, how long (after ISA-18.2 and EEMUA 191)."""
+"""How much an alert asks of operators: how often, how bunched, how long (after ISA-18.2 and EEMUA 191)."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class Load:
 
 
 def operator_load(spells: Sequence[tuple[datetime, datetime]], start: datetime, end: datetime, flood_above: int) -> Load:
-    """The load of episodes (raised, ended) on whoever answers them. Instants are UTC, `start` lies before `end`.
+    """Compute the load of episodes (raised, ended) on operators. Instants are UTC, `start` lies before `end`.
 
     More than `flood_above` alarms in ten minutes are a flood.
     """

@@ -19,7 +19,7 @@ VERDICT_WORDS = {"true_alarm": "right", "false_alarm": "wrong", "unsure": "unsur
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A number with so many significant digits and a thin space between thousands; a dash for none."""
+    """A number with this many significant digits and a thin space between thousands; a dash for none."""
     if value is None:
         return NONE
     if abs(value) >= 10**digits - 0.5:

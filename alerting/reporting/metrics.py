@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, fields, is_dataclass, replace
+from datetime import datetime
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -12,11 +12,11 @@ import pandas as pd
 from alerting.definitions.model import ClassifierDefinition, Definition
 from alerting.episodes.episode import Episode, Outcome, Verdict
 from alerting.episodes.outcome import RULES, consensus
-from alerting.learning.metrics.metrics import ProblemSpans, occurred_after, problem_spans
+from alerting.learning.metrics.metrics import ProblemIntervals, occurred_after, problem_intervals
 from alerting.readings.history import span_millis, to_millis
 from alerting.reporting.estimates import Estimate, median, nothing, rate_per_week, share
-from alerting.reporting.scores import RowFigures, row_figures
-from alerting.reporting.time_in_alarm import Stretch, total, without
+from alerting.reporting.material import Interval, Material, ModelInService, ended_at, total_length
+from alerting.reporting.scores import RowMetrics, compute_row_metrics
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 _WEEK_S = 7 * 86_400
@@ -24,61 +24,7 @@ _LISTED = 10
 
 
 @dataclass(frozen=True)
-class ModelInService:
-    """A model that judged during the period, from `since` until `until` (None: still)."""
-
-    version: int
-    since: datetime
-    until: datetime | None
-    provisional: bool
-    run_id: str | None
-    reason: str
-
-
-@dataclass(frozen=True)
-class Material:
-    """What a report is made from.
-
-    `episodes`: those raised in [start - gap - horizon, end); the ones before `start` only tell which problems were announced.
-    `problems`: DataFrame as `find_problems` makes it with a column `asset`, known at `as_of`.
-    `scores`: DataFrame `asset`, `ts`, `score`, `threshold`, `model_version`, `label` (1, 0, NaN while it cannot be known), and
-    `persistence` (the last known value, signed so that higher is riskier; NaN without). Empty for definitions without a model.
-    `watched`: per asset the stretch [from, to) of the period in which the alert was judged; `gaps`: stretches within it in which
-    nothing was known, sorted. `predicts`: see `detection.problems`.
-    `untold`: episodes raised in the period of which nobody was told, because they came and went while the alert was suppressed
-    by design; they are in none of the figures.
-    """
-
-    definition: Definition
-    revision: int
-    start: datetime
-    end: datetime
-    as_of: datetime
-    episodes: Sequence[Episode]
-    problems: pd.DataFrame
-    scores: pd.DataFrame
-    models: Sequence[ModelInService]
-    watched: Mapping[str, tuple[datetime, datetime]]
-    predicts: Literal["onset", "state"] = "onset"
-    untold: int = 0
-    gaps: Mapping[str, Sequence[Stretch]] = field(default_factory=dict)
-
-    @property
-    def watched_for(self) -> timedelta:
-        """How long something was known, of all assets together."""
-        return sum((total(without(span, self.gaps.get(asset, ()))) for asset, span in self.watched.items()), timedelta(0))
-
-    def in_alarm(self, episode: Episode) -> tuple[Stretch, ...]:
-        """The parts of an episode in which the alert was watched and something was known."""
-        if episode.asset not in self.watched:
-            return ()
-        start, end = self.watched[episode.asset]
-        stretch = max(episode.raised_at, start), min(_ended_at(episode) or end, end)
-        return without(stretch, self.gaps.get(episode.asset, ()))
-
-
-@dataclass(frozen=True)
-class ProblemFigure:
+class ReportedProblem:
     """One problem of the period, and how early people could know: `lead_s` seconds from the decision to its start."""
 
     asset: str
@@ -89,7 +35,7 @@ class ProblemFigure:
 
 
 @dataclass(frozen=True)
-class EpisodeFigure:
+class ReportedEpisode:
     """One episode of the period, as tables and the timeline show it. `in_alarm`: the parts of it in which something was known."""
 
     id: str
@@ -105,7 +51,7 @@ class EpisodeFigure:
     comment: str
     backfilled: bool
     words: str
-    in_alarm: tuple[Stretch, ...] = ()
+    in_alarm: tuple[Interval, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,7 +63,7 @@ class Precision:
 
 
 @dataclass(frozen=True)
-class VerdictFigures:
+class VerdictMetrics:
     """What operators said. Disagreements: with the data, or with each other."""
 
     told: int
@@ -129,7 +75,7 @@ class VerdictFigures:
 
 
 @dataclass(frozen=True)
-class Figures:
+class ReportMetrics:
     """All numbers of a report. Instants are UTC, lead times seconds, shares between 0 and 1."""
 
     definition: str
@@ -155,19 +101,19 @@ class Figures:
     false_alarm_budget: float | None
     time_in_alarm: Estimate
     lead_time: Estimate
-    problems: tuple[ProblemFigure, ...]
+    problems: tuple[ReportedProblem, ...]
     problems_unwatched: int
-    episodes: tuple[EpisodeFigure, ...]
-    verdicts: VerdictFigures
-    rows: RowFigures | None
+    episodes: tuple[ReportedEpisode, ...]
+    verdicts: VerdictMetrics
+    rows: RowMetrics | None
 
     @property
-    def missed(self) -> tuple[ProblemFigure, ...]:
+    def missed(self) -> tuple[ReportedProblem, ...]:
         """Problems that no episode announced in time."""
         return tuple(p for p in self.problems if p.episode is None)
 
     @property
-    def worst_false_alarms(self) -> tuple[EpisodeFigure, ...]:
+    def worst_false_alarms(self) -> tuple[ReportedEpisode, ...]:
         """At most ten false alarms, those furthest beyond their threshold first."""
         wrong = [e for e in self.episodes if e.outcome == "false_alarm"]
         return tuple(sorted(wrong, key=_margin, reverse=True)[:_LISTED])
@@ -178,7 +124,7 @@ class Figures:
         return tuple(p.lead_s for p in self.problems if p.lead_s is not None)
 
 
-def performance_figures(material: Material) -> Figures:
+def compute_metrics(material: Material) -> ReportMetrics:
     """How the alert did over [start, end). Pure: the same material gives the same numbers.
 
     Which problem an episode announced, and the row metrics, come from `learning.metrics`, the code that also judges
@@ -189,7 +135,7 @@ def performance_figures(material: Material) -> Figures:
     counts = Counter(_outcome(e) for e in raised)
     problems, unwatched = _problems(m)
     weeks = m.watched_for.total_seconds() / _WEEK_S
-    return Figures(
+    return ReportMetrics(
         definition=m.definition.name,
         title=m.definition.title or m.definition.name,
         kind=m.definition.kind,
@@ -215,16 +161,18 @@ def performance_figures(material: Material) -> Figures:
         lead_time=median([p.lead_s for p in problems if p.lead_s is not None], "s", "announced problems"),
         problems=problems,
         problems_unwatched=unwatched,
-        episodes=tuple(_episode_figure(e, m.in_alarm(e)) for e in raised),
+        episodes=tuple(_report_episode(e, m.in_alarm(e)) for e in raised),
         verdicts=_verdicts(raised),
         rows=_rows(m),
     )
 
 
-def _rows(m: Material) -> RowFigures | None:
+def _rows(m: Material) -> RowMetrics | None:
     if not isinstance(m.definition, ClassifierDefinition):
         return None
-    return row_figures(m.scores, span_millis(m.definition.gap), span_millis(m.definition.horizon), m.definition.learning.seed)
+    return compute_row_metrics(
+        m.scores, span_millis(m.definition.gap), span_millis(m.definition.horizon), m.definition.learning.seed
+    )
 
 
 def to_document(figures: Any) -> Any:
@@ -255,12 +203,12 @@ def _reason(episode: Episode) -> str:
     return episode.settlement.reason if episode.settlement else "the outcome is not known yet"
 
 
-def _problems(m: Material) -> tuple[tuple[ProblemFigure, ...], int]:
+def _problems(m: Material) -> tuple[tuple[ReportedProblem, ...], int]:
     """Problems of the period with what announced them, and how many were left out because no warning was possible."""
-    figures: list[ProblemFigure] = []
+    figures: list[ReportedProblem] = []
     unwatched = 0
     for asset, found in m.problems.sort_values("start", kind="stable").groupby("asset", sort=True):
-        warned = _warned(m, str(asset), problem_spans(found, onset=m.predicts == "onset"))
+        warned = _warned(m, str(asset), problem_intervals(found, onset=m.predicts == "onset"))
         for i, (start, end) in enumerate(found[["start", "end"]].itertuples(index=False)):
             begin = start.to_pydatetime()
             if not m.start <= begin < m.end:
@@ -269,11 +217,11 @@ def _problems(m: Material) -> tuple[tuple[ProblemFigure, ...], int]:
                 unwatched += 1
                 continue
             ended = None if pd.isna(end) else end.to_pydatetime()
-            figures.append(_problem_figure(str(asset), begin, ended, warned.get(i)))
+            figures.append(_report_problem(str(asset), begin, ended, warned.get(i)))
     return tuple(sorted(figures, key=lambda p: (p.start, p.asset))), unwatched
 
 
-def _warned(m: Material, asset: str, spans: ProblemSpans) -> dict[int, Episode]:
+def _warned(m: Material, asset: str, spans: ProblemIntervals) -> dict[int, Episode]:
     """The first episode that announced each problem in time, by the problem's index: judged as in `event_metrics`."""
     gap, horizon = span_millis(m.definition.gap), span_millis(m.definition.horizon)
     first: dict[int, Episode] = {}
@@ -293,14 +241,14 @@ def _warnable(m: Material, asset: str, start: datetime) -> bool:
     return watched is not None and watched[0] <= latest and latest - m.definition.horizon < watched[1]
 
 
-def _problem_figure(asset: str, start: datetime, end: datetime | None, warned: Episode | None) -> ProblemFigure:
+def _report_problem(asset: str, start: datetime, end: datetime | None, warned: Episode | None) -> ReportedProblem:
     if warned is None:
-        return ProblemFigure(asset, start, end, None, None)
+        return ReportedProblem(asset, start, end, None, None)
     known = warned.raised_at if warned.backfilled else warned.detected_at
-    return ProblemFigure(asset, start, end, warned.id, (start - known).total_seconds())
+    return ReportedProblem(asset, start, end, warned.id, (start - known).total_seconds())
 
 
-def _event_recall(m: Material, problems: Sequence[ProblemFigure]) -> Estimate:
+def _event_recall(m: Material, problems: Sequence[ReportedProblem]) -> Estimate:
     if m.definition.problem is None:
         return nothing("%", "the definition names no problem that data could confirm")
     return share(sum(p.episode is not None for p in problems), len(problems), "problems")
@@ -311,12 +259,8 @@ def _time_in_alarm(m: Material) -> Estimate:
     watched = m.watched_for.total_seconds()
     if not watched:
         return nothing("%", "nothing was watched")
-    inside = sum(total(m.in_alarm(episode)).total_seconds() for episode in m.episodes)
+    inside = sum(total_length(m.in_alarm(episode)).total_seconds() for episode in m.episodes)
     return Estimate(inside / watched, None, None, "%", f"{inside / 3600:.1f} of {watched / 3600:.1f} asset-hours")
-
-
-def _ended_at(episode: Episode) -> datetime | None:
-    return episode.closed_at or episode.valid_until
 
 
 def _precision(counts: Mapping[Outcome, int]) -> Precision:
@@ -334,12 +278,12 @@ def _settled_enough(estimate: Estimate, counts: Mapping[Outcome, int]) -> Estima
     return replace(estimate, doubt=f"{undetermined} of {total} episodes are undetermined")
 
 
-def _verdicts(raised: Sequence[Episode]) -> VerdictFigures:
+def _verdicts(raised: Sequence[Episode]) -> VerdictMetrics:
     told = [e for e in raised if not e.backfilled]
     said = [(e, *consensus(e.feedback)) for e in raised if e.feedback]
     judged = [(e, verdict) for e, verdict, _ in said if verdict in ("true_alarm", "false_alarm") and _by_data(e) is not None]
     against = sum((verdict == "true_alarm") != _by_data(e) for e, verdict in judged)
-    return VerdictFigures(
+    return VerdictMetrics(
         told=len(told),
         response=share(sum(bool(e.feedback) for e in told), len(told), "episodes that people were told of"),
         counts=dict(Counter(verdict or "none" for _, verdict, _ in said)),
@@ -357,13 +301,13 @@ def _by_data(episode: Episode) -> bool | None:
     return settled.occurred
 
 
-def _episode_figure(episode: Episode, in_alarm: tuple[Stretch, ...]) -> EpisodeFigure:
+def _report_episode(episode: Episode, in_alarm: tuple[Interval, ...]) -> ReportedEpisode:
     verdict, _ = consensus(episode.feedback)
-    return EpisodeFigure(
+    return ReportedEpisode(
         id=episode.id,
         asset=episode.asset,
         raised_at=episode.raised_at,
-        ended_at=_ended_at(episode),
+        ended_at=ended_at(episode),
         value=episode.evaluation.value,
         threshold=episode.evaluation.threshold,
         outcome=_outcome(episode),
@@ -377,7 +321,7 @@ def _episode_figure(episode: Episode, in_alarm: tuple[Stretch, ...]) -> EpisodeF
     )
 
 
-def _margin(episode: EpisodeFigure) -> tuple[float, float]:
+def _margin(episode: ReportedEpisode) -> tuple[float, float]:
     """How far beyond the threshold, then how long: a false alarm that was sure of itself is the one to learn from."""
     beyond = abs(episode.value - episode.threshold) if episode.value is not None and episode.threshold is not None else 0.0
     lasted = (episode.ended_at - episode.raised_at).total_seconds() if episode.ended_at else 0.0

@@ -11,11 +11,11 @@ from markupsafe import Markup
 from alerting.reporting import charts, messages
 from alerting.reporting.backtest import BacktestFigures
 from alerting.reporting.conclusion import TRUST_WORDS, Judgement
-from alerting.reporting.metrics import Figures
+from alerting.reporting.metrics import ReportMetrics
 
 
 @dataclass(frozen=True)
-class Drawings:
+class Charts:
     """Inline SVG of each figure; empty text where there is nothing to draw."""
 
     timeline: str
@@ -24,10 +24,10 @@ class Drawings:
     precision_recall: str
 
 
-def draw(figures: Figures, scores: pd.DataFrame) -> Drawings:
+def draw(figures: ReportMetrics, scores: pd.DataFrame) -> Charts:
     """All figures of a report; `scores` as in `Material`."""
     rows = figures.rows
-    return Drawings(
+    return Charts(
         timeline=charts.timeline(figures, scores),
         lead_times=charts.lead_times(figures),
         calibration=charts.calibration(rows) if rows else "",
@@ -35,11 +35,11 @@ def draw(figures: Figures, scores: pd.DataFrame) -> Drawings:
     )
 
 
-def render_page(figures: Figures, judgement: Judgement, svg: Drawings, backtest: BacktestFigures | None = None) -> str:
+def render_page(figures: ReportMetrics, judgement: Judgement, svg: Charts, backtest: BacktestFigures | None = None) -> str:
     """The page as HTML; of a backtest it says so at its head. Everything that people wrote is escaped."""
     page = _environment().get_template("page.html")
     trust = TRUST_WORDS[judgement.trust]
-    pictures: Mapping[str, Markup] = {name: Markup(getattr(svg, name)) for name in Drawings.__dataclass_fields__}  # noqa: S704 - our own drawings
+    pictures: Mapping[str, Markup] = {name: Markup(getattr(svg, name)) for name in Charts.__dataclass_fields__}  # noqa: S704 - our own drawings
     return page.render(
         f=figures,
         b=backtest,
@@ -51,7 +51,7 @@ def render_page(figures: Figures, judgement: Judgement, svg: Drawings, backtest:
     )
 
 
-def provenance(figures: Figures) -> str:
+def provenance(figures: ReportMetrics) -> str:
     """Where the numbers come from, in one line under every figure: enough to compute them again."""
     models = [f"model version {m.version}" + (f" (run {m.run_id})" if m.run_id else "") for m in figures.models]
     rules = ", ".join(str(r) for r in figures.rules)

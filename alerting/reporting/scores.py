@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.detection.problems import BoolArray
-from alerting.learning.metrics.bootstrap import judge_rows, reliability_with_bounds, time_blocks
+from alerting.learning.metrics.bootstrap import evaluate_rows, reliability_with_intervals, time_blocks
 from alerting.learning.metrics.metrics import Labels, precision_recall_points, row_metrics
 from alerting.readings.history import millis
 
@@ -44,7 +44,7 @@ class VersionRows:
 
 
 @dataclass(frozen=True)
-class RowFigures:
+class RowMetrics:
     """Metrics over scored instants whose label is known; None where one class is missing.
 
     `intervals`: 95 % bounds of `ap`, `roc_auc` and `brier` by a bootstrap over stretches of time of each asset.
@@ -71,17 +71,17 @@ class RowFigures:
     doubt: str
 
 
-def row_figures(scores: pd.DataFrame, gap_ms: int, horizon_ms: int, seed: int) -> RowFigures:
+def compute_row_metrics(scores: pd.DataFrame, gap_ms: int, horizon_ms: int, seed: int) -> RowMetrics:
     """Metrics of `scores` (see `Material`); rows without a label are only counted as immature."""
     mature = scores[scores["label"].notna()]
     label, score = mature["label"].to_numpy(np.int8), mature["score"].to_numpy(np.float64)
     positives = int(label.sum())
     at = millis(pd.DatetimeIndex(mature["ts"]))
     block = time_blocks(at, mature["asset"].to_numpy(object), gap_ms, horizon_ms)
-    metrics = judge_rows(label, score, block, seed)
+    metrics = evaluate_rows(label, score, block, seed)
     prevalence = metrics["prevalence"]
     persistence_ap, beside = _persistence(mature)
-    return RowFigures(
+    return RowMetrics(
         rows=len(label),
         positives=positives,
         immature=len(scores) - len(mature),
@@ -95,7 +95,7 @@ def row_figures(scores: pd.DataFrame, gap_ms: int, horizon_ms: int, seed: int) -
         ap_beside_persistence=beside,
         calibration=tuple(
             CalibrationBin(p["score"], p["observed"], p["low"], p["high"], int(p["rows"]))
-            for p in reliability_with_bounds(label, score, block, seed)
+            for p in reliability_with_intervals(label, score, block, seed)
         ),
         curve=_curve(label, score),
         operating=_operating(label, score >= mature["threshold"].to_numpy(np.float64)),

@@ -153,7 +153,7 @@ def outcome(episode: Episode) -> str | None:
 
 
 def last_answer(episode: Episode, who: str) -> Feedback | None:
-    """The last answer of a person that has a verdict; else the last that says that somebody acted."""
+    """The last answer of a person that has a verdict; else the last that reports an action."""
     own = [f for f in episode.feedback if f.who == who]
     return next((f for f in reversed(own) if f.verdict), next((f for f in reversed(own) if f.acted), None))
 
@@ -164,7 +164,7 @@ def has_acted(episode: Episode, who: str) -> bool:
 
 
 def answer(said: Feedback) -> str:
-    """What somebody answered: `right, acted: opened the damper. “It was wide open.”`"""
+    """A person's feedback: `right, acted: opened the damper. “It was wide open.”`"""
     parts = [VERDICT_WORDS[said.verdict]] if said.verdict else []
     if said.acted:
         parts.append(f"acted: {said.action}" if said.action else "acted")

@@ -39,7 +39,7 @@ _STYLE = {
 Points = Sequence[Mapping[str, Any]]
 
 
-def evidence_drawings(evidence: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, bytes]:
+def evidence_charts(evidence: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, bytes]:
     """PNG files by name for a challenger's evidence.
 
     `evidence`: `threshold_curve`, `precision_recall`, `reliability`, `importance` and `summary` as the training keeps them.
@@ -95,7 +95,7 @@ def _curve_panel(axes: Axes, curve: Points, name: str, chosen: Mapping[str, Any]
         axes.plot(chosen["threshold"], chosen[name], "o", color=CHOSEN, markersize=6)
     axes.set_xlim(min(p["threshold"] for p in curve), max(p["threshold"] for p in curve))
     if name == "false_alarms_per_week":
-        axes.set_yscale("symlog", linthresh=1)  # what people can bear, and what nobody can, on one scale
+        axes.set_yscale("symlog", linthresh=1)  # a few false alarms and thousands, on one scale
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.set_ylim(0, None)
     else:

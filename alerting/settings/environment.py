@@ -48,9 +48,9 @@ class Settings:
     `home` is the absolute folder of databases, artifacts, logs and secrets. `mongodb_uri` and
     `mlflow_uri` name servers of your own; without them the embedded ones are used. The ports are those of the parts that
     `alerting up` starts, all on the loopback address. `demo_speed` is how many seconds of the demo line pass in one second.
-    `training_memory_mib` is the most memory that the rows of one training and their copies may need. `timezone` (IANA) is the
-    plant's: the pages of the console show their times in it. `trusted_proxies` are the addresses and networks of proxies whose
-    statement of a client's address and scheme is trusted. `budget` is the alarm budget of the operators.
+    `max_training_rows` is the most rows of one training; None for what half of the machine's memory holds. `timezone` (IANA)
+    is the plant's: the pages of the console show their times in it. `trusted_proxies` are the addresses and networks of proxies
+    whose statement of a client's address and scheme is trusted. `budget` is the alarm budget of the operators.
     `webhook_urls` come from `ALERTING_WEBHOOK_<NAME>`, `webhook_secrets` (for signing) from `ALERTING_WEBHOOK_<NAME>_SECRET`;
     names are lower case with `_` turned into `-`. `delivery` holds all other settings of messages.
     """
@@ -64,7 +64,7 @@ class Settings:
     airflow_port: int = 8080
     api_port: int = 8000
     demo_speed: float = 10.0
-    training_memory_mib: int = 4096
+    max_training_rows: int | None = None
     timezone: ZoneInfo = UTC
     trusted_proxies: tuple[str, ...] = THIS_MACHINE
     webhook_urls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -127,7 +127,7 @@ def read_settings(environ: Mapping[str, str], last: bool = True) -> Settings:
         airflow_port=read("airflow_port", port_number, defaults.airflow_port),
         api_port=read("api_port", port_number, defaults.api_port),
         demo_speed=read("demo_speed", _speed, defaults.demo_speed),
-        training_memory_mib=read("training_memory_mib", _mebibytes, defaults.training_memory_mib),
+        max_training_rows=read("max_training_rows", _rows, None),
         timezone=read("timezone", _timezone, defaults.timezone),
         trusted_proxies=read("trusted_proxies", _proxies, defaults.trusted_proxies),
         webhook_urls=variables.read_group(WEBHOOK_PREFIX, _webhook_url, "", leave_out=SECRET_SUFFIX),
@@ -139,6 +139,12 @@ def read_settings(environ: Mapping[str, str], last: bool = True) -> Settings:
     if variables.faults:
         raise SettingsRefused(variables.faults)
     return settings
+
+
+def _rows(text: str) -> int:
+    if not text.isdecimal() or not 1_000 <= int(text) <= 1_000_000_000:
+        raise ValueError(f"{text!r} is no number of rows: give a whole number from 1000 to 1000000000")
+    return int(text)
 
 
 def _timezone(text: str) -> ZoneInfo:

@@ -9,7 +9,7 @@ import pandas as pd
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.metrics.bootstrap import bootstrap_rows
 from alerting.learning.metrics.metrics import row_metrics
-from alerting.learning.selection.operating_point import judge_threshold, watch
+from alerting.learning.selection.operating_point import evaluate_threshold, observe_rows
 from benchmarks.automl.tasks import Task
 
 Floats = npt.NDArray[np.float64]
@@ -30,7 +30,7 @@ def figures(task: Task, score: Floats) -> dict[str, float | None]:
 def _recall(dataset: Dataset, score: Floats) -> float | None:
     """Share of problems found at the best threshold with at most one false alarm a week and asset: a point of the curve."""
     test = dataset.part == "test"
-    watched = watch(
+    watched = observe_rows(
         at=dataset.at[test],
         asset=dataset.asset[test],
         problems=dataset.problems,
@@ -41,7 +41,7 @@ def _recall(dataset: Dataset, score: Floats) -> float | None:
     )
     distinct = np.unique(score)[::-1]
     ranks = np.unique(np.geomspace(1, len(distinct), THRESHOLDS).astype(int)) - 1
-    met = [judge_threshold(watched, score, float(threshold), seed=0, samples=0) for threshold in distinct[ranks]]
+    met = [evaluate_threshold(watched, score, float(threshold), seed=0, samples=0) for threshold in distinct[ranks]]
     return max((m.event_recall or 0.0 for m in met if (m.false_alarms_per_week or 0.0) <= ONE_A_WEEK), default=0.0)
 
 

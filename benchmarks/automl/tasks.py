@@ -67,7 +67,7 @@ def _export(kept: Path, name: str, number: int, definition: ClassifierDefinition
 
 def _hash(dataset: Dataset) -> str:
     """Over what a search sees: the matrix, and beside each row its label and part."""
-    digest = hashlib.sha256(Columns.of(dataset.plan).matrix(dataset.rows).tobytes())
+    digest = hashlib.sha256(Columns.from_plan(dataset.plan).matrix(dataset.rows).tobytes())
     digest.update(np.ascontiguousarray(dataset.label).tobytes())
     digest.update(",".join(dataset.part).encode())
     return digest.hexdigest()[:10]

@@ -47,7 +47,7 @@ def candidate(mlflow_run: str, family: str) -> dict[str, Any]:
 @task
 def compare(mlflow_run: str) -> dict[str, Any]:
     """Register the challenger and decide on its promotion; the decision is a proposal until `promote`."""
-    from alerting.usecases.training.train import compare_run
+    from alerting.usecases.training.compare import compare_run
 
     with opened_platform() as platform:
         proposal = compare_run(platform, mlflow_run)
@@ -92,6 +92,11 @@ Revision **{revision}** · severity {definition.severity} · promotion {definiti
         "max_active_tasks": 2,  # training never takes every slot from evaluation
         "default_args": TASK_OPTIONS | {"owner": definition.owner},
     }
+
+
+def candidate_timeout(definition: ClassifierDefinition) -> timedelta:
+    """When the search of a family is stopped by force: a trial that began within the time budget may overrun it."""
+    return timedelta(hours=1) + 4 * definition.learning.time_budget
 
 
 def describe(problem: Problem) -> str:

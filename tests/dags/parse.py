@@ -35,6 +35,7 @@ def describe(dag: object) -> dict[str, object]:
         "description": dag.description,
         "task_docs": {task.task_id: task.doc_md for task in dag.tasks},
         "tasks": {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks},
+        "timeouts": {t.task_id: t.execution_timeout and t.execution_timeout.total_seconds() for t in dag.tasks},
         "hash": SerializedDagModel.hash(DagSerialization.to_dict(dag)),
     }
 

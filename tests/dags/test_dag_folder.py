@@ -51,6 +51,13 @@ def test_training_asks_a_person_between_comparison_and_promotion_only_where_the_
     assert dags["train__asked"]["tasks"]["promote"] == ["approve", "ask", "dataset"]
 
 
+def test_a_search_that_overruns_its_time_budget_is_stopped_and_a_question_to_a_person_is_not(folder, revisions, classifier):
+    revisions.add(**classifier(name="asked", promotion={"mode": "approval"}, learning={"time_budget": "15m"}))
+    timeouts = folder.parse()["dags"]["train__asked"]["timeouts"]
+    assert timeouts["candidate"] == 2 * 3600
+    assert timeouts["approve"] is None
+
+
 def test_each_cadence_in_use_has_one_evaluation_dag_however_it_was_written(folder, revisions, classifier):
     revisions.add(**classifier(name="a", schedule={"every": "60s"}))
     revisions.add(**classifier(name="b", schedule={"every": "1m"}))

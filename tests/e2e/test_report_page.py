@@ -18,8 +18,8 @@ from alerting.console.app import create_app
 from alerting.console.web.rendering import stylesheet
 from alerting.episodes.episode import Notification
 from alerting.reporting.backtest import BacktestFigures, SegmentFigure
-from alerting.reporting.conclusion import judge_alert
-from alerting.reporting.metrics import performance_figures
+from alerting.reporting.conclusion import conclude
+from alerting.reporting.metrics import compute_metrics
 from alerting.reporting.page import draw, render_page
 from alerting.usecases.backtest.metrics import cost_of, events_of, load_of
 from alerting.usecases.definitions.sync import apply
@@ -88,13 +88,13 @@ def look(folder, pages, width, dark):
 
 
 def report(material):
-    figures = performance_figures(material)
-    return render_page(figures, judge_alert(figures), draw(figures, material.scores))
+    figures = compute_metrics(material)
+    return render_page(figures, conclude(figures), draw(figures, material.scores))
 
 
 def backtest_page(material):
     """The page of a backtest with a training that failed, one that was cut short, and long reasons."""
-    figures, day = performance_figures(material), timedelta(days=1)
+    figures, day = compute_metrics(material), timedelta(days=1)
     served = {
         "version": 2,
         "family": "logistic_regression",
@@ -112,7 +112,7 @@ def backtest_page(material):
     cost = cost_of(material.definition, events, 4.0)
     words = ("0123456789abcdef", "too-moist revision 3", "It was trained twice.")
     top = BacktestFigures(*words, segments, load_of(material, flood_above=10), events, cost, 2)
-    return render_page(figures, judge_alert(figures), draw(figures, material.scores), top)
+    return render_page(figures, conclude(figures), draw(figures, material.scores), top)
 
 
 def long_words(material):

@@ -8,23 +8,24 @@ from collections.abc import Iterator
 
 import numpy as np
 
-META, BOOSTER, SKLEARN = "model.json", "model.txt", "model.skops"
+META, SKLEARN = "model.json", "model.skops"
+BOOSTERS = ("model-0.txt", "model-1.txt", "model-2.txt")
 BOMB_MIB = 1500
 
 
 def made_from(files) -> Iterator[tuple[str, dict[str, bytes]]]:
     for way, data in metas(json.loads(files[META])):
         yield f"{META}: {way}", files | {META: data}
-    if BOOSTER in files:
-        for way, data in boosters(files[BOOSTER].decode()):
-            yield f"{BOOSTER}: {way}", files | {BOOSTER: data.encode()}
+    for name in (booster for booster in BOOSTERS if booster in files):
+        for way, data in boosters(files[name].decode()):
+            yield f"{name}: {way}", files | {name: data.encode()}
     if SKLEARN in files:
         for way, data in archives(files[SKLEARN]):
             yield f"{SKLEARN}: {way}", files | {SKLEARN: data}
 
 
 def metas(meta) -> Iterator[tuple[str, bytes]]:
-    for rubbish in ("[]", "null", "{}", '"text"', "1e400", "{" * 100_000, "[" * 100_000, "\x00", "9" * 100_000, '{"format": 1}'):
+    for rubbish in ("[]", "null", "{}", '"text"', "1e400", "{" * 100_000, "[" * 100_000, "\x00", "9" * 100_000, '{"format": 2}'):
         yield rubbish[:20], rubbish.encode()
     yield "no UTF-8", b"\xff\xfe{}"
     changes = {
@@ -36,7 +37,8 @@ def metas(meta) -> Iterator[tuple[str, bytes]]:
         "calibration": [[], {}, {"slope": float("inf"), "intercept": 0.0}, {"slope": 1.0, "intercept": 0.0, "more": 1}],
         "plan": [[], {}, None],
         "family": ["blend", "pickle", None, []],
-        "format": [2, "1", None],
+        "format": [1, 3, "2", None],
+        "boosters": [-1, 4, 10**9, "3", None],
         "usual": [[], {"no such column": 1.0}],
         "ranges": [{"no such column": [0.0, 1.0]}, {"x": [0.0]}],
         "hash": ["", "0" * 64, None],

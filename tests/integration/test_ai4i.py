@@ -11,7 +11,7 @@ from sklearn.model_selection import StratifiedKFold
 from alerting.learning.features.encoding import Columns
 from alerting.learning.search.candidates import baseline_candidate
 from alerting.learning.search.search import search_candidate
-from alerting.learning.selection.blending import with_blend
+from alerting.learning.selection.blending import choose_blend
 from alerting.learning.selection.challenger import choose, finish_challenger, fit_rows
 from alerting.ports import silent
 from benchmarks.public_data import ABSENT, ai4i, folder, stratified
@@ -25,7 +25,7 @@ pytestmark = [
 
 
 def scored(dataset, definition, candidate, fitted_on, asked):
-    matrix = Columns.of(dataset.plan).matrix(dataset.rows)
+    matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
     estimator = fit_rows(dataset, candidate, definition, matrix, fitted_on, dataset.label)
     return estimator.margin_of(matrix[asked])
 
@@ -45,7 +45,7 @@ def test_failures_are_told_as_well_as_by_the_best_published_models():
     f1, auc = [], []
     for dataset in stratified(whole):
         candidates = [search_candidate(dataset, definition, family, silent) for family in definition.learning.candidates]
-        chosen = with_blend(dataset, candidates, choose(candidates), definition).candidate
+        chosen = choose_blend(dataset, candidates, choose(candidates), definition).candidate
         rest, test = np.flatnonzero(dataset.part != "test"), dataset.part == "test"
         threshold = threshold_of_best_f1(dataset, definition, chosen, rest)
         score = scored(dataset, definition, chosen, rest, test)

@@ -5,12 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from alerting.learning.models.families import importance
 from alerting.learning.models.files import model_files, model_from_files
 from alerting.learning.models.trained import ModelRefused, model_hash
 from alerting.learning.search.candidates import candidate_files, candidate_from_files
 from alerting.learning.search.search import search_candidate
-from alerting.learning.selection.blending import with_blend
+from alerting.learning.selection.blending import choose_blend
 from alerting.learning.selection.challenger import choose, finish_challenger
 from alerting.recommendation.contributions import explain
 from tests import small_models
@@ -57,7 +56,7 @@ def test_its_score_is_the_weighted_mean_of_its_members_after_calibration(data, m
 
 def test_it_is_kept_in_files_and_read_back_bit_for_bit(data, model):
     files = model_files(model)
-    assert set(files) == {"model.json", "0-model.skops", "1-model.skops", "2-model.txt"}
+    assert set(files) == {"model.json", "0-model.skops", "1-model.skops", "2-model-0.txt", "2-model-1.txt", "2-model-2.txt"}
     read = model_from_files(files)
     assert np.array_equal(read.score(data.rows), model.score(data.rows))
     assert read.hash == model.hash
@@ -68,7 +67,7 @@ def test_files_with_another_weight_or_without_a_member_are_refused(model):
     with pytest.raises(ModelRefused, match="do not fit their hash"):
         model_from_files(files | {"model.json": files["model.json"].replace(b"0.3", b"0.4", 1)})
     with pytest.raises(ModelRefused, match="without a readable"):
-        model_from_files({name: content for name, content in files.items() if name != "2-model.txt"})
+        model_from_files({name: content for name, content in files.items() if name != "2-model-1.txt"})
 
 
 def test_the_same_data_gives_the_same_hash_again(data, definition, blend, model):
@@ -81,7 +80,7 @@ def test_its_reasons_add_up_and_its_importance_is_shared(data, model):
     row = data.rows.iloc[[7]]
     explained = explain(model, row)
     assert explained.shares.sum() == pytest.approx(model.score(row)[0] - explained.usual_score)
-    assert importance(model.estimator).sum() == pytest.approx(1)
+    assert model.estimator.importance().sum() == pytest.approx(1)
 
 
 def test_a_slice_scores_as_the_whole(data, model):
@@ -90,14 +89,14 @@ def test_a_slice_scores_as_the_whole(data, model):
 
 def test_families_that_say_the_same_are_not_blended(data, definition, candidates):
     same = [replace(c, oof=candidates[2].oof, metrics=candidates[2].metrics) for c in candidates]
-    assert with_blend(data, same, same[2], definition).candidate is same[2]
+    assert choose_blend(data, same, same[2], definition).candidate is same[2]
 
 
 def test_a_blend_that_wins_over_the_folds_must_win_again_on_rows_that_no_search_saw(data, definition, candidates):
     random = np.random.default_rng(0)
     lucky = [replace(c, oof=data.label + random.normal(0, 1, len(data.label))) for c in candidates]
     lucky = [replace(c, oof=np.where(np.isnan(candidates[0].oof), np.nan, c.oof)) for c in lucky]
-    taken = with_blend(data, lucky, lucky[1], definition)
+    taken = choose_blend(data, lucky, lucky[1], definition)
     kept = taken.candidate
     assert len(kept.notes) == len(lucky[1].notes) + 1
     assert kept.family == ("blend" if "was taken" in kept.notes[-1] else "random_forest")

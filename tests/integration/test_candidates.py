@@ -7,7 +7,8 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.model import FAMILIES
 from alerting.learning.features.encoding import Columns, Dense
 from alerting.learning.models.calibration import Platt, fit_platt, sigmoid
-from alerting.learning.models.families import default_params, fit_estimator, importance, proven_params
+from alerting.learning.models.families.contract import LabelledRows
+from alerting.learning.models.families.registry import default_params, get_family, proven_params
 from alerting.learning.models.trained import model_hash
 from alerting.learning.search.candidates import (
     Candidate,
@@ -18,7 +19,7 @@ from alerting.learning.search.candidates import (
     usable_folds,
 )
 from alerting.learning.search.search import search_candidate
-from alerting.learning.selection.challenger import choose, why_none
+from alerting.learning.selection.challenger import choose, explain_no_candidate
 from tests import small_models
 
 
@@ -117,7 +118,7 @@ def test_the_best_candidate_that_beats_the_baseline_is_chosen():
 def test_what_does_not_beat_the_baseline_is_no_challenger_and_the_reason_has_the_figures():
     tried = [candidate("lightgbm", 0.4), candidate("baseline", 0.4, score="persistence")]
     assert choose(tried) is None
-    assert why_none(tried) == (
+    assert explain_no_candidate(tried) == (
         "No candidate beats the baseline: the best, lightgbm, has an average precision of 0.400 out of fold, "
         "the baseline (persistence) 0.400."
     )
@@ -125,13 +126,13 @@ def test_what_does_not_beat_the_baseline_is_no_challenger_and_the_reason_has_the
 
 @pytest.mark.parametrize(("family", "proven"), [(f, n) for f in FAMILIES for n in range(len(proven_params(f)))], ids=str)
 def test_one_thread_and_two_give_the_same_model(data, family, proven):
-    columns = Columns.of(data.plan)
+    columns = Columns.from_plan(data.plan)
     matrix = columns.matrix(data.rows)
     params = proven_params(family)[proven]
     params |= {"random_forest": {"n_estimators": 12}, "lightgbm": {"rounds": 5}}.get(family, {})
 
     def fitted(threads):
-        estimator = fit_estimator(family, params, columns, matrix, data.label, seed=3, threads=threads)
+        estimator = get_family(family).fit(params, columns, LabelledRows(matrix, data.label), 3, threads)
         return model_hash(estimator, Platt(1.0, 0.0), 0.5, data.plan), estimator.margin_of(matrix)
 
     (one, one_margin), (two, two_margin) = fitted(1), fitted(2)
@@ -141,13 +142,13 @@ def test_one_thread_and_two_give_the_same_model(data, family, proven):
 
 @pytest.mark.parametrize("family", ["random_forest", "logistic_regression"])
 def test_classes_are_balanced_by_the_weights_of_their_rows(data, family):
-    columns = Columns.of(data.plan)
+    columns = Columns.from_plan(data.plan)
     matrix = columns.matrix(data.rows)
     params = default_params(family) | {"class_weight": "balanced"}
     params |= {"n_estimators": 10} if family == "random_forest" else {}
     weight = np.where(data.label == 1, 0.25, 1.0)
     weight *= len(weight) / weight.sum()
-    weighted, plain = (fit_estimator(family, params, columns, matrix, data.label, 1, w) for w in (weight, None))
+    weighted, plain = (get_family(family).fit(params, columns, LabelledRows(matrix, data.label, w), 1) for w in (weight, None))
     assert np.allclose(weighted.probability_of(matrix), plain.probability_of(matrix), rtol=0, atol=1e-6)
 
 
@@ -162,9 +163,9 @@ def test_missing_numbers_are_filled_and_flagged_and_unknown_levels_are_nobodys()
 
 
 def test_importance_adds_up_to_one_over_the_columns(data):
-    columns = Columns.of(data.plan)
-    estimator = fit_estimator("lightgbm", {"rounds": 5}, columns, columns.matrix(data.rows), data.label, seed=0)
-    shares = importance(estimator)
+    columns = Columns.from_plan(data.plan)
+    estimator = get_family("lightgbm").fit({"rounds": 5}, columns, LabelledRows(columns.matrix(data.rows), data.label), 0)
+    shares = estimator.importance()
     assert shares.sum() == pytest.approx(1)
     assert data.plan.source_of(columns.names[int(np.argmax(shares))]) in ("humidity", "moisture")
 

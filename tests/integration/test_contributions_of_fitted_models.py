@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from alerting.definitions.assets import Asset
-from alerting.learning.models.families import default_params
+from alerting.learning.models.families.registry import default_params
 from alerting.learning.search.candidates import Candidate, Trial
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.recommendation.contributions import contributions, explain

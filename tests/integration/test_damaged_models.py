@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("family", ["lightgbm", "random_forest", "logistic_regression"])
 def test_a_damaged_champion_is_unknown_and_everything_else_goes_on(family):
-    """In a process of its own, which at first ended with SIGSEGV at the first cut of `model.txt`."""
+    """In a process of its own, which at first ended with SIGSEGV at the first cut of a LightGBM text."""
     command = [sys.executable, "-m", "tests.integration.damaged_models", family]
     done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
     found = [json.loads(line) for line in done.stdout.splitlines()]

@@ -3,7 +3,6 @@
 import sys
 from dataclasses import replace
 from datetime import timedelta
-from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +15,11 @@ from alerting.definitions.model import SEVERITIES, ClassifierDefinition, Thresho
 from alerting.definitions.validation import parse_definition
 from alerting.detection.suppression import suppressed_spans
 from alerting.learning.data.dataset import build_dataset
-from alerting.learning.data.feedback_labels import Answer
-from alerting.learning.metrics.metrics import ProblemSpans
+from alerting.learning.data.feedback_labels import FeedbackLabel
+from alerting.learning.metrics.metrics import ProblemIntervals
 from alerting.learning.search.candidates import baseline_candidate
 from alerting.learning.search.search import search_candidate
-from alerting.learning.selection.operating_point import Watched, choose_threshold
+from alerting.learning.selection.operating_point import ObservedRows, choose_threshold
 from alerting.learning.selection.promotion import compare
 from alerting.ports import EventRow, ReadingRow, silent
 from alerting.readings.history import to_millis
@@ -29,7 +28,8 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, shards
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operations.report import last_period
-from alerting.usecases.training.train import candidate_families, prepare
+from alerting.usecases.training.run import candidate_families
+from alerting.usecases.training.train import prepare
 from tests import small_models
 from tests.builders import at, oven, too_hot
 from tests.pretended import Mailbox, pretended_platform
@@ -220,8 +220,8 @@ def learned(**changes):
     history = replace(history, asset=history.asset.model_copy(update={"attributes": {"model": "m1"}}))
     history = replace(history, events=stops(), event_types=())
     answers = [  # acted upon and prevented; called true though nobody acted
-        Answer("oven-1", minute(440), minute(470), minute(455), "true_alarm"),
-        Answer("oven-1", minute(720), minute(750), None, "true_alarm"),
+        FeedbackLabel("oven-1", minute(440), minute(470), minute(455), "true_alarm"),
+        FeedbackLabel("oven-1", minute(720), minute(750), None, "true_alarm"),
     ]
     definition, as_of = small_models.definition(**changes), small_models.as_of(history)
     silent = definition.suppression
@@ -242,7 +242,7 @@ def stops():
 def searched(**changes):
     definition = small_models.definition(learning={"trials": 2, "folds": 2, **changes})
     dataset = build_dataset(definition, 1, [small_models.line(120)], small_models.as_of(small_models.line(120)))
-    candidate = search_candidate(dataset, definition, "random_forest", silent, stopwatch=count(0, 0.1).__next__)
+    candidate = search_candidate(dataset, definition, "random_forest", silent)
     return (
         candidate.params,
         candidate.trials,
@@ -273,10 +273,10 @@ def tried(**changes):
 def chosen(**changes):
     instants = np.arange(0, 7 * 86_400_000, 600_000, dtype=np.int64)
     start = instants[50::100] + 600_000
-    spans = ProblemSpans(start, start + 1, np.ones(len(start), bool))
+    spans = ProblemIntervals(start, start + 1, np.ones(len(start), bool))
     score = np.random.default_rng(0).random(len(instants))
     score[49::100] += 0.6
-    watched = Watched(
+    watched = ObservedRows(
         instants, np.full(len(instants), "a", object), {"a": spans}, {"a": start}, {"a": 7 * 86_400.0}, 0, 1_800_000
     )
     wanted = small_models.definition(operating_point=changes).operating_point

@@ -81,7 +81,7 @@ def learned():
 
 
 def test_the_causes_are_found_although_no_window_shows_them(learned):
-    assert learned.dataset.plan.held_longer == {"setpoint": 6 * DAY, "recipe": 3 * DAY}
+    assert learned.dataset.plan.carried_longer == {"setpoint": 6 * DAY, "recipe": 3 * DAY}
     assert learned.evidence.rows["test"]["roc_auc"] > 0.9
     rows = learned.dataset.rows
     assert rows["recipe.last"].notna().mean() > 0.99

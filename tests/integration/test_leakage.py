@@ -107,7 +107,7 @@ def test_whatever_comes_later_changes_no_feature_of_an_earlier_instant(cut, nois
     line = replace(line, asset=line.asset.model_copy(update={"variables": line.asset.variables | variables}))
     definition = small_models.definition(features={"stride": "10m", "windows": ["15m", "1h"], "lags": [f"{lag}m"]})
     plan = build_dataset(definition, 1, [line], small_models.as_of(line)).plan
-    assert sorted(plan.held_longer) == (sorted(HELD) if held else [])
+    assert sorted(plan.carried_longer) == (sorted(HELD) if held else [])
     ts = millis(line.readings.index)
     at = np.arange(ts[0] + 600 * MINUTE, ts[cut] + 1, 10 * MINUTE)
     at = at[at % (10 * MINUTE) == 0]

@@ -11,8 +11,9 @@ import pytest
 
 from alerting.learning.features.encoding import Columns
 from alerting.learning.models.estimator import SMALL, Estimator
-from alerting.learning.models.families import default_params, fit_estimator
-from alerting.learning.models.trained import booster_text
+from alerting.learning.models.families.contract import LabelledRows
+from alerting.learning.models.families.lightgbm import LightGbm
+from alerting.learning.models.families.registry import default_params
 
 pytestmark = pytest.mark.slow
 
@@ -65,8 +66,8 @@ def test_a_large_weighted_table_gives_the_same_trees_on_one_thread_and_on_severa
 
     def fitted(threads: int) -> Estimator:
         told = default_params("lightgbm") | {"rounds": 8} | params
-        return fit_estimator("lightgbm", told, columns, matrix, label, 1, weight, threads)
+        return LightGbm().fit(told, columns, LabelledRows(matrix, label, weight), 1, threads)
 
     one, two, three = (fitted(threads) for threads in (1, 2, 3))
-    assert booster_text(one.model) == booster_text(two.model) == booster_text(three.model)
+    assert one.model.files() == two.model.files() == three.model.files()
     assert np.array_equal(one.margin_of(matrix), three.margin_of(matrix))

@@ -9,8 +9,10 @@ from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.operators.feedback import give_feedback
+from alerting.usecases.training.compare import compare_run
 from alerting.usecases.training.promote import rollback
-from alerting.usecases.training.train import candidate_families, compare_run, fit, prepare, train
+from alerting.usecases.training.run import candidate_families
+from alerting.usecases.training.train import fit, prepare, train
 from tests.builders import at
 from tests.humid_line import ASSET, DAY, EVERY, NAME, humid_oven, learned_quickly, line
 from tests.pretended import pretended_platform
@@ -121,7 +123,7 @@ def test_the_run_can_be_read_and_its_drawings_are_pictures():
     assert tags["mlflow.note.content"] == f"**{title.removeprefix('# ')}**\n{rest}"[:5000]
     assert (tags["decision"], tags["revision"]) == ("provisional", "1")
     child = next(i for i, t in platform.models.find_runs(run) if t["family"] == "logistic_regression")
-    assert set(platform.models.files(child, "drawings")) == {"trials.png", "precision_recall.png"}
+    assert set(platform.models.files(child, "charts")) == {"trials.png", "precision_recall.png"}
 
 
 def test_a_champion_that_is_lost_is_a_platform_alert_and_only_a_person_replaces_it():

@@ -7,9 +7,10 @@ import pytest
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import FAMILIES
 from alerting.learning.data.dataset import build_dataset
-from alerting.learning.search import sample, search
-from alerting.learning.search.candidates import candidate_files, candidate_from_files, usable_folds
-from alerting.learning.search.search import repeat_search, search_candidate
+from alerting.learning.models.families.lightgbm import LightGbm
+from alerting.learning.search import sample
+from alerting.learning.search.candidates import usable_folds
+from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.learning.selection.promotion import DAY_MS, paired_differences
 from alerting.readings.history import History
@@ -55,8 +56,8 @@ def silent(*_):
     pass
 
 
-def searched(data, family, stopwatch=lambda: 0.0, **learning):
-    return search_candidate(data, definition(family, **learning), family, silent, None, stopwatch)
+def searched(data, family, progress=silent, **learning):
+    return search_candidate(data, definition(family, **learning), family, progress)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -83,14 +84,14 @@ def test_the_model_is_not_worse_than_that_of_a_search_of_all_rows_and_the_figure
 
 def test_every_fold_is_fitted_and_tried_on_its_part_of_the_sample_alone(data, sampled, monkeypatch):
     fitted, tried = [], []
-    fit = search.fit_watched
+    fit = LightGbm.fit_watched
 
-    def fit_and_count(params, columns, matrix, label, seed, watched, weight, **rest):
-        fitted.append((len(matrix), weight.sum()))
-        tried.append((len(watched[0]), watched[2].sum()))
-        return fit(params, columns, matrix, label, seed, watched, weight, **rest)
+    def fit_and_count(self, params, columns, rows, watched, seed):
+        fitted.append((len(rows.matrix), rows.weight.sum()))
+        tried.append((len(watched.matrix), watched.weight.sum()))
+        return fit(self, params, columns, rows, watched, seed)
 
-    monkeypatch.setattr(search, "fit_watched", fit_and_count)
+    monkeypatch.setattr(LightGbm, "fit_watched", fit_and_count)
     searched(data, "lightgbm", trials=1)
     folds, _ = usable_folds(data, 2)
     assert max(rows for rows, _ in fitted) < SEARCHED
@@ -100,8 +101,8 @@ def test_every_fold_is_fitted_and_tried_on_its_part_of_the_sample_alone(data, sa
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_it_is_repeated_exactly_even_when_time_cut_it_short(data, sampled, family):
-    looks = iter(range(1000))
-    found = searched(data, family, lambda: float(next(looks)), trials=1, time_budget="9s")
-    again = repeat_search(data, definition(family), candidate_from_files(candidate_files(found)))
+    found = searched(data, family, trials=3, time_budget="0s")
+    assert (found.trials, found.cut_short) == (1, True)
+    again = searched(data, family, trials=found.trials)
     assert np.array_equal(found.oof, again.oof, equal_nan=True)
     assert (found.tried, found.params, found.notes[0]) == (again.tried, again.params, again.notes[0])

@@ -8,12 +8,12 @@ import pytest
 
 from alerting.detection.problems import find_problems
 from alerting.learning.data.dataset import build_dataset
-from alerting.learning.data.feedback_labels import Answer
+from alerting.learning.data.feedback_labels import FeedbackLabel
 from alerting.learning.features.build import build_features
 from alerting.learning.search.candidates import baseline_candidate
 from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.challenger import choose, finish_challenger
-from alerting.learning.selection.feedback_ablation import without_answers
+from alerting.learning.selection.feedback_ablation import compare_without_feedback
 from alerting.ports import silent
 from alerting.readings.history import millis
 from tests import small_models
@@ -66,7 +66,7 @@ def warned(model, history):
 @pytest.fixture(scope="module")
 def lived():
     history, acted = line(FREE_DAYS + ACTED_DAYS, FREE_DAYS * DAY, seed=5)
-    said = [Answer("oven-1", int(a), int(a) + 30 * MINUTE, int(a), "true_alarm") for a in acted]
+    said = [FeedbackLabel("oven-1", int(a), int(a) + 30 * MINUTE, int(a), "true_alarm") for a in acted]
     unmanned, _ = line(JUDGED_DAYS, 10**9, seed=6)
     return history, said, unmanned
 
@@ -90,7 +90,7 @@ def test_the_difference_that_the_answers_make_is_measured_with_the_same_paramete
     history, said, _ = lived
     dataset, candidate, model = trained(history, said)
     assert choose([candidate, baseline_candidate(dataset, definition())]) is candidate
-    difference = without_answers(dataset, candidate, definition(), model)
+    difference = compare_without_feedback(dataset, candidate, definition(), model)
     assert -1 <= difference.correlation < 0.999
     untouched, same, plain = trained(history, [])
-    assert without_answers(untouched, same, definition(), plain) is None
+    assert compare_without_feedback(untouched, same, definition(), plain) is None

@@ -10,8 +10,10 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
 
 from alerting.definitions.faults import UserError
-from alerting.learning.models.families import default_params
-from alerting.learning.models.files import META, SKLEARN, model_files, model_from_files
+from alerting.learning.models.families.registry import default_params
+from alerting.learning.models.families.sklearn_file import SKLEARN
+from alerting.learning.models.files import model_files, model_from_files
+from alerting.learning.models.metadata import META
 from alerting.learning.models.trained import ModelRefused
 from alerting.learning.search.candidates import Candidate, Trial
 from alerting.learning.selection.challenger import finish_challenger
@@ -138,9 +140,10 @@ def test_files_that_were_changed_damaged_or_lost_are_refused(finished):
     meta = json.loads(files[META])
     with pytest.raises(ModelRefused, match="do not fit their hash"):
         model_from_files(files | {META: json.dumps(meta | {"threshold": 0.0}).encode()})
-    with pytest.raises(ModelRefused, match="this version reads format 1"):
-        model_from_files(files | {META: json.dumps(meta | {"format": 2}).encode()})
-    with pytest.raises(ModelRefused, match=r"without a readable model\.txt"):
-        model_from_files({META: files[META]})
+    with pytest.raises(ModelRefused, match="this version reads format 2"):
+        model_from_files(files | {META: json.dumps(meta | {"format": 1}).encode()})
+    for i in range(3):
+        with pytest.raises(ModelRefused, match=rf"without a readable model-{i}\.txt"):
+            model_from_files({name: data for name, data in files.items() if name != f"model-{i}.txt"})
     with pytest.raises(ModelRefused, match=r"without a readable model\.json"):
         model_from_files({})

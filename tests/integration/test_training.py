@@ -3,9 +3,7 @@
 import json
 import re
 from contextlib import nullcontext
-from dataclasses import replace
 from datetime import timedelta
-from itertools import count
 
 import numpy as np
 import pandas as pd
@@ -17,7 +15,7 @@ from alerting.cli.main import app
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
 from alerting.learning.search.candidates import candidate_from_files
-from alerting.ports import ReadingRow, TrainingLimits
+from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.operations.report import make_report
@@ -101,11 +99,12 @@ def test_the_next_search_starts_from_the_champions_parameters(trained):
     assert best.params in [trial.params for trial in found.tried[:2]]
 
 
-def test_a_search_keeps_its_time_budget_by_the_stopwatch_of_the_platform(trained):
+def test_a_search_that_its_time_budget_ended_says_so_in_its_result(trained):
     platform, _ = trained
-    hurried = replace(platform, limits=TrainingLimits(count(0, 200).__next__, 4096))
-    run_id = prepare(hurried, "too-moist", at(MINUTES))
-    assert fit(hurried, run_id, "logistic_regression")["cut_short"]
+    hurried = too_moist(name="hurried", learning={"trials": 9, "folds": 2, "time_budget": "0s"}, features={"stride": "5m"})
+    apply(platform, [hurried], "engineer", at(MINUTES), "test")
+    found = fit(platform, prepare(platform, "hurried", at(MINUTES)), "logistic_regression")
+    assert (found["trials"], found["cut_short"]) == (1, True)
 
 
 def test_the_test_period_is_judged_anew_by_the_named_model_and_never_what_it_has_seen(trained):

@@ -156,7 +156,7 @@ def commonest(cells: Cells, among: BoolArray, most: int) -> dict[str, int]:
     return {c["values"]: c["counts"] for c in sorted(counts, key=lambda c: -c["counts"])[:most] if c["values"] is not None}
 
 
-def fault_words(cells: Cells) -> BoolArray:
+def first_line(cells: Cells) -> BoolArray:
     """Which cleaned cells say that there was no value; in a column of text they may be text like any other."""
     return _mask(pc.fill_null(pc.is_in(pc.utf8_lower(cells), pa.array(FAULT_WORDS)), False))
 

@@ -12,7 +12,7 @@ import pandas as pd
 from alerting.learning.models.files import model_from_files
 from alerting.learning.models.trained import TrainedModel
 
-_FILES = ("model.json", "*model.txt", "*model.skops")
+_FILES = ("model.json", "*model-*.txt", "*model.skops")
 
 
 class ServedModel:

@@ -87,7 +87,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
         "routes": Description(
             "one route: who is notified, when, by which channels",
             "`name`",
-            "`usecases/notification/routes.py` (`alerting routes`); people",
+            "`usecases/notification/routes.py` (`alerting route`); people",
             "with routes",
             "until it is removed",
             has_validator=True,

@@ -1,8 +1,8 @@
-"""What operators' answers change in training: an alert that prevents its problem must not teach that there was none.
+"""Feedback labels: an alert that prevents its problem must not teach that there was none.
 
-The rows in doubt are those whose label the data would call negative, although the answer says that the data cannot know: the
-problem was prevented, or somebody saw what no sensor shows. They are left out, or count as positive where the definition says
-so, never as negative. Where the problem did occur the data decide, whatever anybody said.
+The rows in doubt are those that the data label negative although feedback says that the data cannot know: the problem was
+prevented, or an operator saw what no sensor shows. They are left out, or count as positive where the definition says so, never
+as negative. Where the problem did occur the data decide.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ _WORDS: dict[str, str] = {
 
 
 @dataclass(frozen=True)
-class Answer:
+class FeedbackLabel:
     """What was said of one episode by some instant. Its outcome window is (`raised`, `ends`]; `acted` lies in it, or is None."""
 
     asset: str
@@ -41,8 +41,10 @@ class Answer:
     verdict: Verdict | None
 
 
-def answers_of(episodes: Sequence[Episode], definition: ClassifierDefinition, as_of: datetime) -> list[Answer]:
-    """The answers that had been given at as_of, by the time of the raise; episodes nobody answered are left out."""
+def collect_feedback_labels(
+    episodes: Sequence[Episode], definition: ClassifierDefinition, as_of: datetime
+) -> list[FeedbackLabel]:
+    """Feedback that operators had given at as_of, by the time of the raise; episodes without any are left out."""
     answers = []
     for episode in episodes:
         said = [f for f in episode.feedback if f.at <= as_of]
@@ -51,12 +53,12 @@ def answers_of(episodes: Sequence[Episode], definition: ClassifierDefinition, as
         verdict, _ = consensus(said)
         if acted or verdict is not None:
             first = to_millis(min(acted)) if acted else None
-            answers.append(Answer(episode.asset, to_millis(episode.raised_at), to_millis(ends), first, verdict))
+            answers.append(FeedbackLabel(episode.asset, to_millis(episode.raised_at), to_millis(ends), first, verdict))
     return sorted(answers, key=lambda a: (a.raised, a.asset))
 
 
 @dataclass(frozen=True)
-class Relabelled:
+class FeedbackEffects:
     """Per row the effect of the answers on it, and how many answers changed any."""
 
     effect: Effects
@@ -64,8 +66,8 @@ class Relabelled:
 
 
 def relabel(
-    definition: ClassifierDefinition, answers: Sequence[Answer], at: Millis, negative: BoolArray, occurred: Millis
-) -> Relabelled:
+    definition: ClassifierDefinition, answers: Sequence[FeedbackLabel], at: Millis, negative: BoolArray, occurred: Millis
+) -> FeedbackEffects:
     """The effect of one asset's answers on its rows.
 
     `negative`: which rows the data call negative; no other is ever touched. `occurred`: instants at which the problem occurred.
@@ -84,11 +86,11 @@ def relabel(
         used += bool(doubtful.any())
         effect[doubtful & ((effect == 0) | (effect == CONFIRMED))] = LEFT_OUT
         if kind != "left_out":
-            effect[negative & _promised(answer, at)] = EFFECTS.index(kind) + 1
-    return Relabelled(effect, used)
+            effect[negative & _rows_before_action(answer, at)] = EFFECTS.index(kind) + 1
+    return FeedbackEffects(effect, used)
 
 
-def _effect_of(use: FeedbackUse, answer: Answer) -> Effect | None:
+def _effect_of(use: FeedbackUse, answer: FeedbackLabel) -> Effect | None:
     """What an answer makes of the rows in doubt; None: the data decide."""
     if answer.verdict == "false_alarm":
         return "confirmed"
@@ -103,14 +105,14 @@ def _effect_of(use: FeedbackUse, answer: Answer) -> Effect | None:
     return "left_out"
 
 
-def _in_doubt(definition: ClassifierDefinition, answer: Answer, at: Millis) -> BoolArray:
-    """Rows whose label looks at a time after the action (or, where nobody acted, after the raise), until the window ends."""
+def _in_doubt(definition: ClassifierDefinition, answer: FeedbackLabel, at: Millis) -> BoolArray:
+    """Rows whose label looks at a time after the action (or, without an action, after the raise), until the window ends."""
     reach = span_millis(definition.gap + definition.horizon)
     since = answer.raised if answer.acted is None else answer.acted
     return (at + reach > since) & (at <= answer.ends)
 
 
-def _promised(answer: Answer, at: Millis) -> BoolArray:
+def _rows_before_action(answer: FeedbackLabel, at: Millis) -> BoolArray:
     """The first row at or after the raise, and all until the action: they show what the alert was about."""
     first = int(np.searchsorted(at, answer.raised))
     last = int(np.searchsorted(at, answer.raised if answer.acted is None else answer.acted, side="right"))
@@ -123,7 +125,7 @@ def _any_in(instants: Millis, after: int, until: int) -> bool:
     return bool(((instants > after) & (instants <= until)).any())
 
 
-def answers_in_words(counts: dict[str, int]) -> str:
+def describe_feedback(counts: dict[str, int]) -> str:
     """`7 verdicts changed 212 rows: 200 left out, 12 counted as positive.`; empty without any answer."""
     if not counts.get("answers"):
         return ""

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from alerting.definitions.faults import UserError
-from alerting.learning.data.dataset import Dataset
+from alerting.learning.data.dataset import HASHED, Dataset
 from alerting.learning.data.fingerprint import dataset_hash
 from alerting.learning.data.quality import findings_from
 from alerting.learning.features.moments import Floats
@@ -22,7 +22,6 @@ from alerting.learning.features.plan import FeaturePlan
 
 _NAMED = ("asset", "part", "part_by_data")  # kept as the number of the name: a million texts take more memory than the rows
 _PLAIN = ("at", "label", "persistence", "weight", "label_by_data")
-_HASHED = ("label", "asset", "at", "part", "persistence", "weight", "label_by_data", "part_by_data")
 
 
 def dataset_files(dataset: Dataset) -> dict[str, bytes]:
@@ -71,7 +70,7 @@ def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
     rows = _rows(table, plan)
     del table
     _give_back_memory()
-    if dataset_hash(plan, rows, *(beside[name] for name in _HASHED)) != document["hash"]:
+    if dataset_hash(plan, rows, *(beside[name] for name in HASHED)) != document["hash"]:
         raise UserError(
             f"the dataset of {document['definition']} was changed after it was written; train again from its beginning"
         )

@@ -1,4 +1,4 @@
-"""Labels: whether the problem follows each instant, or why nobody can say.
+"""Labels: whether the problem follows each instant, or why that is unknown.
 
 `onset` asks whether a problem starts in (t + gap, t + gap + horizon]; `state` whether the condition holds at some sample there.
 """
@@ -96,7 +96,7 @@ def _inside(problems: pd.DataFrame, at: Millis, recovery: int) -> BoolArray:
 def known_until(problem: Problem, history: History, samples: Millis, as_of: int) -> int:
     """Until when the truth is known: as_of less the delay, but not past the instant at which the next value was due.
 
-    Events are known as long as the asset has readings: where those end, nobody was recording.
+    Events are known as long as the asset has readings: where those end, recording had ended.
     """
     if problem.variable is None:
         samples = millis(pd.DatetimeIndex(history.readings.index))

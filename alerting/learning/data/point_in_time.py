@@ -11,7 +11,7 @@ from alerting.readings.cleaning import present
 from alerting.readings.history import History, Millis, millis, span_millis
 
 
-def known_history(history: History, until: int, start: int | None = None) -> History:
+def point_in_time_view(history: History, until: int, start: int | None = None) -> History:
     """The history as it was known at `until` (ms): values whose delay had passed, events that had started, ends that had come.
 
     Readings before `start` are left out too; events are not, because their recency looks back without limit.
@@ -29,7 +29,7 @@ def known_history(history: History, until: int, start: int | None = None) -> His
     return replace(history, readings=readings, events=events)
 
 
-def anything_known(plan: FeaturePlan, history: History, at: Millis) -> npt.NDArray[np.bool_]:
+def has_any_value(plan: FeaturePlan, history: History, at: Millis) -> npt.NDArray[np.bool_]:
     """Whether any value of the plan's variables is known in the longest window before each instant. Without: unknown.
 
     A value that is held longer counts only where nothing else is in the plan: it would go on while every sensor is silent.
@@ -37,9 +37,9 @@ def anything_known(plan: FeaturePlan, history: History, at: Millis) -> npt.NDArr
     known = np.zeros(len(at), np.bool_)
     ts = millis(pd.DatetimeIndex(history.readings.index))
     alike: dict[tuple[int, int], npt.NDArray[np.bool_]] = {}
-    for name in [v for v in plan.variables if v not in plan.held_longer] or plan.variables:
+    for name in [v for v in plan.variables if v not in plan.carried_longer] or plan.variables:
         if name in history.readings:
-            key = span_millis(history.delay(name)), max(plan.holds_ms(name), plan.longest_window_ms)
+            key = span_millis(history.delay(name)), max(plan.carry_ms(name), plan.longest_window_ms)
             there = present(history, name)
             alike[key] = alike[key] | there if key in alike else there
     for (delay, span), there in alike.items():

@@ -20,7 +20,7 @@ FEW_PROBLEMS = 10
 FLAT_SAMPLES, FLAT_TIMES, LIVELY = 30, 10, 10
 """A sensor with at least LIVELY different values is stuck where FLAT_SAMPLES of them, and FLAT_TIMES its usual run, are equal."""
 GAP_SAMPLES, GAP_SHARE = 10, 0.01
-"""A gap is longer than so many usual distances; gaps are told of where they take this share of the time."""
+"""A gap is longer than GAP_SAMPLES usual distances; gaps are reported where they take GAP_SHARE of the time."""
 IRREGULAR, IRREGULAR_SHARE = 0.5, 0.2
 """Sampling is irregular where this share of the distances lies further from the median than IRREGULAR times it."""
 
@@ -42,7 +42,7 @@ Kind = Literal[
     "few_problems",
     "leak_suspect",
     "answers",
-    "memory",
+    "row_limit",
 ]
 
 

@@ -53,7 +53,7 @@ def split_borders(definition: ClassifierDefinition, start: int, end: int) -> Bor
     return Borders(start, end - round(span * (periods.validation + periods.test)), end - round(span * periods.test), end)
 
 
-def purge_span(definition: ClassifierDefinition, plan: FeaturePlan) -> int:
+def purge_length(definition: ClassifierDefinition, plan: FeaturePlan) -> int:
     """How far before a border (ms) a row may not lie: its label reaches gap + horizon + `for` ahead, and the rows after the
     border look the plan's reach back. The recency of events is exempt."""
     label = definition.gap + definition.horizon + definition.problem.hold

@@ -3,8 +3,8 @@
 A value is known at ts + delay; a window of length w at t covers the known times (t - w, t]. The last value of a variable holds
 until the next one is known, at most as long as the plan says. A row depends on nothing outside its windows but values that hold
 (events' recency: on nothing after t): it is the same, bit for bit, from a year of readings and from a slice that just covers
-`plan.lookback` and begins with the newest earlier value of each variable in `plan.held_longer`. A value outside the engineering
-range of its variable is missing.
+`plan.lookback` and begins with the newest earlier value of each variable in `plan.carried_longer`. A value outside the
+engineering range of its variable is missing.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -111,14 +111,14 @@ def _there(times: Millis, values: Floats) -> tuple[Millis, Floats]:
     return times[there], values[there] + 0.0
 
 
-class _Placed(NamedTuple):
+class _Indexed(NamedTuple):
     rows: slice
     times: Millis
     bucket: npt.NDArray[np.int64]
     seconds: Floats
 
 
-class _Stretch:
+class _ReadingInterval:
     """Instants near each other, and the samples known in the windows before them."""
 
     def __init__(self, plan: FeaturePlan, readings: _Readings, at: Millis) -> None:
@@ -127,11 +127,11 @@ class _Stretch:
         self.size = (int(at[-1]) - self.after) // plan.bucket_ms
         self.last = (at - self.after) // plan.bucket_ms - 1
         self.lengths = tuple(window // plan.bucket_ms for window in plan.windows_ms)
-        self._by_delay: dict[int, _Placed] = {}
+        self._by_delay: dict[int, _Indexed] = {}
 
     def samples(self, name: str) -> tuple[Millis, Floats, Buckets]:
         """Known times, values and buckets of the samples of a variable that have a value."""
-        placed = self._placed(span_millis(self.readings.history.delay(name)))
+        placed = self._index_readings(span_millis(self.readings.history.delay(name)))
         column = self.readings.values(name)
         values = np.full(len(placed.times), np.nan) if column is None else column[placed.rows]
         there = np.isfinite(values)
@@ -141,20 +141,20 @@ class _Stretch:
     def lagged(self, name: str, lag: int) -> Floats:
         """The value that held a lag before each instant."""
         at, delay = self.at - lag, span_millis(self.readings.history.delay(name))
-        if self.plan.is_held(name):
+        if self.plan.is_carried_forward(name):
             times, values = self.readings.samples(name)
         else:
             rows = self.readings.known(delay, int(at[0]) - self.plan.longest_window_ms, int(at[-1]))
             column = self.readings.values(name)
             values = np.empty(0) if column is None else column[rows]
             times, values = _there(self.readings.ts[rows][: len(values)] + delay, values)
-        return _taken(values, _newest(times, at, self.plan.holds_ms(name)))
+        return _taken(values, _newest(times, at, self.plan.carry_ms(name)))
 
-    def _placed(self, delay: int) -> "_Placed":
+    def _index_readings(self, delay: int) -> "_Indexed":
         if delay not in self._by_delay:
             rows = self.readings.known(delay, self.after, int(self.at[-1]))
             times = self.readings.ts[rows] + delay
-            self._by_delay[delay] = _Placed(rows, times, *moments.place(times, self.after, self.plan.bucket_ms))
+            self._by_delay[delay] = _Indexed(rows, times, *moments.bucket_index(times, self.after, self.plan.bucket_ms))
         return self._by_delay[delay]
 
 
@@ -166,7 +166,7 @@ def _chunks(at: Millis, span: int) -> Iterator[slice]:
 
 
 def _fill_numbers(plan: FeaturePlan, readings: _Readings, at: Millis, out: Floats, names: Collection[str]) -> None:
-    stretch = _Stretch(plan, readings, at)
+    stretch = _ReadingInterval(plan, readings, at)
     for number in plan.numbers:
         if number.name in names:
             block = plan.number_blocks[number.name]
@@ -174,14 +174,14 @@ def _fill_numbers(plan: FeaturePlan, readings: _Readings, at: Millis, out: Float
                 out[:, position] = values
 
 
-def _number_values(stretch: _Stretch, number: NumberSource, columns: Sequence[Column]) -> Iterator[Floats]:
+def _number_values(stretch: _ReadingInterval, number: NumberSource, columns: Sequence[Column]) -> Iterator[Floats]:
     plan = stretch.plan
     times, values, buckets = stretch.samples(number.name)
     summed = moments.window_moments(moments.bucket_moments(buckets, values), stretch.last, stretch.lengths, plan.bucket_ms)
     windows = dict(zip(plan.windows_ms, summed, strict=True))
-    if plan.is_held(number.name):
+    if plan.is_carried_forward(number.name):
         times, values = stretch.readings.samples(number.name)
-    newest = _newest(times, stretch.at, plan.holds_ms(number.name))
+    newest = _newest(times, stretch.at, plan.carry_ms(number.name))
     for column in columns:
         span = column.window_ms or plan.longest_window_ms
         if column.aggregation == "lag":
@@ -250,7 +250,7 @@ def _last_code(plan: FeaturePlan, readings: _Readings, category: CategorySource,
     if category.name not in readings.history.readings or not len(at):
         return np.full(len(at), -1, np.int64)
     delay = span_millis(readings.history.delay(category.name))
-    holds = plan.holds_ms(category.name)
+    holds = plan.carry_ms(category.name)
     rows = readings.known(delay, int(at[0]) - holds, int(at[-1]))
     values = readings.history.readings[category.name].iloc[rows]
     there = values.notna().to_numpy()

@@ -1,4 +1,4 @@
-"""How long the last value of a variable holds: until the next one is known, and at most for a time that its readings suggest.
+"""How long the last value of a variable is carried forward: until the next one is known, and no longer than its readings suggest.
 
 Recipes, products, tools and set-points are reported when they change, a laboratory a few times a day. Such a value is in force
 long after it has left every window; to call it missing would hide the cause that it may be.
@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from alerting.learning.features.plan import Held
+from alerting.learning.features.plan import CarryForward
 from alerting.readings.cleaning import present
 from alerting.readings.history import History, span_millis
 from alerting.readings.spacing import distances, sampling_ms
 
 TIMES = 3
-"""A value holds for so many times the distance at which the next one is due."""
+"""A value is carried forward for TIMES the distance at which the next one is due."""
 LONGEST_MS = 90 * 24 * 3_600_000
 """But never longer, unless the asset's document says so."""
 LEAST_DISTANCES = 3
@@ -27,20 +27,22 @@ CHANGES = 0.9
 _MINUTE = 60_000
 
 
-def held_variables(names: Sequence[str], histories: Sequence[History], longest_window_ms: int) -> tuple[Held, ...]:
+def carried_forward_variables(
+    names: Sequence[str], histories: Sequence[History], longest_window_ms: int
+) -> tuple[CarryForward, ...]:
     """The variables among `names` whose value holds for another time than the longest window."""
     return tuple(_held(names, histories, longest_window_ms))
 
 
-def _held(names: Sequence[str], histories: Sequence[History], longest_window_ms: int) -> Iterator[Held]:
+def _held(names: Sequence[str], histories: Sequence[History], longest_window_ms: int) -> Iterator[CarryForward]:
     for name in names:
         stated = _stated_ms(name, histories)
         if stated is None:
             found = _found_ms(name, histories, longest_window_ms)
             if found > longest_window_ms:
-                yield Held(name, found)
+                yield CarryForward(name, found)
         elif stated != longest_window_ms:
-            yield Held(name, stated)
+            yield CarryForward(name, stated)
 
 
 def _stated_ms(name: str, histories: Sequence[History]) -> int | None:

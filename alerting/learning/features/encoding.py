@@ -13,7 +13,7 @@ from alerting.definitions.faults import UserError
 from alerting.learning.features.plan import FeaturePlan
 
 Floats = npt.NDArray[np.float64]
-FARTHEST = 10.0  # a scaled number counts as at most so many standard deviations: a single odd reading cannot decide alone
+FARTHEST = 10.0  # standard deviations at which a scaled number is clipped: a single odd reading cannot decide alone
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Columns:
     levels: Mapping[str, tuple[str, ...]]
 
     @staticmethod
-    def of(plan: FeaturePlan) -> "Columns":
+    def from_plan(plan: FeaturePlan) -> "Columns":
         """The columns of a feature plan."""
         return Columns(plan.columns, plan.levels)
 

@@ -49,14 +49,14 @@ class Buckets(NamedTuple):
     tt: Floats
 
 
-def place(times: Millis, start: int, width: int) -> tuple[npt.NDArray[np.int64], Floats]:
+def bucket_index(times: Millis, start: int, width: int) -> tuple[npt.NDArray[np.int64], Floats]:
     """Number of the bucket (start + i·width, start + (i+1)·width] of each time, and its seconds relative to the bucket's end."""
     bucket = (times - (start + 1)) // width
     return bucket, (times - (start + (bucket + 1) * width)) / 1000.0
 
 
 def find_runs(bucket: npt.NDArray[np.int64], seconds: Floats, size: int) -> Buckets:
-    """The runs of samples in the same bucket, for the increasing buckets and the seconds that `place` gave."""
+    """The runs of samples in the same bucket, for the increasing buckets and the seconds that `bucket_index` gave."""
     if not len(bucket):
         return Buckets(size, bucket, bucket, bucket, seconds, seconds, seconds)
     starts = np.concatenate(([0], np.flatnonzero(bucket[1:] != bucket[:-1]) + 1))

@@ -14,7 +14,7 @@ ColumnKind = Literal["variable", "event", "attribute"]
 
 @dataclass(frozen=True)
 class NumberSource:
-    """A number or boolean variable; `sampling_ms` is the usual time between two values, None when nobody knows."""
+    """A number or boolean variable; `sampling_ms` is the usual time between two values, None when unknown."""
 
     name: str
     sampling_ms: int | None
@@ -29,7 +29,7 @@ class CategorySource:
 
 
 @dataclass(frozen=True)
-class Held:
+class CarryForward:
     """A variable whose last value holds for another time than the longest window: `span_ms` from when it became known."""
 
     name: str
@@ -65,7 +65,7 @@ class FeaturePlan:
     category_attributes: tuple[CategorySource, ...] = ()
     delay_ms: int = 0
     lags_ms: tuple[int, ...] = ()
-    held: tuple[Held, ...] = ()
+    held: tuple[CarryForward, ...] = ()
 
     @property
     def longest_window_ms(self) -> int:
@@ -90,22 +90,22 @@ class FeaturePlan:
         return timedelta(milliseconds=self.reach_ms + self.delay_ms)
 
     @cached_property
-    def held_longer(self) -> dict[str, timedelta]:
+    def carried_longer(self) -> dict[str, timedelta]:
         """Variables whose last value may be older than the longest window, and how old it may be."""
         return {h.name: timedelta(milliseconds=h.span_ms) for h in self.held if h.span_ms > self.longest_window_ms}
 
     @property
     def farthest(self) -> timedelta:
         """How far before an instant the oldest reading may lie that any feature shows."""
-        return self.lookback + max(self.held_longer.values(), default=timedelta(0))
+        return self.lookback + max(self.carried_longer.values(), default=timedelta(0))
 
-    def holds_ms(self, variable: str) -> int:
+    def carry_ms(self, variable: str) -> int:
         """How long a value of a variable holds, from when it became known, unless the next one comes."""
-        return self._held_ms.get(variable, self.longest_window_ms)
+        return self._carry_forward_ms.get(variable, self.longest_window_ms)
 
-    def is_held(self, variable: str) -> bool:
+    def is_carried_forward(self, variable: str) -> bool:
         """Whether a variable has a holding time of its own."""
-        return variable in self._held_ms
+        return variable in self._carry_forward_ms
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -159,7 +159,7 @@ class FeaturePlan:
                 continue
             if aggregation in ("last", "age"):
                 columns.append(
-                    Column(f"{number.name}.{aggregation}", number.name, "variable", aggregation, self.holds_ms(number.name))
+                    Column(f"{number.name}.{aggregation}", number.name, "variable", aggregation, self.carry_ms(number.name))
                 )
                 continue
             for window in self.windows_ms:
@@ -173,7 +173,7 @@ class FeaturePlan:
         return [*counts, Column(f"event/{event}.recency", event, "event", "recency")]
 
     @cached_property
-    def _held_ms(self) -> dict[str, int]:
+    def _carry_forward_ms(self) -> dict[str, int]:
         return {h.name: h.span_ms for h in self.held}
 
     @cached_property
@@ -203,7 +203,7 @@ class FeaturePlan:
             category_attributes=categories("category_attributes"),
             delay_ms=document["delay_ms"],
             lags_ms=tuple(document.get("lags_ms", ())),
-            held=tuple(Held(h["name"], h["span_ms"]) for h in document.get("held", ())),
+            held=tuple(CarryForward(h["name"], h["span_ms"]) for h in document.get("held", ())),
         )
 
 

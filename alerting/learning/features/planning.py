@@ -10,7 +10,7 @@ import numpy as np
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import ClassifierDefinition
 from alerting.detection.problems import matching
-from alerting.learning.features.carry_forward import held_variables
+from alerting.learning.features.carry_forward import carried_forward_variables
 from alerting.learning.features.plan import CategorySource, FeaturePlan, NumberSource
 from alerting.readings.cleaning import present
 from alerting.readings.history import History, span_millis
@@ -39,7 +39,7 @@ def plan_features(definition: ClassifierDefinition, histories: Sequence[History]
         number_attributes=tuple(name for name, levels in attributes if levels is None),
         category_attributes=tuple(CategorySource(name, levels) for name, levels in attributes if levels is not None),
         lags_ms=_lags(definition),
-        held=held_variables(_asked_for_last(definition, numbers, categories), histories, windows[-1]),
+        held=carried_forward_variables(_asked_for_last(definition, numbers, categories), histories, windows[-1]),
         delay_ms=max((span_millis(h.delay(str(v))) for h in histories for v in h.readings), default=0),
     )
     if not plan.columns:

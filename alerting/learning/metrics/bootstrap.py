@@ -1,7 +1,7 @@
-"""95 % intervals of figures over rows: a block bootstrap, because rows near in time are alike and are not so many proofs.
+"""95 % confidence intervals of metrics over rows, by a block bootstrap, because rows near in time are not independent.
 
-Künsch (1989), "The jackknife and the bootstrap for general stationary observations": whole stretches of time are drawn again,
-with replacement, and every figure is computed anew from each draw.
+Künsch (1989), "The jackknife and the bootstrap for general stationary observations": whole intervals of time are drawn with
+replacement, and every metric is computed from each draw.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alerting.learning.metrics.confidence import percentiles, widest, wilson
+from alerting.learning.metrics.confidence import enclosing_interval, percentile_interval, wilson_interval
 from alerting.learning.metrics.metrics import Floats, Labels, reliability, row_metrics, score_bins
 from alerting.readings.history import Millis
 
@@ -38,18 +38,18 @@ def time_blocks(at: Millis, asset: npt.NDArray[np.object_], gap_ms: int, horizon
     return np.asarray(block // joined, np.int64)
 
 
-def judge_rows(label: Labels, score: Floats, block: Blocks, seed: int) -> dict[str, Any]:
-    """`row_metrics`, and under `intervals` the bounds of `ap`, `roc_auc` and `brier`; JSON-able.
+def evaluate_rows(label: Labels, score: Floats, block: Blocks, seed: int) -> dict[str, Any]:
+    """Compute `row_metrics`, and under `intervals` the confidence intervals of `ap`, `roc_auc` and `brier`; JSON-able.
 
-    A figure has no bounds where nobody can know them: where it is unknown itself, where all rows are of one block, and for
-    a ranking whose positives, or negatives, all lie in one block.
+    A metric has no interval where it is unknown itself, where all rows are of one block, and for a ranking whose positives, or
+    negatives, all lie in one block.
     """
     figures = row_metrics(label, score)
     intervals = {}
     for name, drawn in bootstrap_rows(label, score, block, seed).items():
-        value, bounds = figures[name], percentiles(drawn)
+        value, bounds = figures[name], percentile_interval(drawn)
         if value is not None and bounds is not None:
-            intervals[name] = list(widest(bounds, (value, value)))
+            intervals[name] = list(enclosing_interval(bounds, (value, value)))
     return {**figures, "intervals": intervals}
 
 
@@ -71,7 +71,7 @@ def bootstrap_rows(label: Labels, score: Floats, block: Blocks, seed: int, sampl
     return {"ap": _precisions(positives, negatives), "roc_auc": _areas(positives, negatives), "brier": brier}
 
 
-def reliability_with_bounds(label: Labels, score: Floats, block: Blocks, seed: int) -> list[dict[str, float]]:
+def reliability_with_intervals(label: Labels, score: Floats, block: Blocks, seed: int) -> list[dict[str, float]]:
     """`reliability`, each bin with the bounds `low` and `high`: of the bootstrap, or Wilson's over rows where these are wider."""
     points = reliability(label, score)
     if not points:
@@ -82,7 +82,8 @@ def reliability_with_bounds(label: Labels, score: Floats, block: Blocks, seed: i
     with np.errstate(invalid="ignore"):
         observed = positives / rows
     bounds = (
-        widest(wilson(round(p["observed"] * p["rows"]), p["rows"]), percentiles(observed[:, i])) for i, p in enumerate(points)
+        enclosing_interval(wilson_interval(round(p["observed"] * p["rows"]), p["rows"]), percentile_interval(observed[:, i]))
+        for i, p in enumerate(points)
     )
     return [point | {"low": low, "high": high} for point, (low, high) in zip(points, bounds, strict=True)]
 

@@ -1,4 +1,4 @@
-"""Bounds of shares, rates and draws at 95 %."""
+"""95 % confidence intervals of shares, rates and bootstrap samples."""
 
 import math
 
@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-Bounds = tuple[float, float]
+ConfidenceInterval = tuple[float, float]
 _TAIL = 0.025
 _Z = 1.959963984540054
 
 
-def wilson(count: float, total: float) -> Bounds:
+def wilson_interval(count: float, total: float) -> ConfidenceInterval:
     """The interval of a share (Wilson 1927): stays within 0 and 1, and is right for few cases too."""
     p, n = count / total, total
     centre = (p + _Z * _Z / (2 * n)) / (1 + _Z * _Z / n)
@@ -19,14 +19,14 @@ def wilson(count: float, total: float) -> Bounds:
     return (max(0.0, centre - half) if count else 0.0), (min(1.0, centre + half) if count < total else 1.0)
 
 
-def poisson(count: int) -> Bounds:
+def poisson_interval(count: int) -> ConfidenceInterval:
     """The exact interval of an expected count (Garwood 1936)."""
     low = stats.chi2.ppf(_TAIL, 2 * count) / 2 if count else 0.0
     return float(low), float(stats.chi2.ppf(1 - _TAIL, 2 * count + 2) / 2)
 
 
-def percentiles(values: npt.NDArray[np.float64]) -> Bounds | None:
-    """The middle 95 % of what was drawn; draws without a figure (NaN) do not count, None without any other."""
+def percentile_interval(values: npt.NDArray[np.float64]) -> ConfidenceInterval | None:
+    """The middle 95 % of bootstrap values; NaN is left out, None without any other value."""
     known = values[~np.isnan(values)]
     if not len(known):
         return None
@@ -34,7 +34,7 @@ def percentiles(values: npt.NDArray[np.float64]) -> Bounds | None:
     return float(low), float(high)
 
 
-def widest(*bounds: Bounds | None) -> Bounds:
-    """The bounds that hold all of these; at least one must be known."""
-    known = [b for b in bounds if b is not None]
+def enclosing_interval(*intervals: ConfidenceInterval | None) -> ConfidenceInterval:
+    """The smallest interval around all of these; None is left out, at least one must be given."""
+    known = [b for b in intervals if b is not None]
     return min(low for low, _ in known), max(high for _, high in known)

@@ -13,7 +13,13 @@ import pandas as pd
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from alerting.detection.problems import NOT_YET, BoolArray
-from alerting.learning.metrics.confidence import Bounds, percentiles, poisson, widest, wilson
+from alerting.learning.metrics.confidence import (
+    ConfidenceInterval,
+    enclosing_interval,
+    percentile_interval,
+    poisson_interval,
+    wilson_interval,
+)
 from alerting.readings.history import Millis, millis
 
 Floats = npt.NDArray[np.float64]
@@ -67,7 +73,7 @@ def score_bins(score: Floats, bins: int = 10) -> npt.NDArray[np.int64]:
 
 
 @dataclass(frozen=True)
-class ProblemSpans:
+class ProblemIntervals:
     """Problems of one asset in ms, sorted by start and disjoint.
 
     `end` equals `start` where only the start is predicted (onset); for `state` it is the last sample of the spell.
@@ -79,21 +85,21 @@ class ProblemSpans:
     counted: BoolArray
 
 
-def problem_spans(problems: pd.DataFrame, onset: bool) -> ProblemSpans:
+def problem_intervals(problems: pd.DataFrame, onset: bool) -> ProblemIntervals:
     """Spans of the problems of one asset, all of them counted.
 
     `problems`: as `find_problems` makes it, sorted by start; without a column `last` its `end` is taken.
     """
     start, last = millis(problems["start"]), millis(problems["last" if "last" in problems else "end"])
     end = start if onset else np.where(last == NOT_YET, _FOREVER, last)
-    return ProblemSpans(start, end, np.ones(len(start), np.bool_))
+    return ProblemIntervals(start, end, np.ones(len(start), np.bool_))
 
 
-def count_warnable(spans: ProblemSpans, at: Millis, gap_ms: int, horizon_ms: int) -> ProblemSpans:
+def count_warnable(spans: ProblemIntervals, at: Millis, gap_ms: int, horizon_ms: int) -> ProblemIntervals:
     """Count only problems with a judged instant t in [start - gap - horizon, start - gap]; `at` is increasing."""
     first = np.searchsorted(at, spans.start - gap_ms - horizon_ms, side="left")
     after = np.searchsorted(at, spans.start - gap_ms, side="right")
-    return ProblemSpans(spans.start, spans.end, spans.counted & (after > first))
+    return ProblemIntervals(spans.start, spans.end, spans.counted & (after > first))
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,7 @@ class EventMetrics:
     n_episodes: int
     n_false_alarms: int
     n_too_late: int
-    intervals: dict[str, Bounds]
+    intervals: dict[str, ConfidenceInterval]
 
     def to_document(self) -> dict[str, Any]:
         """As JSON-able values."""
@@ -126,7 +132,7 @@ class EventMetrics:
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _EvaluatedRows:
     """Episodes and counted problems of all assets, one entry each."""
 
     in_time: BoolArray
@@ -138,7 +144,7 @@ class _Judged:
 
 def event_metrics(
     spells_by_asset: Mapping[str, Sequence[tuple[int, int]]],
-    problems_by_asset: Mapping[str, ProblemSpans],
+    problems_by_asset: Mapping[str, ProblemIntervals],
     gap_ms: int,
     horizon_ms: int,
     observed_s_by_asset: Mapping[str, float],
@@ -147,16 +153,21 @@ def event_metrics(
 ) -> EventMetrics:
     """Judge episodes (raised, end) in ms against problems. `observed_s_by_asset`: running time watched, in seconds."""
     assets = sorted({*spells_by_asset, *problems_by_asset})
-    none = ProblemSpans(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.bool_))
+    none = ProblemIntervals(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.bool_))
     parts = [_judge(spells_by_asset.get(a, ()), problems_by_asset.get(a, none), gap_ms, horizon_ms) for a in assets]
     judged = (
-        _Judged(*(np.concatenate([getattr(p, f) for p in parts]) for f in _Judged.__dataclass_fields__)) if parts else _NOTHING
+        _EvaluatedRows(*(np.concatenate([getattr(p, f) for p in parts]) for f in _EvaluatedRows.__dataclass_fields__))
+        if parts
+        else _NOTHING
     )
     observed = float(sum(observed_s_by_asset.values()))
     figures = _figures(judged, observed, np.ones((1, len(judged.in_time))), np.ones((1, len(judged.found))))
     rng = np.random.default_rng(seed)
     drawn = _figures(
-        judged, observed, rng.poisson(1.0, (samples, len(judged.in_time))), rng.poisson(1.0, (samples, len(judged.found)))
+        judged,
+        observed,
+        rng.poisson(1.0, (samples, len(judged.in_time))),
+        rng.poisson(1.0, (samples, len(judged.found))),
     )
     return EventMetrics(
         **{name: _or_none(values[0]) for name, values in figures.items()},
@@ -169,7 +180,7 @@ def event_metrics(
     )
 
 
-def occurred_after(raised: int, problems: ProblemSpans, gap_ms: int, horizon_ms: int) -> tuple[Occurred, int | None]:
+def occurred_after(raised: int, problems: ProblemIntervals, gap_ms: int, horizon_ms: int) -> tuple[Occurred, int | None]:
     """What followed a raise, judged by the first problem that goes on in (raised, raised + gap + horizon], and its index.
 
     In time if it starts, or still goes on, at or after raised + gap (an onset has no duration); too late if only before.
@@ -181,7 +192,7 @@ def occurred_after(raised: int, problems: ProblemSpans, gap_ms: int, horizon_ms:
     return ("in_time" if in_time else "too_late"), first
 
 
-def _judge(spells: Sequence[tuple[int, int]], problems: ProblemSpans, gap_ms: int, horizon_ms: int) -> _Judged:
+def _judge(spells: Sequence[tuple[int, int]], problems: ProblemIntervals, gap_ms: int, horizon_ms: int) -> _EvaluatedRows:
     lead = np.full(len(problems.start), np.nan)
     verdicts: list[Occurred] = []
     for raised, _ in spells:
@@ -189,7 +200,7 @@ def _judge(spells: Sequence[tuple[int, int]], problems: ProblemSpans, gap_ms: in
         verdicts.append(verdict)
         if which is not None and problems.start[which] >= raised + gap_ms:
             lead[which] = np.nanmax([lead[which], (problems.start[which] - raised) / 1000.0])
-    return _Judged(
+    return _EvaluatedRows(
         in_time=np.array([v == "in_time" for v in verdicts], np.bool_),
         false=np.array([v == "no" for v in verdicts], np.bool_),
         length_s=np.array([(end - raised) / 1000.0 for raised, end in spells], np.float64),
@@ -198,10 +209,10 @@ def _judge(spells: Sequence[tuple[int, int]], problems: ProblemSpans, gap_ms: in
     )
 
 
-_NOTHING = _Judged(np.empty(0, np.bool_), np.empty(0, np.bool_), np.empty(0), np.empty(0, np.bool_), np.empty(0))
+_NOTHING = _EvaluatedRows(np.empty(0, np.bool_), np.empty(0, np.bool_), np.empty(0), np.empty(0, np.bool_), np.empty(0))
 
 
-def _figures(judged: _Judged, observed_s: float, episode_weight: Any, event_weight: Any) -> dict[str, Floats]:
+def _figures(judged: _EvaluatedRows, observed_s: float, episode_weight: Any, event_weight: Any) -> dict[str, Floats]:
     """Each figure for each row of weights (samples x episodes, samples x events); NaN where undefined."""
     in_time, false = episode_weight @ judged.in_time, episode_weight @ judged.false
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -230,16 +241,16 @@ def _or_none(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _widened(judged: _Judged, observed_s: float, drawn: Mapping[str, Floats]) -> dict[str, Bounds]:
+def _widened(judged: _EvaluatedRows, observed_s: float, drawn: Mapping[str, Floats]) -> dict[str, ConfidenceInterval]:
     """The bounds of what was drawn, at least as wide as the exact ones where these are known."""
-    bounds = {name: percentiles(values) for name, values in drawn.items()}
+    bounds = {name: percentile_interval(values) for name, values in drawn.items()}
     right, false = int(judged.in_time.sum()), int(judged.false.sum())
-    exact: dict[str, Bounds] = {}
+    exact: dict[str, ConfidenceInterval] = {}
     if len(judged.found):
-        exact["event_recall"] = wilson(int(judged.found.sum()), len(judged.found))
+        exact["event_recall"] = wilson_interval(int(judged.found.sum()), len(judged.found))
     if right + false:
-        exact["episode_precision"] = wilson(right, right + false)
+        exact["episode_precision"] = wilson_interval(right, right + false)
     if observed_s:
-        low, high = poisson(false)
+        low, high = poisson_interval(false)
         exact["false_alarms_per_week"] = (low * WEEK_S / observed_s, high * WEEK_S / observed_s)
-    return {name: widest(bounds[name], exact.get(name)) for name in drawn if bounds[name] or name in exact}
+    return {name: enclosing_interval(bounds[name], exact.get(name)) for name in drawn if bounds[name] or name in exact}

@@ -1,11 +1,12 @@
-"""A fitted model and how it says its margin; none of the libraries that fit one is needed here.
+"""A fitted model and its margin; none of the libraries that fit one is needed here.
 
 A margin is a number that rises with the risk: log-odds for LightGBM and logistic regression, the mean vote of the trees
 (a probability) for the random forest. Calibration turns it into a probability.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -19,12 +20,34 @@ ALL_THREADS = 0
 AT_ONCE = 200_000  # rows that are encoded together, so that memory does not grow with all rows
 
 
+class FittedModel(Protocol):
+    """A fitted model of one family, as scoring, explaining and storing see it.
+
+    `encoded`: rows as `Estimator.encode` makes them.
+    """
+
+    def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
+        """Margin of each row; of the first `rounds` rounds alone, if given and if the family has rounds."""
+
+    def contributions(self, encoded: Floats) -> tuple[Floats, float]:
+        """SHAP value of each encoded column for the margin of the one row, and the expected margin."""
+
+    def importance(self) -> Floats:
+        """What each encoded column contributes to the model, 0 or more."""
+
+    def fitted_bytes(self) -> Iterator[bytes]:
+        """The bytes of everything that was fitted, the same for equal models."""
+
+    def files(self) -> dict[str, bytes]:
+        """The model as files by name."""
+
+
 @dataclass(frozen=True)
 class Estimator:
-    """A fitted model of one family. `model`: a lightgbm.Booster, LogisticRegression or RandomForestClassifier."""
+    """A fitted model of one family, with the columns that it reads. `model`: None only before it is fitted."""
 
     family: Family
-    model: Any
+    model: Any  # a FittedModel; Any lets an estimator encode before it is fitted
     columns: Columns
     dense: Dense | None  # None for LightGBM, which knows missing values and categories itself
     pairs: Pairs = NO_PAIRS  # of trees alone
@@ -34,26 +57,34 @@ class Estimator:
         return self.margin_of(self.columns.matrix(rows))
 
     def margin_of(self, matrix: Floats, rounds: int | None = None) -> Floats:
-        """Margin of each row of a matrix made by `columns`; of LightGBM's first `rounds` trees alone, if said."""
+        """Margin of each row of a matrix made by `columns`; of the first `rounds` rounds alone, if given."""
         if not len(matrix):
             return np.empty(0)
         if len(matrix) > AT_ONCE:
             parts = [self.margin_of(matrix[i : i + AT_ONCE], rounds) for i in range(0, len(matrix), AT_ONCE)]
             return np.concatenate(parts)
-        encoded = self.encode(matrix)
-        if self.family == "lightgbm":
-            return np.asarray(
-                self.model.predict(encoded, raw_score=True, num_iteration=rounds, num_threads=threads_for(encoded)), np.float64
-            )
-        if self.family == "logistic_regression":
-            # row by row, never a matrix product: that one's last bits depend on how many rows are scored together
-            return np.asarray((np.ascontiguousarray(encoded) * self.model.coef_[0]).sum(axis=1) + self.model.intercept_[0])
-        return np.asarray(self.model.predict_proba(encoded)[:, 1], np.float64)
+        return np.asarray(self.model.margin(self.encode(matrix), rounds), np.float64)
 
     def probability_of(self, matrix: Floats, rounds: int | None = None) -> Floats:
         """Probability of each row of a matrix before calibration."""
         margin = self.margin_of(matrix, rounds)
-        return margin if self.family == "random_forest" else sigmoid(margin)
+        return margin if self.margin_is_probability else sigmoid(margin)
+
+    @property
+    def margin_is_probability(self) -> bool:
+        """Whether the margin is a probability, not log-odds."""
+        return self.family == "random_forest"
+
+    def contributions(self, matrix: Floats) -> tuple[Floats, float]:
+        """SHAP value of each column for the margin of the one row of `matrix`, and the expected margin."""
+        shares, base = self.model.contributions(self.encode(matrix))
+        return self.by_column(shares), base
+
+    def importance(self) -> Floats:
+        """Share of each column in what the model learned (gain, impurity or absolute weight); adds up to 1 unless all are 0."""
+        raw = self.by_column(self.model.importance())
+        total = raw.sum()
+        return raw / total if total > 0 else raw
 
     def encode(self, matrix: Floats) -> Floats:
         """What the model itself sees of a matrix."""
@@ -101,8 +132,13 @@ class Blend:
         parts = [weight * member.probability_of(matrix) for member, weight in zip(self.members, self.weights, strict=True)]
         return np.asarray(sum(parts), np.float64)
 
+    def importance(self) -> Floats:
+        """Weighted mean of the members' shares of each column; adds up to 1 unless all are 0."""
+        shares = [weight * member.importance() for member, weight in zip(self.members, self.weights, strict=True)]
+        return np.asarray(sum(shares), np.float64)
 
-ModelFamily = Family | Literal["blend"]
+
+FamilyName = Family | Literal["blend"]
 
 
 def threads_for(matrix: Floats) -> int:

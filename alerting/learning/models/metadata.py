@@ -10,9 +10,10 @@ from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import ModelRefused
 
 META = "model.json"
-FORMAT = 1
+FORMAT = 2
 MOST_BYTES = 16 << 20
 MOST_COLUMNS = 200_000
+MOST_BOOSTERS = 3  # of one LightGBM model, which is their mean
 _FIRST_YEAR, _LAST_YEAR = 1970, 2200  # with room on both sides of what nanoseconds can say
 _TEN_YEARS = 3660 * 86_400_000
 
@@ -22,6 +23,7 @@ Position = Annotated[int, Field(ge=0, lt=MOST_COLUMNS)]
 Numbers = Annotated[tuple[float, ...], Field(max_length=4 * MOST_COLUMNS)]
 Positions = Annotated[tuple[Position, ...], Field(max_length=MOST_COLUMNS)]
 Names = Annotated[tuple[Name, ...], Field(max_length=20_000)]
+Boosters = Annotated[int, Field(ge=0, le=MOST_BOOSTERS)]
 
 
 class _Closed(BaseModel):
@@ -42,7 +44,7 @@ class CategoryMeta(_Closed):
     levels: Annotated[tuple[str, ...], Field(max_length=100_000)]
 
 
-class HeldMeta(_Closed):
+class CarryForwardMeta(_Closed):
     """A variable whose value holds for a time of its own."""
 
     name: Name
@@ -62,7 +64,7 @@ class PlanMeta(_Closed):
     category_attributes: Annotated[tuple[CategoryMeta, ...], Field(max_length=20_000)]
     delay_ms: Length
     lags_ms: Annotated[tuple[Length, ...], Field(max_length=100)] = ()
-    held: Annotated[tuple[HeldMeta, ...], Field(max_length=20_000)] = ()
+    held: Annotated[tuple[CarryForwardMeta, ...], Field(max_length=20_000)] = ()
 
     @model_validator(mode="after")
     def _check_size(self) -> Self:
@@ -102,11 +104,12 @@ class DenseMeta(_Closed):
 
 
 class EstimatorMeta(_Closed):
-    """What is said of an estimator beside its fitted file."""
+    """What is said of an estimator beside its fitted files. `boosters`: how many of them a LightGBM model has, otherwise 0."""
 
     family: Family
     dense: DenseMeta | None
     pairs: Annotated[tuple[tuple[Position, Position], ...], Field(max_length=10_000)] = ()
+    boosters: Boosters = 0
 
     def width(self, columns: int) -> int:
         """How many columns the fitted model sees."""
@@ -116,7 +119,8 @@ class EstimatorMeta(_Closed):
         """Raises ModelRefused where it points outside of the plan's columns."""
         dense, columns = self.dense, len(plan.columns)
         wants_dense, may_pair = self.family != "lightgbm", self.family != "logistic_regression"
-        if (dense is not None) != wants_dense or (self.pairs and not may_pair):
+        boosted = self.family == "lightgbm"
+        if (dense is not None) != wants_dense or (self.pairs and not may_pair) or boosted != (self.boosters > 0):
             raise ModelRefused(f"{META} says of a {self.family} what it cannot have")
         named = [*(p for pair in self.pairs for p in pair), *(dense.numbers if dense else ()), *(dense.flagged if dense else ())]
         levels = {plan.columns.index(name): len(levels) for name, levels in plan.levels.items()}
@@ -133,15 +137,16 @@ class CalibrationMeta(_Closed):
 
 
 class ModelMeta(_Closed):
-    """All of `model.json`. `dense` and `pairs` belong to a single estimator, `weights` and `members` to a blend."""
+    """All of `model.json`. `dense`, `pairs` and `boosters` belong to a single estimator, `weights` and `members` to a blend."""
 
-    format: Literal[1]
+    format: Literal[2]
     definition: Name
     revision: Annotated[int, Field(ge=0, le=10**9)]
     plan: PlanMeta
     family: Family | Literal["blend"]
     dense: DenseMeta | None = None
     pairs: Annotated[tuple[tuple[Position, Position], ...], Field(max_length=10_000)] = ()
+    boosters: Boosters = 0
     weights: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(max_length=16)] = ()
     members: Annotated[tuple[EstimatorMeta, ...], Field(max_length=16)] = ()
     calibration: CalibrationMeta
@@ -175,7 +180,7 @@ class ModelMeta(_Closed):
         """What it says of its estimator, or of each member of a blend."""
         if self.family == "blend":
             return self.members
-        return (EstimatorMeta(family=self.family, dense=self.dense, pairs=self.pairs),)
+        return (EstimatorMeta(family=self.family, dense=self.dense, pairs=self.pairs, boosters=self.boosters),)
 
 
 def read_meta(data: bytes) -> ModelMeta:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ import pandas as pd
 from alerting.definitions.faults import UserError
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.calibration import Platt
-from alerting.learning.models.estimator import Blend, Estimator, ModelFamily
+from alerting.learning.models.estimator import Blend, Estimator, FamilyName
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,7 +34,7 @@ class TrainedModel:
 
     definition: str
     revision: int
-    family: ModelFamily
+    family: FamilyName
     plan: FeaturePlan
     estimator: Estimator | Blend
     calibration: Platt
@@ -66,7 +66,7 @@ def model_hash(estimator: Estimator | Blend, calibration: Platt, threshold: floa
     }
     digest.update(json.dumps(settings, sort_keys=True).encode())
     for member in estimator.members if isinstance(estimator, Blend) else (estimator,):
-        for part in _fitted_parts(member):
+        for part in member.model.fitted_bytes():
             digest.update(part)
     return digest.hexdigest()
 
@@ -80,22 +80,3 @@ def _settings(estimator: Estimator | Blend) -> dict[str, Any]:
         "dense": estimator.dense.to_document() if estimator.dense else None,
         **({"pairs": estimator.pairs.to_document()} if estimator.pairs.of else {}),
     }
-
-
-def _fitted_parts(estimator: Estimator) -> Iterator[bytes]:
-    """The bytes of everything that was fitted."""
-    if estimator.family == "lightgbm":
-        yield booster_text(estimator.model).encode()
-    elif estimator.family == "logistic_regression":
-        yield np.ascontiguousarray(estimator.model.coef_).tobytes()
-        yield np.ascontiguousarray(estimator.model.intercept_).tobytes()
-    else:
-        for tree in (t.tree_ for t in estimator.model.estimators_):
-            for part in (tree.children_left, tree.children_right, tree.feature, tree.threshold, tree.value):
-                yield np.ascontiguousarray(part).tobytes()
-
-
-def booster_text(booster: Any) -> str:
-    """The trees alone: the section of parameters names the number of threads, and is not needed to score."""
-    trees, end, _ = str(booster.model_to_string()).partition("end of trees\n")
-    return f"{trees}{end}\npandas_categorical:null\n"

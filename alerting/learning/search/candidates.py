@@ -14,7 +14,7 @@ from alerting.definitions.model import ClassifierDefinition, Family
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.split import walk_forward_folds
 from alerting.learning.metrics.bootstrap import bootstrap_rows, time_blocks
-from alerting.learning.metrics.confidence import percentiles, widest
+from alerting.learning.metrics.confidence import enclosing_interval, percentile_interval
 from alerting.learning.metrics.metrics import Floats, row_metrics
 from alerting.learning.models.skops_archive import check_array
 from alerting.learning.search.sample import Positions, search_sample
@@ -35,15 +35,13 @@ class Fold:
 class Trial:
     """One parameter set, and its mean average precision over the folds that were done.
 
-    `state`: complete; pruned (given up after some folds, worse than the median of those before it); or cut (the first one,
-    of which the time budget left only some folds, or only `grown` trees of the first of them).
+    `state`: complete; or pruned (given up after some folds, worse than the median of those before it).
     """
 
     params: dict[str, Any]
     ap: float
     folds: tuple[float, ...]
     state: str = "complete"
-    grown: int | None = None
 
 
 @dataclass(frozen=True)
@@ -53,8 +51,9 @@ class Candidate:
     `oof`: out-of-fold score of every row of the dataset (NaN where no fold scored it): probabilities of a family, the
     persistence or prevalence of a baseline. `metrics`: means over folds of ap, roc_auc and prevalence, and of the first two
     95 % bounds (`ap_low`, `ap_high` ...) where they can be known.
-    `tried`: all trials done, in order; `cut_short`: the time budget ended before all `trials_asked` were done, or within the
-    first of them. `warm_start`: parameters that were tried second, {} if none. With these the search can be repeated exactly.
+    `tried`: all trials done, in order; `cut_short`: the time budget ended before all `trials_asked` were done.
+    `warm_start`: parameters that were tried second, {} if none. A search for as many trials as were done, with the same
+    `warm_start` and time enough, finds the same.
     `notes`: sentences on folds that could not be used, and on a search that was cut short.
     """
 
@@ -87,7 +86,7 @@ def usable_folds(dataset: Dataset, folds: int) -> tuple[list[Fold], list[str]]:
     """
     usable, notes = [], []
     sample = search_sample(dataset)
-    by_word = dataset.label != dataset.label_by_data  # a figure rests on data, not on anybody's word
+    by_word = dataset.label != dataset.label_by_data  # metrics rest on data, not on feedback
     for number, (train, later) in enumerate(walk_forward_folds(dataset, folds), start=1):
         test = later[~by_word[later]]
         fault = _fault(dataset.label[sample.of(train)], "fitted on") or _fault(dataset.label[sample.of(test)], "scored on")
@@ -109,12 +108,12 @@ def baseline_candidate(dataset: Dataset, definition: ClassifierDefinition) -> Ca
     options = {"prevalence": [np.full(len(f.test), float(dataset.label[f.train].mean())) for f in usable]}
     if not np.isnan(dataset.persistence).all():
         options["persistence"] = [_persistence(dataset, f) for f in usable]
-    trials = [_scored(dataset, usable, {"score": name}, scores) for name, scores in options.items()]
+    trials = [_score_baseline(dataset, usable, {"score": name}, scores) for name, scores in options.items()]
     best = max(trials, key=lambda trial: trial.ap)
     return assemble("baseline", dataset, usable, trials, best, options[best.params["score"]], len(trials), notes)
 
 
-def beats(later: Trial, earlier: Trial) -> bool:
+def is_better(later: Trial, earlier: Trial) -> bool:
     """Whether a trial is better than one before it by more than chance: by more than the standard error of its advantage over
     the folds. So a proven set of parameters is not given up for a lucky one.
     """
@@ -131,7 +130,7 @@ def _persistence(dataset: Dataset, fold: Fold) -> Floats:
     return np.where(np.isnan(scores), np.median(known) if len(known) else 0.0, scores)
 
 
-def _scored(dataset: Dataset, folds: Sequence[Fold], params: dict[str, Any], scores: Sequence[Floats]) -> Trial:
+def _score_baseline(dataset: Dataset, folds: Sequence[Fold], params: dict[str, Any], scores: Sequence[Floats]) -> Trial:
     aps = [average_precision(dataset, fold, score) for fold, score in zip(folds, scores, strict=True)]
     return Trial(params, float(np.mean(aps)), tuple(aps))
 
@@ -160,24 +159,24 @@ def assemble(
         family=family,
         params=best.params,
         oof=oof,
-        metrics=_over_folds(dataset, folds, scores),
+        metrics=_average_folds(dataset, folds, scores),
         tried=tuple(trials),
         trials_asked=asked,
-        cut_short=len(trials) < asked or trials[0].state == "cut",
+        cut_short=len(trials) < asked,
         notes=tuple(notes),
         warm_start=warm_start or {},
     )
 
 
-def _over_folds(dataset: Dataset, folds: Sequence[Fold], scores: Sequence[Floats]) -> dict[str, float]:
+def _average_folds(dataset: Dataset, folds: Sequence[Fold], scores: Sequence[Floats]) -> dict[str, float]:
     """Means over the folds, and the 95 % bounds of the ranking figures where every fold can be drawn again."""
     by_fold = [row_metrics(dataset.label[f.test], s) for f, s in zip(folds, scores, strict=True)]
     metrics = {key: float(np.mean([m[key] for m in by_fold])) for key in ("ap", "roc_auc", "prevalence")}
     drawn = [draw_fold(dataset, fold, score) for fold, score in zip(folds, scores, strict=True)]
     for name in ("ap", "roc_auc"):
-        bounds = percentiles(np.mean([d[name] for d in drawn], axis=0))
+        bounds = percentile_interval(np.mean([d[name] for d in drawn], axis=0))
         if bounds is not None:
-            low, high = widest(bounds, (metrics[name], metrics[name]))
+            low, high = enclosing_interval(bounds, (metrics[name], metrics[name]))
             metrics |= {f"{name}_low": low, f"{name}_high": high}
     return metrics
 

@@ -1,50 +1,50 @@
-"""What a candidate is ahead of the baseline, and whether chance alone may have made it so."""
+"""The baseline test: how far a candidate leads the baseline, and whether chance alone explains it."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from alerting.learning.data.dataset import Dataset
-from alerting.learning.metrics.confidence import percentiles
+from alerting.learning.metrics.confidence import percentile_interval
 from alerting.learning.metrics.metrics import Floats
 from alerting.learning.search.candidates import Candidate, Fold, draw_fold, usable_folds
 
-FIGURES = {"ap": "average precision", "roc_auc": "ROC-AUC"}
+METRICS = {"ap": "average precision", "roc_auc": "ROC-AUC"}
 
 
 @dataclass(frozen=True)
-class Advantage:
+class BaselineLead:
     """95 % bounds of a candidate's out-of-fold figure minus the baseline's, as means over the folds."""
 
-    figure: str
+    metric: str
     low: float
     high: float
 
     @property
-    def beyond_chance(self) -> bool:
+    def is_beyond_chance(self) -> bool:
         """Whether it is ahead even at the lower bound."""
         return self.low > 0
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """The bounds, as part of a sentence."""
-        return f"its {FIGURES[self.figure]} less the baseline's may be {self.low:.3f} to {self.high:.3f}"
+        return f"its {METRICS[self.metric]} less the baseline's may be {self.low:.3f} to {self.high:.3f}"
 
 
-def advantage(dataset: Dataset, candidate: Candidate, baseline: Candidate, folds: int) -> Advantage | None:
-    """How sure the lead is: both are judged on the same draws of blocks of time (`learning/intervals.py`).
+def compare_with_baseline(dataset: Dataset, candidate: Candidate, baseline: Candidate, folds: int) -> BaselineLead | None:
+    """How sure the lead is: both are judged on the same draws of blocks of time (`learning/metrics/bootstrap.py`).
 
     Over persistence, itself a score, by average precision. Over prevalence, the same score for all, by ROC-AUC: of a score by
     chance it is one half, while its average precision lies above the prevalence, and rises when rows are drawn twice.
     None where a fold has too few problems to be drawn again.
     """
-    figure = "ap" if baseline.params["score"] == "persistence" else "roc_auc"
+    metric = "ap" if baseline.params["score"] == "persistence" else "roc_auc"
     usable, _ = usable_folds(dataset, folds)
     scored = [fold for fold in usable if not np.isnan(candidate.oof[fold.test]).any()]
-    differences = [_drawn(dataset, fold, candidate, figure) - _drawn(dataset, fold, baseline, figure) for fold in scored]
-    bounds = percentiles(np.mean(differences, axis=0)) if differences else None
-    return None if bounds is None else Advantage(figure, *bounds)
+    differences = [_drawn(dataset, fold, candidate, metric) - _drawn(dataset, fold, baseline, metric) for fold in scored]
+    bounds = percentile_interval(np.mean(differences, axis=0)) if differences else None
+    return None if bounds is None else BaselineLead(metric, *bounds)
 
 
-def _drawn(dataset: Dataset, fold: Fold, candidate: Candidate, figure: str) -> Floats:
-    return draw_fold(dataset, fold, candidate.oof[fold.test])[figure]
+def _drawn(dataset: Dataset, fold: Fold, candidate: Candidate, metric: str) -> Floats:
+    return draw_fold(dataset, fold, candidate.oof[fold.test])[metric]

@@ -15,7 +15,7 @@ from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.encoding import Columns
 from alerting.learning.metrics.metrics import Floats, row_metrics
 from alerting.learning.models.estimator import Blend, Estimator
-from alerting.learning.search.candidates import Candidate, Fold, Trial, assemble, average_precision, beats, usable_folds
+from alerting.learning.search.candidates import Candidate, Fold, Trial, assemble, average_precision, is_better, usable_folds
 from alerting.learning.selection.challenger import fit_rows
 from alerting.learning.selection.promotion import DAY_MS, paired_differences
 
@@ -24,14 +24,16 @@ CONFIDENCE = 0.9  # share of the resampled validation periods in which the blend
 
 
 @dataclass(frozen=True)
-class Taken:
+class BlendChoice:
     """What a challenger is made of. `estimator`: fitted on the training rows; None where the choice needed no fit."""
 
     candidate: Candidate
     estimator: Estimator | Blend | None = None
 
 
-def with_blend(dataset: Dataset, candidates: Sequence[Candidate], chosen: Candidate, definition: ClassifierDefinition) -> Taken:
+def choose_blend(
+    dataset: Dataset, candidates: Sequence[Candidate], chosen: Candidate, definition: ClassifierDefinition
+) -> BlendChoice:
     """The blend if it wins twice against `chosen`: over the folds, and on the validation period; otherwise `chosen`.
 
     Over the folds it must be better by more than the standard error. Then both are fitted on the training rows, and the blend
@@ -40,20 +42,20 @@ def with_blend(dataset: Dataset, candidates: Sequence[Candidate], chosen: Candid
     """
     blend = _greedy(dataset, candidates, chosen, definition)
     if blend is None:
-        return Taken(chosen)
-    matrix = Columns.of(dataset.plan).matrix(dataset.rows)
+        return BlendChoice(chosen)
+    matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
     fitted = cast(Blend, fit_rows(dataset, blend, definition, matrix, dataset.part == "train", dataset.label))
     alone = next(member for member in fitted.members if member.family == chosen.family)
     single, blended, share = _on_validation(dataset, matrix, alone, fitted, definition.learning.seed)
     if share is None:
-        return Taken(chosen, alone)
+        return BlendChoice(chosen, alone)
     wins = share >= CONFIDENCE
     told = (
         f"A blend ({_in_words(blend)}) was {'taken' if wins else 'tried and left'}: on the validation period its average "
         f"precision is {blended:.3f}, that of {chosen.family} alone {single:.3f}; it is better in {share:.0%} of the samples."
     )
     taken = blend if wins else chosen
-    return Taken(replace(taken, notes=(*taken.notes, told)), fitted if wins else alone)
+    return BlendChoice(replace(taken, notes=(*taken.notes, told)), fitted if wins else alone)
 
 
 def _greedy(
@@ -73,7 +75,7 @@ def _greedy(
         picks.append(searched[most])
         if options[most].ap > best.ap:
             best, taken = options[most], list(picks)
-    if len({c.family for c in taken}) < 2 or not beats(best, alone):
+    if len({c.family for c in taken}) < 2 or not is_better(best, alone):
         return None
     scores = [_mean(taken, fold) for fold in folds]
     return assemble("blend", dataset, folds, [best], best, scores, 1, [])

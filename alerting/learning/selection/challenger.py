@@ -15,16 +15,23 @@ from alerting.definitions.model import ClassifierDefinition, Family
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.encoding import Columns
 from alerting.learning.features.plan import FeaturePlan
-from alerting.learning.metrics.bootstrap import judge_rows, reliability_with_bounds, time_blocks
-from alerting.learning.metrics.flatten import beside, flat_figures
+from alerting.learning.metrics.bootstrap import evaluate_rows, reliability_with_intervals, time_blocks
+from alerting.learning.metrics.flatten import flatten_metrics, merge_metrics
 from alerting.learning.metrics.metrics import EventMetrics, precision_recall_points
 from alerting.learning.models.calibration import Floats, fit_platt
 from alerting.learning.models.estimator import Blend, Estimator
-from alerting.learning.models.families import fit_steadily, importance
+from alerting.learning.models.families.contract import LabelledRows
+from alerting.learning.models.families.registry import get_family
 from alerting.learning.models.trained import TrainedModel, model_hash
 from alerting.learning.search.candidates import Candidate
-from alerting.learning.selection.baseline_test import advantage
-from alerting.learning.selection.operating_point import ThresholdChoice, Watched, choose_threshold, judge_threshold, watch
+from alerting.learning.selection.baseline_test import compare_with_baseline
+from alerting.learning.selection.operating_point import (
+    ObservedRows,
+    ThresholdChoice,
+    choose_threshold,
+    evaluate_threshold,
+    observe_rows,
+)
 from alerting.readings.history import from_millis
 
 RANKING = ("ap", "roc_auc")  # what a value that is no probability can be judged by
@@ -38,13 +45,13 @@ def select(dataset: Dataset, definition: ClassifierDefinition, candidates: Seque
     """
     best, floor = choose(candidates), _best(c for c in candidates if c.family == "baseline")
     if best is None or floor is None:
-        return None, why_none(candidates)
-    lead = advantage(dataset, best, floor, definition.learning.folds)
-    if lead is None or lead.beyond_chance:
+        return None, explain_no_candidate(candidates)
+    lead = compare_with_baseline(dataset, best, floor, definition.learning.folds)
+    if lead is None or lead.is_beyond_chance:
         return best, ""
     return None, (
         f"No candidate beats the baseline beyond chance: the best, {best.family}, has an average precision of {best.ap:.3f} out "
-        f"of fold, the baseline ({floor.params['score']}) {floor.ap:.3f}; {lead.words} at 95 %."
+        f"of fold, the baseline ({floor.params['score']}) {floor.ap:.3f}; {lead.message} at 95 %."
     )
 
 
@@ -57,7 +64,7 @@ def choose(candidates: Sequence[Candidate]) -> Candidate | None:
     return best
 
 
-def why_none(candidates: Sequence[Candidate]) -> str:
+def explain_no_candidate(candidates: Sequence[Candidate]) -> str:
     """The reason, in a sentence, why `choose` found no challenger."""
     best = _best(c for c in candidates if c.family != "baseline")
     floor = _best(c for c in candidates if c.family == "baseline")
@@ -77,7 +84,7 @@ def _best(candidates: Any) -> Candidate | None:
 class Evidence:
     """What is known of a challenger: on validation, which set its threshold, and on the test period, scored once.
 
-    `rows` (as `judge_rows` gives them), `events`: by part ("validation", "test"); a part without rows is absent.
+    `rows` (as `evaluate_rows` gives them), `events`: by part ("validation", "test"); a part without rows is absent.
     `baseline_rows`: the persistence of the problem variable on the same test rows, for comparison; it chose nothing.
     `importance`: share by raw variable.
     """
@@ -96,10 +103,10 @@ class Evidence:
         """All defined figures, flat: `test_ap`, `test_event_recall`, `test_event_recall_low`, `validation_brier` ..."""
         flat: dict[str, float | None] = {"threshold": self.threshold.threshold}
         for part, figures in self.rows.items():
-            flat |= flat_figures(part, figures)
-        flat |= flat_figures("test_persistence", self.baseline_rows)
+            flat |= flatten_metrics(part, figures)
+        flat |= flatten_metrics("test_persistence", self.baseline_rows)
         for part, events in self.events.items():
-            flat |= flat_figures(part, events.to_document())
+            flat |= flatten_metrics(part, events.to_document())
         return {name: float(value) for name, value in flat.items() if value is not None}
 
     @property
@@ -107,7 +114,7 @@ class Evidence:
         """The test period's figures with their intervals, and how the threshold was chosen; JSON-able."""
         events = self.events.get("test")
         return {
-            **beside(self.rows.get("test", {}), events.to_document() if events else {}),
+            **merge_metrics(self.rows.get("test", {}), events.to_document() if events else {}),
             "baseline": dict(self.baseline_rows),
             "threshold": self.threshold.threshold,
             "threshold_reason": self.threshold.reason,
@@ -141,7 +148,7 @@ def finish_challenger(
     scores, so the same rows would be alarmed by a threshold chosen without it, and nothing is gained by halving an already
     small number of events. Raises UserError when the validation period has no rows.
     """
-    matrix = Columns.of(dataset.plan).matrix(dataset.rows)
+    matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
     train, validation = dataset.part == "train", dataset.part == "validation"
     if not validation.any():
         raise UserError(
@@ -152,7 +159,9 @@ def finish_challenger(
     calibration = fit_platt(estimator.margin_of(matrix[validation]), dataset.label[validation])
     score = calibration.probability(estimator.margin_of(matrix))
     seed = definition.learning.seed
-    choice = choose_threshold(_watch(dataset, validation, "validation"), score[validation], definition.operating_point, seed)
+    choice = choose_threshold(
+        _observe_rows(dataset, validation, "validation"), score[validation], definition.operating_point, seed
+    )
     model = TrainedModel(
         definition=definition.name,
         revision=dataset.revision,
@@ -161,7 +170,7 @@ def finish_challenger(
         estimator=estimator,
         calibration=calibration,
         threshold=choice.threshold,
-        training_cutoff=_seen_until(dataset, train | validation),
+        training_cutoff=_training_cutoff(dataset, train | validation),
         as_of=dataset.as_of,
         horizon=definition.horizon,
         gap=definition.gap,
@@ -187,18 +196,18 @@ def fit_rows(
         members = [replace(candidate, family=member["family"], params=member["params"]) for member in told]
         fitted = [fit_rows(dataset, member, definition, matrix, rows, label, weighted) for member in members]
         return Blend(tuple(cast(list[Estimator], fitted)), tuple(member["weight"] for member in told))
-    family, columns, seed = cast(Family, candidate.family), Columns.of(dataset.plan), definition.learning.seed
+    family, columns, seed = cast(Family, candidate.family), Columns.from_plan(dataset.plan), definition.learning.seed
     weight = dataset.weights(rows) if weighted else None
-    return fit_steadily(family, candidate.params, columns, matrix[rows], label[rows], seed, weight)
+    return get_family(family).fit_final(candidate.params, columns, LabelledRows(matrix[rows], label[rows], weight), seed)
 
 
-def _seen_until(dataset: Dataset, used: npt.NDArray[np.bool_]) -> datetime:
+def _training_cutoff(dataset: Dataset, used: npt.NDArray[np.bool_]) -> datetime:
     """The last instant that a label of the used rows looked at."""
     return from_millis(int(dataset.at[used].max()) + dataset.gap_ms + dataset.horizon_ms)
 
 
-def _watch(dataset: Dataset, rows: npt.NDArray[np.bool_], part: str) -> Watched:
-    return watch(
+def _observe_rows(dataset: Dataset, rows: npt.NDArray[np.bool_], part: str) -> ObservedRows:
+    return observe_rows(
         at=dataset.at[rows],
         asset=dataset.asset[rows],
         problems=dataset.problems,
@@ -217,13 +226,14 @@ def _evidence(
     used = {part: rows for part, rows in parts.items() if rows.any()}
     return Evidence(
         threshold=choice,
-        rows={part: judge_rows(dataset.label[rows], score[rows], _blocks(dataset, rows), seed) for part, rows in used.items()},
+        rows={part: evaluate_rows(dataset.label[rows], score[rows], _blocks(dataset, rows), seed) for part, rows in used.items()},
         events={
-            part: judge_threshold(_watch(dataset, rows, part), score[rows], choice.threshold, seed) for part, rows in used.items()
+            part: evaluate_threshold(_observe_rows(dataset, rows, part), score[rows], choice.threshold, seed)
+            for part, rows in used.items()
         },
         baseline_rows=_persistence_rows(dataset, test, seed),
         precision_recall=precision_recall_points(dataset.label[test], score[test]),
-        reliability=reliability_with_bounds(dataset.label[test], score[test], _blocks(dataset, test), seed),
+        reliability=reliability_with_intervals(dataset.label[test], score[test], _blocks(dataset, test), seed),
         importance=_importance_by_source(dataset.plan, estimator),
         notes=(*candidate.notes, *_notes(dataset, test)),
     )
@@ -240,7 +250,7 @@ def _persistence_rows(dataset: Dataset, rows: npt.NDArray[np.bool_], seed: int) 
     if not len(known):
         return {}
     ranked = np.where(np.isnan(values), known.min(), values)
-    judged = judge_rows(dataset.label[rows], ranked, _blocks(dataset, rows), seed)
+    judged = evaluate_rows(dataset.label[rows], ranked, _blocks(dataset, rows), seed)
     intervals = {name: judged["intervals"][name] for name in RANKING if name in judged["intervals"]}
     return {**{name: judged[name] for name in RANKING}, "intervals": intervals}
 
@@ -255,7 +265,7 @@ def _notes(dataset: Dataset, test: npt.NDArray[np.bool_]) -> list[str]:
 
 def _importance_by_source(plan: FeaturePlan, estimator: Estimator | Blend) -> dict[str, float]:
     by_source: dict[str, float] = {}
-    for column, share in zip(plan.columns, importance(estimator).tolist(), strict=True):
+    for column, share in zip(plan.columns, estimator.importance().tolist(), strict=True):
         source = plan.source_of(column)
         by_source[source] = by_source.get(source, 0.0) + share
     return dict(sorted(by_source.items(), key=lambda pair: -pair[1]))

@@ -1,4 +1,4 @@
-"""How much a model would differ had nobody answered: the same parameters, fitted on what the data alone would say."""
+"""The feedback ablation: the same parameters fitted without operators' feedback, compared with the model."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from alerting.learning.selection.challenger import fit_rows
 
 
 @dataclass(frozen=True)
-class Difference:
+class FeedbackDifference:
     """Both models on the same rows of the test period: their average precisions (None where no problem occurred there), and
     the rank correlation of their scores (None where one of them scores all rows alike)."""
 
@@ -32,31 +32,31 @@ class Difference:
         return {name: value for name, value in named.items() if value is not None}
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """The difference in a sentence."""
         if self.ap is None or self.ap_without is None:
-            told = "No problem occurred in the test period, so nobody can say whether the model is better for the answers"
+            told = "No problem occurred in the test period, so it is unknown whether feedback makes the model better"
         else:
             told = f"Average precision on the test period: {self.ap:.3f} with the answers, {self.ap_without:.3f} without"
         return told + ("." if self.correlation is None else f"; the scores agree by {self.correlation:.2f} (rank correlation).")
 
 
-def without_answers(
+def compare_without_feedback(
     dataset: Dataset, candidate: Candidate, definition: ClassifierDefinition, model: TrainedModel
-) -> Difference | None:
-    """Fit the candidate once more as if nobody had answered, and compare. None when no answer changed a row of train.
+) -> FeedbackDifference | None:
+    """Fit the candidate once more without feedback, and compare. None when no feedback changed a row of train.
 
     The rows of the test period are those that no answer put in doubt.
     """
     train = dataset.part_by_data == "train"
     if not ((dataset.part[train] != "train") | (dataset.label[train] != dataset.label_by_data[train])).any():
         return None
-    matrix = Columns.of(dataset.plan).matrix(dataset.rows)
+    matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
     plain = fit_rows(dataset, candidate, definition, matrix, train, dataset.label_by_data, weighted=False)
     test = matrix[dataset.part == "test"]
     label = dataset.label[dataset.part == "test"]
     ours, theirs = model.estimator.margin_of(test), plain.margin_of(test)
-    return Difference(_ap(label, ours), _ap(label, theirs), _agreement(ours, theirs))
+    return FeedbackDifference(_ap(label, ours), _ap(label, theirs), _agreement(ours, theirs))
 
 
 def _ap(label: npt.NDArray[np.int8], score: Floats) -> float | None:

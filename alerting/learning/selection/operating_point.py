@@ -11,16 +11,23 @@ import pandas as pd
 from alerting.definitions.model import OperatingPoint
 from alerting.detection.classifier import triggered
 from alerting.episodes.lifecycle import promised_spells
-from alerting.learning.metrics.metrics import EventMetrics, Floats, ProblemSpans, count_warnable, event_metrics, problem_spans
+from alerting.learning.metrics.metrics import (
+    EventMetrics,
+    Floats,
+    ProblemIntervals,
+    count_warnable,
+    event_metrics,
+    problem_intervals,
+)
 from alerting.readings.history import Millis, millis
 
 MOST_THRESHOLDS = 100
 CURVE_SAMPLES = 200
-CURVE_FIGURES = ("event_recall", "false_alarms_per_week", "time_in_alarm", "episode_precision")
+CURVE_METRICS = ("event_recall", "false_alarms_per_week", "time_in_alarm", "episode_precision")
 
 
 @dataclass(frozen=True)
-class Watched:
+class ObservedRows:
     """What was judged over some stretch of time, and what really happened there.
 
     `at`, `asset`: instant (ms) and asset of each judged row. `problems`, `known`: by asset, the problems, and the instants
@@ -29,14 +36,14 @@ class Watched:
 
     at: Millis
     asset: npt.NDArray[np.object_]
-    problems: Mapping[str, ProblemSpans]
+    problems: Mapping[str, ProblemIntervals]
     known: Mapping[str, Millis]
     observed_s: Mapping[str, float]
     gap_ms: int
     horizon_ms: int
 
 
-def watch(
+def observe_rows(
     at: Millis,
     asset: npt.NDArray[np.object_],
     problems: pd.DataFrame,
@@ -44,7 +51,7 @@ def watch(
     observed_s: Mapping[str, float],
     gap_ms: int,
     horizon_ms: int,
-) -> Watched:
+) -> ObservedRows:
     """Bring judged rows and problems (columns asset, start, end, known_at) together.
 
     A problem counts as an event when some judged row could have warned of it in time.
@@ -52,12 +59,12 @@ def watch(
     spans, known = {}, {}
     for name in sorted(set(asset)):
         own = problems[problems["asset"] == name].sort_values("start")
-        spans[name] = count_warnable(problem_spans(own, onset), np.sort(at[asset == name]), gap_ms, horizon_ms)
+        spans[name] = count_warnable(problem_intervals(own, onset), np.sort(at[asset == name]), gap_ms, horizon_ms)
         known[name] = np.sort(millis(own["known_at"]))
-    return Watched(at, asset, spans, known, observed_s, gap_ms, horizon_ms)
+    return ObservedRows(at, asset, spans, known, observed_s, gap_ms, horizon_ms)
 
 
-def spells_at(watched: Watched, score: Floats, threshold: float) -> dict[str, list[tuple[int, int]]]:
+def predicted_episodes_at(watched: ObservedRows, score: Floats, threshold: float) -> dict[str, list[tuple[int, int]]]:
     """The episodes (raised, end) in ms that this threshold would have raised, by asset."""
     spells = {}
     for name, known in watched.known.items():
@@ -68,10 +75,10 @@ def spells_at(watched: Watched, score: Floats, threshold: float) -> dict[str, li
     return spells
 
 
-def judge_threshold(watched: Watched, score: Floats, threshold: float, seed: int, samples: int = 1000) -> EventMetrics:
+def evaluate_threshold(watched: ObservedRows, score: Floats, threshold: float, seed: int, samples: int = 1000) -> EventMetrics:
     """What people would have met with this threshold."""
     return event_metrics(
-        spells_at(watched, score, threshold),
+        predicted_episodes_at(watched, score, threshold),
         watched.problems,
         watched.gap_ms,
         watched.horizon_ms,
@@ -96,7 +103,7 @@ class ThresholdChoice:
 
 
 @dataclass(frozen=True)
-class _Weighed:
+class _ThresholdOption:
     """A threshold and what people would have met with it; `loss` is what is to be least, in words of the way that was given."""
 
     threshold: float
@@ -105,7 +112,7 @@ class _Weighed:
     allowed: bool
 
 
-def choose_threshold(watched: Watched, score: Floats, wanted: OperatingPoint, seed: int) -> ThresholdChoice:
+def choose_threshold(watched: ObservedRows, score: Floats, wanted: OperatingPoint, seed: int) -> ThresholdChoice:
     """The threshold that does best in the given way, within the time in alarm that people can bear; of equals the highest.
 
     By false alarms a week or by least precision: the most event recall within that limit. By cost: the least sum of missed
@@ -113,7 +120,7 @@ def choose_threshold(watched: Watched, score: Floats, wanted: OperatingPoint, se
     taken: it is the most that people agreed to bear, and the choice says so. Above all scores nothing is ever raised: that keeps
     any limit.
     """
-    weighed = [_weigh(t, judge_threshold(watched, score, t, seed, CURVE_SAMPLES), wanted) for t in _thresholds(score)]
+    weighed = [_weigh(t, evaluate_threshold(watched, score, t, seed, CURVE_SAMPLES), wanted) for t in _thresholds(score)]
     allowed = [w for w in weighed if w.allowed]
     best = min(allowed, key=lambda w: (w.loss, -w.threshold))
     finds = bool(best.met.n_found)
@@ -133,10 +140,10 @@ def _thresholds(score: Floats) -> list[float]:
     return sorted({float(above), *distinct.tolist()})
 
 
-def _weigh(threshold: float, met: EventMetrics, wanted: OperatingPoint) -> _Weighed:
+def _weigh(threshold: float, met: EventMetrics, wanted: OperatingPoint) -> _ThresholdOption:
     cost = _cost(met, wanted)
     loss = -(met.event_recall or 0.0) if cost is None else cost
-    return _Weighed(threshold, met, loss, _within(met, wanted))
+    return _ThresholdOption(threshold, met, loss, _is_within(met, wanted))
 
 
 def _cost(met: EventMetrics, wanted: OperatingPoint) -> float | None:
@@ -146,7 +153,7 @@ def _cost(met: EventMetrics, wanted: OperatingPoint) -> float | None:
     return (met.n_events - met.n_found) * wanted.cost_of_miss + met.n_false_alarms * wanted.cost_of_false_alarm
 
 
-def _within(met: EventMetrics, wanted: OperatingPoint) -> bool:
+def _is_within(met: EventMetrics, wanted: OperatingPoint) -> bool:
     """Whether the limits are kept; without observed time only silence keeps them."""
     if not met.n_episodes:
         return True
@@ -160,19 +167,19 @@ def _within(met: EventMetrics, wanted: OperatingPoint) -> bool:
     )
 
 
-def _point(weighed: _Weighed, wanted: OperatingPoint) -> dict[str, Any]:
+def _point(weighed: _ThresholdOption, wanted: OperatingPoint) -> dict[str, Any]:
     met = weighed.met
     return {
         "threshold": weighed.threshold,
-        **{name: getattr(met, name) for name in CURVE_FIGURES},
+        **{name: getattr(met, name) for name in CURVE_METRICS},
         "n_episodes": met.n_episodes,
         "cost": _cost(met, wanted),
-        "intervals": {name: list(met.intervals[name]) for name in CURVE_FIGURES if name in met.intervals},
+        "intervals": {name: list(met.intervals[name]) for name in CURVE_METRICS if name in met.intervals},
         "within_budget": weighed.allowed,
     }
 
 
-def limits_in_words(wanted: OperatingPoint) -> str:
+def describe_limits(wanted: OperatingPoint) -> str:
     """What the threshold must keep, e.g. `3 false alarms a week per asset and 20% of the time in alarm`."""
     time = f"{wanted.max_time_in_alarm:.0%} of the time in alarm"
     if wanted.most_false_alarms is not None:
@@ -183,7 +190,7 @@ def limits_in_words(wanted: OperatingPoint) -> str:
 
 
 def _reason(met: EventMetrics, wanted: OperatingPoint, finds: bool) -> str:
-    limits = limits_in_words(wanted)
+    limits = describe_limits(wanted)
     if wanted.cost_of_miss is not None and wanted.cost_of_false_alarm is not None:
         return _reason_of_cost(met, wanted.cost_of_miss, wanted.cost_of_false_alarm, limits)
     if finds:

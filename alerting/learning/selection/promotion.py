@@ -15,12 +15,12 @@ from alerting.definitions.model import ClassifierDefinition
 from alerting.detection.problems import BoolArray, predicts
 from alerting.detection.suppression import Span, covered
 from alerting.learning.data.labels import label_instants
-from alerting.learning.data.point_in_time import anything_known, known_history
+from alerting.learning.data.point_in_time import has_any_value, point_in_time_view
 from alerting.learning.features.build import build_features, grid
-from alerting.learning.metrics.bootstrap import judge_rows, time_blocks
+from alerting.learning.metrics.bootstrap import evaluate_rows, time_blocks
 from alerting.learning.metrics.metrics import Floats, Labels
 from alerting.learning.models.trained import TrainedModel
-from alerting.learning.selection.operating_point import Watched, judge_threshold, watch
+from alerting.learning.selection.operating_point import ObservedRows, evaluate_threshold, observe_rows
 from alerting.readings.history import History, Millis, from_millis, span_millis, to_millis
 
 Verdict = Literal["promote", "keep", "cannot_tell", "provisional", "no_challenger"]
@@ -32,7 +32,7 @@ DAY_MS = 86_400_000
 
 @dataclass(frozen=True)
 class PromotionDecision:
-    """Who serves, and why. `evidence` is JSON-able."""
+    """Which model serves, and why. `evidence` is JSON-able."""
 
     verdict: Verdict
     promote: bool
@@ -52,7 +52,7 @@ class CommonWindow:
     start: datetime
     end: datetime
     at: Millis
-    watched: Watched
+    watched: ObservedRows
     label: Labels
     acted: BoolArray
     challenger: Floats
@@ -71,11 +71,11 @@ def compare(
 ) -> PromotionDecision:
     """Decide whether a challenger, which has beaten the baseline out of fold, replaces the champion.
 
-    Both are judged by the definition's labels on the window that begins after the later `training_cutoff` and the purge, and ends
-    where labels are mature. Rows touched by `excluded`, the outcome windows (asset, start, end] of episodes that were acted
-    upon, are left out for both; the verdict must be the same when they count as positive and as negative, or nobody can
-    tell. `suppressed`: spans in which nobody is told by design, which are left out altogether. Promoted is what is better in at
-    least `promotion.confidence` of paired block bootstrap samples of average precision.
+    Both are evaluated by the definition's labels on the window that begins after the later `training_cutoff` and the purge, and
+    ends where labels are mature. Rows touched by `excluded`, the outcome windows (asset, start, end] of episodes that were acted
+    upon, are left out for both; the verdict must be the same when they count as positive and as negative, otherwise it is
+    "cannot tell". `suppressed`: intervals of suppression by design, which are left out. Promoted is what is better in at least
+    `promotion.confidence` of paired block bootstrap samples of average precision.
     """
     if champion is None:
         return PromotionDecision(
@@ -87,7 +87,7 @@ def compare(
         )
     if champion.hash == challenger.hash:
         return _undecided("keep", "The challenger is the same model as the champion; the champion stays.", {})
-    start = unseen_from(definition, challenger, champion)
+    start = comparison_start(definition, challenger, champion)
     window = common_window(definition, challenger, champion, histories, excluded, start, as_of, suppressed)
     if window is None:
         reason = (
@@ -98,7 +98,7 @@ def compare(
     return _decide(definition, window, challenger, champion, seed)
 
 
-def unseen_from(definition: ClassifierDefinition, challenger: TrainedModel, champion: TrainedModel) -> datetime:
+def comparison_start(definition: ClassifierDefinition, challenger: TrainedModel, champion: TrainedModel) -> datetime:
     """From when on neither model has seen anything: later `training_cutoff`, and gap, horizon, `for` and longest window on."""
     longest = max(challenger.plan.reach_ms, champion.plan.reach_ms)
     purge = definition.gap + definition.horizon + definition.problem.hold + timedelta(milliseconds=longest)
@@ -129,7 +129,7 @@ def common_window(
         start=start,
         end=from_millis(int(rows["at"].max())),
         at=rows["at"].to_numpy(np.int64),
-        watched=watch(
+        watched=observe_rows(
             at=free["at"].to_numpy(np.int64),
             asset=free["asset"].to_numpy(object),
             problems=problems,
@@ -156,10 +156,10 @@ def _rows_of(
     as_of: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Scored and labelled rows of one asset, and its problems."""
-    known = known_history(history, as_of)
+    known = point_in_time_view(history, as_of)
     at = grid(start, as_of, span_millis(definition.stride))
     labels = label_instants(definition, predicts(definition.problem, history.asset), known, at, as_of)
-    keep = (labels.dropped == "") & anything_known(challenger.plan, known, at) & ~covered(suppressed, at)
+    keep = (labels.dropped == "") & has_any_value(challenger.plan, known, at) & ~covered(suppressed, at)
     at = at[keep]
     scores = {
         name: m.score(build_features(m.plan, known, at)) for name, m in (("challenger", challenger), ("champion", champion))
@@ -211,8 +211,8 @@ def _decide(
         bounds = {name: _view(window, everything, label.astype(np.int8), block_ms, seed) for name, label in counted.items()}
     free = ~window.acted
     events = {
-        "challenger": judge_threshold(window.watched, window.challenger[free], challenger.threshold, seed),
-        "champion": judge_threshold(window.watched, window.champion[free], champion.threshold, seed),
+        "challenger": evaluate_threshold(window.watched, window.challenger[free], challenger.threshold, seed),
+        "champion": evaluate_threshold(window.watched, window.champion[free], champion.threshold, seed),
     }
     n_events = events["challenger"].n_events
     watched = window.watched
@@ -229,8 +229,8 @@ def _decide(
         "acted_as_positive": bounds["positive"].to_document(),
         "acted_as_negative": bounds["negative"].to_document(),
         "rows": {
-            "challenger": judge_rows(window.label[free], window.challenger[free], blocks, seed),
-            "champion": judge_rows(window.label[free], window.champion[free], blocks, seed),
+            "challenger": evaluate_rows(window.label[free], window.challenger[free], blocks, seed),
+            "champion": evaluate_rows(window.label[free], window.champion[free], blocks, seed),
         },
         "at_threshold": {name: metrics.to_document() for name, metrics in events.items()},
         "thresholds": {"challenger": challenger.threshold, "champion": champion.threshold},

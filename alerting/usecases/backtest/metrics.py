@@ -7,14 +7,13 @@ import numpy as np
 
 from alerting.definitions.model import ClassifierDefinition, Definition
 from alerting.episodes.episode import Episode
-from alerting.learning.metrics.metrics import EventMetrics, ProblemSpans, event_metrics, problem_spans
-from alerting.learning.selection.operating_point import watch
+from alerting.learning.metrics.metrics import EventMetrics, ProblemIntervals, event_metrics, problem_intervals
+from alerting.learning.selection.operating_point import observe_rows
 from alerting.ports import Platform
 from alerting.readings.history import millis, span_millis, to_millis
 from alerting.reporting.backtest import Cost
 from alerting.reporting.load import Load, operator_load
-from alerting.reporting.metrics import Material
-from alerting.reporting.time_in_alarm import total, without
+from alerting.reporting.material import Material, subtract_gaps, total_length
 
 
 def load_of(material: Material, flood_above: int) -> Load | None:
@@ -23,7 +22,7 @@ def load_of(material: Material, flood_above: int) -> Load | None:
         return None
     spans = material.watched.values()
     raised = [e for e in material.episodes if material.start <= e.raised_at < material.end]
-    spells = [(e.raised_at, e.raised_at + total(material.in_alarm(e))) for e in raised]
+    spells = [(e.raised_at, e.raised_at + total_length(material.in_alarm(e))) for e in raised]
     return operator_load(spells, min(a for a, _ in spans), max(b for _, b in spans), flood_above)
 
 
@@ -40,7 +39,7 @@ def events_of(material: Material) -> EventMetrics | None:
     for e in material.episodes:
         known = e.settlement is not None and e.settlement.occurred is not None
         if known and material.start <= e.raised_at < material.end and e.asset in spells:
-            spells[e.asset].append((to_millis(e.raised_at), to_millis(e.raised_at + total(material.in_alarm(e)))))
+            spells[e.asset].append((to_millis(e.raised_at), to_millis(e.raised_at + total_length(material.in_alarm(e)))))
     if isinstance(definition, ClassifierDefinition):
         spans, observed = _scored(material, definition)
         seed = definition.learning.seed
@@ -61,13 +60,13 @@ def cost_of(definition: Definition, events: EventMetrics | None, weeks: float) -
     return Cost(misses, false, misses + false, (misses + false) / weeks)
 
 
-def _begun_within(spans: ProblemSpans, start: datetime, end: datetime) -> ProblemSpans:
+def _begun_within(spans: ProblemIntervals, start: datetime, end: datetime) -> ProblemIntervals:
     """Count only problems that began in [start, end); the others still tell which episodes were right."""
     inside = (spans.start >= to_millis(start)) & (spans.start < to_millis(end))
-    return ProblemSpans(spans.start, spans.end, spans.counted & inside)
+    return ProblemIntervals(spans.start, spans.end, spans.counted & inside)
 
 
-def _scored(material: Material, definition: ClassifierDefinition) -> tuple[Mapping[str, ProblemSpans], dict[str, float]]:
+def _scored(material: Material, definition: ClassifierDefinition) -> tuple[Mapping[str, ProblemIntervals], dict[str, float]]:
     """Problems that a scored instant could have warned of, and the time that scores stand for, by asset."""
     scores = material.scores
     asset = scores["asset"].to_numpy(object)
@@ -76,26 +75,27 @@ def _scored(material: Material, definition: ClassifierDefinition) -> tuple[Mappi
     at = millis(scores["ts"]) if len(scores) else np.empty(0, np.int64)
     problems = material.problems
     onset = material.predicts == "onset"
-    watched = watch(at, asset, problems, onset, seconds, span_millis(definition.gap), span_millis(definition.horizon))
+    watched = observe_rows(at, asset, problems, onset, seconds, span_millis(definition.gap), span_millis(definition.horizon))
     return watched.problems, seconds
 
 
-def _watched_spans(material: Material) -> dict[str, ProblemSpans]:
+def _watched_spans(material: Material) -> dict[str, ProblemIntervals]:
     """Problems that began while some instant of their warning time was watched, by asset."""
     gap, horizon = span_millis(material.definition.gap), span_millis(material.definition.horizon)
     spans = {}
     for asset, (first, last) in material.watched.items():
         own = material.problems[material.problems["asset"] == asset].sort_values("start")
-        found = problem_spans(own, onset=material.predicts == "onset")
+        found = problem_intervals(own, onset=material.predicts == "onset")
         latest = found.start - gap
         counted = (to_millis(first) <= latest) & (latest - horizon < to_millis(last))
-        spans[asset] = ProblemSpans(found.start, found.end, counted)
+        spans[asset] = ProblemIntervals(found.start, found.end, counted)
     return spans
 
 
 def _watched_seconds(material: Material) -> dict[str, float]:
     gaps = material.gaps
-    return {asset: total(without(span, gaps.get(asset, ()))).total_seconds() for asset, span in material.watched.items()}
+    known = {asset: subtract_gaps(interval, gaps.get(asset, ())) for asset, interval in material.watched.items()}
+    return {asset: total_length(parts).total_seconds() for asset, parts in known.items()}
 
 
 def beside_acted(platform: Platform, material: Material) -> int:

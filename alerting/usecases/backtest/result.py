@@ -7,9 +7,9 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.model import ClassifierDefinition, Definition
 from alerting.ports import Document, Platform
 from alerting.reporting.backtest import BacktestFigures, SegmentFigure
-from alerting.reporting.conclusion import judge_alert
+from alerting.reporting.conclusion import conclude
 from alerting.reporting.load import Load
-from alerting.reporting.metrics import Figures, performance_figures, to_document
+from alerting.reporting.metrics import ReportMetrics, compute_metrics, to_document
 from alerting.reporting.page import draw, render_page
 from alerting.usecases.backtest.metrics import beside_acted, cost_of, events_of, load_of
 from alerting.usecases.backtest.run import Backtest, Retrain, Subject
@@ -36,7 +36,7 @@ def finish(
     view = shadow.watching(now)
     settle_due(view, now)
     material = gather_material(view, view.definitions.latest()[0], start, end, now)
-    figures = performance_figures(material)
+    figures = compute_metrics(material)
     events = events_of(material)
     top = BacktestFigures(
         run=id,
@@ -48,7 +48,7 @@ def finish(
         cost=cost_of(subject.definition, events, (end - start) / timedelta(weeks=1)),
         beside_acted=beside_acted(platform, material),
     )
-    judgement = judge_alert(figures)
+    judgement = conclude(figures)
     page = render_page(figures, judgement, draw(figures, material.scores), top)
     results = {
         "finished_at": now,
@@ -85,8 +85,8 @@ def stored_result(platform: Platform, run: Document) -> Backtest:
     )
 
 
-def _without_episodes(figures: Figures) -> Document:
-    """Figures without the list of episodes, of which there may be very many; they are kept one by one."""
+def _without_episodes(figures: ReportMetrics) -> Document:
+    """ReportMetrics without the list of episodes, of which there may be very many; they are kept one by one."""
     return {name: value for name, value in to_document(figures).items() if name != "episodes"}
 
 

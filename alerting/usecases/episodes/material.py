@@ -16,12 +16,11 @@ from alerting.detection.suppression import covered, first_free
 from alerting.detection.threshold import lookback
 from alerting.episodes.episode import Episode
 from alerting.learning.data.labels import label_instants, persistence
-from alerting.learning.data.point_in_time import known_history
+from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.selection.promotion import SpansByAsset
 from alerting.ports import Platform
 from alerting.readings.history import History, millis, to_millis
-from alerting.reporting.metrics import Material, ModelInService
-from alerting.reporting.time_in_alarm import Stretch
+from alerting.reporting.material import Interval, Material, ModelInService
 from alerting.usecases.definitions.versions import champion_at, first_instant
 from alerting.usecases.episodes.suppression import never_told, spans_by_asset
 
@@ -98,7 +97,7 @@ def _problems(definition: Definition, histories: Mapping[str, History], as_of: d
     frames = []
     for asset, history in histories.items():
         if definition.problem is not None:
-            found = find_problems(definition.problem, known_history(history, to_millis(as_of)))
+            found = find_problems(definition.problem, point_in_time_view(history, to_millis(as_of)))
             frames.append(found[millis(found["known_at"]) <= to_millis(as_of)].assign(asset=asset))
     columns = ["asset", "start", "last", "end", "known_at"]
     return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
@@ -159,7 +158,7 @@ def _models(platform: Platform, name: str, start: datetime, end: datetime, score
 
 def _watched(
     platform: Platform, revision: Revision, histories: Mapping[str, History], start: datetime, end: datetime
-) -> tuple[dict[str, Stretch], dict[str, tuple[Stretch, ...]]]:
+) -> tuple[dict[str, Interval], dict[str, tuple[Interval, ...]]]:
     """Per asset the stretch of the period that was judged: live as far as the watermark, and where the past was judged anew, up
     to when something was last known; and the gaps in it in which nothing was."""
     states = platform.states.load(revision.name, list(histories))
@@ -167,8 +166,8 @@ def _watched(
     began = _live_from(platform, revision)
     if began is not None:
         spans += [(asset, began, state.watermark) for asset, state in states.items()]
-    watched: dict[str, Stretch] = {}
-    gaps: dict[str, tuple[Stretch, ...]] = {}
+    watched: dict[str, Interval] = {}
+    gaps: dict[str, tuple[Interval, ...]] = {}
     for asset, history in histories.items():
         mine = [(max(a, start), min(b, end)) for name, a, b in spans if name == asset and a < end and b > start]
         if not mine or not len(history.readings):
@@ -180,7 +179,7 @@ def _watched(
     return watched, gaps
 
 
-def _known(definition: Definition, history: History, span: Stretch) -> tuple[Stretch, tuple[Stretch, ...]]:
+def _known(definition: Definition, history: History, span: Interval) -> tuple[Interval, tuple[Interval, ...]]:
     """The stretch up to when something was last known, and the gaps in it. Of a model: up to the last reading."""
     first, last = span
     if not isinstance(definition, ThresholdDefinition):

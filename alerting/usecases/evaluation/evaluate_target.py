@@ -16,13 +16,13 @@ from alerting.detection.messages import fact_words
 from alerting.detection.problems import BoolArray, find_problems, predicts
 from alerting.detection.threshold import Seen, Series, judge_series, lookback, series_of
 from alerting.episodes.lifecycle import ConditionState, Step, advance, advance_predictions
-from alerting.learning.data.point_in_time import anything_known
+from alerting.learning.data.point_in_time import has_any_value
 from alerting.learning.features.build import build_features, grid
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import ModelUnavailable, Platform, Readings
 from alerting.readings.history import History, Millis, from_millis, millis, span_millis, to_millis, with_older
 from alerting.usecases.definitions.versions import VersionInterval
-from alerting.usecases.registry.registration import fault_words, load_model
+from alerting.usecases.registry.registration import first_line, load_model
 
 _MOMENT = timedelta(milliseconds=1)
 
@@ -248,7 +248,7 @@ def _start(
 
 def _with_held(readings: Readings, history: History, start: datetime, model: TrainedModel | None) -> History:
     """The history, which begins after `start`, with the values before it that may still hold."""
-    held = model.plan.held_longer if model else {}
+    held = model.plan.carried_longer if model else {}
     since = {name: start - span for name, span in held.items() if name in history.readings}
     return with_older(history, readings.newest(history.asset, since, start)) if since else history
 
@@ -264,7 +264,7 @@ def _score(
         (at <= to_millis(model.training_cutoff), f"the model has learned from times up to {model.training_cutoff.isoformat()}")
     ]
     reasons.append(
-        (~anything_known(model.plan, history, at), f"nothing was known of the last {format_duration(model.plan.lookback)}")
+        (~has_any_value(model.plan, history, at), f"nothing was known of the last {format_duration(model.plan.lookback)}")
     )
     if predicts(definition.problem, history.asset) == "onset":
         inside = inside_problem(at, millis(problems["start"]), millis(problems["end"]), millis(problems["known_at"]))
@@ -283,7 +283,7 @@ def _scored(model: TrainedModel, history: History, at: Millis) -> tuple[pd.DataF
         rows = build_features(model.plan, history, at)
         return rows, np.asarray(model.score(rows), np.float64) if len(at) else np.empty(0)
     except Exception as fault:
-        raise ModelUnavailable(f"it cannot score: {fault_words(fault)}") from fault
+        raise ModelUnavailable(f"it cannot score: {first_line(fault)}") from fault
 
 
 def score_rows(scored: ScoredRows) -> list[tuple[datetime, float, float, int]]:

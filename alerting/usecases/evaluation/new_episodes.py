@@ -14,7 +14,7 @@ from alerting.recommendation.contributions import contributions
 from alerting.recommendation.whatif import recommend
 from alerting.usecases.definitions.versions import VersionInterval
 from alerting.usecases.evaluation.evaluate_target import Judgement, Raise
-from alerting.usecases.registry.registration import fault_words
+from alerting.usecases.registry.registration import first_line
 
 ACTOR = "platform"
 
@@ -106,7 +106,7 @@ def _explained(
         why = () if model is None or row is None else contributions(model, row, asset)
         return why, _advice(definition, at_raise, history, at), ""
     except Exception as fault:
-        return (), None, f"; the model cannot explain it: {fault_words(fault)}"
+        return (), None, f"; the model cannot explain it: {first_line(fault)}"
 
 
 def _advice(definition: Definition, at_raise: Raise, history: History | None, at: datetime) -> RecommendationResult | None:

@@ -23,10 +23,10 @@ _LONGEST = timedelta(days=31)
 
 def episode_figure(platform: Platform, episode: Episode, now: datetime) -> Picture | None:
     """The chart of an episode as a PNG for e-mail; None without numbers to draw."""
-    from alerting.reporting.episode_picture import episode_drawing
+    from alerting.reporting.episode_picture import episode_image
 
     chart = chart_of(platform, episode, now)
-    return None if chart is None else Picture(episode_drawing(chart, platform.zone), described(chart, platform.zone))
+    return None if chart is None else Picture(episode_image(chart, platform.zone), described(chart, platform.zone))
 
 
 def chart_of(platform: Platform, episode: Episode, now: datetime) -> EpisodeChart | None:

@@ -9,8 +9,8 @@ from croniter import croniter
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Definition
 from alerting.ports import Document, Platform
-from alerting.reporting.conclusion import judge_alert
-from alerting.reporting.metrics import performance_figures, to_document
+from alerting.reporting.conclusion import conclude
+from alerting.reporting.metrics import compute_metrics, to_document
 from alerting.reporting.page import draw, render_page
 from alerting.usecases.definitions.sync import active, require_revision
 from alerting.usecases.definitions.versions import first_instant
@@ -33,8 +33,8 @@ def make_report(platform: Platform, name: str, start: datetime, end: datetime, a
         raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
     revision = require_revision(platform, name)
     material = gather_material(platform, revision, start, end, max(at, end))
-    figures = performance_figures(material)
-    judgement = judge_alert(figures)
+    figures = compute_metrics(material)
+    judgement = conclude(figures)
     page = render_page(figures, judgement, draw(figures, material.scores))
     document = {**to_document(figures), "judgement": to_document(judgement)}
     id = platform.reports.put(name, start, end, document, page, at)

@@ -1,6 +1,6 @@
 """Registered models: the hash of every file is kept in our own database, and compared before anything reads the file.
 
-The registry may belong to others, who can change what is in it. So a model is what was registered, or it is not read at all.
+Others may have write access to the registry. A model whose files differ from those registered is not read.
 """
 
 import hashlib
@@ -58,11 +58,11 @@ def load_model(platform: Platform, definition: str, version: int) -> "TrainedMod
     except ModelUnavailable:
         raise
     except Exception as fault:  # what a registry of others answers can make a client fail in any way
-        raise ModelUnavailable(f"version {version} cannot be fetched from the registry: {fault_words(fault)}") from fault
-    return _read(_as_registered(definition, version, files, kept, platform.model_key), version)
+        raise ModelUnavailable(f"version {version} cannot be fetched from the registry: {first_line(fault)}") from fault
+    return _read(_select_registered(definition, version, files, kept, platform.model_key), version)
 
 
-def _as_registered(definition: str, version: int, files: Files, kept: list[dict[str, str]], key: bytes) -> dict[str, bytes]:
+def _select_registered(definition: str, version: int, files: Files, kept: list[dict[str, str]], key: bytes) -> dict[str, bytes]:
     """The files as they were registered. MLflow adds some of its own; they are left out."""
     if not any(value.startswith(f"{_method(key)}:") for hashes in kept for value in hashes.values()):
         told = "without the key of this platform, or with another one" if key else "with a key, which this platform does not use"
@@ -96,9 +96,9 @@ def _read(files: Files, version: int) -> "TrainedModel":
     except ModelUnavailable:
         raise
     except Exception as fault:  # of one model, which is then unknown; the round goes on
-        raise ModelUnavailable(f"version {version} in the registry is damaged: {fault_words(fault)}") from fault
+        raise ModelUnavailable(f"version {version} in the registry is damaged: {first_line(fault)}") from fault
 
 
-def fault_words(fault: Exception) -> str:
+def first_line(fault: Exception) -> str:
     """The first line of what an exception says."""
     return (str(fault).splitlines() or [""])[0][:500] or type(fault).__name__

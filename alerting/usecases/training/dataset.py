@@ -8,7 +8,7 @@ from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ClassifierDefinition, Revision
 from alerting.detection.suppression import Span
 from alerting.learning.data.dataset import Dataset, build_dataset
-from alerting.learning.data.feedback_labels import Answer, answers_of
+from alerting.learning.data.feedback_labels import FeedbackLabel, collect_feedback_labels
 from alerting.learning.data.split import PARTS
 from alerting.ports import Platform
 from alerting.readings.history import History, from_millis
@@ -25,9 +25,10 @@ def dataset_of(platform: Platform, name: str, as_of: datetime) -> Dataset:
 
 def dataset_at(platform: Platform, revision: Revision, definition: ClassifierDefinition, as_of: datetime) -> Dataset:
     """The dataset of one revision at as_of, with the answers that operators had given by then."""
-    said = answers_at(platform, definition, as_of)
+    said = feedback_labels_at(platform, definition, as_of)
     histories, suppressed = histories_at(platform, definition, as_of), suppressed_at(platform, definition, as_of)
-    return build_dataset(definition, revision.number, histories, as_of, said, suppressed, platform.limits.memory_mib)
+    limits = platform.limits
+    return build_dataset(definition, revision.number, histories, as_of, said, suppressed, limits.max_rows, limits.memory_bytes)
 
 
 def histories_at(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> list[History]:
@@ -42,7 +43,7 @@ def suppressed_at(platform: Platform, definition: ClassifierDefinition, as_of: d
     return spans_by_asset(platform, definition, matching_assets(definition, platform.assets.all()), None, end)
 
 
-def answers_at(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> list[Answer]:
+def feedback_labels_at(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> list[FeedbackLabel]:
     """What operators had said by as_of of this definition's episodes; only of those that warned of the same problem."""
     same = {
         revision.number
@@ -50,7 +51,7 @@ def answers_at(platform: Platform, definition: ClassifierDefinition, as_of: date
         if revision.definition.problem == definition.problem
     }
     episodes = [e for e in platform.episodes.find(definition.name) if e.revision in same]
-    return answers_of(episodes, definition, as_of)
+    return collect_feedback_labels(episodes, definition, as_of)
 
 
 def require_classifier(revision: Revision) -> ClassifierDefinition:

@@ -121,7 +121,7 @@ def _record(
 
 
 def _keep(platform: Platform, wanted: DecisionRecord) -> DecisionRecord:
-    """Keep a decision, as stale if the champion has changed; the one that this run has already, if somebody was faster.
+    """Keep a decision, as stale if the champion has changed; the one that this run has already, if another process was faster.
 
     Promotions are numbered, and a number is given once: of two that saw the same champion in service, one is kept as promoted,
     and the other one looks again.
@@ -167,7 +167,7 @@ def _follow(platform: Platform, decision: DecisionRecord) -> None:
 
 
 def move_aliases(platform: Platform, name: str) -> None:
-    """Set `champion` and `previous` to what the decisions say, and look again: whoever comes last leaves them right."""
+    """Set `champion` and `previous` to what the decisions say, and look again, so that the last process leaves them right."""
     line: list[int] | None = None
     while line != (line := line_of_champions(platform.decisions.of(name))):
         if line:
@@ -248,7 +248,7 @@ def _from_and_to(name: str, made: Sequence[DecisionRecord], to: int | None) -> t
 
 
 def model_history(platform: Platform, name: str) -> dict[str, Any]:
-    """Who is champion, the leaderboard of the last training, registered versions, and every decision with its reason.
+    """The champion, the leaderboard of the last training, registered versions, and every decision with its reason.
 
     What comes from the registry is left out while that cannot be read; `unreadable` then says why.
     """

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from alerting.settings.environment import SettingsRefused, read_settings
+from alerting.settings.machine import read_memory
 
 
 def test_an_empty_environment_means_the_embedded_platform_in_the_current_folder():
@@ -22,7 +23,7 @@ def test_all_faults_are_reported_together_with_their_variables():
         "ALERTING_MLFLOW_PORT": "70000",
         "ALERTING_MONGODB_URI": "localhost:27017",
         "ALERTING_DEMO_SPEED": "nan",
-        "ALERTING_TRAINING_MEMORY_MIB": "lots",
+        "ALERTING_MAX_TRAINING_ROWS": "lots",
         "ALERTING_TIMEZONE": "Berlin",
         "ALERTING_WEBHOOK_SHIFT": "ftp://shift",
     }
@@ -72,3 +73,15 @@ def test_webhooks_are_named_by_their_variables_and_secrets_belong_to_them():
 def test_the_zone_of_the_plant_is_utc_until_it_is_named():
     assert read_settings({}).timezone.key == "UTC"
     assert read_settings({"ALERTING_TIMEZONE": "Europe/Berlin"}).timezone.key == "Europe/Berlin"
+
+
+def test_the_rows_of_a_training_are_set_or_left_to_the_memory_of_the_machine():
+    assert read_settings({}).max_training_rows is None
+    assert read_settings({"ALERTING_MAX_TRAINING_ROWS": "50000"}).max_training_rows == 50_000
+
+
+def test_the_memory_of_a_container_counts_where_it_is_less_than_that_of_the_machine(tmp_path):
+    machine = read_memory(())
+    for text, expected in (("max", machine), (str(machine + 1), machine), (str(1 << 29), 1 << 29)):
+        (tmp_path / "memory.max").write_text(text + "\n")
+        assert read_memory((tmp_path / "no file", tmp_path / "memory.max")) == expected

@@ -7,7 +7,7 @@ import pytest
 from alerting.definitions.assets import Asset, Variable
 from alerting.learning.features.plan import Column
 from alerting.recommendation.contributions import contributions
-from alerting.recommendation.messages import contribution_words
+from alerting.recommendation.messages import describe_contribution
 from tests import small_models
 
 HOUR_MS = 3_600_000
@@ -51,7 +51,7 @@ def test_value_and_usual_are_the_level_of_the_variable(data):
 
 def test_a_category_has_a_share_and_its_own_words(data):
     model = small_models.linear_model(data.plan, data.rows, {})
-    model.estimator.model.coef_[0, -2:] = [1.0, -1.0]  # early, late
+    model.estimator.model.fitted.coef_[0, -2:] = [1.0, -1.0]  # early, late
     late = int(np.flatnonzero(data.rows["crew.last"] == "late")[0])
     (found,) = contributions(replace(model), data.rows.iloc[[late]], OVEN)
     assert found.variable == "crew"
@@ -93,24 +93,26 @@ def test_a_category_has_a_share_and_its_own_words(data):
 def test_words_of_a_number(aggregation, value, usual, share, words):
     asset = Asset(name="a", variables={"zone_2_temperature": Variable(unit="°C")})
     column = Column("c", "zone_2_temperature", "variable", aggregation, HOUR_MS)
-    assert contribution_words(asset, column, value, usual, share) == words
+    assert describe_contribution(asset, column, value, usual, share) == words
 
 
 def test_words_of_events_attributes_and_switches():
     asset = Asset(name="a", variables={"burner": Variable(type="boolean")})
     count = Column("c", "error1", "event", "count", 24 * HOUR_MS)
-    assert contribution_words(asset, count, 3.0, 0.0, 0.1) == (
+    assert describe_contribution(asset, count, 3.0, 0.0, 0.1) == (
         "the number of error1 events in 1 d, 3 (usually 0), pushes the risk up by 0.10"
     )
     recency = Column("c", "error1", "event", "recency")
-    assert contribution_words(asset, recency, 3600.0, None, 0.1) == (
+    assert describe_contribution(asset, recency, 3600.0, None, 0.1) == (
         "the time since the last error1 event, 1h (usually not known), pushes the risk up by 0.10"
     )
     model = Column("c", "model", "attribute", "value")
-    assert contribution_words(asset, model, "m3", "m1", -0.1) == "model is m3 (usually m1), which pushes the risk down by 0.10"
-    assert contribution_words(asset, model, "m1", "m1", -0.1) == "model is m1 as usual, pushes the risk down by 0.10"
+    assert describe_contribution(asset, model, "m3", "m1", -0.1) == "model is m3 (usually m1), which pushes the risk down by 0.10"
+    assert describe_contribution(asset, model, "m1", "m1", -0.1) == "model is m1 as usual, pushes the risk down by 0.10"
     burner = Column("c", "burner", "variable", "last")
-    assert contribution_words(asset, burner, 1.0, 0.0, 0.1) == "burner is true (usually false), which pushes the risk up by 0.10"
+    assert (
+        describe_contribution(asset, burner, 1.0, 0.0, 0.1) == "burner is true (usually false), which pushes the risk up by 0.10"
+    )
 
 
 def test_a_row_without_the_models_columns_is_refused(data):

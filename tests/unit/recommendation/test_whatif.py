@@ -183,7 +183,7 @@ def test_a_set_point_that_is_older_than_every_window_can_be_changed_while_it_hol
     changes = HISTORY.readings["setpoint"].where(HISTORY.readings["setpoint"].diff() != 0)
     held = replace(HISTORY, readings=HISTORY.readings.assign(setpoint=changes))
     data = build_dataset(small_models.definition(), 1, [held], small_models.as_of(held))
-    assert "setpoint" in data.plan.held_longer
+    assert "setpoint" in data.plan.carried_longer
     last = changes[:AT].last_valid_index()
     at = last + timedelta(hours=4)
     made = model(data, {"setpoint.last": 2.0})

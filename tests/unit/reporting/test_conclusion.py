@@ -2,14 +2,14 @@ from dataclasses import replace
 
 import pytest
 
-from alerting.reporting.conclusion import judge_alert
-from alerting.reporting.metrics import performance_figures
+from alerting.reporting.conclusion import conclude
+from alerting.reporting.metrics import compute_metrics
 from alerting.reporting.page import draw, render_page
 from tests.report_material import GOOD_PROBLEMS, MODELS, THRESHOLD, episode, good_material, problems, threshold_material
 
 
 def judged(**changes):
-    return judge_alert(performance_figures(replace(good_material(), **changes)))
+    return conclude(compute_metrics(replace(good_material(), **changes)))
 
 
 def test_an_alert_that_meets_every_demand_is_trusted_and_its_sentence_has_the_numbers():
@@ -78,7 +78,7 @@ def test_silence_of_operators_and_their_contradictions_are_named():
 
 
 def test_a_threshold_without_a_problem_is_told_to_get_one():
-    judgement = judge_alert(performance_figures(threshold_material([episode(3, definition=THRESHOLD)])))
+    judgement = conclude(compute_metrics(threshold_material([episode(3, definition=THRESHOLD)])))
     assert judgement.trust == "cannot_tell"
     assert judgement.actions[0].startswith("Give the definition a problem")
     assert "problems" not in judgement.rule
@@ -96,8 +96,8 @@ def test_a_threshold_without_a_problem_is_told_to_get_one():
     ids=["nothing raised", "nothing judged", "too few problems", "all false", "good"],
 )
 def test_a_page_says_that_every_demand_is_met_exactly_where_the_alert_is_trusted(material):
-    figures = performance_figures(material)
-    judgement = judge_alert(figures)
+    figures = compute_metrics(material)
+    judgement = conclude(figures)
     page = render_page(figures, judgement, draw(figures, material.scores))
     assert judgement.trust == "yes" or judgement.actions
     assert not ("Cannot tell yet" in page and "every demand is met" in page)
@@ -105,7 +105,7 @@ def test_a_page_says_that_every_demand_is_met_exactly_where_the_alert_is_trusted
 
 
 def test_an_alert_without_any_episode_says_what_cannot_be_checked():
-    judgement = judge_alert(performance_figures(threshold_material()))
+    judgement = conclude(compute_metrics(threshold_material()))
     assert judgement.sentence.startswith("Cannot tell yet: no episode is settled")
     assert judgement.actions == (
         "Wait, or choose a longer period. It cannot be checked yet: at least 50 % of the settled episodes right "

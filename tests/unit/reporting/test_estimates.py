@@ -1,6 +1,6 @@
 import pytest
 
-from alerting.learning.metrics.confidence import wilson
+from alerting.learning.metrics.confidence import wilson_interval
 from alerting.reporting.estimates import median, rate_per_week, share
 
 
@@ -26,9 +26,9 @@ def test_nothing_to_count_has_no_value():
 
 
 def test_an_interval_never_leaves_zero_and_one():
-    assert wilson(0, 6)[0] == 0.0
-    assert wilson(6, 6)[1] == 1.0
-    assert 0.3 < wilson(0, 6)[1] < 0.45
+    assert wilson_interval(0, 6)[0] == 0.0
+    assert wilson_interval(6, 6)[1] == 1.0
+    assert 0.3 < wilson_interval(0, 6)[1] < 0.45
 
 
 def test_a_rate_has_the_exact_poisson_interval():

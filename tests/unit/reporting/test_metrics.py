@@ -5,9 +5,9 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from alerting.learning.metrics.metrics import event_metrics, problem_spans
+from alerting.learning.metrics.metrics import event_metrics, problem_intervals
 from alerting.readings.history import span_millis, to_millis
-from alerting.reporting.metrics import performance_figures, to_document
+from alerting.reporting.metrics import compute_metrics, to_document
 from tests.report_material import (
     CLASSIFIER,
     END,
@@ -23,7 +23,7 @@ from tests.report_material import (
 
 
 def figures(**changes):
-    return performance_figures(replace(good_material(), **changes))
+    return compute_metrics(replace(good_material(), **changes))
 
 
 def test_outcomes_are_those_of_the_episodes_raised_in_the_period():
@@ -51,13 +51,13 @@ def test_recall_is_the_one_that_judges_candidates():
     spells = {"oven-1": [(to_millis(e.raised_at), to_millis(e.closed_at)) for e in m.episodes]}
     judged = event_metrics(
         spells,
-        {"oven-1": problem_spans(m.problems, onset=True)},
+        {"oven-1": problem_intervals(m.problems, onset=True)},
         span_millis(m.definition.gap),
         span_millis(m.definition.horizon),
         {"oven-1": (END - START).total_seconds()},
         seed=0,
     )
-    f = performance_figures(m)
+    f = compute_metrics(m)
     assert f.event_recall.value == judged.event_recall
     assert len(f.problems) == judged.n_events
     assert f.too_late == 1
@@ -141,7 +141,7 @@ def test_a_verdict_against_the_data_is_a_disagreement_unless_somebody_acted():
 
 
 def test_a_threshold_without_a_problem_is_judged_by_word_alone():
-    f = performance_figures(
+    f = compute_metrics(
         threshold_material(
             [
                 episode(3, definition=THRESHOLD, said=[("true_alarm", False, "anna")]),
@@ -215,4 +215,4 @@ def test_the_document_is_json_with_every_figure():
 def test_the_same_material_in_another_order_gives_the_same_figures():
     m = good_material()
     shuffled = replace(m, episodes=m.episodes[::-1], problems=m.problems.iloc[::-1])
-    assert performance_figures(shuffled) == performance_figures(m)
+    assert compute_metrics(shuffled) == compute_metrics(m)

@@ -4,15 +4,15 @@ from html.parser import HTMLParser
 
 import pytest
 
-from alerting.reporting.conclusion import judge_alert
-from alerting.reporting.metrics import performance_figures
+from alerting.reporting.conclusion import conclude
+from alerting.reporting.metrics import compute_metrics
 from alerting.reporting.page import draw, render_page
 from tests.report_material import CLASSIFIER, THRESHOLD, episode, good_material, problems, threshold_material
 
 
 def page_of(material):
-    figures = performance_figures(material)
-    return render_page(figures, judge_alert(figures), draw(figures, material.scores))
+    figures = compute_metrics(material)
+    return render_page(figures, conclude(figures), draw(figures, material.scores))
 
 
 @pytest.fixture(scope="module")

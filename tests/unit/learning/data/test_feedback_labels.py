@@ -17,9 +17,9 @@ from alerting.learning.data.feedback_labels import (
     LEFT_OUT,
     POSITIVE,
     WEIGHTED,
-    Answer,
-    answers_in_words,
-    answers_of,
+    FeedbackLabel,
+    collect_feedback_labels,
+    describe_feedback,
     relabel,
 )
 from alerting.learning.data.files import dataset_files, dataset_from_files
@@ -39,7 +39,7 @@ def effects(answer, occurred=NOTHING, negative=None, **use):
 
 def answer(raised=100, acted=None, verdict=None):
     ends = raised * MINUTE + WINDOW
-    return Answer("oven-1", raised * MINUTE, ends, None if acted is None else acted * MINUTE, verdict)
+    return FeedbackLabel("oven-1", raised * MINUTE, ends, None if acted is None else acted * MINUTE, verdict)
 
 
 def rows_with(effect, got):
@@ -116,7 +116,7 @@ def test_answers_are_those_given_by_then_and_an_action_counts_only_in_its_window
 
     def told(as_of, *feedback):
         episode = type("E", (), {"feedback": feedback, "valid_until": None, "raised_at": raised, "asset": "oven-1"})
-        return answers_of([episode], small_models.definition(), as_of)
+        return collect_feedback_labels([episode], small_models.definition(), as_of)
 
     assert told(raised + timedelta(days=1), late) == []
     (known,) = told(raised + timedelta(days=3), late)
@@ -126,10 +126,10 @@ def test_answers_are_those_given_by_then_and_an_action_counts_only_in_its_window
 
 def test_answers_are_told_in_words():
     counts = {"answers": 9, "used": 7, "left_out": 200, "positive": 12, "weighted": 0, "confirmed": 30}
-    assert answers_in_words(counts) == (
+    assert describe_feedback(counts) == (
         "7 of 9 verdicts changed 212 rows: 200 left out, 12 counted as positive; 30 rows stay negative by the operators' word."
     )
-    assert answers_in_words(dict.fromkeys(counts, 0)) == ""
+    assert describe_feedback(dict.fromkeys(counts, 0)) == ""
 
 
 def quiet_instants(dataset, part):
@@ -142,7 +142,7 @@ def quiet_instants(dataset, part):
 def with_answers(**use):
     plain = small_models.dataset(120)
     said = [
-        Answer("oven-1", int(instant), int(instant) + WINDOW, int(instant) + STRIDE, "true_alarm")
+        FeedbackLabel("oven-1", int(instant), int(instant) + WINDOW, int(instant) + STRIDE, "true_alarm")
         for part in ("train", "validation", "test")
         for instant in quiet_instants(plain, part)[:1]
     ]

@@ -9,7 +9,7 @@ import pytest
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.model import ClassifierDefinition
 from alerting.learning.data.labels import IMMATURE, INSIDE_PROBLEM, NO_SAMPLE, label_instants, persistence
-from alerting.learning.data.point_in_time import known_history
+from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.readings.history import History
 
 MINUTE = 60_000
@@ -120,7 +120,7 @@ def test_a_laboratory_value_matures_only_when_it_is_known():
     hours = np.arange(0, 11) * 60 + 5
     history = History(oven(delay=60), frame(hours, x=np.zeros(11)))
     hourly = definition({"variable": "x", "above": 5}, horizon="1h")
-    cut = known_history(history, START + 400 * MINUTE)
+    cut = point_in_time_view(history, START + 400 * MINUTE)
     assert labelled(hourly, cut, [240, 300], 400, "state") == [0, IMMATURE]
     assert labelled(hourly, history, [540, 600, 660], 2000, "state") == [0, 0, IMMATURE]
 
@@ -145,7 +145,7 @@ def test_what_was_known_hides_later_values_events_and_ends():
         frame([0, 10, 20, 30], x=[1.0, 2.0, 3.0, 4.0], y=[1.0, 2.0, 3.0, 4.0]),
         events(("a", 5, 25), ("b", 21, 22)),
     )
-    known = known_history(history, START + 20 * MINUTE, START + 10 * MINUTE)
+    known = point_in_time_view(history, START + 20 * MINUTE, START + 10 * MINUTE)
     assert known.readings["y"].tolist() == [2.0, 3.0]
     assert known.readings["x"].dropna().tolist() == [2.0]
     assert known.events["type"].tolist() == ["a"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import ClassifierDefinition
-from alerting.learning.data.split import PARTS, assign_parts, purge_span, require_all_parts, split_borders, walk_forward_folds
+from alerting.learning.data.split import PARTS, assign_parts, purge_length, require_all_parts, split_borders, walk_forward_folds
 from alerting.learning.features.plan import FeaturePlan
 
 MINUTE = 60_000
@@ -44,7 +44,7 @@ def test_shares_that_leave_no_training_are_refused():
 
 def test_the_purge_is_gap_horizon_for_and_the_longest_window():
     timed = definition(gap="5m", problem={"variable": "x", "above": 1, "for": "2m"})
-    assert purge_span(timed, plan(180 * MINUTE)) == (5 + 30 + 2 + 180) * MINUTE
+    assert purge_length(timed, plan(180 * MINUTE)) == (5 + 30 + 2 + 180) * MINUTE
 
 
 def test_the_end_of_the_earlier_part_is_purged_and_the_test_keeps_its_whole_span():
@@ -100,7 +100,7 @@ def test_an_empty_part_is_refused_with_the_figures_and_what_to_change(empty):
     part = np.array([p for p in PARTS if p != empty], dtype=object)
     word = "training" if empty == "train" else empty
     with pytest.raises(UserError) as refused:
-        require_all_parts(definition(), part, borders, purge_span(definition(), plan(3 * DAY)))
+        require_all_parts(definition(), part, borders, purge_length(definition(), plan(3 * DAY)))
     text = str(refused.value)
     assert f"the {word} period has no usable row" in text
     assert "the purge takes 3d30m before a border (gap + horizon + for: 30m, longest window: 3d)" in text

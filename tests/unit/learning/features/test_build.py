@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import ClassifierDefinition
-from alerting.learning.data.point_in_time import anything_known, known_history
+from alerting.learning.data.point_in_time import has_any_value, point_in_time_view
 from alerting.learning.features.build import build_features, build_features_many, default_windows, grid, plan_features
-from alerting.learning.features.plan import CategorySource, FeaturePlan, Held, NumberSource
+from alerting.learning.features.plan import CarryForward, CategorySource, FeaturePlan, NumberSource
 from alerting.readings.cleaning import present
 from alerting.readings.history import History, with_older
 
@@ -165,7 +165,7 @@ def test_columns_lead_back_to_their_source():
 def test_a_plan_survives_json():
     whole = plan(events=("stop",), categories=(CategorySource("recipe", ("rye",)),), number_attributes=("age",), delay_ms=5)
     assert FeaturePlan.from_document(json.loads(json.dumps(whole.to_document()))) == whole
-    held = replace(whole, held=(Held("recipe", 5 * MINUTE),))
+    held = replace(whole, held=(CarryForward("recipe", 5 * MINUTE),))
     assert FeaturePlan.from_document(json.loads(json.dumps(held.to_document()))) == held
 
 
@@ -226,14 +226,14 @@ def plans(draw):
         categories=(CategorySource("c", ("a", "b")),),
         delay_ms=90 * MINUTE,
         lags_ms=draw(st.sampled_from([(), (40 * MINUTE,)])),
-        held=tuple(Held(name, span * MINUTE) for name, span in spans.items() if span),
+        held=tuple(CarryForward(name, span * MINUTE) for name, span in spans.items() if span),
     )
 
 
 def newest_before(history, plan_, start):
     """What the store adds to a slice that begins after `start`: the newest value of what is held longer."""
     before = History(history.asset, history.readings[history.readings.index.as_unit("ms").asi8 <= start])
-    found = {n: before.readings[n][present(before, n)].iloc[-1:] for n in plan_.held_longer}
+    found = {n: before.readings[n][present(before, n)].iloc[-1:] for n in plan_.carried_longer}
     return pd.DataFrame(found)
 
 
@@ -259,7 +259,7 @@ def test_a_row_is_the_same_bit_for_bit_from_a_batch_and_from_a_slice(history, pl
 def test_what_becomes_known_later_changes_nothing(history, plan_, step):
     instant = START + step * 10 * MINUTE
     at = np.arange(START - 200 * MINUTE, instant + 1, 10 * MINUTE)
-    assert bits(build_features(plan_, history, at)) == bits(build_features(plan_, known_history(history, instant), at))
+    assert bits(build_features(plan_, history, at)) == bits(build_features(plan_, point_in_time_view(history, instant), at))
 
 
 @settings(max_examples=40, deadline=None)
@@ -314,7 +314,7 @@ def test_what_ifs_equal_the_features_of_the_changed_history():
 def test_nothing_is_known_before_the_first_value_and_long_after_the_last():
     history = History(asset(x={"delay": timedelta(minutes=5)}), frame([0, 8], x=[np.nan, 1.0]))
     at = START + np.array([0, 10, 20, 40, 50]) * MINUTE
-    assert anything_known(plan(), history, at).tolist() == [False, False, True, True, False]
+    assert has_any_value(plan(), history, at).tolist() == [False, False, True, True, False]
 
 
 # ---- the plan

@@ -8,11 +8,11 @@ import pytest
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.model import ClassifierDefinition
-from alerting.learning.data.point_in_time import anything_known
+from alerting.learning.data.point_in_time import has_any_value
 from alerting.learning.data.quality import find_oddities
-from alerting.learning.data.split import purge_span
+from alerting.learning.data.split import purge_length
 from alerting.learning.features.build import build_features, plan_features
-from alerting.learning.features.plan import CategorySource, FeaturePlan, Held, NumberSource
+from alerting.learning.features.plan import CarryForward, CategorySource, FeaturePlan, NumberSource
 from alerting.readings.history import History
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -110,7 +110,7 @@ def test_a_slow_set_point_does_not_lengthen_the_windows_of_all():
     series = {"setpoint": every(2 * 1440, 200.0, 210.0), "x": SENSOR, "y": SENSOR}
     plan = plan_features(definition(windows=None), [history(series, setpoint=SET_POINT)])
     assert plan.longest_window_ms == 3 * HOUR
-    assert plan.held == (Held("setpoint", 6 * DAY),)
+    assert plan.held == (CarryForward("setpoint", 6 * DAY),)
 
 
 # ---- what a row sees
@@ -125,7 +125,7 @@ def plan(hold, **more):
         ("mean", "last", "age"),
         numbers,
         categories,
-        held=(Held("s", hold * MINUTE), Held("recipe", hold * MINUTE)),
+        held=(CarryForward("s", hold * MINUTE), CarryForward("recipe", hold * MINUTE)),
         **more,
     )
 
@@ -167,14 +167,16 @@ def test_a_value_out_of_range_ends_no_other_value():
 def test_held_values_alone_do_not_stand_for_silent_sensors():
     known = history({"s": {0: 200.0}, "x": {0: 1.0}})
     at = START + np.array([20, 40]) * MINUTE
-    assert anything_known(plan(600), known, at).tolist() == [True, False]
-    alone = FeaturePlan(10 * MINUTE, (30 * MINUTE,), ("last",), (NumberSource("s", None),), held=(Held("s", 600 * MINUTE),))
-    assert anything_known(alone, known, START + np.array([40, 590, 600]) * MINUTE).tolist() == [True, True, False]
+    assert has_any_value(plan(600), known, at).tolist() == [True, False]
+    alone = FeaturePlan(
+        10 * MINUTE, (30 * MINUTE,), ("last",), (NumberSource("s", None),), held=(CarryForward("s", 600 * MINUTE),)
+    )
+    assert has_any_value(alone, known, START + np.array([40, 590, 600]) * MINUTE).tolist() == [True, True, False]
 
 
 def test_held_values_do_not_lengthen_the_purge():
     without = FeaturePlan(10 * MINUTE, (30 * MINUTE,), ("last",), (NumberSource("s", None),))
-    assert purge_span(definition(), plan(600)) == purge_span(definition(), without) == 60 * MINUTE
+    assert purge_length(definition(), plan(600)) == purge_length(definition(), without) == 60 * MINUTE
     assert plan(600).lookback == without.lookback == timedelta(minutes=30)
     assert plan(600).farthest == timedelta(minutes=630)
 

@@ -7,11 +7,11 @@ from alerting.learning.metrics.bootstrap import (
     DAY_MS,
     MOST_BLOCKS,
     bootstrap_rows,
-    judge_rows,
-    reliability_with_bounds,
+    evaluate_rows,
+    reliability_with_intervals,
     time_blocks,
 )
-from alerting.learning.metrics.flatten import beside, flat_figures
+from alerting.learning.metrics.flatten import flatten_metrics, merge_metrics
 from alerting.learning.metrics.metrics import row_metrics
 
 HOUR_MS = 3_600_000
@@ -28,12 +28,12 @@ def rows(n, seed=0, share=0.05):
 def test_every_row_figure_has_an_interval_that_holds_it_and_is_repeatable():
     label, score = rows(4000)
     block = np.arange(4000) // 40
-    judged = judge_rows(label, score, block, seed=3)
+    judged = evaluate_rows(label, score, block, seed=3)
     for name in ("ap", "roc_auc", "brier"):
         low, high = judged["intervals"][name]
         assert low < judged[name] < high
-    assert judged == judge_rows(label, score, block, seed=3)
-    assert judged != judge_rows(label, score, block, seed=4)
+    assert judged == evaluate_rows(label, score, block, seed=3)
+    assert judged != evaluate_rows(label, score, block, seed=4)
     assert json.loads(json.dumps(judged, allow_nan=False)) == judged
     assert {name: value for name, value in judged.items() if name != "intervals"} == row_metrics(label, score)
 
@@ -65,17 +65,17 @@ def test_many_positives_are_summed_up_in_steps_and_the_figures_stay_right_to_a_t
 
 def test_rows_that_repeat_each_other_make_no_interval_narrower():
     label, score = rows(1000)
-    once = judge_rows(label, score, np.arange(1000) // 10, seed=0)["intervals"]["ap"]
-    ten_times = judge_rows(np.repeat(label, 10), np.repeat(score, 10), np.arange(10_000) // 100, seed=0)["intervals"]["ap"]
+    once = evaluate_rows(label, score, np.arange(1000) // 10, seed=0)["intervals"]["ap"]
+    ten_times = evaluate_rows(np.repeat(label, 10), np.repeat(score, 10), np.arange(10_000) // 100, seed=0)["intervals"]["ap"]
     assert ten_times == pytest.approx(once)
 
 
 def test_what_cannot_be_drawn_again_has_no_interval():
     label, score = rows(1000)
-    assert judge_rows(label, score, np.zeros(1000, np.int64), seed=0)["intervals"] == {}
+    assert evaluate_rows(label, score, np.zeros(1000, np.int64), seed=0)["intervals"] == {}
     one_spell = (np.arange(1000) // 10 == 5).astype(np.int8)
-    assert set(judge_rows(one_spell, score, np.arange(1000) // 10, seed=0)["intervals"]) == {"brier"}
-    assert judge_rows(np.empty(0, np.int8), np.empty(0), np.empty(0, np.int64), seed=0)["intervals"] == {}
+    assert set(evaluate_rows(one_spell, score, np.arange(1000) // 10, seed=0)["intervals"]) == {"brier"}
+    assert evaluate_rows(np.empty(0, np.int8), np.empty(0), np.empty(0, np.int64), seed=0)["intervals"] == {}
 
 
 def test_blocks_are_days_of_one_asset_and_shorter_where_there_are_few_days():
@@ -97,7 +97,7 @@ def test_very_many_blocks_are_joined():
 
 def test_the_calibration_curve_has_bounds_that_hold_each_point_and_are_never_certain():
     label, score = rows(5000)
-    bins = reliability_with_bounds(label, score, np.arange(5000) // 50, seed=0)
+    bins = reliability_with_intervals(label, score, np.arange(5000) // 50, seed=0)
     assert len(bins) == 10
     for point in bins:
         assert point["low"] <= point["observed"] <= point["high"]
@@ -107,13 +107,13 @@ def test_the_calibration_curve_has_bounds_that_hold_each_point_and_are_never_cer
 def test_the_calibration_curve_is_less_certain_where_rows_are_alike():
     label = np.repeat((np.random.default_rng(0).random(50) < 0.3).astype(np.int8), 100)
     score = np.full(5000, 0.3)
-    alike = reliability_with_bounds(label, score, np.arange(5000) // 100, seed=0)[0]
-    apart = reliability_with_bounds(label, score, np.arange(5000) % 50 * 0 + np.arange(5000), seed=0)[0]
+    alike = reliability_with_intervals(label, score, np.arange(5000) // 100, seed=0)[0]
+    apart = reliability_with_intervals(label, score, np.arange(5000) % 50 * 0 + np.arange(5000), seed=0)[0]
     assert alike["high"] - alike["low"] > 3 * (apart["high"] - apart["low"])
 
 
 def test_figures_are_flat_on_a_run_and_one_in_a_summary():
     judged = {"ap": 0.5, "intervals": {"ap": [0.4, 0.6]}}
-    assert flat_figures("test", judged) == {"test_ap": 0.5, "test_ap_low": 0.4, "test_ap_high": 0.6}
-    both = beside(judged, {"event_recall": 0.9, "intervals": {"event_recall": (0.5, 1.0)}})
+    assert flatten_metrics("test", judged) == {"test_ap": 0.5, "test_ap_low": 0.4, "test_ap_high": 0.6}
+    both = merge_metrics(judged, {"event_recall": 0.9, "intervals": {"event_recall": (0.5, 1.0)}})
     assert both["intervals"] == {"ap": [0.4, 0.6], "event_recall": (0.5, 1.0)}

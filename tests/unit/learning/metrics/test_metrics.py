@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 
 from alerting.learning.metrics.metrics import (
-    ProblemSpans,
+    ProblemIntervals,
     count_warnable,
     event_metrics,
     occurred_after,
     precision_recall_points,
-    problem_spans,
+    problem_intervals,
     reliability,
     row_metrics,
 )
@@ -19,9 +19,9 @@ GAP, HORIZON = 10, 100
 WEEK_MS = 7 * 24 * 3_600_000
 
 
-def onsets(*start: int) -> ProblemSpans:
+def onsets(*start: int) -> ProblemIntervals:
     at = np.array(start, np.int64)
-    return ProblemSpans(at, at, np.ones(len(at), np.bool_))
+    return ProblemIntervals(at, at, np.ones(len(at), np.bool_))
 
 
 def judged(spells, problems, observed_s=604_800.0):
@@ -57,7 +57,7 @@ def test_an_onset_is_in_time_from_the_gap_to_the_end_of_the_horizon(problem, exp
 
 
 def test_a_spell_that_goes_on_after_the_raise_is_no_false_alarm_but_was_not_found_in_advance():
-    spell = ProblemSpans(np.array([900]), np.array([1050]), np.array([True]))
+    spell = ProblemIntervals(np.array([900]), np.array([1050]), np.array([True]))
     metrics = judged([(1000, 1110)], spell)
     assert metrics.n_false_alarms == 0
     assert metrics.event_recall == 0
@@ -125,8 +125,8 @@ def test_figures_without_events_episodes_or_time_are_none_and_the_document_is_js
 def test_an_onset_has_no_duration_and_a_state_lasts_until_its_last_bad_sample():
     instants = pd.to_datetime([1000, 1060, 2000], unit="ms", utc=True)
     frame = pd.DataFrame({"start": instants[:1], "last": instants[1:2], "end": instants[2:]})
-    assert problem_spans(frame, onset=True).end.tolist() == [1000]
-    assert problem_spans(frame, onset=False).end.tolist() == [1060]
+    assert problem_intervals(frame, onset=True).end.tolist() == [1000]
+    assert problem_intervals(frame, onset=False).end.tolist() == [1060]
 
 
 def test_reliability_and_precision_recall_points_describe_the_scores():

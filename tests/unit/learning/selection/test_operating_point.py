@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.model import OperatingPoint
-from alerting.learning.selection.operating_point import choose_threshold, judge_threshold, watch
+from alerting.learning.selection.operating_point import choose_threshold, evaluate_threshold, observe_rows
 
 MINUTE, WEEK_S = 60_000, 604_800.0
 GAP, HORIZON = 0, 30 * MINUTE
@@ -18,7 +18,7 @@ def week(*problems_at_row: int):
     start = pd.to_datetime(at[list(problems_at_row)] + 1, unit="ms", utc=True)
     problems = pd.DataFrame({"asset": "a", "start": start, "last": start, "end": start, "known_at": start})
     asset = np.full(ROWS, "a", dtype=object)
-    return watch(at, asset, problems, onset=True, observed_s={"a": WEEK_S}, gap_ms=GAP, horizon_ms=HORIZON)
+    return observe_rows(at, asset, problems, onset=True, observed_s={"a": WEEK_S}, gap_ms=GAP, horizon_ms=HORIZON)
 
 
 def scores(**peaks: float):
@@ -50,7 +50,7 @@ def test_a_score_that_is_always_high_is_never_chosen():
     choice = choose_threshold(week(101, 301), score, wanted(false_alarms=10_000), seed=0)
     assert choice.threshold > 0.95
     assert not choice.finds
-    assert judge_threshold(week(101, 301), score, choice.threshold, seed=0).n_episodes == 0
+    assert evaluate_threshold(week(101, 301), score, choice.threshold, seed=0).n_episodes == 0
 
 
 def test_the_time_in_alarm_binds_on_its_own():
@@ -75,7 +75,7 @@ def test_without_any_problem_the_choice_says_so_and_keeps_the_budget():
 
 def test_a_problem_ends_its_episode_and_the_next_one_counts_anew():
     score = scores(r100=0.9, r102=0.9)
-    metrics = judge_threshold(week(101), score, 0.9, seed=0)
+    metrics = evaluate_threshold(week(101), score, 0.9, seed=0)
     assert metrics.n_episodes == 2
     assert metrics.n_false_alarms == 1
 
@@ -86,8 +86,8 @@ def test_every_asset_is_judged_on_its_own():
     asset = np.repeat(np.array(["a", "b"], dtype=object), ROWS)
     start = pd.to_datetime([one.at[101] + 1], unit="ms", utc=True)
     problems = pd.DataFrame({"asset": "b", "start": start, "last": start, "end": start, "known_at": start})
-    both = watch(at, asset, problems, onset=True, observed_s={"a": WEEK_S, "b": WEEK_S}, gap_ms=GAP, horizon_ms=HORIZON)
-    metrics = judge_threshold(both, np.concatenate([scores(r100=0.9), scores(r100=0.9)]), 0.9, seed=0)
+    both = observe_rows(at, asset, problems, onset=True, observed_s={"a": WEEK_S, "b": WEEK_S}, gap_ms=GAP, horizon_ms=HORIZON)
+    metrics = evaluate_threshold(both, np.concatenate([scores(r100=0.9), scores(r100=0.9)]), 0.9, seed=0)
     assert (metrics.n_found, metrics.n_false_alarms) == (1, 1)
     assert metrics.false_alarms_per_week == 0.5
 
@@ -136,7 +136,7 @@ def test_whichever_way_is_given_a_score_that_is_always_high_is_never_chosen(way,
     watched = week(*range(12, ROWS, 12))
     choice = choose_threshold(watched, np.full(ROWS, high), way, seed=0)
     assert choice.threshold > high
-    assert judge_threshold(watched, np.full(ROWS, high), high, seed=0).event_recall == 1.0
+    assert evaluate_threshold(watched, np.full(ROWS, high), high, seed=0).event_recall == 1.0
 
 
 def test_the_curve_shows_the_chosen_point_and_bounds_that_hold_each_figure():

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.learning.selection.promotion import compare, unseen_from
+from alerting.learning.selection.promotion import compare, comparison_start
 from tests import small_models
 
 HISTORY = small_models.line(400)
@@ -63,8 +63,8 @@ def test_the_same_model_is_not_promoted_over_itself(good):
 def test_the_window_begins_after_everything_that_either_has_seen_and_the_purge(good, poor):
     definition = small_models.definition(gap="10m", problem={"variable": "moisture", "above": 5.0, "for": "5m"})
     purge = timedelta(minutes=10 + 30 + 5 + 60)  # gap, horizon, for, longest window
-    assert unseen_from(definition, poor, good) == SEEN + purge
-    assert unseen_from(definition, good, poor) == SEEN + purge
+    assert comparison_start(definition, poor, good) == SEEN + purge
+    assert comparison_start(definition, good, poor) == SEEN + purge
     decision = decided(good, poor)
     assert decision.evidence["window"]["start"] == (SEEN + timedelta(minutes=90)).isoformat()
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from alerting.learning.search.candidates import Trial, assemble, average_precision, baseline_candidate, usable_folds
-from alerting.learning.selection.baseline_test import advantage
+from alerting.learning.selection.baseline_test import compare_with_baseline
 from alerting.learning.selection.challenger import select
 from tests import small_models
 
@@ -28,8 +28,8 @@ def test_a_score_that_knows_something_is_ahead_of_the_baseline_for_sure(data):
     random = np.random.default_rng(0)
     telling = scored_by(data, "lightgbm", data.label + random.normal(0, 0.7, len(data.label)))
     baseline = baseline_candidate(data, DEFINITION)
-    lead = advantage(data, telling, baseline, 2)
-    assert lead.beyond_chance
+    lead = compare_with_baseline(data, telling, baseline, 2)
+    assert lead.is_beyond_chance
     assert lead.low < telling.metrics["roc_auc"] - 0.5 < lead.high
     assert select(data, DEFINITION, [baseline, telling]) == (telling, "")
 
@@ -56,9 +56,9 @@ def test_over_the_last_known_value_a_small_lead_must_be_more_than_chance(data):
     assert baseline.params == {"score": "persistence"}
     alike = scored_by(known, "lightgbm", known.persistence + random.normal(0, 0.05, len(data.label)))
     better = scored_by(known, "lightgbm", known.persistence + 0.8 * data.label)
-    assert not advantage(known, alike, baseline, 2).beyond_chance
+    assert not compare_with_baseline(known, alike, baseline, 2).is_beyond_chance
     assert select(known, DEFINITION, [baseline, better])[0] is better
-    assert advantage(known, better, baseline, 2).figure == "ap"
+    assert compare_with_baseline(known, better, baseline, 2).metric == "ap"
 
 
 def test_too_few_problems_to_draw_again_leave_the_figure_to_decide(data):
@@ -69,5 +69,5 @@ def test_too_few_problems_to_draw_again_leave_the_figure_to_decide(data):
     label[folds[0].train[len(folds[0].train) // 2]] = 1
     few = replace(data, label=label, label_by_data=label)
     right, baseline = scored_by(few, "lightgbm", label.astype(float)), baseline_candidate(few, DEFINITION)
-    assert advantage(few, right, baseline, 2) is None
+    assert compare_with_baseline(few, right, baseline, 2) is None
     assert select(few, DEFINITION, [baseline, right])[0] is right

@@ -1,0 +1,127 @@
+"""The rows of a dataset beside their features: labelled for each asset, then joined for all."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.definitions.model import ClassifierDefinition
+from alerting.detection.problems import BoolArray, problem_samples
+from alerting.detection.suppression import Span, covered
+from alerting.learning.data.feedback_labels import LEFT_OUT, POSITIVE, WEIGHTED, Effects, FeedbackLabel, relabel
+from alerting.learning.data.labels import Labels, label_instants, persistence
+from alerting.learning.data.point_in_time import has_any_value
+from alerting.learning.data.split import PURGED, Borders, Parts, assign_parts
+from alerting.learning.features.build import grid
+from alerting.learning.features.moments import Floats
+from alerting.learning.features.plan import FeaturePlan
+from alerting.readings.history import History, Millis, millis
+
+NO_READING = "no_reading"
+SUPPRESSED = "suppressed"
+EXCLUDED = "excluded"
+
+
+@dataclass(frozen=True)
+class AssetRows:
+    """What is known of the rows of one asset beside their features. `dropped`: the reason of each row that cannot be used."""
+
+    asset: str
+    at: Millis
+    label: npt.NDArray[np.int8]
+    persistence: Floats
+    effect: Effects
+    answers: int
+    answers_used: int
+    dropped: npt.NDArray[np.object_]
+    problems: pd.DataFrame
+
+
+def label_asset(
+    definition: ClassifierDefinition,
+    question: Literal["onset", "state"],
+    plan: FeaturePlan,
+    history: History,
+    borders: Borders,
+    until: int,
+    answers: Sequence[FeedbackLabel],
+    suppressed: Mapping[str, Sequence[Span]],
+) -> AssetRows:
+    """Label the instants on the stride grid of one asset, and drop those that cannot be used.
+
+    `answers`, `suppressed`: those of all assets.
+    """
+    own = [answer for answer in answers if answer.asset == history.asset.name]
+    at = grid(borders.start, borders.end, plan.stride_ms)
+    labels: Labels = label_instants(definition, question, history, at, until)
+    dropped = labels.dropped
+    dropped[(dropped == "") & ~has_any_value(plan, history, at)] = NO_READING
+    dropped[(dropped == "") & covered(suppressed.get(history.asset.name, ()), at)] = SUPPRESSED
+    kept = dropped == ""
+    ts, bad = problem_samples(definition.problem, history)
+    occurred = millis(labels.problems["start"]) if question == "onset" else ts[bad]
+    changed = relabel(definition, own, at[kept], labels.label[kept] == 0, occurred)
+    return AssetRows(
+        asset=history.asset.name,
+        at=at[kept],
+        label=labels.label[kept],
+        persistence=persistence(definition.problem, history, at[kept]),
+        effect=changed.effect,
+        answers=len(own),
+        answers_used=changed.used,
+        dropped=dropped[~kept],
+        problems=labels.problems.assign(asset=history.asset.name)[["asset", "start", "last", "end", "known_at"]],
+    )
+
+
+@dataclass(frozen=True)
+class JoinedRows:
+    """The rows of all assets, by asset and then by time; every field has one value for each row.
+
+    `label`, `part`, `weight` are after the operators' answers; `label_by_data`, `part_by_data` without any.
+    """
+
+    asset: npt.NDArray[np.object_]
+    at: Millis
+    label: npt.NDArray[np.int8]
+    part: Parts
+    weight: Floats
+    persistence: Floats
+    label_by_data: npt.NDArray[np.int8]
+    part_by_data: Parts
+    effect: Effects
+
+    def select(self, kept: BoolArray) -> "JoinedRows":
+        """The rows of a mask."""
+        return JoinedRows(**{field.name: getattr(self, field.name)[kept] for field in fields(self)})
+
+
+def join_assets(definition: ClassifierDefinition, assets: Sequence[AssetRows], borders: Borders, purge: int) -> JoinedRows:
+    """Join the rows of all assets, assign their parts, and apply the operators' answers."""
+    at = np.concatenate([rows.at for rows in assets])
+    label = np.concatenate([rows.label for rows in assets])
+    part = assign_parts(at, borders, purge)
+    effect = _applicable(np.concatenate([rows.effect for rows in assets]), part)
+    return JoinedRows(
+        asset=np.repeat(np.array([rows.asset for rows in assets], dtype=object), [len(rows.at) for rows in assets]),
+        at=at,
+        label=np.where((effect == POSITIVE) | (effect == WEIGHTED), 1, label).astype(np.int8),
+        part=np.where(effect == LEFT_OUT, EXCLUDED, part).astype(object),
+        weight=np.where(effect == WEIGHTED, definition.feedback.weight, 1.0),
+        persistence=np.concatenate([rows.persistence for rows in assets]),
+        label_by_data=label,
+        part_by_data=part,
+        effect=effect,
+    )
+
+
+def _applicable(effect: Effects, part: Parts) -> Effects:
+    """Effects of answers by part: a problem that the data do not show counts in training alone.
+
+    Metrics of validation and test rest on data, so such rows are left out there. Purged rows are of no use anyway.
+    """
+    positive = (effect == POSITIVE) | (effect == WEIGHTED)
+    return np.where(part == PURGED, 0, np.where(positive & (part != "train"), LEFT_OUT, effect)).astype(np.int8)

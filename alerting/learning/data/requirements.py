@@ -1,0 +1,87 @@
+"""What a training needs of definition and data; each is refused in a sentence that says what to do."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.definitions.durations import format_duration
+from alerting.definitions.faults import UserError
+from alerting.definitions.model import ClassifierDefinition
+from alerting.detection.problems import matching
+from alerting.learning.data.quality import Finding
+from alerting.learning.features.planning import event_types
+from alerting.readings.history import History, millis
+
+
+def require_strides(definition: ClassifierDefinition) -> None:
+    """Raises UserError if the horizon is shorter than the stride."""
+    if definition.horizon < definition.stride:
+        raise UserError(
+            f"{definition.name}: the horizon {format_duration(definition.horizon)} is shorter than the stride "
+            f"{format_duration(definition.stride)}: problems between two judged instants would never be predicted; "
+            "lengthen horizon or shorten features.stride"
+        )
+
+
+def readings_interval(definition: ClassifierDefinition, histories: Sequence[History]) -> tuple[int, int]:
+    """Just before the first reading of any asset, and the last one (ms). Raises UserError without readings."""
+    intervals = [millis(pd.DatetimeIndex(h.readings.index[[0, -1]])) for h in histories if len(h.readings)]
+    if not intervals:
+        names = ", ".join(h.asset.name for h in histories) or f"assets that match {', '.join(definition.assets)}"
+        raise UserError(
+            f"{definition.name}: no readings of {names} in the period it may learn from; import readings, "
+            "or check assets, periods and as_of"
+        )
+    return int(min(first for first, _ in intervals)) - 1, int(max(last for _, last in intervals))
+
+
+def require_problem(definition: ClassifierDefinition, histories: Sequence[History]) -> None:
+    """Raises UserError if no asset has the problem's event type, or any value of its variable."""
+    problem = definition.problem
+    if problem.event is not None:
+        types = event_types(histories)
+        if not matching(types, [problem.event]):
+            raise UserError(
+                f"{definition.name}: no event type matches the problem's event {problem.event!r}"
+                f"{_suggest(problem.event, types)}; import events of that type or correct problem.event"
+            )
+        return
+    name = problem.variable or ""
+    known = {str(v) for h in histories for v in (*h.asset.variables, *h.readings.columns)}
+    if name not in known:
+        raise UserError(
+            f"{definition.name}: no asset has the problem's variable {name!r}{_suggest(name, known)}; correct problem.variable"
+        )
+    if not any(name in h.readings and h.readings[name].notna().any() for h in histories):
+        raise UserError(
+            f"{definition.name}: the problem's variable {name} has no value at all in the period it may learn from; "
+            "import its values, or name another variable"
+        )
+
+
+def _suggest(name: str, known: set[str]) -> str:
+    near = get_close_matches(name, sorted(known), n=3, cutoff=0.5) or sorted(known)[:10]
+    return f" (there is: {', '.join(near)})" if near else " (there are none yet)"
+
+
+def require_both_classes(
+    definition: ClassifierDefinition, label: npt.NDArray[np.int8], problems: int, oddities: Sequence[Finding]
+) -> None:
+    """Raises UserError, with the first oddities of the data, if the training labels are all alike."""
+    positive = int(label.sum())
+    if 0 < positive < len(label):
+        return
+    which = "no row is followed by the problem" if positive == 0 else "every row is followed by the problem"
+    raise UserError(
+        f"{definition.name}: in the training period {which} ({len(label)} rows, {problems} problems in all periods together), "
+        "so there is nothing to tell apart; check the problem's limit or event, or use a history with both"
+        f"{_describe_oddities([f for f in oddities if f.kind != 'few_problems'])}"
+    )
+
+
+def _describe_oddities(findings: Sequence[Finding]) -> str:
+    """The first oddities of the data, as the end of a refusal."""
+    return ". What is odd about the data: " + " ".join(f.words for f in findings[:3]) if findings else ""

@@ -1,0 +1,77 @@
+"""The limit on the rows of a training: where there are more, training rows are thinned evenly in time, and a finding says so.
+
+Applied before any feature is computed. Without a setting the limit follows from the machine's memory: half of it holds the cells
+of the readings and of the rows, each with BYTES_PER_CELL at the peak of a training.
+"""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.definitions.faults import UserError
+from alerting.definitions.model import ClassifierDefinition
+from alerting.detection.problems import BoolArray
+from alerting.learning.data.quality import Finding
+from alerting.learning.data.split import Parts
+from alerting.learning.features.plan import FeaturePlan
+from alerting.readings.history import Millis
+
+BYTES_PER_CELL = 100  # measured: 51 to 80 at the peak of single families, for 30 columns and for 12,000
+MOST_THINNING = 50  # fewer training rows than one in fifty: the stride is too fine for the limit
+THINNED: Final = "row_limit"
+
+
+def count_cells(plan: FeaturePlan) -> int:
+    """Cells of one row: a column each, and one for each level of a category."""
+    return len(plan.columns) + sum(len(levels) for levels in plan.levels.values())
+
+
+def default_max_rows(memory_bytes: int, cells: int, readings: int) -> int:
+    """Rows of `cells` that fit, beside the values of the readings, into half of a machine's memory."""
+    return max(0, (memory_bytes // 2 // BYTES_PER_CELL - readings) // cells)
+
+
+def limit_rows(
+    definition: ClassifierDefinition,
+    plan: FeaturePlan,
+    readings: int,
+    at: Millis,
+    part: Parts,
+    label: npt.NDArray[np.int8],
+    max_rows: int | None,
+    memory_bytes: int | None,
+) -> tuple[BoolArray, Finding | None]:
+    """Which rows to keep, and the finding: all, or of training only every k-th instant, so that at most `max_rows` stay.
+
+    `max_rows`: None for what `memory_bytes` allow (None: any number). `readings`: values of the readings. Both classes are
+    thinned alike, on the same instants of all assets; validation and test stay whole, because episodes are evaluated on them.
+    Raises UserError, with the figures, when even one in fifty training rows is too many, or leaves one class.
+    """
+    everything = np.ones(len(at), np.bool_)
+    reason = "set by ALERTING_MAX_TRAINING_ROWS"
+    if max_rows is None:
+        if memory_bytes is None:
+            return everything, None
+        max_rows = default_max_rows(memory_bytes, count_cells(plan), readings)
+        reason = f"half of {memory_bytes >> 20} MiB of memory, for {len(plan.columns)} columns and {readings} values of readings"
+    if len(at) <= max_rows:
+        return everything, None
+    train = part == "train"
+    turn = at // plan.stride_ms
+    for every in range(2, MOST_THINNING + 1):
+        kept = ~train | (turn % every == 0)
+        left = label[train & kept]
+        if not 0 < left.sum() < len(left):
+            break
+        if kept.sum() <= max_rows:
+            message = (
+                f"Only every {every}. instant of the training period was kept ({len(left)} of {int(train.sum())} rows): "
+                f"the dataset has {len(at)} rows, and {max_rows} are allowed ({reason})."
+            )
+            return kept, Finding(THINNED, None, float(every), "left out", message)
+    raise UserError(
+        f"{definition.name}: the dataset has {len(at)} rows, {int((~train).sum())} of them outside of the training period, and "
+        f"{max_rows} are allowed ({reason}); even a small part of the training rows beside the others is too much. Lengthen "
+        "features.stride, use fewer variables or windows, or allow more with ALERTING_MAX_TRAINING_ROWS"
+    )

@@ -1,0 +1,199 @@
+"""LightGBM: gradient boosted trees; on a small table the mean of three models that differ by their seeds alone."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import lightgbm
+import numpy as np
+import optuna
+
+from alerting.learning.features.encoding import NO_PAIRS, Columns, Floats, Pairs
+from alerting.learning.models.booster_text import check_booster
+from alerting.learning.models.estimator import ALL_THREADS, SMALL, Estimator, threads_for
+from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
+from alerting.learning.models.metadata import MOST_BOOSTERS, EstimatorMeta
+from alerting.learning.models.trained import ModelRefused
+
+MOST_ROUNDS = 300
+PATIENCE = 50
+ROUNDS_UNWATCHED = 100  # of a model whose number of trees no search has chosen
+ROUNDS_FOR_PAIRS = 40  # enough to rank the columns
+AVERAGED = MOST_BOOSTERS
+SEED_STEP = 1_000_003  # between the seeds of the averaged models: far from the seeds that people choose next to each other
+FEW_NEGATIVES = 0.25  # share of the rows without a problem that a tree may see; it sees all others, and takes a third of the time
+HISTOGRAMS_MIB = 1024  # of all leaves of a tree; without a limit thousands of columns take gigabytes
+MOST_PAIRED = 6  # columns whose products and differences a trial may add
+
+
+@dataclass(frozen=True)
+class BoosterMean:
+    """The mean of one or several boosters of the same columns: the mean of their margins, contributions and importance."""
+
+    boosters: tuple[lightgbm.Booster, ...]
+
+    def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
+        """Log-odds of each row; of the first `rounds` trees of each booster, if given."""
+        return self._mean(encoded, threads_for(encoded), raw_score=True, num_iteration=rounds)
+
+    def contributions(self, encoded: Floats) -> tuple[Floats, float]:
+        """Tree SHAP value of each encoded column for the one row, and the expected margin."""
+        found = self._mean(encoded, 1, pred_contrib=True)[0]
+        return found[:-1], float(found[-1])
+
+    def importance(self) -> Floats:
+        """Gain of each encoded column."""
+        gains = [np.asarray(booster.feature_importance("gain"), np.float64) for booster in self.boosters]
+        return np.asarray(np.mean(gains, axis=0), np.float64)
+
+    def fitted_bytes(self) -> Iterator[bytes]:
+        """The text of the trees of each booster."""
+        return (trees_text(booster).encode() for booster in self.boosters)
+
+    def files(self) -> dict[str, bytes]:
+        """One text file for each booster."""
+        return {file_name(i): text for i, text in enumerate(self.fitted_bytes())}
+
+    def _mean(self, encoded: Floats, threads: int, **how: Any) -> Floats:
+        first, *others = [
+            np.asarray(booster.predict(encoded, num_threads=threads, **how), np.float64) for booster in self.boosters
+        ]
+        return np.asarray(sum(others, first) / len(self.boosters), np.float64)
+
+
+class LightGbm(ModelFamily):
+    """Gradient boosted trees. `params["rounds"]` fixes the number of trees."""
+
+    name = "lightgbm"
+    defaults = {  # noqa: RUF012
+        "learning_rate": 0.05,
+        "num_leaves": 31,
+        "min_data_in_leaf": 20,
+        "feature_fraction": 0.7,
+        "bagging_fraction": 0.8,
+        "lambda_l2": 1.0,
+        "neg_bagging_fraction": 1.0,
+        "extra_trees": False,
+        "pairs": 0,
+    }
+    alternatives = (
+        {"pairs": MOST_PAIRED},  # causes that multiply or differ: a power, a temperature against another
+        {"num_leaves": 8, "feature_fraction": 0.3, "neg_bagging_fraction": FEW_NEGATIVES},  # problems too few to learn by heart
+        {"extra_trees": True},  # many columns that say nearly the same
+    )
+
+    def suggest(self, trial: optuna.Trial) -> Params:
+        """One parameter set of a search."""
+        return {
+            "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.2, log=True),
+            "num_leaves": trial.suggest_int("num_leaves", 3, 63, log=True),
+            "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 3, 200, log=True),
+            "feature_fraction": trial.suggest_float("feature_fraction", 0.2, 1.0),
+            "bagging_fraction": trial.suggest_float("bagging_fraction", 0.5, 1.0),
+            "lambda_l2": trial.suggest_float("lambda_l2", 0.01, 100.0, log=True),
+            "neg_bagging_fraction": trial.suggest_categorical("neg_bagging_fraction", [1.0, FEW_NEGATIVES]),
+            "extra_trees": trial.suggest_categorical("extra_trees", [False, True]),
+            "pairs": trial.suggest_categorical("pairs", [0, MOST_PAIRED]),
+        }
+
+    def fit(
+        self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int, threads: int = ALL_THREADS
+    ) -> Estimator:
+        """Fit one booster."""
+        pairs = informative_pairs(params, columns, rows, seed, threads)
+        return self._estimator([_boost(params, columns, rows, seed, pairs, threads)], columns, pairs)
+
+    def fit_watched(
+        self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, watched: LabelledRows, seed: int
+    ) -> tuple[Estimator, Floats]:
+        """Fit one booster until the average precision on `watched` (later rows, both classes) has not improved for 50 trees."""
+        curve: dict[str, dict[str, list[float]]] = {}
+        callbacks = [lightgbm.record_evaluation(curve), lightgbm.early_stopping(PATIENCE, verbose=False)]
+        pairs = informative_pairs(params, columns, rows, seed, ALL_THREADS)
+        growing = {**params, "rounds": MOST_ROUNDS}
+        booster = _boost(growing, columns, rows, seed, pairs, callbacks=callbacks, watched=watched)
+        return self._estimator([booster], columns, pairs), np.asarray(curve["valid_0"]["average_precision"], np.float64)
+
+    def fit_final(self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int) -> Estimator:
+        """Fit one booster on a large table, three with different seeds on a small one.
+
+        Three leave less to chance; a large table leaves little to chance anyway.
+        """
+        pairs = informative_pairs(params, columns, rows, seed, ALL_THREADS)
+        count = 1 if rows.matrix.size > SMALL else AVERAGED
+        seeds = [(seed + k * SEED_STEP) % 2**31 for k in range(count)]
+        return self._estimator([_boost(params, columns, rows, s, pairs) for s in seeds], columns, pairs)
+
+    def load(self, files: Mapping[str, bytes], prefix: str, meta: EstimatorMeta, width: int) -> BoosterMean:
+        """Read every booster, each checked before LightGBM reads it."""
+        return BoosterMean(tuple(_load_booster(files, f"{prefix}{file_name(i)}", width) for i in range(meta.boosters)))
+
+    def _estimator(self, boosters: Sequence[lightgbm.Booster], columns: Columns, pairs: Pairs) -> Estimator:
+        return Estimator("lightgbm", BoosterMean(tuple(boosters)), columns, None, pairs)
+
+
+def informative_pairs(params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int, threads: int) -> Pairs:
+    """All pairs of the `params["pairs"]` columns that a short default LightGBM gains the most by."""
+    most = int(params.get("pairs", 0))
+    if not most:
+        return NO_PAIRS
+    short = {**LightGbm.defaults, "rounds": ROUNDS_FOR_PAIRS}
+    plain = Estimator("lightgbm", BoosterMean((_boost(short, columns, rows, seed, NO_PAIRS, threads),)), columns, None)
+    return Pairs.among(columns, plain.importance(), most)
+
+
+def trees_text(booster: lightgbm.Booster) -> str:
+    """The trees alone: the section of parameters names the number of threads, and is not needed to score."""
+    trees, end, _ = str(booster.model_to_string()).partition("end of trees\n")
+    return f"{trees}{end}\npandas_categorical:null\n"
+
+
+def file_name(index: int) -> str:
+    """The file of one of a model's boosters."""
+    return f"model-{index}.txt"
+
+
+def _boost(
+    params: Mapping[str, Any],
+    columns: Columns,
+    rows: LabelledRows,
+    seed: int,
+    pairs: Pairs,
+    threads: int = ALL_THREADS,
+    callbacks: Sequence[Callable[[Any], None]] = (),
+    watched: LabelledRows | None = None,
+) -> lightgbm.Booster:
+    expanded = pairs.expand(rows.matrix)
+    settings = {
+        "objective": "binary",
+        "metric": "average_precision",
+        "verbosity": -1,
+        "seed": seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "histogram_pool_size": HISTOGRAMS_MIB,
+        "num_threads": threads or threads_for(rows.matrix),
+        "bagging_freq": 1,
+        **{key: value for key, value in params.items() if key not in ("rounds", "pairs")},
+    }
+    data = lightgbm.Dataset(
+        expanded,
+        rows.label,
+        weight=rows.weight,
+        categorical_feature=list(columns.categorical),
+        params={"verbosity": -1},
+        feature_name=[f"c{i}" for i in range(expanded.shape[1])],  # its text format knows neither spaces nor colons in names
+    )
+    valid = [data.create_valid(pairs.expand(watched.matrix), watched.label, watched.weight)] if watched else None
+    rounds = int(params.get("rounds", ROUNDS_UNWATCHED))
+    return lightgbm.train(settings, data, rounds, valid_sets=valid, callbacks=list(callbacks))
+
+
+def _load_booster(files: Mapping[str, bytes], name: str, width: int) -> lightgbm.Booster:
+    if name not in files:
+        raise ModelRefused(f"model files without a readable {name}; train the model again")
+    text = check_booster(files[name], width)
+    try:
+        return lightgbm.Booster(model_str=text)
+    except (ValueError, lightgbm.basic.LightGBMError) as error:
+        raise ModelRefused(f"model files without a readable {name}; train the model again") from error

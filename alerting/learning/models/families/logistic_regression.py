@@ -1,0 +1,93 @@
+"""Logistic regression: weights of scaled columns."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
+
+from alerting.learning.features.encoding import Columns, Dense, Floats
+from alerting.learning.models.estimator import ALL_THREADS, Estimator
+from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
+from alerting.learning.models.families.sklearn_file import SKLEARN, dump_sklearn, load_sklearn
+from alerting.learning.models.metadata import EstimatorMeta
+from alerting.learning.models.trained import ModelRefused
+
+MOST_STEPS = 50  # of Newton's method, which needs about ten
+WIDE, WIDE_STEPS = 2_000, 500  # encoded columns from which a matrix of columns by columns takes too much memory and time
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A fitted linear model. `fitted`: anything with scikit-learn's `coef_` and `intercept_`."""
+
+    fitted: Any
+
+    def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
+        """Log-odds of each row."""
+        del rounds
+        # row by row, never a matrix product: that one's last bits depend on how many rows are scored together
+        return np.asarray((np.ascontiguousarray(encoded) * self.fitted.coef_[0]).sum(axis=1) + self.fitted.intercept_[0])
+
+    def contributions(self, encoded: Floats) -> tuple[Floats, float]:
+        """Weight times distance from the mean of each encoded column for the one row, and the margin at the mean."""
+        return encoded[0] * self.fitted.coef_[0], float(self.fitted.intercept_[0])
+
+    def importance(self) -> Floats:
+        """Absolute weight of each encoded column."""
+        return np.abs(np.asarray(self.fitted.coef_[0], np.float64))
+
+    def fitted_bytes(self) -> Iterator[bytes]:
+        """The weights and the intercept."""
+        yield np.ascontiguousarray(self.fitted.coef_).tobytes()
+        yield np.ascontiguousarray(self.fitted.intercept_).tobytes()
+
+    def files(self) -> dict[str, bytes]:
+        """One skops file."""
+        return {SKLEARN: dump_sklearn(self.fitted)}
+
+
+class Logistic(ModelFamily):
+    """Logistic regression with an L2 penalty: by Newton's method, or by L-BFGS where the columns are thousands."""
+
+    name = "logistic_regression"
+    defaults = {"C": 0.01, "class_weight": None}  # noqa: RUF012
+    alternatives = ({"class_weight": "balanced"},)
+
+    def suggest(self, trial: optuna.Trial) -> Params:
+        """One parameter set of a search."""
+        return {
+            "C": trial.suggest_float("C", 1e-4, 10.0, log=True),
+            "class_weight": trial.suggest_categorical("class_weight", [None, "balanced"]),
+        }
+
+    def fit(
+        self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int, threads: int = ALL_THREADS
+    ) -> Estimator:
+        """Fit on one thread: sums of several differ in the last bits."""
+        del seed, threads
+        dense = Dense.fit(columns, rows.matrix)
+        encoded = dense.scaled(rows.matrix)
+        wide = encoded.shape[1] > WIDE
+        solver, steps = ("lbfgs", WIDE_STEPS) if wide else ("newton-cholesky", MOST_STEPS)
+        linear = LogisticRegression(**params, solver=solver, max_iter=steps)
+        with threadpool_limits(limits=1), warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            linear.fit(encoded, rows.label, rows.weight)
+        return Estimator("logistic_regression", Linear(linear), columns, dense)
+
+    def load(self, files: Mapping[str, bytes], prefix: str, meta: EstimatorMeta, width: int) -> Linear:
+        """Read the weights."""
+        del meta
+        return Linear(load_sklearn(files, prefix, LogisticRegression, lambda model: _check_linear(model, width)))
+
+
+def _check_linear(model: LogisticRegression, width: int) -> None:
+    fits = model.coef_.shape == (1, width) and model.intercept_.shape == (1,) and np.array_equal(model.classes_, [0, 1])
+    if not fits or not (np.isfinite(model.coef_).all() and np.isfinite(model.intercept_).all()):
+        raise ModelRefused(f"{SKLEARN} holds a model that is not for {width} columns")

@@ -1,0 +1,138 @@
+"""Random forest: the mean vote of trees grown side by side."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import optuna
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.tree import DecisionTreeClassifier
+
+from alerting.learning.features.encoding import Columns, Dense, Floats
+from alerting.learning.models.estimator import ALL_THREADS, Estimator
+from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
+from alerting.learning.models.families.lightgbm import MOST_PAIRED, informative_pairs
+from alerting.learning.models.families.sklearn_file import SKLEARN, dump_sklearn, load_sklearn
+from alerting.learning.models.metadata import EstimatorMeta
+from alerting.learning.models.trained import ModelRefused
+
+MOST_TREES = 10_000
+MOST_THREADS = 64
+
+
+@dataclass(frozen=True)
+class Forest:
+    """A fitted forest. Its margin is a probability."""
+
+    fitted: RandomForestClassifier
+
+    def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
+        """Mean vote of the trees for each row."""
+        del rounds
+        return np.asarray(self.fitted.predict_proba(encoded)[:, 1], np.float64)
+
+    def contributions(self, encoded: Floats) -> tuple[Floats, float]:
+        """Tree SHAP value of each encoded column for the one row, and the expected margin."""
+        import shap  # noqa: PLC0415 - takes a second and 130 MB to import; only forests need it
+
+        explainer = shap.TreeExplainer(self.fitted, feature_perturbation="tree_path_dependent")
+        found = np.asarray(explainer.shap_values(encoded, check_additivity=False), np.float64)
+        return found[0, :, 1], float(explainer.expected_value[1])
+
+    def importance(self) -> Floats:
+        """Mean decrease of impurity by each encoded column."""
+        return np.asarray(self.fitted.feature_importances_, np.float64)
+
+    def fitted_bytes(self) -> Iterator[bytes]:
+        """Structure and values of every tree."""
+        for tree in (t.tree_ for t in self.fitted.estimators_):
+            for part in (tree.children_left, tree.children_right, tree.feature, tree.threshold, tree.value):
+                yield np.ascontiguousarray(part).tobytes()
+
+    def files(self) -> dict[str, bytes]:
+        """One skops file."""
+        return {SKLEARN: dump_sklearn(self.fitted)}
+
+
+class RandomForest(ModelFamily):
+    """Trees on bootstrap samples of the rows."""
+
+    name = "random_forest"
+    defaults = {  # noqa: RUF012
+        "n_estimators": 100,
+        "max_samples": 0.7,
+        "max_depth": 12,
+        "min_samples_leaf": 5,
+        "max_features": "sqrt",
+        "class_weight": None,
+        "pairs": 0,
+    }
+    alternatives = (
+        {"pairs": MOST_PAIRED, "min_samples_leaf": 2, "max_depth": 16, "max_features": 0.3},
+        {"min_samples_leaf": 20, "class_weight": "balanced"},
+    )
+    fixed = frozenset({"n_estimators", "max_samples"})
+
+    def suggest(self, trial: optuna.Trial) -> Params:
+        """One parameter set of a search."""
+        return {
+            "n_estimators": 100,
+            "max_samples": 0.7,
+            "max_depth": trial.suggest_int("max_depth", 6, 16),
+            "min_samples_leaf": trial.suggest_int("min_samples_leaf", 2, 50, log=True),
+            "max_features": trial.suggest_categorical("max_features", ["sqrt", 0.2, 0.3]),
+            "class_weight": trial.suggest_categorical("class_weight", [None, "balanced"]),
+            "pairs": trial.suggest_categorical("pairs", [0, MOST_PAIRED]),
+        }
+
+    def fit(
+        self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int, threads: int = ALL_THREADS
+    ) -> Estimator:
+        """Fit on rows of both classes; balanced classes count the weights of their rows."""
+        pairs = informative_pairs(params, columns, rows, seed, threads)
+        label, weight = rows.label, rows.weight
+        total = float(len(label)) if weight is None else float(weight.sum())
+        positive = float(label.sum() if weight is None else weight[label == 1].sum())
+        settings = {key: value for key, value in params.items() if key != "pairs"}
+        if params["class_weight"] == "balanced":
+            settings["class_weight"] = {0: total / (2 * (total - positive)), 1: total / (2 * positive)}
+        forest = RandomForestClassifier(**settings, random_state=seed, n_jobs=threads or -1)
+        unfitted = Estimator("random_forest", None, columns, Dense.fit(columns, rows.matrix), pairs)
+        forest.fit(unfitted.encode(rows.matrix), label, weight)
+        # one thread from here: several would add up the votes in any order, and the last bits would differ
+        return replace(unfitted, model=Forest(forest.set_params(n_jobs=1)))
+
+    def load(self, files: Mapping[str, bytes], prefix: str, meta: EstimatorMeta, width: int) -> Forest:
+        """Read the forest, with the structure of every tree checked."""
+        del meta
+        return Forest(load_sklearn(files, prefix, RandomForestClassifier, lambda forest: _check_forest(forest, width)))
+
+
+def _check_forest(forest: RandomForestClassifier, width: int) -> None:
+    trees, threads = forest.estimators_, forest.n_jobs
+    if not isinstance(trees, list) or not 1 <= len(trees) <= MOST_TREES:
+        raise ModelRefused(f"{SKLEARN} holds a forest without trees, or with more than {MOST_TREES}")
+    if threads is not None and not (isinstance(threads, int) and -1 <= threads <= MOST_THREADS):
+        raise ModelRefused(f"{SKLEARN} asks for {str(threads)[:20]} threads")
+    for tree in trees:
+        _check_tree(tree, forest.n_features_in_)
+    if forest.n_features_in_ != width or forest.n_classes_ != 2 or forest.n_outputs_ != 1:
+        raise ModelRefused(f"{SKLEARN} holds a model that is not for {width} columns")
+
+
+def _check_tree(tree: Any, features: int) -> None:
+    """Trees hold raw indices that scikit-learn follows without looking: a made-up file must not reach outside them."""
+    if type(tree) is not DecisionTreeClassifier:
+        raise ModelRefused(f"{SKLEARN} holds a {type(tree).__name__} among its trees")
+    nodes = tree.tree_
+    left, right, feature = nodes.children_left, nodes.children_right, nodes.feature
+    own = np.arange(nodes.node_count)
+    leaf = (left == -1) & (right == -1)
+    inner = (left > own) & (right > own) & (left < nodes.node_count) & (right < nodes.node_count)
+    if not (np.all(leaf | inner) and np.all(leaf | ((feature >= 0) & (feature < features)))):
+        raise ModelRefused(f"{SKLEARN} holds a tree whose nodes point outside of it")
+    if tree.n_features_in_ != features or nodes.value.shape != (nodes.node_count, 1, 2) or nodes.node_count < 1:
+        raise ModelRefused(f"{SKLEARN} holds a tree that is not for {features} columns")
+    if not np.isfinite(nodes.value).all():
+        raise ModelRefused(f"{SKLEARN} holds a tree with leaves that are no numbers")

@@ -1,0 +1,40 @@
+"""The skops file of a scikit-learn model, read back without running code from it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import skops.io
+from skops.io.exceptions import UntrustedTypesFoundException
+
+from alerting.learning.models.metadata import META
+from alerting.learning.models.skops_archive import check_archive
+from alerting.learning.models.trained import ModelRefused
+
+SKLEARN = "model.skops"
+TRUSTED_TYPES = ["sklearn.tree._tree.Tree"]  # beyond skops' own; never what a file itself asks for
+
+
+def dump_sklearn(fitted: Any) -> bytes:
+    """A fitted model as the content of its file; equal models may differ in bytes."""
+    return bytes(skops.io.dumps(fitted))
+
+
+def load_sklearn(files: Mapping[str, bytes], prefix: str, wanted: type, check: Callable[[Any], None]) -> Any:
+    """Read a model of the type `wanted` that passes `check`. Raises ModelRefused for any other file."""
+    data = files.get(prefix + SKLEARN)
+    if data is None:
+        raise ModelRefused(f"model files without a readable {SKLEARN}; train the model again")
+    check_archive(data, SKLEARN)
+    try:
+        loaded = skops.io.loads(data, trusted=TRUSTED_TYPES)
+    except UntrustedTypesFoundException as error:
+        raise ModelRefused(f"{SKLEARN} names types that are not trusted, and was not loaded: {error}") from error
+    except Exception as error:  # a made-up file can make it fail in any way
+        raise ModelRefused(f"model files without a readable {SKLEARN}; train the model again") from error
+    if type(loaded) is not wanted:
+        raise ModelRefused(f"{SKLEARN} holds a {type(loaded).__name__}, not the {wanted.__name__} that {META} names")
+    try:
+        check(loaded)
+    except (AttributeError, TypeError, ValueError, IndexError) as error:
+        raise ModelRefused(f"{SKLEARN} holds a {wanted.__name__} without all of its parts") from error
+    return loaded

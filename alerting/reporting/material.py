@@ -1,0 +1,92 @@
+"""What a performance report is made from, and how long an alert was watched and in alarm.
+
+Times in which nothing was known count as neither watched nor in alarm.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+import pandas as pd
+
+from alerting.definitions.model import Definition
+from alerting.episodes.episode import Episode
+
+Interval = tuple[datetime, datetime]
+
+
+@dataclass(frozen=True)
+class ModelInService:
+    """A model that judged during the period, from `since` until `until` (None: still)."""
+
+    version: int
+    since: datetime
+    until: datetime | None
+    provisional: bool
+    run_id: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a report is made from.
+
+    `episodes`: those raised in [start - gap - horizon, end); the ones before `start` only tell which problems were announced.
+    `problems`: DataFrame as `find_problems` makes it with a column `asset`, known at `as_of`.
+    `scores`: DataFrame `asset`, `ts`, `score`, `threshold`, `model_version`, `label` (1, 0, NaN while it cannot be known), and
+    `persistence` (the last known value, signed so that higher is riskier; NaN without). Empty for definitions without a model.
+    `watched`: per asset the interval [from, to) of the period in which the alert was evaluated; `gaps`: sorted intervals within
+    it in which nothing was known. `predicts`: see `detection.problems`.
+    `untold`: episodes raised in the period without any notification, because they came and went while the alert was suppressed
+    by design; they are in none of the metrics.
+    """
+
+    definition: Definition
+    revision: int
+    start: datetime
+    end: datetime
+    as_of: datetime
+    episodes: Sequence[Episode]
+    problems: pd.DataFrame
+    scores: pd.DataFrame
+    models: Sequence[ModelInService]
+    watched: Mapping[str, tuple[datetime, datetime]]
+    predicts: Literal["onset", "state"] = "onset"
+    untold: int = 0
+    gaps: Mapping[str, Sequence[Interval]] = field(default_factory=dict)
+
+    @property
+    def watched_for(self) -> timedelta:
+        """How long something was known, of all assets together."""
+        known = (subtract_gaps(interval, self.gaps.get(asset, ())) for asset, interval in self.watched.items())
+        return sum((total_length(parts) for parts in known), timedelta(0))
+
+    def in_alarm(self, episode: Episode) -> tuple[Interval, ...]:
+        """The parts of an episode in which the alert was watched and something was known."""
+        if episode.asset not in self.watched:
+            return ()
+        start, end = self.watched[episode.asset]
+        interval = max(episode.raised_at, start), min(ended_at(episode) or end, end)
+        return subtract_gaps(interval, self.gaps.get(episode.asset, ()))
+
+
+def ended_at(episode: Episode) -> datetime | None:
+    """When an episode was closed, or its prediction window ends; None while it has neither."""
+    return episode.closed_at or episode.valid_until
+
+
+def subtract_gaps(interval: Interval, gaps: Iterable[Interval]) -> tuple[Interval, ...]:
+    """The parts of an interval [from, to) that lie in none of the gaps, which are sorted and do not overlap."""
+    start, end = interval
+    parts: list[Interval] = []
+    for first, last in gaps:
+        if first > start and start < end:
+            parts.append((start, min(first, end)))
+        start = max(start, last)
+    return (*parts, (start, end)) if start < end else tuple(parts)
+
+
+def total_length(parts: Sequence[Interval]) -> timedelta:
+    """The length of all parts together."""
+    return sum((end - start for start, end in parts), timedelta(0))

@@ -1,0 +1,66 @@
+"""What a training leaves on its run for the next step: definition, dataset and candidates."""
+
+from typing import Any
+
+from alerting.definitions.faults import UserError
+from alerting.definitions.model import ClassifierDefinition
+from alerting.learning.data.dataset import Dataset
+from alerting.learning.data.files import dataset_from_files
+from alerting.learning.features.plan import FeaturePlan
+from alerting.learning.search.candidates import Candidate, candidate_from_files
+from alerting.ports import Platform
+from alerting.readings.history import from_millis
+from alerting.usecases.definitions.sync import require_revision
+from alerting.usecases.training.dataset import require_classifier
+
+BASELINE = "baseline"
+
+
+def candidate_families(platform: Platform, run_id: str) -> list[str]:
+    """Families to try in this run, the baseline first."""
+    return [BASELINE, *load_definition(platform, run_id).learning.candidates]
+
+
+def load_definition(platform: Platform, run_id: str) -> ClassifierDefinition:
+    """The definition that the run trains, in its own revision."""
+    tags = platform.models.tags(run_id)
+    return require_classifier(require_revision(platform, tags["definition"], int(tags["revision"])))
+
+
+def load_dataset(platform: Platform, run_id: str) -> Dataset:
+    """The dataset of the run."""
+    return dataset_from_files(platform.models.files(run_id, "dataset"))
+
+
+def load_candidates(platform: Platform, run_id: str) -> list[Candidate]:
+    """The newest fitted candidate of every family."""
+    fitted = {tags["family"]: run for run, tags in platform.models.find_runs(run_id) if tags.get("fitted") == "true"}
+    missing = [f for f in candidate_families(platform, run_id) if f not in fitted]
+    if missing:
+        raise UserError(f"not fitted yet: {', '.join(missing)}; run these candidates of the training again")
+    return [candidate_from_files(platform.models.files(run, "candidate")) for run in fitted.values()]
+
+
+def profile(dataset: Dataset) -> dict[str, Any]:
+    """What the dataset is made of, in figures a person can check; JSON-able."""
+    parts = {}
+    for part in ("train", "validation", "test"):
+        at, label = dataset.at[dataset.part == part], dataset.label[dataset.part == part]
+        if len(at):
+            start, end = (from_millis(int(t)).isoformat() for t in (at.min(), at.max()))
+            parts[part] = {"rows": len(at), "positives": int(label.sum()), "start": start, "end": end}
+    return {
+        "hash": dataset.hash,
+        "parts": parts,
+        "assets": len(set(dataset.asset.tolist())),
+        "problems": len(dataset.problems),
+        "variables": len({dataset.plan.source_of(column) for column in dataset.plan.columns}),
+        "columns": len(dataset.plan.columns),
+        "dropped": dict(dataset.counts),
+        "notes": list(dataset.notes),
+    }
+
+
+def column_types(plan: FeaturePlan) -> dict[str, str]:
+    """Columns and their types, as MLflow shows them for the dataset and in the model's signature."""
+    return {name: "string" if name in plan.levels else "double" for name in plan.columns}
