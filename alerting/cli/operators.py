@@ -182,7 +182,7 @@ def why(
 def standing_words(p: "Platform", episode: "Episode") -> list[str]:
     """How an episode stands with operators, for people."""
     from alerting.operators.actions import ISA_LETTERS
-    from alerting.operators.shelves import in_words
+    from alerting.operators.shelves import describe_shelf
     from alerting.usecases.operators.operate import standing
 
     stands = standing(p, episode, p.clock.now())
@@ -194,7 +194,7 @@ def standing_words(p: "Platform", episode: "Episode") -> list[str]:
         words.append(f"assigned to {episode.assigned_to}")
     if stands.first_out == "first":
         words.append("first-out: it came first of several alarms of this asset")
-    words += [in_words(shelf) for shelf in stands.shelves]
+    words += [describe_shelf(shelf) for shelf in stands.shelves]
     words += [f"suppressed by design: {stands.suppressed}"] if stands.suppressed else []
     unknown = () if stands.suppressed else stands.unknown
     return words + [f"not suppressed, because this is unknown: {reason}" for reason in unknown]

@@ -1,4 +1,4 @@
-"""How often one client may try: wrong tokens are slowed, links are counted; what is remembered is bounded."""
+"""Limits of one client: wrong tokens are slowed, requests of links are counted; the memory for it is bounded."""
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
@@ -9,16 +9,16 @@ from threading import Lock
 from fastapi import Request
 
 FREE = 5
-"""Wrong tokens in a row that cost no wait: people mistype."""
+"""Wrong tokens in a row without a wait: people mistype."""
 LONGEST = timedelta(minutes=1)
 FORGET = timedelta(minutes=15)
 REQUESTS, WITHIN = 30, timedelta(minutes=1)
 KNOWN = 10_000
-"""Clients that are remembered; who has tried longest ago is forgotten first."""
+"""Clients in memory; the one whose last attempt is oldest is dropped first."""
 
 
 def client_of(request: Request) -> str:
-    """The address that a request comes from, as far as limits go: of IPv6 the network of 64 bits that one client has."""
+    """Return the address of a request, by which limits count: of IPv6 the network of 64 bits that one client has."""
     host = request.client.host if request.client else ""
     try:
         address = ip_address(host.partition("%")[0])
@@ -38,9 +38,9 @@ class _Client:
 
 
 class WrongTokens:
-    """Slows whoever tries tokens: after five wrong ones each further try of a client waits, twice as long each time, at most
-    a minute. A right token counts at once if it was used from this client before, so that one who tries tokens (or a program
-    with an old one) locks out nobody who shares its address. Other clients are not concerned.
+    """Slows guesses of tokens: after five wrong ones each further attempt of a client waits, twice as long each time, at most a
+    minute. A right token counts at once if it was used from this client before, so a guesser (or a program with an old token)
+    cannot lock out people who share its address. Other clients are not affected.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class WrongTokens:
         self._lock = Lock()
 
     def wait(self, client: str, person: str | None, now: datetime) -> timedelta | None:
-        """How long this client must wait before its token counts, None if it counts now. `person`: whose token it is."""
+        """Return how long this client must wait before its token counts, None if it counts now. `person`: its owner."""
         with self._lock:
             known = self._clients.get(client)
             if known is None or known.last is None or (person is not None and person in known.people):
@@ -58,8 +58,8 @@ class WrongTokens:
             left = known.last + min(timedelta(seconds=2 ** min(known.wrong - FREE, 10)), LONGEST) - now
             return left if left > timedelta(0) else None
 
-    def tried(self, client: str, person: str | None, now: datetime) -> None:
-        """Note that a token counted: `person` is None for a wrong one."""
+    def record_attempt(self, client: str, person: str | None, now: datetime) -> None:
+        """Record that a token counted: `person` is None for a wrong one."""
         with self._lock:
             known = self._clients.setdefault(client, _Client())
             self._clients.move_to_end(client)
@@ -73,7 +73,7 @@ class WrongTokens:
 
 
 class RateLimit:
-    """At most so many requests of one client within a time."""
+    """Limits the requests of one client within a time."""
 
     def __init__(self, requests: int = REQUESTS, within: timedelta = WITHIN) -> None:
         self._requests, self._within = requests, within
@@ -81,7 +81,7 @@ class RateLimit:
         self._lock = Lock()
 
     def allows(self, client: str, now: datetime) -> bool:
-        """Count a request; False when it is one too many."""
+        """Count a request; return False when it is one too many."""
         with self._lock:
             times = self._seen.setdefault(client, deque())
             self._seen.move_to_end(client)

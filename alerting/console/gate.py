@@ -1,4 +1,4 @@
-"""In front of every request: nobody in without a token, no body too large, no page that loads from elsewhere."""
+"""Checks every request first: a token or session, the size of the body, headers that forbid to load from elsewhere."""
 
 import asyncio
 from collections.abc import Callable
@@ -39,7 +39,7 @@ _HEADERS = {
 
 
 class Gate:
-    """Finds out who asks and puts the `Person` into the request's state; a route that names no role is closed all the same."""
+    """Finds the sender and puts the `Person` into the request's state; a route that names no role is closed too."""
 
     def __init__(
         self, app: ASGIApp, access: Access, wrong_tokens: WrongTokens, now: Callable[[], datetime], body_seconds: float
@@ -58,7 +58,7 @@ class Gate:
         await answer(scope, BodyDeadline(receive, self._body_seconds), _with_headers(send))
 
     async def _refusal(self, request: Request) -> Response | None:
-        """Why this request goes no further; else its state holds the person, if there is one."""
+        """Return the refusal of a request, None if it may go on; then its state holds the person, if there is one."""
         if sum(len(name) + len(value) for name, value in request.scope["headers"]) + _target_length(request) > LARGEST_HEAD:
             return problem(request, 431, f"address and headers are larger than {LARGEST_HEAD} bytes together")
         if request.method not in READING and (too_large := _refused_body(request)) is not None:
@@ -85,7 +85,7 @@ class Gate:
             seconds = ceil(wait.total_seconds())
             detail = f"too many wrong tokens came from your address; wait {seconds} s"
             return problem(request, 429, detail, {"retry-after": str(seconds)})
-        self._wrong.tried(client, name, now)
+        self._wrong.record_attempt(client, name, now)
         request.state.person = person
         return None
 
@@ -101,7 +101,7 @@ class Gate:
 
 
 class BodyDeadline:
-    """Receives a request whose body must be there in time: a body that trickles in ends with 408."""
+    """Receives a request whose body must arrive in time: a body that trickles in ends with 408."""
 
     def __init__(self, receive: Receive, seconds: float) -> None:
         self._receive, self._seconds = receive, seconds

@@ -1,4 +1,4 @@
-"""The way in and out of the pages: a token becomes a cookie that scripts cannot read and other sites cannot send."""
+"""Login and logout of the pages: a token becomes a cookie that scripts cannot read and other sites cannot send."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Field = Annotated[str, Form(max_length=LONGEST)]
 
 @dataclass(frozen=True)
 class Entrance:
-    """What everything needs that lets people in. `public_url`: the address at which people reach the pages, if it is set."""
+    """What login routes share. `public_url`: the address at which people reach the pages, if it is set."""
 
     access: Access
     wrong_tokens: WrongTokens
@@ -29,7 +29,7 @@ class Entrance:
     public_url: str | None = None
 
     def signed_in(self, request: Request, session: str, target: str = "/") -> Response:
-        """Lead to a page of ours with this session (of `Access.issue_session` or `start_session`) as the browser's cookie."""
+        """Redirect to a page of the console with this session (a cookie value of `Access`) as the browser's cookie."""
         answer = RedirectResponse(local_target(target), 303)
         answer.set_cookie(
             COOKIE,
@@ -42,18 +42,18 @@ class Entrance:
         return answer
 
     def signed_out(self, request: Request) -> Response:
-        """Lead to the login, without the cookie."""
+        """Redirect to the login, and delete the cookie."""
         answer = RedirectResponse("/login", 303)
         answer.delete_cookie(COOKIE, secure=self._is_https(request), httponly=True, samesite="strict")
         return answer
 
     def _is_https(self, request: Request) -> bool:
-        """By the public address: what a proxy says of a request need not arrive. Never less than the request itself."""
+        """Return whether the public address or the request itself is HTTPS: a proxy need not pass its scheme on."""
         return (self.public_url or "").lower().startswith("https://") or request.url.scheme == "https"
 
 
 def login_routes(entrance: Entrance) -> APIRouter:
-    """The form, the way in and the way out."""
+    """Return the routes of the form, the login and the logout."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/login", response_class=HTMLResponse)
@@ -69,7 +69,7 @@ def login_routes(entrance: Entrance) -> APIRouter:
             seconds = ceil(wait.total_seconds())
             refusal = f"Too many wrong tokens came from your address. Wait {seconds} s, then try again."
             return HTMLResponse(_page(request, next, refusal), 429, {"retry-after": str(seconds)})
-        entrance.wrong_tokens.tried(client, name, now)
+        entrance.wrong_tokens.record_attempt(client, name, now)
         session = entrance.access.start_session(token, now)
         if session is None:
             return HTMLResponse(_page(request, next, "This token is not valid."), 401)
@@ -86,7 +86,7 @@ def login_routes(entrance: Entrance) -> APIRouter:
 
 
 def local_target(target: str) -> str:
-    """Only our own pages: a login must not lead anywhere else."""
+    """Return the target if it is a page of the console, else `/`: a login must not lead anywhere else."""
     return target if target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable() else "/"
 
 

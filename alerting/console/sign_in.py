@@ -22,7 +22,7 @@ _PREFERRED: tuple[Role, ...] = ("engineer", "admin", "operator", "viewer")
 def sign_in_routes(
     access: Access, tokens: Mapping[str, tuple[str, Role]], folder: Path, now: Callable[[], datetime]
 ) -> APIRouter:
-    """The route of the link. `folder`: where its hash is kept."""
+    """Return the route of the link. `folder`: where its hash is stored."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.get(f"{PATH}{{code}}", response_class=HTMLResponse)
@@ -43,7 +43,7 @@ def sign_in_routes(
 
 
 def _is_local(request: Request) -> bool:
-    """Whether a browser on this machine asks, under an address of this machine, and nothing in between has passed it on."""
+    """Return whether a browser on this machine asks, under an address of this machine, and no proxy has passed it on."""
     if any(name in request.headers for name in _PASSED_ON) or request.client is None:
         return False
     host = request.headers.get("host", "")
@@ -55,5 +55,5 @@ def _is_local(request: Request) -> bool:
 
 
 def _token(tokens: Mapping[str, tuple[str, Role]]) -> str:
-    """Whose session it is: the engineer's, who may do all that the pages offer."""
+    """Return the token of the session: the engineer's, who may do all that the pages offer."""
     return min(tokens, key=lambda token: _PREFERRED.index(tokens[token][1]))

@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from alerting.settings.home import kept_secret, private_folder
+from alerting.settings.home import make_private_folder, shared_secret
 from alerting.wiring import MLFLOW_PASSWORD
 
 ROLES = ("operator", "engineer", "admin")
@@ -37,17 +37,19 @@ class Secrets:
 
 def load_or_create(folder: Path) -> Secrets:
     """Read the secrets in `folder`, making those that are missing. Raises UserError for a file that others may read."""
-    private_folder(folder)
-    tokens = kept_secret(folder / "api_tokens.json", _new_tokens)
-    passwords = kept_secret(folder / "airflow_passwords.json", lambda: json.dumps({"admin": secrets.token_urlsafe(12)}))
-    kept_secret(folder / "feedback_link_key", lambda: secrets.token_urlsafe(48))
+    make_private_folder(folder)
+    tokens = shared_secret(folder / "api_tokens.json", _new_tokens)
+    passwords = shared_secret(folder / "airflow_passwords.json", lambda: json.dumps({"admin": secrets.token_urlsafe(12)}))
+    shared_secret(folder / "feedback_link_key", lambda: secrets.token_urlsafe(48))
     return Secrets(
         api_tokens={entry["role"]: token for token, entry in json.loads(tokens).items()},
         airflow_password=json.loads(passwords)["admin"],
-        airflow_jwt=kept_secret(folder / "airflow_jwt", lambda: secrets.token_urlsafe(64)),
-        airflow_session=kept_secret(folder / "airflow_session", lambda: secrets.token_urlsafe(32)),
-        airflow_fernet=kept_secret(folder / "airflow_fernet", lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()),
-        mlflow_password=kept_secret(folder / MLFLOW_PASSWORD, lambda: secrets.token_urlsafe(18)),
+        airflow_jwt=shared_secret(folder / "airflow_jwt", lambda: secrets.token_urlsafe(64)),
+        airflow_session=shared_secret(folder / "airflow_session", lambda: secrets.token_urlsafe(32)),
+        airflow_fernet=shared_secret(
+            folder / "airflow_fernet", lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+        ),
+        mlflow_password=shared_secret(folder / MLFLOW_PASSWORD, lambda: secrets.token_urlsafe(18)),
         folder=folder,
     )
 

@@ -26,7 +26,7 @@ from alerting.local.secrets import Secrets
 from alerting.local.sign_in import VALID, make_link
 from alerting.local.supervisor import StartFailed, Supervisor
 from alerting.settings.environment import Settings
-from alerting.settings.home import database_of, private_folder, remember
+from alerting.settings.home import database_of, make_private_folder, record_last_home
 from alerting.wiring import MLFLOW_USER
 
 
@@ -112,9 +112,9 @@ def _hold_and_run(settings: Settings, environ: Mapping[str, str], demo: bool, sc
         if new:
             screen.say(f"a new platform in {settings.home}")
         tell_port(settings.mongodb_port)
-        remember(settings.home, environ)
+        record_last_home(settings.home, environ)
         for folder in ("logs", "airflow", "mlflow/artifacts"):
-            private_folder(settings.home / folder)
+            make_private_folder(settings.home / folder)
         started = parts.all_parts(settings, secrets, environ, demo)
         supervisor = Supervisor(started, settings.home, settings.home / "logs", screen.say, screen.show)
         first_alert = settings.home / "logs" / "first-alert.log"

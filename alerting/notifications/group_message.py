@@ -9,7 +9,7 @@ from alerting.episodes.episode import Notification
 
 @dataclass(frozen=True)
 class Bulletin:
-    """What it says is fixed when it is made; `notification` is its delivery, whose key is the bulletin's id."""
+    """A text that is fixed when it is made, and `notification`, its delivery, whose key is the bulletin's id."""
 
     id: str
     subject: str
@@ -19,17 +19,17 @@ class Bulletin:
     version: int = 1
 
     def after(self, notification: Notification) -> "Bulletin":
-        """The next version, with this state of its delivery."""
+        """Return the next version, with this state of its delivery."""
         return replace(self, notification=notification, version=self.version + 1)
 
 
 def new_bulletin(id: str, channel: str, subject: str, text: str, now: datetime, route: str | None, **payload: Any) -> Bulletin:
-    """A bulletin to deliver now."""
+    """Return a bulletin to deliver now."""
     notification = Notification(id, channel, "raised", subject, now, next_attempt_at=now, route=route)
     return Bulletin(id, subject, text, notification, payload)
 
 
 def delivered_bulletin(id: str, channel: str, subject: str, text: str, now: datetime, route: str | None) -> Bulletin:
-    """A bulletin that was delivered just now."""
+    """Return a bulletin that was delivered just now."""
     made = new_bulletin(id, channel, subject, text, now, route)
     return replace(made, notification=replace(made.notification, status="sent", attempts=1, delivered_at=now))

@@ -1,6 +1,6 @@
-"""Whom to tell of an episode, and why: a list of stages, asked in this order, each with `now` as an argument.
+"""Decides which recipients are notified of an episode, and why: stages, asked in this order, with `now` as an argument.
 
-What comes of it is written together with the transition that causes it, or added to the outbox later (repeats, escalation).
+Notifications are written together with the transition that causes them, or added later (repeats, escalation).
 """
 
 import hashlib
@@ -27,8 +27,8 @@ SOON = timedelta(minutes=10)
 class Situation:
     """One recipient's view of an episode at `now`. `cause`: what happened; `worse`: its severity rose; `time`: only time passed.
 
-    `told_lately`: alerts of this asset that the recipient was told of within the flood's time. `soon`: what has been over for
-    longer than this when it is found is told in a digest.
+    `recent_alerts`: how many alerts of this asset the recipient got within the time of its flood rule. `soon`: an episode
+    that has been over for longer than this when it is found goes into a digest.
     """
 
     episode: Episode
@@ -37,24 +37,24 @@ class Situation:
     now: datetime
     reason: str = ""
     tell_resolved: bool = True
-    told_lately: int = 0
+    recent_alerts: int = 0
     soon: timedelta = SOON
 
     @property
-    def told(self) -> tuple[Notification, ...]:
-        """What this recipient was told of the episode, or is being told."""
+    def received(self) -> tuple[Notification, ...]:
+        """Return the notifications of the episode that this recipient got, or is getting."""
         return tuple(n for n in self.episode.outbox if n.channel == self.recipient.channel and _counts(n))
 
     @property
     def unanswered_since(self) -> datetime | None:
-        """When anybody was first told; None before."""
+        """Return when the first recipient was notified; None before."""
         raises = (n for n in self.episode.outbox if n.transition in ("raised", "unmuted") and _counts(n))
-        return min((_told_at(n) for n in raises), default=None)
+        return min((_notified_at(n) for n in raises), default=None)
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What to do and why. Without `transition` nobody is told; `held_until`: told then, and not before; `number`: of a repeat."""
+    """What to do and why. Without `transition` there is no notification; `held_until`: not before then; `number`: of a repeat."""
 
     reason: str
     transition: TransitionKind | None = None
@@ -67,17 +67,17 @@ Stage = Callable[[Situation], Decision | None]
 
 
 def found_in_the_past(s: Situation) -> Decision | None:
-    """Episodes of past times tell nobody."""
+    """No notification of backfilled or withdrawn episodes."""
     return Decision("found in past times") if s.episode.backfilled or s.episode.withdrawn else None
 
 
 def shelved_or_suppressed(s: Situation) -> Decision | None:
-    """While it is shelved or suppressed by design only its end is told, to those who know of it."""
+    """While it is muted, notify only of its end, and only recipients that got the raise."""
     return Decision("muted") if s.episode.muted_by is not None and s.cause != "closed" else None
 
 
 def over_before_known(s: Situation) -> Decision | None:
-    """Raised and over while nobody looked, an outage or late data: one digest tells of all of them."""
+    """Put an episode that was over before it was found (an outage, late data) into a digest."""
     ended = s.episode.closed_at
     if s.cause != "raised" or ended is None or s.now - ended <= s.soon:
         return None
@@ -88,7 +88,7 @@ def over_before_known(s: Situation) -> Decision | None:
 
 
 def first(s: Situation) -> Decision | None:
-    """It has just been raised: now, after the quiet hours, or together with many others."""
+    """Notify of the raise: now, after the quiet hours, or together with many others."""
     if s.cause != "raised":
         return None
     if any(n.transition == "raised" and n.channel == s.recipient.channel for n in s.episode.outbox):
@@ -96,44 +96,44 @@ def first(s: Situation) -> Decision | None:
     if s.recipient.quiet_until is not None:
         return Decision(f"{s.reason}; held in quiet hours", "raised", "quiet", s.recipient.quiet_until)
     flood = s.recipient.flood
-    if flood is not None and s.episode.severity != TOP and s.told_lately >= flood.more_than:
+    if flood is not None and s.episode.severity != TOP and s.recent_alerts >= flood.more_than:
         return Decision(f"{s.reason}; one of many", "raised", "flood", _end_of_slot(s.now, flood.within))
     return Decision(s.reason, "raised")
 
 
 def resolved(s: Situation) -> Decision | None:
-    """The end is told only to whom the raise was told."""
+    """Notify of the end the recipients that got the raise."""
     if s.cause != "closed":
         return None
     if not s.tell_resolved:
         return Decision("the definition tells no end")
-    known = any(n.transition != "closed" for n in s.told)
+    known = any(n.transition != "closed" for n in s.received)
     return Decision(s.reason, "closed", number=_times_reopened(s.episode)) if known else Decision("was not told of the raise")
 
 
 def reopened(s: Situation) -> Decision | None:
-    """Late data show that it is not over: whoever was told of its end must know."""
+    """Notify recipients that got the end of an episode that late data reopened."""
     if s.cause != "reopened":
         return None
     in_digest = any(n.held == "digest" and n.channel == s.recipient.channel for n in s.episode.outbox)
-    if not in_digest and not any(n.transition == "closed" for n in s.told):
+    if not in_digest and not any(n.transition == "closed" for n in s.received):
         return Decision("was not told of its end")
     held: Held | None = "quiet" if s.recipient.quiet_until is not None else None
     return Decision(s.reason, "reopened", held, s.recipient.quiet_until, _times_reopened(s.episode))
 
 
 def over(s: Situation) -> Decision | None:
-    """Time alone tells nothing of an episode that is over."""
+    """No notification of an episode that is over, as time passes."""
     return Decision("over") if s.episode.condition == "closed" else None
 
 
 def quiet(s: Situation) -> Decision | None:
-    """What time brings waits for the end of the quiet hours."""
+    """No repeat and no escalation within the quiet hours."""
     return Decision("quiet hours") if s.recipient.quiet_until is not None else None
 
 
 def severity_rose(s: Situation) -> Decision | None:
-    """It became worse than was told, or than is held back for later."""
+    """Notify of a severity above the one that the recipient got, or that is held back for later."""
     decision = _worse(s)
     return decision or (Decision("no worse than was told") if s.cause == "worse" else None)
 
@@ -142,9 +142,9 @@ def _worse(s: Situation) -> Decision | None:
     if s.recipient.escalates_after is not None:
         return None
     known = [n.severity for n in s.episode.outbox if n.severity is not None and n.status in ("pending", "sent", "grouped")]
-    if not known or any(n.transition == "severity_rose" and n.severity == s.episode.severity for n in s.told):
+    if not known or any(n.transition == "severity_rose" and n.severity == s.episode.severity for n in s.received):
         return None
-    heard = [n.severity for n in s.told if n.severity is not None]
+    heard = [n.severity for n in s.received if n.severity is not None]
     before = max(heard or known, key=_RANKS.__getitem__)
     if _RANKS[s.episode.severity] <= _RANKS[before]:
         return None
@@ -152,29 +152,29 @@ def _worse(s: Situation) -> Decision | None:
 
 
 def acknowledged(s: Situation) -> Decision | None:
-    """Somebody is on it: neither repeats nor escalation."""
+    """No repeat and no escalation of an acknowledged episode."""
     return Decision("acknowledged") if s.episode.acknowledged is not None else None
 
 
 def escalation_due(s: Situation) -> Decision | None:
-    """Nobody has answered for too long: the next one is told, once."""
+    """Notify the next recipient, once, of an episode that is not acknowledged in time."""
     after, since = s.recipient.escalates_after, s.unanswered_since
     if after is None:
         return None
     if since is None or s.now < since + after:
         return Decision("escalation is not due")
-    if any(n.transition == "escalated" for n in s.told):
+    if any(n.transition == "escalated" for n in s.received):
         return Decision("escalated already")
     return Decision(f"nobody has acknowledged it for {format_duration(after)}", "escalated")
 
 
 def repeat_due(s: Situation) -> Decision | None:
-    """Nobody has answered: tell again. After an outage once, not once for every time that was missed."""
-    if s.recipient.repeat is None or not s.told:
+    """Notify again of an episode that is not acknowledged; after an outage once, not once for every time that was missed."""
+    if s.recipient.repeat is None or not s.received:
         return None
-    since = min(_told_at(n) for n in s.told)
+    since = min(_notified_at(n) for n in s.received)
     number = (s.now - since) // s.recipient.repeat
-    if number < 1 or any(n.transition == "repeated" and n.number is not None and n.number >= number for n in s.told):
+    if number < 1 or any(n.transition == "repeated" and n.number is not None and n.number >= number for n in s.received):
         return None
     return Decision(f"still open and not acknowledged after {format_duration(s.now - since)}", "repeated", number=number)
 
@@ -196,7 +196,7 @@ STAGES: tuple[Stage, ...] = (
 
 
 def decide(situation: Situation) -> Decision:
-    """What the first stage says that has anything to say."""
+    """Return the decision of the first stage that makes one."""
     for stage in STAGES:
         decision = stage(situation)
         if decision is not None:
@@ -205,7 +205,7 @@ def decide(situation: Situation) -> Decision:
 
 
 def announcements(situations: Iterable[Situation]) -> tuple[Notification, ...]:
-    """The notifications of all who are to be told; none whose key is in the outbox already."""
+    """Return the new notifications of these situations; none whose key the episode has already."""
     decided = ((s, decide(s)) for s in situations)
     found = ((s.episode, _notification(s, d, d.transition)) for s, d in decided if d.transition is not None)
     return tuple(n for episode, n in found if all(n.key != known.key for known in episode.outbox))
@@ -231,7 +231,7 @@ def _notification(s: Situation, decision: Decision, transition: TransitionKind) 
 def still_open(
     episode: Episode, silence_id: str, recipients: Sequence[Recipient], reason: str, at: datetime
 ) -> tuple[Notification, ...]:
-    """Told once for each shelf or suppression that ends while the episode is open."""
+    """Return notifications of an episode that is open when a shelf or suppression ends, once for each."""
     if episode.backfilled or episode.condition != "open":
         return ()
     told = _to_each(f"{episode.id}:unmuted-{silence_id}", recipients, "unmuted", reason, at)
@@ -239,12 +239,12 @@ def still_open(
 
 
 def shelf_reminder(shelf_id: str, until: datetime, recipients: Sequence[Recipient], at: datetime) -> tuple[Notification, ...]:
-    """Told once for each end that a shelf has, shortly before it."""
+    """Return the reminders that a shelf is about to end, once for each end that it has had."""
     return _to_each(f"{shelf_id}:reminder-{until.isoformat()}", recipients, "reminder", "about to end", at)
 
 
-def muted(outbox: Sequence[Notification], why: str) -> tuple[Notification, ...]:
-    """What waits to be delivered while it is muted: raises are not told, and their ends neither where the raise was not."""
+def mute_pending(outbox: Sequence[Notification], why: str) -> tuple[Notification, ...]:
+    """Return the notifications with pending ones muted: raises, and the ends of raises that were not delivered."""
     silent = {n.channel for n in outbox if n.transition != "closed" and n.status in ("pending", "muted")}
     return tuple(
         replace(n, status="muted", next_attempt_at=None, error=why)
@@ -257,7 +257,7 @@ def muted(outbox: Sequence[Notification], why: str) -> tuple[Notification, ...]:
 def _to_each(
     stem: str, recipients: Sequence[Recipient], transition: TransitionKind, reason: str, at: datetime
 ) -> tuple[Notification, ...]:
-    """One for each recipient: now, or after the quiet hours."""
+    """Return a notification for each recipient: now, or after the quiet hours."""
     return tuple(
         Notification(
             key=f"{stem}:{r.channel}",
@@ -278,25 +278,25 @@ def _times_reopened(episode: Episode) -> int | None:
 
 
 def _counts(notification: Notification) -> bool:
-    """Whether the recipient knows, or will know in a moment: not what is held back, given up or dropped."""
+    """Return whether the recipient has it, or will have it in a moment: not what is held back, given up or dropped."""
     return notification.status == "sent" or (notification.status == "pending" and notification.held is None)
 
 
-def _told_at(notification: Notification) -> datetime:
-    """When it was told: what was held back counts from its delivery."""
+def _notified_at(notification: Notification) -> datetime:
+    """Return when the recipient was notified: what was held back counts from its delivery."""
     return notification.delivered_at if notification.held and notification.delivered_at else notification.created_at
 
 
 def _end_of_slot(now: datetime, length: timedelta) -> datetime:
-    """The next whole multiple of `length`: the same for all who are held back in the same slot."""
+    """Return the next whole multiple of `length`: the same for all notifications held back in one slot."""
     epoch = datetime.fromtimestamp(0, now.tzinfo)
     return epoch + ((now - epoch) // length + 1) * length
 
 
 def retry_delay(attempts: int, key: str) -> timedelta:
-    """Pause before the next attempt: 5 s doubled with every failure, at most ten minutes, and up to a quarter more or less.
+    """Return the pause before the next attempt: 5 s doubled with every failure, at most ten minutes, ± a quarter.
 
-    The spread depends on key and attempt alone: many deliveries do not come back at once, and each can be foretold.
+    The spread depends on key and attempt alone: many deliveries do not come back at once, and each pause can be computed.
     """
     pause = min(_FIRST_DELAY * 2 ** min(attempts - 1, 20), _LONGEST_DELAY)
     share = int.from_bytes(hashlib.sha256(f"{key}:{attempts}".encode()).digest()[:4], "big") / 2**32
@@ -305,5 +305,5 @@ def retry_delay(attempts: int, key: str) -> timedelta:
 
 
 def after_failure(attempts: int, permanent: bool) -> DeliveryStatus:
-    """`dead` when trying again is useless or was tried often enough, `pending` otherwise."""
+    """Return `dead` when another attempt is useless or there were enough of them, `pending` otherwise."""
     return "dead" if permanent or attempts >= GIVE_UP_AFTER else "pending"

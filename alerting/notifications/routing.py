@@ -1,4 +1,4 @@
-"""Which channels hear of an alert now: the routes that match it and are in their shift, or, without any, everyone."""
+"""Decides which channels get an alert now: those of the routes that match it and are in their shift or, without any, all."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ TOP: Severity = "critical"
 
 @dataclass(frozen=True)
 class Recipient:
-    """One channel that may be told, and by which rules. `escalates_after`: told only if nobody answers for so long.
+    """One channel that may be notified, and by which rules. `escalates_after`: only if it is not acknowledged for so long.
 
-    `quiet_until`: until then only the top severity is told.
+    `quiet_until`: until then only the top severity is notified.
     """
 
     channel: str
@@ -30,10 +30,10 @@ class Recipient:
 def recipients(
     definition: Definition, asset: str, severity: Severity, routes: Sequence[Route], channels: Sequence[str], now: datetime
 ) -> list[Recipient]:
-    """Who is told at once of an alert of this severity on this asset, each channel once.
+    """Return the recipients that are notified at once of an alert of this severity on this asset, each channel once.
 
-    A definition that names its channels is told there and nowhere else. All others follow the routes; where none is in force,
-    every channel is told, so that no alert is lost between two shifts or behind a faulty route.
+    A definition that names its channels notifies these and no others. All others follow the routes; where none is in force,
+    every channel is notified, so that no alert is lost between two shifts or behind a faulty route.
     """
     if definition.notify.channels is not None:
         return [Recipient(channel) for channel in definition.notify.channels]
@@ -45,7 +45,7 @@ def recipients(
 def escalations(
     definition: Definition, asset: str, severity: Severity, routes: Sequence[Route], now: datetime
 ) -> list[Recipient]:
-    """Who is told if nobody answers, the soonest first."""
+    """Return the recipients of escalations, the soonest first."""
     if definition.notify.channels is not None:
         return []
     steps = [
@@ -58,7 +58,7 @@ def escalations(
 
 
 def matches(match: Match, definition: Definition, asset: str, severity: Severity) -> bool:
-    """Whether all that the match names fits."""
+    """Return whether an alert fits everything that the match names."""
     return (
         (match.severity is None or severity in match.severity)
         and any(fnmatchcase(asset, p) for p in match.assets)
@@ -81,7 +81,7 @@ def _quiet_until(route: Route, severity: Severity, now: datetime) -> datetime | 
 
 
 def _once(found: Sequence[Recipient]) -> list[Recipient]:
-    """Each channel by one rule: a route that may tell it now goes before one that is quiet, then the order of names counts."""
+    """Return each channel once: by a route that may notify it now before one in quiet hours, then in the order of names."""
     return list(_first_of_each(sorted(found, key=lambda r: (r.quiet_until is not None, r.route or ""))))
 
 

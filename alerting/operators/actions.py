@@ -1,6 +1,6 @@
-"""What operators do with an alarm, beside what its condition does: flags, one table of rules, and the ISA-18.2 name.
+"""Actions of operators on an alarm: flags, one table of rules, and the ISA-18.2 name of the state.
 
-Independent flags are kept; the name of the state follows from them (names after ISA-18.2, IEC 62682). `active` and
+The flags are independent; the name of the state follows from them (names after ISA-18.2, IEC 62682). `active` and
 `acknowledged` belong to an episode, the others to a definition on an asset, because they outlast an episode.
 """
 
@@ -33,12 +33,12 @@ LONGEST_SHELF: Mapping[Role, timedelta] = MappingProxyType({
 
 
 class NotAllowed(UserError):
-    """The role of whoever asks is too small."""
+    """The role of the actor is not sufficient."""
 
 
 @dataclass(frozen=True)
 class Flags:
-    """What is known of one definition on one asset. Where nothing ever was raised there is nothing to acknowledge."""
+    """The flags of one target. Without an episode there is nothing to acknowledge."""
 
     active: bool = False
     acknowledged: bool = True
@@ -102,7 +102,7 @@ _BY_ACTION: Mapping[Action, Rule] = {rule.action: rule for rule in RULES}
 
 
 def isa_state(flags: Flags) -> IsaState:
-    """The ISA-18.2 name: out of service before shelved before suppressed, all before what the alarm itself is."""
+    """Return the ISA-18.2 name: out of service before shelved before suppressed, all before the state of the alarm itself."""
     if flags.out_of_service:
         return "out of service"
     if flags.shelved:
@@ -115,14 +115,14 @@ def isa_state(flags: Flags) -> IsaState:
 
 
 def refusal(flags: Flags, action: Action) -> str | None:
-    """Why an action is refused in this state, None where it is allowed."""
+    """Return why an action is refused in this state, None where it is allowed."""
     rule = _BY_ACTION[action]
     met = all(getattr(flags, flag) == value for flag, value in rule.needs.items())
     return None if met else rule.otherwise
 
 
 def move(flags: Flags, action: Action) -> Flags:
-    """The flags after an action. Raises UserError where the table does not allow it."""
+    """Return the flags after an action. Raises UserError where the table does not allow it."""
     refused = refusal(flags, action)
     if refused is not None:
         raise UserError(f"cannot {action.replace('_', ' ')}: {refused}")
@@ -131,7 +131,7 @@ def move(flags: Flags, action: Action) -> Flags:
 
 
 def permit(action: Action, role: Role) -> None:
-    """Raises NotAllowed unless this role may do that."""
+    """Check that this role may do that. Raises NotAllowed."""
     least = _BY_ACTION[action].by
     if least is None or ROLES.index(role) < ROLES.index(least):
         raise NotAllowed(f"to {action.replace('_', ' ')} needs the role {least or 'of the platform itself'}, not {role}")

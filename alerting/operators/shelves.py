@@ -1,4 +1,4 @@
-"""Shelves: a definition on an asset is muted for a time. It is judged as ever; only telling people stops."""
+"""Shelves: a definition on an asset is muted for a time. It is evaluated all the same; only notifications stop."""
 
 import hashlib
 from collections.abc import Iterable
@@ -17,9 +17,9 @@ _EARLIEST_REMINDER = timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class Shelf:
-    """One muting of one definition on one asset, with who and why. It mutes in [since, until) unless it was ended before.
+    """One muting of one definition on one asset, with actor and reason. It mutes in [since, until) unless it was ended before.
 
-    Only what is out of service may have no end. `remind_at`: when people are told that it is about to end.
+    Only what is out of service may have no end. `remind_at`: when a reminder says that it is about to end.
     """
 
     id: str
@@ -38,30 +38,30 @@ class Shelf:
     version: int = 1
 
     def mutes(self, now: datetime) -> bool:
-        """Whether it mutes at this instant: its end needs nobody to act."""
+        """Return whether it mutes at this instant. It ends by itself."""
         return self.ended_at is None and self.since <= now and (self.until is None or now < self.until)
 
 
 def new_shelf(
     definition: str, asset: str, kind: ShelfKind, since: datetime, until: datetime | None, reason: str, who: str, before: int
 ) -> Shelf:
-    """A shelf with its identity, and its reminder a quarter of an hour (at most a quarter of its time) before its end.
+    """Return a shelf with its identity, and its reminder a quarter of an hour (at most a quarter of its time) before its end.
 
     `before`: how many shelves this definition on this asset had before.
     """
     id = hashlib.sha256(f"{definition}|{asset}|{kind}|{since.isoformat()}|{before}".encode()).hexdigest()[:24]
-    return Shelf(id, definition, asset, kind, since, until, reason, who, reminder(since, until))
+    return Shelf(id, definition, asset, kind, since, until, reason, who, reminder_time(since, until))
 
 
-def reminder(since: datetime, until: datetime | None) -> datetime | None:
-    """When to remind of an end."""
+def reminder_time(since: datetime, until: datetime | None) -> datetime | None:
+    """Return when to remind of an end; None without one."""
     return None if until is None else until - min(_EARLIEST_REMINDER, (until - since) / 4)
 
 
 def check_shelf(role: Role, now: datetime, until: datetime | None, reason: str, kind: ShelfKind) -> None:
-    """Raises UserError without a reason or (for a shelf) an end ahead of us, NotAllowed for longer than the role may mute."""
+    """Raises UserError without a reason or (for a shelf) an end in the future, NotAllowed for longer than the role may mute."""
     if not reason.strip():
-        raise UserError("a reason is required: whoever finds it muted must know why")
+        raise UserError("a reason is required: other operators must know why it is muted")
     if until is not None and until <= now:
         raise UserError(f"the end {until.isoformat()} is not after now, {now.isoformat()}")
     if kind == "out_of_service":
@@ -71,30 +71,30 @@ def check_shelf(role: Role, now: datetime, until: datetime | None, reason: str, 
     longest = LONGEST_SHELF[role]
     if until - now > longest:
         may = [r for r in ROLES if LONGEST_SHELF[r] >= until - now]
-        others = f"; that long needs the role {may[0]}" if may else "; nobody may shelve that long: take it out of service"
+        others = f"; that long needs the role {may[0]}" if may else "; no role may shelve that long: take it out of service"
         raise NotAllowed(f"the role {role} may shelve for at most {format_duration(longest)}{others}")
 
 
-def muting(shelves: Iterable[Shelf], now: datetime) -> Shelf | None:
-    """The shelf that mutes at this instant, the one that lasts longest where there are two."""
+def find_muting_shelf(shelves: Iterable[Shelf], now: datetime) -> Shelf | None:
+    """Return the shelf that mutes at this instant, the one that lasts longest where there are two."""
     found = [shelf for shelf in shelves if shelf.mutes(now)]
     return max(found, key=lambda s: (s.until is None, s.until or s.since), default=None)
 
 
-def ended(shelf: Shelf, at: datetime, who: str, reason: str) -> Shelf:
-    """The shelf after its end; nobody needs to be reminded of it any more."""
+def record_end(shelf: Shelf, at: datetime, who: str, reason: str) -> Shelf:
+    """Return the shelf after its end; its pending reminders are muted."""
     outbox = tuple(replace(n, status="muted", error="it has ended") if n.status == "pending" else n for n in shelf.outbox)
     return replace(shelf, ended_at=at, ended_by=who, end_reason=reason, outbox=outbox)
 
 
-def in_words(shelf: Shelf) -> str:
-    """One clause: shelved until when, by whom, why."""
+def describe_shelf(shelf: Shelf) -> str:
+    """Describe a shelf in one clause: kind, end, actor and reason."""
     until = f" until {shelf.until.isoformat()}" if shelf.until else ""
     return f"{shelf.kind.replace('_', ' ')}{until} by {shelf.who}: {shelf.reason}"
 
 
-def flags_of(episode: Episode | None, shelves: Iterable[Shelf], now: datetime, suppressed: bool) -> Flags:
-    """The flags of a definition on an asset with this newest episode. Nobody was asked about what was found in past times."""
+def current_flags(episode: Episode | None, shelves: Iterable[Shelf], now: datetime, suppressed: bool) -> Flags:
+    """Return the flags of a target with this newest episode. A backfilled episode needs no acknowledgement."""
     kinds = {shelf.kind for shelf in shelves if shelf.mutes(now)}
     return Flags(
         active=episode is not None and episode.condition == "open",

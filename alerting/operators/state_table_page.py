@@ -1,4 +1,4 @@
-"""The page on the life cycle of an alarm, made from the table that the platform obeys."""
+"""The page on the life cycle of an alarm, made from the table of rules that the platform applies."""
 
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -28,7 +28,7 @@ ISA-18.2 and IEC 62682, for people who know them, and no claim of certified comp
 
 
 def life_cycle_page() -> str:
-    """Markdown: names of the states, the rules, and what every action does in every state."""
+    """Return the page in Markdown: names of the states, the rules, and what every action does in every state."""
     return "\n".join([_INTRODUCTION, _states(), _rules(), _limits(), _product()])
 
 
@@ -53,7 +53,7 @@ def _states() -> str:
 
 
 def _in_common(states: Sequence[Flags]) -> dict[Flag, bool]:
-    """The flags that have the same value in all of these."""
+    """Return the flags that have the same value in all of these states."""
     values = {flag: {bool(getattr(state, flag)) for state in states} for flag in FLAGS}
     return {flag: found.pop() for flag, found in values.items() if len(found) == 1}
 
@@ -78,7 +78,7 @@ def _limits() -> str:
 
 
 def _product() -> str:
-    """The table by names: states with the same name behave alike but for flags underneath, which come back afterwards."""
+    """Return the table by names: states with the same name behave alike but for flags underneath, which come back afterwards."""
     head = ("state", *(rule.action.replace("_", " ") for rule in RULES))
     rows = [(f"{ISA_LETTERS[state]} {state}", *(_after(state, i) for i in range(len(RULES)))) for state in ISA_LETTERS]
     return (

@@ -1,4 +1,4 @@
-"""Where the parts of a platform are: read once from the environment, all faults reported together."""
+"""Settings of a platform: read once from the environment, all faults reported together."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,6 @@ from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from alerting.definitions.alarm_budget import AlarmBudget
@@ -14,6 +13,7 @@ from alerting.definitions.faults import Fault, UserError
 from alerting.settings.alarm_budget import read_alarm_budget
 from alerting.settings.delivery import Delivery, read_delivery
 from alerting.settings.home import find_home
+from alerting.settings.variables import Variables, address, port_number, positive_number, whole_number
 
 PREFIX = "ALERTING_"
 WEBHOOK_PREFIX = "ALERTING_WEBHOOK_"
@@ -23,6 +23,14 @@ THIS_MACHINE = (LOOPBACK, "::1")
 UTC = ZoneInfo("UTC")
 
 T = TypeVar("T")
+_speed = positive_number(100_000, "is no speed: give seconds of the line per second, above 0 and at most 100000")
+_mlflow_uri = address(
+    {"http", "https", "sqlite", "postgresql", "postgresql+psycopg2"},
+    "no MLflow address: it starts with http://, https://, sqlite:// or postgresql://",
+    needs_host=False,
+)
+_webhook_url = address({"http", "https"}, "no webhook address: it starts with http:// or https:// and names a host")
+_mebibytes = whole_number(256, 1 << 24, "is no amount of memory: give whole MiB, at least 256")
 
 
 class SettingsRefused(UserError):
@@ -37,15 +45,14 @@ class SettingsRefused(UserError):
 class Settings:
     """Each field is the environment variable `ALERTING_<FIELD>`; `read_settings` says what is accepted.
 
-    `home` holds everything that is kept (databases, artifacts, logs, secrets) and is absolute. `mongodb_uri` and
+    `home` is the absolute folder of databases, artifacts, logs and secrets. `mongodb_uri` and
     `mlflow_uri` name servers of your own; without them the embedded ones are used. The ports are those of the parts that
     `alerting up` starts, all on the loopback address. `demo_speed` is how many seconds of the demo line pass in one second.
     `training_memory_mib` is the most memory that the rows of one training and their copies may need. `timezone` (IANA) is the
     plant's: the pages of the console show their times in it. `trusted_proxies` are the addresses and networks of proxies whose
-    word on a client's address and scheme is taken. `budget` is what operators may be asked to answer
-    (`alarm_budget_settings`).
+    statement of a client's address and scheme is trusted. `budget` is the alarm budget of the operators.
     `webhook_urls` come from `ALERTING_WEBHOOK_<NAME>`, `webhook_secrets` (for signing) from `ALERTING_WEBHOOK_<NAME>_SECRET`;
-    names are lower case with `_` turned into `-`. `delivery` is all the rest of how messages leave.
+    names are lower case with `_` turned into `-`. `delivery` holds all other settings of messages.
     """
 
     home: Path
@@ -67,17 +74,17 @@ class Settings:
 
     @property
     def mlflow_database(self) -> str:
-        """The embedded MLflow store, for use without its server."""
+        """Return the address of the embedded MLflow store, for use without its server."""
         return f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
 
     @property
     def mlflow_artifacts(self) -> Path:
-        """Where the embedded MLflow keeps its artifacts."""
+        """Return the folder of the artifacts of the embedded MLflow."""
         return self.home / "mlflow" / "artifacts"
 
     @property
     def place(self) -> str:
-        """Where what is written goes, in words and without passwords."""
+        """Describe, without passwords, where commands write."""
         if self.mongodb_uri is None:
             return f"the platform in {self.home}"
         hosts = self.mongodb_uri.partition("://")[2].partition("/")[0].rpartition("@")[2]
@@ -85,7 +92,7 @@ class Settings:
 
     @property
     def ports(self) -> dict[str, int]:
-        """Ports that `alerting up` will listen on, by the name of their setting."""
+        """Return the ports that `alerting up` will listen on, by the name of their setting."""
         ports = {"mlflow_port": self.mlflow_port, "airflow_port": self.airflow_port, "api_port": self.api_port}
         if self.mongodb_uri is None:
             ports["mongodb_port"] = self.mongodb_port
@@ -95,7 +102,7 @@ class Settings:
 
 
 def variable(setting: str) -> str:
-    """The environment variable of a setting: `api_port` gives `ALERTING_API_PORT`."""
+    """Return the environment variable of a setting: `api_port` gives `ALERTING_API_PORT`."""
     return PREFIX + setting.upper()
 
 
@@ -104,64 +111,34 @@ def read_settings(environ: Mapping[str, str], last: bool = True) -> Settings:
 
     The home is that of `find_home`; without `last` the user's last `alerting up` does not count.
     """
-    faults: list[Fault] = []
+    variables = Variables(environ)
     defaults = Settings(home=find_home(environ, Path.cwd(), last))
 
     def read(setting: str, parse: Callable[[str], T], default: T) -> T:
-        text = environ.get(variable(setting), "").strip()
-        if not text:
-            return default
-        try:
-            return parse(text)
-        except ValueError as fault:
-            faults.append(Fault(variable(setting), str(fault)))
-            return default
+        return variables.read(variable(setting), parse, default)
 
-    urls, secrets = _webhooks(environ, faults)
     settings = Settings(
         home=defaults.home,
         mongodb_uri=read("mongodb_uri", _mongodb_uri, None),
         database=read("database", _database, defaults.database),
         mlflow_uri=read("mlflow_uri", _mlflow_uri, None),
-        mongodb_port=read("mongodb_port", _port, defaults.mongodb_port),
-        mlflow_port=read("mlflow_port", _port, defaults.mlflow_port),
-        airflow_port=read("airflow_port", _port, defaults.airflow_port),
-        api_port=read("api_port", _port, defaults.api_port),
+        mongodb_port=read("mongodb_port", port_number, defaults.mongodb_port),
+        mlflow_port=read("mlflow_port", port_number, defaults.mlflow_port),
+        airflow_port=read("airflow_port", port_number, defaults.airflow_port),
+        api_port=read("api_port", port_number, defaults.api_port),
         demo_speed=read("demo_speed", _speed, defaults.demo_speed),
         training_memory_mib=read("training_memory_mib", _mebibytes, defaults.training_memory_mib),
         timezone=read("timezone", _timezone, defaults.timezone),
         trusted_proxies=read("trusted_proxies", _proxies, defaults.trusted_proxies),
-        webhook_urls=urls,
-        webhook_secrets=secrets,
-        delivery=read_delivery(environ, faults),
-        budget=read_alarm_budget(environ, faults),
+        webhook_urls=variables.read_group(WEBHOOK_PREFIX, _webhook_url, "", leave_out=SECRET_SUFFIX),
+        webhook_secrets=variables.read_group(WEBHOOK_PREFIX, str, "", SECRET_SUFFIX),
+        delivery=read_delivery(variables),
+        budget=read_alarm_budget(variables),
     )
-    faults.extend(_shared_ports(settings.ports))
-    if faults:
-        raise SettingsRefused(faults)
+    _check_ports(settings.ports, variables)
+    if variables.faults:
+        raise SettingsRefused(variables.faults)
     return settings
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise ValueError(f"{text!r} is no port: give a whole number from 1 to 65535")
-    return int(text)
-
-
-def _speed(text: str) -> float:
-    try:
-        speed = float(text)
-    except ValueError:
-        speed = 0.0
-    if not 0 < speed <= 100_000:
-        raise ValueError(f"{text!r} is no speed: give seconds of the line per second, above 0 and at most 100000")
-    return speed
-
-
-def _mebibytes(text: str) -> int:
-    if not text.isdecimal() or not 256 <= int(text) <= 1 << 24:
-        raise ValueError(f"{text!r} is no amount of memory: give whole MiB, at least 256")
-    return int(text)
 
 
 def _timezone(text: str) -> ZoneInfo:
@@ -195,38 +172,9 @@ def _mongodb_uri(text: str) -> str:
     return text
 
 
-def _mlflow_uri(text: str) -> str:
-    if urlsplit(text).scheme not in {"http", "https", "sqlite", "postgresql", "postgresql+psycopg2"}:
-        raise ValueError("no MLflow address: it starts with http://, https://, sqlite:// or postgresql://")
-    return text
-
-
-def _webhooks(environ: Mapping[str, str], faults: list[Fault]) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    urls: dict[str, str] = {}
-    secrets: dict[str, str] = {}
-    for key in sorted(environ):
-        text = environ[key].strip()
-        if not key.startswith(WEBHOOK_PREFIX) or not text:
-            continue
-        name = key.removeprefix(WEBHOOK_PREFIX)
-        if name.endswith(SECRET_SUFFIX):
-            secrets[_channel(name.removesuffix(SECRET_SUFFIX))] = text
-        elif urlsplit(text).scheme in {"http", "https"} and urlsplit(text).hostname:
-            urls[_channel(name)] = text
-        else:
-            faults.append(Fault(key, "no webhook address: it starts with http:// or https:// and names a host"))
-    return MappingProxyType(urls), MappingProxyType(secrets)
-
-
-def _channel(name: str) -> str:
-    return name.lower().replace("_", "-")
-
-
-def _shared_ports(ports: Mapping[str, int]) -> list[Fault]:
+def _check_ports(ports: Mapping[str, int], variables: Variables) -> None:
     first: dict[int, str] = {}
-    faults = []
     for setting, port in ports.items():
         if other := first.get(port):
-            faults.append(Fault(variable(setting), f"port {port} is already given to {variable(other)}"))
+            variables.add_fault(variable(setting), f"port {port} is already given to {variable(other)}")
         first.setdefault(port, setting)
-    return faults

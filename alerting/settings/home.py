@@ -1,7 +1,7 @@
-"""The home of a platform: where it is, that it belongs to us alone, and the small secret files in it.
+"""The home of a platform: where it is, that only its owner may enter it, and the small secret files in it.
 
 A home is a folder in which `alerting up` or `alerting prepare` has written `home.json`. Commands look for one and never make
-one: a command in the wrong folder would fill a second platform that nobody watches.
+one: a command in the wrong folder would fill a second platform that no operator sees.
 """
 
 import contextlib
@@ -45,7 +45,7 @@ def find_home(environ: Mapping[str, str], here: Path, last: bool = True) -> Path
 
 
 def database_of(home: Path) -> Database | None:
-    """Return which database the platform of this home uses; None if it is no home."""
+    """Return which database the platform of this home uses; None if the folder is no home."""
     try:
         text = (home / MARK).read_text(encoding="utf-8")
     except OSError:
@@ -57,22 +57,22 @@ def database_of(home: Path) -> Database | None:
 
 def create_home(home: Path, database: Database) -> None:
     """Make this folder a home that its owner alone may enter, or renew its mark. Raises UserError."""
-    own_folder(home)
+    claim_folder(home)
     with home_errors(home):
         draft = home / f"{MARK}.new"
         draft.write_text(json.dumps({"database": database}), encoding="utf-8")
         draft.replace(home / MARK)
 
 
-def own_folder(home: Path) -> None:
-    """Make the folder if it is missing, and close it to other users. Raises UserError if it is not ours alone, or read-only."""
+def claim_folder(home: Path) -> None:
+    """Make the folder if it is missing, and close it to other users. Raises UserError if it is shared, foreign or read-only."""
     with home_errors(home):
         home.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
         _close(home)
 
 
 def require_embedded(home: Path) -> None:
-    """Raises UserError unless this is a home of ours with an embedded database."""
+    """Check that this is a home of this user with an embedded database. Raises UserError."""
     with home_errors(home):
         database = database_of(home) if home.is_dir() else None
     if database is None:
@@ -115,7 +115,7 @@ def _user(uid: int) -> str:
 
 @contextmanager
 def home_errors(home: Path) -> Iterator[None]:
-    """Say in a sentence that a home cannot be made or written."""
+    """Raise UserError, in one sentence, for an error of a block that means that the home cannot be made or written."""
     try:
         yield
     except OSError as fault:
@@ -134,8 +134,8 @@ def _is_within(path: object, home: Path) -> bool:
     return place.is_relative_to(home) or home.is_relative_to(place)
 
 
-def remember(home: Path, environ: Mapping[str, str]) -> None:
-    """Record in the user's state folder that `alerting up` ran on this home; a state folder that cannot be written is no harm."""
+def record_last_home(home: Path, environ: Mapping[str, str]) -> None:
+    """Record in the user's state folder that `alerting up` ran on this home; a state folder that cannot be written is ignored."""
     record = _record(environ)
     if record is None:
         return
@@ -165,15 +165,15 @@ def _record(environ: Mapping[str, str]) -> Path | None:
     return Path(state) / "alerting" / "last_home"
 
 
-def private_folder(folder: Path) -> Path:
-    """Make a folder that only its owner may enter, or make an existing one so."""
+def make_private_folder(folder: Path) -> Path:
+    """Make a folder that only its owner may enter, or close an existing one, and return it."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(FOLDER_MODE)
     return folder
 
 
-def kept_secret(path: Path, make: Callable[[], str]) -> str:
-    """Read the secret in `path`, which is made if it is missing; of several makers at once one wins.
+def shared_secret(path: Path, make: Callable[[], str]) -> str:
+    """Return the secret in `path`, which is made if it is missing. Of several processes that make it at once, one wins.
 
     Raises UserError for a file that others may read.
     """

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from alerting.episodes.episode import Notification
-from alerting.operators.shelves import ended, new_shelf
+from alerting.operators.shelves import new_shelf, record_end
 from tests.builders import at
 from tests.contracts.test_episodes import episode
 
@@ -30,7 +30,7 @@ def test_one_of_a_kind_is_in_force_per_definition_and_asset(stores):
 def test_one_that_ended_stays_and_makes_room(stores):
     first, second = shelf(), shelf(30, 90, before=1)
     stores.shelves.insert(first)
-    assert stores.shelves.replace(replace(ended(first, at(20), "eve", "done"), version=2))
+    assert stores.shelves.replace(replace(record_end(first, at(20), "eve", "done"), version=2))
     assert stores.shelves.insert(second)
     assert stores.shelves.in_force() == [second]
     assert [s.ended_by for s in stores.shelves.of("too-hot", "oven-1")] == ["eve", None]

@@ -179,7 +179,7 @@ def test_mlflow_shows_a_version_as_a_model_with_signature_and_requirements(model
     assert {"MLmodel", "requirements.txt", "meta.json"} <= names
     import mlflow.artifacts
 
-    local = mlflow.artifacts.download_artifacts(artifact_uri=logged.artifact_location, tracking_uri=models._uri)
+    local = mlflow.artifacts.download_artifacts(artifact_uri=logged.artifact_location, tracking_uri=models._connection.uri)
     signature = Model.load(local).signature
     assert signature.inputs.input_names() == ["moisture__mean", "recipe"]
     assert signature.outputs.input_names() == ["probability"]

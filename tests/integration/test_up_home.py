@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
-from alerting.settings.home import create_home, remember
+from alerting.settings.home import create_home, record_last_home
 from tests.builders import oven, too_hot
 from tests.support import free_port, require_real_server
 
@@ -92,7 +92,7 @@ def test_from_anywhere_else_it_is_the_one_that_this_user_started_last(shell):
     for folder in (first, last):
         folder.mkdir()
         assert shell.run("prepare", folder=folder).returncode == 0
-        remember(folder / ".alerting", shell.environ)
+        record_last_home(folder / ".alerting", shell.environ)
     done = import_into(shell, shell.elsewhere)
     assert f"written to the platform in {last / '.alerting'}" in done.stderr
     nearer = import_into(shell, first)

@@ -16,7 +16,7 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from alerting.definitions.faults import UserError
-from alerting.settings.home import kept_secret, private_folder
+from alerting.settings.home import make_private_folder, shared_secret
 
 HOST = "127.0.0.1"
 REPLICA_SET = "alerting"
@@ -32,9 +32,9 @@ Client = MongoClient[dict[str, Any]]
 
 def server_options(folder: Path) -> list[str]:
     """Return the options of the server by which it lets in nobody without a secret; makes the secrets that are missing."""
-    key = private_folder(folder) / KEY_FILE
-    kept_secret(key, _random)
-    kept_secret(folder / PASSWORD_FILE, _random)
+    key = make_private_folder(folder) / KEY_FILE
+    shared_secret(key, _random)
+    shared_secret(folder / PASSWORD_FILE, _random)
     parameters = ("enableLocalhostAuthBypass=false", "scramSHA256IterationCount=5000")
     return ["--keyFile", str(key), *(part for parameter in parameters for part in ("--setParameter", parameter))]
 
@@ -46,7 +46,7 @@ def address(folder: Path, port: int) -> str:
     """
     if not folder.is_dir():
         raise UserError(f"there is no database in {folder}: `alerting up` makes it, or set ALERTING_MONGODB_URI")
-    password = quote(kept_secret(folder / PASSWORD_FILE, _random), safe="")
+    password = quote(shared_secret(folder / PASSWORD_FILE, _random), safe="")
     options = f"replicaSet={REPLICA_SET}&authSource=admin&authMechanism={MECHANISM}"
     return f"mongodb://{USER}:{password}@{HOST}:{port}/?{options}"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, TextIO
 
 from alerting.definitions.faults import UserError
-from alerting.settings.home import home_errors, own_folder
+from alerting.settings.home import claim_folder, home_errors
 
 PATIENCE_S = 90.0
 _POLL_S = 0.2
@@ -53,7 +53,7 @@ class Hold:
 @contextmanager
 def hold(home: Path, mlflow_uri: str, waiting: Callable[[], None], patience: float = PATIENCE_S) -> Iterator[Hold]:
     """Take the home; while its last holder is still stopping, call `waiting` once and wait. Raises UserError if it is held."""
-    own_folder(home)
+    claim_folder(home)
     with home_errors(home):
         file = (home / "up.lock").open("a+")
     deadline = time.monotonic() + patience

@@ -24,7 +24,7 @@ from alerting.adapters.embedded import embedded_mongod
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.embedded.mongod_access import HOST, address
 from alerting.definitions.faults import UserError
-from alerting.settings.home import home_errors, own_folder
+from alerting.settings.home import claim_folder, home_errors
 
 PATIENCE_S = 60.0
 _POLL_S = 0.1
@@ -89,7 +89,7 @@ def _reserve(home: Path, users: TextIO, waiting: Callable[[], None], patience: f
 
 @contextmanager
 def _users_file(home: Path) -> Iterator[TextIO]:
-    own_folder(home)
+    claim_folder(home)
     with home_errors(home):
         data_folder(home).mkdir(exist_ok=True)
         users = (home / "mongod.users").open("a")

@@ -1,4 +1,4 @@
-"""Reading documents that people may have edited: each by itself, so that a faulty one is left out and stops no other."""
+"""Reading of documents that people may edit: each on its own, so that a faulty one is left out and stops no other."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +23,7 @@ class Read(Generic[T]):
 
 
 def good(collection: str, documents: Iterable[Document], parse: Callable[[Document], T]) -> list[T]:
-    """The documents that `parse` can read. The others are left out, with a line in the log."""
+    """Return the documents that `parse` can read. The others are left out, with a line in the log."""
     found = []
     for read in read_each(documents, parse):
         if read.value is None:
@@ -34,7 +34,7 @@ def good(collection: str, documents: Iterable[Document], parse: Callable[[Docume
 
 
 def read_each(documents: Iterable[Document], parse: Callable[[Document], T]) -> Iterator[Read[T]]:
-    """Every document with what `parse` makes of it; whatever it raises is a fault of this one document."""
+    """Yield every document with what `parse` makes of it; an exception is a fault of this one document."""
     for document in documents:
         own = {key: value for key, value in document.items() if key != "_id"}
         try:
@@ -46,7 +46,7 @@ def read_each(documents: Iterable[Document], parse: Callable[[Document], T]) -> 
 
 
 def label(document: Document) -> str:
-    """What a document is called: its name; or something that tells it apart, where it has none that people can read."""
+    """Return the name of a document, or its `_id` where it has no readable name."""
     name: Any = document.get("name")
     if isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME and name.isprintable():
         return name

@@ -29,7 +29,7 @@ class MongoDocuments:
         self._database = database
 
     def faulty(self, collections: Collection[str] | None = None) -> list[FaultyDocument]:
-        """Documents that are left out, by collection and name."""
+        """Return documents that are left out, by collection and name."""
         chosen = [name for name in _PARSERS if collections is None or name in collections]
         found = [
             FaultyDocument(collection, _name(document, read), read.reasons)
@@ -46,6 +46,6 @@ class MongoDocuments:
 
 
 def _name(document: Document, read: Read[Any]) -> str:
-    """The name, of a revision with its number."""
+    """Return the name, of a revision with its number."""
     number = document.get("number")
     return f"{read.name} r{number}" if isinstance(number, int) and number < 10**12 else read.name

@@ -1,4 +1,4 @@
-"""Every collection with its indexes, and the validators of what people write: what `ensure` brings into being.
+"""Every collection with its indexes, and the validators of what people write, as `ensure` creates them.
 
 Running it again, or twice at once, changes nothing.
 """
@@ -121,7 +121,7 @@ def ensure_indexes(database: MongoDatabase) -> None:
 
 
 def ensure_validators(database: MongoDatabase) -> None:
-    """Let the server itself refuse a malformed document of what people may edit, whoever writes it.
+    """Make the server refuse malformed documents of collections that people may edit.
 
     A database that has an older validator, or none, gets this one; what stands there already is judged when it is read.
     """
@@ -142,7 +142,7 @@ def _ensure_validator(database: MongoDatabase, collection: str, validator: Docum
 
 
 def _created(database: MongoDatabase, collection: str, options: Document) -> bool:
-    """False when somebody else has created the collection meanwhile."""
+    """Create a collection; return False when another process has created it meanwhile."""
     try:
         database.create_collection(collection, check_exists=False, **options)
     except OperationFailure as error:

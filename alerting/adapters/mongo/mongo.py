@@ -1,4 +1,4 @@
-"""MongoDB: the connection, what is said when there is none, and all stores behind the ports together."""
+"""The connection to MongoDB, its errors in words for people, and all stores behind the ports together."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -42,7 +42,7 @@ _NO_PERMISSION = (13, 18)  # codes of Unauthorized and AuthenticationFailed
 
 
 class DatabaseDown(UserError):
-    """The database cannot be reached, or does not let us in; nothing was changed by what failed."""
+    """The database cannot be reached, or refuses the login; what failed has changed nothing."""
 
 
 class MongoStores:
@@ -74,12 +74,12 @@ class MongoStores:
         self.documents = MongoDocuments(database)
 
     def ensure(self) -> None:
-        """Bring collections, indexes and validators into being; again or at once elsewhere is no harm."""
+        """Create collections, indexes and validators. Idempotent, also when two processes do it at once."""
         ensure_validators(self.database)
         ensure_indexes(self.database)
 
     def platform(self, models: Models, channels: Mapping[str, Channel], clock: Clock) -> Platform:
-        """A platform with these stores behind its ports."""
+        """Return a platform with these stores behind its ports."""
         return Platform(
             definitions=self.definitions,
             assets=self.assets,
@@ -110,7 +110,7 @@ class MongoStores:
 
 
 def connect(uri: str, timeout: float = TIMEOUT_S) -> MongoClient[Document]:
-    """A client whose writes wait for the journal of the majority, whatever the URI says. Raises UserError for a URI that is none.
+    """Return a client whose writes wait for the journal of the majority, whatever the URI says. Raises UserError for a bad URI.
 
     `timeout`: seconds to look for a server before an operation fails. No connection is made yet.
     """
@@ -134,7 +134,7 @@ def connect(uri: str, timeout: float = TIMEOUT_S) -> MongoClient[Document]:
 
 
 def check_database(database: MongoDatabase) -> None:
-    """Raises DatabaseDown unless a server answers, lets us in, and takes writes."""
+    """Check that a server answers, accepts the login and takes writes. Raises DatabaseDown."""
     with database_errors(_hosts(database.client)):
         database.client.admin.command("ping")
         database.list_collection_names(filter={"name": "assets"})
@@ -142,7 +142,7 @@ def check_database(database: MongoDatabase) -> None:
 
 @contextmanager
 def open_database(uri: str, name: str, timeout: float = TIMEOUT_S) -> Iterator[MongoDatabase]:
-    """The named database of a server that answers; a connection lost later is DatabaseDown, too."""
+    """Return the named database of a server that answers; a connection lost later is DatabaseDown, too."""
     with connect(uri, timeout) as client:
         check_database(client[name])
         with database_errors(_hosts(client)):
@@ -151,7 +151,7 @@ def open_database(uri: str, name: str, timeout: float = TIMEOUT_S) -> Iterator[M
 
 @contextmanager
 def open_stores(uri: str, name: str, timeout: float = TIMEOUT_S) -> Iterator[MongoStores]:
-    """All stores of the named database, ready for writing. Raises DatabaseDown."""
+    """Return all stores of the named database, ready for writing. Raises DatabaseDown."""
     with open_database(uri, name, timeout) as database:
         stores = MongoStores(database)
         stores.ensure()
@@ -160,7 +160,7 @@ def open_stores(uri: str, name: str, timeout: float = TIMEOUT_S) -> Iterator[Mon
 
 @contextmanager
 def database_errors(hosts: str) -> Iterator[None]:
-    """Say what a lost or refused connection means to a person. `hosts`: where the server was looked for."""
+    """Raise DatabaseDown, in words for people, for a lost or refused connection. `hosts`: the addresses that were tried."""
     try:
         yield
     except (ConnectionFailure, WTimeoutError) as error:
@@ -181,7 +181,7 @@ def database_errors(hosts: str) -> Iterator[None]:
 
 
 def _hosts(client: MongoClient[Document]) -> str:
-    """Addresses without user and password."""
+    """Return addresses without user and password."""
     seeds = client.topology_description.server_descriptions()
     return ", ".join(sorted(f"{host}:{port}" for host, port in seeds))
 

@@ -9,8 +9,8 @@ from typing import Literal
 
 from alerting.definitions.model import Definition
 from alerting.episodes.episode import Episode, Transition
-from alerting.notifications.policy import muted, shelf_reminder, still_open
-from alerting.operators.shelves import Shelf, ended, in_words, muting
+from alerting.notifications.policy import mute_pending, shelf_reminder, still_open
+from alerting.operators.shelves import Shelf, describe_shelf, find_muting_shelf, record_end
 from alerting.ports import Platform
 from alerting.usecases.definitions.sync import latest_revision
 from alerting.usecases.episodes.store import update
@@ -51,7 +51,7 @@ def tend_shelves(platform: Platform, now: datetime, definition: str | None = Non
 
 def muted_now(platform: Platform, definition: str, asset: str, now: datetime) -> Shelf | None:
     """The shelf because of which nobody is told of this definition on this asset."""
-    return muting(platform.shelves.in_force(definition, asset), now)
+    return find_muting_shelf(platform.shelves.in_force(definition, asset), now)
 
 
 def silence_now(platform: Platform, definition: Definition | None, episode: Episode, now: datetime) -> MuteReason | None:
@@ -74,7 +74,7 @@ def silence_at_raise(platform: Platform, definition: Definition, episode: Episod
 
 
 def _shelf_silence(shelf: Shelf) -> MuteReason:
-    return MuteReason(shelf.id, "muted", shelf.who, in_words(shelf))
+    return MuteReason(shelf.id, "muted", shelf.who, describe_shelf(shelf))
 
 
 def _suppression_silence(words: str, now: datetime) -> MuteReason:
@@ -113,7 +113,7 @@ def _mark(platform: Platform, episode: Episode, silence: MuteReason, now: dateti
 
 def end_shelf(platform: Platform, shelf: Shelf, at: datetime, who: str, reason: str) -> bool:
     """End a shelf; False when somebody else changed it meanwhile."""
-    done = platform.shelves.replace(replace(ended(shelf, at, who, reason), version=shelf.version + 1))
+    done = platform.shelves.replace(replace(record_end(shelf, at, who, reason), version=shelf.version + 1))
     if done:
         subject = f"{shelf.definition} on {shelf.asset}"
         platform.audit.add(who=who, what="unshelved", subject=subject, at=at, before=shelf.kind, after=None, why=reason)
@@ -161,7 +161,7 @@ def mute_outbox(platform: Platform, episode: Episode, now: datetime) -> Episode:
     silence = silence_now(platform, revision.definition if revision else None, episode, now)
     if silence is None:
         return episode
-    return update(platform, episode.id, lambda e: replace(e, outbox=muted(e.outbox, silence.words)))
+    return update(platform, episode.id, lambda e: replace(e, outbox=mute_pending(e.outbox, silence.words)))
 
 
 def _remind(platform: Platform, shelf: Shelf, now: datetime) -> None:

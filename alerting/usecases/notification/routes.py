@@ -151,14 +151,14 @@ def _notices(
             now,
             reason,
             definition.notify.resolved,
-            _told_lately(platform, episode, r, cause, now),
+            _count_recent_alerts(platform, episode, r, cause, now),
             max(SOON, 2 * definition.schedule.every),
         )
         for r in told
     )
 
 
-def _told_lately(platform: Platform, episode: Episode, recipient: Recipient, cause: Cause, now: datetime) -> int:
+def _count_recent_alerts(platform: Platform, episode: Episode, recipient: Recipient, cause: Cause, now: datetime) -> int:
     if cause != "raised" or recipient.flood is None:
         return 0
     lately = platform.episodes.told_since(episode.asset, now - recipient.flood.within)

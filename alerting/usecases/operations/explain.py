@@ -18,7 +18,7 @@ from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.reconciliation import LATE_DATA
 from alerting.learning.features.build import build_features
-from alerting.operators.shelves import Shelf, in_words
+from alerting.operators.shelves import Shelf, describe_shelf
 from alerting.ports import Platform
 from alerting.readings.history import History, from_millis, to_millis
 from alerting.readings.sample_quality import NO_INSTANTS, Instants
@@ -73,7 +73,7 @@ def why(platform: Platform, name: str, asset_name: str, at: datetime) -> Why:
     found = _judged_or_why_not(platform, latest, asset, at)
     covering = _covering(platform, name, asset_name, at)
     shelf = _shelf_at(platform, name, asset_name, at)
-    muted = [f"people are not told: {in_words(shelf)}"] if shelf else []
+    muted = [f"people are not told: {describe_shelf(shelf)}"] if shelf else []
     facts = (*found.facts, *_record(platform, found, covering, at), *muted)
     facts += _suppression_words(platform, latest, asset_name, at)
     return replace(found, facts=facts, episode=covering.id if covering else None, shelved=shelf is not None)

@@ -11,7 +11,7 @@ from alerting.detection.suppression import LineStanding
 from alerting.episodes.episode import ActorStamp, Episode, Transition, TransitionKind
 from alerting.episodes.first_out import TOGETHER, FirstOut, first_out
 from alerting.operators.actions import Action, Flags, IsaState, Role, isa_state, move, permit
-from alerting.operators.shelves import Shelf, ShelfKind, check_shelf, flags_of, in_words, new_shelf, reminder
+from alerting.operators.shelves import Shelf, ShelfKind, check_shelf, current_flags, describe_shelf, new_shelf, reminder_time
 from alerting.ports import Platform
 from alerting.usecases.definitions.sync import latest_revision, require_revision
 from alerting.usecases.episodes.store import NotFound, find_episode, update
@@ -142,7 +142,7 @@ def standing(platform: Platform, episode: Episode, now: datetime, together: time
     start, end = episode.raised_at - together, episode.raised_at + together + timedelta(milliseconds=1)
     near = [e for e in platform.episodes.find(asset=episode.asset, start=start, end=end) if e.backfilled == episode.backfilled]
     line = _line_standing(platform, episode.definition, episode.asset, episode.severity, now)
-    flags = flags_of(episode, shelves, now, line.suppressed)
+    flags = current_flags(episode, shelves, now, line.suppressed)
     words = line.words if line.suppressed else None
     return Standing(flags, isa_state(flags), shelves, first_out(episode, near, together), words, line.unknown)
 
@@ -151,7 +151,7 @@ def pair_flags(platform: Platform, definition: str, asset: str, now: datetime) -
     """The flags of a definition on an asset, from its newest live episode and what mutes it."""
     newest = next((e for e in platform.episodes.find(definition, asset, limit=20) if not e.backfilled), None)
     line = _line_standing(platform, definition, asset, newest.severity if newest else None, now)
-    return flags_of(newest, platform.shelves.in_force(definition, asset), now, line.suppressed)
+    return current_flags(newest, platform.shelves.in_force(definition, asset), now, line.suppressed)
 
 
 def _line_standing(platform: Platform, name: str, asset: str, severity: Severity | None, now: datetime) -> LineStanding:
@@ -224,7 +224,7 @@ def _written(platform: Platform, same: Shelf | None, wanted: Shelf) -> Shelf | N
     """A new shelf, or the one in force with the new end and reason; None when somebody else was faster."""
     if same is None:
         return wanted if platform.shelves.insert(wanted) else None
-    remind = reminder(wanted.since, wanted.until)
+    remind = reminder_time(wanted.since, wanted.until)
     longer = replace(same, until=wanted.until, reason=wanted.reason, who=wanted.who, remind_at=remind, version=same.version + 1)
     return longer if platform.shelves.replace(longer) else None
 
@@ -252,4 +252,4 @@ def _require_watched(platform: Platform, definition: str, asset: str) -> None:
 
 def shelf_words(shelf: Shelf) -> str:
     """One sentence for people."""
-    return f"{shelf.definition} on {shelf.asset} is {in_words(shelf)}"
+    return f"{shelf.definition} on {shelf.asset} is {describe_shelf(shelf)}"

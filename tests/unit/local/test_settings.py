@@ -50,6 +50,16 @@ def test_a_refused_database_address_is_not_repeated_since_it_may_hold_a_password
     assert "secret" not in str(refused.value)
 
 
+@pytest.mark.parametrize("name", ["ALERTING_WEBHOOK_A", "ALERTING_MLFLOW_URI", "ALERTING_PUBLIC_URL"])
+@pytest.mark.parametrize("address", ["http://anna:secret@[db", "http://anna:secret\u2100@db.example"])
+def test_an_address_that_cannot_be_split_is_a_fault_like_others_and_is_not_repeated(name, address):
+    with pytest.raises(SettingsRefused) as refused:
+        read_settings({name: address, "ALERTING_API_PORT": "0"})
+    assert {fault.path for fault in refused.value.faults} == {name, "ALERTING_API_PORT"}
+    assert "address" in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
 def test_webhooks_are_named_by_their_variables_and_secrets_belong_to_them():
     settings = read_settings(
         {"ALERTING_WEBHOOK_NIGHT_SHIFT": "https://hooks.example/x", "ALERTING_WEBHOOK_NIGHT_SHIFT_SECRET": "whsec_abc"}

@@ -87,15 +87,15 @@ def test_quiet_hours_hold_it_back_and_its_end_with_it():
 
 def test_a_flood_holds_back_what_is_one_too_many_until_the_end_of_its_slot():
     crowded = replace(PAGER, flood=Flood(more_than=2, within=timedelta(minutes=10)))
-    assert decide(situation(recipient=crowded, told_lately=1)).held is None
-    held = decide(situation(recipient=crowded, told_lately=2, minute=3))
+    assert decide(situation(recipient=crowded, recent_alerts=1)).held is None
+    held = decide(situation(recipient=crowded, recent_alerts=2, minute=3))
     assert (held.held, held.held_until) == ("flood", at(10))
 
 
 def test_the_top_severity_is_held_back_by_nothing():
     burning = replace(EPISODE, severity="critical")
     crowded = replace(PAGER, flood=Flood(more_than=1))
-    assert decide(situation(burning, crowded, told_lately=1000)).held is None
+    assert decide(situation(burning, crowded, recent_alerts=1000)).held is None
     route = parse_route({"name": "r", "channels": ["pager"], "quiet": [{"from": "00:00", "to": "24:00"}]})
     quiet = [
         recipients(threshold(), "oven-1", s, [route], ["pager"], at(0))[0].quiet_until is not None for s in ("medium", "critical")

@@ -8,9 +8,9 @@ import pytest
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Notification
 from alerting.episodes.first_out import first_out
-from alerting.notifications.policy import muted
+from alerting.notifications.policy import mute_pending
 from alerting.operators.actions import FLAGS, LONGEST_SHELF, ROLES, RULES, Flags, NotAllowed, isa_state, move, permit, refusal
-from alerting.operators.shelves import check_shelf, flags_of, muting, new_shelf
+from alerting.operators.shelves import check_shelf, current_flags, find_muting_shelf, new_shelf
 from alerting.operators.state_table_page import life_cycle_page
 from tests.builders import at
 from tests.contracts.test_episodes import closed, episode
@@ -129,10 +129,10 @@ def test_a_shelf_mutes_until_its_end_and_nobody_must_end_it():
 
 def test_of_two_shelves_the_one_that_lasts_longest_is_named():
     short, long, endless = shelf(0, 60), shelf(0, 90), shelf(0, None, "out_of_service")
-    assert muting([short, long], at(5)) == long
-    assert muting([short, endless, long], at(5)) == endless
-    assert muting([short, long], at(70)) == long
-    assert muting([short, long], at(95)) is None
+    assert find_muting_shelf([short, long], at(5)) == long
+    assert find_muting_shelf([short, endless, long], at(5)) == endless
+    assert find_muting_shelf([short, long], at(70)) == long
+    assert find_muting_shelf([short, long], at(95)) is None
 
 
 def test_the_reminder_comes_a_quarter_of_an_hour_before_the_end_or_a_quarter_of_its_time():
@@ -143,12 +143,12 @@ def test_the_reminder_comes_a_quarter_of_an_hour_before_the_end_or_a_quarter_of_
 
 def test_flags_come_from_the_newest_episode_and_from_what_mutes_now():
     one = episode(0)
-    assert flags_of(None, [], at(0), False) == Flags()
-    assert flags_of(one, [shelf(0, 60)], at(5), False) == Flags(True, False, True, False)
-    assert flags_of(one, [shelf(0, 60)], at(60), False) == Flags(True, False, False, False)
-    assert flags_of(closed(one), [shelf(0, None, "out_of_service")], at(5), False) == Flags(False, False, False, True)
-    assert flags_of(closed(one, backfilled=True), [], at(5), False) == Flags()
-    assert flags_of(one, [], at(5), True) == Flags(True, False, suppressed=True)
+    assert current_flags(None, [], at(0), False) == Flags()
+    assert current_flags(one, [shelf(0, 60)], at(5), False) == Flags(True, False, True, False)
+    assert current_flags(one, [shelf(0, 60)], at(60), False) == Flags(True, False, False, False)
+    assert current_flags(closed(one), [shelf(0, None, "out_of_service")], at(5), False) == Flags(False, False, False, True)
+    assert current_flags(closed(one, backfilled=True), [], at(5), False) == Flags()
+    assert current_flags(one, [], at(5), True) == Flags(True, False, suppressed=True)
 
 
 def test_what_waits_is_muted_and_an_end_is_told_only_where_the_raise_was():
@@ -161,7 +161,7 @@ def test_what_waits_is_muted_and_an_end_is_told_only_where_the_raise_was():
         notice("pager", "raised", "pending"),
         notice("pager", "closed", "pending"),
     )
-    assert [n.status for n in muted(outbox, "shelved")] == ["sent", "pending", "muted", "muted"]
+    assert [n.status for n in mute_pending(outbox, "shelved")] == ["sent", "pending", "muted", "muted"]
 
 
 # --- first-out ----------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Assets and event types in MongoDB.
 
 People may edit them there. A faulty document is left out, and the platform writes none: what it writes is read back by the
-model first, and a document that somebody must mend is never replaced.
+model first, and a faulty document is never replaced.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,15 +25,15 @@ class MongoAssets:
         self._types = database[EVENT_TYPES]
 
     def all(self) -> list[Asset]:
-        """Every asset whose document is valid, sorted by name."""
+        """Return every asset whose document is valid, sorted by name."""
         return good(ASSETS, self._assets.find().sort("name"), parse_asset)
 
     def get(self, name: str) -> Asset | None:
-        """The asset of this name; None also where its document is faulty."""
+        """Return the asset of this name; None also where its document is faulty."""
         return next(iter(good(ASSETS, self._assets.find({"name": name}), parse_asset)), None)
 
     def faulty(self) -> dict[str, list[str]]:
-        """Why the documents of assets that are left out are faulty, by name."""
+        """Return why the documents of assets that are left out are faulty, by name."""
         read = read_each(self._assets.find(), parse_asset)
         return {one.name: list(one.reasons) for one in read if one.value is None}
 
@@ -42,7 +42,7 @@ class MongoAssets:
         _put(self._assets, {asset.name: asset for asset in assets}, parse_asset, "asset")
 
     def event_types(self) -> list[EventType]:
-        """Every event type whose document is valid, sorted by name."""
+        """Return every event type whose document is valid, sorted by name."""
         return good(EVENT_TYPES, self._types.find().sort("name"), parse_event_type)
 
     def put_event_types(self, types: Sequence[EventType]) -> None:
@@ -60,7 +60,7 @@ def _put(collection: MongoCollection, models: Mapping[str, BaseModel], parse: Ca
 
 
 def _refuse_to_hide(collection: MongoCollection, names: Sequence[str], parse: Callable[[Document], Any], what: str) -> None:
-    """A faulty document counts as unknown, but what somebody wrote into it must not be lost."""
+    """Raise UserError rather than overwrite faulty documents: their content must not be lost."""
     stored = collection.find({"name": {"$in": list(names)}}) if names else ()
     faulty = [f"  - {read.name}: {'; '.join(read.reasons)}" for read in read_each(stored, parse) if read.value is None]
     if faulty:

@@ -1,4 +1,4 @@
-"""Alert definitions in MongoDB: what people wrote, its revisions, and its faults, each in a collection of its own."""
+"""Alert definitions in MongoDB: current documents, their revisions and their faults, each in a collection of its own."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
@@ -18,7 +18,7 @@ _OURS = ("_id", "_faults", "_label")
 
 
 class MongoDefinitions:
-    """Port `Definitions`. The server refuses malformed documents, whoever writes them, once `ensure` has run."""
+    """Port `Definitions`. The server refuses malformed documents once `ensure` has run."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._documents = database[DEFINITIONS]
@@ -26,7 +26,7 @@ class MongoDefinitions:
         self._faults = database[FAULTS]
 
     def documents(self) -> list[Document]:
-        """All current documents, sorted by name, with `_label` where they have no name, `_faults` where marked faulty."""
+        """Return all current documents, sorted by name, with `_label` where they have no name, `_faults` where marked faulty."""
         marks = _marks(self._faults.find())
         return [_marked(found, marks) for found in self._documents.find().sort("name")]
 
@@ -44,23 +44,23 @@ class MongoDefinitions:
     def _replace(self, name: Any, document: Document) -> None:
         try:
             self._documents.replace_one({"name": name}, document, upsert=True)
-        except DuplicateKeyError:  # somebody else inserted the same name between our look and our insert
+        except DuplicateKeyError:  # another process inserted the same name between the search and the insert
             self._documents.replace_one({"name": name}, document)
 
     def mark_faulty(self, name: str, faults: Sequence[str]) -> None:
-        """Remember the faults of the current document; with none, forget them."""
+        """Store the faults of the current document; without any, remove them."""
         if faults:
             self._faults.replace_one({"_id": name}, {"faults": list(faults)}, upsert=True)
         else:
             self._faults.delete_one({"_id": name})
 
     def faulty(self) -> dict[str, list[str]]:
-        """Faults by name, of documents that still exist."""
+        """Return faults by name, of documents that still exist."""
         names = {label(found) for found in self._documents.find({}, {"name": True})}
         return _marks(self._faults.find({"_id": {"$in": sorted(names)}}))
 
     def add_revision(self, revision: Revision) -> bool:
-        """Keep a revision; False if that number exists already."""
+        """Store a revision; return False if that number exists already."""
         try:
             self._revisions.insert_one({**to_document(revision), "at": revision.at})
         except DuplicateKeyError:
@@ -68,22 +68,22 @@ class MongoDefinitions:
         return True
 
     def revisions(self, name: str) -> list[Revision]:
-        """All valid revisions of a definition, oldest first."""
+        """Return all valid revisions of a definition, oldest first."""
         return good(REVISIONS, self._revisions.find({"name": name}).sort("number"), parse_revision)
 
     def last_number(self, name: str) -> int:
-        """The highest number of its revisions, valid or not; 0 without one."""
+        """Return the highest number of its revisions, valid or not; 0 without one."""
         numbers = [found.get("number") for found in self._revisions.find({"name": name}, {"number": True})]
         return int(max((n for n in numbers if isinstance(n, int | float) and 0 < n <= LAST_NUMBER), default=0))
 
     def histories(self, names: Collection[str]) -> dict[str, list[Revision]]:
-        """All valid revisions of each of these definitions, oldest first."""
+        """Return all valid revisions of each of these definitions, oldest first."""
         found = self._revisions.find({"name": {"$in": list(names)}}).sort([("name", 1), ("number", 1)])
         revisions = good(REVISIONS, found, parse_revision)
         return {name: list(group) for name, group in groupby(revisions, key=lambda revision: revision.name)}
 
     def latest(self, having: str | None = None) -> list[Revision]:
-        """The newest valid revision of every definition, sorted by name; only those with this field, if one is named."""
+        """Return the newest valid revision of every definition, sorted by name; only those with this field, if one is named."""
         if having is not None:  # thousands of others need not be read
             names = self._revisions.distinct("name", {f"definition.{having}": {"$ne": None}})
             return [r for r in self._newest([{"$match": {"name": {"$in": names}}}]) if getattr(r.definition, having) is not None]
@@ -104,12 +104,12 @@ class MongoDefinitions:
         return found
 
     def _before(self, name: Any) -> list[Revision]:
-        """The valid revisions of a definition whose newest one is not."""
+        """Return the valid revisions of a definition whose newest one is not."""
         return self.revisions(name) if isinstance(name, str) else []
 
 
 def _marks(found: Iterable[Document]) -> dict[str, list[str]]:
-    """Faults by name, of the marks that can be read."""
+    """Return faults by name, of the marks that can be read."""
     faults = {mark["_id"]: mark.get("faults") for mark in found}
     return {name: [str(f) for f in told] for name, told in faults.items() if isinstance(told, list)}
 
@@ -123,7 +123,7 @@ def _marked(found: Document, marks: Mapping[str, list[str]]) -> Document:
 
 
 def _faults(error: WriteError) -> list[Fault]:
-    """What the server's validator found, in the words we use for faults."""
+    """Return the findings of the server's validator as faults."""
     details = (error.details or {}).get("errInfo", {}).get("details", {})
     return list(_walk(details, "")) or [Fault("document", "does not fit the schema of definitions")]
 
@@ -151,7 +151,7 @@ def _walk(node: Any, path: str) -> Iterator[Fault]:
 
 
 def _closest(node: Document, path: str) -> Iterator[Fault]:
-    """Of several choices the one that the document comes closest to: that of its kind, else the one with the fewest faults."""
+    """Yield the faults of the closest of several choices: that of the document's kind, else the one with the fewest faults."""
     choices = [list(_walk(choice["details"], path)) for choice in node.get("schemasNotSatisfied", ())]
     yield from min(choices, key=lambda faults: (any(fault.path == "kind" for fault in faults), len(faults)), default=[])
 

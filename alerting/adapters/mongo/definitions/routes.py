@@ -16,7 +16,7 @@ class MongoRoutes:
         self._routes = database[ROUTES]
 
     def documents(self) -> list[Document]:
-        """All routes without `_id`, sorted by name, valid or not."""
+        """Return all routes without `_id`, sorted by name, valid or not."""
         return list(self._routes.find({}, {"_id": False}).sort("name", 1))
 
     def put(self, document: Document) -> None:
@@ -30,5 +30,5 @@ class MongoRoutes:
             raise UserError(f"the database refuses route {name!r} as malformed; see: alerting routes check") from error
 
     def remove(self, name: str) -> bool:
-        """False if there was none."""
+        """Remove a route; return False if there was none."""
         return self._routes.delete_one({"name": name}).deleted_count == 1

@@ -1,4 +1,4 @@
-"""The clock that DAGs, commands and API share: the wall's, or the demo line's, kept as one document that all of them read."""
+"""The clock that DAGs, commands and API share: real time, or the demo line's, in one document that all of them read."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ _ID = "clock"
 
 
 def wall_clock() -> datetime:
-    """The real time."""
+    """Return the real time."""
     return datetime.now(UTC)
 
 
@@ -25,13 +25,13 @@ class MongoClock:
         self._real = wall
 
     def now(self) -> datetime:
-        """What the clock shows, to the millisecond."""
+        """Return the time of this clock, to the millisecond."""
         stored = self._clock.find_one({"_id": _ID})
         wall = self._wall()
         return wall if stored is None else _shown(stored, wall)
 
     def start(self, base: datetime, speed: float, lease: timedelta) -> None:
-        """From now on show `base` plus `speed` seconds per second of the wall, and stand once the lease is over.
+        """Show from now on `base` plus `speed` seconds per second of real time, and stop once the lease is over.
 
         Where the clock has gone past `base` in the meantime, within its last lease, it goes on from there.
         """
@@ -41,19 +41,19 @@ class MongoClock:
         self._put(shown, speed, wall, wall + lease)
 
     def renew(self, lease: timedelta) -> None:
-        """Go on for another `lease` of the wall's time; if the clock stood meanwhile, from where it stood."""
+        """Continue for another `lease` of real time; a clock that stopped continues from where it stopped."""
         stored = self._clock.find_one({"_id": _ID})
         if stored is not None:
             wall = self._wall()
             self._put(_shown(stored, wall), stored["speed"], wall, wall + lease)
 
     def freeze(self) -> None:
-        """Stand at what is shown."""
+        """Stop at the instant that is shown."""
         wall = self._wall()
         self._put(self.now(), 0.0, wall, wall)
 
     def _wall(self) -> datetime:
-        """As instants are stored, so that nothing is gained or lost by a renewal."""
+        """Round an instant as it is stored, so that a renewal does not change it."""
         return whole_millis(self._real())
 
     def _put(self, base: datetime, speed: float, anchored: datetime, until: datetime) -> None:

@@ -19,14 +19,14 @@ class MongoLines:
         self._lines = database[LINES]
 
     def load(self, asset: str) -> StoredLine | None:
-        """The line of this asset."""
+        """Return the line of this asset."""
         found = self._lines.find_one({"_id": asset})
         return None if found is None else _stored(found)
 
     def save(
         self, asset: str, before: StoredLine | None, state: LineState, taken: Sequence[SetPointRequest] = ()
     ) -> StoredLine | None:
-        """Compare-and-set on the version; requests that came in meanwhile stay."""
+        """Replace the state by compare-and-set on the version; requests that came meanwhile stay."""
         if before is None:
             return self._insert(asset, state)
         after = self._lines.find_one_and_update(

@@ -1,4 +1,4 @@
-"""Who did what, in MongoDB; never overwritten."""
+"""The audit log in MongoDB; never overwritten."""
 
 from contextlib import suppress
 from datetime import datetime
@@ -17,7 +17,7 @@ class MongoAudit:
         self._audit = database[AUDIT]
 
     def add(self, who: str, what: str, subject: str, at: datetime, before: Any = None, after: Any = None, why: str = "") -> None:
-        """Keep an entry; the very same entry written again is kept once."""
+        """Store an entry. Idempotent."""
         entry = to_bson({"who": who, "what": what, "subject": subject, "at": at, "before": before, "after": after, "why": why})
         with suppress(DuplicateKeyError):
             self._audit.insert_one({**entry, "key": fingerprint(entry)})

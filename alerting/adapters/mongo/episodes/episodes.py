@@ -33,13 +33,13 @@ _EXTRACT = dict.fromkeys(
 
 
 class MongoEpisodes:
-    """Port `Episodes`. `open_key` stands in open live episodes alone, and its unique index lets only one of them be."""
+    """Port `Episodes`. Only open live episodes have `open_key`; its unique index permits one of them per target."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._episodes = database[EPISODES]
 
     def insert(self, episode: Episode) -> bool:
-        """Insert; False when this id exists, or another one is open for the same definition and asset."""
+        """Insert; return False when this id exists, or another one is open for the same definition and asset."""
         try:
             self._episodes.insert_one(_document(episode))
         except DuplicateKeyError:
@@ -47,7 +47,7 @@ class MongoEpisodes:
         return True
 
     def replace(self, episode: Episode) -> bool:
-        """Write the next version; False unless the stored one is `episode.version - 1`, or when another one is open."""
+        """Write the next version; return False unless the stored one is `episode.version - 1`, or when another one is open."""
         try:
             found = self._episodes.replace_one({"_id": episode.id, "version": episode.version - 1}, _document(episode))
         except DuplicateKeyError:
@@ -55,7 +55,7 @@ class MongoEpisodes:
         return found.matched_count == 1
 
     def get(self, id: str) -> Episode | None:
-        """The episode of this id."""
+        """Return the episode of this id."""
         found = self._episodes.find_one({"_id": id})
         return None if found is None else _episode(found)
 
@@ -69,7 +69,7 @@ class MongoEpisodes:
         limit: int | None = None,
         before: tuple[datetime, str] | None = None,
     ) -> list[Episode]:
-        """Episodes raised in [start, end), newest first, those of one instant by descending id; `before`: the page after it."""
+        """Return episodes raised in [start, end), newest first, of one instant by descending id; `before`: the page after it."""
         query: Document = {"definition": definition, "asset": asset, "condition": "open" if open_only else None}
         query = {field: value for field, value in query.items() if value is not None}
         if raised := {op: at for op, at in (("$gte", start), ("$lt", end)) if at is not None}:
@@ -80,12 +80,12 @@ class MongoEpisodes:
         return _episodes(self._episodes.find(query).sort(_NEWEST_FIRST).limit(limit or 0))
 
     def over_unacknowledged(self, limit: int) -> list[Episode]:
-        """Live episodes that are over and that no operator has acknowledged, newest first."""
+        """Return live episodes that are over and that no operator has acknowledged, newest first."""
         found = self._episodes.find(OVER_UNACKNOWLEDGED).sort(_NEWEST_FIRST).limit(limit)
         return _episodes(found.hint(OVER_UNACKNOWLEDGED_INDEX))
 
     def alarms(self, start: datetime, end: datetime, active_from: datetime | None = None) -> list[Alarm]:
-        """Extracts of the episodes raised in [start, end), oldest first; with `active_from` also of older ones that went on."""
+        """Return extracts of episodes raised in [start, end), oldest first; with `active_from` also of those still active."""
         found = [*self._episodes.find({"raised_at": {"$gte": start, "$lt": end}}, _EXTRACT)]
         if active_from is not None:
             ended = {"raised_at": {"$gte": active_from, "$lt": start}, "closed_at": {"$gt": start}}
@@ -94,20 +94,20 @@ class MongoEpisodes:
         return sorted((_alarm(document) for document in found), key=lambda a: (a.raised_at, a.id))
 
     def starting_with(self, prefix: str) -> list[Episode]:
-        """Episodes whose id begins so, at most ten."""
+        """Return episodes whose id begins so, at most ten."""
         return _episodes(self._episodes.find({"_id": {"$gte": prefix, "$lt": prefix + "\uffff"}}).limit(10))
 
     def unsettled(self, as_of: datetime) -> list[Episode]:
-        """Episodes with `outcome_due_at` at or before as_of, oldest first."""
+        """Return episodes with `outcome_due_at` at or before as_of, oldest first."""
         return _episodes(self._episodes.find({"outcome_due_at": {"$lte": as_of}}).sort(_OLDEST_FIRST))
 
     def with_due_notifications(self, now: datetime, limit: int = 100) -> list[Episode]:
-        """Episodes with a pending notification that is due (or was never tried), oldest first."""
+        """Return episodes with a pending notification that is due (or was never tried), oldest first."""
         due = {"status": "pending", "$or": [{"next_attempt_at": None}, {"next_attempt_at": {"$lte": now}}]}
         return _episodes(self._episodes.find({"outbox": {"$elemMatch": due}}).sort(_OLDEST_FIRST).limit(limit))
 
     def dead_letters(self) -> list[tuple[str, Notification]]:
-        """Episode id and notification of every delivery that was given up, oldest episode first."""
+        """Return episode id and notification of every delivery that was given up, oldest episode first."""
         found = self._episodes.find({"outbox.status": "dead"}, {"outbox": True, "raised_at": True}).sort(_OLDEST_FIRST)
         return [
             (document["_id"], from_document(Notification, letter))
@@ -117,17 +117,17 @@ class MongoEpisodes:
         ]
 
     def muted(self) -> list[Episode]:
-        """Episodes with `muted_by`, oldest first."""
+        """Return episodes with `muted_by`, oldest first."""
         return _episodes(self._episodes.find({"muted_by": {"$gt": ""}}).sort(_OLDEST_FIRST))
 
     def told_since(self, asset: str, since: datetime) -> list[Notification]:
-        """Notifications of raises on this asset made after this instant."""
+        """Return notifications of raises on this asset made after this instant."""
         found = self._episodes.find({"asset": asset, "outbox.created_at": {"$gt": since}}, {"outbox": True})
         outboxes = (from_document(Notification, n) for document in found for n in document["outbox"])
         return [n for n in outboxes if n.transition == "raised" and n.created_at > since]
 
     def sent_since(self, since: datetime) -> list[Notification]:
-        """Notifications that were delivered since this instant."""
+        """Return notifications that were delivered since this instant."""
         # Nothing is delivered later than its `next_attempt_at` (the end of the claim), which has an index.
         sent = {"status": "sent", "next_attempt_at": {"$gte": since}}
         found = self._episodes.find({"outbox": {"$elemMatch": sent}}, {"outbox": True})
@@ -135,12 +135,12 @@ class MongoEpisodes:
         return [n for n in outboxes if n.status == "sent" and n.delivered_at is not None and n.delivered_at >= since]
 
     def held_in_floods(self, now: datetime) -> list[Episode]:
-        """Episodes with a pending notification that was held back in a flood until now, oldest first."""
+        """Return episodes with a pending notification that was held back in a flood until now, oldest first."""
         held = {"status": "pending", "held": "flood", "next_attempt_at": {"$lte": now}}
         return _episodes(self._episodes.find({"outbox": {"$elemMatch": held}}).sort(_OLDEST_FIRST))
 
     def held_for_digest(self) -> list[Episode]:
-        """Episodes with a pending notification that waits for a digest, oldest first."""
+        """Return episodes with a pending notification that waits for a digest, oldest first."""
         held = {"status": "pending", "held": "digest"}
         return _episodes(self._episodes.find({"outbox": {"$elemMatch": held}}).sort(_OLDEST_FIRST))
 

@@ -14,7 +14,7 @@ class MongoFeedback:
         self._feedback = database[FEEDBACK]
 
     def append(self, feedback: Feedback, once: str | None = None) -> Feedback:
-        """Keep it; of the very same feedback, or of all with the same text `once`, the first is kept. Returns what is kept."""
+        """Store feedback and return what is stored: of equal ones, or of all with the same text `once`, the first. Idempotent."""
         key = fingerprint(feedback) if once is None else fingerprint("once", once)
         try:
             self._feedback.insert_one({**to_document(feedback), "key": key})
@@ -24,7 +24,7 @@ class MongoFeedback:
         return feedback
 
     def of(self, episode: str) -> list[Feedback]:
-        """All feedback on an episode, oldest first."""
+        """Return all feedback on an episode, oldest first."""
         return [
             from_document(Feedback, found) for found in self._feedback.find({"episode": episode}).sort([("at", 1), ("_id", 1)])
         ]

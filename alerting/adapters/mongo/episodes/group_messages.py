@@ -20,7 +20,7 @@ class MongoBulletins:
         self._bulletins = database[BULLETINS]
 
     def insert(self, bulletin: Bulletin) -> bool:
-        """Insert; False if there is one of this id."""
+        """Insert; return False if there is one of this id."""
         try:
             self._bulletins.insert_one(_document(bulletin))
         except DuplicateKeyError:
@@ -28,26 +28,26 @@ class MongoBulletins:
         return True
 
     def replace(self, bulletin: Bulletin) -> bool:
-        """Write the next version; False unless the stored one is `bulletin.version - 1`."""
+        """Write the next version; return False unless the stored one is `bulletin.version - 1`."""
         found = self._bulletins.replace_one({"_id": bulletin.id, "version": bulletin.version - 1}, _document(bulletin))
         return found.matched_count == 1
 
     def get(self, id: str) -> Bulletin | None:
-        """The bulletin of this id."""
+        """Return the bulletin of this id."""
         found = self._bulletins.find_one({"_id": id})
         return None if found is None else _bulletin(found)
 
     def due(self, now: datetime, limit: int = 100) -> list[Bulletin]:
-        """Those that are to be delivered now, oldest first."""
+        """Return those that are to be delivered now, oldest first."""
         due = {"notification.status": "pending", "notification.next_attempt_at": {"$lte": now}}
         return _bulletins(self._bulletins.find(due).sort(_OLDEST_FIRST).limit(limit))
 
     def dead_letters(self) -> list[Bulletin]:
-        """Those whose delivery was given up, oldest first."""
+        """Return those whose delivery was given up, oldest first."""
         return _bulletins(self._bulletins.find({"notification.status": "dead"}).sort(_OLDEST_FIRST))
 
     def sent_since(self, since: datetime) -> list[Notification]:
-        """The deliveries of those that were delivered since this instant."""
+        """Return the deliveries of those that were delivered since this instant."""
         # Nothing is delivered later than its `next_attempt_at`, which has an index.
         query = {"notification.status": "sent", "notification.next_attempt_at": {"$gte": since}}
         found = self._bulletins.find(query, {"notification": True})

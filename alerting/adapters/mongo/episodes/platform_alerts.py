@@ -21,12 +21,12 @@ class MongoPlatformAlerts:
         return [from_document(PlatformAlert, document) for document in found]
 
     def of(self, subject: str) -> list[PlatformAlert]:
-        """All alerts about a subject, oldest first."""
+        """Return all alerts about a subject, oldest first."""
         found = self._alerts.find({"subject": subject}).sort([("opened_at", 1), ("_id", 1)])
         return [from_document(PlatformAlert, document) for document in found]
 
     def resolved_since(self, since: datetime) -> list[PlatformAlert]:
-        """Alerts that were resolved after this instant, oldest first."""
+        """Return alerts that were resolved after this instant, oldest first."""
         found = self._alerts.find({"resolved_at": {"$gt": to_bson(since)}}).sort([("resolved_at", 1), ("_id", 1)])
         return [from_document(PlatformAlert, document) for document in found]
 
@@ -36,7 +36,7 @@ class MongoPlatformAlerts:
         first = {"kind": kind, "subject": subject, "opened_at": to_bson(at), "resolved_at": None}
         try:
             self._alerts.update_one({"open_key": key}, {"$set": {"reason": reason}, "$setOnInsert": first}, upsert=True)
-        except DuplicateKeyError:  # somebody else has opened it meanwhile
+        except DuplicateKeyError:  # another process has opened it meanwhile
             self._alerts.update_one({"open_key": key}, {"$set": {"reason": reason}})
 
     def resolve(self, kind: str, subject: str, at: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Feedback links that count no more, in MongoDB."""
+"""Revoked feedback links, in MongoDB."""
 
 from datetime import datetime
 
@@ -13,11 +13,11 @@ class MongoRevocations:
         self._revocations = database[REVOCATIONS]
 
     def revoke(self, episode: str | None, recipient: str | None, at: datetime) -> None:
-        """From now on refuse links made until `at`; never gives back what was refused before."""
+        """Refuse from now on links made until `at`. An earlier revocation stays."""
         key = {"episode": episode, "recipient": recipient}
         self._revocations.update_one(key, {"$max": {"until": to_bson(at)}}, upsert=True)
 
     def is_revoked(self, episode: str, recipient: str, made_at: datetime) -> bool:
-        """Whether a link of this episode and recipient, made then, was revoked."""
+        """Return whether a link of this episode and recipient, made then, was revoked."""
         fits = {"episode": {"$in": [None, episode]}, "recipient": {"$in": [None, recipient]}}
         return self._revocations.count_documents({**fits, "until": {"$gte": to_bson(made_at)}}, limit=1) > 0

@@ -1,4 +1,4 @@
-"""Sessions of the console that were logged out before their time, in MongoDB."""
+"""Sessions of the console that were logged out before they expired, in MongoDB."""
 
 from datetime import datetime
 
@@ -7,16 +7,16 @@ from alerting.adapters.mongo.indexes import ENDED_SESSIONS
 
 
 class MongoEndedSessions:
-    """Port `EndedSessions`: one document per session, kept until the session would have ended by itself."""
+    """Port `EndedSessions`: one document per session, until the session would have expired."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._ended = database[ENDED_SESSIONS]
 
     def end(self, session: str, expires: datetime, now: datetime) -> None:
-        """Refuse this session from now on. Forgets those that have expired. Idempotent."""
+        """Refuse this session from now on, and remove expired ones. Idempotent."""
         self._ended.update_one({"_id": session}, {"$set": {"expires": to_bson(expires)}}, upsert=True)
         self._ended.delete_many({"expires": {"$lt": to_bson(now)}})
 
     def has_ended(self, session: str) -> bool:
-        """Whether this session was logged out."""
+        """Return whether this session was logged out."""
         return self._ended.find_one({"_id": session}, {"_id": 1}) is not None

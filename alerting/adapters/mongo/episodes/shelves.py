@@ -1,4 +1,4 @@
-"""What is muted, in MongoDB. Shelves that ended stay, with who ended them and why."""
+"""Shelves in MongoDB. Those that ended stay, with actor and reason."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
@@ -28,16 +28,16 @@ class ShelfRefused(DocumentRefused):
 class MongoShelves:
     """Port `Shelves`. A faulty one is left out: it mutes nothing.
 
-    `force_key` stands in shelves that nobody has ended, and its unique index lets only one of them be.
+    Only shelves that were not ended early have `force_key`; its unique index permits one of them per kind and target.
     """
 
     def __init__(self, database: MongoDatabase) -> None:
         self._shelves = database[SHELVES]
 
     def insert(self, shelf: Shelf) -> bool:
-        """Insert; False when one of its kind is in force for the same definition and asset.
+        """Insert; return False when one of its kind is in force for the same definition and asset.
 
-        Raises UserError when the document of that one is faulty: somebody must mend it first.
+        Raises UserError when the document of that one is faulty and must be mended first.
         """
         document = _document(shelf)
         try:
@@ -52,31 +52,31 @@ class MongoShelves:
         return True
 
     def replace(self, shelf: Shelf) -> bool:
-        """Write the next version; False unless the stored one is `shelf.version - 1`."""
+        """Write the next version; return False unless the stored one is `shelf.version - 1`."""
         found = self._shelves.replace_one({"_id": shelf.id, "version": shelf.version - 1}, _document(shelf))
         return found.matched_count == 1
 
     def get(self, id: str) -> Shelf | None:
-        """The shelf of this id."""
+        """Return the shelf of this id."""
         return next(iter(self._read({"_id": id})), None)
 
     def in_force(self, definition: str | None = None, asset: str | None = None) -> list[Shelf]:
-        """Shelves that nobody has ended, those without an end first, then by end; their time may be over."""
+        """Return shelves that were not ended early, those without an end first, then by end; their time may be over."""
         query: Document = {"definition": definition, "asset": asset}
         query = {field: value for field, value in query.items() if value is not None} | {"force_key": {"$gt": ""}}
         return self._read(query, ("until", 1), ("_id", 1))
 
     def of(self, definition: str, asset: str) -> list[Shelf]:
-        """Every shelf of a definition on an asset, oldest first."""
+        """Return every shelf of a definition on an asset, oldest first."""
         return self._read({"definition": definition, "asset": asset}, ("since", 1), ("_id", 1))
 
     def with_due_notifications(self, now: datetime) -> list[Shelf]:
-        """Shelves with a pending notification whose next attempt is due."""
+        """Return shelves with a pending notification whose next attempt is due."""
         due = {"status": "pending", "$or": [{"next_attempt_at": None}, {"next_attempt_at": {"$lte": now}}]}
         return self._read({"outbox": {"$elemMatch": due}}, ("since", 1), ("_id", 1))
 
     def dead_letters(self) -> list[tuple[str, Notification]]:
-        """Shelf id and notification of every delivery that was given up, oldest shelf first."""
+        """Return shelf id and notification of every delivery that was given up, oldest shelf first."""
         found = self._read({"outbox.status": "dead"}, ("since", 1), ("_id", 1))
         return [(shelf.id, n) for shelf in found for n in shelf.outbox if n.status == "dead"]
 

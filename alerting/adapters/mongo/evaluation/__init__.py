@@ -1,1 +1,1 @@
-"""What evaluation keeps in MongoDB: plans, condition states, scores, decisions, past evaluations."""
+"""Plans, condition states, scores, decisions and past evaluations in MongoDB."""

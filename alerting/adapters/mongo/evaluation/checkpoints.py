@@ -24,7 +24,7 @@ class MongoCheckpoints:
         self._checkpoints = database[CHECKPOINTS]
 
     def save(self, checkpoints: Sequence[Checkpoint]) -> None:
-        """Keep states under their watermarks, and drop those of the same pairs that nothing would begin with any more.
+        """Store states under their watermarks, and drop those of the same targets that no reprocessing can begin with.
 
         Each knows the watermark of the one after it (`next_at`): it is needed as long as that one does not serve as well.
         """
@@ -44,19 +44,19 @@ class MongoCheckpoints:
             upsert(partial(self._checkpoints.bulk_write, steps, ordered=False))
 
     def before(self, instants: Mapping[Pair, datetime]) -> dict[Pair, ConditionState]:
-        """For each pair the latest state with a watermark before its instant: one query for all instants of an hour."""
+        """Return for each target the latest state with a watermark before its instant: one query for all instants of an hour."""
         hours: dict[int, dict[Pair, datetime]] = {}
         for pair, instant in instants.items():
             hours.setdefault(to_millis(instant) // _HOUR, {})[pair] = instant
         found = {pair: document for hour in hours.values() for pair, document in self._before(hour).items()}
         states = {pair: from_document(ConditionState, document) for pair, document in found.items()}
-        for pair in instants.keys() - states.keys():  # whoever kept its follower may have been killed before that stood there
+        for pair in instants.keys() - states.keys():  # its evaluator may have been killed before it wrote the state here
             state = self._nearest(*pair, {"$lt": to_bson(instants[pair])}, -1)
             states |= {} if state is None else {pair: state}
         return states
 
     def _before(self, instants: Mapping[Pair, datetime]) -> dict[Pair, Document]:
-        """The latest ones before instants that lie close together: those with a follower before all of them are not read."""
+        """Return the latest ones before instants that lie close together, without reading those with a follower before all."""
         names, assets = (list(dict.fromkeys(pair[part] for pair in instants)) for part in (0, 1))
         first, last = to_bson(min(instants.values())), to_bson(max(instants.values()))
         query: Document = {"definition": {"$in": names}, "asset": {"$in": assets}, "watermark": {"$lt": last}}
@@ -70,7 +70,7 @@ class MongoCheckpoints:
         return found
 
     def after(self, definition: str, asset: str, instant: datetime) -> ConditionState | None:
-        """The earliest state with a watermark at or after the instant."""
+        """Return the earliest state with a watermark at or after the instant."""
         return self._nearest(definition, asset, {"$gte": to_bson(instant)}, 1)
 
     def _nearest(self, definition: str, asset: str, watermark: Document, way: int) -> ConditionState | None:
@@ -79,7 +79,7 @@ class MongoCheckpoints:
         return None if found is None else from_document(ConditionState, found)
 
     def drop(self, starts: Mapping[Pair, datetime]) -> None:
-        """Drop those of each pair with a watermark at or after an instant."""
+        """Drop the states of each target with a watermark at or after an instant."""
         gone: list[DeleteMany] = []
         last: list[UpdateMany] = []
         for (definition, asset), start in starts.items():

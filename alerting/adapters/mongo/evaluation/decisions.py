@@ -20,7 +20,7 @@ class MongoDecisions:
         self._decisions = database[DECISIONS]
 
     def add(self, decision: DecisionRecord, place: int | None = None) -> bool:
-        """Keep it; False if this definition and run have one already, or another promotion took the place."""
+        """Store a decision; return False if this definition and run have one already, or another promotion took its rank."""
         document = to_document(decision)
         if place is not None:
             document["place_key"] = f"{decision.definition}|{place}"
@@ -33,18 +33,18 @@ class MongoDecisions:
         return True
 
     def of(self, definition: str) -> list[DecisionRecord]:
-        """Decisions on a definition, oldest first."""
+        """Return decisions on a definition, oldest first."""
         found = self._decisions.find({"definition": definition}).sort([("at", 1), ("_id", 1)])
         return [from_document(DecisionRecord, document) for document in found]
 
     def expect_files(self, definition: str, run_id: str, hashes: Mapping[str, str]) -> None:
-        """Keep the hashes of files that a run is about to register."""
+        """Store the hashes of files that a run is about to register."""
         tried = [[name, hashes[name]] for name in sorted(hashes)]  # a name has a dot, which a field had better not
         change = {"$addToSet": {"tries": tried}, "$setOnInsert": {"files_of": definition, "run_id": run_id}}
         upsert(lambda: self._decisions.update_one({"_id": _files_id(definition, run_id)}, change, upsert=True))
 
     def bind_files(self, definition: str, run_id: str, version: int) -> None:
-        """Say which version of the registry a run's files are; the newest to say so counts."""
+        """Record which version of the registry a run's files are; the newest record counts."""
         newest = self._decisions.find_one({"files_of": definition, "version": version}, sort=[("order", DESCENDING)])
         if newest is not None and newest["run_id"] == run_id:
             return
@@ -52,7 +52,7 @@ class MongoDecisions:
         self._decisions.update_one({"_id": _files_id(definition, run_id)}, {"$set": {"version": version, "order": order}})
 
     def file_hashes(self, definition: str, version: int) -> list[dict[str, str]]:
-        """The hashes of a version's files, of each try of its run."""
+        """Return the hashes of a version's files, of each try of its run."""
         found = self._decisions.find_one({"files_of": definition, "version": version}, sort=[("order", DESCENDING)])
         return [] if found is None else [dict(tried) for tried in found["tries"]]
 

@@ -1,4 +1,4 @@
-"""The list of what is watched, in MongoDB: columns in a few documents, each with what it was made of.
+"""The evaluation plan in MongoDB: columns in a few documents, each with a hash of its sources.
 
 A list is only good for just what it was made of; one that is there in part, because two wrote at once, is none.
 """
@@ -36,7 +36,7 @@ _LISTS = ("severities", "also_reads", "events")
 
 
 class MongoEvaluationPlans:
-    """Port `EvaluationPlans`: one list at a time."""
+    """Port `EvaluationPlans`: one plan at a time."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._made_of = [database[name] for name in (DEFINITIONS, ASSETS, EVENT_TYPES)]
@@ -44,7 +44,7 @@ class MongoEvaluationPlans:
         self._parts = database[EVALUATION_PLANS]
 
     def written(self) -> str:
-        """A hash over all current documents, and how many revisions there are: none is ever changed or taken away."""
+        """Return a hash over all current documents and the number of revisions, which are never changed or removed."""
         seen = hashlib.blake2b(f"{_FORMAT} {self._revisions.count_documents({})}".encode(), digest_size=16)
         for collection in self._made_of:
             for batch in cast(Iterable[bytes], collection.find_raw_batches()):
@@ -52,16 +52,16 @@ class MongoEvaluationPlans:
         return seen.hexdigest()
 
     def get(self, written: str) -> EvaluationPlan | None:
-        """The list that was made of just this, if all of it is there."""
+        """Return the plan with this hash of its sources, if all its parts are there."""
         parts = list(self._parts.find({"written": written}).sort("_id"))
         if not parts or len(parts) != parts[0]["parts"]:
             return None
-        return EvaluationPlan(tuple(parts[0]["names"]), tuple(watch for part in parts for watch in _watches(part)))
+        return EvaluationPlan(tuple(parts[0]["names"]), tuple(target for part in parts for target in _read_targets(part)))
 
     def put(self, written: str, evaluation_plan: EvaluationPlan) -> None:
-        """Keep a list in place of the one before."""
-        watches = evaluation_plan.watches
-        pieces = [watches[start : start + _PART] for start in range(0, len(watches), _PART)] or [()]
+        """Store a plan in place of the one before."""
+        targets = evaluation_plan.watches
+        pieces = [targets[start : start + _PART] for start in range(0, len(targets), _PART)] or [()]
         for number, piece in enumerate(pieces):
             names = evaluation_plan.names if number == 0 else ()
             document = {"_id": number, "written": written, "parts": len(pieces), "names": list(names), **_columns(piece)}
@@ -75,14 +75,14 @@ class MongoEvaluationPlans:
             self._parts.replace_one({"_id": number}, document)
 
 
-def _columns(watches: Sequence[EvaluationTarget]) -> Document:
-    plain: Document = {name: [getattr(watch, name) for watch in watches] for name in _PLAIN}
-    limits = np.array([watch.limits or _NO_LIMITS for watch in watches], np.float64).tobytes()
-    lists = {name: [list(getattr(watch, name)) for watch in watches] for name in _LISTS}
+def _columns(targets: Sequence[EvaluationTarget]) -> Document:
+    plain: Document = {name: [getattr(target, name) for target in targets] for name in _PLAIN}
+    limits = np.array([target.limits or _NO_LIMITS for target in targets], np.float64).tobytes()
+    lists = {name: [list(getattr(target, name)) for target in targets] for name in _LISTS}
     return {**plain, **lists, "limits": limits}
 
 
-def _watches(part: Document) -> list[EvaluationTarget]:
+def _read_targets(part: Document) -> list[EvaluationTarget]:
     columns = np.frombuffer(part["limits"], np.float64).reshape(-1, len(Limits._fields))
     limits = [_limits(row) for row in columns.tolist()]
     lists = [map(tuple, part[name]) for name in _LISTS]

@@ -1,4 +1,4 @@
-"""Which past was judged anew, in MongoDB."""
+"""Records of past evaluations in MongoDB."""
 
 from alerting.adapters.mongo.documents import MongoDatabase, from_document, to_document
 from alerting.adapters.mongo.indexes import REPLAYS
@@ -12,10 +12,10 @@ class MongoReplays:
         self._replays = database[REPLAYS]
 
     def add(self, replay: Replay) -> None:
-        """Keep it."""
+        """Store a record."""
         self._replays.insert_one(to_document(replay))
 
     def of(self, definition: str) -> list[Replay]:
-        """Replays of a definition, oldest first."""
+        """Return replays of a definition, oldest first."""
         found = self._replays.find({"definition": definition}).sort([("at", 1), ("_id", 1)])
         return [from_document(Replay, document) for document in found]

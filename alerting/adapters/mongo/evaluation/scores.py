@@ -1,4 +1,4 @@
-"""What the champions said, in MongoDB."""
+"""Scores of champions in MongoDB."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ class MongoScores:
         self._scores = database[SCORES]
 
     def add(self, definition: str, asset: str, rows: Sequence[tuple[datetime, float, float, int]]) -> None:
-        """Keep rows of (ts, score, threshold, model version); those kept already stay as they are."""
+        """Store rows of (ts, score, threshold, model version); stored ones stay as they are. Idempotent."""
         if not rows:
             return
         fields = ("ts", "score", "threshold", "model_version")
@@ -28,7 +28,7 @@ class MongoScores:
             only_duplicates(error)
 
     def between(self, definition: str, start: datetime, end: datetime, asset: str | None = None) -> Iterator[Document]:
-        """Documents {asset, ts, score, threshold, model_version} with start <= ts < end, by instant, then asset."""
+        """Return documents {asset, ts, score, threshold, model_version} with start <= ts < end, by instant, then asset."""
         query: Document = {"definition": definition, "ts": {"$gte": start, "$lt": end}}
         if asset is not None:
             query["asset"] = asset

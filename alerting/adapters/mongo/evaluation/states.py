@@ -1,9 +1,8 @@
-"""How far each definition and asset has been evaluated, in MongoDB: the states of many pairs in one document, a shard.
+"""Condition states and watermarks of targets in MongoDB: those of many targets in one document, a shard.
 
-Written: a list per column of `ConditionTable`, a place in it per pair; instants as milliseconds; what is not normal about a pair
-under its place in `conditions`; where pairs stood one step earlier as a block of numbers. A shard is replaced as a whole and
-only by who read the version before, so that of two evaluators that move on different pairs of one shard none undoes what the
-other did.
+Written: a list per column of `ConditionTable` with one row per target; instants as milliseconds; conditions that are not normal
+under their row in `conditions`; the state one step earlier as a block of numbers. A shard is replaced as a whole, and only by an
+evaluator that read the version before: two evaluators that advance different targets of one shard keep each other's work.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +27,7 @@ class MongoStates:
         self._read_last: dict[int, tuple[int, ConditionTable]] = {}
 
     def load(self, definition: str, assets: Sequence[str]) -> dict[str, ConditionState]:
-        """States by asset; an asset never evaluated is absent."""
+        """Return states by asset; an asset never evaluated is absent."""
         table = self.load_many([(definition, asset) for asset in assets])
         states = {asset: table.state(row) for row, (_, asset) in enumerate(table.pairs)}
         return {asset: state for asset, state in states.items() if state is not None}
@@ -42,18 +41,18 @@ class MongoStates:
         return bool(self.advance_many(old, new)[0])
 
     def load_many(self, pairs: Sequence[Pair]) -> ConditionTable:
-        """The states of these pairs, in this order."""
+        """Return the states of these targets, in this order."""
         table = ConditionTable(pairs)
         for shard, rows in _rows_by_shard(pairs).items():
             version, stored = self._read(shard)
             self._read_last[shard] = version, stored
-            places = _places(stored, [pairs[row] for row in rows])
-            known = [(row, place) for row, place in zip(rows, places, strict=True) if place is not None]
-            table.put_rows([row for row, _ in known], stored.take([place for _, place in known]))
+            stored_rows = _find_rows(stored, [pairs[row] for row in rows])
+            known = [(row, stored_row) for row, stored_row in zip(rows, stored_rows, strict=True) if stored_row is not None]
+            table.put_rows([row for row, _ in known], stored.take([stored_row for _, stored_row in known]))
         return table
 
     def advance_many(self, before: ConditionTable, after: ConditionTable) -> Flags:
-        """Write `after` for each pair whose stored watermark is still that of `before`; says for which it did."""
+        """Write `after` for each target whose stored watermark is still that of `before`; return for which it did."""
         moved = np.zeros(len(before), np.bool_)
         for shard, rows in _rows_by_shard(before.pairs).items():
             moved[rows] = self._advance_shard(shard, before.take(rows), after.take(rows))
@@ -62,7 +61,7 @@ class MongoStates:
     def _advance_shard(self, shard: int, before: ConditionTable, after: ConditionTable) -> Flags:
         version, stored = self._read_last.pop(shard) if shard in self._read_last else self._read(shard)
         while True:
-            changed, moved = merged(stored, before, after)
+            changed, moved = merge(stored, before, after)
             if not moved.any() or self._write(shard, version, changed):
                 return moved
             version, stored = self._read(shard)
@@ -72,7 +71,7 @@ class MongoStates:
         return (0, ConditionTable([])) if document is None else (document["version"], from_shard(document))
 
     def _write(self, shard: int, version: int, table: ConditionTable) -> bool:
-        """Replace a shard; False when somebody else has written it since `version` (0: when it was not there)."""
+        """Replace a shard; return False when another evaluator has written it since `version` (0: when it was not there)."""
         document = {"_id": shard, "version": version + 1, **to_shard(table)}
         if version:
             return self._shards.replace_one({"_id": shard, "version": version}, document).matched_count == 1
@@ -83,22 +82,22 @@ class MongoStates:
         return True
 
 
-def merged(stored: ConditionTable, before: ConditionTable, after: ConditionTable) -> tuple[ConditionTable, Flags]:
-    """The stored shard with `after` in place of `before` wherever that is what it holds, and for which rows that is so."""
-    places = _places(stored, before.pairs)
-    held = np.array([NEVER if place is None else stored.watermark[place] for place in places], np.int64)
+def merge(stored: ConditionTable, before: ConditionTable, after: ConditionTable) -> tuple[ConditionTable, Flags]:
+    """Return the stored shard with `after` in the rows whose stored watermark is that of `before`, and which rows those are."""
+    stored_rows = _find_rows(stored, before.pairs)
+    held = np.array([NEVER if stored_row is None else stored.watermark[stored_row] for stored_row in stored_rows], np.int64)
     moved: Flags = held == before.watermark
-    new = [row for row, place in enumerate(places) if place is None and moved[row]]
+    new = [row for row, stored_row in enumerate(stored_rows) if stored_row is None and moved[row]]
     table = ConditionTable([*stored.pairs, *(before.pairs[row] for row in new)])
     table.put_rows(range(len(stored)), stored)
     table.put_rows(range(len(stored), len(table)), after.take(new))
-    known = [(row, place) for row, place in enumerate(places) if place is not None and moved[row]]
-    table.put_rows([place for _, place in known], after.take([row for row, _ in known]))
+    known = [(row, stored_row) for row, stored_row in enumerate(stored_rows) if stored_row is not None and moved[row]]
+    table.put_rows([stored_row for _, stored_row in known], after.take([row for row, _ in known]))
     return table, moved
 
 
 def to_shard(table: ConditionTable) -> Document:
-    """A table as the columns of a shard."""
+    """Return a table as the columns of a shard."""
     instants = {name: [None if at == NEVER else at for at in getattr(table, name).tolist()] for name in _INSTANTS}
     return {
         "definition": [definition for definition, _ in table.pairs],
@@ -115,7 +114,7 @@ def to_shard(table: ConditionTable) -> Document:
 
 
 def from_shard(document: Document) -> ConditionTable:
-    """The table that a shard holds."""
+    """Return the table of a shard."""
     table = ConditionTable(list(zip(document["definition"], document["asset"], strict=True)))
     for name in _INSTANTS:
         setattr(table, name, np.array([NEVER if at is None else at for at in document[name]], np.int64))
@@ -152,7 +151,7 @@ def _rows_by_shard(pairs: Sequence[Pair]) -> Mapping[int, list[int]]:
     return shards
 
 
-def _places(table: ConditionTable, pairs: Sequence[Pair]) -> list[int | None]:
-    """Where each pair stands in the table, None where it does not."""
-    place = {pair: row for row, pair in enumerate(table.pairs)}
-    return [place.get(pair) for pair in pairs]
+def _find_rows(table: ConditionTable, pairs: Sequence[Pair]) -> list[int | None]:
+    """Return the row of each target in the table, None where it has none."""
+    rows = {pair: row for row, pair in enumerate(table.pairs)}
+    return [rows.get(pair) for pair in pairs]

@@ -1,7 +1,7 @@
-"""What came behind the evaluation, in MongoDB.
+"""Arrival records and reprocessing requests in MongoDB.
 
-An entry is written before its rows and settled after them, so that no crash between any two writes loses it. Evaluation moves
-the reach before it reads: of two who work at once, one sees the other.
+A record is written before its rows and completed after them, so that no crash between any two writes loses it. An evaluator
+advances `reach` before it reads: of a writer and an evaluator that work at once, one sees the other.
 """
 
 import uuid
@@ -30,7 +30,7 @@ class MongoArrivals:
 
     @contextmanager
     def writing(self, parts: Parts, arrived_at: datetime) -> Iterator[None]:
-        """Around a write: `parts(limit)` are the rows at or before an instant, with None all of them."""
+        """Run a write between its two arrival records. `parts(limit)`: the rows at or before an instant, with None all."""
         id = uuid.uuid4().hex
         announced = self.reach() is not None
         if announced:  # before the first evaluation nothing can be late
@@ -49,25 +49,25 @@ class MongoArrivals:
         self._arrivals.replace_one({"_id": arrival.id}, {**document, "waits": True}, upsert=True)
 
     def reach(self) -> datetime | None:
-        """The latest instant up to which anything was ever evaluated."""
+        """Return the latest instant up to which anything was ever evaluated."""
         found = self._reach.find_one({"_id": _REACH})
         return None if found is None else utc(found["up_to"])
 
     def extend_reach(self, up_to: datetime) -> None:
-        """Move it on; it never goes back."""
+        """Advance the instant; an earlier one changes nothing."""
         moved = {"$max": {"up_to": to_bson(up_to)}}
         upsert(lambda: self._reach.update_one({"_id": _REACH}, moved, upsert=True))
 
     def waiting(self) -> list[Arrival]:
-        """Arrivals that are not routed yet, oldest first."""
+        """Return arrivals that are not routed yet, oldest first."""
         return self._found({"waits": True})
 
     def of(self, arrived_at: datetime) -> list[Arrival]:
-        """Arrivals of this instant, oldest first."""
+        """Return arrivals of this instant, oldest first."""
         return self._found({"arrived_at": to_bson(arrived_at)})
 
     def since(self, arrived_from: datetime) -> list[Arrival]:
-        """Arrivals from this instant on, oldest first."""
+        """Return arrivals from this instant on, oldest first."""
         return self._found({"arrived_at": {"$gte": to_bson(arrived_from)}})
 
     def _found(self, query: dict[str, object]) -> list[Arrival]:
@@ -75,11 +75,11 @@ class MongoArrivals:
         return [from_document(Arrival, {**document, "id": document["_id"]}) for document in found]
 
     def mark_seen(self, arrival: Arrival, at: datetime) -> None:
-        """Note when one that is not written yet was first seen."""
+        """Record when an arrival that is not written yet was first seen."""
         self._arrivals.update_one({"_id": arrival.id, "written": False, "seen_at": None}, {"$set": {"seen_at": to_bson(at)}})
 
     def mark_routed(self, routed: Sequence[tuple[Arrival, int]], at: datetime) -> None:
-        """Unless its writer has finished meanwhile: then it is looked at once more."""
+        """Record that an arrival was routed, unless its writer has finished meanwhile: then it is routed once more."""
         alike: dict[tuple[bool, int], list[str]] = {}
         for arrival, too_late in routed:
             alike.setdefault((arrival.written, too_late), []).append(arrival.id)
@@ -88,16 +88,16 @@ class MongoArrivals:
             self._arrivals.update_many({"_id": {"$in": ids}, "written": written}, done)
 
     def forget(self, before: datetime) -> int:
-        """Take arrivals before an instant out of the journal, save for those that are not routed yet."""
+        """Remove the arrival records before an instant, except those that are not routed yet."""
         old = {"arrived_at": {"$lt": to_bson(before)}, "waits": {"$exists": False}}
         return self._arrivals.delete_many(old).deleted_count
 
     def owe(self, starts: Mapping[Pair, datetime]) -> None:
-        """These pairs have to judge again, not before these instants."""
+        """Create reprocessing requests of these targets from these instants."""
         self._add(starts, {"$set": {"token": uuid.uuid4().hex}})
 
     def pledge(self, starts: Mapping[Pair, datetime], as_of: datetime) -> str:
-        """These pairs have to judge again if this evaluator does not finish."""
+        """Announce reprocessing requests of these targets, which count if this evaluator does not finish."""
         pledge = f"{as_of.isoformat()} {uuid.uuid4().hex}"
         self._add(starts, {"$addToSet": {"pledges": pledge}})
         return pledge
@@ -111,13 +111,13 @@ class MongoArrivals:
             upsert(lambda: self._debts.bulk_write(updates, ordered=False))
 
     def debts(self, definitions: Sequence[str]) -> dict[Pair, ReprocessingRequest]:
-        """What these definitions owe."""
+        """Return the reprocessing requests of these definitions."""
         wanted = set(definitions)
         found = (from_document(ReprocessingRequest, document) for document in self._debts.find())
         return {(d.definition, d.asset): d for d in found if d.definition in wanted}
 
     def paid(self, debts: Sequence[ReprocessingRequest]) -> None:
-        """Take away these tokens and pledges, and then the debts of which nothing is left."""
+        """Remove these tokens and announcements, and then the reprocessing requests of which nothing is left."""
         taken = []
         for debt in debts:
             pair = {"definition": debt.definition, "asset": debt.asset}

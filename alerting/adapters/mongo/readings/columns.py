@@ -21,12 +21,12 @@ Column = npt.NDArray[Any]
 
 
 def types_of(asset: Asset, variables: Iterable[str]) -> dict[str, VariableType]:
-    """The type of each variable, each once; one that the asset does not declare counts as a number."""
+    """Return the type of each variable, each once; one that the asset does not declare counts as a number."""
     return {name: asset.variables[name].type if name in asset.variables else "number" for name in variables}
 
 
 def readings_frame(asset: str, documents: Iterator[Document], types: Mapping[str, VariableType]) -> tuple[pd.DataFrame, Doubts]:
-    """Documents {ts, v, q}, sorted, as one row per instant and one column per name in `types`; and samples that are not good.
+    """Return documents {ts, v, q}, sorted, as one row per instant and column per name in `types`; and samples that are not good.
 
     Raises UserError for a value that is not of its variable's type.
     """
@@ -39,7 +39,7 @@ def readings_frame(asset: str, documents: Iterator[Document], types: Mapping[str
 
 
 def readings_columns(asset: str, documents: Iterator[Document], types: Mapping[str, VariableType]) -> ReadingColumns:
-    """Documents {ts, v, q}, sorted, as columns. A value beside which `q` says bad is none.
+    """Return documents {ts, v, q}, sorted, as columns. A value beside which `q` says bad is none.
 
     They are taken a chunk at a time, so that a long history does not stand in memory twice.
     """
@@ -63,7 +63,7 @@ def readings_columns(asset: str, documents: Iterator[Document], types: Mapping[s
 
 
 def events_frame(documents: Iterable[Document], instant_types: frozenset[str]) -> pd.DataFrame:
-    """Documents {type, start, end}, sorted by start, as a frame; an event of an instant type ends where it starts."""
+    """Return documents {type, start, end}, sorted by start, as a frame; an event of an instant type ends where it starts."""
     found = list(documents)
     if not found:
         return no_events()
@@ -77,7 +77,7 @@ def _instants(values: Sequence[datetime | None]) -> pd.Series:
 
 
 def _doubts(documents: Sequence[Document], names: Iterable[str]) -> Doubts:
-    """The instants at which samples of these variables are bad, and at which they are uncertain."""
+    """Return the instants at which samples of these variables are bad, and at which they are uncertain."""
     found: dict[str, dict[str, list[datetime]]] = {name: {} for name in names}
     for document in documents:
         for name, quality in document["q"].items():

@@ -1,4 +1,4 @@
-"""The newest value of a variable, however many readings without it came after: what is held is found by an index of its own."""
+"""The newest value of a variable, however many readings without it came after: carried values have an index of their own."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -18,7 +18,7 @@ _NO_INDEX = (13, 67)  # codes of Unauthorized and CannotCreateIndex: 64 of them 
 
 
 def newest_readings(readings: Collection[Document], asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
-    """The newest value of each variable in (since, until] within its engineering range, as readings of a history.
+    """Return the newest value of each variable in (since, until] within its engineering range, as readings of a history.
 
     Raises UserError for a stored value that is not of its variable's type.
     """
@@ -45,7 +45,7 @@ def _newest(readings: Collection[Document], asset: Asset, name: str, start: date
 
 
 def _index(readings: Collection[Document], name: str) -> str | None:
-    """The index of the readings that have a variable, made when it is first wanted. None where none can be made: the same is
+    """Return the index of readings that have a variable, made when it is first needed. None where none can be made: the same is
     then found more slowly."""
     field = f"v.{name}"
     keys = [("asset", ASCENDING), ("ts", DESCENDING)]

@@ -19,7 +19,7 @@ from alerting.adapters.mongo.indexes import EVENTS, READINGS
 from alerting.adapters.mongo.readings.arrivals import MongoArrivals
 from alerting.adapters.mongo.readings.columns import CHUNK, events_frame, readings_columns, readings_frame, types_of
 from alerting.adapters.mongo.readings.newest import newest_readings
-from alerting.adapters.mongo.readings.samples import kept, samples_in, samples_of, update
+from alerting.adapters.mongo.readings.samples import new_fields, samples_in, samples_of, update
 from alerting.definitions.assets import Asset, EventType, VariableType
 from alerting.definitions.faults import UserError
 from alerting.ports import EventRow, ReadingColumns, ReadingRow, Wanted
@@ -43,7 +43,7 @@ class MongoReadings:
         self._arrivals = MongoArrivals(database)
 
     def add_readings(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:
-        """Merge rows by (asset, ts); returns how many changed anything. Of two rows for one instant the later one wins."""
+        """Merge rows by (asset, ts); return how many changed anything. Of two rows for one instant the later one wins."""
         return sum(self._merge_readings(rows[start : start + CHUNK], arrived_at) for start in range(0, len(rows), CHUNK))
 
     def _merge_readings(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:
@@ -74,7 +74,7 @@ class MongoReadings:
         return changed - len(late) + (self._merge_readings(late, arrived_at) if late else 0)
 
     def _stored(self, rows: Sequence[ReadingRow]) -> tuple[dict[Key, Document], dict[Key, Document]]:
-        """Samples that are there already, by asset and instant, and the quality of those that are not good; cheap when a batch
+        """Return stored samples by asset and instant, and the quality of those that are not good; cheap when a batch
         is all new or all known."""
         stored: dict[Key, Document] = {}
         doubted: dict[Key, Document] = {}
@@ -91,11 +91,11 @@ class MongoReadings:
         return stored, doubted
 
     def _insert_readings(self, new: Mapping[Key, Document], graded: bool, arrived_at: datetime) -> list[ReadingRow]:
-        """Insert documents; returns as rows those that somebody else inserted since we looked. `graded`: some have a quality."""
+        """Insert documents; return as rows those that another process inserted meanwhile. `graded`: some have a quality."""
         if not new:
             return []
         documents: list[Document] = [
-            {"asset": asset, "ts": ts, **(kept(samples) if graded else {"v": samples}), "arrived_at": arrived_at}
+            {"asset": asset, "ts": ts, **(new_fields(samples) if graded else {"v": samples}), "arrived_at": arrived_at}
             for (asset, ts), samples in new.items()
         ]
         try:
@@ -119,15 +119,15 @@ class MongoReadings:
         return sum(self._merge_events(rows[start : start + CHUNK], arrived_at) for start in range(0, len(rows), CHUNK))
 
     def _merge_events(self, rows: Sequence[EventRow], arrived_at: datetime) -> int:
-        merged, changed = self._merged_events(rows)
+        merged, changed = self._find_changed_events(rows)
         for _ in range(_ATTEMPTS):
-            if self._journaled_events(merged, arrived_at):
+            if self._write_events_with_arrival(merged, arrived_at):
                 return changed
-            merged, _changed_since = self._merged_events(rows)
-        raise UserError(f"events of {rows[0].asset!r} are being changed by somebody else all the time: import them again later")
+            merged, _changed_since = self._find_changed_events(rows)
+        raise UserError(f"events of {rows[0].asset!r} are being changed by another process all the time: import them again later")
 
-    def _merged_events(self, rows: Sequence[EventRow]) -> tuple[list[tuple[Document | None, Document]], int]:
-        """Pairs of (stored document, document after the merge) that differ, and how many rows changed anything."""
+    def _find_changed_events(self, rows: Sequence[EventRow]) -> tuple[list[tuple[Document | None, Document]], int]:
+        """Return stored and merged documents that differ, and how many rows changed anything."""
         stored = {_event_key(document): document for document in self._stored_events(rows)}
         merged: dict[tuple[str, str, datetime], Document] = {}
         changed = 0
@@ -145,8 +145,8 @@ class MongoReadings:
             starts = list({whole_millis(row.start) for row in group})
             yield from self._events.find({"asset": asset, "start": {"$in": starts}})
 
-    def _journaled_events(self, merged: Sequence[tuple[Document | None, Document]], arrived_at: datetime) -> bool:
-        """Write what changed, with an entry in the journal for what changes a judgement: starts and ends."""
+    def _write_events_with_arrival(self, merged: Sequence[tuple[Document | None, Document]], arrived_at: datetime) -> bool:
+        """Write changed events, with an arrival record of those that change an evaluation: starts and ends."""
         turns = [(after, turn) for before, after in merged if (turn := _turn(before, after)) is not None]
         if not turns:
             return not merged or self._write_events(merged, arrived_at)
@@ -154,7 +154,7 @@ class MongoReadings:
             return self._write_events(merged, arrived_at)
 
     def _write_events(self, merged: Sequence[tuple[Document | None, Document]], arrived_at: datetime) -> bool:
-        """Write what changed; False when somebody else changed one of these events since we looked."""
+        """Write changed events; return False when another process changed one of them since they were read."""
         new = [{**after, "arrived_at": arrived_at} for before, after in merged if before is None]
         updates = [
             UpdateOne(
@@ -176,7 +176,7 @@ class MongoReadings:
         return alone
 
     def load(self, asset: Asset, start: datetime | None, end: datetime | None, variables: Iterable[str] | None = None) -> History:
-        """Readings with start < ts <= end, and every event that starts at or before end.
+        """Return readings with start < ts <= end, and every event that starts at or before end.
 
         The columns are the given variables, or all that the asset declares; one without a reading is all missing. Raises
         Refused for a stored value that is not of its variable's type.
@@ -196,7 +196,7 @@ class MongoReadings:
         return readings_frame(asset, cursor, types)
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
-        """Readings of many assets up to and including end, by asset: one query for all that begin at the same instant."""
+        """Return readings of many assets up to and including end, by asset: one query for all that begin at the same instant."""
         found: dict[str, ReadingColumns] = {}
         for start, group in groupby(sorted(wanted, key=_start), key=_start):
             found |= self._load_from(list(group), start, end)
@@ -213,7 +213,7 @@ class MongoReadings:
         return {name: read[name] if name in read else readings_columns(name, iter(()), types[name]) for name in types}
 
     def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
-        """The newest value of each variable in (since, until] within its engineering range, as readings of a history.
+        """Return the newest value of each variable in (since, until] within its engineering range, as readings of a history.
 
         Raises UserError for a stored value that is not of its variable's type.
         """
@@ -226,14 +226,14 @@ class MongoReadings:
         return events_frame(found, instant)
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
-        """First and last instant with a reading, None without any."""
+        """Return first and last instant with a reading, None without any."""
         ends = [self._readings.find_one({"asset": asset}, {"ts": True}, sort=[("ts", way)]) for way in (1, -1)]
         first, last = ends
         return None if first is None or last is None else (utc(first["ts"]), utc(last["ts"]))
 
 
 def _reading_parts(written: Sequence[tuple[Key, Mapping[str, object]]], limit: datetime | None) -> tuple[LatePart, ...]:
-    """What was written at or before an instant, by asset."""
+    """Return what was written at or before an instant, by asset."""
     rows = [(asset, ts, values) for (asset, ts), values in written if limit is None or ts <= limit]
     parts = []
     for asset, group in groupby(sorted(rows, key=itemgetter(0)), key=itemgetter(0)):
@@ -245,7 +245,7 @@ def _reading_parts(written: Sequence[tuple[Key, Mapping[str, object]]], limit: d
 
 
 def _event_parts(turns: Sequence[tuple[Document, datetime]], limit: datetime | None) -> tuple[LatePart, ...]:
-    """Events that change what is judged from an instant on that is not after the limit, by asset and type."""
+    """Return the events that change the evaluation from an instant at or before the limit, by asset and type."""
     rows = [(event["asset"], event["type"], turn) for event, turn in turns if limit is None or turn <= limit]
     parts = []
     for (asset, type_), group in groupby(sorted(rows), key=itemgetter(0, 1)):
@@ -255,7 +255,7 @@ def _event_parts(turns: Sequence[tuple[Document, datetime]], limit: datetime | N
 
 
 def _turn(before: Document | None, after: Document) -> datetime | None:
-    """From when on a write changes what is judged: the start of a new event, the earlier of two ends; None if never."""
+    """Return from when on a write changes the evaluation: the start of a new event, the earlier of two ends; else None."""
     if before is None:
         return utc(after["start"])
     ends = [utc(e) for e in (before["end"], after["end"]) if e is not None]

@@ -1,4 +1,4 @@
-"""How a sample is kept in the document of its instant: its value under `v`, its quality under `q` where that is not good.
+"""Samples in the document of their instant: the value under `v`, the quality under `q` where that is not good.
 
 A sample of bad quality has no value there. Documents without `q` are as they were before there was any.
 """
@@ -19,25 +19,25 @@ class Doubted(NamedTuple):
 
 
 def samples_of(row: ReadingRow) -> Document:
-    """The samples of a row by variable: plain values, Doubted where the quality is not good."""
+    """Return the samples of a row by variable: plain values, Doubted where the quality is not good."""
     return samples_in({"v": row.values, "q": row.quality}) if row.quality else dict(row.values)
 
 
 def samples_in(document: Mapping[str, Any]) -> Document:
-    """The samples of a stored document {v, q}, as `samples_of` has them."""
+    """Return the samples of a stored document {v, q}, as `samples_of` has them."""
     values, quality = document["v"], document["q"]
     return {**values, **{n: Doubted(values.get(n) if told == "uncertain" else None, told) for n, told in quality.items()}}
 
 
-def kept(samples: Document) -> Document:
-    """The fields {v, q} of a new document."""
+def new_fields(samples: Document) -> Document:
+    """Return the fields {v, q} of a new document."""
     values = {n: s.value if isinstance(s, Doubted) else s for n, s in samples.items()}
     quality = {n: s.quality for n, s in samples.items() if isinstance(s, Doubted)}
     return {"v": {n: value for n, value in values.items() if value is not None}, **({"q": quality} if quality else {})}
 
 
 def update(fields: Document, samples: Document, doubted: Collection[str]) -> Document:
-    """The update that puts fields and samples into a stored document, in which the samples of `doubted` were not good."""
+    """Return the update that puts fields and samples into a stored document, in which the samples of `doubted` were not good."""
     put = dict(fields)
     gone: Document = {f"q.{n}": "" for n in doubted if n in samples and not isinstance(samples[n], Doubted)}
     for name, sample in samples.items():

@@ -27,7 +27,7 @@ class MongoBacktests:
         self._files = database[BACKTEST_FILES]
 
     def begin(self, id: str, document: Document) -> Document:
-        """Open a run, or find the one there."""
+        """Open a run, or return the one that exists."""
         with suppress(DuplicateKeyError):
             self._runs.insert_one({"_id": id, **to_bson(document), "segments": {}})
         found = self.get(id)
@@ -36,12 +36,12 @@ class MongoBacktests:
         return found
 
     def keep_segment(self, id: str, number: int, summary: Document, files: Mapping[str, bytes]) -> None:
-        """Keep a finished segment: files first, its summary last, which is what makes it finished."""
+        """Store a finished segment: files first, its summary last, which is what makes it finished."""
         self._write_files(id, number, files)
         self._runs.update_one({"_id": id}, {"$set": {f"segments.{number:06d}": to_bson(summary)}})
 
     def segment_files(self, id: str, number: int) -> dict[str, bytes]:
-        """Files of a finished segment by name."""
+        """Return files of a finished segment by name."""
         pieces = self._files.find({"backtest": id, "segment": number}).sort([("name", 1), ("piece", 1)])
         files: dict[str, bytes] = {}
         for piece in pieces:
@@ -49,7 +49,7 @@ class MongoBacktests:
         return files
 
     def finish(self, id: str, results: Document, episodes: Sequence[Episode], page: str) -> None:
-        """Keep the results, and drop the files that only an unfinished run needs."""
+        """Store the results, and drop the files that only an unfinished run needs."""
         self._episodes.delete_many({"backtest": id})
         if episodes:
             self._episodes.insert_many([{"backtest": id, **to_document(e)} for e in episodes])
@@ -58,26 +58,26 @@ class MongoBacktests:
         self._files.delete_many({"backtest": id, "segment": {"$ne": _WHOLE_RUN}})
 
     def get(self, id: str) -> Document | None:
-        """The document of a run."""
+        """Return the document of a run."""
         found = self._runs.find_one({"_id": id})
         return None if found is None else _run(found)
 
     def of(self, definition: str) -> list[Document]:
-        """Runs of a definition, newest first."""
+        """Return runs of a definition, newest first."""
         return [_run(d) for d in self._runs.find({"definition": definition}).sort([("begun_at", -1), ("_id", -1)])]
 
     def episodes(self, id: str) -> list[Episode]:
-        """Episodes of a finished run, oldest first."""
+        """Return episodes of a finished run, oldest first."""
         found = self._episodes.find({"backtest": id}).sort([("raised_at", 1), ("id", 1)])
         return [from_document(Episode, document) for document in found]
 
     def page(self, id: str) -> str | None:
-        """The HTML page of a finished run."""
+        """Return the HTML page of a finished run."""
         files = self.segment_files(id, _WHOLE_RUN)
         return files[_PAGE].decode() if _PAGE in files else None
 
     def forget(self, id: str) -> None:
-        """Remove a run with all that belongs to it; the run itself first, so that nothing half of it is ever gone on with."""
+        """Remove a run with its episodes and files; the run first, so that no half of it is ever continued."""
         self._runs.delete_one({"_id": id})
         self._episodes.delete_many({"backtest": id})
         self._files.delete_many({"backtest": id})

@@ -7,13 +7,13 @@ from alerting.adapters.mongo.indexes import REPORTS
 
 
 class MongoReports:
-    """Port `Reports`: one document per definition and period; made again, it replaces the one before."""
+    """Port `Reports`: one document per definition and period; a new one replaces the one before."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._reports = database[REPORTS]
 
     def put(self, definition: str, start: datetime, end: datetime, figures: Document, page: str, at: datetime) -> str:
-        """Keep a report; returns its id, the same for the same definition and period."""
+        """Store a report and return its id, the same for the same definition and period."""
         identity = fingerprint(definition, start, end)
         document = to_bson(
             {"definition": definition, "start": start, "end": end, "at": at, "figures": figures, "page": page},
@@ -22,17 +22,17 @@ class MongoReports:
         return identity
 
     def of(self, definition: str) -> list[Document]:
-        """Documents {id, definition, start, end, at, figures}, newest period first."""
+        """Return documents {id, definition, start, end, at, figures}, newest period first."""
         found = self._reports.find({"definition": definition}, {"page": False}).sort([("start", -1), ("end", -1)])
         return [{"id": document.pop("_id"), **document} for document in found]
 
     def newest(self, limit: int) -> list[Document]:
-        """Documents {id, definition, start, end, at, figures: {judgement}} of the latest periods, newest first."""
+        """Return documents {id, definition, start, end, at, figures: {judgement}} of the latest periods, newest first."""
         shown = {"definition": True, "start": True, "end": True, "at": True, "figures.judgement": True}
         found = self._reports.find({}, shown).sort([("start", -1), ("_id", -1)]).limit(limit)
         return [{"id": document.pop("_id"), **document} for document in found]
 
     def page(self, id: str) -> str | None:
-        """The HTML page of a report."""
+        """Return the HTML page of a report."""
         found = self._reports.find_one({"_id": id}, {"page": True})
         return None if found is None else str(found["page"])
