@@ -1,4 +1,4 @@
-"""What Airflow's pages show of the platform: a link to the console, and a word on the triggerer.
+"""What Airflow's pages show of the platform: a link to the console, and a note on the triggerer.
 
 This is the only module of the package that imports Airflow.
 """
@@ -23,7 +23,7 @@ _CONSOLE = console_address(read_settings(os.environ))
 class AlertingPlugin(AirflowPlugin):  # type: ignore[misc]
     """Adds a link under Browse, which opens in a new tab: Airflow 3.3 draws a link of the top level as a button without effect.
 
-    The home page says in words why the triggerer is off, and names the console.
+    The home page says why the triggerer is off, and names the console.
     """
 
     name = "alerting"
@@ -33,7 +33,7 @@ class AlertingPlugin(AirflowPlugin):  # type: ignore[misc]
 
     @classmethod
     def on_load(cls, *args: Any, **kwargs: Any) -> None:  # noqa: ARG003 - Airflow's signature
-        """Put the words on the home page, once."""
+        """Put the note on the home page. Idempotent."""
         from airflow import settings  # noqa: PLC0415 - is set up when plugins are loaded
         from airflow.api_fastapi.common.types import UIAlert  # noqa: PLC0415
 

@@ -24,7 +24,7 @@ from alerting.usecases.ingestion.tables import import_readings
 ROWS, VARIABLES, ASSETS = 50_000, 20, 5
 BATCH = 10_000
 ROUNDS = 5
-GOAL = 0.5
+GOAL = 0.75
 
 
 def run() -> dict[str, object]:

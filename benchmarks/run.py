@@ -21,9 +21,16 @@ def names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name not in HELPERS)
 
 
+def _full_name(name: str, known: list[str]) -> str:
+    """The one benchmark whose name begins so; the same name where there is none, or several."""
+    found = [candidate for candidate in known if candidate.startswith(name)]
+    return found[0] if name not in known and len(found) == 1 else name
+
+
 def main(arguments: list[str]) -> int:
     """Run the named benchmark here, or all but the heavy ones in turn. Exit code 1 when one fails or misses its goal."""
     known = names()
+    arguments = [_full_name(name, known) for name in arguments]
     unknown = [name for name in arguments if name not in known]
     if unknown:
         print(f"no benchmark {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)

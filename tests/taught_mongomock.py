@@ -4,9 +4,11 @@ from datetime import datetime
 
 import bson
 import mongomock.collection
+from bson.raw_bson import RawBSONDocument
 from mongomock.filtering import filter_applies
 
 _ORIGINALS = {name: getattr(mongomock.collection.BulkOperationBuilder, name) for name in ("add_update", "add_replace")}
+_INSERT_MANY = mongomock.collection.Collection.insert_many
 _COMPARED_WITH_EQUALS = (str, int, float, datetime)
 
 
@@ -16,6 +18,7 @@ def teach_mongomock() -> None:
         setattr(mongomock.collection.BulkOperationBuilder, name, _without_sort(name))
     mongomock.collection.Collection._iter_documents = _iter_documents
     mongomock.collection.Collection.find_raw_batches = _find_raw_batches
+    mongomock.collection.Collection.insert_many = _insert_many
 
 
 def _without_sort(name):
@@ -40,6 +43,12 @@ def _iter_documents(self, filter):
         if "." not in key and type(value) in _COMPARED_WITH_EQUALS:
             found = [d for d in found if (held := d.get(key)) == value or isinstance(held, list | tuple)]
     return (document for document in found if filter_applies(filter, document))
+
+
+def _insert_many(self, documents, *args, **kwargs):
+    """Documents that are BSON already are decoded before."""
+    decoded = [bson.decode(d.raw) if isinstance(d, RawBSONDocument) else d for d in documents]
+    return _INSERT_MANY(self, decoded, *args, **kwargs)
 
 
 def _find_raw_batches(self):

@@ -44,23 +44,24 @@ def backtest(
         str | None,
         typer.Option(help="Train this often, e.g. 7d, or `never` after the start; as the definition says when left out."),
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Compute anew what was kept of the same backtest.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Ignore the stored result of the same backtest.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="HTML file to write; NAME-backtest.html when left out.")] = None,
     as_json: Json = False,
 ) -> None:
-    """See what a definition would have raised: walk forward through history, training on the way, telling nobody.
+    """Backtest a definition: walk forward through history, training on the way, without notifications.
 
-    Works on a definition in service, on a draft, and on a file that is not applied. Nothing live changes. A backtest that is
-    interrupted goes on after its last finished segment when the same command is given again; a finished one is shown at once.
+    Works on a definition in service, on a draft, and on a file that is not applied. Nothing live changes. The same command
+    continues an interrupted backtest after its last finished segment, and shows a finished one at once.
     """
-    from alerting.usecases.backtest import backtest as pipeline
+    from alerting.usecases.backtest import backtest as backtesting
 
     cadence = _retrain(retrain)
-    begin, stop = instant(start, "--from"), instant(end, "--to")
+    begin = instant(start, "--from")
+    stop = instant(end, "--to")
     with platform() as p, progress() as tell:
         subject = _subject(p, what)
         until = stop or p.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
-        made = pipeline.backtest(p, subject, begin or until - timedelta(weeks=4), until, cadence, fresh, tell)
+        made = backtesting.backtest(p, subject, begin or until - timedelta(weeks=4), until, cadence, fresh, tell)
     target = out or Path(f"{made.definition}-backtest.html")
     write_file(target, made.page)
     if as_json:
@@ -74,12 +75,12 @@ def _retrain(text: str | None) -> "Retrain":
     if text == "never":
         return "never"
     try:
-        span = parse_duration(text)
+        interval = parse_duration(text)
     except ValueError as error:
         raise typer.BadParameter(f"{error}, or `never`", param_hint="--retrain") from error
-    if span < timedelta(hours=1):
+    if interval < timedelta(hours=1):
         raise typer.BadParameter(f"{text!r} is too often; the shortest is 1h", param_hint="--retrain")
-    return span
+    return interval
 
 
 def _subject(platform: "Platform", what: str) -> "Subject":
@@ -126,9 +127,9 @@ def _print(made: "Backtest", target: Path) -> None:
         show(rows, ["number", "from", "to", "verdict", "family", "model", "training_cutoff", "episodes"], False, "")
     if made.events:
         shown = ("event_recall", "false_alarms_per_week", "episode_precision", "time_in_alarm", "median_lead_time")
-        bounds = made.events["intervals"]
-        lines = [{"figure": n, "value": made.events[n], "95 % interval": _interval(bounds.get(n))} for n in shown]
-        show(lines, ["figure", "value", "95 % interval"], False, "")
+        intervals = made.events["intervals"]
+        lines = [{"metric": n, "value": made.events[n], "95 % interval": _interval(intervals.get(n))} for n in shown]
+        show(lines, ["metric", "value", "95 % interval"], False, "")
     if made.load:
         load = made.load
         console.print(
@@ -138,7 +139,9 @@ def _print(made: "Backtest", target: Path) -> None:
             markup=False,
         )
     if untold := made.figures.get("untold"):
-        console.print(f"{untold} more came and went while suppressed by design: told to nobody, in no figure", markup=False)
+        console.print(
+            f"{untold} more episodes came and went while suppressed by design: no notification, in no metric", markup=False
+        )
     if made.cost:
         cost = made.cost
         console.print(
@@ -148,10 +151,10 @@ def _print(made: "Backtest", target: Path) -> None:
         )
     console.print(made.headline, markup=False)
     if made.kept:
-        console.print(f"kept since {short(made.finished_at)}; --fresh computes it anew", markup=False)
+        console.print(f"stored result of {short(made.finished_at)}; --fresh computes it again", markup=False)
     elif made.resumed:
-        console.print(f"went on after {made.resumed} segments that were finished before", markup=False)
-    console.print(f"nobody was told, nothing live changed; written to {target} (backtest {made.id})", markup=False)
+        console.print(f"continued after {made.resumed} segments that were finished before", markup=False)
+    console.print(f"no notifications, nothing live changed; written to {target} (backtest {made.id})", markup=False)
 
 
 def _interval(bounds: Any) -> str:

@@ -1,4 +1,4 @@
-"""`alerting demo`: look at the simulated line, and act upon it."""
+"""`alerting demo`: show the simulated line, and change its set-points."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
@@ -6,18 +6,15 @@ from uuid import uuid4
 
 import typer
 
-from alerting.cli.support import Json, command, console, print_json, short, show, user, writes
+from alerting.cli.support import Json, command, command_group, console, print_json, short, show, user, writes
 
 if TYPE_CHECKING:
     from alerting.demo.line import LineState
 
-app = typer.Typer(
-    help="The simulated biscuit oven line: see how it is, change its set-points. docs/demo-line.md states its physics.",
-    no_args_is_help=True,
-)
+demo_group = command_group("The simulated biscuit oven line: show it, change its set-points. Physics: docs/demo-line.md.")
 
 
-@app.command("set")
+@demo_group.command("set")
 @command
 @writes
 def set_point(
@@ -25,12 +22,12 @@ def set_point(
         str, typer.Argument(help="A set-point: zone_1_setpoint … zone_3_setpoint (°C), belt_speed_setpoint (m/min).")
     ],
     value: Annotated[float, typer.Argument(help="The value to set, within the limits of the variable.")],
-    why: Annotated[str, typer.Option("--why", help="Reason, kept in the audit.")] = "",
+    why: Annotated[str, typer.Option("--why", help="Reason, recorded in the audit.")] = "",
     as_json: Json = False,
 ) -> None:
     """Change a set-point of the running line, as an operator would at the panel.
 
-    In force from the next simulated minute, for eight hours or until it is set again; then the crew goes back to its own value.
+    In force from the next simulated minute, for eight hours or until it is set again; then the crew sets its own value again.
     """
     import os
 
@@ -59,15 +56,15 @@ def set_point(
         )
 
 
-@app.command("status")
+@demo_group.command("status")
 @command
 def status(
     causes: Annotated[
-        bool, typer.Option("--causes", help="Tell also what really was wrong in the last day; the platform is never told.")
+        bool, typer.Option("--causes", help="Show also the true causes of the last day, which the platform never sees.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show the line: its clock, its last readings, and its set-points with who set them."""
+    """Show the line: its clock, its last readings, and its set-points with their actor."""
     import os
 
     from alerting.adapters.mongo.demo.clock import MongoClock
@@ -87,18 +84,18 @@ def status(
         {"variable": name, "title": v.title, "value": last.get(name), "unit": v.unit, "set_by": _set_by(state, name)}
         for name, v in asset.variables.items()
     ]
-    told = _causes(state) if causes else []
+    true_causes = _causes(state) if causes else []
     if as_json:
-        print_json({"asset": ASSET, "now": now, "seed": state.seed, "variables": rows, "causes": told if causes else None})
+        print_json({"asset": ASSET, "now": now, "seed": state.seed, "variables": rows, "causes": true_causes if causes else None})
         return
     console.print(f"{asset.title} at {short(now)} (seed {state.seed})")
     show(rows, ["variable", "title", "value", "unit", "set_by"], False, "")
     if causes:
-        show(told, ["cause", "start", "end", "peak"], False, "nothing was wrong in the last day")
+        show(true_causes, ["cause", "start", "end", "peak"], False, "nothing was wrong in the last day")
 
 
 def _set_by(state: "LineState", name: str) -> str:
-    """Who set it, for set-points; what a person has set holds until a time."""
+    """Return the actor of a set-point, and until when it is in force."""
     if name not in state.setpoints():
         return ""
     change = state.hand_set(name, state.minute)

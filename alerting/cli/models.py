@@ -1,12 +1,29 @@
-"""Commands on champions: who serves and why, approve or reject, go back."""
+"""Commands on models: `train`, `models`, `dataset` and `alerting model …`."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alerting.cli.support import Json, command, console, platform, print_json, short, show, user, writes
+from alerting.cli.support import (
+    DefinitionName,
+    Json,
+    command,
+    command_group,
+    console,
+    instant,
+    plain,
+    platform,
+    print_json,
+    progress,
+    short,
+    show,
+    user,
+    writes,
+)
+from alerting.definitions.faults import UserError
 from alerting.reporting.messages import seconds
 
 if TYPE_CHECKING:
@@ -14,33 +31,70 @@ if TYPE_CHECKING:
 
 _PROBABLY_KILLED = timedelta(minutes=30)  # the time budget of one search is minutes
 
-Name = Annotated[str, typer.Argument(help="Name of a definition.")]
+model_group = command_group("Models: approve, reject and roll back champions.")
+
+AsOf = Annotated[
+    str | None, typer.Option("--as-of", help="Use what was known at this instant, ISO 8601 with zone.", metavar="TIME")
+]
+RunId = Annotated[str, typer.Argument(help="Run of the training, as `train` and `models` print it.")]
 
 
 @command
 @writes
-def approve(
-    run_id: Annotated[str, typer.Argument(help="The training's run, as `train` and `models` print it.")],
-    reject: Annotated[
-        str | None, typer.Option("--reject", help="Reject instead, with this reason, which is kept.", metavar="REASON")
-    ] = None,
+def train(name: DefinitionName, as_of: AsOf = None, as_json: Json = False) -> None:
+    """Train and compare candidates, and promote the best if it passes the gates; says why or why not."""
+    from alerting.usecases.training import train as training
+
+    now = instant(as_of, "--as-of")
+    with platform() as p, progress() as tell:
+        result = training.train(p, name, now or p.clock.now(), tell)
+    if as_json:
+        print_json(result)
+        return
+    show_candidates(result["leaderboard"])
+    _show_findings(result)
+    show_test(result["test"])
+    console.print(f"{result['verdict']}: {result['reason']}", markup=False)
+    if result.get("waiting"):
+        console.print(f"waits for approval: alerting model approve {result['run_id']}  (or in the Airflow UI)", markup=False)
+
+
+@model_group.command("approve")
+@command
+@writes
+def approve(run_id: RunId, as_json: Json = False) -> None:
+    """Approve the promotion that a training proposed."""
+    _decide(run_id, None, as_json)
+
+
+@model_group.command("reject")
+@command
+@writes
+def reject(
+    run_id: RunId,
+    reason: Annotated[str, typer.Option("--reason", help="Why, recorded with the decision.")],
     as_json: Json = False,
 ) -> None:
-    """Approve (or reject, with a reason) the promotion that a training proposed."""
+    """Reject the promotion that a training proposed."""
+    _decide(run_id, reason, as_json)
+
+
+def _decide(run_id: str, rejected_reason: str | None, as_json: bool) -> None:
     from alerting.usecases.training.promote import promote_run
 
     with platform() as p:
-        result = promote_run(p, run_id, approved_by=user(), rejected_reason=reject)
+        result = promote_run(p, run_id, approved_by=user(), rejected_reason=rejected_reason)
     if as_json:
         return print_json(result)
     return console.print(f"{result['verdict']}: {result['reason']}", markup=False)
 
 
+@model_group.command("rollback")
 @command
 @writes
 def rollback(
-    name: Name,
-    reason: Annotated[str, typer.Option("--reason", help="Why, kept with the decision.")],
+    name: DefinitionName,
+    reason: Annotated[str, typer.Option("--reason", help="Why, recorded with the decision.")],
     to: Annotated[
         int | None, typer.Option("--to", help="A version that was in service; the one before when left out.", metavar="VERSION")
     ] = None,
@@ -57,8 +111,62 @@ def rollback(
 
 
 @command
-def models(name: Name, as_json: Json = False) -> None:
-    """Show who is champion, the leaderboard of the last training, all versions, and every decision with its reason."""
+def dataset(
+    name: Annotated[str, typer.Argument(help="Name of a classifier definition.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="Write features, label, asset, ts, part and weight to this Parquet file.", metavar="FILE.parquet"
+        ),
+    ] = None,
+    as_of: AsOf = None,
+    as_json: Json = False,
+) -> None:
+    """Show what a training would learn from: rows and positives by part, what is left out and why, and data quality."""
+    from alerting.usecases.training.dataset import dataset_of, profile
+
+    now = instant(as_of, "--as-of")
+    with platform() as p:
+        built = dataset_of(p, name, now or p.clock.now())
+    if out is not None:
+        _export(built, out)
+    content = profile(built)
+    if as_json:
+        print_json(content | ({"file": str(out)} if out else {}))
+        return
+    columns, problems = content["columns"], content["problems"]
+    console.print(f"{name}, revision {content['revision']}: {columns} features, {problems} problems known", markup=False)
+    show(content["parts"], ["part", "rows", "positive", "assets", "from", "to"], False, "")
+    if content["dropped"]:
+        dropped = [{"dropped because": reason, "rows": rows} for reason, rows in content["dropped"].items()]
+        show(dropped, ["dropped because", "rows"], False, "")
+    rows = [plain(finding) for finding in content["findings"]]
+    show(rows, ["kind", "variable", "figure", "consequence", "words"], False, "no data quality findings")
+    if out is not None:
+        console.print(f"{len(built.rows)} rows written to {out}", markup=False)
+
+
+def _export(built: Any, out: Path) -> None:
+    from alerting.learning.data.export import export_table
+
+    if not out.parent.is_dir():
+        raise UserError(f"{out}: there is no folder {out.parent}; make it first")
+    if out.is_dir():
+        raise UserError(f"{out}: is a folder; name a file, for example {out / 'dataset.parquet'}")
+    export_table(built).to_parquet(out, index=False)
+
+
+def _show_findings(result: dict[str, Any]) -> None:
+    """Print the quality report of a training's data, and what operators' feedback changed."""
+    for finding in result["findings"]:
+        console.print(f"data ({finding['consequence']}): {finding['words']}", markup=False)
+    if result.get("answers_difference"):
+        console.print(result["answers_difference"], markup=False)
+
+
+@command
+def models(name: DefinitionName, as_json: Json = False) -> None:
+    """Show the champion, the leaderboard of the last training, all versions, and every decision with its reason."""
     from alerting.usecases.training.promote import model_history
 
     with platform() as p:
@@ -99,8 +207,7 @@ def _show_unfinished(training: dict[str, Any] | None, name: str) -> None:
         console.print(f"{text} (last step {seconds(silent.total_seconds())} ago)", style="yellow")
     else:
         console.print(
-            f"{text}; no sign of life for {seconds(silent.total_seconds())}, so it was probably interrupted: "
-            f"alerting train {name}",
+            f"{text}; no progress for {seconds(silent.total_seconds())}, so it was probably interrupted: alerting train {name}",
             style="red",
         )
 
@@ -114,26 +221,28 @@ def _show_training(training: dict[str, Any] | None) -> None:
     show_test(training["test"])
     if training["waiting"]:
         console.print(
-            f"waits for approval: alerting approve {training['run_id']} [--reject REASON]", style="yellow", markup=False
+            f"waits for approval: alerting model approve {training['run_id']} (or: alerting model reject)",
+            style="yellow",
+            markup=False,
         )
     console.print()
 
 
 def show_candidates(leaderboard: Sequence[dict[str, Any]]) -> None:
-    """Every family's best of one training, the best first, with 95 % bounds."""
+    """Print the best candidate of every family of one training, best first, with 95 % intervals."""
     from alerting.reporting.decision_text import CANDIDATE_FIGURES, candidate_figures, measured
 
     ranked = sorted(leaderboard, key=lambda line: -line["ap"])
-    told = [line | {key: measured(candidate_figures(line), key) for key in CANDIDATE_FIGURES} for line in ranked]
-    show(told, ["family", *CANDIDATE_FIGURES, "trials", "cut_short"], False, "")
+    shown = [line | {key: measured(candidate_figures(line), key) for key in CANDIDATE_FIGURES} for line in ranked]
+    show(shown, ["family", *CANDIDATE_FIGURES, "trials", "cut_short"], False, "")
 
 
 def show_test(test: dict[str, Any]) -> None:
-    """How the challenger did on the test period, with 95 % bounds, and how its threshold was chosen."""
+    """Print the metrics of a challenger on the test period, with 95 % intervals, and the reason of its threshold."""
     from alerting.reporting.decision_text import FIGURES, measured
 
     if "ap" in test:
-        console.print("test period, scored once (in brackets: 95 % bounds)", style="bold")
+        console.print("test period, scored once (in brackets: 95 % intervals)", style="bold")
         for key, title in FIGURES.items():
             console.print(f"  {title}: {measured(test, key)}", markup=False)
     for note in test.get("notes", []):
@@ -143,12 +252,12 @@ def show_test(test: dict[str, Any]) -> None:
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:
-    """A row with its numbers as tables show them."""
+    """Return a row with its numbers as tables show them."""
     return row | ({"threshold": float(row["threshold"])} if row.get("threshold") else {})
 
 
 def show_platform_alerts(alerts: "Sequence[PlatformAlert]") -> None:
-    """What an engineer must mend, a line for each."""
+    """Print a line for each platform alert."""
     for alert in alerts:
         text = f"platform alert since {short(alert.opened_at)}: {alert.subject}: {alert.kind}: {alert.reason}"
         console.print(text, style="red", markup=False)

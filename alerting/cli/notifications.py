@@ -1,44 +1,54 @@
-"""`alerting routes …` and `alerting notify …`: who is told, whether it arrives, and what did not."""
+"""`alerting route …` and `alerting notification …`: which channels are notified, and notifications that were given up."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from alerting.cli.support import Json, command, console, platform, print_json, show, user, writes
-from alerting.definitions.faults import UserError
+from alerting.cli.support import (
+    DryRun,
+    Json,
+    command,
+    command_group,
+    console,
+    platform,
+    print_json,
+    read_documents,
+    show,
+    user,
+    writes,
+)
 
-_HELP = {"help_option_names": ["-h", "--help"]}
-routes_app = typer.Typer(help="Routes: who is told of which alerts, and when.", no_args_is_help=True, context_settings=_HELP)
-notify_app = typer.Typer(help="Messages: try them, and see what did not arrive.", no_args_is_help=True, context_settings=_HELP)
+route_group = command_group("Routes: which channels are notified of which alerts, and when.")
+notification_group = command_group("Notifications: list and retry those that were given up, revoke feedback links.")
 
 Files = Annotated[list[Path], typer.Argument(help="YAML or JSON files, each with one route, a list, or several documents.")]
 
 
-@routes_app.command("check")
+@route_group.command("check")
 @command
 def check_routes(files: Files, as_json: Json = False) -> None:
-    """Read routes and hold them against the configured channels; every fault is listed, nothing is changed."""
+    """Check routes against the configured channels: lists every fault and changes nothing."""
     from alerting.usecases.notification import routes
 
-    documents = _read(files)
+    documents = read_documents(files, "route", "`name: …`, `channels: […]`")
     with platform() as p:
         good = routes.check_routes(p, documents)
     show([_row(r) for r in good], ["name", "channels", "match", "shifts", "quiet"], as_json, "no routes in these files")
 
 
-@routes_app.command("apply")
+@route_group.command("apply")
 @command
 @writes
 def apply_routes(
     files: Files,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Make routes current: all of them, or none if one is refused."""
+    """Apply routes: all of them, or none if one is refused."""
     from alerting.usecases.notification import routes
 
-    documents = _read(files)
+    documents = read_documents(files, "route", "`name: …`, `channels: […]`")
     with platform() as p:
         plans = routes.plan_routes(p, documents) if dry_run else routes.apply_routes(p, documents, user(), p.clock.now())
     show([{"name": i.name, "action": i.action} for i in plans], ["name", "action"], as_json, "no routes in these files")
@@ -46,10 +56,10 @@ def apply_routes(
         console.print("dry run: nothing was changed")
 
 
-@routes_app.command("list")
+@route_group.command("list")
 @command
 def list_routes(as_json: Json = False) -> None:
-    """List all routes, faulty ones with their faults. Alerts that no route matches are told to every channel."""
+    """List all routes, faulty ones with their faults. Alerts that no route matches go to every channel."""
     from alerting.definitions.routes import route_document
     from alerting.usecases.notification.routes import read_routes
 
@@ -59,18 +69,20 @@ def list_routes(as_json: Json = False) -> None:
     if as_json:
         print_json({"routes": [route_document(r) for r in routes], "faulty": faults, "channels": channels})
         return
-    show([_row(r) for r in routes], ["name", "channels", "match", "shifts", "quiet"], False, "no routes: every channel is told")
+    show(
+        [_row(r) for r in routes], ["name", "channels", "match", "shifts", "quiet"], False, "no routes: every channel is notified"
+    )
     console.print(f"configured channels: {', '.join(channels)}", markup=False)
     for name, of in faults.items():
         for fault in of:
             console.print(f"route {name} is faulty and not used: {fault}", style="red", markup=False)
 
 
-@routes_app.command("remove")
+@route_group.command("remove")
 @command
 @writes
 def remove_route(name: Annotated[str, typer.Argument(help="Name of a route.")], as_json: Json = False) -> None:
-    """Take a route away."""
+    """Remove a route."""
     from alerting.usecases.notification import routes
 
     with platform() as p:
@@ -81,12 +93,12 @@ def remove_route(name: Annotated[str, typer.Argument(help="Name of a route.")], 
         console.print(f"route {name} removed")
 
 
-@notify_app.command("test")
+@route_group.command("test")
 @command
-def test(
+def test_route(
     name: Annotated[str, typer.Argument(help="A route or a channel.", metavar="ROUTE|CHANNEL")], as_json: Json = False
 ) -> None:
-    """Send a test message at once; exit code 1 if one channel fails."""
+    """Send a test message to the channels of a route, or to one channel, at once; exit code 1 if a channel fails."""
     from alerting.usecases.notification.deliver import send_test
 
     with platform() as p:
@@ -96,10 +108,10 @@ def test(
         raise typer.Exit(1)
 
 
-@notify_app.command("dead")
+@notification_group.command("dead-letters")
 @command
-def dead(as_json: Json = False) -> None:
-    """List the messages that were given up, and why."""
+def list_dead_letters(as_json: Json = False) -> None:
+    """List the notifications that were given up, and why."""
     from alerting.usecases.notification.dead_letters import dead_letters
 
     with platform() as p:
@@ -108,11 +120,11 @@ def dead(as_json: Json = False) -> None:
     show(rows, ["id", "channel", "of", "created_at", "attempts", "error"], as_json, "no dead letters")
 
 
-@notify_app.command("retry")
+@notification_group.command("retry")
 @command
 @writes
 def retry(id: Annotated[str, typer.Argument(help="Id of a dead letter, or `all`.")], as_json: Json = False) -> None:
-    """Make dead letters due again, with the keys they had, and deliver."""
+    """Make dead letters due again, with the keys they had, and deliver them."""
     from alerting.usecases.notification import deliver
 
     with platform() as p:
@@ -124,16 +136,16 @@ def retry(id: Annotated[str, typer.Argument(help="Id of a dead letter, or `all`.
         console.print(f"{count} tried again; {done.sent} messages sent, {done.failed} failed")
 
 
-@notify_app.command("revoke")
+@notification_group.command("revoke-links")
 @command
 @writes
-def revoke(
+def revoke_feedback_links(
     episode: Annotated[str | None, typer.Option(help="Links of this episode only.", metavar="ID")] = None,
     recipient: Annotated[str | None, typer.Option(help="Links of this channel only.", metavar="CHANNEL")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All links made so far.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Make feedback links that are out worthless; new messages carry new ones."""
+    """Revoke feedback links that were sent; new notifications carry new ones."""
     from datetime import UTC, datetime
 
     from alerting.usecases.operators.links import revoke_links
@@ -159,16 +171,5 @@ def _row(route: Any) -> dict[str, str]:
     }
 
 
-def _hours(stretches: Any) -> str:
-    return "; ".join(f"{'' if len(h.days) == 7 else ','.join(h.days) + ' '}{h.start}-{h.to}" for h in stretches)
-
-
-def _read(files: list[Path]) -> list[dict[str, Any]]:
-    from alerting.adapters.files.yaml_documents import read_yaml
-
-    documents: list[dict[str, Any]] = []
-    for file in files:
-        documents += [d for part in read_yaml(file) for d in (part if isinstance(part, list) else [part])]
-    if not all(isinstance(d, dict) for d in documents):
-        raise UserError("a file holds something that is not a route; write `name: …`, `channels: […]`")
-    return documents
+def _hours(weekly: Any) -> str:
+    return "; ".join(f"{'' if len(h.days) == 7 else ','.join(h.days) + ' '}{h.start}-{h.to}" for h in weekly)

@@ -13,7 +13,7 @@ Scenarios = Annotated[list[Path], typer.Argument(help="YAML files, each with one
 
 @command
 def test(files: Scenarios, as_json: Json = False) -> None:
-    """Run scenarios: readings over time and the transitions that must come of them. Exit code 1 when one fails.
+    """Run scenarios: readings over time and the transitions that must follow. Exit code 1 if one fails.
 
     A definition is a file beside the scenarios, or written in them, or the name of one that is in the database.
     """

@@ -1,4 +1,4 @@
-"""What all commands share: the platform, progress, tables or JSON, times, and messages instead of tracebacks."""
+"""Shared by all commands: options, the platform, progress, tables or JSON, times, and messages instead of tracebacks."""
 
 import getpass
 import os
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from alerting.cli.printing.help import CommandGroup
 from alerting.cli.printing.output import (
     console,
     errors,
@@ -30,13 +30,21 @@ from alerting.definitions.wording.clean_text import clean_text
 if TYPE_CHECKING:
     from alerting.ports import Platform
     from alerting.ports import Progress as ProgressPort
+    from alerting.usecases.operators.operate import Actor
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 __all__ = [
+    "AssetName",
+    "DefinitionName",
+    "DryRun",
+    "End",
     "Json",
+    "Start",
+    "actor",
     "command",
+    "command_group",
     "console",
     "errors",
     "instant",
@@ -53,12 +61,24 @@ __all__ = [
     "write_file",
 ]
 
+HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
+
+DefinitionName = Annotated[str, typer.Argument(metavar="NAME", help="Name of a definition.")]
+AssetName = Annotated[str, typer.Argument(metavar="ASSET", help="Name of an asset that it applies to.")]
+Start = Annotated[str | None, typer.Option("--from", help="Start, ISO 8601 with zone.", metavar="TIME")]
+End = Annotated[str | None, typer.Option("--to", help="End, ISO 8601 with zone.", metavar="TIME")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def command_group(help: str) -> typer.Typer:
+    """Return an empty group of commands."""
+    return typer.Typer(cls=CommandGroup, help=help, no_args_is_help=True, context_settings=HELP_OPTIONS)
 
 
 @contextmanager
 def platform() -> Iterator["Platform"]:
-    """The running platform, or its database started for the duration of this command."""
+    """Open the running platform, or start its database for the duration of this command."""
     from alerting.adapters.mongo.mongo import DatabaseDown
     from alerting.settings.environment import read_settings
     from alerting.wiring import open_platform
@@ -82,7 +102,7 @@ def _why_stopped(home: Path) -> str | None:
 
 
 def is_served() -> bool:
-    """Whether something evaluates by itself: `alerting up` on this home; of a database of your own nobody can tell here."""
+    """Return whether `alerting up` runs on this home; True for a database of your own, where this is not known here."""
     from alerting.adapters.embedded.running import running
     from alerting.settings.environment import read_settings
 
@@ -91,7 +111,7 @@ def is_served() -> bool:
 
 
 def command(function: Callable[P, R]) -> Callable[P, R]:
-    """Turn a refusal into its message and exit code 1, and Ctrl-C into exit code 130.
+    """Turn a UserError into its message and exit code 1, and Ctrl-C into exit code 130.
 
     With --json standard output is one JSON document: what the command prints, or `{"refused": why}`.
     """
@@ -100,6 +120,7 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         with printing(as_json=bool(kwargs.get("as_json"))):
             try:
+                _configure_logging()
                 return function(*args, **kwargs)
             except UserError as refusal:
                 _print_refusal(str(refusal))
@@ -113,6 +134,12 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
                 raise typer.Exit(130) from None
 
     return run
+
+
+def _configure_logging() -> None:
+    from alerting.settings.logs import configure_logging
+
+    configure_logging(os.environ)
 
 
 def writes(function: Callable[P, R]) -> Callable[P, R]:
@@ -137,12 +164,19 @@ def _print_refusal(message: str) -> None:
 
 
 def user() -> str:
-    """Who runs this command, for audit and revisions."""
+    """Return the name of the user who runs this command, for audit and revisions."""
     return getpass.getuser()
 
 
+def actor() -> "Actor":
+    """Return the actor of this command: a user with a shell on this machine is an engineer."""
+    from alerting.usecases.operators.operate import Actor
+
+    return Actor(user(), "engineer")
+
+
 def instant(text: str | None, option: str) -> datetime | None:
-    """An ISO 8601 instant with zone, e.g. 2015-03-14T00:00Z. Raises a usage error (exit code 2)."""
+    """Read an ISO 8601 instant with zone, e.g. 2015-03-14T00:00Z. Raises a usage error (exit code 2)."""
     if text is None:
         return None
     try:
@@ -157,28 +191,30 @@ def instant(text: str | None, option: str) -> datetime | None:
 
 
 def write_file(path: Path, text: str) -> None:
-    """Write a file that the user has named. Raises UserError when that cannot be done."""
+    """Write a file that the user has named. Raises UserError if it cannot be written."""
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}); name another file with --out") from error
 
 
-def read_documents(files: Sequence[Path]) -> list[dict[str, Any]]:
-    """Definitions in YAML or JSON files, as written. Raises UserError for a file that holds none."""
-    documents: list[dict[str, Any]] = []
-    for file in files:
-        documents += _read_file(file)
-    return documents
+def read_documents(
+    files: Sequence[Path], noun: str = "definition", example: str = "`name: …`, `kind: …`"
+) -> list[dict[str, Any]]:
+    """Read the documents in YAML or JSON files, as written. Raises UserError for a file that holds none, or anything else.
+
+    `noun` and `example`: what a document is and how it begins, for that message.
+    """
+    return [document for file in files for document in _read_file(file, noun, example)]
 
 
-def _read_file(file: Path) -> list[dict[str, Any]]:
+def _read_file(file: Path, noun: str, example: str) -> list[dict[str, Any]]:
     from alerting.adapters.files.yaml_documents import read_yaml
 
     flat = [d for part in read_yaml(file) for d in (part if isinstance(part, list) else [part])]
     for document in flat:
         if not isinstance(document, dict):
-            raise UserError(f"{file}: holds {type(document).__name__}, not a definition; write `name: …`, `kind: …`")
+            raise UserError(f"{file}: holds {type(document).__name__}, not a {noun}; write {example}")
     if not flat:
         raise UserError(f"{file}: is empty")
     return flat
@@ -186,7 +222,9 @@ def _read_file(file: Path) -> list[dict[str, Any]]:
 
 @contextmanager
 def progress() -> Iterator["ProgressPort"]:
-    """A progress bar on standard error."""
+    """Show a progress bar on standard error."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=errors, transient=True) as bar:
         task = bar.add_task("starting", total=None)

@@ -1,4 +1,4 @@
-"""`alerting up`."""
+"""`alerting up` and `alerting prepare`."""
 
 from typing import Annotated
 
@@ -16,7 +16,7 @@ def up(
         ),
     ] = True,
 ) -> None:
-    """Start the whole platform on this machine and watch over it until Ctrl-C.
+    """Start the whole platform on this machine, and restart parts that stop, until Ctrl-C.
 
     Starts MongoDB (unless ALERTING_MONGODB_URI names one), MLflow (unless ALERTING_MLFLOW_URI does), Airflow, the API with its
     pages, and the demo line. All listen on this machine alone. Data, logs and generated secrets are kept in ALERTING_HOME,
@@ -36,9 +36,9 @@ def up(
 
 @command
 def prepare(as_json: Json = False) -> None:
-    """Make the home of a platform, its secrets and its database, without starting it; what is there already stays.
+    """Create the home of a platform with its secrets and its database, without starting it. Idempotent.
 
-    Commands need no running platform, but they need a home: this or `alerting up` makes one, nothing else does.
+    Commands need no running platform, but they need a home: only this command and `alerting up` create one.
     """
     import os
 

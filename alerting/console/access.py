@@ -38,7 +38,7 @@ class Access:
     def __init__(self, tokens: Mapping[str, tuple[str, Role]], ended: EndedSessions) -> None:
         """`tokens`: name and role by token. `ended`: where log-outs are recorded. Raises UserError without any token."""
         if not tokens:
-            raise UserError("nobody could log in: give at least one API token")
+            raise UserError("no person could log in: give at least one API token")
         self._tokens, self._ended = dict(tokens), ended
 
     def find_by_token(self, token: str) -> Person | None:

@@ -13,7 +13,9 @@ from alerting.console.api.openapi import describe
 from alerting.console.attempts import WrongTokens
 from alerting.console.gate import BODY_SECONDS, Gate
 from alerting.console.login import Entrance, login_routes
+from alerting.console.metrics import metrics_routes
 from alerting.console.problems import handle_problems
+from alerting.console.request_log import RequestLog
 from alerting.console.sign_in import sign_in_routes
 from alerting.console.web import links, operate_pages, pages, quality, routes
 from alerting.operators.actions import Role
@@ -64,9 +66,11 @@ def create_app(
     app.include_router(quality.pages)
     app.include_router(routes.pages)
     app.include_router(operate_pages.router)
+    app.include_router(metrics_routes(platform))
     app.include_router(links.link_routes(now))
     app.include_router(login_routes(entrance))
     if sign_in is not None:
         app.include_router(sign_in_routes(entrance.access, tokens, sign_in, now))
     app.add_middleware(Gate, access=entrance.access, wrong_tokens=entrance.wrong_tokens, now=now, body_seconds=body_seconds)
+    app.add_middleware(RequestLog)
     return app

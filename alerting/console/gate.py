@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.console.access import Access
 from alerting.console.attempts import WrongTokens, client_of
-from alerting.console.problems import API, DATABASE_DOWN, problem
+from alerting.console.problems import API, DATABASE_DOWN, is_for_programs, problem
 
 COOKIE = "alerting_session"
 OPEN = frozenset({"/api/v1/health", "/login", "/style.css"})
@@ -72,7 +72,7 @@ class Gate:
             refusal = await self._by_cookie(request)
         if refusal is not None or request.state.person is not None or is_open:
             return refusal
-        if path.startswith(API):
+        if is_for_programs(path):
             detail = "give a valid token in the header: Authorization: Bearer <token>"
             return problem(request, 401, detail, {"www-authenticate": "Bearer"})
         target = path if request.method in READING else "/"

@@ -19,6 +19,7 @@ from alerting.ports import ModelUnavailable
 from alerting.usecases.episodes.store import NotFound
 
 API = "/api/"
+METRICS = "/metrics"
 PROBLEM = "application/problem+json"
 BODY_UNREADABLE = (
     "the body cannot be read: it is not what its content-type says, nests too deeply, or holds a number of too many digits"
@@ -28,9 +29,9 @@ DATABASE_DOWN = "the database does not answer; nothing is lost, try again later"
 
 
 def problem(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
-    """One answer for one fault: JSON below /api, a page elsewhere."""
+    """Return the answer for a fault: JSON for programs, a page for people."""
     title, detail = HTTPStatus(status).phrase, _bounded(detail)
-    if not request.url.path.startswith(API):
+    if not is_for_programs(request.url.path):
         page = render("problem.html", request, title=title, detail=detail)
         return HTMLResponse(page, status, headers)
     content = {
@@ -41,6 +42,11 @@ def problem(request: Request, status: int, detail: str, headers: dict[str, str] 
         "instance": clean_line(request.url.path)[:LONGEST_PATH],
     }
     return JSONResponse(content, status, headers, media_type=PROBLEM)
+
+
+def is_for_programs(path: str) -> bool:
+    """Return whether programs call this path: faults there are JSON, and no token leads to 401 instead of the login page."""
+    return path.startswith(API) or path == METRICS
 
 
 def _bounded(detail: str) -> str:
@@ -60,7 +66,7 @@ def handle_problems(app: FastAPI) -> None:
     def invalid(request: Request, fault: RequestValidationError) -> Response:
         errors = fault.errors()
         more = [f"and {len(errors) - MOST} more"] if len(errors) > MOST else []
-        return problem(request, 422, "; ".join([*(_words(error) for error in errors[:MOST]), *more]))
+        return problem(request, 422, "; ".join([*(_message(error) for error in errors[:MOST]), *more]))
 
     @app.exception_handler(UserError)
     def refused(request: Request, fault: UserError) -> Response:
@@ -89,10 +95,10 @@ def handle_problems(app: FastAPI) -> None:
         return problem(request, 500, "this is our fault; the server's log says more")
 
 
-def _words(error: dict[str, Any]) -> str:
-    place = [str(part)[:LONGEST_NAME] for part in error["loc"]]
+def _message(error: dict[str, Any]) -> str:
+    path = [str(part)[:LONGEST_NAME] for part in error["loc"]]
     if error["type"] == "json_invalid":
         return f"the body is not JSON: {error['ctx']['error']}"
     if error["type"] == "extra_forbidden":
-        return f"{'.'.join(place[1:])}: there is no such field"
-    return f"{'.'.join(place[1:]) or place[0]}: {'; '.join(filter(None, words_of(error)))}"
+        return f"{'.'.join(path[1:])}: there is no such field"
+    return f"{'.'.join(path[1:]) or path[0]}: {'; '.join(filter(None, words_of(error)))}"

@@ -11,6 +11,7 @@ from alerting.console.app import create_app
 from alerting.console.server import serve_app
 from alerting.definitions.faults import UserError
 from alerting.settings.environment import LOOPBACK, Settings, read_settings, variable
+from alerting.settings.logs import configure_logging
 from alerting.wiring import open_platform
 
 TOKENS_FILE = variable("api_tokens_file")
@@ -23,6 +24,7 @@ def serve(host: str = LOOPBACK, port: int | None = None, environ: Mapping[str, s
     """
     settings = read_settings(environ)
     tokens = read_tokens(tokens_file(settings, environ))
+    configure_logging(environ, tokens)
     with open_platform(settings) as platform:
         app = create_app(
             platform, tokens, zone=settings.timezone, sign_in=settings.home / "secrets", public_url=settings.delivery.public_url

@@ -87,6 +87,7 @@ def server_options(trusted_proxies: tuple[str, ...]) -> dict[str, Any]:
         "proxy_headers": bool(trusted_proxies),
         "forwarded_allow_ips": ",".join(trusted_proxies),
         "log_level": "warning",
+        "log_config": None,  # ours, see `settings.logs`
         "server_header": False,
     }
 

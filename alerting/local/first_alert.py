@@ -1,4 +1,4 @@
-"""Waits until the first alert opens after a start, and tells of it in three lines. It never fails: it is news, not a part."""
+"""Waits until the first alert opens after a start, and prints it in three lines. It never fails: nothing depends on it."""
 
 import json
 import os
@@ -30,21 +30,21 @@ def main() -> int:
         while True:
             found = _live_episodes(http)
             if found is not None and known is not None and (new := [e for e in found if e["id"] not in known]):
-                sys.stdout.write(json.dumps(told(new[-1], console)) + "\n")
+                sys.stdout.write(json.dumps(alert_lines(new[-1], console)) + "\n")
                 return 0
             known = {e["id"] for e in found} if known is None and found is not None else known
             time.sleep(POLL_S)
 
 
-def told(episode: dict[str, Any], console: str) -> list[str]:
-    """The alert in lines: which and where, the sentence, the link."""
+def alert_lines(episode: dict[str, Any], console: str) -> list[str]:
+    """Return the lines of an alert: title and asset, reason, link."""
     over = "" if episode["condition"] == "open" else ", over by now"
     what = f"{episode['title']}, on {episode['asset']} ({episode['severity']}{over})"
     return [what, str(episode["reason"]), f"{console}/episodes/{episode['id']}"]
 
 
 def announcement(log: Path) -> list[str]:
-    """What `main` has printed, as lines; none where that cannot be read."""
+    """Return the lines that `main` has printed; none if they cannot be read."""
     try:
         lines = json.loads(log.read_text(encoding="utf-8").splitlines()[-1])
     except (OSError, ValueError, IndexError):

@@ -1,6 +1,6 @@
 """The first training of each active classifier: its DAG is started and followed until there is a champion, or a reason why not.
 
-Each line of output says how far it is. A failed training is said and left to people: the platform runs without a champion.
+Each line of output says how far it is. A failed training is printed and left to people: the platform runs without a champion.
 """
 
 import os
@@ -39,7 +39,7 @@ def untrained(platform: Platform) -> list[str]:
 
 
 def first_training(platform: Platform, airflow: AirflowClient, name: str) -> str:
-    """Run the definition's training DAG, or follow the run that an earlier start began; what came of it, in words."""
+    """Run the definition's training DAG, or follow the run that an earlier start began. Returns the result as text."""
     dag_id = f"train__{name}"
     try:
         airflow.wait_for_dag(dag_id)
@@ -49,7 +49,7 @@ def first_training(platform: Platform, airflow: AirflowClient, name: str) -> str
     decided = platform.decisions.of(name)
     if not decided:
         return f"no decision, the run ended as {state}: see the DAG {dag_id} in Airflow"
-    return _words(decided[-1])
+    return _decision_text(decided[-1])
 
 
 def _follow(airflow: AirflowClient, dag_id: str, run_id: str, name: str) -> str:
@@ -60,7 +60,7 @@ def _follow(airflow: AirflowClient, dag_id: str, run_id: str, name: str) -> str:
     return run.state
 
 
-def _words(decision: DecisionRecord) -> str:
+def _decision_text(decision: DecisionRecord) -> str:
     if not decision.promoted:
         return f"no champion, {decision.verdict}: {decision.reason}"
     return f"version {decision.challenger_version} is champion{' (provisional)' if decision.provisional else ''}"

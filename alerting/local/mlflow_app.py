@@ -27,7 +27,7 @@ Asgi = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class Guard:
-    """MLflow's application for those who know the password; it is loaded by the process that serves it, not by its parent."""
+    """MLflow's application behind a password; it is loaded by the process that serves it, not by its parent."""
 
     def __init__(self, environ: Mapping[str, str], load: Callable[[], Asgi]) -> None:
         self._environ = environ
@@ -53,11 +53,11 @@ class Guard:
 
     def _may_enter(self, scope: Message) -> bool:
         given = [value for name, value in scope["headers"] if name == b"authorization"]
-        kind, _, words = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
+        kind, _, credentials = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
         if kind.lower() != b"basic":
             return False
         try:
-            user, _, password = base64.b64decode(words.strip(), validate=True).partition(b":")
+            user, _, password = base64.b64decode(credentials.strip(), validate=True).partition(b":")
         except binascii.Error:
             return False
         return hmac.compare_digest(password, self._password) and user == USER.encode()

@@ -214,8 +214,8 @@ def _job(name: str, busy: str, module: str, environ: Mapping[str, str], needs: t
     return Part(name, busy, _module(module), environ, needs, once=True, talks=True)
 
 
-def _module(words: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", *f"alerting.local.{words}".split())
+def _module(command: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", *f"alerting.local.{command}".split())
 
 
 def _read_env_file(path: Path) -> dict[str, str]:

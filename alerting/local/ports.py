@@ -35,7 +35,7 @@ def check_ports(ports: Mapping[str, int]) -> None:
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on now."""
+    """Return a port of the loopback address that no process listens on now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as server:
         server.bind((LOOPBACK, 0))
         port: int = server.getsockname()[1]

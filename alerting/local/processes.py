@@ -1,4 +1,4 @@
-"""Processes that never outlive the one who started them (Linux).
+"""Processes that never outlive the process that started them (Linux).
 
 Three mechanisms together: a child asks the kernel for SIGTERM when its parent dies; the starter is a *subreaper*, so that
 whatever its children leave behind becomes its own child again; and a guard process in front of the starter clears up after

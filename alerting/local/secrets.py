@@ -26,7 +26,7 @@ class Secrets:
 
     @property
     def tokens_file(self) -> Path:
-        """What the API reads: who each token belongs to, and the role it gives."""
+        """The file that the API reads: name and role of the owner of each token."""
         return self.folder / "api_tokens.json"
 
     @property

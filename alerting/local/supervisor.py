@@ -105,7 +105,7 @@ class Supervisor:
         self._signals = 0
         unknown = {need for part in parts for need in part.needs} - set(self._watched)
         if unknown:
-            raise ValueError(f"parts need what nobody starts: {', '.join(sorted(unknown))}")
+            raise ValueError(f"parts need others that are not started: {', '.join(sorted(unknown))}")
 
     def run(self, milestones: Mapping[str, Callable[[], None]], stopping: Callable[[], None]) -> None:
         """Start everything and watch over it until a signal asks to stop; then call `stopping`, and stop everything.

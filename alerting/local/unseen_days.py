@@ -17,7 +17,7 @@ from alerting.usecases.operations.report import make_report
 
 def evaluate_unseen_days(platform: Platform, trained: Sequence[str], tell: Callable[[str], None]) -> str:
     """Evaluate the days that the champions of these classifiers have not seen, for the active thresholds, too; make a report
-    for each. Returns what came of it, in words; empty where there is no champion.
+    for each. Returns the result as text; empty without a champion.
     """
     began = time.monotonic()
     starts = {name: start for name in trained if (start := _unseen_from(platform, name)) is not None}

@@ -96,13 +96,13 @@ def _work(settings: Settings, environ: Mapping[str, str], demo: bool) -> int:
 
 
 def _hold_and_run(settings: Settings, environ: Mapping[str, str], demo: bool, screen: Screen) -> None:
-    """Reserve what nobody else may use at the same time, then run. Nothing has been started when this raises UserError."""
+    """Reserve home, ports and database, then run. Nothing has been started when this raises UserError."""
     waiting_for_up = "waiting for the platform that is stopping"
     waiting_for_commands = "waiting for other commands to finish with the database"
     new = database_of(settings.home) is None
     with ExitStack() as stack:
         held = stack.enter_context(hold(settings.home, parts.mlflow_uri(settings), lambda: screen.say(waiting_for_up)))
-        tell_port: Callable[[int], None] = _tell_nobody
+        tell_port: Callable[[int], None] = _ignore_port
         if (scant := check_space(settings.home)) is not None:
             screen.say(scant)
         if settings.mongodb_uri is None:
@@ -126,7 +126,7 @@ def _hold_and_run(settings: Settings, environ: Mapping[str, str], demo: bool, sc
 
 
 def _welcome(screen: Screen, settings: Settings, secrets: Secrets) -> None:
-    """What to open first, in one line; then everything else."""
+    """Print what to open first, in one line; then everything else."""
     link = make_link(secrets.folder, parts.api_uri(settings), datetime.now(UTC))
     screen.print(f"\nOpen this first: {link}")
     screen.print(f"(it signs you in once, within {int(VALID.total_seconds() // 60)} minutes, on this machine)")
@@ -139,8 +139,8 @@ def _tell_first_alert(screen: Screen, log: Path) -> None:
         screen.print("\n".join(["", f"First alert: {lines[0]}", *(f"  {line}" for line in lines[1:]), ""]))
 
 
-def _tell_nobody(_port: int) -> None:
-    """Commands know the address of a database that is named."""
+def _ignore_port(_port: int) -> None:
+    """Do nothing: commands know the address of a database that is named."""
 
 
 def _addresses(settings: Settings, secrets: Secrets) -> Table:

@@ -22,6 +22,7 @@ from alerting.ports.notifications import (
 )
 from alerting.ports.platform import UNLIMITED, Clock, Platform, Progress, TrainingLimits, silent
 from alerting.ports.platform_alerts import Audit, PlatformAlert, PlatformAlerts
+from alerting.ports.reading_batches import ReadingBatch, SampleColumn
 from alerting.ports.readings import EventRow, ReadingColumns, ReadingRow, Readings, Wanted
 from alerting.ports.reports import Backtests, Reports
 
@@ -65,6 +66,7 @@ __all__ = [
     "PlatformAlert",
     "PlatformAlerts",
     "Progress",
+    "ReadingBatch",
     "ReadingColumns",
     "ReadingRow",
     "Readings",
@@ -75,6 +77,7 @@ __all__ = [
     "Revocations",
     "Routes",
     "RunState",
+    "SampleColumn",
     "Scores",
     "Shelves",
     "States",

@@ -85,6 +85,10 @@ class Readings(Protocol):
         """The newest value of each variable in (since, until] within its engineering range, as readings of a history."""
         ...
 
+    def newest_instants(self) -> dict[str, datetime]:
+        """Return the instant of the newest reading of each asset, by name; an asset without readings is absent."""
+        ...
+
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
         """First and last instant with a reading, None without any."""
         ...

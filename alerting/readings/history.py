@@ -82,6 +82,11 @@ def from_millis(value: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=int(value))
 
 
+def datetimes(at: Millis) -> list[datetime]:
+    """The aware UTC instants of milliseconds since 1970."""
+    return [naive.replace(tzinfo=UTC) for naive in at.view("datetime64[ms]").astype(object)]
+
+
 def span_millis(value: timedelta) -> int:
     """A duration in whole milliseconds."""
     return value // timedelta(milliseconds=1)

@@ -19,7 +19,7 @@ class BadLine:
 
 
 @dataclass
-class ColumnSurvey:
+class ColumnProfile:
     """What the cells of one column look like. Every filled cell is counted once; `first_…` keep the first few examples.
 
     `marked`: cells that hold a sign for a missing value, which are not filled; `marks` counts the commonest signs. `faults`:

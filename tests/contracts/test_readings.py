@@ -242,3 +242,9 @@ def test_two_imports_at_once_lose_no_variable(real):
     assert counts == [3000, 3000]
     assert frame.shape == (3000, 2)
     assert not frame.isna().any().any()
+
+
+def test_the_newest_instant_of_each_asset_with_readings(stores):
+    assert stores.readings.newest_instants() == {}
+    stores.readings.add_readings([row(0, temperature=1.0), row(7, moisture=4.0), row(3, asset="oven-2", temperature=1.0)], LATER)
+    assert stores.readings.newest_instants() == {"oven-1": at(7), "oven-2": at(3)}

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 from typer.testing import CliRunner
 
-from alerting.cli import alarm_kpis, operators
+from alerting.cli import episodes, reports, shelves, support
 from alerting.cli.main import app
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
@@ -30,10 +30,9 @@ def platform(monkeypatch):
     def opened():
         yield made
 
-    for module in (operators, alarm_kpis):
+    for module in (episodes, reports, shelves):
         monkeypatch.setattr(module, "platform", opened)
-    monkeypatch.setattr("alerting.cli.main.platform", opened)
-    monkeypatch.setattr(operators, "user", lambda: "emil")
+    monkeypatch.setattr(support, "user", lambda: "emil")
     return made
 
 
@@ -49,40 +48,42 @@ def the_id(platform):
 
 def test_an_episode_is_acknowledged_commented_assigned_and_confirmed_by_the_beginning_of_its_id(platform):
     id = the_id(platform)[:6]
-    assert "state: acknowledged (ISA-18.2 C)" in alerting("ack", id, "--note", "on my way")
-    alerting("comment", id, "burner again")
-    assert "assigned to bob" in alerting("assign", id, "bob")
-    assert "confirmed by emil" in alerting("confirm", id, "--did", "turned it down")
+    assert "state: acknowledged (ISA-18.2 C)" in alerting("episode", "ack", id, "--note", "on my way")
+    alerting("episode", "comment", id, "burner again")
+    assert "assigned to bob" in alerting("episode", "assign", id, "bob")
+    assert "confirmed by emil" in alerting("episode", "confirm", id, "--did", "turned it down")
     assert platform.feedback.of(the_id(platform))[0].action == "turned it down"
     shown = alerting("episodes", id)
     assert all(words in shown for words in ("burner again", "acknowledged by emil", "assigned to bob"))
 
 
 def test_a_shelf_is_made_listed_and_ended_and_what_is_open_is_told_at_once(platform):
-    assert "too-hot on oven-1 is shelved until" in alerting("shelve", "too-hot", "oven-1", "--for", "2h", "--reason", "cleaning")
-    listed = alerting("shelves")
+    assert "too-hot on oven-1 is shelved until" in alerting(
+        "shelf", "add", "too-hot", "oven-1", "--for", "2h", "--reason", "cleaning"
+    )
+    listed = alerting("shelf", "list")
     assert all(words in listed for words in ("cleaning", "emil", "2h"))
-    alerting("unshelve", "too-hot", "oven-1")
-    assert "nothing is muted" in alerting("shelves")
+    alerting("shelf", "end", "too-hot", "oven-1")
+    assert "nothing is muted" in alerting("shelf", "list")
     assert [m.key.split(":")[1].split("-")[0] for m in platform.channels["mail"].messages] == ["raised", "unmuted"]
 
 
 def test_what_is_out_of_service_is_listed_until_it_is_returned(platform):
-    alerting("out-of-service", "too-hot", "oven-1", "--reason", "sensor removed")
-    [listed] = json.loads(alerting("shelves", "--json"))
+    alerting("shelf", "out-of-service", "too-hot", "oven-1", "--reason", "sensor removed")
+    [listed] = json.loads(alerting("shelf", "list", "--json"))
     assert (listed["kind"], listed["until"]) == ("out_of_service", None)
-    alerting("out-of-service", "too-hot", "oven-1", "--return", "--reason", "sensor is back")
-    assert json.loads(alerting("shelves", "--json")) == []
+    alerting("shelf", "out-of-service", "too-hot", "oven-1", "--return", "--reason", "sensor is back")
+    assert json.loads(alerting("shelf", "list", "--json")) == []
 
 
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("shelve", "too-hot", "oven-1", "--for", "8d", "--reason", "x"), 1, "at most 1w"),
-        (("shelve", "too-hot", "oven-1", "--reason", "x"), 1, "an end is required"),
-        (("shelve", "too-hot", "oven-1", "--for", "soon", "--reason", "x"), 2, "not a duration"),
-        (("unshelve", "too-hot", "oven-1"), 1, "it is not shelved"),
-        (("ack", "nothing"), 1, "there is no episode"),
+        (("shelf", "add", "too-hot", "oven-1", "--for", "8d", "--reason", "x"), 1, "at most 1w"),
+        (("shelf", "add", "too-hot", "oven-1", "--reason", "x"), 1, "an end is required"),
+        (("shelf", "add", "too-hot", "oven-1", "--for", "soon", "--reason", "x"), 2, "not a duration"),
+        (("shelf", "end", "too-hot", "oven-1"), 1, "it is not shelved"),
+        (("episode", "ack", "nothing"), 1, "there is no episode"),
         (("why", "too-hot", "oven-9"), 1, "there is no asset"),
         (("kpi", "--target", "nothing=1"), 1, "there is no target"),
     ],

@@ -118,50 +118,55 @@ def test_with_json_every_command_prints_one_document_and_nothing_else(plant):
     assets = write("a.yaml", {"name": "mill-1", "attributes": {"age": 3}})
     route = write("route.yaml", {"name": "night", "channels": ["mail"]})
     span = ("--from", "2026-01-15T00:00Z", "--to", "2026-01-16T00:00Z")
+    trained_run = lambda: next(i for i, r in plant.models.runs.items() if not r["parent"])  # noqa: E731 - known when it is run
     steps = [
         ("check", definition),
         ("apply", definition),
         ("list",),
         ("show", "too-hot"),
-        ("export",),
+        (
+            "definition",
+            "export",
+        ),
         ("dataset", NAME, "--as-of", "2026-01-17T00:00Z"),
         ("train", NAME, "--as-of", "2026-01-17T00:00Z"),
         ("models", NAME),
-        ("approve", lambda: next(i for i, r in plant.models.runs.items() if not r["parent"])),
-        ("rollback", NAME, "--reason", "worse"),
+        ("model", "approve", trained_run),
+        ("model", "reject", trained_run, "--reason", "worse"),
+        ("model", "rollback", NAME, "--reason", "worse"),
         ("evaluate",),
         ("episodes",),
         ("episodes", episode),
         ("why", "too-hot", "oven-1"),
-        ("ack", episode),
-        ("confirm", episode),
-        ("comment", episode, "look"),
-        ("assign", episode, "bob"),
+        ("episode", "ack", episode),
+        ("episode", "confirm", episode),
+        ("episode", "comment", episode, "look"),
+        ("episode", "assign", episode, "bob"),
         ("feedback", episode, "--verdict", "true_alarm"),
-        ("shelve", "too-hot", "oven-1", "--for", "1h", "--reason", "cleaning"),
-        ("shelves",),
-        ("unshelve", "too-hot", "oven-1"),
-        ("out-of-service", "too-hot", "oven-1", "--reason", "sensor"),
-        ("suppressed",),
+        ("shelf", "add", "too-hot", "oven-1", "--for", "1h", "--reason", "cleaning"),
+        ("shelf", "list"),
+        ("shelf", "end", "too-hot", "oven-1"),
+        ("shelf", "out-of-service", "too-hot", "oven-1", "--reason", "sensor"),
+        ("suppression", "list"),
         ("kpi",),
-        ("late",),
+        ("late-data",),
         ("report", "too-hot"),
         ("backtest", "too-hot", *span),
         ("test", scenario),
         ("import", "readings", readings, "--asset", "oven-1"),
         ("import", "events", events, "--asset", "oven-1", "--type", "stop"),
         ("import", "assets", assets),
-        ("routes", "check", route),
-        ("routes", "apply", route),
-        ("routes", "list"),
-        ("notify", "test", "mail"),
-        ("notify", "dead"),
-        ("notify", "retry", "all"),
-        ("notify", "revoke", "--all"),
-        ("routes", "remove", "night"),
+        ("route", "check", route),
+        ("route", "apply", route),
+        ("route", "list"),
+        ("route", "test", "mail"),
+        ("notification", "dead-letters"),
+        ("notification", "retry", "all"),
+        ("notification", "revoke-links", "--all"),
+        ("route", "remove", "night"),
         ("demo", "status"),
         ("demo", "set", "belt_speed_setpoint", "8"),
-        ("retire", "too-hot"),
+        ("definition", "retire", "too-hot"),
         ("prepare",),
     ]
     walked = set()
@@ -215,8 +220,8 @@ def test_show_prints_yaml_that_apply_reads_back(plant):
 
 def test_text_with_brackets_and_colons_is_printed_as_it_was_written(plant):
     id = plant.episodes.find()[0].id
-    output("comment", id, "see [1] and :fire: [/red]")
-    for shown in (output("episodes", id, columns=200), output("ack", id, columns=200)):
+    output("episode", "comment", id, "see [1] and :fire: [/red]")
+    for shown in (output("episodes", id, columns=200), output("episode", "ack", id, columns=200)):
         assert TITLE in shown
     assert "see [1] and :fire: [/red]" in output("episodes", id, columns=200)
     refused = run("show", "[red]no[/red]:fire:")
@@ -225,7 +230,7 @@ def test_text_with_brackets_and_colons_is_printed_as_it_was_written(plant):
 
 def test_control_characters_do_not_reach_the_terminal(plant):
     id = plant.episodes.find()[0].id
-    output("comment", id, "\x1b[2J\u202e cleared")
+    output("episode", "comment", id, "\x1b[2J\u202e cleared")
     shown = output("episodes", id, columns=200)
     assert "\x1b" not in shown
     assert "\u202e" not in shown
@@ -237,8 +242,8 @@ def test_tables_fit_the_screen_and_break_neither_times_nor_ids(plant, columns):
     document = too_hot(name="a-rather-long-name-of-a-definition-2", severity="low", state="draft")
     output("apply", write("d.yaml", document))
     plant.assets.put([Asset(name="oven-1", variables={"temperature": Variable(), "moisture": Variable()})])
-    output("shelve", "too-hot", "oven-1", "--for", "1h", "--reason", "cleaning " * 12)
-    tables = [("list",), ("episodes",), ("shelves",), ("routes", "list"), ("show", "too-hot")]
+    output("shelf", "add", "too-hot", "oven-1", "--for", "1h", "--reason", "cleaning " * 12)
+    tables = [("list",), ("episodes",), ("shelf", "list"), ("route", "list"), ("show", "too-hot")]
     for words in tables:
         shown = output(*words, columns=columns)
         if words != ("show", "too-hot"):
@@ -315,6 +320,6 @@ def test_a_faulty_definition_that_is_deleted_leaves_the_platform_alerts(plant):
 
 
 def test_a_file_that_cannot_be_written_is_refused(plant):
-    done = run("export", "--out", "no/such/folder/d.yaml")
+    done = run("definition", "export", "--out", "no/such/folder/d.yaml")
     assert done.exit_code == 1
     assert "cannot be written" in done.stderr

@@ -102,9 +102,9 @@ def test_roasting_arrives_with_its_delays_and_the_limit_is_the_percentile_of_the
 
 def test_the_titles_of_ai4i_become_legal_names_and_its_byte_order_mark_vanishes():
     file = ReadingsFile(Path(DATA) / "ai4i2020" / "ai4i2020.csv", Layout(asset="mill-1", time="UDI"))
-    survey = file.survey(lambda *_: None)
-    assert survey.bad == survey.lines == 10_000  # it has no time stamps, and a counter is not taken for one
-    assert [c.name for c in survey.columns.values()] == [
+    profile = file.profile(lambda *_: None)
+    assert profile.bad == profile.lines == 10_000  # it has no time stamps, and a counter is not taken for one
+    assert [c.name for c in profile.columns.values()] == [
         "Product_ID",
         "Type",
         "Air_temperature_K",
@@ -124,7 +124,7 @@ def test_the_titles_of_ai4i_become_legal_names_and_its_byte_order_mark_vanishes(
 @pytest.mark.parametrize("folder", ["valve1", "valve2", "other", "anomaly-free"])
 def test_every_skab_file_is_read_whole(folder):
     for path in sorted((Path(DATA) / "skab" / folder).glob("*.csv")):
-        survey = ReadingsFile(path, Layout(asset="pump-1", time="datetime")).survey(lambda *_: None)
+        profile = ReadingsFile(path, Layout(asset="pump-1", time="datetime")).profile(lambda *_: None)
         lines = len(path.read_text().splitlines()) - 1
-        assert (survey.lines, survey.bad) == (lines, 0), path
-        assert {c.inferred() for c in survey.columns.values()} == {"number"}
+        assert (profile.lines, profile.bad) == (lines, 0), path
+        assert {c.inferred() for c in profile.columns.values()} == {"number"}

@@ -32,9 +32,15 @@ for command in json.loads(sys.argv[1]):
     print(json.dumps([command, result.exit_code, result.output, loaded]))
 """
 COMMANDS = (
-    *("check FILE", "apply FILE", "list", "show too-hot", "export", "episodes", "episodes ID", "why too-hot oven-1"),
-    *("feedback ID --verdict true_alarm", "ack ID", "shelve too-hot oven-1 --for 1h --reason cleaning", "shelves", "kpi"),
-    *("routes list", "notify dead", "evaluate too-hot"),
+    *("check FILE", "apply FILE", "list", "show too-hot", "definition export", "episodes", "episodes ID", "why too-hot oven-1"),
+    *(
+        "feedback ID --verdict true_alarm",
+        "episode ack ID",
+        "shelf add too-hot oven-1 --for 1h --reason cleaning",
+        "shelf list",
+        "kpi",
+    ),
+    *("route list", "notification dead-letters", "evaluate too-hot"),
 )
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from alerting.cli import dataset
+from alerting.cli import models
 from alerting.cli.main import app
 from alerting.definitions.assets import Variable
 from alerting.definitions.faults import UserError
@@ -171,7 +171,7 @@ def test_a_training_says_what_the_answers_changed_on_its_run_and_beside_the_lead
 
 def test_the_dataset_command_shows_exports_and_tells_oddities(trained, monkeypatch, tmp_path):
     platform, _ = trained
-    monkeypatch.setattr(dataset, "platform", lambda: nullcontext(platform))
+    monkeypatch.setattr(models, "platform", lambda: nullcontext(platform))
     out = tmp_path / "rows.parquet"
     instant = at(MINUTES + 175).isoformat()
     told = CliRunner().invoke(app, ["dataset", "too-moist", "--out", str(out), "--as-of", instant, "--json"])

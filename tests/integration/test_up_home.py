@@ -187,7 +187,7 @@ def test_a_home_that_cannot_be_made_is_refused_in_a_sentence(shell, place, comma
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize("command", [("list",), ("up",), ("prepare",), ("retire", "x")])
+@pytest.mark.parametrize("command", [("list",), ("up",), ("prepare",), ("definition", "retire", "x")])
 def test_a_read_only_home_is_refused_in_a_sentence(shell, command):
     assert shell.run("prepare", folder=shell.plant).returncode == 0
     home = shell.plant / ".alerting"

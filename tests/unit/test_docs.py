@@ -1,5 +1,6 @@
-"""The documents: links lead somewhere, the index names every page, and the commands that they show are those that there are."""
+"""The documents: links lead somewhere, the index names every page, and the commands that docs and messages name exist."""
 
+import ast
 import re
 import shlex
 from pathlib import Path
@@ -67,3 +68,58 @@ def test_the_ports_of_every_part_are_in_the_docs_with_the_setting_that_changes_e
     rows = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")]
     told = {row[2]: row[1] for row in rows if len(row) == 3 and row[2].endswith("_PORT")}
     assert told == {f"ALERTING_{name.upper()}": str(port) for name, port in Settings(home=ROOT).ports.items()}
+
+
+FOLDERS = ("alerting", "dags", "config", "benchmarks", "tools")
+FILES = ("Makefile", "Dockerfile", "docker-compose.yml")
+PROSE = {"airflow", "alerting", "console", "dags", "feedback link", "is", "platform", "stays", "rules"}
+"""Words behind `alerting` that begin no command: names of folders, and sentences."""
+NAMED = re.compile(r"(?<![\w./@-])alerting ([a-z][a-z-]*[a-z])(?: ([a-z][a-z-]*[a-z]))?(?![\w])")
+
+
+def literals(source):
+    """The string literals of a module, docstrings among them; what an f-string computes becomes `{}`."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def texts():
+    """Every text that may name a command: file, text."""
+    for page in PAGES:
+        for code in re.findall(r"`([^`]+)`", page.read_text(encoding="utf-8")):
+            yield page, code
+    for folder in FOLDERS:
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            yield from ((file, text) for text in literals(file.read_text(encoding="utf-8")))
+        for pattern in ("*.html", "*.yaml", "*.yml", "*.sh", "*.env"):
+            yield from ((file, file.read_text(encoding="utf-8")) for file in sorted((ROOT / folder).rglob(pattern)))
+    yield from ((ROOT / name, (ROOT / name).read_text(encoding="utf-8")) for name in FILES)
+
+
+def unknown_command(group, first, second):
+    """Whether these words name no command of the tree; a group needs the second word."""
+    command = group.commands.get(first)
+    return command is None or (hasattr(command, "commands") and second is not None and second not in command.commands)
+
+
+def test_every_command_that_docs_and_messages_name_is_there(commands):
+    found = [(file, *words.groups()) for file, text in texts() for words in NAMED.finditer(text)]
+    named = {(first, second) for _, first, second in found if first not in PROSE}
+    assert len(named) > 30
+    assert {("shelf", "add"), ("route", "list"), ("model", "approve")} <= named
+    missing = [
+        (str(file.relative_to(ROOT)), first, second)
+        for file, first, second in found
+        if first not in PROSE and f"{first} {second}" not in PROSE and unknown_command(commands, first, second)
+    ]
+    assert missing == []
+
+
+def test_an_old_or_misspelt_name_of_a_command_is_no_command(commands):
+    """The names of before the groups, so that the test above would find them."""
+    for name in ("approve", "shelve", "shelves", "unshelve", "routes", "notify", "suppressed", "late", "retire", "ack"):
+        assert unknown_command(commands, name, None)
+    assert unknown_command(commands, "model", "aprove")

@@ -9,13 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.adapters.files import cells as cell
+from alerting.adapters.files.checks import EXAMPLES, bad_lines
+from alerting.adapters.files.column_profile import profile_column
 from alerting.adapters.files.recognition import NumberForm, number_form, sample
-from alerting.adapters.files.rows import DEFAULT_ASSET_COLUMN, EXAMPLES, Layout, bad_lines, named, survey_column, value_names
-from alerting.adapters.files.table import Chunk, column, open_table
-from alerting.adapters.files.text import magic
+from alerting.adapters.files.rows import DEFAULT_ASSET_COLUMN, Layout, read_names, value_names
+from alerting.adapters.files.tables.chunks import Chunk
+from alerting.adapters.files.tables.opening import open_table
+from alerting.adapters.files.tables.text import magic
+from alerting.adapters.files.tables.titles import column
 from alerting.adapters.files.yaml_documents import read_yaml
 from alerting.definitions.faults import UserError
-from alerting.readings.inference import BadLine, ColumnSurvey
+from alerting.readings.inference import BadLine, ColumnProfile
 from alerting.usecases.ingestion.assets import GivenAsset
 
 DOCUMENTS = (".yaml", ".yml", ".json")
@@ -54,19 +58,19 @@ def _table(path: Path, layout: Layout) -> list[GivenAsset]:
     first = sample(table)
     found = number_form(first, list(names), getattr(table, "separator", None))
     numbers = replace(found, decimal=layout.decimal) if layout.decimal else found
-    surveys = [ColumnSurvey(title, name) for title, name in names.items()]
+    profiles = [ColumnProfile(title, name) for title, name in names.items()]
     parts: list[_Part] = []
     bad: list[BadLine] = []
     for chunk in table.chunks([key, *names]):
         cells = {title: cell.clean(values) for title, values in chunk.columns.items()}
-        assets, checks = named(cells[key], key, layout.asset_prefix, "asset")
+        assets, checks = read_names(cells[key], key, layout.asset_prefix, "asset")
         bad += bad_lines(chunk, checks, EXAMPLES - len(bad))
         parts.append(_Part(chunk, cells, assets))
-        for survey in surveys:
-            survey_column(survey, chunk, cells[survey.title], np.ones(len(assets), dtype=bool), numbers)
+        for profile in profiles:
+            profile_column(profile, chunk, cells[profile.title], np.ones(len(assets), dtype=bool), numbers)
     if bad:
         raise UserError(f"{path} is refused, nothing was written:" + "".join(f"\n  - {table.unit} {line}" for line in bad))
-    given = [asset for part in parts for asset in _given(part, surveys, table.unit, numbers)]
+    given = [asset for part in parts for asset in _given(part, profiles, table.unit, numbers)]
     if not given:
         raise UserError(f"{path} has a header but no lines; nothing was written")
     return given
@@ -81,9 +85,11 @@ class _Part:
     assets: npt.NDArray[np.object_]
 
 
-def _given(part: _Part, surveys: Sequence[ColumnSurvey], unit: str, numbers: NumberForm) -> Iterator[GivenAsset]:
-    typed = [(s, kind) for s in surveys if (kind := s.attribute_type())]
-    columns = [(s.name, cell.values(part.cells[s.title], kind, numbers.decimal, numbers.thousands)[0]) for s, kind in typed]
+def _given(part: _Part, profiles: Sequence[ColumnProfile], unit: str, numbers: NumberForm) -> Iterator[GivenAsset]:
+    typed = [(s, kind) for s in profiles if (kind := s.attribute_type())]
+    columns = [
+        (s.name, cell.values(part.cells[s.title], kind, numbers.decimal, numbers.thousands)[0].tolist()) for s, kind in typed
+    ]
     for row, name in enumerate(part.assets):
         attributes = {key: values[row] for key, values in columns if values[row] is not None}
         yield GivenAsset(f"{unit} {part.chunk.lines[row]} ({name})", {"name": name, "attributes": attributes})

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from alerting.definitions.assets import VariableType
+from alerting.ports import SampleColumn
 from alerting.readings.history import Millis
 
 Cells = Any  # pyarrow.StringArray; pyarrow ships no types
@@ -36,19 +37,8 @@ FAULT_WORDS = (
     *("bad", "bad input", "bad value", "bad data", "bad quality", "no data", "nodata", "no good data", "no result", "invalid"),
     *("error", "err", "err.", "fault", "failed", "fail", "comm fail", "i/o timeout", "io timeout", "timeout", "not connected"),
     *("pt created", "configure", "calc failed", "shutdown", "scan off", "scan timeout", "over range", "under range", "overflow"),
-    *(
-        "underflow",
-        "over",
-        "under",
-        "undefined",
-        "unknown",
-        "not available",
-        "missing",
-        "fehler",
-        "ungültig",
-        "defekt",
-        "störung",
-    ),
+    *("underflow", "over", "under", "undefined", "unknown", "not available", "missing"),
+    *("fehler", "ungültig", "defekt", "störung"),
     *("kein wert", "keine daten", "schlecht", "offline", "intf shut", "arc off-line", "digital state", "+++++", "####", "#####"),
 )
 NO_INSTANT = np.iinfo(np.int64).min
@@ -111,6 +101,17 @@ def numbers(cells: Cells, decimal: str = ".", thousands: bool = False) -> tuple[
     return _floats(pc.cast(pc.if_else(is_number, cells, None), pa.float64())), ~_mask(pc.fill_null(is_number, True))
 
 
+def plain_numbers(cells: Cells) -> FloatArray | None:
+    """Cells, not cleaned, as float64, if every one of them is a number with a decimal point and nothing around it; else None."""
+    if not len(cells) or not re.match(_NUMBER, cells[0].as_py() or "") or not pc.min(pc.binary_length(cells)).as_py():
+        return None
+    try:
+        floats = _floats(pc.cast(cells, pa.float64()))
+    except pa.ArrowInvalid:
+        return None
+    return None if np.isnan(floats).any() else floats
+
+
 def _dotted(cells: Cells, decimal: str) -> Cells:
     """The cells with a decimal point; with a decimal comma, a point makes a cell text."""
     if decimal == "." or not len(cells):
@@ -149,7 +150,7 @@ def decimal_mark(cells: Cells) -> tuple[int, int]:
     return int((point & ~comma).sum()), int((comma & ~point).sum())
 
 
-def words_of(cells: Cells, among: BoolArray, most: int) -> dict[str, int]:
+def commonest(cells: Cells, among: BoolArray, most: int) -> dict[str, int]:
     """The commonest of these cells, at most so many, each with its count."""
     counts = pc.value_counts(cells.filter(pa.array(among))).to_pylist()
     return {c["values"]: c["counts"] for c in sorted(counts, key=lambda c: -c["counts"])[:most] if c["values"] is not None}
@@ -162,7 +163,11 @@ def fault_words(cells: Cells) -> BoolArray:
 
 def booleans(cells: Cells, decimal: str = ".") -> tuple[BoolArray, BoolArray]:
     """Which cleaned cells are true (the word, or 1), and which are neither true nor false (nor 0, nor missing)."""
-    floats, texts = numbers(cells, decimal)
+    return booleans_among(cells, *numbers(cells, decimal))
+
+
+def booleans_among(cells: Cells, floats: FloatArray, texts: BoolArray) -> tuple[BoolArray, BoolArray]:
+    """As `booleans`, of cells that were read as numbers already."""
     true, false = (
         _mask(pc.equal(pc.utf8_lower(cells), word).fill_null(False)) if texts.any() else texts for word in ("true", "false")
     )
@@ -174,18 +179,23 @@ def decimal_commas(cells: Cells) -> BoolArray:
     return _matching(cells, _DECIMAL_COMMA)
 
 
-def values(cells: Cells, type: VariableType, decimal: str, thousands: bool = False) -> tuple[list[Any], BoolArray]:
-    """Cleaned cells as Python values of this type, None where missing or bad; and which are bad."""
+def values(
+    cells: Cells, type: VariableType, decimal: str, thousands: bool = False, floats: FloatArray | None = None
+) -> tuple[SampleColumn, BoolArray]:
+    """Cleaned cells as samples of this type, absent where missing or bad; and which are bad.
+
+    `floats`: the cells as numbers, where they have been read already and none of them is text.
+    """
     if type == "number":
-        floats, texts = numbers(cells, decimal, thousands)
+        texts = np.zeros(len(cells), dtype=bool)
+        if floats is None:
+            floats, texts = numbers(cells, decimal, thousands)
         bad = texts | np.isinf(floats)
-        missing = np.isnan(floats) | bad
-        return (_with_none(floats, missing) if missing.any() else floats.tolist()), bad
+        return SampleColumn(floats, ~(np.isnan(floats) | bad)), bad
     if type == "boolean":
         true, bad = booleans(cells, decimal)
-        missing = bad | ~present(cells)
-        return (_with_none(true, missing) if missing.any() else true.tolist()), bad
-    return cells.to_pylist(), np.zeros(len(cells), dtype=bool)
+        return SampleColumn(true, present(cells) & ~bad), bad
+    return SampleColumn(cells.to_numpy(zero_copy_only=False), present(cells)), np.zeros(len(cells), dtype=bool)
 
 
 def why_bad(cell: str, type: VariableType) -> str:
@@ -263,7 +273,7 @@ def why_no_instant(cell: str, zone: ZoneInfo | None) -> str:
 
 
 def why_not_in_zone(cell: str, local: datetime, zone: ZoneInfo) -> str:
-    """The reason why a local time that is written as this cell cannot be told in a zone."""
+    """The reason why a local time that is written as this cell is no instant of a zone."""
     first, second = (local.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
     if first and second and first > second:
         return (
@@ -332,9 +342,3 @@ def _floats(array: Any) -> FloatArray:
 
 def _mask(array: Any) -> BoolArray:
     return np.asarray(array.to_numpy(zero_copy_only=False), dtype=bool)
-
-
-def _with_none(values: npt.NDArray[Any], missing: BoolArray) -> list[Any]:
-    objects = values.astype(object)
-    objects[missing] = None
-    return list(objects)

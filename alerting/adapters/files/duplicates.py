@@ -21,7 +21,7 @@ class Found:
     contradictions: dict[int, int]
 
 
-class Repeats:
+class Duplicates:
     """Compares rows within a chunk, and with the last row of the same series (an asset, or an asset and event type) before it.
 
     So it needs room for one row per series only. It finds every repetition in a file sorted by time, or by asset and time; one

@@ -10,30 +10,18 @@ import numpy.typing as npt
 
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import NO_INSTANT, BoolArray
-from alerting.adapters.files.duplicates import Repeats
-from alerting.adapters.files.profile import Patience, count_filled, datetimes, note_chunk, note_clock
-from alerting.adapters.files.rows import (
-    EXAMPLES,
-    Check,
-    Keyed,
-    Layout,
-    Rows,
-    bad_lines,
-    bad_rows,
-    faulty_lines,
-    named,
-    refuse_name,
-    repeat_check,
-    survey_column,
-    type_check,
-)
-from alerting.adapters.files.table import open_table
+from alerting.adapters.files.checks import EXAMPLES, Check, bad_lines, bad_rows, duplicate_checks, faulty_lines, type_check
+from alerting.adapters.files.column_profile import profile_column
+from alerting.adapters.files.duplicates import Duplicates
+from alerting.adapters.files.profile import Patience, count_filled, note_chunk, note_clock
+from alerting.adapters.files.rows import Keyed, Layout, Rows, read_names, refuse_name
+from alerting.adapters.files.tables.opening import open_table
 from alerting.definitions.assets import VariableType
 from alerting.definitions.faults import UserError
 from alerting.ports import EventRow, Progress
-from alerting.readings.history import Millis
-from alerting.readings.inference import ColumnSurvey
-from alerting.usecases.ingestion.sources import Duration, EventsSurvey, EventTypeSurvey, Reject
+from alerting.readings.history import Millis, datetimes
+from alerting.readings.inference import ColumnProfile
+from alerting.usecases.ingestion.sources import Duration, EventsProfile, EventTypeProfile, Reject
 from alerting.usecases.ingestion.understood import FileForm
 
 DEFAULT_TYPE_COLUMN, DEFAULT_END_COLUMN = "type", "end"
@@ -84,46 +72,46 @@ class EventsFile:
 
     @property
     def form(self) -> FileForm:
-        """How the file is written; known for good after the survey."""
+        """How the file is written; known for good after the profile."""
         return self._rows.form
 
-    def survey(self, progress: Progress, *, hasty: bool = False) -> EventsSurvey:
+    def profile(self, progress: Progress, *, stop_early: bool = False) -> EventsProfile:
         """Read the whole file once; nothing is kept but counts, names, and the first few bad lines.
 
-        `hasty`: stop soon after the first bad line.
+        `stop_early`: stop soon after the first bad line.
         """
-        while (survey := self._survey_once(progress, hasty)) is None:
+        while (profile := self._profile_once(progress, stop_early)) is None:
             pass
-        return survey
+        return profile
 
-    def _survey_once(self, progress: Progress, hasty: bool) -> EventsSurvey | None:
+    def _profile_once(self, progress: Progress, stop_early: bool) -> EventsProfile | None:
         """None when the file turned out to be written otherwise than it seemed."""
-        survey = EventsSurvey(
-            {title: ColumnSurvey(title, name) for title, name in self._rows.names.items()},
+        profile = EventsProfile(
+            {title: ColumnProfile(title, name) for title, name in self._rows.names.items()},
             end_column=self._end_column is not None,
         )
-        repeats, patience = Repeats(), Patience(self._rows.table.position, hasty)
+        duplicates, patience = Duplicates(), Patience(self._rows.table.position, stop_early)
         for typed in self._chunks():
-            self._survey_chunk(survey, repeats, typed)
-            if self._rows.revise(typed.keyed, survey.columns.values()):
+            self._profile_chunk(profile, duplicates, typed)
+            if self._rows.revise(typed.keyed, profile.columns.values()):
                 return None
             progress("checking", self._rows.table.position.done, self._rows.table.position.total)
-            if patience.ends(survey):
+            if patience.ends(profile):
                 break
-        note_clock(survey, self._rows)
-        return survey
+        note_clock(profile, self._rows)
+        return profile
 
-    def _survey_chunk(self, survey: EventsSurvey, repeats: Repeats, typed: _Typed) -> None:
-        same, checks = self._repeated(repeats, typed, typed.checks)
+    def _profile_chunk(self, profile: EventsProfile, duplicates: Duplicates, typed: _Typed) -> None:
+        same, checks = self._repeated(duplicates, typed, typed.checks)
         usable = ~bad_rows(checks, len(typed.types)) & ~same
-        note_chunk(survey, typed.keyed, checks, usable)
-        survey.repeated += int(same.sum())
-        for column in survey.columns.values():
-            survey_column(column, typed.keyed.chunk, typed.keyed.cells[column.title], usable, self._rows.numbers)
-        count_filled(survey.assets, typed.keyed.assets, usable, {})
-        survey.rows += int(usable.sum())
+        note_chunk(profile, typed.keyed, checks, usable)
+        profile.repeated += int(same.sum())
+        for column in profile.columns.values():
+            profile_column(column, typed.keyed.chunk, typed.keyed.cells[column.title], usable, self._rows.numbers)
+        count_filled(profile.assets, typed.keyed.assets, usable, {})
+        profile.rows += int(usable.sum())
         for name in dict.fromkeys(typed.types[usable].tolist()):
-            found = survey.types.setdefault(name, EventTypeSurvey())
+            found = profile.types.setdefault(name, EventTypeProfile())
             check = self._ends_check(typed, usable & (typed.types == name))
             found.ends += int(check.bad.sum())
             if check.bad.any():
@@ -135,7 +123,7 @@ class EventsFile:
             checks = list(keyed.checks)
             types = np.full(rows, self._type, dtype=object)
             if self._type_column:
-                types, type_checks = named(keyed.cells[self._type_column], self._type_column, self._prefix, "event type")
+                types, type_checks = read_names(keyed.cells[self._type_column], self._type_column, self._prefix, "event type")
                 checks += type_checks
             ends, has_end = np.full(rows, NO_INSTANT, dtype=np.int64), np.zeros(rows, dtype=bool)
             if self._end_column:
@@ -157,20 +145,20 @@ class EventsFile:
         bad = among & typed.has_end & (typed.ends != typed.keyed.at)
         return Check(bad, self._end_column or "", lambda _: "an instant event has no end; is this type --lasting?")
 
-    def _repeated(self, repeats: Repeats, typed: _Typed, checks: list[Check]) -> tuple[BoolArray, list[Check]]:
+    def _repeated(self, duplicates: Duplicates, typed: _Typed, checks: list[Check]) -> tuple[BoolArray, list[Check]]:
         titles = [*([self._end_column] if self._end_column else []), *self._rows.names]
         usable = ~bad_rows(checks, len(typed.types))
         series = np.array([f"{a}\n{t}" for a, t in zip(typed.keyed.assets, typed.types, strict=True)], dtype=object)
-        found = repeats.find(series, typed.keyed.at, [typed.keyed.cells[t] for t in titles], usable)
-        return found.same, [*checks, *repeat_check(typed.keyed, found.contradictions, titles)]
+        found = duplicates.find(series, typed.keyed.at, [typed.keyed.cells[t] for t in titles], usable)
+        return found.same, [*checks, *duplicate_checks(len(typed.types), found.contradictions, titles)]
 
     def read(
         self, types: Mapping[str, VariableType], durations: Mapping[str, Duration], reject: Reject, progress: Progress
     ) -> Iterator[Sequence[EventRow]]:
         """The file's events chunk by chunk, in file order."""
-        repeats = Repeats()
+        duplicates = Duplicates()
         for typed in self._chunks():
-            rows = self._events(typed, types, durations, repeats, reject)
+            rows = self._events(typed, types, durations, duplicates, reject)
             if rows:
                 yield rows
             progress("writing", self._rows.table.position.done, self._rows.table.position.total)
@@ -180,16 +168,16 @@ class EventsFile:
         typed: _Typed,
         types: Mapping[str, VariableType],
         durations: Mapping[str, Duration],
-        repeats: Repeats,
+        duplicates: Duplicates,
         reject: Reject,
     ) -> list[EventRow]:
         instant = np.array([durations.get(t) == "instant" for t in typed.types], dtype=bool)
         checks, columns = [*typed.checks, self._ends_check(typed, instant)], []
         for title, kind in types.items():
             values, bad = cell.values(typed.keyed.cells[title], kind, self._rows.numbers.decimal, self._rows.numbers.thousands)
-            columns.append(values)
+            columns.append(values.tolist())
             checks.append(type_check(typed.keyed.cells[title], title, bad, kind))
-        same, checks = self._repeated(repeats, typed, checks)
+        same, checks = self._repeated(duplicates, typed, checks)
         for line in bad_lines(typed.keyed.chunk, checks):
             reject(line)
         kept = np.flatnonzero(~bad_rows(checks, len(instant)) & ~same)

@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def ahead(batches: Iterator[T]) -> Iterator[T]:
+def prefetch(batches: Iterator[T]) -> Iterator[T]:
     """The same batches in the same order, the next one made in a thread of its own while the caller works on this one.
 
     Faults are raised where they would have been; at most one batch more is held.

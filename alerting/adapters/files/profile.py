@@ -1,70 +1,70 @@
 """Profile of a file from its first pass, for readings and events alike."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from alerting.adapters.files.cells import BoolArray
-from alerting.adapters.files.rows import EXAMPLES, Check, Keyed, Rows, bad_lines, bad_rows
-from alerting.adapters.files.text import Position
+from alerting.adapters.files.checks import EXAMPLES, Check, bad_lines, bad_rows
+from alerting.adapters.files.rows import Keyed, Rows
+from alerting.adapters.files.tables.text import Position
 from alerting.readings.history import Millis, from_millis
-from alerting.usecases.ingestion.sources import Survey
+from alerting.usecases.ingestion.sources import Profile
 
 _CHUNKS_BEHIND = 4
 _FEWEST = 20
 _RARER = 5  # times: what comes so much rarer than the lines is no gap, but a slow measurement
 
 
-def note_chunk(survey: Survey, keyed: Keyed, checks: Sequence[Check], usable: BoolArray) -> None:
+def note_chunk(profile: Profile, keyed: Keyed, checks: Sequence[Check], usable: BoolArray) -> None:
     """Count lines, bad lines and assumptions about time stamps, and widen the time span."""
-    survey.lines += len(keyed.at) + len(keyed.chunk.broken)
-    survey.bad += int(bad_rows(checks, len(keyed.at)).sum()) + len(keyed.chunk.broken)
-    if len(survey.first_bad) < EXAMPLES:
-        survey.first_bad.extend(bad_lines(keyed.chunk, checks, EXAMPLES - len(survey.first_bad)))
-    survey.zoneless += keyed.instants.zoneless
-    survey.cut += keyed.instants.cut
+    profile.lines += len(keyed.at) + len(keyed.chunk.broken)
+    profile.bad += int(bad_rows(checks, len(keyed.at)).sum()) + len(keyed.chunk.broken)
+    if len(profile.first_bad) < EXAMPLES:
+        profile.first_bad.extend(bad_lines(keyed.chunk, checks, EXAMPLES - len(profile.first_bad)))
+    profile.zoneless += keyed.instants.zoneless
+    profile.cut += keyed.instants.cut
     if usable.any():
         first, last = from_millis(int(keyed.at[usable].min())), from_millis(int(keyed.at[usable].max()))
-        survey.first = min(first, survey.first or first)
-        survey.last = max(last, survey.last or last)
+        profile.first = min(first, profile.first or first)
+        profile.last = max(last, profile.last or last)
 
 
 class Patience:
     """When to stop looking for more bad lines in a file that is refused anyway: some way behind the first one."""
 
-    def __init__(self, position: Position, hasty: bool) -> None:
-        self._position, self._hasty = position, hasty
+    def __init__(self, position: Position, stop_early: bool) -> None:
+        self._position, self._hasty = position, stop_early
         self._read = 0
 
-    def ends(self, survey: Survey) -> bool:
+    def ends(self, profile: Profile) -> bool:
         """Called after each chunk."""
-        if not self._hasty or not survey.bad:
+        if not self._hasty or not profile.bad:
             return False
         self._read += 1
-        survey.incomplete = self._read > _CHUNKS_BEHIND and self._position.done < self._position.total
-        return survey.incomplete
+        profile.incomplete = self._read > _CHUNKS_BEHIND and self._position.done < self._position.total
+        return profile.incomplete
 
 
-def note_clock(survey: Survey, rows: Rows) -> None:
+def note_clock(profile: Profile, rows: Rows) -> None:
     """What the stamps showed of changes of the clock."""
     clock = rows.stamps.clock
     if clock is None:
         return
-    survey.zone = clock.zone.key
-    survey.clock_changes = {day: (change.first, change.second) for day, change in clock.changes.items()}
+    profile.zone = clock.zone.key
+    profile.clock_changes = {day: (change.first, change.second) for day, change in clock.changes.items()}
 
 
-def note_spacing(survey: Survey, keyed: Keyed, usable: BoolArray, filled: Mapping[str, BoolArray]) -> None:
+def note_spacing(profile: Profile, keyed: Keyed, usable: BoolArray, filled: Mapping[str, BoolArray]) -> None:
     """Find the columns whose values are much rarer than the lines, from the first chunk that shows it."""
     rows = int(usable.sum())
     if rows < _FEWEST or not any(2 * np.count_nonzero(held) < rows for held in filled.values()):
         return
     one = usable & (keyed.assets == keyed.assets[int(np.argmax(usable))])
     line_ms = _usual_step(keyed.at[one])
-    for column in survey.columns.values():
+    for column in profile.columns.values():
         held = filled[column.name]
         if column.every_ms is not None or not line_ms or not 3 <= np.count_nonzero(held) < rows / _RARER:
             continue
@@ -88,8 +88,3 @@ def count_filled(
     for column, mask in filled.items():
         for code in np.flatnonzero(np.bincount(codes, weights=mask[usable], minlength=len(names))):
             known[code].add(column)
-
-
-def datetimes(at: Millis) -> list[datetime]:
-    """Milliseconds since 1970 as aware instants."""
-    return [naive.replace(tzinfo=UTC) for naive in at.view("datetime64[ms]").astype(object)]

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import BoolArray, Cells
-from alerting.adapters.files.table import Table, column
+from alerting.adapters.files.tables.chunks import Table
+from alerting.adapters.files.tables.titles import column
 from alerting.definitions.faults import UserError
 from alerting.readings.sample_quality import Codes, grade, why_no_quality
 
@@ -47,7 +48,7 @@ class Qualities:
         """The cells, null where the sample is bad: whatever stands there is no value."""
         return {title: pc.if_else(pa.array(self.bad[title]), None, c) if title in self.bad else c for title, c in cells.items()}
 
-    def compared(self, title: str, cells: Cells) -> Cells:
+    def comparable(self, title: str, cells: Cells) -> Cells:
         """The cells of a column, as rows are compared: bad is another thing than any value, and than nothing."""
         return pc.if_else(pa.array(self.bad[title]), _IN_WORDS, cells) if title in self.bad else cells
 

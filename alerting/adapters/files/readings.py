@@ -1,28 +1,29 @@
 """Readings in a CSV or Parquet file: one line per asset and instant, one column per variable."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import BoolArray
-from alerting.adapters.files.duplicates import Repeats
-from alerting.adapters.files.prefetch import ahead
-from alerting.adapters.files.profile import Patience, count_filled, datetimes, note_chunk, note_clock, note_spacing
+from alerting.adapters.files.checks import Check, bad_lines, bad_rows, duplicate_checks, type_check
+from alerting.adapters.files.column_profile import profile_column
+from alerting.adapters.files.duplicates import Duplicates
+from alerting.adapters.files.prefetch import prefetch
+from alerting.adapters.files.profile import Patience, count_filled, note_chunk, note_clock, note_spacing
 from alerting.adapters.files.quality_columns import Qualities
-from alerting.adapters.files.rows import Check, Keyed, Layout, Rows, bad_lines, bad_rows, repeat_check, survey_column, type_check
+from alerting.adapters.files.rows import Keyed, Layout, Rows
 from alerting.definitions.assets import VariableType
-from alerting.ports import Progress, ReadingRow
-from alerting.readings.history import Millis
-from alerting.readings.inference import ColumnSurvey
+from alerting.ports import Progress, ReadingBatch
+from alerting.readings.inference import ColumnProfile
 from alerting.readings.sample_quality import Quality
-from alerting.usecases.ingestion.sources import Reject, Survey
+from alerting.usecases.ingestion.sources import Profile, Reject
 from alerting.usecases.ingestion.understood import FileForm
 
 BATCH = 10_000
+PARSED_ONCE = 48 << 20  # bytes: the cells of a file that has no more are kept from the check for the writing
 
 
 class ReadingsFile:
@@ -31,118 +32,119 @@ class ReadingsFile:
     def __init__(self, path: Path, layout: Layout) -> None:
         self._rows = Rows(path, layout)
         self.name, self.unit, self.strict = str(path), self._rows.table.unit, layout.strict
+        self._parsed: list[Keyed] | None = None
 
     @property
     def form(self) -> FileForm:
-        """How the file is written; known for good after the survey."""
+        """How the file is written; known for good after the profile."""
         return self._rows.form
 
-    def survey(self, progress: Progress, *, hasty: bool = False) -> Survey:
+    def profile(self, progress: Progress, *, stop_early: bool = False) -> Profile:
         """Read the whole file once; nothing is kept but counts, names, and the first few bad lines.
 
-        `hasty`: stop soon after the first bad line.
+        `stop_early`: stop soon after the first bad line.
         """
-        while (survey := self._survey_once(progress, hasty)) is None:
+        while (profile := self._profile_once(progress, stop_early)) is None:
             pass
-        return survey
+        return profile
 
-    def _survey_once(self, progress: Progress, hasty: bool) -> Survey | None:
+    def _profile_once(self, progress: Progress, stop_early: bool) -> Profile | None:
         """None when the file turned out to be written otherwise than it seemed."""
-        survey = Survey({title: ColumnSurvey(title, name) for title, name in self._rows.names.items()}, strict=self.strict)
-        repeats, patience = Repeats(), Patience(self._rows.table.position, hasty)
+        profile = Profile({title: ColumnProfile(title, name) for title, name in self._rows.names.items()}, strict=self.strict)
+        duplicates, patience = Duplicates(), Patience(self._rows.table.position, stop_early)
+        parsed: list[Keyed] = []
+        size = 0
         for keyed in self._rows.chunks():
-            self._survey_chunk(survey, repeats, keyed)
-            if self._rows.revise(keyed, survey.columns.values()):
+            self._profile_chunk(profile, duplicates, keyed)
+            size += keyed.size
+            if size <= PARSED_ONCE:
+                parsed.append(keyed)
+            else:
+                parsed.clear()
+            if self._rows.revise(keyed, profile.columns.values()):
                 return None
             progress("checking", self._rows.table.position.done, self._rows.table.position.total)
-            if patience.ends(survey):
+            if patience.ends(profile):
                 break
-        note_clock(survey, self._rows)
-        return survey
+        note_clock(profile, self._rows)
+        self._parsed = parsed if size <= PARSED_ONCE and not profile.incomplete else None
+        return profile
 
-    def _survey_chunk(self, survey: Survey, repeats: Repeats, keyed: Keyed) -> None:
-        same, checks = self._repeated(repeats, keyed, keyed.checks)
+    def _profile_chunk(self, profile: Profile, duplicates: Duplicates, keyed: Keyed) -> None:
+        same, checks = self._repeated(duplicates, keyed, keyed.checks)
         usable = ~bad_rows(checks, len(keyed.at)) & ~same
-        note_chunk(survey, keyed, checks, usable)
-        survey.repeated += int(same.sum())
+        note_chunk(profile, keyed, checks, usable)
+        profile.repeated += int(same.sum())
         filled = {
-            c.name: survey_column(c, keyed.chunk, keyed.cells[c.title], usable, self._rows.numbers)
-            for c in survey.columns.values()
+            c.name: profile_column(c, keyed.chunk, keyed.cells[c.title], usable, self._rows.numbers, keyed.floats.get(c.title))
+            for c in profile.columns.values()
         }
-        note_spacing(survey, keyed, usable, filled)
-        survey.rows += int(usable.sum())
-        survey.empty += int((usable & ~np.logical_or.reduce([*filled.values(), *keyed.quality.bad.values(), ~usable])).sum())
+        note_spacing(profile, keyed, usable, filled)
+        profile.rows += int(usable.sum())
+        profile.empty += int((usable & ~np.logical_or.reduce([*filled.values(), *keyed.quality.bad.values(), ~usable])).sum())
         for title, bad in keyed.quality.bad.items():
-            survey.columns[title].bad_quality += int((bad & usable).sum())
+            profile.columns[title].bad_quality += int((bad & usable).sum())
         for title, uncertain in keyed.quality.uncertain.items():
-            survey.columns[title].uncertain += int((uncertain & usable).sum())
-        count_filled(survey.assets, keyed.assets, usable, filled)
+            profile.columns[title].uncertain += int((uncertain & usable).sum())
+        count_filled(profile.assets, keyed.assets, usable, filled)
 
-    def _repeated(self, repeats: Repeats, keyed: Keyed, checks: list[Check]) -> tuple[cell.BoolArray, list[Check]]:
+    def _repeated(self, duplicates: Duplicates, keyed: Keyed, checks: list[Check]) -> tuple[cell.BoolArray, list[Check]]:
         titles = list(self._rows.names)
-        cells = [keyed.quality.compared(t, keyed.cells[t]) for t in titles]
-        found = repeats.find(keyed.assets, keyed.at, cells, ~bad_rows(checks, len(keyed.at)))
-        return found.same, [*checks, *repeat_check(keyed, found.contradictions, titles)]
+        cells = [keyed.quality.comparable(t, keyed.cells[t]) for t in titles]
+        found = duplicates.find(keyed.assets, keyed.at, cells, ~bad_rows(checks, len(keyed.at)))
+        return found.same, [*checks, *duplicate_checks(len(keyed.at), found.contradictions, titles)]
 
-    def read(self, types: Mapping[str, VariableType], reject: Reject, progress: Progress) -> Iterator[Sequence[ReadingRow]]:
+    def read(self, types: Mapping[str, VariableType], reject: Reject, progress: Progress) -> Iterator[ReadingBatch]:
         """The file's readings in batches of at most 10,000, in file order; the next one is parsed while one is written."""
-        return ahead(self._read(types, reject, progress))
+        return prefetch(self._read(types, reject, progress))
 
-    def _read(self, types: Mapping[str, VariableType], reject: Reject, progress: Progress) -> Iterator[Sequence[ReadingRow]]:
-        repeats = Repeats()
-        for keyed in self._rows.chunks():
-            yield from self._batches(keyed, types, repeats, reject)
+    def _read(self, types: Mapping[str, VariableType], reject: Reject, progress: Progress) -> Iterator[ReadingBatch]:
+        duplicates = Duplicates()
+        for keyed in self._chunks_again():
+            yield from self._batches(keyed, types, duplicates, reject)
             progress("writing", self._rows.table.position.done, self._rows.table.position.total)
 
+    def _chunks_again(self) -> Iterator[Keyed]:
+        """The chunks that were checked; those of a large file are parsed again. Raises UserError when the file has changed."""
+        parsed, self._parsed = self._parsed, None
+        if parsed is None:
+            yield from self._rows.chunks()
+            return
+        position = self._rows.table.position = self._rows.table.position.again()
+        for i, keyed in enumerate(parsed, 1):
+            position.done = position.total * i // len(parsed)
+            yield keyed
+
     def _batches(
-        self, keyed: Keyed, types: Mapping[str, VariableType], repeats: Repeats, reject: Reject
-    ) -> Iterator[Sequence[ReadingRow]]:
-        checks, columns = list(keyed.checks), []
+        self, keyed: Keyed, types: Mapping[str, VariableType], duplicates: Duplicates, reject: Reject
+    ) -> Iterator[ReadingBatch]:
+        checks, columns = list(keyed.checks), {}
         for title, kind in types.items():
-            values, bad = cell.values(keyed.cells[title], kind, self._rows.numbers.decimal, self._rows.numbers.thousands)
-            columns.append(values)
+            numbers = self._rows.numbers
+            found, bad = cell.values(keyed.cells[title], kind, numbers.decimal, numbers.thousands, keyed.floats.get(title))
+            columns[self._rows.names[title]] = found
             if self.strict:
                 checks.append(type_check(keyed.cells[title], title, bad, kind))
-        same, checks = self._repeated(repeats, keyed, checks)
+        same, checks = self._repeated(duplicates, keyed, checks)
         for line in bad_lines(keyed.chunk, checks):
             reject(line)
-        kept = np.flatnonzero(~bad_rows(checks, len(keyed.at)) & ~same)
-        names = [self._rows.names[title] for title in types]
-        if len(kept) < len(keyed.at):
-            columns = [[column[i] for i in kept] for column in columns]
-        for start in range(0, len(kept), BATCH):
-            some = kept[start : start + BATCH]
-            quality = _doubted(keyed.quality, {t: self._rows.names[t] for t in types}, some)
-            rows = _reading_rows(keyed.assets[some], keyed.at[some], names, [c[start : start + BATCH] for c in columns], quality)
-            if rows:
-                yield rows
+        good = ~bad_rows(checks, len(keyed.at)) & ~same
+        rated = [mask for masks in (keyed.quality.bad, keyed.quality.uncertain) for t, mask in masks.items() if t in types]
+        good &= np.logical_or.reduce([*(column.present for column in columns.values()), *rated, np.zeros_like(good)])
+        rows = np.flatnonzero(good)
+        for start in range(0, len(rows), BATCH):
+            some = rows[start : start + BATCH]
+            quality = _qualities(keyed.quality, {t: self._rows.names[t] for t in types}, some)
+            samples = {name: column.take(some) for name, column in columns.items()}
+            yield ReadingBatch(keyed.assets[some], keyed.at[some], samples, quality)
 
 
-def _doubted(quality: Qualities, names: Mapping[str, str], rows: npt.NDArray[np.int64]) -> dict[int, dict[str, Quality]]:
-    """By place among these rows, the quality of the samples that are not good, by name of their variable."""
+def _qualities(quality: Qualities, names: Mapping[str, str], rows: npt.NDArray[np.int64]) -> dict[int, dict[str, Quality]]:
+    """By position among these rows, the quality of the samples that are not good, by name of their variable."""
     found: dict[int, dict[str, Quality]] = {}
-    of_quality: tuple[tuple[Quality, Mapping[str, BoolArray]], ...] = (("bad", quality.bad), ("uncertain", quality.uncertain))
-    for told, by_title in of_quality:
+    masks: tuple[tuple[Quality, Mapping[str, BoolArray]], ...] = (("bad", quality.bad), ("uncertain", quality.uncertain))
+    for grade, by_title in masks:
         for title in by_title.keys() & names.keys():
-            for place in np.flatnonzero(by_title[title][rows]).tolist():
-                found.setdefault(place, {})[names[title]] = told
+            for position in np.flatnonzero(by_title[title][rows]).tolist():
+                found.setdefault(position, {})[names[title]] = grade
     return found
-
-
-def _reading_rows(
-    assets: npt.NDArray[np.object_],
-    at: Millis,
-    names: Sequence[str],
-    columns: Sequence[list[Any]],
-    quality: Mapping[int, Mapping[str, Quality]],
-) -> list[ReadingRow]:
-    """Rows as the port wants them, without missing values; a row without any sample is left out."""
-    values = zip(*columns, strict=True)
-    if any(None in column for column in columns):
-        documents = [{n: v for n, v in zip(names, row, strict=True) if v is not None} for row in values]
-    else:
-        documents = [dict(zip(names, row, strict=True)) for row in values]
-    keyed = zip(assets.tolist(), datetimes(at), documents, strict=True)
-    if not quality:
-        return [ReadingRow(a, t, v) for a, t, v in keyed if v]
-    return [ReadingRow(a, t, v, quality.get(i, {})) for i, (a, t, v) in enumerate(keyed) if v or i in quality]

@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import Cells
 from alerting.adapters.files.stamps.formats import FORMATS, ORDERS, StampFormat, order_shown
-from alerting.adapters.files.table import Table, listed, nearest
+from alerting.adapters.files.tables.chunks import Table
+from alerting.adapters.files.tables.titles import nearest, title_list
 from alerting.definitions.faults import UserError
 
 ROWS = 2_000
@@ -38,10 +39,10 @@ class NumberForm:
 
 def sample(table: Table) -> dict[str, Cells]:
     """The first rows of a table, its cells cleaned."""
-    first = next(table.chunks(table.titles), None)
+    rows = max(50, min(ROWS, _CELLS // len(table.titles)))
+    first = table.first(rows)
     if first is None:
         return {title: cell.column([]) for title in table.titles}
-    rows = max(50, min(ROWS, _CELLS // len(table.titles)))
     return {title: cell.clean(cells.slice(0, rows)) for title, cells in first.columns.items()}
 
 
@@ -78,13 +79,13 @@ def time_columns(table: Table, wanted: str | None, cells: Sample, others: Sequen
         return (named[0],)
     if len(found) > 1:
         raise UserError(
-            f"{table.path}: the columns {listed([repr(t) for t in found])} all hold time stamps; "
+            f"{table.path}: the columns {title_list([repr(t) for t in found])} all hold time stamps; "
             "name the one that says when a line was measured with --time"
         )
     if not found:
         raise UserError(
             f"{table.path}: no column of time stamps was found: there is no column {DEFAULT_TIME!r}; name it with --time. "
-            f"Columns: {listed(table.titles)}"
+            f"Columns: {title_list(table.titles)}"
         )
     return (found[0],)
 
@@ -98,7 +99,9 @@ def _named(table: Table, wanted: str, cells: Sample) -> tuple[str, ...]:
     stamps = [title for title in table.titles if holds_stamps(cells[title], title)]
     near = nearest(wanted, stamps) or stamps[:3] or nearest(wanted, table.titles)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    raise UserError(f"{table.path}: there is no column {wanted!r}; {hint}name it with --time. Columns: {listed(table.titles)}")
+    raise UserError(
+        f"{table.path}: there is no column {wanted!r}; {hint}name it with --time. Columns: {title_list(table.titles)}"
+    )
 
 
 def holds_stamps(cells: Cells, title: str) -> bool:
@@ -122,7 +125,7 @@ def stamp_format(cells: Cells) -> StampFormat | None:
     return best if shares[best] > _MOST else None
 
 
-def ordered(table: Table, title: str, found: StampFormat) -> StampFormat:
+def with_order(table: Table, title: str, found: StampFormat) -> StampFormat:
     """The same format, but the month first where the file shows that. Raises UserError where nothing tells the two apart."""
     mark = next((mark for mark, pair in ORDERS.items() if found == pair[0]), None)
     if mark is None:

@@ -12,7 +12,7 @@ HEADER = ("line", "column", "reason", "original")
 
 
 def rejects_path(path: Path) -> Path:
-    """Where the rejects of a file go unless told otherwise: beside it."""
+    """The default path of the rejects file: beside the file."""
     return path.with_name(path.name + ".rejects.csv")
 
 

@@ -1,11 +1,10 @@
 """Rows of an imported table: an instant and an asset in each, and columns that become variables or attributes."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import numpy as np
@@ -13,21 +12,22 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 
 from alerting.adapters.files import cells as cell
-from alerting.adapters.files.cells import MISSING_WORDS, NULLS, BoolArray, Cells
+from alerting.adapters.files.cells import MISSING_WORDS, NULLS, BoolArray, Cells, FloatArray
+from alerting.adapters.files.checks import Check
 from alerting.adapters.files.quality_columns import Qualities, QualityColumns, QualityLayout
-from alerting.adapters.files.recognition import JOINED, NumberForm, number_form, ordered, sample, stamp_format, time_columns
+from alerting.adapters.files.recognition import JOINED, NumberForm, number_form, sample, stamp_format, time_columns, with_order
 from alerting.adapters.files.stamps.formats import EPOCH, ISO, StampFormat, named_format
 from alerting.adapters.files.stamps.instants import Stamps
 from alerting.adapters.files.stamps.local_time import zone_shown
-from alerting.adapters.files.table import Chunk, Table, column, open_table
-from alerting.definitions.assets import NAME_LENGTH, NAME_PATTERN, VariableType, variable_name
+from alerting.adapters.files.tables.chunks import Chunk, Table
+from alerting.adapters.files.tables.opening import open_table
+from alerting.adapters.files.tables.titles import column
+from alerting.definitions.assets import NAME_LENGTH, NAME_PATTERN, variable_name
 from alerting.definitions.faults import UserError
 from alerting.readings.history import Millis
-from alerting.readings.inference import BadLine, ColumnSurvey
+from alerting.readings.inference import ColumnProfile
 from alerting.usecases.ingestion.understood import FileForm
 
-EXAMPLES = 5
-WORDS = 20
 DEFAULT_ASSET_COLUMN = "asset"
 
 
@@ -60,38 +60,10 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Check:
-    """One thing that can be wrong with rows of a chunk: which rows, in which column, and why."""
-
-    bad: BoolArray
-    column: str
-    why: Callable[[int], str]
-
-
-def bad_rows(checks: Sequence[Check], rows: int) -> BoolArray:
-    """Rows in which any check failed."""
-    return np.logical_or.reduce([c.bad for c in checks]) if checks else np.zeros(rows, dtype=bool)
-
-
-def faulty_lines(chunk: Chunk, checks: Sequence[Check], limit: int | None = None) -> list[BadLine]:
-    """The first `limit` lines (all of them without a limit) that fail a check, in order, each with the first reason found."""
-    found = []
-    for row in map(int, np.flatnonzero(bad_rows(checks, len(chunk.lines)))[:limit]):
-        check = next(c for c in checks if c.bad[row])
-        found.append(BadLine(int(chunk.lines[row]), check.column, check.why(row), chunk.original(row)))
-    return found
-
-
-def bad_lines(chunk: Chunk, checks: Sequence[Check], limit: int | None = None) -> list[BadLine]:
-    """As `faulty_lines`, together with the lines of the chunk that are no whole row."""
-    return sorted([*chunk.broken[:limit], *faulty_lines(chunk, checks, limit)], key=lambda line: line.line)[:limit]
-
-
-@dataclass(frozen=True)
 class Keyed:
     """A chunk with the instant and the asset of every row, the checks on them, and the quality of its samples.
 
-    `cells` of a sample of bad quality are empty.
+    `cells` of a sample of bad quality are empty. `floats`: the numbers in columns that hold nothing but plain ones.
     """
 
     chunk: Chunk
@@ -100,6 +72,13 @@ class Keyed:
     cells: dict[str, Cells]
     checks: list[Check]
     quality: Qualities
+    floats: Mapping[str, FloatArray] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Bytes of its cells and numbers."""
+        floats = sum(values.nbytes for values in self.floats.values())
+        return floats + sum(int(values.nbytes) for values in (*self.chunk.columns.values(), *self.cells.values()))
 
     @property
     def at(self) -> Millis:
@@ -146,7 +125,7 @@ class Rows:
         if self.layout.time_format is not None:
             return named_format(self.layout.time_format)
         found = stamp_format(self._time_cells(self.sample))
-        return ordered(self.table, self.times[0], found) if found else None
+        return with_order(self.table, self.times[0], found) if found else None
 
     def _zone(self) -> tuple[ZoneInfo | None, str]:
         if self.layout.zone is not None:
@@ -159,7 +138,7 @@ class Rows:
         """A reader of stamps for one pass over the file."""
         return Stamps(self.format, self.zone, self.layout.strict)
 
-    def revise(self, keyed: Keyed, columns: Iterable[ColumnSurvey]) -> bool:
+    def revise(self, keyed: Keyed, columns: Iterable[ColumnProfile]) -> bool:
         """Whether this chunk shows that the file is written otherwise than it seemed; then it is to be read anew."""
         if self.zone is None and not self.layout.strict and keyed.instants.zoneless:
             shown = zone_shown(keyed.instants.local, None if self.asset_column is None else keyed.assets)
@@ -218,7 +197,8 @@ class Rows:
             yield self._keyed(chunk)
 
     def _keyed(self, chunk: Chunk) -> Keyed:
-        cells = {title: self._clean(title, values) for title, values in chunk.columns.items()}
+        floats = self._plain_numbers(chunk)
+        cells = {title: v if title in floats else self._clean(title, v) for title, v in chunk.columns.items()}
         assets, named_checks = self._assets(chunk, cells)
         times, stamps = self._time_cells(cells), self.stamps
         found = stamps.read(times, assets if self.asset_column else None)
@@ -229,8 +209,15 @@ class Rows:
         ]
         quality = self.quality.read(cells, list(self.names))
         checks += [self._quality_check(cells[title], title, bad) for title, bad in quality.unreadable.items()]
-        kept = quality.without_bad(cells)
-        return Keyed(chunk, found, assets, kept, checks, quality)
+        usable = {title: values for title, values in floats.items() if title not in quality.bad}
+        return Keyed(chunk, found, assets, quality.without_bad(cells), checks, quality, usable)
+
+    def _plain_numbers(self, chunk: Chunk) -> dict[str, FloatArray]:
+        """The columns of values that hold nothing but plain numbers, none of which stands for no value."""
+        if self.numbers.decimal != "." or self.layout.missing:
+            return {}
+        found = {title: cell.plain_numbers(chunk.columns[title]) for title in self.names}
+        return {title: floats for title, floats in found.items() if floats is not None}
 
     def _clean(self, title: str, cells: Cells) -> Cells:
         return cell.clean(cells, NULLS if title in self.quality.titles else self._words)
@@ -238,7 +225,7 @@ class Rows:
     def _assets(self, chunk: Chunk, cells: Mapping[str, Cells]) -> tuple[npt.NDArray[np.object_], list[Check]]:
         if self.asset_column is None:
             return np.full(len(chunk.lines), self.layout.asset, dtype=object), []
-        return named(cells[self.asset_column], self.asset_column, self.layout.asset_prefix, "asset")
+        return read_names(cells[self.asset_column], self.asset_column, self.layout.asset_prefix, "asset")
 
     def _quality_check(self, cells: Cells, title: str, bad: BoolArray) -> Check:
         return Check(bad, title, lambda row: self.quality.why(cells[row].as_py()))
@@ -286,7 +273,7 @@ def _name(title: str, layout: Layout) -> str:
     return wanted
 
 
-def named(cells: Cells, title: str, prefix: str, what: str) -> tuple[npt.NDArray[np.object_], list[Check]]:
+def read_names(cells: Cells, title: str, prefix: str, what: str) -> tuple[npt.NDArray[np.object_], list[Check]]:
     """Names in a column, after a prefix; with the checks that they are there and legal."""
     encoded = cells.dictionary_encode()
     names = [prefix + n for n in encoded.dictionary.to_pylist()]
@@ -300,79 +287,6 @@ def named(cells: Cells, title: str, prefix: str, what: str) -> tuple[npt.NDArray
             ~legal[codes], title, lambda row: f"{texts[row]!r} is no name of an {what}: letters, digits, _ . - only, at most 100"
         ),
     ]
-
-
-def survey_column(
-    survey: ColumnSurvey, chunk: Chunk, cells: Cells, usable: BoolArray, numbers: NumberForm, *, marks: bool = True
-) -> BoolArray:
-    """Count what the usable (cleaned) cells of one column look like; returns which of them hold anything.
-
-    `marks`: count also what stood in the cells that were cleaned away.
-    """
-    held = cell.present(cells)
-    filled = held & usable
-    floats, texts = cell.numbers(cells, numbers.decimal, numbers.thousands)
-    infinite = np.isinf(floats) & filled
-    filled &= texts | ~np.isnan(floats)
-    survey.infinite += int(infinite.sum())
-    texts &= filled
-    _, neither = cell.booleans(cells, numbers.decimal)
-    survey.numbers += int((filled & ~texts & ~infinite).sum())
-    survey.texts += int((texts & neither).sum())
-    survey.booleans += int((texts & ~neither).sum())
-    survey.not_boolean += int((neither & filled).sum())
-    if marks:
-        _count_marks(survey, chunk.columns[survey.title], usable & ~held)
-    if texts.any():
-        survey.decimal_commas += int((texts & cell.decimal_commas(cells)).sum())
-        survey.faults += int((texts & cell.fault_words(cells)).sum())
-        survey.grouped += int(cell.plainly_grouped(cells, numbers.decimal).any())
-        _count_words(survey.words, cells, texts)
-    _examples(survey.first_not_number, chunk, cells, survey.title, texts | infinite, "number")
-    _examples(survey.first_not_boolean, chunk, cells, survey.title, neither & filled, "boolean")
-    return filled
-
-
-def _count_marks(survey: ColumnSurvey, written: Cells, missing: BoolArray) -> None:
-    """Count the cells that hold something which stands for no value, such as #NV."""
-    if not missing.any():
-        return
-    texts = pc.utf8_trim_whitespace(written)
-    marked = missing & _mask(pc.greater(pc.fill_null(pc.binary_length(texts), 0), 0))
-    if marked.any():
-        survey.marked += int(marked.sum())
-        _count_words(survey.marks, texts, marked)
-
-
-def _count_words(found: dict[str, int], cells: Cells, among: BoolArray) -> None:
-    """Add up the commonest of these cells; of a file with many different ones only so many are kept."""
-    for word, count in cell.words_of(cells, among, WORDS).items():
-        if word in found or len(found) < WORDS:
-            found[word] = found.get(word, 0) + count
-
-
-def _mask(array: Any) -> BoolArray:
-    return np.asarray(array.to_numpy(zero_copy_only=False), dtype=bool)
-
-
-def _examples(found: list[BadLine], chunk: Chunk, cells: Cells, title: str, bad: BoolArray, type: VariableType) -> None:
-    if len(found) < EXAMPLES and bad.any():
-        found.extend(faulty_lines(chunk, [type_check(cells, title, bad, type)], EXAMPLES - len(found)))
-
-
-def type_check(cells: Cells, title: str, bad: BoolArray, type: VariableType) -> Check:
-    """The check that the cells of a column are values of its type."""
-    return Check(bad, title, lambda row: cell.why_bad(cells[row].as_py(), type))
-
-
-def repeat_check(keyed: Keyed, contradictions: Mapping[int, int], titles: Sequence[str]) -> list[Check]:
-    """The checks that no line contradicts an earlier one of the same instant."""
-    checks = []
-    for index in sorted(set(contradictions.values())):
-        bad = np.zeros(len(keyed.at), dtype=bool)
-        bad[[row for row, i in contradictions.items() if i == index]] = True
-        checks.append(Check(bad, titles[index], lambda _: "another value than on an earlier line of the same asset and time"))
-    return checks
 
 
 def _zone(name: str | None) -> ZoneInfo | None:

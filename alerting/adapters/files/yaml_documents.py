@@ -31,7 +31,7 @@ def read_yaml(file: Path) -> list[Any]:
 def parse_yaml(text: str, origin: str) -> list[Any]:
     """Every document of a text, empty ones left out. Raises UserError.
 
-    Refused are keys that stand twice, more than 50 levels, aliases that unfold without end, numbers of more than 30 digits,
+    Not accepted are keys that stand twice, more than 50 levels, aliases that unfold without end, numbers of more than 30 digits,
     and characters that cannot be stored.
     """
     try:

@@ -29,13 +29,13 @@ def print_understood(understood: "Understood") -> None:
         console.print(f"  {line}", markup=False, soft_wrap=True)
 
 
-def counted(what: int | Sequence[str], noun: str) -> str:
+def count_text(what: int | Sequence[str], noun: str) -> str:
     """`1 asset`, `2 assets`."""
     count = what if isinstance(what, int) else len(what)
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
-def shortened(names: Sequence[str]) -> str:
+def first_names(names: Sequence[str]) -> str:
     """The first names, and how many there are besides."""
     return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else "")
 
@@ -49,10 +49,10 @@ def _head(understood: "Understood") -> list[str]:
     if form.time_columns:
         lines.append(f"  time: {' + '.join(map(repr, form.time_columns))}, {form.time_format}, {_zone(form)}")
     span = f", {_local(understood.first, form)} to {_local(understood.last, form)}" if understood.first else ""
-    lines.append(f"  {counted(understood.lines, 'line')}{span}")
+    lines.append(f"  {count_text(understood.lines, 'line')}{span}")
     new = set(understood.new_assets)
     assets = [f"{name} (new)" if name in new else name for name in understood.assets]
-    lines.append(f"  {'asset' if len(assets) == 1 else 'assets'}: {shortened(assets)}")
+    lines.append(f"  {'asset' if len(assets) == 1 else 'assets'}: {first_names(assets)}")
     return lines
 
 

@@ -10,6 +10,7 @@ from fastapi.security import HTTPBearer
 from alerting.console.access import Person
 from alerting.console.api import views
 from alerting.console.api.parameters import Cursor, Id, Instant, NameQuery
+from alerting.episodes.episode import Episode
 from alerting.operators.actions import Role
 from alerting.ports import Document, Platform
 from alerting.usecases.definitions.sync import latest_revision
@@ -23,7 +24,7 @@ _bearer = HTTPBearer(auto_error=False, description="A token of the tokens file."
 
 
 def require(least: Role) -> Callable[..., Person]:
-    """A dependency: the person who asks, if the role is at least this one."""
+    """Return a dependency: the person of a request, if the role is at least this one."""
 
     def person(request: Request, _: Annotated[object, Security(_bearer)] = None) -> Person:
         found: Person | None = request.state.person
@@ -52,7 +53,7 @@ router = APIRouter(prefix="/api/v1")
 
 @router.get("/health", tags=["health"])
 def health(platform: Served) -> dict[str, str]:
-    """Whether the API and its database answer. Open to everybody, and says no more than this."""
+    """Whether the API and its database answer. Needs no token."""
     platform.definitions.faulty()
     return {"status": "ok"}
 
@@ -85,7 +86,12 @@ def show_episode(id: Id, platform: Served, _: Viewer) -> views.EpisodeDetail:
 @router.post("/episodes/{id}/feedback", tags=["episodes"])
 def say(id: Id, body: views.FeedbackBody, platform: Served, person: Operator) -> views.EpisodeDetail:
     """Say whether an alarm was right and what was done; answers with the episode and its outcome. Role: operator."""
-    episode = give_feedback(
+    return views.episode_detail(record_feedback(platform, id, body, person))
+
+
+def record_feedback(platform: Platform, id: str, body: views.FeedbackBody, person: Person) -> Episode:
+    """Record the feedback of a person on an episode; returns the episode with its outcome."""
+    return give_feedback(
         platform,
         episode_id=id,
         verdict=body.verdict,
@@ -96,7 +102,6 @@ def say(id: Id, body: views.FeedbackBody, platform: Served, person: Operator) ->
         at=platform.clock.now(),
         acted_at=body.acted_at,
     )
-    return views.episode_detail(episode)
 
 
 @router.get("/definitions", tags=["definitions"])

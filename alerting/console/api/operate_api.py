@@ -32,7 +32,7 @@ class Body(BaseModel):
 class AckBody(Body):
     """Seen."""
 
-    note: Short = Field("", description="A word to whoever comes next.")
+    note: Short = Field("", description="A note for the next operator.")
 
 
 class ConfirmBody(Body):
@@ -51,7 +51,7 @@ class CommentBody(Body):
 class AssignBody(Body):
     """Handed over."""
 
-    to: NameText = Field(description="Who looks after it.")
+    to: NameText = Field(description="Name of the person it is assigned to.")
 
 
 class ShelfBody(Body):
@@ -84,7 +84,7 @@ class EndBody(Body):
 
 
 class ShelfView(views.View):
-    """One muting. `ended_at` is null while nobody has ended it; it mutes until then, or until `until`."""
+    """A shelf. It mutes until `ended_at` (null until it is ended), or until `until`."""
 
     id: str
     definition: str
@@ -125,7 +125,7 @@ class SuppressedPairView(views.View):
 
 
 class SuppressionView(views.View):
-    """Every pair that can be suppressed by design, and what nobody was told of since some instant."""
+    """Every target that can be suppressed by design, and the episodes without notification since some instant."""
 
     at: datetime
     since: datetime
@@ -135,7 +135,7 @@ class SuppressionView(views.View):
 
 @router.get("/episodes/{id}/standing", tags=["operators"])
 def show_standing(id: Id, platform: Served, _: Viewer) -> Operated:
-    """How an episode stands: its ISA-18.2 state, who acknowledged, what mutes it, whether it came first of several."""
+    """The operator state of an episode: ISA-18.2 state, acknowledgement, shelves, first-out."""
     return _operated(platform, find_episode(platform, id))
 
 
@@ -143,27 +143,27 @@ def show_standing(id: Id, platform: Served, _: Viewer) -> Operated:
 def acknowledge(id: Id, platform: Served, person: Operator, body: AckBody | None = None) -> Operated:
     """Acknowledge: somebody has seen it. Doing it again changes nothing. Role: operator."""
     note = body.note if body else ""
-    return _operated(platform, operate.acknowledge(platform, id, who(person), platform.clock.now(), note))
+    return _operated(platform, operate.acknowledge(platform, id, actor_of(person), platform.clock.now(), note))
 
 
 @router.post("/episodes/{id}/confirm", tags=["operators"])
 def confirm(id: Id, platform: Served, person: Operator, body: ConfirmBody | None = None) -> Operated:
     """Confirm that something was done; counts as `acted` in the feedback. Role: operator."""
     said = body or ConfirmBody(action="", acted_at=None)
-    episode = operate.confirm(platform, id, who(person), platform.clock.now(), said.action, said.acted_at)
+    episode = operate.confirm(platform, id, actor_of(person), platform.clock.now(), said.action, said.acted_at)
     return _operated(platform, episode)
 
 
 @router.post("/episodes/{id}/comment", tags=["operators"])
 def comment(id: Id, body: CommentBody, platform: Served, person: Operator) -> Operated:
     """Leave a comment with the episode. Role: operator."""
-    return _operated(platform, operate.comment(platform, id, who(person), platform.clock.now(), body.comment))
+    return _operated(platform, operate.comment(platform, id, actor_of(person), platform.clock.now(), body.comment))
 
 
 @router.post("/episodes/{id}/assign", tags=["operators"])
 def assign(id: Id, body: AssignBody, platform: Served, person: Operator) -> Operated:
-    """Say who looks after the episode. Role: operator."""
-    return _operated(platform, operate.assign(platform, id, who(person), platform.clock.now(), body.to))
+    """Assign the episode to a person. Role: operator."""
+    return _operated(platform, operate.assign(platform, id, actor_of(person), platform.clock.now(), body.to))
 
 
 @router.get("/shelves", tags=["operators"])
@@ -180,7 +180,7 @@ def shelve(body: ShelfBody, platform: Served, person: Operator) -> ShelfView:
     now = platform.clock.now()
     change = operate.shelve if body.kind == "shelved" else operate.take_out_of_service
     arguments = {"until": body.end(now), "reason": body.reason}
-    return _shelf(change(platform, body.definition, body.asset, who(person), now, **arguments))  # type: ignore[arg-type]
+    return _shelf(change(platform, body.definition, body.asset, actor_of(person), now, **arguments))  # type: ignore[arg-type]
 
 
 @router.post("/shelves/{id}/end", tags=["operators"])
@@ -188,7 +188,7 @@ def end(id: Id, platform: Served, person: Operator, body: EndBody | None = None)
     """End a shelf before its time; what is still open is announced once. Role: operator; out of service: engineer."""
     shelf, now = operate.find_shelf(platform, id), platform.clock.now()
     change = operate.unshelve if shelf.kind == "shelved" else operate.return_to_service
-    ended = change(platform, shelf.definition, shelf.asset, who(person), now, body.reason if body else "")
+    ended = change(platform, shelf.definition, shelf.asset, actor_of(person), now, body.reason if body else "")
     deliver_due(platform, now)
     return _shelf(ended)
 
@@ -197,7 +197,7 @@ def end(id: Id, platform: Served, person: Operator, body: EndBody | None = None)
 def list_suppressions(
     platform: Served, _: Viewer, definition: NameQuery | None = None, since: Instant | None = None
 ) -> SuppressionView:
-    """What is suppressed by design now, and which episodes nobody was told of since an instant (a day ago when left out)."""
+    """What is suppressed by design now, and episodes without notification since an instant (a day ago when left out)."""
     now = platform.clock.now()
     found = list_suppressed(platform, now, since or now - timedelta(days=1), definition)
     pairs = [SuppressedPairView(**vars(pair)) for pair in found.pairs]
@@ -211,8 +211,8 @@ def show_why(platform: Served, _: Viewer, definition: NameQuery, asset: NameQuer
     return why(platform, definition, asset, at or platform.clock.now())
 
 
-def who(person: Person) -> operate.Actor:
-    """The person who asks, as the use cases know people."""
+def actor_of(person: Person) -> operate.Actor:
+    """Return the person of a request as the actor of a use case."""
     return operate.Actor(person.name, person.role)
 
 

@@ -36,7 +36,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Band:
-    """A shaded stretch of time, in percent of the width."""
+    """A shaded interval of time, in percent of the width."""
 
     x: float
     width: float
@@ -132,9 +132,9 @@ def _ticks(chart: EpisodeChart, zone: tzinfo) -> list[Spot]:
     found = []
     for k in range(_TICKS + 2):
         at = first + timedelta(minutes=step) * k
-        place = _x(chart, to_millis(at))
-        if 4 <= place <= 96:
-            found.append(Spot(round(place, 2), f"{at:%H:%M}" if step < 1440 else f"{at.day} {at:%b}"))
+        position = _x(chart, to_millis(at))
+        if 4 <= position <= 96:
+            found.append(Spot(round(position, 2), f"{at:%H:%M}" if step < 1440 else f"{at.day} {at:%b}"))
     return found
 
 

@@ -3,13 +3,13 @@
 from contextlib import suppress
 from typing import Annotated
 
-from fastapi import APIRouter, Form, HTTPException, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from alerting.console.access import Person, confirms
 from alerting.console.api.api import Operator, Served
-from alerting.console.api.operate_api import who
+from alerting.console.api.operate_api import actor_of
 from alerting.console.api.parameters import FormField, Id, read_duration
+from alerting.console.web.forms import check_form
 from alerting.console.web.pages import UNSEEN_SHOWN, episode_page
 from alerting.definitions.faults import UserError
 from alerting.usecases.episodes.store import NotFound, find_episode
@@ -18,14 +18,13 @@ from alerting.usecases.operators import operate
 
 router = APIRouter(include_in_schema=False)
 LIST = "/#unacknowledged"
-NOT_FROM_HERE = "this form is not from this session; open the page again and repeat"
 
 
 @router.post("/episodes/{id}/ack", response_class=HTMLResponse)
 def acknowledge(id: Id, platform: Served, person: Operator, csrf: FormField = "", next: FormField = "") -> Response:
-    """Seen. `next`: the list, when that is where the form stands."""
-    _check(person, csrf)
-    operate.acknowledge(platform, id, who(person), platform.clock.now())
+    """Acknowledge an episode. `next`: the list, if the form is there."""
+    check_form(person, csrf)
+    operate.acknowledge(platform, id, actor_of(person), platform.clock.now())
     return RedirectResponse(LIST if next == LIST else f"/episodes/{id}", 303)
 
 
@@ -36,11 +35,11 @@ def acknowledge_listed(
     episode: Annotated[list[str], Form(max_length=UNSEEN_SHOWN)],
     csrf: FormField = "",
 ) -> Response:
-    """Seen: all those that the list showed as over, each by itself."""
-    _check(person, csrf)
+    """Acknowledge all episodes that the list showed as over."""
+    check_form(person, csrf)
     for id in episode:
         with suppress(NotFound):  # of a list that has grown old
-            operate.acknowledge(platform, id, who(person), platform.clock.now())
+            operate.acknowledge(platform, id, actor_of(person), platform.clock.now())
     return RedirectResponse(LIST, 303)
 
 
@@ -55,13 +54,13 @@ def shelve(
     preset: FormField = "",
     reason: FormField = "",
 ) -> Response:
-    """Muted for a time, for one of the usual reasons, in words of one's own, or both."""
-    _check(person, csrf)
-    words = ": ".join(part for part in (preset.strip(), reason.strip()) if part)
+    """Shelve for a time, for a preset reason, an own one, or both."""
+    check_form(person, csrf)
+    text = ": ".join(part for part in (preset.strip(), reason.strip()) if part)
     episode, now = find_episode(platform, id), platform.clock.now()
     try:
         until = now + read_duration(lasting)
-        operate.shelve(platform, episode.definition, episode.asset, who(person), now, until, words)
+        operate.shelve(platform, episode.definition, episode.asset, actor_of(person), now, until, text)
     except (UserError, ValueError) as refusal:
         return HTMLResponse(episode_page(request, platform, person, id, shelving=str(refusal)), 422)
     return RedirectResponse(f"/episodes/{id}", 303)
@@ -69,15 +68,10 @@ def shelve(
 
 @router.post("/shelves/{id}/end", response_class=HTMLResponse)
 def end(id: Id, platform: Served, person: Operator, csrf: FormField = "") -> Response:
-    """Heard again."""
-    _check(person, csrf)
+    """End a shelf, or return to service."""
+    check_form(person, csrf)
     shelf, now = operate.find_shelf(platform, id), platform.clock.now()
     change = operate.unshelve if shelf.kind == "shelved" else operate.return_to_service
-    change(platform, shelf.definition, shelf.asset, who(person), now, "ended on the page")
+    change(platform, shelf.definition, shelf.asset, actor_of(person), now, "ended on the page")
     deliver_due(platform, now)
     return RedirectResponse("/", 303)
-
-
-def _check(person: Person, csrf: str) -> None:
-    if not confirms(person, csrf):
-        raise HTTPException(403, NOT_FROM_HERE)

@@ -7,11 +7,12 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from pydantic import ValidationError
 
-from alerting.console.access import Person, confirms
+from alerting.console.access import Person
 from alerting.console.api import views
-from alerting.console.api.api import Operator, Served, Viewer
+from alerting.console.api.api import Operator, Served, Viewer, record_feedback
 from alerting.console.api.parameters import Cursor, FormField, FormText, Id
 from alerting.console.web.chart import chart_shape
+from alerting.console.web.forms import check_form
 from alerting.console.web.rendering import render, stylesheet
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import SEVERITIES
@@ -24,7 +25,6 @@ from alerting.reporting.episode_chart import EpisodeChart
 from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.episodes.suppression import list_suppressed, untold_since
 from alerting.usecases.notification.chart import chart_of
-from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.operators.operate import shelves_now, standing
 
 router = APIRouter(include_in_schema=False)
@@ -103,20 +103,10 @@ def say(
     comment: FormText = "",
 ) -> Response:
     """Feedback from the page: the same use case as the API's."""
-    if not confirms(person, csrf):
-        raise HTTPException(403, "this form is not from this session; open the page again and repeat")
+    check_form(person, csrf)
     body = _body(verdict=verdict or None, acted=acted == "yes" or bool(action), action=action or None, comment=comment or None)
     try:
-        give_feedback(
-            platform,
-            episode_id=id,
-            verdict=body.verdict,
-            acted=body.acted,
-            action=body.action or None,
-            comment=body.comment or None,
-            who=person.name,
-            at=platform.clock.now(),
-        )
+        record_feedback(platform, id, body, person)
     except UserError as refusal:
         return HTMLResponse(episode_page(request, platform, person, id, str(refusal)), 422)
     return RedirectResponse(f"/episodes/{id}#said", 303)
@@ -124,7 +114,7 @@ def say(
 
 @router.get("/suppressed", response_class=HTMLResponse)
 def suppressed(request: Request, platform: Served, _: Viewer) -> str:
-    """What is suppressed by design now, and what nobody was told of in the last day."""
+    """Return the page of what is suppressed by design now, with the episodes without notification in the last day."""
     now = platform.clock.now()
     found = list_suppressed(platform, now, now - UNTOLD_SINCE)
     by_reason: dict[tuple[str, str], list[str]] = {}
@@ -184,9 +174,9 @@ def _chart(platform: Platform, episode: Episode, now: datetime) -> EpisodeChart 
 
 
 def _body(**fields: object) -> views.FeedbackBody:
-    """What the form sent; who names an action has acted."""
+    """Read what the form sent; an action means that the person has acted."""
     try:
         return views.FeedbackBody.model_validate(fields)
     except ValidationError as fault:
-        words = "; ".join(str(fault_of(error)) for error in fault.errors())
-        raise HTTPException(422, words) from fault
+        message = "; ".join(str(fault_of(error)) for error in fault.errors())
+        raise HTTPException(422, message) from fault

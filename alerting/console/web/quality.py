@@ -1,4 +1,4 @@
-"""How good the alarms are for the people who get them: a page, and the same figures for programs."""
+"""Alarm metrics: a page, and the same for programs."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
@@ -38,16 +38,16 @@ EVERYONE = "all"
 
 
 @api.get("/kpi", tags=["operators"])
-def show_figures(
+def show_alarm_metrics(
     platform: Served,
     _: Viewer,
     start: Annotated[Instant | None, Query(alias="from", description="30 days before the end when left out.")] = None,
     end: Annotated[Instant | None, Query(alias="to", description="Now when left out.")] = None,
     asset: Annotated[str | None, Query(max_length=NAME, description="Only assets of this name or pattern.")] = None,
     by: Annotated[Grouping | None, Query(description="Figures for each position, line or shift.")] = None,
-    past: Annotated[bool, Query(description="Count also what the evaluation of past days found; nobody was told of it.")] = False,
+    past: Annotated[bool, Query(description="Count also what the evaluation of past data found, without notification.")] = False,
 ) -> AlarmQuality | QualityByGroup:
-    """Alarm figures after ISA-18.2 / EEMUA 191. Durations are ISO 8601."""
+    """Alarm metrics after ISA-18.2 / EEMUA 191. Durations are ISO 8601."""
     until = end or platform.clock.now()
     begin = start or until - MONTH
     if until - begin > LONGEST:
@@ -67,7 +67,7 @@ def quality(
     group: NameQuery | None = None,
     past: bool | None = None,
 ) -> str:
-    """Alarm figures of the last days, of everyone or of one position, line or shift."""
+    """Return the page of alarm metrics of the last days, of all or of one position, line or shift."""
     now, targets = platform.clock.now(), targets_under(platform.budget)
     zone: ZoneInfo = request.app.state.zone
     midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)

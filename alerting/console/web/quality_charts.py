@@ -1,4 +1,4 @@
-"""Alarm figures as shapes: where bars and cells of the page stand. No figure is computed here."""
+"""Alarm metrics as shapes: positions of the bars and cells of the page. No metric is computed here."""
 
 import math
 from collections import Counter
@@ -107,8 +107,8 @@ def calendar(kpis: Kpis, zone: ZoneInfo) -> list[Day]:
     The hour that comes twice in autumn is one cell, the one that does not come in spring is empty.
     """
     found: dict[date, Counter[int]] = {}
-    for place, number in enumerate(kpis.hourly):
-        local = (kpis.start + place * timedelta(hours=1)).astimezone(zone)
+    for index, number in enumerate(kpis.hourly):
+        local = (kpis.start + index * timedelta(hours=1)).astimezone(zone)
         found.setdefault(local.date(), Counter())[local.hour] += number
     if len(found) > _MOST_DAYS:
         return []
@@ -135,8 +135,8 @@ def lanes(kpis: Kpis) -> list[Lane]:
 
 
 def scale() -> list[tuple[float, timedelta]]:
-    """Marks of the logarithmic scale of durations: place in percent, duration."""
-    return [(_place(timedelta(seconds=s)), timedelta(seconds=s)) for s in _SCALE_S]
+    """Return the marks of the logarithmic scale of durations: position in percent, duration."""
+    return [(_position(timedelta(seconds=s)), timedelta(seconds=s)) for s in _SCALE_S]
 
 
 def priorities(found: Sequence[Priority]) -> list[Priority]:
@@ -145,10 +145,10 @@ def priorities(found: Sequence[Priority]) -> list[Priority]:
 
 
 def _lane(name: str, spread: Spread, missing: str) -> Lane:
-    return Lane(name, spread, missing, _place(spread.median), _place(spread.p90), _place(spread.longest))
+    return Lane(name, spread, missing, _position(spread.median), _position(spread.p90), _position(spread.longest))
 
 
-def _place(duration: timedelta | None) -> float:
+def _position(duration: timedelta | None) -> float:
     first, last = math.log(_SCALE_S[0]), math.log(_SCALE_S[-1])
     seconds = _SCALE_S[0] if duration is None else max(duration.total_seconds(), 1e-3)
     return 100 * min(max((math.log(seconds) - first) / (last - first), 0.0), 1.0)

@@ -15,7 +15,7 @@ from alerting.reporting import messages, sentences
 
 
 def render(template: str, request: Request, **values: Any) -> str:
-    """A page for whoever asks; `person` is None before the login, `zone` is that of the plant."""
+    """Return a page for the person of a request, None before the login; `zone` is that of the plant."""
     person, zone = getattr(request.state, "person", None), request.app.state.zone
     return _environment().get_template(template).render(person=person, zone=zone, path=request.url.path, **values)
 
@@ -92,5 +92,5 @@ def _distance(page: Context, value: datetime) -> str:
 
 @pass_context
 def _plain(page: Context, text: str) -> str:
-    """Stored words for people: stamps as times of the plant."""
+    """Return stored text for people: stamps as times of the plant."""
     return sentences.local_times(text, page["now"], page["zone"])

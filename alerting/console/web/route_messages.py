@@ -1,4 +1,4 @@
-"""What a route says, in words."""
+"""Routes as text for people."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,13 +7,13 @@ from alerting.definitions.routes import Match, Route
 from alerting.reporting.messages import seconds
 
 
-def route_words(route: Route) -> list[tuple[str, str]]:
-    """The terms of a route, each with what it says: which alerts, when, how often, who next."""
+def route_terms(route: Route) -> list[tuple[str, str]]:
+    """Return the terms of a route with their text: which alerts, when, how often, escalation."""
     zone = f" ({route.timezone})"
-    quiet = f"{hours_words(route.quiet)}{zone}; critical alerts are told all the same" if route.quiet else "never"
+    quiet = f"{hours_text(route.quiet)}{zone}; critical alerts are told all the same" if route.quiet else "never"
     terms = [
-        ("Which alerts", match_words(route.match)),
-        ("In force", f"{hours_words(route.shifts)}{zone}" if route.shifts else "always"),
+        ("Which alerts", match_text(route.match)),
+        ("In force", f"{hours_text(route.shifts)}{zone}" if route.shifts else "always"),
         ("Quiet", quiet),
     ]
     return terms + list(_further_terms(route))
@@ -33,7 +33,7 @@ def _further_terms(route: Route) -> Iterator[tuple[str, str]]:
         yield "Platform", "faults of the platform itself are told as well"
 
 
-def match_words(match: Match) -> str:
+def match_text(match: Match) -> str:
     """Which alerts: `critical or high, of oven-*, tagged line-3`."""
     parts = [" or ".join(match.severity) if match.severity else "every severity"]
     if match.definitions != ("*",):
@@ -45,15 +45,15 @@ def match_words(match: Match) -> str:
     return ", ".join(parts) if len(parts) > 1 or match.severity else "every alert"
 
 
-def hours_words(stretches: Sequence[Hours]) -> str:
+def hours_text(weekly: Sequence[Hours]) -> str:
     """Hours of the week: `mon to fri 22:00 to 06:00; sat, sun all day`."""
-    return "; ".join(f"{_days(h)} {'all day' if h.start == h.to else f'{h.start} to {h.to}'}" for h in stretches)
+    return "; ".join(f"{_days(h)} {'all day' if h.start == h.to else f'{h.start} to {h.to}'}" for h in weekly)
 
 
 def _days(hours: Hours) -> str:
-    places = sorted(DAYS.index(day) for day in hours.days)
-    if len(places) == len(DAYS):
+    days = sorted(DAYS.index(day) for day in hours.days)
+    if len(days) == len(DAYS):
         return "daily"
-    if len(places) > 2 and places[-1] - places[0] == len(places) - 1:
-        return f"{DAYS[places[0]]} to {DAYS[places[-1]]}"
-    return ", ".join(DAYS[place] for place in places)
+    if len(days) > 2 and days[-1] - days[0] == len(days) - 1:
+        return f"{DAYS[days[0]]} to {DAYS[days[-1]]}"
+    return ", ".join(DAYS[day] for day in days)

@@ -1,17 +1,17 @@
-"""Who is told: a page of the routes, what waits and what was given up, and the same for programs."""
+"""The page of routes: pending notifications and dead letters, and the same for programs."""
 
 from collections.abc import Mapping
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from alerting.console.access import Person, confirms
 from alerting.console.api import views
 from alerting.console.api.api import Engineer, Served, Viewer
 from alerting.console.api.parameters import FormField, Id
+from alerting.console.web.forms import check_form
 from alerting.console.web.rendering import render
-from alerting.console.web.route_messages import route_words
+from alerting.console.web.route_messages import route_terms
 from alerting.definitions.faults import UserError
 from alerting.ports import Platform
 from alerting.usecases.notification.deliver import deliver_due, retry
@@ -19,7 +19,6 @@ from alerting.usecases.notification.overview import RoutesOverview, routes_overv
 
 api = APIRouter(prefix="/api/v1")
 pages = APIRouter(include_in_schema=False)
-NOT_FROM_HERE = "this form is not from this session; open the page again and repeat"
 DEAD_SHOWN = 100
 
 
@@ -71,22 +70,22 @@ def retry_by_api(body: RetryBody, platform: Served, person: Engineer) -> RetryVi
 
 @pages.get("/routes", response_class=HTMLResponse)
 def routes(request: Request, platform: Served, _: Viewer) -> str:
-    """Who is told of what, and whether it arrives."""
+    """Return the page of routes."""
     return _page(request, platform)
 
 
 @pages.post("/routes/{name}/test", response_class=HTMLResponse)
 def test_by_form(name: Id, request: Request, platform: Served, person: Engineer, csrf: FormField = "") -> Response:
-    """A test message, with what became of it."""
-    _check(person, csrf)
+    """Send a test message and show its result."""
+    check_form(person, csrf)
     results = try_route(platform, name, person.name, platform.clock.now())
     return HTMLResponse(_page(request, platform, tried=name, results=results))
 
 
 @pages.post("/dead-letters/retry", response_class=HTMLResponse)
 def retry_by_form(request: Request, platform: Served, person: Engineer, csrf: FormField = "", id: FormField = "") -> Response:
-    """Dead letters, once more."""
-    _check(person, csrf)
+    """Retry dead letters."""
+    check_form(person, csrf)
     now = platform.clock.now()
     try:
         retry(platform, id, person.name, now)
@@ -105,15 +104,10 @@ def _page(
         "routes.html",
         request,
         found=found,
-        terms={standing.route.name: route_words(standing.route) for standing in found.routes},
+        terms={overview.route.name: route_terms(overview.route) for overview in found.routes},
         channels={channel.name: channel for channel in found.channels},
         dead=found.dead[:DEAD_SHOWN],
         tried=tried,
         results=results or {},
         refusal=refusal,
     )
-
-
-def _check(person: Person, csrf: str) -> None:
-    if not confirms(person, csrf):
-        raise HTTPException(403, NOT_FROM_HERE)

@@ -19,6 +19,7 @@ from alerting.definitions.model import ClassifierDefinition, Definition, Revisio
 from alerting.definitions.revisions import definition_hash, next_revision
 from alerting.definitions.validation import definition_document
 from alerting.ports import Document, Platform, Progress, silent
+from alerting.ports.logs import log_context
 from alerting.usecases.backtest.checkpoint import restore
 from alerting.usecases.backtest.result import finish, stored_result
 from alerting.usecases.backtest.run import Backtest, Retrain, Subject, cadence
@@ -45,6 +46,7 @@ def written_subject(platform: Platform, document: Document) -> Subject:
     return Subject(next_revision(definition, latest, "backtest", platform.clock.now(), "not applied"), applied=False)
 
 
+@log_context(sandbox="backtest")
 def backtest(
     platform: Platform,
     subject: Subject,

@@ -6,6 +6,9 @@ from dataclasses import replace
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Episode
 from alerting.ports import Platform
+from alerting.ports.logs import id_logger
+
+_log = id_logger(__name__)
 
 
 class NotFound(UserError):
@@ -36,4 +39,11 @@ def update(platform: Platform, episode_id: str, change: Callable[[Episode], Epis
             return episode
         changed = replace(changed, version=episode.version + 1)
         if platform.episodes.replace(changed):
+            log_transitions(changed, len(episode.transitions))
             return changed
+
+
+def log_transitions(episode: Episode, known: int = 0) -> None:
+    """Log the transitions of an episode beyond the first `known` ones."""
+    for transition in episode.transitions[known:]:
+        _log.info("episode %s", transition.kind, definition=episode.definition, asset=episode.asset, episode=episode.id)

@@ -10,6 +10,7 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import shard_of
 from alerting.episodes.targets import EvaluationPlan, blocks
 from alerting.ports import ModelUnavailable, Platform, Progress, Replay, silent
+from alerting.ports.logs import id_logger, log_run
 from alerting.readings.history import from_millis, span_millis, to_millis
 from alerting.usecases.definitions.platform_alerts import tell_of_models
 from alerting.usecases.definitions.sync import require_revision, sync
@@ -23,7 +24,10 @@ from alerting.usecases.evaluation.persist_past import keep_past
 from alerting.usecases.evaluation.reprocess import bases_of, begin_round, end_round
 from alerting.usecases.evaluation.run import Block, EvaluationCounts, Run, starts_of
 
+_log = id_logger(__name__)
 
+
+@log_run()
 @seldom_collected()
 def evaluate(platform: Platform, names: Sequence[str] | None, as_of: datetime, progress: Progress = silent) -> EvaluationCounts:
     """Evaluate active definitions (all, or those named) from their watermark up to as_of. Running it again changes nothing."""
@@ -44,7 +48,23 @@ def evaluate(platform: Platform, names: Sequence[str] | None, as_of: datetime, p
     tell_of_models(platform, evaluation_plan.names, run.counts.unreadable, as_of)
     run.counts.settled = settle_due(platform, as_of)
     progress("evaluated", len(watched), len(watched))
+    _log_counts(run.counts, len(watched))
     return run.counts
+
+
+def _log_counts(counts: EvaluationCounts, targets: int) -> None:
+    """Log what one round of evaluation did, and each definition whose model cannot be read."""
+    _log.info(
+        "evaluated %d targets: %d raised, %d closed, %d withdrawn, %d unknown, %d late readings",
+        targets,
+        counts.raised,
+        counts.closed,
+        counts.withdrawn,
+        len(counts.unknown),
+        counts.late,
+    )
+    for definition, reason in counts.unreadable.items():
+        _log.warning("the model cannot be read: %s", reason, definition=definition)
 
 
 def shards(platform: Platform, every: timedelta, count: int) -> list[list[str]]:

@@ -11,7 +11,7 @@ from alerting.episodes.episode import Episode, episode_id
 from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.ports import Platform
 from alerting.usecases.definitions.versions import VersionInterval
-from alerting.usecases.episodes.store import update
+from alerting.usecases.episodes.store import log_transitions, update
 from alerting.usecases.evaluation.evaluate_target import Judgement
 from alerting.usecases.evaluation.new_episodes import new_episodes, with_step
 from alerting.usecases.notification.muting import as_muted, silence_at_raise
@@ -81,6 +81,7 @@ def _announce(platform: Platform, revision: Revision, episode: Episode, as_of: d
 def _insert(platform: Platform, revision: Revision, episode: Episode, as_of: datetime) -> Episode:
     """Insert, or find the stored episode that this spell is: the same id, or the one open for the same pair."""
     if platform.episodes.insert(episode):
+        log_transitions(episode)
         return episode
     stored = platform.episodes.get(episode.id)
     if stored is None:

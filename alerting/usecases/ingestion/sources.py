@@ -1,4 +1,4 @@
-"""What an import reads: a file that is surveyed once and read once, and what the survey found."""
+"""What an import reads: a file that is checked once and read once, and what the profile found."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 from alerting.definitions.assets import VariableType
 from alerting.ports import EventRow, Progress, ReadingRow
-from alerting.readings.inference import BadLine, ColumnSurvey
+from alerting.readings.inference import BadLine, ColumnProfile
 from alerting.usecases.ingestion.understood import FileForm
 
 Duration = Literal["instant", "lasting"]
@@ -15,7 +15,7 @@ Reject = Callable[[BadLine], None]
 
 
 @dataclass
-class Survey:
+class Profile:
     """What the first pass found. `bad` counts lines that cannot be taken, whatever the types; `first_bad` shows the first few.
 
     `assets`: names of the columns filled anywhere, by asset. `repeated` lines add nothing to an earlier one, `empty` lines have
@@ -25,7 +25,7 @@ class Survey:
     for the first and for the second of the times that come twice.
     """
 
-    columns: dict[str, ColumnSurvey] = field(default_factory=dict)
+    columns: dict[str, ColumnProfile] = field(default_factory=dict)
     assets: dict[str, set[str]] = field(default_factory=dict)
     lines: int = 0
     bad: int = 0
@@ -44,7 +44,7 @@ class Survey:
 
 
 @dataclass
-class EventTypeSurvey:
+class EventTypeProfile:
     """What the first pass found of one event type: whether any event has an end after its start, and the first such lines."""
 
     ends: int = 0
@@ -52,10 +52,10 @@ class EventTypeSurvey:
 
 
 @dataclass
-class EventsSurvey(Survey):
-    """A survey of events. `end_column`: whether the file has one."""
+class EventsProfile(Profile):
+    """A profile of events. `end_column`: whether the file has one."""
 
-    types: dict[str, EventTypeSurvey] = field(default_factory=dict)
+    types: dict[str, EventTypeProfile] = field(default_factory=dict)
     end_column: bool = False
 
 
@@ -70,10 +70,10 @@ class Source(Protocol):
 
 
 class ReadingSource(Source, Protocol):
-    """Readings in a file, read once to survey and once to take them."""
+    """Readings in a file, read once to check and once to take the rows."""
 
-    def survey(self, progress: Progress, *, hasty: bool = False) -> Survey:
-        """`hasty`: stop soon after the first bad line."""
+    def profile(self, progress: Progress, *, stop_early: bool = False) -> Profile:
+        """`stop_early`: stop soon after the first bad line."""
         ...
 
     def read(self, types: Mapping[str, VariableType], reject: Reject, progress: Progress) -> Iterator[Sequence[ReadingRow]]:
@@ -82,10 +82,10 @@ class ReadingSource(Source, Protocol):
 
 
 class EventSource(Source, Protocol):
-    """Events in a file, read once to survey and once to take them."""
+    """Events in a file, read once to check and once to take the rows."""
 
-    def survey(self, progress: Progress, *, hasty: bool = False) -> EventsSurvey:
-        """`hasty`: stop soon after the first bad line."""
+    def profile(self, progress: Progress, *, stop_early: bool = False) -> EventsProfile:
+        """`stop_early`: stop soon after the first bad line."""
         ...
 
     def read(

@@ -1,4 +1,4 @@
-"""What there is to say of a file: what was understood before it is written, why it is refused, notes for people."""
+"""Describes a file: what was understood, why it is refused, notes for people."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -7,8 +7,8 @@ from alerting.definitions.assets import Asset, VariableType
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
 from alerting.readings.column_titles import split_title
-from alerting.readings.inference import BadLine, ColumnSurvey
-from alerting.usecases.ingestion.sources import EventTypeSurvey, Reject, Source, Survey
+from alerting.readings.inference import BadLine, ColumnProfile
+from alerting.usecases.ingestion.sources import EventTypeProfile, Profile, Reject, Source
 from alerting.usecases.ingestion.understood import Understood, UnderstoodColumn
 
 SHOWN = 5
@@ -17,26 +17,26 @@ _MOST_WORDS = 5
 
 def understand(
     source: Source,
-    survey: Survey,
+    profile: Profile,
     types: Mapping[str, VariableType],
     known: Mapping[str, Asset],
     event_types: Mapping[str, str],
 ) -> Understood:
     """The file as it will be imported."""
-    declared = {v for name in survey.assets if name in known for v in known[name].variables}
-    columns = tuple(_column(survey, survey.columns[title], kind, declared) for title, kind in types.items())
+    declared = {v for name in profile.assets if name in known for v in known[name].variables}
+    columns = tuple(_column(profile, profile.columns[title], kind, declared) for title, kind in types.items())
     return Understood(
         source=source.name,
         form=source.form,
-        lines=survey.lines,
-        rows=survey.rows,
-        first=survey.first,
-        last=survey.last,
-        assets=tuple(sorted(survey.assets)),
-        new_assets=tuple(name for name in sorted(survey.assets) if name not in known),
+        lines=profile.lines,
+        rows=profile.rows,
+        first=profile.first,
+        last=profile.last,
+        assets=tuple(sorted(profile.assets)),
+        new_assets=tuple(name for name in sorted(profile.assets) if name not in known),
         columns=columns,
         event_types=event_types,
-        notes=tuple(notes(source, survey, types)),
+        notes=tuple(notes(source, profile, types)),
     )
 
 
@@ -45,10 +45,10 @@ def unit_of(title: str, kind: VariableType) -> str | None:
     return split_title(title).unit if kind == "number" else None
 
 
-def _column(survey: Survey, column: ColumnSurvey, kind: VariableType, declared: set[str]) -> UnderstoodColumn:
-    wrong, first = (0, list[BadLine]()) if survey.strict else column.bad(kind)
+def _column(profile: Profile, column: ColumnProfile, kind: VariableType, declared: set[str]) -> UnderstoodColumn:
+    wrong, first = (0, list[BadLine]()) if profile.strict else column.bad(kind)
     words = {**column.marks, **(column.words if wrong and kind != "category" else {})}
-    empty = survey.rows - column.filled - column.marked - column.bad_quality
+    empty = profile.rows - column.filled - column.marked - column.bad_quality
     return UnderstoodColumn(
         title=column.title,
         name=column.name,
@@ -65,26 +65,26 @@ def _column(survey: Survey, column: ColumnSurvey, kind: VariableType, declared: 
 
 
 def refuse_bad(
-    source: Source, survey: Survey, types: Mapping[str, VariableType], ends: Sequence[EventTypeSurvey], reject: Reject | None
+    source: Source, profile: Profile, types: Mapping[str, VariableType], ends: Sequence[EventTypeProfile], reject: Reject | None
 ) -> None:
     """Raises UserError when a line is bad and there is no `reject` to take it, or when no line is left."""
-    count, lines = survey.bad, list(survey.first_bad)
-    for title, kind in types.items() if survey.strict else ():
-        more, first = survey.columns[title].bad(kind)
+    count, lines = profile.bad, list(profile.first_bad)
+    for title, kind in types.items() if profile.strict else ():
+        more, first = profile.columns[title].bad(kind)
         count, lines = count + more, lines + first
     for found in ends:
         count, lines = count + found.ends, lines + found.first_ends
     if reject is None and count:
-        raise UserError(_refusal(source, survey, count, lines))
-    if not survey.assets:
+        raise UserError(_refusal(source, profile, count, lines))
+    if not profile.assets:
         nothing = f"{source.name} has a header but no lines; nothing was written"
-        raise UserError(_refusal(source, survey, count, lines) if count else nothing)
+        raise UserError(_refusal(source, profile, count, lines) if count else nothing)
 
 
-def refuse_doubtful(source: Source, survey: Survey, types: Mapping[str, VariableType]) -> None:
+def refuse_doubtful(source: Source, profile: Profile, types: Mapping[str, VariableType]) -> None:
     """Raises UserError for a column so many of whose cells are no value of its type that it may well be something else."""
-    for title, kind in types.items() if not survey.strict else ():
-        column = survey.columns[title]
+    for title, kind in types.items() if not profile.strict else ():
+        column = profile.columns[title]
         wrong, first = column.bad(kind)
         wrong -= column.faults if kind == "number" else 0
         filled = column.filled - column.faults
@@ -98,55 +98,58 @@ def refuse_doubtful(source: Source, survey: Survey, types: Mapping[str, Variable
             )
 
 
-def _refusal(source: Source, survey: Survey, count: int, lines: Sequence[BadLine]) -> str:
+def _refusal(source: Source, profile: Profile, count: int, lines: Sequence[BadLine]) -> str:
     shown = sorted(lines, key=lambda b: b.line)[:SHOWN]
-    told = "".join(f"\n  - {source.unit} {line}" for line in shown)
+    examples = "".join(f"\n  - {source.unit} {line}" for line in shown)
     more = f"\n  - and {count - len(shown):,} more" if count > len(shown) else ""
-    rest = f"\n  - the {source.unit}s behind {source.unit} {survey.lines + 1:,} were not read" if survey.incomplete else ""
+    rest = f"\n  - the {source.unit}s behind {source.unit} {profile.lines + 1:,} were not read" if profile.incomplete else ""
     way_out = "--skip-bad takes the good lines and keeps the bad ones apart"
-    return f"{source.name} is refused, nothing was written ({way_out}):{told}{more}{rest}"
+    return f"{source.name} is refused, nothing was written ({way_out}):{examples}{more}{rest}"
 
 
-def notes(source: Source, survey: Survey, types: Mapping[str, VariableType]) -> Iterator[str]:
+def notes(source: Source, profile: Profile, types: Mapping[str, VariableType]) -> Iterator[str]:
     """Sentences on what is worth knowing of this file."""
     unit = source.unit + "s"
-    empty = [title for title in survey.columns if title not in types]
-    if survey.repeated:
-        yield f"{survey.repeated:,} {unit} repeat an earlier one and were counted once"
-    if survey.empty:
-        yield f"{survey.empty:,} {unit} hold no value and were passed over"
+    empty = [title for title in profile.columns if title not in types]
+    if profile.repeated:
+        yield f"{profile.repeated:,} {unit} repeat an earlier one and were counted once"
+    if profile.empty:
+        yield f"{profile.empty:,} {unit} hold no value and were passed over"
     if empty:
         yield f"columns without any value were passed over: {', '.join(empty[:20])}{' …' if len(empty) > 20 else ''}"
-    bad, uncertain = (sum(getattr(survey.columns[t], n) for t in types) for n in ("bad_quality", "uncertain"))
+    bad, uncertain = (sum(getattr(profile.columns[t], n) for t in types) for n in ("bad_quality", "uncertain"))
     if bad:
-        yield f"{bad:,} samples are of bad quality: their values are not kept, and what they would have told is unknown"
+        yield (
+            f"{bad:,} samples are of bad quality: their values are not stored, and the variable is unknown until its next sample "
+            "that is not bad"
+        )
     if uncertain:
         yield f"{uncertain:,} samples are of uncertain quality: they are marked as such, and used"
-    yield from _clock_notes(source, survey)
-    yield from _column_notes(survey, types)
-    if survey.cut:
-        yield f"{survey.cut:,} time stamps are finer than a millisecond and were cut to it"
+    yield from _clock_notes(source, profile)
+    yield from _column_notes(profile, types)
+    if profile.cut:
+        yield f"{profile.cut:,} time stamps are finer than a millisecond and were cut to it"
 
 
-def _clock_notes(source: Source, survey: Survey) -> Iterator[str]:
-    if survey.zoneless:
-        yield f"{survey.zoneless:,} time stamps name no zone and were taken as UTC; --tz says otherwise"
-    if survey.clock_changes and (source.form.zone_from or "").startswith("shown"):
+def _clock_notes(source: Source, profile: Profile) -> Iterator[str]:
+    if profile.zoneless:
+        yield f"{profile.zoneless:,} time stamps name no zone and were taken as UTC; --tz says otherwise"
+    if profile.clock_changes and (source.form.zone_from or "").startswith("shown"):
         yield (
-            f"the file shows the clocks of {survey.zone} being set back, so its stamps are read in that zone; "
+            f"the file shows the clocks of {profile.zone} being set back, so its stamps are read in that zone; "
             "set ALERTING_TIMEZONE (or give --tz), so that files without such an hour are read in it, too"
         )
-    for day, (first, second) in sorted(survey.clock_changes.items()):
-        told = f"on {day} the clocks of {survey.zone} are set back, and an hour comes twice: "
+    for day, (first, second) in sorted(profile.clock_changes.items()):
+        change = f"on {day} the clocks of {profile.zone} are set back, and an hour comes twice: "
         if second:
-            yield f"{told}by the order of the lines, {first:,} stamps are of its first time and {second:,} of its second"
+            yield f"{change}by the order of the lines, {first:,} stamps are of its first time and {second:,} of its second"
         elif first:
-            yield f"{told}the file has it once, and its {first:,} stamps are taken for the first time"
+            yield f"{change}the file has it once, and its {first:,} stamps are taken for the first time"
 
 
-def _column_notes(survey: Survey, types: Mapping[str, VariableType]) -> Iterator[str]:
+def _column_notes(profile: Profile, types: Mapping[str, VariableType]) -> Iterator[str]:
     for title in types:
-        column = survey.columns[title]
+        column = profile.columns[title]
         if column.every_ms is not None:
             every = format_duration(timedelta(milliseconds=column.every_ms))
             yield (

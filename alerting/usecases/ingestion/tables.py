@@ -1,6 +1,6 @@
 """Import: readings and events from a source into the stores, checked as a whole before anything is written.
 
-A source is read twice. The survey finds what its columns hold and every bad line; only then are assets declared and rows
+A source is read twice. The profile finds what its columns hold and every bad line; only then are assets declared and rows
 written, batch by batch. Every write is idempotent, so a run that was stopped is repeated as it is: nothing is lost or doubled.
 """
 
@@ -9,16 +9,14 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, Protocol, TypeVar
 
-from pydantic import ValidationError
-
-from alerting.definitions.assets import Asset, EventType, Variable, VariableType
+from alerting.definitions.assets import Asset, EventType, VariableType
 from alerting.definitions.faults import UserError
 from alerting.ports import Assets, Audit, Definitions, Progress, Readings, silent
 from alerting.ports.late import Arrivals
-from alerting.readings.column_titles import split_title, whole_title
-from alerting.readings.inference import BadLine, ColumnSurvey
+from alerting.readings.inference import BadLine
+from alerting.usecases.ingestion.declarations import column_types, event_durations, with_variables
 from alerting.usecases.ingestion.late_rows import late_rows
-from alerting.usecases.ingestion.sources import Duration, EventSource, EventsSurvey, ReadingSource, Reject, Source, Survey
+from alerting.usecases.ingestion.sources import Duration, EventSource, EventsProfile, Profile, ReadingSource, Reject, Source
 from alerting.usecases.ingestion.summary import SHOWN, refuse_bad, refuse_doubtful, understand
 from alerting.usecases.ingestion.understood import Understood
 
@@ -72,14 +70,14 @@ class ImportResult:
     def to_document(self) -> dict[str, Any]:
         """The result as a JSON document, instants in ISO 8601."""
         document = asdict(self)
-        told = [document, *([document["understood"]] if self.understood else [])]
-        for part in told:
+        dated = [document, *([document["understood"]] if self.understood else [])]
+        for part in dated:
             part.update({key: part[key].isoformat() if part[key] else None for key in ("first", "last")})
         return document
 
 
 def refuse_line(line: BadLine) -> None:
-    """The fate of bad lines unless told otherwise; the survey has refused every one that it could see."""
+    """Raises UserError for a bad line that the check has not seen."""
     raise UserError(f"line {line}; it was not bad when the file was checked, so the file is being changed: import it again")
 
 
@@ -90,32 +88,32 @@ class CheckedReadings:
         self,
         source: ReadingSource,
         plant: Plant,
-        survey: Survey,
+        profile: Profile,
         types: Mapping[str, VariableType],
         reject: Reject | None,
     ) -> None:
-        self._source, self._plant, self._survey, self._types, self._reject = source, plant, survey, types, reject
+        self._source, self._plant, self._profile, self._types, self._reject = source, plant, profile, types, reject
         self._known = {a.name: a for a in plant.assets.all()}
         self._declared = [
-            _with_variables(source, name, filled, survey.columns, types, self._known.get(name))
-            for name, filled in sorted(survey.assets.items())
+            with_variables(source, name, filled, profile.columns, types, self._known.get(name))
+            for name, filled in sorted(profile.assets.items())
         ]
-        self.understood = understand(source, survey, types, self._known, {})
+        self.understood = understand(source, profile, types, self._known, {})
 
     def write(self, *, now: datetime, actor: str, progress: Progress = silent) -> ImportResult:
         """Declare assets and variables that are new, and write all rows. Idempotent."""
-        survey, types = self._survey, self._types
+        profile, types = self._profile, self._types
         rejected = _Counted(self._reject or refuse_line)
         changes = [a for a in self._declared if self._known.get(a.name) != a]
         self._plant.assets.put(changes)
         batches = self._source.read(types, rejected, progress)
         written = _write(batches, lambda batch: self._plant.readings.add_readings(batch, now))
         result = replace(
-            _result("readings", self.understood, survey, written, rejected.count, self._plant, now),
+            _result("readings", self.understood, profile, written, rejected.count, self._plant, now),
             created=self.understood.new_assets,
-            variables={survey.columns[title].name: kind for title, kind in types.items()},
-            bad_quality=sum(survey.columns[title].bad_quality for title in types),
-            uncertain=sum(survey.columns[title].uncertain for title in types),
+            variables={profile.columns[title].name: kind for title, kind in types.items()},
+            bad_quality=sum(profile.columns[title].bad_quality for title in types),
+            uncertain=sum(profile.columns[title].uncertain for title in types),
         )
         _record(self._plant, result, changed=bool(result.new or changes), now=now, actor=actor)
         return result
@@ -129,13 +127,13 @@ def check_readings(
     A declared variable keeps its type, the type of a new one is inferred over the whole file. Raises UserError when a line is bad
     and there is no `reject` to take it, when no line is left, or when what would be declared is not valid.
     """
-    survey = source.survey(progress, hasty=reject is None)
-    _refuse_empty(source, survey)
+    profile = source.profile(progress, stop_early=reject is None)
+    _refuse_empty(source, profile)
     known = {a.name: a for a in plant.assets.all()}
-    types = _types(source, survey, known)
-    refuse_bad(source, survey, types, [], reject)
-    refuse_doubtful(source, survey, types)
-    return CheckedReadings(source, plant, survey, types, reject)
+    types = column_types(source, profile, known)
+    refuse_bad(source, profile, types, [], reject)
+    refuse_doubtful(source, profile, types)
+    return CheckedReadings(source, plant, profile, types, reject)
 
 
 def import_readings(
@@ -156,16 +154,16 @@ class CheckedEvents:
         self,
         source: EventSource,
         plant: Plant,
-        survey: EventsSurvey,
+        profile: EventsProfile,
         types: Mapping[str, VariableType],
         durations: Mapping[str, Duration],
         reject: Reject | None,
     ) -> None:
-        self._source, self._plant, self._survey, self._types, self._reject = source, plant, survey, types, reject
+        self._source, self._plant, self._profile, self._types, self._reject = source, plant, profile, types, reject
         self._durations = durations
         stored = {t.name for t in plant.assets.event_types()}
         self._new_types = [EventType(name=name, duration=kind) for name, kind in durations.items() if name not in stored]
-        self.understood = understand(source, survey, types, {a.name: a for a in plant.assets.all()}, durations)
+        self.understood = understand(source, profile, types, {a.name: a for a in plant.assets.all()}, durations)
 
     def write(self, *, now: datetime, actor: str, progress: Progress = silent) -> ImportResult:
         """Declare assets and event types that are new, and write all events. Idempotent."""
@@ -176,7 +174,7 @@ class CheckedEvents:
         batches = self._source.read(self._types, self._durations, rejected, progress)
         written = _write(batches, lambda batch: self._plant.readings.add_events(batch, now))
         result = replace(
-            _result("events", self.understood, self._survey, written, rejected.count, self._plant, now),
+            _result("events", self.understood, self._profile, written, rejected.count, self._plant, now),
             created=self.understood.new_assets,
             event_types=self._durations,
         )
@@ -197,14 +195,14 @@ def check_events(
     `duration` says what the events are; left out, a stored type stays what it is, and a new one is lasting if the file has a
     column for ends. Raises UserError as `check_readings` does, and when a stored type is contradicted.
     """
-    survey = source.survey(progress, hasty=reject is None)
-    _refuse_empty(source, survey)
+    profile = source.profile(progress, stop_early=reject is None)
+    _refuse_empty(source, profile)
     stored = {t.name: t.duration for t in plant.assets.event_types()}
-    durations = _durations(source, survey, stored, duration)
-    types = {title: kind for title, column in survey.columns.items() if (kind := column.attribute_type())}
-    ends = [survey.types[name] for name, lasts in durations.items() if lasts == "instant"]
-    refuse_bad(source, survey, types, ends, reject)
-    return CheckedEvents(source, plant, survey, types, durations, reject)
+    durations = event_durations(source, profile, stored, duration)
+    types = {title: kind for title, column in profile.columns.items() if (kind := column.attribute_type())}
+    ends = [profile.types[name] for name, lasts in durations.items() if lasts == "instant"]
+    refuse_bad(source, profile, types, ends, reject)
+    return CheckedEvents(source, plant, profile, types, durations, reject)
 
 
 def import_events(
@@ -235,9 +233,9 @@ def _write(batches: Iterable[Sequence[Row]], add: Callable[[Sequence[Row]], int]
 
 
 def _result(
-    what: What, understood: Understood, survey: Survey, written: tuple[int, int], rejected: int, plant: Plant, now: datetime
+    what: What, understood: Understood, profile: Profile, written: tuple[int, int], rejected: int, plant: Plant, now: datetime
 ) -> ImportResult:
-    """What there is to say of any import."""
+    """The part of a result that readings and events have in common."""
     rows, new = written
     return ImportResult(
         source=understood.source,
@@ -245,9 +243,9 @@ def _result(
         rows=rows,
         new=new,
         rejected=rejected,
-        repeated=survey.repeated,
-        first=survey.first,
-        last=survey.last,
+        repeated=profile.repeated,
+        first=profile.first,
+        last=profile.last,
         assets=understood.assets,
         created=(),
         variables={},
@@ -269,84 +267,9 @@ class _Counted:
         self.count += 1
 
 
-def _refuse_empty(source: Source, survey: Survey) -> None:
-    if not survey.lines:
+def _refuse_empty(source: Source, profile: Profile) -> None:
+    if not profile.lines:
         raise UserError(f"{source.name} has a header but no lines; nothing was written")
-
-
-def _types(source: Source, survey: Survey, known: Mapping[str, Asset]) -> dict[str, VariableType]:
-    """Type by column title: the declared one, else the inferred one; columns without any value are left out."""
-    types: dict[str, VariableType] = {}
-    for title, column in survey.columns.items():
-        declared = _declared(source, column.name, survey.assets, known)
-        kind = declared or column.inferred()
-        if kind is None or not (column.filled or column.bad_quality):
-            continue
-        if not declared and column.written_with_decimal_comma():
-            raise UserError(f"{source.name}: column {title!r} holds numbers such as 12,5: add --decimal ,")
-        types[title] = kind
-    if not types and not survey.bad:
-        raise UserError(f"{source.name} has no value in any column that could be a variable; nothing was written")
-    return types
-
-
-def _declared(source: Source, variable: str, assets: Mapping[str, set[str]], known: Mapping[str, Asset]) -> VariableType | None:
-    by_type: dict[VariableType, str] = {}
-    for name in sorted(assets):
-        found = known[name].variables.get(variable) if name in known else None
-        if found:
-            by_type.setdefault(found.type, name)
-    if len(by_type) > 1:
-        told = " but ".join(f"{kind} on {asset}" for kind, asset in by_type.items())
-        raise UserError(f"{source.name}: {variable} is declared as {told}; import these assets from files of their own")
-    return next(iter(by_type), None)
-
-
-def _with_variables(
-    source: Source,
-    name: str,
-    filled: set[str],
-    columns: Mapping[str, ColumnSurvey],
-    types: Mapping[str, VariableType],
-    known: Asset | None,
-) -> Asset:
-    """The asset with a variable for each of its filled columns; what is declared already stays as it is.
-
-    Raises UserError when the asset would not be valid: nothing is written that cannot be read again.
-    """
-    asset = known or Asset(name=name)
-    found = {
-        columns[title].name: _variable(columns[title], kind) for title, kind in types.items() if columns[title].name in filled
-    }
-    if not found.keys() - asset.variables.keys():
-        return asset
-    try:
-        return Asset.model_validate({**dict(asset), "variables": {**found, **asset.variables}})
-    except ValidationError as error:
-        told = "".join(f"\n  - {'.'.join(map(str, e['loc']))[:200]}: {e['msg']}" for e in error.errors()[:SHOWN])
-        raise UserError(f"{source.name} is refused, nothing was written: asset {name} would not be valid:{told}") from error
-
-
-def _variable(column: ColumnSurvey, kind: VariableType) -> Variable:
-    """A variable of this column: a number with the unit that its title names; the title is kept without it."""
-    title, unit = split_title(column.title) if kind == "number" else (whole_title(column.title), None)
-    return Variable(title=title if title != column.name else None, type=kind, unit=unit)
-
-
-def _durations(
-    source: Source, survey: EventsSurvey, stored: Mapping[str, Duration], wanted: Duration | None
-) -> dict[str, Duration]:
-    durations: dict[str, Duration] = {}
-    for name, found in sorted(survey.types.items()):
-        durations[name] = wanted or stored.get(name) or ("lasting" if survey.end_column else "instant")
-        if name not in stored or (stored[name] == durations[name] and not (stored[name] == "instant" and found.ends)):
-            continue
-        is_now = "have ends" if stored[name] == durations[name] else f"are to be {durations[name]}"
-        raise UserError(
-            f"{source.name}: events of type {name!r} {is_now}, but are kept as {stored[name]} already; nothing was written. "
-            "Import them under another type (--type, --type-prefix) if they are another thing"
-        )
-    return durations
 
 
 def _record(plant: Plant, result: ImportResult, *, changed: bool, now: datetime, actor: str) -> None:

@@ -1,4 +1,4 @@
-"""What an import understood of a file, told before anything is written."""
+"""What an import understood of a file, printed before anything is written."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

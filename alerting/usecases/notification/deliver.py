@@ -1,8 +1,7 @@
 """Deliver what the outboxes hold: claim, deliver, record. At least once, each with a key that never changes."""
 
-import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +13,7 @@ from alerting.notifications.group_message import Bulletin, delivered_bulletin
 from alerting.notifications.policy import after_failure, retry_delay
 from alerting.operators.shelves import Shelf
 from alerting.ports import DeliveryFailed, Message, Platform
+from alerting.ports.logs import id_logger, log_run
 from alerting.reporting.sentences import clock_time
 from alerting.usecases.definitions.platform_alerts import tell_of_documents
 from alerting.usecases.episodes.store import find_episode, update
@@ -25,7 +25,7 @@ from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.notification.schedule import announce_due
 
 __all__ = ["DeliveryCounts", "deliver_due", "message", "retry", "send_test"]
-_log = logging.getLogger(__name__)
+_log = id_logger(__name__)
 CLAIM = timedelta(minutes=2)
 """How long an attempt belongs to who began it: longer than the time-outs of any delivery together."""
 SILENT_AFTER = 3
@@ -69,6 +69,7 @@ class _Round:
         return self.failures[channel] >= SILENT_AFTER
 
 
+@log_run()
 def deliver_due(platform: Platform, now: datetime) -> DeliveryCounts:
     """Pay what shelves owe, announce what time has brought, then try every notification that is due, each once.
 
@@ -104,10 +105,11 @@ Notices = tuple[Notification, ...]
 
 @dataclass(frozen=True)
 class _Outbox:
-    """Where notifications stand: how to change them by compare-and-set, and what they say."""
+    """Where notifications stand: how to change them by compare-and-set, what they say, and what they are about, for logs."""
 
     change: Callable[[Callable[[Notices], Notices]], None]
     message: Callable[[Notification], Message]
+    ids: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _episode_outbox(platform: Platform, episode: Episode, acknowledging: frozenset[str] = frozenset()) -> _Outbox:
@@ -119,7 +121,8 @@ def _episode_outbox(platform: Platform, episode: Episode, acknowledging: frozens
         plain = message(episode, notification, platform.links, acknowledging, now, platform.zone)
         return replace(plain, draw=lambda: episode_figure(platform, episode, platform.clock.now()))
 
-    return _Outbox(change, told)
+    ids = {"definition": episode.definition, "asset": episode.asset, "episode": episode.id}
+    return _Outbox(change, told, ids)
 
 
 def _shelf_outbox(platform: Platform, shelf: Shelf) -> _Outbox:
@@ -130,7 +133,8 @@ def _shelf_outbox(platform: Platform, shelf: Shelf) -> _Outbox:
                 return
             stored = platform.shelves.get(shelf.id)
 
-    return _Outbox(change, lambda notification: shelf_message(shelf, notification, platform.clock.now(), platform.zone))
+    ids = {"definition": shelf.definition, "asset": shelf.asset, "shelf": shelf.id}
+    return _Outbox(change, lambda notification: shelf_message(shelf, notification, platform.clock.now(), platform.zone), ids)
 
 
 def _bulletin_outbox(platform: Platform, bulletin: Bulletin) -> _Outbox:
@@ -141,7 +145,9 @@ def _bulletin_outbox(platform: Platform, bulletin: Bulletin) -> _Outbox:
                 return
             stored = platform.bulletins.get(bulletin.id)
 
-    return _Outbox(change, lambda _: bulletin_message(bulletin, platform.clock.now(), platform.zone))
+    return _Outbox(
+        change, lambda _: bulletin_message(bulletin, platform.clock.now(), platform.zone), {"group_message": bulletin.id}
+    )
 
 
 def _drop_quiet(outbox: _Outbox, episode: Episode) -> int:
@@ -203,12 +209,15 @@ def _deliver(this: _Round, outbox: _Outbox, claimed: Notification) -> None:
     if failure is None:
         _record(outbox, claimed.key, status="sent", delivered_at=this.now, error=None)
         this.counts.sent += 1
+        _log.info("notification sent: %s", claimed.transition, **outbox.ids, channel=claimed.channel)
         return
     status, again_at = after_failure(claimed.attempts, failure.permanent), this.now + retry_delay(claimed.attempts, claimed.key)
     # Only while it is still ours: somebody who took it over may have delivered it by now.
     _changed(outbox, claimed, replace(claimed, status=status, error=str(failure), next_attempt_at=again_at))
     this.counts.failed += 1
     this.counts.dead += status == "dead"
+    said = "notification given up: %s" if status == "dead" else "notification failed and is tried again: %s"
+    _log.warning(said, claimed.transition, **outbox.ids, channel=claimed.channel)
 
 
 def _attempt(platform: Platform, name: str, composed: Callable[[], Message]) -> DeliveryFailed | None:
@@ -243,7 +252,7 @@ def retry(platform: Platform, id: str, who: str, now: datetime) -> int:
     """
     chosen = [letter for letter in dead_letters(platform) if id in ("all", letter.id)]
     if not chosen and id != "all":
-        raise UserError(f"there is no dead letter {id!r}; see: alerting notify dead")
+        raise UserError(f"there is no dead letter {id!r}; see: alerting notification dead-letters")
     for letter in chosen:
         again = (
             {"status": "muted", "error": "it has ended"} if _is_over(platform, letter) else {"status": "pending", "attempts": 0}

@@ -70,7 +70,7 @@ def shelf_message(shelf: Shelf, notification: Notification, now: datetime | None
         f"{subject}: {ends}",
         f"Shelved since {clock_time(shelf.since, instant, zone)} by {shelf.who}: {shelf.reason}",
         "It ends by itself; what is still wrong then is told at once.",
-        f"To shelve it for longer: alerting shelve {shelf.definition} {shelf.asset} --for ... --reason ...",
+        f"To shelve it for longer: alerting shelf add {shelf.definition} {shelf.asset} --for ... --reason ...",
     ]
     payload = {"shelf": shelf.id, "definition": shelf.definition, "asset": shelf.asset, "until": until, "transition": "reminder"}
     return Message(notification.key, subject, "\n".join(lines), payload)

@@ -94,7 +94,7 @@ def try_route(platform: Platform, name: str, who: str, now: datetime) -> dict[st
     if name in faulty:
         raise UserError(f"route {name!r} is faulty and not used: {'; '.join(faulty[name])}")
     if all(route.name != name for route in routes):
-        raise NotFound(f"there is no route {name!r}; see: alerting routes list")
+        raise NotFound(f"there is no route {name!r}; see: alerting route list")
     return send_test(platform, name, who, now)
 
 

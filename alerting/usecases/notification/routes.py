@@ -85,7 +85,7 @@ def apply_routes(platform: Platform, documents: Sequence[Document], who: str, at
 def remove_route(platform: Platform, name: str, who: str, at: datetime) -> None:
     """Take a route away. Raises UserError when there is none of that name."""
     if not platform.routes.remove(name):
-        raise UserError(f"there is no route {name!r}; see: alerting routes list")
+        raise UserError(f"there is no route {name!r}; see: alerting route list")
     platform.audit.add(who, "route removed", name, at)
 
 

@@ -16,7 +16,7 @@ from alerting.usecases.notification.muting import tend_shelves
 from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.operations.alarm_budget import check_edited
 
-_LATE_KEPT = timedelta(days=1)  # at least: that long `alerting late` looks back
+_LATE_KEPT = timedelta(days=1)  # at least: that long `alerting late-data` looks back
 
 
 def maintain(platform: Platform, as_of: datetime) -> dict[str, Any]:

@@ -127,7 +127,7 @@ def find_shelf(platform: Platform, id: str) -> Shelf:
     """The shelf of this id. Raises NotFound."""
     shelf = platform.shelves.get(id)
     if shelf is None:
-        raise NotFound(f"there is no shelf {id!r}; see: alerting shelves")
+        raise NotFound(f"there is no shelf {id!r}; see: alerting shelf list")
     return shelf
 
 

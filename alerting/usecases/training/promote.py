@@ -9,12 +9,14 @@ from typing import Any
 
 from alerting.definitions.faults import UserError
 from alerting.ports import DecisionRecord, ModelUnavailable, Platform
+from alerting.ports.logs import id_logger
 from alerting.reporting.decision_text import decision_markdown
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.definitions.versions import last_promotion, line_of_champions
 from alerting.usecases.evaluation.evaluate_target import ModelCache
 from alerting.usecases.training.progress import unfinished_training
 
+_log = id_logger(__name__)
 _PLATFORM = "platform"
 _LONGEST_TAG = 5000
 _PROPOSAL: dict[str, type | UnionType] = {
@@ -55,6 +57,7 @@ def promote_run(
     _follow(platform, decided)
     final = proposal | {"verdict": decided.verdict, "promote": decided.promoted, "reason": decided.reason}
     _tell_run(platform, run_id, final)
+    _log.info("decided: %s", decided.verdict, definition=name, run=run_id)
     return final
 
 

@@ -28,6 +28,7 @@ from alerting.learning.selection.challenger import Evidence, finish_challenger, 
 from alerting.learning.selection.feedback_ablation import without_answers
 from alerting.learning.selection.promotion import PromotionDecision, compare
 from alerting.ports import ModelUnavailable, Platform, Progress, silent
+from alerting.ports.logs import id_logger
 from alerting.readings.history import from_millis
 from alerting.reporting import training_charts
 from alerting.reporting.decision_text import (
@@ -47,6 +48,7 @@ from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.dataset import dataset_at, histories_at, require_classifier, suppressed_at
 from alerting.usecases.training.promote import description, promote_run
 
+_log = id_logger(__name__)
 BASELINE = "baseline"
 PROFILE = "profile.json"
 
@@ -106,6 +108,7 @@ def prepare(platform: Platform, name: str, as_of: datetime, tell: Callable[[str]
     platform.models.log_dataset(run_id, name, profile(dataset), _inputs(dataset.plan))
     for line in dataset_lines(profile(dataset)):
         tell(line)
+    _log.info("training prepared: %d rows", len(dataset.rows), definition=name, run=run_id)
     return run_id
 
 
@@ -148,6 +151,7 @@ def fit(platform: Platform, run_id: str, family: str, progress: Progress = silen
         platform.models.log(child, files=_candidate_drawings(candidate, dataset), folder="drawings")
     platform.models.log(child, tags={"fitted": "true", **description(_told(candidate))})
     platform.models.finish(child)
+    _log.info("candidate fitted: %s, %d trials", family, candidate.trials, definition=definition.name, run=run_id)
     return {"family": family, "trials": candidate.trials, "cut_short": candidate.cut_short, **candidate.metrics}
 
 
@@ -212,6 +216,7 @@ def compare_run(platform: Platform, run_id: str) -> dict[str, Any]:
     text = decision_markdown(proposal | {"waiting": mode == "approval" and proposal["promote"]})
     files = {"proposal.json": json.dumps(proposal, indent=1).encode(), "decision.md": text.encode()}
     platform.models.log(run_id, params=_chosen_params(chosen), tags=description(text), files=files, folder="decision")
+    _log.info("compared: %s", proposal["verdict"], definition=name, run=run_id)
     return proposal
 
 

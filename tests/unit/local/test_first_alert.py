@@ -1,6 +1,6 @@
 import json
 
-from alerting.local.first_alert import announcement, told
+from alerting.local.first_alert import alert_lines, announcement
 
 EPISODE = {
     "id": "abc",
@@ -14,7 +14,7 @@ EPISODE = {
 
 def test_the_first_alert_has_name_asset_sentence_and_link(tmp_path):
     log = tmp_path / "log"
-    log.write_text("noise\n" + json.dumps(told(EPISODE, "http://127.0.0.1:8000")) + "\n", encoding="utf-8")
+    log.write_text("noise\n" + json.dumps(alert_lines(EPISODE, "http://127.0.0.1:8000")) + "\n", encoding="utf-8")
     assert announcement(log) == [
         "Zone 2 is too hot, on oven-1 (high)",
         "zone 2 is at 243 °C, above 240 °C",
@@ -23,7 +23,7 @@ def test_the_first_alert_has_name_asset_sentence_and_link(tmp_path):
 
 
 def test_an_alert_that_is_over_says_so():
-    assert "over by now" in told({**EPISODE, "condition": "closed"}, "")[0]
+    assert "over by now" in alert_lines({**EPISODE, "condition": "closed"}, "")[0]
 
 
 def test_a_log_without_news_is_no_news(tmp_path):

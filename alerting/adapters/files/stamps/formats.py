@@ -229,8 +229,8 @@ def _by_half_day(hour: Ints, half: Any) -> tuple[Ints, BoolArray]:
         return hour, np.ones(len(hour), dtype=bool)
     letter = pc.utf8_lower(half)
     after, before = (_mask(pc.fill_null(pc.equal(letter, x), False)) for x in "pa")
-    told = after | before
-    return np.where(told, hour % 12 + 12 * after, hour), ~told | ((hour >= 1) & (hour <= 12))
+    has_half = after | before
+    return np.where(has_half, hour % 12 + 12 * after, hour), ~has_half | ((hour >= 1) & (hour <= 12))
 
 
 def _months(names: Any) -> Ints:

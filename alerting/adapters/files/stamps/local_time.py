@@ -42,7 +42,7 @@ class LocalClock:
     _open: dict[str | None, Millis] = field(default_factory=dict)
 
     def instants(self, local: Millis, series: npt.NDArray[np.object_] | None) -> Millis:
-        """Local milliseconds as instants, `NO_INSTANT` where a stamp cannot be told; `series` names the asset of each row."""
+        """Local milliseconds as instants, `NO_INSTANT` where a stamp is ambiguous; `series` names the asset of each row."""
         stamps = pd.DatetimeIndex(local.view("datetime64[ms]"))
         at: Millis = stamps.tz_localize(self.zone, ambiguous="NaT", nonexistent="NaT").asi8.copy()
         unclear = np.flatnonzero((at == NO_INSTANT) & (local != NO_INSTANT))

@@ -27,7 +27,7 @@ class MongoRoutes:
             if error.code != _DOCUMENT_FAILED_VALIDATION:
                 raise
             name = document["name"]
-            raise UserError(f"the database refuses route {name!r} as malformed; see: alerting routes check") from error
+            raise UserError(f"the database refuses route {name!r} as malformed; see: alerting route check") from error
 
     def remove(self, name: str) -> bool:
         """Remove a route; return False if there was none."""

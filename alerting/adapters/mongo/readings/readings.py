@@ -8,7 +8,9 @@ from datetime import datetime
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
+import numpy as np
 import pandas as pd
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
@@ -17,14 +19,15 @@ from alerting.adapters.mongo.definitions.assets import MongoAssets
 from alerting.adapters.mongo.documents import Document, MongoDatabase, only_duplicates, to_bson, utc, whole_millis
 from alerting.adapters.mongo.indexes import EVENTS, READINGS
 from alerting.adapters.mongo.readings.arrivals import MongoArrivals
+from alerting.adapters.mongo.readings.batch_bson import batch_documents
 from alerting.adapters.mongo.readings.columns import CHUNK, events_frame, readings_columns, readings_frame, types_of
 from alerting.adapters.mongo.readings.newest import newest_readings
-from alerting.adapters.mongo.readings.samples import new_fields, samples_in, samples_of, update
+from alerting.adapters.mongo.readings.samples import sample_fields, sample_update, samples_in, samples_of
 from alerting.definitions.assets import Asset, EventType, VariableType
 from alerting.definitions.faults import UserError
-from alerting.ports import EventRow, ReadingColumns, ReadingRow, Wanted
+from alerting.ports import EventRow, ReadingBatch, ReadingColumns, ReadingRow, Wanted
 from alerting.ports.late import LatePart
-from alerting.readings.history import EVENT_COLUMNS, History
+from alerting.readings.history import EVENT_COLUMNS, History, from_millis, to_millis
 from alerting.readings.sample_quality import Doubts
 
 _ATTEMPTS = 10
@@ -43,8 +46,41 @@ class MongoReadings:
         self._arrivals = MongoArrivals(database)
 
     def add_readings(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:
-        """Merge rows by (asset, ts); return how many changed anything. Of two rows for one instant the later one wins."""
+        """Merge rows by (asset, ts); returns how many changed anything. Of two rows for one instant the later one wins."""
+        if isinstance(rows, ReadingBatch) and len(rows) <= CHUNK and self._is_all_new(rows):
+            return self._insert_batch(rows, arrived_at)
         return sum(self._merge_readings(rows[start : start + CHUNK], arrived_at) for start in range(0, len(rows), CHUNK))
+
+    def _is_all_new(self, batch: ReadingBatch) -> bool:
+        """Whether nothing is stored yet from the first to the last instant of each asset, and no instant comes twice."""
+        keys = pd.DataFrame({"asset": batch.assets, "ts": batch.at})
+        if keys.duplicated().any():
+            return False
+        bounds = keys.groupby("asset")["ts"].agg(["min", "max"])
+        return not any(
+            self._any_stored(str(asset), from_millis(first), from_millis(last)) for asset, first, last in bounds.itertuples()
+        )
+
+    def _any_stored(self, asset: str, first: datetime, last: datetime) -> bool:
+        between = {"asset": asset, "ts": {"$gte": first, "$lte": last}}
+        return self._readings.find_one(between, {"_id": True}) is not None
+
+    def _insert_batch(self, batch: ReadingBatch, arrived_at: datetime) -> int:
+        """Insert rows of which none is stored; a row that another process has inserted meanwhile is merged."""
+        documents = None if batch.quality else batch_documents(batch, arrived_at)
+        if documents is None:
+            return self._merge_readings(batch, arrived_at)
+        with self._arrivals.writing(partial(_batch_parts, batch), arrived_at):
+            late = self._insert(documents)
+        return len(batch) - len(late) + (self._merge_readings([batch[i] for i in late], arrived_at) if late else 0)
+
+    def _insert(self, documents: Sequence[Any]) -> list[int]:
+        """Insert documents; returns the positions of those that another process has inserted meanwhile."""
+        try:
+            self._readings.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            return only_duplicates(error)
+        return []
 
     def _merge_readings(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:
         stored, doubted = self._stored(rows)
@@ -80,8 +116,7 @@ class MongoReadings:
         doubted: dict[Key, Document] = {}
         for asset, group in groupby(sorted(rows, key=_asset), key=_asset):
             instants = list({whole_millis(row.ts) for row in group})
-            between = {"asset": asset, "ts": {"$gte": min(instants), "$lte": max(instants)}}
-            if self._readings.find_one(between, {"_id": True}) is None:
+            if not self._any_stored(asset, min(instants), max(instants)):
                 continue
             for document in self._readings.find({"asset": asset, "ts": {"$in": instants}}, _SAMPLES):
                 key = asset, utc(document["ts"])
@@ -91,23 +126,19 @@ class MongoReadings:
         return stored, doubted
 
     def _insert_readings(self, new: Mapping[Key, Document], graded: bool, arrived_at: datetime) -> list[ReadingRow]:
-        """Insert documents; return as rows those that another process inserted meanwhile. `graded`: some have a quality."""
+        """Insert documents; returns as rows those that another process has inserted meanwhile. `graded`: some have a quality."""
         if not new:
             return []
         documents: list[Document] = [
-            {"asset": asset, "ts": ts, **(new_fields(samples) if graded else {"v": samples}), "arrived_at": arrived_at}
+            {"asset": asset, "ts": ts, **(sample_fields(samples) if graded else {"v": samples}), "arrived_at": arrived_at}
             for (asset, ts), samples in new.items()
         ]
-        try:
-            self._readings.insert_many(documents, ordered=False)
-        except BulkWriteError as error:
-            late = [documents[position] for position in only_duplicates(error)]
-            return [ReadingRow(d["asset"], d["ts"], d["v"], d.get("q", {})) for d in late]
-        return []
+        late = [documents[position] for position in self._insert(documents)]
+        return [ReadingRow(d["asset"], d["ts"], d["v"], d.get("q", {})) for d in late]
 
     def _update_readings(self, changes: Mapping[Key, Document], doubted: Mapping[Key, Document], arrived_at: datetime) -> None:
         updates = [
-            UpdateOne({"asset": key[0], "ts": key[1]}, update({"arrived_at": arrived_at}, samples, doubted.get(key, ())))
+            UpdateOne({"asset": key[0], "ts": key[1]}, sample_update({"arrived_at": arrived_at}, samples, doubted.get(key, ())))
             for key, samples in changes.items()
             if samples
         ]
@@ -121,10 +152,10 @@ class MongoReadings:
     def _merge_events(self, rows: Sequence[EventRow], arrived_at: datetime) -> int:
         merged, changed = self._find_changed_events(rows)
         for _ in range(_ATTEMPTS):
-            if self._write_events_with_arrival(merged, arrived_at):
+            if self._record_and_write_events(merged, arrived_at):
                 return changed
             merged, _changed_since = self._find_changed_events(rows)
-        raise UserError(f"events of {rows[0].asset!r} are being changed by another process all the time: import them again later")
+        raise UserError(f"another process keeps changing events of {rows[0].asset!r}: import them again later")
 
     def _find_changed_events(self, rows: Sequence[EventRow]) -> tuple[list[tuple[Document | None, Document]], int]:
         """Return stored and merged documents that differ, and how many rows changed anything."""
@@ -145,8 +176,8 @@ class MongoReadings:
             starts = list({whole_millis(row.start) for row in group})
             yield from self._events.find({"asset": asset, "start": {"$in": starts}})
 
-    def _write_events_with_arrival(self, merged: Sequence[tuple[Document | None, Document]], arrived_at: datetime) -> bool:
-        """Write changed events, with an arrival record of those that change an evaluation: starts and ends."""
+    def _record_and_write_events(self, merged: Sequence[tuple[Document | None, Document]], arrived_at: datetime) -> bool:
+        """Write what changed, with an arrival record for what changes an evaluation: starts and ends."""
         turns = [(after, turn) for before, after in merged if (turn := _turn(before, after)) is not None]
         if not turns:
             return not merged or self._write_events(merged, arrived_at)
@@ -154,7 +185,7 @@ class MongoReadings:
             return self._write_events(merged, arrived_at)
 
     def _write_events(self, merged: Sequence[tuple[Document | None, Document]], arrived_at: datetime) -> bool:
-        """Write changed events; return False when another process changed one of them since they were read."""
+        """Write what changed; False when another process has changed one of these events meanwhile."""
         new = [{**after, "arrived_at": arrived_at} for before, after in merged if before is None]
         updates = [
             UpdateOne(
@@ -179,7 +210,7 @@ class MongoReadings:
         """Return readings with start < ts <= end, and every event that starts at or before end.
 
         The columns are the given variables, or all that the asset declares; one without a reading is all missing. Raises
-        Refused for a stored value that is not of its variable's type.
+        UserError for a stored value that is not of its variable's type.
         """
         types = types_of(asset, asset.variables if variables is None else variables)
         event_types = tuple(self._assets.event_types())
@@ -225,11 +256,28 @@ class MongoReadings:
         found = self._events.find(query, dict.fromkeys(EVENT_COLUMNS, True)).sort([("start", 1), ("type", 1)])
         return events_frame(found, instant)
 
+    def newest_instants(self) -> dict[str, datetime]:
+        """Return the instant of the newest reading of each asset, by name: one look into the index for each."""
+        newest: list[Document] = [{"$sort": {"asset": -1, "ts": -1}}, {"$group": {"_id": "$asset", "ts": {"$first": "$ts"}}}]
+        return {found["_id"]: utc(found["ts"]) for found in self._readings.aggregate(newest)}
+
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
         """Return first and last instant with a reading, None without any."""
         ends = [self._readings.find_one({"asset": asset}, {"ts": True}, sort=[("ts", way)]) for way in (1, -1)]
         first, last = ends
         return None if first is None or last is None else (utc(first["ts"]), utc(last["ts"]))
+
+
+def _batch_parts(batch: ReadingBatch, limit: datetime | None) -> tuple[LatePart, ...]:
+    """The rows of a batch at or before an instant, by asset."""
+    among = np.ones(len(batch), dtype=bool) if limit is None else batch.at <= to_millis(limit)
+    parts = []
+    for asset in sorted(set(batch.assets[among].tolist())):
+        rows = among & (batch.assets == asset)
+        at = batch.at[rows]
+        names = tuple(sorted(name for name, column in batch.columns.items() if column.present[rows].any()))
+        parts.append(LatePart(asset, from_millis(at.min()), from_millis(at.max()), len(at), variables=names))
+    return tuple(parts)
 
 
 def _reading_parts(written: Sequence[tuple[Key, Mapping[str, object]]], limit: datetime | None) -> tuple[LatePart, ...]:

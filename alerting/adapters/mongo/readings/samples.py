@@ -26,18 +26,18 @@ def samples_of(row: ReadingRow) -> Document:
 def samples_in(document: Mapping[str, Any]) -> Document:
     """Return the samples of a stored document {v, q}, as `samples_of` has them."""
     values, quality = document["v"], document["q"]
-    return {**values, **{n: Doubted(values.get(n) if told == "uncertain" else None, told) for n, told in quality.items()}}
+    return {**values, **{n: Doubted(values.get(n) if grade == "uncertain" else None, grade) for n, grade in quality.items()}}
 
 
-def new_fields(samples: Document) -> Document:
-    """Return the fields {v, q} of a new document."""
+def sample_fields(samples: Document) -> Document:
+    """The fields {v, q} of a new document."""
     values = {n: s.value if isinstance(s, Doubted) else s for n, s in samples.items()}
     quality = {n: s.quality for n, s in samples.items() if isinstance(s, Doubted)}
     return {"v": {n: value for n, value in values.items() if value is not None}, **({"q": quality} if quality else {})}
 
 
-def update(fields: Document, samples: Document, doubted: Collection[str]) -> Document:
-    """Return the update that puts fields and samples into a stored document, in which the samples of `doubted` were not good."""
+def sample_update(fields: Document, samples: Document, doubted: Collection[str]) -> Document:
+    """The update that puts fields and samples into a stored document, in which the samples of `doubted` were not good."""
     put = dict(fields)
     gone: Document = {f"q.{n}": "" for n in doubted if n in samples and not isinstance(samples[n], Doubted)}
     for name, sample in samples.items():

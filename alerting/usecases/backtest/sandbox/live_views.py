@@ -99,6 +99,10 @@ class ReadingsUntil:
     def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
         return self._live.newest(asset, since, min(until, self._until))
 
+    def newest_instants(self) -> dict[str, datetime]:
+        spans = {asset: self.span(asset) for asset in self._live.newest_instants()}
+        return {asset: span[1] for asset, span in spans.items() if span is not None}
+
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
         span = self._live.span(asset)
         return None if span is None or span[0] > self._until else (span[0], min(span[1], self._until))

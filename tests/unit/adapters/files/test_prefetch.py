@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from alerting.adapters.files.prefetch import ahead
+from alerting.adapters.files.prefetch import prefetch
 
 
 def test_batches_come_in_order_and_the_next_one_is_made_meanwhile():
@@ -13,7 +13,7 @@ def test_batches_come_in_order_and_the_next_one_is_made_meanwhile():
         second.set()
         yield [2]
 
-    found = ahead(batches())
+    found = prefetch(batches())
     assert next(found) == [1]
     assert second.wait(5)
     assert list(found) == [[2]]
@@ -24,7 +24,7 @@ def test_a_fault_is_raised_after_the_batches_before_it():
         yield [1]
         raise ValueError("bad")
 
-    found = ahead(batches())
+    found = prefetch(batches())
     assert next(found) == [1]
     with pytest.raises(ValueError, match="bad"):
         next(found)
@@ -32,7 +32,7 @@ def test_a_fault_is_raised_after_the_batches_before_it():
 
 def test_stopping_early_leaves_no_thread_behind():
     before = threading.active_count()
-    found = ahead(iter([[1], [2], [3]]))
+    found = prefetch(iter([[1], [2], [3]]))
     next(found)
     found.close()
     assert threading.active_count() == before

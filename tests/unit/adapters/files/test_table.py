@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from alerting.adapters.files import text
-from alerting.adapters.files.table import open_table
+from alerting.adapters.files.tables import text
+from alerting.adapters.files.tables.opening import open_table
 from alerting.definitions.faults import UserError
 
 

@@ -186,7 +186,7 @@ def test_the_hour_that_comes_twice_is_resolved_by_the_order_of_the_lines(folder,
 
 
 def test_the_hour_that_comes_twice_is_resolved_across_chunks(folder, monkeypatch):
-    monkeypatch.setattr("alerting.adapters.files.text.BLOCK_BYTES", 300)
+    monkeypatch.setattr("alerting.adapters.files.tables.text.BLOCK_BYTES", 300)
     folder.readings(autumn(timedelta(minutes=1)), asset=None, zone="Europe/Berlin")
     assert all(v["t"] == ts.timestamp() for (_, ts), v in folder.plant.readings.values.items())
 
@@ -279,7 +279,7 @@ def test_decimal_marks_and_thousands_are_recognised(folder, cells, expected):
 
 
 def test_a_decimal_comma_that_first_shows_far_down_in_the_file_is_seen(folder, monkeypatch):
-    monkeypatch.setattr("alerting.adapters.files.text.BLOCK_BYTES", 200)
+    monkeypatch.setattr("alerting.adapters.files.tables.text.BLOCK_BYTES", 200)
     rows = "".join(f"{1_767_571_200 + i};{i}\n" for i in range(200))
     folder.readings(f"ts;x\n{rows}1767580000;7,5\n")
     assert list(folder.column("x").values())[-1] == 7.5
@@ -328,7 +328,7 @@ def test_encodings_are_found_from_the_bytes(folder, encoding):
 
 
 def test_windows_text_that_first_shows_far_down_is_read(folder, monkeypatch):
-    monkeypatch.setattr("alerting.adapters.files.text.BLOCK_BYTES", 200)
+    monkeypatch.setattr("alerting.adapters.files.tables.text.BLOCK_BYTES", 200)
     rows = "".join(f"{1_767_571_200 + i};plain\n" for i in range(100))
     folder.readings(f"ts;x\n{rows}1767580000;süß\n".encode("cp1252"))
     assert list(folder.column("x").values())[-1] == "süß"
@@ -388,15 +388,15 @@ def test_one_endless_line_in_a_small_archive_is_refused_within_seconds(folder, p
 
 
 def test_a_quotation_mark_that_never_closes_is_refused_soon_and_its_line_named(folder, monkeypatch):
-    monkeypatch.setattr("alerting.adapters.files.text.BLOCK_BYTES", 20_000)
-    monkeypatch.setattr("alerting.adapters.files.text.LONGEST_RECORD", 40_000)
+    monkeypatch.setattr("alerting.adapters.files.tables.text.BLOCK_BYTES", 20_000)
+    monkeypatch.setattr("alerting.adapters.files.tables.text.LONGEST_RECORD", 40_000)
     rows = "".join(f"{1_767_571_200 + i},{i}.5\n" for i in range(20_000))
     content = f'ts,x\n1767500000,"7\n{rows}'
     folder.refused(content, "line 2: a quotation mark is opened and not closed", "were not read")
 
 
 def test_a_bad_line_in_a_large_file_is_refused_before_all_of_it_is_read(folder, monkeypatch):
-    monkeypatch.setattr("alerting.adapters.files.text.BLOCK_BYTES", 2_000)
+    monkeypatch.setattr("alerting.adapters.files.tables.text.BLOCK_BYTES", 2_000)
     rows = "".join(f"{1_767_571_200 + i},{i}\n" for i in range(10_000))
     told = folder.refused(f"ts,x\nnever,1\n{rows}", "line 2, column ts", "were not read")
     assert "\n  - the lines behind line" in told

@@ -3,10 +3,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerting.adapters.files import text
 from alerting.adapters.files.events import EventColumns, EventsFile
 from alerting.adapters.files.readings import ReadingsFile
 from alerting.adapters.files.rows import Layout
+from alerting.adapters.files.tables import text
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.faults import UserError
 from alerting.usecases.ingestion.tables import import_events, import_readings
@@ -239,13 +239,13 @@ def test_an_import_that_was_stopped_is_completed_by_the_next_one(importer, monke
 
 def test_a_file_that_is_changed_between_check_and_import_is_refused(importer, monkeypatch):
     source = ReadingsFile(importer.file(GOOD), Layout())
-    checked = source.survey(lambda *_: None)
+    checked = source.profile(lambda *_: None)
 
     def change(progress, **_):
         importer.file(GOOD + "2015-01-01 06:05:00,oven-1,text,,,\n")
         return checked
 
-    monkeypatch.setattr(source, "survey", change)
+    monkeypatch.setattr(source, "profile", change)
     with pytest.raises(UserError, match="was changed while it was being imported; import it again"):
         import_readings(source, importer.plant, now=NOW, actor="me")
     assert not importer.values
@@ -299,14 +299,14 @@ def test_a_stored_event_type_is_taken_over_and_never_contradicted(importer):
     again = importer.events("ts,asset,type\n2015-01-02 06:00:00,a,stop\n")
     assert again.event_types == {"stop": "lasting"}
     importer.refused(
-        "events of type 'stop' are to be instant, but are kept as lasting already",
+        "events of type 'stop' are to be instant, but are stored as lasting already",
         call=importer.events,
         content=STOPS,
         duration="instant",
     )
     importer.events(FAILURES.replace("stop", "failure"))
     with_end = "ts,asset,type,end\n2015-01-02 06:00:00,a,failure,2015-01-02 06:30:00\n"
-    importer.refused("have ends, but are kept as instant already", call=importer.events, content=with_end)
+    importer.refused("have ends, but are stored as instant already", call=importer.events, content=with_end)
 
 
 @pytest.mark.parametrize(

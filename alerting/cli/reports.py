@@ -1,16 +1,93 @@
-"""`alerting kpi`: how good the alarms are for the people who get them."""
+"""Commands on periods: `report`, `kpi` and `late-data`."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from alerting.cli.support import Json, command, console, instant, platform, print_json, short, show
+from alerting.cli.support import (
+    DefinitionName,
+    End,
+    Json,
+    Start,
+    command,
+    console,
+    instant,
+    platform,
+    print_json,
+    short,
+    show,
+    write_file,
+)
 
 if TYPE_CHECKING:
     from alerting.alarm_kpis.groups import Grouping
     from alerting.alarm_kpis.metrics import Kpis, Spread
     from alerting.usecases.operations.alarm_kpis import AlarmQuality, QualityByGroup
+
+
+@command
+def report(
+    name: DefinitionName,
+    start: Start = None,
+    end: End = None,
+    out: Annotated[Path | None, typer.Option("--out", help="HTML file to write; NAME-report.html when left out.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the performance report of a definition over a period (the last four weeks when left out)."""
+    from alerting.usecases.operations.report import make_report
+
+    begin = instant(start, "--from")
+    stop = instant(end, "--to")
+    with platform() as p:
+        until = stop or p.clock.now()
+        made = make_report(p, name, begin or until - timedelta(weeks=4), until, p.clock.now())
+    target = out or Path(f"{name}-report.html")
+    write_file(target, made.page)
+    if as_json:
+        return print_json({**made.figures, "page": str(target)})
+    console.print(made.headline, markup=False)
+    return console.print(f"written to {target}", markup=False)
+
+
+@command
+def late_data(
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="Arrivals since; the last day when left out.", metavar="TIME"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List late readings and events: how late they came, and which latency would have waited for them.
+
+    Late is what arrives after its time was evaluated. A latency is set on the variable of the asset (alerting import assets);
+    alerts are then raised that much later.
+    """
+    from alerting.definitions.durations import format_duration
+    from alerting.usecases.operations.lateness import lateness
+
+    begin = instant(start, "--from")
+    with platform() as p:
+        found = lateness(p, begin or p.clock.now() - timedelta(days=1))
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        {
+            "asset": line.asset,
+            "what": line.what,
+            "deliveries": line.deliveries,
+            "rows": line.rows,
+            "longest": str(line.longest).split(".")[0],
+            "newest": line.newest,
+            "latency": format_duration(line.latency) if line.latency else "",
+        }
+        for line in found
+    ]
+    show(rows, ["asset", "what", "deliveries", "rows", "longest", "newest", "latency"], False, "nothing came late")
+    if found:
+        console.print("latency: enough for nineteen of twenty deliveries; without it they are reprocessed", style="dim")
 
 
 @command
@@ -30,17 +107,18 @@ def kpi(
         bool | None,
         typer.Option(
             "--past/--no-past",
-            help="Count what the evaluation of past days found; as long as that is most of it when left out.",
+            help="Count what the evaluation of past data found; when left out, only if that is most of all alarms.",
             show_default=False,
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show alarm figures after ISA-18.2 / EEMUA 191: rates, floods, chattering with advice, stale, top ten, priorities, times."""
+    """Show alarm metrics after ISA-18.2 / EEMUA 191: rates, floods, chattering with advice, stale, top ten, priorities, times."""
     from alerting.alarm_kpis.metrics import targets_under
     from alerting.usecases.operations.alarm_kpis import alarm_quality, alarm_quality_by, read_targets
 
-    begin, stop = instant(start, "--from"), instant(end, "--to")
+    begin = instant(start, "--from")
+    stop = instant(end, "--to")
     if by not in (None, "position", "line", "shift"):
         raise typer.BadParameter(f"{by!r} is none of position, line, shift", param_hint="--by")
     with platform() as p:
@@ -54,12 +132,12 @@ def kpi(
     if as_json:
         print_json(whole if by is None else groups)
     elif by is None:
-        _tell(whole)
+        _show_whole(whole)
     else:
-        _tell_groups(groups)
+        _show_groups(groups)
 
 
-def _tell_groups(found: "QualityByGroup") -> None:
+def _show_groups(found: "QualityByGroup") -> None:
     rows = [
         {
             found.by: g.name,
@@ -70,11 +148,11 @@ def _tell_groups(found: "QualityByGroup") -> None:
             "in flood": f"{g.kpis.time_in_flood:.1%}",
             "chattering": len(g.kpis.chattering),
             "stale": len(g.kpis.stale),
-            "to acknowledge": _span(g.kpis.to_acknowledge.median) if g.kpis.to_acknowledge.median is not None else "",
+            "to acknowledge": _duration(g.kpis.to_acknowledge.median) if g.kpis.to_acknowledge.median is not None else "",
         }
         for g in found.groups
     ]
-    show(rows, list(rows[0]) if rows else [], False, "no asset is watched")
+    show(rows, list(rows[0]) if rows else [], False, "no definition applies to an asset")
     if found.past.words:
         console.print(found.past.words)
     if found.groups:
@@ -82,32 +160,32 @@ def _tell_groups(found: "QualityByGroup") -> None:
         console.print(f"{found.groups[0].kpis.note}{own}", style="dim", markup=False)
 
 
-def _tell(found: "AlarmQuality") -> None:
+def _show_whole(found: "AlarmQuality") -> None:
     k = found.kpis
     shelved = f", {k.silent} more while muted ({k.suppressed} of them suppressed by design)" if k.silent else ""
     console.print(f"{_counted(k.alarms, 'alarm')} from {short(k.start)} to {short(k.end)}{shelved}", style="bold", markup=False)
     if found.past.words:
         console.print(found.past.words)
-    words = {True: "met", False: "not met", None: "too short to say"}
-    rows = [{"figure": f.figure, "value": f.value, "target": f.target, "": words[f.met]} for f in k.findings]
-    show(rows, ["figure", "value", "target", ""], False, "")
-    _tell_load(k)
+    verdicts = {True: "met", False: "not met", None: "too short to say"}
+    rows = [{"metric": f.figure, "value": f.value, "target": f.target, "": verdicts[f.met]} for f in k.findings]
+    show(rows, ["metric", "value", "target", ""], False, "")
+    _show_load(k)
     chattering = [f"{c.definition} on {c.asset}: {c.cycles} times in {_counted(c.bursts, 'burst')}" for c in k.chattering]
     for line, advice in zip(chattering, found.advice, strict=True):
         console.print(f"chattering: {line}", markup=False)
-        for words_of in [p.words for p in advice.proposals] or [advice.why_not or ""]:
-            console.print(f"  {words_of}", markup=False)
+        for sentence in [p.words for p in advice.proposals] or [advice.why_not or ""]:
+            console.print(f"  {sentence}", markup=False)
     top = [{"alarm": f"{t.definition} on {t.asset}", "times": t.alarms, "share": f"{t.share:.0%}"} for t in k.top]
     show(top, ["alarm", "times", "share"], False, "")
     for s in k.stale:
         still = " and still is" if s.still else ""
-        console.print(f"stale: {s.definition} on {s.asset} was active for {_span(s.active_for)}{still}", markup=False)
+        console.print(f"stale: {s.definition} on {s.asset} was active for {_duration(s.active_for)}{still}", markup=False)
     if found.muted:
-        console.print(f"muted now: {len(found.muted)} (see: alerting shelves)")
+        console.print(f"muted now: {len(found.muted)} (see: alerting shelf list)")
     console.print(k.note, style="dim", markup=False)
 
 
-def _tell_load(k: "Kpis") -> None:
+def _show_load(k: "Kpis") -> None:
     bands = ", ".join(f"{b.name} ({b.least}{_most(b.least, b.most)}) {b.share:.1%}" for b in k.bands)
     console.print(f"10-minute periods: {bands}", markup=False)
     for f in k.floods:
@@ -134,10 +212,11 @@ def _spread(spread: "Spread", missing: str) -> str:
     rest = f"; {spread.missing} {missing}" if spread.missing else ""
     if spread.median is None or spread.p90 is None or spread.longest is None:
         return f"none{rest}"
-    return f"median {_span(spread.median)}, nine of ten within {_span(spread.p90)}, longest {_span(spread.longest)}{rest}"
+    median, p90, longest = (_duration(value) for value in (spread.median, spread.p90, spread.longest))
+    return f"median {median}, nine of ten within {p90}, longest {longest}{rest}"
 
 
-def _span(span: timedelta) -> str:
+def _duration(value: timedelta) -> str:
     from alerting.definitions.durations import format_duration
 
-    return format_duration(span)
+    return format_duration(value)

@@ -108,7 +108,7 @@ def blocks(path: Path, encoding: Encoding, position: Position) -> Generator[Bloc
             data = rest + piece
             cut = _cut(data)
             rest = data[cut:]
-            _refuse_long_line(path, line + data.count(b"\n", 0, cut), rest)
+            _refuse_long_line(path, line, data, cut)
             if cut:
                 block = reader.block(line, data[:cut])
                 line += block.lines
@@ -126,10 +126,10 @@ def _cut(data: bytes) -> int:
     return 0
 
 
-def _refuse_long_line(path: Path, line: int, rest: bytes) -> None:
-    last = rest.rfind(b"\n") + 1
-    if len(rest) - last > LONGEST_LINE:
-        line += rest.count(b"\n", 0, last)
+def _refuse_long_line(path: Path, line: int, data: bytes, cut: int) -> None:
+    last = max(cut, data.rfind(b"\n", cut) + 1)
+    if len(data) - last > LONGEST_LINE:
+        line += data.count(b"\n", 0, last)
         raise UserError(
             f"{path}: line {line} is longer than {LONGEST_LINE >> 20} MiB, which no line of a table is; nothing was written. "
             "Is this a text file with one line for each instant?"

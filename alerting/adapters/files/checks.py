@@ -1,0 +1,57 @@
+"""Checks of the rows of a chunk, and the bad lines that they find."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from alerting.adapters.files import cells as cell
+from alerting.adapters.files.cells import BoolArray, Cells
+from alerting.adapters.files.tables.chunks import Chunk
+from alerting.definitions.assets import VariableType
+from alerting.readings.inference import BadLine
+
+EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that can be wrong with rows of a chunk: which rows, in which column, and why."""
+
+    bad: BoolArray
+    column: str
+    why: Callable[[int], str]
+
+
+def bad_rows(checks: Sequence[Check], rows: int) -> BoolArray:
+    """Rows in which any check failed."""
+    return np.logical_or.reduce([c.bad for c in checks]) if checks else np.zeros(rows, dtype=bool)
+
+
+def faulty_lines(chunk: Chunk, checks: Sequence[Check], limit: int | None = None) -> list[BadLine]:
+    """The first `limit` lines (all of them without a limit) that fail a check, in order, each with the first reason found."""
+    found = []
+    for row in map(int, np.flatnonzero(bad_rows(checks, len(chunk.lines)))[:limit]):
+        check = next(c for c in checks if c.bad[row])
+        found.append(BadLine(int(chunk.lines[row]), check.column, check.why(row), chunk.original(row)))
+    return found
+
+
+def bad_lines(chunk: Chunk, checks: Sequence[Check], limit: int | None = None) -> list[BadLine]:
+    """As `faulty_lines`, together with the lines of the chunk that are no whole row."""
+    return sorted([*chunk.broken[:limit], *faulty_lines(chunk, checks, limit)], key=lambda line: line.line)[:limit]
+
+
+def type_check(cells: Cells, title: str, bad: BoolArray, type: VariableType) -> Check:
+    """The check that the cells of a column are values of its type."""
+    return Check(bad, title, lambda row: cell.why_bad(cells[row].as_py(), type))
+
+
+def duplicate_checks(rows: int, contradictions: Mapping[int, int], titles: Sequence[str]) -> list[Check]:
+    """The checks that no line contradicts an earlier one of the same instant."""
+    checks = []
+    for index in sorted(set(contradictions.values())):
+        bad = np.zeros(rows, dtype=bool)
+        bad[[row for row, i in contradictions.items() if i == index]] = True
+        checks.append(Check(bad, titles[index], lambda _: "another value than on an earlier line of the same asset and time"))
+    return checks

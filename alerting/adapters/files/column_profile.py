@@ -1,0 +1,80 @@
+"""Profile of one column: what its cells look like, with the first that are no values."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from alerting.adapters.files import cells as cell
+from alerting.adapters.files.cells import BoolArray, Cells, FloatArray
+from alerting.adapters.files.checks import EXAMPLES, faulty_lines, type_check
+from alerting.adapters.files.recognition import NumberForm
+from alerting.adapters.files.tables.chunks import Chunk
+from alerting.definitions.assets import VariableType
+from alerting.readings.inference import BadLine, ColumnProfile
+
+WORDS = 20
+
+
+def profile_column(
+    profile: ColumnProfile,
+    chunk: Chunk,
+    cells: Cells,
+    usable: BoolArray,
+    numbers: NumberForm,
+    floats: FloatArray | None = None,
+) -> BoolArray:
+    """Count what the usable (cleaned) cells of one column look like; returns which of them hold anything.
+
+    Counts also what stood in the cells that were cleaned away. `floats`: the cells as numbers, where all are plain ones.
+    """
+    held = cell.present(cells)
+    filled = held & usable
+    texts = np.zeros(len(cells), dtype=bool)
+    if floats is None:
+        floats, texts = cell.numbers(cells, numbers.decimal, numbers.thousands)
+    _, neither = cell.booleans_among(cells, floats, texts)
+    infinite = np.isinf(floats) & filled
+    filled &= texts | ~np.isnan(floats)
+    profile.infinite += int(infinite.sum())
+    texts &= filled
+    profile.numbers += int((filled & ~texts & ~infinite).sum())
+    profile.texts += int((texts & neither).sum())
+    profile.booleans += int((texts & ~neither).sum())
+    profile.not_boolean += int((neither & filled).sum())
+    _count_marks(profile, chunk.columns[profile.title], usable & ~held)
+    if texts.any():
+        profile.decimal_commas += int((texts & cell.decimal_commas(cells)).sum())
+        profile.faults += int((texts & cell.fault_words(cells)).sum())
+        profile.grouped += int(cell.plainly_grouped(cells, numbers.decimal).any())
+        _count_words(profile.words, cells, texts)
+    _examples(profile.first_not_number, chunk, cells, profile.title, texts | infinite, "number")
+    _examples(profile.first_not_boolean, chunk, cells, profile.title, neither & filled, "boolean")
+    return filled
+
+
+def _count_marks(profile: ColumnProfile, written: Cells, missing: BoolArray) -> None:
+    """Count the cells that hold something which stands for no value, such as #NV."""
+    if not missing.any():
+        return
+    texts = pc.utf8_trim_whitespace(written)
+    marked = missing & _mask(pc.greater(pc.fill_null(pc.binary_length(texts), 0), 0))
+    if marked.any():
+        profile.marked += int(marked.sum())
+        _count_words(profile.marks, texts, marked)
+
+
+def _count_words(found: dict[str, int], cells: Cells, among: BoolArray) -> None:
+    """Add up the commonest of these cells; of a file with many different ones only so many are kept."""
+    for word, count in cell.commonest(cells, among, WORDS).items():
+        if word in found or len(found) < WORDS:
+            found[word] = found.get(word, 0) + count
+
+
+def _mask(array: Any) -> BoolArray:
+    return np.asarray(array.to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def _examples(found: list[BadLine], chunk: Chunk, cells: Cells, title: str, bad: BoolArray, type: VariableType) -> None:
+    if len(found) < EXAMPLES and bad.any():
+        found.extend(faulty_lines(chunk, [type_check(cells, title, bad, type)], EXAMPLES - len(found)))

@@ -1,0 +1,1 @@
+"""Tables of text cells in files: CSV and Parquet."""

@@ -1,0 +1,39 @@
+"""Rows of a table, some at a time."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.adapters.files.tables.text import Position
+from alerting.readings.inference import BadLine
+
+Cells = Any  # pyarrow.StringArray; pyarrow ships no types
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some rows of a table. `columns` holds text cells by title, all of one length; `lines` the line of each row."""
+
+    lines: npt.NDArray[np.int64]
+    columns: Mapping[str, Cells]
+    broken: tuple[BadLine, ...]
+    original: Callable[[int], str]
+
+
+class Table(Protocol):
+    """A file of rows and titled columns."""
+
+    path: Path
+    titles: tuple[str, ...]
+    unit: str
+    position: Position
+
+    def chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]: ...
+
+    def first(self, rows: int) -> Chunk | None:
+        """At least so many of the first rows, all columns, if there are as many; None when there is none."""
+        ...

@@ -1,0 +1,66 @@
+"""The header and the first records of a CSV file, and the separator that they show."""
+
+from alerting.adapters.files.tables.text import Block
+
+_SEPARATORS = ",;\t|"
+_HEADER_BYTES = 5 << 20
+_PROBED = 20
+
+
+def header_record(block: Block, skipped: int) -> tuple[str, int]:
+    """The first record behind these lines, without its line break, and how many lines it takes."""
+    data = block.data[:_HEADER_BYTES]
+    start = _end_of_lines(data, skipped)
+    record = data[start : _end_of_record(data, start, 1)]
+    lines = record.count(b"\n") + (not record.endswith(b"\n"))
+    return record.decode("utf-8", "ignore").removesuffix("\n").rstrip("\r"), lines
+
+
+def find_separator(header: str, first: Block | None, skipped: int) -> str:
+    """The separator with which most of the first lines have as many fields as the header; of several, the one with most."""
+    data = first.data[:_HEADER_BYTES] if first else b""
+    start = _end_of_lines(data, skipped)
+    texts = data[start : _end_of_lines(data, _PROBED, start)].decode("utf-8", "ignore").split("\n")
+    plain = outside_quotes(header)
+    probes = [outside_quotes(text) for text in texts if text.strip() and text.count('"') % 2 == 0]
+
+    def fitness(separator: str) -> tuple[bool, float, int]:
+        fields = plain.count(separator)
+        fitting = sum(probe.count(separator) == fields for probe in probes)
+        return bool(fields), fitting / len(probes) if probes else 1.0, fields
+
+    return max(_SEPARATORS, key=fitness)
+
+
+def outside_quotes(text: str) -> str:
+    """The text without what stands between quotation marks."""
+    return "".join(text.split('"')[::2])
+
+
+def without_lines(block: Block, lines: int) -> Block:
+    """The block without its first lines."""
+    return Block(block.first_line + lines, block.data[_end_of_lines(block.data, lines) :], block.lines - lines)
+
+
+def first_records(block: Block, lines: int) -> Block:
+    """The first lines of a block, and further ones as far as a quotation mark is open behind them."""
+    data = block.data[: _end_of_record(block.data, 0, lines)]
+    return Block(block.first_line, data, data.count(b"\n") + (not data.endswith(b"\n")))
+
+
+def _end_of_record(data: bytes, start: int, lines: int) -> int:
+    """Where so many lines end, or, if a quotation mark is open there, the first line behind them at whose end none is."""
+    end = _end_of_lines(data, lines, start)
+    is_open = data.count(b'"', start, end) % 2
+    while is_open and end < len(data):
+        following = _end_of_lines(data, 1, end)
+        is_open ^= data.count(b'"', end, following) % 2
+        end = following
+    return end
+
+
+def _end_of_lines(data: bytes, lines: int, start: int = 0) -> int:
+    """Where so many lines end."""
+    for _ in range(lines):
+        start = data.find(b"\n", start) + 1 or len(data)
+    return start

@@ -1,0 +1,137 @@
+"""CSV of any separator as text cells, chunk by chunk, with the exact line of every row.
+
+The quick way parses a whole chunk at once. A chunk in which rows and lines are not one to one (a wrong number of fields, a
+blank line, a line break inside quotation marks) is parsed again record by record, which tells each line exactly.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as arrow_csv
+
+from alerting.adapters.files.tables.chunks import Chunk
+from alerting.adapters.files.tables.csv_header import find_separator, first_records, header_record, outside_quotes, without_lines
+from alerting.adapters.files.tables.records import Record, read_records, split_lines
+from alerting.adapters.files.tables.text import Block, Encoding, Position, blocks
+from alerting.adapters.files.tables.titles import MOST_COLUMNS, read_titles
+from alerting.definitions.faults import UserError
+from alerting.readings.inference import BadLine
+
+_SEPARATOR_LINE = re.compile(r'^"?sep=(.)"?$')  # what spreadsheets write into the first line
+_HOPELESS = 100 * MOST_COLUMNS
+
+
+class CsvTable:
+    """Text with one record a line. Without a separator, the one is taken that the header and the first lines agree on."""
+
+    unit = "line"
+
+    def __init__(self, path: Path, separator: str | None, encoding: str | None) -> None:
+        self.path, self.encoding, self.position = path, Encoding(path, encoding), Position(path)
+        with closing(blocks(path, self.encoding, Position(path))) as start:
+            first = next(start, None)
+        header, lines = header_record(first, 0) if first else ("", 0)
+        named = _SEPARATOR_LINE.match(header)
+        self._header_lines = 0
+        if first and named:
+            separator, self._header_lines = separator or named[1], lines
+            header, lines = header_record(first, lines)
+        self._header_lines += lines
+        if not header.strip():
+            raise UserError(f"{path}: the first line is empty; it must name the columns")
+        separator = "\t" if separator in ("\\t", "tab") else separator
+        self.separator = separator or find_separator(header, first, self._header_lines)
+        if len(self.separator) != 1 or self.separator in '"\r\n':
+            raise UserError(f"{self.separator!r} is no separator; it is one character, e.g. --sep ';'")
+        self.titles = read_titles(path, self._fields(header))
+
+    def _fields(self, header: str) -> list[str]:
+        if outside_quotes(header).count(self.separator) > _HOPELESS:
+            return [""] * (header.count(self.separator) + 1)
+        try:
+            return next(csv.reader([header], delimiter=self.separator))
+        except csv.Error as error:
+            raise UserError(f"{self.path}: line 1 cannot be split into titles of columns: {error}") from error
+
+    def chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]:
+        """Rows in file order, only with the wanted columns."""
+        self.position = self.position.again()
+        for block in blocks(self.path, self.encoding, self.position):
+            body = without_lines(block, self._header_lines) if block.first_line == 1 else block
+            if body.data and not body.data.isspace():
+                yield self._quick(body, wanted) or self._exact(body, wanted)
+
+    def first(self, rows: int) -> Chunk | None:
+        """At least so many of the first rows, all columns, if there are as many; None when there is none."""
+        with closing(blocks(self.path, self.encoding, Position(self.path))) as start:
+            first = next(start, None)
+        body = first_records(without_lines(first, self._header_lines), rows) if first else None
+        if body and body.data and not body.data.isspace():
+            chunk = self._quick(body, self.titles) or self._exact(body, self.titles)
+            if len(chunk.lines):
+                return chunk
+        return next(self.chunks(self.titles), None)
+
+    def _quick(self, block: Block, wanted: Sequence[str]) -> Chunk | None:
+        """The chunk when each line is one whole row, else None."""
+        invalid = []
+
+        def skip(row: Any) -> str:
+            invalid.append(row)
+            return "skip"
+
+        try:
+            table = arrow_csv.read_csv(
+                io.BytesIO(block.data),
+                read_options=arrow_csv.ReadOptions(use_threads=False, column_names=self.titles, block_size=len(block.data) + 1),
+                parse_options=arrow_csv.ParseOptions(
+                    delimiter=self.separator, newlines_in_values=b'"' in block.data, invalid_row_handler=skip
+                ),
+                convert_options=arrow_csv.ConvertOptions(
+                    column_types=dict.fromkeys(self.titles, pa.string()), strings_can_be_null=False, include_columns=list(wanted)
+                ),
+            )
+        except pa.ArrowInvalid:
+            return None
+        if invalid or table.num_rows != block.lines:
+            return None
+        lines = np.arange(block.first_line, block.first_line + block.lines)
+        texts: list[str] = []
+
+        def original(row: int) -> str:
+            if not texts:
+                texts.extend(block.data.decode().split("\n"))
+            return texts[row].rstrip("\r")
+
+        return Chunk(lines, {t: table[t].combine_chunks() for t in wanted}, (), original)
+
+    def _exact(self, block: Block, wanted: Sequence[str]) -> Chunk:
+        """The chunk record by record, with those that are not whole apart."""
+        texts = split_lines(block.data)
+        good: list[Record] = []
+        broken: list[BadLine] = []
+        for record in read_records(texts, self.separator, len(self.titles)):
+            line, text = (
+                block.first_line + record.first,
+                "".join(texts[record.first : record.first + record.count]).rstrip("\r\n"),
+            )
+            if record.fault:
+                broken.append(BadLine(line, None, record.fault, text))
+            else:
+                good.append(record)
+        index = {title: i for i, title in enumerate(self.titles)}
+        at = [index[t] for t in wanted]
+        cells = {t: pa.array([r.fields[i] for r in good], pa.string()) for t, i in zip(wanted, at, strict=True)}
+        lines = np.array([block.first_line + r.first for r in good], dtype=np.int64)
+
+        def original(row: int) -> str:
+            return "".join(texts[good[row].first : good[row].first + good[row].count]).rstrip("\r\n")
+
+        return Chunk(lines, cells, tuple(broken), original)

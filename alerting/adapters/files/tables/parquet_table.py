@@ -1,0 +1,90 @@
+"""Parquet as text cells, chunk by chunk."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import parquet
+
+from alerting.adapters.files.tables.chunks import Cells, Chunk
+from alerting.adapters.files.tables.text import Position
+from alerting.adapters.files.tables.titles import read_titles
+from alerting.definitions.faults import UserError
+
+_ROWS = 20_000
+_CELLS = 500_000
+_PARQUET_BUFFER = 1 << 20
+
+
+class ParquetTable:
+    """Parquet, its columns turned into text cells that read back to the same values; rows count from 1."""
+
+    unit = "row"
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.position = path, Position(path)
+        with _parquet(path) as file:
+            self._names = _parquet_names(path, file)
+            self.titles = tuple(self._names)
+
+    def chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]:
+        """Rows in file order, only with the wanted columns."""
+        return self._batches(wanted, max(100, min(_ROWS, _CELLS // max(1, len(wanted)))))
+
+    def _batches(self, wanted: Sequence[str], rows: int) -> Iterator[Chunk]:
+        self.position = self.position.again()
+        first = 1
+        with _parquet(self.path) as file:
+            total = max(1, file.metadata.num_rows)
+            columns = [self._names[t] for t in wanted]
+            for batch in file.iter_batches(batch_size=rows, columns=columns, use_threads=False):
+                cells = {t: self._text(t, batch.column(self._names[t])) for t in wanted}
+                yield self._chunk(first, cells, batch.num_rows)
+                first += batch.num_rows
+                self.position.done = self.position.total * (first - 1) // total
+
+    def first(self, rows: int) -> Chunk | None:
+        """At least so many of the first rows, all columns, if there are as many; None when there is none."""
+        return next(self._batches(self.titles, rows), None)
+
+    def _chunk(self, first: int, cells: dict[str, Cells], rows: int) -> Chunk:
+        def original(row: int) -> str:
+            return ",".join(c[row].as_py() or "" for c in cells.values())
+
+        return Chunk(np.arange(first, first + rows), cells, (), original)
+
+    def _text(self, title: str, values: Any) -> Cells:
+        kind = values.type
+        try:
+            if pa.types.is_timestamp(kind) and kind.tz:
+                values = pc.cast(values, pa.timestamp(kind.unit, "UTC"))
+            cells = pc.cast(values, pa.string())
+            cells.validate(full=True)
+            return cells
+        except pa.ArrowInvalid as error:
+            raise UserError(f"{self.path}: column {title!r} cannot be read as text: {error}") from error
+        except pa.ArrowNotImplementedError as error:
+            raise UserError(
+                f"{self.path}: column {title!r} holds {kind}, which is neither number, text, boolean nor time"
+            ) from error
+
+
+@contextmanager
+def _parquet(path: Path) -> Iterator[Any]:
+    """The file, opened; whatever is wrong with its bytes is a refusal, also while it is being read."""
+    try:
+        with parquet.ParquetFile(path, buffer_size=_PARQUET_BUFFER) as file:
+            yield file
+    except (pa.ArrowException, OSError, MemoryError) as error:
+        raise UserError(
+            f"{path}: the Parquet file cannot be read: {str(error).splitlines()[0] if str(error) else error!r}"
+        ) from error
+
+
+def _parquet_names(path: Path, file: Any) -> dict[str, str]:
+    names = list(file.schema_arrow.names)
+    return dict(zip(read_titles(path, names), names, strict=True))

@@ -1,0 +1,68 @@
+"""Records of a CSV file one by one, which tells the line of each faulty one exactly."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+_OPEN_QUOTE = "a quotation mark is opened and not closed on this line"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record: index of its first line in the chunk, number of lines, fields, and what is wrong with it, if anything."""
+
+    first: int
+    count: int
+    fields: Sequence[str]
+    fault: str | None = None
+
+
+def split_lines(data: bytes) -> list[str]:
+    """The lines of a chunk, each with its line break."""
+    texts = data.decode().split("\n")
+    return [text + "\n" for text in (texts if texts[-1] else texts[:-1])]
+
+
+def read_records(texts: Sequence[str], separator: str, width: int) -> Iterator[Record]:
+    """All records but blank lines. After a faulty one, reading goes on at the line after its first.
+
+    (A stray quotation mark would otherwise swallow the lines up to the next one.)
+    """
+    start = 0
+    while start < len(texts):
+        for record in _until_faulty(texts, start, separator, width):
+            start = record.first + record.count
+            if record.fields or record.fault:
+                yield record
+        if start >= len(texts):
+            return
+
+
+def _until_faulty(texts: Sequence[str], start: int, separator: str, width: int) -> Iterator[Record]:
+    """Records from this line on, up to and including the first faulty one."""
+    reader = csv.reader(map(texts.__getitem__, range(start, len(texts))), delimiter=separator)
+    first = start
+    while first < len(texts):
+        try:
+            fields = next(reader, None)
+        except csv.Error as error:
+            open_quote = start + reader.line_num - first > 1
+            yield Record(first, 1, (), _OPEN_QUOTE if open_quote else f"cannot be split into fields: {error}")
+            return
+        if fields is None:
+            return
+        count = start + reader.line_num - first
+        fault = _fault(fields, width, count, texts[first : first + count])
+        if fault:
+            yield Record(first, 1, fields, fault)
+            return
+        yield Record(first, count, fields)
+        first += count
+
+
+def _fault(fields: Sequence[str], width: int, count: int, texts: Sequence[str]) -> str | None:
+    if count > 1 and (len(fields) != width or "".join(texts).count('"') % 2):
+        return _OPEN_QUOTE
+    if fields and len(fields) != width:
+        return f"{len(fields)} fields where the header names {width}"
+    return None

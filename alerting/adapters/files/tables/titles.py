@@ -1,0 +1,62 @@
+"""Titles of columns: which are there, and which was probably meant."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from alerting.adapters.files.tables.chunks import Table
+from alerting.definitions.faults import UserError
+
+MOST_COLUMNS = 10_000
+_LISTED = 20
+_NEAR = 0.75
+
+
+def column(table: Table, wanted: str, option: str) -> str:
+    """That column's title. Raises UserError with the nearest titles when the table has no such column."""
+    if wanted in table.titles:
+        return wanted
+    near = nearest(wanted, table.titles)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    raise UserError(
+        f"{table.path}: there is no column {wanted!r}; {hint}name it with {option}. Columns: {title_list(table.titles)}"
+    )
+
+
+def nearest(wanted: str, titles: Sequence[str]) -> list[str]:
+    """Titles that are written nearly like this one: the same letters, one within the other, or with a slip of the pen."""
+    folded = {title: _letters(title) for title in titles}
+    plain = _letters(wanted)
+    same = [title for title, letters in folded.items() if plain and letters == plain]
+    if same:
+        return same[:3]
+    close = set(get_close_matches(plain, [letters for letters in folded.values() if letters], n=3, cutoff=_NEAR))
+    within = {f for f in folded.values() if min(len(f), len(plain)) > 2 and (plain in f or f in plain)}
+    return [title for title, letters in folded.items() if letters in close | within][:3]
+
+
+def _letters(title: str) -> str:
+    return re.sub(r"[^\w]|_", "", title.casefold())
+
+
+def title_list(titles: Sequence[str]) -> str:
+    """The first titles, and how many there are besides."""
+    shown = ", ".join(t if len(t) <= 60 else t[:59] + "…" for t in titles[:_LISTED])
+    return shown + (f" and {len(titles) - _LISTED:,} more" if len(titles) > _LISTED else "")
+
+
+def read_titles(path: Path, raw: Sequence[str]) -> tuple[str, ...]:
+    """The titles of a header. Raises UserError when there are too many, or one stands twice."""
+    if len(raw) > MOST_COLUMNS:
+        raise UserError(
+            f"{path}: line 1 names {len(raw):,} columns, and at most {MOST_COLUMNS:,} are read; "
+            "export fewer variables into one file, e.g. those of one asset"
+        )
+    titles = tuple(t.strip() or f"column_{i}" for i, t in enumerate(raw, 1))
+    twice = sorted(t for t, count in Counter(titles).items() if count > 1)
+    if twice:
+        named = title_list([repr(t) for t in twice])
+        raise UserError(f"{path}: the header names {named} more than once; give each column its own title")
+    return titles

@@ -1,0 +1,245 @@
+"""Commands on episodes: `episodes`, `why`, `feedback` and `alerting episode …`."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from alerting.cli.support import (
+    AssetName,
+    DefinitionName,
+    End,
+    Json,
+    Start,
+    actor,
+    command,
+    command_group,
+    console,
+    instant,
+    platform,
+    print_json,
+    short,
+    show,
+    user,
+    writes,
+)
+from alerting.reporting.messages import OUTCOME_WORDS
+
+if TYPE_CHECKING:
+    from alerting.episodes.episode import Episode
+    from alerting.ports import Platform
+
+episode_group = command_group("Episodes: acknowledge, confirm, comment on and assign them.")
+
+Id = Annotated[str, typer.Argument(metavar="EPISODE", help="Id of an episode, or its beginning.")]
+ActedAt = Annotated[str | None, typer.Option("--acted-at", help="When it was done, if not now.", metavar="TIME")]
+
+
+@command
+def episodes(
+    name: Annotated[
+        str | None, typer.Argument(help="Name of a definition, or the id of one episode to see all of it.", metavar="[NAME|ID]")
+    ] = None,
+    start: Start = None,
+    end: End = None,
+    as_json: Json = False,
+) -> None:
+    """List episodes, newest first; with the id of one (or its beginning), everything about it."""
+    from alerting.usecases.episodes.listing import episodes_of
+    from alerting.usecases.episodes.store import find_episode
+
+    begin = instant(start, "--from")
+    stop = instant(end, "--to")
+    with platform() as p:
+        known = {r.name for r in p.definitions.latest()}
+        if name is not None and name not in known:
+            one = find_episode(p, name)
+            return _show_episode(one, state_lines(p, one), as_json)
+        found = episodes_of(p, name, begin, stop)
+    if as_json:
+        return print_json(found)
+    rows = [
+        {
+            "id": e.id[:10],
+            "definition": e.definition,
+            "asset": e.asset,
+            "severity": e.severity,
+            "raised": e.raised_at,
+            "state": "open" if e.condition == "open" else _ended_as(e),
+            "why": e.evaluation.reason,
+        }
+        for e in found
+    ]
+    return show(rows, ["id", "definition", "asset", "severity", "raised", "state", "why"], False, "no episodes")
+
+
+def _ended_as(episode: Any) -> str:
+    """Return the outcome of a closed episode, and whether it was found in past data."""
+    outcome = OUTCOME_WORDS[episode.settlement.outcome] if episode.settlement else str(episode.condition)
+    return f"{outcome}, past" if episode.backfilled else outcome
+
+
+def _show_episode(episode: Any, states: list[str], as_json: bool) -> None:
+    from alerting.reporting import sentences
+
+    if as_json:
+        return print_json(episode)
+    console.print(f"{episode.title} on {episode.asset}: {episode.condition} ({episode.severity})", style="bold", markup=False)
+    console.print(f"  {short(episode.raised_at)}  {episode.evaluation.reason}", markup=False)
+    for line in states:
+        console.print(f"  {line}", markup=False)
+    for c in sentences.reasons(episode)[0]:
+        console.print(f"  why: {c.words}", markup=False)
+    if episode.recommendation:
+        console.print(f"  what-if: {episode.recommendation.words}", markup=False)
+    for title, text in episode.guidance.items():
+        console.print(f"  {title}: {text}", markup=False)
+    if episode.settlement and episode.condition != "open":
+        console.print(f"  outcome: {episode.settlement.outcome}: {episode.settlement.reason}", markup=False)
+    moves = [(t, sentences.happened(t)[1]) for t in episode.transitions]
+    rows = [{"at": t.at, "what": t.kind, "actor": t.actor, "reason": reason} for t, reason in moves]
+    show(rows, ["at", "what", "actor", "reason"], False, "")
+    sent = [{"channel": n.channel, "of": n.transition, "status": n.status, "attempts": n.attempts} for n in episode.outbox]
+    return show(sent, ["channel", "of", "status", "attempts"], False, "no notifications")
+
+
+@command
+def why(
+    name: DefinitionName,
+    asset: AssetName,
+    at: Annotated[
+        str | None, typer.Option("--at", help="The instant, ISO 8601 with zone; now when left out.", metavar="TIME")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Explain why an alarm was raised or was not: value and limit, missing readings, score, shelf, and notifications."""
+    from alerting.usecases.operations.explain import why as explain
+
+    when = instant(at, "--at")
+    with platform() as p:
+        found = explain(p, name, asset, when or p.clock.now())
+    if as_json:
+        print_json(found)
+        return
+    console.print(f"{name} on {asset} at {short(found.at)}: {found.verdict}", style="bold", markup=False)
+    console.print(f"  {found.answer}", markup=False)
+    for fact in found.facts:
+        console.print(f"  {fact}", markup=False)
+
+
+@command
+@writes
+def feedback(
+    episode: Id,
+    verdict: Annotated[str | None, typer.Option(help="true_alarm, false_alarm or unsure.")] = None,
+    acted: Annotated[bool, typer.Option("--acted", help="Something was done about it.")] = False,
+    action: Annotated[str | None, typer.Option(help="What was done.")] = None,
+    comment: Annotated[str | None, typer.Option(help="Anything else.")] = None,
+    acted_at: ActedAt = None,
+    as_json: Json = False,
+) -> None:
+    """Give feedback on an episode: whether it was right, and whether you acted on it."""
+    from alerting.usecases.operators.feedback import give_feedback
+
+    if verdict not in (None, "true_alarm", "false_alarm", "unsure"):
+        raise typer.BadParameter(f"{verdict!r} is none of true_alarm, false_alarm, unsure", param_hint="--verdict")
+    done_at = instant(acted_at, "--acted-at")
+    with platform() as p:
+        after = give_feedback(
+            p,
+            episode_id=episode,
+            verdict=verdict,  # type: ignore[arg-type]
+            acted=acted,
+            action=action,
+            comment=comment,
+            who=user(),
+            at=p.clock.now(),
+            acted_at=done_at,
+        )
+    if as_json:
+        return print_json(after)
+    outcome = f"{after.settlement.outcome} ({after.settlement.reason})" if after.settlement else "not known yet"
+    return console.print(f"recorded for {after.title} on {after.asset}; outcome: {outcome}", markup=False)
+
+
+@episode_group.command("ack")
+@command
+@writes
+def ack(
+    episode: Id, note: Annotated[str, typer.Option(help="A note for the next operator.")] = "", as_json: Json = False
+) -> None:
+    """Acknowledge an episode: you have seen it. Doing it again changes nothing."""
+    from alerting.usecases.operators import operate
+
+    with platform() as p:
+        _show_state(p, operate.acknowledge(p, episode, actor(), p.clock.now(), note), as_json)
+
+
+@episode_group.command("confirm")
+@command
+@writes
+def confirm(
+    episode: Id,
+    did: Annotated[str, typer.Option("--did", help="What was done.")] = "",
+    acted_at: ActedAt = None,
+    as_json: Json = False,
+) -> None:
+    """Confirm that something was done about an episode; its outcome then counts as `acted`."""
+    from alerting.usecases.operators import operate
+
+    done_at = instant(acted_at, "--acted-at")
+    with platform() as p:
+        _show_state(p, operate.confirm(p, episode, actor(), p.clock.now(), did, done_at), as_json)
+
+
+@episode_group.command("comment")
+@command
+@writes
+def comment(episode: Id, text: Annotated[str, typer.Argument(help="The comment.")], as_json: Json = False) -> None:
+    """Add a comment to an episode."""
+    from alerting.usecases.operators import operate
+
+    with platform() as p:
+        _show_state(p, operate.comment(p, episode, actor(), p.clock.now(), text), as_json)
+
+
+@episode_group.command("assign")
+@command
+@writes
+def assign(
+    episode: Id, to: Annotated[str, typer.Argument(metavar="PERSON", help="Name of a person.")], as_json: Json = False
+) -> None:
+    """Assign an episode to a person."""
+    from alerting.usecases.operators import operate
+
+    with platform() as p:
+        _show_state(p, operate.assign(p, episode, actor(), p.clock.now(), to), as_json)
+
+
+def state_lines(p: "Platform", episode: "Episode") -> list[str]:
+    """Return the operator state of an episode as lines for people."""
+    from alerting.operators.actions import ISA_LETTERS
+    from alerting.operators.shelves import describe_shelf
+    from alerting.usecases.operators.operate import standing
+
+    stands = standing(p, episode, p.clock.now())
+    lines = [f"state: {stands.state} (ISA-18.2 {ISA_LETTERS[stands.state]})"]
+    for title, stamp in (("acknowledged", episode.acknowledged), ("confirmed", episode.confirmed)):
+        if stamp is not None:
+            lines.append(f"{title} by {stamp.who} at {short(stamp.at)}")
+    if episode.assigned_to:
+        lines.append(f"assigned to {episode.assigned_to}")
+    if stands.first_out == "first":
+        lines.append("first-out: it came first of several alarms of this asset")
+    lines += [describe_shelf(shelf) for shelf in stands.shelves]
+    lines += [f"suppressed by design: {stands.suppressed}"] if stands.suppressed else []
+    unknown = () if stands.suppressed else stands.unknown
+    return lines + [f"not suppressed, because this is unknown: {reason}" for reason in unknown]
+
+
+def _show_state(p: "Platform", episode: "Episode", as_json: bool) -> None:
+    if as_json:
+        print_json(episode)
+        return
+    console.print(f"{episode.title} on {episode.asset}", style="bold", markup=False)
+    for line in state_lines(p, episode):
+        console.print(f"  {line}", markup=False)

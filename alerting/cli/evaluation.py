@@ -1,0 +1,53 @@
+"""`alerting evaluate`."""
+
+from typing import Annotated
+
+import typer
+
+from alerting.cli.support import End, Json, Start, command, console, instant, plain, platform, progress, show, writes
+
+
+@command
+@writes
+def evaluate(
+    names: Annotated[list[str] | None, typer.Argument(help="Definitions; all active ones when left out.")] = None,
+    start: Start = None,
+    end: End = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="With --from: evaluate the whole interval with this version, or `champion`.", metavar="VERSION"),
+    ] = None,
+    revision: Annotated[
+        str | None, typer.Option(help="With --from: evaluate with this revision, or `latest`.", metavar="REVISION")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Evaluate new readings, raise and close episodes, and deliver notifications.
+
+    With --from and --to it evaluates a past interval again: with the revisions and models in force then, or with those that are
+    named. No notification is sent for a past interval.
+    """
+    from alerting.usecases.evaluation import evaluate as evaluation
+    from alerting.usecases.notification.deliver import deliver_due
+
+    begin = instant(start, "--from")
+    stop = instant(end, "--to")
+    if (begin is None) != (stop is None):
+        raise typer.BadParameter("give both --from and --to, or neither", param_hint="--from/--to")
+    if begin is None and (model or revision):
+        raise typer.BadParameter("goes with --from and --to only", param_hint="--model/--revision")
+    with platform() as p, progress() as tell:
+        if begin is not None and stop is not None:
+            if not names:
+                raise typer.BadParameter("name the definition to evaluate again", param_hint="NAMES")
+            counts = [(n, evaluation.evaluate_past(p, n, begin, stop, model, revision, tell)) for n in names]
+        else:
+            counts = [("all" if not names else ", ".join(names), evaluation.evaluate(p, names, p.clock.now(), tell))]
+            deliver_due(p, p.clock.now())
+    rows = [{"definitions": n, **plain(c)} for n, c in counts]
+    columns = ["definitions", "pairs", "raised", "closed", "settled", "withdrawn", "late", "too_late"]
+    show(rows, columns, as_json, "nothing to evaluate")
+    if not as_json:
+        for _, count in counts:
+            for target, reason in count.unknown.items():
+                console.print(f"unknown: {target}: {reason}", markup=False)

@@ -1,0 +1,1 @@
+"""`alerting import`: its commands, their options, and what they print."""

@@ -1,0 +1,251 @@
+"""`alerting import`: readings, events and assets out of files."""
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from alerting.cli.ingest.options import (
+    READINGS_HELP,
+    AssetColumn,
+    AssetName,
+    AssetPrefix,
+    Decimal,
+    DryRun,
+    Encoding,
+    EndColumn,
+    EventType,
+    File,
+    Lasting,
+    Missing,
+    Only,
+    QualityCodes,
+    QualityColumn,
+    QualitySuffix,
+    Rejects,
+    Rename,
+    Separator,
+    SkipBad,
+    Strict,
+    Time,
+    TimeFormat,
+    TypeColumn,
+    TypePrefix,
+    Zone,
+)
+from alerting.cli.ingest.output import print_assets, print_result
+from alerting.cli.printing.import_summary import print_understood
+from alerting.cli.support import Json, command, console, platform, print_json, progress, user, writes
+
+if TYPE_CHECKING:
+    from alerting.adapters.files.rows import Layout
+    from alerting.ports import Platform
+    from alerting.readings.inference import BadLine
+    from alerting.usecases.ingestion.sources import Reject
+    from alerting.usecases.ingestion.tables import CheckedEvents, CheckedReadings
+
+app = typer.Typer(
+    help="Import readings, events and assets from CSV (any separator, also compressed) or Parquet files.",
+    epilog="A file is checked as a whole before anything is written. Importing it again changes nothing, and a stopped import is "
+    "simply repeated.",
+    no_args_is_help=True,
+)
+
+
+@app.command(help=READINGS_HELP)
+@command
+@writes
+def readings(
+    file: File,
+    time: Time = None,
+    time_format: TimeFormat = None,
+    asset: AssetName = None,
+    asset_column: AssetColumn = None,
+    asset_prefix: AssetPrefix = "",
+    tz: Zone = None,
+    sep: Separator = None,
+    decimal: Decimal = None,
+    encoding: Encoding = None,
+    rename: Rename = None,
+    only: Only = None,
+    quality: QualityColumn = None,
+    quality_suffix: QualitySuffix = None,
+    quality_codes: QualityCodes = None,
+    missing: Missing = None,
+    strict: Strict = False,
+    skip_bad: SkipBad = False,
+    rejects: Rejects = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Import readings: one line per asset and instant, one column per variable."""
+    from alerting.adapters.files.quality_columns import QualityLayout
+    from alerting.adapters.files.readings import ReadingsFile
+    from alerting.usecases.ingestion.tables import check_readings
+
+    layout = replace(
+        _layout(asset, asset_column, asset_prefix, sep, decimal, encoding, rename, only),
+        quality=QualityLayout(quality, quality_suffix, quality_codes),
+        missing=tuple(missing or ()),
+        strict=strict,
+    )
+    source = ReadingsFile(file, _timed(layout, time, time_format, tz))
+    with platform() as p, _rejects(file, skip_bad, rejects, dry_run) as reject:
+        with progress() as report:
+            checked = check_readings(source, p, reject=reject, progress=report)
+        _write(checked, p, reject, dry_run, as_json)
+
+
+@app.command()
+@command
+@writes
+def events(
+    file: File,
+    time: Time = None,
+    time_format: TimeFormat = None,
+    asset: AssetName = None,
+    asset_column: AssetColumn = None,
+    asset_prefix: AssetPrefix = "",
+    event_type: EventType = None,
+    type_column: TypeColumn = None,
+    type_prefix: TypePrefix = "",
+    end_column: EndColumn = None,
+    lasting: Lasting = None,
+    tz: Zone = None,
+    sep: Separator = None,
+    decimal: Decimal = None,
+    encoding: Encoding = None,
+    rename: Rename = None,
+    only: Only = None,
+    skip_bad: SkipBad = False,
+    rejects: Rejects = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Import events: one line per failure, stop, maintenance; further columns become attributes of the event.
+
+    Unknown assets and event types are declared. The same event given again,
+    e.g. with its end, is merged.
+    """
+    from alerting.adapters.files.events import EventColumns, EventsFile
+    from alerting.usecases.ingestion.tables import check_events
+
+    layout = _layout(asset, asset_column, asset_prefix, sep, decimal, encoding, rename, only)
+    columns = EventColumns(event_type, type_column, type_prefix, end_column)
+    source = EventsFile(file, _timed(layout, time, time_format, tz), columns)
+    duration: Any = None if lasting is None else "lasting" if lasting else "instant"
+    with platform() as p, _rejects(file, skip_bad, rejects, dry_run) as reject:
+        with progress() as report:
+            checked = check_events(source, p, duration=duration, reject=reject, progress=report)
+        _write(checked, p, reject, dry_run, as_json)
+
+
+@app.command()
+@command
+@writes
+def assets(
+    file: Annotated[
+        Path, typer.Argument(help="YAML or JSON with asset documents, or a CSV or Parquet table of attributes.", metavar="FILE")
+    ],
+    asset_column: AssetColumn = None,
+    asset_prefix: AssetPrefix = "",
+    sep: Separator = None,
+    decimal: Decimal = None,
+    encoding: Encoding = None,
+    rename: Rename = None,
+    only: Only = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Import assets: their attributes, and their variables with type, unit, range, delay and whether they can be set.
+
+    A YAML or JSON file holds one document, a list, or a map by name; in a table
+    every further column becomes an attribute. What is given wins over what is
+    stored, everything else stays.
+    """
+    from alerting.adapters.files.assets import read_assets
+    from alerting.usecases.ingestion.assets import import_assets
+
+    layout = _layout(None, asset_column, asset_prefix, sep, decimal, encoding, rename, only)
+    given = read_assets(file, layout)
+    with platform() as p:
+        result = import_assets(str(file), given, p, now=p.clock.now(), actor=user(), dry_run=dry_run)
+    if as_json:
+        print_json(result)
+    else:
+        print_assets(result)
+
+
+def _layout(
+    asset: str | None,
+    asset_column: str | None,
+    asset_prefix: str,
+    sep: str | None,
+    decimal: str | None,
+    encoding: str | None,
+    rename: list[str] | None,
+    only: str | None,
+) -> "Layout":
+    from alerting.adapters.files.rows import Layout
+
+    return Layout(
+        asset=asset,
+        asset_column=asset_column,
+        asset_prefix=asset_prefix,
+        separator=sep,
+        decimal=decimal,
+        encoding=encoding,
+        rename=dict(_renamed(text) for text in rename or ()),
+        only=tuple(title.strip() for title in (only or "").split(",") if title.strip()),
+    )
+
+
+def _timed(layout: "Layout", time: str | None, time_format: str | None, tz: str | None) -> "Layout":
+    """The layout, with where its stamps stand and how they are written; ALERTING_TIMEZONE is the zone of the plant."""
+    from alerting.settings.environment import read_settings, variable
+
+    settings = read_settings(os.environ)
+    plant = settings.timezone.key if os.environ.get(variable("timezone"), "").strip() else None
+    return replace(layout, time=time, time_format=time_format, zone=tz, plant_zone=plant)
+
+
+def _write(
+    checked: "CheckedReadings | CheckedEvents", p: "Platform", reject: "Reject | None", dry_run: bool, as_json: bool
+) -> None:
+    """Print what was understood, write it unless only that was wanted, and print what changed."""
+    if not as_json:
+        print_understood(checked.understood)
+    if dry_run:
+        if as_json:
+            print_json({"dry_run": True, "understood": checked.understood})
+        else:
+            console.print("dry run: nothing was written")
+        return
+    with progress() as report:
+        result = checked.write(now=p.clock.now(), actor=user(), progress=report)
+    print_result(result, reject, as_json)
+
+
+def _renamed(text: str) -> tuple[str, str]:
+    old, equals, new = text.rpartition("=")
+    if not (old and equals and new):
+        raise typer.BadParameter(f"{text!r} is not of the form old=new", param_hint="--rename")
+    return old, new
+
+
+def _rejects(file: Path, skip_bad: bool, rejects: Path | None, dry_run: bool) -> "AbstractContextManager[Reject | None]":
+    """What takes the bad lines: a file, nothing in a dry run, and none when they are not to be skipped."""
+    from alerting.adapters.files.rejects import RejectsFile, rejects_path
+
+    if rejects and not skip_bad:
+        raise typer.BadParameter("goes with --skip-bad only", param_hint="--rejects")
+    if skip_bad and dry_run:
+        return nullcontext(_ignore)
+    return RejectsFile(rejects or rejects_path(file), file) if skip_bad else nullcontext()
+
+
+def _ignore(_line: "BadLine") -> None:
+    """What a dry run does with a bad line."""

@@ -1,0 +1,135 @@
+"""Options of `alerting import` that several of its commands have, and the help of the longest one."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+File = Annotated[Path, typer.Argument(help="CSV, also as .gz, .bz2, .xz or .zst (found by content), or Parquet.", metavar="FILE")]
+Time = Annotated[
+    str | None,
+    typer.Option(
+        "--time",
+        help="Column of the time stamps, or two with a plus: 'Date + Time'. Left out: ts, or the one that holds stamps.",
+        metavar="COL",
+    ),
+]
+TimeFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--time-format",
+        help="How stamps are written: iso, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy …, or as %d.%m.%Y %H:%M:%S; found when left out.",
+        metavar="FORMAT",
+    ),
+]
+AssetName = Annotated[str | None, typer.Option("--asset", help="The asset that all lines belong to.", metavar="NAME")]
+AssetColumn = Annotated[
+    str | None,
+    typer.Option("--asset-column", help="Column that names the asset of each line; `asset` when left out.", metavar="COL"),
+]
+AssetPrefix = Annotated[
+    str, typer.Option("--asset-prefix", help="Put before the values of the asset column: 1 becomes machine-1.", metavar="TEXT")
+]
+Zone = Annotated[
+    str | None,
+    typer.Option(
+        "--tz", help="Time zone of stamps that name none, e.g. Europe/Berlin; ALERTING_TIMEZONE when left out.", metavar="ZONE"
+    ),
+]
+Separator = Annotated[
+    str | None,
+    typer.Option("--sep", help="Field separator, e.g. ';' or tab; found from the header when left out.", metavar="CHAR"),
+]
+Decimal = Annotated[
+    str | None, typer.Option("--decimal", help="Decimal mark, . or , ; found from the numbers when left out.", metavar="CHAR")
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option("--encoding", help="Encoding of the text, e.g. cp1252; found from the bytes when left out.", metavar="NAME"),
+]
+Missing = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--missing", help="A text that stands for no value, besides #NV, --- and their like; may be repeated.", metavar="TEXT"
+    ),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="A cell that is no value of its column makes its line bad, instead of being missing.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check the file, say what was understood, and write nothing.")]
+Rename = Annotated[
+    list[str] | None, typer.Option("--rename", help="Name for a column, as 'title=name'; may be repeated.", metavar="OLD=NEW")
+]
+Only = Annotated[
+    str | None, typer.Option("--only", help="Take only these value columns, separated by commas.", metavar="COL,...")
+]
+QualityColumn = Annotated[
+    str | None, typer.Option("--quality", help="Column that says the quality of all samples of its line.", metavar="COL")
+]
+QualitySuffix = Annotated[
+    str | None,
+    typer.Option(
+        "--quality-suffix",
+        help="A column called like another one with this behind it says the quality of its samples: _q for temperature_q.",
+        metavar="TEXT",
+    ),
+]
+QualityCodes = Annotated[
+    Literal["opc-ua", "opc-da"] | None,
+    typer.Option("--quality-codes", help="What numbers in them are; needed where 0 is one: good in OPC UA, bad in OPC DA."),
+]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Import the good lines, and keep the bad ones in a rejects file.")]
+Rejects = Annotated[
+    Path | None, typer.Option("--rejects", help="The rejects file; FILE.rejects.csv when left out.", metavar="FILE")
+]
+EventType = Annotated[str | None, typer.Option("--type", help="The type of all events in the file.", metavar="NAME")]
+TypeColumn = Annotated[
+    str | None, typer.Option("--type-column", help="Column that names the type; `type` when left out.", metavar="COL")
+]
+TypePrefix = Annotated[str, typer.Option("--type-prefix", help="Put before the values of the type column.", metavar="TEXT")]
+EndColumn = Annotated[
+    str | None, typer.Option("--end-column", help="Column of the ends; `end` when left out and there is one.", metavar="COL")
+]
+Lasting = Annotated[
+    bool | None,
+    typer.Option(
+        "--lasting/--instant",
+        help="Lasting events go on until their end is known, instant ones have none. Left out: as these types are stored "
+        "already, else lasting if there is a column of ends.",
+        show_default=False,
+    ),
+]
+
+READINGS_HELP = """\
+Import readings: one line per asset and instant, one column per variable.
+
+Separator, decimal mark, encoding, the column of stamps and how they are
+written are found from the file. What was understood is printed before
+anything is written; --dry-run stops there.
+
+Unknown assets and variables are declared; the type of a new one is found
+over the whole file: a number if more than half of its cells are numbers,
+boolean if all are true or false, else a category. Names of variables are
+derived from the titles, which are kept; a title such as Temperature [°C]
+gives the unit.
+
+Empty cells, NaN, #NV, --- and their like are missing values, never zero.
+Other text in a column of numbers is missing, too: it is counted and named
+(--strict: its line is bad). Bad lines have no readable time or asset, a
+wrong number of fields, or contradict an earlier line of the same asset and
+time. The last is found in files sorted by time, or by asset and time;
+further apart in an unsorted file the later line wins. Time stamps finer
+than a millisecond are cut to it.
+
+Stamps without a zone are local time of the plant (ALERTING_TIMEZONE). In
+the hour that comes twice when the clocks are set back, the order of the
+lines tells which one is meant.
+
+The quality of samples is read where --quality or --quality-suffix says it
+stands: good, uncertain or bad, OPC UA status codes by name or number, or
+the 192, 64 and 0 of OPC DA. A bad sample has no value, whatever its cell
+holds: from it on it is unknown what holds, until the next sample that is
+not bad. An uncertain one is marked and used. An empty quality says nothing:
+the sample is good. A row of bad quality speaks of its filled cells, or of
+all its columns when none is filled.
+"""

@@ -1,0 +1,69 @@
+"""Help of groups of commands, and the commands that a mistyped one may mean."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from typer.core import TyperGroup
+
+_LEAST_LIKENESS = 0.6
+_LEAST_PREFIX = 3
+_LEAST_COMMON = 5
+_WITHIN = 0.1
+_SUGGESTED = 3
+
+
+class CommandGroup(TyperGroup):
+    """A group whose unknown commands are answered with the nearest ones of the whole tree."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Return the name, the command and the rest of the arguments. Fails with exit code 2 if there is no such command."""
+        typed = args[0]
+        if self.get_command(ctx, typed) is None and not typed.startswith("-") and not ctx.resilient_parsing:
+            root = ctx.find_root()
+            found = nearest_commands(root.command, typed)
+            meant = " or ".join(f"`{' '.join([root.info_name or 'alerting', *path])}`" for path in found)
+            ctx.fail(f"No such command {typed!r}." + (f" Did you mean {meant}?" if meant else ""))
+        return super().resolve_command(ctx, args)
+
+
+class RootGroup(CommandGroup):
+    """The `alerting` command. Its help leaves out the options of shell completion, which the epilog names."""
+
+    order: tuple[str, ...] = ()
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the commands in the order of the help."""
+        return [*self.order, *(name for name in super().list_commands(ctx) if name not in self.order)]
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options; those that every command has, or that are used once, are not listed."""
+        found: list[Any] = super().get_params(ctx)
+        for parameter in found:
+            parameter.hidden = True
+        return found
+
+
+def command_paths(group: TyperGroup, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the words of every group and command of a tree: `("model",)`, `("model", "approve")`."""
+    for name, command in group.commands.items():
+        yield (*before, name)
+        if isinstance(command, TyperGroup):
+            yield from command_paths(command, (*before, name))
+
+
+def nearest_commands(root: TyperGroup, typed: str) -> list[tuple[str, ...]]:
+    """Return the commands whose last word is most like the typed one, the nearest first; at most three."""
+    likeness = {path: _likeness(typed, path[-1]) for path in command_paths(root)}
+    least = max(_LEAST_LIKENESS, max(likeness.values(), default=0.0) - _WITHIN)
+    close = [path for path, value in likeness.items() if value >= least]
+    return sorted(close, key=lambda path: -likeness[path])[:_SUGGESTED]
+
+
+def _likeness(typed: str, name: str) -> float:
+    from difflib import SequenceMatcher
+
+    shorter = min(len(typed), len(name))
+    common = next((i for i in range(shorter) if typed[i] != name[i]), shorter)
+    if common >= _LEAST_COMMON or (common >= _LEAST_PREFIX and common == shorter):
+        return 1.0
+    return SequenceMatcher(None, typed, name).ratio()

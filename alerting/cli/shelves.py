@@ -1,0 +1,190 @@
+"""`alerting shelf …` and `alerting suppression …`: what is muted, by operators and by design."""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from alerting.cli.support import (
+    AssetName,
+    DefinitionName,
+    Json,
+    actor,
+    command,
+    command_group,
+    console,
+    instant,
+    platform,
+    print_json,
+    short,
+    show,
+    writes,
+)
+from alerting.definitions.durations import parse_duration
+
+if TYPE_CHECKING:
+    from alerting.operators.shelves import Shelf
+
+shelf_group = command_group("Shelves: mute a definition on an asset, for a time or out of service.")
+suppression_group = command_group("Suppression by design: line stopped, calendar.")
+
+Until = Annotated[str | None, typer.Option("--until", help="When it ends, ISO 8601 with zone.", metavar="TIME")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; required.")]
+
+
+@shelf_group.command("add")
+@command
+@writes
+def add(
+    name: DefinitionName,
+    asset: AssetName,
+    reason: Reason,
+    until: Until = None,
+    lasting: Annotated[str | None, typer.Option("--for", help="How long, e.g. 2h.", metavar="DURATION")] = None,
+    as_json: Json = False,
+) -> None:
+    """Mute a definition on an asset for a time. Evaluation goes on; the shelf ends by itself."""
+    from alerting.usecases.operators import operate
+
+    with platform() as p:
+        now = p.clock.now()
+        shelf = operate.shelve(p, name, asset, actor(), now, _end(now, until, lasting), reason)
+    _show_shelf(shelf, as_json)
+
+
+@shelf_group.command("end")
+@command
+@writes
+def end(
+    name: DefinitionName, asset: AssetName, reason: Annotated[str, typer.Option(help="Why.")] = "", as_json: Json = False
+) -> None:
+    """End a shelf before its time; alerts that are still open are notified once."""
+    from alerting.usecases.notification.deliver import deliver_due
+    from alerting.usecases.operators import operate
+
+    with platform() as p:
+        shelf = operate.unshelve(p, name, asset, actor(), p.clock.now(), reason)
+        deliver_due(p, p.clock.now())
+    if as_json:
+        print_json(shelf)
+    else:
+        console.print(f"{name} on {asset} is no longer shelved", markup=False)
+
+
+@shelf_group.command("list")
+@command
+def list_shelves(name: Annotated[str | None, typer.Argument(help="Definition.")] = None, as_json: Json = False) -> None:
+    """List what is muted now: shelved, or out of service."""
+    from alerting.definitions.durations import format_duration
+    from alerting.usecases.operators import operate
+
+    with platform() as p:
+        now = p.clock.now()
+        found = operate.shelves_now(p, now, name)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        {
+            "definition": s.definition,
+            "asset": s.asset,
+            "kind": s.kind.replace("_", " "),
+            "since": s.since,
+            "until": s.until,
+            "left": format_duration(s.until - now) if s.until else "",
+            "actor": s.who,
+            "reason": s.reason,
+        }
+        for s in found
+    ]
+    show(rows, ["definition", "asset", "kind", "since", "until", "left", "actor", "reason"], False, "nothing is muted")
+
+
+@shelf_group.command("out-of-service")
+@command
+@writes
+def out_of_service(
+    name: DefinitionName,
+    asset: AssetName,
+    reason: Reason,
+    until: Until = None,
+    back: Annotated[bool, typer.Option("--return", help="Return it to service.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Take a definition on an asset out of service for maintenance, or with --return put it back."""
+    from alerting.usecases.notification.deliver import deliver_due
+    from alerting.usecases.operators import operate
+
+    ends_at = instant(until, "--until")
+    with platform() as p:
+        now = p.clock.now()
+        if back:
+            shelf = operate.return_to_service(p, name, asset, actor(), now, reason)
+            deliver_due(p, now)
+        else:
+            shelf = operate.take_out_of_service(p, name, asset, actor(), now, reason, ends_at)
+    _show_shelf(shelf, as_json)
+
+
+def _show_shelf(shelf: "Shelf", as_json: bool) -> None:
+    from alerting.usecases.operators.operate import shelf_words
+
+    if as_json:
+        print_json(shelf)
+    else:
+        console.print(shelf_words(shelf), markup=False)
+
+
+def _end(now: datetime, until: str | None, lasting: str | None) -> datetime | None:
+    if until is not None and lasting is not None:
+        raise typer.BadParameter("give --until or --for, not both", param_hint="--until/--for")
+    if lasting is None:
+        return instant(until, "--until")
+    try:
+        return now + parse_duration(lasting)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--for") from error
+
+
+@suppression_group.command("list")
+@command
+def list_suppressions(
+    name: Annotated[str | None, typer.Argument(help="Definition; every active one when left out.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="List the episodes raised since; a day ago when left out.", metavar="TIME")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List what is suppressed by design now, and the episodes without notification because of it."""
+    from alerting.usecases.episodes.suppression import list_suppressed
+
+    begin = instant(since, "--since")
+    with platform() as p:
+        now = p.clock.now()
+        found = list_suppressed(p, now, begin or now - timedelta(days=1), name)
+    if as_json:
+        return print_json(found)
+    rows = [
+        {
+            "definition": pair.definition,
+            "asset": pair.asset,
+            "now": "suppressed" if pair.suppressed else "notified",
+            "why": "; ".join([*([pair.words] if pair.words else []), *(f"unknown: {reason}" for reason in pair.unknown)]),
+        }
+        for pair in found.pairs
+    ]
+    show(rows, ["definition", "asset", "now", "why"], False, "no definition in service says when it is suppressed")
+    episodes = [
+        {
+            "episode": e.id[:10],
+            "definition": e.definition,
+            "asset": e.asset,
+            "raised": e.raised_at,
+            "closed": e.closed_at,
+        }
+        for e in found.untold
+    ]
+    console.print(f"episodes without notification since {short(found.since)}: {len(episodes)}", style="bold")
+    if episodes:
+        show(episodes, ["episode", "definition", "asset", "raised", "closed"], False, "")
+    return None

@@ -1,0 +1,164 @@
+"""`/metrics` for Prometheus: the figures of the platform, collected when they are asked for, in bounded time."""
+
+import platform as python
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.metadata import version
+from threading import Lock
+from typing import Annotated
+
+import pymongo
+from fastapi import APIRouter, Header, Response
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from pymongo.errors import ConnectionFailure, PyMongoError
+
+from alerting.adapters.mongo.mongo import DatabaseDown
+from alerting.console.api.api import Viewer
+from alerting.console.problems import METRICS
+from alerting.definitions.faults import UserError
+from alerting.definitions.wording.clean_text import clean_line
+from alerting.ports import Platform
+from alerting.usecases.operations.platform_metrics import Inventory, PlatformMetrics, platform_metrics, read_inventory
+
+LIMIT_S = 8.0
+"""Within which a scrape must have read the database: less than the ten seconds that Prometheus waits by default."""
+FRESH_S = 10.0
+"""How long figures are answered again without reading the database."""
+
+
+@dataclass(frozen=True)
+class Scrape:
+    """What one reading of the platform gave. `metrics`: None if it could not be read within the limit, or at all."""
+
+    database_up: bool
+    seconds: float
+    metrics: PlatformMetrics | None
+
+
+class PlatformReader:
+    """Reads the metrics of a platform at most every `FRESH_S` seconds, one reader at a time."""
+
+    def __init__(self, platform: Platform, stopwatch: Callable[[], float] = time.monotonic, limit: float = LIMIT_S) -> None:
+        self._platform, self._stopwatch, self._limit = platform, stopwatch, limit
+        self._lock = Lock()
+        self._inventory: Inventory | None = None
+        self._last: Scrape | None = None
+        self._read_at = 0.0
+
+    def read(self) -> Scrape:
+        """Return the metrics of now, or those of a few seconds ago. Never raises for a database that is down or slow."""
+        if not self._lock.acquire(timeout=self._limit):
+            return Scrape(True, self._limit, None)
+        try:
+            if self._last is None or self._stopwatch() - self._read_at >= FRESH_S:
+                self._last = self._measure()
+                self._read_at = self._stopwatch()
+            return self._last
+        finally:
+            self._lock.release()
+
+    def _measure(self) -> Scrape:
+        began = self._stopwatch()
+        is_up, metrics = True, None
+        try:
+            with pymongo.timeout(self._limit):
+                self._inventory = read_inventory(self._platform, self._inventory)
+                metrics = platform_metrics(self._platform, self._inventory, self._platform.clock.now())
+        except (ConnectionFailure, DatabaseDown) as fault:
+            is_up = isinstance(fault, PyMongoError) and fault.timeout and self._answers()
+        except (PyMongoError, UserError):
+            is_up = self._answers()
+        return Scrape(is_up, self._stopwatch() - began, metrics)
+
+    def _answers(self) -> bool:
+        """Return whether the database answers something small."""
+        try:
+            with pymongo.timeout(1.0):
+                self._platform.definitions.faulty()
+        except (PyMongoError, UserError):
+            return False
+        return True
+
+
+class PlatformCollector(Collector):
+    """Turns what a reader reads into metric families."""
+
+    def __init__(self, reader: PlatformReader) -> None:
+        self._reader = reader
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the families of one scrape; those of the platform only if it could be read."""
+        yield InfoMetricFamily(
+            "alerting_build",
+            "Version of the platform.",
+            value={"version": version("alerting"), "python": python.python_version()},
+        )
+        scrape = self._reader.read()
+        yield _gauge("alerting_database_up", "1 if the database answers.", scrape.database_up)
+        yield _gauge("alerting_scrape_complete", "1 if everything could be read within the limit.", scrape.metrics is not None)
+        yield _gauge("alerting_scrape_seconds", "How long reading the platform took.", scrape.seconds)
+        if scrape.metrics is not None:
+            yield from _families(scrape.metrics)
+
+
+def metrics_routes(platform: Platform) -> APIRouter:
+    """Return the route of `/metrics` with a registry of its own. Role: viewer."""
+    routes = APIRouter(include_in_schema=False)
+    registry = CollectorRegistry()
+    registry.register(PlatformCollector(PlatformReader(platform)))
+
+    @routes.get(METRICS)
+    def metrics(_: Viewer, accept: Annotated[str, Header(max_length=1000)] = "") -> Response:
+        encode, content_type = choose_encoder(accept)
+        return Response(encode(registry), media_type=content_type)
+
+    return routes
+
+
+def _families(m: PlatformMetrics) -> Iterator[Metric]:
+    yield _labelled("alerting_open_episodes", "Open episodes.", "severity", m.open_episodes)
+    yield _labelled("alerting_definitions", "Definitions; a faulty one counts also under its state.", "state", m.definitions)
+    yield _gauge("alerting_targets", "Definitions in service, times their assets.", m.targets)
+    yield _gauge("alerting_targets_never_evaluated", "Targets without any evaluation.", m.never_evaluated)
+    lags = {name: lag.lag.total_seconds() for name, lag in m.lag.items()}
+    every = {name: lag.every.total_seconds() for name, lag in m.lag.items()}
+    yield _labelled(
+        "alerting_evaluation_lag_seconds",
+        "Now minus watermark, largest of all assets; of the most overdue definitions.",
+        "definition",
+        lags,
+    )
+    yield _labelled("alerting_evaluation_interval_seconds", "How often these definitions are evaluated.", "definition", every)
+    yield _gauge(
+        "alerting_evaluation_overdue_seconds", "Largest lag of all targets beyond their interval and latency.", m.overdue
+    )
+    ages = {asset: age.total_seconds() for asset, age in m.reading_age.items()}
+    yield _labelled(
+        "alerting_newest_reading_age_seconds", "Age of the newest reading; of the assets with the oldest.", "asset", ages
+    )
+    yield _gauge("alerting_newest_reading_age_max_seconds", "The same, largest of all assets of targets.", m.oldest_reading_age)
+    yield _gauge("alerting_assets_without_readings", "Assets of targets that have no reading.", m.assets_without_readings)
+    yield _gauge("alerting_late_readings", "Readings and events that came late, within the last hour.", m.late_rows)
+    yield _gauge("alerting_too_late_readings", "Those of them that were too late to be reprocessed.", m.too_late_rows)
+    yield _gauge("alerting_late_arrivals_waiting", "Late arrivals that evaluation has not taken up yet.", m.unrouted_arrivals)
+    yield _labelled(
+        "alerting_notifications", "Notifications: due or retried, held back by a rule, given up.", "state", m.notifications
+    )
+    yield _gauge("alerting_delivery_overdue_seconds", "How long the oldest notification has been due.", m.delivery_overdue)
+    yield _labelled("alerting_platform_alerts", "Open faults of the platform itself.", "kind", m.platform_alerts)
+
+
+def _gauge(name: str, help: str, value: float | timedelta) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, help, value=value.total_seconds() if isinstance(value, timedelta) else float(value))
+
+
+def _labelled(name: str, help: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, help, labels=[label])
+    for text, value in {clean_line(text): value for text, value in values.items()}.items():
+        family.add_metric([text], float(value))
+    return family

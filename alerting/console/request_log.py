@@ -1,0 +1,48 @@
+"""A line in the log for each request, and an id for all lines that are logged because of it."""
+
+from time import monotonic
+from uuid import uuid4
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from alerting.console.problems import METRICS
+from alerting.ports.logs import id_logger, log_context
+
+_log = id_logger(__name__)
+_REGULAR = frozenset({"/api/v1/health", "/style.css", METRICS})
+"""Asked for every few seconds: logged only if they fail."""
+
+
+class RequestLog:
+    """Logs the method, the address as it is declared (never the values in it, which may be permissions), status and duration."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, status = monotonic(), 500
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        with log_context(request=uuid4().hex[:12]):
+            try:
+                await self._app(scope, receive, sending)
+            finally:
+                _write(scope, status, monotonic() - began)
+
+
+def _write(scope: Scope, status: int, seconds: float) -> None:
+    path = getattr(scope.get("route"), "path", "no such address")
+    if path in _REGULAR and status < 400:
+        return
+    person = scope.get("state", {}).get("person")
+    write = _log.error if status >= 500 else _log.info
+    write("%s %s: %d in %.0f ms", scope["method"], path, status, 1000 * seconds, actor=person.name if person else None)

@@ -1,0 +1,134 @@
+"""Logs of our own processes: text or JSON lines on standard error, without secrets and control characters.
+
+Tasks of Airflow are not among them: they keep Airflow's handlers and format.
+"""
+
+import json
+import logging
+import re
+import sys
+import traceback
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from typing import TextIO
+
+from alerting.definitions.faults import UserError
+from alerting.definitions.wording.clean_text import clean_line, clean_text
+from alerting.ports.logs import current_ids
+
+VARIABLE = "ALERTING_LOG_FORMAT"
+TEXT, JSON = "text", "json"
+HIDDEN = "***"
+_OURS = "alerting"
+_SECRET_NAME = re.compile(r"SECRET|PASSWORD|TOKEN|_KEY$|_URI$|CONN$|^ALERTING_(WEBHOOK|APPRISE)_")
+_LEAST_SECRET = 8  # a shorter text is no secret worth the name, and would hide half of every line
+_FIELDS = frozenset({"time", "level", "logger", "message", "exception"})
+_PATTERNS = (
+    (re.compile(r"(?<=://)[^/\s@]+(?=@)"), HIDDEN),  # user and password of an address
+    (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}"), rf"\1 {HIDDEN}"),
+    (
+        re.compile(r"(?i)\b([\w-]*(?:password|passwd|secret|token|api[_-]?key|cookie))(\"?'?\s*[=:]\s*\"?'?)[^\s\"'&,;]+"),
+        rf"\1\2{HIDDEN}",
+    ),
+    (re.compile(r"/(f|sign-in)/[A-Za-z0-9._~%-]{8,}"), rf"/\1/{HIDDEN}"),  # links that are permissions
+)
+
+
+def log_format(environ: Mapping[str, str]) -> str:
+    """Return `text` or `json`, as `ALERTING_LOG_FORMAT` says. Raises UserError for anything else."""
+    given = environ.get(VARIABLE, "").strip().lower() or TEXT
+    if given not in (TEXT, JSON):
+        raise UserError(f"{VARIABLE}: {clean_line(given)[:50]!r} is no format of logs: give text or json")
+    return given
+
+
+def configure_logging(environ: Mapping[str, str], secrets: Collection[str] = ()) -> None:
+    """Send the logs of this process to standard error: warnings as text, or with `json` everything of ours from INFO on.
+
+    `secrets`: texts to hide besides those of the environment. Idempotent. Raises UserError for an unknown format.
+    """
+    format_ = log_format(environ)
+    handler = _StandardError()
+    handler.setFormatter((JsonLines if format_ == JSON else TextLines)(Redaction({*secrets, *secrets_of(environ)})))
+    root = logging.getLogger()
+    for earlier in [h for h in root.handlers if isinstance(h, _StandardError)]:
+        root.removeHandler(earlier)
+    root.addHandler(handler)
+    logging.getLogger(_OURS).setLevel(logging.INFO if format_ == JSON else logging.WARNING)
+
+
+def secrets_of(environ: Mapping[str, str]) -> set[str]:
+    """Return the values of variables that hold secrets: passwords, keys, tokens, addresses with credentials in them."""
+    return {value.strip() for name, value in environ.items() if _SECRET_NAME.search(name.upper()) and value.strip()}
+
+
+class Redaction:
+    """Hides secrets: those that are known, and what looks like one."""
+
+    def __init__(self, secrets: Collection[str] = ()) -> None:
+        known = sorted({s for s in secrets if len(s) >= _LEAST_SECRET}, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, known))) if known else None
+
+    def __call__(self, text: str) -> str:
+        """Return the text without secrets."""
+        hidden = self._known.sub(HIDDEN, text) if self._known else text
+        for pattern, instead in _PATTERNS:
+            hidden = pattern.sub(instead, hidden)
+        return hidden
+
+
+class TextLines(logging.Formatter):
+    """`2026-01-05T06:00:00.000Z WARNING alerting.x: message [definition=too-hot]`; a traceback follows below."""
+
+    def __init__(self, redaction: Redaction) -> None:
+        super().__init__()
+        self._redact = redaction
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, with the traceback below it."""
+        head = f"{_time(record)} {record.levelname} {record.name}: {clean_line(self._redact(record.getMessage()))}"
+        below = _exception(record)
+        return f"{head}\n{clean_text(self._redact(below))}" if below else head
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, the ids of what it is about, and the traceback."""
+
+    def __init__(self, redaction: Redaction) -> None:
+        super().__init__()
+        self._redact = redaction
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        bare = getattr(record, "bare", None)
+        message = record.getMessage() if bare is None else (str(bare) % record.args if record.args else str(bare))
+        ids: Mapping[str, str] = getattr(record, "ids", None) or current_ids()
+        line = {
+            "time": _time(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": clean_line(self._redact(message)),
+            **{key: self._redact(clean_line(value)) for key, value in ids.items() if key not in _FIELDS},
+        }
+        if below := _exception(record):
+            line["exception"] = clean_text(self._redact(below))
+        return json.dumps(line, ensure_ascii=False)
+
+
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Writes to what standard error is at that moment."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        return sys.stderr
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _exception(record: logging.LogRecord) -> str:
+    return "".join(traceback.format_exception(*record.exc_info)).rstrip() if record.exc_info and record.exc_info[0] else ""

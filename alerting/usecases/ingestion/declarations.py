@@ -1,0 +1,91 @@
+"""What an import declares: types of columns, variables of assets, durations of event types."""
+
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+
+from alerting.definitions.assets import Asset, Variable, VariableType
+from alerting.definitions.faults import UserError
+from alerting.readings.column_titles import split_title, whole_title
+from alerting.readings.inference import ColumnProfile
+from alerting.usecases.ingestion.sources import Duration, EventsProfile, Profile, Source
+from alerting.usecases.ingestion.summary import SHOWN
+
+
+def column_types(source: Source, profile: Profile, known: Mapping[str, Asset]) -> dict[str, VariableType]:
+    """Type by column title: the declared one, else the inferred one; columns without any value are left out."""
+    types: dict[str, VariableType] = {}
+    for title, column in profile.columns.items():
+        declared = _declared(source, column.name, profile.assets, known)
+        kind = declared or column.inferred()
+        if kind is None or not (column.filled or column.bad_quality):
+            continue
+        if not declared and column.written_with_decimal_comma():
+            raise UserError(f"{source.name}: column {title!r} holds numbers such as 12,5: add --decimal ,")
+        types[title] = kind
+    if not types and not profile.bad:
+        raise UserError(f"{source.name} has no value in any column that could be a variable; nothing was written")
+    return types
+
+
+def _declared(source: Source, variable: str, assets: Mapping[str, set[str]], known: Mapping[str, Asset]) -> VariableType | None:
+    by_type: dict[VariableType, str] = {}
+    for name in sorted(assets):
+        found = known[name].variables.get(variable) if name in known else None
+        if found:
+            by_type.setdefault(found.type, name)
+    if len(by_type) > 1:
+        conflict = " but ".join(f"{kind} on {asset}" for kind, asset in by_type.items())
+        raise UserError(f"{source.name}: {variable} is declared as {conflict}; import these assets from files of their own")
+    return next(iter(by_type), None)
+
+
+def with_variables(
+    source: Source,
+    name: str,
+    filled: set[str],
+    columns: Mapping[str, ColumnProfile],
+    types: Mapping[str, VariableType],
+    known: Asset | None,
+) -> Asset:
+    """The asset with a variable for each of its filled columns; what is declared already stays as it is.
+
+    Raises UserError when the asset would not be valid: nothing is written that cannot be read again.
+    """
+    asset = known or Asset(name=name)
+    found = {
+        columns[title].name: _variable(columns[title], kind) for title, kind in types.items() if columns[title].name in filled
+    }
+    if not found.keys() - asset.variables.keys():
+        return asset
+    try:
+        return Asset.model_validate({**dict(asset), "variables": {**found, **asset.variables}})
+    except ValidationError as error:
+        reasons = "".join(f"\n  - {'.'.join(map(str, e['loc']))[:200]}: {e['msg']}" for e in error.errors()[:SHOWN])
+        raise UserError(f"{source.name} is refused, nothing was written: asset {name} would not be valid:{reasons}") from error
+
+
+def _variable(column: ColumnProfile, kind: VariableType) -> Variable:
+    """A variable of this column: a number with the unit that its title names; the title is kept without it."""
+    title, unit = split_title(column.title) if kind == "number" else (whole_title(column.title), None)
+    return Variable(title=title if title != column.name else None, type=kind, unit=unit)
+
+
+def event_durations(
+    source: Source, profile: EventsProfile, stored: Mapping[str, Duration], wanted: Duration | None
+) -> dict[str, Duration]:
+    """Duration by event type: the wanted one, the stored one, else lasting if the file has a column of ends.
+
+    Raises UserError when a stored type is contradicted.
+    """
+    durations: dict[str, Duration] = {}
+    for name, found in sorted(profile.types.items()):
+        durations[name] = wanted or stored.get(name) or ("lasting" if profile.end_column else "instant")
+        if name not in stored or (stored[name] == durations[name] and not (stored[name] == "instant" and found.ends)):
+            continue
+        is_now = "have ends" if stored[name] == durations[name] else f"are to be {durations[name]}"
+        raise UserError(
+            f"{source.name}: events of type {name!r} {is_now}, but are stored as {stored[name]} already; nothing was written. "
+            "Import them under another type (--type, --type-prefix) if they are another thing"
+        )
+    return durations

@@ -1,0 +1,167 @@
+"""What an operator of the platform watches: open episodes, evaluation lag, late readings, notifications, faulty definitions."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from alerting.definitions.matching import AssetIndex
+from alerting.definitions.model import SEVERITIES
+from alerting.episodes.episode import Notification
+from alerting.episodes.state_table import NEVER
+from alerting.episodes.targets import EvaluationTarget, watches
+from alerting.ports import Platform
+from alerting.readings.history import to_millis
+from alerting.usecases.ingestion.late_rows import judged_since, rows_since
+from alerting.usecases.notification.dead_letters import dead_letters
+
+LABELLED = 50
+"""Definitions, and assets, of which each is named: those that are most overdue, and those with the oldest newest reading."""
+COUNTED = 10_000
+"""Open episodes, and documents with pending notifications, that are counted at most."""
+LATE_WINDOW = timedelta(hours=1)
+_ANY_TIME = timedelta(days=366)
+_ZERO = timedelta(0)
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What changes only when a definition or an asset is written, which `written` identifies: definitions by state, targets."""
+
+    written: str
+    states: Mapping[str, int]
+    targets: tuple[EvaluationTarget, ...]
+
+
+@dataclass(frozen=True)
+class DefinitionLag:
+    """How far evaluation of a definition is behind: the largest lag of its assets, and how often it is evaluated."""
+
+    lag: timedelta
+    every: timedelta
+
+
+@dataclass(frozen=True)
+class PlatformMetrics:
+    """Everything at one instant.
+
+    `definitions`: by state; faulty ones count as well under the state of the revision in force. `lag`: by definition, at most
+    `LABELLED`. `overdue`: largest lag beyond schedule and latency, of all targets. `reading_age`: by asset of a target, at most
+    `LABELLED`; `oldest_reading_age`: of all of them. `late_rows`, `too_late_rows`: that arrived within `LATE_WINDOW`.
+    `notifications`: pending, held, dead. `delivery_overdue`: how long the oldest notification has been due.
+    """
+
+    at: datetime
+    open_episodes: Mapping[str, int]
+    definitions: Mapping[str, int]
+    targets: int
+    never_evaluated: int
+    lag: Mapping[str, DefinitionLag]
+    overdue: timedelta
+    reading_age: Mapping[str, timedelta]
+    oldest_reading_age: timedelta
+    assets_without_readings: int
+    late_rows: int
+    too_late_rows: int
+    unrouted_arrivals: int
+    notifications: Mapping[str, int]
+    delivery_overdue: timedelta
+    platform_alerts: Mapping[str, int]
+
+
+def read_inventory(platform: Platform, before: Inventory | None = None) -> Inventory:
+    """Return definitions by state and all targets; those of before as long as nothing was written. Writes nothing."""
+    written = platform.evaluation_plans.written()
+    if before is not None and written and before.written == written:
+        return before
+    revisions = platform.definitions.latest()
+    plan = platform.evaluation_plans.get(written)
+    if plan is not None:
+        targets = plan.watches
+    else:
+        active = [r for r in revisions if r.definition.state == "active"]
+        targets = tuple(watches(active, AssetIndex(platform.assets.all())))
+    return Inventory(written, Counter(r.definition.state for r in revisions), targets)
+
+
+def platform_metrics(platform: Platform, inventory: Inventory, now: datetime) -> PlatformMetrics:
+    """Measure the platform as of now. Writes nothing."""
+    open_episodes = Counter(e.severity for e in platform.episodes.find(open_only=True, limit=COUNTED))
+    lags, overdue, never = _lags(platform, inventory.targets, now)
+    ages, without = _reading_ages(platform, inventory.targets, now)
+    late, too_late = _late_rows(platform, now)
+    pending = _pending(platform, now)
+    held = sum(n.held is not None for n in pending)
+    due = [n.next_attempt_at for n in pending if n.held is None and n.next_attempt_at is not None]
+    return PlatformMetrics(
+        at=now,
+        open_episodes={severity: open_episodes[severity] for severity in SEVERITIES},
+        definitions={
+            **{state: inventory.states.get(state, 0) for state in ("active", "draft", "retired")},
+            "faulty": len(platform.definitions.faulty()),
+        },
+        targets=len(inventory.targets),
+        never_evaluated=never,
+        lag=lags,
+        overdue=overdue,
+        reading_age=_largest(ages),
+        oldest_reading_age=max(ages.values(), default=_ZERO),
+        assets_without_readings=without,
+        late_rows=late,
+        too_late_rows=too_late,
+        unrouted_arrivals=len(platform.arrivals.waiting()),
+        notifications={"pending": len(pending) - held, "held": held, "dead": len(dead_letters(platform))},
+        delivery_overdue=max((now - at for at in due if at < now), default=_ZERO),
+        platform_alerts=Counter(alert.kind for alert in platform.platform_alerts.open()),
+    )
+
+
+def _lags(
+    platform: Platform, targets: Iterable[EvaluationTarget], now: datetime
+) -> tuple[dict[str, DefinitionLag], timedelta, int]:
+    """Return the lag of the most overdue definitions, how overdue the most overdue is, and targets that were never evaluated."""
+    of_all = list(targets)
+    watermarks = platform.states.load_many([target.pair for target in of_all]).watermark.tolist()
+    overdue: dict[str, timedelta] = {}
+    lags: dict[str, DefinitionLag] = {}
+    instant = to_millis(now)
+    for target, watermark in zip(of_all, watermarks, strict=True):
+        lag = timedelta(milliseconds=max(instant - (target.since if watermark == NEVER else watermark), 0))
+        every = timedelta(milliseconds=target.every)
+        beyond = max(lag - every - timedelta(milliseconds=target.latency), _ZERO)
+        overdue[target.definition] = max(beyond, overdue.get(target.definition, _ZERO))
+        known = lags.get(target.definition)
+        if known is None or lag > known.lag:
+            lags[target.definition] = DefinitionLag(lag, every)
+    named = sorted(lags, key=lambda name: (-overdue[name], -lags[name].lag, name))[:LABELLED]
+    return {name: lags[name] for name in named}, max(overdue.values(), default=_ZERO), watermarks.count(NEVER)
+
+
+def _reading_ages(platform: Platform, targets: Iterable[EvaluationTarget], now: datetime) -> tuple[dict[str, timedelta], int]:
+    """Return the age of the newest reading by asset of a target, and how many of these assets have no reading."""
+    assets = {target.asset for target in targets}
+    newest = platform.readings.newest_instants()
+    ages = {asset: max(now - newest[asset], _ZERO) for asset in assets if asset in newest}
+    return ages, len(assets) - len(ages)
+
+
+def _largest(ages: Mapping[str, timedelta]) -> dict[str, timedelta]:
+    return dict(sorted(ages.items(), key=lambda item: (-item[1], item[0]))[:LABELLED])
+
+
+def _late_rows(platform: Platform, now: datetime) -> tuple[int, int]:
+    """Return the rows that came late within the last hour, and those among them that were too late to be reprocessed."""
+    arrivals = platform.arrivals.since(now - LATE_WINDOW)
+    parts = [part for arrival in arrivals for part in arrival.parts]
+    since = judged_since(platform, {part.asset for part in parts})
+    late = sum(rows_since(platform, part, since[part.asset]) for part in parts if part.asset in since)
+    return late, sum(arrival.too_late for arrival in arrivals)
+
+
+def _pending(platform: Platform, now: datetime) -> list[Notification]:
+    """Return notifications that are still to be delivered, whenever they are due."""
+    until = now + _ANY_TIME
+    found = [n for episode in platform.episodes.with_due_notifications(until, COUNTED) for n in episode.outbox]
+    found += [n for shelf in platform.shelves.with_due_notifications(until) for n in shelf.outbox]
+    found += [bulletin.notification for bulletin in platform.bulletins.due(until, COUNTED)]
+    return [n for n in found if n.status == "pending"]

@@ -1,0 +1,125 @@
+"""Port `Readings`: rows that come as a batch of columns are stored as the same rows one by one."""
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from alerting.adapters.mongo.readings import batch_bson
+from alerting.adapters.mongo.readings.readings import MongoReadings
+from alerting.ports import ReadingBatch, ReadingRow, SampleColumn
+from tests.builders import at
+
+LATER = at(10_000)
+TYPES = {"temperature": np.float64, "running": np.bool_, "recipe": object, "pressure": np.float64}
+FILL = {"temperature": np.nan, "running": False, "recipe": None, "pressure": np.nan}
+
+
+def batch(rows, quality=None):
+    """The rows as a batch of columns."""
+    columns = {}
+    for name, dtype in TYPES.items():
+        values = np.array([row.values.get(name, FILL[name]) for row in rows], dtype=dtype)
+        columns[name] = SampleColumn(values, np.array([name in row.values for row in rows]))
+    assets = np.array([row.asset for row in rows], dtype=object)
+    at_ms = np.array([int(row.ts.timestamp() * 1000) for row in rows], dtype=np.int64)
+    return ReadingBatch(assets, at_ms, columns, quality or {})
+
+
+def row(minute, asset="oven-1", **values):
+    return ReadingRow(asset, at(minute), values)
+
+
+def mixed_rows(count=200, seed=3):
+    """Rows of two assets with numbers, booleans and texts, of which some are missing."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for minute in range(count):
+        given = {
+            "temperature": float(random.normal(200, 5)),
+            "running": bool(random.random() < 0.5),
+            "recipe": str(random.choice(["rye", "wheat, dark", "Mehrkorn süß ☕", "x" * 300, "a\0b"])),
+            "pressure": float(random.choice([0.0, -1e308, 5e-324, 7.0])),
+        }
+        values = {name: value for name, value in given.items() if random.random() < 0.7}
+        rows.append(ReadingRow(["oven-1", "the-other-oven"][minute % 2], at(minute), values or {"pressure": 1.0}))
+    return rows
+
+
+def stored(stores):
+    """All documents in order, without their ids."""
+    return list(stores.database["readings"].find({}, {"_id": False}).sort([("asset", 1), ("ts", 1)]))
+
+
+def test_a_batch_holds_its_rows():
+    rows = mixed_rows()
+    assert list(batch(rows)) == rows
+    assert batch(rows)[3] == rows[3]
+    assert len(batch(rows)) == len(rows)
+
+
+def test_a_batch_is_stored_as_its_rows_are(stores, more_stores):
+    rows, others = mixed_rows(), more_stores()
+    assert stores.readings.add_readings(batch(rows), LATER) == len(rows)
+    others.readings.add_readings(rows, LATER)
+    assert stored(stores) == stored(others)
+    assert len({d["_id"] for d in stores.database["readings"].find()}) == len(rows)
+
+
+def test_the_same_batch_again_changes_nothing(stores):
+    rows = mixed_rows()
+    stores.readings.add_readings(batch(rows), LATER)
+    before = stored(stores)
+    assert stores.readings.add_readings(batch(rows), LATER + timedelta(days=1)) == 0
+    assert stored(stores) == before
+
+
+def test_a_batch_is_merged_with_what_is_stored_and_within_itself(stores):
+    stores.readings.add_readings([row(0, temperature=1.0), row(1, temperature=2.0)], LATER)
+    rows = [row(0, pressure=5.0), row(1, temperature=2.0), row(2, temperature=3.0), row(2, pressure=6.0)]
+    assert stores.readings.add_readings(batch(rows), LATER) == 3
+    assert [d["v"] for d in stored(stores)] == [
+        {"temperature": 1.0, "pressure": 5.0},
+        {"temperature": 2.0},
+        {"temperature": 3.0, "pressure": 6.0},
+    ]
+
+
+def test_a_batch_that_gives_one_instant_twice_is_merged(stores):
+    assert stores.readings.add_readings(batch([row(0, temperature=1.0), row(0, temperature=2.0, running=True)]), LATER) == 2
+    assert [d["v"] for d in stored(stores)] == [{"temperature": 2.0, "running": True}]
+
+
+def test_rows_that_another_import_inserts_meanwhile_are_merged(stores, monkeypatch):
+    stores.readings.add_readings([row(1, temperature=7.0)], LATER)
+    monkeypatch.setattr(MongoReadings, "_is_all_new", lambda *_: True)
+    assert stores.readings.add_readings(batch([row(0, pressure=1.0), row(1, pressure=2.0)]), LATER) == 2
+    assert [d["v"] for d in stored(stores)] == [{"pressure": 1.0}, {"temperature": 7.0, "pressure": 2.0}]
+
+
+def test_the_quality_of_samples_is_stored(stores):
+    stores.readings.add_readings(batch([row(0, temperature=1.0), row(1, pressure=2.0)], {1: {"temperature": "bad"}}), LATER)
+    assert [(d["v"], d.get("q")) for d in stored(stores)] == [
+        ({"temperature": 1.0}, None),
+        ({"pressure": 2.0}, {"temperature": "bad"}),
+    ]
+
+
+def test_very_long_texts_are_stored_row_by_row(stores, monkeypatch):
+    monkeypatch.setattr(batch_bson, "LARGEST", 10_000)
+    rows = mixed_rows()
+    assert batch_bson.batch_documents(batch(rows), LATER) is None
+    assert stores.readings.add_readings(batch(rows), LATER) == len(rows)
+    assert [d["v"] for d in stored(stores) if d["asset"] == "oven-1"] == [dict(r.values) for r in rows if r.asset == "oven-1"]
+
+
+@pytest.mark.parametrize("limit", [0, 7, 1000])
+def test_the_arrival_record_of_a_batch_is_that_of_its_rows(stores, more_stores, limit):
+    rows, others = mixed_rows(20), more_stores()
+    for each in (stores, others):
+        each.arrivals.extend_reach(at(limit))
+    stores.readings.add_readings(batch(rows), LATER)
+    others.readings.add_readings(rows, LATER)
+    mine, theirs = ([(a.written, a.parts) for a in each.arrivals.waiting()] for each in (stores, others))
+    assert mine == theirs
+    assert bool(mine)

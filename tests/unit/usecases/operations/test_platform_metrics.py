@@ -1,0 +1,96 @@
+"""The metrics of the platform, on a platform in memory."""
+
+from datetime import timedelta
+
+import pytest
+
+from alerting.ports import ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.operations import platform_metrics as module
+from alerting.usecases.operations.platform_metrics import DefinitionLag, platform_metrics, read_inventory
+from tests.builders import at, oven, too_hot
+from tests.pretended import Mailbox, pretended_platform
+
+MINUTE = timedelta(minutes=1)
+
+
+def oven_named(name):
+    return oven().model_copy(update={"name": name})
+
+
+@pytest.fixture
+def platform():
+    made = pretended_platform(Mailbox("mail"))
+    made.assets.put([oven(), oven_named("oven-2")])
+    apply(made, [too_hot(stale_after="10h", severity="high", assets=["oven-*"])], "engineer", at(0), "test")
+    made.readings.add_readings([ReadingRow("oven-1", at(5), {"temperature": 230})], at(5))
+    return made
+
+
+def measured(platform, minute):
+    return platform_metrics(platform, read_inventory(platform), at(minute))
+
+
+def test_a_platform_before_its_first_evaluation(platform):
+    found = measured(platform, 8)
+    assert (found.targets, found.never_evaluated, found.assets_without_readings) == (2, 2, 1)
+    assert dict(found.open_episodes) == {"low": 0, "medium": 0, "high": 0, "critical": 0}
+    assert found.reading_age == {"oven-1": 3 * MINUTE}
+    assert found.lag == {"too-hot": DefinitionLag(8 * MINUTE, MINUTE)}
+
+
+def test_open_episodes_lag_and_notifications_follow_evaluation_and_delivery(platform):
+    platform.clock.instant = at(8)
+    evaluate(platform, None, at(8))
+    found = measured(platform, 30)
+    assert dict(found.open_episodes) == {"low": 0, "medium": 0, "high": 1, "critical": 0}
+    assert (found.never_evaluated, found.notifications["pending"], found.notifications["dead"]) == (0, 1, 0)
+    assert 22 * MINUTE <= found.lag["too-hot"].lag <= 23 * MINUTE
+    assert found.overdue >= 20 * MINUTE
+    assert found.delivery_overdue > 15 * MINUTE
+    deliver_due(platform, at(30))
+    assert measured(platform, 30).notifications == {"pending": 0, "held": 0, "dead": 0}
+
+
+def test_definitions_are_counted_by_state_and_faulty_ones_beside(platform):
+    apply(platform, [too_hot(name="draft-one", state="draft")], "engineer", at(1), "test")
+    platform.definitions.mark_faulty("draft-one", ["severity: must be one of …"])
+    assert measured(platform, 8).definitions == {"active": 1, "draft": 1, "retired": 0, "faulty": 1}
+
+
+def test_late_readings_of_the_last_hour_are_counted(platform):
+    platform.clock.instant = at(20)
+    evaluate(platform, None, at(20))
+    platform.readings.add_readings([ReadingRow("oven-1", at(10), {"temperature": 190})], at(21))
+    found = measured(platform, 22)
+    assert (found.late_rows, found.unrouted_arrivals) == (1, 1)
+    assert measured(platform, 90).late_rows == 0
+
+
+def test_only_the_most_overdue_definitions_and_the_oldest_assets_are_named(platform, monkeypatch):
+    monkeypatch.setattr(module, "LABELLED", 3)
+    platform.assets.put([oven_named(f"mill-{i}") for i in range(9)])
+    for i in range(9):
+        apply(platform, [too_hot(name=f"hot-{i}", assets=[f"mill-{i}"])], "engineer", at(i), "test")
+        platform.readings.add_readings([ReadingRow(f"mill-{i}", at(i), {"temperature": 200})], at(i))
+    found = measured(platform, 60)
+    assert list(found.lag) == ["hot-0", "too-hot", "hot-1"]
+    assert list(found.reading_age) == ["mill-0", "mill-1", "mill-2"]
+    assert found.oldest_reading_age == 60 * MINUTE
+
+
+def test_the_inventory_is_kept_until_a_definition_is_written(platform):
+    first = read_inventory(platform)
+    assert read_inventory(platform, first) is first
+    apply(platform, [too_hot(name="another")], "engineer", at(1), "test")
+    second = read_inventory(platform, first)
+    assert (second.states["active"], len(second.targets)) == (2, 3)
+
+
+def test_measuring_writes_nothing(platform):
+    database = platform.definitions._revisions.database
+    before = {name: list(database[name].find()) for name in database.list_collection_names()}
+    measured(platform, 8)
+    assert {name: list(database[name].find()) for name in database.list_collection_names()} == before
