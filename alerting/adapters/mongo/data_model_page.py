@@ -48,7 +48,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
         "alert_definitions": Description(
             "the current document of one alert definition",
             "`name`",
-            "`usecases/definitions/sync.py` (`alerting apply`, `retire`); people, with any MongoDB client",
+            "`usecases/definitions/sync.py` (`alerting apply`, `alerting definition retire`); people, with any MongoDB client",
             "with definitions",
             f"{KEPT}; a retired definition stays",
             has_validator=True,
@@ -87,7 +87,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
         "routes": Description(
             "one route: who is notified, when, by which channels",
             "`name`",
-            "`usecases/notification/routes.py` (`alerting routes`); people",
+            "`usecases/notification/routes.py` (`alerting route`); people",
             "with routes",
             "until it is removed",
             has_validator=True,
