@@ -48,7 +48,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
         "alert_definitions": Description(
             "the current document of one alert definition",
             "`name`",
-            "`usecases/definitions/sync.py` (`alerting apply`, `retire`); people, with any MongoDB client",
+            "`usecases/definitions/sync.py` (`alerting apply`, `alerting definition retire`); people, with any MongoDB client",
             "with definitions",
             f"{KEPT}; a retired definition stays",
             has_validator=True,
