@@ -11,10 +11,10 @@ from typing import Literal
 import numpy as np
 
 from alerting.definitions.model import SEVERITIES, Severity
+from alerting.detection.carried import Carried
 from alerting.detection.evaluation import Status, Stretch
-from alerting.detection.problems import BoolArray
-from alerting.detection.threshold import Carried
-from alerting.readings.history import Millis, from_millis, span_millis, to_millis
+from alerting.readings.instants import Millis, from_millis, span_millis, to_millis
+from alerting.readings.ragged import Flags
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ def _worst(held: Collection[Severity], severities: Sequence[Severity]) -> Severi
 def advance_predictions(
     state: ConditionState,
     at: Millis,
-    triggered: BoolArray,
+    triggered: Flags,
     problem_known: Millis,
     promise: timedelta,
     stride: timedelta,
@@ -231,7 +231,7 @@ def _end_reason(end: int, raised: int, span: int) -> str:
     return "the horizon has passed" if end == raised + span else "the problem has started"
 
 
-def promised_spells(at: Millis, triggered: BoolArray, problem_known: Millis, promise_ms: int) -> list[tuple[int, int]]:
+def promised_spells(at: Millis, triggered: Flags, problem_known: Millis, promise_ms: int) -> list[tuple[int, int]]:
     """Model episodes of one asset as (raised, end) in ms, as `advance_predictions` would give them.
 
     An episode is raised at a triggered instant and bounded by its promise (`promise_end`). The next one may be raised at the

@@ -9,10 +9,10 @@ from zlib import crc32
 import numpy as np
 
 from alerting.definitions.model import Severity
-from alerting.detection.threshold import INSIDE, Carried
+from alerting.detection.carried import INSIDE, Carried
 from alerting.detection.threshold_batch import CLEAR, NO_VALUE, TRIGGERED, CarriedColumns, Throughout
 from alerting.episodes.lifecycle import ConditionState, SeverityState
-from alerting.readings.history import Millis, from_millis, to_millis
+from alerting.readings.instants import Millis, from_millis, to_millis
 from alerting.readings.ragged import Flags, Numbers, Places
 
 Pair = tuple[str, str]  # a definition and an asset, by name

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Literal, cast, get_args
 
 from alerting.definitions.faults import UserError
-from alerting.readings.history import from_millis, to_millis
+from alerting.readings.instants import from_millis, to_millis
 
 Purpose = Literal["true_alarm", "false_alarm", "acted", "acknowledge"]
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from alerting.definitions.assets import EventType
-from alerting.detection.threshold import Carried
+from alerting.detection.carried import Carried
 from alerting.episodes.lifecycle import ConditionState, SeverityState
 from alerting.ports import EventRow, ReadingRow
 from alerting.ports.late import Checkpoint, LatePart, ReprocessingRequest

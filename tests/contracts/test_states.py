@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from alerting.adapters.mongo.evaluation.states import MongoStates
-from alerting.detection.threshold import Carried
+from alerting.detection.carried import Carried
 from alerting.episodes.lifecycle import ConditionState, SeverityState
 from alerting.episodes.state_table import NEVER, ConditionTable, shard_of
 from tests.builders import at

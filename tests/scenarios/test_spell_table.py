@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from alerting.definitions.assets import Variable
 from alerting.definitions.limits import severities
-from alerting.detection.threshold import Carried, series_of
+from alerting.detection.carried import Carried
+from alerting.detection.threshold import series_of
 from alerting.detection.threshold_batch import LimitColumns, ending_words, judge_throughout, limits_of
 from alerting.episodes.lifecycle import ConditionState, SeverityState
 from alerting.episodes.state_table import ConditionTable, moved_on, stay

@@ -11,10 +11,11 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.durations import format_duration
 from alerting.definitions.limits import severities
 from alerting.definitions.model import ClassifierDefinition, Revision, ThresholdDefinition
+from alerting.detection.carried import Seen
 from alerting.detection.classifier import Scores, inside_problem, triggered
 from alerting.detection.messages import fact_words
 from alerting.detection.problems import BoolArray, find_problems, predicts
-from alerting.detection.threshold import Seen, Series, judge_series, lookback, series_of
+from alerting.detection.threshold import Series, judge_series, lookback, series_of
 from alerting.episodes.lifecycle import ConditionState, Step, advance, advance_predictions
 from alerting.learning.data.point_in_time import anything_known
 from alerting.learning.features.build import build_features, grid
