@@ -1,4 +1,4 @@
-"""Trains on as many threads as it is told, and prints what came of it: `python -m tests.integration.trained_on_threads 2`.
+"""Train on a number of threads and print the result: `python -m tests.integration.trained_on_threads 2`.
 
 A process of its own, because the number of threads is said before a learner is loaded. Small tables count as large ones, so
 that all threads are used where they would be used on a large one.
