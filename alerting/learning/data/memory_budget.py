@@ -1,7 +1,7 @@
 """Keeps the memory of a training under a limit: training rows are thinned evenly in time, and it says so, or it is refused.
 
 Decided before any feature is computed, from what the rows will need. The figures are upper bounds of what was measured in
-processes of their own: `benchmarks/training_scale.py` and `tests/integration/test_training_memory.py` hold them against the peak.
+processes of their own: `benchmarks/training_scale.py` and `test_training_memory.py` hold them against the peak.
 """
 
 from dataclasses import dataclass

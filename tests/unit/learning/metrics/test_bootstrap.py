@@ -13,16 +13,9 @@ from alerting.learning.metrics.bootstrap import (
 )
 from alerting.learning.metrics.flatten import beside, flat_figures
 from alerting.learning.metrics.metrics import row_metrics
+from tests.helpers.learning.bootstrap import rows
 
 HOUR_MS = 3_600_000
-
-
-def rows(n, seed=0, share=0.05):
-    """Scores that rank well but not perfectly, and are right as probabilities only on average."""
-    rng = np.random.default_rng(seed)
-    label = (rng.random(n) < share).astype(np.int8)
-    score = 1 / (1 + np.exp(-(rng.normal(0, 1, n) + 2.0 * label - 3.0)))
-    return label, score
 
 
 def test_every_row_figure_has_an_interval_that_holds_it_and_is_repeatable():
