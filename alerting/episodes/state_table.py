@@ -248,7 +248,7 @@ def _own_sides(condition: Condition) -> bool:
     return all(side.startswith(f"{condition.severity}.") for side in condition.beyond)
 
 
-def moved_on(spells: ConditionTable, found: Throughout, unknown: Sequence[str | None], until: Millis) -> ConditionTable:
+def advanced_states(spells: ConditionTable, found: Throughout, unknown: Sequence[str | None], until: Millis) -> ConditionTable:
     """The states of pairs that stay as they are at `until` (ms). `unknown`: why it is unknown what holds there, if it is."""
     after = spells.take(range(len(spells)))
     after.watermark = until
