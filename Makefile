@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 MADE := .venv/.made
-TESTS = tests/unit $(filter-out tests/unit/ tests/__pycache__/,$(wildcard tests/*/))
+TESTS = tests/unit $(filter-out tests/unit/ tests/helpers/ tests/__pycache__/,$(wildcard tests/*/))
 WORKERS ?= 2
 
 unexport PYTHONDONTWRITEBYTECODE

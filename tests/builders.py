@@ -3,17 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
-
-import numpy as np
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.model import ClassifierDefinition, Revision, ThresholdDefinition
 from alerting.definitions.revisions import next_revision
 from alerting.definitions.validation import parse_definition
-from alerting.readings.history import History, millis, no_events
-from alerting.readings.sample_quality import Doubts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from alerting.readings.history import History
 
 T0 = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -66,8 +66,12 @@ def history(
     events: Sequence[tuple[str, float, float | None]] = (),
     event_types: Sequence[EventType] = (),
     **columns: Sequence[Any],
-) -> History:
+) -> "History":
     """Readings at these minutes; events as (type, start minute, end minute or None while ongoing)."""
+    import pandas as pd  # here: tests of definitions and episodes need no library of frames
+
+    from alerting.readings.history import History
+
     index = pd.DatetimeIndex([at(m) for m in minutes], name="ts").as_unit("ms") if len(minutes) else None
     frame = pd.DataFrame(dict(columns), index=index)
     if index is None:
@@ -75,15 +79,24 @@ def history(
     return History(asset or oven(), frame, _events(events), tuple(event_types))
 
 
-def with_quality(data: History, variable: str, qualities: Sequence[str | None]) -> History:
+def with_quality(data: "History", variable: str, qualities: Sequence[str | None]) -> "History":
     """The same readings, of these qualities one after the other; a bad one loses its value."""
+    import numpy as np
+
+    from alerting.readings.history import millis
+    from alerting.readings.sample_quality import Doubts
+
     told, ts = np.array([quality or "good" for quality in qualities]), millis(data.readings.index)
     readings = data.readings.assign(**{variable: data.readings[variable].where(told != "bad")})
     found = {kind: {variable: ts[told == kind]} for kind in ("bad", "uncertain")}
     return replace(data, readings=readings, doubts=Doubts(**found))
 
 
-def _events(events: Sequence[tuple[str, float, float | None]]) -> pd.DataFrame:
+def _events(events: Sequence[tuple[str, float, float | None]]) -> "pd.DataFrame":
+    import pandas as pd
+
+    from alerting.readings.history import no_events
+
     if not events:
         return no_events()
     rows: list[Mapping[str, Any]] = [

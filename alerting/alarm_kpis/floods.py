@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from alerting.definitions.alarm_budget import NO_GATE
-from alerting.readings.history import Millis, span_millis, to_millis
+from alerting.readings.instants import Millis, span_millis, to_millis
 
 PERIOD = timedelta(minutes=10)
 ABOVE = NO_GATE.flood_above  # where no setting says otherwise

@@ -20,7 +20,7 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.model import Severity
 from alerting.episodes.episode import Episode
 from alerting.episodes.extract import Alarm, Spell, alarm_of
-from alerting.readings.history import Millis, span_millis, to_millis
+from alerting.readings.instants import Millis, span_millis, to_millis
 
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 _HOUR = timedelta(hours=1)

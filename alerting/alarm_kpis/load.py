@@ -84,7 +84,7 @@ def time_in_alarm(steps: Sequence[Step], end: datetime) -> timedelta:
     return sum((until - since for since, until in raised.items()), timedelta(0))
 
 
-def told_instants(
+def notification_instants(
     steps: Sequence[Step], silent: Sequence[Span], still_tell: Sequence[Severity], end: datetime, shelved: Sequence[Span] = ()
 ) -> list[datetime]:
     """When people would have been told of each raise: at once, or when suppression or a shelf ends, or when its severity becomes

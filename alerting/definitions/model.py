@@ -1,6 +1,6 @@
 """The alert definition: the one closed, described model from which schema, validator and reference page come.
 
-A field stands here only because something honours it; `tests/integration/test_fields_are_honoured.py` holds the proof.
+A field stands here only because something honours it; `test_fields_are_honoured.py` holds the proof.
 """
 
 from datetime import timedelta

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.detection.problems import NOT_YET, BoolArray
-from alerting.readings.history import Millis
+from alerting.readings.instants import Millis
 
 Scores = npt.NDArray[np.float64]
 

@@ -7,8 +7,8 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.limits import Level, levels_on, unknown_limits
 from alerting.definitions.model import ClassifierDefinition, Problem, Severity, ThresholdDefinition
 from alerting.definitions.wording.spoken import spoken_duration, spoken_share
+from alerting.detection.carried import Seen
 from alerting.detection.evaluation import Fact
-from alerting.detection.threshold import Seen
 
 _PROBABLE = 0.5
 

@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from alerting.readings.history import Millis
+from alerting.readings.instants import Millis
 
 Numbers = npt.NDArray[np.float64]
 _ROUNDING = 4 * float(np.finfo(np.float64).eps)  # relative: more than two values, a limit and four operations can be off by

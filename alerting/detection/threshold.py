@@ -5,7 +5,7 @@ What is the matter with the data (`Fact`) is kept apart from what the values say
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ import pandas as pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.limits import Level, levels_on, unknown_limits
 from alerting.definitions.model import SEVERITIES, ThresholdDefinition
+from alerting.detection.carried import INSIDE, Carried, Seen
 from alerting.detection.evaluation import Fact, Stretch
 from alerting.detection.rates import rates_of_change
 from alerting.readings.history import History, Millis, from_millis, millis, span_millis, to_millis
@@ -29,7 +30,6 @@ _SOUND, _FIRST_FACT = -1, 10  # a code is a rank (0 within limits, 1 low ... 4 c
 _WAITING, _STALE, _FROZEN, _OUT_OF_RANGE, _BAD_QUALITY, _NO_RATE = range(_FIRST_FACT, _FIRST_FACT + len(_FACTS))
 _MISSING = (_STALE, _FROZEN, _OUT_OF_RANGE, _BAD_QUALITY)  # what `no_data` decides about
 _NEVER = np.iinfo(np.int64).max // 2
-INSIDE = "inside"
 
 
 class Series(NamedTuple):
@@ -38,40 +38,6 @@ class Series(NamedTuple):
     ts: Millis
     values: npt.NDArray[Any]
     bad: Millis = NO_INSTANTS
-
-
-@dataclass(frozen=True)
-class Carried:
-    """The last reading judged: it holds until the next one. `value` None: no reading yet, waiting since `at`; or a `bad` one,
-    without a value.
-
-    `rate`: its rate of change, where rates are judged. `beyond`: limits that it is beyond, as `severity.side`.
-    `recent`: ranks of the readings before it that still count for `at_least`, oldest first.
-    `same_since`: since when the value has not changed.
-    """
-
-    variable: str
-    at: datetime
-    value: float | str | None
-    rate: float | None = None
-    beyond: tuple[str, ...] = ()
-    recent: tuple[int, ...] = ()
-    same_since: datetime | None = None
-    bad: bool = False
-
-    def under_another_revision(self) -> "Carried":
-        """Without what was judged by other limits: the next reading begins to count anew, the side of a limit is kept."""
-        return replace(self, recent=(), rate=None)
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What holds at an instant: the last reading, the number that is judged (a value or a rate), when it was taken."""
-
-    at: datetime
-    value: float | str | None
-    judged: float | None
-    fact: Fact | None
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.limits import levels_on, unknown_limits
 from alerting.definitions.model import ThresholdDefinition
 from alerting.detection.messages import stale_words, waiting_words
-from alerting.readings.history import Millis, span_millis
+from alerting.readings.instants import Millis, span_millis
 from alerting.readings.ragged import Extent, Flags, Numbers
 
 Codes = npt.NDArray[np.int8]

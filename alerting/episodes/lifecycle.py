@@ -11,10 +11,10 @@ from typing import Literal
 import numpy as np
 
 from alerting.definitions.model import SEVERITIES, Severity
+from alerting.detection.carried import Carried
 from alerting.detection.evaluation import Status, Stretch
-from alerting.detection.problems import BoolArray
-from alerting.detection.threshold import Carried
-from alerting.readings.history import Millis, from_millis, span_millis, to_millis
+from alerting.readings.instants import Millis, from_millis, span_millis, to_millis
+from alerting.readings.ragged import Flags
 
 
 @dataclass(frozen=True)
@@ -195,13 +195,13 @@ def _worst(held: Collection[Severity], severities: Sequence[Severity]) -> Severi
 def advance_predictions(
     state: ConditionState,
     at: Millis,
-    triggered: BoolArray,
+    triggered: Flags,
     problem_known: Millis,
     promise: timedelta,
     stride: timedelta,
     until: datetime,
 ) -> tuple[ConditionState, list[Step]]:
-    """Move a model's episodes on through judged instants, each episode bounded by its promise (see `promise_end`).
+    """Move a model's episodes on through judged instants, each episode bounded by its promise (see `prediction_end`).
 
     `at`: judged instants in ms, increasing, after the watermark. `problem_known`: instants (ms, increasing) at which problems
     became known. `promise`: gap + horizon. `until`: everything up to here is known. An episode raised less than a stride
@@ -213,7 +213,7 @@ def advance_predictions(
     for instant in [*at[triggered].tolist(), limit + 1]:
         if state.raised_at is not None:
             raised = to_millis(state.raised_at)
-            end = promise_end(raised, known, span)
+            end = prediction_end(raised, known, span)
             if end > min(instant, limit):
                 continue
             steps.append(Step("closed", from_millis(end), state.raised_at, _end_reason(end, raised, span)))
@@ -231,10 +231,10 @@ def _end_reason(end: int, raised: int, span: int) -> str:
     return "the horizon has passed" if end == raised + span else "the problem has started"
 
 
-def promised_spells(at: Millis, triggered: BoolArray, problem_known: Millis, promise_ms: int) -> list[tuple[int, int]]:
+def promised_spells(at: Millis, triggered: Flags, problem_known: Millis, promise_ms: int) -> list[tuple[int, int]]:
     """Model episodes of one asset as (raised, end) in ms, as `advance_predictions` would give them.
 
-    An episode is raised at a triggered instant and bounded by its promise (`promise_end`). The next one may be raised at the
+    An episode is raised at a triggered instant and bounded by its promise (`prediction_end`). The next one may be raised at the
     first triggered instant from that end on.
 
     `at`: judged instants, increasing. `problem_known`: instants at which problems became known, increasing.
@@ -244,12 +244,12 @@ def promised_spells(at: Millis, triggered: BoolArray, problem_known: Millis, pro
     for raised in at[triggered].tolist():
         if raised < free_from:
             continue
-        free_from = promise_end(raised, problem_known, promise_ms)
+        free_from = prediction_end(raised, problem_known, promise_ms)
         spells.append((raised, free_from))
     return spells
 
 
-def promise_end(raised: int, problem_known: Millis, promise_ms: int) -> int:
+def prediction_end(raised: int, problem_known: Millis, promise_ms: int) -> int:
     """When a model episode raised at `raised` ends, in ms: at the first problem known after it, or else with its promise."""
     after = int(np.searchsorted(problem_known, raised, side="right"))
     known = int(problem_known[after]) if after < len(problem_known) else raised + promise_ms

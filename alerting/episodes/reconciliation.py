@@ -82,7 +82,7 @@ def overlap(spell: Spell, episode: Episode) -> bool:
 
 
 @dataclass(frozen=True)
-class JudgedAgain:
+class Reprocessed:
     """A spell in a stretch that is judged again from `base` on: by `steps`, up to `horizon`; before, it was judged to `until`."""
 
     raised_at: datetime
@@ -97,7 +97,7 @@ class JudgedAgain:
         return next(spell for spell in spells if spell.raised_at == self.raised_at)
 
 
-def corrected(episode: Episode, judged: JudgedAgain, at: datetime) -> Episode:
+def corrected(episode: Episode, judged: Reprocessed, at: datetime) -> Episode:
     """The episode with what judging again says of it; unchanged where that was known.
 
     It is compared as far as it was judged, and not further: what comes then is no correction. What another run that saw further

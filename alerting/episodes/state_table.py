@@ -9,10 +9,10 @@ from zlib import crc32
 import numpy as np
 
 from alerting.definitions.model import Severity
-from alerting.detection.threshold import INSIDE, Carried
+from alerting.detection.carried import INSIDE, Carried
 from alerting.detection.threshold_batch import CLEAR, NO_VALUE, TRIGGERED, CarriedColumns, Throughout
 from alerting.episodes.lifecycle import ConditionState, SeverityState
-from alerting.readings.history import Millis, from_millis, to_millis
+from alerting.readings.instants import Millis, from_millis, to_millis
 from alerting.readings.ragged import Flags, Numbers, Places
 
 Pair = tuple[str, str]  # a definition and an asset, by name
@@ -248,7 +248,7 @@ def _own_sides(condition: Condition) -> bool:
     return all(side.startswith(f"{condition.severity}.") for side in condition.beyond)
 
 
-def moved_on(spells: ConditionTable, found: Throughout, unknown: Sequence[str | None], until: Millis) -> ConditionTable:
+def advanced_states(spells: ConditionTable, found: Throughout, unknown: Sequence[str | None], until: Millis) -> ConditionTable:
     """The states of pairs that stay as they are at `until` (ms). `unknown`: why it is unknown what holds there, if it is."""
     after = spells.take(range(len(spells)))
     after.watermark = until

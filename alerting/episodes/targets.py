@@ -13,7 +13,7 @@ from alerting.definitions.model import Revision, Severity, ThresholdDefinition
 from alerting.detection.threshold import lookback
 from alerting.detection.threshold_batch import Limits, limits_of
 from alerting.episodes.state_table import Pair
-from alerting.readings.history import Millis, span_millis, to_millis
+from alerting.readings.instants import Millis, span_millis, to_millis
 
 _USUAL_SAMPLING = 1000  # ms
 _VALUES_AT_ONCE = 5_000_000

@@ -8,7 +8,7 @@ from typing import Literal, cast, get_args
 from itsdangerous import BadData, URLSafeSerializer
 
 from alerting.definitions.faults import UserError
-from alerting.readings.history import from_millis, to_millis
+from alerting.readings.instants import from_millis, to_millis
 
 Purpose = Literal["true_alarm", "false_alarm", "acted", "acknowledge"]
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.ports.readings import ReadingRow
-from alerting.readings.history import Millis, datetimes
+from alerting.readings.instants import Millis, datetimes
 from alerting.readings.sample_quality import Quality
 
 

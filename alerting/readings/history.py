@@ -5,16 +5,29 @@ float64 columns (true is 1.0, missing is NaN), categories are object columns (mi
 """
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.assets import Asset, EventType
+from alerting.readings.instants import Millis, from_millis, span_millis, to_millis
 from alerting.readings.sample_quality import NO_DOUBTS, Doubts
 
-Millis = npt.NDArray[np.int64]
+__all__ = [
+    "EVENT_COLUMNS",
+    "INDEX_DTYPE",
+    "History",
+    "Millis",
+    "from_millis",
+    "millis",
+    "no_events",
+    "no_readings",
+    "span_millis",
+    "to_millis",
+    "with_older",
+]
+
 INDEX_DTYPE = "datetime64[ms, UTC]"
 EVENT_COLUMNS = ("type", "start", "end")
 
@@ -70,26 +83,3 @@ def with_older(history: History, older: pd.DataFrame) -> History:
 def millis(index: pd.DatetimeIndex | pd.Series) -> Millis:
     """Instants as int64 milliseconds since 1970 (NaT is the smallest int64)."""
     return np.asarray(pd.DatetimeIndex(index).as_unit("ms").asi8)
-
-
-def to_millis(instant: datetime) -> int:
-    """One aware instant as whole milliseconds since 1970, rounded down."""
-    return (instant - _EPOCH) // timedelta(milliseconds=1)
-
-
-def from_millis(value: int) -> datetime:
-    """The aware UTC instant of milliseconds since 1970."""
-    return _EPOCH + timedelta(milliseconds=int(value))
-
-
-def datetimes(at: Millis) -> list[datetime]:
-    """The aware UTC instants of milliseconds since 1970."""
-    return [naive.replace(tzinfo=UTC) for naive in at.view("datetime64[ms]").astype(object)]
-
-
-def span_millis(value: timedelta) -> int:
-    """A duration in whole milliseconds."""
-    return value // timedelta(milliseconds=1)
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alerting.readings.history import Millis
+from alerting.readings.instants import Millis
 
 Numbers = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]

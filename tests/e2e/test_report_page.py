@@ -27,11 +27,11 @@ from alerting.usecases.notification.routes import apply_routes
 from alerting.usecases.operators import operate
 from alerting.usecases.operators.feedback import give_feedback
 from tests.builders import at, oven, too_hot, too_moist
-from tests.integration import test_api as api
-from tests.integration.test_api_pages import csrf_of
-from tests.integration.test_episode_page import browser_of, hot_now, read, risky
-from tests.integration.test_routes_page import NIGHT
-from tests.pretended import Mailbox
+from tests.helpers.console import api
+from tests.helpers.console.episode_page import browser_of, hot_now, read, risky
+from tests.helpers.console.pages import csrf_of
+from tests.helpers.console.routes_page import NIGHT
+from tests.pretended import Mailbox, pretended_platform
 from tests.report_material import THRESHOLD, episode, good_material, problems, threshold_material
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -153,7 +153,7 @@ def routes_pages(platform, browser):
 @pytest.fixture(scope="module")
 def console():
     """Pages of a console by name: an open alert of every severity, seen, muted, settled; a banner; links; nothing at all."""
-    platform = api.pretended_platform(Mailbox("shift"))
+    platform = pretended_platform(Mailbox("shift"))
     platform = replace(platform, links=SignedLinks(b"k" * 32, "https://plant.example", timedelta(days=3)))
     platform.assets.put([oven().model_copy(update={"name": f"oven-{i}"}) for i in range(4)])
     platform.assets.put([oven()])
@@ -169,7 +169,7 @@ def console():
     give_feedback(platform, episode_id=seen.id, who="ann", at=at(20), **said)
     operate.shelve(platform, "too-hot", "oven-0", ann, at(20), at(90), "cleaning of the whole oven, which takes until noon")
     platform.platform_alerts.report("champion unreadable", "too-moist", "the registry does not answer " * 6, at(0))
-    full, bare = (TestClient(create_app(p, api.TOKENS)) for p in (platform, api.pretended_platform()))
+    full, bare = (TestClient(create_app(p, api.TOKENS)) for p in (platform, pretended_platform()))
     for browser in (full, bare):
         browser.post("/login", data={"token": list(api.TOKENS)[1]})
     link = platform.links.of(new.id, "shift")[0].url.removeprefix("https://plant.example")

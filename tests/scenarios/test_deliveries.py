@@ -11,7 +11,6 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.notification.deliver import CLAIM, SILENT_AFTER, deliver_due
 from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at, oven, too_hot
-from tests.contracts.conftest import pretended, real, stores  # noqa: F401 - fixtures
 from tests.pretended import HandClock, Mailbox, platform_on
 
 LEVELS = {"medium": {"above": 215}, "critical": {"above": 240}}
@@ -51,7 +50,7 @@ class Slow(Mailbox):
         super().deliver(message)
 
 
-def test_while_a_delivery_is_going_on_no_other_notifier_tries_it(stores):  # noqa: F811
+def test_while_a_delivery_is_going_on_no_other_notifier_tries_it(stores):
     slow = Slow("mail", [at(1) + timedelta(seconds=s) for s in (1, 6, 20, 60, 119)])
     slow.platform = plant(stores, slow)
     read(slow.platform, 230.0, 1)
@@ -60,7 +59,7 @@ def test_while_a_delivery_is_going_on_no_other_notifier_tries_it(stores):  # noq
     assert len(slow.messages) == 1
 
 
-def test_a_late_failure_does_not_undo_what_another_notifier_has_delivered_meanwhile(stores):  # noqa: F811
+def test_a_late_failure_does_not_undo_what_another_notifier_has_delivered_meanwhile(stores):
     slow = Slow("mail", [at(1) + CLAIM], fails=True)
     slow.platform = plant(stores, slow)
     read(slow.platform, 230.0, 1)
@@ -73,7 +72,7 @@ def test_a_late_failure_does_not_undo_what_another_notifier_has_delivered_meanwh
     assert len(slow.messages) == 1
 
 
-def test_an_attempt_late_in_a_long_round_is_claimed_from_then_on(stores):  # noqa: F811
+def test_an_attempt_late_in_a_long_round_is_claimed_from_then_on(stores):
     slow = Slow("mail", [at(11) + timedelta(seconds=30)])
     slow.platform = plant(stores, slow)
     read(slow.platform, 230.0, 1)
@@ -83,7 +82,7 @@ def test_an_attempt_late_in_a_long_round_is_claimed_from_then_on(stores):  # noq
     assert len(slow.messages) == 1
 
 
-def test_a_dead_receiver_does_not_hold_up_the_others(stores):  # noqa: F811
+def test_a_dead_receiver_does_not_hold_up_the_others(stores):
     class Dead(Mailbox):
         tried = 0
 
@@ -105,7 +104,7 @@ def test_a_dead_receiver_does_not_hold_up_the_others(stores):  # noqa: F811
     assert len(mail.messages) == 150
 
 
-def test_an_alert_that_was_critical_between_two_rounds_is_told_as_critical_to_all_whom_that_concerns(stores):  # noqa: F811
+def test_an_alert_that_was_critical_between_two_rounds_is_told_as_critical_to_all_whom_that_concerns(stores):
     mail, chief = Mailbox("mail"), Mailbox("chief")
     platform = plant(stores, mail, chief, above=None, levels=LEVELS)
     worse = {"name": "worse", "match": {"severity": ["critical"]}, "channels": ["chief"]}
@@ -128,7 +127,7 @@ def test_an_alert_that_was_critical_between_two_rounds_is_told_as_critical_to_al
 
 
 @pytest.mark.parametrize("over", [False, True])
-def test_an_alert_that_was_critical_before_anybody_looked_is_told_as_it_peaked(stores, over):  # noqa: F811
+def test_an_alert_that_was_critical_before_anybody_looked_is_told_as_it_peaked(stores, over):
     mail = Mailbox("mail")
     platform = plant(stores, mail, above=None, levels=LEVELS)
     for minute, value in ((1, 230.0), (2, 250.0), (3, 200.0 if over else 230.0)):
@@ -155,7 +154,7 @@ class Dies:
 
 
 @pytest.mark.parametrize("worse", [False, True])
-def test_the_end_of_an_alert_is_told_whose_evaluation_died_before_it_moved_the_watermark(stores, worse):  # noqa: F811
+def test_the_end_of_an_alert_is_told_whose_evaluation_died_before_it_moved_the_watermark(stores, worse):
     mail = Mailbox("mail")
     platform = plant(stores, mail, above=None, levels=LEVELS)
     read(platform, 230.0, 1)

@@ -13,7 +13,6 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at, oven, too_hot
-from tests.contracts.conftest import pretended, real, stores  # noqa: F401 - fixtures
 from tests.pretended import HandClock, Mailbox, platform_on
 
 UNREADABLE = ("champion unreadable", "too-moist")
@@ -23,7 +22,7 @@ def subjects(box):
     return [m.subject for m in box.messages]
 
 
-def test_without_a_route_for_them_faults_of_the_platform_are_told_once_to_the_log_and_their_end_as_well(stores):  # noqa: F811
+def test_without_a_route_for_them_faults_of_the_platform_are_told_once_to_the_log_and_their_end_as_well(stores):
     log, mail = Mailbox("log"), Mailbox("mail")
     platform = platform_on(stores, [log, mail], HandClock())
     platform.platform_alerts.report(*UNREADABLE, "version 3 is gone", at(0))
@@ -42,7 +41,7 @@ def test_without_a_route_for_them_faults_of_the_platform_are_told_once_to_the_lo
     assert mail.messages == []
 
 
-def test_a_route_takes_them_over_in_its_shift_and_after_its_quiet_hours(stores):  # noqa: F811
+def test_a_route_takes_them_over_in_its_shift_and_after_its_quiet_hours(stores):
     log, mail, pager = Mailbox("log"), Mailbox("mail"), Mailbox("pager")
     platform = platform_on(stores, [log, mail, pager], HandClock())
     quiet = {"name": "engineers", "channels": ["mail"], "platform": True, "quiet": [{"from": "00:00", "to": "06:00"}]}
@@ -53,7 +52,7 @@ def test_a_route_takes_them_over_in_its_shift_and_after_its_quiet_hours(stores):
     assert (log.messages, pager.messages) == ([], [])
 
 
-def test_who_was_not_told_of_a_fault_is_not_told_of_its_end(stores):  # noqa: F811
+def test_who_was_not_told_of_a_fault_is_not_told_of_its_end(stores):
     log = Mailbox("log")
     platform = platform_on(stores, [log], HandClock())
     platform.platform_alerts.report(*UNREADABLE, "version 3 is gone", at(0))
@@ -76,7 +75,7 @@ def linked(on, **route):
     return platform, TestClient(app, raise_server_exceptions=False), mail.messages[0].links
 
 
-def test_a_link_acknowledges_by_its_button_where_the_route_permits(stores):  # noqa: F811
+def test_a_link_acknowledges_by_its_button_where_the_route_permits(stores):
     platform, client, links = linked(stores, acknowledge_by_link=True, repeat="30m")
     assert links[0].words == "I have seen it"
     for method in ("GET", "HEAD"):
@@ -92,6 +91,6 @@ def test_a_link_acknowledges_by_its_button_where_the_route_permits(stores):  # n
     assert deliver_due(platform, at(100)).announced == 0  # somebody is on it: nothing is repeated
 
 
-def test_without_permission_of_the_route_no_message_can_acknowledge(stores):  # noqa: F811
+def test_without_permission_of_the_route_no_message_can_acknowledge(stores):
     _, _, links = linked(stores)
     assert [link.words for link in links] == ["It was right", "It was wrong", "I acted on it", "Everything about it"]

@@ -5,8 +5,8 @@ import pytest
 from alerting.usecases.definitions.scenarios import read_scenarios, run_scenario
 from alerting.usecases.operators import operate
 from tests.builders import T0, at, threshold
+from tests.helpers.suppression import ANN, feed, plant, run
 from tests.pretended import Mailbox
-from tests.scenarios.test_suppression import ANN, feed, plant, run
 
 HEAT = [200, 230, 230, 230, 230, 200, 230, 240, 240, 230, 230, 230, 230, 230, 230, 200]
 LEVELS = {"above": None, "levels": {"medium": {"above": 215}, "critical": {"above": 235}}}

@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 
 from alerting.definitions.assets import Variable
 from alerting.definitions.limits import severities
-from alerting.detection.threshold import Carried, series_of
+from alerting.detection.carried import Carried
+from alerting.detection.threshold import series_of
 from alerting.detection.threshold_batch import LimitColumns, ending_words, judge_throughout, limits_of
 from alerting.episodes.lifecycle import ConditionState, SeverityState
-from alerting.episodes.state_table import ConditionTable, moved_on, stay
+from alerting.episodes.state_table import ConditionTable, advanced_states, stay
 from alerting.readings.history import millis, to_millis
 from alerting.readings.ragged import extents, pack
 from alerting.usecases.definitions.versions import VersionInterval
-from alerting.usecases.evaluation.evaluate_target import Judgement, judge_threshold_part
+from alerting.usecases.evaluation.evaluate_target import TargetEvaluation, evaluate_threshold_interval
 from tests.builders import at, history, oven, revision, threshold
 
 ASSET = oven(temperature=Variable(low=-50, high=500)).model_copy(update={"attributes": {"limit": 211.0}})
@@ -57,7 +58,7 @@ FIELDS = st.fixed_dictionaries(
 def one_by_one(definition, data, state, start, end):
     """The state after a stretch, judged reading by reading, and whether anything was raised, changed or closed."""
     part = VersionInterval(start, end, revision(definition), None)
-    judged = judge_threshold_part(definition, data.asset, series_of(definition, data), Judgement(state), part)
+    judged = evaluate_threshold_interval(definition, data.asset, series_of(definition, data), TargetEvaluation(state), part)
     count = state.unknown_count + 1 if judged.unknown else 0
     return replace(judged.state, unknown_count=count, unknown_reason=judged.unknown), judged.steps
 
@@ -74,7 +75,7 @@ def together(definition, data, states, start, end):
     limits = LimitColumns([limits_of(definition, data.asset)] * rows)
     found = judge_throughout(limits, spells.carried(of), seen, begin, stop)
     unknown = ending_words(found, [definition.variable] * rows, limits)
-    return stay(spells, of, found), moved_on(spells, found, unknown, stop - 1)
+    return stay(spells, of, found), advanced_states(spells, found, unknown, stop - 1)
 
 
 def walk(definition, data, instants):

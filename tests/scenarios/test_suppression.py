@@ -5,47 +5,17 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.operators.actions import isa_state
-from alerting.ports import EventRow, ReadingRow
+from alerting.ports import EventRow
 from alerting.usecases.backtest.backtest import backtest, named_subject
-from alerting.usecases.definitions.sync import apply
 from alerting.usecases.episodes.suppression import list_suppressed
-from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.notification.muting import silence_now
 from alerting.usecases.operations.alarm_kpis import alarm_quality
 from alerting.usecases.operations.explain import why
 from alerting.usecases.operators import operate
-from alerting.usecases.operators.operate import Actor
-from tests.builders import at, oven, too_hot
-from tests.pretended import Mailbox, pretended_platform
-
-ANN = Actor("ann", "operator")
-STOPPED = {"when": {"variable": "line_state", "equals": "stopped"}}
-
-
-def plant(*channels, suppression=STOPPED, **changes):
-    """oven-1 of line-1, which knows whether it runs."""
-    platform = pretended_platform(*channels)
-    line = Asset(name="line-1", variables={"line_state": Variable(type="category")})
-    platform.assets.put([oven().model_copy(update={"parent": "line-1"}), line])
-    platform.assets.put_event_types([EventType(name="maintenance", duration="lasting")])
-    apply(platform, [too_hot(suppression=suppression, stale_after="10h", **changes)], "engineer", at(-1), "test")
-    return platform
-
-
-def feed(platform, minute, value=None, line=None):
-    rows = [] if value is None else [ReadingRow("oven-1", at(minute), {"temperature": value})]
-    rows += [] if line is None else [ReadingRow("line-1", at(minute), {"line_state": line})]
-    platform.readings.add_readings(rows, at(minute))
-
-
-def run(platform, *minutes):
-    for minute in minutes:
-        platform.clock.instant = at(minute)
-        evaluate(platform, None, at(minute))
-        deliver_due(platform, at(minute))
+from tests.builders import at
+from tests.helpers.suppression import ANN, STOPPED, feed, plant, run
+from tests.pretended import Mailbox
 
 
 def said(mailbox):

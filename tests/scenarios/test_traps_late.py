@@ -11,8 +11,7 @@ from alerting.usecases.backtest.sandbox import Shadow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from tests.builders import at, oven, too_hot
-from tests.contracts.conftest import real  # noqa: F401 - a fixture
-from tests.unit.usecases.evaluation.test_late_data import FIELDS, Line, told
+from tests.helpers.late_line import FIELDS, Line, told
 
 HEAT = {m: 230 if 20 <= m % 60 < 32 or m % 60 == 40 else 200 for m in range(1, 181)}
 
@@ -114,7 +113,7 @@ def test_late_readings_of_one_oven_are_nothing_to_another():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fields", [{}, {"for": "5m", "clear_for": "3m"}], ids=["at-once", "delayed"])
-def test_T1_evaluators_that_work_at_once_while_readings_come_late_agree_with_one_alone(real, fields):  # noqa: F811
+def test_T1_evaluators_that_work_at_once_while_readings_come_late_agree_with_one_alone(real, fields):
     line, alone = Line(stores=real, **fields), Line(**fields)
     come = {m: (HEAT[m], m + (m * 7 % 5 == 0) * 13) for m in HEAT}
     with ThreadPoolExecutor(4) as pool:

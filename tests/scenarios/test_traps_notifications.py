@@ -20,7 +20,6 @@ from alerting.usecases.notification.dead_letters import dead_letters
 from alerting.usecases.notification.deliver import deliver_due, retry
 from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at, oven, too_hot
-from tests.contracts.conftest import pretended, real, stores  # noqa: F401 - fixtures
 from tests.pretended import HandClock, Mailbox, platform_on
 from tests.support import ensured_pretence
 
@@ -53,7 +52,7 @@ def hot(platform, minute=1, **changes):
 # --- T9: a flood of "clear" messages when something is switched on --------------------------------------------------------
 
 
-def test_t9_enabling_200_normal_definitions_tells_nobody_anything(stores):  # noqa: F811
+def test_t9_enabling_200_normal_definitions_tells_nobody_anything(stores):
     mail = Mailbox("mail")
     platform = plant(mail, on=stores)
     read(platform, 200.0, 0)
@@ -64,7 +63,7 @@ def test_t9_enabling_200_normal_definitions_tells_nobody_anything(stores):  # no
     assert mail.messages == []
 
 
-def test_t9_enabling_a_route_while_100_alerts_are_open_tells_nobody_anything(stores):  # noqa: F811
+def test_t9_enabling_a_route_while_100_alerts_are_open_tells_nobody_anything(stores):
     mail, pager = Mailbox("mail"), Mailbox("pager")
     platform = plant(mail, pager, assets=100, on=stores)
     apply(platform, [too_hot(assets=["oven-*"], notify={"channels": ["mail"]}, stale_after="1d")], "engineer", at(0), "test")
@@ -95,7 +94,7 @@ def linked(on):
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
-def test_t15_opening_any_link_of_a_message_changes_nothing(stores, method):  # noqa: F811
+def test_t15_opening_any_link_of_a_message_changes_nothing(stores, method):
     platform, client, links = linked(stores)
     before = everything(platform)
     for link in links:
@@ -104,7 +103,7 @@ def test_t15_opening_any_link_of_a_message_changes_nothing(stores, method):  # n
     assert everything(platform) == before
 
 
-def test_t15_only_the_button_on_its_page_acts_and_only_once(stores):  # noqa: F811
+def test_t15_only_the_button_on_its_page_acts_and_only_once(stores):
     platform, client, links = linked(stores)
     right = links[PURPOSES.index("true_alarm")].url
     page = client.get(right)
@@ -139,7 +138,7 @@ def flaky(back_at):
     return hook, clock, tried, accepted
 
 
-def test_t17_a_receiver_that_fails_for_20_minutes_gets_one_message_after_it_under_the_same_key(stores):  # noqa: F811
+def test_t17_a_receiver_that_fails_for_20_minutes_gets_one_message_after_it_under_the_same_key(stores):
     hook, clock, tried, accepted = flaky(back_at=21)
     platform = replace(plant(hook, on=stores), clock=clock)
     hot(platform, stale_after="1d")
@@ -152,7 +151,7 @@ def test_t17_a_receiver_that_fails_for_20_minutes_gets_one_message_after_it_unde
     assert dead_letters(platform) == []
 
 
-def test_t17_what_was_given_up_is_listed_and_goes_out_under_its_old_key(stores):  # noqa: F811
+def test_t17_what_was_given_up_is_listed_and_goes_out_under_its_old_key(stores):
     hook, clock, _, accepted = flaky(back_at=60 * 24)
     platform = replace(plant(hook, on=stores), clock=clock)
     hot(platform)
@@ -168,7 +167,7 @@ def test_t17_what_was_given_up_is_listed_and_goes_out_under_its_old_key(stores):
     assert dead_letters(platform) == []
 
 
-def test_t17_a_crash_after_the_delivery_repeats_it_under_the_same_key(stores):  # noqa: F811
+def test_t17_a_crash_after_the_delivery_repeats_it_under_the_same_key(stores):
     class Dies(Mailbox):
         def deliver(self, message):
             super().deliver(message)
@@ -187,7 +186,7 @@ def test_t17_a_crash_after_the_delivery_repeats_it_under_the_same_key(stores):  
 # --- T20: a restart tells everything again --------------------------------------------------------------------------------
 
 
-def test_t20_a_restart_with_100_active_alerts_sends_nothing_new(stores):  # noqa: F811
+def test_t20_a_restart_with_100_active_alerts_sends_nothing_new(stores):
     mail = Mailbox("mail")
     platform = plant(mail, assets=100, on=stores)
     apply(platform, [too_hot(assets=["oven-*"], stale_after="1d")], "engineer", at(0), "test")
@@ -200,7 +199,7 @@ def test_t20_a_restart_with_100_active_alerts_sends_nothing_new(stores):  # noqa
         assert after.messages == []
 
 
-def test_t20_after_an_outage_of_a_day_each_alert_is_repeated_once_and_not_once_an_hour(stores):  # noqa: F811
+def test_t20_after_an_outage_of_a_day_each_alert_is_repeated_once_and_not_once_an_hour(stores):
     mail = Mailbox("mail")
     platform = plant(mail, assets=20, on=stores)
     apply_routes(platform, [{"name": "all", "channels": ["mail"], "repeat": "1h"}], "engineer", at(0))
@@ -242,7 +241,7 @@ def test_of_15_alerts_of_one_oven_three_are_told_and_12_in_one_message_and_only_
     assert [m.subject.split(":")[0] for m in mail.messages[4:]] == ["Over"] * 3
 
 
-def test_a_summary_survives_a_crash_between_its_writes_and_is_told_once(stores, monkeypatch):  # noqa: F811
+def test_a_summary_survives_a_crash_between_its_writes_and_is_told_once(stores, monkeypatch):
     mail = Mailbox("mail")
     platform = crowded(mail, stores)
     mark, marks = schedule._mark, []

@@ -31,8 +31,7 @@ from alerting.usecases.operators import operate
 from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.operators.operate import Actor
 from tests.builders import at, oven, too_hot
-from tests.contracts.conftest import pretended, real, stores  # noqa: F401 - fixtures
-from tests.contracts.test_episodes import episode
+from tests.helpers.episodes import episode
 from tests.pretended import HandClock, Mailbox, platform_on, pretended_platform
 from tests.support import ensured_pretence, free_port, require_real_server
 
@@ -74,7 +73,7 @@ def the_episode(platform):
 # --- T1 -----------------------------------------------------------------------------------------------------------------
 
 
-def test_T1_fifty_concurrent_raises_of_one_key_leave_one_open_episode(stores):  # noqa: F811
+def test_T1_fifty_concurrent_raises_of_one_key_leave_one_open_episode(stores):
     raises = [episode(minute) for minute in range(50)]
     with ThreadPoolExecutor(16) as pool:
         won = list(pool.map(stores.episodes.insert, raises))
@@ -83,7 +82,7 @@ def test_T1_fifty_concurrent_raises_of_one_key_leave_one_open_episode(stores):  
 
 
 @pytest.mark.slow
-def test_T1_two_evaluators_of_the_same_minute_make_one_episode_and_one_message(real):  # noqa: F811 - threads are nothing for a pretended database
+def test_T1_two_evaluators_of_the_same_minute_make_one_episode_and_one_message(real):
     mail = Mailbox("mail")
     platform = platform_on(real, [mail], HandClock(at(10)))
     platform.assets.put(ovens(1))
@@ -140,7 +139,7 @@ ACTS = {
 
 @pytest.mark.parametrize("writes", range(7))
 @pytest.mark.parametrize("act", ACTS)
-def test_T7_what_operators_said_survives_a_crash_between_any_two_writes(stores, act, writes):  # noqa: F811
+def test_T7_what_operators_said_survives_a_crash_between_any_two_writes(stores, act, writes):
     mail = Mailbox("mail")
     platform = plant(stores, mail)
     feed(platform, 5, 230)
@@ -199,7 +198,7 @@ def test_T7_a_killed_database_keeps_what_operators_did(tmp_path):
 # --- T9, T18, T20: shelves ----------------------------------------------------------------------------------------------
 
 
-def test_T9_enabling_two_hundred_normal_definitions_tells_nobody_anything(stores):  # noqa: F811
+def test_T9_enabling_two_hundred_normal_definitions_tells_nobody_anything(stores):
     mail = Mailbox("mail")
     platform = platform_on(stores, [mail], HandClock())
     platform.assets.put(ovens(200))
@@ -212,7 +211,7 @@ def test_T9_enabling_two_hundred_normal_definitions_tells_nobody_anything(stores
     assert platform.episodes.find() == []
 
 
-def test_T9_unshelving_two_hundred_normal_alarms_tells_nobody_anything(stores):  # noqa: F811
+def test_T9_unshelving_two_hundred_normal_alarms_tells_nobody_anything(stores):
     mail = Mailbox("mail")
     platform = plant(stores, mail, count=200)
     for shelf in range(1, 201):
@@ -231,7 +230,7 @@ def test_T9_unshelving_two_hundred_normal_alarms_tells_nobody_anything(stores): 
     assert mail.messages == []
 
 
-def test_T18_a_shelf_needs_an_end_a_reason_and_a_role_that_may_shelve_that_long(stores):  # noqa: F811
+def test_T18_a_shelf_needs_an_end_a_reason_and_a_role_that_may_shelve_that_long(stores):
     platform = plant(stores)
 
     def shelve(who=ANN, until=60, reason="cleaning"):
@@ -248,7 +247,7 @@ def test_T18_a_shelf_needs_an_end_a_reason_and_a_role_that_may_shelve_that_long(
     assert [s.reason for s in operate.shelves_now(platform, at(59))] == ["cleaning"]
 
 
-def test_T18_a_shelf_ends_by_itself_without_a_reading_and_what_is_open_is_announced_once(stores):  # noqa: F811
+def test_T18_a_shelf_ends_by_itself_without_a_reading_and_what_is_open_is_announced_once(stores):
     mail = Mailbox("mail")
     platform = plant(stores, mail)
     operate.shelve(platform, "too-hot", "oven-1", ANN, at(1), at(60), "cleaning")
@@ -267,7 +266,7 @@ def test_T18_a_shelf_ends_by_itself_without_a_reading_and_what_is_open_is_announ
     assert said(mail)[-2:] == ["unmuted", "closed"]  # told of it, so told of its end
 
 
-def test_T18_people_are_reminded_once_before_a_shelf_ends_and_again_only_of_a_new_end(stores):  # noqa: F811
+def test_T18_people_are_reminded_once_before_a_shelf_ends_and_again_only_of_a_new_end(stores):
     mail = Mailbox("mail")
     platform = plant(stores, mail)
     operate.shelve(platform, "too-hot", "oven-1", ANN, at(0), at(60), "cleaning")
@@ -290,7 +289,7 @@ class Refusing(Mailbox):
         super().deliver(message)
 
 
-def test_a_reminder_that_was_refused_is_listed_counted_in_the_sign_of_life_and_goes_out_under_its_old_key(stores):  # noqa: F811
+def test_a_reminder_that_was_refused_is_listed_counted_in_the_sign_of_life_and_goes_out_under_its_old_key(stores):
     mail, chief = Refusing("mail"), Mailbox("chief")
     platform = plant(stores, mail, chief)
     shelf = operate.shelve(platform, "too-hot", "oven-1", ANN, at(0), at(60), "cleaning")
@@ -308,7 +307,7 @@ def test_a_reminder_that_was_refused_is_listed_counted_in_the_sign_of_life_and_g
     assert dead_letters(platform) == []
 
 
-def test_a_reminder_that_was_refused_goes_out_no_more_when_its_shelf_has_ended(stores):  # noqa: F811
+def test_a_reminder_that_was_refused_goes_out_no_more_when_its_shelf_has_ended(stores):
     mail = Refusing("mail")
     platform = plant(stores, mail)
     operate.shelve(platform, "too-hot", "oven-1", ANN, at(0), at(60), "cleaning")
@@ -321,7 +320,7 @@ def test_a_reminder_that_was_refused_goes_out_no_more_when_its_shelf_has_ended(s
     assert (mail.messages, dead_letters(platform)) == ([], [])
 
 
-def test_T18_an_alarm_told_before_it_was_shelved_is_told_once_more_when_the_shelf_ends_and_it_is_still_open(stores):  # noqa: F811
+def test_T18_an_alarm_told_before_it_was_shelved_is_told_once_more_when_the_shelf_ends_and_it_is_still_open(stores):
     mail = Mailbox("mail")
     platform = plant(stores, mail)
     feed(platform, 5, 230)
@@ -335,7 +334,7 @@ def test_T18_an_alarm_told_before_it_was_shelved_is_told_once_more_when_the_shel
     assert said(mail) == ["raised", "unmuted"]
 
 
-def test_T18_who_was_told_of_a_raise_is_told_of_its_end_even_while_it_is_shelved(stores):  # noqa: F811
+def test_T18_who_was_told_of_a_raise_is_told_of_its_end_even_while_it_is_shelved(stores):
     mail = Mailbox("mail")
     platform = plant(stores, mail)
     feed(platform, 5, 230)
@@ -352,7 +351,7 @@ def test_T18_who_was_told_of_a_raise_is_told_of_its_end_even_while_it_is_shelved
     assert len(platform.episodes.find()) == 2
 
 
-def test_T18_what_waited_for_a_dead_receiver_while_it_was_shelved_is_not_told_late(stores):  # noqa: F811
+def test_T18_what_waited_for_a_dead_receiver_while_it_was_shelved_is_not_told_late(stores):
     mail = Mailbox("mail")
     mail.broken = True
     platform = plant(stores, mail)
@@ -369,7 +368,7 @@ def test_T18_what_waited_for_a_dead_receiver_while_it_was_shelved_is_not_told_la
     assert {n.status for n in the_episode(platform).outbox} == {"muted"}
 
 
-def test_T18_out_of_service_needs_an_engineer_and_mutes_until_it_is_returned(stores):  # noqa: F811
+def test_T18_out_of_service_needs_an_engineer_and_mutes_until_it_is_returned(stores):
     mail = Mailbox("mail")
     platform = plant(stores, mail)
     with pytest.raises(NotAllowed):
@@ -386,7 +385,7 @@ def test_T18_out_of_service_needs_an_engineer_and_mutes_until_it_is_returned(sto
     assert said(mail) == ["unmuted"]
 
 
-def test_T20_a_restart_with_a_hundred_active_alarms_tells_nothing_new(stores):  # noqa: F811
+def test_T20_a_restart_with_a_hundred_active_alarms_tells_nothing_new(stores):
     mail = Mailbox("mail")
     platform = plant(stores, mail, count=100)
     feed(platform, 5, 230, count=100)
@@ -404,7 +403,7 @@ def test_T20_a_restart_with_a_hundred_active_alarms_tells_nothing_new(stores):  
 # --- T10, T11, T16 ------------------------------------------------------------------------------------------------------
 
 
-def test_T10_nothing_of_a_long_history_is_cut(stores):  # noqa: F811
+def test_T10_nothing_of_a_long_history_is_cut(stores):
     platform = plant(stores)
     feed(platform, 5, 230)
     run(platform, 8)
@@ -438,7 +437,7 @@ def test_T10_no_store_of_what_people_did_can_delete_or_change_it():
         assert "replace" not in text
 
 
-def test_T11_two_operators_who_disagree_are_both_kept_and_the_rule_is_stated(stores):  # noqa: F811
+def test_T11_two_operators_who_disagree_are_both_kept_and_the_rule_is_stated(stores):
     platform = plant(stores)
     feed(platform, 5, 230)
     run(platform, 8)
@@ -451,7 +450,7 @@ def test_T11_two_operators_who_disagree_are_both_kept_and_the_rule_is_stated(sto
     assert the_episode(platform).settlement.outcome == "undetermined"
 
 
-def test_T11_of_two_who_acknowledge_the_first_is_kept_and_both_may(stores):  # noqa: F811
+def test_T11_of_two_who_acknowledge_the_first_is_kept_and_both_may(stores):
     platform = plant(stores)
     feed(platform, 5, 230)
     run(platform, 8)

@@ -15,7 +15,6 @@ from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.notification.deliver import deliver_due
 from tests.builders import at, history, oven, threshold, too_hot
-from tests.contracts.conftest import another_real, more_stores, pretended, real, stores  # noqa: F401 - fixtures
 from tests.pretended import HandClock, Mailbox, platform_on
 
 LEVELS = {"medium": {"above": 215, "clear_above_at": 210}, "critical": {"above": 230}}
@@ -53,7 +52,7 @@ class Plant:
 HEAT = {m: 230 if 20 <= m % 60 < 32 or m % 60 == 40 else 200 for m in range(1, 181)}
 
 
-def test_T2_back_filled_data_give_the_same_instants_as_live_ones(stores, more_stores):  # noqa: F811
+def test_T2_back_filled_data_give_the_same_instants_as_live_ones(stores, more_stores):
     live = Plant(stores, **{"for": "5m"}, clear_for="3m")
     for minute, value in HEAT.items():
         live.feed({minute: value})
@@ -66,7 +65,7 @@ def test_T2_back_filled_data_give_the_same_instants_as_live_ones(stores, more_st
     assert len(late.episodes()) == 3
 
 
-def test_T4_nobody_is_told_before_the_on_delay_has_passed(stores):  # noqa: F811
+def test_T4_nobody_is_told_before_the_on_delay_has_passed(stores):
     plant = Plant(stores, **{"for": "10m"})
     for minute in range(1, 13):
         plant.feed({minute: 230})
@@ -108,7 +107,7 @@ def test_T5_a_condition_held_for_ever_is_raised_whatever_the_debouncers(fields, 
     assert len(raised) == 1
 
 
-def test_T6_a_new_revision_leaves_an_open_episode_open_and_says_who_judges_it(stores):  # noqa: F811
+def test_T6_a_new_revision_leaves_an_open_episode_open_and_says_who_judges_it(stores):
     plant = Plant(stores, stale_after="1h")
     plant.feed({1: 220})
     plant.run(5)
@@ -127,7 +126,7 @@ def test_T6_a_new_revision_leaves_an_open_episode_open_and_says_who_judges_it(st
     assert len(plant.mailbox.messages) == 2
 
 
-def test_T6_a_new_revision_may_change_the_severity_of_an_open_episode(stores):  # noqa: F811
+def test_T6_a_new_revision_may_change_the_severity_of_an_open_episode(stores):
     plant = Plant(stores, stale_after="1h")
     plant.feed({1: 220})
     plant.run(5)
@@ -138,7 +137,7 @@ def test_T6_a_new_revision_may_change_the_severity_of_an_open_episode(stores):  
     assert episode.transitions[-1].reason.startswith("medium → critical: Zone 2 temperature is 220 °C")
 
 
-def test_T8_a_sensor_that_disappears_is_never_normal(stores):  # noqa: F811
+def test_T8_a_sensor_that_disappears_is_never_normal(stores):
     plant = Plant(stores, stale_after="5m", clear_for="2m")
     plant.feed(dict.fromkeys(range(1, 11), 230))
     plant.run(10)
@@ -151,7 +150,7 @@ def test_T8_a_sensor_that_disappears_is_never_normal(stores):  # noqa: F811
     assert (state.unknown_reason, state.unknown_count) == ("no reading of temperature within 5m", 29)
 
 
-def test_T8_missing_data_are_themselves_an_alert_where_the_definition_says_so(stores):  # noqa: F811
+def test_T8_missing_data_are_themselves_an_alert_where_the_definition_says_so(stores):
     plant = Plant(stores, stale_after="5m", no_data="alert", severity="high")
     plant.feed(dict.fromkeys(range(1, 11), 200))
     plant.run(30)
@@ -164,7 +163,7 @@ def test_T8_missing_data_are_themselves_an_alert_where_the_definition_says_so(st
     assert episode.closed_at == at(35)
 
 
-def test_T8_a_limit_that_its_asset_states_no_longer_is_unknown_not_normal(stores):  # noqa: F811
+def test_T8_a_limit_that_its_asset_states_no_longer_is_unknown_not_normal(stores):
     plant = Plant(stores)
     stated = oven().model_copy(update={"attributes": {"max": 215.0}})
     plant.platform.assets.put([stated])
@@ -197,7 +196,7 @@ def test_T14_the_deadband_is_on_the_clear_side_only(side, sign):
     assert found == [("clear", at(1)), ("triggered", at(3)), ("clear", at(7))]
 
 
-def test_T19_severity_rises_and_falls_within_one_episode_and_the_rise_is_told(stores):  # noqa: F811
+def test_T19_severity_rises_and_falls_within_one_episode_and_the_rise_is_told(stores):
     plant = Plant(stores, above=None, levels=LEVELS, clear_for="1m", notify={"resolved": True})
     for minute, value in enumerate([200, 220, 220, 235, 235, 220, 220, 220, 205, 205, 205], 1):
         plant.feed({minute: value})
@@ -219,7 +218,7 @@ def test_T19_severity_rises_and_falls_within_one_episode_and_the_rise_is_told(st
     ]
 
 
-def test_T19_the_same_episode_comes_of_one_evaluation_of_the_whole_time(stores):  # noqa: F811
+def test_T19_the_same_episode_comes_of_one_evaluation_of_the_whole_time(stores):
     values = dict(enumerate([200, 220, 220, 235, 235, 220, 220, 220, 205, 205, 205], 1))
     plant = Plant(stores, above=None, levels=LEVELS, clear_for="1m")
     plant.feed(values)

@@ -19,8 +19,8 @@ from alerting.adapters.files.tables.opening import open_table
 from alerting.definitions.assets import VariableType
 from alerting.definitions.faults import UserError
 from alerting.ports import EventRow, Progress
-from alerting.readings.history import Millis, datetimes
 from alerting.readings.inference import ColumnProfile
+from alerting.readings.instants import Millis, datetimes
 from alerting.usecases.ingestion.sources import Duration, EventsProfile, EventTypeProfile, Reject
 from alerting.usecases.ingestion.understood import FileForm
 

@@ -13,7 +13,7 @@ from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.ports import Platform
 from alerting.usecases.backtest.sandbox import Shadow
 from alerting.usecases.definitions.versions import VersionInterval
-from alerting.usecases.evaluation.evaluate_target import ModelCache, judge_pair
+from alerting.usecases.evaluation.evaluate_target import ModelCache, evaluate_target
 
 
 class PastSteps:
@@ -34,5 +34,5 @@ class PastSteps:
         """Steps of the episodes that it would have raised on an asset in (start, end], in service from `start` on."""
         interval = VersionInterval(start, end, self._revision, self._model_version)
         state, view = ConditionState(watermark=start), self._sandbox.watching(end)
-        evaluated = judge_pair(view, self._models, self._revision, asset, state, [interval], named=True)
+        evaluated = evaluate_target(view, self._models, self._revision, asset, state, [interval], named=True)
         return [step for step, _ in evaluated.steps]

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, StrictBool, ValidationError
 
-from alerting.alarm_kpis.load import told_instants
+from alerting.alarm_kpis.load import notification_instants
 from alerting.definitions.assets import TYPES, Asset, Closed, Instant, Line, Tag, Variable, VariableType
 from alerting.definitions.durations import LONGEST, Duration, format_duration
 from alerting.definitions.faults import MOST_FAULTS, UserError
@@ -164,7 +164,7 @@ def _told(
     suppression = definition.suppression
     silent = suppressed_spans(suppression, [history], scenario.start, end) if suppression else []
     shelved = [Span(scenario.start + s.start, scenario.start + s.end, "shelved") for s in scenario.shelved]
-    return told_instants(steps, silent, suppression.still_tell if suppression else (), end + _MOMENT, shelved)
+    return notification_instants(steps, silent, suppression.still_tell if suppression else (), end + _MOMENT, shelved)
 
 
 def _told_line(at: timedelta) -> str:

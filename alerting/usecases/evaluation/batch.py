@@ -20,10 +20,10 @@ from alerting.readings.history import from_millis
 from alerting.readings.ragged import Flags
 from alerting.usecases.definitions.versions import segments
 from alerting.usecases.evaluation.batch_readings import BlockReadings
-from alerting.usecases.evaluation.evaluate_target import Judgement, judge_pair, judge_threshold
-from alerting.usecases.evaluation.fast_path import move_on_together, only_known_episodes
-from alerting.usecases.evaluation.persist import Kept, keep_live
-from alerting.usecases.evaluation.reconcile import keep_rejudged
+from alerting.usecases.evaluation.evaluate_target import TargetEvaluation, evaluate_target, evaluate_threshold
+from alerting.usecases.evaluation.fast_path import advance_unchanged, only_known_episodes
+from alerting.usecases.evaluation.persist import Persisted, persist_live
+from alerting.usecases.evaluation.reconcile import persist_reprocessed
 from alerting.usecases.evaluation.reprocess import Again, look_after_late
 from alerting.usecases.evaluation.run import Block, EvaluationCounts, Run
 
@@ -35,18 +35,18 @@ def evaluate_block(run: Run, block: Block) -> None:
     """Evaluate pairs up to the run's instant, and add to its counts."""
     readings = _fetch(run, block)
     after = block.before.take(range(len(block.before)))
-    staying = move_on_together(run, block, readings, after)
+    staying = advance_unchanged(run, block, readings, after)
     others = sorted(set(range(len(block.before))) - set(staying))
     run.fetch_revisions({block.watched[row].definition for row in others})
     others = [row for row in others if run.histories[block.watched[row].definition]]  # else none of its revisions is valid
-    kept: dict[int, Kept] = {}
+    kept: dict[int, Persisted] = {}
     again: dict[int, Again | None] = {}
     for rows in _portions(block, others):
         judged = {row: _judge_pair(run, readings, block, row) for row in rows}
         changed = _changed(run, block, judged)
         _pledge(run, {block.watched[row].pair: judged[row] for row in changed})
         for row, one in judged.items():
-            kept[row] = _keep(run, one) if row in changed else Kept(_noted(one.since.state, one))
+            kept[row] = _keep(run, one) if row in changed else Persisted(_noted(one.since.state, one))
             again[row] = Again(one.begun.watermark, one.again.state) if one.is_again else None
             after.put(row, kept[row].state, one.again.state)
     moved = run.platform.states.advance_many(block.before, after)
@@ -78,8 +78,8 @@ class _Judged:
     asset: Asset
     state: ConditionState
     begun: ConditionState
-    again: Judgement
-    since: Judgement
+    again: TargetEvaluation
+    since: TargetEvaluation
 
     @property
     def is_again(self) -> bool:
@@ -114,7 +114,7 @@ def _judge_pair(run: Run, readings: BlockReadings, block: Block, row: int) -> _J
     again = _judge(run, readings, revision, asset, begun, state.watermark)
     if again.state.watermark < state.watermark:  # a model, or a value, that cannot be read: tried again next time
         run.late.debts.pop(watch.pair)
-        again, begun = Judgement(state), state
+        again, begun = TargetEvaluation(state), state
     since = _judge(run, readings, revision, asset, again.state, block.until(row, run.as_of))
     if since.unreadable:
         run.counts.unreadable[revision.name] = since.unreadable
@@ -143,13 +143,13 @@ def _pledge(run: Run, judged: Mapping[Pair, _Judged]) -> None:
         run.late.debts[pair] = replace(known, pledges=(*known.pledges, pledge))
 
 
-def _keep(run: Run, judged: _Judged) -> Kept:
+def _keep(run: Run, judged: _Judged) -> Persisted:
     """Keep the episodes of one pair; the state to keep comes back with what was done."""
     revision, asset = judged.revision, judged.asset
-    rejudged = Kept(judged.again.state)
+    rejudged = Persisted(judged.again.state)
     if judged.is_again:
-        rejudged = keep_rejudged(run.platform, revision, asset, judged.again, judged.since, judged.begun, run.as_of)
-    kept = keep_live(run.platform, revision, asset, judged.since, run.as_of)
+        rejudged = persist_reprocessed(run.platform, revision, asset, judged.again, judged.since, judged.begun, run.as_of)
+    kept = persist_live(run.platform, revision, asset, judged.since, run.as_of)
     return replace(
         kept,
         state=_noted(kept.state, judged),
@@ -160,22 +160,24 @@ def _keep(run: Run, judged: _Judged) -> Kept:
 
 def _judge(
     run: Run, readings: BlockReadings, revision: Revision, asset: Asset, state: ConditionState, until: datetime
-) -> Judgement:
+) -> TargetEvaluation:
     """By what was in force. A stored value that is none holds its pair back, and is the reason why it is unknown."""
     if state.watermark >= until:
-        return Judgement(state)
+        return TargetEvaluation(state)
     is_model = revision.definition.kind != "threshold"
     decisions = run.platform.decisions.of(revision.name) if is_model else []
     parts = segments(run.histories[revision.name], decisions, state.watermark, until)
     try:
         if is_model:
-            return judge_pair(run.platform, run.shelf, revision, asset, state, parts)
-        return judge_threshold(readings.of(asset), asset, state, parts)
+            return evaluate_target(run.platform, run.shelf, revision, asset, state, parts)
+        return evaluate_threshold(readings.of(asset), asset, state, parts)
     except UserError as refusal:
-        return Judgement(state, unknown=str(refusal))
+        return TargetEvaluation(state, unknown=str(refusal))
 
 
-def _owe_what_was_lost(run: Run, block: Block, moved: Flags, kept: Mapping[int, Kept], again: Mapping[int, Again | None]) -> None:
+def _owe_what_was_lost(
+    run: Run, block: Block, moved: Flags, kept: Mapping[int, Persisted], again: Mapping[int, Again | None]
+) -> None:
     """Whoever moved a watermark before us may have seen other readings than we, who have kept episodes and corrections."""
     owed = {}
     for row in np.flatnonzero(~moved).tolist():
@@ -192,7 +194,7 @@ def _noted(after: ConditionState, judged: _Judged) -> ConditionState:
     return replace(after, unknown_count=judged.state.unknown_count + 1 if reason else 0, unknown_reason=reason)
 
 
-def _count(counts: EvaluationCounts, block: Block, after: ConditionTable, kept: Mapping[int, Kept], moved: Flags) -> None:
+def _count(counts: EvaluationCounts, block: Block, after: ConditionTable, kept: Mapping[int, Persisted], moved: Flags) -> None:
     counts.pairs += int(moved.sum())
     counts.elsewhere += int((~moved).sum())
     counts.raised += sum(one.raised for row, one in kept.items() if moved[row])

@@ -18,9 +18,9 @@ from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.definitions.versions import VersionInterval, champion_at, segments
 from alerting.usecases.episodes.outcomes import settle_due
 from alerting.usecases.evaluation.batch import evaluate_block
-from alerting.usecases.evaluation.evaluate_target import ModelCache, judge_pair
-from alerting.usecases.evaluation.gc_tuning import seldom_collected
-from alerting.usecases.evaluation.persist_past import keep_past
+from alerting.usecases.evaluation.evaluate_target import ModelCache, evaluate_target
+from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
+from alerting.usecases.evaluation.persist_past import persist_past
 from alerting.usecases.evaluation.reprocess import bases_of, begin_round, end_round
 from alerting.usecases.evaluation.run import Block, EvaluationCounts, Run, starts_of
 
@@ -28,7 +28,7 @@ _log = id_logger(__name__)
 
 
 @log_run()
-@seldom_collected()
+@collect_garbage_rarely()
 def evaluate(platform: Platform, names: Sequence[str] | None, as_of: datetime, progress: Progress = silent) -> EvaluationCounts:
     """Evaluate active definitions (all, or those named) from their watermark up to as_of. Running it again changes nothing."""
     everything = current_plan(platform)
@@ -113,8 +113,8 @@ def evaluate_past(
     counts, assets = EvaluationCounts(), matching_assets(latest.definition, platform.assets.all())
     for done, asset in enumerate(assets):
         progress(f"evaluating {name} on {asset.name}", done, len(assets))
-        judged = judge_pair(platform, shelf, latest, asset, ConditionState(watermark=start), parts, named=True)
-        kept = keep_past(platform, latest, asset, judged, start, end)
+        judged = evaluate_target(platform, shelf, latest, asset, ConditionState(watermark=start), parts, named=True)
+        kept = persist_past(platform, latest, asset, judged, start, end)
         for part in parts:
             number = part.revision.number if part.revision else None
             now = platform.clock.now()

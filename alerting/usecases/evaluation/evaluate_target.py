@@ -11,10 +11,11 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.durations import format_duration
 from alerting.definitions.limits import severities
 from alerting.definitions.model import ClassifierDefinition, Revision, ThresholdDefinition
+from alerting.detection.carried import Seen
 from alerting.detection.classifier import Scores, inside_problem, triggered
 from alerting.detection.messages import fact_words
 from alerting.detection.problems import BoolArray, find_problems, predicts
-from alerting.detection.threshold import Seen, Series, judge_series, lookback, series_of
+from alerting.detection.threshold import Series, judge_series, lookback, series_of
 from alerting.episodes.lifecycle import ConditionState, Step, advance, advance_predictions
 from alerting.learning.data.point_in_time import has_any_value
 from alerting.learning.features.build import build_features, grid
@@ -49,7 +50,7 @@ class ScoredRows:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class TargetEvaluation:
     """Result for one definition and asset: the state after, the steps on the way, and what was known at each raise
     and at each change of severity.
 
@@ -81,7 +82,7 @@ class ModelCache:
         return self._models[key]
 
 
-def judge_pair(
+def evaluate_target(
     platform: Platform,
     shelf: ModelCache,
     revision: Revision,
@@ -89,11 +90,11 @@ def judge_pair(
     state: ConditionState,
     parts: Sequence[VersionInterval],
     named: bool = False,
-) -> Judgement:
+) -> TargetEvaluation:
     """Judge one definition on one asset by what was in force in each part; scores of models are kept. `revision`: the newest."""
     if revision.definition.kind == "threshold":
-        return judge_threshold(stored_series(platform.readings, asset), asset, state, parts)
-    judged = judge_classifier(platform, shelf, asset, state, parts, named)
+        return evaluate_threshold(stored_series(platform.readings, asset), asset, state, parts)
+    judged = evaluate_classifier(platform, shelf, asset, state, parts, named)
     for scored in judged.scores:
         platform.scores.add(revision.name, asset.name, score_rows(scored))
     return judged
@@ -112,9 +113,9 @@ def stored_series(readings: Readings, asset: Asset) -> Read:
     return read
 
 
-def judge_threshold(read: Read, asset: Asset, state: ConditionState, parts: Sequence[VersionInterval]) -> Judgement:
+def evaluate_threshold(read: Read, asset: Asset, state: ConditionState, parts: Sequence[VersionInterval]) -> TargetEvaluation:
     """Judge every reading of the parts, which follow one another from the state's watermark on."""
-    result = Judgement(state)
+    result = TargetEvaluation(state)
     for part in parts:
         definition = part.revision.definition if part.revision else None
         if not isinstance(definition, ThresholdDefinition) or definition.state != "active":
@@ -122,13 +123,13 @@ def judge_threshold(read: Read, asset: Asset, state: ConditionState, parts: Sequ
             continue
         series = read(definition, part.start - lookback(definition), part.end)
         _note_revision(result, part)
-        result = judge_threshold_part(definition, asset, series, result, part)
+        result = evaluate_threshold_interval(definition, asset, series, result, part)
     return result
 
 
-def judge_threshold_part(
-    definition: ThresholdDefinition, asset: Asset, series: Series, result: Judgement, part: VersionInterval
-) -> Judgement:
+def evaluate_threshold_interval(
+    definition: ThresholdDefinition, asset: Asset, series: Series, result: TargetEvaluation, part: VersionInterval
+) -> TargetEvaluation:
     """One part under one definition. `series` reaches back by `lookback(definition)` before the part."""
     before = result.state
     carried = before.carried
@@ -154,7 +155,7 @@ def _is_new(part: VersionInterval) -> bool:
     return part.revision is not None and part.revision.number > 1 and part.revision.at == part.start
 
 
-def _note_revision(result: Judgement, part: VersionInterval) -> None:
+def _note_revision(result: TargetEvaluation, part: VersionInterval) -> None:
     """An episode that is open when a new revision comes into force stays open, and says who judges it from here on."""
     raised = result.state.raised_at
     if raised is not None and part.revision is not None and _is_new(part):
@@ -166,20 +167,20 @@ def _skip(state: ConditionState, until: datetime) -> ConditionState:
     return replace(state, watermark=until, pending_since=None, clearing_since=None, carried=None)
 
 
-def judge_classifier(
+def evaluate_classifier(
     platform: Platform,
     shelf: ModelCache,
     asset: Asset,
     state: ConditionState,
     parts: Sequence[VersionInterval],
     named: bool = False,
-) -> Judgement:
+) -> TargetEvaluation:
     """Score every stride of the parts with the champion in force there.
 
     With a model that cannot be read, judging stops before that part and says so: the next evaluation catches up.
     `named`: the model was named by a person, for past times; instants it has seen are unknown all the same.
     """
-    result = Judgement(state)
+    result = TargetEvaluation(state)
     for part in parts:
         definition = part.revision.definition if part.revision else None
         if not isinstance(definition, ClassifierDefinition) or (definition.state != "active" and not named):
@@ -197,11 +198,11 @@ def judge_classifier(
 def _judge_part(
     platform: Platform,
     asset: Asset,
-    result: Judgement,
+    result: TargetEvaluation,
     part: VersionInterval,
     definition: ClassifierDefinition,
     model: TrainedModel | None,
-) -> Judgement:
+) -> TargetEvaluation:
     start = _start(result.state, part, definition, model)
     history = platform.readings.load(asset, start, part.end)
     problems = find_problems(definition.problem, history)
@@ -227,7 +228,7 @@ def _judge_part(
     scored = [*result.scores]
     if model is not None and part.model_version is not None:
         scored.append(ScoredRows(at, score, model.threshold, part.model_version))
-    return Judgement(
+    return TargetEvaluation(
         replace(state, watermark=part.end),
         [*result.steps, *((s, part) for s in steps)],
         raises,

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from alerting.detection.threshold_batch import LimitColumns, ending_words, judge_throughout
-from alerting.episodes.state_table import NEVER, ConditionTable, Standing, moved_on, stay
+from alerting.episodes.state_table import NEVER, ConditionTable, Standing, advanced_states, stay
 from alerting.readings.history import from_millis, to_millis
 from alerting.readings.ragged import Flags, Packed, Places, extents
 from alerting.usecases.evaluation.batch_readings import BlockReadings
@@ -15,7 +15,7 @@ from alerting.usecases.evaluation.run import Block, Run
 _MOMENT = timedelta(milliseconds=1)
 
 
-def move_on_together(run: Run, block: Block, readings: BlockReadings, after: ConditionTable) -> list[int]:
+def advance_unchanged(run: Run, block: Block, readings: BlockReadings, after: ConditionTable) -> list[int]:
     """Write the new states of the pairs that stay as they are into `after`; returns their rows."""
     packed, places = readings.packed()
     rows = [row for row, watch in enumerate(block.watched) if _is_simple(block, row) and watch.series in places]
@@ -30,7 +30,7 @@ def move_on_together(run: Run, block: Block, readings: BlockReadings, after: Con
     carried = spells.carried(severities)
     found = judge_throughout(limits, carried, extents(packed, series, begin, end), begin, end)
     unknown = ending_words(found, [watch.variable or "" for watch in watched], limits)
-    moved = moved_on(spells, found, unknown, end - 1)
+    moved = advanced_states(spells, found, unknown, end - 1)
     stays = stay(spells, severities, found)
     again = np.flatnonzero(stays & block.again[rows]).tolist()
     if again:

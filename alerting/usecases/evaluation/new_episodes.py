@@ -13,14 +13,14 @@ from alerting.readings.history import History
 from alerting.recommendation.contributions import contributions
 from alerting.recommendation.whatif import recommend
 from alerting.usecases.definitions.versions import VersionInterval
-from alerting.usecases.evaluation.evaluate_target import Judgement, Raise
+from alerting.usecases.evaluation.evaluate_target import Raise, TargetEvaluation
 from alerting.usecases.registry.registration import first_line
 
 ACTOR = "platform"
 
 
 def new_episodes(
-    judged: Judgement, revision: Revision, asset: Asset, detected_at: datetime | None, backfilled: bool
+    judged: TargetEvaluation, revision: Revision, asset: Asset, detected_at: datetime | None, backfilled: bool
 ) -> dict[str, Episode]:
     """Episodes raised in this run by id, oldest first, with what happened to them since."""
     found: dict[str, Episode] = {}
@@ -34,7 +34,7 @@ def new_episodes(
     return found
 
 
-def _raised(step: Step, revision: Revision, asset: Asset, judged: Judgement, detected_at: datetime) -> Episode:
+def _raised(step: Step, revision: Revision, asset: Asset, judged: TargetEvaluation, detected_at: datetime) -> Episode:
     definition, at_raise = revision.definition, judged.raises[step.at]
     promise = definition.gap + definition.horizon
     why, advice, fault = _explained(definition, asset, at_raise, judged.history, step.at)
@@ -115,7 +115,7 @@ def _advice(definition: Definition, at_raise: Raise, history: History | None, at
     return recommend(at_raise.model, history, at, definition.recommendation.max_changes)
 
 
-def with_step(episode: Episode, step: Step, part: VersionInterval, asset: Asset, judged: Judgement) -> Episode:
+def with_step(episode: Episode, step: Step, part: VersionInterval, asset: Asset, judged: TargetEvaluation) -> Episode:
     """The episode after a step; one that it has taken before changes nothing. Reopened, it may end again where it did."""
     if step.kind != "closed" and any(t.kind == step.kind and t.at == step.at for t in episode.transitions):
         return episode
@@ -133,7 +133,7 @@ def _with_severity(episode: Episode, step: Step, severity: Severity, reason: str
     return replace(episode, severity=severity, severity_peak=peak, transitions=(*episode.transitions, transition))
 
 
-def _severity_reason(step: Step, part: VersionInterval, asset: Asset, judged: Judgement) -> str:
+def _severity_reason(step: Step, part: VersionInterval, asset: Asset, judged: TargetEvaluation) -> str:
     seen, definition = judged.changes.get(step.at), part.revision.definition if part.revision else None
     if seen is None or not isinstance(definition, ThresholdDefinition):
         return step.reason

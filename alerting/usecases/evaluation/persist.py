@@ -12,14 +12,14 @@ from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.ports import Platform
 from alerting.usecases.definitions.versions import VersionInterval
 from alerting.usecases.episodes.store import log_transitions, update
-from alerting.usecases.evaluation.evaluate_target import Judgement
+from alerting.usecases.evaluation.evaluate_target import TargetEvaluation
 from alerting.usecases.evaluation.new_episodes import new_episodes, with_step
 from alerting.usecases.notification.muting import as_muted, silence_at_raise
 from alerting.usecases.notification.routes import end_notices, raise_notices, worse_notices
 
 
 @dataclass(frozen=True)
-class Kept:
+class Persisted:
     """The state to keep, and how many episodes were raised, closed, or found no more."""
 
     state: ConditionState
@@ -28,20 +28,22 @@ class Kept:
     withdrawn: int = 0
 
 
-def keep_live(platform: Platform, revision: Revision, asset: Asset, judged: Judgement, as_of: datetime) -> Kept:
+def persist_live(platform: Platform, revision: Revision, asset: Asset, judged: TargetEvaluation, as_of: datetime) -> Persisted:
     """Insert raised episodes and move open ones on. Of several raised at once after an outage only the last is announced."""
     for key, steps in _continuing(judged, revision, asset).items():  # first: only one may be open at a time
         _go_on(platform, revision, asset, judged, key, steps, as_of)
     fresh = [*new_episodes(judged, revision, asset, detected_at=as_of, backfilled=False).values()]
     state, raised = judged.state, 0
-    for episode, (stored, new) in zip(fresh, insert_told(platform, revision, fresh, as_of), strict=True):
+    for episode, (stored, new) in zip(fresh, insert_and_notify(platform, revision, fresh, as_of), strict=True):
         raised += new
         if state.raised_at == episode.raised_at and stored.raised_at != episode.raised_at:
             state = replace(state, raised_at=stored.raised_at)
-    return Kept(state, raised=raised, closed=sum(s.kind == "closed" for s, _ in judged.steps))
+    return Persisted(state, raised=raised, closed=sum(s.kind == "closed" for s, _ in judged.steps))
 
 
-def insert_told(platform: Platform, revision: Revision, fresh: Sequence[Episode], as_of: datetime) -> list[tuple[Episode, bool]]:
+def insert_and_notify(
+    platform: Platform, revision: Revision, fresh: Sequence[Episode], as_of: datetime
+) -> list[tuple[Episode, bool]]:
     """Insert episodes, oldest first, with who is to be told: of what is over for long in a digest, else of the last alone.
 
     Each as it is stored, and whether it is new.
@@ -55,7 +57,7 @@ def insert_told(platform: Platform, revision: Revision, fresh: Sequence[Episode]
     return kept
 
 
-def _continuing(judged: Judgement, revision: Revision, asset: Asset) -> dict[str, list[tuple[Step, VersionInterval]]]:
+def _continuing(judged: TargetEvaluation, revision: Revision, asset: Asset) -> dict[str, list[tuple[Step, VersionInterval]]]:
     """Steps of episodes that were raised before this run, by id."""
     found: dict[str, list[tuple[Step, VersionInterval]]] = {}
     for step, part in judged.steps:
@@ -127,7 +129,7 @@ def _go_on(
     platform: Platform,
     revision: Revision,
     asset: Asset,
-    judged: Judgement,
+    judged: TargetEvaluation,
     id: str,
     steps: Sequence[tuple[Step, VersionInterval]],
     as_of: datetime,
@@ -146,12 +148,12 @@ def _go_on(
                 return replace(episode, outbox=(*episode.outbox, *told))
         return episode
 
-    kept = kept_as(platform, revision, asset, id)
+    kept = stored_episode_id(platform, revision, asset, id)
     if kept is not None:
         update(platform, kept, moved)
 
 
-def kept_as(platform: Platform, revision: Revision, asset: Asset, id: str) -> str | None:
+def stored_episode_id(platform: Platform, revision: Revision, asset: Asset, id: str) -> str | None:
     """Under which id the episode of a spell is kept: late data may have moved its beginning, and only one is open at a time."""
     stored = platform.episodes.get(id)
     if stored is not None and not stored.withdrawn:

@@ -10,15 +10,17 @@ from alerting.episodes.episode import Episode, Transition
 from alerting.episodes.lifecycle import Step
 from alerting.ports import Platform
 from alerting.usecases.episodes.store import update
-from alerting.usecases.evaluation.evaluate_target import Judgement
+from alerting.usecases.evaluation.evaluate_target import TargetEvaluation
 from alerting.usecases.evaluation.new_episodes import ACTOR, close, new_episodes
-from alerting.usecases.evaluation.persist import Kept
+from alerting.usecases.evaluation.persist import Persisted
 
 
-def keep_past(platform: Platform, revision: Revision, asset: Asset, judged: Judgement, start: datetime, end: datetime) -> Kept:
-    """Keep the episodes of a past stretch. A spell that overlaps a kept episode is that episode.
+def persist_past(
+    platform: Platform, revision: Revision, asset: Asset, judged: TargetEvaluation, start: datetime, end: datetime
+) -> Persisted:
+    """Write the episodes of a past interval. One that overlaps a stored episode is that episode.
 
-    Kept backfilled ones that were not found again are marked. Nobody is told. What is open at the end of the stretch ends there.
+    Stored backfilled ones that were not found again are marked. No recipient is notified. What is open at the end ends there.
     """
     existing = [e for e in platform.episodes.find(revision.name, asset.name, start, end) if not e.withdrawn]
     found = [_ended(e, end) for e in new_episodes(judged, revision, asset, detected_at=None, backfilled=True).values()]
@@ -35,7 +37,7 @@ def keep_past(platform: Platform, revision: Revision, asset: Asset, judged: Judg
     gone = [e for e in existing if e.backfilled and e.id not in matched]
     for episode in gone:
         update(platform, episode.id, lambda e: _withdrawn(e, end))
-    return Kept(judged.state, raised=raised, closed=len(found), withdrawn=len(gone))
+    return Persisted(judged.state, raised=raised, closed=len(found), withdrawn=len(gone))
 
 
 def _ended(episode: Episode, end: datetime) -> Episode:

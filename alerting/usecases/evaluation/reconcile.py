@@ -9,7 +9,7 @@ from alerting.definitions.model import Definition, Revision, ThresholdDefinition
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.reconciliation import (
-    JudgedAgain,
+    Reprocessed,
     Spell,
     began,
     corrected,
@@ -21,23 +21,23 @@ from alerting.episodes.reconciliation import (
 )
 from alerting.ports import Platform
 from alerting.usecases.episodes.store import update
-from alerting.usecases.evaluation.evaluate_target import Judgement
+from alerting.usecases.evaluation.evaluate_target import TargetEvaluation
 from alerting.usecases.evaluation.new_episodes import new_episodes
-from alerting.usecases.evaluation.persist import Kept, insert_told
+from alerting.usecases.evaluation.persist import Persisted, insert_and_notify
 from alerting.usecases.notification.routes import end_notices, raise_notices, reopen_notices
 
 _MOMENT = timedelta(milliseconds=1)
 
 
-def keep_rejudged(
+def persist_reprocessed(
     platform: Platform,
     revision: Revision,
     asset: Asset,
-    again: Judgement,
-    since: Judgement,
+    again: TargetEvaluation,
+    since: TargetEvaluation,
     base: ConditionState,
     as_of: datetime,
-) -> Kept:
+) -> Persisted:
     """Keep the episodes of a stretch that is judged again: `again` from `base` on, `since` from where it had been judged to.
 
     First what was not found again ends, then what was found is corrected, at last what is new is raised. What happened since
@@ -55,12 +55,12 @@ def keep_rejudged(
     of_killed = match(spells, later_ones)  # who raised them never moved the watermark, and may have seen other readings
     withdrawn += _withdraw(platform, revision.definition, later_ones, spells, of_killed, until, as_of)
     for raised_at, episode in sorted(found.items(), key=lambda item: item[0]):
-        judged = JudgedAgain(raised_at, base, [*steps, *later], until, since.state.watermark)
+        judged = Reprocessed(raised_at, base, [*steps, *later], until, since.state.watermark)
         _correct(platform, revision.definition, episode, judged, as_of)
     overlooked = {at for at, spell in known.items() if at not in found and spell.whole}
     new = _new(revision, asset, again, overlooked, until, as_of)
-    raised = sum(is_new for _, is_new in insert_told(platform, revision, new, as_of))
-    return Kept(again.state, raised=raised, withdrawn=withdrawn)
+    raised = sum(is_new for _, is_new in insert_and_notify(platform, revision, new, as_of))
+    return Persisted(again.state, raised=raised, withdrawn=withdrawn)
 
 
 def _kept(platform: Platform, revision: Revision, asset: Asset, after: datetime, until: datetime) -> list[Episode]:
@@ -103,7 +103,7 @@ def _withdraw_one(platform: Platform, definition: Definition, episode: Episode, 
         update(platform, whole.id, lambda e: taken_over(e, part))
 
 
-def _correct(platform: Platform, definition: Definition, episode: Episode, judged: JudgedAgain, as_of: datetime) -> None:
+def _correct(platform: Platform, definition: Definition, episode: Episode, judged: Reprocessed, as_of: datetime) -> None:
     def moved(stored: Episode) -> Episode:
         after = corrected(stored, judged, as_of)
         if stored.condition == "closed" and after.condition == "open" and _is_another_open(platform, stored):
@@ -125,7 +125,7 @@ def _is_another_open(platform: Platform, episode: Episode) -> bool:
 
 
 def _new(
-    revision: Revision, asset: Asset, again: Judgement, raised: Collection[datetime], until: datetime, as_of: datetime
+    revision: Revision, asset: Asset, again: TargetEvaluation, raised: Collection[datetime], until: datetime, as_of: datetime
 ) -> list[Episode]:
     """Episodes of the spells that nobody knew, marked where they were overlooked and not only known late by their nature."""
     of_new = replace(again, steps=[(s, part) for s, part in again.steps if s.raised_at in raised])

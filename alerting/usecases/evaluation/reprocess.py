@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from alerting.detection.threshold import Carried
+from alerting.detection.carried import Carried
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import NEVER, ConditionTable
 from alerting.episodes.targets import EvaluationTarget

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from alerting.alarm_kpis.chatter import quieten
-from alerting.alarm_kpis.load import Alarms, time_in_alarm, told_instants
+from alerting.alarm_kpis.load import Alarms, notification_instants, time_in_alarm
 from alerting.definitions.assets import Asset, position_of
 from alerting.definitions.durations import format_duration
 from alerting.definitions.matching import matching_assets
@@ -153,4 +153,4 @@ class LoadEstimate:
         suppression, key = self._definition.suppression, (asset.name, start, end)
         if key not in self._suppressed:
             self._suppressed[key] = spans_by_asset(self._platform, self._definition, [asset], start, end).get(asset.name, [])
-        return told_instants(steps, self._suppressed[key], suppression.still_tell if suppression else (), end)
+        return notification_instants(steps, self._suppressed[key], suppression.still_tell if suppression else (), end)

@@ -27,7 +27,13 @@ from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.definitions.versions import first_instant, segments
 from alerting.usecases.episodes.store import NotFound
 from alerting.usecases.episodes.suppression import line_standing
-from alerting.usecases.evaluation.evaluate_target import Judgement, ModelCache, judge_classifier, judge_threshold, stored_series
+from alerting.usecases.evaluation.evaluate_target import (
+    ModelCache,
+    TargetEvaluation,
+    evaluate_classifier,
+    evaluate_threshold,
+    stored_series,
+)
 
 Verdict = Literal["open", "pending", "normal", "unknown", "not judged"]
 _LOOK_BACK = timedelta(hours=1)
@@ -134,7 +140,7 @@ def _why_threshold(
 
 def _threshold_judged(
     platform: Platform, revisions: Sequence[Revision], definition: ThresholdDefinition, asset: Asset, at: datetime
-) -> Judgement:
+) -> TargetEvaluation:
     """Judged on from the kept state where that lies before the instant; else anew from long enough before."""
     kept = platform.states.load(definition.name, [asset.name]).get(asset.name)
     if kept is not None and kept.watermark <= at:
@@ -145,9 +151,9 @@ def _threshold_judged(
         begin = at - before if covering is None else min(at - before, covering.raised_at - before)
         start = ConditionState(watermark=max(begin, at - before - _LONGEST_LOOK_BACK))
     if start.watermark >= at:
-        return Judgement(start, unknown=start.unknown_reason)
+        return TargetEvaluation(start, unknown=start.unknown_reason)
     parts = segments(revisions, platform.decisions.of(definition.name), start.watermark, at)
-    return judge_threshold(stored_series(platform.readings, asset), asset, start, parts)
+    return evaluate_threshold(stored_series(platform.readings, asset), asset, start, parts)
 
 
 def _last_reading(definition: ThresholdDefinition, history: History) -> tuple[datetime, float | str] | None:
@@ -207,7 +213,7 @@ def _why_model(
     shelf, decisions = ModelCache(platform), platform.decisions.of(definition.name)
     begin = at - definition.gap - definition.horizon - definition.stride
     parts = segments(revisions, decisions, begin, at)
-    judged = judge_classifier(platform, shelf, asset, ConditionState(watermark=begin), parts)
+    judged = evaluate_classifier(platform, shelf, asset, ConditionState(watermark=begin), parts)
     version = parts[-1].model_version
     scored = next((s for s in reversed(judged.scores) if len(s.at)), None)
     known = scored is not None and scored.score[-1] == scored.score[-1]

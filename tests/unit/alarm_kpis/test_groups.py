@@ -12,7 +12,7 @@ from alerting.definitions.routes import parse_route
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.operations.alarm_kpis import alarm_quality_by
 from tests.builders import at, oven, too_hot
-from tests.contracts.test_episodes import episode
+from tests.helpers.episodes import episode
 from tests.pretended import pretended_platform
 
 DAY = 24 * 60

@@ -10,7 +10,7 @@ from alerting.alarm_kpis.kpis import bands, counted, find_chattering, find_flood
 from alerting.alarm_kpis.metrics import Targets
 from alerting.episodes.episode import ActorStamp, Transition
 from tests.builders import at, history, threshold
-from tests.contracts.test_episodes import episode
+from tests.helpers.episodes import episode
 
 DAY = 24 * 60
 MONTH = 30 * DAY

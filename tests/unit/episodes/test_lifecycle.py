@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.episodes.lifecycle import ConditionState, advance_predictions, promised_spells
-from alerting.readings.history import to_millis
+from alerting.readings.instants import to_millis
 from tests.builders import at
 
 STRIDE = timedelta(minutes=5)

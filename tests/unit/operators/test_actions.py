@@ -13,7 +13,7 @@ from alerting.operators.actions import FLAGS, LONGEST_SHELF, ROLES, RULES, Flags
 from alerting.operators.shelves import check_shelf, current_flags, find_muting_shelf, new_shelf
 from alerting.operators.state_table_page import life_cycle_page
 from tests.builders import at
-from tests.contracts.test_episodes import closed, episode
+from tests.helpers.episodes import closed, episode
 
 STATES = [Flags(*values) for values in product((False, True), repeat=5)]
 ACTIONS = [rule.action for rule in RULES]

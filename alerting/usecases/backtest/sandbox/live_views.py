@@ -12,7 +12,7 @@ from alerting.episodes.extract import Alarm
 from alerting.ports import Assets, Document, Episodes, EventRow, FeedbackLog, ReadingColumns, ReadingRow, Readings, Wanted
 from alerting.readings.history import History
 from alerting.usecases.backtest.sandbox.live_write import refuse
-from alerting.usecases.backtest.sandbox.null_notifications import NobodyTold
+from alerting.usecases.backtest.sandbox.null_notifications import NoNotifications
 
 
 class OneDefinition:
@@ -108,7 +108,7 @@ class ReadingsUntil:
         return None if span is None or span[0] > self._until else (span[0], min(span[1], self._until))
 
 
-class LiveEpisodesUntil(NobodyTold):
+class LiveEpisodesUntil(NoNotifications):
     """Port `Episodes`, to find what was really raised before an instant: people acted upon it, and training must know."""
 
     def __init__(self, live: Episodes, until: datetime) -> None:

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from alerting.episodes.episode import Episode
 from alerting.episodes.extract import Alarm, alarm_of
-from alerting.usecases.backtest.sandbox.null_notifications import NobodyTold
+from alerting.usecases.backtest.sandbox.null_notifications import NoNotifications
 
 
-class MemoryEpisodes(NobodyTold):
+class MemoryEpisodes(NoNotifications):
     """Port `Episodes` in memory. All are backfilled: no recipient is notified. `changed`: ids written since it was emptied."""
 
     def __init__(self) -> None:

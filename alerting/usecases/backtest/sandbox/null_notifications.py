@@ -5,7 +5,7 @@ from datetime import datetime
 from alerting.episodes.episode import Episode, Notification
 
 
-class NobodyTold:
+class NoNotifications:
     """No notification was made, none is held, and nothing is muted."""
 
     def with_due_notifications(self, now: datetime, limit: int = 100) -> list[Episode]:  # noqa: ARG002 - the port's signature

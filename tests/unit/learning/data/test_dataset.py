@@ -1,7 +1,7 @@
 """The dataset: from what was known at as_of, the same every time, or a refusal that says what to do."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
@@ -9,44 +9,9 @@ import pytest
 
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import ClassifierDefinition
-from alerting.learning.data.dataset import build_dataset
 from alerting.learning.data.files import dataset_files, dataset_from_files
 from alerting.readings.history import History, millis
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
-HOURS = 600
-AS_OF = START + timedelta(hours=HOURS - 1)
-
-
-def hourly(seed, hours=HOURS):
-    """A slow wave with noise and a peak above 2 now and then, a recipe, a ghost and a dead sensor."""
-    random = np.random.default_rng(seed)
-    index = pd.date_range(START, periods=hours, freq="h", name="ts", unit="ms")
-    x = np.sin(np.arange(hours) / 7.0 + seed) * 2 + random.normal(0, 0.3, hours)
-    recipe = np.array(["rye", "oat"], dtype=object)[np.arange(hours) // 50 % 2]
-    return pd.DataFrame({"x": x, "recipe": recipe, "ghost": 4.0, "dead": np.nan}, index=index)
-
-
-def oven(name="oven-1", seed=0, **more):
-    variables = {"x": Variable(), "recipe": Variable(type="category"), "ghost": Variable(), "dead": Variable(), **more}
-    return History(Asset(name=name, attributes={"line": name[-1]}, variables=variables), hourly(seed))
-
-
-def definition(**more):
-    base = {
-        "name": "too-high",
-        "kind": "classifier",
-        "assets": ["oven-*"],
-        "problem": {"variable": "x", "above": 2},
-        "horizon": "3h",
-        "features": {"stride": "1h", "windows": ["3h", "6h"], "attributes": ["line"]},
-    }
-    return ClassifierDefinition.model_validate(base | more)
-
-
-def built(definition_=None, histories=None, as_of=AS_OF):
-    return build_dataset(definition_ or definition(), 3, histories or [oven(), oven("oven-2", 1)], as_of)
+from tests.helpers.learning.dataset import AS_OF, HOURS, START, built, definition, hourly, oven
 
 
 def test_rows_labels_and_parts_stand_side_by_side():

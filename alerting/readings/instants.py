@@ -1,0 +1,29 @@
+"""Instants and durations as whole milliseconds: int64 numbers instead of objects. Loads no library but numpy."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+
+Millis = npt.NDArray[np.int64]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def to_millis(instant: datetime) -> int:
+    """One aware instant as whole milliseconds since 1970, rounded down."""
+    return (instant - _EPOCH) // timedelta(milliseconds=1)
+
+
+def from_millis(value: int) -> datetime:
+    """The aware UTC instant of milliseconds since 1970."""
+    return _EPOCH + timedelta(milliseconds=int(value))
+
+
+def datetimes(at: Millis) -> list[datetime]:
+    """The aware UTC instants of milliseconds since 1970."""
+    return [naive.replace(tzinfo=UTC) for naive in at.view("datetime64[ms]").astype(object)]
+
+
+def span_millis(value: timedelta) -> int:
+    """A duration in whole milliseconds."""
+    return value // timedelta(milliseconds=1)

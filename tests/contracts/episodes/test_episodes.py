@@ -1,0 +1,225 @@
+"""Port `Episodes`."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from alerting.episodes.episode import (
+    ActorStamp,
+    Episode,
+)
+from alerting.episodes.extract import alarm_of
+from tests.builders import at
+from tests.helpers.episodes import closed, episode, full_episode, notification
+
+
+def following(one: Episode, **changes) -> Episode:
+    return replace(one, version=one.version + 1, **changes)
+
+
+def test_an_episode_comes_back_equal(stores):
+    for one in (episode(asset="oven-2"), full_episode()):
+        assert stores.episodes.insert(one)
+        assert stores.episodes.get(one.id) == one
+    assert stores.episodes.get("nothing") is None
+
+
+def test_an_id_is_inserted_once(stores):
+    assert stores.episodes.insert(closed(episode()))
+    assert not stores.episodes.insert(closed(episode(), title="another"))
+    assert stores.episodes.get(episode().id).title == "Too hot"
+
+
+def test_only_one_is_open_per_definition_and_asset(stores):
+    assert stores.episodes.insert(episode(0))
+    assert not stores.episodes.insert(episode(10))
+    assert stores.episodes.insert(episode(10, asset="oven-2"))
+    assert stores.episodes.insert(episode(10, definition="too-moist"))
+    assert stores.episodes.insert(closed(episode(20)))
+
+
+def test_closing_makes_room_for_the_next(stores):
+    stores.episodes.insert(episode(0))
+    assert stores.episodes.replace(closed(following(episode(0))))
+    assert stores.episodes.insert(episode(10))
+
+
+def test_historical_episodes_are_in_nobodys_way(stores):
+    assert stores.episodes.insert(episode(0, backfilled=True))
+    assert stores.episodes.insert(episode(1, backfilled=True))
+    assert stores.episodes.insert(episode(2))
+
+
+def test_reopening_while_another_is_open_is_refused(stores):
+    stores.episodes.insert(closed(episode(0)))
+    stores.episodes.insert(episode(10))
+    assert not stores.episodes.replace(following(episode(0)))
+    assert stores.episodes.get(episode(0).id).condition == "closed"
+
+
+def test_only_the_next_version_replaces(stores):
+    stores.episodes.insert(episode())
+    second = following(episode(), title="second")
+    assert stores.episodes.replace(second)
+    assert not stores.episodes.replace(following(episode(), title="too late"))
+    assert not stores.episodes.replace(replace(second, version=4))
+    assert not stores.episodes.replace(following(episode(99)))
+    assert stores.episodes.get(second.id) == second
+
+
+def test_episodes_are_found_newest_first_by_what_is_asked(stores):
+    a, b, c = closed(episode(0)), episode(10), closed(episode(20, asset="oven-2"))
+    d = closed(episode(30, definition="too-moist"))
+    for one in (c, a, d, b):
+        stores.episodes.insert(one)
+    find = stores.episodes.find
+    assert find() == [d, c, b, a]
+    assert find(definition="too-hot") == [c, b, a]
+    assert find(definition="too-hot", asset="oven-1") == [b, a]
+    assert find(asset="oven-2") == [c]
+    assert find(open_only=True) == [b]
+    assert find(start=at(10), end=at(30)) == [c, b]
+    assert find(limit=2) == [d, c]
+
+
+def test_pages_follow_each_other_without_gap_or_repetition(stores):
+    everything = [closed(episode(minute, asset=f"oven-{number}")) for minute in (0, 1, 2) for number in range(5)]
+    for one in everything:
+        stores.episodes.insert(one)
+    pages, before = [], None
+    while page := stores.episodes.find(limit=4, before=before):
+        pages.append(page)
+        before = (page[-1].raised_at, page[-1].id)
+    assert [len(page) for page in pages] == [4, 4, 4, 3]
+    assert [one for page in pages for one in page] == sorted(everything, key=lambda e: (e.raised_at, e.id), reverse=True)
+
+
+def test_an_episode_is_found_by_the_beginning_of_its_id(stores):
+    one, other = closed(episode(0)), closed(episode(1))
+    stores.episodes.insert(one)
+    stores.episodes.insert(other)
+    assert stores.episodes.starting_with(one.id[:10]) == [one]
+    assert {found.id for found in stores.episodes.starting_with("")} == {one.id, other.id}
+    assert stores.episodes.starting_with("zz") == []
+
+
+def test_those_to_settle_are_the_due_ones_oldest_first(stores):
+    late, early, undue, never = (
+        closed(episode(20), outcome_due_at=at(60)),
+        closed(episode(10), outcome_due_at=at(59)),
+        closed(episode(30), outcome_due_at=at(61)),
+        closed(episode(0)),
+    )
+    for one in (late, early, undue, never):
+        stores.episodes.insert(one)
+    assert stores.episodes.unsettled(at(60)) == [early, late]
+
+
+def test_due_notifications_are_the_pending_ones_whose_time_has_come(stores):
+    def told(minute, *outbox):
+        one = closed(episode(minute), outbox=outbox)
+        stores.episodes.insert(one)
+        return one
+
+    first_try = told(40, notification())
+    retry = told(30, notification(status="sent"), notification("b", next_attempt_at=at(60), attempts=1))
+    told(20, notification(next_attempt_at=at(61)))
+    told(10, notification(status="sent", next_attempt_at=at(5)), notification("b", next_attempt_at=at(99)))
+    told(5, notification(status="dead"))
+    told(0)
+    assert stores.episodes.with_due_notifications(at(60)) == [retry, first_try]
+    assert stores.episodes.with_due_notifications(at(60), limit=1) == [retry]
+
+
+def test_dead_letters_name_their_episode(stores):
+    dead = notification("e:raised:hook", status="dead", error="410 gone", attempts=5)
+    one = closed(episode(), outbox=(notification(), dead))
+    stores.episodes.insert(one)
+    assert stores.episodes.dead_letters() == [(one.id, dead)]
+
+
+QUERIES = {
+    "newest": {"limit": 50},
+    "next page": {"limit": 50, "before": (at(50_000), "f" * 24)},
+    "of a definition": {"definition": "d-3", "limit": 50},
+    "of a definition and asset": {"definition": "d-3", "asset": "a-3", "limit": 50},
+    "of an asset in a week": {"asset": "a-7", "start": at(20_000), "end": at(30_000)},
+    "open ones": {"open_only": True},
+}
+
+
+def test_extracts_are_those_of_the_episodes_raised_in_the_period_and_of_older_ones_that_went_on(stores):
+    inside, before = full_episode(), closed(episode(-600, asset="a"))
+    lasting = replace(closed(episode(-500, asset="b")), closed_at=inside.raised_at + timedelta(minutes=1))
+    still, ancient = episode(-400, asset="c"), replace(closed(episode(-90_000, asset="d")), closed_at=lasting.closed_at)
+    ancient_open = episode(-95_000, asset="e")
+    for one in (inside, before, lasting, still, ancient, ancient_open):
+        assert stores.episodes.insert(one)
+    start, end = inside.raised_at, inside.raised_at + timedelta(seconds=1)
+    assert stores.episodes.alarms(start, end) == [alarm_of(inside)]
+    found = stores.episodes.alarms(start, end, at(-1000))
+    assert found == [alarm_of(e) for e in (ancient_open, lasting, still, inside)]
+
+
+@pytest.fixture(scope="module")
+def many(real_server):
+    from alerting.adapters.mongo.episodes.episodes import _document
+    from alerting.adapters.mongo.mongo import open_stores
+
+    template = _document(closed(full_episode(), outbox=(notification(status="sent"),), outcome_due_at=None))
+    with open_stores(real_server, "many") as stores:
+        documents = (
+            template
+            | {"_id": f"{number:024x}", "raised_at": at(number), "definition": f"d-{number % 10}", "asset": f"a-{number % 10}"}
+            for number in range(100_000)
+        )
+        stores.database["episodes"].insert_many(documents, ordered=False)
+        for minute in (200_000, 200_001):
+            stores.episodes.insert(episode(minute, asset=f"open-{minute}", outcome_due_at=at(0), outbox=(notification(),)))
+        yield stores
+
+
+def _examined(stores, ask) -> int:
+    """Documents that the server looked at for a call."""
+    database = stores.database
+    database.command("profile", 2)
+    try:
+        ask()
+    finally:
+        database.command("profile", 0)
+    entry = database["system.profile"].find({"ns": f"{database.name}.episodes", "op": "query"}).sort("ts", -1).limit(1).next()
+    assert not entry.get("hasSortStage") or entry["docsExamined"] < 1000
+    return entry["docsExamined"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES.keys())
+def test_among_a_hundred_thousand_only_what_is_returned_is_looked_at(many, query):
+    found = many.episodes.find(**query)
+    assert found
+    assert _examined(many, lambda: many.episodes.find(**query)) <= len(found) + 1
+
+
+@pytest.mark.slow
+def test_among_a_hundred_thousand_the_work_to_do_is_found_by_index(many):
+    assert len(many.episodes.unsettled(at(0))) == len(many.episodes.with_due_notifications(at(0))) == 2
+    assert _examined(many, lambda: many.episodes.unsettled(at(0))) <= 2
+    assert _examined(many, lambda: many.episodes.with_due_notifications(at(0))) <= 2
+    assert _examined(many, many.episodes.dead_letters) == 0
+    assert _examined(many, lambda: many.episodes.sent_since(at(0))) == 0
+
+
+def test_what_is_over_and_not_acknowledged_is_found_newest_first(stores):
+    seen = ActorStamp("ann", at(9))
+    kept = [closed(episode(m, asset=f"oven-{m}")) for m in (1, 2, 3)]
+    others = [
+        episode(4, asset="oven-4"),
+        closed(episode(5, asset="oven-5"), acknowledged=seen),
+        closed(episode(6, asset="oven-6"), backfilled=True),
+        closed(episode(7, asset="oven-7"), withdrawn=True),
+    ]
+    for one in (*kept, *others):
+        assert stores.episodes.insert(one)
+    assert [e.id for e in stores.episodes.over_unacknowledged(10)] == [e.id for e in reversed(kept)]
+    assert len(stores.episodes.over_unacknowledged(2)) == 2

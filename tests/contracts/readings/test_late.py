@@ -1,0 +1,210 @@
+"""Ports `Arrivals` and `Checkpoints`, and the journal around writes of readings and events."""
+
+from dataclasses import replace
+
+import pytest
+
+from alerting.definitions.assets import EventType
+from alerting.detection.carried import Carried
+from alerting.episodes.lifecycle import ConditionState, SeverityState
+from alerting.ports import EventRow, ReadingRow
+from alerting.ports.late import Checkpoint, LatePart, ReprocessingRequest
+from tests.builders import at
+
+
+def rows(*minutes, asset="oven-1", **values):
+    return [ReadingRow(asset, at(m), values or {"temperature": 200.0}) for m in minutes]
+
+
+def parts(stores):
+    return [part for arrival in stores.arrivals.waiting() for part in arrival.parts]
+
+
+def test_the_reach_only_moves_on(stores):
+    assert stores.arrivals.reach() is None
+    for minute in (5, 9, 7):
+        stores.arrivals.extend_reach(at(minute))
+    assert stores.arrivals.reach() == at(9)
+
+
+def test_before_the_first_evaluation_and_ahead_of_the_last_one_nothing_is_late(stores):
+    stores.readings.add_readings(rows(1, 2), at(3))
+    stores.arrivals.extend_reach(at(10))
+    stores.readings.add_readings(rows(11, 12), at(12))
+    assert stores.arrivals.waiting() == []
+    assert stores.database["late_arrivals"].count_documents({}) == 0
+
+
+def test_rows_behind_the_evaluation_are_kept_by_asset_with_what_they_touch(stores):
+    stores.arrivals.extend_reach(at(10))
+    batch = [*rows(4, 9, 12), *rows(10, moisture=4.0), *rows(3, asset="oven-2"), *rows(11, asset="oven-3")]
+    stores.readings.add_readings(batch, at(13))
+    (arrival,) = stores.arrivals.waiting()
+    assert (arrival.written, arrival.arrived_at, arrival.rows) == (True, at(13), 4)
+    assert arrival.parts == (
+        LatePart("oven-1", at(4), at(10), 3, ("moisture", "temperature")),
+        LatePart("oven-2", at(3), at(3), 1, ("temperature",)),
+    )
+    assert stores.arrivals.of(at(13)) == [arrival]
+    assert stores.arrivals.of(at(14)) == []
+    assert stores.arrivals.since(at(13)) == [arrival]
+
+
+def test_what_is_there_already_is_not_late_and_a_correction_is(stores):
+    stores.readings.add_readings(rows(1, 2), at(3))
+    stores.arrivals.extend_reach(at(10))
+    stores.readings.add_readings(rows(1, 2), at(11))
+    assert stores.arrivals.waiting() == []
+    stores.readings.add_readings([*rows(1), *rows(2, temperature=201.0)], at(12))
+    stores.readings.add_readings(rows(1, moisture=4.0), at(13))
+    assert [(p.first, p.rows, p.variables) for p in parts(stores)] == [(at(2), 1, ("temperature",)), (at(1), 1, ("moisture",))]
+
+
+def test_an_event_is_late_from_its_start_and_its_end_from_that_end_on(stores):
+    def event(end, **attributes):
+        return [EventRow("oven-1", "stop", at(5), None if end is None else at(end), "test", attributes)]
+
+    stores.assets.put_event_types([EventType(name="stop", duration="lasting")])
+    stores.arrivals.extend_reach(at(10))
+    stores.readings.add_events(event(None), at(11))
+    stores.readings.add_events(event(8), at(12))
+    stores.readings.add_events(event(8, reason="jam"), at(13))
+    stores.readings.add_events(event(20), at(14))
+    assert [(p.asset, p.first, p.events) for p in parts(stores)] == [
+        ("oven-1", at(5), ("stop",)),
+        ("oven-1", at(8), ("stop",)),
+        ("oven-1", at(8), ("stop",)),
+    ]
+
+
+def test_an_entry_stands_before_the_rows_and_stays_when_the_writer_is_killed(stores, monkeypatch):
+    stores.arrivals.extend_reach(at(10))
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stores.readings, "_insert_readings", killed)
+    with pytest.raises(KeyboardInterrupt):
+        stores.readings.add_readings(rows(4, 20), at(13))
+    (arrival,) = stores.arrivals.waiting()
+    assert (arrival.written, arrival.parts[0].last, arrival.seen_at) == (False, at(20), None)
+    stores.arrivals.mark_seen(arrival, at(14))
+    stores.arrivals.mark_seen(arrival, at(15))
+    (seen,) = stores.arrivals.waiting()
+    assert seen.seen_at == at(14)
+    stores.arrivals.mark_routed([(seen, 1)], at(30))
+    assert stores.arrivals.waiting() == []
+    (kept,) = stores.arrivals.since(at(0))
+    assert (kept.routed_at, kept.too_late) == (at(30), 1)
+
+
+def test_a_writer_that_finishes_meanwhile_is_looked_at_once_more(stores, monkeypatch):
+    stores.arrivals.extend_reach(at(10))
+    insert = stores.readings._insert_readings
+
+    def slow(*new):
+        (arrival,) = stores.arrivals.waiting()
+        stores.arrivals.mark_routed([(arrival, 0)], at(14))
+        return insert(*new)
+
+    monkeypatch.setattr(stores.readings, "_insert_readings", slow)
+    stores.readings.add_readings(rows(4), at(13))
+    (arrival,) = stores.arrivals.waiting()
+    assert arrival.written
+
+
+def test_what_is_routed_is_forgotten_once_it_is_old_and_what_waits_never(stores):
+    stores.arrivals.extend_reach(at(10))
+    for minute in (11, 12, 13):
+        stores.readings.add_readings(rows(minute - 10), at(minute))
+    first, second, third = stores.arrivals.waiting()
+    stores.arrivals.mark_routed([(first, 0), (third, 0)], at(14))
+    assert stores.arrivals.forget(at(11)) == 0
+    assert stores.arrivals.forget(at(13)) == 1
+    assert [arrival.id for arrival in stores.arrivals.since(at(0))] == [second.id, third.id]
+    stores.arrivals.mark_routed([(second, 0)], at(14))
+    assert stores.arrivals.forget(at(14)) == 2
+    assert stores.arrivals.since(at(0)) == []
+
+
+def test_a_debt_keeps_the_earliest_instant_and_is_not_forgotten_when_something_was_added(stores):
+    pair = "too-hot", "oven-1"
+    stores.arrivals.owe({pair: at(5), ("too-hot", "oven-2"): at(1), ("other", "oven-1"): at(1)})
+    stores.arrivals.owe({pair: at(7)})
+    first = stores.arrivals.debts(["too-hot"])
+    assert {p: d.start for p, d in first.items()} == {pair: at(5), ("too-hot", "oven-2"): at(1)}
+    stores.arrivals.owe({pair: at(3)})
+    stores.arrivals.paid(list(first.values()))
+    assert {p: d.start for p, d in stores.arrivals.debts(["too-hot"]).items()} == {pair: at(3)}
+    stores.arrivals.paid([])
+    stores.arrivals.owe({})
+
+
+def test_a_debt_is_forgotten_when_every_pledge_of_it_is_paid_that_was_made_and_the_late_data_are_judged(stores):
+    pair = "too-hot", "oven-1"
+    mine = stores.arrivals.pledge({pair: at(5), ("too-hot", "oven-2"): at(7)}, at(10))
+    yours = stores.arrivals.pledge({pair: at(4)}, at(11))
+    assert yours.startswith(at(11).isoformat())
+    (debt,) = [d for p, d in stores.arrivals.debts(["too-hot"]).items() if p == pair]
+    assert debt == ReprocessingRequest(*pair, at(4), None, (mine, yours))
+    stores.arrivals.paid([replace(debt, pledges=(mine,)), ReprocessingRequest("too-hot", "oven-2", at(7), None, (mine,))])
+    assert stores.arrivals.debts(["too-hot"]) == {pair: ReprocessingRequest(*pair, at(4), None, (yours,))}
+    stores.arrivals.owe({pair: at(6)})
+    (late,) = stores.arrivals.debts(["too-hot"]).values()
+    stores.arrivals.paid([replace(late, token=None)])
+    assert stores.arrivals.debts(["too-hot"]) == {pair: replace(late, pledges=())}
+    stores.arrivals.paid([late])
+    assert stores.arrivals.debts(["too-hot"]) == {}
+
+
+def checkpoint(minute, needed_from=0, asset="oven-1", **changes):
+    return Checkpoint("too-hot", asset, ConditionState(at(minute), **changes), at(needed_from))
+
+
+def before(stores, minute):
+    pair = "too-hot", "oven-1"
+    return stores.checkpoints.before({pair: at(minute)}).get(pair)
+
+
+def test_the_nearest_states_are_found_and_come_back_equal(stores):
+    full = checkpoint(
+        20,
+        pending_since=at(8),
+        severity="high",
+        levels=(SeverityState("high", held_since=at(7)),),
+        carried=Carried("temperature", at(9), float("inf"), 2.5, ("high.above",), (0, 3), at(6)),
+    )
+    stores.checkpoints.save([checkpoint(10), full, checkpoint(30), checkpoint(25, asset="oven-2")])
+    pair, other = ("too-hot", "oven-1"), ("too-hot", "oven-2")
+    assert stores.checkpoints.before({pair: at(30), other: at(26)}) == {pair: full.state, other: ConditionState(at(25))}
+    assert stores.checkpoints.before({pair: at(2000), other: at(25)}) == {pair: ConditionState(at(30))}
+    assert stores.checkpoints.before({pair: at(10), ("other", "oven-1"): at(30)}) == {}
+    assert stores.checkpoints.before({}) == {}
+    assert stores.checkpoints.after("too-hot", "oven-1", at(10)) == ConditionState(at(10))
+    assert stores.checkpoints.after("too-hot", "oven-1", at(31)) is None
+    stores.checkpoints.save([])
+
+
+def test_a_state_stays_until_the_one_after_it_serves_as_well(stores):
+    stores.checkpoints.save([checkpoint(10)])
+    stores.checkpoints.save([checkpoint(1000, needed_from=900)])
+    assert before(stores, 900) == ConditionState(at(10))
+    stores.checkpoints.save([checkpoint(2000, needed_from=1001)])
+    assert before(stores, 1000) is None
+    assert before(stores, 1001) == ConditionState(at(1000))
+
+
+def test_after_late_data_the_state_before_them_is_needed_as_long_as_nothing_new_is_kept(stores):
+    stores.checkpoints.save([checkpoint(10)])
+    stores.checkpoints.save([checkpoint(20)])
+    stores.checkpoints.drop({("too-hot", "oven-1"): at(15)})
+    assert stores.checkpoints.after("too-hot", "oven-1", at(11)) is None
+    stores.checkpoints.save([checkpoint(100, needed_from=50)])
+    assert before(stores, 60) == ConditionState(at(10))
+
+
+def test_a_state_whose_follower_never_came_to_be_is_found_all_the_same(stores):
+    stores.checkpoints.save([checkpoint(10)])
+    collection = stores.checkpoints._checkpoints
+    collection.update_one({}, {"$set": {"next_at": at(20)}})  # whoever kept the one of minute 20 was killed before it stood there
+    assert before(stores, 30) == ConditionState(at(10))

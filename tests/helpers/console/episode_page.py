@@ -1,0 +1,52 @@
+"""Episodes to look at on their page."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from fastapi.testclient import TestClient
+
+from alerting.console.app import create_app
+from alerting.ports import ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.notification.deliver import deliver_due
+from tests.builders import at, oven, too_hot
+from tests.helpers.console.api import TOKENS, episode
+from tests.pretended import pretended_platform
+
+OPERATOR_TOKEN = list(TOKENS)[1]
+
+
+def browser_of(platform, **options):
+    browser = TestClient(create_app(platform, TOKENS, **options), follow_redirects=False)
+    browser.post("/login", data={"token": OPERATOR_TOKEN})
+    return browser
+
+
+def hot_now(mail=None, **changes):
+    """A line that got too hot at 09:00, judged until 10:00."""
+    platform = pretended_platform(*([mail] if mail else []))
+    platform.assets.put([oven()])
+    apply(platform, [too_hot(title="Oven too hot", stale_after="1d", **changes)], "engineer", at(0), "test")
+    read(platform, {m: 205.0 + (m % 7) + (25.0 if m >= 540 else 0.0) for m in range(601)})
+    tick(platform, 600)
+    return platform
+
+
+def read(platform, values, name="temperature"):
+    platform.readings.add_readings([ReadingRow("oven-1", at(m), {name: v}) for m, v in values.items()], at(min(values)))
+
+
+def tick(platform, minute):
+    platform.clock.instant = at(minute)
+    evaluate(platform, None, at(minute))
+    deliver_due(platform, at(minute))
+
+
+def risky(platform, minute=540, **changes):
+    """An open episode of the model, with the risk that it was raised by."""
+    made = episode(minute, condition="open", definition="too-moist", kind="classifier", title="Too moist", model_version=3)
+    evaluation = replace(made.evaluation, value=0.62, threshold=0.31, reason="Moisture will probably exceed 4.5 %")
+    made = replace(made, evaluation=evaluation, valid_until=made.raised_at + timedelta(minutes=30), **changes)
+    platform.episodes.insert(made)
+    return made

@@ -1,0 +1,37 @@
+"""Browsers on the pages of the console, logged in."""
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+from fastapi.testclient import TestClient
+
+from alerting.console.app import create_app
+from tests.helpers.console.api import TOKENS
+
+VIEWER_TOKEN, OPERATOR_TOKEN, _ = TOKENS
+
+
+class WallClock:
+    instant = datetime(2026, 1, 6, tzinfo=UTC)
+
+    def __call__(self):
+        return self.instant
+
+
+@pytest.fixture
+def wall():
+    return WallClock()
+
+
+@pytest.fixture
+def browser(platform, wall):
+    return TestClient(create_app(platform, TOKENS, now=wall), follow_redirects=False)
+
+
+def log_in(browser, token=OPERATOR_TOKEN, to="/"):
+    return browser.post("/login", data={"token": token, "next": to})
+
+
+def csrf_of(page):
+    return re.search(r'name="csrf" value="([0-9a-f]+)"', page.text)[1]

@@ -1,0 +1,62 @@
+"""Operations of the API with valid and malformed input."""
+
+import re
+
+from alerting.usecases.definitions.sync import apply
+from tests.builders import at, oven, too_hot, too_moist
+from tests.helpers.console.api import TOKENS, episode
+
+ADMIN_TOKEN = list(TOKENS)[2]
+
+
+ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
+
+
+VALID = {
+    "FeedbackBody": {"verdict": "unsure", "acted": True, "action": "a", "comment": "c", "acted_at": "2026-01-05T00:01:00Z"},
+    "AckBody": {"note": "n"},
+    "ConfirmBody": {"action": "a", "acted_at": "2026-01-05T00:01:00Z"},
+    "CommentBody": {"comment": "c"},
+    "AssignBody": {"to": "bob"},
+    "ShelfBody": {"definition": "too-hot", "asset": "oven-1", "kind": "shelved", "for": "1h", "reason": "r"},
+    "EndBody": {"reason": "r"},
+    "RetryBody": {"id": "all"},
+}
+
+
+def filled(platform):
+    platform.assets.put([oven()])
+    apply(platform, [too_hot(title="Oven too hot"), too_moist()], "engineer", at(0), "first")
+    platform.episodes.insert(episode(1))
+    platform.episodes.insert(episode(590, condition="open"))
+    platform.routes.put({"name": "all", "match": {}, "channels": ["log"]})
+    platform.clock.instant = at(600)
+    return platform
+
+
+def operations(client):
+    schema = client.get("/api/v1/openapi.json", headers=ADMIN).json()
+    for path, methods in schema["paths"].items():
+        for method, operation in methods.items():
+            yield path, method.upper(), operation, schema["components"]["schemas"]
+
+
+def path_of(path, **names):
+    return re.sub(r"\{(\w+)\}", lambda m: names.get(m[1], {"id": episode(1).id, "name": "too-hot"}.get(m[1], "x")), path)
+
+
+def required(operation, beside):
+    known = {"definition": "too-hot", "asset": "oven-1"}
+    return {
+        p["name"]: known[p["name"]] for p in operation.get("parameters", ()) if p.get("required") and p["in"] == "query"
+    } | beside
+
+
+def body_of(operation, schemas):
+    """Name and fields of the body of an operation, None where it has none."""
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    if content is None:
+        return None
+    shapes = content["schema"].get("anyOf", [content["schema"]])
+    name = next(s["$ref"] for s in shapes if "$ref" in s).rpartition("/")[2]
+    return name, schemas[name]["properties"]

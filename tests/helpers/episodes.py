@@ -1,0 +1,65 @@
+"""Episodes to change one thing of."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from alerting.detection.evaluation import Evaluation
+from alerting.episodes.episode import (
+    Change,
+    Contribution,
+    Episode,
+    Feedback,
+    Notification,
+    RecommendationResult,
+    Settlement,
+    Transition,
+    episode_id,
+)
+from tests.builders import at
+
+
+def episode(minute=0, definition="too-hot", asset="oven-1", **changes) -> Episode:
+    plain = Episode(
+        id=episode_id(definition, asset, at(minute)),
+        definition=definition,
+        revision=1,
+        kind="threshold",
+        asset=asset,
+        title="Too hot",
+        severity="high",
+        raised_at=at(minute),
+        detected_at=at(minute + 1),
+        condition="open",
+        closed_at=None,
+        evaluation=Evaluation(at(minute), "triggered", "above 215", 220.0, 215.0),
+    )
+    return replace(plain, **changes)
+
+
+def closed(one: Episode, **changes) -> Episode:
+    return replace(one, condition="closed", closed_at=one.raised_at + timedelta(minutes=5), **changes)
+
+
+def notification(key="e:raised:log", **changes) -> Notification:
+    return replace(Notification(key, "log", "raised", "first", at(0)), **changes)
+
+
+def full_episode() -> Episode:
+    return episode(
+        kind="classifier",
+        valid_until=at(30),
+        continues="abc",
+        model_version=4,
+        inputs={"temperature": 220.5, "recipe": "rye", "running": None},
+        contributions=(
+            Contribution("temperature", 0.31, 220.5, 208.0, "12 °C above its usual"),
+            Contribution("r", -0.1, "a", "b", ""),
+        ),
+        recommendation=RecommendationResult((Change("temperature", 220.0, 210.0, "°C"),), 0.8, 0.1, True, "lower it"),
+        guidance={"action": "Lower zone 2"},
+        transitions=(Transition("raised", at(1), "platform", "the condition is met"),),
+        outbox=(notification(), notification("e:raised:hook", status="dead", attempts=3, error="410")),
+        feedback=(Feedback("e", "true_alarm", True, "lowered", None, "ann", at(3), at(2)),),
+        settlement=Settlement("hit", "it occurred", True, at(12), False, True, 1),
+        outcome_due_at=at(60),
+    )

@@ -1,0 +1,86 @@
+"""A line whose readings come late."""
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import strategies as st
+
+from alerting.ports import ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.notification.deliver import deliver_due
+from tests.builders import at, oven, too_hot
+from tests.pretended import HandClock, Mailbox, platform_on
+from tests.support import ensured_pretence
+
+LEVELS = {"above": None, "levels": {"medium": {"above": 215, "clear_above_at": 210}, "critical": {"above": 230}}}
+
+
+class Line:
+    """One oven, one definition, one mailbox; readings arrive when they are fed."""
+
+    def __init__(self, variables=None, stores=None, **changes):
+        self.mail = Mailbox("mail")
+        self.platform = platform_on(stores or ensured_pretence(), [self.mail], HandClock())
+        self.platform.assets.put([oven(**(variables or {}))])
+        apply(self.platform, [too_hot(**{"stale_after": "30m", **changes})], "engineer", at(0), "test")
+
+    def feed(self, values, minute=0):
+        rows = [
+            ReadingRow("oven-1", at(m), {}, {"temperature": "bad"})
+            if v == "bad"
+            else ReadingRow("oven-1", at(m), {"temperature": float(v)})
+            for m, v in values.items()
+        ]
+        self.platform.readings.add_readings(rows, at(minute))
+
+    def run(self, minute):
+        self.platform.clock.instant = at(minute)
+        counts = evaluate(self.platform, None, at(minute))
+        deliver_due(self.platform, at(minute))
+        return counts
+
+    def episodes(self):
+        return sorted(self.platform.episodes.find(), key=lambda e: e.raised_at)
+
+    def spells(self):
+        return sorted(
+            (e.condition_started_at or e.raised_at, e.closed_at, e.condition, e.severity, e.severity_peak)
+            for e in self.episodes()
+            if not e.withdrawn
+        )
+
+    def state(self):
+        state = self.platform.states.load("too-hot", ["oven-1"])["oven-1"]
+        return replace(state, unknown_count=0)
+
+
+FIELDS = st.sampled_from(
+    [
+        {},
+        {"for": "5m", "clear_for": "3m"},
+        {"clear_above_at": 205, "for": "2m"},
+        LEVELS,
+        {"stale_after": "4m", "no_data": "alert"},
+        {"at_least": {"readings": 2, "of": 4}},
+        {"rate_per": "4m", "above": 10},
+        {"frozen_after": "7m", "no_data": "alert"},
+    ]
+)
+
+
+def told(line):
+    return [m.key.split(":")[1] for m in line.mail.messages]
+
+
+class NeverMoves:
+    """States whose writes are lost, as if the process was killed just before."""
+
+    def __init__(self, states):
+        self._states = states
+
+    def load_many(self, pairs):
+        return self._states.load_many(pairs)
+
+    def advance_many(self, before, after):
+        return np.zeros(len(before), np.bool_)

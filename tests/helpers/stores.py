@@ -1,0 +1,46 @@
+"""Stores on a database in memory and on a real server, as fixtures."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from alerting.adapters.mongo.mongo import MongoStores, open_stores
+from tests.support import ensured_pretence
+
+
+@pytest.fixture
+def real(real_server) -> Iterator[MongoStores]:
+    """Stores of an empty database on the real server: one for all tests, because to make its indexes takes a second."""
+    yield from _emptied_afterwards(real_server, "contracts")
+
+
+@pytest.fixture
+def another_real(real_server) -> Iterator[MongoStores]:
+    """Stores of one more empty database on the real server."""
+    yield from _emptied_afterwards(real_server, "contracts-2")
+
+
+def _emptied_afterwards(uri: str, name: str) -> Iterator[MongoStores]:
+    with open_stores(uri, name) as stores:
+        yield stores
+        for collection in stores.database.list_collection_names():
+            stores.database[collection].delete_many({})
+
+
+@pytest.fixture
+def pretended() -> MongoStores:
+    """Stores of a new database in memory."""
+    return ensured_pretence()
+
+
+@pytest.fixture(params=["pretended", pytest.param("real", marks=pytest.mark.slow)])
+def stores(request) -> MongoStores:
+    """Stores of a new, empty database of either kind."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def more_stores(request, stores) -> Callable[[], MongoStores]:
+    """Gives stores of a second empty database of the same kind."""
+    real = stores.database.name == "contracts"
+    return lambda: request.getfixturevalue("another_real") if real else ensured_pretence()

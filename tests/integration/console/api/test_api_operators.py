@@ -1,0 +1,146 @@
+"""What operators do, through the REST API and by the buttons of the page."""
+
+import pytest
+from fastapi.testclient import TestClient
+
+from alerting.console.app import create_app
+from tests.builders import at
+from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, VIEWER, episode, problem_of
+from tests.helpers.console.pages import VIEWER_TOKEN, csrf_of, log_in
+
+ID = episode(590).id
+ENGINEER_TOKENS = {**TOKENS, "engineer-token-0123456789": ("emil", "engineer")}
+ENGINEER = {"authorization": "Bearer engineer-token-0123456789"}
+SHELF = {"definition": "too-hot", "asset": "oven-1", "for": "2h", "reason": "cleaning"}
+
+
+@pytest.fixture(autouse=True)
+def an_open_episode(platform):
+    platform.episodes.insert(episode(590, condition="open"))
+
+
+def test_acknowledging_is_kept_once_and_shown_by_its_standard_name(client, platform):
+    assert client.get(f"/api/v1/episodes/{ID}/standing", headers=VIEWER).json()["state"] == "unacknowledged"
+    first = client.post(f"/api/v1/episodes/{ID}/ack", headers=OPERATOR, json={"note": "on my way"}).json()
+    again = client.post(f"/api/v1/episodes/{ID}/ack", headers=ADMIN).json()
+    assert first == again
+    assert (first["state"], first["acknowledged"]["who"]) == ("acknowledged", "otto")
+    assert [t.reason for t in platform.episodes.get(ID).transitions if t.kind == "acknowledged"] == ["on my way"]
+
+
+def test_confirming_counts_as_acted_and_as_seen(client, platform):
+    answer = client.post(f"/api/v1/episodes/{ID}/confirm", headers=OPERATOR, json={"action": "opened the damper"}).json()
+    assert answer["confirmed"]["who"] == answer["acknowledged"]["who"] == "otto"
+    [kept] = platform.feedback.of(ID)
+    assert (kept.acted, kept.action, kept.verdict) == (True, "opened the damper", None)
+
+
+def test_comments_and_the_person_in_charge_stay_with_the_episode(client, platform):
+    client.post(f"/api/v1/episodes/{ID}/comment", headers=OPERATOR, json={"comment": "third time today"})
+    answer = client.post(f"/api/v1/episodes/{ID}/assign", headers=OPERATOR, json={"to": "bob"}).json()
+    assert answer["assigned_to"] == "bob"
+    assert [(t.kind, t.reason) for t in platform.episodes.get(ID).transitions[1:]] == [
+        ("commented", "third time today"),
+        ("assigned", "to bob"),
+    ]
+
+
+def test_a_shelf_mutes_is_listed_and_can_be_ended(client, platform):
+    made = client.post("/api/v1/shelves", headers=OPERATOR, json=SHELF).json()
+    assert (made["until"], made["who"]) == (at(720).isoformat().replace("+00:00", "Z"), "otto")
+    assert client.get("/api/v1/shelves", headers=VIEWER).json() == [made]
+    assert client.get(f"/api/v1/episodes/{ID}/standing", headers=VIEWER).json()["state"] == "shelved"
+    ended = client.post(f"/api/v1/shelves/{made['id']}/end", headers=OPERATOR, json={"reason": "done"}).json()
+    assert (ended["ended_by"], ended["end_reason"]) == ("otto", "done")
+    assert client.get("/api/v1/shelves", headers=VIEWER).json() == []
+    assert "still open" in platform.episodes.get(ID).transitions[-1].reason
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ({**SHELF, "for": "9h"}, 403, "at most 8h"),
+        ({**SHELF, "reason": " "}, 422, "a reason is required"),
+        ({k: v for k, v in SHELF.items() if k != "for"}, 422, "an end is required"),
+        ({**SHELF, "until": "2026-01-06T00:00:00Z"}, 422, "not both"),
+        ({**SHELF, "for": "soon"}, 422, "not a duration"),
+        ({**SHELF, "asset": "oven-9"}, 404, "does not watch"),
+        ({**SHELF, "definition": "nothing"}, 422, "nothing"),
+        ({**SHELF, "kind": "out_of_service"}, 403, "engineer"),
+    ],
+)
+def test_a_shelf_that_must_not_be_is_refused_with_the_reason(client, platform, body, status, words):
+    assert words in problem_of(client.post("/api/v1/shelves", headers=OPERATOR, json=body), status)
+    assert platform.shelves.in_force() == []
+
+
+def test_out_of_service_is_for_engineers_both_ways(platform):
+    api = TestClient(create_app(platform, ENGINEER_TOKENS), raise_server_exceptions=False)
+    body = {**SHELF, "kind": "out_of_service"}
+    body.pop("for")
+    made = api.post("/api/v1/shelves", headers=ENGINEER, json=body).json()
+    assert made["until"] is None
+    assert "engineer" in problem_of(api.post(f"/api/v1/shelves/{made['id']}/end", headers=OPERATOR), 403)
+    assert api.post(f"/api/v1/shelves/{made['id']}/end", headers=ENGINEER).json()["ended_by"] == "emil"
+
+
+@pytest.mark.parametrize("action", ["ack", "confirm", "comment", "assign"])
+def test_a_viewer_may_do_nothing(client, platform, action):
+    before = platform.episodes.get(ID)
+    problem_of(client.post(f"/api/v1/episodes/{ID}/{action}", headers=VIEWER, json={"comment": "x", "to": "x"}), 403)
+    problem_of(client.post("/api/v1/shelves", headers=VIEWER, json=SHELF), 403)
+    assert platform.episodes.get(ID) == before
+
+
+# The page
+
+
+def test_the_buttons_acknowledge_shelve_and_unshelve(browser, platform):
+    log_in(browser)
+    path = f"/episodes/{ID}"
+    csrf = csrf_of(browser.get(path))
+    assert browser.post(f"{path}/ack", data={"csrf": csrf}).status_code == 303
+    page = browser.get(path).text
+    assert "Acknowledged by otto" in page
+    assert "I have seen it" not in page
+    assert browser.post(f"{path}/shelve", data={"csrf": csrf, "lasting": "2h", "reason": "<b>cleaning"}).status_code == 303
+    assert "&lt;b&gt;cleaning" in browser.get(path).text
+    assert "&lt;b&gt;cleaning" in browser.get("/").text  # what is muted stands on the first screen
+    [shelf] = platform.shelves.in_force()
+    assert browser.post(f"/shelves/{shelf.id}/end", data={"csrf": csrf}).status_code == 303
+    assert "Muted" not in browser.get("/").text
+
+
+@pytest.mark.parametrize("form", [f"/episodes/{ID}/ack", f"/episodes/{ID}/shelve", "/shelves/x/end"])
+def test_a_form_of_another_site_changes_nothing(browser, platform, form):
+    log_in(browser)
+    before = platform.episodes.get(ID)
+    assert browser.post(form, data={"csrf": "0" * 64, "lasting": "2h", "reason": "x"}).status_code == 403
+    assert (platform.episodes.get(ID), platform.shelves.in_force()) == (before, [])
+
+
+@pytest.mark.parametrize(
+    ("lasting", "reason", "words"), [("9h", "x", "at most 8h"), ("", "x", "not a duration"), ("1h", "", "reason")]
+)
+def test_a_refused_shelf_is_answered_on_the_page(browser, platform, lasting, reason, words):
+    log_in(browser)
+    path = f"/episodes/{ID}"
+    data = {"csrf": csrf_of(browser.get(path)), "lasting": lasting, "reason": reason}
+    answer = browser.post(f"{path}/shelve", data=data)
+    assert answer.status_code == 422
+    assert words in answer.text
+
+
+def test_a_viewer_sees_no_operator_buttons(browser, platform):
+    log_in(browser, VIEWER_TOKEN)
+    page = browser.get(f"/episodes/{ID}").text
+    assert "I have seen it" not in page
+    assert "Shelve" not in page
+
+
+def test_the_first_of_alarms_that_rise_together_is_marked_on_both_pages(browser, platform):
+    log_in(browser)
+    assert "first-out" not in browser.get("/").text
+    platform.episodes.insert(episode(590.5, definition="too-moist", condition="open", title="Too moist"))
+    assert browser.get("/").text.count('first-out">') == 1
+    assert "first-out" in browser.get(f"/episodes/{ID}").text

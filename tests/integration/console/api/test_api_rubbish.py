@@ -1,0 +1,217 @@
+"""Every parameter and body of the whole API and of every page gets rubbish: each is refused with a sentence, none is a 500.
+
+The walk is made from the API's own description, so that a new operation is walked the day it is written. What is answered is
+compared with what is declared.
+"""
+
+import json
+import re
+import uuid
+
+import pytest
+from fastapi.testclient import TestClient
+
+from alerting.console.app import create_app
+from tests.helpers.console.api import TOKENS
+from tests.helpers.console.rubbish import ADMIN, ADMIN_TOKEN, VALID, body_of, filled, operations, path_of, required
+from tests.pretended import HandClock, MemoryModels, pretended_platform
+
+DIGITS = "9" * 20_000
+TEXTS = [
+    "", " ", "\0", "a\0b", "\u202eabc", "x" * 201, "x" * 20_000, "💥", "../../etc/passwd", "$where", "{'$gt': ''}", "[", "((((((",
+    "*a" * 90, "a\r\nset-cookie: b", "\x1b[31m", "nan", "-1", "\ufffe", "éa\u0301",
+]  # fmt: skip
+TIMES = [
+    "0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-14:00",
+    "1899-12-31T23:59:59Z", "2200-01-01T00:00:01Z", "1900-01-01T00:00:00Z", "2199-12-31T00:00:00Z", "-62135596800", "253402300799",  # noqa: E501
+    "99999999999999999999", "1e300", "nan", "inf", "2026-02-30T00:00:00Z", "2026-01-01", "yesterday", "", "2026-01-05T00:00:00", DIGITS,  # noqa: E501
+]  # fmt: skip
+NUMBERS = ["", "0", "-1", "1.5", "1e9", "NaN", "Infinity", "0x10", " 5 ", "٣", "true", "9223372036854775808", DIGITS]
+CURSORS = ["abc", "\0", "====", "MCA", "OTk5OTk5OTk5OTk5OTk5OTk5OTkgeA", "LTk5OTk5OTk5OTk5OTk5IHg", "💥", "x" * 300]
+JSON_VALUES = [
+    "null", "true", "-1", "0", "1e308", "1e999", "NaN", "-Infinity", "9" * 5000, '""', '" "', '"\\ud800"', '"\\u0000"', '"\\u202e"',  # noqa: E501
+    "[]", "{}", '[["x"]]', '{"$gt": ""}', "[" * 900 + "]" * 900, '"' + "x" * 3000 + '"', '"99999999999999d"', '"' + "9" * 48 + 'w"',  # noqa: E501
+    '"99999999d"', '"-1h"', '"0001-01-01T00:00:00Z"', '"9999-12-31T23:59:59Z"', '"0001-01-01T00:00:00+14:00"', '"2199-12-31T00:00:00Z"',  # noqa: E501
+]  # fmt: skip
+BODIES = [
+    "", "{", "[]", "null", "NaN", "{}", "[" * 30_000, "[" * 30_000 + "]" * 30_000, '{"a":' * 10_000 + "1" + "}" * 10_000, "9" * 60_000,  # noqa: E501
+    '{"\\ud800": 1}', '{"' + "x" * 50_000 + '": 1}', "{" + ",".join(f'"k{i}": 1' for i in range(5000)) + "}", '"\\ud800"', "\ufeff{}",  # noqa: E501
+    '{"verdict": "unsure", "verdict": 1}',
+]  # fmt: skip
+
+
+@pytest.fixture(params=["in memory", "on a real server"])
+def platform(request):
+    if request.param == "in memory":
+        made = pretended_platform()
+        yield filled(made)
+        return
+    from pymongo import MongoClient
+
+    from alerting.adapters.mongo.mongo import MongoStores, connect
+
+    name = f"rubbish_{uuid.uuid4().hex[:8]}"
+    with connect(request.getfixturevalue("real_server")) as client:
+        assert isinstance(client, MongoClient)
+        stores = MongoStores(client[name])
+        stores.ensure()
+        yield filled(stores.platform(MemoryModels(), {}, HandClock()))
+        client.drop_database(name)
+
+
+@pytest.fixture
+def client(platform):
+    return TestClient(create_app(platform, TOKENS), raise_server_exceptions=False, follow_redirects=False)
+
+
+class Walk:
+    """Sends, and keeps what was wrong with the answers."""
+
+    def __init__(self, client):
+        self.client, self.wrong, self.sent = client, [], 0
+
+    def send(self, operation, method, path, what, declared, **request):
+        request.setdefault("headers", ADMIN)
+        answer = self.client.request(method, path, **request)
+        self.sent += 1
+        if answer.status_code >= 500 or str(answer.status_code) not in declared:
+            self.wrong.append((operation, what[:80], answer.status_code, answer.text[:200]))
+        elif answer.status_code >= 400:
+            self.check_problem(operation, what, answer)
+        return answer
+
+    def check_problem(self, operation, what, answer):
+        said = answer.headers["content-type"] == "application/problem+json" and answer.json()
+        if not said or said["status"] != answer.status_code or len(said["detail"]) < 10 or len(answer.content) > 20_000:
+            self.wrong.append((operation, what[:80], answer.status_code, answer.text[:200]))
+
+
+def rubbish_for(parameter):
+    shape = parameter["schema"]
+    shapes = shape.get("anyOf", [shape])
+    kinds = {s.get("format") or s.get("type") for s in shapes}
+    if parameter["name"] == "cursor":
+        return CURSORS
+    if "date-time" in kinds:
+        return TIMES
+    return NUMBERS if kinds & {"integer", "number", "boolean"} else TEXTS
+
+
+def quoted(text):
+    from urllib.parse import quote
+
+    return quote(text, safe="")
+
+
+def test_rubbish_in_every_parameter_is_refused_or_finds_nothing(client):
+    walk = Walk(client)
+    for path, method, operation, _ in operations(client):
+        for parameter in operation.get("parameters", ()):
+            for text in rubbish_for(parameter):
+                name = parameter["name"]
+                if parameter["in"] == "path":
+                    if text in ("", "../../etc/passwd"):
+                        continue
+                    where, query = path_of(path, **{name: quoted(text)}), required(operation, {})
+                else:
+                    where, query = path_of(path), required(operation, {name: text})
+                walk.send(f"{method} {path}", method, where, f"{name}={text!r}", operation["responses"], params=query)
+    assert walk.wrong == []
+    assert walk.sent > 300
+
+
+def test_periods_of_any_two_instants_are_refused_or_answered(client):
+    walk = Walk(client)
+    for path, method, operation, _ in operations(client):
+        if {p["name"] for p in operation.get("parameters", ())} >= {"from", "to"}:
+            for start in TIMES[:10]:
+                for end in TIMES[:10]:
+                    walk.send(path, method, path, f"{start} {end}", operation["responses"], params={"from": start, "to": end})
+    assert walk.wrong == []
+    assert walk.sent >= 200
+
+
+def test_rubbish_in_every_body_is_refused(client):
+    walk, bodies = Walk(client), 0
+    for path, method, operation, schemas in operations(client):
+        if (body := body_of(operation, schemas)) is None:
+            continue
+        bodies += 1
+        name, fields = body
+        sent = list(BODIES)
+        for field in fields:
+            for value in JSON_VALUES:
+                rest = {key: given for key, given in VALID[name].items() if key != field}
+                sent.append("{" + ", ".join([*(f'"{k}": {json.dumps(v)}' for k, v in rest.items()), f'"{field}": {value}']) + "}")
+        for content in sent:
+            headers = {**ADMIN, "content-type": "application/json"}
+            request = {"content": content.encode("utf-8", "surrogatepass"), "headers": headers}
+            walk.send(f"{method} {path}", method, path_of(path), content[-120:], operation["responses"], **request)
+    assert walk.wrong == []
+    assert bodies == len(VALID) + 0
+    assert walk.sent > 400
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "multipart/form-data", "multipart/form-data; boundary=\x01", "application/xml", "é", ""]
+)
+def test_a_body_of_another_kind_is_refused(client, kind):
+    walk = Walk(client)
+    for path, method, operation, schemas in operations(client):
+        if body_of(operation, schemas) is not None:
+            headers = {**ADMIN, "content-type": kind.encode("latin-1")}
+            walk.send(
+                f"{method} {path}", method, path_of(path), kind, operation["responses"], content=b"--x\r\n\xff", headers=headers
+            )
+    assert walk.wrong == []
+
+
+HEADERS = [
+    {"authorization": b"Bearer \xff\xfe"}, {"authorization": b"Bearer " + b"x" * 20_000}, {"authorization": b"Bearer"},
+    {"cookie": b"alerting_session=\xff.\xff.\xff"}, {"cookie": b"alerting_session=" + b"9" * 5000 + b".a.b"}, {"cookie": b";;;==="},  # noqa: E501
+    {"cookie": b"alerting_session=..."}, {"content-length": b"9" * 5000}, {"content-length": "٣".encode()}, {"content-length": b"-1"},  # noqa: E501
+    {"host": b"\xff"}, {"accept": b"\xff" * 1000}, {"x-y": b"z" * 40_000},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("headers", HEADERS, ids=lambda h: f"{next(iter(h))} {next(iter(h.values()))[:20]!r}")
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("path", ["/api/v1/episodes", "/api/v1/shelves", "/", "/login", "/f/x", "/api/v1/health"])
+def test_rubbish_in_headers_is_refused(headers, method, path):
+    client = TestClient(create_app(pretended_platform(), TOKENS), raise_server_exceptions=False, follow_redirects=False)
+    assert client.request(method, path, headers=headers).status_code < 500
+
+
+# Pages
+
+
+def fields_of(dependant):
+    for field in (*dependant.query_params, *dependant.path_params, *dependant.body_params):
+        yield field.alias
+    for inner in dependant.dependencies:
+        yield from fields_of(inner)
+
+
+def test_rubbish_in_every_field_of_every_page_is_refused(client):
+    """Forms are sent from a session with their own csrf text, so that they get as far as they can."""
+    client.post("/login", data={"token": ADMIN_TOKEN})
+    csrf = re.search(r'name="csrf" value="([0-9a-f]+)"', client.get("/").text)[1]
+    wrong, sent = [], 0
+    for route in client.app.routes:
+        if getattr(route, "include_in_schema", True) or not hasattr(route, "dependant") or route.path == "/logout":
+            continue
+        method = min(route.methods)
+        valid = {"csrf": csrf, "lasting": "1h", "reason": "r", "confirm": "yes", "verdict": "unsure"}
+        for name in set(fields_of(route.dependant)):
+            for text in [*TEXTS, *TIMES, *NUMBERS, "99999999999999d", "9" * 49 + "d", "99999999d", "\udcff"]:
+                inside = f"{{{name}}}" in route.path
+                if inside and text in ("", "../../etc/passwd", "\udcff"):
+                    continue
+                where = path_of(route.path, **({name: quoted(text)} if inside else {}))
+                given = valid | ({} if inside else {name: text.encode("utf-8", "surrogateescape")})
+                request = {"params": given} if method == "GET" else {"data": given}
+                answer, sent = client.request(method, where, **request), sent + 1
+                if answer.status_code >= 500:
+                    wrong.append((method, route.path, name, text[:60], answer.status_code))
+    assert wrong == []
+    assert sent > 300

@@ -1,0 +1,291 @@
+"""The pages: the way in and out, what is shown, and feedback by form."""
+
+import re
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from fastapi.testclient import TestClient
+
+from alerting.console.app import create_app
+from alerting.definitions.assets import Variable
+from alerting.episodes.episode import ActorStamp
+from tests.builders import at, oven
+from tests.helpers.console.api import TOKENS, VIEWER, episode
+from tests.helpers.console.pages import OPERATOR_TOKEN, VIEWER_TOKEN, csrf_of, log_in
+
+
+def test_without_a_session_every_page_leads_to_the_login_and_back(browser):
+    answer = browser.get("/episodes/abc")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=/episodes/abc")
+    assert 'name="next" value="/episodes/abc"' in browser.get("/login?next=/episodes/abc").text
+
+
+def test_the_cookie_holds_no_token_and_is_out_of_reach_for_scripts_and_other_sites(browser):
+    cookie = log_in(browser).headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+    assert OPERATOR_TOKEN not in cookie
+    assert browser.get("/").status_code == 200
+
+
+def test_over_https_the_cookie_is_secure(platform, wall):
+    browser = TestClient(create_app(platform, TOKENS, now=wall), base_url="https://plant.example", follow_redirects=False)
+    assert "Secure" in log_in(browser).headers["set-cookie"]
+
+
+def test_a_wrong_token_is_told_and_gets_no_cookie(browser):
+    answer = log_in(browser, "wrong-token-0123456789")
+    assert answer.status_code == 401
+    assert "not valid" in answer.text
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "/\\evil.example", "", "/a\r\nx: y"])
+def test_a_login_leads_to_no_other_site(browser, target):
+    assert log_in(browser, to=target).headers["location"] == "/"
+
+
+def test_a_session_ends_after_twelve_hours(browser, wall):
+    log_in(browser)
+    wall.instant += timedelta(hours=11)
+    assert browser.get("/").status_code == 200
+    wall.instant += timedelta(hours=2)
+    assert browser.get("/").status_code == 303
+
+
+def test_a_session_ends_when_its_token_is_taken_away(browser, platform, wall):
+    log_in(browser)
+    fewer = {token: owner for token, owner in TOKENS.items() if token != OPERATOR_TOKEN}
+    later = TestClient(create_app(platform, fewer, now=wall), cookies=dict(browser.cookies), follow_redirects=False)
+    assert later.get("/").status_code == 303
+
+
+@pytest.mark.parametrize(
+    "change", [lambda c: "9" + c, lambda c: c[:-1] + ("0" if c[-1] != "0" else "1"), lambda c: "x", lambda c: "."]
+)
+def test_a_forged_session_is_nobody(browser, change):
+    log_in(browser)
+    forged = change(browser.cookies["alerting_session"])
+    browser.cookies.clear()
+    browser.cookies.set("alerting_session", forged)
+    assert browser.get("/").status_code == 303
+
+
+def test_logging_out_takes_the_cookie_away(browser):
+    log_in(browser)
+    assert browser.post("/logout", data={"csrf": "0"}).status_code == 403
+    assert browser.post("/logout", data={"csrf": csrf_of(browser.get("/"))}).status_code == 303
+    assert browser.get("/").status_code == 303
+
+
+def test_open_episodes_come_first_with_reason_and_advice(browser, platform):
+    for e in (episode(9), episode(3, condition="open")):
+        platform.episodes.insert(e)
+    log_in(browser)
+    page = browser.get("/").text
+    assert page.index(episode(3).id) < page.index(episode(9).id)
+    assert "218 °C is above 215 °C" in page
+    assert "lower zone 2 to 224 °C" in page
+    assert "<script" not in page
+
+
+def test_older_episodes_are_a_link_away(browser, platform):
+    for minute in range(60):
+        platform.episodes.insert(episode(minute))
+    log_in(browser)
+    first = browser.get("/").text
+    older = browser.get(re.search(r'href="(/\?cursor=[^"]+)"', first)[1]).text
+    shown = [set(re.findall(r"/episodes/([0-9a-f]{24})", page)) for page in (first, older)]
+    assert len(shown[0]) == 50
+    assert len(shown[1]) == 10
+    assert not shown[0] & shown[1]
+
+
+def test_an_episode_page_shows_why_what_to_do_and_what_happened(browser, platform):
+    platform.episodes.insert(episode(1))
+    log_in(browser)
+    page = browser.get(f"/episodes/{episode(1).id}").text
+    for words in (
+        "lower zone 2 to 224 °C",
+        "zone 2 is 12 °C above its usual",
+        "+31 %",
+        "Open the damper.",
+        "The condition is met.",
+        "sent",
+    ):
+        assert words in page
+
+
+def test_what_people_wrote_is_escaped(browser, platform):
+    platform.episodes.insert(episode(1, title="<script>alert(1)</script>"))
+    log_in(browser)
+    for path in ("/", f"/episodes/{episode(1).id}"):
+        page = browser.get(path).text
+        assert "<script" not in page
+        assert "&lt;script&gt;" in page
+
+
+def test_feedback_by_form_goes_through_the_same_use_case(browser, platform):
+    platform.episodes.insert(episode(1))
+    log_in(browser)
+    path = f"/episodes/{episode(1).id}"
+    fields = {"csrf": csrf_of(browser.get(path)), "verdict": "true_alarm", "action": "opened the damper", "comment": ""}
+    answer = browser.post(f"{path}/feedback", data=fields)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{path}#said")
+    [kept] = platform.feedback.of(episode(1).id)
+    assert (kept.who, kept.verdict, kept.acted, kept.action, kept.comment) == (
+        "otto",
+        "true_alarm",
+        True,
+        "opened the damper",
+        None,
+    )
+    page = browser.get(path).text
+    assert "hit" in page
+    assert "opened the damper" in page
+
+
+@pytest.mark.parametrize("csrf", ["", "0" * 64, "ü"])
+def test_feedback_without_the_session_s_own_mark_is_refused(browser, platform, csrf):
+    platform.episodes.insert(episode(1))
+    log_in(browser)
+    answer = browser.post(f"/episodes/{episode(1).id}/feedback", data={"csrf": csrf, "verdict": "true_alarm"})
+    assert answer.status_code == 403
+    assert platform.feedback.of(episode(1).id) == []
+
+
+def test_a_cookie_alone_changes_nothing_through_the_api(browser, platform):
+    platform.episodes.insert(episode(1))
+    log_in(browser)
+    assert browser.get("/api/v1/episodes").status_code == 200
+    answer = browser.post(f"/api/v1/episodes/{episode(1).id}/feedback", json={"verdict": "true_alarm"})
+    assert answer.status_code == 401
+    assert platform.feedback.of(episode(1).id) == []
+
+
+@pytest.mark.parametrize(("fields", "status"), [({}, 422), ({"verdict": "maybe"}, 422), ({"comment": "x" * 2001}, 422)])
+def test_feedback_that_says_nothing_is_answered_on_the_page(browser, platform, fields, status):
+    platform.episodes.insert(episode(1))
+    log_in(browser)
+    path = f"/episodes/{episode(1).id}"
+    answer = browser.post(f"{path}/feedback", data={"csrf": csrf_of(browser.get(path)), **fields})
+    assert answer.status_code == status
+    assert answer.headers["content-type"].startswith("text/html")
+    assert platform.feedback.of(episode(1).id) == []
+
+
+def test_a_viewer_sees_no_buttons_and_may_not_post(browser, platform):
+    platform.episodes.insert(episode(1))
+    log_in(browser, VIEWER_TOKEN)
+    path = f"/episodes/{episode(1).id}"
+    page = browser.get(path)
+    assert 'name="verdict"' not in page.text
+    assert browser.post(f"{path}/feedback", data={"csrf": csrf_of(page), "verdict": "true_alarm"}).status_code == 403
+
+
+def test_an_unknown_episode_is_a_page_not_a_document(browser):
+    log_in(browser)
+    answer = browser.get("/episodes/nope")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "there is no episode" in answer.text
+
+
+def test_reports_are_listed_with_their_headline(browser, platform):
+    figures = {"judgement": {"trust": "yes", "sentence": "Trust it: 7 of 9."}}
+    platform.reports.put("too-hot", at(0), at(100), figures, "<p>page</p>", at(101))
+    log_in(browser)
+    page = browser.get("/reports").text
+    assert "Trust it: 7 of 9." in page
+    assert browser.get(re.search(r'href="(/api/v1/reports/[^"]+)"', page)[1]).text == "<p>page</p>"
+
+
+def test_the_stylesheet_is_ours_and_nothing_is_loaded_from_elsewhere(browser):
+    log_in(browser)
+    page = browser.get("/").text
+    assert re.findall(r'(?:src|href)="(?!/|data:,)[^"]*"', page) == []
+    assert "url(" not in browser.get("/style.css").text
+    assert browser.get("/", headers=VIEWER).status_code == 200
+
+
+def test_the_first_page_says_when_the_platform_itself_needs_an_engineer(browser, platform):
+    log_in(browser)
+    assert "needs an engineer" not in browser.get("/").text
+    platform.platform_alerts.report("champion unreadable", "too-moist", "the <registry> does not answer", at(0))
+    page = browser.get("/").text
+    assert "needs an engineer" in page
+    assert "too-moist: champion unreadable since" in page
+    assert "the &lt;registry&gt; does not answer" in page
+
+
+def test_what_somebody_must_look_at_comes_first(browser, platform):
+    seen = ActorStamp("otto", at(10))
+    for minute, changes in enumerate(
+        ({"severity": "low"}, {"severity": "critical"}, {"severity": "critical", "acknowledged": seen}, {"muted_by": "shelf"}), 1
+    ):
+        platform.episodes.insert(episode(minute, f"oven-{minute}", condition="open", **changes))
+    log_in(browser)
+    shown = re.findall(r'class="card episode.*?/episodes/([0-9a-f]{24})', browser.get("/").text)
+    assert shown == [episode(minute, f"oven-{minute}").id for minute in (2, 1, 3, 4)]
+
+
+def test_times_are_those_of_the_plant_and_their_zone_is_named(platform, wall):
+    platform.episodes.insert(episode(1))
+    browser = TestClient(create_app(platform, TOKENS, now=wall, zone=ZoneInfo("Europe/Berlin")), follow_redirects=False)
+    log_in(browser)
+    page = browser.get(f"/episodes/{episode(1).id}").text
+    assert "Raised today 01:01 to 01:06 (5 min)" in page
+    assert "Times: Europe/Berlin" in page
+    assert "UTC" not in page
+    assert "Times: Europe/Berlin" in browser.get("/").text
+
+
+def test_an_empty_console_says_what_to_do(browser, platform):
+    log_in(browser)
+    assert "No alert is defined yet" not in browser.get("/").text
+    for collection in ("alert_definitions", "definition_revisions"):
+        platform.episodes._episodes.database[collection].delete_many({})
+    assert "alerting apply FILE" in browser.get("/").text
+    assert "alerting report NAME" in browser.get("/reports").text
+
+
+def test_variables_have_the_names_and_units_that_people_use(browser, platform):
+    platform.assets.put([oven(zone_2=Variable(title="Zone 2 burner", unit="°C"))])
+    platform.episodes.insert(episode(1))
+    log_in(browser)
+    page = browser.get(f"/episodes/{episode(1).id}").text
+    assert "<strong>Zone 2 burner</strong>" in page
+    assert "232 °C" in page
+    assert "usual 220 °C" in page
+
+
+def test_the_enter_key_in_a_field_of_the_feedback_gives_no_verdict(browser, platform):
+    platform.episodes.insert(episode(1))
+    log_in(browser)
+    form = browser.get(f"/episodes/{episode(1).id}").text.partition('class="feedback"')[2].partition("</form>")[0]
+    assert re.findall(r'<button name="verdict" value="(\w*)"', form) == ["", "true_alarm", "false_alarm", "unsure", ""]
+
+
+def test_an_open_alert_without_guidance_or_advice_is_shown(browser, platform):
+    platform.episodes.insert(episode(1, condition="open", recommendation=None, guidance={}, contributions=()))
+    log_in(browser)
+    assert episode(1).id in browser.get("/").text
+    assert browser.get(f"/episodes/{episode(1).id}").status_code == 200
+
+
+def test_of_more_open_alerts_than_a_page_holds_none_is_lost(browser, platform):
+    made = [episode(minute, f"oven-{minute}", condition="open") for minute in range(160)]
+    for one in made:
+        platform.episodes.insert(one)
+    log_in(browser)
+    first = browser.get("/").text
+    assert "and older ones below" in first
+    seen, page = set(), first
+    while True:
+        seen |= set(re.findall(r"/episodes/([0-9a-f]{24})", page))
+        more = re.search(r'href="(/\?cursor=[^"]+)"', page)
+        if more is None:
+            break
+        page = browser.get(more[1]).text
+    assert seen == {one.id for one in made}

@@ -1,0 +1,73 @@
+"""The pages behind feedback links: how many a client may open, and what strangers get."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+
+from alerting.adapters.channels.links import SignedLinks
+from alerting.console.app import create_app
+from alerting.console.web.links import REQUESTS, RateLimit
+from tests.builders import at
+from tests.helpers.episodes import episode
+from tests.pretended import HandClock, pretended_platform
+
+TOKENS = {"admin-token-0123456789": ("ada", "admin")}
+
+
+@pytest.fixture
+def served():
+    clock = HandClock(at(10))
+    platform = replace(pretended_platform(), links=SignedLinks(b"k" * 40, "http://testserver", timedelta(hours=1), clock.now))
+    platform.episodes.insert(episode(1))
+    client = TestClient(create_app(platform, TOKENS, now=clock.now), raise_server_exceptions=False)
+    return client, clock, platform.links.of(platform.episodes.find()[0].id, "anna")[0].url
+
+
+def test_a_page_leaks_its_address_to_nobody_and_is_not_kept(served):
+    client, _, url = served
+    answer = client.get(url)
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["cache-control"] == "no-store"
+    assert "noindex" in answer.headers["x-robots-tag"]
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_what_is_no_link_of_ours_is_gone(served, method):
+    client, _, url = served
+    for path in (url[:-3] + "xyz", "/f/nonsense", "/f/a.b"):
+        body = {} if method == "get" else {"data": {"confirm": "yes"}}
+        assert getattr(client, method)(path, **body).status_code == 410
+
+
+def test_a_link_that_has_expired_is_gone(served):
+    client, clock, url = served
+    clock.instant = at(71)
+    answer = client.get(url)
+    assert answer.status_code == 410
+    assert "expired" in answer.text
+
+
+def test_below_the_address_of_links_nothing_else_is_open(served):
+    client, _, url = served
+    for path in (url + "/x", "/f/", "/f", "/f/../api/v1/episodes", "/episodes/abc"):
+        assert client.get(path, follow_redirects=False).status_code in (303, 307, 404, 410, 401)
+
+
+def test_a_client_that_tries_too_often_waits_a_minute(served):
+    client, clock, url = served
+    codes = [client.get(url).status_code for _ in range(REQUESTS + 1)]
+    assert codes == [200] * REQUESTS + [429]
+    clock.instant = at(11)
+    assert client.get(url).status_code == 200
+
+
+def test_the_limit_counts_each_client_by_itself_and_does_not_grow_for_ever():
+    limit = RateLimit(requests=1)
+    assert limit.allows("a", at(0))
+    assert not limit.allows("a", at(0))
+    assert limit.allows("b", at(0))
+    for i in range(25_000):
+        limit.allows(str(i), at(i))
+    assert len(limit._seen) <= 10_001

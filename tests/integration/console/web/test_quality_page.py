@@ -1,0 +1,157 @@
+"""The page on alarm quality, its figures for programs, and what the pages say of suppression by design."""
+
+import re
+from dataclasses import replace
+from zoneinfo import ZoneInfo
+
+import pytest
+from fastapi.testclient import TestClient
+
+from alerting.console.app import create_app
+from alerting.definitions.assets import Asset, EventType
+from alerting.episodes.episode import ActorStamp
+from alerting.ports import EventRow, ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate
+from tests.builders import at, oven, too_hot
+from tests.helpers.console.api import TOKENS, VIEWER
+from tests.helpers.episodes import episode
+from tests.pretended import Mailbox, pretended_platform
+
+DAY = 24 * 60
+
+
+def client(platform):
+    return TestClient(create_app(platform, TOKENS), follow_redirects=False, headers=VIEWER)
+
+
+@pytest.fixture
+def plant():
+    """Thirty days of one alarm an hour at the ovens, a burst of fourteen, and one that chattered."""
+    platform = pretended_platform(Mailbox("mail"))
+    line = Asset(name="line-1", position="baker")
+    ovens = [oven().model_copy(update={"name": n, "parent": "line-1"}) for n in ("oven-1", "oven-2")]
+    platform.assets.put([line, *ovens])
+    apply(platform, [too_hot(assets=["oven-*"])], "engineer", at(0), "test")
+    platform.clock.instant = at(30 * DAY)
+    for minute in range(0, 30 * DAY, 60):
+        put(platform, minute, "oven-1", 5)
+    for i in range(14):
+        put(platform, 10 * DAY + 30 + i / 10, "oven-2", 0.05)
+    return platform
+
+
+def put(platform, minute, asset, lasts):
+    found = episode(minute, id=f"{asset}-{minute}", asset=asset, condition="closed", closed_at=at(minute + lasts))
+    platform.episodes.insert(replace(found, acknowledged=ActorStamp("ann", at(minute + 2))))
+
+
+def text(page):
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.text))
+
+
+def test_the_page_shows_the_figures_that_the_command_prints(plant):
+    page = client(plant).get("/kpi?days=30")
+    words = text(page)
+    assert page.status_code == 200
+    assert "734 alarms" in words
+    assert re.search(r"busiest 10 min 14 ▲ target ≤ 10 2026-01-15 00:30", words)
+    assert re.search(r"chattering 1 ▲ target none", words)
+    assert "half within 2 min" in words
+    assert "Targets are defaults after ISA-18.2 / EEMUA 191" in words
+
+
+def test_the_distribution_has_a_bar_for_every_number_and_both_limits(plant):
+    page = client(plant).get("/kpi?days=30").text
+    assert "<title>720 ten-minute periods with 1 alarm: acceptable</title>" in page
+    assert "<title>1 ten-minute period with 11+ alarms: unacceptable</title>" in page
+    assert page.count('class="limit"') == 2
+
+
+def test_the_menu_leads_there(plant):
+    assert 'href="/kpi" aria-current="page"' in client(plant).get("/kpi").text
+    assert 'href="/kpi"' in client(plant).get("/").text
+
+
+@pytest.mark.parametrize(("by", "names"), [("position", ["baker"]), ("line", ["line-1"])])
+def test_groups_stand_in_a_table_and_one_is_shown(plant, by, names):
+    page = client(plant).get(f"/kpi?days=30&by={by}")
+    assert all(f">{name}</a>" in page.text for name in names)
+    assert f"{by} {names[0]}" in text(page)
+
+
+def test_without_shifts_the_page_says_how_to_get_them_and_shows_everyone(plant):
+    assert "No route has shifts" in text(client(plant).get("/kpi?by=shift"))
+    plant.routes.put({"name": "early", "channels": ["mail"], "shifts": [{"from": "06:00", "to": "14:00"}]})
+    words = text(client(plant).get("/kpi?by=shift&group=early"))
+    assert "shift early" in words
+    assert "alarms an hour" in words
+
+
+def test_a_plant_without_a_single_alarm_is_calm(plant):
+    platform = pretended_platform()
+    platform.clock.instant = at(30 * DAY)
+    for query in ("", "?by=position", "?by=line", "?by=shift", "?days=90"):
+        page = client(platform).get(f"/kpi{query}")
+        assert (page.status_code, "0 alarms" in text(page)) == (200, True)
+
+
+def test_the_calendar_goes_by_the_clock_of_the_plant(plant):
+    page = TestClient(create_app(plant, TOKENS, zone=ZoneInfo("Asia/Kathmandu")), headers=VIEWER).get("/kpi?days=30")
+    assert 'title="Thu 15 Jan 06:00: 15"' in page.text  # the burst of 00:30 UTC, with the alarm of 01:00
+    assert "Alarms in each hour (Asia/Kathmandu)" in page.text
+
+
+def test_what_people_wrote_is_escaped(plant):
+    plant.assets.put([oven().model_copy(update={"name": "oven-1", "position": "a", "title": "<b>"})])
+    put(plant, 30 * DAY - 5, "<script>", 1)
+    assert "<script>" not in client(plant).get("/kpi").text
+
+
+def test_programs_get_the_same_figures(plant):
+    api = client(plant)
+    whole = api.get("/api/v1/kpi").json()
+    assert (whole["kpis"]["alarms"], whole["kpis"]["busiest"]) == (734, 14)
+    assert whole["advice"][0]["definition"] == "too-hot"
+    by = api.get("/api/v1/kpi?by=position").json()
+    assert [(g["name"], g["kpis"]["alarms"], g["budget"]) for g in by["groups"]] == [("baker", 734, 144)]
+    assert api.get("/api/v1/kpi?by=moon").status_code == 422
+
+
+def test_the_pages_say_what_is_suppressed_by_design_and_what_nobody_was_told_of():
+    platform = pretended_platform(Mailbox("mail"))
+    platform.assets.put([oven()])
+    platform.assets.put_event_types([EventType(name="cleaning", duration="lasting")])
+    apply(platform, [too_hot(suppression={"when": {"event": "cleaning"}}, stale_after="10h")], "engineer", at(-1), "test")
+    platform.readings.add_events([EventRow("oven-1", "cleaning", at(0), None, "test")], at(0))
+    platform.readings.add_readings([ReadingRow("oven-1", at(1), {"temperature": 230.0})], at(1))
+    platform.clock.instant = at(5)
+    evaluate(platform, None, at(5))
+    [raised] = platform.episodes.find()
+    api = client(platform)
+    first, one, listing = (text(api.get(path)) for path in ("/", f"/episodes/{raised.id}", "/suppressed"))
+    assert "Suppressed by design in the last 24 hours: nobody was told of 1 episode" in first
+    assert "too-hot oven-1 cleaning on oven-1" in listing
+    assert "Told to nobody in the last 24 hours 1" in listing
+    assert f'href="/episodes/{raised.id}"' in api.get("/suppressed").text
+    assert "Nobody is told: suppressed by design (ISA-18.2 F): cleaning on oven-1" in one
+    assert "suppressed by design" in one
+    stands = api.get(f"/api/v1/episodes/{raised.id}/standing").json()
+    assert (stands["state"], stands["suppressed"]) == ("suppressed by design", "cleaning on oven-1")
+    listed = api.get("/api/v1/suppressions").json()
+    assert [(p["definition"], p["asset"], p["suppressed"]) for p in listed["pairs"]] == [("too-hot", "oven-1", True)]
+    assert [e["id"] for e in listed["untold"]] == [raised.id]
+
+
+def test_what_suppresses_nothing_because_it_is_unknown_is_said_on_the_pages():
+    platform = pretended_platform(Mailbox("mail"))
+    platform.assets.put([oven()])
+    apply(platform, [too_hot(suppression={"when": {"variable": "moisture", "below": 1}})], "engineer", at(-1), "test")
+    platform.readings.add_readings([ReadingRow("oven-1", at(1), {"temperature": 230.0})], at(1))
+    platform.clock.instant = at(5)
+    evaluate(platform, None, at(5))
+    [raised] = platform.episodes.find()
+    api = client(platform)
+    assert "no reading of moisture within 10m on oven-1" in text(api.get(f"/episodes/{raised.id}"))
+    assert "Nothing is suppressed now." in text(api.get("/suppressed"))
+    assert "no reading of moisture within 10m on oven-1" in text(api.get("/suppressed"))

@@ -1,0 +1,278 @@
+"""The page of who is told, its buttons, and the same through the REST API."""
+
+import re
+from dataclasses import replace
+from html import unescape
+
+import pytest
+from fastapi.testclient import TestClient
+
+from alerting.console.app import create_app
+from alerting.definitions.routes import Route
+from alerting.ports import DeliveryFailed
+from alerting.usecases.notification.deliver import deliver_due, send_test
+from alerting.usecases.notification.overview import routes_overview
+from alerting.usecases.notification.routes import apply_routes
+from tests.builders import at
+from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, VIEWER, episode, problem_of
+from tests.helpers.console.pages import OPERATOR_TOKEN, VIEWER_TOKEN, csrf_of, log_in
+from tests.helpers.console.routes_page import NIGHT
+from tests.helpers.notifications import notice
+from tests.pretended import Mailbox, pretended_platform
+
+ENGINEER_TOKEN = "engineer-token-0123456789"
+ENGINEER = {"authorization": f"Bearer {ENGINEER_TOKEN}"}
+ALL_TOKENS = {**TOKENS, ENGINEER_TOKEN: ("emil", "engineer")}
+
+
+def test_a_test_message_that_arrived_counts_as_a_delivery_and_one_that_did_not_as_nothing(platform, boxes):
+    apply_routes(platform, [NIGHT], "ann", at(590))
+    boxes["chief"].broken = True
+    results = send_test(platform, "ovens-at-night", "ann", at(600))
+    assert results == {"shift": "sent", "chief": "<the receiver> is gone"}
+    found = routes_overview(platform, at(605))
+    assert {c.name: c.last_delivery for c in found.channels} == {"shift": at(600), "chief": None}
+    assert (found.waiting, found.dead) == ((), ())
+
+
+class Refusing(Mailbox):
+    """A receiver that refuses for good while `broken`."""
+
+    def deliver(self, message):
+        if self.broken:
+            raise DeliveryFailed("<the receiver> is gone", permanent=True)
+        super().deliver(message)
+
+
+@pytest.fixture
+def boxes():
+    return {name: Refusing(name) for name in ("shift", "chief")}
+
+
+@pytest.fixture
+def platform(boxes):
+    made = pretended_platform(*boxes.values())
+    made.clock.instant = at(600)
+    return made
+
+
+@pytest.fixture
+def browser(platform):
+    return TestClient(create_app(platform, ALL_TOKENS), follow_redirects=False)
+
+
+@pytest.fixture
+def night(platform):
+    apply_routes(platform, [NIGHT], "emil", at(0))
+
+
+def words_of(page):
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", page.text)))
+
+
+def give_up(platform, boxes, channel="shift"):
+    """Let a message become a dead letter. Returns its id."""
+    key = f"{episode(1).id}:raised:{channel}"
+    platform.episodes.insert(replace(episode(1), outbox=(replace(notice(key, 1), channel=channel),)))
+    boxes[channel].broken = True
+    deliver_due(platform, at(600))
+    boxes[channel].broken = False
+    return key
+
+
+def entries(platform, what):
+    return list(platform.episodes._episodes.database["audit"].find({"what": what}))
+
+
+# What is shown
+
+
+def test_a_route_is_told_in_words(browser, night):
+    log_in(browser, VIEWER_TOKEN)
+    page = words_of(browser.get("/routes"))
+    for words in (
+        "high or critical, of oven-*, tagged line-3",
+        "mon to fri 22:00 to 06:00 (Europe/Berlin)",
+        "sun all day (Europe/Berlin); critical alerts are told all the same",
+        "every 30 min, until somebody acknowledges or it is over",
+        "not acknowledged for 15 min: chief",
+        "more than 5 alerts of one asset within 10 min become one message",
+        "acknowledges the alert without a login",
+        "faults of the platform itself are told as well",
+        "Sign of life every 1 d",
+        "not in force now",
+        "chief by escalation only",
+    ):
+        assert words in page
+
+
+@pytest.mark.parametrize("field", sorted(set(Route.model_fields) - {"name", "channels"}))
+def test_every_field_of_a_route_changes_what_is_told_of_it(browser, platform, night, field):
+    log_in(browser, VIEWER_TOKEN)
+    whole = words_of(browser.get("/routes"))
+    apply_routes(platform, [{name: value for name, value in NIGHT.items() if name != field}], "emil", at(0))
+    assert words_of(browser.get("/routes")) != whole
+
+
+def test_without_routes_the_page_says_what_happens_and_what_to_do(browser):
+    log_in(browser)
+    page = words_of(browser.get("/routes"))
+    assert "every alert is told to every channel below" in page
+    assert "alerting route apply FILE" in page
+
+
+def test_a_route_that_nobody_can_use_is_shown_with_its_faults(browser, platform):
+    platform.routes._routes.insert_one({"name": "odd", "channels": []})
+    log_in(browser)
+    assert "Route odd is faulty and not used." in words_of(browser.get("/routes"))
+
+
+def test_the_last_delivery_and_the_last_sign_of_life_are_those_of_the_channel(browser, platform, night):
+    deliver_due(platform, at(600))
+    platform.clock.instant = at(700)
+    answer = browser.get("/api/v1/routes", headers=VIEWER).json()
+    assert answer["routes"][0]["last_heartbeat"] == {"shift": "2026-01-05T10:00:00Z"}
+    assert {c["name"]: c["last_delivery"] for c in answer["channels"]} == {"chief": None, "shift": "2026-01-05T10:00:00Z"}
+    log_in(browser)
+    assert "shift 2026-01-05 10:00 2026-01-05 10:00" in words_of(browser.get("/routes"))
+
+
+def test_what_waits_is_listed_with_its_reason(browser, platform, night):
+    held = replace(notice("k:raised:shift", 1, held="quiet"), channel="shift", next_attempt_at=at(900))
+    platform.episodes.insert(replace(episode(1), outbox=(held,)))
+    log_in(browser)
+    page = words_of(browser.get("/routes"))
+    assert "held back: quiet" in page
+    assert "next 2026-01-05 15:00 UTC" in page
+    assert "1 waiting" in page
+
+
+def test_the_menu_leads_to_the_page(browser):
+    log_in(browser)
+    assert '<a href="/routes">Routes</a>' in browser.get("/").text
+
+
+# The test
+
+
+def test_the_button_sends_a_test_to_every_channel_of_the_route_and_says_what_became_of_it(browser, platform, boxes, night):
+    log_in(browser, ENGINEER_TOKEN)
+    boxes["chief"].broken = True
+    page = browser.post("/routes/ovens-at-night/test", data={"csrf": csrf_of(browser.get("/routes"))})
+    assert page.status_code == 200
+    assert "shift: delivered" in words_of(page)
+    assert "chief: not delivered: <the receiver> is gone" in words_of(page)
+    assert "<the receiver>" not in page.text
+    assert [m.subject for m in boxes["shift"].messages] == ["Test message of alerting"]
+    [entry] = entries(platform, "test message sent")
+    assert (entry["who"], entry["subject"]) == ("emil", "ovens-at-night")
+    assert entry["after"] == {"shift": "sent", "chief": "<the receiver> is gone"}
+
+
+def test_the_api_sends_the_same_test(browser, boxes, night):
+    boxes["chief"].broken = True
+    answer = browser.post("/api/v1/routes/ovens-at-night/test", headers=ENGINEER)
+    assert answer.json() == [
+        {"channel": "shift", "delivered": True, "fault": None},
+        {"channel": "chief", "delivered": False, "fault": "<the receiver> is gone"},
+    ]
+    assert len(boxes["shift"].messages) == 1
+
+
+def test_a_channel_that_is_no_longer_configured_is_named(platform, night):
+    fewer = replace(platform, channels={"shift": platform.channels["shift"]})
+    browser = TestClient(create_app(fewer, ALL_TOKENS), follow_redirects=False)
+    [_, chief] = browser.post("/api/v1/routes/ovens-at-night/test", headers=ENGINEER).json()
+    assert chief["fault"] == "channel 'chief' is not configured"
+    assert "not configured" in browser.get("/routes", headers=VIEWER).text
+
+
+@pytest.mark.parametrize("name", ["nothing", "shift", "..", "%2e%2e"])
+def test_only_a_route_can_be_tested(browser, boxes, night, name):
+    assert browser.post(f"/api/v1/routes/{name}/test", headers=ENGINEER).status_code == 404
+    assert boxes["shift"].messages == []
+
+
+def test_a_faulty_route_is_refused_with_its_faults(browser, platform):
+    platform.routes._routes.insert_one({"name": "odd", "channels": []})
+    assert "faulty and not used" in problem_of(browser.post("/api/v1/routes/odd/test", headers=ENGINEER), 422)
+
+
+# Dead letters
+
+
+def test_a_dead_letter_is_listed_and_the_button_delivers_it_under_its_old_key(browser, platform, boxes):
+    key = give_up(platform, boxes)
+    log_in(browser, ENGINEER_TOKEN)
+    page = browser.get("/routes")
+    assert "1 message was given up" in words_of(page)
+    assert "&lt;the receiver&gt; is gone" in page.text
+    answer = browser.post("/dead-letters/retry", data={"csrf": csrf_of(page), "id": key})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/routes#undelivered")
+    assert key in [m.key for m in boxes["shift"].messages]
+    assert "every message has arrived or is still tried" in browser.get("/routes").text
+    [entry] = entries(platform, "delivery tried again")
+    assert (entry["who"], entry["subject"]) == ("emil", key)
+
+
+def test_the_api_tries_all_again(browser, platform, boxes):
+    give_up(platform, boxes)
+    answer = browser.post("/api/v1/dead-letters/retry", json={"id": "all"}, headers=ADMIN)
+    assert answer.json() == {"retried": 1, "sent": 1, "failed": 0}
+
+
+def test_a_dead_letter_that_is_none_is_said_on_the_page(browser):
+    log_in(browser, ENGINEER_TOKEN)
+    csrf = browser.get("/routes")
+    answer = browser.post("/dead-letters/retry", data={"csrf": csrf_of(csrf), "id": "<b>"})
+    assert answer.status_code == 422
+    assert "there is no dead letter" in answer.text
+    assert "<b>" not in answer.text
+
+
+@pytest.mark.parametrize("body", [{}, {"id": ""}, {"id": 1}, {"id": "all", "more": 1}, {"id": "x" * 501}])
+def test_what_makes_no_sense_is_refused(browser, platform, boxes, body):
+    give_up(platform, boxes)
+    problem_of(browser.post("/api/v1/dead-letters/retry", json=body, headers=ENGINEER), 422)
+    assert boxes["shift"].messages == []
+
+
+# Who may
+
+
+@pytest.mark.parametrize("who", [VIEWER, OPERATOR])
+def test_nobody_below_an_engineer_disturbs_people(browser, platform, boxes, night, who):
+    give_up(platform, boxes)
+    for path, body in (("routes/ovens-at-night/test", None), ("dead-letters/retry", {"id": "all"})):
+        assert "needs the role engineer" in problem_of(browser.post(f"/api/v1/{path}", json=body, headers=who), 403)
+    assert boxes["shift"].messages == []
+
+
+@pytest.mark.parametrize("token", [VIEWER_TOKEN, OPERATOR_TOKEN])
+def test_nobody_below_an_engineer_sees_the_buttons_or_may_send_the_forms(browser, platform, boxes, night, token):
+    key = give_up(platform, boxes)
+    log_in(browser, token)
+    page = browser.get("/routes")
+    assert page.status_code == 200
+    assert "Send a test" not in page.text
+    assert "Try again" not in page.text
+    for path in ("/routes/ovens-at-night/test", "/dead-letters/retry"):
+        assert browser.post(path, data={"csrf": csrf_of(page), "id": key}).status_code == 403
+    assert boxes["shift"].messages == []
+
+
+@pytest.mark.parametrize("csrf", ["", "0" * 64, "ü"])
+@pytest.mark.parametrize("form", ["/routes/ovens-at-night/test", "/dead-letters/retry"])
+def test_a_form_of_another_site_sends_nothing(browser, platform, boxes, night, form, csrf):
+    key = give_up(platform, boxes)
+    log_in(browser, ENGINEER_TOKEN)
+    assert browser.post(form, data={"csrf": csrf, "id": key}).status_code == 403
+    assert boxes["shift"].messages == []
+    assert entries(platform, "test message sent") == []
+
+
+def test_a_cookie_alone_sends_nothing_through_the_api(browser, boxes, night):
+    log_in(browser, ENGINEER_TOKEN)
+    assert browser.get("/api/v1/routes").status_code == 200
+    assert browser.post("/api/v1/routes/ovens-at-night/test").status_code == 401
+    assert boxes["shift"].messages == []

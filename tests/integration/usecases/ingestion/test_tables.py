@@ -1,0 +1,305 @@
+import math
+from datetime import timedelta
+
+import pytest
+
+from alerting.adapters.files.readings import ReadingsFile
+from alerting.adapters.files.rows import Layout
+from alerting.adapters.files.tables import text
+from alerting.definitions.assets import Asset, EventType, Variable
+from alerting.definitions.faults import UserError
+from alerting.usecases.ingestion.tables import import_readings
+from tests.helpers.tables import NOW, SIX
+from tests.memory_plant import Assets, Plant
+
+GOOD = """ts,asset,temperature,Zone 2 [bar],running,recipe
+2015-01-01 06:00:00,oven-1,215.5,1,true,plain
+2015-01-01 06:01:00,oven-1,,2,false,
+2015-01-01 06:00:00,oven-2,99,,,plain
+"""
+
+
+def test_readings_get_their_types_and_missing_cells_stay_missing(importer):
+    result = importer.readings(GOOD)
+    minute = timedelta(minutes=1)
+    assert importer.values == {
+        ("oven-1", 0 * minute): {"temperature": 215.5, "Zone_2_bar": 1.0, "running": True, "recipe": "plain"},
+        ("oven-1", minute): {"Zone_2_bar": 2.0, "running": False},
+        ("oven-2", 0 * minute): {"temperature": 99.0, "recipe": "plain"},
+    }
+    assert (result.rows, result.new, result.rejected) == (3, 3, 0)
+    assert result.variables == {"temperature": "number", "Zone_2_bar": "number", "running": "boolean", "recipe": "category"}
+    assert (result.first, result.last) == (SIX, SIX + minute)
+
+
+def test_assets_are_declared_with_the_variables_that_they_have(importer):
+    assert importer.readings(GOOD).created == ("oven-1", "oven-2")
+    assert importer.plant.assets.get("oven-1").variables["Zone_2_bar"] == Variable(title="Zone 2", unit="bar")
+    assert set(importer.plant.assets.get("oven-2").variables) == {"temperature", "recipe"}
+
+
+def test_the_same_file_again_changes_nothing_and_is_not_audited(importer):
+    importer.readings(GOOD)
+    again = importer.readings(GOOD)
+    assert (again.rows, again.new, again.created) == (3, 0, ())
+    assert len(importer.plant.audit.entries) == 1
+
+
+def test_what_is_declared_wins_over_what_the_file_looks_like(importer):
+    declared = Asset(
+        name="oven-1", title="Oven", variables={"code": Variable(type="category", unit="-"), "on": Variable(type="boolean")}
+    )
+    importer.plant = Plant(Assets(declared))
+    importer.readings("ts,code,on,new\n2015-01-01 06:00:00,7,1,5\n", asset="oven-1")
+    assert importer.values == {("oven-1", timedelta(0)): {"code": "7", "on": True, "new": 5.0}}
+    after = importer.plant.assets.get("oven-1")
+    assert (after.title, after.variables["code"]) == ("Oven", declared.variables["code"])
+    assert after.variables["new"] == Variable()
+
+
+def test_text_in_a_declared_number_is_bad_even_when_all_of_it_is_text(importer):
+    importer.plant = Plant(Assets(Asset(name="oven-1", variables={"x": Variable()})))
+    importer.refused("line 2, column x: 'a' is not a number", content="ts,x\n2015-01-01 06:00:00,a\n", asset="oven-1")
+    assert not importer.values
+
+
+BAD_LINES = {
+    "2015-01-01 25:00,oven-1,5": "line 3, column ts: '2015-01-01 25:00' is no date and time of the calendar",
+    ",oven-1,5": "line 3, column ts: there is no time",
+    "2015-01-01 06:05:00,,5": "line 3, column asset: there is no asset",
+    "2015-01-01 06:05:00,oven 1,5": "line 3, column asset: 'oven 1' is no name of an asset",
+    "2015-01-01 06:05:00,oven-1,five": "line 3, column x: 'five' is not a number",
+    "2015-01-01 06:05:00,oven-1,inf": "line 3, column x: 'inf' is infinite",
+    "2015-01-01 06:05:00,oven-1": "line 3: 2 fields where the header names 3",
+    "2015-01-01 06:00:00,oven-1,2": "line 3, column x: another value than on an earlier line of the same asset and time",
+}
+FRAME = "ts,asset,x\n2015-01-01 06:00:00,oven-1,1\n{}\n2015-01-01 06:10:00,oven-1,3\n2015-01-01 06:11:00,oven-1,4\n"
+
+
+@pytest.mark.parametrize("line", BAD_LINES)
+def test_a_bad_line_stops_the_import_before_anything_is_written(importer, line):
+    importer.refused("file.csv is refused, nothing was written", BAD_LINES[line], content=FRAME.format(line), strict=True)
+    assert importer.plant.untouched()
+
+
+@pytest.mark.parametrize("line", BAD_LINES)
+def test_a_bad_line_can_be_kept_apart_while_the_others_are_taken(importer, line):
+    result = importer.readings(FRAME.format(line), skip_bad=True, strict=True)
+    assert (result.rows, result.new, result.rejected) == (3, 3, 1)
+    assert [v["x"] for v in importer.values.values()] == [1, 3, 4]
+    assert [(bad.line, bad.original) for bad in importer.rejects] == [(3, line)]
+
+
+def test_only_the_first_bad_lines_are_listed_and_the_rest_counted(importer):
+    content = "ts,x\n" + "never,1\n" * 8 + "2015-01-01 06:00:00,1\n"
+    importer.refused("line 2, column ts", "line 6, column ts", "and 3 more", content=content, asset="a")
+
+
+def test_a_file_with_bad_lines_only_is_refused_even_when_they_may_be_skipped(importer):
+    importer.refused("line 2, column ts", content="ts,x\nnever,1\n", asset="a", skip_bad=True)
+    assert importer.plant.untouched()
+
+
+def test_a_repeated_line_is_counted_once_and_said(importer):
+    result = importer.readings(FRAME.format("2015-01-01 06:00:00,oven-1,1.0"))
+    assert (result.rows, result.repeated) == (3, 1)
+    assert "1 lines repeat an earlier one and were counted once" in result.notes
+
+
+def test_lines_of_one_instant_that_complete_each_other_are_merged(importer):
+    importer.readings("ts,x,y\n2015-01-01 06:00:00,1,\n2015-01-01 06:00:00,,2\n", asset="a")
+    assert importer.values == {("a", timedelta(0)): {"x": 1.0, "y": 2.0}}
+
+
+def test_empty_lines_and_columns_are_passed_over_and_said(importer):
+    result = importer.readings("ts,x,void\n2015-01-01 06:00:00,1,\n2015-01-01 06:01:00,,NaN\n", asset="a")
+    assert len(importer.values) == 1
+    assert set(importer.plant.assets.get("a").variables) == {"x"}
+    assert "1 lines hold no value and were passed over" in result.notes
+    assert "columns without any value were passed over: void" in result.notes
+
+
+def test_stamps_without_a_zone_are_said_to_be_utc_or_read_in_the_zone_given(importer):
+    content = "ts,x\n2015-01-01 07:00:00,1\n"
+    assert "1 time stamps name no zone and were taken as UTC; --tz says otherwise" in importer.readings(content, asset="a").notes
+    assert importer.readings(content, asset="b", zone="Europe/Berlin").notes == ()
+    assert ("b", timedelta(0)) in importer.values
+
+
+@pytest.mark.parametrize(
+    ("content", "layout", "message"),
+    [
+        ("time,x\n2015,1\n", {"asset": "a"}, "there is no column 'ts'; name it with --time. Columns: time, x"),
+        ("ts,machin\n", {"asset_column": "machine"}, "no column 'machine'; did you mean machin?"),
+        ("ts,x\n", {}, "there is no column 'asset'; name it with --asset-column (or name one asset with --asset)"),
+        ("ts,asset,x\n", {"asset": "a", "asset_column": "asset"}, "either --asset or --asset-column"),
+        (
+            "ts,a b,a-b,a_b\n",
+            {"asset": "a"},
+            "the columns 'a b' and 'a_b' would both be called a_b; tell them apart with --rename",
+        ),
+        ("ts,x\n", {"asset": "a", "rename": {"x": "a b"}}, "'a b' is no legal name; write for example --rename 'x=a_b'"),
+        ("ts,x\n", {"asset": "a", "rename": {"z": "y"}}, "there is no column 'z'"),
+        ("ts,x\n", {"asset": "a", "only": ("z",)}, "there is no column 'z'"),
+        ("ts,x\n", {"asset": "a b"}, "'a b' is no asset name"),
+        ("ts,x\n", {"asset": "a", "zone": "Europe/Berlln"}, "'Europe/Berlln' is no time zone; did you mean Europe/Berlin"),
+        ("ts,x\n", {"asset": "a", "decimal": ","}, "cannot separate both fields and decimals"),
+        ("ts,x\n", {"asset": "a"}, "has a header but no line"),
+        ("ts,x\n2015-01-01,\n", {"asset": "a"}, "has no value in any column"),
+        ("ts;x\n2015-01-01;1,5\n", {"asset": "a", "decimal": "."}, "column 'x' holds numbers such as 12,5: add --decimal ,"),
+    ],
+)
+def test_what_cannot_be_imported_is_refused_with_what_to_do(importer, content, layout, message):
+    importer.refused(message, content=content, **layout)
+    assert importer.plant.untouched()
+
+
+def test_columns_can_be_chosen_and_renamed_and_assets_prefixed(importer):
+    content = "time;machine;Temperature °C;other\n2015-01-01 06:00:00;1;20,5;x\n"
+    layout = {"only": ("Temperature °C",), "rename": {"Temperature °C": "t"}, "asset_prefix": "machine-", "decimal": ","}
+    importer.readings(content, time="time", asset_column="machine", **layout)
+    assert importer.values == {("machine-1", timedelta(0)): {"t": 20.5}}
+    assert importer.plant.assets.get("machine-1").variables["t"].title == "Temperature °C"
+
+
+def test_a_variable_declared_with_two_types_is_refused(importer):
+    importer.plant = Plant(
+        Assets(*(Asset(name=n, variables={"x": Variable(type=t)}) for n, t in (("a", "number"), ("b", "category"))))
+    )
+    content = "ts,asset,x\n2015-01-01 06:00:00,a,1\n2015-01-01 06:00:00,b,1\n"
+    importer.refused("x is declared as number on a but category on b", content=content)
+
+
+def test_half_of_the_cells_being_text_makes_a_category_and_one_of_three_a_bad_line(importer):
+    lines = [f"2015-01-01 06:0{i}:00,{cell}" for i, cell in enumerate(("1", "A7", "2"))]
+    importer.refused("line 3, column x: 'A7' is not a number", content="\n".join(["ts,x", *lines]), asset="a", strict=True)
+    assert importer.readings("\n".join(["ts,x", *lines[:2]]), asset="a").variables == {"x": "category"}
+
+
+def test_an_import_that_was_stopped_is_completed_by_the_next_one(importer, monkeypatch):
+    monkeypatch.setattr(text, "BLOCK_BYTES", 200)
+    content = "ts,x\n" + "".join(f"{1_420_092_000 + i},{i}\n" for i in range(100))
+    add, calls = importer.plant.readings.add_readings, []
+
+    def stopped(rows, arrived_at):
+        calls.append(rows)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return add(rows, arrived_at)
+
+    importer.plant.readings.add_readings = stopped
+    with pytest.raises(KeyboardInterrupt):
+        importer.readings(content, asset="a")
+    before = len(importer.values)
+    assert 0 < before < 100
+    result = importer.readings(content, asset="a")
+    assert (result.rows, result.new, len(importer.values)) == (100, 100 - before, 100)
+
+
+def test_a_file_that_is_changed_between_check_and_import_is_refused(importer, monkeypatch):
+    source = ReadingsFile(importer.file(GOOD), Layout())
+    checked = source.profile(lambda *_: None)
+
+    def change(progress, **_):
+        importer.file(GOOD + "2015-01-01 06:05:00,oven-1,text,,,\n")
+        return checked
+
+    monkeypatch.setattr(source, "profile", change)
+    with pytest.raises(UserError, match="was changed while it was being imported; import it again"):
+        import_readings(source, importer.plant, now=NOW, actor="me")
+    assert not importer.values
+
+
+def test_a_contradiction_across_blocks_is_found(importer, monkeypatch):
+    monkeypatch.setattr(text, "BLOCK_BYTES", 30)
+    importer.refused("line 3, column x: another value", content=FRAME.format("2015-01-01 06:00:00,oven-1,2"))
+
+
+def test_progress_goes_twice_from_the_start_to_the_end_of_the_file(importer, monkeypatch):
+    monkeypatch.setattr(text, "BLOCK_BYTES", 500)
+    path = importer.file("ts,x\n" + "".join(f"{1_420_092_000 + i},{i}\n" for i in range(100)))
+    told = []
+    import_readings(
+        ReadingsFile(path, Layout(asset="a")), importer.plant, now=NOW, actor="me", progress=lambda *step: told.append(step)
+    )
+    for step in ("checking", "writing"):
+        done = [d for s, d, _ in told if s == step]
+        assert done == sorted(done)
+        assert done[-1] == path.stat().st_size == told[0][2]
+
+
+FAILURES = "ts,asset,type,code\n2015-01-01 06:00:00,a,stop,7\n2015-01-01 07:00:00,a,jam,8\n"
+STOPS = "ts,asset,type,end\n2015-01-01 06:00:00,a,stop,2015-01-01 06:30:00\n2015-01-01 07:00:00,a,stop,\n"
+
+
+def test_events_without_an_end_column_are_instant_and_keep_their_attributes(importer):
+    result = importer.events(FAILURES)
+    stop = importer.plant.readings.events["a", "stop", SIX]
+    assert (stop.end, stop.attributes) == (SIX, {"code": 7.0})
+    assert importer.plant.assets.types == {n: EventType(name=n, duration="instant") for n in ("jam", "stop")}
+    assert (result.new, importer.events(FAILURES).new) == (2, 0)
+    assert importer.plant.assets.get("a") == Asset(name="a")
+
+
+def test_events_with_an_end_column_are_lasting_and_go_on_while_it_is_empty(importer):
+    importer.events(STOPS)
+    assert [e.end for e in importer.plant.readings.events.values()] == [SIX + timedelta(minutes=30), None]
+    assert importer.plant.assets.types["stop"].duration == "lasting"
+
+
+def test_a_type_comes_from_a_column_with_a_prefix_or_is_named_for_all(importer):
+    importer.events("ts,asset,comp\n2015-01-01 06:00:00,a,1\n", {"type_column": "comp", "type_prefix": "failure-"})
+    importer.events("ts,asset\n2015-01-01 06:00:00,a\n", {"type": "stop"})
+    assert {key[1] for key in importer.plant.readings.events} == {"failure-1", "stop"}
+
+
+def test_a_stored_event_type_is_taken_over_and_never_contradicted(importer):
+    importer.events(STOPS)
+    again = importer.events("ts,asset,type\n2015-01-02 06:00:00,a,stop\n")
+    assert again.event_types == {"stop": "lasting"}
+    importer.refused(
+        "events of type 'stop' are to be instant, but are stored as lasting already",
+        call=importer.events,
+        content=STOPS,
+        duration="instant",
+    )
+    importer.events(FAILURES.replace("stop", "failure"))
+    with_end = "ts,asset,type,end\n2015-01-02 06:00:00,a,failure,2015-01-02 06:30:00\n"
+    importer.refused("have ends, but are stored as instant already", call=importer.events, content=with_end)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("2015-01-01 06:00:00,a,,", "line 2, column type: there is no event type"),
+        ("2015-01-01 06:00:00,a,a b,", "line 2, column type: 'a b' is no name of an event type"),
+        (
+            "2015-01-01 06:00:00,a,stop,2015-01-01 05:00:00",
+            "line 2, column end: the end '2015-01-01 05:00:00' lies before the start",
+        ),
+        ("2015-01-01 06:00:00,a,stop,soon", "line 2, column end: 'soon' is no instant"),
+    ],
+)
+def test_a_bad_event_stops_the_import_or_is_kept_apart(importer, line, message):
+    content = f"ts,asset,type,end\n{line}\n2015-01-01 08:00:00,a,stop,\n"
+    importer.refused(message, call=importer.events, content=content)
+    assert importer.plant.untouched()
+    assert importer.events(content, skip_bad=True).rejected == len(importer.plant.readings.events) == 1
+
+
+def test_an_end_of_events_said_to_be_instant_is_bad(importer):
+    importer.refused("line 2, column end: an instant event has no end", call=importer.events, content=STOPS, duration="instant")
+
+
+def test_the_same_event_twice_is_counted_once_and_with_another_end_it_is_bad(importer):
+    twice = "ts,asset,type,end\n" + "2015-01-01 06:00:00,a,stop,2015-01-01 06:30:00\n" * 2
+    assert importer.events(twice).repeated == 1
+    other = twice + "2015-01-01 06:00:00,a,stop,2015-01-01 06:31:00\n"
+    importer.refused("line 4, column end: another value than on an earlier line", call=importer.events, content=other)
+
+
+def test_no_value_ever_reaches_the_store_as_not_a_number(importer):
+    importer.readings("ts,x,y\n2015-01-01 06:00:00,nan,1\n2015-01-01 06:01:00,-nan,1\n2015-01-01 06:02:00,2,1\n", asset="a")
+    found = [v for values in importer.values.values() for v in values.values()]
+    assert len(found) == 4
+    assert not any(math.isnan(v) for v in found)

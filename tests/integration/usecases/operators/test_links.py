@@ -1,0 +1,153 @@
+"""Feedback links: nobody makes one but us, and each is for one answer of one recipient to one episode, for a time."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from itsdangerous import Signer, URLSafeSerializer
+
+from alerting.adapters.channels.links import SignedLinks, kept_key
+from alerting.definitions.faults import UserError
+from alerting.definitions.revisions import next_revision
+from alerting.notifications.links import LONGEST_TOKEN, PURPOSES, Grant, LinkRefused, seal, unseal
+from alerting.usecases.operators.links import open_link, revoke_links, use_link
+from tests.builders import at, threshold
+from tests.helpers.episodes import episode
+from tests.pretended import Mailbox, pretended_platform
+
+KEY = b"k" * 40
+GRANT = Grant("e1", "anna", "acted", at(0), at(60))
+
+
+def test_a_grant_comes_back_as_it_was_sealed():
+    assert unseal(seal(GRANT, KEY), KEY, at(59)) == GRANT
+
+
+@pytest.mark.parametrize("now", [60, 61, 10_000])
+def test_a_link_that_has_expired_is_refused(now):
+    with pytest.raises(LinkRefused, match="expired"):
+        unseal(seal(GRANT, KEY), KEY, at(now))
+
+
+def test_another_key_opens_nothing():
+    with pytest.raises(LinkRefused, match="not one of ours"):
+        unseal(seal(GRANT, KEY), b"x" * 40, at(1))
+
+
+@pytest.mark.parametrize(
+    "change", [{"episode": "e2"}, {"recipient": "otto"}, {"purpose": "true_alarm"}, {"expires_at": at(10_000)}]
+)
+def test_nothing_of_a_link_can_be_changed(change):
+    forged, genuine = seal(replace(GRANT, **change), b"x" * 40), seal(GRANT, KEY)
+    with pytest.raises(LinkRefused):
+        unseal(f"{forged.split('.')[0]}.{genuine.split('.')[1]}", KEY, at(1))
+
+
+@given(st.text(max_size=80))
+def test_whatever_is_no_link_is_refused_and_breaks_nothing(text):
+    with pytest.raises(LinkRefused):
+        unseal(text, KEY, at(1))
+
+
+def test_no_secret_stands_in_a_link():
+    _, content = URLSafeSerializer("").loads_unsafe(seal(GRANT, KEY))
+    assert content[:3] == ["e1", "anna", "acted"]
+    assert len(content) == 5
+
+
+def test_what_the_key_signed_for_another_purpose_is_no_link():
+    _, content = URLSafeSerializer("").loads_unsafe(seal(GRANT, KEY))
+    with pytest.raises(LinkRefused, match="not one of ours"):
+        unseal(URLSafeSerializer(KEY, "another purpose").dumps(content), KEY, at(1))
+
+
+@pytest.mark.parametrize("spoilt", ["\udcff", "x" * LONGEST_TOKEN])
+def test_text_that_cannot_be_encoded_or_is_too_long_is_refused(spoilt):
+    with pytest.raises(LinkRefused, match="not one of ours"):
+        unseal(spoilt + seal(GRANT, KEY), KEY, at(1))
+
+
+def test_a_long_token_is_refused_before_its_signature_is_computed(monkeypatch):
+    monkeypatch.setattr(Signer, "verify_signature", lambda *_: pytest.fail("computed"))
+    with pytest.raises(LinkRefused):
+        unseal("x" * LONGEST_TOKEN + seal(GRANT, KEY), KEY, at(1))
+
+
+# --- with a platform -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def platform():
+    made = pretended_platform(Mailbox("anna"))
+    made.clock.instant = at(10)
+    made.episodes.insert(replace(episode(1), valid_until=None, outcome_due_at=None))
+    revise(made)
+    return replace(made, links=SignedLinks(KEY, "https://x.example", timedelta(hours=1), made.clock.now))
+
+
+def revise(platform):
+    kept = platform.episodes.find()[0]
+    definition = threshold(name=kept.definition)
+    platform.definitions.add_revision(next_revision(definition, None, "engineer", at(0), "test"))
+
+
+def token(platform, purpose, recipient="anna"):
+    links = platform.links.of(platform.episodes.find()[0].id, recipient)
+    return links[PURPOSES.index(purpose)].url.rpartition("/")[2]
+
+
+def feedback(platform):
+    return [(f.who, f.verdict, f.acted) for f in platform.episodes.find()[0].feedback]
+
+
+def test_each_link_gives_its_one_answer_once_and_people_may_differ(platform):
+    for recipient, purpose in (("anna", "true_alarm"), ("anna", "acted"), ("otto", "false_alarm"), ("anna", "true_alarm")):
+        use_link(platform, token(platform, purpose, recipient), at(11))
+    assert feedback(platform) == [
+        ("anna (by link)", "true_alarm", False),
+        ("anna (by link)", None, True),
+        ("otto (by link)", "false_alarm", False),
+    ]
+
+
+@pytest.mark.parametrize(("episode", "recipient"), [(True, None), (None, "anna"), (True, "anna"), (None, None)])
+def test_a_link_that_was_revoked_does_nothing_and_a_new_one_works(platform, episode, recipient):
+    old = token(platform, "acted")
+    id = platform.episodes.find()[0].id
+    revoke_links(platform, id if episode else None, recipient, "ada", at(10), at(10))
+    with pytest.raises(LinkRefused, match="revoked"):
+        use_link(platform, old, at(11))
+    assert feedback(platform) == []
+    platform.clock.instant = at(12)
+    use_link(platform, token(platform, "acted"), at(12))
+    assert len(feedback(platform)) == 1
+
+
+def test_links_of_others_outlive_a_revocation(platform):
+    other = token(platform, "acted", "otto")
+    revoke_links(platform, None, "anna", "ada", at(10), at(10))
+    assert open_link(platform, other)[0].recipient == "otto"
+
+
+# --- the key -----------------------------------------------------------------------------------------------------------------
+
+
+def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path):
+    path = tmp_path / "secrets" / "feedback_link_key"
+    key = kept_key(path)
+    assert (kept_key(path), path.stat().st_mode & 0o777, len(key) >= 32) == (key, 0o600, True)
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_key_that_others_may_read_or_that_is_short_is_refused(tmp_path):
+    path = tmp_path / "key"
+    kept_key(path)
+    path.chmod(0o644)
+    with pytest.raises(UserError, match="chmod 600"):
+        kept_key(path)
+    path.write_text("short")
+    path.chmod(0o600)
+    with pytest.raises(UserError, match="too short"):
+        kept_key(path)
