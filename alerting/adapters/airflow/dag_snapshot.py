@@ -168,7 +168,7 @@ def _snapshot(document: Document) -> DagSnapshot:
 
 
 def _classifier(row: Document) -> NumberedClassifier | None:
-    """Return the classifier of a row; None, with a warning in the log, if this version cannot read what an older version wrote."""
+    """Return the classifier of a row; None, with a log line, if an older version wrote it and this one cannot read it."""
     try:
         definition = parse_definition(row["definition"])
         return NumberedClassifier(int(row["revision"]), definition) if isinstance(definition, ClassifierDefinition) else None

@@ -39,13 +39,13 @@ class EmailChannel:
         self._context = context or ssl.create_default_context(cafile=server.ca_file)
 
     def deliver(self, message: Message) -> None:
-        """Send one message. Raises DeliveryFailed if it is not sent: permanent if the server refuses message or address for good."""
+        """Send one message. Raises DeliveryFailed: permanent if the server refuses the message or the address for good."""
         mail = compose(message, self._server.sender, self._to)
         try:
             smtp = self._connected()
             try:
                 smtp.send_message(mail)
-                with suppress(OSError, smtplib.SMTPException):  # the server has accepted the message: a later error does not matter
+                with suppress(OSError, smtplib.SMTPException):  # the server has accepted the message: later errors do not matter
                     smtp.putcmd("quit")
             finally:
                 smtp.close()
@@ -89,7 +89,7 @@ class _From(smtplib.SMTP):
         self._host = host
         return super().connect(host, port, source_address)
 
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:  # the checked address replaces `host`
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:  # noqa: ARG002 - the checked address replaces `host`
         return socket.create_connection((self._address, port), timeout)
 
 

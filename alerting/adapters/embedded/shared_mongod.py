@@ -161,7 +161,10 @@ def _running_or_started(home: Path, users: TextIO) -> int:
 
 
 def _start_keeper(home: Path, users: TextIO) -> int:
-    """Start a keeper and return its port. It inherits our lock on the users, so a killed command leaves the folder reserved."""
+    """Start a keeper and return its port.
+
+    It inherits our lock on the users until its server runs, so that a killed command leaves the folder reserved.
+    """
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     keeper = subprocess.Popen(
         [sys.executable, "-m", __name__, str(home), str(users.fileno())],
