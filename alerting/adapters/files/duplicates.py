@@ -25,7 +25,7 @@ class Found:
 
 
 class Duplicates:
-    """Comparison of rows within a chunk, and with the previous row of the same series (an asset, or an asset and event type).
+    """Comparison of rows within a chunk, and with the last earlier row of the same series (an asset, or asset and event type).
 
     It stores one row per series only. It finds every repetition in a file sorted by time, or by asset and time. The store merges
     a repetition that lies further apart in an unsorted file; there the later line wins.
