@@ -48,7 +48,7 @@ class Episodes(Protocol):
     def alarms(self, start: datetime, end: datetime, active_from: datetime | None = None) -> list[Alarm]:
         """Return extracts of the episodes raised in [start, end), oldest first.
 
-        With `active_from` also of those raised before `start` that are still open, or were over only at or after that instant.
+        With `active_from` also of those raised before `start` that were active then: raised from `active_from` on, or open still.
         """
         ...
 

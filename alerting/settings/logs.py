@@ -35,7 +35,7 @@ _PATTERNS = (
 
 
 def log_format(environ: Mapping[str, str]) -> str:
-    """Return `text` or `json`, from `ALERTING_LOG_FORMAT`. Raises UserError for any other value."""
+    """Return `text` or `json`, from `ALERTING_LOG_FORMAT`. Raises UserError if it has another value."""
     given = environ.get(VARIABLE, "").strip().lower() or TEXT
     if given not in (TEXT, JSON):
         raise UserError(f"{VARIABLE}: {clean_line(given)[:50]!r} is no format of logs: give text or json")
@@ -45,7 +45,7 @@ def log_format(environ: Mapping[str, str]) -> str:
 def configure_logging(environ: Mapping[str, str], secrets: Collection[str] = ()) -> None:
     """Send the logs of this process to standard error: warnings as text, or with `json` all lines of the platform from INFO on.
 
-    `secrets`: texts to hide besides those of the environment. Idempotent. Raises UserError for an unknown format.
+    `secrets`: texts to hide besides those of the environment. Idempotent. Raises UserError if the format is unknown.
     """
     format_ = log_format(environ)
     handler = _StandardError()

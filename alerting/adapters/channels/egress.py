@@ -106,7 +106,7 @@ _INHERITED = "_alerting_egress_guard"
 
 @contextmanager
 def guarded(egress: Egress) -> Iterator[Guard]:
-    """Block every connection that the rule forbids in the interpreter itself, in this thread and in threads that it starts.
+    """Block, in the interpreter itself, every connection that the rule forbids, in this thread and in threads that it starts.
 
     Proxies and passwords (.netrc) of the environment are ignored: a proxy would connect in place of this process.
     """

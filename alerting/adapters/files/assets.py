@@ -29,7 +29,7 @@ def read_assets(path: Path, layout: Layout) -> list[GivenAsset]:
     """Return the assets of a file, read by its ending: YAML and JSON hold documents, every other file is a table.
 
     Documents: one, a list, or a map from name to the rest; one YAML file may hold several documents. Table: every column except
-    that of the asset becomes an attribute. Raises UserError, with line or position, for unreadable content.
+    that of the asset becomes an attribute. Raises UserError, with line or position, if the content is unreadable.
     """
     if path.suffix.lower() in DOCUMENTS:
         return list(_documents(path))

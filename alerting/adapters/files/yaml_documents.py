@@ -56,7 +56,7 @@ def _documents(text: str, origin: str) -> Iterator[Any]:
 
 
 def _size(node: Any, origin: str, sizes: dict[int, int], depth: int) -> int:
-    """Return the number of nodes to which a node expands. Raises UserError for forbidden content."""
+    """Return the number of nodes to which a node expands. Raises UserError if its content is forbidden."""
     if depth > _DEEPEST:
         raise UserError(f"{origin}: {_line(node)}: is nested too deeply; at most {_DEEPEST} levels are allowed")
     if id(node) in sizes:

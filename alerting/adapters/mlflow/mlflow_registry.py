@@ -167,7 +167,7 @@ class MlflowModels:
             return number
 
     def model_files(self, definition: str, version: int) -> dict[str, bytes]:
-        """Return the files of a version as registered. Raises ModelUnavailable for more than a model has."""
+        """Return the files of a version as registered. Raises ModelUnavailable if they exceed the limits of a model."""
         with self._connection.client() as client:
             return fetch_model_files(client, self._connection.uri, definition, version)
 

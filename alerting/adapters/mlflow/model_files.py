@@ -42,7 +42,7 @@ def log_model(client: "MlflowClient", definition: str, run_id: str, files: Files
 
 
 def fetch_model_files(client: "MlflowClient", uri: str, definition: str, version: int) -> dict[str, bytes]:
-    """Return the files of a registered version by name. Raises ModelUnavailable for more than a model of this platform has.
+    """Return the files of a registered version by name. Raises ModelUnavailable if it exceeds the limits of a model.
 
     `uri`: of MLflow.
     """

@@ -33,7 +33,7 @@ _SCALARS = (str, int, float, bool)
 
 
 def to_document(value: Any) -> Document:
-    """Return a dataclass or pydantic model as a document. Raises ValueError for an instant without a time zone."""
+    """Return a dataclass or pydantic model as a document. Raises ValueError if an instant has no time zone."""
     return cast(Document, to_bson(value))
 
 
@@ -43,7 +43,7 @@ def to_bson(value: Any) -> Any:
 
 
 def whole_millis(instant: datetime) -> datetime:
-    """Return an instant rounded down to the precision of BSON. Raises ValueError for one without a time zone."""
+    """Return an instant rounded down to the precision of BSON. Raises ValueError if it has no time zone."""
     if instant.tzinfo is None:
         raise ValueError(f"the instant {instant.isoformat()} has no time zone")
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000) if instant.microsecond % 1000 else instant

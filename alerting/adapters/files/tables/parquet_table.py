@@ -75,7 +75,7 @@ class ParquetTable:
 
 @contextmanager
 def _parquet(path: Path) -> Iterator[Any]:
-    """Yield the opened file. Raises UserError for any damage in its bytes, also while the caller reads it."""
+    """Yield the opened file. Raises UserError if it is damaged, also while the caller reads it."""
     try:
         with parquet.ParquetFile(path, buffer_size=_PARQUET_BUFFER) as file:
             yield file

@@ -85,7 +85,7 @@ class MongoEpisodes:
         return _episodes(found.hint(OVER_UNACKNOWLEDGED_INDEX))
 
     def alarms(self, start: datetime, end: datetime, active_from: datetime | None = None) -> list[Alarm]:
-        """Return extracts of episodes raised in [start, end), oldest first; with `active_from` also of those still active."""
+        """Return extracts of episodes raised in [start, end), oldest first; with `active_from` also of those active at start."""
         found = [*self._episodes.find({"raised_at": {"$gte": start, "$lt": end}}, _EXTRACT)]
         if active_from is not None:
             ended = {"raised_at": {"$gte": active_from, "$lt": start}, "closed_at": {"$gt": start}}

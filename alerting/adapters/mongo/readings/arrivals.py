@@ -79,7 +79,7 @@ class MongoArrivals:
         self._arrivals.update_one({"_id": arrival.id, "written": False, "seen_at": None}, {"$set": {"seen_at": to_bson(at)}})
 
     def mark_routed(self, routed: Sequence[tuple[Arrival, int]], at: datetime) -> None:
-        """Record that an arrival was routed; one whose writer has finished meanwhile is routed once more."""
+        """Record that an arrival was routed; one whose writer has finished meanwhile is routed again."""
         alike: dict[tuple[bool, int], list[str]] = {}
         for arrival, too_late in routed:
             alike.setdefault((arrival.written, too_late), []).append(arrival.id)

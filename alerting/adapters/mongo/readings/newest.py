@@ -23,7 +23,7 @@ _NO_INDEX = (13, 67)  # codes of Unauthorized and CannotCreateIndex: a collectio
 def newest_readings(readings: Collection[Document], asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
     """Return the newest value of each variable in (since, until] within its engineering range, as readings of a history.
 
-    Raises UserError for a stored value that is not of its variable's type.
+    Raises UserError if a stored value is not of its variable's type.
     """
     found: dict[datetime, Document] = {}
     for name, start in since.items():
