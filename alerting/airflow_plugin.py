@@ -1,4 +1,4 @@
-"""What Airflow's pages show of the platform: a link to the console, and a note on the triggerer.
+"""Plugin that shows the platform on Airflow's pages: a link to the console, and a note on the triggerer.
 
 This is the only module of the package that imports Airflow.
 """
@@ -21,9 +21,9 @@ _CONSOLE = console_address(read_settings(os.environ))
 
 
 class AlertingPlugin(AirflowPlugin):  # type: ignore[misc]
-    """Adds a link under Browse, which opens in a new tab: Airflow 3.3 draws a link of the top level as a button without effect.
+    """Add a link under Browse, which opens in a new tab: Airflow 3.3 draws a link of the top level as a button without effect.
 
-    The home page says why the triggerer is off, and names the console.
+    The home page states why the triggerer is off, and names the console.
     """
 
     name = "alerting"

@@ -1,4 +1,4 @@
-"""The one place that chooses adapters: which database, which registry, which clock, which channels."""
+"""The only module that chooses adapters: database, registry, clock and channels."""
 
 import logging
 import os
@@ -26,9 +26,9 @@ MLFLOW_USER, MLFLOW_PASSWORD = "alerting", "mlflow_password"
 
 @contextmanager
 def open_platform(settings: Settings, *, channels: bool = True) -> Iterator[Platform]:
-    """Everything a use case may touch: of the servers that are named or running, or of an embedded database of its own.
+    """Yield the platform for the use cases: with the named or running servers, or with its own embedded database.
 
-    Without `channels` nobody can be told anything. Raises UserError when a server cannot be reached.
+    Without `channels` the platform delivers no notification. Raises UserError if a server cannot be reached.
     """
     with open_stores(settings) as stores:
         yield assemble(settings, stores, channels=channels)
@@ -36,7 +36,7 @@ def open_platform(settings: Settings, *, channels: bool = True) -> Iterator[Plat
 
 @contextmanager
 def open_stores(settings: Settings) -> "Iterator[MongoStores]":
-    """The stores alone, for who needs more of the database than the use cases do."""
+    """Yield the stores alone, for callers that need more of the database than the use cases do."""
     from alerting.adapters.mongo import mongo
 
     with _database(settings) as uri, mongo.open_stores(uri, settings.database) as stores:
@@ -44,7 +44,7 @@ def open_stores(settings: Settings) -> "Iterator[MongoStores]":
 
 
 def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True) -> Platform:
-    """A platform of these stores."""
+    """Return a platform of these stores."""
     from alerting.adapters.mongo.demo.clock import MongoClock
 
     platform = stores.platform(models(settings), _channels(settings) if channels else {}, MongoClock(stores.database))
@@ -68,8 +68,9 @@ def _database(settings: Settings) -> "AbstractContextManager[str]":
 
 
 def models(settings: Settings) -> "MlflowModels":
-    """The registry: the one that is named; else that of this home, through its server if that answers, or without; runs and
-    models are the same either way.
+    """Return the registry: the named one, else that of this home.
+
+    The registry of this home works through its server if that answers, and without it otherwise; runs and models are the same.
     """
     from alerting.adapters.mlflow.mlflow_registry import MlflowModels
 
@@ -84,7 +85,7 @@ def models(settings: Settings) -> "MlflowModels":
 
 
 def mlflow_sign_in(settings: Settings) -> dict[str, str]:
-    """What MLflow's client reads from the environment to sign in at the server of this home; nothing where it has no password."""
+    """Return the variables with which MLflow's client signs in at the server of this home; empty if it has no password."""
     try:
         password = (settings.home / "secrets" / MLFLOW_PASSWORD).read_text(encoding="utf-8").strip()
     except FileNotFoundError:
@@ -93,7 +94,7 @@ def mlflow_sign_in(settings: Settings) -> dict[str, str]:
 
 
 def running_mlflow(settings: Settings) -> str | None:
-    """The address of the MLflow server that `alerting up` runs on this home, if it answers."""
+    """Return the address of the MLflow server that `alerting up` runs on this home; None if it does not answer."""
     from alerting.adapters.embedded.running import running
 
     up = running(settings.home)
@@ -109,7 +110,10 @@ def running_mlflow(settings: Settings) -> str | None:
 
 
 def _channels(settings: Settings) -> dict[str, Channel]:
-    """The log, which always works and is kept in the home, and one channel per configured address. Raises UserError."""
+    """Return the log, which needs no server and is stored in the home, and one channel per configured address.
+
+    Raises UserError if a channel is not configured correctly.
+    """
     from alerting.adapters.channels.log import LogChannel
 
     log = settings.home / "logs" / "notifications.log"
@@ -130,7 +134,7 @@ def _channels(settings: Settings) -> dict[str, Channel]:
 
 
 def _outgoing(settings: Settings) -> Iterator[tuple[str, Channel]]:
-    """Everything that leaves this machine, all of it through one egress rule."""
+    """Yield every channel that leaves this machine, all through one egress rule."""
     from alerting.adapters.channels.egress import Egress
 
     delivery = settings.delivery
@@ -154,7 +158,10 @@ def _outgoing(settings: Settings) -> Iterator[tuple[str, Channel]]:
 
 
 def _password(server: Smtp) -> str | None:
-    """The mail server's password: of its file, which only its owner may read, or as it was given. Raises UserError."""
+    """Return the mail server's password, as given or from its file, which only its owner may read.
+
+    Raises UserError if the file cannot be read or other users may read it.
+    """
     if server.password_file is None:
         return server.password
     try:
@@ -167,12 +174,12 @@ def _password(server: Smtp) -> str | None:
 
 
 def console_address(settings: Settings) -> str:
-    """Where people reach the console: as messages name it, or on this machine."""
+    """Return the address of the console for people: the one that messages name, or that on this machine."""
     return f"{(settings.delivery.public_url or f'http://{LOOPBACK}:{settings.api_port}').rstrip('/')}/"
 
 
 def _model_key(settings: Settings) -> bytes:
-    """What hashes of model files are keyed with, where the registry is shared with others; the embedded one is ours alone."""
+    """Return the key for the hashes of model files in a shared registry; empty for the embedded one."""
     from alerting.adapters.channels.links import kept_key
 
     return b"" if settings.mlflow_uri is None else kept_key(settings.home / "secrets" / "model_key")

@@ -1,4 +1,4 @@
-"""One evaluation DAG per cadence in use: the definitions in a few shards, then the notifications that came of them."""
+"""One evaluation DAG per cadence in use: the definitions in a few shards, then the resulting notifications."""
 
 from airflow.sdk import dag
 from alerting_tasks import DAG_OPTIONS, TASK_OPTIONS, dag_snapshot, is_wanted
@@ -8,7 +8,7 @@ from alerting.definitions.durations import parse_duration
 
 
 def build(every: str) -> None:
-    """One cadence's DAG; evaluation goes before training wherever both wait for a slot."""
+    """Build the DAG of one cadence; evaluation takes priority over training where both wait for a slot."""
 
     @dag(
         dag_id=f"evaluate__{every}",

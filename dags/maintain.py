@@ -1,4 +1,4 @@
-"""Housekeeping: revisions of documents edited in the database, outcomes that can be settled, messages that are due."""
+"""Maintenance: revisions of documents edited in the database, outcomes that are due, notifications that are due."""
 
 from datetime import timedelta
 
@@ -8,7 +8,7 @@ from alerting_tasks import DAG_OPTIONS, TASK_OPTIONS, in_numbers, opened_platfor
 
 @task
 def keep_house() -> dict[str, object]:
-    """Do all of it as of the run's instant, and return what was done in counts."""
+    """Run the maintenance as of the run's instant, and return its counts."""
     from alerting.usecases.operations.maintain import maintain
 
     with opened_platform() as platform:
@@ -17,7 +17,7 @@ def keep_house() -> dict[str, object]:
 
 @task
 def tell() -> dict[str, int]:
-    """Repeats, escalation and signs of life, however seldom anything is evaluated."""
+    """Deliver repeats, escalations and heartbeats, independent of the evaluation cadences."""
     from alerting.usecases.notification.deliver import deliver_due
 
     with opened_platform() as platform:

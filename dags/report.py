@@ -1,4 +1,4 @@
-"""Performance reports: what is due by each definition's own cron, one mapped task per report."""
+"""Performance reports that are due by each definition's own cron, one mapped task per report."""
 
 from datetime import timedelta
 
@@ -8,7 +8,7 @@ from alerting_tasks import DAG_OPTIONS, TASK_OPTIONS, opened_platform, read_inst
 
 @task
 def due() -> list[dict[str, str]]:
-    """Definition and period of every report that is due and not made yet."""
+    """Return definition and period of every report that is due and not made yet."""
     from alerting.usecases.operations.report import due_reports
 
     with opened_platform() as platform:

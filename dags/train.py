@@ -9,7 +9,7 @@ from alerting.definitions.model import ClassifierDefinition
 
 
 def build(dag_id: str, definition: ClassifierDefinition, revision: int) -> None:
-    """One definition's DAG; only its id, text and schedule come from the definition."""
+    """Build the DAG of one definition; only its id, text and schedule come from the definition."""
 
     @dag(dag_id=dag_id, **training_options(definition, revision))
     def training() -> None:

@@ -1,6 +1,6 @@
-"""The outside world as the use cases see it: small protocols, implemented by stores, channels and clocks.
+"""The ports of the use cases: small protocols, implemented by stores, channels and clocks.
 
-Every write is idempotent or a compare-and-set; a method that returns bool says whether this caller made the change.
+Every write is idempotent or a compare-and-set; a method that returns bool returns whether this caller made the change.
 """
 
 from alerting.ports.definitions import NOT_EDITED, Assets, Definitions, Documents, FaultyDocument, NoDocuments, Routes

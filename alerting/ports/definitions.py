@@ -1,4 +1,4 @@
-"""Ports for what people write: alert definitions, assets, event types, routes."""
+"""Ports for documents that people write: alert definitions, assets, event types, routes."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ class FaultyDocument:
 
 
 class Documents(Protocol):
-    """What people may have edited straight in the database, document by document."""
+    """Faulty documents of collections that people may edit in the database."""
 
     def faulty(self, collections: Collection[str] | None = None) -> list[FaultyDocument]:
-        """Documents that are left out, of these collections or of all but `alert_definitions`, whose marks say it."""
+        """Return omitted documents of these collections; by default of all except `alert_definitions`, which has marks."""
         ...
 
 
 class NoDocuments:
-    """Port `Documents` where nothing is edited."""
+    """Port `Documents` of a platform without edited documents."""
 
     def faulty(self, collections: Collection[str] | None = None) -> list[FaultyDocument]:  # noqa: ARG002
         return []
@@ -37,45 +37,45 @@ NOT_EDITED = NoDocuments()
 
 
 class Definitions(Protocol):
-    """Current documents, as people left them, and their immutable revisions."""
+    """Current documents, as people wrote them, and their immutable revisions."""
 
     def documents(self) -> list[Document]:
-        """All current documents without `_id`, sorted by name, valid or not.
+        """Return all current documents without `_id`, sorted by name, valid or not.
 
-        `_faults` where marked faulty; `_label` where there is no name, the one under which it is marked.
+        `_faults`: the faults of a marked document; `_label`: the name of its mark, if the document has no name.
         """
         ...
 
     def put(self, document: Document) -> None:
-        """Insert or replace the current document of that name. Raises UserError when the server refuses it."""
+        """Insert or replace the current document of that name. Raises UserError if the server refuses it."""
         ...
 
     def mark_faulty(self, name: str, faults: Sequence[str]) -> None:
-        """Mark (or with no faults unmark) the current document without changing what people wrote."""
+        """Mark the current document as faulty, or unmark it without faults; its text does not change."""
         ...
 
     def faulty(self) -> dict[str, list[str]]:
-        """Faults by definition name."""
+        """Return faults by definition name."""
         ...
 
     def add_revision(self, revision: Revision) -> bool:
-        """Keep a revision; False if that number exists already."""
+        """Store a revision; return False if that number exists already."""
         ...
 
     def revisions(self, name: str) -> list[Revision]:
-        """All revisions of a definition, oldest first."""
+        """Return all revisions of a definition, oldest first."""
         ...
 
     def histories(self, names: Collection[str]) -> dict[str, list[Revision]]:
-        """All revisions of each of these definitions, oldest first; one without any is absent."""
+        """Return all revisions of each of these definitions, oldest first; a definition without any is absent."""
         ...
 
     def last_number(self, name: str) -> int:
-        """The highest number of its revisions, valid or not; 0 without one."""
+        """Return the highest number of its revisions, valid or not; 0 if it has none."""
         ...
 
     def latest(self, having: str | None = None) -> list[Revision]:
-        """The newest revision of every definition, sorted by name; of those alone where it has this field, if one is named."""
+        """Return the newest revision of every definition, sorted by name; with `having` only those with this field."""
         ...
 
 
@@ -87,7 +87,7 @@ class Assets(Protocol):
     def get(self, name: str) -> Asset | None: ...
 
     def faulty(self) -> dict[str, list[str]]:
-        """Why the documents of assets that are left out are faulty, by name."""
+        """Return, by name, the faults of the asset documents that are left out."""
         ...
 
     def put(self, assets: Sequence[Asset]) -> None: ...
@@ -98,10 +98,10 @@ class Assets(Protocol):
 
 
 class Routes(Protocol):
-    """Documents that say who is told."""
+    """Documents that assign recipients to notifications."""
 
     def documents(self) -> list[Document]:
-        """All of them without `_id`, sorted by name, valid or not."""
+        """Return all routes without `_id`, sorted by name, valid or not."""
         ...
 
     def put(self, document: Document) -> None:
@@ -109,5 +109,5 @@ class Routes(Protocol):
         ...
 
     def remove(self, name: str) -> bool:
-        """False if there was none."""
+        """Remove a route; return False if there was none."""
         ...

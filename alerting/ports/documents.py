@@ -1,4 +1,4 @@
-"""What documents and files are to a port."""
+"""Types of documents and files for the ports."""
 
 from collections.abc import Mapping
 from typing import Any

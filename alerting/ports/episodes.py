@@ -1,4 +1,4 @@
-"""Ports for episodes, and for what operators say of them and do with them."""
+"""Ports for episodes, and for shelves and feedback of operators."""
 
 from datetime import datetime
 from typing import Protocol
@@ -12,7 +12,7 @@ class Episodes(Protocol):
     """Episodes, with one open per definition and asset."""
 
     def insert(self, episode: Episode) -> bool:
-        """Insert; False when this id exists, or another one is open for the same definition and asset."""
+        """Insert; return False if this id exists, or another one is open for the same definition and asset."""
         ...
 
     def replace(self, episode: Episode) -> bool:
@@ -22,7 +22,7 @@ class Episodes(Protocol):
     def get(self, id: str) -> Episode | None: ...
 
     def starting_with(self, prefix: str) -> list[Episode]:
-        """Episodes whose id begins so, at most ten."""
+        """Return episodes whose id has this prefix, at most ten."""
         ...
 
     def find(
@@ -35,61 +35,61 @@ class Episodes(Protocol):
         limit: int | None = None,
         before: tuple[datetime, str] | None = None,
     ) -> list[Episode]:
-        """Episodes raised in [start, end), newest first, those of one instant by descending id.
+        """Return episodes raised in [start, end), newest first, those of one instant by descending id.
 
-        `before` (raised_at, id) leaves out that episode and all that come ahead of it in this order: the next page.
+        `before` (raised_at, id) leaves out that episode and all episodes ahead of it in this order: the next page.
         """
         ...
 
     def over_unacknowledged(self, limit: int) -> list[Episode]:
-        """Live episodes that are over and that no operator has acknowledged (ISA-18.2 state D), newest first."""
+        """Return live episodes that are over and that no operator has acknowledged (ISA-18.2 state D), newest first."""
         ...
 
     def alarms(self, start: datetime, end: datetime, active_from: datetime | None = None) -> list[Alarm]:
-        """Extracts of the episodes raised in [start, end), oldest first.
+        """Return extracts of the episodes raised in [start, end), oldest first.
 
-        With `active_from` also of those raised before `start` and not over by then: from that instant on, or open still.
+        With `active_from` also of those raised before `start` that were active then: raised from `active_from` on, or open still.
         """
         ...
 
     def unsettled(self, as_of: datetime) -> list[Episode]:
-        """Episodes with `outcome_due_at` at or before as_of, oldest first."""
+        """Return episodes with `outcome_due_at` at or before as_of, oldest first."""
         ...
 
     def with_due_notifications(self, now: datetime, limit: int = 100) -> list[Episode]:
-        """Episodes with a pending notification whose next attempt is due, oldest first."""
+        """Return episodes with a pending notification whose next attempt is due, oldest first."""
         ...
 
     def dead_letters(self) -> list[tuple[str, Notification]]:
-        """Episode id and notification of every delivery that was given up."""
+        """Return episode id and notification of every dead letter."""
         ...
 
     def told_since(self, asset: str, since: datetime) -> list[Notification]:
-        """Notifications of raises on this asset made after this instant."""
+        """Return notifications of raises on this asset made after this instant."""
         ...
 
     def sent_since(self, since: datetime) -> list[Notification]:
-        """Notifications that were delivered since this instant."""
+        """Return notifications that were delivered since this instant."""
         ...
 
     def held_in_floods(self, now: datetime) -> list[Episode]:
-        """Episodes with a pending notification that was held back in a flood until now, oldest first."""
+        """Return episodes with a pending notification that a flood has postponed until now, oldest first."""
         ...
 
     def held_for_digest(self) -> list[Episode]:
-        """Episodes with a pending notification that waits for a digest, oldest first."""
+        """Return episodes with a pending notification that waits for a digest, oldest first."""
         ...
 
     def muted(self) -> list[Episode]:
-        """Episodes with `muted_by`, oldest first."""
+        """Return episodes with `muted_by`, oldest first."""
         ...
 
 
 class Shelves(Protocol):
-    """What is muted: one in force per definition, asset and kind. Shelves that ended stay."""
+    """Shelves: one in force per definition, asset and kind. Ended shelves stay."""
 
     def insert(self, shelf: Shelf) -> bool:
-        """Insert; False when one of its kind is in force for the same definition and asset."""
+        """Insert; return False if one of its kind is in force for the same definition and asset."""
         ...
 
     def replace(self, shelf: Shelf) -> bool:
@@ -99,27 +99,30 @@ class Shelves(Protocol):
     def get(self, id: str) -> Shelf | None: ...
 
     def in_force(self, definition: str | None = None, asset: str | None = None) -> list[Shelf]:
-        """Shelves that nobody has ended, those without an end first, then by end; their time may be over."""
+        """Return shelves that no actor has ended, those without an end first, then by end; their time may be over."""
         ...
 
     def of(self, definition: str, asset: str) -> list[Shelf]:
-        """Every shelf of a definition on an asset, oldest first."""
+        """Return every shelf of a definition on an asset, oldest first."""
         ...
 
     def with_due_notifications(self, now: datetime) -> list[Shelf]:
-        """Shelves with a pending notification whose next attempt is due."""
+        """Return shelves with a pending notification whose next attempt is due."""
         ...
 
     def dead_letters(self) -> list[tuple[str, Notification]]:
-        """Shelf id and notification of every delivery that was given up, oldest shelf first."""
+        """Return shelf id and notification of every dead letter, oldest shelf first."""
         ...
 
 
 class FeedbackLog(Protocol):
-    """Append-only feedback."""
+    """Append-only log of feedback."""
 
     def append(self, feedback: Feedback, once: str | None = None) -> Feedback:
-        """Keep it; of the very same feedback, or of all with the same text `once`, the first is kept. Returns what is kept."""
+        """Store feedback and return the stored one.
+
+        Of equal feedback, or of feedback with the same text `once`, the first is stored.
+        """
         ...
 
     def of(self, episode: str) -> list[Feedback]: ...

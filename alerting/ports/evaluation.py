@@ -1,4 +1,4 @@
-"""Ports for how far evaluation is, what it watches, and what it leaves behind beside episodes."""
+"""Ports for condition states, evaluation plans, scores and past evaluations."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,44 +13,44 @@ from alerting.readings.ragged import Flags
 
 
 class States(Protocol):
-    """How far each definition and asset has been evaluated."""
+    """Condition states and watermarks of targets."""
 
     def load(self, definition: str, assets: Sequence[str]) -> dict[str, ConditionState]: ...
 
     def advance(self, definition: str, asset: str, before: ConditionState | None, after: ConditionState) -> bool:
-        """Compare-and-set on the watermark: False when somebody else moved it."""
+        """Write `after` by compare-and-set on the watermark; return False if another evaluator has moved it."""
         ...
 
     def load_many(self, pairs: Sequence[Pair]) -> ConditionTable:
-        """The states of these pairs, in this order; without a state where never evaluated."""
+        """Return the states of these targets, in this order; empty for a target that was never evaluated."""
         ...
 
     def advance_many(self, before: ConditionTable, after: ConditionTable) -> Flags:
-        """Write `after` for each pair whose stored watermark is still that of `before`; says for which it did.
+        """Write `after` for each target whose stored watermark is still that of `before`; return a mask of the written targets.
 
-        Both tables hold the same pairs in the same order.
+        Both tables hold the same targets in the same order.
         """
         ...
 
 
 class EvaluationPlans(Protocol):
-    """The list of what is watched, kept as long as nobody writes what it is made of."""
+    """The cached evaluation plan, valid until one of its sources changes."""
 
     def written(self) -> str:
-        """Identifies all that a list is made of: it changes with every definition, revision, asset and event type."""
+        """Return an identity of all sources of a plan: it changes with every definition, revision, asset and event type."""
         ...
 
     def get(self, written: str) -> EvaluationPlan | None:
-        """The list that was made of just this, if it is kept."""
+        """Return the plan made of exactly these sources; None if it is not stored."""
         ...
 
     def put(self, written: str, evaluation_plan: EvaluationPlan) -> None:
-        """Keep a list in place of the one before."""
+        """Store a plan in place of the previous one."""
         ...
 
 
 class NoEvaluationPlans:
-    """Port `EvaluationPlans` that keeps none: each is made anew."""
+    """Port `EvaluationPlans` without a cache: the caller makes each plan anew."""
 
     def written(self) -> str:
         return ""
@@ -59,27 +59,27 @@ class NoEvaluationPlans:
         return None
 
     def put(self, written: str, evaluation_plan: EvaluationPlan) -> None:
-        """Nothing is kept."""
+        """Store nothing."""
 
 
 NOT_KEPT = NoEvaluationPlans()
 
 
 class Scores(Protocol):
-    """What the champion said, kept for reports and drift."""
+    """Scores of champions, stored for reports and drift."""
 
     def add(self, definition: str, asset: str, rows: Sequence[tuple[datetime, float, float, int]]) -> None:
-        """Rows of (ts, score, threshold, model version); adding twice changes nothing."""
+        """Store rows of (ts, score, threshold, model version). Idempotent."""
         ...
 
     def between(self, definition: str, start: datetime, end: datetime, asset: str | None = None) -> Iterator[Document]:
-        """Documents {asset, ts, score, threshold, model_version} with start <= ts < end, of one asset or of all."""
+        """Return documents {asset, ts, score, threshold, model_version} with start <= ts < end, of one asset or of all."""
         ...
 
 
 @dataclass(frozen=True)
 class Replay:
-    """A past stretch (start, end] of one asset that was judged anew: by which revision and model, and when."""
+    """A past interval (start, end] of one asset that was evaluated again: its revision, its model, and when."""
 
     definition: str
     asset: str
@@ -91,10 +91,10 @@ class Replay:
 
 
 class Replays(Protocol):
-    """Which past was judged anew, so that a report knows what was watched even where nothing was raised."""
+    """Past evaluations, so that a report knows the evaluated intervals even without an episode."""
 
     def add(self, replay: Replay) -> None: ...
 
     def of(self, definition: str) -> list[Replay]:
-        """Oldest first."""
+        """Return the past evaluations of a definition, oldest first."""
         ...

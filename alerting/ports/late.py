@@ -1,4 +1,4 @@
-"""Ports for what comes late: which readings came behind the evaluation, who has to judge again, and from where."""
+"""Ports for late data: arrival records, reprocessing requests, and checkpoints from which reprocessing begins."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from alerting.episodes.state_table import Pair
 
 @dataclass(frozen=True)
 class LatePart:
-    """Rows of one asset that changed something: their first and last instant, and the variables or event types touched."""
+    """Changed rows of one asset: their first and last instant, and their variables or event types."""
 
     asset: str
     first: datetime
@@ -23,10 +23,11 @@ class LatePart:
 
 @dataclass(frozen=True)
 class Arrival:
-    """Rows behind the evaluation, written at once.
+    """Arrival record: late rows of one write.
 
-    `written` False: their writer is at work, or was killed. `seen_at`: when evaluation first saw it so. `routed_at`: when every
-    pair that has to judge again was told so; `too_late` rows were older than the allowed lateness of all who read them.
+    `written` False: the writer is still writing, or was killed. `seen_at`: when evaluation first saw it in this state.
+    `routed_at`: when every affected target got its reprocessing request; `too_late`: number of rows older than the allowed
+    lateness of all targets that read them.
     """
 
     id: str
@@ -39,16 +40,16 @@ class Arrival:
 
     @property
     def rows(self) -> int:
-        """How many rows came late."""
+        """Return the number of late rows."""
         return sum(p.rows for p in self.parts)
 
 
 @dataclass(frozen=True)
 class ReprocessingRequest:
-    """A definition on an asset has to judge again what is not before `start`.
+    """Reprocessing request: evaluate a target again from `start`.
 
-    `token` changes with every delivery of late data; None: there are none. `pledges`: of evaluators that are keeping episodes
-    of the pair, or were killed at it.
+    `token` changes with every delivery of late data; None: no late data. `pledges`: announcements of evaluators that are storing
+    episodes of the target, or were killed while storing them.
     """
 
     definition: str
@@ -59,63 +60,66 @@ class ReprocessingRequest:
 
 
 class Arrivals(Protocol):
-    """The journal of what came behind the evaluation. Whoever stores readings keeps it: before the rows, and after them."""
+    """Arrival records and reprocessing requests.
+
+    A writer of readings stores a record before the rows and completes it after them.
+    """
 
     def reach(self) -> datetime | None:
-        """The latest instant up to which anything was ever evaluated, None before the first evaluation."""
+        """Return the latest instant up to which any evaluation has begun to read; None before the first evaluation."""
         ...
 
     def extend_reach(self, up_to: datetime) -> None:
-        """Say up to where evaluation is about to judge, before it reads: rows written from now on at or before it are late."""
+        """Record the instant up to which an evaluation is about to read: rows written from now on at or before it are late."""
         ...
 
     def waiting(self) -> list[Arrival]:
-        """Arrivals that are not routed yet, oldest first."""
+        """Return arrivals that are not routed yet, oldest first."""
         ...
 
     def mark_seen(self, arrival: Arrival, at: datetime) -> None:
-        """Note when one that is not written yet was first seen."""
+        """Record when an arrival that is not written yet was first seen."""
         ...
 
     def mark_routed(self, routed: Sequence[tuple[Arrival, int]], at: datetime) -> None:
-        """Nothing is to be done about these any more, unless a writer is still at work and finishes; each with its `too_late`."""
+        """Record that these arrivals are routed, each with its `too_late`; one that its writer finishes later is routed again."""
         ...
 
     def of(self, arrived_at: datetime) -> list[Arrival]:
-        """Arrivals of this instant, oldest first."""
+        """Return arrivals of this instant, oldest first."""
         ...
 
     def since(self, arrived_from: datetime) -> list[Arrival]:
-        """Arrivals from this instant on, oldest first."""
+        """Return arrivals from this instant on, oldest first."""
         ...
 
     def forget(self, before: datetime) -> int:
-        """Take arrivals before an instant out of the journal, save for those that are not routed yet. Returns how many."""
+        """Remove the arrival records before an instant that are routed already; return their number."""
         ...
 
     def owe(self, starts: Mapping[Pair, datetime]) -> None:
-        """These pairs have to judge again, not before these instants. What they owe already stays owed."""
+        """Create reprocessing requests of these targets from these instants. Earlier requests stay in force."""
         ...
 
     def debts(self, definitions: Sequence[str]) -> dict[Pair, ReprocessingRequest]:
-        """What these definitions owe."""
+        """Return the reprocessing requests of these definitions."""
         ...
 
     def pledge(self, starts: Mapping[Pair, datetime], as_of: datetime) -> str:
-        """An evaluator up to `as_of` says, before it keeps episodes, which pairs have to judge again if it does not finish.
+        """Announce reprocessing requests of these targets, which take effect if the evaluator up to `as_of` does not finish.
 
-        Returns the pledge, to be paid once their watermarks have moved.
+        The evaluator calls this before it stores episodes. Returns the announcement, which it removes after the watermarks moved.
         """
         ...
 
     def paid(self, debts: Sequence[ReprocessingRequest]) -> None:
-        """Forget debts with these tokens and pledges, save for what was added meanwhile."""
+        """Remove requests with these tokens and announcements; additions made meanwhile stay."""
         ...
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A state of the past. `needed_from`: no judging again begins before this."""
+    """A past condition state. `needed_from`: no reprocessing begins before this instant."""
 
     definition: str
     asset: str
@@ -124,20 +128,20 @@ class Checkpoint:
 
 
 class Checkpoints(Protocol):
-    """States of the past, from which judging again begins."""
+    """Past condition states from which reprocessing begins."""
 
     def save(self, checkpoints: Sequence[Checkpoint]) -> None:
-        """Keep states under their watermarks, and drop those of the same pairs that nothing would begin with any more."""
+        """Store states under their watermarks, and drop those of the same targets from which no reprocessing can begin."""
         ...
 
     def before(self, instants: Mapping[Pair, datetime]) -> dict[Pair, ConditionState]:
-        """For each pair the latest state with a watermark before its instant; a pair without one is absent."""
+        """Return for each target the latest state with a watermark before its instant; a target without one is absent."""
         ...
 
     def after(self, definition: str, asset: str, instant: datetime) -> ConditionState | None:
-        """The earliest state with a watermark at or after the instant."""
+        """Return the earliest state with a watermark at or after the instant."""
         ...
 
     def drop(self, starts: Mapping[Pair, datetime]) -> None:
-        """Drop those of each pair with a watermark at or after an instant: late data have made them wrong."""
+        """Drop the states of each target with a watermark at or after an instant, because late data have invalidated them."""
         ...

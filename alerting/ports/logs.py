@@ -1,8 +1,8 @@
-"""Logs of use cases: standard logging, with the ids of what a line is about.
+"""Logs of use cases: standard logging, with the ids of the objects that a line is about.
 
-`with log_context(run=...)` gives its ids to every line that is logged within; a call adds its own:
-`log.info("episode raised", definition=..., asset=...)`. The ids stand at the end of the message, so that they are also in a log
-whose format is not ours (a task of Airflow), and are fields where lines are JSON.
+`with log_context(run=...)` adds its ids to every line that is logged within; a call adds its own:
+`log.info("episode raised", definition=..., asset=...)`. The ids end the message, so that they are also in a log with another
+format (a task of Airflow), and are fields where lines are JSON.
 """
 
 import logging
@@ -27,12 +27,12 @@ class IdLogger(logging.LoggerAdapter[logging.Logger]):
     """A logger whose calls take ids as keywords, besides those of the context."""
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
-        """Log a line; one of a sandbox is for debugging, unless it is a warning or worse."""
+        """Log a line; in a sandbox at level debug, unless it is a warning or worse."""
         in_sandbox = level == logging.INFO and SANDBOX in _ids.get()
         super().log(logging.DEBUG if in_sandbox else level, msg, *args, **kwargs)
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        """Return the message with its ids, and the message and the ids by themselves for formatters."""
+        """Return the message with its ids, and for formatters the message and the ids separately."""
         own = {key: value for key, value in kwargs.items() if key not in _OF_LOGGING}
         ids = {**_ids.get(), **_as_text(own)}
         shown = " ".join(f"{key}={value}" for key, value in ids.items()).replace("%", "%%")
@@ -48,7 +48,7 @@ def id_logger(name: str) -> IdLogger:
 
 @contextmanager
 def log_context(**ids: object) -> Iterator[None]:
-    """Give these ids to every line logged within; one that is None is left out. Also a decorator."""
+    """Add these ids to every line logged within; an id that is None is left out. Also a decorator."""
     token = _ids.set({**_ids.get(), **_as_text(ids)})
     try:
         yield
@@ -58,7 +58,7 @@ def log_context(**ids: object) -> Iterator[None]:
 
 @contextmanager
 def log_run() -> Iterator[None]:
-    """Give a new run id to every line logged within, unless the context has one. Also a decorator."""
+    """Add a new run id to every line logged within, unless the context has one. Also a decorator."""
     with log_context(run=_ids.get().get("run") or uuid4().hex[:12]):
         yield
 

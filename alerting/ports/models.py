@@ -1,4 +1,4 @@
-"""Ports for training runs, registered models, and the decisions about which is in service."""
+"""Ports for training runs, registered models and promotion decisions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from alerting.ports.documents import Files
 
 
 class ModelUnavailable(Exception):
-    """The registry, or a model in it, cannot be read: evaluation says unknown, nothing crashes."""
+    """Error: the registry, or a model in it, cannot be read; evaluation then returns unknown instead of failing."""
 
 
 @dataclass(frozen=True)
 class RunState:
-    """A training run, or the search of one family below it; `ended_at` is None while it goes on, or where it was killed."""
+    """A training run, or the search of one family below it; `ended_at` is None while it runs, or if it was killed."""
 
     id: str
     tags: Mapping[str, str]
@@ -27,7 +27,7 @@ class Models(Protocol):
 
     @property
     def shown(self) -> bool:
-        """Whether people look at its runs: drawings are made for them alone."""
+        """Return whether the registry has pages for people: only then are charts drawn."""
         ...
 
     def start_run(self, definition: str, name: str, tags: Mapping[str, str], parent: str | None = None) -> str:
@@ -35,15 +35,15 @@ class Models(Protocol):
         ...
 
     def find_runs(self, parent: str) -> list[tuple[str, dict[str, str]]]:
-        """Ids and tags of the children of a run."""
+        """Return ids and tags of the children of a run."""
         ...
 
     def open_runs(self, definition: str) -> list[RunState]:
-        """Trainings of a definition that are not finished, newest first."""
+        """Return the unfinished trainings of a definition, newest first."""
         ...
 
     def searches(self, run_id: str) -> list[RunState]:
-        """The children of a training run, oldest first."""
+        """Return the children of a training run, oldest first."""
         ...
 
     def tags(self, run_id: str) -> dict[str, str]: ...
@@ -59,13 +59,13 @@ class Models(Protocol):
     ) -> None: ...
 
     def log_dataset(self, run_id: str, name: str, profile: Mapping[str, Any], inputs: Mapping[str, str]) -> None:
-        """Say what a run learns from. `profile`: JSON-able, with its `hash`; `inputs`: type of each column, as in `register`."""
+        """Log the dataset of a run. `profile`: JSON-able, with its `hash`; `inputs`: type of each column, as in `register`."""
         ...
 
     def files(self, run_id: str, folder: str) -> dict[str, bytes]: ...
 
     def page(self, run_id: str) -> str | None:
-        """Where people see a run; None where there is nothing to see."""
+        """Return the address of a run's page; None for a registry without pages."""
         ...
 
     def finish(self, run_id: str, failed: bool = False) -> None: ...
@@ -80,7 +80,7 @@ class Models(Protocol):
         ...
 
     def model_files(self, definition: str, version: int) -> dict[str, bytes]:
-        """Raises ModelUnavailable when the registry or the version cannot be read."""
+        """Return the files of a version by name. Raises ModelUnavailable if the registry or the version cannot be read."""
         ...
 
     def version_tags(self, definition: str, version: int) -> dict[str, str]: ...
@@ -94,7 +94,7 @@ class Models(Protocol):
 
 @dataclass(frozen=True)
 class DecisionRecord:
-    """A promotion decision as it is kept. `promoted` says whether `challenger_version` went into service at `at`."""
+    """A stored promotion decision. `promoted`: whether `challenger_version` became champion at `at`."""
 
     definition: str
     at: datetime
@@ -111,27 +111,27 @@ class DecisionRecord:
 
 
 class Decisions(Protocol):
-    """Promotion decisions, which also tell which champion was in force when."""
+    """Promotion decisions, from which the champion in force at any instant follows."""
 
     def add(self, decision: DecisionRecord, place: int | None = None) -> bool:
-        """Keep it; False if this definition and run_id have one already, or another promotion of this definition took `place`.
+        """Store a decision; return False if this definition and run_id have one already, or another promotion took `place`.
 
-        `place`: which promotion of its definition this is, from 1 on: the compare-and-set on the champion.
+        `place`: rank of the promotion among those of its definition, from 1 on: the compare-and-set on the champion.
         """
         ...
 
     def of(self, definition: str) -> list[DecisionRecord]:
-        """Oldest first."""
+        """Return the decisions on a definition, oldest first."""
         ...
 
     def expect_files(self, definition: str, run_id: str, hashes: Mapping[str, str]) -> None:
-        """Keep the hashes of files that a run is about to register, by name; a run may try more than once. Idempotent."""
+        """Store the hashes of files that a run is about to register, by name; a run may try more than once. Idempotent."""
         ...
 
     def bind_files(self, definition: str, run_id: str, version: int) -> None:
-        """A run's files are this version of the registry from now on. Idempotent."""
+        """Record the version of the registry that holds a run's files. Idempotent."""
         ...
 
     def file_hashes(self, definition: str, version: int) -> list[dict[str, str]]:
-        """The hashes of a version's files, of each try of its run, oldest first; none if it was registered without."""
+        """Return the hashes of a version's files, of each attempt of its run, oldest first; empty if none were stored."""
         ...

@@ -1,4 +1,4 @@
-"""Ports for telling people: messages, the channels they take, and the links in them."""
+"""Ports for notifications: messages, channels, feedback links and sessions of people."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Link:
-    """Words to tap, and where they lead. Whoever has the address may do what it is for: it is not for logs."""
+    """Label and address of a link. The address itself grants the permission, so it must not be logged."""
 
     words: str
     url: str = field(repr=False)
@@ -23,7 +23,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG, and the same in words for who cannot see it."""
+    """A PNG, and its description for people who cannot see it."""
 
     png: bytes = field(repr=False)
     words: str
@@ -31,7 +31,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Message:
-    """What a channel delivers. `draw` makes the figure that belongs to it, for channels that show one; it may have none."""
+    """A message that a channel delivers. `draw` makes its chart, if it has one, for channels that show charts."""
 
     key: str
     subject: str
@@ -42,7 +42,7 @@ class Message:
 
 
 class DeliveryFailed(Exception):
-    """A delivery did not succeed. `permanent`: trying again is useless."""
+    """Error: a delivery did not succeed. `permanent`: another attempt is useless."""
 
     def __init__(self, reason: str, permanent: bool = False) -> None:
         super().__init__(reason)
@@ -50,56 +50,57 @@ class DeliveryFailed(Exception):
 
 
 class Channel(Protocol):
-    """A way to reach people or systems."""
+    """A way to deliver messages to people or systems."""
 
     name: str
 
     def deliver(self, message: Message) -> None:
-        """Raises DeliveryFailed."""
+        """Deliver a message. Raises DeliveryFailed if it is not delivered."""
         ...
 
 
 class Links(Protocol):
-    """Makes the links that go with a message."""
+    """Feedback links of messages, made and read."""
 
     def of(self, episode: str, recipient: str, acknowledge: bool = False) -> tuple[Link, ...]:
-        """One link for each answer that this recipient can give to this episode, and one to its page; with `acknowledge` also
-        one that acknowledges it.
+        """Return one link for each answer that this recipient can give to this episode, and one to its page.
+
+        With `acknowledge` also one that acknowledges the episode.
         """
         ...
 
     def read(self, token: str) -> "Grant":
-        """What a link allows. Raises LinkRefused when it is not ours or has expired."""
+        """Return the grant of a link. Raises LinkRefused if this installation did not make it, or it has expired."""
         ...
 
 
 class Revocations(Protocol):
-    """Feedback links that count no more."""
+    """Revoked feedback links."""
 
     def revoke(self, episode: str | None, recipient: str | None, at: datetime) -> None:
-        """From now on refuse links made until `at`: of this episode, this recipient, both, or (None, None) all."""
+        """Refuse from now on links made until `at`: of this episode, this recipient, both, or (None, None) all."""
         ...
 
     def is_revoked(self, episode: str, recipient: str, made_at: datetime) -> bool: ...
 
 
 class EndedSessions(Protocol):
-    """Sessions of people with a browser that were logged out before their time."""
+    """Browser sessions of people that were logged out before they expired."""
 
     def end(self, session: str, expires: datetime, now: datetime) -> None:
-        """Refuse this session from now on; it need not be kept beyond its end. Idempotent."""
+        """Refuse this session from now on; the entry may be removed once the session has expired. Idempotent."""
         ...
 
     def has_ended(self, session: str) -> bool:
-        """Whether this session was logged out."""
+        """Return whether this session was logged out."""
         ...
 
 
 class Bulletins(Protocol):
-    """Messages that belong to no single episode: summaries of floods, heartbeats."""
+    """Grouped notifications, which belong to no single episode: flood summaries, heartbeats."""
 
     def insert(self, bulletin: Bulletin) -> bool:
-        """Insert; False if there is one of this id."""
+        """Insert; return False if there is one of this id."""
         ...
 
     def replace(self, bulletin: Bulletin) -> bool:
@@ -109,13 +110,13 @@ class Bulletins(Protocol):
     def get(self, id: str) -> Bulletin | None: ...
 
     def due(self, now: datetime, limit: int = 100) -> list[Bulletin]:
-        """Those that are to be delivered now, oldest first."""
+        """Return grouped notifications that are due now, oldest first."""
         ...
 
     def dead_letters(self) -> list[Bulletin]:
-        """Those whose delivery was given up."""
+        """Return dead letters."""
         ...
 
     def sent_since(self, since: datetime) -> list[Notification]:
-        """The deliveries of those that were delivered since this instant."""
+        """Return the deliveries that succeeded since this instant."""
         ...

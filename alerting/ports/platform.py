@@ -18,27 +18,27 @@ from alerting.ports.reports import Backtests, Reports
 
 
 class Clock(Protocol):
-    """The pretended now, shared by DAGs, commands and API; the demo line's runs faster than the wall's."""
+    """The platform's time (`as_of`), shared by DAGs, commands and API; the demo line's clock runs faster than real time."""
 
     def now(self) -> datetime: ...
 
 
 class Progress(Protocol):
-    """Tells a waiting person how far a long job is."""
+    """Report of the progress of a long job to a waiting person."""
 
     def __call__(self, step: str, done: int, total: int | None) -> None: ...
 
 
 def silent(step: str, done: int, total: int | None) -> None:
-    """The progress of a job nobody watches."""
+    """Report nothing: the progress of a job that runs unattended."""
 
 
 @dataclass(frozen=True)
 class TrainingLimits:
-    """What a training may take of the machine.
+    """Limits of a training on this machine.
 
-    `max_rows`: the most rows of its dataset; None for what half of `memory_bytes`, the machine's memory, holds (None: any
-    number).
+    `max_rows`: the most rows of its dataset; None for the number that fits into half of `memory_bytes`, the machine's memory
+    (None: any number).
     """
 
     max_rows: int | None = None
@@ -50,8 +50,10 @@ UNLIMITED = TrainingLimits()
 
 @dataclass(frozen=True)
 class Platform:
-    """Everything a use case may touch. `model_key`: what the hashes of model files are keyed with, where others can write into
-    the registry; empty where they cannot. `zone`: that of the plant, for times in messages.
+    """All ports of a use case.
+
+    `model_key`: key for the hashes of model files, if others can write into the registry; else empty. `zone`: time zone of the
+    plant, for times in messages.
     """
 
     definitions: Definitions

@@ -1,4 +1,4 @@
-"""Ports for what the platform says of itself: alerts for engineers, and who did what."""
+"""Ports for alerts about the platform itself, which are for engineers, and for the audit log."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class PlatformAlert:
-    """Something about the platform itself that an engineer must mend. Open while `resolved_at` is None."""
+    """A fault of the platform itself that an engineer must correct. Open while `resolved_at` is None."""
 
     kind: str
     subject: str
@@ -17,22 +17,22 @@ class PlatformAlert:
 
 
 class PlatformAlerts(Protocol):
-    """Alerts about the platform itself; at most one open of a kind for a subject."""
+    """Alerts about the platform itself; at most one open per kind and subject."""
 
     def open(self) -> list[PlatformAlert]:
-        """Open alerts, oldest first."""
+        """Return open alerts, oldest first."""
         ...
 
     def of(self, subject: str) -> list[PlatformAlert]:
-        """All alerts about a subject, oldest first."""
+        """Return all alerts about a subject, oldest first."""
         ...
 
     def resolved_since(self, since: datetime) -> list[PlatformAlert]:
-        """Alerts that were resolved after this instant, oldest first."""
+        """Return alerts that were resolved after this instant, oldest first."""
         ...
 
     def report(self, kind: str, subject: str, reason: str, at: datetime) -> None:
-        """Open an alert, or give the open one its newest reason."""
+        """Open an alert, or update the reason of the open one."""
         ...
 
     def resolve(self, kind: str, subject: str, at: datetime) -> None:
@@ -41,7 +41,7 @@ class PlatformAlerts(Protocol):
 
 
 class Audit(Protocol):
-    """Append-only: who did what."""
+    """Append-only log of actors and their actions."""
 
     def add(
         self, who: str, what: str, subject: str, at: datetime, before: Any = None, after: Any = None, why: str = ""

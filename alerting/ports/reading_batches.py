@@ -1,4 +1,4 @@
-"""Rows of readings by column, as files deliver them and a store may write them."""
+"""Rows of readings by column, in the form that files deliver and a store may write."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,17 +15,17 @@ from alerting.readings.sample_quality import Quality
 
 @dataclass(frozen=True)
 class SampleColumn:
-    """Samples of one variable, one per row: `values` are float64, bool, or str as object; `present` says which rows have one."""
+    """Samples of one variable, one per row: `values` are float64, bool, or str as object; `present` marks rows with a sample."""
 
     values: npt.NDArray[Any]
     present: npt.NDArray[np.bool_]
 
     def take(self, rows: npt.NDArray[np.int64]) -> "SampleColumn":
-        """The samples of these rows."""
+        """Return the samples of these rows."""
         return SampleColumn(self.values[rows], self.present[rows])
 
     def tolist(self) -> list[Any]:
-        """The samples as Python values, None where a row has none."""
+        """Return the samples as Python values, None where a row has none."""
         if self.present.all():
             return list(self.values.tolist())
         values = self.values.astype(object)

@@ -1,4 +1,4 @@
-"""Port for readings and events, and the rows that go through it."""
+"""Port for readings and events, with its row types."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ class ReadingRow:
 
 @dataclass(frozen=True)
 class EventRow:
-    """One event; `end` is None while a lasting one goes on, and equals `start` for an instant one."""
+    """One event; `end` is None while a lasting event is in progress, and equals `start` for an instant event."""
 
     asset: str
     type: str
@@ -51,7 +51,7 @@ class Wanted:
 class ReadingColumns:
     """Readings of one asset: instants in ms, increasing, and a column per variable with the conventions of `History`.
 
-    `faults`: variables with a stored value that is not of their type, and what to do about it; they have no column.
+    `faults`: variables with a stored value that is not of their type, each with its remedy; they have no column.
     `doubts`: samples whose quality is not good; a bad one is missing in its column.
     """
 
@@ -65,24 +65,26 @@ class Readings(Protocol):
     """Readings and events over time."""
 
     def add_readings(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:
-        """Merge rows by (asset, ts), keeping variables already there unless given anew, with their value, their quality, or both;
-        returns rows that changed anything."""
+        """Merge rows by (asset, ts); return how many changed a value.
+
+        A row replaces the value, the quality, or both of each of its variables; variables that it omits stay.
+        """
         ...
 
     def add_events(self, rows: Sequence[EventRow], arrived_at: datetime) -> int:
-        """Merge events by (asset, type, start); returns events that changed anything."""
+        """Merge events by (asset, type, start); return how many changed."""
         ...
 
     def load(self, asset: Asset, start: datetime | None, end: datetime | None, variables: Iterable[str] | None = None) -> History:
-        """Readings with start < ts <= end (open ended where None), and every event that starts at or before end."""
+        """Return readings with start < ts <= end (None: unbounded), and every event that starts at or before end."""
         ...
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
-        """Readings of many assets up to and including end, by asset, as few queries as may be; without events."""
+        """Return readings of many assets up to and including end, by asset, without events, with as few queries as possible."""
         ...
 
     def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
-        """The newest value of each variable in (since, until] within its engineering range, as readings of a history."""
+        """Return the newest value of each variable in (since, until] within its engineering range, as readings of a history."""
         ...
 
     def newest_instants(self) -> dict[str, datetime]:
@@ -90,5 +92,5 @@ class Readings(Protocol):
         ...
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
-        """First and last instant with a reading, None without any."""
+        """Return first and last instant with a reading; None without readings."""
         ...

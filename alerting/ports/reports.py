@@ -12,52 +12,52 @@ class Reports(Protocol):
     """Performance reports."""
 
     def put(self, definition: str, start: datetime, end: datetime, figures: Document, page: str, at: datetime) -> str:
-        """Keep a report; returns its id."""
+        """Store a report; return its id."""
         ...
 
     def of(self, definition: str) -> list[Document]: ...
 
     def newest(self, limit: int) -> list[Document]:
-        """Reports of the latest periods of all definitions, newest first, with nothing of their figures but the judgement."""
+        """Return reports of the latest periods of all definitions, newest first; their metrics hold only the judgement."""
         ...
 
     def page(self, id: str) -> str | None: ...
 
 
 class Backtests(Protocol):
-    """Backtests in a place of their own: progress that survives an interruption, then figures, episodes and page.
+    """Backtests, separate from live data: progress that survives an interruption, then metrics, episodes and page.
 
-    A run is one document under its id; what a finished segment leaves behind are files of bytes by name.
+    A run is one document under its id; each finished segment stores files of bytes by name.
     """
 
     def begin(self, id: str, document: Document) -> Document:
-        """Open a run, or find the one there; its document with `segments` (summaries, oldest first)."""
+        """Open a run, or find the existing one; return its document with `segments` (summaries, oldest first)."""
         ...
 
     def keep_segment(self, id: str, number: int, summary: Document, files: Files) -> None:
-        """Keep a finished segment: files first, then its summary under its number; again, it changes nothing."""
+        """Store a finished segment: files first, then its summary under its number. Idempotent."""
         ...
 
     def segment_files(self, id: str, number: int) -> dict[str, bytes]: ...
 
     def finish(self, id: str, results: Document, episodes: Sequence[Episode], page: str) -> None:
-        """Keep the results and drop the files of the segments, which only a run that goes on needs."""
+        """Store the results and drop the files of the segments, which only an unfinished run needs."""
         ...
 
     def get(self, id: str) -> Document | None:
-        """The document of a run, finished (with `finished_at`) or not."""
+        """Return the document of a run, finished (with `finished_at`) or not."""
         ...
 
     def of(self, definition: str) -> list[Document]:
-        """Runs of a definition, newest first."""
+        """Return runs of a definition, newest first."""
         ...
 
     def episodes(self, id: str) -> list[Episode]:
-        """Episodes that a finished run would have raised, oldest first."""
+        """Return the simulated episodes of a finished run, oldest first."""
         ...
 
     def page(self, id: str) -> str | None: ...
 
     def forget(self, id: str) -> None:
-        """Remove a run with all that belongs to it."""
+        """Remove a run with its episodes and files."""
         ...

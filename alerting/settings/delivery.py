@@ -1,4 +1,4 @@
-"""Settings of delivery: mail server, addresses, chat services, permitted targets, and how long feedback links count."""
+"""Settings of delivery: mail server, addresses, chat services, permitted targets, and lifetime of feedback links."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,7 +35,9 @@ class Smtp:
 
 @dataclass(frozen=True)
 class Delivery:
-    """`ALERTING_SMTP_HOST`, `_PORT`, `_TLS`, `_FROM`, `_USER`, `_PASSWORD_FILE` or `_PASSWORD`, `_CA_FILE`; one address per
+    """Settings of messages, with their variables.
+
+    `ALERTING_SMTP_HOST`, `_PORT`, `_TLS`, `_FROM`, `_USER`, `_PASSWORD_FILE` or `_PASSWORD`, `_CA_FILE`; one address per
     `ALERTING_EMAIL_<NAME>`, one service per `ALERTING_APPRISE_<NAME>`; `ALERTING_EGRESS_ALLOW`; `ALERTING_PUBLIC_URL`,
     `ALERTING_LINK_KEY_FILE` and `ALERTING_LINKS_LAST` for feedback links.
     """
@@ -50,7 +52,7 @@ class Delivery:
 
 
 def read_delivery(variables: Variables) -> Delivery:
-    """Return what concerns messages."""
+    """Return the settings of messages."""
     smtp = _read_smtp(variables)
     emails = variables.read_group(EMAIL_PREFIX, _address, "")
     if variables.names(EMAIL_PREFIX) and smtp is None:

@@ -1,4 +1,4 @@
-"""Settings of a platform: read once from the environment, all faults reported together."""
+"""Settings of a platform: read once from the environment, with all faults reported together."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ _mebibytes = whole_number(256, 1 << 24, "is no amount of memory: give whole MiB,
 
 
 class SettingsRefused(UserError):
-    """The environment has faults; nothing was started."""
+    """Error: the environment has faults; no process was started."""
 
     def __init__(self, faults: list[Fault]) -> None:
         self.faults = tuple(faults)
@@ -43,14 +43,14 @@ class SettingsRefused(UserError):
 
 @dataclass(frozen=True)
 class Settings:
-    """Each field is the environment variable `ALERTING_<FIELD>`; `read_settings` says what is accepted.
+    """Settings: each field is the environment variable `ALERTING_<FIELD>`; `read_settings` states the accepted values.
 
     `home` is the absolute folder of databases, artifacts, logs and secrets. `mongodb_uri` and
     `mlflow_uri` name servers of your own; without them the embedded ones are used. The ports are those of the parts that
-    `alerting up` starts, all on the loopback address. `demo_speed` is how many seconds of the demo line pass in one second.
-    `max_training_rows` is the most rows of one training; None for what half of the machine's memory holds. `timezone` (IANA)
-    is the plant's: the pages of the console show their times in it. `trusted_proxies` are the addresses and networks of proxies
-    whose statement of a client's address and scheme is trusted. `budget` is the alarm budget of the operators.
+    `alerting up` starts, all on the loopback address. `demo_speed` is the number of seconds of the demo line per second of real
+    time. `max_training_rows` is the most rows of one training; None for the number that fits into half of the machine's memory.
+    `timezone` (IANA) is the plant's: the pages of the console show their times in it. `trusted_proxies` are the addresses and
+    networks of proxies whose statement of a client's address and scheme is trusted. `budget` is the operators' alarm budget.
     `webhook_urls` come from `ALERTING_WEBHOOK_<NAME>`, `webhook_secrets` (for signing) from `ALERTING_WEBHOOK_<NAME>_SECRET`;
     names are lower case with `_` turned into `-`. `delivery` holds all other settings of messages.
     """
@@ -84,7 +84,7 @@ class Settings:
 
     @property
     def place(self) -> str:
-        """Describe, without passwords, where commands write."""
+        """Return a description, without passwords, of the location to which commands write."""
         if self.mongodb_uri is None:
             return f"the platform in {self.home}"
         hosts = self.mongodb_uri.partition("://")[2].partition("/")[0].rpartition("@")[2]
@@ -107,7 +107,7 @@ def variable(setting: str) -> str:
 
 
 def read_settings(environ: Mapping[str, str], last: bool = True) -> Settings:
-    """Read `ALERTING_*`; unset and empty variables mean the default. Raises SettingsRefused naming every fault.
+    """Return the settings in `ALERTING_*`; unset and empty variables mean the default. Raises SettingsRefused naming every fault.
 
     The home is that of `find_home`; without `last` the user's last `alerting up` does not count.
     """

@@ -1,4 +1,4 @@
-"""The home of a platform: where it is, that only its owner may enter it, and the small secret files in it.
+"""The home of a platform: its location, its protection from other users, and its small secret files.
 
 A home is a folder in which `alerting up` or `alerting prepare` has written `home.json`. Commands look for one and never make
 one: a command in the wrong folder would fill a second platform that no operator sees.
@@ -22,15 +22,17 @@ FOLDER = ".alerting"
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
 MARK = "home.json"
-_TOKENS = "secrets/api_tokens.json"  # by which homes of versions without the mark are known
+_TOKENS = "secrets/api_tokens.json"  # identifies homes of versions without the mark
 _NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT, errno.EEXIST, errno.EISDIR}
 
 Database = Literal["embedded", "named"]
 
 
 def find_home(environ: Mapping[str, str], here: Path, last: bool = True) -> Path:
-    """Return the home that `ALERTING_HOME` names; else the nearest one at or above `here`; else (`last`) that of this user's last
-    `alerting up`; else `.alerting` in `here`, which need not exist. Raises UserError if the nearest belongs to another user.
+    """Return the home of this platform: the first that exists of several candidates.
+
+    They are: the folder that `ALERTING_HOME` names; the nearest home at or above `here`; with `last` that of this user's last
+    `alerting up`; and `.alerting` in `here`, which need not exist. Raises UserError if the nearest belongs to another user.
     """
     if named := environ.get(VARIABLE, "").strip():
         return Path(named).expanduser().absolute()
@@ -45,7 +47,7 @@ def find_home(environ: Mapping[str, str], here: Path, last: bool = True) -> Path
 
 
 def database_of(home: Path) -> Database | None:
-    """Return which database the platform of this home uses; None if the folder is no home."""
+    """Return the database that the platform of this home uses; None if the folder is no home."""
     try:
         text = (home / MARK).read_text(encoding="utf-8")
     except OSError:
@@ -56,7 +58,7 @@ def database_of(home: Path) -> Database | None:
 
 
 def create_home(home: Path, database: Database) -> None:
-    """Make this folder a home that its owner alone may enter, or renew its mark. Raises UserError."""
+    """Make this folder a home that its owner alone may enter, or renew its mark. Raises UserError if that is not possible."""
     claim_folder(home)
     with home_errors(home):
         draft = home / f"{MARK}.new"
@@ -72,7 +74,7 @@ def claim_folder(home: Path) -> None:
 
 
 def require_embedded(home: Path) -> None:
-    """Check that this is a home of this user with an embedded database. Raises UserError."""
+    """Check that this is a home of this user with an embedded database. Raises UserError if it is not."""
     with home_errors(home):
         database = database_of(home) if home.is_dir() else None
     if database is None:
@@ -173,9 +175,9 @@ def make_private_folder(folder: Path) -> Path:
 
 
 def shared_secret(path: Path, make: Callable[[], str]) -> str:
-    """Return the secret in `path`, which is made if it is missing. Of several processes that make it at once, one wins.
+    """Return the secret in `path`, which is made if it is missing. If several processes make it at once, one wins.
 
-    Raises UserError for a file that others may read.
+    Raises UserError if other users may read the file.
     """
     if not path.exists():
         draft = path.with_name(f"{path.name}.{os.getpid()}.new")

@@ -1,6 +1,6 @@
-"""Logs of our own processes: text or JSON lines on standard error, without secrets and control characters.
+"""Logs of the platform's processes: text or JSON lines on standard error, without secrets and control characters.
 
-Tasks of Airflow are not among them: they keep Airflow's handlers and format.
+Tasks of Airflow use Airflow's handlers and format instead.
 """
 
 import json
@@ -21,7 +21,7 @@ TEXT, JSON = "text", "json"
 HIDDEN = "***"
 _OURS = "alerting"
 _SECRET_NAME = re.compile(r"SECRET|PASSWORD|TOKEN|_KEY$|_URI$|CONN$|^ALERTING_(WEBHOOK|APPRISE)_")
-_LEAST_SECRET = 8  # a shorter text is no secret worth the name, and would hide half of every line
+_LEAST_SECRET = 8  # characters; hiding shorter texts would hide half of every line
 _FIELDS = frozenset({"time", "level", "logger", "message", "exception"})
 _PATTERNS = (
     (re.compile(r"(?<=://)[^/\s@]+(?=@)"), HIDDEN),  # user and password of an address
@@ -30,12 +30,12 @@ _PATTERNS = (
         re.compile(r"(?i)\b([\w-]*(?:password|passwd|secret|token|api[_-]?key|cookie))(\"?'?\s*[=:]\s*\"?'?)[^\s\"'&,;]+"),
         rf"\1\2{HIDDEN}",
     ),
-    (re.compile(r"/(f|sign-in)/[A-Za-z0-9._~%-]{8,}"), rf"/\1/{HIDDEN}"),  # links that are permissions
+    (re.compile(r"/(f|sign-in)/[A-Za-z0-9._~%-]{8,}"), rf"/\1/{HIDDEN}"),  # links that grant permissions
 )
 
 
 def log_format(environ: Mapping[str, str]) -> str:
-    """Return `text` or `json`, as `ALERTING_LOG_FORMAT` says. Raises UserError for anything else."""
+    """Return `text` or `json`, from `ALERTING_LOG_FORMAT`. Raises UserError if it has another value."""
     given = environ.get(VARIABLE, "").strip().lower() or TEXT
     if given not in (TEXT, JSON):
         raise UserError(f"{VARIABLE}: {clean_line(given)[:50]!r} is no format of logs: give text or json")
@@ -43,9 +43,9 @@ def log_format(environ: Mapping[str, str]) -> str:
 
 
 def configure_logging(environ: Mapping[str, str], secrets: Collection[str] = ()) -> None:
-    """Send the logs of this process to standard error: warnings as text, or with `json` everything of ours from INFO on.
+    """Send the logs of this process to standard error: warnings as text, or with `json` all lines of the platform from INFO on.
 
-    `secrets`: texts to hide besides those of the environment. Idempotent. Raises UserError for an unknown format.
+    `secrets`: texts to hide besides those of the environment. Idempotent. Raises UserError if the format is unknown.
     """
     format_ = log_format(environ)
     handler = _StandardError()
@@ -63,7 +63,7 @@ def secrets_of(environ: Mapping[str, str]) -> set[str]:
 
 
 class Redaction:
-    """Hides secrets: those that are known, and what looks like one."""
+    """Filter that hides known secrets and texts that look like a secret."""
 
     def __init__(self, secrets: Collection[str] = ()) -> None:
         known = sorted({s for s in secrets if len(s) >= _LEAST_SECRET}, key=len, reverse=True)
@@ -78,7 +78,7 @@ class Redaction:
 
 
 class TextLines(logging.Formatter):
-    """`2026-01-05T06:00:00.000Z WARNING alerting.x: message [definition=too-hot]`; a traceback follows below."""
+    """Formatter of lines `2026-01-05T06:00:00.000Z WARNING alerting.x: message [definition=too-hot]`; a traceback follows."""
 
     def __init__(self, redaction: Redaction) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, the ids of what it is about, and the traceback."""
+    """Formatter of one JSON object a line: time, level, logger, message, the ids of its objects, and the traceback."""
 
     def __init__(self, redaction: Redaction) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ class JsonLines(logging.Formatter):
 
 
 class _StandardError(logging.StreamHandler[TextIO]):
-    """Writes to what standard error is at that moment."""
+    """Handler that writes to the current `sys.stderr`."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)

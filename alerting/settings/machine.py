@@ -1,4 +1,4 @@
-"""How much memory this machine, or the container of this process, has."""
+"""Memory of this machine, or of the container of this process."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.
 
 
 def read_memory(limits: Sequence[Path] = LIMITS) -> int:
-    """Bytes of memory: those of the machine, or of a container's limit if that is less. The same at every call."""
+    """Return the bytes of memory of the machine, or of a container's limit if that is less. The same at every call."""
     total = int(psutil.virtual_memory().total)
     for file in limits:
         try:

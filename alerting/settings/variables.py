@@ -23,7 +23,7 @@ class Variables:
         return self.environ.get(name, "").strip()
 
     def read(self, name: str, parse: Callable[[str], T], default: T) -> T:
-        """Return a variable as `parse` reads it. What `parse` raises as ValueError becomes a fault, and the default counts."""
+        """Return a variable as `parse` reads it; the default if `parse` raises ValueError, which is recorded as a fault."""
         text = self.text(name)
         try:
             return parse(text) if text else default
@@ -38,7 +38,7 @@ class Variables:
     def read_group(
         self, prefix: str, parse: Callable[[str], T], default: T, suffix: str = "", *, leave_out: str | None = None
     ) -> Mapping[str, T]:
-        """Return what the variables `<prefix><NAME><suffix>` say, by name: lower case, `_` turned into `-`.
+        """Return the values of the variables `<prefix><NAME><suffix>` by name: lower case, `_` turned into `-`.
 
         `leave_out`: the ending of variables with this prefix that belong to another group.
         """
@@ -93,7 +93,7 @@ def one_of(choices: tuple[T, ...]) -> Callable[[str], T]:
 
 
 def address(schemes: set[str], refusal: str, *, needs_host: bool = True) -> Callable[[str], str]:
-    """Return a parser of addresses with one of these schemes. Its ValueError says `refusal` and never repeats the address."""
+    """Return a parser of addresses with one of these schemes. Its ValueError has the text `refusal` and never the address."""
 
     def parse(text: str) -> str:
         try:

@@ -1,4 +1,7 @@
-"""What the DAG files share. It is parsed every few seconds: heavy imports happen inside tasks, and nothing changes with time."""
+"""Helpers that the DAG files share.
+
+Airflow parses this module every few seconds: heavy imports happen inside tasks, and nothing changes with time.
+"""
 
 import logging
 import os
@@ -33,7 +36,7 @@ DAG_OPTIONS: dict[str, Any] = {
     "max_active_runs": 1,
     "params": {"as_of": AS_OF},
 }
-# Every task may run twice, so an outage of database or registry is waited out for about five minutes: 10 s, 20 s, 40 s, ...
+# Every task may run twice, so it retries during an outage of database or registry for about five minutes: 10 s, 20 s, 40 s, ...
 TASK_OPTIONS: dict[str, Any] = {
     "retries": 5,
     "retry_delay": timedelta(seconds=10),
@@ -43,21 +46,21 @@ TASK_OPTIONS: dict[str, Any] = {
 
 
 def dag_snapshot() -> DagSnapshot:
-    """The definitions that DAGs are made of."""
+    """Return the definitions from which DAGs are made."""
     settings = read_settings(os.environ)
     uri = settings.mongodb_uri or address(data_folder(settings.home), settings.mongodb_port)
     return read_dag_snapshot(uri, settings.database, settings.home)
 
 
 def is_wanted(dag_id: str) -> bool:
-    """Whether this parse needs the DAG: the DAG processor needs all of them, a task only its own."""
+    """Return whether this parse needs the DAG: the DAG processor needs all of them, a task only its own."""
     own = get_parsing_context().dag_id
     return own is None or own == dag_id
 
 
 @contextmanager
 def opened_platform() -> "Iterator[Platform]":
-    """The platform for one task. What was refused fails the task at once; an outage of a server is tried again."""
+    """Yield the platform for one task. A refusal fails the task at once; after an outage of a server the task is tried again."""
     from alerting.adapters.mongo.mongo import DatabaseDown
     from alerting.definitions.faults import UserError
     from alerting.ports import ModelUnavailable
@@ -73,7 +76,7 @@ def opened_platform() -> "Iterator[Platform]":
 
 
 def run_as_of(platform: "Platform") -> str:
-    """The run's as_of: as given, or the clock's now at the first try. It is kept, so that a cleared task sees the same."""
+    """Return the run's as_of: as given, or the clock's now at the first try. It is stored, so that a cleared task reuses it."""
     context = get_current_context()
     kept = context["task_state_store"].get("as_of")
     if kept is None:
@@ -83,12 +86,12 @@ def run_as_of(platform: "Platform") -> str:
 
 
 def say(line: str) -> None:
-    """A sentence for the log of the task."""
+    """Write a sentence to the log of the task."""
     _log.info("%s", line)
 
 
 def say_where(platform: "Platform", mlflow_run: str) -> None:
-    """Where more can be seen: the run in MLflow, and the console."""
+    """Write the addresses of the run in MLflow and of the console to the log of the task."""
     from alerting.wiring import console_address
 
     page = platform.models.page(mlflow_run)
@@ -97,7 +100,7 @@ def say_where(platform: "Platform", mlflow_run: str) -> None:
 
 
 def in_numbers(counts: "DataclassInstance") -> dict[str, int]:
-    """Counts as numbers; of what is listed by name the log has the names and the result their number."""
+    """Return counts as numbers; for a list of names the log has the names and the result their number."""
     listed = {key: value for key, value in asdict(counts).items() if not isinstance(value, int)}
     for key, value in listed.items():
         _log.info("%s: %s", key, value)
@@ -105,7 +108,7 @@ def in_numbers(counts: "DataclassInstance") -> dict[str, int]:
 
 
 def read_instant(text: str) -> datetime:
-    """An aware instant in UTC from ISO 8601."""
+    """Return an aware instant in UTC from ISO 8601."""
     instant = datetime.fromisoformat(text)
     if instant.tzinfo is None:
         raise AirflowFailException(f"{text!r} has no time zone; write for example 2026-03-01T12:00:00+00:00")

@@ -11,7 +11,7 @@ from alerting.definitions.durations import parse_duration
 
 @task
 def plan(every: str) -> list[dict[str, object]]:
-    """The run's instant and the names in each shard: as many shards as there are cores."""
+    """Return the run's instant and the names in each shard: as many shards as there are cores."""
     from alerting.usecases.evaluation.evaluate import shards
 
     with opened_platform() as platform:
@@ -24,7 +24,7 @@ def plan(every: str) -> list[dict[str, object]]:
     doc_md="Evaluates some of the definitions up to the instant of the run.",
 )
 def evaluate(names: list[str], as_of: str) -> dict[str, int]:
-    """Judge everything that became known up to the instant."""
+    """Evaluate these definitions up to the instant."""
     from alerting.usecases.evaluation.evaluate import evaluate
 
     with opened_platform() as platform:
@@ -33,7 +33,7 @@ def evaluate(names: list[str], as_of: str) -> dict[str, int]:
 
 @task(trigger_rule="all_done")
 def notify(planned: list[dict[str, object]], done: list[dict[str, int]]) -> dict[str, int]:
-    """Deliver what is due, also when a shard failed; the run is then still a failed one."""
+    """Deliver due notifications, also if a shard failed; the run then still counts as failed."""
     from alerting.usecases.notification.deliver import deliver_due
 
     with opened_platform() as platform:

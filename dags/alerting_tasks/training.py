@@ -1,4 +1,4 @@
-"""The tasks of a training DAG, and what its definition makes of the DAG's arguments."""
+"""The tasks of a training DAG, and the DAG arguments of its definition."""
 
 from datetime import timedelta
 from typing import Any
@@ -18,13 +18,13 @@ APPROVAL: dict[str, Any] = {
     "options": ["Approve", "Reject"],
     "defaults": "Reject",
     "params": {"reason": Param(None, type=["null", "string"], description="Only to reject: why; kept with the decision.")},
-    "response_timeout": timedelta(days=6),  # an unanswered question must not hold up the next weekly training
+    "response_timeout": timedelta(days=6),  # an unanswered question must not delay the next weekly training
 }
 
 
 @task
 def dataset(name: str) -> str:
-    """Build the dataset under the newest revision and return the id of the MLflow run that keeps it."""
+    """Build the dataset under the newest revision and return the id of the MLflow run that stores it."""
     from alerting.usecases.training.train import prepare
 
     with opened_platform() as platform:
@@ -35,7 +35,7 @@ def dataset(name: str) -> str:
 
 @task(map_index_template="{{ task.op_kwargs['family'] }}", doc_md="Searches one family of models on the dataset.")
 def candidate(mlflow_run: str, family: str) -> dict[str, Any]:
-    """Search one model family; returns its summary."""
+    """Search one model family; return its summary."""
     from alerting.usecases.training.train import fit
 
     with opened_platform() as platform:
@@ -59,13 +59,13 @@ def compare(mlflow_run: str) -> dict[str, Any]:
 
 @task.branch
 def ask(decision: dict[str, Any]) -> str:
-    """A person is asked only about a challenger that may be promoted."""
+    """Select the approval task if the decision offers a challenger for promotion; only then does a person have to answer."""
     return "approve" if decision["promote"] else "promote"
 
 
 @task(trigger_rule="none_failed")
 def promote(mlflow_run: str, answer: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Carry the decision out, or keep the champion as the person said."""
+    """Carry out the decision, or retain the champion if the person chose that."""
     from alerting.usecases.training.promote import promote_run
 
     with opened_platform() as platform:
@@ -76,7 +76,7 @@ def promote(mlflow_run: str, answer: dict[str, Any] | None = None) -> dict[str, 
 
 
 def training_options(definition: ClassifierDefinition, revision: int) -> dict[str, Any]:
-    """The arguments of a definition's training DAG; the revision in its text is what makes a new DAG version."""
+    """Return the arguments of a definition's training DAG; the revision in its text causes a new DAG version."""
     cron, zone = definition.schedule.retrain, definition.schedule.timezone
     text = f"""# {definition.title or definition.name}
 
@@ -95,12 +95,12 @@ Revision **{revision}** · severity {definition.severity} · promotion {definiti
 
 
 def candidate_timeout(definition: ClassifierDefinition) -> timedelta:
-    """When the search of a family is stopped by force: a trial that began within the time budget may overrun it."""
+    """Return the time after which Airflow stops the search of a family; a trial begun within the time budget may exceed it."""
     return timedelta(hours=1) + 4 * definition.learning.time_budget
 
 
 def describe(problem: Problem) -> str:
-    """The problem in words, e.g. `moisture above 4.5 for 5m`."""
+    """Return the description of a problem, e.g. `moisture above 4.5 for 5m`."""
     if problem.event:
         return f"event {problem.event}"
     limits = [f"{side} {limit:g}" for side, limit in (("above", problem.above), ("below", problem.below)) if limit is not None]
@@ -109,7 +109,7 @@ def describe(problem: Problem) -> str:
 
 
 def answer_of(answer: dict[str, Any] | None) -> dict[str, str]:
-    """What a person answered, as arguments of promote_run; nothing when nobody had to be asked."""
+    """Return the answer of a person as arguments of promote_run; empty if no answer was needed."""
     if answer is None:
         return {}
     person = (answer["responded_by_user"] or {}).get("name")

@@ -1,7 +1,7 @@
-"""What the DAG files know of the definitions: one bounded query, and a last-good copy on disk for when the database is away.
+"""Reading of the active definitions for the DAG files: one bounded query, and a last good copy on disk.
 
-A DAG file is read again every few seconds and once more in each task, so this module imports nothing heavy, and what it
-returns is sorted and holds no clock: the same definitions give the same DAGs.
+The copy serves while the database does not answer. Airflow reads a DAG file every few seconds and once more in each task, so
+this module imports nothing heavy. Its result is sorted and holds no clock: the same definitions give the same DAGs.
 """
 
 import json
@@ -46,7 +46,7 @@ _KNOWN: Document = {
 
 @dataclass(frozen=True)
 class NumberedClassifier:
-    """An active classifier definition and the number of the revision it stands in."""
+    """An active classifier definition with the number of its revision."""
 
     revision: int
     definition: ClassifierDefinition
@@ -54,20 +54,20 @@ class NumberedClassifier:
 
 @dataclass(frozen=True)
 class DagSnapshot:
-    """All that decides which DAGs there are: the classifiers by name, and the distinct cadences, shortest first, e.g. `1m`."""
+    """The definitions that decide which DAGs exist: classifiers by name, and distinct cadences, shortest first, e.g. `1m`."""
 
     classifiers: tuple[NumberedClassifier, ...]
     cadences: tuple[str, ...]
 
 
 class NoDefinitionsKnown(Exception):
-    """Neither the database nor a copy of its last answer can be read."""
+    """Error: neither the database nor a copy of its last answer can be read."""
 
 
 def read_dag_snapshot(uri: str, database: str, home: Path, limit_s: float = LIMIT_S) -> DagSnapshot:
-    """The active definitions, from MongoDB or, if it does not answer within `limit_s`, from the copy in `home`.
+    """Return the active definitions from MongoDB, or from the copy in `home` if MongoDB does not answer within `limit_s`.
 
-    Raises NoDefinitionsKnown when there is no copy either, so that Airflow shows an import error instead of an empty list.
+    Raises NoDefinitionsKnown if there is no copy either, so that Airflow shows an import error instead of an empty list.
     """
     copy = home / COPY
     try:
@@ -81,7 +81,7 @@ def read_dag_snapshot(uri: str, database: str, home: Path, limit_s: float = LIMI
 
 
 def _query(uri: str, database: str, limit_s: float) -> Document:
-    """Two aggregations under one limit; with ten thousand threshold definitions the answer is still small."""
+    """Return the answer of two aggregations under one limit; with ten thousand threshold definitions it is still small."""
     limit_ms = int(limit_s * 1000)
     client: pymongo.MongoClient[Document] = pymongo.MongoClient(
         uri,
@@ -108,7 +108,7 @@ def _query(uri: str, database: str, limit_s: float) -> Document:
 
 
 def _instead_of_faulty(revisions: "Collection[Document]", faulty: list[Any]) -> list[Document]:
-    """The last valid revisions, where they are active, of definitions whose newest one cannot be read."""
+    """Return the last valid revisions, where active, of definitions whose newest revision cannot be read."""
     odd = revisions.aggregate([*NEWEST, {"$match": {"$nor": [_KNOWN]}}])
     names = [row["_id"] for row in odd] + faulty
     found = []
@@ -124,7 +124,7 @@ def _instead_of_faulty(revisions: "Collection[Document]", faulty: list[Any]) -> 
 def _valid(document: Document) -> Document | None:
     try:
         revision = parse_revision(document)
-    except Exception as error:  # whatever somebody wrote: no document stops the others
+    except Exception as error:  # one faulty document must not stop the others
         _log.warning("a revision cannot be read: %s", shown(str(error)))
         return None
     written = DEFINITION.dump_python(revision.definition, mode="json", by_alias=True)
@@ -132,7 +132,7 @@ def _valid(document: Document) -> Document | None:
 
 
 def _by_length(durations: Iterable[Any]) -> list[str]:
-    """Cadences, shortest first; what is not one is left out."""
+    """Return the cadences, shortest first, without values that are no cadence."""
     lengths = set()
     for text in durations:
         try:
@@ -151,7 +151,7 @@ def _last_good(copy: Path, error: PyMongoError) -> Document:
 
 
 def _keep(copy: Path, document: Document) -> None:
-    """Write the copy if it changed, in one step, so that no reader ever sees half of it."""
+    """Write the copy in one step if it changed, so that a reader never sees a partial copy."""
     text = json.dumps(document, sort_keys=True, indent=1, default=str)
     with suppress(FileNotFoundError):
         if copy.read_text(encoding="utf-8") == text:
@@ -168,10 +168,10 @@ def _snapshot(document: Document) -> DagSnapshot:
 
 
 def _classifier(row: Document) -> NumberedClassifier | None:
-    """None, with a word in the log, for one that an older version of the software wrote and this one no longer understands."""
+    """Return the classifier of a row; None, with a log line, if an older version wrote it and this one cannot read it."""
     try:
         definition = parse_definition(row["definition"])
         return NumberedClassifier(int(row["revision"]), definition) if isinstance(definition, ClassifierDefinition) else None
-    except Exception as error:  # whatever somebody wrote: no document stops the others
+    except Exception as error:  # one faulty document must not stop the others
         _log.warning("no training DAG for a revision that cannot be read: %s", shown(str(error)))
         return None

@@ -1,1 +1,1 @@
-"""Deliver messages: e-mail, webhook, Apprise, the log; and the rule of where they may go."""
+"""Channels that deliver messages (e-mail, webhook, Apprise, log), and the rule of the addresses that they may reach."""

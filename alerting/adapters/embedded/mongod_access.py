@@ -1,9 +1,9 @@
-"""Access to the embedded MongoDB server: one user, whose secrets stand in the server's data folder only.
+"""Access to the embedded MongoDB server: one user, whose secrets are stored in the server's data folder only.
 
-The server knows two secrets, each made once and readable by its owner alone. `keyfile` is the server's own; with it we sign in
-as the server itself to settle the replica set and the user, so no moment exists in which a server without users lets in whoever
-comes first. `password` belongs to the user `alerting`, by which commands and services sign in. Passwords are 256 random bits,
-so the fewest rounds of hashing that the server permits are enough, and a new connection costs 5 ms instead of 36.
+The server knows two secrets, each made once and readable by its owner alone. `keyfile` is the server's own. With it the
+platform signs in as the server itself to create the replica set and the user, so that the server never accepts a client
+without a secret. `password` belongs to the user `alerting`, by which commands and services sign in. Passwords are 256 random
+bits, so the fewest rounds of hashing that the server permits are enough, and a new connection costs 5 ms instead of 36.
 """
 
 import secrets
@@ -31,7 +31,7 @@ Client = MongoClient[dict[str, Any]]
 
 
 def server_options(folder: Path) -> list[str]:
-    """Return the options of the server by which it lets in nobody without a secret; makes the secrets that are missing."""
+    """Return the server options that require a secret of every client; make missing secrets."""
     key = make_private_folder(folder) / KEY_FILE
     shared_secret(key, _random)
     shared_secret(folder / PASSWORD_FILE, _random)
@@ -40,7 +40,7 @@ def server_options(folder: Path) -> list[str]:
 
 
 def address(folder: Path, port: int) -> str:
-    """Return the URI, with the password in it, under which clients reach the server of this data folder; never print it.
+    """Return the URI, with its password, under which clients reach the server of this data folder; never print it.
 
     Raises UserError if there is no such folder.
     """
@@ -56,30 +56,30 @@ def _random() -> str:
 
 
 def anonymous(port: int) -> Client:
-    """A client that has not signed in: it may ask how the server is and nothing else."""
+    """Return a client that has not signed in: it may ask for the state of the server and nothing else."""
     return _direct(port)
 
 
 def as_server(folder: Path, port: int) -> Client:
-    """A client with the rights of the server itself."""
+    """Return a client with the rights of the server itself."""
     key = (folder / KEY_FILE).read_text()
     return _direct(port, username=_SYSTEM, password=key, authSource="local", authMechanism=MECHANISM)
 
 
 def as_user(folder: Path, port: int) -> Client:
-    """A client with the rights of commands and services."""
+    """Return a client with the rights of commands and services."""
     password = (folder / PASSWORD_FILE).read_text()
     return _direct(port, username=USER, password=password, authSource="admin", authMechanism=MECHANISM)
 
 
 def _direct(port: int, **credentials: Any) -> Client:
-    """A client that talks to this one server in whatever state it is."""
+    """Return a client that connects to this one server in any replication state."""
     credentials |= {"serverSelectionTimeoutMS": 500, "connectTimeoutMS": 1000, "socketTimeoutMS": 10_000}
     return MongoClient(HOST, port, directConnection=True, **credentials)
 
 
 def ensure_user(system: Client, folder: Path, port: int) -> None:
-    """Make the user, or give it the password of this folder and its roles again where they differ. The server must be primary."""
+    """Create the user, or restore its password and roles where they differ from this folder. The server must be primary."""
     found = system.admin.command("usersInfo", USER)["users"]
     words: dict[str, Any] = {"pwd": (folder / PASSWORD_FILE).read_text(), "roles": list(ROLES), "mechanisms": [MECHANISM]}
     if not found:

@@ -1,18 +1,18 @@
-"""Why an embedded MongoDB server ended, as its log tells, and what to do about it."""
+"""Causes for the end of an embedded MongoDB server, read from its log, each with its remedy."""
 
 import json
 import shutil
 from pathlib import Path
 
 _END_OF_LOG = 200_000
-_FULL = 32 << 20  # with less room than this the server cannot even write its log to the end
+_FULL = 32 << 20  # bytes; with less free space the server cannot even complete its log
 _STARTED = "SERVER RESTARTED"
 _NO_SPACE = ("No space left on device", "OutOfDiskSpace", "ENOSPC", '"error":28')
 _NO_ROOM_IN_QUOTA = ("Disk quota exceeded",)
 _DAMAGED = (
     *("WT_TRY_SALVAGE", "failed to read", "checksum error", "fatal read error", "metadata corruption", "Unrecoverable error"),
     *("unsupported WiredTiger file version", "does not appear to be a", "WT_PANIC: WiredTiger library panic"),
-    *('"s":"F",  "c":"STORAGE"', '"s":"F",  "c":"WT"'),  # whatever else is fatal in the storage engine
+    *('"s":"F",  "c":"STORAGE"', '"s":"F",  "c":"WT"'),  # any other fatal error of the storage engine
 )
 _READ_ONLY = ("Read-only file system",)
 _FORBIDDEN = ("Permission denied", "Operation not permitted")
@@ -22,7 +22,7 @@ _TAKEN = ("Address already in use",)
 
 
 def cause(log: Path, folder: Path) -> str | None:
-    """A sentence on what ended the last start, and what to do; None where the log tells of no cause that is known."""
+    """Return the cause that ended the last start, with its remedy, as a sentence; None if the log holds no recognised cause."""
     text = _last_start(log)
     full = f"the disk of {folder} is full: free some room, nothing that was acknowledged is lost"
     if _free(folder) < _FULL:
@@ -57,7 +57,7 @@ def _free(folder: Path) -> int:
 
 
 def _last_start(log: Path) -> str:
-    """The log since the last start of the server; only messages of errors, where its lines can be read."""
+    """Return the log since the last start of the server; only error messages, where its lines can be parsed."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - _END_OF_LOG))

@@ -1,4 +1,4 @@
-"""Whether `alerting up` runs on this home, and what commands must know of it. A lock that the kernel drops with its holder."""
+"""State of `alerting up` on a home, for commands. A lock that the kernel drops when its process ends."""
 
 import fcntl
 import json
@@ -19,7 +19,7 @@ _POLL_S = 0.2
 
 @dataclass(frozen=True)
 class Running:
-    """The `alerting up` that holds a home."""
+    """The `alerting up` that runs on a home."""
 
     pid: int
     state: Literal["running", "stopping"]
@@ -27,7 +27,7 @@ class Running:
 
 
 class Hold:
-    """The home is ours until `release`, or until this process and its forks have ended."""
+    """Lock of this process on the home, in force until `release` or until this process and its forks have ended."""
 
     def __init__(self, file: TextIO, running: Running) -> None:
         self._file = file
@@ -40,7 +40,7 @@ class Hold:
         self._write()
 
     def release(self) -> None:
-        """Give the home free."""
+        """Release the home."""
         self._file.close()
 
     def _write(self) -> None:
@@ -52,7 +52,10 @@ class Hold:
 
 @contextmanager
 def hold(home: Path, mlflow_uri: str, waiting: Callable[[], None], patience: float = PATIENCE_S) -> Iterator[Hold]:
-    """Take the home; while its last holder is still stopping, call `waiting` once and wait. Raises UserError if it is held."""
+    """Lock the home; while the previous process is still stopping, call `waiting` once and wait.
+
+    Raises UserError if another process keeps the lock.
+    """
     claim_folder(home)
     with home_errors(home):
         file = (home / "up.lock").open("a+")
@@ -75,7 +78,7 @@ def hold(home: Path, mlflow_uri: str, waiting: Callable[[], None], patience: flo
 
 
 def running(home: Path) -> Running | None:
-    """The `alerting up` that holds this home now, if any."""
+    """Return the `alerting up` that runs on this home now; None without one."""
     try:
         file = (home / "up.lock").open("r")
     except (FileNotFoundError, NotADirectoryError):
@@ -93,7 +96,7 @@ def _locked(file: TextIO, how: int) -> bool:
 
 
 def _read(file: TextIO) -> Running | None:
-    """None while the holder is still writing."""
+    """Return the entry in the lock file; None while its process is still writing it."""
     file.seek(0)
     text = file.read()
     return Running(**json.loads(text)) if text.endswith("}") else None

@@ -1,9 +1,9 @@
-"""One embedded MongoDB server for whoever needs it at the same time: `alerting up`, or commands run without it.
+"""One embedded MongoDB server shared by its users: `alerting up`, or commands that run without it.
 
-The first command that finds no server starts a *keeper*, a process that runs the server until its last user is gone, however
-that user ended. The kernel counts the users: each holds a shared lock on one file, the keeper waits for the exclusive one.
-`alerting up` holds the exclusive lock as long as it runs, so that commands use its server and start none. A lock on the users
-says nothing about the server: `alerting up` waits for the end of that by itself (`embedded_mongod.server_in`).
+The first command that finds no server starts a *keeper*, a process that runs the server until its last user has ended in any
+way. The kernel counts the users: each has a shared lock on one file, and the keeper waits for the exclusive one.
+`alerting up` has the exclusive lock as long as it runs, so that commands use its server and start none. A lock on the users
+does not show whether the server runs: `alerting up` waits separately for the end of the server (`embedded_mongod.server_in`).
 """
 
 import fcntl
@@ -32,15 +32,15 @@ _READY = "ready"
 
 
 def data_folder(home: Path) -> Path:
-    """Where the server of this installation keeps its data."""
+    """Return the folder with the data of the server of this installation."""
     return home / "mongod"
 
 
 @contextmanager
 def shared_mongod(home: Path, patience: float = PATIENCE_S) -> Iterator[str]:
-    """The URI of the server that has its data in `home`: the one that runs, or one that runs until nobody uses it any more.
+    """Yield the URI of the server with its data in `home`: the running one, or one that runs until its last user has ended.
 
-    Raises UserError when there is no server to start, or `alerting up` runs but its server does not answer in `patience` seconds.
+    Raises UserError if no server can start, or `alerting up` runs but its server does not answer in `patience` seconds.
     """
     with _users_file(home) as users:
         port = _join(home, users, patience)
@@ -51,10 +51,10 @@ def shared_mongod(home: Path, patience: float = PATIENCE_S) -> Iterator[str]:
 
 @contextmanager
 def exclusive_mongod(home: Path, waiting: Callable[[], None], patience: float = PATIENCE_S) -> Iterator[Callable[[int], None]]:
-    """Reserve the data folder for a server of the caller's own; gives the function that tells commands its port.
+    """Reserve the data folder for a server of the caller; yield the function that publishes its port to commands.
 
-    `waiting` is called once if commands must finish first. Raises UserError when nobody uses the server any more and it is still
-    there after `patience` seconds.
+    `waiting` is called once if commands must finish first. Raises UserError if the server has no users left and still runs after
+    `patience` seconds.
     """
     with _users_file(home) as users:
         _reserve(home, users, waiting, patience)
@@ -65,7 +65,7 @@ def exclusive_mongod(home: Path, waiting: Callable[[], None], patience: float = 
 
 
 def _reserve(home: Path, users: TextIO, waiting: Callable[[], None], patience: float) -> None:
-    """Wait until no command uses the server and its process is gone. Its keeper needs the lock on the users to end it."""
+    """Wait until no command uses the server and its process has ended. Its keeper needs the lock on the users to end it."""
     told, unused_since = False, None
     while True:
         if _locked(users, fcntl.LOCK_EX | fcntl.LOCK_NB):
@@ -119,7 +119,7 @@ def _known_port(home: Path) -> int | None:
     if port is None:
         return None
     ours = data_folder(home).absolute()
-    return port if embedded_mongod.serves(ours, port) else None  # that port may be another installation's by now
+    return port if embedded_mongod.serves(ours, port) else None  # another installation may use that port by now
 
 
 def _locked(file: TextIO, how: int) -> bool:
@@ -131,7 +131,7 @@ def _locked(file: TextIO, how: int) -> bool:
 
 
 def _join(home: Path, users: TextIO, patience: float) -> int | None:
-    """Become a user: of nobody's server yet or a keeper's (None), or of the one that holds the folder (its port)."""
+    """Become a user of the server; return its port if the folder is reserved, None if a keeper runs it or must start it."""
     deadline = time.monotonic() + patience
     while not _locked(users, fcntl.LOCK_SH | fcntl.LOCK_NB):
         if (port := _known_port(home)) is not None:
@@ -146,9 +146,9 @@ def _join(home: Path, users: TextIO, patience: float) -> int | None:
 
 
 def _running_or_started(home: Path, users: TextIO) -> int:
-    """The port of the keeper's server; of several commands at once only one starts it, the others wait for that.
+    """Return the port of the keeper's server; of several commands at once one starts it and the others wait.
 
-    A server that is there and does not answer is busy or ending: a second one could not have its folder.
+    A server that runs and does not answer is busy or ending: a second server could not use its folder.
     """
     with (home / "mongod.start").open("a") as starting:
         fcntl.flock(starting, fcntl.LOCK_EX)
@@ -161,7 +161,10 @@ def _running_or_started(home: Path, users: TextIO) -> int:
 
 
 def _start_keeper(home: Path, users: TextIO) -> int:
-    """The keeper inherits our lock on the users until its server runs: should we be killed, nobody takes the folder meanwhile."""
+    """Start a keeper and return its port.
+
+    It inherits our lock on the users until its server runs, so that a killed command leaves the folder reserved.
+    """
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     keeper = subprocess.Popen(
         [sys.executable, "-m", __name__, str(home), str(users.fileno())],
@@ -177,7 +180,7 @@ def _start_keeper(home: Path, users: TextIO) -> int:
     with keeper.stdout as answer:
         select.select([answer], [], [], PATIENCE_S)
         text = answer.readline().strip()
-    port = _told_port(home)  # the keeper has just seen that it answers
+    port = _told_port(home)  # the keeper has just seen an answer of the server
     if text != _READY or port is None:
         keeper.kill()
         raise UserError(text if text not in {"", _READY} else "the embedded MongoDB server could not be started")
@@ -185,7 +188,7 @@ def _start_keeper(home: Path, users: TextIO) -> int:
 
 
 def keep(home: Path, inherited: int) -> int:
-    """Run the server until nobody uses it any more; the first line of output is `ready`, or why it is not.
+    """Run the server until its last user has ended; the first line of output is `ready`, or the reason of a failure.
 
     `inherited`: descriptor with the lock of the command that started this process.
     """

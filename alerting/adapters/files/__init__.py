@@ -1,1 +1,1 @@
-"""Read files of readings, events and assets."""
+"""Readers of files of readings, events and assets."""

@@ -1,4 +1,4 @@
-"""Assets in a file: YAML or JSON documents, or a table with one line per asset and a column per attribute."""
+"""Reader of assets in a file: YAML or JSON documents, or a table with one line per asset and a column per attribute."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,10 +26,10 @@ DOCUMENTS = (".yaml", ".yml", ".json")
 
 
 def read_assets(path: Path, layout: Layout) -> list[GivenAsset]:
-    """The assets of a file, by its ending: YAML and JSON hold documents, everything else is a table.
+    """Return the assets of a file, read by its ending: YAML and JSON hold documents, every other file is a table.
 
-    Documents: one, a list, or a map from name to the rest; several YAML documents in one file are fine. Table: every column but
-    that of the asset becomes an attribute. Raises UserError for what cannot be read, with line or place.
+    Documents: one, a list, or a map from name to the rest; one YAML file may hold several documents. Table: every column except
+    that of the asset becomes an attribute. Raises UserError, with line or position, if the content is unreadable.
     """
     if path.suffix.lower() in DOCUMENTS:
         return list(_documents(path))

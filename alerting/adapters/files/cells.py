@@ -1,4 +1,4 @@
-"""Text cells into values, a column at a time: numbers, booleans, categories and instants.
+"""Conversion of text cells into values by column: numbers, booleans, categories and instants.
 
 A missing cell is empty, or one of the words in `MISSING_WORDS`; it never becomes a value. Not-a-number is missing, infinity is
 a fault.
@@ -62,7 +62,7 @@ _FIRST_EPOCH_MS = 100_000_000_000  # as seconds this would be the year 5138
 
 
 def clean(cells: Cells, words: Sequence[str] = MISSING_WORDS) -> Cells:
-    """Cells without blanks around them; null where one of these words says that a value is missing."""
+    """Return cells without surrounding blanks; null for the words that mark a missing value."""
     trimmed = pc.utf8_trim_whitespace(cells)
     missing = pc.is_in(trimmed, _words(tuple(words)))
     return pc.if_else(missing, None, trimmed) if pc.any(missing).as_py() else trimmed
@@ -74,20 +74,20 @@ def _words(words: tuple[str, ...]) -> Cells:
 
 
 def column(texts: Sequence[str | None]) -> Cells:
-    """A column of these cells."""
+    """Return a column of these cells."""
     return pa.array(texts, pa.string())
 
 
 def present(cells: Cells) -> BoolArray:
-    """Which cleaned cells hold anything."""
+    """Return a mask of the filled cells among cleaned cells."""
     return _mask(pc.is_valid(cells))
 
 
 def numbers(cells: Cells, decimal: str = ".", thousands: bool = False) -> tuple[FloatArray, BoolArray]:
-    """Cleaned cells as float64 (NaN where missing or text), and which of them are text. Infinity stays infinity.
+    """Return cleaned cells as float64 (NaN where missing or text), and a mask of the text cells. Infinity stays infinity.
 
-    Thousands may be set apart by blanks, apostrophes, or the mark that is not the decimal one: `1.234,5`. Only where
-    `thousands` says so is that mark enough by itself: `1.234` with a decimal comma.
+    Thousands may be separated by blanks, apostrophes, or the mark that is not the decimal one: `1.234,5`. That mark alone is
+    enough only if `thousands` is set: `1.234` with a decimal comma.
     """
     nothing = np.zeros(len(cells), dtype=bool)
     dotted = _dotted(cells, decimal)
@@ -102,7 +102,7 @@ def numbers(cells: Cells, decimal: str = ".", thousands: bool = False) -> tuple[
 
 
 def plain_numbers(cells: Cells) -> FloatArray | None:
-    """Cells, not cleaned, as float64, if every one of them is a number with a decimal point and nothing around it; else None."""
+    """Return uncleaned cells as float64 if each is a number with a decimal point and no other characters; else None."""
     if not len(cells) or not re.match(_NUMBER, cells[0].as_py() or "") or not pc.min(pc.binary_length(cells)).as_py():
         return None
     try:
@@ -113,14 +113,14 @@ def plain_numbers(cells: Cells) -> FloatArray | None:
 
 
 def _dotted(cells: Cells, decimal: str) -> Cells:
-    """The cells with a decimal point; with a decimal comma, a point makes a cell text."""
+    """Return the cells with a decimal point; with a decimal comma, a point makes a cell text."""
     if decimal == "." or not len(cells):
         return cells
     return pc.if_else(pc.match_substring(cells, "."), "with a dot", pc.replace_substring(cells, ",", "."))
 
 
 def _ungrouped(cells: Cells, decimal: str, thousands: bool) -> Cells:
-    """The cells without what sets thousands apart; quick where there is nothing of that kind."""
+    """Return the cells without separators of thousands; fast where there are none."""
     mark = "," if decimal == "." else "."
     other = pc.match_substring(cells, mark)
     if pc.any(other).as_py():
@@ -130,18 +130,18 @@ def _ungrouped(cells: Cells, decimal: str, thousands: bool) -> Cells:
 
 
 def _unspaced(cells: Cells) -> Cells:
-    """The cells without blanks and apostrophes between thousands."""
+    """Return the cells without blanks and apostrophes between thousands."""
     spaced = pc.fill_null(pc.match_substring_regex(cells, _SPACED), False)
     return pc.if_else(spaced, pc.replace_substring_regex(cells, _BLANKS, ""), cells) if pc.any(spaced).as_py() else cells
 
 
 def plainly_grouped(cells: Cells, decimal: str) -> BoolArray:
-    """Which cleaned cells set thousands apart by a mark and can be read in no other way: `1.234,5`, `1.234.567`."""
+    """Return a mask of cleaned cells with an unambiguous mark between thousands: `1.234,5`, `1.234.567`."""
     return _matching(cells, _PLAINLY_GROUPED["," if decimal == "." else "."])
 
 
 def decimal_mark(cells: Cells) -> tuple[int, int]:
-    """How many cleaned cells show a decimal point, and how many a decimal comma; `1,234` and `1.234` show neither."""
+    """Return how many cleaned cells show a decimal point, and how many a decimal comma; `1,234` and `1.234` show neither."""
     texts = cells.filter(pc.match_substring_regex(cells, _WITH_MARK)).drop_null()
     if not len(texts):
         return 0, 0
@@ -151,23 +151,23 @@ def decimal_mark(cells: Cells) -> tuple[int, int]:
 
 
 def commonest(cells: Cells, among: BoolArray, most: int) -> dict[str, int]:
-    """The commonest of these cells, at most so many, each with its count."""
+    """Return the commonest of these cells, at most `most`, each with its count."""
     counts = pc.value_counts(cells.filter(pa.array(among))).to_pylist()
     return {c["values"]: c["counts"] for c in sorted(counts, key=lambda c: -c["counts"])[:most] if c["values"] is not None}
 
 
 def first_line(cells: Cells) -> BoolArray:
-    """Which cleaned cells say that there was no value; in a column of text they may be text like any other."""
+    """Return a mask of cleaned cells that state a missing value; in a column of text they may be ordinary text."""
     return _mask(pc.fill_null(pc.is_in(pc.utf8_lower(cells), pa.array(FAULT_WORDS)), False))
 
 
 def booleans(cells: Cells, decimal: str = ".") -> tuple[BoolArray, BoolArray]:
-    """Which cleaned cells are true (the word, or 1), and which are neither true nor false (nor 0, nor missing)."""
+    """Return a mask of true cells (the word, or 1), and one of cells that are neither true nor false (nor 0, nor missing)."""
     return booleans_among(cells, *numbers(cells, decimal))
 
 
 def booleans_among(cells: Cells, floats: FloatArray, texts: BoolArray) -> tuple[BoolArray, BoolArray]:
-    """As `booleans`, of cells that were read as numbers already."""
+    """Return the masks of `booleans` for cells that are parsed as numbers already."""
     true, false = (
         _mask(pc.equal(pc.utf8_lower(cells), word).fill_null(False)) if texts.any() else texts for word in ("true", "false")
     )
@@ -175,16 +175,16 @@ def booleans_among(cells: Cells, floats: FloatArray, texts: BoolArray) -> tuple[
 
 
 def decimal_commas(cells: Cells) -> BoolArray:
-    """Which cleaned cells look like `12,5`."""
+    """Return a mask of cleaned cells of the form `12,5`."""
     return _matching(cells, _DECIMAL_COMMA)
 
 
 def values(
     cells: Cells, type: VariableType, decimal: str, thousands: bool = False, floats: FloatArray | None = None
 ) -> tuple[SampleColumn, BoolArray]:
-    """Cleaned cells as samples of this type, absent where missing or bad; and which are bad.
+    """Return cleaned cells as samples of this type, absent where missing or bad, and a mask of the bad cells.
 
-    `floats`: the cells as numbers, where they have been read already and none of them is text.
+    `floats`: the cells as numbers, if they are parsed already and none of them is text.
     """
     if type == "number":
         texts = np.zeros(len(cells), dtype=bool)
@@ -199,7 +199,7 @@ def values(
 
 
 def why_bad(cell: str, type: VariableType) -> str:
-    """The reason why this cell is no value of that type, in plain words."""
+    """Return, as text for people, the reason why this cell is no value of that type."""
     if type == "boolean":
         return f"{cell!r} is neither true nor false"
     if re.match(r"(?i)^[+-]?(inf|infinity)$", cell):
@@ -212,10 +212,10 @@ def why_bad(cell: str, type: VariableType) -> str:
 
 @dataclass(frozen=True)
 class Instants:
-    """Milliseconds since 1970 per cell (`NO_INSTANT` where there is none), and what had to be assumed for how many cells.
+    """Milliseconds since 1970 per cell (`NO_INSTANT` where there is none), with the assumptions and their counts.
 
-    `absent` says which cells are empty, `bad` which hold no readable instant; `zoneless` were taken as UTC, `cut` had parts
-    smaller than a millisecond, which are dropped. `local`: as it is written, in milliseconds as if it were UTC.
+    `absent` marks empty cells, `bad` cells without a readable instant. `zoneless` cells are read as UTC; `cut` cells lose parts
+    smaller than a millisecond. `local`: the stamp as written, in milliseconds as if it were UTC.
     """
 
     at: Millis
@@ -227,10 +227,10 @@ class Instants:
 
 
 def instants(cells: Cells, zone: ZoneInfo | None) -> Instants:
-    """Cleaned cells as instants: ISO 8601 with or without zone, or seconds or milliseconds since 1970.
+    """Return cleaned cells as instants: ISO 8601 with or without zone, or seconds or milliseconds since 1970.
 
-    A stamp without a zone is local time of `zone`, UTC without one; a local time that is skipped or comes twice when the
-    clocks change is bad.
+    A stamp without a zone is local time of `zone`, or UTC if `zone` is None. A local time that a change of the clocks skips or
+    repeats is bad.
     """
     absent = ~present(cells)
     local, naive, cut = iso_stamps(cells)
@@ -239,13 +239,14 @@ def instants(cells: Cells, zone: ZoneInfo | None) -> Instants:
 
 
 def iso_stamps(cells: Cells) -> tuple[Millis, BoolArray, int]:
-    """Cleaned cells in ISO 8601 or since 1970: milliseconds (local time where there is no zone), which name no zone, and how
-    many lost parts of a millisecond."""
+    """Return milliseconds of cleaned cells in ISO 8601 or since 1970 (local time without a zone), a mask of cells without a zone,
+    and the number of cells that lose parts of a millisecond.
+    """
     return _uniform(cells, ~present(cells)) or _mixed(cells)
 
 
 def _uniform(cells: Cells, absent: BoolArray) -> tuple[Millis, BoolArray, int] | None:
-    """As `_mixed`, quickly, for cells that are all ISO 8601 without a zone, or all with one; None if they are not."""
+    """Return the result of `_mixed`, fast, if all cells are ISO 8601 and either all or none have a zone; else None."""
     first = _first(cells)
     if not re.match(_ISO, first):  # a cast that must fail is slow: it fails cell by cell
         return None
@@ -258,7 +259,7 @@ def _uniform(cells: Cells, absent: BoolArray) -> tuple[Millis, BoolArray, int] |
 
 
 def why_no_instant(cell: str, zone: ZoneInfo | None) -> str:
-    """The reason why this cell holds no instant, in plain words."""
+    """Return, as text for people, the reason why this cell holds no instant."""
     if zone and re.match(_ISO, cell) and not re.search(_ZONED, cell[10:]):
         try:
             local = datetime.fromisoformat(cell.replace(",", "."))
@@ -273,7 +274,7 @@ def why_no_instant(cell: str, zone: ZoneInfo | None) -> str:
 
 
 def why_not_in_zone(cell: str, local: datetime, zone: ZoneInfo) -> str:
-    """The reason why a local time that is written as this cell is no instant of a zone."""
+    """Return the reason why the local time in this cell is no instant of a zone."""
     first, second = (local.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
     if first and second and first > second:
         return (
@@ -289,7 +290,7 @@ def why_not_in_zone(cell: str, local: datetime, zone: ZoneInfo) -> str:
 
 
 def _mixed(cells: Cells) -> tuple[Millis, BoolArray, int]:
-    """Milliseconds (local time where there is no zone), which have no zone, and how many lost parts of a millisecond."""
+    """Return milliseconds (local time without a zone), a mask of cells without a zone, and the count of cut milliseconds."""
     at = np.full(len(cells), NO_INSTANT, dtype=np.int64)
     iso = _matching(cells, _ISO)
     zoned = iso & _matching(pc.utf8_slice_codeunits(cells, 10), _ZONED)
@@ -315,7 +316,7 @@ def _since_1970(text: str) -> tuple[int, bool]:
 
 
 def local_to_utc(local: Millis, naive: BoolArray, zone: ZoneInfo) -> Millis:
-    """Local milliseconds as instants; a time that is skipped or comes twice when the clocks change is none."""
+    """Return local milliseconds as instants; `NO_INSTANT` for a time that a change of the clocks skips or repeats."""
     at = local.copy()
     stamps = pd.DatetimeIndex(local[naive].view("datetime64[ms]"))
     at[naive] = stamps.tz_localize(zone, ambiguous="NaT", nonexistent="NaT").asi8
@@ -327,7 +328,7 @@ def _stamps(array: Any) -> Millis:
 
 
 def _first(cells: Cells) -> str:
-    """The first cell that holds anything, or an empty text."""
+    """Return the first filled cell, or an empty text."""
     at = pc.index(pc.is_valid(cells), True).as_py()
     return "" if at < 0 else cells[at].as_py()
 

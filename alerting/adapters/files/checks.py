@@ -16,7 +16,7 @@ EXAMPLES = 5
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that can be wrong with rows of a chunk: which rows, in which column, and why."""
+    """One possible fault of rows of a chunk: a mask of the rows, the column, and the reason."""
 
     bad: BoolArray
     column: str
@@ -24,12 +24,12 @@ class Check:
 
 
 def bad_rows(checks: Sequence[Check], rows: int) -> BoolArray:
-    """Rows in which any check failed."""
+    """Return a mask of the rows in which any check fails."""
     return np.logical_or.reduce([c.bad for c in checks]) if checks else np.zeros(rows, dtype=bool)
 
 
 def faulty_lines(chunk: Chunk, checks: Sequence[Check], limit: int | None = None) -> list[BadLine]:
-    """The first `limit` lines (all of them without a limit) that fail a check, in order, each with the first reason found."""
+    """Return the first `limit` lines (without a limit all) that fail a check, in order, each with the first reason found."""
     found = []
     for row in map(int, np.flatnonzero(bad_rows(checks, len(chunk.lines)))[:limit]):
         check = next(c for c in checks if c.bad[row])
@@ -38,17 +38,17 @@ def faulty_lines(chunk: Chunk, checks: Sequence[Check], limit: int | None = None
 
 
 def bad_lines(chunk: Chunk, checks: Sequence[Check], limit: int | None = None) -> list[BadLine]:
-    """As `faulty_lines`, together with the lines of the chunk that are no whole row."""
+    """Return the lines of `faulty_lines` together with the lines of the chunk that are no whole row."""
     return sorted([*chunk.broken[:limit], *faulty_lines(chunk, checks, limit)], key=lambda line: line.line)[:limit]
 
 
 def type_check(cells: Cells, title: str, bad: BoolArray, type: VariableType) -> Check:
-    """The check that the cells of a column are values of its type."""
+    """Return the check that the cells of a column are values of its type."""
     return Check(bad, title, lambda row: cell.why_bad(cells[row].as_py(), type))
 
 
 def duplicate_checks(rows: int, contradictions: Mapping[int, int], titles: Sequence[str]) -> list[Check]:
-    """The checks that no line contradicts an earlier one of the same instant."""
+    """Return the checks that no line contradicts an earlier one of the same instant."""
     checks = []
     for index in sorted(set(contradictions.values())):
         bad = np.zeros(rows, dtype=bool)

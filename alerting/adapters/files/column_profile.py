@@ -1,4 +1,4 @@
-"""Profile of one column: what its cells look like, with the first that are no values."""
+"""Profile of one column: counts of its kinds of cells, with the first invalid cells."""
 
 from typing import Any
 
@@ -24,9 +24,9 @@ def profile_column(
     numbers: NumberForm,
     floats: FloatArray | None = None,
 ) -> BoolArray:
-    """Count what the usable (cleaned) cells of one column look like; returns which of them hold anything.
+    """Count the kinds of usable (cleaned) cells of one column; return a mask of the filled cells.
 
-    Counts also what stood in the cells that were cleaned away. `floats`: the cells as numbers, where all are plain ones.
+    Counts the removed content of cleaned cells as well. `floats`: the cells as numbers, where all are plain ones.
     """
     held = cell.present(cells)
     filled = held & usable
@@ -54,7 +54,7 @@ def profile_column(
 
 
 def _count_marks(profile: ColumnProfile, written: Cells, missing: BoolArray) -> None:
-    """Count the cells that hold something which stands for no value, such as #NV."""
+    """Count the cells with a text for a missing value, such as #NV."""
     if not missing.any():
         return
     texts = pc.utf8_trim_whitespace(written)
@@ -65,7 +65,7 @@ def _count_marks(profile: ColumnProfile, written: Cells, missing: BoolArray) -> 
 
 
 def _count_words(found: dict[str, int], cells: Cells, among: BoolArray) -> None:
-    """Add up the commonest of these cells; of a file with many different ones only so many are kept."""
+    """Add up the commonest of these cells; the number of different cells that are stored is limited."""
     for word, count in cell.commonest(cells, among, WORDS).items():
         if word in found or len(found) < WORDS:
             found[word] = found.get(word, 0) + count

@@ -1,4 +1,4 @@
-"""Lines of one file that speak of the same instant of the same asset twice."""
+"""Search for lines of one file that state the same instant of the same asset twice."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,17 +15,20 @@ from alerting.readings.history import Millis
 
 @dataclass(frozen=True)
 class Found:
-    """`same`: rows that add nothing to an earlier one. `contradictions`: rows, with the column in which they contradict it."""
+    """Duplicates of a chunk.
+
+    `same`: rows that add nothing to an earlier row. `contradictions`: rows, with the column in which they contradict it.
+    """
 
     same: BoolArray
     contradictions: dict[int, int]
 
 
 class Duplicates:
-    """Compares rows within a chunk, and with the last row of the same series (an asset, or an asset and event type) before it.
+    """Comparison of rows within a chunk, and with the last earlier row of the same series (an asset, or asset and event type).
 
-    So it needs room for one row per series only. It finds every repetition in a file sorted by time, or by asset and time; one
-    that lies further apart in an unsorted file is merged at the store, where the later line wins.
+    It stores one row per series only. It finds every repetition in a file sorted by time, or by asset and time. The store merges
+    a repetition that lies further apart in an unsorted file; there the later line wins.
     """
 
     def __init__(self) -> None:
@@ -34,7 +37,7 @@ class Duplicates:
         self._last: list[Cells] = []
 
     def find(self, series: npt.NDArray[np.object_], at: Millis, cells: Sequence[Cells], usable: BoolArray) -> Found:
-        """Compare the usable rows of the next chunk, cell by cell: 1.0 and 1.00 are the same, a missing cell contradicts none."""
+        """Compare the usable rows of the next chunk by cell: 1.0 and 1.00 are the same, a missing cell contradicts none."""
         rows = np.flatnonzero(usable)
         codes = self._encode(series[rows])
         known = pd.DataFrame({"code": codes, "at": at[rows]})
@@ -63,7 +66,7 @@ class Duplicates:
         if not len(rows):
             return
         last = np.full(len(self._codes), -1, dtype=np.int64)
-        last[codes] = rows  # of several rows of a series, the last one stays
+        last[codes] = rows  # of several rows of a series, the last one is stored
         here = np.flatnonzero(last >= 0)
         self._last_at[here] = at[last[here]]
         before = len(self._last[0]) if self._last else 0
@@ -77,7 +80,7 @@ class Duplicates:
 
 
 def _compare(found: Found, row: int, before: list[str | None], now: list[str | None]) -> list[str | None]:
-    """Note how this row relates to the earlier one; returns what both say together."""
+    """Record how this row relates to the earlier one; return the union of both."""
     against = next((i for i, (a, b) in enumerate(zip(before, now, strict=True)) if a and b and not _equal(a, b)), None)
     if against is not None:
         found.contradictions[row] = against

@@ -30,7 +30,7 @@ ORIGIN = "import"
 
 @dataclass(frozen=True)
 class EventColumns:
-    """Where the type and the end of an event stand: one `type` for all, or `type_column` after `type_prefix`."""
+    """Columns of the type and the end of an event: one `type` for all, or `type_column` after `type_prefix`."""
 
     type: str | None = None
     type_column: str | None = None
@@ -50,7 +50,7 @@ class _Typed:
 
 
 class EventsFile:
-    """A file of events behind the port `EventSource`. Raises UserError when the file or a column of it is missing."""
+    """A file of events behind the port `EventSource`. Raises UserError if the file or one of its columns is missing."""
 
     def __init__(self, path: Path, layout: Layout, columns: EventColumns) -> None:
         if columns.type and columns.type_column:
@@ -72,11 +72,11 @@ class EventsFile:
 
     @property
     def form(self) -> FileForm:
-        """How the file is written; known for good after the profile."""
+        """Return the format of the file; final after the profile."""
         return self._rows.form
 
     def profile(self, progress: Progress, *, stop_early: bool = False) -> EventsProfile:
-        """Read the whole file once; nothing is kept but counts, names, and the first few bad lines.
+        """Read the whole file once and store only counts, names, and the first few bad lines.
 
         `stop_early`: stop soon after the first bad line.
         """
@@ -85,7 +85,7 @@ class EventsFile:
         return profile
 
     def _profile_once(self, progress: Progress, stop_early: bool) -> EventsProfile | None:
-        """None when the file turned out to be written otherwise than it seemed."""
+        """Return the profile of one pass; None if the format of the file differs from the assumed one."""
         profile = EventsProfile(
             {title: ColumnProfile(title, name) for title, name in self._rows.names.items()},
             end_column=self._end_column is not None,
@@ -141,7 +141,7 @@ class EventsFile:
         ]
 
     def _ends_check(self, typed: _Typed, among: BoolArray) -> Check:
-        """The check that instant events have no end after their start."""
+        """Return the check that instant events have no end after their start."""
         bad = among & typed.has_end & (typed.ends != typed.keyed.at)
         return Check(bad, self._end_column or "", lambda _: "an instant event has no end; is this type --lasting?")
 
@@ -155,7 +155,7 @@ class EventsFile:
     def read(
         self, types: Mapping[str, VariableType], durations: Mapping[str, Duration], reject: Reject, progress: Progress
     ) -> Iterator[Sequence[EventRow]]:
-        """The file's events chunk by chunk, in file order."""
+        """Yield the events chunk by chunk, in file order."""
         duplicates = Duplicates()
         for typed in self._chunks():
             rows = self._events(typed, types, durations, duplicates, reject)

@@ -1,4 +1,4 @@
-"""Parsing the next batch while the last one is being written."""
+"""Parsing of the next batch while the caller writes the last one."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,9 +8,9 @@ T = TypeVar("T")
 
 
 def prefetch(batches: Iterator[T]) -> Iterator[T]:
-    """The same batches in the same order, the next one made in a thread of its own while the caller works on this one.
+    """Yield the same batches in the same order; a thread makes the next one while the caller works on the current one.
 
-    Faults are raised where they would have been; at most one batch more is held.
+    An error is raised at the position of its batch; at most one more batch is in memory.
     """
     with ThreadPoolExecutor(1) as worker:
         following = worker.submit(next, batches, None)

@@ -15,11 +15,11 @@ from alerting.usecases.ingestion.sources import Profile
 
 _CHUNKS_BEHIND = 4
 _FEWEST = 20
-_RARER = 5  # times: what comes so much rarer than the lines is no gap, but a slow measurement
+_RARER = 5  # times; a value that is this much rarer than the lines is a slow measurement, not a gap
 
 
 def note_chunk(profile: Profile, keyed: Keyed, checks: Sequence[Check], usable: BoolArray) -> None:
-    """Count lines, bad lines and assumptions about time stamps, and widen the time span."""
+    """Count lines, bad lines and assumptions about time stamps, and extend the time interval."""
     profile.lines += len(keyed.at) + len(keyed.chunk.broken)
     profile.bad += int(bad_rows(checks, len(keyed.at)).sum()) + len(keyed.chunk.broken)
     if len(profile.first_bad) < EXAMPLES:
@@ -33,14 +33,14 @@ def note_chunk(profile: Profile, keyed: Keyed, checks: Sequence[Check], usable: 
 
 
 class Patience:
-    """When to stop looking for more bad lines in a file that is refused anyway: some way behind the first one."""
+    """Limit of the search for further bad lines in a refused file: a distance behind the first one."""
 
     def __init__(self, position: Position, stop_early: bool) -> None:
         self._position, self._hasty = position, stop_early
         self._read = 0
 
     def ends(self, profile: Profile) -> bool:
-        """Called after each chunk."""
+        """Return whether the search ends; called after each chunk."""
         if not self._hasty or not profile.bad:
             return False
         self._read += 1
@@ -49,7 +49,7 @@ class Patience:
 
 
 def note_clock(profile: Profile, rows: Rows) -> None:
-    """What the stamps showed of changes of the clock."""
+    """Record the changes of the clock that the stamps show."""
     clock = rows.stamps.clock
     if clock is None:
         return
@@ -82,7 +82,7 @@ def _usual_step(at: Millis) -> int:
 def count_filled(
     assets: dict[str, set[str]], named: npt.NDArray[np.object_], usable: BoolArray, filled: Mapping[str, BoolArray]
 ) -> None:
-    """Add the assets of the usable rows, each with the names of the columns that hold something there."""
+    """Add the assets of the usable rows, each with the names of its filled columns."""
     codes, names = pd.factorize(named[usable])
     known = [assets.setdefault(name, set()) for name in names]
     for column, mask in filled.items():

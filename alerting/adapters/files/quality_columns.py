@@ -1,4 +1,4 @@
-"""Columns of a table that say of what quality the samples in other columns are."""
+"""Columns of a table that state the quality of the samples in other columns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,9 +23,10 @@ _IN_WORDS = pa.scalar("of bad quality")
 
 @dataclass(frozen=True)
 class QualityLayout:
-    """`column` speaks of all samples of its row; one called like a value's with `suffix` behind it, of that value's alone.
+    """Names of the quality columns.
 
-    `codes`: of which kind the numbers in them are, where that is not plain.
+    `column` states the quality of all samples of its row; a value's title with `suffix` appended names the column for that value
+    alone. `codes`: the kind of numeric codes in them, where that is ambiguous.
     """
 
     column: str | None = None
@@ -35,9 +36,9 @@ class QualityLayout:
 
 @dataclass(frozen=True)
 class Qualities:
-    """Which samples of a chunk are bad and which uncertain, by the title of their column; titles without any are absent.
+    """Bad and uncertain samples of a chunk, by the title of their column; titles without any are absent.
 
-    `unreadable`: rows whose quality cannot be understood, by the title of the column that says it.
+    `unreadable`: rows with a quality that cannot be parsed, by the title of the quality column.
     """
 
     bad: Mapping[str, BoolArray] = field(default_factory=dict)
@@ -45,16 +46,16 @@ class Qualities:
     unreadable: Mapping[str, BoolArray] = field(default_factory=dict)
 
     def without_bad(self, cells: Mapping[str, Cells]) -> dict[str, Cells]:
-        """The cells, null where the sample is bad: whatever stands there is no value."""
+        """Return the cells with null for bad samples: their content is no value."""
         return {title: pc.if_else(pa.array(self.bad[title]), None, c) if title in self.bad else c for title, c in cells.items()}
 
     def comparable(self, title: str, cells: Cells) -> Cells:
-        """The cells of a column, as rows are compared: bad is another thing than any value, and than nothing."""
+        """Return the cells of a column for the comparison of rows: bad differs from every value and from a missing cell."""
         return pc.if_else(pa.array(self.bad[title]), _IN_WORDS, cells) if title in self.bad else cells
 
 
 class QualityColumns:
-    """The columns of a table that a layout names. Raises UserError where there are none such."""
+    """The columns of a table that a layout names. Raises UserError if they do not exist."""
 
     def __init__(self, table: Table, layout: QualityLayout) -> None:
         if layout.codes and not (layout.column or layout.suffix):
@@ -65,9 +66,9 @@ class QualityColumns:
         self.titles = [*([self._row] if self._row else []), *self._of.values()]
 
     def read(self, cells: Mapping[str, Cells], values: Sequence[str]) -> Qualities:
-        """What is said of the samples in the columns `values`.
+        """Return the quality of the samples in the columns `values`.
 
-        An empty quality says nothing: the sample counts as good. A bad row speaks of its filled cells; of all, if none is filled.
+        An empty quality cell means good. A bad row applies to its filled cells, or to all if none is filled.
         """
         if not self.titles:
             return Qualities()
@@ -84,7 +85,7 @@ class QualityColumns:
         return Qualities(_any(bad), _any(uncertain), _any(unreadable))
 
     def why(self, text: str) -> str:
-        """The reason why a quality cannot be understood, in plain words."""
+        """Return, as text for people, the reason why a quality cannot be parsed."""
         return why_no_quality(text, self._codes)
 
     def _grades(self, cells: Cells) -> Grades:
@@ -96,7 +97,7 @@ class QualityColumns:
 
 
 def _by_suffix(table: Table, suffix: str) -> dict[str, str]:
-    """The title of the column that says the quality, by the title of the one it speaks of."""
+    """Return the title of each quality column, by the title of its value column."""
     found = {title: title + suffix for title in table.titles if title + suffix in table.titles}
     if not found:
         raise UserError(

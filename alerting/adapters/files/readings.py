@@ -23,11 +23,11 @@ from alerting.usecases.ingestion.sources import Profile, Reject
 from alerting.usecases.ingestion.understood import FileForm
 
 BATCH = 10_000
-PARSED_ONCE = 48 << 20  # bytes: the cells of a file that has no more are kept from the check for the writing
+PARSED_ONCE = 48 << 20  # bytes; the cells of a file up to this size stay in memory between the check and the import
 
 
 class ReadingsFile:
-    """A file of readings behind the port `ReadingSource`. Raises UserError when the file or a column of it is missing."""
+    """A file of readings behind the port `ReadingSource`. Raises UserError if the file or one of its columns is missing."""
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self._rows = Rows(path, layout)
@@ -36,11 +36,11 @@ class ReadingsFile:
 
     @property
     def form(self) -> FileForm:
-        """How the file is written; known for good after the profile."""
+        """Return the format of the file; final after the profile."""
         return self._rows.form
 
     def profile(self, progress: Progress, *, stop_early: bool = False) -> Profile:
-        """Read the whole file once; nothing is kept but counts, names, and the first few bad lines.
+        """Read the whole file once and store only counts, names, and the first few bad lines.
 
         `stop_early`: stop soon after the first bad line.
         """
@@ -49,7 +49,7 @@ class ReadingsFile:
         return profile
 
     def _profile_once(self, progress: Progress, stop_early: bool) -> Profile | None:
-        """None when the file turned out to be written otherwise than it seemed."""
+        """Return the profile of one pass; None if the format of the file differs from the assumed one."""
         profile = Profile({title: ColumnProfile(title, name) for title, name in self._rows.names.items()}, strict=self.strict)
         duplicates, patience = Duplicates(), Patience(self._rows.table.position, stop_early)
         parsed: list[Keyed] = []
@@ -95,7 +95,7 @@ class ReadingsFile:
         return found.same, [*checks, *duplicate_checks(len(keyed.at), found.contradictions, titles)]
 
     def read(self, types: Mapping[str, VariableType], reject: Reject, progress: Progress) -> Iterator[ReadingBatch]:
-        """The file's readings in batches of at most 10,000, in file order; the next one is parsed while one is written."""
+        """Yield the readings in batches of at most 10,000, in file order; a thread parses the next while the caller writes."""
         return prefetch(self._read(types, reject, progress))
 
     def _read(self, types: Mapping[str, VariableType], reject: Reject, progress: Progress) -> Iterator[ReadingBatch]:
@@ -105,7 +105,7 @@ class ReadingsFile:
             progress("writing", self._rows.table.position.done, self._rows.table.position.total)
 
     def _chunks_again(self) -> Iterator[Keyed]:
-        """The chunks that were checked; those of a large file are parsed again. Raises UserError when the file has changed."""
+        """Yield the checked chunks; those of a large file are parsed again. Raises UserError if the file has changed."""
         parsed, self._parsed = self._parsed, None
         if parsed is None:
             yield from self._rows.chunks()
@@ -140,7 +140,7 @@ class ReadingsFile:
 
 
 def _qualities(quality: Qualities, names: Mapping[str, str], rows: npt.NDArray[np.int64]) -> dict[int, dict[str, Quality]]:
-    """By position among these rows, the quality of the samples that are not good, by name of their variable."""
+    """Return the quality of the samples that are not good, by position among these rows and by name of their variable."""
     found: dict[int, dict[str, Quality]] = {}
     masks: tuple[tuple[Quality, Mapping[str, BoolArray]], ...] = (("bad", quality.bad), ("uncertain", quality.uncertain))
     for grade, by_title in masks:

@@ -1,4 +1,4 @@
-"""Recognise from a file's first rows which column holds the time, and how stamps and numbers are written."""
+"""Detection of the time column and of the formats of stamps and numbers from a file's first rows."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ ROWS = 2_000
 _CELLS = 200_000
 DEFAULT_TIME = "ts"
 JOINED = " + "
-_MOST = 0.5  # of the cells in a column of stamps that are stamps
+_MOST = 0.5  # least share of stamps among the cells of a time column
 _ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?$"
 _EPOCH = r"^\d{9,13}(\.\d{1,9})?$"
 _CLOCK_ONLY = r"^\d{1,2}:\d\d(:\d\d([.,]\d{1,9})?)?( ?[AaPp]\.?[Mm]\.?)?$"
@@ -30,7 +30,7 @@ Sample = Mapping[str, Cells]
 
 @dataclass(frozen=True)
 class NumberForm:
-    """How numbers are written. `shown`: whether the file has shown it, so that nothing later in it may change this."""
+    """Format of numbers. `shown`: whether the file has proved it, so that no later row may change it."""
 
     decimal: str
     shown: bool
@@ -38,7 +38,7 @@ class NumberForm:
 
 
 def sample(table: Table) -> dict[str, Cells]:
-    """The first rows of a table, its cells cleaned."""
+    """Return the first rows of a table, its cells cleaned."""
     rows = max(50, min(ROWS, _CELLS // len(table.titles)))
     first = table.first(rows)
     if first is None:
@@ -47,7 +47,7 @@ def sample(table: Table) -> dict[str, Cells]:
 
 
 def number_form(cells: Sample, titles: Sequence[str], separator: str | None) -> NumberForm:
-    """The decimal mark that most numbers of these columns show; a point where nothing shows."""
+    """Return the decimal mark that most numbers of these columns show; a point where no number shows one."""
     point = comma = 0
     for title in titles:
         points, commas = cell.decimal_mark(cells[title])
@@ -58,9 +58,9 @@ def number_form(cells: Sample, titles: Sequence[str], separator: str | None) -> 
 
 
 def time_columns(table: Table, wanted: str | None, cells: Sample, others: Sequence[str]) -> tuple[str, ...]:
-    """The title of the column of stamps, or those of date and time; `others` are known to be something else.
+    """Return the title of the column of stamps, or those of date and time; `others` have another known meaning.
 
-    Raises UserError when none is found, or several.
+    Raises UserError if there is none, or several match.
     """
     if wanted is not None:
         return _named(table, wanted, cells)
@@ -105,7 +105,7 @@ def _named(table: Table, wanted: str, cells: Sample) -> tuple[str, ...]:
 
 
 def holds_stamps(cells: Cells, title: str) -> bool:
-    """Whether most filled cells of a column are stamps; plain numbers count only under a title that speaks of time."""
+    """Return whether most filled cells of a column are stamps; plain numbers count only under a title about time."""
     if _share(cells, _ISO) > _MOST:
         return True
     speaks = re.match(_TIME_WORDS, title.strip()) is not None
@@ -116,7 +116,7 @@ def holds_stamps(cells: Cells, title: str) -> bool:
 
 
 def stamp_format(cells: Cells) -> StampFormat | None:
-    """The format in which most of these cells are written; of day and month first, that of `ORDERS` with the day first."""
+    """Return the format of most of these cells; if day or month may be first, that of `ORDERS` with the day first."""
     filled = cells.drop_null()
     if not len(filled) or _share(filled, _ISO) > _MOST:
         return None
@@ -126,7 +126,7 @@ def stamp_format(cells: Cells) -> StampFormat | None:
 
 
 def with_order(table: Table, title: str, found: StampFormat) -> StampFormat:
-    """The same format, but the month first where the file shows that. Raises UserError where nothing tells the two apart."""
+    """Return the same format, with the month first if the file shows that. Raises UserError if the file shows neither order."""
     mark = next((mark for mark, pair in ORDERS.items() if found == pair[0]), None)
     if mark is None:
         return found

@@ -1,4 +1,4 @@
-"""The lines that an import could not take, kept in a file of their own."""
+"""File of the lines that an import rejects."""
 
 import csv
 from pathlib import Path
@@ -12,14 +12,14 @@ HEADER = ("line", "column", "reason", "original")
 
 
 def rejects_path(path: Path) -> Path:
-    """The default path of the rejects file: beside the file."""
+    """Return the default path of the rejects file: beside the file."""
     return path.with_name(path.name + ".rejects.csv")
 
 
 class RejectsFile:
-    """A CSV file of line, column, reason and original line, written anew by each import; without any reject there is none.
+    """CSV file of line, column, reason and original line, written anew by each import; an import without rejects leaves none.
 
-    Opening it raises UserError when it cannot be written, so that this shows before anything is imported.
+    Opening it raises UserError if it cannot be written, so that the import fails before its first write.
     """
 
     def __init__(self, path: Path, source: Path) -> None:

@@ -33,13 +33,13 @@ DEFAULT_ASSET_COLUMN = "asset"
 
 @dataclass(frozen=True)
 class Layout:
-    """Which columns of a file mean what, and how its cells are written.
+    """Meaning of the columns of a file, and the format of its cells.
 
     `asset` names the one asset of the whole file; otherwise the cells of `asset_column`, after `asset_prefix`, do. `zone` is the
-    time zone of stamps without one; left out, it is `plant_zone`, and UTC if that is not set either. What is None of `time`,
-    `time_format`, `separator`, `decimal` and `encoding` is found from the file. `rename` maps titles to names, `only` lists the
-    titles to take (empty: all). `missing`: further texts that stand for no value. `strict`: a cell that is no value of its
-    column, and a local time that comes twice, make a bad line. `quality`: the columns that say of what quality samples are.
+    time zone of stamps without one; if left out, it is `plant_zone`, or UTC if that is not set either. `time`, `time_format`,
+    `separator`, `decimal` and `encoding` are detected from the file where they are None. `rename` maps titles to names, `only`
+    lists the titles to import (empty: all). `missing`: further texts for a missing value. `strict`: a cell that is no value of
+    its column, and a repeated local time, make a bad line. `quality`: the columns with the quality of samples.
     """
 
     time: str | None = None
@@ -63,7 +63,7 @@ class Layout:
 class Keyed:
     """A chunk with the instant and the asset of every row, the checks on them, and the quality of its samples.
 
-    `cells` of a sample of bad quality are empty. `floats`: the numbers in columns that hold nothing but plain ones.
+    `cells` of a sample of bad quality are empty. `floats`: the numbers of columns that hold only plain ones.
     """
 
     chunk: Chunk
@@ -76,7 +76,7 @@ class Keyed:
 
     @property
     def size(self) -> int:
-        """Bytes of its cells and numbers."""
+        """Return the bytes of its cells and numbers."""
         floats = sum(values.nbytes for values in self.floats.values())
         return floats + sum(int(values.nbytes) for values in (*self.chunk.columns.values(), *self.cells.values()))
 
@@ -86,10 +86,10 @@ class Keyed:
 
 
 class Rows:
-    """A table read with a layout: finds its columns, or refuses it."""
+    """A table read with a layout: finds its columns, or refuses the file."""
 
     def __init__(self, path: Path, layout: Layout, keys: Sequence[tuple[str, str]] = ()) -> None:
-        """`keys`: further columns that are no values, each with the option that names it; they must exist."""
+        """Open the table. `keys`: further columns that are no values, each with the option that names it; they must exist."""
         if layout.asset and layout.asset_column:
             raise UserError("give either --asset or --asset-column: the asset is named once for all lines, or on each line")
         if layout.asset and layout.asset_prefix:
@@ -135,11 +135,11 @@ class Rows:
         return None, "neither --tz nor ALERTING_TIMEZONE says another one"
 
     def new_stamps(self) -> Stamps:
-        """A reader of stamps for one pass over the file."""
+        """Return a reader of stamps for one pass over the file."""
         return Stamps(self.format, self.zone, self.layout.strict)
 
     def revise(self, keyed: Keyed, columns: Iterable[ColumnProfile]) -> bool:
-        """Whether this chunk shows that the file is written otherwise than it seemed; then it is to be read anew."""
+        """Return whether this chunk shows another format of the file than assumed; the caller must then read the file again."""
         if self.zone is None and not self.layout.strict and keyed.instants.zoneless:
             shown = zone_shown(keyed.instants.local, None if self.asset_column is None else keyed.assets)
             if shown is not None:
@@ -155,7 +155,7 @@ class Rows:
 
     @property
     def form(self) -> FileForm:
-        """How the file is written, for people."""
+        """Return the format of the file for people."""
         zoned = self.stamps_name_zone
         encoding = getattr(self.table, "encoding", None)
         return FileForm(
@@ -170,13 +170,13 @@ class Rows:
 
     @property
     def stamps_name_zone(self) -> bool:
-        """Whether the first stamps need no zone: they name theirs, or count from 1970."""
+        """Return whether the first stamps need no zone: they name theirs, or count from 1970."""
         cells = self._time_cells(self.sample)
         found = Stamps(self.format, None).read(cells)
         return bool(len(cells)) and not found.zoneless and not found.bad.all()
 
     def _time_cells(self, cells: Mapping[str, Cells]) -> Cells:
-        """The cells of stamps; a date and the time in the column beside it are joined."""
+        """Return the cells of stamps; a date and the time in the column beside it are joined."""
         if len(self.times) == 1:
             return cells[self.times[0]]
         return pc.binary_join_element_wise(*(cells[title] for title in self.times), " ")
@@ -190,7 +190,7 @@ class Rows:
         )
 
     def chunks(self, further: Sequence[str] = ()) -> Iterator[Keyed]:
-        """The table chunk by chunk, with instants and assets read and checked, and all cells cleaned."""
+        """Yield the table chunk by chunk, with instants and assets parsed and checked, and all cells cleaned."""
         self.stamps = self.new_stamps()
         keys = [*self.times, *([self.asset_column] if self.asset_column else []), *further, *self.quality.titles]
         for chunk in self.table.chunks([*keys, *self.names]):
@@ -213,7 +213,7 @@ class Rows:
         return Keyed(chunk, found, assets, quality.without_bad(cells), checks, quality, usable)
 
     def _plain_numbers(self, chunk: Chunk) -> dict[str, FloatArray]:
-        """The columns of values that hold nothing but plain numbers, none of which stands for no value."""
+        """Return the value columns that hold only plain numbers, none of which marks a missing value."""
         if self.numbers.decimal != "." or self.layout.missing:
             return {}
         found = {title: cell.plain_numbers(chunk.columns[title]) for title in self.names}
@@ -232,7 +232,7 @@ class Rows:
 
 
 def refuse_name(name: str, what: str, option: str) -> None:
-    """Raises UserError when an option gives a name that none may have."""
+    """Raise UserError if an option gives a reserved or illegal name."""
     if re.match(NAME_PATTERN, name) and len(name) <= NAME_LENGTH:
         return
     legal = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_.-")[:NAME_LENGTH]
@@ -247,7 +247,7 @@ def _iso_or_epoch(cells: Cells) -> str:
 
 
 def value_names(table: Table, titles: Sequence[str], layout: Layout) -> dict[str, str]:
-    """Name by title of every column that is taken as a value. Raises UserError when two columns would get the same name."""
+    """Return the name by title of every value column. Raises UserError if two columns would get the same name."""
     for title in layout.only:
         column(table, title, "--only")
     for title in layout.rename:
@@ -274,7 +274,7 @@ def _name(title: str, layout: Layout) -> str:
 
 
 def read_names(cells: Cells, title: str, prefix: str, what: str) -> tuple[npt.NDArray[np.object_], list[Check]]:
-    """Names in a column, after a prefix; with the checks that they are there and legal."""
+    """Return the names in a column, without a prefix, with the checks that they are present and legal."""
     encoded = cells.dictionary_encode()
     names = [prefix + n for n in encoded.dictionary.to_pylist()]
     legal = np.array([bool(re.match(NAME_PATTERN, n)) and len(n) <= NAME_LENGTH for n in names] + [True])

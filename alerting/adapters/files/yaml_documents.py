@@ -1,4 +1,4 @@
-"""YAML and JSON as people write them, read safely: what is ambiguous, endless or unprintable is refused with its line."""
+"""Safe reader of YAML and JSON that people write; refuses ambiguous, endless or unprintable content with its line."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ _INT = "tag:yaml.org,2002:int"
 
 
 def read_yaml(file: Path) -> list[Any]:
-    """Every document of a YAML or JSON file, empty ones left out. Raises UserError with the place of the first fault."""
+    """Return every document of a YAML or JSON file except empty ones. Raises UserError with the position of the first fault."""
     try:
         if file.stat().st_size > _LARGEST_FILE:
             raise UserError(f"{file}: is larger than {_LARGEST_FILE // 1_000_000} MB")
@@ -29,10 +29,10 @@ def read_yaml(file: Path) -> list[Any]:
 
 
 def parse_yaml(text: str, origin: str) -> list[Any]:
-    """Every document of a text, empty ones left out. Raises UserError.
+    """Return every document of a text except empty ones.
 
-    Not accepted are keys that stand twice, more than 50 levels, aliases that unfold without end, numbers of more than 30 digits,
-    and characters that cannot be stored.
+    Raises UserError for repeated keys, more than 50 levels, aliases that expand without end, numbers of more than 30 digits,
+    characters that cannot be stored, and invalid syntax.
     """
     try:
         return [document for document in _documents(text, origin) if document is not None]
@@ -40,7 +40,7 @@ def parse_yaml(text: str, origin: str) -> list[Any]:
         raise UserError(f"{origin}: is not YAML or JSON: {error}") from error
     except RecursionError as error:
         raise UserError(f"{origin}: is nested too deeply; at most {_DEEPEST} levels are allowed") from error
-    except (ValueError, OverflowError, TypeError) as error:  # such as 2026-02-31
+    except (ValueError, OverflowError, TypeError) as error:  # e.g. 2026-02-31
         raise UserError(f"{origin}: holds a value that cannot be read: {error}") from error
 
 
@@ -56,7 +56,7 @@ def _documents(text: str, origin: str) -> Iterator[Any]:
 
 
 def _size(node: Any, origin: str, sizes: dict[int, int], depth: int) -> int:
-    """How many nodes a node unfolds to. Raises UserError for what it must not hold."""
+    """Return the number of nodes to which a node expands. Raises UserError if its content is forbidden."""
     if depth > _DEEPEST:
         raise UserError(f"{origin}: {_line(node)}: is nested too deeply; at most {_DEEPEST} levels are allowed")
     if id(node) in sizes:

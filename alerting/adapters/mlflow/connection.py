@@ -1,4 +1,4 @@
-"""The connection to MLflow: what it reads from the environment, whether it answers, and its errors in one sentence."""
+"""The connection to MLflow: its environment variables, the check that it answers, and its errors in one sentence."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _SQLITE = "sqlite:///"
 _SERVER = ("http://", "https://")
 _REACHABLE_FOR_S = 5.0
-# MLflow itself waits minutes for a missing server. The platform waits seconds: evaluation then says "unknown" and goes on.
+# MLflow itself waits minutes for a missing server. The platform waits seconds: evaluation then returns "unknown" and continues.
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # standard output belongs to the command
@@ -29,11 +29,11 @@ _ENVIRONMENT = {
 
 
 class RegistryUnavailable(ModelUnavailable, UserError):
-    """MLflow did not answer, or not as asked: evaluation says unknown, a command ends with this message."""
+    """Error: MLflow did not answer as expected. Evaluation returns unknown; a command ends with this message."""
 
 
 class MlflowConnection:
-    """Gives out the client of one MLflow, a server or a database. `timeout`: seconds to wait for a sign of life of a server."""
+    """Connection to one MLflow, a server or a database. `timeout`: seconds to wait for the first answer of a server."""
 
     def __init__(self, uri: str, timeout: float) -> None:
         self.uri = uri
@@ -43,12 +43,12 @@ class MlflowConnection:
 
     @property
     def page_address(self) -> str | None:
-        """The address of MLflow's pages, without user and password; None for a database."""
+        """Return the address of MLflow's pages, without user and password; None for a database."""
         return public_address(self.uri).rstrip("/") if self.uri.startswith(_SERVER) else None
 
     @contextmanager
     def client(self) -> "Iterator[MlflowClient]":
-        """Give the client for a block. Raises RegistryUnavailable if MLflow does not answer, and for its errors in the block."""
+        """Yield the client for a block. Raises RegistryUnavailable if MLflow does not answer, and for its errors in the block."""
         self._require_sign_of_life()
         _prepare_mlflow()
         from mlflow.exceptions import MlflowException
@@ -90,7 +90,7 @@ def public_address(uri: str) -> str:
 
 
 def _prepare_mlflow() -> None:
-    """Set what must be set before MLflow is imported; variables that are set already stay."""
+    """Set the variables that MLflow reads at its import; existing values stay."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     for noisy in ("alembic", "mlflow.store.db.utils"):  # they log every table of a new database

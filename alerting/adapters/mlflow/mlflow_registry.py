@@ -1,6 +1,6 @@
 """Training runs and registered models in MLflow: one experiment and one registered model per definition.
 
-Works against a tracking server and against a database (`sqlite:///...`) alike.
+It works with a tracking server and with a database (`sqlite:///...`) alike.
 """
 
 import json
@@ -23,20 +23,22 @@ __all__ = ["MlflowModels", "RegistryUnavailable"]
 T = TypeVar("T")
 CHALLENGER = "challenger"
 _PARENT_RUN = "mlflow.parentRunId"
-_VERSIONS_OF_MODEL = "mlflow.modelVersions"  # by which its pages link a model of a run to the registered version
-_KIND_OF_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # by which its pages show runs and models
+_VERSIONS_OF_MODEL = "mlflow.modelVersions"  # tag by which its pages link a model of a run to the registered version
+_KIND_OF_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # tag by which its pages show runs and models
 _LONGEST_DIGEST = 36
 
 
 class MlflowModels:
-    """Port `Models`. Every method raises RegistryUnavailable when MLflow cannot be reached or refuses."""
+    """Port `Models`. Every method raises RegistryUnavailable if MLflow cannot be reached or refuses."""
 
     shown = True
 
     def __init__(self, uri: str, artifacts: Path | None = None, timeout: float = 3.0) -> None:
-        """`artifacts`: folder for the artifacts of new experiments, which must then be the same for every process, with a server
-        or without; None leaves the choice to the server, which takes artifacts in and hands them out. `timeout`: seconds to wait
-        for a sign of life of the server.
+        """Connect to an MLflow.
+
+        `artifacts`: folder for the artifacts of new experiments, the same for every process, with a server or without; None
+        leaves the choice to the server, which then stores and serves artifacts. `timeout`: seconds to wait for the first
+        answer of the server.
         """
         self._connection = MlflowConnection(uri, timeout)
         self._artifacts = artifacts
@@ -60,7 +62,7 @@ class MlflowModels:
             return [(run.info.run_id, dict(run.data.tags)) for run in runs]
 
     def open_runs(self, definition: str) -> list[RunState]:
-        """Return the trainings of a definition that are not finished, newest first."""
+        """Return the unfinished trainings of a definition, newest first."""
         with self._connection.client() as client:
             experiment = client.get_experiment_by_name(definition)
             if experiment is None:
@@ -91,7 +93,7 @@ class MlflowModels:
         files: Files | None = None,
         folder: str = "",
     ) -> None:
-        """Add to a run. Parameters, once logged, cannot change; metrics and tags are replaced, files of the same name too."""
+        """Add to a run. Logged parameters cannot change; metrics, tags and files of the same name are replaced."""
         with self._connection.client() as client:
             _log_values(client, run_id, params or {}, metrics or {}, tags or {})
             if files:
@@ -99,7 +101,7 @@ class MlflowModels:
                     client.log_artifacts(run_id, str(local), folder or None)
 
     def log_dataset(self, run_id: str, name: str, profile: Mapping[str, Any], inputs: Mapping[str, str]) -> None:
-        """Log the dataset of a run where MLflow shows datasets. Idempotent."""
+        """Log the dataset of a run, so that MLflow shows it as a dataset. Idempotent."""
         from mlflow.entities import Dataset, DatasetInput
 
         columns = [{"name": column, "type": type_, "required": False} for column, type_ in inputs.items()]
@@ -115,7 +117,7 @@ class MlflowModels:
             client.log_inputs(run_id, [DatasetInput(dataset)])
 
     def files(self, run_id: str, folder: str) -> dict[str, bytes]:
-        """Return the files in a folder of a run by name; none if there is no such folder."""
+        """Return the files in a folder of a run by name; empty if there is no such folder."""
         with self._connection.client() as client, tempfile.TemporaryDirectory() as local:
             if not client.list_artifacts(run_id, folder):
                 return {}
@@ -165,7 +167,7 @@ class MlflowModels:
             return number
 
     def model_files(self, definition: str, version: int) -> dict[str, bytes]:
-        """Return the files of a version as they were registered. Raises ModelUnavailable for more than a model has."""
+        """Return the files of a version as registered. Raises ModelUnavailable if they exceed the limits of a model."""
         with self._connection.client() as client:
             return fetch_model_files(client, self._connection.uri, definition, version)
 
@@ -181,7 +183,7 @@ class MlflowModels:
             return sorted(int(version.version) for version in found)
 
     def alias(self, definition: str, alias: str) -> int | None:
-        """Return the version of this alias, None without one."""
+        """Return the version of this alias; None without one."""
         with self._connection.client() as client:
             number = _aliases(client, definition).get(alias)
             return None if number is None else int(number)
@@ -218,7 +220,7 @@ def _run_state(run: Any) -> RunState:
 
 
 def _search_all(search: Callable[[str | None], Any]) -> list[Any]:
-    """Return all results of a paged search. `search`: gives the page of a token."""
+    """Return all results of a paged search. `search`: returns the page of a token."""
     results: list[Any] = []
     token: str | None = None
     while True:
@@ -232,7 +234,7 @@ def _search_all(search: Callable[[str | None], Any]) -> list[Any]:
 def _log_values(
     client: "MlflowClient", run_id: str, params: Mapping[str, Any], metrics: Mapping[str, float], tags: Mapping[str, str]
 ) -> None:
-    """Log values in batches of a hundred, the most that a server takes at once."""
+    """Log values in batches of a hundred, the most that a server accepts at once."""
     from mlflow.entities import Metric, Param, RunTag
 
     now = int(time.time() * 1000)

@@ -1,6 +1,6 @@
-"""The files of models in MLflow: logged with a run, with what MLflow needs to serve them, and fetched as they were logged.
+"""The files of models in MLflow, logged with a run in the form that MLflow can serve, and fetched unchanged.
 
-Files are kept plain and come back as bytes: no loader of MLflow is used, and nothing in a file is run.
+Files are plain and are fetched as bytes: the platform uses no loader of MLflow and runs no code from a file.
 """
 
 import platform
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
 
 REQUIREMENTS = "requirements.txt"
-LOADER = "alerting.adapters.mlflow.served_model"  # by which MLflow itself reads a model; named, not imported: it needs seconds
+LOADER = "alerting.adapters.mlflow.served_model"  # loader that MLflow itself uses; named, not imported: the import takes seconds
 MOST_FILES = 100  # of one version, with folders
 MOST_BYTES = 1 << 30
 _PACKAGES = ("numpy", "pandas", "scikit-learn", "skops", "lightgbm")
 
 
 def log_model(client: "MlflowClient", definition: str, run_id: str, files: Files, inputs: Mapping[str, str]) -> "LoggedModel":
-    """Log model files as a model of the run, with the description by which MLflow's pages know it as one."""
+    """Log model files as a model of the run, with the description that MLflow's pages need to show it as one."""
     from mlflow.entities import LoggedModelOutput
     from mlflow.models.model import MLMODEL_FILE_NAME
 
@@ -42,7 +42,7 @@ def log_model(client: "MlflowClient", definition: str, run_id: str, files: Files
 
 
 def fetch_model_files(client: "MlflowClient", uri: str, definition: str, version: int) -> dict[str, bytes]:
-    """Return the files of a registered version by name. Raises ModelUnavailable for more than a model of this platform has.
+    """Return the files of a registered version by name. Raises ModelUnavailable if it exceeds the limits of a model.
 
     `uri`: of MLflow.
     """
@@ -60,7 +60,7 @@ def fetch_model_files(client: "MlflowClient", uri: str, definition: str, version
 
 @contextmanager
 def write_folder(files: Files) -> Iterator[Path]:
-    """Give a folder with these files for a block."""
+    """Yield a folder with these files for a block."""
     with tempfile.TemporaryDirectory() as folder:
         for name, data in files.items():
             path = Path(folder) / name
@@ -99,7 +99,7 @@ def _list_sizes(uri: str, address: str) -> Iterator[int]:
 
 
 def _check_size(sizes: Iterable[int], definition: str, version: int) -> None:
-    """Raises ModelUnavailable for more files or bytes than a model of this platform has; reads no further than that."""
+    """Check the number of files and bytes, and read no further than the limit. Raises ModelUnavailable if there are more."""
     total = 0
     for files, size in enumerate(sizes, 1):
         total += size

@@ -1,7 +1,7 @@
 """Loader of a registered model for MLflow itself: `mlflow.pyfunc.load_model` and `mlflow models serve`.
 
-The registry names this module as the loader of every model, so that nothing pickled is needed: it reads the same files as the
-platform does, with the same checks. What it cannot do is compare their hashes with those that the platform keeps.
+The registry names this module as the loader of every model, so that no pickled file is needed: it reads the same files as the
+platform, with the same checks. It cannot compare their hashes with those in the platform's database.
 """
 
 from pathlib import Path
@@ -16,21 +16,21 @@ _FILES = ("model.json", "*model-*.txt", "*model.skops")
 
 
 class ServedModel:
-    """A registered model as MLflow serves it. `model`: all of it, with its threshold and feature plan."""
+    """A registered model as MLflow serves it. `model`: the whole model, with its threshold and feature plan."""
 
     def __init__(self, model: TrainedModel) -> None:
         self.model = model
 
     def predict(self, data: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002
-        """The probability of the problem for each row of features; a feature that is not known is empty.
+        """Return the probability of the problem for each row of features; an unknown feature is empty.
 
-        Raises UserError when columns are missing.
+        Raises UserError if columns are missing.
         """
         return pd.DataFrame({"probability": self.model.score(data)}, index=data.index)
 
 
 def _load_pyfunc(data_path: str) -> ServedModel:
-    """MLflow's name for what loads a model from its folder. Raises ModelRefused for files that are damaged."""
+    """Return the model in a folder, under the name that MLflow requires. Raises ModelRefused if files are damaged."""
     folder = Path(data_path)
     files = {path.name: path.read_bytes() for pattern in _FILES for path in sorted(folder.glob(pattern))}
     return ServedModel(model_from_files(files))

@@ -33,7 +33,7 @@ the readings that have the variable. It finds a value that is [carried forward](
 
 
 class Description(NamedTuple):
-    """What a person needs to know of a collection beside its indexes."""
+    """Description of a collection for people, besides its indexes."""
 
     holds: str
     key: str
@@ -279,7 +279,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
 
 
 def data_model_page() -> str:
-    """Markdown: what each collection holds, who writes it, how it grows, what is deleted, and its indexes."""
+    """Return the page as Markdown: content, writers, growth, retention and indexes of each collection."""
     parts = [_INTRODUCTION]
     for title, collections in COLLECTIONS.items():
         rows = [_row(name, described) for name, described in collections.items()]
@@ -302,7 +302,7 @@ def _indexes() -> str:
 
 
 def fields_of(index: IndexModel) -> str:
-    """The fields of an index in order, with ↓ behind those that descend."""
+    """Return the fields of an index in order, with ↓ behind those that descend."""
     return ", ".join(f"`{name}`{' ↓' if direction < 0 else ''}" for name, direction in index.document["key"].items())
 
 

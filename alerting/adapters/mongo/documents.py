@@ -1,8 +1,8 @@
 """Conversion between values of the platform and BSON documents, by cattrs.
 
 Written: dataclasses and mappings as documents, tuples as arrays, instants as UTC dates in whole milliseconds, durations
-as whole milliseconds, pydantic models as they are written in files. Read: the same in reverse, by the type hints of the
-dataclass; scalars are read as they are stored, without a check.
+as whole milliseconds, pydantic models in the form of files. Read: the reverse, by the type hints of the dataclass; scalars are
+read as stored, without a check.
 """
 
 import hashlib
@@ -33,34 +33,34 @@ _SCALARS = (str, int, float, bool)
 
 
 def to_document(value: Any) -> Document:
-    """Return a dataclass or pydantic model as a document. Raises ValueError for an instant without a time zone."""
+    """Return a dataclass or pydantic model as a document. Raises ValueError if an instant has no time zone."""
     return cast(Document, to_bson(value))
 
 
 def to_bson(value: Any) -> Any:
-    """Return any value of the platform as BSON can hold it."""
+    """Return any value of the platform in a form that BSON can store."""
     return _CONVERTER.unstructure(value)
 
 
 def whole_millis(instant: datetime) -> datetime:
-    """Return an instant rounded down to the precision of BSON. Raises ValueError for one without a time zone."""
+    """Return an instant rounded down to the precision of BSON. Raises ValueError if it has no time zone."""
     if instant.tzinfo is None:
         raise ValueError(f"the instant {instant.isoformat()} has no time zone")
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000) if instant.microsecond % 1000 else instant
 
 
 def from_document(cls: type[T], document: Document) -> T:
-    """Return a dataclass from its document: absent fields take their default, unknown ones such as `_id` are ignored."""
+    """Return a dataclass from its document: absent fields take their default, unknown fields such as `_id` are ignored."""
     return _CONVERTER.structure(document, cls)
 
 
 def utc(value: datetime) -> datetime:
-    """Return an instant of the database in UTC, whatever its zone was."""
+    """Return an instant of the database in UTC, converted from any zone."""
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def only_duplicates(error: BulkWriteError) -> list[int]:
-    """Return positions of the documents that an unordered insert found there already. Raises the error if it has other causes."""
+    """Return positions of the documents that an unordered insert found stored. Raises the error if it has other causes."""
     failures = (error.details or {}).get("writeErrors", [])
     concerns = (error.details or {}).get("writeConcernErrors", [])
     if concerns or any(failure["code"] != _DUPLICATE_KEY for failure in failures):
@@ -82,7 +82,7 @@ def upsert(write: Callable[[], Any]) -> None:
 
 
 def fingerprint(*parts: Any) -> str:
-    """Return an identity for an append-only document: the same content gives the same one, so that a repeated write is seen."""
+    """Return an identity for an append-only document: equal content gives an equal one, so that a repeated write is detected."""
     canonical = json.dumps(to_bson(list(parts)), sort_keys=True, default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 

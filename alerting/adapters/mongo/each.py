@@ -1,4 +1,4 @@
-"""Reading of documents that people may edit: each on its own, so that a faulty one is left out and stops no other."""
+"""Reading of documents that people may edit, one by one, so that a faulty document is left out and does not affect the others."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Read(Generic[T]):
-    """One document as it was read: `value`, or else the `reasons` why it is faulty."""
+    """Result of reading one document: `value`, or else the `reasons` why it is faulty."""
 
     name: str
     value: T | None
@@ -34,7 +34,7 @@ def good(collection: str, documents: Iterable[Document], parse: Callable[[Docume
 
 
 def read_each(documents: Iterable[Document], parse: Callable[[Document], T]) -> Iterator[Read[T]]:
-    """Yield every document with what `parse` makes of it; an exception is a fault of this one document."""
+    """Yield every document with its result of `parse`; an exception is a fault of this one document."""
     for document in documents:
         own = {key: value for key, value in document.items() if key != "_id"}
         try:
@@ -46,7 +46,7 @@ def read_each(documents: Iterable[Document], parse: Callable[[Document], T]) -> 
 
 
 def label(document: Document) -> str:
-    """Return the name of a document, or its `_id` where it has no readable name."""
+    """Return the name of a document, or its `_id` if it has no readable name."""
     name: Any = document.get("name")
     if isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME and name.isprintable():
         return name

@@ -1,4 +1,4 @@
-"""Documents of what people may edit that cannot be read, in every collection that holds some."""
+"""Unreadable documents in every collection that people may edit."""
 
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
@@ -46,6 +46,6 @@ class MongoDocuments:
 
 
 def _name(document: Document, read: Read[Any]) -> str:
-    """Return the name, of a revision with its number."""
+    """Return the name of a document; of a revision with its number."""
     number = document.get("number")
     return f"{read.name} r{number}" if isinstance(number, int) and number < 10**12 else read.name

@@ -1,6 +1,6 @@
-"""Every collection with its indexes, and the validators of what people write, as `ensure` creates them.
+"""Every collection with its indexes, and the validators of documents that people write, as `ensure` creates them.
 
-Running it again, or twice at once, changes nothing.
+Idempotent, also when two processes run it at once.
 """
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
@@ -114,7 +114,7 @@ INDEXES: dict[str, list[IndexModel]] = {
 
 
 def ensure_indexes(database: MongoDatabase) -> None:
-    """Create the indexes that are missing."""
+    """Create missing indexes."""
     for collection, indexes in INDEXES.items():
         if indexes:
             database[collection].create_indexes(indexes)
@@ -123,7 +123,7 @@ def ensure_indexes(database: MongoDatabase) -> None:
 def ensure_validators(database: MongoDatabase) -> None:
     """Make the server refuse malformed documents of collections that people may edit.
 
-    A database that has an older validator, or none, gets this one; what stands there already is judged when it is read.
+    A database with an older validator, or none, gets this one; existing documents are validated when they are read.
     """
     _ensure_validator(database, DEFINITIONS, mongo_validator())
     _ensure_validator(database, REVISIONS, mongo_revision_validator())
@@ -142,7 +142,7 @@ def _ensure_validator(database: MongoDatabase, collection: str, validator: Docum
 
 
 def _created(database: MongoDatabase, collection: str, options: Document) -> bool:
-    """Create a collection; return False when another process has created it meanwhile."""
+    """Create a collection; return False if another process has created it meanwhile."""
     try:
         database.create_collection(collection, check_exists=False, **options)
     except OperationFailure as error:

@@ -1,4 +1,4 @@
-"""The connection to MongoDB, its errors in words for people, and all stores behind the ports together."""
+"""The connection to MongoDB, its errors as messages for people, and all stores behind the ports."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -42,11 +42,11 @@ _NO_PERMISSION = (13, 18)  # codes of Unauthorized and AuthenticationFailed
 
 
 class DatabaseDown(UserError):
-    """The database cannot be reached, or refuses the login; what failed has changed nothing."""
+    """Error: the database is not reachable, or refuses the login; the failed operation has changed nothing."""
 
 
 class MongoStores:
-    """Every store of one database. `ensure` makes what the server must know before the first write."""
+    """Every store of one database. `ensure` makes the collections, indexes and validators that the first write needs."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self.database = database
@@ -110,9 +110,10 @@ class MongoStores:
 
 
 def connect(uri: str, timeout: float = TIMEOUT_S) -> MongoClient[Document]:
-    """Return a client whose writes wait for the journal of the majority, whatever the URI says. Raises UserError for a bad URI.
+    """Return a client whose writes wait for the journal of the majority, even if the URI says otherwise.
 
-    `timeout`: seconds to look for a server before an operation fails. No connection is made yet.
+    `timeout`: seconds to look for a server before an operation fails. The client does not connect yet.
+    Raises UserError if the URI is not valid.
     """
     millis = int(timeout * 1000)
     try:
@@ -134,7 +135,7 @@ def connect(uri: str, timeout: float = TIMEOUT_S) -> MongoClient[Document]:
 
 
 def check_database(database: MongoDatabase) -> None:
-    """Check that a server answers, accepts the login and takes writes. Raises DatabaseDown."""
+    """Check that a server answers, accepts the login and takes writes. Raises DatabaseDown if it does not."""
     with database_errors(_hosts(database.client)):
         database.client.admin.command("ping")
         database.list_collection_names(filter={"name": "assets"})
@@ -142,7 +143,7 @@ def check_database(database: MongoDatabase) -> None:
 
 @contextmanager
 def open_database(uri: str, name: str, timeout: float = TIMEOUT_S) -> Iterator[MongoDatabase]:
-    """Return the named database of a server that answers; a connection lost later is DatabaseDown, too."""
+    """Yield the named database of a server that answers. Raises DatabaseDown if it does not, or if the connection is lost."""
     with connect(uri, timeout) as client:
         check_database(client[name])
         with database_errors(_hosts(client)):
@@ -151,7 +152,7 @@ def open_database(uri: str, name: str, timeout: float = TIMEOUT_S) -> Iterator[M
 
 @contextmanager
 def open_stores(uri: str, name: str, timeout: float = TIMEOUT_S) -> Iterator[MongoStores]:
-    """Return all stores of the named database, ready for writing. Raises DatabaseDown."""
+    """Yield all stores of the named database, ready for writing. Raises DatabaseDown if the server does not answer."""
     with open_database(uri, name, timeout) as database:
         stores = MongoStores(database)
         stores.ensure()
@@ -160,7 +161,7 @@ def open_stores(uri: str, name: str, timeout: float = TIMEOUT_S) -> Iterator[Mon
 
 @contextmanager
 def database_errors(hosts: str) -> Iterator[None]:
-    """Raise DatabaseDown, in words for people, for a lost or refused connection. `hosts`: the addresses that were tried."""
+    """Raise DatabaseDown, with a message for people, for a lost or refused connection. `hosts`: the addresses that were tried."""
     try:
         yield
     except (ConnectionFailure, WTimeoutError) as error:

@@ -1,4 +1,4 @@
-"""Ways to write a date and time, besides ISO 8601 and seconds since 1970: found out from the cells, or named."""
+"""Formats of a date and time, besides ISO 8601 and seconds since 1970: detected from the cells, or named."""
 
 import re
 from collections.abc import Mapping
@@ -37,17 +37,17 @@ EPOCH = "seconds or milliseconds since 1970"
 
 @dataclass(frozen=True)
 class StampFormat:
-    """One way to write stamps. `pattern` names its groups after the directives of strptime: d, m, Y, H, M, S, f and so on."""
+    """One format of stamps. `pattern` names its groups after the directives of strptime: d, m, Y, H, M, S, f and so on."""
 
     name: str
     pattern: str
 
     def matches(self, cells: Cells) -> BoolArray:
-        """Which cells are written so; their numbers may still be no date of the calendar."""
+        """Return a mask of the cells in this format; their numbers may still be no date of the calendar."""
         return _mask(pc.fill_null(pc.match_substring_regex(cells, self.pattern), False))
 
     def read(self, cells: Cells) -> "LocalStamps":
-        """Every cell as milliseconds since 1970, as if its local time were UTC, `NO_INSTANT` where it is no such stamp."""
+        """Return every cell as milliseconds since 1970, as if its local time were UTC; `NO_INSTANT` where it is no such stamp."""
         digits = self._of_one_width(cells)
         if digits is not None:
             at, valid, cut = _assembled(digits, np.ones(len(cells), dtype=bool))
@@ -59,7 +59,7 @@ class StampFormat:
         return LocalStamps(np.where(valid, at - offset, NO_INSTANT), valid & ~zoned, cut)
 
     def _of_one_width(self, cells: Cells) -> "dict[str, Any] | None":
-        """The numbers of cells that are all written like the first one, digit for digit; None if they are not."""
+        """Return the numbers of cells that all have the digits of the first one in the same positions; None if they differ."""
         first = cells[0].as_py() if len(cells) and not cells.null_count else None
         match = re.match(self.pattern, first) if first and first.isascii() else None
         if match is None or any(match.groupdict().get(name) for name in "zpb"):
@@ -82,7 +82,10 @@ class StampFormat:
 
 @dataclass(frozen=True)
 class LocalStamps:
-    """`naive` stamps name no zone: they are local time; the others are UTC. `cut` of them lost parts of a millisecond."""
+    """Stamps as milliseconds.
+
+    `naive` stamps name no zone: they are local time; the others are UTC. `cut` of them lose parts of a millisecond.
+    """
 
     at: Millis
     naive: BoolArray
@@ -133,9 +136,10 @@ _DIRECTIVES = {
 
 
 def named_format(text: str) -> StampFormat | None:
-    """The format of `--time-format`: a name such as dd.mm.yyyy, or directives such as %d.%m.%Y %H:%M; None for ISO 8601.
+    """Return the format of `--time-format`; None for ISO 8601.
 
-    Raises UserError when it is neither, or lacks a part of the date.
+    The text is a name such as dd.mm.yyyy, or directives such as %d.%m.%Y %H:%M. Raises UserError if it is neither, or lacks a
+    part of the date.
     """
     if text.strip().lower() in ("iso", ISO.lower()):
         return None
@@ -169,7 +173,7 @@ def _from_directives(text: str) -> tuple[str, list[str]]:
 
 
 def order_shown(cells: Cells, mark: str) -> int:
-    """Which of the two orders of `ORDERS` these cells show: 0 or 1 by a number above 12, -1 if they show neither."""
+    """Return the index in `ORDERS` of the order that these cells show by a number above 12; -1 if they show neither."""
     parts = pc.extract_regex(cells, rf"^(?P<a>\d{{1,2}}){mark}(?P<b>\d{{1,2}}){mark}")
     first, second = (_ints(pc.struct_field(parts, name), 0) for name in ("a", "b"))
     if len(first) and first.max() > 12:
@@ -178,7 +182,7 @@ def order_shown(cells: Cells, mark: str) -> int:
 
 
 def _same_width(cells: Cells, width: int) -> npt.NDArray[np.uint8] | None:
-    """The bytes of the cells, a row each, if each has this many."""
+    """Return the bytes of the cells, one row each, if every cell has this many; else None."""
     _, ends, data = cells.buffers()
     ends = np.frombuffer(ends, np.int32)[cells.offset : cells.offset + len(cells) + 1]
     if (np.diff(ends) != width).any():
@@ -194,7 +198,7 @@ def _number(digits: npt.NDArray[np.uint8]) -> Ints:
 
 
 def _numbers(texts: Mapping[str, Any]) -> dict[str, Any]:
-    """The parts of stamps as numbers: fractions in nanoseconds, months from their names, zones in milliseconds."""
+    """Return the parts of stamps as numbers: fractions in nanoseconds, months from their names, zones in milliseconds."""
     found: dict[str, Any] = {name: _ints(texts[name], 0) for name in "dmYHMS" if name in texts}
     if "b" in texts:
         found["m"] = _months(texts["b"])
@@ -241,7 +245,7 @@ def _months(names: Any) -> Ints:
 
 
 def _offsets(zones: Any) -> tuple[Ints, BoolArray]:
-    """Milliseconds that a zone is ahead of UTC, and which cells name one."""
+    """Return the offset of each zone ahead of UTC in milliseconds, and a mask of cells that name one."""
     zoned = _mask(pc.greater(pc.fill_null(pc.binary_length(zones), 0), 0))
     encoded = pc.fill_null(zones, "").dictionary_encode()
     offsets = np.array([_minutes(text) for text in encoded.dictionary.to_pylist()], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""The time stamps of one file: from cells to instants, by the format and the zone that its form says."""
+"""Conversion of the time stamps of one file into instants, by the format and the zone of its form."""
 
 import re
 from dataclasses import dataclass, field, replace
@@ -17,9 +17,10 @@ from alerting.readings.history import Millis
 
 @dataclass
 class Stamps:
-    """Reads stamps chunk by chunk. `format`: None for ISO 8601 and numbers since 1970. `zone`: of stamps without one (None: UTC).
+    """Reader of stamps chunk by chunk.
 
-    `strict`: a local time that comes twice is bad, whatever the order of the lines says.
+    `format`: None for ISO 8601 and numbers since 1970. `zone`: of stamps without one (None: UTC). `strict`: a repeated local time
+    is bad in any order of the lines.
     """
 
     format: StampFormat | None
@@ -31,7 +32,7 @@ class Stamps:
         self.clock = LocalClock(self.zone) if self.zone else None
 
     def read(self, cells: Cells, series: npt.NDArray[np.object_] | None = None) -> Instants:
-        """Cleaned cells as instants; `series` names the asset of each row, None when it is the same for all."""
+        """Return cleaned cells as instants; `series` names the asset of each row, None if it is the same for all."""
         absent = ~cell.present(cells)
         if self.format is None:
             local, naive, cut = cell.iso_stamps(cells)
@@ -46,7 +47,7 @@ class Stamps:
         return Instants(at, absent, (at == NO_INSTANT) & ~absent, 0 if self.zone else int((naive & ~absent).sum()), cut, local)
 
     def ends(self, cells: Cells, start: Millis) -> Instants:
-        """As `read`, for the ends of events that start then: of a time that comes twice, the first not before the start."""
+        """Return the ends of events with these starts, as `read`; of a repeated time, the first that is not before the start."""
         reader = Stamps(self.format, self.zone, self.strict)
         ends = reader.read(cells, np.arange(len(cells)).astype(object))
         if reader.clock is None or not reader.clock.changes:
@@ -57,7 +58,7 @@ class Stamps:
         return replace(ends, at=at)
 
     def why(self, text: str) -> str:
-        """The reason why this cell holds no instant, in plain words."""
+        """Return, as text for people, the reason why this cell holds no instant."""
         if self.format is None or not self.format.matches(cell.column([text])).any():
             written = f"; the stamps of this file are written {self.format.name}" if self.format else ""
             return cell.why_no_instant(text, self.zone) + (written or _how_to_name_it(text))

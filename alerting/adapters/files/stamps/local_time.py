@@ -1,7 +1,7 @@
-"""Local time stamps of a zone as instants, also in the hour that comes twice when the clocks are set back.
+"""Conversion of local time stamps of a zone into instants, also in the hour that repeats when the clocks are set back.
 
-A stamp in that hour says not which of the two it means; the order of the lines does. As long as local time goes on it is the
-first; where it goes back, the second begins.
+A stamp in that hour is ambiguous; the order of the lines resolves it. While local time advances, a stamp belongs to the first
+hour. From the line where it goes back, a stamp belongs to the second.
 """
 
 from collections import Counter
@@ -23,7 +23,7 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass
 class ClockChange:
-    """The stamps in an hour that comes twice: how many are taken for the first, how many for the second one."""
+    """Stamps in a repeated hour: how many are assigned to the first hour, and how many to the second."""
 
     first: int = 0
     second: int = 0
@@ -31,7 +31,7 @@ class ClockChange:
 
 @dataclass
 class LocalClock:
-    """Reads the stamps of one file, chunk by chunk in the order of its lines; `changes` by day says what it found.
+    """Reader of the stamps of one file, chunk by chunk in the order of its lines; `changes` holds its findings by day.
 
     `skipped`: local stamps that do not exist, by day, because the clocks were set forward over them.
     """
@@ -42,7 +42,7 @@ class LocalClock:
     _open: dict[str | None, Millis] = field(default_factory=dict)
 
     def instants(self, local: Millis, series: npt.NDArray[np.object_] | None) -> Millis:
-        """Local milliseconds as instants, `NO_INSTANT` where a stamp is ambiguous; `series` names the asset of each row."""
+        """Return local milliseconds as instants, `NO_INSTANT` where a stamp is ambiguous; `series`: the asset of each row."""
         stamps = pd.DatetimeIndex(local.view("datetime64[ms]"))
         at: Millis = stamps.tz_localize(self.zone, ambiguous="NaT", nonexistent="NaT").asi8.copy()
         unclear = np.flatnonzero((at == NO_INSTANT) & (local != NO_INSTANT))
@@ -57,7 +57,7 @@ class LocalClock:
         return at
 
     def second(self, local: Millis) -> Millis:
-        """Local milliseconds as instants, of a time that comes twice the second one."""
+        """Return local milliseconds as instants; a repeated time is the second one."""
         return self._localized(local, summer=False)
 
     def _localized(self, local: Millis, *, summer: bool) -> Millis:
@@ -70,7 +70,7 @@ class LocalClock:
             self.skipped[_day(int(day))] += 1
 
     def _second_time(self, local: Millis, rows: Rows, series: npt.NDArray[np.object_] | None) -> npt.NDArray[np.int8]:
-        """For rows whose local time comes twice: 0 for the first, 1 for the second, -1 if the lines are in no order."""
+        """Return 0 for the first time and 1 for the second of rows whose local time repeats; -1 if the lines are in no order."""
         later = np.zeros(len(rows), dtype=np.int8)
         codes, names = pd.factorize(series, use_na_sentinel=False) if series is not None else (None, [None])
         still_open: dict[str | None, Millis] = {}
@@ -100,14 +100,14 @@ class LocalClock:
 
 
 class _Order(NamedTuple):
-    """How the lines of a series are ordered: whether the newest stands first, and whether some instants have several lines."""
+    """Order of the lines of a series: whether the newest is first, and whether some instants have several lines."""
 
     backwards: bool
     repeated: bool
 
 
 def _passes(run: Millis, order: _Order) -> npt.NDArray[np.int8]:
-    """Which time each stamp of an hour that comes twice belongs to; all of them -1 when it turns more than once."""
+    """Return the time (first or second) of each stamp of a repeated hour; all -1 if the order turns more than once."""
     steps = np.diff(run)
     turns = np.flatnonzero(steps > 0 if order.backwards else steps < 0)
     passes = np.zeros(len(run), dtype=np.int8)
@@ -125,9 +125,9 @@ def _day(number: int) -> date:
 
 
 def zone_shown(local: Millis, series: npt.NDArray[np.object_] | None) -> ZoneInfo | None:
-    """The European zone whose clocks these stamps, taken for UTC, show being set back; None if they show nothing of the kind.
+    """Return the European zone in which these stamps, read as UTC, show a set-back of the clocks; None if they show none.
 
-    Europe sets all clocks back at 01:00 UTC, so that the hour that comes twice tells the offset.
+    Europe sets all clocks back at 01:00 UTC, so that the repeated hour reveals the offset.
     """
     for name in ("Europe/Berlin", "Europe/London", "Europe/Helsinki"):
         clock = LocalClock(ZoneInfo(name))

@@ -1,4 +1,4 @@
-"""Rows of a table, some at a time."""
+"""Rows of a table in chunks."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,5 +35,5 @@ class Table(Protocol):
     def chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]: ...
 
     def first(self, rows: int) -> Chunk | None:
-        """At least so many of the first rows, all columns, if there are as many; None when there is none."""
+        """Return at least `rows` of the first rows, or all if there are fewer, with all columns; None if there is no row."""
         ...

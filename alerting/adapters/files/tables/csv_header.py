@@ -8,7 +8,7 @@ _PROBED = 20
 
 
 def header_record(block: Block, skipped: int) -> tuple[str, int]:
-    """The first record behind these lines, without its line break, and how many lines it takes."""
+    """Return the first record behind the skipped lines, without its line break, and its number of lines."""
     data = block.data[:_HEADER_BYTES]
     start = _end_of_lines(data, skipped)
     record = data[start : _end_of_record(data, start, 1)]
@@ -17,7 +17,7 @@ def header_record(block: Block, skipped: int) -> tuple[str, int]:
 
 
 def find_separator(header: str, first: Block | None, skipped: int) -> str:
-    """The separator with which most of the first lines have as many fields as the header; of several, the one with most."""
+    """Return the separator for which most of the first lines have as many fields as the header; of several, the one with most."""
     data = first.data[:_HEADER_BYTES] if first else b""
     start = _end_of_lines(data, skipped)
     texts = data[start : _end_of_lines(data, _PROBED, start)].decode("utf-8", "ignore").split("\n")
@@ -33,23 +33,23 @@ def find_separator(header: str, first: Block | None, skipped: int) -> str:
 
 
 def outside_quotes(text: str) -> str:
-    """The text without what stands between quotation marks."""
+    """Return the text without its quoted parts."""
     return "".join(text.split('"')[::2])
 
 
 def without_lines(block: Block, lines: int) -> Block:
-    """The block without its first lines."""
+    """Return the block without its first lines."""
     return Block(block.first_line + lines, block.data[_end_of_lines(block.data, lines) :], block.lines - lines)
 
 
 def first_records(block: Block, lines: int) -> Block:
-    """The first lines of a block, and further ones as far as a quotation mark is open behind them."""
+    """Return the first lines of a block, extended while a quotation mark is open at their end."""
     data = block.data[: _end_of_record(block.data, 0, lines)]
     return Block(block.first_line, data, data.count(b"\n") + (not data.endswith(b"\n")))
 
 
 def _end_of_record(data: bytes, start: int, lines: int) -> int:
-    """Where so many lines end, or, if a quotation mark is open there, the first line behind them at whose end none is."""
+    """Return the end of this many lines, or of the first later line that leaves no quotation mark open."""
     end = _end_of_lines(data, lines, start)
     is_open = data.count(b'"', start, end) % 2
     while is_open and end < len(data):
@@ -60,7 +60,7 @@ def _end_of_record(data: bytes, start: int, lines: int) -> int:
 
 
 def _end_of_lines(data: bytes, lines: int, start: int = 0) -> int:
-    """Where so many lines end."""
+    """Return the end of this many lines."""
     for _ in range(lines):
         start = data.find(b"\n", start) + 1 or len(data)
     return start

@@ -1,7 +1,7 @@
 """CSV of any separator as text cells, chunk by chunk, with the exact line of every row.
 
-The quick way parses a whole chunk at once. A chunk in which rows and lines are not one to one (a wrong number of fields, a
-blank line, a line break inside quotation marks) is parsed again record by record, which tells each line exactly.
+The fast path parses a whole chunk at once. A chunk in which rows and lines are not one to one (a wrong number of fields, a
+blank line, a line break inside quotation marks) is parsed again record by record, which gives the exact line of each.
 """
 
 import csv
@@ -24,12 +24,12 @@ from alerting.adapters.files.tables.titles import MOST_COLUMNS, read_titles
 from alerting.definitions.faults import UserError
 from alerting.readings.inference import BadLine
 
-_SEPARATOR_LINE = re.compile(r'^"?sep=(.)"?$')  # what spreadsheets write into the first line
+_SEPARATOR_LINE = re.compile(r'^"?sep=(.)"?$')  # spreadsheets write this into the first line
 _HOPELESS = 100 * MOST_COLUMNS
 
 
 class CsvTable:
-    """Text with one record a line. Without a separator, the one is taken that the header and the first lines agree on."""
+    """Text with one record a line. Without a separator, the table uses the one on which the header and the first lines agree."""
 
     unit = "line"
 
@@ -61,7 +61,7 @@ class CsvTable:
             raise UserError(f"{self.path}: line 1 cannot be split into titles of columns: {error}") from error
 
     def chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]:
-        """Rows in file order, only with the wanted columns."""
+        """Yield rows in file order, only with the wanted columns."""
         self.position = self.position.again()
         for block in blocks(self.path, self.encoding, self.position):
             body = without_lines(block, self._header_lines) if block.first_line == 1 else block
@@ -69,7 +69,7 @@ class CsvTable:
                 yield self._quick(body, wanted) or self._exact(body, wanted)
 
     def first(self, rows: int) -> Chunk | None:
-        """At least so many of the first rows, all columns, if there are as many; None when there is none."""
+        """Return at least `rows` of the first rows, or all if there are fewer, with all columns; None if there is no row."""
         with closing(blocks(self.path, self.encoding, Position(self.path))) as start:
             first = next(start, None)
         body = first_records(without_lines(first, self._header_lines), rows) if first else None
@@ -80,7 +80,7 @@ class CsvTable:
         return next(self.chunks(self.titles), None)
 
     def _quick(self, block: Block, wanted: Sequence[str]) -> Chunk | None:
-        """The chunk when each line is one whole row, else None."""
+        """Return the chunk if each line is one whole row, else None."""
         invalid = []
 
         def skip(row: Any) -> str:
@@ -113,7 +113,7 @@ class CsvTable:
         return Chunk(lines, {t: table[t].combine_chunks() for t in wanted}, (), original)
 
     def _exact(self, block: Block, wanted: Sequence[str]) -> Chunk:
-        """The chunk record by record, with those that are not whole apart."""
+        """Return the chunk parsed record by record, with incomplete records listed separately."""
         texts = split_lines(block.data)
         good: list[Record] = []
         broken: list[BadLine] = []

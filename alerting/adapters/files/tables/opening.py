@@ -1,4 +1,4 @@
-"""The table in a file, whatever its format."""
+"""Opening of the table in a file of any format."""
 
 from pathlib import Path
 
@@ -9,8 +9,8 @@ from alerting.adapters.files.tables.text import PARQUET, magic
 
 
 def open_table(path: Path, separator: str | None = None, encoding: str | None = "utf-8") -> Table:
-    """A table over this file; only its header has been read. Raises UserError when it has none.
+    """Return a table over this file and read only its header. Raises UserError if it has none.
 
-    Without an encoding it is found from the bytes.
+    Without an encoding, the table detects it from the bytes.
     """
     return ParquetTable(path) if magic(path).startswith(PARQUET) else CsvTable(path, separator, encoding)

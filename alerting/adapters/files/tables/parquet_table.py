@@ -21,7 +21,7 @@ _PARQUET_BUFFER = 1 << 20
 
 
 class ParquetTable:
-    """Parquet, its columns turned into text cells that read back to the same values; rows count from 1."""
+    """Parquet file whose columns become text cells that parse to the same values; rows count from 1."""
 
     unit = "row"
 
@@ -32,7 +32,7 @@ class ParquetTable:
             self.titles = tuple(self._names)
 
     def chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]:
-        """Rows in file order, only with the wanted columns."""
+        """Yield rows in file order, only with the wanted columns."""
         return self._batches(wanted, max(100, min(_ROWS, _CELLS // max(1, len(wanted)))))
 
     def _batches(self, wanted: Sequence[str], rows: int) -> Iterator[Chunk]:
@@ -48,7 +48,7 @@ class ParquetTable:
                 self.position.done = self.position.total * (first - 1) // total
 
     def first(self, rows: int) -> Chunk | None:
-        """At least so many of the first rows, all columns, if there are as many; None when there is none."""
+        """Return at least `rows` of the first rows, or all if there are fewer, with all columns; None if there is no row."""
         return next(self._batches(self.titles, rows), None)
 
     def _chunk(self, first: int, cells: dict[str, Cells], rows: int) -> Chunk:
@@ -75,7 +75,7 @@ class ParquetTable:
 
 @contextmanager
 def _parquet(path: Path) -> Iterator[Any]:
-    """The file, opened; whatever is wrong with its bytes is a refusal, also while it is being read."""
+    """Yield the opened file. Raises UserError if it is damaged, also while the caller reads it."""
     try:
         with parquet.ParquetFile(path, buffer_size=_PARQUET_BUFFER) as file:
             yield file

@@ -1,4 +1,4 @@
-"""Records of a CSV file one by one, which tells the line of each faulty one exactly."""
+"""Parser of CSV records one by one, which gives the exact line of each faulty record."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ _OPEN_QUOTE = "a quotation mark is opened and not closed on this line"
 
 @dataclass(frozen=True)
 class Record:
-    """One record: index of its first line in the chunk, number of lines, fields, and what is wrong with it, if anything."""
+    """One record: index of its first line in the chunk, number of lines, fields, and its fault, if any."""
 
     first: int
     count: int
@@ -18,15 +18,15 @@ class Record:
 
 
 def split_lines(data: bytes) -> list[str]:
-    """The lines of a chunk, each with its line break."""
+    """Return the lines of a chunk, each with its line break."""
     texts = data.decode().split("\n")
     return [text + "\n" for text in (texts if texts[-1] else texts[:-1])]
 
 
 def read_records(texts: Sequence[str], separator: str, width: int) -> Iterator[Record]:
-    """All records but blank lines. After a faulty one, reading goes on at the line after its first.
+    """Yield all records except blank lines. After a faulty record, reading resumes at the line after its first.
 
-    (A stray quotation mark would otherwise swallow the lines up to the next one.)
+    (A stray quotation mark would otherwise absorb the lines up to the next one.)
     """
     start = 0
     while start < len(texts):
@@ -39,7 +39,7 @@ def read_records(texts: Sequence[str], separator: str, width: int) -> Iterator[R
 
 
 def _until_faulty(texts: Sequence[str], start: int, separator: str, width: int) -> Iterator[Record]:
-    """Records from this line on, up to and including the first faulty one."""
+    """Yield records from this line on, up to and including the first faulty one."""
     reader = csv.reader(map(texts.__getitem__, range(start, len(texts))), delimiter=separator)
     first = start
     while first < len(texts):

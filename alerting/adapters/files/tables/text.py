@@ -1,4 +1,4 @@
-"""Files as blocks of whole lines: compression found by content, any encoding turned into UTF-8, a bounded piece at a time."""
+"""Files as blocks of whole lines: compression detected by content, any encoding turned into UTF-8, in pieces of bounded size."""
 
 import bz2
 import codecs
@@ -19,7 +19,7 @@ from alerting.definitions.faults import UserError
 
 BLOCK_BYTES = 4 << 20
 LONGEST_LINE = 4 << 20
-LONGEST_RECORD = 8 << 20  # a quotation mark that is never closed must not pull the whole file into memory
+LONGEST_RECORD = 8 << 20  # bytes; an unclosed quotation mark must not load the whole file into memory
 WINDOWS = "cp1252"
 _NO_FILE_ENCODINGS = (
     "idna",
@@ -46,7 +46,7 @@ class Block:
 
 
 class Position:
-    """How many bytes of the file itself (compressed ones, if it is) have been read."""
+    """Number of bytes read of the file itself (compressed ones, if it is compressed)."""
 
     def __init__(self, path: Path) -> None:
         stat = path.stat()
@@ -54,7 +54,7 @@ class Position:
         self.done = 0
 
     def again(self) -> "Position":
-        """The start of the same file. Raises UserError when somebody has written to it since."""
+        """Return the start of the same file. Raises UserError if the file has changed since."""
         now = Position(self._path)
         if (now.total, now._written_at) != (self.total, self._written_at):
             raise UserError(f"{self._path} was changed while it was being imported; import it again")
@@ -62,7 +62,7 @@ class Position:
 
 
 def magic(path: Path) -> bytes:
-    """The first bytes of a file. Raises UserError when there is no such file, or nothing in it."""
+    """Return the first bytes of a file. Raises UserError if there is no such file, or it is empty."""
     if not path.exists():
         raise UserError(f"{path}: file not found{_neighbours(path)}")
     if not path.is_file():
@@ -80,10 +80,10 @@ def magic(path: Path) -> bytes:
 
 
 class Encoding:
-    """How a file is written: as it was named, or as its first bytes show.
+    """Encoding of a file: the given name, or detected from its first bytes.
 
-    Without a name it is UTF-8, or UTF-16 or 32 with a byte order mark; text that is none of these is taken as Windows-1252.
-    Raises UserError when the name is not that of a text encoding.
+    Without a name it is UTF-8, or UTF-16 or 32 with a byte order mark; other text is read as Windows-1252.
+    Raises UserError if the name is not that of a text encoding.
     """
 
     def __init__(self, path: Path, named: str | None) -> None:
@@ -96,9 +96,9 @@ class Encoding:
 
 
 def blocks(path: Path, encoding: Encoding, position: Position) -> Generator[Block, None, None]:
-    """The file in blocks of whole lines, about 4 MiB each; a record with line breaks inside quotation marks is not cut.
+    """Yield the file in blocks of whole lines, about 4 MiB each; a record with line breaks inside quotation marks is not cut.
 
-    Raises UserError where bytes are not in this encoding, a line is too long for a table, or a compressed file is damaged.
+    Raises UserError if bytes are not in this encoding, a line is too long for a table, or a compressed file is damaged.
     """
     line, rest = 1, b""
     reader = _BlockReader(path, encoding)
@@ -119,7 +119,7 @@ def blocks(path: Path, encoding: Encoding, position: Position) -> Generator[Bloc
 
 
 def _cut(data: bytes) -> int:
-    """Where the last whole record ends: after a line break with an even number of quotation marks before it."""
+    """Return the end of the last whole record: after a line break with an even number of quotation marks before it."""
     end = data.rfind(b"\n") + 1
     if data.count(b'"', 0, end) % 2 == 0 or len(data) > LONGEST_RECORD:
         return end
@@ -137,7 +137,7 @@ def _refuse_long_line(path: Path, line: int, data: bytes, cut: int) -> None:
 
 
 class _BlockReader:
-    """Makes blocks of UTF-8 out of pieces of a file, and finds out late that a file of plain ASCII so far is Windows-1252."""
+    """Conversion of the pieces of a file into UTF-8 blocks, with late detection of Windows-1252 after plain ASCII."""
 
     def __init__(self, path: Path, encoding: Encoding) -> None:
         self._path, self._encoding = path, encoding
@@ -177,7 +177,10 @@ class _BlockReader:
 
 
 def _is_damaged_utf8(data: bytes) -> bool:
-    """Whether it holds characters that only UTF-8 writes so, beside bytes that it does not: Windows-1252 has no such runs."""
+    """Return whether the bytes hold characters that only UTF-8 encodes so, beside bytes that are invalid in UTF-8.
+
+    Text in Windows-1252 has no such sequences.
+    """
     text = data.decode("utf-8", "replace")
     foreign = len(text) - len(text.encode("ascii", "ignore"))
     return foreign > text.count("\ufffd") or _SURROGATE.search(data) is not None
@@ -194,7 +197,7 @@ def _checked(name: str) -> str:
 
 
 def _marked(path: Path) -> str:
-    """The encoding that the first bytes of the unpacked file show."""
+    """Return the encoding that the first bytes of the unpacked file show."""
     with _opened(path) as (stream, _):
         start = _read(path, stream, 4096)
     if start.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
@@ -208,7 +211,7 @@ def _marked(path: Path) -> str:
 
 
 def _pieces(path: Path, stream: IO[bytes], encoding: str) -> Iterator[bytes]:
-    """The unpacked file as UTF-8, with line feeds in place of lone carriage returns where it has no line feeds at all."""
+    """Yield the unpacked file as UTF-8; lone carriage returns become line feeds in a file without any line feed."""
     info = codecs.lookup(encoding)
     decoder = None if info.name == "utf-8" else cast("Any", info.incrementaldecoder)()
     returns: bool | None = None
@@ -233,7 +236,7 @@ def _read(path: Path, stream: IO[bytes], size: int) -> bytes:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """The unpacked stream, and the file below it."""
+    """Yield the unpacked stream, and the file below it."""
     start = magic(path)
     with path.open("rb") as raw:
         if start.startswith(_ZSTD):

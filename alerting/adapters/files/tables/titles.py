@@ -1,4 +1,4 @@
-"""Titles of columns: which are there, and which was probably meant."""
+"""Titles of columns: validation, lookup and the nearest matches of a wrong title."""
 
 import re
 from collections import Counter
@@ -15,7 +15,7 @@ _NEAR = 0.75
 
 
 def column(table: Table, wanted: str, option: str) -> str:
-    """That column's title. Raises UserError with the nearest titles when the table has no such column."""
+    """Return the title of the wanted column. Raises UserError with the nearest titles if the table has no such column."""
     if wanted in table.titles:
         return wanted
     near = nearest(wanted, table.titles)
@@ -26,7 +26,7 @@ def column(table: Table, wanted: str, option: str) -> str:
 
 
 def nearest(wanted: str, titles: Sequence[str]) -> list[str]:
-    """Titles that are written nearly like this one: the same letters, one within the other, or with a slip of the pen."""
+    """Return the titles most similar to this one: the same letters, one contained in the other, or a typing error."""
     folded = {title: _letters(title) for title in titles}
     plain = _letters(wanted)
     same = [title for title, letters in folded.items() if plain and letters == plain]
@@ -42,13 +42,13 @@ def _letters(title: str) -> str:
 
 
 def title_list(titles: Sequence[str]) -> str:
-    """The first titles, and how many there are besides."""
+    """Return the first titles as text, and the number of the others."""
     shown = ", ".join(t if len(t) <= 60 else t[:59] + "…" for t in titles[:_LISTED])
     return shown + (f" and {len(titles) - _LISTED:,} more" if len(titles) > _LISTED else "")
 
 
 def read_titles(path: Path, raw: Sequence[str]) -> tuple[str, ...]:
-    """The titles of a header. Raises UserError when there are too many, or one stands twice."""
+    """Return the titles of a header. Raises UserError if there are too many, or a title is repeated."""
     if len(raw) > MOST_COLUMNS:
         raise UserError(
             f"{path}: line 1 names {len(raw):,} columns, and at most {MOST_COLUMNS:,} are read; "

@@ -1,7 +1,7 @@
 """Assets and event types in MongoDB.
 
-People may edit them there. A faulty document is left out, and the platform writes none: what it writes is read back by the
-model first, and a faulty document is never replaced.
+People may edit them there. The platform leaves out a faulty document and never replaces it. It writes no faulty document: the
+model validates each document before the write.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,16 +29,16 @@ class MongoAssets:
         return good(ASSETS, self._assets.find().sort("name"), parse_asset)
 
     def get(self, name: str) -> Asset | None:
-        """Return the asset of this name; None also where its document is faulty."""
+        """Return the asset of this name; None also if its document is faulty."""
         return next(iter(good(ASSETS, self._assets.find({"name": name}), parse_asset)), None)
 
     def faulty(self) -> dict[str, list[str]]:
-        """Return why the documents of assets that are left out are faulty, by name."""
+        """Return, by name, the faults of the asset documents that are left out."""
         read = read_each(self._assets.find(), parse_asset)
         return {one.name: list(one.reasons) for one in read if one.value is None}
 
     def put(self, assets: Sequence[Asset]) -> None:
-        """Insert or replace by name. Raises UserError, with nothing written, for what could not be read again."""
+        """Insert or replace by name. Raises UserError, and writes nothing, if a document could not be read again."""
         _put(self._assets, {asset.name: asset for asset in assets}, parse_asset, "asset")
 
     def event_types(self) -> list[EventType]:
@@ -46,7 +46,7 @@ class MongoAssets:
         return good(EVENT_TYPES, self._types.find().sort("name"), parse_event_type)
 
     def put_event_types(self, types: Sequence[EventType]) -> None:
-        """Insert or replace by name. Raises UserError, with nothing written, for what could not be read again."""
+        """Insert or replace by name. Raises UserError, and writes nothing, if a document could not be read again."""
         _put(self._types, {type_.name: type_ for type_ in types}, parse_event_type, "event type")
 
 
@@ -60,7 +60,7 @@ def _put(collection: MongoCollection, models: Mapping[str, BaseModel], parse: Ca
 
 
 def _refuse_to_hide(collection: MongoCollection, names: Sequence[str], parse: Callable[[Document], Any], what: str) -> None:
-    """Raise UserError rather than overwrite faulty documents: their content must not be lost."""
+    """Check that no faulty document is overwritten, so that its content is not lost. Raises UserError if one would be."""
     stored = collection.find({"name": {"$in": list(names)}}) if names else ()
     faulty = [f"  - {read.name}: {'; '.join(read.reasons)}" for read in read_each(stored, parse) if read.value is None]
     if faulty:

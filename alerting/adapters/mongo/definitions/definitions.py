@@ -1,4 +1,4 @@
-"""Alert definitions in MongoDB: current documents, their revisions and their faults, each in a collection of its own."""
+"""Alert definitions in MongoDB: current documents, their revisions and their faults, each in a separate collection."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
@@ -26,12 +26,12 @@ class MongoDefinitions:
         self._faults = database[FAULTS]
 
     def documents(self) -> list[Document]:
-        """Return all current documents, sorted by name, with `_label` where they have no name, `_faults` where marked faulty."""
+        """Return all current documents, sorted by name, with `_label` if they have no name, `_faults` if marked faulty."""
         marks = _marks(self._faults.find())
         return [_marked(found, marks) for found in self._documents.find().sort("name")]
 
     def put(self, document: Document) -> None:
-        """Insert or replace the current document of that name. Raises DefinitionRefused when the server refuses it."""
+        """Insert or replace the current document of that name. Raises DefinitionRefused if the server refuses it."""
         written = {key: value for key, value in document.items() if key not in _OURS}
         name = written.get("name")
         try:
@@ -48,7 +48,7 @@ class MongoDefinitions:
             self._documents.replace_one({"name": name}, document)
 
     def mark_faulty(self, name: str, faults: Sequence[str]) -> None:
-        """Store the faults of the current document; without any, remove them."""
+        """Store the faults of the current document; an empty sequence removes them."""
         if faults:
             self._faults.replace_one({"_id": name}, {"faults": list(faults)}, upsert=True)
         else:
@@ -72,7 +72,7 @@ class MongoDefinitions:
         return good(REVISIONS, self._revisions.find({"name": name}).sort("number"), parse_revision)
 
     def last_number(self, name: str) -> int:
-        """Return the highest number of its revisions, valid or not; 0 without one."""
+        """Return the highest number of its revisions, valid or not; 0 if it has none."""
         numbers = [found.get("number") for found in self._revisions.find({"name": name}, {"number": True})]
         return int(max((n for n in numbers if isinstance(n, int | float) and 0 < n <= LAST_NUMBER), default=0))
 
@@ -83,8 +83,8 @@ class MongoDefinitions:
         return {name: list(group) for name, group in groupby(revisions, key=lambda revision: revision.name)}
 
     def latest(self, having: str | None = None) -> list[Revision]:
-        """Return the newest valid revision of every definition, sorted by name; only those with this field, if one is named."""
-        if having is not None:  # thousands of others need not be read
+        """Return the newest valid revision of every definition, sorted by name; with `having` only those with this field."""
+        if having is not None:  # thousands of other revisions need not be read
             names = self._revisions.distinct("name", {f"definition.{having}": {"$ne": None}})
             return [r for r in self._newest([{"$match": {"name": {"$in": names}}}]) if getattr(r.definition, having) is not None]
         return self._newest([])
@@ -104,12 +104,12 @@ class MongoDefinitions:
         return found
 
     def _before(self, name: Any) -> list[Revision]:
-        """Return the valid revisions of a definition whose newest one is not."""
+        """Return the valid revisions of a definition whose newest one is invalid."""
         return self.revisions(name) if isinstance(name, str) else []
 
 
 def _marks(found: Iterable[Document]) -> dict[str, list[str]]:
-    """Return faults by name, of the marks that can be read."""
+    """Return faults by name from the marks that can be read."""
     faults = {mark["_id"]: mark.get("faults") for mark in found}
     return {name: [str(f) for f in told] for name, told in faults.items() if isinstance(told, list)}
 
@@ -151,7 +151,7 @@ def _walk(node: Any, path: str) -> Iterator[Fault]:
 
 
 def _closest(node: Document, path: str) -> Iterator[Fault]:
-    """Yield the faults of the closest of several choices: that of the document's kind, else the one with the fewest faults."""
+    """Yield the faults of the closest choice: that of the document's kind, else the one with the fewest faults."""
     choices = [list(_walk(choice["details"], path)) for choice in node.get("schemasNotSatisfied", ())]
     yield from min(choices, key=lambda faults: (any(fault.path == "kind" for fault in faults), len(faults)), default=[])
 

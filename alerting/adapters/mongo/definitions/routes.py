@@ -20,7 +20,7 @@ class MongoRoutes:
         return list(self._routes.find({}, {"_id": False}).sort("name", 1))
 
     def put(self, document: Document) -> None:
-        """Insert or replace the route of that name. Raises UserError when the server refuses it."""
+        """Insert or replace the route of that name. Raises UserError if the server refuses it."""
         try:
             self._routes.replace_one({"name": document["name"]}, document, upsert=True)
         except WriteError as error:

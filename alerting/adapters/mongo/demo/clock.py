@@ -15,9 +15,9 @@ def wall_clock() -> datetime:
 
 
 class MongoClock:
-    """Ports `Clock` and `LineClock`: without a document the wall's time, else `base` and `speed` since `anchored`.
+    """Ports `Clock` and `LineClock`: without a document real time, else `base` and `speed` since `anchored`.
 
-    It stands once `until` has passed, so that a line whose process has died is not left behind by its clock. It never goes back.
+    The clock stops at `until`, so that it does not run ahead of a line whose process has ended. It never goes back.
     """
 
     def __init__(self, database: MongoDatabase, wall: Callable[[], datetime] = wall_clock) -> None:
@@ -31,9 +31,9 @@ class MongoClock:
         return wall if stored is None else _shown(stored, wall)
 
     def start(self, base: datetime, speed: float, lease: timedelta) -> None:
-        """Show from now on `base` plus `speed` seconds per second of real time, and stop once the lease is over.
+        """Show from now on `base` plus `speed` seconds per second of real time, and stop at the end of the lease.
 
-        Where the clock has gone past `base` in the meantime, within its last lease, it goes on from there.
+        A clock that has passed `base` meanwhile, within its last lease, continues from its own time.
         """
         stored = self._clock.find_one({"_id": _ID})
         wall = self._wall()
@@ -41,19 +41,19 @@ class MongoClock:
         self._put(shown, speed, wall, wall + lease)
 
     def renew(self, lease: timedelta) -> None:
-        """Continue for another `lease` of real time; a clock that stopped continues from where it stopped."""
+        """Continue for another `lease` of real time; a stopped clock continues from where it stopped."""
         stored = self._clock.find_one({"_id": _ID})
         if stored is not None:
             wall = self._wall()
             self._put(_shown(stored, wall), stored["speed"], wall, wall + lease)
 
     def freeze(self) -> None:
-        """Stop at the instant that is shown."""
+        """Stop at the current instant of this clock."""
         wall = self._wall()
         self._put(self.now(), 0.0, wall, wall)
 
     def _wall(self) -> datetime:
-        """Round an instant as it is stored, so that a renewal does not change it."""
+        """Return the real time in the stored precision, so that a renewal does not change it."""
         return whole_millis(self._real())
 
     def _put(self, base: datetime, speed: float, anchored: datetime, until: datetime) -> None:

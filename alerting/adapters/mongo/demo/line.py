@@ -1,4 +1,4 @@
-"""The demo line in MongoDB: one document per asset with its state and the requests that it has not taken over yet."""
+"""The demo line in MongoDB: one document per asset with its state and its pending requests."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ class MongoLines:
     def save(
         self, asset: str, before: StoredLine | None, state: LineState, taken: Sequence[SetPointRequest] = ()
     ) -> StoredLine | None:
-        """Replace the state by compare-and-set on the version; requests that came meanwhile stay."""
+        """Replace the state by compare-and-set on the version; requests that arrive meanwhile stay."""
         if before is None:
             return self._insert(asset, state)
         after = self._lines.find_one_and_update(
@@ -47,7 +47,7 @@ class MongoLines:
         return StoredLine(state, 1)
 
     def ask(self, asset: str, request: SetPointRequest) -> bool:
-        """Append to the requests."""
+        """Append a request."""
         return self._lines.update_one({"_id": asset}, {"$push": {"requests": to_document(request)}}).matched_count == 1
 
 

@@ -1,1 +1,1 @@
-"""Episodes and what people do with them in MongoDB."""
+"""Episodes, feedback, shelves and the audit log in MongoDB."""

@@ -39,7 +39,7 @@ class MongoEpisodes:
         self._episodes = database[EPISODES]
 
     def insert(self, episode: Episode) -> bool:
-        """Insert; return False when this id exists, or another one is open for the same definition and asset."""
+        """Insert; return False if this id exists, or another one is open for the same definition and asset."""
         try:
             self._episodes.insert_one(_document(episode))
         except DuplicateKeyError:
@@ -47,7 +47,7 @@ class MongoEpisodes:
         return True
 
     def replace(self, episode: Episode) -> bool:
-        """Write the next version; return False unless the stored one is `episode.version - 1`, or when another one is open."""
+        """Write the next version; return False unless the stored one is `episode.version - 1`, or if another one is open."""
         try:
             found = self._episodes.replace_one({"_id": episode.id, "version": episode.version - 1}, _document(episode))
         except DuplicateKeyError:
@@ -85,7 +85,7 @@ class MongoEpisodes:
         return _episodes(found.hint(OVER_UNACKNOWLEDGED_INDEX))
 
     def alarms(self, start: datetime, end: datetime, active_from: datetime | None = None) -> list[Alarm]:
-        """Return extracts of episodes raised in [start, end), oldest first; with `active_from` also of those still active."""
+        """Return extracts of episodes raised in [start, end), oldest first; with `active_from` also of those active at start."""
         found = [*self._episodes.find({"raised_at": {"$gte": start, "$lt": end}}, _EXTRACT)]
         if active_from is not None:
             ended = {"raised_at": {"$gte": active_from, "$lt": start}, "closed_at": {"$gt": start}}
@@ -94,7 +94,7 @@ class MongoEpisodes:
         return sorted((_alarm(document) for document in found), key=lambda a: (a.raised_at, a.id))
 
     def starting_with(self, prefix: str) -> list[Episode]:
-        """Return episodes whose id begins so, at most ten."""
+        """Return episodes whose id has this prefix, at most ten."""
         return _episodes(self._episodes.find({"_id": {"$gte": prefix, "$lt": prefix + "\uffff"}}).limit(10))
 
     def unsettled(self, as_of: datetime) -> list[Episode]:
@@ -107,7 +107,7 @@ class MongoEpisodes:
         return _episodes(self._episodes.find({"outbox": {"$elemMatch": due}}).sort(_OLDEST_FIRST).limit(limit))
 
     def dead_letters(self) -> list[tuple[str, Notification]]:
-        """Return episode id and notification of every delivery that was given up, oldest episode first."""
+        """Return episode id and notification of every dead letter, oldest episode first."""
         found = self._episodes.find({"outbox.status": "dead"}, {"outbox": True, "raised_at": True}).sort(_OLDEST_FIRST)
         return [
             (document["_id"], from_document(Notification, letter))
@@ -128,14 +128,14 @@ class MongoEpisodes:
 
     def sent_since(self, since: datetime) -> list[Notification]:
         """Return notifications that were delivered since this instant."""
-        # Nothing is delivered later than its `next_attempt_at` (the end of the claim), which has an index.
+        # No notification is delivered later than its `next_attempt_at` (the end of the claim), which has an index.
         sent = {"status": "sent", "next_attempt_at": {"$gte": since}}
         found = self._episodes.find({"outbox": {"$elemMatch": sent}}, {"outbox": True})
         outboxes = (from_document(Notification, n) for document in found for n in document["outbox"])
         return [n for n in outboxes if n.status == "sent" and n.delivered_at is not None and n.delivered_at >= since]
 
     def held_in_floods(self, now: datetime) -> list[Episode]:
-        """Return episodes with a pending notification that was held back in a flood until now, oldest first."""
+        """Return episodes with a pending notification that a flood has postponed until now, oldest first."""
         held = {"status": "pending", "held": "flood", "next_attempt_at": {"$lte": now}}
         return _episodes(self._episodes.find({"outbox": {"$elemMatch": held}}).sort(_OLDEST_FIRST))
 

@@ -14,7 +14,10 @@ class MongoFeedback:
         self._feedback = database[FEEDBACK]
 
     def append(self, feedback: Feedback, once: str | None = None) -> Feedback:
-        """Store feedback and return what is stored: of equal ones, or of all with the same text `once`, the first. Idempotent."""
+        """Store feedback and return the stored one. Idempotent.
+
+        Of equal feedback, or of feedback with the same text `once`, the first is stored.
+        """
         key = fingerprint(feedback) if once is None else fingerprint("once", once)
         try:
             self._feedback.insert_one({**to_document(feedback), "key": key})

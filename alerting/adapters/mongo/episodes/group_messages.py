@@ -1,4 +1,4 @@
-"""Bulletins in MongoDB: one document each, with its delivery in it."""
+"""Grouped notifications in MongoDB: one document each, including its delivery."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -33,22 +33,22 @@ class MongoBulletins:
         return found.matched_count == 1
 
     def get(self, id: str) -> Bulletin | None:
-        """Return the bulletin of this id."""
+        """Return the grouped notification of this id."""
         found = self._bulletins.find_one({"_id": id})
         return None if found is None else _bulletin(found)
 
     def due(self, now: datetime, limit: int = 100) -> list[Bulletin]:
-        """Return those that are to be delivered now, oldest first."""
+        """Return grouped notifications that are due now, oldest first."""
         due = {"notification.status": "pending", "notification.next_attempt_at": {"$lte": now}}
         return _bulletins(self._bulletins.find(due).sort(_OLDEST_FIRST).limit(limit))
 
     def dead_letters(self) -> list[Bulletin]:
-        """Return those whose delivery was given up, oldest first."""
+        """Return dead letters, oldest first."""
         return _bulletins(self._bulletins.find({"notification.status": "dead"}).sort(_OLDEST_FIRST))
 
     def sent_since(self, since: datetime) -> list[Notification]:
-        """Return the deliveries of those that were delivered since this instant."""
-        # Nothing is delivered later than its `next_attempt_at`, which has an index.
+        """Return the deliveries that succeeded since this instant."""
+        # No notification is delivered later than its `next_attempt_at`, which has an index.
         query = {"notification.status": "sent", "notification.next_attempt_at": {"$gte": since}}
         found = self._bulletins.find(query, {"notification": True})
         sent = (from_document(Notification, document["notification"]) for document in found)

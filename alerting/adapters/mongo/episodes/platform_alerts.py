@@ -1,4 +1,4 @@
-"""Alerts about the platform itself, in MongoDB: open ones, and those that are resolved."""
+"""Alerts about the platform itself in MongoDB, open and resolved ones."""
 
 from datetime import datetime
 
@@ -10,13 +10,13 @@ from alerting.ports import PlatformAlert
 
 
 class MongoPlatformAlerts:
-    """Port `PlatformAlerts`. `open_key` is there while the alert is open: one of a kind for a subject."""
+    """Port `PlatformAlerts`. `open_key` exists while the alert is open: one per kind and subject."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._alerts = database[PLATFORM_ALERTS]
 
     def open(self) -> list[PlatformAlert]:
-        """Open alerts, oldest first."""
+        """Return open alerts, oldest first."""
         found = self._alerts.find({"open_key": {"$exists": True}}).sort([("opened_at", 1), ("open_key", 1)])
         return [from_document(PlatformAlert, document) for document in found]
 
@@ -31,7 +31,7 @@ class MongoPlatformAlerts:
         return [from_document(PlatformAlert, document) for document in found]
 
     def report(self, kind: str, subject: str, reason: str, at: datetime) -> None:
-        """Open an alert, or give the open one its newest reason."""
+        """Open an alert, or update the reason of the open one."""
         key = f"{kind}|{subject}"
         first = {"kind": kind, "subject": subject, "opened_at": to_bson(at), "resolved_at": None}
         try:

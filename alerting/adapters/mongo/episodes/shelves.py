@@ -1,4 +1,4 @@
-"""Shelves in MongoDB. Those that ended stay, with actor and reason."""
+"""Shelves in MongoDB. Ended shelves stay, with actor and reason."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
@@ -20,24 +20,24 @@ _SHELF = TypeAdapter(Shelf)
 
 
 class ShelfRefused(DocumentRefused):
-    """A shelf has faults."""
+    """Error: a shelf has faults."""
 
     what = "shelf"
 
 
 class MongoShelves:
-    """Port `Shelves`. A faulty one is left out: it mutes nothing.
+    """Port `Shelves`. A faulty shelf is left out: it mutes nothing.
 
-    Only shelves that were not ended early have `force_key`; its unique index permits one of them per kind and target.
+    Only shelves that no actor has ended early have `force_key`; its unique index permits one of them per kind and target.
     """
 
     def __init__(self, database: MongoDatabase) -> None:
         self._shelves = database[SHELVES]
 
     def insert(self, shelf: Shelf) -> bool:
-        """Insert; return False when one of its kind is in force for the same definition and asset.
+        """Insert; return False if one of its kind is in force for the same definition and asset.
 
-        Raises UserError when the document of that one is faulty and must be mended first.
+        Raises UserError if the document of that shelf is faulty and must be corrected first.
         """
         document = _document(shelf)
         try:
@@ -61,7 +61,7 @@ class MongoShelves:
         return next(iter(self._read({"_id": id})), None)
 
     def in_force(self, definition: str | None = None, asset: str | None = None) -> list[Shelf]:
-        """Return shelves that were not ended early, those without an end first, then by end; their time may be over."""
+        """Return shelves that no actor has ended early, those without an end first, then by end; their time may be over."""
         query: Document = {"definition": definition, "asset": asset}
         query = {field: value for field, value in query.items() if value is not None} | {"force_key": {"$gt": ""}}
         return self._read(query, ("until", 1), ("_id", 1))
@@ -76,7 +76,7 @@ class MongoShelves:
         return self._read({"outbox": {"$elemMatch": due}}, ("since", 1), ("_id", 1))
 
     def dead_letters(self) -> list[tuple[str, Notification]]:
-        """Return shelf id and notification of every delivery that was given up, oldest shelf first."""
+        """Return shelf id and notification of every dead letter, oldest shelf first."""
         found = self._read({"outbox.status": "dead"}, ("since", 1), ("_id", 1))
         return [(shelf.id, n) for shelf in found for n in shelf.outbox if n.status == "dead"]
 
@@ -97,7 +97,7 @@ def _document(shelf: Shelf) -> Document:
 
 
 def parse_shelf(document: Document) -> Shelf:
-    """Read one document, with its `_id` as `id`. Raises ShelfRefused with every fault."""
+    """Return the shelf of a document, with its `_id` as `id`. Raises ShelfRefused with every fault."""
     try:
         shelf = _SHELF.validate_python(document)
     except ValidationError as error:

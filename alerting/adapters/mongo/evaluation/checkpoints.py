@@ -1,4 +1,4 @@
-"""States of the past, in MongoDB."""
+"""Checkpoints (past condition states) in MongoDB."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -24,9 +24,9 @@ class MongoCheckpoints:
         self._checkpoints = database[CHECKPOINTS]
 
     def save(self, checkpoints: Sequence[Checkpoint]) -> None:
-        """Store states under their watermarks, and drop those of the same targets that no reprocessing can begin with.
+        """Store states under their watermarks, and drop those of the same targets from which no reprocessing can begin.
 
-        Each knows the watermark of the one after it (`next_at`): it is needed as long as that one does not serve as well.
+        Each state knows the watermark of its successor (`next_at`): it is needed until the successor can take its place.
         """
         if not checkpoints:
             return
@@ -40,7 +40,7 @@ class MongoCheckpoints:
             followed.append(UpdateMany(earlier, {"$set": {"next_at": document["watermark"]}}))
             kept.append(ReplaceOne({**pair, "watermark": document["watermark"]}, document, upsert=True))
             obsolete.append(DeleteMany({**pair, "next_at": {"$lt": to_bson(checkpoint.needed_from)}}))
-        for steps in (followed, kept, obsolete):  # one after the other: each is one request
+        for steps in (followed, kept, obsolete):  # in this order: each is one request
             upsert(partial(self._checkpoints.bulk_write, steps, ordered=False))
 
     def before(self, instants: Mapping[Pair, datetime]) -> dict[Pair, ConditionState]:
@@ -56,7 +56,7 @@ class MongoCheckpoints:
         return states
 
     def _before(self, instants: Mapping[Pair, datetime]) -> dict[Pair, Document]:
-        """Return the latest ones before instants that lie close together, without reading those with a follower before all."""
+        """Return the latest states before neighbouring instants, without reading states whose successor is before all of them."""
         names, assets = (list(dict.fromkeys(pair[part] for pair in instants)) for part in (0, 1))
         first, last = to_bson(min(instants.values())), to_bson(max(instants.values()))
         query: Document = {"definition": {"$in": names}, "asset": {"$in": assets}, "watermark": {"$lt": last}}

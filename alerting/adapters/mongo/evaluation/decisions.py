@@ -11,9 +11,10 @@ from alerting.ports import DecisionRecord
 
 
 class MongoDecisions:
-    """Port `Decisions`. `run_key` is absent from decisions made by hand, which belong to no run and may be many;
-    `place_key` from those that promote nothing. Documents with `files_of` instead of a definition hold the hashes of the files
-    that a run has registered.
+    """Port `Decisions`.
+
+    `run_key` is absent from manual decisions, which belong to no run and may be many; `place_key` from those without a promotion.
+    Documents with `files_of` instead of a definition hold the hashes of the files that a run has registered.
     """
 
     def __init__(self, database: MongoDatabase) -> None:
@@ -39,12 +40,12 @@ class MongoDecisions:
 
     def expect_files(self, definition: str, run_id: str, hashes: Mapping[str, str]) -> None:
         """Store the hashes of files that a run is about to register."""
-        tried = [[name, hashes[name]] for name in sorted(hashes)]  # a name has a dot, which a field had better not
+        tried = [[name, hashes[name]] for name in sorted(hashes)]  # a name has a dot: unsuitable for a field name
         change = {"$addToSet": {"tries": tried}, "$setOnInsert": {"files_of": definition, "run_id": run_id}}
         upsert(lambda: self._decisions.update_one({"_id": _files_id(definition, run_id)}, change, upsert=True))
 
     def bind_files(self, definition: str, run_id: str, version: int) -> None:
-        """Record which version of the registry a run's files are; the newest record counts."""
+        """Record the version of the registry that holds a run's files; the newest record counts."""
         newest = self._decisions.find_one({"files_of": definition, "version": version}, sort=[("order", DESCENDING)])
         if newest is not None and newest["run_id"] == run_id:
             return
@@ -52,7 +53,7 @@ class MongoDecisions:
         self._decisions.update_one({"_id": _files_id(definition, run_id)}, {"$set": {"version": version, "order": order}})
 
     def file_hashes(self, definition: str, version: int) -> list[dict[str, str]]:
-        """Return the hashes of a version's files, of each try of its run."""
+        """Return the hashes of a version's files, of each attempt of its run."""
         found = self._decisions.find_one({"files_of": definition, "version": version}, sort=[("order", DESCENDING)])
         return [] if found is None else [dict(tried) for tried in found["tries"]]
 

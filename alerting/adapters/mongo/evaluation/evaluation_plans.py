@@ -1,6 +1,7 @@
 """The evaluation plan in MongoDB: columns in a few documents, each with a hash of its sources.
 
-A list is only good for just what it was made of; one that is there in part, because two wrote at once, is none.
+A plan is valid only for exactly these sources. A plan of which parts are missing, because two evaluators wrote at once, is
+ignored.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from alerting.adapters.mongo.indexes import ASSETS, DEFINITIONS, EVALUATION_PLAN
 from alerting.detection.threshold_batch import Limits
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
 
-_FORMAT = 4  # to be changed with what a list is made of, or how
+_FORMAT = 4  # increase it with every change of a plan's sources or layout
 _PART = 20_000
 _NO_LIMITS = (np.nan,) * len(Limits._fields)
 _PLAIN = (
@@ -44,7 +45,7 @@ class MongoEvaluationPlans:
         self._parts = database[EVALUATION_PLANS]
 
     def written(self) -> str:
-        """Return a hash over all current documents and the number of revisions, which are never changed or removed."""
+        """Return a hash over all current documents and the number of revisions, which are immutable."""
         seen = hashlib.blake2b(f"{_FORMAT} {self._revisions.count_documents({})}".encode(), digest_size=16)
         for collection in self._made_of:
             for batch in cast(Iterable[bytes], collection.find_raw_batches()):
@@ -52,14 +53,14 @@ class MongoEvaluationPlans:
         return seen.hexdigest()
 
     def get(self, written: str) -> EvaluationPlan | None:
-        """Return the plan with this hash of its sources, if all its parts are there."""
+        """Return the plan with this hash of its sources; None unless all its parts are stored."""
         parts = list(self._parts.find({"written": written}).sort("_id"))
         if not parts or len(parts) != parts[0]["parts"]:
             return None
         return EvaluationPlan(tuple(parts[0]["names"]), tuple(target for part in parts for target in _read_targets(part)))
 
     def put(self, written: str, evaluation_plan: EvaluationPlan) -> None:
-        """Store a plan in place of the one before."""
+        """Store a plan in place of the previous one."""
         targets = evaluation_plan.watches
         pieces = [targets[start : start + _PART] for start in range(0, len(targets), _PART)] or [()]
         for number, piece in enumerate(pieces):
@@ -71,7 +72,7 @@ class MongoEvaluationPlans:
     def _replace(self, number: int, document: Document) -> None:
         try:
             self._parts.replace_one({"_id": number}, document, upsert=True)
-        except DuplicateKeyError:  # another evaluator kept the first list at the same moment
+        except DuplicateKeyError:  # another evaluator stored the first plan at the same moment
             self._parts.replace_one({"_id": number}, document)
 
 

@@ -16,6 +16,6 @@ class MongoReplays:
         self._replays.insert_one(to_document(replay))
 
     def of(self, definition: str) -> list[Replay]:
-        """Return replays of a definition, oldest first."""
+        """Return records for a definition, oldest first."""
         found = self._replays.find({"definition": definition}).sort([("at", 1), ("_id", 1)])
         return [from_document(Replay, document) for document in found]

@@ -16,7 +16,7 @@ class MongoScores:
         self._scores = database[SCORES]
 
     def add(self, definition: str, asset: str, rows: Sequence[tuple[datetime, float, float, int]]) -> None:
-        """Store rows of (ts, score, threshold, model version); stored ones stay as they are. Idempotent."""
+        """Store rows of (ts, score, threshold, model version); stored rows do not change. Idempotent."""
         if not rows:
             return
         fields = ("ts", "score", "threshold", "model_version")

@@ -1,8 +1,8 @@
 """Condition states and watermarks of targets in MongoDB: those of many targets in one document, a shard.
 
 Written: a list per column of `ConditionTable` with one row per target; instants as milliseconds; conditions that are not normal
-under their row in `conditions`; the state one step earlier as a block of numbers. A shard is replaced as a whole, and only by an
-evaluator that read the version before: two evaluators that advance different targets of one shard keep each other's work.
+under their row in `conditions`; the state one step earlier as a block of numbers. An evaluator replaces a shard as a whole,
+and only if it read the version before. Two evaluators that advance different targets of one shard preserve each other's work.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,7 +52,7 @@ class MongoStates:
         return table
 
     def advance_many(self, before: ConditionTable, after: ConditionTable) -> Flags:
-        """Write `after` for each target whose stored watermark is still that of `before`; return for which it did."""
+        """Write `after` for each target whose stored watermark is still that of `before`; return the mask of these targets."""
         moved = np.zeros(len(before), np.bool_)
         for shard, rows in _rows_by_shard(before.pairs).items():
             moved[rows] = self._advance_shard(shard, before.take(rows), after.take(rows))
@@ -71,7 +71,7 @@ class MongoStates:
         return (0, ConditionTable([])) if document is None else (document["version"], from_shard(document))
 
     def _write(self, shard: int, version: int, table: ConditionTable) -> bool:
-        """Replace a shard; return False when another evaluator has written it since `version` (0: when it was not there)."""
+        """Replace a shard; return False if another evaluator has written it since `version` (0: if it did not exist)."""
         document = {"_id": shard, "version": version + 1, **to_shard(table)}
         if version:
             return self._shards.replace_one({"_id": shard, "version": version}, document).matched_count == 1
@@ -83,7 +83,7 @@ class MongoStates:
 
 
 def merge(stored: ConditionTable, before: ConditionTable, after: ConditionTable) -> tuple[ConditionTable, Flags]:
-    """Return the stored shard with `after` in the rows whose stored watermark is that of `before`, and which rows those are."""
+    """Return the stored shard with `after` in the rows whose stored watermark is that of `before`, and a mask of those rows."""
     stored_rows = _find_rows(stored, before.pairs)
     held = np.array([NEVER if stored_row is None else stored.watermark[stored_row] for stored_row in stored_rows], np.int64)
     moved: Flags = held == before.watermark
@@ -152,6 +152,6 @@ def _rows_by_shard(pairs: Sequence[Pair]) -> Mapping[int, list[int]]:
 
 
 def _find_rows(table: ConditionTable, pairs: Sequence[Pair]) -> list[int | None]:
-    """Return the row of each target in the table, None where it has none."""
+    """Return the row of each target in the table; None for a target without one."""
     rows = {pair: row for row, pair in enumerate(table.pairs)}
     return [rows.get(pair) for pair in pairs]

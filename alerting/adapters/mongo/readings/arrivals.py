@@ -1,7 +1,7 @@
 """Arrival records and reprocessing requests in MongoDB.
 
-A record is written before its rows and completed after them, so that no crash between any two writes loses it. An evaluator
-advances `reach` before it reads: of a writer and an evaluator that work at once, one sees the other.
+A writer stores a record before its rows and completes it after them, so that no crash between any two writes loses it. An
+evaluator advances `reach` before it reads: of a writer and an evaluator that work at once, one sees the other.
 """
 
 import uuid
@@ -30,10 +30,10 @@ class MongoArrivals:
 
     @contextmanager
     def writing(self, parts: Parts, arrived_at: datetime) -> Iterator[None]:
-        """Run a write between its two arrival records. `parts(limit)`: the rows at or before an instant, with None all."""
+        """Run a write between its two arrival records. `parts(limit)`: the rows at or before an instant; all with None."""
         id = uuid.uuid4().hex
         announced = self.reach() is not None
-        if announced:  # before the first evaluation nothing can be late
+        if announced:  # before the first evaluation no row can be late
             self._put(Arrival(id, arrived_at, False, parts(None)))
         yield
         reach = self.reach()
@@ -49,7 +49,7 @@ class MongoArrivals:
         self._arrivals.replace_one({"_id": arrival.id}, {**document, "waits": True}, upsert=True)
 
     def reach(self) -> datetime | None:
-        """Return the latest instant up to which anything was ever evaluated."""
+        """Return the latest instant up to which any evaluation has begun to read."""
         found = self._reach.find_one({"_id": _REACH})
         return None if found is None else utc(found["up_to"])
 
@@ -79,7 +79,7 @@ class MongoArrivals:
         self._arrivals.update_one({"_id": arrival.id, "written": False, "seen_at": None}, {"$set": {"seen_at": to_bson(at)}})
 
     def mark_routed(self, routed: Sequence[tuple[Arrival, int]], at: datetime) -> None:
-        """Record that an arrival was routed, unless its writer has finished meanwhile: then it is routed once more."""
+        """Record that an arrival was routed; one whose writer has finished meanwhile is routed again."""
         alike: dict[tuple[bool, int], list[str]] = {}
         for arrival, too_late in routed:
             alike.setdefault((arrival.written, too_late), []).append(arrival.id)
@@ -88,7 +88,7 @@ class MongoArrivals:
             self._arrivals.update_many({"_id": {"$in": ids}, "written": written}, done)
 
     def forget(self, before: datetime) -> int:
-        """Remove the arrival records before an instant, except those that are not routed yet."""
+        """Remove the arrival records before an instant that are routed already."""
         old = {"arrived_at": {"$lt": to_bson(before)}, "waits": {"$exists": False}}
         return self._arrivals.delete_many(old).deleted_count
 
@@ -97,7 +97,7 @@ class MongoArrivals:
         self._add(starts, {"$set": {"token": uuid.uuid4().hex}})
 
     def pledge(self, starts: Mapping[Pair, datetime], as_of: datetime) -> str:
-        """Announce reprocessing requests of these targets, which count if this evaluator does not finish."""
+        """Announce reprocessing requests of these targets, which take effect if this evaluator does not finish."""
         pledge = f"{as_of.isoformat()} {uuid.uuid4().hex}"
         self._add(starts, {"$addToSet": {"pledges": pledge}})
         return pledge
@@ -117,7 +117,7 @@ class MongoArrivals:
         return {(d.definition, d.asset): d for d in found if d.definition in wanted}
 
     def paid(self, debts: Sequence[ReprocessingRequest]) -> None:
-        """Remove these tokens and announcements, and then the reprocessing requests of which nothing is left."""
+        """Remove these tokens and announcements, and then the reprocessing requests that have neither."""
         taken = []
         for debt in debts:
             pair = {"definition": debt.definition, "asset": debt.asset}

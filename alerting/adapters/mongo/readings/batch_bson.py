@@ -1,7 +1,7 @@
-"""A batch of readings as BSON documents, written a column at a time.
+"""A batch of readings as BSON documents, written one column at a time.
 
-All documents of a batch lie below each other in one matrix of bytes, laid out as if every row had every sample and every text
-were as long as the longest of its column; a mask says which of these bytes are kept.
+All documents of a batch form one matrix of bytes, one row each, laid out as if every row had every sample and every text were
+as long as the longest of its column; a mask selects the bytes that are written.
 """
 
 import os
@@ -27,9 +27,9 @@ Sizes = npt.NDArray[np.int64]
 
 
 def batch_documents(batch: ReadingBatch, arrived_at: datetime) -> list[RawBSONDocument] | None:
-    """The documents {_id, asset, ts, v, arrived_at} of a batch without qualities, new ids included.
+    """Return the documents {_id, asset, ts, v, arrived_at} of a batch without qualities, new ids included.
 
-    None when the matrix would be larger than `LARGEST`, because of a long text.
+    Return None if the matrix would be larger than `LARGEST`, because of a long text.
     """
     rows = len(batch)
     asset = _Texts.encode(_key(_STRING, "asset"), batch.assets)
@@ -49,7 +49,7 @@ def batch_documents(batch: ReadingBatch, arrived_at: datetime) -> list[RawBSONDo
 
 @dataclass(frozen=True)
 class _Block:
-    """Bytes of one field, one line per row, of which the first `sizes` are kept: all of them where that is None."""
+    """Bytes of one field, one line per row, of which the first `sizes` are written: all of them if that is None."""
 
     data: npt.NDArray[np.uint8]
     sizes: Sizes | None = None
@@ -63,7 +63,7 @@ class _Block:
 
 @dataclass(frozen=True)
 class _Texts:
-    """Fields of text: the different ones, and which of them each row has (-1: none)."""
+    """Fields of text: the distinct texts, and the index of the text of each row (-1: none)."""
 
     fields: Sequence[bytes]
     codes: npt.NDArray[np.int64]
@@ -87,7 +87,7 @@ class _Texts:
 
 
 def _new_ids(rows: int) -> npt.NDArray[np.uint8]:
-    """Object ids as the drivers make them: the second, five random bytes, which are new for each batch, and a counter."""
+    """Return new object ids in the format of the drivers: the second, five random bytes per batch, and a counter."""
     ids = np.empty((rows, 12), np.uint8)
     ids[:, :9] = np.frombuffer(int(time.time()).to_bytes(4, "big") + os.urandom(5), np.uint8)
     ids[:, 9:] = np.arange(rows, dtype=">u4").view(np.uint8).reshape(rows, 4)[:, 1:]
@@ -105,7 +105,7 @@ def _sample(name: str, column: SampleColumn) -> _Block:
 
 
 def _values(key: bytes, values: npt.NDArray[Any], present: npt.NDArray[np.bool_] | None = None) -> _Block:
-    """Fields of values that are all of one size, absent where they are not present."""
+    """Return the fields of values of equal size, absent where they are not present."""
     rows = len(values)
     raw = np.ascontiguousarray(values).view(np.uint8).reshape(rows, -1)
     data = np.empty((rows, len(key) + raw.shape[1]), np.uint8)
@@ -117,7 +117,7 @@ def _values(key: bytes, values: npt.NDArray[Any], present: npt.NDArray[np.bool_]
 
 
 def _total(blocks: Sequence[_Block], rows: int) -> Sizes:
-    """How many bytes each row keeps."""
+    """Return the number of bytes that each row writes."""
     total = np.zeros(rows, np.int64)
     for block in blocks:
         total += block.data.shape[1] if block.sizes is None else block.sizes
@@ -125,7 +125,7 @@ def _total(blocks: Sequence[_Block], rows: int) -> Sizes:
 
 
 def _joined(blocks: Sequence[_Block]) -> bytes:
-    """The kept bytes of all rows, row after row."""
+    """Return the written bytes of all rows, row after row."""
     data = np.hstack([block.data for block in blocks])
     if all(block.sizes is None for block in blocks):
         return data.tobytes()

@@ -1,4 +1,4 @@
-"""Documents of readings and events as the frames that the core works on; the conventions are those of `readings.history`."""
+"""Documents of readings and events as the data frames of the core, by the conventions of `readings.history`."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -21,14 +21,14 @@ Column = npt.NDArray[Any]
 
 
 def types_of(asset: Asset, variables: Iterable[str]) -> dict[str, VariableType]:
-    """Return the type of each variable, each once; one that the asset does not declare counts as a number."""
+    """Return the type of each variable, each once; a variable that the asset does not declare counts as a number."""
     return {name: asset.variables[name].type if name in asset.variables else "number" for name in variables}
 
 
 def readings_frame(asset: str, documents: Iterator[Document], types: Mapping[str, VariableType]) -> tuple[pd.DataFrame, Doubts]:
     """Return documents {ts, v, q}, sorted, as one row per instant and column per name in `types`; and samples that are not good.
 
-    Raises UserError for a value that is not of its variable's type.
+    Raises UserError if a value is not of its variable's type.
     """
     found = readings_columns(asset, documents, types)
     for fault in found.faults.values():
@@ -39,9 +39,9 @@ def readings_frame(asset: str, documents: Iterator[Document], types: Mapping[str
 
 
 def readings_columns(asset: str, documents: Iterator[Document], types: Mapping[str, VariableType]) -> ReadingColumns:
-    """Return documents {ts, v, q}, sorted, as columns. A value beside which `q` says bad is none.
+    """Return documents {ts, v, q}, sorted, as columns. A value with the quality bad counts as missing.
 
-    They are taken a chunk at a time, so that a long history does not stand in memory twice.
+    The documents are read a chunk at a time, so that a long history is not in memory twice.
     """
     instants: list[Column] = [np.array([], dtype="datetime64[ms]")]
     columns: dict[str, list[Column]] = {name: [_empty(type_)] for name, type_ in types.items()}
@@ -102,7 +102,7 @@ def _column(asset: str, name: str, type_: VariableType, chunk: Sequence[Document
         return np.array(texts, dtype=object)
     numbers = [document["v"].get(name, np.nan) for document in chunk]
     column = np.array(numbers)
-    if column.dtype.kind not in "fiub":  # None, or something that is no number
+    if column.dtype.kind not in "fiub":  # None, or a value that is no number
         _require(asset, name, chunk, "a number", [number is None or isinstance(number, int | float) for number in numbers])
         column = np.array(numbers, dtype=np.float64)
     return column.astype(np.float64, copy=False)

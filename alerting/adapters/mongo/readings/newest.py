@@ -1,4 +1,7 @@
-"""The newest value of a variable, however many readings without it came after: carried values have an index of their own."""
+"""The newest value of a variable, found through a separate index for variables that are carried forward.
+
+The index makes the search independent of the number of later readings without the variable.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,13 +17,13 @@ from alerting.definitions.assets import Asset
 from alerting.readings.cleaning import present
 from alerting.readings.history import History
 
-_NO_INDEX = (13, 67)  # codes of Unauthorized and CannotCreateIndex: 64 of them are the most
+_NO_INDEX = (13, 67)  # codes of Unauthorized and CannotCreateIndex: a collection has at most 64
 
 
 def newest_readings(readings: Collection[Document], asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
     """Return the newest value of each variable in (since, until] within its engineering range, as readings of a history.
 
-    Raises UserError for a stored value that is not of its variable's type.
+    Raises UserError if a stored value is not of its variable's type.
     """
     found: dict[datetime, Document] = {}
     for name, start in since.items():
@@ -45,8 +48,10 @@ def _newest(readings: Collection[Document], asset: Asset, name: str, start: date
 
 
 def _index(readings: Collection[Document], name: str) -> str | None:
-    """Return the index of readings that have a variable, made when it is first needed. None where none can be made: the same is
-    then found more slowly."""
+    """Return the index of readings that have a variable, made at its first use.
+
+    Return None if the index cannot be made; the search is then slower.
+    """
     field = f"v.{name}"
     keys = [("asset", ASCENDING), ("ts", DESCENDING)]
     try:

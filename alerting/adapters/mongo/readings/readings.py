@@ -1,6 +1,6 @@
 """Readings and events in MongoDB: one document per asset and instant, one per event.
 
-A plain collection with a unique index, because importing twice must change nothing; `arrived_at` is when a document last changed.
+A plain collection with a unique index, so that a second import changes nothing; `arrived_at` is when a document last changed.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ from alerting.readings.sample_quality import Doubts
 
 _ATTEMPTS = 10
 _SAMPLES: Document = {"_id": False, "ts": True, "v": True, "q": True}
-_FEW = 50  # variables that are worth being named in a query; beyond, all are fetched
+_FEW = 50  # most variables that a query names; with more, it reads all
 Key = tuple[str, datetime]
 
 
@@ -46,13 +46,13 @@ class MongoReadings:
         self._arrivals = MongoArrivals(database)
 
     def add_readings(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:
-        """Merge rows by (asset, ts); returns how many changed anything. Of two rows for one instant the later one wins."""
+        """Merge rows by (asset, ts); return how many changed a value. Of two rows for one instant the later one wins."""
         if isinstance(rows, ReadingBatch) and len(rows) <= CHUNK and self._is_all_new(rows):
             return self._insert_batch(rows, arrived_at)
         return sum(self._merge_readings(rows[start : start + CHUNK], arrived_at) for start in range(0, len(rows), CHUNK))
 
     def _is_all_new(self, batch: ReadingBatch) -> bool:
-        """Whether nothing is stored yet from the first to the last instant of each asset, and no instant comes twice."""
+        """Return whether no reading is stored from the first to the last instant of each asset, and no instant repeats."""
         keys = pd.DataFrame({"asset": batch.assets, "ts": batch.at})
         if keys.duplicated().any():
             return False
@@ -66,7 +66,7 @@ class MongoReadings:
         return self._readings.find_one(between, {"_id": True}) is not None
 
     def _insert_batch(self, batch: ReadingBatch, arrived_at: datetime) -> int:
-        """Insert rows of which none is stored; a row that another process has inserted meanwhile is merged."""
+        """Insert rows of which none is stored; merge a row that another process has inserted meanwhile."""
         documents = None if batch.quality else batch_documents(batch, arrived_at)
         if documents is None:
             return self._merge_readings(batch, arrived_at)
@@ -75,7 +75,7 @@ class MongoReadings:
         return len(batch) - len(late) + (self._merge_readings([batch[i] for i in late], arrived_at) if late else 0)
 
     def _insert(self, documents: Sequence[Any]) -> list[int]:
-        """Insert documents; returns the positions of those that another process has inserted meanwhile."""
+        """Insert documents; return the positions of those that another process has inserted meanwhile."""
         try:
             self._readings.insert_many(documents, ordered=False)
         except BulkWriteError as error:
@@ -110,8 +110,10 @@ class MongoReadings:
         return changed - len(late) + (self._merge_readings(late, arrived_at) if late else 0)
 
     def _stored(self, rows: Sequence[ReadingRow]) -> tuple[dict[Key, Document], dict[Key, Document]]:
-        """Return stored samples by asset and instant, and the quality of those that are not good; cheap when a batch
-        is all new or all known."""
+        """Return stored samples by asset and instant, and the quality of those that are not good.
+
+        Cheap if a batch is all new or all stored already.
+        """
         stored: dict[Key, Document] = {}
         doubted: dict[Key, Document] = {}
         for asset, group in groupby(sorted(rows, key=_asset), key=_asset):
@@ -126,7 +128,7 @@ class MongoReadings:
         return stored, doubted
 
     def _insert_readings(self, new: Mapping[Key, Document], graded: bool, arrived_at: datetime) -> list[ReadingRow]:
-        """Insert documents; returns as rows those that another process has inserted meanwhile. `graded`: some have a quality."""
+        """Insert documents; return as rows those that another process has inserted meanwhile. `graded`: some have a quality."""
         if not new:
             return []
         documents: list[Document] = [
@@ -146,7 +148,7 @@ class MongoReadings:
             self._readings.bulk_write(updates, ordered=False)
 
     def add_events(self, rows: Sequence[EventRow], arrived_at: datetime) -> int:
-        """Merge events by (asset, type, start): an end or attribute given anew replaces the old one, one left out stays."""
+        """Merge events by (asset, type, start): a new end or attribute replaces the old one, an omitted one stays."""
         return sum(self._merge_events(rows[start : start + CHUNK], arrived_at) for start in range(0, len(rows), CHUNK))
 
     def _merge_events(self, rows: Sequence[EventRow], arrived_at: datetime) -> int:
@@ -158,7 +160,7 @@ class MongoReadings:
         raise UserError(f"another process keeps changing events of {rows[0].asset!r}: import them again later")
 
     def _find_changed_events(self, rows: Sequence[EventRow]) -> tuple[list[tuple[Document | None, Document]], int]:
-        """Return stored and merged documents that differ, and how many rows changed anything."""
+        """Return stored and merged documents that differ, and how many rows caused a change."""
         stored = {_event_key(document): document for document in self._stored_events(rows)}
         merged: dict[tuple[str, str, datetime], Document] = {}
         changed = 0
@@ -177,7 +179,7 @@ class MongoReadings:
             yield from self._events.find({"asset": asset, "start": {"$in": starts}})
 
     def _record_and_write_events(self, merged: Sequence[tuple[Document | None, Document]], arrived_at: datetime) -> bool:
-        """Write what changed, with an arrival record for what changes an evaluation: starts and ends."""
+        """Write changed events, with an arrival record for changes of an evaluation: starts and ends."""
         turns = [(after, turn) for before, after in merged if (turn := _turn(before, after)) is not None]
         if not turns:
             return not merged or self._write_events(merged, arrived_at)
@@ -185,7 +187,7 @@ class MongoReadings:
             return self._write_events(merged, arrived_at)
 
     def _write_events(self, merged: Sequence[tuple[Document | None, Document]], arrived_at: datetime) -> bool:
-        """Write what changed; False when another process has changed one of these events meanwhile."""
+        """Write changed events; return False if another process has changed one of them meanwhile."""
         new = [{**after, "arrived_at": arrived_at} for before, after in merged if before is None]
         updates = [
             UpdateOne(
@@ -209,8 +211,8 @@ class MongoReadings:
     def load(self, asset: Asset, start: datetime | None, end: datetime | None, variables: Iterable[str] | None = None) -> History:
         """Return readings with start < ts <= end, and every event that starts at or before end.
 
-        The columns are the given variables, or all that the asset declares; one without a reading is all missing. Raises
-        UserError for a stored value that is not of its variable's type.
+        The columns are the given variables, or all that the asset declares; a variable without a reading is all missing. Raises
+        UserError if a stored value is not of its variable's type.
         """
         types = types_of(asset, asset.variables if variables is None else variables)
         event_types = tuple(self._assets.event_types())
@@ -246,7 +248,7 @@ class MongoReadings:
     def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
         """Return the newest value of each variable in (since, until] within its engineering range, as readings of a history.
 
-        Raises UserError for a stored value that is not of its variable's type.
+        Raises UserError if a stored value is not of its variable's type.
         """
         return newest_readings(self._readings, asset, since, until)
 
@@ -257,19 +259,19 @@ class MongoReadings:
         return events_frame(found, instant)
 
     def newest_instants(self) -> dict[str, datetime]:
-        """Return the instant of the newest reading of each asset, by name: one look into the index for each."""
+        """Return the instant of the newest reading of each asset, by name, with one index lookup each."""
         newest: list[Document] = [{"$sort": {"asset": -1, "ts": -1}}, {"$group": {"_id": "$asset", "ts": {"$first": "$ts"}}}]
         return {found["_id"]: utc(found["ts"]) for found in self._readings.aggregate(newest)}
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
-        """Return first and last instant with a reading, None without any."""
+        """Return first and last instant with a reading; None without readings."""
         ends = [self._readings.find_one({"asset": asset}, {"ts": True}, sort=[("ts", way)]) for way in (1, -1)]
         first, last = ends
         return None if first is None or last is None else (utc(first["ts"]), utc(last["ts"]))
 
 
 def _batch_parts(batch: ReadingBatch, limit: datetime | None) -> tuple[LatePart, ...]:
-    """The rows of a batch at or before an instant, by asset."""
+    """Return the rows of a batch at or before an instant, by asset."""
     among = np.ones(len(batch), dtype=bool) if limit is None else batch.at <= to_millis(limit)
     parts = []
     for asset in sorted(set(batch.assets[among].tolist())):
@@ -281,7 +283,7 @@ def _batch_parts(batch: ReadingBatch, limit: datetime | None) -> tuple[LatePart,
 
 
 def _reading_parts(written: Sequence[tuple[Key, Mapping[str, object]]], limit: datetime | None) -> tuple[LatePart, ...]:
-    """Return what was written at or before an instant, by asset."""
+    """Return the written rows at or before an instant, by asset."""
     rows = [(asset, ts, values) for (asset, ts), values in written if limit is None or ts <= limit]
     parts = []
     for asset, group in groupby(sorted(rows, key=itemgetter(0)), key=itemgetter(0)):
@@ -303,7 +305,10 @@ def _event_parts(turns: Sequence[tuple[Document, datetime]], limit: datetime | N
 
 
 def _turn(before: Document | None, after: Document) -> datetime | None:
-    """Return from when on a write changes the evaluation: the start of a new event, the earlier of two ends; else None."""
+    """Return the instant from which a write changes the evaluation; None if it changes nothing.
+
+    It is the start of a new event, or the earlier of two ends.
+    """
     if before is None:
         return utc(after["start"])
     ends = [utc(e) for e in (before["end"], after["end"]) if e is not None]

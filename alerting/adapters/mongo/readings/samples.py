@@ -1,6 +1,6 @@
 """Samples in the document of their instant: the value under `v`, the quality under `q` where that is not good.
 
-A sample of bad quality has no value there. Documents without `q` are as they were before there was any.
+A sample of bad quality has no value there. Documents from versions without qualities have no `q`.
 """
 
 from collections.abc import Collection, Mapping
@@ -24,20 +24,20 @@ def samples_of(row: ReadingRow) -> Document:
 
 
 def samples_in(document: Mapping[str, Any]) -> Document:
-    """Return the samples of a stored document {v, q}, as `samples_of` has them."""
+    """Return the samples of a stored document {v, q}, in the form of `samples_of`."""
     values, quality = document["v"], document["q"]
     return {**values, **{n: Doubted(values.get(n) if grade == "uncertain" else None, grade) for n, grade in quality.items()}}
 
 
 def sample_fields(samples: Document) -> Document:
-    """The fields {v, q} of a new document."""
+    """Return the fields {v, q} of a new document."""
     values = {n: s.value if isinstance(s, Doubted) else s for n, s in samples.items()}
     quality = {n: s.quality for n, s in samples.items() if isinstance(s, Doubted)}
     return {"v": {n: value for n, value in values.items() if value is not None}, **({"q": quality} if quality else {})}
 
 
 def sample_update(fields: Document, samples: Document, doubted: Collection[str]) -> Document:
-    """The update that puts fields and samples into a stored document, in which the samples of `doubted` were not good."""
+    """Return the update that puts fields and samples into a stored document, in which the samples of `doubted` were not good."""
     put = dict(fields)
     gone: Document = {f"q.{n}": "" for n in doubted if n in samples and not isinstance(samples[n], Doubted)}
     for name, sample in samples.items():

@@ -1,6 +1,6 @@
-"""Backtests in MongoDB, apart from everything live: runs, the episodes they would have raised, and files to go on from.
+"""Backtests in MongoDB, separate from live data: runs, their simulated episodes, and files to resume from.
 
-Files are kept in pieces, because a model may be larger than one document. A page is a file of the run itself.
+Files are stored in pieces, because a model may be larger than one document. A page is a file of the run itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ class MongoBacktests:
         self._files = database[BACKTEST_FILES]
 
     def begin(self, id: str, document: Document) -> Document:
-        """Open a run, or return the one that exists."""
+        """Open a run, or return the existing one."""
         with suppress(DuplicateKeyError):
             self._runs.insert_one({"_id": id, **to_bson(document), "segments": {}})
         found = self.get(id)
@@ -36,7 +36,7 @@ class MongoBacktests:
         return found
 
     def keep_segment(self, id: str, number: int, summary: Document, files: Mapping[str, bytes]) -> None:
-        """Store a finished segment: files first, its summary last, which is what makes it finished."""
+        """Store a finished segment: files first, its summary last, which marks it as finished."""
         self._write_files(id, number, files)
         self._runs.update_one({"_id": id}, {"$set": {f"segments.{number:06d}": to_bson(summary)}})
 
@@ -77,7 +77,7 @@ class MongoBacktests:
         return files[_PAGE].decode() if _PAGE in files else None
 
     def forget(self, id: str) -> None:
-        """Remove a run with its episodes and files; the run first, so that no half of it is ever continued."""
+        """Remove a run with its episodes and files; the run first, so that a partly removed run is never resumed."""
         self._runs.delete_one({"_id": id})
         self._episodes.delete_many({"backtest": id})
         self._files.delete_many({"backtest": id})

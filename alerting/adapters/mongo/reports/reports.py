@@ -7,7 +7,7 @@ from alerting.adapters.mongo.indexes import REPORTS
 
 
 class MongoReports:
-    """Port `Reports`: one document per definition and period; a new one replaces the one before."""
+    """Port `Reports`: one document per definition and period; a new report replaces the previous one."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._reports = database[REPORTS]
