@@ -82,7 +82,7 @@ def refuse_bad(
 
 
 def refuse_doubtful(source: Source, profile: Profile, types: Mapping[str, VariableType]) -> None:
-    """Refuse a doubtful column. Raises UserError if so large a share of its cells does not fit its type that it may be another."""
+    """Refuse a doubtful column. Raises UserError if too many of its cells do not fit its type, so that it may have another."""
     for title, kind in types.items() if not profile.strict else ():
         column = profile.columns[title]
         wrong, first = column.bad(kind)
