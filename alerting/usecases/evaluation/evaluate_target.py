@@ -67,7 +67,7 @@ class TargetEvaluation:
 
 
 class ModelCache:
-    """Loads each registered model once."""
+    """Cache of registered models, each of them loaded once."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
@@ -179,7 +179,7 @@ def evaluate_classifier(
 ) -> TargetEvaluation:
     """Score every stride of the parts with the champion in force there.
 
-    With a model that cannot be read, evaluation stops before that part and says so. The next evaluation catches up.
+    With a model that cannot be read, evaluation stops before that part with a reason. The next evaluation catches up.
     `named`: a person named the model, for past times. Instants up to its training cutoff are unknown in that case, too.
     """
     result = TargetEvaluation(state)

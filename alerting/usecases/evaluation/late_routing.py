@@ -36,8 +36,8 @@ class _Owed:
 def route_arrivals(platform: Platform, watched: Sequence[EvaluationTarget], as_of: datetime) -> LateCounts:
     """Create a reprocessing request for every target that uses late readings. Idempotent, also when two processes do it at once.
 
-    Rows from before a definition began, or older than its allowed lateness, cause no request. An arrival record without the
-    mark of its writer is counted as written after ten minutes; until then the writer may only be slow.
+    Rows from before a definition began, or older than its allowed lateness, cause no request. An arrival record that its
+    writer has not completed counts as complete ten minutes after it was first seen; until then the writer may only be slow.
     """
     counts = LateCounts()
     arrivals, reach = platform.arrivals.waiting(), platform.arrivals.reach()

@@ -50,7 +50,7 @@ def begin_round(platform: Platform, watched: Sequence[EvaluationTarget], names: 
 def _payable(debt: ReprocessingRequest, as_of: datetime) -> ReprocessingRequest:
     """Return the request without the marks of evaluators that may still be running.
 
-    What these evaluators have yet to write is reprocessed afterwards. An evaluator counts as stopped after three minutes.
+    Their later writes are reprocessed afterwards. An evaluator counts as stopped after three minutes.
     """
     given_up = as_of - _EVALUATOR_GIVEN_UP
     return replace(debt, pledges=tuple(p for p in debt.pledges if datetime.fromisoformat(p.split()[0]) <= given_up))

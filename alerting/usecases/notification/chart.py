@@ -33,7 +33,7 @@ def chart_of(platform: Platform, episode: Episode, now: datetime) -> EpisodeChar
     """Return the chart from an hour before the raise (more if readings are rare) to now or the end; None without numbers.
 
     For a model's episode: the risk with its threshold, and the variable of the problem with its limit. The number of readings is
-    bounded; if there are more, the chart shows the newest part and `cut` says so.
+    bounded; if there are more, the chart shows the newest part and `cut` states it.
     """
     revision = next((r for r in platform.definitions.revisions(episode.definition) if r.number == episode.revision), None)
     asset = platform.assets.get(episode.asset)

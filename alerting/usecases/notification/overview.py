@@ -1,4 +1,4 @@
-"""Overview of notifications: every route with its channels, waiting messages, dead letters; and the test of a route."""
+"""Overview of notifications: every route with its channels, waiting notifications, dead letters; and the test of a route."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -25,7 +25,7 @@ class RoutePlan:
 
 
 def read_routes(platform: Platform) -> tuple[list[Route], dict[str, list[str]]]:
-    """Return the valid routes, sorted by name, and the faults of the others by name. A faulty route does not stop the others."""
+    """Return the valid routes, and the faults of the others by name. A faulty route does not stop the others."""
     routes, faults = [], {}
     for document in platform.routes.documents():
         try:
@@ -90,7 +90,7 @@ def remove_route(platform: Platform, name: str, who: str, at: datetime) -> None:
 
 
 def recipients_now(platform: Platform, definition: Definition, asset: str, severity: Severity, now: datetime) -> list[Recipient]:
-    """Return the recipients of an immediate notification of this definition and severity on this asset."""
+    """Return the immediate recipients of an alert of this definition and severity on this asset."""
     return recipients(definition, asset, severity, read_routes(platform)[0], sorted(platform.channels), now)
 
 

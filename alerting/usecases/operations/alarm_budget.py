@@ -121,7 +121,7 @@ def _check(platform: Platform, revision: Revision, as_of: datetime) -> bool:
 
 
 def _resolve_old(platform: Platform, latest: Sequence[Revision], as_of: datetime) -> None:
-    """Resolve the alerts on revisions that are no longer the newest."""
+    """Resolve the alerts on revisions that are no longer the newest, or no longer in service."""
     current = {_subject(r) for r in latest if r.definition.state == "active"}
     for alert in platform.platform_alerts.open():
         if alert.kind == LOAD and alert.subject not in current:

@@ -141,7 +141,7 @@ def _why_threshold(
 def _threshold_judged(
     platform: Platform, revisions: Sequence[Revision], definition: ThresholdDefinition, asset: Asset, at: datetime
 ) -> TargetEvaluation:
-    """Evaluate up to the instant: from the stored state if that lies before it, else anew from long enough before."""
+    """Evaluate up to the instant: from the stored state if that lies before it, else from long enough before."""
     kept = platform.states.load(definition.name, [asset.name]).get(asset.name)
     if kept is not None and kept.watermark <= at:
         start = kept

@@ -17,7 +17,7 @@ from alerting.usecases.episodes.suppression import spans_by_asset
 
 
 def dataset_of(platform: Platform, name: str, as_of: datetime) -> Dataset:
-    """Return the dataset of a training of this definition at as_of. Raises UserError if it is not sufficient for training."""
+    """Return the dataset of a training of this definition at as_of. Raises UserError if training on it is not possible."""
     sync(platform, platform.clock.now())
     revision = require_revision(platform, name)
     return dataset_at(platform, revision, require_classifier(revision), as_of)

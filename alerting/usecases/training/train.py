@@ -60,7 +60,7 @@ def train(platform: Platform, name: str, as_of: datetime, progress: Progress = s
 def prepare(platform: Platform, name: str, as_of: datetime, tell: Callable[[str], None] = _nothing) -> str:
     """Build the dataset of a definition and open its training run; `tell` gets each sentence on it.
 
-    Raises UserError if the dataset is not sufficient for training.
+    Raises UserError if training on it is not possible.
     """
     sync(platform, platform.clock.now())
     revision = require_revision(platform, name)
@@ -152,7 +152,7 @@ def _champion_params(platform: Platform, run_id: str, family: Family) -> dict[st
         searches = platform.models.find_runs(trained_by)
         child = next((run for run, t in searches if t.get("family") == family and t.get("fitted") == "true"), None)
         return None if child is None else candidate_from_files(platform.models.files(child, "candidate")).params
-    except (ModelUnavailable, KeyError, UserError):  # its records are lost: the search starts from the default only, and says so
+    except (ModelUnavailable, KeyError, UserError):  # its records are lost: the search starts from the default only
         return None
 
 

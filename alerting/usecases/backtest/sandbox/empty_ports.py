@@ -58,7 +58,7 @@ class NoCheckpoints:
     """Port `Checkpoints` that stores none, because no target is reprocessed."""
 
     def save(self, checkpoints: Sequence[Checkpoint]) -> None:
-        """Nothing is written."""
+        """Write nothing."""
 
     def before(self, instants: Mapping[Pair, datetime]) -> dict[Pair, ConditionState]:  # noqa: ARG002
         return {}
@@ -199,4 +199,4 @@ class NoAudit:
     """Port `Audit` that stores no entries, because decisions of an in-memory platform have no effect outside."""
 
     def add(self, who: str, what: str, subject: str, at: datetime, before: Any = None, after: Any = None, why: str = "") -> None:
-        """Nothing is written."""
+        """Write nothing."""
