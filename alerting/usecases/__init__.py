@@ -1,1 +1,1 @@
-"""What DAGs, commands and the API call."""
+"""Use cases that DAGs, commands and the API call."""

@@ -1,1 +1,1 @@
-"""What a definition would have raised."""
+"""Backtests: the episodes that a definition would have raised."""

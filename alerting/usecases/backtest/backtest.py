@@ -1,8 +1,8 @@
-"""Backtest: what a definition would have raised over a past interval, trained again as time went by.
+"""Backtest: the episodes that a definition would have raised over a past interval, with its repeated trainings.
 
-It walks forward through history in a sandbox with the use cases that run live: `train` at the start of each segment, with
-nothing known that came later, then `evaluate` to the end of it. A champion is carried along and replaced by the same rule as
-live. Nothing live is written; every finished segment is kept, so that a run that was interrupted continues after the last one.
+It walks forward through history in a sandbox with the use cases that run live: `train` at the start of each segment, in the
+point-in-time view of it, then `evaluate` to the end of it. A champion stays until the live rule replaces it. Nothing live is
+written. Every finished segment is stored, so that an interrupted run continues after the last one.
 """
 
 import hashlib
@@ -27,18 +27,18 @@ from alerting.usecases.backtest.sandbox import Shadow
 from alerting.usecases.backtest.segment import instants, segment_figure, walk_segment
 from alerting.usecases.definitions.sync import check, latest_revision, require_revision, sync
 
-RULES = 1  # part of a run's identity: results kept under other rules are not taken for these
-WITHOUT_TRAINING = timedelta(days=7)  # length of a segment where nothing is trained: how much an interruption may cost
+RULES = 1  # part of a run's identity: results stored under other rules do not count
+WITHOUT_TRAINING = timedelta(days=7)  # length of a segment without training, which bounds the work that an interruption loses
 
 
 def named_subject(platform: Platform, name: str) -> Subject:
-    """The newest revision of a definition, in service or not. Raises UserError when there is none."""
+    """Return the newest revision of a definition as a subject, in service or not. Raises UserError if there is none."""
     sync(platform, platform.clock.now())
     return Subject(require_revision(platform, name), applied=True)
 
 
 def written_subject(platform: Platform, document: Document) -> Subject:
-    """A definition that need not be applied. Raises UserError with every fault, as `check` does."""
+    """Return a definition document as a subject, without applying it. Raises the same UserError as `check`, with every fault."""
     (definition,) = check(platform, [document])
     latest = latest_revision(platform, definition.name)
     if latest is not None and latest.hash == definition_hash(definition):
@@ -56,10 +56,10 @@ def backtest(
     fresh: bool = False,
     progress: Progress = silent,
 ) -> Backtest:
-    """Walk forward over (start, end] and keep the result; the same arguments find it, or go on where they were interrupted.
+    """Walk forward over (start, end] and store the result. The same arguments return it, or continue an interrupted run.
 
-    `retrain`: "scheduled" as the definition says, "never" after the training at `start`, or this often. `fresh`: forget what
-    was kept. Raises UserError for an empty or future stretch, without readings, or when no model could be trained at all.
+    `retrain`: "scheduled" by the definition, "never" after the training at `start`, or this often. `fresh`: drop stored results.
+    Raises UserError for an empty or future interval, without readings, or if no model could be trained at all.
     """
     _require_past(platform, subject, start, end)
     id = run_id(subject, start, end, retrain)
@@ -80,13 +80,13 @@ def backtest(
 
 
 def run_id(subject: Subject, start: datetime, end: datetime, retrain: Retrain) -> str:
-    """Identity of a run: definition, stretch, cadence, and the rules of this module."""
+    """Return the identity of a run, from definition, interval, cadence, and the rules of this module."""
     arguments = [RULES, subject.revision.hash, start.isoformat(), end.isoformat(), cadence(retrain)]
     return hashlib.sha256(json.dumps(arguments).encode()).hexdigest()[:16]
 
 
 def segment_starts(definition: Definition, start: datetime, end: datetime, retrain: Retrain) -> list[datetime]:
-    """When a model is trained: at `start`, and then at each tick before `end`. Without a model: one start a week."""
+    """Return when a model is trained: at `start`, and then at each tick before `end`. Without a model: one start a week."""
     if definition.kind == "threshold":
         return instants(WITHOUT_TRAINING, start, end)
     if isinstance(retrain, timedelta):
@@ -131,7 +131,7 @@ def _arguments(platform: Platform, subject: Subject, start: datetime, end: datet
 
 
 def _in_service(revision: Revision, start: datetime) -> Revision:
-    """The revision as if it had been in service since `start`, whatever its state is; nobody is there to approve anything."""
+    """Return the revision as in service since `start`, for any state, and without approvals by a person."""
     changes: dict[str, Any] = {"state": "active"}
     if isinstance(revision.definition, ClassifierDefinition):
         changes["promotion"] = revision.definition.promotion.model_copy(update={"mode": "automatic"})
@@ -139,7 +139,7 @@ def _in_service(revision: Revision, start: datetime) -> Revision:
 
 
 def _of_all(progress: Progress, number: int, count: int) -> Progress:
-    """Progress of one segment as progress of all: the bar counts segments, the words say what goes on in this one."""
+    """Return the progress of one segment as progress of all: the bar counts segments, the text names the step in this one."""
 
     def tell(step: str, done: int, total: int | None) -> None:
         part = f" {done}/{total}" if total else ""

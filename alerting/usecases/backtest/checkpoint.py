@@ -1,4 +1,4 @@
-"""What a finished segment of a backtest leaves behind as files, and how an interrupted run takes it up again."""
+"""Checkpoints of a backtest: finished segments stored as files, from which an interrupted run continues."""
 
 import io
 import json
@@ -18,7 +18,7 @@ from alerting.usecases.registry.registration import file_hashes
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a finished segment changed: enough, with those before it, to go on as if nothing had happened."""
+    """The changes of a finished segment. With those of earlier segments an interrupted run continues without a difference."""
 
     registered: int
     decision: DecisionRecord | None
@@ -30,7 +30,7 @@ _CHECKPOINT = TypeAdapter(Checkpoint)
 
 
 def checkpoint_files(shadow: Shadow, name: str, segment: SegmentFigure) -> dict[str, bytes]:
-    """What this segment left behind, as files; from here on the memory counts what the next one changes."""
+    """Return the changes of this segment as files. From here on the memory records the changes of the next one."""
     changed = [e for e in shadow.episodes.find() if e.id in shadow.episodes.changed]
     decisions = [d for d in shadow.decisions.of(name) if d.at == segment.start]
     point = Checkpoint(
@@ -52,7 +52,7 @@ def checkpoint_files(shadow: Shadow, name: str, segment: SegmentFigure) -> dict[
 
 
 def _packed(rows: list[Document]) -> bytes:
-    """Scores as arrays: bit for bit, and small."""
+    """Return scores as compressed arrays, bit for bit."""
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
@@ -73,7 +73,7 @@ def _unpacked(data: bytes) -> list[Document]:
 
 
 def restore(platform: Platform, shadow: Shadow, run: Document) -> int:
-    """Bring the memory to where the last finished segment left it; returns how many there are."""
+    """Restore the memory as of the end of the last finished segment. Return the number of finished segments."""
     name, done = run["definition"], len(run["segments"])
     for number in range(1, done + 1):
         files = platform.backtests.segment_files(run["id"], number)

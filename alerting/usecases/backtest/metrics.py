@@ -1,4 +1,4 @@
-"""What a backtest counts: the load on operators, event metrics as candidates are judged by, costs, and what live action blurs."""
+"""Metrics of a backtest: load on operators, event metrics of the candidates' code, costs, and episodes beside live action."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,7 +17,7 @@ from alerting.reporting.material import Material, subtract_gaps, total_length
 
 
 def load_of(material: Material, flood_above: int) -> Load | None:
-    """What the episodes would have asked of operators, over the time in which anything was judged."""
+    """Return the load of the episodes on operators, over the evaluated time."""
     if not material.watched:
         return None
     spans = material.watched.values()
@@ -27,9 +27,9 @@ def load_of(material: Material, flood_above: int) -> Load | None:
 
 
 def events_of(material: Material) -> EventMetrics | None:
-    """Event metrics with the code that judges candidates; episodes whose outcome nobody can know are left out.
+    """Return event metrics, by the code that compares candidates. Episodes without a knowable outcome are left out.
 
-    None for a definition without a problem, and where nothing was judged.
+    None for a definition without a problem, and without evaluated time.
     """
     definition = material.definition
     if definition.problem is None or not material.watched:
@@ -50,7 +50,7 @@ def events_of(material: Material) -> EventMetrics | None:
 
 
 def cost_of(definition: Definition, events: EventMetrics | None, weeks: float) -> Cost | None:
-    """What misses and false alarms would have cost over the stretch; None where the definition names no costs."""
+    """Return the cost of misses and false alarms over the interval; None if the definition names no costs."""
     if events is None or not isinstance(definition, ClassifierDefinition):
         return None
     miss, false_alarm = definition.operating_point.cost_of_miss, definition.operating_point.cost_of_false_alarm
@@ -61,13 +61,13 @@ def cost_of(definition: Definition, events: EventMetrics | None, weeks: float) -
 
 
 def _begun_within(spans: ProblemIntervals, start: datetime, end: datetime) -> ProblemIntervals:
-    """Count only problems that began in [start, end); the others still tell which episodes were right."""
+    """Return the intervals with only problems that began in [start, end) counted; the others still confirm episodes."""
     inside = (spans.start >= to_millis(start)) & (spans.start < to_millis(end))
     return ProblemIntervals(spans.start, spans.end, spans.counted & inside)
 
 
 def _scored(material: Material, definition: ClassifierDefinition) -> tuple[Mapping[str, ProblemIntervals], dict[str, float]]:
-    """Problems that a scored instant could have warned of, and the time that scores stand for, by asset."""
+    """Return the problems with a scored instant in their warning time, and the time that the scores cover, by asset."""
     scores = material.scores
     asset = scores["asset"].to_numpy(object)
     stride = definition.stride.total_seconds()
@@ -80,7 +80,7 @@ def _scored(material: Material, definition: ClassifierDefinition) -> tuple[Mappi
 
 
 def _watched_spans(material: Material) -> dict[str, ProblemIntervals]:
-    """Problems that began while some instant of their warning time was watched, by asset."""
+    """Return the problems with an evaluated instant in their warning time, by asset."""
     gap, horizon = span_millis(material.definition.gap), span_millis(material.definition.horizon)
     spans = {}
     for asset, (first, last) in material.watched.items():
@@ -99,7 +99,7 @@ def _watched_seconds(material: Material) -> dict[str, float]:
 
 
 def beside_acted(platform: Platform, material: Material) -> int:
-    """Episodes raised within the outcome window of a live episode that was acted upon."""
+    """Return how many episodes were raised within the outcome window of a live episode that was acted upon."""
     window = material.definition.gap + material.definition.horizon
     live = platform.episodes.find(material.definition.name, start=material.start - window, end=material.end)
     acted = [(e.asset, e.raised_at) for e in live if e.settlement is not None and e.settlement.acted]

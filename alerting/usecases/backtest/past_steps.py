@@ -1,7 +1,7 @@
-"""Evaluate a definition over past times in the sandbox of a backtest, as far as the steps of its episodes and no further.
+"""Evaluate a definition over past times in the sandbox of a backtest, up to the steps of its episodes.
 
-Making the episodes themselves costs a millisecond each: too much for the alarm budget gate, which is asked about definitions that
-may raise thousands a day.
+The episodes themselves cost a millisecond each: too much for the alarm budget gate, which checks definitions that may raise
+thousands a day.
 """
 
 from datetime import datetime
@@ -25,13 +25,13 @@ class PastSteps:
         self._sandbox = Shadow(platform, self._revision)
 
     def training_cutoff(self) -> datetime | None:
-        """Last instant that the model has learned from, None without a model. Raises ModelUnavailable."""
+        """Return the training cutoff of the model, None without a model. Raises ModelUnavailable if it cannot be read."""
         if self._model_version is None:
             return None
         return self._models.get(self._revision.name, self._model_version).training_cutoff
 
     def steps(self, asset: Asset, start: datetime, end: datetime) -> list[Step]:
-        """Steps of the episodes that it would have raised on an asset in (start, end], in service from `start` on."""
+        """Return the steps of the episodes that it would have raised on an asset in (start, end], in service from `start` on."""
         interval = VersionInterval(start, end, self._revision, self._model_version)
         state, view = ConditionState(watermark=start), self._sandbox.watching(end)
         evaluated = evaluate_target(view, self._models, self._revision, asset, state, [interval], named=True)

@@ -1,4 +1,4 @@
-"""Count and draw what a backtest found, and read a stored result."""
+"""Metrics and charts of a backtest's result, and reading of a stored result."""
 
 from datetime import datetime, timedelta
 
@@ -29,7 +29,7 @@ def finish(
     segments: list[SegmentFigure],
     done: int,
 ) -> Backtest:
-    """Settle with all that is known by now, count, draw, and keep."""
+    """Determine the outcomes from all data known now, compute metrics, draw charts, and store the result."""
     if isinstance(subject.definition, ClassifierDefinition) and all(s.version is None for s in segments):
         raise UserError(f"no model could be trained, so nothing was judged: {segments[-1].reason}")
     now = platform.clock.now()
@@ -86,7 +86,7 @@ def stored_result(platform: Platform, run: Document) -> Backtest:
 
 
 def _without_episodes(figures: ReportMetrics) -> Document:
-    """ReportMetrics without the list of episodes, of which there may be very many; they are kept one by one."""
+    """Return the metrics without the list of episodes, which may be very long and are stored one by one."""
     return {name: value for name, value in to_document(figures).items() if name != "episodes"}
 
 
@@ -104,7 +104,7 @@ def _subject_words(subject: Subject) -> str:
 
 
 def trained_words(definition: Definition, segments: list[SegmentFigure], retrain: Retrain) -> str:
-    """How often a model was trained, as a sentence; empty for kinds without a model."""
+    """Return a sentence on how often a model was trained; empty for kinds without a model."""
     if not isinstance(definition, ClassifierDefinition):
         return ""
     if isinstance(retrain, timedelta):

@@ -1,4 +1,4 @@
-"""What a backtest is of, and what it gives: subject, cadence of training, result."""
+"""Subject, cadence of training and result of a backtest."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,14 +14,14 @@ Retrain = timedelta | Literal["scheduled", "never"]
 
 @dataclass(frozen=True)
 class Subject:
-    """What is tested: a definition as it stands under a revision, or as it would be if it were applied."""
+    """The tested definition: as of a revision, or as it would be if it were applied."""
 
     revision: Revision
     applied: bool
 
     @property
     def definition(self) -> Definition:
-        """The definition as given."""
+        """Return the definition as given."""
         return self.revision.definition
 
 
@@ -29,7 +29,7 @@ class Subject:
 class Backtest:
     """A finished backtest. `figures`, `events`, `load` and `cost` are JSON-able; `episodes` oldest first.
 
-    `resumed`: segments that were kept from an interrupted run; `kept`: the whole result was there already.
+    `resumed`: segments restored from an interrupted run; `kept`: the whole result was stored already.
     """
 
     id: str
@@ -50,5 +50,5 @@ class Backtest:
 
 
 def cadence(retrain: Retrain) -> str:
-    """The cadence as text: a duration, "scheduled" or "never"."""
+    """Return the cadence as text: a duration, "scheduled" or "never"."""
     return format_duration(retrain) if isinstance(retrain, timedelta) else retrain

@@ -1,4 +1,4 @@
-"""Walk one segment of a backtest: train at its start, evaluate to its end, keep what both left behind."""
+"""Walk one segment of a backtest: train at its start, evaluate to its end, store the results of both."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -32,7 +32,7 @@ def walk_segment(
     end: datetime,
     progress: Progress,
 ) -> SegmentFigure:
-    """Train at `start`, judge up to `end`, and keep what both left behind."""
+    """Train at `start`, evaluate up to `end`, and store the results of both."""
     name = subject.definition.name
     trained = SegmentFigure(number, start, end)
     if isinstance(subject.definition, ClassifierDefinition):
@@ -52,12 +52,12 @@ def walk_segment(
 
 
 def instants(step: timedelta, start: datetime, end: datetime) -> list[datetime]:
-    """Instants from `start` on, a step apart, before `end`."""
+    """Return the instants from `start` on, a step apart, before `end`."""
     return [start + i * step for i in range(-(-(end - start) // step))]
 
 
 def _train(shadow: Shadow, name: str, run: str, segment: SegmentFigure, progress: Progress) -> SegmentFigure:
-    """Train as of the segment's start; where history does not suffice the champion stays, as it would have live."""
+    """Train as of the segment's start. If history does not suffice, the champion stays, the same as live."""
     platform = shadow.training(segment.start)
     shadow.models.prefix = run
     decided: dict[str, Any]

@@ -1,4 +1,4 @@
-"""What happens with definitions once they are applied: when they are evaluated, and when their models are trained."""
+"""Next steps after definitions are applied: when they are evaluated, and when their models are trained."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ from alerting.usecases.definitions.versions import last_promotion
 
 
 def next_steps(platform: Platform, plans: Sequence[Plan], wall: datetime) -> list[str]:
-    """A sentence for each definition that changes. `wall`: the real time, by which trainings are scheduled."""
+    """Return a sentence for each definition that changes. `wall`: the real time, by which trainings are scheduled."""
     return [f"{plan.name}: {_sentence(platform, plan.definition, wall)}" for plan in plans if plan.action != "unchanged"]
 
 

@@ -1,6 +1,6 @@
-"""Alerts about the platform itself: what an engineer must mend so that the other alerts can be trusted.
+"""Alerts about the platform itself: faults that an engineer must correct so that the other alerts can be trusted.
 
-An alert is opened by who finds the fault, and resolved by who next finds it gone; both may be done again.
+The process that finds a fault opens an alert, and the next one that finds it gone resolves it. Idempotent.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -14,7 +14,7 @@ DOCUMENT = "document faulty"
 
 
 def tell_of_models(platform: Platform, evaluated: Sequence[str], faults: Mapping[str, str], at: datetime) -> None:
-    """Bring alerts in line with an evaluation of these definitions. `faults`: why, by name, a champion could not be read."""
+    """Open and resolve alerts after an evaluation of these definitions. `faults`: by name, why a champion could not be read."""
     if not evaluated:
         return
     still = {a.subject: a.reason for a in platform.platform_alerts.open() if a.kind == UNREADABLE}
@@ -26,7 +26,7 @@ def tell_of_models(platform: Platform, evaluated: Sequence[str], faults: Mapping
 
 
 def forget_deleted(platform: Platform, documented: Collection[str], at: datetime) -> None:
-    """Resolve what is said of definitions that have no document any more, and of champions of those out of service."""
+    """Resolve the alerts on definitions without a document, and on champions of definitions out of service."""
     serving = {r.name for r in platform.definitions.latest() if r.definition.state == "active"}
     for alert in platform.platform_alerts.open():
         gone = alert.kind == FAULTY and alert.subject not in documented
@@ -36,7 +36,7 @@ def forget_deleted(platform: Platform, documented: Collection[str], at: datetime
 
 
 def tell_of_faults(platform: Platform, name: str, faults: Sequence[str], at: datetime) -> None:
-    """A definition is faulty, with these reasons; or, without any, valid again."""
+    """Open an alert on a faulty definition with these reasons; without reasons, resolve it."""
     if faults:
         platform.platform_alerts.report(FAULTY, name, "; ".join(faults), at)
     else:
@@ -44,7 +44,7 @@ def tell_of_faults(platform: Platform, name: str, faults: Sequence[str], at: dat
 
 
 def tell_of_documents(platform: Platform, at: datetime, collections: Collection[str] | None = None) -> None:
-    """Bring alerts in line with the documents of these collections (of all) that are faulty and left out."""
+    """Open and resolve alerts on faulty documents of these collections (by default of all), which are left out."""
     faulty = {f"{one.collection}/{one.name}": "; ".join(one.reasons) for one in platform.documents.faulty(collections)}
     still = {a.subject: a.reason for a in platform.platform_alerts.open() if a.kind == DOCUMENT}
     for subject, reason in faulty.items():

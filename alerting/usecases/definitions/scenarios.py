@@ -1,6 +1,6 @@
-"""Tests of definitions as data: readings over time, and the transitions that must come of them, no more and no fewer.
+"""Tests of definitions as data: readings over time, and exactly the transitions that they must cause.
 
-The same functions judge here as in live evaluation; nothing outside is touched.
+The functions of live evaluation evaluate them. Nothing is read from or written to the stores.
 """
 
 import re
@@ -45,7 +45,7 @@ class Expected(Closed):
 
 
 class During(Closed):
-    """A stretch of a scenario."""
+    """An interval of a scenario."""
 
     start: Duration = Field(alias="from", description="Its beginning, counted from the start.")
     end: Duration = Field(alias="to", description="Its end, counted from the start.")
@@ -58,7 +58,7 @@ class EventDuring(During):
 
 
 class Scenario(Closed):
-    """Readings over time, and what must come of them."""
+    """Readings over time, and the transitions that they must cause."""
 
     title: Line = Field(description="What this shows.")
     asset: dict[str, Any] = Field(default_factory=dict, description="Asset as in an asset file: attributes and variables.")
@@ -90,7 +90,7 @@ class ScenarioFile(Closed):
 
 @dataclass(frozen=True)
 class ScenarioResult:
-    """`found` and `expected` as lines; `difference` tells them apart, empty when the scenario passed."""
+    """Result of one scenario: `found` and `expected` as lines; `difference` compares them, empty if the scenario passed."""
 
     title: str
     found: tuple[str, ...]
@@ -102,7 +102,7 @@ class ScenarioResult:
 
     @property
     def difference(self) -> tuple[str, ...]:
-        """Lines with `-` expected and not found, `+` found and not expected."""
+        """Return lines with `-` expected and not found, `+` found and not expected."""
         lines = ndiff(self.expected, self.found)
         return () if self.passed else tuple(line.rstrip() for line in lines if not line.startswith("?"))
 
@@ -119,7 +119,7 @@ def read_scenarios(document: Any, origin: str) -> ScenarioFile:
 
 
 def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
-    """Judge the readings of a scenario. Raises UserError for what has no transitions of its own: models, malformed values."""
+    """Evaluate the readings of a scenario. Raises UserError for models, which scenarios cannot test, and malformed values."""
     if not isinstance(definition, ThresholdDefinition):
         raise UserError(f"{definition.name!r} is judged by a trained model: see what it would have raised with evaluate --from")
     _refuse_too_long(scenario)
@@ -160,7 +160,7 @@ def _times(value: Value) -> int:
 def _told(
     definition: ThresholdDefinition, scenario: Scenario, history: History, steps: Sequence[Step], end: datetime
 ) -> list[datetime]:
-    """When people are told of the episodes; what is suppressed is decided by the readings and events of the scenario alone."""
+    """Return the instants of notifications. Suppression depends on the readings and events of the scenario only."""
     suppression = definition.suppression
     silent = suppressed_spans(suppression, [history], scenario.start, end) if suppression else []
     shelved = [Span(scenario.start + s.start, scenario.start + s.end, "shelved") for s in scenario.shelved]
@@ -214,12 +214,12 @@ def _events(scenario: Scenario) -> pd.DataFrame:
 
 
 def _bad(values: Sequence[Value], ts: Millis) -> Millis:
-    """Instants of the samples of bad quality."""
+    """Return the instants of the samples of bad quality."""
     return ts[: len(values)][np.array([value == BAD_QUALITY for value in values], np.bool_)]
 
 
 def _asset(definition: ThresholdDefinition, scenario: Scenario) -> Asset:
-    """The asset as written; variables that it does not describe are of the type that their values show."""
+    """Return the asset as written. Variables that it does not describe get the type of their values."""
     document = {"name": definition.assets[0].replace("*", "x"), **scenario.asset}
     try:
         asset = Asset.model_validate(document)
@@ -248,7 +248,7 @@ def _column(name: str, values: Iterable[Value], type_: VariableType, scenario: S
 
 
 def _spread(values: Sequence[Value]) -> list[Value]:
-    """`215 x 10` as ten values; what is repeated is read as it would be alone."""
+    """Expand `215 x 10` to ten values. The repeated value is read like a single one."""
     spread: list[Value] = []
     for value in values:
         match = _TIMES.match(value) if isinstance(value, str) else None

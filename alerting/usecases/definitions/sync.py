@@ -1,4 +1,4 @@
-"""Definitions: plan and apply documents, and take up what people edited straight in the database."""
+"""Definitions: plan and apply documents, and make revisions of documents edited directly in the database."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from alerting.usecases.definitions.platform_alerts import forget_deleted, tell_o
 
 @dataclass(frozen=True)
 class Synced:
-    """What reading the current documents found: revisions made, and definitions marked faulty with their reasons."""
+    """Result of reading the current documents: revisions made, and definitions marked faulty with their reasons."""
 
     new: tuple[Revision, ...]
     faulty: dict[str, list[str]]
 
 
 def check(platform: Platform, documents: Sequence[Document]) -> list[Definition]:
-    """Read documents and hold them against the known assets. Raises UserError with the faults of all of them."""
+    """Read documents and check them against the known assets. Raises UserError with the faults of all of them."""
     definitions, messages = [], []
     assets, types = known_assets(platform), platform.assets.event_types()
     for document in documents:
@@ -45,13 +45,13 @@ def check(platform: Platform, documents: Sequence[Document]) -> list[Definition]
 
 
 def plan(platform: Platform, documents: Sequence[Document]) -> list[Plan]:
-    """What applying these documents would change. Raises UserError as `check` does."""
+    """Return the changes that applying these documents makes. Raises the same UserError as `check`."""
     latest = {r.name: r for r in platform.definitions.latest()}
     return [plan_change(d, latest.get(d.name)) for d in check(platform, documents)]
 
 
 def apply(platform: Platform, documents: Sequence[Document], author: str, at: datetime, reason: str) -> list[Plan]:
-    """Make these documents the current ones, each with its revision. Nothing is written when one of them is refused."""
+    """Apply documents, each with its revision. If one of them is refused, none is written."""
     plans = plan(platform, documents)
     for item in plans:
         if item.action != "unchanged":
@@ -79,7 +79,7 @@ def _put(platform: Platform, definition: Definition, author: str, at: datetime, 
 def _add_revision(
     platform: Platform, definition: Definition, author: str, at: datetime, reason: str
 ) -> tuple[Revision, Revision | None]:
-    """Keep the next revision. When somebody else kept that number first, take it if it says the same, else the one after."""
+    """Store the next revision. If another process stored that number first, take it if it is equal, else use the next number."""
     while True:
         before = latest_revision(platform, definition.name)
         if before is not None and before.hash == definition_hash(definition):
@@ -91,7 +91,7 @@ def _add_revision(
 
 
 def retire(platform: Platform, name: str, author: str, at: datetime, reason: str) -> Revision:
-    """Take a definition out of service, keeping its history. Raises UserError when there is none, or it is retired already."""
+    """Retire a definition; its history stays. Raises UserError if there is none, or if it is retired already."""
     revision = require_revision(platform, name)
     if revision.definition.state == "retired":
         raise UserError(f"definition {name!r} is retired already, since revision {revision.number}")
@@ -99,10 +99,10 @@ def retire(platform: Platform, name: str, author: str, at: datetime, reason: str
 
 
 def sync(platform: Platform, at: datetime) -> Synced:
-    """Give every edited document its revision; mark those that are not valid as faulty, whose last valid revision stays.
+    """Store a revision of every edited document, and mark invalid documents as faulty; their last valid revision stays in force.
 
-    A faulty document and the reasons are audited once, when they change. Documents of other collections that are faulty and
-    left out are told, too.
+    A faulty document and the reasons are audited once, when they change. Faulty documents of other collections, which are left
+    out, cause platform alerts, too.
     """
     tell_of_documents(platform, at)
     latest = {r.name: r for r in platform.definitions.latest()}
@@ -119,7 +119,7 @@ def sync(platform: Platform, at: datetime) -> Synced:
             faults = faults_against_assets(definition, assets, types) if definition.state == "active" else []
         except DefinitionRefused as refusal:
             faults = list(refusal.faults)
-        except Exception as error:  # whatever somebody wrote: no document stops the others
+        except Exception as error:  # any content of a document: no document stops the others
             faults = [Fault("document", f"cannot be read: {type(error).__name__}: {shown(str(error))}")]
         if faults:
             faulty[name] = [str(f) for f in faults]
@@ -134,25 +134,25 @@ def sync(platform: Platform, at: datetime) -> Synced:
 def _mark(platform: Platform, name: str, faults: list[str], known: list[str], at: datetime) -> None:
     if faults == known:
         return
-    tell_of_faults(platform, name, faults, at)  # before the mark: what is interrupted between the two is done again
+    tell_of_faults(platform, name, faults, at)  # before the mark: after an interruption between the two both are done again
     platform.definitions.mark_faulty(name, faults)
     what = "definition is faulty; its last valid revision stays in force" if faults else "definition is valid again"
     platform.audit.add(who="platform", what=what, subject=name, at=at, before=known, after=faults)
 
 
 def known_assets(platform: Platform) -> AssetIndex:
-    """Every valid asset, and the names of those whose documents are faulty."""
+    """Return all valid assets, and the names of those whose documents are faulty."""
     return AssetIndex(platform.assets.all(), platform.assets.faulty())
 
 
 def latest_revision(platform: Platform, name: str) -> Revision | None:
-    """The newest revision of a definition, None without one."""
+    """Return the newest revision of a definition, None without one."""
     revisions = platform.definitions.revisions(name)
     return revisions[-1] if revisions else None
 
 
 def require_revision(platform: Platform, name: str, number: int | None = None) -> Revision:
-    """The newest (or the given) revision. Raises UserError naming what there is."""
+    """Return the newest (or the given) revision. Raises UserError if there is none; its message names the existing ones."""
     revisions = platform.definitions.revisions(name)
     if not revisions:
         known = ", ".join(r.name for r in platform.definitions.latest()) or "none yet; apply one first"
@@ -166,12 +166,12 @@ def require_revision(platform: Platform, name: str, number: int | None = None) -
 
 
 def active(platform: Platform) -> list[Revision]:
-    """Newest revisions of the definitions in service, sorted by name."""
+    """Return the newest revisions of the definitions in service, sorted by name."""
     return [r for r in platform.definitions.latest() if r.definition.state == "active"]
 
 
 def summary(revision: Revision, faults: Sequence[str]) -> dict[str, Any]:
-    """One line of a list of definitions."""
+    """Return one line of a list of definitions."""
     d = revision.definition
     return {
         "name": d.name,

@@ -1,4 +1,4 @@
-"""What is watched now: the kept list where nothing was written since, else read anew from definitions and assets."""
+"""The current evaluation plan: from the cache, or read again from definitions and assets if one of them was written."""
 
 from alerting.definitions.matching import AssetIndex
 from alerting.episodes.targets import EvaluationPlan, watches
@@ -7,7 +7,7 @@ from alerting.usecases.definitions.sync import active, sync
 
 
 def current_plan(platform: Platform) -> EvaluationPlan:
-    """Every definition in service with its assets. What people wrote since the last time is taken up first, as `sync` does."""
+    """Return all targets of definitions in service. Documents edited since the last time get their revisions first (`sync`)."""
     kept = platform.evaluation_plans.get(platform.evaluation_plans.written())
     if kept is not None:
         return kept
@@ -15,6 +15,6 @@ def current_plan(platform: Platform) -> EvaluationPlan:
     written = platform.evaluation_plans.written()
     revisions = active(platform)
     found = EvaluationPlan(tuple(r.name for r in revisions), tuple(watches(revisions, AssetIndex(platform.assets.all()))))
-    if platform.evaluation_plans.written() == written:  # else somebody wrote while we read
+    if platform.evaluation_plans.written() == written:  # otherwise a document was written during the read
         platform.evaluation_plans.put(written, found)
     return found

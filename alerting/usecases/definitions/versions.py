@@ -1,4 +1,4 @@
-"""The past is judged by what was in force: which revision and which champion counted when."""
+"""Versions in force over time: the revision and the champion by which each past instant is evaluated."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from alerting.ports import DecisionRecord
 
 @dataclass(frozen=True)
 class VersionInterval:
-    """A stretch of event time (start, end] with one revision and one champion in force; None where there was none."""
+    """An interval of event time (start, end] with one revision and one champion in force; None where there was none."""
 
     start: datetime
     end: datetime
@@ -23,24 +23,24 @@ class VersionInterval:
 def segments(
     revisions: Sequence[Revision], decisions: Sequence[DecisionRecord], start: datetime, end: datetime
 ) -> list[VersionInterval]:
-    """Cut (start, end] wherever the revision or the champion changed. Both sequences are sorted, oldest first."""
+    """Split (start, end] wherever the revision or the champion changed. Both sequences are sorted, oldest first."""
     changes = {r.at for r in revisions} | {d.at for d in decisions if d.promoted}
     cuts = [start, *sorted(c for c in changes if start < c < end), end]
     return [VersionInterval(a, b, in_force(revisions, a), champion_at(decisions, a)) for a, b in pairwise(cuts)]
 
 
 def champion_at(decisions: Sequence[DecisionRecord], at: datetime) -> int | None:
-    """Registry version of the champion in service at an instant."""
+    """Return the registry version of the champion in service at an instant, None without one."""
     return next((d.challenger_version for d in reversed(decisions) if d.promoted and d.at <= at), None)
 
 
 def last_promotion(decisions: Sequence[DecisionRecord]) -> DecisionRecord | None:
-    """The promotion that put the present champion into service, None without one. Oldest decision first."""
+    """Return the promotion that put the present champion into service, None without one. Oldest decision first."""
     return next((d for d in reversed(decisions) if d.promoted), None)
 
 
 def line_of_champions(decisions: Sequence[DecisionRecord]) -> list[int]:
-    """Versions one after the other, up to the one in service: a rollback goes back to where its version stood."""
+    """Return the successive champions up to the one in service. A rollback returns to the position of its version."""
     line: list[int] = []
     for decision in decisions:
         version = decision.challenger_version
@@ -51,5 +51,5 @@ def line_of_champions(decisions: Sequence[DecisionRecord]) -> list[int]:
 
 
 def first_instant(revisions: Sequence[Revision]) -> datetime | None:
-    """When the definition was first put in service, None if never."""
+    """Return when the definition was first put in service, None if never."""
     return next((r.at for r in revisions if r.definition.state == "active"), None)

@@ -1,4 +1,4 @@
-"""Gather what a performance report or a backtest is computed from: episodes, problems, scores and models of a period."""
+"""Gather the data of a performance report or a backtest: episodes, problems, scores and models of a period."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ SCORE_COLUMNS = ("asset", "ts", "score", "threshold", "model_version", "label", 
 
 
 def gather_material(platform: Platform, revision: Revision, start: datetime, end: datetime, as_of: datetime) -> Material:
-    """What a report on [start, end) is made from, as known at as_of."""
+    """Return the data of a report on [start, end) in the point-in-time view of as_of."""
     definition = revision.definition
     promise = definition.gap + definition.horizon
     assets = matching_assets(definition, platform.assets.all())
@@ -61,7 +61,7 @@ def _untold(definition: Definition, spans: SpansByAsset, episode: Episode, as_of
 
 
 def _heard(scores: pd.DataFrame, spans: SpansByAsset) -> pd.DataFrame:
-    """Scores without those of suppressed times, which training leaves out, too."""
+    """Return the scores outside suppressed intervals. Training leaves suppressed intervals out, too."""
     if not any(spans.values()) or scores.empty:
         return scores
     silent = np.zeros(len(scores), np.bool_)
@@ -72,7 +72,7 @@ def _heard(scores: pd.DataFrame, spans: SpansByAsset) -> pd.DataFrame:
 
 
 def _warnable(problems: pd.DataFrame, spans: SpansByAsset, definition: Definition) -> pd.DataFrame:
-    """Problems without those whose whole warning time was suppressed: nobody could have been told of them."""
+    """Return the problems whose warning time was not suppressed throughout. A notification was possible only for these."""
     if not any(spans.values()) or problems.empty:
         return problems
 
@@ -85,10 +85,10 @@ def _warnable(problems: pd.DataFrame, spans: SpansByAsset, definition: Definitio
 
 
 def _before(definition: Definition) -> timedelta:
-    """How long before the period readings matter: problems that began to hold, or were announced, before it."""
+    """Return how long before the period readings matter: for problems that began, or could be predicted, before it."""
     held = definition.problem.hold + definition.problem.recovery if definition.problem else timedelta(0)
     before = definition.gap + definition.horizon + held
-    if isinstance(definition, ThresholdDefinition):  # what holds at the start of the period
+    if isinstance(definition, ThresholdDefinition):  # for the value carried forward into the period
         return max(before, lookback(definition) + definition.stale_after)
     return before
 
@@ -104,7 +104,7 @@ def _problems(definition: Definition, histories: Mapping[str, History], as_of: d
 
 
 def _scores(platform: Platform, revision: Revision, start: datetime, end: datetime) -> pd.DataFrame:
-    """Scores of the period, one per asset and instant: by the model that judged there last."""
+    """Return the scores of the period, one per asset and instant: that of the model which evaluated the instant last."""
     frame = pd.DataFrame(list(platform.scores.between(revision.name, start, end)))
     if frame.empty:
         return pd.DataFrame(columns=["asset", "ts", "score", "threshold", "model_version"])
@@ -115,7 +115,7 @@ def _scores(platform: Platform, revision: Revision, start: datetime, end: dateti
 
 
 def _judged_by(platform: Platform, name: str, frame: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """The version in force at each instant; before any was, the version that judged this past anew last."""
+    """Return the model version in force at each instant; before any was, the version that evaluated this past last."""
     decisions, replays = platform.decisions.of(name), platform.replays.of(name)
 
     def version(instant: datetime) -> int:
@@ -127,7 +127,7 @@ def _judged_by(platform: Platform, name: str, frame: pd.DataFrame) -> npt.NDArra
 
 
 def _labelled(definition: Definition, histories: Mapping[str, History], scores: pd.DataFrame, as_of: datetime) -> pd.DataFrame:
-    """Scores with `label` (NaN while it cannot be known) and `persistence`."""
+    """Return the scores with `label` (NaN while it cannot be known) and `persistence`."""
     if not isinstance(definition, ClassifierDefinition) or scores.empty:
         return pd.DataFrame(columns=list(SCORE_COLUMNS))
     frames = []
@@ -143,7 +143,7 @@ def _labelled(definition: Definition, histories: Mapping[str, History], scores: 
 
 
 def _models(platform: Platform, name: str, start: datetime, end: datetime, scores: pd.DataFrame) -> list[ModelInService]:
-    """Models that were in service during the period, and those that only judged it anew."""
+    """Return the models that were in service during the period, and those that evaluated it only afterwards."""
     promoted = [d for d in platform.decisions.of(name) if d.promoted and d.challenger_version is not None]
     ends = [following.at for _, following in pairwise(promoted)] + [None]
     judged = set(scores["model_version"]) if len(scores) else set()
@@ -159,8 +159,10 @@ def _models(platform: Platform, name: str, start: datetime, end: datetime, score
 def _watched(
     platform: Platform, revision: Revision, histories: Mapping[str, History], start: datetime, end: datetime
 ) -> tuple[dict[str, Interval], dict[str, tuple[Interval, ...]]]:
-    """Per asset the stretch of the period that was judged: live as far as the watermark, and where the past was judged anew, up
-    to when something was last known; and the gaps in it in which nothing was."""
+    """Return, by asset, the evaluated interval of the period and the data gaps in it.
+
+    It covers live evaluation up to the watermark and evaluations of past times, and ends with the last known value.
+    """
     states = platform.states.load(revision.name, list(histories))
     spans = [(r.asset, r.start, r.end) for r in platform.replays.of(revision.name)]
     began = _live_from(platform, revision)
@@ -180,7 +182,7 @@ def _watched(
 
 
 def _known(definition: Definition, history: History, span: Interval) -> tuple[Interval, tuple[Interval, ...]]:
-    """The stretch up to when something was last known, and the gaps in it. Of a model: up to the last reading."""
+    """Return the interval up to the last known value, and the data gaps in it. For a model: up to the last reading."""
     first, last = span
     if not isinstance(definition, ThresholdDefinition):
         return (first, min(last, history.readings.index[-1].to_pydatetime())), ()
@@ -191,7 +193,7 @@ def _known(definition: Definition, history: History, span: Interval) -> tuple[In
 
 
 def _live_from(platform: Platform, revision: Revision) -> datetime | None:
-    """When live judging began: with the activation, for a model not before its first promotion."""
+    """Return when live evaluation began: with the activation, for a model not before its first promotion."""
     began = first_instant(platform.definitions.revisions(revision.name))
     if began is None or revision.definition.kind == "threshold":
         return began

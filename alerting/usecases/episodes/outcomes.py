@@ -1,4 +1,4 @@
-"""Settle outcomes: look at what the data say of an episode's outcome window, and at what operators said."""
+"""Determine the outcomes of episodes from the readings of their outcome window and from feedback."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -16,25 +16,25 @@ from alerting.readings.history import History, Millis, from_millis, millis, to_m
 from alerting.usecases.episodes.store import update
 
 _SOON, _TRY_SOON = timedelta(hours=6), timedelta(minutes=5)
-_BEYOND = timedelta(days=2)  # readings after the window show that somebody was still recording
+_BEYOND = timedelta(days=2)  # readings after the window show that recording continued
 _TRY_AGAIN = timedelta(days=1)
 _STOP_TRYING = timedelta(days=30)
 
 
 def settle_due(platform: Platform, as_of: datetime) -> int:
-    """Settle every episode that is due. Returns how many outcomes changed."""
+    """Determine the outcome of every episode that is due. Return how many outcomes changed."""
     return sum(resettle(platform, episode.id, as_of) for episode in platform.episodes.unsettled(as_of))
 
 
 def resettle(platform: Platform, episode_id: str, as_of: datetime) -> bool:
-    """Derive the outcome of one episode from what is known by as_of. True if it changed."""
+    """Determine the outcome of one episode in the point-in-time view of as_of. Return True if it changed."""
     changed = False
 
     def settled(episode: Episode) -> Episode:
         nonlocal changed
         revisions = platform.definitions.revisions(episode.definition)
         revision = next((r for r in revisions if r.number == episode.revision), None)
-        if revision is None:  # its document is faulty: settled when somebody has mended it
+        if revision is None:  # its document is faulty: determined once it is corrected
             return episode
         settlement, again = _settlement(platform, episode, revision.definition, as_of)
         changed = settlement != episode.settlement
@@ -59,7 +59,7 @@ def _settlement(
         return settle(False, Observed("unknown"), False, verdict), None
     window_end = episode.raised_at + definition.gap + definition.horizon
     asset = platform.assets.get(episode.asset)
-    if asset is None and episode.asset in platform.assets.faulty():  # settled when somebody has mended it
+    if asset is None and episode.asset in platform.assets.faulty():  # determined once it is corrected
         unknown = Observed("unknown", reason="the document of the asset is faulty")
         return episode.settlement or settle(True, unknown, False, verdict), as_of + _TRY_AGAIN
     if asset is None:
@@ -71,7 +71,7 @@ def _settlement(
 
 
 def _mature_at(problem: Problem, asset: Asset, window_end: datetime) -> datetime:
-    """From when on the outcome window is fully known."""
+    """Return the instant from which the outcome window is fully known."""
     variable = asset.variables.get(problem.variable or "")
     return window_end + problem.hold + (variable.delay + variable.latency if variable else timedelta(0))
 
@@ -111,7 +111,7 @@ def _observe(
 
 
 def _starts(problem: Problem, history: History, starts: Millis, episode: Episode, as_of: datetime) -> Millis:
-    """Instants at which the problem counts as having occurred: its starts; for state predictions each bad sample counts."""
+    """Return the instants at which the problem occurred: its starts; for state predictions every bad sample."""
     if episode.kind == "threshold" or predicts(problem, history.asset) == "onset":
         return starts
     ts, bad = problem_samples(problem, history)
@@ -120,7 +120,7 @@ def _starts(problem: Problem, history: History, starts: Millis, episode: Episode
 
 
 def _without_occurrence(problem: Problem, history: History, start: datetime, end: datetime, as_of: datetime) -> Observed:
-    """No problem was seen: it did not occur, if data cover the window; the same rule as for labels."""
+    """Return the observation when no problem was found: `no` if data cover the window, else unknown. The rule of labels."""
     ts, _ = problem_samples(problem, history)
     samples = ts if problem.variable else millis(pd.DatetimeIndex(history.readings.index))
     if not ((samples > to_millis(start)) & (samples <= to_millis(end))).any():

@@ -12,11 +12,11 @@ _log = id_logger(__name__)
 
 
 class NotFound(UserError):
-    """What was asked for does not exist."""
+    """The requested object does not exist."""
 
 
 def find_episode(platform: Platform, id: str) -> Episode:
-    """The episode of this id, or of this beginning of an id. Raises NotFound."""
+    """Return the episode of this id, or of this unique beginning of an id (four characters or more). Raises NotFound."""
     episode = platform.episodes.get(id)
     if episode is not None:
         return episode
@@ -29,7 +29,10 @@ def find_episode(platform: Platform, id: str) -> Episode:
 
 
 def update(platform: Platform, episode_id: str, change: Callable[[Episode], Episode]) -> Episode:
-    """Apply a change to the stored episode; when somebody else wrote in between, apply it to what they wrote."""
+    """Apply a change to the stored episode; after a concurrent write, apply it to the newer version.
+
+    Raises LookupError if there is no such episode.
+    """
     while True:
         episode = platform.episodes.get(episode_id)
         if episode is None:

@@ -1,4 +1,4 @@
-"""Suppression by design on the live platform: what is suppressed, since when, and which alarms nobody was told of."""
+"""Suppression by design on the live platform: suppressed targets, since when, and the alarms without notifications."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,8 +17,10 @@ from alerting.usecases.definitions.sync import require_revision
 
 @dataclass(frozen=True)
 class SuppressedPair:
-    """How a definition that can be suppressed stands on one asset now. `unknown`: states that cannot be known, which
-    suppress nothing."""
+    """Suppression of one target now, whose definition has suppression by design.
+
+    `unknown`: states that cannot be known; these do not suppress.
+    """
 
     definition: str
     asset: str
@@ -29,7 +31,7 @@ class SuppressedPair:
 
 @dataclass(frozen=True)
 class SuppressionList:
-    """Every pair that can be suppressed, and the episodes raised since some instant of which nobody was ever told."""
+    """All targets that can be suppressed, and the episodes raised since an instant that never caused a notification."""
 
     at: datetime
     since: datetime
@@ -38,7 +40,7 @@ class SuppressionList:
 
 
 def line_standing(platform: Platform, definition: Definition, asset: str, now: datetime) -> LineStanding:
-    """How a definition stands on an asset at an instant; never suppressed where nothing says so."""
+    """Return the suppression of a target at an instant; not suppressed without a suppression in the definition."""
     if definition.suppression is None:
         return LineStanding(suppressed=False, words="")
     chain = _chain(platform, definition.suppression, asset, now, now)
@@ -46,7 +48,7 @@ def line_standing(platform: Platform, definition: Definition, asset: str, now: d
 
 
 def suppression_now(platform: Platform, definition: Definition, episode: Episode, now: datetime) -> str | None:
-    """Why nobody is told of this episode now, in words; None where people are told."""
+    """Return the reason why an episode is suppressed now, None if it is not."""
     if definition.suppression is None or episode.severity in definition.suppression.still_tell:
         return None
     stands = line_standing(platform, definition, episode.asset, now)
@@ -54,7 +56,7 @@ def suppression_now(platform: Platform, definition: Definition, episode: Episode
 
 
 def suppressed_throughout(platform: Platform, definition: Definition, episode: Episode, until: datetime) -> str | None:
-    """Why nobody is told of this episode, which was suppressed from its raise to its end (or `until`); None where it was not."""
+    """Return the reason why an episode was suppressed from its raise to its end (or `until`), None if it was not."""
     suppression = definition.suppression
     if suppression is None:
         return None
@@ -65,7 +67,7 @@ def suppressed_throughout(platform: Platform, definition: Definition, episode: E
 
 
 def never_told(suppression: Suppression, spans: Sequence[Span], episode: Episode, until: datetime) -> str | None:
-    """As `suppressed_throughout`, for spans that are known already."""
+    """Return the same as `suppressed_throughout`, from given suppressed intervals."""
     here = [s.words for s in spans if s.start <= episode.raised_at < s.end]
     if not here or (episode.severity_peak or episode.severity) in suppression.still_tell:
         return None
@@ -77,7 +79,7 @@ def never_told(suppression: Suppression, spans: Sequence[Span], episode: Episode
 def spans_by_asset(
     platform: Platform, definition: Definition, assets: Iterable[Asset], start: datetime | None, end: datetime
 ) -> dict[str, list[Span]]:
-    """The suppressed spans of each asset between two instants (from its first reading on without `start`)."""
+    """Return the suppressed intervals of each asset between two instants (from its first reading on without `start`)."""
     suppression = definition.suppression
     if suppression is None:
         return {}
@@ -91,10 +93,10 @@ def spans_by_asset(
 
 
 def list_suppressed(platform: Platform, now: datetime, since: datetime, name: str | None = None) -> SuppressionList:
-    """What is suppressed at `now`, of all active definitions or of one, and what nobody was told of since an instant."""
+    """Return the suppression of targets at `now`, of all active definitions or of one, and the suppressed episodes `since`."""
     definitions = _suppressible(platform, name)
     assets = AssetIndex(platform.assets.all())
-    known: dict[tuple[str, Suppression | None], LineStanding] = {}  # many definitions of one asset say the same
+    known: dict[tuple[str, Suppression | None], LineStanding] = {}  # many definitions of one asset share a suppression
     pairs = []
     for definition in definitions:
         for asset in matching_assets(definition, assets):
@@ -107,7 +109,7 @@ def list_suppressed(platform: Platform, now: datetime, since: datetime, name: st
 
 
 def untold_since(platform: Platform, since: datetime, now: datetime) -> list[Episode]:
-    """Episodes raised since an instant of which nobody was told because they were suppressed by design, newest first."""
+    """Return the episodes raised since an instant that suppression by design muted throughout, newest first."""
     return _untold(platform, {d.name for d in _suppressible(platform, None)}, since, now)
 
 
@@ -125,7 +127,7 @@ def _untold(platform: Platform, names: Collection[str], since: datetime, now: da
 
 
 def _chain(platform: Platform, suppression: Suppression, asset: str, start: datetime, end: datetime) -> list[History]:
-    """What suppression must know of an asset and of those above it."""
+    """Load the histories that a suppression needs, of an asset and of its ancestors."""
     found = platform.assets.get(asset)
     if found is None or not suppression.when:
         return []
@@ -134,7 +136,7 @@ def _chain(platform: Platform, suppression: Suppression, asset: str, start: date
 
 
 def _upwards(platform: Platform, asset: Asset) -> list[Asset]:
-    """The asset and those above it, asked for one by one: there may be very many others."""
+    """Return the asset and its ancestors. They are read one by one, because there may be very many other assets."""
     chain = [asset]
     while (parent := chain[-1].parent) is not None and parent not in {a.name for a in chain}:
         above = platform.assets.get(parent)

@@ -1,1 +1,1 @@
-"""Evaluate targets, live and in the past, and keep what comes of it."""
+"""Evaluate targets, live and over past times, and store the results."""

@@ -1,6 +1,6 @@
-"""Evaluate a block of pairs: fetch readings once, move on together what stays as it is, judge the other pairs one by one.
+"""Evaluate a batch of targets: fetch readings once, advance unchanged targets together, evaluate the others one by one.
 
-Order of writes: the episodes of every pair first, then the states of all, each pair only if nobody else has moved it.
+Order of writes: first the episodes of all targets, then the states, each only if no other process has advanced its target.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,13 +32,13 @@ _MOMENT = timedelta(milliseconds=1)
 
 
 def evaluate_block(run: Run, block: Block) -> None:
-    """Evaluate pairs up to the run's instant, and add to its counts."""
+    """Evaluate targets up to the run's instant, and add to its counts."""
     readings = _fetch(run, block)
     after = block.before.take(range(len(block.before)))
     staying = advance_unchanged(run, block, readings, after)
     others = sorted(set(range(len(block.before))) - set(staying))
     run.fetch_revisions({block.watched[row].definition for row in others})
-    others = [row for row in others if run.histories[block.watched[row].definition]]  # else none of its revisions is valid
+    others = [row for row in others if run.histories[block.watched[row].definition]]  # without these no revision is valid
     kept: dict[int, Persisted] = {}
     again: dict[int, Again | None] = {}
     for rows in _portions(block, others):
@@ -56,7 +56,7 @@ def evaluate_block(run: Run, block: Block) -> None:
 
 
 def _fetch(run: Run, block: Block) -> BlockReadings:
-    """The readings of every asset and variable that a threshold is for, from where the first of them wants it."""
+    """Fetch the readings of every asset and variable of a threshold, from the earliest start that a threshold needs."""
     variables: dict[str, dict[str, None]] = {}
     starts: dict[str, int] = {}
     for watch, start in zip(block.watched, block.begun.tolist(), strict=True):
@@ -69,9 +69,9 @@ def _fetch(run: Run, block: Block) -> BlockReadings:
 
 @dataclass(frozen=True)
 class _Judged:
-    """One pair, judged reading by reading: `again` from `begun` up to its watermark, if it has to, and `since` from there on.
+    """Evaluation of one target, reading by reading: `again` from `begun` to its watermark if reprocessed, `since` from there on.
 
-    `state`: as it is kept.
+    `state`: as it is stored.
     """
 
     revision: Revision
@@ -87,7 +87,10 @@ class _Judged:
 
     @property
     def may_correct(self) -> bool:
-        """Whether judging again may differ from what was kept: every step leaves its trace, save severities that come and go."""
+        """Return whether reprocessing may differ from what is stored.
+
+        Every step changes the compared values, except severities that change and change back.
+        """
         if self.again.steps or _spells(self.begun) != _spells(self.state):
             return True
         return self.state.raised_at is not None and bool(self.state.levels)
@@ -98,7 +101,7 @@ def _spells(state: ConditionState) -> tuple[object, ...]:
 
 
 def _portions(block: Block, rows: Sequence[int]) -> Iterator[list[int]]:
-    """Rows to judge before any of them is kept: many thresholds, but models one by one, whose histories fill memory."""
+    """Yield rows to evaluate before any of them is stored: many thresholds, but single models, whose histories fill memory."""
     for is_model, of_kind in groupby(rows, key=lambda row: block.watched[row].variable is None):
         left = list(of_kind)
         size = 1 if is_model else _AT_ONCE
@@ -106,13 +109,13 @@ def _portions(block: Block, rows: Sequence[int]) -> Iterator[list[int]]:
 
 
 def _judge_pair(run: Run, readings: BlockReadings, block: Block, row: int) -> _Judged:
-    """Judge one pair reading by reading."""
+    """Evaluate one target reading by reading."""
     watch = block.watched[row]
     revision, asset = run.histories[watch.definition][-1], run.assets[watch.asset]
     state = block.before.state(row) or ConditionState(watermark=from_millis(block.starts[row]))
     begun = (block.base.state(row) if block.again[row] else None) or state
     again = _judge(run, readings, revision, asset, begun, state.watermark)
-    if again.state.watermark < state.watermark:  # a model, or a value, that cannot be read: tried again next time
+    if again.state.watermark < state.watermark:  # a model or value cannot be read: the next round tries again
         run.late.debts.pop(watch.pair)
         again, begun = TargetEvaluation(state), state
     since = _judge(run, readings, revision, asset, again.state, block.until(row, run.as_of))
@@ -122,7 +125,7 @@ def _judge_pair(run: Run, readings: BlockReadings, block: Block, row: int) -> _J
 
 
 def _changed(run: Run, block: Block, judged: Mapping[int, _Judged]) -> set[int]:
-    """Pairs of which something may have to be kept: where something happened, or late data may have changed what was kept."""
+    """Return the rows that may need a write: with new steps, or with stored episodes that late data may have changed."""
     changed = {row for row, one in judged.items() if one.since.steps or (one.is_again and one.may_correct)}
     quiet = [row for row, one in judged.items() if one.is_again and row not in changed]
     known = only_known_episodes(run, block, quiet)
@@ -130,9 +133,9 @@ def _changed(run: Run, block: Block, judged: Mapping[int, _Judged]) -> set[int]:
 
 
 def _pledge(run: Run, judged: Mapping[Pair, _Judged]) -> None:
-    """Owe to judge these pairs again, before anything is kept of them, until their watermarks have moved.
+    """Create reprocessing requests for these targets before their episodes are written; they last until the watermarks advance.
 
-    Who is killed in between leaves episodes and corrections that another, who has seen other readings, knows nothing of.
+    A killed evaluator leaves episodes and corrections that the next evaluator, with other readings, cannot know of.
     """
     if not judged:
         return
@@ -144,7 +147,7 @@ def _pledge(run: Run, judged: Mapping[Pair, _Judged]) -> None:
 
 
 def _keep(run: Run, judged: _Judged) -> Persisted:
-    """Keep the episodes of one pair; the state to keep comes back with what was done."""
+    """Store the episodes of one target. Return the state to store with the counts."""
     revision, asset = judged.revision, judged.asset
     rejudged = Persisted(judged.again.state)
     if judged.is_again:
@@ -161,7 +164,10 @@ def _keep(run: Run, judged: _Judged) -> Persisted:
 def _judge(
     run: Run, readings: BlockReadings, revision: Revision, asset: Asset, state: ConditionState, until: datetime
 ) -> TargetEvaluation:
-    """By what was in force. A stored value that is none holds its pair back, and is the reason why it is unknown."""
+    """Evaluate a target by the revisions and champions in force.
+
+    A stored value of the wrong type stops its target at the watermark and becomes the reason why it is unknown.
+    """
     if state.watermark >= until:
         return TargetEvaluation(state)
     is_model = revision.definition.kind != "threshold"
@@ -178,7 +184,7 @@ def _judge(
 def _owe_what_was_lost(
     run: Run, block: Block, moved: Flags, kept: Mapping[int, Persisted], again: Mapping[int, Again | None]
 ) -> None:
-    """Whoever moved a watermark before us may have seen other readings than we, who have kept episodes and corrections."""
+    """Request reprocessing of targets that another evaluator advanced first: it may have used different readings."""
     owed = {}
     for row in np.flatnonzero(~moved).tolist():
         begun, one = again.get(row), kept.get(row)

@@ -1,4 +1,4 @@
-"""Readings of a block of assets: fetched once, for every definition that watches them."""
+"""Readings of a batch of assets, fetched once for all definitions that use them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,7 +19,7 @@ Name = tuple[str, str | None]  # an asset and a variable
 
 
 class BlockReadings:
-    """What was fetched of a block. What goes beyond it is asked of the store."""
+    """Readings fetched for a batch. A request beyond the fetched interval is answered from the store."""
 
     def __init__(self, stored: Readings, wanted: Sequence[Wanted], until: datetime) -> None:
         self._stored, self._until = stored, until
@@ -27,7 +27,7 @@ class BlockReadings:
         self._fetched = stored.load_many(wanted, until)
 
     def packed(self) -> tuple[Packed, dict[Name, int]]:
-        """Every series of numbers side by side, and the place of each; those with samples of bad quality are left out."""
+        """Return all numeric series side by side, and the index of each. A series with samples of bad quality is left out."""
         numbers = {
             (asset, variable): (fetched.ts, values)
             for asset, fetched in self._fetched.items()
@@ -37,7 +37,10 @@ class BlockReadings:
         return pack(list(numbers.values())), {name: place for place, name in enumerate(numbers)}
 
     def of(self, asset: Asset) -> Read:
-        """How readings of an asset are read. Raises UserError for a stored value that is not of its variable's type."""
+        """Return the function that reads readings of an asset.
+
+        The function raises UserError for a stored value that is not of its variable's type.
+        """
         stored, fetched = stored_series(self._stored, asset), self._fetched.get(asset.name)
 
         def read(definition: ThresholdDefinition, start: datetime, end: datetime) -> Series:

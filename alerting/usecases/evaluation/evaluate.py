@@ -1,4 +1,4 @@
-"""Evaluate definitions: judge what is new since the watermark, raise and close episodes, move the watermark last."""
+"""Evaluate definitions from the watermark on: raise and close episodes, then advance the watermark."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -30,7 +30,7 @@ _log = id_logger(__name__)
 @log_run()
 @collect_garbage_rarely()
 def evaluate(platform: Platform, names: Sequence[str] | None, as_of: datetime, progress: Progress = silent) -> EvaluationCounts:
-    """Evaluate active definitions (all, or those named) from their watermark up to as_of. Running it again changes nothing."""
+    """Evaluate active definitions (all, or those named) from their watermark up to as_of. Idempotent."""
     everything = current_plan(platform)
     evaluation_plan = _chosen(platform, everything, names)
     late = begin_round(platform, everything.watches, evaluation_plan.names, as_of)
@@ -68,9 +68,9 @@ def _log_counts(counts: EvaluationCounts, targets: int) -> None:
 
 
 def shards(platform: Platform, every: timedelta, count: int) -> list[list[str]]:
-    """Names of the active definitions evaluated at this cadence, dealt over at most `count` lists.
+    """Return the names of the active definitions evaluated at this cadence, dealt over at most `count` lists.
 
-    Those whose states are kept together stay together, so that two lists evaluated at once do not wait for each other.
+    Definitions whose states are stored together share a list, so that two lists evaluated at once do not wait for each other.
     """
     dealt: dict[int, list[str]] = {}
     for name in sorted({w.definition for w in current_plan(platform).watches if w.every == span_millis(every)}):
@@ -98,11 +98,11 @@ def evaluate_past(
     revision: str | None = None,
     progress: Progress = silent,
 ) -> EvaluationCounts:
-    """Judge a past stretch (start, end] anew and tell nobody. The watermark stays where it is.
+    """Evaluate a past interval (start, end] without notifications. The watermark does not change.
 
-    By default each instant is judged by the revision and champion that were in force there. `model` (a version number, or
-    `champion`) and `revision` (a number, or `latest`) name one for the whole stretch; no model judges what it has learned from.
-    Raises UserError when the stretch is empty or nothing was in force.
+    By default each instant is evaluated by the revision and champion that were in force there. `model` (a version number, or
+    `champion`) and `revision` (a number, or `latest`) name one for the whole interval. No model evaluates instants up to
+    its training cutoff. Raises UserError if the interval is empty or nothing was in force.
     """
     if start >= end:
         raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")

@@ -1,4 +1,4 @@
-"""One definition on one asset over one stretch of event time: from histories to steps of episodes."""
+"""Evaluation of one target over one interval of event time: from histories to steps of episodes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,7 +30,7 @@ _MOMENT = timedelta(milliseconds=1)
 
 @dataclass(frozen=True)
 class Raise:
-    """What is known at the instant of a raise. `seen` only for thresholds, `row` and `model` only for model kinds."""
+    """Values at the instant of a raise. `seen` only for thresholds, `row` and `model` only for model kinds."""
 
     value: float | None
     seen: Seen | None = None
@@ -41,7 +41,7 @@ class Raise:
 
 @dataclass(frozen=True)
 class ScoredRows:
-    """Scores of one asset at judged instants (ms); NaN where unknown."""
+    """Scores of one asset at evaluated instants (ms); NaN where unknown."""
 
     at: Millis
     score: Scores
@@ -51,10 +51,9 @@ class ScoredRows:
 
 @dataclass(frozen=True)
 class TargetEvaluation:
-    """Result for one definition and asset: the state after, the steps on the way, and what was known at each raise
-    and at each change of severity.
+    """Result for one target: the state after, the steps on the way, and the values at each raise and change of severity.
 
-    `unreadable`: why the model cannot be read, where judging stopped; nothing after it counts as evaluated.
+    `unreadable`: why the model cannot be read. Evaluation stops there; nothing after it counts as evaluated.
     """
 
     state: ConditionState
@@ -68,14 +67,14 @@ class TargetEvaluation:
 
 
 class ModelCache:
-    """Loads each registered model once."""
+    """Cache of registered models, each of them loaded once."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._models: dict[tuple[str, int], TrainedModel] = {}
 
     def get(self, definition: str, version: int) -> TrainedModel:
-        """Raises ModelUnavailable, also for files that are damaged."""
+        """Return a registered model. Raises ModelUnavailable, also for damaged files."""
         key = (definition, version)
         if key not in self._models:
             self._models[key] = load_model(self._platform, definition, version)
@@ -91,7 +90,10 @@ def evaluate_target(
     parts: Sequence[VersionInterval],
     named: bool = False,
 ) -> TargetEvaluation:
-    """Judge one definition on one asset by what was in force in each part; scores of models are kept. `revision`: the newest."""
+    """Evaluate one target by the revision and champion in force in each part, and store the scores of models.
+
+    `revision`: the newest.
+    """
     if revision.definition.kind == "threshold":
         return evaluate_threshold(stored_series(platform.readings, asset), asset, state, parts)
     judged = evaluate_classifier(platform, shelf, asset, state, parts, named)
@@ -100,12 +102,12 @@ def evaluate_target(
     return judged
 
 
-# Readings that a threshold is for, after one instant and up to another.
+# Reads the readings of a threshold's variable after one instant and up to another.
 Read = Callable[[ThresholdDefinition, datetime, datetime], Series]
 
 
 def stored_series(readings: Readings, asset: Asset) -> Read:
-    """Readings of an asset out of the store."""
+    """Return the function that reads readings of an asset from the store."""
 
     def read(definition: ThresholdDefinition, start: datetime, end: datetime) -> Series:
         return series_of(definition, readings.load(asset, start, end, [definition.variable]))
@@ -114,7 +116,7 @@ def stored_series(readings: Readings, asset: Asset) -> Read:
 
 
 def evaluate_threshold(read: Read, asset: Asset, state: ConditionState, parts: Sequence[VersionInterval]) -> TargetEvaluation:
-    """Judge every reading of the parts, which follow one another from the state's watermark on."""
+    """Evaluate every reading of the parts, which follow one another from the state's watermark on."""
     result = TargetEvaluation(state)
     for part in parts:
         definition = part.revision.definition if part.revision else None
@@ -130,7 +132,7 @@ def evaluate_threshold(read: Read, asset: Asset, state: ConditionState, parts: S
 def evaluate_threshold_interval(
     definition: ThresholdDefinition, asset: Asset, series: Series, result: TargetEvaluation, part: VersionInterval
 ) -> TargetEvaluation:
-    """One part under one definition. `series` reaches back by `lookback(definition)` before the part."""
+    """Evaluate one part under one definition. `series` begins `lookback(definition)` before the part."""
     before = result.state
     carried = before.carried
     if carried is not None and _is_new(part):
@@ -151,12 +153,12 @@ def evaluate_threshold_interval(
 
 
 def _is_new(part: VersionInterval) -> bool:
-    """Whether a part begins with a new revision of a definition that had one before."""
+    """Return whether a part begins with a later revision of its definition."""
     return part.revision is not None and part.revision.number > 1 and part.revision.at == part.start
 
 
 def _note_revision(result: TargetEvaluation, part: VersionInterval) -> None:
-    """An episode that is open when a new revision comes into force stays open, and says who judges it from here on."""
+    """Record on an open episode that a new revision evaluates it from here on. The episode stays open."""
     raised = result.state.raised_at
     if raised is not None and part.revision is not None and _is_new(part):
         reason = f"revision {part.revision.number} judges it from here on ({part.revision.reason})"
@@ -177,8 +179,8 @@ def evaluate_classifier(
 ) -> TargetEvaluation:
     """Score every stride of the parts with the champion in force there.
 
-    With a model that cannot be read, judging stops before that part and says so: the next evaluation catches up.
-    `named`: the model was named by a person, for past times; instants it has seen are unknown all the same.
+    With a model that cannot be read, evaluation stops before that part with a reason. The next evaluation catches up.
+    `named`: a person named the model, for past times. Instants up to its training cutoff are unknown in that case, too.
     """
     result = TargetEvaluation(state)
     for part in parts:
@@ -242,13 +244,13 @@ def _judge_part(
 def _start(
     state: ConditionState, part: VersionInterval, definition: ClassifierDefinition, model: TrainedModel | None
 ) -> datetime:
-    """From when on readings are needed: for the features, and for the problem back to the raise of the open episode."""
+    """Return the first instant of needed readings: for the features, and for the problem back to the open episode's raise."""
     lookback = model.plan.lookback if model else timedelta(0)
     return min(part.start, state.raised_at or part.start) - lookback - definition.problem.hold - _MOMENT
 
 
 def _with_held(readings: Readings, history: History, start: datetime, model: TrainedModel | None) -> History:
-    """The history, which begins after `start`, with the values before it that may still hold."""
+    """Return the history, which begins after `start`, with the earlier values that may be carried forward into it."""
     held = model.plan.carried_longer if model else {}
     since = {name: start - span for name, span in held.items() if name in history.readings}
     return with_older(history, readings.newest(history.asset, since, start)) if since else history
@@ -257,7 +259,7 @@ def _with_held(readings: Readings, history: History, start: datetime, model: Tra
 def _score(
     definition: ClassifierDefinition, model: TrainedModel | None, history: History, problems: pd.DataFrame, at: Millis
 ) -> tuple[Scores, pd.DataFrame | None, str | None]:
-    """Scores with NaN where unknown, the feature rows, and why the last instant is unknown, if it is."""
+    """Return scores with NaN where unknown, the feature rows, and the reason if the last instant is unknown."""
     if model is None:
         return np.full(len(at), np.nan), None, "no model is in service yet; train one"
     rows, score = _scored(model, history, at)
@@ -279,7 +281,10 @@ def _score(
 
 
 def _scored(model: TrainedModel, history: History, at: Millis) -> tuple[pd.DataFrame, Scores]:
-    """Feature rows and scores. Raises ModelUnavailable whatever a model fails by, so that the others of a round go on."""
+    """Return feature rows and scores.
+
+    Raises ModelUnavailable if a model fails in any way, so that the round continues with the other targets.
+    """
     try:
         rows = build_features(model.plan, history, at)
         return rows, np.asarray(model.score(rows), np.float64) if len(at) else np.empty(0)
@@ -288,9 +293,9 @@ def _scored(model: TrainedModel, history: History, at: Millis) -> tuple[pd.DataF
 
 
 def score_rows(scored: ScoredRows) -> list[tuple[datetime, float, float, int]]:
-    """Known scores as they are kept."""
+    """Return known scores as rows to store: instant, score, threshold, model version."""
     return [
         (from_millis(t), float(p), scored.threshold, scored.model_version)
         for t, p in zip(scored.at.tolist(), scored.score.tolist(), strict=True)
-        if p == p  # noqa: PLR0124 - NaN is unknown and not kept
+        if p == p  # noqa: PLR0124 - NaN is unknown and not stored
     ]

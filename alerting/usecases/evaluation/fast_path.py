@@ -1,4 +1,4 @@
-"""Move on together the pairs of a block that stay as they are, also those that have to judge again because data came late."""
+"""Advance, in one vectorised step, the targets whose condition does not change in a batch, including reprocessed ones."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ _MOMENT = timedelta(milliseconds=1)
 
 
 def advance_unchanged(run: Run, block: Block, readings: BlockReadings, after: ConditionTable) -> list[int]:
-    """Write the new states of the pairs that stay as they are into `after`; returns their rows."""
+    """Write the new states of the targets whose condition does not change into `after`. Return their rows."""
     packed, places = readings.packed()
     rows = [row for row, watch in enumerate(block.watched) if _is_simple(block, row) and watch.series in places]
     if not rows:
@@ -42,8 +42,10 @@ def advance_unchanged(run: Run, block: Block, readings: BlockReadings, after: Co
 
 
 def _is_simple(block: Block, row: int) -> bool:
-    """Whether a pair is judged by limits that can be compared, and goes on under the revision under which it was judged before;
-    or begins under its first one."""
+    """Return whether the fast path can evaluate a target.
+
+    Its limits are numbers, and its revision is the one of its last evaluation, or its first one.
+    """
     watch, spells = block.watched[row], block.base
     if watch.limits is None:
         return False
@@ -55,7 +57,7 @@ def _is_simple(block: Block, row: int) -> bool:
 
 
 def _begun(block: Block, rows: Sequence[int]) -> ConditionTable:
-    """The states from which pairs go on; one that was never evaluated waits for its first reading."""
+    """Return the states to evaluate from. A target that was never evaluated waits for its first reading."""
     spells, starts = block.base.take(rows), block.starts[np.asarray(rows)]
     new = spells.watermark == NEVER
     spells.watermark[new], spells.at[new], spells.since[new] = starts[new], starts[new], starts[new]
@@ -65,10 +67,10 @@ def _begun(block: Block, rows: Sequence[int]) -> ConditionTable:
 
 
 def _nothing_to_keep(run: Run, block: Block, rows: Sequence[int]) -> Flags:
-    """Whether what was judged before says the same as judging again, which has found that these pairs stay as they were.
+    """Return which reprocessed targets need no write. Reprocessing has found no change of their condition.
 
-    That is so if their condition was the same at both ends, for every step leaves its trace in it, and if no other episode is
-    kept: one who was killed before it could move the watermark may have raised or closed it.
+    The earlier evaluation agrees if the condition is the same at both ends, because every step changes it, and if no other
+    episode is stored. An evaluator killed before it advanced the watermark may have raised or closed another one.
     """
     before, base = block.before, block.base
     same = [before.conditions[row] == base.conditions[row] and before.variable[row] == base.variable[row] for row in rows]
@@ -76,7 +78,7 @@ def _nothing_to_keep(run: Run, block: Block, rows: Sequence[int]) -> Flags:
 
 
 def only_known_episodes(run: Run, block: Block, rows: Sequence[int]) -> Flags:
-    """Whether of each pair no live episode is open, or was raised where it judges again, but the one that its state knows."""
+    """Return which targets have no live episode, open or raised in the reprocessed interval, other than that of their state."""
     kept = _kept_episodes(run, block, rows) if rows else {}
     open_ones = [block.before.conditions[row].raised_at for row in rows]
     expected = [[] if raised_at is None else [(raised_at, None)] for raised_at in open_ones]
@@ -84,7 +86,7 @@ def only_known_episodes(run: Run, block: Block, rows: Sequence[int]) -> Flags:
 
 
 def _kept_episodes(run: Run, block: Block, rows: Sequence[int]) -> dict[int, list[tuple[datetime, datetime | None]]]:
-    """By row, when the live episodes began and ended that are open, or were raised where it is judged again."""
+    """Return, by row, start and end of the live episodes that are open or were raised in the reprocessed interval."""
     pairs, begun = {block.watched[row].pair: row for row in rows}, block.begun
     since = from_millis(min(begun[row] for row in rows)) + _MOMENT
     found: dict[int, list[tuple[datetime, datetime | None]]] = {row: [] for row in rows}
@@ -96,7 +98,7 @@ def _kept_episodes(run: Run, block: Block, rows: Sequence[int]) -> dict[int, lis
 
 
 def _at_watermarks(block: Block, rows: Sequence[int], spells: ConditionTable, packed: Packed, series: Places) -> Standing:
-    """Where pairs that judge again ought to have stood at their watermarks, having stayed as they were."""
+    """Return the corrected values, at their watermarks, of reprocessed targets whose condition did not change."""
     watched, ends = [block.watched[row] for row in rows], block.starts[rows]
     limits = LimitColumns([watch.limits for watch in watched if watch.limits])
     carried, begin = spells.carried([watch.severities for watch in watched]), spells.watermark + 1

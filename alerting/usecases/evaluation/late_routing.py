@@ -1,4 +1,4 @@
-"""Who has to judge again: late readings and events become debts of the definitions that read them."""
+"""Turn late readings and events into reprocessing requests for the targets that use them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ _WRITER_GIVEN_UP = timedelta(minutes=10)
 
 @dataclass
 class LateCounts:
-    """Rows that came behind the evaluation, and those of them that were too late for everybody who reads them."""
+    """Counts of rows that came behind the watermark, and of those that were too late for every target that uses them."""
 
     late: int = 0
     too_late: int = 0
@@ -26,7 +26,7 @@ class LateCounts:
 
 @dataclass
 class _Owed:
-    """What one arrival makes of the pairs that read it."""
+    """Reprocessing that one arrival causes: the start for each target, and the counts of late rows."""
 
     starts: dict[Pair, datetime] = field(default_factory=dict)
     late: int = 0
@@ -34,11 +34,10 @@ class _Owed:
 
 
 def route_arrivals(platform: Platform, watched: Sequence[EvaluationTarget], as_of: datetime) -> LateCounts:
-    """Tell every pair of all that is watched which reads what came late to judge again.
+    """Create a reprocessing request for every target that uses late readings. Idempotent, also when two processes do it at once.
 
-    Doing it again, or twice at once, changes nothing. What lies before a definition began, or is older than its mutability, is
-    nothing to it. An entry whose writer was killed is taken as written; it is looked at for a while, because the writer may only
-    be slow.
+    Rows from before a definition began, or older than its allowed lateness, cause no request. An arrival record that its
+    writer has not completed counts as complete ten minutes after it was first seen; until then the writer may only be slow.
     """
     counts = LateCounts()
     arrivals, reach = platform.arrivals.waiting(), platform.arrivals.reach()
@@ -59,7 +58,7 @@ def route_arrivals(platform: Platform, watched: Sequence[EvaluationTarget], as_o
             counts.too_late += owed.too_late
         else:
             unfinished.append(arrival)
-    platform.arrivals.owe(starts)  # first: whoever dies before the rest begins anew
+    platform.arrivals.owe(starts)  # first: a process killed before the rest routes these arrivals again
     platform.arrivals.mark_routed(routed, as_of)
     for arrival in unfinished:
         platform.arrivals.mark_seen(arrival, as_of)
@@ -98,7 +97,7 @@ def _owed(
 
 
 def _is_late(watch: EvaluationTarget, part: LatePart, reach: datetime) -> bool:
-    """Whether a definition may have judged without rows that it reads."""
+    """Return whether a target may have been evaluated without rows of this part that it uses."""
     return part.first <= reach - timedelta(milliseconds=watch.latency) and _reads(watch, part)
 
 
@@ -113,7 +112,7 @@ def _still_mutable(watch: EvaluationTarget, as_of: datetime) -> datetime:
 
 
 def _began(platform: Platform, watchers: Mapping[str, Sequence[EvaluationTarget]]) -> dict[str, datetime]:
-    """When each definition began, by name: history from before that was never judged by it."""
+    """Return when each definition began, by name. Earlier history was never evaluated by it."""
     watches = [watch for found in watchers.values() for watch in found]
     began = {watch.definition: from_millis(watch.since) for watch in watches}
     changed = {watch.definition for watch in watches if watch.revision > 1}

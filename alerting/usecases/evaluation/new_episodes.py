@@ -22,7 +22,7 @@ ACTOR = "platform"
 def new_episodes(
     judged: TargetEvaluation, revision: Revision, asset: Asset, detected_at: datetime | None, backfilled: bool
 ) -> dict[str, Episode]:
-    """Episodes raised in this run by id, oldest first, with what happened to them since."""
+    """Return the episodes raised in this run by id, oldest first, with their later steps."""
     found: dict[str, Episode] = {}
     for step, part in judged.steps:
         key = episode_id(revision.name, asset.name, step.raised_at)
@@ -81,7 +81,7 @@ def _threshold_evaluation(definition: ThresholdDefinition, asset: Asset, step: S
 
 
 def _inputs(definition: Definition, history: History | None, at_raise: Raise, at: datetime) -> dict[str, float | str | None]:
-    """The last value of every variable that the judgement may use, as it stood at the raise."""
+    """Return the last value, at the raise, of every variable that the evaluation may use."""
     if isinstance(definition, ThresholdDefinition):
         return {definition.variable: at_raise.seen.value if at_raise.seen else None}
     if history is None or at_raise.model is None:
@@ -100,7 +100,7 @@ def _last_known(history: History, variable: str, at: datetime) -> float | str | 
 def _explained(
     definition: Definition, asset: Asset, at_raise: Raise, history: History | None, at: datetime
 ) -> tuple[tuple[Contribution, ...], RecommendationResult | None, str]:
-    """Contributions and advice; where the model fails in them the alarm is raised without, and says so."""
+    """Return contributions, advice, and an empty text; without both, and with the fault as text, if the model fails."""
     try:
         model, row = at_raise.model, at_raise.row
         why = () if model is None or row is None else contributions(model, row, asset)
@@ -116,7 +116,10 @@ def _advice(definition: Definition, at_raise: Raise, history: History | None, at
 
 
 def with_step(episode: Episode, step: Step, part: VersionInterval, asset: Asset, judged: TargetEvaluation) -> Episode:
-    """The episode after a step; one that it has taken before changes nothing. Reopened, it may end again where it did."""
+    """Return the episode after a step. A step that it already contains changes nothing.
+
+    A reopened episode may be closed again at the same instant.
+    """
     if step.kind != "closed" and any(t.kind == step.kind and t.at == step.at for t in episode.transitions):
         return episode
     if step.kind == "closed":

@@ -1,4 +1,4 @@
-"""Write what an evaluation found: episodes with their transitions, reasons and notifications, each in one write."""
+"""Write the episodes of an evaluation with their transitions, reasons and notifications, each episode in one write."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from alerting.usecases.notification.routes import end_notices, raise_notices, wo
 
 @dataclass(frozen=True)
 class Persisted:
-    """The state to keep, and how many episodes were raised, closed, or found no more."""
+    """The state to store, and how many episodes were raised, closed or withdrawn."""
 
     state: ConditionState
     raised: int = 0
@@ -29,7 +29,7 @@ class Persisted:
 
 
 def persist_live(platform: Platform, revision: Revision, asset: Asset, judged: TargetEvaluation, as_of: datetime) -> Persisted:
-    """Insert raised episodes and move open ones on. Of several raised at once after an outage only the last is announced."""
+    """Insert raised episodes and add steps to open ones. Of several raised at once after an outage only the last is announced."""
     for key, steps in _continuing(judged, revision, asset).items():  # first: only one may be open at a time
         _go_on(platform, revision, asset, judged, key, steps, as_of)
     fresh = [*new_episodes(judged, revision, asset, detected_at=as_of, backfilled=False).values()]
@@ -44,9 +44,9 @@ def persist_live(platform: Platform, revision: Revision, asset: Asset, judged: T
 def insert_and_notify(
     platform: Platform, revision: Revision, fresh: Sequence[Episode], as_of: datetime
 ) -> list[tuple[Episode, bool]]:
-    """Insert episodes, oldest first, with who is to be told: of what is over for long in a digest, else of the last alone.
+    """Insert episodes, oldest first, with their notifications. Return each as it is stored, and whether it is new.
 
-    Each as it is stored, and whether it is new.
+    The last episode gets all its notifications; the earlier ones only those that wait for a digest.
     """
     kept = []
     for episode in fresh:
@@ -58,7 +58,7 @@ def insert_and_notify(
 
 
 def _continuing(judged: TargetEvaluation, revision: Revision, asset: Asset) -> dict[str, list[tuple[Step, VersionInterval]]]:
-    """Steps of episodes that were raised before this run, by id."""
+    """Return the steps of episodes that were raised before this run, by episode id."""
     found: dict[str, list[tuple[Step, VersionInterval]]] = {}
     for step, part in judged.steps:
         if step.kind != "raised" and step.raised_at not in judged.raises:
@@ -81,7 +81,7 @@ def _announce(platform: Platform, revision: Revision, episode: Episode, as_of: d
 
 
 def _insert(platform: Platform, revision: Revision, episode: Episode, as_of: datetime) -> Episode:
-    """Insert, or find the stored episode that this spell is: the same id, or the one open for the same pair."""
+    """Insert an episode, or update its stored counterpart: the one with the same id, or the open one of the same target."""
     if platform.episodes.insert(episode):
         log_transitions(episode)
         return episode
@@ -95,7 +95,10 @@ def _insert(platform: Platform, revision: Revision, episode: Episode, as_of: dat
 
 
 def _taken_over(platform: Platform, revision: Revision, stored: Episode, judged: Episode, as_of: datetime) -> Episode:
-    """An episode whose evaluation died before it moved the watermark, brought up to what is judged by now, and told so."""
+    """Return a stored episode with the steps evaluated since, and their notifications.
+
+    The evaluator that stored it was killed before it advanced the watermark.
+    """
     taken = _taken(stored, judged)
     if taken == stored:
         return stored
@@ -108,7 +111,7 @@ def _taken_over(platform: Platform, revision: Revision, stored: Episode, judged:
 
 
 def _taken(stored: Episode, judged: Episode) -> Episode:
-    """The stored episode with the steps of the same spell that it has not taken yet."""
+    """Return the stored episode with the transitions of its evaluated counterpart that it lacks."""
     if stored.condition == "closed":
         return stored
     known = {(t.kind, t.at) for t in stored.transitions}
@@ -134,7 +137,7 @@ def _go_on(
     steps: Sequence[tuple[Step, VersionInterval]],
     as_of: datetime,
 ) -> None:
-    """Take the steps of an episode that was raised before, with the notifications that they cause, in one write."""
+    """Write the new steps of an earlier episode, with the notifications that they cause, in one write."""
 
     def moved(episode: Episode) -> Episode:
         was_open = episode.condition == "open"
@@ -154,7 +157,10 @@ def _go_on(
 
 
 def stored_episode_id(platform: Platform, revision: Revision, asset: Asset, id: str) -> str | None:
-    """Under which id the episode of a spell is kept: late data may have moved its beginning, and only one is open at a time."""
+    """Return the id under which an episode is stored, None without one.
+
+    Late data may have moved its raise, which the computed id contains. Only one live episode of a target is open at a time.
+    """
     stored = platform.episodes.get(id)
     if stored is not None and not stored.withdrawn:
         return id

@@ -20,7 +20,8 @@ def persist_past(
 ) -> Persisted:
     """Write the episodes of a past interval. One that overlaps a stored episode is that episode.
 
-    Stored backfilled ones that were not found again are marked. No recipient is notified. What is open at the end ends there.
+    Stored backfilled episodes that were not found again are withdrawn. No recipient is notified. An episode open at `end` is
+    closed there.
     """
     existing = [e for e in platform.episodes.find(revision.name, asset.name, start, end) if not e.withdrawn]
     found = [_ended(e, end) for e in new_episodes(judged, revision, asset, detected_at=None, backfilled=True).values()]
@@ -58,7 +59,7 @@ def _overlap(one: Episode, other: Episode) -> bool:
 
 
 def _corrected(stored: Episode, judged: Episode, at: datetime) -> Episode:
-    """The stored episode with what judging anew found; identity, raise and feedback stay."""
+    """Return the stored episode with the values of the new evaluation; identity, raise and feedback stay."""
     taken = replace(
         stored,
         revision=judged.revision,

@@ -1,4 +1,7 @@
-"""Keep what judging again with late data found: an overlapping spell is the episode that was kept, nothing is ever deleted."""
+"""Store the episodes of a reprocessed interval. A re-evaluated episode that overlaps a stored one is that episode.
+
+No episode is deleted.
+"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -38,10 +41,10 @@ def persist_reprocessed(
     base: ConditionState,
     as_of: datetime,
 ) -> Persisted:
-    """Keep the episodes of a stretch that is judged again: `again` from `base` on, `since` from where it had been judged to.
+    """Store the episodes of a reprocessed interval: `again` evaluates it from `base` to the old watermark, `since` from there on.
 
-    First what was not found again ends, then what was found is corrected, at last what is new is raised. What happened since
-    is kept afterwards, as ever. Doing it again changes nothing.
+    Episodes that were not found again are withdrawn first, then found ones are corrected, then new ones are raised. The caller
+    stores the steps of `since` afterwards. Idempotent.
     """
     until = again.state.watermark
     steps, later = [step for step, _ in again.steps], [step for step, _ in since.steps]
@@ -52,7 +55,7 @@ def persist_reprocessed(
     spells = list(final.values())
     withdrawn = _withdraw(platform, revision.definition, episodes, spells, found, base.watermark, as_of)
     later_ones = platform.episodes.find(revision.name, asset.name, until + _MOMENT, since.state.watermark + _MOMENT)
-    of_killed = match(spells, later_ones)  # who raised them never moved the watermark, and may have seen other readings
+    of_killed = match(spells, later_ones)  # raised by an evaluator killed before it advanced the watermark
     withdrawn += _withdraw(platform, revision.definition, later_ones, spells, of_killed, until, as_of)
     for raised_at, episode in sorted(found.items(), key=lambda item: item[0]):
         judged = Reprocessed(raised_at, base, [*steps, *later], until, since.state.watermark)
@@ -64,7 +67,7 @@ def persist_reprocessed(
 
 
 def _kept(platform: Platform, revision: Revision, asset: Asset, after: datetime, until: datetime) -> list[Episode]:
-    """Episodes that have an instant in (after, until], also those found in past times and those withdrawn before."""
+    """Return the stored episodes with an instant in (after, until], including backfilled and withdrawn ones."""
     inside = platform.episodes.find(revision.name, asset.name, start=after + _MOMENT, end=until + _MOMENT)
     earlier = platform.episodes.find(revision.name, asset.name, end=after + _MOMENT, limit=20)
     return [*inside, *(e for e in earlier if e.closed_at is None or e.closed_at > after)]
@@ -79,7 +82,7 @@ def _withdraw(
     after: datetime,
     as_of: datetime,
 ) -> int:
-    """End the live episodes that are no spell any more. Returns how many."""
+    """Withdraw the live episodes that were not found again. Return how many."""
     kept = {e.id for e in found.values()}
     gone = [e for e in episodes if e.id not in kept and not (e.backfilled or e.withdrawn) and began(e) > after]
     for episode in gone:
@@ -89,7 +92,7 @@ def _withdraw(
 
 
 def _withdraw_one(platform: Platform, definition: Definition, episode: Episode, whole: Episode | None, as_of: datetime) -> None:
-    """Who was told of it is told of its end, unless the alarm goes on as the episode that it is a part of."""
+    """Withdraw an episode and notify its recipients of the end. Without notification if `whole`, which contains it, continues."""
 
     def gone(stored: Episode) -> Episode:
         after = withdrawn(stored, as_of, whole)
@@ -120,14 +123,17 @@ def _correct(platform: Platform, definition: Definition, episode: Episode, judge
 
 
 def _is_another_open(platform: Platform, episode: Episode) -> bool:
-    """Whether somebody who saw more has raised the next one already: only one may be open, so this one stays closed."""
+    """Return whether the target has another open episode. Only one may be open, so this one then stays closed."""
     return bool(platform.episodes.find(episode.definition, episode.asset, open_only=True))
 
 
 def _new(
     revision: Revision, asset: Asset, again: TargetEvaluation, raised: Collection[datetime], until: datetime, as_of: datetime
 ) -> list[Episode]:
-    """Episodes of the spells that nobody knew, marked where they were overlooked and not only known late by their nature."""
+    """Return the episodes that only late data revealed.
+
+    `found_late` marks those that arrived behind the availability delay; the others are known that late by design.
+    """
     of_new = replace(again, steps=[(s, part) for s, part in again.steps if s.raised_at in raised])
     found = new_episodes(of_new, revision, asset, detected_at=as_of, backfilled=False).values()
     late_from = until - _known_after(revision.definition, asset)
@@ -135,6 +141,6 @@ def _new(
 
 
 def _known_after(definition: Definition, asset: Asset) -> timedelta:
-    """After which time a reading is known that comes in time."""
+    """Return the availability delay of the variable of a threshold; zero for other definitions."""
     variable = asset.variables.get(definition.variable) if isinstance(definition, ThresholdDefinition) else None
     return variable.delay if variable else timedelta(0)

@@ -1,7 +1,7 @@
-"""Judging again: a pair that owes it begins its next evaluation where late data lead back to, instead of at its watermark.
+"""Reprocessing: the next evaluation of a target begins at the state before its late data, instead of at its watermark.
 
-Everything is judged by the same functions, from a state kept in the past, so that the state after it is that of a run to which
-nothing came late. A debt is paid only after the watermark has moved: whatever dies or races before is done again.
+The same functions evaluate from a stored past state, so the state afterwards is that of a run without late data. A reprocessing
+request is removed only after the watermark has advanced: after a crash or a race before that, the request is done again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,14 +30,17 @@ _EVALUATOR_GIVEN_UP = timedelta(minutes=3)
 
 @dataclass(frozen=True)
 class Again:
-    """A pair that was judged again: from where on, and its state at the watermark as it ought to have been."""
+    """A reprocessed target: the start of reprocessing, and the corrected state at the old watermark."""
 
     begun: datetime
     state: ConditionState
 
 
 def begin_round(platform: Platform, watched: Sequence[EvaluationTarget], names: Sequence[str], as_of: datetime) -> LateRound:
-    """Before anything is read: say how far will be judged, and find what these definitions owe. `watched`: by all definitions."""
+    """Record how far this round evaluates, route arrivals, and load the reprocessing requests of the named definitions.
+
+    The caller reads no readings before this. `watched`: the targets of all definitions.
+    """
     platform.arrivals.extend_reach(as_of)
     counts = route_arrivals(platform, watched, as_of)
     debts = platform.arrivals.debts(names)
@@ -45,22 +48,25 @@ def begin_round(platform: Platform, watched: Sequence[EvaluationTarget], names: 
 
 
 def _payable(debt: ReprocessingRequest, as_of: datetime) -> ReprocessingRequest:
-    """Without the pledges of evaluators that may be at work still: what they will yet write is to be judged again afterwards."""
+    """Return the request without the marks of evaluators that may still be running.
+
+    Their later writes are reprocessed afterwards. An evaluator counts as stopped after three minutes.
+    """
     given_up = as_of - _EVALUATOR_GIVEN_UP
     return replace(debt, pledges=tuple(p for p in debt.pledges if datetime.fromisoformat(p.split()[0]) <= given_up))
 
 
 def end_round(platform: Platform, late: LateRound) -> None:
-    """Forget the debts that are paid."""
+    """Remove the reprocessing requests that are done."""
     if late.paid:
         platform.arrivals.paid(late.paid)
 
 
 def bases_of(run: Run, watched: Sequence[EvaluationTarget], spells: ConditionTable) -> ConditionTable:
-    """The states to judge on from: the present ones, or earlier ones of pairs that have to judge again.
+    """Return the states to evaluate from: the present ones, or earlier ones for targets to reprocess.
 
-    Who has stayed as it was since knows where it stood one step earlier; for the others a state of the past is looked up. Where
-    nothing old enough is kept, it is the beginning, if that is not long ago, or the earliest state that is kept.
+    A target whose condition has not changed carries its state of one step earlier; for the others a checkpoint is looked up.
+    Without a checkpoint that is old enough, the target starts at its beginning, if that is recent, or at its earliest checkpoint.
     """
     base, far = spells.take(range(len(spells))), dict[int, datetime]()
     near = []
@@ -83,7 +89,7 @@ def bases_of(run: Run, watched: Sequence[EvaluationTarget], spells: ConditionTab
 def _past_states(
     run: Run, watched: Sequence[EvaluationTarget], spells: ConditionTable, starts: Mapping[int, datetime]
 ) -> dict[int, ConditionState]:
-    """By row, the latest state before an instant that is kept, or what comes next to it."""
+    """Return, by row, the latest checkpoint before an instant, or else the nearest state to it."""
     kept = run.platform.checkpoints.before({watched[row].pair: start for row, start in starts.items()})
     found = {row: kept.get(watched[row].pair) for row in starts}
     missing = [row for row, state in found.items() if state is None]
@@ -98,15 +104,15 @@ def _past_states(
 
 
 def _state_at_first(watch: EvaluationTarget, first: datetime) -> ConditionState:
-    """It waits for its first reading."""
+    """Return the state of a target that waits for its first reading."""
     return ConditionState(first, carried=None if watch.variable is None else Carried(watch.variable, first, None))
 
 
 def look_after_late(run: Run, block: Block, after: ConditionTable, moved: Flags, again: Mapping[int, Again | None]) -> None:
-    """Pay the debts of the pairs that were moved, and keep states from which late data can be judged again.
+    """Mark requests of advanced targets as done, and store checkpoints from which late data can be reprocessed.
 
-    What was kept of a stretch that was judged again is wrong. Between where a pair stood one step earlier and its watermark
-    nothing is kept. `again`: of pairs that were judged one by one.
+    Checkpoints inside a reprocessed interval are wrong and dropped. No checkpoint is stored between a target's state of one step
+    earlier and its watermark. `again`: of targets that were evaluated one by one.
     """
     kept, wrong = [], {}
     begun, starts, judged_again = block.begun.tolist(), block.starts.tolist(), block.again.tolist()
@@ -131,9 +137,9 @@ def look_after_late(run: Run, block: Block, after: ConditionTable, moved: Flags,
 
 
 def is_due(watch: EvaluationTarget, before: int, after: int) -> bool:
-    """Whether a state is to be kept when judging goes from one instant to another (ms).
+    """Return whether to store a checkpoint when evaluation advances from one instant to another (ms).
 
-    Once in a forty-eighth of the allowed lateness; pairs take turns.
+    One checkpoint for each forty-eighth of the allowed lateness; targets take turns.
     """
     if not watch.allowed_lateness:
         return False
@@ -144,11 +150,11 @@ def is_due(watch: EvaluationTarget, before: int, after: int) -> bool:
 def _state_at_start(
     block: Block, after: ConditionTable, again: Mapping[int, Again | None], row: int, is_again: bool
 ) -> ConditionState:
-    """The state of a pair where its watermark was, as it ought to have been."""
+    """Return the corrected state of a target at its old watermark."""
     one = again.get(row)
     if one is not None:
         return one.state
-    if is_again:  # it has stayed as it was, all the way
+    if is_again:  # its condition has not changed in the whole interval
         stood = after.take([row])
         stood.go_back([0])
         return stood.state(0) or ConditionState(from_millis(block.starts[row]))
@@ -156,7 +162,7 @@ def _state_at_start(
 
 
 def _look_again_at_outcomes(run: Run, watch: EvaluationTarget, start: datetime, now: datetime) -> None:
-    """Outcomes that were settled by data which late ones may have changed."""
+    """Make due again the outcomes that late data may have changed."""
     run.fetch_revisions({watch.definition})
     definition = run.histories[watch.definition][-1].definition
     promise = definition.gap + definition.horizon

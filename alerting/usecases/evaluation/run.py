@@ -1,4 +1,4 @@
-"""What a round of evaluation works on: the pairs of a block with their states, and what was found so far."""
+"""Data of a round of evaluation: the targets of a batch with their states, and the results so far."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,10 +21,10 @@ from alerting.usecases.evaluation.late_routing import LateCounts
 
 @dataclass
 class EvaluationCounts:
-    """What one run of evaluation did. `unknown` maps `definition on asset` to the reason.
+    """Counts of one run of evaluation. `unknown` maps `definition on asset` to the reason.
 
-    `unreadable` maps definitions whose champion could not be read to why. `late`: rows found that came after their time was
-    judged; `too_late`: those of them that were older than every allowed lateness.
+    `unreadable` maps each definition whose champion could not be read to the reason. `late`: rows that came after their time was
+    evaluated; `too_late`: those of them that were older than every allowed lateness.
     """
 
     pairs: int = 0
@@ -41,7 +41,7 @@ class EvaluationCounts:
 
 @dataclass(frozen=True)
 class LateRound:
-    """What a round of evaluation has to judge again, and what of it is done."""
+    """Reprocessing requests of a round of evaluation, and those of them that are done."""
 
     counts: LateCounts = field(default_factory=LateCounts)
     debts: dict[Pair, ReprocessingRequest] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class LateRound:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of evaluation up to `as_of`, and what it has found so far. `histories`: all revisions by definition, as needed."""
+    """One run of evaluation up to `as_of`, with its results so far. `histories`: all revisions by definition, as needed."""
 
     platform: Platform
     as_of: datetime
@@ -61,14 +61,17 @@ class Run:
     histories: dict[str, list[Revision]] = field(default_factory=dict)
 
     def fetch_revisions(self, names: set[str]) -> None:
-        """Have all revisions of these definitions in `histories`."""
+        """Load all revisions of these definitions into `histories`."""
         missing = names - self.histories.keys()
         if missing:
             found = self.platform.definitions.histories(missing)
             self.histories.update({name: found.get(name, []) for name in missing})
 
     def first_instant(self, watch: EvaluationTarget) -> int | None:
-        """When a definition was first put in service (ms), None if never. Revisions but the first must have been fetched."""
+        """Return when a definition was first put in service (ms), None if never.
+
+        For a definition with several revisions, the caller has fetched them.
+        """
         if watch.revision == 1:
             return watch.since
         first = first_instant(self.histories[watch.definition])
@@ -77,9 +80,9 @@ class Run:
 
 @dataclass(frozen=True)
 class Block:
-    """Pairs to evaluate together. `starts`: per row, the watermark, or when it was first in service (ms).
+    """Targets to evaluate together. `starts`: per row, the watermark, or when the target was first in service (ms).
 
-    `base`: the states to judge on from, which are those of `before`, save for pairs that have to judge again.
+    `base`: the states to evaluate from: those of `before`, or earlier ones for targets to reprocess.
     """
 
     watched: Sequence[EvaluationTarget]
@@ -89,25 +92,25 @@ class Block:
 
     @cached_property
     def begun(self) -> Millis:
-        """From when on each pair is judged (ms)."""
+        """Return the instant from which each target is evaluated (ms)."""
         return np.where(self.base.watermark == NEVER, self.starts, self.base.watermark)
 
     @cached_property
     def again(self) -> Flags:
-        """Which pairs judge again what they have judged before."""
+        """Return which targets are reprocessed."""
         return self.begun < self.starts
 
     def take(self, rows: Sequence[int]) -> "Block":
-        """Some of its pairs."""
+        """Return the batch of the targets in these rows."""
         return Block([self.watched[row] for row in rows], self.before.take(rows), self.starts[rows], self.base.take(rows))
 
     def until(self, row: int, as_of: datetime) -> datetime:
-        """Up to when a pair is judged: as_of, less the time that its readings take to reach us."""
+        """Return the instant up to which a target is evaluated: as_of less its latency."""
         return as_of - timedelta(milliseconds=self.watched[row].latency)
 
 
 def starts_of(run: Run, watched: Sequence[EvaluationTarget], spells: ConditionTable) -> Millis:
-    """From when on each pair is to be judged: its watermark, or else when its definition was first put in service."""
+    """Return the start of evaluation of each target (ms): its watermark, or when its definition was first put in service."""
     new = np.flatnonzero(spells.watermark == NEVER).tolist()
     run.fetch_revisions({watched[row].definition for row in new if watched[row].revision > 1})
     starts = spells.watermark.copy()

@@ -1,4 +1,4 @@
-"""Import of assets: given fields win over what is stored, everything else stays."""
+"""Import of assets: given fields replace stored ones, the other fields stay."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _NAME_RULE = "letters, digits, _ . - only; in names of variables no dot, and no 
 
 @dataclass(frozen=True)
 class GivenAsset:
-    """An asset document as somebody wrote it, perhaps with a few fields only; `place` says where it stands in the file."""
+    """An asset document as written, perhaps with a few fields only; `place` is its position in the file."""
 
     place: str
     document: Mapping[str, Any]
@@ -26,7 +26,7 @@ class GivenAsset:
 
 @dataclass(frozen=True)
 class AssetChange:
-    """One field that the import changes; `before` is None for what is new."""
+    """One field that the import changes; `before` is None for a new field."""
 
     asset: str
     field: str
@@ -36,7 +36,7 @@ class AssetChange:
 
 @dataclass(frozen=True)
 class AssetsResult:
-    """What an import of assets changes, or with a dry run would change."""
+    """Changes that an import of assets makes, or with a dry run would make."""
 
     source: str
     assets: int
@@ -48,10 +48,10 @@ class AssetsResult:
 def import_assets(
     source: str, given: Sequence[GivenAsset], plant: Plant, *, now: datetime, actor: str, dry_run: bool = False
 ) -> AssetsResult:
-    """Merge assets into what is stored: attributes and variables one by one, each field given wins, the others are kept.
+    """Merge assets into the stored ones, attributes and variables one by one: given fields replace stored ones, others stay.
 
-    Raises UserError with every fault of every asset, and then nothing is written: fields that are wrong or unknown, an asset that
-    stands twice, a parent that is not known, or a new type for a variable of an asset that has readings.
+    Raises UserError with every fault of every asset, without a write: fields that are wrong or unknown, an asset that is given
+    twice, a parent that is not known, or a new type for a variable of an asset that has readings.
     """
     known = {a.name: a for a in plant.assets.all()}
     faults = [*_twice(given), *(fault for asset in given for fault in _faults(asset))]

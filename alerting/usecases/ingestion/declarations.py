@@ -1,4 +1,4 @@
-"""What an import declares: types of columns, variables of assets, durations of event types."""
+"""Declarations of an import: types of columns, variables of assets, durations of event types."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ from alerting.usecases.ingestion.summary import SHOWN
 
 
 def column_types(source: Source, profile: Profile, known: Mapping[str, Asset]) -> dict[str, VariableType]:
-    """Type by column title: the declared one, else the inferred one; columns without any value are left out."""
+    """Return the type by column title: the declared one, else the inferred one; columns without any value are left out."""
     types: dict[str, VariableType] = {}
     for title, column in profile.columns.items():
         declared = _declared(source, column.name, profile.assets, known)
@@ -48,9 +48,9 @@ def with_variables(
     types: Mapping[str, VariableType],
     known: Asset | None,
 ) -> Asset:
-    """The asset with a variable for each of its filled columns; what is declared already stays as it is.
+    """Return the asset with a variable for each of its filled columns. Declared variables do not change.
 
-    Raises UserError when the asset would not be valid: nothing is written that cannot be read again.
+    Raises UserError if the asset would not be valid, so that every written asset can be read again.
     """
     asset = known or Asset(name=name)
     found = {
@@ -66,7 +66,7 @@ def with_variables(
 
 
 def _variable(column: ColumnProfile, kind: VariableType) -> Variable:
-    """A variable of this column: a number with the unit that its title names; the title is kept without it."""
+    """Return the variable of a column. A number gets the unit that its title names, and the title without it."""
     title, unit = split_title(column.title) if kind == "number" else (whole_title(column.title), None)
     return Variable(title=title if title != column.name else None, type=kind, unit=unit)
 
@@ -74,9 +74,9 @@ def _variable(column: ColumnProfile, kind: VariableType) -> Variable:
 def event_durations(
     source: Source, profile: EventsProfile, stored: Mapping[str, Duration], wanted: Duration | None
 ) -> dict[str, Duration]:
-    """Duration by event type: the wanted one, the stored one, else lasting if the file has a column of ends.
+    """Return the duration by event type: the wanted one, the stored one, else lasting if the file has a column of ends.
 
-    Raises UserError when a stored type is contradicted.
+    Raises UserError if a stored type is contradicted.
     """
     durations: dict[str, Duration] = {}
     for name, found in sorted(profile.types.items()):

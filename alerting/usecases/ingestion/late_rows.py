@@ -16,7 +16,7 @@ _MOMENT = timedelta(milliseconds=1)
 
 
 class Stored(Protocol):
-    """The part of the platform that says what came late."""
+    """The part of the platform from which late rows are counted."""
 
     @property
     def assets(self) -> Assets: ...
@@ -32,14 +32,14 @@ class Stored(Protocol):
 
 
 def late_rows(stored: Stored, arrived_at: datetime) -> int:
-    """How many of the rows that arrived at an instant came after their time was judged."""
+    """Return how many of the rows that arrived at an instant came after their time was evaluated."""
     parts = [part for arrival in stored.arrivals.of(arrived_at) for part in arrival.parts]
     since = judged_since(stored, {part.asset for part in parts})
     return sum(rows_since(stored, part, since[part.asset]) for part in parts if part.asset in since)
 
 
 def judged_since(stored: Stored, assets: Collection[str]) -> dict[str, datetime]:
-    """By asset, since when a definition that is in service now has been judged there; absent where there is none."""
+    """Return, by asset, since when a definition now in service has been evaluated there; absent without one."""
     if not assets:
         return {}
     index, found = AssetIndex(stored.assets.all()), dict[str, datetime]()
@@ -53,7 +53,7 @@ def judged_since(stored: Stored, assets: Collection[str]) -> dict[str, datetime]
 
 
 def rows_since(stored: Stored, part: LatePart, since: datetime) -> int:
-    """How many rows of a part do not lie before an instant."""
+    """Return how many rows of a part lie at an instant or after it."""
     if part.first >= since or part.last < since:
         return part.rows if part.first >= since else 0
     asset = stored.assets.get(part.asset)

@@ -1,4 +1,4 @@
-"""What an import reads: a file that is checked once and read once, and what the profile found."""
+"""Sources of an import: a file that is checked once and read once, and its profile."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ Reject = Callable[[BadLine], None]
 
 @dataclass
 class Profile:
-    """What the first pass found. `bad` counts lines that cannot be taken, whatever the types; `first_bad` shows the first few.
+    """Result of the first pass. `bad` counts lines that are bad under any types; `first_bad` shows the first few.
 
     `assets`: names of the columns filled anywhere, by asset. `repeated` lines add nothing to an earlier one, `empty` lines have
     no value; `rows` counts the good ones. `zoneless` stamps were taken as UTC; `cut` stamps lost parts of a millisecond.
@@ -45,7 +45,7 @@ class Profile:
 
 @dataclass
 class EventTypeProfile:
-    """What the first pass found of one event type: whether any event has an end after its start, and the first such lines."""
+    """Profile of one event type: whether any event has an end after its start, and the first such lines."""
 
     ends: int = 0
     first_ends: list[BadLine] = field(default_factory=list)
@@ -60,7 +60,7 @@ class EventsProfile(Profile):
 
 
 class Source(Protocol):
-    """A file, as messages speak of it. `unit` is what its lines are called: line, or row."""
+    """A file, as messages name it. `unit` is the word for its lines: line, or row."""
 
     name: str
     unit: str
@@ -70,19 +70,19 @@ class Source(Protocol):
 
 
 class ReadingSource(Source, Protocol):
-    """Readings in a file, read once to check and once to take the rows."""
+    """Readings in a file, read once to check and once to import."""
 
     def profile(self, progress: Progress, *, stop_early: bool = False) -> Profile:
         """`stop_early`: stop soon after the first bad line."""
         ...
 
     def read(self, types: Mapping[str, VariableType], reject: Reject, progress: Progress) -> Iterator[Sequence[ReadingRow]]:
-        """Batches of rows with the columns of these types; every bad line is handed to `reject`."""
+        """Yield batches of rows with the columns of these types. Every bad line is passed to `reject`."""
         ...
 
 
 class EventSource(Source, Protocol):
-    """Events in a file, read once to check and once to take the rows."""
+    """Events in a file, read once to check and once to import."""
 
     def profile(self, progress: Progress, *, stop_early: bool = False) -> EventsProfile:
         """`stop_early`: stop soon after the first bad line."""
@@ -91,5 +91,5 @@ class EventSource(Source, Protocol):
     def read(
         self, types: Mapping[str, VariableType], durations: Mapping[str, Duration], reject: Reject, progress: Progress
     ) -> Iterator[Sequence[EventRow]]:
-        """Batches of events with attributes of these types; every bad line is handed to `reject`."""
+        """Yield batches of events with attributes of these types. Every bad line is passed to `reject`."""
         ...

@@ -1,4 +1,4 @@
-"""Describes a file: what was understood, why it is refused, notes for people."""
+"""Descriptions of a file: its form and columns, reasons for a refusal, notes for people."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -22,7 +22,7 @@ def understand(
     known: Mapping[str, Asset],
     event_types: Mapping[str, str],
 ) -> Understood:
-    """The file as it will be imported."""
+    """Return the description of the file as it will be imported."""
     declared = {v for name in profile.assets if name in known for v in known[name].variables}
     columns = tuple(_column(profile, profile.columns[title], kind, declared) for title, kind in types.items())
     return Understood(
@@ -41,7 +41,7 @@ def understand(
 
 
 def unit_of(title: str, kind: VariableType) -> str | None:
-    """The unit that a title names; what is no number has none."""
+    """Return the unit that a title names; None for a variable that is not a number."""
     return split_title(title).unit if kind == "number" else None
 
 
@@ -67,7 +67,7 @@ def _column(profile: Profile, column: ColumnProfile, kind: VariableType, declare
 def refuse_bad(
     source: Source, profile: Profile, types: Mapping[str, VariableType], ends: Sequence[EventTypeProfile], reject: Reject | None
 ) -> None:
-    """Raises UserError when a line is bad and there is no `reject` to take it, or when no line is left."""
+    """Refuse a file with bad lines. Raises UserError if a line is bad without a `reject` for it, or if no good line is left."""
     count, lines = profile.bad, list(profile.first_bad)
     for title, kind in types.items() if profile.strict else ():
         more, first = profile.columns[title].bad(kind)
@@ -82,7 +82,7 @@ def refuse_bad(
 
 
 def refuse_doubtful(source: Source, profile: Profile, types: Mapping[str, VariableType]) -> None:
-    """Raises UserError for a column so many of whose cells are no value of its type that it may well be something else."""
+    """Refuse a doubtful column. Raises UserError if too many of its cells do not fit its type, so that it may have another."""
     for title, kind in types.items() if not profile.strict else ():
         column = profile.columns[title]
         wrong, first = column.bad(kind)
@@ -108,7 +108,7 @@ def _refusal(source: Source, profile: Profile, count: int, lines: Sequence[BadLi
 
 
 def notes(source: Source, profile: Profile, types: Mapping[str, VariableType]) -> Iterator[str]:
-    """Sentences on what is worth knowing of this file."""
+    """Yield notes on this file for people, as sentences."""
     unit = source.unit + "s"
     empty = [title for title in profile.columns if title not in types]
     if profile.repeated:

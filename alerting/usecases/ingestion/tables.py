@@ -1,7 +1,7 @@
 """Import: readings and events from a source into the stores, checked as a whole before anything is written.
 
-A source is read twice. The profile finds what its columns hold and every bad line; only then are assets declared and rows
-written, batch by batch. Every write is idempotent, so a run that was stopped is repeated as it is: nothing is lost or doubled.
+A source is read twice. The profile finds the contents of its columns and every bad line; only then are assets declared and rows
+written, batch by batch. Every write is idempotent, so a stopped run can be repeated unchanged, without loss or duplicates.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -45,8 +45,9 @@ class Plant(Protocol):
 
 @dataclass(frozen=True)
 class ImportResult:
-    """What an import did. `new` rows changed something, of `rows` that were good; `late` of them came after their time was
-    judged. `bad_quality`, `uncertain`: samples that their source calls so. `notes` are sentences for people.
+    """Result of an import. Of the good `rows`, `new` ones changed something; `late` of these came after their time was evaluated.
+
+    `bad_quality`, `uncertain`: samples with this quality in their source. `notes` are sentences for people.
     """
 
     source: str
@@ -68,7 +69,7 @@ class ImportResult:
     understood: Understood | None = None
 
     def to_document(self) -> dict[str, Any]:
-        """The result as a JSON document, instants in ISO 8601."""
+        """Return the result as a JSON document, instants in ISO 8601."""
         document = asdict(self)
         dated = [document, *([document["understood"]] if self.understood else [])]
         for part in dated:
@@ -77,12 +78,12 @@ class ImportResult:
 
 
 def refuse_line(line: BadLine) -> None:
-    """Raises UserError for a bad line that the check has not seen."""
+    """Refuse a bad line that the check has not found. Raises UserError."""
     raise UserError(f"line {line}; it was not bad when the file was checked, so the file is being changed: import it again")
 
 
 class CheckedReadings:
-    """Readings that were checked as a whole, and can be written."""
+    """Readings that were checked as a whole and can be written."""
 
     def __init__(
         self,
@@ -101,7 +102,7 @@ class CheckedReadings:
         self.understood = understand(source, profile, types, self._known, {})
 
     def write(self, *, now: datetime, actor: str, progress: Progress = silent) -> ImportResult:
-        """Declare assets and variables that are new, and write all rows. Idempotent."""
+        """Declare new assets and variables, and write all rows. Idempotent."""
         profile, types = self._profile, self._types
         rejected = _Counted(self._reject or refuse_line)
         changes = [a for a in self._declared if self._known.get(a.name) != a]
@@ -122,10 +123,10 @@ class CheckedReadings:
 def check_readings(
     source: ReadingSource, plant: Plant, *, reject: Reject | None = None, progress: Progress = silent
 ) -> CheckedReadings:
-    """Read a file as a whole, and find out what its columns are; nothing is written.
+    """Read a whole file and determine its columns, without a write.
 
-    A declared variable keeps its type, the type of a new one is inferred over the whole file. Raises UserError when a line is bad
-    and there is no `reject` to take it, when no line is left, or when what would be declared is not valid.
+    A declared variable keeps its type, the type of a new one is inferred over the whole file. Raises UserError if a line is bad
+    and there is no `reject` for it, if no good line is left, or if the new declarations are not valid.
     """
     profile = source.profile(progress, stop_early=reject is None)
     _refuse_empty(source, profile)
@@ -139,16 +140,16 @@ def check_readings(
 def import_readings(
     source: ReadingSource, plant: Plant, *, now: datetime, actor: str, reject: Reject | None = None, progress: Progress = silent
 ) -> ImportResult:
-    """Check and write readings; assets and variables that are not known yet are declared.
+    """Check and write readings, and declare new assets and variables.
 
-    Raises UserError, with nothing written, as `check_readings` does.
+    Raises the same UserError as `check_readings`, without a write.
     """
     checked = check_readings(source, plant, reject=reject, progress=progress)
     return checked.write(now=now, actor=actor, progress=progress)
 
 
 class CheckedEvents:
-    """Events that were checked as a whole, and can be written."""
+    """Events that were checked as a whole and can be written."""
 
     def __init__(
         self,
@@ -166,7 +167,7 @@ class CheckedEvents:
         self.understood = understand(source, profile, types, {a.name: a for a in plant.assets.all()}, durations)
 
     def write(self, *, now: datetime, actor: str, progress: Progress = silent) -> ImportResult:
-        """Declare assets and event types that are new, and write all events. Idempotent."""
+        """Declare new assets and event types, and write all events. Idempotent."""
         rejected = _Counted(self._reject or refuse_line)
         created = [Asset(name=name) for name in self.understood.new_assets]
         self._plant.assets.put(created)
@@ -190,10 +191,10 @@ def check_events(
     reject: Reject | None = None,
     progress: Progress = silent,
 ) -> CheckedEvents:
-    """Read a file of events as a whole; nothing is written.
+    """Read a whole file of events, without a write.
 
-    `duration` says what the events are; left out, a stored type stays what it is, and a new one is lasting if the file has a
-    column for ends. Raises UserError as `check_readings` does, and when a stored type is contradicted.
+    `duration` is that of the event types; without it, a stored type keeps its own, and a new one is lasting if the file has a
+    column for ends. Raises the same UserError as `check_readings`, and UserError if a stored type is contradicted.
     """
     profile = source.profile(progress, stop_early=reject is None)
     _refuse_empty(source, profile)
@@ -215,16 +216,16 @@ def import_events(
     reject: Reject | None = None,
     progress: Progress = silent,
 ) -> ImportResult:
-    """Check and write events; assets and event types that are not known yet are declared.
+    """Check and write events, and declare new assets and event types.
 
-    Raises UserError, with nothing written, as `check_events` does.
+    Raises the same UserError as `check_events`, without a write.
     """
     checked = check_events(source, plant, duration=duration, reject=reject, progress=progress)
     return checked.write(now=now, actor=actor, progress=progress)
 
 
 def _write(batches: Iterable[Sequence[Row]], add: Callable[[Sequence[Row]], int]) -> tuple[int, int]:
-    """Write batch after batch; returns how many rows there were, and how many of them changed anything."""
+    """Write batch after batch. Return the number of rows, and how many of them changed anything."""
     rows = new = 0
     for batch in batches:
         new += add(batch)
@@ -235,7 +236,7 @@ def _write(batches: Iterable[Sequence[Row]], add: Callable[[Sequence[Row]], int]
 def _result(
     what: What, understood: Understood, profile: Profile, written: tuple[int, int], rejected: int, plant: Plant, now: datetime
 ) -> ImportResult:
-    """The part of a result that readings and events have in common."""
+    """Return the part of a result that readings and events have in common."""
     rows, new = written
     return ImportResult(
         source=understood.source,
@@ -257,7 +258,7 @@ def _result(
 
 
 class _Counted:
-    """Hands bad lines on and counts them."""
+    """Passes bad lines on and counts them."""
 
     def __init__(self, reject: Reject) -> None:
         self._reject, self.count = reject, 0

@@ -1,4 +1,4 @@
-"""What an import understood of a file, printed before anything is written."""
+"""Description of a file to import, printed before anything is written."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,10 +9,9 @@ from alerting.definitions.assets import VariableType
 
 @dataclass(frozen=True)
 class FileForm:
-    """How a file is written. None where there is no such thing: a Parquet file has no separator, a table of assets no time.
+    """Format of a file. None where it does not apply: a Parquet file has no separator, a table of assets no time.
 
-    `time_columns` are two where date and time stand apart. `zone` is that of stamps that name none, `zone_from` says why it is
-    this one.
+    `time_columns` are two if date and time are separate. `zone` is that of stamps without a zone, `zone_from` its reason.
     """
 
     encoding: str | None = None
@@ -28,9 +27,9 @@ class FileForm:
 class UnderstoodColumn:
     """One column: `title` as the file writes it, `name` of the variable or attribute.
 
-    `values` counts good cells, `missing` empty ones, `bad` those with something that is no value; `bad_cells` are the commonest
-    of these with their counts, `first_bad` the first ones with their lines. `every_s` is the usual distance of values where it is
-    much longer than that of the lines. `new` is true where no asset has declared the variable before.
+    `values` counts good cells, `missing` empty ones, `bad` those that do not hold a value; `bad_cells` are the most frequent of
+    these with their counts, `first_bad` the first ones with their lines. `every_s` (s) is the usual distance of values if it is
+    much longer than that of the lines. `new` is true if no asset has declared the variable before.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""The drawing of an episode: the readings of its variable, or its risk, around the raise, current at each call."""
+"""The chart of an episode: the readings of its variable, or its risk, around the raise, up to the present."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ _LONGEST = timedelta(days=31)
 
 
 def episode_figure(platform: Platform, episode: Episode, now: datetime) -> Picture | None:
-    """The chart of an episode as a PNG for e-mail; None without numbers to draw."""
+    """Return the chart of an episode as a PNG for e-mail; None without numbers to draw."""
     from alerting.reporting.episode_picture import episode_image
 
     chart = chart_of(platform, episode, now)
@@ -30,10 +30,10 @@ def episode_figure(platform: Platform, episode: Episode, now: datetime) -> Pictu
 
 
 def chart_of(platform: Platform, episode: Episode, now: datetime) -> EpisodeChart | None:
-    """From an hour before the raise (more where readings are rare) until now or the end; None without numbers to draw.
+    """Return the chart from an hour before the raise (more if readings are rare) to now or the end; None without numbers.
 
-    Of a model's episode the risk with its threshold, and the variable of the problem with its limit. Never reads more than
-    a bounded number of readings: where that is too little, the newest part is drawn and `cut` says so.
+    For a model's episode: the risk with its threshold, and the variable of the problem with its limit. The number of readings is
+    bounded; if there are more, the chart shows the newest part and `cut` states it.
     """
     revision = next((r for r in platform.definitions.revisions(episode.definition) if r.number == episode.revision), None)
     asset = platform.assets.get(episode.asset)
@@ -53,7 +53,7 @@ def chart_of(platform: Platform, episode: Episode, now: datetime) -> EpisodeChar
 
 
 def _over_at(episode: Episode) -> datetime | None:
-    """When nothing more can happen that belongs to the episode; None while it is open."""
+    """Return the instant after which nothing more can belong to the episode; None while it is open."""
     if episode.closed_at is None:
         return None
     judged = episode.valid_until if episode.kind == "classifier" else None
@@ -61,7 +61,7 @@ def _over_at(episode: Episode) -> datetime | None:
 
 
 def _variable(definition: Definition, episode: Episode) -> str | None:
-    """The variable that is judged or predicted; of a predicted event the one that contributed most."""
+    """Return the evaluated or predicted variable; for a predicted event the one that contributed most."""
     if not isinstance(definition, ClassifierDefinition):
         return definition.variable
     strongest = max(episode.contributions, key=lambda c: abs(c.share), default=None)
@@ -77,7 +77,7 @@ def _levels(definition: Definition, asset: Asset, variable: str, episode: Episod
 
 
 def _start(platform: Platform, asset: Asset, variable: str | None, raised: datetime, stop: datetime) -> tuple[datetime, str]:
-    """From when on to draw, and what is left out so that no more than a bounded number of readings are read."""
+    """Return the start of the chart, and a note on what is left out to bound the number of readings."""
     if variable is None:
         return max(raised - _BEFORE[1], stop - _LONGEST), ""
     before, pace = _BEFORE[0], timedelta(0)

@@ -1,4 +1,4 @@
-"""Deliveries that were given up: those of episodes, of shelves that are about to end, and of messages that belong to neither."""
+"""Dead letters: notifications of episodes, of shelves that are about to end, and of neither, whose delivery was given up."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from alerting.ports import Platform
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A delivery that was given up. `episode`, `shelf`: whose it is, if it is one's."""
+    """A delivery that was given up. `episode`, `shelf`: the id of its episode or shelf, if it has one."""
 
     id: str
     episode: str | None
@@ -22,7 +22,7 @@ class DeadLetter:
 
 
 def dead_letters(platform: Platform) -> list[DeadLetter]:
-    """Every delivery that was given up, oldest first."""
+    """Return all dead letters, oldest first."""
     found = [_letter(n, episode=episode) for episode, n in platform.episodes.dead_letters()]
     found += [_letter(n, shelf=shelf) for shelf, n in platform.shelves.dead_letters()]
     found += [_letter(bulletin.notification) for bulletin in platform.bulletins.dead_letters()]

@@ -1,4 +1,4 @@
-"""Deliver what the outboxes hold: claim, deliver, record. At least once, each with a key that never changes."""
+"""Deliver pending notifications: claim, deliver, record. Delivery is at least once, with a key that never changes."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -27,15 +27,17 @@ from alerting.usecases.notification.schedule import announce_due
 __all__ = ["DeliveryCounts", "deliver_due", "message", "retry", "send_test"]
 _log = id_logger(__name__)
 CLAIM = timedelta(minutes=2)
-"""How long an attempt belongs to who began it: longer than the time-outs of any delivery together."""
+"""How long a claim belongs to the process that made it: longer than all time-outs of a delivery together."""
 SILENT_AFTER = 3
-"""So many failures in a row, and a channel is left alone for the rest of the round: who is dead must not hold up the others."""
+"""Failures in a row after which a channel is skipped for the rest of the round, so that it does not delay the others."""
 
 
 @dataclass
 class DeliveryCounts:
-    """What one round of deliveries did. `announced`: repeats, escalations and the like that became due; `postponed`: not tried,
-    because their channel had just failed again and again.
+    """Counts of one round of deliveries.
+
+    `announced`: notifications that time made due, such as repeats and escalations; `postponed`: not tried, because their channel
+    had just failed several times in a row.
     """
 
     sent: int = 0
@@ -46,7 +48,7 @@ class DeliveryCounts:
     postponed: int = 0
 
     def handled(self) -> int:
-        """How many notifications are not due any more."""
+        """Return how many notifications are no longer due."""
         return self.sent + self.failed + self.dropped + self.postponed
 
 
@@ -61,19 +63,19 @@ class _Round:
     failures: Counter[str] = field(default_factory=Counter)
 
     def heard(self, channel: str, answered: bool) -> None:
-        """Note whether a channel answered."""
+        """Record whether a channel answered."""
         self.failures[channel] = 0 if answered else self.failures[channel] + 1
 
     def is_silent(self, channel: str) -> bool:
-        """Whether a channel is left alone for the rest of this round."""
+        """Return whether a channel is skipped for the rest of this round."""
         return self.failures[channel] >= SILENT_AFTER
 
 
 @log_run()
 def deliver_due(platform: Platform, now: datetime) -> DeliveryCounts:
-    """Pay what shelves owe, announce what time has brought, then try every notification that is due, each once.
+    """End shelves, add the notifications that time made due, then try every due notification once.
 
-    What is muted is not told.
+    Notifications of muted episodes are not delivered.
     """
     tell_of_documents(platform, now, ("routes", "shelves"))
     tend_shelves(platform, now)
@@ -90,13 +92,16 @@ def deliver_due(platform: Platform, now: datetime) -> DeliveryCounts:
 
 
 def _deliver_page(this: _Round) -> bool:
-    """False when there was nothing to do: what is claimed, muted, dropped or postponed is not due any more."""
+    """Deliver one page of due notifications. Return False if there was none.
+
+    Claimed, muted, dropped and postponed notifications are no longer due.
+    """
     before = this.counts.handled()
     for episode in this.platform.episodes.with_due_notifications(this.now):
         current = mute_outbox(this.platform, episode, this.now)
         outbox = _episode_outbox(this.platform, current, this.acknowledging)
         this.counts.dropped += _drop_quiet(outbox, current)
-        _deliver_all(this, current.outbox, outbox)  # what was dropped cannot be claimed any more
+        _deliver_all(this, current.outbox, outbox)  # dropped notifications can no longer be claimed
     return this.counts.handled() > before
 
 
@@ -105,7 +110,7 @@ Notices = tuple[Notification, ...]
 
 @dataclass(frozen=True)
 class _Outbox:
-    """Where notifications stand: how to change them by compare-and-set, what they say, and what they are about, for logs."""
+    """Notifications of one document: how to change them by compare-and-set, their messages, and their subject for logs."""
 
     change: Callable[[Callable[[Notices], Notices]], None]
     message: Callable[[Notification], Message]
@@ -151,7 +156,7 @@ def _bulletin_outbox(platform: Platform, bulletin: Bulletin) -> _Outbox:
 
 
 def _drop_quiet(outbox: _Outbox, episode: Episode) -> int:
-    """What quiet hours held back is not told of what is over by now, nor where worse was told meanwhile. Returns how many."""
+    """Drop notifications held back by quiet hours if the episode is over or a higher severity was notified. Return how many."""
     overtaken = {n.channel for n in episode.outbox if n.transition == "severity_rose"}
     held = [n for n in episode.outbox if n.status == "pending" and n.held == "quiet" and n.attempts == 0]
     dropped = [n for n in held if episode.condition == "closed" or n.channel in overtaken]
@@ -176,8 +181,10 @@ def _is_due(notification: Notification, now: datetime) -> bool:
 
 
 def _claim(this: _Round, outbox: _Outbox, notification: Notification) -> Notification | None:
-    """Count the attempt before it is made: whoever counts first delivers, nobody else tries while that may still be going on,
-    and a crash leaves evidence and a next attempt. None when somebody else was first.
+    """Count the attempt before it is made. Return None if another process was first.
+
+    The process that counts first delivers, and no other process tries while the claim lasts. After a crash the counted attempt
+    remains, and a next attempt follows.
     """
     until = max(this.now, this.platform.clock.now()) + CLAIM  # a round may take long
     claimed = replace(notification, attempts=notification.attempts + 1, next_attempt_at=until)
@@ -185,13 +192,13 @@ def _claim(this: _Round, outbox: _Outbox, notification: Notification) -> Notific
 
 
 def _postpone(this: _Round, outbox: _Outbox, notification: Notification) -> None:
-    """Not tried, and not counted as an attempt."""
+    """Postpone a notification. It is not tried and does not count as an attempt."""
     again_at = this.now + retry_delay(notification.attempts + 1, notification.key)
     this.counts.postponed += _changed(outbox, notification, replace(notification, next_attempt_at=again_at))
 
 
 def _changed(outbox: _Outbox, before: Notification, after: Notification) -> bool:
-    """Put one in place of another; False when that is not there any more."""
+    """Replace one notification by another. Return False if the first is no longer there."""
     found = False
 
     def change(notices: Notices) -> Notices:
@@ -212,7 +219,7 @@ def _deliver(this: _Round, outbox: _Outbox, claimed: Notification) -> None:
         _log.info("notification sent: %s", claimed.transition, **outbox.ids, channel=claimed.channel)
         return
     status, again_at = after_failure(claimed.attempts, failure.permanent), this.now + retry_delay(claimed.attempts, claimed.key)
-    # Only while it is still ours: somebody who took it over may have delivered it by now.
+    # Only while the claim is still ours: another process that took it over may have delivered it by now.
     _changed(outbox, claimed, replace(claimed, status=status, error=str(failure), next_attempt_at=again_at))
     this.counts.failed += 1
     this.counts.dead += status == "dead"
@@ -221,8 +228,9 @@ def _deliver(this: _Round, outbox: _Outbox, claimed: Notification) -> None:
 
 
 def _attempt(platform: Platform, name: str, composed: Callable[[], Message]) -> DeliveryFailed | None:
-    """Compose one message, clean its texts, and hand it to its channel. Whatever fails concerns this message alone: a fault of
-    a document, a channel or a library never stops the others.
+    """Compose one message, clean its texts, and send it by its channel. Return the failure, None without one.
+
+    A fault of a document, a channel or a library concerns this message only and never stops the others.
     """
     channel = platform.channels.get(name)
     if channel is None:
@@ -232,23 +240,23 @@ def _attempt(platform: Platform, name: str, composed: Callable[[], Message]) -> 
     except DeliveryFailed as failure:
         return failure
     except Exception as fault:
-        # Its text may hold an address with credentials: only its kind is kept and logged.
+        # Its text may hold an address with credentials: only its type is stored and logged.
         _log.error("channel %s failed with %s", name, type(fault).__name__)
         return DeliveryFailed(f"{name}: the message could not be made or sent ({type(fault).__name__})")
     return None
 
 
 def _cleaned(told: Message) -> Message:
-    """The message as every channel gets it: text from documents without control characters, and no line that turns around."""
+    """Return the message for any channel: without control characters and direction marks in texts from documents."""
     links = tuple(replace(link, words=clean_line(link.words)) for link in told.links)
     payload = clean(told.payload)
     return replace(told, subject=clean_line(told.subject), text=clean_text(told.text), payload=payload, links=links)
 
 
 def retry(platform: Platform, id: str, who: str, now: datetime) -> int:
-    """Make dead letters due again: the one of this id, or all of `all`; their keys stay. Returns how many. Raises UserError.
+    """Make dead letters due again: the one of this id, or with `all` all of them; their keys stay. Return how many.
 
-    Of a shelf that has ended meanwhile nobody is reminded any more.
+    The reminder of a shelf that has ended is not sent again. Raises UserError if there is no such dead letter.
     """
     chosen = [letter for letter in dead_letters(platform) if id in ("all", letter.id)]
     if not chosen and id != "all":
@@ -280,10 +288,10 @@ def _outbox_of(platform: Platform, letter: DeadLetter) -> _Outbox:
 
 
 def send_test(platform: Platform, name: str, who: str, now: datetime) -> dict[str, str]:
-    """Send a test message through a route or a channel, at once. Returns `sent` or the fault by channel.
+    """Send a test message through a route or a channel, at once. Return `sent` or the fault by channel.
 
-    What was sent is kept as delivered: the channel has answered. What was not is not tried again. Raises UserError when there is
-    neither a route nor a channel of this name.
+    A message that was sent is stored as delivered, because the channel has answered. One that failed is not tried again. Raises
+    UserError if there is neither a route nor a channel of this name.
     """
     route = next((r for r in read_routes(platform)[0] if r.name == name), None)
     channels = list(route.channels) if route else [name] if name in platform.channels else []

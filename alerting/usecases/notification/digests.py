@@ -1,4 +1,4 @@
-"""One message for all that was raised and over before anybody could be told: after an outage, or with late data."""
+"""Digests: one message for all episodes that were over before a notification was possible: after an outage, or from late data."""
 
 from collections import defaultdict
 from dataclasses import replace
@@ -16,10 +16,10 @@ Member = tuple[Episode, Notification]
 
 
 def tell_digests(platform: Platform, now: datetime) -> int:
-    """When the first has waited long enough, tell in one message per channel of all that wait. Returns how many messages.
+    """Send one digest per channel of all waiting notifications, once the first has waited long enough. Return how many digests.
 
-    The digest is kept first, under the key of its first member, which is marked as told last: a crash in between is mended by
-    the next call, and nobody is told twice.
+    The digest is stored first, under the key of its first member, and this member is marked as notified last. After a crash in
+    between the next call completes the digest, and no recipient is notified twice.
     """
     waiting: dict[str, list[Member]] = defaultdict(list)
     for held in platform.episodes.held_for_digest():
@@ -61,7 +61,7 @@ def _digest(id: str, channel: str, members: list[Member], now: datetime) -> Bull
 
 
 def _digest_subject(members: list[Member]) -> str:
-    """How many, and which one if it is one."""
+    """Return the subject of a digest: the number of alarms, or the alarm if it is a single one."""
     if len(members) == 1:
         episode = members[0][0]
         return f"Came and went: {episode.severity.upper()}: {episode.title} on {episode.asset}"

@@ -1,4 +1,4 @@
-"""What people and systems read: the words of each notification."""
+"""Message texts and payloads of notifications, for people and systems."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -26,7 +26,7 @@ from alerting.reporting.sentences import message as in_one_line
 FIRST = "first notification"
 PROBLEM_STARTED = "the problem has started"
 _EXPLAINED = ("cause", "consequence")
-_SELF_EVIDENT = ("severity_rose", "repeated", "escalated")  # their subject says it
+_SELF_EVIDENT = ("severity_rose", "repeated", "escalated")  # causes that the subject states already
 _ENDS = {"the horizon has passed": "the predicted time has passed, and the problem was not seen"}
 
 
@@ -38,7 +38,7 @@ def message(
     now: datetime | None = None,
     zone: tzinfo = UTC,
 ) -> Message:
-    """What is told of one transition of an episode.
+    """Return the message of one notification of an episode.
 
     `acknowledging`: names of routes whose messages may acknowledge by a link. `now`: of its delivery; times are those of `zone`.
     """
@@ -54,14 +54,14 @@ def message(
 
 
 def bulletin_message(bulletin: Bulletin, now: datetime | None = None, zone: tzinfo = UTC) -> Message:
-    """What is told by a bulletin; times are those of `zone`."""
+    """Return the message of a notification that belongs to no single episode; times are those of `zone`."""
     instant = now or bulletin.notification.created_at
     text = local_times(bulletin.text, instant, zone)
     return Message(bulletin.id, bulletin.subject, text, bulletin.payload)
 
 
 def shelf_message(shelf: Shelf, notification: Notification, now: datetime | None = None, zone: tzinfo = UTC) -> Message:
-    """What people receive shortly before a shelf ends."""
+    """Return the reminder that recipients get shortly before a shelf ends."""
     instant = now or notification.created_at
     until = shelf.until.isoformat() if shelf.until else ""
     subject = f"Shelf ends soon: {shelf.definition} on {shelf.asset}"
@@ -77,7 +77,7 @@ def shelf_message(shelf: Shelf, notification: Notification, now: datetime | None
 
 
 def _subject(episode: Episode, notification: Notification, now: datetime) -> str:
-    """What has happened first, then how bad, then what and where."""
+    """Return the subject line: first what has happened, then the severity, then title and asset."""
     alert, open_for = f"{episode.title} on {episode.asset}", about(now - episode.raised_at)
     if notification.transition == "closed":
         return f"{'It happened' if notification.reason == PROBLEM_STARTED else 'Over'}: {alert}"
@@ -92,7 +92,7 @@ def _subject(episode: Episode, notification: Notification, now: datetime) -> str
 
 
 def _end_lines(episode: Episode, notification: Notification, now: datetime, zone: tzinfo) -> list[str]:
-    """How long it lasted, why it ended, and what remains to be done."""
+    """Return the lines of an ended episode: its duration, why it ended, and what remains to be done."""
     lasted = time_range(episode.raised_at, episode.closed_at or now, now, zone)
     reason = _ENDS.get(notification.reason, notification.reason)
     lines = [f"{lasted[:1].upper()}{lasted[1:]}: {reason}.", f"It was: {sentence(episode.evaluation.reason)}"]
@@ -104,7 +104,7 @@ def _end_lines(episode: Episode, notification: Notification, now: datetime, zone
 
 
 def _open_lines(episode: Episode, notification: Notification, now: datetime, zone: tzinfo) -> list[str]:
-    """What is wrong, since when, what to do; to those who read it for the first time also why."""
+    """Return the lines of an open episode: what is wrong, since when, what to do; in a first notification also why."""
     lines = _change_lines(episode, notification, now, zone)
     since = clock_time(episode.raised_at, now, zone)
     expected = episode.valid_until if episode.kind == "classifier" else None
@@ -124,7 +124,7 @@ def _open_lines(episode: Episode, notification: Notification, now: datetime, zon
 
 
 def _advice_lines(episode: Episode) -> list[str]:
-    """The next step first; then what else the model or the engineer says."""
+    """Return the advice: the next step first, then the other advice of the model or the engineer."""
     step, advice = what_to_do(episode), episode.recommendation
     lines = [f"What to do: {step}"] if step else []
     if advice is not None and advice.words != step:
@@ -136,13 +136,13 @@ def _advice_lines(episode: Episode) -> list[str]:
 
 
 def _severity(episode: Episode, notification: Notification) -> Severity:
-    """How bad it is said to be: a raise and a rise as bad as they were, whatever became of it before anybody was told."""
+    """Return the severity to state. A raise and a rise state the severity of their own instant, also if it has changed since."""
     told_as_it_was = notification.transition in ("raised", "severity_rose")
     return notification.severity if told_as_it_was and notification.severity else episode.severity
 
 
 def _change_lines(episode: Episode, notification: Notification, now: datetime, zone: tzinfo) -> list[str]:
-    """What is wrong: as it was when this became due to be told, and what has changed meanwhile."""
+    """Return the lines on what is wrong: as it was when the notification became due, and what has changed since."""
     severity, changes = _severity(episode, notification), [t.reason for t in episode.transitions if t.kind == "severity"]
     risen = [reason for reason in changes if f"→ {severity}" in reason][-1:]
     if notification.transition == "severity_rose" and risen:

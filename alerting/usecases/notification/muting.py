@@ -1,6 +1,6 @@
-"""Shelves and suppression take effect and end by themselves: what they owe to people is paid here, again and again if need be.
+"""Muting by shelves and suppression, which take effect and end without an operator, and the notifications due when it ends.
 
-The debt stands on the episode (`muted_by`), so that a crash or a race between any two writes is mended by the next round.
+Muting is recorded on the episode (`muted_by`). After a crash or a race between any two writes the next round completes the rest.
 """
 
 from dataclasses import dataclass, replace
@@ -23,9 +23,9 @@ _BY_DESIGN = "suppression:"
 
 @dataclass(frozen=True)
 class MuteReason:
-    """Because of what nobody is told of an episode: a shelf, or the suppression of its definition.
+    """Why notifications of an episode are muted: a shelf, or suppression by design.
 
-    `id`: what stands on the episode as its debt; `kind`: of the transition that says so.
+    `id`: recorded on the episode (`muted_by`); `kind`: of the transition that records it.
     """
 
     id: str
@@ -35,9 +35,9 @@ class MuteReason:
 
 
 def tend_shelves(platform: Platform, now: datetime, definition: str | None = None, asset: str | None = None) -> int:
-    """End shelves whose time is over, remind of those about to end, and announce once what is still open after one.
+    """End shelves whose time is over, send reminders of those about to end, and notify once of episodes still open after one.
 
-    Of all pairs, or of one. Doing it again changes nothing. Returns how many episodes were announced.
+    For all targets, or for one. Return how many episodes caused notifications. Idempotent.
     """
     for shelf in platform.shelves.in_force(definition, asset):
         if shelf.mutes(now):
@@ -50,12 +50,12 @@ def tend_shelves(platform: Platform, now: datetime, definition: str | None = Non
 
 
 def muted_now(platform: Platform, definition: str, asset: str, now: datetime) -> Shelf | None:
-    """The shelf because of which nobody is told of this definition on this asset."""
+    """Return the shelf that mutes this definition on this asset, None without one."""
     return find_muting_shelf(platform.shelves.in_force(definition, asset), now)
 
 
 def silence_now(platform: Platform, definition: Definition | None, episode: Episode, now: datetime) -> MuteReason | None:
-    """Because of what nobody is told of an episode now: a shelf before suppression, which needs nobody to end it."""
+    """Return why an episode is muted now, None if it is not. A shelf takes precedence over suppression, which ends by itself."""
     shelf = muted_now(platform, episode.definition, episode.asset, now)
     if shelf is not None:
         return _shelf_silence(shelf)
@@ -64,8 +64,10 @@ def silence_now(platform: Platform, definition: Definition | None, episode: Epis
 
 
 def silence_at_raise(platform: Platform, definition: Definition, episode: Episode, now: datetime) -> MuteReason | None:
-    """Because of what nobody is told of an episode that was just found: a shelf, or suppression from its raise on to its end
-    (or until now): what comes and goes while it lasts is told never."""
+    """Return why a newly found episode is muted, None if it is not: a shelf, or suppression from its raise to its end (or now).
+
+    An episode that begins and ends within suppression never causes a notification.
+    """
     shelf = muted_now(platform, episode.definition, episode.asset, now)
     if shelf is not None:
         return _shelf_silence(shelf)
@@ -78,12 +80,12 @@ def _shelf_silence(shelf: Shelf) -> MuteReason:
 
 
 def _suppression_silence(words: str, now: datetime) -> MuteReason:
-    """Its identity is the instant at which an episode first met it: each spell of suppression is paid for once."""
+    """Return the muting by suppression. Its id is the instant `now`, so that each suppressed interval is released once."""
     return MuteReason(f"{_BY_DESIGN}{now.isoformat()}", "suppressed", _ACTOR, f"suppressed by design: {words}")
 
 
 def as_muted(episode: Episode, silence: MuteReason, at: datetime) -> Episode:
-    """The episode with the debt to tell people when the silence ends; what is over already owes nothing."""
+    """Return the episode with the muting recorded, for the notification when muting ends. A closed episode needs none."""
     if episode.muted_by is not None:
         return episode
     transition = Transition(silence.kind, at, silence.who, silence.words)
@@ -92,13 +94,13 @@ def as_muted(episode: Episode, silence: MuteReason, at: datetime) -> Episode:
 
 
 def mark_muted(platform: Platform, shelf: Shelf, now: datetime) -> None:
-    """Note on the open episode of this pair, if there is one, that a shelf mutes it."""
+    """Record on the open episode of this target, if there is one, that a shelf mutes it."""
     for episode in _open(platform, shelf.definition, shelf.asset):
         _mark(platform, episode, _shelf_silence(shelf), now)
 
 
 def mark_suppressed(platform: Platform, definition: Definition, episode: Episode, now: datetime) -> Episode:
-    """Note on an open episode that it is suppressed by design now, if it is. Returns it as it stands then."""
+    """Record on an open episode that it is suppressed by design now, if it is. Return the stored episode."""
     if definition.suppression is None or episode.muted_by is not None or episode.backfilled:
         return episode
     words = suppression_now(platform, definition, episode, now)
@@ -112,7 +114,7 @@ def _mark(platform: Platform, episode: Episode, silence: MuteReason, now: dateti
 
 
 def end_shelf(platform: Platform, shelf: Shelf, at: datetime, who: str, reason: str) -> bool:
-    """End a shelf; False when somebody else changed it meanwhile."""
+    """End a shelf. Return False if another process changed it in between."""
     done = platform.shelves.replace(replace(record_end(shelf, at, who, reason), version=shelf.version + 1))
     if done:
         subject = f"{shelf.definition} on {shelf.asset}"
@@ -121,7 +123,7 @@ def end_shelf(platform: Platform, shelf: Shelf, at: datetime, who: str, reason: 
 
 
 def release(platform: Platform, episode: Episode, now: datetime) -> bool:
-    """Pay the debt of an episode that nothing mutes any more. True if people are told."""
+    """Notify of an episode that is no longer muted. Return True if notifications were added."""
     revision = latest_revision(platform, episode.definition)
     definition = revision.definition if revision else None
     if silence_now(platform, definition, episode, now) is not None:
@@ -156,7 +158,7 @@ def _why_over(platform: Platform, silence_id: str) -> str:
 
 
 def mute_outbox(platform: Platform, episode: Episode, now: datetime) -> Episode:
-    """An episode that a shelf or suppression mutes: what still waits in its outbox is not told."""
+    """Mark the waiting notifications of a muted episode as muted. Return the stored episode."""
     revision = latest_revision(platform, episode.definition)
     silence = silence_now(platform, revision.definition if revision else None, episode, now)
     if silence is None:

@@ -1,4 +1,4 @@
-"""How telling people stands: every route with its channels, what waits, what was given up; and a route put to the test."""
+"""Overview of notifications: every route with its channels, waiting notifications, dead letters; and the test of a route."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -16,14 +16,14 @@ from alerting.usecases.notification.deliver import send_test
 from alerting.usecases.notification.routes import read_routes
 
 LOOK_BACK = timedelta(days=8)
-"""Deliveries so long ago are looked for: a weekly sign of life, and a day for it to be late."""
+"""How far back deliveries are looked up: a weekly heartbeat, and a day for it to be late."""
 _ANY_TIME = timedelta(days=366)
 _SHOWN = 100
 
 
 @dataclass(frozen=True)
 class ChannelStanding:
-    """One channel, whoever it was told by. `last_delivery`: none since `RoutesOverview.since` if None."""
+    """One channel, over all routes. `last_delivery`: None if there was none since `RoutesOverview.since`."""
 
     name: str
     configured: bool
@@ -34,9 +34,9 @@ class ChannelStanding:
 
 @dataclass(frozen=True)
 class RouteStanding:
-    """One route. `channels`: those that it tells, then those that only its escalation tells; `quiet_until`: None if not.
+    """One route. `channels`: its own, then those of its escalation only; `quiet_until`: None outside quiet hours.
 
-    `last_heartbeat`: when its last sign of life was delivered, by channel; absent without any since `RoutesOverview.since`.
+    `last_heartbeat`: when its last heartbeat was delivered, by channel; absent without any since `RoutesOverview.since`.
     """
 
     route: Route
@@ -48,7 +48,7 @@ class RouteStanding:
 
 @dataclass(frozen=True)
 class WaitingMessage:
-    """A message that is still to be delivered. `held`: why it waits although nothing failed; `error`: what failed last."""
+    """A notification that is still to be delivered. `held`: why it waits without a failure; `error`: its last failure."""
 
     id: str
     episode: str | None
@@ -63,7 +63,7 @@ class WaitingMessage:
 
 @dataclass(frozen=True)
 class RoutesOverview:
-    """Everything at an instant. `faulty`: routes that are not used, with their faults; `more_waiting`: not all are listed."""
+    """Overview at an instant. `faulty`: unused routes with their faults; `more_waiting`: not all waiting messages are listed."""
 
     at: datetime
     since: datetime
@@ -76,7 +76,7 @@ class RoutesOverview:
 
 
 def routes_overview(platform: Platform, now: datetime) -> RoutesOverview:
-    """How telling people stands now."""
+    """Return the overview of routes, channels and waiting messages now."""
     since = now - LOOK_BACK
     routes, faulty = read_routes(platform)
     bulletins = platform.bulletins.sent_since(since)
@@ -89,7 +89,10 @@ def routes_overview(platform: Platform, now: datetime) -> RoutesOverview:
 
 
 def try_route(platform: Platform, name: str, who: str, now: datetime) -> dict[str, str]:
-    """Send a test message to every channel of a route; `sent` or the fault by channel. Raises UserError if faulty, NotFound."""
+    """Send a test message to every channel of a route. Return `sent` or the fault by channel.
+
+    Raises UserError if the route is faulty, NotFound if there is none of this name.
+    """
     routes, faulty = read_routes(platform)
     if name in faulty:
         raise UserError(f"route {name!r} is faulty and not used: {'; '.join(faulty[name])}")
@@ -99,7 +102,7 @@ def try_route(platform: Platform, name: str, who: str, now: datetime) -> dict[st
 
 
 def channels_of(route: Route) -> tuple[str, ...]:
-    """The channels that a route tells, then those that only its escalation tells."""
+    """Return the channels of a route, then those of its escalation only."""
     return tuple(dict.fromkeys([*route.channels, *(channel for step in route.escalation for channel in step.channels)]))
 
 
@@ -110,7 +113,7 @@ def _standing(route: Route, bulletins: Iterable[Notification], now: datetime) ->
 
 
 def _latest(sent: Iterable[Notification]) -> dict[str, datetime]:
-    """When each channel was reached last."""
+    """Return the last delivery by channel."""
     delivered = sorted((n.delivered_at, n.channel) for n in sent if n.delivered_at is not None)
     return {channel: at for at, channel in delivered}
 
@@ -128,7 +131,7 @@ def _channels(
 
 
 def _waiting(platform: Platform, now: datetime) -> list[WaitingMessage]:
-    """The oldest messages that wait, whenever they are due; more than are shown if there are more."""
+    """Return the oldest waiting messages, due or not; more than the overview shows if there are more."""
     due = now + _ANY_TIME
     found = [_waits(e.id, n) for e in platform.episodes.with_due_notifications(due, _SHOWN + 1) for n in e.outbox]
     found += [_waits(None, n) for shelf in platform.shelves.with_due_notifications(due) for n in shelf.outbox]

@@ -1,4 +1,4 @@
-"""Faults of the platform itself, told to people: by the routes that ask for them, or else to the log."""
+"""Notifications of faults of the platform itself: by the routes that ask for them, or else to the log."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -10,11 +10,11 @@ from alerting.ports import Platform, PlatformAlert
 
 DEFAULT_CHANNEL = "log"
 _LOOK_BACK = timedelta(days=2)
-"""So long after its end people are still told of it, where nobody ran before."""
+"""Recipients are notified of the end of a fault up to this long after it, in case no process ran before."""
 
 
 def announce_platform_alerts(platform: Platform, routes: Sequence[Route], now: datetime) -> int:
-    """Tell once of each fault that is open, and once of its end those who were told. Returns how many messages were added."""
+    """Notify once of each open fault, and the same recipients once of its end. Return how many notifications were added."""
     told = _recipients(platform, routes, now)
     bulletins = [_opened(alert, channel, route, now) for alert in platform.platform_alerts.open() for channel, route in told]
     added = sum(_add(platform, bulletin) for bulletin in bulletins)
@@ -23,7 +23,7 @@ def announce_platform_alerts(platform: Platform, routes: Sequence[Route], now: d
 
 
 def _recipients(platform: Platform, routes: Sequence[Route], now: datetime) -> list[tuple[str, str | None]]:
-    """Channels with the routes that name them. Where those that ask are quiet or off shift: nobody yet."""
+    """Return the channels to notify, with their routes. Routes in quiet hours or off shift notify later."""
     asked = [route for route in routes if route.platform]
     if not asked:
         return [(DEFAULT_CHANNEL, None)] if DEFAULT_CHANNEL in platform.channels else []

@@ -1,4 +1,4 @@
-"""Routes: read them, check them, make them current, and find who is to be told of an episode."""
+"""Routes: read, check and apply them, and find the recipients of an episode's notifications."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from alerting.ports import Document, Platform
 
 @dataclass(frozen=True)
 class RoutePlan:
-    """What applying a route would do."""
+    """The change that applying a route makes."""
 
     name: str
     action: Literal["new", "changed", "unchanged"]
@@ -25,20 +25,20 @@ class RoutePlan:
 
 
 def read_routes(platform: Platform) -> tuple[list[Route], dict[str, list[str]]]:
-    """The valid routes by name, and the faults of the others: who wrote nonsense loses the route, and nobody an alert."""
+    """Return the valid routes, and the faults of the others by name. A faulty route does not stop the others."""
     routes, faults = [], {}
     for document in platform.routes.documents():
         try:
             routes.append(parse_route(document))
         except RouteRefused as refusal:
             faults[refusal.name] = [str(fault) for fault in refusal.faults]
-        except Exception as error:  # whatever somebody wrote: no route stops the others
+        except Exception as error:  # any content of a document: no route stops the others
             faults[shown(document.get("name"))] = [f"cannot be read: {type(error).__name__}: {shown(str(error))}"]
     return routes, faults
 
 
 def check_routes(platform: Platform, documents: Sequence[Document]) -> list[Route]:
-    """Read documents and hold them against the configured channels. Raises UserError with the faults of all of them."""
+    """Read documents and check them against the configured channels. Raises UserError with the faults of all of them."""
     good, refusals = [], []
     for document in documents:
         try:
@@ -61,7 +61,7 @@ def _known(platform: Platform) -> dict[str, Document]:
 
 
 def plan_routes(platform: Platform, documents: Sequence[Document]) -> list[RoutePlan]:
-    """What `apply_routes` would do. Raises UserError."""
+    """Return the changes that `apply_routes` would make. Raises UserError for faulty documents."""
     known = _known(platform)
     plans = []
     for route in check_routes(platform, documents):
@@ -72,7 +72,7 @@ def plan_routes(platform: Platform, documents: Sequence[Document]) -> list[Route
 
 
 def apply_routes(platform: Platform, documents: Sequence[Document], who: str, at: datetime) -> list[RoutePlan]:
-    """Make routes current, all of them or none. Raises UserError."""
+    """Apply routes, all of them or none. Raises UserError for faulty documents."""
     plans = plan_routes(platform, documents)
     known = _known(platform)
     for plan in plans:
@@ -83,28 +83,28 @@ def apply_routes(platform: Platform, documents: Sequence[Document], who: str, at
 
 
 def remove_route(platform: Platform, name: str, who: str, at: datetime) -> None:
-    """Take a route away. Raises UserError when there is none of that name."""
+    """Remove a route. Raises UserError if there is none of that name."""
     if not platform.routes.remove(name):
         raise UserError(f"there is no route {name!r}; see: alerting route list")
     platform.audit.add(who, "route removed", name, at)
 
 
 def recipients_now(platform: Platform, definition: Definition, asset: str, severity: Severity, now: datetime) -> list[Recipient]:
-    """Who is told at once of an alert of this definition and severity on this asset."""
+    """Return the immediate recipients of an alert of this definition and severity on this asset."""
     return recipients(definition, asset, severity, read_routes(platform)[0], sorted(platform.channels), now)
 
 
 def raise_notices(
     platform: Platform, definition: Definition, episode: Episode, reason: str, now: datetime
 ) -> tuple[Notification, ...]:
-    """The notifications of a new episode; one that was worse in between, and is not any more, is told as it was then."""
+    """Return the notifications of a new episode. They state the highest severity so far, also if it has fallen since."""
     worst = replace(episode, severity=episode.severity_peak or episode.severity)
     told = recipients_now(platform, definition, episode.asset, worst.severity, now)
     return _notices(platform, definition, worst, told, "raised", reason, now)
 
 
 def worse_notices(platform: Platform, definition: Definition, episode: Episode, now: datetime) -> tuple[Notification, ...]:
-    """The notifications of a severity that has just risen, to those whom this severity concerns."""
+    """Return the notifications of a severity that has just risen, to the recipients of this severity."""
     told = recipients_now(platform, definition, episode.asset, episode.severity, now)
     return _notices(platform, definition, episode, told, "worse", "", now)
 
@@ -112,7 +112,7 @@ def worse_notices(platform: Platform, definition: Definition, episode: Episode, 
 def end_notices(
     platform: Platform, definition: Definition, episode: Episode, reason: str, now: datetime
 ) -> tuple[Notification, ...]:
-    """The notifications of its end, to those who were told of it, whatever the routes say by now."""
+    """Return the notifications of an episode's end, to the recipients of its earlier ones, also if the routes have changed."""
     told = [Recipient(channel) for channel in sorted({n.channel for n in episode.outbox})]
     return _notices(platform, definition, episode, told, "closed", reason, now)
 
@@ -120,7 +120,7 @@ def end_notices(
 def reopen_notices(
     platform: Platform, definition: Definition, episode: Episode, reason: str, now: datetime, without: Collection[str] = ()
 ) -> tuple[Notification, ...]:
-    """The news that it is not over, to those who were told of its end, save for some channels."""
+    """Return the notifications of a reopened episode, to the recipients of its end, except the channels in `without`."""
     told = [Recipient(channel) for channel in sorted({n.channel for n in episode.outbox} - set(without))]
     return _notices(platform, definition, episode, told, "reopened", reason, now)
 
@@ -128,7 +128,7 @@ def reopen_notices(
 def time_notices(
     platform: Platform, definition: Definition, episode: Episode, routes: Sequence[Route], now: datetime
 ) -> tuple[Notification, ...]:
-    """What the passing of time brings: a severity that rose, escalation, repeats."""
+    """Return the notifications that time makes due: of a risen severity, escalations, repeats."""
     told = recipients(definition, episode.asset, episode.severity, routes, sorted(platform.channels), now)
     told += escalations(definition, episode.asset, episode.severity, routes, now)
     return _notices(platform, definition, episode, told, "time", "", now)

@@ -1,4 +1,4 @@
-"""What time alone brings: repeats, escalation, severities that rose, summaries of floods, signs of life."""
+"""Notifications that time alone makes due: repeats, escalations, rises of severity, flood summaries, heartbeats."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ _LISTED = 20
 
 
 def announce_due(platform: Platform, now: datetime) -> int:
-    """Put into the outboxes what has become due. Doing it again at the same instant adds nothing. Returns how many were added."""
+    """Add the notifications that have become due. Return how many. Idempotent."""
     routes, _ = read_routes(platform)
     summaries = summarise_floods(platform, now) + tell_digests(platform, now)
     added = _announce_open(platform, routes, now) + summaries
@@ -59,10 +59,10 @@ def _add(platform: Platform, definition: Definition, episode: Episode, routes: S
 
 
 def summarise_floods(platform: Platform, now: datetime) -> int:
-    """Tell in one message per asset and channel what was held back in a flood. Returns how many messages.
+    """Send one flood summary per asset and channel of the notifications held back in a flood. Return how many summaries.
 
-    The summary is kept first, under a key that only the held alerts decide, then they are marked as told in it: a crash in
-    between is mended by the next call, and nobody is told twice.
+    The summary is stored first, under a key that depends only on the notifications held back; then these are marked as grouped.
+    After a crash in between the next call completes the summary, and no recipient is notified twice.
     """
     floods: dict[tuple[str, str, datetime], list[tuple[Episode, Notification]]] = defaultdict(list)
     for held in platform.episodes.held_in_floods(now):
@@ -81,7 +81,7 @@ def _held(episode: Episode, now: datetime) -> Iterator[Notification]:
 def _summarise(
     platform: Platform, channel: str, asset: str, until: datetime, members: list[tuple[Episode, Notification]], now: datetime
 ) -> int:
-    """Members that came too late for a summary that is out already get the next one."""
+    """Write one flood summary. Members that came too late for a summary sent already are left for the next one."""
     part, told = 1, 0
     rest = members
     while rest:
@@ -143,7 +143,7 @@ def _send_heartbeats(platform: Platform, routes: Sequence[Route], now: datetime)
 
 
 def _send_heartbeat(platform: Platform, route: Route, every: timedelta, channel: str, now: datetime) -> bool:
-    """One for each whole multiple of the period; those missed during an outage are not made up for."""
+    """Send one heartbeat for each whole multiple of the period; heartbeats missed during an outage are not sent later."""
     slot = (now - datetime.fromtimestamp(0, now.tzinfo)) // every
     id = f"heartbeat:{route.name}:{format_duration(every)}:{slot}:{channel}"
     if platform.bulletins.get(id) is not None:

@@ -1,1 +1,1 @@
-"""Alarm budget, alarm figures, explanations, late data, maintenance, reports."""
+"""Alarm budget, alarm metrics, explanations, late data, maintenance, reports."""

@@ -1,8 +1,8 @@
-"""The alarm budget gate: what a definition would ask of the people at a position, found out before it is in service.
+"""The alarm budget gate: the load of a definition on each operator position, forecast before it is in service.
 
-A definition that becomes active is first evaluated over recent history. Where its load, added to what its position has to answer
-already, breaks the budget, it is refused (or said, by setting). An engineer who accepts the load gives a reason, which the audit
-keeps.
+A definition that becomes active is first evaluated over recent history. If its load, added to the present load of its position,
+breaks the budget, it is refused (or reported, by setting). An engineer may accept the load with a reason, which the audit log
+stores.
 """
 
 from collections import defaultdict
@@ -37,9 +37,9 @@ _NO_LOAD = {"title", "owner", "tags", "guidance", "learning", "features", "perio
 
 @dataclass(frozen=True)
 class Forecast:
-    """What one definition would ask of each position, over how much of the past; `notes`: what cannot be known, and why.
+    """Forecast load of one definition on each position, over how much of the past; `notes`: unknown parts with their reasons.
 
-    `remedies`: where it breaks the budget, changes that would bring it within, tried on the readings of one asset.
+    `remedies`: if it breaks the budget, changes that would bring it within, tried on the readings of one asset.
     """
 
     definition: str
@@ -51,14 +51,14 @@ class Forecast:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """One sentence for each position, then the notes, then what would help."""
+        """Return one sentence for each position, then the notes, then the remedies."""
         over = f" (judged over {format_duration(self.over)})" if self.over else ""
         helps = (f"it would fit with {remedy}" for remedy in self.remedies)
         return (*(f"{load.words}{over}" for load in self.loads), *self.notes, *helps)
 
 
 def forecasts(platform: Platform, plans: Sequence[Plan], now: datetime) -> list[Forecast]:
-    """Forecast the load of each definition of a plan that becomes active, or changes while active, beside those before it.
+    """Forecast the load of each definition of a plan that becomes active or changes while active, on top of those before it.
 
     Empty when the gate is off.
     """
@@ -121,7 +121,7 @@ def _check(platform: Platform, revision: Revision, as_of: datetime) -> bool:
 
 
 def _resolve_old(platform: Platform, latest: Sequence[Revision], as_of: datetime) -> None:
-    """An alert ends with the revision that it is about."""
+    """Resolve the alerts on revisions that are no longer the newest, or no longer in service."""
     current = {_subject(r) for r in latest if r.definition.state == "active"}
     for alert in platform.platform_alerts.open():
         if alert.kind == LOAD and alert.subject not in current:
@@ -133,7 +133,7 @@ def _subject(revision: Revision) -> str:
 
 
 def _changes_load(plan: Plan) -> bool:
-    """Whether a change can change how many alarms people get."""
+    """Return whether a change can affect the number of alarms for operators."""
     changed = {field.split(".")[0] for field in plan.changes}
     irrelevant = plan.action == "change" and changed <= _NO_LOAD
     return plan.definition.state == "active" and plan.action != "unchanged" and not irrelevant
@@ -151,13 +151,13 @@ def _refusal(broken: Sequence[Forecast]) -> str:
     )
 
 
-# --- what there is now --------------------------------------------------------------------------------------------------
+# --- present load -------------------------------------------------------------------------------------------------------
 
 
 def _load_now(
     platform: Platform, revisions: Mapping[str, Revision], changing: Iterable[str], now: datetime
 ) -> tuple[dict[str, dict[str, Alarms]], dict[str, Alarms]]:
-    """Alarms by position of the definitions that are about to change, by name; and of all others that are in service."""
+    """Return alarms by position: of each definition that is about to change, by name, and of all others in service together."""
     start = now - platform.budget.days * DAY
     notified = defaultdict(list)
     for episode in platform.episodes.alarms(start, now):
@@ -187,7 +187,7 @@ def _was_notified(episode: Alarm) -> bool:
 def _experienced_load(
     platform: Platform, name: str, alarms: Sequence[Alarm], positions: Mapping[str, str], start: datetime, now: datetime
 ) -> dict[str, Alarms]:
-    """What a definition has really raised, by position, a day of its service."""
+    """Return the alarms that a definition has really raised, by position, per day of its service."""
     began = first_instant(platform.definitions.revisions(name)) or start
     days = max((now - max(began, start)) / DAY, 1.0)
     at: dict[str, list[datetime]] = defaultdict(list)
@@ -221,7 +221,7 @@ def _forecast(
 
 
 def _remedies(platform: Platform, definition: Definition, forecast: Forecast, now: datetime) -> tuple[str, ...]:
-    """What would bring a threshold within the budget of the position that it breaks: tried on its first asset there."""
+    """Return changes that bring a threshold within the budget of the overloaded position, tried on its first asset there."""
     broken = next((load for load in forecast.loads if load.breaks(platform.budget.most_floods)), None)
     if broken is None or not isinstance(definition, ThresholdDefinition) or broken.now >= broken.budget:
         return ()

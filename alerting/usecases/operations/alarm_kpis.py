@@ -1,4 +1,4 @@
-"""Alarm quality: figures from our own episodes, and what would quieten alarms that chatter."""
+"""Alarm quality: metrics from stored episodes, and advice on chattering alarms."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -30,7 +30,7 @@ _BEFORE = timedelta(days=30)
 
 @dataclass(frozen=True)
 class Advice:
-    """What would quieten an alarm that chatters; `why_not` where nothing is proposed."""
+    """Advice on a chattering alarm; `why_not`: the reason if there is none."""
 
     definition: str
     asset: str
@@ -40,7 +40,7 @@ class Advice:
 
 @dataclass(frozen=True)
 class AlarmQuality:
-    """The figures of a period, advice on what chatters, and what is muted now."""
+    """The metrics of a period, advice on chattering alarms, and the shelves in force now."""
 
     kpis: Kpis
     advice: tuple[Advice, ...]
@@ -50,7 +50,7 @@ class AlarmQuality:
 
 @dataclass(frozen=True)
 class QualityByGroup:
-    """The figures of a period per position, line or shift."""
+    """The metrics of a period per position, line or shift."""
 
     by: Grouping
     groups: tuple[Group, ...]
@@ -65,10 +65,10 @@ def alarm_quality(
     targets: Targets | None = None,
     past: bool | None = False,
 ) -> AlarmQuality:
-    """Figures of [start, end) for the assets that match a name or pattern (all when None). Raises UserError for an empty period.
+    """Return metrics of [start, end) for the assets that match a name or pattern (all if None).
 
-    `targets`: the platform's own when None. Older alarms count as stale if they are open still, or were raised in the thirty days
-    before and ended within the period. `past`: see `with_past`.
+    `targets`: the platform's own if None. Older alarms count as stale if they are still open, or were raised in the thirty days
+    before and ended within the period. `past`: see `with_past`. Raises UserError for an empty period.
     """
     targets = targets or targets_under(platform.budget)
     alarms, found = with_past(alarms_of(platform, start, end, assets), start, end, past)
@@ -86,9 +86,9 @@ def alarm_quality_by(
     targets: Targets | None = None,
     past: bool | None = False,
 ) -> QualityByGroup:
-    """As `alarm_quality`, per position (an asset's, or its parent's), line (the outermost asset above it) or shift (of routes).
+    """Return metrics like `alarm_quality`, by position (of an asset or its parent), line (its outermost ancestor) or route shift.
 
-    Raises UserError for an empty period, and for shifts where no route has any.
+    Raises UserError for an empty period, and for shifts if no route has any.
     """
     alarms, found = with_past(alarms_of(platform, start, end, assets), start, end, past)
     return QualityByGroup(by, tuple(grouped(platform, alarms, start, end, by, targets)), found)
@@ -97,7 +97,7 @@ def alarm_quality_by(
 def grouped(
     platform: Platform, alarms: Sequence[Alarm], start: datetime, end: datetime, by: Grouping, targets: Targets | None = None
 ) -> list[Group]:
-    """Alarms of a period by group. `targets`: the platform's own when None. Raises UserError for shifts that no route has."""
+    """Return alarms of a period by group. `targets`: the platform's own if None. Raises UserError for shifts without a route."""
     targets = targets or targets_under(platform.budget)
     if by == "shift":
         routes = [route for route in read_routes(platform)[0] if route.shifts]
@@ -115,7 +115,7 @@ def grouped(
 
 
 def alarms_of(platform: Platform, start: datetime, end: datetime, assets: str | None = None) -> list[Alarm]:
-    """Alarms that figures of [start, end) rest on, of matching assets. Raises UserError for an empty period."""
+    """Return the alarms for the metrics of [start, end), of matching assets. Raises UserError for an empty period."""
     if start >= end:
         raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
     found = platform.episodes.alarms(start, end, start - _BEFORE)
@@ -123,12 +123,12 @@ def alarms_of(platform: Platform, start: datetime, end: datetime, assets: str | 
 
 
 def advise(platform: Platform, figures: Kpis, targets: Targets = TARGETS, most: int | None = None) -> tuple[Advice, ...]:
-    """What would quieten the alarms that chatter: all of them, or the `most` worst."""
+    """Return advice on chattering alarms: on all of them, or on the `most` worst."""
     return tuple(_advise(platform, chatter, targets) for chatter in figures.chattering[:most])
 
 
 def read_targets(settings: list[str], base: Targets = TARGETS) -> Targets:
-    """Targets with some changed, each as `name=value`. Raises UserError for a name or value that is none."""
+    """Return targets with some changed, each as `name=value`. Raises UserError for an unknown name or a wrong value."""
     known = {f.name: getattr(base, f.name) for f in fields(Targets)}
     changed: dict[str, Any] = {}
     for setting in settings:

@@ -20,7 +20,7 @@ from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.episodes.suppression import spans_by_asset
 
 DAY = timedelta(days=1)
-LEAST_HISTORY = DAY  # less history than this says nothing
+LEAST_HISTORY = DAY  # less history than this is not enough for an estimate
 _MOST_READINGS = 500_000  # of all sampled assets together: a few seconds of reading
 _MOST_ASSETS = 10  # sampled per position
 _LONGER = 0.05  # share of all time by which a remedy may lengthen the time in alarm
@@ -29,7 +29,7 @@ _NO_READINGS = "there are no readings"
 
 @dataclass(frozen=True)
 class ExpectedLoad:
-    """Alarms by position, over how much of the past, and `notes`: what cannot be known, and why."""
+    """Alarms by position, over how much of the past, and `notes`: unknown parts with their reasons."""
 
     alarms: Mapping[str, Alarms]
     over: timedelta | None
@@ -37,7 +37,7 @@ class ExpectedLoad:
 
 
 def expected_load(platform: Platform, definition: Definition, now: datetime) -> ExpectedLoad:
-    """The alarms that a definition would have raised in the days before `now`, by position."""
+    """Return the alarms that a definition would have raised in the days before `now`, by position."""
     model_version = None
     if not isinstance(definition, ThresholdDefinition):
         model_version = champion_at(platform.decisions.of(definition.name), now)
@@ -62,7 +62,7 @@ def expected_load(platform: Platform, definition: Definition, now: datetime) -> 
 
 
 def position_by_asset(platform: Platform) -> dict[str, str]:
-    """The operator position of each asset, by name."""
+    """Return the operator position of each asset, by name."""
     assets = platform.assets.all()
     return {asset.name: position_of(asset, assets) for asset in assets}
 
@@ -76,7 +76,7 @@ def _no_champion(definition: Definition) -> str:
 class LoadEstimate:
     """Evaluates the days before `now` by one definition, on as many assets as can be read in a few seconds.
 
-    `why_not`: why nothing could be said of the last position, if so.
+    `why_not`: why there is no estimate for the last position, if so.
     """
 
     def __init__(self, platform: Platform, definition: Definition, model_version: int | None, now: datetime) -> None:
@@ -87,9 +87,9 @@ class LoadEstimate:
         self.why_not = _NO_READINGS
 
     def for_position(self, assets: Sequence[Asset]) -> tuple[Alarms, timedelta | None]:
-        """Alarms of all these assets together, from a sample of them; None where too little was seen to say anything.
+        """Return the alarms of all these assets together, from a sample of them; None if the history is not enough.
 
-        Where readings end before now, the days before their end are evaluated, and counted as if they were the last ones.
+        If readings end before now, the days before their end are evaluated and counted as the last ones.
         """
         spans = [span for a in assets if (span := self._platform.readings.span(a.name)) is not None]
         self._until = min(max((last for _, last in spans), default=self._now), self._now)
@@ -111,8 +111,10 @@ class LoadEstimate:
         return Alarms(per_day, tuple(notified) * round(len(assets) / len(sample))), seen / len(sample)
 
     def remedies(self, definition: ThresholdDefinition, asset: Asset, headroom: float) -> tuple[str, ...]:
-        """Changes with which at most the share `headroom` of the alarms of an asset would be notified, and which keep the time in
-        alarm about as it is: an alarm that never ends is notified once, and helps nobody."""
+        """Return changes with which at most the share `headroom` of an asset's alarms would be notified.
+
+        The changes keep the time in alarm about the same, because an alarm that never ends is notified once and does not help.
+        """
         start, end = self._interval(asset, self._affordable([asset])[0])
         history = self._platform.readings.load(asset, start - lookback(definition), end, [definition.variable])
         steps = self._past.steps(asset, start, end)
@@ -125,7 +127,7 @@ class LoadEstimate:
         return tuple(proposal.words for proposal in quieten(definition, history, start, end, fits))
 
     def _affordable(self, assets: Sequence[Asset]) -> tuple[datetime, int]:
-        """From when on to evaluate, and how many assets: by how dense the readings of the first one are."""
+        """Return the start of evaluation and the number of assets, by the density of the first asset's readings."""
         days = self._platform.budget.days
         span = self._platform.readings.span(assets[0].name)
         if span is None:
@@ -138,7 +140,7 @@ class LoadEstimate:
         return self._until - days * DAY, max(1, min(_MOST_ASSETS, _MOST_READINGS // (a_day * days)))
 
     def _interval(self, asset: Asset, start: datetime) -> tuple[datetime, datetime]:
-        """The interval with readings that this definition may evaluate; empty where there is none."""
+        """Return the interval with readings that this definition may evaluate; empty if there is none."""
         span = self._platform.readings.span(asset.name)
         if span is None:
             return start, start
@@ -149,7 +151,7 @@ class LoadEstimate:
         return begin, min(span[1], self._until)
 
     def _notified(self, steps: Sequence[Step], asset: Asset, start: datetime, end: datetime) -> list[datetime]:
-        """When people would have been notified of each raise: not while it is suppressed by design."""
+        """Return the instants of the notifications of raises: none while suppressed by design."""
         suppression, key = self._definition.suppression, (asset.name, start, end)
         if key not in self._suppressed:
             self._suppressed[key] = spans_by_asset(self._platform, self._definition, [asset], start, end).get(asset.name, [])

@@ -1,4 +1,4 @@
-"""Why an alarm was raised, or why it was not: from what is kept, and from the readings around that instant, judged anew."""
+"""Explain why an alarm was raised or not: from stored data, and from a new evaluation of the readings around the instant."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -46,10 +46,10 @@ _LIMITS = (
 
 @dataclass(frozen=True)
 class Why:
-    """The answer in one sentence, the facts behind it, and the figures for programs.
+    """The answer in one sentence, the facts behind it, and the values for programs.
 
-    `verdict`: what the readings say at that instant. `episode`: the one that covers it, as it is kept.
-    `pending_since`, `due_at`: since when the condition holds that has not held long enough, and when it will have.
+    `verdict`: the evaluation of the readings at that instant. `episode`: the stored one that covers it.
+    `pending_since`, `due_at`: for a pending condition, since when it is true, and when it will have been true long enough.
     """
 
     definition: str
@@ -71,7 +71,7 @@ class Why:
 
 
 def why(platform: Platform, name: str, asset_name: str, at: datetime) -> Why:
-    """Explain a definition on an asset at an instant. Changes nothing. Raises UserError for a name that nobody knows."""
+    """Explain a definition on an asset at an instant. Writes nothing. Raises UserError for an unknown name."""
     latest = require_revision(platform, name)
     asset = platform.assets.get(asset_name)
     if asset is None:
@@ -86,7 +86,7 @@ def why(platform: Platform, name: str, asset_name: str, at: datetime) -> Why:
 
 
 def _suppression_words(platform: Platform, latest: Revision, asset: str, at: datetime) -> tuple[str, ...]:
-    """What suppression says at that instant, and what it cannot know."""
+    """Return sentences on the suppression at that instant, and on the states that cannot be known."""
     stands = line_standing(platform, latest.definition, asset, at)
     words = [f"people are not told: suppressed by design: {stands.words}"] if stands.suppressed else []
     unknown = () if stands.suppressed else stands.unknown
@@ -141,7 +141,7 @@ def _why_threshold(
 def _threshold_judged(
     platform: Platform, revisions: Sequence[Revision], definition: ThresholdDefinition, asset: Asset, at: datetime
 ) -> TargetEvaluation:
-    """Judged on from the kept state where that lies before the instant; else anew from long enough before."""
+    """Evaluate up to the instant: from the stored state if that lies before it, else from long enough before."""
     kept = platform.states.load(definition.name, [asset.name]).get(asset.name)
     if kept is not None and kept.watermark <= at:
         start = kept
@@ -157,7 +157,7 @@ def _threshold_judged(
 
 
 def _last_reading(definition: ThresholdDefinition, history: History) -> tuple[datetime, float | str] | None:
-    """The last value of a history."""
+    """Return the last value of a history with its instant, None without one."""
     if definition.variable not in history.readings:
         return None
     known = history.readings[definition.variable].dropna()
@@ -168,7 +168,7 @@ def _last_reading(definition: ThresholdDefinition, history: History) -> tuple[da
 
 
 def _sample_words(variable: str, last: tuple[datetime, float | str] | None, history: History) -> Iterator[str]:
-    """The last value that counts, and the sample of bad quality that came after it."""
+    """Yield sentences on the last value that counts, and on a sample of bad quality after it."""
     bad = history.doubts.bad.get(variable, NO_INSTANTS)
     if last is not None:
         number = f"{last[1]:g}" if isinstance(last[1], float) else last[1]
@@ -180,12 +180,12 @@ def _sample_words(variable: str, last: tuple[datetime, float | str] | None, hist
 
 
 def _first_bad(bad: Instants, last: tuple[datetime, float | str] | None) -> datetime:
-    """The first sample of bad quality after the last value."""
+    """Return the instant of the first sample of bad quality after the last value."""
     return from_millis(bad[0 if last is None else int(np.searchsorted(bad, to_millis(last[0]), side="right"))])
 
 
 def _limit(definition: ThresholdDefinition, value: float | None) -> float | None:
-    """The limit that a number is held against: the lower one for what is nearer to it."""
+    """Return the limit with which a number is compared: of two, the nearer one."""
     above, below = (x if isinstance(x, int | float) else None for x in (definition.above, definition.below))
     if above is None or below is None or value is None:
         return below if above is None else above
@@ -193,7 +193,7 @@ def _limit(definition: ThresholdDefinition, value: float | None) -> float | None
 
 
 def _limits(definition: ThresholdDefinition) -> str:
-    """What is written of the limits, as it is written."""
+    """Return the limits as the definition writes them."""
     document = definition_document(definition)
     return ", ".join(f"{name} {document[name]}" for name in document if name in _LIMITS)
 
@@ -233,11 +233,11 @@ def _why_model(
     return replace(found, verdict="normal", answer=answer)
 
 
-# --- what is kept -------------------------------------------------------------------------------------------------------
+# --- stored data --------------------------------------------------------------------------------------------------------
 
 
 def _covering(platform: Platform, definition: str, asset: str, at: datetime) -> Episode | None:
-    """The episode that was open at the instant; a live one before one that was found in past times."""
+    """Return the episode that was open at the instant; a live one takes precedence over a backfilled one."""
     until = at + timedelta(milliseconds=1)
     near = platform.episodes.find(definition, asset, end=until, limit=20)
     found = [e for e in near if not e.withdrawn and (e.closed_at is None or at < e.closed_at)]
@@ -245,7 +245,7 @@ def _covering(platform: Platform, definition: str, asset: str, at: datetime) -> 
 
 
 def _record(platform: Platform, found: Why, covering: Episode | None, at: datetime) -> list[str]:
-    """What was kept and told, and where it differs from what the readings say now."""
+    """Return sentences on stored episodes and notifications, and on their differences from the new evaluation."""
     words = []
     if covering is not None:
         words.append(f"episode {covering.id} was raised at {covering.raised_at.isoformat()}: {covering.evaluation.reason}")

@@ -1,4 +1,4 @@
-"""How late readings come, and how long evaluation would have to wait for them: the meter of late data."""
+"""Measure how late readings come, and the latency that evaluation would need for them."""
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
@@ -9,15 +9,15 @@ from alerting.ports.late import LatePart
 from alerting.usecases.ingestion.late_rows import judged_since, rows_since
 
 _SHARE = 0.95
-_LONGEST_WAIT = timedelta(minutes=15)  # whoever waits longer wants late alerts judged again instead
+_LONGEST_WAIT = timedelta(minutes=15)  # for a longer wait, reprocessing of late readings is the better way
 
 
 @dataclass(frozen=True)
 class Lateness:
-    """What came late of one variable or event type of an asset. `longest`: from the time stamp to the arrival.
+    """Late rows of one variable or event type of an asset. `longest`: from the time stamp to the arrival.
 
-    `latency`: what would have been enough for nineteen of twenty deliveries; None if nobody would want to wait so long, and
-    for events, which are not waited for.
+    `latency`: enough for nineteen of twenty deliveries; None if longer than fifteen minutes, and for events, for which
+    evaluation does not wait.
     """
 
     asset: str
@@ -30,9 +30,9 @@ class Lateness:
 
 
 def lateness(platform: Platform, start: datetime) -> list[Lateness]:
-    """What came late since an instant, by asset and variable or event type, the most frequent first.
+    """Return the late rows since an instant, by asset and variable or event type, the most frequent first.
 
-    Rows are those of deliveries that held the variable; the delay of a variable is no lateness and is taken off.
+    Rows are those of deliveries with the variable. The availability delay of a variable is not lateness and is subtracted.
     """
     found: dict[tuple[str, str, bool], list[tuple[datetime, LatePart]]] = defaultdict(list)
     arrivals = platform.arrivals.since(start)

@@ -16,11 +16,11 @@ from alerting.usecases.notification.muting import tend_shelves
 from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.operations.alarm_budget import check_edited
 
-_LATE_KEPT = timedelta(days=1)  # at least: that long `alerting late-data` looks back
+_LATE_KEPT = timedelta(days=1)  # at least: the period of `alerting late-data`
 
 
 def maintain(platform: Platform, as_of: datetime) -> dict[str, Any]:
-    """Do what is due. Doing it again changes nothing."""
+    """Do the upkeep that is due. Return what it did and found, by name. Idempotent."""
     synced = sync(platform, as_of)
     tend_shelves(platform, as_of)
     return {
@@ -36,13 +36,13 @@ def maintain(platform: Platform, as_of: datetime) -> dict[str, Any]:
 
 
 def forget_late(platform: Platform, as_of: datetime) -> int:
-    """Take out of the journal of late data what no definition would judge again any more. Returns how many deliveries."""
+    """Remove the arrival records that no definition would reprocess any more. Return how many deliveries."""
     longest = max((watch.allowed_lateness for watch in current_plan(platform).watches), default=0)
     return platform.arrivals.forget(as_of - max(timedelta(milliseconds=longest), _LATE_KEPT))
 
 
 def close_orphans(platform: Platform, as_of: datetime) -> int:
-    """Close open episodes of definitions that are not in service any more. Returns how many."""
+    """Close open episodes of definitions that are no longer in service. Return how many."""
     idle = [r for r in platform.definitions.latest() if r.definition.state != "active"]
     return sum(_close_all(platform, revision, as_of) for revision in idle)
 

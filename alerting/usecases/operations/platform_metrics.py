@@ -1,4 +1,4 @@
-"""What an operator of the platform watches: open episodes, evaluation lag, late readings, notifications, faulty definitions."""
+"""Metrics for operators of the platform: open episodes, evaluation lag, late readings, notifications, faulty definitions."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -16,9 +16,9 @@ from alerting.usecases.ingestion.late_rows import judged_since, rows_since
 from alerting.usecases.notification.dead_letters import dead_letters
 
 LABELLED = 50
-"""Definitions, and assets, of which each is named: those that are most overdue, and those with the oldest newest reading."""
+"""Number of definitions, and of assets, with an own label: the most overdue ones, and those with the oldest newest reading."""
 COUNTED = 10_000
-"""Open episodes, and documents with pending notifications, that are counted at most."""
+"""Largest number of open episodes, and of documents with pending notifications, that is counted."""
 LATE_WINDOW = timedelta(hours=1)
 _ANY_TIME = timedelta(days=366)
 _ZERO = timedelta(0)
@@ -26,7 +26,7 @@ _ZERO = timedelta(0)
 
 @dataclass(frozen=True)
 class Inventory:
-    """What changes only when a definition or an asset is written, which `written` identifies: definitions by state, targets."""
+    """Definitions by state, and all targets. `written` identifies the last write of a definition or asset, which changes them."""
 
     written: str
     states: Mapping[str, int]
@@ -70,7 +70,7 @@ class PlatformMetrics:
 
 
 def read_inventory(platform: Platform, before: Inventory | None = None) -> Inventory:
-    """Return definitions by state and all targets; those of before as long as nothing was written. Writes nothing."""
+    """Return definitions by state and all targets; `before` if no definition or asset was written since. Writes nothing."""
     written = platform.evaluation_plans.written()
     if before is not None and written and before.written == written:
         return before
@@ -159,7 +159,7 @@ def _late_rows(platform: Platform, now: datetime) -> tuple[int, int]:
 
 
 def _pending(platform: Platform, now: datetime) -> list[Notification]:
-    """Return notifications that are still to be delivered, whenever they are due."""
+    """Return notifications that are still to be delivered, due or not."""
     until = now + _ANY_TIME
     found = [n for episode in platform.episodes.with_due_notifications(until, COUNTED) for n in episode.outbox]
     found += [n for shelf in platform.shelves.with_due_notifications(until) for n in shelf.outbox]

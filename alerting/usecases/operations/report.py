@@ -1,4 +1,4 @@
-"""The performance report: gather what a period left behind, count it, draw it, keep it."""
+"""The performance report: gather the data of a period, compute metrics, draw charts, store the report."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,7 @@ from alerting.usecases.episodes.material import gather_material
 
 @dataclass(frozen=True)
 class Report:
-    """A kept report: its id, one sentence, all its numbers, and the page."""
+    """A stored report: its id, one sentence, all its metrics, and the page."""
 
     id: str
     headline: str
@@ -28,7 +28,7 @@ class Report:
 
 
 def make_report(platform: Platform, name: str, start: datetime, end: datetime, at: datetime) -> Report:
-    """Report on [start, end) with what is known at `at`, and keep it. Raises UserError for an empty period."""
+    """Make a report on [start, end) in the point-in-time view of `at`, and store it. Raises UserError for an empty period."""
     if start >= end:
         raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
     revision = require_revision(platform, name)
@@ -42,7 +42,7 @@ def make_report(platform: Platform, name: str, start: datetime, end: datetime, a
 
 
 def due_reports(platform: Platform, as_of: datetime) -> list[tuple[str, datetime, datetime]]:
-    """Definitions whose scheduled report is due, each with its period: between the last two ticks of its schedule."""
+    """Return the definitions whose scheduled report is due, with its period: between the last two ticks of its schedule."""
     due = []
     for revision in active(platform):
         period = last_period(revision.definition, as_of)
@@ -55,7 +55,7 @@ def due_reports(platform: Platform, as_of: datetime) -> list[tuple[str, datetime
 
 
 def last_period(definition: Definition, as_of: datetime) -> tuple[datetime, datetime] | None:
-    """The stretch between the last two ticks of the report's schedule, in UTC; None without a schedule."""
+    """Return the interval between the last two ticks of the report's schedule, in UTC; None without a schedule."""
     if definition.schedule.report is None:
         return None
     ticks = croniter(definition.schedule.report, as_of.astimezone(ZoneInfo(definition.schedule.timezone)))

@@ -1,1 +1,1 @@
-"""What operators do: acknowledge, shelve, give feedback, follow links."""
+"""Actions of operators: acknowledge, shelve, give feedback, follow links."""

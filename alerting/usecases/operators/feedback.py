@@ -1,4 +1,4 @@
-"""Operators answer: right, wrong, "I acted on it". What they say is kept for ever, and the outcome is derived anew."""
+"""Feedback of operators: right, wrong, "I acted on it". Feedback is stored for ever, and updates the outcome."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -24,10 +24,10 @@ def give_feedback(
     acted_at: datetime | None = None,
     once: str | None = None,
 ) -> Episode:
-    """Append what an operator says of an episode and derive its outcome anew.
+    """Append the feedback of an operator to an episode and determine its outcome again.
 
-    `episode_id` may be the beginning of an id, if only one episode has it. Of several at the same time with
-    the same text `once` one is kept. Raises UserError when it says nothing, and NotFound.
+    `episode_id` may be the unique beginning of an id. Of several answers at the same time with the same text `once` one is
+    stored. Raises UserError for an empty answer, and NotFound for an unknown episode.
     """
     episode = find_episode(platform, episode_id)
     if verdict is None and not acted and not comment:
@@ -51,7 +51,7 @@ def _verdict(said: Feedback) -> str | None:
 
 
 def _said(platform: Platform, episode: Episode, said: Feedback) -> Episode:
-    """Derived from the log, so that a crash between log and episode is mended by the next feedback or settlement."""
+    """Return the episode with the feedback of the log. After a crash between log and episode the next feedback completes it."""
     words = " and ".join(w for w in (_verdict(said), "acted" if said.acted else None, "commented" if said.comment else None) if w)
     transition = Transition("feedback", said.at, said.who, words)
     added = () if transition in episode.transitions else (transition,)

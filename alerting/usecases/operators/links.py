@@ -1,4 +1,4 @@
-"""Feedback by a tap in a message: sealed grants, each for one answer of one recipient to one episode, for a short time."""
+"""Feedback by a link in a message: sealed grants, each for one answer of one recipient to one episode, for a short time."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -21,7 +21,7 @@ WORDS: Mapping[Purpose, str] = {
 
 
 def open_link(platform: Platform, token: str) -> tuple[Grant, Episode]:
-    """What a link is for; changes nothing. Raises LinkRefused."""
+    """Return the grant and the episode of a link, without a change. Raises LinkRefused for an invalid link."""
     if platform.links is None:
         raise LinkRefused("feedback links are switched off")
     grant = platform.links.read(token)
@@ -31,7 +31,7 @@ def open_link(platform: Platform, token: str) -> tuple[Grant, Episode]:
 
 
 def has_answered(grant: Grant, episode: Episode) -> bool:
-    """Whether this is what this recipient has said: that something was done, or the last of the verdicts."""
+    """Return whether the recipient has given this answer already: an action, or the same verdict as the last one."""
     if grant.purpose == "acknowledge":
         return episode.acknowledged is not None and episode.acknowledged.who == _name(grant)
     said = _said(grant, episode)
@@ -42,15 +42,16 @@ def has_answered(grant: Grant, episode: Episode) -> bool:
 
 
 def use_link(platform: Platform, token: str, at: datetime) -> Episode:
-    """Give the one answer that the link is for, or acknowledge; again changes nothing. Raises LinkRefused, or Refused for an
-    alert that nobody can acknowledge any more.
+    """Give the one answer of the link, or acknowledge. Idempotent.
+
+    Raises LinkRefused for an invalid link, and UserError for an alert that can no longer be acknowledged.
     """
     grant, episode = open_link(platform, token)
     if has_answered(grant, episode):
         return episode
     if grant.purpose == "acknowledge":
         return acknowledge(platform, episode.id, Actor(_name(grant), "operator"), at)
-    # What was said before makes it a new answer; the same link used several times at once finds the same before it.
+    # Earlier answers are part of the key of a new one; concurrent uses of a link see the same earlier answers and share a key.
     once = f"{grant.episode} {grant.recipient} {grant.purpose} after {len(_said(grant, episode))}"
     return give_feedback(
         platform, episode_id=episode.id, action=None, comment=None, who=_name(grant), at=at, once=once, **_answer(grant)
@@ -60,7 +61,7 @@ def use_link(platform: Platform, token: str, at: datetime) -> Episode:
 def revoke_links(
     platform: Platform, episode: str | None, recipient: str | None, who: str, made_until: datetime, at: datetime
 ) -> None:
-    """Refuse from now on the links made until then: of an episode, a recipient, both, or (None, None) all of them."""
+    """Revoke the links made until an instant: of an episode, a recipient, both, or with (None, None) all of them."""
     chosen = find_episode(platform, episode).id if episode is not None else None
     platform.revocations.revoke(chosen, recipient, made_until)
     what = " of ".join(name for name in (chosen or "all episodes", recipient or "all recipients"))

@@ -1,4 +1,4 @@
-"""What operators do with alarms: see, act, mute for a time, say, hand over. Each is one compare-and-set and an audit entry."""
+"""Actions of operators: acknowledge, confirm, shelve, comment, assign. Each is one compare-and-set and an audit entry."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ from alerting.usecases.operators.feedback import give_feedback
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts, and as what."""
+    """The person or service that acts, and its role."""
 
     name: str
     role: Role
@@ -30,9 +30,9 @@ class Actor:
 
 @dataclass(frozen=True)
 class Standing:
-    """How an episode stands with operators: flags, their ISA-18.2 name, what mutes it, whether it came first of several.
+    """Operator state of an episode: flags, their ISA-18.2 name, its shelf, and whether it was first-out of several.
 
-    `suppressed`: why it is suppressed by design, `unknown`: states of its line that cannot be known, and so suppress nothing.
+    `suppressed`: why it is suppressed by design; `unknown`: states of its line that cannot be known and do not suppress.
     """
 
     flags: Flags
@@ -44,7 +44,7 @@ class Standing:
 
 
 def acknowledge(platform: Platform, id: str, who: Actor, at: datetime, note: str = "") -> Episode:
-    """Say that the alarm was seen; the first to say so is kept. The condition, and what is judged, stay as they are."""
+    """Acknowledge an alarm. The first acknowledgement is stored. Condition and evaluation do not change."""
 
     def seen(episode: Episode) -> Episode:
         move(standing(platform, episode, at).flags, "acknowledge")
@@ -54,7 +54,7 @@ def acknowledge(platform: Platform, id: str, who: Actor, at: datetime, note: str
 
 
 def confirm(platform: Platform, id: str, who: Actor, at: datetime, did: str = "", acted_at: datetime | None = None) -> Episode:
-    """Say that something was done about it: feedback `acted`, and acknowledged. Raises UserError for an action ahead of us."""
+    """Record an action on an alarm: feedback `acted`, and acknowledgement. Raises UserError for an action in the future."""
     permit("confirm", who.role)
     episode = find_episode(platform, id)
     move(standing(platform, episode, at).flags, "confirm")
@@ -78,14 +78,14 @@ def confirm(platform: Platform, id: str, who: Actor, at: datetime, did: str = ""
 
 
 def comment(platform: Platform, id: str, who: Actor, at: datetime, words: str) -> Episode:
-    """Leave words with the episode. Raises UserError for none."""
+    """Add a comment to an episode. Raises UserError for an empty one."""
     if not words.strip():
         raise UserError("a comment must say something")
     return _act(platform, id, "comment", who, at, lambda e: _noted(e, "commented", who, at, words), words)
 
 
 def assign(platform: Platform, id: str, who: Actor, at: datetime, to: str) -> Episode:
-    """Say who looks after the episode. Raises UserError for nobody."""
+    """Assign an episode to a person. Raises UserError for an empty name."""
     if not to.strip():
         raise UserError("name the person who looks after it")
 
@@ -99,9 +99,10 @@ def assign(platform: Platform, id: str, who: Actor, at: datetime, to: str) -> Ep
 def shelve(
     platform: Platform, definition: str, asset: str, who: Actor, at: datetime, until: datetime | None, reason: str
 ) -> Shelf:
-    """Mute a definition on an asset until a time. On the shelf already: the new end and reason count.
+    """Mute a definition on an asset until a time. For a target on the shelf already, the new end and reason count.
 
-    Raises UserError without an end ahead of us and a reason, NotAllowed for longer than the role may, NotFound.
+    Raises UserError without an end in the future and a reason, NotAllowed if it is longer than the role may shelve, NotFound for
+    an unknown target.
     """
     return _mute(platform, "shelve", "shelved", definition, asset, who, at, until, reason)
 
@@ -109,22 +110,22 @@ def shelve(
 def take_out_of_service(
     platform: Platform, definition: str, asset: str, who: Actor, at: datetime, reason: str, until: datetime | None = None
 ) -> Shelf:
-    """Mute a definition on an asset until it is returned to service (or until a time). Raises as `shelve` does."""
+    """Mute a definition on an asset until it is returned to service (or until a time). Raises the same errors as `shelve`."""
     return _mute(platform, "take_out_of_service", "out_of_service", definition, asset, who, at, until, reason)
 
 
 def unshelve(platform: Platform, definition: str, asset: str, who: Actor, at: datetime, reason: str = "") -> Shelf:
-    """End a shelf before its time; what is open is announced once. Raises UserError when it is not shelved."""
+    """End a shelf before its time. An open episode is notified once. Raises UserError if the target is not shelved."""
     return _unmute(platform, "unshelve", "shelved", definition, asset, who, at, reason)
 
 
 def return_to_service(platform: Platform, definition: str, asset: str, who: Actor, at: datetime, reason: str = "") -> Shelf:
-    """Hear a definition on an asset again; what is open is announced once. Raises UserError when it is in service."""
+    """Return a target to service. An open episode is notified once. Raises UserError if the target is in service."""
     return _unmute(platform, "return_to_service", "out_of_service", definition, asset, who, at, reason)
 
 
 def find_shelf(platform: Platform, id: str) -> Shelf:
-    """The shelf of this id. Raises NotFound."""
+    """Return the shelf of this id. Raises NotFound if there is none."""
     shelf = platform.shelves.get(id)
     if shelf is None:
         raise NotFound(f"there is no shelf {id!r}; see: alerting shelf list")
@@ -132,12 +133,12 @@ def find_shelf(platform: Platform, id: str) -> Shelf:
 
 
 def shelves_now(platform: Platform, now: datetime, definition: str | None = None, asset: str | None = None) -> list[Shelf]:
-    """What is muted at this instant: what has no end first, then by end."""
+    """Return the shelves in force now: those without an end first, then by end."""
     return [shelf for shelf in platform.shelves.in_force(definition, asset) if shelf.mutes(now)]
 
 
 def standing(platform: Platform, episode: Episode, now: datetime, together: timedelta = TOGETHER) -> Standing:
-    """How an episode stands with operators."""
+    """Return the operator state of an episode."""
     shelves = tuple(shelves_now(platform, now, episode.definition, episode.asset))
     start, end = episode.raised_at - together, episode.raised_at + together + timedelta(milliseconds=1)
     near = [e for e in platform.episodes.find(asset=episode.asset, start=start, end=end) if e.backfilled == episode.backfilled]
@@ -148,14 +149,14 @@ def standing(platform: Platform, episode: Episode, now: datetime, together: time
 
 
 def pair_flags(platform: Platform, definition: str, asset: str, now: datetime) -> Flags:
-    """The flags of a definition on an asset, from its newest live episode and what mutes it."""
+    """Return the flags of a target, from its newest live episode, its shelf and its suppression."""
     newest = next((e for e in platform.episodes.find(definition, asset, limit=20) if not e.backfilled), None)
     line = _line_standing(platform, definition, asset, newest.severity if newest else None, now)
     return current_flags(newest, platform.shelves.in_force(definition, asset), now, line.suppressed)
 
 
 def _line_standing(platform: Platform, name: str, asset: str, severity: Severity | None, now: datetime) -> LineStanding:
-    """Suppression as the newest revision says; not of a severity that is told all the same."""
+    """Return the suppression by the newest revision. A severity in `still_tell` is not suppressed."""
     revision = latest_revision(platform, name)
     suppression = revision.definition.suppression if revision else None
     if revision is None or suppression is None or severity in suppression.still_tell:
@@ -166,7 +167,7 @@ def _line_standing(platform: Platform, name: str, asset: str, severity: Severity
 def _act(
     platform: Platform, id: str, action: Action, who: Actor, at: datetime, change: Callable[[Episode], Episode], why: str
 ) -> Episode:
-    """One action on one episode: permitted, applied to the newest version, audited if it changed anything."""
+    """Apply one permitted action to the newest version of an episode, and audit it if it changed anything."""
     permit(action, who.role)
     changed = False
 
@@ -221,7 +222,7 @@ def _mute(
 
 
 def _written(platform: Platform, same: Shelf | None, wanted: Shelf) -> Shelf | None:
-    """A new shelf, or the one in force with the new end and reason; None when somebody else was faster."""
+    """Write a new shelf, or the one in force with the new end and reason. Return None if another process was first."""
     if same is None:
         return wanted if platform.shelves.insert(wanted) else None
     remind = reminder_time(wanted.since, wanted.until)
@@ -251,5 +252,5 @@ def _require_watched(platform: Platform, definition: str, asset: str) -> None:
 
 
 def shelf_words(shelf: Shelf) -> str:
-    """One sentence for people."""
+    """Return a sentence on a shelf for people."""
     return f"{shelf.definition} on {shelf.asset} is {describe_shelf(shelf)}"

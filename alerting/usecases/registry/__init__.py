@@ -1,1 +1,1 @@
-"""Model files: registered with their hashes, and read only when these are right."""
+"""Model files, registered with their hashes and read only if these match."""

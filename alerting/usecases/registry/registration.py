@@ -1,6 +1,6 @@
-"""Registered models: the hash of every file is kept in our own database, and compared before anything reads the file.
+"""Registered models. The hash of every file is stored in the platform's database, and compared before the file is read.
 
-Others may have write access to the registry. A model whose files differ from those registered is not read.
+Others may have write access to the registry. A model whose files differ from the registered ones is not read.
 """
 
 import hashlib
@@ -19,10 +19,10 @@ _PLAIN, _KEYED = "sha256", "hmac-sha256"
 def register_model(
     platform: Platform, definition: str, run_id: str, files: Files, tags: Mapping[str, str], inputs: Mapping[str, str]
 ) -> int:
-    """Register model files as the next version and keep the hashes of them; the same run registers once. Idempotent.
+    """Register model files as the next version and store their hashes; the same run registers once. Idempotent.
 
-    The hashes are kept before the files leave, so that a crash in between loses nothing: a repeated registration of a run adds
-    its own, and the registry keeps the files of one of them.
+    The hashes are stored before the files are sent, so that a crash in between loses nothing: a repeated registration of a run
+    adds its own hashes, and the registry stores the files of one of them.
     """
     platform.decisions.expect_files(definition, run_id, file_hashes(definition, files, platform.model_key))
     version = platform.models.register(definition, run_id, files, tags, inputs)
@@ -31,14 +31,14 @@ def register_model(
 
 
 def file_hashes(definition: str, files: Files, key: bytes) -> dict[str, str]:
-    """The hash of each file by name, with its method: of the bytes alone, or keyed, with the definition and the name."""
+    """Return the hash of each file by name, with its method: of the bytes only, or keyed, with the definition and the name."""
     if not key:
         return {name: f"{_method(key)}:{hashlib.sha256(data).hexdigest()}" for name, data in files.items()}
     return {name: f"{_method(key)}:{_keyed(definition, name, data, key)}" for name, data in files.items()}
 
 
 def _method(key: bytes) -> str:
-    """How hashes are made, with a name of the key by which a lost one is noticed."""
+    """Return the hash method, with a name of the key by which a lost key is detected."""
     return f"{_KEYED}/{hashlib.sha256(key).hexdigest()[:8]}" if key else _PLAIN
 
 
@@ -49,7 +49,7 @@ def _keyed(definition: str, name: str, data: bytes, key: bytes) -> str:
 
 
 def load_model(platform: Platform, definition: str, version: int) -> "TrainedModel":
-    """A registered model. Raises ModelUnavailable with the reason in words, whatever is wrong with its files or the registry."""
+    """Return a registered model. Raises ModelUnavailable with the reason for any fault of its files or the registry."""
     kept = platform.decisions.file_hashes(definition, version)
     if not kept:
         raise ModelUnavailable(f"no hash of version {version} was kept when it was registered; train the model again")
@@ -57,13 +57,13 @@ def load_model(platform: Platform, definition: str, version: int) -> "TrainedMod
         files = platform.models.model_files(definition, version)
     except ModelUnavailable:
         raise
-    except Exception as fault:  # what a registry of others answers can make a client fail in any way
+    except Exception as fault:  # the answer of an external registry can make a client fail in any way
         raise ModelUnavailable(f"version {version} cannot be fetched from the registry: {first_line(fault)}") from fault
     return _read(_select_registered(definition, version, files, kept, platform.model_key), version)
 
 
 def _select_registered(definition: str, version: int, files: Files, kept: list[dict[str, str]], key: bytes) -> dict[str, bytes]:
-    """The files as they were registered. MLflow adds some of its own; they are left out."""
+    """Return the files as they were registered. Files that MLflow adds are left out."""
     if not any(value.startswith(f"{_method(key)}:") for hashes in kept for value in hashes.values()):
         told = "without the key of this platform, or with another one" if key else "with a key, which this platform does not use"
         raise ModelUnavailable(f"the hashes of version {version} were kept {told}; train the model again")
@@ -95,10 +95,10 @@ def _read(files: Files, version: int) -> "TrainedModel":
         return model_from_files(files)
     except ModelUnavailable:
         raise
-    except Exception as fault:  # of one model, which is then unknown; the round goes on
+    except Exception as fault:  # of one model, which is then unknown; the round continues
         raise ModelUnavailable(f"version {version} in the registry is damaged: {first_line(fault)}") from fault
 
 
 def first_line(fault: Exception) -> str:
-    """The first line of what an exception says."""
+    """Return the first line of an exception's message."""
     return (str(fault).splitlines() or [""])[0][:500] or type(fault).__name__

@@ -33,9 +33,9 @@ _log = id_logger(__name__)
 
 
 def compare_run(platform: Platform, run_id: str) -> dict[str, Any]:
-    """Choose among the candidates, finish and register the challenger, and hold it against the champion.
+    """Choose among the candidates, finish and register the challenger, and compare it with the champion.
 
-    The proposal is left on the run; `promote_run` carries it out.
+    The proposal is stored on the run; `promote_run` carries it out.
     """
     tags = platform.models.tags(run_id)
     as_of, name = datetime.fromisoformat(tags["as_of"]), tags["definition"]
@@ -65,7 +65,7 @@ def compare_run(platform: Platform, run_id: str) -> dict[str, Any]:
         drawn = _charts(platform, definition, evidence, decision) if platform.models.shown else {}
         platform.models.log(run_id, metrics=metrics, files={**evidence.files, **drawn}, folder="evidence")
     unseen = proposal["promote"] and champion_version is not None and proposal["provisional"]
-    mode = "approval" if unseen else definition.promotion.mode  # in place of a lost champion: not without a person
+    mode = "approval" if unseen else definition.promotion.mode  # in place of a lost champion: only with a person's approval
     proposal |= {"definition": name, "run_id": run_id, "mode": mode, "as_of": as_of.isoformat()}
     proposal |= {"answers": dataset.answered, "findings": [asdict(finding) for finding in dataset.findings]}
     shown = [*candidates, chosen] if chosen is not None and chosen.family == "blend" else candidates
@@ -79,14 +79,14 @@ def compare_run(platform: Platform, run_id: str) -> dict[str, Any]:
 
 
 def _chosen_params(chosen: Candidate | None) -> dict[str, Any]:
-    """Family and parameters of the challenger on the parent run, where people look first."""
+    """Return family and parameters of the challenger for the parent run, where people look first."""
     return {} if chosen is None else {"family": chosen.family, **chosen.params}
 
 
 def _charts(
     platform: Platform, definition: ClassifierDefinition, evidence: Evidence, decision: PromotionDecision
 ) -> dict[str, bytes]:
-    """The challenger's curves, and champion and challenger side by side where they were compared."""
+    """Return the charts of the challenger's curves, and of champion and challenger side by side if they were compared."""
     assets = matching_assets(definition, platform.assets.all())
     names = {name: variable.title for asset in assets for name, variable in asset.variables.items() if variable.title}
     documents = {name.removesuffix(".json"): json.loads(data) for name, data in evidence.files.items()}
@@ -98,7 +98,7 @@ def _charts(
 def _decide(
     platform: Platform, definition: ClassifierDefinition, challenger: TrainedModel, champion_version: int | None, as_of: datetime
 ) -> PromotionDecision:
-    """Compare with the champion; in place of one that cannot be read the challenger is proposed to a person."""
+    """Compare with the champion. If the champion cannot be read, the challenger is proposed to a person."""
     try:
         champion = None if champion_version is None else ModelCache(platform).get(definition.name, champion_version)
     except ModelUnavailable as unavailable:
@@ -135,7 +135,7 @@ def _version_tags(model: TrainedModel, run_id: str, tags: Mapping[str, str]) -> 
 
 
 def _acted_windows(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> list[tuple[str, datetime, datetime]]:
-    """Asset, start and end of the outcome windows of episodes that were acted upon, as far as people had said so by as_of."""
+    """Return asset, start and end of the outcome windows of episodes with feedback `acted` by as_of."""
     answers = collect_feedback_labels(platform.episodes.find(definition.name), definition, as_of)
     return [(a.asset, from_millis(a.raised), from_millis(a.ends)) for a in answers if a.acted is not None]
 

@@ -1,4 +1,4 @@
-"""The dataset of a definition: what a training would learn from, with its quality report."""
+"""The dataset of a definition, from which a training learns, with its quality report."""
 
 from datetime import datetime
 from typing import Any
@@ -17,14 +17,14 @@ from alerting.usecases.episodes.suppression import spans_by_asset
 
 
 def dataset_of(platform: Platform, name: str, as_of: datetime) -> Dataset:
-    """The dataset that a training of this definition would use at as_of. Raises UserError when it cannot be learned from."""
+    """Return the dataset of a training of this definition at as_of. Raises UserError if training on it is not possible."""
     sync(platform, platform.clock.now())
     revision = require_revision(platform, name)
     return dataset_at(platform, revision, require_classifier(revision), as_of)
 
 
 def dataset_at(platform: Platform, revision: Revision, definition: ClassifierDefinition, as_of: datetime) -> Dataset:
-    """The dataset of one revision at as_of, with the answers that operators had given by then."""
+    """Return the dataset of one revision at as_of, with the feedback given by then."""
     said = feedback_labels_at(platform, definition, as_of)
     histories, suppressed = histories_at(platform, definition, as_of), suppressed_at(platform, definition, as_of)
     limits = platform.limits
@@ -32,19 +32,19 @@ def dataset_at(platform: Platform, revision: Revision, definition: ClassifierDef
 
 
 def histories_at(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> list[History]:
-    """The readings of all assets of a definition that it may learn from at as_of."""
+    """Return the histories of all assets of a definition from which it may learn at as_of."""
     end = min(as_of, definition.periods.end or as_of)
     return [platform.readings.load(a, None, end) for a in matching_assets(definition, platform.assets.all())]
 
 
 def suppressed_at(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> dict[str, list[Span]]:
-    """The spans of each asset in which the definition is suppressed by design, as known at as_of."""
+    """Return the suppressed intervals of each asset, in the point-in-time view of as_of."""
     end = min(as_of, definition.periods.end or as_of)
     return spans_by_asset(platform, definition, matching_assets(definition, platform.assets.all()), None, end)
 
 
 def feedback_labels_at(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> list[FeedbackLabel]:
-    """What operators had said by as_of of this definition's episodes; only of those that warned of the same problem."""
+    """Return the feedback labels of this definition's episodes by as_of, only of episodes that warned of the same problem."""
     same = {
         revision.number
         for revision in platform.definitions.revisions(definition.name)
@@ -55,7 +55,7 @@ def feedback_labels_at(platform: Platform, definition: ClassifierDefinition, as_
 
 
 def require_classifier(revision: Revision) -> ClassifierDefinition:
-    """The definition of a revision that can be trained. Raises UserError for another kind, and for a retired one."""
+    """Return the definition of a revision that can be trained. Raises UserError for another kind, and for a retired one."""
     if not isinstance(revision.definition, ClassifierDefinition):
         raise UserError(f"{revision.name!r} is a {revision.definition.kind} definition; only classifier definitions are trained")
     if revision.definition.state == "retired":
@@ -64,7 +64,7 @@ def require_classifier(revision: Revision) -> ClassifierDefinition:
 
 
 def profile(dataset: Dataset) -> dict[str, Any]:
-    """What a dataset holds, as plain values: rows, positives and assets by part, dropped rows, answers, oddities."""
+    """Return the contents of a dataset as plain values: rows, positives and assets by part, dropped rows, feedback, oddities."""
     return {
         "definition": dataset.definition,
         "revision": dataset.revision,

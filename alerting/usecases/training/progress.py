@@ -1,4 +1,4 @@
-"""How far a training is that has not come to a decision yet."""
+"""Progress of a training without a decision."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -10,10 +10,10 @@ _BASELINE = 1  # a candidate beside the families of the definition
 
 
 def unfinished_training(platform: Platform, name: str, decided: Collection[str | None]) -> dict[str, Any] | None:
-    """The newest training of a definition that has neither a proposal nor a decision; None without one.
+    """Return the newest training of a definition without a proposal and a decision; None without one.
 
-    `step`: what it does, or did last; `candidates_done` of `candidates`; `last_sign`: when something of it began or ended last.
-    A training that was killed looks the same: only `last_sign` tells.
+    `step`: its present or last step; `candidates_done` of `candidates`; `last_sign`: when a part of it began or ended last.
+    A killed training looks the same; only `last_sign` shows it.
     """
     newest = next(iter(platform.models.open_runs(name)), None)
     if newest is None or newest.id in decided or "proposal.json" in platform.models.files(newest.id, "decision"):

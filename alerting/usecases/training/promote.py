@@ -1,4 +1,4 @@
-"""Promote, reject, roll back: every decision is a record, kept once, and the aliases in the registry follow the records."""
+"""Promote, reject and roll back models. Every decision is stored once as a record; the registry's aliases follow the records."""
 
 import json
 from collections.abc import Sequence
@@ -39,11 +39,11 @@ _PROPOSAL: dict[str, type | UnionType] = {
 def promote_run(
     platform: Platform, run_id: str, approved_by: str | None = None, rejected_reason: str | None = None
 ) -> dict[str, Any]:
-    """Carry out a run's proposal: record the decision, then move the aliases. Doing it again changes nothing.
+    """Carry out a run's proposal: record the decision, then move the aliases. Idempotent.
 
-    A proposal that a person must approve stays one until `approved_by` is given; it then comes back with `waiting`. A promotion
+    A proposal that a person must approve returns with `waiting` until `approved_by` is given. A promotion
     over a champion that is no longer in service is recorded as `stale`, and not carried out. Raises UserError for a rejection
-    without a reason, and for an answer to a training that proposes nothing.
+    without a reason, and for an answer to a training without a proposal.
     """
     proposal = read_proposal(platform, run_id)
     name = proposal["definition"]
@@ -62,7 +62,7 @@ def promote_run(
 
 
 def read_proposal(platform: Platform, run_id: str) -> dict[str, Any]:
-    """What a training proposes. Raises UserError for a run without a proposal."""
+    """Return the proposal of a training. Raises UserError for a run without one."""
     files = platform.models.files(run_id, "decision")
     if "proposal.json" not in files:
         raise UserError(f"run {run_id} has no proposal; its training has not come to the comparison yet")
@@ -70,7 +70,7 @@ def read_proposal(platform: Platform, run_id: str) -> dict[str, Any]:
 
 
 def _parsed(data: bytes, run_id: str) -> dict[str, Any]:
-    """A proposal with every field that a decision needs. Raises UserError for one that is damaged."""
+    """Return a proposal with every field that a decision needs. Raises UserError for a damaged one."""
     damaged = f"the proposal of run {run_id} in the registry is damaged; train again"
     try:
         proposal = json.loads(data)
@@ -121,10 +121,10 @@ def _record(
 
 
 def _keep(platform: Platform, wanted: DecisionRecord) -> DecisionRecord:
-    """Keep a decision, as stale if the champion has changed; the one that this run has already, if another process was faster.
+    """Store a decision, as stale if the champion has changed. Return the run's existing decision if another process was first.
 
-    Promotions are numbered, and a number is given once: of two that saw the same champion in service, one is kept as promoted,
-    and the other one looks again.
+    Promotions are numbered, and a number is given once: of two processes that saw the same champion in service, one stores its
+    promotion, and the other one compares again.
     """
     while True:
         made = platform.decisions.of(wanted.definition)
@@ -138,7 +138,7 @@ def _keep(platform: Platform, wanted: DecisionRecord) -> DecisionRecord:
 
 
 def _unless_stale(wanted: DecisionRecord, made: Sequence[DecisionRecord]) -> DecisionRecord:
-    """The decision as it is, or as stale: made against a champion that is no longer in service, or for a time before its own."""
+    """Return the decision, as stale if its champion is no longer in service or if it is for a time before its champion's."""
     serving = last_promotion(made)
     version = serving.challenger_version if serving else None
     if not wanted.promoted or (version == wanted.champion_version and (serving is None or serving.at <= wanted.at)):
@@ -153,7 +153,7 @@ def _unless_stale(wanted: DecisionRecord, made: Sequence[DecisionRecord]) -> Dec
 
 
 def _follow(platform: Platform, decision: DecisionRecord) -> None:
-    """Audit and aliases, which follow from the record; again is no harm."""
+    """Write the audit entry and the aliases that follow from the record. Idempotent."""
     platform.audit.add(
         who=decision.actor,
         what="promotion decided" if decision.verdict != "rollback" else "rolled back",
@@ -167,7 +167,7 @@ def _follow(platform: Platform, decision: DecisionRecord) -> None:
 
 
 def move_aliases(platform: Platform, name: str) -> None:
-    """Set `champion` and `previous` to what the decisions say, and look again, so that the last process leaves them right."""
+    """Set `champion` and `previous` by the decisions, and check again afterwards, so that the last process sets them right."""
     line: list[int] | None = None
     while line != (line := line_of_champions(platform.decisions.of(name))):
         if line:
@@ -176,7 +176,7 @@ def move_aliases(platform: Platform, name: str) -> None:
 
 
 def _tell_run(platform: Platform, run_id: str, proposal: dict[str, Any]) -> None:
-    """The decision on the run itself, as tags, as its description, and as a file to read."""
+    """Write the decision to the run itself: as tags, as its description, and as a file."""
     text = decision_markdown(proposal)
     platform.models.log(
         run_id,
@@ -188,8 +188,10 @@ def _tell_run(platform: Platform, run_id: str, proposal: dict[str, Any]) -> None
 
 
 def description(text: str) -> dict[str, str]:
-    """The tag that MLflow shows as the description of a run. Its title stands there as a paragraph: MLflow draws the lines of a
-    wrapped heading over each other."""
+    """Return the tag that MLflow shows as the description of a run.
+
+    The title is a paragraph, because MLflow draws the lines of a wrapped heading over each other.
+    """
     title, *rest = text.split("\n", 1)
     shown = "\n".join([f"**{title.removeprefix('# ')}**", *rest]) if title.startswith("# ") else text
     return {"mlflow.note.content": shown[:_LONGEST_TAG]}
@@ -198,8 +200,8 @@ def description(text: str) -> dict[str, str]:
 def rollback(platform: Platform, name: str, reason: str, who: str, to: int | None = None) -> DecisionRecord:
     """Put an earlier champion back into service: the one before the present one, or the version `to`.
 
-    It is used from now on; what the present champion has judged stays. Raises UserError without a reason, when there is no such
-    version to go back to, when it cannot be read, and when another promotion came in between.
+    It is used from now on; evaluations of the present champion stay. Raises UserError without a reason, if there is no such
+    earlier version, if it cannot be read, and if another promotion came in between.
     """
     if not reason.strip():
         raise UserError("a rollback needs a reason: it is kept with the decision")
@@ -232,7 +234,7 @@ def rollback(platform: Platform, name: str, reason: str, who: str, to: int | Non
 
 
 def _from_and_to(name: str, made: Sequence[DecisionRecord], to: int | None) -> tuple[DecisionRecord, int]:
-    """The promotion in service, and the version to go back to."""
+    """Return the promotion in service, and the version to roll back to."""
     serving, line = last_promotion(made), line_of_champions(made)
     if serving is None:
         raise UserError(f"{name!r} has no champion yet; there is nothing to roll back")
@@ -248,9 +250,9 @@ def _from_and_to(name: str, made: Sequence[DecisionRecord], to: int | None) -> t
 
 
 def model_history(platform: Platform, name: str) -> dict[str, Any]:
-    """The champion, the leaderboard of the last training, registered versions, and every decision with its reason.
+    """Return the champion, the leaderboard of the last training, registered versions, and every decision with its reason.
 
-    What comes from the registry is left out while that cannot be read; `unreadable` then says why.
+    If the registry cannot be read, its part is left out, and `unreadable` is the reason.
     """
     require_revision(platform, name)
     made = platform.decisions.of(name)
@@ -297,7 +299,7 @@ def _versions(platform: Platform, name: str) -> list[dict[str, Any]]:
 
 
 def _last_training(platform: Platform, name: str, made: Sequence[DecisionRecord]) -> dict[str, Any] | None:
-    """The newest training that came to a proposal: by its registered challenger, or by its decision where it found none."""
+    """Return the newest training with a proposal: by its registered challenger, or by its decision if it has no challenger."""
     decided = [d.run_id for d in made if d.run_id is not None]
     versions = platform.models.versions(name)
     newest = platform.models.version_tags(name, versions[-1]).get("training_run") if versions else None

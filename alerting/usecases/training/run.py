@@ -1,4 +1,4 @@
-"""What a training leaves on its run for the next step: definition, dataset and candidates."""
+"""Results that a training stores on its run for the next step: definition, dataset and candidates."""
 
 from typing import Any
 
@@ -17,23 +17,23 @@ BASELINE = "baseline"
 
 
 def candidate_families(platform: Platform, run_id: str) -> list[str]:
-    """Families to try in this run, the baseline first."""
+    """Return the families to try in this run, the baseline first."""
     return [BASELINE, *load_definition(platform, run_id).learning.candidates]
 
 
 def load_definition(platform: Platform, run_id: str) -> ClassifierDefinition:
-    """The definition that the run trains, in its own revision."""
+    """Return the definition that the run trains, in the run's revision."""
     tags = platform.models.tags(run_id)
     return require_classifier(require_revision(platform, tags["definition"], int(tags["revision"])))
 
 
 def load_dataset(platform: Platform, run_id: str) -> Dataset:
-    """The dataset of the run."""
+    """Return the dataset of the run."""
     return dataset_from_files(platform.models.files(run_id, "dataset"))
 
 
 def load_candidates(platform: Platform, run_id: str) -> list[Candidate]:
-    """The newest fitted candidate of every family."""
+    """Return the newest fitted candidate of every family."""
     fitted = {tags["family"]: run for run, tags in platform.models.find_runs(run_id) if tags.get("fitted") == "true"}
     missing = [f for f in candidate_families(platform, run_id) if f not in fitted]
     if missing:
@@ -42,7 +42,7 @@ def load_candidates(platform: Platform, run_id: str) -> list[Candidate]:
 
 
 def profile(dataset: Dataset) -> dict[str, Any]:
-    """What the dataset is made of, in figures a person can check; JSON-able."""
+    """Return the composition of the dataset in numbers that a person can check; JSON-able."""
     parts = {}
     for part in ("train", "validation", "test"):
         at, label = dataset.at[dataset.part == part], dataset.label[dataset.part == part]
@@ -62,5 +62,5 @@ def profile(dataset: Dataset) -> dict[str, Any]:
 
 
 def column_types(plan: FeaturePlan) -> dict[str, str]:
-    """Columns and their types, as MLflow shows them for the dataset and in the model's signature."""
+    """Return columns and their types, as MLflow shows them for the dataset and in the model's signature."""
     return {name: "string" if name in plan.levels else "double" for name in plan.columns}

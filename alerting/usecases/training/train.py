@@ -1,6 +1,6 @@
-"""Train: dataset, candidates, comparison, promotion. Each step leaves its result on the training's run, the next reads it there.
+"""Train: dataset, candidates, comparison, promotion. Each step stores its result on the training's run for the next one.
 
-So a step can run in another process or be run again, and passes on nothing but the id of the run.
+So a step can run in another process or run again; steps exchange only the id of the run.
 """
 
 import json
@@ -45,7 +45,7 @@ def _nothing(line: str) -> None:
 
 
 def train(platform: Platform, name: str, as_of: datetime, progress: Progress = silent) -> dict[str, Any]:
-    """All steps one after the other; promotion waits for approval where the definition says so."""
+    """Run all steps one after the other. Promotion waits for approval if the definition requires it."""
     progress("building the dataset", 0, None)
     run_id = prepare(platform, name, as_of)
     families = candidate_families(platform, run_id)
@@ -60,7 +60,7 @@ def train(platform: Platform, name: str, as_of: datetime, progress: Progress = s
 def prepare(platform: Platform, name: str, as_of: datetime, tell: Callable[[str], None] = _nothing) -> str:
     """Build the dataset of a definition and open its training run; `tell` gets each sentence on it.
 
-    Raises UserError when it cannot be learned from.
+    Raises UserError if training on it is not possible.
     """
     sync(platform, platform.clock.now())
     revision = require_revision(platform, name)
@@ -100,7 +100,7 @@ def prepare(platform: Platform, name: str, as_of: datetime, tell: Callable[[str]
 
 
 def _quality_metrics(dataset: Dataset) -> dict[str, float]:
-    """Oddities by kind, and what the answers changed, as figures of the run."""
+    """Return oddities by kind, and the changes by feedback, as metrics of the run."""
     kinds = [finding.kind for finding in dataset.findings]
     oddities = {f"quality_{kind}": float(kinds.count(kind)) for kind in kinds}
     return oddities | {f"answers_{name}": float(count) for name, count in dataset.answers.items()}
@@ -111,7 +111,7 @@ def _quality_file(dataset: Dataset) -> bytes:
 
 
 def fit(platform: Platform, run_id: str, family: str, progress: Progress = silent) -> dict[str, Any]:
-    """Search one family on the run's dataset and leave the candidate on a child run."""
+    """Search one family on the run's dataset and store the candidate on a child run."""
     dataset, definition = load_dataset(platform, run_id), load_definition(platform, run_id)
     named = next((f for f in FAMILIES if f == family), None)
     if named is None and family != BASELINE:
@@ -138,9 +138,9 @@ def fit(platform: Platform, run_id: str, family: str, progress: Progress = silen
 
 
 def _champion_params(platform: Platform, run_id: str, family: Family) -> dict[str, Any] | None:
-    """What the reigning champion's training found best for this family; None without a champion.
+    """Return the best parameters for this family from the training of the present champion; None without a champion.
 
-    A champion of the run's own instant does not count: training again from the same data must give the same model.
+    A champion of the run's own instant does not count, because training again from the same data must give the same model.
     """
     tags = platform.models.tags(run_id)
     before = datetime.fromisoformat(tags["as_of"]) - timedelta(microseconds=1)
@@ -152,12 +152,12 @@ def _champion_params(platform: Platform, run_id: str, family: Family) -> dict[st
         searches = platform.models.find_runs(trained_by)
         child = next((run for run, t in searches if t.get("family") == family and t.get("fitted") == "true"), None)
         return None if child is None else candidate_from_files(platform.models.files(child, "candidate")).params
-    except (ModelUnavailable, KeyError, UserError):  # its records are lost: the search starts from the default alone, and says so
+    except (ModelUnavailable, KeyError, UserError):  # its records are lost: the search starts from the default only
         return None
 
 
 def _told(candidate: Candidate) -> str:
-    """The search in two sentences, as the description of its run."""
+    """Return the search in two sentences, as the description of its run."""
     figures = ", ".join(
         f"{title} {measured(candidate_metrics(candidate.metrics), key)}" for key, title in CANDIDATE_METRICS.items()
     )

@@ -1,7 +1,7 @@
-"""A platform that only pretends: it reads what is really there, and whatever a use case writes stays in memory.
+"""An in-memory platform: it reads live data, and every write of a use case stays in memory.
 
-The same use cases that run live (train, evaluate, settle) run on it unchanged. Nothing in it can reach a live collection, the
-registry, or a person: what has no business being called refuses to be.
+The use cases that run live (train, evaluate, determine outcomes) run on it unchanged. It cannot write to a live collection or
+the registry, or notify a person: operations that only a live platform may do raise LiveWrite.
 """
 
 from alerting.usecases.backtest.sandbox.live_write import LiveWrite

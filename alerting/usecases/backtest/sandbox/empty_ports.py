@@ -1,4 +1,4 @@
-"""Ports without anything in them: what a pretended platform neither knows nor keeps."""
+"""Empty ports of the in-memory platform, which neither has nor stores their contents."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -15,13 +15,13 @@ from alerting.usecases.backtest.sandbox.live_write import refuse
 
 
 class NothingLate:
-    """Port `Arrivals` where everything came in time."""
+    """Port `Arrivals` without late readings."""
 
     def reach(self) -> datetime | None:
         return None
 
     def extend_reach(self, up_to: datetime) -> None:
-        """Nobody writes readings beside a pretended platform."""
+        """Write nothing. No process writes readings to an in-memory platform."""
 
     def waiting(self) -> list[Arrival]:
         return []
@@ -42,23 +42,23 @@ class NothingLate:
         return 0
 
     def owe(self, starts: Mapping[Pair, datetime]) -> None:
-        """Whoever judged at the same time saw the same readings."""
+        """Write nothing. All evaluations of an in-memory platform use the same readings."""
 
     def debts(self, definitions: Sequence[str]) -> dict[Pair, ReprocessingRequest]:  # noqa: ARG002
         return {}
 
     def pledge(self, starts: Mapping[Pair, datetime], as_of: datetime) -> str:  # noqa: ARG002
-        return ""  # nobody goes on with a pretended platform whose evaluator was killed
+        return ""  # an in-memory platform ends with its evaluator
 
     def paid(self, debts: Sequence[ReprocessingRequest]) -> None:
-        """There are none but pledges."""
+        """Remove nothing. Reprocessing requests of an in-memory platform are not stored."""
 
 
 class NoCheckpoints:
-    """Port `Checkpoints` that keeps none: nothing is judged again."""
+    """Port `Checkpoints` that stores none, because no target is reprocessed."""
 
     def save(self, checkpoints: Sequence[Checkpoint]) -> None:
-        """Nothing is written."""
+        """Write nothing."""
 
     def before(self, instants: Mapping[Pair, datetime]) -> dict[Pair, ConditionState]:  # noqa: ARG002
         return {}
@@ -67,11 +67,11 @@ class NoCheckpoints:
         return None
 
     def drop(self, starts: Mapping[Pair, datetime]) -> None:
-        """There are none."""
+        """Drop nothing. There are no checkpoints."""
 
 
 class NoShelves:
-    """Port `Shelves` without any: who would be told is not the question."""
+    """Port `Shelves` without any, because an in-memory platform sends no notifications."""
 
     def insert(self, shelf: Shelf) -> bool:  # noqa: ARG002
         refuse("shelve")
@@ -131,7 +131,7 @@ class NoBulletins:
 
 
 class NoRevocations:
-    """Port `Revocations`, under which no link counts: none is made."""
+    """Port `Revocations` under which every link is revoked; an in-memory platform makes no links."""
 
     def revoke(self, episode: str | None, recipient: str | None, at: datetime) -> None:  # noqa: ARG002
         refuse("revoke links")
@@ -141,7 +141,7 @@ class NoRevocations:
 
 
 class NoSessions:
-    """Port `EndedSessions`: nobody logs in to a platform that only tries something out."""
+    """Port `EndedSessions` of an in-memory platform, which has no logins."""
 
     def end(self, session: str, expires: datetime, now: datetime) -> None:  # noqa: ARG002
         refuse("end a session")
@@ -161,7 +161,7 @@ class NoReplays:
 
 
 class NoReports:
-    """Port `Reports` that keeps none."""
+    """Port `Reports` that stores none."""
 
     def put(self, definition: str, start: datetime, end: datetime, figures: Document, page: str, at: datetime) -> str:  # noqa: ARG002
         refuse("keep reports")
@@ -177,7 +177,7 @@ class NoReports:
 
 
 class NoPlatformAlerts:
-    """Port `PlatformAlerts` without any: what a pretended platform finds is told with its result."""
+    """Port `PlatformAlerts` without any. The result of an in-memory run states its faults."""
 
     def open(self) -> list[PlatformAlert]:
         return []
@@ -196,7 +196,7 @@ class NoPlatformAlerts:
 
 
 class NoAudit:
-    """Port `Audit` that hears nothing: what a pretended platform decides happened to nobody."""
+    """Port `Audit` that stores no entries, because decisions of an in-memory platform have no effect outside."""
 
     def add(self, who: str, what: str, subject: str, at: datetime, before: Any = None, after: Any = None, why: str = "") -> None:
-        """Nothing is written."""
+        """Write nothing."""

@@ -1,4 +1,4 @@
-"""Ports of the live platform, to read, and nothing after an instant."""
+"""Read-only ports of the live platform, without data after an instant."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -18,7 +18,7 @@ from alerting.usecases.backtest.sandbox.null_notifications import NoNotification
 class OneDefinition:
     """Port `Definitions` with a single definition, in service from its revision's instant on.
 
-    `others`: live revisions that are known beside it: people answered episodes of them.
+    `others`: further live revisions, of episodes with feedback.
     """
 
     def __init__(self, revision: Revision, others: Sequence[Revision] = ()) -> None:
@@ -54,7 +54,7 @@ class OneDefinition:
 
 
 class KnownAssets:
-    """Port `Assets`, to read."""
+    """Port `Assets`, read-only."""
 
     def __init__(self, live: Assets) -> None:
         self._live = live
@@ -79,7 +79,7 @@ class KnownAssets:
 
 
 class ReadingsUntil:
-    """Port `Readings`, to read, and nothing after an instant: whoever asks for more gets what there was by then."""
+    """Port `Readings`, read-only. A request beyond the instant returns the readings up to it."""
 
     def __init__(self, live: Readings, until: datetime) -> None:
         self._live, self._until = live, until
@@ -109,7 +109,7 @@ class ReadingsUntil:
 
 
 class LiveEpisodesUntil(NoNotifications):
-    """Port `Episodes`, to find what was really raised before an instant: people acted upon it, and training must know."""
+    """Port `Episodes`, read-only: live episodes before an instant. Training must know the ones that operators acted upon."""
 
     def __init__(self, live: Episodes, until: datetime) -> None:
         self._live, self._until = live, until
@@ -147,7 +147,7 @@ class LiveEpisodesUntil(NoNotifications):
 
 
 class KnownFeedback:
-    """Port `FeedbackLog`, to read."""
+    """Port `FeedbackLog`, read-only."""
 
     def __init__(self, live: FeedbackLog) -> None:
         self._live = live

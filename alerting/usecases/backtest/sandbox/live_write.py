@@ -1,10 +1,10 @@
-"""What a pretended platform has no business doing."""
+"""Refusal of operations that only a live platform may do."""
 
 from typing import NoReturn
 
 
 class LiveWrite(Exception):
-    """A pretended platform was asked for something that only a live one may do: a fault in the program."""
+    """An in-memory platform was asked for an operation that only a live one may do: a fault in the program."""
 
 
 def refuse(what: str) -> NoReturn:

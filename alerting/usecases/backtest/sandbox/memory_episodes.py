@@ -18,7 +18,7 @@ class MemoryEpisodes(NoNotifications):
         self.changed: set[str] = set()
 
     def restore(self, episodes: Iterable[Episode]) -> None:
-        """Take episodes over as they are."""
+        """Restore episodes unchanged."""
         for episode in episodes:
             self._keep(episode)
         self.changed.clear()

@@ -1,4 +1,4 @@
-"""How far evaluation is, and what it said, in memory."""
+"""Condition states and scores in memory."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -50,7 +50,7 @@ class MemoryScores:
         self.fresh: list[Document] = []
 
     def restore(self, rows: Iterable[Document]) -> None:
-        """Take rows over."""
+        """Restore rows of scores."""
         self._rows.update({(r["ts"], r["asset"], r["model_version"]): r for r in rows})
 
     def add(self, definition: str, asset: str, rows: Sequence[tuple[datetime, float, float, int]]) -> None:  # noqa: ARG002

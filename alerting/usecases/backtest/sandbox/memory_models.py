@@ -62,22 +62,22 @@ class MemoryModels:
         self._aliases: dict[str, int | None] = {}
 
     def keep_only(self, version: int | None) -> None:
-        """Forget every version but this one, which is in service, and every run but the candidates of its training."""
+        """Drop all versions except this one, which is in service, and all runs except the candidates of its training."""
         self._files = {v: f for v, f in self._files.items() if v == version}
         trained_by = self._tags[version].get("training_run") if version is not None else None
         self._runs = {i: r for i, r in self._runs.items() if trained_by is not None and r.parent == trained_by}
 
     def restore(self, version: int, files: Files, tags: Mapping[str, str]) -> None:
-        """Take a registered version over."""
+        """Restore a registered version."""
         self._files[version], self._tags[version] = dict(files), dict(tags)
 
     def candidates(self, run_id: str) -> dict[str, dict[str, bytes]]:
-        """Files of the fitted candidates of a training, by family."""
+        """Return the files of the fitted candidates of a training, by family."""
         children = [r for r in self._runs.values() if r.parent == run_id and r.tags.get("fitted") == "true"]
         return {r.tags["family"]: dict(r.files.get("candidate", {})) for r in children}
 
     def restore_candidate(self, run_id: str, family: str, files: Files) -> None:
-        """Take the fitted candidate of a training over: the next search may begin with its parameters."""
+        """Restore the fitted candidate of a training. The next search may begin with its parameters."""
         tags = {"family": family, "fitted": "true"}
         self._runs[f"{run_id}.{family}"] = _Run(tags, run_id, {"candidate": dict(files)})
 
@@ -89,7 +89,7 @@ class MemoryModels:
     def find_runs(self, parent: str) -> list[tuple[str, dict[str, str]]]:
         return [(id, dict(run.tags)) for id, run in self._runs.items() if run.parent == parent]
 
-    def open_runs(self, definition: str) -> list[RunState]:  # noqa: ARG002 - nobody looks at a pretended training
+    def open_runs(self, definition: str) -> list[RunState]:  # noqa: ARG002 - a training in memory is not displayed
         return []
 
     def searches(self, run_id: str) -> list[RunState]:  # noqa: ARG002
@@ -112,7 +112,7 @@ class MemoryModels:
         run.files.setdefault(folder, {}).update(files or {})
 
     def log_dataset(self, run_id: str, name: str, profile: Mapping[str, Any], inputs: Mapping[str, str]) -> None:
-        """Nobody looks at the runs of a pretended training."""
+        """Write nothing. Runs of a training in memory are not displayed."""
 
     def files(self, run_id: str, folder: str) -> dict[str, bytes]:
         return dict(self._runs[run_id].files.get(folder, {}))
@@ -121,7 +121,7 @@ class MemoryModels:
         return None
 
     def finish(self, run_id: str, failed: bool = False) -> None:
-        """Nobody looks at the runs of a pretended training."""
+        """Write nothing. Runs of a training in memory are not displayed."""
 
     def register(
         self,

@@ -1,4 +1,4 @@
-"""The part of port `Episodes` that is about telling people, where nobody is told."""
+"""The notification part of port `Episodes`, for platforms without notifications."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ from alerting.episodes.episode import Episode, Notification
 
 
 class NoNotifications:
-    """No notification was made, none is held, and nothing is muted."""
+    """Episodes without notifications, pending or held back, and without muting."""
 
     def with_due_notifications(self, now: datetime, limit: int = 100) -> list[Episode]:  # noqa: ARG002 - the port's signature
         return []

@@ -1,4 +1,4 @@
-"""A pretended platform: the memory of it, and views of it at an instant."""
+"""The in-memory platform: its memory, and views of it at an instant."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,7 +32,7 @@ from alerting.usecases.backtest.sandbox.memory_models import MemoryDecisions, Me
 
 @dataclass(frozen=True)
 class Standing:
-    """Port `Clock` that stands still."""
+    """Port `Clock` with a fixed time."""
 
     instant: datetime
 
@@ -41,7 +41,7 @@ class Standing:
 
 
 class Shadow:
-    """The memory of a pretended platform with one definition, and views of it at an instant."""
+    """The memory of an in-memory platform with one definition, and views of it at an instant."""
 
     def __init__(self, live: Platform, revision: Revision) -> None:
         self._live, self._revision = live, revision
@@ -49,11 +49,11 @@ class Shadow:
         self.models, self.scores = MemoryModels(), MemoryScores()
 
     def watching(self, at: datetime) -> Platform:
-        """The platform as it evaluates at an instant: nothing after it can be read."""
+        """Return the platform for an evaluation at an instant. No later data can be read."""
         return self._at(at, self.episodes, OneDefinition(self._revision))
 
     def training(self, at: datetime) -> Platform:
-        """The platform as it trains at an instant: with the live episodes before it, which people answered and acted upon."""
+        """Return the platform for a training at an instant, with the earlier live episodes and their feedback."""
         known = OneDefinition(self._revision, self._live.definitions.revisions(self._revision.name))
         return self._at(at, LiveEpisodesUntil(self._live.episodes, at), known)
 
