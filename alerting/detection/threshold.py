@@ -72,7 +72,7 @@ class Judged:
 
 
 def lookback(definition: ThresholdDefinition) -> timedelta:
-    """Return how far before the watermark an evaluation needs readings: for a rate, to the reading `rate_per` ago."""
+    """Return how far before the watermark an evaluation needs readings: for a rate, to the reading in force `rate_per` ago."""
     return timedelta(0) if definition.rate_per is None else definition.rate_per + definition.stale_after
 
 
