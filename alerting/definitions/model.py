@@ -151,7 +151,7 @@ class ClassifierDefinition(CommonFields):
     def stride(self) -> timedelta:
         """Return the time between two evaluations: as written, or a sixth of the horizon.
 
-        The sixth is rounded to whole minutes, at least one minute.
+        The sixth is rounded down to whole minutes, at least one minute.
         """
         return self.features.stride or _sixth(self.horizon)
 

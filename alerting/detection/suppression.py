@@ -35,7 +35,7 @@ class Span:
 
 @dataclass(frozen=True)
 class LineStanding:
-    """Suppression at an instant: whether, why, and the states that are not known there."""
+    """Suppression at an instant: whether, why, and which states are not known there."""
 
     suppressed: bool
     words: str
@@ -117,7 +117,7 @@ def _judged(state: LineState, history: History, start: datetime, end: datetime) 
 
 
 def _condition(state: LineState) -> ThresholdDefinition:
-    """Return the state as a threshold definition, which the evaluator of thresholds can evaluate."""
+    """Return the state as a threshold definition, for the evaluator of thresholds."""
     return ThresholdDefinition(
         name="suppression",
         kind="threshold",
