@@ -1,1 +1,1 @@
-"""Alarm figures after ISA-18.2 and EEMUA 191, chattering, alarm load."""
+"""Alarm metrics after ISA-18.2 and EEMUA 191, chattering, alarm load."""

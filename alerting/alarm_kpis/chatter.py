@@ -1,4 +1,4 @@
-"""What would quieten a chattering threshold: a clear limit or an on-delay, found and tried on the variable's own history."""
+"""Propose a clear limit or an on-delay for a chattering threshold, tested on the variable's own history."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _DELAY = "only where nothing is to be done about one that clears at once"
 
 @dataclass(frozen=True)
 class Proposal:
-    """A change that quietens a definition on this history, with how often it was raised before and after it."""
+    """A change that stops the chattering on this history, with the number of raises before and after it."""
 
     change: dict[str, float | str]
     raises_before: int
@@ -31,10 +31,10 @@ class Proposal:
 def propose(
     definition: ThresholdDefinition, history: History, start: datetime, end: datetime, cycles: int, within: timedelta
 ) -> tuple[Proposal, ...]:
-    """The smallest clear limit, and the smallest on-delay, after which nothing chatters in (start, end]; each where there is one.
+    """Return the smallest clear limit and the smallest on-delay without chattering in (start, end], where they exist.
 
-    Chattering: raised and cleared `cycles` times within `within`. Both are tried by the very judging that raises alarms.
-    A clear limit keeps every alarm that lasts; an on-delay is right only where one that clears at once asks for nothing.
+    Chattering: raised and cleared `cycles` times within `within`. Both are tested with the evaluation that raises alarms. A
+    clear limit keeps every alarm that lasts. An on-delay is right only where an alarm that clears at once needs no action.
     """
     return quieten(definition, history, start, end, lambda steps: not _chatters(steps, cycles, within))
 
@@ -42,8 +42,9 @@ def propose(
 def quieten(
     definition: ThresholdDefinition, history: History, start: datetime, end: datetime, quiet: Callable[[list[Step]], bool]
 ) -> tuple[Proposal, ...]:
-    """The smallest clear limit, and the smallest on-delay, with which the steps in (start, end] are `quiet`; each where there
-    is one, none where they are already.
+    """Return the smallest clear limit and the smallest on-delay with `quiet` steps in (start, end], where they exist.
+
+    None of them if the steps are quiet already.
     """
     before = replay(definition, history, start, end)
     if quiet(before):
@@ -59,10 +60,10 @@ def quieten(
 
 
 def noise(values: np.ndarray) -> float:
-    """Standard deviation of the noise: 1.4826 times the median absolute difference of neighbours, over √2.
+    """Return the standard deviation of the noise: 1.4826 times the median absolute difference of neighbours, over √2.
 
-    (Differences forget the trend, the median forgets the jumps; Rousseeuw and Croux, 1993, for the factor.) Where more than half
-    of the neighbours are equal: the smallest difference that occurs.
+    Differences remove the trend, the median removes the jumps; for the factor see Rousseeuw and Croux, 1993. Where more than
+    half of the neighbours are equal: the smallest difference that occurs.
     """
     differences = np.abs(np.diff(values[np.isfinite(values)]))
     moved = differences[differences > 0]
@@ -89,13 +90,13 @@ def _clear_limits(
 
 
 def _plain(*limits: object) -> bool:
-    """Whether limits are written as numbers, at least one of them."""
+    """Return whether limits are written as numbers, at least one of them."""
     given = [limit for limit in limits if limit is not None]
     return bool(given) and all(isinstance(limit, int | float) for limit in given)
 
 
 def _further_inside(definition: ThresholdDefinition, change: dict[str, float | str]) -> bool:
-    """Whether the change asks more than the clear limits that are there already."""
+    """Return whether the change is stricter than the present clear limits."""
     high, low = definition.clear_above_at, definition.clear_below_at
     above = not isinstance(high, int | float) or float(change.get("clear_above_at", high)) <= high
     below = not isinstance(low, int | float) or float(change.get("clear_below_at", low)) >= low
@@ -103,7 +104,7 @@ def _further_inside(definition: ThresholdDefinition, change: dict[str, float | s
 
 
 def _apart(change: dict[str, float | str]) -> bool:
-    """Limits on both sides must leave something in between."""
+    """Return whether limits on both sides leave an interval in between."""
     return (
         "clear_above_at" not in change
         or "clear_below_at" not in change
@@ -112,7 +113,7 @@ def _apart(change: dict[str, float | str]) -> bool:
 
 
 def _rounded(value: float, sigma: float) -> float:
-    """No more digits than the noise deserves: one of its own."""
+    """Return the value with no more digits than the noise allows: one of the noise itself."""
     return round(value, -int(np.floor(np.log10(sigma))))
 
 

@@ -1,6 +1,6 @@
-"""Floods of alarms, after ISA-18.2 and EEMUA 191: what a ten-minute period is, where a flood begins and where it is over.
+"""Floods of alarms, after ISA-18.2 and EEMUA 191: ten-minute periods, begin and end of a flood.
 
-Alarm figures, reports, backtests and the alarm budget count floods here, and under one setting (`ALERTING_ALARM_FLOOD`).
+Alarm metrics, reports, backtests and the alarm budget count floods here, and under one setting (`ALERTING_ALARM_FLOOD`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,12 +13,12 @@ from alerting.definitions.alarm_budget import NO_GATE
 from alerting.readings.instants import Millis, span_millis, to_millis
 
 PERIOD = timedelta(minutes=10)
-ABOVE = NO_GATE.flood_above  # where no setting says otherwise
+ABOVE = NO_GATE.flood_above  # default without a setting
 
 
 @dataclass(frozen=True)
 class Flood:
-    """A stretch that began with a period above the start of a flood and ended before one below its end."""
+    """Interval that begins with a period above the start of a flood and ends before one below its end."""
 
     start: datetime
     end: datetime
@@ -27,12 +27,18 @@ class Flood:
 
 
 def ends_below(above: int) -> int:
-    """A flood that begins above so many alarms in ten minutes is over before a period with fewer than half of them."""
+    """Return the number of alarms in ten minutes below which a flood ends: half of the number above which it begins.
+
+    The half is rounded down, and at least one.
+    """
     return max(above // 2, 1)
 
 
 def counted(at: Iterable[datetime], start: datetime, end: datetime, period: timedelta = PERIOD) -> Millis:
-    """Alarms in each period from `start` on; the last one may not be full. Those outside of [start, end) are none of them."""
+    """Return the alarms in each period from `start` on; the last period may be shorter.
+
+    Alarms outside of [start, end) are not counted.
+    """
     begin, width = to_millis(start), span_millis(period)
     number = max(-(-(to_millis(end) - begin) // width), 0)
     places = [place for t in at if 0 <= (place := (to_millis(t) - begin) // width) < number]
@@ -40,7 +46,10 @@ def counted(at: Iterable[datetime], start: datetime, end: datetime, period: time
 
 
 def find_floods(counts: Millis, start: datetime, above: int = ABOVE, below: int | None = None) -> tuple[Flood, ...]:
-    """Floods begin with a period above one number of alarms, and end before one below another. `counts`: from `start` on."""
+    """Return the floods: each begins with a period above one number of alarms, and ends before one below another.
+
+    `counts`: alarms in each period from `start` on.
+    """
     least = ends_below(above) if below is None else below
     floods: list[Flood] = []
     began: int | None = None
@@ -55,5 +64,5 @@ def find_floods(counts: Millis, start: datetime, above: int = ABOVE, below: int 
 
 
 def time_in_flood(floods: Sequence[Flood], periods: int) -> float:
-    """Share of so many ten-minute periods."""
+    """Return the share of ten-minute periods that lie in a flood. `periods`: number of all periods."""
     return sum((f.end - f.start for f in floods), timedelta(0)) / (max(periods, 1) * PERIOD)

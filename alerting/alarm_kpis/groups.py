@@ -1,4 +1,4 @@
-"""Alarm figures by who answers: per operator position, line or shift."""
+"""Alarm metrics per operator position, line or shift."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ Stretch = tuple[datetime, datetime]
 
 @dataclass(frozen=True)
 class Group:
-    """The figures of one position, line or shift. `budget`: alarms a day that its position may be asked to answer."""
+    """Metrics of one position, line or shift. `budget`: most alarms a day that its position has to answer."""
 
     name: str
     kpis: Kpis
@@ -36,7 +36,10 @@ def by_asset(
     budget: Callable[[str], float],
     targets: Targets = TARGETS,
 ) -> list[Group]:
-    """Figures of each group of assets, by name, also of those without an alarm. `group_of`: the group of each asset."""
+    """Return the metrics of each group of assets, by name, also of groups without an alarm.
+
+    `group_of`: the group of each asset.
+    """
     found: dict[str, list[Episode | Alarm]] = defaultdict(list)
     for episode in episodes:
         found[group_of.get(episode.asset, episode.asset)].append(episode)
@@ -49,9 +52,9 @@ def by_asset(
 def by_shift(
     episodes: Sequence[Episode | Alarm], start: datetime, end: datetime, routes: Sequence[Route], targets: Targets = TARGETS
 ) -> list[Group]:
-    """Figures of the shifts that routes name: of the assets that they match, in the hours in which they are in force.
+    """Return the metrics of the shifts that routes name: of their matching assets, in the hours when they are in force.
 
-    Rates are per hour of the shift. What was raised in no shift of its asset stands apart, where there is any.
+    Rates are per hour of the shift. Alarms raised in no shift of their asset form a separate group, where there are any.
     """
     groups, told = [], set()
     for route in (r for r in routes if r.shifts):
@@ -68,7 +71,7 @@ def by_shift(
 
 
 def _merged(stretches: Sequence[Stretch], start: datetime, end: datetime) -> list[Stretch]:
-    """The stretches within [start, end), those that touch or overlap taken together."""
+    """Return the intervals within [start, end), those that touch or overlap taken together."""
     merged: list[Stretch] = []
     for a, b in sorted(stretches):
         begin, stop = max(a, start), min(b, end)
@@ -80,7 +83,7 @@ def _merged(stretches: Sequence[Stretch], start: datetime, end: datetime) -> lis
 
 
 def _between(stretches: Sequence[Stretch], start: datetime, end: datetime) -> list[Stretch]:
-    """What lies between the merged stretches."""
+    """Return the intervals between the merged ones."""
     edges = [start, *(t for stretch in stretches for t in stretch), end]
     pairs = zip(edges[::2], edges[1::2], strict=True)
     return [(a, b) for a, b in pairs if b - a > timedelta(0)]

@@ -1,7 +1,7 @@
-"""How good the alarms are for the people who get them: figures after ISA-18.2, IEC 62682 and EEMUA 191, from our own episodes.
+"""Quality of alarms for operators: metrics after ISA-18.2, IEC 62682 and EEMUA 191, from stored episodes.
 
-The numbers that they are held against are defaults after these standards, which every plant may change; nothing here certifies
-anything. Averages hide floods, so shares of periods stand beside them.
+The targets are defaults after these standards, which every plant may change; nothing here certifies anything. Averages hide
+floods, so the metrics include shares of periods.
 """
 
 from collections import Counter, defaultdict
@@ -36,12 +36,11 @@ def kpis(
     targets: Targets = TARGETS,
     during: Sequence[tuple[datetime, datetime]] | None = None,
 ) -> Kpis:
-    """The figures of alarms raised in [start, end); of older ones only whether they are stale.
+    """Return the metrics of alarms raised in [start, end); of older ones only whether they are stale.
 
-    Left out are episodes found in past times or not found again, and those that nobody was told of because of a shelf or
-    suppression by design. Live ones that late data withdrew count: they rang.
-    Periods begin at `start`; a last one that is not full counts like any other. `during`: only these stretches [from, to) of it
-    count, which do not overlap: the hours of a shift.
+    Left out are backfilled and withdrawn episodes, and those without a notification because of a shelf or suppression by
+    design. Live ones that late data withdrew count, because recipients were notified. Periods begin at `start`; a shorter last
+    one counts like any other. `during`: count only these intervals [from, to), which do not overlap: the hours of a shift.
     """
     parts = [(start, end)] if during is None else list(during)
     live = [a for a in map(alarm_of, episodes) if not a.backfilled and not a.withdrawn]
@@ -58,7 +57,7 @@ def _figures(
     parts: Sequence[tuple[datetime, datetime]],
     targets: Targets,
 ) -> Kpis:
-    """All figures, without what is found of them."""
+    """Return all metrics, without the findings."""
     observed = sum((b - a for a, b in parts), timedelta(0))
     told = [e for e in raised if not e.silent]
     rates = {span: len(told) * span / max(observed, _MOMENT) for span in (PERIOD, _HOUR, _DAY)}
@@ -97,12 +96,12 @@ def _figures(
 
 
 def counted(episodes: Sequence[Spell], start: datetime, end: datetime, period: timedelta) -> Millis:
-    """Alarms raised in each period from `start` on."""
+    """Return the number of alarms raised in each period from `start` on."""
     return floods_in.counted((e.raised_at for e in episodes), start, end, period)
 
 
 def _inside(parts: Sequence[tuple[datetime, datetime]], start: datetime, period: timedelta, number: int) -> np.ndarray:
-    """Which of the periods from `start` on begin within one of the stretches."""
+    """Return which of the periods from `start` on begin within one of the intervals."""
     begins = to_millis(start) + span_millis(period) * np.arange(number, dtype=np.int64)
     inside = np.zeros(number, np.bool_)
     for a, b in parts:
@@ -111,7 +110,7 @@ def _inside(parts: Sequence[tuple[datetime, datetime]], start: datetime, period:
 
 
 def bands(counts: Millis, targets: Targets = TARGETS) -> tuple[Band, ...]:
-    """Shares of ten-minute periods by how many alarms they had; the names are EEMUA's for a steady rate."""
+    """Return the shares of ten-minute periods by their number of alarms; the names are EEMUA's for a steady rate."""
     acceptable, manageable = int(targets.acceptable), int(targets.manageable)
     edges = [
         ("acceptable", 0, acceptable),
@@ -127,12 +126,12 @@ def bands(counts: Millis, targets: Targets = TARGETS) -> tuple[Band, ...]:
 
 
 def find_floods(counts: Millis, start: datetime, targets: Targets = TARGETS) -> tuple[Flood, ...]:
-    """Floods begin with a ten-minute period above one number of alarms, and end before one below another."""
+    """Return the floods: each begins with a ten-minute period above one number of alarms, and ends before one below another."""
     return floods_in.find_floods(counts, start, targets.flood_starts_above, targets.flood_ends_below)
 
 
 def find_chattering(episodes: Sequence[Spell], targets: Targets = TARGETS) -> tuple[Chatter, ...]:
-    """Alarms that were raised and cleared at least so often within so short a time, the worst first."""
+    """Return the alarms raised and cleared at least `chatter_cycles` times within `chatter_within`, the worst first."""
     found = []
     for (definition, asset), spells in _by_pair(episodes).items():
         closed = sorted((e.raised_at, e.closed_at) for e in spells if e.closed_at is not None)
@@ -145,7 +144,7 @@ def find_chattering(episodes: Sequence[Spell], targets: Targets = TARGETS) -> tu
 
 
 def _bursts(closed: Sequence[tuple[datetime, datetime]], targets: Targets) -> list[tuple[int, int]]:
-    """First and last place of each burst; bursts that overlap are one."""
+    """Return first and last index of each burst; bursts that overlap are one."""
     bursts: list[tuple[int, int]] = []
     for last in range(targets.chatter_cycles - 1, len(closed)):
         first = last - targets.chatter_cycles + 1
@@ -159,7 +158,7 @@ def _bursts(closed: Sequence[tuple[datetime, datetime]], targets: Targets) -> li
 
 
 def find_stale(episodes: Sequence[Spell], start: datetime, end: datetime, targets: Targets = TARGETS) -> tuple[Stale, ...]:
-    """Alarms that had been active for too long at some instant of [start, end), the longest first."""
+    """Return the alarms that had been active for too long at some instant of [start, end), the longest first."""
     found = []
     for e in episodes:
         until = min(e.closed_at or end, end)
@@ -170,20 +169,20 @@ def find_stale(episodes: Sequence[Spell], start: datetime, end: datetime, target
 
 
 def most_frequent(episodes: Sequence[Spell], number: int) -> tuple[Frequent, ...]:
-    """The most frequent alarms, each a definition on an asset, with their share of all."""
+    """Return the most frequent alarms, each a definition on an asset, with their share of all."""
     pairs = Counter((e.definition, e.asset) for e in episodes)
     ranked = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:number]
     return tuple(Frequent(d, a, n, n / len(episodes)) for (d, a), n in ranked)
 
 
 def priorities(episodes: Sequence[Spell], targets: Targets = TARGETS) -> tuple[Priority, ...]:
-    """The mix of severities."""
+    """Return the number and share of alarms of each severity."""
     number = Counter(e.severity for e in episodes)
     return tuple(Priority(s, number[s], number[s] / len(episodes) if episodes else 0.0, targets.share(s)) for s in SEVERITIES)
 
 
 def spread(durations: Sequence[timedelta | None]) -> Spread:
-    """Median, ninth decile and longest; nearest rank, so that each is a duration that was really seen."""
+    """Return median, ninth decile and longest; nearest rank, so that each is an observed duration."""
     known = sorted(d for d in durations if d is not None)
     missing = len(durations) - len(known)
     if not known:
@@ -203,7 +202,7 @@ def _share(flags: np.ndarray) -> float:
 
 
 def _findings(figures: Kpis, targets: Targets) -> tuple[Finding, ...]:
-    """Every figure with its target, in the order in which they are read."""
+    """Return every metric with its target, in reading order."""
     rate, hourly, daily, busiest = figures.per_ten_minutes, figures.per_hour, figures.per_day, figures.busiest
     rows: list[tuple[str, float, str, bool]] = [
         ("alarms per 10 minutes", rate, f"≤ {targets.acceptable:g}, at most {targets.manageable:g}", rate <= targets.manageable),
@@ -225,7 +224,7 @@ def _findings(figures: Kpis, targets: Targets) -> tuple[Finding, ...]:
         (f"share of the {targets.top} most frequent", top, f"≤ {targets.top_share:.0%}", top <= targets.top_share),
     ]
     enough = figures.observed >= _LEAST_SPAN and figures.alarms > 0
-    certain = ("chattering alarms", "most in 10 minutes")  # once too many is too many, however short the time
+    certain = ("chattering alarms", "most in 10 minutes")  # one such event breaks the target in any time
     return tuple(Finding(n, float(v), t, met if enough or (not met and n in certain) else None) for n, v, t, met in rows)
 
 

@@ -1,6 +1,6 @@
-"""The load that alarms put on an operator position, and the budget it is held against (after EEMUA 191 and ISA-18.2).
+"""Alarm load of an operator position and its budget, after EEMUA 191 and ISA-18.2.
 
-An expected load comes from judging the past by a definition that is not in service yet, with the very functions that judge live.
+For an expected load the past is evaluated with a definition that is not in service yet, by the functions of live evaluation.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,22 +19,22 @@ from alerting.readings.history import History
 
 @dataclass(frozen=True)
 class Alarms:
-    """Alarms at one position: `per_day`, and the instants of those that were seen in the judged past."""
+    """Alarms at one position: `per_day`, and the instants of those in the evaluated past."""
 
     per_day: float = 0.0
     at: tuple[datetime, ...] = ()
 
     def plus(self, other: "Alarms") -> "Alarms":
-        """Both together."""
+        """Return the sum of both."""
         return Alarms(self.per_day + other.per_day, (*self.at, *other.at))
 
 
 @dataclass(frozen=True)
 class PositionLoad:
-    """What one definition would add at one position: `expected` and `now` are alarms a day, without and beside it.
+    """Alarms that one definition would add at one position: `expected` and `now` are alarms a day, of it and of all others.
 
-    `floods`: share of ten-minute periods of the judged past in a flood, everything together; `floods_now`: without it.
-    `before`: what the definition asks for already, as it is in service now.
+    `floods`: share of ten-minute periods of the evaluated past in a flood, with all alarms; `floods_now`: without this
+    definition. `before`: alarms a day of the definition as it is in service now.
     """
 
     position: str
@@ -46,15 +46,15 @@ class PositionLoad:
     before: float = 0.0
 
     def breaks(self, most_floods: float) -> bool:
-        """Whether it asks for too much: over the budget, or floods too often, because of this definition."""
-        if not _is_more(self.expected, self.before):  # it asks for no more than it does already
+        """Return whether this definition causes too many alarms: over the budget, or floods too often."""
+        if not _is_more(self.expected, self.before):  # it adds no more alarms than the definition in service
             return False
         floods = self.floods >= most_floods and self.floods > self.floods_now
         return _is_more(self.expected + self.now, self.budget) or floods
 
     @property
     def words(self) -> str:
-        """`expected 3.1 alarms a day at position oven-operator; budget 144, now 20`."""
+        """Return `expected 3.1 alarms a day at position oven-operator; budget 144, now 20`."""
         before = f" (as it is now {self.before:.3g})" if self.before else ""
         floods = f"; {self.floods:.1%} of ten-minute periods in flood" if self.floods else ""
         return (
@@ -64,12 +64,12 @@ class PositionLoad:
 
 
 def _is_more(one: float, other: float) -> bool:
-    """Whether a rate is greater than another by more than the rounding of sums: a budget that is used up is not broken."""
+    """Return whether a rate exceeds another by more than the rounding of sums: a budget used up exactly is not exceeded."""
     return one > other and not isclose(one, other, rel_tol=1e-9)
 
 
 def replay(definition: ThresholdDefinition, history: History, start: datetime, end: datetime) -> list[Step]:
-    """The steps of episodes that a definition would have made in (start, end], if it had been in service from `start` on."""
+    """Return the steps of episodes that a definition would have made in (start, end], in service from `start` on."""
     judged = judge(definition, history, None, start, end)
     _, steps = advance(
         ConditionState(watermark=start), judged.stretches, definition.hold, definition.clear_for, severities(definition)
@@ -78,7 +78,7 @@ def replay(definition: ThresholdDefinition, history: History, start: datetime, e
 
 
 def time_in_alarm(steps: Sequence[Step], end: datetime) -> timedelta:
-    """How long the episodes of these steps are open, an open one until `end`."""
+    """Return how long the episodes of these steps are open, an open one until `end`."""
     raised = {step.raised_at: end for step in steps if step.kind == "raised"}
     raised |= {step.raised_at: step.at for step in steps if step.kind == "closed"}
     return sum((until - since for since, until in raised.items()), timedelta(0))
@@ -87,8 +87,11 @@ def time_in_alarm(steps: Sequence[Step], end: datetime) -> timedelta:
 def notification_instants(
     steps: Sequence[Step], silent: Sequence[Span], still_tell: Sequence[Severity], end: datetime, shelved: Sequence[Span] = ()
 ) -> list[datetime]:
-    """When people would have been told of each raise: at once, or when suppression or a shelf ends, or when its severity becomes
-    one that suppression still tells; never of what came and went in it."""
+    """Return when recipients would have been notified of each raise.
+
+    At once, or when suppression or a shelf ends, or when its severity becomes one that suppression does not mute. An episode
+    that came and went while muted has no instant.
+    """
     ends = {step.raised_at: step.at for step in steps if step.kind == "closed"}
     turns: dict[datetime, list[Step]] = {}
     for step in steps:
@@ -105,7 +108,7 @@ def notification_instants(
 def _first_told(
     turns: Sequence[Step], silent: Sequence[Span], still_tell: Sequence[Severity], shelved: Sequence[Span]
 ) -> datetime:
-    """The first instant from its raise on at which an episode is neither shelved nor, with its severity there, suppressed."""
+    """Return the first instant, from its raise on, at which an episode is neither shelved nor suppressed at its severity."""
     at, before = turns[0].at, None
     while at != before:
         before, at = at, first_free(shelved, at)
@@ -117,6 +120,9 @@ def _first_told(
 
 
 def flood_share(at: Iterable[datetime], start: datetime, end: datetime, above: int) -> float:
-    """Share of the ten-minute periods from `start` to `end` that lie in a flood: one that begins above so many alarms."""
+    """Return the share of ten-minute periods from `start` to `end` that lie in a flood.
+
+    A flood begins with more than `above` alarms in a period.
+    """
     counts = counted(at, start, end)
     return time_in_flood(find_floods(counts, start, above), len(counts))

@@ -1,4 +1,4 @@
-"""The figures of alarms, and the targets that they are held against."""
+"""Metrics of alarms, and their targets."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ from alerting.definitions.model import Severity
 
 @dataclass(frozen=True)
 class Targets:
-    """What the figures are held against; defaults after ISA-18.2 / EEMUA 191. Counts are per ten minutes unless named."""
+    """Targets of the metrics; defaults after ISA-18.2 / EEMUA 191. Counts are per ten minutes unless named."""
 
     acceptable: float = 1
     manageable: float = 2
@@ -35,7 +35,7 @@ class Targets:
     critical_share: float = 0.01
 
     def share(self, severity: Severity) -> float:
-        """The share of alarms that should have this severity."""
+        """Return the share of alarms that should have this severity."""
         return float(getattr(self, f"{severity}_share"))
 
 
@@ -43,7 +43,10 @@ TARGETS = Targets()
 
 
 def targets_under(budget: AlarmBudget) -> Targets:
-    """The defaults with what the platform's settings say of floods: how many alarms are one, and how much of the time may be."""
+    """Return the default targets with the platform's settings of floods.
+
+    These are the number of alarms that make a flood, and the largest share of time in flood.
+    """
     return replace(
         TARGETS,
         most=budget.flood_above,
@@ -101,7 +104,7 @@ class Frequent:
 
 @dataclass(frozen=True)
 class Priority:
-    """How many alarms have a severity, their share, and the share they should have."""
+    """Number of alarms of one severity, their share, and the share they should have."""
 
     severity: Severity
     alarms: int
@@ -122,7 +125,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Finding:
-    """One figure against its target. `met` is None where too little was seen to say."""
+    """One metric and its target. `met` is None where there are too few data."""
 
     figure: str
     value: float
@@ -132,10 +135,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Kpis:
-    """The figures of some alarms over [start, end). `silent`: alarms that nobody was told of, which are not counted;
-    `suppressed`: those among them that were suppressed by design. `observed`: how much of that time counts (a shift's hours).
-    `distribution`: ten-minute periods with 0, 1, 2 … alarms, the last number with more than that. `hourly`: alarms in each hour
-    from `start` on.
+    """Metrics of alarms over [start, end).
+
+    `silent`: alarms without a notification, which are not counted; `suppressed`: those among them that were suppressed by
+    design. `observed`: how much of that time counts (a shift's hours). `distribution`: ten-minute periods with 0, 1, 2 …
+    alarms, the last number with more than that. `hourly`: alarms in each hour from `start` on.
     """
 
     start: datetime

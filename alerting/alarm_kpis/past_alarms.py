@@ -1,4 +1,4 @@
-"""Alarms that the evaluation of past days found: nobody was told of them, so figures count them only when they say so."""
+"""Alarms found by evaluating past days. No recipient was notified of them, so metrics must state that they count them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,14 +9,14 @@ from alerting.episodes.extract import Alarm
 
 @dataclass(frozen=True)
 class PastAlarms:
-    """How many alarms of a period were found in past days, and whether the figures count them."""
+    """Number of alarms of a period found in past days, and whether the metrics count them."""
 
     found: int
     counted: bool
 
     @property
     def words(self) -> str:
-        """A sentence for people; empty where there are none."""
+        """Return a sentence for people; empty without such alarms."""
         if not self.found:
             return ""
         alarms = f"{self.found} alarm{'' if self.found == 1 else 's'}"
@@ -28,8 +28,10 @@ class PastAlarms:
 def with_past(
     alarms: Sequence[Alarm], start: datetime, end: datetime, wanted: bool | None = None
 ) -> tuple[list[Alarm], PastAlarms]:
-    """Alarms for figures of [start, end), and what of them is past. `wanted`: count them or not; None: as long as most alarms
-    of the period are past ones, which is so in the first days of an alert.
+    """Return the alarms for metrics of [start, end), and the past alarms among them.
+
+    `wanted`: count them or not. None: count them while most alarms of the period are past ones, as in the first days of an
+    alert.
     """
     within = [a for a in alarms if start <= a.raised_at < end and not a.withdrawn]
     found = sum(a.backfilled for a in within)

@@ -1,4 +1,4 @@
-"""What an operator position may be asked to answer, after EEMUA 191 and ISA-18.2: a setting of the platform."""
+"""Budget of alarms for an operator position, after EEMUA 191 and ISA-18.2: a setting of the platform."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,11 +10,11 @@ GateMode = Literal["refuse", "warn", "off"]
 
 @dataclass(frozen=True)
 class AlarmBudget:
-    """What a position may be asked to answer, and what happens to a definition that asks for more.
+    """Most alarms that a position has to answer, and how the platform treats a definition that exceeds them.
 
-    `per_day`: alarms a day, 144 is one in ten minutes (EEMUA 191: very likely acceptable); `by_position`: where it is another
-    number. `flood_above`: more than so many in ten minutes are a flood, and at most `most_floods` of those periods may be
-    (ISA-18.2). `days`: how much of the past is judged.
+    `per_day`: alarms a day; 144 is one in ten minutes (EEMUA 191: very likely acceptable). `by_position`: other numbers for
+    single positions. `flood_above`: more alarms than this in ten minutes are a flood. `most_floods`: largest allowed share of
+    such periods (ISA-18.2). `days`: length of the past that is evaluated.
     """
 
     mode: GateMode = "off"
@@ -25,7 +25,7 @@ class AlarmBudget:
     days: int = 7
 
     def of(self, position: str) -> float:
-        """Alarms a day that this position may be asked to answer."""
+        """Return the budget of a position in alarms a day."""
         return self.by_position.get(position, self.per_day)
 
 

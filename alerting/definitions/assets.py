@@ -1,4 +1,4 @@
-"""What an asset is: the machine or line, and the variables that are measured or set on it."""
+"""Assets: a machine or line with the variables that are measured or set on it, and types of events."""
 
 import re
 import unicodedata
@@ -20,7 +20,7 @@ NAME_LENGTH = 100
 _MARK_LENGTH = 8
 
 NO_POSITION = "operators"
-_OVERRIDES = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}  # they turn the order of letters around
+_OVERRIDES = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}  # these reverse the order of letters
 _EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
@@ -136,19 +136,19 @@ class EventType(Closed):
 
 
 class AssetRefused(DocumentRefused):
-    """An asset has faults; nothing of it was taken."""
+    """Refusal of a whole asset because of its faults."""
 
     what = "asset"
 
 
 class EventTypeRefused(DocumentRefused):
-    """An event type has faults; nothing of it was taken."""
+    """Refusal of a whole event type because of its faults."""
 
     what = "event type"
 
 
 def parse_asset(document: Mapping[str, Any]) -> Asset:
-    """Read one document. Raises AssetRefused with every fault."""
+    """Return the asset of a document. Raises AssetRefused with every fault."""
     try:
         return Asset.model_validate(dict(document))
     except ValidationError as error:
@@ -156,7 +156,7 @@ def parse_asset(document: Mapping[str, Any]) -> Asset:
 
 
 def parse_event_type(document: Mapping[str, Any]) -> EventType:
-    """Read one document. Raises EventTypeRefused with every fault."""
+    """Return the event type of a document. Raises EventTypeRefused with every fault."""
     try:
         return EventType.model_validate(dict(document))
     except ValidationError as error:
@@ -164,7 +164,7 @@ def parse_event_type(document: Mapping[str, Any]) -> EventType:
 
 
 def upwards(asset: Asset, assets: Sequence[Asset]) -> list[Asset]:
-    """The asset, its parent, the parent's parent and so on, as far as they are known."""
+    """Return the asset, its parent, the parent's parent and so on, as far as these are known."""
     known = {a.name: a for a in assets}
     chain = [asset]
     while (parent := known.get(chain[-1].parent or "")) is not None and parent not in chain:
@@ -173,19 +173,19 @@ def upwards(asset: Asset, assets: Sequence[Asset]) -> list[Asset]:
 
 
 def position_of(asset: Asset, assets: Sequence[Asset]) -> str:
-    """The operator position that answers the alarms of an asset: its own, or that of the nearest one above it."""
+    """Return the operator position that answers the alarms of an asset: its own, or the nearest one above it."""
     return next((a.position for a in upwards(asset, assets) if a.position is not None), NO_POSITION)
 
 
 def line_of(asset: Asset, assets: Sequence[Asset]) -> str:
-    """The outermost asset above an asset: its line; itself where nothing is above it."""
+    """Return the name of the outermost asset above an asset, its line; its own name if none is above it."""
     return upwards(asset, assets)[-1].name
 
 
 def variable_name(foreign: str) -> str:
     """Derive a legal variable name from any column title: `Air temperature [K]` gives `Air_temperature_K`.
 
-    A title that is too long for a name, or without any character of one, is told apart by a hash of the whole title.
+    A title that is too long for a name, or has no legal character, gets a hash of the whole title, which keeps names distinct.
     """
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", foreign.strip()).strip("_")
     legal = name if re.match(VARIABLE_PATTERN, name) else f"v_{name}"

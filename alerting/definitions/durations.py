@@ -15,7 +15,10 @@ PATTERN = r"^([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"
 
 
 def parse_duration(text: str) -> timedelta:
-    """Read `1h30m` as a timedelta. Raises ValueError with an example for anything else, and for more than ten years."""
+    """Return the timedelta of a text such as `1h30m`.
+
+    Raises ValueError with an example for any other text, and for more than ten years.
+    """
     compact = text.strip().replace(" ", "")
     if not compact or len(compact) > _LONGEST_TEXT or not re.fullmatch(PATTERN, compact):
         raise ValueError(f"{shown(text)} is not a duration; write for example 30m, 1h30m or 5d")
@@ -26,7 +29,7 @@ def parse_duration(text: str) -> timedelta:
 
 
 def format_duration(value: timedelta) -> str:
-    """Write a timedelta as `1h30m`; whole seconds only, `0s` for none."""
+    """Return a timedelta as text such as `1h30m`; whole seconds only, `0s` for none."""
     rest, parts = int(value.total_seconds()), []
     for unit, seconds in _UNITS.items():
         if unit == "w" and rest % seconds:  # 10d reads better than 1w3d

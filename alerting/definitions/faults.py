@@ -1,4 +1,4 @@
-"""Faults in what people wrote: all of them at once, each with its place and a hint."""
+"""Faults in documents that people write: all of them at once, each with its path and a hint."""
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,10 @@ _UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # categories of Unico
 
 
 def shown(value: Any) -> str:
-    """Any value for a message: short and printable, even a number of 100,000 digits or half a surrogate pair."""
+    """Return any value as short, printable text for a message.
+
+    Also for a number of 100,000 digits or half a surrogate pair.
+    """
     try:
         text = repr(value)
     except (ValueError, RecursionError):  # Python does not write numbers of more than 4300 digits
@@ -23,7 +26,7 @@ def shown(value: Any) -> str:
 
 
 def legible(text: str, longest: int) -> str:
-    """The text cut to so many characters, with what cannot be printed escaped."""
+    """Return the text cut to `longest` characters, with unprintable characters escaped."""
     cut = text if len(text) <= longest else f"{text[: longest - 1]}…"
     return "".join(_escaped(c) if unicodedata.category(c) in _UNPRINTABLE else c for c in cut)
 
@@ -34,7 +37,7 @@ def _escaped(character: str) -> str:
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong with a document. What a document says of itself is cut short and made printable."""
+    """One fault of a document. Texts from the document are cut short and made printable."""
 
     path: str
     message: str
@@ -51,11 +54,11 @@ class Fault:
 
 
 class UserError(Exception):
-    """A user's input was refused whole; the message is for the user, no traceback needed."""
+    """Refusal of a user's whole input; the message is for the user, without a traceback."""
 
 
 class DocumentRefused(UserError):
-    """A document has faults; nothing of it was taken. The first `MOST_FAULTS` are named."""
+    """Refusal of a whole document because of its faults. The first `MOST_FAULTS` are named."""
 
     what = "document"
 
@@ -68,13 +71,16 @@ class DocumentRefused(UserError):
 
 
 class DefinitionRefused(DocumentRefused):
-    """A definition has faults; nothing of it was taken."""
+    """Refusal of a whole definition because of its faults."""
 
     what = "definition"
 
 
 def nearest(word: str, known: Iterable[str], what: str) -> str:
-    """A hint: the known names that look like this word, or else all of them, at most twenty, under the title `what`."""
+    """Return a hint with the known names that resemble a word, or else all of them.
+
+    At most twenty names, under the title `what`.
+    """
     names = sorted(known)
     close = get_close_matches(word, names, n=3, cutoff=0.6)
     if close:
@@ -83,7 +89,10 @@ def nearest(word: str, known: Iterable[str], what: str) -> str:
 
 
 def without(document: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]:
-    """A copy of a document without its fields at these paths; of a list that holds one, without all of the list."""
+    """Return a copy of a document without its fields at these paths.
+
+    A list with a field at one of the paths is removed whole.
+    """
     rest = deepcopy(dict(document))
     for path in paths:
         _drop(rest, path.split("."))

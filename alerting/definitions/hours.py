@@ -1,4 +1,4 @@
-"""Hours of the week in a time zone: shifts and quiet hours, as people on a floor keep them, across daylight-saving changes."""
+"""Hours of the week in a time zone, such as shifts and quiet hours, across daylight-saving changes."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,10 @@ _LONGEST_ZONE = 64
 
 @lru_cache(maxsize=1000)
 def time_zone(name: str) -> ZoneInfo:
-    """The IANA time zone of this name. Raises ValueError for any other text: also a folder or file beside the zones."""
+    """Return the IANA time zone of a name.
+
+    Raises ValueError for any other text, also for a folder or file beside the zones.
+    """
     try:
         if len(name) > _LONGEST_ZONE or not re.fullmatch(_ZONE_PATTERN, name):
             raise ZoneInfoNotFoundError(name)
@@ -44,7 +47,7 @@ TimeZone = Annotated[
 
 
 def _from_yaml(value: object) -> object:
-    """YAML reads an unquoted 22:00 as the number 1320: minutes of the day."""
+    """Return hours as text. YAML reads an unquoted 22:00 as the number 1320, minutes of the day."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 1440:
         return f"{value // 60:02d}:{value % 60:02d}"
     return value
@@ -64,18 +67,21 @@ class Hours(Closed):
 
 
 def spans(hours: Sequence[Hours], zone: ZoneInfo, start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
-    """The stretches [begin, stop) that meet [start, end), in UTC, by their begin; they may overlap."""
+    """Return the intervals [begin, stop) that meet [start, end), in UTC, sorted by begin; they may overlap."""
     first, last = start.astimezone(zone).date() - timedelta(days=2), end.astimezone(zone).date() + timedelta(days=1)
     return sorted((a, b) for a, b in _between(hours, zone, first, last) if a < end and start < b)
 
 
 def is_within(hours: Sequence[Hours], zone: ZoneInfo, now: datetime) -> bool:
-    """Whether `now` lies in any of the stretches [start, end)."""
+    """Return whether `now` lies in any of the intervals [start, end)."""
     return any(start <= now < end for start, end in _around(hours, zone, now))
 
 
 def end_of(hours: Sequence[Hours], zone: ZoneInfo, now: datetime) -> datetime | None:
-    """When the stretches around `now` end, those that follow on without a break taken together; None outside of all."""
+    """Return the end of the intervals around `now`; None outside of all.
+
+    Intervals that follow without a break are taken together.
+    """
     until = None
     for start, end in sorted(_around(hours, zone, now)):
         if start <= (until or now) < end:
@@ -84,13 +90,13 @@ def end_of(hours: Sequence[Hours], zone: ZoneInfo, now: datetime) -> datetime | 
 
 
 def _around(hours: Sequence[Hours], zone: ZoneInfo, now: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """The stretches that start from two days before to eight days after the day of `now`."""
+    """Return the intervals that start from two days before to eight days after the day of `now`."""
     today = now.astimezone(zone).date()
     return _between(hours, zone, today - timedelta(days=2), today + timedelta(days=8))
 
 
 def _between(hours: Sequence[Hours], zone: ZoneInfo, first: date, last: date) -> Iterator[tuple[datetime, datetime]]:
-    """The stretches that start on the days from `first` to `last`."""
+    """Return the intervals that start on the days from `first` to `last`."""
     for day in (first + timedelta(days=n) for n in range((last - first).days + 1)):
         for stretch in hours:
             if DAYS[day.weekday()] in stretch.days:
@@ -99,7 +105,7 @@ def _between(hours: Sequence[Hours], zone: ZoneInfo, first: date, last: date) ->
 
 
 def _instant(day: date, clock: str, zone: ZoneInfo) -> datetime:
-    """The instant of a local time: the first of two in autumn, the first that exists after it in spring."""
+    """Return the instant of a local time: the first of two in autumn, the first that exists after it in spring."""
     if clock == "24:00":
         day, clock = day + timedelta(days=1), "00:00"
     local = datetime.combine(day, time.fromisoformat(clock), zone)

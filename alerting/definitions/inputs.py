@@ -1,4 +1,4 @@
-"""What a definition reads of an asset, and how long evaluation waits for it."""
+"""Readings and events that a definition uses on an asset, and the latency of its evaluation."""
 
 from datetime import timedelta
 from fnmatch import fnmatchcase
@@ -8,7 +8,7 @@ from alerting.definitions.model import ClassifierDefinition, Definition, Thresho
 
 
 def variables_read(definition: Definition, asset: Asset) -> frozenset[str]:
-    """Variables of the asset whose values change what is judged, or how an outcome is settled."""
+    """Return the variables of the asset whose values change an evaluation or an outcome."""
     problem = {definition.problem.variable} if definition.problem and definition.problem.variable else set()
     if isinstance(definition, ClassifierDefinition):
         return frozenset(problem | {v for v in asset.variables if _may_see(definition, v)})
@@ -16,15 +16,15 @@ def variables_read(definition: Definition, asset: Asset) -> frozenset[str]:
 
 
 def events_read(definition: Definition) -> tuple[str, ...]:
-    """Event types (with *) that change what is judged, or how an outcome is settled."""
+    """Return the event types (with *) that change an evaluation or an outcome."""
     problem = (definition.problem.event,) if definition.problem and definition.problem.event else ()
     return problem + (definition.features.events if isinstance(definition, ClassifierDefinition) else ())
 
 
 def latency(definition: Definition, asset: Asset) -> timedelta:
-    """How long the evaluation of this definition waits for readings of this asset: as long as its slowest variable needs.
+    """Return how long the evaluation of a definition waits for readings of an asset: the latency of its slowest variable.
 
-    The problem of a threshold alert settles outcomes only, and holds nothing back.
+    The problem of a threshold alert determines outcomes only, and delays no evaluation.
     """
     judged = {definition.variable} if isinstance(definition, ThresholdDefinition) else variables_read(definition, asset)
     waits = (asset.variables[v].latency for v in judged if v in asset.variables)

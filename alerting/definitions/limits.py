@@ -1,4 +1,4 @@
-"""The limits of a threshold definition on one asset: numbers as written, or as the asset's attributes state them."""
+"""Limits of a threshold definition on one asset: numbers as written, or attributes of the asset."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from alerting.definitions.model import SEVERITIES, Band, FromAttribute, LevelLim
 
 @dataclass(frozen=True)
 class Level:
-    """The limits of one severity on one asset. `leave`: the band that is left before `inside` or `equals` is over."""
+    """Limits of one severity on one asset. `leave`: the band to leave before `inside` or `equals` is over."""
 
     severity: Severity
     above: float | None = None
@@ -23,7 +23,7 @@ class Level:
 
     @property
     def numbers(self) -> tuple[float, ...]:
-        """Every number that a value is compared with."""
+        """Return every number that a value is compared with."""
         single = (self.above, self.below, self.clear_above_at, self.clear_below_at, self.equals)
         found = [*single, *(self.inside or ()), *(self.leave or ())]
         return tuple(limit for limit in found if isinstance(limit, float))
@@ -33,7 +33,7 @@ _BANDS = ("outside", "inside", "clear_inside", "clear_outside")
 
 
 def written_limits(definition: ThresholdDefinition) -> Iterator[tuple[str, Any]]:
-    """Every limit that is given, with its path: a number, a text, true or false, or FromAttribute."""
+    """Return every given limit with its path: a number, a text, true or false, or FromAttribute."""
     names = ("above", "below", "clear_above_at", "clear_below_at")
     groups: list[tuple[str, object, tuple[str, ...]]] = [("", definition, (*names, "equals"))]
     groups += [(f"{n}.", getattr(definition, n), ("low", "high")) for n in _BANDS]
@@ -46,13 +46,13 @@ def written_limits(definition: ThresholdDefinition) -> Iterator[tuple[str, Any]]
 
 
 def level_limits(definition: ThresholdDefinition) -> list[tuple[Severity, LevelLimits]]:
-    """Severity and limits of each given level, the least severe first."""
+    """Return severity and limits of each given level, the least severe first."""
     found = [(s, getattr(definition.levels, s, None)) for s in SEVERITIES]
     return [(s, limits) for s, limits in found if limits is not None]
 
 
 def unknown_limits(definition: ThresholdDefinition, asset: Asset) -> list[tuple[str, str]]:
-    """Path and sentence of every limit that this asset should state and does not."""
+    """Return path and description of every limit that this asset should state and does not."""
     found = []
     for path, limit in written_limits(definition):
         if isinstance(limit, FromAttribute):
@@ -67,7 +67,7 @@ def unknown_limits(definition: ThresholdDefinition, asset: Asset) -> list[tuple[
 
 
 def levels_on(definition: ThresholdDefinition, asset: Asset) -> tuple[Level, ...]:
-    """The limits on this asset, the least severe first. No limit may be unknown there (see `unknown_limits`)."""
+    """Return the limits on this asset, the least severe first. Every limit is known there (see `unknown_limits`)."""
     if definition.levels is not None:
         return tuple(_level(severity, limits, asset) for severity, limits in level_limits(definition))
     level = _level(definition.severity, definition, asset)
@@ -86,7 +86,7 @@ def levels_on(definition: ThresholdDefinition, asset: Asset) -> tuple[Level, ...
 
 
 def severities(definition: ThresholdDefinition) -> tuple[Severity, ...]:
-    """Every severity that an episode of this definition can have, the least severe first."""
+    """Return every severity that an episode of this definition can have, the least severe first."""
     if definition.levels is None:
         return (definition.severity,)
     possible = {s for s, _ in level_limits(definition)} | ({definition.severity} if definition.no_data == "alert" else set())

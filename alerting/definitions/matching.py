@@ -1,4 +1,4 @@
-"""Which assets a definition watches, found without comparing every definition with every asset."""
+"""Match definitions with assets without comparing every definition with every asset."""
 
 from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
@@ -8,9 +8,9 @@ from alerting.definitions.model import Definition
 
 
 class AssetIndex:
-    """Known assets by name. `faulty`: names of others, whose documents cannot be read.
+    """Known assets by name. `faulty`: names of other assets, whose documents cannot be read.
 
-    What matches a pattern is remembered: many definitions share one.
+    The index caches the matches of a pattern, because many definitions share one.
     """
 
     def __init__(self, assets: Iterable[Asset], faulty: Collection[str] = ()) -> None:
@@ -20,19 +20,19 @@ class AssetIndex:
 
     @property
     def assets(self) -> list[Asset]:
-        """All assets, sorted by name."""
+        """Return all assets, sorted by name."""
         return list(self._by_name.values())
 
     @property
     def names(self) -> list[str]:
-        """All names, sorted."""
+        """Return all names, sorted."""
         return list(self._by_name)
 
     def __getitem__(self, name: str) -> Asset:
         return self._by_name[name]
 
     def named(self, pattern: str) -> list[str]:
-        """Names that are this one, or match this pattern with *, sorted."""
+        """Return the names that equal a pattern or match it with *, sorted."""
         if "*" not in pattern:
             return [pattern] if pattern in self._by_name else []
         if pattern not in self._names:
@@ -40,17 +40,17 @@ class AssetIndex:
         return self._names[pattern]
 
     def matching(self, patterns: Sequence[str]) -> list[Asset]:
-        """The assets that any of these names or patterns means, sorted by name."""
+        """Return the assets that match any of these names or patterns, sorted by name."""
         if len(patterns) == 1:
             return [self._by_name[name] for name in self.named(patterns[0])]
         return [self._by_name[name] for name in sorted({name for pattern in patterns for name in self.named(pattern)})]
 
 
 def matching_assets(definition: Definition, assets: Sequence[Asset] | AssetIndex) -> list[Asset]:
-    """The assets that a definition watches, by name or pattern, sorted by name."""
+    """Return the assets that a definition names directly or by a pattern, sorted by name."""
     return indexed(assets).matching(definition.assets)
 
 
 def indexed(assets: Sequence[Asset] | AssetIndex) -> AssetIndex:
-    """An index of these assets, or the one given."""
+    """Return an index of these assets, or the given index."""
     return assets if isinstance(assets, AssetIndex) else AssetIndex(assets)

@@ -1,6 +1,6 @@
-"""The alert definition: the one closed, described model from which schema, validator and reference page come.
+"""The alert definition: one closed, described model, the source of schema, validator and reference page.
 
-A field stands here only because something honours it; `test_fields_are_honoured.py` holds the proof.
+Every field has an effect; `test_fields_are_honoured.py` proves it.
 """
 
 from datetime import timedelta
@@ -149,7 +149,10 @@ class ClassifierDefinition(CommonFields):
 
     @property
     def stride(self) -> timedelta:
-        """Distance between two judged instants: as written, or a sixth of the horizon, whole minutes, at least one minute."""
+        """Return the time between two evaluations: as written, or a sixth of the horizon.
+
+        The sixth is rounded down to whole minutes, at least one minute.
+        """
         return self.features.stride or _sixth(self.horizon)
 
 

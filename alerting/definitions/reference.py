@@ -1,4 +1,4 @@
-"""The reference page of definitions, made from the model: what a field means stands in one place only."""
+"""Reference page of definitions, made from the model, so that each meaning is written in one place only."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -22,7 +22,10 @@ times are ISO 8601 with a zone. Bounds: a duration is at most ten years; a title
 
 
 def reference_page() -> str:
-    """Markdown of every field of both kinds of definition and of assets: name, type, default, meaning."""
+    """Return the Markdown of every field of both kinds of definition and of assets.
+
+    Each field has name, type, default and meaning.
+    """
     parts = [_INTRODUCTION]
     titles: dict[str, type[BaseModel]] = {"threshold": ThresholdDefinition, "classifier": ClassifierDefinition}
     for kind, model in titles.items():

@@ -1,4 +1,4 @@
-"""Revisions: immutable, numbered versions of a definition, and what changes from one to the next."""
+"""Revisions: immutable, numbered versions of a definition, and the changes from one to the next."""
 
 import hashlib
 import json
@@ -19,14 +19,14 @@ Action = Literal["create", "change", "unchanged"]
 
 
 class RevisionRefused(DocumentRefused):
-    """A revision has faults; nothing of it was taken."""
+    """Refusal of a whole revision because of its faults."""
 
     what = "revision"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What applying a definition would do: `changes` maps a field to its value before and after."""
+    """Effect of applying a definition: `changes` maps a field to its value before and after."""
 
     name: str
     action: Action
@@ -35,13 +35,13 @@ class Plan:
 
 
 def definition_hash(definition: Definition) -> str:
-    """Identity of the content, defaults included, independent of the order of fields."""
+    """Return the identity of the content, defaults included, independent of the order of fields."""
     whole = DEFINITION.dump_python(definition, mode="json", by_alias=True)
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def plan_change(definition: Definition, latest: Revision | None) -> Plan:
-    """Compare a definition with its latest revision."""
+    """Return the plan that compares a definition with its latest revision."""
     if latest is None:
         return Plan(definition.name, "create", definition, {})
     if latest.hash == definition_hash(definition):
@@ -54,7 +54,10 @@ def plan_change(definition: Definition, latest: Revision | None) -> Plan:
 def next_revision(
     definition: Definition, latest: Revision | None, author: str, at: datetime, reason: str, taken: int = 0
 ) -> Revision:
-    """The revision that follows the latest one. `taken`: the highest number of those that exist, readable or not."""
+    """Return the revision that follows the latest one.
+
+    `taken`: the highest number of the stored revisions, readable or not.
+    """
     return Revision(
         name=definition.name,
         number=max(taken, 0 if latest is None else latest.number) + 1,
@@ -67,7 +70,7 @@ def next_revision(
 
 
 def parse_revision(document: Mapping[str, Any]) -> Revision:
-    """Read one document. Raises RevisionRefused with every fault, also of the definition that it holds."""
+    """Return the revision of a document. Raises RevisionRefused with every fault, also those of its definition."""
     name = f"{document.get('name')} r{document.get('number')}"
     try:
         revision = Revision.model_validate(dict(document))
@@ -82,7 +85,7 @@ def parse_revision(document: Mapping[str, Any]) -> Revision:
 
 
 def in_force(revisions: Sequence[Revision], at: datetime) -> Revision | None:
-    """The revision that counted at an instant; None before the first. `revisions` are sorted, oldest first."""
+    """Return the revision in force at an instant; None before the first. `revisions` are sorted, oldest first."""
     return next((r for r in reversed(revisions) if r.at <= at), None)
 
 

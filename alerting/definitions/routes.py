@@ -1,4 +1,4 @@
-"""The route: who is told of which alerts, when, how often, and who next if nobody answers. One closed, described document."""
+"""Routes: recipients of alerts, with times, repeats and escalations. One closed, described document."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -19,7 +19,7 @@ _SHORTEST = timedelta(minutes=1)
 
 
 class RouteRefused(DocumentRefused):
-    """A route has faults; nothing of it was taken."""
+    """Refusal of a whole route because of its faults."""
 
     what = "route"
 
@@ -92,12 +92,12 @@ class Route(Closed):
 
     @property
     def zone(self) -> ZoneInfo:
-        """The time zone of shifts and quiet hours."""
+        """Return the time zone of shifts and quiet hours."""
         return time_zone(self.timezone)
 
 
 def parse_route(document: Mapping[str, Any]) -> Route:
-    """Read one document. Raises RouteRefused with every fault."""
+    """Return the route of a document. Raises RouteRefused with every fault."""
     name = document.get("name", "without a name")
     try:
         route = Route.model_validate(dict(document))
@@ -110,7 +110,7 @@ def parse_route(document: Mapping[str, Any]) -> Route:
 
 
 def _faults_of_the_rest(document: Mapping[str, Any], paths: Sequence[str]) -> list[Fault]:
-    """Faults across fields that show once the faulty fields are taken away."""
+    """Return the faults across fields that show once the faulty fields are removed."""
     try:
         return [f for f in _cross_faults(Route.model_validate(without(document, paths))) if f.path not in paths]
     except ValidationError:
@@ -118,12 +118,12 @@ def _faults_of_the_rest(document: Mapping[str, Any], paths: Sequence[str]) -> li
 
 
 def route_document(route: Route) -> dict[str, Any]:
-    """The document of a route as people would write it: fields at their default are left out."""
+    """Return the document of a route as people would write it: without fields at their default."""
     return route.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
 def _first_causes(errors: Sequence[Any]) -> list[Any]:
-    """Without the lists that are too short only because their items are faulty."""
+    """Return the errors without lists that are too short only because their items are faulty."""
     places = [e["loc"] for e in errors]
     return [e for e in errors if e["type"] != "too_short" or not any(p[: len(e["loc"])] == e["loc"] != p for p in places)]
 

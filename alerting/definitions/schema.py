@@ -1,7 +1,7 @@
-"""What a definition may look like, for machines: JSON Schema for editors and tools, and the validator that MongoDB enforces.
+"""Schema of a definition for machines: JSON Schema for editors and tools, and the validator that MongoDB enforces.
 
-Both are generated from the model, so that they cannot say anything else than it does. A validator sees one field at a time;
-faults across fields and names that do not exist are found when the document is read.
+Both are generated from the model, so that they agree with it. A validator checks one field at a time. Reading the document
+finds faults across fields and names that do not exist.
 """
 
 from datetime import timedelta
@@ -21,7 +21,7 @@ Schema = dict[str, Any]
 _BSON_TYPES: dict[str, Schema] = {
     "string": {"bsonType": "string"},
     "number": {"bsonType": "number"},
-    "integer": {"bsonType": "number", "multipleOf": 1},  # shells write whole numbers as doubles, too
+    "integer": {"bsonType": "number", "multipleOf": 1},  # shells also write whole numbers as doubles
     "boolean": {"bsonType": "bool"},
     "array": {"bsonType": "array"},
     "object": {"bsonType": "object"},
@@ -42,16 +42,16 @@ _WITHOUT_MEANING = ("title", "default", "examples")
 
 
 def json_schema() -> Schema:
-    """JSON Schema (draft 2020-12) of a definition of either kind; `kind` tells them apart."""
+    """Return the JSON Schema (draft 2020-12) of a definition; `kind` distinguishes the two kinds."""
     schema = DEFINITION.json_schema(by_alias=True, schema_generator=_Generator)
     return {"$schema": _Generator.schema_dialect, "title": "Alert definition", **schema}
 
 
 def mongo_validator() -> Schema:
-    """The same as a MongoDB validator: `$jsonSchema` in the server's dialect: draft 4 with `bsonType`, no references.
+    """Return the same as a MongoDB validator: `$jsonSchema` in draft 4 with `bsonType`, no references.
 
-    Instants may be dates or text, whole numbers may be doubles. Raises ValueError when the model uses something
-    that this translation does not know, so that no rule is lost unseen.
+    Instants may be dates or text, whole numbers may be doubles. Raises ValueError if the model uses a keyword without a
+    translation, so that no rule is lost unseen.
     """
     schema = json_schema()
     kinds = [_kind(branch, schema["$defs"]) for branch in schema["oneOf"]]
@@ -59,22 +59,22 @@ def mongo_validator() -> Schema:
 
 
 def mongo_route_validator() -> Schema:
-    """The validator of routes, made in the same way."""
+    """Return the validator of routes, made in the same way."""
     return _validator(Route)
 
 
 def mongo_asset_validator() -> Schema:
-    """The validator of assets, made in the same way."""
+    """Return the validator of assets, made in the same way."""
     return _validator(Asset)
 
 
 def mongo_event_type_validator() -> Schema:
-    """The validator of event types, made in the same way."""
+    """Return the validator of event types, made in the same way."""
     return _validator(EventType)
 
 
 def mongo_revision_validator() -> Schema:
-    """The validator of revisions, made in the same way."""
+    """Return the validator of revisions, made in the same way."""
     return _validator(Revision)
 
 
@@ -88,7 +88,7 @@ class _Generator(GenerateJsonSchema):
         return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
 
     def tagged_union_schema(self, schema: core_schema.TaggedUnionSchema) -> Schema:
-        """The union without pydantic's `discriminator`, an OpenAPI word that JSON Schema tools complain about."""
+        """Return the union without pydantic's `discriminator`: OpenAPI has that word, JSON Schema tools complain."""
         return {key: value for key, value in super().tagged_union_schema(schema).items() if key != "discriminator"}
 
 
@@ -98,7 +98,7 @@ def _kind(branch: Schema, models: dict[str, Schema]) -> Schema:
 
 
 def _translate(schema: Schema, models: dict[str, Schema]) -> Schema:
-    """One schema and everything below it, with the referred ones put in their place."""
+    """Return the translation of a schema and everything below it, with references replaced by their schemas."""
     if unknown := set(schema) - {*_KEPT, *_TRANSLATED, *_BOUNDS, *_WITHOUT_MEANING}:
         raise ValueError(f"no MongoDB translation for the schema keywords {sorted(unknown)}")
     if "$ref" in schema:
@@ -124,7 +124,7 @@ def _type(schema: Schema) -> Schema:
 
 
 def _below(schema: Schema, models: dict[str, Schema]) -> Schema:
-    """The translated parts of an object, an array or a choice."""
+    """Return the translated parts of an object, an array or a choice."""
     below: Schema = {}
     if "properties" in schema:
         below["properties"] = {name: _translate(field, models) for name, field in schema["properties"].items()}
@@ -143,7 +143,7 @@ def _below(schema: Schema, models: dict[str, Schema]) -> Schema:
 
 
 def _by_pattern(schema: Schema, models: dict[str, Schema]) -> Schema:
-    """What properties hold by the pattern of their names, and of what length these are: a validator knows no other rule."""
+    """Return the schemas of properties by pattern and length of their names: a validator has no other rule for names."""
     names = schema.get("propertyNames", {})
     held = schema.get("patternProperties") or {names.get("pattern", ""): schema["additionalProperties"]}
     length = rf"^(?=[\s\S]{{{names.get('minLength', 0)},{names.get('maxLength', '')}}}$)"

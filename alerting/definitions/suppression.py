@@ -1,4 +1,4 @@
-"""Suppression by design: when an alert goes on being judged, but nobody is told: a state of the line, hours of the week."""
+"""Suppression by design: states of the line and hours of the week in which an alert is evaluated but not notified."""
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -58,12 +58,12 @@ class Suppression(Closed):
 
     @property
     def zone(self) -> ZoneInfo:
-        """The time zone of the windows."""
+        """Return the time zone of the windows."""
         return time_zone(self.timezone)
 
 
 def suppression_faults(suppression: Suppression) -> Iterable[Fault]:
-    """Faults that can be seen without knowing the assets."""
+    """Return the faults that show without knowledge of the assets."""
     if not suppression.when and not suppression.windows:
         yield Fault("suppression", "says nothing", "add when: {variable: line_state, equals: stopped}, or windows:")
     for i, state in enumerate(suppression.when):
@@ -89,7 +89,10 @@ def _state_faults(path: str, state: LineState) -> Iterable[Fault]:
 def suppression_faults_on(
     suppression: Suppression, watched: Sequence[Asset], assets: Sequence[Asset], event_types: Sequence[EventType]
 ) -> Iterable[Fault]:
-    """Faults that show beside the watched assets and those above them: unknown variables and events, values of a wrong type."""
+    """Return the faults that show beside the assets of a definition and those above them.
+
+    These are unknown variables and events, and values of a wrong type.
+    """
     for i, state in enumerate(suppression.when):
         path = f"suppression.when.{i}"
         if state.event is not None:

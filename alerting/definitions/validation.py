@@ -1,4 +1,4 @@
-"""Reading a definition: every fault at once, each with its path and a hint in plain words."""
+"""Read a definition: report every fault at once, each with its path and a hint in plain words."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +16,10 @@ _CHOICES = ("float", "bool", "str", _GROUP)  # as pydantic names the ways to wri
 
 
 def parse_definition(document: Mapping[str, Any]) -> Definition:
-    """Read one document. Raises DefinitionRefused with every fault that can be seen without knowing the assets."""
+    """Return the definition of a document.
+
+    Raises DefinitionRefused with every fault that shows without knowledge of the assets.
+    """
     definition, faults = _read(document)
     if faults or definition is None:
         raise DefinitionRefused(document.get("name", "without a name"), faults)
@@ -24,7 +27,7 @@ def parse_definition(document: Mapping[str, Any]) -> Definition:
 
 
 def definition_document(definition: Definition) -> dict[str, Any]:
-    """The document of a definition as people would write it: fields at their default are left out."""
+    """Return the document of a definition as people would write it: without fields at their default."""
     written: dict[str, Any] = DEFINITION.dump_python(definition, mode="json", by_alias=True, exclude_defaults=True)
     return written
 
@@ -40,7 +43,7 @@ def _read(document: Mapping[str, Any]) -> tuple[Definition | None, list[Fault]]:
 
 
 def _faults_of_the_rest(document: Mapping[str, Any], paths: Sequence[str]) -> list[Fault]:
-    """Faults across fields that show once the faulty fields are taken away."""
+    """Return the faults across fields that show once the faulty fields are removed."""
     rest = without(document, paths)
     try:
         return [f for f in cross_faults(DEFINITION.validate_python(rest)) if f.path not in paths]
@@ -49,7 +52,10 @@ def _faults_of_the_rest(document: Mapping[str, Any], paths: Sequence[str]) -> li
 
 
 def _other_choice(error: Any) -> bool:
-    """Whether this fault is of a way to write a limit that was not meant: a number and a group are told apart by their looks."""
+    """Return whether a fault belongs to a way to write a limit that the author did not use.
+
+    Input that is a mapping is a group; any other input is a number.
+    """
     choices = [p for p in map(_choice, error["loc"]) if p in _CHOICES]
     return (
         bool(choices) and isinstance(error["input"], Mapping) != (choices[-1] == _GROUP) and _choice(error["loc"][-1]) in _CHOICES
@@ -57,7 +63,7 @@ def _other_choice(error: Any) -> bool:
 
 
 def _choice(part: Any) -> Any:
-    """A part of a place; a bounded text, which pydantic names after its checks, is `str`."""
+    """Return a part of a path; a bounded text, which pydantic names after its checks, is `str`."""
     return "str" if str(part).startswith("function-after") else part
 
 
@@ -80,7 +86,7 @@ def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
 
 def _fields(document: Mapping[str, Any], path: Sequence[str]) -> list[str]:
     model: Any = ClassifierDefinition if document.get("kind") == "classifier" else ThresholdDefinition
-    for key in (k for k in path if not k.isdigit()):  # a place in a list
+    for key in (k for k in path if not k.isdigit()):  # an index in a list
         field = next((f for n, f in model.model_fields.items() if (f.alias or n) == key), None)
         inner = field.annotation if field else None
         arguments = [a for a in (*getattr(inner, "__args__", ()), inner) if hasattr(a, "model_fields")]

@@ -1,6 +1,6 @@
-"""Moving the stored line on. Order of writes: requests into the state, then readings and events, then the new state.
+"""Advance the stored line. Order of writes: requests into the state, then readings and events, then the new state.
 
-A crash between any two writes changes nothing: the same minutes are computed again, bit for bit, and merged where they are.
+A crash between any two writes changes nothing: the same minutes are computed again, bit for bit, and merged with those stored.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from alerting.ports import Progress, Readings, silent
 
 @dataclass(frozen=True)
 class Advance:
-    """What a move wrote: rows of readings and events that were new or changed, and the line afterwards."""
+    """Result of a step: rows of readings and events that were new or changed, and the line afterwards."""
 
     rows: int
     events: int
@@ -25,7 +25,7 @@ class Advance:
 
 
 def stored_line(lines: LineStore) -> StoredLine:
-    """The line. Raises UserError when there is none yet."""
+    """Return the line. Raises UserError if there is none yet."""
     line = lines.load(ASSET)
     if line is None:
         raise UserError("there is no demo line yet: `alerting up` makes one")
@@ -33,7 +33,10 @@ def stored_line(lines: LineStore) -> StoredLine:
 
 
 def advance_line(lines: LineStore, readings: Readings, until: int, arrived_at: datetime, progress: Progress = silent) -> Advance:
-    """Compute and keep all minutes of the line up to `until`, a day at a time. Raises UserError if somebody else runs it, too."""
+    """Compute and store all minutes of the line up to `until`, a day at a time.
+
+    Raises UserError if another process runs the line too.
+    """
     line = _with_requests(lines, stored_line(lines))
     first, rows, events = line.state.minute, 0, 0
     while line.state.minute < until:
@@ -46,7 +49,7 @@ def advance_line(lines: LineStore, readings: Readings, until: int, arrived_at: d
 
 
 def _with_requests(lines: LineStore, line: StoredLine) -> StoredLine:
-    """Requests get their minute before it is computed, and keep it whatever happens then."""
+    """Store the minute of each request before that minute is computed, so that a crash cannot change it."""
     if not line.requests:
         return line
     return _saved(lines.save(ASSET, line, take_over(line.state, line.requests), line.requests))

@@ -1,4 +1,4 @@
-"""The demo line as the platform knows it: one asset, its variables, and the types of its events."""
+"""The demo line for the platform: one asset, its variables, and the types of its events."""
 
 from datetime import timedelta
 
@@ -8,7 +8,7 @@ ASSET = "oven-1"
 MINUTE = timedelta(minutes=1)
 
 NOMINAL = {"zone_1_setpoint": 205.0, "zone_2_setpoint": 225.0, "zone_3_setpoint": 215.0, "belt_speed_setpoint": 8.0}
-"""What the recipe asks for: zones in °C, belt in m/min."""
+"""Set-points of the recipe: zones in °C, belt in m/min."""
 
 SET_POINTS = tuple(NOMINAL)
 
@@ -39,7 +39,7 @@ def _zone_setpoint(zone: int, minimum: float, maximum: float) -> Variable:
 
 
 def demo_asset() -> Asset:
-    """The oven: 15 numeric variables, one reading a minute, four of them set-points."""
+    """Return the oven: 15 numeric variables, one reading a minute, four of them set-points."""
     zones = {f"zone_{z}_temperature": _measured(f"Zone {z} temperature", "°C", 20, 350) for z in (1, 2, 3)}
     burners = {f"zone_{z}_burner_power": _measured(f"Zone {z} burner power", "%", 0, 100) for z in (1, 2, 3)}
     belt = Variable(

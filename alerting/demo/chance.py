@@ -1,7 +1,8 @@
-"""Randomness without a memory: every number is a function of seed, stream and counter alone.
+"""Stateless randomness: every number is a function of seed, stream and counter alone.
 
-Philox is a counter-based generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): its key is (seed,
-stream), its counter holds the day or slot. So a simulation that is cut into chunks, or killed and resumed, draws the same.
+Philox is a counter-based generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011). Its key is (seed,
+stream), its counter contains the day or slot. A simulation that is cut into chunks, or killed and resumed, draws the same
+numbers.
 """
 
 from dataclasses import dataclass
@@ -43,13 +44,13 @@ class DayOfChance:
 
 
 def generator(seed: int, stream: Stream, counter: int) -> np.random.Generator:
-    """The generator of one counter (a day, or a slot of the schedule) of one stream."""
+    """Return the generator of one counter (a day, or a slot of the schedule) of one stream."""
     return np.random.Generator(np.random.Philox(key=np.array([seed, stream], np.uint64), counter=[0, counter, 0, 0]))
 
 
 @lru_cache(maxsize=4)
 def day_of_chance(seed: int, day: int) -> DayOfChance:
-    """All draws of one day, whichever minutes of it are asked for."""
+    """Return all draws of one day; they are the same for every minute of it."""
     return DayOfChance(
         walks=generator(seed, Stream.WALKS, day).standard_normal((DAY, DRIFTS)),
         errors=generator(seed, Stream.SENSORS, day).standard_normal((DAY, SENSORS)),

@@ -1,6 +1,6 @@
-"""What happens to the line and when: disturbances with a root cause, stops, maintenance, batches and the crew's own trims.
+"""Programme of the line: disturbances with a root cause, stops, maintenance, batches and the crew's own trims.
 
-All of it is a function of the seed and the minute (counted from the line's first), so nothing here has a state.
+All of it is a function of the seed and the minute (counted from the line's first), so this module has no state.
 """
 
 from collections.abc import Mapping
@@ -55,14 +55,15 @@ ANSWERS: tuple[dict[str, float], ...] = (
     {"belt_speed_setpoint": -0.6, "zone_1_setpoint": 8.0, "zone_3_setpoint": 8.0},
     {"belt_speed_setpoint": -0.4},
 )
-"""What attentive crews change while a disturbance lasts: one of these. The last is seldom enough."""
+"""Changes by attentive crews while a disturbance lasts: one of these. The last is seldom enough."""
 
 
 @dataclass(frozen=True)
 class Disturbance:
-    """One thing going wrong: from `start` it grows for `ramp` minutes to `size`, stays for `hold` and goes in `fade` minutes.
+    """One disturbance: from `start` it grows for `ramp` minutes to `size`, stays for `hold` and fades in `fade` minutes.
 
-    `answered`: minute at which an attentive crew, told beforehand, sets its `answer` until it is over; None if nobody does.
+    `answered`: minute at which an attentive crew, warned beforehand, sets its `answer` until the disturbance is over; None
+    without such a crew.
     """
 
     cause: Cause
@@ -76,55 +77,55 @@ class Disturbance:
 
     @property
     def end(self) -> int:
-        """First minute on which nothing of it is left."""
+        """Return the first minute without any effect of it."""
         return self.start + self.ramp + self.hold + self.fade
 
     def correction(self, name: str, minute: int) -> float:
-        """By how much the crew has changed this set-point because of it."""
+        """Return by how much the crew has changed this set-point because of it."""
         answering = self.answered is not None and self.answered <= minute < self.end
         return self.answer.get(name, 0.0) if answering else 0.0
 
     def level(self, minute: int) -> float:
-        """How much of it acts in this minute, in the unit of its size."""
+        """Return its effect in this minute, in the unit of its size."""
         since, before_end = minute - self.start, self.end - minute
         return self.size * max(0.0, min(1.0, since / self.ramp, before_end / self.fade))
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """The line's programme. The showcase is the first slot after `live_from`: see docs/demo-line.md."""
+    """Programme of the line. The showcase is the first slot after `live_from`: see docs/demo-line.md."""
 
     seed: int
     live_from: int
 
     def acting(self, minute: int) -> tuple[Disturbance, ...]:
-        """Disturbances that act in this minute, at most one of the product and one stuck valve."""
+        """Return the disturbances of this minute, at most one of the product and one stuck valve."""
         found = (_of_slot(self, minute // SLOT), _stuck_valve(self.seed, minute // VALVE_SLOT))
         return tuple(d for d in found if d is not None and d.start <= minute < d.end)
 
     def disturbances(self, first: int, last: int) -> list[Disturbance]:
-        """All that begin in [first, last), in order."""
+        """Return all disturbances that begin in [first, last), in order."""
         slots = (_of_slot(self, s) for s in range(first // SLOT, last // SLOT + 1))
         valves = (_stuck_valve(self.seed, s) for s in range(first // VALVE_SLOT, last // VALVE_SLOT + 1))
         found = [d for d in (*slots, *valves) if d is not None and first <= d.start < last]
         return sorted(found, key=lambda d: d.start)
 
     def in_showcase(self, minute: int) -> bool:
-        """True in the slot with which the live line begins."""
+        """Return whether the minute lies in the slot with which the live line begins."""
         return self.live_from <= minute < self.live_from + SLOT
 
     def stop(self, minute: int) -> tuple[int, int] | None:
-        """The stop [start, end) of the line that this minute belongs to, maintenance included."""
+        """Return the stop [start, end) of the line that includes this minute, maintenance included."""
         stop = self.maintenance(minute) or _stop_of_slot(self.seed, minute // STOP_SLOT)
         return stop if stop and stop[0] <= minute < stop[1] and not self.in_showcase(stop[0]) else None
 
     def maintenance(self, minute: int) -> tuple[int, int] | None:
-        """The maintenance [start, end) that this minute belongs to: burners are cleaned."""
+        """Return the maintenance [start, end) that includes this minute: burners are cleaned."""
         start = minute // MAINTENANCE_EVERY * MAINTENANCE_EVERY + MAINTENANCE_AT
         return (start, start + MAINTENANCE_LASTS) if start <= minute < start + MAINTENANCE_LASTS else None
 
     def crew_setpoint(self, name: str, minute: int) -> float:
-        """What the crew has set: the recipe and a trim that changes about every three hours, and a belt run too fast."""
+        """Return the crew's set-point: the recipe, a trim that changes about every three hours, and a belt run too fast."""
         acting = self.acting(minute)
         value = NOMINAL[name] + self._trim(name, minute) + sum(d.correction(name, minute) for d in acting)
         if name == "belt_speed_setpoint":
@@ -132,7 +133,7 @@ class Schedule:
         return round(value, 1)
 
     def batch(self, minute: int) -> float:
-        """How much wetter (standard normal) the batch of dough of this minute is than the usual one."""
+        """Return how much wetter (standard normal) the batch of dough of this minute is than the usual one."""
         return _batch(self.seed, minute // BATCH)
 
     def _trim(self, name: str, minute: int) -> float:

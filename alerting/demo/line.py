@@ -1,7 +1,7 @@
-"""The line between two instants: physics, programme, sensors and hand-set values in; readings, events and the next state out.
+"""The line between two instants: from physics, programme, sensors and set-points to readings, events and the next state.
 
-Pure. Simulating [0, n) at once or in any chunks gives the same bits: chance has no memory (`chance.py`), and all that the line
-remembers is in `LineState`, whose document survives JSON and BSON unchanged.
+Pure. Simulating [0, n) at once or in any chunks gives the same bits: randomness is stateless (`chance.py`), and the whole state
+of the line is in `LineState`, whose document survives JSON and BSON unchanged.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +18,7 @@ from alerting.ports import EventRow, ReadingRow
 
 SOURCE = "demo"
 HOLD = 8 * 60
-"""Minutes for which a value that a person has set stays; then the crew goes back to its own."""
+"""Minutes for which a person's set-point stays in force; then the crew returns to its own."""
 
 GAP_SHARE = 0.003
 """Share of single values that are missing."""
@@ -42,12 +42,12 @@ SENSOR_ERRORS = {
 """Standard deviation of each sensor's error, in the unit of the variable; set-points are exact."""
 
 RANGES = {name: (v.low or 0.0, v.high or 0.0) for name, v in demo_asset().variables.items()}
-"""A sensor shows nothing outside of its range."""
+"""Range of each sensor; it shows no value outside."""
 
 
 @dataclass(frozen=True)
 class SetPointChange:
-    """A value set by a person, in force from `minute` on. `before` is what was set until then."""
+    """A set-point changed by a person, in force from `minute` on. `before` is the set-point until then."""
 
     minute: int
     variable: str
@@ -57,7 +57,7 @@ class SetPointChange:
 
     @property
     def until(self) -> int:
-        """First minute in which it is over, unless somebody sets another value before."""
+        """Return the first minute in which it is over, unless a person sets another value before."""
         return self.minute + HOLD
 
 
@@ -85,43 +85,43 @@ class LineState:
 
     @property
     def until(self) -> datetime:
-        """Instant of the last reading."""
+        """Return the instant of the last reading."""
         return self.instant(self.minute)
 
     @property
     def schedule(self) -> Schedule:
-        """The programme of this line."""
+        """Return the programme of this line."""
         return Schedule(self.seed, self.live_from)
 
     def instant(self, minute: int) -> datetime:
-        """The instant at which this minute begins."""
+        """Return the instant at which this minute begins."""
         return self.origin + minute * MINUTE
 
     def minutes_at(self, instant: datetime) -> int:
-        """Whole minutes of the line that are over at an instant."""
+        """Return the whole minutes of the line that are over at an instant."""
         return (instant - self.origin) // MINUTE
 
     def hand_set(self, name: str, minute: int) -> SetPointChange | None:
-        """The change by a person that is in force in this minute."""
+        """Return the change by a person that is in force in this minute."""
         made = (c for c in reversed(self.changes) if c.variable == name and c.minute <= minute < c.until)
         return next(made, None)
 
     def setpoint(self, name: str, minute: int) -> float:
-        """What is set in this minute: by a person if that still holds, else by the crew."""
+        """Return the set-point in this minute: a person's while it is in force, else the crew's."""
         change = self.hand_set(name, minute)
         return change.value if change else self.schedule.crew_setpoint(name, minute)
 
     def setpoints(self) -> dict[str, float]:
-        """What is set in the next minute that is computed."""
+        """Return the set-points of the next minute to compute."""
         return {name: self.setpoint(name, self.minute) for name in SET_POINTS}
 
     def to_document(self) -> dict[str, Any]:
-        """Plain values only; floats keep every bit."""
+        """Return the state as a document of plain values; floats keep every bit."""
         return asdict(replace(self, changes=())) | {"changes": [asdict(c) for c in self.changes]}
 
     @staticmethod
     def from_document(document: dict[str, Any]) -> "LineState":
-        """The inverse of `to_document`; unknown keys are ignored."""
+        """Return the state of a document, the inverse of `to_document`; unknown keys are ignored."""
         oven = document["oven"]
         belts = {name: [Parcel(**p) for p in oven[name]] for name in ("parcels", "cooling")}
         return LineState(
@@ -137,7 +137,7 @@ class LineState:
 
 @dataclass(frozen=True)
 class Stretch:
-    """What happened between two states: the readings and events to keep, and the state afterwards."""
+    """Result of a simulation between two states: readings and events to store, and the state afterwards."""
 
     rows: list[ReadingRow]
     events: list[EventRow]
@@ -145,12 +145,12 @@ class Stretch:
 
 
 def new_line(seed: int, origin: datetime, days: int) -> LineState:
-    """A line at its first instant, `days` before it goes live."""
+    """Return a line at its first instant, `days` before it goes live."""
     return LineState(seed=seed, origin=origin, live_from=days * DAY)
 
 
 def simulate(state: LineState, until: int) -> Stretch:
-    """Move the line on to `until` minutes since its origin; an earlier or equal minute changes nothing."""
+    """Advance the line to `until` minutes since its origin; an earlier or equal minute changes nothing."""
     following = LineState.from_document(state.to_document())
     rows = [ReadingRow(ASSET, following.instant(m + 1), _minute(following, m)) for m in range(state.minute, until)]
     changes = tuple(c for c in state.changes if c.until > until)
@@ -159,13 +159,13 @@ def simulate(state: LineState, until: int) -> Stretch:
 
 
 def causes(state: LineState, span: timedelta) -> list[tuple[datetime, datetime, Disturbance]]:
-    """What really was or is wrong: disturbances that began within `span` before the last reading, with begin and end."""
+    """Return the true disturbances that began within `span` before the last reading, with begin and end."""
     found = state.schedule.disturbances(max(0, state.minute - span // MINUTE), state.minute)
     return [(state.instant(d.start), state.instant(d.end), d) for d in found]
 
 
 def _minute(line: LineState, minute: int) -> dict[str, float | str | bool]:
-    """Simulate one minute in place and return what the sensors say at its end."""
+    """Simulate one minute in place and return the values of the sensors at its end."""
     chance = day_of_chance(line.seed, minute // DAY)
     of_day = minute % DAY
     schedule = line.schedule
@@ -177,7 +177,7 @@ def _minute(line: LineState, minute: int) -> dict[str, float | str | bool]:
 
 
 def _walk(walks: Walks, steps: list[float], cleaned: bool) -> None:
-    """One minute of every random walk (AR(1), except fouling, which only grows until the burners are cleaned)."""
+    """Advance every random walk by one minute (AR(1), except fouling, which only grows until the burners are cleaned)."""
     air, dough, flour, fouling = steps
     walks.air += -walks.air / 600 + 0.18 * air
     walks.dough += -walks.dough / 200 + 0.025 * dough
@@ -211,13 +211,13 @@ def _per_zone(values: Iterable[float]) -> tuple[float, float, float]:
 
 
 def _humidity(walk: float, minute: int, damp: float) -> float:
-    """Relative humidity of the supply air, %: dampest at six in the morning of the line's day."""
+    """Return the relative humidity of the supply air, %: dampest at six in the morning of the line's day."""
     daily = AIR_DAILY * sin(2 * pi * minute / DAY)
     return min(98.0, max(15.0, AIR_USUAL + daily + walk + damp))
 
 
 def _truth(oven: Oven, conditions: Conditions, setpoints: dict[str, float]) -> dict[str, float]:
-    """What perfect sensors would say, in the order of SENSOR_ERRORS; the product only where some came out."""
+    """Return the values of perfect sensors, in the order of SENSOR_ERRORS; the product only where some came out."""
     truth = {f"zone_{z + 1}_temperature": oven.temperature[z] for z in range(ZONES)}
     truth |= {f"zone_{z + 1}_burner_power": 100.0 * oven.power[z] for z in range(ZONES)}
     truth |= {"belt_speed": oven.belt, "dough_moisture": oven.dough, "air_humidity": conditions.humidity}
@@ -227,7 +227,7 @@ def _truth(oven: Oven, conditions: Conditions, setpoints: dict[str, float]) -> d
 
 
 def _sense(truth: dict[str, float], chance: DayOfChance, of_day: int) -> dict[str, float | str | bool]:
-    """Sensor errors, gaps and rounding."""
+    """Return the true values with sensor errors, gaps and rounding."""
     errors, gaps = chance.errors[of_day].tolist(), chance.gaps[of_day].tolist()
     return {
         name: round(min(RANGES[name][1], max(RANGES[name][0], truth[name] + spread * errors[k])), 2)
@@ -237,7 +237,7 @@ def _sense(truth: dict[str, float], chance: DayOfChance, of_day: int) -> dict[st
 
 
 def _events(state: LineState, until: int) -> Iterator[EventRow]:
-    """Stops and maintenance that begin or end in (state.minute, until], and set-point changes made in it."""
+    """Yield stops and maintenance that begin or end in (state.minute, until], and set-point changes made in it."""
     schedule = state.schedule
     for stop in _spells(schedule.stop, state.minute, until):
         yield _lasting(state, "line-stop", stop, until)
@@ -256,7 +256,10 @@ def _events(state: LineState, until: int) -> Iterator[EventRow]:
 
 
 def _spells(of: Callable[[int], tuple[int, int] | None], first: int, last: int) -> list[tuple[int, int]]:
-    """Spells that touch the minutes [first - 1, last): the one before shows a spell that ends exactly at `first`."""
+    """Return the intervals that touch the minutes [first - 1, last).
+
+    The minute before `first` shows an interval that ends exactly at `first`.
+    """
     found = (of(minute) for minute in range(max(0, first - 1), last))
     return sorted({spell for spell in found if spell is not None})
 

@@ -1,7 +1,8 @@
-"""The physics of the oven: heat in three zones, a belt, and parcels of biscuit that dry and brown on their way through.
+"""Physics of the oven: heat in three zones, a belt, and parcels of biscuit that dry and brown on their way through.
 
 Units: minutes, metres, °C, m/min; moisture in % of the wet biscuit; powers and efficiencies as shares of one. Equations and
-constants are explained in docs/demo-line.md. All of it is scalar arithmetic in a fixed order: the same inputs give the same bits.
+constants are explained in docs/demo-line.md. All of it is scalar arithmetic in a fixed order: the same inputs give the same
+bits.
 """
 
 from dataclasses import dataclass, field
@@ -59,10 +60,10 @@ class Parcel:
 
 @dataclass
 class Oven:
-    """What the oven remembers from one step to the next. `integral` belongs to the controllers.
+    """State of the oven between two steps. `integral` belongs to the controllers.
 
-    `parcels` are in the oven, `cooling` behind it. `moisture` and `colour` are those of the biscuits that passed the gauges last
-    in this minute, None when none did.
+    `parcels` are in the oven, `cooling` behind it. `moisture` and `colour` are those of the biscuits that passed the gauges
+    last in this minute, None without any.
     """
 
     temperature: list[float] = field(default_factory=lambda: list(REFERENCE))
@@ -78,10 +79,10 @@ class Oven:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What acts on the oven during one minute.
+    """Inputs of the oven during one minute.
 
-    `setpoint`: zones in °C. `belt`: m/min, 0 while stopped. `dough`: moisture entering the hopper, %. `humidity`: of the
-    supply air, %. `efficiency`: heat delivered per power asked for, per zone. `least_power`: a valve that cannot close further.
+    `setpoint`: zones in °C. `belt`: m/min, 0 while stopped. `dough`: moisture entering the hopper, %. `humidity`: of the supply
+    air, %. `efficiency`: heat delivered per power asked for, per zone. `least_power`: a valve that cannot close further.
     `draught`: °C per minute lost or won by chance, per zone. `flour`: factor on the drying rate.
     """
 
@@ -96,7 +97,7 @@ class Conditions:
 
 
 def run_minute(oven: Oven, conditions: Conditions) -> None:
-    """Move the oven on by one minute; one parcel enters if the belt is to move, else the crew clears the belt."""
+    """Advance the oven by one minute; one parcel enters if the belt is to move, else the crew clears the belt."""
     oven.moisture = oven.colour = None
     if conditions.belt > 0:
         oven.parcels.append(Parcel(0.0, oven.dough, oven.dough, 0.0))
@@ -113,7 +114,7 @@ def run_minute(oven: Oven, conditions: Conditions) -> None:
 
 
 def _control(oven: Oven, conditions: Conditions, zone: int) -> None:
-    """A PI controller with limits; the integral stops where the power does (no wind-up)."""
+    """Apply a PI controller with limits; the integral stops where the power does (no wind-up)."""
     error = conditions.setpoint[zone] - oven.temperature[zone]
     integral = oven.integral[zone] + GAIN * error * DT / RESET_TIME
     wanted = integral + GAIN * error
@@ -123,7 +124,7 @@ def _control(oven: Oven, conditions: Conditions, zone: int) -> None:
 
 
 def _heat(oven: Oven, conditions: Conditions, zone: int) -> None:
-    """First-order lag to the equilibrium of burner, walls and passing dough."""
+    """Apply a first-order lag to the equilibrium of burner, walls and passing dough."""
     rise = BURNER_RISE * conditions.efficiency[zone] * oven.power[zone]
     equilibrium = AMBIENT + rise - LOAD_FALL * oven.belt / LOAD_SPEED
     oven.temperature[zone] += ((equilibrium - oven.temperature[zone]) / ZONE_LAG + conditions.draught[zone]) * DT
@@ -149,7 +150,7 @@ def _bake(oven: Oven, conditions: Conditions) -> None:
 
 
 def _cool(oven: Oven) -> None:
-    """Carry what has left the oven to the gauges, and measure what reaches them."""
+    """Move parcels behind the oven to the gauges, and measure those that reach them."""
     for parcel in oven.cooling:
         parcel.position += oven.belt * DT
     while oven.cooling and oven.cooling[0].position >= OVEN_LENGTH + COOLING_LENGTH:

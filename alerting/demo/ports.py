@@ -1,4 +1,4 @@
-"""What the demo line asks of the outside: a place for its state, and the clock that it drives."""
+"""Ports of the demo line: the store of its state, and the clock that it drives."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from alerting.demo.line import LineState
 
 @dataclass(frozen=True)
 class SetPointRequest:
-    """A set-point that a person wants, until the line takes it over at the next minute it computes."""
+    """A set-point that a person requests; the line applies it at the next minute it computes."""
 
     id: str
     variable: str
@@ -20,7 +20,7 @@ class SetPointRequest:
 
 @dataclass(frozen=True)
 class StoredLine:
-    """A line as it is kept. `version` counts the writes of its state."""
+    """A line as stored. `version` counts the writes of its state."""
 
     state: LineState
     version: int
@@ -28,34 +28,34 @@ class StoredLine:
 
 
 class LineStore(Protocol):
-    """One line per asset."""
+    """Store of demo lines, one per asset."""
 
     def load(self, asset: str) -> StoredLine | None: ...
 
     def save(
         self, asset: str, before: StoredLine | None, state: LineState, taken: Sequence[SetPointRequest] = ()
     ) -> StoredLine | None:
-        """Write the state and drop the requests it has taken over; None when somebody else wrote since `before` was read."""
+        """Write the state and drop the requests it has applied; None if another process wrote since `before` was read."""
         ...
 
     def ask(self, asset: str, request: SetPointRequest) -> bool:
-        """Leave a request for the running line; False if there is no line."""
+        """Store a request for the running line; False if there is no line."""
         ...
 
 
 class LineClock(Protocol):
-    """The clock that everybody reads, as the one process that runs the line drives it."""
+    """Clock of the platform, driven by the one process that runs the line."""
 
     def now(self) -> datetime: ...
 
     def start(self, base: datetime, speed: float, lease: timedelta) -> None:
-        """From now on the clock shows `base` plus `speed` seconds per second of the wall, and stands once the lease is over."""
+        """Start the clock at `base`, with `speed` seconds per second of the wall; it stops when the lease is over."""
         ...
 
     def renew(self, lease: timedelta) -> None:
-        """Let it go on for another `lease` of the wall's time."""
+        """Extend the lease by this time of the wall."""
         ...
 
     def freeze(self) -> None:
-        """Let it stand at what it shows."""
+        """Stop the clock at its present time."""
         ...

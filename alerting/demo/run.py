@@ -1,4 +1,4 @@
-"""The live line: follows the clock that it drives, always a little ahead, so that nobody reads a minute that is not there yet."""
+"""The live line: it drives the clock, and stays a little ahead, so that every minute a process reads exists."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from alerting.ports import Readings
 TICK = 1.0
 """Seconds of the wall between two looks at the clock."""
 LEASE = timedelta(seconds=5)
-"""How long the clock goes on by itself, at most, when the process that runs the line has died."""
+"""Longest time for which the clock runs without renewal, after the process that runs the line has stopped."""
 
 
 def run_line(
@@ -24,10 +24,10 @@ def run_line(
     wait: Callable[[float], bool],
     told: Callable[[Advance], None] = lambda _: None,
 ) -> None:
-    """Run the line until `wait(seconds)` says True; then the clock stands still.
+    """Run the line until `wait(seconds)` returns True; then stop the clock.
 
-    The clock goes on where it stood, or where the readings end if that is later: it never goes back. `told` hears of every
-    step that computed something. Raises UserError when there is no line, or another process runs it, too.
+    The clock continues where it stopped, or where the readings end if that is later: it never runs backwards. `told` is called
+    with every step that computed something. Raises UserError if there is no line, or another process runs it too.
     """
     line = stored_line(lines)
     now = clock.now() if line.state.minute > line.state.live_from else line.state.until
@@ -46,10 +46,10 @@ def run_line(
 
 
 def lease(state: LineState, now: datetime, speed: float) -> timedelta:
-    """How long the clock may go on by itself: LEASE, and never past the last reading, however slow the writes have been."""
+    """Return how long the clock may run without renewal: LEASE, and never past the last reading, even after slow writes."""
     return min(LEASE, max(timedelta(0), state.until - now) / speed)
 
 
 def lead_minutes(speed: float) -> int:
-    """Minutes that are computed ahead: what the clock can gain within the lease, and one more."""
+    """Return the minutes to compute ahead: those that the clock can gain within the lease, and one more."""
     return ceil(speed * (LEASE.total_seconds() + TICK) / 60) + 1

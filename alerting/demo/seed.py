@@ -1,4 +1,4 @@
-"""Filling the platform with a past of the demo line."""
+"""Fill the platform with a past of the demo line."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ DAYS = 30
 
 @dataclass(frozen=True)
 class Filled:
-    """What a fill did: rows and events that were new, and the stretch of time that the line now has readings of."""
+    """Result of a fill: rows and events that were new, and the interval with readings of the line."""
 
     rows: int
     events: int
@@ -34,10 +34,10 @@ def fill(
     seed: int = SEED,
     progress: Progress = silent,
 ) -> Filled:
-    """Give the platform `days` of the demo line that end with the last whole minute at or before `end`.
+    """Fill the platform with `days` of the demo line that end with the last whole minute at or before `end`.
 
-    A line that is there already keeps its seed and its past: an unfinished fill is finished, a finished one changes nothing.
-    Raises UserError for less than one day.
+    An existing line keeps its seed and its past: an unfinished fill is finished, a finished one changes nothing. Raises
+    UserError for less than one day.
     """
     if days < 1:
         raise UserError(f"the demo line needs at least one day of past, not {days}")

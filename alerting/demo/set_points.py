@@ -1,4 +1,4 @@
-"""Set-points changed by a person: what may be asked for, and how a request becomes part of the line."""
+"""Set-points changed by a person: check a request, and apply it to the line."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +12,10 @@ from alerting.demo.ports import SetPointRequest, StoredLine
 
 
 def check_set_point(asset: Asset, name: str, value: float, current: float) -> float:
-    """The value, rounded to the variable's step. Raises UserError for what an operator could not set on the panel."""
+    """Return the value, rounded to the variable's step.
+
+    Raises UserError for a value that an operator could not set on the panel.
+    """
     variable = asset.variables.get(name)
     if variable is None or not variable.controllable:
         raise UserError(_not_settable(asset, name))
@@ -31,13 +34,13 @@ def check_set_point(asset: Asset, name: str, value: float, current: float) -> fl
 
 
 def present_setting(line: StoredLine, name: str) -> float:
-    """What is set, or what has been asked for since."""
+    """Return the present set-point, or the last one requested since."""
     asked = [request.value for request in line.requests if request.variable == name]
     return asked[-1] if asked else line.state.setpoint(name, line.state.minute)
 
 
 def take_over(state: LineState, requests: Sequence[SetPointRequest]) -> LineState:
-    """The state with the requests in force from the next minute that the line computes."""
+    """Return the state with the requests in force from the next minute that the line computes."""
     for request in requests:
         before = state.setpoint(request.variable, state.minute)
         change = SetPointChange(state.minute, request.variable, request.value, before, request.who)

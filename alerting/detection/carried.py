@@ -10,12 +10,11 @@ INSIDE = "inside"  # the side of a band
 
 @dataclass(frozen=True)
 class Carried:
-    """The last reading judged: it holds until the next one. `value` None: no reading yet, waiting since `at`; or a `bad` one,
-    without a value.
+    """Last evaluated reading, which is carried forward to the next one.
 
-    `rate`: its rate of change, where rates are judged. `beyond`: limits that it is beyond, as `severity.side`.
-    `recent`: ranks of the readings before it that still count for `at_least`, oldest first.
-    `same_since`: since when the value has not changed.
+    `value`: None while no reading has come since `at`, or for a `bad` reading, which has no value. `rate`: its rate of change,
+    for definitions on rates. `beyond`: limits that it is beyond, as `severity.side`. `recent`: ranks of the readings before it
+    that still count for `at_least`, oldest first. `same_since`: since when the value has not changed.
     """
 
     variable: str
@@ -28,13 +27,16 @@ class Carried:
     bad: bool = False
 
     def under_another_revision(self) -> "Carried":
-        """Without what was judged by other limits: the next reading begins to count anew, the side of a limit is kept."""
+        """Return it without what depends on the limits of the earlier revision.
+
+        The count of `at_least` begins anew; the side of a limit is retained.
+        """
         return replace(self, recent=(), rate=None)
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What holds at an instant: the last reading, the number that is judged (a value or a rate), when it was taken."""
+    """The reading in force at an instant: when it was taken, its value, and the evaluated number (a value or a rate)."""
 
     at: datetime
     value: float | str | None

@@ -1,4 +1,4 @@
-"""Classifier kind: the score of a model at every stride, judged against its threshold."""
+"""Classifier kind: compare the score of a model at every stride with its threshold."""
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +10,9 @@ Scores = npt.NDArray[np.float64]
 
 
 def inside_problem(at: Millis, start: Millis, end: Millis, known: Millis) -> BoolArray:
-    """Whether a problem that is known by then goes on at each instant; the question whether it will start is moot there.
+    """Return whether a problem known at each instant is ongoing there: no model can predict its start then.
 
-    `start`, `end` (NOT_YET while ongoing) and `known` in ms, sorted by start. An instant event (end = start) never goes on.
+    `start`, `end` (NOT_YET while ongoing) and `known` in ms, sorted by start. An instant event (end = start) is never ongoing.
     """
     inside = np.zeros(len(at), np.bool_)
     for first, last, told in zip(start.tolist(), end.tolist(), known.tolist(), strict=True):
@@ -21,5 +21,5 @@ def inside_problem(at: Millis, start: Millis, end: Millis, known: Millis) -> Boo
 
 
 def triggered(score: Scores, threshold: float) -> BoolArray:
-    """At or above the threshold; an unknown score (NaN) never triggers."""
+    """Return whether each score is at or above the threshold; an unknown score (NaN) never triggers."""
     return score >= threshold

@@ -1,4 +1,4 @@
-"""Stretches of time in which a threshold could not be judged, because nothing was known of its variable."""
+"""Intervals in which a threshold could not be evaluated, because its variable had no known value."""
 
 from datetime import datetime
 
@@ -10,8 +10,10 @@ Gap = tuple[datetime, datetime]
 
 
 def data_gaps(definition: ThresholdDefinition, history: History, start: datetime, end: datetime) -> tuple[Gap, ...]:
-    """Where in (start, end] the status is unknown, as live evaluation says it. `history` begins before `start`, so that what
-    holds there is known."""
+    """Return the intervals in (start, end] with an unknown status, as live evaluation finds them.
+
+    `history` begins before `start`, so that the value in force there is known.
+    """
     first = min(start, history.readings.index[0].to_pydatetime()) if len(history.readings) else start
     gaps: list[Gap] = []
     for stretch in judge(definition, history, None, first, end).stretches:

@@ -1,4 +1,4 @@
-"""What one judgement says: triggered, clear or unknown, with value, threshold and reason."""
+"""Result of an evaluation: triggered, clear or unknown, with value, threshold and reason."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,9 +12,9 @@ Fact = Literal["waiting", "stale", "frozen", "out_of_range", "bad_quality", "no_
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One judgement of one asset at one instant.
+    """Result of evaluating one target at one instant.
 
-    `value` is the judged number (a reading, or a probability), None when unknown. `reason` is a sentence in plain words.
+    `value` is the evaluated number (a reading, or a probability), None when unknown. `reason` is a sentence in plain words.
     `model_version` is the registry version that scored, None for threshold kinds.
     """
 
@@ -28,12 +28,12 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Stretch:
-    """A status that held from `start` (inclusive) to `end` (exclusive), without a break.
+    """Interval [start, end) with one status without a break.
 
-    `severity`: of a triggered one, the worst level reached (None: the least severe). `fact`: what is the matter with the data,
-    if anything: `waiting` for the first reading, `stale` since the last, `frozen` at one value, `out_of_range` of what is
-    possible, `bad_quality` by its source's own word, `no_rate` without an earlier reading to compare with, `no_limit` where the
-    asset does not state it.
+    `severity`: of a triggered one, the worst level reached (None: the least severe). `fact`: the fault of the data, if any:
+    `waiting` for the first reading, `stale` since the last, `frozen` at one value, `out_of_range` of the engineering range,
+    `bad_quality` according to its source, `no_rate` without an earlier reading to compare with, `no_limit` where the asset does
+    not state it.
     """
 
     start: datetime

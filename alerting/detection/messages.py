@@ -1,4 +1,4 @@
-"""What a judgement saw, in words of the plant: a threshold, or the risk that a model gives."""
+"""Reasons of an evaluation in the language of the plant: a threshold, or the risk that a model gives."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ _PROBABLE = 0.5
 
 
 def limit_words(definition: ThresholdDefinition, asset: Asset, seen: Seen, severity: Severity | None) -> tuple[str, float | None]:
-    """Why the condition is met, and the limit it is beyond: `Zone 2 temperature is 221 °C, above 215 °C for 3 min`."""
+    """Return why the condition is met, and the limit: `Zone 2 temperature is 221 °C, above 215 °C for 3 min`."""
     if seen.fact is not None:
         return fact_words(definition, asset, seen.fact, seen), None
     levels = levels_on(definition, asset)
@@ -41,7 +41,7 @@ def _beyond_words(level: Level, number: float, unit: str) -> tuple[str, float | 
 
 
 def fact_words(definition: ThresholdDefinition, asset: Asset, fact: Fact, seen: Seen | None) -> str:
-    """What is the matter with the data, in words."""
+    """Return a description of the fault of the data."""
     variable, name = asset.variables.get(definition.variable), definition.variable
     match fact:
         case "waiting":
@@ -60,22 +60,22 @@ def fact_words(definition: ThresholdDefinition, asset: Asset, fact: Fact, seen: 
 
 
 def waiting_words(variable: str) -> str:
-    """No reading has come since the definition is in service."""
+    """Return the reason for a target without any reading since its definition is in service."""
     return f"no reading of {variable} yet"
 
 
 def bad_quality_words(variable: str) -> str:
-    """The source itself says that its last sample is bad."""
+    """Return the reason for a last sample that its source calls bad."""
     return f"bad quality: the last sample of {variable} is bad by its source's own word"
 
 
 def stale_words(variable: str, stale_after: timedelta) -> str:
-    """The last reading is too old."""
+    """Return the reason for a last reading that is too old."""
     return f"no reading of {variable} within {format_duration(stale_after)}"
 
 
 def risk_words(definition: ClassifierDefinition, asset: Asset, risk: float, threshold: float | None) -> str:
-    """What a model expects: `Moisture will probably exceed 4.5 % within 30 min (89 %; alarm at 89 %)`."""
+    """Return what a model predicts: `Moisture will probably exceed 4.5 % within 30 min (89 %; alarm at 89 %)`."""
     likely = "will probably" if risk >= _PROBABLE else "may"
     alarm = "" if threshold is None else f"; alarm at {spoken_share(threshold)}"
     return f"{_expected(definition.problem, asset, likely)} {_window(definition)} ({spoken_share(risk)}{alarm})"

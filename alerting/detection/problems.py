@@ -1,4 +1,4 @@
-"""Where the problem of a definition really occurred: by a condition on a variable, or by events."""
+"""Find the occurrences of a definition's problem: by a condition on a variable, or by events."""
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
@@ -17,7 +17,7 @@ NOT_YET = np.iinfo(np.int64).min
 
 
 def predicts(problem: Problem, asset: Asset) -> Literal["onset", "state"]:
-    """What the model answers: as written, or state for a variable with a delay (a laboratory's), onset otherwise."""
+    """Return what the model predicts: as written, or state for a variable with a delay (a laboratory's), else onset."""
     if problem.predict:
         return problem.predict
     variable = asset.variables.get(problem.variable or "")
@@ -25,13 +25,16 @@ def predicts(problem: Problem, asset: Asset) -> Literal["onset", "state"]:
 
 
 def matching(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
-    """The names that match one of the patterns (`*` stands for any text), sorted."""
+    """Return the names that match one of the patterns (`*` stands for any text), sorted."""
     wanted = list(patterns)
     return sorted(n for n in set(names) if any(fnmatchcase(n, p) for p in wanted))
 
 
 def problem_samples(problem: Problem, history: History) -> tuple[Millis, BoolArray]:
-    """Every sample of the problem's variable: its instants (ms), and whether the condition holds there. Events have none."""
+    """Return the instants (ms) of all samples of the problem's variable, and whether the condition is met there.
+
+    A problem by events has no samples.
+    """
     if problem.variable is None or problem.variable not in history.readings:
         return np.empty(0, np.int64), np.empty(0, np.bool_)
     values = history.readings[problem.variable].dropna()
@@ -45,10 +48,10 @@ def problem_samples(problem: Problem, history: History) -> tuple[Millis, BoolArr
 
 
 def find_problems(problem: Problem, history: History) -> pd.DataFrame:
-    """Every occurrence with `start`, `last`, `end` (NaT while ongoing) and `known_at`, sorted by start.
+    """Return every occurrence with `start`, `last`, `end` (NaT while ongoing) and `known_at`, sorted by start.
 
-    `last`: the last sample at which the condition was seen; of an event, its end. A condition must have held for
-    `problem.for`; it is known once it has held, and its variable's delay has passed.
+    `last`: the last sample that meets the condition; of an event, its end. A condition must be met for `problem.for`. The
+    occurrence is known after this time and the variable's delay.
     """
     if problem.event is not None:
         return _problem_events(problem.event, history)
@@ -61,7 +64,10 @@ def find_problems(problem: Problem, history: History) -> pd.DataFrame:
 
 
 def _problem_events(pattern: str, history: History) -> pd.DataFrame:
-    """Events that coincide or overlap are one occurrence: two parts that break at the same instant stop the machine once."""
+    """Return the occurrences of a problem by events. Events that coincide or overlap are one occurrence.
+
+    Example: two parts that break at the same instant stop the machine once.
+    """
     events = history.events[np.array([fnmatchcase(t, pattern) for t in history.events["type"]], np.bool_)]
     start, end = millis(events["start"]), millis(events["end"])
     order = np.argsort(start, kind="stable")
@@ -74,7 +80,7 @@ def _problem_events(pattern: str, history: History) -> pd.DataFrame:
 
 
 def _spells(ts: Millis, bad: BoolArray) -> tuple[Millis, Millis, Millis]:
-    """First instant, first good instant after (or NOT_YET) and last bad instant of every run of bad samples."""
+    """Return first instant, first good instant after (or NOT_YET) and last bad instant of every run of bad samples."""
     edges = np.diff(np.concatenate(([0], bad.astype(np.int8), [0])))
     first, after = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     end = np.where(after < len(ts), ts[np.minimum(after, len(ts) - 1)], NOT_YET) if len(ts) else after

@@ -1,7 +1,7 @@
-"""Rates of change, exact where it matters: a rate that is exactly on a limit is found to be there.
+"""Rates of change, exact near limits: a rate that equals a limit is found to be equal.
 
-A binary number is hardly ever the decimal that was written: 0.4 - 0.1 is more than 0.3. Rates so close to a limit that rounding
-could put them on its other side are computed again from the decimals.
+A binary number is hardly ever the written decimal: 0.4 - 0.1 is more than 0.3. Rates that rounding could move to the other side
+of a limit are computed again from the decimals.
 """
 
 from collections.abc import Iterable
@@ -19,8 +19,9 @@ _ROUNDING = 4 * float(np.finfo(np.float64).eps)  # relative: more than two value
 def rates_of_change(
     ts: Millis, values: Numbers, possible: npt.NDArray[np.bool_], per: int, stale: int, limits: Iterable[float]
 ) -> Numbers:
-    """Change of each value per `per` (ms) since the newest possible one at least `per` before it; NaN without one that is less
-    than `per + stale` old. `ts`: ms, increasing.
+    """Return the change of each value per `per` (ms) since the newest possible one at least `per` before it.
+
+    NaN without such a value less than `per + stale` old. `ts`: ms, increasing.
     """
     then, earlier = ts[possible], values[possible]
     place = np.searchsorted(then, ts - per, side="right") - 1
@@ -39,7 +40,7 @@ def rates_of_change(
 
 
 def _close_to_a_limit(found: Numbers, scale: Numbers, limits: Iterable[float]) -> npt.NDArray[np.bool_]:
-    """Whether rounding alone could put each rate on the other side of a limit."""
+    """Return whether rounding alone could put each rate on the other side of a limit."""
     close = np.zeros(len(found), np.bool_)
     for limit in limits:
         close |= np.abs(found - limit) <= _ROUNDING * (scale + abs(limit))
@@ -47,5 +48,5 @@ def _close_to_a_limit(found: Numbers, scale: Numbers, limits: Iterable[float]) -
 
 
 def _exact(now: float, before: float, per: int, took: int) -> float:
-    """The rate of the decimals as they are written, rounded once."""
+    """Return the rate of the decimals as they are written, rounded once."""
     return float((Fraction(repr(now)) - Fraction(repr(before))) * per / took)

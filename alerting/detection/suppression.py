@@ -1,6 +1,6 @@
-"""When an alert is suppressed by design: spans of time from the readings and events of a line, and from the calendar.
+"""Suppression by design: intervals from the readings and events of a line, and from the calendar.
 
-Pure: time and histories are arguments. A state that cannot be known suppresses nothing.
+Pure: time and histories are arguments. A state that is not known suppresses nothing.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,12 +21,12 @@ from alerting.detection.threshold import judge
 from alerting.readings.history import History, Millis, from_millis, millis, to_millis
 
 _MOMENT = timedelta(milliseconds=1)
-_FOR_EVER = from_millis(253_402_300_799_000)  # the end of the year 9999
+_FOR_EVER = from_millis(253_402_300_799_000)  # end of the year 9999
 
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch [start, end) in which nobody is told, and why, in words."""
+    """Interval [start, end) in which notifications are suppressed, with the reason."""
 
     start: datetime
     end: datetime
@@ -35,7 +35,7 @@ class Span:
 
 @dataclass(frozen=True)
 class LineStanding:
-    """Whether an alert is suppressed at an instant, why, and which states cannot be known there."""
+    """Suppression at an instant: whether, why, and which states are not known there."""
 
     suppressed: bool
     words: str
@@ -43,14 +43,14 @@ class LineStanding:
 
 
 def lookback(suppression: Suppression) -> timedelta:
-    """How far before a stretch readings are needed to say what holds from its start on."""
+    """Return how far before an interval readings are needed to evaluate its start."""
     return max((s.hold + s.stale_after + s.recovery for s in suppression.when), default=timedelta(0))
 
 
 def suppressed_spans(suppression: Suppression, chain: Sequence[History], start: datetime, end: datetime) -> list[Span]:
-    """The spans that meet [start, end], by their start; they may overlap.
+    """Return the suppressed intervals that meet [start, end], sorted by start; they may overlap.
 
-    `chain`: histories of the watched asset and of those above it, the nearest first, from `start - lookback(suppression)` on.
+    `chain`: histories of the asset and of those above it, the nearest first, from `start - lookback(suppression)` on.
     """
     found = [span for state in suppression.when for span in _state_spans(state, chain, start, end)]
     found += _windows(suppression, start, end)
@@ -58,14 +58,14 @@ def suppressed_spans(suppression: Suppression, chain: Sequence[History], start: 
 
 
 def standing_at(suppression: Suppression, chain: Sequence[History], now: datetime) -> LineStanding:
-    """How it stands at an instant; `chain` as for `suppressed_spans`."""
+    """Return the suppression at an instant; `chain` as for `suppressed_spans`."""
     holding = [s for s in suppressed_spans(suppression, chain, now, now) if s.start <= now < s.end]
     unknown = tuple(words for state in suppression.when if (words := _unknown(state, chain, now)))
     return LineStanding(bool(holding), "; ".join(dict.fromkeys(s.words for s in holding)), unknown)
 
 
 def first_free(spans: Iterable[Span], start: datetime) -> datetime:
-    """The first instant from `start` on that no span covers."""
+    """Return the first instant from `start` on outside of all suppressed intervals."""
     for span in sorted(spans, key=lambda s: s.start):
         if span.start <= start < span.end:
             start = span.end
@@ -73,7 +73,7 @@ def first_free(spans: Iterable[Span], start: datetime) -> datetime:
 
 
 def covered(spans: Iterable[Span], at: Millis) -> BoolArray:
-    """Which of the instants (ms) lie in a span."""
+    """Return which of the instants (ms) lie in a suppressed interval."""
     ordered = sorted(spans, key=lambda s: s.start)
     if not ordered:
         return np.zeros(len(at), np.bool_)
@@ -108,7 +108,7 @@ def _windows(suppression: Suppression, start: datetime, end: datetime) -> Iterat
 
 
 def _holder(state: LineState, chain: Sequence[History]) -> History | None:
-    """The history of the nearest asset that has the state's variable."""
+    """Return the history of the nearest asset that has the state's variable."""
     return next((h for h in chain if state.variable in h.asset.variables), None)
 
 
@@ -117,7 +117,7 @@ def _judged(state: LineState, history: History, start: datetime, end: datetime) 
 
 
 def _condition(state: LineState) -> ThresholdDefinition:
-    """The state as a condition that thresholds know how to judge."""
+    """Return the state as a threshold definition, for the evaluator of thresholds."""
     return ThresholdDefinition(
         name="suppression",
         kind="threshold",
@@ -131,7 +131,7 @@ def _condition(state: LineState) -> ThresholdDefinition:
 
 
 def _held(stretches: Sequence[Stretch], hold: timedelta) -> Iterator[tuple[datetime, datetime]]:
-    """Where the condition has held for so long, without a break."""
+    """Return where the condition has been met for `hold` without a break."""
     since: datetime | None = None
     for stretch, following in zip(stretches, [*stretches[1:], None], strict=True):
         if stretch.status != "triggered":
@@ -144,7 +144,7 @@ def _held(stretches: Sequence[Stretch], hold: timedelta) -> Iterator[tuple[datet
 
 
 def _unknown(state: LineState, chain: Sequence[History], now: datetime) -> str | None:
-    """Why a state is not known at an instant; None where it is. Events are always known."""
+    """Return why a state is not known at an instant; None where it is known. Events are always known."""
     if state.variable is None:
         return None
     history = _holder(state, chain)
@@ -153,7 +153,7 @@ def _unknown(state: LineState, chain: Sequence[History], now: datetime) -> str |
     last = _judged(state, history, now - state.stale_after, now)[-1]
     if last.status != "unknown" or last.fact is None:
         return None
-    fact = "stale" if last.fact == "waiting" else last.fact  # nothing within `stale_after` is all that was looked at
+    fact = "stale" if last.fact == "waiting" else last.fact  # only the last `stale_after` was examined
     return f"{fact_words(_condition(state), history.asset, fact, None)} on {history.asset.name}"
 
 

@@ -1,6 +1,6 @@
-"""Threshold kind: every reading is judged against its limits, and holds until the next one or until it is stale.
+"""Threshold kind: compare every reading with its limits, and carry it forward to the next one or until it is stale.
 
-What is the matter with the data (`Fact`) is kept apart from what the values say: missing is never normal.
+The fault of the data (`Fact`) is separate from the result of the limits: missing data are never normal.
 """
 
 from bisect import bisect_right
@@ -26,14 +26,14 @@ Numbers = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.int8]
 _FACTS: tuple[Fact, ...] = ("waiting", "stale", "frozen", "out_of_range", "bad_quality", "no_rate")
-_SOUND, _FIRST_FACT = -1, 10  # a code is a rank (0 within limits, 1 low ... 4 critical), or 10 + the place of a fact
+_SOUND, _FIRST_FACT = -1, 10  # a code is a rank (0 within limits, 1 low ... 4 critical), or 10 + the index of a fact
 _WAITING, _STALE, _FROZEN, _OUT_OF_RANGE, _BAD_QUALITY, _NO_RATE = range(_FIRST_FACT, _FIRST_FACT + len(_FACTS))
 _MISSING = (_STALE, _FROZEN, _OUT_OF_RANGE, _BAD_QUALITY)  # what `no_data` decides about
 _NEVER = np.iinfo(np.int64).max // 2
 
 
 class Series(NamedTuple):
-    """Readings of one variable at `ts` (ms, increasing), missing ones among them, and instants of samples of bad quality."""
+    """Readings of one variable at `ts` (ms, increasing) with missing ones, and instants of samples of bad quality."""
 
     ts: Millis
     values: npt.NDArray[Any]
@@ -42,7 +42,7 @@ class Series(NamedTuple):
 
 @dataclass(frozen=True)
 class _Rows:
-    """Readings to judge, the carried one first. `judged`: values or rates, NaN if unsound. `run`: since when the same value."""
+    """Readings to evaluate, the carried one first. `judged`: values or rates, NaN if unsound. `run`: since when unchanged."""
 
     ts: Millis
     raw: npt.NDArray[Any]
@@ -53,14 +53,14 @@ class _Rows:
 
 @dataclass(frozen=True)
 class Judged:
-    """Stretches from the watermark to `until` without a hole, and the reading that holds from there on."""
+    """Intervals from the watermark to `until` without a hole, and the reading that is carried forward from there."""
 
     stretches: list[Stretch]
     carried: Carried | None
     rows: _Rows | None = None
 
     def seen(self, at: datetime) -> Seen | None:
-        """The reading that holds at an instant of a stretch; None where limits are unknown."""
+        """Return the reading in force at an instant of an interval; None where limits are unknown."""
         if self.rows is None:
             return None
         i = max(int(np.searchsorted(self.rows.ts, to_millis(at), side="right")) - 1, 0)
@@ -72,7 +72,7 @@ class Judged:
 
 
 def lookback(definition: ThresholdDefinition) -> timedelta:
-    """How far before the watermark `judge` needs readings: for a rate, to the reading that held `rate_per` ago."""
+    """Return how far before the watermark an evaluation needs readings: for a rate, to the reading in force `rate_per` ago."""
     return timedelta(0) if definition.rate_per is None else definition.rate_per + definition.stale_after
 
 
@@ -96,9 +96,10 @@ def judge_series(
     until: datetime,
     bad: Millis = NO_INSTANTS,
 ) -> Judged:
-    """As `judge`, for readings at `ts` (ms, increasing): float64 (missing: NaN), or objects (missing: None) for a category.
+    """Evaluate readings at `ts` (ms, increasing) as `judge` does.
 
-    `bad`: instants (ms, increasing) of samples of bad quality; they are among `ts`, and missing in `values`.
+    Values are float64 (missing: NaN), or objects (missing: None) for a category. `bad`: instants (ms, increasing) of samples of
+    bad quality; they are among `ts`, and missing in `values`.
     """
     begin, end = to_millis(after) + 1, to_millis(until) + 1
     if unknown_limits(definition, asset):
@@ -117,7 +118,7 @@ def judge_series(
 
 
 def series_of(definition: ThresholdDefinition, history: History) -> Series:
-    """The readings that a threshold is for."""
+    """Return the readings of the definition's variable."""
     bad = history.doubts.bad.get(definition.variable, NO_INSTANTS)
     dtype: Any = object if _is_text(definition, history.asset) else np.float64
     if definition.variable not in history.readings:
@@ -127,7 +128,7 @@ def series_of(definition: ThresholdDefinition, history: History) -> Series:
 
 
 def _continues(definition: ThresholdDefinition, asset: Asset, carried: Carried) -> bool:
-    """Whether the carried reading is one of the variable that is judged now, and of its type."""
+    """Return whether the carried reading is of the evaluated variable, and of its type."""
     text = isinstance(carried.value, str)
     return carried.variable == definition.variable and (carried.value is None or text == _is_text(definition, asset))
 
@@ -157,7 +158,7 @@ def _has_value(values: npt.NDArray[Any]) -> Flags:
 def _rows(
     definition: ThresholdDefinition, asset: Asset, ts: Millis, raw: npt.NDArray[Any], carried: Carried, begin: int
 ) -> _Rows:
-    """A reading without a value is one of bad quality."""
+    """Return the readings to evaluate. A reading without a value is one of bad quality."""
     possible = _possible(definition, asset, raw) & _has_value(raw)
     judged = _judged(definition, asset, ts, raw, possible)
     fresh = slice(int(np.searchsorted(ts, begin)), None)
@@ -180,7 +181,7 @@ def _rows(
 
 
 def _possible(definition: ThresholdDefinition, asset: Asset, raw: npt.NDArray[Any]) -> Flags:
-    """Whether each value lies within the engineering range of its variable."""
+    """Return whether each value lies within the engineering range of its variable."""
     variable = asset.variables.get(definition.variable)
     possible = np.ones(len(raw), np.bool_)
     if variable is None or raw.dtype == object or definition.no_data == "ignore":
@@ -195,7 +196,7 @@ def _possible(definition: ThresholdDefinition, asset: Asset, raw: npt.NDArray[An
 def _judged(
     definition: ThresholdDefinition, asset: Asset, ts: Millis, raw: npt.NDArray[Any], possible: Flags
 ) -> npt.NDArray[Any]:
-    """What the limits are for: the values, or their rates of change."""
+    """Return the numbers that the limits apply to: the values, or their rates of change."""
     if definition.rate_per is None:
         return raw
     per, stale = span_millis(definition.rate_per), span_millis(definition.stale_after)
@@ -204,7 +205,7 @@ def _judged(
 
 
 def _runs(ts: Millis, raw: npt.NDArray[Any], carried: Carried) -> Millis:
-    """For each reading, since when the value has been the same."""
+    """Return, for each reading, since when the value has been the same."""
     starts = np.append(True, raw[1:] != raw[:-1])
     first = np.maximum.accumulate(np.where(starts, np.arange(len(ts)), 0))
     since = ts.copy()
@@ -213,7 +214,7 @@ def _runs(ts: Millis, raw: npt.NDArray[Any], carried: Carried) -> Millis:
 
 
 def _ranks(levels: tuple[Level, ...], judged: npt.NDArray[Any], before: frozenset[str]) -> tuple[Codes, tuple[str, ...]]:
-    """The worst rank reached by each reading, and the limits that the last one is beyond (for hysteresis)."""
+    """Return the worst rank reached by each reading, and the limits that the last one is beyond (for hysteresis)."""
     ranks, last = np.zeros(len(judged), np.int8), []
     for level in levels:
         hit = np.zeros(len(judged), np.bool_)
@@ -227,7 +228,7 @@ def _ranks(levels: tuple[Level, ...], judged: npt.NDArray[Any], before: frozense
 
 
 def _sides(level: Level, judged: npt.NDArray[Any]) -> Iterator[tuple[str, Flags, Flags]]:
-    """Each limit by its side: where it is met, and where that is over. An unsound value (NaN) is neither."""
+    """Return each limit by its side: where it is met, and where that is over. An unsound value (NaN) is neither."""
     if level.above is not None:
         yield "above", judged > level.above, judged <= (level.above if level.clear_above_at is None else level.clear_above_at)
     if level.below is not None:
@@ -243,19 +244,22 @@ def _sides(level: Level, judged: npt.NDArray[Any]) -> Iterator[tuple[str, Flags,
 
 
 def _without(judged: npt.NDArray[Any], frozen: Flags) -> npt.NDArray[Any]:
-    """What counts as missing moves no limit's side: the rate of a frozen value; a frozen value itself says what it said."""
+    """Return the evaluated numbers without those that count as missing, so that these move no limit's side.
+
+    The rate of a frozen value is removed; a frozen value itself is retained.
+    """
     return judged if judged.dtype == object or not frozen.any() else np.where(frozen, np.nan, judged)
 
 
 def _lasting(met: Flags, over: Flags, before: bool) -> Flags:
-    """Met until it is over; where it is neither, as before."""
+    """Return where a limit is in effect: from where it is met until it is over; in between, as before."""
     decided = met | over
     last_decided = np.maximum.accumulate(np.where(decided, np.arange(len(met)), -1))
     return np.where(last_decided < 0, before, met[np.maximum(last_decided, 0)])
 
 
 def _frozen(definition: ThresholdDefinition, rows: _Rows) -> Flags:
-    """Whether each reading comes when its value has been the same for too long already."""
+    """Return whether each reading arrives when its value has already been the same for too long."""
     if definition.frozen_after is None:
         return np.zeros(len(rows.ts), np.bool_)
     return rows.ts >= rows.run + span_millis(definition.frozen_after)
@@ -264,7 +268,10 @@ def _frozen(definition: ThresholdDefinition, rows: _Rows) -> Flags:
 def _counted(
     definition: ThresholdDefinition, ts: Millis, ranks: Codes, sound: Flags, recent: tuple[int, ...]
 ) -> tuple[Codes, tuple[int, ...]]:
-    """Ranks that at least so many of the last sound readings reach; readings before a hole in the data do not count."""
+    """Return the ranks that at least `at_least` of the last sound readings reach.
+
+    Readings before a hole in the data do not count.
+    """
     wanted = definition.at_least
     if wanted is None:
         return ranks, ()
@@ -288,7 +295,10 @@ def _stale(definition: ThresholdDefinition) -> int:
 
 
 def _stretches(definition: ThresholdDefinition, rows: _Rows, codes: Codes, begin: int, end: int) -> list[Stretch]:
-    """Each reading holds, may freeze, may get stale; equal neighbours are one stretch."""
+    """Return the intervals of the readings: each is carried forward, may freeze, may become stale.
+
+    Equal neighbours are one interval.
+    """
     following = np.append(rows.ts[1:], end)
     held = np.minimum(following, rows.ts + _stale(definition))
     freezes = held

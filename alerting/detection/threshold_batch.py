@@ -1,8 +1,8 @@
-"""Threshold kind, many pairs at once: where every value says the same from the watermark to the end, seen without judging each.
+"""Threshold kind, batch of targets: detect, without a look at each value, that all values give the same result.
 
-If the greatest value of a series is within an upper limit, so is every other one. That, and its like for lower limits, gaps and
-runs of equal values, is worked out for all pairs together. Where values may differ in what they say, and for what is not covered
-here, it says so (`MAY_CHANGE`); everything else is exactly what `threshold.judge` would say reading by reading.
+If the greatest value of a series is within an upper limit, so is every other value. This comparison, and the same for lower
+limits, gaps and runs of equal values, is computed for all targets together. Where values may differ in their result, and for
+cases not covered here, the result is `MAY_CHANGE`. Every other result equals that of `threshold.judge`, reading by reading.
 """
 
 from collections.abc import Sequence
@@ -28,11 +28,11 @@ NEVER = 2**61  # ms; a float holds it exactly
 
 
 class Limits(NamedTuple):
-    """What is judged of one definition on one asset. A limit that is not given is one that no value is beyond.
+    """Limits of one target as numbers. A limit that is not given is a number that no value exceeds.
 
-    `inside_low`, `inside_high`: the band, or both the value looked for; `leave_low`, `leave_high`: what must be left before that
-    is over. `low`, `high`: engineering range. `stale_after`, `frozen_after`: ms. `no_data_alerts`: missing data are a reason
-    to raise. `levels`: how many severities have limits.
+    `inside_low`, `inside_high`: the band, or twice the value of `equals`; `leave_low`, `leave_high`: the band to leave before
+    that is over. `low`, `high`: engineering range. `stale_after`, `frozen_after`: ms. `no_data_alerts`: missing data are a
+    reason to raise. `levels`: number of severities with limits.
     """
 
     above: float
@@ -52,7 +52,10 @@ class Limits(NamedTuple):
 
 
 def limits_of(definition: ThresholdDefinition, asset: Asset) -> Limits | None:
-    """None for what is judged reading by reading: rates, counts of readings, texts, limits that the asset does not state."""
+    """Return the limits of a target; None for targets that must be evaluated reading by reading.
+
+    These have rates, counts of readings, texts, or limits that the asset does not state.
+    """
     variable = asset.variables.get(definition.variable)
     text = variable is not None and variable.type == "category"
     if definition.rate_per is not None or definition.at_least is not None or text or unknown_limits(definition, asset):
@@ -87,7 +90,7 @@ def limits_of(definition: ThresholdDefinition, asset: Asset) -> Limits | None:
 
 
 class LimitColumns:
-    """The limits of many pairs, a column for each field of `Limits`."""
+    """Limits of many targets, a column for each field of `Limits`."""
 
     def __init__(self, rows: Sequence[Limits]) -> None:
         columns = np.array(rows, np.float64).reshape(len(rows), len(Limits._fields)).T
@@ -99,10 +102,10 @@ class LimitColumns:
 
 @dataclass(frozen=True)
 class CarriedColumns:
-    """The readings carried over from before, one row per pair: taken `at`, the same `since` (ms); `value` NaN: none yet.
+    """Carried readings, one row per target: taken `at`, unchanged `since` (ms); `value` NaN: none yet.
 
-    `above`, `below`: whether it is beyond that limit, or was and has not come back to `clear_at`; `inside`: whether it is in the
-    band, or was and has not left the wider one.
+    `above`, `below`: whether it is beyond that limit, or was and has not come back to `clear_at`; `inside`: whether it is in
+    the band, or was and has not left the wider one.
     """
 
     at: Millis
@@ -115,10 +118,10 @@ class CarriedColumns:
 
 @dataclass(frozen=True)
 class Throughout:
-    """What holds from the watermark to the end, one row per pair, and the reading that is carried on from there.
+    """Result from the watermark to the end, one row per target, and the reading that is carried forward from there.
 
-    `status`: what every value there says, NO_VALUE where there is none; in between data may be missing, which is unknown.
-    `ends`: whether the last value still holds at the end, is STALE, or the first one is WAITING to come.
+    `status`: the result of every value there, NO_VALUE where there is none; in between data may be missing, which is unknown.
+    `ends`: whether the last value is still in force at the end, is STALE, or the first one is WAITING to come.
     """
 
     status: Codes
@@ -127,7 +130,7 @@ class Throughout:
 
 
 def judge_throughout(limits: LimitColumns, carried: CarriedColumns, extent: Extent, begin: Millis, end: Millis) -> Throughout:
-    """Judge the readings from `begin` up to, and without, `end` (ms), which `extent` sums up, together with the carried ones."""
+    """Evaluate the readings of [begin, end) in ms, which `extent` sums up, together with the carried ones."""
     nothing, waiting = extent.count == 0, np.isnan(carried.value)
     low = np.where(nothing, carried.value, np.fmin(carried.value, extent.low))
     high = np.where(nothing, carried.value, np.fmax(carried.value, extent.high))
@@ -146,7 +149,7 @@ def judge_throughout(limits: LimitColumns, carried: CarriedColumns, extent: Exte
 
 
 def ending_words(found: Throughout, variables: Sequence[str], limits: LimitColumns) -> list[str | None]:
-    """Why it is unknown what holds at the end, None where it is known."""
+    """Return why the status at the end is unknown; None where it is known."""
     rows = zip(found.status.tolist(), found.ends.tolist(), variables, limits.stale_after.tolist(), strict=True)
     return [None if status == NO_DATA_ALERT else _ending(ends, variable, stale) for status, ends, variable, stale in rows]
 
@@ -158,7 +161,10 @@ def _ending(ends: int, variable: str, stale_after: int) -> str | None:
 
 
 def _by_value(of: LimitColumns, carried: CarriedColumns, low: Numbers, high: Numbers) -> npt.NDArray[np.int64]:
-    """What the least and the greatest value leave possible. Between a limit and where it is over the side before counts."""
+    """Return the results that the least and the greatest value allow.
+
+    Between a limit and where it is over, the side before counts.
+    """
     within = ~carried.above & ~carried.below & ~carried.inside & (high <= of.above) & (low >= of.below)
     clear = within & ((high < of.inside_low) | (low > of.inside_high))
     above = carried.above & ~carried.below & (low > of.clear_above_at) & (low >= of.below)
@@ -169,7 +175,7 @@ def _by_value(of: LimitColumns, carried: CarriedColumns, low: Numbers, high: Num
 
 
 def _keeps_coming(of: LimitColumns, carried: CarriedColumns, extent: Extent, begin: Millis, end: Millis) -> Flags:
-    """Whether no reading gets stale before the next one or the end."""
+    """Return whether no reading becomes stale before the next one or the end."""
     until_first = (extent.first <= begin) | (extent.first - carried.at <= of.stale_after)
     fresh = until_first & (extent.gap <= of.stale_after) & (end - extent.last <= of.stale_after)
     keeps: Flags = np.where(extent.count == 0, end - carried.at <= of.stale_after, fresh)
@@ -177,7 +183,7 @@ def _keeps_coming(of: LimitColumns, carried: CarriedColumns, extent: Extent, beg
 
 
 def _changes_in_time(of: LimitColumns, carried: CarriedColumns, extent: Extent, end: Millis) -> Flags:
-    """Whether no value stays the same for too long."""
+    """Return whether no value stays the same for too long."""
     waiting = np.isnan(carried.value)
     since = np.where(waiting, np.where(extent.count == 0, end, extent.first), carried.since)
     changes: Flags = end - since <= of.frozen_after

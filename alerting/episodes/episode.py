@@ -1,4 +1,4 @@
-"""The episode: one continuous time of trouble of one definition on one asset. What people call an alert."""
+"""The episode: one continuous time of trouble of one definition on one asset. People call it an alert."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -54,7 +54,7 @@ class Change:
 
 @dataclass(frozen=True)
 class RecommendationResult:
-    """A model's what-if: the change, the risk before and after; or why there is none."""
+    """Result of a model's what-if: the change, and the risk before and after; or why there is none."""
 
     changes: tuple[Change, ...]
     risk_before: float
@@ -65,10 +65,10 @@ class RecommendationResult:
 
 @dataclass(frozen=True)
 class Notification:
-    """One delivery of one transition to one channel. `key` never repeats: `episode:transition:channel`, `:n` for repeats.
+    """One delivery of one transition to one channel. `key` is unique: `episode:transition:channel`, `:n` for repeats.
 
-    `held`: why it waits until `next_attempt_at` although nothing failed. `grouped`: told in one message with others;
-    `dropped`: over before the quiet hours were. `severity` is that of the episode at that time.
+    `held`: why it waits until `next_attempt_at` although nothing failed. `grouped`: sent in one message with others; `dropped`:
+    the episode ended before the quiet hours did. `severity` is that of the episode at that time.
     """
 
     key: str
@@ -89,7 +89,7 @@ class Notification:
 
 @dataclass(frozen=True)
 class Feedback:
-    """What an operator said of an episode; never overwritten."""
+    """An operator's feedback on an episode; never overwritten."""
 
     episode: str
     verdict: Verdict | None
@@ -103,7 +103,7 @@ class Feedback:
 
 @dataclass(frozen=True)
 class ActorStamp:
-    """Who did something to an episode first, and when."""
+    """The first actor of an action on an episode, and its time."""
 
     who: str
     at: datetime
@@ -175,10 +175,10 @@ class Episode:
 
     @property
     def severity_now(self) -> Severity:
-        """How bad it is now; of a closed episode, how bad it was at its end."""
+        """Return the present severity; of a closed episode, the severity at its end."""
         return self.severity
 
 
 def episode_id(definition: str, asset: str, raised_at: datetime) -> str:
-    """Identity of a spell: the same for every evaluation of the same history."""
+    """Return the identity of an episode: the same for every evaluation of the same history."""
     return hashlib.sha256(f"{definition}|{asset}|{raised_at.isoformat()}".encode()).hexdigest()[:24]

@@ -1,4 +1,4 @@
-"""What figures need of an episode, and no more: very many of them are counted at once."""
+"""Extract of an episode for metrics, which count very many episodes at once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from typing import Protocol
 from alerting.definitions.model import Severity
 from alerting.episodes.episode import Episode, TransitionKind
 
-_OF_ITSELF: tuple[TransitionKind, ...] = ("closed", "severity", "revised", "outcome")  # what needs nobody to be told
+_OF_ITSELF: tuple[TransitionKind, ...] = ("closed", "severity", "revised", "outcome")  # transitions without a notification
 
 
 class Spell(Protocol):
-    """An episode, whole or in extract."""
+    """Fields that an episode and its extract share."""
 
     @property
     def id(self) -> str: ...
@@ -30,8 +30,10 @@ class Spell(Protocol):
 
 @dataclass(frozen=True)
 class Alarm:
-    """An extract of an episode. `silent`: nobody was told of it (see `was_silent`); `suppressed`: by design, at some time.
-    `withdrawn`: not by late data alone, which withdraw what people were told of.
+    """Extract of an episode.
+
+    `silent`: no recipient was notified of it (see `was_silent`). `suppressed`: by design, at some time. `withdrawn`: false
+    where late data alone withdrew the episode, because recipients were notified of it.
     """
 
     id: str
@@ -48,7 +50,7 @@ class Alarm:
 
 
 def alarm_of(episode: Episode | Alarm) -> Alarm:
-    """The extract of an episode."""
+    """Return the extract of an episode."""
     if isinstance(episode, Alarm):
         return episode
     transitions = [(t.kind, t.at) for t in episode.transitions]
@@ -68,9 +70,9 @@ def alarm_of(episode: Episode | Alarm) -> Alarm:
 
 
 def was_silent(transitions: Sequence[tuple[TransitionKind, datetime]], detected_at: datetime) -> bool:
-    """Whether a shelf or suppression muted an alarm as soon as it was known, and nobody was told after it either.
+    """Return whether an alarm was muted as soon as it was known, and never notified afterwards.
 
-    What was told first, and muted later, is not silent.
+    A shelf or suppression mutes. An alarm that was notified first, and muted later, is not silent.
     """
     kinds = [(kind, at) for kind, at in transitions if kind not in _OF_ITSELF]
     if len(kinds) < 2 or any(kind == "unmuted" for kind, _ in kinds):
@@ -80,5 +82,5 @@ def was_silent(transitions: Sequence[tuple[TransitionKind, datetime]], detected_
 
 
 def was_suppressed(transitions: Sequence[tuple[TransitionKind, datetime]]) -> bool:
-    """Whether an alarm was suppressed by design at some time."""
+    """Return whether an alarm was suppressed by design at some time."""
     return any(kind == "suppressed" for kind, _ in transitions)

@@ -1,4 +1,4 @@
-"""First-out: when several alarms of one asset rise together, which one came first."""
+"""First-out: find the first of several alarms of one asset that are raised together."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -11,9 +11,9 @@ FirstOut = Literal["first", "later"]
 
 
 def first_out(episode: Episode, others: Iterable[Episode], together: timedelta = TOGETHER) -> FirstOut | None:
-    """`first` when others of the asset follow within `together` and none came so shortly before; `later` when one did.
+    """Return `first` if others of the asset follow within `together` and none came so shortly before; else `later`.
 
-    Alarms of the same instant are all first: nobody can tell them apart. None for an alarm that rose alone.
+    Alarms of the same instant are all first, because their order is unknown. None for an alarm that was raised alone.
     """
     gaps = [
         o.raised_at - episode.raised_at for o in others if o.asset == episode.asset and o.id != episode.id and not o.withdrawn

@@ -1,4 +1,4 @@
-"""The life of an episode in event time: pure functions that move a spell on from one evaluation to the next.
+"""Life of an episode in event time: pure functions that advance a condition from one evaluation to the next.
 
 Live evaluation, catch-up, replay and training metrics call the same functions, so that they agree to the millisecond.
 """
@@ -19,7 +19,7 @@ from alerting.readings.ragged import Flags
 
 @dataclass(frozen=True)
 class SeverityState:
-    """The condition of one severity above the least: since when it has waited to hold, has held, has waited to be gone."""
+    """Condition of one severity above the least: since when it is pending, met, or clearing."""
 
     severity: Severity
     pending_since: datetime | None = None
@@ -29,15 +29,14 @@ class SeverityState:
 
 @dataclass(frozen=True)
 class ConditionState:
-    """What must be remembered of one definition on one asset from one evaluation to the next.
+    """State of one target between two evaluations.
 
-    `watermark`: evaluated up to and including this instant. `pending_since`: first triggered instant of a spell that is
-    not open yet. `raised_at`: of the open episode.
-    `clearing_since`: first clear instant while open. `last_raised_at`, `last_closed_at`: of the episode before.
-    `severity`: of the open episode, now; `severity_peak`: the worst that it had; both None for models.
-    `levels`: the conditions of the severities above the least, if there are several.
-    `carried`: the last judged reading; it holds until the next reading or until it is stale.
-    `unknown_count`: evaluations in a row that ended unknown, `unknown_reason` why.
+    `watermark`: evaluated up to and including this instant. `pending_since`: first triggered instant of a condition whose
+    episode is not open yet. `raised_at`: of the open episode. `clearing_since`: first clear instant while open.
+    `last_raised_at`, `last_closed_at`: of the episode before. `severity`: of the open episode, now; `severity_peak`: the worst
+    that it had; both None for models. `levels`: the conditions of the severities above the least, if there are several.
+    `carried`: the last evaluated reading, carried forward until the next reading or until it is stale. `unknown_count`:
+    evaluations in a row that ended unknown, `unknown_reason` why.
     """
 
     watermark: datetime
@@ -56,10 +55,10 @@ class ConditionState:
 
 @dataclass(frozen=True)
 class Step:
-    """What `advance` found: at this instant of event time an episode was raised, changed its severity, or was closed.
+    """Result of `advance`: an episode was raised, changed its severity, or was closed at this instant of event time.
 
-    `severity`: from here on, None when closed and for models. `follows`: when the episode before was raised, if this one goes on
-    where that one ended. A `revised` step says that another revision judges the open episode from here on.
+    `severity`: from here on, None when closed and for models. `follows`: raise of the episode before, if this one continues
+    where that one ended. A `revised` step: another revision evaluates the open episode from here on.
     """
 
     kind: Literal["raised", "severity", "revised", "closed"]
@@ -77,12 +76,13 @@ def advance(
     clear_for: timedelta,
     severities: Sequence[Severity] = ("medium",),
 ) -> tuple[ConditionState, list[Step]]:
-    """Move a condition on through consecutive stretches; unknown resets a pending or clearing spell and changes nothing else.
+    """Advance a condition through consecutive intervals. Return the state at the end of the last one and the steps.
 
-    `severities`: those that a stretch may have, the least severe first. The condition of a severity is to be that bad or worse;
-    each has its own on- and off-delay, and the worst one that has held is the severity of the episode.
-    Returns the state at the end of the last stretch and the steps in between. Cutting the same stretches at other instants
-    gives the same steps.
+    Unknown resets a pending or clearing condition and changes nothing else.
+
+    `severities`: those that an interval may have, the least severe first. The condition of a severity is to be that bad or
+    worse. Each has its own on- and off-delay, and the worst one that is met is the severity of the episode. Cutting the same
+    intervals at other instants gives the same steps.
     """
     steps: list[Step] = []
     known = {level.severity: level for level in state.levels}
@@ -100,7 +100,7 @@ def _through(
     severities: Sequence[Severity],
     steps: list[Step],
 ) -> ConditionState:
-    """One stretch: the condition itself, and inside it the conditions of the worse severities."""
+    """Advance through one interval: the condition itself, and inside it the conditions of the worse severities."""
     whole = SeverityState(severities[0], state.pending_since, state.raised_at, state.clearing_since)
     after, turn = _moved(whole, stretch.status, stretch, hold, clear_for)
     levels, turns = [], {}
@@ -136,7 +136,7 @@ def _through(
 def _moved(
     spell: SeverityState, status: Status, stretch: Stretch, hold: timedelta, clear_for: timedelta
 ) -> tuple[SeverityState, datetime | None]:
-    """The spell at the end of the stretch, and when in it the condition turned to hold or to be gone."""
+    """Return the condition at the end of the interval, and when in it the condition was met or gone."""
     triggered = status == "triggered"
     if status == "unknown" or triggered == (spell.held_since is not None):
         if spell.pending_since is None and spell.clearing_since is None:
@@ -164,10 +164,10 @@ def _changed(
     steps: list[Step],
     closed_at: datetime | None = None,
 ) -> ConditionState:
-    """Note every change of severity of an open episode from `start` on. `turns`: when a worse condition began or ceased to hold.
+    """Record every change of severity of an open episode from `start` on.
 
-    At `start` itself the severity can differ because another revision judges from here on. What ceases to hold at the instant
-    of the close is no change, but has held until then.
+    `turns`: when a worse condition began or ended. At `start` itself the severity can differ because another revision evaluates
+    from here on. A condition that ends at the instant of the close is no change; it was met until then.
     """
     if state.raised_at is None:
         return state
@@ -184,7 +184,7 @@ def _changed(
 
 
 def worse(one: Severity | None, other: Severity) -> Severity:
-    """The worse of two severities."""
+    """Return the worse of two severities."""
     return other if one is None else max(one, other, key=SEVERITIES.index)
 
 
@@ -201,11 +201,11 @@ def advance_predictions(
     stride: timedelta,
     until: datetime,
 ) -> tuple[ConditionState, list[Step]]:
-    """Move a model's episodes on through judged instants, each episode bounded by its promise (see `prediction_end`).
+    """Advance a model's episodes through evaluated instants, each within its prediction window (`prediction_end`).
 
-    `at`: judged instants in ms, increasing, after the watermark. `problem_known`: instants (ms, increasing) at which problems
-    became known. `promise`: gap + horizon. `until`: everything up to here is known. An episode raised less than a stride
-    after the end of the one before goes on from it.
+    `at`: evaluated instants in ms, increasing, after the watermark. `problem_known`: instants (ms, increasing) at which
+    problems became known. `promise`: gap + horizon. `until`: everything up to here is known. An episode raised less than a
+    stride after the end of the one before continues it.
     """
     steps: list[Step] = []
     limit, span = to_millis(until), span_millis(promise)
@@ -232,12 +232,12 @@ def _end_reason(end: int, raised: int, span: int) -> str:
 
 
 def promised_spells(at: Millis, triggered: Flags, problem_known: Millis, promise_ms: int) -> list[tuple[int, int]]:
-    """Model episodes of one asset as (raised, end) in ms, as `advance_predictions` would give them.
+    """Return model episodes of one asset as (raised, end) in ms, equal to those of `advance_predictions`.
 
-    An episode is raised at a triggered instant and bounded by its promise (`prediction_end`). The next one may be raised at the
-    first triggered instant from that end on.
+    An episode is raised at a triggered instant and ends within its prediction window (`prediction_end`). The next one may be
+    raised at the first triggered instant from that end on.
 
-    `at`: judged instants, increasing. `problem_known`: instants at which problems became known, increasing.
+    `at`: evaluated instants, increasing. `problem_known`: instants at which problems became known, increasing.
     """
     spells: list[tuple[int, int]] = []
     free_from = np.iinfo(np.int64).min
@@ -250,7 +250,10 @@ def promised_spells(at: Millis, triggered: Flags, problem_known: Millis, promise
 
 
 def prediction_end(raised: int, problem_known: Millis, promise_ms: int) -> int:
-    """When a model episode raised at `raised` ends, in ms: at the first problem known after it, or else with its promise."""
+    """Return the end (ms) of a model episode raised at `raised`: the first problem known after it.
+
+    Without one, the end of its prediction window.
+    """
     after = int(np.searchsorted(problem_known, raised, side="right"))
     known = int(problem_known[after]) if after < len(problem_known) else raised + promise_ms
     return min(known, raised + promise_ms)

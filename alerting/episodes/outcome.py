@@ -1,4 +1,4 @@
-"""Outcome of an episode: one table from what occurred, what was done, and what the operator said (DESIGN: outcome)."""
+"""Outcome of an episode: one table from problem, action and verdict (DESIGN: outcome)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ Occurred = Literal["in_time", "too_late", "no", "unknown"]
 
 @dataclass(frozen=True)
 class Observed:
-    """What the data say of the outcome window (raised_at, raised_at + gap + horizon].
+    """Evidence of the data on the outcome window (raised_at, raised_at + gap + horizon].
 
-    `too_late` means that the problem came before raised_at + gap. `reason` says why it is unknown, if it is.
+    `too_late` means that the problem came before raised_at + gap. `reason`: why the occurrence is unknown, if it is.
     """
 
     occurred: Occurred
@@ -24,7 +24,10 @@ class Observed:
 
 
 def consensus(feedback: Sequence[Feedback]) -> tuple[Verdict | None, bool]:
-    """One verdict of many: each person's last word counts; people who disagree make it unsure. True if they disagree."""
+    """Return one verdict of many, and whether people disagree, which makes it unsure.
+
+    The last verdict of each person counts.
+    """
     last = {f.who: f.verdict for f in feedback if f.verdict is not None}
     said = set(last.values())
     if len(said) > 1:
@@ -33,12 +36,15 @@ def consensus(feedback: Sequence[Feedback]) -> tuple[Verdict | None, bool]:
 
 
 def acted_within(feedback: Sequence[Feedback], raised_at: datetime, window_end: datetime) -> bool:
-    """Whether something was done within the outcome window; an action without its own time was done when it was reported."""
+    """Return whether an operator acted within the outcome window.
+
+    An action without its own time counts at the time of its report.
+    """
     return any(f.acted and raised_at <= (f.acted_at or f.at) <= window_end for f in feedback)
 
 
 def settle(has_problem: bool, observed: Observed, acted: bool, verdict: Verdict | None) -> Settlement:
-    """Derive the outcome. `has_problem`: the definition names a problem that data can confirm."""
+    """Determine the outcome. `has_problem`: the definition names a problem that data can confirm."""
     outcome, reason = _by_data(observed, acted, verdict) if has_problem else _by_word(verdict)
     occurred = {"in_time": True, "too_late": True, "no": False, "unknown": None}[observed.occurred]
     return Settlement(

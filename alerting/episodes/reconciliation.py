@@ -1,4 +1,4 @@
-"""Judging again with late data: which spell is which episode, and what is to be corrected. Pure functions of what was kept."""
+"""Reconcile episodes evaluated again with late data and stored episodes. Pure functions of stored data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,10 +14,10 @@ _ACTOR = "platform"
 
 @dataclass(frozen=True)
 class Spell:
-    """One spell as judged with all data. `closed_at` None: still open. `severity`: now, or at its end; None without levels.
+    """One episode as evaluated with all data. `closed_at` None: still open. `severity`: now, or at its end; None without levels.
 
-    `whole` False: it was raised before the stretch that was judged again, and nothing new is known of its beginning; `peak` is
-    None if nothing is known of the severities that it had there.
+    `whole` False: it was raised before the reprocessed interval, and nothing new is known of its beginning. `peak` is None if
+    the severities that it had there are not known.
     """
 
     raised_at: datetime
@@ -28,7 +28,7 @@ class Spell:
 
 
 def spells_of(base: ConditionState, steps: Sequence[Step]) -> list[Spell]:
-    """The spells that began at `base` or in the steps after it, oldest first."""
+    """Return the re-evaluated episodes that began at `base` or in the steps after it, oldest first."""
     found: dict[datetime, Spell] = {}
     if base.raised_at is not None:
         found[base.raised_at] = Spell(base.raised_at, severity=base.severity, peak=base.severity_peak, whole=False)
@@ -45,11 +45,12 @@ def spells_of(base: ConditionState, steps: Sequence[Step]) -> list[Spell]:
 
 
 def match(spells: Sequence[Spell], episodes: Sequence[Episode]) -> dict[datetime, Episode]:
-    """Which kept episode each spell is, by the spell's raise; a spell without one is new.
+    """Match re-evaluated episodes, by their raise, with stored ones; one without a match is new.
 
-    The one that began at the same instant; else one that overlaps it: of live ones rather than of withdrawn ones, an open one
-    for an open spell, then the earliest. Each episode is at most one spell: if its beginning was moved by late data, and now one
-    spell begins there and another where it was raised, it is the latter, whose id it has.
+    A re-evaluated episode is the stored one that began at the same instant, else one that overlaps it. Live ones come before
+    withdrawn ones, then an open one for an open episode, then the earliest. Each stored episode matches at most once. Late data
+    may have moved its beginning, so that one re-evaluated episode begins there and another where it was raised. It is then the
+    latter, whose id it has.
     """
     found: dict[datetime, Episode] = {}
     raised = {spell.raised_at for spell in spells}
@@ -71,19 +72,19 @@ def match(spells: Sequence[Spell], episodes: Sequence[Episode]) -> dict[datetime
 
 
 def began(episode: Episode) -> datetime:
-    """When its spell began, with all that is known by now."""
+    """Return when an episode began, with all data known by now."""
     return episode.condition_started_at or episode.raised_at
 
 
 def overlap(spell: Spell, episode: Episode) -> bool:
-    """Whether both have an instant in common."""
+    """Return whether both have an instant in common."""
     starts_before_end = episode.closed_at is None or spell.raised_at < episode.closed_at
     return starts_before_end and (spell.closed_at is None or min(episode.raised_at, began(episode)) < spell.closed_at)
 
 
 @dataclass(frozen=True)
 class Reprocessed:
-    """A spell in a stretch that is judged again from `base` on: by `steps`, up to `horizon`; before, it was judged to `until`."""
+    """One episode in an interval reprocessed from `base` by `steps` up to `horizon`; before, evaluated to `until`."""
 
     raised_at: datetime
     base: ConditionState
@@ -92,16 +93,16 @@ class Reprocessed:
     horizon: datetime
 
     def by(self, instant: datetime) -> Spell:
-        """The spell as it is known by an instant, which is not before its raise."""
+        """Return the episode as known by an instant, which is not before its raise."""
         spells = spells_of(self.base, [step for step in self.steps if step.at <= instant])
         return next(spell for spell in spells if spell.raised_at == self.raised_at)
 
 
 def corrected(episode: Episode, judged: Reprocessed, at: datetime) -> Episode:
-    """The episode with what judging again says of it; unchanged where that was known.
+    """Return the episode with the corrections of reprocessing; unchanged where these were known.
 
-    It is compared as far as it was judged, and not further: what comes then is no correction. What another run that saw further
-    has made of it after the horizon stays, as do identity, raise, evidence and answers.
+    The comparison ends where the earlier evaluation ended: later changes are no corrections. Changes that another run made
+    after the horizon remain, as do identity, raise, evidence and feedback.
     """
     reached = _reached(episode, judged.until)
     spell, final = judged.by(reached), judged.by(judged.horizon)
@@ -124,7 +125,10 @@ def corrected(episode: Episode, judged: Reprocessed, at: datetime) -> Episode:
 
 
 def _reached(episode: Episode, until: datetime) -> datetime:
-    """Up to where it was judged: to `until`, or further by a run that is still at work, or was killed before it could say so."""
+    """Return up to where an episode was evaluated: to `until`, or further by another run.
+
+    That run is still at work, or was killed before it recorded its progress.
+    """
     changes = [t.at for t in episode.transitions if t.kind == "severity"]
     return max([until, *changes, *([episode.closed_at] if episode.closed_at else [])])
 
@@ -142,7 +146,7 @@ def _with_severity(episode: Episode, spell: Spell) -> tuple[Episode, list[str]]:
 
 
 def _with_end(episode: Episode, end: datetime | None, final: datetime | None, at: datetime) -> Episode:
-    """`end`: as far as it was judged before; `final`: with what happened since."""
+    """Return the episode with its corrected end. `end`: as far as it was evaluated before; `final`: with all since then."""
     if episode.closed_at in (end, final):
         return episode
     if episode.closed_at is None and end is not None:
@@ -157,7 +161,7 @@ def _with_end(episode: Episode, end: datetime | None, final: datetime | None, at
 
 
 def withdrawn(episode: Episode, at: datetime, part_of: Episode | None = None) -> Episode:
-    """An episode that is not found any more; it is kept with all that was said of it."""
+    """Return an episode that reprocessing did not find again as withdrawn, with all its records."""
     if episode.withdrawn:
         return episode
     what = "not found again" if part_of is None else f"one spell with episode {part_of.id}, which began before"
@@ -173,7 +177,7 @@ def withdrawn(episode: Episode, at: datetime, part_of: Episode | None = None) ->
 
 
 def taken_over(episode: Episode, part: Episode) -> Episode:
-    """What people did about an episode that turned out to be a part of this one counts for this one."""
+    """Return the episode with the operator actions of another one that turned out to be a part of it."""
     return replace(
         episode,
         acknowledged=episode.acknowledged or part.acknowledged,

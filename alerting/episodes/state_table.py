@@ -1,4 +1,4 @@
-"""The states of many pairs side by side, so that those which stay as they are move on together."""
+"""Condition states of many targets as columns, to advance all unchanged targets in one vectorised step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,19 +16,19 @@ from alerting.readings.instants import Millis, from_millis, to_millis
 from alerting.readings.ragged import Flags, Numbers, Places
 
 Pair = tuple[str, str]  # a definition and an asset, by name
-NEVER = np.iinfo(np.int64).min  # in a column of instants: none
+NEVER = np.iinfo(np.int64).min  # no instant, in a column of instants
 SHARDS = 16
 
 
 @cache
 def shard_of(definition: str) -> int:
-    """Where the states of a definition are kept: with those of a sixteenth of all definitions, the same ones for ever."""
+    """Return the shard that stores the states of a definition: one of sixteen, always the same."""
     return crc32(definition.encode()) % SHARDS
 
 
 @dataclass(frozen=True)
 class Condition:
-    """The part of a `ConditionState` that stays as long as the condition stays, whatever readings come.
+    """Part of a `ConditionState` that new readings leave unchanged while the condition is unchanged.
 
     `rate`, `beyond`, `recent`, `bad`: of the carried reading. `text`: the carried reading itself, where it is a text.
     """
@@ -54,7 +54,7 @@ _STANDING = ("watermark", "at", "value", "since")
 
 @dataclass(frozen=True)
 class Standing:
-    """Where many pairs stood at some time: the watermark (ms; NEVER: not known) and the carried reading of each."""
+    """Position of many targets at some time: watermark (ms; NEVER: not known) and carried reading of each."""
 
     watermark: Millis
     at: Millis
@@ -63,28 +63,28 @@ class Standing:
 
     @staticmethod
     def nowhere(rows: int) -> "Standing":
-        """Nothing is known of so many pairs."""
+        """Return the positions of `rows` targets of which nothing is known."""
         return Standing(np.full(rows, NEVER), np.full(rows, NEVER), np.full(rows, np.nan), np.full(rows, NEVER))
 
     def take(self, rows: Sequence[int]) -> "Standing":
-        """A copy of these rows, in this order."""
+        """Return a copy of these rows, in this order."""
         at = np.asarray(rows, np.int64)
         return Standing(self.watermark[at], self.at[at], self.value[at], self.since[at])
 
     def put(self, rows: Sequence[int], others: "Standing") -> None:
-        """Write all rows of another one into these places."""
+        """Write all rows of another one at these indices."""
         at = np.asarray(rows, np.int64)
         for name in _STANDING:
             getattr(self, name)[at] = getattr(others, name)
 
 
 class ConditionTable:
-    """`ConditionState` of many pairs, one row each. What every reading may change stands in columns, the rest in `conditions`.
+    """`ConditionState` of many targets, one row each.
 
-    `watermark`: ms, NEVER for a pair without a state. `variable`, `at`, `value`, `since`: the carried reading, if it is a number:
-    which variable, when it was taken, NaN for none yet, since when it has been the same; `at` is NEVER if none is carried.
-    `earlier`: watermark and carried reading one step before, NEVER where that is not known, with `earlier_conditions` (None: the
-    same as now).
+    Columns store the parts that every reading may change, `conditions` the rest. `watermark`: ms, NEVER for a target without a
+    state. `variable`, `at`, `value`, `since`: the carried reading, if it is a number: its variable, when it was taken, NaN for
+    none yet, since when it has been the same; `at` is NEVER if none is carried. `earlier`: watermark and carried reading one
+    step before, NEVER where that is not known, with `earlier_conditions` (None: the same as now).
     """
 
     def __init__(self, pairs: Sequence[Pair]) -> None:
@@ -105,7 +105,7 @@ class ConditionTable:
         return len(self.pairs)
 
     def take(self, rows: Sequence[int]) -> "ConditionTable":
-        """A table of its own with these rows, in this order."""
+        """Return a separate table with these rows, in this order."""
         taken = ConditionTable([self.pairs[i] for i in rows])
         for name in ("watermark", "at", "value", "since", "unknown_count"):
             setattr(taken, name, getattr(self, name)[np.asarray(rows, np.int64)])
@@ -116,7 +116,7 @@ class ConditionTable:
         return taken
 
     def put_rows(self, rows: Sequence[int], others: "ConditionTable") -> None:
-        """Write all rows of another table into these places."""
+        """Write all rows of another table at these indices."""
         for name in ("watermark", "at", "value", "since", "unknown_count"):
             getattr(self, name)[np.asarray(rows, np.int64)] = getattr(others, name)
         for name in ("variable", "unknown_reason", "conditions", "earlier_conditions"):
@@ -126,11 +126,11 @@ class ConditionTable:
         self.earlier.put(rows, others.earlier)
 
     def standing(self) -> "Standing":
-        """Where each pair stands."""
+        """Return the position of each target."""
         return Standing(self.watermark, self.at, self.value, self.since).take(range(len(self)))
 
     def go_back(self, rows: Sequence[int]) -> None:
-        """Let these pairs stand where they stood one step before."""
+        """Restore the position of these targets one step before."""
         at = np.asarray(rows, np.int64)
         for name in _STANDING:
             getattr(self, name)[at] = getattr(self.earlier, name)[at]
@@ -138,7 +138,7 @@ class ConditionTable:
             self.conditions[row] = self.earlier_conditions[row] or self.conditions[row]
 
     def state(self, row: int) -> ConditionState | None:
-        """The whole state of one pair, None if it has none."""
+        """Return the whole state of one target, None if it has none."""
         if self.watermark[row] == NEVER:
             return None
         condition = self.conditions[row]
@@ -167,7 +167,7 @@ class ConditionTable:
         return Carried(variable, at, value, condition.rate, condition.beyond, condition.recent, since, condition.bad)
 
     def put(self, row: int, state: ConditionState, earlier: ConditionState | None = None) -> None:
-        """Write the whole state of one pair, and the one before it, if that is known."""
+        """Write the whole state of one target, and the one before it, if that is known."""
         carried = state.carried
         text = carried if carried is not None and isinstance(carried.value, str) else None
         self.watermark[row] = to_millis(state.watermark)
@@ -202,12 +202,12 @@ class ConditionTable:
     def _put_earlier(self, row: int, state: ConditionState) -> None:
         one = ConditionTable([self.pairs[row]])
         one.put(0, state)
-        if one.variable[0] == self.variable[row]:  # else another revision judges another variable
+        if one.variable[0] == self.variable[row]:  # else another revision evaluates another variable
             self.earlier.put([row], one.standing())
             self.earlier_conditions[row] = None if one.conditions[0] == self.conditions[row] else one.conditions[0]
 
     def carried(self, severities: Sequence[Sequence[Severity]]) -> CarriedColumns:
-        """The carried readings as columns. `severities`: of each row's definition, the least severe first."""
+        """Return the carried readings as columns. `severities`: of each row's definition, the least severe first."""
         since = np.where(self.since == NEVER, self.at, self.since)
         beyond = [_sides(c, s) for c, s in zip(self.conditions, severities, strict=True)]
         above, below, inside = np.array(beyond, np.bool_).reshape(len(self), 3).T
@@ -222,7 +222,7 @@ def _sides(condition: Condition, severities: Sequence[Severity]) -> tuple[bool, 
 
 
 def stay(spells: ConditionTable, severities: Sequence[Sequence[Severity]], found: Throughout) -> Flags:
-    """Which pairs stay as they are, given what holds throughout: nothing is raised or closed there, or about to be."""
+    """Return which targets stay unchanged: `found` neither raises nor closes an episode, nor begins to."""
     still = np.array([_is_still(c, s) for c, s in zip(spells.conditions, severities, strict=True)], np.bool_)
     normal = np.array([condition.raised_at is None for condition in spells.conditions], np.bool_)
     normal_stays = normal & (found.status == CLEAR)
@@ -232,7 +232,7 @@ def stay(spells: ConditionTable, severities: Sequence[Sequence[Severity]], found
 
 
 def _is_still(condition: Condition, severities: Sequence[Severity]) -> bool:
-    """Whether nothing is pending or clearing, and nothing but the side of its limits is remembered of the readings."""
+    """Return whether nothing is pending or clearing, and of the readings only the side of the limits is stored."""
     if condition is NORMAL:
         return len(severities) == 1
     under_way = condition.pending_since or condition.clearing_since or condition.recent or condition.text or condition.bad
@@ -244,12 +244,15 @@ def _is_still(condition: Condition, severities: Sequence[Severity]) -> bool:
 
 
 def _own_sides(condition: Condition) -> bool:
-    """Whether the sides remembered are those of the present severity, not of an earlier revision's."""
+    """Return whether the stored sides are those of the present severity, not of an earlier revision's."""
     return all(side.startswith(f"{condition.severity}.") for side in condition.beyond)
 
 
 def advanced_states(spells: ConditionTable, found: Throughout, unknown: Sequence[str | None], until: Millis) -> ConditionTable:
-    """The states of pairs that stay as they are at `until` (ms). `unknown`: why it is unknown what holds there, if it is."""
+    """Return the states at `until` (ms) of targets that stay unchanged.
+
+    `unknown`: why the status there is unknown, None where it is known.
+    """
     after = spells.take(range(len(spells)))
     after.watermark = until
     after.at, after.value, after.since = found.carried.at, found.carried.value, found.carried.since

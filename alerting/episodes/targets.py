@@ -1,4 +1,4 @@
-"""What is watched: every pair of a definition and an asset, with what evaluation must know of it beforehand."""
+"""Evaluation plan: every target with the parameters that its evaluation needs."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -23,11 +23,12 @@ _VALUES_AT_ONCE = 5_000_000
 class EvaluationTarget:
     """One definition on one asset.
 
-    `since`: ms, when its newest revision came into force. `every`: ms, how often it is evaluated. `variable`: the one that a
-    threshold is for, None for models. `limits`: None where each reading must be looked at. `lookback`: ms before the watermark
-    from which readings are needed. `latency`: ms that evaluation is held back. `allowed_lateness`: ms, how far back late data
-    are evaluated again. `turn`: a number of the target, out of 2**32, by which targets take turns. `revision`: number of the
-    newest. `settles`: whether outcomes come from data. `also_reads`: variables that count beside `variable`; `events`: types.
+    `since`: ms, when its newest revision came into force. `every`: ms, how often it is evaluated. `variable`: the variable of a
+    threshold, None for models. `limits`: None where each reading must be evaluated by itself. `lookback`: ms before the
+    watermark from which readings are needed. `latency`: ms that evaluation waits. `allowed_lateness`: ms, how far back late
+    data are evaluated again. `turn`: a number of the target, out of 2**32, by which targets take turns. `revision`: number of
+    the newest. `settles`: whether outcomes come from data. `also_reads`: variables that count beside `variable`; `events`:
+    types.
     """
 
     definition: str
@@ -57,13 +58,13 @@ class EvaluationTarget:
 
 @dataclass(frozen=True)
 class EvaluationPlan:
-    """All that is watched: the names of the definitions in service, and their pairs, those of one asset next to each other."""
+    """All targets, those of one asset next to each other, and the names of the definitions in service."""
 
     names: tuple[str, ...]
     watches: tuple[EvaluationTarget, ...]
 
     def only(self, names: Collection[str]) -> "EvaluationPlan":
-        """What these definitions watch."""
+        """Return the plan of these definitions."""
         chosen = set(names)
         return EvaluationPlan(
             tuple(name for name in self.names if name in chosen), tuple(w for w in self.watches if w.definition in chosen)
@@ -71,7 +72,7 @@ class EvaluationPlan:
 
 
 def watches(revisions: Iterable[Revision], assets: AssetIndex) -> list[EvaluationTarget]:
-    """Every pair that these revisions watch, sorted by asset, so that those of one asset are neighbours."""
+    """Return every target of these revisions, sorted by asset, so that those of one asset are neighbours."""
     found = [_watch(revision, asset) for revision in revisions for asset in assets.matching(revision.definition.assets)]
     return sorted(found, key=lambda watch: watch.asset)
 
@@ -104,10 +105,10 @@ def _watch(revision: Revision, asset: Asset) -> EvaluationTarget:
 
 
 def blocks(watched: Sequence[EvaluationTarget], starts: Millis, begun: Millis, until: int) -> Iterator[list[int]]:
-    """Rows to evaluate together: all of one asset, and as many assets as have room for their readings in memory.
+    """Return rows to evaluate together: all of one asset, and as many assets as fit with their readings in memory.
 
-    `watched` is sorted by asset. `starts`: per row, up to when (ms) it was judged; rows that are through by `until` are left out.
-    `begun`: after when readings are to be judged, which is earlier for what is judged again.
+    `watched` is sorted by asset. `starts`: per row, up to when (ms) it was evaluated; rows evaluated up to `until` are left
+    out. `begun`: start of the readings to evaluate, which is earlier for targets to reprocess.
     """
     due = [row for row, start in enumerate(starts.tolist()) if start < until - watched[row].latency]
     block: list[int] = []

@@ -1,1 +1,1 @@
-"""Who is notified, when, by which stages."""
+"""Recipients, times and stages of notifications."""

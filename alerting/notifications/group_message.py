@@ -1,4 +1,4 @@
-"""The bulletin: a message that belongs to no single episode, such as the summary of a flood or a sign of life."""
+"""Grouped notification: a message of no single episode, such as a flood summary or a sign of life."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -9,7 +9,7 @@ from alerting.episodes.episode import Notification
 
 @dataclass(frozen=True)
 class Bulletin:
-    """A text that is fixed when it is made, and `notification`, its delivery, whose key is the bulletin's id."""
+    """A message with a fixed text, and `notification`, its delivery, whose key is the id of the message."""
 
     id: str
     subject: str
@@ -24,12 +24,12 @@ class Bulletin:
 
 
 def new_bulletin(id: str, channel: str, subject: str, text: str, now: datetime, route: str | None, **payload: Any) -> Bulletin:
-    """Return a bulletin to deliver now."""
+    """Return a grouped notification to deliver now."""
     notification = Notification(id, channel, "raised", subject, now, next_attempt_at=now, route=route)
     return Bulletin(id, subject, text, notification, payload)
 
 
 def delivered_bulletin(id: str, channel: str, subject: str, text: str, now: datetime, route: str | None) -> Bulletin:
-    """Return a bulletin that was delivered just now."""
+    """Return a grouped notification that was delivered just now."""
     made = new_bulletin(id, channel, subject, text, now, route)
     return replace(made, notification=replace(made.notification, status="sent", attempts=1, delivered_at=now))

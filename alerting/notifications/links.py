@@ -19,12 +19,12 @@ _SIGNING = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
 
 
 class LinkRefused(UserError):
-    """The link does not count: it was not made by this platform, has expired, or was revoked."""
+    """Refusal of a link: it was not made by this platform, has expired, or was revoked."""
 
 
 @dataclass(frozen=True)
 class Grant:
-    """What a link allows: this one answer, in the name of this recipient, to this episode, until it expires."""
+    """Permission in a link: this one answer of this recipient to this episode, until it expires."""
 
     episode: str
     recipient: str

@@ -54,7 +54,7 @@ class Situation:
 
 @dataclass(frozen=True)
 class Decision:
-    """What to do and why. Without `transition` there is no notification; `held_until`: not before then; `number`: of a repeat."""
+    """Decision and reason. Without `transition` no notification; `held_until`: not before then; `number`: of a repeat."""
 
     reason: str
     transition: TransitionKind | None = None
@@ -72,7 +72,7 @@ def found_in_the_past(s: Situation) -> Decision | None:
 
 
 def shelved_or_suppressed(s: Situation) -> Decision | None:
-    """While it is muted, notify only of its end, and only recipients that got the raise."""
+    """Notify of a muted episode only at its end, and only recipients that got the raise."""
     return Decision("muted") if s.episode.muted_by is not None and s.cause != "closed" else None
 
 
@@ -169,7 +169,7 @@ def escalation_due(s: Situation) -> Decision | None:
 
 
 def repeat_due(s: Situation) -> Decision | None:
-    """Notify again of an episode that is not acknowledged; after an outage once, not once for every time that was missed."""
+    """Notify again of an episode that is not acknowledged; after an outage once, not once for each missed time."""
     if s.recipient.repeat is None or not s.received:
         return None
     since = min(_notified_at(n) for n in s.received)
@@ -278,12 +278,12 @@ def _times_reopened(episode: Episode) -> int | None:
 
 
 def _counts(notification: Notification) -> bool:
-    """Return whether the recipient has it, or will have it in a moment: not what is held back, given up or dropped."""
+    """Return whether the recipient has the notification or gets it in a moment: not one held back, given up or dropped."""
     return notification.status == "sent" or (notification.status == "pending" and notification.held is None)
 
 
 def _notified_at(notification: Notification) -> datetime:
-    """Return when the recipient was notified: what was held back counts from its delivery."""
+    """Return when the recipient was notified; a notification that was held back counts from its delivery."""
     return notification.delivered_at if notification.held and notification.delivered_at else notification.created_at
 
 

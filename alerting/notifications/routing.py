@@ -1,4 +1,4 @@
-"""Decides which channels get an alert now: those of the routes that match it and are in their shift or, without any, all."""
+"""Decide which channels get an alert now: those of the matching routes in their shift or, without any, all."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,9 +14,10 @@ TOP: Severity = "critical"
 
 @dataclass(frozen=True)
 class Recipient:
-    """One channel that may be notified, and by which rules. `escalates_after`: only if it is not acknowledged for so long.
+    """One channel that may be notified, and its rules.
 
-    `quiet_until`: until then only the top severity is notified.
+    `escalates_after`: only if the episode is not acknowledged for this time. `quiet_until`: until then only the top severity is
+    notified.
     """
 
     channel: str

@@ -49,7 +49,7 @@ class Flags:
 
 @dataclass(frozen=True)
 class Rule:
-    """One row of the table. `by`: least role, None for the platform itself. Refused where `needs` is not met: `otherwise`."""
+    """One row of the table. `by`: least role, None for the platform itself. `otherwise`: refusal where `needs` is not met."""
 
     action: Action
     by: Role | None
@@ -131,7 +131,7 @@ def move(flags: Flags, action: Action) -> Flags:
 
 
 def permit(action: Action, role: Role) -> None:
-    """Check that this role may do that. Raises NotAllowed."""
+    """Check that a role may perform an action. Raises NotAllowed if it may not."""
     least = _BY_ACTION[action].by
     if least is None or ROLES.index(role) < ROLES.index(least):
         raise NotAllowed(f"to {action.replace('_', ' ')} needs the role {least or 'of the platform itself'}, not {role}")

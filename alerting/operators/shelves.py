@@ -1,4 +1,4 @@
-"""Shelves: a definition on an asset is muted for a time. It is evaluated all the same; only notifications stop."""
+"""Shelves, which mute a definition on an asset for a time. Evaluation continues; only notifications stop."""
 
 import hashlib
 from collections.abc import Iterable
@@ -17,9 +17,9 @@ _EARLIEST_REMINDER = timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class Shelf:
-    """One muting of one definition on one asset, with actor and reason. It mutes in [since, until) unless it was ended before.
+    """One muting of one definition on one asset, with actor and reason. It mutes in [since, until) unless ended before.
 
-    Only what is out of service may have no end. `remind_at`: when a reminder says that it is about to end.
+    Only an out-of-service shelf may have no end. `remind_at`: when a reminder announces its end.
     """
 
     id: str
@@ -38,7 +38,7 @@ class Shelf:
     version: int = 1
 
     def mutes(self, now: datetime) -> bool:
-        """Return whether it mutes at this instant. It ends by itself."""
+        """Return whether the shelf mutes at this instant. It needs no action to end."""
         return self.ended_at is None and self.since <= now and (self.until is None or now < self.until)
 
 
@@ -54,12 +54,16 @@ def new_shelf(
 
 
 def reminder_time(since: datetime, until: datetime | None) -> datetime | None:
-    """Return when to remind of an end; None without one."""
+    """Return the time of the reminder of an end; None without an end."""
     return None if until is None else until - min(_EARLIEST_REMINDER, (until - since) / 4)
 
 
 def check_shelf(role: Role, now: datetime, until: datetime | None, reason: str, kind: ShelfKind) -> None:
-    """Raises UserError without a reason or (for a shelf) an end in the future, NotAllowed for longer than the role may mute."""
+    """Check a request for a shelf.
+
+    Raises UserError without a reason or (for a shelf) an end in the future. Raises NotAllowed for longer than the role may
+    mute.
+    """
     if not reason.strip():
         raise UserError("a reason is required: other operators must know why it is muted")
     if until is not None and until <= now:

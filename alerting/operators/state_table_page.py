@@ -1,4 +1,4 @@
-"""The page on the life cycle of an alarm, made from the table of rules that the platform applies."""
+"""Page on the life cycle of an alarm, made from the table of rules that the platform applies."""
 
 from collections.abc import Mapping, Sequence
 from itertools import product

@@ -1,4 +1,4 @@
-"""Which values are real: a sensor that says what cannot be says nothing."""
+"""Mask values outside the engineering range: a sensor value that is impossible counts as missing."""
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 def outside(asset: Asset, variable: str, values: Floats) -> BoolArray:
-    """Which values lie outside the engineering range of a number variable; missing ones do not."""
+    """Return which values lie outside the engineering range of a number variable; missing ones do not."""
     known = asset.variables.get(variable)
     if known is None:
         return np.zeros(len(values), np.bool_)
@@ -21,13 +21,13 @@ def outside(asset: Asset, variable: str, values: Floats) -> BoolArray:
 
 
 def in_range(asset: Asset, variable: str, values: Floats) -> Floats:
-    """The values, NaN where they lie outside the variable's engineering range."""
+    """Return the values, NaN where they lie outside the variable's engineering range."""
     wrong = outside(asset, variable, values)
     return np.where(wrong, np.nan, values) if wrong.any() else values
 
 
 def present(history: History, variable: str) -> BoolArray:
-    """At which readings a variable has a value, finite and within its engineering range where it is a number."""
+    """Return at which readings a variable has a value; a number must be finite and within its engineering range."""
     if variable not in history.readings:
         return np.zeros(len(history.readings), np.bool_)
     column = history.readings[variable]

@@ -1,4 +1,4 @@
-"""The title of a foreign column, taken apart: what people call the quantity, and its unit."""
+"""Split the title of a foreign column into the name of the quantity and its unit."""
 
 import re
 from typing import NamedTuple
@@ -18,16 +18,16 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u20
 
 
 class ColumnTitle(NamedTuple):
-    """`text` is the title without its unit; `unit` is None where the title names none."""
+    """Parts of a title: `text` without its unit; `unit`, None where the title names none."""
 
     text: str
     unit: str | None
 
 
 def split_title(title: str) -> ColumnTitle:
-    """`Temperature [°C]` and `Temperature (°C)` give `Temperature` and `°C`.
+    """Split a title: `Temperature [°C]` and `Temperature (°C)` give `Temperature` and `°C`.
 
-    Square brackets hold a unit if there is a letter or a sign of one in them; round ones only if it is a unit that is known.
+    Square brackets enclose a unit if they contain a letter or a sign of one; round ones only if the unit is known.
     """
     clean = _clean(title)
     square, rounded = _SQUARE.match(clean), _ROUND.match(clean)
@@ -39,7 +39,7 @@ def split_title(title: str) -> ColumnTitle:
 
 
 def whole_title(title: str) -> str:
-    """The title as it is, without control characters, and cut where it is too long to be shown."""
+    """Return the title without control characters, cut where it is too long to be shown."""
     return _bounded(_clean(title))
 
 

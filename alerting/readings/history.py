@@ -1,4 +1,4 @@
-"""The readings and events of one asset, as the pure core sees them.
+"""Readings and events of one asset, as the pure core uses them.
 
 Conventions: instants are UTC; frames are indexed by `datetime64[ms, UTC]`, strictly increasing. Numbers and booleans are
 float64 columns (true is 1.0, missing is NaN), categories are object columns (missing is None).
@@ -33,12 +33,12 @@ EVENT_COLUMNS = ("type", "start", "end")
 
 
 def no_readings() -> pd.DataFrame:
-    """An empty frame of readings: no columns, the right index."""
+    """Return an empty frame of readings: no columns, the right index."""
     return pd.DataFrame(index=pd.DatetimeIndex([], dtype=INDEX_DTYPE, name="ts"))
 
 
 def no_events() -> pd.DataFrame:
-    """An empty frame of events with its columns `type`, `start`, `end`."""
+    """Return an empty frame of events with its columns `type`, `start`, `end`."""
     return pd.DataFrame(
         {
             "type": pd.Series([], dtype=object),
@@ -50,11 +50,11 @@ def no_events() -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class History:
-    """What is known of one asset over some stretch of time.
+    """Data of one asset over some interval.
 
-    `readings`: one row per instant, one column per variable. `events`: one row per event with `type`, `start`, `end`
-    (NaT while a lasting event goes on; equal to start for an instant one), sorted by start. `doubts`: samples whose quality is
-    not good, perhaps of a longer stretch; where one is bad, its value is missing in `readings`.
+    `readings`: one row per instant, one column per variable. `events`: one row per event with `type`, `start`, `end` (NaT while
+    a lasting event is ongoing; equal to start for an instant one), sorted by start. `doubts`: samples whose quality is not
+    good, perhaps of a longer interval; where one is bad, its value is missing in `readings`.
     """
 
     asset: Asset
@@ -64,13 +64,13 @@ class History:
     doubts: Doubts = NO_DOUBTS
 
     def delay(self, variable: str) -> timedelta:
-        """After which time a value of this variable is known."""
+        """Return the time after which a value of this variable is known."""
         known = self.asset.variables.get(variable)
         return known.delay if known else timedelta(0)
 
 
 def with_older(history: History, older: pd.DataFrame) -> History:
-    """The history with older readings before its own. Of these, columns that they lack are missing."""
+    """Return the history with older readings before its own. Columns that the older readings lack are missing there."""
     if older.empty:
         return history
     columns = {
@@ -81,5 +81,5 @@ def with_older(history: History, older: pd.DataFrame) -> History:
 
 
 def millis(index: pd.DatetimeIndex | pd.Series) -> Millis:
-    """Instants as int64 milliseconds since 1970 (NaT is the smallest int64)."""
+    """Return instants as int64 milliseconds since 1970 (NaT is the smallest int64)."""
     return np.asarray(pd.DatetimeIndex(index).as_unit("ms").asi8)

@@ -1,4 +1,4 @@
-"""From the text cells of a foreign column to the type of a variable, decided over the whole column."""
+"""Infer the type of a variable from the text cells of a whole foreign column."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ from alerting.definitions.assets import VariableType
 
 @dataclass(frozen=True)
 class BadLine:
-    """A line that cannot be taken, with the column where that shows (None: the whole line) and the reason in plain words."""
+    """A line that cannot be imported, with its faulty column (None: the whole line) and the reason in plain words."""
 
     line: int
     column: str | None
@@ -20,13 +20,13 @@ class BadLine:
 
 @dataclass
 class ColumnProfile:
-    """What the cells of one column look like. Every filled cell is counted once; `first_…` keep the first few examples.
+    """Counts of the cells of one column. Every filled cell is counted once; `first_…` store the first few examples.
 
-    `marked`: cells that hold a sign for a missing value, which are not filled; `marks` counts the commonest signs. `faults`:
-    texts that say that there was no value (`Bad`), unless the column holds text; `words` counts the commonest texts. `grouped`:
-    chunks with numbers that can only be read with a mark between thousands. `every_ms`: usual distance of values, where they
-    are much rarer than the lines.
-    `bad_quality`: samples that their source calls bad; what their cells hold is counted nowhere else. `uncertain`: such samples.
+    `marked`: cells with a sign for a missing value, which are not filled; `marks` counts the commonest signs. `faults`: texts
+    that mean that there was no value (`Bad`), unless the column contains text; `words` counts the commonest texts. `grouped`:
+    chunks with numbers that are readable only with a mark between thousands. `every_ms`: usual distance of values, where they
+    are much rarer than the lines. `bad_quality`: samples that their source calls bad; their cells are counted nowhere else.
+    `uncertain`: samples that their source calls uncertain.
     """
 
     title: str
@@ -50,14 +50,14 @@ class ColumnProfile:
 
     @property
     def filled(self) -> int:
-        """Cells that hold anything."""
+        """Return the number of cells with any content."""
         return self.numbers + self.infinite + self.booleans + self.texts
 
     def inferred(self) -> VariableType | None:
-        """Number if more than half of the filled cells are numbers, boolean if all are true or false, else category.
+        """Return number if more than half of the filled cells are numbers, boolean if all are true or false, else category.
 
-        None for a column without any value. The rest of a mostly numeric column are bad cells, never categories; words such as
-        `Bad` say nothing against a number.
+        None for a column without any value. The rest of a mostly numeric column are bad cells, never categories. Words such as
+        `Bad` do not count against a number.
         """
         if not self.filled:
             return None
@@ -67,12 +67,12 @@ class ColumnProfile:
         return "boolean" if self.booleans == self.filled else "category"
 
     def attribute_type(self) -> VariableType | None:
-        """The type as an attribute, of which no cell is bad: text unless all cells are numbers, or all true or false."""
+        """Return the type as an attribute: number if all cells are numbers, boolean if all are true or false, else text."""
         inferred = self.inferred()
         return "category" if inferred and self.bad(inferred)[0] else inferred
 
     def bad(self, type: VariableType) -> tuple[int, list[BadLine]]:
-        """How many cells are no value of this type, and the first few lines of them."""
+        """Return how many cells are no value of this type, and the first few lines of them."""
         match type:
             case "number":
                 return self.filled - self.numbers, self.first_not_number
@@ -81,5 +81,5 @@ class ColumnProfile:
         return 0, []
 
     def written_with_decimal_comma(self) -> bool:
-        """Whether it would become a category although most of its texts are numbers such as `12,5`."""
+        """Return whether it becomes a category although most of its texts are numbers such as `12,5`."""
         return self.inferred() == "category" and 2 * self.decimal_commas > self.texts

@@ -1,4 +1,4 @@
-"""Instants and durations as whole milliseconds: int64 numbers instead of objects. Loads no library but numpy."""
+"""Instants and durations as whole milliseconds: int64 numbers instead of objects. Loads only numpy."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,20 +10,20 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def to_millis(instant: datetime) -> int:
-    """One aware instant as whole milliseconds since 1970, rounded down."""
+    """Return one aware instant as whole milliseconds since 1970, rounded down."""
     return (instant - _EPOCH) // timedelta(milliseconds=1)
 
 
 def from_millis(value: int) -> datetime:
-    """The aware UTC instant of milliseconds since 1970."""
+    """Return the aware UTC instant of milliseconds since 1970."""
     return _EPOCH + timedelta(milliseconds=int(value))
 
 
 def datetimes(at: Millis) -> list[datetime]:
-    """The aware UTC instants of milliseconds since 1970."""
+    """Return the aware UTC instants of milliseconds since 1970."""
     return [naive.replace(tzinfo=UTC) for naive in at.view("datetime64[ms]").astype(object)]
 
 
 def span_millis(value: timedelta) -> int:
-    """A duration in whole milliseconds."""
+    """Return a duration in whole milliseconds."""
     return value // timedelta(milliseconds=1)

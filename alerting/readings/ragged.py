@@ -1,4 +1,4 @@
-"""Number readings of many series side by side: what thousands of judgements have in common is worked out once per series."""
+"""Number readings of many series in one array, to compute the summaries that many evaluations share once per series."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Places = npt.NDArray[np.int64]
 class Packed:
     """Readings of one series after the other; within a series instants (ms) increase. No value is missing.
 
-    Those of series s stand from `bounds[s]` up to, and without, `bounds[s + 1]`.
+    The readings of series s are at [`bounds[s]`, `bounds[s + 1]`).
     """
 
     ts: Millis
@@ -28,10 +28,11 @@ class Packed:
 
 @dataclass(frozen=True)
 class Extent:
-    """What the readings of each window come to. Where `count` is 0 there are none, and the rest says nothing.
+    """Summary of the readings of each window. Where `count` is 0, the other columns have no meaning.
 
     `first`, `last`: instants of the first and last reading. `low`, `high`: the least and the greatest value. `gap`: the longest
-    time between two neighbours. `value`: the last one; it has been the same since `since`, or, where `constant`, all along.
+    time between two neighbours. `value`: the last one; it has been the same since `since`, or, where `constant`, in the whole
+    window.
     """
 
     count: Places
@@ -46,7 +47,7 @@ class Extent:
 
 
 def pack(series: Sequence[tuple[Millis, Numbers]]) -> Packed:
-    """Put series side by side, each as instants and values; a missing value (NaN) is no reading."""
+    """Concatenate series, each given as instants and values; a missing value (NaN) is no reading."""
     ts = np.concatenate([np.empty(0, np.int64), *(instants for instants, _ in series)])
     values = np.concatenate([np.empty(0), *(numbers for _, numbers in series)])
     number = np.repeat(np.arange(len(series)), [len(instants) for instants, _ in series])
@@ -56,7 +57,7 @@ def pack(series: Sequence[tuple[Millis, Numbers]]) -> Packed:
 
 
 def extents(packed: Packed, series: Places, begin: Millis, end: Millis) -> Extent:
-    """The extent of each window: readings of `series[i]` from `begin[i]` up to, and without, `end[i]`. Windows may overlap."""
+    """Return the summary of each window: readings of `series[i]` in [`begin[i]`, `end[i]`). Windows may overlap."""
     start, stop = _places(packed, series, begin), _places(packed, series, end)
     width = len(packed.ts) + 1
     windows, of_row = np.unique(start * width + stop, return_inverse=True)
@@ -65,7 +66,7 @@ def extents(packed: Packed, series: Places, begin: Millis, end: Millis) -> Exten
 
 
 def _places(packed: Packed, series: Places, at: Millis) -> Places:
-    """For each row, where in its series the first reading at or after an instant stands."""
+    """Return, for each row, the index of the first reading at or after an instant in its series."""
     if not len(series):
         return np.empty(0, np.int64)
     origin = min(int(at.min()), int(packed.ts.min(initial=at.min())))
@@ -76,7 +77,7 @@ def _places(packed: Packed, series: Places, at: Millis) -> Places:
 
 
 def _extents(packed: Packed, start: Places, stop: Places) -> Extent:
-    ts, values = np.append(packed.ts, 0), np.append(packed.values, 0.0)  # so that every place exists
+    ts, values = np.append(packed.ts, 0), np.append(packed.values, 0.0)  # so that every index exists
     count, last = stop - start, np.maximum(stop - 1, 0)
     gaps = np.append(np.diff(packed.ts, prepend=packed.ts[:1]), 0)
     turns = np.append(True, values[1:] != values[:-1])
@@ -95,6 +96,6 @@ def _extents(packed: Packed, start: Places, stop: Places) -> Extent:
 
 
 def _over(reduce: np.ufunc, column: npt.NDArray[Any], start: Places, stop: Places) -> npt.NDArray[Any]:
-    """The least, or the greatest, of each window of a column that has one element more than there are places."""
+    """Return the least, or the greatest, of each window of a column with one element more than there are indices."""
     found: npt.NDArray[Any] = reduce.reduceat(column, np.column_stack((start, stop)).ravel())[::2]
     return found

@@ -1,6 +1,7 @@
-"""What a source says of its own samples: good, uncertain, or bad; and how the usual systems write it.
+"""Quality of samples according to their source: good, uncertain, or bad; and its notation in the usual systems.
 
-A sample of bad quality has no value: nothing judges it, learns from it, or keeps it. An uncertain one counts like a good one.
+A sample of bad quality has no value: it is neither evaluated, nor used for learning, nor stored. An uncertain one counts like a
+good one.
 """
 
 import re
@@ -40,7 +41,7 @@ NO_DOUBTS = Doubts()
 
 
 def among(ts: Instants, instants: Instants) -> npt.NDArray[np.bool_]:
-    """Which of the instants are in another, increasing list of instants."""
+    """Return which of the instants are in another, increasing list of instants."""
     if not len(instants):
         return np.zeros(len(ts), np.bool_)
     place = np.minimum(np.searchsorted(instants, ts), len(instants) - 1)
@@ -49,11 +50,13 @@ def among(ts: Instants, instants: Instants) -> npt.NDArray[np.bool_]:
 
 
 def grade(text: str, codes: Codes | None = None) -> Grade | None:
-    """What a quality says; None for what is none, and for a number that may be a code of both kinds unless `codes` says which.
+    """Return the quality of a text; None for any other text.
 
-    Understood are the words good, uncertain and bad; names of OPC UA status codes (BadSensorFailure, Bad_SensorFailure) and these
-    codes as numbers (0x808C0000, 2156658688), by their two highest bits (OPC UA part 4, StatusCode); and the quality of OPC DA
-    (192, 64, 0 and what its lower bits add; OPC DA 3.0, 6.8).
+    Also None for a number that may be a code of both kinds, unless `codes` names the kind.
+
+    Understood are the words good, uncertain and bad; names of OPC UA status codes (BadSensorFailure, Bad_SensorFailure) and
+    these codes as numbers (0x808C0000, 2156658688), by their two highest bits (OPC UA part 4, StatusCode); and the quality of
+    OPC DA (192, 64, 0 and the additions of its lower bits; OPC DA 3.0, 6.8).
     """
     word = _WORD.match(text.replace("_", " ")) or _CAMEL.match(text)
     if word:
@@ -66,7 +69,7 @@ def grade(text: str, codes: Codes | None = None) -> Grade | None:
 
 
 def why_no_quality(text: str, codes: Codes | None) -> str:
-    """The reason why a text tells no quality, in plain words."""
+    """Return the reason why a text is no quality, in plain words."""
     if codes is None and _NUMBER.fullmatch(text) and _kind(text) is None:
         zero = " (0 is good there and bad here)" if text == "0" else ""
         return f"{text!r} may be a status code of OPC UA or a quality of OPC DA{zero}: say which with --quality-codes"
@@ -74,7 +77,7 @@ def why_no_quality(text: str, codes: Codes | None) -> str:
 
 
 def _kind(text: str) -> Codes | None:
-    """What sort of code a number can only be."""
+    """Return the only kind of code that a number can be; None where both are possible."""
     if not _NUMBER.fullmatch(text):
         return None
     number = _as_number(text)
@@ -88,7 +91,7 @@ def _as_number(text: str) -> int:
 
 
 def _status(number: int) -> Grade | None:
-    """By the two highest of 32 bits; a negative number is the same bits read with a sign."""
+    """Return the quality by the two highest of 32 bits; a negative number is the same bits read with a sign."""
     if not -_STATUS // 2 <= number < _STATUS:
         return None
     severity = number % _STATUS * 4 // _STATUS

@@ -1,4 +1,4 @@
-"""How far apart the values of a variable come."""
+"""Times between the values of a variable."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,10 @@ from alerting.readings.history import History, Millis, millis, span_millis
 
 
 def sampling_ms(name: str, histories: Sequence[History]) -> int | None:
-    """The usual time between two values: as the asset's document says, or the median of the distances; None when nobody knows."""
+    """Return the usual time (ms) between two values: from the asset's document, or else the median of the distances.
+
+    None without both.
+    """
     for history in histories:
         declared = history.asset.variables.get(name)
         if declared and declared.sampling:
@@ -19,10 +22,10 @@ def sampling_ms(name: str, histories: Sequence[History]) -> int | None:
 
 
 def distances(name: str, histories: Sequence[History]) -> Millis:
-    """Times (ms) between neighbouring values of a variable on one asset, of all assets."""
+    """Return the times (ms) between neighbouring values of a variable on each asset, of all assets together."""
     return np.concatenate([np.empty(0, np.int64), *(np.diff(value_times(h, name)) for h in histories)])
 
 
 def value_times(history: History, name: str) -> Millis:
-    """At which instants (ms) a variable has a value within its engineering range."""
+    """Return the instants (ms) at which a variable has a value within its engineering range."""
     return millis(history.readings.index)[present(history, name)]  # type: ignore[arg-type]

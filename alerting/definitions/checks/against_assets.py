@@ -1,4 +1,4 @@
-"""Find faults of a definition that show only beside the known assets and event types."""
+"""Find faults of a definition that only a comparison with the known assets and event types shows."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -15,7 +15,10 @@ from alerting.definitions.suppression import suppression_faults_on
 def faults_against_assets(
     definition: Definition, assets: Sequence[Asset] | AssetIndex, event_types: Sequence[EventType]
 ) -> list[Fault]:
-    """Faults that show only beside the known assets: unknown assets, variables, event types and attributes, wrong types."""
+    """Return the faults of a definition beside the known assets and event types.
+
+    These are unknown assets, variables, event types and attributes, and wrong types.
+    """
     return list(_asset_faults(definition, indexed(assets), event_types))
 
 
@@ -79,7 +82,10 @@ def _nearest_attribute(asset: Asset, message: str) -> str:
 
 
 def _resolved_faults(levels: Sequence[Level], asset: Asset) -> Iterable[Fault]:
-    """Limits in the wrong order on one asset; where they are plain numbers the definition alone has been refused before."""
+    """Return faults for limits in the wrong order on one asset.
+
+    A definition with plain numbers in the wrong order is refused before.
+    """
     for level in levels:
         ordered = (level.below, level.clear_below_at), (level.clear_above_at, level.above), (level.below, level.above)
         if any(low is not None and high is not None and low > high for low, high in (*ordered, *_bands(level))):
@@ -87,7 +93,7 @@ def _resolved_faults(levels: Sequence[Level], asset: Asset) -> Iterable[Fault]:
 
 
 def _bands(level: Level) -> Iterable[tuple[float | None, float | None]]:
-    """Pairs of which the first must not be greater than the second."""
+    """Return pairs of numbers of which the first must not be greater than the second."""
     inner = (level.equals, level.equals) if isinstance(level.equals, float) else level.inside
     if inner is not None:
         yield inner

@@ -28,7 +28,7 @@ _A_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def cross_faults(definition: Definition) -> Iterable[Fault]:
-    """Faults across the fields of a definition."""
+    """Return the faults across the fields of a definition."""
     yield from _schedule_faults(definition.schedule)
     if definition.suppression:
         yield from suppression_faults(definition.suppression)
@@ -60,7 +60,10 @@ def _schedule_faults(schedule: Schedule) -> Iterable[Fault]:
 
 @lru_cache(maxsize=10_000)
 def _is_cron(expression: str) -> bool:
-    """Whether it has five fields (or is a word such as @daily) and comes true at some time: never on 31 February."""
+    """Return whether a cron expression is valid and occurs at some time: never on 31 February.
+
+    It has five fields or is a word such as @daily.
+    """
     if len(expression.split()) != 5 and not expression.startswith("@"):
         return False
     try:
@@ -149,7 +152,7 @@ def _clear_outside_faults(definition: ThresholdDefinition, band: Band) -> Iterab
 
 
 def _disordered(low: float | FromAttribute, high: float | FromAttribute, strictly: bool = False) -> bool:
-    """Whether two numbers are in the wrong order; limits that assets state are compared per asset."""
+    """Return whether two numbers are in the wrong order; limits that assets state are compared per asset."""
     if isinstance(low, FromAttribute) or isinstance(high, FromAttribute):
         return False
     return low > high or (strictly and low == high)

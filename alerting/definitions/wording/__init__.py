@@ -1,1 +1,1 @@
-"""Texts: made safe to show, faults as sentences, lengths of time."""
+"""Texts for people: cleaned for display, faults as sentences, durations."""

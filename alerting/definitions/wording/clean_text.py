@@ -1,4 +1,4 @@
-"""Text of documents made safe to show: no control characters, no characters that turn or hide what follows.
+"""Clean texts of documents for display: without control characters, and without characters that turn or hide text.
 
 Applied where text leaves the platform: messages, logs, terminals, pages, problem documents.
 """

@@ -1,4 +1,4 @@
-"""Faults that pydantic finds, as sentences that a process engineer understands."""
+"""Faults that pydantic finds, as sentences for process engineers."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
@@ -13,7 +13,7 @@ _Words = tuple[str, str]
 
 
 def words_of(error: Mapping[str, Any]) -> _Words:
-    """Message and hint for one error of pydantic: what is wrong, and what to write instead. The hint may be empty."""
+    """Return message and hint for one error of pydantic: the fault, and what to write instead. The hint may be empty."""
     kind, given, context = str(error["type"]), error.get("input"), error.get("ctx") or {}
     if kind in ("value_error", "assertion_error"):
         return str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, "), ""
@@ -24,12 +24,12 @@ def words_of(error: Mapping[str, Any]) -> _Words:
 
 
 def fault_of(error: Mapping[str, Any]) -> Fault:
-    """One error of pydantic with its place."""
+    """Return one error of pydantic as a fault with its path."""
     return Fault(".".join(str(part) for part in error["loc"]) or "document", *words_of(error))
 
 
 def model_faults(errors: Iterable[Mapping[str, Any]], fields: Iterable[str] = ()) -> list[Fault]:
-    """The errors of pydantic as faults. `fields`: names that a field of the document itself may have."""
+    """Return the errors of pydantic as faults. `fields`: names that a field of the document itself may have."""
     return [_model_fault(error, fields) for error in errors]
 
 
@@ -44,7 +44,7 @@ def _model_fault(error: Mapping[str, Any], fields: Iterable[str]) -> Fault:
 
 
 def shown(value: Any) -> str:
-    """A value as people wrote it, cut to some characters and printable."""
+    """Return a value as written, cut to a maximum length and printable."""
     try:
         return legible(_written(value), _SHOWN)
     except (ValueError, RecursionError):  # Python does not write numbers of more than 4300 digits
