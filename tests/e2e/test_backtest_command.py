@@ -93,7 +93,7 @@ def test_a_killed_run_goes_on_after_its_last_finished_segment(shell):
         assert "finished_at" not in kept
     code, out, err = shell(*words)
     assert code == 0, err
-    assert f"went on after {len(kept['segments'])} segments" in out
+    assert f"continued after {len(kept['segments'])} segments" in out
     undisturbed = json.loads(shell(*words, "--fresh", "--json")[1])
     again = json.loads(shell(*words, "--json")[1])
     assert again["kept"]

@@ -461,7 +461,7 @@ def test_T11_of_two_who_acknowledge_the_first_is_kept_and_both_may(stores):
 
 
 def test_T16_without_a_secret_nothing_starts():
-    with pytest.raises(UserError, match="nobody could log in"):
+    with pytest.raises(UserError, match="no person could log in: give at least one API token"):
         create_app(pretended_platform(), {})
 
 

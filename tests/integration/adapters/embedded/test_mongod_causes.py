@@ -74,7 +74,7 @@ def small_disk(tmp_path):
     if os.geteuid() != 0 or subprocess.run(mounted, check=False, capture_output=True).returncode:
         pytest.skip("a disk that is full can be made by root alone, where root may mount")
     yield folder
-    subprocess.run(["umount", str(folder)], check=True, capture_output=True)  # noqa: S607
+    subprocess.run(["umount", "--lazy", str(folder)], check=True, capture_output=True)  # noqa: S607
 
 
 def test_a_command_on_a_full_disk_says_so_with_what_to_do_and_goes_on_once_there_is_room(filled, small_disk):

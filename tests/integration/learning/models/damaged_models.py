@@ -14,7 +14,7 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.training.train import train
 from tests.builders import at, too_hot
 from tests.humid_line import ASSET, DAY, NAME, humid_oven, learned_quickly, line
-from tests.integration import hostile_files
+from tests.integration.learning.models import hostile_files
 from tests.pretended import pretended_platform
 
 HEALTHY, THRESHOLD = "healthy", "too-wet"
