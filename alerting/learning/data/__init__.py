@@ -1,1 +1,1 @@
-"""From readings to a dataset: rows, labels, split, quality, leakage."""
+"""Datasets made from readings: rows, labels, split, quality findings and leak suspects."""

@@ -1,4 +1,4 @@
-"""The rows of a dataset beside their features: labelled for each asset, then joined for all."""
+"""Dataset rows beside their features: labelled for each asset, then joined for all assets."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -27,7 +27,7 @@ EXCLUDED = "excluded"
 
 @dataclass(frozen=True)
 class AssetRows:
-    """What is known of the rows of one asset beside their features. `dropped`: the reason of each row that cannot be used."""
+    """The rows of one asset beside their features. `dropped`: the reason why a row cannot be used, for each such row."""
 
     asset: str
     at: Millis
@@ -50,9 +50,9 @@ def label_asset(
     answers: Sequence[FeedbackLabel],
     suppressed: Mapping[str, Sequence[Span]],
 ) -> AssetRows:
-    """Label the instants on the stride grid of one asset, and drop those that cannot be used.
+    """Label the instants on the stride grid of one asset, and drop the rows that cannot be used.
 
-    `answers`, `suppressed`: those of all assets.
+    `answers`, `suppressed`: feedback labels and suppressed intervals of all assets.
     """
     own = [answer for answer in answers if answer.asset == history.asset.name]
     at = grid(borders.start, borders.end, plan.stride_ms)
@@ -81,7 +81,7 @@ def label_asset(
 class JoinedRows:
     """The rows of all assets, by asset and then by time; every field has one value for each row.
 
-    `label`, `part`, `weight` are after the operators' answers; `label_by_data`, `part_by_data` without any.
+    `label`, `part`, `weight` include the effect of operators' feedback; `label_by_data`, `part_by_data` exclude it.
     """
 
     asset: npt.NDArray[np.object_]
@@ -95,12 +95,12 @@ class JoinedRows:
     effect: Effects
 
     def select(self, kept: BoolArray) -> "JoinedRows":
-        """The rows of a mask."""
+        """Return the rows that a mask selects."""
         return JoinedRows(**{field.name: getattr(self, field.name)[kept] for field in fields(self)})
 
 
 def join_assets(definition: ClassifierDefinition, assets: Sequence[AssetRows], borders: Borders, purge: int) -> JoinedRows:
-    """Join the rows of all assets, assign their parts, and apply the operators' answers."""
+    """Join the rows of all assets, assign their parts, and apply operators' feedback."""
     at = np.concatenate([rows.at for rows in assets])
     label = np.concatenate([rows.label for rows in assets])
     part = assign_parts(at, borders, purge)
@@ -119,9 +119,10 @@ def join_assets(definition: ClassifierDefinition, assets: Sequence[AssetRows], b
 
 
 def _applicable(effect: Effects, part: Parts) -> Effects:
-    """Effects of answers by part: a problem that the data do not show counts in training alone.
+    """Return the feedback effects that apply in each part.
 
-    Metrics of validation and test rest on data, so such rows are left out there. Purged rows are of no use anyway.
+    A problem that the data do not show counts in training alone. Metrics of validation and test rest on data, so such rows are
+    excluded there. Purged rows are not used in any case.
     """
     positive = (effect == POSITIVE) | (effect == WEIGHTED)
     return np.where(part == PURGED, 0, np.where(positive & (part != "train"), LEFT_OUT, effect)).astype(np.int8)

@@ -1,4 +1,4 @@
-"""The dataset of one training: rows, labels and parts, from what was known at as_of."""
+"""The dataset of one training: rows, labels and parts from the point-in-time view at as_of."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,14 +35,14 @@ HASHED = ("label", "asset", "at", "part", "persistence", "weight", "label_by_dat
 class Dataset:
     """All rows of one training, by asset and then by time.
 
-    `definition`, `revision`: name and number. `rows`: columns as `plan.columns`; beside each row its `label` (1: the problem
-    follows), `asset`, instant `at` (ms), `part` (train, validation, test, purged: of no use, or excluded: operators' answers
-    put its label in doubt), `weight` (1, or less where the definition says so) and `persistence` (the problem variable's last
-    known value, higher is riskier, NaN without). `label_by_data`, `part_by_data`: what they would be without any answer; only
-    rows of train ever have another label. `answers`: how many there are and were used, and how many rows they left out, made
-    positive or weighted, or confirmed. `problems`: asset, start, last, end, known_at of every problem known at as_of;
-    `predicts`: what the label asks of them. `observed`: seconds of usable rows by part and asset. `counts`: rows dropped by
-    reason. `findings`: the data quality report. `purge_ms`: what was purged before every border. `hash`: over the content of
+    `definition`, `revision`: name and number. `rows`: columns as `plan.columns`. Each row has a `label` (1: the problem
+    follows), an `asset`, an instant `at` (ms), a `part` (train, validation, test, purged: not used, or excluded: operators'
+    feedback puts its label in doubt), a `weight` (1, or less where the definition sets it) and a `persistence` (the problem
+    variable's last known value, higher is riskier, NaN without). `label_by_data`, `part_by_data`: label and part without any
+    feedback; only rows of train ever have another label. `answers`: counts of feedback received and used, and of rows that it
+    excluded, made positive or weighted, or confirmed. `problems`: asset, start, last, end, known_at of every problem known at
+    as_of; `predicts`: what the label asks of them. `observed`: seconds of usable rows by part and asset. `counts`: rows dropped
+    by reason. `findings`: the data quality report. `purge_ms`: length purged before every border. `hash`: over the content of
     rows, labels and parts; the same in every process.
     """
 
@@ -71,18 +71,18 @@ class Dataset:
     hash: str
 
     def weights(self, rows: npt.NDArray[Any]) -> Floats | None:
-        """Weights of some rows (positions or a mask); None where all are 1."""
+        """Return weights of some rows (positions or a mask); None where all are 1."""
         weight = self.weight[rows]
         return None if (weight == 1.0).all() else weight
 
     @property
     def notes(self) -> list[str]:
-        """The data quality report in sentences."""
+        """Return the data quality report in sentences."""
         return [finding.words for finding in self.findings]
 
     @property
     def answered(self) -> str:
-        """What operators' feedback changed, in a sentence; empty without feedback."""
+        """Return a sentence on what operators' feedback changed; empty without feedback."""
         return describe_feedback(self.answers)
 
 
@@ -98,10 +98,10 @@ def build_dataset(
 ) -> Dataset:
     """Build the dataset: rows on the stride grid of every asset, labelled, split and counted.
 
-    `answers`: what operators had said by as_of. `suppressed`: intervals by asset in which the definition is suppressed by design;
-    their rows leave every part. `max_rows`, `memory_bytes`: as for `limit_rows`.
-    Nothing that became known after as_of (or after `periods.end`) is used. Raises UserError for what `requirements` refuses, for
-    a part without rows, and for too many rows.
+    `answers`: feedback that operators had given by as_of. `suppressed`: intervals by asset in which the definition is suppressed
+    by design; their rows are excluded from every part. `max_rows`, `memory_bytes`: as for `limit_rows`.
+    The dataset uses nothing that became known after as_of (or after `periods.end`). Raises UserError if `requirements` rejects
+    the definition or the data, if a part has no rows, or if there are too many rows.
     """
     require_strides(definition)
     until = min(to_millis(as_of), to_millis(definition.periods.end or as_of))
@@ -154,13 +154,13 @@ def _features(plan: FeaturePlan, known: Sequence[History], asset: npt.NDArray[np
 
 
 def _count_dropped(assets: Sequence[AssetRows]) -> dict[str, int]:
-    """Rows that cannot be used, by reason."""
+    """Count the rows that cannot be used, by reason."""
     reasons, counts = np.unique(np.concatenate([a.dropped for a in assets]).astype(str), return_counts=True)
     return dict(zip(reasons.tolist(), counts.tolist(), strict=True))
 
 
 def _count_answers(assets: Sequence[AssetRows], effect: Effects) -> dict[str, int]:
-    """Answers, those that were used, and the rows of each effect."""
+    """Count the feedback received, the feedback used, and the rows of each effect."""
     rows: dict[str, int] = {name: int((effect == number).sum()) for number, name in enumerate(EFFECTS, start=1)}
     return {"answers": sum(a.answers for a in assets), "used": sum(a.answers_used for a in assets), **rows}
 
@@ -172,7 +172,7 @@ def _answer_finding(answers: dict[str, int]) -> list[Finding]:
 
 
 def _observed(part: Parts, asset: npt.NDArray[np.object_], stride_s: float) -> dict[str, dict[str, float]]:
-    """Seconds of usable rows by part and asset."""
+    """Sum the seconds of usable rows by part and asset."""
     observed: dict[str, dict[str, float]] = {}
     for name in PARTS:
         assets, rows = np.unique(asset[part == name].astype(str), return_counts=True)
@@ -188,5 +188,5 @@ def _problems_by_part(problems: pd.DataFrame, borders: Borders) -> dict[str, int
 
 
 def _question(definition: ClassifierDefinition, histories: Sequence[History]) -> Literal["onset", "state"]:
-    """One question for one model: state if it is so on any asset."""
+    """Return the problem question of the model: `state` if any asset asks for it, otherwise `onset`."""
     return "state" if any(predicts(definition.problem, h.asset) == "state" for h in histories) else "onset"

@@ -1,4 +1,4 @@
-"""A dataset as one plain table, for other tools."""
+"""Export of a dataset as one plain table, for other tools."""
 
 import pandas as pd
 
@@ -8,10 +8,11 @@ BESIDE = ("asset", "ts", "part", "label", "weight")
 
 
 def export_table(dataset: Dataset) -> pd.DataFrame:
-    """One row per judged instant: `asset`, `ts` (UTC), `part`, `label`, `weight`, then all features under their names.
+    """Return a table with one row per evaluated instant.
 
-    Part is train, validation, test, purged (too near to a border) or excluded (an operator's answer puts the label in doubt).
-    Categories are text. Sorted by asset and time.
+    Columns: `asset`, `ts` (UTC), `part`, `label`, `weight`, then all features under their names. Part is train, validation, test,
+    purged (too near to a border) or excluded (operators' feedback puts the label in doubt). Categories are text. Sorted by asset
+    and time.
     """
     beside = {
         "asset": dataset.asset.astype(str),

@@ -1,8 +1,9 @@
-"""Feedback labels: an alert that prevents its problem must not teach that there was none.
+"""Feedback labels: how operators' feedback changes the labels of a training.
 
-The rows in doubt are those that the data label negative although feedback says that the data cannot know: the problem was
-prevented, or an operator saw what no sensor shows. They are left out, or count as positive where the definition says so, never
-as negative. Where the problem did occur the data decide.
+An alert that prevents its problem must not teach a model that there was none. A row is in doubt if the data label it negative
+and feedback says that the data cannot show the problem: an action prevented it, or an operator saw it where no sensor does.
+Rows in doubt are excluded, or count as positive where the definition says so; they never count as negative. Where the problem
+occurred, the data decide.
 """
 
 from collections.abc import Sequence
@@ -32,7 +33,7 @@ _WORDS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class FeedbackLabel:
-    """What was said of one episode by some instant. Its outcome window is (`raised`, `ends`]; `acted` lies in it, or is None."""
+    """Feedback on one episode by some instant. Its outcome window is (`raised`, `ends`]; `acted` lies in it, or is None."""
 
     asset: str
     raised: int
@@ -44,7 +45,7 @@ class FeedbackLabel:
 def collect_feedback_labels(
     episodes: Sequence[Episode], definition: ClassifierDefinition, as_of: datetime
 ) -> list[FeedbackLabel]:
-    """Feedback that operators had given at as_of, by the time of the raise; episodes without any are left out."""
+    """Collect the feedback that operators had given at as_of, by the time of the raise; skip episodes without feedback."""
     answers = []
     for episode in episodes:
         said = [f for f in episode.feedback if f.at <= as_of]
@@ -59,7 +60,7 @@ def collect_feedback_labels(
 
 @dataclass(frozen=True)
 class FeedbackEffects:
-    """Per row the effect of the answers on it, and how many answers changed any."""
+    """The effect of feedback on each row, and the count of feedback labels that changed any row."""
 
     effect: Effects
     used: int
@@ -68,10 +69,11 @@ class FeedbackEffects:
 def relabel(
     definition: ClassifierDefinition, answers: Sequence[FeedbackLabel], at: Millis, negative: BoolArray, occurred: Millis
 ) -> FeedbackEffects:
-    """The effect of one asset's answers on its rows.
+    """Compute the effect of one asset's feedback on its rows.
 
-    `negative`: which rows the data call negative; no other is ever touched. `occurred`: instants at which the problem occurred.
-    Positive beats left out, and left out beats confirmed, where windows of several answers overlap.
+    `negative`: rows that the data label negative; feedback changes no other row. `occurred`: instants at which the problem
+    occurred. Where outcome windows of several feedback labels overlap, positive takes precedence over excluded, and excluded over
+    confirmed.
     """
     effect = np.zeros(len(at), np.int8)
     used = 0
@@ -91,7 +93,7 @@ def relabel(
 
 
 def _effect_of(use: FeedbackUse, answer: FeedbackLabel) -> Effect | None:
-    """What an answer makes of the rows in doubt; None: the data decide."""
+    """Return the effect of a feedback label on the rows in doubt; None where the data decide."""
     if answer.verdict == "false_alarm":
         return "confirmed"
     if answer.acted is None:
@@ -106,14 +108,14 @@ def _effect_of(use: FeedbackUse, answer: FeedbackLabel) -> Effect | None:
 
 
 def _in_doubt(definition: ClassifierDefinition, answer: FeedbackLabel, at: Millis) -> BoolArray:
-    """Rows whose label looks at a time after the action (or, without an action, after the raise), until the window ends."""
+    """Select the rows whose label window looks past the action (without an action: past the raise), until the window ends."""
     reach = span_millis(definition.gap + definition.horizon)
     since = answer.raised if answer.acted is None else answer.acted
     return (at + reach > since) & (at <= answer.ends)
 
 
 def _rows_before_action(answer: FeedbackLabel, at: Millis) -> BoolArray:
-    """The first row at or after the raise, and all until the action: they show what the alert was about."""
+    """Select the first row at or after the raise, and all until the action: they show the situation that the alert is about."""
     first = int(np.searchsorted(at, answer.raised))
     last = int(np.searchsorted(at, answer.raised if answer.acted is None else answer.acted, side="right"))
     promised = np.zeros(len(at), np.bool_)
@@ -126,7 +128,7 @@ def _any_in(instants: Millis, after: int, until: int) -> bool:
 
 
 def describe_feedback(counts: dict[str, int]) -> str:
-    """`7 verdicts changed 212 rows: 200 left out, 12 counted as positive.`; empty without any answer."""
+    """Describe the feedback: `7 verdicts changed 212 rows: 200 left out, 12 counted as positive.`; empty without any."""
     if not counts.get("answers"):
         return ""
     changed = sum(counts[kind] for kind in _WORDS)

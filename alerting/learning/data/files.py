@@ -1,4 +1,4 @@
-"""A dataset as files, from which a step in another process reads it back, bit for bit."""
+"""Files of a dataset: a step in another process reads the dataset back from them, bit for bit."""
 
 import io
 import json
@@ -20,12 +20,12 @@ from alerting.learning.data.quality import findings_from
 from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan
 
-_NAMED = ("asset", "part", "part_by_data")  # kept as the number of the name: a million texts take more memory than the rows
+_NAMED = ("asset", "part", "part_by_data")  # stored as the number of the name: a million texts take more memory than the rows
 _PLAIN = ("at", "label", "persistence", "weight", "label_by_data")
 
 
 def dataset_files(dataset: Dataset) -> dict[str, bytes]:
-    """Parquet (names and categories as their numbers) and JSON."""
+    """Return the dataset as Parquet (names and categories as their numbers) and JSON files by name."""
     levels = {name: dataset.rows[name].cat.codes.to_numpy() for name in dataset.plan.levels}
     columns = {name: levels.get(name, dataset.rows[name].to_numpy()) for name in dataset.plan.columns}
     columns |= {f"row/{name}": getattr(dataset, name) for name in _PLAIN}
@@ -60,7 +60,7 @@ def dataset_files(dataset: Dataset) -> dict[str, bytes]:
 
 
 def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
-    """What `dataset_files` wrote. Raises UserError when the rows are not those that were written."""
+    """Read the dataset that `dataset_files` wrote. Raises UserError if the rows differ from the written ones."""
     document = json.loads(files["dataset.json"])
     plan = FeaturePlan.from_document(document["plan"])
     table = pq.ParquetFile(pa.BufferReader(files["rows.parquet"]))
@@ -95,13 +95,13 @@ def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
 
 
 def _numbered(names: npt.NDArray[np.object_]) -> tuple[list[str], npt.NDArray[np.int32]]:
-    """The different names, sorted, and the number of each row's."""
+    """Return the distinct names, sorted, and for each row the number of its name."""
     known = sorted(set(names.tolist()))
     return known, pd.Index(known, dtype=object).get_indexer(pd.Index(names, dtype=object)).astype(np.int32)
 
 
 def _rows(table: pq.ParquetFile, plan: FeaturePlan) -> pd.DataFrame:
-    """The features, read column by column into one table: no second copy of all of them is ever needed."""
+    """Read the features column by column into one table, so that memory never holds a second copy of all of them."""
     numbers = [name for name in plan.columns if name not in plan.levels]
     floats: Floats = np.empty((table.metadata.num_rows, len(numbers)), order="F")
     for position, name in enumerate(numbers):
@@ -117,12 +117,12 @@ def _column(table: pq.ParquetFile, name: str) -> npt.NDArray[Any]:
 
 
 def _give_back_memory() -> None:
-    """What Arrow keeps for its next table, which may be as large as this one, goes back to the system."""
+    """Return to the system the memory that Arrow retains for its next table, which may be as large as this one."""
     pa.default_memory_pool().release_unused()
 
 
 def _parquet(columns: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """Through a buffer that hands its bytes over: one that copies them holds a large table three times."""
+    """Write Parquet through a buffer that passes its bytes on; a buffer that copies them stores a large table three times."""
     sink = io.BytesIO()
     pq.write_table(pa.table({name: pa.array(values, from_pandas=False) for name, values in columns.items()}), sink)
     return sink.getvalue()

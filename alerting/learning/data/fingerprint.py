@@ -1,4 +1,4 @@
-"""The hash of a dataset's content."""
+"""Hash of a dataset's content."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from alerting.learning.features.plan import FeaturePlan
 
 
 def dataset_hash(plan: FeaturePlan, rows: pd.DataFrame, *beside: npt.NDArray[Any]) -> str:
-    """SHA-256 over names and values, little-endian, with one NaN."""
+    """Return the SHA-256 over names and values, little-endian, with one NaN."""
     digest = hashlib.sha256(json.dumps(plan.to_document(), sort_keys=True).encode())
     for name in plan.columns:
         values = rows[name].cat.codes.to_numpy() if name in plan.levels else rows[name].to_numpy()

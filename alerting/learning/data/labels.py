@@ -22,7 +22,7 @@ INSIDE_PROBLEM = "inside_problem"
 
 @dataclass(frozen=True)
 class Labels:
-    """Per instant: 1 or 0, and the reason why the row cannot be used ("" if it can). `problems` as `find_problems` gives them."""
+    """Labels of instants: 1 or 0, and why a row cannot be used ("" if it can). `problems`: result of `find_problems`."""
 
     label: npt.NDArray[np.int8]
     dropped: npt.NDArray[np.object_]
@@ -32,10 +32,10 @@ class Labels:
 def label_instants(
     definition: ClassifierDefinition, question: Literal["onset", "state"], history: History, at: Millis, as_of: int
 ) -> Labels:
-    """Label the instants of one asset from what was known of it at `as_of` (ms).
+    """Label the instants of one asset from the point-in-time view at `as_of` (ms).
 
-    Dropped are: windows that reach past what is known (`immature`); windows without any sample of the problem's variable
-    (`no_sample`: unknown is not negative); for an onset, instants inside a problem and its recovery (`inside_problem`).
+    A row is dropped if its window reaches past the known data (`immature`), if its window has no sample of the problem's variable
+    (`no_sample`: unknown is not negative), or, for an onset, if it lies inside a problem or its recovery (`inside_problem`).
     """
     problem = definition.problem
     problems = find_problems(problem, history)
@@ -57,9 +57,9 @@ def label_instants(
 
 
 def persistence(problem: Problem, history: History, at: Millis) -> Floats:
-    """The last known value of the problem's variable, signed so that higher is riskier; NaN without, and for events.
+    """Return the last known value of the problem's variable, signed so that higher is riskier; NaN without, and for events.
 
-    With limits on both sides it is how far the value lies outside of them.
+    With limits on both sides it is the distance of the value outside of them.
     """
     if problem.variable is None or problem.variable not in history.readings:
         return np.full(len(at), np.nan)
@@ -78,12 +78,12 @@ def _risk(problem: Problem, values: Floats) -> Floats:
 
 
 def _any_between(instants: Millis, after: Millis, until: Millis) -> BoolArray:
-    """Whether any of the increasing instants lies in (after, until]."""
+    """Return, for each row, whether any of the increasing instants lies in (after, until]."""
     return np.searchsorted(instants, until, side="right") > np.searchsorted(instants, after, side="right")
 
 
 def _inside(problems: pd.DataFrame, at: Millis, recovery: int) -> BoolArray:
-    """Whether an instant lies in [start, end + recovery); an instant event covers its own instant."""
+    """Return whether an instant lies in [start, end + recovery); an instant event covers its own instant."""
     if problems.empty:
         return np.zeros(len(at), np.bool_)
     start, end = millis(problems["start"]), millis(problems["end"])
@@ -94,9 +94,9 @@ def _inside(problems: pd.DataFrame, at: Millis, recovery: int) -> BoolArray:
 
 
 def known_until(problem: Problem, history: History, samples: Millis, as_of: int) -> int:
-    """Until when the truth is known: as_of less the delay, but not past the instant at which the next value was due.
+    """Return the instant (ms) up to which the truth is known: as_of minus the delay, at most the instant of the next due value.
 
-    Events are known as long as the asset has readings: where those end, recording had ended.
+    Events are known as long as the asset has readings: the end of the readings is the end of recording.
     """
     if problem.variable is None:
         samples = millis(pd.DatetimeIndex(history.readings.index))

@@ -1,4 +1,4 @@
-"""Leak suspects: variables that know the label too well to be true, or know the problem's variable before it is known."""
+"""Leak suspects: variables that predict the label too well, or show the problem's variable before its delay has passed."""
 
 from collections.abc import Iterator, Sequence
 
@@ -30,9 +30,10 @@ def leak_suspects(
     rows: pd.DataFrame,
     label: npt.NDArray[np.int8],
 ) -> list[Finding]:
-    """Suspects among the variables and events of a plan. `rows`, `label`: those of the training part; `histories`: its readings.
+    """Find leak suspects among the variables and events of a plan.
 
-    A suspect is kept: a strong cause looks the same as a leak, and only a person knows which one it is.
+    `rows`, `label`: those of the training part; `histories`: its readings. A suspect stays in the dataset: a strong cause looks
+    the same as a leak, and only a person can tell them apart.
     """
     return [*_early_copies(definition, plan, histories), *_knowing_alone(definition, plan, rows, label)]
 
@@ -40,7 +41,7 @@ def leak_suspects(
 def _knowing_alone(
     definition: ClassifierDefinition, plan: FeaturePlan, rows: pd.DataFrame, label: npt.NDArray[np.int8]
 ) -> Iterator[Finding]:
-    """The best single column of each source, high or low; the problem's own known past is no leak."""
+    """Find sources of which one column predicts the label, by high or low values; the problem's own known past is no leak."""
     chosen, weight = _sample(label)
     if label[chosen].sum() < LEAST_POSITIVES:
         return
@@ -64,7 +65,7 @@ def _knowing_alone(
 
 
 def _sample(label: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Evenly chosen rows of each class, at most ROWS_AT_MOST, and for how many rows each of them stands."""
+    """Draw evenly spaced rows of each class, at most ROWS_AT_MOST, each with the number of rows that it represents."""
     chosen, weight = [], []
     for value in (0, 1):
         of_class = np.flatnonzero(label == value)
@@ -75,7 +76,7 @@ def _sample(label: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.int64], Floats]
 
 
 def _precision(score: Floats, label: npt.NDArray[np.int8], weight: Floats) -> float:
-    """Weighted average precision; a missing value ranks lowest, and equal values are one step."""
+    """Compute the weighted average precision; a missing value ranks lowest, and equal values are one step."""
     order = np.argsort(-np.where(np.isnan(score), -np.inf, score), kind="stable")
     ranked = np.where(np.isnan(score), -np.inf, score)[order]
     hits, all_ = np.cumsum(label[order] * weight[order]), np.cumsum(weight[order])
@@ -85,7 +86,7 @@ def _precision(score: Floats, label: npt.NDArray[np.int8], weight: Floats) -> fl
 
 
 def _early_copies(definition: ClassifierDefinition, plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
-    """Variables that say at once what the problem's variable says only after its delay."""
+    """Find variables that show at once what the problem's variable shows only after its delay."""
     problem = definition.problem.variable
     if problem is None:
         return
@@ -102,7 +103,7 @@ def _early_copies(definition: ClassifierDefinition, plan: FeaturePlan, histories
 
 
 def _likeness(history: History, name: str, problem: str) -> float:
-    """Absolute rank correlation of two variables at the time stamps at which both have a value; 0 with too few."""
+    """Return the absolute rank correlation of two variables at time stamps where both have a value; 0 with too few."""
     if name not in history.readings or problem not in history.readings:
         return 0.0
     pairs = history.readings[[name, problem]].astype(np.float64).dropna()

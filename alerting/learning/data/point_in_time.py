@@ -1,4 +1,4 @@
-"""What was known of an asset at some past instant: the honest input of everything that learns."""
+"""Point-in-time views of an asset: the input of all learning."""
 
 from dataclasses import replace
 
@@ -12,9 +12,10 @@ from alerting.readings.history import History, Millis, millis, span_millis
 
 
 def point_in_time_view(history: History, until: int, start: int | None = None) -> History:
-    """The history as it was known at `until` (ms): values whose delay had passed, events that had started, ends that had come.
+    """Return the point-in-time view of a history at `until` (ms).
 
-    Readings before `start` are left out too; events are not, because their recency looks back without limit.
+    It has the values whose delay had passed, the events that had started, and the ends that had come. Readings before `start`
+    are excluded too; events are not, because their recency looks back without limit.
     """
     ts = millis(pd.DatetimeIndex(history.readings.index))
     first = 0 if start is None else int(np.searchsorted(ts, start, side="left"))
@@ -30,9 +31,10 @@ def point_in_time_view(history: History, until: int, start: int | None = None) -
 
 
 def has_any_value(plan: FeaturePlan, history: History, at: Millis) -> npt.NDArray[np.bool_]:
-    """Whether any value of the plan's variables is known in the longest window before each instant. Without: unknown.
+    """Return whether any value of the plan's variables is known in the longest window before each instant.
 
-    A value that is held longer counts only where nothing else is in the plan: it would go on while every sensor is silent.
+    An instant without any value is unknown. A value that is carried forward for longer counts only in a plan without other
+    variables: it would stay in force while every sensor is silent.
     """
     known = np.zeros(len(at), np.bool_)
     ts = millis(pd.DatetimeIndex(history.readings.index))

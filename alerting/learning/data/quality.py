@@ -1,4 +1,4 @@
-"""The data quality report of a training: what is odd, by which figure, and what follows from it."""
+"""The data quality report of a training: each oddity, the number that shows it, and its consequence."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class Finding:
-    """One oddity: of which variable (event type, asset, part of the history), its figure, what is done about it, in words."""
+    """One oddity: its variable, event type, asset or part of the history, its number, and the consequence as a message."""
 
     kind: Kind
     variable: str | None
@@ -58,14 +58,17 @@ class Finding:
 
 
 def findings_from(documents: Sequence[Mapping[str, Any]]) -> tuple[Finding, ...]:
-    """Findings that were kept as plain JSON values."""
+    """Return findings from stored plain JSON values."""
     return tuple(Finding(**document) for document in documents)
 
 
 def find_oddities(
     definition: ClassifierDefinition, plan: FeaturePlan, histories: Sequence[History], problems: dict[str, int]
 ) -> list[Finding]:
-    """Every oddity of readings and events. `histories`: those of the training period; `problems`: how many began in each part."""
+    """Find every oddity of readings and events.
+
+    `histories`: those of the training period; `problems`: the number of problems that began in each part.
+    """
     return [
         *_silent_assets(histories),
         *_left_out(definition, plan, histories),
@@ -136,7 +139,7 @@ def _flat(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
 
 
 def _stuck_runs(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Lengths of the runs of equal values that are far longer than is usual for this sensor."""
+    """Return the lengths of runs of equal values that are far longer than is usual for this sensor."""
     edges = np.flatnonzero(values[1:] != values[:-1]) + 1
     lengths = np.diff(np.concatenate(([0], edges, [len(values)])))
     usual = float(np.quantile(lengths, 0.95))
@@ -153,7 +156,7 @@ def _asset_gaps(histories: Sequence[History]) -> Iterator[Finding]:
 
 
 def _gaps(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
-    """Gaps of single variables, beyond those in which the whole asset is silent."""
+    """Find gaps of single variables, beyond those in which the whole asset is silent."""
     for number in plan.numbers:
         for history in histories:
             found = _gaps_of(_times(history, number.name), number.sampling_ms)
@@ -256,7 +259,7 @@ def _uncertain(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Find
 
 
 def _samples(history: History, doubted: Mapping[str, Instants], name: str) -> int:
-    """How many of the history's instants have such a sample of a variable."""
+    """Count the history's instants that have such a sample of a variable."""
     return int(among(_index(history), doubted.get(name, NO_INSTANTS)).sum())
 
 
@@ -291,7 +294,7 @@ def _held(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
 
 
 def _values(history: History, name: str) -> npt.NDArray[Any]:
-    """Values of a variable that are there."""
+    """Return the values of a variable, without missing ones."""
     return history.readings[name].dropna().to_numpy() if name in history.readings else np.empty(0, dtype=object)
 
 
@@ -306,5 +309,5 @@ def _index(history: History) -> Millis:
 
 
 def _about(span_ms: int) -> str:
-    """A span to the minute, or as it is when it is shorter."""
+    """Describe a duration to the minute, or in full where it is shorter."""
     return in_words(span_ms // 60_000 * 60_000 if span_ms >= 60_000 else span_ms)

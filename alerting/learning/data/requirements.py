@@ -1,4 +1,4 @@
-"""What a training needs of definition and data; each is refused in a sentence that says what to do."""
+"""Requirements of a training on definition and data; each error message says what to do."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -17,7 +17,7 @@ from alerting.readings.history import History, millis
 
 
 def require_strides(definition: ClassifierDefinition) -> None:
-    """Raises UserError if the horizon is shorter than the stride."""
+    """Require a horizon that is at least one stride. Raises UserError if the horizon is shorter than the stride."""
     if definition.horizon < definition.stride:
         raise UserError(
             f"{definition.name}: the horizon {format_duration(definition.horizon)} is shorter than the stride "
@@ -27,7 +27,7 @@ def require_strides(definition: ClassifierDefinition) -> None:
 
 
 def readings_interval(definition: ClassifierDefinition, histories: Sequence[History]) -> tuple[int, int]:
-    """Just before the first reading of any asset, and the last one (ms). Raises UserError without readings."""
+    """Return the instants (ms) just before the first and of the last reading of any asset. Raises UserError without readings."""
     intervals = [millis(pd.DatetimeIndex(h.readings.index[[0, -1]])) for h in histories if len(h.readings)]
     if not intervals:
         names = ", ".join(h.asset.name for h in histories) or f"assets that match {', '.join(definition.assets)}"
@@ -39,7 +39,7 @@ def readings_interval(definition: ClassifierDefinition, histories: Sequence[Hist
 
 
 def require_problem(definition: ClassifierDefinition, histories: Sequence[History]) -> None:
-    """Raises UserError if no asset has the problem's event type, or any value of its variable."""
+    """Require the problem in data. Raises UserError if no asset has the problem's event type, or any value of its variable."""
     problem = definition.problem
     if problem.event is not None:
         types = event_types(histories)
@@ -70,7 +70,7 @@ def _suggest(name: str, known: set[str]) -> str:
 def require_both_classes(
     definition: ClassifierDefinition, label: npt.NDArray[np.int8], problems: int, oddities: Sequence[Finding]
 ) -> None:
-    """Raises UserError, with the first oddities of the data, if the training labels are all alike."""
+    """Require training labels of both classes. Raises UserError, with the first oddities of the data, if all labels are alike."""
     positive = int(label.sum())
     if 0 < positive < len(label):
         return
@@ -83,5 +83,5 @@ def require_both_classes(
 
 
 def _describe_oddities(findings: Sequence[Finding]) -> str:
-    """The first oddities of the data, as the end of a refusal."""
+    """Describe the first oddities of the data, as the end of an error message."""
     return ". What is odd about the data: " + " ".join(f.words for f in findings[:3]) if findings else ""

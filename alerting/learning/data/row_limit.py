@@ -1,7 +1,7 @@
-"""The limit on the rows of a training: where there are more, training rows are thinned evenly in time, and a finding says so.
+"""The limit on the rows of a training: above it, training rows are thinned evenly in time, and a finding says so.
 
-Applied before any feature is computed. Without a setting the limit follows from the machine's memory: half of it holds the cells
-of the readings and of the rows, each with BYTES_PER_CELL at the peak of a training.
+It applies before any feature is computed. Without a setting the limit follows from the machine's memory: half of it fits the
+cells of the readings and of the rows, each with BYTES_PER_CELL at the peak of a training.
 """
 
 from typing import Final
@@ -23,12 +23,12 @@ THINNED: Final = "row_limit"
 
 
 def count_cells(plan: FeaturePlan) -> int:
-    """Cells of one row: a column each, and one for each level of a category."""
+    """Count the cells of one row: one for each column, and one for each level of a category."""
     return len(plan.columns) + sum(len(levels) for levels in plan.levels.values())
 
 
 def default_max_rows(memory_bytes: int, cells: int, readings: int) -> int:
-    """Rows of `cells` that fit, beside the values of the readings, into half of a machine's memory."""
+    """Return the number of rows of `cells` cells that fit, beside the values of the readings, into half of a machine's memory."""
     return max(0, (memory_bytes // 2 // BYTES_PER_CELL - readings) // cells)
 
 
@@ -42,11 +42,12 @@ def limit_rows(
     max_rows: int | None,
     memory_bytes: int | None,
 ) -> tuple[BoolArray, Finding | None]:
-    """Which rows to keep, and the finding: all, or of training only every k-th instant, so that at most `max_rows` stay.
+    """Select the rows to retain, and describe the selection as a finding.
 
-    `max_rows`: None for what `memory_bytes` allow (None: any number). `readings`: values of the readings. Both classes are
-    thinned alike, on the same instants of all assets; validation and test stay whole, because episodes are evaluated on them.
-    Raises UserError, with the figures, when even one in fifty training rows is too many, or leaves one class.
+    All rows are retained, or of training only every k-th instant, so that at most `max_rows` remain. `max_rows`: None for the
+    number that `memory_bytes` allow (None: any number). `readings`: values of the readings. Both classes are thinned alike, on
+    the same instants of all assets; validation and test stay whole, because episodes are evaluated on them.
+    Raises UserError, with the numbers, if even one in fifty training rows is too many, or leaves one class.
     """
     everything = np.ones(len(at), np.bool_)
     reason = "set by ALERTING_MAX_TRAINING_ROWS"

@@ -1,4 +1,4 @@
-"""The split by time into train, validation and test, purged so that no part sees anything of the next one."""
+"""The split by time into train, validation and test, purged so that no part sees data of the next one."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -29,7 +29,7 @@ class Borders:
 
 
 class Parted(Protocol):
-    """Rows with their instants (ms) and parts, and the purge that their features and labels need."""
+    """Rows with their instants (ms) and parts, and the length of the purge that their features and labels need."""
 
     @property
     def at(self) -> Millis: ...
@@ -42,7 +42,7 @@ class Parted(Protocol):
 
 
 def split_borders(definition: ClassifierDefinition, start: int, end: int) -> Borders:
-    """Cut one span, common to all assets: the newest share tests, the share before it validates, the rest trains."""
+    """Cut one interval, common to all assets: the newest share is test, the share before it validation, the rest train."""
     periods = definition.periods
     if periods.validation + periods.test >= 1:
         raise UserError(
@@ -54,14 +54,17 @@ def split_borders(definition: ClassifierDefinition, start: int, end: int) -> Bor
 
 
 def purge_length(definition: ClassifierDefinition, plan: FeaturePlan) -> int:
-    """How far before a border (ms) a row may not lie: its label reaches gap + horizon + `for` ahead, and the rows after the
-    border look the plan's reach back. The recency of events is exempt."""
+    """Return how far before a border (ms) rows are purged.
+
+    The label of a row reaches gap + horizon + `for` ahead, and the rows after the border look the plan's reach back. The recency
+    of events is exempt.
+    """
     label = definition.gap + definition.horizon + definition.problem.hold
     return span_millis(label) + plan.reach_ms
 
 
 def assign_parts(at: Millis, borders: Borders, purge_ms: int) -> Parts:
-    """The part of each instant. Each border costs the earlier part its end, so that the later one keeps its whole span."""
+    """Assign a part to each instant. The purge shortens the earlier part at each border, so that the later one stays whole."""
     part = np.full(len(at), PURGED, dtype=object)
     ends = (borders.validation - purge_ms, borders.test - purge_ms, borders.end)
     starts = (borders.start, borders.validation, borders.test)
@@ -71,7 +74,7 @@ def assign_parts(at: Millis, borders: Borders, purge_ms: int) -> Parts:
 
 
 def require_all_parts(definition: ClassifierDefinition, part: Parts, borders: Borders, purge_ms: int) -> None:
-    """Raises UserError, with the figures and what to change, when a part has no row."""
+    """Require rows in all parts. Raises UserError, with the numbers and what to change, if a part has no row."""
     spans = (borders.validation - borders.start, borders.test - borders.validation, borders.end - borders.test)
     label = span_millis(definition.gap + definition.horizon + definition.problem.hold)
     for name, span in zip(PARTS, spans, strict=True):
@@ -86,8 +89,11 @@ def require_all_parts(definition: ClassifierDefinition, part: Parts, borders: Bo
 
 
 def walk_forward_folds(dataset: Parted, n: int) -> list[tuple[Positions, Positions]]:
-    """`n` folds inside train as positions (fitted on, scored on): the train period in n + 1 equal stretches of time, each
-    but the first scored after all before it, purged as at the borders of the parts. A fold may be empty on either side."""
+    """Return `n` folds inside train as positions (fitted on, scored on).
+
+    The train period is cut into n + 1 equal intervals. Each but the first is scored after all before it, purged as at the borders
+    of the parts. A fold may be empty on either side.
+    """
     train = np.flatnonzero(dataset.part == "train")
     at = dataset.at[train]
     if not len(at):
@@ -98,5 +104,5 @@ def walk_forward_folds(dataset: Parted, n: int) -> list[tuple[Positions, Positio
 
 
 def _about(span_ms: int) -> str:
-    """A span to the minute."""
+    """Describe a duration to the minute."""
     return in_words(span_ms // 60_000 * 60_000)

@@ -1,1 +1,1 @@
-"""From readings to features: the plan, windows, encoding."""
+"""Features made from readings: the plan, windows, encoding."""

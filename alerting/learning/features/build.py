@@ -1,10 +1,10 @@
-"""Rows for a model: what was known of an asset at given instants, column by column as its plan says.
+"""Feature rows for a model: the point-in-time view of an asset at given instants, column by column as its plan says.
 
-A value is known at ts + delay; a window of length w at t covers the known times (t - w, t]. The last value of a variable holds
-until the next one is known, at most as long as the plan says. A row depends on nothing outside its windows but values that hold
-(events' recency: on nothing after t): it is the same, bit for bit, from a year of readings and from a slice that just covers
-`plan.lookback` and begins with the newest earlier value of each variable in `plan.carried_longer`. A value outside the
-engineering range of its variable is missing.
+A value is known at ts + delay; a window of length w at t covers the known times (t - w, t]. The last value of a variable is
+carried forward until the next one is known, at most as long as the plan says. A row depends only on its windows and on values
+carried forward (events' recency: on nothing after t). So it is the same, bit for bit, from a year of readings and from a slice
+that just covers `plan.lookback` and begins with the newest earlier value of each variable in `plan.carried_longer`. A value
+outside the engineering range of its variable is missing.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -35,15 +35,15 @@ _OF_MOMENTS: Mapping[str, Callable[[Moments], Floats]] = {
 
 
 def grid(start_ms: int, end_ms: int, stride_ms: int) -> Millis:
-    """Instants t with start < t <= end that are whole strides since 1970."""
+    """Return the instants t with start < t <= end that are whole strides since 1970."""
     return np.arange(start_ms // stride_ms + 1, end_ms // stride_ms + 1, dtype=np.int64) * stride_ms
 
 
 def build_features(plan: FeaturePlan, history: History, at: Millis) -> pd.DataFrame:
-    """One row per instant, columns as `plan.columns`: float64, and categoricals with the plan's levels; missing is NaN.
+    """Return one row per instant, columns as `plan.columns`: float64, and categoricals with the plan's levels; missing is NaN.
 
-    `at` increases; on the plan's stride grid it is fastest, and each other phase of the grid costs one more pass: a model in
-    service may be asked at the stride of a newer revision. Units: those of the readings; slope per hour, age and recency in
+    `at` increases. On the plan's stride grid it is fastest, and each other phase of the grid costs one more pass: a caller may
+    score a model in service at the stride of a newer revision. Units: those of the readings; slope per hour, age and recency in
     seconds, missing a share from 0 to 1, count a number of events.
     """
     if np.any(np.diff(at) <= 0):
@@ -62,7 +62,7 @@ def build_features(plan: FeaturePlan, history: History, at: Millis) -> pd.DataFr
 
 
 def build_features_many(plan: FeaturePlan, history: History, at: int, changes: Sequence[Mapping[str, Floats]]) -> pd.DataFrame:
-    """One row per what-if at one instant: the history with some number variables' values replaced.
+    """Return one row per what-if at one instant: the history with some number variables' values replaced.
 
     Each change maps variables to new values, one per row of `history.readings`. Only their columns are computed anew,
     which makes hundreds of what-ifs cheap; each row equals that of `build_features` on the changed history.
@@ -86,13 +86,13 @@ class _Readings:
         self._samples: dict[str, tuple[Millis, Floats]] = {}
 
     def values(self, name: str) -> Floats | None:
-        """All values of a number variable, None for a variable without readings."""
+        """Return all values of a number variable, None for a variable without readings."""
         if name not in self._values and name in self.history.readings:
             self._values[name] = in_range(self.history.asset, name, self.history.readings[name].to_numpy(np.float64))
         return self._values.get(name)
 
     def samples(self, name: str) -> tuple[Millis, Floats]:
-        """Known times and values of all samples of a variable with a holding time of its own; set-points have few."""
+        """Return known times and values of all samples of a variable that is carried forward; set-points have few."""
         if name not in self._samples:
             column = self.values(name)
             times = self.ts + span_millis(self.history.delay(name))
@@ -100,13 +100,13 @@ class _Readings:
         return self._samples[name]
 
     def known(self, delay: int, after: int, until: int) -> slice:
-        """Rows whose values, with this delay, became known in (after, until]."""
+        """Return the rows whose values, with this delay, became known in (after, until]."""
         first, last = np.searchsorted(self.ts, [after - delay, until - delay], side="right")
         return slice(int(first), int(last))
 
 
 def _there(times: Millis, values: Floats) -> tuple[Millis, Floats]:
-    """The samples that have a value, -0.0 as 0.0."""
+    """Return the samples that have a value, -0.0 as 0.0."""
     there = np.isfinite(values)
     return times[there], values[there] + 0.0
 
@@ -119,7 +119,7 @@ class _Indexed(NamedTuple):
 
 
 class _ReadingInterval:
-    """Instants near each other, and the samples known in the windows before them."""
+    """An interval of nearby instants, and the samples known in the windows before them."""
 
     def __init__(self, plan: FeaturePlan, readings: _Readings, at: Millis) -> None:
         self.plan, self.readings, self.at = plan, readings, at
@@ -130,16 +130,16 @@ class _ReadingInterval:
         self._by_delay: dict[int, _Indexed] = {}
 
     def samples(self, name: str) -> tuple[Millis, Floats, Buckets]:
-        """Known times, values and buckets of the samples of a variable that have a value."""
+        """Return known times, values and buckets of the samples of a variable that have a value."""
         placed = self._index_readings(span_millis(self.readings.history.delay(name)))
         column = self.readings.values(name)
         values = np.full(len(placed.times), np.nan) if column is None else column[placed.rows]
         there = np.isfinite(values)
-        values = values[there] + 0.0  # makes -0.0 and 0.0 the same, whichever an extreme meets first
+        values = values[there] + 0.0  # makes -0.0 and 0.0 the same, independent of the one that an extreme meets first
         return placed.times[there], values, moments.find_runs(placed.bucket[there], placed.seconds[there], self.size)
 
     def lagged(self, name: str, lag: int) -> Floats:
-        """The value that held a lag before each instant."""
+        """Return the value in force one lag before each instant."""
         at, delay = self.at - lag, span_millis(self.readings.history.delay(name))
         if self.plan.is_carried_forward(name):
             times, values = self.readings.samples(name)
@@ -159,7 +159,7 @@ class _ReadingInterval:
 
 
 def _chunks(at: Millis, span: int) -> Iterator[slice]:
-    """Runs of instants in one stretch of time each, so that memory does not grow with the length of a history."""
+    """Return runs of instants, each in one interval, so that memory does not grow with the length of a history."""
     if len(at):
         edges = [0, *(np.flatnonzero(np.diff((at - at[0]) // span)) + 1).tolist(), len(at)]
         yield from (slice(first, end) for first, end in pairwise(edges))
@@ -197,7 +197,7 @@ def _number_values(stretch: _ReadingInterval, number: NumberSource, columns: Seq
 
 
 def _newest(times: Millis, at: Millis, span: int) -> npt.NDArray[np.int64]:
-    """Index of the newest sample known in (t - span, t], -1 without any."""
+    """Return the index of the newest sample known in (t - span, t], -1 without any."""
     newest = np.searchsorted(times, at, side="right") - 1
     if len(times):
         newest[times[newest] <= at - span] = -1
@@ -205,7 +205,7 @@ def _newest(times: Millis, at: Millis, span: int) -> npt.NDArray[np.int64]:
 
 
 def _taken(values: Floats, index: npt.NDArray[np.int64]) -> Floats:
-    """The values at these indices, NaN where the index is -1."""
+    """Return the values at these indices, NaN where the index is -1."""
     return np.append(values, np.nan)[index]
 
 
@@ -236,7 +236,7 @@ def _fill_attributes(plan: FeaturePlan, history: History, out: Floats) -> None:
 
 
 def _categories(plan: FeaturePlan, readings: _Readings, at: Millis) -> dict[str, Codes]:
-    """Codes of every categorical column; -1 is missing."""
+    """Return the codes of every categorical column; -1 is missing."""
     attributes = readings.history.asset.attributes
     codes = {f"{c.name}.last": _last_code(plan, readings, c, at) for c in plan.categories}
     for attribute in plan.category_attributes:

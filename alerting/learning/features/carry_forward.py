@@ -1,7 +1,7 @@
-"""How long the last value of a variable is carried forward: until the next one is known, and no longer than its readings suggest.
+"""How long the last value of a variable is carried forward: until the next one is known, at most as long as its readings suggest.
 
 Recipes, products, tools and set-points are reported when they change, a laboratory a few times a day. Such a value is in force
-long after it has left every window; to call it missing would hide the cause that it may be.
+long after it has left every window; treating it as missing would hide a possible cause.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ _MINUTE = 60_000
 def carried_forward_variables(
     names: Sequence[str], histories: Sequence[History], longest_window_ms: int
 ) -> tuple[CarryForward, ...]:
-    """The variables among `names` whose value holds for another time than the longest window."""
+    """Return the variables among `names` whose value is carried forward for another time than the longest window."""
     return tuple(_held(names, histories, longest_window_ms))
 
 
@@ -46,13 +46,13 @@ def _held(names: Sequence[str], histories: Sequence[History], longest_window_ms:
 
 
 def _stated_ms(name: str, histories: Sequence[History]) -> int | None:
-    """As the assets' documents say: the longest time, where they differ; None where none of them says anything."""
+    """Return the time stated by the assets' documents: the longest where they differ, None where no document states one."""
     declared = [h.asset.variables[name].holds_for for h in histories if name in h.asset.variables]
     return max((span_millis(span) for span in declared if span is not None), default=None)
 
 
 def _found_ms(name: str, histories: Sequence[History], longest_window_ms: int) -> int:
-    """As the readings suggest; 0 for a variable that the windows suffice for."""
+    """Return the time that the readings suggest; 0 for a variable whose values the windows cover."""
     apart = distances(name, histories)
     if len(apart) < LEAST_DISTANCES:
         return 0
@@ -66,7 +66,7 @@ def _found_ms(name: str, histories: Sequence[History], longest_window_ms: int) -
 
 
 def _stands(name: str, histories: Sequence[History]) -> bool:
-    """Whether it is something that stands until it is changed: a category, a boolean or a set-point."""
+    """Return whether the variable is in force until it is changed: a category, a boolean or a set-point."""
     declared = [h.asset.variables[name] for h in histories if name in h.asset.variables]
     words = any(h.readings[name].dtype == object for h in histories if name in h.readings)
     return words or any(v.controllable or v.type != "number" for v in declared)

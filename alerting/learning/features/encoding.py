@@ -1,4 +1,4 @@
-"""From feature rows to the matrices that estimators see; fixed at training, plain numbers, kept as JSON."""
+"""Encoding of feature rows into the matrices of estimators; fixed at training, plain numbers, stored as JSON."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -25,18 +25,18 @@ class Columns:
 
     @staticmethod
     def from_plan(plan: FeaturePlan) -> "Columns":
-        """The columns of a feature plan."""
+        """Return the columns of a feature plan."""
         return Columns(plan.columns, plan.levels)
 
     @property
     def categorical(self) -> tuple[int, ...]:
-        """Positions of the categorical columns."""
+        """Return positions of the categorical columns."""
         return tuple(i for i, name in enumerate(self.names) if name in self.levels)
 
     def matrix(self, rows: pd.DataFrame) -> Floats:
-        """Rows as (rows x columns) float64: categories as the number of their level, NaN for missing or unknown ones.
+        """Return rows as (rows x columns) float64: categories as the number of their level, NaN for missing or unknown ones.
 
-        The columns of `rows` may come in any order, and there may be more of them. Raises UserError when some are missing.
+        The columns of `rows` may come in any order, and there may be more of them. Raises UserError if some are missing.
         """
         missing = [name for name in self.names if name not in rows.columns]
         if missing:
@@ -63,7 +63,7 @@ def _codes(values: pd.Series, levels: tuple[str, ...]) -> Floats:
 
 @dataclass(frozen=True)
 class Dense:
-    """Fills, flags, expands and scales a matrix for estimators that know neither missing values nor categories.
+    """Fills, flags, expands and scales a matrix for estimators that accept neither missing values nor categories.
 
     Encoded columns, in order: every number with its median where missing; a flag for every number that was missing at
     training; one column per level of every category. `origin`: position of the column behind each encoded one.
@@ -99,7 +99,7 @@ class Dense:
 
     @property
     def origin(self) -> npt.NDArray[np.int64]:
-        """Position of the column behind each encoded one."""
+        """Return position of the column behind each encoded one."""
         levels = [i for i, count in self.categories for _ in range(count)]
         return np.array([*self.numbers, *self.flagged, *levels], np.int64)
 
@@ -108,7 +108,7 @@ class Dense:
         return np.asarray(np.bincount(self.origin, weights=values, minlength=columns), np.float64)
 
     def filled(self, matrix: Floats) -> Floats:
-        """The matrix with every missing number at its median."""
+        """Return the matrix with every missing number at its median."""
         full, part = matrix.copy(), matrix[:, self.numbers]
         full[:, self.numbers] = np.where(np.isnan(part), np.asarray(self.medians), part)
         return full
@@ -126,19 +126,19 @@ class Dense:
         return np.asarray(np.clip(z, -FARTHEST, FARTHEST), np.float64)
 
     def to_document(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Return the encoding as plain JSON values."""
         return asdict(self)
 
     @staticmethod
     def from_document(document: Mapping[str, Any]) -> "Dense":
-        """What `to_document` wrote."""
+        """Read the encoding that `to_document` wrote."""
         values = {key: tuple(document[key]) for key in ("numbers", "medians", "flagged", "mean", "scale")}
         return Dense(categories=tuple((int(i), int(n)) for i, n in document["categories"]), **values)
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Products and differences of pairs of number columns, which trees can only approach by many steps.
+    """Products and differences of pairs of number columns, which trees can only approximate by many steps.
 
     Expanded columns, in order: the matrix itself, the product of every pair, its first minus its second.
     """
@@ -147,22 +147,22 @@ class Pairs:
 
     @staticmethod
     def among(columns: Columns, telling: Floats, most: int) -> "Pairs":
-        """All pairs of the `most` number columns that tell the most (share by column above 0)."""
+        """Return all pairs of the `most` number columns with the largest shares (share by column above 0)."""
         numbers = [i for i, name in enumerate(columns.names) if name not in columns.levels and telling[i] > 0]
         chosen = sorted(sorted(numbers, key=lambda i: (-telling[i], i))[:most])
         return Pairs(tuple(combinations(chosen, 2)))
 
     def expand(self, matrix: Floats) -> Floats:
-        """The matrix with products and differences beside it; missing where either is."""
+        """Return the matrix with products and differences beside it; missing where either is."""
         return np.hstack([matrix, self.made(matrix)]) if self.of else matrix
 
     def made(self, matrix: Floats) -> Floats:
-        """The products and differences alone."""
+        """Return the products and differences alone."""
         left, right = (matrix[:, [pair[side] for pair in self.of]] for side in (0, 1))
         return np.hstack([left * right, left - right])
 
     def by_column(self, values: Floats, columns: int) -> Floats:
-        """One value per column of the matrix: what a product or difference has, half goes to each of its two columns."""
+        """Return one value per column of the matrix: each column of a product or difference gets half of its value."""
         shares = values[:columns].copy()
         for k, pair in enumerate(self.of):
             half = (values[columns + k] + values[columns + len(self.of) + k]) / 2
@@ -171,12 +171,12 @@ class Pairs:
         return shares
 
     def to_document(self) -> list[list[int]]:
-        """As plain JSON values."""
+        """Return the pairs as plain JSON values."""
         return [list(pair) for pair in self.of]
 
     @staticmethod
     def from_document(document: Sequence[Sequence[int]]) -> "Pairs":
-        """What `to_document` wrote."""
+        """Read the pairs that `to_document` wrote."""
         return Pairs(tuple((int(a), int(b)) for a, b in document))
 
 
@@ -184,6 +184,6 @@ NO_PAIRS = Pairs()
 
 
 def _median(values: Floats) -> float:
-    """Median of the values that are there, 0 if none is."""
+    """Return the median of the values that are not missing, 0 without any."""
     present = values[~np.isnan(values)]
     return float(np.median(present)) if len(present) else 0.0

@@ -1,6 +1,6 @@
-"""Statistics over sliding windows of irregular samples, the same bit for bit whatever else was computed with them.
+"""Statistics over sliding windows of irregular samples, the same bit for bit for any set of instants computed together.
 
-Time is cut into buckets of one width, on whose borders all judged instants lie; each bucket is summed up once, around
+Time is cut into buckets of one width, on whose borders all evaluated instants lie; each bucket is summed up once, around
 its own mean, and windows are merged from whole buckets in an order that depends on the window's length alone. So a value
 depends on nothing but the samples inside its window, and large values with small noise lose nothing to cancellation.
 """
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from alerting.readings.history import Millis
 
 Floats = npt.NDArray[np.float64]
-BUCKETS_AT_ONCE = 1 << 14  # so many that one statistic of all of them stays in the processor's cache
+BUCKETS_AT_ONCE = 1 << 14  # one statistic of this number of buckets stays in the processor's cache
 
 
 class Moments(NamedTuple):
@@ -33,12 +33,12 @@ class Moments(NamedTuple):
     tv: Floats
 
     def take(self, where: slice | npt.NDArray[np.int64]) -> "Moments":
-        """The moments of some of the buckets."""
+        """Return the moments of some of the buckets."""
         return Moments(*(part[where] for part in self))
 
 
 class Buckets(NamedTuple):
-    """`size` buckets: which have samples, where their runs of samples start, how many they are, the moments of their times."""
+    """`size` buckets: those with samples, the start and length of their runs of samples, and moments of the sample times."""
 
     size: int
     which: npt.NDArray[np.int64]
@@ -50,13 +50,13 @@ class Buckets(NamedTuple):
 
 
 def bucket_index(times: Millis, start: int, width: int) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Number of the bucket (start + i·width, start + (i+1)·width] of each time, and its seconds relative to the bucket's end."""
+    """Return the number of the bucket (start + i·width, start + (i+1)·width] of each time, and its seconds from the end."""
     bucket = (times - (start + 1)) // width
     return bucket, (times - (start + (bucket + 1) * width)) / 1000.0
 
 
 def find_runs(bucket: npt.NDArray[np.int64], seconds: Floats, size: int) -> Buckets:
-    """The runs of samples in the same bucket, for the increasing buckets and the seconds that `bucket_index` gave."""
+    """Find the runs of samples in the same bucket, from the increasing buckets and the seconds of `bucket_index`."""
     if not len(bucket):
         return Buckets(size, bucket, bucket, bucket, seconds, seconds, seconds)
     starts = np.concatenate(([0], np.flatnonzero(bucket[1:] != bucket[:-1]) + 1))
@@ -92,7 +92,7 @@ def bucket_moments(buckets: Buckets, values: Floats) -> Moments:
 
 
 def merge(older: Moments, newer: Moments, shift: float) -> Moments:
-    """Moments of two neighbouring stretches; `shift` is the length of the newer in seconds.
+    """Merge the moments of two neighbouring intervals; `shift` is the length of the newer in seconds.
 
     Chan, Golub, LeVeque (1979), "Updating formulae and a pairwise algorithm for computing sample variances".
     """
@@ -115,7 +115,7 @@ def merge(older: Moments, newer: Moments, shift: float) -> Moments:
 
 
 def window_moments(buckets: Moments, last: npt.NDArray[np.int64], lengths: tuple[int, ...], width: int) -> list[Moments]:
-    """Moments of the windows that end with the buckets `last`, for each length (in buckets, at most last + 1).
+    """Compute moments of the windows that end with the buckets `last`, for each length (in buckets, at most last + 1).
 
     Powers of two are built by doubling; a window is merged from its binary parts, the oldest and longest first.
     """
@@ -136,7 +136,7 @@ def _from_binary_parts(powers: list[Moments], first: npt.NDArray[np.int64], leng
 
 
 def _compact(where: npt.NDArray[np.int64]) -> slice | npt.NDArray[np.int64]:
-    """The same places as a slice where they are neighbours: a view instead of a copy."""
+    """Return the same positions as a slice where they are neighbours: a view instead of a copy."""
     first, end = int(where[0]), int(where[-1]) + 1
     return slice(first, end) if end - first == len(where) else where
 
@@ -148,27 +148,27 @@ def _spread(part: Floats, which: npt.NDArray[np.int64], size: int, empty: float)
 
 
 def mean(m: Moments) -> Floats:
-    """Mean; NaN without samples. Never outside the extremes, so exact for a constant."""
+    """Return the mean; NaN without samples. It is never outside the extremes, so it is exact for a constant."""
     return np.where(m.n > 0, np.clip(m.mean, m.low, m.high), np.nan)
 
 
 def std(m: Moments) -> Floats:
-    """Sample standard deviation; NaN with fewer than two samples, exactly 0 for a constant."""
+    """Return the sample standard deviation; NaN with fewer than two samples, exactly 0 for a constant."""
     spread = np.sqrt(m.m2 / np.maximum(m.n - 1.0, 1.0))
     return np.where(m.n > 1, np.where(m.low == m.high, 0.0, spread), np.nan)
 
 
 def low(m: Moments) -> Floats:
-    """Smallest value; NaN without samples."""
+    """Return the smallest value; NaN without samples."""
     return np.where(m.n > 0, m.low, np.nan)
 
 
 def high(m: Moments) -> Floats:
-    """Largest value; NaN without samples."""
+    """Return the largest value; NaN without samples."""
     return np.where(m.n > 0, m.high, np.nan)
 
 
 def slope(m: Moments) -> Floats:
-    """Least-squares slope per hour; NaN with fewer than two samples, exactly 0 for a constant."""
+    """Return the least-squares slope per hour; NaN with fewer than two samples, exactly 0 for a constant."""
     per_second = m.tv / np.where(m.n > 1, m.tt, 1.0)
     return np.where(m.n > 1, np.where(m.low == m.high, 0.0, per_second * 3600.0), np.nan)

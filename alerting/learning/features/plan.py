@@ -1,4 +1,4 @@
-"""The feature plan: which columns a model sees, fixed at training and kept with the model."""
+"""The feature plan: the columns that a model sees, fixed at training and stored with the model."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -22,7 +22,7 @@ class NumberSource:
 
 @dataclass(frozen=True)
 class CategorySource:
-    """A category, or an attribute in words, with the levels seen in training; any other level is missing."""
+    """A category, or a text attribute, with the levels seen in training; any other level is missing."""
 
     name: str
     levels: tuple[str, ...]
@@ -30,7 +30,7 @@ class CategorySource:
 
 @dataclass(frozen=True)
 class CarryForward:
-    """A variable whose last value holds for another time than the longest window: `span_ms` from when it became known."""
+    """A variable that is carried forward for another time than the longest window: `span_ms` from when the value became known."""
 
     name: str
     span_ms: int
@@ -38,7 +38,7 @@ class CarryForward:
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name, the raw variable, event type or attribute behind it, and what was computed over which window."""
+    """One column: its name, its raw variable, event type or attribute, and the statistic and window that it shows."""
 
     name: str
     source: str
@@ -49,10 +49,10 @@ class Column:
 
 @dataclass(frozen=True)
 class FeaturePlan:
-    """How readings, events and attributes of one asset become a row. Nothing in it depends on later data.
+    """Describes how readings, events and attributes of one asset become a row. Nothing in it depends on later data.
 
     `windows_ms` and `lags_ms` increase; `delay_ms` is the longest delay of any variable when the plan was made. `held`: the
-    variables whose last value holds longer, or less long, than the longest window.
+    variables whose last value is carried forward longer, or less long, than the longest window.
     """
 
     stride_ms: int
@@ -69,52 +69,57 @@ class FeaturePlan:
 
     @property
     def longest_window_ms(self) -> int:
-        """The longest window of any statistic."""
+        """Return the longest window of any statistic."""
         return self.windows_ms[-1]
 
     @property
     def reach_ms(self) -> int:
-        """How far back any feature looks, save for an event's recency and a value that is held: a lagged value may be as old,
-        then, as the longest window."""
+        """Return how far back features look, except for an event's recency and a value that is carried forward.
+
+        A lagged value may be as old, at its lag, as the longest window.
+        """
         return self.longest_window_ms + max(self.lags_ms, default=0)
 
     @cached_property
     def bucket_ms(self) -> int:
-        """The largest width of which the stride and every window are whole multiples."""
+        """Return the largest width that divides the stride and every window."""
         return gcd(self.stride_ms, *self.windows_ms)
 
     @property
     def lookback(self) -> timedelta:
-        """How far before an instant all readings are needed; of those before, the newest of every variable that is held longer
-        than the longest window. Events are needed from the beginning."""
+        """Return how far before an instant all readings are needed.
+
+        Of earlier readings, only the newest of each variable that is carried forward longer than the longest window is needed.
+        Events are needed from the beginning.
+        """
         return timedelta(milliseconds=self.reach_ms + self.delay_ms)
 
     @cached_property
     def carried_longer(self) -> dict[str, timedelta]:
-        """Variables whose last value may be older than the longest window, and how old it may be."""
+        """Return the variables whose last value may be older than the longest window, and its maximum age."""
         return {h.name: timedelta(milliseconds=h.span_ms) for h in self.held if h.span_ms > self.longest_window_ms}
 
     @property
     def farthest(self) -> timedelta:
-        """How far before an instant the oldest reading may lie that any feature shows."""
+        """Return how far before an instant the oldest reading may lie that any feature shows."""
         return self.lookback + max(self.carried_longer.values(), default=timedelta(0))
 
     def carry_ms(self, variable: str) -> int:
-        """How long a value of a variable holds, from when it became known, unless the next one comes."""
+        """Return how long a value of a variable is carried forward from when it became known, unless the next one comes."""
         return self._carry_forward_ms.get(variable, self.longest_window_ms)
 
     def is_carried_forward(self, variable: str) -> bool:
-        """Whether a variable has a holding time of its own."""
+        """Return whether a variable has a carry-forward time of its own."""
         return variable in self._carry_forward_ms
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Variables whose readings are needed."""
+        """Return the variables whose readings are needed."""
         return tuple(n.name for n in self.numbers) + tuple(c.name for c in self.categories)
 
     @cached_property
     def layout(self) -> tuple[Column, ...]:
-        """All columns in order: numbers, events, attributes that are numbers; then categories."""
+        """Return all columns in order: numbers, events, attributes that are numbers; then categories."""
         return (
             *(column for number in self.numbers for column in self._number_columns(number)),
             *(column for event in self.events for column in self._event_columns(event)),
@@ -125,12 +130,12 @@ class FeaturePlan:
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """Names of all columns in order."""
+        """Return names of all columns in order."""
         return tuple(column.name for column in self.layout)
 
     @cached_property
     def number_blocks(self) -> dict[str, slice]:
-        """Where the columns of every number stand."""
+        """Return the positions of the columns of every number."""
         blocks, start = {}, 0
         for number in self.numbers:
             stop = start + len(self._number_columns(number))
@@ -140,19 +145,19 @@ class FeaturePlan:
 
     @cached_property
     def levels(self) -> dict[str, tuple[str, ...]]:
-        """Levels of every categorical column."""
+        """Return levels of every categorical column."""
         variables = {f"{c.name}.last": c.levels for c in self.categories}
         return variables | {f"attribute/{c.name}": c.levels for c in self.category_attributes}
 
     def column(self, name: str) -> Column:
-        """What stands behind a column. Raises KeyError for a name that is not in the plan."""
+        """Return the column of this name. Raises KeyError if the name is not in the plan."""
         return self._by_name[name]
 
     def source_of(self, column: str) -> str:
-        """The raw variable, event type or attribute behind a column."""
+        """Return the raw variable, event type or attribute behind a column."""
         return self.column(column).source
 
-    def _number_columns(self, number: NumberSource) -> list[Column]:  # last and age once, while the value holds
+    def _number_columns(self, number: NumberSource) -> list[Column]:  # last and age once, while the value is carried forward
         columns = []
         for aggregation in self.aggregations:
             if aggregation == "missing" and not number.sampling_ms:
@@ -181,13 +186,13 @@ class FeaturePlan:
         return {column.name: column for column in self.layout}
 
     def to_document(self) -> dict[str, Any]:
-        """The plan as plain JSON values; without `held` where nothing is, as plans were before anything could be."""
+        """Return the plan as plain JSON values; without `held` where it is empty, as in plans of earlier formats."""
         document = asdict(self)
         return document if self.held else {key: value for key, value in document.items() if key != "held"}
 
     @staticmethod
     def from_document(document: Mapping[str, Any]) -> "FeaturePlan":
-        """The plan that `to_document` wrote."""
+        """Read the plan that `to_document` wrote."""
 
         def categories(key: str) -> tuple[CategorySource, ...]:
             return tuple(CategorySource(c["name"], tuple(c["levels"])) for c in document[key])
@@ -208,5 +213,5 @@ class FeaturePlan:
 
 
 def in_words(span_ms: int) -> str:
-    """A span as people write it: 3h."""
+    """Describe a duration in its unit: 3h."""
     return format_duration(timedelta(milliseconds=span_ms))

@@ -1,4 +1,4 @@
-"""Chooses the feature plan of a definition from the histories it is trained on."""
+"""Choice of a definition's feature plan from its training histories."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -21,10 +21,10 @@ MOST_LEVELS = 100  # a category with more is an identity, such as a batch number
 
 
 def plan_features(definition: ClassifierDefinition, histories: Sequence[History]) -> FeaturePlan:
-    """The columns for a definition, from what its training histories hold.
+    """Choose the columns for a definition from the content of its training histories.
 
-    Variables are those that match `include` and not `exclude` and have a value somewhere; the problem's own variable is
-    among them, because its known past is legitimate. Raises UserError when nothing is left to learn from.
+    Variables are those that match `include` and not `exclude` and have at least one value; the problem's own variable is
+    among them, because its known past is legitimate. Raises UserError if no variable is left to learn from.
     """
     numbers, categories = _variables(definition, histories)
     attributes = _attributes(definition, histories)
@@ -51,22 +51,22 @@ def plan_features(definition: ClassifierDefinition, histories: Sequence[History]
 
 
 def candidate_variables(definition: ClassifierDefinition, histories: Sequence[History]) -> list[str]:
-    """Variables of the assets and their readings that match `include` and not `exclude`, sorted."""
+    """Return the variables of the assets and their readings that match `include` and not `exclude`, sorted."""
     known = {str(name) for h in histories for name in (*h.asset.variables, *h.readings.columns)}
     return matching(known - set(matching(known, definition.exclude)), definition.include)
 
 
 def event_types(histories: Sequence[History]) -> set[str]:
-    """Event types that are declared or occur."""
+    """Return the event types that are declared or occur."""
     return {t.name for h in histories for t in h.event_types} | {str(t) for h in histories for t in h.events["type"].unique()}
 
 
 def default_windows(horizon: timedelta, stride: timedelta, sampling: Sequence[timedelta]) -> tuple[timedelta, ...]:
-    """Three windows for a horizon: about half of it, twice and six times, but not longer than 3 h, 24 h and 72 h.
+    """Return three windows for a horizon: about half of it, twice and six times, at most 3 h, 24 h and 72 h.
 
-    Each is lengthened to hold 3, 6 and 24 samples of the usual variable, the longest also 3 samples of the slowest one, and to
-    whole strides, so that no reading falls between two judged instants. Variables of which 72 h do not hold 3 samples, such as
-    set-points changed every other day, have no say where there are others. For example 15m, 1h, 3h for minutes and a horizon
+    Each is lengthened to contain 3, 6 and 24 samples of the usual variable, the longest also 3 samples of the slowest one, and to
+    whole strides, so that no reading falls between two evaluated instants. Variables with fewer than 3 samples in 72 h, such as
+    set-points changed every other day, are ignored where there are others. For example 15m, 1h, 3h for minutes and a horizon
     of 30m; 3h, 24h, 72h for hours and a horizon of a day; 3h, 6h, 24h for hours and one hour.
     """
     sampling = [s for s in sampling if 3 * s <= timedelta(hours=72)] or sampling
@@ -93,7 +93,7 @@ def _windows(definition: ClassifierDefinition, numbers: Sequence[NumberSource]) 
 def _asked_for_last(
     definition: ClassifierDefinition, numbers: Sequence[NumberSource], categories: Sequence[CategorySource]
 ) -> list[str]:
-    """Variables whose last value some column shows."""
+    """Return the variables whose last value some column shows."""
     features = definition.features
     has_last = features.lags or not {"last", "age"}.isdisjoint(features.aggregations)
     return [n.name for n in numbers if has_last] + [c.name for c in categories]
@@ -131,7 +131,7 @@ def _is_category(history: History, name: str) -> bool:
 
 
 def _attributes(definition: ClassifierDefinition, histories: Sequence[History]) -> list[tuple[str, tuple[str, ...] | None]]:
-    """Name and levels (None for a number) of every attribute asked for."""
+    """Return name and levels (None for a number) of every attribute that the definition includes."""
     found: list[tuple[str, tuple[str, ...] | None]] = []
     for name in dict.fromkeys(definition.features.attributes):
         values = [h.asset.attributes[name] for h in histories if name in h.asset.attributes]

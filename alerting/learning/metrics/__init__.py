@@ -1,1 +1,1 @@
-"""How good scores are, with confidence intervals."""
+"""Metrics of scores, with confidence intervals."""

@@ -22,10 +22,10 @@ SAMPLES = 500
 
 
 def time_blocks(at: Millis, asset: npt.NDArray[np.object_], gap_ms: int, horizon_ms: int) -> Blocks:
-    """The block of each row: stretches of time of one asset, numbered from 0.
+    """Return the block of each row: intervals of one asset, numbered from 0.
 
-    A stretch is a day, shorter where all rows together do not span twenty days, but never shorter than twice gap + horizon:
-    the rows before one problem stay together. Where there are thousands of stretches, neighbours are joined.
+    A block is a day, shorter where all rows together do not span twenty days, but at least twice gap + horizon, so that the rows
+    before one problem stay together. Where there are thousands of blocks, neighbours are joined.
     """
     if not len(at):
         return np.empty(0, np.int64)
@@ -54,10 +54,10 @@ def evaluate_rows(label: Labels, score: Floats, block: Blocks, seed: int) -> dic
 
 
 def bootstrap_rows(label: Labels, score: Floats, block: Blocks, seed: int, samples: int = SAMPLES) -> dict[str, Floats]:
-    """`ap`, `roc_auc` and `brier` of each draw of blocks; NaN where a draw has one class only, or nothing can be drawn.
+    """Return `ap`, `roc_auc` and `brier` of each draw of blocks; NaN for a draw with one class only, or without blocks to draw.
 
     Rows are summed up once, by block and by step of the score, and a draw adds up these sums. There is a step at the score of
-    every positive, or of a thousand of them, evenly by rank: then a figure is right to about a thousandth.
+    every positive, or of a thousand of them, evenly by rank: then a metric is right to about a thousandth.
     """
     unknown = np.full(samples, np.nan)
     if not len(block) or block.max() == 0:
@@ -72,7 +72,7 @@ def bootstrap_rows(label: Labels, score: Floats, block: Blocks, seed: int, sampl
 
 
 def reliability_with_intervals(label: Labels, score: Floats, block: Blocks, seed: int) -> list[dict[str, float]]:
-    """`reliability`, each bin with the bounds `low` and `high`: of the bootstrap, or Wilson's over rows where these are wider."""
+    """Return `reliability` with the limits `low` and `high` of each bin: by bootstrap, or Wilson's over rows where wider."""
     points = reliability(label, score)
     if not points:
         return []
@@ -89,13 +89,13 @@ def reliability_with_intervals(label: Labels, score: Floats, block: Blocks, seed
 
 
 def _draws(block: Blocks, seed: int, samples: int) -> Floats:
-    """How often each block is drawn, for every sample (samples x blocks)."""
+    """Return the number of times that each block is drawn, for every sample (samples x blocks)."""
     blocks = int(block.max()) + 1
     return np.random.default_rng(seed).multinomial(blocks, np.full(blocks, 1 / blocks), size=samples).astype(np.float64)
 
 
 def _steps(label: Labels, score: Floats) -> Blocks:
-    """The step of each row, rising with its score: odd at the score of a chosen positive, even between two of them."""
+    """Return the step of each row, rising with its score: odd at the score of a chosen positive, even between two of them."""
     edges = np.unique(score[label == 1])
     if len(edges) > MOST_STEPS:
         ranked = np.sort(score[label == 1])
@@ -104,13 +104,13 @@ def _steps(label: Labels, score: Floats) -> Blocks:
 
 
 def _table(block: Blocks, step: Blocks, blocks: Blocks, steps: Blocks) -> Floats:
-    """How many of some rows lie in each block and step; as large as all `blocks` and `steps` need."""
+    """Count the rows in each block and step; the table covers all `blocks` and `steps`."""
     shape = (int(blocks.max()) + 1, int(steps.max()) + 1)
     return np.bincount(block * shape[1] + step, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
 
 
 def _precisions(positives: Floats, negatives: Floats) -> Floats:
-    """Average precision of each row of counts by rising step."""
+    """Return the average precision of each row of counts by rising step."""
     positives, negatives = positives[:, ::-1], negatives[:, ::-1]
     true = np.cumsum(positives, axis=1)
     with np.errstate(invalid="ignore"):
@@ -120,7 +120,7 @@ def _precisions(positives: Floats, negatives: Floats) -> Floats:
 
 
 def _areas(positives: Floats, negatives: Floats) -> Floats:
-    """Area under the ROC curve of each row of counts by rising step: the share of pairs in the right order, ties by half."""
+    """Return the area under the ROC curve of each row of counts by rising step: the share of ordered pairs, ties by half."""
     below = np.cumsum(negatives, axis=1) - negatives / 2
     with np.errstate(invalid="ignore"):
         area: Floats = (positives * below).sum(axis=1) / (positives.sum(axis=1) * negatives.sum(axis=1))

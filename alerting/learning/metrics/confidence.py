@@ -12,7 +12,7 @@ _Z = 1.959963984540054
 
 
 def wilson_interval(count: float, total: float) -> ConfidenceInterval:
-    """The interval of a share (Wilson 1927): stays within 0 and 1, and is right for few cases too."""
+    """Return the interval of a share (Wilson 1927): it stays within 0 and 1, and is right for few cases too."""
     p, n = count / total, total
     centre = (p + _Z * _Z / (2 * n)) / (1 + _Z * _Z / n)
     half = _Z * math.sqrt(p * (1 - p) / n + _Z * _Z / (4 * n * n)) / (1 + _Z * _Z / n)
@@ -20,13 +20,13 @@ def wilson_interval(count: float, total: float) -> ConfidenceInterval:
 
 
 def poisson_interval(count: int) -> ConfidenceInterval:
-    """The exact interval of an expected count (Garwood 1936)."""
+    """Return the exact interval of an expected count (Garwood 1936)."""
     low = stats.chi2.ppf(_TAIL, 2 * count) / 2 if count else 0.0
     return float(low), float(stats.chi2.ppf(1 - _TAIL, 2 * count + 2) / 2)
 
 
 def percentile_interval(values: npt.NDArray[np.float64]) -> ConfidenceInterval | None:
-    """The middle 95 % of bootstrap values; NaN is left out, None without any other value."""
+    """Return the middle 95 % of bootstrap values; NaN is ignored, None without any other value."""
     known = values[~np.isnan(values)]
     if not len(known):
         return None
@@ -35,6 +35,6 @@ def percentile_interval(values: npt.NDArray[np.float64]) -> ConfidenceInterval |
 
 
 def enclosing_interval(*intervals: ConfidenceInterval | None) -> ConfidenceInterval:
-    """The smallest interval around all of these; None is left out, at least one must be given."""
+    """Return the smallest interval around all of these; None is ignored, at least one interval is required."""
     known = [b for b in intervals if b is not None]
     return min(low for low, _ in known), max(high for _, high in known)

@@ -1,4 +1,4 @@
-"""Metrics by name, with their 95 % confidence intervals under `intervals`: merged, or flat as a run keeps them."""
+"""Metrics by name, with their 95 % confidence intervals under `intervals`: merged, or flat as a run stores them."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""How good scores are: by rows (ranking, calibration) and by what people meet (events, episodes, false alarms).
+"""Metrics of scores: by rows (ranking, calibration) and by the alerts of operators (events, episodes, false alarms).
 
 Events are never point-adjusted: an episode counts once, by the first problem after its raise, as its outcome does.
 """
@@ -31,7 +31,7 @@ _FOREVER = np.iinfo(np.int64).max // 2
 
 
 def row_metrics(label: Labels, score: Floats) -> dict[str, float | None]:
-    """Average precision, ROC AUC, Brier score and prevalence of rows; what needs both classes is None with one class only."""
+    """Return average precision, ROC AUC, Brier score and prevalence of rows; None with one class for metrics that need both."""
     n, positives = len(label), int(np.sum(label))
     both = 0 < positives < n
     return {
@@ -45,7 +45,7 @@ def row_metrics(label: Labels, score: Floats) -> dict[str, float | None]:
 
 
 def precision_recall_points(label: Labels, score: Floats, most: int = 200) -> list[dict[str, float]]:
-    """At most `most` points of the precision-recall curve, by rising threshold; none with one class only."""
+    """Return at most `most` points of the precision-recall curve, by rising threshold; none with one class only."""
     if not 0 < np.sum(label) < len(label):
         return []
     precision, recall, threshold = precision_recall_curve(label, score)
@@ -54,7 +54,7 @@ def precision_recall_points(label: Labels, score: Floats, most: int = 200) -> li
 
 
 def reliability(label: Labels, score: Floats, bins: int = 10) -> list[dict[str, float]]:
-    """Mean score against the observed share of positives, in bins of equal row counts (fewer where scores tie)."""
+    """Return the mean score and the observed share of positives in bins of equal row counts (fewer where scores tie)."""
     if not len(score):
         return []
     which = score_bins(score, bins)
@@ -67,7 +67,7 @@ def reliability(label: Labels, score: Floats, bins: int = 10) -> list[dict[str, 
 
 
 def score_bins(score: Floats, bins: int = 10) -> npt.NDArray[np.int64]:
-    """The bin of each score, from 0: bins of equal row counts, fewer where scores tie."""
+    """Return the bin of each score, from 0: bins of equal row counts, fewer where scores tie."""
     edges = np.unique(np.quantile(score, np.linspace(0, 1, bins + 1)[1:-1]))
     return np.unique(np.searchsorted(edges, score, side="right"), return_inverse=True)[1].astype(np.int64)
 
@@ -76,8 +76,8 @@ def score_bins(score: Floats, bins: int = 10) -> npt.NDArray[np.int64]:
 class ProblemIntervals:
     """Problems of one asset in ms, sorted by start and disjoint.
 
-    `end` equals `start` where only the start is predicted (onset); for `state` it is the last sample of the spell.
-    `counted`: whether an instant was judged from which this problem could have been warned of in time.
+    `end` equals `start` where only the start is predicted (onset); for `state` it is the last sample of the problem.
+    `counted`: whether an instant was evaluated at which a warning of this problem would have been in time.
     """
 
     start: Millis
@@ -86,9 +86,9 @@ class ProblemIntervals:
 
 
 def problem_intervals(problems: pd.DataFrame, onset: bool) -> ProblemIntervals:
-    """Spans of the problems of one asset, all of them counted.
+    """Return the intervals of the problems of one asset, all of them counted.
 
-    `problems`: as `find_problems` makes it, sorted by start; without a column `last` its `end` is taken.
+    `problems`: result of `find_problems`, sorted by start; without a column `last` its `end` is taken.
     """
     start, last = millis(problems["start"]), millis(problems["last" if "last" in problems else "end"])
     end = start if onset else np.where(last == NOT_YET, _FOREVER, last)
@@ -96,7 +96,7 @@ def problem_intervals(problems: pd.DataFrame, onset: bool) -> ProblemIntervals:
 
 
 def count_warnable(spans: ProblemIntervals, at: Millis, gap_ms: int, horizon_ms: int) -> ProblemIntervals:
-    """Count only problems with a judged instant t in [start - gap - horizon, start - gap]; `at` is increasing."""
+    """Count only problems with an evaluated instant t in [start - gap - horizon, start - gap]; `at` is increasing."""
     first = np.searchsorted(at, spans.start - gap_ms - horizon_ms, side="left")
     after = np.searchsorted(at, spans.start - gap_ms, side="right")
     return ProblemIntervals(spans.start, spans.end, spans.counted & (after > first))
@@ -104,14 +104,14 @@ def count_warnable(spans: ProblemIntervals, at: Millis, gap_ms: int, horizon_ms:
 
 @dataclass(frozen=True)
 class EventMetrics:
-    """What people would have met. Undefined figures (no event, no episode, no observed time) are None.
+    """Metrics of the alerts that operators would have received. Undefined metrics (no event, episode or observed time) are None.
 
     `event_recall`: share of counted problems with an episode raised in [start - gap - horizon, start - gap].
     `false_alarms_per_week`: episodes without a problem in (raised, raised + gap + horizon], per asset and observed week.
     `episode_precision`: episodes in time among those in time or false; too late is neither.
     `time_in_alarm`: share of the observed time inside an episode. `median_lead_time`: seconds, of the problems found.
-    `intervals`: 95 % bounds of each by a Poisson bootstrap over events and episodes; where the exact bounds of a share (Wilson)
-    or of a rate (Garwood) are wider, those: 5 problems found of 5 are no proof that all are found.
+    `intervals`: 95 % confidence intervals by a Poisson bootstrap over events and episodes; the exact interval of a share (Wilson)
+    or of a rate (Garwood) where that is wider: 5 problems found of 5 are no proof that all are found.
     """
 
     event_recall: float | None
@@ -127,7 +127,7 @@ class EventMetrics:
     intervals: dict[str, ConfidenceInterval]
 
     def to_document(self) -> dict[str, Any]:
-        """As JSON-able values."""
+        """Return the metrics as JSON-able values."""
         return asdict(self) | {"intervals": {name: list(bounds) for name, bounds in self.intervals.items()}}
 
 
@@ -151,7 +151,7 @@ def event_metrics(
     seed: int,
     samples: int = SAMPLES,
 ) -> EventMetrics:
-    """Judge episodes (raised, end) in ms against problems. `observed_s_by_asset`: running time watched, in seconds."""
+    """Compute metrics of episodes (raised, end) in ms against problems. `observed_s_by_asset`: evaluated running time (s)."""
     assets = sorted({*spells_by_asset, *problems_by_asset})
     none = ProblemIntervals(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.bool_))
     parts = [_judge(spells_by_asset.get(a, ()), problems_by_asset.get(a, none), gap_ms, horizon_ms) for a in assets]
@@ -181,9 +181,10 @@ def event_metrics(
 
 
 def occurred_after(raised: int, problems: ProblemIntervals, gap_ms: int, horizon_ms: int) -> tuple[Occurred, int | None]:
-    """What followed a raise, judged by the first problem that goes on in (raised, raised + gap + horizon], and its index.
+    """Classify a raise by the first problem in (raised, raised + gap + horizon], and return that problem's index.
 
-    In time if it starts, or still goes on, at or after raised + gap (an onset has no duration); too late if only before.
+    The raise is in time if the problem starts, or continues, at or after raised + gap (an onset has no duration). It is too late
+    if the problem ends before.
     """
     first = int(np.searchsorted(problems.end, raised, side="right"))
     if first == len(problems.start) or problems.start[first] > raised + gap_ms + horizon_ms:
@@ -213,7 +214,7 @@ _NOTHING = _EvaluatedRows(np.empty(0, np.bool_), np.empty(0, np.bool_), np.empty
 
 
 def _figures(judged: _EvaluatedRows, observed_s: float, episode_weight: Any, event_weight: Any) -> dict[str, Floats]:
-    """Each figure for each row of weights (samples x episodes, samples x events); NaN where undefined."""
+    """Compute each metric for each row of weights (samples x episodes, samples x events); NaN where undefined."""
     in_time, false = episode_weight @ judged.in_time, episode_weight @ judged.false
     with np.errstate(invalid="ignore", divide="ignore"):
         return {
@@ -228,7 +229,7 @@ def _figures(judged: _EvaluatedRows, observed_s: float, episode_weight: Any, eve
 
 
 def _weighted_median(values: Floats, weights: Any) -> Floats:
-    """Lower median of `values` under each row of weights; NaN where all weights are zero."""
+    """Return the lower median of `values` under each row of weights; NaN where all weights are zero."""
     if not len(values):
         return np.full(len(weights), np.nan)
     order = np.argsort(values, kind="stable")
@@ -242,7 +243,7 @@ def _or_none(value: float) -> float | None:
 
 
 def _widened(judged: _EvaluatedRows, observed_s: float, drawn: Mapping[str, Floats]) -> dict[str, ConfidenceInterval]:
-    """The bounds of what was drawn, at least as wide as the exact ones where these are known."""
+    """Return the bootstrap intervals, at least as wide as the exact ones where these are known."""
     bounds = {name: percentile_interval(values) for name, values in drawn.items()}
     right, false = int(judged.in_time.sum()), int(judged.false.sum())
     exact: dict[str, ConfidenceInterval] = {}

@@ -1,7 +1,7 @@
-"""LightGBM's text, checked before LightGBM reads it.
+"""Checks of LightGBM's model text before LightGBM reads it.
 
-LightGBM follows the numbers of a model text without looking: a text that ends too early, or a child that points outside of its
-tree, reads foreign memory; children in a circle never end. So everything by which it finds its way is checked here.
+LightGBM follows the numbers of a model text without a check: a text that ends too early, or a child index outside of its
+tree, reads foreign memory; children in a circle never end. So this module checks all numbers by which it navigates.
 """
 
 import re
@@ -32,7 +32,7 @@ Ints = npt.NDArray[np.int64]
 
 
 def check_booster(data: bytes, features: int) -> str:
-    """The text of a booster on this number of features. Raises ModelRefused if LightGBM must not read it."""
+    """Return the text of a booster on this number of features. Raises ModelRefused if LightGBM must not read it."""
     try:
         return _checked(data.decode("ascii"), features)
     except (ValueError, IndexError, OverflowError) as fault:
@@ -94,7 +94,7 @@ def _check_leaves(tree: Mapping[str, str], leaves: int, where: str) -> None:
 
 
 def _check_children(left: Ints, right: Ints, where: str) -> None:
-    """Every node but the first, and every leaf, is the child of exactly one earlier node."""
+    """Check that every node but the first, and every leaf, is the child of exactly one earlier node."""
     inner = len(left)
     if not inner:
         return

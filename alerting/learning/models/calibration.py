@@ -1,4 +1,4 @@
-"""From a margin to a probability: Platt's sigmoid, two numbers that never change the order of scores."""
+"""Calibration of a margin to a probability: Platt's sigmoid, two numbers that never change the order of scores."""
 
 from dataclasses import dataclass
 
@@ -16,12 +16,12 @@ class Platt:
     intercept: float
 
     def probability(self, margin: Floats) -> Floats:
-        """Calibrated probability of each margin."""
+        """Return the calibrated probability of each margin."""
         return sigmoid(self.slope * margin + self.intercept)
 
 
 def sigmoid(z: Floats) -> Floats:
-    """The logistic function, without overflow."""
+    """Return the logistic function, without overflow."""
     small = np.exp(-np.abs(z))
     return np.where(z >= 0, 1.0 / (1.0 + small), small / (1.0 + small))
 
@@ -30,7 +30,7 @@ def fit_platt(margin: Floats, label: npt.NDArray[np.int8], iterations: int = 100
     """Fit by Newton's method with Platt's smoothed targets (Platt 1999; Lin, Lin and Weng 2007).
 
     Smoothing keeps both numbers finite when classes separate, and with one class only. If higher margins do not mean more
-    problems here, the slope stays at 1 / spread of the margins and only the intercept is fitted: the order is the model's word.
+    problems here, the slope stays at 1 / spread of the margins and only the intercept is fitted: the model decides the order.
     """
     target = _smoothed(label)
     centre, scale = float(np.mean(margin)), float(np.std(margin)) or 1.0

@@ -1,4 +1,4 @@
-"""A fitted model and its margin; none of the libraries that fit one is needed here.
+"""A fitted model and its margin; this module needs none of the libraries that fit models.
 
 A margin is a number that rises with the risk: log-odds for LightGBM and logistic regression, the mean vote of the trees
 (a probability) for the random forest. Calibration turns it into a probability.
@@ -21,25 +21,25 @@ AT_ONCE = 200_000  # rows that are encoded together, so that memory does not gro
 
 
 class FittedModel(Protocol):
-    """A fitted model of one family, as scoring, explaining and storing see it.
+    """A fitted model of one family: the interface for scores, explanations and files.
 
     `encoded`: rows as `Estimator.encode` makes them.
     """
 
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
-        """Margin of each row; of the first `rounds` rounds alone, if given and if the family has rounds."""
+        """Return the margin of each row; of the first `rounds` rounds alone, if given and if the family has rounds."""
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
-        """SHAP value of each encoded column for the margin of the one row, and the expected margin."""
+        """Return SHAP value of each encoded column for the margin of the one row, and the expected margin."""
 
     def importance(self) -> Floats:
-        """What each encoded column contributes to the model, 0 or more."""
+        """Return the contribution of each encoded column to the model, 0 or more."""
 
     def fitted_bytes(self) -> Iterator[bytes]:
-        """The bytes of everything that was fitted, the same for equal models."""
+        """Return the bytes of all fitted values, the same for equal models."""
 
     def files(self) -> dict[str, bytes]:
-        """The model as files by name."""
+        """Return the model as files by name."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,11 @@ class Estimator:
     pairs: Pairs = NO_PAIRS  # of trees alone
 
     def margin(self, rows: pd.DataFrame) -> Floats:
-        """Margin of each row. Raises UserError when rows lack columns."""
+        """Return the margin of each row. Raises UserError if rows lack columns."""
         return self.margin_of(self.columns.matrix(rows))
 
     def margin_of(self, matrix: Floats, rounds: int | None = None) -> Floats:
-        """Margin of each row of a matrix made by `columns`; of the first `rounds` rounds alone, if given."""
+        """Return the margin of each row of a matrix made by `columns`; of the first `rounds` rounds alone, if given."""
         if not len(matrix):
             return np.empty(0)
         if len(matrix) > AT_ONCE:
@@ -66,28 +66,28 @@ class Estimator:
         return np.asarray(self.model.margin(self.encode(matrix), rounds), np.float64)
 
     def probability_of(self, matrix: Floats, rounds: int | None = None) -> Floats:
-        """Probability of each row of a matrix before calibration."""
+        """Return the probability of each row of a matrix before calibration."""
         margin = self.margin_of(matrix, rounds)
         return margin if self.margin_is_probability else sigmoid(margin)
 
     @property
     def margin_is_probability(self) -> bool:
-        """Whether the margin is a probability, not log-odds."""
+        """Return whether the margin is a probability, not log-odds."""
         return self.family == "random_forest"
 
     def contributions(self, matrix: Floats) -> tuple[Floats, float]:
-        """SHAP value of each column for the margin of the one row of `matrix`, and the expected margin."""
+        """Return SHAP value of each column for the margin of the one row of `matrix`, and the expected margin."""
         shares, base = self.model.contributions(self.encode(matrix))
         return self.by_column(shares), base
 
     def importance(self) -> Floats:
-        """Share of each column in what the model learned (gain, impurity or absolute weight); adds up to 1 unless all are 0."""
+        """Return the share of each column in the model's gain, impurity or absolute weight; adds up to 1 unless all are 0."""
         raw = self.by_column(self.model.importance())
         total = raw.sum()
         return raw / total if total > 0 else raw
 
     def encode(self, matrix: Floats) -> Floats:
-        """What the model itself sees of a matrix."""
+        """Return a matrix in the encoding of the model."""
         if self.dense is None:
             return self.pairs.expand(matrix)
         if self.family == "logistic_regression":
@@ -115,25 +115,25 @@ class Blend:
 
     @property
     def family(self) -> Literal["blend"]:
-        """What stands in place of a family's name."""
+        """Return the name `blend` in the position of a family's name."""
         return "blend"
 
     @property
     def columns(self) -> Columns:
-        """The columns that all members see."""
+        """Return the columns of all members."""
         return self.members[0].columns
 
     def margin(self, rows: pd.DataFrame) -> Floats:
-        """Margin of each row. Raises UserError when rows lack columns."""
+        """Return the margin of each row. Raises UserError if rows lack columns."""
         return self.margin_of(self.columns.matrix(rows))
 
     def margin_of(self, matrix: Floats) -> Floats:
-        """Margin of each row of a matrix made by `columns`."""
+        """Return the margin of each row of a matrix made by `columns`."""
         parts = [weight * member.probability_of(matrix) for member, weight in zip(self.members, self.weights, strict=True)]
         return np.asarray(sum(parts), np.float64)
 
     def importance(self) -> Floats:
-        """Weighted mean of the members' shares of each column; adds up to 1 unless all are 0."""
+        """Return the weighted mean of the members' shares of each column; adds up to 1 unless all are 0."""
         shares = [weight * member.importance() for member, weight in zip(self.members, self.weights, strict=True)]
         return np.asarray(sum(shares), np.float64)
 
@@ -142,5 +142,5 @@ FamilyName = Family | Literal["blend"]
 
 
 def threads_for(matrix: Floats) -> int:
-    """Threads for LightGBM: one for a small matrix, otherwise all (0). The result is the same."""
+    """Return the threads for LightGBM: one for a small matrix, otherwise all (0). The result is the same."""
     return 1 if matrix.size <= SMALL else ALL_THREADS

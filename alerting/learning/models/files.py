@@ -1,8 +1,8 @@
-"""The files that keep a trained model.
+"""The files of a trained model.
 
-Reading them back never runs code from them: LightGBM's native text, scikit-learn through skops with a fixed list of trusted
-types, everything else as JSON. Each file is checked before a library reads it, so that a made-up one costs no more than its
-size.
+Reading them never runs code from them: LightGBM's native text, scikit-learn through skops with a fixed list of trusted
+types, everything else as JSON. Each file is checked before a library reads it, so that a forged file takes no more memory
+than its size.
 """
 
 import json
@@ -26,7 +26,7 @@ from alerting.readings.history import span_millis
 
 
 def model_files(model: TrainedModel) -> dict[str, bytes]:
-    """The model as files by name; equal models give equal hashes, though skops files may differ in bytes."""
+    """Return the model as files by name; equal models give equal hashes, though skops files may differ in bytes."""
     meta = {
         "format": FORMAT,
         "definition": model.definition,
@@ -48,7 +48,7 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
 
 
 def _describe(estimator: Estimator | Blend) -> dict[str, Any]:
-    """What META says of an estimator, or of each member of a blend."""
+    """Describe an estimator, or each member of a blend, for META."""
     if isinstance(estimator, Blend):
         members = [_describe(member) for member in estimator.members]
         return {"family": estimator.family, "weights": list(estimator.weights), "members": members}
@@ -58,7 +58,7 @@ def _describe(estimator: Estimator | Blend) -> dict[str, Any]:
 
 
 def _fitted_files(estimator: Estimator | Blend) -> dict[str, bytes]:
-    """The fitted model as files; those of a blend's members have their number before the name."""
+    """Return the fitted model as files; the files of a blend's members have the member's number before the name."""
     if isinstance(estimator, Blend):
         members = enumerate(estimator.members)
         return {f"{n}-{name}": data for n, member in members for name, data in member.model.files().items()}
@@ -66,9 +66,9 @@ def _fitted_files(estimator: Estimator | Blend) -> dict[str, bytes]:
 
 
 def model_from_files(files: Mapping[str, bytes]) -> TrainedModel:
-    """What `model_files` wrote, with bit-identical scores.
+    """Read the model that `model_files` wrote, with bit-identical scores.
 
-    Raises ModelRefused for missing or damaged files, an unknown format, types we do not trust, or a hash that does not fit.
+    Raises ModelRefused if files are missing or damaged, the format is unknown, a type is not trusted, or a hash does not match.
     """
     meta = read_meta(files.get(META, b""))
     plan = FeaturePlan.from_document(meta.plan.model_dump())
@@ -96,7 +96,7 @@ def model_from_files(files: Mapping[str, bytes]) -> TrainedModel:
 
 
 def _check_score(model: TrainedModel) -> None:
-    """A row of which nothing is known must have a probability, so that a model that cannot score is found before it serves."""
+    """Check that a row without any known value has a probability, so that a model that cannot score is found before it serves."""
     numbers = {name: np.full(1, np.nan) for name in model.plan.columns if name not in model.plan.levels}
     words = {name: pd.Categorical([None], categories=list(levels)) for name, levels in model.plan.levels.items()}
     score = model.score(pd.DataFrame(numbers | words))

@@ -1,4 +1,4 @@
-"""What `model.json` may say: closed, and bounded in every number, so that nothing that it names takes memory or time."""
+"""The closed schema of `model.json`, with a limit on every number, so that no entry can use up memory or time."""
 
 from datetime import datetime
 from typing import Annotated, Literal, Self
@@ -14,7 +14,7 @@ FORMAT = 2
 MOST_BYTES = 16 << 20
 MOST_COLUMNS = 200_000
 MOST_BOOSTERS = 3  # of one LightGBM model, which is their mean
-_FIRST_YEAR, _LAST_YEAR = 1970, 2200  # with room on both sides of what nanoseconds can say
+_FIRST_YEAR, _LAST_YEAR = 1970, 2200  # with a margin on both sides of the range of nanoseconds
 _TEN_YEARS = 3660 * 86_400_000
 
 Name = Annotated[str, Field(min_length=1, max_length=1000)]
@@ -38,14 +38,14 @@ class NumberMeta(_Closed):
 
 
 class CategoryMeta(_Closed):
-    """A variable in words, with its levels."""
+    """A text variable, with its levels."""
 
     name: Name
     levels: Annotated[tuple[str, ...], Field(max_length=100_000)]
 
 
 class CarryForwardMeta(_Closed):
-    """A variable whose value holds for a time of its own."""
+    """A variable that is carried forward for a time of its own."""
 
     name: Name
     span_ms: Length
@@ -89,7 +89,7 @@ class DenseMeta(_Closed):
 
     @property
     def width(self) -> int:
-        """How many columns it makes."""
+        """Return the number of encoded columns."""
         return len(self.numbers) + len(self.flagged) + sum(count for _, count in self.categories)
 
     @model_validator(mode="after")
@@ -104,7 +104,7 @@ class DenseMeta(_Closed):
 
 
 class EstimatorMeta(_Closed):
-    """What is said of an estimator beside its fitted files. `boosters`: how many of them a LightGBM model has, otherwise 0."""
+    """An estimator beside its fitted files. `boosters`: the number of boosters of a LightGBM model, otherwise 0."""
 
     family: Family
     dense: DenseMeta | None
@@ -112,11 +112,11 @@ class EstimatorMeta(_Closed):
     boosters: Boosters = 0
 
     def width(self, columns: int) -> int:
-        """How many columns the fitted model sees."""
+        """Return the number of columns that the fitted model sees."""
         return (columns if self.dense is None else self.dense.width) + 2 * len(self.pairs)
 
     def check(self, plan: FeaturePlan) -> None:
-        """Raises ModelRefused where it points outside of the plan's columns."""
+        """Check the column positions. Raises ModelRefused if one lies outside of the plan's columns."""
         dense, columns = self.dense, len(plan.columns)
         wants_dense, may_pair = self.family != "lightgbm", self.family != "logistic_regression"
         boosted = self.family == "lightgbm"
@@ -177,14 +177,14 @@ class ModelMeta(_Closed):
         return self
 
     def estimators(self) -> tuple[EstimatorMeta, ...]:
-        """What it says of its estimator, or of each member of a blend."""
+        """Return the estimator of the model, or each member of a blend."""
         if self.family == "blend":
             return self.members
         return (EstimatorMeta(family=self.family, dense=self.dense, pairs=self.pairs, boosters=self.boosters),)
 
 
 def read_meta(data: bytes) -> ModelMeta:
-    """What a `model.json` says. Raises ModelRefused with every fault of it."""
+    """Read a `model.json`. Raises ModelRefused with every fault of it."""
     if len(data) > MOST_BYTES:
         raise ModelRefused(f"{META} is larger than {MOST_BYTES >> 20} MiB; train the model again")
     try:

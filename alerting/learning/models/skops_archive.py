@@ -1,7 +1,7 @@
-"""A skops file, checked before skops reads it: it may not unpack to more than it is.
+"""Checks of a skops file before skops reads it: it may not unpack to more than its size.
 
-Our own files are stored without compression, so one that is compressed is not ours. An array takes the memory that its shape
-says before a byte of it is read, so the shape must be that of the bytes that are there.
+The platform's own files are stored without compression, so a compressed file is foreign. An array takes the memory of its
+stated shape before a byte of it is read, so the shape must match the bytes in the file.
 """
 
 import io
@@ -22,7 +22,7 @@ _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.r
 
 
 def check_archive(data: bytes, name: str) -> None:
-    """Raises ModelRefused for a file that would take more memory than its own size, or holds anything but arrays."""
+    """Check a skops archive. Raises ModelRefused if it would take more memory than its own size, or contains more than arrays."""
     try:
         with ZipFile(io.BytesIO(data)) as archive:
             _check_members(archive.infolist(), len(data))
@@ -49,7 +49,7 @@ def _check_members(members: list[ZipInfo], size: int) -> None:
 
 
 def check_array(content: bytes) -> None:
-    """Raises ValueError for an `.npy` file whose header says another size than it has, or that holds objects."""
+    """Check an `.npy` file. Raises ValueError if its header states another size than it has, or if it contains objects."""
     file = io.BytesIO(content)
     read = _HEADERS.get(np.lib.format.read_magic(file))
     if read is None:

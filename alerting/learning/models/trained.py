@@ -20,16 +20,16 @@ Floats = npt.NDArray[np.float64]
 
 
 class ModelRefused(UserError):
-    """Model files that are damaged, of another format, or name types that we do not trust."""
+    """Raised for model files that are damaged, of another format, or name types that are not trusted."""
 
 
 @dataclass(frozen=True)
 class TrainedModel:
     """A model as it is registered and served.
 
-    `definition`, `revision`: whose model. `training_cutoff`: the last label instant that was used in any way; no instant at or
-    before it may be judged. `usual`: by column, the median (or most frequent level) of the training rows, None where they
-    are all missing. `ranges`: by number column, the lowest and highest ordinary value of the training rows.
+    `definition`, `revision`: the definition of the model. `training_cutoff`: the last label instant that was used in any way; no
+    instant at or before it may be evaluated. `usual`: by column, the median (or most frequent level) of the training rows, None
+    where they are all missing. `ranges`: by number column, the lowest and highest ordinary value of the training rows.
     """
 
     definition: str
@@ -48,15 +48,15 @@ class TrainedModel:
     hash: str
 
     def score(self, rows: pd.DataFrame) -> Floats:
-        """Calibrated probability of the problem for each row, whatever the order of columns.
+        """Return the calibrated probability of the problem for each row, whose columns may come in any order.
 
-        Raises UserError when columns are missing.
+        Raises UserError if columns are missing.
         """
         return self.calibration.probability(self.estimator.margin(rows))
 
 
 def model_hash(estimator: Estimator | Blend, calibration: Platt, threshold: float, plan: FeaturePlan) -> str:
-    """Hash over everything that decides a score or a verdict, and nothing else: no thread count, no memory layout."""
+    """Hash all values that decide a score or a verdict, and nothing else: no thread count, no memory layout."""
     digest = hashlib.sha256()
     settings = {
         **_settings(estimator),

@@ -1,4 +1,4 @@
-"""Candidates: what a family's search found on walk-forward folds, and the baseline that every family must beat."""
+"""Candidates: the result of a family's search on walk-forward folds, and the baseline that every family must beat."""
 
 import io
 import json
@@ -33,9 +33,9 @@ class Fold:
 
 @dataclass(frozen=True)
 class Trial:
-    """One parameter set, and its mean average precision over the folds that were done.
+    """One parameter set, and its mean average precision over the completed folds.
 
-    `state`: complete; or pruned (given up after some folds, worse than the median of those before it).
+    `state`: complete; or pruned (stopped after some folds, worse than the median of the trials before it).
     """
 
     params: dict[str, Any]
@@ -49,11 +49,11 @@ class Candidate:
     """The best of one family's search, with everything needed to fit it again.
 
     `oof`: out-of-fold score of every row of the dataset (NaN where no fold scored it): probabilities of a family, the
-    persistence or prevalence of a baseline. `metrics`: means over folds of ap, roc_auc and prevalence, and of the first two
-    95 % bounds (`ap_low`, `ap_high` ...) where they can be known.
+    persistence or prevalence of a baseline. `metrics`: means over folds of ap, roc_auc and prevalence, and the limits
+    of the 95 % confidence intervals of the first two (`ap_low`, `ap_high` ...) where they can be known.
     `tried`: all trials done, in order; `cut_short`: the time budget ended before all `trials_asked` were done.
-    `warm_start`: parameters that were tried second, {} if none. A search for as many trials as were done, with the same
-    `warm_start` and time enough, finds the same.
+    `warm_start`: parameters that were tried second, {} if none. A search with the same number of trials, the same `warm_start`
+    and enough time finds the same candidate.
     `notes`: sentences on folds that could not be used, and on a search that was cut short.
     """
 
@@ -69,20 +69,20 @@ class Candidate:
 
     @property
     def ap(self) -> float:
-        """Mean out-of-fold average precision."""
+        """Return mean out-of-fold average precision."""
         return self.metrics["ap"]
 
     @property
     def trials(self) -> int:
-        """How many parameter sets were tried."""
+        """Return the number of parameter sets tried."""
         return len(self.tried)
 
 
 def usable_folds(dataset: Dataset, folds: int) -> tuple[list[Fold], list[str]]:
-    """Walk-forward folds with both classes on both sides, among all rows and among those of the search's sample, and a
-    sentence on every other one.
+    """Return the usable walk-forward folds, and a sentence on every other one.
 
-    Raises UserError when none is left: nothing can be chosen honestly then.
+    A usable fold has both classes on both sides, among all rows and among those of the search's sample.
+    Raises UserError if none is left, because no candidate can be chosen honestly then.
     """
     usable, notes = [], []
     sample = search_sample(dataset)
@@ -103,7 +103,7 @@ def usable_folds(dataset: Dataset, folds: int) -> tuple[list[Fold], list[str]]:
 
 
 def baseline_candidate(dataset: Dataset, definition: ClassifierDefinition) -> Candidate:
-    """The better of prevalence (the same score for all) and persistence (the problem variable's last known value)."""
+    """Return the better of prevalence (the same score for all) and persistence (the problem variable's last known value)."""
     usable, notes = usable_folds(dataset, definition.learning.folds)
     options = {"prevalence": [np.full(len(f.test), float(dataset.label[f.train].mean())) for f in usable]}
     if not np.isnan(dataset.persistence).all():
@@ -114,8 +114,9 @@ def baseline_candidate(dataset: Dataset, definition: ClassifierDefinition) -> Ca
 
 
 def is_better(later: Trial, earlier: Trial) -> bool:
-    """Whether a trial is better than one before it by more than chance: by more than the standard error of its advantage over
-    the folds. So a proven set of parameters is not given up for a lucky one.
+    """Return whether a trial is better than an earlier one by more than chance: the standard error of its lead over the folds.
+
+    So a proven set of parameters is not replaced by a lucky one.
     """
     advantage = np.subtract(later.folds, earlier.folds)
     error = float(advantage.std(ddof=1)) / len(advantage) ** 0.5 if len(advantage) > 1 else 0.0
@@ -123,7 +124,7 @@ def is_better(later: Trial, earlier: Trial) -> bool:
 
 
 def _persistence(dataset: Dataset, fold: Fold) -> Floats:
-    """The last known value; where there is none, the middle of the fold's training rows, which says nothing."""
+    """Return the last known value; where it is missing, the middle of the fold's training rows, which is uninformative."""
     known = dataset.persistence[fold.train]
     known = known[~np.isnan(known)]
     scores = dataset.persistence[fold.test]
@@ -136,7 +137,7 @@ def _score_baseline(dataset: Dataset, folds: Sequence[Fold], params: dict[str, A
 
 
 def average_precision(dataset: Dataset, fold: Fold, score: Floats) -> float:
-    """Average precision of scores of a fold's test rows."""
+    """Return the average precision of scores of a fold's test rows."""
     return float(row_metrics(dataset.label[fold.test], score)["ap"] or 0.0)
 
 
@@ -151,7 +152,7 @@ def assemble(
     notes: Sequence[str],
     warm_start: dict[str, Any] | None = None,
 ) -> Candidate:
-    """The candidate of one search; `scores` are those of its best trial, by fold."""
+    """Assemble the candidate of one search; `scores` are those of its best trial, by fold."""
     oof = np.full(len(dataset.label), np.nan)
     for fold, score in zip(folds, scores, strict=True):
         oof[fold.test] = score
@@ -169,7 +170,7 @@ def assemble(
 
 
 def _average_folds(dataset: Dataset, folds: Sequence[Fold], scores: Sequence[Floats]) -> dict[str, float]:
-    """Means over the folds, and the 95 % bounds of the ranking figures where every fold can be drawn again."""
+    """Return means over the folds, and 95 % confidence intervals of the ranking metrics where every fold can be resampled."""
     by_fold = [row_metrics(dataset.label[f.test], s) for f, s in zip(folds, scores, strict=True)]
     metrics = {key: float(np.mean([m[key] for m in by_fold])) for key in ("ap", "roc_auc", "prevalence")}
     drawn = [draw_fold(dataset, fold, score) for fold, score in zip(folds, scores, strict=True)]
@@ -182,7 +183,7 @@ def _average_folds(dataset: Dataset, folds: Sequence[Fold], scores: Sequence[Flo
 
 
 def draw_fold(dataset: Dataset, fold: Fold, score: Floats) -> dict[str, Floats]:
-    """Figures of a fold's scores in each draw of its blocks of time; the same draws for any score (`bootstrap_rows`)."""
+    """Return metrics of a fold's scores in each draw of its time blocks; the same draws for any score (`bootstrap_rows`)."""
     block = time_blocks(dataset.at[fold.test], dataset.asset[fold.test], dataset.gap_ms, dataset.horizon_ms)
     return bootstrap_rows(dataset.label[fold.test], score, block, seed=fold.number)
 
@@ -197,7 +198,7 @@ def _fault(label: npt.NDArray[np.int8], use: str) -> str | None:
 
 
 def candidate_files(candidate: Candidate) -> dict[str, bytes]:
-    """A candidate as files: JSON, and the out-of-fold scores as a numpy array."""
+    """Return a candidate as files: JSON, and the out-of-fold scores as a numpy array."""
     document = {key: value for key, value in asdict(candidate).items() if key != "oof"}
     scores = io.BytesIO()
     np.save(scores, candidate.oof, allow_pickle=False)
@@ -205,7 +206,7 @@ def candidate_files(candidate: Candidate) -> dict[str, bytes]:
 
 
 def candidate_from_files(files: Mapping[str, bytes]) -> Candidate:
-    """What `candidate_files` wrote. Raises UserError for files that are damaged."""
+    """Read the candidate that `candidate_files` wrote. Raises UserError if files are damaged."""
     try:
         document = json.loads(files["candidate.json"])
         document["tried"] = tuple(Trial(**{**t, "folds": tuple(t["folds"])}) for t in document["tried"])

@@ -1,8 +1,8 @@
-"""Which training rows a search works on: all of them, or of a large table a sample, so that its time is bounded.
+"""The training rows of a search: all of them, or a sample of a large table, so that the search time is bounded.
 
-Of the rarer class all rows stay; the other is thinned evenly in time, and each row that stays weighs as much as those it stands
-for, so that prevalence and probabilities remain what they are. Only trials are fitted and held against each other on the sample:
-a candidate's figures and scores out of fold are of all rows, and what is chosen is fitted on all rows.
+All rows of the rarer class stay; the other class is thinned evenly in time, and each row that stays has the weight of the rows
+that it represents, so that prevalence and probabilities remain the same. Only trials are fitted and compared on the sample:
+a candidate's metrics and out-of-fold scores are of all rows, and the chosen candidate is fitted on all rows.
 """
 
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ Positions = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class SearchSample:
-    """By row of the dataset: whether a search works on it, and how much it weighs there.
+    """Rows of a search: by row of the dataset, whether the search uses it, and its weight there.
 
-    `notes`: a sentence where rows were left out, none otherwise.
+    `notes`: a sentence where rows were excluded, none otherwise.
     """
 
     kept: BoolArray
@@ -31,21 +31,21 @@ class SearchSample:
 
     @property
     def thinned(self) -> bool:
-        """Whether any row was left out."""
+        """Return whether any row was excluded."""
         return bool(self.notes)
 
     def of(self, rows: Positions) -> Positions:
-        """Those of some rows (positions) that belong to the sample."""
+        """Return the rows (positions) that belong to the sample."""
         return rows[self.kept[rows]]
 
     def weights(self, rows: Positions) -> Floats | None:
-        """Weights of some rows of the sample (positions); None where all are 1."""
+        """Return weights of some rows of the sample (positions); None where all are 1."""
         weight = self.weight[rows]
         return None if (weight == 1.0).all() else weight
 
 
 def search_sample(dataset: Dataset, most: int | None = None) -> SearchSample:
-    """The sample of at most `most` training rows (MOST_SEARCHED, unless said otherwise); the same for the same dataset."""
+    """Return the sample of at most `most` training rows (default MOST_SEARCHED); the same for the same dataset."""
     most = MOST_SEARCHED if most is None else most
     train = np.flatnonzero(dataset.part == "train")
     kept, weight = np.ones(len(dataset.label), np.bool_), dataset.weight.copy()
@@ -65,7 +65,7 @@ def search_sample(dataset: Dataset, most: int | None = None) -> SearchSample:
 
 
 def evenly(rows: Positions, count: int) -> Positions:
-    """`count` of some rows, as far from each other as can be; all where there are no more."""
+    """Return `count` of the rows, as evenly spaced as possible; all where there are no more."""
     if count >= len(rows):
         return rows
     return rows[(np.arange(count, dtype=np.int64) * len(rows) + len(rows) // 2) // count]

@@ -19,8 +19,8 @@ from alerting.learning.models.families.registry import get_family, proven_params
 from alerting.learning.search.candidates import Candidate, Fold, Trial, assemble, is_better, usable_folds
 from alerting.learning.search.sample import Positions, SearchSample, search_sample
 
-LEAST_ROUNDS = 40  # fewer trees rank as well where the risk is coarse, but advise badly: they barely see most variables
-UNPRUNED_TRIALS = 3  # trials that finish before one may be given up for being worse than their median
+LEAST_ROUNDS = 40  # fewer trees rank as well where the risk is coarse, but advise badly: they hardly use most variables
+UNPRUNED_TRIALS = 3  # trials that finish before one may be pruned for being worse than their median
 
 
 class SearchProgress(Protocol):
@@ -36,15 +36,15 @@ def search_candidate(
     progress: SearchProgress,
     warm_start: Mapping[str, Any] | None = None,
 ) -> Candidate:
-    """Try `learning.trials` parameter sets of one family and keep the best: the proven default first, then `warm_start`.
+    """Try `learning.trials` parameter sets of one family and return the best: the proven default first, then `warm_start`.
 
-    A set's worth is its mean average precision over the walk-forward folds inside the training period; for LightGBM at the
+    The score of a set is its mean average precision over the walk-forward folds inside the training period; for LightGBM at the
     number of trees that is best over all folds together. A later set must beat an earlier one by more than the standard error
-    over the folds; one that is worse than the median of those before it after the same folds is given up (pruned).
-    No trial begins after `learning.time_budget` has passed, save the first; one that has begun is finished.
-    Sets are tried on a sample of a large training period (`search_sample`); the candidate's figures are of all its rows.
+    over the folds; a set that is worse than the median of those before it after the same folds is pruned.
+    No trial but the first begins after `learning.time_budget` has passed; a trial that has begun is finished.
+    Sets are tried on a sample of a large training period (`search_sample`); the candidate's metrics are of all its rows.
 
-    Raises UserError when no fold has both classes.
+    Raises UserError if no fold has both classes.
     """
     learning = definition.learning
     folds, notes = usable_folds(dataset, learning.folds)
@@ -59,7 +59,7 @@ def search_candidate(
 
 
 def _create_study(family: Family, seed: int, warm_start: Mapping[str, Any] | None) -> optuna.Study:
-    """Seeded; the default is tried first, then what served before, then the other proven sets."""
+    """Create a seeded study: it tries the default, then the parameters of the model in service, then the other proven sets."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         direction="maximize",
@@ -74,7 +74,7 @@ def _create_study(family: Family, seed: int, warm_start: Mapping[str, Any] | Non
 
 
 def _describe_early_end(family: Family, learning: Learning, search: "_Search") -> list[str]:
-    """A sentence on a search that the time budget cut short; none otherwise."""
+    """Describe a search that the time budget cut short in a sentence; none otherwise."""
     done, budget = len(search.tried), format_duration(learning.time_budget)
     if done == learning.trials:
         return []
@@ -92,7 +92,7 @@ class _Fitted:
 
 @dataclass
 class _Search:
-    """What the trials of one search share, and what they found.
+    """The shared state of the trials of one search, and their results.
 
     `best_scores`: of all test rows of each fold, though trials are compared on those of the sample.
     """
@@ -118,7 +118,7 @@ class _Search:
             study.optimize(self._try, n_trials=self.learning.trials - 1, timeout=left.total_seconds())
 
     def _try(self, trial: optuna.Trial) -> float:
-        """Try one parameter set fold by fold: its mean average precision. Raises TrialPruned for one that is given up."""
+        """Try one parameter set fold by fold and return its mean average precision. Raises TrialPruned if it is pruned."""
         params = get_family(self.family).suggest(trial)
         fitted: list[_Fitted] = []
         pruned = False
@@ -152,7 +152,7 @@ class _Search:
         return LabelledRows(self.matrix[rows], self.dataset.label[rows], self.sample.weights(rows))
 
     def _evaluate(self, params: Params, fitted: Sequence[_Fitted]) -> tuple[Trial, list[Floats]]:
-        """The trial as far as it was done, and the scores of the sample's test rows of its folds, as probabilities."""
+        """Return the trial up to its last completed fold, and the probabilities of the sample's test rows of its folds."""
         rounds = _common_rounds([f.curve for f in fitted])
         tests = [self.sample.of(f.fold.test) for f in fitted]
         scores = [self._score(f, rounds, test) for f, test in zip(fitted, tests, strict=True)]
@@ -169,7 +169,7 @@ class _Search:
 
 
 def _common_rounds(curves: Sequence[Floats]) -> int | None:
-    """The number of trees that is best on average over the folds; None for a family without trees to count.
+    """Return the number of trees that is best on average over the folds; None for a family without trees to count.
 
     A fold that stopped growing stays at its last value.
     """

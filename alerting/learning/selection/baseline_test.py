@@ -1,4 +1,4 @@
-"""The baseline test: how far a candidate leads the baseline, and whether chance alone explains it."""
+"""The baseline test: a candidate's lead over the baseline, and whether chance alone explains it."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ METRICS = {"ap": "average precision", "roc_auc": "ROC-AUC"}
 
 @dataclass(frozen=True)
 class BaselineLead:
-    """95 % bounds of a candidate's out-of-fold figure minus the baseline's, as means over the folds."""
+    """95 % confidence interval of a candidate's out-of-fold metric minus the baseline's, as means over the folds."""
 
     metric: str
     low: float
@@ -22,21 +22,21 @@ class BaselineLead:
 
     @property
     def is_beyond_chance(self) -> bool:
-        """Whether it is ahead even at the lower bound."""
+        """Return whether the candidate is ahead even at the lower limit."""
         return self.low > 0
 
     @property
     def message(self) -> str:
-        """The bounds, as part of a sentence."""
+        """Return the interval as part of a sentence."""
         return f"its {METRICS[self.metric]} less the baseline's may be {self.low:.3f} to {self.high:.3f}"
 
 
 def compare_with_baseline(dataset: Dataset, candidate: Candidate, baseline: Candidate, folds: int) -> BaselineLead | None:
-    """How sure the lead is: both are judged on the same draws of blocks of time (`learning/metrics/bootstrap.py`).
+    """Compute the confidence interval of the lead, on the same draws of time blocks for both (`learning/metrics/bootstrap.py`).
 
-    Over persistence, itself a score, by average precision. Over prevalence, the same score for all, by ROC-AUC: of a score by
-    chance it is one half, while its average precision lies above the prevalence, and rises when rows are drawn twice.
-    None where a fold has too few problems to be drawn again.
+    The comparison with persistence, itself a score, uses average precision. The comparison with prevalence, the same score for
+    all, uses ROC-AUC: a random score has one half, while its average precision lies above the prevalence, and rises when rows are
+    drawn twice. None where a fold has too few problems to be resampled.
     """
     metric = "ap" if baseline.params["score"] == "persistence" else "roc_auc"
     usable, _ = usable_folds(dataset, folds)

@@ -1,4 +1,4 @@
-"""A small blend of the families' best models, taken only where it wins on rows that no search has seen.
+"""A small blend of the families' best models, chosen only where it wins on rows that no search has seen.
 
 Greedy selection with replacement over out-of-fold scores (Caruana et al. 2004).
 """
@@ -25,7 +25,7 @@ CONFIDENCE = 0.9  # share of the resampled validation periods in which the blend
 
 @dataclass(frozen=True)
 class BlendChoice:
-    """What a challenger is made of. `estimator`: fitted on the training rows; None where the choice needed no fit."""
+    """The members of a challenger. `estimator`: fitted on the training rows; None where the choice needed no fit."""
 
     candidate: Candidate
     estimator: Estimator | Blend | None = None
@@ -34,11 +34,11 @@ class BlendChoice:
 def choose_blend(
     dataset: Dataset, candidates: Sequence[Candidate], chosen: Candidate, definition: ClassifierDefinition
 ) -> BlendChoice:
-    """The blend if it wins twice against `chosen`: over the folds, and on the validation period; otherwise `chosen`.
+    """Choose the blend if it wins twice against `chosen`: over the folds, and on the validation period; otherwise `chosen`.
 
     Over the folds it must be better by more than the standard error. Then both are fitted on the training rows, and the blend
     must have the better average precision in nine of ten bootstrap samples of the validation period, drawn in blocks of time.
-    What was found stands in the notes of the candidate that is returned.
+    The notes of the returned candidate state the result.
     """
     blend = _greedy(dataset, candidates, chosen, definition)
     if blend is None:
@@ -61,7 +61,7 @@ def choose_blend(
 def _greedy(
     dataset: Dataset, candidates: Sequence[Candidate], chosen: Candidate, definition: ClassifierDefinition
 ) -> Candidate | None:
-    """The best blend over the folds; None where it does not beat `chosen` there by more than chance."""
+    """Return the best blend over the folds; None where it does not beat `chosen` there by more than chance."""
     folds = usable_folds(dataset, definition.learning.folds)[0]
     scored = np.concatenate([fold.test for fold in folds])
     searched = [c for c in candidates if c.family != "baseline" and np.isfinite(c.oof[scored]).all()]
@@ -102,8 +102,10 @@ def _members(picks: Sequence[Candidate]) -> list[dict[str, Any]]:
 def _on_validation(
     dataset: Dataset, matrix: Floats, alone: Estimator, blend: Blend, seed: int
 ) -> tuple[float, float, float | None]:
-    """Average precision of both on the validation period, and in which share of its samples the blend is better (None: no
-    sample has both classes)."""
+    """Return both average precisions on the validation period, and the share of its samples in which the blend is better.
+
+    The share is None if no sample has both classes.
+    """
     validation = dataset.part == "validation"
     label = dataset.label[validation]
     scores = [estimator.margin_of(matrix[validation]) for estimator in (alone, blend)]

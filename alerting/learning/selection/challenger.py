@@ -1,4 +1,4 @@
-"""From candidates to a challenger: choose the best, fit it once, set calibration and threshold, score the test period once."""
+"""The challenger: choose the best candidate, fit it once, set calibration and threshold, score the test period once."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -34,14 +34,14 @@ from alerting.learning.selection.operating_point import (
 )
 from alerting.readings.history import from_millis
 
-RANKING = ("ap", "roc_auc")  # what a value that is no probability can be judged by
+RANKING = ("ap", "roc_auc")  # metrics for a value that is no probability
 ORDINARY = (0.001, 0.999)  # quantiles of the training rows between which a value counts as seen
 
 
 def select(dataset: Dataset, definition: ClassifierDefinition, candidates: Sequence[Candidate]) -> tuple[Candidate | None, str]:
-    """The candidate that becomes the challenger; or None, and the reason in a sentence.
+    """Return the candidate that becomes the challenger; or None, and the reason in a sentence.
 
-    It must beat the baseline out of fold, and by more than chance where the problems are enough to tell.
+    It must beat the baseline out of fold, and by more than chance where there are enough problems to tell.
     """
     best, floor = choose(candidates), _best(c for c in candidates if c.family == "baseline")
     if best is None or floor is None:
@@ -56,7 +56,7 @@ def select(dataset: Dataset, definition: ClassifierDefinition, candidates: Seque
 
 
 def choose(candidates: Sequence[Candidate]) -> Candidate | None:
-    """The candidate with the best out-of-fold average precision; None when it does not beat the best baseline."""
+    """Return the candidate with the best out-of-fold average precision; None when it does not beat the best baseline."""
     best = _best(c for c in candidates if c.family != "baseline")
     floor = _best(c for c in candidates if c.family == "baseline")
     if best is None or (floor is not None and best.ap <= floor.ap):
@@ -65,7 +65,7 @@ def choose(candidates: Sequence[Candidate]) -> Candidate | None:
 
 
 def explain_no_candidate(candidates: Sequence[Candidate]) -> str:
-    """The reason, in a sentence, why `choose` found no challenger."""
+    """Return the reason, in a sentence, why `choose` found no challenger."""
     best = _best(c for c in candidates if c.family != "baseline")
     floor = _best(c for c in candidates if c.family == "baseline")
     if best is None or floor is None:
@@ -82,10 +82,10 @@ def _best(candidates: Any) -> Candidate | None:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of a challenger: on validation, which set its threshold, and on the test period, scored once.
+    """Evidence of a challenger: on validation, which set its threshold, and on the test period, scored once.
 
-    `rows` (as `evaluate_rows` gives them), `events`: by part ("validation", "test"); a part without rows is absent.
-    `baseline_rows`: the persistence of the problem variable on the same test rows, for comparison; it chose nothing.
+    `rows` (as `evaluate_rows` returns them), `events`: by part ("validation", "test"); a part without rows is absent.
+    `baseline_rows`: the persistence of the problem variable on the same test rows, for comparison alone.
     `importance`: share by raw variable.
     """
 
@@ -100,7 +100,7 @@ class Evidence:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """All defined figures, flat: `test_ap`, `test_event_recall`, `test_event_recall_low`, `validation_brier` ..."""
+        """Return all defined metrics, flat: `test_ap`, `test_event_recall`, `test_event_recall_low`, `validation_brier` ..."""
         flat: dict[str, float | None] = {"threshold": self.threshold.threshold}
         for part, figures in self.rows.items():
             flat |= flatten_metrics(part, figures)
@@ -111,7 +111,7 @@ class Evidence:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """The test period's figures with their intervals, and how the threshold was chosen; JSON-able."""
+        """Return the test period's metrics with their intervals, and the choice of the threshold; JSON-able."""
         events = self.events.get("test")
         return {
             **merge_metrics(self.rows.get("test", {}), events.to_document() if events else {}),
@@ -124,7 +124,7 @@ class Evidence:
 
     @property
     def files(self) -> dict[str, bytes]:
-        """Summary and curves as JSON files by name."""
+        """Return summary and curves as JSON files by name."""
         documents: dict[str, Any] = {
             "summary": self.summary,
             "threshold_curve": list(self.threshold.curve),
@@ -143,10 +143,10 @@ def finish_challenger(
 ) -> tuple[TrainedModel, Evidence]:
     """Fit on the training rows, calibrate and set the threshold on validation, score the test period once; no refit.
 
-    `estimator`: the candidate as it was already fitted on the training rows, if so.
-    Calibration and threshold share all validation rows: Platt's sigmoid has two numbers and never changes the order of
-    scores, so the same rows would be alarmed by a threshold chosen without it, and nothing is gained by halving an already
-    small number of events. Raises UserError when the validation period has no rows.
+    `estimator`: the candidate already fitted on the training rows, if available.
+    Calibration and threshold share all validation rows. Platt's sigmoid has two numbers and never changes the order of scores, so
+    a threshold chosen without it would alarm the same rows, and halving a small number of events has no benefit.
+    Raises UserError if the validation period has no rows.
     """
     matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
     train, validation = dataset.part == "train", dataset.part == "validation"
@@ -190,7 +190,7 @@ def fit_rows(
     label: npt.NDArray[np.int8],
     weighted: bool = True,
 ) -> Estimator | Blend:
-    """Fit a candidate on some rows of the dataset's matrix, with these labels and (unless said otherwise) their weights."""
+    """Fit a candidate on rows of the dataset's matrix, with these labels and (by default) their weights."""
     if candidate.family == "blend":
         told = candidate.params["members"]
         members = [replace(candidate, family=member["family"], params=member["params"]) for member in told]
@@ -202,7 +202,7 @@ def fit_rows(
 
 
 def _training_cutoff(dataset: Dataset, used: npt.NDArray[np.bool_]) -> datetime:
-    """The last instant that a label of the used rows looked at."""
+    """Return the last instant that a label of the used rows looked at."""
     return from_millis(int(dataset.at[used].max()) + dataset.gap_ms + dataset.horizon_ms)
 
 
@@ -244,7 +244,7 @@ def _blocks(dataset: Dataset, rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.int
 
 
 def _persistence_rows(dataset: Dataset, rows: npt.NDArray[np.bool_], seed: int) -> dict[str, Any]:
-    """Ranking by the problem variable's last known value; rows without one rank lowest. Empty for event problems."""
+    """Rank by the problem variable's last known value; rows without one rank lowest. Empty for event problems."""
     values = dataset.persistence[rows]
     known = values[~np.isnan(values)]
     if not len(known):
@@ -272,7 +272,7 @@ def _importance_by_source(plan: FeaturePlan, estimator: Estimator | Blend) -> di
 
 
 def usual_values(plan: FeaturePlan, rows: pd.DataFrame) -> dict[str, float | str | None]:
-    """By column, the median of the rows, or the most frequent level; None where all are missing."""
+    """Return, by column, the median of the rows, or the most frequent level; None where all are missing."""
     return {name: _usual(rows[name]) for name in plan.columns}
 
 
@@ -286,7 +286,7 @@ def _usual(values: pd.Series) -> float | str | None:
 
 
 def ordinary_ranges(plan: FeaturePlan, rows: pd.DataFrame) -> dict[str, tuple[float, float]]:
-    """By number column, the bounds within which nearly all rows lie; columns that are always missing are absent."""
+    """Return, by number column, the range of nearly all rows; columns that are always missing are absent."""
     ranges = {}
     for name in plan.columns:
         if name in plan.levels:

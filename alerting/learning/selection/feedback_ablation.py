@@ -18,8 +18,11 @@ from alerting.learning.selection.challenger import fit_rows
 
 @dataclass(frozen=True)
 class FeedbackDifference:
-    """Both models on the same rows of the test period: their average precisions (None where no problem occurred there), and
-    the rank correlation of their scores (None where one of them scores all rows alike)."""
+    """Both models on the same rows of the test period.
+
+    Their average precisions (None where no problem occurred there), and the rank correlation of their scores (None where one of
+    them scores all rows alike).
+    """
 
     ap: float | None
     ap_without: float | None
@@ -27,13 +30,13 @@ class FeedbackDifference:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """All defined figures."""
+        """Return all defined metrics."""
         named = {"answers_test_ap": self.ap, "answers_test_ap_without": self.ap_without, "answers_correlation": self.correlation}
         return {name: value for name, value in named.items() if value is not None}
 
     @property
     def message(self) -> str:
-        """The difference in a sentence."""
+        """Describe the difference in a sentence."""
         if self.ap is None or self.ap_without is None:
             told = "No problem occurred in the test period, so it is unknown whether feedback makes the model better"
         else:
@@ -44,9 +47,9 @@ class FeedbackDifference:
 def compare_without_feedback(
     dataset: Dataset, candidate: Candidate, definition: ClassifierDefinition, model: TrainedModel
 ) -> FeedbackDifference | None:
-    """Fit the candidate once more without feedback, and compare. None when no feedback changed a row of train.
+    """Fit the candidate once more without feedback, and compare. None if no feedback changed a row of train.
 
-    The rows of the test period are those that no answer put in doubt.
+    The rows of the test period are those that no feedback put in doubt.
     """
     train = dataset.part_by_data == "train"
     if not ((dataset.part[train] != "train") | (dataset.label[train] != dataset.label_by_data[train])).any():

@@ -1,4 +1,4 @@
-"""Where the threshold is put: what serves people best within what they can bear, judged by episodes as they would be raised."""
+"""The operating point: the threshold that serves operators best within their limits, evaluated by the episodes it would raise."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,10 +28,10 @@ CURVE_METRICS = ("event_recall", "false_alarms_per_week", "time_in_alarm", "epis
 
 @dataclass(frozen=True)
 class ObservedRows:
-    """What was judged over some stretch of time, and what really happened there.
+    """The evaluated rows of an interval, and the problems that occurred there.
 
-    `at`, `asset`: instant (ms) and asset of each judged row. `problems`, `known`: by asset, the problems, and the instants
-    (ms, increasing) at which they became known. `observed_s`: by asset, seconds of running time watched.
+    `at`, `asset`: instant (ms) and asset of each evaluated row. `problems`, `known`: by asset, the problems, and the instants
+    (ms, increasing) at which they became known. `observed_s`: by asset, seconds of evaluated running time.
     """
 
     at: Millis
@@ -52,9 +52,9 @@ def observe_rows(
     gap_ms: int,
     horizon_ms: int,
 ) -> ObservedRows:
-    """Bring judged rows and problems (columns asset, start, end, known_at) together.
+    """Combine evaluated rows and problems (columns asset, start, end, known_at).
 
-    A problem counts as an event when some judged row could have warned of it in time.
+    A problem counts as an event if a warning at some evaluated row would have been in time.
     """
     spans, known = {}, {}
     for name in sorted(set(asset)):
@@ -65,7 +65,7 @@ def observe_rows(
 
 
 def predicted_episodes_at(watched: ObservedRows, score: Floats, threshold: float) -> dict[str, list[tuple[int, int]]]:
-    """The episodes (raised, end) in ms that this threshold would have raised, by asset."""
+    """Return the episodes (raised, end) in ms that this threshold would have raised, by asset."""
     spells = {}
     for name, known in watched.known.items():
         rows = np.flatnonzero(watched.asset == name)
@@ -76,7 +76,7 @@ def predicted_episodes_at(watched: ObservedRows, score: Floats, threshold: float
 
 
 def evaluate_threshold(watched: ObservedRows, score: Floats, threshold: float, seed: int, samples: int = 1000) -> EventMetrics:
-    """What people would have met with this threshold."""
+    """Compute the metrics of the alerts that operators would have received with this threshold."""
     return event_metrics(
         predicted_episodes_at(watched, score, threshold),
         watched.problems,
@@ -90,10 +90,11 @@ def evaluate_threshold(watched: ObservedRows, score: Floats, threshold: float, s
 
 @dataclass(frozen=True)
 class ThresholdChoice:
-    """The threshold, why, and every other one that was weighed.
+    """The threshold, its reason, and every other threshold that was compared.
 
-    `finds`: whether it finds any problem within the budget. `curve`: JSON-able rows by rising threshold, each with its figures,
-    their 95 % bounds by a bootstrap over events and episodes, whether it keeps the limits, and whether it was chosen.
+    `finds`: whether it finds any problem within the budget. `curve`: JSON-able rows by rising threshold, each with its metrics,
+    their 95 % confidence intervals by a bootstrap over events and episodes, whether it is within the limits, and whether it was
+    chosen.
     """
 
     threshold: float
@@ -104,7 +105,7 @@ class ThresholdChoice:
 
 @dataclass(frozen=True)
 class _ThresholdOption:
-    """A threshold and what people would have met with it; `loss` is what is to be least, in words of the way that was given."""
+    """A threshold and the metrics of its alerts; `loss` is the value to minimise, in the terms of the configured goal."""
 
     threshold: float
     met: EventMetrics
@@ -113,12 +114,12 @@ class _ThresholdOption:
 
 
 def choose_threshold(watched: ObservedRows, score: Floats, wanted: OperatingPoint, seed: int) -> ThresholdChoice:
-    """The threshold that does best in the given way, within the time in alarm that people can bear; of equals the highest.
+    """Choose the threshold that is best by the configured goal, within the allowed time in alarm; of equals the highest.
 
     By false alarms a week or by least precision: the most event recall within that limit. By cost: the least sum of missed
-    problems and false alarms, each times its cost. Where a limit leaves no problem found, the lowest threshold that keeps it is
-    taken: it is the most that people agreed to bear, and the choice says so. Above all scores nothing is ever raised: that keeps
-    any limit.
+    problems and false alarms, each times its cost. If no threshold within a limit finds a problem, the lowest threshold within it
+    is chosen, because it uses the whole limit that operators accepted; the choice says so. A threshold above all scores raises no
+    episode, so it is within any limit.
     """
     weighed = [_weigh(t, evaluate_threshold(watched, score, t, seed, CURVE_SAMPLES), wanted) for t in _thresholds(score)]
     allowed = [w for w in weighed if w.allowed]
@@ -131,7 +132,7 @@ def choose_threshold(watched: ObservedRows, score: Floats, wanted: OperatingPoin
 
 
 def _thresholds(score: Floats) -> list[float]:
-    """Scores that occur, denser towards the highest, and one above them all."""
+    """Return scores that occur, denser towards the highest, and one above them all."""
     distinct = np.unique(score[~np.isnan(score)])[::-1]
     if len(distinct) > MOST_THRESHOLDS:
         ranks = np.geomspace(1, len(distinct), MOST_THRESHOLDS) - 1
@@ -147,14 +148,14 @@ def _weigh(threshold: float, met: EventMetrics, wanted: OperatingPoint) -> _Thre
 
 
 def _cost(met: EventMetrics, wanted: OperatingPoint) -> float | None:
-    """What missed problems and false alarms would have cost; None where no costs are given."""
+    """Return the cost of missed problems and false alarms; None if the definition names no costs."""
     if wanted.cost_of_miss is None or wanted.cost_of_false_alarm is None:
         return None
     return (met.n_events - met.n_found) * wanted.cost_of_miss + met.n_false_alarms * wanted.cost_of_false_alarm
 
 
 def _is_within(met: EventMetrics, wanted: OperatingPoint) -> bool:
-    """Whether the limits are kept; without observed time only silence keeps them."""
+    """Return whether the limits are met; without observed time only a threshold that raises no episode meets them."""
     if not met.n_episodes:
         return True
     if met.false_alarms_per_week is None or met.time_in_alarm is None:
@@ -180,7 +181,7 @@ def _point(weighed: _ThresholdOption, wanted: OperatingPoint) -> dict[str, Any]:
 
 
 def describe_limits(wanted: OperatingPoint) -> str:
-    """What the threshold must keep, e.g. `3 false alarms a week per asset and 20% of the time in alarm`."""
+    """Describe the limits of the threshold, e.g. `3 false alarms a week per asset and 20% of the time in alarm`."""
     time = f"{wanted.max_time_in_alarm:.0%} of the time in alarm"
     if wanted.most_false_alarms is not None:
         return f"{wanted.most_false_alarms:g} false alarms a week per asset and {time}"

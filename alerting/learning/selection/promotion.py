@@ -1,4 +1,4 @@
-"""Champion against challenger on one unseen window: the decision, its reason in words, and its evidence."""
+"""Champion against challenger on one unseen window: the decision, its reason, and its evidence."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ DAY_MS = 86_400_000
 
 @dataclass(frozen=True)
 class PromotionDecision:
-    """Which model serves, and why. `evidence` is JSON-able."""
+    """The model that serves after the decision, and the reason. `evidence` is JSON-able."""
 
     verdict: Verdict
     promote: bool
@@ -45,8 +45,8 @@ class PromotionDecision:
 class CommonWindow:
     """Rows of one window (start, end] that both models scored and neither has learned from.
 
-    `acted`: rows whose label window touches the outcome window of an episode that was acted upon; their label is not the truth.
-    `watched`: the rows that are not acted, with the problems they could have warned of.
+    `acted`: rows whose label window touches the outcome window of an episode on which operators acted; their label is not the
+    truth. `watched`: the rows without `acted`, with the problems of which a warning was possible.
     """
 
     start: datetime
@@ -72,10 +72,10 @@ def compare(
     """Decide whether a challenger, which has beaten the baseline out of fold, replaces the champion.
 
     Both are evaluated by the definition's labels on the window that begins after the later `training_cutoff` and the purge, and
-    ends where labels are mature. Rows touched by `excluded`, the outcome windows (asset, start, end] of episodes that were acted
-    upon, are left out for both; the verdict must be the same when they count as positive and as negative, otherwise it is
-    "cannot tell". `suppressed`: intervals of suppression by design, which are left out. Promoted is what is better in at least
-    `promotion.confidence` of paired block bootstrap samples of average precision.
+    ends where labels are mature. Rows touched by `excluded`, the outcome windows (asset, start, end] of episodes on which
+    operators acted, are excluded for both; the verdict must be the same when they count as positive and as negative, otherwise
+    it is "cannot tell". `suppressed`: intervals of suppression by design, which are excluded. The challenger is promoted if it is
+    better in at least `promotion.confidence` of paired block bootstrap samples of average precision.
     """
     if champion is None:
         return PromotionDecision(
@@ -99,7 +99,7 @@ def compare(
 
 
 def comparison_start(definition: ClassifierDefinition, challenger: TrainedModel, champion: TrainedModel) -> datetime:
-    """From when on neither model has seen anything: later `training_cutoff`, and gap, horizon, `for` and longest window on."""
+    """Return the start of data that neither model has seen: later `training_cutoff` + gap, horizon, `for` and longest window."""
     longest = max(challenger.plan.reach_ms, champion.plan.reach_ms)
     purge = definition.gap + definition.horizon + definition.problem.hold + timedelta(milliseconds=longest)
     return max(challenger.training_cutoff, champion.training_cutoff) + purge
@@ -115,7 +115,7 @@ def common_window(
     as_of: datetime,
     suppressed: SpansByAsset = MappingProxyType({}),
 ) -> CommonWindow | None:
-    """Score both models on every labelled instant of (start, as_of] that is not suppressed; None when there is none."""
+    """Score both models on every labelled instant of (start, as_of] that is not suppressed; None without such an instant."""
     window = to_millis(start), to_millis(as_of)
     spans = [suppressed.get(h.asset.name, ()) for h in histories]
     both = zip(histories, spans, strict=True)
@@ -155,7 +155,7 @@ def _rows_of(
     start: int,
     as_of: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Scored and labelled rows of one asset, and its problems."""
+    """Return scored and labelled rows of one asset, and its problems."""
     known = point_in_time_view(history, as_of)
     at = grid(start, as_of, span_millis(definition.stride))
     labels = label_instants(definition, predicts(definition.problem, history.asset), known, at, as_of)
@@ -170,7 +170,7 @@ def _rows_of(
 
 
 def _touched(definition: ClassifierDefinition, at: Millis, windows: Sequence[tuple[datetime, datetime]]) -> BoolArray:
-    """Rows whose label window (t + gap, t + gap + horizon] meets a window (start, end]."""
+    """Select rows whose label window (t + gap, t + gap + horizon] overlaps a window (start, end]."""
     after = at + span_millis(definition.gap)
     until = after + span_millis(definition.horizon)
     touched = np.zeros(len(at), np.bool_)
@@ -181,7 +181,7 @@ def _touched(definition: ClassifierDefinition, at: Millis, windows: Sequence[tup
 
 @dataclass(frozen=True)
 class _View:
-    """One way to count the acted rows, and what follows from it."""
+    """One way to count the acted rows, and its result."""
 
     share: float | None  # of bootstrap samples in which the challenger is better
     challenger_ap: float | None
@@ -306,9 +306,9 @@ def _view(window: CommonWindow, keep: BoolArray, label: Labels, block_ms: int, s
 
 
 def paired_differences(label: Labels, mine: Floats, theirs: Floats, block: npt.NDArray[np.int64], seed: int) -> Floats:
-    """Average precision of `mine` minus that of `theirs` in each bootstrap sample of whole blocks (their numbers by row).
+    """Return average precision of `mine` minus that of `theirs` in each bootstrap sample of whole blocks (their numbers by row).
 
-    Empty with one class only; samples that have one class only are left out.
+    Empty with one class only; samples that have one class only are excluded.
     """
     if not 0 < label.sum() < len(label):
         return np.empty(0)
@@ -318,7 +318,7 @@ def paired_differences(label: Labels, mine: Floats, theirs: Floats, block: npt.N
 
 
 def _draws(blocks: int, seed: int) -> npt.NDArray[np.int64]:
-    """How often each block is drawn, for every sample."""
+    """Return the number of times that each block is drawn, for every sample."""
     return np.random.default_rng(seed).multinomial(blocks, np.full(blocks, 1 / blocks), size=SAMPLES)
 
 
@@ -332,7 +332,7 @@ class _WeightedAp:
         self._label = label[self._order].astype(np.float64)
 
     def of(self, weight: npt.NDArray[Any]) -> float:
-        """NaN when a weighting leaves no positive or no negative."""
+        """Return the average precision under a weighting; NaN if it leaves no positive or no negative."""
         ordered = weight[self._order].astype(np.float64)
         true = np.cumsum(ordered * self._label)[self._last]
         total = np.cumsum(ordered)[self._last]

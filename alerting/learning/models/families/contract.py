@@ -1,4 +1,4 @@
-"""The contract of a model family: its parameters, its fit, and how its fitted model is read back from files."""
+"""The contract of a model family: its parameters, its fit, and the read of its fitted model from files."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ class ModelFamily(ABC):
     """A family of models.
 
     `defaults`: the proven parameters, the first trial of every search. `alternatives`: changes of the defaults, each best for
-    another sort of data. `fixed`: parameters that trials do not vary.
+    another kind of data. `fixed`: parameters that trials do not vary.
     """
 
     name: ClassVar[Family]
@@ -39,7 +39,7 @@ class ModelFamily(ABC):
 
     @abstractmethod
     def suggest(self, trial: optuna.Trial) -> Params:
-        """One parameter set of a search."""
+        """Suggest one parameter set of a search."""
 
     @abstractmethod
     def fit(
@@ -50,7 +50,7 @@ class ModelFamily(ABC):
     def fit_watched(
         self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, watched: LabelledRows, seed: int
     ) -> tuple[Estimator, Floats]:
-        """Fit, and give the average precision on `watched` after each round; empty for a family without rounds."""
+        """Fit, and return the average precision on `watched` after each round; empty for a family without rounds."""
         del watched
         return self.fit(params, columns, rows, seed), np.empty(0)
 
@@ -60,7 +60,7 @@ class ModelFamily(ABC):
 
     @abstractmethod
     def load(self, files: Mapping[str, bytes], prefix: str, meta: EstimatorMeta, width: int) -> FittedModel:
-        """Read a fitted model for `width` encoded columns back from files whose names begin with `prefix`.
+        """Read a fitted model for `width` encoded columns from files whose names begin with `prefix`.
 
-        Raises ModelRefused for a file that is missing, damaged, or must not be read by the family's library.
+        Raises ModelRefused if a file is missing or damaged, or if the family's library must not read it.
         """

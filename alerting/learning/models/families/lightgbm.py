@@ -20,8 +20,8 @@ PATIENCE = 50
 ROUNDS_UNWATCHED = 100  # of a model whose number of trees no search has chosen
 ROUNDS_FOR_PAIRS = 40  # enough to rank the columns
 AVERAGED = MOST_BOOSTERS
-SEED_STEP = 1_000_003  # between the seeds of the averaged models: far from the seeds that people choose next to each other
-FEW_NEGATIVES = 0.25  # share of the rows without a problem that a tree may see; it sees all others, and takes a third of the time
+SEED_STEP = 1_000_003  # between the seeds of the averaged models: far from the adjacent seeds that people choose
+FEW_NEGATIVES = 0.25  # share of the rows without a problem that a tree may see; all others are seen; a third of the time
 HISTOGRAMS_MIB = 1024  # of all leaves of a tree; without a limit thousands of columns take gigabytes
 MOST_PAIRED = 6  # columns whose products and differences a trial may add
 
@@ -33,25 +33,25 @@ class BoosterMean:
     boosters: tuple[lightgbm.Booster, ...]
 
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
-        """Log-odds of each row; of the first `rounds` trees of each booster, if given."""
+        """Return the log-odds of each row; of the first `rounds` trees of each booster, if given."""
         return self._mean(encoded, threads_for(encoded), raw_score=True, num_iteration=rounds)
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
-        """Tree SHAP value of each encoded column for the one row, and the expected margin."""
+        """Return the Tree SHAP value of each encoded column for the one row, and the expected margin."""
         found = self._mean(encoded, 1, pred_contrib=True)[0]
         return found[:-1], float(found[-1])
 
     def importance(self) -> Floats:
-        """Gain of each encoded column."""
+        """Return the gain of each encoded column."""
         gains = [np.asarray(booster.feature_importance("gain"), np.float64) for booster in self.boosters]
         return np.asarray(np.mean(gains, axis=0), np.float64)
 
     def fitted_bytes(self) -> Iterator[bytes]:
-        """The text of the trees of each booster."""
+        """Return the text of the trees of each booster."""
         return (trees_text(booster).encode() for booster in self.boosters)
 
     def files(self) -> dict[str, bytes]:
-        """One text file for each booster."""
+        """Return one text file for each booster."""
         return {file_name(i): text for i, text in enumerate(self.fitted_bytes())}
 
     def _mean(self, encoded: Floats, threads: int, **how: Any) -> Floats:
@@ -79,11 +79,11 @@ class LightGbm(ModelFamily):
     alternatives = (
         {"pairs": MOST_PAIRED},  # causes that multiply or differ: a power, a temperature against another
         {"num_leaves": 8, "feature_fraction": 0.3, "neg_bagging_fraction": FEW_NEGATIVES},  # problems too few to learn by heart
-        {"extra_trees": True},  # many columns that say nearly the same
+        {"extra_trees": True},  # many columns with nearly the same content
     )
 
     def suggest(self, trial: optuna.Trial) -> Params:
-        """One parameter set of a search."""
+        """Suggest one parameter set of a search."""
         return {
             "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.2, log=True),
             "num_leaves": trial.suggest_int("num_leaves", 3, 63, log=True),
@@ -117,7 +117,7 @@ class LightGbm(ModelFamily):
     def fit_final(self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int) -> Estimator:
         """Fit one booster on a large table, three with different seeds on a small one.
 
-        Three leave less to chance; a large table leaves little to chance anyway.
+        The mean of three depends less on chance; on a large table chance matters little.
         """
         pairs = informative_pairs(params, columns, rows, seed, ALL_THREADS)
         count = 1 if rows.matrix.size > SMALL else AVERAGED
@@ -133,7 +133,7 @@ class LightGbm(ModelFamily):
 
 
 def informative_pairs(params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int, threads: int) -> Pairs:
-    """All pairs of the `params["pairs"]` columns that a short default LightGBM gains the most by."""
+    """Return all pairs of the `params["pairs"]` columns with the largest gain in a short default LightGBM."""
     most = int(params.get("pairs", 0))
     if not most:
         return NO_PAIRS
@@ -143,13 +143,13 @@ def informative_pairs(params: Mapping[str, Any], columns: Columns, rows: Labelle
 
 
 def trees_text(booster: lightgbm.Booster) -> str:
-    """The trees alone: the section of parameters names the number of threads, and is not needed to score."""
+    """Return the trees alone: the section of parameters names the number of threads, and scoring does not need it."""
     trees, end, _ = str(booster.model_to_string()).partition("end of trees\n")
     return f"{trees}{end}\npandas_categorical:null\n"
 
 
 def file_name(index: int) -> str:
-    """The file of one of a model's boosters."""
+    """Return the file name of one of a model's boosters."""
     return f"model-{index}.txt"
 
 

@@ -29,26 +29,26 @@ class Linear:
     fitted: Any
 
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
-        """Log-odds of each row."""
+        """Return the log-odds of each row."""
         del rounds
-        # row by row, never a matrix product: that one's last bits depend on how many rows are scored together
+        # row by row, never a matrix product: the last bits of a product depend on the number of rows scored together
         return np.asarray((np.ascontiguousarray(encoded) * self.fitted.coef_[0]).sum(axis=1) + self.fitted.intercept_[0])
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
-        """Weight times distance from the mean of each encoded column for the one row, and the margin at the mean."""
+        """Return the weight times distance from the mean of each encoded column for the one row, and the margin at the mean."""
         return encoded[0] * self.fitted.coef_[0], float(self.fitted.intercept_[0])
 
     def importance(self) -> Floats:
-        """Absolute weight of each encoded column."""
+        """Return the absolute weight of each encoded column."""
         return np.abs(np.asarray(self.fitted.coef_[0], np.float64))
 
     def fitted_bytes(self) -> Iterator[bytes]:
-        """The weights and the intercept."""
+        """Return the weights and the intercept as bytes."""
         yield np.ascontiguousarray(self.fitted.coef_).tobytes()
         yield np.ascontiguousarray(self.fitted.intercept_).tobytes()
 
     def files(self) -> dict[str, bytes]:
-        """One skops file."""
+        """Return one skops file."""
         return {SKLEARN: dump_sklearn(self.fitted)}
 
 
@@ -60,7 +60,7 @@ class Logistic(ModelFamily):
     alternatives = ({"class_weight": "balanced"},)
 
     def suggest(self, trial: optuna.Trial) -> Params:
-        """One parameter set of a search."""
+        """Suggest one parameter set of a search."""
         return {
             "C": trial.suggest_float("C", 1e-4, 10.0, log=True),
             "class_weight": trial.suggest_categorical("class_weight", [None, "balanced"]),

@@ -28,12 +28,12 @@ class Forest:
     fitted: RandomForestClassifier
 
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
-        """Mean vote of the trees for each row."""
+        """Return the mean vote of the trees for each row."""
         del rounds
         return np.asarray(self.fitted.predict_proba(encoded)[:, 1], np.float64)
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
-        """Tree SHAP value of each encoded column for the one row, and the expected margin."""
+        """Return the Tree SHAP value of each encoded column for the one row, and the expected margin."""
         import shap  # noqa: PLC0415 - takes a second and 130 MB to import; only forests need it
 
         explainer = shap.TreeExplainer(self.fitted, feature_perturbation="tree_path_dependent")
@@ -41,17 +41,17 @@ class Forest:
         return found[0, :, 1], float(explainer.expected_value[1])
 
     def importance(self) -> Floats:
-        """Mean decrease of impurity by each encoded column."""
+        """Return the mean decrease of impurity by each encoded column."""
         return np.asarray(self.fitted.feature_importances_, np.float64)
 
     def fitted_bytes(self) -> Iterator[bytes]:
-        """Structure and values of every tree."""
+        """Return structure and values of every tree as bytes."""
         for tree in (t.tree_ for t in self.fitted.estimators_):
             for part in (tree.children_left, tree.children_right, tree.feature, tree.threshold, tree.value):
                 yield np.ascontiguousarray(part).tobytes()
 
     def files(self) -> dict[str, bytes]:
-        """One skops file."""
+        """Return one skops file."""
         return {SKLEARN: dump_sklearn(self.fitted)}
 
 
@@ -75,7 +75,7 @@ class RandomForest(ModelFamily):
     fixed = frozenset({"n_estimators", "max_samples"})
 
     def suggest(self, trial: optuna.Trial) -> Params:
-        """One parameter set of a search."""
+        """Suggest one parameter set of a search."""
         return {
             "n_estimators": 100,
             "max_samples": 0.7,
@@ -104,7 +104,7 @@ class RandomForest(ModelFamily):
         return replace(unfitted, model=Forest(forest.set_params(n_jobs=1)))
 
     def load(self, files: Mapping[str, bytes], prefix: str, meta: EstimatorMeta, width: int) -> Forest:
-        """Read the forest, with the structure of every tree checked."""
+        """Read the forest, and check the structure of every tree."""
         del meta
         return Forest(load_sklearn(files, prefix, RandomForestClassifier, lambda forest: _check_forest(forest, width)))
 
@@ -122,7 +122,7 @@ def _check_forest(forest: RandomForestClassifier, width: int) -> None:
 
 
 def _check_tree(tree: Any, features: int) -> None:
-    """Trees hold raw indices that scikit-learn follows without looking: a made-up file must not reach outside them."""
+    """Check the raw indices of a tree, which scikit-learn follows without a check: a forged file must not reach outside them."""
     if type(tree) is not DecisionTreeClassifier:
         raise ModelRefused(f"{SKLEARN} holds a {type(tree).__name__} among its trees")
     nodes = tree.tree_

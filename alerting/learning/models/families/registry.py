@@ -12,21 +12,21 @@ _FAMILIES: Mapping[Family, ModelFamily] = {family.name: family for family in (Li
 
 
 def get_family(name: Family) -> ModelFamily:
-    """The family of this name."""
+    """Return the family of this name."""
     return _FAMILIES[name]
 
 
 def default_params(name: Family) -> Params:
-    """The proven default of a family: the first trial of every search."""
+    """Return the proven default of a family: the first trial of every search."""
     return dict(_FAMILIES[name].defaults)
 
 
 def proven_params(name: Family) -> list[Params]:
-    """The default, and then sets that differ much from it and from each other: each is best for another sort of data."""
+    """Return the default, and then sets that differ much from it and from each other: each is best for another kind of data."""
     return [default_params(name) | change for change in ({}, *_FAMILIES[name].alternatives)]
 
 
 def searched_params(name: Family, params: Mapping[str, object]) -> Params:
-    """Those of the parameters that trials vary."""
+    """Return the parameters that trials vary."""
     family = _FAMILIES[name]
     return {key: value for key, value in params.items() if key in family.defaults and key not in family.fixed}

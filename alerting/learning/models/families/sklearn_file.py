@@ -1,4 +1,4 @@
-"""The skops file of a scikit-learn model, read back without running code from it."""
+"""The skops file of a scikit-learn model, read without running code from it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,11 +11,11 @@ from alerting.learning.models.skops_archive import check_archive
 from alerting.learning.models.trained import ModelRefused
 
 SKLEARN = "model.skops"
-TRUSTED_TYPES = ["sklearn.tree._tree.Tree"]  # beyond skops' own; never what a file itself asks for
+TRUSTED_TYPES = ["sklearn.tree._tree.Tree"]  # beyond skops' own; the types that a file itself asks for are never added
 
 
 def dump_sklearn(fitted: Any) -> bytes:
-    """A fitted model as the content of its file; equal models may differ in bytes."""
+    """Return a fitted model as the content of its file; equal models may differ in bytes."""
     return bytes(skops.io.dumps(fitted))
 
 
@@ -29,7 +29,7 @@ def load_sklearn(files: Mapping[str, bytes], prefix: str, wanted: type, check: C
         loaded = skops.io.loads(data, trusted=TRUSTED_TYPES)
     except UntrustedTypesFoundException as error:
         raise ModelRefused(f"{SKLEARN} names types that are not trusted, and was not loaded: {error}") from error
-    except Exception as error:  # a made-up file can make it fail in any way
+    except Exception as error:  # a forged file can make it fail in any way
         raise ModelRefused(f"model files without a readable {SKLEARN}; train the model again") from error
     if type(loaded) is not wanted:
         raise ModelRefused(f"{SKLEARN} holds a {type(loaded).__name__}, not the {wanted.__name__} that {META} names")
