@@ -24,8 +24,8 @@ def link_routes(now: Callable[[], datetime]) -> APIRouter:
     routes, limit = APIRouter(include_in_schema=False), RateLimit()
 
     def check(request: Request, platform: Platform, token: str) -> None:
-        """Count a request against the limit of its link's recipient, so that recipients behind one proxy do not share a limit;
-        an unknown link counts against the client's address.
+        """Count a request by client address and recipient, so that recipients behind one address do not share a limit;
+        an unknown link counts by the address alone. Raises HTTPException 429 above the limit.
         """
         try:
             sender = f"link of {open_link(platform, token)[0].recipient}"
