@@ -1,7 +1,7 @@
 """Cost of a raised alert: its score with contributions, and a recommendation, for a model of each family.
 
-Synthetic line: a reading a minute of 20 variables, three of them controllable; the problem follows two of them. The slowest family
-counts; the peer is the plain score of the same row by the same model, a lower bound for every explanation.
+Synthetic line: a reading a minute of 20 variables, three of them controllable; the problem follows two of them. The slowest
+family counts; the peer is the plain score of the same row by the same model, a lower bound for every explanation.
 """
 
 from datetime import UTC, datetime, timedelta

@@ -1,8 +1,8 @@
 """Evaluation of many threshold definitions, against Prometheus with the same number of rules and series in the same run.
 
 Ticks of 60 s with one reading a second and asset; then ticks with one reading per asset, as Prometheus sees them; then ticks
-of 60 s for which each asset delivers three readings a few seconds after their tick was evaluated. Every tick is a new process that
-reads definitions, states and readings from the database. Its CPU counts together with the database server's, from the
+of 60 s for which each asset delivers three readings a few seconds after their tick was evaluated. Every tick is a new process
+that reads definitions, states and readings from the database. Its CPU counts together with the database server's, from the
 connection to the last write, without the start of Python and its imports. One asset in a hundred gets too hot in each tick (its
 three lowest limits raise and close), and one in a hundred is too hot all the time.
 
@@ -46,7 +46,7 @@ TICK_GOAL_S, READING_GOAL_US = 5.0, 5.0
 
 
 def run(sizes: Sequence[int] = GROWTH) -> dict[str, Any]:
-    """Return CPU microseconds per rule and tick with one reading, those of the peer, and those of ticks of 60 readings by size."""
+    """Return CPU microseconds per rule and tick with one reading, those of the peer, and of ticks of 60 readings by size."""
     with tempfile.TemporaryDirectory() as folder, EmbeddedMongod(Path(folder) / "db", _free_port()) as server:
         growth = {size: _measure(server, size) for size in sizes}
     peer = _peer() if prometheus.is_installed() else None

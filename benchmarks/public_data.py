@@ -83,7 +83,7 @@ def ai4i(data: Path, failure: str = "Machine failure", **learning: Any) -> tuple
 
 
 def stratified(dataset: Dataset, folds: int = 5, seed: int = 0) -> list[Dataset]:
-    """Return stratified folds of the rows without regard to time: each tests once, a fourth of the others validates, at equal shares of
+    """Return folds of the rows without regard to time: each tests once, a fourth of the others validates, with equal shares of
     the label. For data without time stamps only."""
     label, parts = dataset.label, []
     for _, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(label, label):

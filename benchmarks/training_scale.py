@@ -112,7 +112,7 @@ def _blocks(dataset: Any) -> Any:
 
 
 def _counted_trees() -> list[int]:
-    """Yield a list that receives the number of trees of each fit of the search."""
+    """Return a list that receives the number of trees of each later fit."""
     counted: list[int] = []
     fit = LightGbm.fit_watched
 

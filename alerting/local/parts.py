@@ -175,7 +175,7 @@ def airflow_parts(settings: Settings, environ: Mapping[str, str], needs: tuple[s
         Part(
             "airflow-scheduler",
             "Airflow's scheduler",
-            (*command, "scheduler", "--skip-serve-logs"),  # its log server would listen on all addresses; the API reads the log files instead
+            (*command, "scheduler", "--skip-serve-logs"),  # its log server listens on all addresses; the API reads the files
             environ,
             needs,
             _alive(url, "scheduler"),

@@ -11,7 +11,7 @@ from alerting.settings.environment import LOOPBACK, variable
 def is_free(port: int) -> bool:
     """Return whether a server could listen on this port of the loopback address now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as server:
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of a server that has just ended do not block the port
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # closing connections do not block the port
         try:
             server.bind((LOOPBACK, port))
         except PermissionError:

@@ -47,7 +47,7 @@ def compare(
     share: float = 0.5,
     autogluon: str = AUTOGLUON,
 ) -> dict[str, Any]:
-    """Return every system's metrics, and the difference to the better peer with its confidence interval. Lost: it lies below 0."""
+    """Return every system's metrics, and the difference to the better peer with its confidence interval. Lost: it is below 0."""
     frame = {
         "benchmark": f"automl {name}",
         "unit": f"average precision, {budget:g} s on one core, ours {share:g} of FLAML's CPU seconds, mean of {seeds} seed(s)",
