@@ -40,7 +40,7 @@ GOAL_MS = 200
 
 
 class StandingClock:
-    """Clock that stands at the simulated present of the benchmark."""
+    """Fixed clock at the simulated present of the benchmark."""
 
     def now(self) -> datetime:
         """Return an instant just after the last episode."""

@@ -76,7 +76,7 @@ def read_password(environ: Mapping[str, str]) -> str:
 
 
 async def _give_up(scope: Message, receive: Receive, send: Send, why: str) -> None:
-    """Log this reason and end the server; a server that continues to run answers every request with the reason."""
+    """Log this reason and end the server; a server that continues to run answers every HTTP request with 503."""
     if scope["type"] == "lifespan":
         await receive()
         await send({"type": "lifespan.startup.failed", "message": why})

@@ -44,7 +44,7 @@ class RootGroup(CommandGroup):
 
 
 def command_paths(group: TyperGroup, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Yield the words of every group and command of a tree: `("model",)`, `("model", "approve")`."""
+    """Yield the path of every group and command of a tree: `("model",)`, `("model", "approve")`."""
     for name, command in group.commands.items():
         yield (*before, name)
         if isinstance(command, TyperGroup):
