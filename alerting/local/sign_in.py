@@ -28,7 +28,7 @@ def make_link(folder: Path, console: str, now: datetime) -> str:
 
 
 def take_link(folder: Path, code: str, now: datetime) -> bool:
-    """Use up the link if this code is valid and not expired; return whether it was. Only the first of several callers succeeds."""
+    """Use up the link if this code is valid and not expired; return whether it was. Only the first caller succeeds."""
     try:
         kept = json.loads((folder / _FILE).read_text())
         expected, expires = str(kept["hash"]), float(kept["expires"])
