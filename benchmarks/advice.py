@@ -1,7 +1,7 @@
-"""What a raised alert costs: its score with contributions, and a recommendation, for a model of each family.
+"""Cost of a raised alert: its score with contributions, and a recommendation, for a model of each family.
 
-Made-up line: a reading a minute of 20 variables, three of them controllable; the problem follows two of them. The slowest family
-counts; the peer is the bare score of the same row by the same model, which nothing that explains it can beat.
+Synthetic line: a reading a minute of 20 variables, three of them controllable; the problem follows two of them. The slowest
+family counts; the peer is the plain score of the same row by the same model, a lower bound for every explanation.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -25,13 +25,13 @@ from benchmarks.timing import medians
 
 DAYS, VARIABLES, CONTROLLABLE = 14, 20, 3
 START = datetime(2026, 1, 5, tzinfo=UTC)
-LOADED = timedelta(hours=3)  # of readings before the instant: more than the windows need, as evaluation loads them
+LOADED = timedelta(hours=3)  # of readings before the instant: more than the windows need, as an evaluation loads them
 ROUNDS = 15
 MOST_SCORE_MS, MOST_ADVICE_MS = 50, 1_000
 
 
 def run() -> dict[str, Any]:
-    """Milliseconds by the clock and of CPU, medians of fifteen, for the row with the highest score of the fortnight."""
+    """Return wall and CPU milliseconds, medians of fifteen, for the row with the highest score of the fortnight."""
     history, definition = _history(), _definition()
     dataset = build_dataset(definition, 1, [history], history.readings.index[-1].to_pydatetime())
     families = {}
@@ -55,7 +55,7 @@ def run() -> dict[str, Any]:
 
 
 def _measured(model: TrainedModel, history: History, instants: Any) -> dict[str, float]:
-    """Of the instant whose risk is highest: the usual moment for advice."""
+    """Return the measurements at the instant of the highest risk: the usual moment for advice."""
     at = np.asarray(instants)[int(np.argmax(model.score(build_features(model.plan, history, np.asarray(instants)))))]
     until = from_millis(at)
     known = History(history.asset, history.readings.loc[until - LOADED : until])

@@ -1,4 +1,4 @@
-"""Pages of the console with 100,000 episodes, each against the bare query of the documents that it shows.
+"""Pages of the console with 100,000 episodes, each against the plain query of its documents.
 
 The application runs in this process, signed in, on a real embedded server; the slowest page counts. 1,000 definitions on 100
 assets, 100 episodes open, a year of monthly reports for 20 definitions.
@@ -40,15 +40,15 @@ GOAL_MS = 200
 
 
 class StandingClock:
-    """The pretended now of the benchmark."""
+    """Fixed clock at the simulated present of the benchmark."""
 
     def now(self) -> datetime:
-        """Just after the last episode."""
+        """Return an instant just after the last episode."""
         return NOW
 
 
 def run() -> dict[str, Any]:
-    """Milliseconds of the slowest page, the median of fifteen; each page is warmed up once."""
+    """Return milliseconds of the slowest page, as the median of fifteen requests after one to warm up."""
     with tempfile.TemporaryDirectory() as folder, EmbeddedMongod(Path(folder) / "db", _free_port()) as server:
         client = connect(server.uri)
         stores = MongoStores(client["console"])
@@ -76,7 +76,7 @@ def run() -> dict[str, Any]:
 
 
 def _pages(stores: MongoStores) -> Iterator[tuple[str, str, Callable[[], Any]]]:
-    """Name and path of each page, and the query of what stands on it."""
+    """Return name and path of each page, and the query of its documents."""
     episodes, newest = stores.database[EPISODES], [("raised_at", -1), ("_id", -1)]
     reports, latest = stores.database[REPORTS], [("start", -1), ("_id", -1)]
     middle, oldest = (stores.episodes.find(end=FIRST + timedelta(minutes=m), limit=1)[0] for m in (EPISODES_MADE / 2, 60))
@@ -113,7 +113,7 @@ def _fill(stores: MongoStores) -> None:
 
 
 def _document(number: int) -> Document:
-    """Every second one is a model's, with reasons and advice; the last hundred are open."""
+    """Return the document of an episode: every second one has a model's reasons and advice; the last hundred are open."""
     raised, asset, is_open = FIRST + timedelta(minutes=number), f"oven-{number % ASSETS}", number >= EPISODES_MADE - OPEN
     definition = f"alert-{number % DEFINITIONS}"
     episode = Episode(

@@ -1,9 +1,9 @@
-"""Evaluation of many threshold definitions, against Prometheus with as many rules over as many series in the same run.
+"""Evaluation of many threshold definitions, against Prometheus with the same number of rules and series in the same run.
 
 Ticks of 60 s with one reading a second and asset; then ticks with one reading per asset, as Prometheus sees them; then ticks
-of 60 s for which each asset delivers three readings a few seconds after their tick was judged. Every tick is a new process that
-takes definitions, states and readings from the database, and its CPU is counted together with the database server's, from the
-connection to the last write; the start of Python and its imports are not. One asset in a hundred gets too hot in each tick (its
+of 60 s for which each asset delivers three readings a few seconds after their tick was evaluated. Every tick is a new process
+that reads definitions, states and readings from the database. Its CPU counts together with the database server's, from the
+connection to the last write, without the start of Python and its imports. One asset in a hundred gets too hot in each tick (its
 three lowest limits raise and close), and one in a hundred is too hot all the time.
 
 Prometheus is Debian's: apt-get install --no-install-recommends prometheus (no service of it need run).
@@ -46,7 +46,7 @@ TICK_GOAL_S, READING_GOAL_US = 5.0, 5.0
 
 
 def run(sizes: Sequence[int] = GROWTH) -> dict[str, Any]:
-    """CPU microseconds per rule and tick with one reading each, the peer's, and what ticks of 60 readings take as it grows."""
+    """Return CPU microseconds per rule and tick with one reading, those of the peer, and of ticks of 60 readings by size."""
     with tempfile.TemporaryDirectory() as folder, EmbeddedMongod(Path(folder) / "db", _free_port()) as server:
         growth = {size: _measure(server, size) for size in sizes}
     peer = _peer() if prometheus.is_installed() else None
@@ -69,7 +69,7 @@ def run(sizes: Sequence[int] = GROWTH) -> dict[str, Any]:
 
 
 def _measure(server: EmbeddedMongod, size: int) -> dict[str, Any]:
-    """Ticks of one database with so many definitions."""
+    """Return the measurements of ticks of one database with this number of definitions."""
     with connect(server.uri) as client:
         stores = MongoStores(client[f"plant_{size}"])
         stores.ensure()
@@ -145,7 +145,7 @@ def _write_readings(stores: MongoStores, assets: int, tick: int, count: int, ran
 
 
 def _deliver_late(stores: MongoStores, assets: int, tick: int) -> None:
-    """Readings of the last seconds of the tick before, by the platform's own way in."""
+    """Write readings of the last seconds of the previous tick, through the platform's own ingest."""
     end = T0 + timedelta(seconds=TICK_S * tick)
     instants = [end - timedelta(seconds=second + 0.5) for second in range(3)]
     for number in range(assets):
@@ -155,7 +155,7 @@ def _deliver_late(stores: MongoStores, assets: int, tick: int) -> None:
 
 
 def _tick(server: EmbeddedMongod, stores: MongoStores, tick: int) -> dict[str, float]:
-    """One evaluation in a process of its own."""
+    """Run one evaluation in its own process."""
     before = _cpu_of(server.pid)
     end = T0 + timedelta(seconds=TICK_S * (tick + 1))
     command = [sys.executable, "-m", "benchmarks.evaluate", server.uri, stores.database.name, end.isoformat()]
@@ -165,7 +165,7 @@ def _tick(server: EmbeddedMongod, stores: MongoStores, tick: int) -> dict[str, f
 
 
 def evaluate_once(uri: str, name: str, as_of: datetime) -> dict[str, float]:
-    """What one evaluation takes here."""
+    """Return the measurements of one evaluation in this process."""
     with connect(uri) as client:
         platform = _platform(MongoStores(client[name]))
         wall, cpu = time.perf_counter(), time.process_time()
@@ -175,12 +175,12 @@ def evaluate_once(uri: str, name: str, as_of: datetime) -> dict[str, float]:
 
 
 def _platform(stores: MongoStores) -> Platform:
-    """Of these stores; without a registry of models, which thresholds do not need, and nobody is told."""
+    """Return a platform on these stores, without a model registry, which thresholds do not need, and without channels."""
     return stores.platform(MemoryModels(), {}, MongoClock(stores.database))
 
 
 def _peer() -> dict[str, float]:
-    """Rules and values as above, one reading a scrape."""
+    """Return the measurements of the peer with the same rules and values, one reading a scrape."""
     random = np.random.default_rng(0)
 
     def page() -> str:
@@ -197,7 +197,7 @@ def _median(ticks: Sequence[Mapping[str, float]], name: str) -> float:
 
 
 def _cpu_of(process: int) -> float:
-    """CPU seconds of a process and its threads so far."""
+    """Return CPU seconds of a process and its threads so far."""
     fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -1,6 +1,6 @@
-"""Feature building against pandas' time-based rolling windows, on 220,320 rows x 52 variables made up here.
+"""Feature building against pandas' time-based rolling windows, on 220,320 rows x 52 synthetic variables.
 
-In pandas' favour it is spared the slope, for which it has no window function: 4 aggregations in 3 windows, and the last
+In pandas' favour it omits the slope, for which it has no window function: 4 aggregations in 3 windows, and the last
 value in the longest one, against the same with the slope in 3 windows. Both read the same frame and keep every tenth row.
 """
 
@@ -26,7 +26,7 @@ MEMORY_LIMIT_MIB = 2048.0
 
 
 def run() -> dict[str, Any]:
-    """Seconds for the whole table, the peer's seconds, and the peak of memory until ours was done."""
+    """Return seconds for the whole table, the peer's seconds, and the peak memory until ours was done."""
     readings = _readings()
     at = START_MS + MINUTE_MS * np.arange(EVERY - 1, ROWS, EVERY, dtype=np.int64)
     seconds, ours = _timed(lambda: build_features(_plan(), History(Asset(name="line"), readings), at))

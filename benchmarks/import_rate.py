@@ -28,7 +28,7 @@ GOAL = 0.75
 
 
 def run() -> dict[str, object]:
-    """Rows per second of both, each the best of five runs taken in turn, on a real embedded server that journals every write."""
+    """Return rows per second of both, each the best of five alternating runs, on an embedded server that journals every write."""
     with tempfile.TemporaryDirectory() as folder, EmbeddedMongod(Path(folder) / "db", _free_port()) as server:
         file = Path(folder) / "wide.csv"
         _write(file)
@@ -56,7 +56,7 @@ def run() -> dict[str, object]:
 
 
 def _write(file: Path) -> None:
-    """Minute readings of several assets, sorted by time, seeded."""
+    """Write seeded minute readings of several assets, sorted by time."""
     random = np.random.default_rng(0)
     instants = pd.date_range("2026-01-01", periods=ROWS // ASSETS, freq="min").repeat(ASSETS)
     frame = pd.DataFrame(random.normal(100, 15, (ROWS, VARIABLES)).round(6), columns=[f"variable_{i}" for i in range(VARIABLES)])

@@ -1,4 +1,4 @@
-"""The peer of the benchmark of evaluation: Debian's Prometheus on loopback, with rules over series that it scrapes there."""
+"""Peer of the evaluation benchmark: Debian's Prometheus on loopback, with rules over series that it scrapes there."""
 
 import json
 import shutil
@@ -20,12 +20,12 @@ IDLE_S, BUSY_S = 20, 40
 
 
 def is_installed() -> bool:
-    """Whether there is a peer to measure."""
+    """Return whether the peer is installed."""
     return shutil.which("prometheus") is not None
 
 
 def cpu_per_rule(rules: list[str], page: Callable[[], str]) -> dict[str, float]:
-    """CPU microseconds per evaluation of one rule, without what scraping alone costs; and what was measured for it.
+    """Return CPU microseconds per evaluation of one rule, without the cost of scraping, and the measurements behind it.
 
     `rules`: expressions. `page`: the metrics to scrape, in the text format, as they are now.
     """
@@ -44,7 +44,7 @@ def cpu_per_rule(rules: list[str], page: Callable[[], str]) -> dict[str, float]:
 
 @contextmanager
 def _exporter(page: Callable[[], str]) -> Iterator[str]:
-    """A server of metrics on loopback; its address."""
+    """Serve metrics on loopback and yield the address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -56,7 +56,7 @@ def _exporter(page: Callable[[], str]) -> Iterator[str]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -68,7 +68,7 @@ def _exporter(page: Callable[[], str]) -> Iterator[str]:
 
 @contextmanager
 def _prometheus(target: str, rules: list[str]) -> Iterator[str]:
-    """A running server with these alerting rules in ten groups; the address of its own metrics."""
+    """Run a server with these alerting rules in ten groups and yield the address of its own metrics."""
     with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
@@ -86,7 +86,7 @@ def _prometheus(target: str, rules: list[str]) -> Iterator[str]:
 
 
 def _write_config(folder: Path, target: str, rules: list[str]) -> Path:
-    """As JSON, which is YAML too."""
+    """Write the configuration as JSON, which is valid YAML."""
     alerts = [{"alert": f"rule_{i}", "expr": expression} for i, expression in enumerate(rules)]
     groups = [{"name": f"group_{i}", "rules": alerts[i::10]} for i in range(10) if alerts[i::10]]
     (folder / "rules.yml").write_text(json.dumps({"groups": groups}))
@@ -113,7 +113,7 @@ def _wait_until_ready(address: str, patience_s: float = 120) -> None:
 
 
 def _spent(metrics: str, seconds: float) -> tuple[float, float]:
-    """CPU seconds of the server over a while, and rule evaluations in it."""
+    """Return CPU seconds and rule evaluations of the server over the measured interval."""
     before = _read(metrics)
     time.sleep(seconds)
     after = _read(metrics)

@@ -1,6 +1,6 @@
-"""The public data sets as datasets of the platform, read from the folder named by ALERTING_REAL_DATA; nothing of them is kept.
+"""Public data sets as datasets of the platform, read from the folder in ALERTING_REAL_DATA and not stored.
 
-They are read here without a database: same definitions, delays and names as `config/examples` and its import commands.
+Reading needs no database; definitions, delays and names equal those of `config/examples` and its import commands.
 """
 
 import os
@@ -26,13 +26,13 @@ ABSENT = "ALERTING_REAL_DATA names no folder with the public data sets: nothing 
 
 
 def folder() -> Path | None:
-    """The folder of the public data sets; None where there is none."""
+    """Return the folder of the public data sets; None if there is none."""
     named = os.environ.get("ALERTING_REAL_DATA")
     return Path(named) if named and Path(named).is_dir() else None
 
 
 def azure(data: Path, **learning: Any) -> tuple[ClassifierDefinition, Dataset]:
-    """Failure of a component within 24 h, without the error events."""
+    """Return the dataset of component failures within 24 h, without the error events."""
     definition = _definition("azure/failure-24h-no-errors.yaml", learning)
     return definition, build_dataset(
         definition, 1, list(_machines(data / "azure_pdm_subset")), datetime(2015, 4, 1, 6, tzinfo=UTC)
@@ -40,7 +40,7 @@ def azure(data: Path, **learning: Any) -> tuple[ClassifierDefinition, Dataset]:
 
 
 def roasting(data: Path, **learning: Any) -> tuple[ClassifierDefinition, Dataset]:
-    """Laboratory quality under its limit at the next sample."""
+    """Return the dataset of laboratory quality below its limit at the next sample."""
     definition = _definition("roasting/quality-low.yaml", learning)
     files = data / "roasting_production_quality"
     document = yaml.safe_load((EXAMPLES / "roasting" / "assets.yaml").read_text())["roaster-1"]
@@ -52,7 +52,7 @@ def roasting(data: Path, **learning: Any) -> tuple[ClassifierDefinition, Dataset
 
 
 def ai4i(data: Path, failure: str = "Machine failure", **learning: Any) -> tuple[ClassifierDefinition, Dataset]:
-    """Does the machine fail with this product? One product a minute in the order of UDI, its failure half a minute later.
+    """Return the dataset of machine failures by product: one a minute in the order of UDI, its failure half a minute later.
 
     The model sees type, temperatures, speed, torque and tool wear of the product alone: the columns of failure modes define
     the label, and are left out. `failure` may be one of them (TWF, HDF, PWF, OSF, RNF) instead.
@@ -83,7 +83,7 @@ def ai4i(data: Path, failure: str = "Machine failure", **learning: Any) -> tuple
 
 
 def stratified(dataset: Dataset, folds: int = 5, seed: int = 0) -> list[Dataset]:
-    """The same rows without regard to time: each fold tests once, and a fourth of the others validates, by equal shares of
+    """Return folds of the rows without regard to time: each tests once, a fourth of the others validates, with equal shares of
     the label. For data without time stamps only."""
     label, parts = dataset.label, []
     for _, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(label, label):

@@ -1,7 +1,7 @@
 """`python -m benchmarks.run [NAME]`: one JSON line per benchmark.
 
 A benchmark is a module of this package with `run() -> dict`, named as the module; a ratio above 1 is better than the peer.
-Each runs in a process of its own, so that none pays for another's memory.
+Each runs in its own process, so that the memory of one does not affect another.
 """
 
 import json
@@ -12,17 +12,17 @@ from importlib import import_module
 
 import benchmarks
 
-HEAVY = ("automl", "evaluate", "training_scale")  # they take minutes: only by name
+HEAVY = ("automl", "evaluate", "training_scale")  # they take minutes and run only by name
 HELPERS = ("run", "__main__", "public_data", "timing", "prometheus")
 
 
 def names() -> list[str]:
-    """Names of all benchmarks."""
+    """Return the names of all benchmarks."""
     return sorted(module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name not in HELPERS)
 
 
 def _full_name(name: str, known: list[str]) -> str:
-    """The one benchmark whose name begins so; the same name where there is none, or several."""
+    """Return the one benchmark whose name begins with `name`; `name` itself if there is none or several."""
     found = [candidate for candidate in known if candidate.startswith(name)]
     return found[0] if name not in known and len(found) == 1 else name
 
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) == 1:
         result = import_module(f"benchmarks.{arguments[0]}").run()
         print(json.dumps(result), flush=True)
-        return 1 if result["met"] is False else 0  # None: there was nothing to measure
+        return 1 if result["met"] is False else 0  # None: the benchmark could not measure
     if not arguments:
         print(f"left out, because they take minutes: {', '.join(HEAVY)}; name one to run it", file=sys.stderr)
     chosen = arguments or [name for name in known if name not in HEAVY]

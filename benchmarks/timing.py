@@ -1,4 +1,4 @@
-"""How long something takes, as the benchmarks of single answers measure it."""
+"""Time measurement of the benchmarks of single calls."""
 
 import statistics
 import time
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def medians(name: str, work: Callable[[], Any], rounds: int) -> dict[str, float]:
-    """Milliseconds `NAME_ms`, and of this process's CPU `NAME_cpu_ms`: medians, after one round to warm up."""
+    """Return wall milliseconds `NAME_ms` and CPU milliseconds of this process `NAME_cpu_ms`: medians, after a warm-up round."""
     work()
     wall, cpu = [], []
     for _ in range(rounds):

@@ -1,8 +1,8 @@
-"""Training on 1,000,000 rows of 10 variables, against 300,000 and 100,000: time and peak of memory of every step, by process.
+"""Training on 1,000,000 rows of 10 variables, against 300,000 and 100,000: time and peak memory of every step, by process.
 
-By name only, because it takes minutes. Made-up data: one reading a minute, a row a minute, a problem that follows one variable.
-Two parameter sets of LightGBM on two folds, as the steps of a training do it: the dataset goes through its files. `search_trees`
-says how many trees each fit of the search grew, `final_trees` those of the model, and `notes` how many rows it searched.
+It runs only by name, because it takes minutes. Synthetic data: one reading and row a minute, a problem that follows one variable.
+It fits two parameter sets of LightGBM on two folds, with the dataset in files as in the steps of a training. `search_trees`
+is the number of trees in each fit of the search, `final_trees` that of the model, and `notes` the number of searched rows.
 `cells_mib` is what the cells of the readings and rows may take (`learning/data/row_limit.py`): an upper bound of what the
 training adds to the process, or the benchmark fails its goal.
 """
@@ -33,7 +33,7 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 def run() -> dict[str, Any]:
-    """Minutes for 1,000,000 rows; the peer is our own 100,000, ten times over: a ratio of 1 is linear, above it is better."""
+    """Return minutes for 1,000,000 rows; the peer is ten times our 100,000 rows: a ratio of 1 is linear, above 1 is better."""
     sizes = [_alone(rows) for rows in SIZES]
     small, large = sizes[0], sizes[-1]
     linear = 10 * small["seconds"]
@@ -61,7 +61,7 @@ def _alone(rows: int) -> dict[str, Any]:
 
 
 def _train(rows: int) -> dict[str, Any]:
-    import matplotlib  # noqa: F401 - what the process of a step has loaded beside the learners
+    import matplotlib  # noqa: F401 - modules that the process of a step loads beside the learners
     import mlflow  # noqa: F401
     import shap  # noqa: F401
 
@@ -112,7 +112,7 @@ def _blocks(dataset: Any) -> Any:
 
 
 def _counted_trees() -> list[int]:
-    """How many trees each fit of the search will have grown."""
+    """Return a list that receives the number of trees of each later fit."""
     counted: list[int] = []
     fit = LightGbm.fit_watched
 

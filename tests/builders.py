@@ -1,4 +1,4 @@
-"""Valid documents and values to change one thing of."""
+"""Valid documents and values as a base for test cases."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,7 +19,7 @@ T0 = datetime(2026, 1, 5, tzinfo=UTC)
 
 
 def at(minutes: float) -> datetime:
-    """An instant, in minutes after midnight of a Monday."""
+    """Return an instant, in minutes after midnight of a Monday."""
     return T0 + timedelta(minutes=minutes)
 
 
@@ -67,8 +67,8 @@ def history(
     event_types: Sequence[EventType] = (),
     **columns: Sequence[Any],
 ) -> "History":
-    """Readings at these minutes; events as (type, start minute, end minute or None while ongoing)."""
-    import pandas as pd  # here: tests of definitions and episodes need no library of frames
+    """Return readings at these minutes and events as (type, start minute, end minute or None while ongoing)."""
+    import pandas as pd  # imported here, because tests of definitions and episodes need no frame library
 
     from alerting.readings.history import History
 
@@ -80,7 +80,7 @@ def history(
 
 
 def with_quality(data: "History", variable: str, qualities: Sequence[str | None]) -> "History":
-    """The same readings, of these qualities one after the other; a bad one loses its value."""
+    """Return the same readings with these qualities in order; a bad one loses its value."""
     import numpy as np
 
     from alerting.readings.history import millis

@@ -1,4 +1,4 @@
-"""What holds for every test."""
+"""Setup and fixtures of all tests."""
 
 import os
 import signal
@@ -8,13 +8,13 @@ import threading
 import pytest
 from hypothesis import settings
 
-# A build that runs in the background of a shell is started with Ctrl-C ignored, and every process would inherit that.
+# A shell starts a background build with Ctrl-C ignored, and every process would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# `alerting up` records its home there: the record of the person who runs the tests stays as it is.
+# `alerting up` records its home there: the developer's own record stays unchanged.
 os.environ["XDG_STATE_HOME"] = os.path.join(tempfile.gettempdir(), f"alerting-tests-state-{os.getuid()}")  # noqa: PTH118
 
-# A busy machine is no fault of an example: what must be quick has a test that says so.
+# A busy machine must not fail an example; separate tests measure time.
 settings.register_profile("any machine", settings(), deadline=None)
 settings.load_profile("any machine")
 
@@ -23,7 +23,7 @@ ENDED_SERVERS = []
 
 @pytest.fixture(scope="session")
 def real_server(tmp_path_factory):
-    """URI of the one real server of this session; whoever uses it takes a database of its own."""
+    """Return the URI of the session's one real server; each user takes its own database."""
     from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
     from tests.support import free_port, require_real_server
 
@@ -41,6 +41,6 @@ def report_end(pid):
 
 
 def pytest_runtest_setup(item):
-    """Say of each test why it cannot run once the session's server has ended."""
+    """Fail each test with the reason, once the session's server has ended."""
     if ENDED_SERVERS and "real_server" in item.fixturenames:
         pytest.fail(ENDED_SERVERS[0], pytrace=False)

@@ -1,4 +1,4 @@
-"""Readings held in a frame per asset: as fast as long stretches need, where what is stored is not the question."""
+"""Readings in one frame per asset: fast enough for long intervals, for tests that do not depend on storage."""
 
 import pandas as pd
 
@@ -8,7 +8,7 @@ from alerting.readings.history import History, millis, no_events, to_millis
 
 
 class OneByOne:
-    """The readings of many assets, by loading those of each."""
+    """Readings of many assets, loaded asset by asset."""
 
     def load_many(self, wanted, end):
         return {w.asset.name: _columns(self.load(w.asset, w.start, end, w.variables)) for w in wanted}
@@ -20,7 +20,7 @@ def _columns(history):
 
 
 class FrameReadings(OneByOne):
-    """Port `Readings` over fixed histories. `asked_until`: the latest end that anybody asked for."""
+    """Port `Readings` over fixed histories. `asked_until`: the latest requested end."""
 
     def __init__(self, *histories):
         self._by_asset = {h.asset.name: h for h in histories}

@@ -1,4 +1,4 @@
-"""A line on which moisture follows humidity, and a definition that learns it in seconds, for better and worse data."""
+"""A line on which moisture follows humidity, in good and bad data, and a definition that learns it in seconds."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def humid_oven() -> Asset:
 
 
 def learned_quickly(**changes: Any) -> dict[str, Any]:
-    """A definition whose training takes seconds."""
+    """Return a definition whose training takes seconds."""
     features = {"stride": "10m", "windows": ["15m", "30m", "1h"]}
     learning = {"trials": 1, "folds": 2, "candidates": ["logistic_regression"]}
     return too_moist(assets=[ASSET], learning=learning, features=features, **changes)
@@ -27,10 +27,10 @@ def learned_quickly(**changes: Any) -> dict[str, Any]:
 def line(
     sensor_from: float = 0.0, broken: tuple[float, float] = (0.0, 0.0), few_from: float = 99.0, days: int = 12
 ) -> list[ReadingRow]:
-    """Moisture leaves its limit 30 minutes after the air gets humid. Instants in days.
+    """Return a line whose moisture leaves its limit 30 minutes after the air gets humid. Instants in days.
 
-    The humidity sensor is put in at `sensor_from` and says nothing true during `broken`; the dough shows half of the causes.
-    From `few_from` on only three more problems come.
+    The humidity sensor is installed at `sensor_from` and reads wrong values during `broken`; the dough shows half of the causes.
+    Only three problems occur after `few_from`.
     """
     random = np.random.default_rng(7)
     minutes = np.arange(0, days * DAY, EVERY)

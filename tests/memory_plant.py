@@ -1,4 +1,4 @@
-"""Stores in memory for the import: enough of the ports to see what was written."""
+"""In-memory stores for the import, with the parts of the ports that show its writes."""
 
 from dataclasses import dataclass, field
 
@@ -71,7 +71,7 @@ class Arrivals:
 
 @dataclass
 class Plant:
-    """Stores with these assets."""
+    """In-memory stores with these assets."""
 
     assets: Assets = field(default_factory=Assets)
     readings: Readings = field(default_factory=Readings)

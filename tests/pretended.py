@@ -1,4 +1,4 @@
-"""A whole platform in memory: the real stores on a pretended database, a registry in memory, a clock that stands still."""
+"""A whole platform in memory: the real stores on an in-memory database, an in-memory registry, a manual clock."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from tests.support import ensured_pretence
 
 @dataclass
 class HandClock:
-    """Moves only when told."""
+    """Clock that only the test moves."""
 
     instant: datetime = field(default_factory=lambda: at(0))
 
@@ -19,7 +19,7 @@ class HandClock:
 
 
 class MemoryModels:
-    """Port `Models` in memory."""
+    """In-memory adapter of the port `Models`."""
 
     def __init__(self):
         self.runs, self.registered, self.aliases = {}, {}, {}
@@ -102,7 +102,7 @@ class MemoryModels:
 
 
 class Mailbox:
-    """A channel that keeps what it delivered, and fails while `broken`."""
+    """A channel that stores its deliveries, and fails while `broken`."""
 
     def __init__(self, name):
         self.name, self.messages, self.broken = name, [], False
@@ -114,10 +114,10 @@ class Mailbox:
 
 
 def platform_on(stores, channels, clock):
-    """A platform on these stores, with a registry in memory."""
+    """Return a platform on these stores, with an in-memory registry."""
     return stores.platform(MemoryModels(), {c.name: c for c in channels}, clock)
 
 
 def pretended_platform(*channels):
-    """A platform with nothing in it yet. Its clock is a HandClock, its models MemoryModels."""
+    """Return an empty platform. Its clock is a HandClock, its models MemoryModels."""
     return platform_on(ensured_pretence(), channels, HandClock())

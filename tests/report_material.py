@@ -1,4 +1,4 @@
-"""A report's material to change one thing of: one oven watched for four weeks, or many."""
+"""Material of a report as a base for test cases: one oven evaluated for four weeks, or many."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -41,7 +41,7 @@ def problems(*hours, asset="oven-1", length=H):
 def episode(
     hour, asset="oven-1", value=0.8, outcome=None, said=(), late=timedelta(minutes=1), backfilled=False, definition=CLASSIFIER
 ):
-    """Raised `hour` hours after START. `outcome`: what data say, as `Observed.occurred`. `said`: (verdict, acted, who)."""
+    """Return an episode raised `hour` hours after START. `outcome`: `Observed.occurred`. `said`: (verdict, acted, actor)."""
     raised = START + hour * H
     key = episode_id(definition.name, asset, raised)
     feedback = tuple(
@@ -77,7 +77,7 @@ def episode(
 
 
 def scores(problem_hours, asset="oven-1", seed=0, hours=24 * 28):
-    """Hourly scores that know something of the problems, and labels as the definition's horizon gives them."""
+    """Return hourly scores that correlate with the problems, and the labels of the definition's horizon."""
     rng = np.random.default_rng(seed)
     at = np.arange(1, hours)
     label = np.zeros(len(at))
@@ -101,7 +101,7 @@ MODELS = (
 
 
 def good_material():
-    """Nine problems, seven of them announced; some false alarms, one avoided, one undetermined."""
+    """Return material with nine problems, seven of them announced; some false alarms, one avoided, one undetermined."""
     hits = [episode(h - 2, outcome="in_time", said=[("true_alarm", False, "anna")]) for h in GOOD_PROBLEMS[:7]]
     others = [
         episode(60, outcome="no", value=0.55),
@@ -124,6 +124,6 @@ def good_material():
 
 
 def threshold_material(episodes=()):
-    """A threshold definition without a problem: only operators can say whether it was right."""
+    """Return material of a threshold definition without a problem: only feedback determines whether an alarm was right."""
     nothing = scores(()).iloc[:0]
     return replace(good_material(), definition=THRESHOLD, episodes=list(episodes), problems=problems(), scores=nothing, models=())

@@ -1,4 +1,4 @@
-"""Fifty kinds of rubbish that a person, a script or a broken client may leave in a document that people edit."""
+"""Fifty kinds of malformed documents, as a person, a script or a broken client may write them."""
 
 from datetime import UTC, datetime
 
@@ -42,9 +42,9 @@ VALUES = {
 
 
 def rubbish(valid, nested):
-    """Fifty documents and more, each with a name of its own: fields of a valid one replaced, taken away, added.
+    """Return more than fifty malformed documents by unique name: fields of a valid one replaced, removed or added.
 
-    `nested`: paths (with dots) into the valid document, or beside what is in it, whose values are replaced, too.
+    `nested`: further dotted paths, existing in the valid document or new, whose values are replaced.
     """
     fields = [field for field in valid if field != "name"]
     found = {}

@@ -1,4 +1,4 @@
-"""A small line with a known cause of its problem, and models whose weights are written by hand."""
+"""A small line with a known cause of its problem, and models with hand-written weights."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -46,7 +46,7 @@ def definition(**changes: Any) -> ClassifierDefinition:
 
 
 def line(hours: int = 200, seed: int = 0, name: str = "oven-1") -> History:
-    """Humidity wanders; moisture follows it 20 minutes later, and leaves its limit every few hours."""
+    """Return a line whose moisture follows a random humidity 20 minutes later, and leaves its limit every few hours."""
     rng = np.random.default_rng(seed)
     n = hours * 12
     ts = pd.date_range(START, periods=n, freq="5min", tz="UTC", name="ts").as_unit("ms")
@@ -81,7 +81,7 @@ def linear_model(
     threshold: float = 0.5,
     training_cutoff: datetime = START,
 ) -> TrainedModel:
-    """A logistic regression with the given weights per scaled column; every other column weighs nothing."""
+    """Return a logistic regression with the given weights per scaled column; the other columns have weight 0."""
     columns = Columns.from_plan(plan)
     dense = Dense.fit(columns, columns.matrix(rows))
     coef = np.zeros(len(dense.mean))

@@ -1,4 +1,4 @@
-"""What several test suites share: databases to run the stores against, pretended and real."""
+"""Databases for the store tests of several suites: in-memory and real."""
 
 import importlib.util
 import os
@@ -14,27 +14,27 @@ from tests.taught_mongomock import teach_mongomock
 
 
 def pretended_database() -> MongoDatabase:
-    """A new database in memory, which knows indexes but no validators."""
+    """Return a new in-memory database, which supports indexes but no validators."""
     teach_mongomock()
     return mongomock.MongoClient(tz_aware=True)["alerting"]
 
 
 def ensured_pretence() -> MongoStores:
-    """Stores of a new database in memory with all their indexes."""
+    """Return stores of a new in-memory database with all their indexes."""
     stores = MongoStores(pretended_database())
     ensure_indexes(stores.database)
     return stores
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody uses."""
+    """Return an unused port of the loopback address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 def require_real_server() -> None:
-    """Skip a test where the wheel with the server is not installed; in a build, where it must be, fail instead."""
+    """Skip a test if the wheel with the server is not installed; fail instead in a build, which must install it."""
     if importlib.util.find_spec("fiftyone") is not None:
         return
     if os.environ.get("CI", "").lower() == "true":

@@ -1,4 +1,4 @@
-"""mongomock, taught what our tests need of it: what newer drivers ask for, and to look for equal values quickly."""
+"""Patches of mongomock for our tests: arguments of newer drivers, and fast search for equal values."""
 
 from datetime import datetime
 
@@ -13,7 +13,7 @@ _COMPARED_WITH_EQUALS = (str, int, float, datetime)
 
 
 def teach_mongomock() -> None:
-    """Change mongomock 4.3.0 in this process; once more changes nothing."""
+    """Patch mongomock 4.3.0 in this process. Idempotent."""
     for name in _ORIGINALS:
         setattr(mongomock.collection.BulkOperationBuilder, name, _without_sort(name))
     mongomock.collection.Collection._iter_documents = _iter_documents
@@ -22,7 +22,7 @@ def teach_mongomock() -> None:
 
 
 def _without_sort(name):
-    """pymongo passes an argument `sort` to bulk operations since 4.11."""
+    """Drop the argument `sort`, which pymongo passes to bulk operations since 4.11."""
 
     def add(self, *args, sort=None, **kwargs):
         if sort is not None:
@@ -33,12 +33,12 @@ def _without_sort(name):
 
 
 def _iter_documents(self, filter):
-    """The documents that a filter applies to. mongomock asks its whole matching of every document, also for each insertion
-    under a unique index; here that is asked only of those that are not ruled out by a value that differs.
+    """Return the documents that match a filter. mongomock runs its full match on every document, also for each insertion
+    under a unique index; this patch runs it only on documents without a differing value.
     """
-    filter_applies(filter, {})  # a filter that is not valid is refused, though there be no document
+    filter_applies(filter, {})  # an invalid filter is refused even without documents
     self._store._remove_expired_documents()
-    found = list(dict.values(self._store._documents))  # those of an OrderedDict look every key up again
+    found = list(dict.values(self._store._documents))  # the items of an OrderedDict look up every key again
     for key, value in filter.items():
         if "." not in key and type(value) in _COMPARED_WITH_EQUALS:
             found = [d for d in found if (held := d.get(key)) == value or isinstance(held, list | tuple)]
@@ -46,11 +46,11 @@ def _iter_documents(self, filter):
 
 
 def _insert_many(self, documents, *args, **kwargs):
-    """Documents that are BSON already are decoded before."""
+    """Insert documents, after decoding those that are BSON already."""
     decoded = [bson.decode(d.raw) if isinstance(d, RawBSONDocument) else d for d in documents]
     return _INSERT_MANY(self, decoded, *args, **kwargs)
 
 
 def _find_raw_batches(self):
-    """All documents as BSON, in batches of one."""
+    """Return all documents as BSON, in batches of one."""
     return (bson.encode(document) for document in self.find())

@@ -1,5 +1,5 @@
-"""Random threshold definitions with random samples, made to meet edges: values on limits, gaps of exactly `stale_after`, turns
-at one instant, limits that no binary number is equal to, evaluation cut anywhere, samples that come late or are sent again."""
+"""Random threshold definitions with random samples that cover edge cases: values on limits, gaps of exactly `stale_after`, turns
+at one instant, limits without an exact binary number, evaluation cut anywhere, samples that are late or sent again."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -18,7 +18,7 @@ BAD = "bad"
 
 @dataclass(frozen=True)
 class Delivery:
-    """A sample of `value` (BAD: of bad quality) at an instant that arrives at another; of two for one instant the later wins."""
+    """A sample of `value` (BAD: of bad quality) with its instant and arrival; the later of two for one instant wins."""
 
     arrives: int
     at: int
@@ -28,7 +28,7 @@ class Delivery:
 
 @dataclass
 class Case:
-    """One definition on one asset of its own. Times are milliseconds from the instant at which the definition begins."""
+    """One definition on its own asset. Times are milliseconds from the instant at which the definition begins."""
 
     document: dict[str, Any]
     asset: Asset
@@ -42,7 +42,7 @@ class Case:
 
 @dataclass
 class Batch:
-    """Cases that are evaluated together at the instants `cuts`; all times of definitions and samples are multiples of `step`."""
+    """Cases evaluated together at the instants `cuts`; all times of definitions and samples are multiples of `step`."""
 
     step: int
     cuts: list[int]
@@ -50,7 +50,7 @@ class Batch:
 
 
 def random_batch(random: Random, size: int) -> Batch:
-    """Cases that are evaluated at the same instants."""
+    """Return random cases that are evaluated at the same instants."""
     step = random.choice((1_000, 30_000, 60_000, 420_000))
     ticks = random.randint(15, 60)
     cuts = {random.randint(1, ticks) * step + random.choice((-1, 0, 0, 1, step // 2)) for _ in range(random.randint(0, 5))}
@@ -59,7 +59,7 @@ def random_batch(random: Random, size: int) -> Batch:
 
 
 def random_case(random: Random, number: int, step: int, ticks: int) -> Case:
-    """One case. Each has an asset of its own, so that a batch cannot mix them up unnoticed."""
+    """Return one random case. Each has its own asset, so that a test detects cases mixed up in a batch."""
     unit = Decimal(random.choice(UNITS))
     kind = random.choice(("number", "number", "number", "rate", "rate", "text", "flag"))
     document: dict[str, Any] = {"name": f"case-{number}", "kind": "threshold", "assets": [f"line-{number}"], "variable": "x"}
@@ -178,7 +178,7 @@ def _deliveries(random: Random, unit: Decimal, kind: str, document: dict[str, An
 
 
 def _walk(random: Random, unit: Decimal, kind: str) -> Any:
-    """Values without end."""
+    """Yield an endless random walk of values."""
     at, stay = random.randint(0, 6), random.choice((0.1, 0.4, 0.7))
     while True:
         if random.random() >= stay:

@@ -1,6 +1,6 @@
-"""What a threshold definition says of some samples, from docs/definition-reference.md and docs/readings.md alone.
+"""Oracle of threshold evaluation, written only from docs/definition-reference.md and docs/readings.md.
 
-It is as naive as can be: it steps through event time, looks at every instant anew, and takes every number as the decimal that
+It is deliberately naive: it steps through event time, evaluates every instant anew, and reads every number as the decimal that
 was written. It shares no code with the platform. All times are whole multiples of a step, in milliseconds.
 """
 
@@ -12,13 +12,13 @@ Value = Fraction | str
 
 
 def decimal(given):
-    """A number as it is written; a text is a text, true is 1."""
+    """Return a number as its written decimal; a text stays a text, true is 1."""
     return given if isinstance(given, str) else Fraction(str(float(given)))
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A value at an instant; None: of bad quality."""
+    """A value at an instant; None for bad quality."""
 
     at: int
     value: Value | None
@@ -36,7 +36,7 @@ class Spell:
 
     @property
     def summary(self) -> tuple[int, int | None, str, str]:
-        """Raised, closed, its severity now or at its end, and its worst one."""
+        """Return raised, closed, the severity now or at the end, and the worst severity."""
         kind, at, _ = self.steps[-1]
         worst = max(self.severities, key=SEVERITIES.index)
         return self.steps[0][1], at if kind == "closed" else None, self.severities[-1], worst
@@ -55,7 +55,7 @@ class Oracle:
         self.conditions = self.conditions_by_severity()
 
     def duration(self, name, otherwise):
-        """Milliseconds of a duration that is written in seconds."""
+        """Return the milliseconds of a duration that is written in seconds."""
         text = self.document.get(name, otherwise)
         return None if text is None else int(text.removesuffix("s")) * 1_000
 
@@ -65,7 +65,7 @@ class Oracle:
         return decimal(given)
 
     def conditions_by_severity(self):
-        """By severity, pairs of functions: whether a value triggers, and whether what triggered is over."""
+        """Return by severity two functions for each condition: whether a value triggers it, and whether a value ends it."""
         if "levels" in self.document:
             return {severity: list(self.sides(limits)) for severity, limits in self.document["levels"].items()}
         return {self.severity: list(self.sides(self.document))}
@@ -92,7 +92,7 @@ class Oracle:
     # --- the samples, one by one, in the order of their instants -----------------------------------------------------
 
     def judged(self, samples, start):
-        """For each sample after `start`: what is the matter with it ("" for nothing), and the severities that it stands for."""
+        """Return each sample after `start` with its fault ("" for none) and the worst severity that it reaches."""
         sides = {s: [False] * len(conditions) for s, conditions in self.conditions.items()}
         found, counted = [], []
         mine = [sample for sample in samples if sample.at > start]
@@ -121,7 +121,7 @@ class Oracle:
         return max((SEVERITIES.index(s) for s in severities), default=-1)
 
     def enough(self, counted):
-        """The worst severity that so many of the last readings reach; -1 for none."""
+        """Return the worst severity that at least the required number of the last readings reach; -1 for none."""
         wanted = self.document.get("at_least", {"readings": 1, "of": 1})
         last = counted[-wanted["of"] :]
         return max((s for s in range(4) if sum(one >= s for one in last) >= wanted["readings"]), default=-1)
@@ -138,7 +138,7 @@ class Oracle:
         return "frozen" if self.freezes_at(until_then) <= sample.at else ""
 
     def freezes_at(self, samples):
-        """When the last of these is frozen: it has said the same for that long."""
+        """Return the instant at which the last of these samples counts as frozen, after an unchanged value for that long."""
         if self.frozen_after is None:
             return float("inf")
         first = len(samples) - 1
@@ -147,7 +147,7 @@ class Oracle:
         return samples[first].at + self.frozen_after
 
     def rate(self, sample, samples):
-        """Against the newest sound reading that is at least `rate_per` older, and not older than `stale_after` before that."""
+        """Return the rate against the newest valid reading at least `rate_per` older, and at most `stale_after` before that."""
         sound = [s for s in samples if s.value is not None and not self.is_impossible(s) and s.at <= sample.at - self.rate_per]
         if not sound or sample.at - sound[-1].at >= self.rate_per + self.stale_after:
             return None
@@ -159,7 +159,7 @@ class Oracle:
     # --- event time, instant by instant ------------------------------------------------------------------------------
 
     def status(self, at, judged, start):
-        """None: unknown; else the severity reached at this instant, -1 for none."""
+        """Return the severity reached at this instant, -1 for none, None if unknown."""
         before = [i for i, (sample, _) in enumerate(judged) if sample.at <= at]
         since = judged[before[-1]][0].at if before else start
         missing = SEVERITIES.index(self.severity) if self.no_data == "alert" else None
@@ -175,7 +175,7 @@ class Oracle:
         return missing
 
     def spells(self, samples, start, until, step):
-        """The episodes after `start`, as they are known at `until` from these samples."""
+        """Return the episodes after `start` in the point-in-time view of these samples at `until`."""
         samples = sorted(samples, key=lambda sample: sample.at)
         judged = self.judged([s for s in samples if s.at <= until], start)
         possible = set(self.conditions) | ({self.severity} if self.no_data == "alert" else set())
@@ -192,7 +192,7 @@ class Oracle:
         return found
 
     def note(self, at, held, is_open, found):
-        """Raise, change or close the last episode, if that is what happened."""
+        """Raise, change or close the last episode, if its state changes."""
         now_open = bool(found) and found[-1].steps[-1][0] != "closed"
         severity = SEVERITIES[held[-1]] if held else None
         if is_open and not now_open:

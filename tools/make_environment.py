@@ -1,8 +1,8 @@
 """Make or renew the project's own environment, `.venv`, with nothing but Python and pip: `python3 tools/make_environment.py`.
 
-Debian's Python has no `ensurepip`, and its pip refuses to install into the system; so pip puts `uv` into a folder of its own,
-and uv does the rest in seconds. Where uv cannot be had, `venv` or `virtualenv` and pip do the same, slower. What pip is
-configured with (index, certificates) holds for uv, too. Needs no root, and writes nowhere but into this folder and caches.
+Debian's Python has no `ensurepip`, and its pip refuses to install into the system; so pip installs `uv` into a separate folder,
+and uv does the rest in seconds. Without uv, `venv` or `virtualenv` and pip do the same, more slowly. The settings of pip
+(index, certificates) apply to uv, too. The script needs no root, and writes only into this folder and caches.
 """
 
 import json
@@ -18,7 +18,7 @@ TOOLS = ROOT / ".venv-tools"
 OLDEST = (3, 11)
 WHAT = ["--editable", f"{ROOT}[embedded,dev]", "--constraint", str(ROOT / "config" / "constraints.txt")]
 
-# pip's setting, uv's variable, and what stands between several values there
+# pip's setting, uv's variable, and uv's separator of several values
 FROM_PIP = (
     ("index-url", "UV_DEFAULT_INDEX", " "),
     ("extra-index-url", "UV_INDEX", " "),
@@ -49,7 +49,7 @@ def main() -> int:
 
 
 def pip_settings() -> dict[str, str]:
-    """What pip is configured with in files and variables, by setting; a variable goes before a file, as with pip."""
+    """Return pip's configuration from files and variables, by setting; a variable overrides a file, as with pip."""
     listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False).stdout
     settings: dict[str, str] = {}
     for section in ("global.", "install.", ":env:."):
@@ -61,15 +61,15 @@ def pip_settings() -> dict[str, str]:
 
 
 def uv_settings(pip: dict[str, str], environ: "os._Environ[str] | dict[str, str]") -> dict[str, str]:
-    """The same for uv, as far as its own variables do not say otherwise."""
+    """Return pip's configuration as uv's variables, unless uv's own variables override it."""
     settings = {variable: joint.join(pip[name].split()) for name, variable, joint in FROM_PIP if pip.get(name)}
     if "UV_INDEX" in settings:
-        settings["UV_INDEX_STRATEGY"] = "unsafe-best-match"  # several indexes are looked through as pip does
+        settings["UV_INDEX_STRATEGY"] = "unsafe-best-match"  # uv searches several indexes as pip does
     return {name: value for name, value in settings.items() if name not in environ}
 
 
 def find_uv() -> Path | None:
-    """uv as it is installed, or fetched into a folder of ours; None where neither is possible."""
+    """Return the installed uv, or fetch it into the project's folder; None if neither is possible."""
     own = TOOLS / "bin" / "uv"
     places = [Path(folder) / "uv" for folder in os.get_exec_path()]
     for candidate in (own, *places):
@@ -115,7 +115,7 @@ def _fetched(package: str) -> bool:
 
 
 def _works() -> bool:
-    """Whether there is an environment to renew. One that was moved or copied here is not: it runs the code of the old place."""
+    """Return whether there is an environment to renew. A moved or copied one does not count: it runs the code of the old path."""
     stamp = ENVIRONMENT / ".made"
     python = ENVIRONMENT / "bin" / "python"
     if not python.exists() or (stamp.exists() and stamp.read_text() != str(ROOT)):

@@ -1,10 +1,10 @@
 """Alerts that defeat themselves, on the demo line: `python tools/self_defeating_alerts.py [--steps 6] [--out docs]`.
 
-A model warns of moist biscuits, and the crew acts on every alert, so that the problem does not come. Every few days a challenger
-is trained on all that happened so far, in three ways: by the data alone (what was prevented is negative), with the answers as by
-default (left out), and with `feedback.avoided: positive`; once with the set-points among the features, once without, as where
-nobody measures what the crew does. Every challenger is judged on the same days of another line, on which nobody acts on alerts.
-Draws self-defeating-alerts.svg and prints the figures.
+A model warns of moist biscuits, and the crew acts on every alert, so that the problem does not occur. Every few days a challenger
+is trained on all data so far, in three ways: without feedback (a prevented problem is negative), with feedback by
+default (left out), and with `feedback.avoided: positive`; once with the set-points among the features, once without, as in plants
+that do not measure the crew's actions. Every challenger is scored on the same days of another line, whose crew ignores alerts.
+The tool draws self-defeating-alerts.svg and prints the metrics.
 """
 
 import argparse
@@ -65,20 +65,20 @@ COLOURS = ("#b3261e", "#1f6f54", "#3a5fa8")
 
 @dataclass
 class World:
-    """A line, what its sensors said, and what the crew answered."""
+    """A line with its sensor readings and the feedback of its crew."""
 
     state: LineState
     rows: list[ReadingRow] = field(default_factory=list)
     answers: list[FeedbackLabel] = field(default_factory=list)
 
     def run(self, until: int) -> None:
-        """Let the line run to a minute."""
+        """Run the line up to a minute."""
         stretch = simulate(self.state, until)
         self.rows += stretch.rows
         self.state = stretch.state
 
     def history(self, last: int | None = None) -> History:
-        """All readings, or those of the last minutes."""
+        """Return all readings, or those of the last minutes."""
         rows = self.rows if last is None else self.rows[-last:]
         index = pd.DatetimeIndex([r.ts for r in rows], name="ts").as_unit("ms")
         frame = pd.DataFrame([r.values for r in rows], index=index, columns=list(demo_asset().variables)).astype(float)
@@ -86,7 +86,7 @@ class World:
 
 
 def definition(unseen: list[str], **feedback: str) -> ClassifierDefinition:
-    """The demo's definition with a short search and small later parts, so that a model sees what happened lately."""
+    """Return the demo's definition with a short search and small later parts, so that a model learns from recent data."""
     document = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     document["exclude"] += unseen
     learning = {"trials": 1, "folds": 2, "candidates": ["lightgbm"]}
@@ -99,7 +99,7 @@ def definition(unseen: list[str], **feedback: str) -> ClassifierDefinition:
 
 
 def trained(wanted: ClassifierDefinition, world: World, answers: list[FeedbackLabel]) -> tuple[TrainedModel, str]:
-    """A model of all that happened, and what the answers changed."""
+    """Return a model trained on all data so far, and the effect of the feedback on its labels."""
     history = world.history()
     dataset = build_dataset(wanted, 1, [history], history.readings.index[-1].to_pydatetime(), answers)
     model, _ = finish_challenger(dataset, search_candidate(dataset, wanted, "lightgbm", silent), wanted)
@@ -107,7 +107,7 @@ def trained(wanted: ClassifierDefinition, world: World, answers: list[FeedbackLa
 
 
 def serve(world: World, model: TrainedModel, wanted: ClassifierDefinition, until: int) -> int:
-    """Let the model warn and the crew act until a minute. Returns the number of alerts."""
+    """Simulate the model's alerts and the crew's actions up to a minute. Returns the number of alerts."""
     stride, promise = span_millis(wanted.stride) // MINUTE_MS, span_millis(wanted.gap + wanted.horizon) // MINUTE_MS
     lookback = span_millis(model.plan.lookback) // MINUTE_MS + 10
     alerts = 0
@@ -122,7 +122,7 @@ def serve(world: World, model: TrainedModel, wanted: ClassifierDefinition, until
 
 
 def act(world: World, raised: int, promise: int) -> None:
-    """The crew helps until the promise ends, and calls the alert true where it finds a cause."""
+    """Apply the crew's corrections until the prediction window ends, and confirm the alert if the crew finds a cause."""
     began = world.state.minute
     world.run(began + ANSWERED_AFTER)
     state = world.state
@@ -138,7 +138,7 @@ def act(world: World, raised: int, promise: int) -> None:
 
 
 def judged(model: TrainedModel, wanted: ClassifierDefinition, line: History) -> Figures:
-    """The model's worth on a line on which nobody acts on its alerts."""
+    """Return the model's metrics on a line whose crew ignores its alerts."""
     first, last = (to_millis(t.to_pydatetime()) for t in line.readings.index[[0, -1]])
     at = grid(first + span_millis(model.plan.lookback), last, span_millis(wanted.stride))
     labels = label_instants(wanted, "onset", line, at, last)
@@ -167,7 +167,7 @@ def judged(model: TrainedModel, wanted: ClassifierDefinition, line: History) -> 
 
 
 def challengers(world: World, line: History, days: int) -> list[Figures]:
-    """The figures of a challenger of each way and sight, trained on all that happened so far."""
+    """Return the metrics of a challenger for each way and sight, trained on all data so far."""
     found = []
     for sight, unseen in SIGHTS.items():
         for way, (feedback, answered) in WAYS.items():
@@ -179,7 +179,7 @@ def challengers(world: World, line: History, days: int) -> list[Figures]:
 
 
 def lived(world: World, line: History, steps: int) -> Iterator[list[Figures]]:
-    """Train, put that model in service, and train challengers at first and after every step."""
+    """Train a model, put it into service, and train challengers at the start and after every step."""
     wanted = definition([])
     model, _ = trained(wanted, world, [])
     yield challengers(world, line, 0)
@@ -189,21 +189,21 @@ def lived(world: World, line: History, steps: int) -> Iterator[list[Figures]]:
 
 
 def untouched(seed: int) -> History:
-    """Weeks of another line, on which nobody acts on alerts."""
+    """Return weeks of another line, whose crew ignores alerts."""
     world = World(new_line(seed + 100, ORIGIN, 1000))
     world.run(JUDGED_DAYS * DAY)
     return world.history()
 
 
 def first_days(seed: int) -> World:
-    """The line before any model is in service."""
+    """Return the line before any model is in service."""
     world = World(new_line(seed, ORIGIN, 1000))
     world.run(FIRST_DAYS * DAY)
     return world
 
 
 def draw(figures: Sequence[Figures], out: Path) -> None:
-    """A panel for each sight: the share of problems warned of, by days in service."""
+    """Draw a panel for each sight: the share of problems warned of, by days in service."""
     matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "alerting", "font.size": 10})
     figure = Figure(figsize=(9.5, 3.9), layout="constrained")
     panels = figure.subplots(1, len(SIGHTS), squeeze=False)[0]
@@ -219,7 +219,7 @@ def draw(figures: Sequence[Figures], out: Path) -> None:
 
 
 def main() -> None:
-    """Live, train, judge, draw and print."""
+    """Run the simulation, train and score challengers, draw the chart and print the metrics."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--seed", type=int, default=1)

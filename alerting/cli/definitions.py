@@ -101,7 +101,7 @@ def apply(
 
 
 def _show_next(steps: Sequence[str]) -> None:
-    """Print what happens next; of many steps the first ones."""
+    """Print the next steps; only the first ones of a long list."""
     for step in steps[:_STEPS_SHOWN]:
         console.print(f"next: {step}")
     if len(steps) > _STEPS_SHOWN:

@@ -229,7 +229,7 @@ def _show_training(training: dict[str, Any] | None) -> None:
 
 
 def show_candidates(leaderboard: Sequence[dict[str, Any]]) -> None:
-    """Every family's best of one training, the best first, with 95 % bounds."""
+    """Print the best candidate of each family in one training, best first, with 95 % confidence intervals."""
     from alerting.reporting.decision_text import CANDIDATE_METRICS, candidate_metrics, measured
 
     ranked = sorted(leaderboard, key=lambda line: -line["ap"])
@@ -252,7 +252,7 @@ def show_test(test: dict[str, Any]) -> None:
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row with its numbers as tables show them."""
+    """Return a row with its numbers formatted for tables."""
     return row | ({"threshold": float(row["threshold"])} if row.get("threshold") else {})
 
 

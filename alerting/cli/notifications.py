@@ -1,4 +1,4 @@
-"""`alerting route …` and `alerting notification …`: which channels are notified, and notifications that were given up."""
+"""`alerting route …` and `alerting notification …`: routes to channels, and dead letters."""
 
 from pathlib import Path
 from typing import Annotated, Any

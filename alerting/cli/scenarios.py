@@ -1,4 +1,4 @@
-"""`alerting test`: definitions against scenarios, for a build or before a change; like `promtool test rules`."""
+"""`alerting test`: run scenarios against definitions, in a build or before a change; like `promtool test rules`."""
 
 from pathlib import Path
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""`alerting shelf …` and `alerting suppression …`: what is muted, by operators and by design."""
+"""`alerting shelf …` and `alerting suppression …`: targets muted by operators and by design."""
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated

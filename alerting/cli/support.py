@@ -1,4 +1,4 @@
-"""Shared by all commands: options, the platform, progress, tables or JSON, times, and messages instead of tracebacks."""
+"""Helpers of all commands: options, the platform, progress, tables or JSON, times, and messages instead of tracebacks."""
 
 import getpass
 import os
@@ -102,7 +102,7 @@ def _why_stopped(home: Path) -> str | None:
 
 
 def is_served() -> bool:
-    """Return whether `alerting up` runs on this home; True for a database of your own, where this is not known here."""
+    """Return whether `alerting up` runs on this home; True for the operator's own database, where this cannot be checked."""
     from alerting.adapters.embedded.running import running
     from alerting.settings.environment import read_settings
 
@@ -143,7 +143,7 @@ def _configure_logging() -> None:
 
 
 def writes(function: Callable[P, R]) -> Callable[P, R]:
-    """Say on standard error where a command has written, once it has; a dry run writes nowhere."""
+    """Return a command that prints the written database on standard error when it is done; nothing after a dry run."""
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -176,7 +176,7 @@ def actor() -> "Actor":
 
 
 def instant(text: str | None, option: str) -> datetime | None:
-    """Read an ISO 8601 instant with zone, e.g. 2015-03-14T00:00Z. Raises a usage error (exit code 2)."""
+    """Return an ISO 8601 instant with zone, e.g. 2015-03-14T00:00Z. Raises a usage error (exit code 2)."""
     if text is None:
         return None
     try:
@@ -201,9 +201,9 @@ def write_file(path: Path, text: str) -> None:
 def read_documents(
     files: Sequence[Path], noun: str = "definition", example: str = "`name: …`, `kind: …`"
 ) -> list[dict[str, Any]]:
-    """Read the documents in YAML or JSON files, as written. Raises UserError for a file that holds none, or anything else.
+    """Return the documents of YAML or JSON files, as written. Raises UserError for a file with none or other content.
 
-    `noun` and `example`: what a document is and how it begins, for that message.
+    `noun` and `example`: the kind of document and its first line, for the error message.
     """
     return [document for file in files for document in _read_file(file, noun, example)]
 

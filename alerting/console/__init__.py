@@ -1,1 +1,1 @@
-"""FastAPI: the REST API and the operator's pages. Requests become use cases; nothing is decided here."""
+"""FastAPI: the REST API and the operator's pages. Each request calls a use case; this package makes no decisions."""

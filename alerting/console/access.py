@@ -33,7 +33,7 @@ class Person:
 
 
 class Access:
-    """Finds people by tokens and sessions. Comparisons take equally long, wherever a wrong value differs from a right one."""
+    """People by tokens and sessions. A comparison takes the same time wherever a wrong value differs from the right one."""
 
     def __init__(self, tokens: Mapping[str, tuple[str, Role]], ended: EndedSessions) -> None:
         """`tokens`: name and role by token. `ended`: where log-outs are recorded. Raises UserError without any token."""
@@ -42,7 +42,7 @@ class Access:
         self._tokens, self._ended = dict(tokens), ended
 
     def find_by_token(self, token: str) -> Person | None:
-        """Return the person of this token, None if it is not valid."""
+        """Return the person of this token, None for an invalid one."""
         found = None
         for known, (name, role) in self._tokens.items():
             if hmac.compare_digest(_digest(known), _digest(token)):
@@ -72,7 +72,7 @@ class Access:
         return found
 
     def end_session(self, person: Person, now: datetime) -> None:
-        """End the session of this person: every copy of its cookie is worthless from now on, also after a restart. Idempotent."""
+        """End the session of this person: every copy of its cookie becomes invalid, also after a restart. Idempotent."""
         if person.session is not None:
             self._ended.end(_fingerprint(person.session), _expires(person.session), now)
 
@@ -83,20 +83,20 @@ def _session(token: str, now: datetime) -> str:
 
 
 def _expires(session: str) -> datetime:
-    """Return when a session expires; only for one whose signature is right."""
+    """Return the expiry of a session; call it only after checking the signature."""
     return datetime.fromtimestamp(int(session.partition(".")[0]), UTC)
 
 
 def _fingerprint(session: str) -> str:
-    """Return what is recorded of a session that was ended: a hash, which cannot be used as a cookie.
+    """Return the recorded hash of an ended session, which cannot be used as a cookie.
 
-    It names the whole cookie, so a signature must have one spelling only: hexadecimal, compared as text.
+    It covers the whole cookie, so a signature has exactly one spelling: hexadecimal, compared as text.
     """
     return hashlib.sha256(session.encode()).hexdigest()
 
 
 def confirms(person: Person, csrf: str) -> bool:
-    """Return whether a form was made by this console for this session, and not by some other site."""
+    """Return whether this console made the form for this session, and not another site."""
     return person.csrf is not None and hmac.compare_digest(person.csrf.encode(), csrf.encode())
 
 

@@ -1,4 +1,4 @@
-"""The application: the gate, the API, the pages, and one way to say what went wrong."""
+"""The application: the gate, the API, the pages, and the handlers of faults."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -24,7 +24,7 @@ from alerting.settings.environment import UTC
 
 
 def wall_clock() -> datetime:
-    """The real time: sessions of people end by it, whatever the platform's clock says."""
+    """Return the real time, by which sessions expire independently of the platform's clock."""
     return datetime.now(UTC)
 
 
@@ -38,11 +38,11 @@ def create_app(
     public_url: str | None = None,
     body_seconds: float = BODY_SECONDS,
 ) -> FastAPI:
-    """The API and pages of a platform. Raises UserError without tokens.
+    """Return the application with the API and pages of a platform. Raises UserError without tokens.
 
-    `tokens`: name and role by token. `zone`: in which the pages show their times; the API speaks UTC. `sign_in`: the
-    folder of the one-time link. `public_url`: the address at which people reach the pages. `body_seconds`: within which the
-    body of a request must have arrived.
+    `tokens`: name and role by token. `zone`: time zone of the pages; the API uses UTC. `sign_in`: the
+    folder of the one-time link. `public_url`: the address at which people reach the pages. `body_seconds`: time limit
+    for the body of a request to arrive.
     """
     entrance = Entrance(Access(tokens, platform.ended_sessions), WrongTokens(), now, public_url)
     app = FastAPI(
@@ -50,7 +50,7 @@ def create_app(
         version="1",
         summary="Episodes, feedback, definitions, models and reports of production lines.",
         openapi_url="/api/v1/openapi.json",
-        docs_url=None,  # its page would load scripts from elsewhere
+        docs_url=None,  # its page would load scripts from other sites
         redoc_url=None,
     )
     app.state.platform = platform

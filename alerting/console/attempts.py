@@ -1,4 +1,4 @@
-"""Limits of one client: wrong tokens are slowed, requests of links are counted; the memory for it is bounded."""
+"""Limits per client, in bounded memory: delay after wrong tokens, and a maximum number of feedback-link requests."""
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ KNOWN = 10_000
 
 
 def client_of(request: Request) -> str:
-    """Return the address of a request, by which limits count: of IPv6 the network of 64 bits that one client has."""
+    """Return the client address that limits count by; for IPv6 the 64-bit network of the client."""
     host = request.client.host if request.client else ""
     try:
         address = ip_address(host.partition("%")[0])
@@ -38,7 +38,7 @@ class _Client:
 
 
 class WrongTokens:
-    """Slows guesses of tokens: after five wrong ones each further attempt of a client waits, twice as long each time, at most a
+    """Delay of token guesses: after five wrong tokens each further attempt of a client waits, twice as long each time, at most a
     minute. A right token counts at once if it was used from this client before, so a guesser (or a program with an old token)
     cannot lock out people who share its address. Other clients are not affected.
     """
@@ -48,7 +48,7 @@ class WrongTokens:
         self._lock = Lock()
 
     def wait(self, client: str, person: str | None, now: datetime) -> timedelta | None:
-        """Return how long this client must wait before its token counts, None if it counts now. `person`: its owner."""
+        """Return the time until this client's token is accepted, None if it is accepted now. `person`: owner of the token."""
         with self._lock:
             known = self._clients.get(client)
             if known is None or known.last is None or (person is not None and person in known.people):
@@ -59,7 +59,7 @@ class WrongTokens:
             return left if left > timedelta(0) else None
 
     def record_attempt(self, client: str, person: str | None, now: datetime) -> None:
-        """Record that a token counted: `person` is None for a wrong one."""
+        """Record an attempt; `person` is the owner of the token, None for a wrong one."""
         with self._lock:
             known = self._clients.setdefault(client, _Client())
             self._clients.move_to_end(client)
@@ -73,7 +73,7 @@ class WrongTokens:
 
 
 class RateLimit:
-    """Limits the requests of one client within a time."""
+    """Limit of requests per client and time."""
 
     def __init__(self, requests: int = REQUESTS, within: timedelta = WITHIN) -> None:
         self._requests, self._within = requests, within
@@ -81,7 +81,7 @@ class RateLimit:
         self._lock = Lock()
 
     def allows(self, client: str, now: datetime) -> bool:
-        """Count a request; return False when it is one too many."""
+        """Count a request and return whether it is within the limit."""
         with self._lock:
             times = self._seen.setdefault(client, deque())
             self._seen.move_to_end(client)

@@ -1,4 +1,4 @@
-"""Checks every request first: a token or session, the size of the body, headers that forbid to load from elsewhere."""
+"""First check of every request: token or session, size of the body, headers that forbid loading from other sites."""
 
 import asyncio
 from collections.abc import Callable
@@ -39,7 +39,7 @@ _HEADERS = {
 
 
 class Gate:
-    """Finds the sender and puts the `Person` into the request's state; a route that names no role is closed too."""
+    """Gate that stores the `Person` of a request in its state; it also closes routes without a role."""
 
     def __init__(
         self, app: ASGIApp, access: Access, wrong_tokens: WrongTokens, now: Callable[[], datetime], body_seconds: float
@@ -48,7 +48,7 @@ class Gate:
         self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
+        """Handle a request (ASGI)."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -58,7 +58,7 @@ class Gate:
         await answer(scope, BodyDeadline(receive, self._body_seconds), _with_headers(send))
 
     async def _refusal(self, request: Request) -> Response | None:
-        """Return the refusal of a request, None if it may go on; then its state holds the person, if there is one."""
+        """Return the refusal of a request, None if it is allowed; its state then has the person, if there is one."""
         if sum(len(name) + len(value) for name, value in request.scope["headers"]) + _target_length(request) > LARGEST_HEAD:
             return problem(request, 431, f"address and headers are larger than {LARGEST_HEAD} bytes together")
         if request.method not in READING and (too_large := _refused_body(request)) is not None:
@@ -92,7 +92,7 @@ class Gate:
     async def _by_cookie(self, request: Request) -> Response | None:
         cookie = request.cookies.get(COOKIE)
         if cookie is None or (request.url.path.startswith(API) and request.method not in READING):
-            return None  # what changes something through the API needs a token: a cookie alone could be sent by another site
+            return None  # a change through the API needs a token: another site could send a cookie alone
         try:
             request.state.person = await run_in_threadpool(self._access.find_by_session, cookie, self._now())
         except (ConnectionFailure, DatabaseDown):
@@ -101,7 +101,7 @@ class Gate:
 
 
 class BodyDeadline:
-    """Receives a request whose body must arrive in time: a body that trickles in ends with 408."""
+    """Receiver that ends a request with 408 if its body does not arrive in time."""
 
     def __init__(self, receive: Receive, seconds: float) -> None:
         self._receive, self._seconds = receive, seconds
@@ -109,7 +109,7 @@ class BodyDeadline:
         self._complete = False
 
     async def __call__(self) -> Message:
-        """ASGI. Raises HTTPException 408."""
+        """Return the next message of a request (ASGI). Raises HTTPException 408 if the body does not arrive in time."""
         if self._complete:
             return await self._receive()
         if self._until is None:

@@ -1,4 +1,4 @@
-"""Login and logout of the pages: a token becomes a cookie that scripts cannot read and other sites cannot send."""
+"""Login and logout of the pages: exchange a token for a cookie that scripts cannot read and other sites cannot send."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Field = Annotated[str, Form(max_length=LONGEST)]
 
 @dataclass(frozen=True)
 class Entrance:
-    """What login routes share. `public_url`: the address at which people reach the pages, if it is set."""
+    """Shared parts of the login routes. `public_url`: the address at which people reach the pages, if it is set."""
 
     access: Access
     wrong_tokens: WrongTokens

@@ -1,4 +1,4 @@
-"""`/metrics` for Prometheus: the figures of the platform, collected when they are asked for, in bounded time."""
+"""`/metrics` for Prometheus: the metrics of the platform, collected on request, in bounded time."""
 
 import platform as python
 import time
@@ -33,7 +33,7 @@ FRESH_S = 10.0
 
 @dataclass(frozen=True)
 class Scrape:
-    """What one reading of the platform gave. `metrics`: None if it could not be read within the limit, or at all."""
+    """Result of one collection. `metrics`: None if the platform could not be read, or not within the limit."""
 
     database_up: bool
     seconds: float
@@ -51,7 +51,7 @@ class PlatformReader:
         self._read_at = 0.0
 
     def read(self) -> Scrape:
-        """Return the metrics of now, or those of a few seconds ago. Never raises for a database that is down or slow."""
+        """Return metrics that are at most a few seconds old. Never raises for a database that is down or slow."""
         if not self._lock.acquire(timeout=self._limit):
             return Scrape(True, self._limit, None)
         try:
@@ -76,7 +76,7 @@ class PlatformReader:
         return Scrape(is_up, self._stopwatch() - began, metrics)
 
     def _answers(self) -> bool:
-        """Return whether the database answers something small."""
+        """Return whether the database answers a small query."""
         try:
             with pymongo.timeout(1.0):
                 self._platform.definitions.faulty()
@@ -86,13 +86,13 @@ class PlatformReader:
 
 
 class PlatformCollector(Collector):
-    """Turns what a reader reads into metric families."""
+    """Collector that converts the metrics of a reader to metric families."""
 
     def __init__(self, reader: PlatformReader) -> None:
         self._reader = reader
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the families of one scrape; those of the platform only if it could be read."""
+        """Yield the metric families of one scrape; those of the platform only if it could be read."""
         yield InfoMetricFamily(
             "alerting_build",
             "Version of the platform.",

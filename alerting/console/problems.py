@@ -1,4 +1,4 @@
-"""What went wrong, said once and clearly: RFC 9457 problem documents for programs, a small page for people."""
+"""Responses for faults: RFC 9457 problem documents for programs, a small page for people."""
 
 from http import HTTPStatus
 from typing import Any
@@ -29,7 +29,7 @@ DATABASE_DOWN = "the database does not answer; nothing is lost, try again later"
 
 
 def problem(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
-    """Return the answer for a fault: JSON for programs, a page for people."""
+    """Return the response for a fault: JSON for programs, a page for people."""
     title, detail = HTTPStatus(status).phrase, _bounded(detail)
     if not is_for_programs(request.url.path):
         page = render("problem.html", request, title=title, detail=detail)
@@ -55,7 +55,7 @@ def _bounded(detail: str) -> str:
 
 
 def handle_problems(app: FastAPI) -> None:
-    """Turn every fault of a request into a problem document."""
+    """Register the handlers that turn every fault of a request into a problem document."""
 
     @app.exception_handler(HTTPException)
     def refused_request(request: Request, fault: HTTPException) -> Response:

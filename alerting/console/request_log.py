@@ -1,4 +1,4 @@
-"""A line in the log for each request, and an id for all lines that are logged because of it."""
+"""Request log: one line for each request, and an id on all lines that the request causes."""
 
 from time import monotonic
 from uuid import uuid4
@@ -14,13 +14,13 @@ _REGULAR = frozenset({"/api/v1/health", "/style.css", METRICS})
 
 
 class RequestLog:
-    """Logs the method, the address as it is declared (never the values in it, which may be permissions), status and duration."""
+    """Log of method, declared address (never its values, which may be permissions), status and duration."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
+        """Handle a request (ASGI)."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

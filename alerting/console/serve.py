@@ -1,4 +1,4 @@
-"""Starts the API and the console: python -m alerting.console.serve [--host H] [--port P]."""
+"""Start the API and the console: python -m alerting.console.serve [--host H] [--port P]."""
 
 import argparse
 import os
@@ -18,7 +18,7 @@ TOKENS_FILE = variable("api_tokens_file")
 
 
 def serve(host: str = LOOPBACK, port: int | None = None, environ: Mapping[str, str] = os.environ) -> None:
-    """Serve until told to stop. Raises UserError without a tokens file that only its owner may read, or without a database.
+    """Serve until a signal asks to stop. Raises UserError without a database or a tokens file readable only by its owner.
 
     `port`: `ALERTING_API_PORT` when left out.
     """
@@ -33,12 +33,12 @@ def serve(host: str = LOOPBACK, port: int | None = None, environ: Mapping[str, s
 
 
 def tokens_file(settings: Settings, environ: Mapping[str, str]) -> Path:
-    """`ALERTING_API_TOKENS_FILE`, or the one that `alerting up` makes."""
+    """Return the path in `ALERTING_API_TOKENS_FILE`, or that of the file that `alerting up` makes."""
     return Path(environ.get(TOKENS_FILE) or settings.home / "secrets" / "api_tokens.json")
 
 
 def main() -> int:
-    """Entry point."""
+    """Run the server from the command line."""
     parser = argparse.ArgumentParser(prog="python -m alerting.console.serve", description="Serve the API and the console.")
     parser.add_argument("--host", default=LOOPBACK, help="address to listen on (default: this machine only)")
     parser.add_argument("--port", type=int, help="port to listen on (default: ALERTING_API_PORT, or 8000)")

@@ -1,4 +1,4 @@
-"""The HTTP server under the application: what a client may take of it in bytes and in time."""
+"""HTTP server of the application, with limits of bytes and time per client."""
 
 from asyncio import TimerHandle, Transport
 from typing import Any
@@ -18,8 +18,8 @@ READING_SECONDS = 30.0
 class PatientProtocol(H11Protocol):
     """HTTP/1.1 that ends a connection whose request does not arrive, or whose answer is not read, in time.
 
-    The application refuses slow bodies and large headers with an answer that says so; this is for clients that send nothing at
-    all, headers byte by byte, or a body to an answer that is out already.
+    The application itself answers slow bodies and large headers with a refusal; this protocol ends clients that send nothing at
+    all, headers byte by byte, or a body after the answer was sent.
     """
 
     request_seconds = REQUEST_SECONDS
@@ -31,22 +31,22 @@ class PatientProtocol(H11Protocol):
         self._unread: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        """The first request is awaited."""
+        """Start the time limit of the first request."""
         super().connection_made(transport)
         self._await_request()
 
     def data_received(self, data: bytes) -> None:
-        """A part of a request."""
+        """Receive a part of a request."""
         super().data_received(data)
         self._await_request()
 
     def on_response_complete(self) -> None:
-        """The next request is awaited, with a time of its own."""
+        """Start the time limit of the next request."""
         super().on_response_complete()
         self._await_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is awaited any more."""
+        """Stop all time limits."""
         _stop(self._deadline)
         self._deadline = None
         _stop(self._unread)
@@ -54,13 +54,13 @@ class PatientProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """The client reads more slowly than the answer is written."""
+        """Start the time limit of a client that reads more slowly than the answer is written."""
         super().pause_writing()
         _stop(self._unread)
         self._unread = self.loop.call_later(self.reading_seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """The client has read on."""
+        """Stop the time limit of a client that has continued to read."""
         super().resume_writing()
         _stop(self._unread)
         self._unread = None
@@ -79,7 +79,7 @@ def _stop(timer: TimerHandle | None) -> None:
 
 
 def server_options(trusted_proxies: tuple[str, ...]) -> dict[str, Any]:
-    """Options of `uvicorn.run`. `trusted_proxies`: whose word on a client's address and scheme is taken."""
+    """Return the options of `uvicorn.run`. `trusted_proxies`: proxies whose client address and scheme headers are trusted."""
     return {
         "http": PatientProtocol,
         "ws": "none",
@@ -87,11 +87,11 @@ def server_options(trusted_proxies: tuple[str, ...]) -> dict[str, Any]:
         "proxy_headers": bool(trusted_proxies),
         "forwarded_allow_ips": ",".join(trusted_proxies),
         "log_level": "warning",
-        "log_config": None,  # ours, see `settings.logs`
+        "log_config": None,  # the platform configures logs, see `settings.logs`
         "server_header": False,
     }
 
 
 def serve_app(app: Any, host: str, port: int, trusted_proxies: tuple[str, ...]) -> None:
-    """Serve until told to stop."""
+    """Serve until a signal asks to stop."""
     uvicorn.run(app, host=host, port=port, **server_options(trusted_proxies))

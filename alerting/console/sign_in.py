@@ -1,4 +1,4 @@
-"""The page behind the one-time link that `alerting up` prints: it starts a session, once, for a browser on this machine."""
+"""One-time link that `alerting up` prints: it starts one session, for a browser on this machine."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -28,7 +28,7 @@ def sign_in_routes(
     @routes.get(f"{PATH}{{code}}", response_class=HTMLResponse)
     def sign_in(code: str, request: Request) -> Response:
         if "prefetch" in request.headers.get("sec-purpose", request.headers.get("purpose", "")):
-            return Response(status_code=503)  # a browser that looks ahead must not use the link up
+            return Response(status_code=503)  # a browser that prefetches must not use up the link
         session = None
         if _is_local(request) and take_link(folder, code, now()):
             session = access.start_session(_token(tokens), now())
@@ -43,7 +43,7 @@ def sign_in_routes(
 
 
 def _is_local(request: Request) -> bool:
-    """Return whether a browser on this machine asks, under an address of this machine, and no proxy has passed it on."""
+    """Return whether a request comes directly, without a proxy, from this machine to an address of this machine."""
     if any(name in request.headers for name in _PASSED_ON) or request.client is None:
         return False
     host = request.headers.get("host", "")
@@ -55,5 +55,5 @@ def _is_local(request: Request) -> bool:
 
 
 def _token(tokens: Mapping[str, tuple[str, Role]]) -> str:
-    """Return the token of the session: the engineer's, who may do all that the pages offer."""
+    """Return the token of the session: that of the engineer, whose role allows all actions of the pages."""
     return min(tokens, key=lambda token: _PREFERRED.index(tokens[token][1]))

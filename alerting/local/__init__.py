@@ -1,1 +1,1 @@
-"""The platform on one machine: starts its parts, watches over them, and stops them in order."""
+"""The platform on one machine: start its parts, supervise them, and stop them in order."""

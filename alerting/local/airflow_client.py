@@ -1,4 +1,4 @@
-"""The few things that a first start asks of Airflow, over its REST API."""
+"""Client of Airflow's REST API with the operations that a first start needs."""
 
 import time
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ UNFINISHED = ("queued", "running")
 
 @dataclass(frozen=True)
 class RunProgress:
-    """A DAG run's state, how many of its tasks are done, and which run now."""
+    """Progress of a DAG run: its state, its number of finished tasks, and its running tasks."""
 
     state: str
     done: int
@@ -23,37 +23,37 @@ class RunProgress:
 
 
 class AirflowSilent(Exception):
-    """Airflow did not answer as it should, for long."""
+    """Failure of Airflow to give a valid answer within the time limit."""
 
 
 class AirflowClient:
-    """Airflow as the user `admin`. Requests are repeated for a while: the API may be starting, or busy."""
+    """Client of Airflow as the user `admin`. It repeats requests for a while, because the API may be starting or busy."""
 
     def __init__(self, url: str, password: str) -> None:
         self._http = httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False)
         self._password = password
 
     def wait_for_dag(self, dag_id: str) -> None:
-        """Wait until the DAG has been read. Raises AirflowSilent."""
+        """Wait until Airflow has read the DAG. Raises AirflowSilent if it does not in time."""
         self._request("GET", f"/dags/{dag_id}")
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
-        """The runs of a DAG, newest first."""
+        """Return the runs of a DAG, newest first."""
         found: list[dict[str, Any]] = self._request("GET", f"/dags/{dag_id}/dagRuns", params={"order_by": "-run_after"})[
             "dag_runs"
         ]
         return found
 
     def unfinished_run(self, dag_id: str) -> str | None:
-        """The newest run that is queued or running."""
+        """Return the newest queued or running run."""
         return next((str(run["dag_run_id"]) for run in self.runs(dag_id) if run["state"] in UNFINISHED), None)
 
     def trigger(self, dag_id: str) -> str:
-        """Start a run, and return its id."""
+        """Start a run and return its id."""
         return str(self._request("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None})["dag_run_id"])
 
     def progress(self, dag_id: str, run_id: str) -> RunProgress:
-        """How far a run is."""
+        """Return the progress of a run."""
         state = self._request("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"]
         tasks = self._request("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"]
         done = [task for task in tasks if task["state"] in {"success", "skipped", "failed", "upstream_failed"}]

@@ -1,4 +1,4 @@
-"""The demo line's processes: `python -m alerting.local.demo fill` gives the platform a past, `run` lets the line go on."""
+"""Processes of the demo line: `python -m alerting.local.demo fill` writes its past, `run` continues the line."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ AUTHOR = "demo"
 
 
 def fill_up() -> None:
-    """Fill the past of the line and make the example definitions current, where that has not been done before."""
+    """Write the past of the line and apply the example definitions, unless this was done before. Idempotent."""
     settings = read_settings(os.environ)
     with open_stores(settings) as stores:
         platform = assemble(settings, stores, channels=False)
@@ -42,7 +42,7 @@ def fill_up() -> None:
 
 
 def run() -> None:
-    """Let the line run at the demo's speed until SIGTERM."""
+    """Run the line at the demo's speed until SIGTERM."""
     settings = read_settings(os.environ)
     stopped = Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
@@ -59,7 +59,7 @@ def run() -> None:
 
 
 def _apply_examples(platform: Platform) -> list[str]:
-    """Only those that are not known by name: what people made of the others, or that they retired them, stays."""
+    """Apply only examples with a new name, so that changes and retirements by people stay."""
     known = {revision.name for revision in platform.definitions.latest()}
     files = [path for path in sorted(EXAMPLES.glob("*.yaml")) if not path.name.endswith(".test.yaml")]
     documents = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in files]

@@ -1,4 +1,4 @@
-"""Whether there is room for the databases before they start: a full disk stops every one of them at once."""
+"""Check of the free disk space before the databases start, because a full disk stops all of them at once."""
 
 import shutil
 from pathlib import Path
@@ -12,7 +12,7 @@ SCANT = 5 * GIB
 
 
 def check_space(home: Path) -> str | None:
-    """A warning where there is little room on the disk of `home`, None where there is enough. Raises UserError where there is too
+    """Return a warning if the disk of `home` has little space, None if it has enough. Raises UserError if there is too
     little to start.
     """
     folder = next(folder for folder in (home, *home.parents) if folder.exists())

@@ -1,4 +1,4 @@
-"""Waits until the first alert opens after a start, and prints it in three lines. It never fails: nothing depends on it."""
+"""Announcement of the first alert after a start, in three lines. It never fails, and no other part depends on it."""
 
 import json
 import os
@@ -18,7 +18,7 @@ _TIMEOUT_S = 10.0
 
 
 def main() -> int:
-    """Entry point: prints the alert as JSON on its last line."""
+    """Wait for the first alert and print it as JSON on the last line."""
     settings = read_settings(os.environ)
     tokens = Path(os.environ.get("ALERTING_API_TOKENS_FILE") or settings.home / "secrets" / "api_tokens.json")
     token = next(iter(json.loads(tokens.read_text())))
@@ -44,7 +44,7 @@ def alert_lines(episode: dict[str, Any], console: str) -> list[str]:
 
 
 def announcement(log: Path) -> list[str]:
-    """Return the lines that `main` has printed; none if they cannot be read."""
+    """Return the lines of the alert that `main` printed; none if they cannot be read."""
     try:
         lines = json.loads(log.read_text(encoding="utf-8").splitlines()[-1])
     except (OSError, ValueError, IndexError):
@@ -53,9 +53,9 @@ def announcement(log: Path) -> list[str]:
 
 
 def _live_episodes(http: httpx.Client) -> list[dict[str, Any]] | None:
-    """The newest episodes that were not found in the past, newest first; None while the API does not answer.
+    """Return the newest episodes that are not backfilled, newest first; None while the API does not answer.
 
-    Closed ones, too: on the demo line an episode may open and close between two looks.
+    It includes closed ones, because an episode of the demo line may open and close between two requests.
     """
     try:
         answer = http.get("/api/v1/episodes", params={"limit": 200})

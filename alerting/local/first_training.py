@@ -1,6 +1,6 @@
-"""The first training of each active classifier: its DAG is started and followed until there is a champion, or a reason why not.
+"""First training of each active classifier: start its DAG and follow it until there is a champion or a reason for having none.
 
-Each line of output says how far it is. A failed training is printed and left to people: the platform runs without a champion.
+Each line of output reports the progress. A failed training is printed for an engineer; the platform runs without a champion.
 """
 
 import os
@@ -33,13 +33,13 @@ def main() -> int:
 
 
 def untrained(platform: Platform) -> list[str]:
-    """Active classifier definitions that nothing has been decided about yet."""
+    """Return the active classifier definitions without any promotion decision."""
     active = [r.definition for r in platform.definitions.latest() if r.definition.state == "active"]
     return [d.name for d in active if isinstance(d, ClassifierDefinition) and not platform.decisions.of(d.name)]
 
 
 def first_training(platform: Platform, airflow: AirflowClient, name: str) -> str:
-    """Run the definition's training DAG, or follow the run that an earlier start began. Returns the result as text."""
+    """Run the definition's training DAG, or follow the run of an earlier start. Returns the result as text."""
     dag_id = f"train__{name}"
     try:
         airflow.wait_for_dag(dag_id)

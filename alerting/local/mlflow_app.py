@@ -1,6 +1,6 @@
 """MLflow's server behind one password: `mlflow server --app-name alerting`.
 
-MLflow lets everybody in who reaches its port, which on one machine is every local user. Its own `basic-auth` app would bring a
+MLflow serves every client that reaches its port, which on one machine is every local user. Its own `basic-auth` app would add a
 second database of users, with a default password. Here there is one user, `alerting`, whose password is in a file of the home:
 browsers ask for it once, clients find it in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.
 """
@@ -18,7 +18,7 @@ from alerting.settings.environment import variable
 from alerting.wiring import MLFLOW_USER as USER
 
 PASSWORD_FILE = variable("mlflow_password_file")
-_OPEN = "/health"  # says that it is alive and nothing else
+_OPEN = "/health"  # the health check, which reveals nothing else
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -27,7 +27,7 @@ Asgi = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class Guard:
-    """MLflow's application behind a password; it is loaded by the process that serves it, not by its parent."""
+    """MLflow's application behind a password; the serving process loads it, not its parent."""
 
     def __init__(self, environ: Mapping[str, str], load: Callable[[], Asgi]) -> None:
         self._environ = environ
@@ -76,7 +76,7 @@ def read_password(environ: Mapping[str, str]) -> str:
 
 
 async def _give_up(scope: Message, receive: Receive, send: Send, why: str) -> None:
-    """Let the server end with this reason in its log; a server that goes on all the same answers nothing but that."""
+    """Log this reason and end the server; a server that continues to run answers every HTTP request with 503."""
     if scope["type"] == "lifespan":
         await receive()
         await send({"type": "lifespan.startup.failed", "message": why})
@@ -100,7 +100,7 @@ async def _ask_for_password(send: Send) -> None:
 
 
 def _mlflow() -> Asgi:
-    from mlflow.server.fastapi_app import app as served  # noqa: PLC0415 - seconds of loading, once, in the serving process
+    from mlflow.server.fastapi_app import app as served  # noqa: PLC0415 - loading takes seconds, once, in the serving process
 
     loaded: Asgi = served
     return loaded

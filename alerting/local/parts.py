@@ -1,4 +1,4 @@
-"""The parts of the platform on one machine: what each is started with, what it needs, and when it is ready."""
+"""Parts of the platform on one machine: the command, needs and readiness check of each."""
 
 import os
 import sys
@@ -24,7 +24,7 @@ PROBE_TIMEOUT_S = 0.5
 
 
 def answers(url: str) -> Callable[[], bool]:
-    """A question whether this address answers with success."""
+    """Return a check whether this address answers with success."""
 
     def ask() -> bool:
         try:
@@ -36,9 +36,9 @@ def answers(url: str) -> Callable[[], bool]:
 
 
 def environment(settings: Settings, secrets: Secrets, inherited: Mapping[str, str]) -> dict[str, str]:
-    """What every part sees. MLflow's address is not in it: parts find the server of their home, and do without while it is away.
+    """Return the environment of every part. It omits MLflow's address: parts find their home's server, and work without it.
 
-    Compiled Python files are kept, whatever the caller's shell says: that halves the time to start.
+    Parts always write compiled Python files, even if the caller's shell disables them: that halves the time to start.
     """
     shared = {
         variable("home"): str(settings.home),
@@ -47,7 +47,7 @@ def environment(settings: Settings, secrets: Secrets, inherited: Mapping[str, st
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "1",
         "PYTHONUNBUFFERED": "1",
-        "PYTHONSAFEPATH": "1",  # nothing is imported from the folder that parts happen to run in
+        "PYTHONSAFEPATH": "1",  # parts import nothing from their working directory
         "NO_PROXY": f"{LOOPBACK},localhost",
         "no_proxy": f"{LOOPBACK},localhost",
     }
@@ -57,32 +57,32 @@ def environment(settings: Settings, secrets: Secrets, inherited: Mapping[str, st
 
 
 def mongodb_uri(settings: Settings) -> str:
-    """Where the parts find the database; with the password of the embedded one in it."""
+    """Return the database's URI, including the password of the embedded one."""
     return settings.mongodb_uri or address(data_folder(settings.home), settings.mongodb_port)
 
 
 def mlflow_uri(settings: Settings) -> str:
-    """Where the parts find MLflow."""
+    """Return MLflow's address for the parts."""
     return settings.mlflow_uri or f"http://{LOOPBACK}:{settings.mlflow_port}"
 
 
 def mlflow_page(settings: Settings) -> str:
-    """Where people see runs and models: without the option MLflow opens its pages for language models."""
+    """Return the page of runs and models: without its option MLflow opens the pages for language models."""
     return f"{mlflow_uri(settings)}/#/experiments?workflowType=machine_learning"
 
 
 def airflow_uri(settings: Settings) -> str:
-    """Where people and parts find Airflow."""
+    """Return Airflow's address for people and parts."""
     return f"http://{LOOPBACK}:{settings.airflow_port}"
 
 
 def api_uri(settings: Settings) -> str:
-    """Where people and parts find the API."""
+    """Return the API's address for people and parts."""
     return f"http://{LOOPBACK}:{settings.api_port}"
 
 
 def airflow_environment(settings: Settings, secrets: Secrets, shared: Mapping[str, str]) -> dict[str, str]:
-    """The shared environment, `config/airflow.env`, and what this installation adds: folders, addresses, secrets."""
+    """Return the shared environment, `config/airflow.env`, and this installation's folders, addresses and secrets."""
     home = settings.home / "airflow"
     own = {
         "AIRFLOW_HOME": str(home),
@@ -103,7 +103,7 @@ def airflow_environment(settings: Settings, secrets: Secrets, shared: Mapping[st
 
 
 def all_parts(settings: Settings, secrets: Secrets, inherited: Mapping[str, str], demo: bool) -> list[Part]:
-    """Every part, in the order people read about them: the database first, then what prepares in parallel, then the rest."""
+    """Return all parts in display order: the database, then the jobs that prepare in parallel, then the rest."""
     environ = environment(settings, secrets, inherited)
     airflow = airflow_environment(settings, secrets, environ)
     database = ("mongod",) if settings.mongodb_uri is None else ()
@@ -128,7 +128,7 @@ def all_parts(settings: Settings, secrets: Secrets, inherited: Mapping[str, str]
 
 
 def mongod_part(settings: Settings, environ: Mapping[str, str]) -> Part:
-    """The embedded database."""
+    """Return the embedded database."""
     folder = data_folder(settings.home)
 
     def primary() -> bool:
@@ -146,7 +146,7 @@ def mongod_part(settings: Settings, environ: Mapping[str, str]) -> Part:
 
 
 def api_part(settings: Settings, environ: Mapping[str, str], needs: tuple[str, ...]) -> Part:
-    """The API and the operator's pages."""
+    """Return the API with the operator's pages."""
     return Part(
         "api",
         "API",
@@ -158,7 +158,7 @@ def api_part(settings: Settings, environ: Mapping[str, str], needs: tuple[str, .
 
 
 def airflow_migration(settings: Settings, environ: Mapping[str, str]) -> list[Part]:
-    """The job that makes Airflow's database or brings it up to date; none when this version of Airflow has done so."""
+    """Return the job that creates or migrates Airflow's database; none if this version of Airflow has already done so."""
     done, now = settings.home / "airflow" / "migrated_to", version("apache-airflow-core")
     if done.exists() and done.read_text() == now:
         return []
@@ -167,7 +167,7 @@ def airflow_migration(settings: Settings, environ: Mapping[str, str]) -> list[Pa
 
 
 def airflow_parts(settings: Settings, environ: Mapping[str, str], needs: tuple[str, ...]) -> list[Part]:
-    """Airflow's API server, scheduler and DAG processor; each can be started anew alone. Nothing here needs a triggerer."""
+    """Return Airflow's API server, scheduler and DAG processor; each can restart alone. No DAG needs a triggerer."""
     command = (sys.executable, "-m", "airflow")
     url = airflow_uri(settings)
     return [
@@ -196,9 +196,9 @@ def _alive(airflow: str, component: str) -> Callable[[], bool]:
 
 
 def mlflow_part(settings: Settings, environ: Mapping[str, str]) -> Part:
-    """MLflow on SQLite, behind its password.
+    """Return MLflow on SQLite, behind its password.
 
-    Clients write artifacts to disk themselves, so runs read the same with and without the server.
+    Clients write artifacts directly to disk, so a run is readable with and without the server.
     """
     command = (
         *(sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(settings.mlflow_port)),

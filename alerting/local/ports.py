@@ -1,4 +1,4 @@
-"""Whether the ports that the parts will listen on are free."""
+"""Checks that the ports of the parts are free."""
 
 import errno
 import socket
@@ -9,9 +9,9 @@ from alerting.settings.environment import LOOPBACK, variable
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on this port of the loopback address now."""
+    """Return whether a server could listen on this port of the loopback address now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as server:
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what a server that has just ended leaves is no obstacle
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # closing connections do not block the port
         try:
             server.bind((LOOPBACK, port))
         except PermissionError:
@@ -24,7 +24,7 @@ def is_free(port: int) -> bool:
 
 
 def check_ports(ports: Mapping[str, int]) -> None:
-    """Raise UserError with one sentence for each port that cannot be used. `ports`: by the name of their setting."""
+    """Check that all ports are usable. `ports`: by the name of their setting. Raises UserError with a sentence for each other."""
     taken = [
         f"port {port} is taken by another program or not allowed: set {variable(setting)} to a free one"
         for setting, port in ports.items()

@@ -1,8 +1,8 @@
-"""Processes that never outlive the process that started them (Linux).
+"""Processes that end with the process that started them (Linux).
 
-Three mechanisms together: a child asks the kernel for SIGTERM when its parent dies; the starter is a *subreaper*, so that
-whatever its children leave behind becomes its own child again; and a guard process in front of the starter clears up after
-it even when the starter itself was killed.
+Three mechanisms together: a child asks the kernel for SIGTERM when its parent ends; the starter is a *subreaper*, so that
+orphans of its children become its own children; and a guard process above the starter kills the remaining processes
+even when the starter itself was killed.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 PR_GET_CHILD_SUBREAPER = 37
 
-# Run between this process and a part: a fork of a process with threads must not run Python code of its own.
+# This program runs between this process and a part, because a fork of a process with threads must not run Python code.
 _LAUNCHER = f"""
 import ctypes, os, sys
 ctypes.CDLL(None).prctl({PR_SET_PDEATHSIG}, {signal.SIGTERM:d})
@@ -41,12 +41,12 @@ def _prctl(option: int, value: int) -> None:
 
 
 def become_subreaper() -> None:
-    """Orphans among this process's descendants become its children, instead of the machine's first process's."""
+    """Make this process adopt orphans among its descendants, instead of the machine's first process."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def is_subreaper() -> bool:
-    """Whether this process has called `become_subreaper`."""
+    """Return whether this process has called `become_subreaper`."""
     answer = ctypes.c_int(0)
     if _libc.prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(answer), 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl failed")
@@ -54,7 +54,7 @@ def is_subreaper() -> bool:
 
 
 def end_with_parent(parent: int) -> None:
-    """Ask for SIGTERM when the process `parent`, which started this one, dies; ends at once if it has died already."""
+    """Ask the kernel for SIGTERM when `parent`, which started this process, ends; exit at once if it has already ended."""
     _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         os._exit(1)
@@ -76,7 +76,7 @@ def start(command: Sequence[str], environ: Mapping[str, str], log: Path, folder:
 
 
 def descendants(pid: int) -> list[psutil.Process]:
-    """All living processes below `pid`, nearest first."""
+    """Return all living processes below `pid`, nearest first."""
     try:
         return psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:
@@ -84,7 +84,7 @@ def descendants(pid: int) -> list[psutil.Process]:
 
 
 def kill(processes: Sequence[psutil.Process]) -> None:
-    """SIGKILL each of them that still lives."""
+    """Send SIGKILL to each process that is still alive."""
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
@@ -114,10 +114,10 @@ def kill_descendants(patience: float = 10.0) -> None:
 
 
 def guarded(work: Callable[[], int]) -> int:
-    """Run `work` in a forked process and return its exit code, leaving no process behind whoever of the two is killed.
+    """Run `work` in a forked process and return its exit code. No process remains, even if one of the two is killed.
 
     If this process is killed, the worker gets SIGTERM and can stop its parts in order; if the worker is killed, this process
-    kills what it left. Ctrl-C, SIGTERM and the closing of the terminal are passed on.
+    kills the remaining ones. Ctrl-C, SIGTERM and the closing of the terminal are passed on.
     """
     become_subreaper()
     parent = os.getpid()
@@ -140,11 +140,11 @@ def guarded(work: Callable[[], int]) -> int:
 def _as_worker(parent: int, work: Callable[[], int]) -> None:
     code = 1
     try:
-        os.setsid()  # the terminal's Ctrl-C goes to the guard alone, which passes it on once
+        os.setsid()  # only the guard receives the terminal's Ctrl-C, and passes it on once
         end_with_parent(parent)
         become_subreaper()
         code = work()
-    except BaseException:  # the stack below this frame is the guard's: nothing may return into it
+    except BaseException:  # the stack below this frame belongs to the guard: the worker must not return into it
         traceback.print_exc()
     finally:
         sys.stdout.flush()

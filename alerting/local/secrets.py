@@ -1,4 +1,4 @@
-"""Secrets of one installation: made once, readable by its owner alone."""
+"""Secrets of one installation: generated once, readable only by their owner."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ ROLES = ("operator", "engineer", "admin")
 
 @dataclass(frozen=True, repr=False)
 class Secrets:
-    """API tokens by role, what Airflow's parts share, and MLflow's password."""
+    """API tokens by role, the secrets that Airflow's parts share, and MLflow's password."""
 
     api_tokens: dict[str, str]
     airflow_password: str
@@ -26,17 +26,17 @@ class Secrets:
 
     @property
     def tokens_file(self) -> Path:
-        """The file that the API reads: name and role of the owner of each token."""
+        """Return the file of the API: name and role of the owner of each token."""
         return self.folder / "api_tokens.json"
 
     @property
     def airflow_passwords_file(self) -> Path:
-        """What Airflow's simple auth manager reads: passwords by user."""
+        """Return the file of Airflow's simple auth manager: passwords by user."""
         return self.folder / "airflow_passwords.json"
 
 
 def load_or_create(folder: Path) -> Secrets:
-    """Read the secrets in `folder`, making those that are missing. Raises UserError for a file that others may read."""
+    """Return the secrets in `folder`, and generate missing ones. Raises UserError for a file that others may read."""
     make_private_folder(folder)
     tokens = shared_secret(folder / "api_tokens.json", _new_tokens)
     passwords = shared_secret(folder / "airflow_passwords.json", lambda: json.dumps({"admin": secrets.token_urlsafe(12)}))

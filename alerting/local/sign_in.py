@@ -1,6 +1,6 @@
-"""A link that signs a person in to the console once: made by `alerting up`, taken by the API.
+"""One-time sign-in link of the console: `alerting up` makes it, the API accepts it.
 
-What is kept is the hash of its code, in a file of the secrets folder: the link itself stands on the terminal alone.
+A file of the secrets folder stores the hash of its code; only the terminal shows the link itself.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ _FILE = "sign_in_link.json"
 
 
 def make_link(folder: Path, console: str, now: datetime) -> str:
-    """The address of a new link; an earlier one is worthless from now on. `folder`: of the secrets; `console`: its address."""
+    """Return the address of a new link and invalidate the earlier one. `folder`: of the secrets; `console`: its address."""
     code = secrets.token_urlsafe(16)
     draft = folder / f"{_FILE}.new"
     draft.unlink(missing_ok=True)
@@ -28,7 +28,7 @@ def make_link(folder: Path, console: str, now: datetime) -> str:
 
 
 def take_link(folder: Path, code: str, now: datetime) -> bool:
-    """Whether this code is that of the link and has not expired; of several who bring it only the first one is let in."""
+    """Use up the link if this code is valid and not expired; return whether it was. Only the first caller succeeds."""
     try:
         kept = json.loads((folder / _FILE).read_text())
         expected, expires = str(kept["hash"]), float(kept["expires"])
@@ -38,7 +38,7 @@ def take_link(folder: Path, code: str, now: datetime) -> bool:
         return False
     try:
         (folder / _FILE).unlink()
-    except FileNotFoundError:  # somebody else was faster
+    except FileNotFoundError:  # another request used the link first
         return False
     return True
 

@@ -1,6 +1,6 @@
-"""Starts parts in the order of their needs, watches over them, and stops them in reverse order.
+"""Supervisor of parts: start them in the order of their needs, restart them, and stop them in reverse order.
 
-One thread and one loop: parts are processes, so nothing here runs at the same time as anything else.
+It has one thread and one loop, so its code never runs concurrently; parts are processes.
 """
 
 import signal
@@ -22,27 +22,27 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def delay_after(failures: int) -> float:
-    """Seconds to wait before starting again after so many failures in a row: 1, 2, 4, ... up to a minute."""
+    """Return the seconds to wait before a restart after this many consecutive failures: 1, 2, 4, ... up to a minute."""
     return min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** max(0, min(failures, 30) - 1))
 
 
 def always() -> bool:
-    """Ready as soon as it is started."""
+    """Return True: the part is ready as soon as it is started."""
     return True
 
 
 def no_cause() -> str | None:
-    """Nothing is known of why it ended."""
+    """Return no cause: the reason of the end is unknown."""
     return None
 
 
 @dataclass(frozen=True)
 class Part:
-    """A process to watch over; with `once`, a job that must run to a good end instead.
+    """A supervised process; with `once`, a job that must finish successfully.
 
-    A job with `news` stays in the background: nothing depends on how it ends. `cause` says why a part ended, if that is known.
-    `needs` names the parts that must be ready (or done) before it starts. `ready` is asked often and answers within a second
-    whether it can be used. `busy` is what people read while they wait; of a job that `talks`, its last line of output, too.
+    A job with `news` runs in the background, and no part depends on its result. `cause` gives the reason of an end, if known.
+    `needs` names the parts that must be ready (or done) before it starts. `ready` is called often and returns within a second
+    whether the part is usable. `busy` is shown while people wait, with the last line of output of a job that `talks`.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Part:
 
 
 class StartFailed(Exception):
-    """A part could not be started; the message tells people why, with the last lines it wrote."""
+    """Failure to start a part; the message gives the reason and the part's last lines of output."""
 
 
 @dataclass
@@ -85,9 +85,9 @@ class _Watched:
 
 
 class Supervisor:
-    """Watches over parts until a signal asks to stop. `say` prints a line of news; `show` replaces the line of what is going on.
+    """Supervisor of parts until a signal asks to stop. `say` prints a line of news; `show` replaces the status line.
 
-    It runs inside `processes.guarded` alone, because it kills every other process below its own.
+    It runs only inside `processes.guarded`, because it kills every other process below its own.
     """
 
     def __init__(
@@ -108,9 +108,9 @@ class Supervisor:
             raise ValueError(f"parts need others that are not started: {', '.join(sorted(unknown))}")
 
     def run(self, milestones: Mapping[str, Callable[[], None]], stopping: Callable[[], None]) -> None:
-        """Start everything and watch over it until a signal asks to stop; then call `stopping`, and stop everything.
+        """Start and supervise all parts until a signal asks to stop; then call `stopping`, and stop all parts.
 
-        `milestones`: what to call when the part of that name has become ready for the first time, or is done.
+        `milestones`: callbacks by name of the part, called when it is ready for the first time or done.
         Raises StartFailed (after stopping all) when a job fails or a part ends several times before it was ever ready, and
         RuntimeError outside `guarded`.
         """
@@ -134,7 +134,7 @@ class Supervisor:
         self._signals += 1
 
     def _look(self) -> None:
-        """One round: notice ends, start what may start, ask what is ready."""
+        """Run one round: detect ended parts, start parts whose needs are met, check readiness."""
         now = time.monotonic()
         for watched in self._watched.values():
             if watched.process is not None and (code := watched.process.poll()) is not None:
@@ -153,7 +153,7 @@ class Supervisor:
 
     def _start(self, watched: _Watched, now: float) -> None:
         if watched.part.once:
-            watched.log.unlink(missing_ok=True)  # a job's log is about this run alone
+            watched.log.unlink(missing_ok=True)  # a job's log covers only this run
         watched.process = processes.start(watched.part.command, watched.part.environ, watched.log, self._folder)
         watched.started = now
         watched.first_started = watched.first_started or now
@@ -189,7 +189,7 @@ class Supervisor:
             self._say(f"{watched.part.name}: {why}")
 
     def _kill_orphans(self) -> None:
-        """What a part that died left behind holds its ports and files: it goes before the part is started again."""
+        """Kill the orphans of an ended part before its restart, because they still use its ports and files."""
         own = {w.process.pid for w in self._watched.values() if w.process is not None}
         orphans = processes.reap_orphans(own)
         for orphan in orphans:
@@ -200,7 +200,7 @@ class Supervisor:
         return ", ".join(f"{_doing(w)} {now - w.started:.0f} s" for w in waiting)
 
     def _stop(self) -> None:
-        """Stop parts that no running part needs, then those that only these needed, and so on down to the first."""
+        """Stop the parts in reverse order of need: first those that no running part needs."""
         if any(w.running for w in self._watched.values()):
             self._say("stopping (Ctrl-C again: at once)")
         signals = self._signals
@@ -232,12 +232,12 @@ class Supervisor:
 
 
 def ending(code: int) -> str:
-    """How a process ended: `exit 1`, or `killed by SIGKILL`."""
+    """Return how a process ended: `exit 1`, or `killed by SIGKILL`."""
     return f"exit {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
 
 
 def last_lines(log: Path, count: int) -> str:
-    """The end of a log."""
+    """Return the last lines of a log."""
     return "\n".join(log.read_text(errors="replace").splitlines()[-count:])
 
 

@@ -1,6 +1,6 @@
-"""The demo's past that its first champions have not learned from: evaluated once, so that a new console is not empty.
+"""Evaluation of the demo's days after the training cutoff of its first champions, so that a new console is not empty.
 
-Nothing is sent, and every episode is marked as found in the past.
+No notification is sent, and every episode is marked as backfilled.
 """
 
 import time
@@ -16,7 +16,7 @@ from alerting.usecases.operations.report import make_report
 
 
 def evaluate_unseen_days(platform: Platform, trained: Sequence[str], tell: Callable[[str], None]) -> str:
-    """Evaluate the days that the champions of these classifiers have not seen, for the active thresholds, too; make a report
+    """Evaluate the days after the champions' training cutoffs, for these classifiers and the active thresholds; make a report
     for each. Returns the result as text; empty without a champion.
     """
     began = time.monotonic()
@@ -41,7 +41,7 @@ def evaluate_unseen_days(platform: Platform, trained: Sequence[str], tell: Calla
 
 
 def _unseen_from(platform: Platform, name: str) -> datetime | None:
-    """The end of what the champion of a classifier has learned from; None without one."""
+    """Return the end of the training data of a classifier's champion; None without a champion."""
     serving = last_promotion(platform.decisions.of(name))
     if serving is None or serving.challenger_version is None:
         return None

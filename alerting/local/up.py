@@ -31,12 +31,12 @@ from alerting.wiring import MLFLOW_USER
 
 
 def up(settings: Settings, environ: Mapping[str, str], demo: bool) -> int:
-    """Start everything, watch over it until Ctrl-C, stop everything. The exit code: 0 when stopped on request, 1 when refused."""
+    """Run the platform until Ctrl-C. Returns the exit code: 0 when stopped on request, 1 when refused."""
     return guarded(lambda: _work(settings, environ, demo))
 
 
 class Screen:
-    """Lines of news, above one line that says what is going on. Silent once nobody can read it any more."""
+    """Terminal output: lines of news above one status line. Silent once the terminal is closed."""
 
     def __init__(self) -> None:
         self._console = Console(highlight=False, soft_wrap=True)
@@ -48,13 +48,13 @@ class Screen:
         self._print(f"{time.monotonic() - self._began:6.1f} s  {text}")
 
     def show(self, text: str) -> None:
-        """Replace the line of what is going on; nothing where output is no terminal."""
+        """Replace the status line; do nothing if the output is not a terminal."""
         if self._console.is_terminal and text != self._going_on:
             self._going_on = text
             self._write(f"\r\x1b[2K{text[: self._console.width - 1]}")
 
     def print(self, what: Table | str) -> None:
-        """Print something that stays."""
+        """Print permanent text."""
         self._print(what)
 
     def _print(self, what: Table | str) -> None:
@@ -74,7 +74,7 @@ class Screen:
             self._mute()
 
     def _mute(self) -> None:
-        """The terminal is gone: what remains to be done, stopping in good order, needs no reader."""
+        """Discard further output after the terminal is closed, so that the parts still stop in order."""
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
         self._console = Console(file=sys.stdout)
 
@@ -89,14 +89,14 @@ def _work(settings: Settings, environ: Mapping[str, str], demo: bool) -> int:
     except StartFailed as failure:
         screen.print(f"failed: {failure}")
         return 1
-    except KeyboardInterrupt:  # while waiting for others, before anything was started
+    except KeyboardInterrupt:  # while waiting for another process, before any part was started
         return 130
     screen.say("all stopped")
     return 0
 
 
 def _hold_and_run(settings: Settings, environ: Mapping[str, str], demo: bool, screen: Screen) -> None:
-    """Reserve home, ports and database, then run. Nothing has been started when this raises UserError."""
+    """Reserve home, ports and database, then run. Raises UserError before any part is started."""
     waiting_for_up = "waiting for the platform that is stopping"
     waiting_for_commands = "waiting for other commands to finish with the database"
     new = database_of(settings.home) is None
@@ -126,7 +126,7 @@ def _hold_and_run(settings: Settings, environ: Mapping[str, str], demo: bool, sc
 
 
 def _welcome(screen: Screen, settings: Settings, secrets: Secrets) -> None:
-    """Print what to open first, in one line; then everything else."""
+    """Print the page to open first, then all other addresses."""
     link = make_link(secrets.folder, parts.api_uri(settings), datetime.now(UTC))
     screen.print(f"\nOpen this first: {link}")
     screen.print(f"(it signs you in once, within {int(VALID.total_seconds() // 60)} minutes, on this machine)")
@@ -140,7 +140,7 @@ def _tell_first_alert(screen: Screen, log: Path) -> None:
 
 
 def _ignore_port(_port: int) -> None:
-    """Do nothing: commands know the address of a database that is named."""
+    """Do nothing: commands get the address of an external database from its setting."""
 
 
 def _addresses(settings: Settings, secrets: Secrets) -> Table:
@@ -158,7 +158,7 @@ def _addresses(settings: Settings, secrets: Secrets) -> Table:
     table = Table("what", "where (open to this machine alone), and how to sign in", box=SIMPLE_HEAD, pad_edge=False)
     for row in rows:
         table.add_row(*row)
-    for column in table.columns:  # an address that is cut to fit is of no use
+    for column in table.columns:  # a truncated address is useless
         column.no_wrap, column.overflow, column.min_width = True, "ignore", max(len(str(cell)) for cell in column.cells)
     return table
 

@@ -11,7 +11,7 @@ from benchmarks.automl.tasks import TASKS
 
 
 def main() -> None:
-    """Options as said in the package."""
+    """Run the comparison with the options of the package's description."""
     parser = argparse.ArgumentParser(description=benchmarks.automl.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--budgets", default="60,180", help="seconds for each search (60,180)")
     parser.add_argument("--seeds", type=int, default=3, help="how many seeds (3)")

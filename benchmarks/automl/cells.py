@@ -1,5 +1,5 @@
-"""Cells: what one system makes of one task with one budget and seed. Each is measured once, in a process of its own, and kept
-as one JSON file that names all that it depends on, so that a comparison that was broken off goes on where it was."""
+"""Cells: results of one system on one task with one budget and seed. Each is measured once, in its own process, and stored
+as one JSON file with all its dependencies, so that an interrupted comparison continues after its last cell."""
 
 import hashlib
 import json
@@ -16,12 +16,12 @@ from benchmarks.automl.tasks import Task
 
 ROOT = Path(__file__).parents[2]
 PEERS = Path(__file__).with_name("peers.py")
-PATIENCE_S = 900  # beyond its budget a system may take so long before it is given up
+PATIENCE_S = 900  # time beyond its budget after which a system is stopped
 
 
 @dataclass(frozen=True)
 class System:
-    """Who searches. `version`: of all that decides its answer; `share`: of the budget that it is given."""
+    """A system that searches. `version`: of everything that affects its result; `share`: its share of the budget."""
 
     name: str
     python: str
@@ -30,7 +30,7 @@ class System:
 
 
 def ours(share: float) -> System:
-    """This platform, by the text of its learning part."""
+    """Return this platform as a system; its version is a hash of the source of its learning part."""
     digest = hashlib.sha256()
     for file in sorted(Path(next(iter(alerting.learning.__path__))).glob("*.py")):
         digest.update(file.read_bytes())
@@ -39,13 +39,13 @@ def ours(share: float) -> System:
 
 
 def peer(name: str, python: str) -> System | None:
-    """A peer in the environment of that interpreter; None where it is not installed."""
+    """Return a peer in the environment of this interpreter; None if it is not installed."""
     asked = subprocess.run([python, str(PEERS), name, "--versions"], capture_output=True, text=True, check=False)
     return System(name, python, json.loads(asked.stdout)) if asked.returncode == 0 else None
 
 
 def cell(kept: Path, task: Task, system: System, budget: float, seed: int, core: int) -> dict[str, Any] | None:
-    """The cell: as it was kept, or else measured now. None, with the reason on standard error, when the system failed."""
+    """Return the stored cell, or measure it. None, with the reason on standard error, if the system failed."""
     key = {
         "task": task.name,
         "part": task.part,

@@ -1,4 +1,4 @@
-"""Ours against the better of the peers on one task with one budget, and the table of all."""
+"""Comparison of our search with the better peer on one task with one budget, and the table of all results."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ Cell = dict[str, Any]
 
 
 def run() -> dict[str, Any]:
-    """A quick look: every task with 20 seconds and one seed."""
+    """Return the results of a quick comparison: every task with 20 seconds and one seed."""
     results = [compare(task, 20.0, 1) for task in TASKS]
     figure, peer = (float(np.mean([r[key] or 0 for r in results])) for key in ("figure", "peer_figure"))
     return {
@@ -47,7 +47,7 @@ def compare(
     share: float = 0.5,
     autogluon: str = AUTOGLUON,
 ) -> dict[str, Any]:
-    """One line: every system's figures, and the difference to the better peer with its interval. Lost: it lies under 0."""
+    """Return every system's metrics, and the difference to the better peer with its confidence interval. Lost: it is below 0."""
     frame = {
         "benchmark": f"automl {name}",
         "unit": f"average precision, {budget:g} s on one core, ours {share:g} of FLAML's CPU seconds, mean of {seeds} seed(s)",
@@ -145,7 +145,7 @@ HEADINGS = (
 
 
 def table(results: Sequence[Mapping[str, Any]]) -> str:
-    """All results as a Markdown table."""
+    """Return all results as a Markdown table."""
     rows: list[Sequence[str]] = [HEADINGS, ["---"] * len(HEADINGS)]
     for result in results:
         if "skipped" in result:

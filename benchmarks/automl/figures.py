@@ -1,4 +1,4 @@
-"""What the scores of cells are worth on the test rows, and how sure that is."""
+"""Metrics of cells on the test rows, with confidence intervals."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,20 +15,20 @@ from benchmarks.automl.tasks import Task
 Floats = npt.NDArray[np.float64]
 Scores = Mapping[str, Sequence[Floats]]  # of the test rows, by system, one for each seed
 ONE_A_WEEK = 1.0  # false alarms, for each asset
-THRESHOLDS = 100  # that are looked at, densest at the highest scores
+THRESHOLDS = 100  # evaluated thresholds, densest at the highest scores
 DAY_MS = 86_400_000
 SAMPLES = 1000
 
 
 def figures(task: Task, score: Floats) -> dict[str, float | None]:
-    """Average precision, Brier score, and event recall at one false alarm a week (None where time stamps are made up)."""
+    """Return average precision, Brier score, and event recall at one false alarm a week (None without true time stamps)."""
     rows = row_metrics(task.dataset.label[task.dataset.part == "test"], score)
     recall = _recall(task.dataset, score) if task.dated else None
     return {"ap": rows["ap"], "brier": rows["brier"], "event_recall": recall}
 
 
 def _recall(dataset: Dataset, score: Floats) -> float | None:
-    """Share of problems found at the best threshold with at most one false alarm a week and asset: a point of the curve."""
+    """Return the share of problems found at the best threshold with at most one false alarm a week and asset."""
     test = dataset.part == "test"
     watched = observe_rows(
         at=dataset.at[test],
@@ -46,9 +46,9 @@ def _recall(dataset: Dataset, score: Floats) -> float | None:
 
 
 def resampled(tasks: Sequence[Task], scores: Mapping[int, Scores], samples: int = SAMPLES) -> dict[str, Floats]:
-    """Average precision of each system under resampling (samples), as the mean over its seeds and over folds.
+    """Return average precision of each system under resampling (samples), as the mean over its seeds and over folds.
 
-    Whole blocks of rows are drawn, the same for all systems: a spell of positive rows of one asset (an event), a day of its
+    Whole blocks of rows are drawn, the same for all systems: an interval of positive rows of one asset (an event), a day of its
     other rows; single rows where they are independent. `scores`: by number of the fold.
     """
     found = [_one(task, scores[task.part], samples) for task in tasks]
@@ -64,7 +64,7 @@ def _one(task: Task, scores: Scores, samples: int) -> dict[str, Floats]:
 
 
 def _blocks(task: Task) -> npt.NDArray[np.int64]:
-    """The number of the block of each test row."""
+    """Return the block number of each test row."""
     test = task.dataset.part == "test"
     if not task.dated:
         return np.arange(int(test.sum()))
@@ -76,5 +76,5 @@ def _blocks(task: Task) -> npt.NDArray[np.int64]:
 
 
 def interval(values: Floats) -> list[float]:
-    """The middle 95 % of the draws that had both classes."""
+    """Return the middle 95 % of the draws with both classes."""
     return [round(float(v), 4) for v in np.nanquantile(values, [0.025, 0.975])]

@@ -1,10 +1,10 @@
-"""One search by this platform, as a process of its own.
+"""One search by this platform, in its own process.
 
 Run: python -m benchmarks.automl.ours FOLDER ANSWER.json --budget SECONDS --seed N --core N
 
-As a training does it: every family is searched on walk-forward folds of the training rows, the chosen one is fitted on them, and
-calibrated on the later validation rows. A fifth of the budget is left for that; the rest is shared out among the families. The
-budget is time by the clock, as that of a search: other work on the same core leaves ours less. The threshold, which the peers
+The steps equal those of a training: every family is searched on walk-forward folds of the training rows, the best is fitted and
+calibrated on the later validation rows. A fifth of the budget is left for that; the families share the rest. The
+budget is wall time, as in a search: other work on the same core reduces ours. The threshold, which the peers
 do not choose, is not part of it.
 """
 
@@ -20,7 +20,7 @@ SHARES = {"logistic_regression": 0.05, "random_forest": 0.25, "lightgbm": 0.5}
 
 
 def main() -> None:
-    """Fit, score the test rows, and write what it took."""
+    """Fit, score the test rows, and write the scores with time and memory."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("answer", type=Path)
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _prepare(folder: Path, budget: float, seed: int) -> Any:
-    """Reads the data, which is not measured, and gives what is."""
+    """Read the data, which is not measured, and return the work to measure."""
     from alerting.definitions.model import ClassifierDefinition
     from alerting.learning.features.encoding import Columns
     from alerting.learning.models.calibration import fit_platt

@@ -1,4 +1,4 @@
-"""One search by a peer, as a script of its own that knows nothing of this platform: its environment may be another.
+"""One search by a peer: a script without imports of this platform, because it may run in another environment.
 
 Run: <python> peers.py flaml|autogluon TABLE.parquet ANSWER.json --budget SECONDS --seed N --core N
      <python> peers.py flaml|autogluon --versions
@@ -25,7 +25,7 @@ PACKAGES = {
 
 
 def main() -> None:
-    """Fit, score the test rows, and write what it took."""
+    """Fit, score the test rows, and write the scores with time and memory."""
     parser = argparse.ArgumentParser()
     parser.add_argument("system", choices=sorted(PACKAGES))
     parser.add_argument("table", nargs="?")
@@ -50,14 +50,14 @@ def main() -> None:
 
 
 def pin(core: int) -> None:
-    """This process and its children on one core, with one thread each: what else runs on the machine disturbs little."""
+    """Pin this process and its children to one core with one thread each, to limit the effect of other processes."""
     os.sched_setaffinity(0, {core})
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
 
 
 def measured(work: Any) -> dict[str, Any]:
-    """`work` gives scores and what was chosen; beside them wall and CPU seconds, and the most memory this process held."""
+    """Return the scores and choice of `work`, with its wall and CPU seconds and the peak memory of this process."""
     wall, cpu = time.monotonic(), _cpu_seconds()
     score, chosen = work()
     took = {"seconds": round(time.monotonic() - wall, 2), "cpu_seconds": round(_cpu_seconds() - cpu, 2)}
@@ -70,13 +70,13 @@ def _cpu_seconds() -> float:
 
 
 def _peak_mib() -> int:
-    """Of this program alone: `ru_maxrss` would also know what its parent held before it."""
+    """Return the peak memory of this program in MiB: `ru_maxrss` would include the memory of its parent."""
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) // 1024
 
 
 def _features(table: Any, part: str) -> Any:
-    """Features and label of a part; text as categories that all parts share."""
+    """Return features and label of a part; text becomes categories that all parts share."""
     features = table.drop(columns=["part"])
     for name in features.columns[[dtype.kind not in "fi" for dtype in features.dtypes]]:
         features[name] = features[name].astype("category")
@@ -115,7 +115,7 @@ def _autogluon(parts: Any, budget: float, seed: int, any_order: bool) -> tuple[A
     with tempfile.TemporaryDirectory() as folder:
         predictor = TabularPredictor("label", eval_metric="average_precision", path=folder, verbosity=0)
         predictor.fit(
-            train.sample(frac=1.0, random_state=seed),  # it knows no seed: the order of its rows stands for one
+            train.sample(frac=1.0, random_state=seed),  # it has no seed option: the order of its rows replaces one
             tuning_data=later,
             time_limit=budget,
             num_cpus=1,

@@ -1,4 +1,4 @@
-"""The tasks: public data as datasets of the platform, and as exported matrices, which peers read. Kept by hash."""
+"""Tasks: public data as datasets of the platform, and as exported matrices for the peers, stored by hash."""
 
 import hashlib
 import json
@@ -32,17 +32,17 @@ class Task:
 
     @property
     def ordered(self) -> bool:
-        """Whether its rows have an order in time that the split keeps."""
+        """Return whether the rows have an order in time that the split preserves."""
         return self.name != "ai4i-folds"
 
     @property
     def dated(self) -> bool:
-        """Whether its rows have true time stamps, so that false alarms a week mean something."""
+        """Return whether the rows have true time stamps, which false alarms a week need."""
         return not self.name.startswith("ai4i")
 
 
 def load(data: Path, kept: Path, name: str) -> list[Task]:
-    """A task, or one for each of its folds, with its matrix written to a folder below `kept` unless it is there already."""
+    """Return a task, or one for each fold. Write its matrix to a folder below `kept` unless it exists. Idempotent."""
     loaders = {"azure": azure, "roasting": roasting, "ai4i": ai4i, "ai4i-folds": ai4i}
     definition, dataset = loaders[name](data)
     parts = stratified(dataset, FOLDS) if name == "ai4i-folds" else [dataset]
@@ -66,7 +66,7 @@ def _export(kept: Path, name: str, number: int, definition: ClassifierDefinition
 
 
 def _hash(dataset: Dataset) -> str:
-    """Over what a search sees: the matrix, and beside each row its label and part."""
+    """Return a hash of the input of a search: the matrix, and label and part of each row."""
     digest = hashlib.sha256(Columns.from_plan(dataset.plan).matrix(dataset.rows).tobytes())
     digest.update(np.ascontiguousarray(dataset.label).tobytes())
     digest.update(",".join(dataset.part).encode())
@@ -74,7 +74,7 @@ def _hash(dataset: Dataset) -> str:
 
 
 def reload(folder: Path) -> tuple[ClassifierDefinition, Dataset]:
-    """Definition and dataset of an exported task."""
+    """Return definition and dataset of an exported task."""
     definition = ClassifierDefinition.model_validate(json.loads((folder / "definition.json").read_text()))
     names = ("dataset.json", "rows.parquet", "problems.parquet")
     dataset = dataset_from_files({name: (folder / name).read_bytes() for name in names})

@@ -1,4 +1,4 @@
-"""Episodes to change one thing of."""
+"""Episodes as a base for test cases."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -10,5 +10,5 @@ def leaves(model, prefix=""):
         inner = next((a for a in arguments if isinstance(a, type) and issubclass(a, BaseModel)), None)
         if inner:
             yield from leaves(inner, f"{path}.")
-        if not inner or {float, str} & set(arguments):  # a limit is a number, or a group that says where the number stands
+        if not inner or {float, str} & set(arguments):  # a limit is a number, or a group that names the source of the number
             yield path

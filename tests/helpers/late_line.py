@@ -1,4 +1,4 @@
-"""A line whose readings come late."""
+"""A line with late readings."""
 
 from dataclasses import replace
 
@@ -74,7 +74,7 @@ def told(line):
 
 
 class NeverMoves:
-    """States whose writes are lost, as if the process was killed just before."""
+    """States whose writes are lost, as after a kill of the process just before them."""
 
     def __init__(self, states):
         self._states = states

@@ -37,7 +37,7 @@ WALK = st.lists(st.sampled_from([-8.0, -1.0, 0.0, 0.0, 0.0, 1.0, 8.0, None, BAD]
 
 
 def rows_of(walks, stops):
-    """A reading a minute of each oven: two walks, and whether it stands."""
+    """Return a reading a minute of each oven: two random walks, and whether the oven stands."""
     rows = []
     for oven, temperature, speed in zip(OVENS, walks[::2], walks[1::2], strict=True):
         hot, fast = 205.0, 4.0
@@ -56,7 +56,7 @@ def step(told):
 
 
 def count_judged_alone(monkeypatch):
-    """Pairs that are judged reading by reading, one after the other."""
+    """Return a list that receives the targets evaluated individually, reading by reading."""
     alone, judge = [], batch._judge_pair
 
     def counting(run, readings, of_block, row):

@@ -1,4 +1,4 @@
-"""Notifications to change one thing of."""
+"""Notifications as a base for test cases."""
 
 from alerting.episodes.episode import Notification
 from tests.builders import at

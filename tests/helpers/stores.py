@@ -1,4 +1,4 @@
-"""Stores on a database in memory and on a real server, as fixtures."""
+"""Fixtures of stores on an in-memory database and on a real server."""
 
 from collections.abc import Callable, Iterator
 
@@ -10,13 +10,13 @@ from tests.support import ensured_pretence
 
 @pytest.fixture
 def real(real_server) -> Iterator[MongoStores]:
-    """Stores of an empty database on the real server: one for all tests, because to make its indexes takes a second."""
+    """Return stores of an empty database on the real server: one for all tests, because its indexes take a second."""
     yield from _emptied_afterwards(real_server, "contracts")
 
 
 @pytest.fixture
 def another_real(real_server) -> Iterator[MongoStores]:
-    """Stores of one more empty database on the real server."""
+    """Return stores of a second empty database on the real server."""
     yield from _emptied_afterwards(real_server, "contracts-2")
 
 
@@ -29,18 +29,18 @@ def _emptied_afterwards(uri: str, name: str) -> Iterator[MongoStores]:
 
 @pytest.fixture
 def pretended() -> MongoStores:
-    """Stores of a new database in memory."""
+    """Return stores of a new in-memory database."""
     return ensured_pretence()
 
 
 @pytest.fixture(params=["pretended", pytest.param("real", marks=pytest.mark.slow)])
 def stores(request) -> MongoStores:
-    """Stores of a new, empty database of either kind."""
+    """Return stores of a new, empty database of either kind."""
     return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
 def more_stores(request, stores) -> Callable[[], MongoStores]:
-    """Gives stores of a second empty database of the same kind."""
+    """Return a function that gives stores of a second empty database of the same kind."""
     real = stores.database.name == "contracts"
     return lambda: request.getfixturevalue("another_real") if real else ensured_pretence()

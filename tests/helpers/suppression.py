@@ -1,4 +1,4 @@
-"""A line with states in which nobody is notified."""
+"""A line with asset states that suppress notifications."""
 
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.ports import ReadingRow
@@ -16,7 +16,7 @@ STOPPED = {"when": {"variable": "line_state", "equals": "stopped"}}
 
 
 def plant(*channels, suppression=STOPPED, **changes):
-    """oven-1 of line-1, which knows whether it runs."""
+    """Return a plant with oven-1 of line-1, which reports whether the line runs."""
     platform = pretended_platform(*channels)
     line = Asset(name="line-1", variables={"line_state": Variable(type="category")})
     platform.assets.put([oven().model_copy(update={"parent": "line-1"}), line])

@@ -18,7 +18,7 @@ SIX = datetime(2015, 1, 1, 6, tzinfo=UTC)
 
 
 class Importer:
-    """Imports text from a file into stores in memory."""
+    """Importer of text from a file into in-memory stores."""
 
     def __init__(self, folder):
         self.folder, self.plant, self.rejects = folder, Plant(), []

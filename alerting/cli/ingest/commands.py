@@ -1,4 +1,4 @@
-"""`alerting import`: readings, events and assets out of files."""
+"""`alerting import`: import readings, events and assets from files."""
 
 import os
 from contextlib import AbstractContextManager, nullcontext
@@ -204,7 +204,7 @@ def _layout(
 
 
 def _timed(layout: "Layout", time: str | None, time_format: str | None, tz: str | None) -> "Layout":
-    """The layout, with where its stamps stand and how they are written; ALERTING_TIMEZONE is the zone of the plant."""
+    """Return the layout with the column and format of its time stamps; ALERTING_TIMEZONE is the zone of the plant."""
     from alerting.settings.environment import read_settings, variable
 
     settings = read_settings(os.environ)
@@ -215,7 +215,7 @@ def _timed(layout: "Layout", time: str | None, time_format: str | None, tz: str 
 def _write(
     checked: "CheckedReadings | CheckedEvents", p: "Platform", reject: "Reject | None", dry_run: bool, as_json: bool
 ) -> None:
-    """Print what was understood, write it unless only that was wanted, and print what changed."""
+    """Print the profile of the file, write its rows unless this is a dry run, and print the changes."""
     if not as_json:
         print_understood(checked.understood)
     if dry_run:
@@ -237,7 +237,7 @@ def _renamed(text: str) -> tuple[str, str]:
 
 
 def _rejects(file: Path, skip_bad: bool, rejects: Path | None, dry_run: bool) -> "AbstractContextManager[Reject | None]":
-    """What takes the bad lines: a file, nothing in a dry run, and none when they are not to be skipped."""
+    """Return the receiver of bad lines: a rejects file, `_ignore` in a dry run, None without --skip-bad."""
     from alerting.adapters.files.rejects import RejectsFile, rejects_path
 
     if rejects and not skip_bad:
@@ -248,4 +248,4 @@ def _rejects(file: Path, skip_bad: bool, rejects: Path | None, dry_run: bool) ->
 
 
 def _ignore(_line: "BadLine") -> None:
-    """What a dry run does with a bad line."""
+    """Ignore a bad line in a dry run."""

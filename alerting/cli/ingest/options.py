@@ -1,4 +1,4 @@
-"""Options of `alerting import` that several of its commands have, and the help of the longest one."""
+"""Options that several commands of `alerting import` share, and the help of the longest one."""
 
 from pathlib import Path
 from typing import Annotated, Literal

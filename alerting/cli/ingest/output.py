@@ -1,4 +1,4 @@
-"""What `alerting import` prints of its results."""
+"""Output of `alerting import`: its results."""
 
 from typing import TYPE_CHECKING
 

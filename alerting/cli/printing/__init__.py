@@ -1,1 +1,1 @@
-"""What commands print: sentences, tables, one JSON document."""
+"""Output of commands: sentences, tables, one JSON document."""

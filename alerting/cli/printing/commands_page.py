@@ -1,4 +1,4 @@
-"""The page of commands, made from the commands themselves: each with its arguments and the first sentence of its help."""
+"""The page of commands, generated from the commands: each with its arguments and the first sentence of its help."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +20,7 @@ options, examples, what is refused.
 
 
 def commands_page(app: typer.Typer) -> str:
-    """Markdown with a row for each command, those of a group under its name."""
+    """Return Markdown with a row for each command, grouped under the name of its group."""
     root = typer.main.get_command(app)
     rows = ["| `{}` | {} |".format(*(text.replace("|", "\\|") for text in row)) for row in _rows(root, "alerting")]
     return _INTRODUCTION + "\n".join(rows) + "\n"
@@ -42,5 +42,5 @@ def _argument(parameter: Any) -> str:
 
 
 def _summary(text: str) -> str:
-    """The first paragraph of a help text, in one line."""
+    """Return the first paragraph of a help text as one line."""
     return " ".join(text.split("\n\n", maxsplit=1)[0].split())

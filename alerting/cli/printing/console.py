@@ -1,4 +1,4 @@
-"""What commands print to a terminal: text of documents cannot give it commands, nor turn what stands beside it around."""
+"""Terminal output of commands: text of documents can neither send control sequences nor reverse the text beside it."""
 
 from collections.abc import Iterable
 
@@ -9,10 +9,10 @@ from alerting.definitions.wording.clean_text import clean_text
 
 
 class CleanConsole(Console):
-    """A console whose own colours and cursor movements pass, and no others."""
+    """Console that passes its own colours and cursor movements, and removes those in the text."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """The segments of what is printed, with their text cleaned."""
+        """Return the printed segments with cleaned text."""
         for segment in super().render(renderable, options):
             text = segment.text if segment.control else clean_text(segment.text)
             yield segment if text == segment.text else Segment(text, segment.style)

@@ -1,4 +1,4 @@
-"""Help of groups of commands, and the commands that a mistyped one may mean."""
+"""Help of command groups, and suggestions for a mistyped command."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +13,7 @@ _SUGGESTED = 3
 
 
 class CommandGroup(TyperGroup):
-    """A group whose unknown commands are answered with the nearest ones of the whole tree."""
+    """Group that answers an unknown command with the nearest commands of the whole tree."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Return the name, the command and the rest of the arguments. Fails with exit code 2 if there is no such command."""
@@ -36,7 +36,7 @@ class RootGroup(CommandGroup):
         return [*self.order, *(name for name in super().list_commands(ctx) if name not in self.order)]
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Return the options; those that every command has, or that are used once, are not listed."""
+        """Return the options, hidden from the help: every command has them, or people use them once."""
         found: list[Any] = super().get_params(ctx)
         for parameter in found:
             parameter.hidden = True
@@ -44,7 +44,7 @@ class RootGroup(CommandGroup):
 
 
 def command_paths(group: TyperGroup, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Yield the words of every group and command of a tree: `("model",)`, `("model", "approve")`."""
+    """Yield the path of every group and command of a tree: `("model",)`, `("model", "approve")`."""
     for name, command in group.commands.items():
         yield (*before, name)
         if isinstance(command, TyperGroup):
@@ -52,7 +52,7 @@ def command_paths(group: TyperGroup, before: tuple[str, ...] = ()) -> Iterator[t
 
 
 def nearest_commands(root: TyperGroup, typed: str) -> list[tuple[str, ...]]:
-    """Return the commands whose last word is most like the typed one, the nearest first; at most three."""
+    """Return at most three commands whose last word is most similar to the typed one, nearest first."""
     likeness = {path: _likeness(typed, path[-1]) for path in command_paths(root)}
     least = max(_LEAST_LIKENESS, max(likeness.values(), default=0.0) - _WITHIN)
     close = [path for path, value in likeness.items() if value >= least]

@@ -1,4 +1,4 @@
-"""What `alerting import` understood of a file, in words."""
+"""Summary of a file's profile for `alerting import`, as text for people."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,7 +18,7 @@ _MARKS = {"\t": "tab", ";": ";", ",": ",", "|": "|"}
 
 
 def print_understood(understood: "Understood") -> None:
-    """Print how the file is written, its time, its columns and what is worth knowing of them."""
+    """Print the format of the file, its time column, its other columns and remarks on them."""
     for line in _head(understood):
         console.print(line, markup=False, soft_wrap=True, highlight=False)
     if understood.columns:
@@ -30,13 +30,13 @@ def print_understood(understood: "Understood") -> None:
 
 
 def count_text(what: int | Sequence[str], noun: str) -> str:
-    """`1 asset`, `2 assets`."""
+    """Return a count with its noun: `1 asset`, `2 assets`."""
     count = what if isinstance(what, int) else len(what)
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def first_names(names: Sequence[str]) -> str:
-    """The first names, and how many there are besides."""
+    """Return the first names and the number of the others."""
     return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else "")
 
 
@@ -82,7 +82,7 @@ def _columns(columns: "Sequence[UnderstoodColumn]") -> Table:
 
 
 def _bad_cells(columns: "Sequence[UnderstoodColumn]") -> list[str]:
-    """A sentence for each column in which something stood that is no value."""
+    """Return a sentence for each column with cells that are not values."""
     lines = []
     for column in [c for c in columns if c.bad][:_COLUMNS]:
         cells = ", ".join(

@@ -1,4 +1,4 @@
-"""What commands print: sentences and tables that fit the screen; with --json one document, and nothing beside it."""
+"""Output of commands: sentences and tables that fit the screen; with --json exactly one document."""
 
 import json
 import math
@@ -29,13 +29,13 @@ _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)
 
 
 class _Plain(CleanConsole):
-    """Prints text as it is: brackets and colons in it mean nothing, long lines are left to the terminal."""
+    """Printer of plain text: brackets and colons are not markup, and the terminal wraps long lines."""
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print; control characters in text are written out, so that they reach no terminal."""
+        """Print with control characters escaped, so that the terminal does not execute them."""
         super().print(*(clean_text(o, visible=True) if isinstance(o, str) else o for o in objects), **options)
 
 
@@ -45,7 +45,7 @@ errors = _Plain(stderr=True)
 
 @dataclass
 class _Command:
-    """What the running command has printed. `document`: standard output while only JSON may be on it."""
+    """Output state of the running command. `document`: standard output while it may carry only JSON."""
 
     document: TextIO | None = None
     printed: bool = False
@@ -58,8 +58,8 @@ _running = _Command()
 
 @contextmanager
 def printing(as_json: bool) -> Iterator[None]:
-    """For one command. With `as_json` only `print_json` reaches standard output: everything else that this process prints,
-    libraries in C included, goes to standard error.
+    """Set up the output of one command. With `as_json` only `print_json` reaches standard output: all other
+    output of this process, that of C libraries included, goes to standard error.
     """
     global _running  # noqa: PLW0603 - one command runs in a process at a time
     before, _running = _running, _Command()
@@ -76,11 +76,11 @@ def printing(as_json: bool) -> Iterator[None]:
 
 @contextmanager
 def _descriptor() -> Iterator[TextIO]:
-    """The standard output, of which the descriptor leads to standard error meanwhile."""
+    """Yield the standard output, while its descriptor points to standard error."""
     stream = sys.stdout
     try:
         number = stream.fileno()
-    except (OSError, ValueError, AttributeError):  # a test has put something else in its place
+    except (OSError, ValueError, AttributeError):  # a test has replaced standard output
         yield stream
         return
     stream.flush()
@@ -108,7 +108,7 @@ def print_json(value: Any) -> None:
 
 
 def print_refusal_as_json(message: str) -> None:
-    """Print why a command was refused as the one document, unless it has printed one."""
+    """Print the reason of a refusal as the JSON document, unless the command has already printed one."""
     if _running.document is not None and not _running.printed:
         print_json({"refused": message})
 
@@ -120,9 +120,9 @@ def print_text(text: str) -> None:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON can hold it: times in ISO 8601, durations in seconds, dataclasses and models as objects.
+    """Return a value in JSON types: times in ISO 8601, durations in seconds, dataclasses and models as objects.
 
-    What is no number (NaN, infinity) is null.
+    NaN and infinity become null.
     """
     if is_dataclass(value) and not isinstance(value, type):
         return plain(asdict(value))
@@ -142,7 +142,7 @@ def _plain_leaf(value: Any) -> Any:
         return value.total_seconds()
     if hasattr(value, "model_dump"):
         return plain(value.model_dump(mode="json", by_alias=True))
-    if hasattr(value, "item"):  # a number of numpy
+    if hasattr(value, "item"):  # a numpy number
         return plain(value.item())
     return str(value) if isinstance(value, PurePath) else value
 
@@ -162,8 +162,8 @@ def show(rows: Sequence[Any], columns: Sequence[str], as_json: bool, empty: str)
 
 
 def table_lines(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width: int) -> Iterator[Text]:
-    """The lines of a table that is at most this wide. Ids, times and numbers are never broken; text that has no room in its
-    column is wrapped, or stands below its row.
+    """Return the lines of a table of at most this width. Ids, times and numbers stay whole; text that does not fit into its
+    column is wrapped or printed below its row.
     """
     titles = [column.replace("_", " ") for column in columns]
     cells = [[_cell(row.get(column)) for column in columns] for row in rows]
@@ -184,7 +184,7 @@ def table_lines(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width
 
 
 def _fit(widths: Sequence[int], cells: Sequence[Sequence[str]], width: int, times: Collection[int]) -> dict[int, int]:
-    """The columns that stand beside each other, with their widths: empty ones go first, then the widest text, times last."""
+    """Return the columns that fit side by side, with their widths: drop empty ones first, then the widest text, times last."""
     beside = dict(enumerate(widths))
     if _taken(beside) > width:
         beside = {i: w for i, w in beside.items() if i == 0 or any(row[i] for row in cells)}
@@ -258,24 +258,24 @@ def _cell(value: Any) -> str:
 
 
 def zone() -> tzinfo:
-    """The plant's time zone, as `ALERTING_TIMEZONE` says."""
+    """Return the plant's time zone from `ALERTING_TIMEZONE`."""
     from alerting.settings.environment import UTC, read_settings
 
     if _running.zone is None:
         try:
             _running.zone = read_settings(os.environ).timezone
-        except UserError:  # the command itself says what is wrong with the settings
+        except UserError:  # the command itself reports the fault in the settings
             _running.zone = UTC
     return _running.zone
 
 
 def short(value: datetime | None) -> str:
-    """An instant to the minute in the plant's zone, for sentences: `2026-01-05 07:00 CET`."""
+    """Return an instant to the minute in the plant's zone, for sentences: `2026-01-05 07:00 CET`."""
     return "" if value is None else messages.moment(value, zone())
 
 
 def readable_output() -> None:
-    """A terminal that cannot show a character shows another one in its place, instead of a traceback."""
+    """Make the terminal replace characters that it cannot show, instead of failing with a traceback."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure: Callable[..., None] | None = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

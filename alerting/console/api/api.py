@@ -24,7 +24,7 @@ _bearer = HTTPBearer(auto_error=False, description="A token of the tokens file."
 
 
 def require(least: Role) -> Callable[..., Person]:
-    """Return a dependency: the person of a request, if the role is at least this one."""
+    """Return a dependency that gives the person of a request with at least this role."""
 
     def person(request: Request, _: Annotated[object, Security(_bearer)] = None) -> Person:
         found: Person | None = request.state.person
@@ -34,12 +34,12 @@ def require(least: Role) -> Callable[..., Person]:
             raise HTTPException(403, f"this needs the role {least}; {found.name} has the role {found.role}")
         return found
 
-    person.least = least  # type: ignore[attr-defined]  # the description of the API tells it
+    person.least = least  # type: ignore[attr-defined]  # the description of the API states it
     return person
 
 
 def the_platform(request: Request) -> Platform:
-    """The platform that this application serves."""
+    """Return the platform that this application serves."""
     platform: Platform = request.app.state.platform
     return platform
 

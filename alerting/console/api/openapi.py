@@ -1,4 +1,4 @@
-"""The machine-readable description of the API, with every status that an operation can answer and its problem document."""
+"""OpenAPI description of the API, with every status of an operation and its problem document."""
 
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
@@ -36,7 +36,7 @@ _HEADERS = {
 
 
 class Problem(BaseModel):
-    """What went wrong (RFC 9457)."""
+    """A problem document (RFC 9457)."""
 
     type: str = Field(description="Always `about:blank`: the status says what kind of problem it is.")
     title: str = Field(description="The status in words.")
@@ -46,7 +46,7 @@ class Problem(BaseModel):
 
 
 def describe(app: FastAPI) -> None:
-    """Let the application describe itself with its problem documents."""
+    """Add the problem documents to the OpenAPI description of an application."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -78,7 +78,7 @@ def _operations(routes: list[BaseRoute]) -> Iterator[APIRoute]:
 
 
 def _statuses(route: APIRoute, method: str, operation: dict[str, Any]) -> Iterator[int]:
-    """Every problem that this operation can answer with."""
+    """Return every problem that this operation can answer with."""
     yield from (431, 500, 503)
     if route.path not in OPEN:
         yield from (401, 429)

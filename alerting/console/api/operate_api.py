@@ -1,4 +1,4 @@
-"""REST API, version 1: what operators do with alarms, and what is muted."""
+"""REST API, version 1: operators' actions on alarms, shelves and suppressions."""
 
 from datetime import datetime, timedelta
 from typing import Self
@@ -24,38 +24,38 @@ router = APIRouter(prefix="/api/v1")
 
 
 class Body(BaseModel):
-    """What is sent."""
+    """A request body."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class AckBody(Body):
-    """Seen."""
+    """An acknowledgement."""
 
     note: Short = Field("", description="A note for the next operator.")
 
 
 class ConfirmBody(Body):
-    """Something was done."""
+    """A confirmation that an operator acted."""
 
     action: Short = Field("", description="What was done.")
     acted_at: Instant | None = Field(None, description="When; now when left out.")
 
 
 class CommentBody(Body):
-    """Words."""
+    """A comment."""
 
     comment: Text = Field(description="What to say.")
 
 
 class AssignBody(Body):
-    """Handed over."""
+    """An assignment to a person."""
 
     to: NameText = Field(description="Name of the person it is assigned to.")
 
 
 class ShelfBody(Body):
-    """What to mute, until when, and why."""
+    """A new shelf: its target, end and reason."""
 
     definition: NameText
     asset: NameText
@@ -73,12 +73,12 @@ class ShelfBody(Body):
         return self
 
     def end(self, now: datetime) -> datetime | None:
-        """When it ends."""
+        """Return the end of the shelf."""
         return self.until if self.lasting is None else now + self.lasting
 
 
 class EndBody(Body):
-    """Why a shelf ends early."""
+    """The reason to end a shelf early."""
 
     reason: Short = ""
 
@@ -100,7 +100,7 @@ class ShelfView(views.View):
 
 
 class Operated(views.View):
-    """How an episode stands with operators after an action."""
+    """The operator state of an episode after an action."""
 
     id: str
     state: IsaState
@@ -115,7 +115,7 @@ class Operated(views.View):
 
 
 class SuppressedPairView(views.View):
-    """How a definition that can be suppressed stands on one asset. `unknown`: states that cannot be known suppress nothing."""
+    """The suppression of one target that can be suppressed. `unknown`: unknown asset states, which suppress nothing."""
 
     definition: str
     asset: str
@@ -125,7 +125,7 @@ class SuppressedPairView(views.View):
 
 
 class SuppressionView(views.View):
-    """Every target that can be suppressed by design, and the episodes without notification since some instant."""
+    """Every target that can be suppressed by design, and the episodes without notification since an instant."""
 
     at: datetime
     since: datetime

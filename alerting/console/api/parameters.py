@@ -1,4 +1,4 @@
-"""What a request may carry: instants, durations, names and texts, each within bounds that everything behind them can take."""
+"""Parameters of requests: instants, durations, names and texts, each within limits that all use cases accept."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ _DURATION_TEXT = 50
 
 
 def _plus_as_sent(value: object) -> object:
-    """A `+` in an address arrives as a space: `2026-01-05T06:00:00 01:00` was meant as `+01:00`."""
+    """Return an instant with its `+`, which arrives as a space in an address: `2026-01-05T06:00:00 01:00` means `+01:00`."""
     return re.sub(r" (\d\d:?\d\d)$", r"+\1", value[:100]) if isinstance(value, str) else value
 
 
@@ -28,7 +28,7 @@ def _within_bounds(value: datetime) -> datetime:
 
 
 def read_duration(text: str) -> timedelta:
-    """A duration such as `2h` that somebody asks for. Raises ValueError for text that is none, and for more than ten years."""
+    """Return a requested duration such as `2h`. Raises ValueError if the text is not a duration or exceeds ten years."""
     if len(text) > _DURATION_TEXT:
         raise ValueError("is not a duration; write for example 30m, 1h30m or 5d")
     try:

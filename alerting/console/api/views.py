@@ -1,4 +1,4 @@
-"""What the API shows and takes: its shapes are part of the contract with other programs, so they are written out here."""
+"""Responses and request bodies of the API. Their shapes are a contract with other programs, so they are written out here."""
 
 import base64
 import binascii
@@ -30,13 +30,13 @@ from alerting.reporting import sentences
 
 
 class View(BaseModel):
-    """An answer."""
+    """A response."""
 
     model_config = ConfigDict(ser_json_inf_nan="null")
 
 
 class EpisodeSummary(View):
-    """One episode as lists show it. `message`: all of it in one line; `outcome` is null until it is settled."""
+    """One episode as lists show it. `message`: all of it in one line; `outcome` is null until it is determined."""
 
     id: str
     definition: str
@@ -64,7 +64,7 @@ class EpisodeSummary(View):
 
 
 class EpisodeDetail(EpisodeSummary):
-    """Everything about one episode."""
+    """All details of one episode."""
 
     valid_until: datetime | None
     continues: str | None
@@ -86,7 +86,7 @@ class EpisodePage(View):
 
 
 class FeedbackBody(BaseModel):
-    """What an operator says. It must say something: a verdict, that somebody acted, or a comment."""
+    """Feedback of an operator: at least a verdict, an action or a comment."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -116,7 +116,7 @@ class DefinitionSummary(View):
 
 
 class RevisionSummary(View):
-    """Who made a revision, when and why."""
+    """The actor, time and reason of a revision."""
 
     number: int
     hash: str
@@ -126,7 +126,7 @@ class RevisionSummary(View):
 
 
 class DefinitionDetail(DefinitionSummary):
-    """The current document as people left it, and its revisions, oldest first."""
+    """The current document as written, and its revisions, oldest first."""
 
     document: Document
     revisions: list[RevisionSummary]
@@ -165,7 +165,7 @@ class ModelDetail(View):
 
 
 class PlatformAlertView(View):
-    """Something about the platform itself that an engineer must mend."""
+    """A fault of the platform itself that an engineer must fix."""
 
     kind: str
     subject: str
@@ -187,12 +187,12 @@ class ReportSummary(View):
 
 
 def episode_summary(episode: Episode) -> EpisodeSummary:
-    """An episode for lists."""
+    """Return the view of an episode for lists."""
     return EpisodeSummary(**_summary(episode))
 
 
 def episode_detail(episode: Episode) -> EpisodeDetail:
-    """An episode with everything."""
+    """Return the view of an episode with all details."""
     return EpisodeDetail(
         **_summary(episode),
         valid_until=episode.valid_until,
@@ -226,12 +226,12 @@ def _summary(episode: Episode) -> dict[str, Any]:
 
 
 def definition_summary(document: Document, latest: Revision | None) -> DefinitionSummary:
-    """The current document of a definition, and the newest revision, for lists."""
+    """Return the view of a definition for lists: its current document and newest revision."""
     return DefinitionSummary(**_definition(document, latest))
 
 
 def definition_detail(document: Document, revisions: list[Revision]) -> DefinitionDetail:
-    """The current document of a definition with its revisions, oldest first."""
+    """Return the view of a definition: its current document and its revisions, oldest first."""
     own = {key: value for key, value in document.items() if not key.startswith("_")}
     shown = to_jsonable_python(own, fallback=str, inf_nan_mode="strings", bytes_mode="base64")
     made = [RevisionSummary(**revision.model_dump(include=set(RevisionSummary.model_fields))) for revision in revisions]
@@ -252,29 +252,29 @@ def _definition(document: Document, latest: Revision | None) -> dict[str, Any]:
 
 
 def decision(record: DecisionRecord) -> Decision:
-    """A promotion decision."""
+    """Return the view of a promotion decision."""
     return Decision(**{name: getattr(record, name) for name in Decision.model_fields})
 
 
 def platform_alert(alert: PlatformAlert) -> PlatformAlertView:
-    """An open platform alert."""
+    """Return the view of an open platform alert."""
     return PlatformAlertView(kind=alert.kind, subject=alert.subject, reason=alert.reason, opened_at=alert.opened_at)
 
 
 def report_summary(report: Document) -> ReportSummary:
-    """A kept report without its numbers."""
+    """Return the view of a stored report without its metrics."""
     judgement = report["figures"]["judgement"]
     same = {name: report[name] for name in ("id", "definition", "start", "end", "at")}
     return ReportSummary(**same, trust=judgement["trust"], headline=judgement["sentence"], url=f"/api/v1/reports/{report['id']}")
 
 
 def cursor_after(episode: Episode) -> str:
-    """Where the next page begins: opaque to callers, valid for ever."""
+    """Return the cursor of the next page: opaque to callers, without expiry."""
     return base64.urlsafe_b64encode(f"{to_millis(episode.raised_at)} {episode.id}".encode()).decode().rstrip("=")
 
 
 def read_cursor(cursor: str) -> tuple[datetime, str]:
-    """Read what `cursor_after` wrote. Raises UserError for anything else."""
+    """Return the position in a cursor that `cursor_after` wrote. Raises UserError if the cursor is malformed."""
     try:
         millis, id = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split(" ")
         return from_millis(int(millis)), id

@@ -1,4 +1,4 @@
-"""The chart of an episode as shapes of an SVG: text keeps its size at every width, because only the lines are stretched."""
+"""Chart of an episode as SVG shapes. Text keeps its size at every width, because only the lines are stretched."""
 
 import math
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from alerting.reporting.messages import number
 
 SIDE = 1000.0  # the plot in its own units, stretched to any width and height
 _TICKS = 5
-_TEXT = 24  # percent of the width that a text takes on a phone
+_TEXT = 24  # width of a text on a phone, in percent
 _TICK_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7200, 14400)  # minutes
 _GRID_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
 @dataclass(frozen=True)
 class Spot:
-    """A text on an axis, at a share of the width or height in percent. `anchor`: how it is placed there."""
+    """A text on an axis, at a percentage of the width or height. `anchor`: its alignment."""
 
     at: float
     words: str
@@ -27,7 +27,7 @@ class Spot:
 
 @dataclass(frozen=True)
 class Moment:
-    """An instant that matters, as a line from top to bottom. `kind`: raised, closed or now; `row`: of its text under the axis."""
+    """A marked instant: a line from top to bottom. `kind`: raised, closed or now; `row`: row of its text under the axis."""
 
     kind: str
     spot: Spot
@@ -55,7 +55,7 @@ class PanelShape:
 
 @dataclass(frozen=True)
 class ChartShape:
-    """Everything that the template draws."""
+    """All shapes that the template draws."""
 
     panels: tuple[PanelShape, ...]
     ticks: tuple[Spot, ...]
@@ -67,7 +67,7 @@ class ChartShape:
 
 
 def chart_shape(chart: EpisodeChart, zone: tzinfo) -> ChartShape:
-    """Where everything stands."""
+    """Return the shapes of a chart with their positions."""
     end = chart.closed_at or chart.now or chart.end
     return ChartShape(
         panels=tuple(_panel(panel, chart) for panel in chart.panels),
@@ -114,7 +114,7 @@ def _level(panel: Panel, level: Level) -> str:
 
 
 def _grid(low: float, high: float) -> list[float]:
-    """Two to five round values between the ends."""
+    """Return two to five round values between the ends."""
     rough = (high - low) / 4
     size = 10.0 ** math.floor(math.log10(rough))
     step = next(s * size for s in _GRID_STEPS if s * size >= rough)
@@ -123,7 +123,7 @@ def _grid(low: float, high: float) -> list[float]:
 
 
 def _ticks(chart: EpisodeChart, zone: tzinfo) -> list[Spot]:
-    """Round times of the plant's clock; the day beside the first one of a day."""
+    """Return round times in the plant's zone, with the date beside the first one of a day."""
     minutes = max((chart.end - chart.start).total_seconds() / 60, 1)
     step = next((s for s in _TICK_STEPS if minutes / s <= _TICKS), _TICK_STEPS[-1])
     local = chart.start.astimezone(zone)
@@ -139,7 +139,7 @@ def _ticks(chart: EpisodeChart, zone: tzinfo) -> list[Spot]:
 
 
 def _moments(chart: EpisodeChart, zone: tzinfo) -> list[Moment]:
-    """The instants within the chart; a text that would run into the one before stands a row lower."""
+    """Return the marked instants within the chart; a text that would overlap the previous one moves one row down."""
     found: list[Moment] = []
     taken = 0.0
     for kind, words, at in (

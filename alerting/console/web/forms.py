@@ -1,4 +1,4 @@
-"""The check of forms on pages."""
+"""Check of forms on pages."""
 
 from fastapi import HTTPException
 
@@ -8,6 +8,6 @@ NOT_FROM_HERE = "this form is not from this session; open the page again and rep
 
 
 def check_form(person: Person, csrf: str) -> None:
-    """Raises HTTPException 403 if a form was not made by us for this session."""
+    """Check that this console made the form for this session. Raises HTTPException 403 if it did not."""
     if not confirms(person, csrf):
         raise HTTPException(403, NOT_FROM_HERE)

@@ -1,4 +1,4 @@
-"""Feedback links of messages: the page says what a tap will do; only the button does it. No login: the address permits it."""
+"""Feedback links of messages: the page shows the action, and only its button performs it. The address replaces a login."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -20,12 +20,12 @@ _HEADERS = {"referrer-policy": "no-referrer", "x-robots-tag": "noindex, nofollow
 
 
 def link_routes(now: Callable[[], datetime]) -> APIRouter:
-    """GET shows, POST acts."""
+    """Return the routes of feedback links: GET shows the action, POST performs it."""
     routes, limit = APIRouter(include_in_schema=False), RateLimit()
 
     def check(request: Request, platform: Platform, token: str) -> None:
-        """Each recipient of links by itself, so that those who share an address (behind a proxy, say) do not share the limit;
-        what is no link of ours counts for its address.
+        """Count a request by client address and recipient, so that recipients behind one address do not share a limit;
+        an unknown link counts by the address alone. Raises HTTPException 429 above the limit.
         """
         try:
             sender = f"link of {open_link(platform, token)[0].recipient}"

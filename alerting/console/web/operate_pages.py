@@ -22,7 +22,7 @@ LIST = "/#unacknowledged"
 
 @router.post("/episodes/{id}/ack", response_class=HTMLResponse)
 def acknowledge(id: Id, platform: Served, person: Operator, csrf: FormField = "", next: FormField = "") -> Response:
-    """Acknowledge an episode. `next`: the list, if the form is there."""
+    """Acknowledge an episode. `next`: the list, if its form was used."""
     check_form(person, csrf)
     operate.acknowledge(platform, id, actor_of(person), platform.clock.now())
     return RedirectResponse(LIST if next == LIST else f"/episodes/{id}", 303)
@@ -35,10 +35,10 @@ def acknowledge_listed(
     episode: Annotated[list[str], Form(max_length=UNSEEN_SHOWN)],
     csrf: FormField = "",
 ) -> Response:
-    """Acknowledge all episodes that the list showed as over."""
+    """Acknowledge all episodes that the list showed as ended."""
     check_form(person, csrf)
     for id in episode:
-        with suppress(NotFound):  # of a list that has grown old
+        with suppress(NotFound):  # from an outdated list
             operate.acknowledge(platform, id, actor_of(person), platform.clock.now())
     return RedirectResponse(LIST, 303)
 
@@ -54,7 +54,7 @@ def shelve(
     preset: FormField = "",
     reason: FormField = "",
 ) -> Response:
-    """Shelve for a time, for a preset reason, an own one, or both."""
+    """Shelve a target for a time, with a preset reason, a written one, or both."""
     check_form(person, csrf)
     text = ": ".join(part for part in (preset.strip(), reason.strip()) if part)
     episode, now = find_episode(platform, id), platform.clock.now()
@@ -68,7 +68,7 @@ def shelve(
 
 @router.post("/shelves/{id}/end", response_class=HTMLResponse)
 def end(id: Id, platform: Served, person: Operator, csrf: FormField = "") -> Response:
-    """End a shelf, or return to service."""
+    """End a shelf, or return a target to service."""
     check_form(person, csrf)
     shelf, now = operate.find_shelf(platform, id), platform.clock.now()
     change = operate.unshelve if shelf.kind == "shelved" else operate.return_to_service

@@ -1,4 +1,4 @@
-"""Pages for people with a browser: the episodes, one episode with its feedback, the reports, and the way in."""
+"""Pages of the console: the episodes, one episode with its feedback, suppressions, and the reports."""
 
 import logging
 from datetime import datetime, timedelta
@@ -48,7 +48,7 @@ UNTOLD_SINCE = timedelta(hours=24)
 
 @router.get("/", response_class=HTMLResponse)
 def episodes(request: Request, platform: Served, person: Viewer, cursor: Cursor | None = None) -> str:
-    """Open episodes, the most urgent on top; those that are over and not acknowledged, and all others, newest first."""
+    """Return the page of open episodes, most urgent first; then ended unacknowledged ones and all others, newest first."""
     before = views.read_cursor(cursor) if cursor else None
     newest_open = platform.episodes.find(open_only=True, limit=OPEN_SHOWN + 1) if before is None else []
     still_open = sorted(newest_open[:OPEN_SHOWN], key=_urgency)
@@ -79,14 +79,14 @@ def episodes(request: Request, platform: Served, person: Viewer, cursor: Cursor 
 
 
 def _urgency(episode: Episode) -> tuple[bool, bool, int, float]:
-    """What somebody must look at comes first: heard, not acknowledged, severe, new."""
+    """Return the sort key of an open episode: not muted, not acknowledged, severe and new ones first."""
     severity = -SEVERITIES.index(episode.severity)
     return episode.muted_by is not None, episode.acknowledged is not None, severity, -episode.raised_at.timestamp()
 
 
 @router.get("/episodes/{id}", response_class=HTMLResponse)
 def episode(id: Id, request: Request, platform: Served, person: Viewer) -> str:
-    """One episode: what to do, how it looks, why, what became of it, and what people say."""
+    """Return the page of one episode: instructions, chart, reasons, outcome and feedback."""
     return episode_page(request, platform, person, id)
 
 
@@ -102,7 +102,7 @@ def say(
     action: FormText = "",
     comment: FormText = "",
 ) -> Response:
-    """Feedback from the page: the same use case as the API's."""
+    """Record feedback from the page through the use case of the API."""
     check_form(person, csrf)
     body = _body(verdict=verdict or None, acted=acted == "yes" or bool(action), action=action or None, comment=comment or None)
     try:
@@ -114,7 +114,7 @@ def say(
 
 @router.get("/suppressed", response_class=HTMLResponse)
 def suppressed(request: Request, platform: Served, _: Viewer) -> str:
-    """Return the page of what is suppressed by design now, with the episodes without notification in the last day."""
+    """Return the page of current suppressions by design, with the episodes without notification in the last day."""
     now = platform.clock.now()
     found = list_suppressed(platform, now, now - UNTOLD_SINCE)
     by_reason: dict[tuple[str, str], list[str]] = {}
@@ -127,7 +127,7 @@ def suppressed(request: Request, platform: Served, _: Viewer) -> str:
 
 @router.get("/reports", response_class=HTMLResponse)
 def reports(request: Request, platform: Served, _: Viewer) -> str:
-    """Performance reports, the latest periods first."""
+    """Return the page of performance reports, latest period first."""
     newest = platform.reports.newest(REPORTS_SHOWN + 1)
     shown = [views.report_summary(report) for report in newest[:REPORTS_SHOWN]]
     return render("reports.html", request, reports=shown, more=len(newest) > REPORTS_SHOWN)
@@ -135,12 +135,12 @@ def reports(request: Request, platform: Served, _: Viewer) -> str:
 
 @router.get("/style.css")
 def style() -> Response:
-    """The stylesheet of all pages."""
+    """Return the stylesheet of all pages."""
     return PlainTextResponse(stylesheet(), media_type="text/css")
 
 
 def episode_page(request: Request, platform: Platform, person: Person, id: str, refusal: str = "", shelving: str = "") -> str:
-    """The page of one episode. `refusal`, `shelving`: what was wrong with the feedback or the shelf that was sent."""
+    """Return the page of one episode. `refusal`, `shelving`: the fault in the submitted feedback or shelf."""
     found, now = find_episode(platform, id), platform.clock.now()
     strongest, weaker = sentences.reasons(found)
     asset, chart = platform.assets.get(found.asset), _chart(platform, found, now)
@@ -165,16 +165,16 @@ def episode_page(request: Request, platform: Platform, person: Person, id: str, 
 
 
 def _chart(platform: Platform, episode: Episode, now: datetime) -> EpisodeChart | None:
-    """The chart; an episode is shown without it rather than not at all."""
+    """Return the chart of an episode, None if it cannot be drawn; the page then appears without it."""
     try:
         return chart_of(platform, episode, now)
-    except (UserError, ValueError, ArithmeticError, LookupError, TypeError):  # of data that people wrote
+    except (UserError, ValueError, ArithmeticError, LookupError, TypeError):  # caused by data that people wrote
         logging.getLogger(__name__).exception("no chart for episode %s", episode.id)
         return None
 
 
 def _body(**fields: object) -> views.FeedbackBody:
-    """Read what the form sent; an action means that the person has acted."""
+    """Return the submitted feedback; an action implies that the person has acted."""
     try:
         return views.FeedbackBody.model_validate(fields)
     except ValidationError as fault:

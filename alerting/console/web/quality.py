@@ -33,7 +33,7 @@ pages = APIRouter(include_in_schema=False)
 MONTH = timedelta(days=30)
 LONGEST = timedelta(days=1100)
 PERIODS = (1, 7, 30, 90)
-WORST = 5  # alarms that chatter for which the page looks for a remedy
+WORST = 5  # chattering alarms for which the page computes advice
 EVERYONE = "all"
 
 
@@ -99,7 +99,7 @@ def quality(
 
 
 def _groups(platform: Platform, alarms: list[Alarm], start: datetime, end: datetime, by: str) -> tuple[list[Group], str]:
-    """The groups, at least one; and why there are none of those that were asked for."""
+    """Return at least one group of metrics, and the reason if the requested grouping is not available."""
     missing = ""
     if by in ("position", "line", "shift"):
         try:

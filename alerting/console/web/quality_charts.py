@@ -1,4 +1,4 @@
-"""Alarm metrics as shapes: positions of the bars and cells of the page. No metric is computed here."""
+"""Charts of alarm metrics as shapes: positions of the bars and cells of the page. This module computes no metric."""
 
 import math
 from collections import Counter
@@ -16,7 +16,7 @@ _SCALE_S = (10, 60, 600, 3600, 6 * 3600, 24 * 3600, 7 * 24 * 3600)
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar of the distribution: so many ten-minute periods had so many alarms. `band`: as EEMUA names it."""
+    """One bar of the distribution: the number of ten-minute periods with this number of alarms. `band`: EEMUA's name."""
 
     x: float
     y: float
@@ -29,7 +29,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Limit:
-    """A line across the distribution."""
+    """A limit line across the distribution."""
 
     x: float
     words: str
@@ -45,7 +45,7 @@ class Distribution:
 
 @dataclass(frozen=True)
 class Cell:
-    """One hour of the calendar of alarms: how many, and how strong its colour is (0 to 1)."""
+    """One hour of the alarm calendar: the number of alarms, and the strength of its colour (0 to 1)."""
 
     hour: int
     alarms: int
@@ -54,7 +54,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Day:
-    """One day of the calendar of alarms, as the plant has it."""
+    """One day of the alarm calendar, in the time of the plant."""
 
     day: date
     cells: tuple[Cell, ...]
@@ -62,7 +62,7 @@ class Day:
 
 @dataclass(frozen=True)
 class Share:
-    """A bar of the most frequent alarms: `width` in percent of the longest, `together`: share of these and all before."""
+    """A bar of the most frequent alarms: `width` in percent of the longest, `together`: cumulative share."""
 
     alarm: Frequent
     width: float
@@ -71,7 +71,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Lane:
-    """A duration on a logarithmic scale, in percent of its length."""
+    """A duration on a logarithmic scale, in percent of the scale's length."""
 
     name: str
     spread: Spread
@@ -82,7 +82,7 @@ class Lane:
 
 
 def distribution(kpis: Kpis, acceptable: int, most: int) -> Distribution:
-    """Bars of a logarithmic height: quiet periods are many, and the few that matter must be seen, too."""
+    """Return bars of logarithmic height, because the few busy periods must be visible beside many quiet ones."""
     numbers = kpis.distribution
     slot = WIDTH / len(numbers)
     top = math.log10(1 + max(numbers)) or 1.0
@@ -102,9 +102,9 @@ def distribution(kpis: Kpis, acceptable: int, most: int) -> Distribution:
 
 
 def calendar(kpis: Kpis, zone: ZoneInfo) -> list[Day]:
-    """The hours of the period by the clock on the wall, a row for each day; empty where there are too many days to look at.
+    """Return the hours of the period in local time, a row for each day; empty for a period of too many days.
 
-    The hour that comes twice in autumn is one cell, the one that does not come in spring is empty.
+    The repeated hour in autumn is one cell, the missing hour in spring is empty.
     """
     found: dict[date, Counter[int]] = {}
     for index, number in enumerate(kpis.hourly):
@@ -121,13 +121,13 @@ def calendar(kpis: Kpis, zone: ZoneInfo) -> list[Day]:
 
 
 def shares(top: Sequence[Frequent]) -> list[Share]:
-    """The most frequent alarms with their shares added up."""
+    """Return the most frequent alarms with their cumulative shares."""
     longest = max((t.alarms for t in top), default=0) or 1
     return [Share(t, 100 * t.alarms / longest, sum(u.share for u in top[: i + 1])) for i, t in enumerate(top)]
 
 
 def lanes(kpis: Kpis) -> list[Lane]:
-    """Time to acknowledge and to clear."""
+    """Return the times to acknowledge and to clear."""
     return [
         _lane("to acknowledge", kpis.to_acknowledge, "not acknowledged"),
         _lane("to clear", kpis.to_clear, "still active"),
@@ -140,7 +140,7 @@ def scale() -> list[tuple[float, timedelta]]:
 
 
 def priorities(found: Sequence[Priority]) -> list[Priority]:
-    """The worst first, as people read them."""
+    """Return the priorities for display, the worst first."""
     return list(reversed(found))
 
 

@@ -1,4 +1,4 @@
-"""Pages from templates; everything that people wrote is escaped."""
+"""Rendering of pages from templates; all text written by people is escaped."""
 
 from datetime import datetime
 from functools import cache
@@ -15,14 +15,14 @@ from alerting.reporting import messages, sentences
 
 
 def render(template: str, request: Request, **values: Any) -> str:
-    """Return a page for the person of a request, None before the login; `zone` is that of the plant."""
+    """Return a page for a person (None before the login). `zone`: time zone of the plant."""
     person, zone = getattr(request.state, "person", None), request.app.state.zone
     return _environment().get_template(template).render(person=person, zone=zone, path=request.url.path, **values)
 
 
 @cache
 def stylesheet() -> str:
-    """The one stylesheet of all pages."""
+    """Return the stylesheet of all pages."""
     return files("alerting.console.web").joinpath("style.css").read_text(encoding="utf-8")
 
 
@@ -61,7 +61,7 @@ def _environment() -> Environment:
 
 
 def _cleaned(value: Any) -> Any:
-    """Text of documents as pages show it; markup is ours."""
+    """Return cleaned text of documents for pages; markup of the platform passes unchanged."""
     return clean_text(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
@@ -92,5 +92,5 @@ def _distance(page: Context, value: datetime) -> str:
 
 @pass_context
 def _plain(page: Context, text: str) -> str:
-    """Return stored text for people: stamps as times of the plant."""
+    """Return stored text with its stamps as times of the plant."""
     return sentences.local_times(text, page["now"], page["zone"])

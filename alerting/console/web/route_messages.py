@@ -8,7 +8,7 @@ from alerting.reporting.messages import seconds
 
 
 def route_terms(route: Route) -> list[tuple[str, str]]:
-    """Return the terms of a route with their text: which alerts, when, how often, escalation."""
+    """Return the terms of a route with their text: alerts, times, frequency, escalation."""
     zone = f" ({route.timezone})"
     quiet = f"{hours_text(route.quiet)}{zone}; critical alerts are told all the same" if route.quiet else "never"
     terms = [
@@ -34,7 +34,7 @@ def _further_terms(route: Route) -> Iterator[tuple[str, str]]:
 
 
 def match_text(match: Match) -> str:
-    """Which alerts: `critical or high, of oven-*, tagged line-3`."""
+    """Return which alerts a route matches: `critical or high, of oven-*, tagged line-3`."""
     parts = [" or ".join(match.severity) if match.severity else "every severity"]
     if match.definitions != ("*",):
         parts.append(f"alert {' or '.join(match.definitions)}")
@@ -46,7 +46,7 @@ def match_text(match: Match) -> str:
 
 
 def hours_text(weekly: Sequence[Hours]) -> str:
-    """Hours of the week: `mon to fri 22:00 to 06:00; sat, sun all day`."""
+    """Return hours of the week: `mon to fri 22:00 to 06:00; sat, sun all day`."""
     return "; ".join(f"{_days(h)} {'all day' if h.start == h.to else f'{h.start} to {h.to}'}" for h in weekly)
 
 

@@ -23,7 +23,7 @@ DEAD_SHOWN = 100
 
 
 class RetryBody(BaseModel):
-    """Which dead letters to deliver again."""
+    """Dead letters to deliver again."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -31,7 +31,7 @@ class RetryBody(BaseModel):
 
 
 class RetryView(views.View):
-    """What became of it: how many were tried again, and of all that was due then how many were sent or failed."""
+    """Result of a retry: the number of retried dead letters, and how many of all due notifications were sent or failed."""
 
     retried: int
     sent: int
@@ -39,7 +39,7 @@ class RetryView(views.View):
 
 
 class TestView(views.View):
-    """What became of a test message. `fault`: why a channel did not take it, null when it did."""
+    """Result of a test message. `fault`: why the channel failed, null when it accepted the message."""
 
     channel: str
     delivered: bool
@@ -98,7 +98,7 @@ def retry_by_form(request: Request, platform: Served, person: Engineer, csrf: Fo
 def _page(
     request: Request, platform: Platform, tried: str = "", results: Mapping[str, str] | None = None, refusal: str = ""
 ) -> str:
-    """`results`: what became of the test of the route `tried`; `refusal`: why nothing was tried again."""
+    """Return the page of routes. `results`: those of the test of the route `tried`; `refusal`: why the retry was refused."""
     found = routes_overview(platform, platform.clock.now())
     return render(
         "routes.html",

@@ -1,4 +1,4 @@
-"""Episodes to look at on their page."""
+"""Episodes for tests of their page."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -24,7 +24,7 @@ def browser_of(platform, **options):
 
 
 def hot_now(mail=None, **changes):
-    """A line that got too hot at 09:00, judged until 10:00."""
+    """Return a line that got too hot at 09:00, evaluated until 10:00."""
     platform = pretended_platform(*([mail] if mail else []))
     platform.assets.put([oven()])
     apply(platform, [too_hot(title="Oven too hot", stale_after="1d", **changes)], "engineer", at(0), "test")
@@ -44,7 +44,7 @@ def tick(platform, minute):
 
 
 def risky(platform, minute=540, **changes):
-    """An open episode of the model, with the risk that it was raised by."""
+    """Return an open episode of the model with the risk that raised it."""
     made = episode(minute, condition="open", definition="too-moist", kind="classifier", title="Too moist", model_version=3)
     evaluation = replace(made.evaluation, value=0.62, threshold=0.31, reason="Moisture will probably exceed 4.5 %")
     made = replace(made, evaluation=evaluation, valid_until=made.raised_at + timedelta(minutes=30), **changes)

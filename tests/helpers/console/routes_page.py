@@ -1,4 +1,4 @@
-"""Routes to look at on their page."""
+"""Routes for tests of their page."""
 
 NIGHT = {
     "name": "ovens-at-night",

@@ -53,7 +53,7 @@ def required(operation, beside):
 
 
 def body_of(operation, schemas):
-    """Name and fields of the body of an operation, None where it has none."""
+    """Return name and fields of the body of an operation, None without a body."""
     content = operation.get("requestBody", {}).get("content", {}).get("application/json")
     if content is None:
         return None

@@ -1,4 +1,4 @@
-"""A console in a process of its own."""
+"""A console in its own process."""
 
 import time
 
