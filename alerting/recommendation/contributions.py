@@ -1,4 +1,4 @@
-"""Why a score is what it is: the share of every raw variable, in probability, in words."""
+"""Contributions to a score: the share of every raw variable, in probability, as messages."""
 
 from dataclasses import dataclass
 
@@ -28,11 +28,11 @@ class Explanation:
 
 
 def contributions(model: TrainedModel, row: pd.DataFrame, asset: Asset) -> tuple[Contribution, ...]:
-    """Share of each raw variable, event type or attribute in the score of one row, the largest first.
+    """Return the share of each raw variable, event type or attribute in the score of one row, the largest first.
 
     Shares add up to the score minus the usual score, which is that of the margin that the model expects of its training rows.
-    Variables without any share are left out. `value` and `usual` are the variable's level; the words speak of the column with
-    the largest share. Raises UserError when the row lacks columns.
+    Variables without any share are left out. `value` and `usual` are the variable's level; the message describes the column with
+    the largest share. Raises UserError if the row lacks columns.
     """
     explained = explain(model, row)
     values = _values(model.plan, row)
@@ -44,10 +44,10 @@ def contributions(model: TrainedModel, row: pd.DataFrame, asset: Asset) -> tuple
 
 
 def explain(model: TrainedModel, row: pd.DataFrame) -> Explanation:
-    """Exact SHAP values of one row's margin, scaled to probability by (p - p0) / (f - f0).
+    """Compute exact SHAP values of one row's margin, scaled to probability by (p - p0) / (f - f0).
 
     Tree SHAP (Lundberg et al. 2020, path-dependent) for trees, weight times distance from the mean for the linear model.
-    Scaling keeps the ratios of the shares, and makes them add up after calibration.
+    Scaling preserves the ratios of the shares, and makes them add up after calibration.
     """
     matrix = model.estimator.columns.matrix(row)
     shares, base = margin_shares(model.estimator, matrix)
@@ -57,14 +57,14 @@ def explain(model: TrainedModel, row: pd.DataFrame) -> Explanation:
 
 
 def _slope(calibration: Platt, base: float, margin: float) -> float:
-    """Change of the probability for each unit of the margin between the two: (p - p0) / (f - f0), or its limit."""
+    """Return the change of the probability per unit of the margin between the two: (p - p0) / (f - f0), or its limit."""
     score, usual = (float(p) for p in calibration.probability(np.array([margin, base])))
     at_base = calibration.slope * usual * (1 - usual)  # the limit of the ratio: the sigmoid's own slope
     return (score - usual) / (margin - base) if abs(margin - base) > 1e-9 else at_base
 
 
 def margin_shares(estimator: Estimator | Blend, matrix: Floats) -> tuple[Floats, float]:
-    """SHAP value of each column for the margin of the one row of `matrix`, and the expected margin.
+    """Return the SHAP value of each column for the margin of the one row of `matrix`, and the expected margin.
 
     A blend's are the weighted means of its members', each scaled to the member's probability.
     """
@@ -83,7 +83,7 @@ def _probability_shares(estimator: Estimator, matrix: Floats) -> tuple[Floats, f
 
 
 def _values(plan: FeaturePlan, row: pd.DataFrame) -> list[float | str | None]:
-    """The value of each column in the plan's order; None where missing."""
+    """Return the value of each column in the plan's order; None where missing."""
     values: list[float | str | None] = []
     for name in plan.columns:
         value = row[name].iloc[0]
@@ -111,7 +111,7 @@ def _contribution(
 
 
 def _level(layout: tuple[Column, ...], positions: list[int], otherwise: int) -> int:
-    """The column that says how high a variable is: its last value, or else its shortest mean."""
+    """Return the column that shows the level of a variable: its last value, or else its shortest mean."""
     for aggregation in ("last", "mean", "value"):
         for i in positions:
             if layout[i].aggregation == aggregation:

@@ -1,4 +1,4 @@
-"""Numbers, variables and columns in plain words."""
+"""Messages about numbers, variables and columns in plain language."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -10,7 +10,7 @@ from alerting.episodes.episode import Change
 from alerting.learning.features.plan import Column
 from alerting.readings.history import from_millis
 
-LEVELS = ("last", "mean", "min", "max", "lag")  # aggregations in the variable's own unit that say how high it is
+LEVELS = ("last", "mean", "min", "max", "lag")  # aggregations in the variable's own unit that show its level
 _UNKNOWN_VARIABLE = Variable()
 _STATISTIC = {
     "mean": "the mean of {name} over {window}",
@@ -27,34 +27,34 @@ _STATISTIC = {
 
 
 def title(asset: Asset, variable: str) -> str:
-    """The name people use for a variable, or its own with spaces instead of underscores."""
+    """Return the title of a variable, or its name with spaces instead of underscores."""
     known = asset.variables.get(variable, _UNKNOWN_VARIABLE)
     return known.title or variable.replace("_", " ")
 
 
 def unit(asset: Asset, variable: str) -> str | None:
-    """Unit of a variable's values, if it has one."""
+    """Return the unit of a variable's values, if it has one."""
     return asset.variables.get(variable, _UNKNOWN_VARIABLE).unit
 
 
 def quantity(value: float, unit_text: str | None = None) -> str:
-    """A number with three significant digits (whole ones in full) and its unit: `12.3 °C`."""
+    """Format a number with three significant digits (whole ones in full) and its unit: `12.3 °C`."""
     digits = f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
     return f"{digits} {unit_text}" if unit_text else digits
 
 
 def setting(value: float, unit_text: str | None = None) -> str:
-    """A set-point in full, as it is entered: `1234.5 °C`."""
+    """Format a set-point in full, as operators enter it: `1234.5 °C`."""
     return f"{value:.10g} {unit_text}" if unit_text else f"{value:.10g}"
 
 
 def describe_setting(asset: Asset, changes: Sequence[Change]) -> str:
-    """The next step of an operator: `Set the belt from 8.0 to 7.4 m/min and the damper from 40 to 60 % now`."""
+    """Describe the next step of an operator: `Set the belt from 8.0 to 7.4 m/min and the damper from 40 to 60 % now`."""
     return "Set " + " and ".join(_step(asset, change) for change in changes) + " now"
 
 
 def risk_step(before: float, after: float) -> str:
-    """What a change does to the risk: `Risk 89 % → 26 %`."""
+    """Describe the effect of a change on the risk: `Risk 89 % → 26 %`."""
     return f"Risk {spoken_share(before)} → {spoken_share(after)}"
 
 
@@ -70,7 +70,7 @@ def _decimals(value: float) -> int:
 
 
 def column_value(asset: Asset, column: Column, value: float | str | None) -> str:
-    """The value of a column with the unit that its aggregation has; None in words."""
+    """Format the value of a column with the unit of its aggregation; None for text values."""
     if value is None:
         return "not known"
     if isinstance(value, str):
@@ -88,7 +88,7 @@ def column_value(asset: Asset, column: Column, value: float | str | None) -> str
 def describe_contribution(
     asset: Asset, column: Column, value: float | str | None, usual: float | str | None, share: float
 ) -> str:
-    """One contribution as a sentence part: `zone 2 temperature, 12 °C above its usual, pushes the risk up by 0.31`."""
+    """Describe one contribution as a sentence part: `zone 2 temperature, 12 °C above its usual, pushes the risk up by 0.31`."""
     push = f"pushes the risk {'up' if share > 0 else 'down'} by {abs(share):.2f}"
     if _is_level(asset, column) and isinstance(value, float) and isinstance(usual, float):
         return f"{_subject(asset, column)}, {_against_usual(asset, column, value, usual)}, {push}"

@@ -1,6 +1,6 @@
-"""What to change: a search over settings of controllable variables that would have kept the model's risk under the threshold.
+"""A search over settings of controllable variables that would have brought the model's risk under the threshold.
 
-It is a what-if of the model, not of the line: only the variable itself is changed, not what it would have moved in turn.
+It is a what-if of the model, not of the line: only the variable itself changes, not the variables that it would have moved.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,18 +24,18 @@ from alerting.recommendation.messages import describe_setting, risk_step, unit
 
 Floats = npt.NDArray[np.float64]
 COARSE, FINE = 9, 5  # settings tried per variable: over its whole range, then towards the present setting
-BEAM = 20  # combinations of two changes or more that are tried with one more
+BEAM = 20  # combinations of two or more changes that are extended by one more
 MOST_COMBINATIONS = 20_000
-MARGIN = 0.5  # of the threshold: what only just suffices is undone by the next disturbance
+MARGIN = 0.5  # of the threshold: the next disturbance undoes a setting that barely suffices
 SLACK = 0.05  # share of the ordinary range by which a feature may lie outside of it
 
 
 @dataclass(frozen=True)
 class Lever:
-    """A controllable variable: its present setting, and the lowest and highest to try: within its limits, and not far from
-    anything seen. There may be nothing between them.
+    """A controllable variable: its present setting, and the lowest and highest setting to try.
 
-    `step`: distance of allowed settings, counted from `anchor`; None for any. `span`: what effort is relative to.
+    The range respects the variable's limits, and stays near the values seen in training. It may be empty.
+    `step`: distance of allowed settings, counted from `anchor`; None for any. `span`: the reference length of effort.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Lever:
     cost: float
 
     def settings(self, low: float, high: float, most: int) -> list[float]:
-        """At most `most` allowed settings, evenly over [low, high], without the present one; none where low is above high."""
+        """Return at most `most` allowed settings, evenly over [low, high], without the present one; none if low > high."""
         if low > high:
             return []
         if self.step is None:
@@ -61,7 +61,7 @@ class Lever:
         return [v for v in np.round(found, 9).tolist() if abs(v - self.present) > 1e-9 * max(1.0, self.span)]
 
     def effort(self, value: float) -> float:
-        """Effort of a setting: the share of the whole range, times the variable's cost."""
+        """Return the effort of a setting: the share of the whole range, times the variable's cost."""
         return self.cost * abs(value - self.present) / self.span
 
 
@@ -75,7 +75,7 @@ class Option:
 
     @property
     def effort(self) -> float:
-        """Effort of this setting."""
+        """Return the effort of this setting."""
         return self.lever.effort(self.value)
 
 
@@ -84,13 +84,13 @@ Combination = tuple[Option, ...]
 
 @dataclass(frozen=True)
 class Tried:
-    """Combinations with the risk of each."""
+    """Combinations of settings with the risk of each."""
 
     combinations: Sequence[Combination]
     risk: Floats
 
     def cheapest_under(self, threshold: float) -> Combination | None:
-        """The one with the least effort under the threshold; of equals the one with fewer changes, then the lower risk."""
+        """Return the combination with the least effort under the threshold; of equals fewest changes, then lowest risk."""
         under = [int(i) for i in np.flatnonzero(self.risk < threshold)]
         if not under:
             return None
@@ -98,20 +98,20 @@ class Tried:
         return self.combinations[best]
 
     def lowest(self) -> Combination:
-        """The one with the lowest risk; of equals the one with the least effort."""
+        """Return the combination with the lowest risk; of equals the one with the least effort."""
         best = min(range(len(self.risk)), key=lambda i: (self.risk[i], _effort(self.combinations[i])))
         return self.combinations[best]
 
 
 def recommend(model: TrainedModel, history: History, at: datetime, max_changes: int) -> RecommendationResult:
-    """The smallest change of at most `max_changes` controllable variables that would have kept the risk under the threshold.
+    """Find the smallest change of at most `max_changes` variables that would have brought the risk under the threshold.
 
-    Wanted is a risk under half of it (`MARGIN`), because advice that only just suffices is undone by the next disturbance;
-    if nothing reaches that, the smallest change under the threshold is given. Each variable is taken as if held at its new
-    setting over the last stretch (the horizon, or the shortest window if that is longer) before `at`; every feature is
-    computed anew. Settings keep to the variable's min, max, step and max_change, and to features not far from anything
-    seen in training. Where nothing suffices, the greatest reduction is given with `helps` False. `history` needs readings
-    back to `model.plan.lookback` before `at`, and the newest earlier one of what is held longer.
+    The target is a risk under half of it (`MARGIN`), because the next disturbance undoes a change that barely suffices; if no
+    change reaches that, the smallest change under the threshold is returned. The search sets each variable to its new value over
+    the last interval (the horizon, or the shortest window if that is longer) before `at`, and computes every feature anew.
+    Settings respect the variable's min, max, step and max_change, and features stay near the values seen in training. Where no
+    change suffices, the greatest reduction is returned with `helps` False. `history` needs readings back to
+    `model.plan.lookback` before `at`, and the newest earlier one of each variable that is carried forward longer.
     """
     instant = to_millis(at)
     known = point_in_time_view(history, instant, instant - span_millis(model.plan.farthest))
@@ -138,12 +138,12 @@ def recommend(model: TrainedModel, history: History, at: datetime, max_changes: 
 
 
 def whatif_interval(model: TrainedModel) -> timedelta:
-    """How long before the instant a changed setting is taken to have been held."""
+    """Return the length of the interval before the instant in which a changed setting applies."""
     return max(model.horizon, timedelta(milliseconds=model.plan.windows_ms[0]))
 
 
 def levers(model: TrainedModel, history: History, instant: int) -> list[Lever]:
-    """Controllable numbers and booleans that the model sees and whose present setting is known."""
+    """Return controllable numbers and booleans that the model uses and whose present setting is known."""
     found = []
     for number in model.plan.numbers:
         variable = history.asset.variables.get(number.name)
@@ -166,7 +166,7 @@ def _known_at(history: History, name: str) -> Millis:
 
 
 def _lever(model: TrainedModel, name: str, variable: Variable, present: float) -> Lever | None:
-    """None when nothing at all limits it: no limits of its own, and never seen in training."""
+    """Return the lever of a variable; None without any limit: none of its own, and never seen in training."""
     if variable.type == "boolean":
         return Lever(name, present, 0.0, 1.0, 1.0, 0.0, 1.0, variable.cost)
     seen_low, seen_high = _seen(model, name)
@@ -188,7 +188,7 @@ def _lever(model: TrainedModel, name: str, variable: Variable, present: float) -
 
 
 def _seen(model: TrainedModel, name: str) -> tuple[float, float]:
-    """Lowest and highest level of a variable in training."""
+    """Return the lowest and highest level of a variable in training."""
     levels = [
         c.name for c in model.plan.layout if c.kind == "variable" and c.source == name and c.aggregation in ("last", "mean")
     ]
@@ -197,7 +197,7 @@ def _seen(model: TrainedModel, name: str) -> tuple[float, float]:
 
 
 def _columns_of(model: TrainedModel, name: str) -> list[int]:
-    """Positions of the columns computed from a variable."""
+    """Return the positions of the columns computed from a variable."""
     return [i for i, column in enumerate(model.plan.layout) if column.kind == "variable" and column.source == name]
 
 
@@ -210,7 +210,7 @@ def _effort(combination: Combination) -> float:
 
 
 class _Search:
-    """One instant of one asset, scored again and again with other settings."""
+    """One instant of one asset, scored repeatedly with other settings."""
 
     def __init__(self, model: TrainedModel, history: History, instant: int, stretch: timedelta) -> None:
         self._model, self._history, self._instant, self._stretch = model, history, instant, stretch
@@ -219,7 +219,7 @@ class _Search:
         self.risk_before = float(self._risk(self._base[None, :])[0])
 
     def options(self, wanted: Sequence[tuple[Lever, float]]) -> list[Option]:
-        """The plausible ones of the wanted settings, each with its features."""
+        """Return the plausible ones of the wanted settings, each with its features."""
         if not wanted:
             return []
         changes = [{lever.name: self._held(lever.name, value)} for lever, value in wanted]
@@ -230,7 +230,7 @@ class _Search:
         return [option for option in made if self._plausible(option)]
 
     def combine(self, options: Sequence[Option], max_changes: int) -> Tried:
-        """All single changes and pairs; from three on, the most promising ones with one more change."""
+        """Score all single changes and pairs; from three on, extend the most promising combinations by one more change."""
         tried = self._try([(option,) for option in options])
         best = tried
         for size in range(2, max_changes + 1):
@@ -241,13 +241,13 @@ class _Search:
         return tried
 
     def refine(self, coarse: Combination, limit: float) -> Combination:
-        """The least effort between a combination that suffices and the coarse settings before it, itself included."""
+        """Return the least effort between a combination that suffices and the coarse settings before it, itself included."""
         finer = self.options([(o.lever, v) for o in coarse for v in _nearer(o)])
         choices = [[o, *(f for f in finer if f.lever is o.lever)] for o in coarse]
         return self._try(list(product(*choices))).cheapest_under(limit) or coarse
 
     def result(self, combination: Combination, helps: bool) -> RecommendationResult:
-        """The recommendation in words; without changes when nothing lowers the risk."""
+        """Return the recommendation with its messages; without changes if no setting lowers the risk."""
         after = float(self._try([combination]).risk[0])
         asset, before, threshold = self._history.asset, self.risk_before, self._model.threshold
         if not helps and after >= before:
@@ -261,7 +261,10 @@ class _Search:
         return RecommendationResult(changes, before, after, helps, words)
 
     def _held(self, name: str, value: float) -> Floats:
-        """The variable's values as if it had been set over the stretch: known values there, or the last one if there is none."""
+        """Return the variable's values with the setting applied over the interval.
+
+        It replaces the known values there, or the last value if there is none.
+        """
         values = self._history.readings[name].to_numpy(np.float64, copy=True)
         known_at = _known_at(self._history, name)
         there = ~np.isnan(values) & (known_at <= self._instant)
@@ -270,7 +273,10 @@ class _Search:
         return values
 
     def _plausible(self, option: Option) -> bool:
-        """Whether no feature lies farther outside of what training has seen than it does now. Calmer than ever is no fault."""
+        """Return whether no feature lies farther outside of its training range than it does now.
+
+        A spread below the training range is acceptable.
+        """
         for i, now in zip(self._columns[option.lever.name].tolist(), option.features.tolist(), strict=True):
             column = self._model.plan.layout[i]
             bounds = self._model.ranges.get(column.name)
@@ -296,25 +302,25 @@ class _Search:
 
 
 def _outside(value: float, low: float, high: float) -> float:
-    """How far a value lies outside of bounds; 0 inside, and for a missing one."""
+    """Return the distance of a value outside of a range; 0 inside, and for a missing value."""
     return max(low - value, value - high, 0.0) if value == value else 0.0  # noqa: PLR0124 - NaN
 
 
 def _pairs(options: Sequence[Option]) -> Iterator[Combination]:
-    """All pairs of settings of different levers, the first `MOST_COMBINATIONS` of them."""
+    """Return all pairs of settings of different levers, at most the first `MOST_COMBINATIONS` of them."""
     pairs = ((a, b) for a, b in combinations(options, 2) if a.lever is not b.lever)
     return (pair for pair, _ in zip(pairs, range(MOST_COMBINATIONS), strict=False))
 
 
 def _extended(tried: Tried, options: Sequence[Option]) -> Iterator[Combination]:
-    """The combinations of lowest risk, each with one more lever."""
+    """Return the combinations of lowest risk, each with one more lever."""
     for i in np.argsort(tried.risk, kind="stable")[:BEAM]:
         used = tried.combinations[i]
         yield from ((*used, o) for o in options if all(o.lever is not u.lever for u in used))
 
 
 def _nearer(option: Option) -> list[float]:
-    """Settings between a coarse one and the coarse one before it, on the way from the present."""
+    """Return settings between a coarse one and the coarse one before it, on the way from the present setting."""
     lever = option.lever
     step = (lever.high - lever.low) / (COARSE - 1)
     towards = option.value - np.sign(option.value - lever.present) * min(step, abs(option.value - lever.present))

@@ -1,4 +1,4 @@
-"""What a backtest's page says beyond a report: that nothing of it happened, what was trained when, and the load on people."""
+"""The additions of a backtest's page to a report: the note that it is simulated, the trainings, and the load on operators."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,9 +9,9 @@ from alerting.reporting.load import Load
 
 @dataclass(frozen=True)
 class SegmentFigure:
-    """A stretch (start, end] judged by one champion: the training at its start, and what followed.
+    """An interval (start, end] evaluated by one champion: the training at its start, and its results.
 
-    `verdict`, `reason`: of the training's decision; "not_trained" where history did not suffice, "" where nothing is trained.
+    `verdict`, `reason`: of the training's decision; "not_trained" where history did not suffice, "" without training.
     `version`, `family`, `model_hash`, `training_cutoff`: of the model in service during the segment, None without one.
     `cut_short`: families whose search hit its time budget, so that another machine may find another model.
     """
@@ -33,7 +33,7 @@ class SegmentFigure:
 
 @dataclass(frozen=True)
 class Cost:
-    """What missed problems and false alarms would have cost, in the currency of the definition; `per_week` of the calendar."""
+    """The cost of missed problems and false alarms, in the currency of the definition; `per_week` of the calendar."""
 
     misses: float
     false_alarms: float
@@ -43,11 +43,11 @@ class Cost:
 
 @dataclass(frozen=True)
 class BacktestFigures:
-    """What stands at the head of a backtest's page. `subject`: what was tested; `trained`: how often, in words.
+    """The head of a backtest's page. `subject`: the tested alert; `trained`: a description of the number of trainings.
 
-    `events`: judged by `learning.metrics.event_metrics`, the code that judges candidates; None without a problem in the data.
-    `beside_acted`: episodes within the outcome window of a live episode that people acted upon: if nothing followed there,
-    that may be because they acted. `cost`: None where the definition names no costs.
+    `events`: result of `learning.metrics.event_metrics`, which also evaluates candidates; None without a problem in the data.
+    `beside_acted`: episodes within the outcome window of a live episode on which operators acted: if no problem followed there,
+    their action may be the cause. `cost`: None where the definition names no costs.
     """
 
     run: str

@@ -57,7 +57,7 @@ _OUTCOME_MARKS = {"hit": "o", "avoided": "D", "false_alarm": "X", "undetermined"
 
 
 def timeline(figures: ReportMetrics, scores: pd.DataFrame) -> str:
-    """Score (where there is one) over the lanes of all assets: problems as shaded spans, episodes coloured by outcome."""
+    """Draw the score (where there is one) over the lanes of all assets: problems as shaded intervals, episodes by outcome."""
     lanes = _lanes(figures)
     scored = len(scores) > 0
     lane_height = 0.3 * max(len(lanes), 1) + 0.55
@@ -75,7 +75,7 @@ def timeline(figures: ReportMetrics, scores: pd.DataFrame) -> str:
 
 
 def lead_times(figures: ReportMetrics) -> str:
-    """How many problems were announced how long before they began; empty without any."""
+    """Draw the number of problems by their lead time; empty without any."""
     if not figures.lead_times:
         return ""
     unit, divisor = _time_unit(max(abs(lead) for lead in figures.lead_times))
@@ -98,7 +98,7 @@ def lead_times(figures: ReportMetrics) -> str:
 
 
 def calibration(rows: RowMetrics) -> str:
-    """Observed share against score, with 95 % intervals; empty without labelled scores of both classes."""
+    """Draw the observed share against score, with 95 % intervals; empty without labelled scores of both classes."""
     if rows.ap is None:
         return ""
 
@@ -118,7 +118,7 @@ def calibration(rows: RowMetrics) -> str:
 
 
 def precision_recall(rows: RowMetrics) -> str:
-    """Precision against recall over rows, with the point in service; empty without labelled scores of both classes."""
+    """Draw precision against recall over rows, with the point in service; empty without labelled scores of both classes."""
     if not rows.curve:
         return ""
 
@@ -140,7 +140,7 @@ def precision_recall(rows: RowMetrics) -> str:
 
 
 def _draw_score(axes: Axes, figures: ReportMetrics, scores: pd.DataFrame) -> None:
-    """Highest score of any asset in each of at most 700 slices of time: a peak is never averaged away."""
+    """Draw the highest score of any asset in each of at most 700 time slices, so that no peak is averaged away."""
     width = (figures.end - figures.start) / _BINS
     slices = ((scores["ts"] - figures.start) // width).astype(int)
     highest = scores.groupby(slices, sort=True)[["score", "threshold"]].max()
@@ -153,7 +153,7 @@ def _draw_score(axes: Axes, figures: ReportMetrics, scores: pd.DataFrame) -> Non
 
 
 def _lanes(figures: ReportMetrics) -> list[str]:
-    """Assets with most to see first, at most twenty."""
+    """Return the assets with the most episodes and problems first, at most twenty."""
     busy = dict.fromkeys(figures.watched, 0)
     for asset in [p.asset for p in figures.problems] + [e.asset for e in figures.episodes]:
         busy[asset] = busy.get(asset, 0) + 1
@@ -181,7 +181,7 @@ def _draw_lanes(axes: Axes, figures: ReportMetrics, lanes: Sequence[str]) -> Non
 def _draw_episode(axes: Axes, episode: ReportedEpisode, lane: int, least: float, until: datetime) -> None:
     colour = COLOURS[episode.outcome]
     start, end = _days(episode.raised_at), _days(min(episode.ended_at or until, until))
-    axes.barh(lane, max(end - start, least), 0.04, left=start, color=colour, alpha=0.5, linewidth=0)  # open, nothing known
+    axes.barh(lane, max(end - start, least), 0.04, left=start, color=colour, alpha=0.5, linewidth=0)  # open, outcome unknown
     for first, last in [(_days(a), _days(b)) for a, b in episode.in_alarm] or [(start, start)]:
         axes.barh(lane, max(last - first, least), 0.32, left=first, color=colour, linewidth=0)
     axes.plot(start, lane, marker=_OUTCOME_MARKS[episode.outcome], color=colour, markersize=5, markeredgewidth=0)
@@ -196,7 +196,7 @@ def _time_axis(axes: Axes) -> None:
 
 
 def _days(instant: datetime) -> float:
-    """matplotlib's dates: days since 1970."""
+    """Return matplotlib's date of an instant: days since 1970."""
     return instant.timestamp() / 86_400
 
 
@@ -206,7 +206,7 @@ def _time_unit(longest_s: float) -> tuple[str, float]:
 
 
 def _svg(name: str, label: str, size: tuple[float, float], draw: Callable[[Figure], None]) -> str:
-    """Draw and turn into inline SVG: scalable, no fixed colours, ids of its own so that several fit on one page."""
+    """Draw and convert to inline SVG: scalable, no fixed colours, unique ids so that several fit on one page."""
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=size, layout="constrained")
         figure.patch.set_alpha(0)

@@ -1,4 +1,4 @@
-"""What a reader should take from the figures: can this alert be trusted, and what to change."""
+"""The conclusion of a report: whether operators can trust the alert, and what to change."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ TRUST_WORDS: dict[Trust, str] = {
 
 @dataclass(frozen=True)
 class Judgement:
-    """Whether the alert can be trusted, with the numbers (`sentence`) and how that was decided (`rule`); and what to do."""
+    """Whether operators can trust the alert, with the numbers (`sentence`), the decision rule (`rule`), and the actions."""
 
     trust: Trust
     sentence: str
@@ -35,7 +35,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class _Demand:
-    """`words`: what is demanded, e.g. "at least 50 % of the settled episodes right"."""
+    """One demand on the alert. `words`: its description, e.g. "at least 50 % of the settled episodes right"."""
 
     words: str
     estimate: Estimate
@@ -44,7 +44,7 @@ class _Demand:
 
     @property
     def met(self) -> bool | None:
-        """None while it cannot be told."""
+        """Return whether the demand is met; None while that is unknown."""
         e = self.estimate
         if e.value is None or e.doubt:
             return None
@@ -52,7 +52,7 @@ class _Demand:
 
     @property
     def surely_missed(self) -> bool:
-        """The whole interval lies on the wrong side."""
+        """Return whether the whole interval lies on the wrong side."""
         e = self.estimate
         if e.doubt or e.low is None or e.high is None:
             return False
@@ -60,9 +60,9 @@ class _Demand:
 
 
 def conclude(figures: ReportMetrics) -> Judgement:
-    """Decide by fixed demands, all stated in `rule`; a demand that cannot be checked makes the answer "cannot tell".
+    """Decide by fixed demands, all stated in `rule`; with a demand that cannot be checked the conclusion is "cannot tell".
 
-    Only where every demand is met there may be nothing to do.
+    Only if every demand is met may the list of actions be empty.
     """
     demands = list(_demands(figures))
     trust = _trust(demands)
@@ -82,7 +82,7 @@ def _demands(f: ReportMetrics) -> Iterator[_Demand]:
 
 
 def _about_demands(demands: list[_Demand]) -> Iterator[str]:
-    """What is not met, and what cannot be checked yet."""
+    """Describe the demands that are not met, and those that cannot be checked yet."""
     for demand in demands:
         if demand.met is False:
             yield f"Not met: {demand.words} ({demand.estimate.basis})."
@@ -128,7 +128,7 @@ def _problems_words(f: ReportMetrics) -> str:
 
 
 def _actions(f: ReportMetrics) -> Iterator[str]:
-    """The list reads from the most urgent to the least; each item names the number that calls for it."""
+    """List the actions from the most urgent to the least; each names the number that calls for it."""
     yield from _too_little(f)
     yield from _alarms(f)
     yield from _model(f)

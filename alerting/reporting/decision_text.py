@@ -1,4 +1,4 @@
-"""A promotion decision as a page to read (Markdown): what was decided and why, for a person who opens the training's run."""
+"""A promotion decision as a Markdown page: the decision and its reason, for the engineer who opens the training's run."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ FIGURES = {
     "time_in_alarm": "share of time in alarm",
     "median_lead_time": "median lead time",
 }
-# The five figures by which people judge a model, with names that MLflow, which sorts them, shows before all others.
+# The five metrics by which engineers compare models; MLflow sorts by name, and these names come before all others.
 FIRST_FIGURES = {
     "event_recall": "1 share of problems found",
     "false_alarms_per_week": "2 false alarms a week and asset",
@@ -37,7 +37,7 @@ _MOST_VARIABLES = 10
 
 
 def decision_markdown(proposal: Mapping[str, Any]) -> str:
-    """The page of a decision, or of a proposal that waits for a person. `proposal`: JSON-able, as the training leaves it."""
+    """Return the page of a decision, or of a proposal that waits for approval. `proposal`: JSON-able, from the training."""
     waits = ", waiting for approval" if proposal.get("waiting") else ""
     headline = _HEADLINES.get(proposal["verdict"], proposal["verdict"])
     parts = [
@@ -55,7 +55,10 @@ def decision_markdown(proposal: Mapping[str, Any]) -> str:
 
 
 def side_by_side(proposal: Mapping[str, Any]) -> str:
-    """Champion and challenger as a Markdown table: on their common unseen window; the challenger's test period without one."""
+    """Return champion and challenger as a Markdown table, on their common unseen window.
+
+    Without such a window it shows the challenger's test period.
+    """
     evidence = proposal["evidence"]
     known: dict[str, Mapping[str, Any]] = {
         model: merge_metrics(evidence["rows"][model], evidence["at_threshold"][model]) if "rows" in evidence else {}
@@ -70,19 +73,19 @@ def side_by_side(proposal: Mapping[str, Any]) -> str:
 
 
 def headline_metrics(test: Mapping[str, Any]) -> dict[str, float]:
-    """The five figures of the test period that matter most, as far as they are known, by the name that MLflow shows."""
+    """Return the five main metrics of the test period, as far as they are known, by their names in MLflow."""
     found = {key: test.get(key) for key in FIRST_FIGURES}
     scaled = {key: value / 60 if key == "median_lead_time" else value for key, value in found.items() if value is not None}
     return {FIRST_FIGURES[key]: float(value) for key, value in scaled.items()}
 
 
 def metrics_text(test: Mapping[str, Any]) -> str:
-    """The five figures in one line: `share of problems found 0.8 (0.6 to 1), ...`."""
+    """Describe the five metrics in one line: `share of problems found 0.8 (0.6 to 1), ...`."""
     return ", ".join(f"{FIGURES[key]} {measured(test, key)}" for key in FIRST_FIGURES)
 
 
 def dataset_lines(profile: Mapping[str, Any]) -> list[str]:
-    """What a training learns from, a line each."""
+    """Describe the data of a training, one line each."""
     parts = [
         f"{part}: {p['rows']} rows, {p['positives']} before a problem, {_instant(p['start'])} to {_instant(p['end'])} UTC"
         for part, p in profile["parts"].items()
@@ -96,14 +99,14 @@ def dataset_lines(profile: Mapping[str, Any]) -> list[str]:
 
 
 def candidate_line(summary: Mapping[str, Any]) -> str:
-    """What a search came to, as a line."""
+    """Describe the result of a search in one line."""
     figures = ", ".join(f"{title} {measured(candidate_metrics(summary), key)}" for key, title in CANDIDATE_METRICS.items())
     cut = ", cut short by the time budget" if summary.get("cut_short") else ""
     return f"{summary['family'].replace('_', ' ')}: {figures} out of fold, best of {summary['trials']} trials{cut}"
 
 
 def decision_lines(proposal: Mapping[str, Any]) -> list[str]:
-    """What was decided and why, a line each."""
+    """Describe the decision and its reason, one line each."""
     headline = _HEADLINES.get(proposal["verdict"], proposal["verdict"])
     candidates = [candidate_line(line) for line in sorted(proposal["leaderboard"], key=lambda line: -line["ap"])]
     test = [f"challenger, test period: {metrics_text(proposal['test'])}"] if "ap" in proposal["test"] else []
@@ -111,7 +114,7 @@ def decision_lines(proposal: Mapping[str, Any]) -> list[str]:
 
 
 def candidate_metrics(line: Mapping[str, Any]) -> dict[str, Any]:
-    """A candidate's figures with their bounds under `intervals`, as all other figures have them."""
+    """Return a candidate's metrics with their intervals under `intervals`, in the layout of all other metrics."""
     bounds = {key: (line[f"{key}_low"], line[f"{key}_high"]) for key in CANDIDATE_METRICS if f"{key}_low" in line}
     return {**line, "intervals": bounds}
 
@@ -200,13 +203,13 @@ def _data(proposal: Mapping[str, Any]) -> str:
 
 
 def _answers(proposal: Mapping[str, Any]) -> str:
-    """What the answers of people changed, where there are any."""
+    """Describe the effect of operators' feedback; empty without feedback."""
     told = [text for text in (proposal.get("answers"), proposal.get("answers_difference")) if text]
     return "\n\n".join(["## Answers of people", *told]) if told else ""
 
 
 def measured(figures: Mapping[str, Any], key: str) -> str:
-    """One figure with its bounds in words: `0.61 (0.52 to 0.7)`; `-` where it is unknown."""
+    """Format one metric with its confidence interval: `0.61 (0.52 to 0.7)`; `-` where it is unknown."""
     bounds, say = figures.get("intervals", {}).get(key), _minutes if key == "median_lead_time" else _number
     return say(figures.get(key)) + (f" ({say(bounds[0])} to {say(bounds[1])})" if bounds else "")
 

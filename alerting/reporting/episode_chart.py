@@ -1,6 +1,6 @@
-"""The drawing of an episode as numbers: panels with their limits, the instants that matter, and all of it in words.
+"""The chart of an episode as numbers: panels with their limits, the instants that matter, and a text alternative.
 
-Pages draw it as SVG, e-mails as PNG. No more points than a drawing can show: per column its first, lowest, highest and last.
+Pages draw it as SVG, e-mails as PNG. It has no more points than a chart can show: first, lowest, highest and last per column.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class Level:
 class Panel:
     """One variable, or the risk, over time. `share`: the values are shares from 0 to 1.
 
-    `hold`: so long a value is drawn at most when no other follows; then the line breaks.
+    `hold`: the longest time for which a value is carried forward without a next one; then the line breaks.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Panel:
 
     @property
     def heading(self) -> str:
-        """Name and unit."""
+        """Return name and unit."""
         return f"{self.name}, {self.unit}" if self.unit else self.name
 
 
@@ -55,7 +55,7 @@ class Panel:
 class EpisodeChart:
     """Panels over the same time from `start` to `end`.
 
-    `window`: when the model expects the problem. `cut`: what of the episode is not drawn, if anything.
+    `window`: the prediction window. `cut`: the part of the episode outside of the chart, if any.
     """
 
     panels: tuple[Panel, ...]
@@ -69,7 +69,7 @@ class EpisodeChart:
 
 
 def limit_levels(definition: Definition, asset: Asset, variable: str) -> tuple[Level, ...]:
-    """The limits that a definition sets for a variable, the least severe first."""
+    """Return the limits that a definition sets for a variable, the least severe first."""
     if isinstance(definition, ClassifierDefinition):
         return _problem_levels(definition.problem, variable)
     if definition.variable == variable and not definition.rate_per and not unknown_limits(definition, asset):
@@ -94,14 +94,14 @@ def _threshold_levels(definition: ThresholdDefinition, asset: Asset) -> tuple[Le
 
 
 def new_panel(panel: Panel) -> Panel:
-    """The panel with at most four points for each column of a drawing."""
+    """Return the panel with at most four points for each column of a chart."""
     at, values = thinned(panel.at, panel.values, COLUMNS)
     width = timedelta(milliseconds=int(at[-1] - at[0]) / COLUMNS) if len(at) else timedelta(0)
     return replace(panel, at=at, values=values, hold=max(panel.hold, 2 * width))
 
 
 def thinned(at: Millis, values: Floats, columns: int) -> tuple[Millis, Floats]:
-    """First, lowest, highest and last value of each column of equal time, in the order of time; missing values left out."""
+    """Return first, lowest, highest and last value of each equal time column, in the order of time, without missing values."""
     there = ~np.isnan(values)
     at, values = at[there], values[there]
     if len(at) <= 4 * columns:
@@ -119,7 +119,7 @@ def thinned(at: Millis, values: Floats, columns: int) -> tuple[Millis, Floats]:
 def episode_chart(
     episode: Episode, panels: Sequence[Panel], start: datetime, now: datetime, gap: timedelta, cut: str = ""
 ) -> EpisodeChart | None:
-    """The chart of an episode from `start` on; None without a number to draw."""
+    """Return the chart of an episode from `start` on; None without a number to draw."""
     drawn = tuple(p for p in panels if len(p.at))
     if not drawn:
         return None
@@ -144,7 +144,7 @@ def _is_open(episode: Episode) -> bool:
 
 
 def described(chart: EpisodeChart, zone: tzinfo = UTC) -> str:
-    """The text alternative of the chart."""
+    """Return the text alternative of the chart."""
     span = f"from {_stamp(chart.start, zone)} to {_stamp(chart.end, zone)}"
     return f"{'; '.join(_panel_words(panel) for panel in chart.panels)}; {span}"
 
@@ -166,7 +166,7 @@ def _stamp(value: datetime, zone: tzinfo) -> str:
 
 
 def lines(panel: Panel) -> list[tuple[Millis, Floats]]:
-    """The unbroken parts of a panel's line, each value carried to the next, or as long as it holds."""
+    """Return the unbroken parts of a panel's line; each value is carried forward to the next, at most for `hold`."""
     if not len(panel.at):
         return []
     hold = span_millis(panel.hold)
@@ -174,12 +174,12 @@ def lines(panel: Panel) -> list[tuple[Millis, Floats]]:
     parts = zip(np.split(panel.at, breaks), np.split(panel.values, breaks), strict=True)
     found = [(np.append(at, at[-1] + hold), np.append(values, values[-1])) for at, values in parts]
     last_at, last_values = found[-1]
-    found[-1] = (last_at[:-1], last_values[:-1])  # nothing is said of the time after the last value
+    found[-1] = (last_at[:-1], last_values[:-1])  # no line after the last value, where the variable is unknown
     return found
 
 
 def value_range(panel: Panel) -> tuple[float, float]:
-    """The lowest and highest value that a drawing shows: all values, and the limits that lie near them."""
+    """Return the lowest and highest value that a chart shows: all values, and the limits that lie near them."""
     if panel.share:
         return 0.0, 1.0
     low, high = float(panel.values.min()), float(panel.values.max())

@@ -1,4 +1,4 @@
-"""The chart of an episode as one small PNG, for e-mail: to be read on a phone, alone, on white."""
+"""The chart of an episode as one small PNG for e-mail, readable on a phone, on white, without other text."""
 
 import io
 from datetime import datetime, tzinfo
@@ -35,7 +35,7 @@ _STYLE = {
 
 
 def episode_image(chart: EpisodeChart, zone: tzinfo) -> bytes:
-    """PNG: one panel below the other, limits dashed, the time of the episode shaded."""
+    """Draw a PNG: one panel below the other, limits dashed, the time of the episode shaded."""
     height = HEIGHT_PX * (1 if len(chart.panels) == 1 else 1.6)
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(WIDTH_PX / DPI, height / DPI), dpi=DPI, layout="constrained", facecolor="white")

@@ -1,4 +1,4 @@
-"""A number as an honest report states it: with unit, 95 % interval, what it rests on, and a doubt where there is one."""
+"""An estimate in a report: a number with unit, 95 % interval, basis, and a doubt where there is one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ _TAIL = 0.025
 
 @dataclass(frozen=True)
 class Estimate:
-    """`value` in `unit` with its 95 % interval; `basis` says what it rests on, e.g. "7 of 9 problems".
+    """`value` in `unit` with its 95 % interval; `basis` states its cases, e.g. "7 of 9 problems".
 
-    `value` is None when there is nothing to compute it from. A `doubt` is the reason why nothing should be concluded from
-    it: pages print "cannot tell" and show value and interval only beside that.
+    `value` is None if there are no data to compute it from. A `doubt` is the reason against any conclusion from it: pages print
+    "cannot tell" and show value and interval only beside that.
     """
 
     value: float | None
@@ -29,12 +29,12 @@ class Estimate:
 
 
 def nothing(unit: str, reason: str) -> Estimate:
-    """An estimate of what cannot be computed at all."""
+    """Return an estimate without a value, with the reason."""
     return Estimate(None, None, None, unit, reason, reason)
 
 
 def share(count: int, total: int, of: str, least: int = LEAST_EVENTS) -> Estimate:
-    """A share of `total` cases with its Wilson interval; doubtful below `least` cases."""
+    """Estimate a share of `total` cases with its Wilson interval; doubtful below `least` cases."""
     if total == 0:
         return nothing("%", f"no {of}")
     low, high = wilson_interval(count, total)
@@ -43,7 +43,7 @@ def share(count: int, total: int, of: str, least: int = LEAST_EVENTS) -> Estimat
 
 
 def rate_per_week(count: int, weeks: float, of: str) -> Estimate:
-    """Cases per watched week of one asset with the exact Poisson interval (Garwood 1936); doubtful below one week."""
+    """Estimate cases per evaluated week of one asset with the exact Poisson interval (Garwood 1936); doubtful below one week."""
     unit = "per week and asset"
     if weeks <= 0:
         return nothing(unit, "nothing was watched")
@@ -53,7 +53,7 @@ def rate_per_week(count: int, weeks: float, of: str) -> Estimate:
 
 
 def median(values: Sequence[float], unit: str, of: str, least: int = LEAST_EVENTS) -> Estimate:
-    """The median with its interval from order statistics (exact, no assumption on the distribution)."""
+    """Estimate the median with its interval from order statistics (exact, no assumption on the distribution)."""
     n = len(values)
     if n == 0:
         return nothing(unit, f"no {of}")

@@ -1,4 +1,4 @@
-"""How much an alert asks of operators: how often, how bunched, how long (after ISA-18.2 and EEMUA 191)."""
+"""The load of an alert on operators: how often, how bunched, how long (after ISA-18.2 and EEMUA 191)."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ from alerting.reporting.estimates import Estimate, rate_per_week
 
 @dataclass(frozen=True)
 class Load:
-    """Episodes of all assets together, over the stretch [start, end) that was judged.
+    """Episodes of all assets together, over the evaluated interval [start, end).
 
-    `peak`: most raised within any ten minutes, the first such ten minutes beginning at `peak_at`. `floods`: how many there were,
+    `peak`: most raised within any ten minutes, the first such ten minutes beginning at `peak_at`. `floods`: their number,
     each beginning with a ten-minute period from `start` on with more than `flood_above`. `longest_s`: the longest episode.
     `days_without`: days (UTC) with no episode.
     """
@@ -61,7 +61,7 @@ def operator_load(spells: Sequence[tuple[datetime, datetime]], start: datetime, 
 
 
 def _peak(raised: Sequence[datetime]) -> tuple[int, datetime | None]:
-    """Most of the sorted instants within ten minutes of one of them, and the first one of which that is true."""
+    """Return the largest number of the sorted instants within ten minutes of one of them, and the first such instant."""
     best, best_at, after = 0, None, 0
     for i, at in enumerate(raised):
         while after < len(raised) and raised[after] < at + PERIOD:
@@ -72,6 +72,6 @@ def _peak(raised: Sequence[datetime]) -> tuple[int, datetime | None]:
 
 
 def _days_between(start: datetime, end: datetime) -> int:
-    """Days (UTC) that the stretch [start, end) touches."""
+    """Count the days (UTC) that the interval [start, end) touches."""
     last = end - timedelta(microseconds=1)
     return (last.astimezone(UTC).date() - start.astimezone(UTC).date()).days + 1

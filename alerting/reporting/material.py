@@ -1,6 +1,6 @@
-"""What a performance report is made from, and how long an alert was watched and in alarm.
+"""The input of a performance report, and the times in which an alert was evaluated and in alarm.
 
-Times in which nothing was known count as neither watched nor in alarm.
+Times without any known value count as neither evaluated nor in alarm.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ Interval = tuple[datetime, datetime]
 
 @dataclass(frozen=True)
 class ModelInService:
-    """A model that judged during the period, from `since` until `until` (None: still)."""
+    """A model in service during the period, from `since` until `until` (None: still)."""
 
     version: int
     since: datetime
@@ -30,15 +30,15 @@ class ModelInService:
 
 @dataclass(frozen=True)
 class Material:
-    """What a report is made from.
+    """The input of a report.
 
-    `episodes`: those raised in [start - gap - horizon, end); the ones before `start` only tell which problems were announced.
+    `episodes`: those raised in [start - gap - horizon, end); the ones before `start` only show which problems were announced.
     `problems`: DataFrame as `find_problems` makes it with a column `asset`, known at `as_of`.
     `scores`: DataFrame `asset`, `ts`, `score`, `threshold`, `model_version`, `label` (1, 0, NaN while it cannot be known), and
     `persistence` (the last known value, signed so that higher is riskier; NaN without). Empty for definitions without a model.
     `watched`: per asset the interval [from, to) of the period in which the alert was evaluated; `gaps`: sorted intervals within
-    it in which nothing was known. `predicts`: see `detection.problems`.
-    `untold`: episodes raised in the period without any notification, because they came and went while the alert was suppressed
+    it without any known value. `predicts`: see `detection.problems`.
+    `untold`: episodes raised in the period without any notification, because they began and ended while the alert was suppressed
     by design; they are in none of the metrics.
     """
 
@@ -58,12 +58,12 @@ class Material:
 
     @property
     def watched_for(self) -> timedelta:
-        """How long something was known, of all assets together."""
+        """Return how long any value was known, of all assets together."""
         known = (subtract_gaps(interval, self.gaps.get(asset, ())) for asset, interval in self.watched.items())
         return sum((total_length(parts) for parts in known), timedelta(0))
 
     def in_alarm(self, episode: Episode) -> tuple[Interval, ...]:
-        """The parts of an episode in which the alert was watched and something was known."""
+        """Return the parts of an episode in which the alert was evaluated and a value was known."""
         if episode.asset not in self.watched:
             return ()
         start, end = self.watched[episode.asset]
@@ -72,12 +72,12 @@ class Material:
 
 
 def ended_at(episode: Episode) -> datetime | None:
-    """When an episode was closed, or its prediction window ends; None while it has neither."""
+    """Return the end of an episode, or of its prediction window; None while it has neither."""
     return episode.closed_at or episode.valid_until
 
 
 def subtract_gaps(interval: Interval, gaps: Iterable[Interval]) -> tuple[Interval, ...]:
-    """The parts of an interval [from, to) that lie in none of the gaps, which are sorted and do not overlap."""
+    """Return the parts of an interval [from, to) that lie in none of the gaps, which are sorted and do not overlap."""
     start, end = interval
     parts: list[Interval] = []
     for first, last in gaps:
@@ -88,5 +88,5 @@ def subtract_gaps(interval: Interval, gaps: Iterable[Interval]) -> tuple[Interva
 
 
 def total_length(parts: Sequence[Interval]) -> timedelta:
-    """The length of all parts together."""
+    """Return the length of all parts together."""
     return sum((end - start for start, end in parts), timedelta(0))

@@ -1,4 +1,4 @@
-"""Numbers as people read them, the same on pages and in sentences."""
+"""Numbers in a readable format, the same on pages and in sentences."""
 
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ VERDICT_WORDS = {"true_alarm": "right", "false_alarm": "wrong", "unsure": "unsur
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A number with this many significant digits and a thin space between thousands; a dash for none."""
+    """Format a number with this many significant digits and a thin space between thousands; a dash for none."""
     if value is None:
         return NONE
     if abs(value) >= 10**digits - 0.5:
@@ -28,14 +28,14 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A share as whole percent, with one decimal below 10 %."""
+    """Format a share as whole percent, with one decimal below 10 %."""
     if value is None:
         return NONE
     return spoken_share(value)
 
 
 def seconds(value: float | None) -> str:
-    """A length of time in its two largest units: `2 h 10 min`."""
+    """Format a duration in its two largest units: `2 h 10 min`."""
     if value is None:
         return NONE
     sign, rest = ("-" if value < 0 else ""), round(abs(value))
@@ -50,26 +50,26 @@ def seconds(value: float | None) -> str:
 
 
 def instant(value: datetime | None, zone: tzinfo = UTC) -> str:
-    """An instant to the minute, in this zone: `2026-01-05 06:00`."""
+    """Format an instant to the minute, in this zone: `2026-01-05 06:00`."""
     return value.astimezone(zone).strftime("%Y-%m-%d %H:%M") if value else NONE
 
 
 def moment(value: datetime, zone: tzinfo) -> str:
-    """An instant with the zone's own short name beside it: `2026-01-05 07:00 CET`; `UTC-03` where it has no letters."""
+    """Format an instant with the zone's short name: `2026-01-05 07:00 CET`; `UTC-03` for a zone without letters."""
     local = value.astimezone(zone)
     letters = local.strftime("%Z")
     return f"{instant(local, zone)} {letters if letters[:1].isalpha() else f'UTC{letters}'}"
 
 
 def amount(value: float | None, unit: str) -> str:
-    """A value in the unit of its estimate."""
+    """Format a value in the unit of its estimate."""
     if unit == "%":
         return percent(value)
     return seconds(value) if unit == "s" else number(value, 2)
 
 
 def interval(estimate: "Estimate") -> str:
-    """The 95 % interval of an estimate: `38 % to 86 %`; empty where there is none."""
+    """Format the 95 % interval of an estimate: `38 % to 86 %`; empty without an interval."""
     if estimate.low is None or estimate.high is None:
         return ""
     return f"{amount(estimate.low, estimate.unit)} to {amount(estimate.high, estimate.unit)}"

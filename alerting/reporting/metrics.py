@@ -1,4 +1,4 @@
-"""Numbers of a performance report: how an alert did over a period, each with its uncertainty."""
+"""Metrics of a performance report: how an alert did over a period, each with its uncertainty."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ _LISTED = 10
 
 @dataclass(frozen=True)
 class ReportedProblem:
-    """One problem of the period, and how early people could know: `lead_s` seconds from the decision to its start."""
+    """One problem of the period, and its lead time: `lead_s` seconds from the detection to its start."""
 
     asset: str
     start: datetime
@@ -36,7 +36,7 @@ class ReportedProblem:
 
 @dataclass(frozen=True)
 class ReportedEpisode:
-    """One episode of the period, as tables and the timeline show it. `in_alarm`: the parts of it in which something was known."""
+    """One episode of the period, for tables and the timeline. `in_alarm`: its parts in which a value was known."""
 
     id: str
     asset: str
@@ -56,7 +56,7 @@ class ReportedEpisode:
 
 @dataclass(frozen=True)
 class Precision:
-    """Share of right episodes, twice: avoided ones left out (`without_avoided`), and counted as right (`with_avoided`)."""
+    """Share of right episodes, twice: avoided ones excluded (`without_avoided`), and counted as right (`with_avoided`)."""
 
     without_avoided: Estimate
     with_avoided: Estimate
@@ -64,7 +64,7 @@ class Precision:
 
 @dataclass(frozen=True)
 class VerdictMetrics:
-    """What operators said. Disagreements: with the data, or with each other."""
+    """Verdicts of operators. Disagreements: with the data, or with each other."""
 
     told: int
     response: Estimate
@@ -76,7 +76,7 @@ class VerdictMetrics:
 
 @dataclass(frozen=True)
 class ReportMetrics:
-    """All numbers of a report. Instants are UTC, lead times seconds, shares between 0 and 1."""
+    """All metrics of a report. Instants are UTC, lead times seconds, shares between 0 and 1."""
 
     definition: str
     title: str
@@ -109,26 +109,26 @@ class ReportMetrics:
 
     @property
     def missed(self) -> tuple[ReportedProblem, ...]:
-        """Problems that no episode announced in time."""
+        """Return the problems that no episode announced in time."""
         return tuple(p for p in self.problems if p.episode is None)
 
     @property
     def worst_false_alarms(self) -> tuple[ReportedEpisode, ...]:
-        """At most ten false alarms, those furthest beyond their threshold first."""
+        """Return at most ten false alarms, those furthest beyond their threshold first."""
         wrong = [e for e in self.episodes if e.outcome == "false_alarm"]
         return tuple(sorted(wrong, key=_margin, reverse=True)[:_LISTED])
 
     @property
     def lead_times(self) -> tuple[float, ...]:
-        """Seconds of warning before each announced problem; negative where the decision came after its start."""
+        """Return the seconds from detection to each announced problem; negative for a detection after its start."""
         return tuple(p.lead_s for p in self.problems if p.lead_s is not None)
 
 
 def compute_metrics(material: Material) -> ReportMetrics:
-    """How the alert did over [start, end). Pure: the same material gives the same numbers.
+    """Compute the metrics of the alert over [start, end). Pure: the same material gives the same numbers.
 
-    Which problem an episode announced, and the row metrics, come from `learning.metrics`, the code that also judges
-    candidates; precision and false alarms come from the settled outcomes, which know what operators said and did.
+    `learning.metrics`, which also evaluates candidates, gives the problem that an episode announced and the row metrics.
+    Precision and false alarms come from the determined outcomes, which include operators' feedback.
     """
     m = material
     raised = sorted((e for e in m.episodes if m.start <= e.raised_at < m.end), key=lambda e: (e.raised_at, e.id))
@@ -176,7 +176,7 @@ def _rows(m: Material) -> RowMetrics | None:
 
 
 def to_document(figures: Any) -> Any:
-    """Figures as JSON-able values: instants as ISO 8601, numbers that are not finite as null."""
+    """Return metrics as JSON-able values: instants as ISO 8601, numbers that are not finite as null."""
     match figures:
         case datetime():
             return figures.isoformat()
@@ -204,7 +204,7 @@ def _reason(episode: Episode) -> str:
 
 
 def _problems(m: Material) -> tuple[tuple[ReportedProblem, ...], int]:
-    """Problems of the period with what announced them, and how many were left out because no warning was possible."""
+    """Return the period's problems with their episodes, and the number excluded because no warning was possible."""
     figures: list[ReportedProblem] = []
     unwatched = 0
     for asset, found in m.problems.sort_values("start", kind="stable").groupby("asset", sort=True):
@@ -222,7 +222,7 @@ def _problems(m: Material) -> tuple[tuple[ReportedProblem, ...], int]:
 
 
 def _warned(m: Material, asset: str, spans: ProblemIntervals) -> dict[int, Episode]:
-    """The first episode that announced each problem in time, by the problem's index: judged as in `event_metrics`."""
+    """Return the first episode that announced each problem in time, by the problem's index; same rule as `event_metrics`."""
     gap, horizon = span_millis(m.definition.gap), span_millis(m.definition.horizon)
     first: dict[int, Episode] = {}
     for episode in sorted((e for e in m.episodes if e.asset == asset), key=lambda e: e.raised_at):
@@ -235,7 +235,7 @@ def _warned(m: Material, asset: str, spans: ProblemIntervals) -> dict[int, Episo
 
 
 def _warnable(m: Material, asset: str, start: datetime) -> bool:
-    """Whether the alert was judged at some instant in [start - gap - horizon, start - gap]."""
+    """Return whether the alert was evaluated at some instant in [start - gap - horizon, start - gap]."""
     watched = m.watched.get(asset)
     latest = start - m.definition.gap
     return watched is not None and watched[0] <= latest and latest - m.definition.horizon < watched[1]
@@ -255,7 +255,7 @@ def _event_recall(m: Material, problems: Sequence[ReportedProblem]) -> Estimate:
 
 
 def _time_in_alarm(m: Material) -> Estimate:
-    """Exact, not a sample: no interval."""
+    """Compute the time in alarm. It is exact, not a sample, so it has no interval."""
     watched = m.watched_for.total_seconds()
     if not watched:
         return nothing("%", "nothing was watched")
@@ -271,7 +271,7 @@ def _precision(counts: Mapping[Outcome, int]) -> Precision:
 
 
 def _settled_enough(estimate: Estimate, counts: Mapping[Outcome, int]) -> Estimate:
-    """What rests on settled episodes says nothing where most are undetermined: those settled are not a fair sample."""
+    """Add a doubt where most outcomes are undetermined: the determined ones are then not a fair sample."""
     undetermined, total = counts["undetermined"], sum(counts.values())
     if estimate.doubt or 2 * undetermined <= total:
         return estimate
@@ -294,7 +294,10 @@ def _verdicts(raised: Sequence[Episode]) -> VerdictMetrics:
 
 
 def _by_data(episode: Episode) -> bool | None:
-    """What data alone say of an episode; None where they cannot: no problem, not known yet, or acted upon in time."""
+    """Return the outcome of an episode by data alone.
+
+    None where the data cannot determine it: no problem in the definition, not known yet, or acted upon in time.
+    """
     settled = episode.settlement
     if settled is None or settled.occurred is None or (settled.acted and not settled.occurred):
         return None
@@ -322,7 +325,7 @@ def _report_episode(episode: Episode, in_alarm: tuple[Interval, ...]) -> Reporte
 
 
 def _margin(episode: ReportedEpisode) -> tuple[float, float]:
-    """How far beyond the threshold, then how long: a false alarm that was sure of itself is the one to learn from."""
+    """Return the distance beyond the threshold, then the duration: a false alarm with a high score is the best to learn from."""
     beyond = abs(episode.value - episode.threshold) if episode.value is not None and episode.threshold is not None else 0.0
     lasted = (episode.ended_at - episode.raised_at).total_seconds() if episode.ended_at else 0.0
     return beyond, lasted

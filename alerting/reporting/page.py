@@ -1,4 +1,4 @@
-"""The report as one self-contained page: no scripts, nothing loaded from elsewhere."""
+"""The report as one self-contained page without scripts and external resources."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from alerting.reporting.metrics import ReportMetrics
 
 @dataclass(frozen=True)
 class Charts:
-    """Inline SVG of each figure; empty text where there is nothing to draw."""
+    """Inline SVG of each chart; empty text without data to draw."""
 
     timeline: str
     lead_times: str
@@ -25,7 +25,7 @@ class Charts:
 
 
 def draw(figures: ReportMetrics, scores: pd.DataFrame) -> Charts:
-    """All figures of a report; `scores` as in `Material`."""
+    """Draw all charts of a report; `scores` as in `Material`."""
     rows = figures.rows
     return Charts(
         timeline=charts.timeline(figures, scores),
@@ -36,10 +36,10 @@ def draw(figures: ReportMetrics, scores: pd.DataFrame) -> Charts:
 
 
 def render_page(figures: ReportMetrics, judgement: Judgement, svg: Charts, backtest: BacktestFigures | None = None) -> str:
-    """The page as HTML; of a backtest it says so at its head. Everything that people wrote is escaped."""
+    """Render the page as HTML, with a note at its head for a backtest. All text from users is escaped."""
     page = _environment().get_template("page.html")
     trust = TRUST_WORDS[judgement.trust]
-    pictures: Mapping[str, Markup] = {name: Markup(getattr(svg, name)) for name in Charts.__dataclass_fields__}  # noqa: S704 - our own drawings
+    pictures: Mapping[str, Markup] = {name: Markup(getattr(svg, name)) for name in Charts.__dataclass_fields__}  # noqa: S704 - our own charts
     return page.render(
         f=figures,
         b=backtest,
@@ -52,7 +52,7 @@ def render_page(figures: ReportMetrics, judgement: Judgement, svg: Charts, backt
 
 
 def provenance(figures: ReportMetrics) -> str:
-    """Where the numbers come from, in one line under every figure: enough to compute them again."""
+    """Describe the source of the numbers in one line under every chart, with all inputs needed to compute them again."""
     models = [f"model version {m.version}" + (f" (run {m.run_id})" if m.run_id else "") for m in figures.models]
     rules = ", ".join(str(r) for r in figures.rules)
     parts = [

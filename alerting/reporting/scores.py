@@ -1,4 +1,4 @@
-"""Numbers on single scores: how well they rank and how far they can be read as probabilities."""
+"""Metrics of single scores: how well they rank, and how well they match probabilities."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ LEAST_POSITIVES = 5
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """Scores of one range: their mean, and how often the problem followed, with its 95 % bounds."""
+    """Scores of one range: their mean, and the share followed by the problem, with its 95 % confidence interval."""
 
     mean_score: float
     observed: float
@@ -47,10 +47,10 @@ class VersionRows:
 class RowMetrics:
     """Metrics over scored instants whose label is known; None where one class is missing.
 
-    `intervals`: 95 % bounds of `ap`, `roc_auc` and `brier` by a bootstrap over stretches of time of each asset.
-    `persistence_ap` is what ranking by the last known value alone would reach, `ap_beside_persistence` the model's on the same
-    rows. `operating`: precision and recall of rows at the thresholds that were in force. `doubt` says why nothing should be
-    concluded, if so.
+    `intervals`: 95 % confidence intervals of `ap`, `roc_auc` and `brier` by a bootstrap over time blocks of each asset.
+    `persistence_ap` is that of a ranking by the last known value alone, `ap_beside_persistence` the model's on the same
+    rows. `operating`: precision and recall of rows at the thresholds that were in force. `doubt`: the reason against any
+    conclusion, if there is one.
     """
 
     rows: int
@@ -72,7 +72,7 @@ class RowMetrics:
 
 
 def compute_row_metrics(scores: pd.DataFrame, gap_ms: int, horizon_ms: int, seed: int) -> RowMetrics:
-    """Metrics of `scores` (see `Material`); rows without a label are only counted as immature."""
+    """Compute metrics of `scores` (see `Material`); rows without a label only count as immature."""
     mature = scores[scores["label"].notna()]
     label, score = mature["label"].to_numpy(np.int8), mature["score"].to_numpy(np.float64)
     positives = int(label.sum())

@@ -1,4 +1,4 @@
-"""What people read of an episode: the same sentences for pages, messages, the API and the command line."""
+"""Sentences about an episode for people: the same for pages, messages, the API and the command line."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -61,7 +61,7 @@ _HALF_A_YEAR = timedelta(days=183)
 
 
 def clock_time(value: datetime, now: datetime, zone: tzinfo = UTC) -> str:
-    """An instant as people of the plant say it: `today 14:05`, `yesterday 22:10`, `Mon 12 Jan 14:05`, `12 Jan 2025 14:05`."""
+    """Format an instant for operators: `today 14:05`, `yesterday 22:10`, `Mon 12 Jan 14:05`, `12 Jan 2025 14:05`."""
     local, today = value.astimezone(zone), now.astimezone(zone).date()
     days, time = (local.date() - today).days, f"{local:%H:%M}"
     if days in _NEAR:
@@ -72,7 +72,7 @@ def clock_time(value: datetime, now: datetime, zone: tzinfo = UTC) -> str:
 
 
 def distance(value: datetime, now: datetime) -> str:
-    """How far an instant lies from now: `just now`, `12 min ago`, `in 18 min`."""
+    """Describe the distance of an instant from now: `just now`, `12 min ago`, `in 18 min`."""
     passed = now - value
     if abs(passed) < timedelta(minutes=1):
         return "just now"
@@ -80,7 +80,7 @@ def distance(value: datetime, now: datetime) -> str:
 
 
 def about(span: timedelta) -> str:
-    """A length of time in its largest unit, two for hours: `12 min`, `3 h 20 min`, `4 d`."""
+    """Format a duration in its largest unit, two for hours: `12 min`, `3 h 20 min`, `4 d`."""
     minutes = int(span.total_seconds()) // 60
     if minutes >= 48 * 60:
         return f"{minutes // (24 * 60)} d"
@@ -90,7 +90,7 @@ def about(span: timedelta) -> str:
 
 
 def local_times(text: str, now: datetime, zone: tzinfo = UTC) -> str:
-    """A text with every ISO 8601 stamp as the time of the plant."""
+    """Return a text with every ISO 8601 stamp as the time of the plant."""
 
     def told(found: re.Match[str]) -> str:
         try:
@@ -105,20 +105,20 @@ def local_times(text: str, now: datetime, zone: tzinfo = UTC) -> str:
 
 
 def time_range(start: datetime, end: datetime, now: datetime, zone: tzinfo = UTC) -> str:
-    """From when to when: `today 14:05 to 14:35 (30 min)`."""
+    """Format an interval: `today 14:05 to 14:35 (30 min)`."""
     same_day = start.astimezone(zone).date() == end.astimezone(zone).date()
     until = f"{end.astimezone(zone):%H:%M}" if same_day else clock_time(end, now, zone)
     return f"{clock_time(start, now, zone)} to {until} ({about(end - start)})"
 
 
 def sentence(text: str) -> str:
-    """A text that begins with a capital letter and ends with a full stop."""
+    """Return a text with a capital first letter and a full stop at its end."""
     text = text.strip()
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", "…")) or not text else ".")
 
 
 def what_to_do(episode: Episode) -> str | None:
-    """The next step of an operator: the advice of the model where it helps, else what the engineer wrote."""
+    """Return the next step of an operator: the advice of the model where it helps, else the engineer's text."""
     advice = episode.recommendation
     if advice is not None and (advice.helps or "action" not in episode.guidance):
         return advice.words
@@ -126,45 +126,45 @@ def what_to_do(episode: Episode) -> str | None:
 
 
 def reasons(episode: Episode) -> tuple[Sequence[Contribution], Sequence[Contribution]]:
-    """The three strongest contributions, and the rest."""
+    """Return the three strongest contributions, and the rest."""
     ranked = sorted(episode.contributions, key=lambda c: -abs(c.share))
     return ranked[:REASONS_SHOWN], ranked[REASONS_SHOWN:]
 
 
 def headline(episode: Episode) -> str:
-    """What is the matter now: as it was at the raise, or at the last change of severity of an open episode."""
+    """Return the headline of an episode: from the raise, or from the last change of severity of an open episode."""
     changes = [t.reason for t in episode.transitions if t.kind == "severity"] if episode.condition == "open" else []
     _, colon, latest = changes[-1].partition(": ") if changes else ("", "", "")
     return latest if colon else episode.evaluation.reason
 
 
 def message(episode: Episode) -> str:
-    """An episode in one line: how bad, what, where, why, what to do."""
+    """Describe an episode in one line: severity, title, asset, reason, next step."""
     step = what_to_do(episode) if episode.condition == "open" else None
     parts = [f"{episode.severity.upper()}: {episode.title} on {episode.asset}: {sentence(headline(episode))}"]
     return " ".join([*parts, *([sentence(step)] if step else [])])
 
 
 def outcome(episode: Episode) -> str | None:
-    """How an episode turned out; None while it is open, or not known."""
+    """Describe the outcome of an episode; None while it is open, or the outcome is unknown."""
     if episode.condition == "open" or episode.settlement is None:
         return None
     return OUTCOME_WORDS[episode.settlement.outcome]
 
 
 def last_answer(episode: Episode, who: str) -> Feedback | None:
-    """The last answer of a person that has a verdict; else the last that reports an action."""
+    """Return the last feedback of a person that has a verdict; else the last that reports an action."""
     own = [f for f in episode.feedback if f.who == who]
     return next((f for f in reversed(own) if f.verdict), next((f for f in reversed(own) if f.acted), None))
 
 
 def has_acted(episode: Episode, who: str) -> bool:
-    """Whether a person has said that something was done."""
+    """Return whether a person has reported an action."""
     return any(f.acted for f in episode.feedback if f.who == who)
 
 
 def answer(said: Feedback) -> str:
-    """A person's feedback: `right, acted: opened the damper. “It was wide open.”`"""
+    """Describe a person's feedback: `right, acted: opened the damper. “It was wide open.”`"""
     parts = [VERDICT_WORDS[said.verdict]] if said.verdict else []
     if said.acted:
         parts.append(f"acted: {said.action}" if said.action else "acted")
@@ -175,7 +175,7 @@ def answer(said: Feedback) -> str:
 
 
 def happened(transition: Transition) -> tuple[str, str]:
-    """A transition as a heading and its reason, without codes."""
+    """Return a transition as a heading and its reason, without codes."""
     heading = _HAPPENED.get(transition.kind, transition.kind.replace("_", " ").capitalize())
     reason = transition.reason
     if transition.kind == "feedback":
@@ -187,7 +187,7 @@ def happened(transition: Transition) -> tuple[str, str]:
 
 
 def delivered(notification: Notification) -> tuple[str, str]:
-    """A notification as a heading and what became of it."""
+    """Return a notification as a heading and its result."""
     what = _MESSAGES.get(notification.transition, notification.transition.replace("_", " "))
     status = _DELIVERED[notification.status]
     if notification.status == "muted":
@@ -197,9 +197,9 @@ def delivered(notification: Notification) -> tuple[str, str]:
 
 
 def history(episode: Episode) -> list[tuple[datetime, str, str, str]]:
-    """What happened, in the order of time: instant, heading, reason, and the actor (empty for the platform itself).
+    """List the history of an episode in the order of time: instant, heading, reason, and actor (empty for the platform itself).
 
-    An outcome that cannot be known yet is left out.
+    An outcome that cannot be known yet is excluded.
     """
     rows = [
         (t.at, *happened(t), "" if t.actor == "platform" else t.actor)
@@ -207,4 +207,4 @@ def history(episode: Episode) -> list[tuple[datetime, str, str, str]]:
         if not (t.kind == "outcome" and t.reason.startswith("undetermined"))
     ]
     rows += [(n.delivered_at or n.created_at, *delivered(n), "") for n in episode.outbox]
-    return sorted(rows, key=lambda row: row[0])  # stable: at one instant the transition stands before its messages
+    return sorted(rows, key=lambda row: row[0])  # stable: at one instant the transition comes before its messages

@@ -1,4 +1,4 @@
-"""What is drawn of a training, as PNG files for the pages of the registry: each can be read alone, on white."""
+"""Charts of a training as PNG files for the pages of the registry: each is readable alone, on white."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -40,10 +40,10 @@ Points = Sequence[Mapping[str, Any]]
 
 
 def evidence_charts(evidence: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, bytes]:
-    """PNG files by name for a challenger's evidence.
+    """Draw PNG files by name for a challenger's evidence.
 
-    `evidence`: `threshold_curve`, `precision_recall`, `reliability`, `importance` and `summary` as the training keeps them.
-    `names`: titles of variables. What there are no data for is left out.
+    `evidence`: `threshold_curve`, `precision_recall`, `reliability`, `importance` and `summary` as the training stores them.
+    `names`: titles of variables. Charts without data are omitted.
     """
     summary, curve = evidence["summary"], evidence["threshold_curve"]
     drawn = {
@@ -56,7 +56,7 @@ def evidence_charts(evidence: Mapping[str, Any], names: Mapping[str, str]) -> di
 
 
 def threshold_curve(curve: Points, reason: str) -> bytes:
-    """Recall, false alarms and time in alarm by threshold, each with its 95 % bounds, and the chosen threshold in red."""
+    """Draw recall, false alarms and time in alarm by threshold, with 95 % confidence intervals, chosen threshold in red."""
     titles = {
         "event_recall": "share of problems found",
         "episode_precision": "share of episodes that are right",
@@ -104,7 +104,7 @@ def _curve_panel(axes: Axes, curve: Points, name: str, chosen: Mapping[str, Any]
 
 
 def _outside(curve: Points) -> list[tuple[float, float]]:
-    """Stretches of threshold that break a limit."""
+    """Return the threshold intervals that violate a limit."""
     edges = [p["threshold"] for p in curve]
     middles = [edges[0], *((a + b) / 2 for a, b in pairwise(edges)), edges[-1]]
     spans: list[tuple[float, float]] = []
@@ -119,7 +119,7 @@ def _outside(curve: Points) -> list[tuple[float, float]]:
 def precision_recall(
     points: Points, summary: Mapping[str, Any], title: str = "Precision and recall over rows of the test period"
 ) -> bytes:
-    """Precision against recall by rows; the point in service in red, chance dashed."""
+    """Draw precision against recall by rows; the point in service in red, chance dashed."""
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
@@ -155,7 +155,7 @@ def _mark_in_service(axes: Axes, points: Points, threshold: float) -> None:
 
 
 def calibration(bins: Points) -> bytes:
-    """Observed share against mean score of each bin, with its 95 % bounds, and how many rows each bin has."""
+    """Draw the observed share against the mean score of each bin, with its 95 % confidence interval and its number of rows."""
 
     def draw(figure: Figure) -> None:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
@@ -176,7 +176,7 @@ def calibration(bins: Points) -> bytes:
 
 
 def importance(shares: Mapping[str, float], names: Mapping[str, str]) -> bytes:
-    """Share of each variable in what the model looks at, the largest on top."""
+    """Draw the share of each variable in the model's importance, the largest on top."""
     whole = sum(shares.values()) or 1.0
     ranked = sorted(((names.get(name, name), share / whole) for name, share in shares.items()), key=lambda pair: -pair[1])
     if len(ranked) > MOST_VARIABLES:
@@ -198,7 +198,7 @@ def importance(shares: Mapping[str, float], names: Mapping[str, str]) -> bytes:
 
 
 def trials(scores: Sequence[float], family: str) -> bytes:
-    """Average precision of every trial of a search in order, and the best so far."""
+    """Draw the average precision of every trial of a search in order, and the best so far."""
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
@@ -215,7 +215,10 @@ def trials(scores: Sequence[float], family: str) -> bytes:
 
 
 def comparison(evidence: Mapping[str, Any]) -> bytes | None:
-    """Champion and challenger on the same unseen window: every figure with its 95 % bounds; None where nothing was compared."""
+    """Draw champion and challenger on the same unseen window: every metric with its 95 % confidence interval.
+
+    None without a comparison.
+    """
     if "at_threshold" not in evidence:
         return None
     titles = {

@@ -101,7 +101,7 @@ def _numbered(names: npt.NDArray[np.object_]) -> tuple[list[str], npt.NDArray[np
 
 
 def _rows(table: pq.ParquetFile, plan: FeaturePlan) -> pd.DataFrame:
-    """Read the features column by column into one table, so that memory never holds a second copy of all of them."""
+    """Read the features column by column into one table, so that memory never has a second copy of all of them."""
     numbers = [name for name in plan.columns if name not in plan.levels]
     floats: Floats = np.empty((table.metadata.num_rows, len(numbers)), order="F")
     for position, name in enumerate(numbers):

@@ -181,10 +181,10 @@ def event_metrics(
 
 
 def occurred_after(raised: int, problems: ProblemIntervals, gap_ms: int, horizon_ms: int) -> tuple[Occurred, int | None]:
-    """Classify a raise by the first problem in (raised, raised + gap + horizon], and return that problem's index.
+    """Classify a raise by the first problem that continues in (raised, raised + gap + horizon], and return its index.
 
     The raise is in time if the problem starts, or continues, at or after raised + gap (an onset has no duration). It is too late
-    if the problem ends before.
+    if the problem occurs only before.
     """
     first = int(np.searchsorted(problems.end, raised, side="right"))
     if first == len(problems.start) or problems.start[first] > raised + gap_ms + horizon_ms:
@@ -243,7 +243,7 @@ def _or_none(value: float) -> float | None:
 
 
 def _widened(judged: _EvaluatedRows, observed_s: float, drawn: Mapping[str, Floats]) -> dict[str, ConfidenceInterval]:
-    """Return the bootstrap intervals, at least as wide as the exact ones where these are known."""
+    """Return the bootstrap intervals, made at least as wide as the exact ones where these are known."""
     bounds = {name: percentile_interval(values) for name, values in drawn.items()}
     right, false = int(judged.in_time.sum()), int(judged.false.sum())
     exact: dict[str, ConfidenceInterval] = {}

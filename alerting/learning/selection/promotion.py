@@ -288,7 +288,7 @@ def _percent(share: float | None) -> str:
 
 
 def _view(window: CommonWindow, keep: BoolArray, label: Labels, block_ms: int, seed: int) -> _View:
-    """Paired block bootstrap (Künsch 1989) of the difference in average precision, over blocks of time across all assets."""
+    """Compute a paired block bootstrap (Künsch 1989) of the difference in average precision, over blocks of time across all assets."""
     label, mine, theirs = label[keep], window.challenger[keep], window.champion[keep]
     if not 0 < label.sum() < len(label):
         return _View(None, None, None, None, 0)

@@ -21,7 +21,7 @@ ROUNDS_UNWATCHED = 100  # of a model whose number of trees no search has chosen
 ROUNDS_FOR_PAIRS = 40  # enough to rank the columns
 AVERAGED = MOST_BOOSTERS
 SEED_STEP = 1_000_003  # between the seeds of the averaged models: far from the adjacent seeds that people choose
-FEW_NEGATIVES = 0.25  # share of the rows without a problem that a tree may see; all others are seen; a third of the time
+FEW_NEGATIVES = 0.25  # share of the rows without a problem that a tree may see; it sees all others, in a third of the time
 HISTOGRAMS_MIB = 1024  # of all leaves of a tree; without a limit thousands of columns take gigabytes
 MOST_PAIRED = 6  # columns whose products and differences a trial may add
 
