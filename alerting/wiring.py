@@ -180,15 +180,15 @@ def console_address(settings: Settings) -> str:
 
 def _model_key(settings: Settings) -> bytes:
     """Return the key for the hashes of model files in a shared registry; empty for the embedded one."""
-    from alerting.adapters.channels.links import kept_key
+    from alerting.adapters.channels.links import load_or_create_key
 
-    return b"" if settings.mlflow_uri is None else kept_key(settings.home / "secrets" / "model_key")
+    return b"" if settings.mlflow_uri is None else load_or_create_key(settings.home / "secrets" / "model_key")
 
 
 def _links(settings: Settings) -> Links:
-    from alerting.adapters.channels.links import SignedLinks, kept_key
+    from alerting.adapters.channels.links import SignedLinks, load_or_create_key
 
     delivery = settings.delivery
     with home_errors(settings.home):
-        key = kept_key(delivery.link_key_file or settings.home / "secrets" / "feedback_link_key")
+        key = load_or_create_key(delivery.link_key_file or settings.home / "secrets" / "feedback_link_key")
     return SignedLinks(key, delivery.public_url or f"http://{LOOPBACK}:{settings.api_port}", delivery.links_last)

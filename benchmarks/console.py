@@ -130,7 +130,7 @@ def _document(number: int) -> Document:
         closed_at=None if is_open else raised + timedelta(minutes=5),
         evaluation=Evaluation(raised, "triggered", "risk 0.82 is above 0.41", 0.82, 0.41),
         transitions=tuple(Transition(kind, raised, "platform", "the condition is met") for kind in ("raised", "closed")),
-        outbox=(Notification("k", "log", "raised", "first", raised, "sent", 1, None, raised, None),),
+        notifications=(Notification("k", "log", "raised", "first", raised, "sent", 1, None, raised, None),),
         **({} if number % 2 else _reasons()),
     )
     document = to_document(episode)

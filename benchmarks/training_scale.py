@@ -114,14 +114,14 @@ def _blocks(dataset: Any) -> Any:
 def _counted_trees() -> list[int]:
     """Return a list that receives the number of trees of each later fit."""
     counted: list[int] = []
-    fit = LightGbm.fit_watched
+    fit = LightGbm.fit_with_validation
 
     def fit_and_count(*args: Any, **kwargs: Any) -> Any:
         fitted = fit(*args, **kwargs)
         counted.append(len(fitted[1]))
         return fitted
 
-    LightGbm.fit_watched = fit_and_count  # type: ignore[method-assign]
+    LightGbm.fit_with_validation = fit_and_count  # type: ignore[method-assign]
     return counted
 
 

@@ -60,8 +60,8 @@ class Audit:
     def __init__(self):
         self.entries = []
 
-    def add(self, who, what, subject, at, before=None, after=None, why=""):
-        self.entries.append((who, what, subject))
+    def add(self, actor, what, subject, at, before=None, after=None, why=""):
+        self.entries.append((actor, what, subject))
 
 
 class Arrivals:

@@ -9,7 +9,7 @@ import pandas as pd
 from alerting.definitions.model import DEFINITION
 from alerting.detection.evaluation import Evaluation
 from alerting.episodes.episode import Contribution, Episode, Feedback, episode_id
-from alerting.episodes.outcome import Observed, acted_within, consensus, settle
+from alerting.episodes.outcome import Observed, acted_within, consensus, determine_outcome
 from alerting.reporting.material import Material, ModelInService
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -45,11 +45,11 @@ def episode(
     raised = START + hour * H
     key = episode_id(definition.name, asset, raised)
     feedback = tuple(
-        Feedback(key, verdict, acted, "lowered zone 2" if acted else None, "steam valve", who, raised + H)
-        for verdict, acted, who in said
+        Feedback(key, verdict, acted, "lowered zone 2" if acted else None, "steam valve", actor, raised + H)
+        for verdict, acted, actor in said
     )
     window_end = raised + definition.gap + definition.horizon
-    settlement = settle(
+    outcome_record = determine_outcome(
         definition.problem is not None,
         Observed(outcome or "unknown", reason="the horizon is not over"),
         acted_within(feedback, raised, window_end),
@@ -72,7 +72,7 @@ def episode(
         backfilled=backfilled,
         contributions=(Contribution("zone_2", 0.31, 232.0, 220.0, "zone 2 temperature, 12 °C above its usual"),),
         feedback=feedback,
-        settlement=settlement,
+        outcome_record=outcome_record,
     )
 
 

@@ -25,7 +25,7 @@ class Sample:
 
 
 @dataclass
-class Spell:
+class EvaluatedEpisode:
     """An episode: its steps as (kind, instant, severity from there on)."""
 
     steps: list[tuple[str, int, str | None]] = field(default_factory=list)
@@ -196,7 +196,7 @@ class Oracle:
         now_open = bool(found) and found[-1].steps[-1][0] != "closed"
         severity = SEVERITIES[held[-1]] if held else None
         if is_open and not now_open:
-            found.append(Spell([("raised", at, severity)]))
+            found.append(EvaluatedEpisode([("raised", at, severity)]))
         elif is_open and found[-1].severities[-1] != severity:
             found[-1].steps.append(("severity", at, severity))
         elif now_open and not is_open:

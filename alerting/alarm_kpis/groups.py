@@ -16,7 +16,7 @@ from alerting.episodes.extract import Alarm
 
 Grouping = Literal["position", "line", "shift"]
 BETWEEN = "outside of all shifts"
-Stretch = tuple[datetime, datetime]
+Interval = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,10 @@ def by_shift(
     return groups
 
 
-def _merged(stretches: Sequence[Stretch], start: datetime, end: datetime) -> list[Stretch]:
+def _merged(intervals: Sequence[Interval], start: datetime, end: datetime) -> list[Interval]:
     """Return the intervals within [start, end), those that touch or overlap taken together."""
-    merged: list[Stretch] = []
-    for a, b in sorted(stretches):
+    merged: list[Interval] = []
+    for a, b in sorted(intervals):
         begin, stop = max(a, start), min(b, end)
         if merged and begin <= merged[-1][1]:
             merged[-1] = (merged[-1][0], max(merged[-1][1], stop))
@@ -82,8 +82,8 @@ def _merged(stretches: Sequence[Stretch], start: datetime, end: datetime) -> lis
     return merged
 
 
-def _between(stretches: Sequence[Stretch], start: datetime, end: datetime) -> list[Stretch]:
+def _between(intervals: Sequence[Interval], start: datetime, end: datetime) -> list[Interval]:
     """Return the intervals between the merged ones."""
-    edges = [start, *(t for stretch in stretches for t in stretch), end]
+    edges = [start, *(t for stretch in intervals for t in stretch), end]
     pairs = zip(edges[::2], edges[1::2], strict=True)
     return [(a, b) for a, b in pairs if b - a > timedelta(0)]

@@ -19,7 +19,7 @@ from alerting.alarm_kpis.metrics import TARGETS, Band, Chatter, Finding, Frequen
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import Severity
 from alerting.episodes.episode import Episode
-from alerting.episodes.extract import Alarm, Spell, alarm_of
+from alerting.episodes.extract import Alarm, EpisodeSummary, alarm_of
 from alerting.readings.instants import Millis, span_millis, to_millis
 
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
@@ -95,7 +95,7 @@ def _figures(
     )
 
 
-def counted(episodes: Sequence[Spell], start: datetime, end: datetime, period: timedelta) -> Millis:
+def counted(episodes: Sequence[EpisodeSummary], start: datetime, end: datetime, period: timedelta) -> Millis:
     """Return the number of alarms raised in each period from `start` on."""
     return floods_in.counted((e.raised_at for e in episodes), start, end, period)
 
@@ -130,7 +130,7 @@ def find_floods(counts: Millis, start: datetime, targets: Targets = TARGETS) -> 
     return floods_in.find_floods(counts, start, targets.flood_starts_above, targets.flood_ends_below)
 
 
-def find_chattering(episodes: Sequence[Spell], targets: Targets = TARGETS) -> tuple[Chatter, ...]:
+def find_chattering(episodes: Sequence[EpisodeSummary], targets: Targets = TARGETS) -> tuple[Chatter, ...]:
     """Return the alarms raised and cleared at least `chatter_cycles` times within `chatter_within`, the worst first."""
     found = []
     for (definition, asset), spells in _by_pair(episodes).items():
@@ -157,7 +157,9 @@ def _bursts(closed: Sequence[tuple[datetime, datetime]], targets: Targets) -> li
     return bursts
 
 
-def find_stale(episodes: Sequence[Spell], start: datetime, end: datetime, targets: Targets = TARGETS) -> tuple[Stale, ...]:
+def find_stale(
+    episodes: Sequence[EpisodeSummary], start: datetime, end: datetime, targets: Targets = TARGETS
+) -> tuple[Stale, ...]:
     """Return the alarms that had been active for too long at some instant of [start, end), the longest first."""
     found = []
     for e in episodes:
@@ -168,14 +170,14 @@ def find_stale(episodes: Sequence[Spell], start: datetime, end: datetime, target
     return tuple(sorted(found, key=lambda s: (-s.active_for, s.episode)))
 
 
-def most_frequent(episodes: Sequence[Spell], number: int) -> tuple[Frequent, ...]:
+def most_frequent(episodes: Sequence[EpisodeSummary], number: int) -> tuple[Frequent, ...]:
     """Return the most frequent alarms, each a definition on an asset, with their share of all."""
     pairs = Counter((e.definition, e.asset) for e in episodes)
     ranked = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:number]
     return tuple(Frequent(d, a, n, n / len(episodes)) for (d, a), n in ranked)
 
 
-def priorities(episodes: Sequence[Spell], targets: Targets = TARGETS) -> tuple[Priority, ...]:
+def priorities(episodes: Sequence[EpisodeSummary], targets: Targets = TARGETS) -> tuple[Priority, ...]:
     """Return the number and share of alarms of each severity."""
     number = Counter(e.severity for e in episodes)
     return tuple(Priority(s, number[s], number[s] / len(episodes) if episodes else 0.0, targets.share(s)) for s in SEVERITIES)
@@ -190,8 +192,8 @@ def spread(durations: Sequence[timedelta | None]) -> Spread:
     return Spread(len(known), known[(len(known) - 1) // 2], known[-(-9 * len(known) // 10) - 1], known[-1], missing)
 
 
-def _by_pair(episodes: Sequence[Spell]) -> Mapping[tuple[str, str], list[Spell]]:
-    pairs: dict[tuple[str, str], list[Spell]] = defaultdict(list)
+def _by_pair(episodes: Sequence[EpisodeSummary]) -> Mapping[tuple[str, str], list[EpisodeSummary]]:
+    pairs: dict[tuple[str, str], list[EpisodeSummary]] = defaultdict(list)
     for episode in episodes:
         pairs[episode.definition, episode.asset].append(episode)
     return MappingProxyType(pairs)

@@ -11,8 +11,8 @@ from math import isclose
 from alerting.alarm_kpis.floods import counted, find_floods, time_in_flood
 from alerting.definitions.limits import severities
 from alerting.definitions.model import Severity, ThresholdDefinition
-from alerting.detection.suppression import Span, first_free
-from alerting.detection.threshold import judge
+from alerting.detection.suppression import SuppressedInterval, first_free
+from alerting.detection.threshold import evaluate_values
 from alerting.episodes.lifecycle import ConditionState, Step, advance
 from alerting.readings.history import History
 
@@ -70,9 +70,9 @@ def _is_more(one: float, other: float) -> bool:
 
 def replay(definition: ThresholdDefinition, history: History, start: datetime, end: datetime) -> list[Step]:
     """Return the steps of episodes that a definition would have made in (start, end], in service from `start` on."""
-    judged = judge(definition, history, None, start, end)
+    judged = evaluate_values(definition, history, None, start, end)
     _, steps = advance(
-        ConditionState(watermark=start), judged.stretches, definition.hold, definition.clear_for, severities(definition)
+        ConditionState(watermark=start), judged.intervals, definition.hold, definition.clear_for, severities(definition)
     )
     return steps
 
@@ -85,7 +85,11 @@ def time_in_alarm(steps: Sequence[Step], end: datetime) -> timedelta:
 
 
 def notification_instants(
-    steps: Sequence[Step], silent: Sequence[Span], still_tell: Sequence[Severity], end: datetime, shelved: Sequence[Span] = ()
+    steps: Sequence[Step],
+    silent: Sequence[SuppressedInterval],
+    still_tell: Sequence[Severity],
+    end: datetime,
+    shelved: Sequence[SuppressedInterval] = (),
 ) -> list[datetime]:
     """Return when recipients would have been notified of each raise.
 
@@ -106,7 +110,10 @@ def notification_instants(
 
 
 def _first_told(
-    turns: Sequence[Step], silent: Sequence[Span], still_tell: Sequence[Severity], shelved: Sequence[Span]
+    turns: Sequence[Step],
+    silent: Sequence[SuppressedInterval],
+    still_tell: Sequence[Severity],
+    shelved: Sequence[SuppressedInterval],
 ) -> datetime:
     """Return the first instant, from its raise on, at which an episode is neither shelved nor suppressed at its severity."""
     at, before = turns[0].at, None

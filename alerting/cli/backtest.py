@@ -114,7 +114,7 @@ def _rows(made: "Backtest") -> list[dict[str, Any]]:
             "value": e.evaluation.value,
             "threshold": e.evaluation.threshold,
             "model_version": e.model_version,
-            "outcome": e.settlement.outcome if e.settlement else None,
+            "outcome": e.outcome_record.outcome if e.outcome_record else None,
             "reason": e.evaluation.reason,
         }
         for e in made.episodes
@@ -138,9 +138,9 @@ def _print(made: "Backtest", target: Path) -> None:
             f"{load['days_without']} days without any",
             markup=False,
         )
-    if untold := made.figures.get("untold"):
+    if not_notified := made.figures.get("not_notified"):
         console.print(
-            f"{untold} more episodes came and went while suppressed by design: no notification, in no metric", markup=False
+            f"{not_notified} more episodes came and went while suppressed by design: no notification, in no metric", markup=False
         )
     if made.cost:
         cost = made.cost

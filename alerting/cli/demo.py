@@ -99,7 +99,7 @@ def _set_by(state: "LineState", name: str) -> str:
     if name not in state.setpoints():
         return ""
     change = state.hand_set(name, state.minute)
-    return "the crew" if change is None else f"{change.who}, until {short(state.instant(change.until))}"
+    return "the crew" if change is None else f"{change.actor}, until {short(state.instant(change.until))}"
 
 
 def _causes(state: "LineState") -> list[dict[str, Any]]:

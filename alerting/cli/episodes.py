@@ -74,7 +74,7 @@ def episodes(
 
 def _ended_as(episode: Any) -> str:
     """Return the outcome of a closed episode, and whether it was found in past data."""
-    outcome = OUTCOME_WORDS[episode.settlement.outcome] if episode.settlement else str(episode.condition)
+    outcome = OUTCOME_WORDS[episode.outcome_record.outcome] if episode.outcome_record else str(episode.condition)
     return f"{outcome}, past" if episode.backfilled else outcome
 
 
@@ -93,12 +93,12 @@ def _show_episode(episode: Any, states: list[str], as_json: bool) -> None:
         console.print(f"  what-if: {episode.recommendation.words}", markup=False)
     for title, text in episode.guidance.items():
         console.print(f"  {title}: {text}", markup=False)
-    if episode.settlement and episode.condition != "open":
-        console.print(f"  outcome: {episode.settlement.outcome}: {episode.settlement.reason}", markup=False)
+    if episode.outcome_record and episode.condition != "open":
+        console.print(f"  outcome: {episode.outcome_record.outcome}: {episode.outcome_record.reason}", markup=False)
     moves = [(t, sentences.happened(t)[1]) for t in episode.transitions]
     rows = [{"at": t.at, "what": t.kind, "actor": t.actor, "reason": reason} for t, reason in moves]
     show(rows, ["at", "what", "actor", "reason"], False, "")
-    sent = [{"channel": n.channel, "of": n.transition, "status": n.status, "attempts": n.attempts} for n in episode.outbox]
+    sent = [{"channel": n.channel, "of": n.transition, "status": n.status, "attempts": n.attempts} for n in episode.notifications]
     return show(sent, ["channel", "of", "status", "attempts"], False, "no notifications")
 
 
@@ -151,13 +151,13 @@ def feedback(
             acted=acted,
             action=action,
             comment=comment,
-            who=user(),
+            actor=user(),
             at=p.clock.now(),
             acted_at=done_at,
         )
     if as_json:
         return print_json(after)
-    outcome = f"{after.settlement.outcome} ({after.settlement.reason})" if after.settlement else "not known yet"
+    outcome = f"{after.outcome_record.outcome} ({after.outcome_record.reason})" if after.outcome_record else "not known yet"
     return console.print(f"recorded for {after.title} on {after.asset}; outcome: {outcome}", markup=False)
 
 
@@ -225,7 +225,7 @@ def state_lines(p: "Platform", episode: "Episode") -> list[str]:
     lines = [f"state: {stands.state} (ISA-18.2 {ISA_LETTERS[stands.state]})"]
     for title, stamp in (("acknowledged", episode.acknowledged), ("confirmed", episode.confirmed)):
         if stamp is not None:
-            lines.append(f"{title} by {stamp.who} at {short(stamp.at)}")
+            lines.append(f"{title} by {stamp.actor} at {short(stamp.at)}")
     if episode.assigned_to:
         lines.append(f"assigned to {episode.assigned_to}")
     if stands.first_out == "first":

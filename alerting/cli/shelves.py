@@ -92,7 +92,7 @@ def list_shelves(name: Annotated[str | None, typer.Argument(help="Definition.")]
             "since": s.since,
             "until": s.until,
             "left": format_duration(s.until - now) if s.until else "",
-            "actor": s.who,
+            "actor": s.actor,
             "reason": s.reason,
         }
         for s in found
@@ -182,7 +182,7 @@ def list_suppressions(
             "raised": e.raised_at,
             "closed": e.closed_at,
         }
-        for e in found.untold
+        for e in found.not_notified
     ]
     console.print(f"episodes without notification since {short(found.since)}: {len(episodes)}", style="bold")
     if episodes:

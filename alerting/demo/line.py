@@ -53,7 +53,7 @@ class SetPointChange:
     variable: str
     value: float
     before: float
-    who: str
+    actor: str
 
     @property
     def until(self) -> int:
@@ -136,7 +136,7 @@ class LineState:
 
 
 @dataclass(frozen=True)
-class Stretch:
+class LineAdvance:
     """Result of a simulation between two states: readings and events to store, and the state afterwards."""
 
     rows: list[ReadingRow]
@@ -149,13 +149,13 @@ def new_line(seed: int, origin: datetime, days: int) -> LineState:
     return LineState(seed=seed, origin=origin, live_from=days * DAY)
 
 
-def simulate(state: LineState, until: int) -> Stretch:
+def simulate(state: LineState, until: int) -> LineAdvance:
     """Advance the line to `until` minutes since its origin; an earlier or equal minute changes nothing."""
     following = LineState.from_document(state.to_document())
     rows = [ReadingRow(ASSET, following.instant(m + 1), _minute(following, m)) for m in range(state.minute, until)]
     changes = tuple(c for c in state.changes if c.until > until)
     after = replace(following, minute=max(until, state.minute), changes=changes)
-    return Stretch(rows, list(_events(state, until)), after)
+    return LineAdvance(rows, list(_events(state, until)), after)
 
 
 def causes(state: LineState, span: timedelta) -> list[tuple[datetime, datetime, Disturbance]]:
@@ -239,9 +239,9 @@ def _sense(truth: dict[str, float], chance: DayOfChance, of_day: int) -> dict[st
 def _events(state: LineState, until: int) -> Iterator[EventRow]:
     """Yield stops and maintenance that begin or end in (state.minute, until], and set-point changes made in it."""
     schedule = state.schedule
-    for stop in _spells(schedule.stop, state.minute, until):
+    for stop in _condition_intervals(schedule.stop, state.minute, until):
         yield _lasting(state, "line-stop", stop, until)
-    for work in _spells(schedule.maintenance, state.minute, until):
+    for work in _condition_intervals(schedule.maintenance, state.minute, until):
         yield _lasting(state, "maintenance", work, until)
     for change in state.changes:
         if state.minute <= change.minute < until:
@@ -250,12 +250,12 @@ def _events(state: LineState, until: int) -> Iterator[EventRow]:
                 "variable": change.variable,
                 "value": change.value,
                 "before": change.before,
-                "who": change.who,
+                "actor": change.actor,
             }
-            yield EventRow(ASSET, "set-point-change", at, at, change.who, facts)
+            yield EventRow(ASSET, "set-point-change", at, at, change.actor, facts)
 
 
-def _spells(of: Callable[[int], tuple[int, int] | None], first: int, last: int) -> list[tuple[int, int]]:
+def _condition_intervals(of: Callable[[int], tuple[int, int] | None], first: int, last: int) -> list[tuple[int, int]]:
     """Return the intervals that touch the minutes [first - 1, last).
 
     The minute before `first` shows an interval that ends exactly at `first`.

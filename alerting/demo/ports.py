@@ -15,7 +15,7 @@ class SetPointRequest:
     id: str
     variable: str
     value: float
-    who: str
+    actor: str
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def take_over(state: LineState, requests: Sequence[SetPointRequest]) -> LineStat
     """Return the state with the requests in force from the next minute that the line computes."""
     for request in requests:
         before = state.setpoint(request.variable, state.minute)
-        change = SetPointChange(state.minute, request.variable, request.value, before, request.who)
+        change = SetPointChange(state.minute, request.variable, request.value, before, request.actor)
         others = tuple(c for c in state.changes if (c.minute, c.variable) != (change.minute, change.variable))
         state = replace(state, changes=(*others, change))
     return state

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from alerting.definitions.model import ThresholdDefinition
-from alerting.detection.threshold import judge
+from alerting.detection.threshold import evaluate_values
 from alerting.readings.history import History
 
 Gap = tuple[datetime, datetime]
@@ -16,7 +16,7 @@ def data_gaps(definition: ThresholdDefinition, history: History, start: datetime
     """
     first = min(start, history.readings.index[0].to_pydatetime()) if len(history.readings) else start
     gaps: list[Gap] = []
-    for stretch in judge(definition, history, None, first, end).stretches:
+    for stretch in evaluate_values(definition, history, None, first, end).intervals:
         begin, stop = max(stretch.start, start), min(stretch.end, end)
         if stretch.status != "unknown" or begin >= stop:
             continue

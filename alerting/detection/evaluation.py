@@ -27,7 +27,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Stretch:
+class StatusInterval:
     """Interval [start, end) with one status without a break.
 
     `severity`: of a triggered one, the worst level reached (None: the least severe). `fact`: the fault of the data, if any:

@@ -13,10 +13,12 @@ from alerting.detection.evaluation import Fact
 _PROBABLE = 0.5
 
 
-def limit_words(definition: ThresholdDefinition, asset: Asset, seen: Seen, severity: Severity | None) -> tuple[str, float | None]:
+def limit_message(
+    definition: ThresholdDefinition, asset: Asset, seen: Seen, severity: Severity | None
+) -> tuple[str, float | None]:
     """Return why the condition is met, and the limit: `Zone 2 temperature is 221 °C, above 215 °C for 3 min`."""
     if seen.fact is not None:
-        return fact_words(definition, asset, seen.fact, seen), None
+        return fact_message(definition, asset, seen.fact, seen), None
     levels = levels_on(definition, asset)
     level = next((x for x in levels if x.severity == severity), levels[0])
     if isinstance(seen.value, str):
@@ -40,14 +42,14 @@ def _beyond_words(level: Level, number: float, unit: str) -> tuple[str, float | 
     return (f", {'below' if low else 'above'} {limit:g}{unit}" if limit is not None else ""), limit
 
 
-def fact_words(definition: ThresholdDefinition, asset: Asset, fact: Fact, seen: Seen | None) -> str:
+def fact_message(definition: ThresholdDefinition, asset: Asset, fact: Fact, seen: Seen | None) -> str:
     """Return a description of the fault of the data."""
     variable, name = asset.variables.get(definition.variable), definition.variable
     match fact:
         case "waiting":
-            return waiting_words(name)
+            return waiting_message(name)
         case "stale":
-            return stale_words(name, definition.stale_after)
+            return stale_message(name, definition.stale_after)
         case "frozen" if definition.frozen_after is not None:
             return f"{name} has not changed for {spoken_duration(definition.frozen_after)}: the sensor may be frozen"
         case "out_of_range" if variable is not None:
@@ -56,25 +58,25 @@ def fact_words(definition: ThresholdDefinition, asset: Asset, fact: Fact, seen: 
             return f"the value{value} of {name} lies outside its engineering range, {low} to {high}"
         case "no_limit":
             return "; ".join(sentence for _, sentence in unknown_limits(definition, asset)) or "a limit is not known"
-    return bad_quality_words(name) if fact == "bad_quality" else f"no earlier reading of {name} to compare with"
+    return bad_quality_message(name) if fact == "bad_quality" else f"no earlier reading of {name} to compare with"
 
 
-def waiting_words(variable: str) -> str:
+def waiting_message(variable: str) -> str:
     """Return the reason for a target without any reading since its definition is in service."""
     return f"no reading of {variable} yet"
 
 
-def bad_quality_words(variable: str) -> str:
+def bad_quality_message(variable: str) -> str:
     """Return the reason for a last sample that its source calls bad."""
     return f"bad quality: the last sample of {variable} is bad by its source's own word"
 
 
-def stale_words(variable: str, stale_after: timedelta) -> str:
+def stale_message(variable: str, stale_after: timedelta) -> str:
     """Return the reason for a last reading that is too old."""
     return f"no reading of {variable} within {format_duration(stale_after)}"
 
 
-def risk_words(definition: ClassifierDefinition, asset: Asset, risk: float, threshold: float | None) -> str:
+def risk_message(definition: ClassifierDefinition, asset: Asset, risk: float, threshold: float | None) -> str:
     """Return what a model predicts: `Moisture will probably exceed 4.5 % within 30 min (89 %; alarm at 89 %)`."""
     likely = "will probably" if risk >= _PROBABLE else "may"
     alarm = "" if threshold is None else f"; alarm at {spoken_share(threshold)}"

@@ -56,7 +56,7 @@ def find_problems(problem: Problem, history: History) -> pd.DataFrame:
     if problem.event is not None:
         return _problem_events(problem.event, history)
     ts, bad = problem_samples(problem, history)
-    start, end, last_bad = _spells(ts, bad)
+    start, end, last_bad = _condition_intervals(ts, bad)
     hold = span_millis(problem.hold)
     held = np.where(end == NOT_YET, last_bad, end) - start >= hold
     known = start + hold + span_millis(history.delay(problem.variable or ""))
@@ -79,7 +79,7 @@ def _problem_events(pattern: str, history: History) -> pd.DataFrame:
     return _frame(start[first], end, end, start[first])
 
 
-def _spells(ts: Millis, bad: BoolArray) -> tuple[Millis, Millis, Millis]:
+def _condition_intervals(ts: Millis, bad: BoolArray) -> tuple[Millis, Millis, Millis]:
     """Return first instant, first good instant after (or NOT_YET) and last bad instant of every run of bad samples."""
     edges = np.diff(np.concatenate(([0], bad.astype(np.int8), [0])))
     first, after = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)

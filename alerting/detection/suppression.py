@@ -14,10 +14,10 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.hours import Hours, spans
 from alerting.definitions.model import ThresholdDefinition
 from alerting.definitions.suppression import LineState, Suppression
-from alerting.detection.evaluation import Stretch
-from alerting.detection.messages import fact_words
+from alerting.detection.evaluation import StatusInterval
+from alerting.detection.messages import fact_message
 from alerting.detection.problems import NOT_YET, BoolArray
-from alerting.detection.threshold import judge
+from alerting.detection.threshold import evaluate_values
 from alerting.readings.history import History, Millis, from_millis, millis, to_millis
 
 _MOMENT = timedelta(milliseconds=1)
@@ -25,7 +25,7 @@ _FOR_EVER = from_millis(253_402_300_799_000)  # end of the year 9999
 
 
 @dataclass(frozen=True)
-class Span:
+class SuppressedInterval:
     """Interval [start, end) in which notifications are suppressed, with the reason."""
 
     start: datetime
@@ -34,7 +34,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class LineStanding:
+class LineCondition:
     """Suppression at an instant: whether, why, and which states are not known there."""
 
     suppressed: bool
@@ -47,24 +47,26 @@ def lookback(suppression: Suppression) -> timedelta:
     return max((s.hold + s.stale_after + s.recovery for s in suppression.when), default=timedelta(0))
 
 
-def suppressed_spans(suppression: Suppression, chain: Sequence[History], start: datetime, end: datetime) -> list[Span]:
+def suppressed_intervals(
+    suppression: Suppression, chain: Sequence[History], start: datetime, end: datetime
+) -> list[SuppressedInterval]:
     """Return the suppressed intervals that meet [start, end], sorted by start; they may overlap.
 
     `chain`: histories of the asset and of those above it, the nearest first, from `start - lookback(suppression)` on.
     """
-    found = [span for state in suppression.when for span in _state_spans(state, chain, start, end)]
+    found = [span for state in suppression.when for span in _state_intervals(state, chain, start, end)]
     found += _windows(suppression, start, end)
     return sorted((s for s in found if s.end > start), key=lambda s: (s.start, s.end))
 
 
-def standing_at(suppression: Suppression, chain: Sequence[History], now: datetime) -> LineStanding:
-    """Return the suppression at an instant; `chain` as for `suppressed_spans`."""
-    holding = [s for s in suppressed_spans(suppression, chain, now, now) if s.start <= now < s.end]
+def line_condition_at(suppression: Suppression, chain: Sequence[History], now: datetime) -> LineCondition:
+    """Return the suppression at an instant; `chain` as for `suppressed_intervals`."""
+    holding = [s for s in suppressed_intervals(suppression, chain, now, now) if s.start <= now < s.end]
     unknown = tuple(words for state in suppression.when if (words := _unknown(state, chain, now)))
-    return LineStanding(bool(holding), "; ".join(dict.fromkeys(s.words for s in holding)), unknown)
+    return LineCondition(bool(holding), "; ".join(dict.fromkeys(s.words for s in holding)), unknown)
 
 
-def first_free(spans: Iterable[Span], start: datetime) -> datetime:
+def first_free(spans: Iterable[SuppressedInterval], start: datetime) -> datetime:
     """Return the first instant from `start` on outside of all suppressed intervals."""
     for span in sorted(spans, key=lambda s: s.start):
         if span.start <= start < span.end:
@@ -72,7 +74,7 @@ def first_free(spans: Iterable[Span], start: datetime) -> datetime:
     return start
 
 
-def covered(spans: Iterable[Span], at: Millis) -> BoolArray:
+def covered(spans: Iterable[SuppressedInterval], at: Millis) -> BoolArray:
     """Return which of the instants (ms) lie in a suppressed interval."""
     ordered = sorted(spans, key=lambda s: s.start)
     if not ordered:
@@ -83,28 +85,30 @@ def covered(spans: Iterable[Span], at: Millis) -> BoolArray:
     return (begun >= 0) & (at < ends[begun])
 
 
-def _state_spans(state: LineState, chain: Sequence[History], start: datetime, end: datetime) -> Iterator[Span]:
+def _state_intervals(state: LineState, chain: Sequence[History], start: datetime, end: datetime) -> Iterator[SuppressedInterval]:
     if state.event is not None:
-        yield from _event_spans(state, chain, end)
+        yield from _event_intervals(state, chain, end)
     elif (history := _holder(state, chain)) is not None:
         words = _state_words(state, history)
         begin = start - state.hold - state.recovery - state.stale_after
-        yield from (Span(a, b + state.recovery, words) for a, b in _held(_judged(state, history, begin, end), state.hold))
+        yield from (
+            SuppressedInterval(a, b + state.recovery, words) for a, b in _held(_judged(state, history, begin, end), state.hold)
+        )
 
 
-def _event_spans(state: LineState, chain: Sequence[History], end: datetime) -> Iterator[Span]:
+def _event_intervals(state: LineState, chain: Sequence[History], end: datetime) -> Iterator[SuppressedInterval]:
     for history in chain:
         events = history.events
         for kind, begin, stop in zip(events["type"], millis(events["start"]), millis(events["end"]), strict=True):
             if fnmatchcase(kind, state.event or "") and begin <= to_millis(end):
                 until = _FOR_EVER if stop == NOT_YET else from_millis(stop) + state.recovery
-                yield Span(from_millis(begin), until, f"{kind} on {history.asset.name}")
+                yield SuppressedInterval(from_millis(begin), until, f"{kind} on {history.asset.name}")
 
 
-def _windows(suppression: Suppression, start: datetime, end: datetime) -> Iterator[Span]:
+def _windows(suppression: Suppression, start: datetime, end: datetime) -> Iterator[SuppressedInterval]:
     for hours in suppression.windows:
         for begin, stop in spans([hours], suppression.zone, start, end + _MOMENT):
-            yield Span(begin, stop, f"calendar: {_hours_words(hours)} ({suppression.timezone})")
+            yield SuppressedInterval(begin, stop, f"calendar: {_hours_words(hours)} ({suppression.timezone})")
 
 
 def _holder(state: LineState, chain: Sequence[History]) -> History | None:
@@ -112,8 +116,8 @@ def _holder(state: LineState, chain: Sequence[History]) -> History | None:
     return next((h for h in chain if state.variable in h.asset.variables), None)
 
 
-def _judged(state: LineState, history: History, start: datetime, end: datetime) -> list[Stretch]:
-    return judge(_condition(state), history, None, start - _MOMENT, end).stretches
+def _judged(state: LineState, history: History, start: datetime, end: datetime) -> list[StatusInterval]:
+    return evaluate_values(_condition(state), history, None, start - _MOMENT, end).intervals
 
 
 def _condition(state: LineState) -> ThresholdDefinition:
@@ -130,10 +134,10 @@ def _condition(state: LineState) -> ThresholdDefinition:
     )
 
 
-def _held(stretches: Sequence[Stretch], hold: timedelta) -> Iterator[tuple[datetime, datetime]]:
+def _held(intervals: Sequence[StatusInterval], hold: timedelta) -> Iterator[tuple[datetime, datetime]]:
     """Return where the condition has been met for `hold` without a break."""
     since: datetime | None = None
-    for stretch, following in zip(stretches, [*stretches[1:], None], strict=True):
+    for stretch, following in zip(intervals, [*intervals[1:], None], strict=True):
         if stretch.status != "triggered":
             continue
         since = since or stretch.start
@@ -154,7 +158,7 @@ def _unknown(state: LineState, chain: Sequence[History], now: datetime) -> str |
     if last.status != "unknown" or last.fact is None:
         return None
     fact = "stale" if last.fact == "waiting" else last.fact  # only the last `stale_after` was examined
-    return f"{fact_words(_condition(state), history.asset, fact, None)} on {history.asset.name}"
+    return f"{fact_message(_condition(state), history.asset, fact, None)} on {history.asset.name}"
 
 
 def _state_words(state: LineState, history: History) -> str:

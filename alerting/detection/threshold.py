@@ -17,7 +17,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.limits import Level, levels_on, unknown_limits
 from alerting.definitions.model import SEVERITIES, ThresholdDefinition
 from alerting.detection.carried import INSIDE, Carried, Seen
-from alerting.detection.evaluation import Fact, Stretch
+from alerting.detection.evaluation import Fact, StatusInterval
 from alerting.detection.rates import rates_of_change
 from alerting.readings.history import History, Millis, from_millis, millis, span_millis, to_millis
 from alerting.readings.sample_quality import NO_INSTANTS, among
@@ -52,10 +52,10 @@ class _Rows:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Evaluated:
     """Intervals from the watermark to `until` without a hole, and the reading that is carried forward from there."""
 
-    stretches: list[Stretch]
+    intervals: list[StatusInterval]
     carried: Carried | None
     rows: _Rows | None = None
 
@@ -64,8 +64,8 @@ class Judged:
         if self.rows is None:
             return None
         i = max(int(np.searchsorted(self.rows.ts, to_millis(at), side="right")) - 1, 0)
-        own = bisect_right(self.stretches, at, key=lambda stretch: stretch.start) - 1
-        fact = self.stretches[own].fact if own >= 0 and at < self.stretches[own].end else None
+        own = bisect_right(self.intervals, at, key=lambda stretch: stretch.start) - 1
+        fact = self.intervals[own].fact if own >= 0 and at < self.intervals[own].end else None
         judged = self.rows.judged[i]
         number = None if isinstance(judged, str) or judged is None or np.isnan(judged) else float(judged)
         return Seen(from_millis(int(self.rows.ts[i])), _plain(self.rows.raw[i]), number, fact)
@@ -76,17 +76,19 @@ def lookback(definition: ThresholdDefinition) -> timedelta:
     return timedelta(0) if definition.rate_per is None else definition.rate_per + definition.stale_after
 
 
-def judge(definition: ThresholdDefinition, history: History, carried: Carried | None, after: datetime, until: datetime) -> Judged:
+def evaluate_values(
+    definition: ThresholdDefinition, history: History, carried: Carried | None, after: datetime, until: datetime
+) -> Evaluated:
     """Evaluate every reading in (after, until], continuing from the carried reading; intervals without a hole, in whole ms.
 
     A missing value (NaN) is no reading; a sample of bad quality has an unknown value. A reading is carried forward to the next
     one, for `stale_after` at most; then data are missing. `history` begins at `after - lookback(definition)` or before.
     """
     series = series_of(definition, history)
-    return judge_series(definition, history.asset, series.ts, series.values, carried, after, until, series.bad)
+    return evaluate_series(definition, history.asset, series.ts, series.values, carried, after, until, series.bad)
 
 
-def judge_series(
+def evaluate_series(
     definition: ThresholdDefinition,
     asset: Asset,
     ts: Millis,
@@ -95,15 +97,15 @@ def judge_series(
     after: datetime,
     until: datetime,
     bad: Millis = NO_INSTANTS,
-) -> Judged:
-    """Evaluate readings at `ts` (ms, increasing) as `judge` does.
+) -> Evaluated:
+    """Evaluate readings at `ts` (ms, increasing) as `evaluate_values` does.
 
     Values are float64 (missing: NaN), or objects (missing: None) for a category. `bad`: instants (ms, increasing) of samples of
     bad quality; they are among `ts`, and missing in `values`.
     """
     begin, end = to_millis(after) + 1, to_millis(until) + 1
     if unknown_limits(definition, asset):
-        return Judged([Stretch(from_millis(begin), from_millis(end), "unknown", fact="no_limit")], None)
+        return Evaluated([StatusInterval(from_millis(begin), from_millis(end), "unknown", fact="no_limit")], None)
     if carried is None or not _continues(definition, asset, carried):
         carried = Carried(definition.variable, after, None)
     there = (ts > begin - 1 - span_millis(lookback(definition))) & (ts < end)
@@ -113,8 +115,8 @@ def judge_series(
     ranks, beyond = _ranks(levels_on(definition, asset), _without(rows.judged, frozen), frozenset(carried.beyond))
     sound = (rows.fact == _SOUND) & ~frozen
     ranks, recent = _counted(definition, rows.ts, ranks, sound, carried.recent)
-    stretches = _stretches(definition, rows, np.where(rows.fact == _SOUND, ranks, rows.fact), begin, end)
-    return Judged(stretches, _last(definition, rows, beyond, recent), rows)
+    intervals = _status_intervals(definition, rows, np.where(rows.fact == _SOUND, ranks, rows.fact), begin, end)
+    return Evaluated(intervals, _last(definition, rows, beyond, recent), rows)
 
 
 def series_of(definition: ThresholdDefinition, history: History) -> Series:
@@ -294,7 +296,7 @@ def _stale(definition: ThresholdDefinition) -> int:
     return _NEVER if definition.no_data == "ignore" else span_millis(definition.stale_after)
 
 
-def _stretches(definition: ThresholdDefinition, rows: _Rows, codes: Codes, begin: int, end: int) -> list[Stretch]:
+def _status_intervals(definition: ThresholdDefinition, rows: _Rows, codes: Codes, begin: int, end: int) -> list[StatusInterval]:
     """Return the intervals of the readings: each is carried forward, may freeze, may become stale.
 
     Equal neighbours are one interval.
@@ -313,14 +315,14 @@ def _stretches(definition: ThresholdDefinition, rows: _Rows, codes: Codes, begin
     first = there[np.flatnonzero(np.append(True, whole[there][1:] != whole[there][:-1]))]
     bounds = [*starts[first].tolist(), end]
     pairs = zip(bounds[:-1], bounds[1:], whole[first].tolist(), strict=True)
-    return [_stretch(definition, start, stop, code) for start, stop, code in pairs]
+    return [_status_interval(definition, start, stop, code) for start, stop, code in pairs]
 
 
-def _stretch(definition: ThresholdDefinition, start: int, end: int, code: int) -> Stretch:
+def _status_interval(definition: ThresholdDefinition, start: int, end: int, code: int) -> StatusInterval:
     span = from_millis(start), from_millis(end)
     if code < _FIRST_FACT:
-        return Stretch(*span, "triggered", SEVERITIES[code - 1]) if code else Stretch(*span, "clear")
+        return StatusInterval(*span, "triggered", SEVERITIES[code - 1]) if code else StatusInterval(*span, "clear")
     fact = _FACTS[code - _FIRST_FACT]
     if definition.no_data == "alert" and code in _MISSING:
-        return Stretch(*span, "triggered", definition.severity, fact)
-    return Stretch(*span, "unknown", fact=fact)
+        return StatusInterval(*span, "triggered", definition.severity, fact)
+    return StatusInterval(*span, "unknown", fact=fact)

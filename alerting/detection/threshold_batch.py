@@ -2,7 +2,8 @@
 
 If the greatest value of a series is within an upper limit, so is every other value. This comparison, and the same for lower
 limits, gaps and runs of equal values, is computed for all targets together. Where values may differ in their result, and for
-cases not covered here, the result is `MAY_CHANGE`. Every other result equals that of `threshold.judge`, reading by reading.
+cases not covered here, the result is `MAY_CHANGE`. Every other result equals that of `threshold.evaluate_values`, reading by
+reading.
 """
 
 from collections.abc import Sequence
@@ -16,9 +17,9 @@ import numpy.typing as npt
 from alerting.definitions.assets import Asset
 from alerting.definitions.limits import levels_on, unknown_limits
 from alerting.definitions.model import ThresholdDefinition
-from alerting.detection.messages import stale_words, waiting_words
+from alerting.detection.messages import stale_message, waiting_message
 from alerting.readings.instants import Millis, span_millis
-from alerting.readings.ragged import Extent, Flags, Numbers
+from alerting.readings.ragged import Flags, Numbers, WindowSummary
 
 Codes = npt.NDArray[np.int8]
 MAY_CHANGE, CLEAR, ABOVE, BELOW, MEETS, NO_DATA_ALERT, NO_VALUE = range(7)
@@ -117,7 +118,7 @@ class CarriedColumns:
 
 
 @dataclass(frozen=True)
-class Throughout:
+class Unchanged:
     """Result from the watermark to the end, one row per target, and the reading that is carried forward from there.
 
     `status`: the result of every value there, NO_VALUE where there is none; in between data may be missing, which is unknown.
@@ -129,7 +130,9 @@ class Throughout:
     carried: CarriedColumns
 
 
-def judge_throughout(limits: LimitColumns, carried: CarriedColumns, extent: Extent, begin: Millis, end: Millis) -> Throughout:
+def evaluate_unchanged(
+    limits: LimitColumns, carried: CarriedColumns, extent: WindowSummary, begin: Millis, end: Millis
+) -> Unchanged:
     """Evaluate the readings of [begin, end) in ms, which `extent` sums up, together with the carried ones."""
     nothing, waiting = extent.count == 0, np.isnan(carried.value)
     low = np.where(nothing, carried.value, np.fmin(carried.value, extent.low))
@@ -145,10 +148,10 @@ def judge_throughout(limits: LimitColumns, carried: CarriedColumns, extent: Exte
     missing = without & limits.no_data_alerts & (ends == STALE)
     status[without] = NO_VALUE
     status[missing] = np.where(carried.at + limits.stale_after < begin, NO_DATA_ALERT, MAY_CHANGE)[missing]
-    return Throughout(status.astype(np.int8), ends.astype(np.int8), after)
+    return Unchanged(status.astype(np.int8), ends.astype(np.int8), after)
 
 
-def ending_words(found: Throughout, variables: Sequence[str], limits: LimitColumns) -> list[str | None]:
+def ending_message(found: Unchanged, variables: Sequence[str], limits: LimitColumns) -> list[str | None]:
     """Return why the status at the end is unknown; None where it is known."""
     rows = zip(found.status.tolist(), found.ends.tolist(), variables, limits.stale_after.tolist(), strict=True)
     return [None if status == NO_DATA_ALERT else _ending(ends, variable, stale) for status, ends, variable, stale in rows]
@@ -157,7 +160,7 @@ def ending_words(found: Throughout, variables: Sequence[str], limits: LimitColum
 def _ending(ends: int, variable: str, stale_after: int) -> str | None:
     if ends == SOUND:
         return None
-    return waiting_words(variable) if ends == WAITING else stale_words(variable, timedelta(milliseconds=stale_after))
+    return waiting_message(variable) if ends == WAITING else stale_message(variable, timedelta(milliseconds=stale_after))
 
 
 def _by_value(of: LimitColumns, carried: CarriedColumns, low: Numbers, high: Numbers) -> npt.NDArray[np.int64]:
@@ -174,7 +177,7 @@ def _by_value(of: LimitColumns, carried: CarriedColumns, low: Numbers, high: Num
     return np.where(clear, CLEAR, np.where(of.single, triggered, MAY_CHANGE))
 
 
-def _keeps_coming(of: LimitColumns, carried: CarriedColumns, extent: Extent, begin: Millis, end: Millis) -> Flags:
+def _keeps_coming(of: LimitColumns, carried: CarriedColumns, extent: WindowSummary, begin: Millis, end: Millis) -> Flags:
     """Return whether no reading becomes stale before the next one or the end."""
     until_first = (extent.first <= begin) | (extent.first - carried.at <= of.stale_after)
     fresh = until_first & (extent.gap <= of.stale_after) & (end - extent.last <= of.stale_after)
@@ -182,7 +185,7 @@ def _keeps_coming(of: LimitColumns, carried: CarriedColumns, extent: Extent, beg
     return keeps
 
 
-def _changes_in_time(of: LimitColumns, carried: CarriedColumns, extent: Extent, end: Millis) -> Flags:
+def _changes_in_time(of: LimitColumns, carried: CarriedColumns, extent: WindowSummary, end: Millis) -> Flags:
     """Return whether no value stays the same for too long."""
     waiting = np.isnan(carried.value)
     since = np.where(waiting, np.where(extent.count == 0, end, extent.first), carried.since)
@@ -190,7 +193,7 @@ def _changes_in_time(of: LimitColumns, carried: CarriedColumns, extent: Extent, 
     return changes
 
 
-def _carried_on(carried: CarriedColumns, extent: Extent) -> CarriedColumns:
+def _carried_on(carried: CarriedColumns, extent: WindowSummary) -> CarriedColumns:
     nothing = extent.count == 0
     same = extent.constant & (extent.value == carried.value)
     return CarriedColumns(

@@ -96,7 +96,7 @@ class Feedback:
     acted: bool
     action: str | None
     comment: str | None
-    who: str
+    actor: str
     at: datetime
     acted_at: datetime | None = None
 
@@ -105,12 +105,12 @@ class Feedback:
 class ActorStamp:
     """The first actor of an action on an episode, and its time."""
 
-    who: str
+    actor: str
     at: datetime
 
 
 @dataclass(frozen=True)
-class Settlement:
+class OutcomeRecord:
     """The derived outcome of an episode, with its reason and the version of the rules."""
 
     outcome: Outcome
@@ -156,9 +156,9 @@ class Episode:
     recommendation: RecommendationResult | None = None
     guidance: dict[str, str] = field(default_factory=dict)
     transitions: tuple[Transition, ...] = ()
-    outbox: tuple[Notification, ...] = ()
+    notifications: tuple[Notification, ...] = ()
     feedback: tuple[Feedback, ...] = ()
-    settlement: Settlement | None = None
+    outcome_record: OutcomeRecord | None = None
     outcome_due_at: datetime | None = None
     acknowledged: ActorStamp | None = None
     confirmed: ActorStamp | None = None

@@ -11,7 +11,7 @@ from alerting.episodes.episode import Episode, TransitionKind
 _OF_ITSELF: tuple[TransitionKind, ...] = ("closed", "severity", "revised", "outcome")  # transitions without a notification
 
 
-class Spell(Protocol):
+class EpisodeSummary(Protocol):
     """Fields that an episode and its extract share."""
 
     @property

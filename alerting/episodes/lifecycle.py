@@ -12,7 +12,7 @@ import numpy as np
 
 from alerting.definitions.model import SEVERITIES, Severity
 from alerting.detection.carried import Carried
-from alerting.detection.evaluation import Status, Stretch
+from alerting.detection.evaluation import Status, StatusInterval
 from alerting.readings.instants import Millis, from_millis, span_millis, to_millis
 from alerting.readings.ragged import Flags
 
@@ -71,7 +71,7 @@ class Step:
 
 def advance(
     state: ConditionState,
-    stretches: Sequence[Stretch],
+    intervals: Sequence[StatusInterval],
     hold: timedelta,
     clear_for: timedelta,
     severities: Sequence[Severity] = ("medium",),
@@ -87,14 +87,14 @@ def advance(
     steps: list[Step] = []
     known = {level.severity: level for level in state.levels}
     state = replace(state, levels=tuple(known.get(s, SeverityState(s)) for s in severities[1:]))
-    for stretch in stretches:
+    for stretch in intervals:
         state = _through(state, stretch, hold, clear_for, severities, steps)
     return state, steps
 
 
 def _through(
     state: ConditionState,
-    stretch: Stretch,
+    stretch: StatusInterval,
     hold: timedelta,
     clear_for: timedelta,
     severities: Sequence[Severity],
@@ -134,7 +134,7 @@ def _through(
 
 
 def _moved(
-    spell: SeverityState, status: Status, stretch: Stretch, hold: timedelta, clear_for: timedelta
+    spell: SeverityState, status: Status, stretch: StatusInterval, hold: timedelta, clear_for: timedelta
 ) -> tuple[SeverityState, datetime | None]:
     """Return the condition at the end of the interval, and when in it the condition was met or gone."""
     triggered = status == "triggered"
@@ -149,7 +149,7 @@ def _moved(
     return SeverityState(spell.severity, held_since=due if triggered else None), due
 
 
-def _status_of(severity: Severity, stretch: Stretch, severities: Sequence[Severity]) -> Status:
+def _status_of(severity: Severity, stretch: StatusInterval, severities: Sequence[Severity]) -> Status:
     if stretch.status != "triggered":
         return stretch.status
     reached = stretch.severity or severities[0]
@@ -231,7 +231,7 @@ def _end_reason(end: int, raised: int, span: int) -> str:
     return "the horizon has passed" if end == raised + span else "the problem has started"
 
 
-def promised_spells(at: Millis, triggered: Flags, problem_known: Millis, promise_ms: int) -> list[tuple[int, int]]:
+def prediction_intervals(at: Millis, triggered: Flags, problem_known: Millis, promise_ms: int) -> list[tuple[int, int]]:
     """Return model episodes of one asset as (raised, end) in ms, equal to those of `advance_predictions`.
 
     An episode is raised at a triggered instant and ends within its prediction window (`prediction_end`). The next one may be

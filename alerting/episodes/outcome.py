@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from alerting.episodes.episode import Feedback, Outcome, Settlement, Verdict
+from alerting.episodes.episode import Feedback, Outcome, OutcomeRecord, Verdict
 
 RULES = 1
 Occurred = Literal["in_time", "too_late", "no", "unknown"]
@@ -28,7 +28,7 @@ def consensus(feedback: Sequence[Feedback]) -> tuple[Verdict | None, bool]:
 
     The last verdict of each person counts.
     """
-    last = {f.who: f.verdict for f in feedback if f.verdict is not None}
+    last = {f.actor: f.verdict for f in feedback if f.verdict is not None}
     said = set(last.values())
     if len(said) > 1:
         return "unsure", True
@@ -43,11 +43,11 @@ def acted_within(feedback: Sequence[Feedback], raised_at: datetime, window_end: 
     return any(f.acted and raised_at <= (f.acted_at or f.at) <= window_end for f in feedback)
 
 
-def settle(has_problem: bool, observed: Observed, acted: bool, verdict: Verdict | None) -> Settlement:
+def determine_outcome(has_problem: bool, observed: Observed, acted: bool, verdict: Verdict | None) -> OutcomeRecord:
     """Determine the outcome. `has_problem`: the definition names a problem that data can confirm."""
     outcome, reason = _by_data(observed, acted, verdict) if has_problem else _by_word(verdict)
     occurred = {"in_time": True, "too_late": True, "no": False, "unknown": None}[observed.occurred]
-    return Settlement(
+    return OutcomeRecord(
         outcome=outcome,
         reason=reason,
         occurred=occurred if has_problem else None,

@@ -13,7 +13,7 @@ _ACTOR = "platform"
 
 
 @dataclass(frozen=True)
-class Spell:
+class EvaluatedEpisode:
     """One episode as evaluated with all data. `closed_at` None: still open. `severity`: now, or at its end; None without levels.
 
     `whole` False: it was raised before the reprocessed interval, and nothing new is known of its beginning. `peak` is None if
@@ -27,14 +27,14 @@ class Spell:
     whole: bool = True
 
 
-def spells_of(base: ConditionState, steps: Sequence[Step]) -> list[Spell]:
+def evaluated_episodes(base: ConditionState, steps: Sequence[Step]) -> list[EvaluatedEpisode]:
     """Return the re-evaluated episodes that began at `base` or in the steps after it, oldest first."""
-    found: dict[datetime, Spell] = {}
+    found: dict[datetime, EvaluatedEpisode] = {}
     if base.raised_at is not None:
-        found[base.raised_at] = Spell(base.raised_at, severity=base.severity, peak=base.severity_peak, whole=False)
+        found[base.raised_at] = EvaluatedEpisode(base.raised_at, severity=base.severity, peak=base.severity_peak, whole=False)
     for step in steps:
         if step.kind == "raised":
-            found[step.at] = Spell(step.at, severity=step.severity, peak=step.severity)
+            found[step.at] = EvaluatedEpisode(step.at, severity=step.severity, peak=step.severity)
         elif step.kind == "closed":
             found[step.raised_at] = replace(found[step.raised_at], closed_at=step.at)
         elif step.kind == "severity" and step.severity is not None:
@@ -44,7 +44,7 @@ def spells_of(base: ConditionState, steps: Sequence[Step]) -> list[Spell]:
     return list(found.values())
 
 
-def match(spells: Sequence[Spell], episodes: Sequence[Episode]) -> dict[datetime, Episode]:
+def match(spells: Sequence[EvaluatedEpisode], episodes: Sequence[Episode]) -> dict[datetime, Episode]:
     """Match re-evaluated episodes, by their raise, with stored ones; one without a match is new.
 
     A re-evaluated episode is the stored one that began at the same instant, else one that overlaps it. Live ones come before
@@ -76,7 +76,7 @@ def began(episode: Episode) -> datetime:
     return episode.condition_started_at or episode.raised_at
 
 
-def overlap(spell: Spell, episode: Episode) -> bool:
+def overlap(spell: EvaluatedEpisode, episode: Episode) -> bool:
     """Return whether both have an instant in common."""
     starts_before_end = episode.closed_at is None or spell.raised_at < episode.closed_at
     return starts_before_end and (spell.closed_at is None or min(episode.raised_at, began(episode)) < spell.closed_at)
@@ -92,9 +92,9 @@ class Reprocessed:
     until: datetime
     horizon: datetime
 
-    def by(self, instant: datetime) -> Spell:
+    def by(self, instant: datetime) -> EvaluatedEpisode:
         """Return the episode as known by an instant, which is not before its raise."""
-        spells = spells_of(self.base, [step for step in self.steps if step.at <= instant])
+        spells = evaluated_episodes(self.base, [step for step in self.steps if step.at <= instant])
         return next(spell for spell in spells if spell.raised_at == self.raised_at)
 
 
@@ -133,7 +133,7 @@ def _reached(episode: Episode, until: datetime) -> datetime:
     return max([until, *changes, *([episode.closed_at] if episode.closed_at else [])])
 
 
-def _with_severity(episode: Episode, spell: Spell) -> tuple[Episode, list[str]]:
+def _with_severity(episode: Episode, spell: EvaluatedEpisode) -> tuple[Episode, list[str]]:
     if spell.severity is None:
         return episode, []
     words = []

@@ -10,10 +10,10 @@ import numpy as np
 
 from alerting.definitions.model import Severity
 from alerting.detection.carried import INSIDE, Carried
-from alerting.detection.threshold_batch import CLEAR, NO_VALUE, TRIGGERED, CarriedColumns, Throughout
+from alerting.detection.threshold_batch import CLEAR, NO_VALUE, TRIGGERED, CarriedColumns, Unchanged
 from alerting.episodes.lifecycle import ConditionState, SeverityState
 from alerting.readings.instants import Millis, from_millis, to_millis
-from alerting.readings.ragged import Flags, Numbers, Places
+from alerting.readings.ragged import Flags, Numbers, Positions
 
 Pair = tuple[str, str]  # a definition and an asset, by name
 NEVER = np.iinfo(np.int64).min  # no instant, in a column of instants
@@ -53,7 +53,7 @@ _STANDING = ("watermark", "at", "value", "since")
 
 
 @dataclass(frozen=True)
-class Standing:
+class Status:
     """Position of many targets at some time: watermark (ms; NEVER: not known) and carried reading of each."""
 
     watermark: Millis
@@ -62,16 +62,16 @@ class Standing:
     since: Millis
 
     @staticmethod
-    def nowhere(rows: int) -> "Standing":
+    def nowhere(rows: int) -> "Status":
         """Return the positions of `rows` targets of which nothing is known."""
-        return Standing(np.full(rows, NEVER), np.full(rows, NEVER), np.full(rows, np.nan), np.full(rows, NEVER))
+        return Status(np.full(rows, NEVER), np.full(rows, NEVER), np.full(rows, np.nan), np.full(rows, NEVER))
 
-    def take(self, rows: Sequence[int]) -> "Standing":
+    def take(self, rows: Sequence[int]) -> "Status":
         """Return a copy of these rows, in this order."""
         at = np.asarray(rows, np.int64)
-        return Standing(self.watermark[at], self.at[at], self.value[at], self.since[at])
+        return Status(self.watermark[at], self.at[at], self.value[at], self.since[at])
 
-    def put(self, rows: Sequence[int], others: "Standing") -> None:
+    def put(self, rows: Sequence[int], others: "Status") -> None:
         """Write all rows of another one at these indices."""
         at = np.asarray(rows, np.int64)
         for name in _STANDING:
@@ -95,8 +95,8 @@ class ConditionTable:
         self.at: Millis = np.full(rows, NEVER)
         self.value: Numbers = np.full(rows, np.nan)
         self.since: Millis = np.full(rows, NEVER)
-        self.earlier = Standing.nowhere(rows)
-        self.unknown_count: Places = np.zeros(rows, np.int64)
+        self.earlier = Status.nowhere(rows)
+        self.unknown_count: Positions = np.zeros(rows, np.int64)
         self.unknown_reason: list[str | None] = [None] * rows
         self.conditions: list[Condition] = [NORMAL] * rows
         self.earlier_conditions: list[Condition | None] = [None] * rows
@@ -125,9 +125,9 @@ class ConditionTable:
                 column[row] = value
         self.earlier.put(rows, others.earlier)
 
-    def standing(self) -> "Standing":
+    def standing(self) -> "Status":
         """Return the position of each target."""
-        return Standing(self.watermark, self.at, self.value, self.since).take(range(len(self)))
+        return Status(self.watermark, self.at, self.value, self.since).take(range(len(self)))
 
     def go_back(self, rows: Sequence[int]) -> None:
         """Restore the position of these targets one step before."""
@@ -173,7 +173,7 @@ class ConditionTable:
         self.watermark[row] = to_millis(state.watermark)
         self.unknown_count[row], self.unknown_reason[row] = state.unknown_count, state.unknown_reason
         self.variable[row], self.at[row], self.value[row], self.since[row] = None, NEVER, np.nan, NEVER
-        self.earlier.put([row], Standing.nowhere(1))
+        self.earlier.put([row], Status.nowhere(1))
         self.earlier_conditions[row] = None
         if carried is not None and not isinstance(carried.value, str):
             self.variable[row], self.at[row] = carried.variable, to_millis(carried.at)
@@ -221,7 +221,7 @@ def _sides(condition: Condition, severities: Sequence[Severity]) -> tuple[bool, 
     return above, below, inside
 
 
-def stay(spells: ConditionTable, severities: Sequence[Sequence[Severity]], found: Throughout) -> Flags:
+def stay(spells: ConditionTable, severities: Sequence[Sequence[Severity]], found: Unchanged) -> Flags:
     """Return which targets stay unchanged: `found` neither raises nor closes an episode, nor begins to."""
     still = np.array([_is_still(c, s) for c, s in zip(spells.conditions, severities, strict=True)], np.bool_)
     normal = np.array([condition.raised_at is None for condition in spells.conditions], np.bool_)
@@ -248,7 +248,7 @@ def _own_sides(condition: Condition) -> bool:
     return all(side.startswith(f"{condition.severity}.") for side in condition.beyond)
 
 
-def advanced_states(spells: ConditionTable, found: Throughout, unknown: Sequence[str | None], until: Millis) -> ConditionTable:
+def advanced_states(spells: ConditionTable, found: Unchanged, unknown: Sequence[str | None], until: Millis) -> ConditionTable:
     """Return the states at `until` (ms) of targets that stay unchanged.
 
     `unknown`: why the status there is unknown, None where it is known.

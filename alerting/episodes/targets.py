@@ -27,7 +27,7 @@ class EvaluationTarget:
     threshold, None for models. `limits`: None where each reading must be evaluated by itself. `lookback`: ms before the
     watermark from which readings are needed. `latency`: ms that evaluation waits. `allowed_lateness`: ms, how far back late
     data are evaluated again. `turn`: a number of the target, out of 2**32, by which targets take turns. `revision`: number of
-    the newest. `settles`: whether outcomes come from data. `also_reads`: variables that count beside `variable`; `events`:
+    the newest. `has_outcome`: whether outcomes come from data. `also_reads`: variables that count beside `variable`; `events`:
     types.
     """
 
@@ -43,7 +43,7 @@ class EvaluationTarget:
     allowed_lateness: int = 0
     turn: int = 0
     revision: int = 1
-    settles: bool = False
+    has_outcome: bool = False
     also_reads: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
 
@@ -61,23 +61,23 @@ class EvaluationPlan:
     """All targets, those of one asset next to each other, and the names of the definitions in service."""
 
     names: tuple[str, ...]
-    watches: tuple[EvaluationTarget, ...]
+    targets: tuple[EvaluationTarget, ...]
 
     def only(self, names: Collection[str]) -> "EvaluationPlan":
         """Return the plan of these definitions."""
         chosen = set(names)
         return EvaluationPlan(
-            tuple(name for name in self.names if name in chosen), tuple(w for w in self.watches if w.definition in chosen)
+            tuple(name for name in self.names if name in chosen), tuple(w for w in self.targets if w.definition in chosen)
         )
 
 
-def watches(revisions: Iterable[Revision], assets: AssetIndex) -> list[EvaluationTarget]:
+def list_targets(revisions: Iterable[Revision], assets: AssetIndex) -> list[EvaluationTarget]:
     """Return every target of these revisions, sorted by asset, so that those of one asset are neighbours."""
-    found = [_watch(revision, asset) for revision in revisions for asset in assets.matching(revision.definition.assets)]
+    found = [_target(revision, asset) for revision in revisions for asset in assets.matching(revision.definition.assets)]
     return sorted(found, key=lambda watch: watch.asset)
 
 
-def _watch(revision: Revision, asset: Asset) -> EvaluationTarget:
+def _target(revision: Revision, asset: Asset) -> EvaluationTarget:
     definition = revision.definition
     watch = EvaluationTarget(
         revision.name,
@@ -88,7 +88,7 @@ def _watch(revision: Revision, asset: Asset) -> EvaluationTarget:
         allowed_lateness=span_millis(definition.allowed_lateness),
         turn=crc32(f"{revision.name}|{asset.name}".encode()),
         revision=revision.number,
-        settles=definition.problem is not None,
+        has_outcome=definition.problem is not None,
         events=events_read(definition),
     )
     read = variables_read(definition, asset)

@@ -64,7 +64,7 @@ class StartFailed(Exception):
 
 
 @dataclass
-class _Watched:
+class _Supervised:
     part: Part
     log: Path
     process: subprocess.Popen[bytes] | None = None
@@ -98,7 +98,7 @@ class Supervisor:
         say: Callable[[str], None],
         show: Callable[[str], None],
     ) -> None:
-        self._watched = {part.name: _Watched(part, logs / f"{part.name}.log") for part in parts}
+        self._watched = {part.name: _Supervised(part, logs / f"{part.name}.log") for part in parts}
         self._folder = folder
         self._say = say
         self._show = show
@@ -147,18 +147,18 @@ class Supervisor:
                 self._is_ready(watched, now)
         self._show(self._going_on(now))
 
-    def _may_start(self, watched: _Watched, now: float) -> bool:
+    def _may_start(self, watched: _Supervised, now: float) -> bool:
         needs = (self._watched[need] for need in watched.part.needs)
         return not watched.finished and now >= watched.start_at and all(need.ready or need.finished for need in needs)
 
-    def _start(self, watched: _Watched, now: float) -> None:
+    def _start(self, watched: _Supervised, now: float) -> None:
         if watched.part.once:
             watched.log.unlink(missing_ok=True)  # a job's log covers only this run
         watched.process = processes.start(watched.part.command, watched.part.environ, watched.log, self._folder)
         watched.started = now
         watched.first_started = watched.first_started or now
 
-    def _is_ready(self, watched: _Watched, now: float) -> None:
+    def _is_ready(self, watched: _Supervised, now: float) -> None:
         watched.ready = True
         if watched.ever_ready:
             self._say(f"{watched.part.name} runs again")
@@ -166,7 +166,7 @@ class Supervisor:
             self._say(f"{watched.part.name} is ready ({now - watched.first_started:.1f} s)")
         watched.ever_ready = True
 
-    def _ended(self, watched: _Watched, code: int, now: float) -> None:
+    def _ended(self, watched: _Supervised, code: int, now: float) -> None:
         healthy = watched.ready and now - watched.started >= HEALTHY_AFTER_S
         watched.process, watched.ready = None, False
         if watched.part.once and (code == 0 or watched.part.news):
@@ -209,7 +209,7 @@ class Supervisor:
             self._stop_together([w for w in running if w.part.name not in needed], signals)
         processes.kill_descendants()
 
-    def _stop_together(self, stopping: Sequence[_Watched], signals: int) -> None:
+    def _stop_together(self, stopping: Sequence[_Supervised], signals: int) -> None:
         began = time.monotonic()
         for watched in stopping:
             assert watched.process is not None  # noqa: S101 - only running parts are stopped
@@ -241,6 +241,6 @@ def last_lines(log: Path, count: int) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-count:])
 
 
-def _doing(watched: _Watched) -> str:
+def _doing(watched: _Supervised) -> str:
     said = last_lines(watched.log, 1) if watched.part.talks else ""
     return f"{watched.part.busy} ({said})" if said else watched.part.busy

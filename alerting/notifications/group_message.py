@@ -8,7 +8,7 @@ from alerting.episodes.episode import Notification
 
 
 @dataclass(frozen=True)
-class Bulletin:
+class GroupMessage:
     """A message with a fixed text, and `notification`, its delivery, whose key is the id of the message."""
 
     id: str
@@ -18,18 +18,20 @@ class Bulletin:
     payload: dict[str, Any] = field(default_factory=dict)
     version: int = 1
 
-    def after(self, notification: Notification) -> "Bulletin":
+    def after(self, notification: Notification) -> "GroupMessage":
         """Return the next version, with this state of its delivery."""
         return replace(self, notification=notification, version=self.version + 1)
 
 
-def new_bulletin(id: str, channel: str, subject: str, text: str, now: datetime, route: str | None, **payload: Any) -> Bulletin:
+def new_group_message(
+    id: str, channel: str, subject: str, text: str, now: datetime, route: str | None, **payload: Any
+) -> GroupMessage:
     """Return a grouped notification to deliver now."""
     notification = Notification(id, channel, "raised", subject, now, next_attempt_at=now, route=route)
-    return Bulletin(id, subject, text, notification, payload)
+    return GroupMessage(id, subject, text, notification, payload)
 
 
-def delivered_bulletin(id: str, channel: str, subject: str, text: str, now: datetime, route: str | None) -> Bulletin:
+def delivered_group_message(id: str, channel: str, subject: str, text: str, now: datetime, route: str | None) -> GroupMessage:
     """Return a grouped notification that was delivered just now."""
-    made = new_bulletin(id, channel, subject, text, now, route)
+    made = new_group_message(id, channel, subject, text, now, route)
     return replace(made, notification=replace(made.notification, status="sent", attempts=1, delivered_at=now))

@@ -43,12 +43,12 @@ class Situation:
     @property
     def received(self) -> tuple[Notification, ...]:
         """Return the notifications of the episode that this recipient got, or is getting."""
-        return tuple(n for n in self.episode.outbox if n.channel == self.recipient.channel and _counts(n))
+        return tuple(n for n in self.episode.notifications if n.channel == self.recipient.channel and _counts(n))
 
     @property
-    def unanswered_since(self) -> datetime | None:
+    def unacknowledged_since(self) -> datetime | None:
         """Return when the first recipient was notified; None before."""
-        raises = (n for n in self.episode.outbox if n.transition in ("raised", "unmuted") and _counts(n))
+        raises = (n for n in self.episode.notifications if n.transition in ("raised", "unmuted") and _counts(n))
         return min((_notified_at(n) for n in raises), default=None)
 
 
@@ -81,7 +81,7 @@ def over_before_known(s: Situation) -> Decision | None:
     ended = s.episode.closed_at
     if s.cause != "raised" or ended is None or s.now - ended <= s.soon:
         return None
-    if any(n.transition == "raised" and n.channel == s.recipient.channel for n in s.episode.outbox):
+    if any(n.transition == "raised" and n.channel == s.recipient.channel for n in s.episode.notifications):
         return Decision("told already")
     until = max(s.now + DIGEST_AFTER, s.recipient.quiet_until or s.now)
     return Decision(f"{s.reason}; over before it was known", "raised", "digest", until)
@@ -91,7 +91,7 @@ def first(s: Situation) -> Decision | None:
     """Notify of the raise: now, after the quiet hours, or together with many others."""
     if s.cause != "raised":
         return None
-    if any(n.transition == "raised" and n.channel == s.recipient.channel for n in s.episode.outbox):
+    if any(n.transition == "raised" and n.channel == s.recipient.channel for n in s.episode.notifications):
         return Decision("told already")
     if s.recipient.quiet_until is not None:
         return Decision(f"{s.reason}; held in quiet hours", "raised", "quiet", s.recipient.quiet_until)
@@ -115,7 +115,7 @@ def reopened(s: Situation) -> Decision | None:
     """Notify recipients that got the end of an episode that late data reopened."""
     if s.cause != "reopened":
         return None
-    in_digest = any(n.held == "digest" and n.channel == s.recipient.channel for n in s.episode.outbox)
+    in_digest = any(n.held == "digest" and n.channel == s.recipient.channel for n in s.episode.notifications)
     if not in_digest and not any(n.transition == "closed" for n in s.received):
         return Decision("was not told of its end")
     held: Held | None = "quiet" if s.recipient.quiet_until is not None else None
@@ -141,7 +141,7 @@ def severity_rose(s: Situation) -> Decision | None:
 def _worse(s: Situation) -> Decision | None:
     if s.recipient.escalates_after is not None:
         return None
-    known = [n.severity for n in s.episode.outbox if n.severity is not None and n.status in ("pending", "sent", "grouped")]
+    known = [n.severity for n in s.episode.notifications if n.severity is not None and n.status in ("pending", "sent", "grouped")]
     if not known or any(n.transition == "severity_rose" and n.severity == s.episode.severity for n in s.received):
         return None
     heard = [n.severity for n in s.received if n.severity is not None]
@@ -158,7 +158,7 @@ def acknowledged(s: Situation) -> Decision | None:
 
 def escalation_due(s: Situation) -> Decision | None:
     """Notify the next recipient, once, of an episode that is not acknowledged in time."""
-    after, since = s.recipient.escalates_after, s.unanswered_since
+    after, since = s.recipient.escalates_after, s.unacknowledged_since
     if after is None:
         return None
     if since is None or s.now < since + after:
@@ -208,7 +208,7 @@ def announcements(situations: Iterable[Situation]) -> tuple[Notification, ...]:
     """Return the new notifications of these situations; none whose key the episode has already."""
     decided = ((s, decide(s)) for s in situations)
     found = ((s.episode, _notification(s, d, d.transition)) for s, d in decided if d.transition is not None)
-    return tuple(n for episode, n in found if all(n.key != known.key for known in episode.outbox))
+    return tuple(n for episode, n in found if all(n.key != known.key for known in episode.notifications))
 
 
 def _notification(s: Situation, decision: Decision, transition: TransitionKind) -> Notification:
@@ -243,14 +243,14 @@ def shelf_reminder(shelf_id: str, until: datetime, recipients: Sequence[Recipien
     return _to_each(f"{shelf_id}:reminder-{until.isoformat()}", recipients, "reminder", "about to end", at)
 
 
-def mute_pending(outbox: Sequence[Notification], why: str) -> tuple[Notification, ...]:
+def mute_pending(notifications: Sequence[Notification], why: str) -> tuple[Notification, ...]:
     """Return the notifications with pending ones muted: raises, and the ends of raises that were not delivered."""
-    silent = {n.channel for n in outbox if n.transition != "closed" and n.status in ("pending", "muted")}
+    silent = {n.channel for n in notifications if n.transition != "closed" and n.status in ("pending", "muted")}
     return tuple(
         replace(n, status="muted", next_attempt_at=None, error=why)
         if n.status == "pending" and (n.transition != "closed" or n.channel in silent)
         else n
-        for n in outbox
+        for n in notifications
     )
 
 

@@ -29,12 +29,12 @@ class Shelf:
     since: datetime
     until: datetime | None
     reason: str
-    who: str
+    actor: str
     remind_at: datetime | None = None
     ended_at: datetime | None = None
     ended_by: str | None = None
     end_reason: str | None = None
-    outbox: tuple[Notification, ...] = ()
+    notifications: tuple[Notification, ...] = ()
     version: int = 1
 
     def mutes(self, now: datetime) -> bool:
@@ -43,14 +43,14 @@ class Shelf:
 
 
 def new_shelf(
-    definition: str, asset: str, kind: ShelfKind, since: datetime, until: datetime | None, reason: str, who: str, before: int
+    definition: str, asset: str, kind: ShelfKind, since: datetime, until: datetime | None, reason: str, actor: str, before: int
 ) -> Shelf:
     """Return a shelf with its identity, and its reminder a quarter of an hour (at most a quarter of its time) before its end.
 
     `before`: how many shelves this definition on this asset had before.
     """
     id = hashlib.sha256(f"{definition}|{asset}|{kind}|{since.isoformat()}|{before}".encode()).hexdigest()[:24]
-    return Shelf(id, definition, asset, kind, since, until, reason, who, reminder_time(since, until))
+    return Shelf(id, definition, asset, kind, since, until, reason, actor, reminder_time(since, until))
 
 
 def reminder_time(since: datetime, until: datetime | None) -> datetime | None:
@@ -85,16 +85,18 @@ def find_muting_shelf(shelves: Iterable[Shelf], now: datetime) -> Shelf | None:
     return max(found, key=lambda s: (s.until is None, s.until or s.since), default=None)
 
 
-def record_end(shelf: Shelf, at: datetime, who: str, reason: str) -> Shelf:
+def record_end(shelf: Shelf, at: datetime, actor: str, reason: str) -> Shelf:
     """Return the shelf after its end; its pending reminders are muted."""
-    outbox = tuple(replace(n, status="muted", error="it has ended") if n.status == "pending" else n for n in shelf.outbox)
-    return replace(shelf, ended_at=at, ended_by=who, end_reason=reason, outbox=outbox)
+    notifications = tuple(
+        replace(n, status="muted", error="it has ended") if n.status == "pending" else n for n in shelf.notifications
+    )
+    return replace(shelf, ended_at=at, ended_by=actor, end_reason=reason, notifications=notifications)
 
 
 def describe_shelf(shelf: Shelf) -> str:
     """Describe a shelf in one clause: kind, end, actor and reason."""
     until = f" until {shelf.until.isoformat()}" if shelf.until else ""
-    return f"{shelf.kind.replace('_', ' ')}{until} by {shelf.who}: {shelf.reason}"
+    return f"{shelf.kind.replace('_', ' ')}{until} by {shelf.actor}: {shelf.reason}"
 
 
 def current_flags(episode: Episode | None, shelves: Iterable[Shelf], now: datetime, suppressed: bool) -> Flags:

@@ -6,14 +6,22 @@ Every write is idempotent or a compare-and-set; a method that returns bool retur
 from alerting.ports.definitions import NOT_EDITED, Assets, Definitions, Documents, FaultyDocument, NoDocuments, Routes
 from alerting.ports.documents import Document, Files
 from alerting.ports.episodes import Episodes, FeedbackLog, Shelves
-from alerting.ports.evaluation import NOT_KEPT, EvaluationPlans, NoEvaluationPlans, Replay, Replays, Scores, States
+from alerting.ports.evaluation import (
+    NOT_KEPT,
+    EvaluationPlans,
+    NoEvaluationPlans,
+    PastEvaluation,
+    PastEvaluations,
+    Scores,
+    States,
+)
 from alerting.ports.late import Arrival, Arrivals, Checkpoint, Checkpoints, LatePart, ReprocessingRequest
 from alerting.ports.models import DecisionRecord, Decisions, Models, ModelUnavailable, RunState
 from alerting.ports.notifications import (
-    Bulletins,
     Channel,
     DeliveryFailed,
     EndedSessions,
+    GroupMessages,
     Link,
     Links,
     Message,
@@ -35,7 +43,6 @@ __all__ = [
     "Assets",
     "Audit",
     "Backtests",
-    "Bulletins",
     "Channel",
     "Checkpoint",
     "Checkpoints",
@@ -53,6 +60,7 @@ __all__ = [
     "FaultyDocument",
     "FeedbackLog",
     "Files",
+    "GroupMessages",
     "LatePart",
     "Link",
     "Links",
@@ -61,6 +69,8 @@ __all__ = [
     "Models",
     "NoDocuments",
     "NoEvaluationPlans",
+    "PastEvaluation",
+    "PastEvaluations",
     "Picture",
     "Platform",
     "PlatformAlert",
@@ -70,8 +80,6 @@ __all__ = [
     "ReadingColumns",
     "ReadingRow",
     "Readings",
-    "Replay",
-    "Replays",
     "Reports",
     "ReprocessingRequest",
     "Revocations",

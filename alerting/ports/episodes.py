@@ -64,7 +64,7 @@ class Episodes(Protocol):
         """Return episode id and notification of every dead letter."""
         ...
 
-    def told_since(self, asset: str, since: datetime) -> list[Notification]:
+    def notified_since(self, asset: str, since: datetime) -> list[Notification]:
         """Return notifications of raises on this asset made after this instant."""
         ...
 
@@ -72,11 +72,11 @@ class Episodes(Protocol):
         """Return notifications that were delivered since this instant."""
         ...
 
-    def held_in_floods(self, now: datetime) -> list[Episode]:
+    def waiting_in_floods(self, now: datetime) -> list[Episode]:
         """Return episodes with a pending notification that a flood has postponed until now, oldest first."""
         ...
 
-    def held_for_digest(self) -> list[Episode]:
+    def waiting_for_digest(self) -> list[Episode]:
         """Return episodes with a pending notification that waits for a digest, oldest first."""
         ...
 

@@ -78,7 +78,7 @@ class Scores(Protocol):
 
 
 @dataclass(frozen=True)
-class Replay:
+class PastEvaluation:
     """A past interval (start, end] of one asset that was evaluated again: its revision, its model, and when."""
 
     definition: str
@@ -90,11 +90,11 @@ class Replay:
     at: datetime
 
 
-class Replays(Protocol):
+class PastEvaluations(Protocol):
     """Past evaluations, so that a report knows the evaluated intervals even without an episode."""
 
-    def add(self, replay: Replay) -> None: ...
+    def add(self, replay: PastEvaluation) -> None: ...
 
-    def of(self, definition: str) -> list[Replay]:
+    def of(self, definition: str) -> list[PastEvaluation]:
         """Return the past evaluations of a definition, oldest first."""
         ...

@@ -48,15 +48,15 @@ class Arrival:
 class ReprocessingRequest:
     """Reprocessing request: evaluate a target again from `start`.
 
-    `token` changes with every delivery of late data; None: no late data. `pledges`: announcements of evaluators that are storing
-    episodes of the target, or were killed while storing them.
+    `token` changes with every delivery of late data; None: no late data. `announced_writes`: announcements of evaluators that are
+    storing episodes of the target, or were killed while storing them.
     """
 
     definition: str
     asset: str
     start: datetime
     token: str | None = None
-    pledges: tuple[str, ...] = ()
+    announced_writes: tuple[str, ...] = ()
 
 
 class Arrivals(Protocol):
@@ -65,11 +65,11 @@ class Arrivals(Protocol):
     A writer of readings stores a record before the rows and completes it after them.
     """
 
-    def reach(self) -> datetime | None:
+    def evaluated_until(self) -> datetime | None:
         """Return the latest instant up to which any evaluation has begun to read; None before the first evaluation."""
         ...
 
-    def extend_reach(self, up_to: datetime) -> None:
+    def extend_evaluated_until(self, up_to: datetime) -> None:
         """Record the instant up to which an evaluation is about to read: rows written from now on at or before it are late."""
         ...
 
@@ -97,22 +97,22 @@ class Arrivals(Protocol):
         """Remove the arrival records before an instant that are routed already; return their number."""
         ...
 
-    def owe(self, starts: Mapping[Pair, datetime]) -> None:
+    def request_reprocessing(self, starts: Mapping[Pair, datetime]) -> None:
         """Create reprocessing requests of these targets from these instants. Earlier requests stay in force."""
         ...
 
-    def debts(self, definitions: Sequence[str]) -> dict[Pair, ReprocessingRequest]:
+    def requests(self, definitions: Sequence[str]) -> dict[Pair, ReprocessingRequest]:
         """Return the reprocessing requests of these definitions."""
         ...
 
-    def pledge(self, starts: Mapping[Pair, datetime], as_of: datetime) -> str:
+    def announce_write(self, starts: Mapping[Pair, datetime], as_of: datetime) -> str:
         """Announce reprocessing requests of these targets, which take effect if the evaluator up to `as_of` does not finish.
 
         The evaluator calls this before it stores episodes. Returns the announcement, which it removes after the watermarks moved.
         """
         ...
 
-    def paid(self, debts: Sequence[ReprocessingRequest]) -> None:
+    def fulfilled(self, requests: Sequence[ReprocessingRequest]) -> None:
         """Remove requests with these tokens and announcements; additions made meanwhile stay."""
         ...
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from alerting.episodes.episode import Notification
-from alerting.notifications.group_message import Bulletin
+from alerting.notifications.group_message import GroupMessage
 from alerting.ports.documents import Document
 
 if TYPE_CHECKING:
@@ -96,24 +96,24 @@ class EndedSessions(Protocol):
         ...
 
 
-class Bulletins(Protocol):
+class GroupMessages(Protocol):
     """Grouped notifications, which belong to no single episode: flood summaries, heartbeats."""
 
-    def insert(self, bulletin: Bulletin) -> bool:
+    def insert(self, group_message: GroupMessage) -> bool:
         """Insert; return False if there is one of this id."""
         ...
 
-    def replace(self, bulletin: Bulletin) -> bool:
-        """Write the next version: succeeds only while the stored version is `bulletin.version - 1`."""
+    def replace(self, group_message: GroupMessage) -> bool:
+        """Write the next version: succeeds only while the stored version is `group_message.version - 1`."""
         ...
 
-    def get(self, id: str) -> Bulletin | None: ...
+    def get(self, id: str) -> GroupMessage | None: ...
 
-    def due(self, now: datetime, limit: int = 100) -> list[Bulletin]:
+    def due(self, now: datetime, limit: int = 100) -> list[GroupMessage]:
         """Return grouped notifications that are due now, oldest first."""
         ...
 
-    def dead_letters(self) -> list[Bulletin]:
+    def dead_letters(self) -> list[GroupMessage]:
         """Return dead letters."""
         ...
 

@@ -8,10 +8,10 @@ from typing import Protocol
 from alerting.definitions.alarm_budget import NO_GATE, AlarmBudget
 from alerting.ports.definitions import NOT_EDITED, Assets, Definitions, Documents, Routes
 from alerting.ports.episodes import Episodes, FeedbackLog, Shelves
-from alerting.ports.evaluation import NOT_KEPT, EvaluationPlans, Replays, Scores, States
+from alerting.ports.evaluation import NOT_KEPT, EvaluationPlans, PastEvaluations, Scores, States
 from alerting.ports.late import Arrivals, Checkpoints
 from alerting.ports.models import Decisions, Models
-from alerting.ports.notifications import Bulletins, Channel, EndedSessions, Links, Revocations
+from alerting.ports.notifications import Channel, EndedSessions, GroupMessages, Links, Revocations
 from alerting.ports.platform_alerts import Audit, PlatformAlerts
 from alerting.ports.readings import Readings
 from alerting.ports.reports import Backtests, Reports
@@ -68,12 +68,12 @@ class Platform:
     decisions: Decisions
     models: Models
     scores: Scores
-    replays: Replays
+    past_evaluations: PastEvaluations
     reports: Reports
     backtests: Backtests
     audit: Audit
     routes: Routes
-    bulletins: Bulletins
+    group_messages: GroupMessages
     revocations: Revocations
     ended_sessions: EndedSessions
     platform_alerts: PlatformAlerts

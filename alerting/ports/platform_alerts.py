@@ -44,5 +44,5 @@ class Audit(Protocol):
     """Append-only log of actors and their actions."""
 
     def add(
-        self, who: str, what: str, subject: str, at: datetime, before: Any = None, after: Any = None, why: str = ""
+        self, actor: str, what: str, subject: str, at: datetime, before: Any = None, after: Any = None, why: str = ""
     ) -> None: ...

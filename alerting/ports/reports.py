@@ -34,7 +34,7 @@ class Backtests(Protocol):
         """Open a run, or find the existing one; return its document with `segments` (summaries, oldest first)."""
         ...
 
-    def keep_segment(self, id: str, number: int, summary: Document, files: Files) -> None:
+    def store_segment(self, id: str, number: int, summary: Document, files: Files) -> None:
         """Store a finished segment: files first, then its summary under its number. Idempotent."""
         ...
 

@@ -11,11 +11,11 @@ from alerting.readings.instants import Millis
 
 Numbers = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
-Places = npt.NDArray[np.int64]
+Positions = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Packed:
+class RaggedReadings:
     """Readings of one series after the other; within a series instants (ms) increase. No value is missing.
 
     The readings of series s are at [`bounds[s]`, `bounds[s + 1]`).
@@ -23,11 +23,11 @@ class Packed:
 
     ts: Millis
     values: Numbers
-    bounds: Places
+    bounds: Positions
 
 
 @dataclass(frozen=True)
-class Extent:
+class WindowSummary:
     """Summary of the readings of each window. Where `count` is 0, the other columns have no meaning.
 
     `first`, `last`: instants of the first and last reading. `low`, `high`: the least and the greatest value. `gap`: the longest
@@ -35,7 +35,7 @@ class Extent:
     window.
     """
 
-    count: Places
+    count: Positions
     first: Millis
     last: Millis
     low: Numbers
@@ -46,43 +46,43 @@ class Extent:
     constant: Flags
 
 
-def pack(series: Sequence[tuple[Millis, Numbers]]) -> Packed:
+def pack(series: Sequence[tuple[Millis, Numbers]]) -> RaggedReadings:
     """Concatenate series, each given as instants and values; a missing value (NaN) is no reading."""
     ts = np.concatenate([np.empty(0, np.int64), *(instants for instants, _ in series)])
     values = np.concatenate([np.empty(0), *(numbers for _, numbers in series)])
     number = np.repeat(np.arange(len(series)), [len(instants) for instants, _ in series])
     there = ~np.isnan(values)
     bounds = np.append(0, np.cumsum(np.bincount(number[there], minlength=len(series))))
-    return Packed(ts[there], values[there], bounds)
+    return RaggedReadings(ts[there], values[there], bounds)
 
 
-def extents(packed: Packed, series: Places, begin: Millis, end: Millis) -> Extent:
+def summarise_windows(packed: RaggedReadings, series: Positions, begin: Millis, end: Millis) -> WindowSummary:
     """Return the summary of each window: readings of `series[i]` in [`begin[i]`, `end[i]`). Windows may overlap."""
-    start, stop = _places(packed, series, begin), _places(packed, series, end)
+    start, stop = _positions(packed, series, begin), _positions(packed, series, end)
     width = len(packed.ts) + 1
     windows, of_row = np.unique(start * width + stop, return_inverse=True)
-    found = _extents(packed, windows // width, windows % width)
-    return Extent(*(column[of_row] for column in vars(found).values()))
+    found = _summarise_rows(packed, windows // width, windows % width)
+    return WindowSummary(*(column[of_row] for column in vars(found).values()))
 
 
-def _places(packed: Packed, series: Places, at: Millis) -> Places:
+def _positions(packed: RaggedReadings, series: Positions, at: Millis) -> Positions:
     """Return, for each row, the index of the first reading at or after an instant in its series."""
     if not len(series):
         return np.empty(0, np.int64)
     origin = min(int(at.min()), int(packed.ts.min(initial=at.min())))
     span = max(int(at.max()), int(packed.ts.max(initial=at.max()))) - origin + 1
     number = np.repeat(np.arange(len(packed.bounds) - 1), np.diff(packed.bounds))
-    found: Places = np.searchsorted(number * span + (packed.ts - origin), series * span + (at - origin))
+    found: Positions = np.searchsorted(number * span + (packed.ts - origin), series * span + (at - origin))
     return found
 
 
-def _extents(packed: Packed, start: Places, stop: Places) -> Extent:
+def _summarise_rows(packed: RaggedReadings, start: Positions, stop: Positions) -> WindowSummary:
     ts, values = np.append(packed.ts, 0), np.append(packed.values, 0.0)  # so that every index exists
     count, last = stop - start, np.maximum(stop - 1, 0)
     gaps = np.append(np.diff(packed.ts, prepend=packed.ts[:1]), 0)
     turns = np.append(True, values[1:] != values[:-1])
     begun = np.maximum.accumulate(np.where(turns, np.arange(len(values)), 0))[last]
-    return Extent(
+    return WindowSummary(
         count=count,
         first=ts[start],
         last=ts[last],
@@ -95,7 +95,7 @@ def _extents(packed: Packed, start: Places, stop: Places) -> Extent:
     )
 
 
-def _over(reduce: np.ufunc, column: npt.NDArray[Any], start: Places, stop: Places) -> npt.NDArray[Any]:
+def _over(reduce: np.ufunc, column: npt.NDArray[Any], start: Positions, stop: Positions) -> npt.NDArray[Any]:
     """Return the least, or the greatest, of each window of a column with one element more than there are indices."""
     found: npt.NDArray[Any] = reduce.reduceat(column, np.column_stack((start, stop)).ravel())[::2]
     return found

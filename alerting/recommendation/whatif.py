@@ -174,12 +174,12 @@ def _lever(model: TrainedModel, name: str, variable: Variable, present: float) -
     high = _first(variable.max, variable.high, seen_high)
     if not (isfinite(low) and isfinite(high)):
         return None
-    reach, slack = variable.max_change or inf, SLACK * (seen_high - seen_low)
+    evaluated_until, slack = variable.max_change or inf, SLACK * (seen_high - seen_low)
     return Lever(
         name=name,
         present=present,
-        low=max(low, present - reach, min(seen_low - slack, present)),
-        high=min(high, present + reach, max(seen_high + slack, present)),
+        low=max(low, present - evaluated_until, min(seen_low - slack, present)),
+        high=min(high, present + evaluated_until, max(seen_high + slack, present)),
         step=variable.step,
         anchor=variable.min if variable.min is not None else 0.0,
         span=max(high - low, variable.step or 1e-9),
@@ -213,7 +213,7 @@ class _Search:
     """One instant of one asset, scored repeatedly with other settings."""
 
     def __init__(self, model: TrainedModel, history: History, instant: int, stretch: timedelta) -> None:
-        self._model, self._history, self._instant, self._stretch = model, history, instant, stretch
+        self._model, self._history, self._instant, self._status_interval = model, history, instant, stretch
         self._base = model.estimator.columns.matrix(build_features_many(model.plan, history, instant, [{}]))[0]
         self._columns = {n.name: np.array(_columns_of(model, n.name), np.int64) for n in model.plan.numbers}
         self.risk_before = float(self._risk(self._base[None, :])[0])
@@ -268,7 +268,7 @@ class _Search:
         values = self._history.readings[name].to_numpy(np.float64, copy=True)
         known_at = _known_at(self._history, name)
         there = ~np.isnan(values) & (known_at <= self._instant)
-        recent = there & (known_at > self._instant - span_millis(self._stretch))
+        recent = there & (known_at > self._instant - span_millis(self._status_interval))
         values[recent if recent.any() else np.flatnonzero(there)[-1:]] = value
         return values
 

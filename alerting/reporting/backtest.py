@@ -8,7 +8,7 @@ from alerting.reporting.load import Load
 
 
 @dataclass(frozen=True)
-class SegmentFigure:
+class SegmentMetrics:
     """An interval (start, end] evaluated by one champion: the training at its start, and its results.
 
     `verdict`, `reason`: of the training's decision; "not_trained" where history did not suffice, "" without training.
@@ -42,7 +42,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class BacktestFigures:
+class BacktestMetrics:
     """The head of a backtest's page. `subject`: the tested alert; `trained`: a description of the number of trainings.
 
     `events`: result of `learning.metrics.event_metrics`, which also evaluates candidates; None without a problem in the data.
@@ -53,7 +53,7 @@ class BacktestFigures:
     run: str
     subject: str
     trained: str
-    segments: tuple[SegmentFigure, ...]
+    segments: tuple[SegmentMetrics, ...]
     load: Load | None
     events: EventMetrics | None
     cost: Cost | None

@@ -110,8 +110,8 @@ def _summary(f: ReportMetrics) -> str:
     parts = []
     if f.horizon_s is not None:
         parts.append(_problems_words(f))
-    settled = f.precision.with_avoided
-    parts.append(f"{settled.basis} were right" if settled.value is not None else "no episode is settled")
+    determined = f.precision.with_avoided
+    parts.append(f"{determined.basis} were right" if determined.value is not None else "no episode is settled")
     if f.false_alarms.value is not None and not f.false_alarms.doubt:
         parts.append(f"{number(f.false_alarms.value, 2)} false alarms per week and asset")
     return "; ".join(parts)

@@ -185,8 +185,8 @@ def value_range(panel: Panel) -> tuple[float, float]:
     low, high = float(panel.values.min()), float(panel.values.max())
     nearest = min((level.value for level in panel.levels), key=lambda v: max(low - v, v - high), default=low)
     low, high = min(low, nearest), max(high, nearest)
-    reach = high - low or abs(high) or 1.0
-    near = [level.value for level in panel.levels if low - reach <= level.value <= high + reach]
+    evaluated_until = high - low or abs(high) or 1.0
+    near = [level.value for level in panel.levels if low - evaluated_until <= level.value <= high + evaluated_until]
     low, high = min([low, *near]), max([high, *near])
     pad = 0.08 * (high - low or abs(high) or 1.0)
     return low - pad, high + pad

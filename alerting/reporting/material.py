@@ -38,8 +38,8 @@ class Material:
     `persistence` (the last known value, signed so that higher is riskier; NaN without). Empty for definitions without a model.
     `watched`: per asset the interval [from, to) of the period in which the alert was evaluated; `gaps`: sorted intervals within
     it without any known value. `predicts`: see `detection.problems`.
-    `untold`: episodes raised in the period without any notification, because they began and ended while the alert was suppressed
-    by design; they are in none of the metrics.
+    `not_notified`: episodes raised in the period without any notification, because they began and ended while the alert was
+    suppressed by design; they are in none of the metrics.
     """
 
     definition: Definition
@@ -53,11 +53,11 @@ class Material:
     models: Sequence[ModelInService]
     watched: Mapping[str, tuple[datetime, datetime]]
     predicts: Literal["onset", "state"] = "onset"
-    untold: int = 0
+    not_notified: int = 0
     gaps: Mapping[str, Sequence[Interval]] = field(default_factory=dict)
 
     @property
-    def watched_for(self) -> timedelta:
+    def evaluated_time(self) -> timedelta:
         """Return how long any value was known, of all assets together."""
         known = (subtract_gaps(interval, self.gaps.get(asset, ())) for asset, interval in self.watched.items())
         return sum((total_length(parts) for parts in known), timedelta(0))

@@ -93,7 +93,7 @@ class ReportMetrics:
     outcomes: dict[str, int]
     too_late: int
     backfilled: int
-    untold: int
+    not_notified: int
     undetermined: dict[str, int]
     event_recall: Estimate
     precision: Precision
@@ -134,7 +134,7 @@ def compute_metrics(material: Material) -> ReportMetrics:
     raised = sorted((e for e in m.episodes if m.start <= e.raised_at < m.end), key=lambda e: (e.raised_at, e.id))
     counts = Counter(_outcome(e) for e in raised)
     problems, unwatched = _problems(m)
-    weeks = m.watched_for.total_seconds() / _WEEK_S
+    weeks = m.evaluated_time.total_seconds() / _WEEK_S
     return ReportMetrics(
         definition=m.definition.name,
         title=m.definition.title or m.definition.name,
@@ -145,17 +145,17 @@ def compute_metrics(material: Material) -> ReportMetrics:
         start=m.start,
         end=m.end,
         as_of=m.as_of,
-        rules=tuple(sorted({e.settlement.rules for e in raised if e.settlement} or {RULES})),
+        rules=tuple(sorted({e.outcome_record.rules for e in raised if e.outcome_record} or {RULES})),
         models=tuple(m.models),
         watched=dict(m.watched),
         outcomes={outcome: counts[outcome] for outcome in OUTCOMES},
-        too_late=sum(e.settlement.too_late for e in raised if e.settlement),
+        too_late=sum(e.outcome_record.too_late for e in raised if e.outcome_record),
         backfilled=sum(e.backfilled for e in raised),
-        untold=m.untold,
+        not_notified=m.not_notified,
         undetermined=dict(Counter(_reason(e) for e in raised if _outcome(e) == "undetermined").most_common()),
         event_recall=_event_recall(m, problems),
         precision=_precision(counts),
-        false_alarms=_settled_enough(rate_per_week(counts["false_alarm"], weeks, "false alarms"), counts),
+        false_alarms=_enough_outcomes(rate_per_week(counts["false_alarm"], weeks, "false alarms"), counts),
         false_alarm_budget=_budget(m.definition),
         time_in_alarm=_time_in_alarm(m),
         lead_time=median([p.lead_s for p in problems if p.lead_s is not None], "s", "announced problems"),
@@ -196,11 +196,11 @@ def _budget(definition: Definition) -> float | None:
 
 
 def _outcome(episode: Episode) -> Outcome:
-    return episode.settlement.outcome if episode.settlement else "undetermined"
+    return episode.outcome_record.outcome if episode.outcome_record else "undetermined"
 
 
 def _reason(episode: Episode) -> str:
-    return episode.settlement.reason if episode.settlement else "the outcome is not known yet"
+    return episode.outcome_record.reason if episode.outcome_record else "the outcome is not known yet"
 
 
 def _problems(m: Material) -> tuple[tuple[ReportedProblem, ...], int]:
@@ -256,7 +256,7 @@ def _event_recall(m: Material, problems: Sequence[ReportedProblem]) -> Estimate:
 
 def _time_in_alarm(m: Material) -> Estimate:
     """Compute the time in alarm. It is exact, not a sample, so it has no interval."""
-    watched = m.watched_for.total_seconds()
+    watched = m.evaluated_time.total_seconds()
     if not watched:
         return nothing("%", "nothing was watched")
     inside = sum(total_length(m.in_alarm(episode)).total_seconds() for episode in m.episodes)
@@ -267,10 +267,10 @@ def _precision(counts: Mapping[Outcome, int]) -> Precision:
     hits, avoided, wrong = counts["hit"], counts["avoided"], counts["false_alarm"]
     without = share(hits, hits + wrong, "settled episodes without the avoided ones")
     with_avoided = share(hits + avoided, hits + avoided + wrong, "settled episodes")
-    return Precision(_settled_enough(without, counts), _settled_enough(with_avoided, counts))
+    return Precision(_enough_outcomes(without, counts), _enough_outcomes(with_avoided, counts))
 
 
-def _settled_enough(estimate: Estimate, counts: Mapping[Outcome, int]) -> Estimate:
+def _enough_outcomes(estimate: Estimate, counts: Mapping[Outcome, int]) -> Estimate:
     """Add a doubt where most outcomes are undetermined: the determined ones are then not a fair sample."""
     undetermined, total = counts["undetermined"], sum(counts.values())
     if estimate.doubt or 2 * undetermined <= total:
@@ -298,10 +298,10 @@ def _by_data(episode: Episode) -> bool | None:
 
     None where the data cannot determine it: no problem in the definition, not known yet, or acted upon in time.
     """
-    settled = episode.settlement
-    if settled is None or settled.occurred is None or (settled.acted and not settled.occurred):
+    determined = episode.outcome_record
+    if determined is None or determined.occurred is None or (determined.acted and not determined.occurred):
         return None
-    return settled.occurred
+    return determined.occurred
 
 
 def _report_episode(episode: Episode, in_alarm: tuple[Interval, ...]) -> ReportedEpisode:
@@ -315,7 +315,7 @@ def _report_episode(episode: Episode, in_alarm: tuple[Interval, ...]) -> Reporte
         threshold=episode.evaluation.threshold,
         outcome=_outcome(episode),
         reason=_reason(episode),
-        too_late=bool(episode.settlement and episode.settlement.too_late),
+        too_late=bool(episode.outcome_record and episode.outcome_record.too_late),
         verdict=verdict,
         comment="; ".join(f.comment for f in episode.feedback if f.comment),
         backfilled=episode.backfilled,

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from alerting.reporting import charts, messages
-from alerting.reporting.backtest import BacktestFigures
+from alerting.reporting.backtest import BacktestMetrics
 from alerting.reporting.conclusion import TRUST_WORDS, Judgement
 from alerting.reporting.metrics import ReportMetrics
 
@@ -35,7 +35,7 @@ def draw(figures: ReportMetrics, scores: pd.DataFrame) -> Charts:
     )
 
 
-def render_page(figures: ReportMetrics, judgement: Judgement, svg: Charts, backtest: BacktestFigures | None = None) -> str:
+def render_page(figures: ReportMetrics, judgement: Judgement, svg: Charts, backtest: BacktestMetrics | None = None) -> str:
     """Render the page as HTML, with a note at its head for a backtest. All text from users is escaped."""
     page = _environment().get_template("page.html")
     trust = TRUST_WORDS[judgement.trust]

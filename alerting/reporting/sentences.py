@@ -147,20 +147,20 @@ def message(episode: Episode) -> str:
 
 def outcome(episode: Episode) -> str | None:
     """Describe the outcome of an episode; None while it is open, or the outcome is unknown."""
-    if episode.condition == "open" or episode.settlement is None:
+    if episode.condition == "open" or episode.outcome_record is None:
         return None
-    return OUTCOME_WORDS[episode.settlement.outcome]
+    return OUTCOME_WORDS[episode.outcome_record.outcome]
 
 
-def last_answer(episode: Episode, who: str) -> Feedback | None:
+def last_answer(episode: Episode, actor: str) -> Feedback | None:
     """Return the last feedback of a person that has a verdict; else the last that reports an action."""
-    own = [f for f in episode.feedback if f.who == who]
+    own = [f for f in episode.feedback if f.actor == actor]
     return next((f for f in reversed(own) if f.verdict), next((f for f in reversed(own) if f.acted), None))
 
 
-def has_acted(episode: Episode, who: str) -> bool:
+def has_acted(episode: Episode, actor: str) -> bool:
     """Return whether a person has reported an action."""
-    return any(f.acted for f in episode.feedback if f.who == who)
+    return any(f.acted for f in episode.feedback if f.actor == actor)
 
 
 def answer(said: Feedback) -> str:
@@ -206,5 +206,5 @@ def history(episode: Episode) -> list[tuple[datetime, str, str, str]]:
         for t in episode.transitions
         if not (t.kind == "outcome" and t.reason.startswith("undetermined"))
     ]
-    rows += [(n.delivered_at or n.created_at, *delivered(n), "") for n in episode.outbox]
+    rows += [(n.delivered_at or n.created_at, *delivered(n), "") for n in episode.notifications]
     return sorted(rows, key=lambda row: row[0])  # stable: at one instant the transition comes before its messages

@@ -63,8 +63,8 @@ def compare(
         had = _mean([cell["cpu_seconds"] for cell in measured.get("flaml", ())]) or budget
         ours = cells.ours(round(share * min(had / budget, 1.0), 3))
         measured = {"ours": _cells(kept, tasks, ours, budget, seeds, core)} | measured
-    measured = {who: found for who, found in measured.items() if len(found) == len(tasks) * seeds}
-    peers = [who for who in measured if who != "ours"]
+    measured = {actor: found for actor, found in measured.items() if len(found) == len(tasks) * seeds}
+    peers = [actor for actor in measured if actor != "ours"]
     if "ours" not in measured or not peers:
         return _skipped(frame, f"measured in full: {', '.join(measured) or 'nothing'}")
     return frame | _line(tasks, measured, peers)
@@ -92,15 +92,16 @@ def _cells(kept: Path, tasks: Sequence[Task], system: cells.System, budget: floa
 
 def _line(tasks: Sequence[Task], measured: Mapping[str, list[Cell]], peers: Sequence[str]) -> dict[str, Any]:
     judged = {
-        who: [cell | figures(tasks[cell["part"]], np.array(cell["score"])) for cell in found] for who, found in measured.items()
+        actor: [cell | figures(tasks[cell["part"]], np.array(cell["score"])) for cell in found]
+        for actor, found in measured.items()
     }
-    means = {who: {m: _mean([cell[m] for cell in found]) for m in MEASURED} for who, found in judged.items()}
+    means = {actor: {m: _mean([cell[m] for cell in found]) for m in MEASURED} for actor, found in judged.items()}
     scores = {
-        part: {who: [np.array(c["score"]) for c in found if c["part"] == part] for who, found in measured.items()}
+        part: {actor: [np.array(c["score"]) for c in found if c["part"] == part] for actor, found in measured.items()}
         for part in range(len(tasks))
     }
     drawn = resampled(tasks, scores)
-    best = max(peers, key=lambda who: means[who]["ap"] or 0)
+    best = max(peers, key=lambda actor: means[actor]["ap"] or 0)
     difference = interval(drawn["ours"] - drawn[best])
     ours, theirs = means["ours"], means[best]
     half = (ours["cpu_seconds"] or 0) <= (theirs["cpu_seconds"] or 0) / 2
@@ -112,7 +113,7 @@ def _line(tasks: Sequence[Task], measured: Mapping[str, list[Cell]], peers: Sequ
         "difference_interval": difference,
         "in_half_of_its_time": half,
         "met": difference[1] >= 0 and half,
-        "systems": {who: _told(means[who], judged[who]) | {"ap_interval": interval(drawn[who])} for who in measured},
+        "systems": {actor: _told(means[actor], judged[actor]) | {"ap_interval": interval(drawn[actor])} for actor in measured},
     }
 
 
@@ -151,21 +152,21 @@ def table(results: Sequence[Mapping[str, Any]]) -> str:
         if "skipped" in result:
             rows.append([result["benchmark"], result["skipped"]])
         else:
-            rows += [_row(result, who, told) for who, told in result["systems"].items()]
+            rows += [_row(result, actor, told) for actor, told in result["systems"].items()]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _row(result: Mapping[str, Any], who: str, told: Mapping[str, Any]) -> list[str]:
+def _row(result: Mapping[str, Any], actor: str, told: Mapping[str, Any]) -> list[str]:
     low, high = told["ap_interval"]
     least, most = result["difference_interval"]
     return [
         f"{result['benchmark'].removeprefix('automl ')}, {told['budget']:g} s",
-        who,
+        actor,
         f"{told['ap']:.3f} ({low:.2f} to {high:.2f})",
         " ".join(f"{ap:.3f}" for ap in told["ap_by_seed"]),
         f"{told['brier']:.4f}",
         "none" if told["event_recall"] is None else f"{told['event_recall']:.2f}",
         f"{told['seconds']:.0f} ({told['cpu_seconds']:.0f})",
         f"{told['peak_mib']:.0f}",
-        f"{least:+.3f} to {most:+.3f}" if who == "ours" else "",
+        f"{least:+.3f} to {most:+.3f}" if actor == "ours" else "",
     ]

@@ -117,7 +117,7 @@ def test_very_long_texts_are_stored_row_by_row(stores, monkeypatch):
 def test_the_arrival_record_of_a_batch_is_that_of_its_rows(stores, more_stores, limit):
     rows, others = mixed_rows(20), more_stores()
     for each in (stores, others):
-        each.arrivals.extend_reach(at(limit))
+        each.arrivals.extend_evaluated_until(at(limit))
     stores.readings.add_readings(batch(rows), LATER)
     others.readings.add_readings(rows, LATER)
     mine, theirs = ([(a.written, a.parts) for a in each.arrivals.waiting()] for each in (stores, others))

@@ -52,7 +52,15 @@ def kept(uri, database):
     with open_stores(uri, database) as stores:
         episodes = sorted(stores.episodes.find(), key=lambda e: (e.asset, e.raised_at))
         return [
-            (e.id, e.asset, e.raised_at, e.closed_at, e.condition, [t.kind for t in e.transitions], {n.status for n in e.outbox})
+            (
+                e.id,
+                e.asset,
+                e.raised_at,
+                e.closed_at,
+                e.condition,
+                [t.kind for t in e.transitions],
+                {n.status for n in e.notifications},
+            )
             for e in episodes
         ]
 

@@ -17,7 +17,7 @@ from alerting.adapters.channels.links import SignedLinks
 from alerting.console.app import create_app
 from alerting.console.web.rendering import stylesheet
 from alerting.episodes.episode import Notification
-from alerting.reporting.backtest import BacktestFigures, SegmentFigure
+from alerting.reporting.backtest import BacktestMetrics, SegmentMetrics
 from alerting.reporting.conclusion import conclude
 from alerting.reporting.metrics import compute_metrics
 from alerting.reporting.page import draw, render_page
@@ -105,13 +105,13 @@ def backtest_page(material):
     short = "the history of 3 days is too short to split; " * 3
     cut = {"cut_short": ("random_forest",), "episodes": 11}
     segments = (
-        SegmentFigure(1, material.start, middle, "not_trained", short),
-        SegmentFigure(2, middle, material.end, "provisional", "first", True, **served, **cut),
+        SegmentMetrics(1, material.start, middle, "not_trained", short),
+        SegmentMetrics(2, middle, material.end, "provisional", "first", True, **served, **cut),
     )
     events = events_of(material)
     cost = cost_of(material.definition, events, 4.0)
     words = ("0123456789abcdef", "too-moist revision 3", "It was trained twice.")
-    top = BacktestFigures(*words, segments, load_of(material, flood_above=10), events, cost, 2)
+    top = BacktestMetrics(*words, segments, load_of(material, flood_above=10), events, cost, 2)
     return render_page(figures, conclude(figures), draw(figures, material.scores), top)
 
 
@@ -140,7 +140,7 @@ def routes_pages(platform, browser):
     letters = (gone, replace(gone, key="long", error="the mail server refuses it, and says at length why it does so " * 5), held)
     apply_routes(replace(platform, channels={**platform.channels, "chief": Mailbox("chief")}), [NIGHT, plain], "emil", at(0))
     platform.routes._routes.insert_one(faulty)
-    platform.episodes.insert(api.episode(-9, outbox=letters))
+    platform.episodes.insert(api.episode(-9, notifications=letters))
     pages = {"routes of an operator": browser.get("/routes")}
     browser.post("/login", data={"token": list(api.TOKENS)[2]})
     pages["routes"] = browser.get("/routes")
@@ -166,7 +166,7 @@ def console():
     muted, seen, new = (api.episode(minute, f"oven-{minute}") for minute in (0, 1, 3))
     operate.acknowledge(platform, seen.id, ann, at(20))
     said = {"verdict": "true_alarm", "acted": True, "action": "opened the damper", "comment": "again"}
-    give_feedback(platform, episode_id=seen.id, who="ann", at=at(20), **said)
+    give_feedback(platform, episode_id=seen.id, actor="ann", at=at(20), **said)
     operate.shelve(platform, "too-hot", "oven-0", ann, at(20), at(90), "cleaning of the whole oven, which takes until noon")
     platform.platform_alerts.report("champion unreadable", "too-moist", "the registry does not answer " * 6, at(0))
     full, bare = (TestClient(create_app(p, api.TOKENS)) for p in (platform, pretended_platform()))

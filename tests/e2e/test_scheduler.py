@@ -207,8 +207,8 @@ def test_training_makes_a_champion_and_evaluation_raises_its_episodes(
     airflow.run("evaluate__1m", EVALUATED)
 
     of_old = [e for e in platform.episodes.find(definition=MODEL) if e.raised_at <= EVALUATED]
-    assert {n.status for e in of_old for n in e.outbox} == {"grouped"}  # two days were caught up: one digest tells of them
-    assert len([n for n in platform.bulletins.sent_since(TRAINED) if n.status == "sent"]) == 1
+    assert {n.status for e in of_old for n in e.notifications} == {"grouped"}  # two days were caught up: one digest tells of them
+    assert len([n for n in platform.group_messages.sent_since(TRAINED) if n.status == "sent"]) == 1
 
 
 def test_a_horizon_changed_in_the_database_shows_in_the_dag_and_is_used_by_its_next_run(

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from alerting.adapters.mongo.episodes.group_messages import _bulletins
+from alerting.adapters.mongo.episodes.group_messages import _group_messages
 from alerting.adapters.mongo.mongo import MongoStores
 from alerting.episodes.episode import Episode, Notification
-from alerting.notifications.group_message import Bulletin
+from alerting.notifications.group_message import GroupMessage
 from alerting.operators.shelves import Shelf
 from tests.faults.excuses import Excuses, grouped_and_not_told
 from tests.faults.held_back import (
@@ -43,16 +43,16 @@ class Ledger:
 
     episodes: Mapping[str, Episode]
     notices: Mapping[str, Notification]
-    bulletins: Mapping[str, Bulletin]
+    group_messages: Mapping[str, GroupMessage]
     shelves: Sequence[Shelf]
 
     @classmethod
     def of(cls, stores: MongoStores) -> "Ledger":
         episodes = {e.id: e for e in stores.episodes.find()}
-        bulletins = {b.id: b for b in _bulletins(stores.database["bulletins"].find())}
+        group_messages = {b.id: b for b in _group_messages(stores.database["group_messages"].find())}
         shelves = [shelf for pair in SHELVED for shelf in stores.shelves.of(*pair)]
-        notices = {n.key: n for kept in (*episodes.values(), *shelves) for n in kept.outbox}
-        return cls(episodes, notices | {b.id: b.notification for b in bulletins.values()}, bulletins, shelves)
+        notices = {n.key: n for kept in (*episodes.values(), *shelves) for n in kept.notifications}
+        return cls(episodes, notices | {b.id: b.notification for b in group_messages.values()}, group_messages, shelves)
 
     def keys(self, *statuses: str) -> set[str]:
         return {key for key, n in self.notices.items() if n.status in statuses}
@@ -108,7 +108,7 @@ def _excuses(ledger: Ledger, rounds: list[datetime]) -> Excuses:
     def looked(start: datetime, end: datetime) -> bool:
         return bisect_left(rounds, start) < bisect_left(rounds, end)
 
-    return Excuses(ledger.episodes, ledger.bulletins, looked)
+    return Excuses(ledger.episodes, ledger.group_messages, looked)
 
 
 def compare_readings(account: Account, world: World, stores: MongoStores) -> None:
@@ -165,17 +165,17 @@ def _compare_notices(account: Account, of_calm: Excuses, of_storm: Excuses, calm
     account.counts["notifications by transition"] = dict(Counter(_kind(n) for n in stormy.notices.values()))
     account.expect_none("dead letters", sorted(stormy.keys("dead")))
     account.expect_none("not told in the end", sorted(stormy.keys("pending")))
-    grouped = grouped_and_not_told(list(stormy.episodes.values()), stormy.bulletins, CHANNELS)
+    grouped = grouped_and_not_told(list(stormy.episodes.values()), stormy.group_messages, CHANNELS)
     account.expect_none("marked as told with others and listed in no delivered message", grouped)
-    digests = [b for b in stormy.bulletins.values() if b.id.startswith("digest:") and b.notification.status == "sent"]
+    digests = [b for b in stormy.group_messages.values() if b.id.startswith("digest:") and b.notification.status == "sent"]
     account.counts["digests delivered"] = len(digests)
     account.counts["told in digests"] = sum(len(b.payload["notifications"]) for b in digests)
 
 
 def _caused(episode: Episode) -> list[str]:
     """Keys of what a transition causes. Whom only time brings in (escalation) hears of the end only if it came to that."""
-    told_of_it = {n.channel for n in episode.outbox if n.transition == "raised"}
-    caused = [n for n in episode.outbox if n.transition not in BY_TIME and n.channel in told_of_it]
+    told_of_it = {n.channel for n in episode.notifications if n.transition == "raised"}
+    caused = [n for n in episode.notifications if n.transition not in BY_TIME and n.channel in told_of_it]
     return [n.key for n in caused if not is_held_back(episode, n)]
 
 
@@ -192,7 +192,7 @@ def _check_held_back(account: Account, world: World, stormy: Ledger) -> None:
         n.status == "grouped" and n.channel == CROWD for n in stormy.notices.values()
     )
     account.counts["shelves that ended"] = sum(s.ended_at is not None for s in stormy.shelves)
-    account.expect_none("held back in a flood and not told", untold_in_floods(episodes, stormy.bulletins))
+    account.expect_none("held back in a flood and not told", untold_in_floods(episodes, stormy.group_messages))
     account.expect_none("told while shelved", told_on_shelves(episodes, stormy.shelves))
     longest = timedelta(seconds=2 * world.speed * gap + 60)
     account.expect_none("open after a shelf and not told", untold_after_shelves(episodes, stormy.shelves, longest))

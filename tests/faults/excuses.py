@@ -8,7 +8,7 @@ from typing import get_args
 
 from alerting.definitions.model import Severity
 from alerting.episodes.episode import Episode, Notification
-from alerting.notifications.group_message import Bulletin
+from alerting.notifications.group_message import GroupMessage
 
 _RANKS = {severity: rank for rank, severity in enumerate(get_args(Severity))}
 Looked = Callable[[datetime, datetime], bool]
@@ -21,7 +21,7 @@ class Excuses:
     """
 
     episodes: Mapping[str, Episode]
-    bulletins: Mapping[str, Bulletin]
+    group_messages: Mapping[str, GroupMessage]
     looked: Looked
 
     def reason(self, key: str) -> str | None:
@@ -32,7 +32,7 @@ class Excuses:
             return None
         if transition == "raised":
             return self._newer_one_was_told(episode, channel)
-        raised = next((n for n in episode.outbox if n.transition == "raised" and n.channel == channel), None)
+        raised = next((n for n in episode.notifications if n.transition == "raised" and n.channel == channel), None)
         if raised is None:
             return self._newer_one_was_told(episode, channel)
         if not self.is_told(raised):
@@ -44,15 +44,15 @@ class Excuses:
     def _newer_one_was_told(self, episode: Episode, channel: str) -> str | None:
         """Of several episodes of one target that one catch-up found, the newest is told, and says how many came before it."""
         of_target = [e for e in self.episodes.values() if (e.definition, e.asset) == (episode.definition, episode.asset)]
-        untold = 1
+        not_notified = 1
         for later in sorted((e for e in of_target if e.raised_at > episode.raised_at), key=lambda e: e.raised_at):
-            told = [n for n in later.outbox if n.transition == "raised" and n.channel == channel]
+            told = [n for n in later.notifications if n.transition == "raised" and n.channel == channel]
             if not told:
-                untold += 1
+                not_notified += 1
                 continue
             known = all(self.is_told(n) for n in told) and not self.looked(episode.raised_at, later.raised_at)
             says = re.search(r"; (\d+) more since ", told[0].reason)
-            named = known and says is not None and int(says[1]) >= untold
+            named = known and says is not None and int(says[1]) >= not_notified
             return "named by the newest of a catch-up" if named else None
         return None
 
@@ -70,15 +70,20 @@ class Excuses:
             b.notification.status == "sent"
             and b.notification.channel == n.channel
             and n.key in b.payload.get("notifications", ())
-            for b in self.bulletins.values()
+            for b in self.group_messages.values()
         )
 
 
-def grouped_and_not_told(episodes: Sequence[Episode], bulletins: Mapping[str, Bulletin], channels: Sequence[str]) -> list[str]:
+def grouped_and_not_told(
+    episodes: Sequence[Episode], group_messages: Mapping[str, GroupMessage], channels: Sequence[str]
+) -> list[str]:
     """Keys marked as told together with others that no delivered message of their channel lists."""
-    excuses = Excuses({}, bulletins, lambda _start, _end: False)
+    excuses = Excuses({}, group_messages, lambda _start, _end: False)
     return [
-        n.key for e in episodes for n in e.outbox if n.status == "grouped" and n.channel in channels and not excuses.is_told(n)
+        n.key
+        for e in episodes
+        for n in e.notifications
+        if n.status == "grouped" and n.channel in channels and not excuses.is_told(n)
     ]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from alerting.episodes.episode import Episode, Notification
-from alerting.notifications.group_message import Bulletin
+from alerting.notifications.group_message import GroupMessage
 from alerting.operators.shelves import Shelf
 from alerting.ports import Platform
 from alerting.usecases.operators.operate import Actor, shelve
@@ -35,11 +35,11 @@ def is_held_back(episode: Episode, notice: Notification) -> bool:
     return notice.channel == CROWD or (episode.definition, episode.asset) in SHELVED
 
 
-def untold_in_floods(episodes: Iterable[Episode], bulletins: Mapping[str, Bulletin]) -> list[str]:
+def untold_in_floods(episodes: Iterable[Episode], group_messages: Mapping[str, GroupMessage]) -> list[str]:
     """Keys of what a summary should have told and none that was delivered has."""
-    summaries = [b for b in bulletins.values() if b.id.startswith("flood:") and b.notification.status == "sent"]
+    summaries = [b for b in group_messages.values() if b.id.startswith("flood:") and b.notification.status == "sent"]
     told = {key for summary in summaries for key in summary.payload["notifications"]}
-    return [n.key for e in episodes for n in e.outbox if n.status == "grouped" and n.held == "flood" and n.key not in told]
+    return [n.key for e in episodes for n in e.notifications if n.status == "grouped" and n.held == "flood" and n.key not in told]
 
 
 def told_on_shelves(episodes: Iterable[Episode], shelves: Iterable[Shelf]) -> list[str]:
@@ -68,4 +68,4 @@ def not_ended(shelves: Iterable[Shelf], now: datetime) -> list[str]:
 
 
 def _sent(episodes: Iterable[Episode]) -> Iterator[tuple[Episode, Notification]]:
-    yield from ((e, n) for e in episodes for n in e.outbox if n.status == "sent")
+    yield from ((e, n) for e in episodes for n in e.notifications if n.status == "sent")

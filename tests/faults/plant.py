@@ -94,9 +94,9 @@ def _series(seed: int) -> dict[tuple[int, str], np.ndarray]:
     found = {}
     for n in range(1, OVENS + 1):
         random = np.random.default_rng([seed, n])
-        found[n, "temperature"] = 205 + random.normal(0, 1, _steps()) + _spells(random, 18, 45)
-        found[n, "pressure"] = 3 + random.normal(0, 0.1, _steps()) - _spells(random, 1.5, 2)
-        found[n, "vibration"] = 2 + random.normal(0, 0.2, _steps()) + _spells(random, 6, 12)
+        found[n, "temperature"] = 205 + random.normal(0, 1, _steps()) + _condition_intervals(random, 18, 45)
+        found[n, "pressure"] = 3 + random.normal(0, 0.1, _steps()) - _condition_intervals(random, 1.5, 2)
+        found[n, "vibration"] = 2 + random.normal(0, 0.2, _steps()) + _condition_intervals(random, 6, 12)
         if n <= WITH_MODEL:
             first = FIRST_HUMID_S if n == 1 else int(random.integers(10, 60)) * 60
             found[n, "humidity"], found[n, "moisture"] = _moist(random, _steps(), EVERY_S, 70 * 60, first)
@@ -107,7 +107,7 @@ def _steps() -> int:
     return LONGEST_S // EVERY_S
 
 
-def _spells(random: np.random.Generator, least: float, most: float) -> np.ndarray:
+def _condition_intervals(random: np.random.Generator, least: float, most: float) -> np.ndarray:
     """Stretches of one to seven minutes, four to fourteen minutes apart, each at its own height, some with a worse part."""
     added, k = np.zeros(_steps()), int(random.uniform(0, 10) * 60 / EVERY_S)
     while True:

@@ -6,7 +6,7 @@ import pytest
 
 from alerting.detection.evaluation import Evaluation
 from alerting.episodes.episode import Episode, Notification
-from alerting.notifications.group_message import new_bulletin
+from alerting.notifications.group_message import new_group_message
 from tests.builders import at
 from tests.faults.account import Account
 from tests.faults.excuses import Excuses, grouped_and_not_told
@@ -31,17 +31,17 @@ def told(id, transition="raised", status="sent", reason="first notification", se
     return Notification(f"{id}:{transition}:{channel}", channel, transition, reason, at(0), status=status, severity=severity)
 
 
-def excuses(*episodes, bulletins=(), looked=never):
-    return Excuses({e.id: e for e in episodes}, {b.id: b for b in bulletins}, looked)
+def excuses(*episodes, group_messages=(), looked=never):
+    return Excuses({e.id: e for e in episodes}, {b.id: b for b in group_messages}, looked)
 
 
 def digest(*keys, status="sent", channel="shift"):
-    made = new_bulletin("digest:1", channel, "1 alert", "text", at(20), "ovens", notifications=list(keys))
+    made = new_group_message("digest:1", channel, "1 alert", "text", at(20), "ovens", notifications=list(keys))
     return replace(made, notification=replace(made.notification, status=status))
 
 
 def test_the_end_of_what_was_raised_and_over_in_one_catch_up_needs_no_message_of_its_own():
-    over = episode("a", 1, 10, closed=4, outbox=(told("a"),))
+    over = episode("a", 1, 10, closed=4, notifications=(told("a"),))
     assert excuses(over).reason("a:closed:shift") == "raised and over in one catch-up"
 
 
@@ -55,14 +55,14 @@ def test_the_end_of_what_was_raised_and_over_in_one_catch_up_needs_no_message_of
     ],
 )
 def test_a_missing_end_is_not_excused(closed, looked, status):
-    over = episode("a", 1, 10, closed=closed, outbox=(told("a", status=status),))
+    over = episode("a", 1, 10, closed=closed, notifications=(told("a", status=status),))
     assert excuses(over, looked=looked).reason("a:closed:shift") is None
 
 
 @pytest.mark.parametrize(("status", "excused"), [("sent", True), ("pending", False)])
 def test_what_a_digest_tells_counts_once_the_digest_is_delivered(status, excused):
-    over = episode("a", 1, 30, closed=4, outbox=(told("a", status="grouped"),))
-    reason = excuses(over, bulletins=[digest("a:raised:shift", status=status)]).reason("a:closed:shift")
+    over = episode("a", 1, 30, closed=4, notifications=(told("a", status="grouped"),))
+    reason = excuses(over, group_messages=[digest("a:raised:shift", status=status)]).reason("a:closed:shift")
     assert (reason is not None) == excused
     missing = grouped_and_not_told([over], {"digest:1": digest("a:raised:shift", status=status)}, ["shift"])
     assert missing == ([] if excused else ["a:raised:shift"])
@@ -73,13 +73,13 @@ def test_what_a_digest_tells_counts_once_the_digest_is_delivered(status, excused
 )
 def test_an_earlier_episode_of_a_catch_up_is_excused_where_the_newest_names_it(reason, excused):
     earlier = episode("a", 1, 10, closed=3)
-    newest = episode("b", 6, 10, outbox=(told("b", reason=reason),))
+    newest = episode("b", 6, 10, notifications=(told("b", reason=reason),))
     assert (excuses(earlier, newest).reason("a:raised:shift") is not None) == excused
 
 
 @pytest.mark.parametrize(("severity", "excused"), [("critical", True), ("medium", False)])
 def test_a_missing_rise_is_excused_where_the_raise_told_a_severity_as_high(severity, excused):
-    raised = episode("a", 1, 10, outbox=(told("a", severity=severity),))
+    raised = episode("a", 1, 10, notifications=(told("a", severity=severity),))
     assert (excuses(raised).reason("a:severity_rose-critical:shift") is not None) == excused
 
 

@@ -10,8 +10,8 @@ from alerting.episodes.episode import (
     Episode,
     Feedback,
     Notification,
+    OutcomeRecord,
     RecommendationResult,
-    Settlement,
     Transition,
     episode_id,
 )
@@ -58,8 +58,8 @@ def full_episode() -> Episode:
         recommendation=RecommendationResult((Change("temperature", 220.0, 210.0, "°C"),), 0.8, 0.1, True, "lower it"),
         guidance={"action": "Lower zone 2"},
         transitions=(Transition("raised", at(1), "platform", "the condition is met"),),
-        outbox=(notification(), notification("e:raised:hook", status="dead", attempts=3, error="410")),
+        notifications=(notification(), notification("e:raised:hook", status="dead", attempts=3, error="410")),
         feedback=(Feedback("e", "true_alarm", True, "lowered", None, "ann", at(3), at(2)),),
-        settlement=Settlement("hit", "it occurred", True, at(12), False, True, 1),
+        outcome_record=OutcomeRecord("hit", "it occurred", True, at(12), False, True, 1),
         outcome_due_at=at(60),
     )

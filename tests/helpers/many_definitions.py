@@ -57,11 +57,11 @@ def step(told):
 
 def count_judged_alone(monkeypatch):
     """Return a list that receives the targets evaluated individually, reading by reading."""
-    alone, judge = [], batch._judge_pair
+    alone, evaluate_values = [], batch._evaluate_target
 
     def counting(run, readings, of_block, row):
         alone.append(of_block.watched[row].pair)
-        return judge(run, readings, of_block, row)
+        return evaluate_values(run, readings, of_block, row)
 
-    monkeypatch.setattr(batch, "_judge_pair", counting)
+    monkeypatch.setattr(batch, "_evaluate_target", counting)
     return alone

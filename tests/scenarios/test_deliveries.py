@@ -28,7 +28,7 @@ def read(platform, value, minute, assets=1):
     platform.readings.add_readings(rows, at(minute))
 
 
-def judge(platform, minute):
+def evaluate_values(platform, minute):
     platform.clock.instant = at(minute)
     evaluate(platform, None, at(minute))
 
@@ -54,7 +54,7 @@ def test_while_a_delivery_is_going_on_no_other_notifier_tries_it(stores):
     slow = Slow("mail", [at(1) + timedelta(seconds=s) for s in (1, 6, 20, 60, 119)])
     slow.platform = plant(stores, slow)
     read(slow.platform, 230.0, 1)
-    judge(slow.platform, 1)
+    evaluate_values(slow.platform, 1)
     deliver_due(slow.platform, at(1))
     assert len(slow.messages) == 1
 
@@ -63,9 +63,9 @@ def test_a_late_failure_does_not_undo_what_another_notifier_has_delivered_meanwh
     slow = Slow("mail", [at(1) + CLAIM], fails=True)
     slow.platform = plant(stores, slow)
     read(slow.platform, 230.0, 1)
-    judge(slow.platform, 1)
+    evaluate_values(slow.platform, 1)
     deliver_due(slow.platform, at(1))
-    [notice] = slow.platform.episodes.find()[0].outbox
+    [notice] = slow.platform.episodes.find()[0].notifications
     assert (notice.status, notice.attempts) == ("sent", 2)
     for minute in range(4, 60):
         deliver_due(slow.platform, at(minute))
@@ -76,7 +76,7 @@ def test_an_attempt_late_in_a_long_round_is_claimed_from_then_on(stores):
     slow = Slow("mail", [at(11) + timedelta(seconds=30)])
     slow.platform = plant(stores, slow)
     read(slow.platform, 230.0, 1)
-    judge(slow.platform, 1)
+    evaluate_values(slow.platform, 1)
     slow.platform.clock.instant = at(11)  # the round began ten minutes ago
     deliver_due(slow.platform, at(1))
     assert len(slow.messages) == 1
@@ -93,7 +93,7 @@ def test_a_dead_receiver_does_not_hold_up_the_others(stores):
     mail, dead = Mailbox("mail"), Dead("dead")
     platform = plant(stores, mail, dead, assets=150)
     read(platform, 230.0, 1, assets=150)
-    judge(platform, 1)
+    evaluate_values(platform, 1)
     counts = deliver_due(platform, at(1))
     assert (len(mail.messages), dead.tried, counts.postponed) == (150, SILENT_AFTER, 150 - SILENT_AFTER)
     healthy = Mailbox("dead")
@@ -110,18 +110,18 @@ def test_an_alert_that_was_critical_between_two_rounds_is_told_as_critical_to_al
     worse = {"name": "worse", "match": {"severity": ["critical"]}, "channels": ["chief"]}
     apply_routes(platform, [{"name": "all", "channels": ["mail"]}, worse], "engineer", at(0))
     read(platform, 230.0, 1)
-    judge(platform, 1)
+    evaluate_values(platform, 1)
     deliver_due(platform, at(1))
     for minute, value in ((2, 250.0), (3, 230.0)):
         read(platform, value, minute)
-    judge(platform, 3)
+    evaluate_values(platform, 3)
     deliver_due(platform, at(3))
     assert [m.subject for m in mail.messages] == ["MEDIUM: too-hot on oven-1", "Worse: CRITICAL: too-hot on oven-1"]
     assert [m.subject for m in chief.messages] == ["Worse: CRITICAL: too-hot on oven-1"]
     assert "Worse: medium → critical: Zone 2 temperature is 250 °C" in chief.messages[0].text
     assert "Meanwhile: critical → medium" in chief.messages[0].text
     read(platform, 200.0, 5)
-    judge(platform, 5)
+    evaluate_values(platform, 5)
     deliver_due(platform, at(5))
     assert [m.subject.split(":")[0] for m in (mail.messages[-1], chief.messages[-1])] == ["Over", "Over"]
 
@@ -132,7 +132,7 @@ def test_an_alert_that_was_critical_before_anybody_looked_is_told_as_it_peaked(s
     platform = plant(stores, mail, above=None, levels=LEVELS)
     for minute, value in ((1, 230.0), (2, 250.0), (3, 200.0 if over else 230.0)):
         read(platform, value, minute)
-    judge(platform, 3)
+    evaluate_values(platform, 3)
     deliver_due(platform, at(3))
     [told] = mail.messages
     assert told.subject == "CRITICAL: too-hot on oven-1"
@@ -159,12 +159,12 @@ def test_the_end_of_an_alert_is_told_whose_evaluation_died_before_it_moved_the_w
     platform = plant(stores, mail, above=None, levels=LEVELS)
     read(platform, 230.0, 1)
     with pytest.raises(KeyboardInterrupt):
-        judge(replace(platform, states=Dies(platform.states)), 1)
+        evaluate_values(replace(platform, states=Dies(platform.states)), 1)
     deliver_due(platform, at(1))
     if worse:
         read(platform, 250.0, 2)
     read(platform, 200.0, 3)
-    judge(platform, 3)
+    evaluate_values(platform, 3)
     deliver_due(platform, at(3))
     assert len(platform.episodes.find()) == 1
     beginnings = [m.subject.split(":")[0] for m in mail.messages]

@@ -85,7 +85,7 @@ def test_a_link_acknowledges_by_its_button_where_the_route_permits(stores):
     for _ in range(2):
         assert "Noted" in client.post(links[0].url, data={"confirm": "yes"}).text
     [episode] = platform.episodes.find()
-    assert episode.acknowledged.who == "anna (by link)"
+    assert episode.acknowledged.actor == "anna (by link)"
     assert [t.kind for t in episode.transitions].count("acknowledged") == 1
     assert episode.feedback == ()
     assert deliver_due(platform, at(100)).announced == 0  # somebody is on it: nothing is repeated

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.readings.ragged import extents, pack
+from alerting.readings.ragged import pack, summarise_windows
 
 VALUES = st.sampled_from([1.0, 1.0, 2.0, 3.0, -0.0, 0.0, float("nan"), float("inf"), float("-inf")])
 SERIES = st.lists(st.tuples(st.integers(1, 5), VALUES), max_size=12)
@@ -40,7 +40,7 @@ def test_what_all_windows_come_to_is_what_each_of_them_comes_to_reading_by_readi
     written = [columns(s) for s in series]
     wanted = [(place % len(series), min(a, b), max(a, b)) for place, a, b in windows]
     place, begin, end = np.array(wanted, np.int64).reshape(-1, 3).T
-    found = extents(pack(written), place, begin, end)
+    found = summarise_windows(pack(written), place, begin, end)
     for row, (which, first, last) in enumerate(wanted):
         expected = one_by_one(*written[which], first, last)
         assert found.count[row] == (expected[0] if expected else 0)

@@ -12,11 +12,11 @@ from alerting.definitions.assets import Variable
 from alerting.definitions.limits import severities
 from alerting.detection.carried import Carried
 from alerting.detection.threshold import series_of
-from alerting.detection.threshold_batch import LimitColumns, ending_words, judge_throughout, limits_of
+from alerting.detection.threshold_batch import LimitColumns, ending_message, evaluate_unchanged, limits_of
 from alerting.episodes.lifecycle import ConditionState, SeverityState
 from alerting.episodes.state_table import ConditionTable, advanced_states, stay
 from alerting.readings.history import millis, to_millis
-from alerting.readings.ragged import extents, pack
+from alerting.readings.ragged import pack, summarise_windows
 from alerting.usecases.definitions.versions import VersionInterval
 from alerting.usecases.evaluation.evaluate_target import TargetEvaluation, evaluate_threshold_interval
 from tests.builders import at, history, oven, revision, threshold
@@ -71,10 +71,10 @@ def together(definition, data, states, start, end):
     begin, stop = np.full(rows, to_millis(start) + 1), np.full(rows, to_millis(end) + 1)
     packed = pack([(millis(data.readings.index), data.readings["temperature"].to_numpy(np.float64))])
     of = [severities(definition)] * rows
-    seen = extents(packed, np.zeros(rows, np.int64), begin, stop)
+    seen = summarise_windows(packed, np.zeros(rows, np.int64), begin, stop)
     limits = LimitColumns([limits_of(definition, data.asset)] * rows)
-    found = judge_throughout(limits, spells.carried(of), seen, begin, stop)
-    unknown = ending_words(found, [definition.variable] * rows, limits)
+    found = evaluate_unchanged(limits, spells.carried(of), seen, begin, stop)
+    unknown = ending_message(found, [definition.variable] * rows, limits)
     return stay(spells, of, found), advanced_states(spells, found, unknown, stop - 1)
 
 

@@ -69,7 +69,7 @@ def test_what_came_and_went_while_the_line_stood_is_told_never_but_counted_and_l
     run(platform, 6, 7)
     assert said(mail) == []
     found = list_suppressed(platform, at(7), at(0))
-    assert [e.id for e in found.untold] == [the_episode(platform).id]
+    assert [e.id for e in found.not_notified] == [the_episode(platform).id]
     figures = alarm_quality(platform, at(0), at(7)).kpis
     assert (figures.alarms, figures.silent, figures.suppressed) == (0, 1, 1)
 
@@ -122,7 +122,7 @@ def test_an_alarm_that_was_told_before_the_stop_counts_although_it_went_during_i
     run(platform, 5)
     assert [t.kind for t in the_episode(platform).transitions] == ["raised", "suppressed", "closed"]
     assert alarm_quality(platform, at(0), at(7)).kpis.alarms == 1
-    assert list_suppressed(platform, at(7), at(0)).untold == ()
+    assert list_suppressed(platform, at(7), at(0)).not_notified == ()
 
 
 def test_an_unknown_state_of_the_line_suppresses_nothing_and_says_so():
@@ -257,7 +257,7 @@ def test_a_backtest_counts_what_came_and_went_in_suppressed_times_apart():
         feed(platform, minute, line="stopped" if 60 <= minute < 300 else "runs")
     platform.clock.instant = at(24 * 60)
     made = backtest(platform, named_subject(platform, "too-hot"), at(0), at(24 * 60))
-    assert (made.load["episodes"], made.figures["untold"], len(made.episodes)) == (1, 1, 2)
+    assert (made.load["episodes"], made.figures["not_notified"], len(made.episodes)) == (1, 1, 2)
     assert "came and went while the alert was suppressed by design" in made.page
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.ports import ReadingRow
-from alerting.usecases.backtest.sandbox import Shadow
+from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from tests.builders import at, oven, too_hot
@@ -38,9 +38,9 @@ def test_T2_live_in_any_chunks_one_batch_catch_up_and_backtest_agree_to_the_mill
         live.run(cut)
     for cut in [*cuts[:1], 240]:
         caught_up.run(cut)
-    shadow = Shadow(batch.platform, batch.platform.definitions.revisions("too-hot")[-1])
+    shadow = Sandbox(batch.platform, batch.platform.definitions.revisions("too-hot")[-1])
     for cut in [*cuts[::2], 240]:
-        evaluate(shadow.watching(at(cut)), ["too-hot"], at(cut))
+        evaluate(shadow.live_view(at(cut)), ["too-hot"], at(cut))
     expected = spells(batch.episodes())
     assert spells(live.episodes()) == spells(caught_up.episodes()) == expected
     assert spells(shadow.episodes.find()) == expected
@@ -129,5 +129,5 @@ def test_T1_evaluators_that_work_at_once_while_readings_come_late_agree_with_one
         alone.run(minute)
     assert line.spells() == alone.spells()
     assert line.state() == alone.state()
-    notices = [n.key for e in line.episodes() for n in e.outbox]
+    notices = [n.key for e in line.episodes() for n in e.notifications]
     assert len(notices) == len(set(notices))

@@ -115,7 +115,7 @@ def test_t15_only_the_button_on_its_page_acts_and_only_once(stores):
     for _ in range(3):
         assert "Noted" in client.post(right, data={"confirm": "yes"}).text
     [said] = platform.episodes.find()[0].feedback
-    assert (said.verdict, said.acted, said.who) == ("true_alarm", False, "anna (by link)")
+    assert (said.verdict, said.acted, said.actor) == ("true_alarm", False, "anna (by link)")
     assert "Noted" in client.get(right).text
 
 
@@ -258,7 +258,7 @@ def test_a_summary_survives_a_crash_between_its_writes_and_is_told_once(stores, 
     for minute in (11, 12, 13):
         deliver_due(platform, at(minute))
     assert [m.subject for m in mail.messages[3:]] == ["+12 more on oven-1"]
-    assert [n.status for e in platform.episodes.find() for n in e.outbox].count("grouped") == 12
+    assert [n.status for e in platform.episodes.find() for n in e.notifications].count("grouped") == 12
 
 
 # --- quiet hours, escalation, heartbeat, from end to end ------------------------------------------------------------------
@@ -292,7 +292,7 @@ def test_what_is_over_before_the_quiet_hours_are_is_not_told_at_all():
     for minute in range(62, 8 * 60, 20):
         tick(platform, minute)
     assert mail.messages == []
-    assert [n.status for n in platform.episodes.find()[0].outbox] == ["dropped"]
+    assert [n.status for n in platform.episodes.find()[0].notifications] == ["dropped"]
 
 
 def test_what_becomes_critical_in_quiet_hours_is_told_then_and_not_again_in_the_morning():

@@ -146,13 +146,13 @@ def test_T7_what_operators_said_survives_a_crash_between_any_two_writes(stores, 
     run(platform, 8)
     id = the_episode(platform).id
     operate.comment(platform, id, EVE, at(9), "before")
-    give_feedback(platform, episode_id=id, verdict="true_alarm", acted=False, action=None, comment=None, who="eve", at=at(9))
+    give_feedback(platform, episode_id=id, verdict="true_alarm", acted=False, action=None, comment=None, actor="eve", at=at(9))
     if act == "unshelve":
         operate.shelve(platform, "too-hot", "oven-1", EVE, at(9), at(500), "cleaning")
     with suppress(Killed):
         ACTS[act](dying(platform, writes), id)
     before = the_episode(platform)
-    assert [f.who for f in before.feedback if f.verdict] == ["eve"]
+    assert [f.actor for f in before.feedback if f.verdict] == ["eve"]
     assert "before" in [t.reason for t in before.transitions]
     run(platform, 12)  # whatever was half done is mended by the next round
     if act == "unshelve" and not operate.shelves_now(platform, at(12)):
@@ -165,7 +165,7 @@ def test_T7_what_operators_said_survives_a_crash_between_any_two_writes(stores, 
         assert act == "unshelve"
     after = the_episode(platform)
     assert set(before.transitions) <= set(after.transitions)
-    assert act not in ("acknowledge", "confirm") or after.acknowledged.who == "ann"
+    assert act not in ("acknowledge", "confirm") or after.acknowledged.actor == "ann"
 
 
 @pytest.mark.slow
@@ -233,15 +233,15 @@ def test_T9_unshelving_two_hundred_normal_alarms_tells_nobody_anything(stores):
 def test_T18_a_shelf_needs_an_end_a_reason_and_a_role_that_may_shelve_that_long(stores):
     platform = plant(stores)
 
-    def shelve(who=ANN, until=60, reason="cleaning"):
-        return operate.shelve(platform, "too-hot", "oven-1", who, at(0), None if until is None else at(until), reason)
+    def shelve(actor=ANN, until=60, reason="cleaning"):
+        return operate.shelve(platform, "too-hot", "oven-1", actor, at(0), None if until is None else at(until), reason)
 
     for refused in ({"until": None}, {"reason": "  "}, {"until": 0}):
         with pytest.raises(UserError):
             shelve(**refused)
-    for who, hours in ((ANN, 9), (EVE, 24 * 8), (ADA, 24 * 31), (Actor("vera", "viewer"), 1)):
+    for actor, hours in ((ANN, 9), (EVE, 24 * 8), (ADA, 24 * 31), (Actor("vera", "viewer"), 1)):
         with pytest.raises(NotAllowed):
-            shelve(who, until=60 * hours)
+            shelve(actor, until=60 * hours)
     assert platform.shelves.in_force() == []
     assert shelve().until == at(60)
     assert [s.reason for s in operate.shelves_now(platform, at(59))] == ["cleaning"]
@@ -365,7 +365,7 @@ def test_T18_what_waited_for_a_dead_receiver_while_it_was_shelved_is_not_told_la
     run(platform, 31)
     run(platform, 70)
     assert mail.messages == []
-    assert {n.status for n in the_episode(platform).outbox} == {"muted"}
+    assert {n.status for n in the_episode(platform).notifications} == {"muted"}
 
 
 def test_T18_out_of_service_needs_an_engineer_and_mutes_until_it_is_returned(stores):
@@ -442,12 +442,12 @@ def test_T11_two_operators_who_disagree_are_both_kept_and_the_rule_is_stated(sto
     feed(platform, 5, 230)
     run(platform, 8)
     id = the_episode(platform).id
-    for who, verdict in (("ann", "true_alarm"), ("bob", "false_alarm")):
-        give_feedback(platform, episode_id=id, verdict=verdict, acted=False, action=None, comment=None, who=who, at=at(9))
+    for actor, verdict in (("ann", "true_alarm"), ("bob", "false_alarm")):
+        give_feedback(platform, episode_id=id, verdict=verdict, acted=False, action=None, comment=None, actor=actor, at=at(9))
     kept = the_episode(platform).feedback
-    assert [(f.who, f.verdict) for f in kept] == [("ann", "true_alarm"), ("bob", "false_alarm")]
+    assert [(f.actor, f.verdict) for f in kept] == [("ann", "true_alarm"), ("bob", "false_alarm")]
     assert consensus(kept) == ("unsure", True)
-    assert the_episode(platform).settlement.outcome == "undetermined"
+    assert the_episode(platform).outcome_record.outcome == "undetermined"
 
 
 def test_T11_of_two_who_acknowledge_the_first_is_kept_and_both_may(stores):
@@ -457,7 +457,7 @@ def test_T11_of_two_who_acknowledge_the_first_is_kept_and_both_may(stores):
     id = the_episode(platform).id
     operate.acknowledge(platform, id, ANN, at(9))
     operate.acknowledge(platform, id, EVE, at(10))
-    assert (the_episode(platform).acknowledged.who, the_episode(platform).acknowledged.at) == ("ann", at(9))
+    assert (the_episode(platform).acknowledged.actor, the_episode(platform).acknowledged.at) == ("ann", at(9))
 
 
 def test_T16_without_a_secret_nothing_starts():

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.definitions.limits import severities
-from alerting.detection.threshold import judge
+from alerting.detection.threshold import evaluate_values
 from alerting.episodes.lifecycle import ConditionState, advance
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
@@ -99,8 +99,8 @@ def test_T5_a_condition_held_for_ever_is_raised_whatever_the_debouncers(fields, 
     state, raised = ConditionState(at(0)), []
     instants = [0, *sorted(set(cuts)), 180]
     for start, end in pairwise(instants):
-        judged = judge(definition, data, state.carried, at(start), at(end))
-        state, steps = advance(state, judged.stretches, definition.hold, definition.clear_for, severities(definition))
+        judged = evaluate_values(definition, data, state.carried, at(start), at(end))
+        state, steps = advance(state, judged.intervals, definition.hold, definition.clear_for, severities(definition))
         state = ConditionState(**{**state.__dict__, "carried": judged.carried})
         raised += [s for s in steps if s.kind == "raised"]
         assert not [s for s in steps if s.kind == "closed"]
@@ -181,18 +181,18 @@ NUMBERS = [0.0, -0.0, 1e-300, -1e-300, 5.0, -5.0, float("nan"), float("inf"), fl
 @given(st.sampled_from([0, -0.0, 5, -5]), st.sampled_from(["above", "below", "equals"]), st.sampled_from(NUMBERS))
 def test_T13_zero_is_a_number_and_what_is_no_number_is_no_reading(limit, side, value):
     definition = threshold(**{"above": None, side: limit})
-    judged = judge(definition, history([1], temperature=[value]), None, at(0), at(1))
+    judged = evaluate_values(definition, history([1], temperature=[value]), None, at(0), at(1))
     met = {"above": lambda v: v > limit, "below": lambda v: v < limit, "equals": lambda v: v == limit}[side]
     wanted = "unknown" if value is None or isnan(value) else "triggered" if met(value) else "clear"
-    assert judged.stretches[-1].status == wanted
+    assert judged.intervals[-1].status == wanted
 
 
 @pytest.mark.parametrize(("side", "sign"), [("above", 1), ("below", -1)])
 def test_T14_the_deadband_is_on_the_clear_side_only(side, sign):
     definition = threshold(**{"above": None, side: sign * 90, f"clear_{side}_at": sign * 85})
     values = [sign * v for v in (89, 90, 90.1, 90, 88, 85.1, 85, 89)]
-    judged = judge(definition, history(range(1, 9), temperature=values), None, at(0), at(8))
-    found = [(s.status, s.start) for s in judged.stretches][1:]
+    judged = evaluate_values(definition, history(range(1, 9), temperature=values), None, at(0), at(8))
+    found = [(s.status, s.start) for s in judged.intervals][1:]
     assert found == [("clear", at(1)), ("triggered", at(3)), ("clear", at(7))]
 
 

@@ -41,7 +41,7 @@ class SignedLinks:
         return unseal(token, self._key, self._now())
 
 
-def kept_key(path: Path) -> bytes:
+def load_or_create_key(path: Path) -> bytes:
     """Return the key of all links, made at the first call and readable by its owner alone.
 
     Raises UserError if other users may read the file.

@@ -71,7 +71,7 @@ class WebhookChannel:
             with self._client.stream(
                 "POST", url, content=body, headers=headers, timeout=self._timeout, follow_redirects=False, extensions=sni
             ) as answer:
-                self._judge(answer.status_code)
+                self._evaluate(answer.status_code)
         except httpx.InvalidURL:
             raise DeliveryFailed(f"webhook {self.name} at {self.place}: its address cannot be read", permanent=True) from None
         except httpx.HTTPError as fault:
@@ -97,7 +97,7 @@ class WebhookChannel:
             headers["webhook-signature"] = sign(self._key, key, timestamp, body)
         return headers
 
-    def _judge(self, status: int) -> None:
+    def _evaluate(self, status: int) -> None:
         if 200 <= status < 300:
             return
         permanent = 400 <= status < 500 and status not in WORTH_RETRYING

@@ -287,13 +287,13 @@ def _take_office(folder: Path, port: int) -> bool:
             if client.admin.command("hello").get("isWritablePrimary"):
                 mongod_access.ensure_user(client, folder, port)
                 return True
-            _settle_membership(client, port)
+            _ensure_membership(client, port)
     except (ConnectionFailure, OperationFailure):  # not up yet, or still loading its configuration: the caller has a deadline
         return False
     return False
 
 
-def _settle_membership(client: Client, port: int) -> None:
+def _ensure_membership(client: Client, port: int) -> None:
     here = f"{HOST}:{port}"
     try:
         config = client.admin.command("replSetGetConfig")["config"]

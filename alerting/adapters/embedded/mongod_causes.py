@@ -65,10 +65,10 @@ def _last_start(log: Path) -> str:
     except OSError:
         return ""
     lines = text.rpartition(_STARTED)[2].splitlines()
-    return "\n".join(line for line in lines if _tells_of_an_error(line))
+    return "\n".join(line for line in lines if _reports_error(line))
 
 
-def _tells_of_an_error(line: str) -> bool:
+def _reports_error(line: str) -> bool:
     try:
         severity = json.loads(line).get("s")
     except (ValueError, AttributeError):

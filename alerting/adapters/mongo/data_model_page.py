@@ -138,14 +138,14 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             "at most about 48 per target (one per 1/48 of `allowed_lateness`)",
             "deleted when no reprocessing can begin there any more",
         ),
-        "evaluation_reach": Description(
+        "evaluated_until": Description(
             "one document: the instant up to which an evaluation has begun to read (`up_to`)",
             "`_id`",
             "`usecases/evaluation/reprocess.py`",
             "none",
             KEPT,
         ),
-        "rejudge": Description(
+        "reprocessing_requests": Description(
             "the request to evaluate one target again from an instant",
             "`definition`, `asset`",
             "`usecases/evaluation/late_routing.py`, `batch.py`",
@@ -159,7 +159,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             "one per trained target and stride",
             KEPT,
         ),
-        "replays": Description(
+        "past_evaluations": Description(
             "that a past interval of one target was evaluated, and under which revision and model version",
             "`_id`",
             "`usecases/evaluation/evaluate.py` (`evaluate_past`)",
@@ -178,7 +178,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
     },
     "What operators see and do": {
         "episodes": Description(
-            "one episode: evidence, transitions, notifications (`outbox`), feedback and outcome, with a `version`",
+            "one episode: evidence, transitions, notifications (`notifications`), feedback and outcome, with a `version`",
             "`_id` (hash of definition, asset, `raised_at`)",
             "`usecases/evaluation/persist.py`, `persist_past.py`, `reconcile.py`; `usecases/episodes/`, `operators/` and "
             "`notification/` through `usecases/episodes/store.py`",
@@ -186,7 +186,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             KEPT,
         ),
         "shelves": Description(
-            "one shelf or out-of-service of a definition on an asset, with the reminders in its `outbox`",
+            "one shelf or out-of-service of a definition on an asset, with the reminders in its `notifications`",
             "`_id`",
             "`usecases/operators/operate.py`, `usecases/notification/muting.py`",
             "one per shelf",
@@ -199,7 +199,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             "one per answer",
             KEPT,
         ),
-        "bulletins": Description(
+        "group_messages": Description(
             "one message that belongs to no single episode: flood summary, digest, heartbeat, platform alert, test message",
             "`_id` (names what it is about)",
             "`usecases/notification/` (`schedule.py`, `digests.py`, `platform_alerts.py`, `deliver.py`)",

@@ -26,18 +26,18 @@ STATES = "evaluation_shards"
 EVALUATION_PLANS = "evaluation_plans"
 CHECKPOINTS = "evaluation_checkpoints"
 ARRIVALS = "late_arrivals"
-REACH = "evaluation_reach"
-REJUDGE = "rejudge"
+REACH = "evaluated_until"
+REJUDGE = "reprocessing_requests"
 EPISODES = "episodes"
 SHELVES = "shelves"
 FEEDBACK = "feedback"
 DECISIONS = "decisions"
 SCORES = "scores"
-REPLAYS = "replays"
+PAST_EVALUATIONS = "past_evaluations"
 REPORTS = "reports"
 AUDIT = "audit"
 ROUTES = "routes"
-BULLETINS = "bulletins"
+GROUP_MESSAGES = "group_messages"
 REVOCATIONS = "link_revocations"
 ENDED_SESSIONS = "ended_sessions"
 PLATFORM_ALERTS = "platform_alerts"
@@ -78,8 +78,8 @@ INDEXES: dict[str, list[IndexModel]] = {
         _newest("definition", "asset", at="raised_at"),
         _newest("condition", at="raised_at"),
         IndexModel([("outcome_due_at", ASCENDING)], sparse=True),
-        IndexModel([("outbox.status", ASCENDING), ("outbox.next_attempt_at", ASCENDING)]),
-        IndexModel([("asset", ASCENDING), ("outbox.created_at", ASCENDING)]),
+        IndexModel([("notifications.status", ASCENDING), ("notifications.next_attempt_at", ASCENDING)]),
+        IndexModel([("asset", ASCENDING), ("notifications.created_at", ASCENDING)]),
         IndexModel([("muted_by", ASCENDING)]),
         IndexModel(
             [("raised_at", DESCENDING), ("_id", DESCENDING)],
@@ -90,7 +90,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     SHELVES: [
         _unique("force_key", sparse=True),
         IndexModel([("definition", ASCENDING), ("asset", ASCENDING), ("since", ASCENDING)]),
-        IndexModel([("outbox.status", ASCENDING), ("outbox.next_attempt_at", ASCENDING)]),
+        IndexModel([("notifications.status", ASCENDING), ("notifications.next_attempt_at", ASCENDING)]),
     ],
     FEEDBACK: [_unique("key"), IndexModel([("episode", ASCENDING), ("at", ASCENDING)])],
     DECISIONS: [
@@ -99,10 +99,10 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("definition", ASCENDING), ("at", ASCENDING)]),
     ],
     SCORES: [_unique("definition", "ts", "asset", "model_version")],
-    REPLAYS: [IndexModel([("definition", ASCENDING), ("at", ASCENDING)])],
+    PAST_EVALUATIONS: [IndexModel([("definition", ASCENDING), ("at", ASCENDING)])],
     REPORTS: [_newest("definition", at="start"), _newest(at="start")],
     ROUTES: [_unique("name")],
-    BULLETINS: [IndexModel([("notification.status", ASCENDING), ("notification.next_attempt_at", ASCENDING)])],
+    GROUP_MESSAGES: [IndexModel([("notification.status", ASCENDING), ("notification.next_attempt_at", ASCENDING)])],
     REVOCATIONS: [_unique("episode", "recipient")],
     ENDED_SESSIONS: [IndexModel([("expires", ASCENDING)])],
     PLATFORM_ALERTS: [_unique("open_key", sparse=True), IndexModel([("subject", ASCENDING), ("opened_at", ASCENDING)])],

@@ -14,7 +14,7 @@ from alerting.adapters.mongo.documents import Document, MongoDatabase
 from alerting.adapters.mongo.episodes.audit import MongoAudit
 from alerting.adapters.mongo.episodes.episodes import MongoEpisodes
 from alerting.adapters.mongo.episodes.feedback import MongoFeedback
-from alerting.adapters.mongo.episodes.group_messages import MongoBulletins
+from alerting.adapters.mongo.episodes.group_messages import MongoGroupMessages
 from alerting.adapters.mongo.episodes.platform_alerts import MongoPlatformAlerts
 from alerting.adapters.mongo.episodes.revocations import MongoRevocations
 from alerting.adapters.mongo.episodes.sessions import MongoEndedSessions
@@ -22,7 +22,7 @@ from alerting.adapters.mongo.episodes.shelves import MongoShelves
 from alerting.adapters.mongo.evaluation.checkpoints import MongoCheckpoints
 from alerting.adapters.mongo.evaluation.decisions import MongoDecisions
 from alerting.adapters.mongo.evaluation.evaluation_plans import MongoEvaluationPlans
-from alerting.adapters.mongo.evaluation.past_evaluations import MongoReplays
+from alerting.adapters.mongo.evaluation.past_evaluations import MongoPastEvaluations
 from alerting.adapters.mongo.evaluation.scores import MongoScores
 from alerting.adapters.mongo.evaluation.states import MongoStates
 from alerting.adapters.mongo.faulty_documents import MongoDocuments
@@ -62,12 +62,12 @@ class MongoStores:
         self.feedback = MongoFeedback(database)
         self.decisions = MongoDecisions(database)
         self.scores = MongoScores(database)
-        self.replays = MongoReplays(database)
+        self.past_evaluations = MongoPastEvaluations(database)
         self.reports = MongoReports(database)
         self.backtests = MongoBacktests(database)
         self.audit = MongoAudit(database)
         self.routes = MongoRoutes(database)
-        self.bulletins = MongoBulletins(database)
+        self.group_messages = MongoGroupMessages(database)
         self.revocations = MongoRevocations(database)
         self.ended_sessions = MongoEndedSessions(database)
         self.platform_alerts = MongoPlatformAlerts(database)
@@ -94,12 +94,12 @@ class MongoStores:
             decisions=self.decisions,
             models=models,
             scores=self.scores,
-            replays=self.replays,
+            past_evaluations=self.past_evaluations,
             reports=self.reports,
             backtests=self.backtests,
             audit=self.audit,
             routes=self.routes,
-            bulletins=self.bulletins,
+            group_messages=self.group_messages,
             revocations=self.revocations,
             ended_sessions=self.ended_sessions,
             platform_alerts=self.platform_alerts,

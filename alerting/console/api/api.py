@@ -98,7 +98,7 @@ def record_feedback(platform: Platform, id: str, body: views.FeedbackBody, perso
         acted=body.acted,
         action=body.action or None,
         comment=body.comment or None,
-        who=person.name,
+        actor=person.name,
         at=platform.clock.now(),
         acted_at=body.acted_at,
     )

@@ -93,7 +93,7 @@ class ShelfView(views.View):
     since: datetime
     until: datetime | None
     reason: str
-    who: str
+    actor: str
     ended_at: datetime | None
     ended_by: str | None
     end_reason: str | None
@@ -114,7 +114,7 @@ class Operated(views.View):
     unknown: tuple[str, ...]
 
 
-class SuppressedPairView(views.View):
+class SuppressedTargetView(views.View):
     """The suppression of one target that can be suppressed. `unknown`: unknown asset states, which suppress nothing."""
 
     definition: str
@@ -129,8 +129,8 @@ class SuppressionView(views.View):
 
     at: datetime
     since: datetime
-    pairs: list[SuppressedPairView]
-    untold: list[views.EpisodeSummary]
+    pairs: list[SuppressedTargetView]
+    not_notified: list[views.EpisodeSummary]
 
 
 @router.get("/episodes/{id}/standing", tags=["operators"])
@@ -200,9 +200,9 @@ def list_suppressions(
     """What is suppressed by design now, and episodes without notification since an instant (a day ago when left out)."""
     now = platform.clock.now()
     found = list_suppressed(platform, now, since or now - timedelta(days=1), definition)
-    pairs = [SuppressedPairView(**vars(pair)) for pair in found.pairs]
-    untold = [views.episode_summary(episode) for episode in found.untold]
-    return SuppressionView(at=found.at, since=found.since, pairs=pairs, untold=untold)
+    pairs = [SuppressedTargetView(**vars(pair)) for pair in found.pairs]
+    not_notified = [views.episode_summary(episode) for episode in found.not_notified]
+    return SuppressionView(at=found.at, since=found.since, pairs=pairs, not_notified=not_notified)
 
 
 @router.get("/why", tags=["operators"], openapi_extra=MAY_NAME_NOTHING)

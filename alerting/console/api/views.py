@@ -19,8 +19,8 @@ from alerting.episodes.episode import (
     LateDataStatus,
     Notification,
     Outcome,
+    OutcomeRecord,
     RecommendationResult,
-    Settlement,
     Transition,
     Verdict,
 )
@@ -75,7 +75,7 @@ class EpisodeDetail(EpisodeSummary):
     transitions: tuple[Transition, ...]
     notifications: tuple[Notification, ...]
     feedback: tuple[Feedback, ...]
-    settlement: Settlement | None
+    outcome_record: OutcomeRecord | None
 
 
 class EpisodePage(View):
@@ -97,7 +97,7 @@ class FeedbackBody(BaseModel):
     acted_at: Instant | None = Field(None, description="When it was done; now when left out.")
 
     @model_validator(mode="after")
-    def _only_who_acted(self) -> Self:
+    def _only_actor(self) -> Self:
         if (self.action or self.acted_at) and not self.acted:
             raise ValueError("action and acted_at go together with acted: true")
         return self
@@ -202,9 +202,9 @@ def episode_detail(episode: Episode) -> EpisodeDetail:
         recommendation=episode.recommendation,
         guidance=episode.guidance,
         transitions=episode.transitions,
-        notifications=episode.outbox,
+        notifications=episode.notifications,
         feedback=episode.feedback,
-        settlement=episode.settlement,
+        outcome_record=episode.outcome_record,
     )
 
 
@@ -213,15 +213,15 @@ def _summary(episode: Episode) -> dict[str, Any]:
         *("id", "definition", "revision", "kind", "asset", "title", "severity", "condition", "raised_at", "detected_at"),
         *("closed_at", "model_version", "backfilled", "withdrawn", "late_data_status", "condition_started_at"),
     )
-    settled = episode.settlement
+    determined = episode.outcome_record
     return {name: getattr(episode, name) for name in same} | {
         "value": episode.evaluation.value,
         "threshold": episode.evaluation.threshold,
         "reason": episode.evaluation.reason,
         "advice": episode.recommendation.words if episode.recommendation else None,
         "message": sentences.message(episode),
-        "outcome": settled.outcome if settled else None,
-        "outcome_reason": settled.reason if settled else None,
+        "outcome": determined.outcome if determined else None,
+        "outcome_reason": determined.reason if determined else None,
     }
 
 

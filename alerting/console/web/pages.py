@@ -71,7 +71,7 @@ def episodes(request: Request, platform: Served, person: Viewer, cursor: Cursor 
         older=views.cursor_after(shown[-1]) if len(found) > CLOSED_SHOWN else None,
         first=before is None,
         shelves=shelves_now(platform, now) if before is None else [],
-        untold=len(untold_since(platform, now - UNTOLD_SINCE, now)) if before is None else 0,
+        not_notified=len(untold_since(platform, now - UNTOLD_SINCE, now)) if before is None else 0,
         first_outs={e.id for e in still_open if first_out(e, still_open) == "first"},
         unmended=platform.platform_alerts.open() if before is None else [],
         now=now,

@@ -33,7 +33,7 @@ def _asset_faults(definition: Definition, assets: AssetIndex, event_types: Seque
         return
     types = {name: v.type for a in watched for name, v in a.variables.items()}
     if isinstance(definition, ThresholdDefinition):
-        yield from _watched_variable_faults(definition, types, watched)
+        yield from _threshold_variable_faults(definition, types, watched)
     if definition.problem and definition.problem.variable:
         yield from _variable_faults("problem.variable", definition.problem.variable, types)
     yield from _event_faults(definition, event_types)
@@ -50,7 +50,7 @@ def _variable_faults(path: str, name: str, types: Mapping[str, VariableType]) ->
         yield Fault(path, f"{name!r} is a category; a limit needs a number")
 
 
-def _watched_variable_faults(
+def _threshold_variable_faults(
     definition: ThresholdDefinition, types: Mapping[str, VariableType], watched: Sequence[Asset]
 ) -> Iterable[Fault]:
     name = definition.variable

@@ -10,7 +10,7 @@ import pandas as pd
 
 from alerting.definitions.model import ClassifierDefinition
 from alerting.detection.problems import BoolArray, problem_samples
-from alerting.detection.suppression import Span, covered
+from alerting.detection.suppression import SuppressedInterval, covered
 from alerting.learning.data.feedback_labels import LEFT_OUT, POSITIVE, WEIGHTED, Effects, FeedbackLabel, relabel
 from alerting.learning.data.labels import Labels, label_instants, persistence
 from alerting.learning.data.point_in_time import has_any_value
@@ -48,7 +48,7 @@ def label_asset(
     borders: Borders,
     until: int,
     answers: Sequence[FeedbackLabel],
-    suppressed: Mapping[str, Sequence[Span]],
+    suppressed: Mapping[str, Sequence[SuppressedInterval]],
 ) -> AssetRows:
     """Label the instants on the stride grid of one asset, and drop the rows that cannot be used.
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from alerting.definitions.model import ClassifierDefinition
 from alerting.detection.problems import predicts
-from alerting.detection.suppression import Span
+from alerting.detection.suppression import SuppressedInterval
 from alerting.learning.data.asset_rows import AssetRows, join_assets, label_asset
 from alerting.learning.data.feedback_labels import EFFECTS, Effects, FeedbackLabel, describe_feedback
 from alerting.learning.data.fingerprint import dataset_hash
@@ -92,7 +92,7 @@ def build_dataset(
     histories: Sequence[History],
     as_of: datetime,
     answers: Sequence[FeedbackLabel] = (),
-    suppressed: Mapping[str, Sequence[Span]] = MappingProxyType({}),
+    suppressed: Mapping[str, Sequence[SuppressedInterval]] = MappingProxyType({}),
     max_rows: int | None = None,
     memory_bytes: int | None = None,
 ) -> Dataset:

@@ -109,9 +109,9 @@ def _effect_of(use: FeedbackUse, answer: FeedbackLabel) -> Effect | None:
 
 def _in_doubt(definition: ClassifierDefinition, answer: FeedbackLabel, at: Millis) -> BoolArray:
     """Select the rows whose label window looks past the action (without an action: past the raise), until the window ends."""
-    reach = span_millis(definition.gap + definition.horizon)
+    evaluated_until = span_millis(definition.gap + definition.horizon)
     since = answer.raised if answer.acted is None else answer.acted
-    return (at + reach > since) & (at <= answer.ends)
+    return (at + evaluated_until > since) & (at <= answer.ends)
 
 
 def _rows_before_action(answer: FeedbackLabel, at: Millis) -> BoolArray:

@@ -46,13 +46,13 @@ def label_instants(
     if question == "onset":
         positive = _any_between(millis(problems["start"]), after, until)
         dropped[_inside(problems, at, span_millis(problem.recovery))] = INSIDE_PROBLEM
-        settled = until + span_millis(problem.hold)
+        determined = until + span_millis(problem.hold)
     else:
         positive = _any_between(ts[bad], after, until)
-        settled = until
+        determined = until
     if problem.variable is not None:
         dropped[~_any_between(ts, after, until)] = NO_SAMPLE
-    dropped[settled > known_until(problem, history, ts, as_of)] = IMMATURE
+    dropped[determined > known_until(problem, history, ts, as_of)] = IMMATURE
     return Labels(positive.astype(np.int8), dropped, problems)
 
 

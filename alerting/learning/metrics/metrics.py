@@ -154,7 +154,7 @@ def event_metrics(
     """Compute metrics of episodes (raised, end) in ms against problems. `observed_s_by_asset`: evaluated running time (s)."""
     assets = sorted({*spells_by_asset, *problems_by_asset})
     none = ProblemIntervals(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.bool_))
-    parts = [_judge(spells_by_asset.get(a, ()), problems_by_asset.get(a, none), gap_ms, horizon_ms) for a in assets]
+    parts = [_evaluate(spells_by_asset.get(a, ()), problems_by_asset.get(a, none), gap_ms, horizon_ms) for a in assets]
     judged = (
         _EvaluatedRows(*(np.concatenate([getattr(p, f) for p in parts]) for f in _EvaluatedRows.__dataclass_fields__))
         if parts
@@ -193,7 +193,7 @@ def occurred_after(raised: int, problems: ProblemIntervals, gap_ms: int, horizon
     return ("in_time" if in_time else "too_late"), first
 
 
-def _judge(spells: Sequence[tuple[int, int]], problems: ProblemIntervals, gap_ms: int, horizon_ms: int) -> _EvaluatedRows:
+def _evaluate(spells: Sequence[tuple[int, int]], problems: ProblemIntervals, gap_ms: int, horizon_ms: int) -> _EvaluatedRows:
     lead = np.full(len(problems.start), np.nan)
     verdicts: list[Occurred] = []
     for raised, _ in spells:

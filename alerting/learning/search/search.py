@@ -146,7 +146,7 @@ class _Search:
         """Fit on the fold's training rows of the sample."""
         train, test = (self._labelled(self.sample.of(rows)) for rows in (fold.train, fold.test))
         columns = Columns.from_plan(self.dataset.plan)
-        return _Fitted(fold, *get_family(self.family).fit_watched(params, columns, train, test, self.learning.seed))
+        return _Fitted(fold, *get_family(self.family).fit_with_validation(params, columns, train, test, self.learning.seed))
 
     def _labelled(self, rows: Positions) -> LabelledRows:
         return LabelledRows(self.matrix[rows], self.dataset.label[rows], self.sample.weights(rows))

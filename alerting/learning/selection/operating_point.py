@@ -10,7 +10,7 @@ import pandas as pd
 
 from alerting.definitions.model import OperatingPoint
 from alerting.detection.classifier import triggered
-from alerting.episodes.lifecycle import promised_spells
+from alerting.episodes.lifecycle import prediction_intervals
 from alerting.learning.metrics.metrics import (
     EventMetrics,
     Floats,
@@ -71,7 +71,7 @@ def predicted_episodes_at(watched: ObservedRows, score: Floats, threshold: float
         rows = np.flatnonzero(watched.asset == name)
         rows = rows[np.argsort(watched.at[rows], kind="stable")]
         fired = triggered(score[rows], threshold)
-        spells[name] = promised_spells(watched.at[rows], fired, known, watched.gap_ms + watched.horizon_ms)
+        spells[name] = prediction_intervals(watched.at[rows], fired, known, watched.gap_ms + watched.horizon_ms)
     return spells
 
 

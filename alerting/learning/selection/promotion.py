@@ -13,7 +13,7 @@ import pandas as pd
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import ClassifierDefinition
 from alerting.detection.problems import BoolArray, predicts
-from alerting.detection.suppression import Span, covered
+from alerting.detection.suppression import SuppressedInterval, covered
 from alerting.learning.data.labels import label_instants
 from alerting.learning.data.point_in_time import has_any_value, point_in_time_view
 from alerting.learning.features.build import build_features, grid
@@ -25,7 +25,7 @@ from alerting.readings.history import History, Millis, from_millis, span_millis,
 
 Verdict = Literal["promote", "keep", "cannot_tell", "provisional", "no_challenger"]
 ActedWindow = tuple[str, datetime, datetime]
-SpansByAsset = Mapping[str, Sequence[Span]]
+IntervalsByAsset = Mapping[str, Sequence[SuppressedInterval]]
 SAMPLES = 500
 DAY_MS = 86_400_000
 
@@ -67,7 +67,7 @@ def compare(
     excluded: Sequence[ActedWindow],
     as_of: datetime,
     seed: int,
-    suppressed: SpansByAsset = MappingProxyType({}),
+    suppressed: IntervalsByAsset = MappingProxyType({}),
 ) -> PromotionDecision:
     """Decide whether a challenger, which has beaten the baseline out of fold, replaces the champion.
 
@@ -113,7 +113,7 @@ def common_window(
     excluded: Sequence[ActedWindow],
     start: datetime,
     as_of: datetime,
-    suppressed: SpansByAsset = MappingProxyType({}),
+    suppressed: IntervalsByAsset = MappingProxyType({}),
 ) -> CommonWindow | None:
     """Score both models on every labelled instant of (start, as_of] that is not suppressed; None without such an instant."""
     window = to_millis(start), to_millis(as_of)
@@ -151,7 +151,7 @@ def _rows_of(
     champion: TrainedModel,
     history: History,
     excluded: Sequence[ActedWindow],
-    suppressed: Sequence[Span],
+    suppressed: Sequence[SuppressedInterval],
     start: int,
     as_of: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -288,7 +288,7 @@ def _percent(share: float | None) -> str:
 
 
 def _view(window: CommonWindow, keep: BoolArray, label: Labels, block_ms: int, seed: int) -> _View:
-    """Compute a paired block bootstrap (Künsch 1989) of the difference in average precision, over blocks of time across all assets."""
+    """Compute a paired block bootstrap (Künsch 1989) of the difference in average precision, over blocks of time."""
     label, mine, theirs = label[keep], window.challenger[keep], window.champion[keep]
     if not 0 < label.sum() < len(label):
         return _View(None, None, None, None, 0)

@@ -23,8 +23,8 @@ from alerting.ports.logs import log_context
 from alerting.usecases.backtest.checkpoint import restore
 from alerting.usecases.backtest.result import finish, stored_result
 from alerting.usecases.backtest.run import Backtest, Retrain, Subject, cadence
-from alerting.usecases.backtest.sandbox import Shadow
-from alerting.usecases.backtest.segment import instants, segment_figure, walk_segment
+from alerting.usecases.backtest.sandbox import Sandbox
+from alerting.usecases.backtest.segment import instants, segment_metrics, walk_segment
 from alerting.usecases.definitions.sync import check, latest_revision, require_revision, sync
 
 RULES = 1  # part of a run's identity: results stored under other rules do not count
@@ -68,10 +68,10 @@ def backtest(
     run = platform.backtests.begin(id, _arguments(platform, subject, start, end, retrain))
     if run.get("finished_at") is not None:
         return stored_result(platform, run)
-    shadow = Shadow(platform, _in_service(subject.revision, start))
+    shadow = Sandbox(platform, _in_service(subject.revision, start))
     done = restore(platform, shadow, run)
     cuts = segment_starts(subject.definition, start, end, retrain)
-    segments = [segment_figure(s) for s in run["segments"]]
+    segments = [segment_metrics(s) for s in run["segments"]]
     for number, (a, b) in enumerate(zip(cuts, [*cuts[1:], end], strict=True), start=1):
         if number > done:
             segments.append(walk_segment(platform, shadow, subject, id, number, a, b, _of_all(progress, number, len(cuts))))

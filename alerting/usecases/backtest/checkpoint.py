@@ -11,8 +11,8 @@ from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
 from alerting.ports import DecisionRecord, Document, Files, Platform
 from alerting.readings.history import from_millis, to_millis
-from alerting.reporting.backtest import SegmentFigure
-from alerting.usecases.backtest.sandbox import Shadow
+from alerting.reporting.backtest import SegmentMetrics
+from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.registry.registration import file_hashes
 
 
@@ -29,7 +29,7 @@ class Checkpoint:
 _CHECKPOINT = TypeAdapter(Checkpoint)
 
 
-def checkpoint_files(shadow: Shadow, name: str, segment: SegmentFigure) -> dict[str, bytes]:
+def checkpoint_files(shadow: Sandbox, name: str, segment: SegmentMetrics) -> dict[str, bytes]:
     """Return the changes of this segment as files. From here on the memory records the changes of the next one."""
     changed = [e for e in shadow.episodes.find() if e.id in shadow.episodes.changed]
     decisions = [d for d in shadow.decisions.of(name) if d.at == segment.start]
@@ -39,7 +39,7 @@ def checkpoint_files(shadow: Shadow, name: str, segment: SegmentFigure) -> dict[
         states={asset: state for (_, asset), state in shadow.states.kept.items()},
         episodes=tuple(changed),
     )
-    files = {"checkpoint.json": _CHECKPOINT.dump_json(point), "scores.npz": _packed(shadow.scores.fresh)}
+    files = {"checkpoint.json": _CHECKPOINT.dump_json(point), "scores.npz": _pack_documents(shadow.scores.fresh)}
     if segment.promoted and segment.version is not None:
         tags = shadow.models.version_tags(name, segment.version)
         files["tags.json"] = json.dumps(tags).encode()
@@ -51,7 +51,7 @@ def checkpoint_files(shadow: Shadow, name: str, segment: SegmentFigure) -> dict[
     return files
 
 
-def _packed(rows: list[Document]) -> bytes:
+def _pack_documents(rows: list[Document]) -> bytes:
     """Return scores as compressed arrays, bit for bit."""
     buffer = io.BytesIO()
     np.savez_compressed(
@@ -72,7 +72,7 @@ def _unpacked(data: bytes) -> list[Document]:
     return [{**row, "ts": from_millis(row["ts"])} for row in rows]
 
 
-def restore(platform: Platform, shadow: Shadow, run: Document) -> int:
+def restore(platform: Platform, shadow: Sandbox, run: Document) -> int:
     """Restore the memory as of the end of the last finished segment. Return the number of finished segments."""
     name, done = run["definition"], len(run["segments"])
     for number in range(1, done + 1):
@@ -88,7 +88,7 @@ def restore(platform: Platform, shadow: Shadow, run: Document) -> int:
     return done
 
 
-def _restore_model(shadow: Shadow, decision: DecisionRecord | None, files: Files) -> None:
+def _restore_model(shadow: Sandbox, decision: DecisionRecord | None, files: Files) -> None:
     if decision is None or not decision.promoted or decision.challenger_version is None:
         return
     model = {n.removeprefix("model/"): data for n, data in files.items() if n.startswith("model/")}

@@ -37,14 +37,14 @@ def events_of(material: Material) -> EventMetrics | None:
     gap, horizon = span_millis(definition.gap), span_millis(definition.horizon)
     spells: dict[str, list[tuple[int, int]]] = {asset: [] for asset in material.watched}
     for e in material.episodes:
-        known = e.settlement is not None and e.settlement.occurred is not None
+        known = e.outcome_record is not None and e.outcome_record.occurred is not None
         if known and material.start <= e.raised_at < material.end and e.asset in spells:
             spells[e.asset].append((to_millis(e.raised_at), to_millis(e.raised_at + total_length(material.in_alarm(e)))))
     if isinstance(definition, ClassifierDefinition):
         spans, observed = _scored(material, definition)
         seed = definition.learning.seed
     else:
-        spans, observed, seed = _watched_spans(material), _watched_seconds(material), 0
+        spans, observed, seed = _evaluated_intervals(material), _evaluated_seconds(material), 0
     begun = {asset: _begun_within(found, material.start, material.end) for asset, found in spans.items()}
     return event_metrics(spells, begun, gap, horizon, observed, seed)
 
@@ -79,7 +79,7 @@ def _scored(material: Material, definition: ClassifierDefinition) -> tuple[Mappi
     return watched.problems, seconds
 
 
-def _watched_spans(material: Material) -> dict[str, ProblemIntervals]:
+def _evaluated_intervals(material: Material) -> dict[str, ProblemIntervals]:
     """Return the problems with an evaluated instant in their warning time, by asset."""
     gap, horizon = span_millis(material.definition.gap), span_millis(material.definition.horizon)
     spans = {}
@@ -92,7 +92,7 @@ def _watched_spans(material: Material) -> dict[str, ProblemIntervals]:
     return spans
 
 
-def _watched_seconds(material: Material) -> dict[str, float]:
+def _evaluated_seconds(material: Material) -> dict[str, float]:
     gaps = material.gaps
     known = {asset: subtract_gaps(interval, gaps.get(asset, ())) for asset, interval in material.watched.items()}
     return {asset: total_length(parts).total_seconds() for asset, parts in known.items()}
@@ -102,7 +102,7 @@ def beside_acted(platform: Platform, material: Material) -> int:
     """Return how many episodes were raised within the outcome window of a live episode that was acted upon."""
     window = material.definition.gap + material.definition.horizon
     live = platform.episodes.find(material.definition.name, start=material.start - window, end=material.end)
-    acted = [(e.asset, e.raised_at) for e in live if e.settlement is not None and e.settlement.acted]
+    acted = [(e.asset, e.raised_at) for e in live if e.outcome_record is not None and e.outcome_record.acted]
 
     def beside(episode: Episode) -> bool:
         return any(asset == episode.asset and at <= episode.raised_at <= at + window for asset, at in acted)

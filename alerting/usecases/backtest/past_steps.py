@@ -11,7 +11,7 @@ from alerting.definitions.model import Definition
 from alerting.definitions.revisions import next_revision
 from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.ports import Platform
-from alerting.usecases.backtest.sandbox import Shadow
+from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.definitions.versions import VersionInterval
 from alerting.usecases.evaluation.evaluate_target import ModelCache, evaluate_target
 
@@ -22,7 +22,7 @@ class PastSteps:
     def __init__(self, platform: Platform, definition: Definition, model_version: int | None, at: datetime) -> None:
         self._models, self._model_version = ModelCache(platform), model_version
         self._revision = next_revision(definition, None, "gate", at, "not applied")
-        self._sandbox = Shadow(platform, self._revision)
+        self._sandbox = Sandbox(platform, self._revision)
 
     def training_cutoff(self) -> datetime | None:
         """Return the training cutoff of the model, None without a model. Raises ModelUnavailable if it cannot be read."""
@@ -33,6 +33,6 @@ class PastSteps:
     def steps(self, asset: Asset, start: datetime, end: datetime) -> list[Step]:
         """Return the steps of the episodes that it would have raised on an asset in (start, end], in service from `start` on."""
         interval = VersionInterval(start, end, self._revision, self._model_version)
-        state, view = ConditionState(watermark=start), self._sandbox.watching(end)
+        state, view = ConditionState(watermark=start), self._sandbox.live_view(end)
         evaluated = evaluate_target(view, self._models, self._revision, asset, state, [interval], named=True)
         return [step for step, _ in evaluated.steps]

@@ -6,42 +6,42 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import ClassifierDefinition, Definition
 from alerting.ports import Document, Platform
-from alerting.reporting.backtest import BacktestFigures, SegmentFigure
+from alerting.reporting.backtest import BacktestMetrics, SegmentMetrics
 from alerting.reporting.conclusion import conclude
 from alerting.reporting.load import Load
 from alerting.reporting.metrics import ReportMetrics, compute_metrics, to_document
 from alerting.reporting.page import draw, render_page
 from alerting.usecases.backtest.metrics import beside_acted, cost_of, events_of, load_of
 from alerting.usecases.backtest.run import Backtest, Retrain, Subject
-from alerting.usecases.backtest.sandbox import Shadow
+from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.episodes.material import gather_material
-from alerting.usecases.episodes.outcomes import settle_due
+from alerting.usecases.episodes.outcomes import determine_due_outcomes
 
 
 def finish(
     platform: Platform,
-    shadow: Shadow,
+    shadow: Sandbox,
     subject: Subject,
     id: str,
     start: datetime,
     end: datetime,
     retrain: Retrain,
-    segments: list[SegmentFigure],
+    segments: list[SegmentMetrics],
     done: int,
 ) -> Backtest:
     """Determine the outcomes from all data known now, compute metrics, draw charts, and store the result."""
     if isinstance(subject.definition, ClassifierDefinition) and all(s.version is None for s in segments):
         raise UserError(f"no model could be trained, so nothing was judged: {segments[-1].reason}")
     now = platform.clock.now()
-    view = shadow.watching(now)
-    settle_due(view, now)
+    view = shadow.live_view(now)
+    determine_due_outcomes(view, now)
     material = gather_material(view, view.definitions.latest()[0], start, end, now)
     figures = compute_metrics(material)
     events = events_of(material)
-    top = BacktestFigures(
+    top = BacktestMetrics(
         run=id,
         subject=_subject_words(subject),
-        trained=trained_words(subject.definition, segments, retrain),
+        trained=describe_training(subject.definition, segments, retrain),
         segments=tuple(segments),
         load=load_of(material, platform.budget.flood_above),
         events=events,
@@ -103,7 +103,7 @@ def _subject_words(subject: Subject) -> str:
     return f"{name} revision {number}{'' if subject.definition.state == 'active' else f' (a {subject.definition.state})'}"
 
 
-def trained_words(definition: Definition, segments: list[SegmentFigure], retrain: Retrain) -> str:
+def describe_training(definition: Definition, segments: list[SegmentMetrics], retrain: Retrain) -> str:
     """Return a sentence on how often a model was trained; empty for kinds without a model."""
     if not isinstance(definition, ClassifierDefinition):
         return ""

@@ -10,31 +10,31 @@ from pydantic import TypeAdapter
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import ClassifierDefinition
 from alerting.ports import Platform, Progress
-from alerting.reporting.backtest import SegmentFigure
+from alerting.reporting.backtest import SegmentMetrics
 from alerting.usecases.backtest.checkpoint import checkpoint_files
 from alerting.usecases.backtest.run import Subject
-from alerting.usecases.backtest.sandbox import Shadow
+from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.training.train import train
 
 STEP = timedelta(days=1)  # evaluated at once
-_FIGURE = TypeAdapter(SegmentFigure)
+_FIGURE = TypeAdapter(SegmentMetrics)
 
 
 def walk_segment(
     platform: Platform,
-    shadow: Shadow,
+    shadow: Sandbox,
     subject: Subject,
     id: str,
     number: int,
     start: datetime,
     end: datetime,
     progress: Progress,
-) -> SegmentFigure:
+) -> SegmentMetrics:
     """Train at `start`, evaluate up to `end`, and store the results of both."""
     name = subject.definition.name
-    trained = SegmentFigure(number, start, end)
+    trained = SegmentMetrics(number, start, end)
     if isinstance(subject.definition, ClassifierDefinition):
         trained = _train(shadow, name, f"{id}-{number}", trained, progress)
     unknown: dict[str, str] = {}
@@ -42,12 +42,12 @@ def walk_segment(
     for done, day in enumerate(steps):
         progress("evaluating", done, len(steps))
         until = min(day + STEP, end)
-        unknown = evaluate(shadow.watching(until), [name], until).unknown
+        unknown = evaluate(shadow.live_view(until), [name], until).unknown
     raised = sum(start < e.raised_at <= end for e in shadow.episodes.find())
     figure = _FIGURE.validate_python(
         {**asdict(trained), "episodes": raised, "unknown": tuple(f"{pair}: {why}" for pair, why in unknown.items())}
     )
-    platform.backtests.keep_segment(id, number, asdict(figure), checkpoint_files(shadow, name, figure))
+    platform.backtests.store_segment(id, number, asdict(figure), checkpoint_files(shadow, name, figure))
     return figure
 
 
@@ -56,7 +56,7 @@ def instants(step: timedelta, start: datetime, end: datetime) -> list[datetime]:
     return [start + i * step for i in range(-(-(end - start) // step))]
 
 
-def _train(shadow: Shadow, name: str, run: str, segment: SegmentFigure, progress: Progress) -> SegmentFigure:
+def _train(shadow: Sandbox, name: str, run: str, segment: SegmentMetrics, progress: Progress) -> SegmentMetrics:
     """Train as of the segment's start. If history does not suffice, the champion stays, the same as live."""
     platform = shadow.training(segment.start)
     shadow.models.prefix = run
@@ -68,7 +68,7 @@ def _train(shadow: Shadow, name: str, run: str, segment: SegmentFigure, progress
     version = champion_at(shadow.decisions.of(name), segment.start)
     shadow.models.keep_only(version)
     tags = shadow.models.version_tags(name, version) if version is not None else {}
-    return SegmentFigure(
+    return SegmentMetrics(
         number=segment.number,
         start=segment.start,
         end=segment.end,
@@ -83,5 +83,5 @@ def _train(shadow: Shadow, name: str, run: str, segment: SegmentFigure, progress
     )
 
 
-def segment_figure(document: Mapping[str, Any]) -> SegmentFigure:
+def segment_metrics(document: Mapping[str, Any]) -> SegmentMetrics:
     return _FIGURE.validate_python({**document, "cut_short": tuple(document["cut_short"]), "unknown": tuple(document["unknown"])})

@@ -21,8 +21,8 @@ from alerting.definitions.faults import MOST_FAULTS, UserError
 from alerting.definitions.limits import severities, unknown_limits
 from alerting.definitions.model import Definition, Severity, ThresholdDefinition
 from alerting.definitions.wording.fault_messages import model_faults
-from alerting.detection.suppression import Span, suppressed_spans
-from alerting.detection.threshold import judge
+from alerting.detection.suppression import SuppressedInterval, suppressed_intervals
+from alerting.detection.threshold import evaluate_values
 from alerting.episodes.lifecycle import ConditionState, Step, advance
 from alerting.readings.history import INDEX_DTYPE, History, Millis, millis
 from alerting.readings.sample_quality import Doubts
@@ -128,8 +128,8 @@ def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
         raise UserError(f"scenario {scenario.title!r}: {path}: {sentence}; give it under asset: attributes:")
     end = scenario.until if scenario.until is not None else _length(scenario) * scenario.every
     before = scenario.start - _MOMENT
-    judged = judge(definition, history, None, before, scenario.start + end)
-    _, steps = advance(ConditionState(before), judged.stretches, definition.hold, definition.clear_for, severities(definition))
+    judged = evaluate_values(definition, history, None, before, scenario.start + end)
+    _, steps = advance(ConditionState(before), judged.intervals, definition.hold, definition.clear_for, severities(definition))
     last = end if scenario.before is None else scenario.before
     found = [_line(s.at - scenario.start, s) for s in steps if scenario.after <= s.at - scenario.start <= last]
     expected = [_expected_line(e, scenario) for e in scenario.expect]
@@ -162,8 +162,8 @@ def _told(
 ) -> list[datetime]:
     """Return the instants of notifications. Suppression depends on the readings and events of the scenario only."""
     suppression = definition.suppression
-    silent = suppressed_spans(suppression, [history], scenario.start, end) if suppression else []
-    shelved = [Span(scenario.start + s.start, scenario.start + s.end, "shelved") for s in scenario.shelved]
+    silent = suppressed_intervals(suppression, [history], scenario.start, end) if suppression else []
+    shelved = [SuppressedInterval(scenario.start + s.start, scenario.start + s.end, "shelved") for s in scenario.shelved]
     return notification_instants(steps, silent, suppression.still_tell if suppression else (), end + _MOMENT, shelved)
 
 

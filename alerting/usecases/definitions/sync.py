@@ -65,7 +65,7 @@ def _put(platform: Platform, definition: Definition, author: str, at: datetime, 
     tell_of_faults(platform, definition.name, [], at)
     revision, before = _add_revision(platform, definition, author, at, reason)
     platform.audit.add(
-        who=author,
+        actor=author,
         what="definition applied",
         subject=definition.name,
         at=at,
@@ -137,7 +137,7 @@ def _mark(platform: Platform, name: str, faults: list[str], known: list[str], at
     tell_of_faults(platform, name, faults, at)  # before the mark: after an interruption between the two both are done again
     platform.definitions.mark_faulty(name, faults)
     what = "definition is faulty; its last valid revision stays in force" if faults else "definition is valid again"
-    platform.audit.add(who="platform", what=what, subject=name, at=at, before=known, after=faults)
+    platform.audit.add(actor="platform", what=what, subject=name, at=at, before=known, after=faults)
 
 
 def known_assets(platform: Platform) -> AssetIndex:

@@ -1,7 +1,7 @@
 """The current evaluation plan: from the cache, or read again from definitions and assets if one of them was written."""
 
 from alerting.definitions.matching import AssetIndex
-from alerting.episodes.targets import EvaluationPlan, watches
+from alerting.episodes.targets import EvaluationPlan, list_targets
 from alerting.ports import Platform
 from alerting.usecases.definitions.sync import active, sync
 
@@ -14,7 +14,7 @@ def current_plan(platform: Platform) -> EvaluationPlan:
     sync(platform, platform.clock.now())
     written = platform.evaluation_plans.written()
     revisions = active(platform)
-    found = EvaluationPlan(tuple(r.name for r in revisions), tuple(watches(revisions, AssetIndex(platform.assets.all()))))
+    found = EvaluationPlan(tuple(r.name for r in revisions), tuple(list_targets(revisions, AssetIndex(platform.assets.all()))))
     if platform.evaluation_plans.written() == written:  # otherwise a document was written during the read
         platform.evaluation_plans.put(written, found)
     return found

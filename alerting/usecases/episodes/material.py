@@ -17,12 +17,12 @@ from alerting.detection.threshold import lookback
 from alerting.episodes.episode import Episode
 from alerting.learning.data.labels import label_instants, persistence
 from alerting.learning.data.point_in_time import point_in_time_view
-from alerting.learning.selection.promotion import SpansByAsset
+from alerting.learning.selection.promotion import IntervalsByAsset
 from alerting.ports import Platform
 from alerting.readings.history import History, millis, to_millis
 from alerting.reporting.material import Interval, Material, ModelInService
 from alerting.usecases.definitions.versions import champion_at, first_instant
-from alerting.usecases.episodes.suppression import never_told, spans_by_asset
+from alerting.usecases.episodes.suppression import never_notified, suppressed_intervals_by_asset
 
 SCORE_COLUMNS = ("asset", "ts", "score", "threshold", "model_version", "label", "persistence")
 
@@ -32,7 +32,7 @@ def gather_material(platform: Platform, revision: Revision, start: datetime, end
     definition = revision.definition
     promise = definition.gap + definition.horizon
     assets = matching_assets(definition, platform.assets.all())
-    spans = spans_by_asset(platform, definition, assets, start - promise, as_of)
+    spans = suppressed_intervals_by_asset(platform, definition, assets, start - promise, as_of)
     found = [e for e in platform.episodes.find(revision.name, start=start - promise, end=end) if not e.withdrawn]
     episodes = [e for e in found if not _untold(definition, spans, e, as_of)]
     scores = _heard(_scores(platform, revision, start, end), spans)
@@ -51,16 +51,16 @@ def gather_material(platform: Platform, revision: Revision, start: datetime, end
         watched=watched,
         gaps=gaps,
         predicts=predicts(definition.problem, assets[0]) if definition.problem and assets else "onset",
-        untold=sum(e not in episodes and e.raised_at >= start for e in found),
+        not_notified=sum(e not in episodes and e.raised_at >= start for e in found),
     )
 
 
-def _untold(definition: Definition, spans: SpansByAsset, episode: Episode, as_of: datetime) -> bool:
+def _untold(definition: Definition, spans: IntervalsByAsset, episode: Episode, as_of: datetime) -> bool:
     suppression = definition.suppression
-    return suppression is not None and never_told(suppression, spans.get(episode.asset, ()), episode, as_of) is not None
+    return suppression is not None and never_notified(suppression, spans.get(episode.asset, ()), episode, as_of) is not None
 
 
-def _heard(scores: pd.DataFrame, spans: SpansByAsset) -> pd.DataFrame:
+def _heard(scores: pd.DataFrame, spans: IntervalsByAsset) -> pd.DataFrame:
     """Return the scores outside suppressed intervals. Training leaves suppressed intervals out, too."""
     if not any(spans.values()) or scores.empty:
         return scores
@@ -71,7 +71,7 @@ def _heard(scores: pd.DataFrame, spans: SpansByAsset) -> pd.DataFrame:
     return scores[~silent].reset_index(drop=True)
 
 
-def _warnable(problems: pd.DataFrame, spans: SpansByAsset, definition: Definition) -> pd.DataFrame:
+def _warnable(problems: pd.DataFrame, spans: IntervalsByAsset, definition: Definition) -> pd.DataFrame:
     """Return the problems whose warning time was not suppressed throughout. A notification was possible only for these."""
     if not any(spans.values()) or problems.empty:
         return problems
@@ -108,18 +108,18 @@ def _scores(platform: Platform, revision: Revision, start: datetime, end: dateti
     frame = pd.DataFrame(list(platform.scores.between(revision.name, start, end)))
     if frame.empty:
         return pd.DataFrame(columns=["asset", "ts", "score", "threshold", "model_version"])
-    judged_by = _judged_by(platform, revision.name, frame)
+    judged_by = _version_at(platform, revision.name, frame)
     frame = frame.assign(preferred=frame["model_version"] == judged_by)
     frame = frame.sort_values(["asset", "ts", "preferred", "model_version"]).drop_duplicates(["asset", "ts"], keep="last")
     return frame.drop(columns="preferred").reset_index(drop=True)
 
 
-def _judged_by(platform: Platform, name: str, frame: pd.DataFrame) -> npt.NDArray[np.int64]:
+def _version_at(platform: Platform, name: str, frame: pd.DataFrame) -> npt.NDArray[np.int64]:
     """Return the model version in force at each instant; before any was, the version that evaluated this past last."""
-    decisions, replays = platform.decisions.of(name), platform.replays.of(name)
+    decisions, past_evaluations = platform.decisions.of(name), platform.past_evaluations.of(name)
 
     def version(instant: datetime) -> int:
-        replayed = next((r.model_version for r in reversed(replays) if r.start < instant <= r.end), None)
+        replayed = next((r.model_version for r in reversed(past_evaluations) if r.start < instant <= r.end), None)
         return champion_at(decisions, instant) or replayed or -1
 
     by_instant = {t: version(t.to_pydatetime()) for t in frame["ts"].unique()}
@@ -164,7 +164,7 @@ def _watched(
     It covers live evaluation up to the watermark and evaluations of past times, and ends with the last known value.
     """
     states = platform.states.load(revision.name, list(histories))
-    spans = [(r.asset, r.start, r.end) for r in platform.replays.of(revision.name)]
+    spans = [(r.asset, r.start, r.end) for r in platform.past_evaluations.of(revision.name)]
     began = _live_from(platform, revision)
     if began is not None:
         spans += [(asset, began, state.watermark) for asset, state in states.items()]

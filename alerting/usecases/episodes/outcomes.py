@@ -8,8 +8,8 @@ import pandas as pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition, Problem
 from alerting.detection.problems import find_problems, predicts, problem_samples
-from alerting.episodes.episode import Episode, Settlement, Transition
-from alerting.episodes.outcome import Observed, acted_within, consensus, settle
+from alerting.episodes.episode import Episode, OutcomeRecord, Transition
+from alerting.episodes.outcome import Observed, acted_within, consensus, determine_outcome
 from alerting.learning.data.labels import known_until
 from alerting.ports import Platform
 from alerting.readings.history import History, Millis, from_millis, millis, to_millis
@@ -21,7 +21,7 @@ _TRY_AGAIN = timedelta(days=1)
 _STOP_TRYING = timedelta(days=30)
 
 
-def settle_due(platform: Platform, as_of: datetime) -> int:
+def determine_due_outcomes(platform: Platform, as_of: datetime) -> int:
     """Determine the outcome of every episode that is due. Return how many outcomes changed."""
     return sum(resettle(platform, episode.id, as_of) for episode in platform.episodes.unsettled(as_of))
 
@@ -30,44 +30,44 @@ def resettle(platform: Platform, episode_id: str, as_of: datetime) -> bool:
     """Determine the outcome of one episode in the point-in-time view of as_of. Return True if it changed."""
     changed = False
 
-    def settled(episode: Episode) -> Episode:
+    def determined(episode: Episode) -> Episode:
         nonlocal changed
         revisions = platform.definitions.revisions(episode.definition)
         revision = next((r for r in revisions if r.number == episode.revision), None)
         if revision is None:  # its document is faulty: determined once it is corrected
             return episode
-        settlement, again = _settlement(platform, episode, revision.definition, as_of)
-        changed = settlement != episode.settlement
-        return _with_settlement(episode, settlement, again, as_of)
+        outcome_record, again = _outcome_record(platform, episode, revision.definition, as_of)
+        changed = outcome_record != episode.outcome_record
+        return _with_outcome_record(episode, outcome_record, again, as_of)
 
-    update(platform, episode_id, settled)
+    update(platform, episode_id, determined)
     return changed
 
 
-def _with_settlement(episode: Episode, settlement: Settlement, again: datetime | None, as_of: datetime) -> Episode:
-    if settlement == episode.settlement:
+def _with_outcome_record(episode: Episode, outcome_record: OutcomeRecord, again: datetime | None, as_of: datetime) -> Episode:
+    if outcome_record == episode.outcome_record:
         return replace(episode, outcome_due_at=again)
-    transition = Transition("outcome", as_of, "platform", f"{settlement.outcome}: {settlement.reason}")
-    return replace(episode, settlement=settlement, outcome_due_at=again, transitions=(*episode.transitions, transition))
+    transition = Transition("outcome", as_of, "platform", f"{outcome_record.outcome}: {outcome_record.reason}")
+    return replace(episode, outcome_record=outcome_record, outcome_due_at=again, transitions=(*episode.transitions, transition))
 
 
-def _settlement(
+def _outcome_record(
     platform: Platform, episode: Episode, definition: Definition, as_of: datetime
-) -> tuple[Settlement, datetime | None]:
+) -> tuple[OutcomeRecord, datetime | None]:
     verdict, _ = consensus(episode.feedback)
     if definition.problem is None:
-        return settle(False, Observed("unknown"), False, verdict), None
+        return determine_outcome(False, Observed("unknown"), False, verdict), None
     window_end = episode.raised_at + definition.gap + definition.horizon
     asset = platform.assets.get(episode.asset)
     if asset is None and episode.asset in platform.assets.faulty():  # determined once it is corrected
         unknown = Observed("unknown", reason="the document of the asset is faulty")
-        return episode.settlement or settle(True, unknown, False, verdict), as_of + _TRY_AGAIN
+        return episode.outcome_record or determine_outcome(True, unknown, False, verdict), as_of + _TRY_AGAIN
     if asset is None:
-        return settle(True, Observed("unknown", reason="the asset is not known any more"), False, verdict), None
+        return determine_outcome(True, Observed("unknown", reason="the asset is not known any more"), False, verdict), None
     observed = _observe(platform, asset, episode, definition.problem, definition.gap, window_end, as_of)
     acted = acted_within(episode.feedback, episode.raised_at, window_end)
     again = _next_try(observed, _mature_at(definition.problem, asset, window_end), as_of)
-    return settle(True, observed, acted, verdict), again
+    return determine_outcome(True, observed, acted, verdict), again
 
 
 def _mature_at(problem: Problem, asset: Asset, window_end: datetime) -> datetime:

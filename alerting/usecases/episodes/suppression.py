@@ -8,7 +8,14 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.matching import AssetIndex, matching_assets
 from alerting.definitions.model import Definition
 from alerting.definitions.suppression import Suppression
-from alerting.detection.suppression import LineStanding, Span, first_free, lookback, standing_at, suppressed_spans
+from alerting.detection.suppression import (
+    LineCondition,
+    SuppressedInterval,
+    first_free,
+    line_condition_at,
+    lookback,
+    suppressed_intervals,
+)
 from alerting.episodes.episode import Episode
 from alerting.ports import Platform
 from alerting.readings.history import History
@@ -16,7 +23,7 @@ from alerting.usecases.definitions.sync import require_revision
 
 
 @dataclass(frozen=True)
-class SuppressedPair:
+class SuppressedTarget:
     """Suppression of one target now, whose definition has suppression by design.
 
     `unknown`: states that cannot be known; these do not suppress.
@@ -35,39 +42,41 @@ class SuppressionList:
 
     at: datetime
     since: datetime
-    pairs: tuple[SuppressedPair, ...]
-    untold: tuple[Episode, ...]
+    pairs: tuple[SuppressedTarget, ...]
+    not_notified: tuple[Episode, ...]
 
 
-def line_standing(platform: Platform, definition: Definition, asset: str, now: datetime) -> LineStanding:
+def line_condition(platform: Platform, definition: Definition, asset: str, now: datetime) -> LineCondition:
     """Return the suppression of a target at an instant; not suppressed without a suppression in the definition."""
     if definition.suppression is None:
-        return LineStanding(suppressed=False, words="")
+        return LineCondition(suppressed=False, words="")
     chain = _chain(platform, definition.suppression, asset, now, now)
-    return standing_at(definition.suppression, chain, now)
+    return line_condition_at(definition.suppression, chain, now)
 
 
 def suppression_now(platform: Platform, definition: Definition, episode: Episode, now: datetime) -> str | None:
     """Return the reason why an episode is suppressed now, None if it is not."""
     if definition.suppression is None or episode.severity in definition.suppression.still_tell:
         return None
-    stands = line_standing(platform, definition, episode.asset, now)
+    stands = line_condition(platform, definition, episode.asset, now)
     return stands.words if stands.suppressed else None
 
 
-def suppressed_throughout(platform: Platform, definition: Definition, episode: Episode, until: datetime) -> str | None:
+def suppressed_all_along(platform: Platform, definition: Definition, episode: Episode, until: datetime) -> str | None:
     """Return the reason why an episode was suppressed from its raise to its end (or `until`), None if it was not."""
     suppression = definition.suppression
     if suppression is None:
         return None
     end = episode.closed_at or until
     chain = _chain(platform, suppression, episode.asset, episode.raised_at, end)
-    spans = suppressed_spans(suppression, chain, episode.raised_at, end)
-    return never_told(suppression, spans, episode, end)
+    spans = suppressed_intervals(suppression, chain, episode.raised_at, end)
+    return never_notified(suppression, spans, episode, end)
 
 
-def never_told(suppression: Suppression, spans: Sequence[Span], episode: Episode, until: datetime) -> str | None:
-    """Return the same as `suppressed_throughout`, from given suppressed intervals."""
+def never_notified(
+    suppression: Suppression, spans: Sequence[SuppressedInterval], episode: Episode, until: datetime
+) -> str | None:
+    """Return the same as `suppressed_all_along`, from given suppressed intervals."""
     here = [s.words for s in spans if s.start <= episode.raised_at < s.end]
     if not here or (episode.severity_peak or episode.severity) in suppression.still_tell:
         return None
@@ -76,9 +85,9 @@ def never_told(suppression: Suppression, spans: Sequence[Span], episode: Episode
     return None if heard else "; ".join(dict.fromkeys(here))
 
 
-def spans_by_asset(
+def suppressed_intervals_by_asset(
     platform: Platform, definition: Definition, assets: Iterable[Asset], start: datetime | None, end: datetime
-) -> dict[str, list[Span]]:
+) -> dict[str, list[SuppressedInterval]]:
     """Return the suppressed intervals of each asset between two instants (from its first reading on without `start`)."""
     suppression = definition.suppression
     if suppression is None:
@@ -88,7 +97,7 @@ def spans_by_asset(
         span = platform.readings.span(asset.name)
         begin = start or (span[0] if span else end)
         chain = _chain(platform, suppression, asset.name, begin, end)
-        found[asset.name] = suppressed_spans(suppression, chain, begin, end)
+        found[asset.name] = suppressed_intervals(suppression, chain, begin, end)
     return found
 
 
@@ -96,15 +105,15 @@ def list_suppressed(platform: Platform, now: datetime, since: datetime, name: st
     """Return the suppression of targets at `now`, of all active definitions or of one, and the suppressed episodes `since`."""
     definitions = _suppressible(platform, name)
     assets = AssetIndex(platform.assets.all())
-    known: dict[tuple[str, Suppression | None], LineStanding] = {}  # many definitions of one asset share a suppression
+    known: dict[tuple[str, Suppression | None], LineCondition] = {}  # many definitions of one asset share a suppression
     pairs = []
     for definition in definitions:
         for asset in matching_assets(definition, assets):
             key = (asset.name, definition.suppression)
             if key not in known:
-                known[key] = line_standing(platform, definition, asset.name, now)
+                known[key] = line_condition(platform, definition, asset.name, now)
             stands = known[key]
-            pairs.append(SuppressedPair(definition.name, asset.name, stands.suppressed, stands.words, stands.unknown))
+            pairs.append(SuppressedTarget(definition.name, asset.name, stands.suppressed, stands.words, stands.unknown))
     return SuppressionList(now, since, tuple(pairs), tuple(_untold(platform, {d.name for d in definitions}, since, now)))
 
 

@@ -42,16 +42,16 @@ def evaluate_block(run: Run, block: Block) -> None:
     kept: dict[int, Persisted] = {}
     again: dict[int, Again | None] = {}
     for rows in _portions(block, others):
-        judged = {row: _judge_pair(run, readings, block, row) for row in rows}
+        judged = {row: _evaluate_target(run, readings, block, row) for row in rows}
         changed = _changed(run, block, judged)
-        _pledge(run, {block.watched[row].pair: judged[row] for row in changed})
+        _announce_writes(run, {block.watched[row].pair: judged[row] for row in changed})
         for row, one in judged.items():
             kept[row] = _keep(run, one) if row in changed else Persisted(_noted(one.since.state, one))
             again[row] = Again(one.begun.watermark, one.again.state) if one.is_again else None
             after.put(row, kept[row].state, one.again.state)
     moved = run.platform.states.advance_many(block.before, after)
     look_after_late(run, block, after, moved, again)
-    _owe_what_was_lost(run, block, moved, kept, again)
+    _request_lost_writes(run, block, moved, kept, again)
     _count(run.counts, block, after, kept, moved)
 
 
@@ -68,7 +68,7 @@ def _fetch(run: Run, block: Block) -> BlockReadings:
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _Evaluated:
     """Evaluation of one target, reading by reading: `again` from `begun` to its watermark if reprocessed, `since` from there on.
 
     `state`: as it is stored.
@@ -91,12 +91,12 @@ class _Judged:
 
         Every step changes the compared values, except severities that change and change back.
         """
-        if self.again.steps or _spells(self.begun) != _spells(self.state):
+        if self.again.steps or _condition_intervals(self.begun) != _condition_intervals(self.state):
             return True
         return self.state.raised_at is not None and bool(self.state.levels)
 
 
-def _spells(state: ConditionState) -> tuple[object, ...]:
+def _condition_intervals(state: ConditionState) -> tuple[object, ...]:
     return state.raised_at, state.last_raised_at, state.last_closed_at, state.severity
 
 
@@ -108,23 +108,23 @@ def _portions(block: Block, rows: Sequence[int]) -> Iterator[list[int]]:
         yield from (left[start : start + size] for start in range(0, len(left), size))
 
 
-def _judge_pair(run: Run, readings: BlockReadings, block: Block, row: int) -> _Judged:
+def _evaluate_target(run: Run, readings: BlockReadings, block: Block, row: int) -> _Evaluated:
     """Evaluate one target reading by reading."""
     watch = block.watched[row]
     revision, asset = run.histories[watch.definition][-1], run.assets[watch.asset]
     state = block.before.state(row) or ConditionState(watermark=from_millis(block.starts[row]))
     begun = (block.base.state(row) if block.again[row] else None) or state
-    again = _judge(run, readings, revision, asset, begun, state.watermark)
+    again = _evaluate(run, readings, revision, asset, begun, state.watermark)
     if again.state.watermark < state.watermark:  # a model or value cannot be read: the next round tries again
-        run.late.debts.pop(watch.pair)
+        run.late.requests.pop(watch.pair)
         again, begun = TargetEvaluation(state), state
-    since = _judge(run, readings, revision, asset, again.state, block.until(row, run.as_of))
+    since = _evaluate(run, readings, revision, asset, again.state, block.until(row, run.as_of))
     if since.unreadable:
         run.counts.unreadable[revision.name] = since.unreadable
-    return _Judged(revision, asset, state, begun, again, since)
+    return _Evaluated(revision, asset, state, begun, again, since)
 
 
-def _changed(run: Run, block: Block, judged: Mapping[int, _Judged]) -> set[int]:
+def _changed(run: Run, block: Block, judged: Mapping[int, _Evaluated]) -> set[int]:
     """Return the rows that may need a write: with new steps, or with stored episodes that late data may have changed."""
     changed = {row for row, one in judged.items() if one.since.steps or (one.is_again and one.may_correct)}
     quiet = [row for row, one in judged.items() if one.is_again and row not in changed]
@@ -132,7 +132,7 @@ def _changed(run: Run, block: Block, judged: Mapping[int, _Judged]) -> set[int]:
     return changed | {row for row, is_known in zip(quiet, known.tolist(), strict=True) if not is_known}
 
 
-def _pledge(run: Run, judged: Mapping[Pair, _Judged]) -> None:
+def _announce_writes(run: Run, judged: Mapping[Pair, _Evaluated]) -> None:
     """Create reprocessing requests for these targets before their episodes are written; they last until the watermarks advance.
 
     A killed evaluator leaves episodes and corrections that the next evaluator, with other readings, cannot know of.
@@ -140,13 +140,13 @@ def _pledge(run: Run, judged: Mapping[Pair, _Judged]) -> None:
     if not judged:
         return
     starts = {pair: one.begun.watermark + _MOMENT if one.is_again else one.state.watermark for pair, one in judged.items()}
-    pledge = run.platform.arrivals.pledge(starts, run.as_of)
+    announce_write = run.platform.arrivals.announce_write(starts, run.as_of)
     for pair, start in starts.items():
-        known = run.late.debts.get(pair) or ReprocessingRequest(*pair, start)
-        run.late.debts[pair] = replace(known, pledges=(*known.pledges, pledge))
+        known = run.late.requests.get(pair) or ReprocessingRequest(*pair, start)
+        run.late.requests[pair] = replace(known, announced_writes=(*known.announced_writes, announce_write))
 
 
-def _keep(run: Run, judged: _Judged) -> Persisted:
+def _keep(run: Run, judged: _Evaluated) -> Persisted:
     """Store the episodes of one target. Return the state to store with the counts."""
     revision, asset = judged.revision, judged.asset
     rejudged = Persisted(judged.again.state)
@@ -161,7 +161,7 @@ def _keep(run: Run, judged: _Judged) -> Persisted:
     )
 
 
-def _judge(
+def _evaluate(
     run: Run, readings: BlockReadings, revision: Revision, asset: Asset, state: ConditionState, until: datetime
 ) -> TargetEvaluation:
     """Evaluate a target by the revisions and champions in force.
@@ -181,21 +181,21 @@ def _judge(
         return TargetEvaluation(state, unknown=str(refusal))
 
 
-def _owe_what_was_lost(
+def _request_lost_writes(
     run: Run, block: Block, moved: Flags, kept: Mapping[int, Persisted], again: Mapping[int, Again | None]
 ) -> None:
     """Request reprocessing of targets that another evaluator advanced first: it may have used different readings."""
-    owed = {}
+    requested = {}
     for row in np.flatnonzero(~moved).tolist():
         begun, one = again.get(row), kept.get(row)
         if begun is not None:
-            owed[block.watched[row].pair] = begun.begun + _MOMENT
+            requested[block.watched[row].pair] = begun.begun + _MOMENT
         elif one is not None and (one.raised or one.closed):
-            owed[block.watched[row].pair] = from_millis(block.starts[row])
-    run.platform.arrivals.owe(owed)
+            requested[block.watched[row].pair] = from_millis(block.starts[row])
+    run.platform.arrivals.request_reprocessing(requested)
 
 
-def _noted(after: ConditionState, judged: _Judged) -> ConditionState:
+def _noted(after: ConditionState, judged: _Evaluated) -> ConditionState:
     reason = judged.since.unknown
     return replace(after, unknown_count=judged.state.unknown_count + 1 if reason else 0, unknown_reason=reason)
 

@@ -11,7 +11,7 @@ from alerting.definitions.model import ThresholdDefinition
 from alerting.detection.threshold import Series
 from alerting.ports import Readings, Wanted
 from alerting.readings.history import to_millis
-from alerting.readings.ragged import Packed, pack
+from alerting.readings.ragged import RaggedReadings, pack
 from alerting.readings.sample_quality import NO_INSTANTS
 from alerting.usecases.evaluation.evaluate_target import Read, stored_series
 
@@ -26,7 +26,7 @@ class BlockReadings:
         self._starts = {w.asset.name: w.start for w in wanted}
         self._fetched = stored.load_many(wanted, until)
 
-    def packed(self) -> tuple[Packed, dict[Name, int]]:
+    def packed(self) -> tuple[RaggedReadings, dict[Name, int]]:
         """Return all numeric series side by side, and the index of each. A series with samples of bad quality is left out."""
         numbers = {
             (asset, variable): (fetched.ts, values)

@@ -9,14 +9,14 @@ from alerting.definitions.model import Revision
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import shard_of
 from alerting.episodes.targets import EvaluationPlan, blocks
-from alerting.ports import ModelUnavailable, Platform, Progress, Replay, silent
+from alerting.ports import ModelUnavailable, PastEvaluation, Platform, Progress, silent
 from alerting.ports.logs import id_logger, log_run
 from alerting.readings.history import from_millis, span_millis, to_millis
 from alerting.usecases.definitions.platform_alerts import tell_of_models
 from alerting.usecases.definitions.sync import require_revision, sync
 from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.definitions.versions import VersionInterval, champion_at, segments
-from alerting.usecases.episodes.outcomes import settle_due
+from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.evaluation.batch import evaluate_block
 from alerting.usecases.evaluation.evaluate_target import ModelCache, evaluate_target
 from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
@@ -33,9 +33,9 @@ def evaluate(platform: Platform, names: Sequence[str] | None, as_of: datetime, p
     """Evaluate active definitions (all, or those named) from their watermark up to as_of. Idempotent."""
     everything = current_plan(platform)
     evaluation_plan = _chosen(platform, everything, names)
-    late = begin_round(platform, everything.watches, evaluation_plan.names, as_of)
+    late = begin_round(platform, everything.targets, evaluation_plan.names, as_of)
     counts = EvaluationCounts(late=late.counts.late, too_late=late.counts.too_late)
-    assets, watched = AssetIndex(platform.assets.all()), evaluation_plan.watches
+    assets, watched = AssetIndex(platform.assets.all()), evaluation_plan.targets
     run = Run(platform, from_millis(to_millis(as_of)), assets, ModelCache(platform), counts, late)
     spells = platform.states.load_many([watch.pair for watch in watched])
     whole = Block(watched, spells, starts_of(run, watched, spells), bases_of(run, watched, spells))
@@ -46,7 +46,7 @@ def evaluate(platform: Platform, names: Sequence[str] | None, as_of: datetime, p
         done += len(rows)
     end_round(platform, late)
     tell_of_models(platform, evaluation_plan.names, run.counts.unreadable, as_of)
-    run.counts.settled = settle_due(platform, as_of)
+    run.counts.determined = determine_due_outcomes(platform, as_of)
     progress("evaluated", len(watched), len(watched))
     _log_counts(run.counts, len(watched))
     return run.counts
@@ -73,7 +73,7 @@ def shards(platform: Platform, every: timedelta, count: int) -> list[list[str]]:
     Definitions whose states are stored together share a list, so that two lists evaluated at once do not wait for each other.
     """
     dealt: dict[int, list[str]] = {}
-    for name in sorted({w.definition for w in current_plan(platform).watches if w.every == span_millis(every)}):
+    for name in sorted({w.definition for w in current_plan(platform).targets if w.every == span_millis(every)}):
         dealt.setdefault(shard_of(name) % count, []).append(name)
     return [dealt[place] for place in sorted(dealt)]
 
@@ -118,14 +118,14 @@ def evaluate_past(
         for part in parts:
             number = part.revision.number if part.revision else None
             now = platform.clock.now()
-            platform.replays.add(Replay(name, asset.name, part.start, part.end, number, part.model_version, now))
+            platform.past_evaluations.add(PastEvaluation(name, asset.name, part.start, part.end, number, part.model_version, now))
         counts.pairs += 1
         counts.raised += kept.raised
         counts.closed += kept.closed
         counts.withdrawn += kept.withdrawn
         if judged.unknown:
             counts.unknown[f"{name} on {asset.name}"] = judged.unknown
-    counts.settled = settle_due(platform, max(end, platform.clock.now()))
+    counts.determined = determine_due_outcomes(platform, max(end, platform.clock.now()))
     progress("evaluated", len(assets), len(assets))
     return counts
 

@@ -13,9 +13,9 @@ from alerting.definitions.limits import severities
 from alerting.definitions.model import ClassifierDefinition, Revision, ThresholdDefinition
 from alerting.detection.carried import Seen
 from alerting.detection.classifier import Scores, inside_problem, triggered
-from alerting.detection.messages import fact_words
+from alerting.detection.messages import fact_message
 from alerting.detection.problems import BoolArray, find_problems, predicts
-from alerting.detection.threshold import Series, judge_series, lookback, series_of
+from alerting.detection.threshold import Series, evaluate_series, lookback, series_of
 from alerting.episodes.lifecycle import ConditionState, Step, advance, advance_predictions
 from alerting.learning.data.point_in_time import has_any_value
 from alerting.learning.features.build import build_features, grid
@@ -137,8 +137,8 @@ def evaluate_threshold_interval(
     carried = before.carried
     if carried is not None and _is_new(part):
         carried = carried.under_another_revision()
-    judged = judge_series(definition, asset, series.ts, series.values, carried, part.start, part.end, series.bad)
-    after, steps = advance(before, judged.stretches, definition.hold, definition.clear_for, severities(definition))
+    judged = evaluate_series(definition, asset, series.ts, series.values, carried, part.start, part.end, series.bad)
+    after, steps = advance(before, judged.intervals, definition.hold, definition.clear_for, severities(definition))
     result.steps.extend((step, part) for step in steps)
     for step in steps:
         seen = judged.seen(step.at)
@@ -146,9 +146,9 @@ def evaluate_threshold_interval(
             result.raises[step.at] = Raise(seen.judged if seen else None, seen=seen)
         elif step.kind == "severity" and seen is not None:
             result.changes[step.at] = seen
-    last = judged.stretches[-1]
+    last = judged.intervals[-1]
     seen = judged.seen(last.start)
-    unknown = fact_words(definition, asset, last.fact, seen) if last.fact and last.status == "unknown" else None
+    unknown = fact_message(definition, asset, last.fact, seen) if last.fact and last.status == "unknown" else None
     return replace(result, state=replace(after, watermark=part.end, carried=judged.carried), unknown=unknown)
 
 
@@ -190,14 +190,14 @@ def evaluate_classifier(
             continue
         try:
             model = None if part.model_version is None else shelf.get(definition.name, part.model_version)
-            result = _judge_part(platform, asset, result, part, definition, model)
+            result = _evaluate_interval(platform, asset, result, part, definition, model)
         except ModelUnavailable as unavailable:
             why = f"the model cannot be read: {unavailable}"
             return replace(result, unknown=why, unreadable=why)
     return result
 
 
-def _judge_part(
+def _evaluate_interval(
     platform: Platform,
     asset: Asset,
     result: TargetEvaluation,

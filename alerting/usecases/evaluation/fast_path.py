@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from alerting.detection.threshold_batch import LimitColumns, ending_words, judge_throughout
-from alerting.episodes.state_table import NEVER, ConditionTable, Standing, advanced_states, stay
+from alerting.detection.threshold_batch import LimitColumns, ending_message, evaluate_unchanged
+from alerting.episodes.state_table import NEVER, ConditionTable, Status, advanced_states, stay
 from alerting.readings.history import from_millis, to_millis
-from alerting.readings.ragged import Flags, Packed, Places, extents
+from alerting.readings.ragged import Flags, Positions, RaggedReadings, summarise_windows
 from alerting.usecases.evaluation.batch_readings import BlockReadings
 from alerting.usecases.evaluation.run import Block, Run
 
@@ -28,8 +28,8 @@ def advance_unchanged(run: Run, block: Block, readings: BlockReadings, after: Co
     limits = LimitColumns([watch.limits for watch in watched if watch.limits])
     severities = [watch.severities for watch in watched]
     carried = spells.carried(severities)
-    found = judge_throughout(limits, carried, extents(packed, series, begin, end), begin, end)
-    unknown = ending_words(found, [watch.variable or "" for watch in watched], limits)
+    found = evaluate_unchanged(limits, carried, summarise_windows(packed, series, begin, end), begin, end)
+    unknown = ending_message(found, [watch.variable or "" for watch in watched], limits)
     moved = advanced_states(spells, found, unknown, end - 1)
     stays = stay(spells, severities, found)
     again = np.flatnonzero(stays & block.again[rows]).tolist()
@@ -79,13 +79,13 @@ def _nothing_to_keep(run: Run, block: Block, rows: Sequence[int]) -> Flags:
 
 def only_known_episodes(run: Run, block: Block, rows: Sequence[int]) -> Flags:
     """Return which targets have no live episode, open or raised in the reprocessed interval, other than that of their state."""
-    kept = _kept_episodes(run, block, rows) if rows else {}
+    kept = _stored_episodes(run, block, rows) if rows else {}
     open_ones = [block.before.conditions[row].raised_at for row in rows]
     expected = [[] if raised_at is None else [(raised_at, None)] for raised_at in open_ones]
     return np.array([kept[row] == episodes for row, episodes in zip(rows, expected, strict=True)], np.bool_)
 
 
-def _kept_episodes(run: Run, block: Block, rows: Sequence[int]) -> dict[int, list[tuple[datetime, datetime | None]]]:
+def _stored_episodes(run: Run, block: Block, rows: Sequence[int]) -> dict[int, list[tuple[datetime, datetime | None]]]:
     """Return, by row, start and end of the live episodes that are open or were raised in the reprocessed interval."""
     pairs, begun = {block.watched[row].pair: row for row in rows}, block.begun
     since = from_millis(min(begun[row] for row in rows)) + _MOMENT
@@ -97,10 +97,12 @@ def _kept_episodes(run: Run, block: Block, rows: Sequence[int]) -> dict[int, lis
     return found
 
 
-def _at_watermarks(block: Block, rows: Sequence[int], spells: ConditionTable, packed: Packed, series: Places) -> Standing:
+def _at_watermarks(
+    block: Block, rows: Sequence[int], spells: ConditionTable, packed: RaggedReadings, series: Positions
+) -> Status:
     """Return the corrected values, at their watermarks, of reprocessed targets whose condition did not change."""
     watched, ends = [block.watched[row] for row in rows], block.starts[rows]
     limits = LimitColumns([watch.limits for watch in watched if watch.limits])
     carried, begin = spells.carried([watch.severities for watch in watched]), spells.watermark + 1
-    stood = judge_throughout(limits, carried, extents(packed, series, begin, ends + 1), begin, ends + 1).carried
-    return Standing(ends, stood.at, stood.value, stood.since)
+    stood = evaluate_unchanged(limits, carried, summarise_windows(packed, series, begin, ends + 1), begin, ends + 1).carried
+    return Status(ends, stood.at, stood.value, stood.since)

@@ -25,7 +25,7 @@ class LateCounts:
 
 
 @dataclass
-class _Owed:
+class _Requested:
     """Reprocessing that one arrival causes: the start for each target, and the counts of late rows."""
 
     starts: dict[Pair, datetime] = field(default_factory=dict)
@@ -40,8 +40,8 @@ def route_arrivals(platform: Platform, watched: Sequence[EvaluationTarget], as_o
     writer has not completed counts as complete ten minutes after it was first seen; until then the writer may only be slow.
     """
     counts = LateCounts()
-    arrivals, reach = platform.arrivals.waiting(), platform.arrivals.reach()
-    if not arrivals or reach is None:
+    arrivals, evaluated_until = platform.arrivals.waiting(), platform.arrivals.evaluated_until()
+    if not arrivals or evaluated_until is None:
         return counts
     touched = {part.asset for arrival in arrivals for part in arrival.parts}
     watchers = _by_asset([watch for watch in watched if watch.asset in touched])
@@ -50,15 +50,15 @@ def route_arrivals(platform: Platform, watched: Sequence[EvaluationTarget], as_o
     unfinished: list[Arrival] = []
     starts: dict[Pair, datetime] = {}
     for arrival in arrivals:
-        owed = _owed(platform, arrival, watchers, began, reach, as_of)
-        starts.update({pair: min(start, starts.get(pair, start)) for pair, start in owed.starts.items()})
+        requested = _requests(platform, arrival, watchers, began, evaluated_until, as_of)
+        starts.update({pair: min(start, starts.get(pair, start)) for pair, start in requested.starts.items()})
         if arrival.written or (arrival.seen_at is not None and as_of - arrival.seen_at >= _WRITER_GIVEN_UP):
-            routed.append((arrival, owed.too_late))
-            counts.late += owed.late
-            counts.too_late += owed.too_late
+            routed.append((arrival, requested.too_late))
+            counts.late += requested.late
+            counts.too_late += requested.too_late
         else:
             unfinished.append(arrival)
-    platform.arrivals.owe(starts)  # first: a process killed before the rest routes these arrivals again
+    platform.arrivals.request_reprocessing(starts)  # first: a process killed before the rest routes these arrivals again
     platform.arrivals.mark_routed(routed, as_of)
     for arrival in unfinished:
         platform.arrivals.mark_seen(arrival, as_of)
@@ -72,33 +72,35 @@ def _by_asset(watched: Sequence[EvaluationTarget]) -> dict[str, list[EvaluationT
     return found
 
 
-def _owed(
+def _requests(
     platform: Platform,
     arrival: Arrival,
     watchers: Mapping[str, Sequence[EvaluationTarget]],
     began: Mapping[str, datetime],
-    reach: datetime,
+    evaluated_until: datetime,
     as_of: datetime,
-) -> _Owed:
-    owed = _Owed()
+) -> _Requested:
+    requested = _Requested()
     for part in arrival.parts:
-        readers = [w for w in watchers.get(part.asset, ()) if _is_late(w, part, reach) and part.last >= began[w.definition]]
+        readers = [
+            w for w in watchers.get(part.asset, ()) if _is_late(w, part, evaluated_until) and part.last >= began[w.definition]
+        ]
         in_time = 0
         for watch in readers:
             start = max(part.first, _still_mutable(watch, as_of), began[watch.definition])
             if start <= part.last:
                 in_time += 1
-                owed.starts[watch.pair] = min(start, owed.starts.get(watch.pair, start))
+                requested.starts[watch.pair] = min(start, requested.starts.get(watch.pair, start))
         if readers:
             rows = rows_since(platform, part, min(began[watch.definition] for watch in readers))
-            owed.late += rows
-            owed.too_late += 0 if in_time else rows
-    return owed
+            requested.late += rows
+            requested.too_late += 0 if in_time else rows
+    return requested
 
 
-def _is_late(watch: EvaluationTarget, part: LatePart, reach: datetime) -> bool:
+def _is_late(watch: EvaluationTarget, part: LatePart, evaluated_until: datetime) -> bool:
     """Return whether a target may have been evaluated without rows of this part that it uses."""
-    return part.first <= reach - timedelta(milliseconds=watch.latency) and _reads(watch, part)
+    return part.first <= evaluated_until - timedelta(milliseconds=watch.latency) and _reads(watch, part)
 
 
 def _reads(watch: EvaluationTarget, part: LatePart) -> bool:
@@ -113,9 +115,9 @@ def _still_mutable(watch: EvaluationTarget, as_of: datetime) -> datetime:
 
 def _began(platform: Platform, watchers: Mapping[str, Sequence[EvaluationTarget]]) -> dict[str, datetime]:
     """Return when each definition began, by name. Earlier history was never evaluated by it."""
-    watches = [watch for found in watchers.values() for watch in found]
-    began = {watch.definition: from_millis(watch.since) for watch in watches}
-    changed = {watch.definition for watch in watches if watch.revision > 1}
+    targets = [watch for found in watchers.values() for watch in found]
+    began = {watch.definition: from_millis(watch.since) for watch in targets}
+    changed = {watch.definition for watch in targets if watch.revision > 1}
     for name, revisions in platform.definitions.histories(changed).items() if changed else ():
         began[name] = first_instant(revisions) or began[name]
     return began

@@ -6,7 +6,7 @@ from datetime import datetime
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import SEVERITIES, ClassifierDefinition, Definition, Revision, Severity, ThresholdDefinition
 from alerting.detection.evaluation import Evaluation
-from alerting.detection.messages import limit_words, risk_words
+from alerting.detection.messages import limit_message, risk_message
 from alerting.episodes.episode import Contribution, Episode, RecommendationResult, Transition, episode_id
 from alerting.episodes.lifecycle import Step
 from alerting.readings.history import History
@@ -69,14 +69,14 @@ def _evaluation(definition: Definition, asset: Asset, step: Step, at_raise: Rais
     if isinstance(definition, ThresholdDefinition):
         return _threshold_evaluation(definition, asset, step, at_raise)
     threshold = at_raise.model.threshold if at_raise.model else None
-    reason = risk_words(definition, asset, at_raise.value or 0.0, threshold)
+    reason = risk_message(definition, asset, at_raise.value or 0.0, threshold)
     return Evaluation(step.at, "triggered", reason, at_raise.value, threshold, at_raise.model_version)
 
 
 def _threshold_evaluation(definition: ThresholdDefinition, asset: Asset, step: Step, at_raise: Raise) -> Evaluation:
     if at_raise.seen is None:
         return Evaluation(step.at, "triggered", step.reason)
-    reason, limit = limit_words(definition, asset, at_raise.seen, step.severity)
+    reason, limit = limit_message(definition, asset, at_raise.seen, step.severity)
     return Evaluation(step.at, "triggered", reason, at_raise.value, limit)
 
 
@@ -140,7 +140,7 @@ def _severity_reason(step: Step, part: VersionInterval, asset: Asset, judged: Ta
     seen, definition = judged.changes.get(step.at), part.revision.definition if part.revision else None
     if seen is None or not isinstance(definition, ThresholdDefinition):
         return step.reason
-    return f"{step.reason}: {limit_words(definition, asset, seen, step.severity)[0]}"
+    return f"{step.reason}: {limit_message(definition, asset, seen, step.severity)[0]}"
 
 
 def close(episode: Episode, step: Step, by: str = "") -> Episode:

@@ -15,7 +15,7 @@ from alerting.usecases.episodes.store import log_transitions, update
 from alerting.usecases.evaluation.evaluate_target import TargetEvaluation
 from alerting.usecases.evaluation.new_episodes import new_episodes, with_step
 from alerting.usecases.notification.muting import as_muted, silence_at_raise
-from alerting.usecases.notification.routes import end_notices, raise_notices, worse_notices
+from alerting.usecases.notification.routes import end_notifications, raise_notifications, worse_notifications
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,9 @@ def _announce(platform: Platform, revision: Revision, episode: Episode, as_of: d
     silence = silence_at_raise(platform, revision.definition, episode, as_of)
     if silence is not None:
         return as_muted(episode, silence, as_of)
-    told = raise_notices(platform, revision.definition, episode, reason, as_of)
+    told = raise_notifications(platform, revision.definition, episode, reason, as_of)
     told = tuple(n for n in told if n.held == "digest" or not digest_only)
-    return replace(episode, outbox=(*episode.outbox, *told))
+    return replace(episode, notifications=(*episode.notifications, *told))
 
 
 def _insert(platform: Platform, revision: Revision, episode: Episode, as_of: datetime) -> Episode:
@@ -103,11 +103,13 @@ def _taken_over(platform: Platform, revision: Revision, stored: Episode, judged:
     if taken == stored:
         return stored
     worst = replace(taken, condition="open", severity=taken.severity_peak or taken.severity)
-    told = replace(taken, outbox=(*taken.outbox, *worse_notices(platform, revision.definition, worst, as_of)))
+    told = replace(taken, notifications=(*taken.notifications, *worse_notifications(platform, revision.definition, worst, as_of)))
     if taken.condition != "closed":
         return told
     reason = taken.transitions[-1].reason
-    return replace(told, outbox=(*told.outbox, *end_notices(platform, revision.definition, told, reason, as_of)))
+    return replace(
+        told, notifications=(*told.notifications, *end_notifications(platform, revision.definition, told, reason, as_of))
+    )
 
 
 def _taken(stored: Episode, judged: Episode) -> Episode:
@@ -144,11 +146,11 @@ def _go_on(
         for step, part in steps:
             episode = with_step(episode, step, part, asset, judged)
             if was_open and step.kind == "severity":
-                told = worse_notices(platform, revision.definition, episode, as_of)
-                episode = replace(episode, outbox=(*episode.outbox, *told))
+                told = worse_notifications(platform, revision.definition, episode, as_of)
+                episode = replace(episode, notifications=(*episode.notifications, *told))
             if was_open and episode.condition == "closed":
-                told = end_notices(platform, revision.definition, episode, episode.transitions[-1].reason, as_of)
-                return replace(episode, outbox=(*episode.outbox, *told))
+                told = end_notifications(platform, revision.definition, episode, episode.transitions[-1].reason, as_of)
+                return replace(episode, notifications=(*episode.notifications, *told))
         return episode
 
     kept = stored_episode_id(platform, revision, asset, id)

@@ -12,13 +12,13 @@ from alerting.definitions.model import Definition, Revision, ThresholdDefinition
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.reconciliation import (
+    EvaluatedEpisode,
     Reprocessed,
-    Spell,
     began,
     corrected,
+    evaluated_episodes,
     match,
     overlap,
-    spells_of,
     taken_over,
     withdrawn,
 )
@@ -27,7 +27,7 @@ from alerting.usecases.episodes.store import update
 from alerting.usecases.evaluation.evaluate_target import TargetEvaluation
 from alerting.usecases.evaluation.new_episodes import new_episodes
 from alerting.usecases.evaluation.persist import Persisted, insert_and_notify
-from alerting.usecases.notification.routes import end_notices, raise_notices, reopen_notices
+from alerting.usecases.notification.routes import end_notifications, raise_notifications, reopen_notifications
 
 _MOMENT = timedelta(milliseconds=1)
 
@@ -48,8 +48,8 @@ def persist_reprocessed(
     """
     until = again.state.watermark
     steps, later = [step for step, _ in again.steps], [step for step, _ in since.steps]
-    known = {s.raised_at: s for s in spells_of(base, steps)}
-    final = {s.raised_at: s for s in spells_of(base, [*steps, *later])}
+    known = {s.raised_at: s for s in evaluated_episodes(base, steps)}
+    final = {s.raised_at: s for s in evaluated_episodes(base, [*steps, *later])}
     episodes = _kept(platform, revision, asset, base.watermark, until)
     found = match(list(known.values()), episodes)
     spells = list(final.values())
@@ -77,7 +77,7 @@ def _withdraw(
     platform: Platform,
     definition: Definition,
     episodes: Sequence[Episode],
-    spells: Sequence[Spell],
+    spells: Sequence[EvaluatedEpisode],
     found: dict[datetime, Episode],
     after: datetime,
     as_of: datetime,
@@ -98,8 +98,8 @@ def _withdraw_one(platform: Platform, definition: Definition, episode: Episode, 
         after = withdrawn(stored, as_of, whole)
         if after == stored or stored.condition == "closed" or whole is not None:
             return after
-        told = end_notices(platform, definition, replace(after, withdrawn=False), after.transitions[-1].reason, as_of)
-        return replace(after, outbox=(*after.outbox, *told))
+        told = end_notifications(platform, definition, replace(after, withdrawn=False), after.transitions[-1].reason, as_of)
+        return replace(after, notifications=(*after.notifications, *told))
 
     part = update(platform, episode.id, gone)
     if whole is not None:
@@ -113,10 +113,16 @@ def _correct(platform: Platform, definition: Definition, episode: Episode, judge
             return stored
         reason = after.transitions[-1].reason if after.transitions else ""
         if stored.condition == "open" and after.condition == "closed":
-            return replace(after, outbox=(*after.outbox, *end_notices(platform, definition, after, reason, as_of)))
+            return replace(
+                after, notifications=(*after.notifications, *end_notifications(platform, definition, after, reason, as_of))
+            )
         if stored.condition == "closed" and after.condition == "open":
-            again = replace(after, outbox=(*after.outbox, *reopen_notices(platform, definition, after, reason, as_of)))
-            return replace(again, outbox=(*again.outbox, *raise_notices(platform, definition, again, reason, as_of)))
+            again = replace(
+                after, notifications=(*after.notifications, *reopen_notifications(platform, definition, after, reason, as_of))
+            )
+            return replace(
+                again, notifications=(*again.notifications, *raise_notifications(platform, definition, again, reason, as_of))
+            )
         return after
 
     update(platform, episode.id, moved)

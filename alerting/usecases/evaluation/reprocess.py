@@ -41,10 +41,10 @@ def begin_round(platform: Platform, watched: Sequence[EvaluationTarget], names: 
 
     The caller reads no readings before this. `watched`: the targets of all definitions.
     """
-    platform.arrivals.extend_reach(as_of)
+    platform.arrivals.extend_evaluated_until(as_of)
     counts = route_arrivals(platform, watched, as_of)
-    debts = platform.arrivals.debts(names)
-    return LateRound(counts, {pair: _payable(debt, as_of) for pair, debt in debts.items()})
+    requests = platform.arrivals.requests(names)
+    return LateRound(counts, {pair: _payable(debt, as_of) for pair, debt in requests.items()})
 
 
 def _payable(debt: ReprocessingRequest, as_of: datetime) -> ReprocessingRequest:
@@ -53,13 +53,15 @@ def _payable(debt: ReprocessingRequest, as_of: datetime) -> ReprocessingRequest:
     Their later writes are reprocessed afterwards. An evaluator counts as stopped after three minutes.
     """
     given_up = as_of - _EVALUATOR_GIVEN_UP
-    return replace(debt, pledges=tuple(p for p in debt.pledges if datetime.fromisoformat(p.split()[0]) <= given_up))
+    return replace(
+        debt, announced_writes=tuple(p for p in debt.announced_writes if datetime.fromisoformat(p.split()[0]) <= given_up)
+    )
 
 
 def end_round(platform: Platform, late: LateRound) -> None:
     """Remove the reprocessing requests that are done."""
-    if late.paid:
-        platform.arrivals.paid(late.paid)
+    if late.fulfilled:
+        platform.arrivals.fulfilled(late.fulfilled)
 
 
 def bases_of(run: Run, watched: Sequence[EvaluationTarget], spells: ConditionTable) -> ConditionTable:
@@ -71,7 +73,7 @@ def bases_of(run: Run, watched: Sequence[EvaluationTarget], spells: ConditionTab
     base, far = spells.take(range(len(spells))), dict[int, datetime]()
     near = []
     for row, watch in enumerate(watched):
-        debt = run.late.debts.get(watch.pair)
+        debt = run.late.requests.get(watch.pair)
         if debt is None or to_millis(debt.start) > spells.watermark[row] or spells.watermark[row] == NEVER:
             continue
         if NEVER != spells.earlier.watermark[row] < to_millis(debt.start):
@@ -118,7 +120,7 @@ def look_after_late(run: Run, block: Block, after: ConditionTable, moved: Flags,
     begun, starts, judged_again = block.begun.tolist(), block.starts.tolist(), block.again.tolist()
     for row in np.flatnonzero(moved & (after.watermark > block.starts)).tolist():
         watch = block.watched[row]
-        debt = run.late.debts.get(watch.pair)
+        debt = run.late.requests.get(watch.pair)
         is_again = again[row] is not None if row in again else judged_again[row]
         begin, end = (begun[row], starts[row]) if is_again else (starts[row], int(after.watermark[row]))
         if is_due(watch, begin, end):
@@ -126,10 +128,10 @@ def look_after_late(run: Run, block: Block, after: ConditionTable, moved: Flags,
             kept.append(Checkpoint(*watch.pair, _state_at_start(block, after, again, row, is_again), needed_from))
         if is_again and begun[row] != block.before.earlier.watermark[row]:
             wrong[watch.pair] = from_millis(begun[row]) + _MOMENT
-        if is_again and watch.settles and debt is not None:
+        if is_again and watch.has_outcome and debt is not None:
             _look_again_at_outcomes(run, watch, debt.start, from_millis(after.watermark[row]))
         if debt is not None:
-            run.late.paid.append(debt)
+            run.late.fulfilled.append(debt)
     if wrong:
         run.platform.checkpoints.drop(wrong)
     if kept:
@@ -167,5 +169,5 @@ def _look_again_at_outcomes(run: Run, watch: EvaluationTarget, start: datetime, 
     definition = run.histories[watch.definition][-1].definition
     promise = definition.gap + definition.horizon
     for episode in run.platform.episodes.find(*watch.pair, start=start - promise):
-        if episode.settlement is not None and episode.outcome_due_at is None and not episode.withdrawn:
+        if episode.outcome_record is not None and episode.outcome_due_at is None and not episode.withdrawn:
             update(run.platform, episode.id, lambda e: e if e.withdrawn else replace(e, outcome_due_at=now))

@@ -31,7 +31,7 @@ class EvaluationCounts:
     raised: int = 0
     closed: int = 0
     elsewhere: int = 0
-    settled: int = 0
+    determined: int = 0
     unknown: dict[str, str] = field(default_factory=dict)
     withdrawn: int = 0
     unreadable: dict[str, str] = field(default_factory=dict)
@@ -44,8 +44,8 @@ class LateRound:
     """Reprocessing requests of a round of evaluation, and those of them that are done."""
 
     counts: LateCounts = field(default_factory=LateCounts)
-    debts: dict[Pair, ReprocessingRequest] = field(default_factory=dict)
-    paid: list[ReprocessingRequest] = field(default_factory=list)
+    requests: dict[Pair, ReprocessingRequest] = field(default_factory=dict)
+    fulfilled: list[ReprocessingRequest] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

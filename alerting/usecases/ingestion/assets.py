@@ -68,7 +68,7 @@ def import_assets(
         for asset in changed:
             before = known.get(asset.name)
             plant.audit.add(
-                who=actor,
+                actor=actor,
                 what="asset imported",
                 subject=asset.name,
                 at=now,

@@ -34,11 +34,11 @@ class Stored(Protocol):
 def late_rows(stored: Stored, arrived_at: datetime) -> int:
     """Return how many of the rows that arrived at an instant came after their time was evaluated."""
     parts = [part for arrival in stored.arrivals.of(arrived_at) for part in arrival.parts]
-    since = judged_since(stored, {part.asset for part in parts})
+    since = evaluated_since(stored, {part.asset for part in parts})
     return sum(rows_since(stored, part, since[part.asset]) for part in parts if part.asset in since)
 
 
-def judged_since(stored: Stored, assets: Collection[str]) -> dict[str, datetime]:
+def evaluated_since(stored: Stored, assets: Collection[str]) -> dict[str, datetime]:
     """Return, by asset, since when a definition now in service has been evaluated there; absent without one."""
     if not assets:
         return {}

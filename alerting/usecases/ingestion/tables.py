@@ -276,4 +276,4 @@ def _refuse_empty(source: Source, profile: Profile) -> None:
 def _record(plant: Plant, result: ImportResult, *, changed: bool, now: datetime, actor: str) -> None:
     if changed:
         shortened = replace(result, assets=result.assets[:SHOWN], created=result.created[:SHOWN], understood=None)
-        plant.audit.add(who=actor, what=f"{result.what} imported", subject=result.source, at=now, after=shortened.to_document())
+        plant.audit.add(actor=actor, what=f"{result.what} imported", subject=result.source, at=now, after=shortened.to_document())

@@ -21,7 +21,7 @@ _MOST_READINGS = 8_000
 _LONGEST = timedelta(days=31)
 
 
-def episode_figure(platform: Platform, episode: Episode, now: datetime) -> Picture | None:
+def draw_episode(platform: Platform, episode: Episode, now: datetime) -> Picture | None:
     """Return the chart of an episode as a PNG for e-mail; None without numbers to draw."""
     from alerting.reporting.episode_picture import episode_image
 

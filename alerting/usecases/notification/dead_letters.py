@@ -25,7 +25,7 @@ def dead_letters(platform: Platform) -> list[DeadLetter]:
     """Return all dead letters, oldest first."""
     found = [_letter(n, episode=episode) for episode, n in platform.episodes.dead_letters()]
     found += [_letter(n, shelf=shelf) for shelf, n in platform.shelves.dead_letters()]
-    found += [_letter(bulletin.notification) for bulletin in platform.bulletins.dead_letters()]
+    found += [_letter(group_message.notification) for group_message in platform.group_messages.dead_letters()]
     return sorted(found, key=lambda letter: letter.created_at)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.clean_text import clean, clean_line, clean_text
 from alerting.episodes.episode import Episode, Notification
-from alerting.notifications.group_message import Bulletin, delivered_bulletin
+from alerting.notifications.group_message import GroupMessage, delivered_group_message
 from alerting.notifications.policy import after_failure, retry_delay
 from alerting.operators.shelves import Shelf
 from alerting.ports import DeliveryFailed, Message, Platform
@@ -17,10 +17,10 @@ from alerting.ports.logs import id_logger, log_run
 from alerting.reporting.sentences import clock_time
 from alerting.usecases.definitions.platform_alerts import tell_of_documents
 from alerting.usecases.episodes.store import find_episode, update
-from alerting.usecases.notification.chart import episode_figure
+from alerting.usecases.notification.chart import draw_episode
 from alerting.usecases.notification.dead_letters import DeadLetter, dead_letters
-from alerting.usecases.notification.messages import bulletin_message, message, shelf_message
-from alerting.usecases.notification.muting import mute_outbox, tend_shelves
+from alerting.usecases.notification.messages import group_message_text, message, shelf_message
+from alerting.usecases.notification.muting import mute_notifications, tend_shelves
 from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.notification.schedule import announce_due
 
@@ -85,9 +85,9 @@ def deliver_due(platform: Platform, now: datetime) -> DeliveryCounts:
     while _deliver_page(this):
         pass
     for shelf in platform.shelves.with_due_notifications(now):
-        _deliver_all(this, shelf.outbox, _shelf_outbox(platform, shelf))
-    for bulletin in platform.bulletins.due(now):
-        _deliver_all(this, (bulletin.notification,), _bulletin_outbox(platform, bulletin))
+        _deliver_all(this, shelf.notifications, _shelf_notifications(platform, shelf))
+    for group_message in platform.group_messages.due(now):
+        _deliver_all(this, (group_message.notification,), _group_message_notifications(platform, group_message))
     return counts
 
 
@@ -98,10 +98,10 @@ def _deliver_page(this: _Round) -> bool:
     """
     before = this.counts.handled()
     for episode in this.platform.episodes.with_due_notifications(this.now):
-        current = mute_outbox(this.platform, episode, this.now)
-        outbox = _episode_outbox(this.platform, current, this.acknowledging)
-        this.counts.dropped += _drop_quiet(outbox, current)
-        _deliver_all(this, current.outbox, outbox)  # dropped notifications can no longer be claimed
+        current = mute_notifications(this.platform, episode, this.now)
+        notifications = _episode_notifications(this.platform, current, this.acknowledging)
+        this.counts.dropped += _drop_quiet(notifications, current)
+        _deliver_all(this, current.notifications, notifications)  # dropped notifications can no longer be claimed
     return this.counts.handled() > before
 
 
@@ -109,7 +109,7 @@ Notices = tuple[Notification, ...]
 
 
 @dataclass(frozen=True)
-class _Outbox:
+class _Notifications:
     """Notifications of one document: how to change them by compare-and-set, their messages, and their subject for logs."""
 
     change: Callable[[Callable[[Notices], Notices]], None]
@@ -117,62 +117,66 @@ class _Outbox:
     ids: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _episode_outbox(platform: Platform, episode: Episode, acknowledging: frozenset[str] = frozenset()) -> _Outbox:
+def _episode_notifications(platform: Platform, episode: Episode, acknowledging: frozenset[str] = frozenset()) -> _Notifications:
     def change(to: Callable[[Notices], Notices]) -> None:
-        update(platform, episode.id, lambda e: replace(e, outbox=to(e.outbox)))
+        update(platform, episode.id, lambda e: replace(e, notifications=to(e.notifications)))
 
     def told(notification: Notification) -> Message:
         now = platform.clock.now()
         plain = message(episode, notification, platform.links, acknowledging, now, platform.zone)
-        return replace(plain, draw=lambda: episode_figure(platform, episode, platform.clock.now()))
+        return replace(plain, draw=lambda: draw_episode(platform, episode, platform.clock.now()))
 
     ids = {"definition": episode.definition, "asset": episode.asset, "episode": episode.id}
-    return _Outbox(change, told, ids)
+    return _Notifications(change, told, ids)
 
 
-def _shelf_outbox(platform: Platform, shelf: Shelf) -> _Outbox:
+def _shelf_notifications(platform: Platform, shelf: Shelf) -> _Notifications:
     def change(to: Callable[[Notices], Notices]) -> None:
         stored = platform.shelves.get(shelf.id)
-        while stored is not None and (after := to(stored.outbox)) != stored.outbox:
-            if platform.shelves.replace(replace(stored, outbox=after, version=stored.version + 1)):
+        while stored is not None and (after := to(stored.notifications)) != stored.notifications:
+            if platform.shelves.replace(replace(stored, notifications=after, version=stored.version + 1)):
                 return
             stored = platform.shelves.get(shelf.id)
 
     ids = {"definition": shelf.definition, "asset": shelf.asset, "shelf": shelf.id}
-    return _Outbox(change, lambda notification: shelf_message(shelf, notification, platform.clock.now(), platform.zone), ids)
-
-
-def _bulletin_outbox(platform: Platform, bulletin: Bulletin) -> _Outbox:
-    def change(to: Callable[[Notices], Notices]) -> None:
-        stored = platform.bulletins.get(bulletin.id)
-        while stored is not None and (after := to((stored.notification,))) != (stored.notification,):
-            if platform.bulletins.replace(stored.after(after[0])):
-                return
-            stored = platform.bulletins.get(bulletin.id)
-
-    return _Outbox(
-        change, lambda _: bulletin_message(bulletin, platform.clock.now(), platform.zone), {"group_message": bulletin.id}
+    return _Notifications(
+        change, lambda notification: shelf_message(shelf, notification, platform.clock.now(), platform.zone), ids
     )
 
 
-def _drop_quiet(outbox: _Outbox, episode: Episode) -> int:
+def _group_message_notifications(platform: Platform, group_message: GroupMessage) -> _Notifications:
+    def change(to: Callable[[Notices], Notices]) -> None:
+        stored = platform.group_messages.get(group_message.id)
+        while stored is not None and (after := to((stored.notification,))) != (stored.notification,):
+            if platform.group_messages.replace(stored.after(after[0])):
+                return
+            stored = platform.group_messages.get(group_message.id)
+
+    return _Notifications(
+        change,
+        lambda _: group_message_text(group_message, platform.clock.now(), platform.zone),
+        {"group_message": group_message.id},
+    )
+
+
+def _drop_quiet(notifications: _Notifications, episode: Episode) -> int:
     """Drop notifications held back by quiet hours if the episode is over or a higher severity was notified. Return how many."""
-    overtaken = {n.channel for n in episode.outbox if n.transition == "severity_rose"}
-    held = [n for n in episode.outbox if n.status == "pending" and n.held == "quiet" and n.attempts == 0]
+    overtaken = {n.channel for n in episode.notifications if n.transition == "severity_rose"}
+    held = [n for n in episode.notifications if n.status == "pending" and n.held == "quiet" and n.attempts == 0]
     dropped = [n for n in held if episode.condition == "closed" or n.channel in overtaken]
     for n in dropped:
-        _record(outbox, n.key, status="dropped", error="over, or overtaken by worse, before the quiet hours were over")
+        _record(notifications, n.key, status="dropped", error="over, or overtaken by worse, before the quiet hours were over")
     return len(dropped)
 
 
-def _deliver_all(this: _Round, notices: Notices, outbox: _Outbox) -> None:
+def _deliver_all(this: _Round, notices: Notices, notifications: _Notifications) -> None:
     for notification in notices:
         if not _is_due(notification, this.now):
             continue
         if this.is_silent(notification.channel):
-            _postpone(this, outbox, notification)
-        elif claimed := _claim(this, outbox, notification):
-            _deliver(this, outbox, claimed)
+            _postpone(this, notifications, notification)
+        elif claimed := _claim(this, notifications, notification):
+            _deliver(this, notifications, claimed)
 
 
 def _is_due(notification: Notification, now: datetime) -> bool:
@@ -180,7 +184,7 @@ def _is_due(notification: Notification, now: datetime) -> bool:
     return notification.status == "pending" and notification.held not in ("flood", "digest") and (due is None or due <= now)
 
 
-def _claim(this: _Round, outbox: _Outbox, notification: Notification) -> Notification | None:
+def _claim(this: _Round, notifications: _Notifications, notification: Notification) -> Notification | None:
     """Count the attempt before it is made. Return None if another process was first.
 
     The process that counts first delivers, and no other process tries while the claim lasts. After a crash the counted attempt
@@ -188,16 +192,16 @@ def _claim(this: _Round, outbox: _Outbox, notification: Notification) -> Notific
     """
     until = max(this.now, this.platform.clock.now()) + CLAIM  # a round may take long
     claimed = replace(notification, attempts=notification.attempts + 1, next_attempt_at=until)
-    return claimed if _changed(outbox, notification, claimed) else None
+    return claimed if _changed(notifications, notification, claimed) else None
 
 
-def _postpone(this: _Round, outbox: _Outbox, notification: Notification) -> None:
+def _postpone(this: _Round, notifications: _Notifications, notification: Notification) -> None:
     """Postpone a notification. It is not tried and does not count as an attempt."""
     again_at = this.now + retry_delay(notification.attempts + 1, notification.key)
-    this.counts.postponed += _changed(outbox, notification, replace(notification, next_attempt_at=again_at))
+    this.counts.postponed += _changed(notifications, notification, replace(notification, next_attempt_at=again_at))
 
 
-def _changed(outbox: _Outbox, before: Notification, after: Notification) -> bool:
+def _changed(notifications: _Notifications, before: Notification, after: Notification) -> bool:
     """Replace one notification by another. Return False if the first is no longer there."""
     found = False
 
@@ -206,25 +210,25 @@ def _changed(outbox: _Outbox, before: Notification, after: Notification) -> bool
         found = before in notices
         return _put(notices, after) if found else notices
 
-    outbox.change(change)
+    notifications.change(change)
     return found
 
 
-def _deliver(this: _Round, outbox: _Outbox, claimed: Notification) -> None:
-    failure = _attempt(this.platform, claimed.channel, lambda: outbox.message(claimed))
+def _deliver(this: _Round, notifications: _Notifications, claimed: Notification) -> None:
+    failure = _attempt(this.platform, claimed.channel, lambda: notifications.message(claimed))
     this.heard(claimed.channel, failure is None or failure.permanent)
     if failure is None:
-        _record(outbox, claimed.key, status="sent", delivered_at=this.now, error=None)
+        _record(notifications, claimed.key, status="sent", delivered_at=this.now, error=None)
         this.counts.sent += 1
-        _log.info("notification sent: %s", claimed.transition, **outbox.ids, channel=claimed.channel)
+        _log.info("notification sent: %s", claimed.transition, **notifications.ids, channel=claimed.channel)
         return
     status, again_at = after_failure(claimed.attempts, failure.permanent), this.now + retry_delay(claimed.attempts, claimed.key)
     # Only while the claim is still ours: another process that took it over may have delivered it by now.
-    _changed(outbox, claimed, replace(claimed, status=status, error=str(failure), next_attempt_at=again_at))
+    _changed(notifications, claimed, replace(claimed, status=status, error=str(failure), next_attempt_at=again_at))
     this.counts.failed += 1
     this.counts.dead += status == "dead"
     said = "notification given up: %s" if status == "dead" else "notification failed and is tried again: %s"
-    _log.warning(said, claimed.transition, **outbox.ids, channel=claimed.channel)
+    _log.warning(said, claimed.transition, **notifications.ids, channel=claimed.channel)
 
 
 def _attempt(platform: Platform, name: str, composed: Callable[[], Message]) -> DeliveryFailed | None:
@@ -253,7 +257,7 @@ def _cleaned(told: Message) -> Message:
     return replace(told, subject=clean_line(told.subject), text=clean_text(told.text), payload=payload, links=links)
 
 
-def retry(platform: Platform, id: str, who: str, now: datetime) -> int:
+def retry(platform: Platform, id: str, actor: str, now: datetime) -> int:
     """Make dead letters due again: the one of this id, or with `all` all of them; their keys stay. Return how many.
 
     The reminder of a shelf that has ended is not sent again. Raises UserError if there is no such dead letter.
@@ -265,8 +269,8 @@ def retry(platform: Platform, id: str, who: str, now: datetime) -> int:
         again = (
             {"status": "muted", "error": "it has ended"} if _is_over(platform, letter) else {"status": "pending", "attempts": 0}
         )
-        _record(_outbox_of(platform, letter), letter.id, next_attempt_at=now, **again)
-        platform.audit.add(who, "delivery tried again", letter.id, now)
+        _record(_notifications_of(platform, letter), letter.id, next_attempt_at=now, **again)
+        platform.audit.add(actor, "delivery tried again", letter.id, now)
     return len(chosen)
 
 
@@ -275,19 +279,19 @@ def _is_over(platform: Platform, letter: DeadLetter) -> bool:
     return shelf is not None and shelf.ended_at is not None
 
 
-def _outbox_of(platform: Platform, letter: DeadLetter) -> _Outbox:
+def _notifications_of(platform: Platform, letter: DeadLetter) -> _Notifications:
     if letter.episode is not None:
-        return _episode_outbox(platform, find_episode(platform, letter.episode))
+        return _episode_notifications(platform, find_episode(platform, letter.episode))
     if letter.shelf is not None:
         shelf = platform.shelves.get(letter.shelf)
         assert shelf is not None  # noqa: S101 - shelves are never deleted
-        return _shelf_outbox(platform, shelf)
-    bulletin = platform.bulletins.get(letter.id)
-    assert bulletin is not None  # noqa: S101 - bulletins are never deleted
-    return _bulletin_outbox(platform, bulletin)
+        return _shelf_notifications(platform, shelf)
+    group_message = platform.group_messages.get(letter.id)
+    assert group_message is not None  # noqa: S101 - bulletins are never deleted
+    return _group_message_notifications(platform, group_message)
 
 
-def send_test(platform: Platform, name: str, who: str, now: datetime) -> dict[str, str]:
+def send_test(platform: Platform, name: str, actor: str, now: datetime) -> dict[str, str]:
     """Send a test message through a route or a channel, at once. Return `sent` or the fault by channel.
 
     A message that was sent is stored as delivered, because the channel has answered. One that failed is not tried again. Raises
@@ -305,21 +309,22 @@ def send_test(platform: Platform, name: str, who: str, now: datetime) -> dict[st
         told = Message(
             f"test:{now.isoformat()}:{channel}",
             "Test message of alerting",
-            f"This is a test, sent by {who} {clock_time(now, now, platform.zone)}. Nothing is wrong, and nothing is to be done.",
+            f"This is a test, sent by {actor} {clock_time(now, now, platform.zone)}. "
+            "Nothing is wrong, and nothing is to be done.",
             {"test": True, "route": route.name if route else None, "channel": channel},
         )
         failure = _attempt(platform, channel, lambda told=told: told)  # type: ignore[misc]
         results[channel] = "sent" if failure is None else str(failure)
         if failure is None:
-            platform.bulletins.insert(
-                delivered_bulletin(told.key, channel, told.subject, told.text, now, route.name if route else None)
+            platform.group_messages.insert(
+                delivered_group_message(told.key, channel, told.subject, told.text, now, route.name if route else None)
             )
-    platform.audit.add(who, "test message sent", name, now, None, results)
+    platform.audit.add(actor, "test message sent", name, now, None, results)
     return results
 
 
-def _record(outbox: _Outbox, key: str, **changes: Any) -> None:
-    outbox.change(lambda notices: tuple(replace(n, **changes) if n.key == key else n for n in notices))
+def _record(notifications: _Notifications, key: str, **changes: Any) -> None:
+    notifications.change(lambda notices: tuple(replace(n, **changes) if n.key == key else n for n in notices))
 
 
 def _put(notices: Notices, notification: Notification) -> Notices:

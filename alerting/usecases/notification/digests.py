@@ -5,11 +5,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from alerting.episodes.episode import Episode, Notification
-from alerting.notifications.group_message import Bulletin, new_bulletin
+from alerting.notifications.group_message import GroupMessage, new_group_message
 from alerting.ports import Platform
 from alerting.reporting.sentences import sentence
 from alerting.usecases.episodes.store import update
-from alerting.usecases.notification.muting import mute_outbox
+from alerting.usecases.notification.muting import mute_notifications
 
 _LISTED = 20
 Member = tuple[Episode, Notification]
@@ -22,9 +22,9 @@ def tell_digests(platform: Platform, now: datetime) -> int:
     between the next call completes the digest, and no recipient is notified twice.
     """
     waiting: dict[str, list[Member]] = defaultdict(list)
-    for held in platform.episodes.held_for_digest():
-        episode = mute_outbox(platform, held, now)
-        for n in episode.outbox:
+    for held in platform.episodes.waiting_for_digest():
+        episode = mute_notifications(platform, held, now)
+        for n in episode.notifications:
             if n.status == "pending" and n.held == "digest":
                 waiting[n.channel].append((episode, n))
     due = {c: sorted(members, key=_age) for c, members in waiting.items() if any(_due(n, now) for _, n in members)}
@@ -41,8 +41,8 @@ def _due(n: Notification, now: datetime) -> bool:
 
 def _tell(platform: Platform, channel: str, members: list[Member], now: datetime) -> bool:
     id = f"digest:{members[0][1].key}"
-    told = platform.bulletins.insert(_digest(id, channel, members, now))
-    kept = platform.bulletins.get(id)
+    told = platform.group_messages.insert(_digest(id, channel, members, now))
+    kept = platform.group_messages.get(id)
     listed = set(kept.payload["notifications"]) if kept is not None else set()
     for episode, n in reversed(members):
         if n.key in listed:
@@ -50,14 +50,16 @@ def _tell(platform: Platform, channel: str, members: list[Member], now: datetime
     return told
 
 
-def _digest(id: str, channel: str, members: list[Member], now: datetime) -> Bulletin:
+def _digest(id: str, channel: str, members: list[Member], now: datetime) -> GroupMessage:
     subject = _digest_subject(members)
     in_time = sorted((episode for episode, _ in members[:_LISTED]), key=lambda e: (e.raised_at, e.id))
     lines = [f"{subject}:", *(_line(episode) for episode in in_time)]
     if len(members) > _LISTED:
         lines.append(f"and {len(members) - _LISTED} others")
     episodes, keys = [e.id for e, _ in members], [n.key for _, n in members]
-    return new_bulletin(id, channel, subject, "\n".join(lines), now, members[0][1].route, episodes=episodes, notifications=keys)
+    return new_group_message(
+        id, channel, subject, "\n".join(lines), now, members[0][1].route, episodes=episodes, notifications=keys
+    )
 
 
 def _digest_subject(members: list[Member]) -> str:
@@ -76,7 +78,7 @@ def _line(episode: Episode) -> str:
 
 def _mark(platform: Platform, episode_id: str, key: str, now: datetime) -> None:
     def told(episode: Episode) -> Episode:
-        marked = tuple(replace(n, status="grouped", delivered_at=now) if n.key == key else n for n in episode.outbox)
-        return replace(episode, outbox=marked)
+        marked = tuple(replace(n, status="grouped", delivered_at=now) if n.key == key else n for n in episode.notifications)
+        return replace(episode, notifications=marked)
 
     update(platform, episode_id, told)

@@ -7,7 +7,7 @@ from typing import Any
 
 from alerting.definitions.model import Severity
 from alerting.episodes.episode import Episode, Notification
-from alerting.notifications.group_message import Bulletin
+from alerting.notifications.group_message import GroupMessage
 from alerting.operators.shelves import Shelf
 from alerting.ports import Links, Message
 from alerting.reporting.sentences import (
@@ -53,11 +53,11 @@ def message(
     return replace(told, links=links.of(episode.id, notification.channel, acknowledge))
 
 
-def bulletin_message(bulletin: Bulletin, now: datetime | None = None, zone: tzinfo = UTC) -> Message:
+def group_message_text(group_message: GroupMessage, now: datetime | None = None, zone: tzinfo = UTC) -> Message:
     """Return the message of a notification that belongs to no single episode; times are those of `zone`."""
-    instant = now or bulletin.notification.created_at
-    text = local_times(bulletin.text, instant, zone)
-    return Message(bulletin.id, bulletin.subject, text, bulletin.payload)
+    instant = now or group_message.notification.created_at
+    text = local_times(group_message.text, instant, zone)
+    return Message(group_message.id, group_message.subject, text, group_message.payload)
 
 
 def shelf_message(shelf: Shelf, notification: Notification, now: datetime | None = None, zone: tzinfo = UTC) -> Message:
@@ -68,7 +68,7 @@ def shelf_message(shelf: Shelf, notification: Notification, now: datetime | None
     ends = f"{clock_time(shelf.until, instant, zone)} ({distance(shelf.until, instant)})" if shelf.until else "by hand"
     lines = [
         f"{subject}: {ends}",
-        f"Shelved since {clock_time(shelf.since, instant, zone)} by {shelf.who}: {shelf.reason}",
+        f"Shelved since {clock_time(shelf.since, instant, zone)} by {shelf.actor}: {shelf.reason}",
         "It ends by itself; what is still wrong then is told at once.",
         f"To shelve it for longer: alerting shelf add {shelf.definition} {shelf.asset} --for ... --reason ...",
     ]

@@ -14,7 +14,7 @@ from alerting.operators.shelves import Shelf, describe_shelf, find_muting_shelf,
 from alerting.ports import Platform
 from alerting.usecases.definitions.sync import latest_revision
 from alerting.usecases.episodes.store import update
-from alerting.usecases.episodes.suppression import suppressed_throughout, suppression_now
+from alerting.usecases.episodes.suppression import suppressed_all_along, suppression_now
 from alerting.usecases.notification.routes import recipients_now
 
 _ACTOR = "platform"
@@ -30,7 +30,7 @@ class MuteReason:
 
     id: str
     kind: Literal["muted", "suppressed"]
-    who: str
+    actor: str
     words: str
 
 
@@ -45,8 +45,8 @@ def tend_shelves(platform: Platform, now: datetime, definition: str | None = Non
             mark_muted(platform, shelf, now)
         elif shelf.until is not None and shelf.until <= now:
             end_shelf(platform, shelf, shelf.until, _ACTOR, "its time is over")
-    owed = [e for e in platform.episodes.muted() if definition in (None, e.definition) and asset in (None, e.asset)]
-    return sum(release(platform, episode, now) for episode in owed)
+    requested = [e for e in platform.episodes.muted() if definition in (None, e.definition) and asset in (None, e.asset)]
+    return sum(release(platform, episode, now) for episode in requested)
 
 
 def muted_now(platform: Platform, definition: str, asset: str, now: datetime) -> Shelf | None:
@@ -71,12 +71,12 @@ def silence_at_raise(platform: Platform, definition: Definition, episode: Episod
     shelf = muted_now(platform, episode.definition, episode.asset, now)
     if shelf is not None:
         return _shelf_silence(shelf)
-    words = suppressed_throughout(platform, definition, episode, now)
+    words = suppressed_all_along(platform, definition, episode, now)
     return None if words is None else _suppression_silence(words, now)
 
 
 def _shelf_silence(shelf: Shelf) -> MuteReason:
-    return MuteReason(shelf.id, "muted", shelf.who, describe_shelf(shelf))
+    return MuteReason(shelf.id, "muted", shelf.actor, describe_shelf(shelf))
 
 
 def _suppression_silence(words: str, now: datetime) -> MuteReason:
@@ -88,9 +88,9 @@ def as_muted(episode: Episode, silence: MuteReason, at: datetime) -> Episode:
     """Return the episode with the muting recorded, for the notification when muting ends. A closed episode needs none."""
     if episode.muted_by is not None:
         return episode
-    transition = Transition(silence.kind, at, silence.who, silence.words)
-    owed = silence.id if episode.condition == "open" else None
-    return replace(episode, muted_by=owed, transitions=(*episode.transitions, transition))
+    transition = Transition(silence.kind, at, silence.actor, silence.words)
+    requested = silence.id if episode.condition == "open" else None
+    return replace(episode, muted_by=requested, transitions=(*episode.transitions, transition))
 
 
 def mark_muted(platform: Platform, shelf: Shelf, now: datetime) -> None:
@@ -113,12 +113,12 @@ def _mark(platform: Platform, episode: Episode, silence: MuteReason, now: dateti
     return update(platform, episode.id, lambda e: as_muted(e, silence, now) if e.condition == "open" else e)
 
 
-def end_shelf(platform: Platform, shelf: Shelf, at: datetime, who: str, reason: str) -> bool:
+def end_shelf(platform: Platform, shelf: Shelf, at: datetime, actor: str, reason: str) -> bool:
     """End a shelf. Return False if another process changed it in between."""
-    done = platform.shelves.replace(replace(record_end(shelf, at, who, reason), version=shelf.version + 1))
+    done = platform.shelves.replace(replace(record_end(shelf, at, actor, reason), version=shelf.version + 1))
     if done:
         subject = f"{shelf.definition} on {shelf.asset}"
-        platform.audit.add(who=who, what="unshelved", subject=subject, at=at, before=shelf.kind, after=None, why=reason)
+        platform.audit.add(actor=actor, what="unshelved", subject=subject, at=at, before=shelf.kind, after=None, why=reason)
     return done
 
 
@@ -147,7 +147,7 @@ def _told(platform: Platform, definition: Definition | None, episode: Episode, s
     told = recipients_now(platform, definition, episode.asset, episode.severity, now) if definition else []
     notices = still_open(episode, silence_id, told, reason, now)
     transition = Transition("unmuted", now, _ACTOR, reason)
-    return replace(episode, transitions=(*episode.transitions, transition), outbox=(*episode.outbox, *notices))
+    return replace(episode, transitions=(*episode.transitions, transition), notifications=(*episode.notifications, *notices))
 
 
 def _why_over(platform: Platform, silence_id: str) -> str:
@@ -157,26 +157,26 @@ def _why_over(platform: Platform, silence_id: str) -> str:
     return f"{shelf.end_reason} ({shelf.ended_by})" if shelf is not None and shelf.end_reason else "it is muted no more"
 
 
-def mute_outbox(platform: Platform, episode: Episode, now: datetime) -> Episode:
+def mute_notifications(platform: Platform, episode: Episode, now: datetime) -> Episode:
     """Mark the waiting notifications of a muted episode as muted. Return the stored episode."""
     revision = latest_revision(platform, episode.definition)
     silence = silence_now(platform, revision.definition if revision else None, episode, now)
     if silence is None:
         return episode
-    return update(platform, episode.id, lambda e: replace(e, outbox=mute_pending(e.outbox, silence.words)))
+    return update(platform, episode.id, lambda e: replace(e, notifications=mute_pending(e.notifications, silence.words)))
 
 
 def _remind(platform: Platform, shelf: Shelf, now: datetime) -> None:
     if shelf.until is None or shelf.remind_at is None or shelf.remind_at > now:
         return
     revision = latest_revision(platform, shelf.definition)
-    known = {n.key for n in shelf.outbox}
+    known = {n.key for n in shelf.notifications}
     definition = revision.definition if revision else None
     told = recipients_now(platform, definition, shelf.asset, definition.severity, now) if definition else []
     notices = shelf_reminder(shelf.id, shelf.until, told, now)
     fresh = tuple(n for n in notices if n.key not in known)
     if fresh:
-        platform.shelves.replace(replace(shelf, outbox=(*shelf.outbox, *fresh), version=shelf.version + 1))
+        platform.shelves.replace(replace(shelf, notifications=(*shelf.notifications, *fresh), version=shelf.version + 1))
 
 
 def _open(platform: Platform, definition: str, asset: str) -> list[Episode]:

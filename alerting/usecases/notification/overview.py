@@ -22,7 +22,7 @@ _SHOWN = 100
 
 
 @dataclass(frozen=True)
-class ChannelStanding:
+class ChannelStatus:
     """One channel, over all routes. `last_delivery`: None if there was none since `RoutesOverview.since`."""
 
     name: str
@@ -33,7 +33,7 @@ class ChannelStanding:
 
 
 @dataclass(frozen=True)
-class RouteStanding:
+class RouteStatus:
     """One route. `channels`: its own, then those of its escalation only; `quiet_until`: None outside quiet hours.
 
     `last_heartbeat`: when its last heartbeat was delivered, by channel; absent without any since `RoutesOverview.since`.
@@ -67,9 +67,9 @@ class RoutesOverview:
 
     at: datetime
     since: datetime
-    routes: tuple[RouteStanding, ...]
+    routes: tuple[RouteStatus, ...]
     faulty: Mapping[str, Sequence[str]]
-    channels: tuple[ChannelStanding, ...]
+    channels: tuple[ChannelStatus, ...]
     waiting: tuple[WaitingMessage, ...]
     more_waiting: bool
     dead: tuple[DeadLetter, ...]
@@ -79,16 +79,16 @@ def routes_overview(platform: Platform, now: datetime) -> RoutesOverview:
     """Return the overview of routes, channels and waiting messages now."""
     since = now - LOOK_BACK
     routes, faulty = read_routes(platform)
-    bulletins = platform.bulletins.sent_since(since)
-    sent = _latest([*platform.episodes.sent_since(since), *bulletins])
+    group_messages = platform.group_messages.sent_since(since)
+    sent = _latest([*platform.episodes.sent_since(since), *group_messages])
     waiting, dead = _waiting(platform, now), dead_letters(platform)
     named = {channel for route in routes for channel in channels_of(route)}
     channels = _channels(platform.channels, named, sent, waiting, dead)
-    standings = tuple(_standing(route, bulletins, now) for route in routes)
+    standings = tuple(_standing(route, group_messages, now) for route in routes)
     return RoutesOverview(now, since, standings, faulty, channels, tuple(waiting[:_SHOWN]), len(waiting) > _SHOWN, tuple(dead))
 
 
-def try_route(platform: Platform, name: str, who: str, now: datetime) -> dict[str, str]:
+def try_route(platform: Platform, name: str, actor: str, now: datetime) -> dict[str, str]:
     """Send a test message to every channel of a route. Return `sent` or the fault by channel.
 
     Raises UserError if the route is faulty, NotFound if there is none of this name.
@@ -98,7 +98,7 @@ def try_route(platform: Platform, name: str, who: str, now: datetime) -> dict[st
         raise UserError(f"route {name!r} is faulty and not used: {'; '.join(faulty[name])}")
     if all(route.name != name for route in routes):
         raise NotFound(f"there is no route {name!r}; see: alerting route list")
-    return send_test(platform, name, who, now)
+    return send_test(platform, name, actor, now)
 
 
 def channels_of(route: Route) -> tuple[str, ...]:
@@ -106,10 +106,10 @@ def channels_of(route: Route) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*route.channels, *(channel for step in route.escalation for channel in step.channels)]))
 
 
-def _standing(route: Route, bulletins: Iterable[Notification], now: datetime) -> RouteStanding:
-    heartbeats = _latest(n for n in bulletins if n.key.startswith(f"heartbeat:{route.name}:"))
+def _standing(route: Route, group_messages: Iterable[Notification], now: datetime) -> RouteStatus:
+    heartbeats = _latest(n for n in group_messages if n.key.startswith(f"heartbeat:{route.name}:"))
     on_shift = not route.shifts or is_within(route.shifts, route.zone, now)
-    return RouteStanding(route, on_shift, end_of(route.quiet, route.zone, now), channels_of(route), heartbeats)
+    return RouteStatus(route, on_shift, end_of(route.quiet, route.zone, now), channels_of(route), heartbeats)
 
 
 def _latest(sent: Iterable[Notification]) -> dict[str, datetime]:
@@ -124,18 +124,18 @@ def _channels(
     sent: Mapping[str, datetime],
     waiting: Iterable[WaitingMessage],
     dead: Iterable[DeadLetter],
-) -> tuple[ChannelStanding, ...]:
+) -> tuple[ChannelStatus, ...]:
     waits, given_up = Counter(message.channel for message in waiting), Counter(letter.channel for letter in dead)
     names = sorted({*configured, *named, *waits, *given_up})
-    return tuple(ChannelStanding(c, c in configured, sent.get(c), waits[c], given_up[c]) for c in names)
+    return tuple(ChannelStatus(c, c in configured, sent.get(c), waits[c], given_up[c]) for c in names)
 
 
 def _waiting(platform: Platform, now: datetime) -> list[WaitingMessage]:
     """Return the oldest waiting messages, due or not; more than the overview shows if there are more."""
     due = now + _ANY_TIME
-    found = [_waits(e.id, n) for e in platform.episodes.with_due_notifications(due, _SHOWN + 1) for n in e.outbox]
-    found += [_waits(None, n) for shelf in platform.shelves.with_due_notifications(due) for n in shelf.outbox]
-    found += [_waits(None, b.notification) for b in platform.bulletins.due(due, _SHOWN + 1)]
+    found = [_waits(e.id, n) for e in platform.episodes.with_due_notifications(due, _SHOWN + 1) for n in e.notifications]
+    found += [_waits(None, n) for shelf in platform.shelves.with_due_notifications(due) for n in shelf.notifications]
+    found += [_waits(None, b.notification) for b in platform.group_messages.due(due, _SHOWN + 1)]
     return sorted((message for message in found if message is not None), key=lambda message: message.created_at)
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from alerting.definitions.hours import end_of, is_within
 from alerting.definitions.routes import Route
-from alerting.notifications.group_message import Bulletin, new_bulletin
+from alerting.notifications.group_message import GroupMessage, new_group_message
 from alerting.ports import Platform, PlatformAlert
 
 DEFAULT_CHANNEL = "log"
@@ -16,8 +16,8 @@ _LOOK_BACK = timedelta(days=2)
 def announce_platform_alerts(platform: Platform, routes: Sequence[Route], now: datetime) -> int:
     """Notify once of each open fault, and the same recipients once of its end. Return how many notifications were added."""
     told = _recipients(platform, routes, now)
-    bulletins = [_opened(alert, channel, route, now) for alert in platform.platform_alerts.open() for channel, route in told]
-    added = sum(_add(platform, bulletin) for bulletin in bulletins)
+    group_messages = [_opened(alert, channel, route, now) for alert in platform.platform_alerts.open() for channel, route in told]
+    added = sum(_add(platform, group_message) for group_message in group_messages)
     ended = platform.platform_alerts.resolved_since(now - _LOOK_BACK)
     return added + sum(_add(platform, over) for alert in ended for over in _over(platform, alert, now))
 
@@ -39,29 +39,29 @@ def _in_force(route: Route, now: datetime) -> bool:
     return on_shift and end_of(route.quiet, route.zone, now) is None
 
 
-def _add(platform: Platform, bulletin: Bulletin) -> bool:
-    return platform.bulletins.get(bulletin.id) is None and platform.bulletins.insert(bulletin)
+def _add(platform: Platform, group_message: GroupMessage) -> bool:
+    return platform.group_messages.get(group_message.id) is None and platform.group_messages.insert(group_message)
 
 
 def _id(what: str, alert: PlatformAlert, channel: str) -> str:
     return f"{what}:{alert.kind.replace(' ', '-')}:{alert.subject}:{alert.opened_at.isoformat()}:{channel}"
 
 
-def _opened(alert: PlatformAlert, channel: str, route: str | None, now: datetime) -> Bulletin:
+def _opened(alert: PlatformAlert, channel: str, route: str | None, now: datetime) -> GroupMessage:
     subject = f"Platform: {alert.kind}: {alert.subject}"
     text = f"{subject}\nSince {alert.opened_at.isoformat()}: {alert.reason}"
-    return new_bulletin(_id("platform", alert, channel), channel, subject, text, now, route, **_payload(alert))
+    return new_group_message(_id("platform", alert, channel), channel, subject, text, now, route, **_payload(alert))
 
 
-def _over(platform: Platform, alert: PlatformAlert, now: datetime) -> Iterator[Bulletin]:
+def _over(platform: Platform, alert: PlatformAlert, now: datetime) -> Iterator[GroupMessage]:
     for channel in sorted(platform.channels):
-        told = platform.bulletins.get(_id("platform", alert, channel))
+        told = platform.group_messages.get(_id("platform", alert, channel))
         if told is not None and told.notification.status in ("pending", "sent"):
             subject = f"Over: platform: {alert.kind}: {alert.subject}"
             until = alert.resolved_at.isoformat() if alert.resolved_at else ""
             text = f"{subject}\nFrom {alert.opened_at.isoformat()} to {until}: {alert.reason}"
             route = told.notification.route
-            yield new_bulletin(_id("platform-over", alert, channel), channel, subject, text, now, route, **_payload(alert))
+            yield new_group_message(_id("platform-over", alert, channel), channel, subject, text, now, route, **_payload(alert))
 
 
 def _payload(alert: PlatformAlert) -> dict[str, str | None]:

@@ -71,22 +71,22 @@ def plan_routes(platform: Platform, documents: Sequence[Document]) -> list[Route
     return plans
 
 
-def apply_routes(platform: Platform, documents: Sequence[Document], who: str, at: datetime) -> list[RoutePlan]:
+def apply_routes(platform: Platform, documents: Sequence[Document], actor: str, at: datetime) -> list[RoutePlan]:
     """Apply routes, all of them or none. Raises UserError for faulty documents."""
     plans = plan_routes(platform, documents)
     known = _known(platform)
     for plan in plans:
         if plan.action != "unchanged":
             platform.routes.put(dict(plan.document))
-            platform.audit.add(who, "route applied", plan.name, at, known.get(plan.name), plan.document)
+            platform.audit.add(actor, "route applied", plan.name, at, known.get(plan.name), plan.document)
     return plans
 
 
-def remove_route(platform: Platform, name: str, who: str, at: datetime) -> None:
+def remove_route(platform: Platform, name: str, actor: str, at: datetime) -> None:
     """Remove a route. Raises UserError if there is none of that name."""
     if not platform.routes.remove(name):
         raise UserError(f"there is no route {name!r}; see: alerting route list")
-    platform.audit.add(who, "route removed", name, at)
+    platform.audit.add(actor, "route removed", name, at)
 
 
 def recipients_now(platform: Platform, definition: Definition, asset: str, severity: Severity, now: datetime) -> list[Recipient]:
@@ -94,47 +94,47 @@ def recipients_now(platform: Platform, definition: Definition, asset: str, sever
     return recipients(definition, asset, severity, read_routes(platform)[0], sorted(platform.channels), now)
 
 
-def raise_notices(
+def raise_notifications(
     platform: Platform, definition: Definition, episode: Episode, reason: str, now: datetime
 ) -> tuple[Notification, ...]:
     """Return the notifications of a new episode. They state the highest severity so far, also if it has fallen since."""
     worst = replace(episode, severity=episode.severity_peak or episode.severity)
     told = recipients_now(platform, definition, episode.asset, worst.severity, now)
-    return _notices(platform, definition, worst, told, "raised", reason, now)
+    return _notifications_by_route(platform, definition, worst, told, "raised", reason, now)
 
 
-def worse_notices(platform: Platform, definition: Definition, episode: Episode, now: datetime) -> tuple[Notification, ...]:
+def worse_notifications(platform: Platform, definition: Definition, episode: Episode, now: datetime) -> tuple[Notification, ...]:
     """Return the notifications of a severity that has just risen, to the recipients of this severity."""
     told = recipients_now(platform, definition, episode.asset, episode.severity, now)
-    return _notices(platform, definition, episode, told, "worse", "", now)
+    return _notifications_by_route(platform, definition, episode, told, "worse", "", now)
 
 
-def end_notices(
+def end_notifications(
     platform: Platform, definition: Definition, episode: Episode, reason: str, now: datetime
 ) -> tuple[Notification, ...]:
     """Return the notifications of an episode's end, to the recipients of its earlier ones, also if the routes have changed."""
-    told = [Recipient(channel) for channel in sorted({n.channel for n in episode.outbox})]
-    return _notices(platform, definition, episode, told, "closed", reason, now)
+    told = [Recipient(channel) for channel in sorted({n.channel for n in episode.notifications})]
+    return _notifications_by_route(platform, definition, episode, told, "closed", reason, now)
 
 
-def reopen_notices(
+def reopen_notifications(
     platform: Platform, definition: Definition, episode: Episode, reason: str, now: datetime, without: Collection[str] = ()
 ) -> tuple[Notification, ...]:
     """Return the notifications of a reopened episode, to the recipients of its end, except the channels in `without`."""
-    told = [Recipient(channel) for channel in sorted({n.channel for n in episode.outbox} - set(without))]
-    return _notices(platform, definition, episode, told, "reopened", reason, now)
+    told = [Recipient(channel) for channel in sorted({n.channel for n in episode.notifications} - set(without))]
+    return _notifications_by_route(platform, definition, episode, told, "reopened", reason, now)
 
 
-def time_notices(
+def timed_notifications(
     platform: Platform, definition: Definition, episode: Episode, routes: Sequence[Route], now: datetime
 ) -> tuple[Notification, ...]:
     """Return the notifications that time makes due: of a risen severity, escalations, repeats."""
     told = recipients(definition, episode.asset, episode.severity, routes, sorted(platform.channels), now)
     told += escalations(definition, episode.asset, episode.severity, routes, now)
-    return _notices(platform, definition, episode, told, "time", "", now)
+    return _notifications_by_route(platform, definition, episode, told, "time", "", now)
 
 
-def _notices(
+def _notifications_by_route(
     platform: Platform,
     definition: Definition,
     episode: Episode,
@@ -161,7 +161,7 @@ def _notices(
 def _count_recent_alerts(platform: Platform, episode: Episode, recipient: Recipient, cause: Cause, now: datetime) -> int:
     if cause != "raised" or recipient.flood is None:
         return 0
-    lately = platform.episodes.told_since(episode.asset, now - recipient.flood.within)
+    lately = platform.episodes.notified_since(episode.asset, now - recipient.flood.within)
     return sum(n.channel == recipient.channel for n in lately)
 
 

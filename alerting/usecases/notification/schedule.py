@@ -9,15 +9,15 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.model import Definition
 from alerting.definitions.routes import Route
 from alerting.episodes.episode import Episode, Notification
-from alerting.notifications.group_message import Bulletin, new_bulletin
+from alerting.notifications.group_message import GroupMessage, new_group_message
 from alerting.ports import Platform
 from alerting.reporting.sentences import sentence
 from alerting.usecases.episodes.store import update
 from alerting.usecases.notification.dead_letters import dead_letters
 from alerting.usecases.notification.digests import tell_digests
-from alerting.usecases.notification.muting import mark_suppressed, mute_outbox
+from alerting.usecases.notification.muting import mark_suppressed, mute_notifications
 from alerting.usecases.notification.platform_alerts import announce_platform_alerts
-from alerting.usecases.notification.routes import read_routes, time_notices
+from alerting.usecases.notification.routes import read_routes, timed_notifications
 
 _LISTED = 20
 
@@ -40,7 +40,7 @@ def _announce_open(platform: Platform, routes: Sequence[Route], now: datetime) -
         if definition is None:
             continue
         current = mark_suppressed(platform, definition, episode, now)
-        if time_notices(platform, definition, current, routes, now):
+        if timed_notifications(platform, definition, current, routes, now):
             added += _add(platform, definition, current, routes, now)
     return added
 
@@ -50,9 +50,9 @@ def _add(platform: Platform, definition: Definition, episode: Episode, routes: S
 
     def announced(stored: Episode) -> Episode:
         nonlocal added
-        told = time_notices(platform, definition, stored, routes, now)
+        told = timed_notifications(platform, definition, stored, routes, now)
         added = len(told)
-        return replace(stored, outbox=(*stored.outbox, *told))
+        return replace(stored, notifications=(*stored.notifications, *told))
 
     update(platform, episode.id, announced)
     return added
@@ -65,15 +65,15 @@ def summarise_floods(platform: Platform, now: datetime) -> int:
     After a crash in between the next call completes the summary, and no recipient is notified twice.
     """
     floods: dict[tuple[str, str, datetime], list[tuple[Episode, Notification]]] = defaultdict(list)
-    for held in platform.episodes.held_in_floods(now):
-        episode = mute_outbox(platform, held, now)
+    for held in platform.episodes.waiting_in_floods(now):
+        episode = mute_notifications(platform, held, now)
         for n in _held(episode, now):
             floods[n.channel, episode.asset, n.next_attempt_at or now].append((episode, n))
     return sum(_summarise(platform, *place, members, now) for place, members in floods.items())
 
 
 def _held(episode: Episode, now: datetime) -> Iterator[Notification]:
-    for n in episode.outbox:
+    for n in episode.notifications:
         if n.status == "pending" and n.held == "flood" and (n.next_attempt_at or now) <= now:
             yield n
 
@@ -86,10 +86,10 @@ def _summarise(
     rest = members
     while rest:
         id = f"flood:{asset}:{until.isoformat()}:{channel}:{part}"
-        kept = platform.bulletins.get(id)
+        kept = platform.group_messages.get(id)
         if kept is None:
-            told += platform.bulletins.insert(_flood_bulletin(id, channel, asset, rest, now))
-            kept = platform.bulletins.get(id)
+            told += platform.group_messages.insert(_flood_summary(id, channel, asset, rest, now))
+            kept = platform.group_messages.get(id)
         if kept is None:
             return told
         listed = set(kept.payload["notifications"])
@@ -101,12 +101,12 @@ def _summarise(
     return told
 
 
-def _flood_bulletin(id: str, channel: str, asset: str, members: list[tuple[Episode, Notification]], now: datetime) -> Bulletin:
+def _flood_summary(id: str, channel: str, asset: str, members: list[tuple[Episode, Notification]], now: datetime) -> GroupMessage:
     subject = f"+{len(members)} more on {asset}"
     lines = [subject, *(_line(episode) for episode, _ in members[:_LISTED])]
     if len(members) > _LISTED:
         lines.append(f"and {len(members) - _LISTED} others")
-    return new_bulletin(
+    return new_group_message(
         id,
         channel,
         subject,
@@ -127,8 +127,8 @@ def _line(episode: Episode) -> str:
 
 def _mark(platform: Platform, episode_id: str, key: str, now: datetime) -> None:
     def grouped(episode: Episode) -> Episode:
-        marked = tuple(replace(n, status="grouped", delivered_at=now) if n.key == key else n for n in episode.outbox)
-        return replace(episode, outbox=marked)
+        marked = tuple(replace(n, status="grouped", delivered_at=now) if n.key == key else n for n in episode.notifications)
+        return replace(episode, notifications=marked)
 
     update(platform, episode_id, grouped)
 
@@ -146,7 +146,7 @@ def _send_heartbeat(platform: Platform, route: Route, every: timedelta, channel:
     """Send one heartbeat for each whole multiple of the period; heartbeats missed during an outage are not sent later."""
     slot = (now - datetime.fromtimestamp(0, now.tzinfo)) // every
     id = f"heartbeat:{route.name}:{format_duration(every)}:{slot}:{channel}"
-    if platform.bulletins.get(id) is not None:
+    if platform.group_messages.get(id) is not None:
         return False
     still_open = len(platform.episodes.find(open_only=True))
     dead = len(dead_letters(platform))
@@ -154,5 +154,5 @@ def _send_heartbeat(platform: Platform, route: Route, every: timedelta, channel:
         f"Alerting is alive at {now.isoformat()}: {still_open} open, {dead} messages that could not be delivered.\n"
         f"The next sign of life comes in {format_duration(every)} (route {route.name}); if it does not, look after the platform."
     )
-    bulletin = new_bulletin(id, channel, "Alerting is alive", text, now, route.name, open=still_open, dead_letters=dead)
-    return platform.bulletins.insert(bulletin)
+    group_message = new_group_message(id, channel, "Alerting is alive", text, now, route.name, open=still_open, dead_letters=dead)
+    return platform.group_messages.insert(group_message)

@@ -11,13 +11,13 @@ from alerting.definitions.assets import Asset, position_of
 from alerting.definitions.durations import format_duration
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, ThresholdDefinition
-from alerting.detection.suppression import Span
+from alerting.detection.suppression import SuppressedInterval
 from alerting.detection.threshold import lookback
 from alerting.episodes.lifecycle import Step
 from alerting.ports import ModelUnavailable, Platform
 from alerting.usecases.backtest.past_steps import PastSteps
 from alerting.usecases.definitions.versions import champion_at
-from alerting.usecases.episodes.suppression import spans_by_asset
+from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
 
 DAY = timedelta(days=1)
 LEAST_HISTORY = DAY  # less history than this is not enough for an estimate
@@ -83,7 +83,7 @@ class LoadEstimate:
         self._platform, self._definition, self._now = platform, definition, now
         self._past = PastSteps(platform, definition, model_version, now)
         self._until = now
-        self._suppressed: dict[tuple[str, datetime, datetime], list[Span]] = {}
+        self._suppressed: dict[tuple[str, datetime, datetime], list[SuppressedInterval]] = {}
         self.why_not = _NO_READINGS
 
     def for_position(self, assets: Sequence[Asset]) -> tuple[Alarms, timedelta | None]:
@@ -154,5 +154,7 @@ class LoadEstimate:
         """Return the instants of the notifications of raises: none while suppressed by design."""
         suppression, key = self._definition.suppression, (asset.name, start, end)
         if key not in self._suppressed:
-            self._suppressed[key] = spans_by_asset(self._platform, self._definition, [asset], start, end).get(asset.name, [])
+            self._suppressed[key] = suppressed_intervals_by_asset(self._platform, self._definition, [asset], start, end).get(
+                asset.name, []
+            )
         return notification_instants(steps, self._suppressed[key], suppression.still_tell if suppression else (), end)

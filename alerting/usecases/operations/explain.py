@@ -26,7 +26,7 @@ from alerting.recommendation.contributions import contributions
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.definitions.versions import first_instant, segments
 from alerting.usecases.episodes.store import NotFound
-from alerting.usecases.episodes.suppression import line_standing
+from alerting.usecases.episodes.suppression import line_condition
 from alerting.usecases.evaluation.evaluate_target import (
     ModelCache,
     TargetEvaluation,
@@ -76,7 +76,7 @@ def why(platform: Platform, name: str, asset_name: str, at: datetime) -> Why:
     asset = platform.assets.get(asset_name)
     if asset is None:
         raise NotFound(f"there is no asset {asset_name!r}")
-    found = _judged_or_why_not(platform, latest, asset, at)
+    found = _evaluated_or_why_not(platform, latest, asset, at)
     covering = _covering(platform, name, asset_name, at)
     shelf = _shelf_at(platform, name, asset_name, at)
     muted = [f"people are not told: {describe_shelf(shelf)}"] if shelf else []
@@ -87,13 +87,13 @@ def why(platform: Platform, name: str, asset_name: str, at: datetime) -> Why:
 
 def _suppression_words(platform: Platform, latest: Revision, asset: str, at: datetime) -> tuple[str, ...]:
     """Return sentences on the suppression at that instant, and on the states that cannot be known."""
-    stands = line_standing(platform, latest.definition, asset, at)
+    stands = line_condition(platform, latest.definition, asset, at)
     words = [f"people are not told: suppressed by design: {stands.words}"] if stands.suppressed else []
     unknown = () if stands.suppressed else stands.unknown
     return (*words, *(f"this suppresses nothing, because it is unknown: {reason}" for reason in unknown))
 
 
-def _judged_or_why_not(platform: Platform, latest: Revision, asset: Asset, at: datetime) -> Why:
+def _evaluated_or_why_not(platform: Platform, latest: Revision, asset: Asset, at: datetime) -> Why:
     revisions = platform.definitions.revisions(latest.name)
     current, started = in_force(revisions, at), first_instant(revisions)
     blank = Why(latest.name, asset.name, at, "not judged", "")
@@ -116,7 +116,7 @@ def _judged_or_why_not(platform: Platform, latest: Revision, asset: Asset, at: d
 def _why_threshold(
     platform: Platform, revisions: Sequence[Revision], definition: ThresholdDefinition, asset: Asset, at: datetime, blank: Why
 ) -> Why:
-    judged = _threshold_judged(platform, revisions, definition, asset, at)
+    judged = _evaluate_threshold(platform, revisions, definition, asset, at)
     history = platform.readings.load(asset, at - definition.stale_after - _LONGEST_LOOK_BACK, at, [definition.variable])
     state, last = judged.state, _last_reading(definition, history)
     facts = [f"limits: {_limits(definition)}", *_sample_words(definition.variable, last, history)]
@@ -138,7 +138,7 @@ def _why_threshold(
     return replace(found, verdict="normal", answer=f"not raised: {definition.variable} is within its limits")
 
 
-def _threshold_judged(
+def _evaluate_threshold(
     platform: Platform, revisions: Sequence[Revision], definition: ThresholdDefinition, asset: Asset, at: datetime
 ) -> TargetEvaluation:
     """Evaluate up to the instant: from the stored state if that lies before it, else from long enough before."""
@@ -249,13 +249,13 @@ def _record(platform: Platform, found: Why, covering: Episode | None, at: dateti
     words = []
     if covering is not None:
         words.append(f"episode {covering.id} was raised at {covering.raised_at.isoformat()}: {covering.evaluation.reason}")
-        told = [f"{n.channel} ({n.status})" for n in covering.outbox if n.transition != "closed"]
+        told = [f"{n.channel} ({n.status})" for n in covering.notifications if n.transition != "closed"]
         words.append(f"told: {', '.join(told)}" if told else "nobody was told")
         words += [t.reason for t in covering.transitions if t.reason.startswith(LATE_DATA)]
         if covering.late_data_status == "found_late":
             words.append(f"it was overlooked: late data made it known at {covering.detected_at.isoformat()}")
         if covering.acknowledged:
-            words.append(f"acknowledged by {covering.acknowledged.who} at {covering.acknowledged.at.isoformat()}")
+            words.append(f"acknowledged by {covering.acknowledged.actor} at {covering.acknowledged.at.isoformat()}")
     elif found.verdict == "open":
         words.append("no episode covers this instant: the readings came after it was judged, or it is not judged yet")
     if covering is not None and found.verdict == "normal" and covering.valid_until is None:
@@ -273,9 +273,9 @@ def _progress(platform: Platform, found: Why, at: datetime) -> list[str]:
     words = [f"evaluated up to {state.watermark.isoformat()}{behind}"]
     if held:
         words.append(f"evaluation waits {format_duration(held)} for readings that come late (latency)")
-    owed = platform.arrivals.debts([found.definition]).get((found.definition, found.asset))
-    if owed is not None:
-        words.append(f"late data wait to be judged with the next evaluation, from {owed.start.isoformat()} on")
+    requested = platform.arrivals.requests([found.definition]).get((found.definition, found.asset))
+    if requested is not None:
+        words.append(f"late data wait to be judged with the next evaluation, from {requested.start.isoformat()} on")
     if state.unknown_count:
         words.append(f"the last {state.unknown_count} evaluations ended unknown: {state.unknown_reason}")
     return words

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from alerting.ports import Platform
 from alerting.ports.late import LatePart
-from alerting.usecases.ingestion.late_rows import judged_since, rows_since
+from alerting.usecases.ingestion.late_rows import evaluated_since, rows_since
 
 _SHARE = 0.95
 _LONGEST_WAIT = timedelta(minutes=15)  # for a longer wait, reprocessing of late readings is the better way
@@ -36,7 +36,7 @@ def lateness(platform: Platform, start: datetime) -> list[Lateness]:
     """
     found: dict[tuple[str, str, bool], list[tuple[datetime, LatePart]]] = defaultdict(list)
     arrivals = platform.arrivals.since(start)
-    since = judged_since(platform, {part.asset for arrival in arrivals for part in arrival.parts})
+    since = evaluated_since(platform, {part.asset for arrival in arrivals for part in arrival.parts})
     for arrival in arrivals:
         for part in arrival.parts:
             judged = since.get(part.asset)

@@ -9,7 +9,7 @@ from alerting.episodes.episode import Episode, Transition
 from alerting.ports import Platform
 from alerting.usecases.definitions.sync import sync
 from alerting.usecases.definitions.targets import current_plan
-from alerting.usecases.episodes.outcomes import settle_due
+from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.episodes.store import update
 from alerting.usecases.notification.dead_letters import dead_letters
 from alerting.usecases.notification.muting import tend_shelves
@@ -28,7 +28,7 @@ def maintain(platform: Platform, as_of: datetime) -> dict[str, Any]:
         "over_budget": check_edited(platform, as_of),
         "faulty": synced.faulty,
         "closed": close_orphans(platform, as_of),
-        "settled": settle_due(platform, as_of),
+        "determined": determine_due_outcomes(platform, as_of),
         "forgotten_late": forget_late(platform, as_of),
         "dead_letters": len(dead_letters(platform)),
         "faulty_routes": read_routes(platform)[1],
@@ -37,7 +37,7 @@ def maintain(platform: Platform, as_of: datetime) -> dict[str, Any]:
 
 def forget_late(platform: Platform, as_of: datetime) -> int:
     """Remove the arrival records that no definition would reprocess any more. Return how many deliveries."""
-    longest = max((watch.allowed_lateness for watch in current_plan(platform).watches), default=0)
+    longest = max((watch.allowed_lateness for watch in current_plan(platform).targets), default=0)
     return platform.arrivals.forget(as_of - max(timedelta(milliseconds=longest), _LATE_KEPT))
 
 

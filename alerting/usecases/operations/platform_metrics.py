@@ -9,10 +9,10 @@ from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import SEVERITIES
 from alerting.episodes.episode import Notification
 from alerting.episodes.state_table import NEVER
-from alerting.episodes.targets import EvaluationTarget, watches
+from alerting.episodes.targets import EvaluationTarget, list_targets
 from alerting.ports import Platform
 from alerting.readings.history import to_millis
-from alerting.usecases.ingestion.late_rows import judged_since, rows_since
+from alerting.usecases.ingestion.late_rows import evaluated_since, rows_since
 from alerting.usecases.notification.dead_letters import dead_letters
 
 LABELLED = 50
@@ -77,10 +77,10 @@ def read_inventory(platform: Platform, before: Inventory | None = None) -> Inven
     revisions = platform.definitions.latest()
     plan = platform.evaluation_plans.get(written)
     if plan is not None:
-        targets = plan.watches
+        targets = plan.targets
     else:
         active = [r for r in revisions if r.definition.state == "active"]
-        targets = tuple(watches(active, AssetIndex(platform.assets.all())))
+        targets = tuple(list_targets(active, AssetIndex(platform.assets.all())))
     return Inventory(written, Counter(r.definition.state for r in revisions), targets)
 
 
@@ -153,7 +153,7 @@ def _late_rows(platform: Platform, now: datetime) -> tuple[int, int]:
     """Return the rows that came late within the last hour, and those among them that were too late to be reprocessed."""
     arrivals = platform.arrivals.since(now - LATE_WINDOW)
     parts = [part for arrival in arrivals for part in arrival.parts]
-    since = judged_since(platform, {part.asset for part in parts})
+    since = evaluated_since(platform, {part.asset for part in parts})
     late = sum(rows_since(platform, part, since[part.asset]) for part in parts if part.asset in since)
     return late, sum(arrival.too_late for arrival in arrivals)
 
@@ -161,7 +161,7 @@ def _late_rows(platform: Platform, now: datetime) -> tuple[int, int]:
 def _pending(platform: Platform, now: datetime) -> list[Notification]:
     """Return notifications that are still to be delivered, due or not."""
     until = now + _ANY_TIME
-    found = [n for episode in platform.episodes.with_due_notifications(until, COUNTED) for n in episode.outbox]
-    found += [n for shelf in platform.shelves.with_due_notifications(until) for n in shelf.outbox]
-    found += [bulletin.notification for bulletin in platform.bulletins.due(until, COUNTED)]
+    found = [n for episode in platform.episodes.with_due_notifications(until, COUNTED) for n in episode.notifications]
+    found += [n for shelf in platform.shelves.with_due_notifications(until) for n in shelf.notifications]
+    found += [group_message.notification for group_message in platform.group_messages.due(until, COUNTED)]
     return [n for n in found if n.status == "pending"]

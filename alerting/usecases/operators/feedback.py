@@ -19,7 +19,7 @@ def give_feedback(
     acted: bool,
     action: str | None,
     comment: str | None,
-    who: str,
+    actor: str,
     at: datetime,
     acted_at: datetime | None = None,
     once: str | None = None,
@@ -36,14 +36,14 @@ def give_feedback(
         raise UserError("an action was named, but not that you acted; add --acted")
     if acted_at is not None and acted_at > at:
         raise UserError(f"acted at {acted_at.isoformat()} lies after now, {at.isoformat()}")
-    said = Feedback(episode.id, verdict, acted, action, comment, who, at, acted_at)
+    said = Feedback(episode.id, verdict, acted, action, comment, actor, at, acted_at)
     kept = platform.feedback.append(said, once)
-    platform.audit.add(who=who, what="feedback", subject=episode.id, at=kept.at, after=verdict, why=comment or action or "")
+    platform.audit.add(actor=actor, what="feedback", subject=episode.id, at=kept.at, after=verdict, why=comment or action or "")
     update(platform, episode.id, lambda e: _said(platform, e, kept))
     resettle(platform, episode.id, at)
-    settled = platform.episodes.get(episode.id)
-    assert settled is not None  # noqa: S101 - episodes are never deleted
-    return settled
+    determined = platform.episodes.get(episode.id)
+    assert determined is not None  # noqa: S101 - episodes are never deleted
+    return determined
 
 
 def _verdict(said: Feedback) -> str | None:
@@ -53,6 +53,6 @@ def _verdict(said: Feedback) -> str | None:
 def _said(platform: Platform, episode: Episode, said: Feedback) -> Episode:
     """Return the episode with the feedback of the log. After a crash between log and episode the next feedback completes it."""
     words = " and ".join(w for w in (_verdict(said), "acted" if said.acted else None, "commented" if said.comment else None) if w)
-    transition = Transition("feedback", said.at, said.who, words)
+    transition = Transition("feedback", said.at, said.actor, words)
     added = () if transition in episode.transitions else (transition,)
     return replace(episode, feedback=tuple(platform.feedback.of(episode.id)), transitions=(*episode.transitions, *added))

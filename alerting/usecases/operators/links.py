@@ -33,7 +33,7 @@ def open_link(platform: Platform, token: str) -> tuple[Grant, Episode]:
 def has_answered(grant: Grant, episode: Episode) -> bool:
     """Return whether the recipient has given this answer already: an action, or the same verdict as the last one."""
     if grant.purpose == "acknowledge":
-        return episode.acknowledged is not None and episode.acknowledged.who == _name(grant)
+        return episode.acknowledged is not None and episode.acknowledged.actor == _name(grant)
     said = _said(grant, episode)
     if grant.purpose == "acted":
         return any(f.acted for f in said)
@@ -54,22 +54,22 @@ def use_link(platform: Platform, token: str, at: datetime) -> Episode:
     # Earlier answers are part of the key of a new one; concurrent uses of a link see the same earlier answers and share a key.
     once = f"{grant.episode} {grant.recipient} {grant.purpose} after {len(_said(grant, episode))}"
     return give_feedback(
-        platform, episode_id=episode.id, action=None, comment=None, who=_name(grant), at=at, once=once, **_answer(grant)
+        platform, episode_id=episode.id, action=None, comment=None, actor=_name(grant), at=at, once=once, **_answer(grant)
     )
 
 
 def revoke_links(
-    platform: Platform, episode: str | None, recipient: str | None, who: str, made_until: datetime, at: datetime
+    platform: Platform, episode: str | None, recipient: str | None, actor: str, made_until: datetime, at: datetime
 ) -> None:
     """Revoke the links made until an instant: of an episode, a recipient, both, or with (None, None) all of them."""
     chosen = find_episode(platform, episode).id if episode is not None else None
     platform.revocations.revoke(chosen, recipient, made_until)
     what = " of ".join(name for name in (chosen or "all episodes", recipient or "all recipients"))
-    platform.audit.add(who, "feedback links revoked", what, at)
+    platform.audit.add(actor, "feedback links revoked", what, at)
 
 
 def _said(grant: Grant, episode: Episode) -> list[Feedback]:
-    return [f for f in episode.feedback if f.who == _name(grant)]
+    return [f for f in episode.feedback if f.actor == _name(grant)]
 
 
 def _answer(grant: Grant) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Severity
-from alerting.detection.suppression import LineStanding
+from alerting.detection.suppression import LineCondition
 from alerting.episodes.episode import ActorStamp, Episode, Transition, TransitionKind
 from alerting.episodes.first_out import TOGETHER, FirstOut, first_out
 from alerting.operators.actions import Action, Flags, IsaState, Role, isa_state, move, permit
@@ -15,7 +15,7 @@ from alerting.operators.shelves import Shelf, ShelfKind, check_shelf, current_fl
 from alerting.ports import Platform
 from alerting.usecases.definitions.sync import latest_revision, require_revision
 from alerting.usecases.episodes.store import NotFound, find_episode, update
-from alerting.usecases.episodes.suppression import line_standing
+from alerting.usecases.episodes.suppression import line_condition
 from alerting.usecases.notification.muting import end_shelf, mark_muted, tend_shelves
 from alerting.usecases.operators.feedback import give_feedback
 
@@ -29,7 +29,7 @@ class Actor:
 
 
 @dataclass(frozen=True)
-class Standing:
+class Status:
     """Operator state of an episode: flags, their ISA-18.2 name, its shelf, and whether it was first-out of several.
 
     `suppressed`: why it is suppressed by design; `unknown`: states of its line that cannot be known and do not suppress.
@@ -43,19 +43,19 @@ class Standing:
     unknown: tuple[str, ...] = ()
 
 
-def acknowledge(platform: Platform, id: str, who: Actor, at: datetime, note: str = "") -> Episode:
+def acknowledge(platform: Platform, id: str, actor: Actor, at: datetime, note: str = "") -> Episode:
     """Acknowledge an alarm. The first acknowledgement is stored. Condition and evaluation do not change."""
 
     def seen(episode: Episode) -> Episode:
         move(standing(platform, episode, at).flags, "acknowledge")
-        return _noted(_seen(episode, who, at), "acknowledged", who, at, note) if episode.acknowledged is None else episode
+        return _noted(_seen(episode, actor, at), "acknowledged", actor, at, note) if episode.acknowledged is None else episode
 
-    return _act(platform, id, "acknowledge", who, at, seen, note)
+    return _act(platform, id, "acknowledge", actor, at, seen, note)
 
 
-def confirm(platform: Platform, id: str, who: Actor, at: datetime, did: str = "", acted_at: datetime | None = None) -> Episode:
+def confirm(platform: Platform, id: str, actor: Actor, at: datetime, did: str = "", acted_at: datetime | None = None) -> Episode:
     """Record an action on an alarm: feedback `acted`, and acknowledgement. Raises UserError for an action in the future."""
-    permit("confirm", who.role)
+    permit("confirm", actor.role)
     episode = find_episode(platform, id)
     move(standing(platform, episode, at).flags, "confirm")
     give_feedback(
@@ -65,63 +65,63 @@ def confirm(platform: Platform, id: str, who: Actor, at: datetime, did: str = ""
         acted=True,
         action=did or None,
         comment=None,
-        who=who.name,
+        actor=actor.name,
         at=at,
         acted_at=acted_at,
     )
 
     def done(current: Episode) -> Episode:
-        marked = current if current.confirmed else replace(current, confirmed=ActorStamp(who.name, acted_at or at))
-        return _noted(_seen(marked, who, at), "confirmed", who, at, did)
+        marked = current if current.confirmed else replace(current, confirmed=ActorStamp(actor.name, acted_at or at))
+        return _noted(_seen(marked, actor, at), "confirmed", actor, at, did)
 
-    return _act(platform, episode.id, "confirm", who, at, done, did)
+    return _act(platform, episode.id, "confirm", actor, at, done, did)
 
 
-def comment(platform: Platform, id: str, who: Actor, at: datetime, words: str) -> Episode:
+def comment(platform: Platform, id: str, actor: Actor, at: datetime, words: str) -> Episode:
     """Add a comment to an episode. Raises UserError for an empty one."""
     if not words.strip():
         raise UserError("a comment must say something")
-    return _act(platform, id, "comment", who, at, lambda e: _noted(e, "commented", who, at, words), words)
+    return _act(platform, id, "comment", actor, at, lambda e: _noted(e, "commented", actor, at, words), words)
 
 
-def assign(platform: Platform, id: str, who: Actor, at: datetime, to: str) -> Episode:
+def assign(platform: Platform, id: str, actor: Actor, at: datetime, to: str) -> Episode:
     """Assign an episode to a person. Raises UserError for an empty name."""
     if not to.strip():
         raise UserError("name the person who looks after it")
 
     def handed(episode: Episode) -> Episode:
         after = replace(episode, assigned_to=to)
-        return episode if after == episode else _noted(after, "assigned", who, at, f"to {to}")
+        return episode if after == episode else _noted(after, "assigned", actor, at, f"to {to}")
 
-    return _act(platform, id, "assign", who, at, handed, to)
+    return _act(platform, id, "assign", actor, at, handed, to)
 
 
 def shelve(
-    platform: Platform, definition: str, asset: str, who: Actor, at: datetime, until: datetime | None, reason: str
+    platform: Platform, definition: str, asset: str, actor: Actor, at: datetime, until: datetime | None, reason: str
 ) -> Shelf:
     """Mute a definition on an asset until a time. For a target on the shelf already, the new end and reason count.
 
     Raises UserError without an end in the future and a reason, NotAllowed if it is longer than the role may shelve, NotFound for
     an unknown target.
     """
-    return _mute(platform, "shelve", "shelved", definition, asset, who, at, until, reason)
+    return _mute(platform, "shelve", "shelved", definition, asset, actor, at, until, reason)
 
 
 def take_out_of_service(
-    platform: Platform, definition: str, asset: str, who: Actor, at: datetime, reason: str, until: datetime | None = None
+    platform: Platform, definition: str, asset: str, actor: Actor, at: datetime, reason: str, until: datetime | None = None
 ) -> Shelf:
     """Mute a definition on an asset until it is returned to service (or until a time). Raises the same errors as `shelve`."""
-    return _mute(platform, "take_out_of_service", "out_of_service", definition, asset, who, at, until, reason)
+    return _mute(platform, "take_out_of_service", "out_of_service", definition, asset, actor, at, until, reason)
 
 
-def unshelve(platform: Platform, definition: str, asset: str, who: Actor, at: datetime, reason: str = "") -> Shelf:
+def unshelve(platform: Platform, definition: str, asset: str, actor: Actor, at: datetime, reason: str = "") -> Shelf:
     """End a shelf before its time. An open episode is notified once. Raises UserError if the target is not shelved."""
-    return _unmute(platform, "unshelve", "shelved", definition, asset, who, at, reason)
+    return _unmute(platform, "unshelve", "shelved", definition, asset, actor, at, reason)
 
 
-def return_to_service(platform: Platform, definition: str, asset: str, who: Actor, at: datetime, reason: str = "") -> Shelf:
+def return_to_service(platform: Platform, definition: str, asset: str, actor: Actor, at: datetime, reason: str = "") -> Shelf:
     """Return a target to service. An open episode is notified once. Raises UserError if the target is in service."""
-    return _unmute(platform, "return_to_service", "out_of_service", definition, asset, who, at, reason)
+    return _unmute(platform, "return_to_service", "out_of_service", definition, asset, actor, at, reason)
 
 
 def find_shelf(platform: Platform, id: str) -> Shelf:
@@ -137,38 +137,38 @@ def shelves_now(platform: Platform, now: datetime, definition: str | None = None
     return [shelf for shelf in platform.shelves.in_force(definition, asset) if shelf.mutes(now)]
 
 
-def standing(platform: Platform, episode: Episode, now: datetime, together: timedelta = TOGETHER) -> Standing:
+def standing(platform: Platform, episode: Episode, now: datetime, together: timedelta = TOGETHER) -> Status:
     """Return the operator state of an episode."""
     shelves = tuple(shelves_now(platform, now, episode.definition, episode.asset))
     start, end = episode.raised_at - together, episode.raised_at + together + timedelta(milliseconds=1)
     near = [e for e in platform.episodes.find(asset=episode.asset, start=start, end=end) if e.backfilled == episode.backfilled]
-    line = _line_standing(platform, episode.definition, episode.asset, episode.severity, now)
+    line = _read_line_condition(platform, episode.definition, episode.asset, episode.severity, now)
     flags = current_flags(episode, shelves, now, line.suppressed)
     words = line.words if line.suppressed else None
-    return Standing(flags, isa_state(flags), shelves, first_out(episode, near, together), words, line.unknown)
+    return Status(flags, isa_state(flags), shelves, first_out(episode, near, together), words, line.unknown)
 
 
 def pair_flags(platform: Platform, definition: str, asset: str, now: datetime) -> Flags:
     """Return the flags of a target, from its newest live episode, its shelf and its suppression."""
     newest = next((e for e in platform.episodes.find(definition, asset, limit=20) if not e.backfilled), None)
-    line = _line_standing(platform, definition, asset, newest.severity if newest else None, now)
+    line = _read_line_condition(platform, definition, asset, newest.severity if newest else None, now)
     return current_flags(newest, platform.shelves.in_force(definition, asset), now, line.suppressed)
 
 
-def _line_standing(platform: Platform, name: str, asset: str, severity: Severity | None, now: datetime) -> LineStanding:
+def _read_line_condition(platform: Platform, name: str, asset: str, severity: Severity | None, now: datetime) -> LineCondition:
     """Return the suppression by the newest revision. A severity in `still_tell` is not suppressed."""
     revision = latest_revision(platform, name)
     suppression = revision.definition.suppression if revision else None
     if revision is None or suppression is None or severity in suppression.still_tell:
-        return LineStanding(suppressed=False, words="")
-    return line_standing(platform, revision.definition, asset, now)
+        return LineCondition(suppressed=False, words="")
+    return line_condition(platform, revision.definition, asset, now)
 
 
 def _act(
-    platform: Platform, id: str, action: Action, who: Actor, at: datetime, change: Callable[[Episode], Episode], why: str
+    platform: Platform, id: str, action: Action, actor: Actor, at: datetime, change: Callable[[Episode], Episode], why: str
 ) -> Episode:
     """Apply one permitted action to the newest version of an episode, and audit it if it changed anything."""
-    permit(action, who.role)
+    permit(action, actor.role)
     changed = False
 
     def noticed(current: Episode) -> Episode:
@@ -180,16 +180,16 @@ def _act(
     after = update(platform, find_episode(platform, id).id, noticed)
     if changed:
         state = isa_state(standing(platform, after, at).flags)
-        platform.audit.add(who=who.name, what=action, subject=after.id, at=at, after=state, why=why)
+        platform.audit.add(actor=actor.name, what=action, subject=after.id, at=at, after=state, why=why)
     return after
 
 
-def _seen(episode: Episode, who: Actor, at: datetime) -> Episode:
-    return episode if episode.acknowledged else replace(episode, acknowledged=ActorStamp(who.name, at))
+def _seen(episode: Episode, actor: Actor, at: datetime) -> Episode:
+    return episode if episode.acknowledged else replace(episode, acknowledged=ActorStamp(actor.name, at))
 
 
-def _noted(episode: Episode, kind: TransitionKind, who: Actor, at: datetime, reason: str) -> Episode:
-    return replace(episode, transitions=(*episode.transitions, Transition(kind, at, who.name, reason)))
+def _noted(episode: Episode, kind: TransitionKind, actor: Actor, at: datetime, reason: str) -> Episode:
+    return replace(episode, transitions=(*episode.transitions, Transition(kind, at, actor.name, reason)))
 
 
 def _mute(
@@ -198,24 +198,30 @@ def _mute(
     kind: ShelfKind,
     definition: str,
     asset: str,
-    who: Actor,
+    actor: Actor,
     at: datetime,
     until: datetime | None,
     reason: str,
 ) -> Shelf:
-    permit(action, who.role)
-    check_shelf(who.role, at, until, reason, kind)
-    _require_watched(platform, definition, asset)
+    permit(action, actor.role)
+    check_shelf(actor.role, at, until, reason, kind)
+    _require_target(platform, definition, asset)
     while True:
         tend_shelves(platform, at, definition, asset)
         move(pair_flags(platform, definition, asset, at), action)
         same = next((s for s in platform.shelves.in_force(definition, asset) if s.kind == kind), None)
         before = len(platform.shelves.of(definition, asset))
-        shelf = _written(platform, same, new_shelf(definition, asset, kind, at, until, reason, who.name, before))
+        shelf = _written(platform, same, new_shelf(definition, asset, kind, at, until, reason, actor.name, before))
         if shelf is not None:
             break
     platform.audit.add(
-        who=who.name, what=kind, subject=f"{definition} on {asset}", at=at, before=same and same.until, after=until, why=reason
+        actor=actor.name,
+        what=kind,
+        subject=f"{definition} on {asset}",
+        at=at,
+        before=same and same.until,
+        after=until,
+        why=reason,
     )
     mark_muted(platform, shelf, at)
     return shelf
@@ -226,25 +232,27 @@ def _written(platform: Platform, same: Shelf | None, wanted: Shelf) -> Shelf | N
     if same is None:
         return wanted if platform.shelves.insert(wanted) else None
     remind = reminder_time(wanted.since, wanted.until)
-    longer = replace(same, until=wanted.until, reason=wanted.reason, who=wanted.who, remind_at=remind, version=same.version + 1)
+    longer = replace(
+        same, until=wanted.until, reason=wanted.reason, actor=wanted.actor, remind_at=remind, version=same.version + 1
+    )
     return longer if platform.shelves.replace(longer) else None
 
 
 def _unmute(
-    platform: Platform, action: Action, kind: ShelfKind, definition: str, asset: str, who: Actor, at: datetime, reason: str
+    platform: Platform, action: Action, kind: ShelfKind, definition: str, asset: str, actor: Actor, at: datetime, reason: str
 ) -> Shelf:
-    permit(action, who.role)
+    permit(action, actor.role)
     require_revision(platform, definition)
     while True:
         move(pair_flags(platform, definition, asset, at), action)
         shelf = next((s for s in shelves_now(platform, at, definition, asset) if s.kind == kind), None)
-        if shelf is not None and end_shelf(platform, shelf, at, who.name, reason or "ended by hand"):
+        if shelf is not None and end_shelf(platform, shelf, at, actor.name, reason or "ended by hand"):
             break
     tend_shelves(platform, at, definition, asset)
     return find_shelf(platform, shelf.id)
 
 
-def _require_watched(platform: Platform, definition: str, asset: str) -> None:
+def _require_target(platform: Platform, definition: str, asset: str) -> None:
     revision = require_revision(platform, definition)
     watched = [a.name for a in matching_assets(revision.definition, platform.assets.all())]
     if asset not in watched:

@@ -6,14 +6,14 @@ from typing import Any
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ClassifierDefinition, Revision
-from alerting.detection.suppression import Span
+from alerting.detection.suppression import SuppressedInterval
 from alerting.learning.data.dataset import Dataset, build_dataset
 from alerting.learning.data.feedback_labels import FeedbackLabel, collect_feedback_labels
 from alerting.learning.data.split import PARTS
 from alerting.ports import Platform
 from alerting.readings.history import History, from_millis
 from alerting.usecases.definitions.sync import require_revision, sync
-from alerting.usecases.episodes.suppression import spans_by_asset
+from alerting.usecases.episodes.suppression import suppressed_intervals_by_asset
 
 
 def dataset_of(platform: Platform, name: str, as_of: datetime) -> Dataset:
@@ -37,10 +37,10 @@ def histories_at(platform: Platform, definition: ClassifierDefinition, as_of: da
     return [platform.readings.load(a, None, end) for a in matching_assets(definition, platform.assets.all())]
 
 
-def suppressed_at(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> dict[str, list[Span]]:
+def suppressed_at(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> dict[str, list[SuppressedInterval]]:
     """Return the suppressed intervals of each asset, in the point-in-time view of as_of."""
     end = min(as_of, definition.periods.end or as_of)
-    return spans_by_asset(platform, definition, matching_assets(definition, platform.assets.all()), None, end)
+    return suppressed_intervals_by_asset(platform, definition, matching_assets(definition, platform.assets.all()), None, end)
 
 
 def feedback_labels_at(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> list[FeedbackLabel]:

@@ -155,7 +155,7 @@ def _unless_stale(wanted: DecisionRecord, made: Sequence[DecisionRecord]) -> Dec
 def _follow(platform: Platform, decision: DecisionRecord) -> None:
     """Write the audit entry and the aliases that follow from the record. Idempotent."""
     platform.audit.add(
-        who=decision.actor,
+        actor=decision.actor,
         what="promotion decided" if decision.verdict != "rollback" else "rolled back",
         subject=decision.definition,
         at=decision.at,
@@ -197,7 +197,7 @@ def description(text: str) -> dict[str, str]:
     return {"mlflow.note.content": shown[:_LONGEST_TAG]}
 
 
-def rollback(platform: Platform, name: str, reason: str, who: str, to: int | None = None) -> DecisionRecord:
+def rollback(platform: Platform, name: str, reason: str, actor: str, to: int | None = None) -> DecisionRecord:
     """Put an earlier champion back into service: the one before the present one, or the version `to`.
 
     It is used from now on; evaluations of the present champion stay. Raises UserError without a reason, if there is no such
@@ -222,10 +222,10 @@ def rollback(platform: Platform, name: str, reason: str, who: str, to: int | Non
         promoted=True,
         provisional=earlier.provisional,
         verdict="rollback",
-        reason=f"Rolled back from version {serving.challenger_version} to version {target} by {who}: {reason.strip()}",
+        reason=f"Rolled back from version {serving.challenger_version} to version {target} by {actor}: {reason.strip()}",
         evidence={},
         run_id=None,
-        actor=who,
+        actor=actor,
     )
     if not platform.decisions.add(record, 1 + sum(d.promoted for d in made)):
         raise UserError(f"another promotion of {name!r} came in between; look at `alerting models {name}` and decide again")

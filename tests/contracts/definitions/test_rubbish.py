@@ -28,8 +28,8 @@ ROUTE = {
     "quiet": [{"from": "22:00", "to": "06:00"}], "escalation": [{"after": "5m", "channels": ["mail"]}], "platform": True,
 }  # fmt: skip
 SHELF = {
-    "definition": "too-hot", "asset": "oven-1", "kind": "shelved", "since": at(-60), "until": at(600), "reason": "r", "who": "w",
-    "version": 1, "outbox": [], "force_key": "x",
+    "definition": "too-hot", "asset": "oven-1", "kind": "shelved", "since": at(-60), "until": at(600), "reason": "r",
+    "actor": "w", "version": 1, "notifications": [], "force_key": "x",
 }  # fmt: skip
 HOT = too_hot(title="Hot", stale_after="1h", schedule={"every": "1m", "timezone": "UTC"}, tags=["a"], allowed_lateness="1h")
 QUIET = {"windows": [{"from": "22:00", "to": "23:00"}], "timezone": "UTC"}
@@ -44,7 +44,7 @@ KINDS = {
     "assets": ("assets", ASSET, ("variables.temperature.latency", "variables.a", "attributes.x", "variables.temperature")),
     "event_types": ("event_types", TYPE, ("duration.x",)),
     "routes": ("routes", ROUTE, ("match.assets", "escalation.after", "quiet.from", "flood.within")),
-    "shelves": ("shelves", SHELF, ("outbox", "until", "since")),
+    "shelves": ("shelves", SHELF, ("notifications", "until", "since")),
     "thresholds": ("alert_definitions", HOT, ("schedule.timezone", "schedule.every", "suppression.timezone", "levels.low")),
     "classifiers": ("alert_definitions", MOIST, ("periods.start", "features.windows", "problem.for", "suppression.windows")),
     "revisions": (

@@ -117,8 +117,8 @@ def test_those_to_settle_are_the_due_ones_oldest_first(stores):
 
 
 def test_due_notifications_are_the_pending_ones_whose_time_has_come(stores):
-    def told(minute, *outbox):
-        one = closed(episode(minute), outbox=outbox)
+    def told(minute, *notifications):
+        one = closed(episode(minute), notifications=notifications)
         stores.episodes.insert(one)
         return one
 
@@ -134,7 +134,7 @@ def test_due_notifications_are_the_pending_ones_whose_time_has_come(stores):
 
 def test_dead_letters_name_their_episode(stores):
     dead = notification("e:raised:hook", status="dead", error="410 gone", attempts=5)
-    one = closed(episode(), outbox=(notification(), dead))
+    one = closed(episode(), notifications=(notification(), dead))
     stores.episodes.insert(one)
     assert stores.episodes.dead_letters() == [(one.id, dead)]
 
@@ -167,7 +167,7 @@ def many(real_server):
     from alerting.adapters.mongo.episodes.episodes import _document
     from alerting.adapters.mongo.mongo import open_stores
 
-    template = _document(closed(full_episode(), outbox=(notification(status="sent"),), outcome_due_at=None))
+    template = _document(closed(full_episode(), notifications=(notification(status="sent"),), outcome_due_at=None))
     with open_stores(real_server, "many") as stores:
         documents = (
             template
@@ -176,7 +176,7 @@ def many(real_server):
         )
         stores.database["episodes"].insert_many(documents, ordered=False)
         for minute in (200_000, 200_001):
-            stores.episodes.insert(episode(minute, asset=f"open-{minute}", outcome_due_at=at(0), outbox=(notification(),)))
+            stores.episodes.insert(episode(minute, asset=f"open-{minute}", outcome_due_at=at(0), notifications=(notification(),)))
         yield stores
 
 

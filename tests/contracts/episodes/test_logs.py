@@ -1,11 +1,11 @@
-"""Ports `FeedbackLog`, `Decisions`, `Replays`, `Audit`: what is only ever added to."""
+"""Ports `FeedbackLog`, `Decisions`, `PastEvaluations`, `Audit`: what is only ever added to."""
 
 from dataclasses import replace
 
 import numpy as np
 
 from alerting.episodes.episode import Feedback
-from alerting.ports import DecisionRecord, Replay
+from alerting.ports import DecisionRecord, PastEvaluation
 from tests.builders import at
 
 FIRST = Feedback("e-1", "false_alarm", False, None, "nothing there", "ann", at(1))
@@ -84,10 +84,10 @@ def test_evidence_may_hold_what_numerics_give(stores):
 
 
 def test_replays_are_listed_oldest_first(stores):
-    late, early = (Replay("too-hot", "oven-1", at(0), at(60), 1, None, at(minute)) for minute in (200, 100))
-    stores.replays.add(late)
-    stores.replays.add(early)
-    assert stores.replays.of("too-hot") == [early, late]
+    late, early = (PastEvaluation("too-hot", "oven-1", at(0), at(60), 1, None, at(minute)) for minute in (200, 100))
+    stores.past_evaluations.add(late)
+    stores.past_evaluations.add(early)
+    assert stores.past_evaluations.of("too-hot") == [early, late]
 
 
 def test_an_audit_entry_says_who_did_what_and_is_kept_once(stores):
@@ -96,7 +96,7 @@ def test_an_audit_entry_says_who_did_what_and_is_kept_once(stores):
     stores.audit.add("ann", "promoted", "too-moist", at(2))
     entries = list(stores.database["audit"].find({}, {"_id": False, "key": False}).sort("at"))
     assert entries[0] == {
-        "who": "ann", "what": "promoted", "subject": "too-moist", "at": at(1),
+        "actor": "ann", "what": "promoted", "subject": "too-moist", "at": at(1),
         "before": {"champion": 1}, "after": {"champion": 2}, "why": "better",
     }  # fmt: skip
     assert len(entries) == 2

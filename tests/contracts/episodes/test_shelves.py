@@ -14,7 +14,7 @@ def shelf(start=0, end=60, asset="oven-1", kind="shelved", before=0):
 
 def test_a_shelf_comes_back_equal(stores):
     notice = Notification("s:reminder:log", "log", "reminder", "about to end", at(45), next_attempt_at=at(45))
-    one = replace(shelf(), outbox=(notice,))
+    one = replace(shelf(), notifications=(notice,))
     assert stores.shelves.insert(one)
     assert stores.shelves.get(one.id) == one
     assert stores.shelves.get("nothing") is None
@@ -56,15 +56,15 @@ def test_what_is_in_force_is_found_by_pair_without_end_first_then_by_end(stores)
 def test_dead_letters_name_their_shelf(stores):
     dead = Notification("s:reminder:log", "log", "reminder", "about to end", at(45), status="dead", attempts=60)
     sent = Notification("s:reminder:mail", "mail", "reminder", "about to end", at(45), status="sent", attempts=1)
-    one = replace(shelf(), outbox=(sent, dead))
+    one = replace(shelf(), notifications=(sent, dead))
     stores.shelves.insert(one)
-    stores.shelves.insert(replace(shelf(5, asset="oven-2"), outbox=(sent,)))
+    stores.shelves.insert(replace(shelf(5, asset="oven-2"), notifications=(sent,)))
     assert stores.shelves.dead_letters() == [(one.id, dead)]
 
 
 def test_due_notifications_of_shelves_are_found(stores):
     notice = Notification("k", "log", "reminder", "", at(45), next_attempt_at=at(45))
-    one = replace(shelf(), outbox=(notice,))
+    one = replace(shelf(), notifications=(notice,))
     stores.shelves.insert(one)
     assert stores.shelves.with_due_notifications(at(44)) == []
     assert stores.shelves.with_due_notifications(at(45)) == [one]

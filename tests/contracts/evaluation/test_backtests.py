@@ -34,7 +34,7 @@ def begun(stores, id="run", minute=0):
 def test_a_run_begins_once_and_is_found_again_as_it_was(stores):
     first = begun(stores)
     assert (first["id"], first["segments"], first["start"]) == ("run", [], at(0))
-    stores.backtests.keep_segment("run", 1, {"number": 1, "episodes": 3}, {})
+    stores.backtests.store_segment("run", 1, {"number": 1, "episodes": 3}, {})
     again = begun(stores, minute=9)
     assert again["begun_at"] == at(0)
     assert again["segments"] == [{"number": 1, "episodes": 3}]
@@ -44,7 +44,7 @@ def test_a_run_begins_once_and_is_found_again_as_it_was(stores):
 def test_segments_come_in_order_however_many_and_kept_twice_are_kept_once(stores):
     begun(stores)
     for number in (1, 2, 10, 11, 2):
-        stores.backtests.keep_segment("run", number, {"number": number}, {"states.json": b"%d" % number})
+        stores.backtests.store_segment("run", number, {"number": number}, {"states.json": b"%d" % number})
     assert [s["number"] for s in stores.backtests.get("run")["segments"]] == [1, 2, 10, 11]
     assert stores.backtests.segment_files("run", 10) == {"states.json": b"10"}
 
@@ -53,14 +53,14 @@ def test_segments_come_in_order_however_many_and_kept_twice_are_kept_once(stores
 def test_files_of_any_size_come_back_whole_also_when_written_again_shorter(stores, monkeypatch, size):
     monkeypatch.setattr(module, "PIECE", 10)
     begun(stores)
-    stores.backtests.keep_segment("run", 1, {"number": 1}, {"model/a": bytes(range(50)), "b": b"x"})
-    stores.backtests.keep_segment("run", 1, {"number": 1}, {"model/a": bytes(range(size)), "b": b"x"})
+    stores.backtests.store_segment("run", 1, {"number": 1}, {"model/a": bytes(range(50)), "b": b"x"})
+    stores.backtests.store_segment("run", 1, {"number": 1}, {"model/a": bytes(range(size)), "b": b"x"})
     assert stores.backtests.segment_files("run", 1) == {"model/a": bytes(range(size)), "b": b"x"}
 
 
 def test_a_finished_run_has_results_episodes_and_a_page_and_no_files_to_go_on_from(stores):
     begun(stores)
-    stores.backtests.keep_segment("run", 1, {"number": 1}, {"a": b"1"})
+    stores.backtests.store_segment("run", 1, {"number": 1}, {"a": b"1"})
     assert "finished_at" not in stores.backtests.get("run")
     results = {"finished_at": at(70), "figures": {"undetermined": {"the data end at 2026-01-05T00:00:00.": 2}}}
     for _ in range(2):
@@ -75,7 +75,7 @@ def test_a_finished_run_has_results_episodes_and_a_page_and_no_files_to_go_on_fr
 def test_a_forgotten_run_leaves_nothing_and_others_alone(stores):
     for id in ("run", "other"):
         begun(stores, id)
-        stores.backtests.keep_segment(id, 1, {"number": 1}, {"a": b"1"})
+        stores.backtests.store_segment(id, 1, {"number": 1}, {"a": b"1"})
         stores.backtests.finish(id, {"finished_at": at(70)}, [episode(1)], "page")
     stores.backtests.forget("run")
     assert (stores.backtests.get("run"), stores.backtests.episodes("run"), stores.backtests.page("run")) == (None, [], None)

@@ -129,7 +129,7 @@ def test_a_rollback_goes_back_one_by_one_and_never_forward(platform, files):
     made = platform.decisions.of(NAME)
     assert (champion_at(made, at(99)), champion_at(made, at(100))) == (3, 2)
     entry = platform.audit._audit.find_one({"what": "rolled back"})
-    assert (entry["who"], entry["before"], entry["after"]) == ("ann", 3, 2)
+    assert (entry["actor"], entry["before"], entry["after"]) == ("ann", 3, 2)
 
     rollback(platform, NAME, "still", "ann")
     assert line_of_champions(platform.decisions.of(NAME)) == [1]

@@ -16,7 +16,7 @@ LIST = EvaluationPlan(
         EvaluationTarget("hot", "oven-1", 6, 60_000, "temperature", limits_of(threshold(), oven()), ("medium",)),
         EvaluationTarget("fast", "oven-2", 7, 300_000, "temperature", None, ("high", "critical"), 900_000),
         EvaluationTarget(
-            "late", "oven-2", 8, 60_000, revision=3, settles=True, also_reads=("moisture", "speed"), events=("stop", "jam *")
+            "late", "oven-2", 8, 60_000, revision=3, has_outcome=True, also_reads=("moisture", "speed"), events=("stop", "jam *")
         ),
     ),
 )
@@ -27,9 +27,9 @@ def test_a_list_comes_back_equal_for_just_what_it_was_made_of(stores, monkeypatc
     stores.evaluation_plans.put("a", LIST)
     assert stores.evaluation_plans.get("a") == LIST
     assert stores.evaluation_plans.get("b") is None
-    stores.evaluation_plans.put("b", EvaluationPlan(("hot",), LIST.watches[1:2]))
+    stores.evaluation_plans.put("b", EvaluationPlan(("hot",), LIST.targets[1:2]))
     assert stores.evaluation_plans.get("a") is None
-    assert stores.evaluation_plans.get("b") == EvaluationPlan(("hot",), LIST.watches[1:2])
+    assert stores.evaluation_plans.get("b") == EvaluationPlan(("hot",), LIST.targets[1:2])
 
 
 def test_a_list_of_which_a_part_is_of_somebody_else_is_none(stores, monkeypatch):
@@ -69,11 +69,11 @@ def test_evaluation_takes_up_every_change_at_its_next_run(stores):
     evaluate(platform, None, at(1))
     assert current_plan(platform) == first
     stores.assets.put([oven().model_copy(update={"attributes": {"limit": 230.0}})])
-    assert [w.limits.above for w in current_plan(platform).watches] == [230.0, 215.0]
+    assert [w.limits.above for w in current_plan(platform).targets] == [230.0, 215.0]
     stores.database["alert_definitions"].update_one({"name": "too-hot"}, {"$set": {"above": 240.0}})
     platform.clock.instant = at(2)
     evaluate(platform, None, at(3))
     assert [r.number for r in platform.definitions.revisions("too-hot")] == [1, 2]
-    assert {w.definition: w.limits.above for w in current_plan(platform).watches} == {"own": 230.0, "too-hot": 240.0}
+    assert {w.definition: w.limits.above for w in current_plan(platform).targets} == {"own": 230.0, "too-hot": 240.0}
     apply(platform, [too_hot(name="own", state="retired")], "engineer", at(4), "test")
     assert current_plan(platform).names == ("too-hot",)

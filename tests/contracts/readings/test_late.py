@@ -21,22 +21,22 @@ def parts(stores):
 
 
 def test_the_reach_only_moves_on(stores):
-    assert stores.arrivals.reach() is None
+    assert stores.arrivals.evaluated_until() is None
     for minute in (5, 9, 7):
-        stores.arrivals.extend_reach(at(minute))
-    assert stores.arrivals.reach() == at(9)
+        stores.arrivals.extend_evaluated_until(at(minute))
+    assert stores.arrivals.evaluated_until() == at(9)
 
 
 def test_before_the_first_evaluation_and_ahead_of_the_last_one_nothing_is_late(stores):
     stores.readings.add_readings(rows(1, 2), at(3))
-    stores.arrivals.extend_reach(at(10))
+    stores.arrivals.extend_evaluated_until(at(10))
     stores.readings.add_readings(rows(11, 12), at(12))
     assert stores.arrivals.waiting() == []
     assert stores.database["late_arrivals"].count_documents({}) == 0
 
 
 def test_rows_behind_the_evaluation_are_kept_by_asset_with_what_they_touch(stores):
-    stores.arrivals.extend_reach(at(10))
+    stores.arrivals.extend_evaluated_until(at(10))
     batch = [*rows(4, 9, 12), *rows(10, moisture=4.0), *rows(3, asset="oven-2"), *rows(11, asset="oven-3")]
     stores.readings.add_readings(batch, at(13))
     (arrival,) = stores.arrivals.waiting()
@@ -52,7 +52,7 @@ def test_rows_behind_the_evaluation_are_kept_by_asset_with_what_they_touch(store
 
 def test_what_is_there_already_is_not_late_and_a_correction_is(stores):
     stores.readings.add_readings(rows(1, 2), at(3))
-    stores.arrivals.extend_reach(at(10))
+    stores.arrivals.extend_evaluated_until(at(10))
     stores.readings.add_readings(rows(1, 2), at(11))
     assert stores.arrivals.waiting() == []
     stores.readings.add_readings([*rows(1), *rows(2, temperature=201.0)], at(12))
@@ -65,7 +65,7 @@ def test_an_event_is_late_from_its_start_and_its_end_from_that_end_on(stores):
         return [EventRow("oven-1", "stop", at(5), None if end is None else at(end), "test", attributes)]
 
     stores.assets.put_event_types([EventType(name="stop", duration="lasting")])
-    stores.arrivals.extend_reach(at(10))
+    stores.arrivals.extend_evaluated_until(at(10))
     stores.readings.add_events(event(None), at(11))
     stores.readings.add_events(event(8), at(12))
     stores.readings.add_events(event(8, reason="jam"), at(13))
@@ -78,7 +78,7 @@ def test_an_event_is_late_from_its_start_and_its_end_from_that_end_on(stores):
 
 
 def test_an_entry_stands_before_the_rows_and_stays_when_the_writer_is_killed(stores, monkeypatch):
-    stores.arrivals.extend_reach(at(10))
+    stores.arrivals.extend_evaluated_until(at(10))
 
     def killed(*_):
         raise KeyboardInterrupt
@@ -99,7 +99,7 @@ def test_an_entry_stands_before_the_rows_and_stays_when_the_writer_is_killed(sto
 
 
 def test_a_writer_that_finishes_meanwhile_is_looked_at_once_more(stores, monkeypatch):
-    stores.arrivals.extend_reach(at(10))
+    stores.arrivals.extend_evaluated_until(at(10))
     insert = stores.readings._insert_readings
 
     def slow(*new):
@@ -114,7 +114,7 @@ def test_a_writer_that_finishes_meanwhile_is_looked_at_once_more(stores, monkeyp
 
 
 def test_what_is_routed_is_forgotten_once_it_is_old_and_what_waits_never(stores):
-    stores.arrivals.extend_reach(at(10))
+    stores.arrivals.extend_evaluated_until(at(10))
     for minute in (11, 12, 13):
         stores.readings.add_readings(rows(minute - 10), at(minute))
     first, second, third = stores.arrivals.waiting()
@@ -129,32 +129,34 @@ def test_what_is_routed_is_forgotten_once_it_is_old_and_what_waits_never(stores)
 
 def test_a_debt_keeps_the_earliest_instant_and_is_not_forgotten_when_something_was_added(stores):
     pair = "too-hot", "oven-1"
-    stores.arrivals.owe({pair: at(5), ("too-hot", "oven-2"): at(1), ("other", "oven-1"): at(1)})
-    stores.arrivals.owe({pair: at(7)})
-    first = stores.arrivals.debts(["too-hot"])
+    stores.arrivals.request_reprocessing({pair: at(5), ("too-hot", "oven-2"): at(1), ("other", "oven-1"): at(1)})
+    stores.arrivals.request_reprocessing({pair: at(7)})
+    first = stores.arrivals.requests(["too-hot"])
     assert {p: d.start for p, d in first.items()} == {pair: at(5), ("too-hot", "oven-2"): at(1)}
-    stores.arrivals.owe({pair: at(3)})
-    stores.arrivals.paid(list(first.values()))
-    assert {p: d.start for p, d in stores.arrivals.debts(["too-hot"]).items()} == {pair: at(3)}
-    stores.arrivals.paid([])
-    stores.arrivals.owe({})
+    stores.arrivals.request_reprocessing({pair: at(3)})
+    stores.arrivals.fulfilled(list(first.values()))
+    assert {p: d.start for p, d in stores.arrivals.requests(["too-hot"]).items()} == {pair: at(3)}
+    stores.arrivals.fulfilled([])
+    stores.arrivals.request_reprocessing({})
 
 
 def test_a_debt_is_forgotten_when_every_pledge_of_it_is_paid_that_was_made_and_the_late_data_are_judged(stores):
     pair = "too-hot", "oven-1"
-    mine = stores.arrivals.pledge({pair: at(5), ("too-hot", "oven-2"): at(7)}, at(10))
-    yours = stores.arrivals.pledge({pair: at(4)}, at(11))
+    mine = stores.arrivals.announce_write({pair: at(5), ("too-hot", "oven-2"): at(7)}, at(10))
+    yours = stores.arrivals.announce_write({pair: at(4)}, at(11))
     assert yours.startswith(at(11).isoformat())
-    (debt,) = [d for p, d in stores.arrivals.debts(["too-hot"]).items() if p == pair]
+    (debt,) = [d for p, d in stores.arrivals.requests(["too-hot"]).items() if p == pair]
     assert debt == ReprocessingRequest(*pair, at(4), None, (mine, yours))
-    stores.arrivals.paid([replace(debt, pledges=(mine,)), ReprocessingRequest("too-hot", "oven-2", at(7), None, (mine,))])
-    assert stores.arrivals.debts(["too-hot"]) == {pair: ReprocessingRequest(*pair, at(4), None, (yours,))}
-    stores.arrivals.owe({pair: at(6)})
-    (late,) = stores.arrivals.debts(["too-hot"]).values()
-    stores.arrivals.paid([replace(late, token=None)])
-    assert stores.arrivals.debts(["too-hot"]) == {pair: replace(late, pledges=())}
-    stores.arrivals.paid([late])
-    assert stores.arrivals.debts(["too-hot"]) == {}
+    stores.arrivals.fulfilled(
+        [replace(debt, announced_writes=(mine,)), ReprocessingRequest("too-hot", "oven-2", at(7), None, (mine,))]
+    )
+    assert stores.arrivals.requests(["too-hot"]) == {pair: ReprocessingRequest(*pair, at(4), None, (yours,))}
+    stores.arrivals.request_reprocessing({pair: at(6)})
+    (late,) = stores.arrivals.requests(["too-hot"]).values()
+    stores.arrivals.fulfilled([replace(late, token=None)])
+    assert stores.arrivals.requests(["too-hot"]) == {pair: replace(late, announced_writes=())}
+    stores.arrivals.fulfilled([late])
+    assert stores.arrivals.requests(["too-hot"]) == {}
 
 
 def checkpoint(minute, needed_from=0, asset="oven-1", **changes):

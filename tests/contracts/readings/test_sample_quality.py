@@ -87,7 +87,7 @@ def test_a_number_that_somebody_wrote_beside_a_bad_quality_is_no_value(stores):
 
 def test_a_correction_of_the_quality_behind_the_evaluation_is_late(stores):
     stores.readings.add_readings([row(5, temperature=2.0)], at(5))
-    stores.arrivals.extend_reach(at(10))
+    stores.arrivals.extend_evaluated_until(at(10))
     stores.readings.add_readings([row(5, {"temperature": "bad"})], at(11))
     (arrival,) = stores.arrivals.waiting()
     assert [(p.variables, p.first, p.rows) for p in arrival.parts] == [(("temperature",), at(5), 1)]

@@ -46,7 +46,7 @@ def episode(minute, asset="oven-1", condition="closed", **changes):
         recommendation=RecommendationResult((Change("zone_2", 232.0, 224.0, "°C"),), 0.8, 0.2, True, "lower zone 2 to 224 °C"),
         guidance={"action": "Open the damper."},
         transitions=(Transition("raised", raised, "platform", "the condition is met"),),
-        outbox=(Notification("k", "log", "raised", "first", raised, "sent", 1, None, raised, None),),
+        notifications=(Notification("k", "log", "raised", "first", raised, "sent", 1, None, raised, None),),
     )
     return replace(made, **changes)
 

@@ -12,7 +12,7 @@ import pytest
 from alerting.definitions.assets import EventType, Variable
 from alerting.definitions.model import SEVERITIES, ClassifierDefinition, ThresholdDefinition
 from alerting.definitions.validation import parse_definition
-from alerting.detection.suppression import suppressed_spans
+from alerting.detection.suppression import suppressed_intervals
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.data.feedback_labels import FeedbackLabel
 from alerting.learning.metrics.metrics import ProblemIntervals
@@ -63,7 +63,8 @@ def day(**changes):
         if m == 210:  # and a reading that comes half an hour late
             platform.readings.add_readings([ReadingRow("oven-1", at(182), {"temperature": 230.0})], at(m))
     kept = sorted(
-        (e.asset, e.raised_at, e.closed_at, e.severity, e.severity_peak, e.title, e.settlement) for e in platform.episodes.find()
+        (e.asset, e.raised_at, e.closed_at, e.severity, e.severity_peak, e.title, e.outcome_record)
+        for e in platform.episodes.find()
     )
     return (
         kept,
@@ -225,7 +226,7 @@ def learned(**changes):
     ]
     definition, as_of = small_models.definition(**changes), small_models.as_of(history)
     silent = definition.suppression
-    spans = {} if silent is None else {"oven-1": suppressed_spans(silent, [history], small_models.START, as_of)}
+    spans = {} if silent is None else {"oven-1": suppressed_intervals(silent, [history], small_models.START, as_of)}
     dataset = build_dataset(definition, 1, [history], as_of, answers, spans)
     return dataset.hash, dataset.at.tolist(), dataset.part.tolist(), dataset.plan.columns
 

@@ -84,14 +84,14 @@ def test_the_model_is_not_worse_than_that_of_a_search_of_all_rows_and_the_figure
 
 def test_every_fold_is_fitted_and_tried_on_its_part_of_the_sample_alone(data, sampled, monkeypatch):
     fitted, tried = [], []
-    fit = LightGbm.fit_watched
+    fit = LightGbm.fit_with_validation
 
     def fit_and_count(self, params, columns, rows, watched, seed):
         fitted.append((len(rows.matrix), rows.weight.sum()))
         tried.append((len(watched.matrix), watched.weight.sum()))
         return fit(self, params, columns, rows, watched, seed)
 
-    monkeypatch.setattr(LightGbm, "fit_watched", fit_and_count)
+    monkeypatch.setattr(LightGbm, "fit_with_validation", fit_and_count)
     searched(data, "lightgbm", trials=1)
     folds, _ = usable_folds(data, 2)
     assert max(rows for rows, _ in fitted) < SEARCHED

@@ -117,8 +117,8 @@ def test_time_in_alarm_is_cut_to_the_watched_time():
 
 
 def test_where_most_episodes_are_undetermined_precision_and_false_alarms_cannot_be_told():
-    settled = [episode(h, outcome="no") for h in (10, 20, 30, 40, 50)]
-    f = figures(episodes=[*settled, *(episode(h) for h in range(60, 120, 10))])
+    determined = [episode(h, outcome="no") for h in (10, 20, 30, 40, 50)]
+    f = figures(episodes=[*determined, *(episode(h) for h in range(60, 120, 10))])
     assert f.false_alarms.doubt == f.precision.with_avoided.doubt == "6 of 11 episodes are undetermined"
 
 

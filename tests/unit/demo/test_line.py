@@ -11,7 +11,7 @@ from alerting.definitions.assets import Asset
 from alerting.demo.asset import EVENT_TYPES, SET_POINTS, demo_asset
 from alerting.demo.chance import DAY
 from alerting.demo.disturbances import Cause, Disturbance
-from alerting.demo.line import HOLD, LineState, SetPointChange, Stretch, causes, new_line, simulate
+from alerting.demo.line import HOLD, LineAdvance, LineState, SetPointChange, causes, new_line, simulate
 from alerting.ports import EventRow, ReadingRow
 
 from .conftest import through_json
@@ -25,7 +25,7 @@ SLOT = 240
 
 
 @cache
-def slots() -> list[Stretch]:
+def slots() -> list[LineAdvance]:
     """Five days in stretches of four hours, so that every test starts close to what it looks at."""
     done = [simulate(new_line(1, ORIGIN, 30), SLOT)]
     while len(done) < DAYS * DAY // SLOT:
@@ -49,7 +49,7 @@ def state_at(minute: int) -> LineState:
     return simulate(state, minute).state
 
 
-def problem_minute(stretch: Stretch) -> int | None:
+def problem_minute(stretch: LineAdvance) -> int | None:
     """Index of the row at which moisture rises over its limit for five minutes."""
     start = None
     for index, row in enumerate(stretch.rows):
@@ -220,7 +220,7 @@ def test_a_value_set_by_a_person_holds_for_eight_hours_and_is_kept_as_an_event()
     assert event.attributes["variable"] == "zone_1_setpoint"
     assert event.attributes["value"] == value
     assert event.attributes["before"] == value - 7.0
-    assert event.attributes["who"] == "anna"
+    assert event.attributes["actor"] == "anna"
 
 
 def test_a_wet_batch_arrives_as_the_live_line_begins_and_nothing_else_disturbs_it() -> None:

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.suppression import Suppression
-from alerting.detection.suppression import Span, covered, first_free, lookback, standing_at, suppressed_spans
+from alerting.detection.suppression import (
+    SuppressedInterval,
+    covered,
+    first_free,
+    line_condition_at,
+    lookback,
+    suppressed_intervals,
+)
 from alerting.readings.history import to_millis
 from tests.builders import at, history, oven
 
@@ -31,18 +38,18 @@ def speeds(*values, **more):
 
 
 def test_a_state_holds_from_one_reading_to_the_next():
-    assert minutes(suppressed_spans(suppression(SLOW), [speeds(1, 0, 0, 1, 1)], at(0), at(4))) == [(1, 3)]
+    assert minutes(suppressed_intervals(suppression(SLOW), [speeds(1, 0, 0, 1, 1)], at(0), at(4))) == [(1, 3)]
 
 
 def test_a_state_must_have_lasted_for_its_time():
     long_stop = speeds(1, *[0] * 8, 1, 0, 0, 1)
-    assert minutes(suppressed_spans(suppression({**SLOW, "for": "5m"}), [long_stop], at(0), at(12))) == [(6, 9)]
+    assert minutes(suppressed_intervals(suppression({**SLOW, "for": "5m"}), [long_stop], at(0), at(12))) == [(6, 9)]
 
 
 def test_the_start_up_after_a_stop_belongs_to_it():
     stop = speeds(1, 0, 0, 1, 1, 1, 1, 1)
-    assert minutes(suppressed_spans(suppression({**SLOW, "recovery": "3m"}), [stop], at(0), at(7))) == [(1, 6)]
-    assert [standing_at(suppression({**SLOW, "recovery": "3m"}), [stop], at(m)).suppressed for m in (2, 5.99, 6)] == [
+    assert minutes(suppressed_intervals(suppression({**SLOW, "recovery": "3m"}), [stop], at(0), at(7))) == [(1, 6)]
+    assert [line_condition_at(suppression({**SLOW, "recovery": "3m"}), [stop], at(m)).suppressed for m in (2, 5.99, 6)] == [
         True, True, False,
     ]  # fmt: skip
 
@@ -50,54 +57,54 @@ def test_the_start_up_after_a_stop_belongs_to_it():
 def test_a_category_and_a_truth_are_compared_as_what_they_are():
     line = history([0, 1, 2], STATE, line_state=["runs", "stopped", "runs"])
     stopped = suppression({"variable": "line_state", "equals": "stopped"})
-    assert minutes(suppressed_spans(stopped, [line], at(0), at(3))) == [(1, 2)]
+    assert minutes(suppressed_intervals(stopped, [line], at(0), at(3))) == [(1, 2)]
     running = Asset(name="oven-1", variables={"running": Variable(type="boolean")})
     off = suppression({"variable": "running", "equals": False})
-    assert minutes(suppressed_spans(off, [history([0, 1, 2], running, running=[1.0, 0.0, 1.0])], at(0), at(3))) == [(1, 2)]
+    assert minutes(suppressed_intervals(off, [history([0, 1, 2], running, running=[1.0, 0.0, 1.0])], at(0), at(3))) == [(1, 2)]
 
 
 def test_the_nearest_asset_that_has_the_variable_is_asked():
     line = Asset(name="line-1", variables={"speed": Variable()})
     machine, above = history([], oven()), history([0, 1, 2], line, speed=[1.0, 0.0, 1.0])
-    assert minutes(suppressed_spans(suppression(SLOW), [machine, above], at(0), at(3))) == [(1, 2)]
-    assert "speed of line-1 is below 0.1" in standing_at(suppression(SLOW), [machine, above], at(1.5)).words
+    assert minutes(suppressed_intervals(suppression(SLOW), [machine, above], at(0), at(3))) == [(1, 2)]
+    assert "speed of line-1 is below 0.1" in line_condition_at(suppression(SLOW), [machine, above], at(1.5)).words
 
 
 def test_an_event_suppresses_while_it_goes_on_and_one_of_the_line_counts_for_its_machines():
     types = [EventType(name="maintenance", duration="lasting")]
     line = history([0], Asset(name="line-1"), events=[("maintenance", 1, 4), ("maintenance", 8, None)], event_types=types)
-    found = suppressed_spans(suppression({"event": "maint*"}), [history([0], oven()), line], at(0), at(10))
+    found = suppressed_intervals(suppression({"event": "maint*"}), [history([0], oven()), line], at(0), at(10))
     assert minutes(found)[0] == (1, 4)
     assert found[1].start == at(8)
     assert found[1].end.year == 9999
-    assert standing_at(suppression({"event": "maint*"}), [line], at(9)).words == "maintenance on line-1"
+    assert line_condition_at(suppression({"event": "maint*"}), [line], at(9)).words == "maintenance on line-1"
 
 
 # --- unknown ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_state_that_is_not_known_suppresses_nothing_and_says_so():
-    stands = standing_at(suppression(SLOW), [speeds(0, 0)], at(11.5))
+    stands = line_condition_at(suppression(SLOW), [speeds(0, 0)], at(11.5))
     assert not stands.suppressed
     assert stands.unknown == ("no reading of speed within 10m on oven-1",)
-    assert standing_at(suppression(SLOW), [speeds(0, 0)], at(10.5)).suppressed
+    assert line_condition_at(suppression(SLOW), [speeds(0, 0)], at(10.5)).suppressed
 
 
 def test_an_impossible_value_is_unknown_and_suppresses_nothing():
-    stands = standing_at(suppression(SLOW), [speeds(0, -5)], at(1.5))
+    stands = line_condition_at(suppression(SLOW), [speeds(0, -5)], at(1.5))
     assert not stands.suppressed
     assert "outside its engineering range" in stands.unknown[0]
 
 
 def test_a_state_sent_only_when_it_changes_holds_as_long_as_the_definition_says():
     stop = suppression({**SLOW, "stale_after": "24h"})
-    assert standing_at(stop, [speeds(1, 0)], at(23 * 60)).suppressed
+    assert line_condition_at(stop, [speeds(1, 0)], at(23 * 60)).suppressed
 
 
 def test_one_unknown_state_does_not_hide_another_that_holds():
     both = suppression([SLOW, {"event": "maintenance"}])
     line = history([], STATE, events=[("maintenance", 1, None)])
-    stands = standing_at(both, [line], at(5))
+    stands = line_condition_at(both, [line], at(5))
     assert (stands.suppressed, len(stands.unknown)) == (True, 1)
 
 
@@ -111,16 +118,16 @@ def night(zone="Europe/Berlin"):
 @pytest.mark.parametrize(("evening", "hours"), [("2026-03-28T21:00", 7), ("2026-10-24T20:00", 9), ("2026-11-07T21:00", 8)])
 def test_a_window_is_kept_by_the_clock_on_the_wall_when_clocks_change(evening, hours):
     start = datetime.fromisoformat(evening).replace(tzinfo=UTC)
-    [span] = suppressed_spans(night(), [], start - timedelta(hours=1), start + timedelta(hours=12))
+    [span] = suppressed_intervals(night(), [], start - timedelta(hours=1), start + timedelta(hours=12))
     assert (span.start, span.end - span.start) == (start, timedelta(hours=hours))
-    assert [standing_at(night(), [], t).suppressed for t in (start - timedelta(seconds=1), start, span.end)] == [
+    assert [line_condition_at(night(), [], t).suppressed for t in (start - timedelta(seconds=1), start, span.end)] == [
         False, True, False,
     ]  # fmt: skip
 
 
 def test_windows_of_a_year_are_all_found():
     start = datetime(2026, 1, 1, tzinfo=UTC)
-    assert len(suppressed_spans(night(), [], start, start + timedelta(days=364))) == 52
+    assert len(suppressed_intervals(night(), [], start, start + timedelta(days=364))) == 52
 
 
 # --- spans --------------------------------------------------------------------------------------------------------------
@@ -131,7 +138,7 @@ SPANS = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20)), max_size=8)
 @settings(deadline=None)  # a busy machine is no fault
 @given(SPANS, st.integers(0, 80))
 def test_the_first_free_instant_is_the_first_that_no_span_covers(spans, start):
-    made = [Span(at(a), at(a + n), "") for a, n in spans]
+    made = [SuppressedInterval(at(a), at(a + n), "") for a, n in spans]
     free = next(m for m in range(start, 200) if not any(a <= m < a + n for a, n in spans))
     assert first_free(made, at(start)) == at(free)
     inside = [any(a <= m < a + n for a, n in spans) for m in range(100)]
@@ -148,6 +155,6 @@ def test_what_holds_at_an_instant_is_what_the_whole_history_says(values, minute,
     known = whole.readings.loc[now - lookback(stop) : now]
     near = history([], STATE)
     near = type(near)(whole.asset, known)
-    spans = suppressed_spans(stop, [whole], at(-60), at(60))
-    assert standing_at(stop, [near], now).suppressed == any(s.start <= now < s.end for s in spans)
+    spans = suppressed_intervals(stop, [whole], at(-60), at(60))
+    assert line_condition_at(stop, [near], now).suppressed == any(s.start <= now < s.end for s in spans)
     assert all(a.start <= b.start for a, b in pairwise(spans))

@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.episodes.lifecycle import ConditionState, advance_predictions, promised_spells
+from alerting.episodes.lifecycle import ConditionState, advance_predictions, prediction_intervals
 from alerting.readings.instants import to_millis
 from tests.builders import at
 
@@ -60,6 +60,6 @@ def test_any_chunks_give_the_same_steps_and_the_same_spells_as_training_counts(t
     _, whole = run(triggered, problems, [0, 399])
     assert run(triggered, problems, [0, *cuts, 399])[1] == whole
     grid = range(5, 400, 5)
-    spells = promised_spells(ms(*grid), np.array([m in triggered for m in grid]), ms(*problems), 30 * 60_000)
+    spells = prediction_intervals(ms(*grid), np.array([m in triggered for m in grid]), ms(*problems), 30 * 60_000)
     closed = [(to_millis(s.raised_at), to_millis(s.at)) for s in whole if s.kind == "closed"]
     assert closed == spells

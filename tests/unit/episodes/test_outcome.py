@@ -4,7 +4,7 @@ from itertools import product
 import pytest
 
 from alerting.episodes.episode import Feedback
-from alerting.episodes.outcome import Observed, acted_within, consensus, settle
+from alerting.episodes.outcome import Observed, acted_within, consensus, determine_outcome
 from tests.builders import at
 
 SAID = Feedback("e", "true_alarm", False, None, None, "ann", at(10))
@@ -40,10 +40,10 @@ TABLE = {
     list(product(("in_time", "too_late", "no", "unknown"), (True, False), (None, "true_alarm", "false_alarm", "unsure"))),
 )
 def test_the_whole_product_of_inputs_follows_the_table(occurred, acted, verdict):
-    settlement = settle(True, Observed(occurred, at(5), "not yet"), acted, verdict)
-    assert settlement.outcome == TABLE[occurred, acted, verdict]
-    assert settlement.too_late == (occurred == "too_late")
-    assert settlement.reason
+    outcome_record = determine_outcome(True, Observed(occurred, at(5), "not yet"), acted, verdict)
+    assert outcome_record.outcome == TABLE[occurred, acted, verdict]
+    assert outcome_record.too_late == (occurred == "too_late")
+    assert outcome_record.reason
 
 
 @pytest.mark.parametrize("acted", [True, False])
@@ -52,16 +52,16 @@ def test_the_whole_product_of_inputs_follows_the_table(occurred, acted, verdict)
     [("true_alarm", "hit"), ("false_alarm", "false_alarm"), ("unsure", "undetermined"), (None, "undetermined")],
 )
 def test_without_a_problem_the_operators_word_decides_and_nothing_is_avoided(acted, verdict, outcome):
-    assert settle(False, Observed("no"), acted, verdict).outcome == outcome
+    assert determine_outcome(False, Observed("no"), acted, verdict).outcome == outcome
 
 
 def test_hits_say_when_acting_did_not_help_and_when_the_operator_disagrees():
-    assert "not prevented" in settle(True, Observed("in_time"), True, None).reason
-    assert "conflict" in settle(True, Observed("in_time"), False, "false_alarm").reason
+    assert "not prevented" in determine_outcome(True, Observed("in_time"), True, None).reason
+    assert "conflict" in determine_outcome(True, Observed("in_time"), False, "false_alarm").reason
 
 
 def test_people_who_disagree_make_it_unsure_and_the_last_word_of_each_counts():
-    ann, bob = SAID, replace(SAID, who="bob", verdict="false_alarm")
+    ann, bob = SAID, replace(SAID, actor="bob", verdict="false_alarm")
     assert consensus([ann, bob]) == ("unsure", True)
     assert consensus([ann, bob, replace(bob, verdict="true_alarm")]) == ("true_alarm", False)
     assert consensus([replace(SAID, verdict=None, acted=True)]) == (None, False)

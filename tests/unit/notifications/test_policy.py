@@ -29,7 +29,7 @@ def told(episode=EPISODE, recipient=PAGER, **more):
     """The episode after its raise was told and delivered."""
     notices = announcements([situation(episode, recipient, **more)])
     delivered = tuple(replace(n, status="sent", delivered_at=n.next_attempt_at) for n in notices)
-    return replace(episode, outbox=(*episode.outbox, *delivered))
+    return replace(episode, notifications=(*episode.notifications, *delivered))
 
 
 def over(episode):
@@ -73,7 +73,7 @@ def test_the_end_is_told_only_to_whom_the_raise_was_told():
 
 def test_an_end_is_not_told_where_the_raise_was_given_up():
     ended = over(told())
-    dead = replace(ended, outbox=tuple(replace(n, status="dead") for n in ended.outbox))
+    dead = replace(ended, notifications=tuple(replace(n, status="dead") for n in ended.notifications))
     assert announcements([situation(dead, cause="closed")]) == ()
 
 
@@ -81,7 +81,7 @@ def test_quiet_hours_hold_it_back_and_its_end_with_it():
     asleep = replace(PAGER, quiet_until=at(60))
     [held] = announcements([situation(recipient=asleep)])
     assert (held.held, held.next_attempt_at) == ("quiet", at(60))
-    ended = over(replace(EPISODE, outbox=(held,)))
+    ended = over(replace(EPISODE, notifications=(held,)))
     assert announcements([situation(ended, asleep, cause="closed")]) == ()
 
 
@@ -105,9 +105,9 @@ def test_the_top_severity_is_held_back_by_nothing():
 
 def test_what_quiet_hours_hold_back_is_told_at_once_when_it_becomes_critical():
     [held] = announcements([situation(recipient=replace(PAGER, quiet_until=at(60)))])
-    burning = replace(EPISODE, severity="critical", outbox=(held,))
+    burning = replace(EPISODE, severity="critical", notifications=(held,))
     assert [n.key for n in announcements([situation(burning, PAGER, "time", 5)])] == ["e1:severity_rose-critical:pager"]
-    still = replace(EPISODE, severity="high", outbox=(held,))
+    still = replace(EPISODE, severity="high", notifications=(held,))
     assert announcements([situation(still, replace(PAGER, quiet_until=at(60)), "time", 5)]) == ()
 
 
@@ -115,7 +115,7 @@ def test_a_severity_that_rises_is_told_once_and_one_that_falls_never():
     worse = replace(told(), severity="high")
     [notice] = announcements([situation(worse, cause="time", minute=5)])
     assert (notice.key, notice.reason) == ("e1:severity_rose-high:pager", "severity rose from medium to high")
-    again = replace(worse, outbox=(*worse.outbox, notice))
+    again = replace(worse, notifications=(*worse.notifications, notice))
     assert announcements([situation(again, cause="time", minute=6)]) == ()
     assert announcements([situation(replace(again, severity="low"), cause="time", minute=7)]) == ()
 
@@ -146,7 +146,7 @@ def test_after_an_outage_one_repeat_makes_up_for_all():
     episode = told()
     [late] = announcements([situation(episode, NAGGED, "time", 301)])
     assert late.key == "e1:repeated:pager:10"
-    assert announcements([situation(replace(episode, outbox=(*episode.outbox, late)), NAGGED, "time", 302)]) == ()
+    assert announcements([situation(replace(episode, notifications=(*episode.notifications, late)), NAGGED, "time", 302)]) == ()
 
 
 def test_quiet_hours_bring_no_repeats():
@@ -167,7 +167,7 @@ def test_it_escalates_once_when_nobody_answers():
     [notice] = announcements([situation(told(), CHIEF, "time", 15)])
     assert (notice.key, notice.reason) == ("e1:escalated:chief", "nobody has acknowledged it for 15m")
     for status in ("pending", "sent", "dead"):
-        done = replace(told(), outbox=(*told().outbox, replace(notice, status=status)))
+        done = replace(told(), notifications=(*told().notifications, replace(notice, status=status)))
         assert announcements([situation(done, CHIEF, "time", 200)]) == ()
 
 
@@ -178,7 +178,7 @@ def test_nothing_escalates_of_which_nobody_was_told():
 def test_who_was_told_by_escalation_hears_of_the_end():
     episode = told()
     [notice] = announcements([situation(episode, CHIEF, "time", 15)])
-    ended = over(replace(episode, outbox=(*episode.outbox, replace(notice, status="sent"))))
+    ended = over(replace(episode, notifications=(*episode.notifications, replace(notice, status="sent"))))
     assert [n.channel for n in announcements([situation(ended, Recipient("chief"), "closed", 16)])] == ["chief"]
 
 

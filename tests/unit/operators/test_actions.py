@@ -155,13 +155,13 @@ def test_what_waits_is_muted_and_an_end_is_told_only_where_the_raise_was():
     def notice(channel, kind, status):
         return Notification(f"e:{kind}:{channel}", channel, kind, "", at(0), status, next_attempt_at=at(0))
 
-    outbox = (
+    notifications = (
         notice("mail", "raised", "sent"),
         notice("mail", "closed", "pending"),
         notice("pager", "raised", "pending"),
         notice("pager", "closed", "pending"),
     )
-    assert [n.status for n in mute_pending(outbox, "shelved")] == ["sent", "pending", "muted", "muted"]
+    assert [n.status for n in mute_pending(notifications, "shelved")] == ["sent", "pending", "muted", "muted"]
 
 
 # --- first-out ----------------------------------------------------------------------------------------------------------

@@ -16,8 +16,12 @@ class MongoAudit:
     def __init__(self, database: MongoDatabase) -> None:
         self._audit = database[AUDIT]
 
-    def add(self, who: str, what: str, subject: str, at: datetime, before: Any = None, after: Any = None, why: str = "") -> None:
+    def add(
+        self, actor: str, what: str, subject: str, at: datetime, before: Any = None, after: Any = None, why: str = ""
+    ) -> None:
         """Store an entry. Idempotent."""
-        entry = to_bson({"who": who, "what": what, "subject": subject, "at": at, "before": before, "after": after, "why": why})
+        entry = to_bson(
+            {"actor": actor, "what": what, "subject": subject, "at": at, "before": before, "after": after, "why": why}
+        )
         with suppress(DuplicateKeyError):
             self._audit.insert_one({**entry, "key": fingerprint(entry)})

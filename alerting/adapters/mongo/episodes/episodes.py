@@ -104,15 +104,17 @@ class MongoEpisodes:
     def with_due_notifications(self, now: datetime, limit: int = 100) -> list[Episode]:
         """Return episodes with a pending notification that is due (or was never tried), oldest first."""
         due = {"status": "pending", "$or": [{"next_attempt_at": None}, {"next_attempt_at": {"$lte": now}}]}
-        return _episodes(self._episodes.find({"outbox": {"$elemMatch": due}}).sort(_OLDEST_FIRST).limit(limit))
+        return _episodes(self._episodes.find({"notifications": {"$elemMatch": due}}).sort(_OLDEST_FIRST).limit(limit))
 
     def dead_letters(self) -> list[tuple[str, Notification]]:
         """Return episode id and notification of every dead letter, oldest episode first."""
-        found = self._episodes.find({"outbox.status": "dead"}, {"outbox": True, "raised_at": True}).sort(_OLDEST_FIRST)
+        found = self._episodes.find({"notifications.status": "dead"}, {"notifications": True, "raised_at": True}).sort(
+            _OLDEST_FIRST
+        )
         return [
             (document["_id"], from_document(Notification, letter))
             for document in found
-            for letter in document["outbox"]
+            for letter in document["notifications"]
             if letter["status"] == "dead"
         ]
 
@@ -120,29 +122,29 @@ class MongoEpisodes:
         """Return episodes with `muted_by`, oldest first."""
         return _episodes(self._episodes.find({"muted_by": {"$gt": ""}}).sort(_OLDEST_FIRST))
 
-    def told_since(self, asset: str, since: datetime) -> list[Notification]:
+    def notified_since(self, asset: str, since: datetime) -> list[Notification]:
         """Return notifications of raises on this asset made after this instant."""
-        found = self._episodes.find({"asset": asset, "outbox.created_at": {"$gt": since}}, {"outbox": True})
-        outboxes = (from_document(Notification, n) for document in found for n in document["outbox"])
+        found = self._episodes.find({"asset": asset, "notifications.created_at": {"$gt": since}}, {"notifications": True})
+        outboxes = (from_document(Notification, n) for document in found for n in document["notifications"])
         return [n for n in outboxes if n.transition == "raised" and n.created_at > since]
 
     def sent_since(self, since: datetime) -> list[Notification]:
         """Return notifications that were delivered since this instant."""
         # No notification is delivered later than its `next_attempt_at` (the end of the claim), which has an index.
         sent = {"status": "sent", "next_attempt_at": {"$gte": since}}
-        found = self._episodes.find({"outbox": {"$elemMatch": sent}}, {"outbox": True})
-        outboxes = (from_document(Notification, n) for document in found for n in document["outbox"])
+        found = self._episodes.find({"notifications": {"$elemMatch": sent}}, {"notifications": True})
+        outboxes = (from_document(Notification, n) for document in found for n in document["notifications"])
         return [n for n in outboxes if n.status == "sent" and n.delivered_at is not None and n.delivered_at >= since]
 
-    def held_in_floods(self, now: datetime) -> list[Episode]:
+    def waiting_in_floods(self, now: datetime) -> list[Episode]:
         """Return episodes with a pending notification that a flood has postponed until now, oldest first."""
         held = {"status": "pending", "held": "flood", "next_attempt_at": {"$lte": now}}
-        return _episodes(self._episodes.find({"outbox": {"$elemMatch": held}}).sort(_OLDEST_FIRST))
+        return _episodes(self._episodes.find({"notifications": {"$elemMatch": held}}).sort(_OLDEST_FIRST))
 
-    def held_for_digest(self) -> list[Episode]:
+    def waiting_for_digest(self) -> list[Episode]:
         """Return episodes with a pending notification that waits for a digest, oldest first."""
         held = {"status": "pending", "held": "digest"}
-        return _episodes(self._episodes.find({"outbox": {"$elemMatch": held}}).sort(_OLDEST_FIRST))
+        return _episodes(self._episodes.find({"notifications": {"$elemMatch": held}}).sort(_OLDEST_FIRST))
 
 
 def _alarm(document: Document) -> Alarm:

@@ -73,12 +73,12 @@ class MongoShelves:
     def with_due_notifications(self, now: datetime) -> list[Shelf]:
         """Return shelves with a pending notification whose next attempt is due."""
         due = {"status": "pending", "$or": [{"next_attempt_at": None}, {"next_attempt_at": {"$lte": now}}]}
-        return self._read({"outbox": {"$elemMatch": due}}, ("since", 1), ("_id", 1))
+        return self._read({"notifications": {"$elemMatch": due}}, ("since", 1), ("_id", 1))
 
     def dead_letters(self) -> list[tuple[str, Notification]]:
         """Return shelf id and notification of every dead letter, oldest shelf first."""
-        found = self._read({"outbox.status": "dead"}, ("since", 1), ("_id", 1))
-        return [(shelf.id, n) for shelf in found for n in shelf.outbox if n.status == "dead"]
+        found = self._read({"notifications.status": "dead"}, ("since", 1), ("_id", 1))
+        return [(shelf.id, n) for shelf in found for n in shelf.notifications if n.status == "dead"]
 
     def _read(self, query: Document, *order: tuple[str, int]) -> list[Shelf]:
         cursor = self._shelves.find(query)
@@ -102,7 +102,7 @@ def parse_shelf(document: Document) -> Shelf:
         shelf = _SHELF.validate_python(document)
     except ValidationError as error:
         raise ShelfRefused(document.get("id"), model_faults(error.errors())) from error
-    if naive := [name for part in (shelf, *shelf.outbox) for name in _without_zone(part)]:
+    if naive := [name for part in (shelf, *shelf.notifications) for name in _without_zone(part)]:
         raise ShelfRefused(shelf.id, [Fault(name, "is an instant without a time zone") for name in naive])
     return shelf
 

@@ -31,7 +31,7 @@ _PLAIN = (
     "allowed_lateness",
     "turn",
     "revision",
-    "settles",
+    "has_outcome",
 )
 _LISTS = ("severities", "also_reads", "events")
 
@@ -61,7 +61,7 @@ class MongoEvaluationPlans:
 
     def put(self, written: str, evaluation_plan: EvaluationPlan) -> None:
         """Store a plan in place of the previous one."""
-        targets = evaluation_plan.watches
+        targets = evaluation_plan.targets
         pieces = [targets[start : start + _PART] for start in range(0, len(targets), _PART)] or [()]
         for number, piece in enumerate(pieces):
             names = evaluation_plan.names if number == 0 else ()

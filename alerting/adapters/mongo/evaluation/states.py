@@ -13,7 +13,7 @@ from pymongo.errors import DuplicateKeyError
 from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, to_document
 from alerting.adapters.mongo.indexes import STATES
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.state_table import NEVER, NORMAL, Condition, ConditionTable, Pair, Standing, shard_of
+from alerting.episodes.state_table import NEVER, NORMAL, Condition, ConditionTable, Pair, Status, shard_of
 from alerting.readings.ragged import Flags
 
 _INSTANTS = ("watermark", "at", "since")
@@ -129,13 +129,13 @@ def from_shard(document: Document) -> ConditionTable:
     return table
 
 
-def _block(standing: Standing) -> bytes:
+def _block(standing: Status) -> bytes:
     return np.array([standing.watermark, standing.at, standing.value.view(np.int64), standing.since]).tobytes()
 
 
-def _from_block(block: bytes) -> Standing:
+def _from_block(block: bytes) -> Status:
     watermark, at, value, since = np.frombuffer(block, np.int64).reshape(4, -1).copy()
-    return Standing(watermark, at, value.view(np.float64), since)
+    return Status(watermark, at, value.view(np.float64), since)
 
 
 def _sparse(condition: Condition) -> Document:

@@ -1,7 +1,7 @@
 """Arrival records and reprocessing requests in MongoDB.
 
 A writer stores a record before its rows and completes it after them, so that no crash between any two writes loses it. An
-evaluator advances `reach` before it reads: of a writer and an evaluator that work at once, one sees the other.
+evaluator advances `evaluated_until` before it reads: of a writer and an evaluator that work at once, one sees the other.
 """
 
 import uuid
@@ -17,7 +17,7 @@ from alerting.episodes.state_table import Pair
 from alerting.ports.late import Arrival, LatePart, ReprocessingRequest
 
 Parts = Callable[[datetime | None], tuple[LatePart, ...]]
-_REACH = "reach"
+_REACH = "evaluated_until"
 
 
 class MongoArrivals:
@@ -32,12 +32,12 @@ class MongoArrivals:
     def writing(self, parts: Parts, arrived_at: datetime) -> Iterator[None]:
         """Run a write between its two arrival records. `parts(limit)`: the rows at or before an instant; all with None."""
         id = uuid.uuid4().hex
-        announced = self.reach() is not None
+        announced = self.evaluated_until() is not None
         if announced:  # before the first evaluation no row can be late
             self._put(Arrival(id, arrived_at, False, parts(None)))
         yield
-        reach = self.reach()
-        late = () if reach is None else parts(reach)
+        evaluated_until = self.evaluated_until()
+        late = () if evaluated_until is None else parts(evaluated_until)
         if late:
             self._put(Arrival(id, arrived_at, True, late))
         elif announced:
@@ -48,12 +48,12 @@ class MongoArrivals:
         document.pop("id")
         self._arrivals.replace_one({"_id": arrival.id}, {**document, "waits": True}, upsert=True)
 
-    def reach(self) -> datetime | None:
+    def evaluated_until(self) -> datetime | None:
         """Return the latest instant up to which any evaluation has begun to read."""
         found = self._reach.find_one({"_id": _REACH})
         return None if found is None else utc(found["up_to"])
 
-    def extend_reach(self, up_to: datetime) -> None:
+    def extend_evaluated_until(self, up_to: datetime) -> None:
         """Advance the instant; an earlier one changes nothing."""
         moved = {"$max": {"up_to": to_bson(up_to)}}
         upsert(lambda: self._reach.update_one({"_id": _REACH}, moved, upsert=True))
@@ -92,15 +92,15 @@ class MongoArrivals:
         old = {"arrived_at": {"$lt": to_bson(before)}, "waits": {"$exists": False}}
         return self._arrivals.delete_many(old).deleted_count
 
-    def owe(self, starts: Mapping[Pair, datetime]) -> None:
+    def request_reprocessing(self, starts: Mapping[Pair, datetime]) -> None:
         """Create reprocessing requests of these targets from these instants."""
         self._add(starts, {"$set": {"token": uuid.uuid4().hex}})
 
-    def pledge(self, starts: Mapping[Pair, datetime], as_of: datetime) -> str:
+    def announce_write(self, starts: Mapping[Pair, datetime], as_of: datetime) -> str:
         """Announce reprocessing requests of these targets, which take effect if this evaluator does not finish."""
-        pledge = f"{as_of.isoformat()} {uuid.uuid4().hex}"
-        self._add(starts, {"$addToSet": {"pledges": pledge}})
-        return pledge
+        announce_write = f"{as_of.isoformat()} {uuid.uuid4().hex}"
+        self._add(starts, {"$addToSet": {"announced_writes": announce_write}})
+        return announce_write
 
     def _add(self, starts: Mapping[Pair, datetime], addition: Document) -> None:
         updates = [
@@ -110,21 +110,21 @@ class MongoArrivals:
         if updates:
             upsert(lambda: self._debts.bulk_write(updates, ordered=False))
 
-    def debts(self, definitions: Sequence[str]) -> dict[Pair, ReprocessingRequest]:
+    def requests(self, definitions: Sequence[str]) -> dict[Pair, ReprocessingRequest]:
         """Return the reprocessing requests of these definitions."""
         wanted = set(definitions)
         found = (from_document(ReprocessingRequest, document) for document in self._debts.find())
         return {(d.definition, d.asset): d for d in found if d.definition in wanted}
 
-    def paid(self, debts: Sequence[ReprocessingRequest]) -> None:
+    def fulfilled(self, requests: Sequence[ReprocessingRequest]) -> None:
         """Remove these tokens and announcements, and then the reprocessing requests that have neither."""
         taken = []
-        for debt in debts:
+        for debt in requests:
             pair = {"definition": debt.definition, "asset": debt.asset}
             if debt.token is not None:
                 taken.append(UpdateOne({**pair, "token": debt.token}, {"$unset": {"token": True}}))
-            if debt.pledges:
-                taken.append(UpdateOne(pair, {"$pull": {"pledges": {"$in": list(debt.pledges)}}}))
+            if debt.announced_writes:
+                taken.append(UpdateOne(pair, {"$pull": {"announced_writes": {"$in": list(debt.announced_writes)}}}))
         if taken:
             self._debts.bulk_write(taken, ordered=False)
-            self._debts.delete_many({"token": None, "$or": [{"pledges": None}, {"pledges": []}]})
+            self._debts.delete_many({"token": None, "$or": [{"announced_writes": None}, {"announced_writes": []}]})

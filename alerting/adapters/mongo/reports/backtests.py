@@ -35,7 +35,7 @@ class MongoBacktests:
             raise LookupError(f"backtest {id!r} was removed while it began")
         return found
 
-    def keep_segment(self, id: str, number: int, summary: Document, files: Mapping[str, bytes]) -> None:
+    def store_segment(self, id: str, number: int, summary: Document, files: Mapping[str, bytes]) -> None:
         """Store a finished segment: files first, its summary last, which marks it as finished."""
         self._write_files(id, number, files)
         self._runs.update_one({"_id": id}, {"$set": {f"segments.{number:06d}": to_bson(summary)}})

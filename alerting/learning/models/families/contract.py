@@ -47,7 +47,7 @@ class ModelFamily(ABC):
     ) -> Estimator:
         """Fit on rows of both classes. The same arguments give the same model on any number of threads."""
 
-    def fit_watched(
+    def fit_with_validation(
         self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, watched: LabelledRows, seed: int
     ) -> tuple[Estimator, Floats]:
         """Fit, and return the average precision on `watched` after each round; empty for a family without rounds."""

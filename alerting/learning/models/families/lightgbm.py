@@ -103,7 +103,7 @@ class LightGbm(ModelFamily):
         pairs = informative_pairs(params, columns, rows, seed, threads)
         return self._estimator([_boost(params, columns, rows, seed, pairs, threads)], columns, pairs)
 
-    def fit_watched(
+    def fit_with_validation(
         self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, watched: LabelledRows, seed: int
     ) -> tuple[Estimator, Floats]:
         """Fit one booster until the average precision on `watched` (later rows, both classes) has not improved for 50 trees."""

@@ -8,6 +8,6 @@ from alerting.usecases.backtest.sandbox.live_write import LiveWrite
 from alerting.usecases.backtest.sandbox.memory_episodes import MemoryEpisodes
 from alerting.usecases.backtest.sandbox.memory_evaluation import MemoryStates
 from alerting.usecases.backtest.sandbox.memory_models import MemoryModels
-from alerting.usecases.backtest.sandbox.platform import Shadow
+from alerting.usecases.backtest.sandbox.platform import Sandbox
 
-__all__ = ["LiveWrite", "MemoryEpisodes", "MemoryModels", "MemoryStates", "Shadow"]
+__all__ = ["LiveWrite", "MemoryEpisodes", "MemoryModels", "MemoryStates", "Sandbox"]

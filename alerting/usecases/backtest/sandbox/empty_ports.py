@@ -7,9 +7,9 @@ from typing import Any
 from alerting.episodes.episode import Notification
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import Pair
-from alerting.notifications.group_message import Bulletin
+from alerting.notifications.group_message import GroupMessage
 from alerting.operators.shelves import Shelf
-from alerting.ports import Document, PlatformAlert, Replay
+from alerting.ports import Document, PastEvaluation, PlatformAlert
 from alerting.ports.late import Arrival, Checkpoint, ReprocessingRequest
 from alerting.usecases.backtest.sandbox.live_write import refuse
 
@@ -17,10 +17,10 @@ from alerting.usecases.backtest.sandbox.live_write import refuse
 class NothingLate:
     """Port `Arrivals` without late readings."""
 
-    def reach(self) -> datetime | None:
+    def evaluated_until(self) -> datetime | None:
         return None
 
-    def extend_reach(self, up_to: datetime) -> None:
+    def extend_evaluated_until(self, up_to: datetime) -> None:
         """Write nothing. No process writes readings to an in-memory platform."""
 
     def waiting(self) -> list[Arrival]:
@@ -41,16 +41,16 @@ class NothingLate:
     def forget(self, before: datetime) -> int:  # noqa: ARG002
         return 0
 
-    def owe(self, starts: Mapping[Pair, datetime]) -> None:
+    def request_reprocessing(self, starts: Mapping[Pair, datetime]) -> None:
         """Write nothing. All evaluations of an in-memory platform use the same readings."""
 
-    def debts(self, definitions: Sequence[str]) -> dict[Pair, ReprocessingRequest]:  # noqa: ARG002
+    def requests(self, definitions: Sequence[str]) -> dict[Pair, ReprocessingRequest]:  # noqa: ARG002
         return {}
 
-    def pledge(self, starts: Mapping[Pair, datetime], as_of: datetime) -> str:  # noqa: ARG002
+    def announce_write(self, starts: Mapping[Pair, datetime], as_of: datetime) -> str:  # noqa: ARG002
         return ""  # an in-memory platform ends with its evaluator
 
-    def paid(self, debts: Sequence[ReprocessingRequest]) -> None:
+    def fulfilled(self, requests: Sequence[ReprocessingRequest]) -> None:
         """Remove nothing. Reprocessing requests of an in-memory platform are not stored."""
 
 
@@ -108,22 +108,22 @@ class NoRoutes:
         refuse("change routes")
 
 
-class NoBulletins:
-    """Port `Bulletins` without any."""
+class NoGroupMessages:
+    """Port `GroupMessages` without any."""
 
-    def insert(self, bulletin: Bulletin) -> bool:  # noqa: ARG002
+    def insert(self, group_message: GroupMessage) -> bool:  # noqa: ARG002
         refuse("tell anybody anything")
 
-    def replace(self, bulletin: Bulletin) -> bool:  # noqa: ARG002
+    def replace(self, group_message: GroupMessage) -> bool:  # noqa: ARG002
         refuse("tell anybody anything")
 
-    def get(self, id: str) -> Bulletin | None:  # noqa: ARG002
+    def get(self, id: str) -> GroupMessage | None:  # noqa: ARG002
         return None
 
-    def due(self, now: datetime, limit: int = 100) -> list[Bulletin]:  # noqa: ARG002
+    def due(self, now: datetime, limit: int = 100) -> list[GroupMessage]:  # noqa: ARG002
         return []
 
-    def dead_letters(self) -> list[Bulletin]:
+    def dead_letters(self) -> list[GroupMessage]:
         return []
 
     def sent_since(self, since: datetime) -> list[Notification]:  # noqa: ARG002
@@ -150,13 +150,13 @@ class NoSessions:
         return True
 
 
-class NoReplays:
-    """Port `Replays` without any."""
+class NoPastEvaluations:
+    """Port `PastEvaluations` without any."""
 
-    def add(self, replay: Replay) -> None:  # noqa: ARG002
+    def add(self, replay: PastEvaluation) -> None:  # noqa: ARG002
         refuse("judge the past anew")
 
-    def of(self, definition: str) -> list[Replay]:  # noqa: ARG002
+    def of(self, definition: str) -> list[PastEvaluation]:  # noqa: ARG002
         return []
 
 
@@ -198,5 +198,7 @@ class NoPlatformAlerts:
 class NoAudit:
     """Port `Audit` that stores no entries, because decisions of an in-memory platform have no effect outside."""
 
-    def add(self, who: str, what: str, subject: str, at: datetime, before: Any = None, after: Any = None, why: str = "") -> None:
+    def add(
+        self, actor: str, what: str, subject: str, at: datetime, before: Any = None, after: Any = None, why: str = ""
+    ) -> None:
         """Write nothing."""

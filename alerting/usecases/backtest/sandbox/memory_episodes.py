@@ -26,7 +26,7 @@ class MemoryEpisodes(NoNotifications):
     def insert(self, episode: Episode) -> bool:
         if episode.id in self._kept or (episode.definition, episode.asset) in self._open:
             return False
-        self._keep(replace(episode, backfilled=True, detected_at=episode.raised_at, outbox=()))
+        self._keep(replace(episode, backfilled=True, detected_at=episode.raised_at, notifications=()))
         return True
 
     def replace(self, episode: Episode) -> bool:

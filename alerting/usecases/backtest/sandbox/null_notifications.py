@@ -14,16 +14,16 @@ class NoNotifications:
     def dead_letters(self) -> list[tuple[str, Notification]]:
         return []
 
-    def told_since(self, asset: str, since: datetime) -> list[Notification]:  # noqa: ARG002
+    def notified_since(self, asset: str, since: datetime) -> list[Notification]:  # noqa: ARG002
         return []
 
     def sent_since(self, since: datetime) -> list[Notification]:  # noqa: ARG002
         return []
 
-    def held_in_floods(self, now: datetime) -> list[Episode]:  # noqa: ARG002
+    def waiting_in_floods(self, now: datetime) -> list[Episode]:  # noqa: ARG002
         return []
 
-    def held_for_digest(self) -> list[Episode]:
+    def waiting_for_digest(self) -> list[Episode]:
         return []
 
     def muted(self) -> list[Episode]:

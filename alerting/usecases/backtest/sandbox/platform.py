@@ -7,10 +7,10 @@ from alerting.definitions.model import Revision
 from alerting.ports import NOT_KEPT, Definitions, Episodes, Platform
 from alerting.usecases.backtest.sandbox.empty_ports import (
     NoAudit,
-    NoBulletins,
     NoCheckpoints,
+    NoGroupMessages,
+    NoPastEvaluations,
     NoPlatformAlerts,
-    NoReplays,
     NoReports,
     NoRevocations,
     NoRoutes,
@@ -31,7 +31,7 @@ from alerting.usecases.backtest.sandbox.memory_models import MemoryDecisions, Me
 
 
 @dataclass(frozen=True)
-class Standing:
+class Status:
     """Port `Clock` with a fixed time."""
 
     instant: datetime
@@ -40,7 +40,7 @@ class Standing:
         return self.instant
 
 
-class Shadow:
+class Sandbox:
     """The memory of an in-memory platform with one definition, and views of it at an instant."""
 
     def __init__(self, live: Platform, revision: Revision) -> None:
@@ -48,7 +48,7 @@ class Shadow:
         self.episodes, self.states, self.decisions = MemoryEpisodes(), MemoryStates(), MemoryDecisions()
         self.models, self.scores = MemoryModels(), MemoryScores()
 
-    def watching(self, at: datetime) -> Platform:
+    def live_view(self, at: datetime) -> Platform:
         """Return the platform for an evaluation at an instant. No later data can be read."""
         return self._at(at, self.episodes, OneDefinition(self._revision))
 
@@ -72,17 +72,17 @@ class Shadow:
             decisions=self.decisions,
             models=self.models,
             scores=self.scores,
-            replays=NoReplays(),
+            past_evaluations=NoPastEvaluations(),
             reports=NoReports(),
             backtests=self._live.backtests,
             audit=NoAudit(),
             routes=NoRoutes(),
-            bulletins=NoBulletins(),
+            group_messages=NoGroupMessages(),
             revocations=NoRevocations(),
             ended_sessions=NoSessions(),
             platform_alerts=NoPlatformAlerts(),
             channels={},
-            clock=Standing(at),
+            clock=Status(at),
             limits=self._live.limits,
             budget=self._live.budget,
         )

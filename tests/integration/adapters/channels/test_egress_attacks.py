@@ -235,9 +235,14 @@ def platform():
 
 def raised(channel, minute, **changes):
     n = replace(
-        episode(1).outbox[0], key=f"e{minute}:raised:{channel}", channel=channel, status="pending", attempts=0, delivered_at=None
+        episode(1).notifications[0],
+        key=f"e{minute}:raised:{channel}",
+        channel=channel,
+        status="pending",
+        attempts=0,
+        delivered_at=None,
     )
-    return episode(minute, "oven-1", outbox=(n,), **changes)
+    return episode(minute, "oven-1", notifications=(n,), **changes)
 
 
 BAD = [
@@ -276,7 +281,7 @@ def test_whatever_a_channel_raises_concerns_its_message_alone_and_is_logged_with
         served.episodes.insert(raised(channel, minute))
     counts = deliver_due(served, at(600))
     assert (counts.sent, counts.failed) == (1, 1)
-    assert [n.status for e in served.episodes.find() for n in e.outbox] == ["sent", "pending"]
+    assert [n.status for e in served.episodes.find() for n in e.notifications] == ["sent", "pending"]
     assert type(fault).__name__ in caplog.text
 
 

@@ -186,7 +186,7 @@ def test_feedback_is_kept_and_settles_the_outcome(client, platform):
         "acted": True,
         "action": "opened the damper",
         "comment": "sensor",
-        "who": "otto",
+        "actor": "otto",
         "at": None,
         "acted_at": None,
     }

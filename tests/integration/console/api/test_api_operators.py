@@ -24,13 +24,13 @@ def test_acknowledging_is_kept_once_and_shown_by_its_standard_name(client, platf
     first = client.post(f"/api/v1/episodes/{ID}/ack", headers=OPERATOR, json={"note": "on my way"}).json()
     again = client.post(f"/api/v1/episodes/{ID}/ack", headers=ADMIN).json()
     assert first == again
-    assert (first["state"], first["acknowledged"]["who"]) == ("acknowledged", "otto")
+    assert (first["state"], first["acknowledged"]["actor"]) == ("acknowledged", "otto")
     assert [t.reason for t in platform.episodes.get(ID).transitions if t.kind == "acknowledged"] == ["on my way"]
 
 
 def test_confirming_counts_as_acted_and_as_seen(client, platform):
     answer = client.post(f"/api/v1/episodes/{ID}/confirm", headers=OPERATOR, json={"action": "opened the damper"}).json()
-    assert answer["confirmed"]["who"] == answer["acknowledged"]["who"] == "otto"
+    assert answer["confirmed"]["actor"] == answer["acknowledged"]["actor"] == "otto"
     [kept] = platform.feedback.of(ID)
     assert (kept.acted, kept.action, kept.verdict) == (True, "opened the damper", None)
 
@@ -47,7 +47,7 @@ def test_comments_and_the_person_in_charge_stay_with_the_episode(client, platfor
 
 def test_a_shelf_mutes_is_listed_and_can_be_ended(client, platform):
     made = client.post("/api/v1/shelves", headers=OPERATOR, json=SHELF).json()
-    assert (made["until"], made["who"]) == (at(720).isoformat().replace("+00:00", "Z"), "otto")
+    assert (made["until"], made["actor"]) == (at(720).isoformat().replace("+00:00", "Z"), "otto")
     assert client.get("/api/v1/shelves", headers=VIEWER).json() == [made]
     assert client.get(f"/api/v1/episodes/{ID}/standing", headers=VIEWER).json()["state"] == "shelved"
     ended = client.post(f"/api/v1/shelves/{made['id']}/end", headers=OPERATOR, json={"reason": "done"}).json()

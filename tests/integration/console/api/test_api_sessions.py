@@ -233,7 +233,7 @@ def test_a_link_that_is_used_eight_times_at_once_gives_one_answer(real_platform,
     assert statuses == [200] * 8
     kept = real_platform.episodes.get(episode(1).id)
     said = [t for t in kept.transitions if t.kind in ("feedback", "acknowledged")]
-    audited = list(real_platform.audit._audit.find({"who": "anna (by link)"}))
+    audited = list(real_platform.audit._audit.find({"actor": "anna (by link)"}))
     assert len(real_platform.feedback.of(kept.id)) == (0 if which == 0 else 1)
     assert (len(said), len(audited)) == (1, 1)
 

@@ -35,7 +35,17 @@ def client_of(platform, **options):
 
 def everywhere(stub):
     made = filled(pretended_platform())
-    stores = ("definitions", "assets", "episodes", "shelves", "reports", "platform_alerts", "routes", "bulletins", "feedback")
+    stores = (
+        "definitions",
+        "assets",
+        "episodes",
+        "shelves",
+        "reports",
+        "platform_alerts",
+        "routes",
+        "group_messages",
+        "feedback",
+    )
     return client_of(replace(made, **dict.fromkeys(stores, stub)))
 
 

@@ -134,7 +134,7 @@ def test_feedback_by_form_goes_through_the_same_use_case(browser, platform):
     answer = browser.post(f"{path}/feedback", data=fields)
     assert (answer.status_code, answer.headers["location"]) == (303, f"{path}#said")
     [kept] = platform.feedback.of(episode(1).id)
-    assert (kept.who, kept.verdict, kept.acted, kept.action, kept.comment) == (
+    assert (kept.actor, kept.verdict, kept.acted, kept.action, kept.comment) == (
         "otto",
         "true_alarm",
         True,

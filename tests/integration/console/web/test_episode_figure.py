@@ -11,7 +11,7 @@ import pytest
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.notification.chart import chart_of, episode_figure
+from alerting.usecases.notification.chart import chart_of, draw_episode
 from alerting.usecases.notification.deliver import deliver_due
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.episodes import full_episode
@@ -61,7 +61,7 @@ def test_the_times_of_a_figure_are_those_of_the_plant():
     platform, _ = hot_line()
     [one] = platform.episodes.find()
     assert (
-        "from 5 Jan 09:01 to 5 Jan 11:00" in episode_figure(replace(platform, zone=ZoneInfo("Europe/Berlin")), one, at(600)).words
+        "from 5 Jan 09:01 to 5 Jan 11:00" in draw_episode(replace(platform, zone=ZoneInfo("Europe/Berlin")), one, at(600)).words
     )
 
 
@@ -85,7 +85,7 @@ def test_the_figure_is_of_the_revision_that_raised_it_and_of_nothing_where_the_r
     platform, _ = hot_line()
     [one] = platform.episodes.find()
     platform.readings._readings.delete_many({})
-    assert episode_figure(platform, one, at(600)) is None
+    assert draw_episode(platform, one, at(600)) is None
 
 
 @pytest.mark.parametrize("value", [None, "a"], ids=["missing", "categories"])
@@ -93,7 +93,7 @@ def test_what_is_no_number_is_not_drawn(value):
     platform, _ = hot_line()
     [one] = platform.episodes.find()
     platform.readings._readings.update_many({}, {"$set": {"v": {} if value is None else {"temperature": value}}})
-    assert episode_figure(platform, one, at(600)) is None
+    assert draw_episode(platform, one, at(600)) is None
 
 
 def test_of_a_risk_its_scores_with_the_threshold_and_the_variable_of_the_problem_with_its_limit_are_drawn():
@@ -109,7 +109,7 @@ def test_of_a_risk_its_scores_with_the_threshold_and_the_variable_of_the_problem
     ]
     assert chart.panels[0].values.max() < 0.75
     assert chart.window == (risky.raised_at, risky.valid_until)
-    picture = episode_figure(platform, risky, risky.raised_at + timedelta(minutes=40))
+    picture = draw_episode(platform, risky, risky.raised_at + timedelta(minutes=40))
     assert picture.png.startswith(b"\x89PNG")
     assert picture.words.startswith("Risk 0 % to 70 %, last 70 %, alarm at ")
 

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from alerting.console.app import create_app
 from alerting.definitions.assets import Variable
 from alerting.definitions.validation import definition_document
-from alerting.episodes.episode import ActorStamp, Contribution, Notification, Settlement, Transition
+from alerting.episodes.episode import ActorStamp, Contribution, Notification, OutcomeRecord, Transition
 from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, ReadingRow
 from alerting.usecases.definitions.sync import apply
@@ -191,9 +191,9 @@ def test_no_stamp_of_a_machine_and_no_code_is_read_on_the_pages(platform, browse
         Transition("feedback", at(3), "otto", "true_alarm and acted"),
         Transition("outcome", at(4), "platform", f"undetermined: the outcome is known at {stamp}"),
     )
-    unknown = Settlement("undetermined", f"the outcome is known at {stamp}", None, None, False, False, 1)
-    platform.episodes.insert(episode(1, transitions=seen, settlement=unknown))
-    platform.episodes.insert(episode(2, "oven-2", condition="open", transitions=seen, settlement=unknown))
+    unknown = OutcomeRecord("undetermined", f"the outcome is known at {stamp}", None, None, False, False, 1)
+    platform.episodes.insert(episode(1, transitions=seen, outcome_record=unknown))
+    platform.episodes.insert(episode(2, "oven-2", condition="open", transitions=seen, outcome_record=unknown))
     platform.platform_alerts.report("odd", "too-moist", f"unreadable since {stamp}", at(0))
     for path in ("/", f"/episodes/{episode(1).id}", f"/episodes/{episode(2, 'oven-2').id}"):
         words = text_of(browser.get(path).text)
@@ -207,7 +207,7 @@ def test_an_open_alert_does_not_wear_an_outcome(platform, browser):
     platform.episodes.insert(episode(1, condition="open"))
     path = f"/episodes/{episode(1).id}"
     browser.post(f"{path}/feedback", data={"csrf": csrf_of(browser.get(path)), "acted": "yes"})
-    assert platform.episodes.get(episode(1).id).settlement.outcome == "undetermined"
+    assert platform.episodes.get(episode(1).id).outcome_record.outcome == "undetermined"
     for words in (text_of(browser.get(path).text), text_of(browser.get("/").text)):
         assert "undetermined" not in words
         assert "outcome not known" not in words
@@ -221,7 +221,7 @@ def test_what_happened_is_told_in_the_order_of_time(platform, browser):
     )
     told = (Notification("k", "log", "raised", "first", at(2), "sent", 1, None, at(4), None),)
     moves += (Transition("severity", at(3), "platform", "medium → high: middle-move"),)
-    platform.episodes.insert(episode(1, condition="open", transitions=moves, outbox=told))
+    platform.episodes.insert(episode(1, condition="open", transitions=moves, notifications=told))
     words = text_of(browser.get(f"/episodes/{episode(1).id}").text).lower()
     history = words.partition("what happened")[2]
     places = [history.index(said) for said in ("first-move", "middle-move", "alarm: sent", "last-move")]
@@ -300,7 +300,7 @@ def test_from_the_list_one_is_acknowledged_or_all_of_it(platform, browser):
     assert browser.post("/acknowledge", data={"csrf": "0", "episode": ids}).status_code == 403
     assert browser.post("/acknowledge", data={"csrf": csrf, "episode": [*ids, "gone"]}).status_code == 303
     assert "Over, not acknowledged" not in text_of(browser.get("/").text)
-    assert all(platform.episodes.get(id).acknowledged.who == "otto" for id in ids)
+    assert all(platform.episodes.get(id).acknowledged.actor == "otto" for id in ids)
 
 
 @pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "/x"])

@@ -140,7 +140,7 @@ def test_the_pages_say_what_is_suppressed_by_design_and_what_nobody_was_told_of(
     assert (stands["state"], stands["suppressed"]) == ("suppressed by design", "cleaning on oven-1")
     listed = api.get("/api/v1/suppressions").json()
     assert [(p["definition"], p["asset"], p["suppressed"]) for p in listed["pairs"]] == [("too-hot", "oven-1", True)]
-    assert [e["id"] for e in listed["untold"]] == [raised.id]
+    assert [e["id"] for e in listed["not_notified"]] == [raised.id]
 
 
 def test_what_suppresses_nothing_because_it_is_unknown_is_said_on_the_pages():

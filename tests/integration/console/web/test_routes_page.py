@@ -73,7 +73,7 @@ def words_of(page):
 def give_up(platform, boxes, channel="shift"):
     """Let a message become a dead letter. Returns its id."""
     key = f"{episode(1).id}:raised:{channel}"
-    platform.episodes.insert(replace(episode(1), outbox=(replace(notice(key, 1), channel=channel),)))
+    platform.episodes.insert(replace(episode(1), notifications=(replace(notice(key, 1), channel=channel),)))
     boxes[channel].broken = True
     deliver_due(platform, at(600))
     boxes[channel].broken = False
@@ -139,7 +139,7 @@ def test_the_last_delivery_and_the_last_sign_of_life_are_those_of_the_channel(br
 
 def test_what_waits_is_listed_with_its_reason(browser, platform, night):
     held = replace(notice("k:raised:shift", 1, held="quiet"), channel="shift", next_attempt_at=at(900))
-    platform.episodes.insert(replace(episode(1), outbox=(held,)))
+    platform.episodes.insert(replace(episode(1), notifications=(held,)))
     log_in(browser)
     page = words_of(browser.get("/routes"))
     assert "held back: quiet" in page
@@ -165,7 +165,7 @@ def test_the_button_sends_a_test_to_every_channel_of_the_route_and_says_what_bec
     assert "<the receiver>" not in page.text
     assert [m.subject for m in boxes["shift"].messages] == ["Test message of alerting"]
     [entry] = entries(platform, "test message sent")
-    assert (entry["who"], entry["subject"]) == ("emil", "ovens-at-night")
+    assert (entry["actor"], entry["subject"]) == ("emil", "ovens-at-night")
     assert entry["after"] == {"shift": "sent", "chief": "<the receiver> is gone"}
 
 
@@ -212,7 +212,7 @@ def test_a_dead_letter_is_listed_and_the_button_delivers_it_under_its_old_key(br
     assert key in [m.key for m in boxes["shift"].messages]
     assert "every message has arrived or is still tried" in browser.get("/routes").text
     [entry] = entries(platform, "delivery tried again")
-    assert (entry["who"], entry["subject"]) == ("emil", key)
+    assert (entry["actor"], entry["subject"]) == ("emil", key)
 
 
 def test_the_api_tries_all_again(browser, platform, boxes):
@@ -240,11 +240,11 @@ def test_what_makes_no_sense_is_refused(browser, platform, boxes, body):
 # Who may
 
 
-@pytest.mark.parametrize("who", [VIEWER, OPERATOR])
-def test_nobody_below_an_engineer_disturbs_people(browser, platform, boxes, night, who):
+@pytest.mark.parametrize("actor", [VIEWER, OPERATOR])
+def test_nobody_below_an_engineer_disturbs_people(browser, platform, boxes, night, actor):
     give_up(platform, boxes)
     for path, body in (("routes/ovens-at-night/test", None), ("dead-letters/retry", {"id": "all"})):
-        assert "needs the role engineer" in problem_of(browser.post(f"/api/v1/{path}", json=body, headers=who), 403)
+        assert "needs the role engineer" in problem_of(browser.post(f"/api/v1/{path}", json=body, headers=actor), 403)
     assert boxes["shift"].messages == []
 
 

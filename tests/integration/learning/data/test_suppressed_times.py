@@ -6,7 +6,7 @@ from datetime import timedelta
 import numpy as np
 
 from alerting.definitions.assets import EventType
-from alerting.detection.suppression import Span
+from alerting.detection.suppression import SuppressedInterval
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.selection.promotion import common_window
 from alerting.ports import EventRow, ReadingRow
@@ -17,7 +17,8 @@ from tests import small_models
 from tests.pretended import pretended_platform
 
 NIGHTS = [
-    Span(small_models.START + timedelta(days=d), small_models.START + timedelta(days=d, hours=6), "night") for d in range(9)
+    SuppressedInterval(small_models.START + timedelta(days=d), small_models.START + timedelta(days=d, hours=6), "night")
+    for d in range(9)
 ]
 
 

@@ -9,7 +9,7 @@ from alerting.ports import Platform
 from alerting.reporting.backtest import Cost
 from alerting.usecases.backtest.backtest import backtest, run_id, segment_starts, written_subject
 from alerting.usecases.backtest.metrics import cost_of
-from alerting.usecases.backtest.sandbox import LiveWrite, Shadow
+from alerting.usecases.backtest.sandbox import LiveWrite, Sandbox
 from tests.builders import at, classifier, history, oven, revision, threshold, too_hot, too_moist
 from tests.frames import FrameReadings
 from tests.pretended import pretended_platform
@@ -71,7 +71,7 @@ def test_training_comes_at_the_start_and_then_at_every_tick():
 
 def test_a_pretended_platform_reads_nothing_after_its_instant_and_refuses_to_write_live():
     platform = plant()
-    pretended = Shadow(platform, revision(classifier())).training(at(100))
+    pretended = Sandbox(platform, revision(classifier())).training(at(100))
     readings = pretended.readings.load(oven(), None, at(500)).readings
     assert readings.index[-1] <= at(100)
     assert platform.readings.asked_until == at(100)
@@ -91,8 +91,8 @@ def test_a_pretended_platform_reads_nothing_after_its_instant_and_refuses_to_wri
 def test_no_port_of_a_pretended_platform_is_a_live_one():
     """A port that is added to the platform must be thought of here, too."""
     platform = plant()
-    shadow = Shadow(platform, revision(classifier()))
-    shared = {f.name for view in (shadow.training(at(0)), shadow.watching(at(0))) for f in fields(Platform)
+    shadow = Sandbox(platform, revision(classifier()))
+    shared = {f.name for view in (shadow.training(at(0)), shadow.live_view(at(0))) for f in fields(Platform)
               if getattr(view, f.name) is getattr(platform, f.name) is not None}  # fmt: skip
     assert shared == {
         "backtests",

@@ -194,13 +194,13 @@ def test_episodes_that_people_really_acted_upon_are_known_to_the_training(monkey
     first = platform.episodes.find("too-moist")[-1]
     give_feedback(
         platform, episode_id=first.id, verdict="true_alarm", acted=True, action="opened the flap", comment=None,
-        who="ann", at=at(START + DAY), acted_at=first.raised_at + timedelta(minutes=5),
+        actor="ann", at=at(START + DAY), acted_at=first.raised_at + timedelta(minutes=5),
     )  # fmt: skip
     platform.clock.instant = at(END)
     known = []
 
     def looked(shadow, name, as_of, progress):
-        known.append([e.id for e in shadow.episodes.find(name) if e.settlement and e.settlement.acted])
+        known.append([e.id for e in shadow.episodes.find(name) if e.outcome_record and e.outcome_record.acted])
         return train(shadow, name, as_of, progress)
 
     monkeypatch.setattr(module, "train", looked)

@@ -145,7 +145,7 @@ def test_a_delivery_that_fails_is_tried_again_with_the_same_key_and_later(platfo
     deliver_due(platform, at(12))
     assert len(mailbox.messages) == 1
     (episode,) = all_episodes(platform)
-    assert (episode.outbox[0].status, episode.outbox[0].attempts) == ("sent", 2)
+    assert (episode.notifications[0].status, episode.notifications[0].attempts) == ("sent", 2)
 
 
 def test_a_channel_nobody_configured_ends_as_a_dead_letter(platform, mailbox):
@@ -181,12 +181,12 @@ def test_feedback_settles_a_threshold_episode_and_is_never_overwritten(platform)
     run(platform, 10)
     (episode,) = all_episodes(platform)
     said = {"episode_id": episode.id[:8], "action": None, "comment": None, "acted": False, "at": at(11)}
-    assert give_feedback(platform, verdict="true_alarm", who="ann", **said).settlement.outcome == "hit"
-    after = give_feedback(platform, verdict="false_alarm", who="bob", **said)
-    assert after.settlement.outcome == "undetermined"
-    assert [f.who for f in platform.feedback.of(episode.id)] == ["ann", "bob"]
+    assert give_feedback(platform, verdict="true_alarm", actor="ann", **said).outcome_record.outcome == "hit"
+    after = give_feedback(platform, verdict="false_alarm", actor="bob", **said)
+    assert after.outcome_record.outcome == "undetermined"
+    assert [f.actor for f in platform.feedback.of(episode.id)] == ["ann", "bob"]
     with pytest.raises(UserError, match="must say something"):
-        give_feedback(platform, verdict=None, who="ann", **said)
+        give_feedback(platform, verdict=None, actor="ann", **said)
     with pytest.raises(NotFound, match="there is no episode"):
         find_episode(platform, "0000")
 
@@ -199,11 +199,13 @@ def test_an_action_within_the_window_whose_problem_did_not_occur_is_avoided(plat
     platform.readings.add_readings(rows, at(0))
     run(platform, 3)
     (episode,) = all_episodes(platform)
-    give_feedback(platform, episode_id=episode.id, verdict=None, acted=True, action="damper", comment=None, who="ann", at=at(10))
-    assert platform.episodes.get(episode.id).settlement.outcome == "undetermined"
+    give_feedback(
+        platform, episode_id=episode.id, verdict=None, acted=True, action="damper", comment=None, actor="ann", at=at(10)
+    )
+    assert platform.episodes.get(episode.id).outcome_record.outcome == "undetermined"
     run(platform, 40)
-    settlement = platform.episodes.get(episode.id).settlement
-    assert (settlement.outcome, settlement.acted, settlement.occurred) == ("avoided", True, False)
+    outcome_record = platform.episodes.get(episode.id).outcome_record
+    assert (outcome_record.outcome, outcome_record.acted, outcome_record.occurred) == ("avoided", True, False)
 
 
 def test_retiring_closes_open_episodes_and_keeps_them(platform):

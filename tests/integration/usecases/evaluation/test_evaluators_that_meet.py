@@ -29,7 +29,7 @@ class Steps:
         self.count, self.happens = 0, happens
 
     def watch(self, platform: Platform) -> Platform:
-        return replace(platform, **{name: _Watched(getattr(platform, name), self) for name in PORTS})
+        return replace(platform, **{name: _Supervised(getattr(platform, name), self) for name in PORTS})
 
     def take(self) -> None:
         self.count += 1
@@ -37,7 +37,7 @@ class Steps:
             self.happens[self.count]()
 
 
-class _Watched:
+class _Supervised:
     def __init__(self, port: Any, steps: Steps) -> None:
         self._port, self._steps = port, steps
 
@@ -60,15 +60,15 @@ def prepared(fields, late) -> Line:
     line = Line(clear_for="2m", **fields)
     line.feed({m: value for m, value in HEAT.items() if m not in late})
     line.run(10)
-    line.platform.arrivals.owe({("too-hot", "oven-1"): at(3)})
+    line.platform.arrivals.request_reprocessing({("too-hot", "oven-1"): at(3)})
     return line
 
 
-def settled(line: Line) -> tuple[Any, ...]:
+def determined(line: Line) -> tuple[Any, ...]:
     """What came of it, once evaluators have gone on undisturbed."""
     for minute in (58, 59):
         line.run(minute)
-    keys = [n.key for e in line.episodes() for n in e.outbox]
+    keys = [n.key for e in line.episodes() for n in e.notifications]
     assert len(keys) == len(set(keys))
     return line.spells(), line.state()
 
@@ -109,12 +109,12 @@ def another(line: Line, late, minute: int) -> Callable[[], object]:
 @pytest.mark.parametrize("fields", [{}, LEVELS], ids=["one-limit", "levels"])
 def test_who_goes_on_with_what_it_saw_before_another_did_a_round_undoes_and_doubles_nothing(fields, first, second, late):
     calm = alone(fields)
-    expected = settled(calm)
+    expected = determined(calm)
     for stop in count(1):
         line, taken = disturbed(fields, late, first, lambda line, n=stop: {n: another(line, late, second)})
         if taken < stop:
             break
-        assert settled(line) == expected, f"stopped before step {stop}"
+        assert determined(line) == expected, f"stopped before step {stop}"
         assert late or changes(line) == changes(calm), f"stopped before step {stop}"
 
 
@@ -122,7 +122,7 @@ def test_an_episode_that_one_who_was_killed_had_raised_and_late_readings_refute_
     line = Line(**{"for": "2m"})
     line.feed({m: 218 if m in (19, 21) else 200 for m in range(1, 30) if m != 20})
     line.run(10)
-    line.platform.arrivals.owe({("too-hot", "oven-1"): at(3)})
+    line.platform.arrivals.request_reprocessing({("too-hot", "oven-1"): at(3)})
     line.platform.clock.instant = at(25)
     evaluate(replace(line.platform, states=NeverMoves(line.platform.states)), None, at(25))
     line.feed({20: 200}, 26)
@@ -139,13 +139,13 @@ def test_an_episode_that_one_who_was_killed_had_raised_and_late_readings_refute_
 @pytest.mark.parametrize("fields", [{}, LEVELS], ids=["one-limit", "levels"])
 def test_what_one_who_was_killed_had_kept_already_is_finished_by_the_next_as_if_nothing_had_been(fields, first, second, late):
     calm = alone(fields)
-    expected = settled(calm)
+    expected = determined(calm)
     for stop in count(1):
         line, taken = disturbed(fields, late, first, lambda _, n=stop: {n: kill})
         if taken < stop:
             break
         another(line, late, second)()
-        assert settled(line) == expected, f"killed before step {stop}"
+        assert determined(line) == expected, f"killed before step {stop}"
         assert late or changes(line) == changes(calm), f"killed before step {stop}"
 
 
@@ -153,7 +153,7 @@ def test_what_one_who_was_killed_had_kept_already_is_finished_by_the_next_as_if_
 @pytest.mark.parametrize("fields", [{}, LEVELS], ids=["one-limit", "levels"])
 def test_who_is_killed_after_another_did_a_round_and_before_it_can_say_so_leaves_nothing_behind(fields, late):
     calm = alone(fields)
-    expected = settled(calm)
+    expected = determined(calm)
     for stop in count(1):
         for more in count(1):
 
@@ -163,6 +163,6 @@ def test_who_is_killed_after_another_did_a_round_and_before_it_can_say_so_leaves
             line, taken = disturbed(fields, late, 50, happens)
             if taken < stop + more:
                 break
-            assert settled(line) == expected, f"stopped before step {stop}, killed {more} steps later"
+            assert determined(line) == expected, f"stopped before step {stop}, killed {more} steps later"
         if more == 1:
             break

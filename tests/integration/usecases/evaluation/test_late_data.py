@@ -38,7 +38,7 @@ def test_a_spell_that_overlaps_is_the_episode_that_was_told_with_its_id_raise_an
     line.feed({1: 200, 10: 230}, 10)
     line.run(13)
     (before,) = line.episodes()
-    said = {"verdict": "true_alarm", "acted": True, "action": "damper", "comment": None, "who": "ann", "at": at(14)}
+    said = {"verdict": "true_alarm", "acted": True, "action": "damper", "comment": None, "actor": "ann", "at": at(14)}
     give_feedback(line.platform, episode_id=before.id, **said)
     line.feed({7: 230}, 15)
     line.run(16)
@@ -46,7 +46,7 @@ def test_a_spell_that_overlaps_is_the_episode_that_was_told_with_its_id_raise_an
     line.run(21)
     (after,) = line.episodes()
     assert (after.id, after.raised_at, after.detected_at, after.condition_started_at) == (before.id, at(12), at(13), at(9))
-    assert (after.condition, after.closed_at, [f.who for f in after.feedback]) == ("closed", at(20), ["ann"])
+    assert (after.condition, after.closed_at, [f.actor for f in after.feedback]) == ("closed", at(20), ["ann"])
     assert [t.reason for t in after.transitions if t.kind == "corrected"] == [f"late data: it began at {at(9).isoformat()}"]
     assert after.late_data_status is None
     assert told(line) == ["raised", "closed"]
@@ -99,7 +99,7 @@ def test_two_episodes_that_were_one_spell_become_the_earlier_one():
     line.run(12)
     first, second = line.episodes()
     assert (first.condition, second.late_data_status) == ("open", "refuted")
-    assert first.acknowledged.who == "ann"
+    assert first.acknowledged.actor == "ann"
     assert first.id in second.transitions[-1].reason
     assert line.platform.states.load("too-hot", ["oven-1"])["oven-1"].raised_at == at(1)
 
@@ -211,11 +211,11 @@ def test_an_outcome_that_data_had_settled_is_settled_again_when_other_data_come(
     for minute in (2, 10, 60):
         line.run(minute)
     (episode,) = line.episodes()
-    assert episode.settlement.outcome == "false_alarm"
+    assert episode.outcome_record.outcome == "false_alarm"
     line.platform.readings.add_readings([ReadingRow("oven-1", at(22), {"moisture": 5.0})], at(61))
     line.run(62)
     (episode,) = line.episodes()
-    assert episode.settlement.outcome == "hit"
+    assert episode.outcome_record.outcome == "hit"
 
 
 def test_after_an_outage_one_digest_tells_of_all_that_is_over_and_the_open_ones_are_told_as_ever():
@@ -238,4 +238,4 @@ def test_after_an_outage_one_digest_tells_of_all_that_is_over_and_the_open_ones_
     (digest,) = line.mail.messages[1:]
     assert digest.subject == "120 alerts raised and over before anybody was told"
     assert "and 100 others" in digest.text
-    assert line.platform.episodes.held_for_digest() == []
+    assert line.platform.episodes.waiting_for_digest() == []

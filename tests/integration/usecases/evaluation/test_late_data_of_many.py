@@ -34,7 +34,7 @@ def outcome(rows, late, every, until):
         for d in DEFINITIONS
         for asset, state in platform.states.load(d["name"], names).items()
     }
-    assert platform.arrivals.debts([d["name"] for d in DEFINITIONS]) == {}
+    assert platform.arrivals.requests([d["name"] for d in DEFINITIONS]) == {}
     return sorted((replace(e, version=0) for e in platform.episodes.find()), key=lambda e: e.id), states
 
 
@@ -70,4 +70,4 @@ def test_pairs_that_late_readings_leave_as_they_are_are_not_judged_one_by_one(mo
         platform.readings.add_readings([*late, *quiet(minute)], at(minute))
         assert evaluate(platform, None, at(minute)).late == len(late)
     assert alone == []
-    assert platform.arrivals.debts([d["name"] for d in watched]) == {}
+    assert platform.arrivals.requests([d["name"] for d in watched]) == {}

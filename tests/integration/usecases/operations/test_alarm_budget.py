@@ -171,7 +171,7 @@ def test_who_says_why_may_put_it_in_service_and_the_audit_keeps_it():
     gated(platform, document(), accepted="start-up week, agreed with the shift")
     assert [r.name for r in platform.definitions.latest()] == ["too-hot"]
     [entry] = [e for e in kept if e["what"] == "alarm load accepted"]
-    assert (entry["who"], entry["subject"], entry["why"]) == ("engineer", "too-hot", "start-up week, agreed with the shift")
+    assert (entry["actor"], entry["subject"], entry["why"]) == ("engineer", "too-hot", "start-up week, agreed with the shift")
     assert "budget 20" in entry["after"][0]
 
 
@@ -189,8 +189,8 @@ class Audit:
     def __init__(self, kept):
         self.kept = kept
 
-    def add(self, who, what, subject, at, before=None, after=None, why=""):
-        self.kept.append({"who": who, "what": what, "subject": subject, "after": after, "why": why})
+    def add(self, actor, what, subject, at, before=None, after=None, why=""):
+        self.kept.append({"actor": actor, "what": what, "subject": subject, "after": after, "why": why})
 
 
 def test_a_gate_that_warns_applies_all_the_same_and_one_that_is_off_judges_nothing():

@@ -54,7 +54,7 @@ def test_why_names_what_late_data_have_changed_and_what_still_waits():
     assert "evaluation waits 5m for readings that come late (latency)" in facts(line, 40)
     assert f"it was overlooked: late data made it known at {at(51).isoformat()}" in facts(line, 31)
     line.feed({32: 200}, 52)
-    line.platform.arrivals.owe({("too-hot", "oven-1"): at(32)})
+    line.platform.arrivals.request_reprocessing({("too-hot", "oven-1"): at(32)})
     assert f"late data wait to be judged with the next evaluation, from {at(32).isoformat()} on" in facts(line, 40)
     line.run(53)
     assert f"late data: it was over at {at(32).isoformat()}" in facts(line, 31)

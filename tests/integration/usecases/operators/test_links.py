@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from itsdangerous import Signer, URLSafeSerializer
 
-from alerting.adapters.channels.links import SignedLinks, kept_key
+from alerting.adapters.channels.links import SignedLinks, load_or_create_key
 from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import next_revision
 from alerting.notifications.links import LONGEST_TOKEN, PURPOSES, Grant, LinkRefused, seal, unseal
@@ -99,7 +99,7 @@ def token(platform, purpose, recipient="anna"):
 
 
 def feedback(platform):
-    return [(f.who, f.verdict, f.acted) for f in platform.episodes.find()[0].feedback]
+    return [(f.actor, f.verdict, f.acted) for f in platform.episodes.find()[0].feedback]
 
 
 def test_each_link_gives_its_one_answer_once_and_people_may_differ(platform):
@@ -136,18 +136,18 @@ def test_links_of_others_outlive_a_revocation(platform):
 
 def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path):
     path = tmp_path / "secrets" / "feedback_link_key"
-    key = kept_key(path)
-    assert (kept_key(path), path.stat().st_mode & 0o777, len(key) >= 32) == (key, 0o600, True)
+    key = load_or_create_key(path)
+    assert (load_or_create_key(path), path.stat().st_mode & 0o777, len(key) >= 32) == (key, 0o600, True)
     assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_key_that_others_may_read_or_that_is_short_is_refused(tmp_path):
     path = tmp_path / "key"
-    kept_key(path)
+    load_or_create_key(path)
     path.chmod(0o644)
     with pytest.raises(UserError, match="chmod 600"):
-        kept_key(path)
+        load_or_create_key(path)
     path.write_text("short")
     path.chmod(0o600)
     with pytest.raises(UserError, match="too short"):
-        kept_key(path)
+        load_or_create_key(path)

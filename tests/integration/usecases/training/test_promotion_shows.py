@@ -96,7 +96,7 @@ def test_a_comparison_as_of_an_instant_knows_nothing_of_what_people_said_later()
     evaluate(platform, None, at(12 * DAY))
     last = max((e for e in platform.episodes.find(NAME) if e.raised_at < at(11.9 * DAY)), key=lambda e: e.raised_at)
     give_feedback(
-        platform, episode_id=last.id, verdict="true_alarm", acted=True, action="opened the flap", comment=None, who="ann",
+        platform, episode_id=last.id, verdict="true_alarm", acted=True, action="opened the flap", comment=None, actor="ann",
         at=at(12 * DAY + 30), acted_at=last.raised_at + timedelta(minutes=5),
     )  # fmt: skip
 

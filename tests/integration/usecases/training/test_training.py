@@ -109,7 +109,7 @@ def test_a_model_episode_explains_itself_settles_and_is_reported(trained):
     top = first.contributions[0]
     assert top.variable in ("humidity", "moisture")
     assert first.recommendation.risk_before == pytest.approx(first.evaluation.value)
-    assert {e.settlement.outcome for e in episodes} <= {"hit", "false_alarm", "undetermined"}
+    assert {e.outcome_record.outcome for e in episodes} <= {"hit", "false_alarm", "undetermined"}
     report = make_report(platform, "too-moist", at(MINUTES * 0.7), at(MINUTES), at(MINUTES))
     counted = sum(report.figures["outcomes"].values())
     assert counted == sum(e.raised_at >= at(MINUTES * 0.7) for e in episodes)
@@ -133,9 +133,9 @@ def test_live_evaluation_uses_the_champion_in_force_and_feedback_settles_it(trai
     acted = oldest.raised_at + timedelta(minutes=5)
     after = give_feedback(
         platform, episode_id=oldest.id, verdict="true_alarm", acted=True, action="opened the flap", comment=None,
-        who="ann", at=platform.clock.now(), acted_at=acted,
+        actor="ann", at=platform.clock.now(), acted_at=acted,
     )  # fmt: skip
-    assert after.settlement.outcome == "avoided"
+    assert after.outcome_record.outcome == "avoided"
 
 
 def test_a_training_says_what_the_answers_changed_on_its_run_and_beside_the_leaderboard(trained):

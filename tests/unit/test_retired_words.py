@@ -1,0 +1,89 @@
+"""Each thing has one name (docs/glossary.md): no definition bears a word that was given up.
+
+`retired_words.txt` lists them: `part NAME` as a part of any identifier or heading, `name NAME` as a whole identifier. Definitions
+are modules, classes, functions, fields, collections, commands and headings; uses, libraries and local variables are free.
+"""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from alerting.adapters.mongo.data_model_page import COLLECTIONS
+from alerting.cli.main import app
+
+ROOT = Path(__file__).parents[2]
+LINES = [
+    line.split() for line in (Path(__file__).parent / "retired_words.txt").read_text().splitlines() if line[:1] not in ("", "#")
+]
+PARTS = {word for kind, word in LINES if kind == "part"}
+NAMES = {word for kind, word in LINES if kind == "name"}
+PIECES = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+")
+
+
+def retired_in(name):
+    """The retired words in one identifier."""
+    pieces = [piece.lower() for piece in PIECES.findall(name)]
+    joined = "_".join(pieces)
+    found = {word for word in PARTS if re.search(rf"(?<![a-z0-9]){word}(?![a-z0-9])", joined)}
+    return found | ({name} & NAMES)
+
+
+def definitions_in(source):
+    """Names of classes, functions, fields and constants of a module."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name
+        if isinstance(node, ast.ClassDef):
+            yield from (
+                part.target.id for part in node.body if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)
+            )
+
+
+def commands_below(group, path=""):
+    for name, command in group.commands.items():
+        yield f"{path}{name}"
+        if hasattr(command, "commands"):
+            yield from commands_below(command, f"{path}{name}_")
+
+
+def everything():
+    """Every definition: where it stands, its name."""
+    for path in sorted([*(ROOT / "alerting").rglob("*.py"), *(ROOT / "dags").rglob("*.py")]):
+        where = str(path.relative_to(ROOT))
+        yield where, path.stem
+        yield from ((where, name) for name in definitions_in(path.read_text(encoding="utf-8")))
+    yield from (("collection", name) for group in COLLECTIONS.values() for name in group)
+    yield from (("command", name.replace("-", "_")) for name in commands_below(get_command(app)))
+    for page in sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]):
+        for heading in re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE):
+            yield str(page.relative_to(ROOT)), "_".join(re.findall(r"[A-Za-z]+", heading)).lower()
+
+
+def test_no_definition_bears_a_retired_word():
+    assert [(where, name, sorted(words)) for where, name in everything() if (words := retired_in(name))] == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "pledge_all",
+        "WatchList",
+        "MongoBulletins",
+        "settle_due",
+        "rejudged",
+        "seen_until",
+        "Refused",
+        "told_since",
+    ],
+)
+def test_a_retired_word_that_is_put_back_is_found(name):
+    assert retired_in(name)
+
+
+@pytest.mark.parametrize("name", ["notify", "EvaluationTarget", "reach_ms", "household", "kept_up_to_date_at"])
+def test_other_names_are_free(name):
+    assert not retired_in(name)
