@@ -263,7 +263,7 @@ class _Search:
     def _held(self, name: str, value: float) -> Floats:
         """Return the variable's values with the setting applied over the interval.
 
-        It replaces the known values there, or the last value if there is none.
+        It replaces the values known in the interval, or the last known value if there are none.
         """
         values = self._history.readings[name].to_numpy(np.float64, copy=True)
         known_at = _known_at(self._history, name)
@@ -275,7 +275,7 @@ class _Search:
     def _plausible(self, option: Option) -> bool:
         """Return whether no feature lies farther outside of its training range than it does now.
 
-        A spread below the training range is acceptable.
+        A smaller spread or slope than in training is acceptable.
         """
         for i, now in zip(self._columns[option.lever.name].tolist(), option.features.tolist(), strict=True):
             column = self._model.plan.layout[i]

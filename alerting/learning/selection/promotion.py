@@ -288,7 +288,7 @@ def _percent(share: float | None) -> str:
 
 
 def _view(window: CommonWindow, keep: BoolArray, label: Labels, block_ms: int, seed: int) -> _View:
-    """Compute a paired block bootstrap (Künsch 1989) of the difference in average precision, over blocks of time."""
+    """Bootstrap the difference in average precision over paired time blocks across all assets (Künsch 1989)."""
     label, mine, theirs = label[keep], window.challenger[keep], window.champion[keep]
     if not 0 < label.sum() < len(label):
         return _View(None, None, None, None, 0)
