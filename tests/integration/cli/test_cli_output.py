@@ -98,36 +98,29 @@ def write(name, document):
     return path
 
 
-@pytest.mark.slow
-def test_with_json_every_command_prints_one_document_and_nothing_else(plant):
-    """Also where libraries print, warn and show progress; a refusal is a document, too."""
-    plant.readings.add_readings(line(), at(0))
-    episode = plant.episodes.find()[0].id
-    definition = write("too-moist.yaml", learned_quickly(promotion={"mode": "approval"}))
-    scenario = write(
-        "too-hot.test.yaml",
-        {
-            "definition": too_hot(),
-            "scenarios": [
-                {"title": "hot", "readings": {"temperature": [230, 230]}, "expect": [{"at": "0m", "raised": "medium"}]}
-            ],
-        },
-    )
-    readings = write("r.csv", "ts,temperature\n2026-02-01T00:00:00Z,200\n")
-    events = write("e.csv", "ts\n2026-02-01T00:00:00Z\n")
-    assets = write("a.yaml", {"name": "mill-1", "attributes": {"age": 3}})
-    route = write("route.yaml", {"name": "night", "channels": ["mail"]})
+def written_files():
+    """A file of each kind that a command reads, by what is in it."""
+    hot = {"title": "hot", "readings": {"temperature": [230, 230]}, "expect": [{"at": "0m", "raised": "medium"}]}
+    return {
+        "definition": write("too-moist.yaml", learned_quickly(promotion={"mode": "approval"})),
+        "scenario": write("too-hot.test.yaml", {"definition": too_hot(), "scenarios": [hot]}),
+        "readings": write("r.csv", "ts,temperature\n2026-02-01T00:00:00Z,200\n"),
+        "events": write("e.csv", "ts\n2026-02-01T00:00:00Z\n"),
+        "assets": write("a.yaml", {"name": "mill-1", "attributes": {"age": 3}}),
+        "route": write("route.yaml", {"name": "night", "channels": ["mail"]}),
+    }
+
+
+def every_command(plant, files, episode):
+    """The words of every command, in an order in which each has something to do."""
     span = ("--from", "2026-01-15T00:00Z", "--to", "2026-01-16T00:00Z")
     trained_run = lambda: next(i for i, r in plant.models.runs.items() if not r["parent"])  # noqa: E731 - known when it is run
-    steps = [
-        ("check", definition),
-        ("apply", definition),
+    return [
+        ("check", files["definition"]),
+        ("apply", files["definition"]),
         ("list",),
         ("show", "too-hot"),
-        (
-            "definition",
-            "export",
-        ),
+        ("definition", "export"),
         ("dataset", NAME, "--as-of", "2026-01-17T00:00Z"),
         ("train", NAME, "--as-of", "2026-01-17T00:00Z"),
         ("models", NAME),
@@ -152,12 +145,12 @@ def test_with_json_every_command_prints_one_document_and_nothing_else(plant):
         ("late-data",),
         ("report", "too-hot"),
         ("backtest", "too-hot", *span),
-        ("test", scenario),
-        ("import", "readings", readings, "--asset", "oven-1"),
-        ("import", "events", events, "--asset", "oven-1", "--type", "stop"),
-        ("import", "assets", assets),
-        ("route", "check", route),
-        ("route", "apply", route),
+        ("test", files["scenario"]),
+        ("import", "readings", files["readings"], "--asset", "oven-1"),
+        ("import", "events", files["events"], "--asset", "oven-1", "--type", "stop"),
+        ("import", "assets", files["assets"]),
+        ("route", "check", files["route"]),
+        ("route", "apply", files["route"]),
         ("route", "list"),
         ("route", "test", "mail"),
         ("notification", "dead-letters"),
@@ -169,8 +162,14 @@ def test_with_json_every_command_prints_one_document_and_nothing_else(plant):
         ("definition", "retire", "too-hot"),
         ("prepare",),
     ]
+
+
+@pytest.mark.slow
+def test_with_json_every_command_prints_one_document_and_nothing_else(plant):
+    """Also where libraries print, warn and show progress; a refusal is a document, too."""
+    plant.readings.add_readings(line(), at(0))
     walked = set()
-    for words in steps:
+    for words in every_command(plant, written_files(), plant.episodes.find()[0].id):
         done = run(*(word() if callable(word) else word for word in words), "--json")
         assert done.exit_code in (0, 1), (words, done.output)
         json.loads(done.stdout, parse_constant=pytest.fail)
