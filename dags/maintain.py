@@ -7,7 +7,7 @@ from alerting_tasks import DAG_OPTIONS, TASK_OPTIONS, in_numbers, opened_platfor
 
 
 @task
-def keep_house() -> dict[str, object]:
+def clean_up() -> dict[str, object]:
     """Run the maintenance as of the run's instant, and return its counts."""
     from alerting.usecases.operations.maintain import maintain
 
@@ -33,7 +33,7 @@ def tell() -> dict[str, int]:
     **DAG_OPTIONS,
 )
 def maintain() -> None:
-    keep_house()
+    clean_up()
     tell()
 
 

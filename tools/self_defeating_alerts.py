@@ -38,7 +38,7 @@ from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.learning.selection.operating_point import evaluate_threshold, observe_rows
 from alerting.ports import ReadingRow, silent
-from alerting.readings.history import History, from_millis, no_events, span_millis, to_millis
+from alerting.readings.history import History, duration_millis, from_millis, no_events, to_millis
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "config" / "examples" / "demo" / "biscuits-too-moist.yaml"
@@ -108,8 +108,8 @@ def trained(wanted: ClassifierDefinition, world: World, answers: list[FeedbackLa
 
 def serve(world: World, model: TrainedModel, wanted: ClassifierDefinition, until: int) -> int:
     """Simulate the model's alerts and the crew's actions up to a minute. Returns the number of alerts."""
-    stride, promise = span_millis(wanted.stride) // MINUTE_MS, span_millis(wanted.gap + wanted.horizon) // MINUTE_MS
-    lookback = span_millis(model.plan.lookback) // MINUTE_MS + 10
+    stride, promise = duration_millis(wanted.stride) // MINUTE_MS, duration_millis(wanted.gap + wanted.horizon) // MINUTE_MS
+    lookback = duration_millis(model.plan.lookback) // MINUTE_MS + 10
     alerts = 0
     while world.state.minute < until:
         world.run(world.state.minute + stride)
@@ -140,7 +140,7 @@ def act(world: World, raised: int, promise: int) -> None:
 def judged(model: TrainedModel, wanted: ClassifierDefinition, line: History) -> Figures:
     """Return the model's metrics on a line whose crew ignores its alerts."""
     first, last = (to_millis(t.to_pydatetime()) for t in line.readings.index[[0, -1]])
-    at = grid(first + span_millis(model.plan.lookback), last, span_millis(wanted.stride))
+    at = grid(first + duration_millis(model.plan.lookback), last, duration_millis(wanted.stride))
     labels = label_instants(wanted, "onset", line, at, last)
     at, label = at[labels.dropped == ""], labels.label[labels.dropped == ""]
     score = model.score(build_features(model.plan, line, at))
@@ -152,8 +152,8 @@ def judged(model: TrainedModel, wanted: ClassifierDefinition, line: History) -> 
         problems=problems[problems["start"] > pd.Timestamp(from_millis(int(at[0])))],
         onset=True,
         observed_s={name: len(at) * wanted.stride.total_seconds()},
-        gap_ms=span_millis(wanted.gap),
-        horizon_ms=span_millis(wanted.horizon),
+        gap_ms=duration_millis(wanted.gap),
+        horizon_ms=duration_millis(wanted.horizon),
     )
     events = evaluate_threshold(watched, score, model.threshold, 0)
     return {

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from alerting.definitions.alarm_budget import NO_GATE
-from alerting.readings.instants import Millis, span_millis, to_millis
+from alerting.readings.instants import Millis, duration_millis, to_millis
 
 PERIOD = timedelta(minutes=10)
 ABOVE = NO_GATE.flood_above  # default without a setting
@@ -39,7 +39,7 @@ def counted(at: Iterable[datetime], start: datetime, end: datetime, period: time
 
     Alarms outside of [start, end) are not counted.
     """
-    begin, width = to_millis(start), span_millis(period)
+    begin, width = to_millis(start), duration_millis(period)
     number = max(-(-(to_millis(end) - begin) // width), 0)
     places = [place for t in at if 0 <= (place := (to_millis(t) - begin) // width) < number]
     return np.bincount(np.array(places, np.int64), minlength=number).astype(np.int64)

@@ -20,7 +20,7 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.model import Severity
 from alerting.episodes.episode import Episode
 from alerting.episodes.extract import Alarm, EpisodeSummary, alarm_of
-from alerting.readings.instants import Millis, span_millis, to_millis
+from alerting.readings.instants import Millis, duration_millis, to_millis
 
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 _HOUR = timedelta(hours=1)
@@ -102,7 +102,7 @@ def counted(episodes: Sequence[EpisodeSummary], start: datetime, end: datetime, 
 
 def _inside(parts: Sequence[tuple[datetime, datetime]], start: datetime, period: timedelta, number: int) -> np.ndarray:
     """Return which of the periods from `start` on begin within one of the intervals."""
-    begins = to_millis(start) + span_millis(period) * np.arange(number, dtype=np.int64)
+    begins = to_millis(start) + duration_millis(period) * np.arange(number, dtype=np.int64)
     inside = np.zeros(number, np.bool_)
     for a, b in parts:
         inside |= (begins >= to_millis(a)) & (begins < to_millis(b))
@@ -133,7 +133,7 @@ def find_floods(counts: Millis, start: datetime, targets: Targets = TARGETS) -> 
 def find_chattering(episodes: Sequence[EpisodeSummary], targets: Targets = TARGETS) -> tuple[Chatter, ...]:
     """Return the alarms raised and cleared at least `chatter_cycles` times within `chatter_within`, the worst first."""
     found = []
-    for (definition, asset), spells in _by_pair(episodes).items():
+    for (definition, asset), spells in _by_target(episodes).items():
         closed = sorted((e.raised_at, e.closed_at) for e in spells if e.closed_at is not None)
         bursts = _bursts(closed, targets)
         if bursts:
@@ -192,7 +192,7 @@ def spread(durations: Sequence[timedelta | None]) -> Spread:
     return Spread(len(known), known[(len(known) - 1) // 2], known[-(-9 * len(known) // 10) - 1], known[-1], missing)
 
 
-def _by_pair(episodes: Sequence[EpisodeSummary]) -> Mapping[tuple[str, str], list[EpisodeSummary]]:
+def _by_target(episodes: Sequence[EpisodeSummary]) -> Mapping[tuple[str, str], list[EpisodeSummary]]:
     pairs: dict[tuple[str, str], list[EpisodeSummary]] = defaultdict(list)
     for episode in episodes:
         pairs[episode.definition, episode.asset].append(episode)

@@ -103,13 +103,13 @@ def notification_instants(
             turns.setdefault(step.raised_at, []).append(step)
     told = []
     for raised_at, own in turns.items():
-        at = _first_told(own, silent, still_tell, shelved)
+        at = _first_notified(own, silent, still_tell, shelved)
         if at < ends.get(raised_at, end):
             told.append(at)
     return told
 
 
-def _first_told(
+def _first_notified(
     turns: Sequence[Step],
     silent: Sequence[SuppressedInterval],
     still_tell: Sequence[Severity],

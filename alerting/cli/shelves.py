@@ -127,12 +127,12 @@ def out_of_service(
 
 
 def _show_shelf(shelf: "Shelf", as_json: bool) -> None:
-    from alerting.usecases.operators.operate import shelf_words
+    from alerting.usecases.operators.operate import describe_shelf_end
 
     if as_json:
         print_json(shelf)
     else:
-        console.print(shelf_words(shelf), markup=False)
+        console.print(describe_shelf_end(shelf), markup=False)
 
 
 def _end(now: datetime, until: str | None, lasting: str | None) -> datetime | None:

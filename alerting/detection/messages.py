@@ -27,12 +27,12 @@ def limit_message(
     if number is None:
         return f"{_title(definition, asset)} is not known", None
     unit = _rate_unit(definition, asset)
-    words, limit = _beyond_words(level, number, unit)
+    words, limit = _beyond_message(level, number, unit)
     verb = "changes by" if definition.rate_per else "is"
     return f"{_title(definition, asset)} {verb} {number:g}{unit}{words}{_held(definition)}", limit
 
 
-def _beyond_words(level: Level, number: float, unit: str) -> tuple[str, float | None]:
+def _beyond_message(level: Level, number: float, unit: str) -> tuple[str, float | None]:
     if level.inside is not None:
         return f", inside {level.inside[0]:g} … {level.inside[1]:g}{unit}", None
     if level.equals is not None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Problem
-from alerting.readings.history import History, Millis, millis, span_millis
+from alerting.readings.history import History, Millis, duration_millis, millis
 
 BoolArray = npt.NDArray[np.bool_]
 NOT_YET = np.iinfo(np.int64).min
@@ -57,9 +57,9 @@ def find_problems(problem: Problem, history: History) -> pd.DataFrame:
         return _problem_events(problem.event, history)
     ts, bad = problem_samples(problem, history)
     start, end, last_bad = _condition_intervals(ts, bad)
-    hold = span_millis(problem.hold)
+    hold = duration_millis(problem.hold)
     held = np.where(end == NOT_YET, last_bad, end) - start >= hold
-    known = start + hold + span_millis(history.delay(problem.variable or ""))
+    known = start + hold + duration_millis(history.delay(problem.variable or ""))
     return _frame(start[held], last_bad[held], end[held], known[held])
 
 

@@ -89,7 +89,7 @@ def _state_intervals(state: LineState, chain: Sequence[History], start: datetime
     if state.event is not None:
         yield from _event_intervals(state, chain, end)
     elif (history := _holder(state, chain)) is not None:
-        words = _state_words(state, history)
+        words = _describe_state(state, history)
         begin = start - state.hold - state.recovery - state.stale_after
         yield from (
             SuppressedInterval(a, b + state.recovery, words) for a, b in _held(_judged(state, history, begin, end), state.hold)
@@ -108,7 +108,7 @@ def _event_intervals(state: LineState, chain: Sequence[History], end: datetime) 
 def _windows(suppression: Suppression, start: datetime, end: datetime) -> Iterator[SuppressedInterval]:
     for hours in suppression.windows:
         for begin, stop in spans([hours], suppression.zone, start, end + _MOMENT):
-            yield SuppressedInterval(begin, stop, f"calendar: {_hours_words(hours)} ({suppression.timezone})")
+            yield SuppressedInterval(begin, stop, f"calendar: {_describe_hours(hours)} ({suppression.timezone})")
 
 
 def _holder(state: LineState, chain: Sequence[History]) -> History | None:
@@ -161,7 +161,7 @@ def _unknown(state: LineState, chain: Sequence[History], now: datetime) -> str |
     return f"{fact_message(_condition(state), history.asset, fact, None)} on {history.asset.name}"
 
 
-def _state_words(state: LineState, history: History) -> str:
+def _describe_state(state: LineState, history: History) -> str:
     limits = [("above", state.above), ("below", state.below)]
     parts = [f"{side} {limit:g}" for side, limit in limits if limit is not None]
     value = " or ".join(parts) if state.equals is None else _text(state.equals)
@@ -173,6 +173,6 @@ def _text(value: bool | float | str) -> str:
     return str(value).lower() if isinstance(value, bool) else value if isinstance(value, str) else f"{value:g}"
 
 
-def _hours_words(hours: Hours) -> str:
+def _describe_hours(hours: Hours) -> str:
     days = "" if len(hours.days) == 7 else f"{', '.join(hours.days)} "
     return f"{days}{hours.start} to {hours.to}"

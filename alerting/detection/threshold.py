@@ -19,7 +19,7 @@ from alerting.definitions.model import SEVERITIES, ThresholdDefinition
 from alerting.detection.carried import INSIDE, Carried, Seen
 from alerting.detection.evaluation import Fact, StatusInterval
 from alerting.detection.rates import rates_of_change
-from alerting.readings.history import History, Millis, from_millis, millis, span_millis, to_millis
+from alerting.readings.history import History, Millis, duration_millis, from_millis, millis, to_millis
 from alerting.readings.sample_quality import NO_INSTANTS, among
 
 Numbers = npt.NDArray[np.float64]
@@ -108,7 +108,7 @@ def evaluate_series(
         return Evaluated([StatusInterval(from_millis(begin), from_millis(end), "unknown", fact="no_limit")], None)
     if carried is None or not _continues(definition, asset, carried):
         carried = Carried(definition.variable, after, None)
-    there = (ts > begin - 1 - span_millis(lookback(definition))) & (ts < end)
+    there = (ts > begin - 1 - duration_millis(lookback(definition))) & (ts < end)
     there &= (_has_value(values) | among(ts, bad)) if len(bad) else _has_value(values)  # a missing value is no reading
     rows = _rows(definition, asset, ts[there], values[there], carried, begin)
     frozen = _frozen(definition, rows)
@@ -201,7 +201,7 @@ def _judged(
     """Return the numbers that the limits apply to: the values, or their rates of change."""
     if definition.rate_per is None:
         return raw
-    per, stale = span_millis(definition.rate_per), span_millis(definition.stale_after)
+    per, stale = duration_millis(definition.rate_per), duration_millis(definition.stale_after)
     limits = [limit for level in levels_on(definition, asset) for limit in level.numbers]
     return rates_of_change(ts, raw.astype(np.float64), possible, per, stale, limits)
 
@@ -264,7 +264,7 @@ def _frozen(definition: ThresholdDefinition, rows: _Rows) -> Flags:
     """Return whether each reading arrives when its value has already been the same for too long."""
     if definition.frozen_after is None:
         return np.zeros(len(rows.ts), np.bool_)
-    return rows.ts >= rows.run + span_millis(definition.frozen_after)
+    return rows.ts >= rows.run + duration_millis(definition.frozen_after)
 
 
 def _counted(
@@ -293,7 +293,7 @@ def _counted(
 
 
 def _stale(definition: ThresholdDefinition) -> int:
-    return _NEVER if definition.no_data == "ignore" else span_millis(definition.stale_after)
+    return _NEVER if definition.no_data == "ignore" else duration_millis(definition.stale_after)
 
 
 def _status_intervals(definition: ThresholdDefinition, rows: _Rows, codes: Codes, begin: int, end: int) -> list[StatusInterval]:
@@ -305,7 +305,7 @@ def _status_intervals(definition: ThresholdDefinition, rows: _Rows, codes: Codes
     held = np.minimum(following, rows.ts + _stale(definition))
     freezes = held
     if definition.frozen_after is not None:
-        freezes = np.clip(rows.run + span_millis(definition.frozen_after), rows.ts, held)
+        freezes = np.clip(rows.run + duration_millis(definition.frozen_after), rows.ts, held)
         freezes = np.where(np.isin(rows.fact, (_SOUND, _NO_RATE)), freezes, held)
     starts = np.column_stack((rows.ts, freezes, held)).ravel()
     ends = np.column_stack((freezes, held, following)).ravel()

@@ -18,7 +18,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.limits import levels_on, unknown_limits
 from alerting.definitions.model import ThresholdDefinition
 from alerting.detection.messages import stale_message, waiting_message
-from alerting.readings.instants import Millis, span_millis
+from alerting.readings.instants import Millis, duration_millis
 from alerting.readings.ragged import Flags, Numbers, WindowSummary
 
 Codes = npt.NDArray[np.int8]
@@ -83,8 +83,8 @@ def limits_of(definition: ThresholdDefinition, asset: Asset) -> Limits | None:
         leave_high=leave[1],
         low=-np.inf if low is None else low,
         high=np.inf if high is None else high,
-        stale_after=NEVER if ignore else span_millis(definition.stale_after),
-        frozen_after=NEVER if definition.frozen_after is None else span_millis(definition.frozen_after),
+        stale_after=NEVER if ignore else duration_millis(definition.stale_after),
+        frozen_after=NEVER if definition.frozen_after is None else duration_millis(definition.frozen_after),
         no_data_alerts=definition.no_data == "alert",
         levels=len(levels),
     )
@@ -138,7 +138,7 @@ def evaluate_unchanged(
     low = np.where(nothing, carried.value, np.fmin(carried.value, extent.low))
     high = np.where(nothing, carried.value, np.fmax(carried.value, extent.high))
     moves = _changes_in_time(limits, carried, extent, end) & (
-        _keeps_coming(limits, carried, extent, begin, end) | ~limits.no_data_alerts
+        _keeps_arriving(limits, carried, extent, begin, end) | ~limits.no_data_alerts
     )
     sound = moves & (low >= limits.low) & (high <= limits.high)
     status = np.where(sound, _by_value(limits, carried, low, high), MAY_CHANGE)
@@ -177,7 +177,7 @@ def _by_value(of: LimitColumns, carried: CarriedColumns, low: Numbers, high: Num
     return np.where(clear, CLEAR, np.where(of.single, triggered, MAY_CHANGE))
 
 
-def _keeps_coming(of: LimitColumns, carried: CarriedColumns, extent: WindowSummary, begin: Millis, end: Millis) -> Flags:
+def _keeps_arriving(of: LimitColumns, carried: CarriedColumns, extent: WindowSummary, begin: Millis, end: Millis) -> Flags:
     """Return whether no reading becomes stale before the next one or the end."""
     until_first = (extent.first <= begin) | (extent.first - carried.at <= of.stale_after)
     fresh = until_first & (extent.gap <= of.stale_after) & (end - extent.last <= of.stale_after)

@@ -13,7 +13,7 @@ import numpy as np
 from alerting.definitions.model import SEVERITIES, Severity
 from alerting.detection.carried import Carried
 from alerting.detection.evaluation import Status, StatusInterval
-from alerting.readings.instants import Millis, from_millis, span_millis, to_millis
+from alerting.readings.instants import Millis, duration_millis, from_millis, to_millis
 from alerting.readings.ragged import Flags
 
 
@@ -208,7 +208,7 @@ def advance_predictions(
     stride after the end of the one before continues it.
     """
     steps: list[Step] = []
-    limit, span = to_millis(until), span_millis(promise)
+    limit, span = to_millis(until), duration_millis(promise)
     known = problem_known[problem_known <= limit]
     for instant in [*at[triggered].tolist(), limit + 1]:
         if state.raised_at is not None:

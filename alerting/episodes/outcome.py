@@ -70,11 +70,11 @@ def _by_data(observed: Observed, acted: bool, verdict: Verdict | None) -> tuple[
     if observed.occurred == "unknown":
         return "undetermined", observed.reason
     if observed.occurred != "no":
-        return "hit", _hit_words(observed.occurred, acted, verdict)
+        return "hit", _describe_hit(observed.occurred, acted, verdict)
     return _without_problem(acted, verdict)
 
 
-def _hit_words(occurred: Occurred, acted: bool, verdict: Verdict | None) -> str:
+def _describe_hit(occurred: Occurred, acted: bool, verdict: Verdict | None) -> str:
     words = "the problem occurred" if occurred == "in_time" else "the problem occurred, too late to act"
     if acted:
         words += "; acted, not prevented"

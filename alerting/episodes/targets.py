@@ -13,7 +13,7 @@ from alerting.definitions.model import Revision, Severity, ThresholdDefinition
 from alerting.detection.threshold import lookback
 from alerting.detection.threshold_batch import Limits, limits_of
 from alerting.episodes.state_table import Pair
-from alerting.readings.instants import Millis, span_millis, to_millis
+from alerting.readings.instants import Millis, duration_millis, to_millis
 
 _USUAL_SAMPLING = 1000  # ms
 _VALUES_AT_ONCE = 5_000_000
@@ -83,9 +83,9 @@ def _target(revision: Revision, asset: Asset) -> EvaluationTarget:
         revision.name,
         asset.name,
         to_millis(revision.at),
-        span_millis(definition.schedule.every),
-        latency=span_millis(latency(definition, asset)),
-        allowed_lateness=span_millis(definition.allowed_lateness),
+        duration_millis(definition.schedule.every),
+        latency=duration_millis(latency(definition, asset)),
+        allowed_lateness=duration_millis(definition.allowed_lateness),
         turn=crc32(f"{revision.name}|{asset.name}".encode()),
         revision=revision.number,
         has_outcome=definition.problem is not None,
@@ -100,7 +100,7 @@ def _target(revision: Revision, asset: Asset) -> EvaluationTarget:
         variable=definition.variable,
         limits=limits_of(definition, asset),
         severities=severities(definition),
-        lookback=span_millis(lookback(definition)),
+        lookback=duration_millis(lookback(definition)),
     )
 
 

@@ -120,7 +120,7 @@ def _hold_and_run(settings: Settings, environ: Mapping[str, str], demo: bool, sc
         first_alert = settings.home / "logs" / "first-alert.log"
         milestones = {
             "airflow-dags": lambda: _welcome(screen, settings, secrets),
-            "first-alert": lambda: _tell_first_alert(screen, first_alert),
+            "first-alert": lambda: _announce_first_alert(screen, first_alert),
         }
         supervisor.run(milestones, held.stopping)
 
@@ -133,7 +133,7 @@ def _welcome(screen: Screen, settings: Settings, secrets: Secrets) -> None:
     screen.print(_addresses(settings, secrets))
 
 
-def _tell_first_alert(screen: Screen, log: Path) -> None:
+def _announce_first_alert(screen: Screen, log: Path) -> None:
     lines = announcement(log)
     if lines:
         screen.print("\n".join(["", f"First alert: {lines[0]}", *(f"  {line}" for line in lines[1:]), ""]))

@@ -36,7 +36,7 @@ class Situation:
     cause: Cause
     now: datetime
     reason: str = ""
-    tell_resolved: bool = True
+    notify_resolved: bool = True
     recent_alerts: int = 0
     soon: timedelta = SOON
 
@@ -54,12 +54,12 @@ class Situation:
 
 @dataclass(frozen=True)
 class Decision:
-    """Decision and reason. Without `transition` no notification; `held_until`: not before then; `number`: of a repeat."""
+    """Decision and reason. Without `transition` no notification; `waiting_until`: not before then; `number`: of a repeat."""
 
     reason: str
     transition: TransitionKind | None = None
     held: Held | None = None
-    held_until: datetime | None = None
+    waiting_until: datetime | None = None
     number: int | None = None
 
 
@@ -76,7 +76,7 @@ def shelved_or_suppressed(s: Situation) -> Decision | None:
     return Decision("muted") if s.episode.muted_by is not None and s.cause != "closed" else None
 
 
-def over_before_known(s: Situation) -> Decision | None:
+def over_before_detected(s: Situation) -> Decision | None:
     """Put an episode that was over before it was found (an outage, late data) into a digest."""
     ended = s.episode.closed_at
     if s.cause != "raised" or ended is None or s.now - ended <= s.soon:
@@ -105,7 +105,7 @@ def resolved(s: Situation) -> Decision | None:
     """Notify of the end the recipients that got the raise."""
     if s.cause != "closed":
         return None
-    if not s.tell_resolved:
+    if not s.notify_resolved:
         return Decision("the definition tells no end")
     known = any(n.transition != "closed" for n in s.received)
     return Decision(s.reason, "closed", number=_times_reopened(s.episode)) if known else Decision("was not told of the raise")
@@ -182,7 +182,7 @@ def repeat_due(s: Situation) -> Decision | None:
 STAGES: tuple[Stage, ...] = (
     found_in_the_past,
     shelved_or_suppressed,
-    over_before_known,
+    over_before_detected,
     first,
     resolved,
     reopened,
@@ -220,7 +220,7 @@ def _notification(s: Situation, decision: Decision, transition: TransitionKind) 
         transition=transition,
         reason=decision.reason,
         created_at=s.now,
-        next_attempt_at=decision.held_until or s.now,
+        next_attempt_at=decision.waiting_until or s.now,
         route=s.recipient.route,
         severity=s.episode.severity,
         held=decision.held,

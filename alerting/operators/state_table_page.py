@@ -41,14 +41,14 @@ def _every_state() -> list[Flags]:
     return [Flags(*values) for values in product((False, True), repeat=len(FLAGS))]
 
 
-def _words(flags: Mapping[Flag, bool]) -> str:
+def _message(flags: Mapping[Flag, bool]) -> str:
     return ", ".join(f"{'' if value else 'not '}{flag.replace('_', ' ')}" for flag, value in flags.items())
 
 
 def _states() -> str:
     rows = []
     for state, letter in ISA_LETTERS.items():
-        rows.append((letter, state, _words(_in_common([f for f in _every_state() if isa_state(f) == state]))))
+        rows.append((letter, state, _message(_in_common([f for f in _every_state() if isa_state(f) == state]))))
     return "## States\n\n" + _table(("ISA-18.2", "state", "flags, whatever the others are"), rows)
 
 
@@ -63,8 +63,8 @@ def _rules() -> str:
         (
             rule.action.replace("_", " "),
             rule.by or "the platform",
-            _words(rule.needs) or "anything",
-            _words(rule.sets) or "nothing",
+            _message(rule.needs) or "anything",
+            _message(rule.sets) or "nothing",
             rule.words + (f" (refused: {rule.otherwise})" if rule.otherwise else ""),
         )
         for rule in RULES

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from alerting.definitions.assets import Asset, EventType
-from alerting.readings.instants import Millis, from_millis, span_millis, to_millis
+from alerting.readings.instants import Millis, duration_millis, from_millis, to_millis
 from alerting.readings.sample_quality import NO_DOUBTS, Doubts
 
 __all__ = [
@@ -19,11 +19,11 @@ __all__ = [
     "INDEX_DTYPE",
     "History",
     "Millis",
+    "duration_millis",
     "from_millis",
     "millis",
     "no_events",
     "no_readings",
-    "span_millis",
     "to_millis",
     "with_older",
 ]

@@ -24,6 +24,6 @@ def datetimes(at: Millis) -> list[datetime]:
     return [naive.replace(tzinfo=UTC) for naive in at.view("datetime64[ms]").astype(object)]
 
 
-def span_millis(value: timedelta) -> int:
+def duration_millis(value: timedelta) -> int:
     """Return a duration in whole milliseconds."""
     return value // timedelta(milliseconds=1)

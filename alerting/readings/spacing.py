@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from alerting.readings.cleaning import present
-from alerting.readings.history import History, Millis, millis, span_millis
+from alerting.readings.history import History, Millis, duration_millis, millis
 
 
 def sampling_ms(name: str, histories: Sequence[History]) -> int | None:
@@ -16,7 +16,7 @@ def sampling_ms(name: str, histories: Sequence[History]) -> int | None:
     for history in histories:
         declared = history.asset.variables.get(name)
         if declared and declared.sampling:
-            return span_millis(declared.sampling)
+            return duration_millis(declared.sampling)
     found = distances(name, histories)
     return int(np.median(found)) if len(found) else None
 

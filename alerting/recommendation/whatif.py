@@ -19,7 +19,7 @@ from alerting.episodes.episode import Change, RecommendationResult
 from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.features.build import build_features_many
 from alerting.learning.models.trained import TrainedModel
-from alerting.readings.history import History, Millis, millis, span_millis, to_millis
+from alerting.readings.history import History, Millis, duration_millis, millis, to_millis
 from alerting.recommendation.messages import describe_setting, risk_step, unit
 
 Floats = npt.NDArray[np.float64]
@@ -114,7 +114,7 @@ def recommend(model: TrainedModel, history: History, at: datetime, max_changes: 
     `model.plan.lookback` before `at`, and the newest earlier one of each variable that is carried forward longer.
     """
     instant = to_millis(at)
-    known = point_in_time_view(history, instant, instant - span_millis(model.plan.farthest))
+    known = point_in_time_view(history, instant, instant - duration_millis(model.plan.farthest))
     search = _Search(model, known, instant, whatif_interval(model))
     if search.risk_before < model.threshold:
         words = (
@@ -162,7 +162,7 @@ def _present(history: History, name: str, instant: int, holds: int) -> float | N
 
 
 def _known_at(history: History, name: str) -> Millis:
-    return millis(pd.DatetimeIndex(history.readings.index)) + span_millis(history.delay(name))
+    return millis(pd.DatetimeIndex(history.readings.index)) + duration_millis(history.delay(name))
 
 
 def _lever(model: TrainedModel, name: str, variable: Variable, present: float) -> Lever | None:
@@ -268,7 +268,7 @@ class _Search:
         values = self._history.readings[name].to_numpy(np.float64, copy=True)
         known_at = _known_at(self._history, name)
         there = ~np.isnan(values) & (known_at <= self._instant)
-        recent = there & (known_at > self._instant - span_millis(self._status_interval))
+        recent = there & (known_at > self._instant - duration_millis(self._status_interval))
         values[recent if recent.any() else np.flatnonzero(there)[-1:]] = value
         return values
 

@@ -109,7 +109,7 @@ def _rule(demands: list[_Demand]) -> str:
 def _summary(f: ReportMetrics) -> str:
     parts = []
     if f.horizon_s is not None:
-        parts.append(_problems_words(f))
+        parts.append(_describe_problems(f))
     determined = f.precision.with_avoided
     parts.append(f"{determined.basis} were right" if determined.value is not None else "no episode is settled")
     if f.false_alarms.value is not None and not f.false_alarms.doubt:
@@ -117,7 +117,7 @@ def _summary(f: ReportMetrics) -> str:
     return "; ".join(parts)
 
 
-def _problems_words(f: ReportMetrics) -> str:
+def _describe_problems(f: ReportMetrics) -> str:
     if not f.watched:
         return "it was not judged in this period"
     total, missed = len(f.problems), len(f.missed)

@@ -15,7 +15,7 @@ from alerting.definitions.limits import levels_on, unknown_limits
 from alerting.definitions.model import ClassifierDefinition, Definition, Problem, ThresholdDefinition
 from alerting.definitions.wording.spoken import spoken_share
 from alerting.episodes.episode import Episode
-from alerting.readings.history import from_millis, span_millis
+from alerting.readings.history import duration_millis, from_millis
 
 COLUMNS = 320
 Floats = npt.NDArray[np.float64]
@@ -146,10 +146,10 @@ def _is_open(episode: Episode) -> bool:
 def described(chart: EpisodeChart, zone: tzinfo = UTC) -> str:
     """Return the text alternative of the chart."""
     span = f"from {_stamp(chart.start, zone)} to {_stamp(chart.end, zone)}"
-    return f"{'; '.join(_panel_words(panel) for panel in chart.panels)}; {span}"
+    return f"{'; '.join(_describe_panel(panel) for panel in chart.panels)}; {span}"
 
 
-def _panel_words(panel: Panel) -> str:
+def _describe_panel(panel: Panel) -> str:
     unit = f" {panel.unit}" if panel.unit else ""
 
     def told(value: float) -> str:
@@ -169,7 +169,7 @@ def lines(panel: Panel) -> list[tuple[Millis, Floats]]:
     """Return the unbroken parts of a panel's line; each value is carried forward to the next, at most for `hold`."""
     if not len(panel.at):
         return []
-    hold = span_millis(panel.hold)
+    hold = duration_millis(panel.hold)
     breaks = np.flatnonzero(np.diff(panel.at) > hold) + 1
     parts = zip(np.split(panel.at, breaks), np.split(panel.values, breaks), strict=True)
     found = [(np.append(at, at[-1] + hold), np.append(values, values[-1])) for at, values in parts]

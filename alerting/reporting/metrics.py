@@ -13,7 +13,7 @@ from alerting.definitions.model import ClassifierDefinition, Definition
 from alerting.episodes.episode import Episode, Outcome, Verdict
 from alerting.episodes.outcome import RULES, consensus
 from alerting.learning.metrics.metrics import ProblemIntervals, occurred_after, problem_intervals
-from alerting.readings.history import span_millis, to_millis
+from alerting.readings.history import duration_millis, to_millis
 from alerting.reporting.estimates import Estimate, median, nothing, rate_per_week, share
 from alerting.reporting.material import Interval, Material, ModelInService, ended_at, total_length
 from alerting.reporting.scores import RowMetrics, compute_row_metrics
@@ -171,7 +171,7 @@ def _rows(m: Material) -> RowMetrics | None:
     if not isinstance(m.definition, ClassifierDefinition):
         return None
     return compute_row_metrics(
-        m.scores, span_millis(m.definition.gap), span_millis(m.definition.horizon), m.definition.learning.seed
+        m.scores, duration_millis(m.definition.gap), duration_millis(m.definition.horizon), m.definition.learning.seed
     )
 
 
@@ -223,7 +223,7 @@ def _problems(m: Material) -> tuple[tuple[ReportedProblem, ...], int]:
 
 def _warned(m: Material, asset: str, spans: ProblemIntervals) -> dict[int, Episode]:
     """Return the first episode that announced each problem in time, by the problem's index; same rule as `event_metrics`."""
-    gap, horizon = span_millis(m.definition.gap), span_millis(m.definition.horizon)
+    gap, horizon = duration_millis(m.definition.gap), duration_millis(m.definition.horizon)
     first: dict[int, Episode] = {}
     for episode in sorted((e for e in m.episodes if e.asset == asset), key=lambda e: e.raised_at):
         raised = to_millis(episode.raised_at)

@@ -518,7 +518,7 @@ def perform(platform, action, episode_id):
 @pytest.mark.parametrize("flags", [Flags(*v) for v in product((False, True), repeat=5)], ids=isa_state)
 def test_the_platform_does_in_every_state_what_the_table_says(flags, action):
     platform = brought_to(flags)
-    assert operate.pair_flags(platform, "too-hot", "oven-1", at(14)) == flags
+    assert operate.target_flags(platform, "too-hot", "oven-1", at(14)) == flags
     found = platform.episodes.find()
     if not found and action in ("acknowledge", "confirm", "comment", "assign"):
         return  # normal, and nothing ever was raised: there is no episode to act on
@@ -530,4 +530,4 @@ def test_the_platform_does_in_every_state_what_the_table_says(flags, action):
     else:
         perform(platform, action, found[0].id if found else None)
         expected = flags if asked is not None else move(flags, action)
-    assert operate.pair_flags(platform, "too-hot", "oven-1", at(100) if action == "shelf_ends" else at(21)) == expected
+    assert operate.target_flags(platform, "too-hot", "oven-1", at(100) if action == "shelf_ends" else at(21)) == expected

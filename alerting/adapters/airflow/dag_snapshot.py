@@ -60,7 +60,7 @@ class DagSnapshot:
     cadences: tuple[str, ...]
 
 
-class NoDefinitionsKnown(Exception):
+class NoDefinitionsRead(Exception):
     """Error: neither the database nor a copy of its last answer can be read."""
 
 
@@ -146,7 +146,7 @@ def _last_good(copy: Path, error: PyMongoError) -> Document:
     try:
         document: Document = json.loads(copy.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
-        raise NoDefinitionsKnown(f"the database does not answer, and there is no earlier answer in {copy}: {error}") from error
+        raise NoDefinitionsRead(f"the database does not answer, and there is no earlier answer in {copy}: {error}") from error
     return document
 
 

@@ -56,7 +56,7 @@ class EmailChannel:
         except smtplib.SMTPResponseException as refused:
             raise self._failed(refused.smtp_code) from None
         except (OSError, smtplib.SMTPException) as fault:
-            raise DeliveryFailed(f"mail server {self._server.host}: {_words(fault)}") from None
+            raise DeliveryFailed(f"mail server {self._server.host}: {_message(fault)}") from None
 
     def _connected(self) -> smtplib.SMTP:
         server = self._server
@@ -157,7 +157,7 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _words(fault: Exception) -> str:
+def _message(fault: Exception) -> str:
     if isinstance(fault, ssl.SSLError):
         return "no trusted TLS connection"
     if isinstance(fault, TimeoutError):

@@ -75,7 +75,7 @@ class WebhookChannel:
         except httpx.InvalidURL:
             raise DeliveryFailed(f"webhook {self.name} at {self.place}: its address cannot be read", permanent=True) from None
         except httpx.HTTPError as fault:
-            raise DeliveryFailed(f"webhook {self.name} at {self.place}: {_words(fault)}") from None
+            raise DeliveryFailed(f"webhook {self.name} at {self.place}: {_message(fault)}") from None
 
     def _target(self) -> tuple[httpx.URL, dict[str, str]]:
         """Return the checked address to connect to, and the header that names its host."""
@@ -155,7 +155,7 @@ def _signing_key(name: str, secret: str) -> bytes:
     return key
 
 
-def _words(fault: Exception) -> str:
+def _message(fault: Exception) -> str:
     if isinstance(fault, httpx.TimeoutException):
         return "no answer in time"
     if isinstance(fault, httpx.ConnectError):

@@ -107,15 +107,15 @@ def _tell(home: Path, port: int) -> None:
     draft.replace(_port_file(home))
 
 
-def _told_port(home: Path) -> int | None:
+def _recorded_port(home: Path) -> int | None:
     try:
         return int(json.loads(_port_file(home).read_text()))
     except FileNotFoundError:
         return None
 
 
-def _known_port(home: Path) -> int | None:
-    port = _told_port(home)
+def _current_port(home: Path) -> int | None:
+    port = _recorded_port(home)
     if port is None:
         return None
     ours = data_folder(home).absolute()
@@ -134,7 +134,7 @@ def _join(home: Path, users: TextIO, patience: float) -> int | None:
     """Become a user of the server; return its port if the folder is reserved, None if a keeper runs it or must start it."""
     deadline = time.monotonic() + patience
     while not _locked(users, fcntl.LOCK_SH | fcntl.LOCK_NB):
-        if (port := _known_port(home)) is not None:
+        if (port := _current_port(home)) is not None:
             return port
         if time.monotonic() > deadline:
             raise UserError(
@@ -153,7 +153,7 @@ def _running_or_started(home: Path, users: TextIO) -> int:
     with (home / "mongod.start").open("a") as starting:
         fcntl.flock(starting, fcntl.LOCK_EX)
         deadline = time.monotonic() + PATIENCE_S
-        while (port := _known_port(home)) is None:
+        while (port := _current_port(home)) is None:
             if embedded_mongod.server_in(data_folder(home)) is None or time.monotonic() > deadline:
                 return _start_keeper(home, users)
             time.sleep(_POLL_S)
@@ -180,7 +180,7 @@ def _start_keeper(home: Path, users: TextIO) -> int:
     with keeper.stdout as answer:
         select.select([answer], [], [], PATIENCE_S)
         text = answer.readline().strip()
-    port = _told_port(home)  # the keeper has just seen an answer of the server
+    port = _recorded_port(home)  # the keeper has just seen an answer of the server
     if text != _READY or port is None:
         keeper.kill()
         raise UserError(text if text not in {"", _READY} else "the embedded MongoDB server could not be started")

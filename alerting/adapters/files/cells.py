@@ -64,12 +64,12 @@ _FIRST_EPOCH_MS = 100_000_000_000  # as seconds this would be the year 5138
 def clean(cells: Cells, words: Sequence[str] = MISSING_WORDS) -> Cells:
     """Return cells without surrounding blanks; null for the words that mark a missing value."""
     trimmed = pc.utf8_trim_whitespace(cells)
-    missing = pc.is_in(trimmed, _words(tuple(words)))
+    missing = pc.is_in(trimmed, _message(tuple(words)))
     return pc.if_else(missing, None, trimmed) if pc.any(missing).as_py() else trimmed
 
 
 @lru_cache(maxsize=8)
-def _words(words: tuple[str, ...]) -> Cells:
+def _message(words: tuple[str, ...]) -> Cells:
     return column(words)
 
 

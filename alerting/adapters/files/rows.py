@@ -115,7 +115,7 @@ class Rows:
         self.format = self._format()
         self.zone, self.zone_from = self._zone()
         self.stamps = self.new_stamps()
-        self._words = (*NULLS, *layout.missing) if layout.strict else (*MISSING_WORDS, *layout.missing)
+        self._message = (*NULLS, *layout.missing) if layout.strict else (*MISSING_WORDS, *layout.missing)
 
     def _numbers(self) -> NumberForm:
         found = number_form(self.sample, list(self.names), self._separator)
@@ -220,7 +220,7 @@ class Rows:
         return {title: floats for title, floats in found.items() if floats is not None}
 
     def _clean(self, title: str, cells: Cells) -> Cells:
-        return cell.clean(cells, NULLS if title in self.quality.titles else self._words)
+        return cell.clean(cells, NULLS if title in self.quality.titles else self._message)
 
     def _assets(self, chunk: Chunk, cells: Mapping[str, Cells]) -> tuple[npt.NDArray[np.object_], list[Check]]:
         if self.asset_column is None:

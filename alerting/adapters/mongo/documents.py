@@ -22,7 +22,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from alerting.readings.history import span_millis
+from alerting.readings.history import duration_millis
 
 Document = dict[str, Any]
 MongoDatabase = Database[Document]
@@ -90,7 +90,7 @@ def fingerprint(*parts: Any) -> str:
 def _make_converter() -> BsonConverter:
     converter = make_converter(detailed_validation=False, unstruct_collection_overrides={AbstractSet: list, tuple: list})
     converter.register_unstructure_hook(datetime, lambda value: whole_millis(value).astimezone(UTC))
-    converter.register_unstructure_hook(timedelta, span_millis)
+    converter.register_unstructure_hook(timedelta, duration_millis)
     converter.register_unstructure_hook(BaseModel, lambda value: value.model_dump(mode="json", by_alias=True))
     converter.register_unstructure_hook_func(_may_be_numpy, lambda value: value.tolist() if hasattr(value, "tolist") else value)
     converter.register_unstructure_hook_factory(is_mapping, partial(converter.gen_unstructure_mapping, key_handler=_write_key))

@@ -50,7 +50,7 @@ class _Command:
     document: TextIO | None = None
     printed: bool = False
     zone: tzinfo | None = None
-    zone_told: bool = False
+    zone_shown: bool = False
 
 
 _running = _Command()
@@ -178,9 +178,9 @@ def table_lines(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width
         for i in below:
             for text in _wrapped(f"{titles[i]}: {row[i]}" if titles[i] else row[i], width) if row[i] else ():
                 yield Text(text)
-    if not _running.zone_told and any(_is_time(row.get(column)) for row in rows for column in columns):
+    if not _running.zone_shown and any(_is_time(row.get(column)) for row in rows for column in columns):
         yield Text(f"times: {zone()}", style="dim")
-        _running.zone_told = True
+        _running.zone_shown = True
 
 
 def _fit(widths: Sequence[int], cells: Sequence[Sequence[str]], width: int, times: Collection[int]) -> dict[int, int]:

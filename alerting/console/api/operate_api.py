@@ -134,7 +134,7 @@ class SuppressionView(views.View):
 
 
 @router.get("/episodes/{id}/standing", tags=["operators"])
-def show_standing(id: Id, platform: Served, _: Viewer) -> Operated:
+def show_operator_state(id: Id, platform: Served, _: Viewer) -> Operated:
     """The operator state of an episode: ISA-18.2 state, acknowledgement, shelves, first-out."""
     return _operated(platform, find_episode(platform, id))
 

@@ -26,7 +26,7 @@ from alerting.learning.features.build import build_features
 from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.planning import plan_features
-from alerting.readings.history import History, Millis, millis, span_millis, to_millis
+from alerting.readings.history import History, Millis, duration_millis, millis, to_millis
 
 HASHED = ("label", "asset", "at", "part", "persistence", "weight", "label_by_data", "part_by_data")
 
@@ -140,8 +140,8 @@ def build_dataset(
         counts=_count_dropped(assets) | ({} if thinned is None else {THINNED: int((~kept).sum())}),
         answers=counts,
         findings=(*oddities, *([] if thinned is None else [thinned]), *leaks, *_answer_finding(counts)),
-        horizon_ms=span_millis(definition.horizon),
-        gap_ms=span_millis(definition.gap),
+        horizon_ms=duration_millis(definition.horizon),
+        gap_ms=duration_millis(definition.gap),
         purge_ms=purge,
         hash=dataset_hash(plan, features, *beside.values()),
     )

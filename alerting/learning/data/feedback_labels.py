@@ -18,7 +18,7 @@ from alerting.definitions.model import ClassifierDefinition, FeedbackUse
 from alerting.detection.problems import BoolArray
 from alerting.episodes.episode import Episode, Verdict
 from alerting.episodes.outcome import acted_within, consensus
-from alerting.readings.history import Millis, span_millis, to_millis
+from alerting.readings.history import Millis, duration_millis, to_millis
 
 Effect = Literal["left_out", "positive", "weighted", "confirmed"]
 EFFECTS: tuple[Effect, ...] = ("left_out", "positive", "weighted", "confirmed")
@@ -109,7 +109,7 @@ def _effect_of(use: FeedbackUse, answer: FeedbackLabel) -> Effect | None:
 
 def _in_doubt(definition: ClassifierDefinition, answer: FeedbackLabel, at: Millis) -> BoolArray:
     """Select the rows whose label window looks past the action (without an action: past the raise), until the window ends."""
-    evaluated_until = span_millis(definition.gap + definition.horizon)
+    evaluated_until = duration_millis(definition.gap + definition.horizon)
     since = answer.raised if answer.acted is None else answer.acted
     return (at + evaluated_until > since) & (at <= answer.ends)
 

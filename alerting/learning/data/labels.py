@@ -13,7 +13,7 @@ import pandas as pd
 from alerting.definitions.model import ClassifierDefinition, Problem
 from alerting.detection.problems import NOT_YET, BoolArray, find_problems, problem_samples
 from alerting.learning.features.moments import Floats
-from alerting.readings.history import History, Millis, millis, span_millis
+from alerting.readings.history import History, Millis, duration_millis, millis
 
 IMMATURE = "immature"
 NO_SAMPLE = "no_sample"
@@ -40,13 +40,13 @@ def label_instants(
     problem = definition.problem
     problems = find_problems(problem, history)
     ts, bad = problem_samples(problem, history)
-    after = at + span_millis(definition.gap)
-    until = after + span_millis(definition.horizon)
+    after = at + duration_millis(definition.gap)
+    until = after + duration_millis(definition.horizon)
     dropped = np.full(len(at), "", dtype=object)
     if question == "onset":
         positive = _any_between(millis(problems["start"]), after, until)
-        dropped[_inside(problems, at, span_millis(problem.recovery))] = INSIDE_PROBLEM
-        determined = until + span_millis(problem.hold)
+        dropped[_inside(problems, at, duration_millis(problem.recovery))] = INSIDE_PROBLEM
+        determined = until + duration_millis(problem.hold)
     else:
         positive = _any_between(ts[bad], after, until)
         determined = until
@@ -64,7 +64,7 @@ def persistence(problem: Problem, history: History, at: Millis) -> Floats:
     if problem.variable is None or problem.variable not in history.readings:
         return np.full(len(at), np.nan)
     values = history.readings[problem.variable].dropna()
-    known = millis(pd.DatetimeIndex(values.index)) + span_millis(history.delay(problem.variable))
+    known = millis(pd.DatetimeIndex(values.index)) + duration_millis(history.delay(problem.variable))
     newest = np.searchsorted(known, at, side="right") - 1
     return np.append(_risk(problem, values.to_numpy(np.float64)), np.nan)[newest]
 
@@ -103,4 +103,4 @@ def known_until(problem: Problem, history: History, samples: Millis, as_of: int)
     if not len(samples):
         return NOT_YET
     due = int(samples[-1]) + max(int(np.median(np.diff(samples))) if len(samples) > 1 else 0, 1)
-    return min(as_of - span_millis(history.delay(problem.variable or "")), due - 1)
+    return min(as_of - duration_millis(history.delay(problem.variable or "")), due - 1)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from alerting.learning.features.plan import FeaturePlan
 from alerting.readings.cleaning import present
-from alerting.readings.history import History, Millis, millis, span_millis
+from alerting.readings.history import History, Millis, duration_millis, millis
 
 
 def point_in_time_view(history: History, until: int, start: int | None = None) -> History:
@@ -21,7 +21,7 @@ def point_in_time_view(history: History, until: int, start: int | None = None) -
     first = 0 if start is None else int(np.searchsorted(ts, start, side="left"))
     readings = history.readings.iloc[first : int(np.searchsorted(ts, until, side="right"))]
     ts = millis(pd.DatetimeIndex(readings.index))
-    late = {str(name): until - span_millis(history.delay(str(name))) for name in readings}
+    late = {str(name): until - duration_millis(history.delay(str(name))) for name in readings}
     hidden = {name: readings[name].where(ts <= limit) for name, limit in late.items() if len(ts) and limit < ts[-1]}
     if hidden:
         readings = readings.assign(**hidden)
@@ -41,7 +41,7 @@ def has_any_value(plan: FeaturePlan, history: History, at: Millis) -> npt.NDArra
     alike: dict[tuple[int, int], npt.NDArray[np.bool_]] = {}
     for name in [v for v in plan.variables if v not in plan.carried_longer] or plan.variables:
         if name in history.readings:
-            key = span_millis(history.delay(name)), max(plan.carry_ms(name), plan.longest_window_ms)
+            key = duration_millis(history.delay(name)), max(plan.carry_ms(name), plan.longest_window_ms)
             there = present(history, name)
             alike[key] = alike[key] | there if key in alike else there
     for (delay, span), there in alike.items():

@@ -10,7 +10,7 @@ import pandas as pd
 
 from alerting.definitions.model import ClassifierDefinition
 from alerting.detection.problems import matching
-from alerting.learning.features.plan import FeaturePlan, NumberSource, in_words
+from alerting.learning.features.plan import FeaturePlan, NumberSource, describe_window
 from alerting.learning.features.planning import MOST_LEVELS, candidate_variables, event_types
 from alerting.readings.cleaning import outside
 from alerting.readings.history import History, Millis, millis
@@ -288,7 +288,7 @@ def _held(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
         longest = int(max((np.diff(_times(h, held.name)).max(initial=0) for h in histories), default=0))
         words = (
             f"{held.name} comes up to {_about(longest)} apart: its last value holds until the next one, for at most "
-            f"{in_words(held.span_ms)}; set holds_for of the variable if that is wrong."
+            f"{describe_window(held.span_ms)}; set holds_for of the variable if that is wrong."
         )
         yield Finding("held", held.name, held.span_ms / 1000, "kept", words)
 
@@ -310,4 +310,4 @@ def _index(history: History) -> Millis:
 
 def _about(span_ms: int) -> str:
     """Describe a duration to the minute, or in full where it is shorter."""
-    return in_words(span_ms // 60_000 * 60_000 if span_ms >= 60_000 else span_ms)
+    return describe_window(span_ms // 60_000 * 60_000 if span_ms >= 60_000 else span_ms)

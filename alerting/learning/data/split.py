@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import ClassifierDefinition
-from alerting.learning.features.plan import FeaturePlan, in_words
-from alerting.readings.history import Millis, from_millis, span_millis
+from alerting.learning.features.plan import FeaturePlan, describe_window
+from alerting.readings.history import Millis, duration_millis, from_millis
 
 PARTS = ("train", "validation", "test")
 PURGED = "purged"
@@ -60,7 +60,7 @@ def purge_length(definition: ClassifierDefinition, plan: FeaturePlan) -> int:
     of events is exempt.
     """
     label = definition.gap + definition.horizon + definition.problem.hold
-    return span_millis(label) + plan.reach_ms
+    return duration_millis(label) + plan.reach_ms
 
 
 def assign_parts(at: Millis, borders: Borders, purge_ms: int) -> Parts:
@@ -76,14 +76,14 @@ def assign_parts(at: Millis, borders: Borders, purge_ms: int) -> Parts:
 def require_all_parts(definition: ClassifierDefinition, part: Parts, borders: Borders, purge_ms: int) -> None:
     """Require rows in all parts. Raises UserError, with the numbers and what to change, if a part has no row."""
     spans = (borders.validation - borders.start, borders.test - borders.validation, borders.end - borders.test)
-    label = span_millis(definition.gap + definition.horizon + definition.problem.hold)
+    label = duration_millis(definition.gap + definition.horizon + definition.problem.hold)
     for name, span in zip(PARTS, spans, strict=True):
         if not (part == name).any():
             raise UserError(
                 f"{definition.name}: the {name.replace('train', 'training')} period has no usable row. The readings from "
                 f"{from_millis(borders.start).isoformat()} to {from_millis(borders.end).isoformat()} leave it {_about(span)}; "
-                f"of that the purge takes {in_words(purge_ms)} before a border (gap + horizon + for: {in_words(label)}, longest "
-                f"window: {in_words(purge_ms - label)}), and the newest labels are not known yet. "
+                f"of that the purge takes {describe_window(purge_ms)} before a border (gap + horizon + for: "
+                f"{describe_window(label)}, longest window: {describe_window(purge_ms - label)}), and the newest labels are not known yet. "
                 "Import a longer history, shorten features.windows or the horizon, or change the shares in periods"
             )
 
@@ -105,4 +105,4 @@ def walk_forward_folds(dataset: Parted, n: int) -> list[tuple[Positions, Positio
 
 def _about(span_ms: int) -> str:
     """Describe a duration to the minute."""
-    return in_words(span_ms // 60_000 * 60_000)
+    return describe_window(span_ms // 60_000 * 60_000)

@@ -20,7 +20,7 @@ from alerting.learning.features.moments import Buckets, Floats, Moments
 from alerting.learning.features.plan import CategorySource, Column, FeaturePlan, NumberSource
 from alerting.learning.features.planning import default_windows, plan_features
 from alerting.readings.cleaning import in_range
-from alerting.readings.history import History, Millis, millis, span_millis
+from alerting.readings.history import History, Millis, duration_millis, millis
 
 __all__ = ["FeaturePlan", "build_features", "build_features_many", "default_windows", "grid", "plan_features"]
 
@@ -95,7 +95,7 @@ class _Readings:
         """Return known times and values of all samples of a variable that is carried forward; set-points have few."""
         if name not in self._samples:
             column = self.values(name)
-            times = self.ts + span_millis(self.history.delay(name))
+            times = self.ts + duration_millis(self.history.delay(name))
             self._samples[name] = _there(times, np.full(len(times), np.nan) if column is None else column)
         return self._samples[name]
 
@@ -131,7 +131,7 @@ class _ReadingInterval:
 
     def samples(self, name: str) -> tuple[Millis, Floats, Buckets]:
         """Return known times, values and buckets of the samples of a variable that have a value."""
-        placed = self._index_readings(span_millis(self.readings.history.delay(name)))
+        placed = self._index_readings(duration_millis(self.readings.history.delay(name)))
         column = self.readings.values(name)
         values = np.full(len(placed.times), np.nan) if column is None else column[placed.rows]
         there = np.isfinite(values)
@@ -140,7 +140,7 @@ class _ReadingInterval:
 
     def lagged(self, name: str, lag: int) -> Floats:
         """Return the value in force one lag before each instant."""
-        at, delay = self.at - lag, span_millis(self.readings.history.delay(name))
+        at, delay = self.at - lag, duration_millis(self.readings.history.delay(name))
         if self.plan.is_carried_forward(name):
             times, values = self.readings.samples(name)
         else:
@@ -249,7 +249,7 @@ def _categories(plan: FeaturePlan, readings: _Readings, at: Millis) -> dict[str,
 def _last_code(plan: FeaturePlan, readings: _Readings, category: CategorySource, at: Millis) -> Codes:
     if category.name not in readings.history.readings or not len(at):
         return np.full(len(at), -1, np.int64)
-    delay = span_millis(readings.history.delay(category.name))
+    delay = duration_millis(readings.history.delay(category.name))
     holds = plan.carry_ms(category.name)
     rows = readings.known(delay, int(at[0]) - holds, int(at[-1]))
     values = readings.history.readings[category.name].iloc[rows]

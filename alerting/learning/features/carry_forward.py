@@ -10,7 +10,7 @@ import numpy as np
 
 from alerting.learning.features.plan import CarryForward
 from alerting.readings.cleaning import present
-from alerting.readings.history import History, span_millis
+from alerting.readings.history import History, duration_millis
 from alerting.readings.spacing import distances, sampling_ms
 
 TIMES = 3
@@ -48,7 +48,7 @@ def _held(names: Sequence[str], histories: Sequence[History], longest_window_ms:
 def _stated_ms(name: str, histories: Sequence[History]) -> int | None:
     """Return the time stated by the assets' documents: the longest where they differ, None where no document states one."""
     declared = [h.asset.variables[name].holds_for for h in histories if name in h.asset.variables]
-    return max((span_millis(span) for span in declared if span is not None), default=None)
+    return max((duration_millis(span) for span in declared if span is not None), default=None)
 
 
 def _found_ms(name: str, histories: Sequence[History], longest_window_ms: int) -> int:

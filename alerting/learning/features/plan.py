@@ -168,13 +168,15 @@ class FeaturePlan:
                 )
                 continue
             for window in self.windows_ms:
-                name = f"{number.name}.{aggregation}.{in_words(window)}"
+                name = f"{number.name}.{aggregation}.{describe_window(window)}"
                 columns.append(Column(name, number.name, "variable", aggregation, window))
-        lagged = (Column(f"{number.name}.lag.{in_words(lag)}", number.name, "variable", "lag", lag) for lag in self.lags_ms)
+        lagged = (
+            Column(f"{number.name}.lag.{describe_window(lag)}", number.name, "variable", "lag", lag) for lag in self.lags_ms
+        )
         return [*columns, *lagged]
 
     def _event_columns(self, event: str) -> list[Column]:
-        counts = [Column(f"event/{event}.count.{in_words(w)}", event, "event", "count", w) for w in self.windows_ms]
+        counts = [Column(f"event/{event}.count.{describe_window(w)}", event, "event", "count", w) for w in self.windows_ms]
         return [*counts, Column(f"event/{event}.recency", event, "event", "recency")]
 
     @cached_property
@@ -212,6 +214,6 @@ class FeaturePlan:
         )
 
 
-def in_words(span_ms: int) -> str:
+def describe_window(span_ms: int) -> str:
     """Describe a duration in its unit: 3h."""
     return format_duration(timedelta(milliseconds=span_ms))

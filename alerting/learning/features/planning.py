@@ -13,7 +13,7 @@ from alerting.detection.problems import matching
 from alerting.learning.features.carry_forward import carried_forward_variables
 from alerting.learning.features.plan import CategorySource, FeaturePlan, NumberSource
 from alerting.readings.cleaning import present
-from alerting.readings.history import History, span_millis
+from alerting.readings.history import History, duration_millis
 from alerting.readings.spacing import sampling_ms
 
 HOUR_MS = 3_600_000
@@ -30,7 +30,7 @@ def plan_features(definition: ClassifierDefinition, histories: Sequence[History]
     attributes = _attributes(definition, histories)
     windows = _windows(definition, numbers)
     plan = FeaturePlan(
-        stride_ms=span_millis(definition.stride),
+        stride_ms=duration_millis(definition.stride),
         windows_ms=windows,
         aggregations=definition.features.aggregations,
         numbers=tuple(numbers),
@@ -40,7 +40,7 @@ def plan_features(definition: ClassifierDefinition, histories: Sequence[History]
         category_attributes=tuple(CategorySource(name, levels) for name, levels in attributes if levels is not None),
         lags_ms=_lags(definition),
         held=carried_forward_variables(_asked_for_last(definition, numbers, categories), histories, windows[-1]),
-        delay_ms=max((span_millis(h.delay(str(v))) for h in histories for v in h.readings), default=0),
+        delay_ms=max((duration_millis(h.delay(str(v))) for h in histories for v in h.readings), default=0),
     )
     if not plan.columns:
         raise UserError(
@@ -87,7 +87,7 @@ def _windows(definition: ClassifierDefinition, numbers: Sequence[NumberSource]) 
         windows = default_windows(definition.horizon, definition.stride, sampling)
     if min(windows) <= timedelta(0):
         raise UserError(f"{definition.name}: features.windows must be longer than 0s; write for example [15m, 1h, 3h]")
-    return tuple(sorted({span_millis(window) for window in windows}))
+    return tuple(sorted({duration_millis(window) for window in windows}))
 
 
 def _asked_for_last(
@@ -103,7 +103,7 @@ def _lags(definition: ClassifierDefinition) -> tuple[int, ...]:
     lags = definition.features.lags
     if lags and min(lags) <= timedelta(0):
         raise UserError(f"{definition.name}: features.lags must be longer than 0s; write for example [1h, 24h]")
-    return tuple(sorted({span_millis(lag) for lag in lags}))
+    return tuple(sorted({duration_millis(lag) for lag in lags}))
 
 
 def _variables(definition: ClassifierDefinition, histories: Sequence[History]) -> tuple[list[NumberSource], list[CategorySource]]:
@@ -138,6 +138,6 @@ def _attributes(definition: ClassifierDefinition, histories: Sequence[History]) 
         if not values:
             known = sorted({a for h in histories for a in h.asset.attributes})
             raise UserError(f"{definition.name}: no asset has the attribute {name!r} of features.attributes; they have {known}")
-        in_words = any(isinstance(v, str) for v in values)
-        found.append((name, tuple(sorted({str(v) for v in values})) if in_words else None))
+        describe_window = any(isinstance(v, str) for v in values)
+        found.append((name, tuple(sorted({str(v) for v in values})) if describe_window else None))
     return found

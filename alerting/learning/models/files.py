@@ -22,7 +22,7 @@ from alerting.learning.models.families.lightgbm import BoosterMean
 from alerting.learning.models.families.registry import get_family
 from alerting.learning.models.metadata import FORMAT, META, EstimatorMeta, ModelMeta, read_meta
 from alerting.learning.models.trained import ModelRefused, TrainedModel, model_hash
-from alerting.readings.history import span_millis
+from alerting.readings.history import duration_millis
 
 
 def model_files(model: TrainedModel) -> dict[str, bytes]:
@@ -37,8 +37,8 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
         "threshold": model.threshold,
         "training_cutoff": model.training_cutoff.isoformat(),
         "as_of": model.as_of.isoformat(),
-        "horizon_ms": span_millis(model.horizon),
-        "gap_ms": span_millis(model.gap),
+        "horizon_ms": duration_millis(model.horizon),
+        "gap_ms": duration_millis(model.gap),
         "usual": dict(model.usual),
         "ranges": {name: list(bounds) for name, bounds in model.ranges.items()},
         "hash": model.hash,

@@ -190,10 +190,10 @@ def read_meta(data: bytes) -> ModelMeta:
     try:
         return ModelMeta.model_validate_json(data)
     except ValidationError as refusal:
-        raise ModelRefused(f"model files without a readable {META}: {_words(refusal)}; train the model again") from refusal
+        raise ModelRefused(f"model files without a readable {META}: {_message(refusal)}; train the model again") from refusal
 
 
-def _words(refusal: ValidationError) -> str:
+def _message(refusal: ValidationError) -> str:
     faults = refusal.errors(include_url=False, include_context=False, include_input=False)
     if any(fault["loc"] == ("format",) for fault in faults):
         return f"it is of another format; this version reads format {FORMAT}"

@@ -51,7 +51,7 @@ def choose_blend(
         return BlendChoice(chosen, alone)
     wins = share >= CONFIDENCE
     told = (
-        f"A blend ({_in_words(blend)}) was {'taken' if wins else 'tried and left'}: on the validation period its average "
+        f"A blend ({_describe_members(blend)}) was {'taken' if wins else 'tried and left'}: on the validation period its average "
         f"precision is {blended:.3f}, that of {chosen.family} alone {single:.3f}; it is better in {share:.0%} of the samples."
     )
     taken = blend if wins else chosen
@@ -116,5 +116,5 @@ def _on_validation(
     return single, blended, float(np.mean(differences > 0)) if len(differences) else None
 
 
-def _in_words(blend: Candidate) -> str:
+def _describe_members(blend: Candidate) -> str:
     return ", ".join(f"{member['weight']:.0%} {member['family']}" for member in blend.params["members"])

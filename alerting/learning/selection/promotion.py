@@ -21,7 +21,7 @@ from alerting.learning.metrics.bootstrap import evaluate_rows, time_blocks
 from alerting.learning.metrics.metrics import Floats, Labels
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.selection.operating_point import ObservedRows, evaluate_threshold, observe_rows
-from alerting.readings.history import History, Millis, from_millis, span_millis, to_millis
+from alerting.readings.history import History, Millis, duration_millis, from_millis, to_millis
 
 Verdict = Literal["promote", "keep", "cannot_tell", "provisional", "no_challenger"]
 ActedWindow = tuple[str, datetime, datetime]
@@ -135,8 +135,8 @@ def common_window(
             problems=problems,
             onset=predicts(definition.problem, histories[0].asset) == "onset",
             observed_s={str(a): n * definition.stride.total_seconds() for a, n in free["asset"].value_counts().items()},
-            gap_ms=span_millis(definition.gap),
-            horizon_ms=span_millis(definition.horizon),
+            gap_ms=duration_millis(definition.gap),
+            horizon_ms=duration_millis(definition.horizon),
         ),
         label=rows["label"].to_numpy(np.int8),
         acted=rows["acted"].to_numpy(np.bool_),
@@ -157,7 +157,7 @@ def _rows_of(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return scored and labelled rows of one asset, and its problems."""
     known = point_in_time_view(history, as_of)
-    at = grid(start, as_of, span_millis(definition.stride))
+    at = grid(start, as_of, duration_millis(definition.stride))
     labels = label_instants(definition, predicts(definition.problem, history.asset), known, at, as_of)
     keep = (labels.dropped == "") & has_any_value(challenger.plan, known, at) & ~covered(suppressed, at)
     at = at[keep]
@@ -171,8 +171,8 @@ def _rows_of(
 
 def _touched(definition: ClassifierDefinition, at: Millis, windows: Sequence[tuple[datetime, datetime]]) -> BoolArray:
     """Select rows whose label window (t + gap, t + gap + horizon] overlaps a window (start, end]."""
-    after = at + span_millis(definition.gap)
-    until = after + span_millis(definition.horizon)
+    after = at + duration_millis(definition.gap)
+    until = after + duration_millis(definition.horizon)
     touched = np.zeros(len(at), np.bool_)
     for start, end in windows:
         touched |= (after < to_millis(end)) & (until > to_millis(start))
@@ -202,7 +202,7 @@ class _View:
 def _decide(
     definition: ClassifierDefinition, window: CommonWindow, challenger: TrainedModel, champion: TrainedModel, seed: int
 ) -> PromotionDecision:
-    block_ms = max(DAY_MS, 2 * (span_millis(definition.gap) + span_millis(definition.horizon)))
+    block_ms = max(DAY_MS, 2 * (duration_millis(definition.gap) + duration_millis(definition.horizon)))
     left_out = _view(window, ~window.acted, window.label, block_ms, seed)
     bounds = {"positive": left_out, "negative": left_out}
     if window.acted.any():

@@ -101,4 +101,4 @@ def _restore_model(shadow: Sandbox, decision: DecisionRecord | None, files: File
         stem = f"candidate/{family}/"
         candidate = {n.removeprefix(stem): data for n, data in files.items() if n.startswith(stem)}
         shadow.models.restore_candidate(tags["training_run"], family, candidate)
-    shadow.models.keep_only(decision.challenger_version)
+    shadow.models.retain_only(decision.challenger_version)

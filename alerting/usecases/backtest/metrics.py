@@ -10,7 +10,7 @@ from alerting.episodes.episode import Episode
 from alerting.learning.metrics.metrics import EventMetrics, ProblemIntervals, event_metrics, problem_intervals
 from alerting.learning.selection.operating_point import observe_rows
 from alerting.ports import Platform
-from alerting.readings.history import millis, span_millis, to_millis
+from alerting.readings.history import duration_millis, millis, to_millis
 from alerting.reporting.backtest import Cost
 from alerting.reporting.load import Load, operator_load
 from alerting.reporting.material import Material, subtract_gaps, total_length
@@ -34,7 +34,7 @@ def events_of(material: Material) -> EventMetrics | None:
     definition = material.definition
     if definition.problem is None or not material.watched:
         return None
-    gap, horizon = span_millis(definition.gap), span_millis(definition.horizon)
+    gap, horizon = duration_millis(definition.gap), duration_millis(definition.horizon)
     spells: dict[str, list[tuple[int, int]]] = {asset: [] for asset in material.watched}
     for e in material.episodes:
         known = e.outcome_record is not None and e.outcome_record.occurred is not None
@@ -75,13 +75,15 @@ def _scored(material: Material, definition: ClassifierDefinition) -> tuple[Mappi
     at = millis(scores["ts"]) if len(scores) else np.empty(0, np.int64)
     problems = material.problems
     onset = material.predicts == "onset"
-    watched = observe_rows(at, asset, problems, onset, seconds, span_millis(definition.gap), span_millis(definition.horizon))
+    watched = observe_rows(
+        at, asset, problems, onset, seconds, duration_millis(definition.gap), duration_millis(definition.horizon)
+    )
     return watched.problems, seconds
 
 
 def _evaluated_intervals(material: Material) -> dict[str, ProblemIntervals]:
     """Return the problems with an evaluated instant in their warning time, by asset."""
-    gap, horizon = span_millis(material.definition.gap), span_millis(material.definition.horizon)
+    gap, horizon = duration_millis(material.definition.gap), duration_millis(material.definition.horizon)
     spans = {}
     for asset, (first, last) in material.watched.items():
         own = material.problems[material.problems["asset"] == asset].sort_values("start")

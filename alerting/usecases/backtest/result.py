@@ -40,7 +40,7 @@ def finish(
     events = events_of(material)
     top = BacktestMetrics(
         run=id,
-        subject=_subject_words(subject),
+        subject=_describe_subject(subject),
         trained=describe_training(subject.definition, segments, retrain),
         segments=tuple(segments),
         load=load_of(material, platform.budget.flood_above),
@@ -96,7 +96,7 @@ def _load_document(load: Load | None) -> Document | None:
     return {**to_document(load), "busiest_day": load.busiest_day.isoformat() if load.busiest_day else None}
 
 
-def _subject_words(subject: Subject) -> str:
+def _describe_subject(subject: Subject) -> str:
     name, number = subject.definition.name, subject.revision.number
     if not subject.applied:
         return f"{name} as it was handed in, without applying it,"

@@ -66,7 +66,7 @@ def _train(shadow: Sandbox, name: str, run: str, segment: SegmentMetrics, progre
     except UserError as refusal:
         decided = {"verdict": "not_trained", "reason": str(refusal), "promote": False, "leaderboard": []}
     version = champion_at(shadow.decisions.of(name), segment.start)
-    shadow.models.keep_only(version)
+    shadow.models.retain_only(version)
     tags = shadow.models.version_tags(name, version) if version is not None else {}
     return SegmentMetrics(
         number=segment.number,

@@ -13,7 +13,7 @@ FAULTY = "definition faulty"
 DOCUMENT = "document faulty"
 
 
-def tell_of_models(platform: Platform, evaluated: Sequence[str], faults: Mapping[str, str], at: datetime) -> None:
+def record_model_faults(platform: Platform, evaluated: Sequence[str], faults: Mapping[str, str], at: datetime) -> None:
     """Open and resolve alerts after an evaluation of these definitions. `faults`: by name, why a champion could not be read."""
     if not evaluated:
         return
@@ -35,7 +35,7 @@ def forget_deleted(platform: Platform, documented: Collection[str], at: datetime
             platform.platform_alerts.resolve(alert.kind, alert.subject, at)
 
 
-def tell_of_faults(platform: Platform, name: str, faults: Sequence[str], at: datetime) -> None:
+def record_definition_faults(platform: Platform, name: str, faults: Sequence[str], at: datetime) -> None:
     """Open an alert on a faulty definition with these reasons; without reasons, resolve it."""
     if faults:
         platform.platform_alerts.report(FAULTY, name, "; ".join(faults), at)
@@ -43,7 +43,7 @@ def tell_of_faults(platform: Platform, name: str, faults: Sequence[str], at: dat
         platform.platform_alerts.resolve(FAULTY, name, at)
 
 
-def tell_of_documents(platform: Platform, at: datetime, collections: Collection[str] | None = None) -> None:
+def record_document_faults(platform: Platform, at: datetime, collections: Collection[str] | None = None) -> None:
     """Open and resolve alerts on faulty documents of these collections (by default of all), which are left out."""
     faulty = {f"{one.collection}/{one.name}": "; ".join(one.reasons) for one in platform.documents.faulty(collections)}
     still = {a.subject: a.reason for a in platform.platform_alerts.open() if a.kind == DOCUMENT}

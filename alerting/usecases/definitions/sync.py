@@ -12,7 +12,7 @@ from alerting.definitions.model import Definition, Revision
 from alerting.definitions.revisions import Plan, definition_hash, next_revision, plan_change
 from alerting.definitions.validation import definition_document, parse_definition
 from alerting.ports import Document, Platform
-from alerting.usecases.definitions.platform_alerts import forget_deleted, tell_of_documents, tell_of_faults
+from alerting.usecases.definitions.platform_alerts import forget_deleted, record_definition_faults, record_document_faults
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Synced:
 def check(platform: Platform, documents: Sequence[Document]) -> list[Definition]:
     """Read documents and check them against the known assets. Raises UserError with the faults of all of them."""
     definitions, messages = [], []
-    assets, types = known_assets(platform), platform.assets.event_types()
+    assets, types = all_assets(platform), platform.assets.event_types()
     for document in documents:
         try:
             definition = parse_definition(document)
@@ -62,7 +62,7 @@ def apply(platform: Platform, documents: Sequence[Document], author: str, at: da
 def _put(platform: Platform, definition: Definition, author: str, at: datetime, reason: str) -> Revision:
     platform.definitions.put(definition_document(definition))
     platform.definitions.mark_faulty(definition.name, [])
-    tell_of_faults(platform, definition.name, [], at)
+    record_definition_faults(platform, definition.name, [], at)
     revision, before = _add_revision(platform, definition, author, at, reason)
     platform.audit.add(
         actor=author,
@@ -104,10 +104,10 @@ def sync(platform: Platform, at: datetime) -> Synced:
     A faulty document and the reasons are audited once, when they change. Faulty documents of other collections, which are left
     out, cause platform alerts, too.
     """
-    tell_of_documents(platform, at)
+    record_document_faults(platform, at)
     latest = {r.name: r for r in platform.definitions.latest()}
     known_faults = platform.definitions.faulty()
-    assets, types = known_assets(platform), platform.assets.event_types()
+    assets, types = all_assets(platform), platform.assets.event_types()
     new: list[Revision] = []
     faulty: dict[str, list[str]] = {}
     documented: set[str] = set()
@@ -134,13 +134,15 @@ def sync(platform: Platform, at: datetime) -> Synced:
 def _mark(platform: Platform, name: str, faults: list[str], known: list[str], at: datetime) -> None:
     if faults == known:
         return
-    tell_of_faults(platform, name, faults, at)  # before the mark: after an interruption between the two both are done again
+    record_definition_faults(
+        platform, name, faults, at
+    )  # before the mark: after an interruption between the two both are done again
     platform.definitions.mark_faulty(name, faults)
     what = "definition is faulty; its last valid revision stays in force" if faults else "definition is valid again"
     platform.audit.add(actor="platform", what=what, subject=name, at=at, before=known, after=faults)
 
 
-def known_assets(platform: Platform) -> AssetIndex:
+def all_assets(platform: Platform) -> AssetIndex:
     """Return all valid assets, and the names of those whose documents are faulty."""
     return AssetIndex(platform.assets.all(), platform.assets.faulty())
 

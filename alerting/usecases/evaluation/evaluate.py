@@ -11,8 +11,8 @@ from alerting.episodes.state_table import shard_of
 from alerting.episodes.targets import EvaluationPlan, blocks
 from alerting.ports import ModelUnavailable, PastEvaluation, Platform, Progress, silent
 from alerting.ports.logs import id_logger, log_run
-from alerting.readings.history import from_millis, span_millis, to_millis
-from alerting.usecases.definitions.platform_alerts import tell_of_models
+from alerting.readings.history import duration_millis, from_millis, to_millis
+from alerting.usecases.definitions.platform_alerts import record_model_faults
 from alerting.usecases.definitions.sync import require_revision, sync
 from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.definitions.versions import VersionInterval, champion_at, segments
@@ -45,7 +45,7 @@ def evaluate(platform: Platform, names: Sequence[str] | None, as_of: datetime, p
         evaluate_block(run, whole.take(rows))
         done += len(rows)
     end_round(platform, late)
-    tell_of_models(platform, evaluation_plan.names, run.counts.unreadable, as_of)
+    record_model_faults(platform, evaluation_plan.names, run.counts.unreadable, as_of)
     run.counts.determined = determine_due_outcomes(platform, as_of)
     progress("evaluated", len(watched), len(watched))
     _log_counts(run.counts, len(watched))
@@ -73,7 +73,7 @@ def shards(platform: Platform, every: timedelta, count: int) -> list[list[str]]:
     Definitions whose states are stored together share a list, so that two lists evaluated at once do not wait for each other.
     """
     dealt: dict[int, list[str]] = {}
-    for name in sorted({w.definition for w in current_plan(platform).targets if w.every == span_millis(every)}):
+    for name in sorted({w.definition for w in current_plan(platform).targets if w.every == duration_millis(every)}):
         dealt.setdefault(shard_of(name) % count, []).append(name)
     return [dealt[place] for place in sorted(dealt)]
 

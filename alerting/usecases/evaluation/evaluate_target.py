@@ -21,7 +21,7 @@ from alerting.learning.data.point_in_time import has_any_value
 from alerting.learning.features.build import build_features, grid
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import ModelUnavailable, Platform, Readings
-from alerting.readings.history import History, Millis, from_millis, millis, span_millis, to_millis, with_older
+from alerting.readings.history import History, Millis, duration_millis, from_millis, millis, to_millis, with_older
 from alerting.usecases.definitions.versions import VersionInterval
 from alerting.usecases.registry.registration import first_line, load_model
 
@@ -208,9 +208,9 @@ def _evaluate_interval(
     start = _start(result.state, part, definition, model)
     history = platform.readings.load(asset, start, part.end)
     problems = find_problems(definition.problem, history)
-    history = _with_held(platform.readings, history, start, model)
+    history = _with_carried_forward(platform.readings, history, start, model)
     known = np.sort(millis(problems["known_at"]))
-    at = grid(to_millis(part.start), to_millis(part.end), span_millis(definition.stride))
+    at = grid(to_millis(part.start), to_millis(part.end), duration_millis(definition.stride))
     score, rows, unknown = _score(definition, model, history, problems, at)
     threshold = model.threshold if model else np.inf
     state, steps = advance_predictions(
@@ -249,7 +249,7 @@ def _start(
     return min(part.start, state.raised_at or part.start) - lookback - definition.problem.hold - _MOMENT
 
 
-def _with_held(readings: Readings, history: History, start: datetime, model: TrainedModel | None) -> History:
+def _with_carried_forward(readings: Readings, history: History, start: datetime, model: TrainedModel | None) -> History:
     """Return the history, which begins after `start`, with the earlier values that may be carried forward into it."""
     held = model.plan.carried_longer if model else {}
     since = {name: start - span for name, span in held.items() if name in history.readings}

@@ -34,7 +34,7 @@ def advance_unchanged(run: Run, block: Block, readings: BlockReadings, after: Co
     stays = stay(spells, severities, found)
     again = np.flatnonzero(stays & block.again[rows]).tolist()
     if again:
-        stays[again] = _nothing_to_keep(run, block, [rows[i] for i in again])
+        stays[again] = _nothing_to_store(run, block, [rows[i] for i in again])
         moved.earlier.put(again, _at_watermarks(block, [rows[i] for i in again], spells.take(again), packed, series[again]))
     staying = np.flatnonzero(stays).tolist()
     after.put_rows([rows[i] for i in staying], moved.take(staying))
@@ -66,7 +66,7 @@ def _begun(block: Block, rows: Sequence[int]) -> ConditionTable:
     return spells
 
 
-def _nothing_to_keep(run: Run, block: Block, rows: Sequence[int]) -> Flags:
+def _nothing_to_store(run: Run, block: Block, rows: Sequence[int]) -> Flags:
     """Return which reprocessed targets need no write. Reprocessing has found no change of their condition.
 
     The earlier evaluation agrees if the condition is the same at both ends, because every step changes it, and if no other

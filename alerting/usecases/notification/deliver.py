@@ -15,7 +15,7 @@ from alerting.operators.shelves import Shelf
 from alerting.ports import DeliveryFailed, Message, Platform
 from alerting.ports.logs import id_logger, log_run
 from alerting.reporting.sentences import clock_time
-from alerting.usecases.definitions.platform_alerts import tell_of_documents
+from alerting.usecases.definitions.platform_alerts import record_document_faults
 from alerting.usecases.episodes.store import find_episode, update
 from alerting.usecases.notification.chart import draw_episode
 from alerting.usecases.notification.dead_letters import DeadLetter, dead_letters
@@ -77,7 +77,7 @@ def deliver_due(platform: Platform, now: datetime) -> DeliveryCounts:
 
     Notifications of muted episodes are not delivered.
     """
-    tell_of_documents(platform, now, ("routes", "shelves"))
+    record_document_faults(platform, now, ("routes", "shelves"))
     tend_shelves(platform, now)
     counts = DeliveryCounts(announced=announce_due(platform, now))
     acknowledging = frozenset(route.name for route in read_routes(platform)[0] if route.acknowledge_by_link)

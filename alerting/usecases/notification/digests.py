@@ -15,7 +15,7 @@ _LISTED = 20
 Member = tuple[Episode, Notification]
 
 
-def tell_digests(platform: Platform, now: datetime) -> int:
+def create_digests(platform: Platform, now: datetime) -> int:
     """Send one digest per channel of all waiting notifications, once the first has waited long enough. Return how many digests.
 
     The digest is stored first, under the key of its first member, and this member is marked as notified last. After a crash in

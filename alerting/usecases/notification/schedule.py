@@ -14,7 +14,7 @@ from alerting.ports import Platform
 from alerting.reporting.sentences import sentence
 from alerting.usecases.episodes.store import update
 from alerting.usecases.notification.dead_letters import dead_letters
-from alerting.usecases.notification.digests import tell_digests
+from alerting.usecases.notification.digests import create_digests
 from alerting.usecases.notification.muting import mark_suppressed, mute_notifications
 from alerting.usecases.notification.platform_alerts import announce_platform_alerts
 from alerting.usecases.notification.routes import read_routes, timed_notifications
@@ -25,7 +25,7 @@ _LISTED = 20
 def announce_due(platform: Platform, now: datetime) -> int:
     """Add the notifications that have become due. Return how many. Idempotent."""
     routes, _ = read_routes(platform)
-    summaries = summarise_floods(platform, now) + tell_digests(platform, now)
+    summaries = summarise_floods(platform, now) + create_digests(platform, now)
     added = _announce_open(platform, routes, now) + summaries
     return added + announce_platform_alerts(platform, routes, now) + _send_heartbeats(platform, routes, now)
 

@@ -81,11 +81,11 @@ def why(platform: Platform, name: str, asset_name: str, at: datetime) -> Why:
     shelf = _shelf_at(platform, name, asset_name, at)
     muted = [f"people are not told: {describe_shelf(shelf)}"] if shelf else []
     facts = (*found.facts, *_record(platform, found, covering, at), *muted)
-    facts += _suppression_words(platform, latest, asset_name, at)
+    facts += _describe_suppression(platform, latest, asset_name, at)
     return replace(found, facts=facts, episode=covering.id if covering else None, shelved=shelf is not None)
 
 
-def _suppression_words(platform: Platform, latest: Revision, asset: str, at: datetime) -> tuple[str, ...]:
+def _describe_suppression(platform: Platform, latest: Revision, asset: str, at: datetime) -> tuple[str, ...]:
     """Return sentences on the suppression at that instant, and on the states that cannot be known."""
     stands = line_condition(platform, latest.definition, asset, at)
     words = [f"people are not told: suppressed by design: {stands.words}"] if stands.suppressed else []
@@ -119,7 +119,7 @@ def _why_threshold(
     judged = _evaluate_threshold(platform, revisions, definition, asset, at)
     history = platform.readings.load(asset, at - definition.stale_after - _LONGEST_LOOK_BACK, at, [definition.variable])
     state, last = judged.state, _last_reading(definition, history)
-    facts = [f"limits: {_limits(definition)}", *_sample_words(definition.variable, last, history)]
+    facts = [f"limits: {_limits(definition)}", *_describe_sample(definition.variable, last, history)]
     value = last[1] if last is not None and isinstance(last[1], float) else None
     found = replace(blank, value=value, limit=_limit(definition, value), unknown=judged.unknown, facts=tuple(facts))
     if judged.unknown:
@@ -167,7 +167,7 @@ def _last_reading(definition: ThresholdDefinition, history: History) -> tuple[da
     return known.index[-1].to_pydatetime(), value if isinstance(value, str) else float(value)
 
 
-def _sample_words(variable: str, last: tuple[datetime, float | str] | None, history: History) -> Iterator[str]:
+def _describe_sample(variable: str, last: tuple[datetime, float | str] | None, history: History) -> Iterator[str]:
     """Yield sentences on the last value that counts, and on a sample of bad quality after it."""
     bad = history.doubts.bad.get(variable, NO_INSTANTS)
     if last is not None:

@@ -148,7 +148,7 @@ def standing(platform: Platform, episode: Episode, now: datetime, together: time
     return Status(flags, isa_state(flags), shelves, first_out(episode, near, together), words, line.unknown)
 
 
-def pair_flags(platform: Platform, definition: str, asset: str, now: datetime) -> Flags:
+def target_flags(platform: Platform, definition: str, asset: str, now: datetime) -> Flags:
     """Return the flags of a target, from its newest live episode, its shelf and its suppression."""
     newest = next((e for e in platform.episodes.find(definition, asset, limit=20) if not e.backfilled), None)
     line = _read_line_condition(platform, definition, asset, newest.severity if newest else None, now)
@@ -208,7 +208,7 @@ def _mute(
     _require_target(platform, definition, asset)
     while True:
         tend_shelves(platform, at, definition, asset)
-        move(pair_flags(platform, definition, asset, at), action)
+        move(target_flags(platform, definition, asset, at), action)
         same = next((s for s in platform.shelves.in_force(definition, asset) if s.kind == kind), None)
         before = len(platform.shelves.of(definition, asset))
         shelf = _written(platform, same, new_shelf(definition, asset, kind, at, until, reason, actor.name, before))
@@ -244,7 +244,7 @@ def _unmute(
     permit(action, actor.role)
     require_revision(platform, definition)
     while True:
-        move(pair_flags(platform, definition, asset, at), action)
+        move(target_flags(platform, definition, asset, at), action)
         shelf = next((s for s in shelves_now(platform, at, definition, asset) if s.kind == kind), None)
         if shelf is not None and end_shelf(platform, shelf, at, actor.name, reason or "ended by hand"):
             break
@@ -259,6 +259,6 @@ def _require_target(platform: Platform, definition: str, asset: str) -> None:
         raise NotFound(f"{definition!r} does not watch {asset!r}; it watches {', '.join(watched) or 'no asset that is known'}")
 
 
-def shelf_words(shelf: Shelf) -> str:
+def describe_shelf_end(shelf: Shelf) -> str:
     """Return a sentence on a shelf for people."""
     return f"{shelf.definition} on {shelf.asset} is {describe_shelf(shelf)}"

@@ -21,7 +21,7 @@ from alerting.ports.logs import id_logger
 from alerting.readings.history import from_millis
 from alerting.reporting import training_charts
 from alerting.reporting.decision_text import decision_markdown, headline_metrics, metrics_text
-from alerting.usecases.definitions.platform_alerts import tell_of_models
+from alerting.usecases.definitions.platform_alerts import record_model_faults
 from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.evaluation.evaluate_target import ModelCache
 from alerting.usecases.registry.registration import register_model
@@ -102,7 +102,7 @@ def _decide(
     try:
         champion = None if champion_version is None else ModelCache(platform).get(definition.name, champion_version)
     except ModelUnavailable as unavailable:
-        tell_of_models(platform, [definition.name], {definition.name: f"the model cannot be read: {unavailable}"}, as_of)
+        record_model_faults(platform, [definition.name], {definition.name: f"the model cannot be read: {unavailable}"}, as_of)
         return PromotionDecision(
             "provisional",
             promote=True,

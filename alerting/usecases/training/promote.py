@@ -56,7 +56,7 @@ def promote_run(
         decided = _keep(platform, _record(platform, proposal, revision, approved_by, rejected_reason))
     _follow(platform, decided)
     final = proposal | {"verdict": decided.verdict, "promote": decided.promoted, "reason": decided.reason}
-    _tell_run(platform, run_id, final)
+    _report_run(platform, run_id, final)
     _log.info("decided: %s", decided.verdict, definition=name, run=run_id)
     return final
 
@@ -175,7 +175,7 @@ def move_aliases(platform: Platform, name: str) -> None:
             platform.models.set_alias(name, "previous", line[-2] if len(line) > 1 else None)
 
 
-def _tell_run(platform: Platform, run_id: str, proposal: dict[str, Any]) -> None:
+def _report_run(platform: Platform, run_id: str, proposal: dict[str, Any]) -> None:
     """Write the decision to the run itself: as tags, as its description, and as a file."""
     text = decision_markdown(proposal)
     platform.models.log(

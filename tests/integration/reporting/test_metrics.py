@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from alerting.learning.metrics.metrics import event_metrics, problem_intervals
-from alerting.readings.history import span_millis, to_millis
+from alerting.readings.history import duration_millis, to_millis
 from alerting.reporting.metrics import compute_metrics, to_document
 from tests.report_material import (
     CLASSIFIER,
@@ -52,8 +52,8 @@ def test_recall_is_the_one_that_judges_candidates():
     judged = event_metrics(
         spells,
         {"oven-1": problem_intervals(m.problems, onset=True)},
-        span_millis(m.definition.gap),
-        span_millis(m.definition.horizon),
+        duration_millis(m.definition.gap),
+        duration_millis(m.definition.horizon),
         {"oven-1": (END - START).total_seconds()},
         seed=0,
     )

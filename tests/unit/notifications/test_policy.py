@@ -40,7 +40,7 @@ def test_the_stages_read_aloud():
     assert [stage.__name__ for stage in STAGES] == [
         "found_in_the_past",
         "shelved_or_suppressed",
-        "over_before_known",
+        "over_before_detected",
         "first",
         "resolved",
         "reopened",
@@ -68,7 +68,7 @@ def test_the_end_is_told_only_to_whom_the_raise_was_told():
     ended = over(told())
     assert [n.key for n in announcements([situation(ended, cause="closed")])] == ["e1:closed:pager"]
     assert announcements([situation(ended, Recipient("mail"), cause="closed")]) == ()
-    assert announcements([situation(ended, cause="closed", tell_resolved=False)]) == ()
+    assert announcements([situation(ended, cause="closed", notify_resolved=False)]) == ()
 
 
 def test_an_end_is_not_told_where_the_raise_was_given_up():
@@ -89,7 +89,7 @@ def test_a_flood_holds_back_what_is_one_too_many_until_the_end_of_its_slot():
     crowded = replace(PAGER, flood=Flood(more_than=2, within=timedelta(minutes=10)))
     assert decide(situation(recipient=crowded, recent_alerts=1)).held is None
     held = decide(situation(recipient=crowded, recent_alerts=2, minute=3))
-    assert (held.held, held.held_until) == ("flood", at(10))
+    assert (held.held, held.waiting_until) == ("flood", at(10))
 
 
 def test_the_top_severity_is_held_back_by_nothing():

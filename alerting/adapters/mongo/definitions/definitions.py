@@ -139,7 +139,7 @@ def _walk(node: Any, path: str) -> Iterator[Fault]:
         yield from _closest(node, path)
         return
     if "reason" in node:
-        yield Fault(path or "document", _words(node))
+        yield Fault(path or "document", _message(node))
     for field in node.get("additionalProperties", ()):
         yield Fault(_join(path, field), "is not a field")
     for field in node.get("missingProperties", ()):
@@ -156,7 +156,7 @@ def _closest(node: Document, path: str) -> Iterator[Fault]:
     yield from min(choices, key=lambda faults: (any(fault.path == "kind" for fault in faults), len(faults)), default=[])
 
 
-def _words(node: Document) -> str:
+def _message(node: Document) -> str:
     wanted = node.get("specifiedAs", {})
     rule = ", ".join(f"{key} {value}" for key, value in wanted.items())
     return f"{node['reason']}: {node.get('consideredValue')!r}, allowed is {rule}"

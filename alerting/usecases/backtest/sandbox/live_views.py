@@ -53,7 +53,7 @@ class OneDefinition:
         return [self._revision] if having is None or getattr(self._revision.definition, having) is not None else []
 
 
-class KnownAssets:
+class PointInTimeAssets:
     """Port `Assets`, read-only."""
 
     def __init__(self, live: Assets) -> None:
@@ -146,7 +146,7 @@ class LiveEpisodesUntil(NoNotifications):
         return []
 
 
-class KnownFeedback:
+class PointInTimeFeedback:
     """Port `FeedbackLog`, read-only."""
 
     def __init__(self, live: FeedbackLog) -> None:

@@ -61,7 +61,7 @@ class MemoryModels:
         self._tags: dict[int, dict[str, str]] = {}
         self._aliases: dict[str, int | None] = {}
 
-    def keep_only(self, version: int | None) -> None:
+    def retain_only(self, version: int | None) -> None:
         """Drop all versions except this one, which is in service, and all runs except the candidates of its training."""
         self._files = {v: f for v, f in self._files.items() if v == version}
         trained_by = self._tags[version].get("training_run") if version is not None else None

@@ -19,10 +19,10 @@ from alerting.usecases.backtest.sandbox.empty_ports import (
     NothingLate,
 )
 from alerting.usecases.backtest.sandbox.live_views import (
-    KnownAssets,
-    KnownFeedback,
     LiveEpisodesUntil,
     OneDefinition,
+    PointInTimeAssets,
+    PointInTimeFeedback,
     ReadingsUntil,
 )
 from alerting.usecases.backtest.sandbox.memory_episodes import MemoryEpisodes
@@ -60,7 +60,7 @@ class Sandbox:
     def _at(self, at: datetime, episodes: Episodes, definitions: Definitions) -> Platform:
         return Platform(
             definitions=definitions,
-            assets=KnownAssets(self._live.assets),
+            assets=PointInTimeAssets(self._live.assets),
             readings=ReadingsUntil(self._live.readings, at),
             episodes=episodes,
             states=self.states,
@@ -68,7 +68,7 @@ class Sandbox:
             checkpoints=NoCheckpoints(),
             evaluation_plans=NOT_KEPT,
             shelves=NoShelves(),
-            feedback=KnownFeedback(self._live.feedback),
+            feedback=PointInTimeFeedback(self._live.feedback),
             decisions=self.decisions,
             models=self.models,
             scores=self.scores,
