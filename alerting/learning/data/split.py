@@ -84,7 +84,8 @@ def require_all_parts(definition: ClassifierDefinition, part: Parts, borders: Bo
                 f"{from_millis(borders.start).isoformat()} to {from_millis(borders.end).isoformat()} leave it {_about(span)}; "
                 f"of that the purge takes {describe_window(purge_ms)} before a border (gap + horizon + for: "
                 f"{describe_window(label)}, longest window: {describe_window(purge_ms - label)}), and the newest "
-                "labels are not known yet. Import a longer history, shorten features.windows or the horizon, or change the shares in periods"
+                "labels are not known yet. Import a longer history, "
+                "shorten features.windows or the horizon, or change the shares in periods"
             )
 
 
