@@ -21,7 +21,6 @@ import psutil
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
-PR_GET_CHILD_SUBREAPER = 37
 
 # This program runs between this process and a part, because a fork of a process with threads must not run Python code.
 _LAUNCHER = f"""
@@ -33,6 +32,7 @@ os.execvp(sys.argv[2], sys.argv[2:])
 """
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_guarded_worker = 0  # process id, set in the worker of `guarded`
 
 
 def _prctl(option: int, value: int) -> None:
@@ -45,12 +45,9 @@ def become_subreaper() -> None:
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
-def is_subreaper() -> bool:
-    """Return whether this process has called `become_subreaper`."""
-    answer = ctypes.c_int(0)
-    if _libc.prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(answer), 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl failed")
-    return bool(answer.value)
+def is_guarded() -> bool:
+    """Return whether this process is the worker of `guarded`, so that every process below it is its own."""
+    return _guarded_worker == os.getpid()
 
 
 def end_with_parent(parent: int) -> None:
@@ -138,6 +135,8 @@ def guarded(work: Callable[[], int]) -> int:
 
 
 def _as_worker(parent: int, work: Callable[[], int]) -> None:
+    global _guarded_worker  # noqa: PLW0603 - one worker a process
+    _guarded_worker = os.getpid()
     code = 1
     try:
         os.setsid()  # only the guard receives the terminal's Ctrl-C, and passes it on once

@@ -114,7 +114,7 @@ class Supervisor:
         Raises StartFailed (after stopping all) when a job fails or a part ends several times before it was ever ready, and
         RuntimeError outside `guarded`.
         """
-        if not processes.is_subreaper():
+        if not processes.is_guarded():
             raise RuntimeError("a supervisor runs inside `guarded`: it would kill processes of others here")
         for number in STOP_SIGNALS:
             signal.signal(number, self._on_signal)
