@@ -13,7 +13,6 @@ from alerting.adapters.embedded.embedded_mongod import LOG, EmbeddedMongod
 from alerting.adapters.embedded.mongod_causes import cause
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.definitions.faults import UserError
-from alerting.local.supervisor import Part, Supervisor
 from alerting.settings.home import create_home
 from tests.support import free_port, require_real_server
 
@@ -106,12 +105,12 @@ def test_up_says_why_its_database_cannot_start(tmp_path):
 
 
 def test_a_supervisor_refuses_to_run_where_it_would_kill_processes_of_others(tmp_path):
-    supervisor = Supervisor([Part("one", "one", ("true",), {})], tmp_path, tmp_path, print, print)
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as other:
-        with pytest.raises(RuntimeError, match="inside `guarded`"):
-            supervisor.run({}, lambda: None)
-        assert other.poll() is None
-        other.kill()
+    code = (
+        "import pathlib, sys; from alerting.local.supervisor import Part, Supervisor; folder = pathlib.Path(sys.argv[1]);"
+        "Supervisor([Part('one', 'one', ('true',), {})], folder, folder, print, print).run({}, lambda: None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "RuntimeError: a supervisor runs inside `guarded`" in done.stderr
 
 
 @pytest.mark.parametrize(
