@@ -200,9 +200,9 @@ def keep(home: Path, inherited: int) -> int:
         return 1
     try:
         _tell(home, server.port)
+        os.close(inherited)  # the command still has the lock; from here on the keeper has none, wherever it is stopped
         print(_READY, flush=True)  # noqa: T201
         sys.stdout.close()
-        os.close(inherited)
         with _users_file(home) as users:
             fcntl.flock(users, fcntl.LOCK_EX)
             _port_file(home).unlink(missing_ok=True)
