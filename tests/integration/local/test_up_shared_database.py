@@ -44,6 +44,15 @@ def servers_of(home):
     return [p for p in psutil.process_iter(["cmdline"]) if str(home / "mongod") in (p.info["cmdline"] or [])]
 
 
+def stop(process):
+    """Stop a process, and wait until it has stopped: until then it may still take a lock that becomes free."""
+    process.suspend()
+    deadline = time.monotonic() + 60
+    while process.status() != psutil.STATUS_STOPPED:
+        assert time.monotonic() < deadline, process.status()
+        time.sleep(0.01)
+
+
 def assert_no_server_is_left(home):
     deadline = time.monotonic() + 60
     while servers_of(home):
@@ -139,7 +148,7 @@ def test_a_server_that_does_not_end_is_named_with_what_to_do(tmp_path):
     user.stdout.readline()
     (server,) = servers_of(tmp_path)
     keeper = psutil.Process(server.ppid())
-    keeper.suspend()
+    stop(keeper)
     user.communicate()
     try:
         refused = pytest.raises(UserError, match=rf"process {server.pid}.*kill {server.pid}")
