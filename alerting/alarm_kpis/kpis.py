@@ -15,6 +15,7 @@ import numpy as np
 
 from alerting.alarm_kpis import floods as floods_in
 from alerting.alarm_kpis.floods import PERIOD, Flood
+from alerting.alarm_kpis.intervals import Interval, intersection, length
 from alerting.alarm_kpis.metrics import TARGETS, Band, Chatter, Finding, Frequent, Kpis, Priority, Spread, Stale, Targets
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import Severity
@@ -25,7 +26,6 @@ from alerting.readings.instants import Millis, duration_millis, to_millis
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
-_MOMENT = timedelta(milliseconds=1)
 _LEAST_SPAN = timedelta(days=30)
 
 
@@ -34,19 +34,23 @@ def kpis(
     start: datetime,
     end: datetime,
     targets: Targets = TARGETS,
-    during: Sequence[tuple[datetime, datetime]] | None = None,
+    during: Sequence[Interval] | None = None,
+    evaluated: Sequence[Interval] | None = None,
 ) -> Kpis:
     """Return the metrics of alarms raised in [start, end); of older ones only whether they are stale.
 
     Left out are backfilled and withdrawn episodes, and those without a notification because of a shelf or suppression by
     design. Live ones that late data withdrew count, because recipients were notified. Periods begin at `start`; a shorter last
     one counts like any other. `during`: count only these intervals [from, to), which do not overlap: the hours of a shift.
+    `evaluated`: intervals in which alarms could be raised, which do not overlap; rates and shares are of these times, and None
+    without any. None: the whole period.
     """
     parts = [(start, end)] if during is None else list(during)
+    seen = parts if evaluated is None else intersection(parts, evaluated)
     live = [a for a in map(alarm_of, episodes) if not a.backfilled and not a.withdrawn]
     raised = sorted((e for e in live if any(a <= e.raised_at < b for a, b in parts)), key=lambda e: e.raised_at)
-    found = _figures(live, raised, start, end, parts, targets)
-    return replace(found, findings=_findings(found, targets))
+    found = _figures(live, raised, start, end, seen, targets)
+    return replace(found, asked=length(parts), findings=_findings(found, targets))
 
 
 def _figures(
@@ -54,27 +58,29 @@ def _figures(
     raised: Sequence[Alarm],
     start: datetime,
     end: datetime,
-    parts: Sequence[tuple[datetime, datetime]],
+    seen: Sequence[Interval],
     targets: Targets,
 ) -> Kpis:
-    """Return all metrics, without the findings."""
-    observed = sum((b - a for a, b in parts), timedelta(0))
+    """Return all metrics of the evaluated intervals, without the findings."""
+    observed = length(seen)
     told = [e for e in raised if not e.silent]
-    rates = {span: len(told) * span / max(observed, _MOMENT) for span in (PERIOD, _HOUR, _DAY)}
+    rates = {span: len(told) * span / observed if observed else None for span in (PERIOD, _HOUR, _DAY)}
     every, hourly = counted(told, start, end, PERIOD), counted(told, start, end, _HOUR)
-    counts, hours = every[_inside(parts, start, PERIOD, len(every))], hourly[_inside(parts, start, _HOUR, len(hourly))]
+    counts, hours = _within(every, seen, start, PERIOD), _within(hourly, seen, start, _HOUR)
     floods, top = find_floods(every, start, targets), most_frequent(told, targets.top)
     return Kpis(
         start=start,
         end=end,
+        asked=observed,
         observed=observed,
+        observed_since=seen[0][0] if seen else None,
         alarms=len(told),
         silent=len(raised) - len(told),
         suppressed=sum(e.suppressed for e in raised if e.silent),
         per_ten_minutes=rates[PERIOD],
         per_hour=rates[_HOUR],
         per_day=rates[_DAY],
-        busiest=int(every.max(initial=0)),
+        busiest=int(every.max()) if len(counts) else None,
         busiest_at=start + int(every.argmax()) * PERIOD if told else None,
         bands=bands(counts, targets),
         distribution=tuple(np.bincount(np.minimum(counts, targets.most + 1), minlength=targets.most + 2).tolist()),
@@ -82,7 +88,7 @@ def _figures(
         periods_above=_share(counts > targets.most),
         hours_above=_share(hours > targets.hour_above),
         floods=floods,
-        time_in_flood=floods_in.time_in_flood(floods, len(counts)),
+        time_in_flood=floods_in.time_in_flood(floods, len(counts)) if len(counts) else None,
         chattering=find_chattering(told, targets),
         stale=find_stale(live, start, end, targets),
         top=top,
@@ -100,13 +106,14 @@ def counted(episodes: Sequence[EpisodeSummary], start: datetime, end: datetime, 
     return floods_in.counted((e.raised_at for e in episodes), start, end, period)
 
 
-def _inside(parts: Sequence[tuple[datetime, datetime]], start: datetime, period: timedelta, number: int) -> np.ndarray:
-    """Return which of the periods from `start` on begin within one of the intervals."""
-    begins = to_millis(start) + duration_millis(period) * np.arange(number, dtype=np.int64)
-    inside = np.zeros(number, np.bool_)
-    for a, b in parts:
-        inside |= (begins >= to_millis(a)) & (begins < to_millis(b))
-    return inside
+def _within(counts: Millis, seen: Sequence[Interval], start: datetime, period: timedelta) -> Millis:
+    """Return the counts of the periods from `start` on that lie, at least in part, in one of the intervals, or hold an alarm."""
+    width = duration_millis(period)
+    begins = to_millis(start) + width * np.arange(len(counts), dtype=np.int64)
+    inside = counts > 0
+    for a, b in seen:
+        inside |= (begins < to_millis(b)) & (begins + width > to_millis(a))
+    return counts[inside]
 
 
 def bands(counts: Millis, targets: Targets = TARGETS) -> tuple[Band, ...]:
@@ -199,25 +206,26 @@ def _by_target(episodes: Sequence[EpisodeSummary]) -> Mapping[tuple[str, str], l
     return MappingProxyType(pairs)
 
 
-def _share(flags: np.ndarray) -> float:
-    return float(flags.mean()) if len(flags) else 0.0
+def _share(flags: np.ndarray) -> float | None:
+    return float(flags.mean()) if len(flags) else None
 
 
 def _findings(figures: Kpis, targets: Targets) -> tuple[Finding, ...]:
-    """Return every metric with its target, in reading order."""
+    """Return every metric with its target, in reading order. Without evaluated times, a count of none is not known."""
     rate, hourly, daily, busiest = figures.per_ten_minutes, figures.per_hour, figures.per_day, figures.busiest
-    rows: list[tuple[str, float, str, bool]] = [
-        ("alarms per 10 minutes", rate, f"≤ {targets.acceptable:g}, at most {targets.manageable:g}", rate <= targets.manageable),
-        ("alarms per hour", hourly, f"≤ {targets.per_hour:g}", hourly <= targets.per_hour),
-        ("alarms per day", daily, f"≤ {targets.per_day:g}", daily <= targets.per_day),
-        ("most in 10 minutes", busiest, f"≤ {targets.most}", busiest <= targets.most),
+    acceptable = f"≤ {targets.acceptable:g}, at most {targets.manageable:g}"
+    rows: list[tuple[str, float | None, str, bool | None]] = [
+        ("alarms per 10 minutes", rate, acceptable, _at_most(rate, targets.manageable)),
+        ("alarms per hour", hourly, f"≤ {targets.per_hour:g}", _at_most(hourly, targets.per_hour)),
+        ("alarms per day", daily, f"≤ {targets.per_day:g}", _at_most(daily, targets.per_day)),
+        ("most in 10 minutes", busiest, f"≤ {targets.most}", _at_most(busiest, targets.most)),
     ]
     shares = [
         (f"10-minute periods with more than {targets.most}", figures.periods_above, targets.most_periods_above),
         (f"hours with more than {targets.hour_above}", figures.hours_above, targets.most_hours_above),
         ("time in flood", figures.time_in_flood, targets.most_time_in_flood),
     ]
-    rows += [(name, share, f"< {most:.0%}", share < most) for name, share, most in shares]
+    rows += [(name, share, f"< {most:.0%}", None if share is None else share < most) for name, share, most in shares]
     chattering, stale, top = len(figures.chattering), len(figures.stale), figures.top_share
     old = format_duration(targets.stale_after)
     rows += [
@@ -227,7 +235,19 @@ def _findings(figures: Kpis, targets: Targets) -> tuple[Finding, ...]:
     ]
     enough = figures.observed >= _LEAST_SPAN and figures.alarms > 0
     certain = ("chattering alarms", "most in 10 minutes")  # one such event breaks the target in any time
-    return tuple(Finding(n, float(v), t, met if enough or (not met and n in certain) else None) for n, v, t, met in rows)
+    return tuple(
+        Finding(name, _known(figures, value), target, met if enough or (met is False and name in certain) else None)
+        for name, value, target, met in rows
+    )
+
+
+def _at_most(value: float | None, most: float) -> bool | None:
+    return None if value is None else value <= most
+
+
+def _known(figures: Kpis, value: float | None) -> float | None:
+    """Return the value of a finding; None for a zero where nothing was evaluated."""
+    return None if value is None or not (value or figures.observed) else float(value)
 
 
 def _note(span: timedelta) -> str:
