@@ -5,13 +5,13 @@ import pytest
 
 from alerting.alarm_kpis.metrics import TARGETS
 from alerting.definitions.faults import UserError
-from alerting.ports import ReadingRow
+from alerting.ports import DecisionRecord, ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operations.alarm_kpis import alarm_quality, alarm_quality_by, read_targets
 from alerting.usecases.operators import operate
-from tests.builders import at, oven, too_hot
+from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.episodes import closed, episode
 from tests.pretended import Mailbox, pretended_platform
 
@@ -149,6 +149,25 @@ def test_past_days_count_as_observed_only_where_their_alarms_count(young_plant):
     assert (without.alarms, without.observed.days, without.per_day) == (30, 6, pytest.approx(5))
     assert (with_past.alarms, with_past.observed.days, with_past.per_day) == (40, 8, pytest.approx(5))
     assert with_past.observed_since == at(10 * DAY)
+
+
+def test_past_days_in_which_no_revision_was_in_force_are_not_observed(young_plant):
+    evaluate_past(young_plant, "too-hot", at(20 * DAY), at(26 * DAY))
+    assert alarm_quality(young_plant, at(0), at(30 * DAY), past=True).kpis.observed == timedelta(days=6)
+
+
+def test_days_without_a_champion_are_not_observed():
+    platform = pretended_platform(Mailbox("mail"))
+    platform.assets.put([oven()])
+    apply(platform, [too_moist()], "engineer", at(0), "test")
+    platform.clock.instant = at(10 * DAY)
+    evaluate(platform, None, at(10 * DAY))
+    assert platform.states.load("too-moist", ["oven-1"])["oven-1"].watermark > at(9 * DAY)
+    assert alarm_quality(platform, at(0), at(10 * DAY)).kpis.observed == timedelta(0)
+    platform.decisions.add(
+        DecisionRecord("too-moist", at(7 * DAY), 1, 1, None, True, True, "provisional", "no champion yet", {}, "run-1", "platform")
+    )
+    assert alarm_quality(platform, at(0), at(10 * DAY)).kpis.observed == timedelta(days=3)
 
 
 def test_what_was_evaluated_no_more_is_observed_no_more(young_plant):
