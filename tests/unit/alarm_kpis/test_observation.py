@@ -42,9 +42,9 @@ def test_rates_and_shares_are_of_the_evaluated_times_also_with_a_gap():
 
 
 def test_a_period_that_was_evaluated_in_part_counts():
-    found = figures([12], 0, 60, (12, 60))
-    assert sum(b.periods for b in found.bands) == 5
-    assert found.per_hour == pytest.approx(60 / 48)
+    found = figures([25], 0, 60, (12, 47))
+    assert sum(b.periods for b in found.bands) == 4
+    assert found.per_hour == pytest.approx(60 / 35)
 
 
 def test_of_a_shift_only_the_evaluated_hours_count():

@@ -153,7 +153,8 @@ def test_past_days_count_as_observed_only_where_their_alarms_count(young_plant):
 
 def test_past_days_in_which_no_revision_was_in_force_are_not_observed(young_plant):
     evaluate_past(young_plant, "too-hot", at(20 * DAY), at(26 * DAY))
-    assert alarm_quality(young_plant, at(0), at(30 * DAY), past=True).kpis.observed == timedelta(days=6)
+    evaluate_past(young_plant, "too-hot", at(10 * DAY), at(12 * DAY), revision="latest")
+    assert alarm_quality(young_plant, at(0), at(30 * DAY), past=True).kpis.observed == timedelta(days=8)
 
 
 def test_days_without_a_champion_are_not_observed():
@@ -165,7 +166,9 @@ def test_days_without_a_champion_are_not_observed():
     assert platform.states.load("too-moist", ["oven-1"])["oven-1"].watermark > at(9 * DAY)
     assert alarm_quality(platform, at(0), at(10 * DAY)).kpis.observed == timedelta(0)
     platform.decisions.add(
-        DecisionRecord("too-moist", at(7 * DAY), 1, 1, None, True, True, "provisional", "no champion yet", {}, "run-1", "platform")
+        DecisionRecord(
+            "too-moist", at(7 * DAY), 1, 1, None, True, True, "provisional", "no champion yet", {}, "run-1", "platform"
+        )
     )
     assert alarm_quality(platform, at(0), at(10 * DAY)).kpis.observed == timedelta(days=3)
 
