@@ -9,7 +9,7 @@ _LENGTHS = {"days": timedelta(days=1), "hours": timedelta(hours=1), "minutes": t
 
 
 def observation(kpis: Kpis, zone: tzinfo) -> str:
-    """Return `observed 6 of 30 days, since 15 Nov`, in the time of this zone; empty if the whole period was evaluated."""
+    """Return `observed 6 of 30 days, since 15 Nov`, in the time of this zone; empty if the whole period, as rounded, was evaluated."""
     if kpis.observed_since is None:
         return NOTHING
     if kpis.observed >= kpis.asked:
@@ -17,10 +17,13 @@ def observation(kpis: Kpis, zone: tzinfo) -> str:
     whole = _unit(kpis.asked)
     own = whole if kpis.observed >= _LENGTHS[whole] else _unit(kpis.observed)
     observed = _number(kpis.observed / _LENGTHS[own]) + ("" if own == whole else f" {own}")
+    asked = _number(kpis.asked / _LENGTHS[whole])
+    if observed == asked:
+        return ""
     since = kpis.observed_since.astimezone(zone)
     day = f"{since.day} {since:%b}" if since.year == kpis.end.astimezone(zone).year else f"{since.day} {since:%b %Y}"
     at = day if own == "days" else f"{day} {since:%H:%M}"
-    return f"observed {observed} of {_number(kpis.asked / _LENGTHS[whole])} {whole}, since {at}"
+    return f"observed {observed} of {asked} {whole}, since {at}"
 
 
 def _unit(duration: timedelta) -> str:

@@ -67,6 +67,7 @@ def test_an_alarm_is_never_lost_from_the_counts():
         (DAY, (DAY - 120, DAY), ZoneInfo("Europe/Berlin"), "observed 2 of 24 hours, since 5 Jan 23:00"),
         (400 * DAY, (0, 399 * DAY), UTC, "observed 399 of 400 days, since 5 Jan 2026"),
         (30 * DAY, (0, 30 * DAY), UTC, ""),
+        (30 * DAY, (60, 30 * DAY), UTC, ""),
         (30 * DAY, (31 * DAY, 32 * DAY), UTC, "nothing was evaluated in this period, so its rates are not known"),
     ],
 )

@@ -86,6 +86,8 @@ def test_the_page_says_since_when_the_line_is_observed_and_what_it_does_not_know
         assert re.search(r"time in flood not known ○", words)
         assert re.search(r"chattering not known ○", words)
     assert re.search(r"oven-1 0 not known not known of 144 not known not known", words)
+    figures = client(idle).get("/api/v1/kpi").json()["kpis"]
+    assert (figures["per_day"], figures["time_in_flood"], figures["observed"], figures["alarms"]) == (None, None, "PT0S", 0)
 
 
 def test_the_menu_leads_there(plant):
