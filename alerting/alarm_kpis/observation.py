@@ -9,7 +9,10 @@ _LENGTHS = {"days": timedelta(days=1), "hours": timedelta(hours=1), "minutes": t
 
 
 def observation(kpis: Kpis, zone: tzinfo) -> str:
-    """Return `observed 6 of 30 days, since 15 Nov`, in the time of this zone; empty if the whole period, as rounded, was evaluated."""
+    """Return `observed 6 of 30 days, since 15 Nov`, in the time of this zone.
+
+    It is empty if the whole period, as rounded, was evaluated.
+    """
     if kpis.observed_since is None:
         return NOTHING
     if kpis.observed >= kpis.asked:
