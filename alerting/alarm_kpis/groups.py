@@ -3,10 +3,12 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Literal
 
+from alerting.alarm_kpis.intervals import Interval, between, merge
 from alerting.alarm_kpis.kpis import kpis
 from alerting.alarm_kpis.metrics import TARGETS, Kpis, Targets
 from alerting.definitions.hours import spans
@@ -16,7 +18,7 @@ from alerting.episodes.extract import Alarm
 
 Grouping = Literal["position", "line", "shift"]
 BETWEEN = "outside of all shifts"
-Interval = tuple[datetime, datetime]
+EvaluatedByAsset = Mapping[str, Sequence[Interval]]
 
 
 @dataclass(frozen=True)
@@ -35,55 +37,67 @@ def by_asset(
     group_of: Mapping[str, str],
     budget: Callable[[str], float],
     targets: Targets = TARGETS,
+    evaluated: EvaluatedByAsset | None = None,
 ) -> list[Group]:
     """Return the metrics of each group of assets, by name, also of groups without an alarm.
 
-    `group_of`: the group of each asset.
+    `group_of`: the group of each asset. `evaluated`: see `evaluated_of`.
     """
     found: dict[str, list[Episode | Alarm]] = defaultdict(list)
     for episode in episodes:
         found[group_of.get(episode.asset, episode.asset)].append(episode)
-    return [
-        Group(name, kpis(found[name], start, end, replace(targets, per_day=budget(name))), budget(name))
-        for name in sorted({*group_of.values(), *found})
-    ]
+
+    times: dict[str, list[Interval]] = defaultdict(list)
+    for asset, intervals in (evaluated or {}).items():
+        times[group_of.get(asset, asset)] += intervals
+
+    def of_group(name: str) -> Kpis:
+        own = None if evaluated is None else merge(times[name], start, end)
+        return kpis(found[name], start, end, replace(targets, per_day=budget(name)), evaluated=own)
+
+    return [Group(name, of_group(name), budget(name)) for name in sorted({*group_of.values(), *found})]
 
 
 def by_shift(
-    episodes: Sequence[Episode | Alarm], start: datetime, end: datetime, routes: Sequence[Route], targets: Targets = TARGETS
+    episodes: Sequence[Episode | Alarm],
+    start: datetime,
+    end: datetime,
+    routes: Sequence[Route],
+    targets: Targets = TARGETS,
+    evaluated: EvaluatedByAsset | None = None,
 ) -> list[Group]:
     """Return the metrics of the shifts that routes name: of their matching assets, in the hours when they are in force.
 
     Rates are per hour of the shift. Alarms raised in no shift of their asset form a separate group, where there are any.
+    `evaluated`: see `evaluated_of`.
     """
     groups, in_shift = [], set()
     for route in (r for r in routes if r.shifts):
-        hours = _merge_intervals(spans(route.shifts, route.zone, start, end), start, end)
-        own = [e for e in episodes if any(fnmatchcase(e.asset, pattern) for pattern in route.match.assets)]
+        hours = merge(spans(route.shifts, route.zone, start, end), start, end)
+        own = [e for e in episodes if _is_of(route, e.asset)]
+        observed_intervals = evaluated_of(evaluated, start, end, partial(_is_of, route))
         in_shift |= {e.id for e in own if any(a <= e.raised_at < b for a, b in hours)}
-        groups.append(Group(route.name, kpis(own, start, end, targets, hours), targets.per_day))
+        groups.append(Group(route.name, kpis(own, start, end, targets, hours, observed_intervals), targets.per_day))
     rest = [e for e in episodes if e.id not in in_shift]
     if any(start <= e.raised_at < end for e in rest):
         covered = [s for r in routes if r.shifts for s in spans(r.shifts, r.zone, start, end)]
-        between = _between(_merge_intervals(covered, start, end), start, end) or [(start, end)]
-        groups.append(Group(BETWEEN, kpis(rest, start, end, targets, between), targets.per_day))
+        hours = between(merge(covered, start, end), start, end) or [(start, end)]
+        observed_intervals = evaluated_of(evaluated, start, end)
+        groups.append(Group(BETWEEN, kpis(rest, start, end, targets, hours, observed_intervals), targets.per_day))
     return groups
 
 
-def _merge_intervals(intervals: Sequence[Interval], start: datetime, end: datetime) -> list[Interval]:
-    """Return the intervals within [start, end), those that touch or overlap taken together."""
-    merged: list[Interval] = []
-    for a, b in sorted(intervals):
-        begin, stop = max(a, start), min(b, end)
-        if merged and begin <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], stop))
-        elif stop > begin:
-            merged.append((begin, stop))
-    return merged
+def evaluated_of(
+    evaluated: EvaluatedByAsset | None, start: datetime, end: datetime, belongs: Callable[[str], bool] = lambda _: True
+) -> list[Interval] | None:
+    """Return the times of [start, end) in which any asset that belongs was evaluated. None: all of it was.
+
+    `evaluated`: these times of each asset; None if the whole period counts.
+    """
+    if evaluated is None:
+        return None
+    return merge((i for asset, intervals in evaluated.items() if belongs(asset) for i in intervals), start, end)
 
 
-def _between(intervals: Sequence[Interval], start: datetime, end: datetime) -> list[Interval]:
-    """Return the intervals between the merged ones."""
-    edges = [start, *(t for interval in intervals for t in interval), end]
-    gaps = zip(edges[::2], edges[1::2], strict=True)
-    return [(a, b) for a, b in gaps if b - a > timedelta(0)]
+def _is_of(route: Route, asset: str) -> bool:
+    return any(fnmatchcase(asset, pattern) for pattern in route.match.assets)

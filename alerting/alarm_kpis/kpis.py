@@ -15,6 +15,7 @@ import numpy as np
 
 from alerting.alarm_kpis import floods as floods_in
 from alerting.alarm_kpis.floods import PERIOD, Flood
+from alerting.alarm_kpis.intervals import Interval, intersection, length
 from alerting.alarm_kpis.metrics import TARGETS, Band, Chatter, Finding, Frequent, Kpis, Priority, Spread, Stale, Targets
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import Severity
@@ -25,7 +26,6 @@ from alerting.readings.instants import Millis, duration_millis, to_millis
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
-_MOMENT = timedelta(milliseconds=1)
 _LEAST_SPAN = timedelta(days=30)
 
 
@@ -34,19 +34,23 @@ def kpis(
     start: datetime,
     end: datetime,
     targets: Targets = TARGETS,
-    during: Sequence[tuple[datetime, datetime]] | None = None,
+    during: Sequence[Interval] | None = None,
+    evaluated: Sequence[Interval] | None = None,
 ) -> Kpis:
     """Return the metrics of alarms raised in [start, end); of older ones only whether they are stale.
 
     Left out are backfilled and withdrawn episodes, and those without a notification because of a shelf or suppression by
     design. Live ones that late data withdrew count, because recipients were notified. Periods begin at `start`; a shorter last
     one counts like any other. `during`: count only these intervals [from, to), which do not overlap: the hours of a shift.
+    `evaluated`: intervals in which alarms could be raised, which do not overlap; rates and shares are of these times, and None
+    without any. None: the whole period.
     """
     parts = [(start, end)] if during is None else list(during)
+    observed_intervals = parts if evaluated is None else intersection(parts, evaluated)
     live = [a for a in map(alarm_of, episodes) if not a.backfilled and not a.withdrawn]
     raised = sorted((e for e in live if any(a <= e.raised_at < b for a, b in parts)), key=lambda e: e.raised_at)
-    found = _metrics(live, raised, start, end, parts, targets)
-    return replace(found, findings=_findings(found, targets))
+    found = _metrics(live, raised, start, end, observed_intervals, targets)
+    return replace(found, asked=length(parts), findings=_findings(found, targets))
 
 
 def _metrics(
@@ -54,27 +58,29 @@ def _metrics(
     raised: Sequence[Alarm],
     start: datetime,
     end: datetime,
-    parts: Sequence[tuple[datetime, datetime]],
+    observed_intervals: Sequence[Interval],
     targets: Targets,
 ) -> Kpis:
-    """Return all metrics, without the findings."""
-    observed = sum((b - a for a, b in parts), timedelta(0))
+    """Return all metrics of the evaluated intervals, without the findings."""
+    observed = length(observed_intervals)
     notified = [e for e in raised if not e.silent]
-    rates = {span: len(notified) * span / max(observed, _MOMENT) for span in (PERIOD, _HOUR, _DAY)}
+    rates = {span: len(notified) * span / observed if observed else None for span in (PERIOD, _HOUR, _DAY)}
     every, hourly = count_by_period(notified, start, end, PERIOD), count_by_period(notified, start, end, _HOUR)
-    counts, hours = every[_inside(parts, start, PERIOD, len(every))], hourly[_inside(parts, start, _HOUR, len(hourly))]
+    counts, hours = _within(every, observed_intervals, start, PERIOD), _within(hourly, observed_intervals, start, _HOUR)
     floods, top = find_floods(every, start, targets), most_frequent(notified, targets.top)
     return Kpis(
         start=start,
         end=end,
+        asked=observed,
         observed=observed,
+        observed_since=observed_intervals[0][0] if observed_intervals else None,
         alarms=len(notified),
         silent=len(raised) - len(notified),
         suppressed=sum(e.suppressed for e in raised if e.silent),
         per_ten_minutes=rates[PERIOD],
         per_hour=rates[_HOUR],
         per_day=rates[_DAY],
-        busiest=int(every.max(initial=0)),
+        busiest=int(every.max()) if len(counts) else None,
         busiest_at=start + int(every.argmax()) * PERIOD if notified else None,
         bands=bands(counts, targets),
         distribution=tuple(np.bincount(np.minimum(counts, targets.most + 1), minlength=targets.most + 2).tolist()),
@@ -82,7 +88,7 @@ def _metrics(
         periods_above=_share(counts > targets.most),
         hours_above=_share(hours > targets.hour_above),
         floods=floods,
-        time_in_flood=floods_in.time_in_flood(floods, len(counts)),
+        time_in_flood=floods_in.time_in_flood(floods, len(counts)) if len(counts) else None,
         chattering=find_chattering(notified, targets),
         stale=find_stale(live, start, end, targets),
         top=top,
@@ -100,13 +106,14 @@ def count_by_period(episodes: Sequence[EpisodeSummary], start: datetime, end: da
     return floods_in.count_by_period((e.raised_at for e in episodes), start, end, period)
 
 
-def _inside(parts: Sequence[tuple[datetime, datetime]], start: datetime, period: timedelta, number: int) -> np.ndarray:
-    """Return which of the periods from `start` on begin within one of the intervals."""
-    begins = to_millis(start) + duration_millis(period) * np.arange(number, dtype=np.int64)
-    inside = np.zeros(number, np.bool_)
-    for a, b in parts:
-        inside |= (begins >= to_millis(a)) & (begins < to_millis(b))
-    return inside
+def _within(counts: Millis, observed_intervals: Sequence[Interval], start: datetime, period: timedelta) -> Millis:
+    """Return the counts of the periods from `start` on that lie, at least in part, in one of the intervals, or hold an alarm."""
+    width = duration_millis(period)
+    begins = to_millis(start) + width * np.arange(len(counts), dtype=np.int64)
+    inside = counts > 0
+    for a, b in observed_intervals:
+        inside |= (begins < to_millis(b)) & (begins + width > to_millis(a))
+    return counts[inside]
 
 
 def bands(counts: Millis, targets: Targets = TARGETS) -> tuple[Band, ...]:
@@ -199,25 +206,26 @@ def _by_target(episodes: Sequence[EpisodeSummary]) -> Mapping[tuple[str, str], l
     return MappingProxyType(by_target)
 
 
-def _share(flags: np.ndarray) -> float:
-    return float(flags.mean()) if len(flags) else 0.0
+def _share(flags: np.ndarray) -> float | None:
+    return float(flags.mean()) if len(flags) else None
 
 
 def _findings(metrics: Kpis, targets: Targets) -> tuple[Finding, ...]:
-    """Return every metric with its target, in reading order."""
+    """Return every metric with its target, in reading order. Without evaluated times, a count of none is not known."""
     rate, hourly, daily, busiest = metrics.per_ten_minutes, metrics.per_hour, metrics.per_day, metrics.busiest
-    rows: list[tuple[str, float, str, bool]] = [
-        ("alarms per 10 minutes", rate, f"≤ {targets.acceptable:g}, at most {targets.manageable:g}", rate <= targets.manageable),
-        ("alarms per hour", hourly, f"≤ {targets.per_hour:g}", hourly <= targets.per_hour),
-        ("alarms per day", daily, f"≤ {targets.per_day:g}", daily <= targets.per_day),
-        ("most in 10 minutes", busiest, f"≤ {targets.most}", busiest <= targets.most),
+    acceptable = f"≤ {targets.acceptable:g}, at most {targets.manageable:g}"
+    rows: list[tuple[str, float | None, str, bool | None]] = [
+        ("alarms per 10 minutes", rate, acceptable, _at_most(rate, targets.manageable)),
+        ("alarms per hour", hourly, f"≤ {targets.per_hour:g}", _at_most(hourly, targets.per_hour)),
+        ("alarms per day", daily, f"≤ {targets.per_day:g}", _at_most(daily, targets.per_day)),
+        ("most in 10 minutes", busiest, f"≤ {targets.most}", _at_most(busiest, targets.most)),
     ]
     shares = [
         (f"10-minute periods with more than {targets.most}", metrics.periods_above, targets.most_periods_above),
         (f"hours with more than {targets.hour_above}", metrics.hours_above, targets.most_hours_above),
         ("time in flood", metrics.time_in_flood, targets.most_time_in_flood),
     ]
-    rows += [(name, share, f"< {most:.0%}", share < most) for name, share, most in shares]
+    rows += [(name, share, f"< {most:.0%}", None if share is None else share < most) for name, share, most in shares]
     chattering, stale, top = len(metrics.chattering), len(metrics.stale), metrics.top_share
     old = format_duration(targets.stale_after)
     rows += [
@@ -227,7 +235,19 @@ def _findings(metrics: Kpis, targets: Targets) -> tuple[Finding, ...]:
     ]
     enough = metrics.observed >= _LEAST_SPAN and metrics.alarms > 0
     certain = ("chattering alarms", "most in 10 minutes")  # one such event breaks the target in any time
-    return tuple(Finding(n, float(v), t, met if enough or (not met and n in certain) else None) for n, v, t, met in rows)
+    return tuple(
+        Finding(name, _value_or_none(metrics, value), target, met if enough or (met is False and name in certain) else None)
+        for name, value, target, met in rows
+    )
+
+
+def _at_most(value: float | None, most: float) -> bool | None:
+    return None if value is None else value <= most
+
+
+def _value_or_none(metrics: Kpis, value: float | None) -> float | None:
+    """Return the value of a finding; None for a zero where nothing was evaluated."""
+    return None if value is None or not (value or metrics.observed) else float(value)
 
 
 def _note(span: timedelta) -> str:

@@ -59,13 +59,16 @@ def targets_under(budget: AlarmBudget) -> Targets:
 
 @dataclass(frozen=True)
 class Band:
-    """Share of ten-minute periods with at least `least` and at most `most` alarms (None: any number)."""
+    """Share of ten-minute periods with at least `least` and at most `most` alarms (None: any number).
+
+    `share`: None without any period.
+    """
 
     name: str
     least: int
     most: int | None
     periods: int
-    share: float
+    share: float | None
 
 
 @dataclass(frozen=True)
@@ -125,10 +128,10 @@ class Spread:
 
 @dataclass(frozen=True)
 class Finding:
-    """One metric and its target. `met` is None where there are too few data."""
+    """One metric and its target. `met` is None where there are too few data, `value` where nothing was evaluated."""
 
     metric: str
-    value: float
+    value: float | None
     target: str
     met: bool | None
 
@@ -138,28 +141,32 @@ class Kpis:
     """Metrics of alarms over [start, end).
 
     `silent`: alarms without a notification, which are not counted; `suppressed`: those among them that were suppressed by
-    design. `observed`: how much of that time counts (a shift's hours). `distribution`: ten-minute periods with 0, 1, 2 …
-    alarms, the last number with more than that. `hourly`: alarms in each hour from `start` on.
+    design. `asked`: length of the period, or of the shift's hours in it; `observed`: how much of that was evaluated, and
+    counts; `observed_since`: its first instant, None if nothing was evaluated: rates and shares are then None, too.
+    `distribution`: ten-minute periods with 0, 1, 2 … alarms, the last number with more than that. `hourly`: alarms in each
+    hour from `start` on.
     """
 
     start: datetime
     end: datetime
+    asked: timedelta
     observed: timedelta
+    observed_since: datetime | None
     alarms: int
     silent: int
     suppressed: int
-    per_ten_minutes: float
-    per_hour: float
-    per_day: float
-    busiest: int
+    per_ten_minutes: float | None
+    per_hour: float | None
+    per_day: float | None
+    busiest: int | None
     busiest_at: datetime | None
     bands: tuple[Band, ...]
     distribution: tuple[int, ...]
     hourly: tuple[int, ...]
-    periods_above: float
-    hours_above: float
+    periods_above: float | None
+    hours_above: float | None
     floods: tuple[Flood, ...]
-    time_in_flood: float
+    time_in_flood: float | None
     chattering: tuple[Chatter, ...]
     stale: tuple[Stale, ...]
     top: tuple[Frequent, ...]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from alerting.cli.printing.output import zone
 from alerting.cli.support import (
     DefinitionName,
     End,
@@ -138,14 +139,18 @@ def kpi(
 
 
 def _show_groups(found: "QualityByGroup") -> None:
+    from alerting.alarm_kpis.observation import observation
+
     rows = [
         {
             found.by: g.name,
             "alarms": g.kpis.alarms,
-            ("an hour" if found.by == "shift" else "a day"): g.kpis.per_hour if found.by == "shift" else g.kpis.per_day,
+            ("an hour" if found.by == "shift" else "a day"): _or_unknown(
+                g.kpis.per_hour if found.by == "shift" else g.kpis.per_day
+            ),
             "budget": g.budget / 24 if found.by == "shift" else g.budget,
-            "most in 10 min": g.kpis.busiest,
-            "in flood": f"{g.kpis.time_in_flood:.1%}",
+            "most in 10 min": _or_unknown(g.kpis.busiest),
+            "in flood": _share(g.kpis.time_in_flood),
             "chattering": len(g.kpis.chattering),
             "stale": len(g.kpis.stale),
             "to acknowledge": _duration(g.kpis.to_acknowledge.median) if g.kpis.to_acknowledge.median is not None else "",
@@ -155,12 +160,17 @@ def _show_groups(found: "QualityByGroup") -> None:
     show(rows, list(rows[0]) if rows else [], False, "no definition applies to an asset")
     if found.past.message:
         console.print(found.past.message)
+    for g in found.groups:
+        if observed_text := observation(g.kpis, zone()):
+            console.print(f"{g.name}: {observed_text}", markup=False)
     if found.groups:
         own = "; rates are per hour of the shift" if found.by == "shift" else ""
         console.print(f"{found.groups[0].kpis.note}{own}", style="dim", markup=False)
 
 
 def _show_whole(found: "AlarmQuality") -> None:
+    from alerting.alarm_kpis.observation import observation
+
     k = found.kpis
     shelved = f", {k.silent} more while muted ({k.suppressed} of them suppressed by design)" if k.silent else ""
     console.print(
@@ -168,8 +178,10 @@ def _show_whole(found: "AlarmQuality") -> None:
     )
     if found.past.message:
         console.print(found.past.message)
+    if observed_text := observation(k, zone()):
+        console.print(observed_text, markup=False)
     verdicts = {True: "met", False: "not met", None: "too short to say"}
-    rows = [{"metric": f.metric, "value": f.value, "target": f.target, "": verdicts[f.met]} for f in k.findings]
+    rows = [{"metric": f.metric, "value": _or_unknown(f.value), "target": f.target, "": verdicts[f.met]} for f in k.findings]
     show(rows, ["metric", "value", "target", ""], False, "")
     _show_load(k)
     chattering = [f"{c.definition} on {c.asset}: {c.cycles} times in {_count_noun(c.bursts, 'burst')}" for c in k.chattering]
@@ -188,7 +200,7 @@ def _show_whole(found: "AlarmQuality") -> None:
 
 
 def _show_load(k: "Kpis") -> None:
-    bands = ", ".join(f"{b.name} ({b.least}{_most(b.least, b.most)}) {b.share:.1%}" for b in k.bands)
+    bands = ", ".join(f"{b.name} ({b.least}{_most(b.least, b.most)}) {_share(b.share)}" for b in k.bands)
     console.print(f"10-minute periods: {bands}", markup=False)
     for f in k.floods:
         console.print(
@@ -198,6 +210,14 @@ def _show_load(k: "Kpis") -> None:
     console.print(f"severities: {mix}", markup=False)
     console.print(f"to acknowledge: {_spread(k.to_acknowledge, 'not acknowledged')}", markup=False)
     console.print(f"to clear: {_spread(k.to_clear, 'still open')}", markup=False)
+
+
+def _or_unknown(value: float | None) -> float | str:
+    return "not known" if value is None else value
+
+
+def _share(value: float | None) -> str:
+    return "not known" if value is None else f"{value:.1%}"
 
 
 def _count_noun(number: int, noun: str) -> str:

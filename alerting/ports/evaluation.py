@@ -98,3 +98,7 @@ class PastEvaluations(Protocol):
     def of(self, definition: str) -> list[PastEvaluation]:
         """Return the past evaluations of a definition, oldest first."""
         ...
+
+    def between(self, start: datetime, end: datetime) -> list[PastEvaluation]:
+        """Return the past evaluations of intervals that overlap [start, end), oldest first."""
+        ...

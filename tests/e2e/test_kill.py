@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
@@ -15,6 +16,7 @@ from alerting.adapters.mongo.mongo import open_stores
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from tests.builders import at, oven, too_hot
+from tests.helpers.processes import suspend
 from tests.pretended import HandClock, platform_on
 from tests.support import free_port, require_real_server
 
@@ -80,7 +82,7 @@ def test_killed_at_any_moment_it_keeps_the_same_episodes_and_tells_everybody(tmp
             process = evaluation(server.uri, "stormy", tmp_path / "stormy.log")
             time.sleep(chance.uniform(0.2, 0.9) * duration)
             if n % (KILLS_OF_EVALUATION // KILLS_OF_DATABASE) == 1:
-                process.send_signal(signal.SIGSTOP)
+                suspend(psutil.Process(process.pid))
                 os.kill(server.pid, signal.SIGKILL)
                 server = EmbeddedMongod(server.folder, server.port).start()
                 process.send_signal(signal.SIGCONT)

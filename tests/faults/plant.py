@@ -3,8 +3,9 @@
 As a process it writes them, always a little ahead of the clock that it drives.
 """
 
-import pickle
+import json
 import time
+from base64 import b64decode, b64encode
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -33,6 +34,7 @@ OVENS = 10
 WITH_MODEL = 2
 HISTORY_DAYS, HISTORY_EVERY_S = 13, 300
 LEASE_S = 4.0
+MODELS = "models.json"
 FIRST_HUMID_S = 60
 """When the first oven's air becomes humid: early, so that a run of any length raises an episode of the model."""
 DEFINITIONS = [
@@ -157,7 +159,7 @@ def found(world: World, stores: MongoStores) -> MemoryModels:
     put_on_shelves(platform, START)
     if not train(platform, model["name"], START)["promote"]:
         raise UserError("the model of the fault test is no good")
-    world.path("models.pickle").write_bytes(pickle.dumps(platform.models))
+    world.path(MODELS).write_text(_models_document(platform.models), encoding="utf-8")
     return platform.models
 
 
@@ -168,8 +170,29 @@ def _setting_up(stores: MongoStores, now: datetime) -> Platform:
 
 def with_model(platform: Platform, world: World) -> Platform:
     """The platform with the champion that `found` left in a file, in place of a registry."""
-    models = pickle.loads(world.path("models.pickle").read_bytes())  # noqa: S301 - our own file
+    models = _read_models(world.path(MODELS).read_text(encoding="utf-8"))
     return replace(platform, models=models, model_key=b"")  # hashed without a key when it was trained
+
+
+def _models_document(models: MemoryModels) -> str:
+    """Return the registered models and their aliases as JSON, without the runs that trained them."""
+    registered = {
+        name: [(run, {file: b64encode(data).decode() for file, data in files.items()}, tags) for run, files, tags in versions]
+        for name, versions in models.registered.items()
+    }
+    aliases = [(name, alias, version) for (name, alias), version in models.aliases.items()]
+    return json.dumps({"registered": registered, "aliases": aliases})
+
+
+def _read_models(text: str) -> MemoryModels:
+    """Return the registry that `_models_document` wrote."""
+    document, models = json.loads(text), MemoryModels()
+    for name, versions in document["registered"].items():
+        models.registered[name] = [
+            (run, {file: b64decode(data) for file, data in files.items()}, tags) for run, files, tags in versions
+        ]
+    models.aliases = {(name, alias): version for name, alias, version in document["aliases"]}
+    return models
 
 
 def main(folder: str, part: str) -> None:

@@ -38,7 +38,7 @@ class Importer:
         reject = self.rejects.append if skip_bad else None
         return import_events(source, self.plant, now=NOW, actor="me", duration=duration, reject=reject)
 
-    def refused(self, *message, call=None, **options):
+    def expect_refusal(self, *message, call=None, **options):
         with pytest.raises(UserError) as refusal:
             (call or self.readings)(**options)
         for part in message:

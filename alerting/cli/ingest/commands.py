@@ -1,8 +1,10 @@
 """`alerting import`: import readings, events and assets from files."""
 
 import os
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     from alerting.readings.inference import BadLine
     from alerting.usecases.ingestion.sources import Reject
     from alerting.usecases.ingestion.tables import CheckedEvents, CheckedReadings
+
+    Check = Callable[..., CheckedReadings | CheckedEvents]
 
 app = typer.Typer(
     help="Import readings, events and assets from CSV (any separator, also compressed) or Parquet files.",
@@ -93,10 +97,8 @@ def readings(
         strict=strict,
     )
     source = ReadingsFile(file, _with_time_columns(layout, time, time_format, tz))
-    with platform() as p, _rejects(file, skip_bad, rejects, dry_run) as reject:
-        with progress() as report:
-            checked = check_readings(source, p, reject=reject, progress=report)
-        _write(checked, p, reject, dry_run, as_json)
+    with _rejects(file, skip_bad, rejects, dry_run) as reject:
+        _import(partial(check_readings, source), reject, dry_run, as_json)
 
 
 @app.command()
@@ -137,10 +139,8 @@ def events(
     columns = EventColumns(event_type, type_column, type_prefix, end_column)
     source = EventsFile(file, _with_time_columns(layout, time, time_format, tz), columns)
     duration: Any = None if lasting is None else "lasting" if lasting else "instant"
-    with platform() as p, _rejects(file, skip_bad, rejects, dry_run) as reject:
-        with progress() as report:
-            checked = check_events(source, p, duration=duration, reject=reject, progress=report)
-        _write(checked, p, reject, dry_run, as_json)
+    with _rejects(file, skip_bad, rejects, dry_run) as reject:
+        _import(partial(check_events, source, duration=duration), reject, dry_run, as_json)
 
 
 @app.command()
@@ -210,6 +210,14 @@ def _with_time_columns(layout: "Layout", time: str | None, time_format: str | No
     settings = read_settings(os.environ)
     plant = settings.timezone.key if os.environ.get(variable("timezone"), "").strip() else None
     return replace(layout, time=time, time_format=time_format, zone=tz, plant_zone=plant)
+
+
+def _import(check: "Check", reject: "Reject | None", dry_run: bool, as_json: bool) -> None:
+    """Check a whole file, then write it. `check`: `check_readings` or `check_events` of the file."""
+    with platform() as p:
+        with progress() as report:
+            checked = check(p, reject=reject, progress=report)
+        _write(checked, p, reject, dry_run, as_json)
 
 
 def _write(

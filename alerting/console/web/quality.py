@@ -7,9 +7,10 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
-from alerting.alarm_kpis.groups import Group, Grouping
+from alerting.alarm_kpis.groups import EvaluatedByAsset, Group, Grouping, evaluated_of
 from alerting.alarm_kpis.kpis import kpis
 from alerting.alarm_kpis.metrics import targets_under
+from alerting.alarm_kpis.observation import observation
 from alerting.alarm_kpis.past_alarms import with_past
 from alerting.console.api.api import Served, Viewer
 from alerting.console.api.parameters import NAME, Instant, NameQuery
@@ -27,6 +28,7 @@ from alerting.usecases.operations.alarm_kpis import (
     alarms_of,
     group_assets,
 )
+from alerting.usecases.operations.evaluated_times import evaluated_times
 
 api = APIRouter(prefix="/api/v1")
 pages = APIRouter(include_in_schema=False)
@@ -73,7 +75,8 @@ def quality(
     midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     start = (midnight - timedelta(days=days)).astimezone(UTC)
     alarms, found = with_past(alarms_of(platform, start, now), start, now, past)
-    groups, missing = _groups(platform, alarms, start, now, by)
+    evaluated = evaluated_times(platform, start, now, past=found.counted)
+    groups, missing = _groups(platform, alarms, start, now, by, evaluated)
     chosen = next((g for g in groups if g.name == group), groups[0])
     k = chosen.kpis
     return render(
@@ -84,6 +87,7 @@ def quality(
         groups=groups if by != EVERYONE else [],
         missing=missing,
         past=found,
+        observed=observation(k, zone),
         by=by,
         days=days,
         periods=PERIODS,
@@ -98,16 +102,18 @@ def quality(
     )
 
 
-def _groups(platform: Platform, alarms: list[Alarm], start: datetime, end: datetime, by: str) -> tuple[list[Group], str]:
+def _groups(
+    platform: Platform, alarms: list[Alarm], start: datetime, end: datetime, by: str, evaluated: EvaluatedByAsset
+) -> tuple[list[Group], str]:
     """Return at least one group of metrics, and the reason if the requested grouping is not available."""
     missing = ""
     if by in ("position", "line", "shift"):
         try:
-            found = group_assets(platform, alarms, start, end, by)  # type: ignore[arg-type]
+            found = group_assets(platform, alarms, start, end, by, evaluated)  # type: ignore[arg-type]
         except UserError as refusal:
             found, missing = [], str(refusal)
         if found:
             return sorted(found, key=lambda g: (-g.kpis.alarms, g.name)), ""
     targets = targets_under(platform.budget)
-    everyone = Group("everyone", kpis(alarms, start, end, targets), targets.per_day)
-    return [everyone], missing or ("" if by == EVERYONE else "no asset is watched yet")
+    figures = kpis(alarms, start, end, targets, evaluated=evaluated_of(evaluated, start, end))
+    return [Group("everyone", figures, targets.per_day)], missing or ("" if by == EVERYONE else "no asset is watched yet")

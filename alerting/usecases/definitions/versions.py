@@ -53,3 +53,15 @@ def line_of_champions(decisions: Sequence[DecisionRecord]) -> list[int]:
 def first_instant(revisions: Sequence[Revision]) -> datetime | None:
     """Return when the definition was first put in service, None if never."""
     return next((r.at for r in revisions if r.definition.state == "active"), None)
+
+
+def live_from(revisions: Sequence[Revision], decisions: Sequence[DecisionRecord]) -> datetime | None:
+    """Return when live evaluation began: with the activation, for a model not before its first promotion. None: not yet.
+
+    Both sequences are of one definition, oldest first, and `revisions` is not empty.
+    """
+    began = first_instant(revisions)
+    if began is None or revisions[-1].definition.kind == "threshold":
+        return began
+    promoted = next((d.at for d in decisions if d.promoted), None)
+    return None if promoted is None else max(began, promoted)

@@ -21,7 +21,7 @@ from alerting.learning.selection.promotion import IntervalsByAsset
 from alerting.ports import Platform
 from alerting.readings.history import History, millis, to_millis
 from alerting.reporting.material import Interval, Material, ModelInService
-from alerting.usecases.definitions.versions import champion_at, first_instant
+from alerting.usecases.definitions.versions import champion_at, live_from
 from alerting.usecases.episodes.suppression import never_notified, suppressed_intervals_by_asset
 
 SCORE_COLUMNS = ("asset", "ts", "score", "threshold", "model_version", "label", "persistence")
@@ -167,7 +167,7 @@ def _evaluated_intervals(
     """
     states = platform.states.load(revision.name, list(histories))
     intervals = [(r.asset, r.start, r.end) for r in platform.past_evaluations.of(revision.name)]
-    began = _live_from(platform, revision)
+    began = live_from(platform.definitions.revisions(revision.name), platform.decisions.of(revision.name))
     if began is not None:
         intervals += [(asset, began, state.watermark) for asset, state in states.items()]
     evaluated: dict[str, Interval] = {}
@@ -192,12 +192,3 @@ def _trim_to_data(definition: Definition, history: History, interval: Interval) 
     if gaps and gaps[-1][1] == last:
         return (first, gaps[-1][0]), gaps[:-1]
     return interval, gaps
-
-
-def _live_from(platform: Platform, revision: Revision) -> datetime | None:
-    """Return when live evaluation began: with the activation, for a model not before its first promotion."""
-    began = first_instant(platform.definitions.revisions(revision.name))
-    if began is None or revision.definition.kind == "threshold":
-        return began
-    promoted = next((d.at for d in platform.decisions.of(revision.name) if d.promoted), None)
-    return None if promoted is None else max(began, promoted)

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from alerting.alarm_kpis.chatter import Proposal, propose
-from alerting.alarm_kpis.groups import Group, Grouping, by_asset, by_shift
+from alerting.alarm_kpis.groups import EvaluatedByAsset, Group, Grouping, by_asset, by_shift, evaluated_of
 from alerting.alarm_kpis.kpis import kpis
 from alerting.alarm_kpis.metrics import TARGETS, Chatter, Kpis, Targets, targets_under
 from alerting.alarm_kpis.past_alarms import PastAlarms, with_past
@@ -21,6 +21,7 @@ from alerting.operators.shelves import Shelf
 from alerting.ports import Platform
 from alerting.usecases.definitions.sync import active, latest_revision
 from alerting.usecases.notification.routes import read_routes
+from alerting.usecases.operations.evaluated_times import evaluated_times
 from alerting.usecases.operators.operate import shelves_now
 
 _AROUND = timedelta(minutes=10)
@@ -67,12 +68,14 @@ def alarm_quality(
 ) -> AlarmQuality:
     """Return metrics of [start, end) for the assets that match a name or pattern (all if None).
 
-    `targets`: the platform's own if None. Older alarms count as stale if they are still open, or were raised in the thirty days
-    before and ended within the period. `past`: see `with_past`. Raises UserError for an empty period.
+    Rates are of the times in which targets were evaluated (`evaluated_times`). `targets`: the platform's own if None. Older
+    alarms count as stale if they are still open, or were raised in the thirty days before and ended within the period. `past`:
+    see `with_past`. Raises UserError for an empty period.
     """
     targets = targets or targets_under(platform.budget)
     alarms, found = with_past(alarms_of(platform, start, end, assets), start, end, past)
-    metrics = kpis(alarms, start, end, targets)
+    evaluated = evaluated_times(platform, start, end, assets, found.counted)
+    metrics = kpis(alarms, start, end, targets, evaluated=evaluated_of(evaluated, start, end))
     muted = tuple(s for s in shelves_now(platform, platform.clock.now()) if assets is None or fnmatchcase(s.asset, assets))
     return AlarmQuality(metrics, advise(platform, metrics, targets), muted, found)
 
@@ -91,13 +94,23 @@ def alarm_quality_by(
     Raises UserError for an empty period, and for shifts if no route has any.
     """
     alarms, found = with_past(alarms_of(platform, start, end, assets), start, end, past)
-    return QualityByGroup(by, tuple(group_assets(platform, alarms, start, end, by, targets)), found)
+    evaluated = evaluated_times(platform, start, end, assets, found.counted)
+    return QualityByGroup(by, tuple(group_assets(platform, alarms, start, end, by, evaluated, targets)), found)
 
 
 def group_assets(
-    platform: Platform, alarms: Sequence[Alarm], start: datetime, end: datetime, by: Grouping, targets: Targets | None = None
+    platform: Platform,
+    alarms: Sequence[Alarm],
+    start: datetime,
+    end: datetime,
+    by: Grouping,
+    evaluated: EvaluatedByAsset,
+    targets: Targets | None = None,
 ) -> list[Group]:
-    """Return alarms of a period by group. `targets`: the platform's own if None. Raises UserError for shifts without a route."""
+    """Return alarms of a period by group. `targets`: the platform's own if None. `evaluated`: see `evaluated_times`.
+
+    Raises UserError for shifts without a route.
+    """
     targets = targets or targets_under(platform.budget)
     if by == "shift":
         routes = [route for route in read_routes(platform)[0] if route.shifts]
@@ -105,13 +118,13 @@ def group_assets(
             raise UserError(
                 "no route has shifts, so nobody knows whose hours are whose; give a route `shifts:` (docs/notifications.md)"
             )
-        return by_shift(alarms, start, end, routes, targets)
+        return by_shift(alarms, start, end, routes, targets, evaluated)
     assets = platform.assets.all()
-    evaluated = {a.name for r in active(platform) for a in matching_assets(r.definition, assets)}
+    in_service = {a.name for r in active(platform) for a in matching_assets(r.definition, assets)}
     group = position_of if by == "position" else line_of
-    group_of = {a.name: group(a, assets) for a in assets if a.name in evaluated or any(e.asset == a.name for e in alarms)}
+    group_of = {a.name: group(a, assets) for a in assets if a.name in in_service or any(e.asset == a.name for e in alarms)}
     budget = platform.budget.of if by == "position" else (lambda _: targets.per_day)
-    return by_asset(alarms, start, end, group_of, budget, targets)
+    return by_asset(alarms, start, end, group_of, budget, targets, evaluated)
 
 
 def alarms_of(platform: Platform, start: datetime, end: datetime, assets: str | None = None) -> list[Alarm]:

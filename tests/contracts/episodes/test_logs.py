@@ -90,6 +90,16 @@ def test_replays_are_listed_oldest_first(stores):
     assert stores.past_evaluations.of("too-hot") == [early, late]
 
 
+def test_past_evaluations_are_found_by_the_times_that_they_evaluated(stores):
+    first = PastEvaluation("too-hot", "oven-1", at(0), at(60), 1, None, at(200))
+    second = PastEvaluation("too-moist", "oven-2", at(60), at(120), 1, 3, at(100))
+    for record in (first, second):
+        stores.past_evaluations.add(record)
+    assert stores.past_evaluations.between(at(30), at(90)) == [second, first]
+    assert stores.past_evaluations.between(at(60), at(90)) == [second]
+    assert stores.past_evaluations.between(at(120), at(900)) == []
+
+
 def test_an_audit_entry_says_who_did_what_and_is_kept_once(stores):
     for _ in range(2):
         stores.audit.add("ann", "promoted", "too-moist", at(1), before={"champion": 1}, after={"champion": 2}, why="better")

@@ -65,7 +65,7 @@ def client(platform):
     return TestClient(create_app(platform, TOKENS), raise_server_exceptions=False)
 
 
-def problem_of(answer, status):
+def expect_problem(answer, status):
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
     document = answer.json()

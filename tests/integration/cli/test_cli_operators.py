@@ -105,5 +105,11 @@ def test_kpi_shows_figures_with_targets_and_says_that_a_day_is_too_short(platfor
     assert "1 alarm from" in words
     assert "too short to say" in words
     assert "after ISA-18.2 / EEMUA 191" in words
+    assert "observed" not in words
+    assert "observed 8 minutes of 30 days, since 5 Jan 00:00" in alerting("kpi")
+    assert "oven-1: observed 8 minutes of 30 days" in alerting("kpi", "--by", "line")
+    before = alerting("kpi", "--to", at(0).isoformat())
+    assert "nothing was evaluated in this period, so its rates are not known" in before
+    assert "acceptable (0 to 1) not known" in before
     found = json.loads(alerting("kpi", "--json", "--target", "most=3"))
     assert (found["kpis"]["alarms"], found["kpis"]["priorities"][1]["alarms"]) == (1, 1)

@@ -17,6 +17,7 @@ from alerting.definitions.faults import UserError
 from alerting.local.prepare import prepare_home
 from alerting.settings.environment import Settings
 from alerting.wiring import open_platform
+from tests.helpers.processes import suspend
 from tests.support import free_port, require_real_server
 
 pytestmark = pytest.mark.slow
@@ -42,15 +43,6 @@ def start_user(home):
 
 def servers_of(home):
     return [p for p in psutil.process_iter(["cmdline"]) if str(home / "mongod") in (p.info["cmdline"] or [])]
-
-
-def stop(process):
-    """Stop a process, and wait until it has stopped: until then it may still take a lock that becomes free."""
-    process.suspend()
-    deadline = time.monotonic() + 60
-    while process.status() != psutil.STATUS_STOPPED:
-        assert time.monotonic() < deadline, process.status()
-        time.sleep(0.01)
 
 
 def assert_no_server_is_left(home):
@@ -79,7 +71,7 @@ def test_a_server_too_busy_to_answer_is_waited_for_and_no_second_one_is_started(
     first = start_user(tmp_path)
     uri = first.stdout.readline()
     (server,) = servers_of(tmp_path)
-    server.suspend()
+    suspend(server)
     threading.Timer(3.0, server.resume).start()
     second = start_user(tmp_path)
     assert second.stdout.readline() == uri
@@ -148,7 +140,7 @@ def test_a_server_that_does_not_end_is_named_with_what_to_do(tmp_path):
     user.stdout.readline()
     (server,) = servers_of(tmp_path)
     keeper = psutil.Process(server.ppid())
-    stop(keeper)
+    suspend(keeper)
     user.communicate()
     try:
         refused = pytest.raises(UserError, match=rf"process {server.pid}.*kill {server.pid}")

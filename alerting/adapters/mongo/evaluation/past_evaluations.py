@@ -1,8 +1,10 @@
 """Records of past evaluations in MongoDB."""
 
+from datetime import datetime
+
 from alerting.adapters.mongo.documents import MongoDatabase, from_document, to_document
 from alerting.adapters.mongo.indexes import PAST_EVALUATIONS
-from alerting.ports import PastEvaluation
+from alerting.ports import Document, PastEvaluation
 
 
 class MongoPastEvaluations:
@@ -17,5 +19,12 @@ class MongoPastEvaluations:
 
     def of(self, definition: str) -> list[PastEvaluation]:
         """Return records for a definition, oldest first."""
-        found = self._evaluations.find({"definition": definition}).sort([("at", 1), ("_id", 1)])
+        return self._find({"definition": definition})
+
+    def between(self, start: datetime, end: datetime) -> list[PastEvaluation]:
+        """Return records of intervals that overlap [start, end), oldest first."""
+        return self._find({"start": {"$lt": end}, "end": {"$gt": start}})
+
+    def _find(self, query: Document) -> list[PastEvaluation]:
+        found = self._evaluations.find(query).sort([("at", 1), ("_id", 1)])
         return [from_document(PastEvaluation, document) for document in found]

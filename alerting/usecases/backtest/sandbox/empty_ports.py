@@ -159,6 +159,9 @@ class NoPastEvaluations:
     def of(self, definition: str) -> list[PastEvaluation]:  # noqa: ARG002
         return []
 
+    def between(self, start: datetime, end: datetime) -> list[PastEvaluation]:  # noqa: ARG002
+        return []
+
 
 class NoReports:
     """Port `Reports` that stores none."""

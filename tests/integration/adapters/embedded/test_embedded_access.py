@@ -1,7 +1,5 @@
 """Other users of the machine reach the port of the embedded database, and nothing behind it."""
 
-import os
-import signal
 import stat
 import subprocess
 import threading
@@ -14,6 +12,7 @@ from pymongo.errors import OperationFailure
 
 from alerting.adapters.embedded import embedded_mongod
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from tests.helpers.processes import suspend
 from tests.support import free_port, require_real_server
 
 pytestmark = pytest.mark.slow
@@ -150,11 +149,14 @@ def test_a_server_that_is_told_to_end_is_waited_for_by_its_successor(tmp_path):
     """Two starts that meet on a busy machine: the second waits for the folder instead of giving up at once."""
     require_real_server()
     first = EmbeddedMongod(tmp_path, free_port()).start()
-    os.kill(first.pid, signal.SIGSTOP)  # it takes its time
     process = psutil.Process(first.pid)
+    suspend(process)  # it takes its time
     waking = threading.Timer(2.0, lambda: (process.resume(), process.terminate()))
     waking.start()
+    began = time.monotonic()
     with EmbeddedMongod(tmp_path, free_port()) as second, MongoClient(second.uri) as client:
-        client["alerting"]["definitions"].insert_one({"_id": 1})
+        assert time.monotonic() - began > 1.5
+        assert second.pid != first.pid
+        assert client.admin.command("hello")["isWritablePrimary"]
     waking.join()
     first.stop()

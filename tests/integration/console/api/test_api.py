@@ -12,7 +12,7 @@ from alerting.definitions.faults import UserError
 from alerting.ports import DecisionRecord
 from alerting.usecases.definitions.sync import apply
 from tests.builders import at, too_hot
-from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, VIEWER, episode, problem_of
+from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, VIEWER, episode, expect_problem
 from tests.rubbish import VALUES
 
 # Who may do what
@@ -36,14 +36,14 @@ def test_nobody_gets_in_without_a_token_except_to_the_health_of_the_api(client):
 )
 def test_a_wrong_token_is_refused(client, header):
     answer = client.get("/api/v1/episodes", headers={"authorization": header})
-    assert "Authorization: Bearer" in problem_of(answer, 401)
+    assert "Authorization: Bearer" in expect_problem(answer, 401)
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
 def test_a_role_that_is_too_small_is_refused_and_changes_nothing(client, platform):
     platform.episodes.insert(episode(1))
     answer = client.post(f"/api/v1/episodes/{episode(1).id}/feedback", json={"verdict": "true_alarm"}, headers=VIEWER)
-    assert problem_of(answer, 403) == "this needs the role operator; vera has the role viewer"
+    assert expect_problem(answer, 403) == "this needs the role operator; vera has the role viewer"
     assert platform.feedback.of(episode(1).id) == []
 
 
@@ -78,7 +78,7 @@ def test_without_a_database_health_is_a_problem(platform):
             raise ServerSelectionTimeoutError("mongodb.plant.internal:27017: timed out")
 
     client = TestClient(create_app(replace(platform, definitions=Down()), TOKENS), raise_server_exceptions=False)
-    detail = problem_of(client.get("/api/v1/health"), 503)
+    detail = expect_problem(client.get("/api/v1/health"), 503)
     assert "database does not answer" in detail
     assert "plant.internal" not in detail
 
@@ -89,7 +89,7 @@ def test_a_fault_of_ours_says_nothing_of_its_inside(platform):
             raise RuntimeError("secret detail")
 
     client = TestClient(create_app(replace(platform, definitions=Broken()), TOKENS), raise_server_exceptions=False)
-    assert "secret" not in problem_of(client.get("/api/v1/health"), 500)
+    assert "secret" not in expect_problem(client.get("/api/v1/health"), 500)
 
 
 # Episodes
@@ -110,7 +110,7 @@ def test_an_episode_is_shown_with_everything(client, platform):
 
 
 def test_an_unknown_episode_is_not_found(client):
-    assert "there is no episode 'nope'" in problem_of(client.get("/api/v1/episodes/nope", headers=VIEWER), 404)
+    assert "there is no episode 'nope'" in expect_problem(client.get("/api/v1/episodes/nope", headers=VIEWER), 404)
 
 
 def test_episodes_are_filtered(client, platform):
@@ -164,7 +164,7 @@ def test_pages_together_hold_every_episode_once_even_those_of_one_instant(client
     ],
 )
 def test_a_query_that_makes_no_sense_is_said(client, query, words):
-    assert words in problem_of(client.get(f"/api/v1/episodes?{query}", headers=VIEWER), 422)
+    assert words in expect_problem(client.get(f"/api/v1/episodes?{query}", headers=VIEWER), 422)
 
 
 # Feedback
@@ -218,23 +218,23 @@ def test_feedback_never_overwrites(client, platform):
 )
 def test_feedback_that_says_nothing_or_nonsense_is_refused_and_not_kept(client, platform, body, words):
     platform.episodes.insert(episode(1))
-    assert words in problem_of(say(client, body), 422)
+    assert words in expect_problem(say(client, body), 422)
     assert platform.feedback.of(episode(1).id) == []
 
 
 def test_a_body_that_is_not_json_is_said(client):
     answer = client.post("/api/v1/episodes/x/feedback", content="{", headers={**OPERATOR, "content-type": "application/json"})
-    assert "not JSON" in problem_of(answer, 422)
+    assert "not JSON" in expect_problem(answer, 422)
 
 
 def test_feedback_on_nothing_is_not_found(client):
-    assert "there is no episode" in problem_of(say(client, {"verdict": "unsure"}, id="nothing"), 404)
+    assert "there is no episode" in expect_problem(say(client, {"verdict": "unsure"}, id="nothing"), 404)
 
 
 def test_a_body_too_large_is_refused_before_it_is_read(client):
-    assert "larger than" in problem_of(say(client, {"comment": "x" * 70_000}), 413)
+    assert "larger than" in expect_problem(say(client, {"comment": "x" * 70_000}), 413)
     endless = client.post("/api/v1/episodes/x/feedback", content=iter([b"{}"]), headers=OPERATOR)
-    assert "content-length" in problem_of(endless, 411)
+    assert "content-length" in expect_problem(endless, 411)
 
 
 # Definitions, models, reports
@@ -253,7 +253,7 @@ def test_definitions_are_listed_and_shown_with_their_revisions(client, platform)
         (1, "engineer", "first"),
         (2, "ada", "tuned"),
     ]
-    assert "there is no definition" in problem_of(client.get("/api/v1/definitions/nope", headers=VIEWER), 404)
+    assert "there is no definition" in expect_problem(client.get("/api/v1/definitions/nope", headers=VIEWER), 404)
 
 
 def test_a_faulty_definition_says_so(client, platform):
@@ -287,13 +287,13 @@ def test_reports_are_listed_and_their_page_is_html(client, platform):
     assert page.text == "<!DOCTYPE html><p>page</p>"
     assert listed["url"].endswith(id)
     assert client.get("/api/v1/reports?definition=too-moist", headers=VIEWER).json() == []
-    assert "there is no report" in problem_of(client.get("/api/v1/reports/nope", headers=VIEWER), 404)
+    assert "there is no report" in expect_problem(client.get("/api/v1/reports/nope", headers=VIEWER), 404)
     assert client.get("/api/v1/reports?definition=nope", headers=VIEWER).status_code == 404
 
 
 def test_an_unknown_address_is_a_problem_too(client):
-    problem_of(client.get("/api/v1/nothing", headers=VIEWER), 404)
-    problem_of(client.delete("/api/v1/episodes", headers=VIEWER), 405)
+    expect_problem(client.get("/api/v1/nothing", headers=VIEWER), 404)
+    expect_problem(client.delete("/api/v1/episodes", headers=VIEWER), 405)
 
 
 def test_the_schema_describes_every_route_and_the_token(client):

@@ -5,7 +5,7 @@ from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
 from tests.builders import at
-from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, VIEWER, episode, problem_of
+from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, VIEWER, episode, expect_problem
 from tests.helpers.console.pages import VIEWER_TOKEN, csrf_of, log_in
 
 ID = episode(590).id
@@ -70,7 +70,7 @@ def test_a_shelf_mutes_is_listed_and_can_be_ended(client, platform):
     ],
 )
 def test_a_shelf_that_must_not_be_is_refused_with_the_reason(client, platform, body, status, words):
-    assert words in problem_of(client.post("/api/v1/shelves", headers=OPERATOR, json=body), status)
+    assert words in expect_problem(client.post("/api/v1/shelves", headers=OPERATOR, json=body), status)
     assert platform.shelves.in_force() == []
 
 
@@ -80,15 +80,15 @@ def test_out_of_service_is_for_engineers_both_ways(platform):
     body.pop("for")
     made = api.post("/api/v1/shelves", headers=ENGINEER, json=body).json()
     assert made["until"] is None
-    assert "engineer" in problem_of(api.post(f"/api/v1/shelves/{made['id']}/end", headers=OPERATOR), 403)
+    assert "engineer" in expect_problem(api.post(f"/api/v1/shelves/{made['id']}/end", headers=OPERATOR), 403)
     assert api.post(f"/api/v1/shelves/{made['id']}/end", headers=ENGINEER).json()["ended_by"] == "emil"
 
 
 @pytest.mark.parametrize("action", ["ack", "confirm", "comment", "assign"])
 def test_a_viewer_may_do_nothing(client, platform, action):
     before = platform.episodes.get(ID)
-    problem_of(client.post(f"/api/v1/episodes/{ID}/{action}", headers=VIEWER, json={"comment": "x", "to": "x"}), 403)
-    problem_of(client.post("/api/v1/shelves", headers=VIEWER, json=SHELF), 403)
+    expect_problem(client.post(f"/api/v1/episodes/{ID}/{action}", headers=VIEWER, json={"comment": "x", "to": "x"}), 403)
+    expect_problem(client.post("/api/v1/shelves", headers=VIEWER, json=SHELF), 403)
     assert platform.episodes.get(ID) == before
 
 

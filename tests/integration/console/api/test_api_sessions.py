@@ -14,7 +14,7 @@ from alerting.adapters.channels.links import SignedLinks
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.console.app import create_app
 from tests.builders import at, oven, too_hot
-from tests.helpers.console.api import TOKENS, episode, problem_of
+from tests.helpers.console.api import TOKENS, episode, expect_problem
 from tests.pretended import HandClock, MemoryModels
 
 VIEWER_TOKEN, OPERATOR_TOKEN, ADMIN_TOKEN = TOKENS
@@ -123,7 +123,7 @@ def test_tokens_of_programs_are_slowed_in_the_same_way(app):
     ]
     assert statuses == [401] * 5 + [429] * 2
     answer = guesser.get("/api/v1/episodes", headers={"authorization": f"Bearer {ADMIN_TOKEN}"})
-    assert "too many wrong tokens" in problem_of(answer, 429)
+    assert "too many wrong tokens" in expect_problem(answer, 429)
 
 
 def test_a_person_who_mistypes_now_and_then_is_never_slowed(app, wall):

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from alerting.console.app import create_app
 from alerting.definitions.assets import Asset, EventType
 from alerting.episodes.episode import ActorStamp
+from alerting.episodes.lifecycle import ConditionState
 from alerting.ports import EventRow, ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
@@ -38,6 +39,8 @@ def plant():
         put(platform, minute, "oven-1", 5)
     for i in range(14):
         put(platform, 10 * DAY + 30 + i / 10, "oven-2", 0.05)
+    for asset in ("oven-1", "oven-2"):
+        assert platform.states.advance("too-hot", asset, None, ConditionState(watermark=at(30 * DAY)))
     return platform
 
 
@@ -66,6 +69,25 @@ def test_the_distribution_has_a_bar_for_every_number_and_both_limits(plant):
     assert "<title>720 ten-minute periods with 1 alarm: acceptable</title>" in page
     assert "<title>1 ten-minute period with 11+ alarms: unacceptable</title>" in page
     assert page.count('class="limit"') == 2
+
+
+def test_the_page_says_since_when_the_line_is_observed_and_what_it_does_not_know(plant):
+    assert "observed" not in text(client(plant).get("/kpi?days=30"))
+    words = text(client(plant).get("/kpi?days=90"))
+    assert "observed 30 of 90 days, since 5 Jan" in words
+    assert re.search(r"alarms a day 24.5 ● target", words)
+    idle = pretended_platform()
+    idle.assets.put([oven()])
+    apply(idle, [too_hot()], "engineer", at(0), "test")
+    for by in ("", "?by=line"):
+        words = text(client(idle).get(f"/kpi{by}"))
+        assert "nothing was evaluated in this period, so its rates are not known" in words
+        assert re.search(r"alarms a day not known ○", words)
+        assert re.search(r"time in flood not known ○", words)
+        assert re.search(r"chattering not known ○", words)
+    assert re.search(r"oven-1 0 not known not known of 144 not known not known", words)
+    figures = client(idle).get("/api/v1/kpi").json()["kpis"]
+    assert (figures["per_day"], figures["time_in_flood"], figures["observed"], figures["alarms"]) == (None, None, "PT0S", 0)
 
 
 def test_the_menu_leads_there(plant):

@@ -14,7 +14,7 @@ from alerting.usecases.notification.deliver import deliver_due, send_test
 from alerting.usecases.notification.overview import routes_overview
 from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at
-from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, VIEWER, episode, problem_of
+from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, VIEWER, episode, expect_problem
 from tests.helpers.console.pages import OPERATOR_TOKEN, VIEWER_TOKEN, csrf_of, log_in
 from tests.helpers.console.routes_page import NIGHT
 from tests.helpers.notifications import notice
@@ -195,7 +195,7 @@ def test_only_a_route_can_be_tested(browser, boxes, night, name):
 
 def test_a_faulty_route_is_refused_with_its_faults(browser, platform):
     platform.routes._routes.insert_one({"name": "odd", "channels": []})
-    assert "faulty and not used" in problem_of(browser.post("/api/v1/routes/odd/test", headers=ENGINEER), 422)
+    assert "faulty and not used" in expect_problem(browser.post("/api/v1/routes/odd/test", headers=ENGINEER), 422)
 
 
 # Dead letters
@@ -233,7 +233,7 @@ def test_a_dead_letter_that_is_none_is_said_on_the_page(browser):
 @pytest.mark.parametrize("body", [{}, {"id": ""}, {"id": 1}, {"id": "all", "more": 1}, {"id": "x" * 501}])
 def test_what_makes_no_sense_is_refused(browser, platform, boxes, body):
     give_up(platform, boxes)
-    problem_of(browser.post("/api/v1/dead-letters/retry", json=body, headers=ENGINEER), 422)
+    expect_problem(browser.post("/api/v1/dead-letters/retry", json=body, headers=ENGINEER), 422)
     assert boxes["shift"].messages == []
 
 
@@ -244,7 +244,7 @@ def test_what_makes_no_sense_is_refused(browser, platform, boxes, body):
 def test_nobody_below_an_engineer_disturbs_people(browser, platform, boxes, night, actor):
     give_up(platform, boxes)
     for path, body in (("routes/ovens-at-night/test", None), ("dead-letters/retry", {"id": "all"})):
-        assert "needs the role engineer" in problem_of(browser.post(f"/api/v1/{path}", json=body, headers=actor), 403)
+        assert "needs the role engineer" in expect_problem(browser.post(f"/api/v1/{path}", json=body, headers=actor), 403)
     assert boxes["shift"].messages == []
 
 

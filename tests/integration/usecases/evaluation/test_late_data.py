@@ -239,3 +239,13 @@ def test_after_an_outage_one_digest_tells_of_all_that_is_over_and_the_open_ones_
     assert digest.subject == "120 alerts raised and over before anybody was told"
     assert "and 100 others" in digest.text
     assert line.platform.episodes.waiting_for_digest() == []
+
+
+def test_a_late_reading_of_the_very_instant_that_was_evaluated_last_counts():
+    line = Line()
+    line.feed({1: 200}, 1)
+    line.run(20)
+    last = line.state().watermark
+    line.platform.readings.add_readings([ReadingRow("oven-1", last, {"temperature": 230.0})], at(21))
+    counts = line.run(22)
+    assert (counts.late, [e.raised_at for e in line.episodes()]) == (1, [last])

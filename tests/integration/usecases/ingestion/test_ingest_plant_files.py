@@ -39,7 +39,7 @@ class Folder:
     def understood(self, content, **layout):
         return check_readings(ReadingsFile(self.file(content), Layout(**{"asset": "a", **layout})), self.plant).understood
 
-    def refused(self, content, *parts, **layout):
+    def expect_refusal(self, content, *parts, **layout):
         with pytest.raises(UserError) as refusal:
             self.readings(content, **layout)
         for part in parts:
@@ -81,7 +81,7 @@ def test_a_title_of_many_thousand_characters_is_kept_as_far_as_it_can_be_shown(f
 
 @pytest.mark.parametrize("options", [{"asset": "x" * 101}, {"asset": "Ofen 1"}])
 def test_an_asset_name_that_is_not_legal_is_refused_before_anything_is_written(folder, options):
-    folder.refused("ts,x\n2026-01-05,1\n", "is no asset name", "write for example --asset", **options)
+    folder.expect_refusal("ts,x\n2026-01-05,1\n", "is no asset name", "write for example --asset", **options)
 
 
 def test_an_event_type_that_is_too_long_is_refused(folder):
@@ -140,7 +140,7 @@ def test_day_and_month_are_told_apart_by_the_whole_file(folder, later, day_first
 
 def test_day_and_month_that_nothing_tells_apart_are_refused_until_the_format_is_named(folder):
     content = "ts,x\n03/04/2026 06:00,1\n05/04/2026 06:00,2\n"
-    folder.refused(content, "--time-format dd/mm/yyyy or --time-format mm/dd/yyyy")
+    folder.expect_refusal(content, "--time-format dd/mm/yyyy or --time-format mm/dd/yyyy")
     folder.readings(content, time_format="mm/dd/yyyy")
     assert min(folder.column("x")) == datetime(2026, 3, 4, 6, tzinfo=UTC)
 
@@ -153,12 +153,12 @@ def test_a_format_can_be_named(folder, named):
 
 @pytest.mark.parametrize("named", ["%Q", "%H:%M", "ymd", "%d.%d.%Y", "\udcff"])
 def test_a_format_that_cannot_be_is_refused(folder, named):
-    folder.refused("ts;x\n14.03.2026 06:30;1\n", "--time-format", time_format=named)
+    folder.expect_refusal("ts;x\n14.03.2026 06:30;1\n", "--time-format", time_format=named)
 
 
 @pytest.mark.parametrize("bad", ["31.02.2026 06:00", "14.13.2026 06:00", "14.03.2026 25:00", "morgen"])
 def test_a_stamp_that_is_none_is_named_with_its_line(folder, bad):
-    folder.refused(f"ts;x\n14.03.2026 06:00;1\n14.03.2026 06:01;1\n{bad};2\n", "line 4, column ts", repr(bad))
+    folder.expect_refusal(f"ts;x\n14.03.2026 06:00;1\n14.03.2026 06:01;1\n{bad};2\n", "line 4, column ts", repr(bad))
 
 
 # Summer time
@@ -194,8 +194,8 @@ def test_the_hour_that_comes_twice_is_resolved_across_chunks(folder, monkeypatch
 def test_lines_in_no_order_in_that_hour_are_refused_and_so_are_all_when_strict(folder):
     head, *lines = autumn(timedelta(minutes=10)).splitlines()
     mixed = "\n".join([head, *lines[::2], *lines[1::2]])
-    folder.refused(mixed, "comes twice in Europe/Berlin", asset=None, zone="Europe/Berlin")
-    folder.refused(autumn(timedelta(minutes=10)), "comes twice", asset=None, zone="Europe/Berlin", strict=True)
+    folder.expect_refusal(mixed, "comes twice in Europe/Berlin", asset=None, zone="Europe/Berlin")
+    folder.expect_refusal(autumn(timedelta(minutes=10)), "comes twice", asset=None, zone="Europe/Berlin", strict=True)
 
 
 def test_without_a_configured_zone_the_hour_that_comes_twice_tells_the_zone_and_it_is_said(folder):
@@ -215,7 +215,7 @@ def test_two_lines_of_each_hour_are_no_change_of_the_clock(folder):
 
 def test_a_local_time_that_was_skipped_is_named(folder):
     content = "ts;x\n29.03.2026 01:59;1\n29.03.2026 02:30;1\n29.03.2026 03:00;2\n"
-    folder.refused(content, "line 3, column ts", "does not exist in Europe/Berlin", "--tz Etc/GMT-1", zone="Europe/Berlin")
+    folder.expect_refusal(content, "line 3, column ts", "does not exist in Europe/Berlin", "--tz Etc/GMT-1", zone="Europe/Berlin")
 
 
 def test_the_end_of_an_event_in_the_second_time_of_that_hour_is_not_before_its_start(folder):
@@ -253,11 +253,13 @@ def test_bad_and_good_in_a_column_of_text_are_text(folder):
 
 def test_a_column_that_is_perhaps_no_number_is_refused_with_what_to_do(folder):
     codes = "".join(f"2026-01-05 00:{i:02},{'' if i % 3 else 'A'}{4000 + i}\n" for i in range(30))
-    folder.refused(f"ts,batch\n{codes}", "column 'batch' is taken for a number", "Declare it as a category")
+    folder.expect_refusal(f"ts,batch\n{codes}", "column 'batch' is taken for a number", "Declare it as a category")
 
 
 def test_strict_makes_a_bad_cell_a_bad_line(folder):
-    folder.refused("ts;x\n2026-01-05;1\n2026-01-06;2\n2026-01-07;#NV\n", "line 4, column x: '#NV' is not a number", strict=True)
+    folder.expect_refusal(
+        "ts;x\n2026-01-05;1\n2026-01-06;2\n2026-01-07;#NV\n", "line 4, column x: '#NV' is not a number", strict=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -339,7 +341,7 @@ def test_windows_text_that_first_shows_far_down_is_read(folder, monkeypatch):
     ["rot13", "zlib_codec", "base64", "hex", "bz2", "uu", "quopri", "idna", "punycode", "undefined", "unicode_escape", "x\0"],
 )
 def test_what_is_no_encoding_of_text_is_refused(folder, name):
-    folder.refused("ts,x\n2026-01-05,1\n", "encoding", "utf-8, cp1252", encoding=name)
+    folder.expect_refusal("ts,x\n2026-01-05,1\n", "encoding", "utf-8, cp1252", encoding=name)
 
 
 def test_lines_that_end_with_a_carriage_return_alone_are_read(folder):
@@ -376,14 +378,14 @@ def test_the_first_line_of_a_spreadsheet_that_names_the_separator_is_understood(
 )
 def test_rubbish_is_refused_with_a_sentence(folder, content, message):
     started = time.perf_counter()
-    assert len(folder.refused(content, message)) < 3000
+    assert len(folder.expect_refusal(content, message)) < 3000
     assert time.perf_counter() - started < 5
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress])
 def test_one_endless_line_in_a_small_archive_is_refused_within_seconds(folder, pack):
     started = time.perf_counter()
-    folder.refused(pack(b"ts,x\n2026-01-05," + b"1" * (60 << 20), 1), "line 2 is longer than 4 MiB")
+    folder.expect_refusal(pack(b"ts,x\n2026-01-05," + b"1" * (60 << 20), 1), "line 2 is longer than 4 MiB")
     assert time.perf_counter() - started < 8
 
 
@@ -392,13 +394,13 @@ def test_a_quotation_mark_that_never_closes_is_refused_soon_and_its_line_named(f
     monkeypatch.setattr("alerting.adapters.files.tables.text.LONGEST_RECORD", 40_000)
     rows = "".join(f"{1_767_571_200 + i},{i}.5\n" for i in range(20_000))
     content = f'ts,x\n1767500000,"7\n{rows}'
-    folder.refused(content, "line 2: a quotation mark is opened and not closed", "were not read")
+    folder.expect_refusal(content, "line 2: a quotation mark is opened and not closed", "were not read")
 
 
 def test_a_bad_line_in_a_large_file_is_refused_before_all_of_it_is_read(folder, monkeypatch):
     monkeypatch.setattr("alerting.adapters.files.tables.text.BLOCK_BYTES", 2_000)
     rows = "".join(f"{1_767_571_200 + i},{i}\n" for i in range(10_000))
-    told = folder.refused(f"ts,x\nnever,1\n{rows}", "line 2, column ts", "were not read")
+    told = folder.expect_refusal(f"ts,x\nnever,1\n{rows}", "line 2, column ts", "were not read")
     assert "\n  - the lines behind line" in told
 
 
@@ -421,16 +423,16 @@ def test_a_damaged_parquet_file_is_refused_wherever_the_damage_is(folder):
     [("zeitstempl", "Zeitstempel"), ("time", "Zeitstempel"), ("Timestamp", "Zeitstempel")],
 )
 def test_a_column_of_stamps_that_is_not_there_brings_the_one_that_holds_them(folder, wanted, near):
-    folder.refused("T1;T2;Zeitstempel\n1;2;14.03.2026 06:30\n", f"did you mean {near}?", time=wanted)
+    folder.expect_refusal("T1;T2;Zeitstempel\n1;2;14.03.2026 06:30\n", f"did you mean {near}?", time=wanted)
 
 
 @pytest.mark.parametrize(("wanted", "near"), [("temp_zone_1", "Temp. Zone 1"), ("zone", "Temp. Zone 1"), ("druk", "Druck")])
 def test_a_column_that_is_not_there_brings_the_one_that_is_meant(folder, wanted, near):
-    folder.refused("ts;Temp. Zone 1;Druck;T9\n2026-01-05;1;2;3\n", f"did you mean {near}?", only=(wanted,))
+    folder.expect_refusal("ts;Temp. Zone 1;Druck;T9\n2026-01-05;1;2;3\n", f"did you mean {near}?", only=(wanted,))
 
 
 def test_a_column_that_is_like_no_other_brings_no_suggestion(folder):
-    assert "did you mean" not in folder.refused("ts;a1;b2\n2026-01-05;1;2\n", "there is no column", only=("humidity",))
+    assert "did you mean" not in folder.expect_refusal("ts;a1;b2\n2026-01-05;1;2\n", "there is no column", only=("humidity",))
 
 
 @pytest.mark.parametrize(

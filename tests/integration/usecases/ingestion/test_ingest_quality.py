@@ -53,7 +53,7 @@ def test_the_worse_of_two_qualities_counts(importer):
 def test_a_quality_that_nobody_understands_is_a_bad_line_with_its_place(importer):
     layout = {"asset": "oven-1", "quality": QualityLayout(suffix="_q")}
     dodgy = HEAD + "2015-01-01 06:00:00,1,5,good,good\n2015-01-01 06:01:00,1,5,dodgy,good\n"
-    importer.refused("line 3, column x_q: 'dodgy' is no quality: good, uncertain or bad", content=dodgy, **layout)
+    importer.expect_refusal("line 3, column x_q: 'dodgy' is no quality: good, uncertain or bad", content=dodgy, **layout)
     assert importer.plant.untouched()
     assert importer.readings(dodgy, skip_bad=True, **layout).rejected == 1
     assert [(line.line, line.column) for line in importer.rejects] == [(3, "x_q")]
@@ -63,7 +63,7 @@ def test_a_quality_that_nobody_understands_is_a_bad_line_with_its_place(importer
 def test_a_zero_is_understood_only_when_it_is_said_what_it_is(importer, codes, expected):
     rows = "ts,x,x_q\n2015-01-01 06:00:00,1,good\n2015-01-01 06:01:00,2,0\n"
     told = "line 3, column x_q: '0' may be a status code of OPC UA or a quality of OPC DA (0 is good there and bad here)"
-    importer.refused(told, content=rows, asset="oven-1", quality=QualityLayout(suffix="_q"))
+    importer.expect_refusal(told, content=rows, asset="oven-1", quality=QualityLayout(suffix="_q"))
     importer.readings(rows, asset="oven-1", quality=QualityLayout(suffix="_q", codes=codes))
     assert samples(importer)[1][1] == expected
 
@@ -71,7 +71,7 @@ def test_a_zero_is_understood_only_when_it_is_said_what_it_is(importer, codes, e
 def test_a_file_of_bad_samples_only_is_imported_where_the_variable_is_known(importer):
     rows = "ts,x,x_q\n2015-01-01 06:00:00,No Data,bad\n"
     layout = {"asset": "oven-1", "quality": QualityLayout(suffix="_q")}
-    importer.refused("no value in any column that could be a variable", content=rows, **layout)
+    importer.expect_refusal("no value in any column that could be a variable", content=rows, **layout)
     importer.plant = Plant(Assets(Asset(name="oven-1", variables={"x": Variable()})))
     assert importer.readings(rows, **layout).new == 1
     assert samples(importer) == {0: ({}, {"x": "bad"})}
@@ -79,12 +79,14 @@ def test_a_file_of_bad_samples_only_is_imported_where_the_variable_is_known(impo
 
 def test_two_lines_that_disagree_whether_a_sample_is_bad_contradict_each_other(importer):
     rows = "ts,x,x_q\n2015-01-01 06:00:00,1,good\n2015-01-01 06:00:00,1,bad\n2015-01-01 06:01:00,,bad\n2015-01-01 06:01:00,,bad\n"
-    importer.refused("line 3, column x: another value than", content=rows, asset="oven-1", quality=QualityLayout(suffix="_q"))
+    importer.expect_refusal(
+        "line 3, column x: another value than", content=rows, asset="oven-1", quality=QualityLayout(suffix="_q")
+    )
     assert importer.readings(rows, True, asset="oven-1", quality=QualityLayout(suffix="_q")).repeated == 1
 
 
 def test_columns_of_quality_must_be_there(importer):
     rows = "ts,x\n2015-01-01 06:00:00,1\n"
-    importer.refused("no column is called like another one", content=rows, asset="a", quality=QualityLayout(suffix="_q"))
-    importer.refused("there is no column 'status'", content=rows, asset="a", quality=QualityLayout(column="status"))
-    importer.refused("--quality-codes goes with", content=rows, asset="a", quality=QualityLayout(codes="opc-da"))
+    importer.expect_refusal("no column is called like another one", content=rows, asset="a", quality=QualityLayout(suffix="_q"))
+    importer.expect_refusal("there is no column 'status'", content=rows, asset="a", quality=QualityLayout(column="status"))
+    importer.expect_refusal("--quality-codes goes with", content=rows, asset="a", quality=QualityLayout(codes="opc-da"))

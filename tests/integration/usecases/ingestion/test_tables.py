@@ -59,7 +59,7 @@ def test_what_is_declared_wins_over_what_the_file_looks_like(importer):
 
 def test_text_in_a_declared_number_is_bad_even_when_all_of_it_is_text(importer):
     importer.plant = Plant(Assets(Asset(name="oven-1", variables={"x": Variable()})))
-    importer.refused("line 2, column x: 'a' is not a number", content="ts,x\n2015-01-01 06:00:00,a\n", asset="oven-1")
+    importer.expect_refusal("line 2, column x: 'a' is not a number", content="ts,x\n2015-01-01 06:00:00,a\n", asset="oven-1")
     assert not importer.values
 
 
@@ -78,7 +78,7 @@ FRAME = "ts,asset,x\n2015-01-01 06:00:00,oven-1,1\n{}\n2015-01-01 06:10:00,oven-
 
 @pytest.mark.parametrize("line", BAD_LINES)
 def test_a_bad_line_stops_the_import_before_anything_is_written(importer, line):
-    importer.refused("file.csv is refused, nothing was written", BAD_LINES[line], content=FRAME.format(line), strict=True)
+    importer.expect_refusal("file.csv is refused, nothing was written", BAD_LINES[line], content=FRAME.format(line), strict=True)
     assert importer.plant.untouched()
 
 
@@ -92,11 +92,11 @@ def test_a_bad_line_can_be_kept_apart_while_the_others_are_taken(importer, line)
 
 def test_only_the_first_bad_lines_are_listed_and_the_rest_counted(importer):
     content = "ts,x\n" + "never,1\n" * 8 + "2015-01-01 06:00:00,1\n"
-    importer.refused("line 2, column ts", "line 6, column ts", "and 3 more", content=content, asset="a")
+    importer.expect_refusal("line 2, column ts", "line 6, column ts", "and 3 more", content=content, asset="a")
 
 
 def test_a_file_with_bad_lines_only_is_refused_even_when_they_may_be_skipped(importer):
-    importer.refused("line 2, column ts", content="ts,x\nnever,1\n", asset="a", skip_bad=True)
+    importer.expect_refusal("line 2, column ts", content="ts,x\nnever,1\n", asset="a", skip_bad=True)
     assert importer.plant.untouched()
 
 
@@ -150,7 +150,7 @@ def test_stamps_without_a_zone_are_said_to_be_utc_or_read_in_the_zone_given(impo
     ],
 )
 def test_what_cannot_be_imported_is_refused_with_what_to_do(importer, content, layout, message):
-    importer.refused(message, content=content, **layout)
+    importer.expect_refusal(message, content=content, **layout)
     assert importer.plant.untouched()
 
 
@@ -167,12 +167,12 @@ def test_a_variable_declared_with_two_types_is_refused(importer):
         Assets(*(Asset(name=n, variables={"x": Variable(type=t)}) for n, t in (("a", "number"), ("b", "category"))))
     )
     content = "ts,asset,x\n2015-01-01 06:00:00,a,1\n2015-01-01 06:00:00,b,1\n"
-    importer.refused("x is declared as number on a but category on b", content=content)
+    importer.expect_refusal("x is declared as number on a but category on b", content=content)
 
 
 def test_half_of_the_cells_being_text_makes_a_category_and_one_of_three_a_bad_line(importer):
     lines = [f"2015-01-01 06:0{i}:00,{cell}" for i, cell in enumerate(("1", "A7", "2"))]
-    importer.refused("line 3, column x: 'A7' is not a number", content="\n".join(["ts,x", *lines]), asset="a", strict=True)
+    importer.expect_refusal("line 3, column x: 'A7' is not a number", content="\n".join(["ts,x", *lines]), asset="a", strict=True)
     assert importer.readings("\n".join(["ts,x", *lines[:2]]), asset="a").variables == {"x": "category"}
 
 
@@ -212,7 +212,7 @@ def test_a_file_that_is_changed_between_check_and_import_is_refused(importer, mo
 
 def test_a_contradiction_across_blocks_is_found(importer, monkeypatch):
     monkeypatch.setattr(text, "BLOCK_BYTES", 30)
-    importer.refused("line 3, column x: another value", content=FRAME.format("2015-01-01 06:00:00,oven-1,2"))
+    importer.expect_refusal("line 3, column x: another value", content=FRAME.format("2015-01-01 06:00:00,oven-1,2"))
 
 
 def test_progress_goes_twice_from_the_start_to_the_end_of_the_file(importer, monkeypatch):
@@ -257,7 +257,7 @@ def test_a_stored_event_type_is_taken_over_and_never_contradicted(importer):
     importer.events(STOPS)
     again = importer.events("ts,asset,type\n2015-01-02 06:00:00,a,stop\n")
     assert again.event_types == {"stop": "lasting"}
-    importer.refused(
+    importer.expect_refusal(
         "events of type 'stop' are to be instant, but are stored as lasting already",
         call=importer.events,
         content=STOPS,
@@ -265,7 +265,7 @@ def test_a_stored_event_type_is_taken_over_and_never_contradicted(importer):
     )
     importer.events(FAILURES.replace("stop", "failure"))
     with_end = "ts,asset,type,end\n2015-01-02 06:00:00,a,failure,2015-01-02 06:30:00\n"
-    importer.refused("have ends, but are stored as instant already", call=importer.events, content=with_end)
+    importer.expect_refusal("have ends, but are stored as instant already", call=importer.events, content=with_end)
 
 
 @pytest.mark.parametrize(
@@ -282,20 +282,22 @@ def test_a_stored_event_type_is_taken_over_and_never_contradicted(importer):
 )
 def test_a_bad_event_stops_the_import_or_is_kept_apart(importer, line, message):
     content = f"ts,asset,type,end\n{line}\n2015-01-01 08:00:00,a,stop,\n"
-    importer.refused(message, call=importer.events, content=content)
+    importer.expect_refusal(message, call=importer.events, content=content)
     assert importer.plant.untouched()
     assert importer.events(content, skip_bad=True).rejected == len(importer.plant.readings.events) == 1
 
 
 def test_an_end_of_events_said_to_be_instant_is_bad(importer):
-    importer.refused("line 2, column end: an instant event has no end", call=importer.events, content=STOPS, duration="instant")
+    importer.expect_refusal(
+        "line 2, column end: an instant event has no end", call=importer.events, content=STOPS, duration="instant"
+    )
 
 
 def test_the_same_event_twice_is_counted_once_and_with_another_end_it_is_bad(importer):
     twice = "ts,asset,type,end\n" + "2015-01-01 06:00:00,a,stop,2015-01-01 06:30:00\n" * 2
     assert importer.events(twice).repeated == 1
     other = twice + "2015-01-01 06:00:00,a,stop,2015-01-01 06:31:00\n"
-    importer.refused("line 4, column end: another value than on an earlier line", call=importer.events, content=other)
+    importer.expect_refusal("line 4, column end: another value than on an earlier line", call=importer.events, content=other)
 
 
 def test_no_value_ever_reaches_the_store_as_not_a_number(importer):

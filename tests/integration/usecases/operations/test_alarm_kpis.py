@@ -5,13 +5,13 @@ import pytest
 
 from alerting.alarm_kpis.metrics import TARGETS
 from alerting.definitions.faults import UserError
-from alerting.ports import ReadingRow
+from alerting.ports import DecisionRecord, ReadingRow
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
 from alerting.usecases.notification.deliver import deliver_due
-from alerting.usecases.operations.alarm_kpis import alarm_quality, read_targets
+from alerting.usecases.operations.alarm_kpis import alarm_quality, alarm_quality_by, read_targets
 from alerting.usecases.operators import operate
-from tests.builders import at, oven, too_hot
+from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.episodes import closed, episode
 from tests.pretended import Mailbox, pretended_platform
 
@@ -96,3 +96,99 @@ def test_a_target_that_is_none_is_refused(setting, words):
 def test_an_empty_period_is_refused(platform):
     with pytest.raises(UserError, match="must lie before"):
         alarm_quality(platform, at(5), at(5))
+
+
+# --- evaluated times ----------------------------------------------------------------------------------------------------
+
+DAY = 24 * 60
+
+
+def hot_minutes(platform, minutes, until):
+    """Make a reading every hour, too hot at these minutes."""
+    rows = [ReadingRow("oven-1", at(m), {"temperature": 230.0 if m in minutes else 200.0}) for m in range(0, until, 60)]
+    platform.readings.add_readings(rows, at(0))
+
+
+def five_a_day(days):
+    return {day * DAY + hour * 60 for day in days for hour in (2, 6, 10, 14, 18)}
+
+
+@pytest.fixture
+def young_plant():
+    """A line that is recorded for thirty days and evaluated since the twenty-fourth, with five alarms a day."""
+    platform = pretended_platform(Mailbox("mail"))
+    platform.assets.put([oven(), oven().model_copy(update={"name": "oven-2"})])
+    hot_minutes(platform, five_a_day(range(30)), 30 * DAY)
+    apply(platform, [too_hot(stale_after="2h")], "engineer", at(24 * DAY), "test")
+    platform.clock.instant = at(30 * DAY)
+    evaluate(platform, None, at(30 * DAY))
+    return platform
+
+
+def test_the_days_before_anything_was_evaluated_do_not_thin_the_rates(young_plant):
+    found = alarm_quality(young_plant, at(0), at(30 * DAY)).kpis
+    assert (found.alarms, found.asked, found.observed) == (30, timedelta(days=30), timedelta(days=6))
+    assert found.observed_since == at(24 * DAY)
+    assert (found.per_day, found.per_hour) == (pytest.approx(5), pytest.approx(5 / 24))
+    assert sum(band.periods for band in found.bands) == 6 * 144
+    assert "these are 6" in found.note
+
+
+def test_a_group_is_observed_as_long_as_its_own_assets_were_evaluated(young_plant):
+    apply(young_plant, [too_hot(name="hot-2", assets=["oven-2"])], "engineer", at(28 * DAY), "test")
+    evaluate(young_plant, None, at(30 * DAY))
+    lines = {g.name: g.kpis for g in alarm_quality_by(young_plant, at(0), at(30 * DAY), "line").groups}
+    assert {name: (k.observed.days, k.per_day) for name, k in lines.items()} == {"oven-1": (6, 5.0), "oven-2": (2, 0.0)}
+    assert alarm_quality(young_plant, at(0), at(30 * DAY), "oven-2").kpis.observed == timedelta(days=2)
+    assert alarm_quality(young_plant, at(0), at(30 * DAY)).kpis.observed == timedelta(days=6)
+
+
+def test_past_days_count_as_observed_only_where_their_alarms_count(young_plant):
+    evaluate_past(young_plant, "too-hot", at(10 * DAY), at(12 * DAY), revision="latest")
+    without, with_past = (alarm_quality(young_plant, at(0), at(30 * DAY), past=past).kpis for past in (False, True))
+    assert (without.alarms, without.observed.days, without.per_day) == (30, 6, pytest.approx(5))
+    assert (with_past.alarms, with_past.observed.days, with_past.per_day) == (40, 8, pytest.approx(5))
+    assert with_past.observed_since == at(10 * DAY)
+
+
+def test_past_days_in_which_no_revision_was_in_force_are_not_observed(young_plant):
+    evaluate_past(young_plant, "too-hot", at(20 * DAY), at(26 * DAY))
+    evaluate_past(young_plant, "too-hot", at(10 * DAY), at(12 * DAY), revision="latest")
+    assert alarm_quality(young_plant, at(0), at(30 * DAY), past=True).kpis.observed == timedelta(days=8)
+
+
+def test_days_without_a_champion_are_not_observed():
+    platform = pretended_platform(Mailbox("mail"))
+    platform.assets.put([oven()])
+    apply(platform, [too_moist()], "engineer", at(0), "test")
+    platform.clock.instant = at(10 * DAY)
+    evaluate(platform, None, at(10 * DAY))
+    assert platform.states.load("too-moist", ["oven-1"])["oven-1"].watermark > at(9 * DAY)
+    assert alarm_quality(platform, at(0), at(10 * DAY)).kpis.observed == timedelta(0)
+    platform.decisions.add(
+        DecisionRecord(
+            "too-moist", at(7 * DAY), 1, 1, None, True, True, "provisional", "no champion yet", {}, "run-1", "platform"
+        )
+    )
+    assert alarm_quality(platform, at(0), at(10 * DAY)).kpis.observed == timedelta(days=3)
+
+
+def test_what_was_evaluated_no_more_is_observed_no_more(young_plant):
+    hot_minutes(young_plant, (), 60 * DAY)
+    found = alarm_quality(young_plant, at(30 * DAY), at(60 * DAY)).kpis
+    assert (found.observed, found.per_day) == (timedelta(0), None)
+
+
+def test_where_nothing_was_evaluated_no_rate_is_known():
+    platform = pretended_platform()
+    platform.assets.put([oven()])
+    apply(platform, [too_hot()], "engineer", at(0), "test")
+    found = alarm_quality(platform, at(0), at(30 * DAY)).kpis
+    assert found.observed_since is None
+    assert {found.per_ten_minutes, found.per_hour, found.per_day, found.time_in_flood, found.busiest} == {None}
+    assert {band.share for band in found.bands} == {None}
+    assert {(finding.value, finding.met) for finding in found.findings} == {(None, None)}
+
+
+def test_an_evaluated_plant_without_an_alarm_has_a_rate_of_zero(young_plant):
+    assert alarm_quality(young_plant, at(24 * DAY), at(24 * DAY + 60)).kpis.per_day == 0

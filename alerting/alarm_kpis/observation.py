@@ -1,0 +1,39 @@
+"""Text on how much of a period was evaluated."""
+
+from datetime import timedelta, tzinfo
+
+from alerting.alarm_kpis.metrics import Kpis
+
+NOTHING = "nothing was evaluated in this period, so its rates are not known"
+_LENGTHS = {"days": timedelta(days=1), "hours": timedelta(hours=1), "minutes": timedelta(minutes=1)}
+
+
+def observation(kpis: Kpis, zone: tzinfo) -> str:
+    """Return `observed 6 of 30 days, since 15 Nov`, in the time of this zone.
+
+    It is empty if the whole period, as rounded, was evaluated.
+    """
+    if kpis.observed_since is None:
+        return NOTHING
+    if kpis.observed >= kpis.asked:
+        return ""
+    whole = _unit(kpis.asked)
+    own = whole if kpis.observed >= _LENGTHS[whole] else _unit(kpis.observed)
+    observed = _number(kpis.observed / _LENGTHS[own]) + ("" if own == whole else f" {own}")
+    asked = _number(kpis.asked / _LENGTHS[whole])
+    if observed == asked:
+        return ""
+    since = kpis.observed_since.astimezone(zone)
+    day = f"{since.day} {since:%b}" if since.year == kpis.end.astimezone(zone).year else f"{since.day} {since:%b %Y}"
+    at = day if own == "days" else f"{day} {since:%H:%M}"
+    return f"observed {observed} of {asked} {whole}, since {at}"
+
+
+def _unit(duration: timedelta) -> str:
+    """Return the largest unit of which a duration has at least two, or minutes."""
+    return next((unit for unit, one in _LENGTHS.items() if duration >= 2 * one), "minutes")
+
+
+def _number(value: float) -> str:
+    """Return a number to one decimal below ten, else whole."""
+    return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}".removesuffix(".0")

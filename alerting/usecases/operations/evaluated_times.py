@@ -1,0 +1,69 @@
+"""The times in which targets were evaluated, so that alarm metrics leave out the days before."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+
+from alerting.alarm_kpis.intervals import Interval, merge
+from alerting.definitions.matching import AssetIndex
+from alerting.definitions.model import Revision
+from alerting.ports import Platform
+from alerting.readings.instants import NO_TIME, from_millis
+from alerting.usecases.definitions.versions import live_from
+
+_CATCHING_UP = timedelta(days=1)
+
+
+def evaluated_times(
+    platform: Platform, start: datetime, end: datetime, assets: str | None = None, past: bool = False
+) -> dict[str, list[Interval]]:
+    """Return, by asset, the times of [start, end) in which any of its targets was evaluated; an asset without any is absent.
+
+    Live evaluation of a target begins when its definition is first in service, for a model with its first promotion, and ends
+    at its watermark; one that is less than a day behind `end` will catch up and counts as complete. `past`: with evaluations of
+    past times. `assets`: only those that match this name or pattern (None: all). An evaluation without a result, because
+    readings are missing, counts.
+    """
+    revisions = platform.definitions.latest()
+    times = [*_live(platform, revisions, end), *(_past(platform, revisions, start, end) if past else ())]
+    found: dict[str, list[Interval]] = defaultdict(list)
+    for asset, interval in times:
+        if assets is None or fnmatchcase(asset, assets):
+            found[asset].append(interval)
+    merged = {asset: merge(intervals, start, end) for asset, intervals in found.items()}
+    return {asset: intervals for asset, intervals in merged.items() if intervals}
+
+
+def _live(platform: Platform, revisions: Sequence[Revision], end: datetime) -> list[tuple[str, Interval]]:
+    began = _began(platform, revisions)
+    assets = AssetIndex(platform.assets.all())
+    targets = [(r.name, asset.name) for r in revisions if r.name in began for asset in assets.matching(r.definition.assets)]
+    times = []
+    for (name, asset), watermark in zip(targets, platform.states.load_many(targets).watermark.tolist(), strict=True):
+        if watermark != NO_TIME:
+            until = from_millis(watermark)
+            times.append((asset, (began[name], max(until, end) if end - until < _CATCHING_UP else until)))
+    return [(asset, (since, until)) for asset, (since, until) in times if since < until]
+
+
+def _began(platform: Platform, revisions: Sequence[Revision]) -> dict[str, datetime]:
+    """Return when live evaluation of each definition began; one that was never in service is absent."""
+    histories = platform.definitions.histories({r.name for r in revisions if r.number > 1})
+    found = {}
+    for revision in revisions:
+        decisions = [] if revision.definition.kind == "threshold" else platform.decisions.of(revision.name)
+        since = live_from(histories.get(revision.name, [revision]), decisions)
+        if since is not None:
+            found[revision.name] = since
+    return found
+
+
+def _past(platform: Platform, revisions: Sequence[Revision], start: datetime, end: datetime) -> list[tuple[str, Interval]]:
+    """Return the past times that were evaluated, without those in which no revision or no model was in force."""
+    without_model = {r.name for r in revisions if r.definition.kind == "threshold"}
+    return [
+        (e.asset, (e.start, e.end))
+        for e in platform.past_evaluations.between(start, end)
+        if e.revision is not None and (e.model_version is not None or e.definition in without_model)
+    ]

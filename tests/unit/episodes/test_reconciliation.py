@@ -1,0 +1,18 @@
+"""Which stored episode a re-evaluated one is."""
+
+import pytest
+
+from alerting.episodes.reconciliation import EvaluatedEpisode, match_episodes
+from tests.builders import at
+from tests.helpers.episodes import episode
+
+STORED = episode(10, condition="closed", closed_at=at(20))
+
+
+@pytest.mark.parametrize(
+    ("raised", "closed", "same"),
+    [(10, 15, True), (5, 12, True), (19, 30, True), (15, None, True), (20, 30, False), (20, None, False), (5, 10, False)],
+)
+def test_an_episode_that_overlaps_is_the_stored_one_and_one_that_only_touches_it_is_new(raised, closed, same):
+    found = match_episodes([EvaluatedEpisode(at(raised), closed_at=None if closed is None else at(closed))], [STORED])
+    assert found == ({at(raised): STORED} if same else {})
