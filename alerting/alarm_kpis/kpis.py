@@ -234,4 +234,4 @@ def _note(span: timedelta) -> str:
     words = "targets are defaults after ISA-18.2 / EEMUA 191, per operator position"
     if span >= _LEAST_SPAN:
         return words
-    return f"{words}; they are meant for at least {_LEAST_SPAN.days} days, and these are {span / timedelta(days=1):.3g}"
+    return f"{words}; they apply to at least {_LEAST_SPAN.days} days, and this period has {span / timedelta(days=1):.3g}"

@@ -181,7 +181,7 @@ class Supervisor:
             log = watched.part.writes_to or watched.log
             if (why := watched.part.cause()) is not None:
                 raise StartFailed(f"{watched.part.name}: {why}. Its log is {log}")
-            raise StartFailed(f"{watched.part.name} ({ending(code)}). Its last words, from {log}:\n{last_lines(log, 12)}")
+            raise StartFailed(f"{watched.part.name} ({ending(code)}). The end of its log, {log}:\n{last_lines(log, 12)}")
         delay = delay_after(watched.failures)
         watched.start_at = now + delay
         self._say(f"{watched.part.name} stopped ({ending(code)}), starting again in {delay:.0f} s")

@@ -117,18 +117,16 @@ def recommend(model: TrainedModel, history: History, at: datetime, max_changes: 
     known = point_in_time_view(history, instant, instant - duration_millis(model.plan.farthest))
     search = _Search(model, known, instant, whatif_interval(model))
     if search.risk_before < model.threshold:
-        words = (
-            f"Nothing needs to change: the risk is {spoken_share(search.risk_before)} (alarm at {spoken_share(model.threshold)})."
-        )
+        words = f"No change is needed: the risk is {spoken_share(search.risk_before)} (alarm at {spoken_share(model.threshold)})."
         return RecommendationResult((), search.risk_before, search.risk_before, helps=False, words=words)
     found = levers(model, known, instant)
     if not found:
-        words = "No advice: the model uses no variable that may be changed and whose setting is known."
+        words = "No advice: the model uses no variable that operators can set and whose present setting is known."
         return RecommendationResult((), search.risk_before, search.risk_before, helps=False, words=words)
     options = search.options([(lever, v) for lever in found for v in lever.settings(lever.low, lever.high, COARSE)])
     tried = search.combine(options, max_changes)
     if not tried.combinations:
-        words = "No advice: every permitted setting is far from anything that the model has seen."
+        words = "No advice: every permitted setting is far from the training data of the model."
         return RecommendationResult((), search.risk_before, search.risk_before, helps=False, words=words)
     for limit in (MARGIN * model.threshold, model.threshold):
         cheapest = tried.cheapest_under(limit)
@@ -257,7 +255,7 @@ class _Search:
         step, risk = describe_setting(asset, changes), risk_step(before, after)
         words = f"{step}. {risk}."
         if not helps:
-            words = f"No permitted change is enough (alarm at {spoken_share(threshold)}). What helps most: {words}"
+            words = f"No permitted change is enough (alarm at {spoken_share(threshold)}). The largest effect: {words}"
         return RecommendationResult(changes, before, after, helps, words)
 
     def _held(self, name: str, value: float) -> Floats:

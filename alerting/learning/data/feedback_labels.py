@@ -135,5 +135,5 @@ def describe_feedback(counts: dict[str, int]) -> str:
     parts = ", ".join(f"{counts[kind]} {words}" for kind, words in _WORDS.items() if counts[kind])
     told = f"{counts['used']} of {counts['answers']} verdicts changed {changed} rows" + (f": {parts}" if parts else "")
     if counts["confirmed"]:
-        told += f"; {counts['confirmed']} rows stay negative by the operators' word"
+        told += f"; {counts['confirmed']} rows stay negative after the operators' verdicts"
     return told + "."

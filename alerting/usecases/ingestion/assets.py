@@ -59,7 +59,7 @@ def import_assets(
     faults += _parent_faults(given, {*known, *merged})
     faults += [f for asset in merged.values() if asset.name in known for f in _type_faults(plant, known[asset.name], asset)]
     if faults:
-        raise UserError(f"{source} is refused, nothing was written:\n" + "\n".join(f"  - {f}" for f in faults))
+        raise UserError(f"{source} has faults, and nothing was written:\n" + "\n".join(f"  - {f}" for f in faults))
     changes = [c for asset in merged.values() for c in _changes(known.get(asset.name), asset)]
     changed = [a for a in merged.values() if known.get(a.name) != a]
     result = AssetsResult(source, len(merged), tuple(n for n in merged if n not in known), tuple(changes), dry_run)
@@ -99,7 +99,7 @@ def _twice(given: Sequence[GivenAsset]) -> list[Fault]:
     for asset in given:
         name = str(asset.document.get("name"))
         if name in places:
-            faults.append(Fault(asset.place, f"asset {name!r} stands in this file already", places[name]))
+            faults.append(Fault(asset.place, f"asset {name!r} occurs twice in this file", places[name]))
         places.setdefault(name, asset.place)
     return faults
 

@@ -52,7 +52,7 @@ def load_model(platform: Platform, definition: str, version: int) -> "TrainedMod
     """Return a registered model. Raises ModelUnavailable with the reason for any fault of its files or the registry."""
     kept = platform.decisions.file_hashes(definition, version)
     if not kept:
-        raise ModelUnavailable(f"no hash of version {version} was kept when it was registered; train the model again")
+        raise ModelUnavailable(f"no hash of version {version} was stored at its registration; train the model again")
     try:
         files = platform.models.model_files(definition, version)
     except ModelUnavailable:
@@ -66,7 +66,7 @@ def _select_registered(definition: str, version: int, files: Files, kept: list[d
     """Return the files as they were registered. Files that MLflow adds are left out."""
     if not any(value.startswith(f"{_method(key)}:") for hashes in kept for value in hashes.values()):
         told = "without the key of this platform, or with another one" if key else "with a key, which this platform does not use"
-        raise ModelUnavailable(f"the hashes of version {version} were kept {told}; train the model again")
+        raise ModelUnavailable(f"the hashes of version {version} were stored {told}; train the model again")
     found = file_hashes(definition, files, key)
     same = next((hashes for hashes in kept if _holds(found, hashes)), None)
     if same is not None:
