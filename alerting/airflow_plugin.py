@@ -13,7 +13,7 @@ from alerting.wiring import console_address
 
 NO_TRIGGERER = (
     "**The triggerer is off on purpose.** No task of this platform needs one: a training that waits for an approval is parked by "
-    "the scheduler. The red mark under *Health* is no fault."
+    "the scheduler. The red mark under *Health* is not a fault."
 )
 
 

@@ -128,7 +128,9 @@ def _channels(settings: Settings) -> dict[str, Channel]:
     channels: dict[str, Channel] = {"log": LogChannel(write)}
     for kind, channel in _outgoing(settings):
         if channel.name in channels:
-            raise UserError(f"{variable(f'{kind}_{channel.name}')}: the name {channel.name!r} is taken, choose another one")
+            raise UserError(
+                f"{variable(f'{kind}_{channel.name}')}: the name {channel.name!r} is already in use, choose another one"
+            )
         channels[channel.name] = channel
     return channels
 
@@ -169,7 +171,7 @@ def _password(server: Smtp) -> str | None:
     except OSError as fault:
         raise UserError(f"ALERTING_SMTP_PASSWORD_FILE {server.password_file} cannot be read: {fault.strerror}") from fault
     if mode & 0o077:
-        raise UserError(f"ALERTING_SMTP_PASSWORD_FILE {server.password_file} may be read by others: run chmod 600 on it")
+        raise UserError(f"ALERTING_SMTP_PASSWORD_FILE {server.password_file} may be read by others: run `chmod 600` on it")
     return text.rstrip("\r\n")
 
 

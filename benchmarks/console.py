@@ -138,7 +138,7 @@ def _document(number: int) -> Document:
 
 
 def _reasons() -> dict[str, Any]:
-    message = "zone 2 temperature, 12 °C above its usual, pushes the risk up by 0.31"
+    message = "zone 2 temperature, 12 °C above its usual, raises the risk by 31 points"
     shares = tuple(Contribution(f"v{i}", 0.31 / (i + 1), 232.0, 220.0, message) for i in range(10))
     advice = "lower zone 2 from 232 to 224 °C: the risk falls from 82 % to 19 %"
     return {

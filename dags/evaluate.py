@@ -14,7 +14,7 @@ def build(every: str) -> None:
         dag_id=f"evaluate__{every}",
         schedule=parse_duration(every),
         tags=["evaluate"],
-        description=f"Looks every {every} whether anything is wrong, and tells people",
+        description=f"Evaluates definitions every {every} and sends notifications",
         doc_md=f"Evaluates the active definitions with cadence {every}, then delivers notifications.",
         default_args=TASK_OPTIONS | {"priority_weight": 10, "weight_rule": "absolute"},
         **DAG_OPTIONS,

@@ -27,7 +27,7 @@ def deliver() -> dict[str, int]:
 @dag(
     schedule=timedelta(minutes=2),
     tags=["maintain"],
-    description="Keeps revisions, outcomes and repeated messages up to date",
+    description="Updates revisions and outcomes, and sends repeated messages",
     doc_md=__doc__,
     default_args=TASK_OPTIONS,
     **DAG_OPTIONS,

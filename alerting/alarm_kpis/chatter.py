@@ -15,7 +15,7 @@ from alerting.readings.history import History
 _DELAYS = tuple(timedelta(seconds=s) for s in (5, 10, 15, 30, 60, 120, 300, 600, 1800))
 _STEPS = (1, 2, 3, 4, 6, 8)
 _CLEAR = "it clears further inside its limits"
-_DELAY = "only where nothing is to be done about one that clears at once"
+_DELAY = "only where an alarm that clears at once needs no action"
 
 
 @dataclass(frozen=True)

@@ -254,4 +254,4 @@ def _note(span: timedelta) -> str:
     note = "targets are defaults after ISA-18.2 / EEMUA 191, per operator position"
     if span >= _LEAST_SPAN:
         return note
-    return f"{note}; they are meant for at least {_LEAST_SPAN.days} days, and these are {span / timedelta(days=1):.3g}"
+    return f"{note}; they apply to at least {_LEAST_SPAN.days} days, and this period has {span / timedelta(days=1):.3g}"

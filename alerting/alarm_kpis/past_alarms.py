@@ -21,8 +21,8 @@ class PastAlarms:
             return ""
         alarms = f"{self.found} alarm{'' if self.found == 1 else 's'}"
         if self.counted:
-            return f"{alarms} of these were found by evaluating past days: nobody was told of them"
-        return f"{alarms} more were found by evaluating past days; nobody was told of them, and they are not counted"
+            return f"{alarms} of these were found by evaluating past days, without a notification"
+        return f"{alarms} more were found by evaluating past days, without a notification; they are not counted"
 
 
 def with_past(

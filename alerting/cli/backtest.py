@@ -42,7 +42,7 @@ def backtest(
     ] = None,
     retrain: Annotated[
         str | None,
-        typer.Option(help="Train this often, e.g. 7d, or `never` after the start; as the definition says when left out."),
+        typer.Option(help="Train this often, e.g. 7d, or `never` after the start; the schedule of the definition when left out."),
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Ignore the stored result of the same backtest.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="HTML file to write; NAME-backtest.html when left out.")] = None,
@@ -79,7 +79,7 @@ def _retrain(text: str | None) -> "Retrain":
     except ValueError as error:
         raise typer.BadParameter(f"{error}, or `never`", param_hint="--retrain") from error
     if interval < timedelta(hours=1):
-        raise typer.BadParameter(f"{text!r} is too often; the shortest is 1h", param_hint="--retrain")
+        raise typer.BadParameter(f"{text!r} is too short; the shortest is 1h", param_hint="--retrain")
     return interval
 
 
@@ -93,7 +93,7 @@ def _subject(platform: "Platform", what: str) -> "Subject":
     if len(documents) > 1:
         names = ", ".join(str(d.get("name")) for d in documents)
         raise UserError(
-            f"{file}: holds {len(documents)} definitions ({names}); a backtest takes one, so give it a file of its own"
+            f"{file}: holds {len(documents)} definitions ({names}); a backtest takes one, so write it into its own file"
         )
     return written_subject(platform, documents[0])
 
@@ -140,7 +140,8 @@ def _print(made: "Backtest", target: Path) -> None:
         )
     if not_notified := made.metrics.get("not_notified"):
         console.print(
-            f"{not_notified} more episodes came and went while suppressed by design: no notification, in no metric", markup=False
+            f"{not_notified} more episodes began and ended while suppressed by design: without notification, in no metric",
+            markup=False,
         )
     if made.cost:
         cost = made.cost
@@ -154,7 +155,7 @@ def _print(made: "Backtest", target: Path) -> None:
         console.print(f"stored result of {short(made.finished_at)}; --fresh computes it again", markup=False)
     elif made.resumed:
         console.print(f"continued after {made.resumed} segments that were finished before", markup=False)
-    console.print(f"no notifications, nothing live changed; written to {target} (backtest {made.id})", markup=False)
+    console.print(f"no notification was sent, no live data changed; written to {target} (backtest {made.id})", markup=False)
 
 
 def _interval(bounds: Any) -> str:

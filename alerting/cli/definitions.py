@@ -37,12 +37,12 @@ _STEPS_SHOWN = 6
 _WIDEST_LINE = 1 << 20
 
 Files = Annotated[list[Path], typer.Argument(help="YAML or JSON files, each with one definition, a list, or several documents.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why, recorded with the revision.")]
+Reason = Annotated[str, typer.Option("--reason", help="Reason, recorded with the revision.")]
 
 
 @command
 def check(files: Files, as_json: Json = False) -> None:
-    """Check definitions against the stored assets: lists every fault and changes nothing."""
+    """Check definitions against the stored assets: lists every fault without applying them."""
     from alerting.usecases.definitions import sync
 
     documents = read_documents(files)
@@ -61,7 +61,7 @@ def apply(
     accept_load: Annotated[
         str,
         typer.Option(
-            "--accept-load", help="Why more alarms than the budget allows are right; recorded in the audit.", metavar="REASON"
+            "--accept-load", help="Reason to accept more alarms than the budget allows; recorded in the audit.", metavar="REASON"
         ),
     ] = "",
     as_json: Json = False,
@@ -92,12 +92,12 @@ def apply(
     if as_json:
         print_json({"plan": rows, "load": load, "applied": not dry_run, "next": [] if dry_run else following})
     elif dry_run:
-        console.print("dry run: nothing was changed")
+        console.print("dry run: no definition was changed")
     else:
         console.print(f"applied: {sum(i.action != 'unchanged' for i in plans)} of {len(plans)} changed")
         _show_next(following)
         if following and not is_served():
-            console.print("the platform is not running, so all this waits for `alerting up`")
+            console.print("the platform does not run: start it with `alerting up`, and it does the following")
 
 
 def _show_next(steps: Sequence[str]) -> None:

@@ -60,7 +60,7 @@ def set_point(
 @command
 def status(
     causes: Annotated[
-        bool, typer.Option("--causes", help="Show also the true causes of the last day, which the platform never sees.")
+        bool, typer.Option("--causes", help="Show also the true causes of the last day, which the platform does not see.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -91,7 +91,7 @@ def status(
     console.print(f"{asset.title} at {short(now)} (seed {state.seed})")
     show(rows, ["variable", "title", "value", "unit", "set_by"], False, "")
     if causes:
-        show(true_causes, ["cause", "start", "end", "peak"], False, "nothing was wrong in the last day")
+        show(true_causes, ["cause", "start", "end", "peak"], False, "no disturbance in the last day")
 
 
 def _set_by(state: "LineState", name: str) -> str:

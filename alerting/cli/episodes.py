@@ -31,19 +31,20 @@ if TYPE_CHECKING:
 episode_group = command_group("Episodes: acknowledge, confirm, comment on and assign them.")
 
 Id = Annotated[str, typer.Argument(metavar="EPISODE", help="Id of an episode, or its beginning.")]
-ActedAt = Annotated[str | None, typer.Option("--acted-at", help="When it was done, if not now.", metavar="TIME")]
+ActedAt = Annotated[str | None, typer.Option("--acted-at", help="Time of the action; now when left out.", metavar="TIME")]
 
 
 @command
 def episodes(
     name: Annotated[
-        str | None, typer.Argument(help="Name of a definition, or the id of one episode to see all of it.", metavar="[NAME|ID]")
+        str | None,
+        typer.Argument(help="Name of a definition, or the id of one episode to show its details.", metavar="[NAME|ID]"),
     ] = None,
     start: Start = None,
     end: End = None,
     as_json: Json = False,
 ) -> None:
-    """List episodes, newest first; with the id of one (or its beginning), everything about it."""
+    """List episodes, newest first; with the id of one (or its beginning), all its details."""
     from alerting.usecases.episodes.listing import episodes_of
     from alerting.usecases.episodes.store import find_episode
 
@@ -111,7 +112,7 @@ def why(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Explain why an alarm was raised or was not: value and limit, missing readings, score, shelf, and notifications."""
+    """Explain why an alarm was raised or not: value and limit, missing readings, score, shelf, and notifications."""
     from alerting.usecases.operations.explain import why as explain
 
     when = instant(at, "--at")
@@ -131,9 +132,9 @@ def why(
 def feedback(
     episode: Id,
     verdict: Annotated[str | None, typer.Option(help="true_alarm, false_alarm or unsure.")] = None,
-    acted: Annotated[bool, typer.Option("--acted", help="Something was done about it.")] = False,
-    action: Annotated[str | None, typer.Option(help="What was done.")] = None,
-    comment: Annotated[str | None, typer.Option(help="Anything else.")] = None,
+    acted: Annotated[bool, typer.Option("--acted", help="An operator acted on it.")] = False,
+    action: Annotated[str | None, typer.Option(help="The action.")] = None,
+    comment: Annotated[str | None, typer.Option(help="A comment.")] = None,
     acted_at: ActedAt = None,
     as_json: Json = False,
 ) -> None:
@@ -141,7 +142,7 @@ def feedback(
     from alerting.usecases.operators.feedback import give_feedback
 
     if verdict not in (None, "true_alarm", "false_alarm", "unsure"):
-        raise typer.BadParameter(f"{verdict!r} is none of true_alarm, false_alarm, unsure", param_hint="--verdict")
+        raise typer.BadParameter(f"{verdict!r} is not a verdict; write true_alarm, false_alarm or unsure", param_hint="--verdict")
     done_at = instant(acted_at, "--acted-at")
     with platform() as p:
         after = give_feedback(
@@ -167,7 +168,7 @@ def feedback(
 def ack(
     episode: Id, note: Annotated[str, typer.Option(help="A note for the next operator.")] = "", as_json: Json = False
 ) -> None:
-    """Acknowledge an episode: you have seen it. Doing it again changes nothing."""
+    """Acknowledge an episode: you have seen it. Idempotent."""
     from alerting.usecases.operators import operate
 
     with platform() as p:
@@ -179,11 +180,11 @@ def ack(
 @writes
 def confirm(
     episode: Id,
-    did: Annotated[str, typer.Option("--did", help="What was done.")] = "",
+    did: Annotated[str, typer.Option("--did", help="The action.")] = "",
     acted_at: ActedAt = None,
     as_json: Json = False,
 ) -> None:
-    """Confirm that something was done about an episode; its outcome then counts as `acted`."""
+    """Confirm an action on an episode; its outcome then counts as `acted`."""
     from alerting.usecases.operators import operate
 
     done_at = instant(acted_at, "--acted-at")
@@ -229,11 +230,11 @@ def state_lines(p: "Platform", episode: "Episode") -> list[str]:
     if episode.assigned_to:
         lines.append(f"assigned to {episode.assigned_to}")
     if state.first_out == "first":
-        lines.append("first-out: it came first of several alarms of this asset")
+        lines.append("first-out: the first of several alarms of this asset")
     lines += [describe_shelf(shelf) for shelf in state.shelves]
     lines += [f"suppressed by design: {state.suppressed}"] if state.suppressed else []
     unknown = () if state.suppressed else state.unknown
-    return lines + [f"not suppressed, because this is unknown: {reason}" for reason in unknown]
+    return lines + [f"an unknown state does not suppress it: {reason}" for reason in unknown]
 
 
 def _show_state(p: "Platform", episode: "Episode", as_json: bool) -> None:

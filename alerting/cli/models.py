@@ -34,15 +34,15 @@ _PROBABLY_KILLED = timedelta(minutes=30)  # the time budget of one search is min
 model_group = command_group("Models: approve, reject and roll back champions.")
 
 AsOf = Annotated[
-    str | None, typer.Option("--as-of", help="Use what was known at this instant, ISO 8601 with zone.", metavar="TIME")
+    str | None, typer.Option("--as-of", help="Use only data known at this instant, ISO 8601 with zone.", metavar="TIME")
 ]
-RunId = Annotated[str, typer.Argument(help="Run of the training, as `train` and `models` print it.")]
+RunId = Annotated[str, typer.Argument(help="Run of the training, printed by `train` and `models`.")]
 
 
 @command
 @writes
 def train(name: DefinitionName, as_of: AsOf = None, as_json: Json = False) -> None:
-    """Train and compare candidates, and promote the best if it passes the gates; says why or why not."""
+    """Train and compare candidates, and promote the best if it passes the gates; prints the reason."""
     from alerting.usecases.training import train as training
 
     now = instant(as_of, "--as-of")
@@ -72,7 +72,7 @@ def approve(run_id: RunId, as_json: Json = False) -> None:
 @writes
 def reject(
     run_id: RunId,
-    reason: Annotated[str, typer.Option("--reason", help="Why, recorded with the decision.")],
+    reason: Annotated[str, typer.Option("--reason", help="Reason, recorded with the decision.")],
     as_json: Json = False,
 ) -> None:
     """Reject the promotion that a training proposed."""
@@ -94,7 +94,7 @@ def _decide(run_id: str, rejected_reason: str | None, as_json: bool) -> None:
 @writes
 def rollback(
     name: DefinitionName,
-    reason: Annotated[str, typer.Option("--reason", help="Why, recorded with the decision.")],
+    reason: Annotated[str, typer.Option("--reason", help="Reason, recorded with the decision.")],
     to: Annotated[
         int | None, typer.Option("--to", help="A version that was in service; the one before when left out.", metavar="VERSION")
     ] = None,
@@ -122,7 +122,7 @@ def dataset(
     as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
-    """Show what a training would learn from: rows and positives by part, what is left out and why, and data quality."""
+    """Show the rows of a training: rows and positives by part, left-out rows with the reason, and data quality."""
     from alerting.usecases.training.dataset import dataset_of, profile
 
     now = instant(as_of, "--as-of")
@@ -150,7 +150,7 @@ def _export(built: Any, out: Path) -> None:
     from alerting.learning.data.export import export_table
 
     if not out.parent.is_dir():
-        raise UserError(f"{out}: there is no folder {out.parent}; make it first")
+        raise UserError(f"{out}: folder {out.parent} does not exist; make it first")
     if out.is_dir():
         raise UserError(f"{out}: is a folder; name a file, for example {out / 'dataset.parquet'}")
     export_table(built).to_parquet(out, index=False)
@@ -191,7 +191,7 @@ def models(name: DefinitionName, as_json: Json = False) -> None:
 def _show_champion(history: dict[str, Any]) -> None:
     if history["champion"] is None:
         return console.print(f"{history['definition']} has no champion", style="bold", markup=False)
-    provisional = ", provisional: there was nothing to compare it with" if history["provisional"] else ""
+    provisional = ", provisional: there was no other model to compare it with" if history["provisional"] else ""
     since = short(datetime.fromisoformat(history["since"]))
     text = f"{history['definition']}: version {history['champion']} in service since {since}{provisional}"
     return console.print(text, style="bold", markup=False)
@@ -207,7 +207,8 @@ def _show_unfinished(training: dict[str, Any] | None, name: str) -> None:
         console.print(f"{text} (last step {seconds(silent.total_seconds())} ago)", style="yellow")
     else:
         console.print(
-            f"{text}; no progress for {seconds(silent.total_seconds())}, so it was probably interrupted: alerting train {name}",
+            f"{text}; no progress for {seconds(silent.total_seconds())}; the training was probably "
+            f"interrupted, start it again: alerting train {name}",
             style="red",
         )
 

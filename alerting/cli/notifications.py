@@ -20,7 +20,7 @@ from alerting.cli.support import (
 )
 
 route_group = command_group("Routes: which channels are notified of which alerts, and when.")
-notification_group = command_group("Notifications: list and retry those that were given up, revoke feedback links.")
+notification_group = command_group("Notifications: list and retry undelivered ones, revoke feedback links.")
 
 Files = Annotated[list[Path], typer.Argument(help="YAML or JSON files, each with one route, a list, or several documents.")]
 
@@ -28,7 +28,7 @@ Files = Annotated[list[Path], typer.Argument(help="YAML or JSON files, each with
 @route_group.command("check")
 @command
 def check_routes(files: Files, as_json: Json = False) -> None:
-    """Check routes against the configured channels: lists every fault and changes nothing."""
+    """Check routes against the configured channels: lists every fault without applying them."""
     from alerting.usecases.notification import routes
 
     documents = read_documents(files, "route", "`name: …`, `channels: […]`")
@@ -53,7 +53,7 @@ def apply_routes(
         plans = routes.plan_routes(p, documents) if dry_run else routes.apply_routes(p, documents, user(), p.clock.now())
     show([{"name": i.name, "action": i.action} for i in plans], ["name", "action"], as_json, "no routes in these files")
     if dry_run and not as_json:
-        console.print("dry run: nothing was changed")
+        console.print("dry run: no route was changed")
 
 
 @route_group.command("list")
@@ -111,7 +111,7 @@ def test_route(
 @notification_group.command("dead-letters")
 @command
 def list_dead_letters(as_json: Json = False) -> None:
-    """List the notifications that were given up, and why."""
+    """List undelivered notifications with the reason."""
     from alerting.usecases.notification.dead_letters import dead_letters
 
     with platform() as p:
@@ -124,7 +124,7 @@ def list_dead_letters(as_json: Json = False) -> None:
 @command
 @writes
 def retry(id: Annotated[str, typer.Argument(help="Id of a dead letter, or `all`.")], as_json: Json = False) -> None:
-    """Make dead letters due again, with the keys they had, and deliver them."""
+    """Deliver dead letters again under their old keys."""
     from alerting.usecases.notification import deliver
 
     with platform() as p:

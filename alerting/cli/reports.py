@@ -60,7 +60,7 @@ def late_data(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List late readings and events: how late they came, and which latency would have waited for them.
+    """List late readings and events: their delay, and the latency that would have sufficed.
 
     Late is what arrives after its time was evaluated. A latency is set on the variable of the asset (alerting import assets);
     alerts are then raised that much later.
@@ -86,9 +86,9 @@ def late_data(
         }
         for line in found
     ]
-    show(rows, ["asset", "what", "deliveries", "rows", "longest", "newest", "latency"], False, "nothing came late")
+    show(rows, ["asset", "what", "deliveries", "rows", "longest", "newest", "latency"], False, "no readings or events came late")
     if found:
-        console.print("latency: enough for nineteen of twenty deliveries; without it they are reprocessed", style="dim")
+        console.print("latency: would suffice for nineteen of twenty deliveries; later readings are reprocessed", style="dim")
 
 
 @command
@@ -108,7 +108,7 @@ def kpi(
         bool | None,
         typer.Option(
             "--past/--no-past",
-            help="Count what the evaluation of past data found; when left out, only if that is most of all alarms.",
+            help="Count alarms found by evaluating past data; when left out, only if they are most of all alarms.",
             show_default=False,
         ),
     ] = None,
@@ -121,7 +121,7 @@ def kpi(
     begin = instant(start, "--from")
     stop = instant(end, "--to")
     if by not in (None, "position", "line", "shift"):
-        raise typer.BadParameter(f"{by!r} is none of position, line, shift", param_hint="--by")
+        raise typer.BadParameter(f"{by!r} is not a grouping; write position, line or shift", param_hint="--by")
     with platform() as p:
         targets = read_targets(target or [], targets_under(p.budget))
         until = stop or p.clock.now()
@@ -157,7 +157,7 @@ def _show_groups(found: "QualityByGroup") -> None:
         }
         for g in found.groups
     ]
-    show(rows, list(rows[0]) if rows else [], False, "no definition applies to an asset")
+    show(rows, list(rows[0]) if rows else [], False, "no definition in service applies to an asset")
     if found.past.message:
         console.print(found.past.message)
     for g in found.groups:
@@ -180,7 +180,7 @@ def _show_whole(found: "AlarmQuality") -> None:
         console.print(found.past.message)
     if observed_text := observation(k, zone()):
         console.print(observed_text, markup=False)
-    verdicts = {True: "met", False: "not met", None: "too short to say"}
+    verdicts = {True: "met", False: "not met", None: "too short a time"}
     rows = [{"metric": f.metric, "value": _or_unknown(f.value), "target": f.target, "": verdicts[f.met]} for f in k.findings]
     show(rows, ["metric", "value", "target", ""], False, "")
     _show_load(k)

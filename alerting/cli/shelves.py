@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 shelf_group = command_group("Shelves: mute a definition on an asset, for a time or out of service.")
 suppression_group = command_group("Suppression by design: line stopped, calendar.")
 
-Until = Annotated[str | None, typer.Option("--until", help="When it ends, ISO 8601 with zone.", metavar="TIME")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; required.")]
+Until = Annotated[str | None, typer.Option("--until", help="End, ISO 8601 with zone.", metavar="TIME")]
+Reason = Annotated[str, typer.Option("--reason", help="Reason; required.")]
 
 
 @shelf_group.command("add")
@@ -40,7 +40,7 @@ def add(
     asset: AssetName,
     reason: Reason,
     until: Until = None,
-    lasting: Annotated[str | None, typer.Option("--for", help="How long, e.g. 2h.", metavar="DURATION")] = None,
+    lasting: Annotated[str | None, typer.Option("--for", help="Duration, e.g. 2h.", metavar="DURATION")] = None,
     as_json: Json = False,
 ) -> None:
     """Mute a definition on an asset for a time. Evaluation goes on; the shelf ends by itself."""
@@ -58,7 +58,7 @@ def add(
 def end(
     name: DefinitionName, asset: AssetName, reason: Annotated[str, typer.Option(help="Why.")] = "", as_json: Json = False
 ) -> None:
-    """End a shelf before its time; alerts that are still open are notified once."""
+    """End a shelf before its time; alerts that are still open are announced once."""
     from alerting.usecases.notification.deliver import deliver_due
     from alerting.usecases.operators import operate
 
@@ -74,7 +74,7 @@ def end(
 @shelf_group.command("list")
 @command
 def list_shelves(name: Annotated[str | None, typer.Argument(help="Definition.")] = None, as_json: Json = False) -> None:
-    """List what is muted now: shelved, or out of service."""
+    """List muted definitions: shelved, or out of service."""
     from alerting.definitions.durations import format_duration
     from alerting.usecases.operators import operate
 
@@ -97,7 +97,7 @@ def list_shelves(name: Annotated[str | None, typer.Argument(help="Definition.")]
         }
         for s in found
     ]
-    show(rows, ["definition", "asset", "kind", "since", "until", "left", "actor", "reason"], False, "nothing is muted")
+    show(rows, ["definition", "asset", "kind", "since", "until", "left", "actor", "reason"], False, "no definition is muted")
 
 
 @shelf_group.command("out-of-service")
@@ -155,7 +155,7 @@ def list_suppressions(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List what is suppressed by design now, and the episodes without notification because of it."""
+    """List targets suppressed by design now, and the episodes without notification because of it."""
     from alerting.usecases.episodes.suppression import list_suppressed
 
     begin = instant(since, "--since")
@@ -173,7 +173,7 @@ def list_suppressions(
         }
         for target in found.targets
     ]
-    show(rows, ["definition", "asset", "now", "why"], False, "no definition in service says when it is suppressed")
+    show(rows, ["definition", "asset", "now", "why"], False, "no definition in service has a suppression")
     episodes = [
         {
             "episode": e.id[:10],

@@ -67,7 +67,7 @@ DefinitionName = Annotated[str, typer.Argument(metavar="NAME", help="Name of a d
 AssetName = Annotated[str, typer.Argument(metavar="ASSET", help="Name of an asset that it applies to.")]
 Start = Annotated[str | None, typer.Option("--from", help="Start, ISO 8601 with zone.", metavar="TIME")]
 End = Annotated[str | None, typer.Option("--to", help="End, ISO 8601 with zone.", metavar="TIME")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan without applying it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -129,7 +129,7 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
                 print_refusal_as_json(error.format_message())
                 raise
             except KeyboardInterrupt:
-                errors.print("interrupted; run it again to go on, nothing is lost or doubled")
+                errors.print("interrupted; run the command again to continue: it neither loses nor repeats data")
                 print_refusal_as_json("interrupted")
                 raise typer.Exit(130) from None
 

@@ -12,7 +12,7 @@ def up(
     demo: Annotated[
         bool,
         typer.Option(
-            "--demo/--no-demo", help="With the simulated biscuit oven line: 30 days of its past, then faster than real time."
+            "--demo/--no-demo", help="With the simulated biscuit oven line: 30 days of readings, then faster than real time."
         ),
     ] = True,
 ) -> None:

@@ -38,7 +38,7 @@ class Access:
     def __init__(self, tokens: Mapping[str, tuple[str, Role]], ended: EndedSessions) -> None:
         """`tokens`: name and role by token. `ended`: where log-outs are recorded. Raises UserError without any token."""
         if not tokens:
-            raise UserError("no person could log in: give at least one API token")
+            raise UserError("there is no API token, so no person can log in: add at least one")
         self._tokens, self._ended = dict(tokens), ended
 
     def find_by_token(self, token: str) -> Person | None:
@@ -129,7 +129,7 @@ def _tokens(document: object) -> dict[str, tuple[str, Role]]:
         ):
             raise ValueError(f'token {i} must have an owner like {{"name": "anna", "role": "operator"}}')
         if owner["role"] not in ROLES:
-            raise ValueError(f"token {i} of {owner['name']}: role {owner['role']!r} is none of {', '.join(ROLES)}")
+            raise ValueError(f"token {i} of {owner['name']}: role {owner['role']!r} is not one of {', '.join(ROLES)}")
         tokens[token] = (owner["name"], cast(Role, owner["role"]))
     return tokens
 

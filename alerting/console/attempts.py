@@ -9,7 +9,7 @@ from threading import Lock
 from fastapi import Request
 
 FREE = 5
-"""Wrong tokens in a row without a wait: people mistype."""
+"""Wrong tokens in a row without a wait, because people mistype."""
 LONGEST = timedelta(minutes=1)
 FORGET = timedelta(minutes=15)
 REQUESTS, WITHIN = 30, timedelta(minutes=1)

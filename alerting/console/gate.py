@@ -83,7 +83,7 @@ class Gate:
         name = person.name if person else None
         if (wait := self._wrong.wait(client, name, now)) is not None:
             seconds = ceil(wait.total_seconds())
-            detail = f"too many wrong tokens came from your address; wait {seconds} s"
+            detail = f"your address sent too many wrong tokens; wait {seconds} s"
             return problem(request, 429, detail, {"retry-after": str(seconds)})
         self._wrong.record_attempt(client, name, now)
         request.state.person = person

@@ -67,7 +67,7 @@ def login_routes(entrance: Entrance) -> APIRouter:
         name = person.name if person else None
         if (wait := entrance.wrong_tokens.wait(client, name, now)) is not None:
             seconds = ceil(wait.total_seconds())
-            refusal = f"Too many wrong tokens came from your address. Wait {seconds} s, then try again."
+            refusal = f"Your address sent too many wrong tokens. Wait {seconds} s, then try again."
             return HTMLResponse(_page(request, next, refusal), 429, {"retry-after": str(seconds)})
         entrance.wrong_tokens.record_attempt(client, name, now)
         session = entrance.access.start_session(token, now)
@@ -78,7 +78,7 @@ def login_routes(entrance: Entrance) -> APIRouter:
     @routes.post("/logout")
     def leave(request: Request, person: Viewer, csrf: Field = "") -> Response:
         if not confirms(person, csrf):
-            raise HTTPException(403, "this form is not from this session")
+            raise HTTPException(403, "this form belongs to another session; open the page again and repeat")
         entrance.access.end_session(person, entrance.now())
         return entrance.signed_out(request)
 

@@ -26,9 +26,9 @@ from alerting.ports import Platform
 from alerting.usecases.operations.platform_metrics import Inventory, PlatformMetrics, platform_metrics, read_inventory
 
 LIMIT_S = 8.0
-"""Within which a scrape must have read the database: less than the ten seconds that Prometheus waits by default."""
+"""Time within which a scrape must have read the database: less than the ten seconds that Prometheus waits by default."""
 FRESH_S = 10.0
-"""How long figures are answered again without reading the database."""
+"""Time for which figures are answered again without reading the database."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,8 @@ class PlatformCollector(Collector):
         )
         scrape = self._reader.read()
         yield _gauge("alerting_database_up", "1 if the database answers.", scrape.database_up)
-        yield _gauge("alerting_scrape_complete", "1 if everything could be read within the limit.", scrape.metrics is not None)
-        yield _gauge("alerting_scrape_seconds", "How long reading the platform took.", scrape.seconds)
+        yield _gauge("alerting_scrape_complete", "1 if all metrics were read within the time limit.", scrape.metrics is not None)
+        yield _gauge("alerting_scrape_seconds", "Duration of reading these metrics from the database.", scrape.seconds)
         if scrape.metrics is not None:
             yield from _families(scrape.metrics)
 
@@ -136,24 +136,37 @@ def _families(m: PlatformMetrics) -> Iterator[Metric]:
         lags,
     )
     yield _labelled_gauge(
-        "alerting_evaluation_interval_seconds", "How often these definitions are evaluated.", "definition", every
+        "alerting_evaluation_interval_seconds", "Interval between two evaluations of these definitions.", "definition", every
     )
     yield _gauge(
         "alerting_evaluation_overdue_seconds", "Largest lag of all targets beyond their interval and latency.", m.overdue
     )
     ages = {asset: age.total_seconds() for asset, age in m.reading_age.items()}
     yield _labelled_gauge(
-        "alerting_newest_reading_age_seconds", "Age of the newest reading; of the assets with the oldest.", "asset", ages
+        "alerting_newest_reading_age_seconds",
+        "Age of the newest reading of an asset; only the assets with the oldest ones.",
+        "asset",
+        ages,
     )
-    yield _gauge("alerting_newest_reading_age_max_seconds", "The same, largest of all assets of targets.", m.oldest_reading_age)
+    yield _gauge(
+        "alerting_newest_reading_age_max_seconds",
+        "Age of the newest reading, largest of all assets of targets.",
+        m.oldest_reading_age,
+    )
     yield _gauge("alerting_assets_without_readings", "Assets of targets that have no reading.", m.assets_without_readings)
     yield _gauge("alerting_late_readings", "Readings and events that came late, within the last hour.", m.late_rows)
-    yield _gauge("alerting_too_late_readings", "Those of them that were too late to be reprocessed.", m.too_late_rows)
-    yield _gauge("alerting_late_arrivals_waiting", "Late arrivals that evaluation has not taken up yet.", m.unrouted_arrivals)
-    yield _labelled_gauge(
-        "alerting_notifications", "Notifications: due or retried, held back by a rule, given up.", "state", m.notifications
+    yield _gauge(
+        "alerting_too_late_readings",
+        "Readings and events that came too late to be reprocessed, within the last hour.",
+        m.too_late_rows,
     )
-    yield _gauge("alerting_delivery_overdue_seconds", "How long the oldest notification has been due.", m.delivery_overdue)
+    yield _gauge("alerting_late_arrivals_waiting", "Late arrivals that no evaluation has used yet.", m.unrouted_arrivals)
+    yield _labelled_gauge(
+        "alerting_notifications", "Notifications: due or retried, delayed by a rule, undelivered.", "state", m.notifications
+    )
+    yield _gauge(
+        "alerting_delivery_overdue_seconds", "Time since the oldest pending notification became due.", m.delivery_overdue
+    )
     yield _labelled_gauge("alerting_platform_alerts", "Open faults of the platform itself.", "kind", m.platform_alerts)
 
 

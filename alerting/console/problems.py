@@ -22,10 +22,10 @@ API = "/api/"
 METRICS = "/metrics"
 PROBLEM = "application/problem+json"
 BODY_UNREADABLE = (
-    "the body cannot be read: it is not what its content-type says, nests too deeply, or holds a number of too many digits"
+    "the body cannot be read: it does not match its content-type, nests too deeply, or holds a number of too many digits"
 )
 MOST, LONGEST_NAME, LONGEST_PATH, LONGEST_DETAIL = 20, 100, 500, 4000
-DATABASE_DOWN = "the database does not answer; nothing is lost, try again later"
+DATABASE_DOWN = "the database does not answer; try again later; all acknowledged data are kept"
 
 
 def problem(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
@@ -92,7 +92,7 @@ def handle_problems(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     def broken(request: Request, _: Exception) -> Response:
-        return problem(request, 500, "this is our fault; the server's log says more")
+        return problem(request, 500, "a fault of the server; its log has the details")
 
 
 def _message(error: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from alerting.ports.logs import id_logger, log_context
 
 _log = id_logger(__name__)
 _REGULAR = frozenset({"/api/v1/health", "/style.css", METRICS})
-"""Asked for every few seconds: logged only if they fail."""
+"""Addresses requested every few seconds: logged only on failure."""
 
 
 class RequestLog:

@@ -12,7 +12,7 @@ from alerting.console.gate import LARGEST_HEAD
 REQUEST_SECONDS = 20.0
 """From the first moment of a connection, or the end of the last answer, to the last byte of a request."""
 READING_SECONDS = 30.0
-"""How long a client may leave an answer unread that does not fit into the buffers of the connection."""
+"""Time for which a client may leave an answer unread that does not fit into the buffers of the connection."""
 
 
 class PatientProtocol(H11Protocol):

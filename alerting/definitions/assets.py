@@ -70,7 +70,7 @@ TYPES: dict[VariableType, tuple[type, str]] = {
 
 
 class Closed(BaseModel):
-    """A document that refuses fields it does not know, and that nobody changes after reading it."""
+    """A document without unknown fields, immutable once it is read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -78,47 +78,51 @@ class Closed(BaseModel):
 class Variable(Closed):
     """One quantity of an asset: measured, or set."""
 
-    title: Line | None = Field(None, description="The name people use for it; the variable's name when left out.")
+    title: Line | None = Field(
+        None, description="Name for people, as at the beginning of a sentence (`Belt speed`); the variable's name when left out."
+    )
     type: VariableType = Field("number", description="number, category (text) or boolean.")
     unit: Tag | None = Field(None, description="Unit of the values, shown beside every figure. Values are never converted.")
-    low: float | None = Field(None, description="Lower end of the engineering range: no real value lies below.")
-    high: float | None = Field(None, description="Upper end of the engineering range: no real value lies above.")
+    low: float | None = Field(None, description="Lower end of the engineering range; lower values are measuring faults.")
+    high: float | None = Field(None, description="Upper end of the engineering range; higher values are measuring faults.")
     sampling: Duration | None = Field(None, description="Usual time between two values; found from the data when left out.")
     delay: Duration = Field(
-        timedelta(0), description="How long after its time stamp a value becomes known, e.g. 1h for a laboratory."
+        timedelta(0), description="Time from the time stamp of a value until it is known, e.g. 1h for a laboratory."
     )
     carry_forward: LongerThanZero | None = Field(
         None,
-        description="How long a value is carried forward for models until the next one, e.g. 14d for a recipe or set-point "
-        "that is reported when it changes; found from the data when left out. Then it is missing.",
+        description="Longest time for which models carry a value forward until the next one, e.g. 14d for a recipe or set-point "
+        "that is reported when it changes; found from the data when left out. Afterwards the value is missing.",
     )
     latency: Duration = Field(
         timedelta(0),
-        description="How long evaluation waits for values under way, e.g. 30s: alerts come that much later; "
-        "values that are later still are evaluated again.",
+        description="Time for which evaluation waits for values under way, e.g. 30s: alerts come later by this time; "
+        "even later values are evaluated again.",
     )
-    controllable: bool = Field(False, description="True if operators can set it; only these appear in recommendations.")
+    controllable: bool = Field(False, description="True if operators can set it; recommendations use only such variables.")
     min: float | None = Field(None, description="Lowest value an operator may set.")
     max: float | None = Field(None, description="Highest value an operator may set.")
     step: float | None = Field(None, gt=0, description="Smallest step an operator can set.")
     max_change: float | None = Field(None, gt=0, description="Largest change an operator may make at once.")
     cost: float = Field(
-        1.0, gt=0, description="Relative effort of changing it by its whole range; recommendations prefer cheap ones."
+        1.0,
+        gt=0,
+        description="Relative effort of changing it by its whole range; recommendations prefer changes of little effort.",
     )
 
 
 class Asset(Closed):
-    """A machine or line whose readings and events are kept."""
+    """A machine or line whose readings and events are stored."""
 
     name: Name = Field(description="Unique name, e.g. oven-1.")
-    title: Line | None = Field(None, description="The name people use for it.")
+    title: Line | None = Field(None, description="Name for people.")
     parent: Name | None = Field(
-        None, description="The asset that this one belongs to, e.g. its line: events and states of that one count here, too."
+        None, description="The asset to which this one belongs, e.g. its line; events and states of the parent count here, too."
     )
     position: Name | None = Field(
         None,
         description="The operator position that answers its alarms, e.g. oven-operator; the parent's when left out. "
-        "Alarm figures and the alarm budget are per position; assets without any share one, called operators.",
+        "Alarm figures and the alarm budget are per position; assets without a position share one, called operators.",
     )
     attributes: dict[Tag, Line | float | bool] = Field(
         default_factory=dict,
@@ -129,7 +133,7 @@ class Asset(Closed):
 
 
 class EventType(Closed):
-    """What kind of thing an event is: `instant` has no duration, `lasting` goes on until its end is known."""
+    """Type of events: `instant` has no duration, `lasting` goes on until its end is known."""
 
     name: Name = Field(description="Unique name, e.g. failure.")
     duration: Literal["instant", "lasting"] = Field(description="instant: never ongoing; lasting: ongoing while it has no end.")

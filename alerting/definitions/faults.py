@@ -67,7 +67,7 @@ class DocumentRefused(UserError):
         self.faults = tuple(faults[:MOST_FAULTS])
         if len(faults) > MOST_FAULTS:
             self.faults += (Fault("document", f"has {len(faults) - MOST_FAULTS} more faults"),)
-        super().__init__(f"{self.what} {shown(self.name)} is refused:\n" + "\n".join(f"  - {f}" for f in self.faults))
+        super().__init__(f"{self.what} {shown(self.name)} has faults:\n" + "\n".join(f"  - {f}" for f in self.faults))
 
 
 class DefinitionRefused(DocumentRefused):

@@ -57,7 +57,7 @@ TimeOfDay = Annotated[str, StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5
 
 
 class Hours(Closed):
-    """A stretch of the day on some days of the week; one that ends before it starts goes on into the next day."""
+    """Hours of some days of the week; hours that end before they start go on into the next day."""
 
     days: tuple[Day, ...] = Field(
         DAYS, min_length=1, max_length=7, description="Days on which it starts: mon, tue, wed, thu, fri, sat, sun."

@@ -90,7 +90,7 @@ class ThresholdDefinition(CommonFields):
         None,
         description="Evaluate the change of the value per this time instead of the value: the limits are rates. "
         "It is the change since the newest sound reading that is at least this much older, and by less than stale_after more; "
-        "unknown without one.",
+        "without such a reading it is unknown.",
     )
     at_least: AtLeast | None = Field(None, description="Triggered only by this many of the last readings, not by each one.")
     hold: Duration = Field(
@@ -109,21 +109,22 @@ class ThresholdDefinition(CommonFields):
     )
     frozen_after: Duration | None = Field(
         None,
-        description="A sensor that has said the same for this long is frozen, also across a hole in the data: "
+        description="A sensor with the same value for this long is frozen, also across a gap in the data: "
         "its value counts as missing from then on.",
     )
     no_data: Literal["hold", "alert", "ignore"] = Field(
         "hold",
-        description="Where data are missing, frozen, of bad quality, or outside the variable's engineering range. "
+        description="Policy where data are missing, frozen, of bad quality, or outside the variable's engineering range. "
         "hold: the state is unknown, which neither raises nor closes an episode; alert: that is itself a reason to raise; "
-        "ignore: each value counts, until the next one comes (for values that are sent only when they change); what is of bad "
-        "quality is unknown all the same.",
+        "ignore: each value counts, until the next one comes (for values that are sent only when they change); a value of bad "
+        "quality is unknown nevertheless.",
     )
     problem: Problem | None = Field(
-        None, description="What the alert warns of, if that is something else; its outcome is then determined from data."
+        None,
+        description="The problem of which the alert warns, if it differs from the condition; data then determine the outcome.",
     )
     horizon: Duration = Field(
-        timedelta(minutes=30), description="With a problem: how long after the raise the problem counts as warned of."
+        timedelta(minutes=30), description="With a problem: time after the raise within which the problem counts as predicted."
     )
     gap: Duration = Field(timedelta(0), description="With a problem: least time needed to act.")
 
@@ -132,19 +133,19 @@ class ClassifierDefinition(CommonFields):
     """A trained model: will the problem occur within the horizon?"""
 
     kind: Literal["classifier"] = Field(description="classifier: a model predicts the problem.")
-    problem: Problem = Field(description="What must not happen.")
-    horizon: Duration = Field(description="How far ahead the problem is predicted, e.g. 30m.")
-    gap: Duration = Field(
-        timedelta(0), description="Least time needed to act; a problem sooner than this is too late to warn of."
-    )
+    problem: Problem = Field(description="The problem to prevent.")
+    horizon: Duration = Field(description="Time ahead for which the problem is predicted, e.g. 30m.")
+    gap: Duration = Field(timedelta(0), description="Least time needed to act; an earlier problem counts as announced too late.")
     include: tuple[Tag, ...] = Field(("*",), max_length=1000, description="Variables the model may see (with *).")
     exclude: tuple[Tag, ...] = Field((), max_length=1000, description="Variables the model may not see (with *).")
-    features: Features = Field(default_factory=Features, description="How readings become columns.")
-    periods: Periods = Field(default_factory=Periods, description="Which stretch of history is for what.")
+    features: Features = Field(default_factory=Features, description="Computation of columns from readings.")
+    periods: Periods = Field(default_factory=Periods, description="Split of history into training, validation and test.")
     learning: Learning = Field(default_factory=Learning, description="The search for the best candidate.")
-    operating_point: OperatingPoint = Field(default_factory=OperatingPoint, description="Where the threshold is put.")
-    feedback: FeedbackUse = Field(default_factory=FeedbackUse, description="What the operators' answers change in training.")
-    promotion: Promotion = Field(default_factory=Promotion, description="When a challenger replaces the champion.")
+    operating_point: OperatingPoint = Field(default_factory=OperatingPoint, description="Choice of the threshold.")
+    feedback: FeedbackUse = Field(default_factory=FeedbackUse, description="Effect of operators' feedback on training.")
+    promotion: Promotion = Field(
+        default_factory=Promotion, description="Conditions under which a challenger replaces the champion."
+    )
     recommendation: Recommendation = Field(default_factory=Recommendation, description="Advice on set-points.")
 
     @property

@@ -15,9 +15,10 @@ from alerting.definitions.routes import Route
 
 _INTRODUCTION = """# Definition reference
 
-Made from the model by `make docs`; do not edit. Unknown fields are refused. Durations are written `30m`, `1h30m`, `5d`;
-times are ISO 8601 with a zone. Bounds: a duration is at most ten years; a title has at most 200 characters, a text of guidance
-2,000, every other text 100; there are at most 50 tags and 1,000 names or patterns in a list.
+Made from the model by `make docs`; do not edit. A document with an unknown field is refused. Durations are
+written `30m`, `1h30m`, `5d`; times are ISO 8601 with a zone. Bounds: a duration is at most ten years; a title has at
+most 200 characters, a text of guidance 2,000, every other text 100; there are at most 50 tags and 1,000 names or
+patterns in a list.
 """
 
 

@@ -25,7 +25,7 @@ class RouteRefused(DocumentRefused):
 
 
 class Match(Closed):
-    """Which alerts: all that is given must fit."""
+    """Selection of alerts: an alert must fit every given field."""
 
     severity: tuple[Severity, ...] | None = Field(
         None, min_length=1, max_length=10, description="Severities; every one when left out."
@@ -42,10 +42,10 @@ class Match(Closed):
 
 
 class Escalation(Closed):
-    """Who is told next when nobody answers."""
+    """Further channels to notify while no operator acknowledges the alert."""
 
     after: Duration = Field(description="Time since the alert was announced without being acknowledged, e.g. 15m.")
-    channels: tuple[ChannelName, ...] = Field(min_length=1, max_length=50, description="Channels that are then notified.")
+    channels: tuple[ChannelName, ...] = Field(min_length=1, max_length=50, description="Channels to notify then.")
 
 
 class Flood(Closed):
@@ -60,25 +60,31 @@ class Flood(Closed):
 
 
 class Route(Closed):
-    """Who is told of which alerts, and when."""
+    """A route: recipients of alerts, and times."""
 
     name: Name = Field(description="Unique name.")
-    match: Match = Field(default_factory=Match, description="Which alerts; every one when left out.")
+    match: Match = Field(default_factory=Match, description="Selection of alerts; every alert when left out.")
     channels: tuple[ChannelName, ...] = Field(
         min_length=1, max_length=50, description="Names of configured channels, each notified once."
     )
     timezone: TimeZone = Field("UTC", description="IANA time zone of shifts and quiet hours, e.g. Europe/Berlin.")
-    shifts: tuple[Hours, ...] = Field((), max_length=100, description="When the route is in force; always when left out.")
+    shifts: tuple[Hours, ...] = Field(
+        (), max_length=100, description="Hours in which the route is in force; always when left out."
+    )
     quiet: tuple[Hours, ...] = Field(
-        (), max_length=100, description="When only critical alerts are announced; other open alerts are announced afterwards."
+        (),
+        max_length=100,
+        description="Hours in which only critical alerts are announced; other open alerts are announced afterwards.",
     )
     repeat: Duration | None = Field(
         None, description="Announce again after this time, until the alert is acknowledged or over; at least 1m."
     )
-    escalation: tuple[Escalation, ...] = Field((), max_length=20, description="Who is notified next without acknowledgement.")
-    flood: Flood | None = Field(None, description="When many alerts of one asset become one message; never when left out.")
+    escalation: tuple[Escalation, ...] = Field(
+        (), max_length=20, description="Further channels to notify without acknowledgement."
+    )
+    flood: Flood | None = Field(None, description="Grouping of many alerts of one asset into one message; none when left out.")
     heartbeat: Duration | None = Field(
-        None, description="Send this often a message that alerting is running, so that its absence shows a fault; at least 1m."
+        None, description="Interval of a message that alerting is running; its absence shows a fault; at least 1m."
     )
 
     acknowledge_by_link: bool = Field(

@@ -15,17 +15,17 @@ from alerting.definitions.hours import Hours, TimeZone, time_zone
 
 
 class LineState(Closed):
-    """A state in which nobody is told: a variable has some value, or an event goes on."""
+    """A state without notifications: a variable has some value, or an event goes on."""
 
     variable: VariableName | None = Field(
-        None, description="Variable that says so: of the asset itself, or else of the nearest one above it (parent)."
+        None, description="Variable that shows the state: of the asset itself, or else of the nearest one above it (parent)."
     )
     equals: StrictBool | float | Line | None = Field(
         None, description="It has exactly this value: a number, true or false, or the text of a category."
     )
     above: float | None = Field(None, description="It is above this value.")
     below: float | None = Field(None, description="It is below this value. With above too: outside of both.")
-    hold: Duration = Field(timedelta(0), alias="for", description="It must have been so for this long.")
+    hold: Duration = Field(timedelta(0), alias="for", description="Time for which the state must hold.")
     stale_after: Duration = Field(
         timedelta(minutes=10),
         description="A value stays in force until the next one, at most this long; then the state is unknown, "
@@ -34,7 +34,9 @@ class LineState(Closed):
     event: Tag | None = Field(
         None, description="Instead: an event of this type goes on (* matches any text), on the asset or any above it."
     )
-    recovery: Duration = Field(timedelta(0), description="Also this long after it has ended: the start-up.")
+    recovery: Duration = Field(
+        timedelta(0), description="Time after the end of the state that is suppressed as well: the start-up."
+    )
 
 
 def _one_or_more(value: Any) -> Any:
@@ -42,7 +44,7 @@ def _one_or_more(value: Any) -> Any:
 
 
 class Suppression(Closed):
-    """When nobody is told, by design of the plant. The alert is judged as ever; what is still wrong afterwards is told then."""
+    """Times without notifications, by design of the plant. Evaluation goes on; an episode still open afterwards is announced."""
 
     when: Annotated[tuple[LineState, ...], BeforeValidator(_one_or_more)] = Field(
         (), max_length=50, description="States of the line, of which one is enough."
@@ -65,7 +67,7 @@ class Suppression(Closed):
 def suppression_faults(suppression: Suppression) -> Iterable[Fault]:
     """Return the faults that show without knowledge of the assets."""
     if not suppression.when and not suppression.windows:
-        yield Fault("suppression", "says nothing", "add when: {variable: line_state, equals: stopped}, or windows:")
+        yield Fault("suppression", "is empty", "add when: {variable: line_state, equals: stopped}, or windows:")
     for i, state in enumerate(suppression.when):
         yield from _state_faults(f"suppression.when.{i}", state)
 
@@ -75,7 +77,7 @@ def _state_faults(path: str, state: LineState) -> Iterable[Fault]:
     if (state.variable is None) == (state.event is None):
         yield Fault(path, "needs either a variable with a value, or an event type")
     if state.variable is not None and state.equals is None and not limited:
-        yield Fault(path, f"says nothing of {state.variable}", "add equals:, above: or below:")
+        yield Fault(path, f"has no value for {state.variable}", "add equals:, above: or below:")
     if state.equals is not None and limited:
         yield Fault(f"{path}.equals", "cannot stand beside above or below", "write two states: one is enough")
     if state.event is not None and (state.equals is not None or limited or state.hold):
@@ -111,7 +113,7 @@ def _event_faults(path: str, pattern: str, event_types: Sequence[EventType]) -> 
         yield Fault(f"{path}.event", f"no event type is called {pattern!r}", hint)
     elif not any(t.duration == "lasting" for t in found):
         hint = nearest(pattern, lasting, "event types that last")
-        yield Fault(f"{path}.event", f"{pattern!r} is an instant event, which is over at once", hint)
+        yield Fault(f"{path}.event", f"{pattern!r} is an instant event and has no duration", hint)
 
 
 def _variable_faults(path: str, state: LineState, chain: Sequence[Asset]) -> Iterable[Fault]:
@@ -127,8 +129,10 @@ def _variable_faults(path: str, state: LineState, chain: Sequence[Asset]) -> Ite
     if state.equals is None and variable.type == "category":
         yield Fault(f"{path}.variable", f"{name!r} is a category; above and below need a number", "write equals:")
     if state.equals is not None and not isinstance(state.equals, kind):
-        yield Fault(f"{path}.equals", f"{state.equals!r} can never be a value of {name!r}, a {variable.type}", f"write {wanted}")
+        yield Fault(
+            f"{path}.equals", f"{state.equals!r} is not a possible value of {name!r}, a {variable.type}", f"write {wanted}"
+        )
     if variable.sampling and state.stale_after < variable.sampling:
         usual = format_duration(variable.sampling)
         message = f"{format_duration(state.stale_after)} is shorter than the sampling of {name!r} on {holder.name!r}, {usual}"
-        yield Fault(f"{path}.stale_after", message, "lengthen it, or the state would be unknown between two readings")
+        yield Fault(f"{path}.stale_after", message, "lengthen it; otherwise the state is unknown between two readings")

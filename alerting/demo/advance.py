@@ -57,5 +57,5 @@ def _with_requests(lines: LineStore, line: StoredLine) -> StoredLine:
 
 def _require_saved(line: StoredLine | None) -> StoredLine:
     if line is None:
-        raise UserError("another process moves the demo line, too; this one stops, so that there is only one")
+        raise UserError("another process already runs the demo line; this process stops")
     return line

@@ -14,7 +14,7 @@ from alerting.demo.chance import DAY, Stream, generator
 Cause = Literal["wet-dough", "burner-fault", "damp-air", "fast-belt", "stuck-valve"]
 
 SLOT = 240
-"""One disturbance of the product begins in most slots of four hours, and is over before the next slot."""
+"""One disturbance of the product begins in most slots of four hours, and ends before the next slot."""
 VALVE_SLOT = 5 * DAY
 STOP_SLOT = 480
 TRIM_SLOT = 120

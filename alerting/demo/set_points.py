@@ -20,7 +20,7 @@ def check_set_point(asset: Asset, name: str, value: float, current: float) -> fl
     if variable is None or not variable.controllable:
         raise UserError(_not_settable(asset, name))
     if not isfinite(value):
-        raise UserError(f"{name}: {value} is not a number to set")
+        raise UserError(f"{name}: {value} is not a number")
     rounded = _on_step(variable, value)
     unit = variable.unit or ""
     if not _within(variable, rounded):
@@ -28,7 +28,7 @@ def check_set_point(asset: Asset, name: str, value: float, current: float) -> fl
     if variable.max_change and abs(rounded - current) > variable.max_change + 1e-9:
         raise UserError(
             f"{name}: from {current:g} to {rounded:g} {unit} is more than the largest change at once, "
-            f"{variable.max_change:g} {unit}; go there in steps"
+            f"{variable.max_change:g} {unit}; change it in steps"
         )
     return rounded
 
@@ -64,4 +64,4 @@ def _not_settable(asset: Asset, name: str) -> str:
     settable = [n for n, v in asset.variables.items() if v.controllable]
     near = get_close_matches(name, settable, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    return f"{name!r} is no set-point of {asset.name}{hint} (set-points: {', '.join(settable)})"
+    return f"{name!r} is not a set-point of {asset.name}{hint} (set-points: {', '.join(settable)})"

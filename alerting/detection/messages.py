@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.durations import format_duration
 from alerting.definitions.limits import Level, levels_on, unknown_limits
 from alerting.definitions.model import ClassifierDefinition, Problem, Severity, ThresholdDefinition
 from alerting.definitions.wording.spoken import spoken_duration, spoken_share
@@ -68,12 +67,12 @@ def waiting_message(variable: str) -> str:
 
 def bad_quality_message(variable: str) -> str:
     """Return the reason for a last sample that its source calls bad."""
-    return f"bad quality: the last sample of {variable} is bad by its source's own word"
+    return f"bad quality: the source marks the last sample of {variable} as bad"
 
 
 def stale_message(variable: str, stale_after: timedelta) -> str:
     """Return the reason for a last reading that is too old."""
-    return f"no reading of {variable} within {format_duration(stale_after)}"
+    return f"no reading of {variable} within {spoken_duration(stale_after)}"
 
 
 def risk_message(definition: ClassifierDefinition, asset: Asset, risk: float, threshold: float | None) -> str:

@@ -10,10 +10,10 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 
-from alerting.definitions.durations import format_duration
 from alerting.definitions.hours import Hours, spans
 from alerting.definitions.model import ThresholdDefinition
 from alerting.definitions.suppression import LineState, Suppression
+from alerting.definitions.wording.spoken import spoken_duration
 from alerting.detection.evaluation import StatusInterval
 from alerting.detection.messages import fact_message
 from alerting.detection.problems import NOT_YET, BoolArray
@@ -166,7 +166,7 @@ def _describe_state(state: LineState, history: History) -> str:
     limits = [("above", state.above), ("below", state.below)]
     parts = [f"{side} {limit:g}" for side, limit in limits if limit is not None]
     value = " or ".join(parts) if state.equals is None else _text(state.equals)
-    duration = f" for {format_duration(state.hold)}" if state.hold else ""
+    duration = f" for {spoken_duration(state.hold)}" if state.hold else ""
     return f"{state.variable} of {history.asset.name} is {value}{duration}"
 
 

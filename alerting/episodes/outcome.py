@@ -63,7 +63,7 @@ def _by_word(verdict: Verdict | None) -> tuple[Outcome, str]:
         return "hit", "the operator says it was right"
     if verdict == "false_alarm":
         return "false_alarm", "the operator says it was wrong"
-    return "undetermined", "nobody has said whether it was right"
+    return "undetermined", "no operator gave a verdict"
 
 
 def _by_data(observed: Observed, acted: bool, verdict: Verdict | None) -> tuple[Outcome, str]:
@@ -77,7 +77,7 @@ def _by_data(observed: Observed, acted: bool, verdict: Verdict | None) -> tuple[
 def _describe_hit(occurred: Occurred, acted: bool, verdict: Verdict | None) -> str:
     message = "the problem occurred" if occurred == "in_time" else "the problem occurred, too late to act"
     if acted:
-        message += "; acted, not prevented"
+        message += "; an operator acted without preventing it"
     if verdict == "false_alarm":
         message += "; conflict: the operator says it was wrong"
     return message
@@ -88,9 +88,9 @@ def _without_problem(acted: bool, verdict: Verdict | None) -> tuple[Outcome, str
         case "unsure":
             return "undetermined", "the problem did not occur, and the operator is unsure"
         case "false_alarm":
-            return "false_alarm", "acted on, found nothing" if acted else "the operator says it was wrong"
+            return "false_alarm", "the operator acted and found nothing" if acted else "the operator says it was wrong"
     if acted:
-        return "avoided", "acted upon, and the problem did not occur"
+        return "avoided", "an operator acted, and the problem did not occur"
     if verdict == "true_alarm":
-        return "hit", "by the operator's word; the problem did not occur"
+        return "hit", "the operator says it was right; the problem did not occur"
     return "false_alarm", "the problem did not occur"

@@ -166,7 +166,7 @@ def withdraw(episode: Episode, at: datetime, part_of: Episode | None = None) -> 
     """Return an episode that reprocessing did not find again as withdrawn, with all its records."""
     if episode.withdrawn:
         return episode
-    what = "not found again" if part_of is None else f"one spell with episode {part_of.id}, which began before"
+    what = "not found again" if part_of is None else f"a part of episode {part_of.id}, which began before"
     withdrawn_episode = replace(
         episode,
         withdrawn=True,

@@ -37,7 +37,7 @@ def fill_up() -> None:
             clock.start(filled.end, 1.0, timedelta(0))
             clock.freeze()
         new = _apply_examples(platform)
-    past = f"{filled.start:%Y-%m-%d} to {filled.end:%Y-%m-%d}, {filled.rows} readings" if filled.rows else "there already"
+    past = f"{filled.start:%Y-%m-%d} to {filled.end:%Y-%m-%d}, {filled.rows} readings" if filled.rows else "exists already"
     sys.stdout.write(", ".join([past, *(f"new definition {name}" for name in new)]) + "\n")
 
 

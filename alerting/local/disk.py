@@ -7,7 +7,7 @@ from alerting.definitions.faults import UserError
 
 GIB = 1 << 30
 LEAST = 2 * GIB
-"""What a first start, its training and the first days write, with room for a crash log."""
+"""Bytes that a first start, its training and the first days write, with space for a crash log."""
 SCANT = 5 * GIB
 
 
@@ -19,11 +19,11 @@ def check_space(home: Path) -> str | None:
     free = shutil.disk_usage(folder).free
     if free < LEAST:
         raise UserError(
-            f"there is too little room for {home}: {_gib(free)} are free, at least {_gib(LEAST)} are needed; free some, "
+            f"there is too little space for {home}: {_gib(free)} are free, at least {_gib(LEAST)} are needed; free some space, "
             "or set ALERTING_HOME to a folder on a larger disk"
         )
     if free < SCANT:
-        return f"only {_gib(free)} are free on the disk of {home}: that lasts for days, not for months"
+        return f"only {_gib(free)} are free on the disk of {home}: enough for days, not for months"
     return None
 
 

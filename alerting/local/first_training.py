@@ -45,10 +45,10 @@ def first_training(platform: Platform, airflow: AirflowClient, name: str) -> str
         airflow.wait_for_dag(dag_id)
         state = _follow(airflow, dag_id, airflow.unfinished_run(dag_id) or airflow.trigger(dag_id), name)
     except AirflowSilent as silence:
-        return f"not trained, Airflow does not answer ({silence})"
+        return f"not trained: Airflow does not answer ({silence})"
     decided = platform.decisions.of(name)
     if not decided:
-        return f"no decision, the run ended as {state}: see the DAG {dag_id} in Airflow"
+        return f"no decision: the run ended as {state}: see the DAG {dag_id} in Airflow"
     return _decision_text(decided[-1])
 
 

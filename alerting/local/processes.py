@@ -27,7 +27,7 @@ _LAUNCHER = f"""
 import ctypes, os, sys
 ctypes.CDLL(None).prctl({PR_SET_PDEATHSIG}, {signal.SIGTERM:d})
 if os.getppid() != int(sys.argv[1]):
-    sys.exit("the starting process is gone")
+    sys.exit("the starting process has ended")
 os.execvp(sys.argv[2], sys.argv[2:])
 """
 

@@ -181,7 +181,7 @@ class Supervisor:
             log = service.part.writes_to or service.log
             if (why := service.part.cause()) is not None:
                 raise StartFailed(f"{service.part.name}: {why}. Its log is {log}")
-            raise StartFailed(f"{service.part.name} ({ending(code)}). Its last words, from {log}:\n{last_lines(log, 12)}")
+            raise StartFailed(f"{service.part.name} ({ending(code)}). The end of its log, {log}:\n{last_lines(log, 12)}")
         delay = delay_after(service.failures)
         service.start_at = now + delay
         self._say(f"{service.part.name} stopped ({ending(code)}), starting again in {delay:.0f} s")

@@ -37,7 +37,8 @@ def evaluate_unseen_days(platform: Platform, trained: Sequence[str], report: Cal
         except (UserError, ModelUnavailable) as fault:
             report(f"{name}, not evaluated: {fault}")
     days = (now - first).days
-    return f"{days} unseen days evaluated in {time.monotonic() - began:.0f} s: {raised} episodes, marked as past, nothing sent"
+    took = time.monotonic() - began
+    return f"{days} unseen days evaluated in {took:.0f} s: {raised} episodes, marked as past, without notifications"
 
 
 def _unseen_from(platform: Platform, name: str) -> datetime | None:

@@ -155,7 +155,7 @@ def _addresses(settings: Settings, secrets: Secrets) -> Table:
         ("", _mongodb_sign_in(settings)),
         ("Files", f"{settings.home} (data, logs, secrets)"),
     ]
-    table = Table("what", "where (open to this machine alone), and how to sign in", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table("what", "addresses (open to this machine alone) and sign-in", box=SIMPLE_HEAD, pad_edge=False)
     for row in rows:
         table.add_row(*row)
     for column in table.columns:  # a truncated address is useless

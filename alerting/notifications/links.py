@@ -49,7 +49,7 @@ def unseal(token: str, key: bytes, now: datetime) -> Grant:
             raise BadData("too long")
         episode, recipient, purpose, made, expires = _serializer(key).loads(token)
     except (BadData, UnicodeError):
-        raise LinkRefused("this link is not one of ours, or a part of it is missing") from None
+        raise LinkRefused("this link is not a link of this platform, or a part of it is missing") from None
     grant = Grant(episode, recipient, cast(Purpose, purpose), from_millis(made), from_millis(expires))
     if now >= grant.expires_at:
         raise LinkRefused("this link has expired; answer on the page of the episode instead")

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal, get_args
 
-from alerting.definitions.durations import format_duration
 from alerting.definitions.model import Severity
+from alerting.definitions.wording.spoken import spoken_duration
 from alerting.episodes.episode import DeliveryStatus, Episode, Notification, PostponedBy, TransitionKind
 from alerting.notifications.routing import TOP, Recipient
 
@@ -82,9 +82,9 @@ def digest_if_over(s: Situation) -> Decision | None:
     if s.cause != "raised" or ended is None or s.now - ended <= s.soon:
         return None
     if any(n.transition == "raised" and n.channel == s.recipient.channel for n in s.episode.notifications):
-        return Decision("told already")
+        return Decision("notified already")
     until = max(s.now + DIGEST_AFTER, s.recipient.quiet_until or s.now)
-    return Decision(f"{s.reason}; over before it was known", "raised", "digest", until)
+    return Decision(f"{s.reason}; over before the platform knew of it", "raised", "digest", until)
 
 
 def notify_of_raise(s: Situation) -> Decision | None:
@@ -92,9 +92,9 @@ def notify_of_raise(s: Situation) -> Decision | None:
     if s.cause != "raised":
         return None
     if any(n.transition == "raised" and n.channel == s.recipient.channel for n in s.episode.notifications):
-        return Decision("told already")
+        return Decision("notified already")
     if s.recipient.quiet_until is not None:
-        return Decision(f"{s.reason}; held in quiet hours", "raised", "quiet", s.recipient.quiet_until)
+        return Decision(f"{s.reason}; delayed by quiet hours", "raised", "quiet", s.recipient.quiet_until)
     flood = s.recipient.flood
     if flood is not None and s.episode.severity != TOP and s.recent_alerts >= flood.more_than:
         return Decision(f"{s.reason}; one of many", "raised", "flood", _end_of_slot(s.now, flood.within))
@@ -106,9 +106,13 @@ def notify_of_end(s: Situation) -> Decision | None:
     if s.cause != "closed":
         return None
     if not s.notify_resolved:
-        return Decision("the definition tells no end")
+        return Decision("the definition sends no notification of the end")
     existing = any(n.transition != "closed" for n in s.received)
-    return Decision(s.reason, "closed", number=_times_reopened(s.episode)) if existing else Decision("was not told of the raise")
+    return (
+        Decision(s.reason, "closed", number=_times_reopened(s.episode))
+        if existing
+        else Decision("got no notification of the raise")
+    )
 
 
 def notify_of_reopening(s: Situation) -> Decision | None:
@@ -117,7 +121,7 @@ def notify_of_reopening(s: Situation) -> Decision | None:
         return None
     in_digest = any(n.postponed_by == "digest" and n.channel == s.recipient.channel for n in s.episode.notifications)
     if not in_digest and not any(n.transition == "closed" for n in s.received):
-        return Decision("was not told of its end")
+        return Decision("got no notification of its end")
     postponed_by: PostponedBy | None = "quiet" if s.recipient.quiet_until is not None else None
     return Decision(s.reason, "reopened", postponed_by, s.recipient.quiet_until, _times_reopened(s.episode))
 
@@ -135,7 +139,7 @@ def skip_in_quiet_hours(s: Situation) -> Decision | None:
 def notify_of_worse(s: Situation) -> Decision | None:
     """Notify of a severity above the one that the recipient got, or that is held back for later."""
     decision = _worse(s)
-    return decision or (Decision("no worse than was told") if s.cause == "worse" else None)
+    return decision or (Decision("not above the notified severity") if s.cause == "worse" else None)
 
 
 def _worse(s: Situation) -> Decision | None:
@@ -167,7 +171,7 @@ def escalate(s: Situation) -> Decision | None:
         return Decision("escalation is not due")
     if any(n.transition == "escalated" for n in s.received):
         return Decision("escalated already")
-    return Decision(f"nobody has acknowledged it for {format_duration(after)}", "escalated")
+    return Decision(f"no operator has acknowledged it for {spoken_duration(after)}", "escalated")
 
 
 def repeat(s: Situation) -> Decision | None:
@@ -178,7 +182,7 @@ def repeat(s: Situation) -> Decision | None:
     number = (s.now - since) // s.recipient.repeat
     if number < 1 or any(n.transition == "repeated" and n.number is not None and n.number >= number for n in s.received):
         return None
-    return Decision(f"still open and not acknowledged after {format_duration(s.now - since)}", "repeated", number=number)
+    return Decision(f"still open and not acknowledged after {spoken_duration(s.now - since)}", "repeated", number=number)
 
 
 STAGES: tuple[Stage, ...] = (
@@ -203,7 +207,7 @@ def decide(situation: Situation) -> Decision:
         decision = stage(situation)
         if decision is not None:
             return decision
-    return Decision("nothing new")
+    return Decision("no change")
 
 
 def announcements(situations: Iterable[Situation]) -> tuple[Notification, ...]:

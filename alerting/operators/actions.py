@@ -68,22 +68,23 @@ RULES: tuple[Rule, ...] = (
         "clear", None, {"active": True}, {"active": False}, "no episode is open",
         "the condition is gone for its off-delay; the episode can still be acknowledged",
     ),
-    Rule("acknowledge", "operator", {}, {"acknowledged": True}, "", "an operator has seen it; doing it again changes nothing"),
+    Rule("acknowledge", "operator", {}, {"acknowledged": True}, "", "an operator has seen it; a second acknowledgement changes "
+    "nothing"),
     Rule(
         "confirm", "operator", {}, {"acknowledged": True}, "",
-        "something was done about it: counts as `acted` in the feedback, and as seen",
+        "an operator acted on it: counts as `acted` in the feedback, and as acknowledged",
     ),
     Rule("comment", "operator", {}, {}, "", "a text that stays with the episode"),
-    Rule("assign", "operator", {}, {}, "", "one person looks after it"),
+    Rule("assign", "operator", {}, {}, "", "one person is responsible for it"),
     Rule(
-        "shelve", "operator", {"out_of_service": False}, {"shelved": True}, "it is out of service, which mutes it already",
-        "muted until a time, with a reason; on the shelf already: the new end and reason count",
+        "shelve", "operator", {"out_of_service": False}, {"shelved": True}, "it is out of service and so muted already",
+        "muted until a time, with a reason; if it is shelved already, the new end and reason replace the old ones",
     ),
     Rule("unshelve", "operator", {"shelved": True}, {"shelved": False}, "it is not shelved", "muting ends early"),
     Rule("shelf_ends", None, {"shelved": True}, {"shelved": False}, "it is not shelved", "its time is over"),
     Rule(
         "take_out_of_service", "engineer", {"out_of_service": False}, {"out_of_service": True}, "it is out of service already",
-        "muted until an engineer returns it, with a reason: maintenance of a sensor, a part of the line that is gone",
+        "muted until an engineer returns it, with a reason: maintenance of a sensor, a removed part of the line",
     ),
     Rule(
         "return_to_service", "engineer", {"out_of_service": True}, {"out_of_service": False}, "it is not out of service",
@@ -95,7 +96,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "suppression_ends", None, {"suppressed": True}, {"suppressed": False}, "it is not suppressed",
-        "that state or window is over; an open episode is announced then, one that came and went is not",
+        "that state or window is over; an episode that is still open is announced then, one that has ended is not",
     ),
 )  # fmt: skip
 _BY_ACTION: Mapping[Action, Rule] = {rule.action: rule for rule in RULES}

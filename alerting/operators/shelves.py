@@ -65,17 +65,17 @@ def check_shelf(role: Role, now: datetime, until: datetime | None, reason: str, 
     mute.
     """
     if not reason.strip():
-        raise UserError("a reason is required: other operators must know why it is muted")
+        raise UserError("a reason is required, for other operators: write why it is muted")
     if until is not None and until <= now:
         raise UserError(f"the end {until.isoformat()} is not after now, {now.isoformat()}")
     if kind == "out_of_service":
         return
     if until is None:
-        raise UserError("an end is required: a shelf always ends by itself")
+        raise UserError("an end is required, because a shelf ends by itself: give a time or a duration")
     longest = LONGEST_SHELF[role]
     if until - now > longest:
         may = [r for r in ROLES if LONGEST_SHELF[r] >= until - now]
-        others = f"; that long needs the role {may[0]}" if may else "; no role may shelve that long: take it out of service"
+        others = f"; a longer shelf needs the role {may[0]}" if may else "; no role may shelve for longer: take it out of service"
         raise NotAllowed(f"the role {role} may shelve for at most {format_duration(longest)}{others}")
 
 

@@ -12,7 +12,7 @@ Made from the table in `alerting/operators/actions.py` by `make docs`; do not ed
 
 There are two small state machines. The **condition** of an episode is pending, open or closed, and is changed by readings alone.
 The actions of **operators** are kept as flags beside it; the name of the state follows from both. Names and letters are those of
-ISA-18.2 and IEC 62682, for people who know them, and no claim of certified compliance.
+ISA-18.2 and IEC 62682, as a help for people who know these standards; the platform claims no certified compliance.
 
 - `active` and `acknowledged` belong to an episode. `shelved` and `out_of_service` belong to a definition on an asset (collection
   `shelves`), because they outlast an episode. `suppressed` is not stored: it follows from the definition's `suppression`, the
@@ -49,7 +49,7 @@ def _states() -> str:
     rows = []
     for state, letter in ISA_LETTERS.items():
         rows.append((letter, state, _message(_in_common([f for f in _every_state() if isa_state(f) == state]))))
-    return "## States\n\n" + _table(("ISA-18.2", "state", "flags, whatever the others are"), rows)
+    return "## States\n\n" + _table(("ISA-18.2", "state", "flags that decide"), rows)
 
 
 def _in_common(states: Sequence[Flags]) -> dict[Flag, bool]:
@@ -82,7 +82,7 @@ def _product() -> str:
     head = ("state", *(rule.action.replace("_", " ") for rule in RULES))
     rows = [(f"{ISA_LETTERS[state]} {state}", *(_after(state, i) for i in range(len(RULES)))) for state in ISA_LETTERS]
     return (
-        "## What leads where\n\n✗ is refused. Several letters: the result depends on the flags that a shelf hides and "
+        "## Transitions\n\n✗ is refused. Several letters: the result depends on the flags that a shelf hides and "
         "does not change.\n\n" + _table(head, rows)
     )
 

@@ -16,7 +16,7 @@ from uuid import uuid4
 from alerting.definitions.wording.clean_text import clean_line
 
 SANDBOX = "sandbox"
-"""Id of what happens in a sandbox only, such as a backtest: its lines are for debugging."""
+"""Id of a sandbox such as a backtest; its log lines have the level debug."""
 _LONGEST_ID = 200
 _OF_LOGGING = frozenset({"exc_info", "stack_info", "stacklevel", "extra"})
 _NO_IDS: Mapping[str, str] = MappingProxyType({})

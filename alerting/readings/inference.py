@@ -26,7 +26,7 @@ class ColumnProfile:
     that mean that there was no value (`Bad`), unless the column contains text; `common_texts` counts the commonest texts.
     `grouped`: chunks with numbers that are readable only with a mark between thousands. `every_ms`: usual distance of values,
     where they are much rarer than the lines. `bad_quality`: samples that their source calls bad; their cells are counted
-    nowhere else. `uncertain`: samples that their source calls uncertain.
+    nowhere else.
     """
 
     title: str

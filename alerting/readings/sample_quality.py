@@ -72,8 +72,8 @@ def why_no_quality(text: str, codes: Codes | None) -> str:
     """Return the reason why a text is no quality, in plain words."""
     if codes is None and _NUMBER.fullmatch(text) and _kind(text) is None:
         zero = " (0 is good there and bad here)" if text == "0" else ""
-        return f"{text!r} may be a status code of OPC UA or a quality of OPC DA{zero}: say which with --quality-codes"
-    return f"{text!r} is no quality: good, uncertain or bad, a status code of OPC UA, or 192, 64 or 0 as OPC DA has them"
+        return f"{text!r} may be a status code of OPC UA or a quality of OPC DA{zero}: choose one with --quality-codes"
+    return f"{text!r} is not a quality: write good, uncertain or bad, a status code of OPC UA, or 192, 64 or 0 of OPC DA"
 
 
 def _kind(text: str) -> Codes | None:

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.definitions.durations import format_duration
-from alerting.definitions.wording.spoken import spoken_duration, spoken_share
+from alerting.definitions.wording.spoken import inside_sentence, spoken_duration, spoken_points, spoken_share
 from alerting.episodes.episode import Change
 from alerting.learning.features.plan import Column
 from alerting.readings.history import from_millis
@@ -49,7 +48,7 @@ def setting(value: float, unit_text: str | None = None) -> str:
 
 
 def describe_setting(asset: Asset, changes: Sequence[Change]) -> str:
-    """Describe the next step of an operator: `Set the belt from 8.0 to 7.4 m/min and the damper from 40 to 60 % now`."""
+    """Describe the next step of an operator: `Set belt speed from 8.0 to 7.4 m/min and damper from 40 to 60 % now`."""
     return "Set " + " and ".join(_step(asset, change) for change in changes) + " now"
 
 
@@ -61,7 +60,9 @@ def risk_step(before: float, after: float) -> str:
 def _step(asset: Asset, change: Change) -> str:
     decimals = max(_decimals(change.before), _decimals(change.after))
     own = f" {change.unit}" if change.unit else ""
-    return f"{title(asset, change.variable)} from {change.before:.{decimals}f} to {change.after:.{decimals}f}{own}"
+    return (
+        f"{inside_sentence(title(asset, change.variable))} from {change.before:.{decimals}f} to {change.after:.{decimals}f}{own}"
+    )
 
 
 def _decimals(value: float) -> int:
@@ -78,9 +79,9 @@ def column_value(asset: Asset, column: Column, value: float | str | None) -> str
     if column.kind == "variable" and asset.variables.get(column.source, _UNKNOWN_VARIABLE).type == "boolean" and value in (0, 1):
         return "true" if value else "false"
     if column.aggregation == "missing":
-        return f"{value:.0%}"
+        return spoken_share(value)
     if column.aggregation in ("age", "recency"):
-        return format_duration(from_millis(int(value * 1000)) - from_millis(0))
+        return spoken_duration(from_millis(int(value * 1000)) - from_millis(0))
     own = unit(asset, column.source) if column.kind == "variable" else None
     return quantity(value, f"{own or ''}/h" if column.aggregation == "slope" else own)
 
@@ -88,15 +89,15 @@ def column_value(asset: Asset, column: Column, value: float | str | None) -> str
 def describe_contribution(
     asset: Asset, column: Column, value: float | str | None, usual: float | str | None, share: float
 ) -> str:
-    """Describe one contribution as a sentence part: `zone 2 temperature, 12 °C above its usual, pushes the risk up by 0.31`."""
-    push = f"pushes the risk {'up' if share > 0 else 'down'} by {abs(share):.2f}"
+    """Describe one contribution as a sentence part: `zone 2 temperature, 12 °C above its usual, raises the risk by 31 points`."""
+    push = f"{'raises' if share > 0 else 'lowers'} the risk by {spoken_points(abs(share))}"
     if _is_level(asset, column) and isinstance(value, float) and isinstance(usual, float):
         return f"{_subject(asset, column)}, {_against_usual(asset, column, value, usual)}, {push}"
     shown, usually = column_value(asset, column, value), column_value(asset, column, usual)
+    state = column.aggregation in ("last", "value")
     if shown == usually:
-        joint = " is " if column.aggregation in ("last", "value") else ", "
-        return f"{_subject(asset, column)}{joint}{shown} as usual, {push}"
-    if column.aggregation in ("last", "value"):
+        return f"{_subject(asset, column)}{' is ' if state else ', '}{shown} as usual{' and ' if state else ', '}{push}"
+    if state:
         return f"{_subject(asset, column)} is {shown} (usually {usually}), which {push}"
     return f"{_subject(asset, column)}, {shown} (usually {usually}), {push}"
 
@@ -107,7 +108,7 @@ def _is_level(asset: Asset, column: Column) -> bool:
 
 
 def _subject(asset: Asset, column: Column) -> str:
-    name = title(asset, column.source) if column.kind == "variable" else column.source
+    name = inside_sentence(title(asset, column.source)) if column.kind == "variable" else column.source
     pattern = _STATISTIC.get(column.aggregation, "{name}")
     return pattern.format(name=name, window=spoken_duration(timedelta(milliseconds=column.window_ms or 0)))
 

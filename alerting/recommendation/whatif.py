@@ -118,17 +118,17 @@ def recommend(model: TrainedModel, history: History, at: datetime, max_changes: 
     search = _Search(model, view, instant, whatif_interval(model))
     if search.risk_before < model.threshold:
         message = (
-            f"Nothing needs to change: the risk is {spoken_share(search.risk_before)} (alarm at {spoken_share(model.threshold)})."
+            f"No change is needed: the risk is {spoken_share(search.risk_before)} (alarm at {spoken_share(model.threshold)})."
         )
         return RecommendationResult((), search.risk_before, search.risk_before, helps=False, message=message)
     found = levers(model, view, instant)
     if not found:
-        message = "No advice: the model uses no variable that may be changed and whose setting is known."
+        message = "No advice: the model uses no variable that operators can set and whose present setting is known."
         return RecommendationResult((), search.risk_before, search.risk_before, helps=False, message=message)
     options = search.options([(lever, v) for lever in found for v in lever.settings(lever.low, lever.high, COARSE)])
     tried = search.combine(options, max_changes)
     if not tried.combinations:
-        message = "No advice: every permitted setting is far from anything that the model has seen."
+        message = "No advice: every permitted setting is far from the training data of the model."
         return RecommendationResult((), search.risk_before, search.risk_before, helps=False, message=message)
     for limit in (MARGIN * model.threshold, model.threshold):
         cheapest = tried.cheapest_under(limit)
@@ -257,7 +257,7 @@ class _Search:
         step, risk = describe_setting(asset, changes), risk_step(before, after)
         message = f"{step}. {risk}."
         if not helps:
-            message = f"No permitted change is enough (alarm at {spoken_share(threshold)}). What helps most: {message}"
+            message = f"No permitted change is enough (alarm at {spoken_share(threshold)}). The largest effect: {message}"
         return RecommendationResult(changes, before, after, helps, message)
 
     def _carried_values(self, name: str, value: float) -> Floats:

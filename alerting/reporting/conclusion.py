@@ -25,7 +25,7 @@ TRUST_MESSAGES: dict[Trust, str] = {
 
 @dataclass(frozen=True)
 class Judgement:
-    """Whether operators can trust the alert, with the numbers (`sentence`), the decision rule (`rule`), and the actions."""
+    """Conclusion on the alert: trust, the numbers (`sentence`), the decision rule (`rule`), and the actions."""
 
     trust: Trust
     sentence: str
@@ -35,7 +35,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class _Demand:
-    """One demand on the alert. `description`: its description, e.g. "at least 50 % of the settled episodes right"."""
+    """One demand on the alert. `description`: its description, e.g. "at least 50 % of the episodes with an outcome right"."""
 
     description: str
     estimate: Estimate
@@ -74,7 +74,7 @@ def _demands(f: ReportMetrics) -> Iterator[_Demand]:
     if f.horizon_s is not None:
         description = f"at least {percent(GOOD_RECALL)} of the problems announced in time"
         yield _Demand(description, f.event_recall, GOOD_RECALL, at_least=True)
-    description = f"at least {percent(GOOD_PRECISION)} of the settled episodes right"
+    description = f"at least {percent(GOOD_PRECISION)} of the episodes with an outcome right"
     yield _Demand(description, f.precision.with_avoided, GOOD_PRECISION, at_least=True)
     if f.false_alarm_budget is not None:
         description = f"at most {number(f.false_alarm_budget)} false alarms per week and asset"
@@ -102,7 +102,7 @@ def _trust(demands: list[_Demand]) -> Trust:
 def _rule(demands: list[_Demand]) -> str:
     return (
         f"Trusted means: {', '.join(d.description for d in demands)}. "
-        f"Not relied on: one of these is missed by the whole 95 % interval. Cannot tell: too few cases to check one of them."
+        f"Do not rely on it: the whole 95 % interval misses one of these. Cannot tell: too few cases to check one of them."
     )
 
 
@@ -111,7 +111,7 @@ def _summary(f: ReportMetrics) -> str:
     if f.horizon_s is not None:
         parts.append(_describe_problems(f))
     determined = f.precision.with_avoided
-    parts.append(f"{determined.basis} were right" if determined.value is not None else "no episode is settled")
+    parts.append(f"{determined.basis} were right" if determined.value is not None else "no episode has an outcome")
     if f.false_alarms.value is not None and not f.false_alarms.doubt:
         parts.append(f"{number(f.false_alarms.value, 2)} false alarms per week and asset")
     return "; ".join(parts)
@@ -119,10 +119,10 @@ def _summary(f: ReportMetrics) -> str:
 
 def _describe_problems(f: ReportMetrics) -> str:
     if not f.evaluated:
-        return "it was not judged in this period"
+        return "the alert was not evaluated in this period"
     total, missed = len(f.problems), len(f.missed)
     if not total:
-        return "no problem occurred while it watched"
+        return "no problem occurred while the alert was evaluated"
     message = f"{total - missed} of {total} problems announced in time"
     return message + (f", {seconds(f.lead_time.value)} ahead in the median" if f.lead_time.value is not None else "")
 
@@ -137,15 +137,15 @@ def _actions(f: ReportMetrics) -> Iterator[str]:
 
 def _too_little(f: ReportMetrics) -> Iterator[str]:
     if not f.evaluated:
-        yield "Nothing was judged: check that the definition is active, readings arrive, and a model is in service."
+        yield "No instant was evaluated: check that the definition is active, readings arrive, and a model is in service."
     elif f.horizon_s is not None and len(f.problems) < LEAST_EVENTS:
-        yield f"Choose a longer period: {len(f.problems)} problems are too few to judge by."
+        yield f"Choose a longer period: {len(f.problems)} problems are too few for a conclusion."
     undetermined = f.outcomes["undetermined"] / len(f.episodes) if f.episodes else 0.0
     if f.horizon_s is None and undetermined:
-        yield "Give the definition a problem, or ask operators for verdicts: without either no episode can be settled."
+        yield "Give the definition a problem, or ask operators for verdicts: without either no episode gets an outcome."
     elif undetermined > MANY_UNDETERMINED:
         reason = next(iter(f.undetermined))
-        yield f"{percent(undetermined)} of the episodes are undetermined, mostly because {reason}: settle these first."
+        yield f"{percent(undetermined)} of the episodes are undetermined, mostly because {reason}: clear these up first."
 
 
 def _alarms(f: ReportMetrics) -> Iterator[str]:
@@ -153,10 +153,10 @@ def _alarms(f: ReportMetrics) -> Iterator[str]:
     if budget is not None and rate.value is not None and rate.value > budget and not rate.doubt:
         yield (
             f"{number(rate.value, 2)} false alarms per week and asset where {number(budget)} are allowed: "
-            "look through the worst ones below, exclude misleading variables, and retrain."
+            "check the worst ones below, exclude misleading variables, and retrain."
         )
     if f.missed:
-        yield f"{len(f.missed)} of {len(f.problems)} problems came unannounced: look for what they have in common, below."
+        yield f"{len(f.missed)} of {len(f.problems)} problems came unannounced: look for common features in the list below."
     late = max(f.too_late, sum(lead <= (f.gap_s or 0) for lead in f.lead_times))
     if late:
         yield f"{late} warnings came too late to act: lengthen the horizon, or evaluate more often."
@@ -166,7 +166,7 @@ def _model(f: ReportMetrics) -> Iterator[str]:
     if f.rows is not None and _no_better_than_persistence(f.rows):
         yield "The model ranks no better than the last known value alone: give it variables that lead the problem."
     if f.rows is not None and _no_better_than_the_mean(f.rows):
-        yield "The probabilities are no better than always saying the mean: do not read the score as a risk; retrain."
+        yield "The probabilities are no better than the mean alone: do not read the score as a risk; retrain."
     if f.models and f.models[-1].provisional:
         yield f"Model version {f.models[-1].version} is provisional: too little evidence to compare it with another so far."
 
@@ -184,6 +184,6 @@ def _no_better_than_the_mean(rows: RowMetrics) -> bool:
 def _people(f: ReportMetrics) -> Iterator[str]:
     response, against = f.verdicts.response, f.verdicts.against_data
     if response.value is not None and response.value < FEW_ANSWERS and not response.doubt:
-        yield f"Only {response.basis} were answered: ask for verdicts, the next training learns from them."
+        yield f"Operators answered only {response.basis}: ask for verdicts, because the next training learns from them."
     if against.value is not None and against.value > MUCH_DISAGREEMENT and not against.doubt:
-        yield f"Operators contradict the data ({against.basis}): check that the problem is what people mean by it."
+        yield f"Operators contradict the data ({against.basis}): check that the definition states the problem they mean."

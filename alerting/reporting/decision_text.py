@@ -28,10 +28,10 @@ _HEADLINES = {
     "promote": "The challenger is better and goes into service",
     "provisional": "The challenger goes into service provisionally",
     "keep": "The champion stays",
-    "cannot_tell": "Nobody can tell which is better; the champion stays",
+    "cannot_tell": "The evidence shows no difference; the champion stays",
     "no_challenger": "No challenger: nothing beats the baseline",
     "rejected": "A person rejected the challenger",
-    "stale": "Too late: another model has come into service meanwhile",
+    "stale": "Too late: another model is in service since",
 }
 _MOST_VARIABLES = 10
 
@@ -133,9 +133,9 @@ def _comparison_section(proposal: Mapping[str, Any]) -> str:
         else ""
     )
     return (
-        f"## Champion against challenger\n\nBoth judged {window['rows']} instants that neither has seen, "
+        f"## Champion against challenger\n\nBoth scored {window['rows']} instants that neither has seen, "
         f"from {_instant(window['start'])} to {_instant(window['end'])}, with {evidence['events']} problems.{left_out} "
-        f"In brackets: 95 % bounds.\n\n{side_by_side(proposal)}"
+        f"In brackets: 95 % intervals.\n\n{side_by_side(proposal)}"
     )
 
 
@@ -148,7 +148,7 @@ def _candidates(leaderboard: Sequence[Mapping[str, Any]]) -> str:
     ]
     head = "| candidate | average precision | ROC-AUC | trials |\n| --- | ---: | ---: | ---: |"
     return "\n".join(
-        ["## Candidates\n\nOut of fold, walking forward through the training period. In brackets: 95 % bounds.\n", head, *rows]
+        ["## Candidates\n\nOut of fold, walking forward through the training period. In brackets: 95 % intervals.\n", head, *rows]
     )
 
 
@@ -168,7 +168,11 @@ def _test(test: Mapping[str, Any]) -> str:
     beside = f" The last known value alone would have an average precision of {_number(persistence)}." if persistence else ""
     head = "| challenger | figure |\n| --- | ---: |"
     return "\n".join(
-        [f"## Test period\n\nScored once, after everything was chosen. In brackets: 95 % bounds.{beside}\n", head, *rows]
+        [
+            f"## Test period\n\nScored once, after model and threshold were chosen. In brackets: 95 % intervals.{beside}\n",
+            head,
+            *rows,
+        ]
     )
 
 
@@ -181,7 +185,7 @@ def _importance(shares: Mapping[str, float]) -> str:
     others = [share for _, share in ranked[_MOST_VARIABLES:]]
     if others:
         rows.append(f"| {len(others)} more | {sum(others) / whole:.0%} |")
-    return "\n".join(["## What it looks at\n", "| variable | share |\n| --- | ---: |", *rows])
+    return "\n".join(["## Variables that it uses\n", "| variable | share |\n| --- | ---: |", *rows])
 
 
 def _data(proposal: Mapping[str, Any]) -> str:
@@ -208,7 +212,7 @@ def _data(proposal: Mapping[str, Any]) -> str:
 def _answers(proposal: Mapping[str, Any]) -> str:
     """Describe the effect of operators' feedback; empty without feedback."""
     texts = [text for text in (proposal.get("answers"), proposal.get("answers_difference")) if text]
-    return "\n\n".join(["## Answers of people", *texts]) if texts else ""
+    return "\n\n".join(["## Feedback of operators", *texts]) if texts else ""
 
 
 def format_metric(metrics: Mapping[str, Any], key: str) -> str:

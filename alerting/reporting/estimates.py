@@ -46,9 +46,9 @@ def rate_per_week(count: int, weeks: float, of: str) -> Estimate:
     """Estimate cases per evaluated week of one asset with the exact Poisson interval (Garwood 1936); doubtful below one week."""
     unit = "per week and asset"
     if weeks <= 0:
-        return nothing(unit, "nothing was watched")
+        return nothing(unit, "no time was evaluated")
     low, high = (bound / weeks for bound in poisson_interval(count))
-    doubt = f"only {weeks * 7:.1f} asset-days were watched" if weeks < 1 else ""
+    doubt = f"only {weeks * 7:.1f} asset-days were evaluated" if weeks < 1 else ""
     return Estimate(count / weeks, low, high, unit, f"{count} {of} in {weeks:.1f} asset-weeks", doubt)
 
 

@@ -250,7 +250,7 @@ def _report_problem(asset: str, start: datetime, end: datetime | None, warned: E
 
 def _event_recall(m: Material, problems: Sequence[ReportedProblem]) -> Estimate:
     if m.definition.problem is None:
-        return nothing("%", "the definition names no problem that data could confirm")
+        return nothing("%", "the definition has no problem that data can confirm")
     return share(sum(p.episode is not None for p in problems), len(problems), "problems")
 
 
@@ -258,15 +258,15 @@ def _time_in_alarm(m: Material) -> Estimate:
     """Compute the time in alarm. It is exact, not a sample, so it has no interval."""
     evaluated_s = m.evaluated_time.total_seconds()
     if not evaluated_s:
-        return nothing("%", "nothing was watched")
+        return nothing("%", "no time was evaluated")
     inside = sum(total_length(m.in_alarm(episode)).total_seconds() for episode in m.episodes)
     return Estimate(inside / evaluated_s, None, None, "%", f"{inside / 3600:.1f} of {evaluated_s / 3600:.1f} asset-hours")
 
 
 def _precision(counts: Mapping[Outcome, int]) -> Precision:
     hits, avoided, wrong = counts["hit"], counts["avoided"], counts["false_alarm"]
-    without = share(hits, hits + wrong, "settled episodes without the avoided ones")
-    with_avoided = share(hits + avoided, hits + avoided + wrong, "settled episodes")
+    without = share(hits, hits + wrong, "episodes with an outcome, without the avoided ones")
+    with_avoided = share(hits + avoided, hits + avoided + wrong, "episodes with an outcome")
     return Precision(_enough_outcomes(without, counts), _enough_outcomes(with_avoided, counts))
 
 
@@ -287,7 +287,7 @@ def _verdicts(raised: Sequence[Episode]) -> VerdictMetrics:
     against = sum((verdict == "true_alarm") != _by_data(e) for e, verdict in checkable)
     return VerdictMetrics(
         notified=len(notified),
-        response=share(sum(bool(e.feedback) for e in notified), len(notified), "episodes that people were told of"),
+        response=share(sum(bool(e.feedback) for e in notified), len(notified), "episodes with a notification"),
         counts=dict(Counter(verdict or "none" for _, verdict, _ in answered)),
         acted=sum(any(f.acted for f in e.feedback) for e, _, _ in answered),
         against_data=share(against, len(checkable), "verdicts that data can check"),

@@ -44,10 +44,10 @@ _HAPPENED: Mapping[TransitionKind, str] = MappingProxyType({
 _DELIVERED: Mapping[str, str] = MappingProxyType({
     "sent": "sent",
     "pending": "waits to be sent",
-    "dead": "could not be delivered",
+    "dead": "not delivered",
     "muted": "not sent: muted",
     "grouped": "sent, together with others",
-    "dropped": "not sent: out of date before it was due",
+    "dropped": "not sent: outdated before it was due",
 })  # fmt: skip
 _MESSAGES: Mapping[TransitionKind, str] = MappingProxyType({
     "raised": "alarm", "closed": "end", "severity_rose": "worse", "escalated": "escalation", "repeated": "reminder",

@@ -168,7 +168,7 @@ def calibration(bins: Points) -> bytes:
             score, observed, [observed - low, high - observed], color=MAIN, marker="o", markersize=5, linewidth=1.4, elinewidth=1
         )
         upper.set(xlim=(0, limit), ylim=(0, limit), ylabel="share that a problem followed")
-        upper.set_title("Calibration on the test period: dots on the dashed line are right")
+        upper.set_title("Calibration on the test period: a dot on the dashed line is well calibrated")
         lower.bar(score, rows, width=limit / 60, color=MAIN, alpha=0.6)
         lower.set(xlabel="score (probability)", ylabel="rows")
 
@@ -188,7 +188,7 @@ def importance(shares: Mapping[str, float], names: Mapping[str, str]) -> bytes:
         axes = figure.subplots()
         bars = axes.barh([name for name, _ in ranked], [share for _, share in ranked], color=MAIN, height=0.7)
         axes.bar_label(bars, [f"{share:.0%}" if share >= 0.005 else "<1%" for _, share in ranked], padding=4, color=MUTED)
-        axes.set_title("What the model looks at, by variable")
+        axes.set_title("Importance of each variable for the model")
         axes.set_xlim(0, 1.12 * max(share for _, share in ranked))
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         axes.grid(axis="y", visible=False)

@@ -75,12 +75,10 @@ def _read_smtp(variables: Variables) -> Smtp | None:
     tls: Tls = variables.read("ALERTING_SMTP_TLS", one_of(_TLS), "starttls")
     sender = variables.text("ALERTING_SMTP_FROM")
     if not _is_address(sender):
-        variables.add_fault("ALERTING_SMTP_FROM", "no e-mail address: give the one that messages come from")
+        variables.add_fault("ALERTING_SMTP_FROM", "not an e-mail address: give the address of the sender")
     user = variables.text("ALERTING_SMTP_USER") or None
     if user and tls == "none":
-        variables.add_fault(
-            "ALERTING_SMTP_TLS", "no password goes out without TLS: choose starttls or tls, or leave the user out"
-        )
+        variables.add_fault("ALERTING_SMTP_TLS", "a password needs TLS: choose starttls or tls, or leave the user out")
     return Smtp(
         host=host,
         port=variables.read("ALERTING_SMTP_PORT", port_number, _PORTS[tls]),
@@ -95,7 +93,7 @@ def _read_smtp(variables: Variables) -> Smtp | None:
 
 def _address(text: str) -> str:
     if not _is_address(text):
-        raise ValueError("no e-mail address; give one address, e.g. shift@plant.example")
+        raise ValueError("not an e-mail address; give one address, e.g. shift@plant.example")
     return text
 
 
@@ -110,7 +108,7 @@ def _list(text: str) -> tuple[str, ...]:
 
 
 def _public_url(text: str) -> str:
-    refusal = "no address: give the one at which people reach the pages, e.g. https://alerting.plant.example"
+    refusal = "not an address: give the address of the console, e.g. https://alerting.plant.example"
     parts = urlsplit(address({"http", "https"}, refusal)(text))
     if parts.query or parts.fragment:
         raise ValueError(refusal)

@@ -23,14 +23,14 @@ THIS_MACHINE = (LOOPBACK, "::1")
 UTC = ZoneInfo("UTC")
 
 T = TypeVar("T")
-_speed = positive_number(100_000, "is no speed: give seconds of the line per second, above 0 and at most 100000")
+_speed = positive_number(100_000, "is not a speed: give seconds of the line per second, above 0 and at most 100000")
 _mlflow_uri = address(
     {"http", "https", "sqlite", "postgresql", "postgresql+psycopg2"},
-    "no MLflow address: it starts with http://, https://, sqlite:// or postgresql://",
+    "not an MLflow address: it starts with http://, https://, sqlite:// or postgresql://",
     needs_host=False,
 )
-_webhook_url = address({"http", "https"}, "no webhook address: it starts with http:// or https:// and names a host")
-_mebibytes = whole_number(256, 1 << 24, "is no amount of memory: give whole MiB, at least 256")
+_webhook_url = address({"http", "https"}, "not a webhook address: it starts with http:// or https:// and names a host")
+_mebibytes = whole_number(256, 1 << 24, "is not an amount of memory: give whole MiB, at least 256")
 
 
 class SettingsRefused(UserError):
@@ -38,7 +38,7 @@ class SettingsRefused(UserError):
 
     def __init__(self, faults: list[Fault]) -> None:
         self.faults = tuple(faults)
-        super().__init__("the settings are refused:\n" + "\n".join(f"  - {f}" for f in faults))
+        super().__init__("the settings have faults:\n" + "\n".join(f"  - {f}" for f in faults))
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def read_settings(environ: Mapping[str, str], last: bool = True) -> Settings:
 
 def _rows(text: str) -> int:
     if not text.isdecimal() or not 1_000 <= int(text) <= 1_000_000_000:
-        raise ValueError(f"{text!r} is no number of rows: give a whole number from 1000 to 1000000000")
+        raise ValueError(f"{text!r} is not a number of rows: give a whole number from 1000 to 1000000000")
     return int(text)
 
 
@@ -151,7 +151,7 @@ def _timezone(text: str) -> ZoneInfo:
     try:
         return ZoneInfo(text)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"{text!r} is no time zone: give an IANA name such as Europe/Berlin") from None
+        raise ValueError(f"{text!r} is not a time zone: give an IANA name such as Europe/Berlin") from None
 
 
 def _proxies(text: str) -> tuple[str, ...]:
@@ -168,13 +168,13 @@ def _proxies(text: str) -> tuple[str, ...]:
 
 def _database(text: str) -> str:
     if not text.replace("-", "_").isidentifier() or len(text) > 60:
-        raise ValueError(f"{text!r} is no database name: use letters, digits, `_` and `-`")
+        raise ValueError(f"{text!r} is not a database name: use letters, digits, `_` and `-`")
     return text
 
 
 def _mongodb_uri(text: str) -> str:
     if not text.startswith(("mongodb://", "mongodb+srv://")):
-        raise ValueError("no MongoDB address: it starts with mongodb:// or mongodb+srv://")
+        raise ValueError("not a MongoDB address: it starts with mongodb:// or mongodb+srv://")
     return text
 
 

@@ -80,7 +80,7 @@ def require_embedded(home: Path) -> None:
     if database is None:
         raise UserError(
             f"there is no platform in {home}: run `alerting up` to make and start one there (`alerting prepare` makes one "
-            f"without starting it), or name the one that you mean: {VARIABLE}=/path/to/its/.alerting"
+            f"without starting it), or name another one: {VARIABLE}=/path/to/its/.alerting"
         )
     if database == "named":
         raise UserError(f"the platform in {home} uses a MongoDB server of its own: set ALERTING_MONGODB_URI as for `alerting up`")
@@ -192,5 +192,8 @@ def shared_secret(path: Path, make: Callable[[], str]) -> str:
             draft.replace(path)
         draft.unlink(missing_ok=True)
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise UserError(f"{path} may be read by others on this machine: run `chmod 600 {path}`, or delete it for a new one")
+        raise UserError(
+            f"{path} may be read by others on this machine: run `chmod 600 {path}`, or delete it, "
+            "and the next start makes a new one"
+        )
     return path.read_text()

@@ -38,7 +38,7 @@ def log_format(environ: Mapping[str, str]) -> str:
     """Return `text` or `json`, from `ALERTING_LOG_FORMAT`. Raises UserError if it has another value."""
     given = environ.get(VARIABLE, "").strip().lower() or TEXT
     if given not in (TEXT, JSON):
-        raise UserError(f"{VARIABLE}: {clean_line(given)[:50]!r} is no format of logs: give text or json")
+        raise UserError(f"{VARIABLE}: {clean_line(given)[:50]!r} is not a format of logs: give text or json")
     return given
 
 

@@ -108,4 +108,4 @@ def address(schemes: set[str], refusal: str, *, needs_host: bool = True) -> Call
     return parse
 
 
-port_number = whole_number(1, 65535, "is no port: give a whole number from 1 to 65535")
+port_number = whole_number(1, 65535, "is not a port: give a whole number from 1 to 65535")

@@ -29,7 +29,7 @@ AS_OF = Param(
     None,
     type=["null", "string"],
     format="date-time",
-    description="The instant to pretend it is, ISO 8601 with zone; empty: the platform's clock when the run first starts.",
+    description="The run's `as_of`, ISO 8601 with zone; empty: the platform's clock at the first start of the run.",
 )
 DAG_OPTIONS: dict[str, Any] = {
     "catchup": False,

@@ -17,7 +17,7 @@ APPROVAL: dict[str, Any] = {
     "body": "{{ ti.xcom_pull(task_ids='compare')['figures'] }}",
     "options": ["Approve", "Reject"],
     "defaults": "Reject",
-    "params": {"reason": Param(None, type=["null", "string"], description="Only to reject: why; kept with the decision.")},
+    "params": {"reason": Param(None, type=["null", "string"], description="Reason of a rejection; stored with the decision.")},
     "response_timeout": timedelta(days=6),  # an unanswered question must not delay the next weekly training
 }
 
@@ -114,16 +114,16 @@ def answer_of(answer: dict[str, Any] | None) -> dict[str, str]:
         return {}
     person = (answer["responded_by_user"] or {}).get("name")
     if answer["chosen_options"] == ["Approve"]:
-        return {"approved_by": person or "nobody"}
+        return {"approved_by": person or "a person without a name"}
     if person is None:
         return {
-            "approved_by": "nobody",
-            "rejected_reason": f"nobody answered within {format_duration(APPROVAL['response_timeout'])}",
+            "approved_by": "platform",
+            "rejected_reason": f"no answer within {format_duration(APPROVAL['response_timeout'])}",
         }
     reason = str((answer["params_input"] or {}).get("reason") or "").strip()
     if not reason:
         raise AirflowFailException(
-            f"{person} rejected without a reason, which is kept with the decision: clear the task `approve` and answer again. "
+            f"{person} rejected without a reason, which the decision needs: clear the task `approve` and answer again. "
             "Until then the champion stays."
         )
     return {"approved_by": person, "rejected_reason": reason}

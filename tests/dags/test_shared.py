@@ -52,7 +52,7 @@ def test_rejection_keeps_person_and_reason():
 
 def test_no_answer_in_time_is_a_rejection_that_says_so():
     answer = {"chosen_options": ["Reject"], "params_input": {}, "responded_by_user": None}
-    assert answer_of(answer) == {"approved_by": "nobody", "rejected_reason": "nobody answered within 6d"}
+    assert answer_of(answer) == {"approved_by": "platform", "rejected_reason": "no answer within 6d"}
 
 
 @pytest.mark.parametrize("given", [{}, {"reason": "  "}, {"reason": None}])

@@ -72,7 +72,7 @@ def test_a_file_that_is_not_applied_is_tested_and_nothing_else_is_written(shell)
     assert len(result["episodes"]) == result["load"]["episodes"] == 48
     assert result["load"]["per_day"] == pytest.approx(48 / 14, rel=0.01)
     assert {e["outcome"] for e in result["episodes"]} <= {None, "undetermined"}
-    assert "Backtest: nothing of this happened" in (shell.folder / "page.html").read_text()
+    assert "Backtest: no episode here is live" in (shell.folder / "page.html").read_text()
     assert shell.contents() == before
 
 
@@ -109,7 +109,7 @@ def test_ctrl_c_says_how_to_go_on(shell):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "run it again to go on" in err
+    assert "run the command again to continue" in err
 
 
 @pytest.mark.parametrize(

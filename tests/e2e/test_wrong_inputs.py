@@ -92,7 +92,7 @@ def test_a_wrong_definition_is_refused_with_its_reason(shell, case):
 
 UNLEARNABLE = {
     "empty training period": ({"periods": {"start": "2030-01-01T00:00:00Z"}}, "period"),
-    "one class only": ({"problem": {"variable": "moisture", "above": 99, "predict": "state"}}, "nothing to tell apart"),
+    "one class only": ({"problem": {"variable": "moisture", "above": 99, "predict": "state"}}, "no two classes to separate"),
     "all-missing variable": ({"problem": {"variable": "dead", "above": 1, "predict": "state"}}, "dead"),
 }
 

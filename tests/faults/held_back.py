@@ -54,7 +54,7 @@ def told_on_shelves(episodes: Iterable[Episode], shelves: Iterable[Shelf]) -> li
 
 
 def untold_after_shelves(episodes: Iterable[Episode], shelves: Iterable[Shelf], longest_gap: timedelta) -> list[str]:
-    """Episodes that went on for longer after the end of their shelf than anybody can have looked away, and nobody was told of."""
+    """Episodes without a notification that lasted long enough after the end of their shelf for one."""
     ends = {(s.definition, s.asset): s.ended_at for s in shelves}
     told = {e.id for e, _ in _sent(episodes)}
     return [

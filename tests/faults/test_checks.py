@@ -69,7 +69,7 @@ def test_what_a_digest_tells_counts_once_the_digest_is_delivered(status, excused
 
 
 @pytest.mark.parametrize(
-    ("reason", "excused"), [("first notification; 1 more since 8m ago", True), ("first notification", False)]
+    ("reason", "excused"), [("first notification; 1 more since 8 min ago", True), ("first notification", False)]
 )
 def test_an_earlier_episode_of_a_catch_up_is_excused_where_the_newest_names_it(reason, excused):
     earlier = episode("a", 1, 10, closed=3)

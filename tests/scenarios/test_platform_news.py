@@ -81,9 +81,9 @@ def test_a_link_acknowledges_by_its_button_where_the_route_permits(stores):
     for method in ("GET", "HEAD"):
         client.request(method, links[0].url)
     assert platform.episodes.find()[0].acknowledged is None
-    assert "Nothing has been noted yet" in client.get(links[0].url).text
+    assert "No answer is recorded yet" in client.get(links[0].url).text
     for _ in range(2):
-        assert "Noted" in client.post(links[0].url, data={"confirm": "yes"}).text
+        assert "Recorded" in client.post(links[0].url, data={"confirm": "yes"}).text
     [episode] = platform.episodes.find()
     assert episode.acknowledged.actor == "anna (by link)"
     assert [t.kind for t in episode.transitions].count("acknowledged") == 1
@@ -93,4 +93,4 @@ def test_a_link_acknowledges_by_its_button_where_the_route_permits(stores):
 
 def test_without_permission_of_the_route_no_message_can_acknowledge(stores):
     _, _, links = linked(stores)
-    assert [link.label for link in links] == ["It was right", "It was wrong", "I acted on it", "Everything about it"]
+    assert [link.label for link in links] == ["It was right", "It was wrong", "I acted on it", "Open the episode"]

@@ -133,9 +133,12 @@ def test_an_unknown_state_of_the_line_suppresses_nothing_and_says_so():
     run(platform, 21)
     assert said(mail) == ["raised"]
     assert operate.operator_state(platform, the_episode(platform), at(21)).unknown == (
-        "no reading of line_state within 10m on line-1",
+        "no reading of line_state within 10 min on line-1",
     )
-    assert any("unknown: no reading of line_state" in fact for fact in why(platform, "too-hot", "oven-1", at(21)).facts)
+    assert any(
+        "unknown state does not suppress it: no reading of line_state" in fact
+        for fact in why(platform, "too-hot", "oven-1", at(21)).facts
+    )
 
 
 def test_every_severity_is_suppressed_unless_the_definition_says_otherwise():
@@ -260,7 +263,7 @@ def test_a_backtest_counts_what_came_and_went_in_suppressed_times_apart():
     platform.clock.instant = at(24 * 60)
     made = backtest(platform, named_subject(platform, "too-hot"), at(0), at(24 * 60))
     assert (made.load["episodes"], made.metrics["not_notified"], len(made.episodes)) == (1, 1, 2)
-    assert "came and went while the alert was suppressed by design" in made.page
+    assert "began and ended while the alert was suppressed by design" in made.page
 
 
 def test_the_list_says_what_is_suppressed_and_what_cannot_be_known():
@@ -269,7 +272,7 @@ def test_the_list_says_what_is_suppressed_and_what_cannot_be_known():
     [target] = list_suppressed(platform, at(5), at(0)).targets
     assert (target.suppressed, target.reason) == (True, "line_state of line-1 is stopped")
     [target] = list_suppressed(platform, at(15), at(0)).targets
-    assert (target.suppressed, target.unknown) == (False, ("no reading of line_state within 10m on line-1",))
+    assert (target.suppressed, target.unknown) == (False, ("no reading of line_state within 10 min on line-1",))
 
 
 def test_episodes_are_the_same_with_and_without_suppression():

@@ -64,7 +64,7 @@ def test_T2_three_hours_that_are_back_filled_give_the_instants_of_a_live_run():
     for minute in (183, 190):
         late.run(minute)
     (digest,) = late.mail.messages
-    assert digest.subject == "3 alerts raised and over before anybody was told"
+    assert digest.subject == "3 alerts raised and over before a notification was sent"
 
 
 def test_T3_after_an_outage_of_six_hours_there_are_the_same_episodes_and_at_most_one_digest():

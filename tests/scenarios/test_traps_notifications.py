@@ -108,15 +108,15 @@ def test_t15_only_the_button_on_its_page_acts_and_only_once(stores):
     right = links[PURPOSES.index("true_alarm")].url
     page = client.get(right)
     assert page.status_code == 200
-    assert "Nothing has been noted yet" in page.text
+    assert "No answer is recorded yet" in page.text
     assert 'method="post"' in page.text
     assert client.post(right).status_code == 422  # a scanner that posts does not confirm
     assert platform.episodes.find()[0].feedback == ()
     for _ in range(3):
-        assert "Noted" in client.post(right, data={"confirm": "yes"}).text
+        assert "Recorded" in client.post(right, data={"confirm": "yes"}).text
     [said] = platform.episodes.find()[0].feedback
     assert (said.verdict, said.acted, said.actor) == ("true_alarm", False, "anna (by link)")
-    assert "Noted" in client.get(right).text
+    assert "Recorded" in client.get(right).text
 
 
 # --- T17: the receiver is out, then everything comes twice ----------------------------------------------------------------
@@ -346,7 +346,7 @@ def test_a_sign_of_life_comes_once_in_its_time_and_what_an_outage_swallowed_is_n
     apply_routes(platform, [{"name": "alive", "channels": ["mail"], "heartbeat": "1h"}], "engineer", at(0))
     for minute in [*range(0, 180, 10), 60 * 24]:
         deliver_due(platform, at(minute))
-    assert [m.subject for m in mail.messages] == ["Alerting is alive"] * 4
+    assert [m.subject for m in mail.messages] == ["Alerting is running"] * 4
     assert len({m.key for m in mail.messages}) == 4
 
 

@@ -299,7 +299,7 @@ def test_a_reminder_that_was_refused_is_listed_counted_in_the_sign_of_life_and_g
     assert (letter.shelf, letter.episode, letter.channel, letter.of) == (shelf.id, None, "mail", "reminder")
     apply_routes(platform, [{"name": "alive", "channels": ["chief"], "heartbeat": "1h"}], "ann", at(47))
     deliver_due(platform, at(48))
-    assert "1 messages that could not be delivered" in chief.messages[-1].text
+    assert "undelivered messages 1." in chief.messages[-1].text
     mail.broken = False
     assert retry(platform, letter.id, "ann", at(50)) == 1
     deliver_due(platform, at(51))
@@ -461,7 +461,7 @@ def test_T11_of_two_who_acknowledge_the_first_is_kept_and_both_may(stores):
 
 
 def test_T16_without_a_secret_nothing_starts():
-    with pytest.raises(UserError, match="no person could log in: give at least one API token"):
+    with pytest.raises(UserError, match="there is no API token, so no person can log in: add at least one"):
         create_app(pretended_platform(), {})
 
 

@@ -117,12 +117,12 @@ def test_T6_a_new_revision_leaves_an_open_episode_open_and_says_who_judges_it(st
     (episode,) = plant.episodes()
     assert (episode.condition, episode.revision) == ("open", 1)
     assert [(t.kind, t.at) for t in episode.transitions] == [("raised", at(1)), ("revised", at(6))]
-    assert episode.transitions[1].reason == "revision 2 judges it from here on (a higher limit)"
+    assert episode.transitions[1].reason == "revision 2 evaluates it from here on (a higher limit)"
     plant.define(12, reason="higher still", stale_after="1h", above=240)
     plant.run(14)
     (episode,) = plant.episodes()
     assert (episode.condition, episode.revision, episode.closed_at) == ("closed", 1, at(12).replace(microsecond=1000))
-    assert episode.transitions[-1].reason == "the condition is gone (judged by revision 3)"
+    assert episode.transitions[-1].reason == "the condition is gone (evaluated by revision 3)"
     assert len(plant.mailbox.messages) == 2
 
 
@@ -143,11 +143,11 @@ def test_T8_a_sensor_that_disappears_is_never_normal(stores):
     plant.run(10)
     for minute in range(11, 600, 20):
         counts = plant.run(minute)
-    assert counts.unknown == {"too-hot on oven-1": "no reading of temperature within 5m"}
+    assert counts.unknown == {"too-hot on oven-1": "no reading of temperature within 5 min"}
     (episode,) = plant.episodes()
     assert episode.condition == "open"
     state = plant.platform.states.load("too-hot", ["oven-1"])["oven-1"]
-    assert (state.unknown_reason, state.unknown_count) == ("no reading of temperature within 5m", 29)
+    assert (state.unknown_reason, state.unknown_count) == ("no reading of temperature within 5 min", 29)
 
 
 def test_T8_missing_data_are_themselves_an_alert_where_the_definition_says_so(stores):
@@ -156,7 +156,7 @@ def test_T8_missing_data_are_themselves_an_alert_where_the_definition_says_so(st
     plant.run(30)
     (episode,) = plant.episodes()
     assert (episode.raised_at, episode.severity) == (at(15), "high")
-    assert episode.evaluation.reason == "no reading of temperature within 5m"
+    assert episode.evaluation.reason == "no reading of temperature within 5 min"
     plant.feed({35: 200})
     plant.run(36)
     (episode,) = plant.episodes()

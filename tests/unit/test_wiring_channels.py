@@ -23,7 +23,7 @@ def test_each_variable_is_a_channel_beside_the_log(tmp_path):
 
 
 def test_a_name_is_given_once(tmp_path):
-    with pytest.raises(UserError, match="ALERTING_EMAIL_SHIFT: the name 'shift' is taken"):
+    with pytest.raises(UserError, match="ALERTING_EMAIL_SHIFT: the name 'shift' is already in use"):
         channels(tmp_path, **MAIL, ALERTING_WEBHOOK_SHIFT="https://mes.example/x")
 
 

@@ -33,7 +33,7 @@ class AppriseChannel:
         if guard.refusal is not None:
             raise guard.refusal
         if not delivered:
-            raise DeliveryFailed(f"{self.name} by Apprise: the service did not take it")
+            raise DeliveryFailed(f"{self.name} by Apprise: the service refused the message")
 
 
 def _service(name: str, url: str) -> Any:
@@ -46,7 +46,9 @@ def _service(name: str, url: str) -> Any:
     asset = apprise.AppriseAsset(async_mode=False, http_redirects=False, secure_logging=True, storage_mode="memory")
     service = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
     if service is None:
-        raise UserError(f"channel {name!r}: Apprise does not know this address; see https://appriseit.com for how it is written")
+        raise UserError(
+            f"channel {name!r}: Apprise does not know this address; see https://appriseit.com for the notation of addresses"
+        )
     service.redirects = False
     service.socket_connect_timeout = service.socket_read_timeout = TIMEOUT_S
     return service

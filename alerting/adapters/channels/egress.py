@@ -67,7 +67,7 @@ class Egress:
         try:
             reached = [where for where in meant(address) if not self._has(where)]
         except ValueError:
-            raise EgressRefused(host, "it is no address") from None
+            raise EgressRefused(host, "it is not an address") from None
         if not reached:
             return
         name = host.lower().rstrip(".")
@@ -132,7 +132,7 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     if event == "socket.getaddrinfo":
         guard.host = _text(arguments[0])
         if (guard.host, str(arguments[1])) in guard.proxies:
-            guard.refuse(guard.host, "it is the proxy of the environment, past which this rule could not look")
+            guard.refuse(guard.host, "it is the proxy of the environment, behind which this rule cannot check addresses")
     elif event in ("socket.connect", "socket.sendto") and isinstance(arguments[1], tuple):
         _check_connection(guard, str(arguments[1][0]).partition("%")[0])
 

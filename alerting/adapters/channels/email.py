@@ -163,7 +163,7 @@ def _message(fault: Exception) -> str:
     if isinstance(fault, TimeoutError):
         return "no answer in time"
     if isinstance(fault, smtplib.SMTPServerDisconnected):
-        return "it broke off, or did not answer in time"
+        return "the connection broke, or the server did not answer in time"
     if isinstance(fault, smtplib.SMTPNotSupportedError):
-        return "it offers no STARTTLS or no login"
+        return "the server offers no STARTTLS or no login"
     return "no connection" if isinstance(fault, ConnectionError) else type(fault).__name__

@@ -34,7 +34,7 @@ class SignedLinks:
         purposes: tuple[Purpose, ...] = ("acknowledge", *ANSWERS) if acknowledge else ANSWERS
         grants = (Grant(episode, recipient, purpose, now, now + self._last) for purpose in purposes)
         answers = [Link(LABELS[g.purpose], f"{self._url}/f/{seal(g, self._key)}") for g in grants]
-        return (*answers, Link("Everything about it", f"{self._url}/episodes/{episode}"))
+        return (*answers, Link("Open the episode", f"{self._url}/episodes/{episode}"))
 
     def read(self, token: str) -> Grant:
         """Return the grant of a token. Raises LinkRefused if the token is not valid."""
@@ -49,10 +49,13 @@ def load_or_create_key(path: Path) -> bytes:
     if not path.exists():
         _make(path)
     if path.stat().st_mode & 0o077:
-        raise UserError(f"{path} may be read by others on this machine: run `chmod 600 {path}`, or delete it for a new one")
+        raise UserError(
+            f"{path} may be read by others on this machine: run `chmod 600 {path}`, or delete it, "
+            "and the next start makes a new one"
+        )
     key = path.read_text(encoding="ascii").strip().encode()
     if len(key) < _LEAST_LENGTH:
-        raise UserError(f"{path} is too short for a key: delete it for a new one")
+        raise UserError(f"{path} is too short for a key: delete it, and the next start makes a new one")
     return key
 
 

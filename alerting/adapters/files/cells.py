@@ -203,9 +203,9 @@ def why_bad(cell: str, type: VariableType) -> str:
     if type == "boolean":
         return f"{cell!r} is neither true nor false"
     if re.match(r"(?i)^[+-]?(inf|infinity)$", cell):
-        return f"{cell!r} is infinite, which no measured value is"
+        return f"{cell!r} is infinite; a measured value is finite"
     if re.match(_NUMBER, cell):
-        return f"{cell!r} is larger than any number that can be kept"
+        return f"{cell!r} is larger than the largest number that can be stored"
     hint = "; if that is a decimal comma, add --decimal ," if re.match(_DECIMAL_COMMA, cell) else ""
     return f"{cell!r} is not a number{hint}"
 
@@ -264,13 +264,13 @@ def why_no_instant(cell: str, zone: ZoneInfo | None) -> str:
         try:
             local = datetime.fromisoformat(cell.replace(",", "."))
         except ValueError:
-            return f"{cell!r} is no date and time of the calendar"
+            return f"{cell!r} is not a date and time of the calendar"
         return why_not_in_zone(cell, local, zone)
     if re.match(r"^\d+(\.\d+)?$", cell):
-        return f"{cell!r} is no instant; numbers must be seconds or milliseconds since 1970, and later than March 1973"
+        return f"{cell!r} is not an instant; numbers must be seconds or milliseconds since 1970, and later than March 1973"
     if re.match(_ISO, cell):
-        return f"{cell!r} is no date and time of the calendar"
-    return f"{cell!r} is no instant; write for example 2015-01-01 06:00:00 or 2015-01-01T06:00:00Z"
+        return f"{cell!r} is not a date and time of the calendar"
+    return f"{cell!r} is not an instant; write for example 2015-01-01 06:00:00 or 2015-01-01T06:00:00Z"
 
 
 def why_not_in_zone(cell: str, local: datetime, zone: ZoneInfo) -> str:
@@ -278,7 +278,8 @@ def why_not_in_zone(cell: str, local: datetime, zone: ZoneInfo) -> str:
     first, second = (local.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
     if first and second and first > second:
         return (
-            f"{cell!r} comes twice in {zone.key} (the clocks are set back), and the order of the lines tells not which; "
+            f"{cell!r} comes twice in {zone.key} (the clocks are set back), and the order of the "
+            "lines does not show which one is meant; "
             "sort them by time, or write the stamps with their offset from UTC"
         )
     hours = first is not None and first.total_seconds() / 3600

@@ -143,7 +143,11 @@ class EventsFile:
     def _ends_check(self, typed: _Typed, among: BoolArray) -> Check:
         """Return the check that instant events have no end after their start."""
         bad = among & typed.has_end & (typed.ends != typed.keyed.at)
-        return Check(bad, self._end_column or "", lambda _: "an instant event has no end; is this type --lasting?")
+        return Check(
+            bad,
+            self._end_column or "",
+            lambda _: "an instant event has no end; add --lasting if events of this type have a duration",
+        )
 
     def _find_duplicates(self, duplicates: Duplicates, typed: _Typed, checks: list[Check]) -> tuple[BoolArray, list[Check]]:
         titles = [*([self._end_column] if self._end_column else []), *self._rows.names]

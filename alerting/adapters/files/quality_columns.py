@@ -59,7 +59,7 @@ class QualityColumns:
 
     def __init__(self, table: Table, layout: QualityLayout) -> None:
         if layout.codes and not (layout.column or layout.suffix):
-            raise UserError("--quality-codes goes with --quality or --quality-suffix, which say where the qualities stand")
+            raise UserError("--quality-codes goes with --quality or --quality-suffix, which name the columns of qualities")
         self._row = column(table, layout.column, "--quality") if layout.column else None
         self._of = _by_suffix(table, layout.suffix) if layout.suffix else {}
         self._codes = layout.codes
@@ -101,7 +101,7 @@ def _by_suffix(table: Table, suffix: str) -> dict[str, str]:
     found = {title: title + suffix for title in table.titles if title + suffix in table.titles}
     if not found:
         raise UserError(
-            f"{table.path}: no column is called like another one with {suffix!r} behind it (--quality-suffix). "
+            f"{table.path}: no column has the title of another column followed by {suffix!r} (--quality-suffix). "
             f"Columns: {', '.join(table.titles)}"
         )
     return found

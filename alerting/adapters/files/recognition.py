@@ -80,7 +80,7 @@ def time_columns(table: Table, wanted: str | None, cells: Sample, others: Sequen
     if len(found) > 1:
         raise UserError(
             f"{table.path}: the columns {title_list([repr(t) for t in found])} all hold time stamps; "
-            "name the one that says when a line was measured with --time"
+            "name with --time the column of the time of measurement"
         )
     if not found:
         raise UserError(
@@ -136,8 +136,8 @@ def with_order(table: Table, title: str, found: StampFormat) -> StampFormat:
             return ORDERS[mark][order]
     first, second = ORDERS[mark]
     raise UserError(
-        f"{table.path}: column {title!r}: nothing in the file tells whether its stamps have the day or the month first; "
-        f"say it with --time-format {first.name} or --time-format {second.name}"
+        f"{table.path}: column {title!r}: the stamps of the file do not show whether the day or the month comes first; "
+        f"choose --time-format {first.name} or --time-format {second.name}"
     )
 
 

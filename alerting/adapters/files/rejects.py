@@ -17,14 +17,14 @@ def rejects_path(path: Path) -> Path:
 
 
 class RejectsFile:
-    """CSV file of line, column, reason and original line, written anew by each import; an import without rejects leaves none.
+    """CSV file of line, column, reason and original line, rewritten by each import; an import without rejects leaves none.
 
     Opening it raises UserError if it cannot be written, so that the import fails before its first write.
     """
 
     def __init__(self, path: Path, source: Path) -> None:
         if path.resolve() == source.resolve():
-            raise UserError(f"{path} is the file to import; name another file with --rejects")
+            raise UserError(f"{path} is the file to import, so it cannot hold the rejects; name another file with --rejects")
         self.path, self.count = path, 0
         try:
             self._file = path.open("w", newline="", encoding="utf-8")

@@ -95,7 +95,7 @@ class Rows:
         if layout.asset and layout.asset_prefix:
             raise UserError("--asset-prefix goes with --asset-column; write the whole name after --asset")
         if layout.decimal not in (".", ",", None):
-            raise UserError(f"{layout.decimal!r} is no decimal mark; it is . or ,")
+            raise UserError(f"{layout.decimal!r} is not a decimal mark; write . or ,")
         self.layout = layout
         self.table: Table = open_table(path, layout.separator, layout.encoding)
         self._separator = getattr(self.table, "separator", None)
@@ -132,7 +132,7 @@ class Rows:
             return _zone(self.layout.zone), "--tz"
         if self.layout.plant_zone is not None:
             return _zone(self.layout.plant_zone), "ALERTING_TIMEZONE"
-        return None, "neither --tz nor ALERTING_TIMEZONE says another one"
+        return None, "neither --tz nor ALERTING_TIMEZONE names a zone"
 
     def new_stamps(self) -> Stamps:
         """Return a reader of stamps for one pass over the file."""
@@ -258,7 +258,7 @@ def value_names(table: Table, titles: Sequence[str], layout: Layout) -> dict[str
         if name in first:
             raise UserError(
                 f"{table.path}: the columns {first[name]!r} and {title!r} would both be called {name}; "
-                f"tell them apart with --rename '{title}=another_name'"
+                f"rename one with --rename '{title}=another_name'"
             )
         first[name] = title
     return names
@@ -269,7 +269,7 @@ def _name(title: str, layout: Layout) -> str:
     if wanted is None:
         return variable_name(title)
     if not wanted or variable_name(wanted) != wanted:
-        raise UserError(f"{wanted!r} is no legal name; write for example --rename '{title}={variable_name(wanted or title)}'")
+        raise UserError(f"{wanted!r} is not a legal name; write for example --rename '{title}={variable_name(wanted or title)}'")
     return wanted
 
 
@@ -284,7 +284,9 @@ def read_names(cells: Cells, title: str, prefix: str, what: str) -> tuple[npt.ND
     return texts, [
         Check(absent, title, lambda _: f"there is no {what}"),
         Check(
-            ~legal[codes], title, lambda row: f"{texts[row]!r} is no name of an {what}: letters, digits, _ . - only, at most 100"
+            ~legal[codes],
+            title,
+            lambda row: f"{texts[row]!r} is not a name of an {what}: letters, digits, _ . - only, at most 100",
         ),
     ]
 
@@ -297,4 +299,4 @@ def _zone(name: str | None) -> ZoneInfo | None:
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         close = get_close_matches(name, available_timezones(), n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(close)}?" if close else "write for example Europe/Berlin"
-        raise UserError(f"{name!r} is no time zone; {hint}") from error
+        raise UserError(f"{name!r} is not a time zone; {hint}") from error

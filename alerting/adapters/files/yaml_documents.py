@@ -87,7 +87,7 @@ def _check_scalar(node: Any, origin: str) -> None:
         raise UserError(f"{origin}: {_line(node)}: a number of {len(node.value)} digits; at most {_MOST_DIGITS} are allowed")
     for character in node.value:
         if 0xD800 <= ord(character) <= 0xDFFF or character == "\0":
-            raise UserError(f"{origin}: {_line(node)}: holds U+{ord(character):04X}, which is no character of a text")
+            raise UserError(f"{origin}: {_line(node)}: holds U+{ord(character):04X}, which is not a legal character of a text")
 
 
 def _check_keys(node: Any, origin: str) -> None:
@@ -95,7 +95,7 @@ def _check_keys(node: Any, origin: str) -> None:
     for key, _ in node.value:
         if isinstance(key, yaml.ScalarNode):
             if (first_line := lines.get((key.tag, key.value))) is not None:
-                raise UserError(f"{origin}: {_line(key)}: the key {shown(key.value)} stands twice, first in {first_line}")
+                raise UserError(f"{origin}: {_line(key)}: the key {shown(key.value)} occurs twice, first in {first_line}")
             lines[key.tag, key.value] = _line(key)
 
 

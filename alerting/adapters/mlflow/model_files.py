@@ -106,5 +106,5 @@ def _check_size(sizes: Iterable[int], definition: str, version: int) -> None:
         if files > MOST_FILES or total > MOST_BYTES:
             raise ModelUnavailable(
                 f"version {version} of {definition!r} has more than {MOST_FILES} files or {MOST_BYTES >> 20} MiB in the "
-                "registry, as no model of this platform has; it was not read"
+                "registry, more than a model of this platform has; it was not read"
             )

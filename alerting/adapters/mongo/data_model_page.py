@@ -6,10 +6,10 @@ from pymongo import IndexModel
 
 from alerting.adapters.mongo.indexes import INDEXES
 
-FOR_EVER = "for ever"
+FOR_EVER = "without limit"
 _INTRODUCTION = """# Data model
 
-Made from `alerting/adapters/mongo/indexes.py` by `make docs`; the descriptions stand in `data_model_page.py` beside it.
+Made from `alerting/adapters/mongo/indexes.py` by `make docs`; the descriptions are in `data_model_page.py` beside it.
 Do not edit.
 
 All documents are in one MongoDB database. Rules that hold for every collection:
@@ -44,7 +44,7 @@ class Description(NamedTuple):
 
 
 COLLECTIONS: dict[str, dict[str, Description]] = {
-    "What people define": {
+    "Definitions": {
         "alert_definitions": Description(
             "the current document of one alert definition",
             "`name`",
@@ -85,7 +85,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             has_validator=True,
         ),
         "routes": Description(
-            "one route: who is notified, when, by which channels",
+            "one route: matching alerts, times and channels",
             "`name`",
             "`usecases/notification/routes.py` (`alerting route`); people",
             "with routes",
@@ -93,7 +93,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             has_validator=True,
         ),
     },
-    "What the line reports": {
+    "Readings and events": {
         "readings": Description(
             "the values of one asset at one instant: `v` by variable, `q` where a sample is not good, `arrived_at`",
             "`asset`, `ts`",
@@ -116,9 +116,9 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             "`maintain` deletes routed ones that are older than every `allowed_lateness` and than a day",
         ),
     },
-    "What evaluation keeps": {
+    "State of evaluation": {
         "evaluation_plans": Description(
-            "a part (20,000 targets) of the list of all targets with their limits as numbers, and a hash of what it was made of",
+            "a part (20,000 targets) of the list of all targets with their limits as numbers, and a hash of its sources",
             "`_id` (number of the part)",
             "`usecases/definitions/targets.py`",
             "with targets",
@@ -136,7 +136,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             "`definition`, `asset`, `watermark`",
             "`usecases/evaluation/reprocess.py`",
             "at most about 48 per target (one per 1/48 of `allowed_lateness`)",
-            "deleted when no reprocessing can begin there any more",
+            "deleted when reprocessing can no longer begin there",
         ),
         "evaluated_until": Description(
             "one document: the instant up to which an evaluation has begun to read (`up_to`)",
@@ -153,7 +153,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             "until the target has been evaluated again",
         ),
         "scores": Description(
-            "what one model version said of one asset at one instant, and its threshold",
+            "the score of one model version for one asset at one instant, and its threshold",
             "`definition`, `ts`, `asset`, `model_version`",
             "`usecases/evaluation/evaluate_target.py`",
             "one per trained target and stride",
@@ -167,7 +167,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             FOR_EVER,
         ),
     },
-    "What training decides": {
+    "Decisions of training": {
         "decisions": Description(
             "a promotion decision with evidence and reason; beside them, with `files_of`, the hashes of registered model files",
             "`_id`; a run decides once, a promotion number is given once",
@@ -176,7 +176,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             FOR_EVER,
         ),
     },
-    "What operators see and do": {
+    "Episodes and operators": {
         "episodes": Description(
             "one episode: evidence, transitions, notifications (`notifications`), feedback and outcome, with a `version`",
             "`_id` (hash of definition, asset, `raised_at`)",
@@ -201,13 +201,13 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
         ),
         "group_messages": Description(
             "one message that belongs to no single episode: flood summary, digest, heartbeat, platform alert, test message",
-            "`_id` (names what it is about)",
+            "`_id` (names its subject)",
             "`usecases/notification/` (`schedule.py`, `digests.py`, `platform_alerts.py`, `deliver.py`)",
             "one per message",
             FOR_EVER,
         ),
         "link_revocations": Description(
-            "until when links of an episode, a recipient or all are refused",
+            "the instant up to which links of an episode, a recipient or all are refused",
             "`episode`, `recipient`",
             "`usecases/operators/links.py`",
             "one per revocation",
@@ -221,14 +221,14 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             "until the session would have expired; deleted at the next log-out",
         ),
         "audit": Description(
-            "who did what, to what, when and why; append-only",
+            "one action: actor, object, instant and reason; append-only",
             "`key` (hash of the entry)",
             "every use case that changes something for a person",
             "one per action",
             FOR_EVER,
         ),
     },
-    "What is reported": {
+    "Reports": {
         "platform_alerts": Description(
             "one fault of the platform itself, open or resolved",
             "`_id`; one open alert of a kind and subject",
@@ -241,7 +241,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             "`_id` (hash of definition and period)",
             "`usecases/operations/report.py`",
             "one per definition and period",
-            f"{FOR_EVER}; made again, it is replaced",
+            f"{FOR_EVER}; a new one of the same period replaces it",
         ),
         "backtests": Description(
             "one backtest: arguments, segments, results",

@@ -36,7 +36,7 @@ from alerting.ports import Channel, Clock, Models, Platform
 
 TIMEOUT_S = 3.0
 KEYS_NOT_LOADED = 211
-"""What a server with access control answers in the first moments after its start, to clients that were connected before."""
+"""Code of the answer of a restarted server to clients of earlier connections, until it has loaded its keys."""
 _NO_SPACE = 14031  # code of OutOfDiskSpace
 _NO_PERMISSION = (13, 18)  # codes of Unauthorized and AuthenticationFailed
 
@@ -171,7 +171,7 @@ def database_errors(hosts: str) -> Iterator[None]:
         ) from error
     except OperationFailure as error:
         if error.code == _NO_SPACE:
-            raise DatabaseDown(f"the disk of the database at {hosts} is full: free some room, then run this again") from error
+            raise DatabaseDown(f"the disk of the database at {hosts} is full: free some space, then run this again") from error
         if error.code == KEYS_NOT_LOADED:
             raise DatabaseDown(f"the database at {hosts} has just started and is not ready yet: try again") from error
         if error.code not in _NO_PERMISSION:

@@ -53,8 +53,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="Import readings, events and assets from CSV (any separator, also compressed) or Parquet files.",
-    epilog="A file is checked as a whole before anything is written. Importing it again changes nothing, and a stopped import is "
-    "simply repeated.",
+    epilog="A file is checked as a whole before anything is written. A second import of the same file changes nothing; repeat an "
+    "interrupted import.",
     no_args_is_help=True,
 )
 
@@ -157,14 +157,14 @@ def assets(
     encoding: Encoding = None,
     rename: Rename = None,
     only: Only = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the changes without writing them.")] = False,
     as_json: Json = False,
 ) -> None:
     """Import assets: their attributes, and their variables with type, unit, range, delay and whether they can be set.
 
     A YAML or JSON file holds one document, a list, or a map by name; in a table
-    every further column becomes an attribute. What is given wins over what is
-    stored, everything else stays.
+    every further column becomes an attribute. Fields of the file replace stored
+    fields; all others stay.
     """
     from alerting.adapters.files.assets import read_assets
     from alerting.usecases.ingestion.assets import import_assets

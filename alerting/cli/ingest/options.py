@@ -18,7 +18,7 @@ TimeFormat = Annotated[
     str | None,
     typer.Option(
         "--time-format",
-        help="How stamps are written: iso, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy …, or as %d.%m.%Y %H:%M:%S; found when left out.",
+        help="Format of stamps: iso, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy …, or as %d.%m.%Y %H:%M:%S; found when left out.",
         metavar="FORMAT",
     ),
 ]
@@ -28,7 +28,10 @@ AssetColumn = Annotated[
     typer.Option("--asset-column", help="Column that names the asset of each line; `asset` when left out.", metavar="COL"),
 ]
 AssetPrefix = Annotated[
-    str, typer.Option("--asset-prefix", help="Put before the values of the asset column: 1 becomes machine-1.", metavar="TEXT")
+    str,
+    typer.Option(
+        "--asset-prefix", help="Prefix of the values of the asset column: machine- makes machine-1 of 1.", metavar="TEXT"
+    ),
 ]
 Zone = Annotated[
     str | None,
@@ -50,13 +53,18 @@ Encoding = Annotated[
 Missing = Annotated[
     list[str] | None,
     typer.Option(
-        "--missing", help="A text that stands for no value, besides #NV, --- and their like; may be repeated.", metavar="TEXT"
+        "--missing",
+        help="A text that means a missing value, in addition to #NV, --- and similar ones; may be repeated.",
+        metavar="TEXT",
     ),
 ]
 Strict = Annotated[
-    bool, typer.Option("--strict", help="A cell that is no value of its column makes its line bad, instead of being missing.")
+    bool,
+    typer.Option(
+        "--strict", help="Count a line as bad if one of its cells is not a value of its column; without it the cell is missing."
+    ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Check the file, say what was understood, and write nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check the file, print the detected format, and write nothing.")]
 Rename = Annotated[
     list[str] | None, typer.Option("--rename", help="Name for a column, as 'title=name'; may be repeated.", metavar="OLD=NEW")
 ]
@@ -64,21 +72,21 @@ Only = Annotated[
     str | None, typer.Option("--only", help="Take only these value columns, separated by commas.", metavar="COL,...")
 ]
 QualityColumn = Annotated[
-    str | None, typer.Option("--quality", help="Column that says the quality of all samples of its line.", metavar="COL")
+    str | None, typer.Option("--quality", help="Column of the quality of all samples of a line.", metavar="COL")
 ]
 QualitySuffix = Annotated[
     str | None,
     typer.Option(
         "--quality-suffix",
-        help="A column called like another one with this behind it says the quality of its samples: _q for temperature_q.",
+        help="Suffix of columns that hold the quality of another column's samples: _q for temperature_q.",
         metavar="TEXT",
     ),
 ]
 QualityCodes = Annotated[
     Literal["opc-ua", "opc-da"] | None,
-    typer.Option("--quality-codes", help="What numbers in them are; needed where 0 is one: good in OPC UA, bad in OPC DA."),
+    typer.Option("--quality-codes", help="Meaning of their numbers; required if 0 occurs: good in OPC UA, bad in OPC DA."),
 ]
-SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Import the good lines, and keep the bad ones in a rejects file.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Import the good lines, and write the bad ones to a rejects file.")]
 Rejects = Annotated[
     Path | None, typer.Option("--rejects", help="The rejects file; FILE.rejects.csv when left out.", metavar="FILE")
 ]
@@ -86,7 +94,7 @@ EventType = Annotated[str | None, typer.Option("--type", help="The type of all e
 TypeColumn = Annotated[
     str | None, typer.Option("--type-column", help="Column that names the type; `type` when left out.", metavar="COL")
 ]
-TypePrefix = Annotated[str, typer.Option("--type-prefix", help="Put before the values of the type column.", metavar="TEXT")]
+TypePrefix = Annotated[str, typer.Option("--type-prefix", help="Prefix of the values of the type column.", metavar="TEXT")]
 EndColumn = Annotated[
     str | None, typer.Option("--end-column", help="Column of the ends; `end` when left out and there is one.", metavar="COL")
 ]
@@ -103,14 +111,14 @@ Lasting = Annotated[
 READINGS_HELP = """\
 Import readings: one line per asset and instant, one column per variable.
 
-Separator, decimal mark, encoding, the column of stamps and how they are
-written are found from the file. What was understood is printed before
-anything is written; --dry-run stops there.
+Separator, decimal mark, encoding, the column of stamps and their format
+are detected in the file. The command prints them before it writes;
+--dry-run stops there.
 
 Unknown assets and variables are declared; the type of a new one is found
 over the whole file: a number if more than half of its cells are numbers,
 boolean if all are true or false, else a category. Names of variables are
-derived from the titles, which are kept; a title such as Temperature [°C]
+derived from the titles, which are stored; a title such as Temperature [°C]
 gives the unit.
 
 Empty cells, NaN, #NV, --- and their like are missing values, never zero.

@@ -29,7 +29,7 @@ def print_result(result: "ImportResult", reject: "Reject | None", as_json: bool)
             "definitions' allowed lateness reaches (see: alerting late-data)"
         )
     if rejects:
-        lines.append(f"{result.rejected:,} bad lines are kept in {rejects}")
+        lines.append(f"{result.rejected:,} bad lines were written to {rejects}")
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
 
@@ -40,5 +40,5 @@ def print_assets(result: "AssetsResult") -> None:
         before = "" if change.before is None else f"{change.before} → "
         console.print(f"{change.asset}: {change.field}: {before}{change.after}", markup=False, soft_wrap=True)
     changed = len({*result.created, *(c.asset for c in result.changes)})
-    outcome = "dry run, nothing was changed: would change" if result.dry_run else "changed"
+    outcome = "dry run: would change" if result.dry_run else "changed"
     console.print(f"{outcome} {changed} of {count_text(result.assets, 'asset')}, {len(result.created)} new", markup=False)

@@ -7,8 +7,8 @@ import typer
 
 _INTRODUCTION = """# Commands
 
-Made from the commands by `make docs`; do not edit. `alerting --help`, and `--help` of each command, read like documentation:
-options, examples, what is refused.
+Made from the commands by `make docs`; do not edit. `alerting --help`, and `--help` of each command, describe
+options, examples and refused input.
 
 - Commands find the running platform, or start its database for their own duration ([homes](operations.md#homes-and-other-users)).
 - Every command that prints a table takes `--json`. Times are ISO 8601 with a zone.

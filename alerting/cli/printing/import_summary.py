@@ -45,7 +45,7 @@ def _head(understood: "Understood") -> list[str]:
     written = [f"separator {_MARKS.get(form.separator, form.separator)}"] if form.separator else []
     written += [f"decimal mark {form.decimal}"] if form.separator and form.decimal else []
     written += [f"encoding {form.encoding}"] if form.encoding else []
-    lines = [f"{understood.source} was understood so:", f"  {', '.join(written)}"] if written else [f"{understood.source}:"]
+    lines = [f"{understood.source}: detected format", f"  {', '.join(written)}"] if written else [f"{understood.source}:"]
     if form.time_columns:
         lines.append(f"  time: {' + '.join(map(repr, form.time_columns))}, {form.time_format}, {_zone(form)}")
     span = f", {_local(understood.first, form)} to {_local(understood.last, form)}" if understood.first else ""
@@ -89,7 +89,7 @@ def _bad_cells(columns: "Sequence[UnderstoodColumn]") -> list[str]:
             f"{count:,} x {cell if len(cell) <= 30 else cell[:29] + '…'}" for cell, count in column.bad_cells.items()
         )
         where = f" (first: line {column.first_bad[0].split(',')[0]})" if column.first_bad else ""
-        lines.append(f"column {column.title[:60]!r}: {column.bad:,} cells hold no value and are missing: {cells}{where}")
+        lines.append(f"column {column.title[:60]!r}: {column.bad:,} cells are not values and count as missing: {cells}{where}")
     return lines
 
 

@@ -53,7 +53,7 @@ router = APIRouter(prefix="/api/v1")
 
 @router.get("/health", tags=["health"])
 def health(platform: Served) -> dict[str, str]:
-    """Whether the API and its database answer. Needs no token."""
+    """Check that the API and its database answer. Needs no token."""
     platform.definitions.faulty()
     return {"status": "ok"}
 
@@ -70,7 +70,7 @@ def list_episodes(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Cursor | None = None,
 ) -> views.EpisodePage:
-    """Episodes, newest first, page by page. Instants are ISO 8601 with a zone."""
+    """List episodes, newest first, page by page. Instants are ISO 8601 with a zone."""
     before = views.read_cursor(cursor) if cursor else None
     found = platform.episodes.find(definition, asset, start, end, only_open, limit + 1, before)
     items = [views.episode_summary(episode) for episode in found[:limit]]
@@ -79,13 +79,13 @@ def list_episodes(
 
 @router.get("/episodes/{id}", tags=["episodes"])
 def show_episode(id: Id, platform: Served, _: Viewer) -> views.EpisodeDetail:
-    """Everything about one episode. The beginning of an id will do, if only one episode has it."""
+    """Show one episode with all details. The beginning of its id suffices if it is unique."""
     return views.episode_detail(find_episode(platform, id))
 
 
 @router.post("/episodes/{id}/feedback", tags=["episodes"])
 def say(id: Id, body: views.FeedbackBody, platform: Served, person: Operator) -> views.EpisodeDetail:
-    """Say whether an alarm was right and what was done; answers with the episode and its outcome. Role: operator."""
+    """Record whether an alarm was right and which action followed; returns the episode with its outcome. Role: operator."""
     return views.episode_detail(record_feedback(platform, id, body, person))
 
 
@@ -106,7 +106,7 @@ def record_feedback(platform: Platform, id: str, body: views.FeedbackBody, perso
 
 @router.get("/definitions", tags=["definitions"])
 def list_definitions(platform: Served, _: Viewer) -> list[views.DefinitionSummary]:
-    """All definitions by name."""
+    """List all definitions by name."""
     latest = {revision.name: revision for revision in platform.definitions.latest()}
     documents = platform.definitions.documents()
     return [views.definition_summary(document, latest.get(str(document.get("name")))) for document in documents]
@@ -114,13 +114,13 @@ def list_definitions(platform: Served, _: Viewer) -> list[views.DefinitionSummar
 
 @router.get("/definitions/{name}", tags=["definitions"])
 def show_definition(name: Id, platform: Served, _: Viewer) -> views.DefinitionDetail:
-    """One definition: the current document, its faults, its revisions."""
+    """Show a definition: the current document, its faults, its revisions."""
     return views.definition_detail(_document(platform, name), platform.definitions.revisions(name))
 
 
 @router.get("/models/{name}", tags=["models"])
 def show_models(name: Id, platform: Served, _: Viewer) -> views.ModelDetail:
-    """Registered models of a definition and the decisions on them."""
+    """Show the registered models of a definition and the decisions on them."""
     _document(platform, name)
     by_alias = {alias: platform.models.alias(name, alias) for alias in ALIASES}
     versions = [
@@ -137,13 +137,13 @@ def show_models(name: Id, platform: Served, _: Viewer) -> views.ModelDetail:
 
 @router.get("/platform-alerts", tags=["health"])
 def list_platform_alerts(platform: Served, _: Viewer) -> list[views.PlatformAlertView]:
-    """What is wrong with the platform itself: faulty definitions, champions that cannot be read. Empty when all is well."""
+    """List open faults of the platform itself: faulty definitions, unreadable champions. Empty without faults."""
     return [views.platform_alert(alert) for alert in platform.platform_alerts.open()]
 
 
 @router.get("/reports", tags=["reports"], openapi_extra=MAY_NAME_NOTHING)
 def list_reports(platform: Served, _: Viewer, definition: NameQuery | None = None) -> list[views.ReportSummary]:
-    """Performance reports, those of one definition together, newest period first."""
+    """List performance reports by definition, newest period first."""
     if definition is not None and latest_revision(platform, definition) is None:
         raise NotFound(f"there is no definition {definition!r}")
     names = [definition] if definition else [revision.name for revision in platform.definitions.latest()]
@@ -152,7 +152,7 @@ def list_reports(platform: Served, _: Viewer, definition: NameQuery | None = Non
 
 @router.get("/reports/{id}", tags=["reports"], response_class=HTMLResponse)
 def show_report(id: Id, platform: Served, _: Viewer) -> HTMLResponse:
-    """The page of a report: HTML that stands alone."""
+    """Return the page of a report as one self-contained HTML file."""
     page = platform.reports.page(id)
     if page is None:
         raise NotFound(f"there is no report {id!r}")

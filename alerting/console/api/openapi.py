@@ -17,20 +17,20 @@ from alerting.console.problems import PROBLEM
 
 _DESCRIPTIONS = {
     400: "The body cannot be read: it is not JSON, nests too deeply, or holds a number that is too long.",
-    401: "No token, or none that is valid.",
+    401: "The request has no valid token.",
     403: "The role of this token does not suffice.",
-    404: "What was named does not exist.",
+    404: "The named object does not exist.",
     408: "The body did not arrive in time.",
     411: "The body came without its length.",
     413: "The body is too large.",
-    422: "A parameter or the body is refused; the detail says what is wrong, and where.",
-    429: "Too many wrong tokens came from this address.",
+    422: "A parameter or the body has a fault; the detail names the fault and its place.",
+    429: "This address sent too many wrong tokens.",
     431: "Address and headers are too large.",
-    500: "A fault of the server; its log says more.",
+    500: "A fault of the server; its log has the details.",
     503: "The database or the model registry does not answer.",
 }
 _HEADERS = {
-    401: {"WWW-Authenticate": {"description": "How to authenticate.", "schema": {"type": "string"}}},
+    401: {"WWW-Authenticate": {"description": "The authentication scheme.", "schema": {"type": "string"}}},
     429: {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}},
 }
 
@@ -38,11 +38,11 @@ _HEADERS = {
 class Problem(BaseModel):
     """A problem document (RFC 9457)."""
 
-    type: str = Field(description="Always `about:blank`: the status says what kind of problem it is.")
-    title: str = Field(description="The status in words.")
+    type: str = Field(description="Always `about:blank`: the status names the kind of problem.")
+    title: str = Field(description="The status as text.")
     status: int
-    detail: str = Field(description="What was wrong, where, and what to do.")
-    instance: str = Field(description="The address that was asked for.")
+    detail: str = Field(description="The fault, its place, and the remedy.")
+    instance: str = Field(description="The requested address.")
 
 
 def describe(app: FastAPI) -> None:

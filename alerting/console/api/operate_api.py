@@ -38,20 +38,20 @@ class AckBody(Body):
 class ConfirmBody(Body):
     """A confirmation that an operator acted."""
 
-    action: Short = Field("", description="What was done.")
-    acted_at: Instant | None = Field(None, description="When; now when left out.")
+    action: Short = Field("", description="The action.")
+    acted_at: Instant | None = Field(None, description="Time of the action; now when left out.")
 
 
 class CommentBody(Body):
     """A comment."""
 
-    comment: Text = Field(description="What to say.")
+    comment: Text = Field(description="The comment.")
 
 
 class AssignBody(Body):
     """An assignment to a person."""
 
-    to: NameText = Field(description="Name of the person it is assigned to.")
+    to: NameText = Field(description="Name of the responsible person.")
 
 
 class ShelfBody(Body):
@@ -60,11 +60,11 @@ class ShelfBody(Body):
     definition: NameText
     asset: NameText
     kind: ShelfKind = Field("shelved", description="out_of_service needs the role engineer, and may have no end.")
-    until: Instant | None = Field(None, description="When it ends; or give `for`.")
+    until: Instant | None = Field(None, description="End of the shelf; or give `for`.")
     lasting: Duration | None = Field(
-        None, alias="for", description="How long, e.g. 2h; or give `until`.", json_schema_extra={"type": "string"}
+        None, alias="for", description="Duration, e.g. 2h; or give `until`.", json_schema_extra={"type": "string"}
     )
-    reason: Short = Field(description="Why; required.")
+    reason: Short = Field(description="Reason; required.")
 
     @model_validator(mode="after")
     def _one_end(self) -> Self:
@@ -135,20 +135,20 @@ class SuppressionView(views.View):
 
 @router.get("/episodes/{id}/state", tags=["operators"])
 def show_operator_state(id: Id, platform: Served, _: Viewer) -> Operated:
-    """The operator state of an episode: ISA-18.2 state, acknowledgement, shelves, first-out."""
+    """Show the operator state of an episode: ISA-18.2 state, acknowledgement, shelves, first-out."""
     return _operated_view(platform, find_episode(platform, id))
 
 
 @router.post("/episodes/{id}/ack", tags=["operators"])
 def acknowledge(id: Id, platform: Served, person: Operator, body: AckBody | None = None) -> Operated:
-    """Acknowledge: somebody has seen it. Doing it again changes nothing. Role: operator."""
+    """Acknowledge an episode. Idempotent. Role: operator."""
     note = body.note if body else ""
     return _operated_view(platform, operate.acknowledge(platform, id, actor_of(person), platform.clock.now(), note))
 
 
 @router.post("/episodes/{id}/confirm", tags=["operators"])
 def confirm(id: Id, platform: Served, person: Operator, body: ConfirmBody | None = None) -> Operated:
-    """Confirm that something was done; counts as `acted` in the feedback. Role: operator."""
+    """Confirm an action; it counts as `acted` in the feedback. Role: operator."""
     given = body or ConfirmBody(action="", acted_at=None)
     episode = operate.confirm(platform, id, actor_of(person), platform.clock.now(), given.action, given.acted_at)
     return _operated_view(platform, episode)
@@ -156,7 +156,7 @@ def confirm(id: Id, platform: Served, person: Operator, body: ConfirmBody | None
 
 @router.post("/episodes/{id}/comment", tags=["operators"])
 def comment(id: Id, body: CommentBody, platform: Served, person: Operator) -> Operated:
-    """Leave a comment with the episode. Role: operator."""
+    """Add a comment to the episode. Role: operator."""
     return _operated_view(platform, operate.comment(platform, id, actor_of(person), platform.clock.now(), body.comment))
 
 
@@ -170,7 +170,7 @@ def assign(id: Id, body: AssignBody, platform: Served, person: Operator) -> Oper
 def list_shelves(
     platform: Served, _: Viewer, definition: NameQuery | None = None, asset: NameQuery | None = None
 ) -> list[ShelfView]:
-    """What is muted now: what has no end first, then by end."""
+    """List shelves in force: those without an end first, then by end."""
     return [_shelf(s) for s in operate.shelves_now(platform, platform.clock.now(), definition, asset)]
 
 
@@ -185,7 +185,7 @@ def shelve(body: ShelfBody, platform: Served, person: Operator) -> ShelfView:
 
 @router.post("/shelves/{id}/end", tags=["operators"])
 def end(id: Id, platform: Served, person: Operator, body: EndBody | None = None) -> ShelfView:
-    """End a shelf before its time; what is still open is announced once. Role: operator; out of service: engineer."""
+    """End a shelf before its time; an episode that is still open is announced once. Role: operator; out of service: engineer."""
     shelf, now = operate.find_shelf(platform, id), platform.clock.now()
     change = operate.unshelve if shelf.kind == "shelved" else operate.return_to_service
     ended = change(platform, shelf.definition, shelf.asset, actor_of(person), now, body.reason if body else "")
@@ -197,7 +197,7 @@ def end(id: Id, platform: Served, person: Operator, body: EndBody | None = None)
 def list_suppressions(
     platform: Served, _: Viewer, definition: NameQuery | None = None, since: Instant | None = None
 ) -> SuppressionView:
-    """What is suppressed by design now, and episodes without notification since an instant (a day ago when left out)."""
+    """List targets suppressed by design now, and episodes without notification since an instant (default: a day ago)."""
     now = platform.clock.now()
     found = list_suppressed(platform, now, since or now - timedelta(days=1), definition)
     targets = [SuppressedTargetView(**vars(target)) for target in found.targets]
@@ -207,7 +207,7 @@ def list_suppressions(
 
 @router.get("/why", tags=["operators"], openapi_extra=MAY_NAME_NOTHING)
 def show_why(platform: Served, _: Viewer, definition: NameQuery, asset: NameQuery, at: Instant | None = None) -> Why:
-    """Why an alarm was raised at an instant (now when left out), or why it was not."""
+    """Explain why an alarm was raised at an instant (now when left out), or why not."""
     return why(platform, definition, asset, at or platform.clock.now())
 
 

@@ -90,11 +90,11 @@ class FeedbackBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    verdict: Verdict | None = Field(None, description="Was the alarm right?")
-    acted: StrictBool = Field(False, description="Was something done about it?")
-    action: Short | None = Field(None, description="What was done; only together with acted.")
-    comment: Text | None = Field(None, description="Anything else.")
-    acted_at: Instant | None = Field(None, description="When it was done; now when left out.")
+    verdict: Verdict | None = Field(None, description="Whether the alarm was right.")
+    acted: StrictBool = Field(False, description="Whether the operator acted on it.")
+    action: Short | None = Field(None, description="The action; only together with acted.")
+    comment: Text | None = Field(None, description="A comment.")
+    acted_at: Instant | None = Field(None, description="Time of the action; now when left out.")
 
     @model_validator(mode="after")
     def _only_actor(self) -> Self:
@@ -279,4 +279,4 @@ def read_cursor(cursor: str) -> tuple[datetime, str]:
         millis, id = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split(" ")
         return from_millis(int(millis)), id
     except (ValueError, OverflowError, binascii.Error) as fault:
-        raise UserError("cursor: not one of ours; take it from `next` of the page before") from fault
+        raise UserError("cursor: not a cursor of this API; take it from `next` of the page before") from fault

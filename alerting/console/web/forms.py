@@ -4,7 +4,7 @@ from fastapi import HTTPException
 
 from alerting.console.access import Person, confirms
 
-NOT_FROM_HERE = "this form is not from this session; open the page again and repeat"
+NOT_FROM_HERE = "this form belongs to another session; open the page again and repeat"
 
 
 def check_form(person: Person, csrf: str) -> None:

@@ -72,6 +72,6 @@ def end(id: Id, platform: Served, person: Operator, csrf: FormField = "") -> Res
     check_form(person, csrf)
     shelf, now = operate.find_shelf(platform, id), platform.clock.now()
     change = operate.unshelve if shelf.kind == "shelved" else operate.return_to_service
-    change(platform, shelf.definition, shelf.asset, actor_of(person), now, "ended on the page")
+    change(platform, shelf.definition, shelf.asset, actor_of(person), now, "ended in the console")
     deliver_due(platform, now)
     return RedirectResponse("/", 303)

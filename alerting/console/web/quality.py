@@ -46,10 +46,10 @@ def show_alarm_metrics(
     start: Annotated[Instant | None, Query(alias="from", description="30 days before the end when left out.")] = None,
     end: Annotated[Instant | None, Query(alias="to", description="Now when left out.")] = None,
     asset: Annotated[str | None, Query(max_length=NAME, description="Only assets of this name or pattern.")] = None,
-    by: Annotated[Grouping | None, Query(description="Figures for each position, line or shift.")] = None,
-    past: Annotated[bool, Query(description="Count also what the evaluation of past data found, without notification.")] = False,
+    by: Annotated[Grouping | None, Query(description="Group figures by position, line or shift.")] = None,
+    past: Annotated[bool, Query(description="Count also alarms found by evaluating past data, without notification.")] = False,
 ) -> AlarmQuality | QualityByGroup:
-    """Alarm metrics after ISA-18.2 / EEMUA 191. Durations are ISO 8601."""
+    """Return alarm metrics after ISA-18.2 / EEMUA 191. Durations are ISO 8601."""
     until = end or platform.clock.now()
     begin = start or until - MONTH
     if until - begin > LONGEST:
@@ -116,4 +116,4 @@ def _groups(
             return sorted(found, key=lambda g: (-g.kpis.alarms, g.name)), ""
     targets = targets_under(platform.budget)
     figures = kpis(alarms, start, end, targets, evaluated=evaluated_of(evaluated, start, end))
-    return [Group("everyone", figures, targets.per_day)], missing or ("" if by == EVERYONE else "no asset is watched yet")
+    return [Group("everyone", figures, targets.per_day)], missing or ("" if by == EVERYONE else "no definition applies to an asset yet")

@@ -11,6 +11,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from alerting.definitions.wording.clean_text import clean_text
+from alerting.definitions.wording.spoken import spoken_points
 from alerting.reporting import messages, sentences
 
 
@@ -53,7 +54,7 @@ def _environment() -> Environment:
         range=_range,
         state=lambda state: sentences.STATE_NAMES[state],
         answer=sentences.answer,
-        signed=lambda share: f"{'+' if share >= 0 else '-'}{messages.percent(abs(share))}",
+        signed=lambda share: f"{'+' if share >= 0 else '-'}{spoken_points(abs(share))}",
         outcome=lambda o: messages.OUTCOME_NAMES[o],
         verdict=lambda v: messages.VERDICT_NAMES[v],
     )

@@ -10,9 +10,9 @@ from alerting.reporting.messages import seconds
 def route_terms(route: Route) -> list[tuple[str, str]]:
     """Return the terms of a route with their text: alerts, times, frequency, escalation."""
     zone = f" ({route.timezone})"
-    quiet = f"{hours_text(route.quiet)}{zone}; critical alerts are told all the same" if route.quiet else "never"
+    quiet = f"{hours_text(route.quiet)}{zone}; critical alerts are sent nevertheless" if route.quiet else "never"
     terms = [
-        ("Which alerts", match_text(route.match)),
+        ("Alerts", match_text(route.match)),
         ("In force", f"{hours_text(route.shifts)}{zone}" if route.shifts else "always"),
         ("Quiet", quiet),
     ]
@@ -21,16 +21,16 @@ def route_terms(route: Route) -> list[tuple[str, str]]:
 
 def _further_terms(route: Route) -> Iterator[tuple[str, str]]:
     if route.repeat is not None:
-        yield "Repeated", f"every {seconds(route.repeat.total_seconds())}, until somebody acknowledges or it is over"
+        yield "Repeated", f"every {seconds(route.repeat.total_seconds())}, until an operator acknowledges it or it is over"
     for step in route.escalation:
         yield "Escalation", f"not acknowledged for {seconds(step.after.total_seconds())}: {', '.join(step.channels)}"
     if flood := route.flood:
         within = seconds(flood.within.total_seconds())
         yield "Flood", f"more than {flood.more_than} alerts of one asset within {within} become one message"
     if route.acknowledge_by_link:
-        yield "Links", "one in each message acknowledges the alert without a login"
+        yield "Links", "each message has a link that acknowledges the alert without a login"
     if route.platform:
-        yield "Platform", "faults of the platform itself are told as well"
+        yield "Platform", "faults of the platform itself are sent as well"
 
 
 def match_text(match: Match) -> str:

@@ -39,7 +39,7 @@ class RetryView(views.View):
 
 
 class TestView(views.View):
-    """Result of a test message. `fault`: why the channel failed, null when it accepted the message."""
+    """Result of a test message. `fault`: the fault of the channel, null when it accepted the message."""
 
     channel: str
     delivered: bool
@@ -48,7 +48,7 @@ class TestView(views.View):
 
 @api.get("/routes", tags=["notifications"])
 def show_routes(platform: Served, _: Viewer) -> RoutesOverview:
-    """Every route with its channels, what waits and what was given up. Channels are named, never with their addresses."""
+    """List routes and channels with pending notifications and dead letters. Channels appear by name, without addresses."""
     return routes_overview(platform, platform.clock.now())
 
 
@@ -62,7 +62,7 @@ def test_by_api(name: Id, platform: Served, person: Engineer) -> list[TestView]:
 
 @api.post("/dead-letters/retry", tags=["notifications"])
 def retry_by_api(body: RetryBody, platform: Served, person: Engineer) -> RetryView:
-    """Make dead letters due again, with the keys they had, and deliver. Role: engineer."""
+    """Deliver dead letters again under their old keys. Role: engineer."""
     retried = retry(platform, body.id, person.name, platform.clock.now())
     done = deliver_due(platform, platform.clock.now())
     return RetryView(retried=retried, sent=done.sent, failed=done.failed)

@@ -25,7 +25,7 @@ def faults_against_assets(
 def _asset_faults(definition: Definition, assets: AssetIndex, event_types: Sequence[EventType]) -> Iterable[Fault]:
     for pattern in definition.assets:
         if pattern in assets.faulty:
-            yield Fault("assets", f"the document of asset {pattern!r} is faulty and left out", "mend it in the database")
+            yield Fault("assets", f"the document of asset {pattern!r} is faulty and not used", "correct it in the database")
         elif not assets.names_like(pattern):
             yield Fault("assets", f"no asset is called {pattern!r}", nearest(pattern, assets.names, "known assets"))
     targets = matching_assets(definition, assets)
@@ -45,7 +45,7 @@ def _asset_faults(definition: Definition, assets: AssetIndex, event_types: Seque
 
 def _variable_faults(path: str, name: str, types: Mapping[str, VariableType]) -> Iterable[Fault]:
     if name not in types:
-        yield Fault(path, f"no watched asset has a variable {name!r}", nearest(name, types, "known variables"))
+        yield Fault(path, f"none of the matched assets has a variable {name!r}", nearest(name, types, "known variables"))
     elif types[name] == "category":
         yield Fault(path, f"{name!r} is a category; a limit needs a number")
 
@@ -58,7 +58,7 @@ def _threshold_variable_faults(
         yield from _variable_faults("variable", name, types)
     elif not isinstance(definition.equals, FromAttribute) and not isinstance(definition.equals, TYPES[types[name]][0]):
         wanted = TYPES[types[name]][1]
-        yield Fault("equals", f"{definition.equals!r} can never be a value of {name!r}, a {types[name]}", f"write {wanted}")
+        yield Fault("equals", f"{definition.equals!r} is not a possible value of {name!r}, a {types[name]}", f"write {wanted}")
     for asset in targets:
         yield from _limits_on_asset_faults(definition, asset)
 
@@ -71,7 +71,7 @@ def _limits_on_asset_faults(definition: ThresholdDefinition, asset: Asset) -> It
         yield from _resolved_faults(levels_on(definition, asset), asset)
     if variable and variable.sampling and definition.no_data != "ignore" and definition.stale_after < variable.sampling:
         short, usual = format_duration(definition.stale_after), format_duration(variable.sampling)
-        hint = "lengthen it, or no condition would hold from one reading to the next"
+        hint = "lengthen it; otherwise no condition holds from one reading to the next"
         yield Fault(
             "stale_after", f"{short} is shorter than the sampling of {definition.variable!r} on {asset.name!r}, {usual}", hint
         )
@@ -128,4 +128,6 @@ def _feature_faults(
     attributes = {n for a in targets for n in a.attributes}
     for name in definition.features.attributes:
         if name not in attributes:
-            yield Fault("features.attributes", f"no watched asset has an attribute {name!r}", nearest(name, attributes, "known"))
+            yield Fault(
+                "features.attributes", f"none of the matched assets has an attribute {name!r}", nearest(name, attributes, "known")
+            )

@@ -104,7 +104,7 @@ def _threshold_faults(definition: ThresholdDefinition) -> Iterable[Fault]:
     yield from _nesting_faults(definition)
     yield from _time_faults(definition)
     if definition.at_least and definition.at_least.readings > definition.at_least.of:
-        yield Fault("at_least.readings", f"{definition.at_least.readings} of {definition.at_least.of} readings can never be")
+        yield Fault("at_least.readings", f"{definition.at_least.readings} of {definition.at_least.of} readings is impossible")
 
 
 def _condition_faults(definition: ThresholdDefinition) -> Iterable[Fault]:
@@ -135,7 +135,7 @@ def _clear_band_faults(definition: ThresholdDefinition) -> Iterable[Fault]:
     if inner is not None and outer is None:
         yield Fault("clear_inside", "goes with outside", "after above and below it is clear_above_at and clear_below_at")
     elif inner is not None and (definition.clear_above_at is not None or definition.clear_below_at is not None):
-        yield Fault("clear_inside", "says the same as clear_above_at and clear_below_at", "remove one of them")
+        yield Fault("clear_inside", "repeats clear_above_at and clear_below_at", "remove one of them")
     elif (
         inner is not None
         and outer is not None
@@ -152,7 +152,7 @@ def _clear_outside_faults(definition: ThresholdDefinition, band: Band) -> Iterab
         yield Fault("clear_outside", "goes with inside, or with equals and a number", "after other limits see clear_above_at")
     inner = definition.inside or (Band(low=equals, high=equals) if isinstance(equals, float | FromAttribute) else None)
     if inner is not None and (_is_disordered(band.low, inner.low) or _is_disordered(inner.high, band.high)):
-        yield Fault("clear_outside", "must contain what triggers", "between the two it stays as it was")
+        yield Fault("clear_outside", "must contain what triggers", "between the two limits the state does not change")
 
 
 def _is_disordered(low: float | FromAttribute, high: float | FromAttribute, strictly: bool = False) -> bool:
@@ -178,14 +178,16 @@ def _time_faults(definition: ThresholdDefinition) -> Iterable[Fault]:
         if definition.rate_per <= timedelta(0):
             yield Fault("rate_per", "must be longer than 0s")
         if definition.equals is not None:
-            yield Fault("rate_per", "a rate has limits; equals is for values", "use inside: for a small band of rates")
+            yield Fault("rate_per", "a rate needs limits; equals applies to values", "use inside: for a small band of rates")
         if ignore:
-            yield Fault("rate_per", "needs readings that keep coming", "remove no_data: ignore")
+            yield Fault("rate_per", "needs regular readings", "remove no_data: ignore")
     if definition.frozen_after is not None:
         if ignore:
             yield Fault("frozen_after", "changes nothing with no_data: ignore", "remove one of them")
         if definition.frozen_after <= definition.hold:
-            yield Fault("frozen_after", "must be longer than `for`", "a constant value would be frozen before it could raise")
+            yield Fault(
+                "frozen_after", "must be longer than `for`", "a constant value would count as frozen before it raises an episode"
+            )
 
 
 def _classifier_faults(definition: ClassifierDefinition) -> Iterable[Fault]:
@@ -215,7 +217,7 @@ def _operating_point_faults(wanted: OperatingPoint) -> Iterable[Fault]:
     }
     if sum(ways.values()) > 1:
         given = " and ".join(way for way, is_given in ways.items() if is_given)
-        yield Fault("operating_point", f"gives more than one way to put the threshold: {given}", "keep one of them")
+        yield Fault("operating_point", f"gives more than one way to choose the threshold: {given}", "keep one of them")
     if by_cost and (wanted.cost_of_miss is None or wanted.cost_of_false_alarm is None):
         absent = "cost_of_miss" if wanted.cost_of_miss is None else "cost_of_false_alarm"
-        yield Fault(f"operating_point.{absent}", "is missing", "a cost says something only beside the other one")
+        yield Fault(f"operating_point.{absent}", "is missing", "the two costs belong together")

@@ -16,17 +16,17 @@ State = Literal["draft", "active", "retired"]
 
 
 class Guidance(Closed):
-    """What the operator reads when the alert is raised."""
+    """Advice for operators, shown when the alert is raised."""
 
     cause: Paragraph | None = Field(None, description="The usual cause.")
-    consequence: Paragraph | None = Field(None, description="What happens without action.")
-    action: Paragraph | None = Field(None, description="What to do first.")
+    consequence: Paragraph | None = Field(None, description="The consequence if no operator acts.")
+    action: Paragraph | None = Field(None, description="The first step of the operator.")
 
 
 class Schedule(Closed):
-    """When things run."""
+    """Times of evaluation, training and report."""
 
-    every: Duration = Field(timedelta(minutes=1), description="How often the alert is evaluated; the shortest is 1m.")
+    every: Duration = Field(timedelta(minutes=1), description="Interval between evaluations; the shortest is 1m.")
     retrain: Tag | None = Field("0 3 * * 0", description="Cron expression of the training (Sunday 03:00); null: only by hand.")
     report: Tag | None = Field(
         "0 6 * * 1", description="Cron expression of the performance report (Monday 06:00); null: only by hand."
@@ -35,12 +35,12 @@ class Schedule(Closed):
 
 
 class Notify(Closed):
-    """Who is notified."""
+    """Recipients of notifications."""
 
     channels: tuple[Tag, ...] | None = Field(
-        None, max_length=50, description="Names of configured channels; all of them when left out; [] notifies no recipient."
+        None, max_length=50, description="Names of configured channels; all of them when left out; [] sends no notification."
     )
-    resolved: bool = Field(True, description="Notify the recipients of the raise also of the end of the episode.")
+    resolved: bool = Field(True, description="Send the end of an episode to the recipients of its raise.")
 
 
 AssetPattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_*][A-Za-z0-9_.*-]*$", max_length=100)]
@@ -52,14 +52,16 @@ class CommonFields(Closed):
     assets: tuple[AssetPattern, ...] = Field(
         min_length=1, max_length=1000, description="Assets on which it is evaluated: names, or patterns with *."
     )
-    state: State = Field("active", description="draft: kept, not run; active: run; retired: kept for its history.")
-    severity: Severity = Field("medium", description="How bad it is: low, medium, high, critical.")
+    state: State = Field(
+        "active", description="draft: stored, not evaluated; active: evaluated; retired: stored for its history."
+    )
+    severity: Severity = Field("medium", description="Severity of an episode: low, medium, high, critical.")
     owner: Tag = Field("process", description="Team or person in charge; shown in Airflow.")
-    tags: tuple[Tag, ...] = Field((), max_length=50, description="Free words to find it by.")
-    guidance: Guidance = Field(default_factory=Guidance, description="What the operator reads.")
-    schedule: Schedule = Field(default_factory=Schedule, description="When things run.")
-    notify: Notify = Field(default_factory=Notify, description="Who is notified.")
-    suppression: Suppression | None = Field(None, description="When no recipient is notified, by design: line stopped, calendar.")
+    tags: tuple[Tag, ...] = Field((), max_length=50, description="Free keywords, for searching and for routes.")
+    guidance: Guidance = Field(default_factory=Guidance, description="Advice for operators.")
+    schedule: Schedule = Field(default_factory=Schedule, description="Times of evaluation, training and report.")
+    notify: Notify = Field(default_factory=Notify, description="Recipients of notifications.")
+    suppression: Suppression | None = Field(None, description="Times without notifications by design: line stopped, calendar.")
     allowed_lateness: Duration = Field(
         timedelta(days=1),
         description="Late readings and events are evaluated again if they are not older than this; older ones are counted "

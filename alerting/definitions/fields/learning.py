@@ -14,7 +14,7 @@ Aggregation = Literal["mean", "std", "min", "max", "last", "slope", "missing", "
 
 
 class Features(Closed):
-    """How readings become the columns that a model sees."""
+    """Computation of a model's columns from readings."""
 
     windows: tuple[Duration, ...] | None = Field(
         None, max_length=50, description="Lengths of the windows; chosen from horizon and sampling when left out."
@@ -22,20 +22,24 @@ class Features(Closed):
     aggregations: tuple[Aggregation, ...] = Field(
         ("mean", "std", "min", "max", "last", "slope", "missing", "age"),
         max_length=20,
-        description="What is computed per number and window; missing: share of missing values; age: time since the last value.",
+        description="Statistics per number and window; missing: share of missing values; age: time since the last value.",
     )
     lags: tuple[Duration, ...] = Field(
-        (), max_length=50, description="Each number's value as it was known this long before is a column too, e.g. [1h, 24h]."
+        (), max_length=50, description="Add the value of each number as known this long before as a column, e.g. [1h, 24h]."
     )
     stride: Duration | None = Field(
         None, description="Distance between two evaluated instants; a sixth of the horizon when left out."
     )
-    events: tuple[Tag, ...] = Field((), max_length=100, description="Event types (with *) whose counts and recency are features.")
-    attributes: tuple[Tag, ...] = Field((), max_length=100, description="Asset attributes that are features.")
+    events: tuple[Tag, ...] = Field(
+        (),
+        max_length=100,
+        description="Event types (with *) that give two features each: their count, and the time since the last one.",
+    )
+    attributes: tuple[Tag, ...] = Field((), max_length=100, description="Asset attributes to use as features.")
 
 
 class Periods(Closed):
-    """Which stretch of history is for what. The newest part tests, the part before it validates, the rest trains."""
+    """Split of history: the newest part tests, the part before it validates, the rest trains."""
 
     start: Instant | None = Field(None, description="First instant used; the beginning of the readings when left out.")
     end: Instant | None = Field(None, description="Last instant used; the training's as_of when left out.")
@@ -53,7 +57,8 @@ class Learning(Closed):
         8, ge=1, le=1000, description="Parameter sets tried per family; the first is the family's proven default."
     )
     time_budget: Duration = Field(
-        timedelta(minutes=5), description="Ceiling on the search per family; a search that it cuts short says so."
+        timedelta(minutes=5),
+        description="Longest time of the search per family; the result names a search that this limit ended.",
     )
     folds: int = Field(3, ge=2, le=10, description="Walk-forward folds inside the training period.")
     seed: int = Field(
@@ -65,7 +70,7 @@ class Learning(Closed):
 
 
 class OperatingPoint(Closed):
-    """Where the threshold is put, in the terms of the people who answer the alerts: by one of three ways."""
+    """Choice of the threshold in one of three ways: by false alarms, by costs, or by precision."""
 
     false_alarms_per_week: float | None = Field(
         None,
@@ -76,7 +81,7 @@ class OperatingPoint(Closed):
         None, gt=0, description="Instead: least cost, where a missed problem costs this much; together with cost_of_false_alarm."
     )
     cost_of_false_alarm: float | None = Field(
-        None, gt=0, description="What a false alarm episode costs, in the same currency as cost_of_miss."
+        None, gt=0, description="Cost of a false alarm episode, in the same currency as cost_of_miss."
     )
     least_precision: float | None = Field(
         None,
@@ -88,7 +93,7 @@ class OperatingPoint(Closed):
         0.2,
         gt=0,
         le=1,
-        description="Largest share of time in alarm, whichever way is given; a score that is always high is never chosen.",
+        description="Largest share of time in alarm, in all three ways; it excludes a score that is always high.",
     )
 
     @property
@@ -100,30 +105,30 @@ class OperatingPoint(Closed):
 
 
 class FeedbackUse(Closed):
-    """What the operators' answers change in training. Where the problem did occur, the data decide."""
+    """Effect of operators' feedback on training. Where the problem occurred, the data decide."""
 
     avoided: Literal["exclude", "positive", "weight"] = Field(
         "exclude",
         description="Rows around an alert that was acted upon and whose problem then did not occur. exclude: left out of "
         "learning. positive: those from the alert to the action count as positive, only where the operator also said true_alarm. "
-        "weight: they count as positive with `weight`, unless the operator said otherwise. They are never negative.",
+        "weight: they count as positive with `weight`, unless the operator said otherwise. None of them counts as negative.",
     )
     weight: float = Field(
-        0.3, gt=0, le=1, description="With avoided: weight. How much such a row counts; an ordinary row counts 1."
+        0.3, gt=0, le=1, description="With avoided: weight. Weight of such a row; an ordinary row has the weight 1."
     )
     confirmed: Literal["exclude", "positive"] = Field(
         "exclude",
-        description="Rows around an alert that the operator called true without any action, and the data show no problem. "
+        description="Rows around an alert with the verdict true_alarm, without an action and without a problem in the data. "
         "exclude: left out of learning. positive: the row at which it was raised counts as positive.",
     )
 
 
 class Promotion(Closed):
-    """When a challenger replaces the champion."""
+    """Conditions under which a challenger replaces the champion."""
 
     mode: Literal["automatic", "approval"] = Field("automatic", description="approval: a person decides in the Airflow UI.")
     least_events: int = Field(
-        5, ge=1, description="Fewer problems than this in the common unseen window: cannot tell, the champion stays."
+        5, ge=1, description="Least number of problems in the common unseen period; with fewer the champion stays (cannot tell)."
     )
     confidence: float = Field(0.9, gt=0.5, lt=1, description="Share of bootstrap samples in which the challenger must be better.")
 

@@ -28,8 +28,8 @@ class AtLeast(Closed):
     of: int = Field(
         ge=2,
         le=100,
-        description="... among this many last ones. Missing, frozen, impossible and bad ones are none; those before a hole "
-        "in the data, where nothing came for longer than stale_after, do not count.",
+        description="... among this many last ones. Missing, frozen, impossible and bad readings do not count, nor do "
+        "readings before a gap in the data longer than stale_after.",
     )
 
 

@@ -10,12 +10,12 @@ from alerting.definitions.durations import Duration
 
 
 class Problem(Closed):
-    """What must not happen: a condition on a variable, held for a time, or an event type."""
+    """The problem to prevent: a condition on a variable that holds for a time, or an event type."""
 
     variable: VariableName | None = Field(None, description="Variable whose value is the problem; give above or below with it.")
     above: float | None = Field(None, description="The problem is a value above this limit.")
     below: float | None = Field(None, description="The problem is a value below this limit.")
-    hold: Duration = Field(timedelta(0), alias="for", description="The condition must have held for this long to count.")
+    hold: Duration = Field(timedelta(0), alias="for", description="Time for which the condition must hold to count.")
     event: Tag | None = Field(None, description="Event type that is the problem, e.g. failure; * stands for any text: failure-*.")
     predict: Literal["onset", "state"] | None = Field(
         None,

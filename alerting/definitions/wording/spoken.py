@@ -1,9 +1,11 @@
-"""Durations and shares as operators read them: the same on pages, in messages and in sentences."""
+"""Durations, shares and titles as operators read them: the same on pages, in messages and in sentences."""
 
+import re
 from datetime import timedelta
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _ONE_DECIMAL_BELOW = 0.0995
+_CAPITALISED = re.compile(r"[A-Z][a-z]{2,}(?![A-Za-z0-9])")  # a word, unlike `CO2`, `pH`, `Fe`, `X-ray` or `L value`
 
 
 def spoken_duration(value: timedelta) -> str:
@@ -19,3 +21,14 @@ def spoken_duration(value: timedelta) -> str:
 def spoken_share(value: float) -> str:
     """Return a share as whole percent, with one decimal below 10 %: `89 %`, `2.5 %`."""
     return f"{value * 100:.1f} %" if 0 < abs(value) < _ONE_DECIMAL_BELOW else f"{value * 100:.0f} %"
+
+
+def spoken_points(difference: float) -> str:
+    """Return a difference of two shares in percentage points, with one decimal below 10: `63 points`, `2.5 points`, `1 point`."""
+    digits = f"{difference * 100:.1f}".removesuffix(".0") if abs(difference) < _ONE_DECIMAL_BELOW else f"{difference * 100:.0f}"
+    return f"{digits} {'point' if digits == '1' else 'points'}"
+
+
+def inside_sentence(title: str) -> str:
+    """Return a title with a small first letter, as inside a sentence; a first word that is an abbreviation stays as it is."""
+    return title[:1].lower() + title[1:] if _CAPITALISED.match(title) else title

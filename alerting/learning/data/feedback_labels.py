@@ -135,5 +135,5 @@ def describe_feedback(counts: dict[str, int]) -> str:
     parts = ", ".join(f"{counts[kind]} {effect}" for kind, effect in _EFFECTS.items() if counts[kind])
     summary = f"{counts['used']} of {counts['answers']} verdicts changed {changed} rows" + (f": {parts}" if parts else "")
     if counts["confirmed"]:
-        summary += f"; {counts['confirmed']} rows stay negative by the operators' word"
+        summary += f"; {counts['confirmed']} rows stay negative after the operators' verdicts"
     return summary + "."

@@ -59,7 +59,7 @@ def _knowing_alone(
         if ap >= KNOWS and ap - prevalence >= LIFT * (1 - prevalence):
             message = (
                 f"{source} alone nearly knows the label (column {name}: average precision {ap:.2f}): it is kept; make sure that "
-                "its values are really known before the problem, give it its delay, or exclude it."
+                "its values are known before the problem, set its delay, or exclude it."
             )
             yield Finding("leak_suspect", source, ap, "kept", message)
 

@@ -91,7 +91,7 @@ def _silent_assets(histories: Sequence[History]) -> Iterator[Finding]:
     for history in histories:
         if history.readings.empty:
             name = history.asset.name
-            message = f"{name} has no readings in the training period: the model learns nothing from it."
+            message = f"{name} has no readings in the training period: the model cannot use it."
             yield Finding("silent_asset", name, 0, "left out", message)
 
 
@@ -114,7 +114,7 @@ def _constant(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Findi
         values = pd.unique(np.concatenate([_values(h, name) for h in histories]))
         if len(values) == 1:
             message = (
-                f"{name} is always {values[0]} in the training period: nothing can be learned from it; "
+                f"{name} is always {values[0]} in the training period: the model cannot use it; "
                 "if it should vary, its sensor or its import is faulty."
             )
             yield Finding("constant", name, 1, "kept", message)
@@ -132,8 +132,8 @@ def _flat(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
                 flat, longest = flat + int(stuck.sum()), max(longest, int(stuck.max(initial=0)))
         if flat:
             message = (
-                f"{number.name} repeats one value {longest} times in a row, and {flat} of its {total} values stand in such runs, "
-                "although it varies otherwise: its sensor seems to have been stuck; the values are kept."
+                f"{number.name} repeats one value {longest} times in a row, and {flat} of its {total} values are in such runs, "
+                "although it varies otherwise: its sensor was probably stuck; the values are kept."
             )
             yield Finding("flat", number.name, flat / total, "kept", message)
 
@@ -225,9 +225,7 @@ def _out_of_range(definition: ClassifierDefinition, plan: FeaturePlan, histories
             if number.name in h.readings
         )
         if wrong:
-            exception = (
-                "; the problem itself is judged by them all the same" if number.name == definition.problem.variable else ""
-            )
+            exception = "; the problem itself is determined with them" if number.name == definition.problem.variable else ""
             message = (
                 f"{number.name} has {wrong} values outside its engineering range in the training period: "
                 f"they are left out of every feature{exception}; correct them or the range."
@@ -278,7 +276,7 @@ def _unmatched_events(definition: ClassifierDefinition, histories: Sequence[Hist
 def _few_problems(definition: ClassifierDefinition, problems: dict[str, int]) -> Iterator[Finding]:
     least = definition.promotion.least_events
     for part, enough, name, consequence in (
-        ("train", FEW_PROBLEMS, "training", "the model may learn accidents, not causes"),
+        ("train", FEW_PROBLEMS, "training", "the model may learn coincidences instead of causes"),
         ("validation", least, "validation", "the threshold rests on few cases"),
         ("test", least, "test", "its figures are uncertain"),
     ):

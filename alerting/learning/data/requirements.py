@@ -21,8 +21,8 @@ def require_strides(definition: ClassifierDefinition) -> None:
     if definition.horizon < definition.stride:
         raise UserError(
             f"{definition.name}: the horizon {format_duration(definition.horizon)} is shorter than the stride "
-            f"{format_duration(definition.stride)}: problems between two judged instants would never be predicted; "
-            "lengthen horizon or shorten features.stride"
+            f"{format_duration(definition.stride)}, so a problem between two "
+            "evaluated instants is never predicted; lengthen horizon or shorten features.stride"
         )
 
 
@@ -77,11 +77,11 @@ def require_both_classes(
     which = "no row is followed by the problem" if positive == 0 else "every row is followed by the problem"
     raise UserError(
         f"{definition.name}: in the training period {which} ({len(label)} rows, {problems} problems in all periods together), "
-        "so there is nothing to tell apart; check the problem's limit or event, or use a history with both"
+        "so the model has no two classes to separate; check the problem's limit or event, or use a history with both"
         f"{_describe_oddities([f for f in oddities if f.kind != 'few_problems'])}"
     )
 
 
 def _describe_oddities(findings: Sequence[Finding]) -> str:
     """Describe the first oddities of the data, as the end of an error message."""
-    return ". What is odd about the data: " + " ".join(f.message for f in findings[:3]) if findings else ""
+    return ". Findings on the data: " + " ".join(f.message for f in findings[:3]) if findings else ""

@@ -1,4 +1,4 @@
-"""How long the last value of a variable is carried forward: until the next one is known, at most as long as its readings suggest.
+"""Time for which the last value of a variable is carried forward: until the next one is known, within a limit from its readings.
 
 Recipes, products, tools and set-points are reported when they change, a laboratory a few times a day. Such a value is in force
 long after it has left every window; treating it as missing would hide a possible cause.
@@ -18,7 +18,7 @@ TIMES = 3
 LONGEST_MS = 90 * 24 * 3_600_000
 """But never longer, unless the asset's document says so."""
 LEAST_DISTANCES = 3
-"""Fewer distances between values tell nothing of their spacing."""
+"""Least number of distances between values from which their spacing is known."""
 DUE = 0.9
 """The next value of a slow measurement is due after the distance that this share of its distances does not exceed; that of
 something that stands until it is changed, after the longest one."""

@@ -44,8 +44,8 @@ def plan_features(definition: ClassifierDefinition, histories: Sequence[History]
     )
     if not plan.columns:
         raise UserError(
-            f"{definition.name}: nothing to learn from: no variable with values matches include {list(definition.include)} "
-            f"without exclude {list(definition.exclude)}; import readings or widen include"
+            f"{definition.name}: no variable with values matches include {list(definition.include)} without "
+            f"exclude {list(definition.exclude)}, so there is nothing to learn from; import readings or widen include"
         )
     return plan
 

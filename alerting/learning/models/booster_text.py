@@ -43,35 +43,41 @@ def _check_text(text: str, features: int) -> str:
     head, blank, trees = text.partition("\n\n")
     first, *lines = head.split("\n")
     if first != "tree" or not blank:
-        raise ValueError("it does not begin as one")
+        raise ValueError("its beginning is not that of a model")
     header = _fields(lines)
-    _require(set(header) == {*HEADER, *HEADER_MORE}, "its header has other fields than ours")
-    _require(all(header[name] == value for name, value in FIXED.items()), "its header has other values than ours")
-    _require(_OBJECTIVE.fullmatch(header["objective"]) is not None, "its objective is not ours")
+    _require(set(header) == {*HEADER, *HEADER_MORE}, "its header does not have the fields of this platform's models")
+    _require(
+        all(header[name] == value for name, value in FIXED.items()),
+        "its header does not have the values of this platform's models",
+    )
+    _require(_OBJECTIVE.fullmatch(header["objective"]) is not None, "its objective is not that of this platform's models")
     _require(_whole(header["max_feature_idx"]) == features - 1, f"it is not for {features} features")
     for name in ("feature_names", "feature_infos"):
         _require(len(header[name].split(" ")) == features, f"{name} are not {features}")
     sizes = _ints(header["tree_sizes"], "tree_sizes")
-    _require(1 <= len(sizes) <= MOST_TREES, f"it has {len(sizes)} trees; 1 to {MOST_TREES} can be")
-    _require(bool((sizes > 0).all()) and int(sizes.sum()) <= len(trees), "its trees are cut off")
+    _require(1 <= len(sizes) <= MOST_TREES, f"it has {len(sizes)} trees; 1 to {MOST_TREES} are allowed")
+    _require(bool((sizes > 0).all()) and int(sizes.sum()) <= len(trees), "its text ends within a tree")
     start = 0
     for number, size in enumerate(sizes.tolist()):
         _check_tree(trees[start : start + size], number, features)
         start += size
-    _require(trees[start:] == END, "it does not end as one")
+    _require(trees[start:] == END, "its end is not that of a model")
     return text
 
 
 def _check_tree(block: str, number: int, features: int) -> None:
     first, *lines = block.rstrip("\n").split("\n")
     where = f"tree {number}"
-    _require(first == f"Tree={number}" and block.endswith("\n"), f"{where} is not where its size says")
+    _require(first == f"Tree={number}" and block.endswith("\n"), f"{where} is not at the place that its size gives")
     tree = _fields(lines)
     categories = _CATEGORIES if tree.get("num_cat", "0") != "0" else ()
-    _require(set(tree) == {*_COUNTS, *_NODES, *_LEAVES, *_INNER, *categories}, f"{where} has other fields than ours")
+    _require(
+        set(tree) == {*_COUNTS, *_NODES, *_LEAVES, *_INNER, *categories},
+        f"{where} does not have the fields of this platform's models",
+    )
     leaves, cats = _whole(tree["num_leaves"]), _whole(tree["num_cat"])
     _require(1 <= leaves <= MOST_LEAVES, f"{where} has {leaves} leaves")
-    _require(tree["is_linear"] == "0", f"{where} is of another kind than ours")
+    _require(tree["is_linear"] == "0", f"{where} is not of the kind of this platform's models")
     _require(bool(np.isfinite(_floats(tree["shrinkage"], 1, where)).all()), f"{where} has no shrinkage")
     _check_leaves(tree, leaves, where)
     nodes = {name: _ints(tree[name], where) for name in ("split_feature", "decision_type", "left_child", "right_child")}
@@ -79,15 +85,15 @@ def _check_tree(block: str, number: int, features: int) -> None:
     for name in ("split_gain", *_INNER):
         _floats(tree[name], leaves - 1, where)
     threshold = _floats(tree["threshold"], leaves - 1, where)
-    _require(bool(np.isfinite(threshold).all()), f"{where} has limits that are no numbers")
+    _require(bool(np.isfinite(threshold).all()), f"{where} has limits that are not numbers")
     feature = nodes["split_feature"]
-    _require(bool(((feature >= 0) & (feature < features)).all()), f"{where} looks at features that there are not")
+    _require(bool(((feature >= 0) & (feature < features)).all()), f"{where} uses features that do not exist")
     _check_children(nodes["left_child"], nodes["right_child"], where)
     _check_categories(tree, nodes["decision_type"], threshold, cats, where)
 
 
 def _check_leaves(tree: Mapping[str, str], leaves: int, where: str) -> None:
-    _require(bool(np.isfinite(_floats(tree["leaf_value"], leaves, where)).all()), f"{where} has leaves that are no numbers")
+    _require(bool(np.isfinite(_floats(tree["leaf_value"], leaves, where)).all()), f"{where} has leaves that are not numbers")
     _floats(tree["leaf_count"], leaves, where)
     if leaves > 1:  # a tree of one leaf may have no weight
         _floats(tree["leaf_weight"], leaves, where)
@@ -115,13 +121,13 @@ def _check_children(left: Ints, right: Ints, where: str) -> None:
 def _check_categories(
     tree: Mapping[str, str], decision: Ints, threshold: npt.NDArray[np.float64], count: int, where: str
 ) -> None:
-    _require(bool(((decision >= 0) & (decision < 16)).all()), f"{where} decides in ways that there are not")
+    _require(bool(((decision >= 0) & (decision < 16)).all()), f"{where} has an unknown type of decision")
     chosen = threshold[(decision & _CATEGORICAL) == 1]
     if not count:
-        _require(not len(chosen), f"{where} names categories that it does not have")
+        _require(not len(chosen), f"{where} names categories beyond its list")
         return
     bounds, bits = _ints(tree["cat_boundaries"], where), _ints(tree["cat_threshold"], where)
-    _require(bool(((bits >= 0) & (bits < 2**32)).all()), f"{where} has categories that there are not")
+    _require(bool(((bits >= 0) & (bits < 2**32)).all()), f"{where} has unknown categories")
     fits = len(bounds) == count + 1 and bounds[0] == 0 and bounds[-1] == len(bits) and bool((np.diff(bounds) > 0).all())
     _require(bool(fits), f"the categories of {where} point outside of it")
     _require(sorted(chosen.tolist()) == list(range(count)), f"the categories of {where} are not those of its nodes")
@@ -137,18 +143,18 @@ def _fields(lines: Sequence[str]) -> dict[str, str]:
 
 
 def _whole(text: str) -> int:
-    _require(re.fullmatch(r"\d{1,9}", text) is not None, f"{text[:40]!r} is no count")
+    _require(re.fullmatch(r"\d{1,9}", text) is not None, f"{text[:40]!r} is not a count")
     return int(text)
 
 
 def _ints(text: str, where: str) -> Ints:
     values = text.split(" ") if text else []
-    _require(all(re.fullmatch(r"-?\d{1,10}", value) for value in values), f"{where} has numbers that are none")
+    _require(all(re.fullmatch(r"-?\d{1,10}", value) for value in values), f"{where} has fields that are not numbers")
     return np.array([int(value) for value in values], np.int64)
 
 
 def _floats(text: str, count: int, where: str) -> npt.NDArray[np.float64]:
-    _require(_NUMBERS.fullmatch(text) is not None, f"{where} has numbers that are none")
+    _require(_NUMBERS.fullmatch(text) is not None, f"{where} has fields that are not numbers")
     values = np.array([float(value) for value in text.split(" ")] if text else [], np.float64)
     _require(len(values) == count, f"{where} has fields of different lengths")
     return values

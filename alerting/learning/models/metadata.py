@@ -78,7 +78,7 @@ class PlanMeta(_Closed):
 
 
 class DenseMeta(_Closed):
-    """How columns are filled, flagged, expanded and scaled."""
+    """Filling, flagging, expansion and scaling of columns."""
 
     numbers: Positions
     medians: Numbers
@@ -121,7 +121,7 @@ class EstimatorMeta(_Closed):
         wants_dense, may_pair = self.family != "lightgbm", self.family != "logistic_regression"
         boosted = self.family == "lightgbm"
         if (dense is not None) != wants_dense or (self.pairs and not may_pair) or boosted != (self.boosters > 0):
-            raise ModelRefused(f"{META} says of a {self.family} what it cannot have")
+            raise ModelRefused(f"{META} says of a {self.family} a field that this family does not have")
         named = [*(p for pair in self.pairs for p in pair), *(dense.numbers if dense else ()), *(dense.flagged if dense else ())]
         levels = {plan.columns.index(name): len(levels) for name, levels in plan.levels.items()}
         fits = all(position < columns and position not in levels for position in named)
@@ -169,7 +169,7 @@ class ModelMeta(_Closed):
     @model_validator(mode="after")
     def _check_parts(self) -> Self:
         if (self.family == "blend") != bool(self.members) or len(self.members) != len(self.weights):
-            raise ValueError("a blend has members and as many weights, another model has none")
+            raise ValueError("a blend needs one weight for each member, another model has no members")
         if self.members and abs(sum(self.weights) - 1) > 1e-6:
             raise ValueError("the weights of a blend add up to 1")
         if any(low > high for low, high in self.ranges.values()):

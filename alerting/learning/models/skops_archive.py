@@ -36,16 +36,16 @@ def check_archive(data: bytes, name: str) -> None:
 def _check_members(members: list[ZipInfo], size: int) -> None:
     names = [member.filename for member in members]
     if len(names) > MOST_MEMBERS or len(set(names)) != len(names) or names.count(SCHEMA) != 1:
-        raise ValueError("its members are not those of one model")
+        raise ValueError("its members are not those of a model")
     if any(m.compress_type != ZIP_STORED or m.flag_bits & _ENCRYPTED or m.file_size != m.compress_size for m in members):
-        raise ValueError("it is compressed, which ours never are")
+        raise ValueError("it is compressed; the archives of this platform are not")
     if sum(m.file_size for m in members) > size:
-        raise ValueError("it unpacks to more than it is")
+        raise ValueError("its unpacked size exceeds its stated size")
     if any(m.file_size > MOST_SCHEMA for m in members if m.filename == SCHEMA):
         raise ValueError(f"its {SCHEMA} is larger than {MOST_SCHEMA >> 20} MiB")
     strange = next((name for name in names if name != SCHEMA and not _ARRAY.fullmatch(name)), None)
     if strange is not None:
-        raise ValueError(f"it holds {strange[:80]!r}, which is no array")
+        raise ValueError(f"it holds {strange[:80]!r}, which is not an array")
 
 
 def check_array(content: bytes) -> None:
@@ -56,4 +56,4 @@ def check_array(content: bytes) -> None:
         raise ValueError("an array is of an unknown format")
     shape, _, dtype = read(file)
     if dtype.hasobject or any(n < 0 for n in shape) or math.prod(shape) * dtype.itemsize != len(content) - file.tell():
-        raise ValueError("an array is not as large as it says")
+        raise ValueError("an array differs from its stated size")

@@ -190,7 +190,7 @@ def draw_fold(dataset: Dataset, fold: Fold, score: Floats) -> dict[str, Floats]:
 
 def _fault(label: npt.NDArray[np.int8], use: str) -> str | None:
     if not len(label):
-        return f"there is no row it could be {use}"
+        return f"there is no row to be {use}"
     positives = int(label.sum())
     if positives in (0, len(label)):
         return f"all {len(label)} rows it would be {use} are {'positive' if positives else 'negative'}"

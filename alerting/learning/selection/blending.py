@@ -51,7 +51,8 @@ def choose_blend(
         return BlendChoice(chosen, alone)
     wins = share >= CONFIDENCE
     note = (
-        f"A blend ({_describe_members(blend)}) was {'taken' if wins else 'tried and left'}: on the validation period its average "
+        f"A blend ({_describe_members(blend)}) was {'taken' if wins else 'tried and not taken'}: on "
+        "the validation period its average "
         f"precision is {blended:.3f}, that of {chosen.family} alone {single:.3f}; it is better in {share:.0%} of the samples."
     )
     choice = blend if wins else chosen

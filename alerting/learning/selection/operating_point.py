@@ -200,7 +200,7 @@ def _reason(met: EventMetrics, wanted: OperatingPoint, finds: bool) -> str:
             f"the most problems found within {limits}: {met.n_found} of {met.n_events}, "
             f"with {met.false_alarms_per_week:.2g} false alarms a week and {met.time_in_alarm:.1%} of the time in alarm{right}"
         )
-    found = f"none of the {met.n_events} problems is found" if met.n_events else "there is no problem to find"
+    found = f"none of the {met.n_events} problems is found" if met.n_events else "no problem occurs"
     return f"{found} in the validation period within {limits}; the lowest threshold that keeps this budget was taken"
 
 
@@ -211,4 +211,4 @@ def _reason_of_cost(met: EventMetrics, miss: float, false_alarm: float, limits: 
     sums = f"{misses} and {met.n_false_alarms} false alarms at {false_alarm:g} each"
     if met.n_episodes:
         return f"the least cost within {limits}: {cost:g} in the validation period, {sums}"
-    return f"nothing is raised: within {limits} that costs least in the validation period: {cost:g}, {sums}"
+    return f"no episode is raised: within {limits} that costs least in the validation period: {cost:g}, {sums}"

@@ -91,8 +91,8 @@ def compare(
     window = common_window(definition, challenger, champion, histories, excluded, start, as_of, suppressed)
     if window is None:
         reason = (
-            f"Cannot tell: no row after {start.isoformat()}, from when on both models are blind, has a mature label. "
-            "The champion stays."
+            f"Cannot tell: no row after {start.isoformat()}, the first instant that neither "
+            "model has used, has a mature label. The champion stays."
         )
         return _undecided_decision("cannot_tell", reason, {"window": {"start": start.isoformat(), "end": None}})
     return _decide(definition, window, challenger, champion, seed)

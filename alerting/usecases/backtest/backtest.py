@@ -104,7 +104,9 @@ def _require_past(platform: Platform, subject: Subject, start: datetime, end: da
         raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
     now = platform.clock.now()
     if end > now:
-        raise UserError(f"--to {end.isoformat()} lies after now, {now.isoformat()}: nothing can be tested there yet")
+        raise UserError(
+            f"--to {end.isoformat()} lies after now, {now.isoformat()}: there are no readings of the future to test with"
+        )
     assets = matching_assets(subject.definition, platform.assets.all())
     spans = [span for a in assets if (span := platform.readings.span(a.name)) is not None]
     if any(first < end and last > start for first, last in spans):
@@ -112,7 +114,7 @@ def _require_past(platform: Platform, subject: Subject, start: datetime, end: da
     have = f" (they reach from {min(s[0] for s in spans)} to {max(s[1] for s in spans)})" if spans else ""
     raise UserError(
         f"no asset of {subject.definition.name!r} has readings from {start.isoformat()} to {end.isoformat()}{have}: "
-        "choose another stretch, or import readings first"
+        "choose another period, or import readings first"
     )
 
 

@@ -31,7 +31,7 @@ def finish(
 ) -> Backtest:
     """Determine the outcomes from all data known now, compute metrics, draw charts, and store the result."""
     if isinstance(subject.definition, ClassifierDefinition) and all(s.version is None for s in segments):
-        raise UserError(f"no model could be trained, so nothing was judged: {segments[-1].reason}")
+        raise UserError(f"no model could be trained, so no instant was evaluated: {segments[-1].reason}")
     now = platform.clock.now()
     view = sandbox.live_view(now)
     determine_due_outcomes(view, now)
@@ -99,7 +99,7 @@ def _load_document(load: Load | None) -> Document | None:
 def _describe_subject(subject: Subject) -> str:
     name, number = subject.definition.name, subject.revision.number
     if not subject.applied:
-        return f"{name} as it was handed in, without applying it,"
+        return f"{name} from its file, without applying it,"
     return f"{name} revision {number}{'' if subject.definition.state == 'active' else f' (a {subject.definition.state})'}"
 
 

@@ -25,7 +25,7 @@ def _sentence(platform: Platform, definition: Definition, wall: datetime) -> str
         return "is retired and no longer evaluated; its history stays"
     if definition.state == "draft":
         return (
-            f"is a draft and not evaluated; see what it would raise with `alerting backtest {definition.name}`, "
+            f"is a draft and not evaluated; show the alerts that it would raise with `alerting backtest {definition.name}`, "
             "then apply it with `state: active`"
         )
     assets = matching_assets(definition, platform.assets.all())
@@ -37,7 +37,7 @@ def _sentence(platform: Platform, definition: Definition, wall: datetime) -> str
         return _training(platform, definition, on, every, wall)
     return (
         f"evaluated every {every} on {on}, for the first time within {every}, from its present readings on; "
-        f"what it would have raised before: `alerting backtest {definition.name}`"
+        f"for earlier readings: `alerting backtest {definition.name}`"
     )
 
 
@@ -51,5 +51,5 @@ def _training(platform: Platform, definition: ClassifierDefinition, on: str, eve
         trains = f"trains next at {messages.moment(following, zone)} by its schedule, or now with {by_hand}"
     serving = last_promotion(platform.decisions.of(definition.name))
     if serving is None:
-        return f"has no champion, so nothing is evaluated yet; it {trains}; then it is evaluated every {every} on {on}"
+        return f"has no champion, so it is not evaluated yet; it {trains}; then it is evaluated every {every} on {on}"
     return f"evaluated every {every} on {on} by its champion, version {serving.challenger_version}; it {trains}"

@@ -38,7 +38,7 @@ _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 class Expected(Closed):
     """One transition; exactly one of raised, severity and closed is given."""
 
-    at: Duration = Field(description="When, counted from the start.")
+    at: Duration = Field(description="Time from the start.")
     raised: Severity | None = Field(None, description="An episode of this severity is raised.")
     severity: Severity | None = Field(None, description="The severity becomes this one.")
     closed: Literal[True] | None = Field(None, description="The episode is closed.")
@@ -47,20 +47,20 @@ class Expected(Closed):
 class During(Closed):
     """An interval of a scenario."""
 
-    start: Duration = Field(alias="from", description="Its beginning, counted from the start.")
-    end: Duration = Field(alias="to", description="Its end, counted from the start.")
+    start: Duration = Field(alias="from", description="Beginning, as time from the start.")
+    end: Duration = Field(alias="to", description="End, as time from the start.")
 
 
 class EventDuring(During):
     """A lasting event."""
 
-    type: Tag = Field(description="Its type, e.g. stop.")
+    type: Tag = Field(description="Type of the event, e.g. stop.")
 
 
 class Scenario(Closed):
     """Readings over time, and the transitions that they must cause."""
 
-    title: Line = Field(description="What this shows.")
+    title: Line = Field(description="Title of the scenario.")
     asset: dict[str, Any] = Field(default_factory=dict, description="Asset as in an asset file: attributes and variables.")
     start: Instant = Field(_EPOCH, description="Instant of the first value.")
     every: Duration = Field(timedelta(minutes=1), description="Time between two values.")
@@ -68,16 +68,18 @@ class Scenario(Closed):
         description="Values by variable; null is missing, `bad quality` a sample that its source calls bad, "
         "`215 x 10` ten times 215."
     )
-    until: Duration | None = Field(None, description="How long is judged; to the last value when left out.")
-    after: Duration = Field(timedelta(0), description="Only transitions from here on are compared.")
-    before: Duration | None = Field(None, description="Only transitions up to here are compared; to the end when left out.")
+    until: Duration | None = Field(None, description="Length of the evaluation; up to the last value when left out.")
+    after: Duration = Field(timedelta(0), description="Start of the comparison of transitions.")
+    before: Duration | None = Field(
+        None, description="End of the comparison of transitions; the end of the scenario when left out."
+    )
     events: tuple[EventDuring, ...] = Field((), description="Events of the asset, or of one above it.")
-    shelved: tuple[During, ...] = Field((), description="When an operator has muted it.")
-    expect: tuple[Expected, ...] = Field(description="All transitions, in order; [] when nothing must happen.")
+    shelved: tuple[During, ...] = Field((), description="Intervals in which an operator has muted it.")
+    expect: tuple[Expected, ...] = Field(description="All transitions, in order; [] if none may happen.")
     notified: tuple[Duration, ...] | None = Field(
         None,
-        description="When people are first told of each episode: at its raise, or when suppression and shelves end; [] when they "
-        "never are. Not compared when left out.",
+        description="Times of the first notification of each episode: at its raise, or when suppression and shelves end; [] if "
+        "there is none. Not compared when left out.",
     )
 
 
@@ -85,7 +87,7 @@ class ScenarioFile(Closed):
     """A definition and the scenarios that it must pass."""
 
     definition: str | dict[str, Any] = Field(description="File beside this one, name of a definition, or the definition itself.")
-    scenarios: tuple[Scenario, ...] = Field(min_length=1, description="What must come of which readings.")
+    scenarios: tuple[Scenario, ...] = Field(min_length=1, description="Readings and the transitions that they must cause.")
 
 
 @dataclass(frozen=True)
@@ -115,13 +117,15 @@ def read_scenarios(document: Any, origin: str) -> ScenarioFile:
         return ScenarioFile.model_validate(dict(document))
     except ValidationError as error:
         faults = [f"  - {fault}" for fault in model_faults(error.errors()[:MOST_FAULTS])]
-        raise UserError(f"{origin}: is no scenario file:\n" + "\n".join(faults)) from error
+        raise UserError(f"{origin}: is not a scenario file:\n" + "\n".join(faults)) from error
 
 
 def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
     """Evaluate the readings of a scenario. Raises UserError for models, which scenarios cannot test, and malformed values."""
     if not isinstance(definition, ThresholdDefinition):
-        raise UserError(f"{definition.name!r} is judged by a trained model: see what it would have raised with evaluate --from")
+        raise UserError(
+            f"{definition.name!r} is evaluated by a trained model: evaluate a past period with `alerting evaluate --from` instead"
+        )
     _refuse_too_long(scenario)
     history = _history(definition, scenario)
     for path, sentence in unknown_limits(definition, history.asset):
@@ -227,7 +231,9 @@ def _asset(definition: ThresholdDefinition, scenario: Scenario) -> Asset:
         raise UserError(f"scenario {scenario.title!r}: asset: {model_faults(error.errors())[0]}") from error
     found = {n: Variable(type=_type(_spread(v))) for n, v in scenario.readings.items() if n not in asset.variables}
     if definition.variable not in {*asset.variables, *found}:
-        raise UserError(f"scenario {scenario.title!r}: has no readings of {definition.variable!r}, which the definition watches")
+        raise UserError(
+            f"scenario {scenario.title!r}: has no readings of {definition.variable!r}, the variable of the definition"
+        )
     return asset.model_copy(update={"variables": {**asset.variables, **found}})
 
 
@@ -242,7 +248,7 @@ def _column(name: str, values: Iterable[Value], type_: VariableType, scenario: S
     column: list[float | str | None] = []
     for value in (None if v == BAD_QUALITY else v for v in values):
         if value is not None and not isinstance(value, kind):
-            raise UserError(f"scenario {scenario.title!r}: {value!r} is no value of {name!r}, which takes {wanted}")
+            raise UserError(f"scenario {scenario.title!r}: {value!r} is not a value of {name!r}, which takes {wanted}")
         column.append(value if value is None or isinstance(value, str) else float(value))
     return column
 

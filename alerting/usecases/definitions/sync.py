@@ -38,7 +38,7 @@ def check(platform: Platform, documents: Sequence[Document]) -> list[Definition]
             messages.append(str(DefinitionRefused(definition.name, faults)))
         definitions.append(definition)
     names = [d.name for d in definitions]
-    messages += [f"definition {n!r} stands twice in what was given" for n in sorted({n for n in names if names.count(n) > 1})]
+    messages += [f"definition {n!r} occurs twice in these documents" for n in sorted({n for n in names if names.count(n) > 1})]
     if messages:
         raise UserError("\n".join(messages))
     return definitions
@@ -94,7 +94,7 @@ def retire(platform: Platform, name: str, author: str, at: datetime, reason: str
     """Retire a definition; its history stays. Raises UserError if there is none, or if it is retired already."""
     revision = require_revision(platform, name)
     if revision.definition.state == "retired":
-        raise UserError(f"definition {name!r} is retired already, since revision {revision.number}")
+        raise UserError(f"definition {name!r} is already retired, since revision {revision.number}")
     return _put(platform, revision.definition.model_copy(update={"state": "retired"}), author, at, reason)
 
 

@@ -65,7 +65,7 @@ def _outcome_record(
         unknown = Observed("unknown", reason="the document of the asset is faulty")
         return episode.outcome_record or determine_outcome(True, unknown, False, verdict), as_of + _TRY_AGAIN
     if asset is None:
-        return determine_outcome(True, Observed("unknown", reason="the asset is not known any more"), False, verdict), None
+        return determine_outcome(True, Observed("unknown", reason="the asset no longer exists"), False, verdict), None
     observed = _observe(platform, asset, episode, definition.problem, definition.gap, window_end, as_of)
     acted = acted_within(episode.feedback, episode.raised_at, window_end)
     next_due = _next_try(observed, _mature_at(definition.problem, asset, window_end), as_of)

@@ -145,7 +145,7 @@ def _past_parts(
         if all(p.revision is None for p in parts):
             raise UserError(
                 f"no revision of {name!r} was in force from {start.isoformat()} to {end.isoformat()}; "
-                "name what shall judge that time: --model champion, or --revision latest"
+                "choose the evaluator of that time: --model champion, or --revision latest"
             )
         return parts
     chosen = latest if revision in (None, "latest") else require_revision(platform, name, _number("--revision", revision))
@@ -174,7 +174,7 @@ def _check_unseen(models: ModelCache, name: str, version: int, end: datetime) ->
     if end <= training_cutoff:
         raise UserError(
             f"model {version} of {name!r} has learned from times up to {training_cutoff.isoformat()}; "
-            f"it cannot judge anything before {end.isoformat()}"
+            f"it cannot evaluate instants before {end.isoformat()}"
         )
 
 

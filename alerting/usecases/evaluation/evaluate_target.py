@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.durations import format_duration
 from alerting.definitions.limits import severities
 from alerting.definitions.model import ClassifierDefinition, Revision, ThresholdDefinition
+from alerting.definitions.wording.spoken import spoken_duration
 from alerting.detection.carried import ReadingInForce
 from alerting.detection.classifier import Scores, inside_problem, is_triggered
 from alerting.detection.messages import fact_message
@@ -161,7 +161,7 @@ def _note_revision(result: TargetEvaluation, part: VersionInterval) -> None:
     """Record on an open episode that a new revision evaluates it from here on. The episode stays open."""
     raised = result.state.raised_at
     if raised is not None and part.revision is not None and _is_new(part):
-        reason = f"revision {part.revision.number} judges it from here on ({part.revision.reason})"
+        reason = f"revision {part.revision.number} evaluates it from here on ({part.revision.reason})"
         result.steps.append((Step("revised", part.start, raised, reason), part))
 
 
@@ -267,11 +267,11 @@ def _score(
         (at <= to_millis(model.training_cutoff), f"the model has learned from times up to {model.training_cutoff.isoformat()}")
     ]
     reasons.append(
-        (~has_any_value(model.plan, history, at), f"nothing was known of the last {format_duration(model.plan.lookback)}")
+        (~has_any_value(model.plan, history, at), f"no values are known of the last {spoken_duration(model.plan.lookback)}")
     )
     if predicts(definition.problem, history.asset) == "onset":
         inside = inside_problem(at, millis(problems["start"]), millis(problems["end"]), millis(problems["known_at"]))
-        reasons.append((inside, "the problem is there already"))
+        reasons.append((inside, "the problem has already started"))
     unknown = None
     for mask, reason in reasons:
         score = np.where(mask, np.nan, score)
@@ -289,7 +289,7 @@ def _score_features(model: TrainedModel, history: History, at: Millis) -> tuple[
         rows = build_features(model.plan, history, at)
         return rows, np.asarray(model.score(rows), np.float64) if len(at) else np.empty(0)
     except Exception as fault:
-        raise ModelUnavailable(f"it cannot score: {first_line(fault)}") from fault
+        raise ModelUnavailable(f"the model cannot score: {first_line(fault)}") from fault
 
 
 def score_rows(scored: ScoredRows) -> list[tuple[datetime, float, float, int]]:

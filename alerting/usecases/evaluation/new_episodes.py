@@ -124,7 +124,7 @@ def with_step(episode: Episode, step: Step, part: VersionInterval, asset: Asset,
         return episode
     if step.kind == "closed":
         other = part.revision is not None and part.revision.number != episode.revision
-        return close(episode, step, f" (judged by revision {part.revision.number})" if other and part.revision else "")
+        return close(episode, step, f" (evaluated by revision {part.revision.number})" if other and part.revision else "")
     if step.kind == "severity" and step.severity is not None:
         return _with_severity(episode, step, step.severity, _severity_reason(step, part, asset, result))
     return replace(episode, transitions=(*episode.transitions, Transition(step.kind, step.at, ACTOR, step.reason)))

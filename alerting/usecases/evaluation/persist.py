@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.durations import format_duration
 from alerting.definitions.model import Revision
+from alerting.definitions.wording.spoken import spoken_duration
 from alerting.episodes.episode import Episode, episode_id
 from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.ports import Platform
@@ -73,9 +73,9 @@ def _steps_of_earlier(
 def _announce(platform: Platform, revision: Revision, episode: Episode, as_of: datetime, more: int, digest_only: bool) -> Episode:
     reason = "continues" if episode.continues else "first notification"
     if episode.late_data_status:
-        reason = f"known since {as_of.isoformat()}, from data that came late"
+        reason = f"known since {as_of.isoformat()}, from late data"
     if more:
-        reason += f"; {more} more since {format_duration(as_of - episode.raised_at)} ago or earlier, found in the same catch-up"
+        reason += f"; {more} more since {spoken_duration(as_of - episode.raised_at)} ago or earlier, found in the same catch-up"
     silence = silence_at_raise(platform, revision.definition, episode, as_of)
     if silence is not None:
         return as_muted(episode, silence, as_of)

@@ -44,7 +44,7 @@ def persist_past(
 def _close_at_end(episode: Episode, end: datetime) -> Episode:
     if episode.condition == "closed":
         return episode
-    return close(episode, Step("closed", end, episode.raised_at, "the judged stretch of the past ends here"))
+    return close(episode, Step("closed", end, episode.raised_at, "the evaluated past period ends here"))
 
 
 def _insert_past(platform: Platform, episode_found: Episode) -> bool:
@@ -75,10 +75,10 @@ def _correct(stored: Episode, evaluated: Episode, at: datetime) -> Episode:
     )
     if updated == stored:
         return stored
-    transition = Transition("corrected", at, ACTOR, "this past was judged anew")
+    transition = Transition("corrected", at, ACTOR, "this past period was evaluated again")
     return replace(updated, transitions=(*stored.transitions, transition), outcome_due_at=evaluated.outcome_due_at)
 
 
 def _withdraw(stored: Episode, at: datetime) -> Episode:
-    transition = Transition("corrected", at, ACTOR, "not found again when this past was judged anew")
+    transition = Transition("corrected", at, ACTOR, "not found again when this past period was evaluated again")
     return replace(stored, withdrawn=True, outcome_due_at=None, transitions=(*stored.transitions, transition))

@@ -59,7 +59,7 @@ def import_assets(
     faults += _parent_faults(given, {*existing, *merged})
     faults += [f for asset in merged.values() if asset.name in existing for f in _type_faults(plant, existing[asset.name], asset)]
     if faults:
-        raise UserError(f"{source} is refused, nothing was written:\n" + "\n".join(f"  - {f}" for f in faults))
+        raise UserError(f"{source} has faults, and nothing was written:\n" + "\n".join(f"  - {f}" for f in faults))
     changes = [c for asset in merged.values() for c in _changes(existing.get(asset.name), asset)]
     changed = [a for a in merged.values() if existing.get(a.name) != a]
     result = AssetsResult(source, len(merged), tuple(n for n in merged if n not in existing), tuple(changes), dry_run)
@@ -99,7 +99,7 @@ def _twice(given: Sequence[GivenAsset]) -> list[Fault]:
     for asset in given:
         name = str(asset.document.get("name"))
         if name in origins:
-            faults.append(Fault(asset.origin, f"asset {name!r} stands in this file already", origins[name]))
+            faults.append(Fault(asset.origin, f"asset {name!r} occurs twice in this file", origins[name]))
         origins.setdefault(name, asset.origin)
     return faults
 

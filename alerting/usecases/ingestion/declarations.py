@@ -38,7 +38,7 @@ def _declared_type(
             by_type.setdefault(found.type, name)
     if len(by_type) > 1:
         conflict = " but ".join(f"{kind} on {asset}" for kind, asset in by_type.items())
-        raise UserError(f"{source.name}: {variable} is declared as {conflict}; import these assets from files of their own")
+        raise UserError(f"{source.name}: {variable} is declared as {conflict}; import these assets from separate files")
     return next(iter(by_type), None)
 
 
@@ -64,7 +64,7 @@ def with_variables(
         return Asset.model_validate({**dict(asset), "variables": {**found, **asset.variables}})
     except ValidationError as error:
         reasons = "".join(f"\n  - {'.'.join(map(str, e['loc']))[:200]}: {e['msg']}" for e in error.errors()[:SHOWN])
-        raise UserError(f"{source.name} is refused, nothing was written: asset {name} would not be valid:{reasons}") from error
+        raise UserError(f"{source.name} was not imported: asset {name} would not be valid:{reasons}") from error
 
 
 def _variable(column: ColumnProfile, kind: VariableType) -> Variable:
@@ -88,6 +88,6 @@ def event_durations(
         is_now = "have ends" if stored[name] == durations[name] else f"are to be {durations[name]}"
         raise UserError(
             f"{source.name}: events of type {name!r} {is_now}, but are stored as {stored[name]} already; nothing was written. "
-            "Import them under another type (--type, --type-prefix) if they are another thing"
+            "Import them under another type (--type, --type-prefix) if they are of another type"
         )
     return durations

@@ -92,9 +92,10 @@ def refuse_doubtful(source: Source, profile: Profile, types: Mapping[str, Variab
         if 2 * wrong > filled or (5 * wrong > filled and others > _MOST_TEXTS):
             shown = "".join(f"\n  - {source.unit} {line}" for line in first[:SHOWN])
             raise UserError(
-                f"{source.name} is refused, nothing was written: column {title!r} is taken for a {kind}, and {wrong:,} of its "
-                f"{filled:,} cells are none. Declare it as a category before (alerting import assets) if it holds text, leave it "
-                f"out with --only, or say with --missing which texts stand for no value:{shown}"
+                f"{source.name} was not imported: column {title!r} is taken for a {kind}, and {wrong:,} of its "
+                f"{filled:,} cells are not. If it holds text, declare it as a category first "
+                "(alerting import assets); else leave "
+                f"it out with --only, or name with --missing the texts that mean a missing value:{shown}"
             )
 
 
@@ -103,8 +104,8 @@ def _refusal(source: Source, profile: Profile, count: int, lines: Sequence[BadLi
     examples = "".join(f"\n  - {source.unit} {line}" for line in shown)
     more = f"\n  - and {count - len(shown):,} more" if count > len(shown) else ""
     rest = f"\n  - the {source.unit}s behind {source.unit} {profile.lines + 1:,} were not read" if profile.incomplete else ""
-    way_out = "--skip-bad takes the good lines and keeps the bad ones apart"
-    return f"{source.name} is refused, nothing was written ({way_out}):{examples}{more}{rest}"
+    way_out = "--skip-bad imports the good lines and writes the bad ones to a rejects file"
+    return f"{source.name} was not imported ({way_out}):{examples}{more}{rest}"
 
 
 def notes(source: Source, profile: Profile, types: Mapping[str, VariableType]) -> Iterator[str]:
@@ -114,9 +115,9 @@ def notes(source: Source, profile: Profile, types: Mapping[str, VariableType]) -
     if profile.repeated:
         yield f"{profile.repeated:,} {unit} repeat an earlier one and were counted once"
     if profile.empty:
-        yield f"{profile.empty:,} {unit} hold no value and were passed over"
+        yield f"{profile.empty:,} {unit} hold no value and were skipped"
     if empty:
-        yield f"columns without any value were passed over: {', '.join(empty[:20])}{' …' if len(empty) > 20 else ''}"
+        yield f"columns without any value were skipped: {', '.join(empty[:20])}{' …' if len(empty) > 20 else ''}"
     bad, uncertain = (sum(getattr(profile.columns[t], n) for t in types) for n in ("bad_quality", "uncertain"))
     if bad:
         yield (
@@ -133,7 +134,7 @@ def notes(source: Source, profile: Profile, types: Mapping[str, VariableType]) -
 
 def _clock_notes(source: Source, profile: Profile) -> Iterator[str]:
     if profile.zoneless:
-        yield f"{profile.zoneless:,} time stamps name no zone and were taken as UTC; --tz says otherwise"
+        yield f"{profile.zoneless:,} time stamps name no zone and were taken as UTC; name another zone with --tz"
     if profile.clock_changes and (source.form.zone_from or "").startswith("shown"):
         yield (
             f"the file shows the clocks of {profile.zone} being set back, so its stamps are read in that zone; "
@@ -153,7 +154,8 @@ def _column_notes(profile: Profile, types: Mapping[str, VariableType]) -> Iterat
         if column.every_ms is not None:
             every = format_duration(timedelta(milliseconds=column.every_ms))
             yield (
-                f"column {title!r} has a value about every {every} only, as a laboratory's has: each is kept at its stamp and "
-                f"holds until the next one. If it becomes known later than that, give its delay: in a file for `alerting import "
+                f"column {title!r} has a value about every {every} only, like a laboratory: each value keeps its stamp and "
+                "stays in force until the next one. If it becomes known later than that, give its "
+                "delay: in a file for `alerting import "
                 f"assets`, variables: {{{column.name}: {{delay: {every}}}}}"
             )

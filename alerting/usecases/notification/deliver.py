@@ -27,7 +27,7 @@ from alerting.usecases.notification.schedule import announce_due
 __all__ = ["DeliveryCounts", "deliver_due", "message", "retry", "send_test"]
 _log = id_logger(__name__)
 CLAIM = timedelta(minutes=2)
-"""How long a claim belongs to the process that made it: longer than all time-outs of a delivery together."""
+"""Time for which a claim belongs to the process that made it: longer than all time-outs of a delivery together."""
 SILENT_AFTER = 3
 """Failures in a row after which a channel is skipped for the rest of the round, so that it does not delay the others."""
 
@@ -165,7 +165,7 @@ def _drop_quiet(notifications: _Notifications, episode: Episode) -> int:
     postponed = [n for n in episode.notifications if n.status == "pending" and n.postponed_by == "quiet" and n.attempts == 0]
     dropped = [n for n in postponed if episode.condition == "closed" or n.channel in overtaken]
     for n in dropped:
-        _record(notifications, n.key, status="dropped", error="over, or overtaken by worse, before the quiet hours were over")
+        _record(notifications, n.key, status="dropped", error="over, or of a higher severity, before the quiet hours ended")
     return len(dropped)
 
 
@@ -232,7 +232,11 @@ def _deliver(current_round: _Round, notifications: _Notifications, claimed: Noti
     _exchange(notifications, claimed, replace(claimed, status=status, error=str(failure), next_attempt_at=next_attempt_at))
     current_round.counts.failed += 1
     current_round.counts.dead += status == "dead"
-    text = "notification given up: %s" if status == "dead" else "notification failed and is tried again: %s"
+    text = (
+        "notification undelivered after the last attempt: %s"
+        if status == "dead"
+        else "notification failed, another attempt follows: %s"
+    )
     _log.warning(text, claimed.transition, **notifications.ids, channel=claimed.channel)
 
 
@@ -314,8 +318,7 @@ def send_test(platform: Platform, name: str, actor: str, now: datetime) -> dict[
         test_message = Message(
             f"test:{now.isoformat()}:{channel}",
             "Test message of alerting",
-            f"This is a test, sent by {actor} {clock_time(now, now, platform.zone)}. "
-            "Nothing is wrong, and nothing is to be done.",
+            f"This is a test, sent by {actor} {clock_time(now, now, platform.zone)}. No alarm is raised and no action is needed.",
             {"test": True, "route": route.name if route else None, "channel": channel},
         )
         failure = _attempt(platform, channel, lambda test_message=test_message: test_message)  # type: ignore[misc]

@@ -66,8 +66,8 @@ def _digest_subject(members: list[Member]) -> str:
     """Return the subject of a digest: the number of alarms, or the alarm if it is a single one."""
     if len(members) == 1:
         episode = members[0][0]
-        return f"Came and went: {episode.severity.upper()}: {episode.title} on {episode.asset}"
-    return f"{len(members)} alerts raised and over before anybody was told"
+        return f"Raised and over: {episode.severity.upper()}: {episode.title} on {episode.asset}"
+    return f"{len(members)} alerts raised and over before a notification was sent"
 
 
 def _line(episode: Episode) -> str:

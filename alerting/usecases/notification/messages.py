@@ -27,7 +27,7 @@ FIRST = "first notification"
 PROBLEM_STARTED = "the problem has started"
 _EXPLAINED = ("cause", "consequence")
 _SELF_EVIDENT = ("severity_rose", "repeated", "escalated")  # causes that the subject states already
-_ENDS = {"the horizon has passed": "the predicted time has passed, and the problem was not seen"}
+_ENDS = {"the horizon has passed": "the predicted time has passed without the problem"}
 
 
 def message(
@@ -69,7 +69,7 @@ def shelf_message(shelf: Shelf, notification: Notification, now: datetime | None
     lines = [
         f"{subject}: {ends}",
         f"Shelved since {clock_time(shelf.since, instant, zone)} by {shelf.actor}: {shelf.reason}",
-        "It ends by itself; what is still wrong then is told at once.",
+        "It ends by itself; an alarm that is still open then is sent at once.",
         f"To shelve it for longer: alerting shelf add {shelf.definition} {shelf.asset} --for ... --reason ...",
     ]
     payload = {"shelf": shelf.id, "definition": shelf.definition, "asset": shelf.asset, "until": until, "transition": "reminder"}
@@ -130,7 +130,7 @@ def _advice_lines(episode: Episode) -> list[str]:
     if advice is not None and advice.message != step:
         lines.append(f"The model: {advice.message}")
     if advice is not None and advice.changes:
-        lines.append("(A what-if of the model; the platform sets nothing by itself.)")
+        lines.append("(A what-if of the model; the platform changes no setting by itself.)")
     action = episode.guidance.get("action")
     return [*lines, f"Action: {action}"] if action and action != step else lines
 

@@ -154,9 +154,9 @@ def _notify_after_muting(
 
 def _why_over(platform: Platform, silence_id: str) -> str:
     if silence_id.startswith(_BY_DESIGN):
-        return "it is suppressed no more"
+        return "its suppression has ended"
     shelf = platform.shelves.get(silence_id)
-    return f"{shelf.end_reason} ({shelf.ended_by})" if shelf is not None and shelf.end_reason else "it is muted no more"
+    return f"{shelf.end_reason} ({shelf.ended_by})" if shelf is not None and shelf.end_reason else "its muting has ended"
 
 
 def mute_notifications(platform: Platform, episode: Episode, now: datetime) -> Episode:

@@ -16,7 +16,7 @@ from alerting.usecases.notification.deliver import send_test
 from alerting.usecases.notification.routes import read_routes
 
 LOOK_BACK = timedelta(days=8)
-"""How far back deliveries are looked up: a weekly heartbeat, and a day for it to be late."""
+"""Age of the oldest deliveries shown: a week, for a weekly heartbeat, and a day of delay."""
 _ANY_TIME = timedelta(days=366)
 _SHOWN = 100
 

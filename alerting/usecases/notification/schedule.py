@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import Definition
 from alerting.definitions.routes import Route
+from alerting.definitions.wording.spoken import spoken_duration
 from alerting.episodes.episode import Episode, Notification
 from alerting.notifications.group_message import GroupMessage, new_group_message
 from alerting.ports import Platform
@@ -151,8 +152,10 @@ def _send_heartbeat(platform: Platform, route: Route, every: timedelta, channel:
     still_open = len(platform.episodes.find(open_only=True))
     dead = len(dead_letters(platform))
     text = (
-        f"Alerting is alive at {now.isoformat()}: {still_open} open, {dead} messages that could not be delivered.\n"
-        f"The next sign of life comes in {format_duration(every)} (route {route.name}); if it does not, look after the platform."
+        f"Alerting is running at {now.isoformat()}: open episodes {still_open}, undelivered messages {dead}.\n"
+        f"The next such message comes in {spoken_duration(every)} (route {route.name}); if it does not, check the platform."
     )
-    group_message = new_group_message(id, channel, "Alerting is alive", text, now, route.name, open=still_open, dead_letters=dead)
+    group_message = new_group_message(
+        id, channel, "Alerting is running", text, now, route.name, open=still_open, dead_letters=dead
+    )
     return platform.group_messages.insert(group_message)

@@ -52,7 +52,7 @@ class Forecast:
     @property
     def messages(self) -> tuple[str, ...]:
         """Return one sentence for each position, then the notes, then the remedies."""
-        over = f" (judged over {format_duration(self.over)})" if self.over else ""
+        over = f" (over {format_duration(self.over)})" if self.over else ""
         helps = (f"it would fit with {remedy}" for remedy in self.remedies)
         return (*(f"{load.message}{over}" for load in self.loads), *self.notes, *helps)
 
@@ -143,10 +143,11 @@ def _refusal(broken: Sequence[Forecast]) -> str:
     lines = [f"{f.definition}: {message}" for f in broken for message in f.messages]
     return "\n".join(
         [
-            "the alarm budget does not allow it; nothing was applied:",
+            "the alarm budget is exceeded, and no definition was applied:",
             *(f"  - {line}" for line in lines),
-            "See what it would raise with `alerting backtest`; then widen its limits, add `for:`, a clear limit or suppression; "
-            "or apply it all the same: --accept-load REASON",
+            "Show the alerts that it would raise with `alerting backtest`; then widen its limits, "
+            "add `for:`, a clear limit or suppression; "
+            "or accept the load: --accept-load REASON",
         ]
     )
 

@@ -116,7 +116,7 @@ def group_assets(
         routes = [route for route in read_routes(platform)[0] if route.shifts]
         if not routes:
             raise UserError(
-                "no route has shifts, so nobody knows whose hours are whose; give a route `shifts:` (docs/notifications.md)"
+                "no route has shifts, so alarms cannot be grouped by shift; give a route `shifts:` (docs/notifications.md)"
             )
         return by_shift(alarms, start, end, routes, targets, evaluated)
     assets = platform.assets.all()
@@ -158,7 +158,7 @@ def _read_target(name: str, text: str, default: object) -> object:
             return parse_duration(text)
         value = type(default)(text)  # type: ignore[call-arg]
     except ValueError as fault:
-        raise UserError(f"target {name}: {text!r} is not like {default}") from fault
+        raise UserError(f"target {name}: {text!r} is not a value such as {default}") from fault
     if value < 0:  # type: ignore[operator]
         raise UserError(f"target {name}: {text!r} must not be negative")
     return value
@@ -167,9 +167,9 @@ def _read_target(name: str, text: str, default: object) -> object:
 def _advise(platform: Platform, chatter: Chatter, targets: Targets) -> Advice:
     revision, asset = latest_revision(platform, chatter.definition), platform.assets.get(chatter.asset)
     if revision is None or asset is None or not isinstance(revision.definition, ThresholdDefinition):
-        return Advice(chatter.definition, chatter.asset, (), "limits and delays are a matter of threshold definitions")
+        return Advice(chatter.definition, chatter.asset, (), "only threshold definitions have limits and delays")
     start, end = chatter.first - _AROUND, min(chatter.last, chatter.first + _LONGEST) + _AROUND
     history = platform.readings.load(asset, start, end, [revision.definition.variable])
     proposals = propose(revision.definition, history, start, end, targets.chatter_cycles, targets.chatter_within)
-    why_not = None if proposals else "as it is defined now it does not chatter on these readings, or nothing that was tried helps"
+    why_not = None if proposals else "the present definition does not chatter on these readings, or no tried change helps"
     return Advice(chatter.definition, chatter.asset, proposals, why_not)

@@ -8,12 +8,12 @@ from typing import Literal
 import numpy as np
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.durations import format_duration
 from alerting.definitions.inputs import latency
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ClassifierDefinition, Revision, ThresholdDefinition
 from alerting.definitions.revisions import in_force
 from alerting.definitions.validation import definition_document
+from alerting.definitions.wording.spoken import spoken_duration, spoken_share
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.reconciliation import LATE_DATA
@@ -35,7 +35,7 @@ from alerting.usecases.evaluation.evaluate_target import (
     stored_series,
 )
 
-Verdict = Literal["open", "pending", "normal", "unknown", "not judged"]
+Verdict = Literal["open", "pending", "normal", "unknown", "not evaluated"]
 _LOOK_BACK = timedelta(hours=1)
 _LONGEST_LOOK_BACK = timedelta(days=2)
 _LIMITS = (
@@ -79,7 +79,7 @@ def why(platform: Platform, name: str, asset_name: str, at: datetime) -> Why:
     found = _evaluated_or_why_not(platform, latest, asset, at)
     covering = _covering(platform, name, asset_name, at)
     models = _shelf_at(platform, name, asset_name, at)
-    muted = [f"people are not told: {describe_shelf(models)}"] if models else []
+    muted = [f"no notification is sent: {describe_shelf(models)}"] if models else []
     facts = (*found.facts, *_record(platform, found, covering, at), *muted)
     facts += _describe_suppression(platform, latest, asset_name, at)
     return replace(found, facts=facts, episode=covering.id if covering else None, shelved=models is not None)
@@ -88,23 +88,23 @@ def why(platform: Platform, name: str, asset_name: str, at: datetime) -> Why:
 def _describe_suppression(platform: Platform, latest: Revision, asset: str, at: datetime) -> tuple[str, ...]:
     """Return sentences on the suppression at that instant, and on the states that cannot be known."""
     condition = line_condition(platform, latest.definition, asset, at)
-    reasons = [f"people are not told: suppressed by design: {condition.reason}"] if condition.suppressed else []
+    reasons = [f"no notification is sent: suppressed by design: {condition.reason}"] if condition.suppressed else []
     unknown = () if condition.suppressed else condition.unknown
-    return (*reasons, *(f"this suppresses nothing, because it is unknown: {reason}" for reason in unknown))
+    return (*reasons, *(f"an unknown state does not suppress it: {reason}" for reason in unknown))
 
 
 def _evaluated_or_why_not(platform: Platform, latest: Revision, asset: Asset, at: datetime) -> Why:
     revisions = platform.definitions.revisions(latest.name)
     current, started = in_force(revisions, at), first_instant(revisions)
-    blank = Why(latest.name, asset.name, at, "not judged", "")
+    blank = Why(latest.name, asset.name, at, "not evaluated", "")
     if started is None or at < started or current is None:
         since = "it was never put in service" if started is None else f"it is in service since {started.isoformat()}"
-        return replace(blank, answer=f"it was not judged at {at.isoformat()}: {since}")
+        return replace(blank, answer=f"it was not evaluated at {at.isoformat()}: {since}")
     if current.definition.state != "active":
-        return replace(blank, answer=f"it was not judged: revision {current.number} is {current.definition.state}")
+        return replace(blank, answer=f"it was not evaluated: revision {current.number} is {current.definition.state}")
     if asset not in matching_assets(current.definition, platform.assets.all()):
         patterns = ", ".join(current.definition.assets)
-        return replace(blank, answer=f"revision {current.number} does not watch {asset.name}; it watches {patterns}")
+        return replace(blank, answer=f"revision {current.number} does not apply to {asset.name}; it applies to {patterns}")
     if isinstance(current.definition, ThresholdDefinition):
         return _why_threshold(platform, revisions, current.definition, asset, at, blank)
     return _why_model(platform, revisions, current.definition, asset, at, blank)
@@ -124,7 +124,7 @@ def _why_threshold(
     found = replace(blank, value=value, limit=_limit(definition, value), unknown=evaluated.unknown, facts=tuple(facts))
     if evaluated.unknown:
         text = f"cannot tell: {evaluated.unknown}"
-        return replace(found, verdict="unknown", answer=text + ("; what is open stays open" if state.raised_at else ""))
+        return replace(found, verdict="unknown", answer=text + ("; the open episode stays open" if state.raised_at else ""))
     if state.raised_at is not None:
         answer = f"open since {state.raised_at.isoformat()}" + _clearing(definition, state)
         return replace(found, verdict="open", answer=answer)
@@ -132,7 +132,7 @@ def _why_threshold(
         due = state.pending_since + definition.hold
         answer = (
             f"not raised: beyond its limit since {state.pending_since.isoformat()}, which must hold for "
-            f"{format_duration(definition.hold)}; due at {due.isoformat()}"
+            f"{spoken_duration(definition.hold)}; due at {due.isoformat()}"
         )
         return replace(found, verdict="pending", answer=answer, pending_since=state.pending_since, due_at=due)
     return replace(found, verdict="normal", answer=f"not raised: {definition.variable} is within its limits")
@@ -201,7 +201,7 @@ def _limits(definition: ThresholdDefinition) -> str:
 def _clearing(definition: ThresholdDefinition, state: ConditionState) -> str:
     if state.clearing_since is None:
         return ""
-    return f"; clearing since {state.clearing_since.isoformat()}, which must hold for {format_duration(definition.clear_for)}"
+    return f"; clearing since {state.clearing_since.isoformat()}, which must hold for {spoken_duration(definition.clear_for)}"
 
 
 # --- models -------------------------------------------------------------------------------------------------------------
@@ -218,18 +218,19 @@ def _why_model(
     scored = next((s for s in reversed(evaluated.scores) if len(s.at)), None)
     has_score = scored is not None and scored.score[-1] == scored.score[-1]
     if evaluated.unknown or scored is None or not has_score:
-        reason = evaluated.unknown or "no instant of the stride lies in between"
+        reason = evaluated.unknown or "no instant of the stride lies in the interval"
         return replace(blank, verdict="unknown", answer=f"cannot tell: {reason}", unknown=reason, model_version=version)
     score, when = float(scored.score[-1]), scored.at[-1:]
-    facts = [f"model version {scored.model_version} said {score:.3f}, its threshold is {scored.threshold:.3f}"]
+    facts = [f"model version {scored.model_version} gives the risk {score:.3f}, its threshold is {scored.threshold:.3f}"]
     if evaluated.history is not None:
         model = models.get(definition.name, scored.model_version)
         row = build_features(model.plan, evaluated.history, when)
         facts += [c.message for c in contributions(model, row, asset)[:3]]
     found = replace(blank, score=score, threshold=scored.threshold, model_version=scored.model_version, facts=tuple(facts))
+    risk = f"the risk is {spoken_share(score)} (alarm at {spoken_share(scored.threshold)})"
     if score >= scored.threshold:
-        return replace(found, verdict="open", answer=f"the risk {score:.2f} is at or above the threshold {scored.threshold:.2f}")
-    answer = f"not raised: the risk {score:.2f} is under the threshold {scored.threshold:.2f}"
+        return replace(found, verdict="open", answer=risk)
+    answer = f"not raised: {risk}"
     return replace(found, verdict="normal", answer=answer)
 
 
@@ -250,16 +251,16 @@ def _record(platform: Platform, found: Why, covering: Episode | None, at: dateti
     if covering is not None:
         lines.append(f"episode {covering.id} was raised at {covering.raised_at.isoformat()}: {covering.evaluation.reason}")
         notified = [f"{n.channel} ({n.status})" for n in covering.notifications if n.transition != "closed"]
-        lines.append(f"told: {', '.join(notified)}" if notified else "nobody was told")
+        lines.append(f"notified: {', '.join(notified)}" if notified else "no notification was sent")
         lines += [t.reason for t in covering.transitions if t.reason.startswith(LATE_DATA)]
         if covering.late_data_status == "found_late":
-            lines.append(f"it was overlooked: late data made it known at {covering.detected_at.isoformat()}")
+            lines.append(f"it was found late: late data showed it at {covering.detected_at.isoformat()}")
         if covering.acknowledged:
             lines.append(f"acknowledged by {covering.acknowledged.actor} at {covering.acknowledged.at.isoformat()}")
     elif found.verdict == "open":
-        lines.append("no episode covers this instant: the readings came after it was judged, or it is not judged yet")
+        lines.append("no episode covers this instant: the readings came after its evaluation, or it is not evaluated yet")
     if covering is not None and found.verdict == "normal" and covering.valid_until is None:
-        lines.append("the readings as they are known now would not have raised it: some came later")
+        lines.append("the readings known now would not have raised it: some of them came later")
     return lines + _progress(platform, found, at)
 
 
@@ -267,15 +268,15 @@ def _progress(platform: Platform, found: Why, at: datetime) -> list[str]:
     state = platform.states.load(found.definition, [found.asset]).get(found.asset)
     asset = platform.assets.get(found.asset)
     if state is None:
-        return ["it has never been evaluated yet: alerting evaluate"]
+        return ["it is not evaluated yet: run `alerting evaluate`"]
     waits = latency(require_revision(platform, found.definition).definition, asset) if asset else timedelta(0)
     behind = "" if state.watermark >= at else ", which is before this instant"
     lines = [f"evaluated up to {state.watermark.isoformat()}{behind}"]
     if waits:
-        lines.append(f"evaluation waits {format_duration(waits)} for readings that come late (latency)")
+        lines.append(f"evaluation waits {spoken_duration(waits)} for readings under way (latency)")
     requested = platform.arrivals.requests([found.definition]).get((found.definition, found.asset))
     if requested is not None:
-        lines.append(f"late data wait to be judged with the next evaluation, from {requested.start.isoformat()} on")
+        lines.append(f"the next evaluation evaluates it again with late data, from {requested.start.isoformat()} on")
     if state.unknown_count:
         lines.append(f"the last {state.unknown_count} evaluations ended unknown: {state.unknown_reason}")
     return lines

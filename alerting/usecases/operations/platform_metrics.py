@@ -18,7 +18,7 @@ from alerting.usecases.notification.dead_letters import dead_letters
 LABELLED = 50
 """Number of definitions, and of assets, with an own label: the most overdue ones, and those with the oldest newest reading."""
 COUNTED = 10_000
-"""Largest number of open episodes, and of documents with pending notifications, that is counted."""
+"""Largest count of open episodes, and of documents with pending notifications."""
 LATE_WINDOW = timedelta(hours=1)
 _ANY_TIME = timedelta(days=366)
 _ZERO = timedelta(0)
@@ -35,7 +35,7 @@ class Inventory:
 
 @dataclass(frozen=True)
 class DefinitionLag:
-    """How far evaluation of a definition is behind: the largest lag of its assets, and how often it is evaluated."""
+    """Lag of the evaluation of a definition: the largest of its assets, and the interval of evaluation."""
 
     lag: timedelta
     every: timedelta

@@ -31,9 +31,9 @@ def give_feedback(
     """
     episode = find_episode(platform, episode_id)
     if verdict is None and not acted and not comment:
-        raise UserError("feedback must say something: a verdict, that you acted, or a comment")
+        raise UserError("the feedback is empty: give a verdict, an action or a comment")
     if action and not acted:
-        raise UserError("an action was named, but not that you acted; add --acted")
+        raise UserError("an action is given without the mark that you acted; set acted (--acted)")
     if acted_at is not None and acted_at > at:
         raise UserError(f"acted at {acted_at.isoformat()} lies after now, {at.isoformat()}")
     feedback = Feedback(episode.id, verdict, acted, action, comment, actor, at, acted_at)

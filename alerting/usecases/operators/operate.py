@@ -84,14 +84,14 @@ def confirm(platform: Platform, id: str, actor: Actor, at: datetime, did: str = 
 def comment(platform: Platform, id: str, actor: Actor, at: datetime, text: str) -> Episode:
     """Add a comment to an episode. Raises UserError for an empty one."""
     if not text.strip():
-        raise UserError("a comment must say something")
+        raise UserError("the comment is empty: write a text")
     return _act(platform, id, "comment", actor, at, lambda e: _add_transition(e, "commented", actor, at, text), text)
 
 
 def assign(platform: Platform, id: str, actor: Actor, at: datetime, to: str) -> Episode:
     """Assign an episode to a person. Raises UserError for an empty name."""
     if not to.strip():
-        raise UserError("name the person who looks after it")
+        raise UserError("name the responsible person")
 
     def hand_over(episode: Episode) -> Episode:
         after = replace(episode, assigned_to=to)
@@ -250,7 +250,7 @@ def _unmute(
     while True:
         move(target_flags(platform, definition, asset, at), action)
         shelf = next((s for s in shelves_now(platform, at, definition, asset) if s.kind == kind), None)
-        if shelf is not None and end_shelf(platform, shelf, at, actor.name, reason or "ended by hand"):
+        if shelf is not None and end_shelf(platform, shelf, at, actor.name, reason or "ended by an operator"):
             break
     tend_shelves(platform, at, definition, asset)
     return find_shelf(platform, shelf.id)
@@ -260,7 +260,7 @@ def _require_target(platform: Platform, definition: str, asset: str) -> None:
     revision = require_revision(platform, definition)
     assets = [a.name for a in matching_assets(revision.definition, platform.assets.all())]
     if asset not in assets:
-        raise NotFound(f"{definition!r} does not watch {asset!r}; it watches {', '.join(assets) or 'no asset that is known'}")
+        raise NotFound(f"{definition!r} does not apply to {asset!r}; it applies to {', '.join(assets) or 'no known asset'}")
 
 
 def describe_shelf_end(shelf: Shelf) -> str:

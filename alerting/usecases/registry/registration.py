@@ -52,7 +52,7 @@ def load_model(platform: Platform, definition: str, version: int) -> "TrainedMod
     """Return a registered model. Raises ModelUnavailable with the reason for any fault of its files or the registry."""
     stored = platform.decisions.file_hashes(definition, version)
     if not stored:
-        raise ModelUnavailable(f"no hash of version {version} was kept when it was registered; train the model again")
+        raise ModelUnavailable(f"no hash of version {version} was stored at its registration; train the model again")
     try:
         files = platform.models.model_files(definition, version)
     except ModelUnavailable:
@@ -68,7 +68,7 @@ def _select_registered(definition: str, version: int, files: Files, stored: list
         how_stored = (
             "without the key of this platform, or with another one" if key else "with a key, which this platform does not use"
         )
-        raise ModelUnavailable(f"the hashes of version {version} were kept {how_stored}; train the model again")
+        raise ModelUnavailable(f"the hashes of version {version} were stored {how_stored}; train the model again")
     found = file_hashes(definition, files, key)
     same = next((hashes for hashes in stored if _matches(found, hashes)), None)
     if same is not None:

@@ -107,8 +107,8 @@ def _decide(
             "provisional",
             promote=True,
             provisional=True,
-            reason=f"The champion, version {champion_version}, cannot be read, so nothing can be compared ({unavailable}). "
-            "The challenger beats the baseline out of fold; it takes over only if a person approves.",
+            reason=f"The champion, version {champion_version}, cannot be read, so the comparison is impossible ({unavailable}). "
+            "The challenger beats the baseline out of fold; it goes into service only if a person approves.",
         )
     return compare(
         definition=definition,

@@ -65,7 +65,7 @@ def read_proposal(platform: Platform, run_id: str) -> dict[str, Any]:
     """Return the proposal of a training. Raises UserError for a run without one."""
     files = platform.models.files(run_id, "decision")
     if "proposal.json" not in files:
-        raise UserError(f"run {run_id} has no proposal; its training has not come to the comparison yet")
+        raise UserError(f"run {run_id} has no proposal; its training has not reached the comparison yet")
     return _parse_proposal(files["proposal.json"], run_id)
 
 
@@ -89,11 +89,9 @@ def _check_answer(proposal: dict[str, Any], approved_by: str | None, rejected_re
     if approved_by is None and rejected_reason is None:
         return
     if not proposal["promote"]:
-        raise UserError(f"this training proposes no promotion, so there is nothing to approve or reject: {proposal['reason']}")
+        raise UserError(f"this training proposes no promotion, so no approval or rejection is possible: {proposal['reason']}")
     if rejected_reason is not None and not rejected_reason.strip():
-        raise UserError(
-            "a rejection needs a reason: it is kept with the decision, for those who ask later why this model was not taken"
-        )
+        raise UserError("a rejection needs a reason, which is stored with the decision: write one")
 
 
 def _record(
@@ -204,7 +202,7 @@ def rollback(platform: Platform, name: str, reason: str, actor: str, to: int | N
     earlier version, if it cannot be read, and if another promotion came in between.
     """
     if not reason.strip():
-        raise UserError("a rollback needs a reason: it is kept with the decision")
+        raise UserError("a rollback needs a reason, which is stored with the decision: write one")
     revision = require_revision(platform, name)
     made = platform.decisions.of(name)
     serving, target = _from_and_to(name, made, to)
@@ -228,7 +226,7 @@ def rollback(platform: Platform, name: str, reason: str, actor: str, to: int | N
         actor=actor,
     )
     if not platform.decisions.add(record, 1 + sum(d.promoted for d in made)):
-        raise UserError(f"another promotion of {name!r} came in between; look at `alerting models {name}` and decide again")
+        raise UserError(f"another promotion of {name!r} came in between; check `alerting models {name}` and decide again")
     _follow(platform, record)
     return record
 
@@ -237,7 +235,7 @@ def _from_and_to(name: str, made: Sequence[DecisionRecord], to: int | None) -> t
     """Return the promotion in service, and the version to roll back to."""
     serving, line = last_promotion(made), line_of_champions(made)
     if serving is None:
-        raise UserError(f"{name!r} has no champion yet; there is nothing to roll back")
+        raise UserError(f"{name!r} has no champion yet; no rollback is possible")
     served = list(dict.fromkeys(d.challenger_version for d in made if d.promoted and d.challenger_version is not None))
     if to is None and len(line) < 2:
         raise UserError(f"version {line[-1]} of {name!r} has no champion before it to go back to")

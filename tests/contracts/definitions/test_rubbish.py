@@ -226,7 +226,7 @@ def test_a_pair_whose_shelf_is_faulty_cannot_be_shelved_before_somebody_mends_it
 
     goes_on(platform, 10)
     leave(stores, "shelves", [{**SHELF, "until": "tomorrow", "force_key": "too-hot|oven-1|shelved"}])
-    with pytest.raises(UserError, match="mend the document"):
+    with pytest.raises(UserError, match="correct the document"):
         shelve(platform, "too-hot", "oven-1", Actor("ann", "engineer"), at(11), until=at(60), reason="a test")
 
 

@@ -185,7 +185,7 @@ def test_a_rejection_needs_a_reason_and_is_recorded(platform, files):
 
 def test_there_is_nothing_to_answer_where_nothing_is_proposed(platform, files):
     run = proposed(platform, files, None, mode="approval", promote=False, verdict="keep")
-    with pytest.raises(UserError, match="nothing to approve or reject"):
+    with pytest.raises(UserError, match="no approval or rejection is possible"):
         promote_run(platform, run, approved_by="ann")
 
 
@@ -256,7 +256,7 @@ def test_where_the_registry_is_shared_a_champion_is_what_was_registered_with_the
 def test_a_version_that_was_registered_by_others_is_not_read(platform, files):
     promote_run(platform, proposed(platform, files, None))
     platform.models.register(NAME, "a run of somebody else", files, {}, {})
-    with pytest.raises(ModelUnavailable, match="no hash of version 2 was kept when it was registered"):
+    with pytest.raises(ModelUnavailable, match="no hash of version 2 was stored at its registration"):
         ModelCache(platform).get(NAME, 2)
 
 

@@ -64,7 +64,7 @@ def test_a_shelf_is_made_listed_and_ended_and_what_is_open_is_told_at_once(platf
     listed = alerting("shelf", "list")
     assert all(words in listed for words in ("cleaning", "emil", "2h"))
     alerting("shelf", "end", "too-hot", "oven-1")
-    assert "nothing is muted" in alerting("shelf", "list")
+    assert "no definition is muted" in alerting("shelf", "list")
     assert [m.key.split(":")[1].split("-")[0] for m in platform.channels["mail"].messages] == ["raised", "unmuted"]
 
 
@@ -95,7 +95,7 @@ def test_what_makes_no_sense_is_refused_with_a_message(platform, words, code, sa
 def test_why_answers_in_words_and_in_json(platform):
     words = alerting("why", "too-hot", "oven-1")
     assert "open since 2026-01-05T00:05:00+00:00" in words
-    assert "told: mail (sent)" in words
+    assert "notified: mail (sent)" in words
     found = json.loads(alerting("why", "too-hot", "oven-1", "--at", at(4).isoformat(), "--json"))
     assert (found["verdict"], found["episode"]) == ("unknown", None)
 
@@ -103,7 +103,7 @@ def test_why_answers_in_words_and_in_json(platform):
 def test_kpi_shows_figures_with_targets_and_says_that_a_day_is_too_short(platform):
     words = alerting("kpi", "--from", at(0).isoformat(), "--to", at(60 * 24).isoformat())
     assert "1 alarm from" in words
-    assert "too short to say" in words
+    assert "too short a time" in words
     assert "after ISA-18.2 / EEMUA 191" in words
     assert "observed" not in words
     assert "observed 8 minutes of 30 days, since 5 Jan 00:00" in alerting("kpi")

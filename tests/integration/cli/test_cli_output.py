@@ -284,7 +284,7 @@ def test_apply_ends_with_what_happens_next_with_a_threshold(plant, changes, word
 def test_apply_says_when_a_classifier_trains_and_that_nothing_is_evaluated_before(plant, retrain, words):
     shown = " ".join(output("apply", write("d.yaml", learned_quickly(schedule={"retrain": retrain}))).split())
     assert words in shown
-    assert "has no champion, so nothing is evaluated yet" in shown
+    assert "has no champion, so it is not evaluated yet" in shown
     assert "alerting train too-moist" in shown
     assert "next" not in output("apply", Path("d.yaml"), "--dry-run")
 

@@ -11,9 +11,9 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "\n".join(
     f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]" for a, b in zip("abcdefghi", "bcdefghij", strict=True)
 )
 CASES = {
-    "a key that stands twice": ("name: a\nabove: 1\nabove: 2", "line 3: the key 'above' stands twice, first in line 2"),
-    "a key that stands twice deep down": ("name: a\nschedule:\n  every: 1m\n  every: 2m", "line 4: the key 'every' stands twice"),
-    "a key that stands twice in JSON": ('{"name": "a", "name": "b"}', "the key 'name' stands twice"),
+    "a key that stands twice": ("name: a\nabove: 1\nabove: 2", "line 3: the key 'above' occurs twice, first in line 2"),
+    "a key that stands twice deep down": ("name: a\nschedule:\n  every: 1m\n  every: 2m", "line 4: the key 'every' occurs twice"),
+    "a key that stands twice in JSON": ('{"name": "a", "name": "b"}', "the key 'name' occurs twice"),
     "deep lists": ("a: " + "[" * 5_000, "nested too deeply"),
     "deep maps": ("{a: " * 3000, "nested too deeply"),
     "deep blocks": ("- " * 3000 + "x", "nested too deeply"),

@@ -67,7 +67,7 @@ def test_a_notification_that_fails_is_a_warning_with_its_ids(platform, capsys):
     deliver_due(platform, at(8))
     kind, failed = logged(capsys)
     assert (kind["level"], failed["level"]) == ("error", "warning")
-    assert (failed["message"], failed["definition"]) == ("notification failed and is tried again: raised", "too-hot")
+    assert (failed["message"], failed["definition"]) == ("notification failed, another attempt follows: raised", "too-hot")
     assert "pass-word" not in json.dumps([kind, failed])
 
 

@@ -137,7 +137,7 @@ def test_what_to_open_first_signs_in_once(up):
 
 
 def test_the_unseen_days_fill_list_figures_and_reports_and_nothing_is_sent(up):
-    assert re.search(r"unseen days evaluated in \d+ s: [1-9]\d* episodes, marked as past, nothing sent", up.said())
+    assert re.search(r"unseen days evaluated in \d+ s: [1-9]\d* episodes, marked as past, without notifications", up.said())
     past = [e for e in up.get("/episodes?limit=200")["items"] if e["backfilled"]]
     assert past
     assert all(up.get(f"/episodes/{e['id']}")["notifications"] == [] for e in past[:3])
@@ -236,7 +236,7 @@ def test_the_first_alert_is_printed_with_its_link(up):
 def test_a_second_up_on_the_same_home_is_refused(up):
     code, output = up.run("up")
     assert code == 1
-    assert "runs already" in output
+    assert "already runs" in output
 
 
 def test_a_taken_port_is_refused_before_anything_is_started(up, tmp_path):

@@ -89,7 +89,7 @@ def test_where_nothing_suffices_the_greatest_reduction_is_given_and_said_not_to_
     assert not found.helps
     assert found.changes
     assert made.threshold < found.risk_after < found.risk_before
-    assert found.message.startswith("No permitted change is enough (alarm at 50 %). What helps most: Set ")
+    assert found.message.startswith("No permitted change is enough (alarm at 50 %). The largest effect: Set ")
 
 
 def test_where_nothing_lowers_the_risk_no_change_is_given(data):
@@ -155,14 +155,14 @@ def test_if_all_settings_are_far_from_anything_seen_the_model_cannot_tell(data):
     seen = {name: (now[name], now[name]) for name in made.ranges}
     found = recommend(replace(made, ranges=seen), HISTORY, AT, max_changes=2)
     assert found.changes == ()
-    assert "far from anything that the model has seen" in found.message
+    assert "far from the training data of the model" in found.message
 
 
 def test_without_a_controllable_variable_there_is_nothing_to_recommend(data):
     fixed = with_variables(setpoint=Variable(), belt=Variable())
     found = recommend(replace(model(data, {"setpoint.last": 1.0}), threshold=0.01), fixed, AT, max_changes=2)
     assert (found.helps, found.changes) == (False, ())
-    assert "no variable that may be changed" in found.message
+    assert "no variable that operators can set" in found.message
 
 
 def test_what_becomes_known_after_the_instant_changes_nothing(data):
@@ -176,7 +176,7 @@ def test_what_becomes_known_after_the_instant_changes_nothing(data):
 def test_a_risk_that_is_under_the_threshold_needs_no_change(data):
     found = recommend(replace(model(data, {"setpoint.last": 1.0}), threshold=0.99), HISTORY, AT, max_changes=2)
     assert (found.helps, found.changes, found.risk_after) == (False, (), found.risk_before)
-    assert "Nothing needs to change" in found.message
+    assert "No change is needed" in found.message
 
 
 def test_a_set_point_that_is_older_than_every_window_can_be_changed_while_it_holds():

@@ -17,7 +17,7 @@ def test_an_alert_that_meets_every_demand_is_trusted_and_its_sentence_has_the_nu
     assert judgement.trust == "yes"
     assert judgement.sentence == (
         "Trust it: 7 of 9 problems announced in time, 1 h 59 min ahead in the median; "
-        "8 of 10 settled episodes were right; 0.5 false alarms per week and asset."
+        "8 of 10 episodes with an outcome were right; 0.5 false alarms per week and asset."
     )
 
 
@@ -36,21 +36,21 @@ def test_an_alert_that_surely_misses_a_demand_is_not_relied_on():
 def test_too_few_problems_cannot_tell():
     judgement = judged(problems=problems(*GOOD_PROBLEMS[:3]), episodes=good_material().episodes[:3])
     assert judgement.trust == "cannot_tell"
-    assert judgement.actions[0] == "Choose a longer period: 3 problems are too few to judge by."
+    assert judgement.actions[0] == "Choose a longer period: 3 problems are too few for a conclusion."
 
 
 def test_nothing_judged_says_what_to_look_at():
     judgement = judged(episodes=[], problems=problems(), evaluated={})
-    assert judgement.sentence == "Cannot tell yet: it was not judged in this period; no episode is settled."
+    assert judgement.sentence == "Cannot tell yet: the alert was not evaluated in this period; no episode has an outcome."
     assert judgement.actions == (
-        "Nothing was judged: check that the definition is active, readings arrive, and a model is in service.",
+        "No instant was evaluated: check that the definition is active, readings arrive, and a model is in service.",
     )
 
 
 def test_missed_problems_and_late_warnings_are_named():
     late = [episode(h - 0.2, outcome="too_late") for h in GOOD_PROBLEMS[7:]]
     actions = judged(episodes=[*good_material().episodes, *late]).actions
-    assert "2 of 9 problems came unannounced: look for what they have in common, below." in actions
+    assert "2 of 9 problems came unannounced: look for common features in the list below." in actions
     assert "2 warnings came too late to act: lengthen the horizon, or evaluate more often." in actions
 
 
@@ -106,8 +106,8 @@ def test_a_page_says_that_every_demand_is_met_exactly_where_the_alert_is_trusted
 
 def test_an_alert_without_any_episode_says_what_cannot_be_checked():
     judgement = conclude(compute_metrics(threshold_material()))
-    assert judgement.sentence.startswith("Cannot tell yet: no episode is settled")
+    assert judgement.sentence.startswith("Cannot tell yet: no episode has an outcome")
     assert judgement.actions == (
-        "Wait, or choose a longer period. It cannot be checked yet: at least 50 % of the settled episodes right "
-        "(no settled episodes).",
+        "Wait, or choose a longer period. It cannot be checked yet: at least 50 % of the episodes with an outcome right "
+        "(no episodes with an outcome).",
     )

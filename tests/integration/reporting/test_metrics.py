@@ -124,7 +124,7 @@ def test_where_most_episodes_are_undetermined_precision_and_false_alarms_cannot_
 
 def test_verdicts_are_counted_by_answer_action_and_disagreement():
     f = figures()
-    assert f.verdicts.response.basis == "9 of 11 episodes that people were told of"
+    assert f.verdicts.response.basis == "9 of 11 episodes with a notification"
     assert f.verdicts.counts == {"true_alarm": 8, "false_alarm": 1}
     assert f.verdicts.acted == 1
     assert f.verdicts.against_data.basis == "0 of 8 verdicts that data can check"
@@ -200,7 +200,7 @@ def test_without_scores_there_is_nothing_to_rank():
 
 def test_nothing_at_all_still_makes_a_report():
     f = figures(episodes=[], problems=problems(), evaluated={}, scores=good_material().scores.iloc[:0], models=())
-    assert f.false_alarms.doubt == "nothing was watched"
+    assert f.false_alarms.doubt == "no time was evaluated"
     assert f.lead_time.doubt == "no announced problems"
 
 

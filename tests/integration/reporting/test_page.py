@@ -80,7 +80,7 @@ def test_every_figure_says_where_it_comes_from(good_page):
 def test_the_first_screen_answers_whether_to_trust_it_and_what_to_change(good_page):
     text = re.sub(r"<[^>]+>", "", good_page.split("<h2>Timeline")[0])
     assert "Trust it: 7 of 9 problems announced in time" in text
-    assert "What to change" in text
+    assert "Actions" in text
     assert "45 % to 94 %; 7 of 9 problems" in text
     assert "Avoided ones left out: 78 %" in text
 
@@ -112,7 +112,7 @@ def test_an_empty_period_makes_a_page_too():
         good_material(), episodes=[], problems=problems(), scores=good_material().scores.iloc[:0], models=(), evaluated={}
     )
     page = page_of(m)
-    assert "Nothing was judged" in page
+    assert "No instant was evaluated" in page
     assert "No model was in service" in page
 
 

@@ -125,13 +125,13 @@ def test_of_thousands_of_faults_fifty_are_named():
     ],
 )
 def test_an_asset_with_faults_is_refused_with_their_places(document, words):
-    with pytest.raises(UserError, match=r"asset .* is refused") as refusal:
+    with pytest.raises(UserError, match=r"asset .* has faults") as refusal:
         parse_asset(document)
     assert words in str(refusal.value)
 
 
 def test_an_event_type_with_faults_is_refused_with_their_places():
-    with pytest.raises(UserError, match=r"(?s)event type 'stop' is refused.*duration: should be 'instant' or 'lasting'"):
+    with pytest.raises(UserError, match=r"(?s)event type 'stop' has faults.*duration: should be 'instant' or 'lasting'"):
         parse_event_type({"name": "stop", "duration": "for ever"})
 
 

@@ -44,10 +44,10 @@ def test_what_was_written_comes_back_as_it_was_written():
 @pytest.mark.parametrize(
     ("suppression", "words"),
     [
-        ({}, "suppression: says nothing"),
+        ({}, "suppression: is empty"),
         ({"windows": [{"from": "22:00", "to": "6"}]}, "suppression.windows.0.to"),
         ({"windows": [{"from": "22:00", "to": "06:00"}], "timezone": "Berlin"}, "is not an IANA time zone"),
-        ({"when": {"variable": "speed"}}, "says nothing of speed"),
+        ({"when": {"variable": "speed"}}, "has no value for speed"),
         ({"when": {"below": 1}}, "needs either a variable with a value, or an event type"),
         ({"when": {"variable": "speed", "below": 1, "event": "stop"}}, "needs either a variable"),
         ({"when": {"event": "stop", "for": "5m"}}, "an event has no value and no `for`"),
@@ -76,11 +76,11 @@ def test_a_variable_may_be_one_of_the_line_above():
     ("when", "words"),
     [
         ({"variable": "line_stat", "equals": "stopped"}, "did you mean line_state?"),
-        ({"variable": "line_state", "equals": 1}, "can never be a value of 'line_state', a category (write text)"),
+        ({"variable": "line_state", "equals": 1}, "is not a possible value of 'line_state', a category (write text)"),
         ({"variable": "line_state", "below": 1}, "is a category; above and below need a number"),
         ({"variable": "speed", "below": 1}, "10m is shorter than the sampling of 'speed' on 'line-1', 1h"),
         ({"event": "maintenence"}, "did you mean maintenance?"),
-        ({"event": "knock"}, "is an instant event, which is over at once"),
+        ({"event": "knock"}, "is an instant event and has no duration"),
     ],
 )
 def test_what_the_line_cannot_be_asked_is_refused(when, words):

@@ -48,12 +48,12 @@ def test_five_lines_make_a_definition(document):
         (too_moist(periods={"validation": 0.5, "test": 0.5}), "periods: validation 0.5 and test 0.5 leave nothing to train on"),
         (
             too_moist(operating_point={"least_precision": 0.5, "false_alarms_per_week": 3}),
-            "operating_point: gives more than one way to put the threshold: false_alarms_per_week and least_precision "
+            "operating_point: gives more than one way to choose the threshold: false_alarms_per_week and least_precision "
             "(keep one of them)",
         ),
         (
             too_moist(operating_point={"cost_of_false_alarm": 30}),
-            "operating_point.cost_of_miss: is missing (a cost says something only beside the other one)",
+            "operating_point.cost_of_miss: is missing (the two costs belong together)",
         ),
         (
             too_moist(schedule={"retrain": "every day"}),
@@ -84,7 +84,7 @@ LEVELS = {"medium": {"above": 230}, "critical": {"above": 215}}
         ({"above": None, "outside": BAND, "clear_inside": {"low": 2, "high": 4}}, "clear_inside: must lie within the band of"),
         (
             {"above": None, "outside": BAND, "clear_inside": BAND, "clear_above_at": 4},
-            "clear_inside: says the same as clear_above",
+            "clear_inside: repeats clear_above",
         ),
         ({"clear_outside": BAND}, "clear_outside: goes with inside, or with equals and a number"),
         ({"above": None, "equals": True, "clear_outside": BAND}, "clear_outside: goes with inside, or with equals and a number"),
@@ -98,10 +98,10 @@ LEVELS = {"medium": {"above": 230}, "critical": {"above": 215}}
         ({"above": None, "levels": {"worst": {"above": 1}}}, "levels.worst: is not a field (fields here: critical, high, low"),
         ({"above": None, "levels": {"low": {}}}, "levels.low: a limit is missing (add above: or below:)"),
         ({"above": None, "levels": {}}, "levels: has no level"),
-        ({"at_least": {"readings": 5, "of": 3}}, "at_least.readings: 5 of 3 readings can never be"),
-        ({"rate_per": "1m", "no_data": "ignore"}, "rate_per: needs readings that keep coming (remove no_data: ignore)"),
-        ({"above": None, "equals": 3, "rate_per": "1m"}, "rate_per: a rate has limits; equals is for values"),
-        ({"frozen_after": "5m", "for": "5m"}, "frozen_after: must be longer than `for` (a constant value would be frozen"),
+        ({"at_least": {"readings": 5, "of": 3}}, "at_least.readings: 5 of 3 readings is impossible"),
+        ({"rate_per": "1m", "no_data": "ignore"}, "rate_per: needs regular readings (remove no_data: ignore)"),
+        ({"above": None, "equals": 3, "rate_per": "1m"}, "rate_per: a rate needs limits; equals applies to values"),
+        ({"frozen_after": "5m", "for": "5m"}, "frozen_after: must be longer than `for` (a constant value would count as frozen"),
         ({"frozen_after": "5m", "no_data": "ignore"}, "frozen_after: changes nothing with no_data: ignore"),
         ({"no_data": "normal"}, "no_data: should be 'hold', 'alert' or 'ignore'"),
     ],
@@ -130,12 +130,15 @@ STATED = {"max_temperature": 220.0, "model": "m1", "recipe": "plain"}
             {"above": {"attribute": "max_temperature"}, "below": 300},
             "assets: the limits stated by asset 'oven-1' are in the wrong order: below 300.0, above 220.0",
         ),
-        ({"variable": "crew", "above": None, "equals": 3}, "equals: 3.0 can never be a value of 'crew', a category (write text)"),
+        (
+            {"variable": "crew", "above": None, "equals": 3},
+            "equals: 3.0 is not a possible value of 'crew', a category (write text)",
+        ),
         ({"variable": "crew"}, "variable: 'crew' is a category; a limit needs a number"),
         (
             {"stale_after": "30s"},
             "stale_after: 30s is shorter than the sampling of 'temperature' on 'oven-1', 1m "
-            "(lengthen it, or no condition would hold from one reading to the next)",
+            "(lengthen it; otherwise no condition holds from one reading to the next)",
         ),
         ({"above": {"attribute": "max_temperature"}}, None),
         ({"variable": "crew", "above": None, "equals": "blue"}, None),
@@ -163,7 +166,9 @@ def test_a_definition_reads_back_from_its_document():
 
 def test_an_unknown_variable_is_answered_with_the_nearest_names():
     faults = faults_against_assets(threshold(variable="temprature"), [oven()], [])
-    assert [str(f) for f in faults] == ["variable: no watched asset has a variable 'temprature' (did you mean temperature?)"]
+    assert [str(f) for f in faults] == [
+        "variable: none of the matched assets has a variable 'temprature' (did you mean temperature?)"
+    ]
 
 
 def test_an_unknown_asset_is_answered_with_the_known_ones():

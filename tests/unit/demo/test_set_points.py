@@ -22,10 +22,10 @@ def test_a_value_is_rounded_to_the_step_of_the_panel() -> None:
     ("name", "value", "current", "message"),
     [
         ("zone_2_setpoin", 228, 225, "did you mean zone_2_setpoint?"),
-        ("moisture", 3, 3, "is no set-point of oven-1"),
+        ("moisture", 3, 3, "is not a set-point of oven-1"),
         ("zone_2_setpoint", 260, 225, "260 °C is outside of its limits, 205 to 236 °C"),
         ("zone_2_setpoint", 205, 225, "more than the largest change at once, 10 °C"),
-        ("zone_2_setpoint", float("nan"), 225, "is not a number to set"),
+        ("zone_2_setpoint", float("nan"), 225, "is not a number"),
     ],
 )
 def test_what_the_panel_does_not_offer_is_refused_with_the_reason(name: str, value: float, current: float, message: str) -> None:

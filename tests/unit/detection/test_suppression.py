@@ -86,7 +86,7 @@ def test_an_event_suppresses_while_it_goes_on_and_one_of_the_line_counts_for_its
 def test_a_state_that_is_not_known_suppresses_nothing_and_says_so():
     stands = line_condition_at(suppression(SLOW), [speeds(0, 0)], at(11.5))
     assert not stands.suppressed
-    assert stands.unknown == ("no reading of speed within 10m on oven-1",)
+    assert stands.unknown == ("no reading of speed within 10 min on oven-1",)
     assert line_condition_at(suppression(SLOW), [speeds(0, 0)], at(10.5)).suppressed
 
 

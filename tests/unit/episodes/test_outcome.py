@@ -56,7 +56,7 @@ def test_without_a_problem_the_operators_word_decides_and_nothing_is_avoided(act
 
 
 def test_hits_say_when_acting_did_not_help_and_when_the_operator_disagrees():
-    assert "not prevented" in determine_outcome(True, Observed("in_time"), True, None).reason
+    assert "without preventing it" in determine_outcome(True, Observed("in_time"), True, None).reason
     assert "conflict" in determine_outcome(True, Observed("in_time"), False, "false_alarm").reason
 
 

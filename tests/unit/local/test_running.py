@@ -15,7 +15,7 @@ def test_a_home_has_one_holder_and_commands_see_it(tmp_path):
     assert running(tmp_path) is None
     with hold(tmp_path, "http://127.0.0.1:5050", nobody_waits):
         assert running(tmp_path).mlflow_uri == "http://127.0.0.1:5050"
-        with pytest.raises(UserError, match="runs already"), hold(tmp_path, "", nobody_waits):
+        with pytest.raises(UserError, match="already runs"), hold(tmp_path, "", nobody_waits):
             pass
     assert running(tmp_path) is None
 

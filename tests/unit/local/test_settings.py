@@ -30,7 +30,7 @@ def test_all_faults_are_reported_together_with_their_variables():
     with pytest.raises(SettingsRefused) as refused:
         read_settings(environ)
     assert {fault.path for fault in refused.value.faults} == set(environ)
-    assert "'eighty' is no port: give a whole number from 1 to 65535" in str(refused.value)
+    assert "'eighty' is not a port: give a whole number from 1 to 65535" in str(refused.value)
 
 
 def test_two_parts_cannot_have_the_same_port():

@@ -165,7 +165,7 @@ CHIEF = Recipient("chief", escalates_after=timedelta(minutes=15))
 def test_it_escalates_once_when_nobody_answers():
     assert announcements([situation(told(), CHIEF, "time", 14)]) == ()
     [notice] = announcements([situation(told(), CHIEF, "time", 15)])
-    assert (notice.key, notice.reason) == ("e1:escalated:chief", "nobody has acknowledged it for 15m")
+    assert (notice.key, notice.reason) == ("e1:escalated:chief", "no operator has acknowledged it for 15 min")
     for status in ("pending", "sent", "dead"):
         done = replace(told(), notifications=(*told().notifications, replace(notice, status=status)))
         assert announcements([situation(done, CHIEF, "time", 200)]) == ()

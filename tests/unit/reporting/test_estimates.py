@@ -39,7 +39,7 @@ def test_a_rate_has_the_exact_poisson_interval():
 
 
 def test_a_rate_over_less_than_a_week_is_doubtful():
-    assert rate_per_week(2, 0.5, "false alarms").doubt == "only 3.5 asset-days were watched"
+    assert rate_per_week(2, 0.5, "false alarms").doubt == "only 3.5 asset-days were evaluated"
     assert rate_per_week(2, 0.0, "false alarms").value is None
 
 

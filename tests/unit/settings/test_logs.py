@@ -132,5 +132,5 @@ def test_configuring_twice_writes_each_line_once(log, capsys):
 
 
 def test_an_unknown_format_is_refused_with_the_ones_there_are():
-    with pytest.raises(UserError, match="ALERTING_LOG_FORMAT: 'xml' is no format of logs: give text or json"):
+    with pytest.raises(UserError, match="ALERTING_LOG_FORMAT: 'xml' is not a format of logs: give text or json"):
         log_format({"ALERTING_LOG_FORMAT": "xml"})

@@ -149,7 +149,9 @@ def named_format(text: str) -> StampFormat | None:
         if name in by_name:
             return by_name[name]
         names = ", ".join(NAMED)
-        raise UserError(f"{text!r} is no format of stamps (--time-format); it is {names}, or written as %d.%m.%Y %H:%M:%S")
+        raise UserError(
+            f"{text!r} is not a format of stamps (--time-format); write {names}, or a pattern such as %d.%m.%Y %H:%M:%S"
+        )
     pattern, groups = _from_directives(text)
     if not {"d", "Y"} <= set(groups) or not {"m", "b"} & set(groups) or len(set(groups)) != len(groups):
         raise UserError(f"{text!r} (--time-format) must name day, month and year once each, e.g. %d.%m.%Y %H:%M:%S")
@@ -165,7 +167,7 @@ def _from_directives(text: str) -> tuple[str, list[str]]:
         directive = text[at + 1 : at + 2]
         if directive not in _DIRECTIVES:
             directives = " ".join(f"%{d}" for d in _DIRECTIVES)
-            raise UserError(f"{text!r} (--time-format): %{directive} is not known; there are {directives}")
+            raise UserError(f"{text!r} (--time-format): %{directive} is not known; known are {directives}")
         pattern, at = pattern + _DIRECTIVES[directive], at + 2
         if directive != "%":
             groups.append({"y": "Y", "I": "H", "B": "b"}.get(directive, directive))

@@ -64,10 +64,10 @@ class Stamps:
             return cell.why_no_instant(text, self.zone) + (written or _how_to_name_it(text))
         local = int(self.format.read(cell.column([text])).at[0])
         if local == NO_INSTANT or self.zone is None:
-            return f"{text!r} is no date and time of the calendar"
+            return f"{text!r} is not a date and time of the calendar"
         return cell.why_not_in_zone(text, datetime.fromtimestamp(local / 1000, UTC).replace(tzinfo=None), self.zone)
 
 
 def _how_to_name_it(text: str) -> str:
     looks_like_one = re.match(r"^\d{1,4}[-./]\w{1,3}[-./]\d{1,4}", text) is not None
-    return "; --time-format says how stamps are written, e.g. --time-format dd.mm.yyyy" if looks_like_one else ""
+    return "; name the format of the stamps, e.g. --time-format dd.mm.yyyy" if looks_like_one else ""

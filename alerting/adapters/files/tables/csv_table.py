@@ -49,7 +49,7 @@ class CsvTable:
         separator = "\t" if separator in ("\\t", "tab") else separator
         self.separator = separator or find_separator(header, first, self._header_lines)
         if len(self.separator) != 1 or self.separator in '"\r\n':
-            raise UserError(f"{self.separator!r} is no separator; it is one character, e.g. --sep ';'")
+            raise UserError(f"{self.separator!r} is not a separator; write one character, e.g. --sep ';'")
         self.titles = read_titles(path, self._fields(header))
 
     def _fields(self, header: str) -> list[str]:

@@ -57,7 +57,7 @@ class Position:
         """Return the start of the same file. Raises UserError if the file has changed since."""
         now = Position(self._path)
         if (now.total, now._written_at) != (self.total, self._written_at):
-            raise UserError(f"{self._path} was changed while it was being imported; import it again")
+            raise UserError(f"{self._path} changed during its import; import it again")
         return now
 
 
@@ -66,7 +66,7 @@ def magic(path: Path) -> bytes:
     if not path.exists():
         raise UserError(f"{path}: file not found{_neighbours(path)}")
     if not path.is_file():
-        raise UserError(f"{path} is not a regular file; the import reads a file twice: first it checks, then it writes")
+        raise UserError(f"{path} is not a regular file; the import reads a file twice, first to check it, then to write it")
     try:
         with path.open("rb") as file:
             start = file.read(8)
@@ -131,8 +131,8 @@ def _refuse_long_line(path: Path, line: int, data: bytes, cut: int) -> None:
     if len(data) - last > LONGEST_LINE:
         line += data.count(b"\n", 0, last)
         raise UserError(
-            f"{path}: line {line} is longer than {LONGEST_LINE >> 20} MiB, which no line of a table is; nothing was written. "
-            "Is this a text file with one line for each instant?"
+            f"{path}: line {line} is longer than {LONGEST_LINE >> 20} MiB, too long for a table; nothing was written. Import a "
+            "text file with one line for each instant"
         )
 
 
@@ -190,7 +190,7 @@ def _check_encoding(name: str) -> str:
     try:
         info = codecs.lookup(name)
     except (LookupError, ValueError) as error:
-        raise UserError(f"{name!r} is no known encoding; write for example utf-8, cp1252 or utf-16") from error
+        raise UserError(f"{name!r} is not a known encoding; write for example utf-8, cp1252 or utf-16") from error
     if not getattr(info, "_is_text_encoding", True) or info.name in _NO_FILE_ENCODINGS:
         raise UserError(f"{name!r} is not an encoding of text files; write for example utf-8, cp1252 or utf-16")
     return name

@@ -51,7 +51,7 @@ def read_titles(path: Path, raw: Sequence[str]) -> tuple[str, ...]:
     """Return the titles of a header. Raises UserError if there are too many, or a title is repeated."""
     if len(raw) > MOST_COLUMNS:
         raise UserError(
-            f"{path}: line 1 names {len(raw):,} columns, and at most {MOST_COLUMNS:,} are read; "
+            f"{path}: line 1 names {len(raw):,} columns, but at most {MOST_COLUMNS:,} are read; "
             "export fewer variables into one file, e.g. those of one asset"
         )
     titles = tuple(t.strip() or f"column_{i}" for i, t in enumerate(raw, 1))

@@ -66,6 +66,6 @@ def _refuse_to_hide(collection: MongoCollection, names: Sequence[str], parse: Ca
     if faulty:
         path = f"collection {collection.name}"
         raise UserError(
-            f"nothing was written: mend these documents in the database ({path}), or remove them there, first:\n"
+            f"nothing was written: correct these documents in the database ({path}), or remove them, then try again:\n"
             + "\n".join(f"{line[:4]}{what} {line[4:]}" for line in faulty)
         )

@@ -47,7 +47,7 @@ class MongoShelves:
             for read in read_each(self._with_ids(self._shelves.find(there)), parse_shelf):
                 if read.value is None:
                     reasons = "; ".join(read.reasons)
-                    raise UserError(f"mend the document {read.name} in collection {SHELVES} first: {reasons}") from None
+                    raise UserError(f"correct the document {read.name} in collection {SHELVES} first: {reasons}") from None
             return False
         return True
 

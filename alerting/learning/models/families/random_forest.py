@@ -135,4 +135,4 @@ def _check_tree(tree: Any, features: int) -> None:
     if tree.n_features_in_ != features or nodes.value.shape != (nodes.node_count, 1, 2) or nodes.node_count < 1:
         raise ModelRefused(f"{SKLEARN} holds a tree that is not for {features} columns")
     if not np.isfinite(nodes.value).all():
-        raise ModelRefused(f"{SKLEARN} holds a tree with leaves that are no numbers")
+        raise ModelRefused(f"{SKLEARN} holds a tree with leaves that are not numbers")

@@ -28,7 +28,7 @@ def load_sklearn(files: Mapping[str, bytes], prefix: str, wanted: type, check: C
     try:
         loaded = skops.io.loads(data, trusted=TRUSTED_TYPES)
     except UntrustedTypesFoundException as error:
-        raise ModelRefused(f"{SKLEARN} names types that are not trusted, and was not loaded: {error}") from error
+        raise ModelRefused(f"{SKLEARN} names untrusted types and was not loaded: {error}") from error
     except Exception as error:  # a forged file can make it fail in any way
         raise ModelRefused(f"model files without a readable {SKLEARN}; train the model again") from error
     if type(loaded) is not wanted:

@@ -27,10 +27,10 @@ class NothingLate:
         return []
 
     def mark_seen(self, arrival: Arrival, at: datetime) -> None:  # noqa: ARG002 - the port's signature
-        refuse("look after late readings")
+        refuse("track late readings")
 
     def mark_routed(self, routed: Sequence[tuple[Arrival, int]], at: datetime) -> None:  # noqa: ARG002
-        refuse("look after late readings")
+        refuse("track late readings")
 
     def of(self, arrived_at: datetime) -> list[Arrival]:  # noqa: ARG002
         return []
@@ -112,10 +112,10 @@ class NoGroupMessages:
     """Port `GroupMessages` without any."""
 
     def insert(self, group_message: GroupMessage) -> bool:  # noqa: ARG002
-        refuse("tell anybody anything")
+        refuse("send group messages")
 
     def replace(self, group_message: GroupMessage) -> bool:  # noqa: ARG002
-        refuse("tell anybody anything")
+        refuse("send group messages")
 
     def get(self, id: str) -> GroupMessage | None:  # noqa: ARG002
         return None
@@ -154,7 +154,7 @@ class NoPastEvaluations:
     """Port `PastEvaluations` without any."""
 
     def add(self, replay: PastEvaluation) -> None:  # noqa: ARG002
-        refuse("judge the past anew")
+        refuse("evaluate past periods again")
 
     def of(self, definition: str) -> list[PastEvaluation]:  # noqa: ARG002
         return []
@@ -167,7 +167,7 @@ class NoReports:
     """Port `Reports` that stores none."""
 
     def put(self, definition: str, start: datetime, end: datetime, metrics: Document, page: str, at: datetime) -> str:  # noqa: ARG002
-        refuse("keep reports")
+        refuse("store reports")
 
     def of(self, definition: str) -> list[Document]:  # noqa: ARG002
         return []

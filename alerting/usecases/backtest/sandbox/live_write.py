@@ -8,4 +8,4 @@ class LiveWrite(Exception):
 
 
 def refuse(what: str) -> NoReturn:
-    raise LiveWrite(f"a pretended platform does not {what}")
+    raise LiveWrite(f"an in-memory platform does not {what}")

@@ -139,7 +139,7 @@ class MemoryModels:
 
     def model_files(self, definition: str, version: int) -> dict[str, bytes]:
         if version not in self._files:
-            raise ModelUnavailable(f"version {version} of {definition!r} is not kept by this backtest")
+            raise ModelUnavailable(f"version {version} of {definition!r} is not stored in this backtest")
         return self._files[version]
 
     def version_tags(self, definition: str, version: int) -> dict[str, str]:  # noqa: ARG002

@@ -124,7 +124,7 @@ def test_a_folder_in_use_is_refused_and_the_other_server_is_left_alone(tmp_path)
         assert is_primary(first.port)
     said = str(refusal.value)
     assert f"process {first_process}" in said
-    assert "try again" in said and "a second platform needs an ALERTING_HOME of its own" in said
+    assert "try again" in said and "a second platform needs its own ALERTING_HOME" in said
 
 
 def test_a_spoilt_folder_is_refused_with_the_place_of_the_log(tmp_path):

@@ -89,7 +89,7 @@ def test_a_command_on_a_full_disk_says_so_with_what_to_do_and_goes_on_once_there
             file.flush()
     full = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
     assert full.returncode == 1
-    assert "full: free some room" in full.stderr
+    assert "full: free some space" in full.stderr
     assert "Traceback" not in full.stderr
     filler.unlink()
     again = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
@@ -116,8 +116,8 @@ def test_a_supervisor_refuses_to_run_where_it_would_kill_processes_of_others(tmp
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ('{"s":"E","c":"WT","attr":{"error":28,"message":{"msg":"No space left on device"}}}', "is full: free some room"),
-        ('{"s":"E","c":"WT","attr":{"error":28,"mess', "is full: free some room"),  # the log was on the full disk, too
+        ('{"s":"E","c":"WT","attr":{"error":28,"message":{"msg":"No space left on device"}}}', "is full: free some space"),
+        ('{"s":"E","c":"WT","attr":{"error":28,"mess', "is full: free some space"),  # the log was on the full disk, too
         ('{"s":"F","c":"STORAGE","attr":{"error":"13: Permission denied"}}', "may not read or write"),
         ('{"s":"E","c":"STORAGE","attr":{"error":"30: Read-only file system"}}', "read-only file system"),
         ('{"s":"E","c":"CONTROL","attr":{"error":"DBPathInUse: ..."}}', "another MongoDB server is using"),

@@ -152,14 +152,14 @@ def test_pages_together_hold_every_episode_once_even_those_of_one_instant(client
 
 
 @pytest.mark.parametrize(
-    ("query", "words"),
+    ("query", "message"),
     [
         ("from=yesterday", "from: "),
         ("from=2026-01-05T00:00:00", "has no time zone"),
         ("limit=0", "limit: "),
         ("limit=9999", "limit: "),
-        ("cursor=abc", "cursor: not one of ours"),
-        ("cursor=%00", "cursor: not one of ours"),
+        ("cursor=abc", "cursor: not a cursor of this API"),
+        ("cursor=%00", "cursor: not a cursor of this API"),
         ("open=perhaps", "open: "),
     ],
 )
@@ -202,10 +202,10 @@ def test_feedback_never_overwrites(client, platform):
 
 
 @pytest.mark.parametrize(
-    ("body", "words"),
+    ("body", "message"),
     [
-        ({}, "feedback must say something"),
-        ({"comment": "   "}, "feedback must say something"),
+        ({}, "the feedback is empty"),
+        ({"comment": "   "}, "the feedback is empty"),
         ({"verdict": "maybe"}, "verdict: "),
         ({"verdikt": "true_alarm"}, "verdikt: there is no such field"),
         ({"acted": "yes"}, "acted: "),

@@ -64,7 +64,7 @@ def test_a_shelf_mutes_is_listed_and_can_be_ended(client, platform):
         ({k: v for k, v in SHELF.items() if k != "for"}, 422, "an end is required"),
         ({**SHELF, "until": "2026-01-06T00:00:00Z"}, 422, "not both"),
         ({**SHELF, "for": "soon"}, 422, "not a duration"),
-        ({**SHELF, "asset": "oven-9"}, 404, "does not watch"),
+        ({**SHELF, "asset": "oven-9"}, 404, "does not apply to"),
         ({**SHELF, "definition": "nothing"}, 422, "nothing"),
         ({**SHELF, "kind": "out_of_service"}, 403, "engineer"),
     ],

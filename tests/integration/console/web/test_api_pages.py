@@ -108,8 +108,8 @@ def test_an_episode_page_shows_why_what_to_do_and_what_happened(browser, platfor
     page = browser.get(f"/episodes/{episode(1).id}").text
     for words in (
         "lower zone 2 to 224 °C",
-        "zone 2 is 12 °C above its usual",
-        "+31 %",
+        "Zone 2 is 12 °C above its usual",
+        "+31 points",
         "Open the damper.",
         "The condition is met.",
         "sent",
@@ -211,10 +211,10 @@ def test_the_stylesheet_is_ours_and_nothing_is_loaded_from_elsewhere(browser):
 
 def test_the_first_page_says_when_the_platform_itself_needs_an_engineer(browser, platform):
     log_in(browser)
-    assert "needs an engineer" not in browser.get("/").text
+    assert "an engineer must correct" not in browser.get("/").text
     platform.platform_alerts.report("champion unreadable", "too-moist", "the <registry> does not answer", at(0))
     page = browser.get("/").text
-    assert "needs an engineer" in page
+    assert "an engineer must correct" in page
     assert "too-moist: champion unreadable since" in page
     assert "the &lt;registry&gt; does not answer" in page
 

@@ -99,7 +99,7 @@ def test_for_a_model_the_risk_with_its_threshold_the_window_and_the_problem_with
     platform.clock.instant = at(550)
     page = browser.get(f"/episodes/{one.id}").text
     drawing = text_of("<body>" + re.search(r"<figure.*?</figure>", page, re.DOTALL)[0])
-    for words in ("alarm at 31 %", "limit 4.5 %", "raised 09:00", "now 09:10", "time for which the model expects it"):
+    for words in ("alarm at 31 %", "limit 4.5 %", "raised 09:00", "now 09:10", "predicted time"):
         assert words in drawing
     assert page.count('class="plot"') == 2
     assert page.count('class="expected"') == 2
@@ -168,7 +168,7 @@ def test_the_advice_is_an_order_while_it_is_open_and_a_record_when_it_is_over(pl
     first, second = (text_of(browser.get(f"/episodes/{one.id}").text) for one in (episode(1), episode(2, "oven-2")))
     assert "What to do → lower zone 2" in first.replace("What to do lower", "What to do → lower")
     assert "What to do" not in second
-    assert "What was advised" in second
+    assert "Advice at the raise" in second
 
 
 def test_three_reasons_are_shown_and_the_rest_is_folded(platform, browser):
@@ -177,10 +177,10 @@ def test_three_reasons_are_shown_and_the_rest_is_folded(platform, browser):
     platform.episodes.insert(episode(1, contributions=found))
     page = browser.get(f"/episodes/{episode(1).id}").text
     shown, _, folded = page.partition('<summary class="button">2 weaker reasons')
-    assert [shown.index(f"words of {i}") for i in (1, 4, 3)] == sorted(shown.index(f"words of {i}") for i in (1, 4, 3))
-    assert "words of 0" not in shown
-    assert "words of 0" in folded
-    assert "words of 2" in folded
+    assert [shown.index(f"Words of {i}.") for i in (1, 4, 3)] == sorted(shown.index(f"Words of {i}.") for i in (1, 4, 3))
+    assert "Words of 0" not in shown
+    assert "Words of 0" in folded
+    assert "Words of 2" in folded
 
 
 def test_no_stamp_of_a_machine_and_no_code_is_read_on_the_pages(platform, browser):
@@ -223,7 +223,7 @@ def test_what_happened_is_told_in_the_order_of_time(platform, browser):
     moves += (Transition("severity", at(3), "platform", "medium → high: middle-move"),)
     platform.episodes.insert(episode(1, condition="open", transitions=moves, notifications=told))
     words = text_of(browser.get(f"/episodes/{episode(1).id}").text).lower()
-    history = words.partition("what happened")[2]
+    history = words.partition("history")[2]
     places = [history.index(said) for said in ("first-move", "middle-move", "alarm: sent", "last-move")]
     assert places == sorted(places)
 

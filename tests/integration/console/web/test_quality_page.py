@@ -152,11 +152,11 @@ def test_the_pages_say_what_is_suppressed_by_design_and_what_nobody_was_told_of(
     [raised] = platform.episodes.find()
     api = client(platform)
     first, one, listing = (text(api.get(path)) for path in ("/", f"/episodes/{raised.id}", "/suppressed"))
-    assert "Suppressed by design in the last 24 hours: nobody was told of 1 episode" in first
+    assert "1 episode suppressed by design in the last 24 hours, without a notification" in first
     assert "too-hot oven-1 cleaning on oven-1" in listing
-    assert "Told to nobody in the last 24 hours 1" in listing
+    assert "Without notification in the last 24 hours 1" in listing
     assert f'href="/episodes/{raised.id}"' in api.get("/suppressed").text
-    assert "Nobody is told: suppressed by design (ISA-18.2 F): cleaning on oven-1" in one
+    assert "No notifications: suppressed by design (ISA-18.2 F): cleaning on oven-1" in one
     assert "suppressed by design" in one
     stands = api.get(f"/api/v1/episodes/{raised.id}/state").json()
     assert (stands["state"], stands["suppressed"]) == ("suppressed by design", "cleaning on oven-1")
@@ -174,6 +174,6 @@ def test_what_suppresses_nothing_because_it_is_unknown_is_said_on_the_pages():
     evaluate(platform, None, at(5))
     [raised] = platform.episodes.find()
     api = client(platform)
-    assert "no reading of moisture within 10m on oven-1" in text(api.get(f"/episodes/{raised.id}"))
-    assert "Nothing is suppressed now." in text(api.get("/suppressed"))
-    assert "no reading of moisture within 10m on oven-1" in text(api.get("/suppressed"))
+    assert "no reading of moisture within 10 min on oven-1" in text(api.get(f"/episodes/{raised.id}"))
+    assert "No alert is suppressed now." in text(api.get("/suppressed"))
+    assert "no reading of moisture within 10 min on oven-1" in text(api.get("/suppressed"))

@@ -93,13 +93,13 @@ def test_a_route_is_told_in_words(browser, night):
     for words in (
         "high or critical, of oven-*, tagged line-3",
         "mon to fri 22:00 to 06:00 (Europe/Berlin)",
-        "sun all day (Europe/Berlin); critical alerts are told all the same",
-        "every 30 min, until somebody acknowledges or it is over",
+        "sun all day (Europe/Berlin); critical alerts are sent nevertheless",
+        "every 30 min, until an operator acknowledges it or it is over",
         "not acknowledged for 15 min: chief",
         "more than 5 alerts of one asset within 10 min become one message",
         "acknowledges the alert without a login",
-        "faults of the platform itself are told as well",
-        "Sign of life every 1 d",
+        "faults of the platform itself are sent as well",
+        "Heartbeat every 1 d",
         "not in force now",
         "chief by escalation only",
     ):
@@ -117,7 +117,7 @@ def test_every_field_of_a_route_changes_what_is_told_of_it(browser, platform, ni
 def test_without_routes_the_page_says_what_happens_and_what_to_do(browser):
     log_in(browser)
     page = message_of(browser.get("/routes"))
-    assert "every alert is told to every channel below" in page
+    assert "every alert goes to every channel below" in page
     assert "alerting route apply FILE" in page
 
 
@@ -142,7 +142,7 @@ def test_what_waits_is_listed_with_its_reason(browser, platform, night):
     platform.episodes.insert(replace(episode(1), notifications=(held,)))
     log_in(browser)
     page = message_of(browser.get("/routes"))
-    assert "held back: quiet" in page
+    assert "delayed: quiet" in page
     assert "next 2026-01-05 15:00 UTC" in page
     assert "1 waiting" in page
 
@@ -205,12 +205,12 @@ def test_a_dead_letter_is_listed_and_the_button_delivers_it_under_its_old_key(br
     key = give_up(platform, boxes)
     log_in(browser, ENGINEER_TOKEN)
     page = browser.get("/routes")
-    assert "1 message was given up" in message_of(page)
+    assert "1 message was not delivered" in message_of(page)
     assert "&lt;the receiver&gt; is gone" in page.text
     answer = browser.post("/dead-letters/retry", data={"csrf": csrf_of(page), "id": key})
     assert (answer.status_code, answer.headers["location"]) == (303, "/routes#undelivered")
     assert key in [m.key for m in boxes["shift"].messages]
-    assert "every message has arrived or is still tried" in browser.get("/routes").text
+    assert "every message was delivered, or another attempt follows" in browser.get("/routes").text
     [entry] = entries(platform, "delivery tried again")
     assert (entry["actor"], entry["subject"]) == ("emil", key)
 

@@ -127,7 +127,8 @@ def test_answers_are_those_given_by_then_and_an_action_counts_only_in_its_window
 def test_answers_are_told_in_words():
     counts = {"answers": 9, "used": 7, "left_out": 200, "positive": 12, "weighted": 0, "confirmed": 30}
     assert describe_feedback(counts) == (
-        "7 of 9 verdicts changed 212 rows: 200 left out, 12 counted as positive; 30 rows stay negative by the operators' word."
+        "7 of 9 verdicts changed 212 rows: 200 left out, 12 counted as positive; 30 rows stay "
+        "negative after the operators' verdicts."
     )
     assert describe_feedback(dict.fromkeys(counts, 0)) == ""
 

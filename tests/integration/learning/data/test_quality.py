@@ -138,7 +138,7 @@ def test_a_problem_variable_out_of_its_range_still_makes_problems_and_that_is_sa
     variables = {**line.asset.variables, "moisture": Variable(high=5.2)}
     history = replace(line, asset=line.asset.model_copy(update={"variables": variables}))
     found = oddities(history)["out_of_range", "moisture"]
-    assert "the problem itself is judged by them all the same" in found.message
+    assert "the problem itself is determined with them" in found.message
     assert len(build_dataset(small_models.definition(), 1, [history], small_models.as_of(history)).problems) == len(
         small_models.dataset(HOURS).problems
     )
@@ -237,7 +237,7 @@ def test_lags_lengthen_what_is_purged_and_what_is_read():
 def test_a_refusal_to_learn_says_what_is_odd_about_the_data():
     line = small_models.line(HOURS)
     stuck = with_column(line, "flow", 4.0)
-    with pytest.raises(UserError, match=r"nothing to tell apart.* What is odd about the data: flow is always 4.0"):
+    with pytest.raises(UserError, match=r"no two classes to separate.* Findings on the data: flow is always 4.0"):
         build_dataset(
             small_models.definition(problem={"variable": "moisture", "above": 50}), 1, [stuck], small_models.as_of(stuck)
         )

@@ -108,7 +108,7 @@ def test_the_evidence_has_rows_events_curves_and_figures_for_the_registry(finish
 def test_a_file_that_names_another_type_is_refused_and_not_loaded(finished):
     model, _ = finished("random_forest")
     files = model_files(model) | {SKLEARN: skops.io.dumps(FunctionTransformer(func=json.dumps))}
-    with pytest.raises(ModelRefused, match="names types that are not trusted"):
+    with pytest.raises(ModelRefused, match="names untrusted types"):
         model_from_files(files)
 
 

@@ -70,7 +70,7 @@ def test_when_nothing_is_found_within_the_budget_the_lowest_threshold_that_keeps
 def test_without_any_problem_the_choice_says_so_and_keeps_the_budget():
     choice = choose_threshold(week(), scores(r200=0.9, r300=0.8, r400=0.7), wanted(false_alarms=2), seed=0)
     assert choice.threshold == 0.8
-    assert "there is no problem to find" in choice.reason
+    assert "no problem occurs" in choice.reason
 
 
 def test_a_problem_ends_its_episode_and_the_next_one_counts_anew():
@@ -117,7 +117,7 @@ def test_where_silence_costs_least_nothing_is_raised_and_that_is_said():
     choice = choose_threshold(week(101), scores(r200=0.9, r300=0.8, r100=0.7), by_cost(1, 10), seed=0)
     assert choice.threshold > 0.9
     assert not choice.finds
-    assert choice.reason.startswith("nothing is raised")
+    assert choice.reason.startswith("no episode is raised")
 
 
 def test_the_precision_that_is_wanted_is_kept():

@@ -174,7 +174,7 @@ def test_too_little_history_at_the_start_leaves_that_segment_unjudged_and_says_s
 
 
 def test_without_any_model_it_is_refused_with_the_reason_of_the_training():
-    with pytest.raises(UserError, match="no model could be trained, so nothing was judged: too-moist"):
+    with pytest.raises(UserError, match="no model could be trained, so no instant was evaluated: too-moist"):
         backtest(plant(), written_subject(plant(), DOCUMENT), at(30), at(90), "never")
 
 
@@ -207,4 +207,4 @@ def test_episodes_that_people_really_acted_upon_are_known_to_the_training(monkey
     result = backtest(platform, named_subject(platform, "too-moist"), at(START), at(END), RETRAIN)
     assert known == [[], [first.id], [first.id]]
     assert result.metrics["beside_acted"] >= 1
-    assert "live alert that people acted upon" in result.page
+    assert "live alert on which operators acted" in result.page

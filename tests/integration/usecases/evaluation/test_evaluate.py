@@ -185,7 +185,7 @@ def test_feedback_settles_a_threshold_episode_and_is_never_overwritten(platform)
     after = give_feedback(platform, verdict="false_alarm", actor="bob", **said)
     assert after.outcome_record.outcome == "undetermined"
     assert [f.actor for f in platform.feedback.of(episode.id)] == ["ann", "bob"]
-    with pytest.raises(UserError, match="must say something"):
+    with pytest.raises(UserError, match="is empty"):
         give_feedback(platform, verdict=None, actor="ann", **said)
     with pytest.raises(NotFound, match="there is no episode"):
         find_episode(platform, "0000")

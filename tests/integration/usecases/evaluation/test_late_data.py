@@ -28,7 +28,7 @@ def test_a_spell_that_late_readings_show_is_told_once_and_says_that_it_is_late()
     assert episode.late_data_status == "found_late"
     assert (counts.late, counts.too_late, counts.raised) == (3, 0, 1)
     assert told(line) == ["raised"]
-    assert "from data that came late" in line.mail.messages[0].text
+    assert "from late data" in line.mail.messages[0].text
     line.run(70)
     assert told(line) == ["raised"]
 
@@ -236,7 +236,7 @@ def test_after_an_outage_one_digest_tells_of_all_that_is_over_and_the_open_ones_
     for minute in (361, 366, 370):
         line.run(minute)
     (digest,) = line.mail.messages[1:]
-    assert digest.subject == "120 alerts raised and over before anybody was told"
+    assert digest.subject == "120 alerts raised and over before a notification was sent"
     assert "and 100 others" in digest.text
     assert line.platform.episodes.waiting_for_digest() == []
 

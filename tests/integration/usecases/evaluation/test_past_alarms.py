@@ -34,7 +34,7 @@ def quality(platform, past):
 def test_in_the_first_days_past_alarms_are_counted_and_told_of():
     found = quality(plant(live=1), past=None)
     assert (found.kpis.alarms, found.past.found, found.past.counted) == (4, 3, True)
-    assert "nobody was told of them" in found.past.message
+    assert "without a notification" in found.past.message
 
 
 def test_later_they_are_left_out_and_told_of():

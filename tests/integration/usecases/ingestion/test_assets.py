@@ -101,7 +101,7 @@ def test_every_fault_of_every_asset_is_told_at_once_and_nothing_written(tmp_path
         "a: titel: is not a field (did you mean title?)",
         "a: variables.t.hig: is not a field (did you mean high?)",
         "'bad name' is not a legal name",
-        "b: asset 'b' stands in this file already",
+        "b: asset 'b' occurs twice in this file",
         "b: parent: there is no asset 'nowhere'",
         "entry 4: name: is missing",
         "c: variables.t.type: should be 'number', 'category' or 'boolean'",
@@ -134,7 +134,7 @@ def test_a_table_gives_an_attribute_per_column_with_numbers_as_numbers(tmp_path)
     ("content", "message"),
     [
         ("asset,age\n,5\n", "line 2, column asset: there is no asset"),
-        ("asset,age\na,5\na,6\n", r"line 3 \(a\): asset 'a' stands in this file already \(line 2 \(a\)\)"),
+        ("asset,age\na,5\na,6\n", r"line 3 \(a\): asset 'a' occurs twice in this file \(line 2 \(a\)\)"),
         ("asset,age\na,5,6\n", "line 2: 3 fields where the header names 2"),
         ("asset,age\n", "has a header but no lines"),
         ("machine,age\n1,5\n", "there is no column 'asset'; name it with --asset-column"),
@@ -148,7 +148,7 @@ def test_a_faulty_table_is_refused_with_its_line(tmp_path, content, message):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [("a: [", "is not YAML or JSON"), ("just text", "which is no asset"), ("", "empty")]
+    ("content", "message"), [("a: [", "is not YAML or JSON"), ("just text", "which is not an asset"), ("", "empty")]
 )
 def test_a_file_that_holds_no_assets_is_refused(tmp_path, content, message):
     with pytest.raises(UserError, match=message):

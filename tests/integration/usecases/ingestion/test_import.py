@@ -93,7 +93,7 @@ def test_a_bad_line_is_told_with_exit_code_1_and_nothing_is_written(command):
     command.file("f.csv", BAD)
     code, out, err = command("readings", "f.csv", "--strict")
     assert (code, out) == (1, "")
-    assert "f.csv is refused, nothing was written" in err
+    assert "f.csv was not imported" in err
     assert "line 4, column x: 'three' is not a number" in err
     assert command.stores.assets.all() == []
     assert command.count() == 0
@@ -103,7 +103,7 @@ def test_skipped_lines_land_in_a_rejects_file_beside_the_input_or_where_told(com
     command.file("f.csv", BAD)
     code, out, _ = command("readings", "f.csv", "--skip-bad", "--strict")
     assert code == 0
-    assert "1 bad lines are kept in f.csv.rejects.csv" in out
+    assert "1 bad lines were written to f.csv.rejects.csv" in out
     with (command.folder / "f.csv.rejects.csv").open(newline="") as file:
         assert list(csv.DictReader(file)) == [
             {"line": "4", "column": "x", "reason": "'three' is not a number", "original": "2026-01-05 00:02:00,oven-1,three"}

@@ -85,7 +85,7 @@ def test_a_new_users_file_is_imported_with_the_name_of_the_asset_alone(plant):
         "'Zeitstempel', dd.mm.yyyy, local time of Europe/Berlin (ALERTING_TIMEZONE)",
         "600 lines, 2025-10-26 00:00:00 to 2025-10-26 08:59:00",
         "oven-1 (new)",
-        "2 cells hold no value and are missing: 1 x #NV, 1 x ---",
+        "2 cells are not values and count as missing: 1 x #NV, 1 x ---",
         "60 stamps are of its first time and 60 of its second",
         "'Labor Feuchte [%]' has a value about every 1h only",
     ):
@@ -149,8 +149,8 @@ def test_titles_of_a_historian_leave_a_platform_that_still_works(plant):
         (["--encoding", "zlib_codec"], "not an encoding of text files"),
         (["--asset", "x" * 500], "is no asset name"),
         (["--time-format", "%Q"], "is not known"),
-        (["--missing", "x", "--decimal", "x"], "is no decimal mark"),
-        (["--sep", '"'], "is no separator"),
+        (["--missing", "x", "--decimal", "x"], "is not a decimal mark"),
+        (["--sep", '"'], "is not a separator"),
     ],
 )
 def test_a_wrong_option_is_refused_without_a_traceback(plant, arguments, message):

@@ -253,7 +253,7 @@ def test_bad_and_good_in_a_column_of_text_are_text(folder):
 
 def test_a_column_that_is_perhaps_no_number_is_refused_with_what_to_do(folder):
     codes = "".join(f"2026-01-05 00:{i:02},{'' if i % 3 else 'A'}{4000 + i}\n" for i in range(30))
-    folder.expect_refusal(f"ts,batch\n{codes}", "column 'batch' is taken for a number", "Declare it as a category")
+    folder.expect_refusal(f"ts,batch\n{codes}", "column 'batch' is taken for a number", "declare it as a category")
 
 
 def test_strict_makes_a_bad_cell_a_bad_line(folder):

@@ -53,7 +53,7 @@ def test_the_worse_of_two_qualities_counts(importer):
 def test_a_quality_that_nobody_understands_is_a_bad_line_with_its_place(importer):
     layout = {"asset": "oven-1", "quality": QualityLayout(suffix="_q")}
     dodgy = HEAD + "2015-01-01 06:00:00,1,5,good,good\n2015-01-01 06:01:00,1,5,dodgy,good\n"
-    importer.expect_refusal("line 3, column x_q: 'dodgy' is no quality: good, uncertain or bad", content=dodgy, **layout)
+    importer.expect_refusal("line 3, column x_q: 'dodgy' is not a quality: write good, uncertain or bad", content=dodgy, **layout)
     assert importer.plant.untouched()
     assert importer.readings(dodgy, skip_bad=True, **layout).rejected == 1
     assert [(line.line, line.column) for line in importer.rejects] == [(3, "x_q")]
@@ -87,6 +87,6 @@ def test_two_lines_that_disagree_whether_a_sample_is_bad_contradict_each_other(i
 
 def test_columns_of_quality_must_be_there(importer):
     rows = "ts,x\n2015-01-01 06:00:00,1\n"
-    importer.expect_refusal("no column is called like another one", content=rows, asset="a", quality=QualityLayout(suffix="_q"))
+    importer.expect_refusal("no column has the title of another column", content=rows, asset="a", quality=QualityLayout(suffix="_q"))
     importer.expect_refusal("there is no column 'status'", content=rows, asset="a", quality=QualityLayout(column="status"))
     importer.expect_refusal("--quality-codes goes with", content=rows, asset="a", quality=QualityLayout(codes="opc-da"))

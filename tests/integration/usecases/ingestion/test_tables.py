@@ -64,10 +64,10 @@ def test_text_in_a_declared_number_is_bad_even_when_all_of_it_is_text(importer):
 
 
 BAD_LINES = {
-    "2015-01-01 25:00,oven-1,5": "line 3, column ts: '2015-01-01 25:00' is no date and time of the calendar",
+    "2015-01-01 25:00,oven-1,5": "line 3, column ts: '2015-01-01 25:00' is not a date and time of the calendar",
     ",oven-1,5": "line 3, column ts: there is no time",
     "2015-01-01 06:05:00,,5": "line 3, column asset: there is no asset",
-    "2015-01-01 06:05:00,oven 1,5": "line 3, column asset: 'oven 1' is no name of an asset",
+    "2015-01-01 06:05:00,oven 1,5": "line 3, column asset: 'oven 1' is not a name of an asset",
     "2015-01-01 06:05:00,oven-1,five": "line 3, column x: 'five' is not a number",
     "2015-01-01 06:05:00,oven-1,inf": "line 3, column x: 'inf' is infinite",
     "2015-01-01 06:05:00,oven-1": "line 3: 2 fields where the header names 3",
@@ -78,7 +78,7 @@ FRAME = "ts,asset,x\n2015-01-01 06:00:00,oven-1,1\n{}\n2015-01-01 06:10:00,oven-
 
 @pytest.mark.parametrize("line", BAD_LINES)
 def test_a_bad_line_stops_the_import_before_anything_is_written(importer, line):
-    importer.expect_refusal("file.csv is refused, nothing was written", BAD_LINES[line], content=FRAME.format(line), strict=True)
+    importer.expect_refusal("file.csv was not imported", BAD_LINES[line], content=FRAME.format(line), strict=True)
     assert importer.plant.untouched()
 
 
@@ -115,13 +115,16 @@ def test_empty_lines_and_columns_are_passed_over_and_said(importer):
     result = importer.readings("ts,x,void\n2015-01-01 06:00:00,1,\n2015-01-01 06:01:00,,NaN\n", asset="a")
     assert len(importer.values) == 1
     assert set(importer.plant.assets.get("a").variables) == {"x"}
-    assert "1 lines hold no value and were passed over" in result.notes
-    assert "columns without any value were passed over: void" in result.notes
+    assert "1 lines hold no value and were skipped" in result.notes
+    assert "columns without any value were skipped: void" in result.notes
 
 
 def test_stamps_without_a_zone_are_said_to_be_utc_or_read_in_the_zone_given(importer):
     content = "ts,x\n2015-01-01 07:00:00,1\n"
-    assert "1 time stamps name no zone and were taken as UTC; --tz says otherwise" in importer.readings(content, asset="a").notes
+    assert (
+        "1 time stamps name no zone and were taken as UTC; name another zone with --tz"
+        in importer.readings(content, asset="a").notes
+    )
     assert importer.readings(content, asset="b", zone="Europe/Berlin").notes == ()
     assert ("b", timedelta(0)) in importer.values
 
@@ -136,13 +139,13 @@ def test_stamps_without_a_zone_are_said_to_be_utc_or_read_in_the_zone_given(impo
         (
             "ts,a b,a-b,a_b\n",
             {"asset": "a"},
-            "the columns 'a b' and 'a_b' would both be called a_b; tell them apart with --rename",
+            "the columns 'a b' and 'a_b' would both be called a_b; rename one with --rename",
         ),
-        ("ts,x\n", {"asset": "a", "rename": {"x": "a b"}}, "'a b' is no legal name; write for example --rename 'x=a_b'"),
+        ("ts,x\n", {"asset": "a", "rename": {"x": "a b"}}, "'a b' is not a legal name; write for example --rename 'x=a_b'"),
         ("ts,x\n", {"asset": "a", "rename": {"z": "y"}}, "there is no column 'z'"),
         ("ts,x\n", {"asset": "a", "only": ("z",)}, "there is no column 'z'"),
         ("ts,x\n", {"asset": "a b"}, "'a b' is no asset name"),
-        ("ts,x\n", {"asset": "a", "zone": "Europe/Berlln"}, "'Europe/Berlln' is no time zone; did you mean Europe/Berlin"),
+        ("ts,x\n", {"asset": "a", "zone": "Europe/Berlln"}, "'Europe/Berlln' is not a time zone; did you mean Europe/Berlin"),
         ("ts,x\n", {"asset": "a", "decimal": ","}, "cannot separate both fields and decimals"),
         ("ts,x\n", {"asset": "a"}, "has a header but no line"),
         ("ts,x\n2015-01-01,\n", {"asset": "a"}, "has no value in any column"),
@@ -205,7 +208,7 @@ def test_a_file_that_is_changed_between_check_and_import_is_refused(importer, mo
         return checked
 
     monkeypatch.setattr(source, "profile", change)
-    with pytest.raises(UserError, match="was changed while it was being imported; import it again"):
+    with pytest.raises(UserError, match="changed during its import; import it again"):
         import_readings(source, importer.plant, now=NOW, actor="me")
     assert not importer.values
 
@@ -272,12 +275,12 @@ def test_a_stored_event_type_is_taken_over_and_never_contradicted(importer):
     ("line", "message"),
     [
         ("2015-01-01 06:00:00,a,,", "line 2, column type: there is no event type"),
-        ("2015-01-01 06:00:00,a,a b,", "line 2, column type: 'a b' is no name of an event type"),
+        ("2015-01-01 06:00:00,a,a b,", "line 2, column type: 'a b' is not a name of an event type"),
         (
             "2015-01-01 06:00:00,a,stop,2015-01-01 05:00:00",
             "line 2, column end: the end '2015-01-01 05:00:00' lies before the start",
         ),
-        ("2015-01-01 06:00:00,a,stop,soon", "line 2, column end: 'soon' is no instant"),
+        ("2015-01-01 06:00:00,a,stop,soon", "line 2, column end: 'soon' is not an instant"),
     ],
 )
 def test_a_bad_event_stops_the_import_or_is_kept_apart(importer, line, message):

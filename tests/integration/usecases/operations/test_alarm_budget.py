@@ -179,7 +179,7 @@ def test_a_refusal_names_the_smallest_change_that_would_fit_tried_on_the_reading
     platform = plant(per_day=10)
     [forecast] = foreseen(platform, document())
     assert len(forecast.remedies) == 1
-    assert forecast.remedies[0].startswith("for: 30m (only where nothing is to be done")
+    assert forecast.remedies[0].startswith("for: 30m (only where an alarm that clears at once needs no action")
     assert "it would fit with for: 30m" in forecast.messages[-1]
     [tried] = foreseen(platform, document(**{"for": "30m"}))
     assert not tried.breaks

@@ -83,7 +83,7 @@ def test_targets_are_settings():
     ("setting", "words"),
     [
         ("nothing=1", "there is no target"),
-        ("most=many", "is not like 10"),
+        ("most=many", "is not a value such as 10"),
         ("stale_after=1", "stale_after"),
         ("most=-1", "negative"),
     ],

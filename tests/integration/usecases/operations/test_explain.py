@@ -66,7 +66,7 @@ def test_bad_quality_is_told_with_when_it_began_and_what_was_known_before(platfo
             run(platform, evaluated)
         found = ask(platform, 31)
         assert found.verdict == "unknown"
-        assert found.answer.startswith("cannot tell: bad quality: the last sample of temperature is bad")
+        assert found.answer.startswith("cannot tell: bad quality: the source marks the last sample of temperature as bad")
         assert f"temperature was 200 at {at(20).isoformat()}, of uncertain quality" in found.facts
         assert (
             f"temperature is of bad quality since {at(25).isoformat()}; its last sample is of {at(26).isoformat()}" in found.facts
@@ -78,7 +78,7 @@ def test_bad_quality_is_told_with_when_it_began_and_what_was_known_before(platfo
 def test_a_pending_condition_says_since_when_and_when_it_is_due(platform):
     found = ask(platform, 6)
     assert (found.pending_since, found.due_at, found.limit) == (at(5), at(7), 215)
-    assert "must hold for 2m" in found.answer
+    assert "must hold for 2 min" in found.answer
 
 
 def test_an_open_one_names_its_episode_who_was_told_and_who_acknowledged(platform):
@@ -89,7 +89,7 @@ def test_an_open_one_names_its_episode_who_was_told_and_who_acknowledged(platfor
     assert found.episode == episode.id
     text = "; ".join(found.facts)
     assert "limits: above 215.0, clear_above_at 210.0, for 2m" in text
-    assert "told: mail (sent)" in text
+    assert "notified: mail (sent)" in text
     assert "acknowledged by ann" in text
 
 
@@ -106,17 +106,17 @@ def test_a_shelf_is_named_also_in_hindsight(platform):
 def test_readings_that_came_late_are_seen_to_differ_from_what_was_kept(platform):
     run(platform, 50)
     feed(platform, m40=230, m45=230)
-    assert any("came after it was judged" in fact for fact in ask(platform, 44).facts)
+    assert any("came after its evaluation" in fact for fact in ask(platform, 44).facts)
     feed(platform, m5=200, m10=200)
-    assert any("some came later" in fact for fact in ask(platform, 8).facts)
+    assert any("some of them came later" in fact for fact in ask(platform, 8).facts)
 
 
 def test_what_is_not_judged_says_why(platform):
     assert "in service since" in ask(platform, -10).answer
-    assert "does not watch oven-2" in ask(platform, 5, asset="oven-2").answer
+    assert "does not apply to oven-2" in ask(platform, 5, asset="oven-2").answer
     apply(platform, [too_hot(state="draft")], "engineer", at(60), "test")
     found = ask(platform, 61)
-    assert (found.verdict, found.answer) == ("not judged", "it was not judged: revision 2 is draft")
+    assert (found.verdict, found.answer) == ("not evaluated", "it was not evaluated: revision 2 is draft")
     assert ask(platform, 6).verdict == "pending"  # what was in force then counts for then
 
 

@@ -66,7 +66,7 @@ def test_a_score_is_held_against_its_threshold_and_its_reasons_are_named(platfor
             assert answer.model_version == 1
             assert "air humidity" in answer.facts[1]
         else:
-            assert answer.unknown == "the problem is there already"
+            assert answer.unknown == "the problem has already started"
 
 
 def test_before_any_champion_nobody_can_tell(platform):

@@ -32,7 +32,7 @@ def test_a_link_that_has_expired_is_refused(now):
 
 
 def test_another_key_opens_nothing():
-    with pytest.raises(LinkRefused, match="not one of ours"):
+    with pytest.raises(LinkRefused, match="not a link of this platform"):
         unseal(seal(GRANT, KEY), b"x" * 40, at(1))
 
 
@@ -59,13 +59,13 @@ def test_no_secret_stands_in_a_link():
 
 def test_what_the_key_signed_for_another_purpose_is_no_link():
     _, content = URLSafeSerializer("").loads_unsafe(seal(GRANT, KEY))
-    with pytest.raises(LinkRefused, match="not one of ours"):
+    with pytest.raises(LinkRefused, match="not a link of this platform"):
         unseal(URLSafeSerializer(KEY, "another purpose").dumps(content), KEY, at(1))
 
 
 @pytest.mark.parametrize("spoilt", ["\udcff", "x" * LONGEST_TOKEN])
 def test_text_that_cannot_be_encoded_or_is_too_long_is_refused(spoilt):
-    with pytest.raises(LinkRefused, match="not one of ours"):
+    with pytest.raises(LinkRefused, match="not a link of this platform"):
         unseal(spoilt + seal(GRANT, KEY), KEY, at(1))
 
 

@@ -116,7 +116,7 @@ def test_the_run_can_be_read_and_its_drawings_are_pictures():
     text = platform.models.files(run, "decision")["decision.md"].decode()
     assert text.startswith("# too-moist: The challenger goes into service provisionally\n\nThere is no champion yet.")
     titles = [line for line in text.splitlines() if line.startswith("## ")]
-    assert titles == ["## Candidates", "## Threshold", "## Test period", "## What it looks at", "## Data"]
+    assert titles == ["## Candidates", "## Threshold", "## Test period", "## Variables that it uses", "## Data"]
     assert "| logistic regression | " in text
     tags = platform.models.tags(run)
     title, rest = text.split("\n", 1)

@@ -121,8 +121,8 @@ def test_local_times_of_a_clock_change_are_bad_and_the_reason_tells_which():
     [
         ("abc", "number", "'abc' is not a number"),
         ("12,5", "number", "'12,5' is not a number; if that is a decimal comma, add --decimal ,"),
-        ("inf", "number", "'inf' is infinite, which no measured value is"),
-        ("1e999", "number", "'1e999' is larger than any number that can be kept"),
+        ("inf", "number", "'inf' is infinite; a measured value is finite"),
+        ("1e999", "number", "'1e999' is larger than the largest number that can be stored"),
         ("yes", "boolean", "'yes' is neither true nor false"),
     ],
 )
@@ -134,7 +134,7 @@ def test_the_reason_of_a_bad_cell_is_in_plain_words(cell, kind, reason):
     ("cell", "reason"),
     [
         ("01.02.2015", "write for example 2015-01-01 06:00:00"),
-        ("2015-13-01", "no date and time of the calendar"),
+        ("2015-13-01", "not a date and time of the calendar"),
         ("5", "later than March 1973"),
     ],
 )

@@ -54,7 +54,7 @@ def test_a_file_that_changed_after_the_check_is_refused_though_it_was_parsed_onc
     source.profile(silent)
     file.write_text(TEXT.replace("oven-1", "oven-2"))
     os.utime(file, ns=(1, 1))
-    with pytest.raises(UserError, match="was changed while it was being imported"):
+    with pytest.raises(UserError, match="changed during its import"):
         read(source)
 
 

@@ -128,8 +128,8 @@ def test_notes_say_what_is_odd_and_what_follows():
     loose.readings["batch"] = np.array([f"b{i}" for i in range(HOURS)], dtype=object)
     dataset = built(definition(features={"stride": "1h", "windows": ["3h"], "events": ["err*"]}), [loose, silent])
     notes = "\n".join(dataset.notes)
-    assert "oven-3 has no readings in the training period: the model learns nothing from it." in notes
-    assert "ghost is always 4.0 in the training period: nothing can be learned from it" in notes
+    assert "oven-3 has no readings in the training period: the model cannot use it." in notes
+    assert "ghost is always 4.0 in the training period: the model cannot use it" in notes
     assert "dead has no value in the training period: it is left out" in notes
     assert "batch is a category with 360 values in training, more than 100: it is left out." in notes
     assert "outside its engineering range" in notes

@@ -118,7 +118,7 @@ def test_what_cannot_be_run_says_why():
         result(threshold(), {"temperatur": [3]})
     with pytest.raises(UserError, match="exactly one of"):
         result(threshold(), {"temperature": [3]}, [{"at": "0s"}])
-    with pytest.raises(UserError, match="is no value of 'temperature'"):
+    with pytest.raises(UserError, match="is not a value of 'temperature'"):
         result(threshold(), {"temperature": ["hot"]}, asset={"variables": {"temperature": {"type": "number"}}})
     with pytest.raises(UserError, match=r"scenarios\.0\.expect"):
         read_scenarios({"definition": "x", "scenarios": [{"title": "t", "readings": {}}]}, "file")
