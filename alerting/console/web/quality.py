@@ -116,4 +116,6 @@ def _groups(
             return sorted(found, key=lambda g: (-g.kpis.alarms, g.name)), ""
     targets = targets_under(platform.budget)
     figures = kpis(alarms, start, end, targets, evaluated=evaluated_of(evaluated, start, end))
-    return [Group("everyone", figures, targets.per_day)], missing or ("" if by == EVERYONE else "no definition applies to an asset yet")
+    return [Group("everyone", figures, targets.per_day)], missing or (
+        "" if by == EVERYONE else "no definition applies to an asset yet"
+    )

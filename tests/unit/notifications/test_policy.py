@@ -230,7 +230,7 @@ def test_a_channel_of_two_routes_is_told_once_and_by_the_one_that_is_awake():
 
 @pytest.mark.parametrize(("minute", "held"), [(15, None), (16, "digest")])
 def test_an_episode_that_was_over_goes_into_a_digest_only_if_it_was_over_for_more_than_ten_minutes(minute, held):
-    assert decide(situation(over(EPISODE), minute=minute)).held == held
+    assert decide(situation(over(EPISODE), minute=minute)).postponed_by == held
 
 
 def test_escalations_come_soonest_first():

@@ -87,6 +87,8 @@ def test_two_lines_that_disagree_whether_a_sample_is_bad_contradict_each_other(i
 
 def test_columns_of_quality_must_be_there(importer):
     rows = "ts,x\n2015-01-01 06:00:00,1\n"
-    importer.expect_refusal("no column has the title of another column", content=rows, asset="a", quality=QualityLayout(suffix="_q"))
+    importer.expect_refusal(
+        "no column has the title of another column", content=rows, asset="a", quality=QualityLayout(suffix="_q")
+    )
     importer.expect_refusal("there is no column 'status'", content=rows, asset="a", quality=QualityLayout(column="status"))
     importer.expect_refusal("--quality-codes goes with", content=rows, asset="a", quality=QualityLayout(codes="opc-da"))
