@@ -36,11 +36,29 @@ def open_platform(settings: Settings, *, channels: bool = True) -> Iterator[Plat
 
 @contextmanager
 def open_stores(settings: Settings) -> "Iterator[MongoStores]":
-    """Yield the stores alone, for callers that need more of the database than the use cases do."""
+    """Yield the stores alone, for callers that need more of the database than the use cases do.
+
+    The database of a home on which no `alerting up` runs belongs to this process: if another version prepared it, it is prepared
+    here. Raises NotPrepared for every other database that this version has not prepared.
+    """
     from alerting.adapters.mongo import mongo
 
-    with _database(settings) as uri, mongo.open_stores(uri, settings.database) as stores:
+    with _database(settings) as uri, mongo.open_stores(uri, settings.database, prepare=_owns_database(settings)) as stores:
         yield stores
+
+
+def prepare_database(settings: Settings) -> None:
+    """Create collections, validators and indexes of the database. Idempotent. Raises UserError if it cannot be reached."""
+    from alerting.adapters.mongo import mongo
+
+    with _database(settings) as uri, mongo.open_database(uri, settings.database) as database:
+        mongo.prepare_database(database)
+
+
+def _owns_database(settings: Settings) -> bool:
+    from alerting.adapters.embedded.running import running
+
+    return settings.mongodb_uri is None and running(settings.home) is None
 
 
 def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True) -> Platform:

@@ -63,7 +63,7 @@ def _outage_s(minutes: float, speed: float) -> float:
 
 def _found_twice(world: World) -> None:
     """One founding, copied: both runs begin with the very same documents."""
-    with open_stores(world.uri, CALM) as calm, open_stores(world.uri, STORMY) as stormy:
+    with open_stores(world.uri, CALM, prepare=True) as calm, open_stores(world.uri, STORMY, prepare=True) as stormy:
         found(world, calm)
         for name in calm.database.list_collection_names():
             if documents := list(calm.database[name].find()):

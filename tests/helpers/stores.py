@@ -21,7 +21,7 @@ def another_real(real_server) -> Iterator[MongoStores]:
 
 
 def _emptied_afterwards(uri: str, name: str) -> Iterator[MongoStores]:
-    with open_stores(uri, name) as stores:
+    with open_stores(uri, name, prepare=True) as stores:
         yield stores
         for collection in stores.database.list_collection_names():
             stores.database[collection].delete_many({})

@@ -3,6 +3,7 @@
 import pytest
 from pymongo.errors import WriteError
 
+from alerting.adapters.mongo.prepare import prepare_database
 from alerting.definitions.faults import DefinitionRefused
 from tests.builders import at, revision, threshold, too_hot, too_moist
 
@@ -134,10 +135,10 @@ def test_the_server_takes_dates_and_the_numbers_of_every_shell(real):
 
 
 @pytest.mark.slow
-def test_ensuring_again_brings_an_outdated_validator_up_to_date(real):
+def test_preparing_again_brings_an_outdated_validator_up_to_date(real):
     real.database.command("collMod", "alert_definitions", validator={}, validationLevel="off")
     real.database["alert_definitions"].insert_one({"name": "left over", "from": "then"})
-    real.ensure()
+    prepare_database(real.database)
     with pytest.raises(DefinitionRefused):
         real.definitions.put(too_hot(abvoe=3))
 
