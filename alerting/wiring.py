@@ -49,10 +49,10 @@ def open_stores(settings: Settings) -> "Iterator[MongoStores]":
 
 def prepare_database(settings: Settings) -> None:
     """Create collections, validators and indexes of the database. Idempotent. Raises UserError if it cannot be reached."""
-    from alerting.adapters.mongo import mongo
+    from alerting.adapters.mongo import mongo, prepare
 
     with _database(settings) as uri, mongo.open_database(uri, settings.database) as database:
-        mongo.prepare_database(database)
+        prepare.prepare_database(database)
 
 
 def _owns_database(settings: Settings) -> bool:

@@ -272,7 +272,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             "`_id`",
             "`adapters/mongo/prepare.py` (`alerting prepare`)",
             "none",
-            KEPT,
+            FOR_EVER,
         ),
     },
     "The demo line": {

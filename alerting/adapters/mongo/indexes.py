@@ -114,7 +114,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     BACKTEST_FILES: [_unique("backtest", "segment", "name", "piece")],
     AUDIT: [_unique("key"), _newest(at="at"), _newest("subject", at="at")],
     FAULTS: [],
-    REACH: [],
+    EVALUATED_UNTIL: [],
     CLOCK: [],
     LINES: [],
     SCHEMA: [],
