@@ -43,6 +43,9 @@ class OneDefinition:
     def revisions(self, name: str) -> list[Revision]:
         return self._all if name == self._revision.name else []
 
+    def newest_revision(self, name: str) -> Revision | None:
+        return next(reversed(self.revisions(name)), None)
+
     def histories(self, names: Collection[str]) -> dict[str, list[Revision]]:
         return {name: self.revisions(name) for name in names if name == self._revision.name}
 
