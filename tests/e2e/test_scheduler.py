@@ -206,7 +206,8 @@ def test_training_makes_a_champion_and_evaluation_raises_its_episodes(
 
     with open_stores(settings) as stores:
         MongoClock(stores.database).start(platform.clock.now() + timedelta(minutes=10), 1.0, timedelta(hours=1))
-    airflow.run("evaluate__1m", EVALUATED)
+    airflow.unpause("maintain")
+    airflow.run("maintain", EVALUATED)
 
     of_old = [e for e in platform.episodes.find(definition=MODEL) if e.raised_at <= EVALUATED]
     assert {n.status for e in of_old for n in e.notifications} == {"grouped"}  # two days were caught up: one digest tells of them

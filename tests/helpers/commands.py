@@ -20,7 +20,8 @@ class CommandRecord(monitoring.CommandListener):
 
     def succeeded(self, event):
         cursor = event.reply.get("cursor", {})
-        self.received += sum(len(bson.encode(found)) for part in ("firstBatch", "nextBatch") for found in cursor.get(part, ()))
+        found = [document for part in ("firstBatch", "nextBatch") for document in cursor.get(part, ())]
+        self.received += sum(len(one if isinstance(one, bytes) else bson.encode(one)) for one in found)
 
     def failed(self, event):
         pass
