@@ -25,7 +25,7 @@ class Proposal:
     change: dict[str, float | str]
     raises_before: int
     raises_after: int
-    words: str
+    message: str
 
 
 def propose(
@@ -66,10 +66,10 @@ def noise(values: np.ndarray) -> float:
     half of the neighbours are equal: the smallest difference that occurs.
     """
     differences = np.abs(np.diff(values[np.isfinite(values)]))
-    moved = differences[differences > 0]
-    if not len(moved):
+    changes = differences[differences > 0]
+    if not len(changes):
         return 0.0
-    return float(1.4826 * np.median(differences) / np.sqrt(2)) or float(moved.min())
+    return float(1.4826 * np.median(differences) / np.sqrt(2)) or float(changes.min())
 
 
 def _clear_limits(
@@ -82,9 +82,9 @@ def _clear_limits(
     for step in _STEPS if sigma else ():
         change: dict[str, float | str] = {}
         if isinstance(above, int | float):
-            change["clear_above_at"] = _rounded(above - step * sigma, sigma)
+            change["clear_above_at"] = _round_to_noise(above - step * sigma, sigma)
         if isinstance(below, int | float):
-            change["clear_below_at"] = _rounded(below + step * sigma, sigma)
+            change["clear_below_at"] = _round_to_noise(below + step * sigma, sigma)
         if _further_inside(definition, change) and _apart(change):
             yield change, definition.model_copy(update=change)
 
@@ -112,7 +112,7 @@ def _apart(change: dict[str, float | str]) -> bool:
     )
 
 
-def _rounded(value: float, sigma: float) -> float:
+def _round_to_noise(value: float, sigma: float) -> float:
     """Return the value with no more digits than the noise allows: one of the noise itself."""
     return round(value, -int(np.floor(np.log10(sigma))))
 

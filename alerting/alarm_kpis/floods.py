@@ -34,15 +34,15 @@ def ends_below(above: int) -> int:
     return max(above // 2, 1)
 
 
-def counted(at: Iterable[datetime], start: datetime, end: datetime, period: timedelta = PERIOD) -> Millis:
+def count_by_period(at: Iterable[datetime], start: datetime, end: datetime, period: timedelta = PERIOD) -> Millis:
     """Return the alarms in each period from `start` on; the last period may be shorter.
 
     Alarms outside of [start, end) are not counted.
     """
     begin, width = to_millis(start), duration_millis(period)
     number = max(-(-(to_millis(end) - begin) // width), 0)
-    places = [place for t in at if 0 <= (place := (to_millis(t) - begin) // width) < number]
-    return np.bincount(np.array(places, np.int64), minlength=number).astype(np.int64)
+    indices = [index for t in at if 0 <= (index := (to_millis(t) - begin) // width) < number]
+    return np.bincount(np.array(indices, np.int64), minlength=number).astype(np.int64)
 
 
 def find_floods(counts: Millis, start: datetime, above: int = ABOVE, below: int | None = None) -> tuple[Flood, ...]:

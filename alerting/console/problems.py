@@ -13,7 +13,7 @@ from alerting.adapters.mongo.mongo import KEYS_NOT_LOADED, DatabaseDown
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.clean_text import clean_line, clean_text
-from alerting.definitions.wording.fault_messages import words_of
+from alerting.definitions.wording.fault_messages import message_of
 from alerting.operators.actions import NotAllowed
 from alerting.ports import ModelUnavailable
 from alerting.usecases.episodes.store import NotFound
@@ -30,7 +30,7 @@ DATABASE_DOWN = "the database does not answer; nothing is lost, try again later"
 
 def problem(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
     """Return the response for a fault: JSON for programs, a page for people."""
-    title, detail = HTTPStatus(status).phrase, _bounded(detail)
+    title, detail = HTTPStatus(status).phrase, _shorten(detail)
     if not is_for_programs(request.url.path):
         page = render("problem.html", request, title=title, detail=detail)
         return HTMLResponse(page, status, headers)
@@ -49,7 +49,7 @@ def is_for_programs(path: str) -> bool:
     return path.startswith(API) or path == METRICS
 
 
-def _bounded(detail: str) -> str:
+def _shorten(detail: str) -> str:
     clean = clean_text(detail)
     return clean if len(clean) <= LONGEST_DETAIL else f"{clean[:LONGEST_DETAIL]} …"
 
@@ -101,4 +101,4 @@ def _message(error: dict[str, Any]) -> str:
         return f"the body is not JSON: {error['ctx']['error']}"
     if error["type"] == "extra_forbidden":
         return f"{'.'.join(path[1:])}: there is no such field"
-    return f"{'.'.join(path[1:]) or path[0]}: {'; '.join(filter(None, words_of(error)))}"
+    return f"{'.'.join(path[1:]) or path[0]}: {'; '.join(filter(None, message_of(error)))}"

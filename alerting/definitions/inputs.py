@@ -26,13 +26,13 @@ def latency(definition: Definition, asset: Asset) -> timedelta:
 
     The problem of a threshold alert determines outcomes only, and delays no evaluation.
     """
-    judged = {definition.variable} if isinstance(definition, ThresholdDefinition) else variables_read(definition, asset)
-    waits = (asset.variables[v].latency for v in judged if v in asset.variables)
+    evaluated = {definition.variable} if isinstance(definition, ThresholdDefinition) else variables_read(definition, asset)
+    waits = (asset.variables[v].latency for v in evaluated if v in asset.variables)
     return max(waits, default=timedelta(0))
 
 
 def _may_see(definition: ClassifierDefinition, variable: str) -> bool:
-    def named(patterns: tuple[str, ...]) -> bool:
+    def matches(patterns: tuple[str, ...]) -> bool:
         return any(fnmatchcase(variable, p) for p in patterns)
 
-    return named(definition.include) and not named(definition.exclude)
+    return matches(definition.include) and not matches(definition.exclude)

@@ -21,7 +21,7 @@ from alerting.local.disk import check_space
 from alerting.local.first_alert import announcement
 from alerting.local.ports import check_ports
 from alerting.local.prepare import prepare_home
-from alerting.local.processes import guarded
+from alerting.local.processes import run_guarded
 from alerting.local.secrets import Secrets
 from alerting.local.sign_in import VALID, make_link
 from alerting.local.supervisor import StartFailed, Supervisor
@@ -32,7 +32,7 @@ from alerting.wiring import MLFLOW_USER
 
 def up(settings: Settings, environ: Mapping[str, str], demo: bool) -> int:
     """Run the platform until Ctrl-C. Returns the exit code: 0 when stopped on request, 1 when refused."""
-    return guarded(lambda: _work(settings, environ, demo))
+    return run_guarded(lambda: _work(settings, environ, demo))
 
 
 class Screen:
@@ -82,7 +82,7 @@ class Screen:
 def _work(settings: Settings, environ: Mapping[str, str], demo: bool) -> int:
     screen = Screen()
     try:
-        _hold_and_run(settings, environ, demo, screen)
+        _run_with_lock(settings, environ, demo, screen)
     except UserError as refusal:
         screen.print(f"refused: {refusal}")
         return 1
@@ -95,23 +95,23 @@ def _work(settings: Settings, environ: Mapping[str, str], demo: bool) -> int:
     return 0
 
 
-def _hold_and_run(settings: Settings, environ: Mapping[str, str], demo: bool, screen: Screen) -> None:
+def _run_with_lock(settings: Settings, environ: Mapping[str, str], demo: bool, screen: Screen) -> None:
     """Reserve home, ports and database, then run. Raises UserError before any part is started."""
     waiting_for_up = "waiting for the platform that is stopping"
     waiting_for_commands = "waiting for other commands to finish with the database"
     new = database_of(settings.home) is None
     with ExitStack() as stack:
-        held = stack.enter_context(hold(settings.home, parts.mlflow_uri(settings), lambda: screen.say(waiting_for_up)))
-        tell_port: Callable[[int], None] = _ignore_port
+        running_file = stack.enter_context(hold(settings.home, parts.mlflow_uri(settings), lambda: screen.say(waiting_for_up)))
+        record_port: Callable[[int], None] = _ignore_port
         if (scant := check_space(settings.home)) is not None:
             screen.say(scant)
         if settings.mongodb_uri is None:
-            tell_port = stack.enter_context(exclusive_mongod(settings.home, lambda: screen.say(waiting_for_commands)))
+            record_port = stack.enter_context(exclusive_mongod(settings.home, lambda: screen.say(waiting_for_commands)))
         check_ports(settings.ports)
         secrets = prepare_home(settings)
         if new:
             screen.say(f"a new platform in {settings.home}")
-        tell_port(settings.mongodb_port)
+        record_port(settings.mongodb_port)
         record_last_home(settings.home, environ)
         for folder in ("logs", "airflow", "mlflow/artifacts"):
             make_private_folder(settings.home / folder)
@@ -122,7 +122,7 @@ def _hold_and_run(settings: Settings, environ: Mapping[str, str], demo: bool, sc
             "airflow-dags": lambda: _welcome(screen, settings, secrets),
             "first-alert": lambda: _announce_first_alert(screen, first_alert),
         }
-        supervisor.run(milestones, held.stopping)
+        supervisor.run(milestones, running_file.stopping)
 
 
 def _welcome(screen: Screen, settings: Settings, secrets: Secrets) -> None:

@@ -133,37 +133,37 @@ class SuppressionView(views.View):
     not_notified: list[views.EpisodeSummary]
 
 
-@router.get("/episodes/{id}/standing", tags=["operators"])
+@router.get("/episodes/{id}/state", tags=["operators"])
 def show_operator_state(id: Id, platform: Served, _: Viewer) -> Operated:
     """The operator state of an episode: ISA-18.2 state, acknowledgement, shelves, first-out."""
-    return _operated(platform, find_episode(platform, id))
+    return _operated_view(platform, find_episode(platform, id))
 
 
 @router.post("/episodes/{id}/ack", tags=["operators"])
 def acknowledge(id: Id, platform: Served, person: Operator, body: AckBody | None = None) -> Operated:
     """Acknowledge: somebody has seen it. Doing it again changes nothing. Role: operator."""
     note = body.note if body else ""
-    return _operated(platform, operate.acknowledge(platform, id, actor_of(person), platform.clock.now(), note))
+    return _operated_view(platform, operate.acknowledge(platform, id, actor_of(person), platform.clock.now(), note))
 
 
 @router.post("/episodes/{id}/confirm", tags=["operators"])
 def confirm(id: Id, platform: Served, person: Operator, body: ConfirmBody | None = None) -> Operated:
     """Confirm that something was done; counts as `acted` in the feedback. Role: operator."""
-    said = body or ConfirmBody(action="", acted_at=None)
-    episode = operate.confirm(platform, id, actor_of(person), platform.clock.now(), said.action, said.acted_at)
-    return _operated(platform, episode)
+    given = body or ConfirmBody(action="", acted_at=None)
+    episode = operate.confirm(platform, id, actor_of(person), platform.clock.now(), given.action, given.acted_at)
+    return _operated_view(platform, episode)
 
 
 @router.post("/episodes/{id}/comment", tags=["operators"])
 def comment(id: Id, body: CommentBody, platform: Served, person: Operator) -> Operated:
     """Leave a comment with the episode. Role: operator."""
-    return _operated(platform, operate.comment(platform, id, actor_of(person), platform.clock.now(), body.comment))
+    return _operated_view(platform, operate.comment(platform, id, actor_of(person), platform.clock.now(), body.comment))
 
 
 @router.post("/episodes/{id}/assign", tags=["operators"])
 def assign(id: Id, body: AssignBody, platform: Served, person: Operator) -> Operated:
     """Assign the episode to a person. Role: operator."""
-    return _operated(platform, operate.assign(platform, id, actor_of(person), platform.clock.now(), body.to))
+    return _operated_view(platform, operate.assign(platform, id, actor_of(person), platform.clock.now(), body.to))
 
 
 @router.get("/shelves", tags=["operators"])
@@ -216,19 +216,19 @@ def actor_of(person: Person) -> operate.Actor:
     return operate.Actor(person.name, person.role)
 
 
-def _operated(platform: Served, episode: Episode) -> Operated:
-    stands = operate.standing(platform, episode, platform.clock.now())
+def _operated_view(platform: Served, episode: Episode) -> Operated:
+    state = operate.operator_state(platform, episode, platform.clock.now())
     return Operated(
         id=episode.id,
-        state=stands.state,
-        active=stands.flags.active,
+        state=state.state,
+        active=state.flags.active,
         acknowledged=episode.acknowledged,
         confirmed=episode.confirmed,
         assigned_to=episode.assigned_to,
-        first_out=stands.first_out,
-        shelves=[_shelf(s) for s in stands.shelves],
-        suppressed=stands.suppressed,
-        unknown=stands.unknown,
+        first_out=state.first_out,
+        shelves=[_shelf(s) for s in state.shelves],
+        suppressed=state.suppressed,
+        unknown=state.unknown,
     )
 
 

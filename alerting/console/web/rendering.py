@@ -34,7 +34,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_cleaned,
+        finalize=_clean_value,
     )
     environment.filters.update(
         instant=_instant,
@@ -51,16 +51,16 @@ def _environment() -> Environment:
         step=sentences.what_to_do,
         headline=sentences.headline,
         range=_range,
-        state=lambda state: sentences.STATE_WORDS[state],
+        state=lambda state: sentences.STATE_NAMES[state],
         answer=sentences.answer,
         signed=lambda share: f"{'+' if share >= 0 else '-'}{messages.percent(abs(share))}",
-        outcome=lambda o: messages.OUTCOME_WORDS[o],
-        verdict=lambda v: messages.VERDICT_WORDS[v],
+        outcome=lambda o: messages.OUTCOME_NAMES[o],
+        verdict=lambda v: messages.VERDICT_NAMES[v],
     )
     return environment
 
 
-def _cleaned(value: Any) -> Any:
+def _clean_value(value: Any) -> Any:
     """Return cleaned text of documents for pages; markup of the platform passes unchanged."""
     return clean_text(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 

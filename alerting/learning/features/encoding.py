@@ -107,7 +107,7 @@ class Dense:
         """Add up one value per encoded column by the column behind it."""
         return np.asarray(np.bincount(self.origin, weights=values, minlength=columns), np.float64)
 
-    def filled(self, matrix: Floats) -> Floats:
+    def fill(self, matrix: Floats) -> Floats:
         """Return the matrix with every missing number at its median."""
         full, part = matrix.copy(), matrix[:, self.numbers]
         full[:, self.numbers] = np.where(np.isnan(part), np.asarray(self.medians), part)
@@ -115,12 +115,12 @@ class Dense:
 
     def expand(self, matrix: Floats) -> Floats:
         """Fill, flag and expand, without scaling: for trees."""
-        filled = self.filled(matrix)[:, self.numbers]
+        fill = self.fill(matrix)[:, self.numbers]
         flags = np.isnan(matrix[:, self.flagged]).astype(np.float64)
         levels = [(matrix[:, [i]] == np.arange(count)).astype(np.float64) for i, count in self.categories]
-        return np.hstack([filled, flags, *levels])
+        return np.hstack([fill, flags, *levels])
 
-    def scaled(self, matrix: Floats) -> Floats:
+    def transform(self, matrix: Floats) -> Floats:
         """Fill, flag, expand and scale: for linear estimators. Zero is the mean of the training rows."""
         z = (self.expand(matrix) - np.asarray(self.mean)) / np.asarray(self.scale)
         return np.asarray(np.clip(z, -FARTHEST, FARTHEST), np.float64)
@@ -137,7 +137,7 @@ class Dense:
 
 
 @dataclass(frozen=True)
-class Pairs:
+class ColumnPairs:
     """Products and differences of pairs of number columns, which trees can only approximate by many steps.
 
     Expanded columns, in order: the matrix itself, the product of every pair, its first minus its second.
@@ -146,17 +146,17 @@ class Pairs:
     of: tuple[tuple[int, int], ...] = ()
 
     @staticmethod
-    def among(columns: Columns, telling: Floats, most: int) -> "Pairs":
+    def among(columns: Columns, telling: Floats, most: int) -> "ColumnPairs":
         """Return all pairs of the `most` number columns with the largest shares (share by column above 0)."""
         numbers = [i for i, name in enumerate(columns.names) if name not in columns.levels and telling[i] > 0]
         chosen = sorted(sorted(numbers, key=lambda i: (-telling[i], i))[:most])
-        return Pairs(tuple(combinations(chosen, 2)))
+        return ColumnPairs(tuple(combinations(chosen, 2)))
 
     def expand(self, matrix: Floats) -> Floats:
         """Return the matrix with products and differences beside it; missing where either is."""
-        return np.hstack([matrix, self.made(matrix)]) if self.of else matrix
+        return np.hstack([matrix, self.combine(matrix)]) if self.of else matrix
 
-    def made(self, matrix: Floats) -> Floats:
+    def combine(self, matrix: Floats) -> Floats:
         """Return the products and differences alone."""
         left, right = (matrix[:, [pair[side] for pair in self.of]] for side in (0, 1))
         return np.hstack([left * right, left - right])
@@ -175,12 +175,12 @@ class Pairs:
         return [list(pair) for pair in self.of]
 
     @staticmethod
-    def from_document(document: Sequence[Sequence[int]]) -> "Pairs":
+    def from_document(document: Sequence[Sequence[int]]) -> "ColumnPairs":
         """Read the pairs that `to_document` wrote."""
-        return Pairs(tuple((int(a), int(b)) for a, b in document))
+        return ColumnPairs(tuple((int(a), int(b)) for a, b in document))
 
 
-NO_PAIRS = Pairs()
+NO_PAIRS = ColumnPairs()
 
 
 def _median(values: Floats) -> float:

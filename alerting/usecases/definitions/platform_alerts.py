@@ -30,9 +30,9 @@ def forget_deleted(platform: Platform, documented: Collection[str], at: datetime
     latest = platform.definitions.latest()
     serving = {r.name for r in latest if r.definition.state == "active" and r.definition.kind != "threshold"}
     for alert in platform.platform_alerts.open():
-        gone = alert.kind == FAULTY and alert.subject not in documented
+        is_deleted = alert.kind == FAULTY and alert.subject not in documented
         idle = alert.kind == UNREADABLE and alert.subject not in serving
-        if gone or idle:
+        if is_deleted or idle:
             platform.platform_alerts.resolve(alert.kind, alert.subject, at)
 
 

@@ -15,7 +15,7 @@ from alerting.usecases.notification.dead_letters import dead_letters
 from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.operations.alarm_budget import check_edited
 
-_LATE_KEPT = timedelta(days=1)  # at least: the period of `alerting late-data`
+_LEAST_RETENTION = timedelta(days=1)  # at least: the period of `alerting late-data`
 
 
 def maintain(platform: Platform, as_of: datetime) -> dict[str, Any]:
@@ -35,8 +35,8 @@ def maintain(platform: Platform, as_of: datetime) -> dict[str, Any]:
 
 def forget_late(platform: Platform, as_of: datetime) -> int:
     """Remove the arrival records that no definition would reprocess any more. Return how many deliveries."""
-    longest = max((watch.allowed_lateness for watch in current_plan(platform).targets), default=0)
-    return platform.arrivals.forget(as_of - max(timedelta(milliseconds=longest), _LATE_KEPT))
+    longest = max((target.allowed_lateness for target in current_plan(platform).targets), default=0)
+    return platform.arrivals.forget(as_of - max(timedelta(milliseconds=longest), _LEAST_RETENTION))
 
 
 def close_orphans(platform: Platform, as_of: datetime) -> int:
@@ -48,13 +48,13 @@ def close_orphans(platform: Platform, as_of: datetime) -> int:
 def _close_all(platform: Platform, revision: Revision, as_of: datetime) -> int:
     reason = f"the definition is {revision.definition.state} since {revision.at.isoformat()}"
 
-    def closed(episode: Episode) -> Episode:
+    def close(episode: Episode) -> Episode:
         if episode.condition == "closed":
             return episode
         transition = Transition("closed", as_of, "platform", reason)
         return replace(episode, condition="closed", closed_at=as_of, transitions=(*episode.transitions, transition))
 
-    open_ones = platform.episodes.find(definition=revision.name, open_only=True)
-    for episode in open_ones:
-        update(platform, episode.id, closed)
-    return len(open_ones)
+    open_episodes = platform.episodes.find(definition=revision.name, open_only=True)
+    for episode in open_episodes:
+        update(platform, episode.id, close)
+    return len(open_episodes)

@@ -36,7 +36,7 @@ def file_hashes(definition: str, files: Files, key: bytes) -> dict[str, str]:
     """Return the hash of each file by name, with its method: of the bytes only, or keyed, with the definition and the name."""
     if not key:
         return {name: f"{_method(key)}:{hashlib.sha256(data).hexdigest()}" for name, data in files.items()}
-    return {name: f"{_method(key)}:{_keyed(definition, name, data, key)}" for name, data in files.items()}
+    return {name: f"{_method(key)}:{_keyed_hash(definition, name, data, key)}" for name, data in files.items()}
 
 
 def _method(key: bytes) -> str:
@@ -44,7 +44,7 @@ def _method(key: bytes) -> str:
     return f"{_KEYED}/{hashlib.sha256(key).hexdigest()[:8]}" if key else _PLAIN
 
 
-def _keyed(definition: str, name: str, data: bytes, key: bytes) -> str:
+def _keyed_hash(definition: str, name: str, data: bytes, key: bytes) -> str:
     digest = hmac.new(key, f"{definition}\0{name}\0".encode(), hashlib.sha256)
     digest.update(data)
     return digest.hexdigest()
@@ -55,26 +55,26 @@ def load_model(platform: Platform, definition: str, version: int) -> "TrainedMod
 
     Raises ModelUnavailable with the reason for any fault of its files or the registry.
     """
-    kept = platform.decisions.file_hashes(definition, version)
-    if not kept:
+    stored = platform.decisions.file_hashes(definition, version)
+    if not stored:
         raise ModelUnavailable(f"no hash of version {version} was kept when it was registered; train the model again")
-    return _read(_find_cached(platform, definition, version, kept) or _fetch(platform, definition, version, kept), version)
+    return _read(_find_cached(platform, definition, version, stored) or _fetch(platform, definition, version, stored), version)
 
 
-def _find_cached(platform: Platform, definition: str, version: int, kept: list[dict[str, str]]) -> dict[str, bytes] | None:
+def _find_cached(platform: Platform, definition: str, version: int, stored: list[dict[str, str]]) -> dict[str, bytes] | None:
     """Return the cached files of a version if all of them have their registered hashes; drop them if one has not."""
-    for hashes in kept:
+    for hashes in stored:
         files = platform.model_file_cache.load(definition, version, hashes)
         if files is None:
             continue
-        if hashes and _holds(file_hashes(definition, files, platform.model_key), hashes):
+        if hashes and _matches(file_hashes(definition, files, platform.model_key), hashes):
             return files
         _log.warning("the cached files of version %d are damaged and are downloaded again", version, definition=definition)
         platform.model_file_cache.drop(definition, version, hashes)
     return None
 
 
-def _fetch(platform: Platform, definition: str, version: int, kept: list[dict[str, str]]) -> dict[str, bytes]:
+def _fetch(platform: Platform, definition: str, version: int, stored: list[dict[str, str]]) -> dict[str, bytes]:
     """Download the files of a version, compare them with the registered hashes, and cache them."""
     try:
         downloaded = platform.models.model_files(definition, version)
@@ -82,35 +82,37 @@ def _fetch(platform: Platform, definition: str, version: int, kept: list[dict[st
         raise
     except Exception as fault:  # the answer of an external registry can make a client fail in any way
         raise ModelUnavailable(f"version {version} cannot be fetched from the registry: {first_line(fault)}") from fault
-    files = _select_registered(definition, version, downloaded, kept, platform.model_key)
+    files = _select_registered(definition, version, downloaded, stored, platform.model_key)
     platform.model_file_cache.store(definition, version, file_hashes(definition, files, platform.model_key), files)
     return files
 
 
-def _select_registered(definition: str, version: int, files: Files, kept: list[dict[str, str]], key: bytes) -> dict[str, bytes]:
+def _select_registered(definition: str, version: int, files: Files, stored: list[dict[str, str]], key: bytes) -> dict[str, bytes]:
     """Return the files as they were registered. Files that MLflow adds are left out."""
-    if not any(value.startswith(f"{_method(key)}:") for hashes in kept for value in hashes.values()):
-        told = "without the key of this platform, or with another one" if key else "with a key, which this platform does not use"
-        raise ModelUnavailable(f"the hashes of version {version} were kept {told}; train the model again")
+    if not any(value.startswith(f"{_method(key)}:") for hashes in stored for value in hashes.values()):
+        how_stored = (
+            "without the key of this platform, or with another one" if key else "with a key, which this platform does not use"
+        )
+        raise ModelUnavailable(f"the hashes of version {version} were kept {how_stored}; train the model again")
     found = file_hashes(definition, files, key)
-    same = next((hashes for hashes in kept if _holds(found, hashes)), None)
+    same = next((hashes for hashes in stored if _matches(found, hashes)), None)
     if same is not None:
         return {name: files[name] for name in same}
-    known = kept[-1]
-    changed = sorted(name for name in known if name in found and not hmac.compare_digest(found[name], known[name]))
+    newest = stored[-1]
+    changed = sorted(name for name in newest if name in found and not hmac.compare_digest(found[name], newest[name]))
     faults = {
         "changed": changed,
-        "lost": sorted(known.keys() - found.keys()),
+        "lost": sorted(newest.keys() - found.keys()),
     }
-    told = ", ".join(f"{' and '.join(names[:5])} {how}" for how, names in faults.items() if names)
+    how_stored = ", ".join(f"{' and '.join(names[:5])} {how}" for how, names in faults.items() if names)
     raise ModelUnavailable(
-        f"version {version} in the registry is damaged: {told} since it was registered; "
+        f"version {version} in the registry is damaged: {how_stored} since it was registered; "
         "restore the files, roll back, or train the model again"
     )
 
 
-def _holds(found: Mapping[str, str], kept: Mapping[str, str]) -> bool:
-    return found.keys() >= kept.keys() and all(hmac.compare_digest(found[name], kept[name]) for name in kept)
+def _matches(found: Mapping[str, str], stored: Mapping[str, str]) -> bool:
+    return found.keys() >= stored.keys() and all(hmac.compare_digest(found[name], stored[name]) for name in stored)
 
 
 def _read(files: Files, version: int) -> "TrainedModel":

@@ -50,11 +50,11 @@ class StampFormat:
         """Return every cell as milliseconds since 1970, as if its local time were UTC; `NO_INSTANT` where it is no such stamp."""
         digits = self._of_one_width(cells)
         if digits is not None:
-            at, valid, cut = _assembled(digits, np.ones(len(cells), dtype=bool))
+            at, valid, cut = _assemble(digits, np.ones(len(cells), dtype=bool))
             return LocalStamps(np.where(valid, at, NO_INSTANT), valid, cut)
         parts = pc.extract_regex(cells, self.pattern)
         found = _numbers({field.name: pc.struct_field(parts, field.name) for field in parts.type})
-        at, valid, cut = _assembled(found, _mask(pc.is_valid(parts)))
+        at, valid, cut = _assemble(found, _mask(pc.is_valid(parts)))
         offset, zoned = found.get("z", 0), found.get("zoned", np.zeros(len(cells), dtype=bool))
         return LocalStamps(np.where(valid, at - offset, NO_INSTANT), valid & ~zoned, cut)
 
@@ -116,7 +116,7 @@ ORDERS = {
     )
     for mark in "/-"
 }
-NAMED = {f.name: f for f in (*FORMATS, *(f for pair in ORDERS.values() for f in pair))}
+NAMED = {f.name: f for f in (*FORMATS, *(f for both in ORDERS.values() for f in both))}
 _DIRECTIVES = {
     "d": r"(?P<d>\d{1,2})",
     "m": r"(?P<m>\d{1,2})",
@@ -145,9 +145,9 @@ def named_format(text: str) -> StampFormat | None:
         return None
     if "%" not in text:
         name = re.sub(r"[ T,]+hh?:mm.*$", "", text.strip().lower())
-        known = {f.lower(): form for f, form in NAMED.items()} | {"yyyymmdd": COMPACT, "yyyymmddhhmm": COMPACT}
-        if name in known:
-            return known[name]
+        by_name = {f.lower(): form for f, form in NAMED.items()} | {"yyyymmdd": COMPACT, "yyyymmddhhmm": COMPACT}
+        if name in by_name:
+            return by_name[name]
         names = ", ".join(NAMED)
         raise UserError(f"{text!r} is no format of stamps (--time-format); it is {names}, or written as %d.%m.%Y %H:%M:%S")
     pattern, groups = _from_directives(text)
@@ -164,8 +164,8 @@ def _from_directives(text: str) -> tuple[str, list[str]]:
             continue
         directive = text[at + 1 : at + 2]
         if directive not in _DIRECTIVES:
-            known = " ".join(f"%{d}" for d in _DIRECTIVES)
-            raise UserError(f"{text!r} (--time-format): %{directive} is not known; there are {known}")
+            directives = " ".join(f"%{d}" for d in _DIRECTIVES)
+            raise UserError(f"{text!r} (--time-format): %{directive} is not known; there are {directives}")
         pattern, at = pattern + _DIRECTIVES[directive], at + 2
         if directive != "%":
             groups.append({"y": "Y", "I": "H", "B": "b"}.get(directive, directive))
@@ -192,8 +192,8 @@ def _same_width(cells: Cells, width: int) -> npt.NDArray[np.uint8] | None:
 
 def _number(digits: npt.NDArray[np.uint8]) -> Ints:
     number = np.zeros(len(digits), dtype=np.int64)
-    for place in range(digits.shape[1]):
-        number = number * 10 + digits[:, place]
+    for position in range(digits.shape[1]):
+        number = number * 10 + digits[:, position]
     return number
 
 
@@ -212,7 +212,7 @@ def _numbers(texts: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _assembled(found: Mapping[str, Any], valid: BoolArray) -> tuple[Millis, BoolArray, int]:
+def _assemble(found: Mapping[str, Any], valid: BoolArray) -> tuple[Millis, BoolArray, int]:
     year, month, day = found["Y"], found["m"], found["d"]
     year = np.where(year < 70, year + 2000, np.where(year < 100, year + 1900, year))
     hour, minute, second, nanos = (found.get(name, np.zeros_like(year)) for name in "HMSf")
