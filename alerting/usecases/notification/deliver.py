@@ -25,7 +25,7 @@ from alerting.usecases.notification.muting import mute_notifications, tend_shelv
 from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.notification.schedule import announce_due
 
-__all__ = ["DeliveryCounts", "deliver_due", "deliver_pending", "message", "retry", "send_test"]
+__all__ = ["DeliveryCounts", "deliver_due", "deliver_episodes", "message", "retry", "send_test"]
 _log = id_logger(__name__)
 CLAIM = timedelta(minutes=2)
 """How long a claim belongs to the process that made it: longer than all time-outs of a delivery together."""
@@ -81,25 +81,27 @@ def deliver_due(platform: Platform, now: datetime) -> DeliveryCounts:
     """End shelves, add the notifications that time made due, then try every due notification once."""
     record_document_faults(platform, now, ("routes", "shelves"))
     tend_shelves(platform, now)
-    return _deliver_round(platform, now, DeliveryCounts(announced=announce_due(platform, now)))
-
-
-@log_run()
-def deliver_pending(platform: Platform, now: datetime) -> DeliveryCounts:
-    """Try every due notification once, such as those of episodes that an evaluation has just raised; add none."""
-    return _deliver_round(platform, now, DeliveryCounts())
-
-
-def _deliver_round(platform: Platform, now: datetime, counts: DeliveryCounts) -> DeliveryCounts:
-    """Deliver every due notification, except those of muted episodes."""
-    current_round = _Round(platform, now, counts)
-    while _deliver_page(current_round):
-        pass
+    current_round = _Round(platform, now, DeliveryCounts(announced=announce_due(platform, now)))
+    _deliver_episodes(current_round)
     for shelf in platform.shelves.with_due_notifications(now):
         _deliver_all(current_round, shelf.notifications, _shelf_notifications(platform, shelf))
     for group_message in platform.group_messages.due(now):
         _deliver_all(current_round, (group_message.notification,), _group_message_notifications(platform, group_message))
-    return counts
+    return current_round.counts
+
+
+@log_run()
+def deliver_episodes(platform: Platform, now: datetime) -> DeliveryCounts:
+    """Try the due notifications of episodes once: those that an evaluation has just added, and add none."""
+    current_round = _Round(platform, now, DeliveryCounts())
+    _deliver_episodes(current_round)
+    return current_round.counts
+
+
+def _deliver_episodes(current_round: _Round) -> None:
+    """Deliver the due notifications of episodes that are not muted."""
+    while _deliver_page(current_round):
+        pass
 
 
 def _deliver_page(current_round: _Round) -> bool:
