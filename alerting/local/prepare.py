@@ -30,6 +30,7 @@ def main() -> int:
     except UserError as refusal:
         sys.stderr.write(f"refused: {refusal}\n")
         return 1
+    sys.stdout.write("collections, validators and indexes\n")
     return 0
 
 
