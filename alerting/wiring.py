@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from alerting.definitions.faults import UserError
-from alerting.ports import Channel, Links, Platform, TrainingLimits
+from alerting.ports import Channel, Links, ModelFileCache, Platform, TrainingLimits
 from alerting.settings.delivery import Smtp
 from alerting.settings.environment import LOOPBACK, Settings, variable
 from alerting.settings.home import home_errors, require_embedded
@@ -36,11 +36,29 @@ def open_platform(settings: Settings, *, channels: bool = True) -> Iterator[Plat
 
 @contextmanager
 def open_stores(settings: Settings) -> "Iterator[MongoStores]":
-    """Yield the stores alone, for callers that need more of the database than the use cases do."""
+    """Yield the stores alone, for callers that need more of the database than the use cases do.
+
+    The database of a home on which no `alerting up` runs belongs to this process: if another version prepared it, it is prepared
+    here. Raises NotPrepared for every other database that this version has not prepared.
+    """
     from alerting.adapters.mongo import mongo
 
-    with _database(settings) as uri, mongo.open_stores(uri, settings.database) as stores:
+    with _database(settings) as uri, mongo.open_stores(uri, settings.database, prepare=_owns_database(settings)) as stores:
         yield stores
+
+
+def prepare_database(settings: Settings) -> None:
+    """Create collections, validators and indexes of the database. Idempotent. Raises UserError if it cannot be reached."""
+    from alerting.adapters.mongo import mongo, prepare
+
+    with _database(settings) as uri, mongo.open_database(uri, settings.database) as database:
+        prepare.prepare_database(database)
+
+
+def _owns_database(settings: Settings) -> bool:
+    from alerting.adapters.embedded.running import running
+
+    return settings.mongodb_uri is None and running(settings.home) is None
 
 
 def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True) -> Platform:
@@ -52,6 +70,7 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
         platform,
         links=_links(settings) if channels else None,
         model_key=_model_key(settings),
+        model_file_cache=_model_file_cache(settings),
         limits=TrainingLimits(settings.max_training_rows, read_memory()),
         budget=settings.budget,
         zone=settings.timezone,
@@ -185,6 +204,12 @@ def _model_key(settings: Settings) -> bytes:
     from alerting.adapters.channels.links import load_or_create_key
 
     return b"" if settings.mlflow_uri is None else load_or_create_key(settings.home / "secrets" / "model_key")
+
+
+def _model_file_cache(settings: Settings) -> ModelFileCache:
+    from alerting.adapters.mlflow.file_cache import FolderFileCache
+
+    return FolderFileCache(settings.home / "cache" / "models")
 
 
 def _links(settings: Settings) -> Links:

@@ -18,6 +18,7 @@ from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.documents import Document, to_document
 from alerting.adapters.mongo.indexes import EPISODES, REPORTS
 from alerting.adapters.mongo.mongo import MongoStores, connect
+from alerting.adapters.mongo.prepare import prepare_database
 from alerting.console.api.views import cursor_after
 from alerting.console.app import create_app
 from alerting.definitions.assets import Asset, Variable
@@ -52,7 +53,7 @@ def run() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, EmbeddedMongod(Path(folder) / "db", _free_port()) as server:
         client = connect(server.uri)
         stores = MongoStores(client["console"])
-        stores.ensure()
+        prepare_database(stores.database)
         _fill(stores)
         settings = Settings(Path(folder), mongodb_uri=server.uri)
         app = create_app(replace(assemble(settings, stores, channels=False), clock=StandingClock()), SIGN_IN)

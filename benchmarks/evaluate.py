@@ -28,6 +28,7 @@ from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.demo.clock import MongoClock
 from alerting.adapters.mongo.indexes import DEFINITIONS, READINGS, REVISIONS
 from alerting.adapters.mongo.mongo import MongoStores, connect
+from alerting.adapters.mongo.prepare import prepare_database
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.revisions import next_revision
 from alerting.definitions.validation import parse_definition
@@ -72,7 +73,7 @@ def _measure(server: EmbeddedMongod, size: int) -> dict[str, Any]:
     """Return the measurements of ticks of one database with this number of definitions."""
     with connect(server.uri) as client:
         stores = MongoStores(client[f"plant_{size}"])
-        stores.ensure()
+        prepare_database(stores.database)
         _write_definitions(stores, size)
         assets, random = min(size, ASSETS), np.random.default_rng(0)
         ticks = []

@@ -19,6 +19,7 @@ from alerting.adapters.files.readings import ReadingsFile
 from alerting.adapters.files.rows import Layout
 from alerting.adapters.mongo.indexes import READINGS
 from alerting.adapters.mongo.mongo import MongoStores, connect
+from alerting.adapters.mongo.prepare import prepare_database
 from alerting.usecases.ingestion.tables import import_readings
 
 ROWS, VARIABLES, ASSETS = 50_000, 20, 5
@@ -36,10 +37,10 @@ def run() -> dict[str, object]:
         ours, raw = [], []
         for i in range(ROUNDS):
             stores = MongoStores(client[f"imported_{i}"])
-            stores.ensure()
+            prepare_database(stores.database)
             ours.append(_import(file, stores))
             plain = MongoStores(client[f"raw_{i}"])
-            plain.ensure()
+            prepare_database(plain.database)
             raw.append(_insert(stores, plain))
         client.close()
     figure, peer = max(ours), max(raw)

@@ -17,7 +17,7 @@ def clean_up() -> dict[str, object]:
 
 @task
 def deliver() -> dict[str, int]:
-    """Deliver repeats, escalations and heartbeats, independent of the evaluation cadences."""
+    """End shelves, and deliver repeats, escalations, summaries, digests and heartbeats."""
     from alerting.usecases.notification.deliver import deliver_due
 
     with opened_platform() as platform:

@@ -26,7 +26,7 @@ class FrameReadings(OneByOne):
         self._by_asset = {h.asset.name: h for h in histories}
         self.asked_until = None
 
-    def load(self, asset, start, end, variables=None):
+    def load(self, asset, start, end, variables=None, events_since=None):
         self.asked_until = end if self.asked_until is None else max(end, self.asked_until)
         whole = self._by_asset.get(asset.name, History(asset))
         ts = millis(whole.readings.index)
@@ -36,6 +36,9 @@ class FrameReadings(OneByOne):
         events = whole.events if end is None or whole.events.empty else whole.events[whole.events["start"] <= end]
         readings = whole.readings.iloc[first:last].reindex(columns=names)
         return History(asset, readings, events if len(events) else no_events(), doubts=whole.doubts)
+
+    def index_newest(self, variables):
+        pass
 
     def newest(self, asset, since, until):
         columns = {}

@@ -48,7 +48,7 @@ class Readings:
             self.events[key] = row
         return changed
 
-    def load(self, asset, start, end, variables=None):
+    def load(self, asset, start, end, variables=None, events_since=None):
         raise NotImplementedError
 
     def span(self, asset):

@@ -17,7 +17,7 @@ def teach_mongomock() -> None:
     for name in _ORIGINALS:
         setattr(mongomock.collection.BulkOperationBuilder, name, _without_sort(name))
     mongomock.collection.Collection._iter_documents = _iter_documents
-    mongomock.collection.Collection.find_raw_batches = _find_raw_batches
+    mongomock.collection.Collection.aggregate_raw_batches = _aggregate_raw_batches
     mongomock.collection.Collection.insert_many = _insert_many
 
 
@@ -51,6 +51,11 @@ def _insert_many(self, documents, *args, **kwargs):
     return _INSERT_MANY(self, decoded, *args, **kwargs)
 
 
-def _find_raw_batches(self):
-    """Return all documents as BSON, in batches of one."""
-    return (bson.encode(document) for document in self.find())
+def _aggregate_raw_batches(self, pipeline, **options):
+    """Return all documents of this collection, and those that `$unionWith` adds, as BSON in batches of one."""
+    found = list(self.find())
+    for stage in pipeline:
+        other = stage["$unionWith"]
+        other = {"coll": other, "pipeline": []} if isinstance(other, str) else other
+        found += self.database[other["coll"]].aggregate(other["pipeline"])
+    return (bson.encode(document) for document in found)

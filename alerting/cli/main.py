@@ -51,7 +51,7 @@ MORE: Commands = {
     "kpi": (kpi, "Show alarm metrics after ISA-18.2 / EEMUA 191"),
     "late-data": (late_data, "List late readings and the latency that would suffice"),
     "dataset": (dataset, "Show or export the rows of a training"),
-    "prepare": (prepare, "Create the home of a platform without starting it"),
+    "prepare": (prepare, "Create or update home and database without starting anything"),
     "demo": (demo_group, "Show the simulated line, change its set-points"),
 }
 

@@ -36,8 +36,10 @@ def up(
 
 @command
 def prepare(as_json: Json = False) -> None:
-    """Create the home of a platform with its secrets and its database, without starting it. Idempotent.
+    """Create the home of a platform with its secrets, and what its database needs, without starting it. Idempotent.
 
+    In the database: collections, validators and indexes. Other commands create none; after an update of the program they refuse
+    a database that was not prepared by it. `alerting up` and Docker Compose run this first.
     Commands need no running platform, but they need a home: only this command and `alerting up` create one.
     """
     import os

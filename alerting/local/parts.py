@@ -21,6 +21,7 @@ from alerting.wiring import MLFLOW_PASSWORD, mlflow_sign_in
 
 ROOT = Path(__file__).parents[2]
 PROBE_TIMEOUT_S = 0.5
+PREPARE = "prepare"
 
 
 def answers(url: str) -> Callable[[], bool]:
@@ -113,11 +114,12 @@ def all_parts(settings: Settings, secrets: Secrets, inherited: Mapping[str, str]
     if mlflow:
         parts.append(mlflow_part(settings, environ))
     migration = airflow_migration(settings, airflow)
+    parts.append(_job(PREPARE, "preparing the database", "prepare", environ, database))
     if demo:
-        parts.append(_job("demo-past", "filling the past of the demo line", "demo fill", environ, database))
+        parts.append(_job("demo-past", "filling the past of the demo line", "demo fill", environ, (PREPARE,)))
     parts += migration
-    parts.append(api_part(settings, environ, (*database, *mlflow)))
-    parts += airflow_parts(settings, airflow, (*database, *filled, *(part.name for part in migration)))
+    parts.append(api_part(settings, environ, (PREPARE, *mlflow)))
+    parts += airflow_parts(settings, airflow, (PREPARE, *filled, *(part.name for part in migration)))
     if demo:
         needs = (*mlflow, "airflow-scheduler", "airflow-dags")
         parts.append(_job("first-training", "training", "first_training", environ, needs))

@@ -1,9 +1,13 @@
-"""Preparation of a home without a running platform, by `alerting prepare` and as the first step of `alerting up`."""
+"""Preparation of a home and its database: `alerting prepare`, and the first job of `alerting up`."""
 
+import os
+import sys
+
+from alerting.definitions.faults import UserError
 from alerting.local.secrets import Secrets, load_or_create
-from alerting.settings.environment import Settings
+from alerting.settings.environment import Settings, read_settings
 from alerting.settings.home import create_home, home_errors
-from alerting.wiring import open_stores
+from alerting.wiring import prepare_database
 
 
 def prepare_home(settings: Settings) -> Secrets:
@@ -14,7 +18,21 @@ def prepare_home(settings: Settings) -> Secrets:
 
 
 def prepare(settings: Settings) -> None:
-    """Create the home, and the collections and indexes in its database. Idempotent. Raises UserError."""
+    """Create the home, and the collections, validators and indexes in its database. Idempotent. Raises UserError."""
     prepare_home(settings)
-    with open_stores(settings):
-        pass
+    prepare_database(settings)
+
+
+def main() -> int:
+    """Prepare the database alone. Returns the exit code: 0, or 1 when refused."""
+    try:
+        prepare_database(read_settings(os.environ))
+    except UserError as refusal:
+        sys.stderr.write(f"refused: {refusal}\n")
+        return 1
+    sys.stdout.write("collections, validators and indexes\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

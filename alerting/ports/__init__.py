@@ -16,7 +16,7 @@ from alerting.ports.evaluation import (
     States,
 )
 from alerting.ports.late import Arrival, Arrivals, Checkpoint, Checkpoints, LatePart, ReprocessingRequest
-from alerting.ports.models import DecisionRecord, Decisions, Models, ModelUnavailable, RunState
+from alerting.ports.models import DecisionRecord, Decisions, ModelFileCache, Models, ModelUnavailable, RunState
 from alerting.ports.notifications import (
     Channel,
     DeliveryFailed,
@@ -65,6 +65,7 @@ __all__ = [
     "Link",
     "Links",
     "Message",
+    "ModelFileCache",
     "ModelUnavailable",
     "Models",
     "NoDocuments",

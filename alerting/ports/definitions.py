@@ -66,6 +66,10 @@ class Definitions(Protocol):
         """Return all revisions of a definition, oldest first."""
         ...
 
+    def newest_revision(self, name: str) -> Revision | None:
+        """Return the newest valid revision of a definition, None without one; reads one document."""
+        ...
+
     def histories(self, names: Collection[str]) -> dict[str, list[Revision]]:
         """Return all revisions of each of these definitions, oldest first; a definition without any is absent."""
         ...

@@ -92,6 +92,36 @@ class Models(Protocol):
     def set_alias(self, definition: str, alias: str, version: int | None) -> None: ...
 
 
+class ModelFileCache(Protocol):
+    """Files of registered models on this machine. It may lose or damage any of them: the caller checks their hashes."""
+
+    def load(self, definition: str, version: int, hashes: Mapping[str, str]) -> dict[str, bytes] | None:
+        """Return the files of a version that was registered with these hashes by name; None if they are not stored."""
+        ...
+
+    def store(self, definition: str, version: int, hashes: Mapping[str, str], files: Files) -> None: ...
+
+    def drop(self, definition: str, version: int, hashes: Mapping[str, str]) -> None:
+        """Remove the files that were stored with these hashes. Idempotent."""
+        ...
+
+
+class NoModelFileCache:
+    """Port `ModelFileCache` without a cache: every load asks the registry."""
+
+    def load(self, definition: str, version: int, hashes: Mapping[str, str]) -> dict[str, bytes] | None:  # noqa: ARG002
+        return None
+
+    def store(self, definition: str, version: int, hashes: Mapping[str, str], files: Files) -> None:
+        """Store nothing."""
+
+    def drop(self, definition: str, version: int, hashes: Mapping[str, str]) -> None:
+        """Do nothing."""
+
+
+NO_MODEL_FILE_CACHE = NoModelFileCache()
+
+
 @dataclass(frozen=True)
 class DecisionRecord:
     """A stored promotion decision. `promoted`: whether `challenger_version` became champion at `at`."""

@@ -10,7 +10,7 @@ from alerting.ports.definitions import NOT_EDITED, Assets, Definitions, Document
 from alerting.ports.episodes import Episodes, FeedbackLog, Shelves
 from alerting.ports.evaluation import NO_EVALUATION_PLANS, EvaluationPlans, PastEvaluations, Scores, States
 from alerting.ports.late import Arrivals, Checkpoints
-from alerting.ports.models import Decisions, Models
+from alerting.ports.models import NO_MODEL_FILE_CACHE, Decisions, ModelFileCache, Models
 from alerting.ports.notifications import Channel, EndedSessions, GroupMessages, Links, Revocations
 from alerting.ports.platform_alerts import Audit, PlatformAlerts
 from alerting.ports.readings import Readings
@@ -85,4 +85,5 @@ class Platform:
     limits: TrainingLimits = UNLIMITED
     budget: AlarmBudget = NO_GATE
     model_key: bytes = field(default=b"", repr=False)
+    model_file_cache: ModelFileCache = NO_MODEL_FILE_CACHE
     zone: tzinfo = UTC

@@ -75,8 +75,19 @@ class Readings(Protocol):
         """Merge events by (asset, type, start); return how many changed."""
         ...
 
-    def load(self, asset: Asset, start: datetime | None, end: datetime | None, variables: Iterable[str] | None = None) -> History:
-        """Return readings with start < ts <= end (None: unbounded), and every event that starts at or before end."""
+    def load(
+        self,
+        asset: Asset,
+        start: datetime | None,
+        end: datetime | None,
+        variables: Iterable[str] | None = None,
+        events_since: datetime | None = None,
+    ) -> History:
+        """Return readings with start < ts <= end (None: unbounded), and the events that start at or before end.
+
+        With `events_since`, of the events that start at or before it, only the last one of each type and the lasting ones that
+        go on after it.
+        """
         ...
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
@@ -85,6 +96,10 @@ class Readings(Protocol):
 
     def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
         """Return the newest value of each variable in (since, until] within its engineering range, as readings of a history."""
+        ...
+
+    def index_newest(self, variables: Iterable[str]) -> None:
+        """Prepare the search of `newest` for these variables, so that it takes no longer with more readings. Idempotent."""
         ...
 
     def newest_instants(self) -> dict[str, datetime]:

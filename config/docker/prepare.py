@@ -1,6 +1,7 @@
 """Prepares the databases; runs before the services at every start, and changes nothing that is ready.
 
-MongoDB: one-node replica set, the platform's user and collections. Airflow: its tables. MLflow prepares its own.
+MongoDB: one-node replica set, the platform's user, and what `alerting prepare` makes (collections, validators, indexes).
+Airflow: its tables. MLflow prepares its own.
 """
 
 import os
@@ -12,8 +13,8 @@ from pathlib import Path
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from alerting.adapters.mongo.mongo import open_stores
 from alerting.settings.environment import read_settings
+from alerting.wiring import prepare_database
 
 SECRETS = Path("/run/alerting/secrets")
 NOT_YET_INITIALIZED, USER_NOT_FOUND = 94, 11
@@ -52,9 +53,7 @@ def main() -> None:
     with MongoClient("mongodb", 27017, username="root", password=root, directConnection=True) as admin:
         replica_set(admin)
         platform_user(admin)
-    settings = read_settings(os.environ)
-    with open_stores(settings.mongodb_uri, settings.database):
-        pass
+    prepare_database(read_settings(os.environ))
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True)
 
 

@@ -14,7 +14,7 @@ from alerting.reporting.decision_text import candidate_line, decision_lines, sid
 APPROVAL: dict[str, Any] = {
     "doc_md": "Asks a person whether the challenger goes into service. Approve needs no reason, Reject does.",
     "subject": "{{ ti.xcom_pull(task_ids='compare')['reason'] }}",
-    "body": "{{ ti.xcom_pull(task_ids='compare')['figures'] }}",
+    "body": "{{ ti.xcom_pull(task_ids='compare')['metrics'] }}",
     "options": ["Approve", "Reject"],
     "defaults": "Reject",
     "params": {"reason": Param(None, type=["null", "string"], description="Reason of a rejection; stored with the decision.")},

@@ -55,6 +55,7 @@ def shell(tmp_path_factory):
         lines = ["ts,temperature", *(f"{(at(60 * h - 1e6)).isoformat()},{200 + h % 7}" for h in hours)]
         (folder / "line.csv").write_text("\n".join(lines))
         (folder / "hot.yaml").write_text(DEFINITION)
+        assert shell("prepare")[0] == 0
         assert shell("import", "readings", "line.csv", "--asset", "oven-1")[0] == 0
         yield shell
 

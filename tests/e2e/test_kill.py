@@ -30,7 +30,7 @@ KILLS_OF_DATABASE = 2
 def fill(uri, database):
     """Five hours of eight ovens, each hot for some minutes now and then."""
     chance = random.Random(5)
-    with open_stores(uri, database) as stores:
+    with open_stores(uri, database, prepare=True) as stores:
         platform = platform_on(stores, [], HandClock())
         ovens = [oven().model_copy(update={"name": f"oven-{n}"}) for n in range(OVENS)]
         platform.assets.put(ovens)

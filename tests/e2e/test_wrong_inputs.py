@@ -55,6 +55,7 @@ def shell(tmp_path_factory):
         lines = ["ts,temperature,moisture,dead"]
         lines += [f"2026-01-{1 + h // 24:02d}T{h % 24:02d}:00:00Z,{200 + h % 7},3.{h % 9},nan" for h in range(24 * 20)]
         shell.write("line.csv", "\n".join(lines))
+        assert shell("prepare").returncode == 0
         assert shell("import", "readings", "line.csv", "--asset", "oven-1").returncode == 0
         shell.write("assets.yaml", "oven-1: {variables: {dead: {title: A sensor that never spoke}}}")
         assert shell("import", "assets", "assets.yaml").returncode == 0

@@ -16,6 +16,7 @@ from typing import Any
 
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.demo.clock import MongoClock
+from alerting.adapters.mongo.indexes import SCHEMA
 from alerting.adapters.mongo.mongo import open_stores
 from tests.faults.account import Account, Ledger, compare_readings, settle_accounts
 from tests.faults.calm import run_calmly
@@ -63,9 +64,9 @@ def _outage_s(minutes: float, speed: float) -> float:
 
 def _found_twice(world: World) -> None:
     """One founding, copied: both runs begin with the very same documents."""
-    with open_stores(world.uri, CALM) as calm, open_stores(world.uri, STORMY) as stormy:
+    with open_stores(world.uri, CALM, prepare=True) as calm, open_stores(world.uri, STORMY, prepare=True) as stormy:
         found(world, calm)
-        for name in calm.database.list_collection_names():
+        for name in set(calm.database.list_collection_names()) - {SCHEMA}:
             if documents := list(calm.database[name].find()):
                 stormy.database[name].insert_many(documents)
         MongoClock(stormy.database).start(START, speed=0, lease=timedelta(0))  # the plant will move it

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from alerting.adapters.mongo.indexes import SCHEMA
 from alerting.adapters.mongo.mongo import MongoStores, open_stores
 from tests.support import ensured_pretence
 
@@ -21,9 +22,9 @@ def another_real(real_server) -> Iterator[MongoStores]:
 
 
 def _emptied_afterwards(uri: str, name: str) -> Iterator[MongoStores]:
-    with open_stores(uri, name) as stores:
+    with open_stores(uri, name, prepare=True) as stores:
         yield stores
-        for collection in stores.database.list_collection_names():
+        for collection in set(stores.database.list_collection_names()) - {SCHEMA}:
             stores.database[collection].delete_many({})
 
 

@@ -12,7 +12,7 @@ from alerting.episodes import targets
 from alerting.ports import ReadingRow
 from alerting.usecases.backtest.sandbox import MemoryEpisodes, MemoryStates
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate, shards
+from alerting.usecases.evaluation.evaluate import evaluate, evaluate_shard, plan_round
 from tests.builders import at, too_hot
 from tests.frames import FrameReadings
 from tests.helpers.many_definitions import DEFINITIONS, OVENS, WALK, count_judged_alone, rows_of
@@ -113,10 +113,10 @@ def test_shards_share_no_document_of_states_and_leave_none_out():
     names = [f"hot-{i:03}" for i in range(60)]
     apply(platform, [too_hot(name=n, schedule={"every": "5m"}) for n in names], "engineer", at(0), "test")
     every = platform.definitions.latest()[0].definition.schedule.every
-    dealt = shards(platform, every, 4)
-    assert sorted(name for names in dealt for name in names) == names
-    assert len(dealt) == 4
-    for shard in dealt:
-        evaluate(platform, shard, at(1))
+    planned = plan_round(platform, every, 4, at(1))
+    assert sorted(name for names in planned.shards for name in names) == names
+    assert len(planned.shards) == 4
+    for shard in planned.shards:
+        evaluate_shard(platform, shard, at(1), planned.source_hash)
     documents = platform.states._shards.find()
     assert {d["version"] for d in documents} == {1}

@@ -173,7 +173,7 @@ def test_T7_a_killed_database_keeps_what_operators_did(tmp_path):
     require_real_server()
     folder, port = tmp_path / "mongod", free_port()
     with EmbeddedMongod(folder, port) as server:
-        with open_stores(server.uri, "traps") as made:
+        with open_stores(server.uri, "traps", prepare=True) as made:
             platform = platform_on(made, [], HandClock(at(8)))
             platform.assets.put(ovens(1))
             apply(platform, [too_hot(assets=["oven-*"], stale_after="10h")], "engineer", at(0), "test")
@@ -187,7 +187,7 @@ def test_T7_a_killed_database_keeps_what_operators_did(tmp_path):
             before, shelf = the_episode(platform), operate.shelves_now(platform, at(11))
             entries = made.database["audit"].count_documents({})
         os.kill(server.pid, signal.SIGKILL)
-    with EmbeddedMongod(folder, free_port()) as server, open_stores(server.uri, "traps") as made:
+    with EmbeddedMongod(folder, free_port()) as server, open_stores(server.uri, "traps", prepare=True) as made:
         platform = platform_on(made, [], HandClock(at(12)))
         assert the_episode(platform) == before
         assert operate.shelves_now(platform, at(12)) == shelf

@@ -17,8 +17,9 @@ All documents are in one MongoDB database. Rules that hold for every collection:
 - Instants are UTC dates in whole milliseconds; durations are whole milliseconds. `adapters/mongo/documents.py` converts
   both.
 - Every write waits for the journal of the majority of the replica set (`adapters/mongo/mongo.py`, `connect`).
-- Collections, indexes and validators are created when the platform is opened (`MongoStores.ensure`). Creating them again
-  changes nothing.
+- Collections, indexes and validators are created by `alerting prepare`, which `alerting up` and `docker compose up` run first
+  (`adapters/mongo/prepare.py`). Creating them again changes nothing. Opening the platform creates nothing: it reads one
+  document, and refuses a database that another version has prepared.
 - A validator is generated from the model that reads the document (`alerting/definitions/schema.py`). The server refuses a
   malformed document, also one that is written with `mongosh`. A document that is faulty all the same is left out when it is
   read, with a platform alert, and does not affect any other document.
@@ -26,9 +27,9 @@ All documents are in one MongoDB database. Rules that hold for every collection:
   with MongoDB's own tools if the disk requires it.
 """
 _READINGS_NOTE = """
-One more index is created when a model first needs it: `newest_<variable>` of `readings`, on `asset` and descending `ts`, for
-the readings that have the variable. It finds a value that is [carried forward](variables.md)
-(`adapters/mongo/readings/newest.py`).
+One more index is created when a model that needs it is put into service: `newest_<variable>` of `readings`, on `asset` and
+descending `ts`, for the readings that have the variable. It finds a value that is [carried forward](variables.md)
+(`adapters/mongo/readings/newest.py`). Without it the search is slower.
 """
 
 
@@ -263,6 +264,15 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             "`usecases/backtest/backtest.py`",
             "with backtests",
             "models until the backtest is finished, the page as its backtest",
+        ),
+    },
+    "The database itself": {
+        "schema": Description(
+            "one document: a hash of all collections, validators and indexes, and the version that made them",
+            "`_id`",
+            "`adapters/mongo/prepare.py` (`alerting prepare`)",
+            "none",
+            FOR_EVER,
         ),
     },
     "The demo line": {

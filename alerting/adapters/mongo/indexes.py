@@ -1,12 +1,10 @@
-"""Every collection with its indexes, and the validators of documents that people write, as `ensure` creates them.
+"""Every collection with its indexes, and the validators of documents that people write, as `alerting prepare` creates them."""
 
-Idempotent, also when two processes run it at once.
-"""
+from collections.abc import Callable
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
-from pymongo.errors import OperationFailure
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase
+from alerting.adapters.mongo.documents import Document
 from alerting.definitions.schema import (
     mongo_asset_validator,
     mongo_event_type_validator,
@@ -45,9 +43,10 @@ BACKTESTS = "backtests"
 BACKTEST_EPISODES = "backtest_episodes"
 BACKTEST_FILES = "backtest_files"
 CLOCK = "clock"
+LINES = "demo_lines"
+SCHEMA = "schema"
 OVER_UNACKNOWLEDGED: Document = {"condition": "closed", "acknowledged": None, "backfilled": False, "withdrawn": False}
 OVER_UNACKNOWLEDGED_INDEX = "over_unacknowledged"
-_NAMESPACE_EXISTS = 48  # error code of the server
 
 
 def _unique(*fields: str, sparse: bool = False) -> IndexModel:
@@ -64,7 +63,11 @@ INDEXES: dict[str, list[IndexModel]] = {
     ASSETS: [_unique("name")],
     EVENT_TYPES: [_unique("name")],
     READINGS: [_unique("asset", "ts")],
-    EVENTS: [_unique("asset", "type", "start"), IndexModel([("asset", ASCENDING), ("start", ASCENDING), ("type", ASCENDING)])],
+    EVENTS: [
+        _unique("asset", "type", "start"),
+        IndexModel([("asset", ASCENDING), ("start", ASCENDING), ("type", ASCENDING)]),
+        IndexModel([("asset", ASCENDING), ("type", ASCENDING), ("end", ASCENDING)]),
+    ],
     STATES: [],
     EVALUATION_PLANS: [],
     CHECKPOINTS: [_unique("definition", "asset", "watermark")],
@@ -110,43 +113,19 @@ INDEXES: dict[str, list[IndexModel]] = {
     BACKTEST_EPISODES: [_unique("backtest", "id")],
     BACKTEST_FILES: [_unique("backtest", "segment", "name", "piece")],
     AUDIT: [_unique("key"), _newest(at="at"), _newest("subject", at="at")],
+    FAULTS: [],
+    EVALUATED_UNTIL: [],
+    CLOCK: [],
+    LINES: [],
+    SCHEMA: [],
 }
+"""Every collection, with the indexes beside the one on `_id`."""
 
-
-def ensure_indexes(database: MongoDatabase) -> None:
-    """Create missing indexes."""
-    for collection, indexes in INDEXES.items():
-        if indexes:
-            database[collection].create_indexes(indexes)
-
-
-def ensure_validators(database: MongoDatabase) -> None:
-    """Make the server refuse malformed documents of collections that people may edit.
-
-    A database with an older validator, or none, gets this one; existing documents are validated when they are read.
-    """
-    _ensure_validator(database, DEFINITIONS, mongo_validator())
-    _ensure_validator(database, REVISIONS, mongo_revision_validator())
-    _ensure_validator(database, ASSETS, mongo_asset_validator())
-    _ensure_validator(database, EVENT_TYPES, mongo_event_type_validator())
-    _ensure_validator(database, ROUTES, mongo_route_validator())
-
-
-def _ensure_validator(database: MongoDatabase, collection: str, validator: Document) -> None:
-    options: Document = {"validator": validator, "validationLevel": "strict", "validationAction": "error"}
-    found = next(database.list_collections(filter={"name": collection}), None)
-    if found is None and _create(database, collection, options):
-        return
-    if found is None or {key: found["options"].get(key) for key in options} != options:
-        database.command("collMod", collection, **options)
-
-
-def _create(database: MongoDatabase, collection: str, options: Document) -> bool:
-    """Create a collection; return False if another process has created it meanwhile."""
-    try:
-        database.create_collection(collection, check_exists=False, **options)
-    except OperationFailure as error:
-        if error.code != _NAMESPACE_EXISTS:
-            raise
-        return False
-    return True
+VALIDATORS: dict[str, Callable[[], Document]] = {
+    DEFINITIONS: mongo_validator,
+    REVISIONS: mongo_revision_validator,
+    ASSETS: mongo_asset_validator,
+    EVENT_TYPES: mongo_event_type_validator,
+    ROUTES: mongo_route_validator,
+}
+"""The function that makes the validator of each collection that people may edit."""

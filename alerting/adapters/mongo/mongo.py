@@ -26,7 +26,7 @@ from alerting.adapters.mongo.evaluation.past_evaluations import MongoPastEvaluat
 from alerting.adapters.mongo.evaluation.scores import MongoScores
 from alerting.adapters.mongo.evaluation.states import MongoStates
 from alerting.adapters.mongo.faulty_documents import MongoDocuments
-from alerting.adapters.mongo.indexes import ensure_indexes, ensure_validators
+from alerting.adapters.mongo.prepare import NotPrepared, check_prepared, prepare_database
 from alerting.adapters.mongo.readings.arrivals import MongoArrivals
 from alerting.adapters.mongo.readings.readings import MongoReadings
 from alerting.adapters.mongo.reports.backtests import MongoBacktests
@@ -46,7 +46,7 @@ class DatabaseDown(UserError):
 
 
 class MongoStores:
-    """Every store of one database. `ensure` makes the collections, indexes and validators that the first write needs."""
+    """Every store of one prepared database."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self.database = database
@@ -72,11 +72,6 @@ class MongoStores:
         self.ended_sessions = MongoEndedSessions(database)
         self.platform_alerts = MongoPlatformAlerts(database)
         self.documents = MongoDocuments(database)
-
-    def ensure(self) -> None:
-        """Create collections, indexes and validators. Idempotent, also when two processes do it at once."""
-        ensure_validators(self.database)
-        ensure_indexes(self.database)
 
     def platform(self, models: Models, channels: Mapping[str, Channel], clock: Clock) -> Platform:
         """Return a platform with these stores behind its ports."""
@@ -134,29 +129,28 @@ def connect(uri: str, timeout: float = TIMEOUT_S) -> MongoClient[Document]:
         raise UserError(f"ALERTING_MONGODB_URI is not the address of a MongoDB server: {error}") from error
 
 
-def check_database(database: MongoDatabase) -> None:
-    """Check that a server answers, accepts the login and takes writes. Raises DatabaseDown if it does not."""
-    with database_errors(_hosts(database.client)):
-        database.client.admin.command("ping")
-        database.list_collection_names(filter={"name": "assets"})
-
-
 @contextmanager
 def open_database(uri: str, name: str, timeout: float = TIMEOUT_S) -> Iterator[MongoDatabase]:
-    """Yield the named database of a server that answers. Raises DatabaseDown if it does not, or if the connection is lost."""
-    with connect(uri, timeout) as client:
-        check_database(client[name])
-        with database_errors(_hosts(client)):
-            yield client[name]
+    """Yield the named database. Raises DatabaseDown if the server does not answer, or if the connection is lost."""
+    with connect(uri, timeout) as client, database_errors(_hosts(client)):
+        yield client[name]
 
 
 @contextmanager
-def open_stores(uri: str, name: str, timeout: float = TIMEOUT_S) -> Iterator[MongoStores]:
-    """Yield all stores of the named database, ready for writing. Raises DatabaseDown if the server does not answer."""
+def open_stores(uri: str, name: str, timeout: float = TIMEOUT_S, prepare: bool = False) -> Iterator[MongoStores]:
+    """Yield all stores of the named database, after one round trip that reads the version of its schema.
+
+    With `prepare` a database of another version is prepared first. Raises NotPrepared without, and DatabaseDown if the server
+    does not answer.
+    """
     with open_database(uri, name, timeout) as database:
-        stores = MongoStores(database)
-        stores.ensure()
-        yield stores
+        try:
+            check_prepared(database)
+        except NotPrepared:
+            if not prepare:
+                raise
+            prepare_database(database)
+        yield MongoStores(database)
 
 
 @contextmanager

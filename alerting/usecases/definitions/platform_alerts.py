@@ -26,8 +26,9 @@ def record_model_faults(platform: Platform, evaluated: Sequence[str], faults: Ma
 
 
 def forget_deleted(platform: Platform, documented: Collection[str], at: datetime) -> None:
-    """Resolve the alerts on definitions without a document, and on champions of definitions out of service."""
-    serving = {r.name for r in platform.definitions.latest() if r.definition.state == "active"}
+    """Resolve the alerts on definitions without a document, and on champions of definitions that use none."""
+    latest = platform.definitions.latest()
+    serving = {r.name for r in latest if r.definition.state == "active" and r.definition.kind != "threshold"}
     for alert in platform.platform_alerts.open():
         is_deleted = alert.kind == FAULTY and alert.subject not in documented
         idle = alert.kind == UNREADABLE and alert.subject not in serving

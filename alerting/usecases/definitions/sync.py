@@ -149,21 +149,20 @@ def all_assets(platform: Platform) -> AssetIndex:
 
 def latest_revision(platform: Platform, name: str) -> Revision | None:
     """Return the newest revision of a definition, None without one."""
-    revisions = platform.definitions.revisions(name)
-    return revisions[-1] if revisions else None
+    return platform.definitions.newest_revision(name)
 
 
 def require_revision(platform: Platform, name: str, number: int | None = None) -> Revision:
     """Return the newest (or the given) revision. Raises UserError if there is none; its message names the existing ones."""
-    revisions = platform.definitions.revisions(name)
-    if not revisions:
-        names = ", ".join(r.name for r in platform.definitions.latest()) or "none yet; apply one first"
-        raise UserError(f"there is no definition {name!r} (known: {names})")
-    if number is None:
-        return revisions[-1]
-    found = next((r for r in revisions if r.number == number), None)
+    newest = latest_revision(platform, name)
+    if newest is None:
+        known = ", ".join(r.name for r in platform.definitions.latest()) or "none yet; apply one first"
+        raise UserError(f"there is no definition {name!r} (known: {known})")
+    if number in (None, newest.number):
+        return newest
+    found = next((r for r in platform.definitions.revisions(name) if r.number == number), None)
     if found is None:
-        raise UserError(f"definition {name!r} has no revision {number}; it has 1 to {revisions[-1].number}")
+        raise UserError(f"definition {name!r} has no revision {number}; it has 1 to {newest.number}")
     return found
 
 

@@ -1,20 +1,39 @@
 """The current evaluation plan: from the cache, or read again from definitions and assets if one of them was written."""
 
+from typing import NamedTuple
+
 from alerting.definitions.matching import AssetIndex
 from alerting.episodes.targets import EvaluationPlan, list_targets
 from alerting.ports import Platform
 from alerting.usecases.definitions.sync import active, sync
 
 
+class CurrentPlan(NamedTuple):
+    """The evaluation plan, with the hash of its sources, by which other processes find it in the cache."""
+
+    plan: EvaluationPlan
+    source_hash: str
+
+
 def current_plan(platform: Platform) -> EvaluationPlan:
     """Return all targets of definitions in service. Documents edited since the last time get their revisions first (`sync`)."""
-    stored = platform.evaluation_plans.get(platform.evaluation_plans.source_hash())
-    if stored is not None:
-        return stored
+    return find_current_plan(platform).plan
+
+
+def find_current_plan(platform: Platform) -> CurrentPlan:
+    """Return the same plan with the hash of its sources."""
+    before = platform.evaluation_plans.source_hash()
+    if (cached := platform.evaluation_plans.get(before)) is not None:
+        return CurrentPlan(cached, before)
     sync(platform, platform.clock.now())
-    written = platform.evaluation_plans.source_hash()
+    read_from = platform.evaluation_plans.source_hash()
     revisions = active(platform)
     found = EvaluationPlan(tuple(r.name for r in revisions), tuple(list_targets(revisions, AssetIndex(platform.assets.all()))))
-    if platform.evaluation_plans.source_hash() == written:  # otherwise a document was written during the read
-        platform.evaluation_plans.put(written, found)
-    return found
+    if platform.evaluation_plans.source_hash() == read_from:  # otherwise a document was written during the read
+        platform.evaluation_plans.put(read_from, found)
+    return CurrentPlan(found, read_from)
+
+
+def cached_plan(platform: Platform, source_hash: str) -> EvaluationPlan:
+    """Return the plan with this hash of its sources, or the current one if it has been replaced since."""
+    return platform.evaluation_plans.get(source_hash) or current_plan(platform)

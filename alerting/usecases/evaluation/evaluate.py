@@ -1,6 +1,7 @@
 """Evaluate definitions from the watermark on: raise and close episodes, then advance the watermark."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from alerting.definitions.faults import UserError
@@ -14,14 +15,15 @@ from alerting.ports.logs import id_logger, log_run
 from alerting.readings.history import duration_millis, from_millis, to_millis
 from alerting.usecases.definitions.platform_alerts import record_model_faults
 from alerting.usecases.definitions.sync import require_revision, sync
-from alerting.usecases.definitions.targets import current_plan
+from alerting.usecases.definitions.targets import cached_plan, current_plan, find_current_plan
 from alerting.usecases.definitions.versions import VersionInterval, champion_at, segments
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.evaluation.batch import evaluate_batch
 from alerting.usecases.evaluation.evaluate_target import ModelCache, evaluate_target
 from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
+from alerting.usecases.evaluation.late_routing import LateCounts
 from alerting.usecases.evaluation.persist_past import persist_past
-from alerting.usecases.evaluation.reprocess import base_states, begin_round, end_round
+from alerting.usecases.evaluation.reprocess import base_states, begin_round, end_round, load_requests
 from alerting.usecases.evaluation.run import Batch, EvaluationCounts, Run, starts_of
 
 _log = id_logger(__name__)
@@ -30,13 +32,57 @@ _log = id_logger(__name__)
 @log_run()
 @collect_garbage_rarely()
 def evaluate(platform: Platform, names: Sequence[str] | None, as_of: datetime, progress: Progress = silent) -> EvaluationCounts:
-    """Evaluate active definitions (all, or those named) from their watermark up to as_of. Idempotent."""
+    """Evaluate active definitions (all, or those named) from their watermark up to as_of, and determine outcomes. Idempotent.
+
+    The whole round in one process: what `plan_round`, `evaluate_shard` and the maintenance do in tasks of their own.
+    """
     full_plan = current_plan(platform)
     evaluation_plan = _select_plan(platform, full_plan, names)
-    late = begin_round(platform, full_plan.targets, evaluation_plan.names, as_of)
-    counts = EvaluationCounts(late=late.counts.late, too_late=late.counts.too_late)
+    late = begin_round(platform, full_plan.targets, as_of)
+    counts = _evaluate_plan(platform, evaluation_plan, as_of, progress)
+    counts.late, counts.too_late = late.late, late.too_late
+    counts.determined = determine_due_outcomes(platform, as_of)
+    _log_counts(counts, len(evaluation_plan.targets))
+    return counts
+
+
+@dataclass(frozen=True)
+class RoundPlan:
+    """A round of one cadence: the names of the definitions in each shard, the hash of the evaluation plan, and late readings."""
+
+    shards: list[list[str]]
+    source_hash: str
+    late: LateCounts
+
+
+def plan_round(platform: Platform, every: timedelta, count: int, as_of: datetime) -> RoundPlan:
+    """Begin a round of the definitions evaluated at this cadence: route late readings, and deal the definitions to shards.
+
+    At most `count` shards. Definitions whose states are stored together share one, so that two shards evaluated at once do not
+    wait for each other.
+    """
+    plan, source_hash = find_current_plan(platform)
+    dealt: dict[int, list[str]] = {}
+    for name in sorted({target.definition for target in plan.targets if target.every == duration_millis(every)}):
+        dealt.setdefault(shard_of(name) % count, []).append(name)
+    return RoundPlan([dealt[shard] for shard in sorted(dealt)], source_hash, begin_round(platform, plan.targets, as_of))
+
+
+@log_run()
+@collect_garbage_rarely()
+def evaluate_shard(platform: Platform, names: Sequence[str], as_of: datetime, source_hash: str) -> EvaluationCounts:
+    """Evaluate the definitions of one shard up to the instant of its round, which `plan_round` has begun. Idempotent."""
+    evaluation_plan = _select_plan(platform, cached_plan(platform, source_hash), names)
+    counts = _evaluate_plan(platform, evaluation_plan, as_of, silent)
+    _log_counts(counts, len(evaluation_plan.targets))
+    return counts
+
+
+def _evaluate_plan(platform: Platform, evaluation_plan: EvaluationPlan, as_of: datetime, progress: Progress) -> EvaluationCounts:
+    """Evaluate the targets of a plan, after its round has begun."""
+    late = load_requests(platform, evaluation_plan.names, as_of)
     assets, targets = AssetIndex(platform.assets.all()), evaluation_plan.targets
-    run = Run(platform, from_millis(to_millis(as_of)), assets, ModelCache(platform), counts, late)
+    run = Run(platform, from_millis(to_millis(as_of)), assets, ModelCache(platform), EvaluationCounts(), late)
     states = platform.states.load_many([target.key for target in targets])
     full_batch = Batch(targets, states, starts_of(run, targets, states), base_states(run, targets, states))
     done = 0
@@ -45,10 +91,9 @@ def evaluate(platform: Platform, names: Sequence[str] | None, as_of: datetime, p
         evaluate_batch(run, full_batch.take(rows))
         done += len(rows)
     end_round(platform, late)
-    record_model_faults(platform, evaluation_plan.names, run.counts.unreadable, as_of)
-    run.counts.determined = determine_due_outcomes(platform, as_of)
+    with_model = sorted({target.definition for target in targets if target.variable is None})
+    record_model_faults(platform, with_model, run.counts.unreadable, as_of)
     progress("evaluated", len(targets), len(targets))
-    _log_counts(run.counts, len(targets))
     return run.counts
 
 
@@ -65,17 +110,6 @@ def _log_counts(counts: EvaluationCounts, targets: int) -> None:
     )
     for definition, reason in counts.unreadable.items():
         _log.warning("the model cannot be read: %s", reason, definition=definition)
-
-
-def shards(platform: Platform, every: timedelta, count: int) -> list[list[str]]:
-    """Return the names of the active definitions evaluated at this cadence, dealt over at most `count` lists.
-
-    Definitions whose states are stored together share a list, so that two lists evaluated at once do not wait for each other.
-    """
-    dealt: dict[int, list[str]] = {}
-    for name in sorted({w.definition for w in current_plan(platform).targets if w.every == duration_millis(every)}):
-        dealt.setdefault(shard_of(name) % count, []).append(name)
-    return [dealt[shard] for shard in sorted(dealt)]
 
 
 def _select_plan(platform: Platform, evaluation_plan: EvaluationPlan, names: Sequence[str] | None) -> EvaluationPlan:

@@ -206,9 +206,8 @@ def _evaluate_interval(
     model: TrainedModel | None,
 ) -> TargetEvaluation:
     start = _start(result.state, part, definition, model)
-    history = platform.readings.load(asset, start, part.end)
+    history = _read_history(platform.readings, asset, start, part.end, definition, model)
     problems = find_problems(definition.problem, history)
-    history = _with_carried_forward(platform.readings, history, start, model)
     known_at = np.sort(millis(problems["known_at"]))
     at = grid(to_millis(part.start), to_millis(part.end), duration_millis(definition.stride))
     score, rows, unknown = _score(definition, model, history, problems, at)
@@ -249,8 +248,20 @@ def _start(
     return min(part.start, state.raised_at or part.start) - lookback - definition.problem.hold - _MOMENT
 
 
-def _with_carried_forward(readings: Readings, history: History, start: datetime, model: TrainedModel | None) -> History:
-    """Return the history, which begins after `start`, with the earlier values that may be carried forward into it."""
+def _read_history(
+    readings: Readings,
+    asset: Asset,
+    start: datetime,
+    end: datetime,
+    definition: ClassifierDefinition,
+    model: TrainedModel | None,
+) -> History:
+    """Return what the problem and the features of a model need of (start, end]: no other variables, and no older events.
+
+    Before `start` these are the values that may be carried forward into it, the last event of each type, and ongoing events.
+    """
+    names = {definition.problem.variable, *(model.plan.variables if model else ())}
+    history = readings.load(asset, start, end, [name for name in asset.variables if name in names], events_since=start)
     longest = model.plan.carried_longer if model else {}
     since = {name: start - carry for name, carry in longest.items() if name in history.readings}
     return with_older(history, readings.newest(history.asset, since, start)) if since else history

@@ -40,8 +40,9 @@ def route_arrivals(platform: Platform, targets: Sequence[EvaluationTarget], as_o
     writer has not completed counts as complete ten minutes after it was first seen; until then the writer may only be slow.
     """
     counts = LateCounts()
-    arrivals, evaluated_until = platform.arrivals.waiting(), platform.arrivals.evaluated_until()
-    if not arrivals or evaluated_until is None:
+    arrivals = platform.arrivals.waiting()
+    evaluated_until = platform.arrivals.evaluated_until() if arrivals else None
+    if evaluated_until is None:
         return counts
     touched = {part.asset for arrival in arrivals for part in arrival.parts}
     by_asset = _by_asset([target for target in targets if target.asset in touched])

@@ -19,7 +19,7 @@ from alerting.readings.history import from_millis, to_millis
 from alerting.readings.instants import NO_TIME
 from alerting.readings.ragged import Flags
 from alerting.usecases.episodes.store import update
-from alerting.usecases.evaluation.late_routing import route_arrivals
+from alerting.usecases.evaluation.late_routing import LateCounts, route_arrivals
 from alerting.usecases.evaluation.run import Batch, LateRound, Run
 
 _CHECKPOINTS = 48  # within the allowed lateness: every half hour for a day
@@ -37,15 +37,19 @@ class ReprocessedTarget:
     state: ConditionState
 
 
-def begin_round(platform: Platform, targets: Sequence[EvaluationTarget], names: Sequence[str], as_of: datetime) -> LateRound:
-    """Record how far this round evaluates, route arrivals, and load the reprocessing requests of the named definitions.
+def begin_round(platform: Platform, targets: Sequence[EvaluationTarget], as_of: datetime) -> LateCounts:
+    """Record how far this round evaluates, and route arrivals: once, before any of its shards reads readings.
 
-    The caller reads no readings before this. `targets`: the targets of all definitions.
+    `targets`: the targets of all definitions.
     """
     platform.arrivals.extend_evaluated_until(as_of)
-    counts = route_arrivals(platform, targets, as_of)
+    return route_arrivals(platform, targets, as_of)
+
+
+def load_requests(platform: Platform, names: Sequence[str], as_of: datetime) -> LateRound:
+    """Load the reprocessing requests of these definitions."""
     requests = platform.arrivals.requests(names)
-    return LateRound(counts, {key: _without_running_writes(request, as_of) for key, request in requests.items()})
+    return LateRound({key: _without_running_writes(request, as_of) for key, request in requests.items()})
 
 
 def _without_running_writes(request: ReprocessingRequest, as_of: datetime) -> ReprocessingRequest:

@@ -17,7 +17,6 @@ from alerting.readings.instants import NO_TIME
 from alerting.readings.ragged import Flags
 from alerting.usecases.definitions.versions import first_instant
 from alerting.usecases.evaluation.evaluate_target import ModelCache
-from alerting.usecases.evaluation.late_routing import LateCounts
 
 
 @dataclass
@@ -44,7 +43,6 @@ class EvaluationCounts:
 class LateRound:
     """Reprocessing requests of a round of evaluation, and those of them that are done."""
 
-    counts: LateCounts = field(default_factory=LateCounts)
     requests: dict[TargetKey, ReprocessingRequest] = field(default_factory=dict)
     done: list[ReprocessingRequest] = field(default_factory=list)
 

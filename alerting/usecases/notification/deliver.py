@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from alerting.definitions.faults import UserError
@@ -24,7 +25,7 @@ from alerting.usecases.notification.muting import mute_notifications, tend_shelv
 from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.notification.schedule import announce_due
 
-__all__ = ["DeliveryCounts", "deliver_due", "message", "retry", "send_test"]
+__all__ = ["DeliveryCounts", "deliver_due", "deliver_episodes", "message", "retry", "send_test"]
 _log = id_logger(__name__)
 CLAIM = timedelta(minutes=2)
 """Time for which a claim belongs to the process that made it: longer than all time-outs of a delivery together."""
@@ -54,13 +55,17 @@ class DeliveryCounts:
 
 @dataclass(frozen=True)
 class _Round:
-    """One round. `acknowledging`: routes whose messages may acknowledge by a link; `failures`: of each channel, in a row."""
+    """One round. `failures`: of each channel, in a row."""
 
     platform: Platform
     now: datetime
     counts: DeliveryCounts
-    acknowledging: frozenset[str]
     failures: Counter[str] = field(default_factory=Counter)
+
+    @cached_property
+    def acknowledging(self) -> frozenset[str]:
+        """Return the routes whose messages may acknowledge by a link."""
+        return frozenset(route.name for route in read_routes(self.platform)[0] if route.acknowledge_by_link)
 
     def record_answer(self, channel: str, answered: bool) -> None:
         """Record whether a channel answered."""
@@ -73,22 +78,30 @@ class _Round:
 
 @log_run()
 def deliver_due(platform: Platform, now: datetime) -> DeliveryCounts:
-    """End shelves, add the notifications that time made due, then try every due notification once.
-
-    Notifications of muted episodes are not delivered.
-    """
+    """End shelves, add the notifications that time made due, then try every due notification once."""
     record_document_faults(platform, now, ("routes", "shelves"))
     tend_shelves(platform, now)
-    counts = DeliveryCounts(announced=announce_due(platform, now))
-    acknowledging = frozenset(route.name for route in read_routes(platform)[0] if route.acknowledge_by_link)
-    current_round = _Round(platform, now, counts, acknowledging)
-    while _deliver_page(current_round):
-        pass
+    current_round = _Round(platform, now, DeliveryCounts(announced=announce_due(platform, now)))
+    _deliver_episodes(current_round)
     for shelf in platform.shelves.with_due_notifications(now):
         _deliver_all(current_round, shelf.notifications, _shelf_notifications(platform, shelf))
     for group_message in platform.group_messages.due(now):
         _deliver_all(current_round, (group_message.notification,), _group_message_notifications(platform, group_message))
-    return counts
+    return current_round.counts
+
+
+@log_run()
+def deliver_episodes(platform: Platform, now: datetime) -> DeliveryCounts:
+    """Try the due notifications of episodes once: those that an evaluation has just added, and add none."""
+    current_round = _Round(platform, now, DeliveryCounts())
+    _deliver_episodes(current_round)
+    return current_round.counts
+
+
+def _deliver_episodes(current_round: _Round) -> None:
+    """Deliver the due notifications of episodes that are not muted."""
+    while _deliver_page(current_round):
+        pass
 
 
 def _deliver_page(current_round: _Round) -> bool:

@@ -12,7 +12,6 @@ from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.episodes.store import update
 from alerting.usecases.notification.dead_letters import dead_letters
-from alerting.usecases.notification.muting import tend_shelves
 from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.operations.alarm_budget import check_edited
 
@@ -22,7 +21,6 @@ _LEAST_RETENTION = timedelta(days=1)  # at least: the period of `alerting late-d
 def maintain(platform: Platform, as_of: datetime) -> dict[str, Any]:
     """Do the upkeep that is due. Return what it did and found, by name. Idempotent."""
     synced = sync(platform, as_of)
-    tend_shelves(platform, as_of)
     return {
         "new_revisions": [f"{r.name} r{r.number}" for r in synced.new],
         "over_budget": check_edited(platform, as_of),

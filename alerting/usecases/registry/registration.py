@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from alerting.ports import Files, ModelUnavailable, Platform
+from alerting.ports.logs import id_logger
 
 if TYPE_CHECKING:
     from alerting.learning.models.trained import TrainedModel
 
 _PLAIN, _KEYED = "sha256", "hmac-sha256"
+_log = id_logger(__name__)
 
 
 def register_model(
@@ -49,17 +51,40 @@ def _keyed_hash(definition: str, name: str, data: bytes, key: bytes) -> str:
 
 
 def load_model(platform: Platform, definition: str, version: int) -> "TrainedModel":
-    """Return a registered model. Raises ModelUnavailable with the reason for any fault of its files or the registry."""
+    """Return a registered model, from the cache of its files or from the registry.
+
+    Raises ModelUnavailable with the reason for any fault of its files or the registry.
+    """
     stored = platform.decisions.file_hashes(definition, version)
     if not stored:
         raise ModelUnavailable(f"no hash of version {version} was stored at its registration; train the model again")
+    return _read(_find_cached(platform, definition, version, stored) or _fetch(platform, definition, version, stored), version)
+
+
+def _find_cached(platform: Platform, definition: str, version: int, stored: list[dict[str, str]]) -> dict[str, bytes] | None:
+    """Return the cached files of a version if all of them have their registered hashes; drop them if one has not."""
+    for hashes in stored:
+        files = platform.model_file_cache.load(definition, version, hashes)
+        if files is None:
+            continue
+        if hashes and _matches(file_hashes(definition, files, platform.model_key), hashes):
+            return files
+        _log.warning("the cached files of version %d are damaged and are downloaded again", version, definition=definition)
+        platform.model_file_cache.drop(definition, version, hashes)
+    return None
+
+
+def _fetch(platform: Platform, definition: str, version: int, stored: list[dict[str, str]]) -> dict[str, bytes]:
+    """Download the files of a version, compare them with the registered hashes, and cache them."""
     try:
-        files = platform.models.model_files(definition, version)
+        downloaded = platform.models.model_files(definition, version)
     except ModelUnavailable:
         raise
     except Exception as fault:  # the answer of an external registry can make a client fail in any way
         raise ModelUnavailable(f"version {version} cannot be fetched from the registry: {first_line(fault)}") from fault
-    return _read(_select_registered(definition, version, files, stored, platform.model_key), version)
+    files = _select_registered(definition, version, downloaded, stored, platform.model_key)
+    platform.model_file_cache.store(definition, version, file_hashes(definition, files, platform.model_key), files)
+    return files
 
 
 def _select_registered(definition: str, version: int, files: Files, stored: list[dict[str, str]], key: bytes) -> dict[str, bytes]:

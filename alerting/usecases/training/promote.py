@@ -151,7 +151,7 @@ def _unless_stale(wanted: DecisionRecord, made: Sequence[DecisionRecord]) -> Dec
 
 
 def _follow(platform: Platform, decision: DecisionRecord) -> None:
-    """Write the audit entry and the aliases that follow from the record. Idempotent."""
+    """Write the audit entry, the aliases and the indexes that follow from the record. Idempotent."""
     platform.audit.add(
         actor=decision.actor,
         what="promotion decided" if decision.verdict != "rollback" else "rolled back",
@@ -162,6 +162,18 @@ def _follow(platform: Platform, decision: DecisionRecord) -> None:
         why=decision.reason,
     )
     move_aliases(platform, decision.definition)
+    if decision.promoted and decision.challenger_version is not None:
+        _index_carried_forward(platform, decision.definition, decision.challenger_version)
+
+
+def _index_carried_forward(platform: Platform, name: str, version: int) -> None:
+    """Prepare the search for values that the new champion carries forward. Evaluations work without it, more slowly."""
+    try:
+        model = ModelCache(platform).get(name, version)
+    except ModelUnavailable as unavailable:
+        _log.warning("its values that are carried forward have no index: %s", unavailable, definition=name)
+        return
+    platform.readings.index_newest(sorted(model.plan.carried_longer))
 
 
 def move_aliases(platform: Platform, name: str) -> None:

@@ -1,10 +1,15 @@
 """Port `Definitions`."""
 
+import bson
 import pytest
 from pymongo.errors import WriteError
 
+from alerting.adapters.mongo.documents import to_document
+from alerting.adapters.mongo.mongo import open_stores
+from alerting.adapters.mongo.prepare import prepare_database
 from alerting.definitions.faults import DefinitionRefused
 from tests.builders import at, revision, threshold, too_hot, too_moist
+from tests.helpers.commands import record_commands
 
 
 def test_documents_come_back_as_people_wrote_them_sorted_by_name(stores):
@@ -134,10 +139,10 @@ def test_the_server_takes_dates_and_the_numbers_of_every_shell(real):
 
 
 @pytest.mark.slow
-def test_ensuring_again_brings_an_outdated_validator_up_to_date(real):
+def test_preparing_again_brings_an_outdated_validator_up_to_date(real):
     real.database.command("collMod", "alert_definitions", validator={}, validationLevel="off")
     real.database["alert_definitions"].insert_one({"name": "left over", "from": "then"})
-    real.ensure()
+    prepare_database(real.database)
     with pytest.raises(DefinitionRefused):
         real.definitions.put(too_hot(abvoe=3))
 
@@ -182,3 +187,31 @@ def test_the_newest_revisions_can_be_asked_for_by_a_field_that_they_have(stores)
     stores.definitions.add_revision(revision(threshold(name="never")))
     assert [r.name for r in stores.definitions.latest("suppression")] == ["has"]
     assert [r.name for r in stores.definitions.latest()] == ["had", "has", "never"]
+
+
+def test_the_newest_revision_is_the_last_valid_one(stores):
+    assert stores.definitions.newest_revision("too-hot") is None
+    numbered = [revision(threshold(above=210))]
+    for above in range(211, 230):
+        numbered.append(revision(threshold(above=above), before=numbered[-1]))
+    for one in numbered:
+        assert stores.definitions.add_revision(one)
+    assert stores.definitions.newest_revision("too-hot") == numbered[-1]
+    newer = {"name": "too-hot", "number": 99, "definition": {"kind": "oracle"}}
+    stores.database["definition_revisions"].insert_one(newer, bypass_document_validation=True)
+    assert stores.definitions.newest_revision("too-hot") == numbered[-1]
+
+
+@pytest.mark.slow
+def test_the_newest_revision_is_read_as_one_document(real_server, monkeypatch):
+    record = record_commands(monkeypatch)
+    with open_stores(real_server, "newest-revision", prepare=True) as stores:
+        first = revision(threshold())
+        stores.definitions.add_revision(first)
+        for above in range(216, 240):
+            stores.definitions.add_revision(first := revision(threshold(above=above), before=first))
+        record.clear()
+        assert stores.definitions.newest_revision("too-hot") == first
+        assert record.commands == ["find definition_revisions"]
+        assert record.received < 2 * len(bson.encode(to_document(first)))
+        stores.database.client.drop_database("newest-revision")

@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from alerting.adapters.airflow.dag_snapshot import read_dag_snapshot
 from alerting.adapters.mongo.documents import to_document
+from alerting.adapters.mongo.prepare import prepare_database
 from alerting.cli.main import app
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.faults import UserError
@@ -267,7 +268,7 @@ def test_an_old_database_gets_the_validators_and_keeps_what_stands_in_it(real):
     for collection in REFUSED:
         real.database.command("collMod", collection, validator={}, validationLevel="off")
         real.database[collection].insert_one({"name": "left over", "from": "then"})
-    real.ensure()
+    prepare_database(real.database)
     for collection, document in REFUSED.items():
         with pytest.raises(Exception, match="Document failed validation"):
             real.database[collection].insert_one(dict(document))

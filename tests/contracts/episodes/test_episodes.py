@@ -168,7 +168,7 @@ def many(real_server):
     from alerting.adapters.mongo.mongo import open_stores
 
     template = _document(closed(full_episode(), notifications=(notification(status="sent"),), outcome_due_at=None))
-    with open_stores(real_server, "many") as stores:
+    with open_stores(real_server, "many", prepare=True) as stores:
         documents = (
             template
             | {"_id": f"{number:024x}", "raised_at": at(number), "definition": f"d-{number % 10}", "asset": f"a-{number % 10}"}

@@ -102,6 +102,9 @@ def test_two_that_look_at_the_same_instant_cannot_both_be_promoted(platform, fil
         def add(self, decision, rank=None):
             return inner.add(decision, rank)
 
+        def file_hashes(self, name, version):
+            return inner.file_hashes(name, version)
+
     together = replace(platform, decisions=Together())
     results = {}
     threads = [threading.Thread(target=lambda run=run: results.update({run: promote_run(together, run)})) for run in runs]

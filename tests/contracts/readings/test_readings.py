@@ -161,7 +161,9 @@ def test_the_newest_value_of_a_wrong_type_is_refused_with_its_place(stores):
 def test_the_newest_value_is_found_by_an_index_and_not_by_reading_what_came_after(real):
     real.readings.add_readings([row(0, recipe="rye"), *(row(m, moisture=4.0) for m in range(1, 3000))], LATER)
     asset = oven(recipe=Variable(type="category"))
-    for _ in range(2):
+    for prepared in (False, True, True):
+        if prepared:
+            real.readings.index_newest(["recipe"])
         assert real.readings.newest(asset, {"recipe": at(-1)}, at(9000))["recipe"].tolist() == ["rye"]
     query = {"asset": "oven-1", "ts": {"$gt": at(-1), "$lte": at(9000)}, "v.recipe": {"$exists": True}}
     plan = real.database["readings"].find(query).sort("ts", -1).hint("newest_recipe").explain()

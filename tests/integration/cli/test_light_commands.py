@@ -48,7 +48,7 @@ COMMANDS = (
 def plant(real_server, tmp_path_factory):
     """An open threshold episode on a real server; gives its id and the environment of commands."""
     home = tmp_path_factory.mktemp("light")
-    with open_stores(real_server, DATABASE) as stores:
+    with open_stores(real_server, DATABASE, prepare=True) as stores:
         now = datetime.now(UTC)
         platform = platform_on(stores, (), HandClock(now - timedelta(minutes=10)))
         platform.assets.put([oven()])

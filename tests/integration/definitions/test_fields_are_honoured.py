@@ -24,7 +24,7 @@ from alerting.ports import EventRow, ReadingRow, silent
 from alerting.readings.history import to_millis
 from alerting.recommendation.whatif import recommend
 from alerting.usecases.definitions.sync import apply
-from alerting.usecases.evaluation.evaluate import evaluate, shards
+from alerting.usecases.evaluation.evaluate import evaluate, plan_round
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operations.report import last_period
 from alerting.usecases.training.run import candidate_families
@@ -69,7 +69,7 @@ def day(**changes):
     return (
         kept,
         [(m.key, m.subject, m.text) for m in (*mail.messages, *pager.messages)],
-        shards(platform, timedelta(minutes=1), 2),
+        plan_round(platform, timedelta(minutes=1), 2, platform.clock.now()).shards,
     )
 
 

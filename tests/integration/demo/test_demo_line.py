@@ -77,7 +77,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def stores(server) -> MongoStores:
-    with open_stores(server, f"demo-{uuid.uuid4().hex[:12]}") as opened:
+    with open_stores(server, f"demo-{uuid.uuid4().hex[:12]}", prepare=True) as opened:
         yield opened
         opened.database.client.drop_database(opened.database.name)
 
@@ -190,7 +190,7 @@ def test_a_set_point_changed_from_the_command_line_reaches_the_readings_the_even
 @pytest.fixture(scope="module")
 def filled(server):
     """History and state of the line after its 30 days, and the seconds of CPU that this took."""
-    with open_stores(server, "demo-filled") as opened:
+    with open_stores(server, "demo-filled", prepare=True) as opened:
         begin = time.process_time()
         lines = MongoLines(opened.database)
         fill(assets=opened.assets, readings=opened.readings, lines=lines, end=END)

@@ -26,6 +26,7 @@ from alerting.usecases.backtest.sandbox.live_views import ReadingsUntil
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.registry.registration import register_model
+from alerting.usecases.training.promote import rollback
 from tests.frames import FrameReadings
 from tests.pretended import pretended_platform
 
@@ -132,6 +133,18 @@ def test_a_backtest_sees_no_held_value_that_came_after_its_instant(learned):
     found = pretended.newest(asset, since, now + 20 * DAY)
     pd.testing.assert_frame_equal(found, FrameReadings(learned.history).newest(asset, since, now))
     assert found.index.max() <= now
+
+
+def test_a_model_that_is_put_into_service_gets_the_indexes_of_what_it_carries_forward(learned, monkeypatch):
+    monkeypatch.setattr(model_files, "model_from_files", lambda files: learned.model)
+    since = START + (DAYS - 1) * DAY
+    platform = stocked(learned.history, since)
+    platform.decisions.add(DecisionRecord("stops", since, 1, 2, 1, True, False, "promote", "", {}, None, "ann"), 2)
+    indexed = platform.readings._readings.index_information
+    assert not [name for name in indexed() if name.startswith("newest_")]
+    platform.clock.instant = since + HOUR
+    rollback(platform, "stops", "the recipe sensor was moved", "ann")
+    assert {name for name in indexed() if name.startswith("newest_")} == {"newest_recipe", "newest_setpoint"}
 
 
 def stocked(history, since):

@@ -104,6 +104,9 @@ def test_from_anywhere_else_it_is_the_one_that_this_user_started_last(shell):
 
 def test_with_a_database_of_ones_own_no_home_is_needed_and_the_host_is_said_without_the_password(shell, tmp_path):
     with EmbeddedMongod(tmp_path / "own", free_port()) as server:
+        refused = import_into(shell, shell.elsewhere, MONGODB_URI=server.uri, DATABASE="plant")
+        assert (refused.returncode, "run `alerting prepare`" in refused.stderr) == (1, True)
+        assert shell.run("prepare", folder=shell.plant, MONGODB_URI=server.uri, DATABASE="plant").returncode == 0
         done = import_into(shell, shell.elsewhere, MONGODB_URI=server.uri, DATABASE="plant")
         assert done.returncode == 0, done.stderr
         assert f"written to the database plant at 127.0.0.1:{server.port}\n" in done.stderr

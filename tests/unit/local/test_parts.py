@@ -27,7 +27,16 @@ def test_every_need_is_started_too(settings, secrets):
 
 def test_without_the_demo_nothing_of_it_is_started(settings, secrets):
     names = {part.name for part in parts.all_parts(settings, secrets, {}, False)}
-    assert names == {"mlflow", "airflow-database", "api", "airflow-api", "airflow-scheduler", "airflow-dags", "first-alert"}
+    assert names == {
+        "mlflow",
+        "prepare",
+        "airflow-database",
+        "api",
+        "airflow-api",
+        "airflow-scheduler",
+        "airflow-dags",
+        "first-alert",
+    }
 
 
 def test_servers_of_ones_own_are_not_started(tmp_path, secrets):

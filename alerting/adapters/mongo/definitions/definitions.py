@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from pymongo import DESCENDING
 from pymongo.errors import DuplicateKeyError, WriteError
 
 from alerting.adapters.mongo.documents import Document, MongoDatabase, to_document
@@ -70,6 +71,14 @@ class MongoDefinitions:
     def revisions(self, name: str) -> list[Revision]:
         """Return all valid revisions of a definition, oldest first."""
         return good(REVISIONS, self._revisions.find({"name": name}).sort("number"), parse_revision)
+
+    def newest_revision(self, name: str) -> Revision | None:
+        """Return the newest valid revision of a definition, None without one: of one document, unless that is invalid."""
+        found = self._revisions.find_one({"name": name}, sort=[("number", DESCENDING)])
+        valid = good(REVISIONS, [] if found is None else [found], parse_revision)
+        if found is not None and not valid:
+            valid = self.revisions(name)
+        return valid[-1] if valid else None
 
     def last_number(self, name: str) -> int:
         """Return the highest number of its revisions, valid or not; 0 if it has none."""

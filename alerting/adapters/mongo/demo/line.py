@@ -6,10 +6,9 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, to_document, utc
+from alerting.adapters.mongo.indexes import LINES
 from alerting.demo.line import LineState
 from alerting.demo.ports import SetPointRequest, StoredLine
-
-LINES = "demo_lines"
 
 
 class MongoLines:

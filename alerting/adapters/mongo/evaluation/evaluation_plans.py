@@ -17,8 +17,14 @@ from alerting.adapters.mongo.indexes import ASSETS, DEFINITIONS, EVALUATION_PLAN
 from alerting.detection.threshold_batch import Limits
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
 
-_FORMAT = 4  # increase it with every change of a plan's sources or layout
+_FORMAT = 5  # increase it with every change of a plan's sources or layout
 _PART = 20_000
+_ALL = 1_000_000  # documents in one answer, of at most 16 MB
+_OTHER_SOURCES: list[Document] = [
+    {"$unionWith": ASSETS},
+    {"$unionWith": EVENT_TYPES},
+    {"$unionWith": {"coll": REVISIONS, "pipeline": [{"$count": "revisions"}]}},
+]
 _NO_LIMITS = (np.nan,) * len(Limits._fields)
 _PLAIN = (
     "definition",
@@ -40,16 +46,14 @@ class MongoEvaluationPlans:
     """Port `EvaluationPlans`: one plan at a time."""
 
     def __init__(self, database: MongoDatabase) -> None:
-        self._made_of = [database[name] for name in (DEFINITIONS, ASSETS, EVENT_TYPES)]
-        self._revisions = database[REVISIONS]
+        self._sources = database[DEFINITIONS]
         self._parts = database[EVALUATION_PLANS]
 
     def source_hash(self) -> str:
         """Return a hash over all current documents and the number of revisions, which are immutable."""
-        digest = hashlib.blake2b(f"{_FORMAT} {self._revisions.count_documents({})}".encode(), digest_size=16)
-        for collection in self._made_of:
-            for batch in cast(Iterable[bytes], collection.find_raw_batches()):
-                digest.update(batch)
+        digest = hashlib.blake2b(str(_FORMAT).encode(), digest_size=16)
+        for batch in cast(Iterable[bytes], self._sources.aggregate_raw_batches(_OTHER_SOURCES, batchSize=_ALL)):
+            digest.update(batch)
         return digest.hexdigest()
 
     def get(self, source_hash: str) -> EvaluationPlan | None:

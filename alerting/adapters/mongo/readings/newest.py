@@ -1,9 +1,10 @@
 """The newest value of a variable, found through a separate index for variables that are carried forward.
 
-The index makes the search independent of the number of later readings without the variable.
+The index makes the search independent of the number of later readings without the variable. It is made when a model that needs
+it is put into service.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import pandas as pd
@@ -17,7 +18,8 @@ from alerting.definitions.assets import Asset
 from alerting.readings.cleaning import present
 from alerting.readings.history import History
 
-_NO_INDEX = (13, 67)  # codes of Unauthorized and CannotCreateIndex: a collection has at most 64
+_NOT_MADE = (13, 67)  # codes of Unauthorized and CannotCreateIndex: a collection has at most 64
+_NO_SUCH_INDEX = 2  # BadValue: the hint names no index
 
 
 def newest_readings(readings: Collection[Document], asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
@@ -34,29 +36,37 @@ def newest_readings(readings: Collection[Document], asset: Asset, since: Mapping
     return readings_frame(asset.name, documents, types_of(asset, since))[0]
 
 
+def index_newest(readings: Collection[Document], names: Iterable[str]) -> None:
+    """Create the index of each of these variables. Idempotent. One that the server refuses is left out."""
+    keys = [("asset", ASCENDING), ("ts", DESCENDING)]
+    for name in names:
+        try:
+            readings.create_index(keys, name=_index(name), partialFilterExpression={f"v.{name}": {"$exists": True}})
+        except OperationFailure as error:
+            if error.code not in _NOT_MADE:
+                raise
+
+
 def _newest(readings: Collection[Document], asset: Asset, name: str, start: datetime, until: datetime) -> Document | None:
+    """Return the newest good reading of a variable; through its index, or, where that is missing, with a slower search."""
     field = f"v.{name}"
     query: Document = {"asset": asset.name, "ts": {"$gt": start, "$lte": until}, field: {"$exists": True}}
     cursor = readings.find(query, {"_id": False, "ts": True, "q": True, field: True}).sort("ts", DESCENDING).batch_size(10)
-    if (index := _index(readings, name)) is not None:
-        cursor = cursor.hint(index)
-    for document in cursor:
+    try:
+        return _first_present(cursor.clone().hint(_index(name)), asset, name)
+    except OperationFailure as error:
+        if error.code != _NO_SUCH_INDEX:
+            raise
+        return _first_present(cursor, asset, name)
+
+
+def _first_present(documents: Iterable[Document], asset: Asset, name: str) -> Document | None:
+    for document in documents:
         frame, _ = readings_frame(asset.name, iter([document]), types_of(asset, [name]))
         if present(History(asset, frame), name)[0]:
             return document
     return None
 
 
-def _index(readings: Collection[Document], name: str) -> str | None:
-    """Return the index of readings that have a variable, made at its first use.
-
-    Return None if the index cannot be made; the search is then slower.
-    """
-    field = f"v.{name}"
-    keys = [("asset", ASCENDING), ("ts", DESCENDING)]
-    try:
-        return readings.create_index(keys, name=f"newest_{name}", partialFilterExpression={field: {"$exists": True}})
-    except OperationFailure as error:
-        if error.code not in _NO_INDEX:
-            raise
-        return None
+def _index(name: str) -> str:
+    return f"newest_{name}"

@@ -3,7 +3,7 @@
 A plain collection with a unique index, so that a second import changes nothing; `arrived_at` is when a document last changed.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import groupby
@@ -20,14 +20,15 @@ from alerting.adapters.mongo.documents import Document, MongoDatabase, only_dupl
 from alerting.adapters.mongo.indexes import EVENTS, READINGS
 from alerting.adapters.mongo.readings.arrivals import MongoArrivals
 from alerting.adapters.mongo.readings.batch_bson import batch_documents
-from alerting.adapters.mongo.readings.columns import CHUNK, events_frame, readings_columns, readings_frame, types_of
-from alerting.adapters.mongo.readings.newest import newest_readings
+from alerting.adapters.mongo.readings.columns import CHUNK, readings_columns, readings_frame, types_of
+from alerting.adapters.mongo.readings.events import load_events
+from alerting.adapters.mongo.readings.newest import index_newest, newest_readings
 from alerting.adapters.mongo.readings.samples import sample_fields, sample_update, samples_in, samples_of
-from alerting.definitions.assets import Asset, EventType, VariableType
+from alerting.definitions.assets import Asset, VariableType
 from alerting.definitions.faults import UserError
 from alerting.ports import EventRow, ReadingBatch, ReadingColumns, ReadingRow, Wanted
 from alerting.ports.late import LatePart
-from alerting.readings.history import EVENT_COLUMNS, History, from_millis, to_millis
+from alerting.readings.history import History, from_millis, to_millis
 from alerting.readings.sample_quality import Doubts
 
 _ATTEMPTS = 10
@@ -208,16 +209,26 @@ class MongoReadings:
             return False
         return alone
 
-    def load(self, asset: Asset, start: datetime | None, end: datetime | None, variables: Iterable[str] | None = None) -> History:
-        """Return readings with start < ts <= end, and every event that starts at or before end.
+    def load(
+        self,
+        asset: Asset,
+        start: datetime | None,
+        end: datetime | None,
+        variables: Iterable[str] | None = None,
+        events_since: datetime | None = None,
+    ) -> History:
+        """Return readings with start < ts <= end, and the events that start at or before end.
 
-        The columns are the given variables, or all that the asset declares; a variable without a reading is all missing. Raises
-        UserError if a stored value is not of its variable's type.
+        The columns are the given variables, or all that the asset declares; a variable without a reading is all missing. With
+        `events_since`, of earlier events only the last one of each type, and lasting ones that go on after it. Raises UserError
+        if a stored value is not of its variable's type.
         """
         types = types_of(asset, asset.variables if variables is None else variables)
         event_types = tuple(self._assets.event_types())
         readings, doubts = self._load_readings(asset.name, start, end, types)
-        return History(asset, readings, self._load_events(asset.name, end, event_types), event_types, doubts)
+        return History(
+            asset, readings, load_events(self._events, asset.name, event_types, end, events_since), event_types, doubts
+        )
 
     def _load_readings(
         self, asset: str, start: datetime | None, end: datetime | None, types: Mapping[str, VariableType]
@@ -225,7 +236,7 @@ class MongoReadings:
         query: Document = {"asset": asset}
         if within := {op: at for op, at in (("$gt", start), ("$lte", end)) if at is not None}:
             query["ts"] = within
-        cursor = self._readings.find(query, _SAMPLES).sort([("asset", 1), ("ts", 1)]).batch_size(CHUNK)
+        cursor = self._readings.find(query, _fields("ts", types)).sort([("asset", 1), ("ts", 1)]).batch_size(CHUNK)
         return readings_frame(asset, cursor, types)
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
@@ -238,10 +249,8 @@ class MongoReadings:
     def _load_from(self, wanted: Sequence[Wanted], start: datetime, end: datetime) -> dict[str, ReadingColumns]:
         types = {w.asset.name: types_of(w.asset, w.variables) for w in wanted}
         names = {name for known in types.values() for name in known}
-        values = [f"v.{name}" for name in names] if len(names) <= _FEW else ["v"]
         query: Document = {"asset": {"$in": list(types)}, "ts": {"$gt": start, "$lte": end}}
-        fields: Document = {"_id": False, **dict.fromkeys(["asset", "ts", "q", *values], True)}
-        cursor = self._readings.find(query, fields).sort([("asset", 1), ("ts", 1)]).batch_size(CHUNK)
+        cursor = self._readings.find(query, _fields("asset ts", names)).sort([("asset", 1), ("ts", 1)]).batch_size(CHUNK)
         read = {name: readings_columns(name, group, types[name]) for name, group in groupby(cursor, key=_asset_of)}
         return {name: read[name] if name in read else readings_columns(name, iter(()), types[name]) for name in types}
 
@@ -252,11 +261,9 @@ class MongoReadings:
         """
         return newest_readings(self._readings, asset, since, until)
 
-    def _load_events(self, asset: str, end: datetime | None, event_types: Sequence[EventType]) -> pd.DataFrame:
-        query: Document = {"asset": asset} if end is None else {"asset": asset, "start": {"$lte": end}}
-        instant = frozenset(type_.name for type_ in event_types if type_.duration == "instant")
-        found = self._events.find(query, dict.fromkeys(EVENT_COLUMNS, True)).sort([("start", 1), ("type", 1)])
-        return events_frame(found, instant)
+    def index_newest(self, variables: Iterable[str]) -> None:
+        """Prepare the search for the newest values of these variables. Idempotent."""
+        index_newest(self._readings, variables)
 
     def newest_instants(self) -> dict[str, datetime]:
         """Return the instant of the newest reading of each asset, by name, with one index lookup each."""
@@ -313,6 +320,12 @@ def _turn(before: Document | None, after: Document) -> datetime | None:
         return utc(after["start"])
     ends = [utc(e) for e in (before["end"], after["end"]) if e is not None]
     return min(ends) if before["end"] != after["end"] else None
+
+
+def _fields(keys: str, variables: Collection[str]) -> Document:
+    """Return the projection of these fields and of the samples of these variables."""
+    values = [f"v.{name}" for name in variables] if 0 < len(variables) <= _FEW else ["v"]
+    return {"_id": False, **dict.fromkeys([*keys.split(), "q", *values], True)}
 
 
 def _start(wanted: Wanted) -> datetime:

@@ -43,6 +43,9 @@ class OneDefinition:
     def revisions(self, name: str) -> list[Revision]:
         return self._all if name == self._revision.name else []
 
+    def newest_revision(self, name: str) -> Revision | None:
+        return next(reversed(self.revisions(name)), None)
+
     def histories(self, names: Collection[str]) -> dict[str, list[Revision]]:
         return {name: self.revisions(name) for name in names if name == self._revision.name}
 
@@ -90,14 +93,24 @@ class ReadingsUntil:
     def add_events(self, rows: Sequence[EventRow], arrived_at: datetime) -> int:  # noqa: ARG002
         refuse("write events")
 
-    def load(self, asset: Asset, start: datetime | None, end: datetime | None, variables: Iterable[str] | None = None) -> History:
-        return self._live.load(asset, start, self._until if end is None else min(end, self._until), variables)
+    def load(
+        self,
+        asset: Asset,
+        start: datetime | None,
+        end: datetime | None,
+        variables: Iterable[str] | None = None,
+        events_since: datetime | None = None,
+    ) -> History:
+        return self._live.load(asset, start, self._until if end is None else min(end, self._until), variables, events_since)
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         return self._live.load_many(wanted, min(end, self._until))
 
     def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
         return self._live.newest(asset, since, min(until, self._until))
+
+    def index_newest(self, variables: Iterable[str]) -> None:  # noqa: ARG002
+        refuse("create indexes")
 
     def newest_instants(self) -> dict[str, datetime]:
         spans = {asset: self.span(asset) for asset in self._live.newest_instants()}

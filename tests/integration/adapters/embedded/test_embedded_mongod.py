@@ -17,7 +17,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from alerting.adapters.embedded import embedded_mongod
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod, is_primary, serves
-from alerting.adapters.mongo.mongo import DatabaseDown, check_database, connect, open_database, open_stores
+from alerting.adapters.mongo.mongo import DatabaseDown, connect, open_database, open_stores
 from alerting.definitions.faults import UserError
 from tests.support import free_port, require_real_server
 
@@ -49,7 +49,7 @@ def write_numbers(uri, stop, acknowledged):
 
 def test_data_is_there_again_after_a_restart_also_on_another_port(tmp_path):
     for _ in range(3):
-        with EmbeddedMongod(tmp_path, free_port()) as server, open_stores(server.uri, "test") as stores:
+        with EmbeddedMongod(tmp_path, free_port()) as server, open_stores(server.uri, "test", prepare=True) as stores:
             assert is_primary(server.port)
             assert serves(tmp_path, server.port)
             stores.database["kept"].insert_one({})
@@ -79,7 +79,7 @@ def test_every_acknowledged_write_survives_kill_9(tmp_path):
 
 def test_the_writes_of_our_stores_wait_for_the_journal_of_the_majority_whatever_the_address_says(tmp_path):
     with EmbeddedMongod(tmp_path, free_port()) as server:
-        with open_stores(f"{server.uri}&w=1&journal=false", "test") as stores:
+        with open_stores(f"{server.uri}&w=1&journal=false", "test", prepare=True) as stores:
             concern = stores.database["readings"].write_concern.document
         assert concern == {"w": "majority", "j": True, "wtimeout": 30_000}
 
@@ -142,18 +142,18 @@ def test_it_listens_on_the_loopback_address_alone(tmp_path):
     assert listening == {"127.0.0.1"}
 
 
-def test_ensuring_at_once_from_several_places_is_no_harm(tmp_path):
+def test_preparing_at_once_from_several_places_is_no_harm(tmp_path):
     faults = []
 
-    def ensure(uri):
+    def prepare(uri):
         try:
-            with open_stores(uri, "test"):
+            with open_stores(uri, "test", prepare=True):
                 pass
         except Exception as fault:  # whatever it is, it is a failure of this test
             faults.append(fault)
 
     with EmbeddedMongod(tmp_path, free_port()) as server:
-        threads = [threading.Thread(target=ensure, args=(server.uri,)) for _ in range(4)]
+        threads = [threading.Thread(target=prepare, args=(server.uri,)) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -180,7 +180,7 @@ def test_a_missing_database_is_said_within_seconds_without_the_password():
     began = time.monotonic()
     with (
         pytest.raises(DatabaseDown, match="alerting up") as refusal,
-        open_database(f"mongodb://ann:secret@127.0.0.1:{free_port()}", "x"),
+        open_stores(f"mongodb://ann:secret@127.0.0.1:{free_port()}", "x"),
     ):
         pass
     assert time.monotonic() - began < 5
@@ -195,11 +195,11 @@ def test_an_address_that_is_none_is_refused():
 def test_a_wrong_password_is_said_as_such(tmp_path):
     with (
         EmbeddedMongod(tmp_path, free_port()) as server,
-        connect(f"mongodb://ann:wrong@127.0.0.1:{server.port}/?replicaSet=alerting") as client,
+        pytest.raises(DatabaseDown, match="user or password") as refusal,
+        open_stores(f"mongodb://ann:wrong@127.0.0.1:{server.port}/?replicaSet=alerting", "test"),
     ):
-        with pytest.raises(DatabaseDown, match="user or password") as refusal:
-            check_database(client["test"])
-        assert "wrong" not in str(refusal.value)
+        pass
+    assert "wrong" not in str(refusal.value)
 
 
 def test_a_missing_wheel_is_refused_with_what_to_install(monkeypatch):

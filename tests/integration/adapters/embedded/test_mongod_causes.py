@@ -25,7 +25,7 @@ def filled(tmp_path_factory):
     """A data folder that a server has left in good order."""
     require_real_server()
     folder = tmp_path_factory.mktemp("filled") / "mongod"
-    with EmbeddedMongod(folder, free_port()) as server, open_stores(server.uri, "x") as stores:
+    with EmbeddedMongod(folder, free_port()) as server, open_stores(server.uri, "x", prepare=True) as stores:
         stores.database["junk"].insert_many([{"n": n} for n in range(2000)])
     (folder / LOG).unlink()
     return folder

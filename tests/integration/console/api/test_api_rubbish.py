@@ -49,12 +49,13 @@ def platform(request):
     from pymongo import MongoClient
 
     from alerting.adapters.mongo.mongo import MongoStores, connect
+    from alerting.adapters.mongo.prepare import prepare_database
 
     name = f"rubbish_{uuid.uuid4().hex[:8]}"
     with connect(request.getfixturevalue("real_server")) as client:
         assert isinstance(client, MongoClient)
         stores = MongoStores(client[name])
-        stores.ensure()
+        prepare_database(stores.database)
         yield filled(stores.platform(MemoryModels(), {}, HandClock()))
         client.drop_database(name)
 

@@ -12,6 +12,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from alerting.adapters.channels.links import SignedLinks
 from alerting.adapters.mongo.mongo import MongoStores, connect
+from alerting.adapters.mongo.prepare import prepare_database
 from alerting.console.app import create_app
 from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import TOKENS, episode, expect_problem
@@ -192,7 +193,7 @@ def real_platform(real_server):
     name = f"links_{uuid.uuid4().hex[:8]}"
     with connect(real_server) as client:
         stores = MongoStores(client[name])
-        stores.ensure()
+        prepare_database(stores.database)
         made = stores.platform(MemoryModels(), {}, HandClock())
         made.assets.put([oven()])
         from alerting.usecases.definitions.sync import apply

@@ -73,7 +73,7 @@ class Command:
 
 @pytest.fixture
 def command(server, tmp_path):
-    with open_stores(server, f"test-{uuid.uuid4().hex[:12]}") as stores:
+    with open_stores(server, f"test-{uuid.uuid4().hex[:12]}", prepare=True) as stores:
         yield Command(tmp_path, stores, server)
         stores.database.client.drop_database(stores.database.name)
 

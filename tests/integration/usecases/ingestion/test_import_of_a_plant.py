@@ -55,7 +55,7 @@ def plant(server, tmp_path):
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
-    with open_stores(server, database) as stores:
+    with open_stores(server, database, prepare=True) as stores:
         run.folder, run.stores = folder, stores
         yield run
         stores.database.client.drop_database(database)

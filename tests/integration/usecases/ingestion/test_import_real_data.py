@@ -67,7 +67,7 @@ def test_azure_arrives_as_documented_and_a_second_time_changes_nothing(run, serv
     assert "43,200 new of 43,200 readings of 20 assets" in told[0]
     for text, events in zip(told[2:5], ("211 new of 211", "208 new of 208", "42 new of 42"), strict=True):
         assert events in text
-    with open_stores(server, "examples") as stores:
+    with open_stores(server, "examples", prepare=True) as stores:
         first = stores.assets.get("machine-1")
         assert first.attributes == {"model": "model3", "age": 18.0}
         history = stores.readings.load(first, None, None)
@@ -88,7 +88,7 @@ def test_roasting_arrives_with_its_delays_and_the_limit_is_the_percentile_of_the
     document = yaml.safe_load((ROOT / "config" / "examples" / "roasting" / "quality-low.yaml").read_text())
     definition = parse_definition(document)
     assert isinstance(definition, ClassifierDefinition)
-    with open_stores(server, "examples") as stores:
+    with open_stores(server, "examples", prepare=True) as stores:
         roaster = stores.assets.get("roaster-1")
         assert {v.delay for v in roaster.variables.values()} == {timedelta(hours=1)}
         periods = definition.periods

@@ -1,0 +1,110 @@
+"""Preparation of a database: collections, validators, indexes, and the document that says which of them were made.
+
+Only `alerting prepare` and `alerting up` change the schema of a database. Opening it compares one document with the hash of
+what this program needs. The hash is computed from the same constants that the preparation uses, so no change can be forgotten.
+"""
+
+import hashlib
+import json
+from functools import cache
+from importlib.metadata import version
+
+from pymongo import IndexModel
+from pymongo.errors import OperationFailure
+
+from alerting.adapters.mongo.documents import Document, MongoCollection, MongoDatabase
+from alerting.adapters.mongo.indexes import INDEXES, SCHEMA, VALIDATORS
+from alerting.definitions.faults import UserError
+
+_ID = "schema"
+_NAMESPACE_EXISTS = 48  # codes of the server
+_OTHER_INDEX = (85, 86)  # IndexOptionsConflict and IndexKeySpecsConflict
+
+
+class NotPrepared(UserError):
+    """Error: the database lacks collections, validators or indexes of this version; opening has changed nothing."""
+
+
+@cache
+def schema_hash() -> str:
+    """Return a hash of all collections, validators and indexes that this version needs."""
+    indexes = {name: [index.document for index in wanted] for name, wanted in INDEXES.items()}
+    validators = {name: validator() for name, validator in VALIDATORS.items()}
+    ordered = json.dumps([indexes, validators])  # unsorted: the order of an index's fields counts
+    return hashlib.sha256(ordered.encode()).hexdigest()[:32]
+
+
+def check_prepared(database: MongoDatabase) -> None:
+    """Check, in one round trip, that the database was prepared by a version with the same schema. Raises NotPrepared."""
+    stored = database[SCHEMA].find_one({"_id": _ID})
+    if stored is None:
+        raise NotPrepared(
+            f"the database {database.name!r} is not prepared, so it has no collections yet: run `alerting prepare`, "
+            "then this again"
+        )
+    if stored.get("hash") != schema_hash():
+        raise NotPrepared(
+            f"the database {database.name!r} was prepared by another version of the platform (alerting {stored.get('version')}): "
+            "run `alerting prepare` with this one, then this again"
+        )
+
+
+def prepare_database(database: MongoDatabase) -> None:
+    """Create what is missing and update validators; the schema document is written last.
+
+    Idempotent, also when two processes do it at once. Stored documents stay as they are; they are validated when they are read.
+    """
+    create_collections(database)
+    create_indexes(database)
+    made = {"_id": _ID, "hash": schema_hash(), "version": version("alerting")}
+    database[SCHEMA].replace_one({"_id": _ID}, made, upsert=True)
+
+
+def create_collections(database: MongoDatabase) -> None:
+    """Create missing collections, and make the server refuse malformed documents of those that people may edit."""
+    found = {collection["name"]: collection.get("options", {}) for collection in database.list_collections()}
+    for name in INDEXES:
+        options = _options(name)
+        if name not in found and _create(database, name, options):
+            continue
+        if {key: found.get(name, {}).get(key) for key in options} != options:
+            database.command("collMod", name, **options)
+
+
+def create_indexes(database: MongoDatabase) -> None:
+    """Create missing indexes. One of the same name or fields with other options is replaced."""
+    for name, indexes in INDEXES.items():
+        if indexes:
+            try:
+                database[name].create_indexes(indexes)
+            except OperationFailure as error:
+                if error.code not in _OTHER_INDEX:
+                    raise
+                _replace_indexes(database[name], indexes)
+
+
+def _replace_indexes(collection: MongoCollection, indexes: list[IndexModel]) -> None:
+    """Drop the indexes with the name or the fields of a wanted one, and create the wanted ones."""
+    names = {index.document["name"] for index in indexes}
+    fields = [list(index.document["key"].items()) for index in indexes]
+    for name, found in collection.index_information().items():
+        if name != "_id_" and (name in names or found["key"] in fields):
+            collection.drop_index(name)
+    collection.create_indexes(indexes)
+
+
+def _options(name: str) -> Document:
+    if name not in VALIDATORS:
+        return {}
+    return {"validator": VALIDATORS[name](), "validationLevel": "strict", "validationAction": "error"}
+
+
+def _create(database: MongoDatabase, name: str, options: Document) -> bool:
+    """Create a collection; return False if another process has created it meanwhile."""
+    try:
+        database.create_collection(name, check_exists=False, **options)
+    except OperationFailure as error:
+        if error.code != _NAMESPACE_EXISTS:
+            raise
+        return False
+    return True
