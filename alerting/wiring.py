@@ -38,9 +38,26 @@ def open_platform(settings: Settings, *, channels: bool = True) -> Iterator[Plat
 def open_stores(settings: Settings) -> "Iterator[MongoStores]":
     """Yield the stores alone, for callers that need more of the database than the use cases do."""
     from alerting.adapters.mongo import mongo
+    from alerting.adapters.mongo.transactions import lifetime_warning
 
     with _database(settings) as uri, mongo.open_stores(uri, settings.database) as stores:
+        if settings.mongodb_uri is not None and (warning := lifetime_warning(stores.database.client)) is not None:
+            logging.getLogger(__name__).warning("%s", warning)
         yield stores
+
+
+def database_warning(settings: Settings) -> str | None:
+    """Return what a setting of the user's own database server costs; None if all is well, and for the embedded server.
+
+    Raises UserError if the server cannot be reached, or cannot run transactions.
+    """
+    from alerting.adapters.mongo import mongo
+    from alerting.adapters.mongo.transactions import lifetime_warning
+
+    if settings.mongodb_uri is None:
+        return None
+    with mongo.open_database(settings.mongodb_uri, settings.database) as database:
+        return lifetime_warning(database.client)
 
 
 def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True) -> Platform:

@@ -31,6 +31,7 @@ from alerting.adapters.mongo.readings.arrivals import MongoArrivals
 from alerting.adapters.mongo.readings.readings import MongoReadings
 from alerting.adapters.mongo.reports.backtests import MongoBacktests
 from alerting.adapters.mongo.reports.reports import MongoReports
+from alerting.adapters.mongo.transactions import require_replica_set
 from alerting.definitions.faults import UserError
 from alerting.ports import Channel, Clock, Models, Platform
 
@@ -135,9 +136,13 @@ def connect(uri: str, timeout: float = TIMEOUT_S) -> MongoClient[Document]:
 
 
 def check_database(database: MongoDatabase) -> None:
-    """Check that a server answers, accepts the login and takes writes. Raises DatabaseDown if it does not."""
+    """Check that a server answers, accepts the login and takes writes. Raises DatabaseDown if it does not.
+
+    Raises UserError if it is no replica set.
+    """
     with database_errors(_hosts(database.client)):
         database.client.admin.command("ping")
+        require_replica_set(database.client, _hosts(database.client))
         database.list_collection_names(filter={"name": "assets"})
 
 

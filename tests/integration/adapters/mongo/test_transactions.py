@@ -1,0 +1,72 @@
+"""What the platform asks of a database server so that it can run transactions."""
+
+import logging
+import subprocess
+from contextlib import contextmanager
+
+import pytest
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure
+
+from alerting.adapters.embedded import mongod_access
+from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod, find_mongod
+from alerting.adapters.mongo.mongo import open_database
+from alerting.adapters.mongo.transactions import lifetime_warning
+from alerting.definitions.faults import UserError
+from alerting.settings.environment import Settings
+from alerting.wiring import database_warning, open_stores
+from tests.support import free_port, require_real_server
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def _with_the_wheel():
+    require_real_server()
+
+
+@contextmanager
+def plain_server(folder):
+    """Run a server that belongs to no replica set, as many people start one; yield its URI."""
+    port = free_port()
+    options = ["--dbpath", str(folder), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"]
+    with subprocess.Popen([find_mongod(), *options], stdout=subprocess.DEVNULL) as process:
+        uri = f"mongodb://127.0.0.1:{port}"
+        try:
+            with MongoClient(uri) as client:
+                client.admin.command("ping")
+            yield uri
+        finally:
+            process.kill()
+
+
+def test_a_server_that_is_no_replica_set_is_refused_with_what_to_do(tmp_path):
+    message = r"replica set.*--replSet.*rs\.initiate\(\)"
+    with plain_server(tmp_path) as uri, pytest.raises(UserError, match=message), open_database(uri, "test"):
+        pass
+
+
+def test_the_embedded_server_ends_a_transaction_after_ten_seconds_and_a_longer_limit_is_said_at_every_start(tmp_path, caplog):
+    with EmbeddedMongod(tmp_path / "data", free_port()) as server:
+        settings = Settings(home=tmp_path / "home", mongodb_uri=server.uri)
+        assert database_warning(settings) is None
+        with mongod_access.as_server(server.folder, server.port) as admin:
+            admin.admin.command({"setParameter": 1, "transactionLifetimeLimitSeconds": 60})
+        assert "is 60 s" in database_warning(settings)
+        with caplog.at_level(logging.WARNING), open_stores(settings):
+            assert "transactionLifetimeLimitSeconds" in caplog.text
+
+
+class NotAllowed:
+    """A client whose user may not read parameters of the server."""
+
+    @property
+    def admin(self):
+        return self
+
+    def command(self, *_):
+        raise OperationFailure("not authorized", 13)
+
+
+def test_a_user_that_may_not_read_the_limit_works_all_the_same():
+    assert lifetime_warning(NotAllowed()) is None
