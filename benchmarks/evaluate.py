@@ -171,7 +171,7 @@ def evaluate_once(uri: str, name: str, as_of: datetime) -> dict[str, float]:
         wall, cpu = time.perf_counter(), time.process_time()
         counts = evaluate(platform, None, as_of)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    return {"seconds": wall, "cpu_s": cpu, "peak_mib": peak_mib(), "pairs": counts.pairs, "raised": counts.raised}
+    return {"seconds": wall, "cpu_s": cpu, "peak_mib": peak_mib(), "targets": counts.targets, "raised": counts.raised}
 
 
 def _platform(stores: MongoStores) -> Platform:

@@ -70,9 +70,9 @@ def _is_more(one: float, other: float) -> bool:
 
 def replay(definition: ThresholdDefinition, history: History, start: datetime, end: datetime) -> list[Step]:
     """Return the steps of episodes that a definition would have made in (start, end], in service from `start` on."""
-    judged = evaluate_values(definition, history, None, start, end)
+    evaluated = evaluate_values(definition, history, None, start, end)
     _, steps = advance(
-        ConditionState(watermark=start), judged.intervals, definition.hold, definition.clear_for, severities(definition)
+        ConditionState(watermark=start), evaluated.intervals, definition.hold, definition.clear_for, severities(definition)
     )
     return steps
 
@@ -87,7 +87,7 @@ def time_in_alarm(steps: Sequence[Step], end: datetime) -> timedelta:
 def notification_instants(
     steps: Sequence[Step],
     silent: Sequence[SuppressedInterval],
-    still_tell: Sequence[Severity],
+    still_notify: Sequence[Severity],
     end: datetime,
     shelved: Sequence[SuppressedInterval] = (),
 ) -> list[datetime]:
@@ -103,7 +103,7 @@ def notification_instants(
             turns.setdefault(step.raised_at, []).append(step)
     told = []
     for raised_at, own in turns.items():
-        at = _first_notified(own, silent, still_tell, shelved)
+        at = _first_notified(own, silent, still_notify, shelved)
         if at < ends.get(raised_at, end):
             told.append(at)
     return told
@@ -112,7 +112,7 @@ def notification_instants(
 def _first_notified(
     turns: Sequence[Step],
     silent: Sequence[SuppressedInterval],
-    still_tell: Sequence[Severity],
+    still_notify: Sequence[Severity],
     shelved: Sequence[SuppressedInterval],
 ) -> datetime:
     """Return the first instant, from its raise on, at which an episode is neither shelved nor suppressed at its severity."""
@@ -120,8 +120,8 @@ def _first_notified(
     while at != before:
         before, at = at, first_free(shelved, at)
         severity = next(turn.severity for turn in reversed(turns) if turn.at <= at)
-        if severity not in still_tell:
-            worse = [turn.at for turn in turns if turn.at > at and turn.severity in still_tell]
+        if severity not in still_notify:
+            worse = [turn.at for turn in turns if turn.at > at and turn.severity in still_notify]
             at = min(first_free(silent, at), *worse) if worse else first_free(silent, at)
     return at
 

@@ -88,9 +88,9 @@ def _show_episode(episode: Any, states: list[str], as_json: bool) -> None:
     for line in states:
         console.print(f"  {line}", markup=False)
     for c in sentences.reasons(episode)[0]:
-        console.print(f"  why: {c.words}", markup=False)
+        console.print(f"  why: {c.message}", markup=False)
     if episode.recommendation:
-        console.print(f"  what-if: {episode.recommendation.words}", markup=False)
+        console.print(f"  what-if: {episode.recommendation.message}", markup=False)
     for title, text in episode.guidance.items():
         console.print(f"  {title}: {text}", markup=False)
     if episode.outcome_record and episode.condition != "open":

@@ -45,7 +45,7 @@ def evaluate(
             counts = [("all" if not names else ", ".join(names), evaluation.evaluate(p, names, p.clock.now(), tell))]
             deliver_due(p, p.clock.now())
     rows = [{"definitions": n, **plain(c)} for n, c in counts]
-    columns = ["definitions", "pairs", "raised", "closed", "determined", "withdrawn", "late", "too_late"]
+    columns = ["definitions", "targets", "raised", "closed", "determined", "withdrawn", "late", "too_late"]
     show(rows, columns, as_json, "nothing to evaluate")
     if not as_json:
         for _, count in counts:

@@ -166,12 +166,12 @@ def list_suppressions(
         return print_json(found)
     rows = [
         {
-            "definition": pair.definition,
-            "asset": pair.asset,
-            "now": "suppressed" if pair.suppressed else "notified",
-            "why": "; ".join([*([pair.words] if pair.words else []), *(f"unknown: {reason}" for reason in pair.unknown)]),
+            "definition": target.definition,
+            "asset": target.asset,
+            "now": "suppressed" if target.suppressed else "notified",
+            "why": "; ".join([*([target.reason] if target.reason else []), *(f"unknown: {reason}" for reason in target.unknown)]),
         }
-        for pair in found.pairs
+        for target in found.targets
     ]
     show(rows, ["definition", "asset", "now", "why"], False, "no definition in service says when it is suppressed")
     episodes = [

@@ -49,7 +49,7 @@ class Suppression(Closed):
     )
     windows: tuple[Hours, ...] = Field((), max_length=100, description="Hours of the week.")
     timezone: TimeZone = Field("UTC", description="IANA time zone of the windows, e.g. Europe/Berlin.")
-    still_tell: tuple[Literal["low", "medium", "high", "critical"], ...] = Field(
+    still_notify: tuple[Literal["low", "medium", "high", "critical"], ...] = Field(
         (),
         max_length=10,
         description="Severities that are announced even then; none when left out: an alert without meaning in that state is "

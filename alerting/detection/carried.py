@@ -35,10 +35,10 @@ class Carried:
 
 
 @dataclass(frozen=True)
-class Seen:
+class ReadingInForce:
     """The reading in force at an instant: when it was taken, its value, and the evaluated number (a value or a rate)."""
 
     at: datetime
     value: float | str | None
-    judged: float | None
+    evaluated: float | None
     fact: Fact | None

@@ -7,23 +7,23 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.limits import Level, levels_on, unknown_limits
 from alerting.definitions.model import ClassifierDefinition, Problem, Severity, ThresholdDefinition
 from alerting.definitions.wording.spoken import spoken_duration, spoken_share
-from alerting.detection.carried import Seen
+from alerting.detection.carried import ReadingInForce
 from alerting.detection.evaluation import Fact
 
 _PROBABLE = 0.5
 
 
 def limit_message(
-    definition: ThresholdDefinition, asset: Asset, seen: Seen, severity: Severity | None
+    definition: ThresholdDefinition, asset: Asset, reading: ReadingInForce, severity: Severity | None
 ) -> tuple[str, float | None]:
     """Return why the condition is met, and the limit: `Zone 2 temperature is 221 °C, above 215 °C for 3 min`."""
-    if seen.fact is not None:
-        return fact_message(definition, asset, seen.fact, seen), None
+    if reading.fact is not None:
+        return fact_message(definition, asset, reading.fact, reading), None
     levels = levels_on(definition, asset)
     level = next((x for x in levels if x.severity == severity), levels[0])
-    if isinstance(seen.value, str):
-        return f"{_title(definition, asset)} is {seen.value}{_held(definition)}", None
-    number = seen.judged if seen.judged is not None else seen.value
+    if isinstance(reading.value, str):
+        return f"{_title(definition, asset)} is {reading.value}{_held(definition)}", None
+    number = reading.evaluated if reading.evaluated is not None else reading.value
     if number is None:
         return f"{_title(definition, asset)} is not known", None
     unit = _rate_unit(definition, asset)
@@ -42,7 +42,7 @@ def _beyond_message(level: Level, number: float, unit: str) -> tuple[str, float 
     return (f", {'below' if low else 'above'} {limit:g}{unit}" if limit is not None else ""), limit
 
 
-def fact_message(definition: ThresholdDefinition, asset: Asset, fact: Fact, seen: Seen | None) -> str:
+def fact_message(definition: ThresholdDefinition, asset: Asset, fact: Fact, reading: ReadingInForce | None) -> str:
     """Return a description of the fault of the data."""
     variable, name = asset.variables.get(definition.variable), definition.variable
     match fact:
@@ -53,7 +53,7 @@ def fact_message(definition: ThresholdDefinition, asset: Asset, fact: Fact, seen
         case "frozen" if definition.frozen_after is not None:
             return f"{name} has not changed for {spoken_duration(definition.frozen_after)}: the sensor may be frozen"
         case "out_of_range" if variable is not None:
-            value = f" {seen.value:g}" if seen and isinstance(seen.value, float) else ""
+            value = f" {reading.value:g}" if reading and isinstance(reading.value, float) else ""
             low, high = ("…" if x is None else f"{x:g}" for x in (variable.low, variable.high))
             return f"the value{value} of {name} lies outside its engineering range, {low} to {high}"
         case "no_limit":

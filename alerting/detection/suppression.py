@@ -30,7 +30,7 @@ class SuppressedInterval:
 
     start: datetime
     end: datetime
-    words: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class LineCondition:
     """Suppression at an instant: whether, why, and which states are not known there."""
 
     suppressed: bool
-    words: str
+    reason: str
     unknown: tuple[str, ...] = ()
 
 
@@ -54,45 +54,46 @@ def suppressed_intervals(
 
     `chain`: histories of the asset and of those above it, the nearest first, from `start - lookback(suppression)` on.
     """
-    found = [span for state in suppression.when for span in _state_intervals(state, chain, start, end)]
+    found = [interval for state in suppression.when for interval in _state_intervals(state, chain, start, end)]
     found += _windows(suppression, start, end)
     return sorted((s for s in found if s.end > start), key=lambda s: (s.start, s.end))
 
 
 def line_condition_at(suppression: Suppression, chain: Sequence[History], now: datetime) -> LineCondition:
     """Return the suppression at an instant; `chain` as for `suppressed_intervals`."""
-    holding = [s for s in suppressed_intervals(suppression, chain, now, now) if s.start <= now < s.end]
-    unknown = tuple(words for state in suppression.when if (words := _unknown(state, chain, now)))
-    return LineCondition(bool(holding), "; ".join(dict.fromkeys(s.words for s in holding)), unknown)
+    in_force = [s for s in suppressed_intervals(suppression, chain, now, now) if s.start <= now < s.end]
+    unknown = tuple(reason for state in suppression.when if (reason := _unknown(state, chain, now)))
+    return LineCondition(bool(in_force), "; ".join(dict.fromkeys(s.reason for s in in_force)), unknown)
 
 
-def first_free(spans: Iterable[SuppressedInterval], start: datetime) -> datetime:
+def first_free(intervals: Iterable[SuppressedInterval], start: datetime) -> datetime:
     """Return the first instant from `start` on outside of all suppressed intervals."""
-    for span in sorted(spans, key=lambda s: s.start):
-        if span.start <= start < span.end:
-            start = span.end
+    for interval in sorted(intervals, key=lambda s: s.start):
+        if interval.start <= start < interval.end:
+            start = interval.end
     return start
 
 
-def covered(spans: Iterable[SuppressedInterval], at: Millis) -> BoolArray:
+def covered(intervals: Iterable[SuppressedInterval], at: Millis) -> BoolArray:
     """Return which of the instants (ms) lie in a suppressed interval."""
-    ordered = sorted(spans, key=lambda s: s.start)
+    ordered = sorted(intervals, key=lambda s: s.start)
     if not ordered:
         return np.zeros(len(at), np.bool_)
     starts = np.array([to_millis(s.start) for s in ordered], np.int64)
     ends = np.maximum.accumulate(np.array([to_millis(s.end) for s in ordered], np.int64))
-    begun = np.searchsorted(starts, at, side="right") - 1
-    return (begun >= 0) & (at < ends[begun])
+    latest = np.searchsorted(starts, at, side="right") - 1
+    return (latest >= 0) & (at < ends[latest])
 
 
 def _state_intervals(state: LineState, chain: Sequence[History], start: datetime, end: datetime) -> Iterator[SuppressedInterval]:
     if state.event is not None:
         yield from _event_intervals(state, chain, end)
     elif (history := _holder(state, chain)) is not None:
-        words = _describe_state(state, history)
+        reason = _describe_state(state, history)
         begin = start - state.hold - state.recovery - state.stale_after
         yield from (
-            SuppressedInterval(a, b + state.recovery, words) for a, b in _held(_judged(state, history, begin, end), state.hold)
+            SuppressedInterval(a, b + state.recovery, reason)
+            for a, b in _met_intervals(_evaluate_state(state, history, begin, end), state.hold)
         )
 
 
@@ -116,7 +117,7 @@ def _holder(state: LineState, chain: Sequence[History]) -> History | None:
     return next((h for h in chain if state.variable in h.asset.variables), None)
 
 
-def _judged(state: LineState, history: History, start: datetime, end: datetime) -> list[StatusInterval]:
+def _evaluate_state(state: LineState, history: History, start: datetime, end: datetime) -> list[StatusInterval]:
     return evaluate_values(_condition(state), history, None, start - _MOMENT, end).intervals
 
 
@@ -134,16 +135,16 @@ def _condition(state: LineState) -> ThresholdDefinition:
     )
 
 
-def _held(intervals: Sequence[StatusInterval], hold: timedelta) -> Iterator[tuple[datetime, datetime]]:
+def _met_intervals(intervals: Sequence[StatusInterval], hold: timedelta) -> Iterator[tuple[datetime, datetime]]:
     """Return where the condition has been met for `hold` without a break."""
     since: datetime | None = None
-    for stretch, following in zip(intervals, [*intervals[1:], None], strict=True):
-        if stretch.status != "triggered":
+    for interval, following in zip(intervals, [*intervals[1:], None], strict=True):
+        if interval.status != "triggered":
             continue
-        since = since or stretch.start
+        since = since or interval.start
         if following is None or following.status != "triggered":
-            if since + hold < stretch.end:
-                yield since + hold, stretch.end
+            if since + hold < interval.end:
+                yield since + hold, interval.end
             since = None
 
 
@@ -154,7 +155,7 @@ def _unknown(state: LineState, chain: Sequence[History], now: datetime) -> str |
     history = _holder(state, chain)
     if history is None:
         return f"no asset has the variable {state.variable}"
-    last = _judged(state, history, now - state.stale_after, now)[-1]
+    last = _evaluate_state(state, history, now - state.stale_after, now)[-1]
     if last.status != "unknown" or last.fact is None:
         return None
     fact = "stale" if last.fact == "waiting" else last.fact  # only the last `stale_after` was examined
@@ -165,8 +166,8 @@ def _describe_state(state: LineState, history: History) -> str:
     limits = [("above", state.above), ("below", state.below)]
     parts = [f"{side} {limit:g}" for side, limit in limits if limit is not None]
     value = " or ".join(parts) if state.equals is None else _text(state.equals)
-    held = f" for {format_duration(state.hold)}" if state.hold else ""
-    return f"{state.variable} of {history.asset.name} is {value}{held}"
+    duration = f" for {format_duration(state.hold)}" if state.hold else ""
+    return f"{state.variable} of {history.asset.name} is {value}{duration}"
 
 
 def _text(value: bool | float | str) -> str:

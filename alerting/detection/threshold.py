@@ -16,7 +16,7 @@ import pandas as pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.limits import Level, levels_on, unknown_limits
 from alerting.definitions.model import SEVERITIES, ThresholdDefinition
-from alerting.detection.carried import INSIDE, Carried, Seen
+from alerting.detection.carried import INSIDE, Carried, ReadingInForce
 from alerting.detection.evaluation import Fact, StatusInterval
 from alerting.detection.rates import rates_of_change
 from alerting.readings.history import History, Millis, duration_millis, from_millis, millis, to_millis
@@ -42,11 +42,11 @@ class Series(NamedTuple):
 
 @dataclass(frozen=True)
 class _Rows:
-    """Readings to evaluate, the carried one first. `judged`: values or rates, NaN if unsound. `run`: since when unchanged."""
+    """Readings to evaluate, the carried one first. `evaluated`: values or rates, NaN if unsound. `run`: since when unchanged."""
 
     ts: Millis
     raw: npt.NDArray[Any]
-    judged: npt.NDArray[Any]
+    evaluated: npt.NDArray[Any]
     fact: Codes
     run: Millis
 
@@ -59,16 +59,16 @@ class Evaluated:
     carried: Carried | None
     rows: _Rows | None = None
 
-    def seen(self, at: datetime) -> Seen | None:
+    def reading_at(self, at: datetime) -> ReadingInForce | None:
         """Return the reading in force at an instant of an interval; None where limits are unknown."""
         if self.rows is None:
             return None
         i = max(int(np.searchsorted(self.rows.ts, to_millis(at), side="right")) - 1, 0)
         own = bisect_right(self.intervals, at, key=lambda stretch: stretch.start) - 1
         fact = self.intervals[own].fact if own >= 0 and at < self.intervals[own].end else None
-        judged = self.rows.judged[i]
-        number = None if isinstance(judged, str) or judged is None or np.isnan(judged) else float(judged)
-        return Seen(from_millis(int(self.rows.ts[i])), _plain(self.rows.raw[i]), number, fact)
+        evaluated = self.rows.evaluated[i]
+        number = None if isinstance(evaluated, str) or evaluated is None or np.isnan(evaluated) else float(evaluated)
+        return ReadingInForce(from_millis(int(self.rows.ts[i])), _plain(self.rows.raw[i]), number, fact)
 
 
 def lookback(definition: ThresholdDefinition) -> timedelta:
@@ -112,7 +112,7 @@ def evaluate_series(
     there &= (_has_value(values) | among(ts, bad)) if len(bad) else _has_value(values)  # a missing value is no reading
     rows = _rows(definition, asset, ts[there], values[there], carried, begin)
     frozen = _frozen(definition, rows)
-    ranks, beyond = _ranks(levels_on(definition, asset), _without(rows.judged, frozen), frozenset(carried.beyond))
+    ranks, beyond = _ranks(levels_on(definition, asset), _without(rows.evaluated, frozen), frozenset(carried.beyond))
     sound = (rows.fact == _SOUND) & ~frozen
     ranks, recent = _counted(definition, rows.ts, ranks, sound, carried.recent)
     intervals = _status_intervals(definition, rows, np.where(rows.fact == _SOUND, ranks, rows.fact), begin, end)
@@ -141,7 +141,7 @@ def _is_text(definition: ThresholdDefinition, asset: Asset) -> bool:
 
 
 def _last(definition: ThresholdDefinition, rows: _Rows, beyond: tuple[str, ...], recent: tuple[int, ...]) -> Carried:
-    rate = None if definition.rate_per is None or np.isnan(rows.judged[-1]) else float(rows.judged[-1])
+    rate = None if definition.rate_per is None or np.isnan(rows.evaluated[-1]) else float(rows.evaluated[-1])
     at, since = from_millis(int(rows.ts[-1])), from_millis(int(rows.run[-1]))
     bad = bool(rows.fact[-1] == _BAD_QUALITY)
     return Carried(definition.variable, at, _plain(rows.raw[-1]), rate, beyond, recent, since, bad)
@@ -162,7 +162,7 @@ def _rows(
 ) -> _Rows:
     """Return the readings to evaluate. A reading without a value is one of bad quality."""
     possible = _possible(definition, asset, raw) & _has_value(raw)
-    judged = _judged(definition, asset, ts, raw, possible)
+    evaluated = _evaluated_values(definition, asset, ts, raw, possible)
     fresh = slice(int(np.searchsorted(ts, begin)), None)
     before = np.array([np.nan if carried.value is None and raw.dtype != object else carried.value], raw.dtype)
     known = before if definition.rate_per is None else np.array([np.nan if carried.rate is None else carried.rate])
@@ -170,16 +170,16 @@ def _rows(
     raw = np.concatenate((before, raw[fresh]))
     there = _has_value(raw)
     sound = np.concatenate((_possible(definition, asset, before), possible[fresh])) & there
-    judged = np.concatenate((known, judged[fresh]))
-    if judged.dtype != object:
-        judged = np.where(sound, judged, np.nan)
+    evaluated = np.concatenate((known, evaluated[fresh]))
+    if evaluated.dtype != object:
+        evaluated = np.where(sound, evaluated, np.nan)
     fact = np.where(sound, _SOUND, _OUT_OF_RANGE).astype(np.int8)
     fact[~there] = _BAD_QUALITY
     if definition.rate_per is not None:
-        fact[sound & np.isnan(judged)] = _NO_RATE
+        fact[sound & np.isnan(evaluated)] = _NO_RATE
     if carried.value is None and not carried.bad:
         fact[0] = _WAITING
-    return _Rows(ts, raw, judged, fact, _runs(ts, raw, carried))
+    return _Rows(ts, raw, evaluated, fact, _runs(ts, raw, carried))
 
 
 def _possible(definition: ThresholdDefinition, asset: Asset, raw: npt.NDArray[Any]) -> Flags:
@@ -195,7 +195,7 @@ def _possible(definition: ThresholdDefinition, asset: Asset, raw: npt.NDArray[An
     return possible
 
 
-def _judged(
+def _evaluated_values(
     definition: ThresholdDefinition, asset: Asset, ts: Millis, raw: npt.NDArray[Any], possible: Flags
 ) -> npt.NDArray[Any]:
     """Return the numbers that the limits apply to: the values, or their rates of change."""
@@ -215,12 +215,12 @@ def _runs(ts: Millis, raw: npt.NDArray[Any], carried: Carried) -> Millis:
     return since[first]
 
 
-def _ranks(levels: tuple[Level, ...], judged: npt.NDArray[Any], before: frozenset[str]) -> tuple[Codes, tuple[str, ...]]:
+def _ranks(levels: tuple[Level, ...], evaluated: npt.NDArray[Any], before: frozenset[str]) -> tuple[Codes, tuple[str, ...]]:
     """Return the worst rank reached by each reading, and the limits that the last one is beyond (for hysteresis)."""
-    ranks, last = np.zeros(len(judged), np.int8), []
+    ranks, last = np.zeros(len(evaluated), np.int8), []
     for level in levels:
-        hit = np.zeros(len(judged), np.bool_)
-        for side, met, over in _sides(level, judged):
+        hit = np.zeros(len(evaluated), np.bool_)
+        for side, met, over in _sides(level, evaluated):
             name = f"{level.severity}.{side}"
             beyond = _lasting(met, over, name in before)
             hit |= beyond
@@ -229,28 +229,36 @@ def _ranks(levels: tuple[Level, ...], judged: npt.NDArray[Any], before: frozense
     return ranks, tuple(last)
 
 
-def _sides(level: Level, judged: npt.NDArray[Any]) -> Iterator[tuple[str, Flags, Flags]]:
+def _sides(level: Level, evaluated: npt.NDArray[Any]) -> Iterator[tuple[str, Flags, Flags]]:
     """Return each limit by its side: where it is met, and where that is over. An unsound value (NaN) is neither."""
     if level.above is not None:
-        yield "above", judged > level.above, judged <= (level.above if level.clear_above_at is None else level.clear_above_at)
+        yield (
+            "above",
+            evaluated > level.above,
+            evaluated <= (level.above if level.clear_above_at is None else level.clear_above_at),
+        )
     if level.below is not None:
-        yield "below", judged < level.below, judged >= (level.below if level.clear_below_at is None else level.clear_below_at)
+        yield (
+            "below",
+            evaluated < level.below,
+            evaluated >= (level.below if level.clear_below_at is None else level.clear_below_at),
+        )
     if isinstance(level.equals, str):
-        met = np.asarray(judged == level.equals, np.bool_)
+        met = np.asarray(evaluated == level.equals, np.bool_)
         yield INSIDE, met, ~met
         return
     inside = level.inside if level.equals is None else (level.equals, level.equals)
     if inside is not None:
         low, high = level.leave or inside
-        yield INSIDE, (judged >= inside[0]) & (judged <= inside[1]), (judged < low) | (judged > high)
+        yield INSIDE, (evaluated >= inside[0]) & (evaluated <= inside[1]), (evaluated < low) | (evaluated > high)
 
 
-def _without(judged: npt.NDArray[Any], frozen: Flags) -> npt.NDArray[Any]:
+def _without(evaluated: npt.NDArray[Any], frozen: Flags) -> npt.NDArray[Any]:
     """Return the evaluated numbers without those that count as missing, so that these move no limit's side.
 
     The rate of a frozen value is removed; a frozen value itself is retained.
     """
-    return judged if judged.dtype == object or not frozen.any() else np.where(frozen, np.nan, judged)
+    return evaluated if evaluated.dtype == object or not frozen.any() else np.where(frozen, np.nan, evaluated)
 
 
 def _lasting(met: Flags, over: Flags, before: bool) -> Flags:

@@ -18,14 +18,13 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.limits import levels_on, unknown_limits
 from alerting.definitions.model import ThresholdDefinition
 from alerting.detection.messages import stale_message, waiting_message
-from alerting.readings.instants import Millis, duration_millis
+from alerting.readings.instants import FAR_FUTURE, Millis, duration_millis
 from alerting.readings.ragged import Flags, Numbers, WindowSummary
 
 Codes = npt.NDArray[np.int8]
 MAY_CHANGE, CLEAR, ABOVE, BELOW, MEETS, NO_DATA_ALERT, NO_VALUE = range(7)
 TRIGGERED = (ABOVE, BELOW, MEETS, NO_DATA_ALERT)
 SOUND, WAITING, STALE = range(3)
-NEVER = 2**61  # ms; a float holds it exactly
 
 
 class Limits(NamedTuple):
@@ -83,8 +82,8 @@ def limits_of(definition: ThresholdDefinition, asset: Asset) -> Limits | None:
         leave_high=leave[1],
         low=-np.inf if low is None else low,
         high=np.inf if high is None else high,
-        stale_after=NEVER if ignore else duration_millis(definition.stale_after),
-        frozen_after=NEVER if definition.frozen_after is None else duration_millis(definition.frozen_after),
+        stale_after=FAR_FUTURE if ignore else duration_millis(definition.stale_after),
+        frozen_after=FAR_FUTURE if definition.frozen_after is None else duration_millis(definition.frozen_after),
         no_data_alerts=definition.no_data == "alert",
         levels=len(levels),
     )

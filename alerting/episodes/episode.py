@@ -16,7 +16,7 @@ TransitionKind = Literal[
 ]  # fmt: skip
 Verdict = Literal["true_alarm", "false_alarm", "unsure"]
 Outcome = Literal["hit", "avoided", "false_alarm", "undetermined"]
-Held = Literal["quiet", "flood", "digest"]
+PostponedBy = Literal["quiet", "flood", "digest"]
 LateDataStatus = Literal["found_late", "refuted"]
 DeliveryStatus = Literal["pending", "sent", "dead", "muted", "grouped", "dropped"]
 
@@ -39,7 +39,7 @@ class Contribution:
     share: float
     value: float | str | None
     usual: float | str | None
-    words: str
+    message: str
 
 
 @dataclass(frozen=True)
@@ -60,15 +60,15 @@ class RecommendationResult:
     risk_before: float
     risk_after: float
     helps: bool
-    words: str
+    message: str
 
 
 @dataclass(frozen=True)
 class Notification:
     """One delivery of one transition to one channel. `key` is unique: `episode:transition:channel`, `:n` for repeats.
 
-    `held`: why it waits until `next_attempt_at` although nothing failed. `grouped`: sent in one message with others; `dropped`:
-    the episode ended before the quiet hours did. `severity` is that of the episode at that time.
+    `postponed_by`: why it waits until `next_attempt_at` although nothing failed. `grouped`: sent in one message with others;
+    `dropped`: the episode ended before the quiet hours did. `severity` is that of the episode at that time.
     """
 
     key: str
@@ -83,7 +83,7 @@ class Notification:
     error: str | None = None
     route: str | None = None
     severity: Severity | None = None
-    held: Held | None = None
+    postponed_by: PostponedBy | None = None
     number: int | None = None
 
 

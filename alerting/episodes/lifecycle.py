@@ -23,7 +23,7 @@ class SeverityState:
 
     severity: Severity
     pending_since: datetime | None = None
-    held_since: datetime | None = None
+    met_since: datetime | None = None
     clearing_since: datetime | None = None
 
 
@@ -85,97 +85,99 @@ def advance(
     intervals at other instants gives the same steps.
     """
     steps: list[Step] = []
-    known = {level.severity: level for level in state.levels}
-    state = replace(state, levels=tuple(known.get(s, SeverityState(s)) for s in severities[1:]))
-    for stretch in intervals:
-        state = _through(state, stretch, hold, clear_for, severities, steps)
+    levels = {level.severity: level for level in state.levels}
+    state = replace(state, levels=tuple(levels.get(s, SeverityState(s)) for s in severities[1:]))
+    for interval in intervals:
+        state = _advance_interval(state, interval, hold, clear_for, severities, steps)
     return state, steps
 
 
-def _through(
+def _advance_interval(
     state: ConditionState,
-    stretch: StatusInterval,
+    interval: StatusInterval,
     hold: timedelta,
     clear_for: timedelta,
     severities: Sequence[Severity],
     steps: list[Step],
 ) -> ConditionState:
     """Advance through one interval: the condition itself, and inside it the conditions of the worse severities."""
-    whole = SeverityState(severities[0], state.pending_since, state.raised_at, state.clearing_since)
-    after, turn = _moved(whole, stretch.status, stretch, hold, clear_for)
-    levels, turns = [], {}
+    least = SeverityState(severities[0], state.pending_since, state.raised_at, state.clearing_since)
+    after, changed_at = _advance_severity(least, interval.status, interval, hold, clear_for)
+    levels, changes = [], {}
     for level in state.levels:
-        moved, at = _moved(level, _status_of(level.severity, stretch, severities), stretch, hold, clear_for)
-        levels.append(moved)
+        level_after, at = _advance_severity(level, _status_of(level.severity, interval, severities), interval, hold, clear_for)
+        levels.append(level_after)
         if at is not None:
-            turns[moved.severity] = at
-    moved_state = replace(
+            changes[level_after.severity] = at
+    after_state = replace(
         state,
         pending_since=after.pending_since,
         clearing_since=after.clearing_since,
-        raised_at=after.held_since,
+        raised_at=after.met_since,
         levels=tuple(levels),
     )
-    if turn is not None and after.held_since is not None:
-        since = state.pending_since or stretch.start
+    if changed_at is not None and after.met_since is not None:
+        since = state.pending_since or interval.start
         reason = "the condition is met" if not hold else f"the condition has held since {since.isoformat()}"
-        severity = _worst({s for s, at in turns.items() if at <= turn}, severities)
-        steps.append(Step("raised", turn, turn, reason, severity=severity))
-        return _changed(replace(moved_state, severity=severity, severity_peak=severity), turn, severities, turns, steps)
-    if state.raised_at is not None and (turns or stretch.status == "triggered"):
-        open_state = replace(moved_state, raised_at=state.raised_at)
-        moved_state = _changed(open_state, stretch.start, severities, turns, steps, closed_at=turn)
-    if turn is not None and state.raised_at is not None:
-        steps.append(Step("closed", turn, state.raised_at, "the condition is gone"))
+        severity = _worst({s for s, at in changes.items() if at <= changed_at}, severities)
+        steps.append(Step("raised", changed_at, changed_at, reason, severity=severity))
+        return _record_severity_changes(
+            replace(after_state, severity=severity, severity_peak=severity), changed_at, severities, changes, steps
+        )
+    if state.raised_at is not None and (changes or interval.status == "triggered"):
+        open_state = replace(after_state, raised_at=state.raised_at)
+        after_state = _record_severity_changes(open_state, interval.start, severities, changes, steps, closed_at=changed_at)
+    if changed_at is not None and state.raised_at is not None:
+        steps.append(Step("closed", changed_at, state.raised_at, "the condition is gone"))
         levels = [SeverityState(level.severity) for level in levels]
-        moved_state = replace(moved_state, raised_at=None, severity=None, severity_peak=None, levels=tuple(levels))
-        return replace(moved_state, last_raised_at=state.raised_at, last_closed_at=turn)
-    return moved_state
+        after_state = replace(after_state, raised_at=None, severity=None, severity_peak=None, levels=tuple(levels))
+        return replace(after_state, last_raised_at=state.raised_at, last_closed_at=changed_at)
+    return after_state
 
 
-def _moved(
-    spell: SeverityState, status: Status, stretch: StatusInterval, hold: timedelta, clear_for: timedelta
+def _advance_severity(
+    condition: SeverityState, status: Status, interval: StatusInterval, hold: timedelta, clear_for: timedelta
 ) -> tuple[SeverityState, datetime | None]:
     """Return the condition at the end of the interval, and when in it the condition was met or gone."""
     triggered = status == "triggered"
-    if status == "unknown" or triggered == (spell.held_since is not None):
-        if spell.pending_since is None and spell.clearing_since is None:
-            return spell, None
-        return replace(spell, pending_since=None, clearing_since=None), None
-    since = (spell.pending_since if triggered else spell.clearing_since) or stretch.start
-    due = max(since + (hold if triggered else clear_for), stretch.start)
-    if due >= stretch.end:
-        return (replace(spell, pending_since=since) if triggered else replace(spell, clearing_since=since)), None
-    return SeverityState(spell.severity, held_since=due if triggered else None), due
+    if status == "unknown" or triggered == (condition.met_since is not None):
+        if condition.pending_since is None and condition.clearing_since is None:
+            return condition, None
+        return replace(condition, pending_since=None, clearing_since=None), None
+    since = (condition.pending_since if triggered else condition.clearing_since) or interval.start
+    due = max(since + (hold if triggered else clear_for), interval.start)
+    if due >= interval.end:
+        return (replace(condition, pending_since=since) if triggered else replace(condition, clearing_since=since)), None
+    return SeverityState(condition.severity, met_since=due if triggered else None), due
 
 
-def _status_of(severity: Severity, stretch: StatusInterval, severities: Sequence[Severity]) -> Status:
-    if stretch.status != "triggered":
-        return stretch.status
-    reached = stretch.severity or severities[0]
+def _status_of(severity: Severity, interval: StatusInterval, severities: Sequence[Severity]) -> Status:
+    if interval.status != "triggered":
+        return interval.status
+    reached = interval.severity or severities[0]
     return "triggered" if SEVERITIES.index(reached) >= SEVERITIES.index(severity) else "clear"
 
 
-def _changed(
+def _record_severity_changes(
     state: ConditionState,
     start: datetime,
     severities: Sequence[Severity],
-    turns: dict[Severity, datetime],
+    changes: dict[Severity, datetime],
     steps: list[Step],
     closed_at: datetime | None = None,
 ) -> ConditionState:
     """Record every change of severity of an open episode from `start` on.
 
-    `turns`: when a worse condition began or ended. At `start` itself the severity can differ because another revision evaluates
+    `changes`: when a worse condition began or ended. At `start` itself the severity can differ because another revision evaluates
     from here on. A condition that ends at the instant of the close is no change; it was met until then.
     """
     if state.raised_at is None:
         return state
-    ends = {level.severity for level in state.levels if level.held_since is not None}
+    ends = {level.severity for level in state.levels if level.met_since is not None}
     severity, peak = state.severity, state.severity_peak
-    instants = {start, *(t for t in turns.values() if t > start)}
+    instants = {start, *(t for t in changes.values() if t > start)}
     for at in sorted(t for t in instants if closed_at is None or t < closed_at):
-        now = _worst(ends ^ {s for s, turned in turns.items() if turned > at}, severities)
+        now = _worst(ends ^ {s for s, changed in changes.items() if changed > at}, severities)
         if severity not in (None, now):
             steps.append(Step("severity", at, state.raised_at, f"{severity} → {now}", severity=now))
             peak = worse(peak, now)
@@ -188,35 +190,35 @@ def worse(one: Severity | None, other: Severity) -> Severity:
     return other if one is None else max(one, other, key=SEVERITIES.index)
 
 
-def _worst(held: Collection[Severity], severities: Sequence[Severity]) -> Severity:
-    return next((s for s in reversed(severities) if s in held), severities[0])
+def _worst(met: Collection[Severity], severities: Sequence[Severity]) -> Severity:
+    return next((s for s in reversed(severities) if s in met), severities[0])
 
 
 def advance_predictions(
     state: ConditionState,
     at: Millis,
     triggered: Flags,
-    problem_known: Millis,
-    promise: timedelta,
+    problem_known_at: Millis,
+    prediction_window: timedelta,
     stride: timedelta,
     until: datetime,
 ) -> tuple[ConditionState, list[Step]]:
     """Advance a model's episodes through evaluated instants, each within its prediction window (`prediction_end`).
 
-    `at`: evaluated instants in ms, increasing, after the watermark. `problem_known`: instants (ms, increasing) at which
-    problems became known. `promise`: gap + horizon. `until`: everything up to here is known. An episode raised less than a
-    stride after the end of the one before continues it.
+    `at`: evaluated instants in ms, increasing, after the watermark. `problem_known_at`: instants (ms, increasing) at which
+    problems became known. `prediction_window`: gap + horizon. `until`: everything up to here is known. An episode raised less
+    than a stride after the end of the one before continues it.
     """
     steps: list[Step] = []
-    limit, span = to_millis(until), duration_millis(promise)
-    known = problem_known[problem_known <= limit]
+    limit, window_ms = to_millis(until), duration_millis(prediction_window)
+    problems = problem_known_at[problem_known_at <= limit]
     for instant in [*at[triggered].tolist(), limit + 1]:
         if state.raised_at is not None:
             raised = to_millis(state.raised_at)
-            end = prediction_end(raised, known, span)
+            end = prediction_end(raised, problems, window_ms)
             if end > min(instant, limit):
                 continue
-            steps.append(Step("closed", from_millis(end), state.raised_at, _end_reason(end, raised, span)))
+            steps.append(Step("closed", from_millis(end), state.raised_at, _end_reason(end, raised, window_ms)))
             state = replace(state, raised_at=None, last_raised_at=state.raised_at, last_closed_at=from_millis(end))
         if instant <= limit:
             now = from_millis(instant)
@@ -227,33 +229,33 @@ def advance_predictions(
     return state, steps
 
 
-def _end_reason(end: int, raised: int, span: int) -> str:
-    return "the horizon has passed" if end == raised + span else "the problem has started"
+def _end_reason(end: int, raised: int, window_ms: int) -> str:
+    return "the horizon has passed" if end == raised + window_ms else "the problem has started"
 
 
-def prediction_intervals(at: Millis, triggered: Flags, problem_known: Millis, promise_ms: int) -> list[tuple[int, int]]:
+def prediction_intervals(at: Millis, triggered: Flags, problem_known_at: Millis, window_ms: int) -> list[tuple[int, int]]:
     """Return model episodes of one asset as (raised, end) in ms, equal to those of `advance_predictions`.
 
     An episode is raised at a triggered instant and ends within its prediction window (`prediction_end`). The next one may be
     raised at the first triggered instant from that end on.
 
-    `at`: evaluated instants, increasing. `problem_known`: instants at which problems became known, increasing.
+    `at`: evaluated instants, increasing. `problem_known_at`: instants at which problems became known, increasing.
     """
-    spells: list[tuple[int, int]] = []
+    intervals: list[tuple[int, int]] = []
     free_from = np.iinfo(np.int64).min
     for raised in at[triggered].tolist():
         if raised < free_from:
             continue
-        free_from = prediction_end(raised, problem_known, promise_ms)
-        spells.append((raised, free_from))
-    return spells
+        free_from = prediction_end(raised, problem_known_at, window_ms)
+        intervals.append((raised, free_from))
+    return intervals
 
 
-def prediction_end(raised: int, problem_known: Millis, promise_ms: int) -> int:
+def prediction_end(raised: int, problem_known_at: Millis, window_ms: int) -> int:
     """Return the end (ms) of a model episode raised at `raised`: the first problem known after it.
 
     Without one, the end of its prediction window.
     """
-    after = int(np.searchsorted(problem_known, raised, side="right"))
-    known = int(problem_known[after]) if after < len(problem_known) else raised + promise_ms
-    return min(known, raised + promise_ms)
+    after = int(np.searchsorted(problem_known_at, raised, side="right"))
+    end = int(problem_known_at[after]) if after < len(problem_known_at) else raised + window_ms
+    return min(end, raised + window_ms)

@@ -29,10 +29,10 @@ def consensus(feedback: Sequence[Feedback]) -> tuple[Verdict | None, bool]:
     The last verdict of each person counts.
     """
     last = {f.actor: f.verdict for f in feedback if f.verdict is not None}
-    said = set(last.values())
-    if len(said) > 1:
+    verdicts = set(last.values())
+    if len(verdicts) > 1:
         return "unsure", True
-    return (said.pop() if said else None), False
+    return (verdicts.pop() if verdicts else None), False
 
 
 def acted_within(feedback: Sequence[Feedback], raised_at: datetime, window_end: datetime) -> bool:
@@ -75,12 +75,12 @@ def _by_data(observed: Observed, acted: bool, verdict: Verdict | None) -> tuple[
 
 
 def _describe_hit(occurred: Occurred, acted: bool, verdict: Verdict | None) -> str:
-    words = "the problem occurred" if occurred == "in_time" else "the problem occurred, too late to act"
+    message = "the problem occurred" if occurred == "in_time" else "the problem occurred, too late to act"
     if acted:
-        words += "; acted, not prevented"
+        message += "; acted, not prevented"
     if verdict == "false_alarm":
-        words += "; conflict: the operator says it was wrong"
-    return words
+        message += "; conflict: the operator says it was wrong"
+    return message
 
 
 def _without_problem(acted: bool, verdict: Verdict | None) -> tuple[Outcome, str]:

@@ -38,13 +38,13 @@ def evaluated_episodes(base: ConditionState, steps: Sequence[Step]) -> list[Eval
         elif step.kind == "closed":
             found[step.raised_at] = replace(found[step.raised_at], closed_at=step.at)
         elif step.kind == "severity" and step.severity is not None:
-            spell = found[step.raised_at]
-            peak = worse(spell.peak, step.severity) if spell.peak else None
-            found[step.raised_at] = replace(spell, severity=step.severity, peak=peak)
+            evaluated = found[step.raised_at]
+            peak = worse(evaluated.peak, step.severity) if evaluated.peak else None
+            found[step.raised_at] = replace(evaluated, severity=step.severity, peak=peak)
     return list(found.values())
 
 
-def match(spells: Sequence[EvaluatedEpisode], episodes: Sequence[Episode]) -> dict[datetime, Episode]:
+def match_episodes(evaluations: Sequence[EvaluatedEpisode], episodes: Sequence[Episode]) -> dict[datetime, Episode]:
     """Match re-evaluated episodes, by their raise, with stored ones; one without a match is new.
 
     A re-evaluated episode is the stored one that began at the same instant, else one that overlaps it. Live ones come before
@@ -53,33 +53,35 @@ def match(spells: Sequence[EvaluatedEpisode], episodes: Sequence[Episode]) -> di
     latter, whose id it has.
     """
     found: dict[datetime, Episode] = {}
-    raised = {spell.raised_at for spell in spells}
-    for spell in spells:
-        own = [e for e in episodes if e.raised_at == spell.raised_at]
-        same = own + [e for e in episodes if began(e) == spell.raised_at and e.raised_at not in raised]
+    raised = {evaluated.raised_at for evaluated in evaluations}
+    for evaluated in evaluations:
+        own = [e for e in episodes if e.raised_at == evaluated.raised_at]
+        same = own + [e for e in episodes if start_of(e) == evaluated.raised_at and e.raised_at not in raised]
         if same:
-            found[spell.raised_at] = min(same, key=lambda e: (e.withdrawn, began(e)))
+            found[evaluated.raised_at] = min(same, key=lambda e: (e.withdrawn, start_of(e)))
     for withdrawn in (False, True):
-        for spell in spells:
-            taken = {e.id for e in found.values()}
-            near = [
-                e for e in episodes if e.id not in taken and e.withdrawn == withdrawn and not e.backfilled and overlap(spell, e)
+        for evaluated in evaluations:
+            taken_ids = {e.id for e in found.values()}
+            overlapping = [
+                e
+                for e in episodes
+                if e.id not in taken_ids and e.withdrawn == withdrawn and not e.backfilled and overlap(evaluated, e)
             ]
-            if near and spell.raised_at not in found:
-                open_first = spell.closed_at is None
-                found[spell.raised_at] = min(near, key=lambda e: ((e.closed_at is None) != open_first, began(e)))
+            if overlapping and evaluated.raised_at not in found:
+                open_first = evaluated.closed_at is None
+                found[evaluated.raised_at] = min(overlapping, key=lambda e: ((e.closed_at is None) != open_first, start_of(e)))
     return found
 
 
-def began(episode: Episode) -> datetime:
+def start_of(episode: Episode) -> datetime:
     """Return when an episode began, with all data known by now."""
     return episode.condition_started_at or episode.raised_at
 
 
-def overlap(spell: EvaluatedEpisode, episode: Episode) -> bool:
+def overlap(evaluated: EvaluatedEpisode, episode: Episode) -> bool:
     """Return whether both have an instant in common."""
-    starts_before_end = episode.closed_at is None or spell.raised_at < episode.closed_at
-    return starts_before_end and (spell.closed_at is None or min(episode.raised_at, began(episode)) < spell.closed_at)
+    starts_before_end = episode.closed_at is None or evaluated.raised_at < episode.closed_at
+    return starts_before_end and (evaluated.closed_at is None or min(episode.raised_at, start_of(episode)) < evaluated.closed_at)
 
 
 @dataclass(frozen=True)
@@ -92,39 +94,39 @@ class Reprocessed:
     until: datetime
     horizon: datetime
 
-    def by(self, instant: datetime) -> EvaluatedEpisode:
+    def as_of(self, instant: datetime) -> EvaluatedEpisode:
         """Return the episode as known by an instant, which is not before its raise."""
-        spells = evaluated_episodes(self.base, [step for step in self.steps if step.at <= instant])
-        return next(spell for spell in spells if spell.raised_at == self.raised_at)
+        evaluations = evaluated_episodes(self.base, [step for step in self.steps if step.at <= instant])
+        return next(evaluated for evaluated in evaluations if evaluated.raised_at == self.raised_at)
 
 
-def corrected(episode: Episode, judged: Reprocessed, at: datetime) -> Episode:
+def correct(episode: Episode, reprocessed: Reprocessed, at: datetime) -> Episode:
     """Return the episode with the corrections of reprocessing; unchanged where these were known.
 
     The comparison ends where the earlier evaluation ended: later changes are no corrections. Changes that another run made
     after the horizon remain, as do identity, raise, evidence and feedback.
     """
-    reached = _reached(episode, judged.until)
-    spell, final = judged.by(reached), judged.by(judged.horizon)
-    words: list[str] = []
+    reached = _evaluated_to(episode, reprocessed.until)
+    evaluated, final = reprocessed.as_of(reached), reprocessed.as_of(reprocessed.horizon)
+    changes: list[str] = []
     after = episode
-    if spell.whole and spell.raised_at != began(episode):
-        words.append(f"it began at {spell.raised_at.isoformat()}")
-        after = replace(after, condition_started_at=spell.raised_at if spell.raised_at != episode.raised_at else None)
+    if evaluated.whole and evaluated.raised_at != start_of(episode):
+        changes.append(f"it began at {evaluated.raised_at.isoformat()}")
+        after = replace(after, condition_started_at=evaluated.raised_at if evaluated.raised_at != episode.raised_at else None)
     if episode.withdrawn:
-        words.append("it was found again")
+        changes.append("it was found again")
         after = replace(after, withdrawn=False, late_data_status=None, outcome_due_at=at if episode.valid_until else None)
-    seen_further = reached > judged.horizon and final.closed_at is None and not episode.withdrawn
-    if not seen_further:
-        ends_later = episode.closed_at is not None and spell.closed_at is None and final.closed_at is not None
-        after, told = _with_severity(after, final if ends_later else spell)
-        words += told
-    if words:
-        after = _noted(after, "corrected", at, f"{LATE_DATA}: {'; '.join(words)}")
-    return after if seen_further else _with_end(after, spell.closed_at, final.closed_at, at)
+    evaluated_further = reached > reprocessed.horizon and final.closed_at is None and not episode.withdrawn
+    if not evaluated_further:
+        ends_later = episode.closed_at is not None and evaluated.closed_at is None and final.closed_at is not None
+        after, severity_changes = _with_severity(after, final if ends_later else evaluated)
+        changes += severity_changes
+    if changes:
+        after = _add_transition(after, "corrected", at, f"{LATE_DATA}: {'; '.join(changes)}")
+    return after if evaluated_further else _with_end(after, evaluated.closed_at, final.closed_at, at)
 
 
-def _reached(episode: Episode, until: datetime) -> datetime:
+def _evaluated_to(episode: Episode, until: datetime) -> datetime:
     """Return up to where an episode was evaluated: to `until`, or further by another run.
 
     That run is still at work, or was killed before it recorded its progress.
@@ -133,16 +135,16 @@ def _reached(episode: Episode, until: datetime) -> datetime:
     return max([until, *changes, *([episode.closed_at] if episode.closed_at else [])])
 
 
-def _with_severity(episode: Episode, spell: EvaluatedEpisode) -> tuple[Episode, list[str]]:
-    if spell.severity is None:
+def _with_severity(episode: Episode, evaluated: EvaluatedEpisode) -> tuple[Episode, list[str]]:
+    if evaluated.severity is None:
         return episode, []
-    words = []
-    peak = spell.peak or worse(episode.severity_peak, spell.severity)
-    if spell.severity != episode.severity:
-        words.append(f"severity {episode.severity} → {spell.severity}")
+    changes = []
+    peak = evaluated.peak or worse(episode.severity_peak, evaluated.severity)
+    if evaluated.severity != episode.severity:
+        changes.append(f"severity {episode.severity} → {evaluated.severity}")
     if peak != episode.severity_peak:
-        words.append(f"worst {episode.severity_peak} → {peak}")
-    return replace(episode, severity=spell.severity, severity_peak=peak), words
+        changes.append(f"worst {episode.severity_peak} → {peak}")
+    return replace(episode, severity=evaluated.severity, severity_peak=peak), changes
 
 
 def _with_end(episode: Episode, end: datetime | None, final: datetime | None, at: datetime) -> Episode:
@@ -151,21 +153,21 @@ def _with_end(episode: Episode, end: datetime | None, final: datetime | None, at
         return episode
     if episode.closed_at is None and end is not None:
         ended = replace(episode, condition="closed", closed_at=end)
-        return _noted(ended, "closed", at, f"{LATE_DATA}: it was over at {end.isoformat()}")
+        return _add_transition(ended, "closed", at, f"{LATE_DATA}: it was over at {end.isoformat()}")
     if final is None:
         was = episode.closed_at.isoformat() if episode.closed_at else ""
-        again = replace(episode, condition="open", closed_at=None)
-        return _noted(again, "reopened", at, f"{LATE_DATA}: it was not over at {was}")
-    moved = replace(episode, condition="closed", closed_at=final)
-    return _noted(moved, "corrected", at, f"{LATE_DATA}: it was over at {final.isoformat()}")
+        reopened = replace(episode, condition="open", closed_at=None)
+        return _add_transition(reopened, "reopened", at, f"{LATE_DATA}: it was not over at {was}")
+    corrected_episode = replace(episode, condition="closed", closed_at=final)
+    return _add_transition(corrected_episode, "corrected", at, f"{LATE_DATA}: it was over at {final.isoformat()}")
 
 
-def withdrawn(episode: Episode, at: datetime, part_of: Episode | None = None) -> Episode:
+def withdraw(episode: Episode, at: datetime, part_of: Episode | None = None) -> Episode:
     """Return an episode that reprocessing did not find again as withdrawn, with all its records."""
     if episode.withdrawn:
         return episode
     what = "not found again" if part_of is None else f"one spell with episode {part_of.id}, which began before"
-    gone = replace(
+    withdrawn_episode = replace(
         episode,
         withdrawn=True,
         late_data_status="refuted",
@@ -173,10 +175,10 @@ def withdrawn(episode: Episode, at: datetime, part_of: Episode | None = None) ->
         closed_at=episode.closed_at or at,
         outcome_due_at=None,
     )
-    return _noted(gone, "corrected", at, f"{LATE_DATA}: {what}")
+    return _add_transition(withdrawn_episode, "corrected", at, f"{LATE_DATA}: {what}")
 
 
-def taken_over(episode: Episode, part: Episode) -> Episode:
+def copy_actions(episode: Episode, part: Episode) -> Episode:
     """Return the episode with the operator actions of another one that turned out to be a part of it."""
     return replace(
         episode,
@@ -186,6 +188,6 @@ def taken_over(episode: Episode, part: Episode) -> Episode:
     )
 
 
-def _noted(episode: Episode, kind: TransitionKind, at: datetime, reason: str) -> Episode:
+def _add_transition(episode: Episode, kind: TransitionKind, at: datetime, reason: str) -> Episode:
     transition = Transition(kind, at, _ACTOR, reason)
     return replace(episode, transitions=(*episode.transitions, transition))

@@ -12,11 +12,10 @@ from alerting.definitions.model import Severity
 from alerting.detection.carried import INSIDE, Carried
 from alerting.detection.threshold_batch import CLEAR, NO_VALUE, TRIGGERED, CarriedColumns, Unchanged
 from alerting.episodes.lifecycle import ConditionState, SeverityState
-from alerting.readings.instants import Millis, from_millis, to_millis
+from alerting.readings.instants import NO_TIME, Millis, from_millis, to_millis
 from alerting.readings.ragged import Flags, Numbers, Positions
 
-Pair = tuple[str, str]  # a definition and an asset, by name
-NEVER = np.iinfo(np.int64).min  # no instant, in a column of instants
+TargetKey = tuple[str, str]  # a definition and an asset, by name
 SHARDS = 16
 
 
@@ -49,11 +48,11 @@ class Condition:
 
 
 NORMAL = Condition()
-_STANDING = ("watermark", "at", "value", "since")
+_CARRIED = ("watermark", "at", "value", "since")
 
 
 @dataclass(frozen=True)
-class Status:
+class CarriedState:
     """Position of many targets at some time: watermark (ms; NEVER: not known) and carried reading of each."""
 
     watermark: Millis
@@ -62,19 +61,19 @@ class Status:
     since: Millis
 
     @staticmethod
-    def nowhere(rows: int) -> "Status":
+    def empty(rows: int) -> "CarriedState":
         """Return the positions of `rows` targets of which nothing is known."""
-        return Status(np.full(rows, NEVER), np.full(rows, NEVER), np.full(rows, np.nan), np.full(rows, NEVER))
+        return CarriedState(np.full(rows, NO_TIME), np.full(rows, NO_TIME), np.full(rows, np.nan), np.full(rows, NO_TIME))
 
-    def take(self, rows: Sequence[int]) -> "Status":
+    def take(self, rows: Sequence[int]) -> "CarriedState":
         """Return a copy of these rows, in this order."""
         at = np.asarray(rows, np.int64)
-        return Status(self.watermark[at], self.at[at], self.value[at], self.since[at])
+        return CarriedState(self.watermark[at], self.at[at], self.value[at], self.since[at])
 
-    def put(self, rows: Sequence[int], others: "Status") -> None:
+    def put(self, rows: Sequence[int], others: "CarriedState") -> None:
         """Write all rows of another one at these indices."""
         at = np.asarray(rows, np.int64)
-        for name in _STANDING:
+        for name in _CARRIED:
             getattr(self, name)[at] = getattr(others, name)
 
 
@@ -87,33 +86,33 @@ class ConditionTable:
     step before, NEVER where that is not known, with `earlier_conditions` (None: the same as now).
     """
 
-    def __init__(self, pairs: Sequence[Pair]) -> None:
-        rows = len(pairs)
-        self.pairs = list(pairs)
-        self.watermark: Millis = np.full(rows, NEVER)
+    def __init__(self, keys: Sequence[TargetKey]) -> None:
+        rows = len(keys)
+        self.keys = list(keys)
+        self.watermark: Millis = np.full(rows, NO_TIME)
         self.variable: list[str | None] = [None] * rows
-        self.at: Millis = np.full(rows, NEVER)
+        self.at: Millis = np.full(rows, NO_TIME)
         self.value: Numbers = np.full(rows, np.nan)
-        self.since: Millis = np.full(rows, NEVER)
-        self.earlier = Status.nowhere(rows)
+        self.since: Millis = np.full(rows, NO_TIME)
+        self.earlier = CarriedState.empty(rows)
         self.unknown_count: Positions = np.zeros(rows, np.int64)
         self.unknown_reason: list[str | None] = [None] * rows
         self.conditions: list[Condition] = [NORMAL] * rows
         self.earlier_conditions: list[Condition | None] = [None] * rows
 
     def __len__(self) -> int:
-        return len(self.pairs)
+        return len(self.keys)
 
     def take(self, rows: Sequence[int]) -> "ConditionTable":
         """Return a separate table with these rows, in this order."""
-        taken = ConditionTable([self.pairs[i] for i in rows])
+        selected = ConditionTable([self.keys[i] for i in rows])
         for name in ("watermark", "at", "value", "since", "unknown_count"):
-            setattr(taken, name, getattr(self, name)[np.asarray(rows, np.int64)])
+            setattr(selected, name, getattr(self, name)[np.asarray(rows, np.int64)])
         for name in ("variable", "unknown_reason", "conditions", "earlier_conditions"):
             column = getattr(self, name)
-            setattr(taken, name, [column[i] for i in rows])
-        taken.earlier = self.earlier.take(rows)
-        return taken
+            setattr(selected, name, [column[i] for i in rows])
+        selected.earlier = self.earlier.take(rows)
+        return selected
 
     def put_rows(self, rows: Sequence[int], others: "ConditionTable") -> None:
         """Write all rows of another table at these indices."""
@@ -125,21 +124,21 @@ class ConditionTable:
                 column[row] = value
         self.earlier.put(rows, others.earlier)
 
-    def standing(self) -> "Status":
+    def carried_state(self) -> "CarriedState":
         """Return the position of each target."""
-        return Status(self.watermark, self.at, self.value, self.since).take(range(len(self)))
+        return CarriedState(self.watermark, self.at, self.value, self.since).take(range(len(self)))
 
-    def go_back(self, rows: Sequence[int]) -> None:
+    def restore_earlier(self, rows: Sequence[int]) -> None:
         """Restore the position of these targets one step before."""
         at = np.asarray(rows, np.int64)
-        for name in _STANDING:
+        for name in _CARRIED:
             getattr(self, name)[at] = getattr(self.earlier, name)[at]
         for row in rows:
             self.conditions[row] = self.earlier_conditions[row] or self.conditions[row]
 
     def state(self, row: int) -> ConditionState | None:
         """Return the whole state of one target, None if it has none."""
-        if self.watermark[row] == NEVER:
+        if self.watermark[row] == NO_TIME:
             return None
         condition = self.conditions[row]
         return ConditionState(
@@ -159,10 +158,10 @@ class ConditionTable:
 
     def _carried(self, row: int, condition: Condition) -> Carried | None:
         variable = self.variable[row]
-        if variable is None or self.at[row] == NEVER:
+        if variable is None or self.at[row] == NO_TIME:
             return condition.text
         value = None if np.isnan(self.value[row]) else float(self.value[row])
-        since = None if self.since[row] == NEVER else from_millis(self.since[row])
+        since = None if self.since[row] == NO_TIME else from_millis(self.since[row])
         at = from_millis(self.at[row])
         return Carried(variable, at, value, condition.rate, condition.beyond, condition.recent, since, condition.bad)
 
@@ -172,13 +171,13 @@ class ConditionTable:
         text = carried if carried is not None and isinstance(carried.value, str) else None
         self.watermark[row] = to_millis(state.watermark)
         self.unknown_count[row], self.unknown_reason[row] = state.unknown_count, state.unknown_reason
-        self.variable[row], self.at[row], self.value[row], self.since[row] = None, NEVER, np.nan, NEVER
-        self.earlier.put([row], Status.nowhere(1))
+        self.variable[row], self.at[row], self.value[row], self.since[row] = None, NO_TIME, np.nan, NO_TIME
+        self.earlier.put([row], CarriedState.empty(1))
         self.earlier_conditions[row] = None
         if carried is not None and not isinstance(carried.value, str):
             self.variable[row], self.at[row] = carried.variable, to_millis(carried.at)
             self.value[row] = np.nan if carried.value is None else carried.value
-            self.since[row] = NEVER if carried.same_since is None else to_millis(carried.same_since)
+            self.since[row] = NO_TIME if carried.same_since is None else to_millis(carried.same_since)
         number = carried if text is None else None
         condition = Condition(
             pending_since=state.pending_since,
@@ -200,15 +199,15 @@ class ConditionTable:
             self._put_earlier(row, earlier)
 
     def _put_earlier(self, row: int, state: ConditionState) -> None:
-        one = ConditionTable([self.pairs[row]])
-        one.put(0, state)
-        if one.variable[0] == self.variable[row]:  # else another revision evaluates another variable
-            self.earlier.put([row], one.standing())
-            self.earlier_conditions[row] = None if one.conditions[0] == self.conditions[row] else one.conditions[0]
+        single = ConditionTable([self.keys[row]])
+        single.put(0, state)
+        if single.variable[0] == self.variable[row]:  # else another revision evaluates another variable
+            self.earlier.put([row], single.carried_state())
+            self.earlier_conditions[row] = None if single.conditions[0] == self.conditions[row] else single.conditions[0]
 
     def carried(self, severities: Sequence[Sequence[Severity]]) -> CarriedColumns:
         """Return the carried readings as columns. `severities`: of each row's definition, the least severe first."""
-        since = np.where(self.since == NEVER, self.at, self.since)
+        since = np.where(self.since == NO_TIME, self.at, self.since)
         beyond = [_sides(c, s) for c, s in zip(self.conditions, severities, strict=True)]
         above, below, inside = np.array(beyond, np.bool_).reshape(len(self), 3).T
         return CarriedColumns(self.at, self.value, since, above, below, inside)
@@ -221,22 +220,24 @@ def _sides(condition: Condition, severities: Sequence[Severity]) -> tuple[bool, 
     return above, below, inside
 
 
-def stay(spells: ConditionTable, severities: Sequence[Sequence[Severity]], found: Unchanged) -> Flags:
+def find_unchanged(table: ConditionTable, severities: Sequence[Sequence[Severity]], found: Unchanged) -> Flags:
     """Return which targets stay unchanged: `found` neither raises nor closes an episode, nor begins to."""
-    still = np.array([_is_still(c, s) for c, s in zip(spells.conditions, severities, strict=True)], np.bool_)
-    normal = np.array([condition.raised_at is None for condition in spells.conditions], np.bool_)
-    normal_stays = normal & (found.status == CLEAR)
-    open_stays = ~normal & np.isin(found.status, TRIGGERED)
-    stays: Flags = still & (normal_stays | open_stays | (found.status == NO_VALUE))
-    return stays
+    without_transition = np.array(
+        [_is_in_no_transition(c, s) for c, s in zip(table.conditions, severities, strict=True)], np.bool_
+    )
+    normal = np.array([condition.raised_at is None for condition in table.conditions], np.bool_)
+    stays_normal = normal & (found.status == CLEAR)
+    stays_open = ~normal & np.isin(found.status, TRIGGERED)
+    unchanged: Flags = without_transition & (stays_normal | stays_open | (found.status == NO_VALUE))
+    return unchanged
 
 
-def _is_still(condition: Condition, severities: Sequence[Severity]) -> bool:
+def _is_in_no_transition(condition: Condition, severities: Sequence[Severity]) -> bool:
     """Return whether nothing is pending or clearing, and of the readings only the side of the limits is stored."""
     if condition is NORMAL:
         return len(severities) == 1
-    under_way = condition.pending_since or condition.clearing_since or condition.recent or condition.text or condition.bad
-    if under_way or condition.rate is not None:
+    in_transition = condition.pending_since or condition.clearing_since or condition.recent or condition.text or condition.bad
+    if in_transition or condition.rate is not None:
         return False
     if condition.raised_at is None:
         return not condition.beyond and condition.levels == tuple(SeverityState(s) for s in severities[1:])
@@ -248,15 +249,15 @@ def _own_sides(condition: Condition) -> bool:
     return all(side.startswith(f"{condition.severity}.") for side in condition.beyond)
 
 
-def advanced_states(spells: ConditionTable, found: Unchanged, unknown: Sequence[str | None], until: Millis) -> ConditionTable:
+def advance_states(table: ConditionTable, found: Unchanged, unknown: Sequence[str | None], until: Millis) -> ConditionTable:
     """Return the states at `until` (ms) of targets that stay unchanged.
 
     `unknown`: why the status there is unknown, None where it is known.
     """
-    after = spells.take(range(len(spells)))
+    after = table.take(range(len(table)))
     after.watermark = until
     after.at, after.value, after.since = found.carried.at, found.carried.value, found.carried.since
-    after.unknown_count = np.where([reason is not None for reason in unknown], spells.unknown_count + 1, 0)
+    after.unknown_count = np.where([reason is not None for reason in unknown], table.unknown_count + 1, 0)
     after.unknown_reason = list(unknown)
-    after.earlier, after.earlier_conditions = spells.standing(), [None] * len(spells)
+    after.earlier, after.earlier_conditions = table.carried_state(), [None] * len(table)
     return after

@@ -12,7 +12,7 @@ from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Revision, Severity, ThresholdDefinition
 from alerting.detection.threshold import lookback
 from alerting.detection.threshold_batch import Limits, limits_of
-from alerting.episodes.state_table import Pair
+from alerting.episodes.state_table import TargetKey
 from alerting.readings.instants import Millis, duration_millis, to_millis
 
 _USUAL_SAMPLING = 1000  # ms
@@ -48,7 +48,7 @@ class EvaluationTarget:
     events: tuple[str, ...] = ()
 
     @property
-    def pair(self) -> Pair:
+    def key(self) -> TargetKey:
         return self.definition, self.asset
 
     @property
@@ -74,12 +74,12 @@ class EvaluationPlan:
 def list_targets(revisions: Iterable[Revision], assets: AssetIndex) -> list[EvaluationTarget]:
     """Return every target of these revisions, sorted by asset, so that those of one asset are neighbours."""
     found = [_target(revision, asset) for revision in revisions for asset in assets.matching(revision.definition.assets)]
-    return sorted(found, key=lambda watch: watch.asset)
+    return sorted(found, key=lambda target: target.asset)
 
 
 def _target(revision: Revision, asset: Asset) -> EvaluationTarget:
     definition = revision.definition
-    watch = EvaluationTarget(
+    target = EvaluationTarget(
         revision.name,
         asset.name,
         to_millis(revision.at),
@@ -93,9 +93,9 @@ def _target(revision: Revision, asset: Asset) -> EvaluationTarget:
     )
     read = variables_read(definition, asset)
     if not isinstance(definition, ThresholdDefinition):
-        return replace(watch, also_reads=tuple(sorted(read)))
+        return replace(target, also_reads=tuple(sorted(read)))
     return replace(
-        watch,
+        target,
         also_reads=tuple(sorted(read - {definition.variable})),
         variable=definition.variable,
         limits=limits_of(definition, asset),
@@ -104,22 +104,22 @@ def _target(revision: Revision, asset: Asset) -> EvaluationTarget:
     )
 
 
-def blocks(watched: Sequence[EvaluationTarget], starts: Millis, begun: Millis, until: int) -> Iterator[list[int]]:
+def batches(targets: Sequence[EvaluationTarget], starts: Millis, evaluated_from: Millis, until: int) -> Iterator[list[int]]:
     """Return rows to evaluate together: all of one asset, and as many assets as fit with their readings in memory.
 
-    `watched` is sorted by asset. `starts`: per row, up to when (ms) it was evaluated; rows evaluated up to `until` are left
-    out. `begun`: start of the readings to evaluate, which is earlier for targets to reprocess.
+    `targets` is sorted by asset. `starts`: per row, up to when (ms) it was evaluated; rows evaluated up to `until` are left
+    out. `evaluated_from`: start of the readings to evaluate, which is earlier for targets to reprocess.
     """
-    due = [row for row, start in enumerate(starts.tolist()) if start < until - watched[row].latency]
-    block: list[int] = []
+    due = [row for row, start in enumerate(starts.tolist()) if start < until - targets[row].latency]
+    batch: list[int] = []
     size = 0.0
-    for _, of_asset in groupby(due, key=lambda row: watched[row].asset):
+    for _, of_asset in groupby(due, key=lambda row: targets[row].asset):
         rows = list(of_asset)
-        values = sum((until - int(begun[row])) / _USUAL_SAMPLING for row in rows if watched[row].variable is not None)
-        if block and size + values > _VALUES_AT_ONCE:
-            yield block
-            block, size = [], 0.0
-        block += rows
+        values = sum((until - int(evaluated_from[row])) / _USUAL_SAMPLING for row in rows if targets[row].variable is not None)
+        if batch and size + values > _VALUES_AT_ONCE:
+            yield batch
+            batch, size = [], 0.0
+        batch += rows
         size += values
-    if block:
-        yield block
+    if batch:
+        yield batch

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import Severity
-from alerting.episodes.episode import DeliveryStatus, Episode, Held, Notification, TransitionKind
+from alerting.episodes.episode import DeliveryStatus, Episode, Notification, PostponedBy, TransitionKind
 from alerting.notifications.routing import TOP, Recipient
 
 GIVE_UP_AFTER = 60  # about ten hours
@@ -58,7 +58,7 @@ class Decision:
 
     reason: str
     transition: TransitionKind | None = None
-    held: Held | None = None
+    postponed_by: PostponedBy | None = None
     waiting_until: datetime | None = None
     number: int | None = None
 
@@ -66,17 +66,17 @@ class Decision:
 Stage = Callable[[Situation], Decision | None]
 
 
-def found_in_the_past(s: Situation) -> Decision | None:
+def skip_backfilled(s: Situation) -> Decision | None:
     """No notification of backfilled or withdrawn episodes."""
     return Decision("found in past times") if s.episode.backfilled or s.episode.withdrawn else None
 
 
-def shelved_or_suppressed(s: Situation) -> Decision | None:
+def skip_muted(s: Situation) -> Decision | None:
     """Notify of a muted episode only at its end, and only recipients that got the raise."""
     return Decision("muted") if s.episode.muted_by is not None and s.cause != "closed" else None
 
 
-def over_before_detected(s: Situation) -> Decision | None:
+def digest_if_over(s: Situation) -> Decision | None:
     """Put an episode that was over before it was found (an outage, late data) into a digest."""
     ended = s.episode.closed_at
     if s.cause != "raised" or ended is None or s.now - ended <= s.soon:
@@ -87,7 +87,7 @@ def over_before_detected(s: Situation) -> Decision | None:
     return Decision(f"{s.reason}; over before it was known", "raised", "digest", until)
 
 
-def first(s: Situation) -> Decision | None:
+def notify_of_raise(s: Situation) -> Decision | None:
     """Notify of the raise: now, after the quiet hours, or together with many others."""
     if s.cause != "raised":
         return None
@@ -101,38 +101,38 @@ def first(s: Situation) -> Decision | None:
     return Decision(s.reason, "raised")
 
 
-def resolved(s: Situation) -> Decision | None:
+def notify_of_end(s: Situation) -> Decision | None:
     """Notify of the end the recipients that got the raise."""
     if s.cause != "closed":
         return None
     if not s.notify_resolved:
         return Decision("the definition tells no end")
-    known = any(n.transition != "closed" for n in s.received)
-    return Decision(s.reason, "closed", number=_times_reopened(s.episode)) if known else Decision("was not told of the raise")
+    existing = any(n.transition != "closed" for n in s.received)
+    return Decision(s.reason, "closed", number=_times_reopened(s.episode)) if existing else Decision("was not told of the raise")
 
 
-def reopened(s: Situation) -> Decision | None:
+def notify_of_reopening(s: Situation) -> Decision | None:
     """Notify recipients that got the end of an episode that late data reopened."""
     if s.cause != "reopened":
         return None
-    in_digest = any(n.held == "digest" and n.channel == s.recipient.channel for n in s.episode.notifications)
+    in_digest = any(n.postponed_by == "digest" and n.channel == s.recipient.channel for n in s.episode.notifications)
     if not in_digest and not any(n.transition == "closed" for n in s.received):
         return Decision("was not told of its end")
-    held: Held | None = "quiet" if s.recipient.quiet_until is not None else None
-    return Decision(s.reason, "reopened", held, s.recipient.quiet_until, _times_reopened(s.episode))
+    postponed_by: PostponedBy | None = "quiet" if s.recipient.quiet_until is not None else None
+    return Decision(s.reason, "reopened", postponed_by, s.recipient.quiet_until, _times_reopened(s.episode))
 
 
-def over(s: Situation) -> Decision | None:
+def skip_over(s: Situation) -> Decision | None:
     """No notification of an episode that is over, as time passes."""
     return Decision("over") if s.episode.condition == "closed" else None
 
 
-def quiet(s: Situation) -> Decision | None:
+def skip_in_quiet_hours(s: Situation) -> Decision | None:
     """No repeat and no escalation within the quiet hours."""
     return Decision("quiet hours") if s.recipient.quiet_until is not None else None
 
 
-def severity_rose(s: Situation) -> Decision | None:
+def notify_of_worse(s: Situation) -> Decision | None:
     """Notify of a severity above the one that the recipient got, or that is held back for later."""
     decision = _worse(s)
     return decision or (Decision("no worse than was told") if s.cause == "worse" else None)
@@ -141,22 +141,24 @@ def severity_rose(s: Situation) -> Decision | None:
 def _worse(s: Situation) -> Decision | None:
     if s.recipient.escalates_after is not None:
         return None
-    known = [n.severity for n in s.episode.notifications if n.severity is not None and n.status in ("pending", "sent", "grouped")]
-    if not known or any(n.transition == "severity_rose" and n.severity == s.episode.severity for n in s.received):
+    earlier = [
+        n.severity for n in s.episode.notifications if n.severity is not None and n.status in ("pending", "sent", "grouped")
+    ]
+    if not earlier or any(n.transition == "severity_rose" and n.severity == s.episode.severity for n in s.received):
         return None
-    heard = [n.severity for n in s.received if n.severity is not None]
-    before = max(heard or known, key=_RANKS.__getitem__)
+    received = [n.severity for n in s.received if n.severity is not None]
+    before = max(received or earlier, key=_RANKS.__getitem__)
     if _RANKS[s.episode.severity] <= _RANKS[before]:
         return None
     return Decision(f"severity rose from {before} to {s.episode.severity}", "severity_rose")
 
 
-def acknowledged(s: Situation) -> Decision | None:
+def skip_acknowledged(s: Situation) -> Decision | None:
     """No repeat and no escalation of an acknowledged episode."""
     return Decision("acknowledged") if s.episode.acknowledged is not None else None
 
 
-def escalation_due(s: Situation) -> Decision | None:
+def escalate(s: Situation) -> Decision | None:
     """Notify the next recipient, once, of an episode that is not acknowledged in time."""
     after, since = s.recipient.escalates_after, s.unacknowledged_since
     if after is None:
@@ -168,7 +170,7 @@ def escalation_due(s: Situation) -> Decision | None:
     return Decision(f"nobody has acknowledged it for {format_duration(after)}", "escalated")
 
 
-def repeat_due(s: Situation) -> Decision | None:
+def repeat(s: Situation) -> Decision | None:
     """Notify again of an episode that is not acknowledged; after an outage once, not once for each missed time."""
     if s.recipient.repeat is None or not s.received:
         return None
@@ -180,18 +182,18 @@ def repeat_due(s: Situation) -> Decision | None:
 
 
 STAGES: tuple[Stage, ...] = (
-    found_in_the_past,
-    shelved_or_suppressed,
-    over_before_detected,
-    first,
-    resolved,
-    reopened,
-    over,
-    quiet,
-    severity_rose,
-    acknowledged,
-    escalation_due,
-    repeat_due,
+    skip_backfilled,
+    skip_muted,
+    digest_if_over,
+    notify_of_raise,
+    notify_of_end,
+    notify_of_reopening,
+    skip_over,
+    skip_in_quiet_hours,
+    notify_of_worse,
+    skip_acknowledged,
+    escalate,
+    repeat,
 )
 
 
@@ -208,7 +210,7 @@ def announcements(situations: Iterable[Situation]) -> tuple[Notification, ...]:
     """Return the new notifications of these situations; none whose key the episode has already."""
     decided = ((s, decide(s)) for s in situations)
     found = ((s.episode, _notification(s, d, d.transition)) for s, d in decided if d.transition is not None)
-    return tuple(n for episode, n in found if all(n.key != known.key for known in episode.notifications))
+    return tuple(n for episode, n in found if all(n.key != existing.key for existing in episode.notifications))
 
 
 def _notification(s: Situation, decision: Decision, transition: TransitionKind) -> Notification:
@@ -223,7 +225,7 @@ def _notification(s: Situation, decision: Decision, transition: TransitionKind) 
         next_attempt_at=decision.waiting_until or s.now,
         route=s.recipient.route,
         severity=s.episode.severity,
-        held=decision.held,
+        postponed_by=decision.postponed_by,
         number=decision.number,
     )
 
@@ -234,8 +236,8 @@ def still_open(
     """Return notifications of an episode that is open when a shelf or suppression ends, once for each."""
     if episode.backfilled or episode.condition != "open":
         return ()
-    told = _to_each(f"{episode.id}:unmuted-{silence_id}", recipients, "unmuted", reason, at)
-    return tuple(replace(n, severity=episode.severity) for n in told)
+    notifications = _to_each(f"{episode.id}:unmuted-{silence_id}", recipients, "unmuted", reason, at)
+    return tuple(replace(n, severity=episode.severity) for n in notifications)
 
 
 def shelf_reminder(shelf_id: str, until: datetime, recipients: Sequence[Recipient], at: datetime) -> tuple[Notification, ...]:
@@ -267,7 +269,7 @@ def _to_each(
             created_at=at,
             next_attempt_at=r.quiet_until or at,
             route=r.route,
-            held="quiet" if r.quiet_until else None,
+            postponed_by="quiet" if r.quiet_until else None,
         )
         for r in recipients
     )
@@ -279,12 +281,12 @@ def _times_reopened(episode: Episode) -> int | None:
 
 def _counts(notification: Notification) -> bool:
     """Return whether the recipient has the notification or gets it in a moment: not one held back, given up or dropped."""
-    return notification.status == "sent" or (notification.status == "pending" and notification.held is None)
+    return notification.status == "sent" or (notification.status == "pending" and notification.postponed_by is None)
 
 
 def _notified_at(notification: Notification) -> datetime:
     """Return when the recipient was notified; a notification that was held back counts from its delivery."""
-    return notification.delivered_at if notification.held and notification.delivered_at else notification.created_at
+    return notification.delivered_at if notification.postponed_by and notification.delivered_at else notification.created_at
 
 
 def _end_of_slot(now: datetime, length: timedelta) -> datetime:

@@ -7,7 +7,7 @@ from alerting.ports.definitions import NOT_EDITED, Assets, Definitions, Document
 from alerting.ports.documents import Document, Files
 from alerting.ports.episodes import Episodes, FeedbackLog, Shelves
 from alerting.ports.evaluation import (
-    NOT_KEPT,
+    NO_EVALUATION_PLANS,
     EvaluationPlans,
     NoEvaluationPlans,
     PastEvaluation,
@@ -36,7 +36,7 @@ from alerting.ports.reports import Backtests, Reports
 
 __all__ = [
     "NOT_EDITED",
-    "NOT_KEPT",
+    "NO_EVALUATION_PLANS",
     "UNLIMITED",
     "Arrival",
     "Arrivals",

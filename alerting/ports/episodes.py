@@ -52,7 +52,7 @@ class Episodes(Protocol):
         """
         ...
 
-    def unsettled(self, as_of: datetime) -> list[Episode]:
+    def with_due_outcomes(self, as_of: datetime) -> list[Episode]:
         """Return episodes with `outcome_due_at` at or before as_of, oldest first."""
         ...
 

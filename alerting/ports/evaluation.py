@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.state_table import ConditionTable, Pair
+from alerting.episodes.state_table import ConditionTable, TargetKey
 from alerting.episodes.targets import EvaluationPlan
 from alerting.ports.documents import Document
 from alerting.readings.ragged import Flags
@@ -21,7 +21,7 @@ class States(Protocol):
         """Write `after` by compare-and-set on the watermark; return False if another evaluator has moved it."""
         ...
 
-    def load_many(self, pairs: Sequence[Pair]) -> ConditionTable:
+    def load_many(self, keys: Sequence[TargetKey]) -> ConditionTable:
         """Return the states of these targets, in this order; empty for a target that was never evaluated."""
         ...
 
@@ -36,15 +36,15 @@ class States(Protocol):
 class EvaluationPlans(Protocol):
     """The cached evaluation plan, valid until one of its sources changes."""
 
-    def written(self) -> str:
+    def source_hash(self) -> str:
         """Return an identity of all sources of a plan: it changes with every definition, revision, asset and event type."""
         ...
 
-    def get(self, written: str) -> EvaluationPlan | None:
+    def get(self, source_hash: str) -> EvaluationPlan | None:
         """Return the plan made of exactly these sources; None if it is not stored."""
         ...
 
-    def put(self, written: str, evaluation_plan: EvaluationPlan) -> None:
+    def put(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
         """Store a plan in place of the previous one."""
         ...
 
@@ -52,17 +52,17 @@ class EvaluationPlans(Protocol):
 class NoEvaluationPlans:
     """Port `EvaluationPlans` without a cache: the caller makes each plan anew."""
 
-    def written(self) -> str:
+    def source_hash(self) -> str:
         return ""
 
-    def get(self, written: str) -> EvaluationPlan | None:  # noqa: ARG002 - the port's signature
+    def get(self, source_hash: str) -> EvaluationPlan | None:  # noqa: ARG002 - the port's signature
         return None
 
-    def put(self, written: str, evaluation_plan: EvaluationPlan) -> None:
+    def put(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
         """Store nothing."""
 
 
-NOT_KEPT = NoEvaluationPlans()
+NO_EVALUATION_PLANS = NoEvaluationPlans()
 
 
 class Scores(Protocol):
@@ -93,7 +93,7 @@ class PastEvaluation:
 class PastEvaluations(Protocol):
     """Past evaluations, so that a report knows the evaluated intervals even without an episode."""
 
-    def add(self, replay: PastEvaluation) -> None: ...
+    def add(self, evaluation: PastEvaluation) -> None: ...
 
     def of(self, definition: str) -> list[PastEvaluation]:
         """Return the past evaluations of a definition, oldest first."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.state_table import Pair
+from alerting.episodes.state_table import TargetKey
 
 
 @dataclass(frozen=True)
@@ -97,22 +97,22 @@ class Arrivals(Protocol):
         """Remove the arrival records before an instant that are routed already; return their number."""
         ...
 
-    def request_reprocessing(self, starts: Mapping[Pair, datetime]) -> None:
+    def request_reprocessing(self, starts: Mapping[TargetKey, datetime]) -> None:
         """Create reprocessing requests of these targets from these instants. Earlier requests stay in force."""
         ...
 
-    def requests(self, definitions: Sequence[str]) -> dict[Pair, ReprocessingRequest]:
+    def requests(self, definitions: Sequence[str]) -> dict[TargetKey, ReprocessingRequest]:
         """Return the reprocessing requests of these definitions."""
         ...
 
-    def announce_write(self, starts: Mapping[Pair, datetime], as_of: datetime) -> str:
+    def announce_write(self, starts: Mapping[TargetKey, datetime], as_of: datetime) -> str:
         """Announce reprocessing requests of these targets, which take effect if the evaluator up to `as_of` does not finish.
 
         The evaluator calls this before it stores episodes. Returns the announcement, which it removes after the watermarks moved.
         """
         ...
 
-    def fulfilled(self, requests: Sequence[ReprocessingRequest]) -> None:
+    def remove_requests(self, requests: Sequence[ReprocessingRequest]) -> None:
         """Remove requests with these tokens and announcements; additions made meanwhile stay."""
         ...
 
@@ -134,7 +134,7 @@ class Checkpoints(Protocol):
         """Store states under their watermarks, and drop those of the same targets from which no reprocessing can begin."""
         ...
 
-    def before(self, instants: Mapping[Pair, datetime]) -> dict[Pair, ConditionState]:
+    def before(self, instants: Mapping[TargetKey, datetime]) -> dict[TargetKey, ConditionState]:
         """Return for each target the latest state with a watermark before its instant; a target without one is absent."""
         ...
 
@@ -142,6 +142,6 @@ class Checkpoints(Protocol):
         """Return the earliest state with a watermark at or after the instant."""
         ...
 
-    def drop(self, starts: Mapping[Pair, datetime]) -> None:
+    def drop(self, starts: Mapping[TargetKey, datetime]) -> None:
         """Drop the states of each target with a watermark at or after an instant, because late data have invalidated them."""
         ...

@@ -113,10 +113,10 @@ class DecisionRecord:
 class Decisions(Protocol):
     """Promotion decisions, from which the champion in force at any instant follows."""
 
-    def add(self, decision: DecisionRecord, place: int | None = None) -> bool:
-        """Store a decision; return False if this definition and run_id have one already, or another promotion took `place`.
+    def add(self, decision: DecisionRecord, rank: int | None = None) -> bool:
+        """Store a decision; return False if this definition and run_id have one already, or another promotion took `rank`.
 
-        `place`: rank of the promotion among those of its definition, from 1 on: the compare-and-set on the champion.
+        `rank`: rank of the promotion among those of its definition, from 1 on: the compare-and-set on the champion.
         """
         ...
 

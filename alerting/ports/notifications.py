@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Link:
     """Label and address of a link. The address itself grants the permission, so it must not be logged."""
 
-    words: str
+    label: str
     url: str = field(repr=False)
 
 
@@ -26,7 +26,7 @@ class Picture:
     """A PNG, and its description for people who cannot see it."""
 
     png: bytes = field(repr=False)
-    words: str
+    description: str
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Protocol
 from alerting.definitions.alarm_budget import NO_GATE, AlarmBudget
 from alerting.ports.definitions import NOT_EDITED, Assets, Definitions, Documents, Routes
 from alerting.ports.episodes import Episodes, FeedbackLog, Shelves
-from alerting.ports.evaluation import NOT_KEPT, EvaluationPlans, PastEvaluations, Scores, States
+from alerting.ports.evaluation import NO_EVALUATION_PLANS, EvaluationPlans, PastEvaluations, Scores, States
 from alerting.ports.late import Arrivals, Checkpoints
 from alerting.ports.models import Decisions, Models
 from alerting.ports.notifications import Channel, EndedSessions, GroupMessages, Links, Revocations
@@ -80,7 +80,7 @@ class Platform:
     channels: Mapping[str, Channel]
     clock: Clock
     links: Links | None = None
-    evaluation_plans: EvaluationPlans = NOT_KEPT
+    evaluation_plans: EvaluationPlans = NO_EVALUATION_PLANS
     documents: Documents = NOT_EDITED
     limits: TrainingLimits = UNLIMITED
     budget: AlarmBudget = NO_GATE

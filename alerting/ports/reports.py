@@ -11,7 +11,7 @@ from alerting.ports.documents import Document, Files
 class Reports(Protocol):
     """Performance reports."""
 
-    def put(self, definition: str, start: datetime, end: datetime, figures: Document, page: str, at: datetime) -> str:
+    def put(self, definition: str, start: datetime, end: datetime, metrics: Document, page: str, at: datetime) -> str:
         """Store a report; return its id."""
         ...
 

@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 Millis = npt.NDArray[np.int64]
+NO_TIME = np.iinfo(np.int64).min  # no instant, in a column of instants
+FAR_FUTURE = 2**61  # ms, later than any instant; a float holds it exactly
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

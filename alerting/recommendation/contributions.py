@@ -106,7 +106,7 @@ def _contribution(
         share=share,
         value=values[level],
         usual=model.usual[layout[level].name],
-        words=describe_contribution(asset, layout[told], values[told], model.usual[layout[told].name], share),
+        message=describe_contribution(asset, layout[told], values[told], model.usual[layout[told].name], share),
     )
 
 

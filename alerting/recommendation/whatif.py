@@ -120,16 +120,16 @@ def recommend(model: TrainedModel, history: History, at: datetime, max_changes: 
         words = (
             f"Nothing needs to change: the risk is {spoken_share(search.risk_before)} (alarm at {spoken_share(model.threshold)})."
         )
-        return RecommendationResult((), search.risk_before, search.risk_before, helps=False, words=words)
+        return RecommendationResult((), search.risk_before, search.risk_before, helps=False, message=words)
     found = levers(model, known, instant)
     if not found:
         words = "No advice: the model uses no variable that may be changed and whose setting is known."
-        return RecommendationResult((), search.risk_before, search.risk_before, helps=False, words=words)
+        return RecommendationResult((), search.risk_before, search.risk_before, helps=False, message=words)
     options = search.options([(lever, v) for lever in found for v in lever.settings(lever.low, lever.high, COARSE)])
     tried = search.combine(options, max_changes)
     if not tried.combinations:
         words = "No advice: every permitted setting is far from anything that the model has seen."
-        return RecommendationResult((), search.risk_before, search.risk_before, helps=False, words=words)
+        return RecommendationResult((), search.risk_before, search.risk_before, helps=False, message=words)
     for limit in (MARGIN * model.threshold, model.threshold):
         cheapest = tried.cheapest_under(limit)
         if cheapest is not None:
@@ -252,7 +252,7 @@ class _Search:
         asset, before, threshold = self._history.asset, self.risk_before, self._model.threshold
         if not helps and after >= before:
             words = f"No permitted change lowers the risk ({spoken_share(before)}; alarm at {spoken_share(threshold)})."
-            return RecommendationResult((), before, before, helps=False, words=words)
+            return RecommendationResult((), before, before, helps=False, message=words)
         changes = tuple(Change(o.lever.name, o.lever.present, o.value, unit(asset, o.lever.name)) for o in combination)
         step, risk = describe_setting(asset, changes), risk_step(before, after)
         words = f"{step}. {risk}."

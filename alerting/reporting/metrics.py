@@ -50,7 +50,7 @@ class ReportedEpisode:
     verdict: Verdict | None
     comment: str
     backfilled: bool
-    words: str
+    evidence: str
     in_alarm: tuple[Interval, ...] = ()
 
 
@@ -319,7 +319,7 @@ def _report_episode(episode: Episode, in_alarm: tuple[Interval, ...]) -> Reporte
         verdict=verdict,
         comment="; ".join(f.comment for f in episode.feedback if f.comment),
         backfilled=episode.backfilled,
-        words=episode.contributions[0].words if episode.contributions else episode.evaluation.reason,
+        evidence=episode.contributions[0].message if episode.contributions else episode.evaluation.reason,
         in_alarm=in_alarm,
     )
 

@@ -121,7 +121,7 @@ def what_to_do(episode: Episode) -> str | None:
     """Return the next step of an operator: the advice of the model where it helps, else the engineer's text."""
     advice = episode.recommendation
     if advice is not None and (advice.helps or "action" not in episode.guidance):
-        return advice.words
+        return advice.message
     return episode.guidance.get("action")
 
 

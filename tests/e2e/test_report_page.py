@@ -136,7 +136,7 @@ def routes_pages(platform, browser):
     gone = Notification(
         "k", "chief", "raised", "first", at(1), "dead", 3, at(2), None, "webhook chief at https://plant.example answered 410"
     )
-    held = Notification("w", "shift", "severity_rose", "worse", at(2), next_attempt_at=at(900), held="quiet")
+    held = Notification("w", "shift", "severity_rose", "worse", at(2), next_attempt_at=at(900), postponed_by="quiet")
     letters = (gone, replace(gone, key="long", error="the mail server refuses it, and says at length why it does so " * 5), held)
     apply_routes(replace(platform, channels={**platform.channels, "chief": Mailbox("chief")}), [NIGHT, plain], "emil", at(0))
     platform.routes._routes.insert_one(faulty)

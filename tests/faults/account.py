@@ -255,7 +255,7 @@ def _waits(
     up = {r: health.healthy([["mongod"], ["plant"], SENDERS, [r]]) for r in RECEIVERS}
     found = {}
     for n in stormy.notices.values():
-        if n.held is None and n.status == "sent" and n.key in received:
+        if n.postponed_by is None and n.status == "sent" and n.key in received:
             made, came = wall(n.created_at), min(received[n.key], until)
             waited = time_within(up["hook" if n.channel == "mes" else "mail"], made, came)
             found[n.key] = (waited, max(0, bisect_left(done, came) - bisect_left(done, made)))

@@ -39,7 +39,12 @@ def untold_in_floods(episodes: Iterable[Episode], group_messages: Mapping[str, G
     """Keys of what a summary should have told and none that was delivered has."""
     summaries = [b for b in group_messages.values() if b.id.startswith("flood:") and b.notification.status == "sent"]
     told = {key for summary in summaries for key in summary.payload["notifications"]}
-    return [n.key for e in episodes for n in e.notifications if n.status == "grouped" and n.held == "flood" and n.key not in told]
+    return [
+        n.key
+        for e in episodes
+        for n in e.notifications
+        if n.status == "grouped" and n.postponed_by == "flood" and n.key not in told
+    ]
 
 
 def told_on_shelves(episodes: Iterable[Episode], shelves: Iterable[Shelf]) -> list[str]:

@@ -79,8 +79,8 @@ class NeverMoves:
     def __init__(self, states):
         self._states = states
 
-    def load_many(self, pairs):
-        return self._states.load_many(pairs)
+    def load_many(self, keys):
+        return self._states.load_many(keys)
 
     def advance_many(self, before, after):
         return np.zeros(len(before), np.bool_)

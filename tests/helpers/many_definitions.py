@@ -60,7 +60,7 @@ def count_judged_alone(monkeypatch):
     alone, evaluate_values = [], batch._evaluate_target
 
     def counting(run, readings, of_block, row):
-        alone.append(of_block.watched[row].pair)
+        alone.append(of_block.targets[row].key)
         return evaluate_values(run, readings, of_block, row)
 
     monkeypatch.setattr(batch, "_evaluate_target", counting)

@@ -47,7 +47,7 @@ def outcome(rows, instants, revised_at):
         evaluate(platform, None, at(instant))
     episodes = sorted(platform.episodes.find(), key=lambda e: e.id)
     found = [(e.id, e.severity, e.raised_at, e.closed_at, [(t.kind, t.at, t.reason) for t in e.transitions]) for e in episodes]
-    states = {pair: replace(state, unknown_count=0) for pair, state in platform.states.kept.items()}
+    states = {pair: replace(state, unknown_count=0) for pair, state in platform.states.states.items()}
     return found, states
 
 
@@ -81,12 +81,12 @@ def test_only_pairs_where_something_happens_are_judged_one_by_one(monkeypatch):
     assert evaluate(platform, None, at(25)).raised == 2
     assert sorted(alone) == [("above-210", "oven-1"), ("above-215", "oven-1")]
     alone.clear()
-    assert evaluate(platform, None, at(30)).pairs == 30
+    assert evaluate(platform, None, at(30)).targets == 30
     assert len(evaluate(platform, None, at(52)).unknown) == 30  # all sensors fall silent, and speak again
     late = [ReadingRow(oven.name, at(60), {"temperature": 200.0 if oven.name != "oven-1" else 220.0}) for oven in OVENS]
     platform.readings.add_readings(late, at(60))
     counts = evaluate(platform, None, at(61))
-    assert (counts.pairs, counts.raised, counts.closed, counts.unknown) == (30, 0, 0, {})
+    assert (counts.targets, counts.raised, counts.closed, counts.unknown) == (30, 0, 0, {})
     assert alone == []
 
 

@@ -77,7 +77,7 @@ def linked(on, **route):
 
 def test_a_link_acknowledges_by_its_button_where_the_route_permits(stores):
     platform, client, links = linked(stores, acknowledge_by_link=True, repeat="30m")
-    assert links[0].words == "I have seen it"
+    assert links[0].label == "I have seen it"
     for method in ("GET", "HEAD"):
         client.request(method, links[0].url)
     assert platform.episodes.find()[0].acknowledged is None
@@ -93,4 +93,4 @@ def test_a_link_acknowledges_by_its_button_where_the_route_permits(stores):
 
 def test_without_permission_of_the_route_no_message_can_acknowledge(stores):
     _, _, links = linked(stores)
-    assert [link.words for link in links] == ["It was right", "It was wrong", "I acted on it", "Everything about it"]
+    assert [link.label for link in links] == ["It was right", "It was wrong", "I acted on it", "Everything about it"]

@@ -43,9 +43,9 @@ def in_a_file(changes, line, shelf):
 
 @pytest.mark.parametrize("shelf", [None, (1, 4), (2, 14)])
 @pytest.mark.parametrize("stopped", [(0, 0), (0, 3), (6, 13), (0, 16)])
-@pytest.mark.parametrize("still_tell", [[], ["critical"]])
-def test_people_are_told_when_the_file_says_so(shelf, stopped, still_tell):
+@pytest.mark.parametrize("still_notify", [[], ["critical"]])
+def test_people_are_told_when_the_file_says_so(shelf, stopped, still_notify):
     line = ["stopped" if stopped[0] <= minute < stopped[1] else "running" for minute in range(len(HEAT))]
-    suppression = {"when": {"variable": "line_state", "equals": "stopped"}, "still_tell": still_tell}
+    suppression = {"when": {"variable": "line_state", "equals": "stopped"}, "still_notify": still_notify}
     changes = {"suppression": suppression, **LEVELS}
     assert in_a_file(changes, line, shelf) == live(changes, line, shelf)

@@ -14,7 +14,7 @@ from alerting.detection.carried import Carried
 from alerting.detection.threshold import series_of
 from alerting.detection.threshold_batch import LimitColumns, ending_message, evaluate_unchanged, limits_of
 from alerting.episodes.lifecycle import ConditionState, SeverityState
-from alerting.episodes.state_table import ConditionTable, advanced_states, stay
+from alerting.episodes.state_table import ConditionTable, advance_states, find_unchanged
 from alerting.readings.history import millis, to_millis
 from alerting.readings.ragged import pack, summarise_windows
 from alerting.usecases.definitions.versions import VersionInterval
@@ -75,7 +75,7 @@ def together(definition, data, states, start, end):
     limits = LimitColumns([limits_of(definition, data.asset)] * rows)
     found = evaluate_unchanged(limits, spells.carried(of), seen, begin, stop)
     unknown = ending_message(found, [definition.variable] * rows, limits)
-    return stay(spells, of, found), advanced_states(spells, found, unknown, stop - 1)
+    return find_unchanged(spells, of, found), advance_states(spells, found, unknown, stop - 1)
 
 
 def walk(definition, data, instants):
@@ -165,7 +165,7 @@ def test_a_table_gives_back_every_state_that_is_put_into_it():
             last_raised_at=at(2),
             last_closed_at=at(3),
             severity="high",
-            levels=(SeverityState("high", held_since=at(7)), SeverityState("critical", pending_since=at(9))),
+            levels=(SeverityState("high", met_since=at(7)), SeverityState("critical", pending_since=at(9))),
             carried=Carried("temperature", at(9), float("inf"), 2.5, ("high.above",), (0, 3, 4), at(6)),
         ),
     ]

@@ -137,9 +137,9 @@ def test_an_unknown_state_of_the_line_suppresses_nothing_and_says_so():
 
 
 def test_every_severity_is_suppressed_unless_the_definition_says_otherwise():
-    for still_tell, told in (((), []), (("critical",), ["raised"])):
+    for still_notify, told in (((), []), (("critical",), ["raised"])):
         mail = Mailbox("mail")
-        platform = plant(mail, suppression={**STOPPED, "still_tell": still_tell}, severity="critical")
+        platform = plant(mail, suppression={**STOPPED, "still_notify": still_notify}, severity="critical")
         feed(platform, 0, 230, "stopped")
         run(platform, 1)
         assert said(mail) == told
@@ -148,7 +148,7 @@ def test_every_severity_is_suppressed_unless_the_definition_says_otherwise():
 def test_what_gets_so_bad_that_it_is_told_all_the_same_is_told_at_once():
     mail = Mailbox("mail")
     levels = {"medium": {"above": 215}, "critical": {"above": 230}}
-    platform = plant(mail, suppression={**STOPPED, "still_tell": ["critical"]}, above=None, levels=levels)
+    platform = plant(mail, suppression={**STOPPED, "still_notify": ["critical"]}, above=None, levels=levels)
     feed(platform, 0, 220, "stopped")
     run(platform, 1)
     assert said(mail) == []
@@ -264,10 +264,10 @@ def test_a_backtest_counts_what_came_and_went_in_suppressed_times_apart():
 def test_the_list_says_what_is_suppressed_and_what_cannot_be_known():
     platform = plant()
     feed(platform, 0, 200, "stopped")
-    [pair] = list_suppressed(platform, at(5), at(0)).pairs
-    assert (pair.suppressed, pair.words) == (True, "line_state of line-1 is stopped")
-    [pair] = list_suppressed(platform, at(15), at(0)).pairs
-    assert (pair.suppressed, pair.unknown) == (False, ("no reading of line_state within 10m on line-1",))
+    [target] = list_suppressed(platform, at(5), at(0)).targets
+    assert (target.suppressed, target.reason) == (True, "line_state of line-1 is stopped")
+    [target] = list_suppressed(platform, at(15), at(0)).targets
+    assert (target.suppressed, target.unknown) == (False, ("no reading of line_state within 10m on line-1",))
 
 
 def test_episodes_are_the_same_with_and_without_suppression():

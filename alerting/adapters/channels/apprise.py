@@ -53,7 +53,7 @@ def _service(name: str, url: str) -> Any:
 
 
 def _body(message: Message) -> str:
-    return "\n".join([message.text, *(f"{link.words}: {link.url}" for link in message.links)])
+    return "\n".join([message.text, *(f"{link.label}: {link.url}" for link in message.links)])
 
 
 def _kind(message: Message) -> str:

@@ -117,8 +117,8 @@ def compose(message: Message, sender: str, to: str) -> EmailMessage:
         mail["References"] = f"<{_digest(str(episode))}@{domain}>"  # mail programs show one episode as one thread
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Alerting-Key"] = " ".join(message.key.split())
-    seen = [f"\nFigure: {picture.words}"] if picture else []
-    mail.set_content("\n".join([message.text, *seen, *(f"\n{link.words}: {link.url}" for link in message.links)]) + "\n")
+    seen = [f"\nFigure: {picture.description}"] if picture else []
+    mail.set_content("\n".join([message.text, *seen, *(f"\n{link.label}: {link.url}" for link in message.links)]) + "\n")
     cid = f"{_digest(message.key)}.figure@{domain}"
     mail.add_alternative(_html(message, picture, cid), subtype="html")
     if picture is not None:
@@ -141,12 +141,12 @@ def _html(message: Message, picture: Picture | None, cid: str) -> str:
     lines = [f"<h2>{escape(first)}</h2>", *(f"<p>{escape(line)}</p>" for line in others if line.strip())]
     buttons = [
         f'<a href="{escape(link.url)}" style="display:inline-block;margin:4px 8px 4px 0;padding:12px 18px;border:1px solid #555;'
-        f'border-radius:6px;color:#111;text-decoration:none">{escape(link.words)}</a>'
+        f'border-radius:6px;color:#111;text-decoration:none">{escape(link.label)}</a>'
         for link in message.links
     ]
     if picture is not None:
         size = f'width="{WIDTH_PX}" style="display:block;width:100%;max-width:{WIDTH_PX}px;height:auto"'
-        lines.append(f'<p><img src="cid:{cid}" alt="{escape(picture.words)}" {size}></p>')
+        lines.append(f'<p><img src="cid:{cid}" alt="{escape(picture.description)}" {size}></p>')
     body = "\n".join([*lines, *([f"<p>{' '.join(buttons)}</p>"] if buttons else [])])
     style = f"font-family:sans-serif;color:#111;background:#fff;max-width:{WIDTH_PX}px"
     head = '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -6,7 +6,7 @@ from pymongo import IndexModel
 
 from alerting.adapters.mongo.indexes import INDEXES
 
-KEPT = "for ever"
+FOR_EVER = "for ever"
 _INTRODUCTION = """# Data model
 
 Made from `alerting/adapters/mongo/indexes.py` by `make docs`; the descriptions stand in `data_model_page.py` beside it.
@@ -35,7 +35,7 @@ the readings that have the variable. It finds a value that is [carried forward](
 class Description(NamedTuple):
     """Description of a collection for people, besides its indexes."""
 
-    holds: str
+    contents: str
     key: str
     writers: str
     growth: str
@@ -50,7 +50,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             "`name`",
             "`usecases/definitions/sync.py` (`alerting apply`, `alerting definition retire`); people, with any MongoDB client",
             "with definitions",
-            f"{KEPT}; a retired definition stays",
+            f"{FOR_EVER}; a retired definition stays",
             has_validator=True,
         ),
         "definition_revisions": Description(
@@ -58,7 +58,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             "`name`, `number`",
             "`usecases/definitions/sync.py`",
             "one per change of a definition",
-            KEPT,
+            FOR_EVER,
             has_validator=True,
         ),
         "definition_faults": Description(
@@ -73,7 +73,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             "`name`",
             "`usecases/ingestion/` (`alerting import`); `demo/seed.py`; people",
             "with assets",
-            KEPT,
+            FOR_EVER,
             has_validator=True,
         ),
         "event_types": Description(
@@ -81,7 +81,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             "`name`",
             "`usecases/ingestion/`; `demo/seed.py`; people",
             "with event types",
-            KEPT,
+            FOR_EVER,
             has_validator=True,
         ),
         "routes": Description(
@@ -99,14 +99,14 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             "`asset`, `ts`",
             "`usecases/ingestion/tables.py`; the demo line",
             "fastest of all: one per asset and instant",
-            KEPT,
+            FOR_EVER,
         ),
         "events": Description(
             "one event of an asset, with end and attributes",
             "`asset`, `type`, `start`",
             "`usecases/ingestion/tables.py`; the demo line",
             "one per event",
-            KEPT,
+            FOR_EVER,
         ),
         "late_arrivals": Description(
             "one delivery of readings or events: assets, variables and first and last instant, whether it is written and routed",
@@ -129,7 +129,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             "`_id` (hash of the definition's name)",
             "`usecases/evaluation/batch.py`",
             "16 documents, which grow with targets",
-            f"{KEPT}; also of targets out of service",
+            f"{FOR_EVER}; also of targets out of service",
         ),
         "evaluation_checkpoints": Description(
             "the condition state of one target at an earlier watermark, from which late data can be evaluated",
@@ -143,7 +143,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             "`_id`",
             "`usecases/evaluation/reprocess.py`",
             "none",
-            KEPT,
+            FOR_EVER,
         ),
         "reprocessing_requests": Description(
             "the request to evaluate one target again from an instant",
@@ -157,14 +157,14 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             "`definition`, `ts`, `asset`, `model_version`",
             "`usecases/evaluation/evaluate_target.py`",
             "one per trained target and stride",
-            KEPT,
+            FOR_EVER,
         ),
         "past_evaluations": Description(
             "that a past interval of one target was evaluated, and under which revision and model version",
             "`_id`",
             "`usecases/evaluation/evaluate.py` (`evaluate_past`)",
             "one per past evaluation, asset and version",
-            KEPT,
+            FOR_EVER,
         ),
     },
     "What training decides": {
@@ -173,7 +173,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             "`_id`; a run decides once, a promotion number is given once",
             "`usecases/training/promote.py`, `usecases/registry/registration.py`",
             "one per training and rollback, one per registered model",
-            KEPT,
+            FOR_EVER,
         ),
     },
     "What operators see and do": {
@@ -183,35 +183,35 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             "`usecases/evaluation/persist.py`, `persist_past.py`, `reconcile.py`; `usecases/episodes/`, `operators/` and "
             "`notification/` through `usecases/episodes/store.py`",
             "one per episode; the document grows with transitions and notifications",
-            KEPT,
+            FOR_EVER,
         ),
         "shelves": Description(
             "one shelf or out-of-service of a definition on an asset, with the reminders in its `notifications`",
             "`_id`",
             "`usecases/operators/operate.py`, `usecases/notification/muting.py`",
             "one per shelf",
-            f"{KEPT}; ended ones too",
+            f"{FOR_EVER}; ended ones too",
         ),
         "feedback": Description(
             "one answer of an operator to an episode; append-only",
             "`key` (hash of the content, or of the link)",
             "`usecases/operators/feedback.py`",
             "one per answer",
-            KEPT,
+            FOR_EVER,
         ),
         "group_messages": Description(
             "one message that belongs to no single episode: flood summary, digest, heartbeat, platform alert, test message",
             "`_id` (names what it is about)",
             "`usecases/notification/` (`schedule.py`, `digests.py`, `platform_alerts.py`, `deliver.py`)",
             "one per message",
-            KEPT,
+            FOR_EVER,
         ),
         "link_revocations": Description(
             "until when links of an episode, a recipient or all are refused",
             "`episode`, `recipient`",
             "`usecases/operators/links.py`",
             "one per revocation",
-            KEPT,
+            FOR_EVER,
         ),
         "ended_sessions": Description(
             "one session of the console that was logged out",
@@ -225,7 +225,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             "`key` (hash of the entry)",
             "every use case that changes something for a person",
             "one per action",
-            KEPT,
+            FOR_EVER,
         ),
     },
     "What is reported": {
@@ -234,21 +234,21 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
             "`_id`; one open alert of a kind and subject",
             "`usecases/definitions/platform_alerts.py`, `usecases/operations/alarm_budget.py`",
             "one per fault",
-            KEPT,
+            FOR_EVER,
         ),
         "reports": Description(
             "the performance report of one definition and period: figures and page",
             "`_id` (hash of definition and period)",
             "`usecases/operations/report.py`",
             "one per definition and period",
-            f"{KEPT}; made again, it is replaced",
+            f"{FOR_EVER}; made again, it is replaced",
         ),
         "backtests": Description(
             "one backtest: arguments, segments, results",
             "`_id` (hash of the arguments)",
             "`usecases/backtest/backtest.py`",
             "one per backtest",
-            f"{KEPT}; `--fresh` replaces it",
+            f"{FOR_EVER}; `--fresh` replaces it",
         ),
         "backtest_episodes": Description(
             "one episode that a backtest would have raised",
@@ -266,13 +266,15 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
         ),
     },
     "The demo line": {
-        "clock": Description("one document: base, speed and lease of the demo's clock", "`_id`", "`demo/run.py`", "none", KEPT),
+        "clock": Description(
+            "one document: base, speed and lease of the demo's clock", "`_id`", "`demo/run.py`", "none", FOR_EVER
+        ),
         "demo_lines": Description(
             "the state of one simulated asset and the set-points requested of it, with a `version`",
             "`_id` (the asset)",
             "`demo/advance.py`, `demo/set_points.py`",
             "none",
-            KEPT,
+            FOR_EVER,
         ),
     },
 }

@@ -41,8 +41,8 @@ class MongoDocuments:
 
     def _read(self, collection: str) -> Iterator[tuple[Document, Read[Any]]]:
         for document in self._database[collection].find(_NOT_ENDED if collection == SHELVES else {}):
-            known = {**document, "id": document["_id"]} if collection == SHELVES else document
-            yield document, next(read_each([known], _PARSERS[collection]))
+            keyed = {**document, "id": document["_id"]} if collection == SHELVES else document
+            yield document, next(read_each([keyed], _PARSERS[collection]))
 
 
 def _name(document: Document, read: Read[Any]) -> str:

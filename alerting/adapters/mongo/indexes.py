@@ -26,8 +26,8 @@ STATES = "evaluation_shards"
 EVALUATION_PLANS = "evaluation_plans"
 CHECKPOINTS = "evaluation_checkpoints"
 ARRIVALS = "late_arrivals"
-REACH = "evaluated_until"
-REJUDGE = "reprocessing_requests"
+EVALUATED_UNTIL = "evaluated_until"
+REPROCESSING_REQUESTS = "reprocessing_requests"
 EPISODES = "episodes"
 SHELVES = "shelves"
 FEEDBACK = "feedback"
@@ -69,7 +69,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     EVALUATION_PLANS: [],
     CHECKPOINTS: [_unique("definition", "asset", "watermark")],
     ARRIVALS: [IndexModel([("waits", ASCENDING)], sparse=True), IndexModel([("arrived_at", ASCENDING)])],
-    REJUDGE: [_unique("definition", "asset")],
+    REPROCESSING_REQUESTS: [_unique("definition", "asset")],
     EPISODES: [
         _unique("open_key", sparse=True),
         _newest(at="raised_at"),
@@ -95,7 +95,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     FEEDBACK: [_unique("key"), IndexModel([("episode", ASCENDING), ("at", ASCENDING)])],
     DECISIONS: [
         _unique("run_key", sparse=True),
-        _unique("place_key", sparse=True),
+        _unique("rank_key", sparse=True),
         IndexModel([("definition", ASCENDING), ("at", ASCENDING)]),
     ],
     SCORES: [_unique("definition", "ts", "asset", "model_version")],

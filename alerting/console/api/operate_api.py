@@ -120,7 +120,7 @@ class SuppressedTargetView(views.View):
     definition: str
     asset: str
     suppressed: bool
-    words: str
+    reason: str
     unknown: tuple[str, ...]
 
 
@@ -129,7 +129,7 @@ class SuppressionView(views.View):
 
     at: datetime
     since: datetime
-    pairs: list[SuppressedTargetView]
+    targets: list[SuppressedTargetView]
     not_notified: list[views.EpisodeSummary]
 
 
@@ -200,9 +200,9 @@ def list_suppressions(
     """What is suppressed by design now, and episodes without notification since an instant (a day ago when left out)."""
     now = platform.clock.now()
     found = list_suppressed(platform, now, since or now - timedelta(days=1), definition)
-    pairs = [SuppressedTargetView(**vars(pair)) for pair in found.pairs]
+    targets = [SuppressedTargetView(**vars(target)) for target in found.targets]
     not_notified = [views.episode_summary(episode) for episode in found.not_notified]
-    return SuppressionView(at=found.at, since=found.since, pairs=pairs, not_notified=not_notified)
+    return SuppressionView(at=found.at, since=found.since, targets=targets, not_notified=not_notified)
 
 
 @router.get("/why", tags=["operators"], openapi_extra=MAY_NAME_NOTHING)

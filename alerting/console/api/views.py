@@ -218,7 +218,7 @@ def _summary(episode: Episode) -> dict[str, Any]:
         "value": episode.evaluation.value,
         "threshold": episode.evaluation.threshold,
         "reason": episode.evaluation.reason,
-        "advice": episode.recommendation.words if episode.recommendation else None,
+        "advice": episode.recommendation.message if episode.recommendation else None,
         "message": sentences.message(episode),
         "outcome": determined.outcome if determined else None,
         "outcome_reason": determined.reason if determined else None,

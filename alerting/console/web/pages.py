@@ -23,7 +23,7 @@ from alerting.ports import Platform
 from alerting.reporting import sentences
 from alerting.reporting.episode_chart import EpisodeChart
 from alerting.usecases.episodes.store import find_episode
-from alerting.usecases.episodes.suppression import list_suppressed, untold_since
+from alerting.usecases.episodes.suppression import list_suppressed, not_notified_since
 from alerting.usecases.notification.chart import chart_of
 from alerting.usecases.operators.operate import shelves_now, standing
 
@@ -71,7 +71,7 @@ def episodes(request: Request, platform: Served, person: Viewer, cursor: Cursor 
         older=views.cursor_after(shown[-1]) if len(found) > CLOSED_SHOWN else None,
         first=before is None,
         shelves=shelves_now(platform, now) if before is None else [],
-        not_notified=len(untold_since(platform, now - UNTOLD_SINCE, now)) if before is None else 0,
+        not_notified=len(not_notified_since(platform, now - UNTOLD_SINCE, now)) if before is None else 0,
         first_outs={e.id for e in still_open if first_out(e, still_open) == "first"},
         unmended=platform.platform_alerts.open() if before is None else [],
         now=now,
@@ -118,10 +118,10 @@ def suppressed(request: Request, platform: Served, _: Viewer) -> str:
     now = platform.clock.now()
     found = list_suppressed(platform, now, now - UNTOLD_SINCE)
     by_reason: dict[tuple[str, str], list[str]] = {}
-    for pair in found.pairs:
-        if pair.suppressed:
-            by_reason.setdefault((pair.definition, pair.words), []).append(pair.asset)
-    unknown = {reason: None for pair in found.pairs if not pair.suppressed for reason in pair.unknown}
+    for target in found.targets:
+        if target.suppressed:
+            by_reason.setdefault((target.definition, target.reason), []).append(target.asset)
+    unknown = {reason: None for target in found.targets if not target.suppressed for reason in target.unknown}
     return render("suppressed.html", request, by_reason=by_reason, unknown=list(unknown), found=found, now=now)
 
 

@@ -36,10 +36,10 @@ def checkpoint_files(shadow: Sandbox, name: str, segment: SegmentMetrics) -> dic
     point = Checkpoint(
         registered=shadow.models.registered,
         decision=decisions[-1] if decisions else None,
-        states={asset: state for (_, asset), state in shadow.states.kept.items()},
+        states={asset: state for (_, asset), state in shadow.states.states.items()},
         episodes=tuple(changed),
     )
-    files = {"checkpoint.json": _CHECKPOINT.dump_json(point), "scores.npz": _pack_documents(shadow.scores.fresh)}
+    files = {"checkpoint.json": _CHECKPOINT.dump_json(point), "scores.npz": _pack_documents(shadow.scores.added)}
     if segment.promoted and segment.version is not None:
         tags = shadow.models.version_tags(name, segment.version)
         files["tags.json"] = json.dumps(tags).encode()
@@ -47,7 +47,7 @@ def checkpoint_files(shadow: Sandbox, name: str, segment: SegmentMetrics) -> dic
             files |= {f"candidate/{family}/{n}": data for n, data in candidate.items()}
         files |= {f"model/{n}": data for n, data in shadow.models.model_files(name, segment.version).items()}
     shadow.episodes.changed.clear()
-    shadow.scores.fresh.clear()
+    shadow.scores.added.clear()
     return files
 
 
@@ -81,7 +81,7 @@ def restore(platform: Platform, shadow: Sandbox, run: Document) -> int:
         shadow.models.registered = point.registered
         if point.decision is not None:
             shadow.decisions.add(point.decision)
-        shadow.states.kept = {(name, asset): state for asset, state in point.states.items()}
+        shadow.states.states = {(name, asset): state for asset, state in point.states.items()}
         shadow.episodes.restore(point.episodes)
         shadow.scores.restore(_unpacked(files["scores.npz"]))
         _restore_model(shadow, point.decision, files)

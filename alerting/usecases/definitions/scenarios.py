@@ -164,7 +164,7 @@ def _told(
     suppression = definition.suppression
     silent = suppressed_intervals(suppression, [history], scenario.start, end) if suppression else []
     shelved = [SuppressedInterval(scenario.start + s.start, scenario.start + s.end, "shelved") for s in scenario.shelved]
-    return notification_instants(steps, silent, suppression.still_tell if suppression else (), end + _MOMENT, shelved)
+    return notification_instants(steps, silent, suppression.still_notify if suppression else (), end + _MOMENT, shelved)
 
 
 def _told_line(at: timedelta) -> str:

@@ -8,13 +8,13 @@ from alerting.usecases.definitions.sync import active, sync
 
 def current_plan(platform: Platform) -> EvaluationPlan:
     """Return all targets of definitions in service. Documents edited since the last time get their revisions first (`sync`)."""
-    kept = platform.evaluation_plans.get(platform.evaluation_plans.written())
+    kept = platform.evaluation_plans.get(platform.evaluation_plans.source_hash())
     if kept is not None:
         return kept
     sync(platform, platform.clock.now())
-    written = platform.evaluation_plans.written()
+    written = platform.evaluation_plans.source_hash()
     revisions = active(platform)
     found = EvaluationPlan(tuple(r.name for r in revisions), tuple(list_targets(revisions, AssetIndex(platform.assets.all()))))
-    if platform.evaluation_plans.written() == written:  # otherwise a document was written during the read
+    if platform.evaluation_plans.source_hash() == written:  # otherwise a document was written during the read
         platform.evaluation_plans.put(written, found)
     return found

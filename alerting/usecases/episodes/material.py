@@ -30,14 +30,14 @@ SCORE_COLUMNS = ("asset", "ts", "score", "threshold", "model_version", "label", 
 def gather_material(platform: Platform, revision: Revision, start: datetime, end: datetime, as_of: datetime) -> Material:
     """Return the data of a report on [start, end) in the point-in-time view of as_of."""
     definition = revision.definition
-    promise = definition.gap + definition.horizon
+    prediction_window = definition.gap + definition.horizon
     assets = matching_assets(definition, platform.assets.all())
-    spans = suppressed_intervals_by_asset(platform, definition, assets, start - promise, as_of)
-    found = [e for e in platform.episodes.find(revision.name, start=start - promise, end=end) if not e.withdrawn]
-    episodes = [e for e in found if not _untold(definition, spans, e, as_of)]
-    scores = _heard(_scores(platform, revision, start, end), spans)
+    suppressed = suppressed_intervals_by_asset(platform, definition, assets, start - prediction_window, as_of)
+    found = [e for e in platform.episodes.find(revision.name, start=start - prediction_window, end=end) if not e.withdrawn]
+    episodes = [e for e in found if not _is_never_notified(definition, suppressed, e, as_of)]
+    scores = _notifiable_scores(_scores(platform, revision, start, end), suppressed)
     histories = {a.name: platform.readings.load(a, start - _before(definition), as_of) for a in assets}
-    watched, gaps = _watched(platform, revision, histories, start, end)
+    evaluated, gaps = _evaluated_intervals(platform, revision, histories, start, end)
     return Material(
         definition=definition,
         revision=revision.number,
@@ -45,49 +45,49 @@ def gather_material(platform: Platform, revision: Revision, start: datetime, end
         end=end,
         as_of=as_of,
         episodes=sorted(episodes, key=lambda e: e.raised_at),
-        problems=_warnable(_problems(definition, histories, as_of), spans, definition),
-        scores=_labelled(definition, histories, scores, as_of),
+        problems=_notifiable_problems(_problems(definition, histories, as_of), suppressed, definition),
+        scores=_label_scores(definition, histories, scores, as_of),
         models=_models(platform, revision.name, start, end, scores),
-        watched=watched,
+        watched=evaluated,
         gaps=gaps,
         predicts=predicts(definition.problem, assets[0]) if definition.problem and assets else "onset",
         not_notified=sum(e not in episodes and e.raised_at >= start for e in found),
     )
 
 
-def _untold(definition: Definition, spans: IntervalsByAsset, episode: Episode, as_of: datetime) -> bool:
+def _is_never_notified(definition: Definition, suppressed: IntervalsByAsset, episode: Episode, as_of: datetime) -> bool:
     suppression = definition.suppression
-    return suppression is not None and never_notified(suppression, spans.get(episode.asset, ()), episode, as_of) is not None
+    return suppression is not None and never_notified(suppression, suppressed.get(episode.asset, ()), episode, as_of) is not None
 
 
-def _heard(scores: pd.DataFrame, spans: IntervalsByAsset) -> pd.DataFrame:
+def _notifiable_scores(scores: pd.DataFrame, suppressed: IntervalsByAsset) -> pd.DataFrame:
     """Return the scores outside suppressed intervals. Training leaves suppressed intervals out, too."""
-    if not any(spans.values()) or scores.empty:
+    if not any(suppressed.values()) or scores.empty:
         return scores
-    silent = np.zeros(len(scores), np.bool_)
-    for asset, own in spans.items():
+    is_suppressed = np.zeros(len(scores), np.bool_)
+    for asset, intervals in suppressed.items():
         here = (scores["asset"] == asset).to_numpy()
-        silent[here] = covered(own, millis(pd.DatetimeIndex(scores["ts"][here])))
-    return scores[~silent].reset_index(drop=True)
+        is_suppressed[here] = covered(intervals, millis(pd.DatetimeIndex(scores["ts"][here])))
+    return scores[~is_suppressed].reset_index(drop=True)
 
 
-def _warnable(problems: pd.DataFrame, spans: IntervalsByAsset, definition: Definition) -> pd.DataFrame:
+def _notifiable_problems(problems: pd.DataFrame, suppressed: IntervalsByAsset, definition: Definition) -> pd.DataFrame:
     """Return the problems whose warning time was not suppressed throughout. A notification was possible only for these."""
-    if not any(spans.values()) or problems.empty:
+    if not any(suppressed.values()) or problems.empty:
         return problems
 
-    def silent(asset: str, start: datetime) -> bool:
+    def is_suppressed(asset: str, start: datetime) -> bool:
         latest = start - definition.gap
-        return first_free(spans.get(asset, ()), latest - definition.horizon) > latest
+        return first_free(suppressed.get(asset, ()), latest - definition.horizon) > latest
 
-    told = [not silent(str(a), s.to_pydatetime()) for a, s in zip(problems["asset"], problems["start"], strict=True)]
-    return problems[told].reset_index(drop=True)
+    notifiable = [not is_suppressed(str(a), s.to_pydatetime()) for a, s in zip(problems["asset"], problems["start"], strict=True)]
+    return problems[notifiable].reset_index(drop=True)
 
 
 def _before(definition: Definition) -> timedelta:
     """Return how long before the period readings matter: for problems that began, or could be predicted, before it."""
-    held = definition.problem.hold + definition.problem.recovery if definition.problem else timedelta(0)
-    before = definition.gap + definition.horizon + held
+    duration = definition.problem.hold + definition.problem.recovery if definition.problem else timedelta(0)
+    before = definition.gap + definition.horizon + duration
     if isinstance(definition, ThresholdDefinition):  # for the value carried forward into the period
         return max(before, lookback(definition) + definition.stale_after)
     return before
@@ -108,8 +108,8 @@ def _scores(platform: Platform, revision: Revision, start: datetime, end: dateti
     frame = pd.DataFrame(list(platform.scores.between(revision.name, start, end)))
     if frame.empty:
         return pd.DataFrame(columns=["asset", "ts", "score", "threshold", "model_version"])
-    judged_by = _version_at(platform, revision.name, frame)
-    frame = frame.assign(preferred=frame["model_version"] == judged_by)
+    versions = _version_at(platform, revision.name, frame)
+    frame = frame.assign(preferred=frame["model_version"] == versions)
     frame = frame.sort_values(["asset", "ts", "preferred", "model_version"]).drop_duplicates(["asset", "ts"], keep="last")
     return frame.drop(columns="preferred").reset_index(drop=True)
 
@@ -119,14 +119,16 @@ def _version_at(platform: Platform, name: str, frame: pd.DataFrame) -> npt.NDArr
     decisions, past_evaluations = platform.decisions.of(name), platform.past_evaluations.of(name)
 
     def version(instant: datetime) -> int:
-        replayed = next((r.model_version for r in reversed(past_evaluations) if r.start < instant <= r.end), None)
-        return champion_at(decisions, instant) or replayed or -1
+        past_version = next((r.model_version for r in reversed(past_evaluations) if r.start < instant <= r.end), None)
+        return champion_at(decisions, instant) or past_version or -1
 
     by_instant = {t: version(t.to_pydatetime()) for t in frame["ts"].unique()}
     return np.array([by_instant[t] for t in frame["ts"]], np.int64)
 
 
-def _labelled(definition: Definition, histories: Mapping[str, History], scores: pd.DataFrame, as_of: datetime) -> pd.DataFrame:
+def _label_scores(
+    definition: Definition, histories: Mapping[str, History], scores: pd.DataFrame, as_of: datetime
+) -> pd.DataFrame:
     """Return the scores with `label` (NaN while it cannot be known) and `persistence`."""
     if not isinstance(definition, ClassifierDefinition) or scores.empty:
         return pd.DataFrame(columns=list(SCORE_COLUMNS))
@@ -146,17 +148,17 @@ def _models(platform: Platform, name: str, start: datetime, end: datetime, score
     """Return the models that were in service during the period, and those that evaluated it only afterwards."""
     promoted = [d for d in platform.decisions.of(name) if d.promoted and d.challenger_version is not None]
     ends = [following.at for _, following in pairwise(promoted)] + [None]
-    judged = set(scores["model_version"]) if len(scores) else set()
+    evaluated_versions = set(scores["model_version"]) if len(scores) else set()
     models = []
     for decision, until in zip(promoted, ends, strict=False):
         version = decision.challenger_version
         served = decision.at < end and (until is None or until > start)
-        if version is not None and (served or version in judged):
+        if version is not None and (served or version in evaluated_versions):
             models.append(ModelInService(version, decision.at, until, decision.provisional, decision.run_id, decision.reason))
     return models
 
 
-def _watched(
+def _evaluated_intervals(
     platform: Platform, revision: Revision, histories: Mapping[str, History], start: datetime, end: datetime
 ) -> tuple[dict[str, Interval], dict[str, tuple[Interval, ...]]]:
     """Return, by asset, the evaluated interval of the period and the data gaps in it.
@@ -164,32 +166,32 @@ def _watched(
     It covers live evaluation up to the watermark and evaluations of past times, and ends with the last known value.
     """
     states = platform.states.load(revision.name, list(histories))
-    spans = [(r.asset, r.start, r.end) for r in platform.past_evaluations.of(revision.name)]
+    intervals = [(r.asset, r.start, r.end) for r in platform.past_evaluations.of(revision.name)]
     began = _live_from(platform, revision)
     if began is not None:
-        spans += [(asset, began, state.watermark) for asset, state in states.items()]
-    watched: dict[str, Interval] = {}
+        intervals += [(asset, began, state.watermark) for asset, state in states.items()]
+    evaluated: dict[str, Interval] = {}
     gaps: dict[str, tuple[Interval, ...]] = {}
     for asset, history in histories.items():
-        mine = [(max(a, start), min(b, end)) for name, a, b in spans if name == asset and a < end and b > start]
+        mine = [(max(a, start), min(b, end)) for name, a, b in intervals if name == asset and a < end and b > start]
         if not mine or not len(history.readings):
             continue
-        span = min(a for a, _ in mine), max(b for _, b in mine)
-        span, gaps[asset] = _known(revision.definition, history, span)
-        if span[0] < span[1]:
-            watched[asset] = span
-    return watched, gaps
+        interval = min(a for a, _ in mine), max(b for _, b in mine)
+        interval, gaps[asset] = _trim_to_data(revision.definition, history, interval)
+        if interval[0] < interval[1]:
+            evaluated[asset] = interval
+    return evaluated, gaps
 
 
-def _known(definition: Definition, history: History, span: Interval) -> tuple[Interval, tuple[Interval, ...]]:
+def _trim_to_data(definition: Definition, history: History, interval: Interval) -> tuple[Interval, tuple[Interval, ...]]:
     """Return the interval up to the last known value, and the data gaps in it. For a model: up to the last reading."""
-    first, last = span
+    first, last = interval
     if not isinstance(definition, ThresholdDefinition):
         return (first, min(last, history.readings.index[-1].to_pydatetime())), ()
     gaps = data_gaps(definition, history, first, last) if first < last else ()
     if gaps and gaps[-1][1] == last:
         return (first, gaps[-1][0]), gaps[:-1]
-    return span, gaps
+    return interval, gaps
 
 
 def _live_from(platform: Platform, revision: Revision) -> datetime | None:

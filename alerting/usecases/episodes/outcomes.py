@@ -23,10 +23,10 @@ _STOP_TRYING = timedelta(days=30)
 
 def determine_due_outcomes(platform: Platform, as_of: datetime) -> int:
     """Determine the outcome of every episode that is due. Return how many outcomes changed."""
-    return sum(resettle(platform, episode.id, as_of) for episode in platform.episodes.unsettled(as_of))
+    return sum(update_outcome(platform, episode.id, as_of) for episode in platform.episodes.with_due_outcomes(as_of))
 
 
-def resettle(platform: Platform, episode_id: str, as_of: datetime) -> bool:
+def update_outcome(platform: Platform, episode_id: str, as_of: datetime) -> bool:
     """Determine the outcome of one episode in the point-in-time view of as_of. Return True if it changed."""
     changed = False
 
@@ -36,19 +36,21 @@ def resettle(platform: Platform, episode_id: str, as_of: datetime) -> bool:
         revision = next((r for r in revisions if r.number == episode.revision), None)
         if revision is None:  # its document is faulty: determined once it is corrected
             return episode
-        outcome_record, again = _outcome_record(platform, episode, revision.definition, as_of)
+        outcome_record, next_due = _outcome_record(platform, episode, revision.definition, as_of)
         changed = outcome_record != episode.outcome_record
-        return _with_outcome_record(episode, outcome_record, again, as_of)
+        return _with_outcome_record(episode, outcome_record, next_due, as_of)
 
     update(platform, episode_id, determined)
     return changed
 
 
-def _with_outcome_record(episode: Episode, outcome_record: OutcomeRecord, again: datetime | None, as_of: datetime) -> Episode:
+def _with_outcome_record(episode: Episode, outcome_record: OutcomeRecord, next_due: datetime | None, as_of: datetime) -> Episode:
     if outcome_record == episode.outcome_record:
-        return replace(episode, outcome_due_at=again)
+        return replace(episode, outcome_due_at=next_due)
     transition = Transition("outcome", as_of, "platform", f"{outcome_record.outcome}: {outcome_record.reason}")
-    return replace(episode, outcome_record=outcome_record, outcome_due_at=again, transitions=(*episode.transitions, transition))
+    return replace(
+        episode, outcome_record=outcome_record, outcome_due_at=next_due, transitions=(*episode.transitions, transition)
+    )
 
 
 def _outcome_record(
@@ -66,8 +68,8 @@ def _outcome_record(
         return determine_outcome(True, Observed("unknown", reason="the asset is not known any more"), False, verdict), None
     observed = _observe(platform, asset, episode, definition.problem, definition.gap, window_end, as_of)
     acted = acted_within(episode.feedback, episode.raised_at, window_end)
-    again = _next_try(observed, _mature_at(definition.problem, asset, window_end), as_of)
-    return determine_outcome(True, observed, acted, verdict), again
+    next_due = _next_try(observed, _mature_at(definition.problem, asset, window_end), as_of)
+    return determine_outcome(True, observed, acted, verdict), next_due
 
 
 def _mature_at(problem: Problem, asset: Asset, window_end: datetime) -> datetime:
@@ -99,8 +101,8 @@ def _observe(
     start = episode.raised_at - problem.hold - timedelta(days=1)
     history = platform.readings.load(asset, start, min(as_of, mature_at + _BEYOND))
     found = find_problems(problem, history)
-    known = found[(millis(found["known_at"]) <= to_millis(as_of))]
-    starts = _starts(problem, history, millis(known["start"]), episode, as_of)
+    problems_known = found[(millis(found["known_at"]) <= to_millis(as_of))]
+    starts = _starts(problem, history, millis(problems_known["start"]), episode, as_of)
     inside = starts[(starts > to_millis(episode.raised_at)) & (starts <= to_millis(window_end))]
     if len(inside):
         at = from_millis(int(inside[0]))
@@ -115,8 +117,8 @@ def _starts(problem: Problem, history: History, starts: Millis, episode: Episode
     if episode.kind == "threshold" or predicts(problem, history.asset) == "onset":
         return starts
     ts, bad = problem_samples(problem, history)
-    known = ts <= to_millis(as_of - history.delay(problem.variable or ""))
-    return ts[bad & known]
+    problems_known = ts <= to_millis(as_of - history.delay(problem.variable or ""))
+    return ts[bad & problems_known]
 
 
 def _without_occurrence(problem: Problem, history: History, start: datetime, end: datetime, as_of: datetime) -> Observed:

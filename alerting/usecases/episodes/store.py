@@ -46,7 +46,7 @@ def update(platform: Platform, episode_id: str, change: Callable[[Episode], Epis
             return changed
 
 
-def log_transitions(episode: Episode, known: int = 0) -> None:
-    """Log the transitions of an episode beyond the first `known` ones."""
-    for transition in episode.transitions[known:]:
+def log_transitions(episode: Episode, logged: int = 0) -> None:
+    """Log the transitions of an episode beyond the first `logged` ones."""
+    for transition in episode.transitions[logged:]:
         _log.info("episode %s", transition.kind, definition=episode.definition, asset=episode.asset, episode=episode.id)

@@ -32,7 +32,7 @@ class SuppressedTarget:
     definition: str
     asset: str
     suppressed: bool
-    words: str
+    reason: str
     unknown: tuple[str, ...]
 
 
@@ -42,24 +42,24 @@ class SuppressionList:
 
     at: datetime
     since: datetime
-    pairs: tuple[SuppressedTarget, ...]
+    targets: tuple[SuppressedTarget, ...]
     not_notified: tuple[Episode, ...]
 
 
 def line_condition(platform: Platform, definition: Definition, asset: str, now: datetime) -> LineCondition:
     """Return the suppression of a target at an instant; not suppressed without a suppression in the definition."""
     if definition.suppression is None:
-        return LineCondition(suppressed=False, words="")
+        return LineCondition(suppressed=False, reason="")
     chain = _chain(platform, definition.suppression, asset, now, now)
     return line_condition_at(definition.suppression, chain, now)
 
 
 def suppression_now(platform: Platform, definition: Definition, episode: Episode, now: datetime) -> str | None:
     """Return the reason why an episode is suppressed now, None if it is not."""
-    if definition.suppression is None or episode.severity in definition.suppression.still_tell:
+    if definition.suppression is None or episode.severity in definition.suppression.still_notify:
         return None
-    stands = line_condition(platform, definition, episode.asset, now)
-    return stands.words if stands.suppressed else None
+    condition = line_condition(platform, definition, episode.asset, now)
+    return condition.reason if condition.suppressed else None
 
 
 def suppressed_all_along(platform: Platform, definition: Definition, episode: Episode, until: datetime) -> str | None:
@@ -69,20 +69,20 @@ def suppressed_all_along(platform: Platform, definition: Definition, episode: Ep
         return None
     end = episode.closed_at or until
     chain = _chain(platform, suppression, episode.asset, episode.raised_at, end)
-    spans = suppressed_intervals(suppression, chain, episode.raised_at, end)
-    return never_notified(suppression, spans, episode, end)
+    intervals = suppressed_intervals(suppression, chain, episode.raised_at, end)
+    return never_notified(suppression, intervals, episode, end)
 
 
 def never_notified(
-    suppression: Suppression, spans: Sequence[SuppressedInterval], episode: Episode, until: datetime
+    suppression: Suppression, intervals: Sequence[SuppressedInterval], episode: Episode, until: datetime
 ) -> str | None:
     """Return the same as `suppressed_all_along`, from given suppressed intervals."""
-    here = [s.words for s in spans if s.start <= episode.raised_at < s.end]
-    if not here or (episode.severity_peak or episode.severity) in suppression.still_tell:
+    here = [s.reason for s in intervals if s.start <= episode.raised_at < s.end]
+    if not here or (episode.severity_peak or episode.severity) in suppression.still_notify:
         return None
-    free = first_free(spans, episode.raised_at)
-    heard = free < episode.closed_at if episode.closed_at is not None else free <= until
-    return None if heard else "; ".join(dict.fromkeys(here))
+    free = first_free(intervals, episode.raised_at)
+    was_free = free < episode.closed_at if episode.closed_at is not None else free <= until
+    return None if was_free else "; ".join(dict.fromkeys(here))
 
 
 def suppressed_intervals_by_asset(
@@ -94,8 +94,8 @@ def suppressed_intervals_by_asset(
         return {}
     found = {}
     for asset in assets:
-        span = platform.readings.span(asset.name)
-        begin = start or (span[0] if span else end)
+        stored_range = platform.readings.span(asset.name)
+        begin = start or (stored_range[0] if stored_range else end)
         chain = _chain(platform, suppression, asset.name, begin, end)
         found[asset.name] = suppressed_intervals(suppression, chain, begin, end)
     return found
@@ -105,21 +105,23 @@ def list_suppressed(platform: Platform, now: datetime, since: datetime, name: st
     """Return the suppression of targets at `now`, of all active definitions or of one, and the suppressed episodes `since`."""
     definitions = _suppressible(platform, name)
     assets = AssetIndex(platform.assets.all())
-    known: dict[tuple[str, Suppression | None], LineCondition] = {}  # many definitions of one asset share a suppression
-    pairs = []
+    conditions: dict[tuple[str, Suppression | None], LineCondition] = {}  # many definitions of one asset share a suppression
+    targets = []
     for definition in definitions:
         for asset in matching_assets(definition, assets):
             key = (asset.name, definition.suppression)
-            if key not in known:
-                known[key] = line_condition(platform, definition, asset.name, now)
-            stands = known[key]
-            pairs.append(SuppressedTarget(definition.name, asset.name, stands.suppressed, stands.words, stands.unknown))
-    return SuppressionList(now, since, tuple(pairs), tuple(_untold(platform, {d.name for d in definitions}, since, now)))
+            if key not in conditions:
+                conditions[key] = line_condition(platform, definition, asset.name, now)
+            condition = conditions[key]
+            targets.append(
+                SuppressedTarget(definition.name, asset.name, condition.suppressed, condition.reason, condition.unknown)
+            )
+    return SuppressionList(now, since, tuple(targets), tuple(_not_notified(platform, {d.name for d in definitions}, since, now)))
 
 
-def untold_since(platform: Platform, since: datetime, now: datetime) -> list[Episode]:
+def not_notified_since(platform: Platform, since: datetime, now: datetime) -> list[Episode]:
     """Return the episodes raised since an instant that suppression by design muted throughout, newest first."""
-    return _untold(platform, {d.name for d in _suppressible(platform, None)}, since, now)
+    return _not_notified(platform, {d.name for d in _suppressible(platform, None)}, since, now)
 
 
 def _suppressible(platform: Platform, name: str | None) -> list[Definition]:
@@ -129,7 +131,7 @@ def _suppressible(platform: Platform, name: str | None) -> list[Definition]:
     return [definition] if definition.suppression is not None else []
 
 
-def _untold(platform: Platform, names: Collection[str], since: datetime, now: datetime) -> list[Episode]:
+def _not_notified(platform: Platform, names: Collection[str], since: datetime, now: datetime) -> list[Episode]:
     alarms = platform.episodes.alarms(since, now + timedelta(milliseconds=1)) if names else []
     ids = [a.id for a in alarms if a.definition in names and a.silent and a.suppressed]
     return [e for id in reversed(ids) if (e := platform.episodes.get(id)) is not None]

@@ -18,7 +18,7 @@ from alerting.usecases.evaluation.evaluate_target import Read, stored_series
 Name = tuple[str, str | None]  # an asset and a variable
 
 
-class BlockReadings:
+class BatchReadings:
     """Readings fetched for a batch. A request beyond the fetched interval is answered from the store."""
 
     def __init__(self, stored: Readings, wanted: Sequence[Wanted], until: datetime) -> None:
@@ -26,7 +26,7 @@ class BlockReadings:
         self._starts = {w.asset.name: w.start for w in wanted}
         self._fetched = stored.load_many(wanted, until)
 
-    def packed(self) -> tuple[RaggedReadings, dict[Name, int]]:
+    def pack_series(self) -> tuple[RaggedReadings, dict[Name, int]]:
         """Return all numeric series side by side, and the index of each. A series with samples of bad quality is left out."""
         numbers = {
             (asset, variable): (fetched.ts, values)
@@ -34,7 +34,7 @@ class BlockReadings:
             for variable, values in fetched.values.items()
             if values.dtype == np.float64 and variable not in fetched.doubts.bad
         }
-        return pack(list(numbers.values())), {name: place for place, name in enumerate(numbers)}
+        return pack(list(numbers.values())), {name: index for index, name in enumerate(numbers)}
 
     def of(self, asset: Asset) -> Read:
         """Return the function that reads readings of an asset.

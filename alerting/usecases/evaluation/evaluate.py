@@ -8,7 +8,7 @@ from alerting.definitions.matching import AssetIndex, matching_assets
 from alerting.definitions.model import Revision
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import shard_of
-from alerting.episodes.targets import EvaluationPlan, blocks
+from alerting.episodes.targets import EvaluationPlan, batches
 from alerting.ports import ModelUnavailable, PastEvaluation, Platform, Progress, silent
 from alerting.ports.logs import id_logger, log_run
 from alerting.readings.history import duration_millis, from_millis, to_millis
@@ -17,12 +17,12 @@ from alerting.usecases.definitions.sync import require_revision, sync
 from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.definitions.versions import VersionInterval, champion_at, segments
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
-from alerting.usecases.evaluation.batch import evaluate_block
+from alerting.usecases.evaluation.batch import evaluate_batch
 from alerting.usecases.evaluation.evaluate_target import ModelCache, evaluate_target
 from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
 from alerting.usecases.evaluation.persist_past import persist_past
-from alerting.usecases.evaluation.reprocess import bases_of, begin_round, end_round
-from alerting.usecases.evaluation.run import Block, EvaluationCounts, Run, starts_of
+from alerting.usecases.evaluation.reprocess import base_states, begin_round, end_round
+from alerting.usecases.evaluation.run import Batch, EvaluationCounts, Run, starts_of
 
 _log = id_logger(__name__)
 
@@ -31,24 +31,24 @@ _log = id_logger(__name__)
 @collect_garbage_rarely()
 def evaluate(platform: Platform, names: Sequence[str] | None, as_of: datetime, progress: Progress = silent) -> EvaluationCounts:
     """Evaluate active definitions (all, or those named) from their watermark up to as_of. Idempotent."""
-    everything = current_plan(platform)
-    evaluation_plan = _chosen(platform, everything, names)
-    late = begin_round(platform, everything.targets, evaluation_plan.names, as_of)
+    full_plan = current_plan(platform)
+    evaluation_plan = _select_plan(platform, full_plan, names)
+    late = begin_round(platform, full_plan.targets, evaluation_plan.names, as_of)
     counts = EvaluationCounts(late=late.counts.late, too_late=late.counts.too_late)
-    assets, watched = AssetIndex(platform.assets.all()), evaluation_plan.targets
+    assets, targets = AssetIndex(platform.assets.all()), evaluation_plan.targets
     run = Run(platform, from_millis(to_millis(as_of)), assets, ModelCache(platform), counts, late)
-    spells = platform.states.load_many([watch.pair for watch in watched])
-    whole = Block(watched, spells, starts_of(run, watched, spells), bases_of(run, watched, spells))
+    states = platform.states.load_many([target.key for target in targets])
+    full_batch = Batch(targets, states, starts_of(run, targets, states), base_states(run, targets, states))
     done = 0
-    for rows in blocks(watched, whole.starts, whole.begun, to_millis(as_of)):
-        progress("evaluating", done, len(watched))
-        evaluate_block(run, whole.take(rows))
+    for rows in batches(targets, full_batch.starts, full_batch.evaluated_from, to_millis(as_of)):
+        progress("evaluating", done, len(targets))
+        evaluate_batch(run, full_batch.take(rows))
         done += len(rows)
     end_round(platform, late)
     record_model_faults(platform, evaluation_plan.names, run.counts.unreadable, as_of)
     run.counts.determined = determine_due_outcomes(platform, as_of)
-    progress("evaluated", len(watched), len(watched))
-    _log_counts(run.counts, len(watched))
+    progress("evaluated", len(targets), len(targets))
+    _log_counts(run.counts, len(targets))
     return run.counts
 
 
@@ -75,10 +75,10 @@ def shards(platform: Platform, every: timedelta, count: int) -> list[list[str]]:
     dealt: dict[int, list[str]] = {}
     for name in sorted({w.definition for w in current_plan(platform).targets if w.every == duration_millis(every)}):
         dealt.setdefault(shard_of(name) % count, []).append(name)
-    return [dealt[place] for place in sorted(dealt)]
+    return [dealt[shard] for shard in sorted(dealt)]
 
 
-def _chosen(platform: Platform, evaluation_plan: EvaluationPlan, names: Sequence[str] | None) -> EvaluationPlan:
+def _select_plan(platform: Platform, evaluation_plan: EvaluationPlan, names: Sequence[str] | None) -> EvaluationPlan:
     if names is None:
         return evaluation_plan
     idle = sorted(set(names) - set(evaluation_plan.names))
@@ -108,23 +108,23 @@ def evaluate_past(
         raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
     sync(platform, platform.clock.now())
     latest = require_revision(platform, name)
-    shelf = ModelCache(platform)
-    parts = _past_parts(platform, shelf, latest, start, end, model, revision)
+    models = ModelCache(platform)
+    parts = _past_parts(platform, models, latest, start, end, model, revision)
     counts, assets = EvaluationCounts(), matching_assets(latest.definition, platform.assets.all())
     for done, asset in enumerate(assets):
         progress(f"evaluating {name} on {asset.name}", done, len(assets))
-        judged = evaluate_target(platform, shelf, latest, asset, ConditionState(watermark=start), parts, named=True)
-        kept = persist_past(platform, latest, asset, judged, start, end)
+        evaluation = evaluate_target(platform, models, latest, asset, ConditionState(watermark=start), parts, named=True)
+        persisted = persist_past(platform, latest, asset, evaluation, start, end)
         for part in parts:
             number = part.revision.number if part.revision else None
             now = platform.clock.now()
             platform.past_evaluations.add(PastEvaluation(name, asset.name, part.start, part.end, number, part.model_version, now))
-        counts.pairs += 1
-        counts.raised += kept.raised
-        counts.closed += kept.closed
-        counts.withdrawn += kept.withdrawn
-        if judged.unknown:
-            counts.unknown[f"{name} on {asset.name}"] = judged.unknown
+        counts.targets += 1
+        counts.raised += persisted.raised
+        counts.closed += persisted.closed
+        counts.withdrawn += persisted.withdrawn
+        if evaluation.unknown:
+            counts.unknown[f"{name} on {asset.name}"] = evaluation.unknown
     counts.determined = determine_due_outcomes(platform, max(end, platform.clock.now()))
     progress("evaluated", len(assets), len(assets))
     return counts
@@ -132,7 +132,7 @@ def evaluate_past(
 
 def _past_parts(
     platform: Platform,
-    shelf: ModelCache,
+    models: ModelCache,
     latest: Revision,
     start: datetime,
     end: datetime,
@@ -151,7 +151,7 @@ def _past_parts(
     chosen = latest if revision in (None, "latest") else require_revision(platform, name, _number("--revision", revision))
     version = _named_version(platform, latest, model)
     if version is not None:
-        _check_unseen(shelf, name, version, end)
+        _check_unseen(models, name, version, end)
     return [VersionInterval(start, end, chosen, version)]
 
 
@@ -166,9 +166,9 @@ def _named_version(platform: Platform, latest: Revision, model: str | None) -> i
     return version
 
 
-def _check_unseen(shelf: ModelCache, name: str, version: int, end: datetime) -> None:
+def _check_unseen(models: ModelCache, name: str, version: int, end: datetime) -> None:
     try:
-        training_cutoff = shelf.get(name, version).training_cutoff
+        training_cutoff = models.get(name, version).training_cutoff
     except ModelUnavailable as unavailable:
         raise UserError(f"model {version} of {name!r} cannot be read: {unavailable}") from unavailable
     if end <= training_cutoff:

@@ -11,7 +11,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.durations import format_duration
 from alerting.definitions.limits import severities
 from alerting.definitions.model import ClassifierDefinition, Revision, ThresholdDefinition
-from alerting.detection.carried import Seen
+from alerting.detection.carried import ReadingInForce
 from alerting.detection.classifier import Scores, inside_problem, triggered
 from alerting.detection.messages import fact_message
 from alerting.detection.problems import BoolArray, find_problems, predicts
@@ -30,10 +30,10 @@ _MOMENT = timedelta(milliseconds=1)
 
 @dataclass(frozen=True)
 class Raise:
-    """Values at the instant of a raise. `seen` only for thresholds, `row` and `model` only for model kinds."""
+    """Values at the instant of a raise. `reading` only for thresholds, `row` and `model` only for model kinds."""
 
     value: float | None
-    seen: Seen | None = None
+    reading: ReadingInForce | None = None
     row: pd.DataFrame | None = None
     model: TrainedModel | None = None
     model_version: int | None = None
@@ -59,7 +59,7 @@ class TargetEvaluation:
     state: ConditionState
     steps: list[tuple[Step, VersionInterval]] = field(default_factory=list)
     raises: dict[datetime, Raise] = field(default_factory=dict)
-    changes: dict[datetime, Seen] = field(default_factory=dict)
+    changes: dict[datetime, ReadingInForce] = field(default_factory=dict)
     scores: list[ScoredRows] = field(default_factory=list)
     unknown: str | None = None
     unreadable: str | None = None
@@ -83,7 +83,7 @@ class ModelCache:
 
 def evaluate_target(
     platform: Platform,
-    shelf: ModelCache,
+    models: ModelCache,
     revision: Revision,
     asset: Asset,
     state: ConditionState,
@@ -96,10 +96,10 @@ def evaluate_target(
     """
     if revision.definition.kind == "threshold":
         return evaluate_threshold(stored_series(platform.readings, asset), asset, state, parts)
-    judged = evaluate_classifier(platform, shelf, asset, state, parts, named)
-    for scored in judged.scores:
+    result = evaluate_classifier(platform, models, asset, state, parts, named)
+    for scored in result.scores:
         platform.scores.add(revision.name, asset.name, score_rows(scored))
-    return judged
+    return result
 
 
 # Reads the readings of a threshold's variable after one instant and up to another.
@@ -137,19 +137,19 @@ def evaluate_threshold_interval(
     carried = before.carried
     if carried is not None and _is_new(part):
         carried = carried.under_another_revision()
-    judged = evaluate_series(definition, asset, series.ts, series.values, carried, part.start, part.end, series.bad)
-    after, steps = advance(before, judged.intervals, definition.hold, definition.clear_for, severities(definition))
+    evaluated = evaluate_series(definition, asset, series.ts, series.values, carried, part.start, part.end, series.bad)
+    after, steps = advance(before, evaluated.intervals, definition.hold, definition.clear_for, severities(definition))
     result.steps.extend((step, part) for step in steps)
     for step in steps:
-        seen = judged.seen(step.at)
+        reading = evaluated.reading_at(step.at)
         if step.kind == "raised":
-            result.raises[step.at] = Raise(seen.judged if seen else None, seen=seen)
-        elif step.kind == "severity" and seen is not None:
-            result.changes[step.at] = seen
-    last = judged.intervals[-1]
-    seen = judged.seen(last.start)
-    unknown = fact_message(definition, asset, last.fact, seen) if last.fact and last.status == "unknown" else None
-    return replace(result, state=replace(after, watermark=part.end, carried=judged.carried), unknown=unknown)
+            result.raises[step.at] = Raise(reading.evaluated if reading else None, reading=reading)
+        elif step.kind == "severity" and reading is not None:
+            result.changes[step.at] = reading
+    last = evaluated.intervals[-1]
+    reading = evaluated.reading_at(last.start)
+    unknown = fact_message(definition, asset, last.fact, reading) if last.fact and last.status == "unknown" else None
+    return replace(result, state=replace(after, watermark=part.end, carried=evaluated.carried), unknown=unknown)
 
 
 def _is_new(part: VersionInterval) -> bool:
@@ -171,7 +171,7 @@ def _skip(state: ConditionState, until: datetime) -> ConditionState:
 
 def evaluate_classifier(
     platform: Platform,
-    shelf: ModelCache,
+    models: ModelCache,
     asset: Asset,
     state: ConditionState,
     parts: Sequence[VersionInterval],
@@ -189,7 +189,7 @@ def evaluate_classifier(
             result = replace(result, state=replace(result.state, watermark=part.end), unknown="the definition is not in service")
             continue
         try:
-            model = None if part.model_version is None else shelf.get(definition.name, part.model_version)
+            model = None if part.model_version is None else models.get(definition.name, part.model_version)
             result = _evaluate_interval(platform, asset, result, part, definition, model)
         except ModelUnavailable as unavailable:
             why = f"the model cannot be read: {unavailable}"
@@ -209,7 +209,7 @@ def _evaluate_interval(
     history = platform.readings.load(asset, start, part.end)
     problems = find_problems(definition.problem, history)
     history = _with_carried_forward(platform.readings, history, start, model)
-    known = np.sort(millis(problems["known_at"]))
+    known_at = np.sort(millis(problems["known_at"]))
     at = grid(to_millis(part.start), to_millis(part.end), duration_millis(definition.stride))
     score, rows, unknown = _score(definition, model, history, problems, at)
     threshold = model.threshold if model else np.inf
@@ -217,7 +217,7 @@ def _evaluate_interval(
         result.state,
         at,
         triggered(score, threshold),
-        known,
+        known_at,
         definition.gap + definition.horizon,
         definition.stride,
         part.end,
@@ -251,8 +251,8 @@ def _start(
 
 def _with_carried_forward(readings: Readings, history: History, start: datetime, model: TrainedModel | None) -> History:
     """Return the history, which begins after `start`, with the earlier values that may be carried forward into it."""
-    held = model.plan.carried_longer if model else {}
-    since = {name: start - span for name, span in held.items() if name in history.readings}
+    longest = model.plan.carried_longer if model else {}
+    since = {name: start - carry for name, carry in longest.items() if name in history.readings}
     return with_older(history, readings.newest(history.asset, since, start)) if since else history
 
 
@@ -262,7 +262,7 @@ def _score(
     """Return scores with NaN where unknown, the feature rows, and the reason if the last instant is unknown."""
     if model is None:
         return np.full(len(at), np.nan), None, "no model is in service yet; train one"
-    rows, score = _scored(model, history, at)
+    rows, score = _score_features(model, history, at)
     reasons: list[tuple[BoolArray, str]] = [
         (at <= to_millis(model.training_cutoff), f"the model has learned from times up to {model.training_cutoff.isoformat()}")
     ]
@@ -280,7 +280,7 @@ def _score(
     return score, rows, unknown
 
 
-def _scored(model: TrainedModel, history: History, at: Millis) -> tuple[pd.DataFrame, Scores]:
+def _score_features(model: TrainedModel, history: History, at: Millis) -> tuple[pd.DataFrame, Scores]:
     """Return feature rows and scores.
 
     Raises ModelUnavailable if a model fails in any way, so that the round continues with the other targets.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
-from alerting.episodes.state_table import Pair
+from alerting.episodes.state_table import TargetKey
 from alerting.episodes.targets import EvaluationTarget
 from alerting.ports import Platform
 from alerting.ports.late import Arrival, LatePart
@@ -28,12 +28,12 @@ class LateCounts:
 class _Requested:
     """Reprocessing that one arrival causes: the start for each target, and the counts of late rows."""
 
-    starts: dict[Pair, datetime] = field(default_factory=dict)
+    starts: dict[TargetKey, datetime] = field(default_factory=dict)
     late: int = 0
     too_late: int = 0
 
 
-def route_arrivals(platform: Platform, watched: Sequence[EvaluationTarget], as_of: datetime) -> LateCounts:
+def route_arrivals(platform: Platform, targets: Sequence[EvaluationTarget], as_of: datetime) -> LateCounts:
     """Create a reprocessing request for every target that uses late readings. Idempotent, also when two processes do it at once.
 
     Rows from before a definition began, or older than its allowed lateness, cause no request. An arrival record that its
@@ -44,14 +44,14 @@ def route_arrivals(platform: Platform, watched: Sequence[EvaluationTarget], as_o
     if not arrivals or evaluated_until is None:
         return counts
     touched = {part.asset for arrival in arrivals for part in arrival.parts}
-    watchers = _by_asset([watch for watch in watched if watch.asset in touched])
-    began = _began(platform, watchers)
+    by_asset = _by_asset([target for target in targets if target.asset in touched])
+    starts_of_service = _service_starts(platform, by_asset)
     routed: list[tuple[Arrival, int]] = []
     unfinished: list[Arrival] = []
-    starts: dict[Pair, datetime] = {}
+    starts: dict[TargetKey, datetime] = {}
     for arrival in arrivals:
-        requested = _requests(platform, arrival, watchers, began, evaluated_until, as_of)
-        starts.update({pair: min(start, starts.get(pair, start)) for pair, start in requested.starts.items()})
+        requested = _requests(platform, arrival, by_asset, starts_of_service, evaluated_until, as_of)
+        starts.update({key: min(start, starts.get(key, start)) for key, start in requested.starts.items()})
         if arrival.written or (arrival.seen_at is not None and as_of - arrival.seen_at >= _WRITER_GIVEN_UP):
             routed.append((arrival, requested.too_late))
             counts.late += requested.late
@@ -65,59 +65,61 @@ def route_arrivals(platform: Platform, watched: Sequence[EvaluationTarget], as_o
     return counts
 
 
-def _by_asset(watched: Sequence[EvaluationTarget]) -> dict[str, list[EvaluationTarget]]:
+def _by_asset(targets: Sequence[EvaluationTarget]) -> dict[str, list[EvaluationTarget]]:
     found: dict[str, list[EvaluationTarget]] = {}
-    for watch in watched:
-        found.setdefault(watch.asset, []).append(watch)
+    for target in targets:
+        found.setdefault(target.asset, []).append(target)
     return found
 
 
 def _requests(
     platform: Platform,
     arrival: Arrival,
-    watchers: Mapping[str, Sequence[EvaluationTarget]],
-    began: Mapping[str, datetime],
+    by_asset: Mapping[str, Sequence[EvaluationTarget]],
+    starts_of_service: Mapping[str, datetime],
     evaluated_until: datetime,
     as_of: datetime,
 ) -> _Requested:
     requested = _Requested()
     for part in arrival.parts:
         readers = [
-            w for w in watchers.get(part.asset, ()) if _is_late(w, part, evaluated_until) and part.last >= began[w.definition]
+            w
+            for w in by_asset.get(part.asset, ())
+            if _is_late(w, part, evaluated_until) and part.last >= starts_of_service[w.definition]
         ]
         in_time = 0
-        for watch in readers:
-            start = max(part.first, _still_mutable(watch, as_of), began[watch.definition])
+        for target in readers:
+            start = max(part.first, _reprocessable_from(target, as_of), starts_of_service[target.definition])
             if start <= part.last:
                 in_time += 1
-                requested.starts[watch.pair] = min(start, requested.starts.get(watch.pair, start))
+                requested.starts[target.key] = min(start, requested.starts.get(target.key, start))
         if readers:
-            rows = rows_since(platform, part, min(began[watch.definition] for watch in readers))
+            rows = rows_since(platform, part, min(starts_of_service[target.definition] for target in readers))
             requested.late += rows
             requested.too_late += 0 if in_time else rows
     return requested
 
 
-def _is_late(watch: EvaluationTarget, part: LatePart, evaluated_until: datetime) -> bool:
+def _is_late(target: EvaluationTarget, part: LatePart, evaluated_until: datetime) -> bool:
     """Return whether a target may have been evaluated without rows of this part that it uses."""
-    return part.first <= evaluated_until - timedelta(milliseconds=watch.latency) and _reads(watch, part)
+    return part.first <= evaluated_until - timedelta(milliseconds=target.latency) and _uses(target, part)
 
 
-def _reads(watch: EvaluationTarget, part: LatePart) -> bool:
-    if watch.variable in part.variables or not set(part.variables).isdisjoint(watch.also_reads):
+def _uses(target: EvaluationTarget, part: LatePart) -> bool:
+    if target.variable in part.variables or not set(part.variables).isdisjoint(target.also_reads):
         return True
-    return any(fnmatchcase(name, pattern) for name in part.events for pattern in watch.events)
+    return any(fnmatchcase(name, pattern) for name in part.events for pattern in target.events)
 
 
-def _still_mutable(watch: EvaluationTarget, as_of: datetime) -> datetime:
-    return as_of - timedelta(milliseconds=watch.allowed_lateness)
+def _reprocessable_from(target: EvaluationTarget, as_of: datetime) -> datetime:
+    return as_of - timedelta(milliseconds=target.allowed_lateness)
 
 
-def _began(platform: Platform, watchers: Mapping[str, Sequence[EvaluationTarget]]) -> dict[str, datetime]:
+def _service_starts(platform: Platform, by_asset: Mapping[str, Sequence[EvaluationTarget]]) -> dict[str, datetime]:
     """Return when each definition began, by name. Earlier history was never evaluated by it."""
-    targets = [watch for found in watchers.values() for watch in found]
-    began = {watch.definition: from_millis(watch.since) for watch in targets}
-    changed = {watch.definition for watch in targets if watch.revision > 1}
+    targets = [target for found in by_asset.values() for target in found]
+    starts_of_service = {target.definition: from_millis(target.since) for target in targets}
+    changed = {target.definition for target in targets if target.revision > 1}
     for name, revisions in platform.definitions.histories(changed).items() if changed else ():
-        began[name] = first_instant(revisions) or began[name]
-    return began
+        starts_of_service[name] = first_instant(revisions) or starts_of_service[name]
+    return starts_of_service

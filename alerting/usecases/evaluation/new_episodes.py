@@ -20,26 +20,26 @@ ACTOR = "platform"
 
 
 def new_episodes(
-    judged: TargetEvaluation, revision: Revision, asset: Asset, detected_at: datetime | None, backfilled: bool
+    result: TargetEvaluation, revision: Revision, asset: Asset, detected_at: datetime | None, backfilled: bool
 ) -> dict[str, Episode]:
     """Return the episodes raised in this run by id, oldest first, with their later steps."""
     found: dict[str, Episode] = {}
-    for step, part in judged.steps:
+    for step, part in result.steps:
         key = episode_id(revision.name, asset.name, step.raised_at)
         if step.kind == "raised" and part.revision is not None:
-            raised = _raised(step, part.revision, asset, judged, detected_at or step.at)
+            raised = _raise_episode(step, part.revision, asset, result, detected_at or step.at)
             found[key] = replace(raised, backfilled=backfilled)
         elif key in found:
-            found[key] = with_step(found[key], step, part, asset, judged)
+            found[key] = with_step(found[key], step, part, asset, result)
     return found
 
 
-def _raised(step: Step, revision: Revision, asset: Asset, judged: TargetEvaluation, detected_at: datetime) -> Episode:
-    definition, at_raise = revision.definition, judged.raises[step.at]
-    promise = definition.gap + definition.horizon
-    why, advice, fault = _explained(definition, asset, at_raise, judged.history, step.at)
+def _raise_episode(step: Step, revision: Revision, asset: Asset, result: TargetEvaluation, detected_at: datetime) -> Episode:
+    definition, at_raise = revision.definition, result.raises[step.at]
+    window = definition.gap + definition.horizon
+    why, advice, fault = _explain(definition, asset, at_raise, result.history, step.at)
     evaluation = _evaluation(definition, asset, step, at_raise)
-    promised = definition.problem is not None
+    is_predicted = definition.problem is not None
     return Episode(
         id=episode_id(revision.name, asset.name, step.at),
         definition=revision.name,
@@ -53,13 +53,13 @@ def _raised(step: Step, revision: Revision, asset: Asset, judged: TargetEvaluati
         condition="open",
         closed_at=None,
         evaluation=replace(evaluation, reason=evaluation.reason + fault),
-        valid_until=step.at + promise if promised else None,
+        valid_until=step.at + window if is_predicted else None,
         continues=episode_id(revision.name, asset.name, step.follows) if step.follows else None,
         model_version=at_raise.model_version,
-        inputs=_inputs(definition, judged.history, at_raise, step.at),
+        inputs=_inputs(definition, result.history, at_raise, step.at),
         guidance={k: v for k, v in definition.guidance.model_dump().items() if v},
         transitions=(Transition("raised", step.at, ACTOR, step.reason),),
-        outcome_due_at=step.at if promised else None,
+        outcome_due_at=step.at if is_predicted else None,
         contributions=why,
         recommendation=advice,
     )
@@ -74,30 +74,30 @@ def _evaluation(definition: Definition, asset: Asset, step: Step, at_raise: Rais
 
 
 def _threshold_evaluation(definition: ThresholdDefinition, asset: Asset, step: Step, at_raise: Raise) -> Evaluation:
-    if at_raise.seen is None:
+    if at_raise.reading is None:
         return Evaluation(step.at, "triggered", step.reason)
-    reason, limit = limit_message(definition, asset, at_raise.seen, step.severity)
+    reason, limit = limit_message(definition, asset, at_raise.reading, step.severity)
     return Evaluation(step.at, "triggered", reason, at_raise.value, limit)
 
 
 def _inputs(definition: Definition, history: History | None, at_raise: Raise, at: datetime) -> dict[str, float | str | None]:
     """Return the last value, at the raise, of every variable that the evaluation may use."""
     if isinstance(definition, ThresholdDefinition):
-        return {definition.variable: at_raise.seen.value if at_raise.seen else None}
+        return {definition.variable: at_raise.reading.value if at_raise.reading else None}
     if history is None or at_raise.model is None:
         return {}
-    return {n: _last_known(history, n, at) for n in at_raise.model.plan.variables}
+    return {n: _last_value(history, n, at) for n in at_raise.model.plan.variables}
 
 
-def _last_known(history: History, variable: str, at: datetime) -> float | str | None:
+def _last_value(history: History, variable: str, at: datetime) -> float | str | None:
     if variable not in history.readings:
         return None
-    known = history.readings[variable].dropna().loc[: at - history.delay(variable)]
-    last: float | str | None = known.iloc[-1] if len(known) else None
+    values = history.readings[variable].dropna().loc[: at - history.delay(variable)]
+    last: float | str | None = values.iloc[-1] if len(values) else None
     return last
 
 
-def _explained(
+def _explain(
     definition: Definition, asset: Asset, at_raise: Raise, history: History | None, at: datetime
 ) -> tuple[tuple[Contribution, ...], RecommendationResult | None, str]:
     """Return contributions, advice, and an empty text; without both, and with the fault as text, if the model fails."""
@@ -115,7 +115,7 @@ def _advice(definition: Definition, at_raise: Raise, history: History | None, at
     return recommend(at_raise.model, history, at, definition.recommendation.max_changes)
 
 
-def with_step(episode: Episode, step: Step, part: VersionInterval, asset: Asset, judged: TargetEvaluation) -> Episode:
+def with_step(episode: Episode, step: Step, part: VersionInterval, asset: Asset, result: TargetEvaluation) -> Episode:
     """Return the episode after a step. A step that it already contains changes nothing.
 
     A reopened episode may be closed again at the same instant.
@@ -126,7 +126,7 @@ def with_step(episode: Episode, step: Step, part: VersionInterval, asset: Asset,
         other = part.revision is not None and part.revision.number != episode.revision
         return close(episode, step, f" (judged by revision {part.revision.number})" if other and part.revision else "")
     if step.kind == "severity" and step.severity is not None:
-        return _with_severity(episode, step, step.severity, _severity_reason(step, part, asset, judged))
+        return _with_severity(episode, step, step.severity, _severity_reason(step, part, asset, result))
     return replace(episode, transitions=(*episode.transitions, Transition(step.kind, step.at, ACTOR, step.reason)))
 
 
@@ -136,11 +136,11 @@ def _with_severity(episode: Episode, step: Step, severity: Severity, reason: str
     return replace(episode, severity=severity, severity_peak=peak, transitions=(*episode.transitions, transition))
 
 
-def _severity_reason(step: Step, part: VersionInterval, asset: Asset, judged: TargetEvaluation) -> str:
-    seen, definition = judged.changes.get(step.at), part.revision.definition if part.revision else None
-    if seen is None or not isinstance(definition, ThresholdDefinition):
+def _severity_reason(step: Step, part: VersionInterval, asset: Asset, result: TargetEvaluation) -> str:
+    reading, definition = result.changes.get(step.at), part.revision.definition if part.revision else None
+    if reading is None or not isinstance(definition, ThresholdDefinition):
         return step.reason
-    return f"{step.reason}: {limit_message(definition, asset, seen, step.severity)[0]}"
+    return f"{step.reason}: {limit_message(definition, asset, reading, step.severity)[0]}"
 
 
 def close(episode: Episode, step: Step, by: str = "") -> Episode:

@@ -28,40 +28,44 @@ class Persisted:
     withdrawn: int = 0
 
 
-def persist_live(platform: Platform, revision: Revision, asset: Asset, judged: TargetEvaluation, as_of: datetime) -> Persisted:
+def persist_live(
+    platform: Platform, revision: Revision, asset: Asset, evaluation: TargetEvaluation, as_of: datetime
+) -> Persisted:
     """Insert raised episodes and add steps to open ones. Of several raised at once after an outage only the last is announced."""
-    for key, steps in _continuing(judged, revision, asset).items():  # first: only one may be open at a time
-        _go_on(platform, revision, asset, judged, key, steps, as_of)
-    fresh = [*new_episodes(judged, revision, asset, detected_at=as_of, backfilled=False).values()]
-    state, raised = judged.state, 0
-    for episode, (stored, new) in zip(fresh, insert_and_notify(platform, revision, fresh, as_of), strict=True):
+    for key, steps in _steps_of_earlier(evaluation, revision, asset).items():  # first: only one may be open at a time
+        _continue_episode(platform, revision, asset, evaluation, key, steps, as_of)
+    episodes = [*new_episodes(evaluation, revision, asset, detected_at=as_of, backfilled=False).values()]
+    state, raised = evaluation.state, 0
+    for episode, (stored, new) in zip(episodes, insert_and_notify(platform, revision, episodes, as_of), strict=True):
         raised += new
         if state.raised_at == episode.raised_at and stored.raised_at != episode.raised_at:
             state = replace(state, raised_at=stored.raised_at)
-    return Persisted(state, raised=raised, closed=sum(s.kind == "closed" for s, _ in judged.steps))
+    return Persisted(state, raised=raised, closed=sum(s.kind == "closed" for s, _ in evaluation.steps))
 
 
 def insert_and_notify(
-    platform: Platform, revision: Revision, fresh: Sequence[Episode], as_of: datetime
+    platform: Platform, revision: Revision, episodes: Sequence[Episode], as_of: datetime
 ) -> list[tuple[Episode, bool]]:
     """Insert episodes, oldest first, with their notifications. Return each as it is stored, and whether it is new.
 
     The last episode gets all its notifications; the earlier ones only those that wait for a digest.
     """
-    kept = []
-    for episode in fresh:
-        last = episode is fresh[-1]
-        announced = _announce(platform, revision, episode, as_of, len(fresh) - 1 if last else 0, not last)
+    inserted = []
+    for episode in episodes:
+        last = episode is episodes[-1]
+        announced = _announce(platform, revision, episode, as_of, len(episodes) - 1 if last else 0, not last)
         stored = _insert(platform, revision, announced, as_of)
-        kept.append((stored, stored == announced))
-    return kept
+        inserted.append((stored, stored == announced))
+    return inserted
 
 
-def _continuing(judged: TargetEvaluation, revision: Revision, asset: Asset) -> dict[str, list[tuple[Step, VersionInterval]]]:
+def _steps_of_earlier(
+    evaluation: TargetEvaluation, revision: Revision, asset: Asset
+) -> dict[str, list[tuple[Step, VersionInterval]]]:
     """Return the steps of episodes that were raised before this run, by episode id."""
     found: dict[str, list[tuple[Step, VersionInterval]]] = {}
-    for step, part in judged.steps:
-        if step.kind != "raised" and step.raised_at not in judged.raises:
+    for step, part in evaluation.steps:
+        if step.kind != "raised" and step.raised_at not in evaluation.raises:
             found.setdefault(episode_id(revision.name, asset.name, step.raised_at), []).append((step, part))
     return found
 
@@ -75,9 +79,9 @@ def _announce(platform: Platform, revision: Revision, episode: Episode, as_of: d
     silence = silence_at_raise(platform, revision.definition, episode, as_of)
     if silence is not None:
         return as_muted(episode, silence, as_of)
-    told = raise_notifications(platform, revision.definition, episode, reason, as_of)
-    told = tuple(n for n in told if n.held == "digest" or not digest_only)
-    return replace(episode, notifications=(*episode.notifications, *told))
+    added = raise_notifications(platform, revision.definition, episode, reason, as_of)
+    added = tuple(n for n in added if n.postponed_by == "digest" or not digest_only)
+    return replace(episode, notifications=(*episode.notifications, *added))
 
 
 def _insert(platform: Platform, revision: Revision, episode: Episode, as_of: datetime) -> Episode:
@@ -91,71 +95,74 @@ def _insert(platform: Platform, revision: Revision, episode: Episode, as_of: dat
         if not open_ones:
             return _insert(platform, revision, episode, as_of)
         stored = open_ones[0]
-    return update(platform, stored.id, lambda e: _taken_over(platform, revision, e, episode, as_of))
+    return update(platform, stored.id, lambda e: _add_missing_steps(platform, revision, e, episode, as_of))
 
 
-def _taken_over(platform: Platform, revision: Revision, stored: Episode, judged: Episode, as_of: datetime) -> Episode:
+def _add_missing_steps(platform: Platform, revision: Revision, stored: Episode, evaluated: Episode, as_of: datetime) -> Episode:
     """Return a stored episode with the steps evaluated since, and their notifications.
 
     The evaluator that stored it was killed before it advanced the watermark.
     """
-    taken = _taken(stored, judged)
-    if taken == stored:
+    completed = _add_missing_transitions(stored, evaluated)
+    if completed == stored:
         return stored
-    worst = replace(taken, condition="open", severity=taken.severity_peak or taken.severity)
-    told = replace(taken, notifications=(*taken.notifications, *worse_notifications(platform, revision.definition, worst, as_of)))
-    if taken.condition != "closed":
-        return told
-    reason = taken.transitions[-1].reason
+    worst = replace(completed, condition="open", severity=completed.severity_peak or completed.severity)
+    notified = replace(
+        completed, notifications=(*completed.notifications, *worse_notifications(platform, revision.definition, worst, as_of))
+    )
+    if completed.condition != "closed":
+        return notified
+    reason = completed.transitions[-1].reason
     return replace(
-        told, notifications=(*told.notifications, *end_notifications(platform, revision.definition, told, reason, as_of))
+        notified,
+        notifications=(*notified.notifications, *end_notifications(platform, revision.definition, notified, reason, as_of)),
     )
 
 
-def _taken(stored: Episode, judged: Episode) -> Episode:
+def _add_missing_transitions(stored: Episode, evaluated: Episode) -> Episode:
     """Return the stored episode with the transitions of its evaluated counterpart that it lacks."""
     if stored.condition == "closed":
         return stored
-    known = {(t.kind, t.at) for t in stored.transitions}
-    new = [t for t in judged.transitions if t.kind != "raised" and (t.kind, t.at) not in known]
+    recorded = {(t.kind, t.at) for t in stored.transitions}
+    new = [t for t in evaluated.transitions if t.kind != "raised" and (t.kind, t.at) not in recorded]
     if not new:
         return stored
     return replace(
         stored,
-        condition=judged.condition,
-        closed_at=judged.closed_at,
-        severity=judged.severity,
-        severity_peak=judged.severity_peak,
+        condition=evaluated.condition,
+        closed_at=evaluated.closed_at,
+        severity=evaluated.severity,
+        severity_peak=evaluated.severity_peak,
         transitions=(*stored.transitions, *new),
     )
 
 
-def _go_on(
+def _continue_episode(
     platform: Platform,
     revision: Revision,
     asset: Asset,
-    judged: TargetEvaluation,
+    evaluation: TargetEvaluation,
     id: str,
     steps: Sequence[tuple[Step, VersionInterval]],
     as_of: datetime,
 ) -> None:
     """Write the new steps of an earlier episode, with the notifications that they cause, in one write."""
 
-    def moved(episode: Episode) -> Episode:
+    def add_steps(episode: Episode) -> Episode:
         was_open = episode.condition == "open"
         for step, part in steps:
-            episode = with_step(episode, step, part, asset, judged)
+            episode = with_step(episode, step, part, asset, evaluation)
             if was_open and step.kind == "severity":
-                told = worse_notifications(platform, revision.definition, episode, as_of)
-                episode = replace(episode, notifications=(*episode.notifications, *told))
+                added = worse_notifications(platform, revision.definition, episode, as_of)
+                episode = replace(episode, notifications=(*episode.notifications, *added))
             if was_open and episode.condition == "closed":
-                told = end_notifications(platform, revision.definition, episode, episode.transitions[-1].reason, as_of)
-                return replace(episode, notifications=(*episode.notifications, *told))
+                added = end_notifications(platform, revision.definition, episode, episode.transitions[-1].reason, as_of)
+                return replace(episode, notifications=(*episode.notifications, *added))
         return episode
 
-    kept = stored_episode_id(platform, revision, asset, id)
-    if kept is not None:
-        update(platform, kept, moved)
+    stored_id = stored_episode_id(platform, revision, asset, id)
+    if stored_id is not None:
+        update(platform, stored_id, add_steps)
 
 
 def stored_episode_id(platform: Platform, revision: Revision, asset: Asset, id: str) -> str | None:

@@ -16,7 +16,7 @@ from alerting.usecases.evaluation.persist import Persisted
 
 
 def persist_past(
-    platform: Platform, revision: Revision, asset: Asset, judged: TargetEvaluation, start: datetime, end: datetime
+    platform: Platform, revision: Revision, asset: Asset, evaluation: TargetEvaluation, start: datetime, end: datetime
 ) -> Persisted:
     """Write the episodes of a past interval. One that overlaps a stored episode is that episode.
 
@@ -24,33 +24,33 @@ def persist_past(
     closed there.
     """
     existing = [e for e in platform.episodes.find(revision.name, asset.name, start, end) if not e.withdrawn]
-    found = [_ended(e, end) for e in new_episodes(judged, revision, asset, detected_at=None, backfilled=True).values()]
+    found = [_close_at_end(e, end) for e in new_episodes(evaluation, revision, asset, detected_at=None, backfilled=True).values()]
     raised, matched = 0, set()
-    for spell in found:
-        same = next((e for e in existing if e.id not in matched and _overlap(e, spell)), None)
+    for episode_found in found:
+        same = next((e for e in existing if e.id not in matched and _overlap(e, episode_found)), None)
         if same is None:
-            raised += _insert_past(platform, spell)
-            matched.add(spell.id)
+            raised += _insert_past(platform, episode_found)
+            matched.add(episode_found.id)
         else:
             matched.add(same.id)
             if same.backfilled:
-                update(platform, same.id, partial(_corrected, judged=spell, at=end))
-    gone = [e for e in existing if e.backfilled and e.id not in matched]
-    for episode in gone:
-        update(platform, episode.id, lambda e: _withdrawn(e, end))
-    return Persisted(judged.state, raised=raised, closed=len(found), withdrawn=len(gone))
+                update(platform, same.id, partial(_correct, evaluated=episode_found, at=end))
+    missing = [e for e in existing if e.backfilled and e.id not in matched]
+    for episode in missing:
+        update(platform, episode.id, lambda e: _withdraw(e, end))
+    return Persisted(evaluation.state, raised=raised, closed=len(found), withdrawn=len(missing))
 
 
-def _ended(episode: Episode, end: datetime) -> Episode:
+def _close_at_end(episode: Episode, end: datetime) -> Episode:
     if episode.condition == "closed":
         return episode
     return close(episode, Step("closed", end, episode.raised_at, "the judged stretch of the past ends here"))
 
 
-def _insert_past(platform: Platform, spell: Episode) -> bool:
-    if platform.episodes.insert(spell):
+def _insert_past(platform: Platform, episode_found: Episode) -> bool:
+    if platform.episodes.insert(episode_found):
         return True
-    update(platform, spell.id, lambda e: _corrected(e, spell, spell.closed_at or spell.raised_at))
+    update(platform, episode_found.id, lambda e: _correct(e, episode_found, episode_found.closed_at or episode_found.raised_at))
     return False
 
 
@@ -58,27 +58,27 @@ def _overlap(one: Episode, other: Episode) -> bool:
     return one.raised_at < (other.closed_at or other.raised_at) and other.raised_at < (one.closed_at or one.raised_at)
 
 
-def _corrected(stored: Episode, judged: Episode, at: datetime) -> Episode:
+def _correct(stored: Episode, evaluated: Episode, at: datetime) -> Episode:
     """Return the stored episode with the values of the new evaluation; identity, raise and feedback stay."""
-    taken = replace(
+    updated = replace(
         stored,
-        revision=judged.revision,
-        severity=judged.severity,
-        severity_peak=judged.severity_peak,
-        model_version=judged.model_version,
-        evaluation=judged.evaluation,
-        closed_at=judged.closed_at,
-        contributions=judged.contributions,
-        recommendation=judged.recommendation,
-        inputs=judged.inputs,
+        revision=evaluated.revision,
+        severity=evaluated.severity,
+        severity_peak=evaluated.severity_peak,
+        model_version=evaluated.model_version,
+        evaluation=evaluated.evaluation,
+        closed_at=evaluated.closed_at,
+        contributions=evaluated.contributions,
+        recommendation=evaluated.recommendation,
+        inputs=evaluated.inputs,
         withdrawn=False,
     )
-    if taken == stored:
+    if updated == stored:
         return stored
     transition = Transition("corrected", at, ACTOR, "this past was judged anew")
-    return replace(taken, transitions=(*stored.transitions, transition), outcome_due_at=judged.outcome_due_at)
+    return replace(updated, transitions=(*stored.transitions, transition), outcome_due_at=evaluated.outcome_due_at)
 
 
-def _withdrawn(stored: Episode, at: datetime) -> Episode:
+def _withdraw(stored: Episode, at: datetime) -> Episode:
     transition = Transition("corrected", at, ACTOR, "not found again when this past was judged anew")
     return replace(stored, withdrawn=True, outcome_due_at=None, transitions=(*stored.transitions, transition))

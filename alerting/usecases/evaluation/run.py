@@ -9,10 +9,11 @@ import numpy as np
 
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Revision
-from alerting.episodes.state_table import NEVER, ConditionTable, Pair
+from alerting.episodes.state_table import ConditionTable, TargetKey
 from alerting.episodes.targets import EvaluationTarget
 from alerting.ports import Platform, ReprocessingRequest
 from alerting.readings.history import Millis, to_millis
+from alerting.readings.instants import NO_TIME
 from alerting.readings.ragged import Flags
 from alerting.usecases.definitions.versions import first_instant
 from alerting.usecases.evaluation.evaluate_target import ModelCache
@@ -27,7 +28,7 @@ class EvaluationCounts:
     evaluated; `too_late`: those of them that were older than every allowed lateness.
     """
 
-    pairs: int = 0
+    targets: int = 0
     raised: int = 0
     closed: int = 0
     elsewhere: int = 0
@@ -44,8 +45,8 @@ class LateRound:
     """Reprocessing requests of a round of evaluation, and those of them that are done."""
 
     counts: LateCounts = field(default_factory=LateCounts)
-    requests: dict[Pair, ReprocessingRequest] = field(default_factory=dict)
-    fulfilled: list[ReprocessingRequest] = field(default_factory=list)
+    requests: dict[TargetKey, ReprocessingRequest] = field(default_factory=dict)
+    done: list[ReprocessingRequest] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Run:
     platform: Platform
     as_of: datetime
     assets: AssetIndex
-    shelf: ModelCache
+    models: ModelCache
     counts: EvaluationCounts
     late: LateRound = field(default_factory=LateRound)
     histories: dict[str, list[Revision]] = field(default_factory=dict)
@@ -67,54 +68,54 @@ class Run:
             found = self.platform.definitions.histories(missing)
             self.histories.update({name: found.get(name, []) for name in missing})
 
-    def first_instant(self, watch: EvaluationTarget) -> int | None:
+    def first_instant(self, target: EvaluationTarget) -> int | None:
         """Return when a definition was first put in service (ms), None if never.
 
         For a definition with several revisions, the caller has fetched them.
         """
-        if watch.revision == 1:
-            return watch.since
-        first = first_instant(self.histories[watch.definition])
+        if target.revision == 1:
+            return target.since
+        first = first_instant(self.histories[target.definition])
         return None if first is None else to_millis(first)
 
 
 @dataclass(frozen=True)
-class Block:
+class Batch:
     """Targets to evaluate together. `starts`: per row, the watermark, or when the target was first in service (ms).
 
     `base`: the states to evaluate from: those of `before`, or earlier ones for targets to reprocess.
     """
 
-    watched: Sequence[EvaluationTarget]
+    targets: Sequence[EvaluationTarget]
     before: ConditionTable
     starts: Millis
     base: ConditionTable
 
     @cached_property
-    def begun(self) -> Millis:
+    def evaluated_from(self) -> Millis:
         """Return the instant from which each target is evaluated (ms)."""
-        return np.where(self.base.watermark == NEVER, self.starts, self.base.watermark)
+        return np.where(self.base.watermark == NO_TIME, self.starts, self.base.watermark)
 
     @cached_property
-    def again(self) -> Flags:
+    def reprocessed(self) -> Flags:
         """Return which targets are reprocessed."""
-        return self.begun < self.starts
+        return self.evaluated_from < self.starts
 
-    def take(self, rows: Sequence[int]) -> "Block":
+    def take(self, rows: Sequence[int]) -> "Batch":
         """Return the batch of the targets in these rows."""
-        return Block([self.watched[row] for row in rows], self.before.take(rows), self.starts[rows], self.base.take(rows))
+        return Batch([self.targets[row] for row in rows], self.before.take(rows), self.starts[rows], self.base.take(rows))
 
     def until(self, row: int, as_of: datetime) -> datetime:
         """Return the instant up to which a target is evaluated: as_of less its latency."""
-        return as_of - timedelta(milliseconds=self.watched[row].latency)
+        return as_of - timedelta(milliseconds=self.targets[row].latency)
 
 
-def starts_of(run: Run, watched: Sequence[EvaluationTarget], spells: ConditionTable) -> Millis:
+def starts_of(run: Run, targets: Sequence[EvaluationTarget], states: ConditionTable) -> Millis:
     """Return the start of evaluation of each target (ms): its watermark, or when its definition was first put in service."""
-    new = np.flatnonzero(spells.watermark == NEVER).tolist()
-    run.fetch_revisions({watched[row].definition for row in new if watched[row].revision > 1})
-    starts = spells.watermark.copy()
+    new = np.flatnonzero(states.watermark == NO_TIME).tolist()
+    run.fetch_revisions({targets[row].definition for row in new if targets[row].revision > 1})
+    starts = states.watermark.copy()
     for row in new:
-        first = run.first_instant(watched[row])
+        first = run.first_instant(targets[row])
         starts[row] = to_millis(run.as_of) if first is None else first
     return starts

@@ -56,8 +56,8 @@ def _over_at(episode: Episode) -> datetime | None:
     """Return the instant after which nothing more can belong to the episode; None while it is open."""
     if episode.closed_at is None:
         return None
-    judged = episode.valid_until if episode.kind == "classifier" else None
-    return max(episode.closed_at, judged or episode.closed_at) + _AFTER
+    predicted_until = episode.valid_until if episode.kind == "classifier" else None
+    return max(episode.closed_at, predicted_until or episode.closed_at) + _AFTER
 
 
 def _variable(definition: Definition, episode: Episode) -> str | None:
@@ -100,15 +100,15 @@ def _readings(
     values = columns.values.get(variable)
     if values is None or not len(values) or not np.issubdtype(np.asarray(values).dtype, np.number):
         return None
-    numbers, known = np.asarray(values, np.float64), asset.variables.get(variable)
+    numbers, declared = np.asarray(values, np.float64), asset.variables.get(variable)
     at = columns.ts[~np.isnan(numbers)]
     hold = 10 * timedelta(milliseconds=float(np.median(np.diff(at)))) if len(at) > 1 else _BEFORE[0]
     if isinstance(definition, ThresholdDefinition) and definition.no_data != "ignore":
         hold = definition.stale_after
     return new_panel(
         Panel(
-            name=known.title if known and known.title else variable,
-            unit=known.unit if known else None,
+            name=declared.title if declared and declared.title else variable,
+            unit=declared.unit if declared else None,
             at=columns.ts,
             values=numbers,
             levels=tuple(_levels(definition, asset, variable, episode)),
@@ -118,8 +118,8 @@ def _readings(
 
 
 def _risk(platform: Platform, episode: Episode, start: datetime, stop: datetime, stride: timedelta) -> Panel | None:
-    kept = platform.scores.between(episode.definition, start, stop + timedelta(milliseconds=1), episode.asset)
-    rows = list(islice(kept, _MOST_READINGS))
+    scores = platform.scores.between(episode.definition, start, stop + timedelta(milliseconds=1), episode.asset)
+    rows = list(islice(scores, _MOST_READINGS))
     chosen = {to_millis(row["ts"]): row["score"] for row in rows if row["model_version"] == episode.model_version}
     found = {to_millis(row["ts"]): row["score"] for row in rows} | chosen
     if not found and episode.evaluation.value is not None:

@@ -62,7 +62,7 @@ class _Round:
     acknowledging: frozenset[str]
     failures: Counter[str] = field(default_factory=Counter)
 
-    def heard(self, channel: str, answered: bool) -> None:
+    def record_answer(self, channel: str, answered: bool) -> None:
         """Record whether a channel answered."""
         self.failures[channel] = 0 if answered else self.failures[channel] + 1
 
@@ -81,57 +81,57 @@ def deliver_due(platform: Platform, now: datetime) -> DeliveryCounts:
     tend_shelves(platform, now)
     counts = DeliveryCounts(announced=announce_due(platform, now))
     acknowledging = frozenset(route.name for route in read_routes(platform)[0] if route.acknowledge_by_link)
-    this = _Round(platform, now, counts, acknowledging)
-    while _deliver_page(this):
+    current_round = _Round(platform, now, counts, acknowledging)
+    while _deliver_page(current_round):
         pass
     for shelf in platform.shelves.with_due_notifications(now):
-        _deliver_all(this, shelf.notifications, _shelf_notifications(platform, shelf))
+        _deliver_all(current_round, shelf.notifications, _shelf_notifications(platform, shelf))
     for group_message in platform.group_messages.due(now):
-        _deliver_all(this, (group_message.notification,), _group_message_notifications(platform, group_message))
+        _deliver_all(current_round, (group_message.notification,), _group_message_notifications(platform, group_message))
     return counts
 
 
-def _deliver_page(this: _Round) -> bool:
+def _deliver_page(current_round: _Round) -> bool:
     """Deliver one page of due notifications. Return False if there was none.
 
     Claimed, muted, dropped and postponed notifications are no longer due.
     """
-    before = this.counts.handled()
-    for episode in this.platform.episodes.with_due_notifications(this.now):
-        current = mute_notifications(this.platform, episode, this.now)
-        notifications = _episode_notifications(this.platform, current, this.acknowledging)
-        this.counts.dropped += _drop_quiet(notifications, current)
-        _deliver_all(this, current.notifications, notifications)  # dropped notifications can no longer be claimed
-    return this.counts.handled() > before
+    before = current_round.counts.handled()
+    for episode in current_round.platform.episodes.with_due_notifications(current_round.now):
+        current = mute_notifications(current_round.platform, episode, current_round.now)
+        notifications = _episode_notifications(current_round.platform, current, current_round.acknowledging)
+        current_round.counts.dropped += _drop_quiet(notifications, current)
+        _deliver_all(current_round, current.notifications, notifications)  # dropped notifications can no longer be claimed
+    return current_round.counts.handled() > before
 
 
-Notices = tuple[Notification, ...]
+NotificationList = tuple[Notification, ...]
 
 
 @dataclass(frozen=True)
 class _Notifications:
     """Notifications of one document: how to change them by compare-and-set, their messages, and their subject for logs."""
 
-    change: Callable[[Callable[[Notices], Notices]], None]
+    change: Callable[[Callable[[NotificationList], NotificationList]], None]
     message: Callable[[Notification], Message]
     ids: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _episode_notifications(platform: Platform, episode: Episode, acknowledging: frozenset[str] = frozenset()) -> _Notifications:
-    def change(to: Callable[[Notices], Notices]) -> None:
+    def change(to: Callable[[NotificationList], NotificationList]) -> None:
         update(platform, episode.id, lambda e: replace(e, notifications=to(e.notifications)))
 
-    def told(notification: Notification) -> Message:
+    def message_for(notification: Notification) -> Message:
         now = platform.clock.now()
         plain = message(episode, notification, platform.links, acknowledging, now, platform.zone)
         return replace(plain, draw=lambda: draw_episode(platform, episode, platform.clock.now()))
 
     ids = {"definition": episode.definition, "asset": episode.asset, "episode": episode.id}
-    return _Notifications(change, told, ids)
+    return _Notifications(change, message_for, ids)
 
 
 def _shelf_notifications(platform: Platform, shelf: Shelf) -> _Notifications:
-    def change(to: Callable[[Notices], Notices]) -> None:
+    def change(to: Callable[[NotificationList], NotificationList]) -> None:
         stored = platform.shelves.get(shelf.id)
         while stored is not None and (after := to(stored.notifications)) != stored.notifications:
             if platform.shelves.replace(replace(stored, notifications=after, version=stored.version + 1)):
@@ -145,7 +145,7 @@ def _shelf_notifications(platform: Platform, shelf: Shelf) -> _Notifications:
 
 
 def _group_message_notifications(platform: Platform, group_message: GroupMessage) -> _Notifications:
-    def change(to: Callable[[Notices], Notices]) -> None:
+    def change(to: Callable[[NotificationList], NotificationList]) -> None:
         stored = platform.group_messages.get(group_message.id)
         while stored is not None and (after := to((stored.notification,))) != (stored.notification,):
             if platform.group_messages.replace(stored.after(after[0])):
@@ -162,73 +162,78 @@ def _group_message_notifications(platform: Platform, group_message: GroupMessage
 def _drop_quiet(notifications: _Notifications, episode: Episode) -> int:
     """Drop notifications held back by quiet hours if the episode is over or a higher severity was notified. Return how many."""
     overtaken = {n.channel for n in episode.notifications if n.transition == "severity_rose"}
-    held = [n for n in episode.notifications if n.status == "pending" and n.held == "quiet" and n.attempts == 0]
-    dropped = [n for n in held if episode.condition == "closed" or n.channel in overtaken]
+    postponed = [n for n in episode.notifications if n.status == "pending" and n.postponed_by == "quiet" and n.attempts == 0]
+    dropped = [n for n in postponed if episode.condition == "closed" or n.channel in overtaken]
     for n in dropped:
         _record(notifications, n.key, status="dropped", error="over, or overtaken by worse, before the quiet hours were over")
     return len(dropped)
 
 
-def _deliver_all(this: _Round, notices: Notices, notifications: _Notifications) -> None:
-    for notification in notices:
-        if not _is_due(notification, this.now):
+def _deliver_all(current_round: _Round, items: NotificationList, notifications: _Notifications) -> None:
+    for notification in items:
+        if not _is_due(notification, current_round.now):
             continue
-        if this.is_silent(notification.channel):
-            _postpone(this, notifications, notification)
-        elif claimed := _claim(this, notifications, notification):
-            _deliver(this, notifications, claimed)
+        if current_round.is_silent(notification.channel):
+            _postpone(current_round, notifications, notification)
+        elif claimed := _claim(current_round, notifications, notification):
+            _deliver(current_round, notifications, claimed)
 
 
 def _is_due(notification: Notification, now: datetime) -> bool:
     due = notification.next_attempt_at
-    return notification.status == "pending" and notification.held not in ("flood", "digest") and (due is None or due <= now)
+    return (
+        notification.status == "pending" and notification.postponed_by not in ("flood", "digest") and (due is None or due <= now)
+    )
 
 
-def _claim(this: _Round, notifications: _Notifications, notification: Notification) -> Notification | None:
+def _claim(current_round: _Round, notifications: _Notifications, notification: Notification) -> Notification | None:
     """Count the attempt before it is made. Return None if another process was first.
 
     The process that counts first delivers, and no other process tries while the claim lasts. After a crash the counted attempt
     remains, and a next attempt follows.
     """
-    until = max(this.now, this.platform.clock.now()) + CLAIM  # a round may take long
+    until = max(current_round.now, current_round.platform.clock.now()) + CLAIM  # a round may take long
     claimed = replace(notification, attempts=notification.attempts + 1, next_attempt_at=until)
-    return claimed if _changed(notifications, notification, claimed) else None
+    return claimed if _exchange(notifications, notification, claimed) else None
 
 
-def _postpone(this: _Round, notifications: _Notifications, notification: Notification) -> None:
+def _postpone(current_round: _Round, notifications: _Notifications, notification: Notification) -> None:
     """Postpone a notification. It is not tried and does not count as an attempt."""
-    again_at = this.now + retry_delay(notification.attempts + 1, notification.key)
-    this.counts.postponed += _changed(notifications, notification, replace(notification, next_attempt_at=again_at))
+    next_attempt_at = current_round.now + retry_delay(notification.attempts + 1, notification.key)
+    current_round.counts.postponed += _exchange(
+        notifications, notification, replace(notification, next_attempt_at=next_attempt_at)
+    )
 
 
-def _changed(notifications: _Notifications, before: Notification, after: Notification) -> bool:
+def _exchange(notifications: _Notifications, before: Notification, after: Notification) -> bool:
     """Replace one notification by another. Return False if the first is no longer there."""
     found = False
 
-    def change(notices: Notices) -> Notices:
+    def change(items: NotificationList) -> NotificationList:
         nonlocal found
-        found = before in notices
-        return _put(notices, after) if found else notices
+        found = before in items
+        return _put(items, after) if found else items
 
     notifications.change(change)
     return found
 
 
-def _deliver(this: _Round, notifications: _Notifications, claimed: Notification) -> None:
-    failure = _attempt(this.platform, claimed.channel, lambda: notifications.message(claimed))
-    this.heard(claimed.channel, failure is None or failure.permanent)
+def _deliver(current_round: _Round, notifications: _Notifications, claimed: Notification) -> None:
+    failure = _attempt(current_round.platform, claimed.channel, lambda: notifications.message(claimed))
+    current_round.record_answer(claimed.channel, failure is None or failure.permanent)
     if failure is None:
-        _record(notifications, claimed.key, status="sent", delivered_at=this.now, error=None)
-        this.counts.sent += 1
+        _record(notifications, claimed.key, status="sent", delivered_at=current_round.now, error=None)
+        current_round.counts.sent += 1
         _log.info("notification sent: %s", claimed.transition, **notifications.ids, channel=claimed.channel)
         return
-    status, again_at = after_failure(claimed.attempts, failure.permanent), this.now + retry_delay(claimed.attempts, claimed.key)
+    status = after_failure(claimed.attempts, failure.permanent)
+    next_attempt_at = current_round.now + retry_delay(claimed.attempts, claimed.key)
     # Only while the claim is still ours: another process that took it over may have delivered it by now.
-    _changed(notifications, claimed, replace(claimed, status=status, error=str(failure), next_attempt_at=again_at))
-    this.counts.failed += 1
-    this.counts.dead += status == "dead"
-    said = "notification given up: %s" if status == "dead" else "notification failed and is tried again: %s"
-    _log.warning(said, claimed.transition, **notifications.ids, channel=claimed.channel)
+    _exchange(notifications, claimed, replace(claimed, status=status, error=str(failure), next_attempt_at=next_attempt_at))
+    current_round.counts.failed += 1
+    current_round.counts.dead += status == "dead"
+    text = "notification given up: %s" if status == "dead" else "notification failed and is tried again: %s"
+    _log.warning(text, claimed.transition, **notifications.ids, channel=claimed.channel)
 
 
 def _attempt(platform: Platform, name: str, composed: Callable[[], Message]) -> DeliveryFailed | None:
@@ -240,7 +245,7 @@ def _attempt(platform: Platform, name: str, composed: Callable[[], Message]) -> 
     if channel is None:
         return DeliveryFailed(f"channel {name!r} is not configured", permanent=True)
     try:
-        channel.deliver(_cleaned(composed()))
+        channel.deliver(_clean_message(composed()))
     except DeliveryFailed as failure:
         return failure
     except Exception as fault:
@@ -250,11 +255,11 @@ def _attempt(platform: Platform, name: str, composed: Callable[[], Message]) -> 
     return None
 
 
-def _cleaned(told: Message) -> Message:
+def _clean_message(original: Message) -> Message:
     """Return the message for any channel: without control characters and direction marks in texts from documents."""
-    links = tuple(replace(link, words=clean_line(link.words)) for link in told.links)
-    payload = clean(told.payload)
-    return replace(told, subject=clean_line(told.subject), text=clean_text(told.text), payload=payload, links=links)
+    links = tuple(replace(link, label=clean_line(link.label)) for link in original.links)
+    payload = clean(original.payload)
+    return replace(original, subject=clean_line(original.subject), text=clean_text(original.text), payload=payload, links=links)
 
 
 def retry(platform: Platform, id: str, actor: str, now: datetime) -> int:
@@ -266,10 +271,10 @@ def retry(platform: Platform, id: str, actor: str, now: datetime) -> int:
     if not chosen and id != "all":
         raise UserError(f"there is no dead letter {id!r}; see: alerting notification dead-letters")
     for letter in chosen:
-        again = (
+        changes = (
             {"status": "muted", "error": "it has ended"} if _is_over(platform, letter) else {"status": "pending", "attempts": 0}
         )
-        _record(_notifications_of(platform, letter), letter.id, next_attempt_at=now, **again)
+        _record(_notifications_of(platform, letter), letter.id, next_attempt_at=now, **changes)
         platform.audit.add(actor, "delivery tried again", letter.id, now)
     return len(chosen)
 
@@ -302,30 +307,32 @@ def send_test(platform: Platform, name: str, actor: str, now: datetime) -> dict[
     if route:
         channels += [c for step in route.escalation for c in step.channels if c not in channels]
     if not channels:
-        known = ", ".join([r.name for r in read_routes(platform)[0]] + sorted(platform.channels))
-        raise UserError(f"there is no route and no channel {name!r}; there are: {known}")
+        names = ", ".join([r.name for r in read_routes(platform)[0]] + sorted(platform.channels))
+        raise UserError(f"there is no route and no channel {name!r}; there are: {names}")
     results = {}
     for channel in channels:
-        told = Message(
+        test_message = Message(
             f"test:{now.isoformat()}:{channel}",
             "Test message of alerting",
             f"This is a test, sent by {actor} {clock_time(now, now, platform.zone)}. "
             "Nothing is wrong, and nothing is to be done.",
             {"test": True, "route": route.name if route else None, "channel": channel},
         )
-        failure = _attempt(platform, channel, lambda told=told: told)  # type: ignore[misc]
+        failure = _attempt(platform, channel, lambda test_message=test_message: test_message)  # type: ignore[misc]
         results[channel] = "sent" if failure is None else str(failure)
         if failure is None:
             platform.group_messages.insert(
-                delivered_group_message(told.key, channel, told.subject, told.text, now, route.name if route else None)
+                delivered_group_message(
+                    test_message.key, channel, test_message.subject, test_message.text, now, route.name if route else None
+                )
             )
     platform.audit.add(actor, "test message sent", name, now, None, results)
     return results
 
 
 def _record(notifications: _Notifications, key: str, **changes: Any) -> None:
-    notifications.change(lambda notices: tuple(replace(n, **changes) if n.key == key else n for n in notices))
+    notifications.change(lambda items: tuple(replace(n, **changes) if n.key == key else n for n in items))
 
 
-def _put(notices: Notices, notification: Notification) -> Notices:
-    return tuple(notification if n.key == notification.key else n for n in notices)
+def _put(items: NotificationList, notification: Notification) -> NotificationList:
+    return tuple(notification if n.key == notification.key else n for n in items)

@@ -22,32 +22,32 @@ def create_digests(platform: Platform, now: datetime) -> int:
     between the next call completes the digest, and no recipient is notified twice.
     """
     waiting: dict[str, list[Member]] = defaultdict(list)
-    for held in platform.episodes.waiting_for_digest():
-        episode = mute_notifications(platform, held, now)
+    for waiting_episode in platform.episodes.waiting_for_digest():
+        episode = mute_notifications(platform, waiting_episode, now)
         for n in episode.notifications:
-            if n.status == "pending" and n.held == "digest":
+            if n.status == "pending" and n.postponed_by == "digest":
                 waiting[n.channel].append((episode, n))
-    due = {c: sorted(members, key=_age) for c, members in waiting.items() if any(_due(n, now) for _, n in members)}
-    return sum(_tell(platform, channel, members, now) for channel, members in due.items())
+    due = {c: sorted(members, key=_age) for c, members in waiting.items() if any(_is_due(n, now) for _, n in members)}
+    return sum(_send_digest(platform, channel, members, now) for channel, members in due.items())
 
 
 def _age(member: Member) -> tuple[datetime, str]:
     return member[1].created_at, member[1].key
 
 
-def _due(n: Notification, now: datetime) -> bool:
+def _is_due(n: Notification, now: datetime) -> bool:
     return n.next_attempt_at is None or n.next_attempt_at <= now
 
 
-def _tell(platform: Platform, channel: str, members: list[Member], now: datetime) -> bool:
+def _send_digest(platform: Platform, channel: str, members: list[Member], now: datetime) -> bool:
     id = f"digest:{members[0][1].key}"
-    told = platform.group_messages.insert(_digest(id, channel, members, now))
-    kept = platform.group_messages.get(id)
-    listed = set(kept.payload["notifications"]) if kept is not None else set()
+    is_new = platform.group_messages.insert(_digest(id, channel, members, now))
+    stored = platform.group_messages.get(id)
+    listed = set(stored.payload["notifications"]) if stored is not None else set()
     for episode, n in reversed(members):
         if n.key in listed:
-            _mark(platform, episode.id, n.key, now)
-    return told
+            _record_as_grouped(platform, episode.id, n.key, now)
+    return is_new
 
 
 def _digest(id: str, channel: str, members: list[Member], now: datetime) -> GroupMessage:
@@ -76,9 +76,9 @@ def _line(episode: Episode) -> str:
     return f"{what}, {episode.raised_at.isoformat()} {over}: {sentence(episode.evaluation.reason)}"
 
 
-def _mark(platform: Platform, episode_id: str, key: str, now: datetime) -> None:
-    def told(episode: Episode) -> Episode:
-        marked = tuple(replace(n, status="grouped", delivered_at=now) if n.key == key else n for n in episode.notifications)
-        return replace(episode, notifications=marked)
+def _record_as_grouped(platform: Platform, episode_id: str, key: str, now: datetime) -> None:
+    def grouped(episode: Episode) -> Episode:
+        changed = tuple(replace(n, status="grouped", delivered_at=now) if n.key == key else n for n in episode.notifications)
+        return replace(episode, notifications=changed)
 
-    update(platform, episode_id, told)
+    update(platform, episode_id, grouped)

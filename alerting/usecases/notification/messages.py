@@ -44,13 +44,13 @@ def message(
     """
     instant = now or notification.created_at
     subject = _subject(episode, notification, instant)
-    tell = _end_lines if notification.transition == "closed" else _open_lines
-    lines = [subject, *(local_times(line, instant, zone) for line in tell(episode, notification, instant, zone))]
-    told = Message(notification.key, subject, "\n".join(lines), _payload(episode, notification))
+    detail_lines = _end_lines if notification.transition == "closed" else _open_lines
+    lines = [subject, *(local_times(line, instant, zone) for line in detail_lines(episode, notification, instant, zone))]
+    plain = Message(notification.key, subject, "\n".join(lines), _payload(episode, notification))
     if links is None:
-        return told
+        return plain
     acknowledge = notification.route in acknowledging and episode.condition == "open" and episode.acknowledged is None
-    return replace(told, links=links.of(episode.id, notification.channel, acknowledge))
+    return replace(plain, links=links.of(episode.id, notification.channel, acknowledge))
 
 
 def group_message_text(group_message: GroupMessage, now: datetime | None = None, zone: tzinfo = UTC) -> Message:
@@ -114,7 +114,7 @@ def _open_lines(episode: Episode, notification: Notification, now: datetime, zon
         lines += _advice_lines(episode)
     if notification.transition != "repeated":
         strongest, weaker = reasons(episode)
-        lines += [f"Why: {sentence(c.words)}" for c in strongest]
+        lines += [f"Why: {sentence(c.message)}" for c in strongest]
         if weaker:
             lines.append(f"{len(weaker)} weaker reason{'s' if len(weaker) > 1 else ''} on the page of the episode.")
         lines += [f"{name.capitalize()}: {episode.guidance[name]}" for name in _EXPLAINED if name in episode.guidance]
@@ -127,8 +127,8 @@ def _advice_lines(episode: Episode) -> list[str]:
     """Return the advice: the next step first, then the other advice of the model or the engineer."""
     step, advice = what_to_do(episode), episode.recommendation
     lines = [f"What to do: {step}"] if step else []
-    if advice is not None and advice.words != step:
-        lines.append(f"The model: {advice.words}")
+    if advice is not None and advice.message != step:
+        lines.append(f"The model: {advice.message}")
     if advice is not None and advice.changes:
         lines.append("(A what-if of the model; the platform sets nothing by itself.)")
     action = episode.guidance.get("action")
@@ -137,8 +137,8 @@ def _advice_lines(episode: Episode) -> list[str]:
 
 def _severity(episode: Episode, notification: Notification) -> Severity:
     """Return the severity to state. A raise and a rise state the severity of their own instant, also if it has changed since."""
-    told_as_it_was = notification.transition in ("raised", "severity_rose")
-    return notification.severity if told_as_it_was and notification.severity else episode.severity
+    states_its_instant = notification.transition in ("raised", "severity_rose")
+    return notification.severity if states_its_instant and notification.severity else episode.severity
 
 
 def _change_lines(episode: Episode, notification: Notification, now: datetime, zone: tzinfo) -> list[str]:
@@ -173,7 +173,7 @@ def _payload(episode: Episode, notification: Notification) -> dict[str, Any]:
         "evaluation": episode.evaluation.reason,
         "value": episode.evaluation.value,
         "threshold": episode.evaluation.threshold,
-        "contributions": [{"variable": c.variable, "share": c.share, "words": c.words} for c in episode.contributions],
-        "recommendation": advice and {"words": advice.words, "helps": advice.helps},
+        "contributions": [{"variable": c.variable, "share": c.share, "message": c.message} for c in episode.contributions],
+        "recommendation": advice and {"message": advice.message, "helps": advice.helps},
         "guidance": episode.guidance,
     }

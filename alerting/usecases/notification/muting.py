@@ -31,7 +31,7 @@ class MuteReason:
     id: str
     kind: Literal["muted", "suppressed"]
     actor: str
-    words: str
+    reason: str
 
 
 def tend_shelves(platform: Platform, now: datetime, definition: str | None = None, asset: str | None = None) -> int:
@@ -42,11 +42,11 @@ def tend_shelves(platform: Platform, now: datetime, definition: str | None = Non
     for shelf in platform.shelves.in_force(definition, asset):
         if shelf.mutes(now):
             _remind(platform, shelf, now)
-            mark_muted(platform, shelf, now)
+            record_muting(platform, shelf, now)
         elif shelf.until is not None and shelf.until <= now:
             end_shelf(platform, shelf, shelf.until, _ACTOR, "its time is over")
     requested = [e for e in platform.episodes.muted() if definition in (None, e.definition) and asset in (None, e.asset)]
-    return sum(release(platform, episode, now) for episode in requested)
+    return sum(unmute(platform, episode, now) for episode in requested)
 
 
 def muted_now(platform: Platform, definition: str, asset: str, now: datetime) -> Shelf | None:
@@ -59,8 +59,8 @@ def silence_now(platform: Platform, definition: Definition | None, episode: Epis
     shelf = muted_now(platform, episode.definition, episode.asset, now)
     if shelf is not None:
         return _shelf_silence(shelf)
-    words = suppression_now(platform, definition, episode, now) if definition is not None else None
-    return None if words is None else _suppression_silence(words, now)
+    reason = suppression_now(platform, definition, episode, now) if definition is not None else None
+    return None if reason is None else _suppression_silence(reason, now)
 
 
 def silence_at_raise(platform: Platform, definition: Definition, episode: Episode, now: datetime) -> MuteReason | None:
@@ -71,43 +71,43 @@ def silence_at_raise(platform: Platform, definition: Definition, episode: Episod
     shelf = muted_now(platform, episode.definition, episode.asset, now)
     if shelf is not None:
         return _shelf_silence(shelf)
-    words = suppressed_all_along(platform, definition, episode, now)
-    return None if words is None else _suppression_silence(words, now)
+    reason = suppressed_all_along(platform, definition, episode, now)
+    return None if reason is None else _suppression_silence(reason, now)
 
 
 def _shelf_silence(shelf: Shelf) -> MuteReason:
     return MuteReason(shelf.id, "muted", shelf.actor, describe_shelf(shelf))
 
 
-def _suppression_silence(words: str, now: datetime) -> MuteReason:
+def _suppression_silence(reason: str, now: datetime) -> MuteReason:
     """Return the muting by suppression. Its id is the instant `now`, so that each suppressed interval is released once."""
-    return MuteReason(f"{_BY_DESIGN}{now.isoformat()}", "suppressed", _ACTOR, f"suppressed by design: {words}")
+    return MuteReason(f"{_BY_DESIGN}{now.isoformat()}", "suppressed", _ACTOR, f"suppressed by design: {reason}")
 
 
 def as_muted(episode: Episode, silence: MuteReason, at: datetime) -> Episode:
     """Return the episode with the muting recorded, for the notification when muting ends. A closed episode needs none."""
     if episode.muted_by is not None:
         return episode
-    transition = Transition(silence.kind, at, silence.actor, silence.words)
+    transition = Transition(silence.kind, at, silence.actor, silence.reason)
     requested = silence.id if episode.condition == "open" else None
     return replace(episode, muted_by=requested, transitions=(*episode.transitions, transition))
 
 
-def mark_muted(platform: Platform, shelf: Shelf, now: datetime) -> None:
+def record_muting(platform: Platform, shelf: Shelf, now: datetime) -> None:
     """Record on the open episode of this target, if there is one, that a shelf mutes it."""
     for episode in _open(platform, shelf.definition, shelf.asset):
-        _mark(platform, episode, _shelf_silence(shelf), now)
+        _record_muting(platform, episode, _shelf_silence(shelf), now)
 
 
-def mark_suppressed(platform: Platform, definition: Definition, episode: Episode, now: datetime) -> Episode:
+def record_suppression(platform: Platform, definition: Definition, episode: Episode, now: datetime) -> Episode:
     """Record on an open episode that it is suppressed by design now, if it is. Return the stored episode."""
     if definition.suppression is None or episode.muted_by is not None or episode.backfilled:
         return episode
-    words = suppression_now(platform, definition, episode, now)
-    return episode if words is None else _mark(platform, episode, _suppression_silence(words, now), now)
+    reason = suppression_now(platform, definition, episode, now)
+    return episode if reason is None else _record_muting(platform, episode, _suppression_silence(reason, now), now)
 
 
-def _mark(platform: Platform, episode: Episode, silence: MuteReason, now: datetime) -> Episode:
+def _record_muting(platform: Platform, episode: Episode, silence: MuteReason, now: datetime) -> Episode:
     if episode.muted_by is not None:
         return episode
     return update(platform, episode.id, lambda e: as_muted(e, silence, now) if e.condition == "open" else e)
@@ -122,32 +122,34 @@ def end_shelf(platform: Platform, shelf: Shelf, at: datetime, actor: str, reason
     return done
 
 
-def release(platform: Platform, episode: Episode, now: datetime) -> bool:
+def unmute(platform: Platform, episode: Episode, now: datetime) -> bool:
     """Notify of an episode that is no longer muted. Return True if notifications were added."""
     revision = latest_revision(platform, episode.definition)
     definition = revision.definition if revision else None
     if silence_now(platform, definition, episode, now) is not None:
         return False
-    told = False
+    notified = False
 
-    def released(current: Episode) -> Episode:
-        nonlocal told
+    def unmuted(current: Episode) -> Episode:
+        nonlocal notified
         if current.muted_by is None:
             return current
-        told = current.condition == "open"
+        notified = current.condition == "open"
         free = replace(current, muted_by=None)
-        return _told(platform, definition, free, current.muted_by, now) if told else free
+        return _notify_after_muting(platform, definition, free, current.muted_by, now) if notified else free
 
-    update(platform, episode.id, released)
-    return told
+    update(platform, episode.id, unmuted)
+    return notified
 
 
-def _told(platform: Platform, definition: Definition | None, episode: Episode, silence_id: str, now: datetime) -> Episode:
+def _notify_after_muting(
+    platform: Platform, definition: Definition | None, episode: Episode, silence_id: str, now: datetime
+) -> Episode:
     reason = f"still open: {_why_over(platform, silence_id)}"
-    told = recipients_now(platform, definition, episode.asset, episode.severity, now) if definition else []
-    notices = still_open(episode, silence_id, told, reason, now)
+    recipients = recipients_now(platform, definition, episode.asset, episode.severity, now) if definition else []
+    added = still_open(episode, silence_id, recipients, reason, now)
     transition = Transition("unmuted", now, _ACTOR, reason)
-    return replace(episode, transitions=(*episode.transitions, transition), notifications=(*episode.notifications, *notices))
+    return replace(episode, transitions=(*episode.transitions, transition), notifications=(*episode.notifications, *added))
 
 
 def _why_over(platform: Platform, silence_id: str) -> str:
@@ -163,20 +165,20 @@ def mute_notifications(platform: Platform, episode: Episode, now: datetime) -> E
     silence = silence_now(platform, revision.definition if revision else None, episode, now)
     if silence is None:
         return episode
-    return update(platform, episode.id, lambda e: replace(e, notifications=mute_pending(e.notifications, silence.words)))
+    return update(platform, episode.id, lambda e: replace(e, notifications=mute_pending(e.notifications, silence.reason)))
 
 
 def _remind(platform: Platform, shelf: Shelf, now: datetime) -> None:
     if shelf.until is None or shelf.remind_at is None or shelf.remind_at > now:
         return
     revision = latest_revision(platform, shelf.definition)
-    known = {n.key for n in shelf.notifications}
+    sent_keys = {n.key for n in shelf.notifications}
     definition = revision.definition if revision else None
-    told = recipients_now(platform, definition, shelf.asset, definition.severity, now) if definition else []
-    notices = shelf_reminder(shelf.id, shelf.until, told, now)
-    fresh = tuple(n for n in notices if n.key not in known)
-    if fresh:
-        platform.shelves.replace(replace(shelf, notifications=(*shelf.notifications, *fresh), version=shelf.version + 1))
+    recipients = recipients_now(platform, definition, shelf.asset, definition.severity, now) if definition else []
+    added = shelf_reminder(shelf.id, shelf.until, recipients, now)
+    new_ones = tuple(n for n in added if n.key not in sent_keys)
+    if new_ones:
+        platform.shelves.replace(replace(shelf, notifications=(*shelf.notifications, *new_ones), version=shelf.version + 1))
 
 
 def _open(platform: Platform, definition: str, asset: str) -> list[Episode]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from alerting.definitions.faults import UserError
 from alerting.definitions.hours import end_of, is_within
 from alerting.definitions.routes import Route
-from alerting.episodes.episode import Held, Notification
+from alerting.episodes.episode import Notification, PostponedBy
 from alerting.ports import Platform
 from alerting.usecases.episodes.store import NotFound
 from alerting.usecases.notification.dead_letters import DeadLetter, dead_letters
@@ -48,7 +48,7 @@ class RouteStatus:
 
 @dataclass(frozen=True)
 class WaitingMessage:
-    """A notification that is still to be delivered. `held`: why it waits without a failure; `error`: its last failure."""
+    """A notification that is still to be delivered. `postponed_by`: why it waits without a failure; `error`: its last failure."""
 
     id: str
     episode: str | None
@@ -57,7 +57,7 @@ class WaitingMessage:
     created_at: datetime
     next_attempt_at: datetime | None
     attempts: int
-    held: Held | None
+    postponed_by: PostponedBy | None
     error: str | None
 
 
@@ -84,8 +84,8 @@ def routes_overview(platform: Platform, now: datetime) -> RoutesOverview:
     waiting, dead = _waiting(platform, now), dead_letters(platform)
     named = {channel for route in routes for channel in channels_of(route)}
     channels = _channels(platform.channels, named, sent, waiting, dead)
-    standings = tuple(_standing(route, group_messages, now) for route in routes)
-    return RoutesOverview(now, since, standings, faulty, channels, tuple(waiting[:_SHOWN]), len(waiting) > _SHOWN, tuple(dead))
+    statuses = tuple(_route_status(route, group_messages, now) for route in routes)
+    return RoutesOverview(now, since, statuses, faulty, channels, tuple(waiting[:_SHOWN]), len(waiting) > _SHOWN, tuple(dead))
 
 
 def try_route(platform: Platform, name: str, actor: str, now: datetime) -> dict[str, str]:
@@ -106,7 +106,7 @@ def channels_of(route: Route) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*route.channels, *(channel for step in route.escalation for channel in step.channels)]))
 
 
-def _standing(route: Route, group_messages: Iterable[Notification], now: datetime) -> RouteStatus:
+def _route_status(route: Route, group_messages: Iterable[Notification], now: datetime) -> RouteStatus:
     heartbeats = _latest(n for n in group_messages if n.key.startswith(f"heartbeat:{route.name}:"))
     on_shift = not route.shifts or is_within(route.shifts, route.zone, now)
     return RouteStatus(route, on_shift, end_of(route.quiet, route.zone, now), channels_of(route), heartbeats)
@@ -133,13 +133,17 @@ def _channels(
 def _waiting(platform: Platform, now: datetime) -> list[WaitingMessage]:
     """Return the oldest waiting messages, due or not; more than the overview shows if there are more."""
     due = now + _ANY_TIME
-    found = [_waits(e.id, n) for e in platform.episodes.with_due_notifications(due, _SHOWN + 1) for n in e.notifications]
-    found += [_waits(None, n) for shelf in platform.shelves.with_due_notifications(due) for n in shelf.notifications]
-    found += [_waits(None, b.notification) for b in platform.group_messages.due(due, _SHOWN + 1)]
+    found = [
+        _waiting_message(e.id, n) for e in platform.episodes.with_due_notifications(due, _SHOWN + 1) for n in e.notifications
+    ]
+    found += [_waiting_message(None, n) for shelf in platform.shelves.with_due_notifications(due) for n in shelf.notifications]
+    found += [_waiting_message(None, b.notification) for b in platform.group_messages.due(due, _SHOWN + 1)]
     return sorted((message for message in found if message is not None), key=lambda message: message.created_at)
 
 
-def _waits(episode: str | None, n: Notification) -> WaitingMessage | None:
+def _waiting_message(episode: str | None, n: Notification) -> WaitingMessage | None:
     if n.status != "pending":
         return None
-    return WaitingMessage(n.key, episode, n.channel, n.transition, n.created_at, n.next_attempt_at, n.attempts, n.held, n.error)
+    return WaitingMessage(
+        n.key, episode, n.channel, n.transition, n.created_at, n.next_attempt_at, n.attempts, n.postponed_by, n.error
+    )

@@ -15,11 +15,13 @@ _LOOK_BACK = timedelta(days=2)
 
 def announce_platform_alerts(platform: Platform, routes: Sequence[Route], now: datetime) -> int:
     """Notify once of each open fault, and the same recipients once of its end. Return how many notifications were added."""
-    told = _recipients(platform, routes, now)
-    group_messages = [_opened(alert, channel, route, now) for alert in platform.platform_alerts.open() for channel, route in told]
+    recipients = _recipients(platform, routes, now)
+    group_messages = [
+        _opening_message(alert, channel, route, now) for alert in platform.platform_alerts.open() for channel, route in recipients
+    ]
     added = sum(_add(platform, group_message) for group_message in group_messages)
     ended = platform.platform_alerts.resolved_since(now - _LOOK_BACK)
-    return added + sum(_add(platform, over) for alert in ended for over in _over(platform, alert, now))
+    return added + sum(_add(platform, message) for alert in ended for message in _end_messages(platform, alert, now))
 
 
 def _recipients(platform: Platform, routes: Sequence[Route], now: datetime) -> list[tuple[str, str | None]]:
@@ -47,20 +49,20 @@ def _id(what: str, alert: PlatformAlert, channel: str) -> str:
     return f"{what}:{alert.kind.replace(' ', '-')}:{alert.subject}:{alert.opened_at.isoformat()}:{channel}"
 
 
-def _opened(alert: PlatformAlert, channel: str, route: str | None, now: datetime) -> GroupMessage:
+def _opening_message(alert: PlatformAlert, channel: str, route: str | None, now: datetime) -> GroupMessage:
     subject = f"Platform: {alert.kind}: {alert.subject}"
     text = f"{subject}\nSince {alert.opened_at.isoformat()}: {alert.reason}"
     return new_group_message(_id("platform", alert, channel), channel, subject, text, now, route, **_payload(alert))
 
 
-def _over(platform: Platform, alert: PlatformAlert, now: datetime) -> Iterator[GroupMessage]:
+def _end_messages(platform: Platform, alert: PlatformAlert, now: datetime) -> Iterator[GroupMessage]:
     for channel in sorted(platform.channels):
-        told = platform.group_messages.get(_id("platform", alert, channel))
-        if told is not None and told.notification.status in ("pending", "sent"):
+        opened = platform.group_messages.get(_id("platform", alert, channel))
+        if opened is not None and opened.notification.status in ("pending", "sent"):
             subject = f"Over: platform: {alert.kind}: {alert.subject}"
             until = alert.resolved_at.isoformat() if alert.resolved_at else ""
             text = f"{subject}\nFrom {alert.opened_at.isoformat()} to {until}: {alert.reason}"
-            route = told.notification.route
+            route = opened.notification.route
             yield new_group_message(_id("platform-over", alert, channel), channel, subject, text, now, route, **_payload(alert))
 
 

@@ -55,18 +55,18 @@ def check_routes(platform: Platform, documents: Sequence[Document]) -> list[Rout
     return good
 
 
-def _known(platform: Platform) -> dict[str, Document]:
+def _documents_by_name(platform: Platform) -> dict[str, Document]:
     documents = platform.routes.documents()
     return {name: document for document in documents if isinstance(name := document.get("name"), str)}
 
 
 def plan_routes(platform: Platform, documents: Sequence[Document]) -> list[RoutePlan]:
     """Return the changes that `apply_routes` would make. Raises UserError for faulty documents."""
-    known = _known(platform)
+    existing = _documents_by_name(platform)
     plans = []
     for route in check_routes(platform, documents):
         document = route_document(route)
-        before = known.get(route.name)
+        before = existing.get(route.name)
         plans.append(RoutePlan(route.name, _action(before, document), document))
     return plans
 
@@ -74,11 +74,11 @@ def plan_routes(platform: Platform, documents: Sequence[Document]) -> list[Route
 def apply_routes(platform: Platform, documents: Sequence[Document], actor: str, at: datetime) -> list[RoutePlan]:
     """Apply routes, all of them or none. Raises UserError for faulty documents."""
     plans = plan_routes(platform, documents)
-    known = _known(platform)
+    existing = _documents_by_name(platform)
     for plan in plans:
         if plan.action != "unchanged":
             platform.routes.put(dict(plan.document))
-            platform.audit.add(actor, "route applied", plan.name, at, known.get(plan.name), plan.document)
+            platform.audit.add(actor, "route applied", plan.name, at, existing.get(plan.name), plan.document)
     return plans
 
 
@@ -99,46 +99,46 @@ def raise_notifications(
 ) -> tuple[Notification, ...]:
     """Return the notifications of a new episode. They state the highest severity so far, also if it has fallen since."""
     worst = replace(episode, severity=episode.severity_peak or episode.severity)
-    told = recipients_now(platform, definition, episode.asset, worst.severity, now)
-    return _notifications_by_route(platform, definition, worst, told, "raised", reason, now)
+    to_notify = recipients_now(platform, definition, episode.asset, worst.severity, now)
+    return _notifications_by_route(platform, definition, worst, to_notify, "raised", reason, now)
 
 
 def worse_notifications(platform: Platform, definition: Definition, episode: Episode, now: datetime) -> tuple[Notification, ...]:
     """Return the notifications of a severity that has just risen, to the recipients of this severity."""
-    told = recipients_now(platform, definition, episode.asset, episode.severity, now)
-    return _notifications_by_route(platform, definition, episode, told, "worse", "", now)
+    to_notify = recipients_now(platform, definition, episode.asset, episode.severity, now)
+    return _notifications_by_route(platform, definition, episode, to_notify, "worse", "", now)
 
 
 def end_notifications(
     platform: Platform, definition: Definition, episode: Episode, reason: str, now: datetime
 ) -> tuple[Notification, ...]:
     """Return the notifications of an episode's end, to the recipients of its earlier ones, also if the routes have changed."""
-    told = [Recipient(channel) for channel in sorted({n.channel for n in episode.notifications})]
-    return _notifications_by_route(platform, definition, episode, told, "closed", reason, now)
+    to_notify = [Recipient(channel) for channel in sorted({n.channel for n in episode.notifications})]
+    return _notifications_by_route(platform, definition, episode, to_notify, "closed", reason, now)
 
 
 def reopen_notifications(
     platform: Platform, definition: Definition, episode: Episode, reason: str, now: datetime, without: Collection[str] = ()
 ) -> tuple[Notification, ...]:
     """Return the notifications of a reopened episode, to the recipients of its end, except the channels in `without`."""
-    told = [Recipient(channel) for channel in sorted({n.channel for n in episode.notifications} - set(without))]
-    return _notifications_by_route(platform, definition, episode, told, "reopened", reason, now)
+    to_notify = [Recipient(channel) for channel in sorted({n.channel for n in episode.notifications} - set(without))]
+    return _notifications_by_route(platform, definition, episode, to_notify, "reopened", reason, now)
 
 
 def timed_notifications(
     platform: Platform, definition: Definition, episode: Episode, routes: Sequence[Route], now: datetime
 ) -> tuple[Notification, ...]:
     """Return the notifications that time makes due: of a risen severity, escalations, repeats."""
-    told = recipients(definition, episode.asset, episode.severity, routes, sorted(platform.channels), now)
-    told += escalations(definition, episode.asset, episode.severity, routes, now)
-    return _notifications_by_route(platform, definition, episode, told, "time", "", now)
+    to_notify = recipients(definition, episode.asset, episode.severity, routes, sorted(platform.channels), now)
+    to_notify += escalations(definition, episode.asset, episode.severity, routes, now)
+    return _notifications_by_route(platform, definition, episode, to_notify, "time", "", now)
 
 
 def _notifications_by_route(
     platform: Platform,
     definition: Definition,
     episode: Episode,
-    told: Sequence[Recipient],
+    to_notify: Sequence[Recipient],
     cause: Cause,
     reason: str,
     now: datetime,
@@ -154,15 +154,15 @@ def _notifications_by_route(
             _count_recent_alerts(platform, episode, r, cause, now),
             max(SOON, 2 * definition.schedule.every),
         )
-        for r in told
+        for r in to_notify
     )
 
 
 def _count_recent_alerts(platform: Platform, episode: Episode, recipient: Recipient, cause: Cause, now: datetime) -> int:
     if cause != "raised" or recipient.flood is None:
         return 0
-    lately = platform.episodes.notified_since(episode.asset, now - recipient.flood.within)
-    return sum(n.channel == recipient.channel for n in lately)
+    recent = platform.episodes.notified_since(episode.asset, now - recipient.flood.within)
+    return sum(n.channel == recipient.channel for n in recent)
 
 
 def _action(before: Document | None, after: Document) -> Literal["new", "changed", "unchanged"]:
@@ -171,13 +171,13 @@ def _action(before: Document | None, after: Document) -> Literal["new", "changed
     return "unchanged" if before == after else "changed"
 
 
-def _unknown_channels(route: Route, known: Sequence[str]) -> list[Fault]:
+def _unknown_channels(route: Route, configured: Sequence[str]) -> list[Fault]:
     named = {f"channels.{i}": c for i, c in enumerate(route.channels)}
     steps = enumerate(route.escalation)
     named |= {f"escalation.{i}.channels.{j}": c for i, step in steps for j, c in enumerate(step.channels)}
-    return [Fault(path, f"no channel is called {c!r}", _hint(c, known)) for path, c in named.items() if c not in known]
+    return [Fault(path, f"no channel is called {c!r}", _hint(c, configured)) for path, c in named.items() if c not in configured]
 
 
-def _hint(name: str, known: Sequence[str]) -> str:
-    close = get_close_matches(name, known, n=2)
-    return f"did you mean {' or '.join(close)}?" if close else f"configured: {', '.join(known) or 'none'}"
+def _hint(name: str, configured: Sequence[str]) -> str:
+    close = get_close_matches(name, configured, n=2)
+    return f"did you mean {' or '.join(close)}?" if close else f"configured: {', '.join(configured) or 'none'}"

@@ -15,7 +15,7 @@ from alerting.reporting.sentences import sentence
 from alerting.usecases.episodes.store import update
 from alerting.usecases.notification.dead_letters import dead_letters
 from alerting.usecases.notification.digests import create_digests
-from alerting.usecases.notification.muting import mark_suppressed, mute_notifications
+from alerting.usecases.notification.muting import mute_notifications, record_suppression
 from alerting.usecases.notification.platform_alerts import announce_platform_alerts
 from alerting.usecases.notification.routes import read_routes, timed_notifications
 
@@ -31,15 +31,15 @@ def announce_due(platform: Platform, now: datetime) -> int:
 
 
 def _announce_open(platform: Platform, routes: Sequence[Route], now: datetime) -> int:
-    open_ones = platform.episodes.find(open_only=True)
-    revisions = {name: platform.definitions.revisions(name) for name in {e.definition for e in open_ones}}
+    open_episodes = platform.episodes.find(open_only=True)
+    revisions = {name: platform.definitions.revisions(name) for name in {e.definition for e in open_episodes}}
     added = 0
-    for episode in open_ones:
-        known = revisions[episode.definition]
-        definition = known[-1].definition if known else None
+    for episode in open_episodes:
+        history = revisions[episode.definition]
+        definition = history[-1].definition if history else None
         if definition is None:
             continue
-        current = mark_suppressed(platform, definition, episode, now)
+        current = record_suppression(platform, definition, episode, now)
         if timed_notifications(platform, definition, current, routes, now):
             added += _add(platform, definition, current, routes, now)
     return added
@@ -48,13 +48,13 @@ def _announce_open(platform: Platform, routes: Sequence[Route], now: datetime) -
 def _add(platform: Platform, definition: Definition, episode: Episode, routes: Sequence[Route], now: datetime) -> int:
     added = 0
 
-    def announced(stored: Episode) -> Episode:
+    def add_due(stored: Episode) -> Episode:
         nonlocal added
-        told = timed_notifications(platform, definition, stored, routes, now)
-        added = len(told)
-        return replace(stored, notifications=(*stored.notifications, *told))
+        new_ones = timed_notifications(platform, definition, stored, routes, now)
+        added = len(new_ones)
+        return replace(stored, notifications=(*stored.notifications, *new_ones))
 
-    update(platform, episode.id, announced)
+    update(platform, episode.id, add_due)
     return added
 
 
@@ -65,16 +65,16 @@ def summarise_floods(platform: Platform, now: datetime) -> int:
     After a crash in between the next call completes the summary, and no recipient is notified twice.
     """
     floods: dict[tuple[str, str, datetime], list[tuple[Episode, Notification]]] = defaultdict(list)
-    for held in platform.episodes.waiting_in_floods(now):
-        episode = mute_notifications(platform, held, now)
-        for n in _held(episode, now):
+    for waiting_episode in platform.episodes.waiting_in_floods(now):
+        episode = mute_notifications(platform, waiting_episode, now)
+        for n in _postponed_by_flood(episode, now):
             floods[n.channel, episode.asset, n.next_attempt_at or now].append((episode, n))
-    return sum(_summarise(platform, *place, members, now) for place, members in floods.items())
+    return sum(_summarise(platform, *group, members, now) for group, members in floods.items())
 
 
-def _held(episode: Episode, now: datetime) -> Iterator[Notification]:
+def _postponed_by_flood(episode: Episode, now: datetime) -> Iterator[Notification]:
     for n in episode.notifications:
-        if n.status == "pending" and n.held == "flood" and (n.next_attempt_at or now) <= now:
+        if n.status == "pending" and n.postponed_by == "flood" and (n.next_attempt_at or now) <= now:
             yield n
 
 
@@ -82,23 +82,23 @@ def _summarise(
     platform: Platform, channel: str, asset: str, until: datetime, members: list[tuple[Episode, Notification]], now: datetime
 ) -> int:
     """Write one flood summary. Members that came too late for a summary sent already are left for the next one."""
-    part, told = 1, 0
+    part, created = 1, 0
     rest = members
     while rest:
         id = f"flood:{asset}:{until.isoformat()}:{channel}:{part}"
-        kept = platform.group_messages.get(id)
-        if kept is None:
-            told += platform.group_messages.insert(_flood_summary(id, channel, asset, rest, now))
-            kept = platform.group_messages.get(id)
-        if kept is None:
-            return told
-        listed = set(kept.payload["notifications"])
+        stored = platform.group_messages.get(id)
+        if stored is None:
+            created += platform.group_messages.insert(_flood_summary(id, channel, asset, rest, now))
+            stored = platform.group_messages.get(id)
+        if stored is None:
+            return created
+        listed = set(stored.payload["notifications"])
         for episode, n in rest:
             if n.key in listed:
-                _mark(platform, episode.id, n.key, now)
+                _record_as_grouped(platform, episode.id, n.key, now)
         rest = [(e, n) for e, n in rest if n.key not in listed]
         part += 1
-    return told
+    return created
 
 
 def _flood_summary(id: str, channel: str, asset: str, members: list[tuple[Episode, Notification]], now: datetime) -> GroupMessage:
@@ -125,12 +125,12 @@ def _line(episode: Episode) -> str:
     return f"{episode.severity.upper()}: {episode.title}, since {since}{over}: {sentence(episode.evaluation.reason)}"
 
 
-def _mark(platform: Platform, episode_id: str, key: str, now: datetime) -> None:
-    def grouped(episode: Episode) -> Episode:
-        marked = tuple(replace(n, status="grouped", delivered_at=now) if n.key == key else n for n in episode.notifications)
-        return replace(episode, notifications=marked)
+def _record_as_grouped(platform: Platform, episode_id: str, key: str, now: datetime) -> None:
+    def group(episode: Episode) -> Episode:
+        changed = tuple(replace(n, status="grouped", delivered_at=now) if n.key == key else n for n in episode.notifications)
+        return replace(episode, notifications=changed)
 
-    update(platform, episode_id, grouped)
+    update(platform, episode_id, group)
 
 
 def _send_heartbeats(platform: Platform, routes: Sequence[Route], now: datetime) -> int:

@@ -157,4 +157,4 @@ class LoadEstimate:
             self._suppressed[key] = suppressed_intervals_by_asset(self._platform, self._definition, [asset], start, end).get(
                 asset.name, []
             )
-        return notification_instants(steps, self._suppressed[key], suppression.still_tell if suppression else (), end)
+        return notification_instants(steps, self._suppressed[key], suppression.still_notify if suppression else (), end)

@@ -78,18 +78,18 @@ def why(platform: Platform, name: str, asset_name: str, at: datetime) -> Why:
         raise NotFound(f"there is no asset {asset_name!r}")
     found = _evaluated_or_why_not(platform, latest, asset, at)
     covering = _covering(platform, name, asset_name, at)
-    shelf = _shelf_at(platform, name, asset_name, at)
-    muted = [f"people are not told: {describe_shelf(shelf)}"] if shelf else []
+    models = _shelf_at(platform, name, asset_name, at)
+    muted = [f"people are not told: {describe_shelf(models)}"] if models else []
     facts = (*found.facts, *_record(platform, found, covering, at), *muted)
     facts += _describe_suppression(platform, latest, asset_name, at)
-    return replace(found, facts=facts, episode=covering.id if covering else None, shelved=shelf is not None)
+    return replace(found, facts=facts, episode=covering.id if covering else None, shelved=models is not None)
 
 
 def _describe_suppression(platform: Platform, latest: Revision, asset: str, at: datetime) -> tuple[str, ...]:
     """Return sentences on the suppression at that instant, and on the states that cannot be known."""
-    stands = line_condition(platform, latest.definition, asset, at)
-    words = [f"people are not told: suppressed by design: {stands.words}"] if stands.suppressed else []
-    unknown = () if stands.suppressed else stands.unknown
+    condition = line_condition(platform, latest.definition, asset, at)
+    words = [f"people are not told: suppressed by design: {condition.reason}"] if condition.suppressed else []
+    unknown = () if condition.suppressed else condition.unknown
     return (*words, *(f"this suppresses nothing, because it is unknown: {reason}" for reason in unknown))
 
 
@@ -116,14 +116,14 @@ def _evaluated_or_why_not(platform: Platform, latest: Revision, asset: Asset, at
 def _why_threshold(
     platform: Platform, revisions: Sequence[Revision], definition: ThresholdDefinition, asset: Asset, at: datetime, blank: Why
 ) -> Why:
-    judged = _evaluate_threshold(platform, revisions, definition, asset, at)
+    evaluated = _evaluate_threshold(platform, revisions, definition, asset, at)
     history = platform.readings.load(asset, at - definition.stale_after - _LONGEST_LOOK_BACK, at, [definition.variable])
-    state, last = judged.state, _last_reading(definition, history)
+    state, last = evaluated.state, _last_reading(definition, history)
     facts = [f"limits: {_limits(definition)}", *_describe_sample(definition.variable, last, history)]
     value = last[1] if last is not None and isinstance(last[1], float) else None
-    found = replace(blank, value=value, limit=_limit(definition, value), unknown=judged.unknown, facts=tuple(facts))
-    if judged.unknown:
-        words = f"cannot tell: {judged.unknown}"
+    found = replace(blank, value=value, limit=_limit(definition, value), unknown=evaluated.unknown, facts=tuple(facts))
+    if evaluated.unknown:
+        words = f"cannot tell: {evaluated.unknown}"
         return replace(found, verdict="unknown", answer=words + ("; what is open stays open" if state.raised_at else ""))
     if state.raised_at is not None:
         answer = f"open since {state.raised_at.isoformat()}" + _clearing(definition, state)
@@ -210,22 +210,22 @@ def _clearing(definition: ThresholdDefinition, state: ConditionState) -> str:
 def _why_model(
     platform: Platform, revisions: Sequence[Revision], definition: ClassifierDefinition, asset: Asset, at: datetime, blank: Why
 ) -> Why:
-    shelf, decisions = ModelCache(platform), platform.decisions.of(definition.name)
+    models, decisions = ModelCache(platform), platform.decisions.of(definition.name)
     begin = at - definition.gap - definition.horizon - definition.stride
     parts = segments(revisions, decisions, begin, at)
-    judged = evaluate_classifier(platform, shelf, asset, ConditionState(watermark=begin), parts)
+    evaluated = evaluate_classifier(platform, models, asset, ConditionState(watermark=begin), parts)
     version = parts[-1].model_version
-    scored = next((s for s in reversed(judged.scores) if len(s.at)), None)
+    scored = next((s for s in reversed(evaluated.scores) if len(s.at)), None)
     known = scored is not None and scored.score[-1] == scored.score[-1]
-    if judged.unknown or scored is None or not known:
-        reason = judged.unknown or "no instant of the stride lies in between"
+    if evaluated.unknown or scored is None or not known:
+        reason = evaluated.unknown or "no instant of the stride lies in between"
         return replace(blank, verdict="unknown", answer=f"cannot tell: {reason}", unknown=reason, model_version=version)
     score, when = float(scored.score[-1]), scored.at[-1:]
     facts = [f"model version {scored.model_version} said {score:.3f}, its threshold is {scored.threshold:.3f}"]
-    if judged.history is not None:
-        model = shelf.get(definition.name, scored.model_version)
-        row = build_features(model.plan, judged.history, when)
-        facts += [c.words for c in contributions(model, row, asset)[:3]]
+    if evaluated.history is not None:
+        model = models.get(definition.name, scored.model_version)
+        row = build_features(model.plan, evaluated.history, when)
+        facts += [c.message for c in contributions(model, row, asset)[:3]]
     found = replace(blank, score=score, threshold=scored.threshold, model_version=scored.model_version, facts=tuple(facts))
     if score >= scored.threshold:
         return replace(found, verdict="open", answer=f"the risk {score:.2f} is at or above the threshold {scored.threshold:.2f}")
@@ -282,8 +282,8 @@ def _progress(platform: Platform, found: Why, at: datetime) -> list[str]:
 
 
 def _shelf_at(platform: Platform, definition: str, asset: str, at: datetime) -> Shelf | None:
-    def ends(shelf: Shelf) -> datetime | None:
-        return min((t for t in (shelf.ended_at, shelf.until) if t is not None), default=None)
+    def ends(models: Shelf) -> datetime | None:
+        return min((t for t in (models.ended_at, models.until) if t is not None), default=None)
 
     shelves = platform.shelves.of(definition, asset)
     return next((s for s in shelves if s.since <= at and ((end := ends(s)) is None or at < end)), None)

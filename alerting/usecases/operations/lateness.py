@@ -39,10 +39,10 @@ def lateness(platform: Platform, start: datetime) -> list[Lateness]:
     since = evaluated_since(platform, {part.asset for arrival in arrivals for part in arrival.parts})
     for arrival in arrivals:
         for part in arrival.parts:
-            judged = since.get(part.asset)
-            if judged is None or part.last < judged:
+            evaluated_from = since.get(part.asset)
+            if evaluated_from is None or part.last < evaluated_from:
                 continue
-            late = replace(part, first=max(part.first, judged), rows=rows_since(platform, part, judged))
+            late = replace(part, first=max(part.first, evaluated_from), rows=rows_since(platform, part, evaluated_from))
             for name in (*part.variables, *part.events):
                 found[part.asset, name, name in part.variables].append((arrival.arrived_at, late))
     lines = [_line(platform, *key, parts) for key, parts in found.items()]

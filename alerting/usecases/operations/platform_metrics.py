@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import SEVERITIES
 from alerting.episodes.episode import Notification
-from alerting.episodes.state_table import NEVER
 from alerting.episodes.targets import EvaluationTarget, list_targets
 from alerting.ports import Platform
 from alerting.readings.history import to_millis
+from alerting.readings.instants import NO_TIME
 from alerting.usecases.ingestion.late_rows import evaluated_since, rows_since
 from alerting.usecases.notification.dead_letters import dead_letters
 
@@ -71,7 +71,7 @@ class PlatformMetrics:
 
 def read_inventory(platform: Platform, before: Inventory | None = None) -> Inventory:
     """Return definitions by state and all targets; `before` if no definition or asset was written since. Writes nothing."""
-    written = platform.evaluation_plans.written()
+    written = platform.evaluation_plans.source_hash()
     if before is not None and written and before.written == written:
         return before
     revisions = platform.definitions.latest()
@@ -91,8 +91,8 @@ def platform_metrics(platform: Platform, inventory: Inventory, now: datetime) ->
     ages, without = _reading_ages(platform, inventory.targets, now)
     late, too_late = _late_rows(platform, now)
     pending = _pending(platform, now)
-    held = sum(n.held is not None for n in pending)
-    due = [n.next_attempt_at for n in pending if n.held is None and n.next_attempt_at is not None]
+    held = sum(n.postponed_by is not None for n in pending)
+    due = [n.next_attempt_at for n in pending if n.postponed_by is None and n.next_attempt_at is not None]
     return PlatformMetrics(
         at=now,
         open_episodes={severity: open_episodes[severity] for severity in SEVERITIES},
@@ -121,12 +121,12 @@ def _lags(
 ) -> tuple[dict[str, DefinitionLag], timedelta, int]:
     """Return the lag of the most overdue definitions, how overdue the most overdue is, and targets that were never evaluated."""
     of_all = list(targets)
-    watermarks = platform.states.load_many([target.pair for target in of_all]).watermark.tolist()
+    watermarks = platform.states.load_many([target.key for target in of_all]).watermark.tolist()
     overdue: dict[str, timedelta] = {}
     lags: dict[str, DefinitionLag] = {}
     instant = to_millis(now)
     for target, watermark in zip(of_all, watermarks, strict=True):
-        lag = timedelta(milliseconds=max(instant - (target.since if watermark == NEVER else watermark), 0))
+        lag = timedelta(milliseconds=max(instant - (target.since if watermark == NO_TIME else watermark), 0))
         every = timedelta(milliseconds=target.every)
         beyond = max(lag - every - timedelta(milliseconds=target.latency), _ZERO)
         overdue[target.definition] = max(beyond, overdue.get(target.definition, _ZERO))
@@ -134,7 +134,7 @@ def _lags(
         if known is None or lag > known.lag:
             lags[target.definition] = DefinitionLag(lag, every)
     named = sorted(lags, key=lambda name: (-overdue[name], -lags[name].lag, name))[:LABELLED]
-    return {name: lags[name] for name in named}, max(overdue.values(), default=_ZERO), watermarks.count(NEVER)
+    return {name: lags[name] for name in named}, max(overdue.values(), default=_ZERO), watermarks.count(NO_TIME)
 
 
 def _reading_ages(platform: Platform, targets: Iterable[EvaluationTarget], now: datetime) -> tuple[dict[str, timedelta], int]:

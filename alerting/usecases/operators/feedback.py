@@ -7,7 +7,7 @@ from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Episode, Feedback, Transition, Verdict
 from alerting.ports import Platform
 from alerting.reporting.messages import VERDICT_WORDS
-from alerting.usecases.episodes.outcomes import resettle
+from alerting.usecases.episodes.outcomes import update_outcome
 from alerting.usecases.episodes.store import find_episode, update
 
 
@@ -40,7 +40,7 @@ def give_feedback(
     kept = platform.feedback.append(said, once)
     platform.audit.add(actor=actor, what="feedback", subject=episode.id, at=kept.at, after=verdict, why=comment or action or "")
     update(platform, episode.id, lambda e: _said(platform, e, kept))
-    resettle(platform, episode.id, at)
+    update_outcome(platform, episode.id, at)
     determined = platform.episodes.get(episode.id)
     assert determined is not None  # noqa: S101 - episodes are never deleted
     return determined

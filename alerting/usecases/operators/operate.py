@@ -16,7 +16,7 @@ from alerting.ports import Platform
 from alerting.usecases.definitions.sync import latest_revision, require_revision
 from alerting.usecases.episodes.store import NotFound, find_episode, update
 from alerting.usecases.episodes.suppression import line_condition
-from alerting.usecases.notification.muting import end_shelf, mark_muted, tend_shelves
+from alerting.usecases.notification.muting import end_shelf, record_muting, tend_shelves
 from alerting.usecases.operators.feedback import give_feedback
 
 
@@ -77,11 +77,11 @@ def confirm(platform: Platform, id: str, actor: Actor, at: datetime, did: str = 
     return _act(platform, episode.id, "confirm", actor, at, done, did)
 
 
-def comment(platform: Platform, id: str, actor: Actor, at: datetime, words: str) -> Episode:
+def comment(platform: Platform, id: str, actor: Actor, at: datetime, text: str) -> Episode:
     """Add a comment to an episode. Raises UserError for an empty one."""
-    if not words.strip():
+    if not text.strip():
         raise UserError("a comment must say something")
-    return _act(platform, id, "comment", actor, at, lambda e: _noted(e, "commented", actor, at, words), words)
+    return _act(platform, id, "comment", actor, at, lambda e: _noted(e, "commented", actor, at, text), text)
 
 
 def assign(platform: Platform, id: str, actor: Actor, at: datetime, to: str) -> Episode:
@@ -144,8 +144,8 @@ def standing(platform: Platform, episode: Episode, now: datetime, together: time
     near = [e for e in platform.episodes.find(asset=episode.asset, start=start, end=end) if e.backfilled == episode.backfilled]
     line = _read_line_condition(platform, episode.definition, episode.asset, episode.severity, now)
     flags = current_flags(episode, shelves, now, line.suppressed)
-    words = line.words if line.suppressed else None
-    return Status(flags, isa_state(flags), shelves, first_out(episode, near, together), words, line.unknown)
+    suppressed_because = line.reason if line.suppressed else None
+    return Status(flags, isa_state(flags), shelves, first_out(episode, near, together), suppressed_because, line.unknown)
 
 
 def target_flags(platform: Platform, definition: str, asset: str, now: datetime) -> Flags:
@@ -156,11 +156,11 @@ def target_flags(platform: Platform, definition: str, asset: str, now: datetime)
 
 
 def _read_line_condition(platform: Platform, name: str, asset: str, severity: Severity | None, now: datetime) -> LineCondition:
-    """Return the suppression by the newest revision. A severity in `still_tell` is not suppressed."""
+    """Return the suppression by the newest revision. A severity in `still_notify` is not suppressed."""
     revision = latest_revision(platform, name)
     suppression = revision.definition.suppression if revision else None
-    if revision is None or suppression is None or severity in suppression.still_tell:
-        return LineCondition(suppressed=False, words="")
+    if revision is None or suppression is None or severity in suppression.still_notify:
+        return LineCondition(suppressed=False, reason="")
     return line_condition(platform, revision.definition, asset, now)
 
 
@@ -223,7 +223,7 @@ def _mute(
         after=until,
         why=reason,
     )
-    mark_muted(platform, shelf, at)
+    record_muting(platform, shelf, at)
     return shelf
 
 

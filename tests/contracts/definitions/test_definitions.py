@@ -146,7 +146,7 @@ SUPPRESSION = {
     "when": [{"variable": "line_state", "equals": "stopped", "stale_after": "24h"}, {"event": "cleaning", "recovery": "15m"}],
     "windows": [{"days": ["sat", "sun"], "from": "22:00", "to": "06:00"}],
     "timezone": "Europe/Berlin",
-    "still_tell": ["critical"],
+    "still_notify": ["critical"],
 }
 
 
@@ -165,7 +165,7 @@ def test_suppression_is_kept_as_it_is_written_in_the_document_and_in_the_revisio
         {"when": [{"variable": "speed", "below": "slow"}]},
         {"windows": [{"from": "22:00", "to": "6 o'clock"}]},
         {"windows": [{"from": "22:00", "to": "06:00", "days": ["samstag"]}]},
-        {"windows": [], "still_tell": ["worst"]},
+        {"windows": [], "still_notify": ["worst"]},
     ],
 )
 def test_the_server_refuses_malformed_suppression(real, suppression):

@@ -113,7 +113,7 @@ def test_those_to_settle_are_the_due_ones_oldest_first(stores):
     )
     for one in (late, early, undue, never):
         stores.episodes.insert(one)
-    assert stores.episodes.unsettled(at(60)) == [early, late]
+    assert stores.episodes.with_due_outcomes(at(60)) == [early, late]
 
 
 def test_due_notifications_are_the_pending_ones_whose_time_has_come(stores):
@@ -203,8 +203,8 @@ def test_among_a_hundred_thousand_only_what_is_returned_is_looked_at(many, query
 
 @pytest.mark.slow
 def test_among_a_hundred_thousand_the_work_to_do_is_found_by_index(many):
-    assert len(many.episodes.unsettled(at(0))) == len(many.episodes.with_due_notifications(at(0))) == 2
-    assert _examined(many, lambda: many.episodes.unsettled(at(0))) <= 2
+    assert len(many.episodes.with_due_outcomes(at(0))) == len(many.episodes.with_due_notifications(at(0))) == 2
+    assert _examined(many, lambda: many.episodes.with_due_outcomes(at(0))) <= 2
     assert _examined(many, lambda: many.episodes.with_due_notifications(at(0))) <= 2
     assert _examined(many, many.episodes.dead_letters) == 0
     assert _examined(many, lambda: many.episodes.sent_since(at(0))) == 0

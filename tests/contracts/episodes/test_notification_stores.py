@@ -68,7 +68,11 @@ def test_what_was_told_of_an_asset_lately(stores):
 
 
 def test_what_was_held_back_in_floods_until_now(stores):
-    outboxes = {"held": notice("a", 5, held="flood"), "later": notice("b", 9, held="flood"), "plain": notice("c", 1)}
+    outboxes = {
+        "held": notice("a", 5, postponed_by="flood"),
+        "later": notice("b", 9, postponed_by="flood"),
+        "plain": notice("c", 1),
+    }
     for minute, (id, n) in enumerate(outboxes.items()):
         assert stores.episodes.insert(replace(episode(minute), id=id, condition="closed", notifications=(n,)))
     [found] = stores.episodes.waiting_in_floods(at(5))
@@ -77,11 +81,11 @@ def test_what_was_held_back_in_floods_until_now(stores):
 
 def test_what_waits_for_a_digest_whenever_it_is_due(stores):
     outboxes = {
-        "soon": notice("a", 5, held="digest"),
-        "later": notice("b", 9, held="digest"),
-        "flood": notice("c", 1, held="flood"),
+        "soon": notice("a", 5, postponed_by="digest"),
+        "later": notice("b", 9, postponed_by="digest"),
+        "flood": notice("c", 1, postponed_by="flood"),
     }
-    outboxes["told"] = replace(notice("d", 1, held="digest"), status="grouped")
+    outboxes["told"] = replace(notice("d", 1, postponed_by="digest"), status="grouped")
     for minute, (id, n) in enumerate(outboxes.items()):
         assert stores.episodes.insert(replace(episode(minute), id=id, condition="closed", notifications=(n,)))
     assert [e.id for e in stores.episodes.waiting_for_digest()] == ["soon", "later"]

@@ -5,7 +5,8 @@ from dataclasses import replace
 from alerting.adapters.mongo.evaluation.states import MongoStates
 from alerting.detection.carried import Carried
 from alerting.episodes.lifecycle import ConditionState, SeverityState
-from alerting.episodes.state_table import NEVER, ConditionTable, shard_of
+from alerting.episodes.state_table import ConditionTable, shard_of
+from alerting.readings.instants import NO_TIME
 from tests.builders import at
 
 
@@ -18,7 +19,7 @@ def test_a_state_comes_back_equal(stores):
         unknown_count=3,
         unknown_reason="no data",
         severity="high",
-        levels=(SeverityState("high", held_since=at(7)), SeverityState("critical", pending_since=at(9))),
+        levels=(SeverityState("high", met_since=at(7)), SeverityState("critical", pending_since=at(9))),
         carried=Carried("temperature", at(9), float("inf"), 2.5, ("high.above",), (0, 3, 4), at(6)),
     )
     assert stores.states.advance("too-hot", "oven-1", None, full)
@@ -64,7 +65,7 @@ def neighbours():
 
 def test_many_begin_and_move_on_together_and_each_says_whether_it_did(stores):
     nothing = table(a=None, b=None, c=None)
-    assert stores.states.load_many(nothing.pairs).state(0) is None
+    assert stores.states.load_many(nothing.keys).state(0) is None
     assert stores.states.advance("b", "oven-1", None, ConditionState(at(9)))
     begun = table(a=ConditionState(at(1)), b=ConditionState(at(1)), c=ConditionState(at(1), raised_at=at(0), severity="high"))
     assert stores.states.advance_many(nothing, begun).tolist() == [True, False, True]
@@ -77,21 +78,21 @@ def test_where_pairs_stood_one_step_earlier_is_kept_until_a_state_is_put_in_thei
         a=ConditionState(at(1), carried=Carried("temperature", at(1), 200.5, same_since=at(0))), b=ConditionState(at(1))
     )
     assert stores.states.advance_many(table(a=None, b=None), begun).all()
-    before = stores.states.load_many(begun.pairs)
+    before = stores.states.load_many(begun.keys)
     after = before.take([0, 1])
-    after.watermark, after.earlier = after.watermark + 60_000, before.standing()
+    after.watermark, after.earlier = after.watermark + 60_000, before.carried_state()
     assert stores.states.advance_many(before, after).all()
-    found = stores.states.load_many(begun.pairs)
-    found.go_back([0])
+    found = stores.states.load_many(begun.keys)
+    found.restore_earlier([0])
     assert [found.state(0), found.state(1)] == [begun.state(0), ConditionState(at(2))]
     full = ConditionState(at(1), raised_at=at(0), severity="high", levels=(SeverityState("critical", pending_since=at(1)),))
     found.put(1, ConditionState(at(2)), earlier=full)
     assert stores.states.advance_many(after, found).all()
-    again = stores.states.load_many(found.pairs)
-    again.go_back([1])
+    again = stores.states.load_many(found.keys)
+    again.restore_earlier([1])
     assert again.state(1) == full
     found.put(1, ConditionState(at(2)))
-    assert [int(w) for w in found.earlier.watermark] == [int(before.watermark[0]), NEVER]
+    assert [int(w) for w in found.earlier.watermark] == [int(before.watermark[0]), NO_TIME]
 
 
 def test_of_two_evaluators_of_one_document_both_keep_what_only_they_moved_on(stores):
@@ -104,7 +105,7 @@ def test_of_two_evaluators_of_one_document_both_keep_what_only_they_moved_on(sto
     assert other.advance(yours, "oven-1", ConditionState(at(1)), ConditionState(at(3), pending_since=at(2)))
     after = table(**{mine: ConditionState(at(2)), yours: ConditionState(at(2))})
     assert stores.states.advance_many(before, after).tolist() == [True, False]
-    kept = stores.states.load_many(before.pairs)
+    kept = stores.states.load_many(before.keys)
     assert [kept.state(0), kept.state(1)] == [ConditionState(at(2)), ConditionState(at(3), pending_since=at(2))]
 
 

@@ -35,7 +35,7 @@ def test_a_list_comes_back_equal_for_just_what_it_was_made_of(stores, monkeypatc
 def test_a_list_of_which_a_part_is_of_somebody_else_is_none(stores, monkeypatch):
     monkeypatch.setattr(evaluation_plans, "_PART", 2)
     stores.evaluation_plans.put("a", LIST)
-    stores.database["evaluation_plans"].update_one({"_id": 1}, {"$set": {"written": "b"}})
+    stores.database["evaluation_plans"].update_one({"_id": 1}, {"$set": {"source_hash": "b"}})
     assert stores.evaluation_plans.get("a") is None
     assert stores.evaluation_plans.get("b") is None
 
@@ -49,7 +49,7 @@ def plant(stores):
 
 def test_what_was_written_is_told_apart_from_all_that_was_written_before(stores):
     platform = plant(stores)
-    seen = {stores.evaluation_plans.written()}
+    seen = {stores.evaluation_plans.source_hash()}
     for change in (
         lambda: apply(platform, [too_hot(above=216)], "engineer", at(1), "test"),
         lambda: apply(platform, [too_hot(above=215)], "engineer", at(2), "back again"),
@@ -58,14 +58,14 @@ def test_what_was_written_is_told_apart_from_all_that_was_written_before(stores)
         lambda: stores.database["alert_definitions"].update_one({"name": "own"}, {"$set": {"severity": "high"}}),
     ):
         change()
-        seen.add(stores.evaluation_plans.written())
+        seen.add(stores.evaluation_plans.source_hash())
     assert len(seen) == 6
 
 
 def test_evaluation_takes_up_every_change_at_its_next_run(stores):
     platform = plant(stores)
     first = current_plan(platform)
-    assert stores.evaluation_plans.get(stores.evaluation_plans.written()) == first
+    assert stores.evaluation_plans.get(stores.evaluation_plans.source_hash()) == first
     evaluate(platform, None, at(1))
     assert current_plan(platform) == first
     stores.assets.put([oven().model_copy(update={"attributes": {"limit": 230.0}})])

@@ -128,34 +128,34 @@ def test_what_is_routed_is_forgotten_once_it_is_old_and_what_waits_never(stores)
 
 
 def test_a_debt_keeps_the_earliest_instant_and_is_not_forgotten_when_something_was_added(stores):
-    pair = "too-hot", "oven-1"
-    stores.arrivals.request_reprocessing({pair: at(5), ("too-hot", "oven-2"): at(1), ("other", "oven-1"): at(1)})
-    stores.arrivals.request_reprocessing({pair: at(7)})
+    key = "too-hot", "oven-1"
+    stores.arrivals.request_reprocessing({key: at(5), ("too-hot", "oven-2"): at(1), ("other", "oven-1"): at(1)})
+    stores.arrivals.request_reprocessing({key: at(7)})
     first = stores.arrivals.requests(["too-hot"])
-    assert {p: d.start for p, d in first.items()} == {pair: at(5), ("too-hot", "oven-2"): at(1)}
-    stores.arrivals.request_reprocessing({pair: at(3)})
-    stores.arrivals.fulfilled(list(first.values()))
-    assert {p: d.start for p, d in stores.arrivals.requests(["too-hot"]).items()} == {pair: at(3)}
-    stores.arrivals.fulfilled([])
+    assert {p: d.start for p, d in first.items()} == {key: at(5), ("too-hot", "oven-2"): at(1)}
+    stores.arrivals.request_reprocessing({key: at(3)})
+    stores.arrivals.remove_requests(list(first.values()))
+    assert {p: d.start for p, d in stores.arrivals.requests(["too-hot"]).items()} == {key: at(3)}
+    stores.arrivals.remove_requests([])
     stores.arrivals.request_reprocessing({})
 
 
 def test_a_debt_is_forgotten_when_every_pledge_of_it_is_paid_that_was_made_and_the_late_data_are_judged(stores):
-    pair = "too-hot", "oven-1"
-    mine = stores.arrivals.announce_write({pair: at(5), ("too-hot", "oven-2"): at(7)}, at(10))
-    yours = stores.arrivals.announce_write({pair: at(4)}, at(11))
+    key = "too-hot", "oven-1"
+    mine = stores.arrivals.announce_write({key: at(5), ("too-hot", "oven-2"): at(7)}, at(10))
+    yours = stores.arrivals.announce_write({key: at(4)}, at(11))
     assert yours.startswith(at(11).isoformat())
-    (debt,) = [d for p, d in stores.arrivals.requests(["too-hot"]).items() if p == pair]
-    assert debt == ReprocessingRequest(*pair, at(4), None, (mine, yours))
-    stores.arrivals.fulfilled(
-        [replace(debt, announced_writes=(mine,)), ReprocessingRequest("too-hot", "oven-2", at(7), None, (mine,))]
+    (request,) = [d for p, d in stores.arrivals.requests(["too-hot"]).items() if p == key]
+    assert request == ReprocessingRequest(*key, at(4), None, (mine, yours))
+    stores.arrivals.remove_requests(
+        [replace(request, announced_writes=(mine,)), ReprocessingRequest("too-hot", "oven-2", at(7), None, (mine,))]
     )
-    assert stores.arrivals.requests(["too-hot"]) == {pair: ReprocessingRequest(*pair, at(4), None, (yours,))}
-    stores.arrivals.request_reprocessing({pair: at(6)})
+    assert stores.arrivals.requests(["too-hot"]) == {key: ReprocessingRequest(*key, at(4), None, (yours,))}
+    stores.arrivals.request_reprocessing({key: at(6)})
     (late,) = stores.arrivals.requests(["too-hot"]).values()
-    stores.arrivals.fulfilled([replace(late, token=None)])
-    assert stores.arrivals.requests(["too-hot"]) == {pair: replace(late, announced_writes=())}
-    stores.arrivals.fulfilled([late])
+    stores.arrivals.remove_requests([replace(late, token=None)])
+    assert stores.arrivals.requests(["too-hot"]) == {key: replace(late, announced_writes=())}
+    stores.arrivals.remove_requests([late])
     assert stores.arrivals.requests(["too-hot"]) == {}
 
 
@@ -164,8 +164,8 @@ def checkpoint(minute, needed_from=0, asset="oven-1", **changes):
 
 
 def before(stores, minute):
-    pair = "too-hot", "oven-1"
-    return stores.checkpoints.before({pair: at(minute)}).get(pair)
+    key = "too-hot", "oven-1"
+    return stores.checkpoints.before({key: at(minute)}).get(key)
 
 
 def test_the_nearest_states_are_found_and_come_back_equal(stores):
@@ -173,14 +173,14 @@ def test_the_nearest_states_are_found_and_come_back_equal(stores):
         20,
         pending_since=at(8),
         severity="high",
-        levels=(SeverityState("high", held_since=at(7)),),
+        levels=(SeverityState("high", met_since=at(7)),),
         carried=Carried("temperature", at(9), float("inf"), 2.5, ("high.above",), (0, 3), at(6)),
     )
     stores.checkpoints.save([checkpoint(10), full, checkpoint(30), checkpoint(25, asset="oven-2")])
-    pair, other = ("too-hot", "oven-1"), ("too-hot", "oven-2")
-    assert stores.checkpoints.before({pair: at(30), other: at(26)}) == {pair: full.state, other: ConditionState(at(25))}
-    assert stores.checkpoints.before({pair: at(2000), other: at(25)}) == {pair: ConditionState(at(30))}
-    assert stores.checkpoints.before({pair: at(10), ("other", "oven-1"): at(30)}) == {}
+    key, other = ("too-hot", "oven-1"), ("too-hot", "oven-2")
+    assert stores.checkpoints.before({key: at(30), other: at(26)}) == {key: full.state, other: ConditionState(at(25))}
+    assert stores.checkpoints.before({key: at(2000), other: at(25)}) == {key: ConditionState(at(30))}
+    assert stores.checkpoints.before({key: at(10), ("other", "oven-1"): at(30)}) == {}
     assert stores.checkpoints.before({}) == {}
     assert stores.checkpoints.after("too-hot", "oven-1", at(10)) == ConditionState(at(10))
     assert stores.checkpoints.after("too-hot", "oven-1", at(31)) is None

@@ -139,7 +139,7 @@ SUPPRESSION = {
     "windows.from": [window(), window(**{"from": "00:15"})],
     "windows.to": [window(), window(to="00:12")],
     "timezone": [window(), suppressed(windows=[{"from": "00:00", "to": "00:20"}], timezone="Asia/Tokyo")],
-    "still_tell": [suppressed(STOP), suppressed(STOP, still_tell=["medium"])],
+    "still_notify": [suppressed(STOP), suppressed(STOP, still_notify=["medium"])],
 }
 MOIST = {"variable": "moisture", "above": 4.5}
 THRESHOLD = {

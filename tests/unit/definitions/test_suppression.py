@@ -34,7 +34,7 @@ def test_what_was_written_comes_back_as_it_was_written():
         "when": [{"variable": "speed", "below": 0.1, "for": "5m"}, {"event": "maintenance", "recovery": "10m"}],
         "windows": [{"days": ["sat"], "from": "22:00", "to": "06:00"}],
         "timezone": "Europe/Berlin",
-        "still_tell": ["critical"],
+        "still_notify": ["critical"],
     }
     definition = threshold(suppression=written)
     assert definition_document(definition)["suppression"] == written
@@ -56,7 +56,7 @@ def test_what_was_written_comes_back_as_it_was_written():
         ({"when": {"variable": "speed", "below": 1, "stale_after": "0s"}}, "must be longer than 0s"),
         ({"when": {"variable": "speed", "equals": {"attribute": "idle"}}}, "suppression.when.0.equals"),
         ({"when": {"variabel": "speed", "below": 1}}, "did you mean variable?"),
-        ({"windows": [{"from": "22:00", "to": "06:00"}], "still_tell": ["worst"]}, "still_tell"),
+        ({"windows": [{"from": "22:00", "to": "06:00"}], "still_notify": ["worst"]}, "still_notify"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_its_place_and_a_hint(suppression, words):

@@ -67,7 +67,7 @@ def test_the_nearest_asset_that_has_the_variable_is_asked():
     line = Asset(name="line-1", variables={"speed": Variable()})
     machine, above = history([], oven()), history([0, 1, 2], line, speed=[1.0, 0.0, 1.0])
     assert minutes(suppressed_intervals(suppression(SLOW), [machine, above], at(0), at(3))) == [(1, 2)]
-    assert "speed of line-1 is below 0.1" in line_condition_at(suppression(SLOW), [machine, above], at(1.5)).words
+    assert "speed of line-1 is below 0.1" in line_condition_at(suppression(SLOW), [machine, above], at(1.5)).reason
 
 
 def test_an_event_suppresses_while_it_goes_on_and_one_of_the_line_counts_for_its_machines():
@@ -77,7 +77,7 @@ def test_an_event_suppresses_while_it_goes_on_and_one_of_the_line_counts_for_its
     assert minutes(found)[0] == (1, 4)
     assert found[1].start == at(8)
     assert found[1].end.year == 9999
-    assert line_condition_at(suppression({"event": "maint*"}), [line], at(9)).words == "maintenance on line-1"
+    assert line_condition_at(suppression({"event": "maint*"}), [line], at(9)).reason == "maintenance on line-1"
 
 
 # --- unknown ------------------------------------------------------------------------------------------------------------

@@ -144,7 +144,7 @@ def test_a_rate_is_the_change_since_the_value_that_held_so_long_ago():
     judged = evaluate_values(definition, data, None, at(0), at(8))
     assert [status_at(judged, at(m)) for m in (1, 2, 3, 4, 8)] == ["unknown", "unknown", "triggered", "clear", "triggered"]
     assert judged.intervals[1].fact == "no_rate"
-    assert [judged.seen(at(m)).judged for m in (3, 4, 8)] == [7.0, 4.0, 11.5]
+    assert [judged.reading_at(at(m)).evaluated for m in (3, 4, 8)] == [7.0, 4.0, 11.5]
 
 
 def test_a_rate_is_not_taken_across_a_hole_in_the_data():
@@ -308,7 +308,7 @@ def live(definition, data, instants):
         assert judged.intervals[0].start == at(start) + timedelta(milliseconds=1)
         assert all(a.end == b.start for a, b in pairwise(judged.intervals))
         state, steps = advance(state, judged.intervals, definition.hold, definition.clear_for, severities(definition))
-        found += [(s, judged.seen(s.at)) for s in steps]
+        found += [(s, judged.reading_at(s.at)) for s in steps]
         for s in judged.intervals:
             if not statuses or statuses[-1][:3] != (s.status, s.severity, s.fact):
                 statuses.append((s.status, s.severity, s.fact, s.start))

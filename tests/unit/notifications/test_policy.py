@@ -38,18 +38,18 @@ def over(episode):
 
 def test_the_stages_read_aloud():
     assert [stage.__name__ for stage in STAGES] == [
-        "found_in_the_past",
-        "shelved_or_suppressed",
-        "over_before_detected",
-        "first",
-        "resolved",
-        "reopened",
-        "over",
-        "quiet",
-        "severity_rose",
-        "acknowledged",
-        "escalation_due",
-        "repeat_due",
+        "skip_backfilled",
+        "skip_muted",
+        "digest_if_over",
+        "notify_of_raise",
+        "notify_of_end",
+        "notify_of_reopening",
+        "skip_over",
+        "skip_in_quiet_hours",
+        "notify_of_worse",
+        "skip_acknowledged",
+        "escalate",
+        "repeat",
     ]
 
 
@@ -80,22 +80,22 @@ def test_an_end_is_not_told_where_the_raise_was_given_up():
 def test_quiet_hours_hold_it_back_and_its_end_with_it():
     asleep = replace(PAGER, quiet_until=at(60))
     [held] = announcements([situation(recipient=asleep)])
-    assert (held.held, held.next_attempt_at) == ("quiet", at(60))
+    assert (held.postponed_by, held.next_attempt_at) == ("quiet", at(60))
     ended = over(replace(EPISODE, notifications=(held,)))
     assert announcements([situation(ended, asleep, cause="closed")]) == ()
 
 
 def test_a_flood_holds_back_what_is_one_too_many_until_the_end_of_its_slot():
     crowded = replace(PAGER, flood=Flood(more_than=2, within=timedelta(minutes=10)))
-    assert decide(situation(recipient=crowded, recent_alerts=1)).held is None
+    assert decide(situation(recipient=crowded, recent_alerts=1)).postponed_by is None
     held = decide(situation(recipient=crowded, recent_alerts=2, minute=3))
-    assert (held.held, held.waiting_until) == ("flood", at(10))
+    assert (held.postponed_by, held.waiting_until) == ("flood", at(10))
 
 
 def test_the_top_severity_is_held_back_by_nothing():
     burning = replace(EPISODE, severity="critical")
     crowded = replace(PAGER, flood=Flood(more_than=1))
-    assert decide(situation(burning, crowded, recent_alerts=1000)).held is None
+    assert decide(situation(burning, crowded, recent_alerts=1000)).postponed_by is None
     route = parse_route({"name": "r", "channels": ["pager"], "quiet": [{"from": "00:00", "to": "24:00"}]})
     quiet = [
         recipients(threshold(), "oven-1", s, [route], ["pager"], at(0))[0].quiet_until is not None for s in ("medium", "critical")

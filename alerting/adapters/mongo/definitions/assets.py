@@ -64,8 +64,8 @@ def _refuse_to_hide(collection: MongoCollection, names: Sequence[str], parse: Ca
     stored = collection.find({"name": {"$in": list(names)}}) if names else ()
     faulty = [f"  - {read.name}: {'; '.join(read.reasons)}" for read in read_each(stored, parse) if read.value is None]
     if faulty:
-        place = f"collection {collection.name}"
+        path = f"collection {collection.name}"
         raise UserError(
-            f"nothing was written: mend these documents in the database ({place}), or remove them there, first:\n"
+            f"nothing was written: mend these documents in the database ({path}), or remove them there, first:\n"
             + "\n".join(f"{line[:4]}{what} {line[4:]}" for line in faulty)
         )

@@ -111,7 +111,7 @@ class MongoDefinitions:
 def _marks(found: Iterable[Document]) -> dict[str, list[str]]:
     """Return faults by name from the marks that can be read."""
     faults = {mark["_id"]: mark.get("faults") for mark in found}
-    return {name: [str(f) for f in told] for name, told in faults.items() if isinstance(told, list)}
+    return {name: [str(f) for f in reasons] for name, reasons in faults.items() if isinstance(reasons, list)}
 
 
 def _marked(found: Document, marks: Mapping[str, list[str]]) -> Document:

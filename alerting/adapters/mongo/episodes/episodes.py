@@ -89,15 +89,15 @@ class MongoEpisodes:
         found = [*self._episodes.find({"raised_at": {"$gte": start, "$lt": end}}, _EXTRACT)]
         if active_from is not None:
             ended = {"raised_at": {"$gte": active_from, "$lt": start}, "closed_at": {"$gt": start}}
-            still = {"raised_at": {"$lt": start}, "condition": "open"}
-            found += [*self._episodes.find(ended, _EXTRACT), *self._episodes.find(still, _EXTRACT)]
+            still_open = {"raised_at": {"$lt": start}, "condition": "open"}
+            found += [*self._episodes.find(ended, _EXTRACT), *self._episodes.find(still_open, _EXTRACT)]
         return sorted((_alarm(document) for document in found), key=lambda a: (a.raised_at, a.id))
 
     def starting_with(self, prefix: str) -> list[Episode]:
         """Return episodes whose id has this prefix, at most ten."""
         return _episodes(self._episodes.find({"_id": {"$gte": prefix, "$lt": prefix + "\uffff"}}).limit(10))
 
-    def unsettled(self, as_of: datetime) -> list[Episode]:
+    def with_due_outcomes(self, as_of: datetime) -> list[Episode]:
         """Return episodes with `outcome_due_at` at or before as_of, oldest first."""
         return _episodes(self._episodes.find({"outcome_due_at": {"$lte": as_of}}).sort(_OLDEST_FIRST))
 
@@ -125,26 +125,26 @@ class MongoEpisodes:
     def notified_since(self, asset: str, since: datetime) -> list[Notification]:
         """Return notifications of raises on this asset made after this instant."""
         found = self._episodes.find({"asset": asset, "notifications.created_at": {"$gt": since}}, {"notifications": True})
-        outboxes = (from_document(Notification, n) for document in found for n in document["notifications"])
-        return [n for n in outboxes if n.transition == "raised" and n.created_at > since]
+        notifications = (from_document(Notification, n) for document in found for n in document["notifications"])
+        return [n for n in notifications if n.transition == "raised" and n.created_at > since]
 
     def sent_since(self, since: datetime) -> list[Notification]:
         """Return notifications that were delivered since this instant."""
         # No notification is delivered later than its `next_attempt_at` (the end of the claim), which has an index.
         sent = {"status": "sent", "next_attempt_at": {"$gte": since}}
         found = self._episodes.find({"notifications": {"$elemMatch": sent}}, {"notifications": True})
-        outboxes = (from_document(Notification, n) for document in found for n in document["notifications"])
-        return [n for n in outboxes if n.status == "sent" and n.delivered_at is not None and n.delivered_at >= since]
+        notifications = (from_document(Notification, n) for document in found for n in document["notifications"])
+        return [n for n in notifications if n.status == "sent" and n.delivered_at is not None and n.delivered_at >= since]
 
     def waiting_in_floods(self, now: datetime) -> list[Episode]:
         """Return episodes with a pending notification that a flood has postponed until now, oldest first."""
-        held = {"status": "pending", "held": "flood", "next_attempt_at": {"$lte": now}}
-        return _episodes(self._episodes.find({"notifications": {"$elemMatch": held}}).sort(_OLDEST_FIRST))
+        waiting = {"status": "pending", "postponed_by": "flood", "next_attempt_at": {"$lte": now}}
+        return _episodes(self._episodes.find({"notifications": {"$elemMatch": waiting}}).sort(_OLDEST_FIRST))
 
     def waiting_for_digest(self) -> list[Episode]:
         """Return episodes with a pending notification that waits for a digest, oldest first."""
-        held = {"status": "pending", "held": "digest"}
-        return _episodes(self._episodes.find({"notifications": {"$elemMatch": held}}).sort(_OLDEST_FIRST))
+        waiting = {"status": "pending", "postponed_by": "digest"}
+        return _episodes(self._episodes.find({"notifications": {"$elemMatch": waiting}}).sort(_OLDEST_FIRST))
 
 
 def _alarm(document: Document) -> Alarm:

@@ -46,8 +46,8 @@ class MongoShelves:
             there = {"$or": [{"_id": document["_id"]}, {"force_key": document.get("force_key", "")}]}
             for read in read_each(self._named(self._shelves.find(there)), parse_shelf):
                 if read.value is None:
-                    said = "; ".join(read.reasons)
-                    raise UserError(f"mend the document {read.name} in collection {SHELVES} first: {said}") from None
+                    reasons = "; ".join(read.reasons)
+                    raise UserError(f"mend the document {read.name} in collection {SHELVES} first: {reasons}") from None
             return False
         return True
 

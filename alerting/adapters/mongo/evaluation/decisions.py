@@ -13,18 +13,18 @@ from alerting.ports import DecisionRecord
 class MongoDecisions:
     """Port `Decisions`.
 
-    `run_key` is absent from manual decisions, which belong to no run and may be many; `place_key` from those without a promotion.
+    `run_key` is absent from manual decisions, which belong to no run and may be many; `rank_key` from those without a promotion.
     Documents with `files_of` instead of a definition hold the hashes of the files that a run has registered.
     """
 
     def __init__(self, database: MongoDatabase) -> None:
         self._decisions = database[DECISIONS]
 
-    def add(self, decision: DecisionRecord, place: int | None = None) -> bool:
+    def add(self, decision: DecisionRecord, rank: int | None = None) -> bool:
         """Store a decision; return False if this definition and run have one already, or another promotion took its rank."""
         document = to_document(decision)
-        if place is not None:
-            document["place_key"] = f"{decision.definition}|{place}"
+        if rank is not None:
+            document["rank_key"] = f"{decision.definition}|{rank}"
         if decision.run_id is not None:
             document["run_key"] = f"{decision.definition}|{decision.run_id}"
         try:

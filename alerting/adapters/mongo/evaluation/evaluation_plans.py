@@ -44,28 +44,28 @@ class MongoEvaluationPlans:
         self._revisions = database[REVISIONS]
         self._parts = database[EVALUATION_PLANS]
 
-    def written(self) -> str:
+    def source_hash(self) -> str:
         """Return a hash over all current documents and the number of revisions, which are immutable."""
-        seen = hashlib.blake2b(f"{_FORMAT} {self._revisions.count_documents({})}".encode(), digest_size=16)
+        digest = hashlib.blake2b(f"{_FORMAT} {self._revisions.count_documents({})}".encode(), digest_size=16)
         for collection in self._made_of:
             for batch in cast(Iterable[bytes], collection.find_raw_batches()):
-                seen.update(batch)
-        return seen.hexdigest()
+                digest.update(batch)
+        return digest.hexdigest()
 
-    def get(self, written: str) -> EvaluationPlan | None:
+    def get(self, source_hash: str) -> EvaluationPlan | None:
         """Return the plan with this hash of its sources; None unless all its parts are stored."""
-        parts = list(self._parts.find({"written": written}).sort("_id"))
+        parts = list(self._parts.find({"source_hash": source_hash}).sort("_id"))
         if not parts or len(parts) != parts[0]["parts"]:
             return None
         return EvaluationPlan(tuple(parts[0]["names"]), tuple(target for part in parts for target in _read_targets(part)))
 
-    def put(self, written: str, evaluation_plan: EvaluationPlan) -> None:
+    def put(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
         """Store a plan in place of the previous one."""
         targets = evaluation_plan.targets
         pieces = [targets[start : start + _PART] for start in range(0, len(targets), _PART)] or [()]
         for number, piece in enumerate(pieces):
             names = evaluation_plan.names if number == 0 else ()
-            document = {"_id": number, "written": written, "parts": len(pieces), "names": list(names), **_columns(piece)}
+            document = {"_id": number, "source_hash": source_hash, "parts": len(pieces), "names": list(names), **_columns(piece)}
             self._replace(number, document)
         self._parts.delete_many({"_id": {"$gte": len(pieces)}})
 

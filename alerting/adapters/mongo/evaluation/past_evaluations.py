@@ -9,13 +9,13 @@ class MongoPastEvaluations:
     """Port `PastEvaluations`: append-only."""
 
     def __init__(self, database: MongoDatabase) -> None:
-        self._replays = database[PAST_EVALUATIONS]
+        self._evaluations = database[PAST_EVALUATIONS]
 
-    def add(self, replay: PastEvaluation) -> None:
+    def add(self, evaluation: PastEvaluation) -> None:
         """Store a record."""
-        self._replays.insert_one(to_document(replay))
+        self._evaluations.insert_one(to_document(evaluation))
 
     def of(self, definition: str) -> list[PastEvaluation]:
         """Return records for a definition, oldest first."""
-        found = self._replays.find({"definition": definition}).sort([("at", 1), ("_id", 1)])
+        found = self._evaluations.find({"definition": definition}).sort([("at", 1), ("_id", 1)])
         return [from_document(PastEvaluation, document) for document in found]

@@ -12,12 +12,12 @@ from datetime import datetime
 from pymongo import UpdateOne
 
 from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, to_bson, to_document, upsert, utc
-from alerting.adapters.mongo.indexes import ARRIVALS, REACH, REJUDGE
-from alerting.episodes.state_table import Pair
+from alerting.adapters.mongo.indexes import ARRIVALS, EVALUATED_UNTIL, REPROCESSING_REQUESTS
+from alerting.episodes.state_table import TargetKey
 from alerting.ports.late import Arrival, LatePart, ReprocessingRequest
 
 Parts = Callable[[datetime | None], tuple[LatePart, ...]]
-_REACH = "evaluated_until"
+_DOCUMENT_ID = "evaluated_until"
 
 
 class MongoArrivals:
@@ -25,8 +25,8 @@ class MongoArrivals:
 
     def __init__(self, database: MongoDatabase) -> None:
         self._arrivals = database[ARRIVALS]
-        self._reach = database[REACH]
-        self._debts = database[REJUDGE]
+        self._evaluated_until = database[EVALUATED_UNTIL]
+        self._requests = database[REPROCESSING_REQUESTS]
 
     @contextmanager
     def writing(self, parts: Parts, arrived_at: datetime) -> Iterator[None]:
@@ -50,13 +50,13 @@ class MongoArrivals:
 
     def evaluated_until(self) -> datetime | None:
         """Return the latest instant up to which any evaluation has begun to read."""
-        found = self._reach.find_one({"_id": _REACH})
+        found = self._evaluated_until.find_one({"_id": _DOCUMENT_ID})
         return None if found is None else utc(found["up_to"])
 
     def extend_evaluated_until(self, up_to: datetime) -> None:
         """Advance the instant; an earlier one changes nothing."""
-        moved = {"$max": {"up_to": to_bson(up_to)}}
-        upsert(lambda: self._reach.update_one({"_id": _REACH}, moved, upsert=True))
+        change = {"$max": {"up_to": to_bson(up_to)}}
+        upsert(lambda: self._evaluated_until.update_one({"_id": _DOCUMENT_ID}, change, upsert=True))
 
     def waiting(self) -> list[Arrival]:
         """Return arrivals that are not routed yet, oldest first."""
@@ -92,39 +92,39 @@ class MongoArrivals:
         old = {"arrived_at": {"$lt": to_bson(before)}, "waits": {"$exists": False}}
         return self._arrivals.delete_many(old).deleted_count
 
-    def request_reprocessing(self, starts: Mapping[Pair, datetime]) -> None:
+    def request_reprocessing(self, starts: Mapping[TargetKey, datetime]) -> None:
         """Create reprocessing requests of these targets from these instants."""
         self._add(starts, {"$set": {"token": uuid.uuid4().hex}})
 
-    def announce_write(self, starts: Mapping[Pair, datetime], as_of: datetime) -> str:
+    def announce_write(self, starts: Mapping[TargetKey, datetime], as_of: datetime) -> str:
         """Announce reprocessing requests of these targets, which take effect if this evaluator does not finish."""
         announce_write = f"{as_of.isoformat()} {uuid.uuid4().hex}"
         self._add(starts, {"$addToSet": {"announced_writes": announce_write}})
         return announce_write
 
-    def _add(self, starts: Mapping[Pair, datetime], addition: Document) -> None:
+    def _add(self, starts: Mapping[TargetKey, datetime], addition: Document) -> None:
         updates = [
             UpdateOne({"definition": definition, "asset": asset}, {"$min": {"start": to_bson(start)}, **addition}, upsert=True)
             for (definition, asset), start in starts.items()
         ]
         if updates:
-            upsert(lambda: self._debts.bulk_write(updates, ordered=False))
+            upsert(lambda: self._requests.bulk_write(updates, ordered=False))
 
-    def requests(self, definitions: Sequence[str]) -> dict[Pair, ReprocessingRequest]:
+    def requests(self, definitions: Sequence[str]) -> dict[TargetKey, ReprocessingRequest]:
         """Return the reprocessing requests of these definitions."""
         wanted = set(definitions)
-        found = (from_document(ReprocessingRequest, document) for document in self._debts.find())
+        found = (from_document(ReprocessingRequest, document) for document in self._requests.find())
         return {(d.definition, d.asset): d for d in found if d.definition in wanted}
 
-    def fulfilled(self, requests: Sequence[ReprocessingRequest]) -> None:
+    def remove_requests(self, requests: Sequence[ReprocessingRequest]) -> None:
         """Remove these tokens and announcements, and then the reprocessing requests that have neither."""
-        taken = []
-        for debt in requests:
-            pair = {"definition": debt.definition, "asset": debt.asset}
-            if debt.token is not None:
-                taken.append(UpdateOne({**pair, "token": debt.token}, {"$unset": {"token": True}}))
-            if debt.announced_writes:
-                taken.append(UpdateOne(pair, {"$pull": {"announced_writes": {"$in": list(debt.announced_writes)}}}))
-        if taken:
-            self._debts.bulk_write(taken, ordered=False)
-            self._debts.delete_many({"token": None, "$or": [{"announced_writes": None}, {"announced_writes": []}]})
+        removals = []
+        for request in requests:
+            key = {"definition": request.definition, "asset": request.asset}
+            if request.token is not None:
+                removals.append(UpdateOne({**key, "token": request.token}, {"$unset": {"token": True}}))
+            if request.announced_writes:
+                removals.append(UpdateOne(key, {"$pull": {"announced_writes": {"$in": list(request.announced_writes)}}}))
+        if removals:
+            self._requests.bulk_write(removals, ordered=False)
+            self._requests.delete_many({"token": None, "$or": [{"announced_writes": None}, {"announced_writes": []}]})

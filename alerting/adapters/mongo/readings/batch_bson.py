@@ -36,26 +36,30 @@ def batch_documents(batch: ReadingBatch, arrived_at: datetime) -> list[RawBSONDo
     texts = {n: _Texts.encode(_key(_STRING, n), c.values) for n, c in batch.columns.items() if c.values.dtype == object}
     if rows * (asset.longest + sum(text.longest for text in texts.values())) > LARGEST:
         return None
-    samples = [texts[n].block() if n in texts else _sample(n, column) for n, column in batch.columns.items()]
+    samples = [texts[n].field_bytes() if n in texts else _sample(n, column) for n, column in batch.columns.items()]
     within = _total(samples, rows) + 4 + len(_END)
-    head = [_values(_key(_OBJECT_ID, "_id"), _new_ids(rows)), asset.block(), _values(_key(_DATE, "ts"), batch.at.astype("<i8"))]
+    head = [
+        _values(_key(_OBJECT_ID, "_id"), _new_ids(rows)),
+        asset.field_bytes(),
+        _values(_key(_DATE, "ts"), batch.at.astype("<i8")),
+    ]
     arrival = _values(_key(_DATE, "arrived_at"), np.full(rows, to_millis(arrived_at), "<i8"))
     document = [_values(_key(_DOCUMENT, "v"), within.astype("<i4")), *samples, _values(_END, np.empty((rows, 0), np.uint8))]
     body = [*head, *document, arrival, _values(_END, np.empty((rows, 0), np.uint8))]
     sizes = _total(body, rows) + 4
-    raw = _joined([_values(b"", sizes.astype("<i4")), *body])
+    raw = _join([_values(b"", sizes.astype("<i4")), *body])
     return [RawBSONDocument(raw[start:end]) for start, end in pairwise([0, *np.cumsum(sizes).tolist()])]
 
 
 @dataclass(frozen=True)
-class _Block:
+class _FieldBytes:
     """Bytes of one field, one line per row, of which the first `sizes` are written: all of them if that is None."""
 
     data: npt.NDArray[np.uint8]
     sizes: Sizes | None = None
 
     @property
-    def kept(self) -> npt.NDArray[np.bool_]:
+    def is_written(self) -> npt.NDArray[np.bool_]:
         if self.sizes is None:
             return np.ones(self.data.shape, dtype=bool)
         return np.arange(self.data.shape[1]) < self.sizes[:, None]
@@ -78,12 +82,12 @@ class _Texts:
     def longest(self) -> int:
         return max(map(len, self.fields), default=0)
 
-    def block(self) -> _Block:
+    def field_bytes(self) -> _FieldBytes:
         fields = [*self.fields, b""]
         width = self.longest
         data = np.frombuffer(b"".join(field.ljust(width, _END) for field in fields), np.uint8).reshape(len(fields), width)
         sizes = np.array([len(field) for field in fields], np.int64)[self.codes]
-        return _Block(data[self.codes], None if (sizes == width).all() else sizes)
+        return _FieldBytes(data[self.codes], None if (sizes == width).all() else sizes)
 
 
 def _new_ids(rows: int) -> npt.NDArray[np.uint8]:
@@ -98,13 +102,13 @@ def _key(type_: bytes, name: str) -> bytes:
     return type_ + name.encode() + _END
 
 
-def _sample(name: str, column: SampleColumn) -> _Block:
+def _sample(name: str, column: SampleColumn) -> _FieldBytes:
     if column.values.dtype == np.bool_:
         return _values(_key(_BOOLEAN, name), column.values, column.present)
     return _values(_key(_DOUBLE, name), column.values.astype("<f8", copy=False), column.present)
 
 
-def _values(key: bytes, values: npt.NDArray[Any], present: npt.NDArray[np.bool_] | None = None) -> _Block:
+def _values(key: bytes, values: npt.NDArray[Any], present: npt.NDArray[np.bool_] | None = None) -> _FieldBytes:
     """Return the fields of values of equal size, absent where they are not present."""
     rows = len(values)
     raw = np.ascontiguousarray(values).view(np.uint8).reshape(rows, -1)
@@ -112,21 +116,21 @@ def _values(key: bytes, values: npt.NDArray[Any], present: npt.NDArray[np.bool_]
     data[:, : len(key)] = np.frombuffer(key, np.uint8)
     data[:, len(key) :] = raw
     if present is None or present.all():
-        return _Block(data)
-    return _Block(data, np.where(present, data.shape[1], 0))
+        return _FieldBytes(data)
+    return _FieldBytes(data, np.where(present, data.shape[1], 0))
 
 
-def _total(blocks: Sequence[_Block], rows: int) -> Sizes:
+def _total(fields_: Sequence[_FieldBytes], rows: int) -> Sizes:
     """Return the number of bytes that each row writes."""
     total = np.zeros(rows, np.int64)
-    for block in blocks:
-        total += block.data.shape[1] if block.sizes is None else block.sizes
+    for field_bytes in fields_:
+        total += field_bytes.data.shape[1] if field_bytes.sizes is None else field_bytes.sizes
     return total
 
 
-def _joined(blocks: Sequence[_Block]) -> bytes:
+def _join(fields_: Sequence[_FieldBytes]) -> bytes:
     """Return the written bytes of all rows, row after row."""
-    data = np.hstack([block.data for block in blocks])
-    if all(block.sizes is None for block in blocks):
+    data = np.hstack([field_bytes.data for field_bytes in fields_])
+    if all(field_bytes.sizes is None for field_bytes in fields_):
         return data.tobytes()
-    return data[np.hstack([block.kept for block in blocks])].tobytes()
+    return data[np.hstack([field_bytes.is_written for field_bytes in fields_])].tobytes()

@@ -12,11 +12,11 @@ class MongoReports:
     def __init__(self, database: MongoDatabase) -> None:
         self._reports = database[REPORTS]
 
-    def put(self, definition: str, start: datetime, end: datetime, figures: Document, page: str, at: datetime) -> str:
+    def put(self, definition: str, start: datetime, end: datetime, metrics: Document, page: str, at: datetime) -> str:
         """Store a report and return its id, the same for the same definition and period."""
         identity = fingerprint(definition, start, end)
         document = to_bson(
-            {"definition": definition, "start": start, "end": end, "at": at, "figures": figures, "page": page},
+            {"definition": definition, "start": start, "end": end, "at": at, "figures": metrics, "page": page},
         )
         self._reports.replace_one({"_id": identity}, document, upsert=True)
         return identity

@@ -6,7 +6,7 @@ from typing import Any
 
 from alerting.episodes.episode import Notification
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.state_table import Pair
+from alerting.episodes.state_table import TargetKey
 from alerting.notifications.group_message import GroupMessage
 from alerting.operators.shelves import Shelf
 from alerting.ports import Document, PastEvaluation, PlatformAlert
@@ -41,16 +41,16 @@ class NothingLate:
     def forget(self, before: datetime) -> int:  # noqa: ARG002
         return 0
 
-    def request_reprocessing(self, starts: Mapping[Pair, datetime]) -> None:
+    def request_reprocessing(self, starts: Mapping[TargetKey, datetime]) -> None:
         """Write nothing. All evaluations of an in-memory platform use the same readings."""
 
-    def requests(self, definitions: Sequence[str]) -> dict[Pair, ReprocessingRequest]:  # noqa: ARG002
+    def requests(self, definitions: Sequence[str]) -> dict[TargetKey, ReprocessingRequest]:  # noqa: ARG002
         return {}
 
-    def announce_write(self, starts: Mapping[Pair, datetime], as_of: datetime) -> str:  # noqa: ARG002
+    def announce_write(self, starts: Mapping[TargetKey, datetime], as_of: datetime) -> str:  # noqa: ARG002
         return ""  # an in-memory platform ends with its evaluator
 
-    def fulfilled(self, requests: Sequence[ReprocessingRequest]) -> None:
+    def remove_requests(self, requests: Sequence[ReprocessingRequest]) -> None:
         """Remove nothing. Reprocessing requests of an in-memory platform are not stored."""
 
 
@@ -60,13 +60,13 @@ class NoCheckpoints:
     def save(self, checkpoints: Sequence[Checkpoint]) -> None:
         """Write nothing."""
 
-    def before(self, instants: Mapping[Pair, datetime]) -> dict[Pair, ConditionState]:  # noqa: ARG002
+    def before(self, instants: Mapping[TargetKey, datetime]) -> dict[TargetKey, ConditionState]:  # noqa: ARG002
         return {}
 
     def after(self, definition: str, asset: str, instant: datetime) -> ConditionState | None:  # noqa: ARG002
         return None
 
-    def drop(self, starts: Mapping[Pair, datetime]) -> None:
+    def drop(self, starts: Mapping[TargetKey, datetime]) -> None:
         """Drop nothing. There are no checkpoints."""
 
 

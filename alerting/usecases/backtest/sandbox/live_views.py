@@ -142,7 +142,7 @@ class LiveEpisodesUntil(NoNotifications):
     def alarms(self, start: datetime, end: datetime, active_from: datetime | None = None) -> list[Alarm]:
         return self._live.alarms(start, min(end, self._until), active_from)
 
-    def unsettled(self, as_of: datetime) -> list[Episode]:  # noqa: ARG002
+    def with_due_outcomes(self, as_of: datetime) -> list[Episode]:  # noqa: ARG002
         return []
 
 

@@ -76,6 +76,6 @@ class MemoryEpisodes(NoNotifications):
     def alarms(self, start: datetime, end: datetime, active_from: datetime | None = None) -> list[Alarm]:  # noqa: ARG002
         return [alarm_of(e) for e in self.find(start=start, end=end)[::-1]]
 
-    def unsettled(self, as_of: datetime) -> list[Episode]:
+    def with_due_outcomes(self, as_of: datetime) -> list[Episode]:
         due = [e for e in self._kept.values() if e.outcome_due_at is not None and e.outcome_due_at <= as_of]
         return sorted(due, key=lambda e: (e.raised_at, e.id))

@@ -6,7 +6,7 @@ from datetime import datetime
 import numpy as np
 
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.state_table import ConditionTable, Pair
+from alerting.episodes.state_table import ConditionTable, TargetKey
 from alerting.ports import Document
 from alerting.readings.ragged import Flags
 
@@ -15,39 +15,39 @@ class MemoryStates:
     """Port `States` in memory."""
 
     def __init__(self) -> None:
-        self.kept: dict[tuple[str, str], ConditionState] = {}
+        self.states: dict[tuple[str, str], ConditionState] = {}
 
     def load(self, definition: str, assets: Sequence[str]) -> dict[str, ConditionState]:
-        return {a: self.kept[definition, a] for a in assets if (definition, a) in self.kept}
+        return {a: self.states[definition, a] for a in assets if (definition, a) in self.states}
 
     def advance(self, definition: str, asset: str, before: ConditionState | None, after: ConditionState) -> bool:
-        stored = self.kept.get((definition, asset))
+        stored = self.states.get((definition, asset))
         if (stored and stored.watermark) != (before and before.watermark):
             return False
-        self.kept[definition, asset] = after
+        self.states[definition, asset] = after
         return True
 
-    def load_many(self, pairs: Sequence[Pair]) -> ConditionTable:
-        table = ConditionTable(pairs)
-        for row, pair in enumerate(pairs):
-            if pair in self.kept:
-                table.put(row, self.kept[pair])
+    def load_many(self, keys: Sequence[TargetKey]) -> ConditionTable:
+        table = ConditionTable(keys)
+        for row, key in enumerate(keys):
+            if key in self.states:
+                table.put(row, self.states[key])
         return table
 
     def advance_many(self, before: ConditionTable, after: ConditionTable) -> Flags:
-        moved = np.zeros(len(before), np.bool_)
-        for row, pair in enumerate(before.pairs):
+        advanced = np.zeros(len(before), np.bool_)
+        for row, key in enumerate(before.keys):
             state = after.state(row)
-            moved[row] = state is not None and self.advance(*pair, before.state(row), state)
-        return moved
+            advanced[row] = state is not None and self.advance(*key, before.state(row), state)
+        return advanced
 
 
 class MemoryScores:
-    """Port `Scores` in memory, of one definition. `fresh`: rows added since it was emptied."""
+    """Port `Scores` in memory, of one definition. `added`: rows added since it was emptied."""
 
     def __init__(self) -> None:
         self._rows: dict[tuple[datetime, str, int], Document] = {}
-        self.fresh: list[Document] = []
+        self.added: list[Document] = []
 
     def restore(self, rows: Iterable[Document]) -> None:
         """Restore rows of scores."""
@@ -58,7 +58,7 @@ class MemoryScores:
             if (ts, asset, version) not in self._rows:
                 row = {"asset": asset, "ts": ts, "score": score, "threshold": threshold, "model_version": version}
                 self._rows[ts, asset, version] = row
-                self.fresh.append(row)
+                self.added.append(row)
 
     def between(
         self,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from alerting.definitions.model import Revision
-from alerting.ports import NOT_KEPT, Definitions, Episodes, Platform
+from alerting.ports import NO_EVALUATION_PLANS, Definitions, Episodes, Platform
 from alerting.usecases.backtest.sandbox.empty_ports import (
     NoAudit,
     NoCheckpoints,
@@ -66,7 +66,7 @@ class Sandbox:
             states=self.states,
             arrivals=NothingLate(),
             checkpoints=NoCheckpoints(),
-            evaluation_plans=NOT_KEPT,
+            evaluation_plans=NO_EVALUATION_PLANS,
             shelves=NoShelves(),
             feedback=PointInTimeFeedback(self._live.feedback),
             decisions=self.decisions,

@@ -100,7 +100,7 @@ def test_an_episode_is_shown_with_everything(client, platform):
     shown = client.get(f"/api/v1/episodes/{episode(1).id}", headers=VIEWER).json()
     assert shown["reason"] == "218 °C is above 215 °C"
     assert shown["raised_at"] == "2026-01-05T00:01:00Z"
-    assert shown["contributions"][0]["words"] == "zone 2 is 12 °C above its usual"
+    assert shown["contributions"][0]["message"] == "zone 2 is 12 °C above its usual"
     assert shown["recommendation"]["changes"][0] == {"variable": "zone_2", "before": 232.0, "after": 224.0, "unit": "°C"}
     assert shown["transitions"][0]["reason"] == "the condition is met"
     assert shown["notifications"][0]["status"] == "sent"
@@ -152,7 +152,7 @@ def test_pages_together_hold_every_episode_once_even_those_of_one_instant(client
 
 
 @pytest.mark.parametrize(
-    ("query", "words"),
+    ("query", "message"),
     [
         ("from=yesterday", "from: "),
         ("from=2026-01-05T00:00:00", "has no time zone"),
@@ -202,7 +202,7 @@ def test_feedback_never_overwrites(client, platform):
 
 
 @pytest.mark.parametrize(
-    ("body", "words"),
+    ("body", "message"),
     [
         ({}, "feedback must say something"),
         ({"comment": "   "}, "feedback must say something"),

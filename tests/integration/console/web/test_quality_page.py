@@ -139,7 +139,7 @@ def test_the_pages_say_what_is_suppressed_by_design_and_what_nobody_was_told_of(
     stands = api.get(f"/api/v1/episodes/{raised.id}/standing").json()
     assert (stands["state"], stands["suppressed"]) == ("suppressed by design", "cleaning on oven-1")
     listed = api.get("/api/v1/suppressions").json()
-    assert [(p["definition"], p["asset"], p["suppressed"]) for p in listed["pairs"]] == [("too-hot", "oven-1", True)]
+    assert [(p["definition"], p["asset"], p["suppressed"]) for p in listed["targets"]] == [("too-hot", "oven-1", True)]
     assert [e["id"] for e in listed["not_notified"]] == [raised.id]
 
 

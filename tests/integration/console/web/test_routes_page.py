@@ -138,7 +138,7 @@ def test_the_last_delivery_and_the_last_sign_of_life_are_those_of_the_channel(br
 
 
 def test_what_waits_is_listed_with_its_reason(browser, platform, night):
-    held = replace(notice("k:raised:shift", 1, held="quiet"), channel="shift", next_attempt_at=at(900))
+    held = replace(notice("k:raised:shift", 1, postponed_by="quiet"), channel="shift", next_attempt_at=at(900))
     platform.episodes.insert(replace(episode(1), notifications=(held,)))
     log_in(browser)
     page = words_of(browser.get("/routes"))

@@ -64,7 +64,7 @@ def test_running_the_same_interval_again_changes_nothing(platform, mailbox):
     feed(platform, m1=200, m5=230)
     run(platform, 20)
     before = all_episodes(platform)
-    assert run(platform, 20).pairs == 0
+    assert run(platform, 20).targets == 0
     assert all_episodes(platform) == before
     assert len(mailbox.messages) == 1
 
@@ -87,8 +87,8 @@ class NeverMoves:
     def __init__(self, states):
         self._states = states
 
-    def load_many(self, pairs):
-        return self._states.load_many(pairs)
+    def load_many(self, keys):
+        return self._states.load_many(keys)
 
     def advance_many(self, before, after):
         return np.zeros(len(before), np.bool_)

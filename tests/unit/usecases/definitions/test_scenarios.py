@@ -62,7 +62,7 @@ def test_a_sample_of_bad_quality_makes_it_unknown_and_its_value_is_no_matter():
 
 
 HOT = {"temperature": [200, "230 x 9", 200, "230 x 4"]}
-STANDING = {"when": {"variable": "line_state", "equals": "stopped"}, "still_tell": ["critical"]}
+STANDING = {"when": {"variable": "line_state", "equals": "stopped"}, "still_notify": ["critical"]}
 
 
 def told(definition, readings, **changes):
