@@ -31,9 +31,9 @@ from alerting.adapters.mongo.readings.arrivals import MongoArrivals
 from alerting.adapters.mongo.readings.readings import MongoReadings
 from alerting.adapters.mongo.reports.backtests import MongoBacktests
 from alerting.adapters.mongo.reports.reports import MongoReports
-from alerting.adapters.mongo.transactions import require_replica_set
+from alerting.adapters.mongo.transactions import MongoUnitOfWork, require_replica_set
 from alerting.definitions.faults import UserError
-from alerting.ports import Channel, Clock, Models, Platform
+from alerting.ports import Channel, Clock, Models, Platform, UnitOfWork
 
 TIMEOUT_S = 3.0
 KEYS_NOT_LOADED = 211
@@ -47,10 +47,14 @@ class DatabaseDown(UserError):
 
 
 class MongoStores:
-    """Every store of one database. `ensure` makes the collections, indexes and validators that the first write needs."""
+    """Every store of one database. `ensure` makes the collections, indexes and validators that the first write needs.
 
-    def __init__(self, database: MongoDatabase) -> None:
+    `unit_of_work`: instead of transactions.
+    """
+
+    def __init__(self, database: MongoDatabase, unit_of_work: UnitOfWork | None = None) -> None:
         self.database = database
+        self.unit_of_work = unit_of_work or MongoUnitOfWork(database.client)
         self.definitions = MongoDefinitions(database)
         self.assets = MongoAssets(database)
         self.readings = MongoReadings(database)
@@ -87,6 +91,7 @@ class MongoStores:
             readings=self.readings,
             episodes=self.episodes,
             states=self.states,
+            unit_of_work=self.unit_of_work,
             arrivals=self.arrivals,
             checkpoints=self.checkpoints,
             evaluation_plans=self.evaluation_plans,

@@ -1,4 +1,4 @@
-"""Evaluate definitions from the watermark on: raise and close episodes, then advance the watermark."""
+"""Evaluate definitions from the watermark on: raise and close episodes, and advance the watermark with them."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -42,7 +42,9 @@ def evaluate(platform: Platform, names: Sequence[str] | None, as_of: datetime, p
     done = 0
     for rows in batches(targets, full_batch.starts, full_batch.evaluated_from, to_millis(as_of)):
         progress("evaluating", done, len(targets))
-        evaluate_batch(run, full_batch.take(rows))
+        part: Batch | None = full_batch.take(rows)
+        while part is not None:
+            part = evaluate_batch(run, part)
         done += len(rows)
     end_round(platform, late)
     record_model_faults(platform, evaluation_plan.names, run.counts.unreadable, as_of)

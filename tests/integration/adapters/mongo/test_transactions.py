@@ -6,15 +6,19 @@ from contextlib import contextmanager
 
 import pytest
 from pymongo import MongoClient
-from pymongo.errors import OperationFailure
+from pymongo.client_session import ClientSession
+from pymongo.errors import OperationFailure, PyMongoError
 
 from alerting.adapters.embedded import mongod_access
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod, find_mongod
 from alerting.adapters.mongo.mongo import open_database
+from alerting.adapters.mongo.mongo import open_stores as open_stores_of
 from alerting.adapters.mongo.transactions import lifetime_warning
 from alerting.definitions.faults import UserError
+from alerting.ports import Conflict
 from alerting.settings.environment import Settings
 from alerting.wiring import database_warning, open_stores
+from tests.helpers.episodes import episode
 from tests.support import free_port, require_real_server
 
 pytestmark = pytest.mark.slow
@@ -55,6 +59,56 @@ def test_the_embedded_server_ends_a_transaction_after_ten_seconds_and_a_longer_l
         assert "is 60 s" in database_warning(settings)
         with caplog.at_level(logging.WARNING), open_stores(settings):
             assert "transactionLifetimeLimitSeconds" in caplog.text
+
+
+@pytest.fixture
+def two(real_server):
+    """Yield the stores of two processes on one database."""
+    with open_stores_of(real_server, "transactions") as one, open_stores_of(real_server, "transactions") as other:
+        yield one, other
+        one.database["episodes"].delete_many({})
+
+
+def test_a_unit_of_work_that_raises_has_written_nothing(two):
+    one, other = two
+    with pytest.raises(ZeroDivisionError), one.unit_of_work.begin() as unit:
+        one.episodes.write([episode(0)], unit)
+        assert other.episodes.find() == []
+        raise ZeroDivisionError
+    assert other.episodes.find() == []
+    with one.unit_of_work.begin() as unit:
+        one.episodes.write([episode(0)], unit)
+    assert other.episodes.find() == [episode(0)]
+
+
+def test_of_two_units_of_work_that_write_one_document_the_slower_writes_nothing(two):
+    one, other = two
+    with pytest.raises(Conflict), one.unit_of_work.begin() as slow:
+        one.episodes.write([episode(5, asset="oven-2")], slow)
+        with other.unit_of_work.begin() as fast:
+            other.episodes.write([episode(0)], fast)
+        one.episodes.write([episode(0)], slow)
+    assert one.episodes.find() == [episode(0)]
+
+
+def test_a_commit_whose_answer_is_lost_is_repeated_and_takes_effect_once(two):
+    one, other = two
+    commits = []
+
+    class Lost(ClientSession):
+        def commit_transaction(self):
+            super().commit_transaction()
+            commits.append(True)
+            if len(commits) == 1:
+                error = PyMongoError("the answer is lost")
+                error._add_error_label("UnknownTransactionCommitResult")
+                raise error
+
+    with one.unit_of_work.begin() as unit:
+        unit.session.__class__ = Lost
+        one.episodes.write([episode(0)], unit)
+    assert len(commits) == 2
+    assert other.episodes.find() == [episode(0)]
 
 
 class NotAllowed:
