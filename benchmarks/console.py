@@ -90,7 +90,7 @@ def _pages(stores: MongoStores) -> Iterator[tuple[str, str, Callable[[], Any]]]:
     yield "oldest episodes", f"/?cursor={cursor_after(oldest)}", lambda: before(oldest.raised_at)
     yield "episode with advice", f"/episodes/{model.id}", lambda: episodes.find_one({"_id": model.id})
     yield "episode", f"/episodes/{threshold.id}", lambda: episodes.find_one({"_id": threshold.id})
-    yield "reports", "/reports", lambda: [*reports.find({}, {"page": False, "figures.more": False}).sort(latest).limit(101)]
+    yield "reports", "/reports", lambda: [*reports.find({}, {"page": False, "metrics.more": False}).sort(latest).limit(101)]
 
 
 def _measured(browser: TestClient, path: str, bare: Callable[[], Any]) -> dict[str, float]:
@@ -138,8 +138,8 @@ def _document(number: int) -> Document:
 
 
 def _reasons() -> dict[str, Any]:
-    words = "zone 2 temperature, 12 °C above its usual, pushes the risk up by 0.31"
-    shares = tuple(Contribution(f"v{i}", 0.31 / (i + 1), 232.0, 220.0, words) for i in range(10))
+    message = "zone 2 temperature, 12 °C above its usual, pushes the risk up by 0.31"
+    shares = tuple(Contribution(f"v{i}", 0.31 / (i + 1), 232.0, 220.0, message) for i in range(10))
     advice = "lower zone 2 from 232 to 224 °C: the risk falls from 82 % to 19 %"
     return {
         "contributions": shares,
@@ -148,11 +148,11 @@ def _reasons() -> dict[str, Any]:
 
 
 def _report(stores: MongoStores) -> None:
-    figures = {
+    metrics = {
         "judgement": {"trust": "yes", "sentence": "Trust it: 7 of 9 problems announced in time."},
         "more": ["figure"] * 500,
     }
     for number in range(REPORTED):
         for month in range(MONTHS):
             start = FIRST + timedelta(days=30 * month)
-            stores.reports.put(f"alert-{number}", start, start + timedelta(days=30), figures, "<p>page</p>" * 10_000, NOW)
+            stores.reports.put(f"alert-{number}", start, start + timedelta(days=30), metrics, "<p>page</p>" * 10_000, NOW)

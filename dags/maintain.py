@@ -16,7 +16,7 @@ def clean_up() -> dict[str, object]:
 
 
 @task
-def tell() -> dict[str, int]:
+def deliver() -> dict[str, int]:
     """Deliver repeats, escalations and heartbeats, independent of the evaluation cadences."""
     from alerting.usecases.notification.deliver import deliver_due
 
@@ -34,7 +34,7 @@ def tell() -> dict[str, int]:
 )
 def maintain() -> None:
     clean_up()
-    tell()
+    deliver()
 
 
 maintain()

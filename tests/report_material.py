@@ -119,7 +119,7 @@ def good_material():
         problems=problems(*GOOD_PROBLEMS),
         scores=scores(GOOD_PROBLEMS),
         models=MODELS,
-        watched={"oven-1": (START, END)},
+        evaluated={"oven-1": (START, END)},
     )
 
 

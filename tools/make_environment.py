@@ -71,8 +71,8 @@ def uv_settings(pip: dict[str, str], environ: "os._Environ[str] | dict[str, str]
 def find_uv() -> Path | None:
     """Return the installed uv, or fetch it into the project's folder; None if neither is possible."""
     own = TOOLS / "bin" / "uv"
-    places = [Path(folder) / "uv" for folder in os.get_exec_path()]
-    for candidate in (own, *places):
+    candidates_on_path = [Path(folder) / "uv" for folder in os.get_exec_path()]
+    for candidate in (own, *candidates_on_path):
         if os.access(candidate, os.X_OK):
             return candidate
     return own if _fetched("uv") and os.access(own, os.X_OK) else None

@@ -44,7 +44,7 @@ ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "config" / "examples" / "demo" / "biscuits-too-moist.yaml"
 ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE_MS = 60_000
-FIRST_DAYS, STEP_DAYS, JUDGED_DAYS = 14, 4, 10
+FIRST_DAYS, STEP_DAYS, EVALUATED_DAYS = 14, 4, 10
 STRIDE = "10m"
 ANSWERED_AFTER = 2
 """Minutes from the alert to the crew's hand on the panel."""
@@ -59,7 +59,7 @@ SIGHTS: dict[str, list[str]] = {
     "the crew's set-points are features": [],
     "nothing shows what the crew does": ["belt_speed_setpoint", "zone_*_setpoint", "zone_3_burner_power"],
 }
-Figures = dict[str, object]
+Metrics = dict[str, object]
 COLOURS = ("#b3261e", "#1f6f54", "#3a5fa8")
 
 
@@ -73,9 +73,9 @@ class World:
 
     def run(self, until: int) -> None:
         """Run the line up to a minute."""
-        stretch = simulate(self.state, until)
-        self.rows += stretch.rows
-        self.state = stretch.state
+        simulated = simulate(self.state, until)
+        self.rows += simulated.rows
+        self.state = simulated.state
 
     def history(self, last: int | None = None) -> History:
         """Return all readings, or those of the last minutes."""
@@ -108,7 +108,10 @@ def trained(wanted: ClassifierDefinition, world: World, answers: list[FeedbackLa
 
 def serve(world: World, model: TrainedModel, wanted: ClassifierDefinition, until: int) -> int:
     """Simulate the model's alerts and the crew's actions up to a minute. Returns the number of alerts."""
-    stride, promise = duration_millis(wanted.stride) // MINUTE_MS, duration_millis(wanted.gap + wanted.horizon) // MINUTE_MS
+    stride, prediction_window = (
+        duration_millis(wanted.stride) // MINUTE_MS,
+        duration_millis(wanted.gap + wanted.horizon) // MINUTE_MS,
+    )
     lookback = duration_millis(model.plan.lookback) // MINUTE_MS + 10
     alerts = 0
     while world.state.minute < until:
@@ -117,27 +120,28 @@ def serve(world: World, model: TrainedModel, wanted: ClassifierDefinition, until
         if model.score(build_features(model.plan, world.history(lookback), np.array([at])))[0] < model.threshold:
             continue
         alerts += 1
-        act(world, at, promise)
+        act(world, at, prediction_window)
     return alerts
 
 
-def act(world: World, raised: int, promise: int) -> None:
+def act(world: World, raised: int, prediction_window: int) -> None:
     """Apply the crew's corrections until the prediction window ends, and confirm the alert if the crew finds a cause."""
     began = world.state.minute
     world.run(began + ANSWERED_AFTER)
     state = world.state
     settings = [SetPointRequest(n, n, state.setpoint(n, state.minute) + by, "crew") for n, by in HELP.items()]
     world.state = take_over(state, settings)
-    world.run(began + promise)
+    world.run(began + prediction_window)
     world.state = replace(world.state, changes=())
     real = any(
-        d.start <= began + promise and d.end >= began for d in world.state.schedule.disturbances(began - DAY, began + promise)
+        d.start <= began + prediction_window and d.end >= began
+        for d in world.state.schedule.disturbances(began - DAY, began + prediction_window)
     )
-    ends, acted = raised + promise * MINUTE_MS, raised + ANSWERED_AFTER * MINUTE_MS
+    ends, acted = raised + prediction_window * MINUTE_MS, raised + ANSWERED_AFTER * MINUTE_MS
     world.answers.append(FeedbackLabel(demo_asset().name, raised, ends, acted, "true_alarm" if real else None))
 
 
-def judged(model: TrainedModel, wanted: ClassifierDefinition, line: History) -> Figures:
+def evaluate_model(model: TrainedModel, wanted: ClassifierDefinition, line: History) -> Metrics:
     """Return the model's metrics on a line whose crew ignores its alerts."""
     first, last = (to_millis(t.to_pydatetime()) for t in line.readings.index[[0, -1]])
     at = grid(first + duration_millis(model.plan.lookback), last, duration_millis(wanted.stride))
@@ -146,7 +150,7 @@ def judged(model: TrainedModel, wanted: ClassifierDefinition, line: History) -> 
     score = model.score(build_features(model.plan, line, at))
     name = line.asset.name
     problems = labels.problems.assign(asset=name)
-    watched = observe_rows(
+    observed = observe_rows(
         at=at,
         asset=np.full(len(at), name, dtype=object),
         problems=problems[problems["start"] > pd.Timestamp(from_millis(int(at[0])))],
@@ -155,7 +159,7 @@ def judged(model: TrainedModel, wanted: ClassifierDefinition, line: History) -> 
         gap_ms=duration_millis(wanted.gap),
         horizon_ms=duration_millis(wanted.horizon),
     )
-    events = evaluate_threshold(watched, score, model.threshold, 0)
+    events = evaluate_threshold(observed, score, model.threshold, 0)
     return {
         "event_recall": float(events.event_recall or 0.0),
         "false_alarms_per_week": float(events.false_alarms_per_week or 0.0),
@@ -166,19 +170,19 @@ def judged(model: TrainedModel, wanted: ClassifierDefinition, line: History) -> 
     }
 
 
-def challengers(world: World, line: History, days: int) -> list[Figures]:
+def challengers(world: World, line: History, days: int) -> list[Metrics]:
     """Return the metrics of a challenger for each way and sight, trained on all data so far."""
     found = []
     for sight, unseen in SIGHTS.items():
         for way, (feedback, answered) in WAYS.items():
             wanted = definition(unseen, **feedback)
-            model, words = trained(wanted, world, world.answers if answered else [])
-            figures = {"sight": sight, "way": way, "days": days, "alerts": len(world.answers), "answers": words}
-            found.append(figures | judged(model, wanted, line))
+            model, answers = trained(wanted, world, world.answers if answered else [])
+            metrics = {"sight": sight, "way": way, "days": days, "alerts": len(world.answers), "answers": answers}
+            found.append(metrics | evaluate_model(model, wanted, line))
     return found
 
 
-def lived(world: World, line: History, steps: int) -> Iterator[list[Figures]]:
+def simulate_life(world: World, line: History, steps: int) -> Iterator[list[Metrics]]:
     """Train a model, put it into service, and train challengers at the start and after every step."""
     wanted = definition([])
     model, _ = trained(wanted, world, [])
@@ -191,7 +195,7 @@ def lived(world: World, line: History, steps: int) -> Iterator[list[Figures]]:
 def untouched(seed: int) -> History:
     """Return weeks of another line, whose crew ignores alerts."""
     world = World(new_line(seed + 100, ORIGIN, 1000))
-    world.run(JUDGED_DAYS * DAY)
+    world.run(EVALUATED_DAYS * DAY)
     return world.history()
 
 
@@ -202,14 +206,14 @@ def first_days(seed: int) -> World:
     return world
 
 
-def draw(figures: Sequence[Figures], out: Path) -> None:
+def draw(metrics: Sequence[Metrics], out: Path) -> None:
     """Draw a panel for each sight: the share of problems warned of, by days in service."""
     matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "alerting", "font.size": 10})
     figure = Figure(figsize=(9.5, 3.9), layout="constrained")
     panels = figure.subplots(1, len(SIGHTS), squeeze=False)[0]
     for axes, sight in zip(panels, SIGHTS, strict=True):
         for colour, way in zip(COLOURS, WAYS, strict=True):
-            points = [(f["days"], f["event_recall"]) for f in figures if (f["sight"], f["way"]) == (sight, way)]
+            points = [(f["days"], f["event_recall"]) for f in metrics if (f["sight"], f["way"]) == (sight, way)]
             axes.plot(*zip(*points, strict=True), color=colour, marker="o", label=way, linewidth=2)
         axes.set(title=sight, xlabel="days in service before the training", ylabel="share of problems warned of", ylim=(0, 1))
         axes.grid(alpha=0.3)
@@ -225,9 +229,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=ROOT / "docs")
     chosen = parser.parse_args()
-    figures = [f for step in lived(first_days(chosen.seed), untouched(chosen.seed), chosen.steps) for f in step]
-    draw(figures, chosen.out / "self-defeating-alerts.svg")
-    print(json.dumps(figures, indent=1))
+    metrics = [f for step in simulate_life(first_days(chosen.seed), untouched(chosen.seed), chosen.steps) for f in step]
+    draw(metrics, chosen.out / "self-defeating-alerts.svg")
+    print(json.dumps(metrics, indent=1))
 
 
 if __name__ == "__main__":

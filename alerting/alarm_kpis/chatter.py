@@ -25,7 +25,7 @@ class Proposal:
     change: dict[str, float | str]
     raises_before: int
     raises_after: int
-    words: str
+    message: str
 
 
 def propose(
@@ -66,10 +66,10 @@ def noise(values: np.ndarray) -> float:
     half of the neighbours are equal: the smallest difference that occurs.
     """
     differences = np.abs(np.diff(values[np.isfinite(values)]))
-    moved = differences[differences > 0]
-    if not len(moved):
+    changes = differences[differences > 0]
+    if not len(changes):
         return 0.0
-    return float(1.4826 * np.median(differences) / np.sqrt(2)) or float(moved.min())
+    return float(1.4826 * np.median(differences) / np.sqrt(2)) or float(changes.min())
 
 
 def _clear_limits(

@@ -41,8 +41,8 @@ def counted(at: Iterable[datetime], start: datetime, end: datetime, period: time
     """
     begin, width = to_millis(start), duration_millis(period)
     number = max(-(-(to_millis(end) - begin) // width), 0)
-    places = [place for t in at if 0 <= (place := (to_millis(t) - begin) // width) < number]
-    return np.bincount(np.array(places, np.int64), minlength=number).astype(np.int64)
+    indices = [index for t in at if 0 <= (index := (to_millis(t) - begin) // width) < number]
+    return np.bincount(np.array(indices, np.int64), minlength=number).astype(np.int64)
 
 
 def find_floods(counts: Millis, start: datetime, above: int = ABOVE, below: int | None = None) -> tuple[Flood, ...]:

@@ -56,13 +56,13 @@ def by_shift(
 
     Rates are per hour of the shift. Alarms raised in no shift of their asset form a separate group, where there are any.
     """
-    groups, told = [], set()
+    groups, in_shift = [], set()
     for route in (r for r in routes if r.shifts):
         hours = _merged(spans(route.shifts, route.zone, start, end), start, end)
         own = [e for e in episodes if any(fnmatchcase(e.asset, pattern) for pattern in route.match.assets)]
-        told |= {e.id for e in own if any(a <= e.raised_at < b for a, b in hours)}
+        in_shift |= {e.id for e in own if any(a <= e.raised_at < b for a, b in hours)}
         groups.append(Group(route.name, kpis(own, start, end, targets, hours), targets.per_day))
-    rest = [e for e in episodes if e.id not in told]
+    rest = [e for e in episodes if e.id not in in_shift]
     if any(start <= e.raised_at < end for e in rest):
         covered = [s for r in routes if r.shifts for s in spans(r.shifts, r.zone, start, end)]
         between = _between(_merged(covered, start, end), start, end) or [(start, end)]
@@ -84,6 +84,6 @@ def _merged(intervals: Sequence[Interval], start: datetime, end: datetime) -> li
 
 def _between(intervals: Sequence[Interval], start: datetime, end: datetime) -> list[Interval]:
     """Return the intervals between the merged ones."""
-    edges = [start, *(t for stretch in intervals for t in stretch), end]
-    pairs = zip(edges[::2], edges[1::2], strict=True)
-    return [(a, b) for a, b in pairs if b - a > timedelta(0)]
+    edges = [start, *(t for interval in intervals for t in interval), end]
+    gaps = zip(edges[::2], edges[1::2], strict=True)
+    return [(a, b) for a, b in gaps if b - a > timedelta(0)]

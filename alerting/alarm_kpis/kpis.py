@@ -45,11 +45,11 @@ def kpis(
     parts = [(start, end)] if during is None else list(during)
     live = [a for a in map(alarm_of, episodes) if not a.backfilled and not a.withdrawn]
     raised = sorted((e for e in live if any(a <= e.raised_at < b for a, b in parts)), key=lambda e: e.raised_at)
-    found = _figures(live, raised, start, end, parts, targets)
+    found = _metrics(live, raised, start, end, parts, targets)
     return replace(found, findings=_findings(found, targets))
 
 
-def _figures(
+def _metrics(
     live: Sequence[Alarm],
     raised: Sequence[Alarm],
     start: datetime,
@@ -59,23 +59,23 @@ def _figures(
 ) -> Kpis:
     """Return all metrics, without the findings."""
     observed = sum((b - a for a, b in parts), timedelta(0))
-    told = [e for e in raised if not e.silent]
-    rates = {span: len(told) * span / max(observed, _MOMENT) for span in (PERIOD, _HOUR, _DAY)}
-    every, hourly = counted(told, start, end, PERIOD), counted(told, start, end, _HOUR)
+    notified = [e for e in raised if not e.silent]
+    rates = {span: len(notified) * span / max(observed, _MOMENT) for span in (PERIOD, _HOUR, _DAY)}
+    every, hourly = counted(notified, start, end, PERIOD), counted(notified, start, end, _HOUR)
     counts, hours = every[_inside(parts, start, PERIOD, len(every))], hourly[_inside(parts, start, _HOUR, len(hourly))]
-    floods, top = find_floods(every, start, targets), most_frequent(told, targets.top)
+    floods, top = find_floods(every, start, targets), most_frequent(notified, targets.top)
     return Kpis(
         start=start,
         end=end,
         observed=observed,
-        alarms=len(told),
-        silent=len(raised) - len(told),
+        alarms=len(notified),
+        silent=len(raised) - len(notified),
         suppressed=sum(e.suppressed for e in raised if e.silent),
         per_ten_minutes=rates[PERIOD],
         per_hour=rates[_HOUR],
         per_day=rates[_DAY],
         busiest=int(every.max(initial=0)),
-        busiest_at=start + int(every.argmax()) * PERIOD if told else None,
+        busiest_at=start + int(every.argmax()) * PERIOD if notified else None,
         bands=bands(counts, targets),
         distribution=tuple(np.bincount(np.minimum(counts, targets.most + 1), minlength=targets.most + 2).tolist()),
         hourly=tuple(hourly.tolist()),
@@ -83,13 +83,13 @@ def _figures(
         hours_above=_share(hours > targets.hour_above),
         floods=floods,
         time_in_flood=floods_in.time_in_flood(floods, len(counts)),
-        chattering=find_chattering(told, targets),
+        chattering=find_chattering(notified, targets),
         stale=find_stale(live, start, end, targets),
         top=top,
         top_share=sum(f.share for f in top),
-        priorities=priorities(told, targets),
-        to_acknowledge=spread([e.acknowledged_at - e.raised_at if e.acknowledged_at else None for e in told]),
-        to_clear=spread([e.closed_at - e.raised_at if e.closed_at else None for e in told]),
+        priorities=priorities(notified, targets),
+        to_acknowledge=spread([e.acknowledged_at - e.raised_at if e.acknowledged_at else None for e in notified]),
+        to_clear=spread([e.closed_at - e.raised_at if e.closed_at else None for e in notified]),
         findings=(),
         note=_note(observed),
     )
@@ -133,8 +133,8 @@ def find_floods(counts: Millis, start: datetime, targets: Targets = TARGETS) -> 
 def find_chattering(episodes: Sequence[EpisodeSummary], targets: Targets = TARGETS) -> tuple[Chatter, ...]:
     """Return the alarms raised and cleared at least `chatter_cycles` times within `chatter_within`, the worst first."""
     found = []
-    for (definition, asset), spells in _by_target(episodes).items():
-        closed = sorted((e.raised_at, e.closed_at) for e in spells if e.closed_at is not None)
+    for (definition, asset), of_target in _by_target(episodes).items():
+        closed = sorted((e.raised_at, e.closed_at) for e in of_target if e.closed_at is not None)
         bursts = _bursts(closed, targets)
         if bursts:
             inside = sorted({i for first, last in bursts for i in range(first, last + 1)})
@@ -172,8 +172,8 @@ def find_stale(
 
 def most_frequent(episodes: Sequence[EpisodeSummary], number: int) -> tuple[Frequent, ...]:
     """Return the most frequent alarms, each a definition on an asset, with their share of all."""
-    pairs = Counter((e.definition, e.asset) for e in episodes)
-    ranked = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:number]
+    counts = Counter((e.definition, e.asset) for e in episodes)
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:number]
     return tuple(Frequent(d, a, n, n / len(episodes)) for (d, a), n in ranked)
 
 
@@ -185,27 +185,27 @@ def priorities(episodes: Sequence[EpisodeSummary], targets: Targets = TARGETS) -
 
 def spread(durations: Sequence[timedelta | None]) -> Spread:
     """Return median, ninth decile and longest; nearest rank, so that each is an observed duration."""
-    known = sorted(d for d in durations if d is not None)
-    missing = len(durations) - len(known)
-    if not known:
+    lengths = sorted(d for d in durations if d is not None)
+    missing = len(durations) - len(lengths)
+    if not lengths:
         return Spread(0, None, None, None, missing)
-    return Spread(len(known), known[(len(known) - 1) // 2], known[-(-9 * len(known) // 10) - 1], known[-1], missing)
+    return Spread(len(lengths), lengths[(len(lengths) - 1) // 2], lengths[-(-9 * len(lengths) // 10) - 1], lengths[-1], missing)
 
 
 def _by_target(episodes: Sequence[EpisodeSummary]) -> Mapping[tuple[str, str], list[EpisodeSummary]]:
-    pairs: dict[tuple[str, str], list[EpisodeSummary]] = defaultdict(list)
+    by_target: dict[tuple[str, str], list[EpisodeSummary]] = defaultdict(list)
     for episode in episodes:
-        pairs[episode.definition, episode.asset].append(episode)
-    return MappingProxyType(pairs)
+        by_target[episode.definition, episode.asset].append(episode)
+    return MappingProxyType(by_target)
 
 
 def _share(flags: np.ndarray) -> float:
     return float(flags.mean()) if len(flags) else 0.0
 
 
-def _findings(figures: Kpis, targets: Targets) -> tuple[Finding, ...]:
+def _findings(metrics: Kpis, targets: Targets) -> tuple[Finding, ...]:
     """Return every metric with its target, in reading order."""
-    rate, hourly, daily, busiest = figures.per_ten_minutes, figures.per_hour, figures.per_day, figures.busiest
+    rate, hourly, daily, busiest = metrics.per_ten_minutes, metrics.per_hour, metrics.per_day, metrics.busiest
     rows: list[tuple[str, float, str, bool]] = [
         ("alarms per 10 minutes", rate, f"≤ {targets.acceptable:g}, at most {targets.manageable:g}", rate <= targets.manageable),
         ("alarms per hour", hourly, f"≤ {targets.per_hour:g}", hourly <= targets.per_hour),
@@ -213,25 +213,25 @@ def _findings(figures: Kpis, targets: Targets) -> tuple[Finding, ...]:
         ("most in 10 minutes", busiest, f"≤ {targets.most}", busiest <= targets.most),
     ]
     shares = [
-        (f"10-minute periods with more than {targets.most}", figures.periods_above, targets.most_periods_above),
-        (f"hours with more than {targets.hour_above}", figures.hours_above, targets.most_hours_above),
-        ("time in flood", figures.time_in_flood, targets.most_time_in_flood),
+        (f"10-minute periods with more than {targets.most}", metrics.periods_above, targets.most_periods_above),
+        (f"hours with more than {targets.hour_above}", metrics.hours_above, targets.most_hours_above),
+        ("time in flood", metrics.time_in_flood, targets.most_time_in_flood),
     ]
     rows += [(name, share, f"< {most:.0%}", share < most) for name, share, most in shares]
-    chattering, stale, top = len(figures.chattering), len(figures.stale), figures.top_share
+    chattering, stale, top = len(metrics.chattering), len(metrics.stale), metrics.top_share
     old = format_duration(targets.stale_after)
     rows += [
         ("chattering alarms", chattering, "0", chattering == 0),
         (f"stale alarms (over {old})", stale, f"< {targets.most_stale}", stale < targets.most_stale),
         (f"share of the {targets.top} most frequent", top, f"≤ {targets.top_share:.0%}", top <= targets.top_share),
     ]
-    enough = figures.observed >= _LEAST_SPAN and figures.alarms > 0
+    enough = metrics.observed >= _LEAST_SPAN and metrics.alarms > 0
     certain = ("chattering alarms", "most in 10 minutes")  # one such event breaks the target in any time
     return tuple(Finding(n, float(v), t, met if enough or (not met and n in certain) else None) for n, v, t, met in rows)
 
 
 def _note(span: timedelta) -> str:
-    words = "targets are defaults after ISA-18.2 / EEMUA 191, per operator position"
+    note = "targets are defaults after ISA-18.2 / EEMUA 191, per operator position"
     if span >= _LEAST_SPAN:
-        return words
-    return f"{words}; they are meant for at least {_LEAST_SPAN.days} days, and these are {span / timedelta(days=1):.3g}"
+        return note
+    return f"{note}; they are meant for at least {_LEAST_SPAN.days} days, and these are {span / timedelta(days=1):.3g}"

@@ -53,7 +53,7 @@ class PositionLoad:
         return _is_more(self.expected + self.now, self.budget) or floods
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """Return `expected 3.1 alarms a day at position oven-operator; budget 144, now 20`."""
         before = f" (as it is now {self.before:.3g})" if self.before else ""
         floods = f"; {self.floods:.1%} of ten-minute periods in flood" if self.floods else ""
@@ -101,12 +101,12 @@ def notification_instants(
     for step in steps:
         if step.kind == "raised" or (step.kind == "severity" and step.raised_at in turns):
             turns.setdefault(step.raised_at, []).append(step)
-    told = []
+    instants = []
     for raised_at, own in turns.items():
         at = _first_notified(own, silent, still_notify, shelved)
         if at < ends.get(raised_at, end):
-            told.append(at)
-    return told
+            instants.append(at)
+    return instants
 
 
 def _first_notified(

@@ -15,7 +15,7 @@ class PastAlarms:
     counted: bool
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """Return a sentence for people; empty without such alarms."""
         if not self.found:
             return ""
@@ -36,5 +36,5 @@ def with_past(
     within = [a for a in alarms if start <= a.raised_at < end and not a.withdrawn]
     found = sum(a.backfilled for a in within)
     counted = found > len(within) - found if wanted is None else wanted and found > 0
-    taken = [replace(a, backfilled=False) if counted and not a.withdrawn else a for a in alarms]
-    return taken, PastAlarms(found, counted)
+    counted_alarms = [replace(a, backfilled=False) if counted and not a.withdrawn else a for a in alarms]
+    return counted_alarms, PastAlarms(found, counted)

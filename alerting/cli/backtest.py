@@ -58,10 +58,10 @@ def backtest(
     cadence = _retrain(retrain)
     begin = instant(start, "--from")
     stop = instant(end, "--to")
-    with platform() as p, progress() as tell:
+    with platform() as p, progress() as report_progress:
         subject = _subject(p, what)
         until = stop or p.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
-        made = backtesting.backtest(p, subject, begin or until - timedelta(weeks=4), until, cadence, fresh, tell)
+        made = backtesting.backtest(p, subject, begin or until - timedelta(weeks=4), until, cadence, fresh, report_progress)
     target = out or Path(f"{made.definition}-backtest.html")
     write_file(target, made.page)
     if as_json:
@@ -138,7 +138,7 @@ def _print(made: "Backtest", target: Path) -> None:
             f"{load['days_without']} days without any",
             markup=False,
         )
-    if not_notified := made.figures.get("not_notified"):
+    if not_notified := made.metrics.get("not_notified"):
         console.print(
             f"{not_notified} more episodes came and went while suppressed by design: no notification, in no metric", markup=False
         )
@@ -150,7 +150,7 @@ def _print(made: "Backtest", target: Path) -> None:
             markup=False,
         )
     console.print(made.headline, markup=False)
-    if made.kept:
+    if made.is_stored:
         console.print(f"stored result of {short(made.finished_at)}; --fresh computes it again", markup=False)
     elif made.resumed:
         console.print(f"continued after {made.resumed} segments that were finished before", markup=False)

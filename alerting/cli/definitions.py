@@ -34,7 +34,7 @@ definition_group = command_group("Definitions: export them as files, take them o
 
 _HASH_SHOWN = 12
 _STEPS_SHOWN = 6
-_NEVER_FOLDED = 1 << 20
+_WIDEST_LINE = 1 << 20
 
 Files = Annotated[list[Path], typer.Argument(help="YAML or JSON files, each with one definition, a list, or several documents.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why, recorded with the revision.")]
@@ -85,7 +85,7 @@ def apply(
         if not as_json:
             show(rows, ["name", "action", "changes"], False, "no definitions in these files")
             for forecast in load:
-                for sentence in forecast.words:
+                for sentence in forecast.messages:
                     console.print(f"{forecast.definition}: {sentence}", markup=False, style="red" if forecast.breaks else None)
         if not dry_run:
             apply_within_budget(p, documents, load, user(), now, reason, accept_load)
@@ -121,8 +121,8 @@ def list_definitions(as_json: Json = False) -> None:
         sync.sync(p, p.clock.now())
         faults = p.definitions.faulty()
         rows = [sync.summary(r, faults.get(r.name, [])) for r in p.definitions.latest()]
-        known = {r["name"] for r in rows}
-        rows += [{"name": n, "state": "faulty", "faults": f} for n, f in sorted(faults.items()) if n not in known]
+        listed = {r["name"] for r in rows}
+        rows += [{"name": n, "state": "faulty", "faults": f} for n, f in sorted(faults.items()) if n not in listed]
         unmended = p.platform_alerts.open()
     shown = rows if as_json else [row | {"rev": row.get("revision")} for row in rows]
     columns = ["name", "kind", "state", "rev", "assets", "severity", "since"]
@@ -191,7 +191,7 @@ def export(
 def _yaml(document: dict[str, Any]) -> str:
     import yaml
 
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=_NEVER_FOLDED)
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=_WIDEST_LINE)
 
 
 @definition_group.command("retire")

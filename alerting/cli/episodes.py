@@ -22,7 +22,7 @@ from alerting.cli.support import (
     user,
     writes,
 )
-from alerting.reporting.messages import OUTCOME_WORDS
+from alerting.reporting.messages import OUTCOME_NAMES
 
 if TYPE_CHECKING:
     from alerting.episodes.episode import Episode
@@ -50,8 +50,8 @@ def episodes(
     begin = instant(start, "--from")
     stop = instant(end, "--to")
     with platform() as p:
-        known = {r.name for r in p.definitions.latest()}
-        if name is not None and name not in known:
+        names = {r.name for r in p.definitions.latest()}
+        if name is not None and name not in names:
             one = find_episode(p, name)
             return _show_episode(one, state_lines(p, one), as_json)
         found = episodes_of(p, name, begin, stop)
@@ -74,7 +74,7 @@ def episodes(
 
 def _ended_as(episode: Any) -> str:
     """Return the outcome of a closed episode, and whether it was found in past data."""
-    outcome = OUTCOME_WORDS[episode.outcome_record.outcome] if episode.outcome_record else str(episode.condition)
+    outcome = OUTCOME_NAMES[episode.outcome_record.outcome] if episode.outcome_record else str(episode.condition)
     return f"{outcome}, past" if episode.backfilled else outcome
 
 
@@ -219,20 +219,20 @@ def state_lines(p: "Platform", episode: "Episode") -> list[str]:
     """Return the operator state of an episode as lines for people."""
     from alerting.operators.actions import ISA_LETTERS
     from alerting.operators.shelves import describe_shelf
-    from alerting.usecases.operators.operate import standing
+    from alerting.usecases.operators.operate import operator_state
 
-    stands = standing(p, episode, p.clock.now())
-    lines = [f"state: {stands.state} (ISA-18.2 {ISA_LETTERS[stands.state]})"]
+    state = operator_state(p, episode, p.clock.now())
+    lines = [f"state: {state.state} (ISA-18.2 {ISA_LETTERS[state.state]})"]
     for title, stamp in (("acknowledged", episode.acknowledged), ("confirmed", episode.confirmed)):
         if stamp is not None:
             lines.append(f"{title} by {stamp.actor} at {short(stamp.at)}")
     if episode.assigned_to:
         lines.append(f"assigned to {episode.assigned_to}")
-    if stands.first_out == "first":
+    if state.first_out == "first":
         lines.append("first-out: it came first of several alarms of this asset")
-    lines += [describe_shelf(shelf) for shelf in stands.shelves]
-    lines += [f"suppressed by design: {stands.suppressed}"] if stands.suppressed else []
-    unknown = () if stands.suppressed else stands.unknown
+    lines += [describe_shelf(shelf) for shelf in state.shelves]
+    lines += [f"suppressed by design: {state.suppressed}"] if state.suppressed else []
+    unknown = () if state.suppressed else state.unknown
     return lines + [f"not suppressed, because this is unknown: {reason}" for reason in unknown]
 
 

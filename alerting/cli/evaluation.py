@@ -36,13 +36,13 @@ def evaluate(
         raise typer.BadParameter("give both --from and --to, or neither", param_hint="--from/--to")
     if begin is None and (model or revision):
         raise typer.BadParameter("goes with --from and --to only", param_hint="--model/--revision")
-    with platform() as p, progress() as tell:
+    with platform() as p, progress() as report_progress:
         if begin is not None and stop is not None:
             if not names:
                 raise typer.BadParameter("name the definition to evaluate again", param_hint="NAMES")
-            counts = [(n, evaluation.evaluate_past(p, n, begin, stop, model, revision, tell)) for n in names]
+            counts = [(n, evaluation.evaluate_past(p, n, begin, stop, model, revision, report_progress)) for n in names]
         else:
-            counts = [("all" if not names else ", ".join(names), evaluation.evaluate(p, names, p.clock.now(), tell))]
+            counts = [("all" if not names else ", ".join(names), evaluation.evaluate(p, names, p.clock.now(), report_progress))]
             deliver_due(p, p.clock.now())
     rows = [{"definitions": n, **plain(c)} for n, c in counts]
     columns = ["definitions", "targets", "raised", "closed", "determined", "withdrawn", "late", "too_late"]

@@ -46,8 +46,8 @@ def train(name: DefinitionName, as_of: AsOf = None, as_json: Json = False) -> No
     from alerting.usecases.training import train as training
 
     now = instant(as_of, "--as-of")
-    with platform() as p, progress() as tell:
-        result = training.train(p, name, now or p.clock.now(), tell)
+    with platform() as p, progress() as report_progress:
+        result = training.train(p, name, now or p.clock.now(), report_progress)
     if as_json:
         print_json(result)
         return
@@ -141,7 +141,7 @@ def dataset(
         dropped = [{"dropped because": reason, "rows": rows} for reason, rows in content["dropped"].items()]
         show(dropped, ["dropped because", "rows"], False, "")
     rows = [plain(finding) for finding in content["findings"]]
-    show(rows, ["kind", "variable", "figure", "consequence", "words"], False, "no data quality findings")
+    show(rows, ["kind", "variable", "figure", "consequence", "message"], False, "no data quality findings")
     if out is not None:
         console.print(f"{len(built.rows)} rows written to {out}", markup=False)
 
@@ -159,7 +159,7 @@ def _export(built: Any, out: Path) -> None:
 def _show_findings(result: dict[str, Any]) -> None:
     """Print the quality report of a training's data, and what operators' feedback changed."""
     for finding in result["findings"]:
-        console.print(f"data ({finding['consequence']}): {finding['words']}", markup=False)
+        console.print(f"data ({finding['consequence']}): {finding['message']}", markup=False)
     if result.get("answers_difference"):
         console.print(result["answers_difference"], markup=False)
 
@@ -233,17 +233,17 @@ def show_candidates(leaderboard: Sequence[dict[str, Any]]) -> None:
     from alerting.reporting.decision_text import CANDIDATE_METRICS, candidate_metrics, measured
 
     ranked = sorted(leaderboard, key=lambda line: -line["ap"])
-    told = [line | {key: measured(candidate_metrics(line), key) for key in CANDIDATE_METRICS} for line in ranked]
-    show(told, ["family", *CANDIDATE_METRICS, "trials", "cut_short"], False, "")
+    rows = [line | {key: measured(candidate_metrics(line), key) for key in CANDIDATE_METRICS} for line in ranked]
+    show(rows, ["family", *CANDIDATE_METRICS, "trials", "cut_short"], False, "")
 
 
 def show_test(test: dict[str, Any]) -> None:
     """Print the metrics of a challenger on the test period, with 95 % intervals, and the reason of its threshold."""
-    from alerting.reporting.decision_text import FIGURES, measured
+    from alerting.reporting.decision_text import METRIC_TITLES, measured
 
     if "ap" in test:
         console.print("test period, scored once (in brackets: 95 % intervals)", style="bold")
-        for key, title in FIGURES.items():
+        for key, title in METRIC_TITLES.items():
             console.print(f"  {title}: {measured(test, key)}", markup=False)
     for note in test.get("notes", []):
         console.print(f"  {note}", markup=False)

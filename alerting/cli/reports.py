@@ -46,7 +46,7 @@ def report(
     target = out or Path(f"{name}-report.html")
     write_file(target, made.page)
     if as_json:
-        return print_json({**made.figures, "page": str(target)})
+        return print_json({**made.metrics, "page": str(target)})
     console.print(made.headline, markup=False)
     return console.print(f"written to {target}", markup=False)
 
@@ -153,8 +153,8 @@ def _show_groups(found: "QualityByGroup") -> None:
         for g in found.groups
     ]
     show(rows, list(rows[0]) if rows else [], False, "no definition applies to an asset")
-    if found.past.words:
-        console.print(found.past.words)
+    if found.past.message:
+        console.print(found.past.message)
     if found.groups:
         own = "; rates are per hour of the shift" if found.by == "shift" else ""
         console.print(f"{found.groups[0].kpis.note}{own}", style="dim", markup=False)
@@ -164,8 +164,8 @@ def _show_whole(found: "AlarmQuality") -> None:
     k = found.kpis
     shelved = f", {k.silent} more while muted ({k.suppressed} of them suppressed by design)" if k.silent else ""
     console.print(f"{_counted(k.alarms, 'alarm')} from {short(k.start)} to {short(k.end)}{shelved}", style="bold", markup=False)
-    if found.past.words:
-        console.print(found.past.words)
+    if found.past.message:
+        console.print(found.past.message)
     verdicts = {True: "met", False: "not met", None: "too short to say"}
     rows = [{"metric": f.figure, "value": f.value, "target": f.target, "": verdicts[f.met]} for f in k.findings]
     show(rows, ["metric", "value", "target", ""], False, "")
@@ -173,7 +173,7 @@ def _show_whole(found: "AlarmQuality") -> None:
     chattering = [f"{c.definition} on {c.asset}: {c.cycles} times in {_counted(c.bursts, 'burst')}" for c in k.chattering]
     for line, advice in zip(chattering, found.advice, strict=True):
         console.print(f"chattering: {line}", markup=False)
-        for sentence in [p.words for p in advice.proposals] or [advice.why_not or ""]:
+        for sentence in [p.message for p in advice.proposals] or [advice.why_not or ""]:
             console.print(f"  {sentence}", markup=False)
     top = [{"alarm": f"{t.definition} on {t.asset}", "times": t.alarms, "share": f"{t.share:.0%}"} for t in k.top]
     show(top, ["alarm", "times", "share"], False, "")

@@ -151,7 +151,7 @@ def writes(function: Callable[P, R]) -> Callable[P, R]:
 
         result = function(*args, **kwargs)
         if not kwargs.get("dry_run"):
-            errors.print(f"written to {read_settings(os.environ).place}", markup=False, soft_wrap=True)
+            errors.print(f"written to {read_settings(os.environ).location}", markup=False, soft_wrap=True)
         return result
 
     return run
@@ -229,7 +229,7 @@ def progress() -> Iterator["ProgressPort"]:
     with Progress(*columns, console=errors, transient=True) as bar:
         task = bar.add_task("starting", total=None)
 
-        def tell(step: str, done: int, total: int | None) -> None:
+        def report_progress(step: str, done: int, total: int | None) -> None:
             bar.update(task, description=step, completed=done, total=total)
 
-        yield tell
+        yield report_progress

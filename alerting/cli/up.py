@@ -48,6 +48,6 @@ def prepare(as_json: Json = False) -> None:
     settings = read_settings(os.environ, last=False)
     run(settings)
     if as_json:
-        print_json({"prepared": settings.place})
+        print_json({"prepared": settings.location})
     else:
-        console.print(f"prepared: {settings.place}")
+        console.print(f"prepared: {settings.location}")

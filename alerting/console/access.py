@@ -44,8 +44,8 @@ class Access:
     def find_by_token(self, token: str) -> Person | None:
         """Return the person of this token, None for an invalid one."""
         found = None
-        for known, (name, role) in self._tokens.items():
-            if hmac.compare_digest(_digest(known), _digest(token)):
+        for stored, (name, role) in self._tokens.items():
+            if hmac.compare_digest(_digest(stored), _digest(token)):
                 found = Person(name, role)
         return found
 

@@ -13,7 +13,7 @@ FREE = 5
 LONGEST = timedelta(minutes=1)
 FORGET = timedelta(minutes=15)
 REQUESTS, WITHIN = 30, timedelta(minutes=1)
-KNOWN = 10_000
+MOST_CLIENTS = 10_000
 """Clients in memory; the one whose last attempt is oldest is dropped first."""
 
 
@@ -50,25 +50,25 @@ class WrongTokens:
     def wait(self, client: str, person: str | None, now: datetime) -> timedelta | None:
         """Return the time until this client's token is accepted, None if it is accepted now. `person`: owner of the token."""
         with self._lock:
-            known = self._clients.get(client)
-            if known is None or known.last is None or (person is not None and person in known.people):
+            client_record = self._clients.get(client)
+            if client_record is None or client_record.last is None or (person is not None and person in client_record.people):
                 return None
-            if known.wrong < FREE:
+            if client_record.wrong < FREE:
                 return None
-            left = known.last + min(timedelta(seconds=2 ** min(known.wrong - FREE, 10)), LONGEST) - now
+            left = client_record.last + min(timedelta(seconds=2 ** min(client_record.wrong - FREE, 10)), LONGEST) - now
             return left if left > timedelta(0) else None
 
     def record_attempt(self, client: str, person: str | None, now: datetime) -> None:
         """Record an attempt; `person` is the owner of the token, None for a wrong one."""
         with self._lock:
-            known = self._clients.setdefault(client, _Client())
+            client_record = self._clients.setdefault(client, _Client())
             self._clients.move_to_end(client)
             if person is not None:
-                known.people.add(person)
+                client_record.people.add(person)
             else:
-                before = known.wrong if known.last is not None and known.last > now - FORGET else 0
-                known.wrong, known.last = before + 1, now
-            if len(self._clients) > KNOWN:
+                before = client_record.wrong if client_record.last is not None and client_record.last > now - FORGET else 0
+                client_record.wrong, client_record.last = before + 1, now
+            if len(self._clients) > MOST_CLIENTS:
                 self._clients.popitem(last=False)
 
 
@@ -77,18 +77,18 @@ class RateLimit:
 
     def __init__(self, requests: int = REQUESTS, within: timedelta = WITHIN) -> None:
         self._requests, self._within = requests, within
-        self._seen: OrderedDict[str, deque[datetime]] = OrderedDict()
+        self._times: OrderedDict[str, deque[datetime]] = OrderedDict()
         self._lock = Lock()
 
     def allows(self, client: str, now: datetime) -> bool:
         """Count a request and return whether it is within the limit."""
         with self._lock:
-            times = self._seen.setdefault(client, deque())
-            self._seen.move_to_end(client)
+            times = self._times.setdefault(client, deque())
+            self._times.move_to_end(client)
             while times and times[0] <= now - self._within:
                 times.popleft()
-            if len(self._seen) > KNOWN:
-                self._seen.popitem(last=False)
+            if len(self._times) > MOST_CLIENTS:
+                self._times.popitem(last=False)
             if len(times) >= self._requests:
                 return False
             times.append(now)

@@ -13,7 +13,7 @@ from alerting.adapters.mongo.mongo import KEYS_NOT_LOADED, DatabaseDown
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.clean_text import clean_line, clean_text
-from alerting.definitions.wording.fault_messages import words_of
+from alerting.definitions.wording.fault_messages import message_of
 from alerting.operators.actions import NotAllowed
 from alerting.ports import ModelUnavailable
 from alerting.usecases.episodes.store import NotFound
@@ -101,4 +101,4 @@ def _message(error: dict[str, Any]) -> str:
         return f"the body is not JSON: {error['ctx']['error']}"
     if error["type"] == "extra_forbidden":
         return f"{'.'.join(path[1:])}: there is no such field"
-    return f"{'.'.join(path[1:]) or path[0]}: {'; '.join(filter(None, words_of(error)))}"
+    return f"{'.'.join(path[1:]) or path[0]}: {'; '.join(filter(None, message_of(error)))}"

@@ -45,10 +45,10 @@ def _longer_than_zero(duration: timedelta) -> timedelta:
 
 def _in_reach(instant: datetime) -> datetime:
     try:
-        moved = instant.astimezone(UTC)
+        in_utc = instant.astimezone(UTC)
     except OverflowError:
-        moved = datetime.min.replace(tzinfo=UTC)
-    if not _EARLIEST <= moved < _LATEST:
+        in_utc = datetime.min.replace(tzinfo=UTC)
+    if not _EARLIEST <= in_utc < _LATEST:
         raise ValueError(f"must lie between the years {_EARLIEST.year} and {_LATEST.year}")
     return instant
 
@@ -87,7 +87,7 @@ class Variable(Closed):
     delay: Duration = Field(
         timedelta(0), description="How long after its time stamp a value becomes known, e.g. 1h for a laboratory."
     )
-    holds_for: LongerThanZero | None = Field(
+    carry_forward: LongerThanZero | None = Field(
         None,
         description="How long a value is carried forward for models until the next one, e.g. 14d for a recipe or set-point "
         "that is reported when it changes; found from the data when left out. Then it is missing.",
@@ -165,9 +165,9 @@ def parse_event_type(document: Mapping[str, Any]) -> EventType:
 
 def upwards(asset: Asset, assets: Sequence[Asset]) -> list[Asset]:
     """Return the asset, its parent, the parent's parent and so on, as far as these are known."""
-    known = {a.name: a for a in assets}
+    by_name = {a.name: a for a in assets}
     chain = [asset]
-    while (parent := known.get(chain[-1].parent or "")) is not None and parent not in chain:
+    while (parent := by_name.get(chain[-1].parent or "")) is not None and parent not in chain:
         chain.append(parent)
     return chain
 

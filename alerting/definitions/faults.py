@@ -76,16 +76,16 @@ class DefinitionRefused(DocumentRefused):
     what = "definition"
 
 
-def nearest(word: str, known: Iterable[str], what: str) -> str:
+def nearest(word: str, names: Iterable[str], what: str) -> str:
     """Return a hint with the known names that resemble a word, or else all of them.
 
     At most twenty names, under the title `what`.
     """
-    names = sorted(known)
-    close = get_close_matches(word, names, n=3, cutoff=0.6)
+    ordered = sorted(names)
+    close = get_close_matches(word, ordered, n=3, cutoff=0.6)
     if close:
         return f"did you mean {' or '.join(close)}?"
-    return f"{what}: {', '.join(names[:20])}" if names else ""
+    return f"{what}: {', '.join(ordered[:20])}" if ordered else ""
 
 
 def without(document: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]:

@@ -98,10 +98,10 @@ def _around(hours: Sequence[Hours], zone: ZoneInfo, now: datetime) -> Iterator[t
 def _between(hours: Sequence[Hours], zone: ZoneInfo, first: date, last: date) -> Iterator[tuple[datetime, datetime]]:
     """Return the intervals that start on the days from `first` to `last`."""
     for day in (first + timedelta(days=n) for n in range((last - first).days + 1)):
-        for stretch in hours:
-            if DAYS[day.weekday()] in stretch.days:
-                last = day if stretch.start < stretch.to else day + timedelta(days=1)
-                yield _instant(day, stretch.start, zone), _instant(last, stretch.to, zone)
+        for period in hours:
+            if DAYS[day.weekday()] in period.days:
+                last = day if period.start < period.to else day + timedelta(days=1)
+                yield _instant(day, period.start, zone), _instant(last, period.to, zone)
 
 
 def _instant(day: date, clock: str, zone: ZoneInfo) -> datetime:

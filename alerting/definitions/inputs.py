@@ -26,8 +26,8 @@ def latency(definition: Definition, asset: Asset) -> timedelta:
 
     The problem of a threshold alert determines outcomes only, and delays no evaluation.
     """
-    judged = {definition.variable} if isinstance(definition, ThresholdDefinition) else variables_read(definition, asset)
-    waits = (asset.variables[v].latency for v in judged if v in asset.variables)
+    evaluated = {definition.variable} if isinstance(definition, ThresholdDefinition) else variables_read(definition, asset)
+    waits = (asset.variables[v].latency for v in evaluated if v in asset.variables)
     return max(waits, default=timedelta(0))
 
 

@@ -52,15 +52,15 @@ def plan_change(definition: Definition, latest: Revision | None) -> Plan:
 
 
 def next_revision(
-    definition: Definition, latest: Revision | None, author: str, at: datetime, reason: str, taken: int = 0
+    definition: Definition, latest: Revision | None, author: str, at: datetime, reason: str, last_number: int = 0
 ) -> Revision:
     """Return the revision that follows the latest one.
 
-    `taken`: the highest number of the stored revisions, readable or not.
+    `last_number`: the highest number of the stored revisions, readable or not.
     """
     return Revision(
         name=definition.name,
-        number=max(taken, 0 if latest is None else latest.number) + 1,
+        number=max(last_number, 0 if latest is None else latest.number) + 1,
         hash=definition_hash(definition),
         author=author,
         at=at,

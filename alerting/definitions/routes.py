@@ -12,7 +12,7 @@ from alerting.definitions.durations import Duration, format_duration
 from alerting.definitions.faults import DocumentRefused, Fault, shown, without
 from alerting.definitions.hours import Hours, TimeZone, time_zone
 from alerting.definitions.model import AssetPattern, Severity
-from alerting.definitions.wording.fault_messages import words_of
+from alerting.definitions.wording.fault_messages import message_of
 
 ChannelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=100)]
 _SHORTEST = timedelta(minutes=1)
@@ -124,22 +124,22 @@ def route_document(route: Route) -> dict[str, Any]:
 
 def _first_causes(errors: Sequence[Any]) -> list[Any]:
     """Return the errors without lists that are too short only because their items are faulty."""
-    places = [e["loc"] for e in errors]
-    return [e for e in errors if e["type"] != "too_short" or not any(p[: len(e["loc"])] == e["loc"] != p for p in places)]
+    paths = [e["loc"] for e in errors]
+    return [e for e in errors if e["type"] != "too_short" or not any(p[: len(e["loc"])] == e["loc"] != p for p in paths)]
 
 
 def _fault(error: Any) -> Fault:
-    place = ".".join(str(p) for p in error["loc"]) or "document"
+    path = ".".join(str(p) for p in error["loc"]) or "document"
     match error["type"]:
         case "extra_forbidden":
-            return Fault(place, "is not a field", f"fields: {', '.join(Route.model_fields)}" if len(error["loc"]) == 1 else "")
+            return Fault(path, "is not a field", f"fields: {', '.join(Route.model_fields)}" if len(error["loc"]) == 1 else "")
         case "missing":
-            return Fault(place, "is missing")
-        case "string_pattern_mismatch" if place.endswith((".from", ".to")):
-            return Fault(place, f"{shown(error['input'])} is not a time of day", "e.g. 06:00")
+            return Fault(path, "is missing")
+        case "string_pattern_mismatch" if path.endswith((".from", ".to")):
+            return Fault(path, f"{shown(error['input'])} is not a time of day", "e.g. 06:00")
         case "string_pattern_mismatch":
-            return Fault(place, f"{shown(error['input'])} is not a legal name", "channels are lower case with -")
-    return Fault(place, *words_of(error))
+            return Fault(path, f"{shown(error['input'])} is not a legal name", "channels are lower case with -")
+    return Fault(path, *message_of(error))
 
 
 def _cross_faults(route: Route) -> Iterable[Fault]:

@@ -27,7 +27,7 @@ _BSON_TYPES: dict[str, Schema] = {
     "object": {"bsonType": "object"},
     "null": {"bsonType": "null"},
 }
-_KEPT = (
+_RETAINED = (
     *("description", "required", "enum", "pattern", "minLength", "maxLength"),
     *("minItems", "maxItems", "maxProperties", "minimum", "maximum"),
 )
@@ -99,12 +99,12 @@ def _kind(branch: Schema, models: dict[str, Schema]) -> Schema:
 
 def _translate(schema: Schema, models: dict[str, Schema]) -> Schema:
     """Return the translation of a schema and everything below it, with references replaced by their schemas."""
-    if unknown := set(schema) - {*_KEPT, *_TRANSLATED, *_BOUNDS, *_WITHOUT_MEANING}:
+    if unknown := set(schema) - {*_RETAINED, *_TRANSLATED, *_BOUNDS, *_WITHOUT_MEANING}:
         raise ValueError(f"no MongoDB translation for the schema keywords {sorted(unknown)}")
     if "$ref" in schema:
         schema = {**models[schema["$ref"].removeprefix("#/$defs/")], **{k: v for k, v in schema.items() if k != "$ref"}}
         return _translate(schema, models)
-    translated: Schema = {**_type(schema), **{key: schema[key] for key in _KEPT if key in schema}}
+    translated: Schema = {**_type(schema), **{key: schema[key] for key in _RETAINED if key in schema}}
     if "const" in schema:
         translated["enum"] = [schema["const"]]
     for exclusive, bound in _BOUNDS.items():
@@ -145,6 +145,6 @@ def _below(schema: Schema, models: dict[str, Schema]) -> Schema:
 def _by_pattern(schema: Schema, models: dict[str, Schema]) -> Schema:
     """Return the schemas of properties by pattern and length of their names: a validator has no other rule for names."""
     names = schema.get("propertyNames", {})
-    held = schema.get("patternProperties") or {names.get("pattern", ""): schema["additionalProperties"]}
+    patterns = schema.get("patternProperties") or {names.get("pattern", ""): schema["additionalProperties"]}
     length = rf"^(?=[\s\S]{{{names.get('minLength', 0)},{names.get('maxLength', '')}}}$)"
-    return {length + pattern.removeprefix("^"): _translate(below, models) for pattern, below in held.items()}
+    return {length + pattern.removeprefix("^"): _translate(below, models) for pattern, below in patterns.items()}

@@ -87,7 +87,7 @@ def _state_faults(path: str, state: LineState) -> Iterable[Fault]:
 
 
 def suppression_faults_on(
-    suppression: Suppression, watched: Sequence[Asset], assets: Sequence[Asset], event_types: Sequence[EventType]
+    suppression: Suppression, targets: Sequence[Asset], assets: Sequence[Asset], event_types: Sequence[EventType]
 ) -> Iterable[Fault]:
     """Return the faults that show beside the assets of a definition and those above them.
 
@@ -97,7 +97,7 @@ def suppression_faults_on(
         path = f"suppression.when.{i}"
         if state.event is not None:
             yield from _event_faults(path, state.event, event_types)
-        for asset in watched if state.variable is not None else ():
+        for asset in targets if state.variable is not None else ():
             if faults := list(_variable_faults(path, state, upwards(asset, assets))):
                 yield from faults
                 break
@@ -118,9 +118,9 @@ def _variable_faults(path: str, state: LineState, chain: Sequence[Asset]) -> Ite
     name = state.variable or ""
     holder = next((a for a in chain if name in a.variables), None)
     if holder is None:
-        known = {variable for asset in chain for variable in asset.variables}
+        names = {variable for asset in chain for variable in asset.variables}
         where = " and ".join(repr(a.name) for a in chain)
-        yield Fault(f"{path}.variable", f"there is no variable {name!r} on {where}", nearest(name, known, "known variables"))
+        yield Fault(f"{path}.variable", f"there is no variable {name!r} on {where}", nearest(name, names, "known variables"))
         return
     variable = holder.variables[name]
     kind, wanted = TYPES[variable.type]

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from alerting.definitions.checks.cross_fields import cross_faults
 from alerting.definitions.faults import DefinitionRefused, Fault, nearest, shown, without
 from alerting.definitions.model import DEFINITION, ClassifierDefinition, Definition, ThresholdDefinition
-from alerting.definitions.wording.fault_messages import words_of
+from alerting.definitions.wording.fault_messages import message_of
 
 _KINDS = ("threshold", "classifier")
 _GROUP = "FromAttribute"
@@ -69,19 +69,19 @@ def _choice(part: Any) -> Any:
 
 def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
     path = [str(p) for p in map(_choice, error["loc"]) if p not in (*_KINDS, *_CHOICES)]
-    place = ".".join(path) or "document"
+    dotted = ".".join(path) or "document"
     match error["type"]:
         case "extra_forbidden":
-            return Fault(place, "is not a field", nearest(path[-1], _fields(document, path[:-1]), "fields here"))
+            return Fault(dotted, "is not a field", nearest(path[-1], _fields(document, path[:-1]), "fields here"))
         case "missing":
-            return Fault(place, "is missing")
+            return Fault(dotted, "is missing")
         case "union_tag_not_found":
             return Fault("kind", "is missing", "write kind: threshold or kind: classifier")
         case "union_tag_invalid":
             return Fault("kind", f"{shown(document.get('kind'))} is not a kind", "write threshold or classifier")
         case "string_pattern_mismatch":
-            return Fault(place, f"{shown(error['input'])} is not a legal name", "letters, digits, - and _ only")
-    return Fault(place, *words_of(error))
+            return Fault(dotted, f"{shown(error['input'])} is not a legal name", "letters, digits, - and _ only")
+    return Fault(dotted, *message_of(error))
 
 
 def _fields(document: Mapping[str, Any], path: Sequence[str]) -> list[str]:

@@ -40,10 +40,10 @@ def advance_line(lines: LineStore, readings: Readings, until: int, arrived_at: d
     line = _with_requests(lines, stored_line(lines))
     first, rows, events = line.state.minute, 0, 0
     while line.state.minute < until:
-        stretch = simulate(line.state, min(until, line.state.minute + DAY))
-        rows += readings.add_readings(stretch.rows, arrived_at)
-        events += readings.add_events(stretch.events, arrived_at) if stretch.events else 0
-        line = _saved(lines.save(ASSET, line, stretch.state))
+        simulated = simulate(line.state, min(until, line.state.minute + DAY))
+        rows += readings.add_readings(simulated.rows, arrived_at)
+        events += readings.add_events(simulated.events, arrived_at) if simulated.events else 0
+        line = _saved(lines.save(ASSET, line, simulated.state))
         progress("simulating the demo line (minutes)", line.state.minute - first, until - first)
     return Advance(rows, events, line)
 

@@ -261,9 +261,9 @@ def _condition_intervals(of: Callable[[int], tuple[int, int] | None], first: int
     The minute before `first` shows an interval that ends exactly at `first`.
     """
     found = (of(minute) for minute in range(max(0, first - 1), last))
-    return sorted({spell for spell in found if spell is not None})
+    return sorted({interval for interval in found if interval is not None})
 
 
-def _lasting(state: LineState, type: str, spell: tuple[int, int], until: int) -> EventRow:
-    start, end = spell
+def _lasting(state: LineState, type: str, interval: tuple[int, int], until: int) -> EventRow:
+    start, end = interval
     return EventRow(ASSET, type, state.instant(start), state.instant(end) if end <= until else None, SOURCE)

@@ -22,12 +22,13 @@ def run_line(
     clock: LineClock,
     speed: float,
     wait: Callable[[float], bool],
-    told: Callable[[Advance], None] = lambda _: None,
+    report_step: Callable[[Advance], None] = lambda _: None,
 ) -> None:
     """Run the line until `wait(seconds)` returns True; then stop the clock.
 
-    The clock continues where it stopped, or where the readings end if that is later: it never runs backwards. `told` is called
-    with every step that computed something. Raises UserError if there is no line, or another process runs it too.
+    The clock continues where it stopped, or where the readings end if that is later: it never runs backwards.
+    `report_step` is called with every step that computed something. Raises UserError if there is no line, or another
+    process runs it too.
     """
     line = stored_line(lines)
     now = clock.now() if line.state.minute > line.state.live_from else line.state.until
@@ -40,7 +41,7 @@ def run_line(
             step = advance_line(lines, readings, step.line.state.minutes_at(now) + lead, now)
             clock.renew(lease(step.line.state, clock.now(), speed))
             if step.rows:
-                told(step)
+                report_step(step)
     finally:
         clock.freeze()
 

@@ -9,14 +9,14 @@ from alerting.readings.instants import Millis
 Scores = npt.NDArray[np.float64]
 
 
-def inside_problem(at: Millis, start: Millis, end: Millis, known: Millis) -> BoolArray:
+def inside_problem(at: Millis, start: Millis, end: Millis, known_at: Millis) -> BoolArray:
     """Return whether a problem known at each instant is ongoing there: no model can predict its start then.
 
-    `start`, `end` (NOT_YET while ongoing) and `known` in ms, sorted by start. An instant event (end = start) is never ongoing.
+    `start`, `end` (NOT_YET while ongoing) and `known_at` in ms, sorted by start. An instant event (end = start) is never ongoing.
     """
     inside = np.zeros(len(at), np.bool_)
-    for first, last, told in zip(start.tolist(), end.tolist(), known.tolist(), strict=True):
-        inside |= (at >= max(first, told)) & ((at < last) | (last == NOT_YET))
+    for first, last, known_from in zip(start.tolist(), end.tolist(), known_at.tolist(), strict=True):
+        inside |= (at >= max(first, known_from)) & ((at < last) | (last == NOT_YET))
     return inside
 
 

@@ -16,9 +16,9 @@ def data_gaps(definition: ThresholdDefinition, history: History, start: datetime
     """
     first = min(start, history.readings.index[0].to_pydatetime()) if len(history.readings) else start
     gaps: list[Gap] = []
-    for stretch in evaluate_values(definition, history, None, first, end).intervals:
-        begin, stop = max(stretch.start, start), min(stretch.end, end)
-        if stretch.status != "unknown" or begin >= stop:
+    for interval in evaluate_values(definition, history, None, first, end).intervals:
+        begin, stop = max(interval.start, start), min(interval.end, end)
+        if interval.status != "unknown" or begin >= stop:
             continue
         if gaps and gaps[-1][1] == begin:
             gaps[-1] = (gaps[-1][0], stop)

@@ -22,14 +22,14 @@ def limit_message(
     levels = levels_on(definition, asset)
     level = next((x for x in levels if x.severity == severity), levels[0])
     if isinstance(reading.value, str):
-        return f"{_title(definition, asset)} is {reading.value}{_held(definition)}", None
+        return f"{_title(definition, asset)} is {reading.value}{_duration(definition)}", None
     number = reading.evaluated if reading.evaluated is not None else reading.value
     if number is None:
         return f"{_title(definition, asset)} is not known", None
     unit = _rate_unit(definition, asset)
-    words, limit = _beyond_message(level, number, unit)
+    relation, limit = _beyond_message(level, number, unit)
     verb = "changes by" if definition.rate_per else "is"
-    return f"{_title(definition, asset)} {verb} {number:g}{unit}{words}{_held(definition)}", limit
+    return f"{_title(definition, asset)} {verb} {number:g}{unit}{relation}{_duration(definition)}", limit
 
 
 def _beyond_message(level: Level, number: float, unit: str) -> tuple[str, float | None]:
@@ -102,15 +102,15 @@ def _window(definition: ClassifierDefinition) -> str:
 
 
 def _name(asset: Asset, variable: str) -> str:
-    known = asset.variables.get(variable)
-    if known and known.title:
-        return known.title
+    declared = asset.variables.get(variable)
+    if declared and declared.title:
+        return declared.title
     return variable[:1].upper() + variable[1:].replace("_", " ")
 
 
 def _variable_unit(asset: Asset, variable: str) -> str:
-    known = asset.variables.get(variable)
-    return f" {known.unit}" if known and known.unit else ""
+    declared = asset.variables.get(variable)
+    return f" {declared.unit}" if declared and declared.unit else ""
 
 
 def _title(definition: ThresholdDefinition, asset: Asset) -> str:
@@ -123,6 +123,6 @@ def _rate_unit(definition: ThresholdDefinition, asset: Asset) -> str:
     return f"{unit} per {spoken_duration(definition.rate_per)}" if definition.rate_per else unit
 
 
-def _held(definition: ThresholdDefinition) -> str:
+def _duration(definition: ThresholdDefinition) -> str:
     count = f" in {definition.at_least.readings} of {definition.at_least.of} readings" if definition.at_least else ""
     return count + (f" for {spoken_duration(definition.hold)}" if definition.hold else "")

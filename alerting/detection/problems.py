@@ -58,9 +58,9 @@ def find_problems(problem: Problem, history: History) -> pd.DataFrame:
     ts, bad = problem_samples(problem, history)
     start, end, last_bad = _condition_intervals(ts, bad)
     hold = duration_millis(problem.hold)
-    held = np.where(end == NOT_YET, last_bad, end) - start >= hold
-    known = start + hold + duration_millis(history.delay(problem.variable or ""))
-    return _frame(start[held], last_bad[held], end[held], known[held])
+    long_enough = np.where(end == NOT_YET, last_bad, end) - start >= hold
+    known_at = start + hold + duration_millis(history.delay(problem.variable or ""))
+    return _frame(start[long_enough], last_bad[long_enough], end[long_enough], known_at[long_enough])
 
 
 def _problem_events(pattern: str, history: History) -> pd.DataFrame:
@@ -87,6 +87,6 @@ def _condition_intervals(ts: Millis, bad: BoolArray) -> tuple[Millis, Millis, Mi
     return ts[first], end.astype(np.int64), ts[after - 1] if len(ts) else after
 
 
-def _frame(start: Millis, last: Millis, end: Millis, known: Millis) -> pd.DataFrame:
-    columns = {"start": start, "last": last, "end": end, "known_at": known}
+def _frame(start: Millis, last: Millis, end: Millis, known_at: Millis) -> pd.DataFrame:
+    columns = {"start": start, "last": last, "end": end, "known_at": known_at}
     return pd.DataFrame({n: pd.Series(v.astype("datetime64[ms]")).dt.tz_localize("UTC") for n, v in columns.items()})

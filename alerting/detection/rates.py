@@ -24,11 +24,11 @@ def rates_of_change(
     NaN without such a value less than `per + stale` old. `ts`: ms, increasing.
     """
     then, earlier = ts[possible], values[possible]
-    place = np.searchsorted(then, ts - per, side="right") - 1
-    there = place >= 0
-    there[there] = then[place[there]] > ts[there] - per - stale
-    now, before = values[there], earlier[place[there]]
-    took = ts[there] - then[place[there]]
+    position = np.searchsorted(then, ts - per, side="right") - 1
+    there = position >= 0
+    there[there] = then[position[there]] > ts[there] - per - stale
+    now, before = values[there], earlier[position[there]]
+    took = ts[there] - then[position[there]]
     with np.errstate(invalid="ignore", over="ignore"):  # inf - inf: no rate
         found = (now - before) * per / took
         scale = (np.abs(now) + np.abs(before)) * per / took

@@ -29,7 +29,7 @@ _FACTS: tuple[Fact, ...] = ("waiting", "stale", "frozen", "out_of_range", "bad_q
 _SOUND, _FIRST_FACT = -1, 10  # a code is a rank (0 within limits, 1 low ... 4 critical), or 10 + the index of a fact
 _WAITING, _STALE, _FROZEN, _OUT_OF_RANGE, _BAD_QUALITY, _NO_RATE = range(_FIRST_FACT, _FIRST_FACT + len(_FACTS))
 _MISSING = (_STALE, _FROZEN, _OUT_OF_RANGE, _BAD_QUALITY)  # what `no_data` decides about
-_NEVER = np.iinfo(np.int64).max // 2
+_LONGEST = np.iinfo(np.int64).max // 2
 
 
 class Series(NamedTuple):
@@ -64,7 +64,7 @@ class Evaluated:
         if self.rows is None:
             return None
         i = max(int(np.searchsorted(self.rows.ts, to_millis(at), side="right")) - 1, 0)
-        own = bisect_right(self.intervals, at, key=lambda stretch: stretch.start) - 1
+        own = bisect_right(self.intervals, at, key=lambda interval: interval.start) - 1
         fact = self.intervals[own].fact if own >= 0 and at < self.intervals[own].end else None
         evaluated = self.rows.evaluated[i]
         number = None if isinstance(evaluated, str) or evaluated is None or np.isnan(evaluated) else float(evaluated)
@@ -165,12 +165,12 @@ def _rows(
     evaluated = _evaluated_values(definition, asset, ts, raw, possible)
     fresh = slice(int(np.searchsorted(ts, begin)), None)
     before = np.array([np.nan if carried.value is None and raw.dtype != object else carried.value], raw.dtype)
-    known = before if definition.rate_per is None else np.array([np.nan if carried.rate is None else carried.rate])
+    carried_number = before if definition.rate_per is None else np.array([np.nan if carried.rate is None else carried.rate])
     ts = np.concatenate(([to_millis(carried.at)], ts[fresh]))
     raw = np.concatenate((before, raw[fresh]))
     there = _has_value(raw)
     sound = np.concatenate((_possible(definition, asset, before), possible[fresh])) & there
-    evaluated = np.concatenate((known, evaluated[fresh]))
+    evaluated = np.concatenate((carried_number, evaluated[fresh]))
     if evaluated.dtype != object:
         evaluated = np.where(sound, evaluated, np.nan)
     fact = np.where(sound, _SOUND, _OUT_OF_RANGE).astype(np.int8)
@@ -296,12 +296,12 @@ def _counted(
         same = np.lib.stride_tricks.sliding_window_view(parts, window)[len(before) :] == part[:, None]
         counted[sound] = np.sort(np.where(same, windows, 0), axis=1)[:, window - wanted.readings]
     stop = len(series) - (1 if sound[-1] else 0)
-    kept = series[:stop][parts[:stop] == np.count_nonzero(holes)]
-    return counted, tuple(kept[len(kept) - min(len(kept), window - 1) :].tolist())
+    latest = series[:stop][parts[:stop] == np.count_nonzero(holes)]
+    return counted, tuple(latest[len(latest) - min(len(latest), window - 1) :].tolist())
 
 
 def _stale(definition: ThresholdDefinition) -> int:
-    return _NEVER if definition.no_data == "ignore" else duration_millis(definition.stale_after)
+    return _LONGEST if definition.no_data == "ignore" else duration_millis(definition.stale_after)
 
 
 def _status_intervals(definition: ThresholdDefinition, rows: _Rows, codes: Codes, begin: int, end: int) -> list[StatusInterval]:
@@ -310,20 +310,20 @@ def _status_intervals(definition: ThresholdDefinition, rows: _Rows, codes: Codes
     Equal neighbours are one interval.
     """
     following = np.append(rows.ts[1:], end)
-    held = np.minimum(following, rows.ts + _stale(definition))
-    freezes = held
+    valid_until = np.minimum(following, rows.ts + _stale(definition))
+    freezes = valid_until
     if definition.frozen_after is not None:
-        freezes = np.clip(rows.run + duration_millis(definition.frozen_after), rows.ts, held)
-        freezes = np.where(np.isin(rows.fact, (_SOUND, _NO_RATE)), freezes, held)
-    starts = np.column_stack((rows.ts, freezes, held)).ravel()
-    ends = np.column_stack((freezes, held, following)).ravel()
+        freezes = np.clip(rows.run + duration_millis(definition.frozen_after), rows.ts, valid_until)
+        freezes = np.where(np.isin(rows.fact, (_SOUND, _NO_RATE)), freezes, valid_until)
+    starts = np.column_stack((rows.ts, freezes, valid_until)).ravel()
+    ends = np.column_stack((freezes, valid_until, following)).ravel()
     whole = np.column_stack((codes, np.full(len(codes), _FROZEN), np.full(len(codes), _STALE))).ravel()
     starts = np.maximum(starts, begin)
     there = np.flatnonzero(ends > starts)
     first = there[np.flatnonzero(np.append(True, whole[there][1:] != whole[there][:-1]))]
     bounds = [*starts[first].tolist(), end]
-    pairs = zip(bounds[:-1], bounds[1:], whole[first].tolist(), strict=True)
-    return [_status_interval(definition, start, stop, code) for start, stop, code in pairs]
+    runs = zip(bounds[:-1], bounds[1:], whole[first].tolist(), strict=True)
+    return [_status_interval(definition, start, stop, code) for start, stop, code in runs]
 
 
 def _status_interval(definition: ThresholdDefinition, start: int, end: int, code: int) -> StatusInterval:

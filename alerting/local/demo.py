@@ -54,16 +54,16 @@ def run() -> None:
             clock=MongoClock(stores.database),
             speed=settings.demo_speed,
             wait=stopped.wait,
-            told=_print_step,
+            report_step=_print_step,
         )
 
 
 def _apply_examples(platform: Platform) -> list[str]:
     """Apply only examples with a new name, so that changes and retirements by people stay."""
-    known = {revision.name for revision in platform.definitions.latest()}
+    names = {revision.name for revision in platform.definitions.latest()}
     files = [path for path in sorted(EXAMPLES.glob("*.yaml")) if not path.name.endswith(".test.yaml")]
     documents = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in files]
-    new = [document for document in documents if document["name"] not in known]
+    new = [document for document in documents if document["name"] not in names]
     sync.apply(platform, new, AUTHOR, platform.clock.now(), "example of the demo line")
     return [document["name"] for document in new]
 

@@ -26,13 +26,13 @@ def main() -> int:
     with httpx.Client(
         base_url=console, headers={"authorization": f"Bearer {token}"}, timeout=_TIMEOUT_S, trust_env=False
     ) as http:
-        known: set[str] | None = None
+        earlier_ids: set[str] | None = None
         while True:
             found = _live_episodes(http)
-            if found is not None and known is not None and (new := [e for e in found if e["id"] not in known]):
+            if found is not None and earlier_ids is not None and (new := [e for e in found if e["id"] not in earlier_ids]):
                 sys.stdout.write(json.dumps(alert_lines(new[-1], console)) + "\n")
                 return 0
-            known = {e["id"] for e in found} if known is None and found is not None else known
+            earlier_ids = {e["id"] for e in found} if earlier_ids is None and found is not None else earlier_ids
             time.sleep(POLL_S)
 
 

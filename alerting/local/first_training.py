@@ -26,9 +26,9 @@ def main() -> int:
     with open_platform(settings, channels=False) as platform:
         names = untrained(platform)
         outcomes = [f"{name}: {first_training(platform, airflow, name)}" for name in names]
-        if past := evaluate_unseen_days(platform, names, _tell):
+        if past := evaluate_unseen_days(platform, names, _report):
             outcomes.append(past)
-    _tell("; ".join(outcomes) or "every classifier has been trained before")
+    _report("; ".join(outcomes) or "every classifier has been trained before")
     return 0
 
 
@@ -55,7 +55,7 @@ def first_training(platform: Platform, airflow: AirflowClient, name: str) -> str
 def _follow(airflow: AirflowClient, dag_id: str, run_id: str, name: str) -> str:
     while (run := airflow.progress(dag_id, run_id)).state in UNFINISHED:
         doing = f": {', '.join(run.active)}" if run.active else ""
-        _tell(f"{name}, task {run.done + 1} of {run.total}{doing}")
+        _report(f"{name}, task {run.done + 1} of {run.total}{doing}")
         time.sleep(POLL_S)
     return run.state
 
@@ -66,7 +66,7 @@ def _decision_text(decision: DecisionRecord) -> str:
     return f"version {decision.challenger_version} is champion{' (provisional)' if decision.provisional else ''}"
 
 
-def _tell(text: str) -> None:
+def _report(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 

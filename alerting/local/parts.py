@@ -51,9 +51,9 @@ def environment(settings: Settings, secrets: Secrets, inherited: Mapping[str, st
         "NO_PROXY": f"{LOOPBACK},localhost",
         "no_proxy": f"{LOOPBACK},localhost",
     }
-    kept = {name: value for name, value in inherited.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    passed_on = {name: value for name, value in inherited.items() if name != "PYTHONDONTWRITEBYTECODE"}
     signed_in = mlflow_sign_in(settings) if settings.mlflow_uri is None else {}
-    return kept | shared | signed_in
+    return passed_on | shared | signed_in
 
 
 def mongodb_uri(settings: Settings) -> str:

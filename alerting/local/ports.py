@@ -25,13 +25,13 @@ def is_free(port: int) -> bool:
 
 def check_ports(ports: Mapping[str, int]) -> None:
     """Check that all ports are usable. `ports`: by the name of their setting. Raises UserError with a sentence for each other."""
-    taken = [
+    in_use = [
         f"port {port} is taken by another program or not allowed: set {variable(setting)} to a free one"
         for setting, port in ports.items()
         if not is_free(port)
     ]
-    if taken:
-        raise UserError("; ".join(taken))
+    if in_use:
+        raise UserError("; ".join(in_use))
 
 
 def free_port() -> int:

@@ -87,11 +87,14 @@ def kill(processes: Sequence[psutil.Process]) -> None:
             process.kill()
 
 
-def reap_orphans(known: set[int]) -> list[psutil.Process]:
-    """Collect adopted children that have ended; return those alive that are not in `known` (ids of children started here)."""
+def reap_orphans(supervised: set[int]) -> list[psutil.Process]:
+    """Collect adopted children that have ended; return those alive that are not in `supervised`.
+
+    `supervised`: ids of the children started here.
+    """
     alive = []
     for child in psutil.Process().children():
-        if child.pid in known:
+        if child.pid in supervised:
             continue
         with contextlib.suppress(psutil.NoSuchProcess, ChildProcessError):
             if child.status() == psutil.STATUS_ZOMBIE:

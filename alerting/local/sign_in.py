@@ -30,8 +30,8 @@ def make_link(folder: Path, console: str, now: datetime) -> str:
 def take_link(folder: Path, code: str, now: datetime) -> bool:
     """Use up the link if this code is valid and not expired; return whether it was. Only the first caller succeeds."""
     try:
-        kept = json.loads((folder / _FILE).read_text())
-        expected, expires = str(kept["hash"]), float(kept["expires"])
+        stored = json.loads((folder / _FILE).read_text())
+        expected, expires = str(stored["hash"]), float(stored["expires"])
     except (OSError, ValueError, KeyError, TypeError):
         return False
     if not hmac.compare_digest(expected, _digest(code)) or now.timestamp() >= expires:

@@ -64,7 +64,7 @@ class StartFailed(Exception):
 
 
 @dataclass
-class _Supervised:
+class _Service:
     part: Part
     log: Path
     process: subprocess.Popen[bytes] | None = None
@@ -98,12 +98,12 @@ class Supervisor:
         say: Callable[[str], None],
         show: Callable[[str], None],
     ) -> None:
-        self._watched = {part.name: _Supervised(part, logs / f"{part.name}.log") for part in parts}
+        self._services = {part.name: _Service(part, logs / f"{part.name}.log") for part in parts}
         self._folder = folder
         self._say = say
         self._show = show
         self._signals = 0
-        unknown = {need for part in parts for need in part.needs} - set(self._watched)
+        unknown = {need for part in parts for need in part.needs} - set(self._services)
         if unknown:
             raise ValueError(f"parts need others that are not started: {', '.join(sorted(unknown))}")
 
@@ -122,7 +122,7 @@ class Supervisor:
         try:
             while not self._signals:
                 self._look()
-                for name in [name for name in ahead if self._watched[name].ever_ready]:
+                for name in [name for name in ahead if self._services[name].ever_ready]:
                     ahead.pop(name)()
                 time.sleep(LOOK_EVERY_S)
         finally:
@@ -136,98 +136,98 @@ class Supervisor:
     def _look(self) -> None:
         """Run one round: detect ended parts, start parts whose needs are met, check readiness."""
         now = time.monotonic()
-        for watched in self._watched.values():
-            if watched.process is not None and (code := watched.process.poll()) is not None:
-                self._ended(watched, code, now)
+        for service in self._services.values():
+            if service.process is not None and (code := service.process.poll()) is not None:
+                self._handle_end(service, code, now)
         self._kill_orphans()
-        for watched in self._watched.values():
-            if not watched.running and self._may_start(watched, now):
-                self._start(watched, now)
-            elif watched.running and not watched.ready and not watched.part.once and watched.part.ready():
-                self._is_ready(watched, now)
+        for service in self._services.values():
+            if not service.running and self._may_start(service, now):
+                self._start(service, now)
+            elif service.running and not service.ready and not service.part.once and service.part.ready():
+                self._record_ready(service, now)
         self._show(self._going_on(now))
 
-    def _may_start(self, watched: _Supervised, now: float) -> bool:
-        needs = (self._watched[need] for need in watched.part.needs)
-        return not watched.finished and now >= watched.start_at and all(need.ready or need.finished for need in needs)
+    def _may_start(self, service: _Service, now: float) -> bool:
+        needs = (self._services[need] for need in service.part.needs)
+        return not service.finished and now >= service.start_at and all(need.ready or need.finished for need in needs)
 
-    def _start(self, watched: _Supervised, now: float) -> None:
-        if watched.part.once:
-            watched.log.unlink(missing_ok=True)  # a job's log covers only this run
-        watched.process = processes.start(watched.part.command, watched.part.environ, watched.log, self._folder)
-        watched.started = now
-        watched.first_started = watched.first_started or now
+    def _start(self, service: _Service, now: float) -> None:
+        if service.part.once:
+            service.log.unlink(missing_ok=True)  # a job's log covers only this run
+        service.process = processes.start(service.part.command, service.part.environ, service.log, self._folder)
+        service.started = now
+        service.first_started = service.first_started or now
 
-    def _is_ready(self, watched: _Supervised, now: float) -> None:
-        watched.ready = True
-        if watched.ever_ready:
-            self._say(f"{watched.part.name} runs again")
+    def _record_ready(self, service: _Service, now: float) -> None:
+        service.ready = True
+        if service.ever_ready:
+            self._say(f"{service.part.name} runs again")
         else:
-            self._say(f"{watched.part.name} is ready ({now - watched.first_started:.1f} s)")
-        watched.ever_ready = True
+            self._say(f"{service.part.name} is ready ({now - service.first_started:.1f} s)")
+        service.ever_ready = True
 
-    def _ended(self, watched: _Supervised, code: int, now: float) -> None:
-        healthy = watched.ready and now - watched.started >= HEALTHY_AFTER_S
-        watched.process, watched.ready = None, False
-        if watched.part.once and (code == 0 or watched.part.news):
-            watched.ever_ready = True
-            if watched.part.news:
+    def _handle_end(self, service: _Service, code: int, now: float) -> None:
+        healthy = service.ready and now - service.started >= HEALTHY_AFTER_S
+        service.process, service.ready = None, False
+        if service.part.once and (code == 0 or service.part.news):
+            service.ever_ready = True
+            if service.part.news:
                 return
-            result = f": {last_lines(watched.log, 1)}" if watched.part.talks else ""
-            self._say(f"{watched.part.name} is done ({now - watched.first_started:.1f} s){result}")
+            result = f": {last_lines(service.log, 1)}" if service.part.talks else ""
+            self._say(f"{service.part.name} is done ({now - service.first_started:.1f} s){result}")
             return
-        watched.failures = 1 if healthy else watched.failures + 1
-        if watched.part.once or (not watched.ever_ready and watched.failures >= ATTEMPTS_AT_START):
-            log = watched.part.writes_to or watched.log
-            if (why := watched.part.cause()) is not None:
-                raise StartFailed(f"{watched.part.name}: {why}. Its log is {log}")
-            raise StartFailed(f"{watched.part.name} ({ending(code)}). Its last words, from {log}:\n{last_lines(log, 12)}")
-        delay = delay_after(watched.failures)
-        watched.start_at = now + delay
-        self._say(f"{watched.part.name} stopped ({ending(code)}), starting again in {delay:.0f} s")
-        if (why := watched.part.cause()) is not None:
-            self._say(f"{watched.part.name}: {why}")
+        service.failures = 1 if healthy else service.failures + 1
+        if service.part.once or (not service.ever_ready and service.failures >= ATTEMPTS_AT_START):
+            log = service.part.writes_to or service.log
+            if (why := service.part.cause()) is not None:
+                raise StartFailed(f"{service.part.name}: {why}. Its log is {log}")
+            raise StartFailed(f"{service.part.name} ({ending(code)}). Its last words, from {log}:\n{last_lines(log, 12)}")
+        delay = delay_after(service.failures)
+        service.start_at = now + delay
+        self._say(f"{service.part.name} stopped ({ending(code)}), starting again in {delay:.0f} s")
+        if (why := service.part.cause()) is not None:
+            self._say(f"{service.part.name}: {why}")
 
     def _kill_orphans(self) -> None:
         """Kill the orphans of an ended part before its restart, because they still use its ports and files."""
-        own = {w.process.pid for w in self._watched.values() if w.process is not None}
+        own = {w.process.pid for w in self._services.values() if w.process is not None}
         orphans = processes.reap_orphans(own)
         for orphan in orphans:
             processes.kill([*processes.descendants(orphan.pid), orphan])
 
     def _going_on(self, now: float) -> str:
-        waiting = [w for w in self._watched.values() if w.running and not w.ready and not w.part.news]
-        return ", ".join(f"{_doing(w)} {now - w.started:.0f} s" for w in waiting)
+        waiting = [w for w in self._services.values() if w.running and not w.ready and not w.part.news]
+        return ", ".join(f"{_describe_work(w)} {now - w.started:.0f} s" for w in waiting)
 
     def _stop(self) -> None:
         """Stop the parts in reverse order of need: first those that no running part needs."""
-        if any(w.running for w in self._watched.values()):
+        if any(w.running for w in self._services.values()):
             self._say("stopping (Ctrl-C again: at once)")
         signals = self._signals
-        while running := [w for w in self._watched.values() if w.running]:
+        while running := [w for w in self._services.values() if w.running]:
             needed = {need for w in running for need in w.part.needs}
             self._stop_together([w for w in running if w.part.name not in needed], signals)
         processes.kill_descendants()
 
-    def _stop_together(self, stopping: Sequence[_Supervised], signals: int) -> None:
+    def _stop_together(self, stopping: Sequence[_Service], signals: int) -> None:
         began = time.monotonic()
-        for watched in stopping:
-            assert watched.process is not None  # noqa: S101 - only running parts are stopped
-            watched.process.terminate()
+        for service in stopping:
+            assert service.process is not None  # noqa: S101 - only running parts are stopped
+            service.process.terminate()
         left = list(stopping)
         while left:
-            for watched in list(left):
-                assert watched.process is not None  # noqa: S101
-                late = self._signals > signals or time.monotonic() - began > watched.part.grace_s
+            for service in list(left):
+                assert service.process is not None  # noqa: S101
+                late = self._signals > signals or time.monotonic() - began > service.part.grace_s
                 if late:
-                    below = processes.descendants(watched.process.pid)
-                    watched.process.kill()
+                    below = processes.descendants(service.process.pid)
+                    service.process.kill()
                     processes.kill(below)
-                    watched.process.wait()
-                if watched.process.poll() is not None:
-                    watched.process, watched.ready = None, False
-                    left.remove(watched)
-                    self._say(f"{watched.part.name} {'was killed' if late else 'stopped'}")
+                    service.process.wait()
+                if service.process.poll() is not None:
+                    service.process, service.ready = None, False
+                    left.remove(service)
+                    self._say(f"{service.part.name} {'was killed' if late else 'stopped'}")
             time.sleep(LOOK_EVERY_S / 2)
 
 
@@ -241,6 +241,6 @@ def last_lines(log: Path, count: int) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-count:])
 
 
-def _doing(watched: _Supervised) -> str:
-    said = last_lines(watched.log, 1) if watched.part.talks else ""
-    return f"{watched.part.busy} ({said})" if said else watched.part.busy
+def _describe_work(service: _Service) -> str:
+    last_line = last_lines(service.log, 1) if service.part.talks else ""
+    return f"{service.part.busy} ({last_line})" if last_line else service.part.busy

@@ -15,7 +15,7 @@ from alerting.usecases.evaluation.evaluate import evaluate_past
 from alerting.usecases.operations.report import make_report
 
 
-def evaluate_unseen_days(platform: Platform, trained: Sequence[str], tell: Callable[[str], None]) -> str:
+def evaluate_unseen_days(platform: Platform, trained: Sequence[str], report: Callable[[str], None]) -> str:
     """Evaluate the days after the champions' training cutoffs, for these classifiers and the active thresholds; make a report
     for each. Returns the result as text; empty without a champion.
     """
@@ -30,12 +30,12 @@ def evaluate_unseen_days(platform: Platform, trained: Sequence[str], tell: Calla
             starts[revision.name] = first
     raised = 0
     for name, start in starts.items():
-        tell(f"{name}, evaluating the unseen days since {start:%Y-%m-%d}")
+        report(f"{name}, evaluating the unseen days since {start:%Y-%m-%d}")
         try:
             raised += evaluate_past(platform, name, start, now, revision="latest").raised
             make_report(platform, name, start, now, now)
         except (UserError, ModelUnavailable) as fault:
-            tell(f"{name}, not evaluated: {fault}")
+            report(f"{name}, not evaluated: {fault}")
     days = (now - first).days
     return f"{days} unseen days evaluated in {time.monotonic() - began:.0f} s: {raised} episodes, marked as past, nothing sent"
 

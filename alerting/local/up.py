@@ -82,7 +82,7 @@ class Screen:
 def _work(settings: Settings, environ: Mapping[str, str], demo: bool) -> int:
     screen = Screen()
     try:
-        _hold_and_run(settings, environ, demo, screen)
+        _run_with_lock(settings, environ, demo, screen)
     except UserError as refusal:
         screen.print(f"refused: {refusal}")
         return 1
@@ -95,25 +95,25 @@ def _work(settings: Settings, environ: Mapping[str, str], demo: bool) -> int:
     return 0
 
 
-def _hold_and_run(settings: Settings, environ: Mapping[str, str], demo: bool, screen: Screen) -> None:
+def _run_with_lock(settings: Settings, environ: Mapping[str, str], demo: bool, screen: Screen) -> None:
     """Reserve home, ports and database, then run. Raises UserError before any part is started."""
     waiting_for_up = "waiting for the platform that is stopping"
     waiting_for_commands = "waiting for other commands to finish with the database"
     new = database_of(settings.home) is None
     with ExitStack() as stack:
-        held = stack.enter_context(hold(settings.home, parts.mlflow_uri(settings), lambda: screen.say(waiting_for_up)))
-        tell_port: Callable[[int], None] = _ignore_port
+        running_file = stack.enter_context(hold(settings.home, parts.mlflow_uri(settings), lambda: screen.say(waiting_for_up)))
+        record_port: Callable[[int], None] = _ignore_port
         if (scant := check_space(settings.home)) is not None:
             screen.say(scant)
         if (warning := database_warning(settings)) is not None:
             screen.say(warning)
         if settings.mongodb_uri is None:
-            tell_port = stack.enter_context(exclusive_mongod(settings.home, lambda: screen.say(waiting_for_commands)))
+            record_port = stack.enter_context(exclusive_mongod(settings.home, lambda: screen.say(waiting_for_commands)))
         check_ports(settings.ports)
         secrets = prepare_home(settings)
         if new:
             screen.say(f"a new platform in {settings.home}")
-        tell_port(settings.mongodb_port)
+        record_port(settings.mongodb_port)
         record_last_home(settings.home, environ)
         for folder in ("logs", "airflow", "mlflow/artifacts"):
             make_private_folder(settings.home / folder)
@@ -124,7 +124,7 @@ def _hold_and_run(settings: Settings, environ: Mapping[str, str], demo: bool, sc
             "airflow-dags": lambda: _welcome(screen, settings, secrets),
             "first-alert": lambda: _announce_first_alert(screen, first_alert),
         }
-        supervisor.run(milestones, held.stopping)
+        supervisor.run(milestones, running_file.stopping)
 
 
 def _welcome(screen: Screen, settings: Settings, secrets: Secrets) -> None:

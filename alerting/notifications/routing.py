@@ -40,7 +40,7 @@ def recipients(
         return [Recipient(channel) for channel in definition.notify.channels]
     chosen = _in_force(definition, asset, severity, routes, now)
     found = [_recipient(route, channel, severity, now) for route in chosen for channel in route.channels]
-    return _once(found) if found else [Recipient(channel) for channel in sorted(channels)]
+    return _without_duplicates(found) if found else [Recipient(channel) for channel in sorted(channels)]
 
 
 def escalations(
@@ -81,14 +81,14 @@ def _quiet_until(route: Route, severity: Severity, now: datetime) -> datetime | 
     return None if severity == TOP else end_of(route.quiet, route.zone, now)
 
 
-def _once(found: Sequence[Recipient]) -> list[Recipient]:
+def _without_duplicates(found: Sequence[Recipient]) -> list[Recipient]:
     """Return each channel once: by a route that may notify it now before one in quiet hours, then in the order of names."""
     return list(_first_of_each(sorted(found, key=lambda r: (r.quiet_until is not None, r.route or ""))))
 
 
 def _first_of_each(found: Sequence[Recipient]) -> Iterator[Recipient]:
-    seen: set[str] = set()
+    included: set[str] = set()
     for recipient in found:
-        if recipient.channel not in seen:
-            seen.add(recipient.channel)
+        if recipient.channel not in included:
+            included.add(recipient.channel)
             yield recipient

@@ -56,7 +56,7 @@ class Rule:
     needs: Mapping[Flag, bool]
     sets: Mapping[Flag, bool]
     otherwise: str
-    words: str
+    description: str
 
 
 RULES: tuple[Rule, ...] = (

@@ -65,7 +65,7 @@ def _rules() -> str:
             rule.by or "the platform",
             _message(rule.needs) or "anything",
             _message(rule.sets) or "nothing",
-            rule.words + (f" (refused: {rule.otherwise})" if rule.otherwise else ""),
+            rule.description + (f" (refused: {rule.otherwise})" if rule.otherwise else ""),
         )
         for rule in RULES
     ]

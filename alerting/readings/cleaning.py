@@ -12,11 +12,11 @@ BoolArray = npt.NDArray[np.bool_]
 
 def outside(asset: Asset, variable: str, values: Floats) -> BoolArray:
     """Return which values lie outside the engineering range of a number variable; missing ones do not."""
-    known = asset.variables.get(variable)
-    if known is None:
+    declared = asset.variables.get(variable)
+    if declared is None:
         return np.zeros(len(values), np.bool_)
-    low = -np.inf if known.low is None else known.low
-    high = np.inf if known.high is None else known.high
+    low = -np.inf if declared.low is None else declared.low
+    high = np.inf if declared.high is None else declared.high
     return (values < low) | (values > high)
 
 

@@ -65,8 +65,8 @@ class History:
 
     def delay(self, variable: str) -> timedelta:
         """Return the time after which a value of this variable is known."""
-        known = self.asset.variables.get(variable)
-        return known.delay if known else timedelta(0)
+        declared = self.asset.variables.get(variable)
+        return declared.delay if declared else timedelta(0)
 
 
 def with_older(history: History, older: pd.DataFrame) -> History:

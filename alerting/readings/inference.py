@@ -23,10 +23,10 @@ class ColumnProfile:
     """Counts of the cells of one column. Every filled cell is counted once; `first_…` store the first few examples.
 
     `marked`: cells with a sign for a missing value, which are not filled; `marks` counts the commonest signs. `faults`: texts
-    that mean that there was no value (`Bad`), unless the column contains text; `words` counts the commonest texts. `grouped`:
-    chunks with numbers that are readable only with a mark between thousands. `every_ms`: usual distance of values, where they
-    are much rarer than the lines. `bad_quality`: samples that their source calls bad; their cells are counted nowhere else.
-    `uncertain`: samples that their source calls uncertain.
+    that mean that there was no value (`Bad`), unless the column contains text; `common_texts` counts the commonest texts.
+    `grouped`: chunks with numbers that are readable only with a mark between thousands. `every_ms`: usual distance of values,
+    where they are much rarer than the lines. `bad_quality`: samples that their source calls bad; their cells are counted
+    nowhere else. `uncertain`: samples that their source calls uncertain.
     """
 
     title: str
@@ -42,7 +42,7 @@ class ColumnProfile:
     faults: int = 0
     every_ms: int | None = None
     marks: dict[str, int] = field(default_factory=dict)
-    words: dict[str, int] = field(default_factory=dict)
+    common_texts: dict[str, int] = field(default_factory=dict)
     bad_quality: int = 0
     uncertain: int = 0
     first_not_number: list[BadLine] = field(default_factory=list)
@@ -61,8 +61,8 @@ class ColumnProfile:
         """
         if not self.filled:
             return None
-        figures = self.numbers + self.infinite
-        if figures and 2 * figures > self.filled - self.faults:
+        numeric = self.numbers + self.infinite
+        if numeric and 2 * numeric > self.filled - self.faults:
             return "number"
         return "boolean" if self.booleans == self.filled else "category"
 

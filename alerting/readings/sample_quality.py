@@ -44,8 +44,8 @@ def among(ts: Instants, instants: Instants) -> npt.NDArray[np.bool_]:
     """Return which of the instants are in another, increasing list of instants."""
     if not len(instants):
         return np.zeros(len(ts), np.bool_)
-    place = np.minimum(np.searchsorted(instants, ts), len(instants) - 1)
-    found: npt.NDArray[np.bool_] = instants[place] == ts
+    position = np.minimum(np.searchsorted(instants, ts), len(instants) - 1)
+    found: npt.NDArray[np.bool_] = instants[position] == ts
     return found
 
 

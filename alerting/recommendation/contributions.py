@@ -39,8 +39,8 @@ def contributions(model: TrainedModel, row: pd.DataFrame, asset: Asset) -> tuple
     by_source: dict[tuple[str, str], list[int]] = {}
     for i, column in enumerate(model.plan.layout):
         by_source.setdefault((column.kind, column.source), []).append(i)
-    told = [_contribution(model, asset, positions, explained.shares, values) for positions in by_source.values()]
-    return tuple(sorted((c for c in told if abs(c.share) > NEGLIGIBLE), key=lambda c: -abs(c.share)))
+    found = [_contribution(model, asset, positions, explained.shares, values) for positions in by_source.values()]
+    return tuple(sorted((c for c in found if abs(c.share) > NEGLIGIBLE), key=lambda c: -abs(c.share)))
 
 
 def explain(model: TrainedModel, row: pd.DataFrame) -> Explanation:
@@ -99,14 +99,14 @@ def _contribution(
 ) -> Contribution:
     layout = model.plan.layout
     share = float(shares[positions].sum())
-    told = max(positions, key=lambda i: abs(shares[i]) if np.sign(shares[i]) == np.sign(share) else -1.0)
-    level = _level(layout, positions, told)
+    strongest = max(positions, key=lambda i: abs(shares[i]) if np.sign(shares[i]) == np.sign(share) else -1.0)
+    level = _level(layout, positions, strongest)
     return Contribution(
-        variable=layout[told].source,
+        variable=layout[strongest].source,
         share=share,
         value=values[level],
         usual=model.usual[layout[level].name],
-        message=describe_contribution(asset, layout[told], values[told], model.usual[layout[told].name], share),
+        message=describe_contribution(asset, layout[strongest], values[strongest], model.usual[layout[strongest].name], share),
     )
 
 

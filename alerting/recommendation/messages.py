@@ -28,8 +28,8 @@ _STATISTIC = {
 
 def title(asset: Asset, variable: str) -> str:
     """Return the title of a variable, or its name with spaces instead of underscores."""
-    known = asset.variables.get(variable, _UNKNOWN_VARIABLE)
-    return known.title or variable.replace("_", " ")
+    declared = asset.variables.get(variable, _UNKNOWN_VARIABLE)
+    return declared.title or variable.replace("_", " ")
 
 
 def unit(asset: Asset, variable: str) -> str | None:
@@ -92,13 +92,13 @@ def describe_contribution(
     push = f"pushes the risk {'up' if share > 0 else 'down'} by {abs(share):.2f}"
     if _is_level(asset, column) and isinstance(value, float) and isinstance(usual, float):
         return f"{_subject(asset, column)}, {_against_usual(asset, column, value, usual)}, {push}"
-    told, usually = column_value(asset, column, value), column_value(asset, column, usual)
-    if told == usually:
+    shown, usually = column_value(asset, column, value), column_value(asset, column, usual)
+    if shown == usually:
         joint = " is " if column.aggregation in ("last", "value") else ", "
-        return f"{_subject(asset, column)}{joint}{told} as usual, {push}"
+        return f"{_subject(asset, column)}{joint}{shown} as usual, {push}"
     if column.aggregation in ("last", "value"):
-        return f"{_subject(asset, column)} is {told} (usually {usually}), which {push}"
-    return f"{_subject(asset, column)}, {told} (usually {usually}), {push}"
+        return f"{_subject(asset, column)} is {shown} (usually {usually}), which {push}"
+    return f"{_subject(asset, column)}, {shown} (usually {usually}), {push}"
 
 
 def _is_level(asset: Asset, column: Column) -> bool:

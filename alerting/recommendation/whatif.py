@@ -114,22 +114,22 @@ def recommend(model: TrainedModel, history: History, at: datetime, max_changes: 
     `model.plan.lookback` before `at`, and the newest earlier one of each variable that is carried forward longer.
     """
     instant = to_millis(at)
-    known = point_in_time_view(history, instant, instant - duration_millis(model.plan.farthest))
-    search = _Search(model, known, instant, whatif_interval(model))
+    view = point_in_time_view(history, instant, instant - duration_millis(model.plan.farthest))
+    search = _Search(model, view, instant, whatif_interval(model))
     if search.risk_before < model.threshold:
-        words = (
+        message = (
             f"Nothing needs to change: the risk is {spoken_share(search.risk_before)} (alarm at {spoken_share(model.threshold)})."
         )
-        return RecommendationResult((), search.risk_before, search.risk_before, helps=False, message=words)
-    found = levers(model, known, instant)
+        return RecommendationResult((), search.risk_before, search.risk_before, helps=False, message=message)
+    found = levers(model, view, instant)
     if not found:
-        words = "No advice: the model uses no variable that may be changed and whose setting is known."
-        return RecommendationResult((), search.risk_before, search.risk_before, helps=False, message=words)
+        message = "No advice: the model uses no variable that may be changed and whose setting is known."
+        return RecommendationResult((), search.risk_before, search.risk_before, helps=False, message=message)
     options = search.options([(lever, v) for lever in found for v in lever.settings(lever.low, lever.high, COARSE)])
     tried = search.combine(options, max_changes)
     if not tried.combinations:
-        words = "No advice: every permitted setting is far from anything that the model has seen."
-        return RecommendationResult((), search.risk_before, search.risk_before, helps=False, message=words)
+        message = "No advice: every permitted setting is far from anything that the model has seen."
+        return RecommendationResult((), search.risk_before, search.risk_before, helps=False, message=message)
     for limit in (MARGIN * model.threshold, model.threshold):
         cheapest = tried.cheapest_under(limit)
         if cheapest is not None:
@@ -155,13 +155,13 @@ def levers(model: TrainedModel, history: History, instant: int) -> list[Lever]:
     return found
 
 
-def _present(history: History, name: str, instant: int, holds: int) -> float | None:
-    values, known_at = history.readings[name].to_numpy(np.float64), _known_at(history, name)
-    known = np.flatnonzero(~np.isnan(values) & (known_at <= instant) & (known_at > instant - holds))
-    return float(values[known[-1]]) if len(known) else None
+def _present(history: History, name: str, instant: int, longest: int) -> float | None:
+    values, known_at = history.readings[name].to_numpy(np.float64), _known_instants(history, name)
+    usable = np.flatnonzero(~np.isnan(values) & (known_at <= instant) & (known_at > instant - longest))
+    return float(values[usable[-1]]) if len(usable) else None
 
 
-def _known_at(history: History, name: str) -> Millis:
+def _known_instants(history: History, name: str) -> Millis:
     return millis(pd.DatetimeIndex(history.readings.index)) + duration_millis(history.delay(name))
 
 
@@ -169,17 +169,17 @@ def _lever(model: TrainedModel, name: str, variable: Variable, present: float) -
     """Return the lever of a variable; None without any limit: none of its own, and never seen in training."""
     if variable.type == "boolean":
         return Lever(name, present, 0.0, 1.0, 1.0, 0.0, 1.0, variable.cost)
-    seen_low, seen_high = _seen(model, name)
-    low = _first(variable.min, variable.low, seen_low)
-    high = _first(variable.max, variable.high, seen_high)
+    trained_low, trained_high = _trained_range(model, name)
+    low = _first_given(variable.min, variable.low, trained_low)
+    high = _first_given(variable.max, variable.high, trained_high)
     if not (isfinite(low) and isfinite(high)):
         return None
-    evaluated_until, slack = variable.max_change or inf, SLACK * (seen_high - seen_low)
+    largest_change, slack = variable.max_change or inf, SLACK * (trained_high - trained_low)
     return Lever(
         name=name,
         present=present,
-        low=max(low, present - evaluated_until, min(seen_low - slack, present)),
-        high=min(high, present + evaluated_until, max(seen_high + slack, present)),
+        low=max(low, present - largest_change, min(trained_low - slack, present)),
+        high=min(high, present + largest_change, max(trained_high + slack, present)),
         step=variable.step,
         anchor=variable.min if variable.min is not None else 0.0,
         span=max(high - low, variable.step or 1e-9),
@@ -187,7 +187,7 @@ def _lever(model: TrainedModel, name: str, variable: Variable, present: float) -
     )
 
 
-def _seen(model: TrainedModel, name: str) -> tuple[float, float]:
+def _trained_range(model: TrainedModel, name: str) -> tuple[float, float]:
     """Return the lowest and highest level of a variable in training."""
     levels = [
         c.name for c in model.plan.layout if c.kind == "variable" and c.source == name and c.aggregation in ("last", "mean")
@@ -201,7 +201,7 @@ def _columns_of(model: TrainedModel, name: str) -> list[int]:
     return [i for i, column in enumerate(model.plan.layout) if column.kind == "variable" and column.source == name]
 
 
-def _first(*values: float | None) -> float:
+def _first_given(*values: float | None) -> float:
     return next(v for v in values if v is not None)
 
 
@@ -212,8 +212,8 @@ def _effort(combination: Combination) -> float:
 class _Search:
     """One instant of one asset, scored repeatedly with other settings."""
 
-    def __init__(self, model: TrainedModel, history: History, instant: int, stretch: timedelta) -> None:
-        self._model, self._history, self._instant, self._status_interval = model, history, instant, stretch
+    def __init__(self, model: TrainedModel, history: History, instant: int, interval: timedelta) -> None:
+        self._model, self._history, self._instant, self._interval = model, history, instant, interval
         self._base = model.estimator.columns.matrix(build_features_many(model.plan, history, instant, [{}]))[0]
         self._columns = {n.name: np.array(_columns_of(model, n.name), np.int64) for n in model.plan.numbers}
         self.risk_before = float(self._risk(self._base[None, :])[0])
@@ -222,7 +222,7 @@ class _Search:
         """Return the plausible ones of the wanted settings, each with its features."""
         if not wanted:
             return []
-        changes = [{lever.name: self._held(lever.name, value)} for lever, value in wanted]
+        changes = [{lever.name: self._carried_values(lever.name, value)} for lever, value in wanted]
         matrix = self._model.estimator.columns.matrix(
             build_features_many(self._model.plan, self._history, self._instant, changes)
         )
@@ -234,7 +234,7 @@ class _Search:
         tried = self._try([(option,) for option in options])
         best = tried
         for size in range(2, max_changes + 1):
-            best = self._try(list(_pairs(options) if size == 2 else _extended(best, options)))
+            best = self._try(list(_combinations_of_two(options) if size == 2 else _extended(best, options)))
             if not best.combinations:
                 break
             tried = Tried([*tried.combinations, *best.combinations], np.concatenate([tried.risk, best.risk]))
@@ -251,24 +251,24 @@ class _Search:
         after = float(self._try([combination]).risk[0])
         asset, before, threshold = self._history.asset, self.risk_before, self._model.threshold
         if not helps and after >= before:
-            words = f"No permitted change lowers the risk ({spoken_share(before)}; alarm at {spoken_share(threshold)})."
-            return RecommendationResult((), before, before, helps=False, message=words)
+            message = f"No permitted change lowers the risk ({spoken_share(before)}; alarm at {spoken_share(threshold)})."
+            return RecommendationResult((), before, before, helps=False, message=message)
         changes = tuple(Change(o.lever.name, o.lever.present, o.value, unit(asset, o.lever.name)) for o in combination)
         step, risk = describe_setting(asset, changes), risk_step(before, after)
-        words = f"{step}. {risk}."
+        message = f"{step}. {risk}."
         if not helps:
-            words = f"No permitted change is enough (alarm at {spoken_share(threshold)}). What helps most: {words}"
-        return RecommendationResult(changes, before, after, helps, words)
+            message = f"No permitted change is enough (alarm at {spoken_share(threshold)}). What helps most: {message}"
+        return RecommendationResult(changes, before, after, helps, message)
 
-    def _held(self, name: str, value: float) -> Floats:
+    def _carried_values(self, name: str, value: float) -> Floats:
         """Return the variable's values with the setting applied over the interval.
 
         It replaces the values known in the interval, or the last known value if there are none.
         """
         values = self._history.readings[name].to_numpy(np.float64, copy=True)
-        known_at = _known_at(self._history, name)
+        known_at = _known_instants(self._history, name)
         there = ~np.isnan(values) & (known_at <= self._instant)
-        recent = there & (known_at > self._instant - duration_millis(self._status_interval))
+        recent = there & (known_at > self._instant - duration_millis(self._interval))
         values[recent if recent.any() else np.flatnonzero(there)[-1:]] = value
         return values
 
@@ -306,10 +306,10 @@ def _outside(value: float, low: float, high: float) -> float:
     return max(low - value, value - high, 0.0) if value == value else 0.0  # noqa: PLR0124 - NaN
 
 
-def _pairs(options: Sequence[Option]) -> Iterator[Combination]:
+def _combinations_of_two(options: Sequence[Option]) -> Iterator[Combination]:
     """Return all pairs of settings of different levers, at most the first `MOST_COMBINATIONS` of them."""
-    pairs = ((a, b) for a, b in combinations(options, 2) if a.lever is not b.lever)
-    return (pair for pair, _ in zip(pairs, range(MOST_COMBINATIONS), strict=False))
+    combined = ((a, b) for a, b in combinations(options, 2) if a.lever is not b.lever)
+    return (combination for combination, _ in zip(combined, range(MOST_COMBINATIONS), strict=False))
 
 
 def _extended(tried: Tried, options: Sequence[Option]) -> Iterator[Combination]:

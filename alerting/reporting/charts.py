@@ -56,9 +56,9 @@ _BINS = 700
 _OUTCOME_MARKS = {"hit": "o", "avoided": "D", "false_alarm": "X", "undetermined": "."}
 
 
-def timeline(figures: ReportMetrics, scores: pd.DataFrame) -> str:
+def timeline(metrics: ReportMetrics, scores: pd.DataFrame) -> str:
     """Draw the score (where there is one) over the lanes of all assets: problems as shaded intervals, episodes by outcome."""
-    lanes = _lanes(figures)
+    lanes = _lanes(metrics)
     scored = len(scores) > 0
     lane_height = 0.3 * max(len(lanes), 1) + 0.55
 
@@ -66,30 +66,30 @@ def timeline(figures: ReportMetrics, scores: pd.DataFrame) -> str:
         ratios = [2.2, lane_height] if scored else [lane_height]
         axes = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios, squeeze=False)[:, 0]
         if scored:
-            _draw_score(axes[0], figures, scores)
-        _draw_lanes(axes[-1], figures, lanes)
-        axes[-1].set_xlim(_days(figures.start), _days(figures.end))
+            _draw_score(axes[0], metrics, scores)
+        _draw_lanes(axes[-1], metrics, lanes)
+        axes[-1].set_xlim(_days(metrics.start), _days(metrics.end))
         _time_axis(axes[-1])
 
     return _svg("timeline", "Episodes, problems and score over time", (WIDTH, lane_height + (2.6 if scored else 0.5)), draw)
 
 
-def lead_times(figures: ReportMetrics) -> str:
+def lead_times(metrics: ReportMetrics) -> str:
     """Draw the number of problems by their lead time; empty without any."""
-    if not figures.lead_times:
+    if not metrics.lead_times:
         return ""
-    unit, divisor = _time_unit(max(abs(lead) for lead in figures.lead_times))
+    unit, divisor = _time_unit(max(abs(lead) for lead in metrics.lead_times))
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        values = np.asarray(figures.lead_times) / divisor
-        longest = max(((figures.gap_s or 0) + (figures.horizon_s or 0)) / divisor, float(values.max()))
+        values = np.asarray(metrics.lead_times) / divisor
+        longest = max(((metrics.gap_s or 0) + (metrics.horizon_s or 0)) / divisor, float(values.max()))
         axes.hist(values, bins=12, range=(min(0.0, float(values.min())), longest), color=COLOURS["hit"], rwidth=0.92)
-        if figures.lead_time.value is not None:
-            axes.axvline(figures.lead_time.value / divisor, color=COLOURS["ink"], linewidth=1.2)
-            axes.set_title(f"median {messages.seconds(figures.lead_time.value)}", color=COLOURS["muted"])
-        if figures.gap_s:
-            axes.axvline(figures.gap_s / divisor, color=COLOURS["problem"], linewidth=1.2, linestyle="--")
+        if metrics.lead_time.value is not None:
+            axes.axvline(metrics.lead_time.value / divisor, color=COLOURS["ink"], linewidth=1.2)
+            axes.set_title(f"median {messages.seconds(metrics.lead_time.value)}", color=COLOURS["muted"])
+        if metrics.gap_s:
+            axes.axvline(metrics.gap_s / divisor, color=COLOURS["problem"], linewidth=1.2, linestyle="--")
         axes.set(xlabel=f"lead time ({unit})", ylabel="problems")
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(axis="x", visible=False)
@@ -139,12 +139,12 @@ def precision_recall(rows: RowMetrics) -> str:
     return _svg("curve", "Precision and recall of the score", (WIDTH / 2, 3.4), draw)
 
 
-def _draw_score(axes: Axes, figures: ReportMetrics, scores: pd.DataFrame) -> None:
+def _draw_score(axes: Axes, metrics: ReportMetrics, scores: pd.DataFrame) -> None:
     """Draw the highest score of any asset in each of at most 700 time slices, so that no peak is averaged away."""
-    width = (figures.end - figures.start) / _BINS
-    slices = ((scores["ts"] - figures.start) // width).astype(int)
+    width = (metrics.end - metrics.start) / _BINS
+    slices = ((scores["ts"] - metrics.start) // width).astype(int)
     highest = scores.groupby(slices, sort=True)[["score", "threshold"]].max()
-    at = [_days(figures.start + width * (i + 0.5)) for i in highest.index]
+    at = [_days(metrics.start + width * (i + 0.5)) for i in highest.index]
     axes.plot(at, highest["score"], color=COLOURS["score"], linewidth=1)
     axes.step(at, highest["threshold"], where="mid", color=COLOURS["ink"], linewidth=1, linestyle="--")
     one = scores["asset"].nunique() == 1
@@ -152,27 +152,27 @@ def _draw_score(axes: Axes, figures: ReportMetrics, scores: pd.DataFrame) -> Non
     axes.set(ylim=(0, None), ylabel="probability")
 
 
-def _lanes(figures: ReportMetrics) -> list[str]:
+def _lanes(metrics: ReportMetrics) -> list[str]:
     """Return the assets with the most episodes and problems first, at most twenty."""
-    busy = dict.fromkeys(figures.watched, 0)
-    for asset in [p.asset for p in figures.problems] + [e.asset for e in figures.episodes]:
+    busy = dict.fromkeys(metrics.evaluated, 0)
+    for asset in [p.asset for p in metrics.problems] + [e.asset for e in metrics.episodes]:
         busy[asset] = busy.get(asset, 0) + 1
     return sorted(sorted(busy), key=lambda asset: -busy[asset])[:LANES]
 
 
-def _draw_lanes(axes: Axes, figures: ReportMetrics, lanes: Sequence[str]) -> None:
-    place = {asset: len(lanes) - 1 - i for i, asset in enumerate(lanes)}
-    least = (figures.end - figures.start).total_seconds() / 86_400 / 400  # thinner would not be seen
-    for problem in figures.problems:
-        if problem.asset in place:
+def _draw_lanes(axes: Axes, metrics: ReportMetrics, lanes: Sequence[str]) -> None:
+    position = {asset: len(lanes) - 1 - i for i, asset in enumerate(lanes)}
+    least = (metrics.end - metrics.start).total_seconds() / 86_400 / 400  # thinner would not be seen
+    for problem in metrics.problems:
+        if problem.asset in position:
             start, end = _days(problem.start), _days(problem.end or problem.start)
             colour = COLOURS["problem"]
-            axes.barh(place[problem.asset], max(end - start, least), 0.9, left=start, color=colour, alpha=0.35, linewidth=0)
+            axes.barh(position[problem.asset], max(end - start, least), 0.9, left=start, color=colour, alpha=0.35, linewidth=0)
             if problem.episode is None:
-                axes.plot(start, place[problem.asset] + 0.3, marker="v", color=colour, markersize=6)
-    for episode in figures.episodes:
-        if episode.asset in place:
-            _draw_episode(axes, episode, place[episode.asset], least, figures.end)
+                axes.plot(start, position[problem.asset] + 0.3, marker="v", color=colour, markersize=6)
+    for episode in metrics.episodes:
+        if episode.asset in position:
+            _draw_episode(axes, episode, position[episode.asset], least, metrics.end)
     axes.set_yticks(range(len(lanes)), reversed(lanes))
     axes.set_ylim(-0.6, len(lanes) - 0.4)
     axes.grid(axis="y", visible=False)

@@ -15,7 +15,7 @@ GOOD_PRECISION = 0.5
 FEW_ANSWERS = 0.5
 MANY_UNDETERMINED = 0.3
 MUCH_DISAGREEMENT = 0.25
-TRUST_WORDS: dict[Trust, str] = {
+TRUST_MESSAGES: dict[Trust, str] = {
     "yes": "Trust it",
     "with_care": "Use it with care",
     "no": "Do not rely on it",
@@ -35,9 +35,9 @@ class Judgement:
 
 @dataclass(frozen=True)
 class _Demand:
-    """One demand on the alert. `words`: its description, e.g. "at least 50 % of the settled episodes right"."""
+    """One demand on the alert. `description`: its description, e.g. "at least 50 % of the settled episodes right"."""
 
-    words: str
+    description: str
     estimate: Estimate
     limit: float
     at_least: bool
@@ -59,36 +59,36 @@ class _Demand:
         return e.high < self.limit if self.at_least else e.low > self.limit
 
 
-def conclude(figures: ReportMetrics) -> Judgement:
+def conclude(metrics: ReportMetrics) -> Judgement:
     """Decide by fixed demands, all stated in `rule`; with a demand that cannot be checked the conclusion is "cannot tell".
 
     Only if every demand is met may the list of actions be empty.
     """
-    demands = list(_demands(figures))
+    demands = list(_demands(metrics))
     trust = _trust(demands)
-    actions = tuple(_actions(figures)) or tuple(_about_demands(demands))
-    return Judgement(trust, f"{TRUST_WORDS[trust]}: {_summary(figures)}.", _rule(demands), actions)
+    actions = tuple(_actions(metrics)) or tuple(_about_demands(demands))
+    return Judgement(trust, f"{TRUST_MESSAGES[trust]}: {_summary(metrics)}.", _rule(demands), actions)
 
 
 def _demands(f: ReportMetrics) -> Iterator[_Demand]:
     if f.horizon_s is not None:
-        words = f"at least {percent(GOOD_RECALL)} of the problems announced in time"
-        yield _Demand(words, f.event_recall, GOOD_RECALL, at_least=True)
-    words = f"at least {percent(GOOD_PRECISION)} of the settled episodes right"
-    yield _Demand(words, f.precision.with_avoided, GOOD_PRECISION, at_least=True)
+        description = f"at least {percent(GOOD_RECALL)} of the problems announced in time"
+        yield _Demand(description, f.event_recall, GOOD_RECALL, at_least=True)
+    description = f"at least {percent(GOOD_PRECISION)} of the settled episodes right"
+    yield _Demand(description, f.precision.with_avoided, GOOD_PRECISION, at_least=True)
     if f.false_alarm_budget is not None:
-        words = f"at most {number(f.false_alarm_budget)} false alarms per week and asset"
-        yield _Demand(words, f.false_alarms, f.false_alarm_budget, at_least=False)
+        description = f"at most {number(f.false_alarm_budget)} false alarms per week and asset"
+        yield _Demand(description, f.false_alarms, f.false_alarm_budget, at_least=False)
 
 
 def _about_demands(demands: list[_Demand]) -> Iterator[str]:
     """Describe the demands that are not met, and those that cannot be checked yet."""
     for demand in demands:
         if demand.met is False:
-            yield f"Not met: {demand.words} ({demand.estimate.basis})."
+            yield f"Not met: {demand.description} ({demand.estimate.basis})."
         elif demand.met is None:
             why = demand.estimate.doubt or demand.estimate.basis
-            yield f"Wait, or choose a longer period. It cannot be checked yet: {demand.words} ({why})."
+            yield f"Wait, or choose a longer period. It cannot be checked yet: {demand.description} ({why})."
 
 
 def _trust(demands: list[_Demand]) -> Trust:
@@ -101,7 +101,7 @@ def _trust(demands: list[_Demand]) -> Trust:
 
 def _rule(demands: list[_Demand]) -> str:
     return (
-        f"Trusted means: {', '.join(d.words for d in demands)}. "
+        f"Trusted means: {', '.join(d.description for d in demands)}. "
         f"Not relied on: one of these is missed by the whole 95 % interval. Cannot tell: too few cases to check one of them."
     )
 
@@ -118,13 +118,13 @@ def _summary(f: ReportMetrics) -> str:
 
 
 def _describe_problems(f: ReportMetrics) -> str:
-    if not f.watched:
+    if not f.evaluated:
         return "it was not judged in this period"
     total, missed = len(f.problems), len(f.missed)
     if not total:
         return "no problem occurred while it watched"
-    words = f"{total - missed} of {total} problems announced in time"
-    return words + (f", {seconds(f.lead_time.value)} ahead in the median" if f.lead_time.value is not None else "")
+    message = f"{total - missed} of {total} problems announced in time"
+    return message + (f", {seconds(f.lead_time.value)} ahead in the median" if f.lead_time.value is not None else "")
 
 
 def _actions(f: ReportMetrics) -> Iterator[str]:
@@ -136,7 +136,7 @@ def _actions(f: ReportMetrics) -> Iterator[str]:
 
 
 def _too_little(f: ReportMetrics) -> Iterator[str]:
-    if not f.watched:
+    if not f.evaluated:
         yield "Nothing was judged: check that the definition is active, readings arrive, and a model is in service."
     elif f.horizon_s is not None and len(f.problems) < LEAST_EVENTS:
         yield f"Choose a longer period: {len(f.problems)} problems are too few to judge by."

@@ -5,7 +5,7 @@ from typing import Any
 
 from alerting.learning.metrics.flatten import merge_metrics
 
-FIGURES = {
+METRIC_TITLES = {
     "ap": "average precision",
     "roc_auc": "ROC-AUC",
     "brier": "Brier score",
@@ -16,14 +16,14 @@ FIGURES = {
     "median_lead_time": "median lead time",
 }
 # The five metrics by which engineers compare models; MLflow sorts by name, and these names come before all others.
-FIRST_FIGURES = {
+MAIN_METRICS = {
     "event_recall": "1 share of problems found",
     "false_alarms_per_week": "2 false alarms a week and asset",
     "median_lead_time": "3 median lead time in minutes",
     "episode_precision": "4 precision over episodes",
     "ap": "5 average precision",
 }
-CANDIDATE_METRICS = {key: FIGURES[key] for key in ("ap", "roc_auc")}
+CANDIDATE_METRICS = {key: METRIC_TITLES[key] for key in ("ap", "roc_auc")}
 _HEADLINES = {
     "promote": "The challenger is better and goes into service",
     "provisional": "The challenger goes into service provisionally",
@@ -60,12 +60,15 @@ def side_by_side(proposal: Mapping[str, Any]) -> str:
     Without such a window it shows the challenger's test period.
     """
     evidence = proposal["evidence"]
-    known: dict[str, Mapping[str, Any]] = {
+    metrics_by_model: dict[str, Mapping[str, Any]] = {
         model: merge_metrics(evidence["rows"][model], evidence["at_threshold"][model]) if "rows" in evidence else {}
         for model in ("champion", "challenger")
     }
-    challenger = known["challenger"] or proposal["test"]
-    lines = [f"| {title} | {measured(known['champion'], key)} | {measured(challenger, key)} |" for key, title in FIGURES.items()]
+    challenger = metrics_by_model["challenger"] or proposal["test"]
+    lines = [
+        f"| {title} | {measured(metrics_by_model['champion'], key)} | {measured(challenger, key)} |"
+        for key, title in METRIC_TITLES.items()
+    ]
     versions = (
         f"| | champion {proposal['champion_version'] or '(none)'} | challenger {proposal['challenger_version'] or '(none)'} |"
     )
@@ -74,14 +77,14 @@ def side_by_side(proposal: Mapping[str, Any]) -> str:
 
 def headline_metrics(test: Mapping[str, Any]) -> dict[str, float]:
     """Return the five main metrics of the test period, as far as they are known, by their names in MLflow."""
-    found = {key: test.get(key) for key in FIRST_FIGURES}
+    found = {key: test.get(key) for key in MAIN_METRICS}
     scaled = {key: value / 60 if key == "median_lead_time" else value for key, value in found.items() if value is not None}
-    return {FIRST_FIGURES[key]: float(value) for key, value in scaled.items()}
+    return {MAIN_METRICS[key]: float(value) for key, value in scaled.items()}
 
 
 def metrics_text(test: Mapping[str, Any]) -> str:
     """Describe the five metrics in one line: `share of problems found 0.8 (0.6 to 1), ...`."""
-    return ", ".join(f"{FIGURES[key]} {measured(test, key)}" for key in FIRST_FIGURES)
+    return ", ".join(f"{METRIC_TITLES[key]} {measured(test, key)}" for key in MAIN_METRICS)
 
 
 def dataset_lines(profile: Mapping[str, Any]) -> list[str]:
@@ -100,9 +103,9 @@ def dataset_lines(profile: Mapping[str, Any]) -> list[str]:
 
 def candidate_line(summary: Mapping[str, Any]) -> str:
     """Describe the result of a search in one line."""
-    figures = ", ".join(f"{title} {measured(candidate_metrics(summary), key)}" for key, title in CANDIDATE_METRICS.items())
+    values = ", ".join(f"{title} {measured(candidate_metrics(summary), key)}" for key, title in CANDIDATE_METRICS.items())
     cut = ", cut short by the time budget" if summary.get("cut_short") else ""
-    return f"{summary['family'].replace('_', ' ')}: {figures} out of fold, best of {summary['trials']} trials{cut}"
+    return f"{summary['family'].replace('_', ' ')}: {values} out of fold, best of {summary['trials']} trials{cut}"
 
 
 def decision_lines(proposal: Mapping[str, Any]) -> list[str]:
@@ -139,9 +142,9 @@ def _compared(proposal: Mapping[str, Any]) -> str:
 def _candidates(leaderboard: Sequence[Mapping[str, Any]]) -> str:
     ranked = sorted(leaderboard, key=lambda line: -line["ap"])
     rows = [
-        f"| {line['family'].replace('_', ' ')} | {measured(figures, 'ap')} | {measured(figures, 'roc_auc')} | {line['trials']}"
+        f"| {line['family'].replace('_', ' ')} | {measured(metrics, 'ap')} | {measured(metrics, 'roc_auc')} | {line['trials']}"
         f"{' (cut short)' if line.get('cut_short') else ''} |"
-        for line, figures in ((line, candidate_metrics(line)) for line in ranked)
+        for line, metrics in ((line, candidate_metrics(line)) for line in ranked)
     ]
     head = "| candidate | average precision | ROC-AUC | trials |\n| --- | ---: | ---: | ---: |"
     return "\n".join(
@@ -158,7 +161,7 @@ def _threshold(test: Mapping[str, Any]) -> str:
 def _test(test: Mapping[str, Any]) -> str:
     if "ap" not in test:
         return ""
-    rows = [f"| {title} | {measured(test, key)} |" for key, title in FIGURES.items()]
+    rows = [f"| {title} | {measured(test, key)} |" for key, title in METRIC_TITLES.items()]
     if "n_events" in test:
         rows.append(f"| problems, episodes, false alarms | {test['n_events']}, {test['n_episodes']}, {test['n_false_alarms']} |")
     persistence = test.get("baseline", {}).get("ap")
@@ -173,7 +176,7 @@ def _importance(shares: Mapping[str, float]) -> str:
     if not shares:
         return ""
     whole = sum(shares.values()) or 1.0
-    ranked = sorted(shares.items(), key=lambda pair: -pair[1])
+    ranked = sorted(shares.items(), key=lambda item: -item[1])
     rows = [f"| {name} | {share / whole:.0%} |" for name, share in ranked[:_MOST_VARIABLES]]
     others = [share for _, share in ranked[_MOST_VARIABLES:]]
     if others:
@@ -204,14 +207,14 @@ def _data(proposal: Mapping[str, Any]) -> str:
 
 def _answers(proposal: Mapping[str, Any]) -> str:
     """Describe the effect of operators' feedback; empty without feedback."""
-    told = [text for text in (proposal.get("answers"), proposal.get("answers_difference")) if text]
-    return "\n\n".join(["## Answers of people", *told]) if told else ""
+    texts = [text for text in (proposal.get("answers"), proposal.get("answers_difference")) if text]
+    return "\n\n".join(["## Answers of people", *texts]) if texts else ""
 
 
-def measured(figures: Mapping[str, Any], key: str) -> str:
+def measured(metrics: Mapping[str, Any], key: str) -> str:
     """Format one metric with its confidence interval: `0.61 (0.52 to 0.7)`; `-` where it is unknown."""
-    bounds, say = figures.get("intervals", {}).get(key), _minutes if key == "median_lead_time" else _number
-    return say(figures.get(key)) + (f" ({say(bounds[0])} to {say(bounds[1])})" if bounds else "")
+    bounds, say = metrics.get("intervals", {}).get(key), _minutes if key == "median_lead_time" else _number
+    return say(metrics.get(key)) + (f" ({say(bounds[0])} to {say(bounds[1])})" if bounds else "")
 
 
 def _minutes(seconds: float | None) -> str:

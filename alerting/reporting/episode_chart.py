@@ -95,12 +95,12 @@ def _threshold_levels(definition: ThresholdDefinition, asset: Asset) -> tuple[Le
 
 def new_panel(panel: Panel) -> Panel:
     """Return the panel with at most four points for each column of a chart."""
-    at, values = thinned(panel.at, panel.values, COLUMNS)
+    at, values = thin_out(panel.at, panel.values, COLUMNS)
     width = timedelta(milliseconds=int(at[-1] - at[0]) / COLUMNS) if len(at) else timedelta(0)
     return replace(panel, at=at, values=values, hold=max(panel.hold, 2 * width))
 
 
-def thinned(at: Millis, values: Floats, columns: int) -> tuple[Millis, Floats]:
+def thin_out(at: Millis, values: Floats, columns: int) -> tuple[Millis, Floats]:
     """Return first, lowest, highest and last value of each equal time column, in the order of time, without missing values."""
     there = ~np.isnan(values)
     at, values = at[there], values[there]
@@ -112,24 +112,28 @@ def thinned(at: Millis, values: Floats, columns: int) -> tuple[Millis, Floats]:
     for first, last in zip(starts.tolist(), [*(starts[1:] - 1).tolist(), len(at) - 1], strict=True):
         part = values[first : last + 1]
         chosen |= {first, last, first + int(part.argmin()), first + int(part.argmax())}
-    kept = np.array(sorted(chosen))
-    return at[kept], values[kept]
+    indices = np.array(sorted(chosen))
+    return at[indices], values[indices]
 
 
 def episode_chart(
     episode: Episode, panels: Sequence[Panel], start: datetime, now: datetime, gap: timedelta, cut: str = ""
 ) -> EpisodeChart | None:
     """Return the chart of an episode from `start` on; None without a number to draw."""
-    drawn = tuple(p for p in panels if len(p.at))
-    if not drawn:
+    panels_drawn = tuple(p for p in panels if len(p.at))
+    if not panels_drawn:
         return None
-    promised = episode.valid_until
-    window = (episode.raised_at + gap, promised) if promised and episode.kind == "classifier" else None
-    last = from_millis(max(int(p.at[-1]) for p in drawn))
-    ends = [last, *([min(promised, now + (now - start))] if window and promised else []), *([now] if _is_open(episode) else [])]
+    window_end = episode.valid_until
+    window = (episode.raised_at + gap, window_end) if window_end and episode.kind == "classifier" else None
+    last = from_millis(max(int(p.at[-1]) for p in panels_drawn))
+    ends = [
+        last,
+        *([min(window_end, now + (now - start))] if window and window_end else []),
+        *([now] if _is_open(episode) else []),
+    ]
     return EpisodeChart(
-        panels=drawn,
-        start=max(start, from_millis(min(int(p.at[0]) for p in drawn))),
+        panels=panels_drawn,
+        start=max(start, from_millis(min(int(p.at[0]) for p in panels_drawn))),
         end=max(*ends, episode.raised_at),
         raised_at=episode.raised_at,
         closed_at=episode.closed_at,
@@ -143,7 +147,7 @@ def _is_open(episode: Episode) -> bool:
     return episode.condition == "open"
 
 
-def described(chart: EpisodeChart, zone: tzinfo = UTC) -> str:
+def describe(chart: EpisodeChart, zone: tzinfo = UTC) -> str:
     """Return the text alternative of the chart."""
     span = f"from {_stamp(chart.start, zone)} to {_stamp(chart.end, zone)}"
     return f"{'; '.join(_describe_panel(panel) for panel in chart.panels)}; {span}"
@@ -152,11 +156,11 @@ def described(chart: EpisodeChart, zone: tzinfo = UTC) -> str:
 def _describe_panel(panel: Panel) -> str:
     unit = f" {panel.unit}" if panel.unit else ""
 
-    def told(value: float) -> str:
+    def format_value(value: float) -> str:
         return spoken_share(value) if panel.share else f"{value:.4g}"
 
-    low, high, last = (told(float(v)) for v in (panel.values.min(), panel.values.max(), panel.values[-1]))
-    limits = "".join(f", {level.label} {told(level.value)}{unit}" for level in panel.levels)
+    low, high, last = (format_value(float(v)) for v in (panel.values.min(), panel.values.max(), panel.values[-1]))
+    limits = "".join(f", {level.label} {format_value(level.value)}{unit}" for level in panel.levels)
     return f"{panel.name} {low} to {high}{unit}, last {last}{unit}{limits}"
 
 

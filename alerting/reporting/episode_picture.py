@@ -63,8 +63,8 @@ def _draw(axis: Axes, panel: Panel, chart: EpisodeChart) -> None:
     for level in panel.levels:
         if low <= level.value <= high:
             axis.axhline(level.value * scale, color=INK, linewidth=1, linestyle="--")
-            words = f"{level.label} {spoken_share(level.value) if panel.share else format(level.value, '.4g')}"
-            axis.annotate(words, (0.01, level.value * scale), (0, 2), ("axes fraction", "data"), "offset points", fontsize=6)
+            label = f"{level.label} {spoken_share(level.value) if panel.share else format(level.value, '.4g')}"
+            axis.annotate(label, (0.01, level.value * scale), (0, 2), ("axes fraction", "data"), "offset points", fontsize=6)
     axis.set_title("Risk, %" if panel.share else panel.heading)
     axis.set_ylim(low * scale, high * scale)
     axis.set_xlim(*_days([chart.start, chart.end]))

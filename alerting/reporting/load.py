@@ -33,12 +33,12 @@ class Load:
     longest_s: float | None
 
 
-def operator_load(spells: Sequence[tuple[datetime, datetime]], start: datetime, end: datetime, flood_above: int) -> Load:
+def operator_load(episodes: Sequence[tuple[datetime, datetime]], start: datetime, end: datetime, flood_above: int) -> Load:
     """Compute the load of episodes (raised, ended) on operators. Instants are UTC, `start` lies before `end`.
 
     More than `flood_above` alarms in ten minutes are a flood.
     """
-    raised = sorted(at for at, _ in spells)
+    raised = sorted(at for at, _ in episodes)
     days = (end - start) / timedelta(days=1)
     by_day = Counter(at.astimezone(UTC).date() for at in raised)
     busiest = max(by_day, key=lambda day: (by_day[day], -day.toordinal()), default=None)
@@ -56,7 +56,7 @@ def operator_load(spells: Sequence[tuple[datetime, datetime]], start: datetime, 
         peak_at=peak_at,
         floods=len(find_floods(counted(raised, start, end), start, flood_above)),
         flood_above=flood_above,
-        longest_s=max(((ended - at).total_seconds() for at, ended in spells), default=None),
+        longest_s=max(((ended - at).total_seconds() for at, ended in episodes), default=None),
     )
 
 

@@ -36,7 +36,7 @@ class Material:
     `problems`: DataFrame as `find_problems` makes it with a column `asset`, known at `as_of`.
     `scores`: DataFrame `asset`, `ts`, `score`, `threshold`, `model_version`, `label` (1, 0, NaN while it cannot be known), and
     `persistence` (the last known value, signed so that higher is riskier; NaN without). Empty for definitions without a model.
-    `watched`: per asset the interval [from, to) of the period in which the alert was evaluated; `gaps`: sorted intervals within
+    `evaluated`: per asset the interval [from, to) of the period in which the alert was evaluated; `gaps`: sorted intervals within
     it without any known value. `predicts`: see `detection.problems`.
     `not_notified`: episodes raised in the period without any notification, because they began and ended while the alert was
     suppressed by design; they are in none of the metrics.
@@ -51,7 +51,7 @@ class Material:
     problems: pd.DataFrame
     scores: pd.DataFrame
     models: Sequence[ModelInService]
-    watched: Mapping[str, tuple[datetime, datetime]]
+    evaluated: Mapping[str, tuple[datetime, datetime]]
     predicts: Literal["onset", "state"] = "onset"
     not_notified: int = 0
     gaps: Mapping[str, Sequence[Interval]] = field(default_factory=dict)
@@ -59,14 +59,14 @@ class Material:
     @property
     def evaluated_time(self) -> timedelta:
         """Return how long any value was known, of all assets together."""
-        known = (subtract_gaps(interval, self.gaps.get(asset, ())) for asset, interval in self.watched.items())
-        return sum((total_length(parts) for parts in known), timedelta(0))
+        intervals = (subtract_gaps(interval, self.gaps.get(asset, ())) for asset, interval in self.evaluated.items())
+        return sum((total_length(parts) for parts in intervals), timedelta(0))
 
     def in_alarm(self, episode: Episode) -> tuple[Interval, ...]:
         """Return the parts of an episode in which the alert was evaluated and a value was known."""
-        if episode.asset not in self.watched:
+        if episode.asset not in self.evaluated:
             return ()
-        start, end = self.watched[episode.asset]
+        start, end = self.evaluated[episode.asset]
         interval = max(episode.raised_at, start), min(ended_at(episode) or end, end)
         return subtract_gaps(interval, self.gaps.get(episode.asset, ()))
 

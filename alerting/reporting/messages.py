@@ -8,14 +8,14 @@ from alerting.definitions.wording.spoken import spoken_share
 if TYPE_CHECKING:
     from alerting.reporting.estimates import Estimate
 
-OUTCOME_WORDS = {
+OUTCOME_NAMES = {
     "hit": "hit",
     "avoided": "avoided",
     "false_alarm": "false alarm",
     "undetermined": "undetermined",
 }
 NONE = "\u2013"
-VERDICT_WORDS = {"true_alarm": "right", "false_alarm": "wrong", "unsure": "unsure"}
+VERDICT_NAMES = {"true_alarm": "right", "false_alarm": "wrong", "unsure": "unsure"}
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -66,7 +66,7 @@ class Precision:
 class VerdictMetrics:
     """Verdicts of operators. Disagreements: with the data, or with each other."""
 
-    told: int
+    notified: int
     response: Estimate
     counts: dict[str, int]
     acted: int
@@ -89,7 +89,7 @@ class ReportMetrics:
     as_of: datetime
     rules: tuple[int, ...]
     models: tuple[ModelInService, ...]
-    watched: dict[str, tuple[datetime, datetime]]
+    evaluated: dict[str, tuple[datetime, datetime]]
     outcomes: dict[str, int]
     too_late: int
     backfilled: int
@@ -102,7 +102,7 @@ class ReportMetrics:
     time_in_alarm: Estimate
     lead_time: Estimate
     problems: tuple[ReportedProblem, ...]
-    problems_unwatched: int
+    problems_unevaluated: int
     episodes: tuple[ReportedEpisode, ...]
     verdicts: VerdictMetrics
     rows: RowMetrics | None
@@ -133,7 +133,7 @@ def compute_metrics(material: Material) -> ReportMetrics:
     m = material
     raised = sorted((e for e in m.episodes if m.start <= e.raised_at < m.end), key=lambda e: (e.raised_at, e.id))
     counts = Counter(_outcome(e) for e in raised)
-    problems, unwatched = _problems(m)
+    problems, unevaluated = _problems(m)
     weeks = m.evaluated_time.total_seconds() / _WEEK_S
     return ReportMetrics(
         definition=m.definition.name,
@@ -147,7 +147,7 @@ def compute_metrics(material: Material) -> ReportMetrics:
         as_of=m.as_of,
         rules=tuple(sorted({e.outcome_record.rules for e in raised if e.outcome_record} or {RULES})),
         models=tuple(m.models),
-        watched=dict(m.watched),
+        evaluated=dict(m.evaluated),
         outcomes={outcome: counts[outcome] for outcome in OUTCOMES},
         too_late=sum(e.outcome_record.too_late for e in raised if e.outcome_record),
         backfilled=sum(e.backfilled for e in raised),
@@ -160,7 +160,7 @@ def compute_metrics(material: Material) -> ReportMetrics:
         time_in_alarm=_time_in_alarm(m),
         lead_time=median([p.lead_s for p in problems if p.lead_s is not None], "s", "announced problems"),
         problems=problems,
-        problems_unwatched=unwatched,
+        problems_unevaluated=unevaluated,
         episodes=tuple(_report_episode(e, m.in_alarm(e)) for e in raised),
         verdicts=_verdicts(raised),
         rows=_rows(m),
@@ -175,20 +175,20 @@ def _rows(m: Material) -> RowMetrics | None:
     )
 
 
-def to_document(figures: Any) -> Any:
+def to_document(value: Any) -> Any:
     """Return metrics as JSON-able values: instants as ISO 8601, numbers that are not finite as null."""
-    match figures:
+    match value:
         case datetime():
-            return figures.isoformat()
+            return value.isoformat()
         case float():
-            return figures if np.isfinite(figures) else None
+            return value if np.isfinite(value) else None
         case Mapping():
-            return {str(k): to_document(v) for k, v in figures.items()}
+            return {str(k): to_document(v) for k, v in value.items()}
         case list() | tuple():
-            return [to_document(v) for v in figures]
-    if is_dataclass(figures):
-        return {f.name: to_document(getattr(figures, f.name)) for f in fields(figures)}
-    return figures
+            return [to_document(v) for v in value]
+    if is_dataclass(value):
+        return {f.name: to_document(getattr(value, f.name)) for f in fields(value)}
+    return value
 
 
 def _budget(definition: Definition) -> float | None:
@@ -205,8 +205,8 @@ def _reason(episode: Episode) -> str:
 
 def _problems(m: Material) -> tuple[tuple[ReportedProblem, ...], int]:
     """Return the period's problems with their episodes, and the number excluded because no warning was possible."""
-    figures: list[ReportedProblem] = []
-    unwatched = 0
+    problems: list[ReportedProblem] = []
+    unevaluated = 0
     for asset, found in m.problems.sort_values("start", kind="stable").groupby("asset", sort=True):
         warned = _warned(m, str(asset), problem_intervals(found, onset=m.predicts == "onset"))
         for i, (start, end) in enumerate(found[["start", "end"]].itertuples(index=False)):
@@ -214,11 +214,11 @@ def _problems(m: Material) -> tuple[tuple[ReportedProblem, ...], int]:
             if not m.start <= begin < m.end:
                 continue
             if not _warnable(m, str(asset), begin):
-                unwatched += 1
+                unevaluated += 1
                 continue
             ended = None if pd.isna(end) else end.to_pydatetime()
-            figures.append(_report_problem(str(asset), begin, ended, warned.get(i)))
-    return tuple(sorted(figures, key=lambda p: (p.start, p.asset))), unwatched
+            problems.append(_report_problem(str(asset), begin, ended, warned.get(i)))
+    return tuple(sorted(problems, key=lambda p: (p.start, p.asset))), unevaluated
 
 
 def _warned(m: Material, asset: str, spans: ProblemIntervals) -> dict[int, Episode]:
@@ -228,24 +228,24 @@ def _warned(m: Material, asset: str, spans: ProblemIntervals) -> dict[int, Episo
     for episode in sorted((e for e in m.episodes if e.asset == asset), key=lambda e: e.raised_at):
         raised = to_millis(episode.raised_at)
         _, which = occurred_after(raised, spans, gap, horizon)
-        known = to_millis(episode.detected_at) if episode.late_data_status else raised
-        if which is not None and spans.start[which] >= max(raised, known) + gap:
+        known_from = to_millis(episode.detected_at) if episode.late_data_status else raised
+        if which is not None and spans.start[which] >= max(raised, known_from) + gap:
             first.setdefault(which, episode)
     return first
 
 
 def _warnable(m: Material, asset: str, start: datetime) -> bool:
     """Return whether the alert was evaluated at some instant in [start - gap - horizon, start - gap]."""
-    watched = m.watched.get(asset)
+    evaluated = m.evaluated.get(asset)
     latest = start - m.definition.gap
-    return watched is not None and watched[0] <= latest and latest - m.definition.horizon < watched[1]
+    return evaluated is not None and evaluated[0] <= latest and latest - m.definition.horizon < evaluated[1]
 
 
 def _report_problem(asset: str, start: datetime, end: datetime | None, warned: Episode | None) -> ReportedProblem:
     if warned is None:
         return ReportedProblem(asset, start, end, None, None)
-    known = warned.raised_at if warned.backfilled else warned.detected_at
-    return ReportedProblem(asset, start, end, warned.id, (start - known).total_seconds())
+    known_from = warned.raised_at if warned.backfilled else warned.detected_at
+    return ReportedProblem(asset, start, end, warned.id, (start - known_from).total_seconds())
 
 
 def _event_recall(m: Material, problems: Sequence[ReportedProblem]) -> Estimate:
@@ -256,11 +256,11 @@ def _event_recall(m: Material, problems: Sequence[ReportedProblem]) -> Estimate:
 
 def _time_in_alarm(m: Material) -> Estimate:
     """Compute the time in alarm. It is exact, not a sample, so it has no interval."""
-    watched = m.evaluated_time.total_seconds()
-    if not watched:
+    evaluated_s = m.evaluated_time.total_seconds()
+    if not evaluated_s:
         return nothing("%", "nothing was watched")
     inside = sum(total_length(m.in_alarm(episode)).total_seconds() for episode in m.episodes)
-    return Estimate(inside / watched, None, None, "%", f"{inside / 3600:.1f} of {watched / 3600:.1f} asset-hours")
+    return Estimate(inside / evaluated_s, None, None, "%", f"{inside / 3600:.1f} of {evaluated_s / 3600:.1f} asset-hours")
 
 
 def _precision(counts: Mapping[Outcome, int]) -> Precision:
@@ -279,17 +279,19 @@ def _enough_outcomes(estimate: Estimate, counts: Mapping[Outcome, int]) -> Estim
 
 
 def _verdicts(raised: Sequence[Episode]) -> VerdictMetrics:
-    told = [e for e in raised if not e.backfilled]
-    said = [(e, *consensus(e.feedback)) for e in raised if e.feedback]
-    judged = [(e, verdict) for e, verdict, _ in said if verdict in ("true_alarm", "false_alarm") and _by_data(e) is not None]
-    against = sum((verdict == "true_alarm") != _by_data(e) for e, verdict in judged)
+    notified = [e for e in raised if not e.backfilled]
+    answered = [(e, *consensus(e.feedback)) for e in raised if e.feedback]
+    checkable = [
+        (e, verdict) for e, verdict, _ in answered if verdict in ("true_alarm", "false_alarm") and _by_data(e) is not None
+    ]
+    against = sum((verdict == "true_alarm") != _by_data(e) for e, verdict in checkable)
     return VerdictMetrics(
-        told=len(told),
-        response=share(sum(bool(e.feedback) for e in told), len(told), "episodes that people were told of"),
-        counts=dict(Counter(verdict or "none" for _, verdict, _ in said)),
-        acted=sum(any(f.acted for f in e.feedback) for e, _, _ in said),
-        against_data=share(against, len(judged), "verdicts that data can check"),
-        among_themselves=sum(disagree for _, _, disagree in said),
+        notified=len(notified),
+        response=share(sum(bool(e.feedback) for e in notified), len(notified), "episodes that people were told of"),
+        counts=dict(Counter(verdict or "none" for _, verdict, _ in answered)),
+        acted=sum(any(f.acted for f in e.feedback) for e, _, _ in answered),
+        against_data=share(against, len(checkable), "verdicts that data can check"),
+        among_themselves=sum(disagree for _, _, disagree in answered),
     )
 
 

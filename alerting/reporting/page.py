@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from alerting.reporting import charts, messages
 from alerting.reporting.backtest import BacktestMetrics
-from alerting.reporting.conclusion import TRUST_WORDS, Judgement
+from alerting.reporting.conclusion import TRUST_MESSAGES, Judgement
 from alerting.reporting.metrics import ReportMetrics
 
 
@@ -24,41 +24,41 @@ class Charts:
     precision_recall: str
 
 
-def draw(figures: ReportMetrics, scores: pd.DataFrame) -> Charts:
+def draw(metrics: ReportMetrics, scores: pd.DataFrame) -> Charts:
     """Draw all charts of a report; `scores` as in `Material`."""
-    rows = figures.rows
+    rows = metrics.rows
     return Charts(
-        timeline=charts.timeline(figures, scores),
-        lead_times=charts.lead_times(figures),
+        timeline=charts.timeline(metrics, scores),
+        lead_times=charts.lead_times(metrics),
         calibration=charts.calibration(rows) if rows else "",
         precision_recall=charts.precision_recall(rows) if rows else "",
     )
 
 
-def render_page(figures: ReportMetrics, judgement: Judgement, svg: Charts, backtest: BacktestMetrics | None = None) -> str:
+def render_page(metrics: ReportMetrics, judgement: Judgement, svg: Charts, backtest: BacktestMetrics | None = None) -> str:
     """Render the page as HTML, with a note at its head for a backtest. All text from users is escaped."""
     page = _environment().get_template("page.html")
-    trust = TRUST_WORDS[judgement.trust]
+    trust = TRUST_MESSAGES[judgement.trust]
     pictures: Mapping[str, Markup] = {name: Markup(getattr(svg, name)) for name in Charts.__dataclass_fields__}  # noqa: S704 - our own charts
     return page.render(
-        f=figures,
+        f=metrics,
         b=backtest,
         judgement=judgement,
         trust=trust,
-        provenance=provenance(figures),
+        provenance=provenance(metrics),
         svg=pictures,
         lanes=charts.LANES,
     )
 
 
-def provenance(figures: ReportMetrics) -> str:
+def provenance(metrics: ReportMetrics) -> str:
     """Describe the source of the numbers in one line under every chart, with all inputs needed to compute them again."""
-    models = [f"model version {m.version}" + (f" (run {m.run_id})" if m.run_id else "") for m in figures.models]
-    rules = ", ".join(str(r) for r in figures.rules)
+    models = [f"model version {m.version}" + (f" (run {m.run_id})" if m.run_id else "") for m in metrics.models]
+    rules = ", ".join(str(r) for r in metrics.rules)
     parts = [
-        f"{figures.definition} revision {figures.revision}",
-        f"{messages.instant(figures.start)} to {messages.instant(figures.end)} UTC",
-        *(models or ([] if figures.kind == "threshold" else ["no model in service"])),
+        f"{metrics.definition} revision {metrics.revision}",
+        f"{messages.instant(metrics.start)} to {messages.instant(metrics.end)} UTC",
+        *(models or ([] if metrics.kind == "threshold" else ["no model in service"])),
         f"outcome rules {rules}",
     ]
     return " · ".join(parts)
@@ -80,7 +80,7 @@ def _environment() -> Environment:
         instant=messages.instant,
         interval=messages.interval,
         amount=lambda e: messages.amount(e.value, e.unit),
-        outcome=lambda o: messages.OUTCOME_WORDS[o],
-        verdict=lambda v: messages.VERDICT_WORDS.get(v, "no verdict"),
+        outcome=lambda o: messages.OUTCOME_NAMES[o],
+        verdict=lambda v: messages.VERDICT_NAMES.get(v, "no verdict"),
     )
     return environment

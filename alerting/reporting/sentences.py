@@ -8,10 +8,10 @@ from types import MappingProxyType
 from alerting.definitions.wording.spoken import spoken_duration
 from alerting.episodes.episode import Contribution, Episode, Feedback, Notification, Transition, TransitionKind
 from alerting.operators.actions import IsaState
-from alerting.reporting.messages import OUTCOME_WORDS, VERDICT_WORDS
+from alerting.reporting.messages import OUTCOME_NAMES, VERDICT_NAMES
 
 REASONS_SHOWN = 3
-STATE_WORDS: Mapping[IsaState, str] = MappingProxyType({
+STATE_NAMES: Mapping[IsaState, str] = MappingProxyType({
     "normal": "over, acknowledged",
     "unacknowledged": "not acknowledged",
     "acknowledged": "acknowledged",
@@ -55,7 +55,7 @@ _MESSAGES: Mapping[TransitionKind, str] = MappingProxyType({
 })  # fmt: skip
 _STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)"
 _STAMPS = re.compile(rf"\b(?P<start>{_STAMP})(?: to (?P<end>{_STAMP}))?(?!\w)")
-_CODES = re.compile(rf"\b({'|'.join(VERDICT_WORDS)})\b")
+_CODES = re.compile(rf"\b({'|'.join(VERDICT_NAMES)})\b")
 _NEAR = {-1: "yesterday", 0: "today", 1: "tomorrow"}
 _HALF_A_YEAR = timedelta(days=183)
 
@@ -92,7 +92,7 @@ def about(span: timedelta) -> str:
 def local_times(text: str, now: datetime, zone: tzinfo = UTC) -> str:
     """Return a text with every ISO 8601 stamp as the time of the plant."""
 
-    def told(found: re.Match[str]) -> str:
+    def format_stamp(found: re.Match[str]) -> str:
         try:
             start, end = (None if stamp is None else datetime.fromisoformat(stamp) for stamp in (found["start"], found["end"]))
             if start is None:
@@ -101,7 +101,7 @@ def local_times(text: str, now: datetime, zone: tzinfo = UTC) -> str:
         except (ValueError, OverflowError):
             return found[0]
 
-    return _STAMPS.sub(told, text)
+    return _STAMPS.sub(format_stamp, text)
 
 
 def time_range(start: datetime, end: datetime, now: datetime, zone: tzinfo = UTC) -> str:
@@ -149,7 +149,7 @@ def outcome(episode: Episode) -> str | None:
     """Describe the outcome of an episode; None while it is open, or the outcome is unknown."""
     if episode.condition == "open" or episode.outcome_record is None:
         return None
-    return OUTCOME_WORDS[episode.outcome_record.outcome]
+    return OUTCOME_NAMES[episode.outcome_record.outcome]
 
 
 def last_answer(episode: Episode, actor: str) -> Feedback | None:
@@ -163,15 +163,15 @@ def has_acted(episode: Episode, actor: str) -> bool:
     return any(f.acted for f in episode.feedback if f.actor == actor)
 
 
-def answer(said: Feedback) -> str:
+def answer(feedback: Feedback) -> str:
     """Describe a person's feedback: `right, acted: opened the damper. “It was wide open.”`"""
-    parts = [VERDICT_WORDS[said.verdict]] if said.verdict else []
-    if said.acted:
-        parts.append(f"acted: {said.action}" if said.action else "acted")
-    told = ", ".join(parts)
-    if not said.comment:
-        return told
-    return f"{told}. “{said.comment}”" if told else f"“{said.comment}”"
+    parts = [VERDICT_NAMES[feedback.verdict]] if feedback.verdict else []
+    if feedback.acted:
+        parts.append(f"acted: {feedback.action}" if feedback.action else "acted")
+    text = ", ".join(parts)
+    if not feedback.comment:
+        return text
+    return f"{text}. “{feedback.comment}”" if text else f"“{feedback.comment}”"
 
 
 def happened(transition: Transition) -> tuple[str, str]:
@@ -179,10 +179,10 @@ def happened(transition: Transition) -> tuple[str, str]:
     heading = _HAPPENED.get(transition.kind, transition.kind.replace("_", " ").capitalize())
     reason = transition.reason
     if transition.kind == "feedback":
-        reason = _CODES.sub(lambda found: VERDICT_WORDS[found[1]], reason)
+        reason = _CODES.sub(lambda found: VERDICT_NAMES[found[1]], reason)
     if transition.kind == "outcome":
         code, colon, rest = reason.partition(": ")
-        reason = f"{OUTCOME_WORDS.get(code, code)}{colon}{rest}"
+        reason = f"{OUTCOME_NAMES.get(code, code)}{colon}{rest}"
     return heading, reason
 
 

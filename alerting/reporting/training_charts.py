@@ -46,13 +46,13 @@ def evidence_charts(evidence: Mapping[str, Any], names: Mapping[str, str]) -> di
     `names`: titles of variables. Charts without data are omitted.
     """
     summary, curve = evidence["summary"], evidence["threshold_curve"]
-    drawn = {
+    charts = {
         "threshold.png": threshold_curve(curve, summary["threshold_reason"]) if len(curve) > 1 else None,
         "precision_recall.png": precision_recall(evidence["precision_recall"], summary) if evidence["precision_recall"] else None,
         "calibration.png": calibration(evidence["reliability"]) if evidence["reliability"] else None,
         "importance.png": importance(evidence["importance"], names) if evidence["importance"] else None,
     }
-    return {name: data for name, data in drawn.items() if data is not None}
+    return {name: data for name, data in charts.items() if data is not None}
 
 
 def threshold_curve(curve: Points, reason: str) -> bytes:
@@ -76,7 +76,7 @@ def threshold_curve(curve: Points, reason: str) -> bytes:
             f"Threshold {chosen['threshold']:.3g} on the validation period", x=0.01, ha="left", color=INK, fontsize=13
         )
         figure.supxlabel(
-            _folded(f"Red: chosen, {reason}. Grey background: outside of the limits. Bands: 95 %."), fontsize=9, color=MUTED
+            _fold_line(f"Red: chosen, {reason}. Grey background: outside of the limits. Bands: 95 %."), fontsize=9, color=MUTED
         )
 
     return _png((10, 7), draw)
@@ -146,12 +146,12 @@ def _mark_in_service(axes: Axes, points: Points, threshold: float) -> None:
     above = [p for p in points if p["threshold"] >= threshold]
     if not above:
         return
-    place = (above[0]["recall"], above[0]["precision"])
-    axes.plot(*place, "o", color=CHOSEN, markersize=7)
-    left, low = place[0] > 0.3, place[1] > 0.5
+    point = (above[0]["recall"], above[0]["precision"])
+    axes.plot(*point, "o", color=CHOSEN, markersize=7)
+    left, low = point[0] > 0.3, point[1] > 0.5
     offset = (-9 if left else 9, -16 if low else 9)
-    words = f"in service: {threshold:.3g}"
-    axes.annotate(words, place, offset, textcoords="offset points", ha="right" if left else "left", color=CHOSEN)
+    label = f"in service: {threshold:.3g}"
+    axes.annotate(label, point, offset, textcoords="offset points", ha="right" if left else "left", color=CHOSEN)
 
 
 def calibration(bins: Points) -> bytes:
@@ -178,7 +178,7 @@ def calibration(bins: Points) -> bytes:
 def importance(shares: Mapping[str, float], names: Mapping[str, str]) -> bytes:
     """Draw the share of each variable in the model's importance, the largest on top."""
     whole = sum(shares.values()) or 1.0
-    ranked = sorted(((names.get(name, name), share / whole) for name, share in shares.items()), key=lambda pair: -pair[1])
+    ranked = sorted(((names.get(name, name), share / whole) for name, share in shares.items()), key=lambda item: -item[1])
     if len(ranked) > MOST_VARIABLES:
         rest = ranked[MOST_VARIABLES - 1 :]
         ranked = [*ranked[: MOST_VARIABLES - 1], (f"{len(rest)} others", sum(share for _, share in rest))]
@@ -230,7 +230,7 @@ def comparison(evidence: Mapping[str, Any]) -> bytes | None:
 
     def draw(figure: Figure) -> None:
         panels = figure.subplots(1, len(titles) + 1)
-        _pair(
+        _draw_comparison(
             panels[0],
             {m: (rows["ap"], rows.get("intervals", {}).get("ap")) for m, rows in sorted(evidence["rows"].items())},
             "average precision",
@@ -238,8 +238,8 @@ def comparison(evidence: Mapping[str, Any]) -> bytes | None:
         )
         for axes, (name, title) in zip(panels[1:], titles.items(), strict=True):
             measured = evidence["at_threshold"]
-            pair = {m: (measured[m][name], measured[m]["intervals"].get(name)) for m in ("champion", "challenger")}
-            _pair(axes, pair, title, share=name != "false_alarms_per_week")
+            values = {m: (measured[m][name], measured[m]["intervals"].get(name)) for m in ("champion", "challenger")}
+            _draw_comparison(axes, values, title, share=name != "false_alarms_per_week")
         window = evidence["window"]
         start, end = (window[edge][:16].replace("T", " ") for edge in ("start", "end"))
         title = f"On the same {evidence['events']} problems, {start} to {end} UTC; bars: 95 %"
@@ -248,18 +248,20 @@ def comparison(evidence: Mapping[str, Any]) -> bytes | None:
     return _png((11, 3.4), draw)
 
 
-def _pair(axes: Axes, pair: Mapping[str, tuple[float | None, Sequence[float] | None]], title: str, share: bool) -> None:
-    for place, (model, (value, bounds)) in enumerate(pair.items()):
+def _draw_comparison(
+    axes: Axes, values: Mapping[str, tuple[float | None, Sequence[float] | None]], title: str, share: bool
+) -> None:
+    for position, (model, (value, bounds)) in enumerate(values.items()):
         colour = MUTED if model == "champion" else MAIN
         if value is None:
-            axes.annotate("none", (place, 0), ha="center", color=MUTED)
+            axes.annotate("none", (position, 0), ha="center", color=MUTED)
             continue
         if bounds is not None:
-            axes.vlines(place, *bounds, color=colour, linewidth=2, alpha=0.6)
-        axes.plot(place, value, "o", color=colour, markersize=8)
+            axes.vlines(position, *bounds, color=colour, linewidth=2, alpha=0.6)
+        axes.plot(position, value, "o", color=colour, markersize=8)
         label = f"{value:.0%}" if share else f"{value:.3g}"
-        axes.annotate(label, (place, value), (8, 0), textcoords="offset points", va="center", color=colour)
-    tops = [max([value, *(bounds or ())]) for value, bounds in pair.values() if value is not None]
+        axes.annotate(label, (position, value), (8, 0), textcoords="offset points", va="center", color=colour)
+    tops = [max([value, *(bounds or ())]) for value, bounds in values.values() if value is not None]
     axes.set_xticks([0, 1], ["champion", "challenger"])
     axes.set(xlim=(-0.5, 1.75), ylim=(0, 1.1 * max(tops, default=0) or 1.0))
     axes.set_title(title)
@@ -268,7 +270,7 @@ def _pair(axes: Axes, pair: Mapping[str, tuple[float | None, Sequence[float] | N
     axes.grid(axis="x", visible=False)
 
 
-def _folded(text: str, width: int = 130) -> str:
+def _fold_line(text: str, width: int = 130) -> str:
     lines = [""]
     for word in text.split():
         lines = [*lines[:-1], f"{lines[-1]} {word}".strip()] if len(lines[-1]) + len(word) < width else [*lines, word]

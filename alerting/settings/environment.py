@@ -83,7 +83,7 @@ class Settings:
         return self.home / "mlflow" / "artifacts"
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Return a description, without passwords, of the location to which commands write."""
         if self.mongodb_uri is None:
             return f"the platform in {self.home}"

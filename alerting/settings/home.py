@@ -132,8 +132,8 @@ def home_errors(home: Path) -> Iterator[None]:
 def _is_within(path: object, home: Path) -> bool:
     if not isinstance(path, str | bytes | os.PathLike):
         return False
-    place = Path(os.fsdecode(path)).absolute()
-    return place.is_relative_to(home) or home.is_relative_to(place)
+    location = Path(os.fsdecode(path)).absolute()
+    return location.is_relative_to(home) or home.is_relative_to(location)
 
 
 def record_last_home(home: Path, environ: Mapping[str, str]) -> None:

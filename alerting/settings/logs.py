@@ -66,12 +66,12 @@ class Redaction:
     """Filter that hides known secrets and texts that look like a secret."""
 
     def __init__(self, secrets: Collection[str] = ()) -> None:
-        known = sorted({s for s in secrets if len(s) >= _LEAST_SECRET}, key=len, reverse=True)
-        self._known = re.compile("|".join(map(re.escape, known))) if known else None
+        longest_first = sorted({s for s in secrets if len(s) >= _LEAST_SECRET}, key=len, reverse=True)
+        self._secrets = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def __call__(self, text: str) -> str:
         """Return the text without secrets."""
-        hidden = self._known.sub(HIDDEN, text) if self._known else text
+        hidden = self._secrets.sub(HIDDEN, text) if self._secrets else text
         for pattern, instead in _PATTERNS:
             hidden = pattern.sub(instead, hidden)
         return hidden

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.automl import cells
-from benchmarks.automl.figures import figures, interval, resampled
+from benchmarks.automl.metrics import compute_metrics, interval, resampled
 from benchmarks.automl.tasks import TASKS, Task, load
 from benchmarks.public_data import ABSENT, folder
 
@@ -92,7 +92,7 @@ def _cells(kept: Path, tasks: Sequence[Task], system: cells.System, budget: floa
 
 def _line(tasks: Sequence[Task], measured: Mapping[str, list[Cell]], peers: Sequence[str]) -> dict[str, Any]:
     judged = {
-        actor: [cell | figures(tasks[cell["part"]], np.array(cell["score"])) for cell in found]
+        actor: [cell | compute_metrics(tasks[cell["part"]], np.array(cell["score"])) for cell in found]
         for actor, found in measured.items()
     }
     means = {actor: {m: _mean([cell[m] for cell in found]) for m in MEASURED} for actor, found in judged.items()}

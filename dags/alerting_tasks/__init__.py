@@ -78,11 +78,11 @@ def opened_platform() -> "Iterator[Platform]":
 def run_as_of(platform: "Platform") -> str:
     """Return the run's as_of: as given, or the clock's now at the first try. It is stored, so that a cleared task reuses it."""
     context = get_current_context()
-    kept = context["task_state_store"].get("as_of")
-    if kept is None:
-        kept = context["params"]["as_of"] or platform.clock.now().isoformat()
-        context["task_state_store"].set("as_of", kept)
-    return str(kept)
+    stored = context["task_state_store"].get("as_of")
+    if stored is None:
+        stored = context["params"]["as_of"] or platform.clock.now().isoformat()
+        context["task_state_store"].set("as_of", stored)
+    return str(stored)
 
 
 def say(line: str) -> None:

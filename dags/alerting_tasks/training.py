@@ -54,7 +54,7 @@ def compare(mlflow_run: str) -> dict[str, Any]:
         for line in decision_lines(proposal):
             say(line)
         say_where(platform, mlflow_run)
-    return {key: proposal[key] for key in ("verdict", "promote", "reason")} | {"figures": side_by_side(proposal)}
+    return {key: proposal[key] for key in ("verdict", "promote", "reason")} | {"metrics": side_by_side(proposal)}
 
 
 @task.branch

@@ -96,7 +96,7 @@ def test_a_killed_run_goes_on_after_its_last_finished_segment(shell):
     assert f"continued after {len(kept['segments'])} segments" in out
     undisturbed = json.loads(shell(*words, "--fresh", "--json")[1])
     again = json.loads(shell(*words, "--json")[1])
-    assert again["kept"]
+    assert again["is_stored"]
     assert again["episodes"] == undisturbed["episodes"]
     assert len(again["episodes"]) == WEEKS * 24
 

@@ -46,7 +46,7 @@ PAUSES = [*stretch(0, 4 * DAY), *stretch(12 * DAY, 20 * DAY - 20)]
 def test_a_stretch_without_data_is_neither_watched_nor_in_alarm_nor_the_longest_episode(minutes, episodes, known, alarm):
     result = made(minutes)
     assert len(result.episodes) == episodes
-    hours = [float(n) for n in re.findall(r"[\d.]+", result.figures["time_in_alarm"]["basis"])]
+    hours = [float(n) for n in re.findall(r"[\d.]+", result.metrics["time_in_alarm"]["basis"])]
     assert hours == [pytest.approx(alarm, abs=0.11), pytest.approx(known, abs=0.2)]
     assert result.load["longest_s"] == pytest.approx(2 * 3600 + 20 * 60, abs=1)
     assert "8 d" not in result.page
@@ -62,4 +62,4 @@ def test_the_drawing_shows_no_alarm_where_there_are_no_data():
 def test_missing_data_that_are_the_alarm_are_time_in_alarm():
     result = made(ENDS, no_data="alert")
     assert result.load["longest_s"] == pytest.approx(8 * 86_400 + 2 * 3600, abs=1)
-    assert result.figures["time_in_alarm"]["basis"] == "194.0 of 479.8 asset-hours"
+    assert result.metrics["time_in_alarm"]["basis"] == "194.0 of 479.8 asset-hours"

@@ -57,7 +57,7 @@ def test_a_budget_that_is_just_used_up_is_not_broken():
         definition = parse_definition(too_hot(name="other", stale_after="2h"))
         apply(platform, [{**too_hot(stale_after="2h"), "state": "retired"}], "engineer", at(DAY), "test")
         [forecast] = forecasts(replace(platform, budget=budget), [Plan("other", "create", definition, {})], at(DAY))
-        assert forecast.breaks is (allowed < 11), forecast.words
+        assert forecast.breaks is (allowed < 11), forecast.messages
 
 
 def test_an_alarm_rate_exactly_on_its_target_meets_it():

@@ -34,11 +34,11 @@ def in_a_file(changes, line, shelf):
         "start": T0.isoformat(),
         "shelved": [{"from": f"{shelf[0]}m", "to": f"{shelf[1]}m"}] if shelf else [],
         "expect": [],
-        "told": [],
+        "notified": [],
     }
     scenario = read_scenarios({"definition": "x", "scenarios": [written]}, "file").scenarios[0]
     found = run_scenario(threshold(stale_after="10h", **changes), scenario).found
-    return [int(line.split("m")[0]) for line in found if line.endswith("told")]
+    return [int(line.split("m")[0]) for line in found if line.endswith("notified")]
 
 
 @pytest.mark.parametrize("shelf", [None, (1, 4), (2, 14)])

@@ -257,7 +257,7 @@ def test_a_backtest_counts_what_came_and_went_in_suppressed_times_apart():
         feed(platform, minute, line="stopped" if 60 <= minute < 300 else "runs")
     platform.clock.instant = at(24 * 60)
     made = backtest(platform, named_subject(platform, "too-hot"), at(0), at(24 * 60))
-    assert (made.load["episodes"], made.figures["not_notified"], len(made.episodes)) == (1, 1, 2)
+    assert (made.load["episodes"], made.metrics["not_notified"], len(made.episodes)) == (1, 1, 2)
     assert "came and went while the alert was suppressed by design" in made.page
 
 

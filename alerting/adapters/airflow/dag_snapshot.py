@@ -37,7 +37,7 @@ NEWEST_ACTIVE: tuple[Document, ...] = (
     {"$match": {"definition.state": "active"}},
 )
 NEWEST = NEWEST_ACTIVE[:2]
-_KNOWN: Document = {
+_READABLE: Document = {
     "definition.kind": {"$in": ["threshold", "classifier"]},
     "definition.state": {"$in": ["draft", "active", "retired"]},
     "number": {"$type": "number"},
@@ -109,7 +109,7 @@ def _query(uri: str, database: str, limit_s: float) -> Document:
 
 def _instead_of_faulty(revisions: "Collection[Document]", faulty: list[Any]) -> list[Document]:
     """Return the last valid revisions, where active, of definitions whose newest revision cannot be read."""
-    odd = revisions.aggregate([*NEWEST, {"$match": {"$nor": [_KNOWN]}}])
+    odd = revisions.aggregate([*NEWEST, {"$match": {"$nor": [_READABLE]}}])
     names = [row["_id"] for row in odd] + faulty
     found = []
     for name in sorted({name for name in names if isinstance(name, str)}):

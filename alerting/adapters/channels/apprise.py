@@ -27,12 +27,12 @@ class AppriseChannel:
         """Send one message. Raises DeliveryFailed if it is not sent: never permanent, because Apprise does not report that."""
         with guarded(self._egress) as guard:
             try:
-                told = self._service.notify(body=_body(message), title=message.subject, notify_type=_kind(message))
+                delivered = self._service.notify(body=_body(message), title=message.subject, notify_type=_kind(message))
             except Exception as fault:  # plugins may raise any exception: the message was not delivered
                 raise DeliveryFailed(f"{self.name} by Apprise: {type(fault).__name__}") from None
         if guard.refusal is not None:
             raise guard.refusal
-        if not told:
+        if not delivered:
             raise DeliveryFailed(f"{self.name} by Apprise: the service did not take it")
 
 

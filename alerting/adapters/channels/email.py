@@ -117,8 +117,8 @@ def compose(message: Message, sender: str, to: str) -> EmailMessage:
         mail["References"] = f"<{_digest(str(episode))}@{domain}>"  # mail programs show one episode as one thread
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Alerting-Key"] = " ".join(message.key.split())
-    seen = [f"\nFigure: {picture.description}"] if picture else []
-    mail.set_content("\n".join([message.text, *seen, *(f"\n{link.label}: {link.url}" for link in message.links)]) + "\n")
+    captions = [f"\nFigure: {picture.description}"] if picture else []
+    mail.set_content("\n".join([message.text, *captions, *(f"\n{link.label}: {link.url}" for link in message.links)]) + "\n")
     cid = f"{_digest(message.key)}.figure@{domain}"
     mail.add_alternative(_html(message, picture, cid), subtype="html")
     if picture is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from alerting.definitions.faults import UserError
 from alerting.notifications.links import Grant, Purpose, seal, unseal
 from alerting.ports import Link
-from alerting.usecases.operators.links import ANSWERS, WORDS
+from alerting.usecases.operators.links import ANSWERS, LABELS
 
 _LEAST_LENGTH = 32
 
@@ -33,7 +33,7 @@ class SignedLinks:
         now = self._now()
         purposes: tuple[Purpose, ...] = ("acknowledge", *ANSWERS) if acknowledge else ANSWERS
         grants = (Grant(episode, recipient, purpose, now, now + self._last) for purpose in purposes)
-        answers = [Link(WORDS[g.purpose], f"{self._url}/f/{seal(g, self._key)}") for g in grants]
+        answers = [Link(LABELS[g.purpose], f"{self._url}/f/{seal(g, self._key)}") for g in grants]
         return (*answers, Link("Everything about it", f"{self._url}/episodes/{episode}"))
 
     def read(self, token: str) -> Grant:

@@ -73,9 +73,9 @@ class WebhookChannel:
             ) as answer:
                 self._evaluate(answer.status_code)
         except httpx.InvalidURL:
-            raise DeliveryFailed(f"webhook {self.name} at {self.place}: its address cannot be read", permanent=True) from None
+            raise DeliveryFailed(f"webhook {self.name} at {self.location}: its address cannot be read", permanent=True) from None
         except httpx.HTTPError as fault:
-            raise DeliveryFailed(f"webhook {self.name} at {self.place}: {_message(fault)}") from None
+            raise DeliveryFailed(f"webhook {self.name} at {self.location}: {_message(fault)}") from None
 
     def _target(self) -> tuple[httpx.URL, dict[str, str]]:
         """Return the checked address to connect to, and the header that names its host."""
@@ -86,9 +86,9 @@ class WebhookChannel:
         return url.copy_with(host=address), {"host": url.netloc.decode("ascii")}
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Return the public part of the address: scheme, host and port."""
-        return _place(self._url)
+        return _location(self._url)
 
     def _headers(self, key: str, body: bytes) -> dict[str, str]:
         timestamp = str(int(self._now().timestamp()))
@@ -101,7 +101,7 @@ class WebhookChannel:
         if 200 <= status < 300:
             return
         permanent = 400 <= status < 500 and status not in WORTH_RETRYING
-        raise DeliveryFailed(f"webhook {self.name} at {self.place} answered {status}", permanent)
+        raise DeliveryFailed(f"webhook {self.name} at {self.location} answered {status}", permanent)
 
 
 def _id(key: str) -> str:
@@ -136,7 +136,7 @@ def _checked(name: str, url: str) -> str:
     return url
 
 
-def _place(url: str) -> str:
+def _location(url: str) -> str:
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")

@@ -231,7 +231,7 @@ class EmbeddedMongod:
         deadline = time.monotonic() + patience
         while (server := server_in(self.folder)) is not None:
             if time.monotonic() > deadline:
-                raise UserError(self._folder_taken(server))
+                raise UserError(self._folder_in_use(server))
             time.sleep(_POLL_S)
 
     def _check_port(self) -> None:
@@ -239,7 +239,7 @@ class EmbeddedMongod:
         deadline = time.monotonic() + _LAST_BREATH_S
         while not _is_free(self.port):
             if time.monotonic() > deadline:
-                raise UserError(self._port_taken())
+                raise UserError(self._port_in_use())
             time.sleep(_POLL_S)
 
     def _become_primary(self, deadline: float) -> None:
@@ -252,9 +252,9 @@ class EmbeddedMongod:
     def _check_alive(self) -> None:
         code = None if self._process is None else self._process.poll()
         if code == _ADDRESS_IN_USE:
-            raise UserError(self._port_taken())
+            raise UserError(self._port_in_use())
         if code == _FOLDER_LOCKED or (code is not None and _FOLDER_IN_USE in self._end_of_log()):
-            raise UserError(self._folder_taken(server_in(self.folder)))
+            raise UserError(self._folder_in_use(server_in(self.folder)))
         if code is not None:
             why = cause(self.folder / LOG, self.folder) or f"it ended with code {code}"
             raise UserError(f"the embedded MongoDB server cannot start: {why}; its log is {self.folder / LOG}")
@@ -263,14 +263,14 @@ class EmbeddedMongod:
         log = self.folder / LOG
         return log.read_text(encoding="utf-8", errors="replace")[-_END_OF_LOG:] if log.exists() else ""
 
-    def _folder_taken(self, server: int | None) -> str:
+    def _folder_in_use(self, server: int | None) -> str:
         which = f" (process {server})" if server else ""
         return (
             f"another MongoDB server is using {self.folder}{which}: wait until the `alerting up` or the command that started it "
             f"has ended, or stop it, and try again; a second platform needs an ALERTING_HOME of its own"
         )
 
-    def _port_taken(self) -> str:
+    def _port_in_use(self) -> str:
         return f"port {self.port} is taken by another program: stop it, or set {self.setting} to a free port"
 
 

@@ -83,11 +83,11 @@ def _direct(port: int, **credentials: Any) -> Client:
 def ensure_user(system: Client, folder: Path, port: int) -> None:
     """Create the user, or restore its password and roles where they differ from this folder. The server must be primary."""
     found = system.admin.command("usersInfo", USER)["users"]
-    words: dict[str, Any] = {"pwd": (folder / PASSWORD_FILE).read_text(), "roles": list(ROLES), "mechanisms": [MECHANISM]}
+    options: dict[str, Any] = {"pwd": (folder / PASSWORD_FILE).read_text(), "roles": list(ROLES), "mechanisms": [MECHANISM]}
     if not found:
-        system.admin.command("createUser", USER, **words)
+        system.admin.command("createUser", USER, **options)
     elif {role["role"] for role in found[0]["roles"]} != set(ROLES) or not _lets_in(folder, port):
-        system.admin.command("updateUser", USER, **words)
+        system.admin.command("updateUser", USER, **options)
 
 
 def _lets_in(folder: Path, port: int) -> bool:

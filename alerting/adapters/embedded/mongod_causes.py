@@ -18,7 +18,7 @@ _READ_ONLY = ("Read-only file system",)
 _FORBIDDEN = ("Permission denied", "Operation not permitted")
 _TOO_MANY_FILES = ("Too many open files",)
 _IN_USE = ("DBPathInUse",)
-_TAKEN = ("Address already in use",)
+_PORT_IN_USE = ("Address already in use",)
 
 
 def cause(log: Path, folder: Path) -> str | None:
@@ -27,7 +27,7 @@ def cause(log: Path, folder: Path) -> str | None:
     full = f"the disk of {folder} is full: free some room, nothing that was acknowledged is lost"
     if _free(folder) < _FULL:
         return full
-    for signs, words in (
+    for signs, message in (
         (_NO_SPACE, full),
         (_NO_ROOM_IN_QUOTA, f"the disk quota for {folder} is used up: free some room, nothing that was acknowledged is lost"),
         (
@@ -37,7 +37,7 @@ def cause(log: Path, folder: Path) -> str | None:
         (_IN_USE, f"another MongoDB server is using {folder}: stop it first"),
         (_TOO_MANY_FILES, "the system allows too few open files: raise the limit, e.g. `ulimit -n 64000`"),
         (_FORBIDDEN, f"{folder} holds files that this user may not read or write: make them yours, e.g. with chown"),
-        (_TAKEN, "its port is taken by another program: stop it, or set ALERTING_MONGODB_PORT to a free port"),
+        (_PORT_IN_USE, "its port is taken by another program: stop it, or set ALERTING_MONGODB_PORT to a free port"),
         (
             _DAMAGED,
             f"the database in {folder} is damaged: move this folder away and put a backup in its place, "
@@ -45,7 +45,7 @@ def cause(log: Path, folder: Path) -> str | None:
         ),
     ):
         if any(sign in text for sign in signs):
-            return words
+            return message
     return None
 
 

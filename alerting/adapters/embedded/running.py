@@ -60,21 +60,21 @@ def hold(home: Path, mlflow_uri: str, waiting: Callable[[], None], patience: flo
     with home_errors(home):
         file = (home / "up.lock").open("a+")
     deadline = time.monotonic() + patience
-    told = False
+    has_reported = False
     while not _locked(file, fcntl.LOCK_EX):
         other = _read(file)
         if other is not None and (other.state == "running" or time.monotonic() > deadline):
             file.close()
             raise UserError(f"`alerting up` runs already on {home} (process {other.pid}): stop it first, or set ALERTING_HOME")
-        if not told:
+        if not has_reported:
             waiting()
-            told = True
+            has_reported = True
         time.sleep(_POLL_S)
-    held = Hold(file, Running(os.getpid(), "running", mlflow_uri))
+    lock = Hold(file, Running(os.getpid(), "running", mlflow_uri))
     try:
-        yield held
+        yield lock
     finally:
-        held.release()
+        lock.release()
 
 
 def running(home: Path) -> Running | None:

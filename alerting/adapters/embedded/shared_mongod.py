@@ -59,14 +59,14 @@ def exclusive_mongod(home: Path, waiting: Callable[[], None], patience: float = 
     with _users_file(home) as users:
         _reserve(home, users, waiting, patience)
         try:
-            yield lambda port: _tell(home, port)
+            yield lambda port: _record_port(home, port)
         finally:
             _port_file(home).unlink(missing_ok=True)
 
 
 def _reserve(home: Path, users: TextIO, waiting: Callable[[], None], patience: float) -> None:
     """Wait until no command uses the server and its process has ended. Its keeper needs the lock on the users to end it."""
-    told, unused_since = False, None
+    has_reported, unused_since = False, None
     while True:
         if _locked(users, fcntl.LOCK_EX | fcntl.LOCK_NB):
             server = embedded_mongod.server_in(data_folder(home))
@@ -81,9 +81,9 @@ def _reserve(home: Path, users: TextIO, waiting: Callable[[], None], patience: f
                 )
         else:
             unused_since = None
-        if not told:
+        if not has_reported:
             waiting()
-            told = True
+            has_reported = True
         time.sleep(_POLL_S)
 
 
@@ -101,7 +101,7 @@ def _port_file(home: Path) -> Path:
     return home / "mongod.port"
 
 
-def _tell(home: Path, port: int) -> None:
+def _record_port(home: Path, port: int) -> None:
     draft = home / "mongod.port.new"
     draft.write_text(json.dumps(port))
     draft.replace(_port_file(home))
@@ -199,7 +199,7 @@ def keep(home: Path, inherited: int) -> int:
         print(" ".join(str(refusal).split()), flush=True)  # noqa: T201 - the starter reads it
         return 1
     try:
-        _tell(home, server.port)
+        _record_port(home, server.port)
         os.close(inherited)  # the command still has the lock; from here on the keeper has none, wherever it is stopped
         print(_READY, flush=True)  # noqa: T201
         sys.stdout.close()

@@ -1,6 +1,6 @@
 """Conversion of text cells into values by column: numbers, booleans, categories and instants.
 
-A missing cell is empty, or one of the words in `MISSING_WORDS`; it never becomes a value. Not-a-number is missing, infinity is
+A missing cell is empty, or one of the words in `MISSING_TEXTS`; it never becomes a value. Not-a-number is missing, infinity is
 a fault.
 """
 
@@ -32,8 +32,8 @@ MARKS = (
     *("-", "--", "---", "----", "-----", "\u2013", "\u2014", "?", "??", "???", "*", "**", "***", "****", "_", "."),
     *("k.A.", "k. A.", "n.v.", "n.a.", "N.A.", "None", "none", "NIL", "nil", "(null)", "<null>", "\\N", "1.#QNAN", "-1.#IND"),
 )
-MISSING_WORDS = (*NULLS, *MARKS)
-FAULT_WORDS = (
+MISSING_TEXTS = (*NULLS, *MARKS)
+FAULT_TEXTS = (
     *("bad", "bad input", "bad value", "bad data", "bad quality", "no data", "nodata", "no good data", "no result", "invalid"),
     *("error", "err", "err.", "fault", "failed", "fail", "comm fail", "i/o timeout", "io timeout", "timeout", "not connected"),
     *("pt created", "configure", "calc failed", "shutdown", "scan off", "scan timeout", "over range", "under range", "overflow"),
@@ -61,16 +61,16 @@ _EPOCH_WITH_FRACTION = r"^\d{9,13}\.\d{1,9}$"
 _FIRST_EPOCH_MS = 100_000_000_000  # as seconds this would be the year 5138
 
 
-def clean(cells: Cells, words: Sequence[str] = MISSING_WORDS) -> Cells:
+def clean(cells: Cells, texts: Sequence[str] = MISSING_TEXTS) -> Cells:
     """Return cells without surrounding blanks; null for the words that mark a missing value."""
     trimmed = pc.utf8_trim_whitespace(cells)
-    missing = pc.is_in(trimmed, _message(tuple(words)))
+    missing = pc.is_in(trimmed, _string_array(tuple(texts)))
     return pc.if_else(missing, None, trimmed) if pc.any(missing).as_py() else trimmed
 
 
 @lru_cache(maxsize=8)
-def _message(words: tuple[str, ...]) -> Cells:
-    return column(words)
+def _string_array(texts: tuple[str, ...]) -> Cells:
+    return column(texts)
 
 
 def column(texts: Sequence[str | None]) -> Cells:
@@ -158,7 +158,7 @@ def commonest(cells: Cells, among: BoolArray, most: int) -> dict[str, int]:
 
 def first_line(cells: Cells) -> BoolArray:
     """Return a mask of cleaned cells that state a missing value; in a column of text they may be ordinary text."""
-    return _mask(pc.fill_null(pc.is_in(pc.utf8_lower(cells), pa.array(FAULT_WORDS)), False))
+    return _mask(pc.fill_null(pc.is_in(pc.utf8_lower(cells), pa.array(FAULT_TEXTS)), False))
 
 
 def booleans(cells: Cells, decimal: str = ".") -> tuple[BoolArray, BoolArray]:

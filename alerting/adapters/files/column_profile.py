@@ -13,7 +13,7 @@ from alerting.adapters.files.tables.chunks import Chunk
 from alerting.definitions.assets import VariableType
 from alerting.readings.inference import BadLine, ColumnProfile
 
-WORDS = 20
+MOST_TEXTS = 20
 
 
 def profile_column(
@@ -28,8 +28,8 @@ def profile_column(
 
     Counts the removed content of cleaned cells as well. `floats`: the cells as numbers, where all are plain ones.
     """
-    held = cell.present(cells)
-    filled = held & usable
+    is_present = cell.present(cells)
+    filled = is_present & usable
     texts = np.zeros(len(cells), dtype=bool)
     if floats is None:
         floats, texts = cell.numbers(cells, numbers.decimal, numbers.thousands)
@@ -42,12 +42,12 @@ def profile_column(
     profile.texts += int((texts & neither).sum())
     profile.booleans += int((texts & ~neither).sum())
     profile.not_boolean += int((neither & filled).sum())
-    _count_marks(profile, chunk.columns[profile.title], usable & ~held)
+    _count_marks(profile, chunk.columns[profile.title], usable & ~is_present)
     if texts.any():
         profile.decimal_commas += int((texts & cell.decimal_commas(cells)).sum())
         profile.faults += int((texts & cell.first_line(cells)).sum())
         profile.grouped += int(cell.plainly_grouped(cells, numbers.decimal).any())
-        _count_words(profile.words, cells, texts)
+        _count_texts(profile.common_texts, cells, texts)
     _examples(profile.first_not_number, chunk, cells, profile.title, texts | infinite, "number")
     _examples(profile.first_not_boolean, chunk, cells, profile.title, neither & filled, "boolean")
     return filled
@@ -61,13 +61,13 @@ def _count_marks(profile: ColumnProfile, written: Cells, missing: BoolArray) -> 
     marked = missing & _mask(pc.greater(pc.fill_null(pc.binary_length(texts), 0), 0))
     if marked.any():
         profile.marked += int(marked.sum())
-        _count_words(profile.marks, texts, marked)
+        _count_texts(profile.marks, texts, marked)
 
 
-def _count_words(found: dict[str, int], cells: Cells, among: BoolArray) -> None:
+def _count_texts(found: dict[str, int], cells: Cells, among: BoolArray) -> None:
     """Add up the commonest of these cells; the number of different cells that are stored is limited."""
-    for word, count in cell.commonest(cells, among, WORDS).items():
-        if word in found or len(found) < WORDS:
+    for word, count in cell.commonest(cells, among, MOST_TEXTS).items():
+        if word in found or len(found) < MOST_TEXTS:
             found[word] = found.get(word, 0) + count
 
 

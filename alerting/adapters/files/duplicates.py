@@ -40,24 +40,24 @@ class Duplicates:
         """Compare the usable rows of the next chunk by cell: 1.0 and 1.00 are the same, a missing cell contradicts none."""
         rows = np.flatnonzero(usable)
         codes = self._encode(series[rows])
-        known = pd.DataFrame({"code": codes, "at": at[rows]})
-        suspicious = np.flatnonzero(known.duplicated(keep=False).to_numpy() | (self._last_at[codes] == at[rows]))
+        instants = pd.DataFrame({"code": codes, "at": at[rows]})
+        suspicious = np.flatnonzero(instants.duplicated(keep=False).to_numpy() | (self._last_at[codes] == at[rows]))
         found = Found(np.zeros(len(at), dtype=bool), {})
-        seen: dict[tuple[int, int], list[str | None]] = {}
+        compared: dict[tuple[int, int], list[str | None]] = {}
         for i in suspicious:
             key, row = (int(codes[i]), int(at[rows[i]])), int(rows[i])
             now = [column[row].as_py() for column in cells]
-            before = seen.get(key) or self._carried(*key)
-            seen[key] = _compare(found, row, before, now) if before else now
+            before = compared.get(key) or self._carried(*key)
+            compared[key] = _compare(found, row, before, now) if before else now
         self._carry(codes, at, rows, cells)
         return found
 
     def _encode(self, series: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
         codes, names = pd.factorize(series)
-        known = np.array([self._codes.setdefault(n, len(self._codes)) for n in names], dtype=np.int64)
+        asset_codes = np.array([self._codes.setdefault(n, len(self._codes)) for n in names], dtype=np.int64)
         new = len(self._codes) - len(self._last_at)
         self._last_at = np.concatenate([self._last_at, np.full(new, NO_INSTANT, dtype=np.int64)])
-        return known[codes] if len(codes) else np.empty(0, dtype=np.int64)
+        return asset_codes[codes] if len(codes) else np.empty(0, dtype=np.int64)
 
     def _carried(self, code: int, at: int) -> list[str | None] | None:
         return [column[code].as_py() for column in self._last] if self._last_at[code] == at else None
@@ -74,8 +74,8 @@ class Duplicates:
         source[here] = before + np.arange(len(here))
         old = self._last or [pa.array([], pa.string()) for _ in cells]
         self._last = [
-            pc.take(pa.concat_arrays([kept, pc.take(column, pa.array(last[here]))]), pa.array(source))
-            for kept, column in zip(old, cells, strict=True)
+            pc.take(pa.concat_arrays([earlier, pc.take(column, pa.array(last[here]))]), pa.array(source))
+            for earlier, column in zip(old, cells, strict=True)
         ]
 
 

@@ -180,9 +180,9 @@ class EventsFile:
         same, checks = self._repeated(duplicates, typed, checks)
         for line in bad_lines(typed.keyed.chunk, checks):
             reject(line)
-        kept = np.flatnonzero(~bad_rows(checks, len(instant)) & ~same)
+        selected = np.flatnonzero(~bad_rows(checks, len(instant)) & ~same)
         names = [self._rows.names[title] for title in types]
-        starts, ends = datetimes(typed.keyed.at[kept]), datetimes(np.where(typed.has_end, typed.ends, 0)[kept])
+        starts, ends = datetimes(typed.keyed.at[selected]), datetimes(np.where(typed.has_end, typed.ends, 0)[selected])
         return [
             EventRow(
                 asset=typed.keyed.assets[row],
@@ -192,7 +192,7 @@ class EventsFile:
                 source=ORIGIN,
                 attributes=_attributes(names, [column[row] for column in columns]),
             )
-            for row, start, end in zip(kept.tolist(), starts, ends, strict=True)
+            for row, start, end in zip(selected.tolist(), starts, ends, strict=True)
         ]
 
 

@@ -60,15 +60,15 @@ def note_clock(profile: Profile, rows: Rows) -> None:
 def note_spacing(profile: Profile, keyed: Keyed, usable: BoolArray, filled: Mapping[str, BoolArray]) -> None:
     """Find the columns whose values are much rarer than the lines, from the first chunk that shows it."""
     rows = int(usable.sum())
-    if rows < _FEWEST or not any(2 * np.count_nonzero(held) < rows for held in filled.values()):
+    if rows < _FEWEST or not any(2 * np.count_nonzero(present) < rows for present in filled.values()):
         return
     one = usable & (keyed.assets == keyed.assets[int(np.argmax(usable))])
     line_ms = _usual_step(keyed.at[one])
     for column in profile.columns.values():
-        held = filled[column.name]
-        if column.every_ms is not None or not line_ms or not 3 <= np.count_nonzero(held) < rows / _RARER:
+        present = filled[column.name]
+        if column.every_ms is not None or not line_ms or not 3 <= np.count_nonzero(present) < rows / _RARER:
             continue
-        every = _usual_step(keyed.at[one & held])
+        every = _usual_step(keyed.at[one & present])
         if every >= _RARER * line_ms:
             column.every_ms = every
 
@@ -84,7 +84,7 @@ def count_filled(
 ) -> None:
     """Add the assets of the usable rows, each with the names of its filled columns."""
     codes, names = pd.factorize(named[usable])
-    known = [assets.setdefault(name, set()) for name in names]
+    columns_by_asset = [assets.setdefault(name, set()) for name in names]
     for column, mask in filled.items():
         for code in np.flatnonzero(np.bincount(codes, weights=mask[usable], minlength=len(names))):
-            known[code].add(column)
+            columns_by_asset[code].add(column)

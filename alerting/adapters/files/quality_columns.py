@@ -18,7 +18,7 @@ from alerting.readings.sample_quality import Codes, grade, why_no_quality
 Grades = npt.NDArray[np.int8]
 _UNREADABLE, _GOOD, _UNCERTAIN, _BAD = -1, 0, 1, 2
 _GRADES = {"good": _GOOD, "uncertain": _UNCERTAIN, "bad": _BAD, None: _UNREADABLE}
-_IN_WORDS = pa.scalar("of bad quality")
+_BAD_QUALITY_TEXT = pa.scalar("of bad quality")
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Qualities:
 
     def comparable(self, title: str, cells: Cells) -> Cells:
         """Return the cells of a column for the comparison of rows: bad differs from every value and from a missing cell."""
-        return pc.if_else(pa.array(self.bad[title]), _IN_WORDS, cells) if title in self.bad else cells
+        return pc.if_else(pa.array(self.bad[title]), _BAD_QUALITY_TEXT, cells) if title in self.bad else cells
 
 
 class QualityColumns:
@@ -90,9 +90,9 @@ class QualityColumns:
 
     def _grades(self, cells: Cells) -> Grades:
         encoded = cells.dictionary_encode()
-        known = [_GRADES[grade(text, self._codes)] for text in encoded.dictionary.to_pylist()]
-        places = encoded.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)
-        grades: Grades = np.array([*known, _GOOD], np.int8)[places]
+        graded = [_GRADES[grade(text, self._codes)] for text in encoded.dictionary.to_pylist()]
+        indices = encoded.indices.fill_null(len(graded)).to_numpy(zero_copy_only=False)
+        grades: Grades = np.array([*graded, _GOOD], np.int8)[indices]
         return grades
 
 

@@ -22,8 +22,8 @@ _ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?$"
 _EPOCH = r"^\d{9,13}(\.\d{1,9})?$"
 _CLOCK_ONLY = r"^\d{1,2}:\d\d(:\d\d([.,]\d{1,9})?)?( ?[AaPp]\.?[Mm]\.?)?$"
 _DAY_ONLY = r"^\d{1,4}[-./]\d{1,2}[-./]\d{1,4}$|^(19|20)\d{6}$"
-_TIME_WORDS = r"(?i)^(ts|t|time|times|date|utc|.*zeit.*|datum.*|.*time.?stamp.*|epoch.*|unix.*|.*date.*time.*)$"
-_FIRST_WORDS = ("ts", "timestamp", "datetime", "date_time", "zeitstempel", "time", "zeit")
+_TIME_TITLES = r"(?i)^(ts|t|time|times|date|utc|.*zeit.*|datum.*|.*time.?stamp.*|epoch.*|unix.*|.*date.*time.*)$"
+_PREFERRED_TITLES = ("ts", "timestamp", "datetime", "date_time", "zeitstempel", "time", "zeit")
 
 Sample = Mapping[str, Cells]
 
@@ -66,7 +66,7 @@ def time_columns(table: Table, wanted: str | None, cells: Sample, others: Sequen
         return _named(table, wanted, cells)
     if DEFAULT_TIME in table.titles:
         return (DEFAULT_TIME,)
-    found = [title for title in table.titles if title not in others and holds_stamps(cells[title], title)]
+    found = [title for title in table.titles if title not in others and contains_stamps(cells[title], title)]
     if len(found) > 1:
         days = [t for t in found if _share(cells[t], _DAY_ONLY) > _MOST]
         found = [t for t in found if t not in days] or found
@@ -74,7 +74,7 @@ def time_columns(table: Table, wanted: str | None, cells: Sample, others: Sequen
         clocks = [title for title in table.titles if _share(cells[title], _CLOCK_ONLY) > _MOST]
         found += clocks if len(clocks) == 1 else []
         return tuple(found)
-    named = [t for word in _FIRST_WORDS for t in found if t.lower() == word]
+    named = [t for word in _PREFERRED_TITLES for t in found if t.lower() == word]
     if len(found) > 1 and named:
         return (named[0],)
     if len(found) > 1:
@@ -96,7 +96,7 @@ def _named(table: Table, wanted: str, cells: Sample) -> tuple[str, ...]:
     parts = tuple(part.strip() for part in wanted.split("+"))
     if len(parts) == 2 and all(part in table.titles for part in parts):
         return parts
-    stamps = [title for title in table.titles if holds_stamps(cells[title], title)]
+    stamps = [title for title in table.titles if contains_stamps(cells[title], title)]
     near = nearest(wanted, stamps) or stamps[:3] or nearest(wanted, table.titles)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise UserError(
@@ -104,11 +104,11 @@ def _named(table: Table, wanted: str, cells: Sample) -> tuple[str, ...]:
     )
 
 
-def holds_stamps(cells: Cells, title: str) -> bool:
+def contains_stamps(cells: Cells, title: str) -> bool:
     """Return whether most filled cells of a column are stamps; plain numbers count only under a title about time."""
     if _share(cells, _ISO) > _MOST:
         return True
-    speaks = re.match(_TIME_WORDS, title.strip()) is not None
+    speaks = re.match(_TIME_TITLES, title.strip()) is not None
     if _share(cells, _EPOCH) > _MOST:
         return speaks
     found = stamp_format(cells)
@@ -120,14 +120,14 @@ def stamp_format(cells: Cells) -> StampFormat | None:
     filled = cells.drop_null()
     if not len(filled) or _share(filled, _ISO) > _MOST:
         return None
-    shares = {f: float(f.matches(filled).mean()) for f in (*FORMATS, *(pair[0] for pair in ORDERS.values()))}
+    shares = {f: float(f.matches(filled).mean()) for f in (*FORMATS, *(orders[0] for orders in ORDERS.values()))}
     best = max(shares, key=lambda f: shares[f])
     return best if shares[best] > _MOST else None
 
 
 def with_order(table: Table, title: str, found: StampFormat) -> StampFormat:
     """Return the same format, with the month first if the file shows that. Raises UserError if the file shows neither order."""
-    mark = next((mark for mark, pair in ORDERS.items() if found == pair[0]), None)
+    mark = next((mark for mark, orders in ORDERS.items() if found == orders[0]), None)
     if mark is None:
         return found
     for chunk in table.chunks([title]):

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 
 from alerting.adapters.files import cells as cell
-from alerting.adapters.files.cells import MISSING_WORDS, NULLS, BoolArray, Cells, FloatArray
+from alerting.adapters.files.cells import MISSING_TEXTS, NULLS, BoolArray, Cells, FloatArray
 from alerting.adapters.files.checks import Check
 from alerting.adapters.files.quality_columns import Qualities, QualityColumns, QualityLayout
 from alerting.adapters.files.recognition import JOINED, NumberForm, number_form, sample, stamp_format, time_columns, with_order
@@ -106,16 +106,16 @@ class Rows:
         for title, option in keys:
             column(self.table, title, option)
         self.quality = QualityColumns(self.table, layout.quality)
-        taken = {self.asset_column, *(title for title, _ in keys), *self.quality.titles}
-        self.times = time_columns(self.table, layout.time, self.sample, [t for t in taken if t])
+        used = {self.asset_column, *(title for title, _ in keys), *self.quality.titles}
+        self.times = time_columns(self.table, layout.time, self.sample, [t for t in used if t])
         self.time = JOINED.join(self.times)
-        taken |= {*self.times}
-        self.names = value_names(self.table, [t for t in self.table.titles if t not in taken], layout)
+        used |= {*self.times}
+        self.names = value_names(self.table, [t for t in self.table.titles if t not in used], layout)
         self.numbers = self._numbers()
         self.format = self._format()
         self.zone, self.zone_from = self._zone()
         self.stamps = self.new_stamps()
-        self._message = (*NULLS, *layout.missing) if layout.strict else (*MISSING_WORDS, *layout.missing)
+        self._missing = (*NULLS, *layout.missing) if layout.strict else (*MISSING_TEXTS, *layout.missing)
 
     def _numbers(self) -> NumberForm:
         found = number_form(self.sample, list(self.names), self._separator)
@@ -220,7 +220,7 @@ class Rows:
         return {title: floats for title, floats in found.items() if floats is not None}
 
     def _clean(self, title: str, cells: Cells) -> Cells:
-        return cell.clean(cells, NULLS if title in self.quality.titles else self._message)
+        return cell.clean(cells, NULLS if title in self.quality.titles else self._missing)
 
     def _assets(self, chunk: Chunk, cells: Mapping[str, Cells]) -> tuple[npt.NDArray[np.object_], list[Check]]:
         if self.asset_column is None:

@@ -94,8 +94,8 @@ def _check_keys(node: Any, origin: str) -> None:
     lines: dict[tuple[str, str], str] = {}
     for key, _ in node.value:
         if isinstance(key, yaml.ScalarNode):
-            if (known := lines.get((key.tag, key.value))) is not None:
-                raise UserError(f"{origin}: {_line(key)}: the key {shown(key.value)} stands twice, first in {known}")
+            if (first_line := lines.get((key.tag, key.value))) is not None:
+                raise UserError(f"{origin}: {_line(key)}: the key {shown(key.value)} stands twice, first in {first_line}")
             lines[key.tag, key.value] = _line(key)
 
 

@@ -146,9 +146,9 @@ class MlflowModels:
         """
         with self._connection.client() as client:
             _ensure_registered(client, definition)
-            known = client.search_model_versions(f"name = '{definition}' and run_id = '{run_id}'")
-            if known:
-                number = int(known[0].version)
+            existing = client.search_model_versions(f"name = '{definition}' and run_id = '{run_id}'")
+            if existing:
+                number = int(existing[0].version)
             else:
                 model = log_model(client, definition, run_id, files, inputs or {})
                 made = client.create_model_version(
@@ -156,7 +156,7 @@ class MlflowModels:
                     model.artifact_location,
                     run_id,
                     tags=dict(tags),
-                    description=tags.get("figures"),
+                    description=tags.get("metrics_text"),
                     model_id=model.model_id,
                     await_creation_for=None,
                 )

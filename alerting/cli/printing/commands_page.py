@@ -28,12 +28,12 @@ def commands_page(app: typer.Typer) -> str:
 
 def _rows(group: Any, prefix: str) -> Iterator[tuple[str, str]]:
     for name, command in group.commands.items():
-        words = f"{prefix} {name}"
+        command_line = f"{prefix} {name}"
         if hasattr(command, "commands"):
-            yield from _rows(command, words)
+            yield from _rows(command, command_line)
         else:
             arguments = [_argument(p) for p in command.params if p.param_type_name == "argument"]
-            yield " ".join([words, *arguments]), _summary(command.help or "")
+            yield " ".join([command_line, *arguments]), _summary(command.help or "")
 
 
 def _argument(parameter: Any) -> str:

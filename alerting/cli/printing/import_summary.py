@@ -76,8 +76,8 @@ def _columns(columns: "Sequence[UnderstoodColumn]") -> Table:
         table.add_column(title, justify="right")
     for column in columns:
         name = f"  {column.name if len(column.name) <= 60 else column.name[:59] + '…'}"
-        figures = (f"{n:,}" if n else "" for n in (column.values, column.missing, column.bad))
-        table.add_row(_plain(name), column.type + (" (new)" if column.new else ""), _plain(column.unit or ""), *figures)
+        counts = (f"{n:,}" if n else "" for n in (column.values, column.missing, column.bad))
+        table.add_row(_plain(name), column.type + (" (new)" if column.new else ""), _plain(column.unit or ""), *counts)
     return table
 
 

@@ -84,14 +84,14 @@ def _descriptor() -> Iterator[TextIO]:
         yield stream
         return
     stream.flush()
-    kept = os.dup(number)
+    original = os.dup(number)
     os.dup2(2, number)
     try:
-        with os.fdopen(os.dup(kept), "w", encoding=stream.encoding, errors=stream.errors) as own:
+        with os.fdopen(os.dup(original), "w", encoding=stream.encoding, errors=stream.errors) as own:
             yield own
     finally:
-        os.dup2(kept, number)
-        os.close(kept)
+        os.dup2(original, number)
+        os.close(original)
 
 
 def print_json(value: Any) -> None:
@@ -186,19 +186,19 @@ def table_lines(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width
 def _fit(widths: Sequence[int], cells: Sequence[Sequence[str]], width: int, times: Collection[int]) -> dict[int, int]:
     """Return the columns that fit side by side, with their widths: drop empty ones first, then the widest text, times last."""
     beside = dict(enumerate(widths))
-    if _taken(beside) > width:
+    if _used_width(beside) > width:
         beside = {i: w for i, w in beside.items() if i == 0 or any(row[i] for row in cells)}
-    while _taken(beside) > width and len(beside) > 1:
+    while _used_width(beside) > width and len(beside) > 1:
         widest = max(list(beside)[1:], key=lambda i: (i not in times, beside[i]))
-        taken = beside.pop(widest)
-        room = width - _taken(beside) - _GAP
+        width_before = beside.pop(widest)
+        room = width - _used_width(beside) - _GAP
         longest_word = max((cell_len(word) for row in cells for word in row[widest].split()), default=0)
-        if room >= max(_LEAST_TEXT, longest_word) and taken > room:
+        if room >= max(_LEAST_TEXT, longest_word) and width_before > room:
             return dict(sorted({**beside, widest: room}.items()))
     return beside
 
 
-def _taken(beside: Mapping[int, int]) -> int:
+def _used_width(beside: Mapping[int, int]) -> int:
     return sum(beside.values()) + _GAP * (len(beside) - 1)
 
 

@@ -15,7 +15,7 @@ from alerting.console.api.api import MAY_NAME_NOTHING
 from alerting.console.gate import OPEN, READING
 from alerting.console.problems import PROBLEM
 
-_WORDS = {
+_DESCRIPTIONS = {
     400: "The body cannot be read: it is not JSON, nests too deeply, or holds a number that is too long.",
     401: "No token, or none that is valid.",
     403: "The role of this token does not suffice.",
@@ -66,8 +66,8 @@ def _described(app: FastAPI) -> dict[str, Any]:
         for method in route.methods or ():
             operation = schema["paths"][route.path_format][method.lower()]
             answers = {str(status): _problem(status) for status in _statuses(route, method, operation)}
-            kept = {code: answer for code, answer in operation["responses"].items() if code != "422"}
-            operation["responses"] = dict(sorted((kept | answers).items()))
+            others = {code: answer for code, answer in operation["responses"].items() if code != "422"}
+            operation["responses"] = dict(sorted((others | answers).items()))
             for mark in MAY_NAME_NOTHING:
                 operation.pop(mark, None)
     return schema
@@ -102,5 +102,5 @@ def _dependencies(dependant: Dependant) -> Iterator[Callable[..., Any] | None]:
 
 def _problem(status: int) -> dict[str, Any]:
     content = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    answer = {"description": f"{HTTPStatus(status).phrase}. {_WORDS[status]}", "content": content}
+    answer = {"description": f"{HTTPStatus(status).phrase}. {_DESCRIPTIONS[status]}", "content": content}
     return answer | ({"headers": _HEADERS[status]} if status in _HEADERS else {})

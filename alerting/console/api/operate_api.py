@@ -133,7 +133,7 @@ class SuppressionView(views.View):
     not_notified: list[views.EpisodeSummary]
 
 
-@router.get("/episodes/{id}/standing", tags=["operators"])
+@router.get("/episodes/{id}/state", tags=["operators"])
 def show_operator_state(id: Id, platform: Served, _: Viewer) -> Operated:
     """The operator state of an episode: ISA-18.2 state, acknowledgement, shelves, first-out."""
     return _operated(platform, find_episode(platform, id))
@@ -149,8 +149,8 @@ def acknowledge(id: Id, platform: Served, person: Operator, body: AckBody | None
 @router.post("/episodes/{id}/confirm", tags=["operators"])
 def confirm(id: Id, platform: Served, person: Operator, body: ConfirmBody | None = None) -> Operated:
     """Confirm that something was done; counts as `acted` in the feedback. Role: operator."""
-    said = body or ConfirmBody(action="", acted_at=None)
-    episode = operate.confirm(platform, id, actor_of(person), platform.clock.now(), said.action, said.acted_at)
+    given = body or ConfirmBody(action="", acted_at=None)
+    episode = operate.confirm(platform, id, actor_of(person), platform.clock.now(), given.action, given.acted_at)
     return _operated(platform, episode)
 
 
@@ -217,18 +217,18 @@ def actor_of(person: Person) -> operate.Actor:
 
 
 def _operated(platform: Served, episode: Episode) -> Operated:
-    stands = operate.standing(platform, episode, platform.clock.now())
+    state = operate.operator_state(platform, episode, platform.clock.now())
     return Operated(
         id=episode.id,
-        state=stands.state,
-        active=stands.flags.active,
+        state=state.state,
+        active=state.flags.active,
         acknowledged=episode.acknowledged,
         confirmed=episode.confirmed,
         assigned_to=episode.assigned_to,
-        first_out=stands.first_out,
-        shelves=[_shelf(s) for s in stands.shelves],
-        suppressed=stands.suppressed,
-        unknown=stands.unknown,
+        first_out=state.first_out,
+        shelves=[_shelf(s) for s in state.shelves],
+        suppressed=state.suppressed,
+        unknown=state.unknown,
     )
 
 

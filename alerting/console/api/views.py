@@ -263,7 +263,7 @@ def platform_alert(alert: PlatformAlert) -> PlatformAlertView:
 
 def report_summary(report: Document) -> ReportSummary:
     """Return the view of a stored report without its metrics."""
-    judgement = report["figures"]["judgement"]
+    judgement = report["metrics"]["judgement"]
     same = {name: report[name] for name in ("id", "definition", "start", "end", "at")}
     return ReportSummary(**same, trust=judgement["trust"], headline=judgement["sentence"], url=f"/api/v1/reports/{report['id']}")
 

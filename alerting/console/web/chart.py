@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, tzinfo
 
 from alerting.definitions.wording.spoken import spoken_share
 from alerting.readings.history import to_millis
-from alerting.reporting.episode_chart import EpisodeChart, Level, Panel, described, lines, value_range
+from alerting.reporting.episode_chart import EpisodeChart, Level, Panel, describe, lines, value_range
 from alerting.reporting.messages import number
 
 SIDE = 1000.0  # the plot in its own units, stretched to any width and height
@@ -21,7 +21,7 @@ class Spot:
     """A text on an axis, at a percentage of the width or height. `anchor`: its alignment."""
 
     at: float
-    words: str
+    label: str
     anchor: str = "middle"
 
 
@@ -62,7 +62,7 @@ class ChartShape:
     moments: tuple[Moment, ...]
     episode: Band
     window: Band | None
-    words: str
+    description: str
     cut: str
 
 
@@ -75,7 +75,7 @@ def chart_shape(chart: EpisodeChart, zone: tzinfo) -> ChartShape:
         moments=tuple(_moments(chart, zone)),
         episode=_band(chart, chart.raised_at, end),
         window=None if chart.window is None else _band(chart, *chart.window),
-        words=described(chart, zone),
+        description=describe(chart, zone),
         cut=chart.cut,
     )
 
@@ -141,8 +141,8 @@ def _ticks(chart: EpisodeChart, zone: tzinfo) -> list[Spot]:
 def _moments(chart: EpisodeChart, zone: tzinfo) -> list[Moment]:
     """Return the marked instants within the chart; a text that would overlap the previous one moves one row down."""
     found: list[Moment] = []
-    taken = 0.0
-    for kind, words, at in (
+    occupied_until = 0.0
+    for kind, label, at in (
         ("raised", "raised", chart.raised_at),
         ("closed", "over", chart.closed_at),
         ("now", "now", chart.now),
@@ -152,9 +152,9 @@ def _moments(chart: EpisodeChart, zone: tzinfo) -> list[Moment]:
         x = round(_x(chart, to_millis(at)), 2)
         to_the_left = x > (_TEXT if kind == "raised" else 100 - _TEXT)
         left, right = (x - _TEXT, x) if to_the_left else (x, x + _TEXT)
-        spot = Spot(x, f"{words} {_clock(at, zone)}", "end" if to_the_left else "start")
-        found.append(Moment(kind, spot, int(bool(found) and left < taken)))
-        taken = right
+        spot = Spot(x, f"{label} {_clock(at, zone)}", "end" if to_the_left else "start")
+        found.append(Moment(kind, spot, int(bool(found) and left < occupied_until)))
+        occupied_until = right
     return found
 
 

@@ -13,7 +13,7 @@ from alerting.console.gate import LINKS
 from alerting.console.web.rendering import render
 from alerting.notifications.links import LinkRefused
 from alerting.ports import Platform
-from alerting.usecases.operators.links import WORDS, has_answered, open_link, use_link
+from alerting.usecases.operators.links import LABELS, has_answered, open_link, use_link
 
 __all__ = ["REQUESTS", "WITHIN", "RateLimit", "link_routes"]
 _HEADERS = {"referrer-policy": "no-referrer", "x-robots-tag": "noindex, nofollow"}
@@ -58,6 +58,8 @@ def _page(request: Request, platform: Platform, token: str, done: bool) -> Respo
         grant, episode = open_link(platform, token)
     except LinkRefused as refusal:
         raise HTTPException(410, str(refusal)) from refusal
-    said = done or has_answered(grant, episode)
-    page = render("link.html", request, e=episode, grant=grant, answer=WORDS[grant.purpose], said=said, now=platform.clock.now())
+    answered = done or has_answered(grant, episode)
+    page = render(
+        "link.html", request, e=episode, grant=grant, answer=LABELS[grant.purpose], answered=answered, now=platform.clock.now()
+    )
     return HTMLResponse(page, headers=_HEADERS)

@@ -25,7 +25,7 @@ from alerting.reporting.episode_chart import EpisodeChart
 from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.episodes.suppression import list_suppressed, not_notified_since
 from alerting.usecases.notification.chart import chart_of
-from alerting.usecases.operators.operate import shelves_now, standing
+from alerting.usecases.operators.operate import operator_state, shelves_now
 
 router = APIRouter(include_in_schema=False)
 OPEN_SHOWN = 100
@@ -43,7 +43,7 @@ SHELF_REASONS = (
     "known, being repaired",
     "test",
 )
-UNTOLD_SINCE = timedelta(hours=24)
+NOT_NOTIFIED_WITHIN = timedelta(hours=24)
 
 
 @router.get("/", response_class=HTMLResponse)
@@ -71,7 +71,7 @@ def episodes(request: Request, platform: Served, person: Viewer, cursor: Cursor 
         older=views.cursor_after(shown[-1]) if len(found) > CLOSED_SHOWN else None,
         first=before is None,
         shelves=shelves_now(platform, now) if before is None else [],
-        not_notified=len(not_notified_since(platform, now - UNTOLD_SINCE, now)) if before is None else 0,
+        not_notified=len(not_notified_since(platform, now - NOT_NOTIFIED_WITHIN, now)) if before is None else 0,
         first_outs={e.id for e in still_open if first_out(e, still_open) == "first"},
         unmended=platform.platform_alerts.open() if before is None else [],
         now=now,
@@ -116,7 +116,7 @@ def say(
 def suppressed(request: Request, platform: Served, _: Viewer) -> str:
     """Return the page of current suppressions by design, with the episodes without notification in the last day."""
     now = platform.clock.now()
-    found = list_suppressed(platform, now, now - UNTOLD_SINCE)
+    found = list_suppressed(platform, now, now - NOT_NOTIFIED_WITHIN)
     by_reason: dict[tuple[str, str], list[str]] = {}
     for target in found.targets:
         if target.suppressed:
@@ -156,7 +156,7 @@ def episode_page(request: Request, platform: Platform, person: Person, id: str, 
         acted=sentences.has_acted(found, person.name),
         history=sentences.history(found),
         presets=SHELF_REASONS,
-        stands=standing(platform, found, now),
+        operator_state=operator_state(platform, found, now),
         variables=asset.variables if asset else {},
         refusal=refusal,
         shelving=shelving,

@@ -25,7 +25,7 @@ from alerting.usecases.operations.alarm_kpis import (
     alarm_quality,
     alarm_quality_by,
     alarms_of,
-    grouped,
+    group_assets,
 )
 
 api = APIRouter(prefix="/api/v1")
@@ -103,7 +103,7 @@ def _groups(platform: Platform, alarms: list[Alarm], start: datetime, end: datet
     missing = ""
     if by in ("position", "line", "shift"):
         try:
-            found = grouped(platform, alarms, start, end, by)  # type: ignore[arg-type]
+            found = group_assets(platform, alarms, start, end, by)  # type: ignore[arg-type]
         except UserError as refusal:
             found, missing = [], str(refusal)
         if found:

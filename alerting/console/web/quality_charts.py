@@ -32,7 +32,7 @@ class Limit:
     """A limit line across the distribution."""
 
     x: float
-    words: str
+    label: str
 
 
 @dataclass(frozen=True)

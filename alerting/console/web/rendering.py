@@ -51,11 +51,11 @@ def _environment() -> Environment:
         step=sentences.what_to_do,
         headline=sentences.headline,
         range=_range,
-        state=lambda state: sentences.STATE_WORDS[state],
+        state=lambda state: sentences.STATE_NAMES[state],
         answer=sentences.answer,
         signed=lambda share: f"{'+' if share >= 0 else '-'}{messages.percent(abs(share))}",
-        outcome=lambda o: messages.OUTCOME_WORDS[o],
-        verdict=lambda v: messages.VERDICT_WORDS[v],
+        outcome=lambda o: messages.OUTCOME_NAMES[o],
+        verdict=lambda v: messages.VERDICT_NAMES[v],
     )
     return environment
 

@@ -28,19 +28,19 @@ def _asset_faults(definition: Definition, assets: AssetIndex, event_types: Seque
             yield Fault("assets", f"the document of asset {pattern!r} is faulty and left out", "mend it in the database")
         elif not assets.named(pattern):
             yield Fault("assets", f"no asset is called {pattern!r}", nearest(pattern, assets.names, "known assets"))
-    watched = matching_assets(definition, assets)
-    if not watched:
+    targets = matching_assets(definition, assets)
+    if not targets:
         return
-    types = {name: v.type for a in watched for name, v in a.variables.items()}
+    types = {name: v.type for a in targets for name, v in a.variables.items()}
     if isinstance(definition, ThresholdDefinition):
-        yield from _threshold_variable_faults(definition, types, watched)
+        yield from _threshold_variable_faults(definition, types, targets)
     if definition.problem and definition.problem.variable:
         yield from _variable_faults("problem.variable", definition.problem.variable, types)
     yield from _event_faults(definition, event_types)
     if definition.suppression:
-        yield from suppression_faults_on(definition.suppression, watched, assets.assets, event_types)
+        yield from suppression_faults_on(definition.suppression, targets, assets.assets, event_types)
     if isinstance(definition, ClassifierDefinition):
-        yield from _feature_faults(definition, types, watched)
+        yield from _feature_faults(definition, types, targets)
 
 
 def _variable_faults(path: str, name: str, types: Mapping[str, VariableType]) -> Iterable[Fault]:
@@ -51,7 +51,7 @@ def _variable_faults(path: str, name: str, types: Mapping[str, VariableType]) ->
 
 
 def _threshold_variable_faults(
-    definition: ThresholdDefinition, types: Mapping[str, VariableType], watched: Sequence[Asset]
+    definition: ThresholdDefinition, types: Mapping[str, VariableType], targets: Sequence[Asset]
 ) -> Iterable[Fault]:
     name = definition.variable
     if definition.equals is None or name not in types:
@@ -59,7 +59,7 @@ def _threshold_variable_faults(
     elif not isinstance(definition.equals, FromAttribute) and not isinstance(definition.equals, TYPES[types[name]][0]):
         wanted = TYPES[types[name]][1]
         yield Fault("equals", f"{definition.equals!r} can never be a value of {name!r}, a {types[name]}", f"write {wanted}")
-    for asset in watched:
+    for asset in targets:
         yield from _limits_on_asset_faults(definition, asset)
 
 
@@ -111,21 +111,21 @@ def _event_faults(definition: Definition, event_types: Sequence[EventType]) -> I
     wanted = {"problem.event": [definition.problem.event] if definition.problem and definition.problem.event else []}
     if isinstance(definition, ClassifierDefinition):
         wanted["features.events"] = list(definition.features.events)
-    known = [t.name for t in event_types]
+    names = [t.name for t in event_types]
     for path, patterns in wanted.items():
         for pattern in patterns:
-            if not any(fnmatchcase(n, pattern) for n in known):
-                yield Fault(path, f"no event type is called {pattern!r}", nearest(pattern, known, "known event types"))
+            if not any(fnmatchcase(n, pattern) for n in names):
+                yield Fault(path, f"no event type is called {pattern!r}", nearest(pattern, names, "known event types"))
 
 
 def _feature_faults(
-    definition: ClassifierDefinition, types: Mapping[str, VariableType], watched: Sequence[Asset]
+    definition: ClassifierDefinition, types: Mapping[str, VariableType], targets: Sequence[Asset]
 ) -> Iterable[Fault]:
     for path, patterns in {"include": definition.include, "exclude": definition.exclude}.items():
         for pattern in patterns:
             if pattern != "*" and not any(fnmatchcase(n, pattern) for n in types):
                 yield Fault(path, f"no variable matches {pattern!r}", nearest(pattern, types, "known variables"))
-    attributes = {n for a in watched for n in a.attributes}
+    attributes = {n for a in targets for n in a.attributes}
     for name in definition.features.attributes:
         if name not in attributes:
             yield Fault("features.attributes", f"no watched asset has an attribute {name!r}", nearest(name, attributes, "known"))

@@ -9,23 +9,23 @@ from alerting.definitions.faults import Fault, legible, nearest
 
 _SHOWN = 40
 _INSTANT = "write for example 2026-01-31T06:00Z"
-_Words = tuple[str, str]
+MessageAndHint = tuple[str, str]
 
 
-def words_of(error: Mapping[str, Any]) -> _Words:
+def message_of(error: Mapping[str, Any]) -> MessageAndHint:
     """Return message and hint for one error of pydantic: the fault, and what to write instead. The hint may be empty."""
     kind, given, context = str(error["type"]), error.get("input"), error.get("ctx") or {}
     if kind in ("value_error", "assertion_error"):
         return str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, "), ""
-    for kinds, words in _WORDS:
+    for kinds, message in _MESSAGES:
         if kind in kinds:
-            return words(given, context)
+            return message(given, context)
     return f"{shown(given)} cannot stand here", ""
 
 
 def fault_of(error: Mapping[str, Any]) -> Fault:
     """Return one error of pydantic as a fault with its path."""
-    return Fault(".".join(str(part) for part in error["loc"]) or "document", *words_of(error))
+    return Fault(".".join(str(part) for part in error["loc"]) or "document", *message_of(error))
 
 
 def model_faults(errors: Iterable[Mapping[str, Any]], fields: Iterable[str] = ()) -> list[Fault]:
@@ -35,12 +35,12 @@ def model_faults(errors: Iterable[Mapping[str, Any]], fields: Iterable[str] = ()
 
 def _model_fault(error: Mapping[str, Any], fields: Iterable[str]) -> Fault:
     path = [str(part) for part in error["loc"] if part != "[key]"]
-    place = ".".join(path) or "document"
+    dotted = ".".join(path) or "document"
     if error["type"] == "extra_forbidden" and len(path) == 1:
-        return Fault(place, "is not a field", nearest(path[-1], fields, "fields"))
+        return Fault(dotted, "is not a field", nearest(path[-1], fields, "fields"))
     if error["type"] == "string_pattern_mismatch":
-        return Fault(place, f"{shown(error['input'])} is not a legal name", "letters, digits, - and _ only")
-    return Fault(place, *words_of(error))
+        return Fault(dotted, f"{shown(error['input'])} is not a legal name", "letters, digits, - and _ only")
+    return Fault(dotted, *message_of(error))
 
 
 def shown(value: Any) -> str:
@@ -63,16 +63,16 @@ def _written(value: Any) -> str:
     return repr(value) if isinstance(value, str) else str(value)
 
 
-def _list(given: Any, _: Mapping[str, Any]) -> _Words:
+def _list(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
     example = given if isinstance(given, str | int | float) and not isinstance(given, bool) and str(given) else "one, two"
     return f"should be a list, not {shown(given)}", f"write it in brackets: [{str(example)[:_SHOWN]}]"
 
 
-def _group(given: Any, _: Mapping[str, Any]) -> _Words:
+def _group(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
     return f"should be a group of fields, not {shown(given)}", "write for example {field: value}, or indent its fields below it"
 
 
-def _number(given: Any, _: Mapping[str, Any]) -> _Words:
+def _number(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
     compact = given.strip().replace(",", ".", 1) if isinstance(given, str) else ""
     try:
         float(compact)
@@ -81,15 +81,15 @@ def _number(given: Any, _: Mapping[str, Any]) -> _Words:
     return f"should be a number, not {shown(given)}", f"write {compact}, with a point and without quotes"
 
 
-def _whole_number(given: Any, _: Mapping[str, Any]) -> _Words:
+def _whole_number(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
     return f"should be a whole number, not {shown(given)}", ""
 
 
-def _truth(given: Any, _: Mapping[str, Any]) -> _Words:
+def _truth(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
     return f"should be true or false, not {shown(given)}", ""
 
 
-def _text(given: Any, _: Mapping[str, Any]) -> _Words:
+def _text(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
     quoted = isinstance(given, int | float)
     hint = f'put it in quotes: "{shown(given)}"' if quoted else ""
     if isinstance(given, bool):
@@ -97,65 +97,65 @@ def _text(given: Any, _: Mapping[str, Any]) -> _Words:
     return f"should be text, not {shown(given)}", hint
 
 
-def _choice(given: Any, context: Mapping[str, Any]) -> _Words:
-    known = [word.strip().strip("'") for word in str(context.get("expected", "")).replace(" or ", ", ").split(",")]
-    close = nearest(given, known, "") if isinstance(given, str) else ""
+def _choice(given: Any, context: Mapping[str, Any]) -> MessageAndHint:
+    choices = [word.strip().strip("'") for word in str(context.get("expected", "")).replace(" or ", ", ").split(",")]
+    close = nearest(given, choices, "") if isinstance(given, str) else ""
     return f"should be {context.get('expected')}, not {shown(given)}", close if close.startswith("did you") else ""
 
 
-def _bound(words: str, key: str) -> Callable[[Any, Mapping[str, Any]], _Words]:
-    def bounded(given: Any, context: Mapping[str, Any]) -> _Words:
+def _bound(comparison: str, key: str) -> Callable[[Any, Mapping[str, Any]], MessageAndHint]:
+    def describe(given: Any, context: Mapping[str, Any]) -> MessageAndHint:
         limit = context.get(key)
         as_read = format_duration(limit) if isinstance(limit, timedelta) else f"{limit}"
         value = format_duration(given) if isinstance(given, timedelta) else shown(given)
-        return f"should be {words} {as_read}, not {value}", ""
+        return f"should be {comparison} {as_read}, not {value}", ""
 
-    return bounded
+    return describe
 
 
-def _too_short(_: Any, context: Mapping[str, Any]) -> _Words:
+def _too_short(_: Any, context: Mapping[str, Any]) -> MessageAndHint:
     count = context.get("min_length")
     return f"should have at least {count} character{'' if count == 1 else 's'}", ""
 
 
-def _too_long(given: Any, context: Mapping[str, Any]) -> _Words:
+def _too_long(given: Any, context: Mapping[str, Any]) -> MessageAndHint:
     return f"has {len(given)} characters; at most {context.get('max_length')} are allowed", ""
 
 
-def _too_few(_: Any, context: Mapping[str, Any]) -> _Words:
+def _too_few(_: Any, context: Mapping[str, Any]) -> MessageAndHint:
     least = context.get("min_length")
     found = context.get("actual_length", 0)
     return ("is empty" if not found else f"has only {found}"), f"at least {least} is needed"
 
 
-def _too_many(_: Any, context: Mapping[str, Any]) -> _Words:
+def _too_many(_: Any, context: Mapping[str, Any]) -> MessageAndHint:
     return f"has {context.get('actual_length') or 'too many'} entries; at most {context.get('max_length')} are allowed", ""
 
 
-def _instant(given: Any, _: Mapping[str, Any]) -> _Words:
+def _instant(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
     return f"{shown(given)} is not a time", _INSTANT
 
 
-def _no_zone(given: Any, _: Mapping[str, Any]) -> _Words:
+def _no_zone(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
     return f"{shown(given)} has no time zone", "add Z for UTC or an offset such as +01:00: 2026-01-31T06:00+01:00"
 
 
-def _said(message: str, hint: str = "") -> Callable[[Any, Mapping[str, Any]], _Words]:
+def _fixed_message(message: str, hint: str = "") -> Callable[[Any, Mapping[str, Any]], MessageAndHint]:
     return lambda _given, _context: (message, hint)
 
 
-_WORDS: tuple[tuple[tuple[str, ...], Callable[[Any, Mapping[str, Any]], _Words]], ...] = (
-    (("missing", "missing_argument"), _said("is missing")),
-    (("extra_forbidden",), _said("is not a field")),
+_MESSAGES: tuple[tuple[tuple[str, ...], Callable[[Any, Mapping[str, Any]], MessageAndHint]], ...] = (
+    (("missing", "missing_argument"), _fixed_message("is missing")),
+    (("extra_forbidden",), _fixed_message("is not a field")),
     (("tuple_type", "list_type", "set_type", "frozen_set_type", "iterable_type"), _list),
     (("dict_type", "model_type", "model_attributes_type", "dataclass_type", "mapping_type"), _group),
     (("float_type", "float_parsing", "decimal_type", "decimal_parsing", "complex_type"), _number),
     (("int_type", "int_parsing", "int_from_float"), _whole_number),
-    (("int_parsing_size",), _said("has too many digits")),
-    (("finite_number",), _said("should be a finite number")),
+    (("int_parsing_size",), _fixed_message("has too many digits")),
+    (("finite_number",), _fixed_message("should be a finite number")),
     (("bool_type", "bool_parsing"), _truth),
     (("string_type", "string_sub_type"), _text),
-    (("string_unicode", "bytes_invalid_encoding"), _said("is not legible text: it holds half a character")),
+    (("string_unicode", "bytes_invalid_encoding"), _fixed_message("is not legible text: it holds half a character")),
     (("string_too_short",), _too_short),
     (("string_too_long",), _too_long),
     (("string_pattern_mismatch",), lambda given, _: (f"{shown(given)} has characters that are not allowed here", "")),
@@ -180,7 +180,7 @@ _WORDS: tuple[tuple[tuple[str, ...], Callable[[Any, Mapping[str, Any]], _Words]]
         ("time_delta_type", "time_delta_parsing"),
         lambda given, _: (f"{shown(given)} is not a duration", "write for example 30m, 1h30m or 5d"),
     ),
-    (("none_required",), _said("should be left out")),
+    (("none_required",), _fixed_message("should be left out")),
     (("invalid_key",), lambda given, _: (f"{shown(given)} cannot be the name of a field", "names are text")),
-    (("recursion_loop",), _said("refers to itself")),
+    (("recursion_loop",), _fixed_message("refers to itself")),
 )

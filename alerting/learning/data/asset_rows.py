@@ -60,19 +60,19 @@ def label_asset(
     dropped = labels.dropped
     dropped[(dropped == "") & ~has_any_value(plan, history, at)] = NO_READING
     dropped[(dropped == "") & covered(suppressed.get(history.asset.name, ()), at)] = SUPPRESSED
-    kept = dropped == ""
+    in_use = dropped == ""
     ts, bad = problem_samples(definition.problem, history)
     occurred = millis(labels.problems["start"]) if question == "onset" else ts[bad]
-    changed = relabel(definition, own, at[kept], labels.label[kept] == 0, occurred)
+    changed = relabel(definition, own, at[in_use], labels.label[in_use] == 0, occurred)
     return AssetRows(
         asset=history.asset.name,
-        at=at[kept],
-        label=labels.label[kept],
-        persistence=persistence(definition.problem, history, at[kept]),
+        at=at[in_use],
+        label=labels.label[in_use],
+        persistence=persistence(definition.problem, history, at[in_use]),
         effect=changed.effect,
         answers=len(own),
         answers_used=changed.used,
-        dropped=dropped[~kept],
+        dropped=dropped[~in_use],
         problems=labels.problems.assign(asset=history.asset.name)[["asset", "start", "last", "end", "known_at"]],
     )
 
@@ -94,9 +94,9 @@ class JoinedRows:
     part_by_data: Parts
     effect: Effects
 
-    def select(self, kept: BoolArray) -> "JoinedRows":
+    def select(self, mask: BoolArray) -> "JoinedRows":
         """Return the rows that a mask selects."""
-        return JoinedRows(**{field.name: getattr(self, field.name)[kept] for field in fields(self)})
+        return JoinedRows(**{field.name: getattr(self, field.name)[mask] for field in fields(self)})
 
 
 def join_assets(definition: ClassifierDefinition, assets: Sequence[AssetRows], borders: Borders, purge: int) -> JoinedRows:

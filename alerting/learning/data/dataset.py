@@ -78,7 +78,7 @@ class Dataset:
     @property
     def notes(self) -> list[str]:
         """Return the data quality report in sentences."""
-        return [finding.words for finding in self.findings]
+        return [finding.message for finding in self.findings]
 
     @property
     def answered(self) -> str:
@@ -106,23 +106,23 @@ def build_dataset(
     require_strides(definition)
     until = min(to_millis(as_of), to_millis(definition.periods.end or as_of))
     start = None if definition.periods.start is None else to_millis(definition.periods.start)
-    known = sorted((point_in_time_view(h, until, start) for h in histories), key=lambda h: h.asset.name)
-    borders = split_borders(definition, *readings_interval(definition, known))
-    require_problem(definition, known)
-    training = [point_in_time_view(h, borders.validation) for h in known]
+    views = sorted((point_in_time_view(h, until, start) for h in histories), key=lambda h: h.asset.name)
+    borders = split_borders(definition, *readings_interval(definition, views))
+    require_problem(definition, views)
+    training = [point_in_time_view(h, borders.validation) for h in views]
     plan = plan_features(definition, training)
-    question = _question(definition, known)
-    assets = [label_asset(definition, question, plan, h, borders, until, answers, suppressed) for h in known]
+    question = _question(definition, views)
+    assets = [label_asset(definition, question, plan, h, borders, until, answers, suppressed) for h in views]
     purge = purge_length(definition, plan)
     rows = join_assets(definition, assets, borders, purge)
     require_all_parts(definition, rows.part, borders, purge)
     problems = pd.concat([a.problems for a in assets], ignore_index=True)
     oddities = find_oddities(definition, plan, training, _problems_by_part(problems, borders))
     require_both_classes(definition, rows.label[rows.part == "train"], len(problems), oddities)
-    readings = sum(h.readings.size for h in known)
-    kept, thinned = limit_rows(definition, plan, readings, rows.at, rows.part, rows.label, max_rows, memory_bytes)
-    rows = rows if thinned is None else rows.select(kept)
-    features = _features(plan, known, rows.asset, rows.at)
+    readings = sum(h.readings.size for h in views)
+    selected, thinned = limit_rows(definition, plan, readings, rows.at, rows.part, rows.label, max_rows, memory_bytes)
+    rows = rows if thinned is None else rows.select(selected)
+    features = _features(plan, views, rows.asset, rows.at)
     train = rows.part == "train"
     counts = _count_answers(assets, rows.effect)
     leaks = leak_suspects(definition, plan, training, features[train], rows.label[train])
@@ -137,7 +137,7 @@ def build_dataset(
         problems=problems,
         predicts=question,
         observed=_observed(rows.part, rows.asset, plan.stride_ms / 1000),
-        counts=_count_dropped(assets) | ({} if thinned is None else {THINNED: int((~kept).sum())}),
+        counts=_count_dropped(assets) | ({} if thinned is None else {THINNED: int((~selected).sum())}),
         answers=counts,
         findings=(*oddities, *([] if thinned is None else [thinned]), *leaks, *_answer_finding(counts)),
         horizon_ms=duration_millis(definition.horizon),
@@ -147,9 +147,9 @@ def build_dataset(
     )
 
 
-def _features(plan: FeaturePlan, known: Sequence[History], asset: npt.NDArray[np.object_], at: Millis) -> pd.DataFrame:
+def _features(plan: FeaturePlan, views: Sequence[History], asset: npt.NDArray[np.object_], at: Millis) -> pd.DataFrame:
     """Compute the features of all rows, asset by asset."""
-    parts = [build_features(plan, history, at[asset == history.asset.name]) for history in known]
+    parts = [build_features(plan, history, at[asset == history.asset.name]) for history in views]
     return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
 
 

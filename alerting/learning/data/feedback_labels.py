@@ -24,7 +24,7 @@ Effect = Literal["left_out", "positive", "weighted", "confirmed"]
 EFFECTS: tuple[Effect, ...] = ("left_out", "positive", "weighted", "confirmed")
 Effects = npt.NDArray[np.int8]  # per row: 0, or the number of its effect, counted from 1
 LEFT_OUT, POSITIVE, WEIGHTED, CONFIRMED = range(1, 5)
-_WORDS: dict[str, str] = {
+_EFFECTS: dict[str, str] = {
     "left_out": "left out",
     "positive": "counted as positive",
     "weighted": "counted as positive with less weight",
@@ -48,10 +48,10 @@ def collect_feedback_labels(
     """Collect the feedback that operators had given at as_of, by the time of the raise; skip episodes without feedback."""
     answers = []
     for episode in episodes:
-        said = [f for f in episode.feedback if f.at <= as_of]
+        given = [f for f in episode.feedback if f.at <= as_of]
         ends = episode.valid_until or episode.raised_at + definition.gap + definition.horizon
-        acted = [f.acted_at or f.at for f in said if acted_within([f], episode.raised_at, ends)]
-        verdict, _ = consensus(said)
+        acted = [f.acted_at or f.at for f in given if acted_within([f], episode.raised_at, ends)]
+        verdict, _ = consensus(given)
         if acted or verdict is not None:
             first = to_millis(min(acted)) if acted else None
             answers.append(FeedbackLabel(episode.asset, to_millis(episode.raised_at), to_millis(ends), first, verdict))
@@ -118,9 +118,9 @@ def _rows_before_action(answer: FeedbackLabel, at: Millis) -> BoolArray:
     """Select the first row at or after the raise, and all until the action: they show the situation that the alert is about."""
     first = int(np.searchsorted(at, answer.raised))
     last = int(np.searchsorted(at, answer.raised if answer.acted is None else answer.acted, side="right"))
-    promised = np.zeros(len(at), np.bool_)
-    promised[first : max(last, first + 1)] = True
-    return promised & (at <= answer.ends)
+    predicted = np.zeros(len(at), np.bool_)
+    predicted[first : max(last, first + 1)] = True
+    return predicted & (at <= answer.ends)
 
 
 def _any_in(instants: Millis, after: int, until: int) -> bool:
@@ -131,9 +131,9 @@ def describe_feedback(counts: dict[str, int]) -> str:
     """Describe the feedback: `7 verdicts changed 212 rows: 200 left out, 12 counted as positive.`; empty without any."""
     if not counts.get("answers"):
         return ""
-    changed = sum(counts[kind] for kind in _WORDS)
-    parts = ", ".join(f"{counts[kind]} {words}" for kind, words in _WORDS.items() if counts[kind])
-    told = f"{counts['used']} of {counts['answers']} verdicts changed {changed} rows" + (f": {parts}" if parts else "")
+    changed = sum(counts[kind] for kind in _EFFECTS)
+    parts = ", ".join(f"{counts[kind]} {effect}" for kind, effect in _EFFECTS.items() if counts[kind])
+    summary = f"{counts['used']} of {counts['answers']} verdicts changed {changed} rows" + (f": {parts}" if parts else "")
     if counts["confirmed"]:
-        told += f"; {counts['confirmed']} rows stay negative by the operators' word"
-    return told + "."
+        summary += f"; {counts['confirmed']} rows stay negative by the operators' word"
+    return summary + "."

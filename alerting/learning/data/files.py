@@ -65,8 +65,8 @@ def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
     plan = FeaturePlan.from_document(document["plan"])
     table = pq.ParquetFile(pa.BufferReader(files["rows.parquet"]))
     beside: dict[str, Any] = {name: _column(table, f"row/{name}") for name in _PLAIN}
-    for name, known in document["names"].items():
-        beside[name] = np.array(known, dtype=object)[_column(table, f"row/{name}")]
+    for name, values in document["names"].items():
+        beside[name] = np.array(values, dtype=object)[_column(table, f"row/{name}")]
     rows = _rows(table, plan)
     del table
     _give_back_memory()
@@ -96,8 +96,8 @@ def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
 
 def _numbered(names: npt.NDArray[np.object_]) -> tuple[list[str], npt.NDArray[np.int32]]:
     """Return the distinct names, sorted, and for each row the number of its name."""
-    known = sorted(set(names.tolist()))
-    return known, pd.Index(known, dtype=object).get_indexer(pd.Index(names, dtype=object)).astype(np.int32)
+    distinct = sorted(set(names.tolist()))
+    return distinct, pd.Index(distinct, dtype=object).get_indexer(pd.Index(names, dtype=object)).astype(np.int32)
 
 
 def _rows(table: pq.ParquetFile, plan: FeaturePlan) -> pd.DataFrame:

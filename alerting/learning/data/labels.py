@@ -52,7 +52,7 @@ def label_instants(
         determined = until
     if problem.variable is not None:
         dropped[~_any_between(ts, after, until)] = NO_SAMPLE
-    dropped[determined > known_until(problem, history, ts, as_of)] = IMMATURE
+    dropped[determined > last_known_instant(problem, history, ts, as_of)] = IMMATURE
     return Labels(positive.astype(np.int8), dropped, problems)
 
 
@@ -64,8 +64,8 @@ def persistence(problem: Problem, history: History, at: Millis) -> Floats:
     if problem.variable is None or problem.variable not in history.readings:
         return np.full(len(at), np.nan)
     values = history.readings[problem.variable].dropna()
-    known = millis(pd.DatetimeIndex(values.index)) + duration_millis(history.delay(problem.variable))
-    newest = np.searchsorted(known, at, side="right") - 1
+    known_at = millis(pd.DatetimeIndex(values.index)) + duration_millis(history.delay(problem.variable))
+    newest = np.searchsorted(known_at, at, side="right") - 1
     return np.append(_risk(problem, values.to_numpy(np.float64)), np.nan)[newest]
 
 
@@ -93,7 +93,7 @@ def _inside(problems: pd.DataFrame, at: Millis, recovery: int) -> BoolArray:
     return (begun >= 0) & (at < free[begun])
 
 
-def known_until(problem: Problem, history: History, samples: Millis, as_of: int) -> int:
+def last_known_instant(problem: Problem, history: History, samples: Millis, as_of: int) -> int:
     """Return the instant (ms) up to which the truth is known: as_of minus the delay, at most the instant of the next due value.
 
     Events are known as long as the asset has readings: the end of the readings is the end of recording.

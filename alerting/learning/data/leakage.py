@@ -20,7 +20,7 @@ ROWS_AT_MOST = 20_000
 LEAST_POSITIVES = 10
 COPIES = 0.99
 """Rank correlation with the problem's variable at the same time stamps, from which on a variable is its copy."""
-LEAST_PAIRS = 30
+LEAST_VALUES = 30
 
 
 def leak_suspects(
@@ -57,11 +57,11 @@ def _knowing_alone(
         best[column.source] = max(best.get(column.source, (0.0, "")), (ap, column.name))
     for source, (ap, name) in best.items():
         if ap >= KNOWS and ap - prevalence >= LIFT * (1 - prevalence):
-            words = (
+            message = (
                 f"{source} alone nearly knows the label (column {name}: average precision {ap:.2f}): it is kept; make sure that "
                 "its values are really known before the problem, give it its delay, or exclude it."
             )
-            yield Finding("leak_suspect", source, ap, "kept", words)
+            yield Finding("leak_suspect", source, ap, "kept", message)
 
 
 def _sample(label: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.int64], Floats]:
@@ -95,19 +95,19 @@ def _early_copies(definition: ClassifierDefinition, plan: FeaturePlan, histories
         likeness = [_likeness(h, number.name, problem) for h in early if number.name != problem]
         strongest = max(likeness, default=0.0)
         if strongest >= COPIES:
-            words = (
+            message = (
                 f"{number.name} moves with {problem} at the same time stamps (rank correlation {strongest:.2f}) but is taken "
                 f"as known earlier: it is kept; if both come from one measurement, give it the delay of {problem}, or exclude it."
             )
-            yield Finding("leak_suspect", number.name, strongest, "kept", words)
+            yield Finding("leak_suspect", number.name, strongest, "kept", message)
 
 
 def _likeness(history: History, name: str, problem: str) -> float:
     """Return the absolute rank correlation of two variables at time stamps where both have a value; 0 with too few."""
     if name not in history.readings or problem not in history.readings:
         return 0.0
-    pairs = history.readings[[name, problem]].astype(np.float64).dropna()
-    if len(pairs) < LEAST_PAIRS or (pairs.nunique() < 2).any():
+    both = history.readings[[name, problem]].astype(np.float64).dropna()
+    if len(both) < LEAST_VALUES or (both.nunique() < 2).any():
         return 0.0
-    first, second = (pairs[column].rank().to_numpy(np.float64) for column in (name, problem))
+    first, second = (both[column].rank().to_numpy(np.float64) for column in (name, problem))
     return abs(float(np.corrcoef(first, second)[0, 1]))

@@ -36,7 +36,7 @@ def has_any_value(plan: FeaturePlan, history: History, at: Millis) -> npt.NDArra
     An instant without any value is unknown. A value that is carried forward for longer counts only in a plan without other
     variables: it would stay in force while every sensor is silent.
     """
-    known = np.zeros(len(at), np.bool_)
+    has_value = np.zeros(len(at), np.bool_)
     ts = millis(pd.DatetimeIndex(history.readings.index))
     alike: dict[tuple[int, int], npt.NDArray[np.bool_]] = {}
     for name in [v for v in plan.variables if v not in plan.carried_longer] or plan.variables:
@@ -47,5 +47,5 @@ def has_any_value(plan: FeaturePlan, history: History, at: Millis) -> npt.NDArra
     for (delay, span), there in alike.items():
         times = ts[there] + delay
         newest = np.searchsorted(times, at, side="right")
-        known |= newest > np.searchsorted(times, at - span, side="right")
-    return known
+        has_value |= newest > np.searchsorted(times, at - span, side="right")
+    return has_value

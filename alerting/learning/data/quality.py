@@ -33,7 +33,7 @@ Kind = Literal[
     "flat",
     "gaps",
     "irregular",
-    "held",
+    "carried_forward",
     "duplicate",
     "out_of_range",
     "bad_quality",
@@ -54,7 +54,7 @@ class Finding:
     variable: str | None
     figure: float | None
     consequence: Consequence
-    words: str
+    message: str
 
 
 def findings_from(documents: Sequence[Mapping[str, Any]]) -> tuple[Finding, ...]:
@@ -83,7 +83,7 @@ def find_oddities(
         *_uncertain(plan, histories),
         *_unmatched_events(definition, histories),
         *_few_problems(definition, problems),
-        *_held(plan, histories),
+        *_carried_forward(plan, histories),
     ]
 
 
@@ -91,8 +91,8 @@ def _silent_assets(histories: Sequence[History]) -> Iterator[Finding]:
     for history in histories:
         if history.readings.empty:
             name = history.asset.name
-            words = f"{name} has no readings in the training period: the model learns nothing from it."
-            yield Finding("silent_asset", name, 0, "left out", words)
+            message = f"{name} has no readings in the training period: the model learns nothing from it."
+            yield Finding("silent_asset", name, 0, "left out", message)
 
 
 def _left_out(definition: ClassifierDefinition, plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
@@ -101,23 +101,23 @@ def _left_out(definition: ClassifierDefinition, plan: FeaturePlan, histories: Se
             continue
         different = len(pd.unique(np.concatenate([_values(h, name) for h in histories])))
         if different > MOST_LEVELS:
-            words = f"{name} is a category with {different} values in training, more than {MOST_LEVELS}: it is left out."
-            yield Finding("too_many_levels", name, different, "left out", words)
+            message = f"{name} is a category with {different} values in training, more than {MOST_LEVELS}: it is left out."
+            yield Finding("too_many_levels", name, different, "left out", message)
         else:
             within = " within its engineering range" if different else ""
-            words = f"{name} has no value{within} in the training period: it is left out, and no recommendation can change it."
-            yield Finding("no_value", name, 0, "left out", words)
+            message = f"{name} has no value{within} in the training period: it is left out, and no recommendation can change it."
+            yield Finding("no_value", name, 0, "left out", message)
 
 
 def _constant(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
     for name in plan.variables:
         values = pd.unique(np.concatenate([_values(h, name) for h in histories]))
         if len(values) == 1:
-            words = (
+            message = (
                 f"{name} is always {values[0]} in the training period: nothing can be learned from it; "
                 "if it should vary, its sensor or its import is faulty."
             )
-            yield Finding("constant", name, 1, "kept", words)
+            yield Finding("constant", name, 1, "kept", message)
 
 
 def _flat(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
@@ -131,11 +131,11 @@ def _flat(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
                 stuck = _stuck_runs(values)
                 flat, longest = flat + int(stuck.sum()), max(longest, int(stuck.max(initial=0)))
         if flat:
-            words = (
+            message = (
                 f"{number.name} repeats one value {longest} times in a row, and {flat} of its {total} values stand in such runs, "
                 "although it varies otherwise: its sensor seems to have been stuck; the values are kept."
             )
-            yield Finding("flat", number.name, flat / total, "kept", words)
+            yield Finding("flat", number.name, flat / total, "kept", message)
 
 
 def _stuck_runs(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
@@ -151,8 +151,8 @@ def _asset_gaps(histories: Sequence[History]) -> Iterator[Finding]:
         found = _gaps_of(_index(history), None)
         if found is not None and found.share >= GAP_SHARE:
             name = history.asset.name
-            words = f"{name} has {found.words}: windows that lie in them have no value; rows without any are left out."
-            yield Finding("gaps", name, found.share, "left out", words)
+            message = f"{name} has {found.message}: windows that lie in them have no value; rows without any are left out."
+            yield Finding("gaps", name, found.share, "left out", message)
 
 
 def _gaps(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
@@ -162,8 +162,8 @@ def _gaps(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
             found = _gaps_of(_times(history, number.name), number.sampling_ms)
             whole = _gaps_of(_index(history), None)
             if found is not None and found.share >= GAP_SHARE + 2 * (whole.share if whole else 0.0):
-                words = f"{number.name} of {history.asset.name} has {found.words}: it is missing there, the rows are kept."
-                yield Finding("gaps", number.name, found.share, "kept", words)
+                message = f"{number.name} of {history.asset.name} has {found.message}: it is missing there, the rows are kept."
+                yield Finding("gaps", number.name, found.share, "kept", message)
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class _Gaps:
     share: float
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         gaps = "a gap" if self.number == 1 else f"{self.number} gaps"
         return f"{gaps} of up to {_about(self.longest)}, {self.share:.0%} of the training period"
 
@@ -195,11 +195,11 @@ def _irregular(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Find
         usual = float(np.median(distances))
         share = float(np.mean(np.abs(distances - usual) > IRREGULAR * usual))
         if share > IRREGULAR_SHARE:
-            words = (
+            message = (
                 f"{number.name} comes irregularly: {share:.0%} of the distances between its values are far from the usual "
                 f"{_about(int(usual))}; its windows count by time, and its share of missing values is rough."
             )
-            yield Finding("irregular", number.name, share, "kept", words)
+            yield Finding("irregular", number.name, share, "kept", message)
 
 
 def _duplicates(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
@@ -210,11 +210,11 @@ def _duplicates(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Fin
             continue
         twin = first.setdefault(hash(b"".join((c + 0.0).tobytes() for c in columns)), number)
         if twin is not number:
-            words = (
+            message = (
                 f"{number.name} has the same values as {twin.name} throughout: both are kept and share their importance; "
                 "exclude one of them."
             )
-            yield Finding("duplicate", number.name, 1, "kept", words)
+            yield Finding("duplicate", number.name, 1, "kept", message)
 
 
 def _out_of_range(definition: ClassifierDefinition, plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
@@ -225,12 +225,14 @@ def _out_of_range(definition: ClassifierDefinition, plan: FeaturePlan, histories
             if number.name in h.readings
         )
         if wrong:
-            judged = "; the problem itself is judged by them all the same" if number.name == definition.problem.variable else ""
-            words = (
-                f"{number.name} has {wrong} values outside its engineering range in the training period: "
-                f"they are left out of every feature{judged}; correct them or the range."
+            exception = (
+                "; the problem itself is judged by them all the same" if number.name == definition.problem.variable else ""
             )
-            yield Finding("out_of_range", number.name, wrong, "left out", words)
+            message = (
+                f"{number.name} has {wrong} values outside its engineering range in the training period: "
+                f"they are left out of every feature{exception}; correct them or the range."
+            )
+            yield Finding("out_of_range", number.name, wrong, "left out", message)
 
 
 def _bad_quality(definition: ClassifierDefinition, histories: Sequence[History]) -> Iterator[Finding]:
@@ -239,11 +241,11 @@ def _bad_quality(definition: ClassifierDefinition, histories: Sequence[History])
         bad = sum(_samples(h, h.doubts.bad, name) for h in histories)
         if bad:
             share = bad / (bad + sum(len(_values(h, name)) for h in histories))
-            words = (
+            message = (
                 f"{name} has {bad} samples of bad quality in the training period, {share:.1%} of all: "
                 "they have no value, and count as missing in every feature and label."
             )
-            yield Finding("bad_quality", name, share, "left out", words)
+            yield Finding("bad_quality", name, share, "left out", message)
 
 
 def _uncertain(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
@@ -251,11 +253,11 @@ def _uncertain(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Find
         uncertain = sum(_samples(h, h.doubts.uncertain, name) for h in histories)
         if uncertain:
             share = uncertain / sum(len(_values(h, name)) for h in histories)
-            words = (
+            message = (
                 f"{name} has {uncertain} samples of uncertain quality in the training period, {share:.1%} of its values: "
                 "they are used like good ones."
             )
-            yield Finding("uncertain", name, share, "kept", words)
+            yield Finding("uncertain", name, share, "kept", message)
 
 
 def _samples(history: History, doubted: Mapping[str, Instants], name: str) -> int:
@@ -267,8 +269,10 @@ def _unmatched_events(definition: ClassifierDefinition, histories: Sequence[Hist
     types = event_types(histories)
     for pattern in definition.features.events:
         if not matching(types, [pattern]):
-            words = f"No event type matches {pattern!r} of features.events: it gives no features; the types are {sorted(types)}."
-            yield Finding("unmatched_events", pattern, 0, "left out", words)
+            message = (
+                f"No event type matches {pattern!r} of features.events: it gives no features; the types are {sorted(types)}."
+            )
+            yield Finding("unmatched_events", pattern, 0, "left out", message)
 
 
 def _few_problems(definition: ClassifierDefinition, problems: dict[str, int]) -> Iterator[Finding]:
@@ -279,18 +283,18 @@ def _few_problems(definition: ClassifierDefinition, problems: dict[str, int]) ->
         ("test", least, "test", "its figures are uncertain"),
     ):
         if problems[part] < enough:
-            words = f"Only {problems[part]} problems began in the {name} period: {consequence}."
-            yield Finding("few_problems", part, problems[part], "kept", words)
+            message = f"Only {problems[part]} problems began in the {name} period: {consequence}."
+            yield Finding("few_problems", part, problems[part], "kept", message)
 
 
-def _held(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
-    for held in plan.held:
-        longest = int(max((np.diff(_times(h, held.name)).max(initial=0) for h in histories), default=0))
-        words = (
-            f"{held.name} comes up to {_about(longest)} apart: its last value holds until the next one, for at most "
-            f"{describe_window(held.span_ms)}; set holds_for of the variable if that is wrong."
+def _carried_forward(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
+    for carried in plan.carried_forward:
+        longest = int(max((np.diff(_times(h, carried.name)).max(initial=0) for h in histories), default=0))
+        message = (
+            f"{carried.name} comes up to {_about(longest)} apart: its last value holds until the next one, for at most "
+            f"{describe_window(carried.span_ms)}; set carry_forward of the variable if that is wrong."
         )
-        yield Finding("held", held.name, held.span_ms / 1000, "kept", words)
+        yield Finding("carried_forward", carried.name, carried.span_ms / 1000, "kept", message)
 
 
 def _values(history: History, name: str) -> npt.NDArray[Any]:

@@ -50,10 +50,10 @@ def require_problem(definition: ClassifierDefinition, histories: Sequence[Histor
             )
         return
     name = problem.variable or ""
-    known = {str(v) for h in histories for v in (*h.asset.variables, *h.readings.columns)}
-    if name not in known:
+    names = {str(v) for h in histories for v in (*h.asset.variables, *h.readings.columns)}
+    if name not in names:
         raise UserError(
-            f"{definition.name}: no asset has the problem's variable {name!r}{_suggest(name, known)}; correct problem.variable"
+            f"{definition.name}: no asset has the problem's variable {name!r}{_suggest(name, names)}; correct problem.variable"
         )
     if not any(name in h.readings and h.readings[name].notna().any() for h in histories):
         raise UserError(
@@ -62,8 +62,8 @@ def require_problem(definition: ClassifierDefinition, histories: Sequence[Histor
         )
 
 
-def _suggest(name: str, known: set[str]) -> str:
-    near = get_close_matches(name, sorted(known), n=3, cutoff=0.5) or sorted(known)[:10]
+def _suggest(name: str, names: set[str]) -> str:
+    near = get_close_matches(name, sorted(names), n=3, cutoff=0.5) or sorted(names)[:10]
     return f" (there is: {', '.join(near)})" if near else " (there are none yet)"
 
 
@@ -84,4 +84,4 @@ def require_both_classes(
 
 def _describe_oddities(findings: Sequence[Finding]) -> str:
     """Describe the first oddities of the data, as the end of an error message."""
-    return ". What is odd about the data: " + " ".join(f.words for f in findings[:3]) if findings else ""
+    return ". What is odd about the data: " + " ".join(f.message for f in findings[:3]) if findings else ""

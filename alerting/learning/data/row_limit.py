@@ -61,16 +61,16 @@ def limit_rows(
     train = part == "train"
     turn = at // plan.stride_ms
     for every in range(2, MOST_THINNING + 1):
-        kept = ~train | (turn % every == 0)
-        left = label[train & kept]
+        selected = ~train | (turn % every == 0)
+        left = label[train & selected]
         if not 0 < left.sum() < len(left):
             break
-        if kept.sum() <= max_rows:
+        if selected.sum() <= max_rows:
             message = (
                 f"Only every {every}. instant of the training period was kept ({len(left)} of {int(train.sum())} rows): "
                 f"the dataset has {len(at)} rows, and {max_rows} are allowed ({reason})."
             )
-            return kept, Finding(THINNED, None, float(every), "left out", message)
+            return selected, Finding(THINNED, None, float(every), "left out", message)
     raise UserError(
         f"{definition.name}: the dataset has {len(at)} rows, {int((~train).sum())} of them outside of the training period, and "
         f"{max_rows} are allowed ({reason}); even a small part of the training rows beside the others is too much. Lengthen "

@@ -99,7 +99,7 @@ class _Readings:
             self._samples[name] = _there(times, np.full(len(times), np.nan) if column is None else column)
         return self._samples[name]
 
-    def known(self, delay: int, after: int, until: int) -> slice:
+    def rows_known(self, delay: int, after: int, until: int) -> slice:
         """Return the rows whose values, with this delay, became known in (after, until]."""
         first, last = np.searchsorted(self.ts, [after - delay, until - delay], side="right")
         return slice(int(first), int(last))
@@ -144,15 +144,15 @@ class _ReadingInterval:
         if self.plan.is_carried_forward(name):
             times, values = self.readings.samples(name)
         else:
-            rows = self.readings.known(delay, int(at[0]) - self.plan.longest_window_ms, int(at[-1]))
+            rows = self.readings.rows_known(delay, int(at[0]) - self.plan.longest_window_ms, int(at[-1]))
             column = self.readings.values(name)
             values = np.empty(0) if column is None else column[rows]
             times, values = _there(self.readings.ts[rows][: len(values)] + delay, values)
-        return _taken(values, _newest(times, at, self.plan.carry_ms(name)))
+        return _take(values, _newest(times, at, self.plan.carry_ms(name)))
 
     def _index_readings(self, delay: int) -> "_Indexed":
         if delay not in self._by_delay:
-            rows = self.readings.known(delay, self.after, int(self.at[-1]))
+            rows = self.readings.rows_known(delay, self.after, int(self.at[-1]))
             times = self.readings.ts[rows] + delay
             self._by_delay[delay] = _Indexed(rows, times, *moments.bucket_index(times, self.after, self.plan.bucket_ms))
         return self._by_delay[delay]
@@ -166,30 +166,30 @@ def _chunks(at: Millis, span: int) -> Iterator[slice]:
 
 
 def _fill_numbers(plan: FeaturePlan, readings: _Readings, at: Millis, out: Floats, names: Collection[str]) -> None:
-    stretch = _ReadingInterval(plan, readings, at)
+    interval = _ReadingInterval(plan, readings, at)
     for number in plan.numbers:
         if number.name in names:
             block = plan.number_blocks[number.name]
-            for position, values in enumerate(_number_values(stretch, number, plan.layout[block]), block.start):
+            for position, values in enumerate(_number_values(interval, number, plan.layout[block]), block.start):
                 out[:, position] = values
 
 
-def _number_values(stretch: _ReadingInterval, number: NumberSource, columns: Sequence[Column]) -> Iterator[Floats]:
-    plan = stretch.plan
-    times, values, buckets = stretch.samples(number.name)
-    summed = moments.window_moments(moments.bucket_moments(buckets, values), stretch.last, stretch.lengths, plan.bucket_ms)
+def _number_values(interval: _ReadingInterval, number: NumberSource, columns: Sequence[Column]) -> Iterator[Floats]:
+    plan = interval.plan
+    times, values, buckets = interval.samples(number.name)
+    summed = moments.window_moments(moments.bucket_moments(buckets, values), interval.last, interval.lengths, plan.bucket_ms)
     windows = dict(zip(plan.windows_ms, summed, strict=True))
     if plan.is_carried_forward(number.name):
-        times, values = stretch.readings.samples(number.name)
-    newest = _newest(times, stretch.at, plan.carry_ms(number.name))
+        times, values = interval.readings.samples(number.name)
+    newest = _newest(times, interval.at, plan.carry_ms(number.name))
     for column in columns:
         span = column.window_ms or plan.longest_window_ms
         if column.aggregation == "lag":
-            yield stretch.lagged(number.name, span)
+            yield interval.lagged(number.name, span)
         elif column.aggregation == "last":
-            yield _taken(values, newest)
+            yield _take(values, newest)
         elif column.aggregation == "age":
-            yield (stretch.at - _taken(times.astype(np.float64), newest)) / 1000.0
+            yield (interval.at - _take(times.astype(np.float64), newest)) / 1000.0
         elif column.aggregation == "missing":
             yield _missing_share(windows[span].n, span, number.sampling_ms or span)
         else:
@@ -204,7 +204,7 @@ def _newest(times: Millis, at: Millis, span: int) -> npt.NDArray[np.int64]:
     return newest
 
 
-def _taken(values: Floats, index: npt.NDArray[np.int64]) -> Floats:
+def _take(values: Floats, index: npt.NDArray[np.int64]) -> Floats:
     """Return the values at these indices, NaN where the index is -1."""
     return np.append(values, np.nan)[index]
 
@@ -220,12 +220,12 @@ def _fill_events(plan: FeaturePlan, history: History, at: Millis, out: Floats) -
     for position, column in enumerate(plan.layout):
         if column.kind != "event":
             continue
-        begun = before[column.source]
-        until = np.searchsorted(begun, at, side="right")
+        begins = before[column.source]
+        until = np.searchsorted(begins, at, side="right")
         if column.window_ms:
-            out[:, position] = until - np.searchsorted(begun, at - column.window_ms, side="right")
+            out[:, position] = until - np.searchsorted(begins, at - column.window_ms, side="right")
         else:
-            out[:, position] = (at - _taken(begun.astype(np.float64), until - 1)) / 1000.0
+            out[:, position] = (at - _take(begins.astype(np.float64), until - 1)) / 1000.0
 
 
 def _fill_attributes(plan: FeaturePlan, history: History, out: Floats) -> None:
@@ -250,12 +250,12 @@ def _last_code(plan: FeaturePlan, readings: _Readings, category: CategorySource,
     if category.name not in readings.history.readings or not len(at):
         return np.full(len(at), -1, np.int64)
     delay = duration_millis(readings.history.delay(category.name))
-    holds = plan.carry_ms(category.name)
-    rows = readings.known(delay, int(at[0]) - holds, int(at[-1]))
+    carry = plan.carry_ms(category.name)
+    rows = readings.rows_known(delay, int(at[0]) - carry, int(at[-1]))
     values = readings.history.readings[category.name].iloc[rows]
     there = values.notna().to_numpy()
     times = (readings.ts[rows] + delay)[there]
-    newest = _newest(times, at, holds)
+    newest = _newest(times, at, carry)
     codes = pd.Index(category.levels).get_indexer(pd.Index(values[there].astype(str)))
     return np.append(codes, -1)[newest]
 

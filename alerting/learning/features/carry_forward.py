@@ -31,10 +31,10 @@ def carried_forward_variables(
     names: Sequence[str], histories: Sequence[History], longest_window_ms: int
 ) -> tuple[CarryForward, ...]:
     """Return the variables among `names` whose value is carried forward for another time than the longest window."""
-    return tuple(_held(names, histories, longest_window_ms))
+    return tuple(_find_carried(names, histories, longest_window_ms))
 
 
-def _held(names: Sequence[str], histories: Sequence[History], longest_window_ms: int) -> Iterator[CarryForward]:
+def _find_carried(names: Sequence[str], histories: Sequence[History], longest_window_ms: int) -> Iterator[CarryForward]:
     for name in names:
         stated = _stated_ms(name, histories)
         if stated is None:
@@ -47,7 +47,7 @@ def _held(names: Sequence[str], histories: Sequence[History], longest_window_ms:
 
 def _stated_ms(name: str, histories: Sequence[History]) -> int | None:
     """Return the time stated by the assets' documents: the longest where they differ, None where no document states one."""
-    declared = [h.asset.variables[name].holds_for for h in histories if name in h.asset.variables]
+    declared = [h.asset.variables[name].carry_forward for h in histories if name in h.asset.variables]
     return max((duration_millis(span) for span in declared if span is not None), default=None)
 
 
@@ -56,20 +56,20 @@ def _found_ms(name: str, histories: Sequence[History], longest_window_ms: int) -
     apart = distances(name, histories)
     if len(apart) < LEAST_DISTANCES:
         return 0
-    stands = _stands(name, histories)
+    stays = _stays_until_changed(name, histories)
     slow = max(sampling_ms(name, histories) or 0, float(apart.mean())) > longest_window_ms  # values may come in bursts
-    if not slow and not (stands and _is_reported_on_change(name, histories)):
+    if not slow and not (stays and _is_reported_on_change(name, histories)):
         return 0
-    due = float(apart.max()) if stands else float(np.quantile(apart, DUE))
+    due = float(apart.max()) if stays else float(np.quantile(apart, DUE))
     minutes = -(-int(TIMES * due) // _MINUTE)
     return min(minutes * _MINUTE, LONGEST_MS)
 
 
-def _stands(name: str, histories: Sequence[History]) -> bool:
+def _stays_until_changed(name: str, histories: Sequence[History]) -> bool:
     """Return whether the variable is in force until it is changed: a category, a boolean or a set-point."""
     declared = [h.asset.variables[name] for h in histories if name in h.asset.variables]
-    words = any(h.readings[name].dtype == object for h in histories if name in h.readings)
-    return words or any(v.controllable or v.type != "number" for v in declared)
+    has_texts = any(h.readings[name].dtype == object for h in histories if name in h.readings)
+    return has_texts or any(v.controllable or v.type != "number" for v in declared)
 
 
 def _is_reported_on_change(name: str, histories: Sequence[History]) -> bool:

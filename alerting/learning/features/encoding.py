@@ -137,7 +137,7 @@ class Dense:
 
 
 @dataclass(frozen=True)
-class Pairs:
+class ColumnPairs:
     """Products and differences of pairs of number columns, which trees can only approximate by many steps.
 
     Expanded columns, in order: the matrix itself, the product of every pair, its first minus its second.
@@ -146,11 +146,11 @@ class Pairs:
     of: tuple[tuple[int, int], ...] = ()
 
     @staticmethod
-    def among(columns: Columns, telling: Floats, most: int) -> "Pairs":
+    def among(columns: Columns, telling: Floats, most: int) -> "ColumnPairs":
         """Return all pairs of the `most` number columns with the largest shares (share by column above 0)."""
         numbers = [i for i, name in enumerate(columns.names) if name not in columns.levels and telling[i] > 0]
         chosen = sorted(sorted(numbers, key=lambda i: (-telling[i], i))[:most])
-        return Pairs(tuple(combinations(chosen, 2)))
+        return ColumnPairs(tuple(combinations(chosen, 2)))
 
     def expand(self, matrix: Floats) -> Floats:
         """Return the matrix with products and differences beside it; missing where either is."""
@@ -175,12 +175,12 @@ class Pairs:
         return [list(pair) for pair in self.of]
 
     @staticmethod
-    def from_document(document: Sequence[Sequence[int]]) -> "Pairs":
+    def from_document(document: Sequence[Sequence[int]]) -> "ColumnPairs":
         """Read the pairs that `to_document` wrote."""
-        return Pairs(tuple((int(a), int(b)) for a, b in document))
+        return ColumnPairs(tuple((int(a), int(b)) for a, b in document))
 
 
-NO_PAIRS = Pairs()
+NO_PAIRS = ColumnPairs()
 
 
 def _median(values: Floats) -> float:

@@ -51,8 +51,8 @@ class Column:
 class FeaturePlan:
     """Describes how readings, events and attributes of one asset become a row. Nothing in it depends on later data.
 
-    `windows_ms` and `lags_ms` increase; `delay_ms` is the longest delay of any variable when the plan was made. `held`: the
-    variables whose last value is carried forward longer, or less long, than the longest window.
+    `windows_ms` and `lags_ms` increase; `delay_ms` is the longest delay of any variable when the plan was made.
+    `carried_forward`: the variables whose last value is carried forward longer, or less long, than the longest window.
     """
 
     stride_ms: int
@@ -65,7 +65,7 @@ class FeaturePlan:
     category_attributes: tuple[CategorySource, ...] = ()
     delay_ms: int = 0
     lags_ms: tuple[int, ...] = ()
-    held: tuple[CarryForward, ...] = ()
+    carried_forward: tuple[CarryForward, ...] = ()
 
     @property
     def longest_window_ms(self) -> int:
@@ -97,7 +97,7 @@ class FeaturePlan:
     @cached_property
     def carried_longer(self) -> dict[str, timedelta]:
         """Return the variables whose last value may be older than the longest window, and its maximum age."""
-        return {h.name: timedelta(milliseconds=h.span_ms) for h in self.held if h.span_ms > self.longest_window_ms}
+        return {h.name: timedelta(milliseconds=h.span_ms) for h in self.carried_forward if h.span_ms > self.longest_window_ms}
 
     @property
     def farthest(self) -> timedelta:
@@ -181,16 +181,16 @@ class FeaturePlan:
 
     @cached_property
     def _carry_forward_ms(self) -> dict[str, int]:
-        return {h.name: h.span_ms for h in self.held}
+        return {h.name: h.span_ms for h in self.carried_forward}
 
     @cached_property
     def _by_name(self) -> dict[str, Column]:
         return {column.name: column for column in self.layout}
 
     def to_document(self) -> dict[str, Any]:
-        """Return the plan as plain JSON values; without `held` where it is empty, as in plans of earlier formats."""
+        """Return the plan as plain JSON values; without `carried_forward` where it is empty, as in plans of earlier formats."""
         document = asdict(self)
-        return document if self.held else {key: value for key, value in document.items() if key != "held"}
+        return document if self.carried_forward else {key: value for key, value in document.items() if key != "carried_forward"}
 
     @staticmethod
     def from_document(document: Mapping[str, Any]) -> "FeaturePlan":
@@ -210,7 +210,7 @@ class FeaturePlan:
             category_attributes=categories("category_attributes"),
             delay_ms=document["delay_ms"],
             lags_ms=tuple(document.get("lags_ms", ())),
-            held=tuple(CarryForward(h["name"], h["span_ms"]) for h in document.get("held", ())),
+            carried_forward=tuple(CarryForward(h["name"], h["span_ms"]) for h in document.get("carried_forward", ())),
         )
 
 

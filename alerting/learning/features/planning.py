@@ -39,7 +39,7 @@ def plan_features(definition: ClassifierDefinition, histories: Sequence[History]
         number_attributes=tuple(name for name, levels in attributes if levels is None),
         category_attributes=tuple(CategorySource(name, levels) for name, levels in attributes if levels is not None),
         lags_ms=_lags(definition),
-        held=carried_forward_variables(_asked_for_last(definition, numbers, categories), histories, windows[-1]),
+        carried_forward=carried_forward_variables(_asked_for_last(definition, numbers, categories), histories, windows[-1]),
         delay_ms=max((duration_millis(h.delay(str(v))) for h in histories for v in h.readings), default=0),
     )
     if not plan.columns:
@@ -52,8 +52,8 @@ def plan_features(definition: ClassifierDefinition, histories: Sequence[History]
 
 def candidate_variables(definition: ClassifierDefinition, histories: Sequence[History]) -> list[str]:
     """Return the variables of the assets and their readings that match `include` and not `exclude`, sorted."""
-    known = {str(name) for h in histories for name in (*h.asset.variables, *h.readings.columns)}
-    return matching(known - set(matching(known, definition.exclude)), definition.include)
+    names = {str(name) for h in histories for name in (*h.asset.variables, *h.readings.columns)}
+    return matching(names - set(matching(names, definition.exclude)), definition.include)
 
 
 def event_types(histories: Sequence[History]) -> set[str]:
@@ -136,8 +136,8 @@ def _attributes(definition: ClassifierDefinition, histories: Sequence[History]) 
     for name in dict.fromkeys(definition.features.attributes):
         values = [h.asset.attributes[name] for h in histories if name in h.asset.attributes]
         if not values:
-            known = sorted({a for h in histories for a in h.asset.attributes})
-            raise UserError(f"{definition.name}: no asset has the attribute {name!r} of features.attributes; they have {known}")
+            names = sorted({a for h in histories for a in h.asset.attributes})
+            raise UserError(f"{definition.name}: no asset has the attribute {name!r} of features.attributes; they have {names}")
         describe_window = any(isinstance(v, str) for v in values)
         found.append((name, tuple(sorted({str(v) for v in values})) if describe_window else None))
     return found

@@ -44,13 +44,13 @@ def evaluate_rows(label: Labels, score: Floats, block: Blocks, seed: int) -> dic
     A metric has no interval where it is unknown itself, where all rows are of one block, and for a ranking whose positives, or
     negatives, all lie in one block.
     """
-    figures = row_metrics(label, score)
+    metrics = row_metrics(label, score)
     intervals = {}
-    for name, drawn in bootstrap_rows(label, score, block, seed).items():
-        value, bounds = figures[name], percentile_interval(drawn)
+    for name, samples in bootstrap_rows(label, score, block, seed).items():
+        value, bounds = metrics[name], percentile_interval(samples)
         if value is not None and bounds is not None:
             intervals[name] = list(enclosing_interval(bounds, (value, value)))
-    return {**figures, "intervals": intervals}
+    return {**metrics, "intervals": intervals}
 
 
 def bootstrap_rows(label: Labels, score: Floats, block: Blocks, seed: int, samples: int = SAMPLES) -> dict[str, Floats]:
@@ -62,12 +62,12 @@ def bootstrap_rows(label: Labels, score: Floats, block: Blocks, seed: int, sampl
     unknown = np.full(samples, np.nan)
     if not len(block) or block.max() == 0:
         return {"ap": unknown, "roc_auc": unknown, "brier": unknown}
-    drawn = _draws(block, seed, samples)
-    brier = (drawn @ np.bincount(block, weights=(score - label) ** 2)) / (drawn @ np.bincount(block).astype(np.float64))
+    draws = _draws(block, seed, samples)
+    brier = (draws @ np.bincount(block, weights=(score - label) ** 2)) / (draws @ np.bincount(block).astype(np.float64))
     if any(len(np.unique(block[label == value])) < 2 for value in (0, 1)):
         return {"ap": unknown, "roc_auc": unknown, "brier": brier}
     step = _steps(label, score)
-    positives, negatives = (drawn @ _table(block[label == v], step[label == v], block, step) for v in (1, 0))
+    positives, negatives = (draws @ _table(block[label == v], step[label == v], block, step) for v in (1, 0))
     return {"ap": _precisions(positives, negatives), "roc_auc": _areas(positives, negatives), "brier": brier}
 
 
@@ -76,9 +76,9 @@ def reliability_with_intervals(label: Labels, score: Floats, block: Blocks, seed
     points = reliability(label, score)
     if not points:
         return []
-    which, drawn = score_bins(score), _draws(block, seed, SAMPLES)
-    rows = drawn @ _table(block, which, block, which)
-    positives = drawn @ _table(block[label == 1], which[label == 1], block, which)
+    which, draws = score_bins(score), _draws(block, seed, SAMPLES)
+    rows = draws @ _table(block, which, block, which)
+    positives = draws @ _table(block[label == 1], which[label == 1], block, which)
     with np.errstate(invalid="ignore"):
         observed = positives / rows
     bounds = (

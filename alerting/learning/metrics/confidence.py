@@ -27,14 +27,14 @@ def poisson_interval(count: int) -> ConfidenceInterval:
 
 def percentile_interval(values: npt.NDArray[np.float64]) -> ConfidenceInterval | None:
     """Return the middle 95 % of bootstrap values; NaN is ignored, None without any other value."""
-    known = values[~np.isnan(values)]
-    if not len(known):
+    present = values[~np.isnan(values)]
+    if not len(present):
         return None
-    low, high = np.quantile(known, [_TAIL, 1 - _TAIL])
+    low, high = np.quantile(present, [_TAIL, 1 - _TAIL])
     return float(low), float(high)
 
 
 def enclosing_interval(*intervals: ConfidenceInterval | None) -> ConfidenceInterval:
     """Return the smallest interval around all of these; None is ignored, at least one interval is required."""
-    known = [b for b in intervals if b is not None]
-    return min(low for low, _ in known), max(high for _, high in known)
+    present = [b for b in intervals if b is not None]
+    return min(low for low, _ in present), max(high for _, high in present)

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def flatten_metrics(prefix: str, figures: Mapping[str, Any]) -> dict[str, float | None]:
+def flatten_metrics(prefix: str, metrics: Mapping[str, Any]) -> dict[str, float | None]:
     """Flatten metrics and their `intervals`: `test_ap`, `test_ap_low`, `test_ap_high` for the prefix `test`."""
-    flat = {f"{prefix}_{name}": value for name, value in figures.items() if name != "intervals"}
-    for name, (low, high) in figures.get("intervals", {}).items():
+    flat = {f"{prefix}_{name}": value for name, value in metrics.items() if name != "intervals"}
+    for name, (low, high) in metrics.get("intervals", {}).items():
         flat |= {f"{prefix}_{name}_low": low, f"{prefix}_{name}_high": high}
     return flat
 

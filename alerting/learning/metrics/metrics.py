@@ -143,7 +143,7 @@ class _EvaluatedRows:
 
 
 def event_metrics(
-    spells_by_asset: Mapping[str, Sequence[tuple[int, int]]],
+    episodes_by_asset: Mapping[str, Sequence[tuple[int, int]]],
     problems_by_asset: Mapping[str, ProblemIntervals],
     gap_ms: int,
     horizon_ms: int,
@@ -152,31 +152,31 @@ def event_metrics(
     samples: int = SAMPLES,
 ) -> EventMetrics:
     """Compute metrics of episodes (raised, end) in ms against problems. `observed_s_by_asset`: evaluated running time (s)."""
-    assets = sorted({*spells_by_asset, *problems_by_asset})
+    assets = sorted({*episodes_by_asset, *problems_by_asset})
     none = ProblemIntervals(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.bool_))
-    parts = [_evaluate(spells_by_asset.get(a, ()), problems_by_asset.get(a, none), gap_ms, horizon_ms) for a in assets]
-    judged = (
+    parts = [_evaluate(episodes_by_asset.get(a, ()), problems_by_asset.get(a, none), gap_ms, horizon_ms) for a in assets]
+    evaluated = (
         _EvaluatedRows(*(np.concatenate([getattr(p, f) for p in parts]) for f in _EvaluatedRows.__dataclass_fields__))
         if parts
         else _NOTHING
     )
     observed = float(sum(observed_s_by_asset.values()))
-    figures = _figures(judged, observed, np.ones((1, len(judged.in_time))), np.ones((1, len(judged.found))))
+    measured = _event_values(evaluated, observed, np.ones((1, len(evaluated.in_time))), np.ones((1, len(evaluated.found))))
     rng = np.random.default_rng(seed)
-    drawn = _figures(
-        judged,
+    draws = _event_values(
+        evaluated,
         observed,
-        rng.poisson(1.0, (samples, len(judged.in_time))),
-        rng.poisson(1.0, (samples, len(judged.found))),
+        rng.poisson(1.0, (samples, len(evaluated.in_time))),
+        rng.poisson(1.0, (samples, len(evaluated.found))),
     )
     return EventMetrics(
-        **{name: _or_none(values[0]) for name, values in figures.items()},
-        n_events=len(judged.found),
-        n_found=int(judged.found.sum()),
-        n_episodes=len(judged.in_time),
-        n_false_alarms=int(judged.false.sum()),
-        n_too_late=int((~judged.in_time & ~judged.false).sum()),
-        intervals=_widened(judged, observed, drawn),
+        **{name: _or_none(values[0]) for name, values in measured.items()},
+        n_events=len(evaluated.found),
+        n_found=int(evaluated.found.sum()),
+        n_episodes=len(evaluated.in_time),
+        n_false_alarms=int(evaluated.false.sum()),
+        n_too_late=int((~evaluated.in_time & ~evaluated.false).sum()),
+        intervals=_confidence_intervals(evaluated, observed, draws),
     )
 
 
@@ -193,10 +193,10 @@ def occurred_after(raised: int, problems: ProblemIntervals, gap_ms: int, horizon
     return ("in_time" if in_time else "too_late"), first
 
 
-def _evaluate(spells: Sequence[tuple[int, int]], problems: ProblemIntervals, gap_ms: int, horizon_ms: int) -> _EvaluatedRows:
+def _evaluate(episodes: Sequence[tuple[int, int]], problems: ProblemIntervals, gap_ms: int, horizon_ms: int) -> _EvaluatedRows:
     lead = np.full(len(problems.start), np.nan)
     verdicts: list[Occurred] = []
-    for raised, _ in spells:
+    for raised, _ in episodes:
         verdict, which = occurred_after(raised, problems, gap_ms, horizon_ms)
         verdicts.append(verdict)
         if which is not None and problems.start[which] >= raised + gap_ms:
@@ -204,7 +204,7 @@ def _evaluate(spells: Sequence[tuple[int, int]], problems: ProblemIntervals, gap
     return _EvaluatedRows(
         in_time=np.array([v == "in_time" for v in verdicts], np.bool_),
         false=np.array([v == "no" for v in verdicts], np.bool_),
-        length_s=np.array([(end - raised) / 1000.0 for raised, end in spells], np.float64),
+        length_s=np.array([(end - raised) / 1000.0 for raised, end in episodes], np.float64),
         found=~np.isnan(lead[problems.counted]),
         lead_s=lead[problems.counted],
     )
@@ -213,18 +213,18 @@ def _evaluate(spells: Sequence[tuple[int, int]], problems: ProblemIntervals, gap
 _NOTHING = _EvaluatedRows(np.empty(0, np.bool_), np.empty(0, np.bool_), np.empty(0), np.empty(0, np.bool_), np.empty(0))
 
 
-def _figures(judged: _EvaluatedRows, observed_s: float, episode_weight: Any, event_weight: Any) -> dict[str, Floats]:
+def _event_values(evaluated: _EvaluatedRows, observed_s: float, episode_weight: Any, event_weight: Any) -> dict[str, Floats]:
     """Compute each metric for each row of weights (samples x episodes, samples x events); NaN where undefined."""
-    in_time, false = episode_weight @ judged.in_time, episode_weight @ judged.false
+    in_time, false = episode_weight @ evaluated.in_time, episode_weight @ evaluated.false
     with np.errstate(invalid="ignore", divide="ignore"):
         return {
-            "event_recall": (event_weight @ judged.found) / event_weight.sum(axis=1),
+            "event_recall": (event_weight @ evaluated.found) / event_weight.sum(axis=1),
             "false_alarms_per_week": false / (observed_s / WEEK_S) if observed_s else np.full(len(false), np.nan),
             "episode_precision": in_time / (in_time + false),
-            "time_in_alarm": np.minimum(episode_weight @ judged.length_s / observed_s, 1.0)
+            "time_in_alarm": np.minimum(episode_weight @ evaluated.length_s / observed_s, 1.0)
             if observed_s
             else np.full(len(false), np.nan),
-            "median_lead_time": _weighted_median(judged.lead_s[judged.found], event_weight[:, judged.found]),
+            "median_lead_time": _weighted_median(evaluated.lead_s[evaluated.found], event_weight[:, evaluated.found]),
         }
 
 
@@ -242,16 +242,18 @@ def _or_none(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _widened(judged: _EvaluatedRows, observed_s: float, drawn: Mapping[str, Floats]) -> dict[str, ConfidenceInterval]:
+def _confidence_intervals(
+    evaluated: _EvaluatedRows, observed_s: float, draws: Mapping[str, Floats]
+) -> dict[str, ConfidenceInterval]:
     """Return the bootstrap intervals, made at least as wide as the exact ones where these are known."""
-    bounds = {name: percentile_interval(values) for name, values in drawn.items()}
-    right, false = int(judged.in_time.sum()), int(judged.false.sum())
+    bounds = {name: percentile_interval(values) for name, values in draws.items()}
+    right, false = int(evaluated.in_time.sum()), int(evaluated.false.sum())
     exact: dict[str, ConfidenceInterval] = {}
-    if len(judged.found):
-        exact["event_recall"] = wilson_interval(int(judged.found.sum()), len(judged.found))
+    if len(evaluated.found):
+        exact["event_recall"] = wilson_interval(int(evaluated.found.sum()), len(evaluated.found))
     if right + false:
         exact["episode_precision"] = wilson_interval(right, right + false)
     if observed_s:
         low, high = poisson_interval(false)
         exact["false_alarms_per_week"] = (low * WEEK_S / observed_s, high * WEEK_S / observed_s)
-    return {name: enclosing_interval(bounds[name], exact.get(name)) for name in drawn if bounds[name] or name in exact}
+    return {name: enclosing_interval(bounds[name], exact.get(name)) for name in draws if bounds[name] or name in exact}

@@ -154,6 +154,6 @@ def _floats(text: str, count: int, where: str) -> npt.NDArray[np.float64]:
     return values
 
 
-def _require(holds: bool, fault: str) -> None:
-    if not holds:
+def _require(condition: bool, fault: str) -> None:
+    if not condition:
         raise ValueError(fault)

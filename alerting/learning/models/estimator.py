@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from alerting.definitions.model import Family
-from alerting.learning.features.encoding import NO_PAIRS, Columns, Dense, Floats, Pairs
+from alerting.learning.features.encoding import NO_PAIRS, ColumnPairs, Columns, Dense, Floats
 from alerting.learning.models.calibration import sigmoid
 
 SMALL = 5_000_000  # values in a matrix up to which threads that wait for each other, on cores that others use too, cost most
@@ -50,7 +50,7 @@ class Estimator:
     model: Any  # a FittedModel; Any lets an estimator encode before it is fitted
     columns: Columns
     dense: Dense | None  # None for LightGBM, which knows missing values and categories itself
-    pairs: Pairs = NO_PAIRS  # of trees alone
+    pairs: ColumnPairs = NO_PAIRS  # of trees alone
 
     def margin(self, rows: pd.DataFrame) -> Floats:
         """Return the margin of each row. Raises UserError if rows lack columns."""

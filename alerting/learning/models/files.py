@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from alerting.learning.features.encoding import Columns, Dense, Pairs
+from alerting.learning.features.encoding import ColumnPairs, Columns, Dense
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.calibration import Platt
 from alerting.learning.models.estimator import Blend, Estimator
@@ -98,8 +98,8 @@ def model_from_files(files: Mapping[str, bytes]) -> TrainedModel:
 def _check_score(model: TrainedModel) -> None:
     """Check that a row without any known value has a probability, so that a model that cannot score is found before it serves."""
     numbers = {name: np.full(1, np.nan) for name in model.plan.columns if name not in model.plan.levels}
-    words = {name: pd.Categorical([None], categories=list(levels)) for name, levels in model.plan.levels.items()}
-    score = model.score(pd.DataFrame(numbers | words))
+    categories = {name: pd.Categorical([None], categories=list(levels)) for name, levels in model.plan.levels.items()}
+    score = model.score(pd.DataFrame(numbers | categories))
     if score.shape != (1,) or not 0 <= score[0] <= 1:
         raise ModelRefused(f"the model files of {model.definition!r} make a model that cannot score")
 
@@ -109,8 +109,12 @@ def _utc(instant: datetime) -> datetime:
 
 
 def _check_columns(meta: ModelMeta, plan: FeaturePlan) -> None:
-    known = set(plan.columns)
-    if len(known) != len(plan.columns) or not known or not (known >= set(meta.usual) and known >= set(meta.ranges)):
+    columns_known = set(plan.columns)
+    if (
+        len(columns_known) != len(plan.columns)
+        or not columns_known
+        or not (columns_known >= set(meta.usual) and columns_known >= set(meta.ranges))
+    ):
         raise ModelRefused(f"{META} names columns that its plan does not have")
     for estimator in meta.estimators():
         estimator.check(plan)
@@ -127,4 +131,4 @@ def _member(files: Mapping[str, bytes], meta: EstimatorMeta, plan: FeaturePlan, 
     dense = Dense.from_document(meta.dense.model_dump()) if meta.dense else None
     columns = Columns.from_plan(plan)
     model = get_family(meta.family).load(files, prefix, meta, meta.width(len(columns.names)))
-    return Estimator(meta.family, model, columns, dense, Pairs(meta.pairs))
+    return Estimator(meta.family, model, columns, dense, ColumnPairs(meta.pairs))

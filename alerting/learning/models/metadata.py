@@ -64,7 +64,7 @@ class PlanMeta(_Closed):
     category_attributes: Annotated[tuple[CategoryMeta, ...], Field(max_length=20_000)]
     delay_ms: Length
     lags_ms: Annotated[tuple[Length, ...], Field(max_length=100)] = ()
-    held: Annotated[tuple[CarryForwardMeta, ...], Field(max_length=20_000)] = ()
+    carried_forward: Annotated[tuple[CarryForwardMeta, ...], Field(max_length=20_000)] = ()
 
     @model_validator(mode="after")
     def _check_size(self) -> Self:
@@ -197,6 +197,6 @@ def _message(refusal: ValidationError) -> str:
     faults = refusal.errors(include_url=False, include_context=False, include_input=False)
     if any(fault["loc"] == ("format",) for fault in faults):
         return f"it is of another format; this version reads format {FORMAT}"
-    told = [f"{'.'.join(map(str, fault['loc'])) or META}: {fault['msg']}"[:200] for fault in faults[:3]]
-    more = f" and {len(faults) - 3} more" if len(faults) > len(told) else ""
-    return "; ".join(told) + more
+    shown = [f"{'.'.join(map(str, fault['loc'])) or META}: {fault['msg']}"[:200] for fault in faults[:3]]
+    more = f" and {len(faults) - 3} more" if len(faults) > len(shown) else ""
+    return "; ".join(shown) + more

@@ -125,10 +125,10 @@ def is_better(later: Trial, earlier: Trial) -> bool:
 
 def _persistence(dataset: Dataset, fold: Fold) -> Floats:
     """Return the last known value; where it is missing, the middle of the fold's training rows, which is uninformative."""
-    known = dataset.persistence[fold.train]
-    known = known[~np.isnan(known)]
+    values = dataset.persistence[fold.train]
+    values = values[~np.isnan(values)]
     scores = dataset.persistence[fold.test]
-    return np.where(np.isnan(scores), np.median(known) if len(known) else 0.0, scores)
+    return np.where(np.isnan(scores), np.median(values) if len(values) else 0.0, scores)
 
 
 def _score_baseline(dataset: Dataset, folds: Sequence[Fold], params: dict[str, Any], scores: Sequence[Floats]) -> Trial:
@@ -173,9 +173,9 @@ def _average_folds(dataset: Dataset, folds: Sequence[Fold], scores: Sequence[Flo
     """Return means over the folds, and 95 % confidence intervals of the ranking metrics where every fold can be resampled."""
     by_fold = [row_metrics(dataset.label[f.test], s) for f, s in zip(folds, scores, strict=True)]
     metrics = {key: float(np.mean([m[key] for m in by_fold])) for key in ("ap", "roc_auc", "prevalence")}
-    drawn = [draw_fold(dataset, fold, score) for fold, score in zip(folds, scores, strict=True)]
+    samples = [draw_fold(dataset, fold, score) for fold, score in zip(folds, scores, strict=True)]
     for name in ("ap", "roc_auc"):
-        bounds = percentile_interval(np.mean([d[name] for d in drawn], axis=0))
+        bounds = percentile_interval(np.mean([d[name] for d in samples], axis=0))
         if bounds is not None:
             low, high = enclosing_interval(bounds, (metrics[name], metrics[name]))
             metrics |= {f"{name}_low": low, f"{name}_high": high}

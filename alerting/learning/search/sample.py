@@ -25,7 +25,7 @@ class SearchSample:
     `notes`: a sentence where rows were excluded, none otherwise.
     """
 
-    kept: BoolArray
+    selected: BoolArray
     weight: Floats
     notes: tuple[str, ...]
 
@@ -36,7 +36,7 @@ class SearchSample:
 
     def of(self, rows: Positions) -> Positions:
         """Return the rows (positions) that belong to the sample."""
-        return rows[self.kept[rows]]
+        return rows[self.selected[rows]]
 
     def weights(self, rows: Positions) -> Floats | None:
         """Return weights of some rows of the sample (positions); None where all are 1."""
@@ -48,20 +48,20 @@ def search_sample(dataset: Dataset, most: int | None = None) -> SearchSample:
     """Return the sample of at most `most` training rows (default MOST_SEARCHED); the same for the same dataset."""
     most = MOST_SEARCHED if most is None else most
     train = np.flatnonzero(dataset.part == "train")
-    kept, weight = np.ones(len(dataset.label), np.bool_), dataset.weight.copy()
+    selected, weight = np.ones(len(dataset.label), np.bool_), dataset.weight.copy()
     if len(train) <= most:
-        return SearchSample(kept, weight, ())
+        return SearchSample(selected, weight, ())
     with_problem, without = (train[dataset.label[train] == value] for value in (1, 0))
     first = min(len(with_problem), max(most // 2, most - len(without)))
-    kept[train] = False
+    selected[train] = False
     for rows, count in ((with_problem, first), (without, most - first)):
-        kept[evenly(rows, count)] = True
+        selected[evenly(rows, count)] = True
         weight[rows] *= len(rows) / max(count, 1)
-    told = (
+    note = (
         f"searched on {most:,} of {len(train):,} training rows ({_share(first, len(with_problem))} with a problem ahead, "
         f"{_share(most - first, len(without))} without, evenly in time and weighted); figures and the final fit are of all rows"
     )
-    return SearchSample(kept, weight, (told,))
+    return SearchSample(selected, weight, (note,))
 
 
 def evenly(rows: Positions, count: int) -> Positions:

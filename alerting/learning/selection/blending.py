@@ -50,12 +50,12 @@ def choose_blend(
     if share is None:
         return BlendChoice(chosen, alone)
     wins = share >= CONFIDENCE
-    told = (
+    note = (
         f"A blend ({_describe_members(blend)}) was {'taken' if wins else 'tried and left'}: on the validation period its average "
         f"precision is {blended:.3f}, that of {chosen.family} alone {single:.3f}; it is better in {share:.0%} of the samples."
     )
-    taken = blend if wins else chosen
-    return BlendChoice(replace(taken, notes=(*taken.notes, told)), fitted if wins else alone)
+    choice = blend if wins else chosen
+    return BlendChoice(replace(choice, notes=(*choice.notes, note)), fitted if wins else alone)
 
 
 def _greedy(
@@ -68,16 +68,16 @@ def _greedy(
     if len(folds) < 2 or all(c is not chosen for c in searched):
         return None
     picks, best = [chosen], _trial(dataset, folds, [chosen])
-    alone, taken = best, list(picks)
+    alone, picked = best, list(picks)
     for _ in range(PICKS - 1):
         options = [_trial(dataset, folds, [*picks, c]) for c in searched]
         most = max(range(len(options)), key=lambda i: options[i].ap)
         picks.append(searched[most])
         if options[most].ap > best.ap:
-            best, taken = options[most], list(picks)
-    if len({c.family for c in taken}) < 2 or not is_better(best, alone):
+            best, picked = options[most], list(picks)
+    if len({c.family for c in picked}) < 2 or not is_better(best, alone):
         return None
-    scores = [_mean(taken, fold) for fold in folds]
+    scores = [_mean(picked, fold) for fold in folds]
     return assemble("blend", dataset, folds, [best], best, scores, 1, [])
 
 

@@ -102,8 +102,8 @@ class Evidence:
     def metrics(self) -> dict[str, float]:
         """Return all defined metrics, flat: `test_ap`, `test_event_recall`, `test_event_recall_low`, `validation_brier` ..."""
         flat: dict[str, float | None] = {"threshold": self.threshold.threshold}
-        for part, figures in self.rows.items():
-            flat |= flatten_metrics(part, figures)
+        for part, metrics in self.rows.items():
+            flat |= flatten_metrics(part, metrics)
         flat |= flatten_metrics("test_persistence", self.baseline_rows)
         for part, events in self.events.items():
             flat |= flatten_metrics(part, events.to_document())
@@ -192,10 +192,10 @@ def fit_rows(
 ) -> Estimator | Blend:
     """Fit a candidate on rows of the dataset's matrix, with these labels and (by default) their weights."""
     if candidate.family == "blend":
-        told = candidate.params["members"]
-        members = [replace(candidate, family=member["family"], params=member["params"]) for member in told]
+        documents = candidate.params["members"]
+        members = [replace(candidate, family=member["family"], params=member["params"]) for member in documents]
         fitted = [fit_rows(dataset, member, definition, matrix, rows, label, weighted) for member in members]
-        return Blend(tuple(cast(list[Estimator], fitted)), tuple(member["weight"] for member in told))
+        return Blend(tuple(cast(list[Estimator], fitted)), tuple(member["weight"] for member in documents))
     family, columns, seed = cast(Family, candidate.family), Columns.from_plan(dataset.plan), definition.learning.seed
     weight = dataset.weights(rows) if weighted else None
     return get_family(family).fit_final(candidate.params, columns, LabelledRows(matrix[rows], label[rows], weight), seed)
@@ -246,13 +246,13 @@ def _blocks(dataset: Dataset, rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.int
 def _persistence_rows(dataset: Dataset, rows: npt.NDArray[np.bool_], seed: int) -> dict[str, Any]:
     """Rank by the problem variable's last known value; rows without one rank lowest. Empty for event problems."""
     values = dataset.persistence[rows]
-    known = values[~np.isnan(values)]
-    if not len(known):
+    scored = values[~np.isnan(values)]
+    if not len(scored):
         return {}
-    ranked = np.where(np.isnan(values), known.min(), values)
-    judged = evaluate_rows(dataset.label[rows], ranked, _blocks(dataset, rows), seed)
-    intervals = {name: judged["intervals"][name] for name in RANKING if name in judged["intervals"]}
-    return {**{name: judged[name] for name in RANKING}, "intervals": intervals}
+    ranked = np.where(np.isnan(values), scored.min(), values)
+    evaluated = evaluate_rows(dataset.label[rows], ranked, _blocks(dataset, rows), seed)
+    intervals = {name: evaluated["intervals"][name] for name in RANKING if name in evaluated["intervals"]}
+    return {**{name: evaluated[name] for name in RANKING}, "intervals": intervals}
 
 
 def _notes(dataset: Dataset, test: npt.NDArray[np.bool_]) -> list[str]:
@@ -268,7 +268,7 @@ def _importance_by_source(plan: FeaturePlan, estimator: Estimator | Blend) -> di
     for column, share in zip(plan.columns, estimator.importance().tolist(), strict=True):
         source = plan.source_of(column)
         by_source[source] = by_source.get(source, 0.0) + share
-    return dict(sorted(by_source.items(), key=lambda pair: -pair[1]))
+    return dict(sorted(by_source.items(), key=lambda item: -item[1]))
 
 
 def usual_values(plan: FeaturePlan, rows: pd.DataFrame) -> dict[str, float | str | None]:

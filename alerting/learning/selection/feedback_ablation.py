@@ -38,10 +38,10 @@ class FeedbackDifference:
     def message(self) -> str:
         """Describe the difference in a sentence."""
         if self.ap is None or self.ap_without is None:
-            told = "No problem occurred in the test period, so it is unknown whether feedback makes the model better"
+            text = "No problem occurred in the test period, so it is unknown whether feedback makes the model better"
         else:
-            told = f"Average precision on the test period: {self.ap:.3f} with the answers, {self.ap_without:.3f} without"
-        return told + ("." if self.correlation is None else f"; the scores agree by {self.correlation:.2f} (rank correlation).")
+            text = f"Average precision on the test period: {self.ap:.3f} with the answers, {self.ap_without:.3f} without"
+        return text + ("." if self.correlation is None else f"; the scores agree by {self.correlation:.2f} (rank correlation).")
 
 
 def compare_without_feedback(

@@ -30,14 +30,14 @@ CURVE_METRICS = ("event_recall", "false_alarms_per_week", "time_in_alarm", "epis
 class ObservedRows:
     """The evaluated rows of an interval, and the problems that occurred there.
 
-    `at`, `asset`: instant (ms) and asset of each evaluated row. `problems`, `known`: by asset, the problems, and the instants
+    `at`, `asset`: instant (ms) and asset of each evaluated row. `problems`, `known_at`: by asset, the problems, and the instants
     (ms, increasing) at which they became known. `observed_s`: by asset, seconds of evaluated running time.
     """
 
     at: Millis
     asset: npt.NDArray[np.object_]
     problems: Mapping[str, ProblemIntervals]
-    known: Mapping[str, Millis]
+    known_at: Mapping[str, Millis]
     observed_s: Mapping[str, float]
     gap_ms: int
     horizon_ms: int
@@ -56,33 +56,33 @@ def observe_rows(
 
     A problem counts as an event if a warning at some evaluated row would have been in time.
     """
-    spans, known = {}, {}
+    problems_by_asset, known_at = {}, {}
     for name in sorted(set(asset)):
         own = problems[problems["asset"] == name].sort_values("start")
-        spans[name] = count_warnable(problem_intervals(own, onset), np.sort(at[asset == name]), gap_ms, horizon_ms)
-        known[name] = np.sort(millis(own["known_at"]))
-    return ObservedRows(at, asset, spans, known, observed_s, gap_ms, horizon_ms)
+        problems_by_asset[name] = count_warnable(problem_intervals(own, onset), np.sort(at[asset == name]), gap_ms, horizon_ms)
+        known_at[name] = np.sort(millis(own["known_at"]))
+    return ObservedRows(at, asset, problems_by_asset, known_at, observed_s, gap_ms, horizon_ms)
 
 
-def predicted_episodes_at(watched: ObservedRows, score: Floats, threshold: float) -> dict[str, list[tuple[int, int]]]:
+def predicted_episodes_at(observed: ObservedRows, score: Floats, threshold: float) -> dict[str, list[tuple[int, int]]]:
     """Return the episodes (raised, end) in ms that this threshold would have raised, by asset."""
-    spells = {}
-    for name, known in watched.known.items():
-        rows = np.flatnonzero(watched.asset == name)
-        rows = rows[np.argsort(watched.at[rows], kind="stable")]
+    episodes = {}
+    for name, known_at in observed.known_at.items():
+        rows = np.flatnonzero(observed.asset == name)
+        rows = rows[np.argsort(observed.at[rows], kind="stable")]
         fired = triggered(score[rows], threshold)
-        spells[name] = prediction_intervals(watched.at[rows], fired, known, watched.gap_ms + watched.horizon_ms)
-    return spells
+        episodes[name] = prediction_intervals(observed.at[rows], fired, known_at, observed.gap_ms + observed.horizon_ms)
+    return episodes
 
 
-def evaluate_threshold(watched: ObservedRows, score: Floats, threshold: float, seed: int, samples: int = 1000) -> EventMetrics:
+def evaluate_threshold(observed: ObservedRows, score: Floats, threshold: float, seed: int, samples: int = 1000) -> EventMetrics:
     """Compute the metrics of the alerts that operators would have received with this threshold."""
     return event_metrics(
-        predicted_episodes_at(watched, score, threshold),
-        watched.problems,
-        watched.gap_ms,
-        watched.horizon_ms,
-        watched.observed_s,
+        predicted_episodes_at(observed, score, threshold),
+        observed.problems,
+        observed.gap_ms,
+        observed.horizon_ms,
+        observed.observed_s,
         seed,
         samples,
     )
@@ -113,7 +113,7 @@ class _ThresholdOption:
     allowed: bool
 
 
-def choose_threshold(watched: ObservedRows, score: Floats, wanted: OperatingPoint, seed: int) -> ThresholdChoice:
+def choose_threshold(observed: ObservedRows, score: Floats, wanted: OperatingPoint, seed: int) -> ThresholdChoice:
     """Choose the threshold that is best by the configured goal, within the allowed time in alarm; of equals the highest.
 
     By false alarms a week or by least precision: the most event recall within that limit. By cost: the least sum of missed
@@ -121,7 +121,7 @@ def choose_threshold(watched: ObservedRows, score: Floats, wanted: OperatingPoin
     is chosen, because it uses the whole limit that operators accepted; the choice says so. A threshold above all scores raises no
     episode, so it is within any limit.
     """
-    weighed = [_weigh(t, evaluate_threshold(watched, score, t, seed, CURVE_SAMPLES), wanted) for t in _thresholds(score)]
+    weighed = [_weigh(t, evaluate_threshold(observed, score, t, seed, CURVE_SAMPLES), wanted) for t in _thresholds(score)]
     allowed = [w for w in weighed if w.allowed]
     best = min(allowed, key=lambda w: (w.loss, -w.threshold))
     finds = bool(best.met.n_found)

@@ -46,13 +46,13 @@ class CommonWindow:
     """Rows of one window (start, end] that both models scored and neither has learned from.
 
     `acted`: rows whose label window touches the outcome window of an episode on which operators acted; their label is not the
-    truth. `watched`: the rows without `acted`, with the problems of which a warning was possible.
+    truth. `observed`: the rows without `acted`, with the problems of which a warning was possible.
     """
 
     start: datetime
     end: datetime
     at: Millis
-    watched: ObservedRows
+    observed: ObservedRows
     label: Labels
     acted: BoolArray
     challenger: Floats
@@ -129,7 +129,7 @@ def common_window(
         start=start,
         end=from_millis(int(rows["at"].max())),
         at=rows["at"].to_numpy(np.int64),
-        watched=observe_rows(
+        observed=observe_rows(
             at=free["at"].to_numpy(np.int64),
             asset=free["asset"].to_numpy(object),
             problems=problems,
@@ -156,14 +156,12 @@ def _rows_of(
     as_of: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return scored and labelled rows of one asset, and its problems."""
-    known = point_in_time_view(history, as_of)
+    view = point_in_time_view(history, as_of)
     at = grid(start, as_of, duration_millis(definition.stride))
-    labels = label_instants(definition, predicts(definition.problem, history.asset), known, at, as_of)
-    keep = (labels.dropped == "") & has_any_value(challenger.plan, known, at) & ~covered(suppressed, at)
+    labels = label_instants(definition, predicts(definition.problem, history.asset), view, at, as_of)
+    keep = (labels.dropped == "") & has_any_value(challenger.plan, view, at) & ~covered(suppressed, at)
     at = at[keep]
-    scores = {
-        name: m.score(build_features(m.plan, known, at)) for name, m in (("challenger", challenger), ("champion", champion))
-    }
+    scores = {name: m.score(build_features(m.plan, view, at)) for name, m in (("challenger", challenger), ("champion", champion))}
     acted = _touched(definition, at, [(s, e) for a, s, e in excluded if a == history.asset.name])
     rows = pd.DataFrame({"asset": history.asset.name, "at": at, "label": labels.label[keep], "acted": acted, **scores})
     return rows, labels.problems.assign(asset=history.asset.name)
@@ -211,12 +209,12 @@ def _decide(
         bounds = {name: _view(window, everything, label.astype(np.int8), block_ms, seed) for name, label in counted.items()}
     free = ~window.acted
     events = {
-        "challenger": evaluate_threshold(window.watched, window.challenger[free], challenger.threshold, seed),
-        "champion": evaluate_threshold(window.watched, window.champion[free], champion.threshold, seed),
+        "challenger": evaluate_threshold(window.observed, window.challenger[free], challenger.threshold, seed),
+        "champion": evaluate_threshold(window.observed, window.champion[free], champion.threshold, seed),
     }
     n_events = events["challenger"].n_events
-    watched = window.watched
-    blocks = time_blocks(watched.at, watched.asset, watched.gap_ms, watched.horizon_ms)
+    observed = window.observed
+    blocks = time_blocks(observed.at, observed.asset, observed.gap_ms, observed.horizon_ms)
     evidence = {
         "window": {"start": window.start.isoformat(), "end": window.end.isoformat(), "rows": len(window.label)},
         "events": n_events,
@@ -251,32 +249,30 @@ def _verdict(
     evidence: dict[str, Any],
 ) -> PromotionDecision:
     wanted = definition.promotion
-    stretch = f"between {window.start:%Y-%m-%d %H:%M} and {window.end:%Y-%m-%d %H:%M} UTC"
+    period = f"between {window.start:%Y-%m-%d %H:%M} and {window.end:%Y-%m-%d %H:%M} UTC"
     if n_events < wanted.least_events:
-        reason = f"Cannot tell: {n_events} problems {stretch}, {wanted.least_events} are needed. The champion stays."
+        reason = f"Cannot tell: {n_events} problems {period}, {wanted.least_events} are needed. The champion stays."
         return _undecided("cannot_tell", reason, evidence)
     if left_out.share is None:
-        reason = (
-            f"Cannot tell: the rows {stretch} are all of one class once acted-upon episodes are left out. The champion stays."
-        )
+        reason = f"Cannot tell: the rows {period} are all of one class once acted-upon episodes are left out. The champion stays."
         return _undecided("cannot_tell", reason, evidence)
     ways = [left_out, *bounds.values()] if window.acted.any() else [left_out]
     verdicts = [way.share is not None and way.share >= wanted.confidence for way in ways]
-    figures = (
+    summary = (
         f"the challenger's average precision is {left_out.challenger_ap:.3f}, the champion's {left_out.champion_ap:.3f}, "
-        f"over {n_events} problems {stretch}; "
+        f"over {n_events} problems {period}; "
         f"it is better in {left_out.share:.0%} of {left_out.samples} samples ({wanted.confidence:.0%} needed)"
     )
     if len(set(verdicts)) > 1:
         positive, negative = (_percent(bounds[name].share) for name in ("positive", "negative"))
         reason = (
-            f"Cannot tell: {figures}, but the answer depends on {int(window.acted.sum())} rows of "
+            f"Cannot tell: {summary}, but the answer depends on {int(window.acted.sum())} rows of "
             f"acted-upon episodes: better in {positive} if they count as problems, in {negative} if not. The champion stays."
         )
         return _undecided("cannot_tell", reason, evidence)
     if verdicts[0]:
-        return PromotionDecision("promote", True, False, f"The challenger replaces the champion: {figures}.", evidence)
-    return _undecided("keep", f"The champion stays: {figures}.", evidence)
+        return PromotionDecision("promote", True, False, f"The challenger replaces the champion: {summary}.", evidence)
+    return _undecided("keep", f"The champion stays: {summary}.", evidence)
 
 
 def _undecided(verdict: Verdict, reason: str, evidence: dict[str, Any]) -> PromotionDecision:
@@ -295,11 +291,11 @@ def _view(window: CommonWindow, keep: BoolArray, label: Labels, block_ms: int, s
     _, block = np.unique(window.at[keep] // block_ms, return_inverse=True)
     differences = paired_differences(label, mine, theirs, block, seed)
     challenger, champion = _WeightedAp(label, mine), _WeightedAp(label, theirs)
-    once = np.ones(len(label))
+    ones = np.ones(len(label))
     return _View(
         share=float(np.mean(differences > 0)) if len(differences) else None,
-        challenger_ap=challenger.of(once),
-        champion_ap=champion.of(once),
+        challenger_ap=challenger.of(ones),
+        champion_ap=champion.of(ones),
         interval=(float(np.quantile(differences, 0.025)), float(np.quantile(differences, 0.975))) if len(differences) else None,
         samples=len(differences),
     )

@@ -141,8 +141,8 @@ def _in_service(revision: Revision, start: datetime) -> Revision:
 def _of_all(progress: Progress, number: int, count: int) -> Progress:
     """Return the progress of one segment as progress of all: the bar counts segments, the text names the step in this one."""
 
-    def tell(step: str, done: int, total: int | None) -> None:
+    def report_progress(step: str, done: int, total: int | None) -> None:
         part = f" {done}/{total}" if total else ""
         progress(f"segment {number} of {count}: {step}{part}", number - 1, count)
 
-    return tell
+    return report_progress

@@ -18,12 +18,12 @@ from alerting.reporting.material import Material, subtract_gaps, total_length
 
 def load_of(material: Material, flood_above: int) -> Load | None:
     """Return the load of the episodes on operators, over the evaluated time."""
-    if not material.watched:
+    if not material.evaluated:
         return None
-    spans = material.watched.values()
+    intervals = material.evaluated.values()
     raised = [e for e in material.episodes if material.start <= e.raised_at < material.end]
-    spells = [(e.raised_at, e.raised_at + total_length(material.in_alarm(e))) for e in raised]
-    return operator_load(spells, min(a for a, _ in spans), max(b for _, b in spans), flood_above)
+    episodes_of = [(e.raised_at, e.raised_at + total_length(material.in_alarm(e))) for e in raised]
+    return operator_load(episodes_of, min(a for a, _ in intervals), max(b for _, b in intervals), flood_above)
 
 
 def events_of(material: Material) -> EventMetrics | None:
@@ -32,21 +32,21 @@ def events_of(material: Material) -> EventMetrics | None:
     None for a definition without a problem, and without evaluated time.
     """
     definition = material.definition
-    if definition.problem is None or not material.watched:
+    if definition.problem is None or not material.evaluated:
         return None
     gap, horizon = duration_millis(definition.gap), duration_millis(definition.horizon)
-    spells: dict[str, list[tuple[int, int]]] = {asset: [] for asset in material.watched}
+    episodes_of: dict[str, list[tuple[int, int]]] = {asset: [] for asset in material.evaluated}
     for e in material.episodes:
-        known = e.outcome_record is not None and e.outcome_record.occurred is not None
-        if known and material.start <= e.raised_at < material.end and e.asset in spells:
-            spells[e.asset].append((to_millis(e.raised_at), to_millis(e.raised_at + total_length(material.in_alarm(e)))))
+        is_known = e.outcome_record is not None and e.outcome_record.occurred is not None
+        if is_known and material.start <= e.raised_at < material.end and e.asset in episodes_of:
+            episodes_of[e.asset].append((to_millis(e.raised_at), to_millis(e.raised_at + total_length(material.in_alarm(e)))))
     if isinstance(definition, ClassifierDefinition):
-        spans, observed = _scored(material, definition)
+        intervals, observed = _scored(material, definition)
         seed = definition.learning.seed
     else:
-        spans, observed, seed = _evaluated_intervals(material), _evaluated_seconds(material), 0
-    begun = {asset: _begun_within(found, material.start, material.end) for asset, found in spans.items()}
-    return event_metrics(spells, begun, gap, horizon, observed, seed)
+        intervals, observed, seed = _evaluated_intervals(material), _evaluated_seconds(material), 0
+    begun = {asset: _begun_within(found, material.start, material.end) for asset, found in intervals.items()}
+    return event_metrics(episodes_of, begun, gap, horizon, observed, seed)
 
 
 def cost_of(definition: Definition, events: EventMetrics | None, weeks: float) -> Cost | None:
@@ -60,10 +60,10 @@ def cost_of(definition: Definition, events: EventMetrics | None, weeks: float) -
     return Cost(misses, false, misses + false, (misses + false) / weeks)
 
 
-def _begun_within(spans: ProblemIntervals, start: datetime, end: datetime) -> ProblemIntervals:
+def _begun_within(intervals: ProblemIntervals, start: datetime, end: datetime) -> ProblemIntervals:
     """Return the intervals with only problems that began in [start, end) counted; the others still confirm episodes."""
-    inside = (spans.start >= to_millis(start)) & (spans.start < to_millis(end))
-    return ProblemIntervals(spans.start, spans.end, spans.counted & inside)
+    inside = (intervals.start >= to_millis(start)) & (intervals.start < to_millis(end))
+    return ProblemIntervals(intervals.start, intervals.end, intervals.counted & inside)
 
 
 def _scored(material: Material, definition: ClassifierDefinition) -> tuple[Mapping[str, ProblemIntervals], dict[str, float]]:
@@ -75,29 +75,29 @@ def _scored(material: Material, definition: ClassifierDefinition) -> tuple[Mappi
     at = millis(scores["ts"]) if len(scores) else np.empty(0, np.int64)
     problems = material.problems
     onset = material.predicts == "onset"
-    watched = observe_rows(
+    observed_rows = observe_rows(
         at, asset, problems, onset, seconds, duration_millis(definition.gap), duration_millis(definition.horizon)
     )
-    return watched.problems, seconds
+    return observed_rows.problems, seconds
 
 
 def _evaluated_intervals(material: Material) -> dict[str, ProblemIntervals]:
     """Return the problems with an evaluated instant in their warning time, by asset."""
     gap, horizon = duration_millis(material.definition.gap), duration_millis(material.definition.horizon)
-    spans = {}
-    for asset, (first, last) in material.watched.items():
+    intervals = {}
+    for asset, (first, last) in material.evaluated.items():
         own = material.problems[material.problems["asset"] == asset].sort_values("start")
         found = problem_intervals(own, onset=material.predicts == "onset")
         latest = found.start - gap
         counted = (to_millis(first) <= latest) & (latest - horizon < to_millis(last))
-        spans[asset] = ProblemIntervals(found.start, found.end, counted)
-    return spans
+        intervals[asset] = ProblemIntervals(found.start, found.end, counted)
+    return intervals
 
 
 def _evaluated_seconds(material: Material) -> dict[str, float]:
     gaps = material.gaps
-    known = {asset: subtract_gaps(interval, gaps.get(asset, ())) for asset, interval in material.watched.items()}
-    return {asset: total_length(parts).total_seconds() for asset, parts in known.items()}
+    is_known = {asset: subtract_gaps(interval, gaps.get(asset, ())) for asset, interval in material.evaluated.items()}
+    return {asset: total_length(parts).total_seconds() for asset, parts in is_known.items()}
 
 
 def beside_acted(platform: Platform, material: Material) -> int:

@@ -36,7 +36,7 @@ def finish(
     view = shadow.live_view(now)
     determine_due_outcomes(view, now)
     material = gather_material(view, view.definitions.latest()[0], start, end, now)
-    figures = compute_metrics(material)
+    metrics = compute_metrics(material)
     events = events_of(material)
     top = BacktestMetrics(
         run=id,
@@ -48,12 +48,12 @@ def finish(
         cost=cost_of(subject.definition, events, (end - start) / timedelta(weeks=1)),
         beside_acted=beside_acted(platform, material),
     )
-    judgement = conclude(figures)
-    page = render_page(figures, judgement, draw(figures, material.scores), top)
+    judgement = conclude(metrics)
+    page = render_page(metrics, judgement, draw(metrics, material.scores), top)
     results = {
         "finished_at": now,
         "headline": judgement.sentence,
-        "figures": {**_without_episodes(figures), "judgement": to_document(judgement), "beside_acted": top.beside_acted},
+        "metrics": {**_without_episodes(metrics), "judgement": to_document(judgement), "beside_acted": top.beside_acted},
         "events": top.events.to_document() if top.events else None,
         "cost": to_document(top.cost),
         "load": _load_document(top.load),
@@ -62,8 +62,8 @@ def finish(
     run = platform.backtests.get(id)
     if run is None:
         raise UserError("this backtest was removed while it ran; run it again")
-    kept = stored_result(platform, run)
-    return Backtest(**{**kept.__dict__, "resumed": done, "kept": False})
+    stored = stored_result(platform, run)
+    return Backtest(**{**stored.__dict__, "resumed": done, "is_stored": False})
 
 
 def stored_result(platform: Platform, run: Document) -> Backtest:
@@ -74,20 +74,20 @@ def stored_result(platform: Platform, run: Document) -> Backtest:
         end=run["end"],
         headline=run["headline"],
         segments=tuple(run["segments"]),
-        figures=run["figures"],
+        metrics=run["metrics"],
         events=run["events"],
         load=run["load"],
         cost=run["cost"],
         episodes=tuple(platform.backtests.episodes(run["id"])),
         page=platform.backtests.page(run["id"]) or "",
         finished_at=run["finished_at"],
-        kept=True,
+        is_stored=True,
     )
 
 
-def _without_episodes(figures: ReportMetrics) -> Document:
+def _without_episodes(metrics: ReportMetrics) -> Document:
     """Return the metrics without the list of episodes, which may be very long and are stored one by one."""
-    return {name: value for name, value in to_document(figures).items() if name != "episodes"}
+    return {name: value for name, value in to_document(metrics).items() if name != "episodes"}
 
 
 def _load_document(load: Load | None) -> Document | None:
@@ -115,7 +115,7 @@ def describe_training(definition: Definition, segments: list[SegmentMetrics], re
         often = f"at the start and as scheduled ({definition.schedule.retrain}, {definition.schedule.timezone})"
     tried, failed = len(segments), sum(s.verdict == "not_trained" for s in segments)
     models = len({s.model_hash for s in segments if s.model_hash})
-    words = f"It was trained {often}: {tried} times, {models} different {'model' if models == 1 else 'models'} in service"
-    words += f"; {failed} trainings were not possible" if failed else ""
+    message = f"It was trained {often}: {tried} times, {models} different {'model' if models == 1 else 'models'} in service"
+    message += f"; {failed} trainings were not possible" if failed else ""
     approval = " Promotions that need approval were taken as approved at once." if definition.promotion.mode == "approval" else ""
-    return f"{words}.{approval}"
+    return f"{message}.{approval}"

@@ -27,9 +27,9 @@ class Subject:
 
 @dataclass(frozen=True)
 class Backtest:
-    """A finished backtest. `figures`, `events`, `load` and `cost` are JSON-able; `episodes` oldest first.
+    """A finished backtest. `metrics`, `events`, `load` and `cost` are JSON-able; `episodes` oldest first.
 
-    `resumed`: segments restored from an interrupted run; `kept`: the whole result was stored already.
+    `resumed`: segments restored from an interrupted run; `is_stored`: the whole result was stored already.
     """
 
     id: str
@@ -38,7 +38,7 @@ class Backtest:
     end: datetime
     headline: str
     segments: tuple[Document, ...]
-    figures: Document
+    metrics: Document
     events: Document | None
     load: Document | None
     cost: Document | None
@@ -46,7 +46,7 @@ class Backtest:
     page: str
     finished_at: datetime
     resumed: int = 0
-    kept: bool = False
+    is_stored: bool = False
 
 
 def cadence(retrain: Retrain) -> str:

@@ -45,7 +45,7 @@ def walk_segment(
         unknown = evaluate(shadow.live_view(until), [name], until).unknown
     raised = sum(start < e.raised_at <= end for e in shadow.episodes.find())
     figure = _FIGURE.validate_python(
-        {**asdict(trained), "episodes": raised, "unknown": tuple(f"{pair}: {why}" for pair, why in unknown.items())}
+        {**asdict(trained), "episodes": raised, "unknown": tuple(f"{target}: {why}" for target, why in unknown.items())}
     )
     platform.backtests.store_segment(id, number, asdict(figure), checkpoint_files(shadow, name, figure))
     return figure

@@ -29,9 +29,9 @@ def forget_deleted(platform: Platform, documented: Collection[str], at: datetime
     """Resolve the alerts on definitions without a document, and on champions of definitions out of service."""
     serving = {r.name for r in platform.definitions.latest() if r.definition.state == "active"}
     for alert in platform.platform_alerts.open():
-        gone = alert.kind == FAULTY and alert.subject not in documented
+        is_deleted = alert.kind == FAULTY and alert.subject not in documented
         idle = alert.kind == UNREADABLE and alert.subject not in serving
-        if gone or idle:
+        if is_deleted or idle:
             platform.platform_alerts.resolve(alert.kind, alert.subject, at)
 
 

@@ -74,7 +74,7 @@ class Scenario(Closed):
     events: tuple[EventDuring, ...] = Field((), description="Events of the asset, or of one above it.")
     shelved: tuple[During, ...] = Field((), description="When an operator has muted it.")
     expect: tuple[Expected, ...] = Field(description="All transitions, in order; [] when nothing must happen.")
-    told: tuple[Duration, ...] | None = Field(
+    notified: tuple[Duration, ...] | None = Field(
         None,
         description="When people are first told of each episode: at its raise, or when suppression and shelves end; [] when they "
         "never are. Not compared when left out.",
@@ -128,15 +128,15 @@ def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
         raise UserError(f"scenario {scenario.title!r}: {path}: {sentence}; give it under asset: attributes:")
     end = scenario.until if scenario.until is not None else _length(scenario) * scenario.every
     before = scenario.start - _MOMENT
-    judged = evaluate_values(definition, history, None, before, scenario.start + end)
-    _, steps = advance(ConditionState(before), judged.intervals, definition.hold, definition.clear_for, severities(definition))
+    evaluated = evaluate_values(definition, history, None, before, scenario.start + end)
+    _, steps = advance(ConditionState(before), evaluated.intervals, definition.hold, definition.clear_for, severities(definition))
     last = end if scenario.before is None else scenario.before
     found = [_line(s.at - scenario.start, s) for s in steps if scenario.after <= s.at - scenario.start <= last]
     expected = [_expected_line(e, scenario) for e in scenario.expect]
-    if scenario.told is not None:
-        told = [at - scenario.start for at in _told(definition, scenario, history, steps, scenario.start + end)]
-        found += [_told_line(at) for at in told if scenario.after <= at <= last]
-        expected += [_told_line(at) for at in scenario.told]
+    if scenario.notified is not None:
+        notified = [at - scenario.start for at in _notified_instants(definition, scenario, history, steps, scenario.start + end)]
+        found += [_notification_line(at) for at in notified if scenario.after <= at <= last]
+        expected += [_notification_line(at) for at in scenario.notified]
     return ScenarioResult(scenario.title, tuple(found), tuple(expected))
 
 
@@ -157,7 +157,7 @@ def _times(value: Value) -> int:
     return int(match["times"]) if len(match["times"]) < 10 else _MOST_VALUES + 1
 
 
-def _told(
+def _notified_instants(
     definition: ThresholdDefinition, scenario: Scenario, history: History, steps: Sequence[Step], end: datetime
 ) -> list[datetime]:
     """Return the instants of notifications. Suppression depends on the readings and events of the scenario only."""
@@ -167,8 +167,8 @@ def _told(
     return notification_instants(steps, silent, suppression.still_notify if suppression else (), end + _MOMENT, shelved)
 
 
-def _told_line(at: timedelta) -> str:
-    return f"{_clock(at)}  told"
+def _notification_line(at: timedelta) -> str:
+    return f"{_clock(at)}  notified"
 
 
 def _line(at: timedelta, step: Step) -> str:
@@ -257,9 +257,9 @@ def _spread(values: Sequence[Value]) -> list[Value]:
 
 
 def _alone(text: str) -> Value:
-    words: dict[str, Value] = {"null": None, "true": True, "false": False}
-    if text in words:
-        return words[text]
+    constants: dict[str, Value] = {"null": None, "true": True, "false": False}
+    if text in constants:
+        return constants[text]
     try:
         return float(text)
     except ValueError:

@@ -84,8 +84,8 @@ def _add_revision(
         before = latest_revision(platform, definition.name)
         if before is not None and before.hash == definition_hash(definition):
             return before, before
-        taken = platform.definitions.last_number(definition.name)
-        revision = next_revision(definition, before, author, at, reason, taken)
+        last_number = platform.definitions.last_number(definition.name)
+        revision = next_revision(definition, before, author, at, reason, last_number)
         if platform.definitions.add_revision(revision):
             return revision, before
 
@@ -125,21 +125,21 @@ def sync(platform: Platform, at: datetime) -> Synced:
             faulty[name] = [str(f) for f in faults]
         elif name not in latest or latest[name].hash != definition_hash(definition):
             new.append(_add_revision(platform, definition, "database", at, "edited in the database")[0])
-        _mark(platform, name, faulty.get(name, []), known_faults.get(name, []), at)
+        _record_faults(platform, name, faulty.get(name, []), known_faults.get(name, []), at)
         documented.add(name)
     forget_deleted(platform, documented, at)
     return Synced(tuple(new), faulty)
 
 
-def _mark(platform: Platform, name: str, faults: list[str], known: list[str], at: datetime) -> None:
-    if faults == known:
+def _record_faults(platform: Platform, name: str, faults: list[str], earlier: list[str], at: datetime) -> None:
+    if faults == earlier:
         return
     record_definition_faults(
         platform, name, faults, at
     )  # before the mark: after an interruption between the two both are done again
     platform.definitions.mark_faulty(name, faults)
     what = "definition is faulty; its last valid revision stays in force" if faults else "definition is valid again"
-    platform.audit.add(actor="platform", what=what, subject=name, at=at, before=known, after=faults)
+    platform.audit.add(actor="platform", what=what, subject=name, at=at, before=earlier, after=faults)
 
 
 def all_assets(platform: Platform) -> AssetIndex:
@@ -157,8 +157,8 @@ def require_revision(platform: Platform, name: str, number: int | None = None) -
     """Return the newest (or the given) revision. Raises UserError if there is none; its message names the existing ones."""
     revisions = platform.definitions.revisions(name)
     if not revisions:
-        known = ", ".join(r.name for r in platform.definitions.latest()) or "none yet; apply one first"
-        raise UserError(f"there is no definition {name!r} (known: {known})")
+        names = ", ".join(r.name for r in platform.definitions.latest()) or "none yet; apply one first"
+        raise UserError(f"there is no definition {name!r} (known: {names})")
     if number is None:
         return revisions[-1]
     found = next((r for r in revisions if r.number == number), None)

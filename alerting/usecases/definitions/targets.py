@@ -8,9 +8,9 @@ from alerting.usecases.definitions.sync import active, sync
 
 def current_plan(platform: Platform) -> EvaluationPlan:
     """Return all targets of definitions in service. Documents edited since the last time get their revisions first (`sync`)."""
-    kept = platform.evaluation_plans.get(platform.evaluation_plans.source_hash())
-    if kept is not None:
-        return kept
+    stored = platform.evaluation_plans.get(platform.evaluation_plans.source_hash())
+    if stored is not None:
+        return stored
     sync(platform, platform.clock.now())
     written = platform.evaluation_plans.source_hash()
     revisions = active(platform)

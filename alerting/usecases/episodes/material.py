@@ -48,7 +48,7 @@ def gather_material(platform: Platform, revision: Revision, start: datetime, end
         problems=_notifiable_problems(_problems(definition, histories, as_of), suppressed, definition),
         scores=_label_scores(definition, histories, scores, as_of),
         models=_models(platform, revision.name, start, end, scores),
-        watched=evaluated,
+        evaluated=evaluated,
         gaps=gaps,
         predicts=predicts(definition.problem, assets[0]) if definition.problem and assets else "onset",
         not_notified=sum(e not in episodes and e.raised_at >= start for e in found),

@@ -10,7 +10,7 @@ from alerting.definitions.model import Definition, Problem
 from alerting.detection.problems import find_problems, predicts, problem_samples
 from alerting.episodes.episode import Episode, OutcomeRecord, Transition
 from alerting.episodes.outcome import Observed, acted_within, consensus, determine_outcome
-from alerting.learning.data.labels import known_until
+from alerting.learning.data.labels import last_known_instant
 from alerting.ports import Platform
 from alerting.readings.history import History, Millis, from_millis, millis, to_millis
 from alerting.usecases.episodes.store import update
@@ -127,7 +127,7 @@ def _without_occurrence(problem: Problem, history: History, start: datetime, end
     samples = ts if problem.variable else millis(pd.DatetimeIndex(history.readings.index))
     if not ((samples > to_millis(start)) & (samples <= to_millis(end))).any():
         return Observed("unknown", reason="no data within the outcome window")
-    if to_millis(end + problem.hold) > known_until(problem, history, ts, to_millis(as_of)):
+    if to_millis(end + problem.hold) > last_known_instant(problem, history, ts, to_millis(as_of)):
         return Observed(
             "unknown", reason=f"the data end at {from_millis(int(samples[-1])).isoformat()}, before the outcome window"
         )

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.faults import Fault, UserError
-from alerting.definitions.wording.fault_messages import words_of
+from alerting.definitions.wording.fault_messages import message_of
 from alerting.usecases.ingestion.tables import Plant
 
 _NAME_RULE = "letters, digits, _ . - only; in names of variables no dot, and no digit first"
@@ -18,9 +18,9 @@ _NAME_RULE = "letters, digits, _ . - only; in names of variables no dot, and no 
 
 @dataclass(frozen=True)
 class GivenAsset:
-    """An asset document as written, perhaps with a few fields only; `place` is its position in the file."""
+    """An asset document as written, perhaps with a few fields only; `origin` is its position in the file."""
 
-    place: str
+    origin: str
     document: Mapping[str, Any]
 
 
@@ -53,20 +53,20 @@ def import_assets(
     Raises UserError with every fault of every asset, without a write: fields that are wrong or unknown, an asset that is given
     twice, a parent that is not known, or a new type for a variable of an asset that has readings.
     """
-    known = {a.name: a for a in plant.assets.all()}
+    existing = {a.name: a for a in plant.assets.all()}
     faults = [*_twice(given), *(fault for asset in given for fault in _faults(asset))]
-    merged = {} if faults else {str(g.document["name"]): _merged(g, known.get(str(g.document["name"]))) for g in given}
-    faults += _parent_faults(given, {*known, *merged})
-    faults += [f for asset in merged.values() if asset.name in known for f in _type_faults(plant, known[asset.name], asset)]
+    merged = {} if faults else {str(g.document["name"]): _merged(g, existing.get(str(g.document["name"]))) for g in given}
+    faults += _parent_faults(given, {*existing, *merged})
+    faults += [f for asset in merged.values() if asset.name in existing for f in _type_faults(plant, existing[asset.name], asset)]
     if faults:
         raise UserError(f"{source} is refused, nothing was written:\n" + "\n".join(f"  - {f}" for f in faults))
-    changes = [c for asset in merged.values() for c in _changes(known.get(asset.name), asset)]
-    changed = [a for a in merged.values() if known.get(a.name) != a]
-    result = AssetsResult(source, len(merged), tuple(n for n in merged if n not in known), tuple(changes), dry_run)
+    changes = [c for asset in merged.values() for c in _changes(existing.get(asset.name), asset)]
+    changed = [a for a in merged.values() if existing.get(a.name) != a]
+    result = AssetsResult(source, len(merged), tuple(n for n in merged if n not in existing), tuple(changes), dry_run)
     if changed and not dry_run:
         plant.assets.put(changed)
         for asset in changed:
-            before = known.get(asset.name)
+            before = existing.get(asset.name)
             plant.audit.add(
                 actor=actor,
                 what="asset imported",
@@ -79,10 +79,10 @@ def import_assets(
     return result
 
 
-def _merged(given: GivenAsset, known: Asset | None) -> Asset:
-    if known is None:
+def _merged(given: GivenAsset, existing: Asset | None) -> Asset:
+    if existing is None:
         return Asset.model_validate(dict(given.document))
-    return Asset.model_validate(_deep_merge(known.model_dump(mode="json"), given.document))
+    return Asset.model_validate(_deep_merge(existing.model_dump(mode="json"), given.document))
 
 
 def _deep_merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,13 +94,13 @@ def _deep_merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str,
 
 
 def _twice(given: Sequence[GivenAsset]) -> list[Fault]:
-    places: dict[str, str] = {}
+    origins: dict[str, str] = {}
     faults = []
     for asset in given:
         name = str(asset.document.get("name"))
-        if name in places:
-            faults.append(Fault(asset.place, f"asset {name!r} stands in this file already", places[name]))
-        places.setdefault(name, asset.place)
+        if name in origins:
+            faults.append(Fault(asset.origin, f"asset {name!r} stands in this file already", origins[name]))
+        origins.setdefault(name, asset.origin)
     return faults
 
 
@@ -108,13 +108,13 @@ def _faults(given: GivenAsset) -> list[Fault]:
     try:
         Asset.model_validate(dict(given.document))
     except ValidationError as error:
-        return [_fault(given.place, e) for e in error.errors()]
+        return [_fault(given.origin, e) for e in error.errors()]
     return []
 
 
-def _fault(place: str, error: Any) -> Fault:
+def _fault(origin: str, error: Any) -> Fault:
     path = [str(part) for part in error["loc"] if part != "[key]"]
-    where = f"{place}: {'.'.join(path)}"
+    where = f"{origin}: {'.'.join(path)}"
     model: type[BaseModel] = Variable if path[0] == "variables" and len(path) > 2 else Asset
     match error["type"]:
         case "extra_forbidden":
@@ -124,12 +124,12 @@ def _fault(place: str, error: Any) -> Fault:
             return Fault(where, f"{error['input']!r} is not a legal name", _NAME_RULE)
         case "missing":
             return Fault(where, "is missing")
-    return Fault(where, *words_of(error))
+    return Fault(where, *message_of(error))
 
 
 def _parent_faults(given: Sequence[GivenAsset], names: set[str]) -> list[Fault]:
     return [
-        Fault(f"{asset.place}: parent", f"there is no asset {parent!r}", "import it with this file or before")
+        Fault(f"{asset.origin}: parent", f"there is no asset {parent!r}", "import it with this file or before")
         for asset in given
         if (parent := asset.document.get("parent")) and parent not in names
     ]
@@ -137,9 +137,9 @@ def _parent_faults(given: Sequence[GivenAsset], names: set[str]) -> list[Fault]:
 
 def _type_faults(plant: Plant, before: Asset, after: Asset) -> list[Fault]:
     changed = [
-        (name, known.type, after.variables[name].type)
-        for name, known in before.variables.items()
-        if known.type != after.variables[name].type
+        (name, existing.type, after.variables[name].type)
+        for name, existing in before.variables.items()
+        if existing.type != after.variables[name].type
     ]
     if not changed or plant.readings.span(before.name) is None:
         return []

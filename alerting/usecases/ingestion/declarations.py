@@ -12,11 +12,11 @@ from alerting.usecases.ingestion.sources import Duration, EventsProfile, Profile
 from alerting.usecases.ingestion.summary import SHOWN
 
 
-def column_types(source: Source, profile: Profile, known: Mapping[str, Asset]) -> dict[str, VariableType]:
+def column_types(source: Source, profile: Profile, existing: Mapping[str, Asset]) -> dict[str, VariableType]:
     """Return the type by column title: the declared one, else the inferred one; columns without any value are left out."""
     types: dict[str, VariableType] = {}
     for title, column in profile.columns.items():
-        declared = _declared(source, column.name, profile.assets, known)
+        declared = _declared_type(source, column.name, profile.assets, existing)
         kind = declared or column.inferred()
         if kind is None or not (column.filled or column.bad_quality):
             continue
@@ -28,10 +28,12 @@ def column_types(source: Source, profile: Profile, known: Mapping[str, Asset]) -
     return types
 
 
-def _declared(source: Source, variable: str, assets: Mapping[str, set[str]], known: Mapping[str, Asset]) -> VariableType | None:
+def _declared_type(
+    source: Source, variable: str, assets: Mapping[str, set[str]], existing: Mapping[str, Asset]
+) -> VariableType | None:
     by_type: dict[VariableType, str] = {}
     for name in sorted(assets):
-        found = known[name].variables.get(variable) if name in known else None
+        found = existing[name].variables.get(variable) if name in existing else None
         if found:
             by_type.setdefault(found.type, name)
     if len(by_type) > 1:
@@ -46,13 +48,13 @@ def with_variables(
     filled: set[str],
     columns: Mapping[str, ColumnProfile],
     types: Mapping[str, VariableType],
-    known: Asset | None,
+    existing: Asset | None,
 ) -> Asset:
     """Return the asset with a variable for each of its filled columns. Declared variables do not change.
 
     Raises UserError if the asset would not be valid, so that every written asset can be read again.
     """
-    asset = known or Asset(name=name)
+    asset = existing or Asset(name=name)
     found = {
         columns[title].name: _variable(columns[title], kind) for title, kind in types.items() if columns[title].name in filled
     }

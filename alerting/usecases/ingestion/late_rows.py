@@ -44,11 +44,11 @@ def evaluated_since(stored: Stored, assets: Collection[str]) -> dict[str, dateti
         return {}
     index, found = AssetIndex(stored.assets.all()), dict[str, datetime]()
     active = [r for r in stored.definitions.latest() if r.definition.state == "active"]
-    watched = {r.name: {a.name for a in index.matching(r.definition.assets)} & set(assets) for r in active}
-    changed = stored.definitions.histories([r.name for r in active if r.number > 1 and watched[r.name]])
+    targets = {r.name: {a.name for a in index.matching(r.definition.assets)} & set(assets) for r in active}
+    changed = stored.definitions.histories([r.name for r in active if r.number > 1 and targets[r.name]])
     for revision in active:
         began = first_instant(changed.get(revision.name, [revision])) or revision.at
-        found |= {asset: min(began, found.get(asset, began)) for asset in watched[revision.name]}
+        found |= {asset: min(began, found.get(asset, began)) for asset in targets[revision.name]}
     return found
 
 

@@ -12,18 +12,18 @@ from alerting.usecases.ingestion.sources import EventTypeProfile, Profile, Rejec
 from alerting.usecases.ingestion.understood import Understood, UnderstoodColumn
 
 SHOWN = 5
-_MOST_WORDS = 5
+_MOST_TEXTS = 5
 
 
 def understand(
     source: Source,
     profile: Profile,
     types: Mapping[str, VariableType],
-    known: Mapping[str, Asset],
+    existing: Mapping[str, Asset],
     event_types: Mapping[str, str],
 ) -> Understood:
     """Return the description of the file as it will be imported."""
-    declared = {v for name in profile.assets if name in known for v in known[name].variables}
+    declared = {v for name in profile.assets if name in existing for v in existing[name].variables}
     columns = tuple(_column(profile, profile.columns[title], kind, declared) for title, kind in types.items())
     return Understood(
         source=source.name,
@@ -33,7 +33,7 @@ def understand(
         first=profile.first,
         last=profile.last,
         assets=tuple(sorted(profile.assets)),
-        new_assets=tuple(name for name in sorted(profile.assets) if name not in known),
+        new_assets=tuple(name for name in sorted(profile.assets) if name not in existing),
         columns=columns,
         event_types=event_types,
         notes=tuple(notes(source, profile, types)),
@@ -47,7 +47,7 @@ def unit_of(title: str, kind: VariableType) -> str | None:
 
 def _column(profile: Profile, column: ColumnProfile, kind: VariableType, declared: set[str]) -> UnderstoodColumn:
     wrong, first = (0, list[BadLine]()) if profile.strict else column.bad(kind)
-    words = {**column.marks, **(column.words if wrong and kind != "category" else {})}
+    texts = {**column.marks, **(column.common_texts if wrong and kind != "category" else {})}
     empty = profile.rows - column.filled - column.marked - column.bad_quality
     return UnderstoodColumn(
         title=column.title,
@@ -58,7 +58,7 @@ def _column(profile: Profile, column: ColumnProfile, kind: VariableType, declare
         values=column.filled - wrong,
         missing=max(0, empty),
         bad=column.marked + wrong,
-        bad_cells=dict(sorted(words.items(), key=lambda item: -item[1])[:SHOWN]),
+        bad_cells=dict(sorted(texts.items(), key=lambda item: -item[1])[:SHOWN]),
         first_bad=tuple(str(line) for line in first),
         every_s=None if column.every_ms is None else column.every_ms / 1000,
     )
@@ -88,8 +88,8 @@ def refuse_doubtful(source: Source, profile: Profile, types: Mapping[str, Variab
         wrong, first = column.bad(kind)
         wrong -= column.faults if kind == "number" else 0
         filled = column.filled - column.faults
-        others = sum(1 for _ in column.words) - (1 if column.faults else 0)
-        if 2 * wrong > filled or (5 * wrong > filled and others > _MOST_WORDS):
+        others = sum(1 for _ in column.common_texts) - (1 if column.faults else 0)
+        if 2 * wrong > filled or (5 * wrong > filled and others > _MOST_TEXTS):
             shown = "".join(f"\n  - {source.unit} {line}" for line in first[:SHOWN])
             raise UserError(
                 f"{source.name} is refused, nothing was written: column {title!r} is taken for a {kind}, and {wrong:,} of its "

@@ -94,18 +94,18 @@ class CheckedReadings:
         reject: Reject | None,
     ) -> None:
         self._source, self._plant, self._profile, self._types, self._reject = source, plant, profile, types, reject
-        self._known = {a.name: a for a in plant.assets.all()}
+        self._existing = {a.name: a for a in plant.assets.all()}
         self._declared = [
-            with_variables(source, name, filled, profile.columns, types, self._known.get(name))
+            with_variables(source, name, filled, profile.columns, types, self._existing.get(name))
             for name, filled in sorted(profile.assets.items())
         ]
-        self.understood = understand(source, profile, types, self._known, {})
+        self.understood = understand(source, profile, types, self._existing, {})
 
     def write(self, *, now: datetime, actor: str, progress: Progress = silent) -> ImportResult:
         """Declare new assets and variables, and write all rows. Idempotent."""
         profile, types = self._profile, self._types
         rejected = _Counted(self._reject or refuse_line)
-        changes = [a for a in self._declared if self._known.get(a.name) != a]
+        changes = [a for a in self._declared if self._existing.get(a.name) != a]
         self._plant.assets.put(changes)
         batches = self._source.read(types, rejected, progress)
         written = _write(batches, lambda batch: self._plant.readings.add_readings(batch, now))
@@ -130,8 +130,8 @@ def check_readings(
     """
     profile = source.profile(progress, stop_early=reject is None)
     _refuse_empty(source, profile)
-    known = {a.name: a for a in plant.assets.all()}
-    types = column_types(source, profile, known)
+    existing = {a.name: a for a in plant.assets.all()}
+    types = column_types(source, profile, existing)
     refuse_bad(source, profile, types, [], reject)
     refuse_doubtful(source, profile, types)
     return CheckedReadings(source, plant, profile, types, reject)

@@ -11,7 +11,7 @@ from alerting.definitions.model import ClassifierDefinition, Definition, Thresho
 from alerting.episodes.episode import Episode
 from alerting.ports import Picture, Platform, Wanted
 from alerting.readings.history import to_millis
-from alerting.reporting.episode_chart import EpisodeChart, Level, Panel, described, episode_chart, limit_levels, new_panel
+from alerting.reporting.episode_chart import EpisodeChart, Level, Panel, describe, episode_chart, limit_levels, new_panel
 from alerting.reporting.sentences import about
 
 _BEFORE = (timedelta(hours=1), timedelta(hours=6), timedelta(days=1), timedelta(days=7))
@@ -26,7 +26,7 @@ def draw_episode(platform: Platform, episode: Episode, now: datetime) -> Picture
     from alerting.reporting.episode_picture import episode_image
 
     chart = chart_of(platform, episode, now)
-    return None if chart is None else Picture(episode_image(chart, platform.zone), described(chart, platform.zone))
+    return None if chart is None else Picture(episode_image(chart, platform.zone), describe(chart, platform.zone))
 
 
 def chart_of(platform: Platform, episode: Episode, now: datetime) -> EpisodeChart | None:

@@ -50,11 +50,11 @@ class Forecast:
     remedies: tuple[str, ...] = ()
 
     @property
-    def words(self) -> tuple[str, ...]:
+    def messages(self) -> tuple[str, ...]:
         """Return one sentence for each position, then the notes, then the remedies."""
         over = f" (judged over {format_duration(self.over)})" if self.over else ""
         helps = (f"it would fit with {remedy}" for remedy in self.remedies)
-        return (*(f"{load.words}{over}" for load in self.loads), *self.notes, *helps)
+        return (*(f"{load.message}{over}" for load in self.loads), *self.notes, *helps)
 
 
 def forecasts(platform: Platform, plans: Sequence[Plan], now: datetime) -> list[Forecast]:
@@ -92,7 +92,7 @@ def apply_within_budget(
     plans = sync.apply(platform, documents, author, at, reason)
     for forecast in broken:
         why = accepted.strip() or "the gate only warns (ALERTING_ALARM_GATE=warn)"
-        platform.audit.add(author, "alarm load accepted", forecast.definition, at, after=list(forecast.words), why=why)
+        platform.audit.add(author, "alarm load accepted", forecast.definition, at, after=list(forecast.messages), why=why)
     return plans
 
 
@@ -113,8 +113,8 @@ def check_edited(platform: Platform, as_of: datetime) -> list[str]:
 def _check(platform: Platform, revision: Revision, as_of: datetime) -> bool:
     plan = Plan(revision.name, "create", revision.definition, {})
     [forecast] = forecasts(platform, [plan], as_of)
-    words = "; ".join(forecast.words)
-    platform.platform_alerts.report(LOAD, _subject(revision), words, as_of)
+    reason = "; ".join(forecast.messages)
+    platform.platform_alerts.report(LOAD, _subject(revision), reason, as_of)
     if not forecast.breaks:
         platform.platform_alerts.resolve(LOAD, _subject(revision), as_of)
     return forecast.breaks
@@ -140,7 +140,7 @@ def _changes_load(plan: Plan) -> bool:
 
 
 def _refusal(broken: Sequence[Forecast]) -> str:
-    lines = [f"{f.definition}: {words}" for f in broken for words in f.words]
+    lines = [f"{f.definition}: {message}" for f in broken for message in f.messages]
     return "\n".join(
         [
             "the alarm budget does not allow it; nothing was applied:",
@@ -167,17 +167,17 @@ def _load_now(
     names = set(changing)
     active = {name: r for name, r in revisions.items() if r.definition.state == "active"}
     young = [r for name, r in active.items() if name not in names and now - r.at < LEAST_HISTORY][:_MOST_YOUNG]
-    known = {
+    alarms_by_name = {
         name: _experienced_load(platform, name, notified[name], positions, start, now)
         for name in active
         if name in notified and name not in {r.name for r in young}
     }
     others: dict[str, Alarms] = {}
-    for name, alarms in known.items():
+    for name, alarms in alarms_by_name.items():
         others = others if name in names else _sum(others, alarms)
     for revision in young:
         others = _sum(others, expected_load(platform, revision.definition, now).alarms)
-    return {name: alarms for name, alarms in known.items() if name in names}, others
+    return {name: alarms for name, alarms in alarms_by_name.items() if name in names}, others
 
 
 def _was_notified(episode: Alarm) -> bool:

@@ -72,9 +72,9 @@ def alarm_quality(
     """
     targets = targets or targets_under(platform.budget)
     alarms, found = with_past(alarms_of(platform, start, end, assets), start, end, past)
-    figures = kpis(alarms, start, end, targets)
+    metrics = kpis(alarms, start, end, targets)
     muted = tuple(s for s in shelves_now(platform, platform.clock.now()) if assets is None or fnmatchcase(s.asset, assets))
-    return AlarmQuality(figures, advise(platform, figures, targets), muted, found)
+    return AlarmQuality(metrics, advise(platform, metrics, targets), muted, found)
 
 
 def alarm_quality_by(
@@ -91,10 +91,10 @@ def alarm_quality_by(
     Raises UserError for an empty period, and for shifts if no route has any.
     """
     alarms, found = with_past(alarms_of(platform, start, end, assets), start, end, past)
-    return QualityByGroup(by, tuple(grouped(platform, alarms, start, end, by, targets)), found)
+    return QualityByGroup(by, tuple(group_assets(platform, alarms, start, end, by, targets)), found)
 
 
-def grouped(
+def group_assets(
     platform: Platform, alarms: Sequence[Alarm], start: datetime, end: datetime, by: Grouping, targets: Targets | None = None
 ) -> list[Group]:
     """Return alarms of a period by group. `targets`: the platform's own if None. Raises UserError for shifts without a route."""
@@ -106,10 +106,10 @@ def grouped(
                 "no route has shifts, so nobody knows whose hours are whose; give a route `shifts:` (docs/notifications.md)"
             )
         return by_shift(alarms, start, end, routes, targets)
-    known = platform.assets.all()
-    watched = {a.name for r in active(platform) for a in matching_assets(r.definition, known)}
-    place = position_of if by == "position" else line_of
-    group_of = {a.name: place(a, known) for a in known if a.name in watched or any(e.asset == a.name for e in alarms)}
+    assets = platform.assets.all()
+    evaluated = {a.name for r in active(platform) for a in matching_assets(r.definition, assets)}
+    group = position_of if by == "position" else line_of
+    group_of = {a.name: group(a, assets) for a in assets if a.name in evaluated or any(e.asset == a.name for e in alarms)}
     budget = platform.budget.of if by == "position" else (lambda _: targets.per_day)
     return by_asset(alarms, start, end, group_of, budget, targets)
 
@@ -122,21 +122,21 @@ def alarms_of(platform: Platform, start: datetime, end: datetime, assets: str | 
     return [e for e in found if assets is None or fnmatchcase(e.asset, assets)]
 
 
-def advise(platform: Platform, figures: Kpis, targets: Targets = TARGETS, most: int | None = None) -> tuple[Advice, ...]:
+def advise(platform: Platform, metrics: Kpis, targets: Targets = TARGETS, most: int | None = None) -> tuple[Advice, ...]:
     """Return advice on chattering alarms: on all of them, or on the `most` worst."""
-    return tuple(_advise(platform, chatter, targets) for chatter in figures.chattering[:most])
+    return tuple(_advise(platform, chatter, targets) for chatter in metrics.chattering[:most])
 
 
 def read_targets(settings: list[str], base: Targets = TARGETS) -> Targets:
     """Return targets with some changed, each as `name=value`. Raises UserError for an unknown name or a wrong value."""
-    known = {f.name: getattr(base, f.name) for f in fields(Targets)}
+    values = {f.name: getattr(base, f.name) for f in fields(Targets)}
     changed: dict[str, Any] = {}
     for setting in settings:
         name, _, text = setting.partition("=")
-        if name not in known:
-            raise UserError(f"there is no target {name!r}; targets are {', '.join(known)}")
-        changed[name] = _read_target(name, text, known[name])
-    return Targets(**{**known, **changed})
+        if name not in values:
+            raise UserError(f"there is no target {name!r}; targets are {', '.join(values)}")
+        changed[name] = _read_target(name, text, values[name])
+    return Targets(**{**values, **changed})
 
 
 def _read_target(name: str, text: str, default: object) -> object:

@@ -95,20 +95,20 @@ class LoadEstimate:
         self._until = min(max((last for _, last in spans), default=self._now), self._now)
         start, number = self._affordable(assets)
         sample = assets[:: max(1, -(-len(assets) // number))][:number]
-        notified, seen = list[datetime](), timedelta(0)
+        notified, observed = list[datetime](), timedelta(0)
         for asset in sample:
             begin, end = self._interval(asset, start)
             if end > begin:
                 instants = self._notified(self._past.steps(asset, begin, end), asset, begin, end)
                 notified += [at + (self._now - self._until) for at in instants]
-                seen += end - begin
-        if seen < LEAST_HISTORY:
-            if self.why_not == _NO_READINGS and seen:
+                observed += end - begin
+        if observed < LEAST_HISTORY:
+            if self.why_not == _NO_READINGS and observed:
                 least = format_duration(LEAST_HISTORY)
-                self.why_not = f"there are readings of {format_duration(seen)} only, at least {least} are needed"
+                self.why_not = f"there are readings of {format_duration(observed)} only, at least {least} are needed"
             return Alarms(), None
-        per_day = len(notified) * len(assets) * DAY / seen
-        return Alarms(per_day, tuple(notified) * round(len(assets) / len(sample))), seen / len(sample)
+        per_day = len(notified) * len(assets) * DAY / observed
+        return Alarms(per_day, tuple(notified) * round(len(assets) / len(sample))), observed / len(sample)
 
     def remedies(self, definition: ThresholdDefinition, asset: Asset, headroom: float) -> tuple[str, ...]:
         """Return changes with which at most the share `headroom` of an asset's alarms would be notified.
@@ -124,7 +124,7 @@ class LoadEstimate:
         def fits(after: list[Step]) -> bool:
             return time_in_alarm(after, end) <= longest and len(self._notified(after, asset, start, end)) <= most
 
-        return tuple(proposal.words for proposal in quieten(definition, history, start, end, fits))
+        return tuple(proposal.message for proposal in quieten(definition, history, start, end, fits))
 
     def _affordable(self, assets: Sequence[Asset]) -> tuple[datetime, int]:
         """Return the start of evaluation and the number of assets, by the density of the first asset's readings."""

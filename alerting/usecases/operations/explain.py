@@ -88,9 +88,9 @@ def why(platform: Platform, name: str, asset_name: str, at: datetime) -> Why:
 def _describe_suppression(platform: Platform, latest: Revision, asset: str, at: datetime) -> tuple[str, ...]:
     """Return sentences on the suppression at that instant, and on the states that cannot be known."""
     condition = line_condition(platform, latest.definition, asset, at)
-    words = [f"people are not told: suppressed by design: {condition.reason}"] if condition.suppressed else []
+    reasons = [f"people are not told: suppressed by design: {condition.reason}"] if condition.suppressed else []
     unknown = () if condition.suppressed else condition.unknown
-    return (*words, *(f"this suppresses nothing, because it is unknown: {reason}" for reason in unknown))
+    return (*reasons, *(f"this suppresses nothing, because it is unknown: {reason}" for reason in unknown))
 
 
 def _evaluated_or_why_not(platform: Platform, latest: Revision, asset: Asset, at: datetime) -> Why:
@@ -103,8 +103,8 @@ def _evaluated_or_why_not(platform: Platform, latest: Revision, asset: Asset, at
     if current.definition.state != "active":
         return replace(blank, answer=f"it was not judged: revision {current.number} is {current.definition.state}")
     if asset not in matching_assets(current.definition, platform.assets.all()):
-        watched = ", ".join(current.definition.assets)
-        return replace(blank, answer=f"revision {current.number} does not watch {asset.name}; it watches {watched}")
+        patterns = ", ".join(current.definition.assets)
+        return replace(blank, answer=f"revision {current.number} does not watch {asset.name}; it watches {patterns}")
     if isinstance(current.definition, ThresholdDefinition):
         return _why_threshold(platform, revisions, current.definition, asset, at, blank)
     return _why_model(platform, revisions, current.definition, asset, at, blank)
@@ -123,8 +123,8 @@ def _why_threshold(
     value = last[1] if last is not None and isinstance(last[1], float) else None
     found = replace(blank, value=value, limit=_limit(definition, value), unknown=evaluated.unknown, facts=tuple(facts))
     if evaluated.unknown:
-        words = f"cannot tell: {evaluated.unknown}"
-        return replace(found, verdict="unknown", answer=words + ("; what is open stays open" if state.raised_at else ""))
+        text = f"cannot tell: {evaluated.unknown}"
+        return replace(found, verdict="unknown", answer=text + ("; what is open stays open" if state.raised_at else ""))
     if state.raised_at is not None:
         answer = f"open since {state.raised_at.isoformat()}" + _clearing(definition, state)
         return replace(found, verdict="open", answer=answer)
@@ -142,9 +142,9 @@ def _evaluate_threshold(
     platform: Platform, revisions: Sequence[Revision], definition: ThresholdDefinition, asset: Asset, at: datetime
 ) -> TargetEvaluation:
     """Evaluate up to the instant: from the stored state if that lies before it, else from long enough before."""
-    kept = platform.states.load(definition.name, [asset.name]).get(asset.name)
-    if kept is not None and kept.watermark <= at:
-        start = kept
+    stored = platform.states.load(definition.name, [asset.name]).get(asset.name)
+    if stored is not None and stored.watermark <= at:
+        start = stored
     else:
         before = definition.hold + definition.clear_for + definition.stale_after + _LOOK_BACK
         covering = _covering(platform, definition.name, asset.name, at)
@@ -160,11 +160,11 @@ def _last_reading(definition: ThresholdDefinition, history: History) -> tuple[da
     """Return the last value of a history with its instant, None without one."""
     if definition.variable not in history.readings:
         return None
-    known = history.readings[definition.variable].dropna()
-    if not len(known):
+    values = history.readings[definition.variable].dropna()
+    if not len(values):
         return None
-    value = known.iloc[-1]
-    return known.index[-1].to_pydatetime(), value if isinstance(value, str) else float(value)
+    value = values.iloc[-1]
+    return values.index[-1].to_pydatetime(), value if isinstance(value, str) else float(value)
 
 
 def _describe_sample(variable: str, last: tuple[datetime, float | str] | None, history: History) -> Iterator[str]:
@@ -216,8 +216,8 @@ def _why_model(
     evaluated = evaluate_classifier(platform, models, asset, ConditionState(watermark=begin), parts)
     version = parts[-1].model_version
     scored = next((s for s in reversed(evaluated.scores) if len(s.at)), None)
-    known = scored is not None and scored.score[-1] == scored.score[-1]
-    if evaluated.unknown or scored is None or not known:
+    has_score = scored is not None and scored.score[-1] == scored.score[-1]
+    if evaluated.unknown or scored is None or not has_score:
         reason = evaluated.unknown or "no instant of the stride lies in between"
         return replace(blank, verdict="unknown", answer=f"cannot tell: {reason}", unknown=reason, model_version=version)
     score, when = float(scored.score[-1]), scored.at[-1:]
@@ -246,21 +246,21 @@ def _covering(platform: Platform, definition: str, asset: str, at: datetime) -> 
 
 def _record(platform: Platform, found: Why, covering: Episode | None, at: datetime) -> list[str]:
     """Return sentences on stored episodes and notifications, and on their differences from the new evaluation."""
-    words = []
+    lines = []
     if covering is not None:
-        words.append(f"episode {covering.id} was raised at {covering.raised_at.isoformat()}: {covering.evaluation.reason}")
-        told = [f"{n.channel} ({n.status})" for n in covering.notifications if n.transition != "closed"]
-        words.append(f"told: {', '.join(told)}" if told else "nobody was told")
-        words += [t.reason for t in covering.transitions if t.reason.startswith(LATE_DATA)]
+        lines.append(f"episode {covering.id} was raised at {covering.raised_at.isoformat()}: {covering.evaluation.reason}")
+        notified = [f"{n.channel} ({n.status})" for n in covering.notifications if n.transition != "closed"]
+        lines.append(f"told: {', '.join(notified)}" if notified else "nobody was told")
+        lines += [t.reason for t in covering.transitions if t.reason.startswith(LATE_DATA)]
         if covering.late_data_status == "found_late":
-            words.append(f"it was overlooked: late data made it known at {covering.detected_at.isoformat()}")
+            lines.append(f"it was overlooked: late data made it known at {covering.detected_at.isoformat()}")
         if covering.acknowledged:
-            words.append(f"acknowledged by {covering.acknowledged.actor} at {covering.acknowledged.at.isoformat()}")
+            lines.append(f"acknowledged by {covering.acknowledged.actor} at {covering.acknowledged.at.isoformat()}")
     elif found.verdict == "open":
-        words.append("no episode covers this instant: the readings came after it was judged, or it is not judged yet")
+        lines.append("no episode covers this instant: the readings came after it was judged, or it is not judged yet")
     if covering is not None and found.verdict == "normal" and covering.valid_until is None:
-        words.append("the readings as they are known now would not have raised it: some came later")
-    return words + _progress(platform, found, at)
+        lines.append("the readings as they are known now would not have raised it: some came later")
+    return lines + _progress(platform, found, at)
 
 
 def _progress(platform: Platform, found: Why, at: datetime) -> list[str]:
@@ -268,17 +268,17 @@ def _progress(platform: Platform, found: Why, at: datetime) -> list[str]:
     asset = platform.assets.get(found.asset)
     if state is None:
         return ["it has never been evaluated yet: alerting evaluate"]
-    held = latency(require_revision(platform, found.definition).definition, asset) if asset else timedelta(0)
+    waits = latency(require_revision(platform, found.definition).definition, asset) if asset else timedelta(0)
     behind = "" if state.watermark >= at else ", which is before this instant"
-    words = [f"evaluated up to {state.watermark.isoformat()}{behind}"]
-    if held:
-        words.append(f"evaluation waits {format_duration(held)} for readings that come late (latency)")
+    lines = [f"evaluated up to {state.watermark.isoformat()}{behind}"]
+    if waits:
+        lines.append(f"evaluation waits {format_duration(waits)} for readings that come late (latency)")
     requested = platform.arrivals.requests([found.definition]).get((found.definition, found.asset))
     if requested is not None:
-        words.append(f"late data wait to be judged with the next evaluation, from {requested.start.isoformat()} on")
+        lines.append(f"late data wait to be judged with the next evaluation, from {requested.start.isoformat()} on")
     if state.unknown_count:
-        words.append(f"the last {state.unknown_count} evaluations ended unknown: {state.unknown_reason}")
-    return words
+        lines.append(f"the last {state.unknown_count} evaluations ended unknown: {state.unknown_reason}")
+    return lines
 
 
 def _shelf_at(platform: Platform, definition: str, asset: str, at: datetime) -> Shelf | None:

@@ -50,8 +50,8 @@ def lateness(platform: Platform, start: datetime) -> list[Lateness]:
 
 
 def _line(platform: Platform, asset: str, name: str, is_variable: bool, parts: list[tuple[datetime, LatePart]]) -> Lateness:
-    known = platform.assets.get(asset)
-    variable = known.variables.get(name) if known and is_variable else None
+    declared = platform.assets.get(asset)
+    variable = declared.variables.get(name) if declared and is_variable else None
     delay = variable.delay if variable else timedelta(0)
     lags = sorted(max(arrived - part.first - delay, timedelta(0)) for arrived, part in parts)
     enough = lags[-(-int(_SHARE * 100) * len(lags) // 100) - 1]

@@ -16,7 +16,7 @@ from alerting.usecases.notification.muting import tend_shelves
 from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.operations.alarm_budget import check_edited
 
-_LATE_KEPT = timedelta(days=1)  # at least: the period of `alerting late-data`
+_LEAST_RETENTION = timedelta(days=1)  # at least: the period of `alerting late-data`
 
 
 def maintain(platform: Platform, as_of: datetime) -> dict[str, Any]:
@@ -37,8 +37,8 @@ def maintain(platform: Platform, as_of: datetime) -> dict[str, Any]:
 
 def forget_late(platform: Platform, as_of: datetime) -> int:
     """Remove the arrival records that no definition would reprocess any more. Return how many deliveries."""
-    longest = max((watch.allowed_lateness for watch in current_plan(platform).targets), default=0)
-    return platform.arrivals.forget(as_of - max(timedelta(milliseconds=longest), _LATE_KEPT))
+    longest = max((target.allowed_lateness for target in current_plan(platform).targets), default=0)
+    return platform.arrivals.forget(as_of - max(timedelta(milliseconds=longest), _LEAST_RETENTION))
 
 
 def close_orphans(platform: Platform, as_of: datetime) -> int:
@@ -56,7 +56,7 @@ def _close_all(platform: Platform, revision: Revision, as_of: datetime) -> int:
         transition = Transition("closed", as_of, "platform", reason)
         return replace(episode, condition="closed", closed_at=as_of, transitions=(*episode.transitions, transition))
 
-    open_ones = platform.episodes.find(definition=revision.name, open_only=True)
-    for episode in open_ones:
+    open_episodes = platform.episodes.find(definition=revision.name, open_only=True)
+    for episode in open_episodes:
         update(platform, episode.id, closed)
-    return len(open_ones)
+    return len(open_episodes)

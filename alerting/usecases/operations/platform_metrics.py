@@ -87,11 +87,11 @@ def read_inventory(platform: Platform, before: Inventory | None = None) -> Inven
 def platform_metrics(platform: Platform, inventory: Inventory, now: datetime) -> PlatformMetrics:
     """Measure the platform as of now. Writes nothing."""
     open_episodes = Counter(e.severity for e in platform.episodes.find(open_only=True, limit=COUNTED))
-    lags, overdue, never = _lags(platform, inventory.targets, now)
+    lags, overdue, count_never = _lags(platform, inventory.targets, now)
     ages, without = _reading_ages(platform, inventory.targets, now)
     late, too_late = _late_rows(platform, now)
     pending = _pending(platform, now)
-    held = sum(n.postponed_by is not None for n in pending)
+    postponed = sum(n.postponed_by is not None for n in pending)
     due = [n.next_attempt_at for n in pending if n.postponed_by is None and n.next_attempt_at is not None]
     return PlatformMetrics(
         at=now,
@@ -101,7 +101,7 @@ def platform_metrics(platform: Platform, inventory: Inventory, now: datetime) ->
             "faulty": len(platform.definitions.faulty()),
         },
         targets=len(inventory.targets),
-        never_evaluated=never,
+        never_evaluated=count_never,
         lag=lags,
         overdue=overdue,
         reading_age=_largest(ages),
@@ -110,7 +110,7 @@ def platform_metrics(platform: Platform, inventory: Inventory, now: datetime) ->
         late_rows=late,
         too_late_rows=too_late,
         unrouted_arrivals=len(platform.arrivals.waiting()),
-        notifications={"pending": len(pending) - held, "held": held, "dead": len(dead_letters(platform))},
+        notifications={"pending": len(pending) - postponed, "postponed": postponed, "dead": len(dead_letters(platform))},
         delivery_overdue=max((now - at for at in due if at < now), default=_ZERO),
         platform_alerts=Counter(alert.kind for alert in platform.platform_alerts.open()),
     )
@@ -130,8 +130,8 @@ def _lags(
         every = timedelta(milliseconds=target.every)
         beyond = max(lag - every - timedelta(milliseconds=target.latency), _ZERO)
         overdue[target.definition] = max(beyond, overdue.get(target.definition, _ZERO))
-        known = lags.get(target.definition)
-        if known is None or lag > known.lag:
+        largest = lags.get(target.definition)
+        if largest is None or lag > largest.lag:
             lags[target.definition] = DefinitionLag(lag, every)
     named = sorted(lags, key=lambda name: (-overdue[name], -lags[name].lag, name))[:LABELLED]
     return {name: lags[name] for name in named}, max(overdue.values(), default=_ZERO), watermarks.count(NO_TIME)

@@ -23,7 +23,7 @@ class Report:
 
     id: str
     headline: str
-    figures: Document
+    metrics: Document
     page: str
 
 
@@ -33,10 +33,10 @@ def make_report(platform: Platform, name: str, start: datetime, end: datetime, a
         raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
     revision = require_revision(platform, name)
     material = gather_material(platform, revision, start, end, max(at, end))
-    figures = compute_metrics(material)
-    judgement = conclude(figures)
-    page = render_page(figures, judgement, draw(figures, material.scores))
-    document = {**to_document(figures), "judgement": to_document(judgement)}
+    metrics = compute_metrics(material)
+    judgement = conclude(metrics)
+    page = render_page(metrics, judgement, draw(metrics, material.scores))
+    document = {**to_document(metrics), "judgement": to_document(judgement)}
     id = platform.reports.put(name, start, end, document, page, at)
     return Report(id, judgement.sentence, document, page)
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Episode, Feedback, Transition, Verdict
 from alerting.ports import Platform
-from alerting.reporting.messages import VERDICT_WORDS
+from alerting.reporting.messages import VERDICT_NAMES
 from alerting.usecases.episodes.outcomes import update_outcome
 from alerting.usecases.episodes.store import find_episode, update
 
@@ -36,23 +36,25 @@ def give_feedback(
         raise UserError("an action was named, but not that you acted; add --acted")
     if acted_at is not None and acted_at > at:
         raise UserError(f"acted at {acted_at.isoformat()} lies after now, {at.isoformat()}")
-    said = Feedback(episode.id, verdict, acted, action, comment, actor, at, acted_at)
-    kept = platform.feedback.append(said, once)
-    platform.audit.add(actor=actor, what="feedback", subject=episode.id, at=kept.at, after=verdict, why=comment or action or "")
-    update(platform, episode.id, lambda e: _said(platform, e, kept))
+    feedback = Feedback(episode.id, verdict, acted, action, comment, actor, at, acted_at)
+    stored = platform.feedback.append(feedback, once)
+    platform.audit.add(actor=actor, what="feedback", subject=episode.id, at=stored.at, after=verdict, why=comment or action or "")
+    update(platform, episode.id, lambda e: _record_on_episode(platform, e, stored))
     update_outcome(platform, episode.id, at)
     determined = platform.episodes.get(episode.id)
     assert determined is not None  # noqa: S101 - episodes are never deleted
     return determined
 
 
-def _verdict(said: Feedback) -> str | None:
-    return None if said.verdict is None else VERDICT_WORDS[said.verdict]
+def _verdict(feedback: Feedback) -> str | None:
+    return None if feedback.verdict is None else VERDICT_NAMES[feedback.verdict]
 
 
-def _said(platform: Platform, episode: Episode, said: Feedback) -> Episode:
+def _record_on_episode(platform: Platform, episode: Episode, feedback: Feedback) -> Episode:
     """Return the episode with the feedback of the log. After a crash between log and episode the next feedback completes it."""
-    words = " and ".join(w for w in (_verdict(said), "acted" if said.acted else None, "commented" if said.comment else None) if w)
-    transition = Transition("feedback", said.at, said.actor, words)
+    summary = " and ".join(
+        w for w in (_verdict(feedback), "acted" if feedback.acted else None, "commented" if feedback.comment else None) if w
+    )
+    transition = Transition("feedback", feedback.at, feedback.actor, summary)
     added = () if transition in episode.transitions else (transition,)
     return replace(episode, feedback=tuple(platform.feedback.of(episode.id)), transitions=(*episode.transitions, *added))

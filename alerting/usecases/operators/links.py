@@ -12,7 +12,7 @@ from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.operators.operate import Actor, acknowledge
 
 ANSWERS: tuple[Purpose, ...] = ("true_alarm", "false_alarm", "acted")
-WORDS: Mapping[Purpose, str] = {
+LABELS: Mapping[Purpose, str] = {
     "true_alarm": "It was right",
     "false_alarm": "It was wrong",
     "acted": "I acted on it",
@@ -34,10 +34,10 @@ def has_answered(grant: Grant, episode: Episode) -> bool:
     """Return whether the recipient has given this answer already: an action, or the same verdict as the last one."""
     if grant.purpose == "acknowledge":
         return episode.acknowledged is not None and episode.acknowledged.actor == _name(grant)
-    said = _said(grant, episode)
+    answers = _answers_of(grant, episode)
     if grant.purpose == "acted":
-        return any(f.acted for f in said)
-    verdicts = [f.verdict for f in said if f.verdict is not None]
+        return any(f.acted for f in answers)
+    verdicts = [f.verdict for f in answers if f.verdict is not None]
     return bool(verdicts) and verdicts[-1] == grant.purpose
 
 
@@ -52,7 +52,7 @@ def use_link(platform: Platform, token: str, at: datetime) -> Episode:
     if grant.purpose == "acknowledge":
         return acknowledge(platform, episode.id, Actor(_name(grant), "operator"), at)
     # Earlier answers are part of the key of a new one; concurrent uses of a link see the same earlier answers and share a key.
-    once = f"{grant.episode} {grant.recipient} {grant.purpose} after {len(_said(grant, episode))}"
+    once = f"{grant.episode} {grant.recipient} {grant.purpose} after {len(_answers_of(grant, episode))}"
     return give_feedback(
         platform, episode_id=episode.id, action=None, comment=None, actor=_name(grant), at=at, once=once, **_answer(grant)
     )
@@ -68,7 +68,7 @@ def revoke_links(
     platform.audit.add(actor, "feedback links revoked", what, at)
 
 
-def _said(grant: Grant, episode: Episode) -> list[Feedback]:
+def _answers_of(grant: Grant, episode: Episode) -> list[Feedback]:
     return [f for f in episode.feedback if f.actor == _name(grant)]
 
 

@@ -29,7 +29,7 @@ class Actor:
 
 
 @dataclass(frozen=True)
-class Status:
+class OperatorState:
     """Operator state of an episode: flags, their ISA-18.2 name, its shelf, and whether it was first-out of several.
 
     `suppressed`: why it is suppressed by design; `unknown`: states of its line that cannot be known and do not suppress.
@@ -46,18 +46,22 @@ class Status:
 def acknowledge(platform: Platform, id: str, actor: Actor, at: datetime, note: str = "") -> Episode:
     """Acknowledge an alarm. The first acknowledgement is stored. Condition and evaluation do not change."""
 
-    def seen(episode: Episode) -> Episode:
-        move(standing(platform, episode, at).flags, "acknowledge")
-        return _noted(_seen(episode, actor, at), "acknowledged", actor, at, note) if episode.acknowledged is None else episode
+    def record(episode: Episode) -> Episode:
+        move(operator_state(platform, episode, at).flags, "acknowledge")
+        return (
+            _add_transition(_set_acknowledged(episode, actor, at), "acknowledged", actor, at, note)
+            if episode.acknowledged is None
+            else episode
+        )
 
-    return _act(platform, id, "acknowledge", actor, at, seen, note)
+    return _act(platform, id, "acknowledge", actor, at, record, note)
 
 
 def confirm(platform: Platform, id: str, actor: Actor, at: datetime, did: str = "", acted_at: datetime | None = None) -> Episode:
     """Record an action on an alarm: feedback `acted`, and acknowledgement. Raises UserError for an action in the future."""
     permit("confirm", actor.role)
     episode = find_episode(platform, id)
-    move(standing(platform, episode, at).flags, "confirm")
+    move(operator_state(platform, episode, at).flags, "confirm")
     give_feedback(
         platform,
         episode_id=episode.id,
@@ -72,7 +76,7 @@ def confirm(platform: Platform, id: str, actor: Actor, at: datetime, did: str = 
 
     def done(current: Episode) -> Episode:
         marked = current if current.confirmed else replace(current, confirmed=ActorStamp(actor.name, acted_at or at))
-        return _noted(_seen(marked, actor, at), "confirmed", actor, at, did)
+        return _add_transition(_set_acknowledged(marked, actor, at), "confirmed", actor, at, did)
 
     return _act(platform, episode.id, "confirm", actor, at, done, did)
 
@@ -81,7 +85,7 @@ def comment(platform: Platform, id: str, actor: Actor, at: datetime, text: str) 
     """Add a comment to an episode. Raises UserError for an empty one."""
     if not text.strip():
         raise UserError("a comment must say something")
-    return _act(platform, id, "comment", actor, at, lambda e: _noted(e, "commented", actor, at, text), text)
+    return _act(platform, id, "comment", actor, at, lambda e: _add_transition(e, "commented", actor, at, text), text)
 
 
 def assign(platform: Platform, id: str, actor: Actor, at: datetime, to: str) -> Episode:
@@ -89,11 +93,11 @@ def assign(platform: Platform, id: str, actor: Actor, at: datetime, to: str) -> 
     if not to.strip():
         raise UserError("name the person who looks after it")
 
-    def handed(episode: Episode) -> Episode:
+    def hand_over(episode: Episode) -> Episode:
         after = replace(episode, assigned_to=to)
-        return episode if after == episode else _noted(after, "assigned", actor, at, f"to {to}")
+        return episode if after == episode else _add_transition(after, "assigned", actor, at, f"to {to}")
 
-    return _act(platform, id, "assign", actor, at, handed, to)
+    return _act(platform, id, "assign", actor, at, hand_over, to)
 
 
 def shelve(
@@ -137,7 +141,7 @@ def shelves_now(platform: Platform, now: datetime, definition: str | None = None
     return [shelf for shelf in platform.shelves.in_force(definition, asset) if shelf.mutes(now)]
 
 
-def standing(platform: Platform, episode: Episode, now: datetime, together: timedelta = TOGETHER) -> Status:
+def operator_state(platform: Platform, episode: Episode, now: datetime, together: timedelta = TOGETHER) -> OperatorState:
     """Return the operator state of an episode."""
     shelves = tuple(shelves_now(platform, now, episode.definition, episode.asset))
     start, end = episode.raised_at - together, episode.raised_at + together + timedelta(milliseconds=1)
@@ -145,7 +149,7 @@ def standing(platform: Platform, episode: Episode, now: datetime, together: time
     line = _read_line_condition(platform, episode.definition, episode.asset, episode.severity, now)
     flags = current_flags(episode, shelves, now, line.suppressed)
     suppressed_because = line.reason if line.suppressed else None
-    return Status(flags, isa_state(flags), shelves, first_out(episode, near, together), suppressed_because, line.unknown)
+    return OperatorState(flags, isa_state(flags), shelves, first_out(episode, near, together), suppressed_because, line.unknown)
 
 
 def target_flags(platform: Platform, definition: str, asset: str, now: datetime) -> Flags:
@@ -171,24 +175,24 @@ def _act(
     permit(action, actor.role)
     changed = False
 
-    def noticed(current: Episode) -> Episode:
+    def change_and_compare(current: Episode) -> Episode:
         nonlocal changed
         after = change(current)
         changed = after != current
         return after
 
-    after = update(platform, find_episode(platform, id).id, noticed)
+    after = update(platform, find_episode(platform, id).id, change_and_compare)
     if changed:
-        state = isa_state(standing(platform, after, at).flags)
+        state = isa_state(operator_state(platform, after, at).flags)
         platform.audit.add(actor=actor.name, what=action, subject=after.id, at=at, after=state, why=why)
     return after
 
 
-def _seen(episode: Episode, actor: Actor, at: datetime) -> Episode:
+def _set_acknowledged(episode: Episode, actor: Actor, at: datetime) -> Episode:
     return episode if episode.acknowledged else replace(episode, acknowledged=ActorStamp(actor.name, at))
 
 
-def _noted(episode: Episode, kind: TransitionKind, actor: Actor, at: datetime, reason: str) -> Episode:
+def _add_transition(episode: Episode, kind: TransitionKind, actor: Actor, at: datetime, reason: str) -> Episode:
     return replace(episode, transitions=(*episode.transitions, Transition(kind, at, actor.name, reason)))
 
 
@@ -211,7 +215,7 @@ def _mute(
         move(target_flags(platform, definition, asset, at), action)
         same = next((s for s in platform.shelves.in_force(definition, asset) if s.kind == kind), None)
         before = len(platform.shelves.of(definition, asset))
-        shelf = _written(platform, same, new_shelf(definition, asset, kind, at, until, reason, actor.name, before))
+        shelf = _write_shelf(platform, same, new_shelf(definition, asset, kind, at, until, reason, actor.name, before))
         if shelf is not None:
             break
     platform.audit.add(
@@ -227,7 +231,7 @@ def _mute(
     return shelf
 
 
-def _written(platform: Platform, same: Shelf | None, wanted: Shelf) -> Shelf | None:
+def _write_shelf(platform: Platform, same: Shelf | None, wanted: Shelf) -> Shelf | None:
     """Write a new shelf, or the one in force with the new end and reason. Return None if another process was first."""
     if same is None:
         return wanted if platform.shelves.insert(wanted) else None
@@ -254,9 +258,9 @@ def _unmute(
 
 def _require_target(platform: Platform, definition: str, asset: str) -> None:
     revision = require_revision(platform, definition)
-    watched = [a.name for a in matching_assets(revision.definition, platform.assets.all())]
-    if asset not in watched:
-        raise NotFound(f"{definition!r} does not watch {asset!r}; it watches {', '.join(watched) or 'no asset that is known'}")
+    assets = [a.name for a in matching_assets(revision.definition, platform.assets.all())]
+    if asset not in assets:
+        raise NotFound(f"{definition!r} does not watch {asset!r}; it watches {', '.join(assets) or 'no asset that is known'}")
 
 
 def describe_shelf_end(shelf: Shelf) -> str:

@@ -50,8 +50,8 @@ def _keyed(definition: str, name: str, data: bytes, key: bytes) -> str:
 
 def load_model(platform: Platform, definition: str, version: int) -> "TrainedModel":
     """Return a registered model. Raises ModelUnavailable with the reason for any fault of its files or the registry."""
-    kept = platform.decisions.file_hashes(definition, version)
-    if not kept:
+    stored = platform.decisions.file_hashes(definition, version)
+    if not stored:
         raise ModelUnavailable(f"no hash of version {version} was kept when it was registered; train the model again")
     try:
         files = platform.models.model_files(definition, version)
@@ -59,33 +59,35 @@ def load_model(platform: Platform, definition: str, version: int) -> "TrainedMod
         raise
     except Exception as fault:  # the answer of an external registry can make a client fail in any way
         raise ModelUnavailable(f"version {version} cannot be fetched from the registry: {first_line(fault)}") from fault
-    return _read(_select_registered(definition, version, files, kept, platform.model_key), version)
+    return _read(_select_registered(definition, version, files, stored, platform.model_key), version)
 
 
-def _select_registered(definition: str, version: int, files: Files, kept: list[dict[str, str]], key: bytes) -> dict[str, bytes]:
+def _select_registered(definition: str, version: int, files: Files, stored: list[dict[str, str]], key: bytes) -> dict[str, bytes]:
     """Return the files as they were registered. Files that MLflow adds are left out."""
-    if not any(value.startswith(f"{_method(key)}:") for hashes in kept for value in hashes.values()):
-        told = "without the key of this platform, or with another one" if key else "with a key, which this platform does not use"
-        raise ModelUnavailable(f"the hashes of version {version} were kept {told}; train the model again")
+    if not any(value.startswith(f"{_method(key)}:") for hashes in stored for value in hashes.values()):
+        how_stored = (
+            "without the key of this platform, or with another one" if key else "with a key, which this platform does not use"
+        )
+        raise ModelUnavailable(f"the hashes of version {version} were kept {how_stored}; train the model again")
     found = file_hashes(definition, files, key)
-    same = next((hashes for hashes in kept if _holds(found, hashes)), None)
+    same = next((hashes for hashes in stored if _matches(found, hashes)), None)
     if same is not None:
         return {name: files[name] for name in same}
-    known = kept[-1]
-    changed = sorted(name for name in known if name in found and not hmac.compare_digest(found[name], known[name]))
+    newest = stored[-1]
+    changed = sorted(name for name in newest if name in found and not hmac.compare_digest(found[name], newest[name]))
     faults = {
         "changed": changed,
-        "lost": sorted(known.keys() - found.keys()),
+        "lost": sorted(newest.keys() - found.keys()),
     }
-    told = ", ".join(f"{' and '.join(names[:5])} {how}" for how, names in faults.items() if names)
+    how_stored = ", ".join(f"{' and '.join(names[:5])} {how}" for how, names in faults.items() if names)
     raise ModelUnavailable(
-        f"version {version} in the registry is damaged: {told} since it was registered; "
+        f"version {version} in the registry is damaged: {how_stored} since it was registered; "
         "restore the files, roll back, or train the model again"
     )
 
 
-def _holds(found: Mapping[str, str], kept: Mapping[str, str]) -> bool:
-    return found.keys() >= kept.keys() and all(hmac.compare_digest(found[name], kept[name]) for name in kept)
+def _matches(found: Mapping[str, str], stored: Mapping[str, str]) -> bool:
+    return found.keys() >= stored.keys() and all(hmac.compare_digest(found[name], stored[name]) for name in stored)
 
 
 def _read(files: Files, version: int) -> "TrainedModel":

@@ -46,15 +46,15 @@ def compare_run(platform: Platform, run_id: str) -> dict[str, Any]:
     if chosen is None:
         proposal = _no_challenger(why_not, champion_version)
     else:
-        taken = choose_blend(dataset, candidates, chosen, definition)
-        chosen = taken.candidate
-        challenger, evidence = finish_challenger(dataset, chosen, definition, taken.estimator)
+        choice = choose_blend(dataset, candidates, chosen, definition)
+        chosen = choice.candidate
+        challenger, evidence = finish_challenger(dataset, chosen, definition, choice.estimator)
         version = register_model(
             platform,
             name,
             run_id,
             model_files(challenger),
-            {**_version_tags(challenger, run_id, tags), "figures": metrics_text(evidence.summary)},
+            {**_version_tags(challenger, run_id, tags), "metrics_text": metrics_text(evidence.summary)},
             column_types(challenger.plan),
         )
         decision = _decide(platform, definition, challenger, champion_version, as_of)
@@ -62,8 +62,8 @@ def compare_run(platform: Platform, run_id: str) -> dict[str, Any]:
         difference = compare_without_feedback(dataset, chosen, definition, challenger)
         proposal["answers_difference"] = difference.message if difference else ""
         metrics = headline_metrics(evidence.summary) | evidence.metrics | (difference.metrics if difference else {})
-        drawn = _charts(platform, definition, evidence, decision) if platform.models.shown else {}
-        platform.models.log(run_id, metrics=metrics, files={**evidence.files, **drawn}, folder="evidence")
+        charts = _charts(platform, definition, evidence, decision) if platform.models.shown else {}
+        platform.models.log(run_id, metrics=metrics, files={**evidence.files, **charts}, folder="evidence")
     unseen = proposal["promote"] and champion_version is not None and proposal["provisional"]
     mode = "approval" if unseen else definition.promotion.mode  # in place of a lost champion: only with a person's approval
     proposal |= {"definition": name, "run_id": run_id, "mode": mode, "as_of": as_of.isoformat()}
@@ -90,9 +90,9 @@ def _charts(
     assets = matching_assets(definition, platform.assets.all())
     names = {name: variable.title for asset in assets for name, variable in asset.variables.items() if variable.title}
     documents = {name.removesuffix(".json"): json.loads(data) for name, data in evidence.files.items()}
-    drawn = training_charts.evidence_charts(documents, names)
+    charts = training_charts.evidence_charts(documents, names)
     compared = training_charts.comparison(decision.evidence)
-    return drawn | ({"comparison.png": compared} if compared else {})
+    return charts | ({"comparison.png": compared} if compared else {})
 
 
 def _decide(

@@ -25,10 +25,12 @@ def dataset_of(platform: Platform, name: str, as_of: datetime) -> Dataset:
 
 def dataset_at(platform: Platform, revision: Revision, definition: ClassifierDefinition, as_of: datetime) -> Dataset:
     """Return the dataset of one revision at as_of, with the feedback given by then."""
-    said = feedback_labels_at(platform, definition, as_of)
+    feedback = feedback_labels_at(platform, definition, as_of)
     histories, suppressed = histories_at(platform, definition, as_of), suppressed_at(platform, definition, as_of)
     limits = platform.limits
-    return build_dataset(definition, revision.number, histories, as_of, said, suppressed, limits.max_rows, limits.memory_bytes)
+    return build_dataset(
+        definition, revision.number, histories, as_of, feedback, suppressed, limits.max_rows, limits.memory_bytes
+    )
 
 
 def histories_at(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> list[History]:

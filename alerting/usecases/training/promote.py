@@ -132,8 +132,8 @@ def _keep(platform: Platform, wanted: DecisionRecord) -> DecisionRecord:
         if own is not None:
             return own
         record = _unless_stale(wanted, made)
-        place = 1 + sum(d.promoted for d in made) if record.promoted else None
-        if platform.decisions.add(record, place):
+        rank = 1 + sum(d.promoted for d in made) if record.promoted else None
+        if platform.decisions.add(record, rank):
             return record
 
 

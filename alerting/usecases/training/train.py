@@ -57,8 +57,8 @@ def train(platform: Platform, name: str, as_of: datetime, progress: Progress = s
     return promote_run(platform, run_id)
 
 
-def prepare(platform: Platform, name: str, as_of: datetime, tell: Callable[[str], None] = _nothing) -> str:
-    """Build the dataset of a definition and open its training run; `tell` gets each sentence on it.
+def prepare(platform: Platform, name: str, as_of: datetime, report: Callable[[str], None] = _nothing) -> str:
+    """Build the dataset of a definition and open its training run; `report` gets each sentence on it.
 
     Raises UserError if training on it is not possible.
     """
@@ -94,7 +94,7 @@ def prepare(platform: Platform, name: str, as_of: datetime, tell: Callable[[str]
     )
     platform.models.log_dataset(run_id, name, profile(dataset), column_types(dataset.plan))
     for line in dataset_lines(profile(dataset)):
-        tell(line)
+        report(line)
     _log.info("training prepared: %d rows", len(dataset.rows), definition=name, run=run_id)
     return run_id
 
@@ -131,7 +131,7 @@ def fit(platform: Platform, run_id: str, family: str, progress: Progress = silen
     )
     if platform.models.shown:
         platform.models.log(child, files=_candidate_charts(candidate, dataset), folder="charts")
-    platform.models.log(child, tags={"fitted": "true", **description(_told(candidate))})
+    platform.models.log(child, tags={"fitted": "true", **description(_describe_candidate(candidate))})
     platform.models.finish(child)
     _log.info("candidate fitted: %s, %d trials", family, candidate.trials, definition=definition.name, run=run_id)
     return {"family": family, "trials": candidate.trials, "cut_short": candidate.cut_short, **candidate.metrics}
@@ -156,13 +156,13 @@ def _champion_params(platform: Platform, run_id: str, family: Family) -> dict[st
         return None
 
 
-def _told(candidate: Candidate) -> str:
+def _describe_candidate(candidate: Candidate) -> str:
     """Return the search in two sentences, as the description of its run."""
-    figures = ", ".join(
+    values = ", ".join(
         f"{title} {measured(candidate_metrics(candidate.metrics), key)}" for key, title in CANDIDATE_METRICS.items()
     )
     cut = f" Cut short by the time budget: {candidate.trials} of {candidate.trials_asked}." if candidate.cut_short else ""
-    return "\n\n".join([f"Best of {candidate.trials} trials, out of fold: {figures}.{cut}", *candidate.notes])
+    return "\n\n".join([f"Best of {candidate.trials} trials, out of fold: {values}.{cut}", *candidate.notes])
 
 
 def _candidate_charts(candidate: Candidate, dataset: Dataset) -> dict[str, bytes]:
@@ -170,5 +170,5 @@ def _candidate_charts(candidate: Candidate, dataset: Dataset) -> dict[str, bytes
     points = precision_recall_points(dataset.label[scored], candidate.oof[scored])
     title = f"{candidate.family.replace('_', ' ')}: precision and recall out of fold"
     prevalence = {"prevalence": float(dataset.label[scored].mean())} if points else {}
-    drawn = {"trials.png": training_charts.trials([t.ap for t in candidate.tried], candidate.family)}
-    return drawn | ({"precision_recall.png": training_charts.precision_recall(points, prevalence, title)} if points else {})
+    charts = {"trials.png": training_charts.trials([t.ap for t in candidate.tried], candidate.family)}
+    return charts | ({"precision_recall.png": training_charts.precision_recall(points, prevalence, title)} if points else {})

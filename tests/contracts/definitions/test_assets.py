@@ -9,7 +9,7 @@ from tests.builders import oven
 def test_an_asset_comes_back_equal(stores):
     asset = oven(
         quality=Variable(delay=timedelta(hours=1), low=0.0),
-        recipe=Variable(type="category", holds_for=timedelta(days=14)),
+        recipe=Variable(type="category", carry_forward=timedelta(days=14)),
         running=Variable(type="boolean"),
     ).model_copy(update={"attributes": {"model": "M-3", "age": 12.5, "refitted": True}, "parent": "hall"})
     stores.assets.put([asset])

@@ -62,11 +62,11 @@ def test_a_finished_run_has_results_episodes_and_a_page_and_no_files_to_go_on_fr
     begun(stores)
     stores.backtests.store_segment("run", 1, {"number": 1}, {"a": b"1"})
     assert "finished_at" not in stores.backtests.get("run")
-    results = {"finished_at": at(70), "figures": {"undetermined": {"the data end at 2026-01-05T00:00:00.": 2}}}
+    results = {"finished_at": at(70), "metrics": {"undetermined": {"the data end at 2026-01-05T00:00:00.": 2}}}
     for _ in range(2):
         stores.backtests.finish("run", results, [episode(1), episode(5)], "<html>ö</html>")
     found = stores.backtests.get("run")
-    assert (found["finished_at"], found["figures"]) == (at(70), results["figures"])
+    assert (found["finished_at"], found["metrics"]) == (at(70), results["metrics"])
     assert stores.backtests.episodes("run") == [episode(1), episode(5)]
     assert stores.backtests.page("run") == "<html>ö</html>"
     assert stores.backtests.segment_files("run", 1) == {}

@@ -99,8 +99,8 @@ def test_two_that_look_at_the_same_instant_cannot_both_be_promoted(platform, fil
                 barrier.wait(10)
             return found
 
-        def add(self, decision, place=None):
-            return inner.add(decision, place)
+        def add(self, decision, rank=None):
+            return inner.add(decision, rank)
 
     together = replace(platform, decisions=Together())
     results = {}

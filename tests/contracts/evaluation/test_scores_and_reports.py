@@ -35,7 +35,7 @@ def test_a_report_is_listed_without_its_page_and_its_page_is_found_by_id(stores)
     assert stores.reports.page(id_) == "<html>3 hits</html>"
     assert stores.reports.page("nothing") is None
     assert stores.reports.of("too-moist") == [
-        {"id": id_, "definition": "too-moist", "start": at(0), "end": at(60), "at": at(70), "figures": {"hits": 3, "at": at(1)}}
+        {"id": id_, "definition": "too-moist", "start": at(0), "end": at(60), "at": at(70), "metrics": {"hits": 3, "at": at(1)}}
     ]
 
 
@@ -43,7 +43,7 @@ def test_a_report_made_again_replaces_the_one_before(stores):
     first = stores.reports.put("too-moist", at(0), at(60), {"hits": 3}, "old", at(70))
     later = stores.reports.put("too-moist", at(60), at(90), {"hits": 1}, "other", at(90))
     assert stores.reports.put("too-moist", at(0), at(60), {"hits": 4}, "new", at(80)) == first
-    assert [(report["id"], report["figures"]) for report in stores.reports.of("too-moist")] == [
+    assert [(report["id"], report["metrics"]) for report in stores.reports.of("too-moist")] == [
         (later, {"hits": 1}),
         (first, {"hits": 4}),
     ]
@@ -55,6 +55,6 @@ def test_the_newest_reports_of_all_definitions_come_with_their_judgement_alone(s
     made = [stores.reports.put(name, at(m), at(m + 9), judged, "page", at(70)) for name, m in (("a", 0), ("b", 20), ("a", 10))]
     newest = stores.reports.newest(2)
     assert [report["id"] for report in newest] == [made[1], made[2]]
-    assert newest[0]["figures"] == {"judgement": {"trust": "yes"}}
+    assert newest[0]["metrics"] == {"judgement": {"trust": "yes"}}
     assert (newest[0]["definition"], newest[0]["start"], newest[0]["end"]) == ("b", at(20), at(29))
     assert [report["id"] for report in stores.reports.newest(9)][-1] == made[0]

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.automl.cells import System, cell
 from benchmarks.automl.comparison import compare, table
-from benchmarks.automl.figures import figures, interval, resampled
+from benchmarks.automl.metrics import compute_metrics, interval, resampled
 from benchmarks.automl.tasks import Task
 from tests import small_models
 
@@ -58,7 +58,7 @@ def test_the_better_system_is_told_apart_and_equal_ones_are_not(task):
     drawn = resampled([task], {0: {"ours": [good, good], "same": [good], "peer": [poor, poor]}}, samples=200)
     assert interval(drawn["ours"] - drawn["peer"])[0] > 0
     assert interval(drawn["ours"] - drawn["same"]) == [0, 0]
-    assert figures(task, good)["ap"] > figures(task, poor)["ap"]
+    assert compute_metrics(task, good)["ap"] > compute_metrics(task, poor)["ap"]
 
 
 def test_a_task_without_data_is_skipped_and_says_so(monkeypatch, tmp_path):

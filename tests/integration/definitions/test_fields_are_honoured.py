@@ -407,7 +407,7 @@ def test_the_holding_time_of_a_variable_changes_what_is_learned():
         ]
 
     assert learned_with().notna().all(), "found from the data: reported every eight hours, when it changes"
-    assert learned_with(holds_for="4h").notna().mean() == pytest.approx(0.5, abs=0.02)
+    assert learned_with(carry_forward="4h").notna().mean() == pytest.approx(0.5, abs=0.02)
 
 
 # --- and none is left out -----------------------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ def _told(changes):
         platform.clock.instant = at(minute)
         deliver_due(platform, at(minute))
         for box in (mail, pager):
-            heard += [(minute, box.name, m.key, *(link.words for link in m.links)) for m in box.messages]
+            heard += [(minute, box.name, m.key, *(link.label for link in m.links)) for m in box.messages]
             box.messages.clear()
     return heard
 

@@ -48,4 +48,4 @@ def test_what_decides_the_problem_has_the_largest_share(data, family):
     found = contributions(model, data.rows.iloc[[highest]], OVEN)
     assert found[0].variable in ("humidity", "moisture")
     assert found[0].share > 0.1
-    assert "pushes the risk up by" in found[0].words
+    assert "pushes the risk up by" in found[0].message

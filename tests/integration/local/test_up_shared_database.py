@@ -109,8 +109,8 @@ def test_a_killed_keeper_takes_its_server_along_and_the_next_command_starts_anot
 
 
 def test_while_up_holds_the_folder_commands_start_no_server(tmp_path):
-    with exclusive_mongod(tmp_path, lambda: None) as tell_port:
-        tell_port(1)
+    with exclusive_mongod(tmp_path, lambda: None) as record_port:
+        record_port(1)
         with pytest.raises(UserError, match="is running, but its database has not answered"), shared_mongod(tmp_path, 0.5):
             pass
     assert servers_of(tmp_path) == []

@@ -46,7 +46,7 @@ def test_value_and_usual_are_the_level_of_the_variable(data):
     (found,) = contributions(model, row, OVEN)
     assert found.value == row["humidity.last"].iloc[0]
     assert found.usual == pytest.approx(data.rows["humidity.last"].median())
-    assert found.words.startswith("the spread of air humidity over 1 h, ")
+    assert found.message.startswith("the spread of air humidity over 1 h, ")
 
 
 def test_a_category_has_a_share_and_its_own_words(data):
@@ -56,7 +56,7 @@ def test_a_category_has_a_share_and_its_own_words(data):
     (found,) = contributions(replace(model), data.rows.iloc[[late]], OVEN)
     assert found.variable == "crew"
     assert found.value == "late"
-    assert found.words.startswith("crew is late (usually ")
+    assert found.message.startswith("crew is late (usually ")
 
 
 @pytest.mark.parametrize(

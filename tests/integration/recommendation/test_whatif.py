@@ -80,7 +80,7 @@ def test_the_words_are_an_order_for_an_operator_with_the_risk_before_and_after(d
     found = recommend(made, HISTORY, AT, max_changes=1)
     after = f"{found.changes[0].after:g}"
     risk = f"{found.risk_before * 100:.0f} % → {found.risk_after * 100:.0f} %"
-    assert found.words == f"Set oven set-point from {PRESENT:g} to {after} °C now. Risk {risk}."
+    assert found.message == f"Set oven set-point from {PRESENT:g} to {after} °C now. Risk {risk}."
 
 
 def test_where_nothing_suffices_the_greatest_reduction_is_given_and_said_not_to_suffice(data):
@@ -89,7 +89,7 @@ def test_where_nothing_suffices_the_greatest_reduction_is_given_and_said_not_to_
     assert not found.helps
     assert found.changes
     assert made.threshold < found.risk_after < found.risk_before
-    assert found.words.startswith("No permitted change is enough (alarm at 50 %). What helps most: Set ")
+    assert found.message.startswith("No permitted change is enough (alarm at 50 %). What helps most: Set ")
 
 
 def test_where_nothing_lowers_the_risk_no_change_is_given(data):
@@ -97,7 +97,7 @@ def test_where_nothing_lowers_the_risk_no_change_is_given(data):
     assert not found.helps
     assert found.changes == ()
     assert found.risk_after == found.risk_before
-    assert found.words == "No permitted change lowers the risk (93 %; alarm at 50 %)."
+    assert found.message == "No permitted change lowers the risk (93 %; alarm at 50 %)."
 
 
 def test_two_changes_are_combined_only_where_they_may_be(data):
@@ -155,14 +155,14 @@ def test_if_all_settings_are_far_from_anything_seen_the_model_cannot_tell(data):
     seen = {name: (now[name], now[name]) for name in made.ranges}
     found = recommend(replace(made, ranges=seen), HISTORY, AT, max_changes=2)
     assert found.changes == ()
-    assert "far from anything that the model has seen" in found.words
+    assert "far from anything that the model has seen" in found.message
 
 
 def test_without_a_controllable_variable_there_is_nothing_to_recommend(data):
     fixed = with_variables(setpoint=Variable(), belt=Variable())
     found = recommend(replace(model(data, {"setpoint.last": 1.0}), threshold=0.01), fixed, AT, max_changes=2)
     assert (found.helps, found.changes) == (False, ())
-    assert "no variable that may be changed" in found.words
+    assert "no variable that may be changed" in found.message
 
 
 def test_what_becomes_known_after_the_instant_changes_nothing(data):
@@ -176,7 +176,7 @@ def test_what_becomes_known_after_the_instant_changes_nothing(data):
 def test_a_risk_that_is_under_the_threshold_needs_no_change(data):
     found = recommend(replace(model(data, {"setpoint.last": 1.0}), threshold=0.99), HISTORY, AT, max_changes=2)
     assert (found.helps, found.changes, found.risk_after) == (False, (), found.risk_before)
-    assert "Nothing needs to change" in found.words
+    assert "Nothing needs to change" in found.message
 
 
 def test_a_set_point_that_is_older_than_every_window_can_be_changed_while_it_holds():

@@ -40,7 +40,7 @@ def test_too_few_problems_cannot_tell():
 
 
 def test_nothing_judged_says_what_to_look_at():
-    judgement = judged(episodes=[], problems=problems(), watched={})
+    judgement = judged(episodes=[], problems=problems(), evaluated={})
     assert judgement.sentence == "Cannot tell yet: it was not judged in this period; no episode is settled."
     assert judgement.actions == (
         "Nothing was judged: check that the definition is active, readings arrive, and a model is in service.",
@@ -88,7 +88,7 @@ def test_a_threshold_without_a_problem_is_told_to_get_one():
     "material",
     [
         threshold_material(),
-        replace(good_material(), episodes=[], problems=problems(), watched={}),
+        replace(good_material(), episodes=[], problems=problems(), evaluated={}),
         replace(good_material(), problems=problems(*GOOD_PROBLEMS[:3]), episodes=good_material().episodes[:3]),
         threshold_material([episode(h, definition=THRESHOLD, said=[("false_alarm", False, "anna")]) for h in range(10)]),
         good_material(),

@@ -79,7 +79,7 @@ def test_lead_time_of_a_historical_episode_counts_from_its_raise():
     f = figures(problems=problems(40.5), episodes=[episode(38.5, outcome="in_time", late=timedelta(days=9), backfilled=True)])
     assert f.lead_times == (7200,)
     assert f.backfilled == 1
-    assert f.verdicts.told == 0
+    assert f.verdicts.notified == 0
 
 
 def test_of_two_episodes_before_a_problem_the_first_gives_the_lead_time():
@@ -93,10 +93,10 @@ def test_an_announced_problem_that_people_learnt_of_afterwards_has_a_negative_le
 
 
 def test_problems_at_times_when_nobody_could_warn_are_counted_apart():
-    f = figures(watched={"oven-1": (START + 95 * H, END)})
-    assert f.problems_unwatched == 1
+    f = figures(evaluated={"oven-1": (START + 95 * H, END)})
+    assert f.problems_unevaluated == 1
     assert len(f.problems) == 8
-    assert figures(watched={}).problems_unwatched == 9
+    assert figures(evaluated={}).problems_unevaluated == 9
 
 
 def test_an_ongoing_problem_has_no_end():
@@ -106,13 +106,13 @@ def test_an_ongoing_problem_has_no_end():
 
 
 def test_false_alarms_are_counted_per_watched_week_of_one_asset():
-    f = figures(watched={"oven-1": (START, END), "oven-2": (START, END)})
+    f = figures(evaluated={"oven-1": (START, END), "oven-2": (START, END)})
     assert f.false_alarms.value == pytest.approx(2 / 8)
     assert f.false_alarm_budget == CLASSIFIER.operating_point.most_false_alarms
 
 
 def test_time_in_alarm_is_cut_to_the_watched_time():
-    f = figures(episodes=[episode(-1), episode(100)], watched={"oven-1": (START, START + 101 * H)})
+    f = figures(episodes=[episode(-1), episode(100)], evaluated={"oven-1": (START, START + 101 * H)})
     assert f.time_in_alarm.value == pytest.approx((1 + 1) / 101)
 
 
@@ -199,7 +199,7 @@ def test_without_scores_there_is_nothing_to_rank():
 
 
 def test_nothing_at_all_still_makes_a_report():
-    f = figures(episodes=[], problems=problems(), watched={}, scores=good_material().scores.iloc[:0], models=())
+    f = figures(episodes=[], problems=problems(), evaluated={}, scores=good_material().scores.iloc[:0], models=())
     assert f.false_alarms.doubt == "nothing was watched"
     assert f.lead_time.doubt == "no announced problems"
 

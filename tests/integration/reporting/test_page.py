@@ -108,7 +108,9 @@ def test_a_threshold_page_shows_no_empty_model_or_problem_sections():
 
 
 def test_an_empty_period_makes_a_page_too():
-    m = replace(good_material(), episodes=[], problems=problems(), scores=good_material().scores.iloc[:0], models=(), watched={})
+    m = replace(
+        good_material(), episodes=[], problems=problems(), scores=good_material().scores.iloc[:0], models=(), evaluated={}
+    )
     page = page_of(m)
     assert "Nothing was judged" in page
     assert "No model was in service" in page

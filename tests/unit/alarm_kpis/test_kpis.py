@@ -129,8 +129,8 @@ def test_what_is_proposed_really_ends_the_chattering_by_the_same_judging():
     for proposal in proposals:
         assert proposal.raises_after < proposal.raises_before / 5
         assert propose(threshold(**proposal.change), line, at(0), at(20), *CHATTER) == ()
-        assert f"raised {proposal.raises_after} times instead of {proposal.raises_before}" in proposal.words
-    assert "nothing is to be done" in proposals[1].words
+        assert f"raised {proposal.raises_after} times instead of {proposal.raises_before}" in proposal.message
+    assert "nothing is to be done" in proposals[1].message
     assert 212 < proposals[0].change["clear_above_at"] < 215
 
 

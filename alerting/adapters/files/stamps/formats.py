@@ -116,7 +116,7 @@ ORDERS = {
     )
     for mark in "/-"
 }
-NAMED = {f.name: f for f in (*FORMATS, *(f for pair in ORDERS.values() for f in pair))}
+NAMED = {f.name: f for f in (*FORMATS, *(f for both in ORDERS.values() for f in both))}
 _DIRECTIVES = {
     "d": r"(?P<d>\d{1,2})",
     "m": r"(?P<m>\d{1,2})",
@@ -145,9 +145,9 @@ def named_format(text: str) -> StampFormat | None:
         return None
     if "%" not in text:
         name = re.sub(r"[ T,]+hh?:mm.*$", "", text.strip().lower())
-        known = {f.lower(): form for f, form in NAMED.items()} | {"yyyymmdd": COMPACT, "yyyymmddhhmm": COMPACT}
-        if name in known:
-            return known[name]
+        by_name = {f.lower(): form for f, form in NAMED.items()} | {"yyyymmdd": COMPACT, "yyyymmddhhmm": COMPACT}
+        if name in by_name:
+            return by_name[name]
         names = ", ".join(NAMED)
         raise UserError(f"{text!r} is no format of stamps (--time-format); it is {names}, or written as %d.%m.%Y %H:%M:%S")
     pattern, groups = _from_directives(text)
@@ -164,8 +164,8 @@ def _from_directives(text: str) -> tuple[str, list[str]]:
             continue
         directive = text[at + 1 : at + 2]
         if directive not in _DIRECTIVES:
-            known = " ".join(f"%{d}" for d in _DIRECTIVES)
-            raise UserError(f"{text!r} (--time-format): %{directive} is not known; there are {known}")
+            directives = " ".join(f"%{d}" for d in _DIRECTIVES)
+            raise UserError(f"{text!r} (--time-format): %{directive} is not known; there are {directives}")
         pattern, at = pattern + _DIRECTIVES[directive], at + 2
         if directive != "%":
             groups.append({"y": "Y", "I": "H", "B": "b"}.get(directive, directive))
@@ -192,8 +192,8 @@ def _same_width(cells: Cells, width: int) -> npt.NDArray[np.uint8] | None:
 
 def _number(digits: npt.NDArray[np.uint8]) -> Ints:
     number = np.zeros(len(digits), dtype=np.int64)
-    for place in range(digits.shape[1]):
-        number = number * 10 + digits[:, place]
+    for position in range(digits.shape[1]):
+        number = number * 10 + digits[:, position]
     return number
 
 

@@ -16,7 +16,7 @@ class MongoReports:
         """Store a report and return its id, the same for the same definition and period."""
         identity = fingerprint(definition, start, end)
         document = to_bson(
-            {"definition": definition, "start": start, "end": end, "at": at, "figures": metrics, "page": page},
+            {"definition": definition, "start": start, "end": end, "at": at, "metrics": metrics, "page": page},
         )
         self._reports.replace_one({"_id": identity}, document, upsert=True)
         return identity
@@ -28,7 +28,7 @@ class MongoReports:
 
     def newest(self, limit: int) -> list[Document]:
         """Return documents {id, definition, start, end, at, figures: {judgement}} of the latest periods, newest first."""
-        shown = {"definition": True, "start": True, "end": True, "at": True, "figures.judgement": True}
+        shown = {"definition": True, "start": True, "end": True, "at": True, "metrics.judgement": True}
         found = self._reports.find({}, shown).sort([("start", -1), ("_id", -1)]).limit(limit)
         return [{"id": document.pop("_id"), **document} for document in found]
 

@@ -48,10 +48,10 @@ class ModelFamily(ABC):
         """Fit on rows of both classes. The same arguments give the same model on any number of threads."""
 
     def fit_with_validation(
-        self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, watched: LabelledRows, seed: int
+        self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, validation: LabelledRows, seed: int
     ) -> tuple[Estimator, Floats]:
-        """Fit, and return the average precision on `watched` after each round; empty for a family without rounds."""
-        del watched
+        """Fit, and return the average precision on `validation` after each round; empty for a family without rounds."""
+        del validation
         return self.fit(params, columns, rows, seed), np.empty(0)
 
     def fit_final(self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int) -> Estimator:

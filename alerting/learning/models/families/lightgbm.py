@@ -8,7 +8,7 @@ import lightgbm
 import numpy as np
 import optuna
 
-from alerting.learning.features.encoding import NO_PAIRS, Columns, Floats, Pairs
+from alerting.learning.features.encoding import NO_PAIRS, ColumnPairs, Columns, Floats
 from alerting.learning.models.booster_text import check_booster
 from alerting.learning.models.estimator import ALL_THREADS, SMALL, Estimator, threads_for
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
@@ -104,14 +104,14 @@ class LightGbm(ModelFamily):
         return self._estimator([_boost(params, columns, rows, seed, pairs, threads)], columns, pairs)
 
     def fit_with_validation(
-        self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, watched: LabelledRows, seed: int
+        self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, validation: LabelledRows, seed: int
     ) -> tuple[Estimator, Floats]:
-        """Fit one booster until the average precision on `watched` (later rows, both classes) has not improved for 50 trees."""
+        """Fit one booster until the average precision on `validation` (later rows, both classes) stops improving for 50 trees."""
         curve: dict[str, dict[str, list[float]]] = {}
         callbacks = [lightgbm.record_evaluation(curve), lightgbm.early_stopping(PATIENCE, verbose=False)]
         pairs = informative_pairs(params, columns, rows, seed, ALL_THREADS)
         growing = {**params, "rounds": MOST_ROUNDS}
-        booster = _boost(growing, columns, rows, seed, pairs, callbacks=callbacks, watched=watched)
+        booster = _boost(growing, columns, rows, seed, pairs, callbacks=callbacks, validation=validation)
         return self._estimator([booster], columns, pairs), np.asarray(curve["valid_0"]["average_precision"], np.float64)
 
     def fit_final(self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int) -> Estimator:
@@ -128,18 +128,18 @@ class LightGbm(ModelFamily):
         """Read every booster, each checked before LightGBM reads it."""
         return BoosterMean(tuple(_load_booster(files, f"{prefix}{file_name(i)}", width) for i in range(meta.boosters)))
 
-    def _estimator(self, boosters: Sequence[lightgbm.Booster], columns: Columns, pairs: Pairs) -> Estimator:
+    def _estimator(self, boosters: Sequence[lightgbm.Booster], columns: Columns, pairs: ColumnPairs) -> Estimator:
         return Estimator("lightgbm", BoosterMean(tuple(boosters)), columns, None, pairs)
 
 
-def informative_pairs(params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int, threads: int) -> Pairs:
+def informative_pairs(params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int, threads: int) -> ColumnPairs:
     """Return all pairs of the `params["pairs"]` columns with the largest gain in a short default LightGBM."""
     most = int(params.get("pairs", 0))
     if not most:
         return NO_PAIRS
     short = {**LightGbm.defaults, "rounds": ROUNDS_FOR_PAIRS}
     plain = Estimator("lightgbm", BoosterMean((_boost(short, columns, rows, seed, NO_PAIRS, threads),)), columns, None)
-    return Pairs.among(columns, plain.importance(), most)
+    return ColumnPairs.among(columns, plain.importance(), most)
 
 
 def trees_text(booster: lightgbm.Booster) -> str:
@@ -158,10 +158,10 @@ def _boost(
     columns: Columns,
     rows: LabelledRows,
     seed: int,
-    pairs: Pairs,
+    pairs: ColumnPairs,
     threads: int = ALL_THREADS,
     callbacks: Sequence[Callable[[Any], None]] = (),
-    watched: LabelledRows | None = None,
+    validation: LabelledRows | None = None,
 ) -> lightgbm.Booster:
     expanded = pairs.expand(rows.matrix)
     settings = {
@@ -184,7 +184,7 @@ def _boost(
         params={"verbosity": -1},
         feature_name=[f"c{i}" for i in range(expanded.shape[1])],  # its text format knows neither spaces nor colons in names
     )
-    valid = [data.create_valid(pairs.expand(watched.matrix), watched.label, watched.weight)] if watched else None
+    valid = [data.create_valid(pairs.expand(validation.matrix), validation.label, validation.weight)] if validation else None
     rounds = int(params.get("rounds", ROUNDS_UNWATCHED))
     return lightgbm.train(settings, data, rounds, valid_sets=valid, callbacks=list(callbacks))
 

@@ -160,7 +160,7 @@ class NoPastEvaluations:
 class NoReports:
     """Port `Reports` that stores none."""
 
-    def put(self, definition: str, start: datetime, end: datetime, figures: Document, page: str, at: datetime) -> str:  # noqa: ARG002
+    def put(self, definition: str, start: datetime, end: datetime, metrics: Document, page: str, at: datetime) -> str:  # noqa: ARG002
         refuse("keep reports")
 
     def of(self, definition: str) -> list[Document]:  # noqa: ARG002

@@ -14,7 +14,7 @@ class MemoryEpisodes(NoNotifications):
     """Port `Episodes` in memory. All are backfilled: no recipient is notified. `changed`: ids written since it was emptied."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, Episode] = {}
+        self._episodes: dict[str, Episode] = {}
         self._open: dict[tuple[str, str], str] = {}
         self.changed: set[str] = set()
 
@@ -25,7 +25,7 @@ class MemoryEpisodes(NoNotifications):
         self.changed.clear()
 
     def insert(self, episode: Episode) -> bool:
-        if episode.id in self._kept or (episode.definition, episode.asset) in self._open:
+        if episode.id in self._episodes or (episode.definition, episode.asset) in self._open:
             return False
         self._keep(replace(episode, backfilled=True, detected_at=episode.raised_at, notifications=()))
         return True
@@ -39,26 +39,26 @@ class MemoryEpisodes(NoNotifications):
         return 0
 
     def replace(self, episode: Episode) -> bool:
-        stored = self._kept.get(episode.id)
+        stored = self._episodes.get(episode.id)
         if stored is None or stored.version != episode.version - 1:
             return False
         self._keep(episode)
         return True
 
     def _keep(self, episode: Episode) -> None:
-        self._kept[episode.id] = episode
+        self._episodes[episode.id] = episode
         self.changed.add(episode.id)
-        pair = (episode.definition, episode.asset)
+        key = (episode.definition, episode.asset)
         if episode.condition == "open":
-            self._open[pair] = episode.id
-        elif self._open.get(pair) == episode.id:
-            del self._open[pair]
+            self._open[key] = episode.id
+        elif self._open.get(key) == episode.id:
+            del self._open[key]
 
     def get(self, id: str) -> Episode | None:
-        return self._kept.get(id)
+        return self._episodes.get(id)
 
     def starting_with(self, prefix: str) -> list[Episode]:
-        return [e for e in self._kept.values() if e.id.startswith(prefix)][:10]
+        return [e for e in self._episodes.values() if e.id.startswith(prefix)][:10]
 
     def find(
         self,
@@ -70,7 +70,7 @@ class MemoryEpisodes(NoNotifications):
         limit: int | None = None,
         before: tuple[datetime, str] | None = None,
     ) -> list[Episode]:
-        chosen = (self._kept[i] for i in self._open.values()) if open_only else iter(self._kept.values())
+        chosen = (self._episodes[i] for i in self._open.values()) if open_only else iter(self._episodes.values())
         found = [
             e
             for e in chosen
@@ -86,5 +86,5 @@ class MemoryEpisodes(NoNotifications):
         return [alarm_of(e) for e in self.find(start=start, end=end)[::-1]]
 
     def with_due_outcomes(self, as_of: datetime) -> list[Episode]:
-        due = [e for e in self._kept.values() if e.outcome_due_at is not None and e.outcome_due_at <= as_of]
+        due = [e for e in self._episodes.values() if e.outcome_due_at is not None and e.outcome_due_at <= as_of]
         return sorted(due, key=lambda e: (e.raised_at, e.id))

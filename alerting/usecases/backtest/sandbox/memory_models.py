@@ -11,20 +11,20 @@ class MemoryDecisions:
     """Port `Decisions` in memory."""
 
     def __init__(self) -> None:
-        self.kept: list[DecisionRecord] = []
+        self.records: list[DecisionRecord] = []
         self._tries: dict[tuple[str, str], list[dict[str, str]]] = {}
         self._run_of: dict[tuple[str, int], str] = {}
 
-    def add(self, decision: DecisionRecord, place: int | None = None) -> bool:
+    def add(self, decision: DecisionRecord, rank: int | None = None) -> bool:
         made = self.of(decision.definition)
-        taken = place is not None and place <= sum(d.promoted for d in made)
-        if taken or any(d.run_id == decision.run_id for d in made):
+        is_taken = rank is not None and rank <= sum(d.promoted for d in made)
+        if is_taken or any(d.run_id == decision.run_id for d in made):
             return False
-        self.kept.append(decision)
+        self.records.append(decision)
         return True
 
     def of(self, definition: str) -> list[DecisionRecord]:
-        return [d for d in self.kept if d.definition == definition]
+        return [d for d in self.records if d.definition == definition]
 
     def expect_files(self, definition: str, run_id: str, hashes: Mapping[str, str]) -> None:
         tries = self._tries.setdefault((definition, run_id), [])

@@ -54,8 +54,8 @@ class Sandbox:
 
     def training(self, at: datetime) -> Platform:
         """Return the platform for a training at an instant, with the earlier live episodes and their feedback."""
-        known = OneDefinition(self._revision, self._live.definitions.revisions(self._revision.name))
-        return self._at(at, LiveEpisodesUntil(self._live.episodes, at), known)
+        definitions = OneDefinition(self._revision, self._live.definitions.revisions(self._revision.name))
+        return self._at(at, LiveEpisodesUntil(self._live.episodes, at), definitions)
 
     def _at(self, at: datetime, episodes: Episodes, definitions: Definitions) -> Platform:
         return Platform(

@@ -20,7 +20,7 @@ def an_open_episode(platform):
 
 
 def test_acknowledging_is_kept_once_and_shown_by_its_standard_name(client, platform):
-    assert client.get(f"/api/v1/episodes/{ID}/standing", headers=VIEWER).json()["state"] == "unacknowledged"
+    assert client.get(f"/api/v1/episodes/{ID}/state", headers=VIEWER).json()["state"] == "unacknowledged"
     first = client.post(f"/api/v1/episodes/{ID}/ack", headers=OPERATOR, json={"note": "on my way"}).json()
     again = client.post(f"/api/v1/episodes/{ID}/ack", headers=ADMIN).json()
     assert first == again
@@ -49,7 +49,7 @@ def test_a_shelf_mutes_is_listed_and_can_be_ended(client, platform):
     made = client.post("/api/v1/shelves", headers=OPERATOR, json=SHELF).json()
     assert (made["until"], made["actor"]) == (at(720).isoformat().replace("+00:00", "Z"), "otto")
     assert client.get("/api/v1/shelves", headers=VIEWER).json() == [made]
-    assert client.get(f"/api/v1/episodes/{ID}/standing", headers=VIEWER).json()["state"] == "shelved"
+    assert client.get(f"/api/v1/episodes/{ID}/state", headers=VIEWER).json()["state"] == "shelved"
     ended = client.post(f"/api/v1/shelves/{made['id']}/end", headers=OPERATOR, json={"reason": "done"}).json()
     assert (ended["ended_by"], ended["end_reason"]) == ("otto", "done")
     assert client.get("/api/v1/shelves", headers=VIEWER).json() == []

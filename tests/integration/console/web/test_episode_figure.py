@@ -54,20 +54,21 @@ def test_a_message_draws_the_hour_before_its_raise_and_says_it_in_words():
     picture = mail.messages[0].draw()
     assert matplotlib.image.imread(io.BytesIO(picture.png)).shape[:2] == (320, 640)
     assert len(picture.png) < 60_000
-    assert picture.words == "Zone 2 temperature 205 to 236 °C, last 235 °C, limit 215 °C; from 5 Jan 08:01 to 5 Jan 10:00"
+    assert picture.description == "Zone 2 temperature 205 to 236 °C, last 235 °C, limit 215 °C; from 5 Jan 08:01 to 5 Jan 10:00"
 
 
 def test_the_times_of_a_figure_are_those_of_the_plant():
     platform, _ = hot_line()
     [one] = platform.episodes.find()
     assert (
-        "from 5 Jan 09:01 to 5 Jan 11:00" in draw_episode(replace(platform, zone=ZoneInfo("Europe/Berlin")), one, at(600)).words
+        "from 5 Jan 09:01 to 5 Jan 11:00"
+        in draw_episode(replace(platform, zone=ZoneInfo("Europe/Berlin")), one, at(600)).description
     )
 
 
 def test_where_readings_are_rare_more_of_the_past_is_drawn():
     _, mail = hot_line(every=60)
-    assert "from 5 Jan 00:00" in mail.messages[0].draw().words
+    assert "from 5 Jan 00:00" in mail.messages[0].draw().description
 
 
 def test_where_readings_are_too_many_the_newest_part_is_drawn_and_said_to_be_a_part():
@@ -111,7 +112,7 @@ def test_of_a_risk_its_scores_with_the_threshold_and_the_variable_of_the_problem
     assert chart.window == (risky.raised_at, risky.valid_until)
     picture = draw_episode(platform, risky, risky.raised_at + timedelta(minutes=40))
     assert picture.png.startswith(b"\x89PNG")
-    assert picture.words.startswith("Risk 0 % to 70 %, last 70 %, alarm at ")
+    assert picture.description.startswith("Risk 0 % to 70 %, last 70 %, alarm at ")
 
 
 def test_a_spike_of_one_reading_among_many_is_drawn():

@@ -136,7 +136,7 @@ def test_the_pages_say_what_is_suppressed_by_design_and_what_nobody_was_told_of(
     assert f'href="/episodes/{raised.id}"' in api.get("/suppressed").text
     assert "Nobody is told: suppressed by design (ISA-18.2 F): cleaning on oven-1" in one
     assert "suppressed by design" in one
-    stands = api.get(f"/api/v1/episodes/{raised.id}/standing").json()
+    stands = api.get(f"/api/v1/episodes/{raised.id}/state").json()
     assert (stands["state"], stands["suppressed"]) == ("suppressed by design", "cleaning on oven-1")
     listed = api.get("/api/v1/suppressions").json()
     assert [(p["definition"], p["asset"], p["suppressed"]) for p in listed["targets"]] == [("too-hot", "oven-1", True)]

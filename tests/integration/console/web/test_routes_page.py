@@ -66,7 +66,7 @@ def night(platform):
     apply_routes(platform, [NIGHT], "emil", at(0))
 
 
-def words_of(page):
+def message_of(page):
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", page.text)))
 
 
@@ -89,7 +89,7 @@ def entries(platform, what):
 
 def test_a_route_is_told_in_words(browser, night):
     log_in(browser, VIEWER_TOKEN)
-    page = words_of(browser.get("/routes"))
+    page = message_of(browser.get("/routes"))
     for words in (
         "high or critical, of oven-*, tagged line-3",
         "mon to fri 22:00 to 06:00 (Europe/Berlin)",
@@ -109,14 +109,14 @@ def test_a_route_is_told_in_words(browser, night):
 @pytest.mark.parametrize("field", sorted(set(Route.model_fields) - {"name", "channels"}))
 def test_every_field_of_a_route_changes_what_is_told_of_it(browser, platform, night, field):
     log_in(browser, VIEWER_TOKEN)
-    whole = words_of(browser.get("/routes"))
+    whole = message_of(browser.get("/routes"))
     apply_routes(platform, [{name: value for name, value in NIGHT.items() if name != field}], "emil", at(0))
-    assert words_of(browser.get("/routes")) != whole
+    assert message_of(browser.get("/routes")) != whole
 
 
 def test_without_routes_the_page_says_what_happens_and_what_to_do(browser):
     log_in(browser)
-    page = words_of(browser.get("/routes"))
+    page = message_of(browser.get("/routes"))
     assert "every alert is told to every channel below" in page
     assert "alerting route apply FILE" in page
 
@@ -124,7 +124,7 @@ def test_without_routes_the_page_says_what_happens_and_what_to_do(browser):
 def test_a_route_that_nobody_can_use_is_shown_with_its_faults(browser, platform):
     platform.routes._routes.insert_one({"name": "odd", "channels": []})
     log_in(browser)
-    assert "Route odd is faulty and not used." in words_of(browser.get("/routes"))
+    assert "Route odd is faulty and not used." in message_of(browser.get("/routes"))
 
 
 def test_the_last_delivery_and_the_last_sign_of_life_are_those_of_the_channel(browser, platform, night):
@@ -134,14 +134,14 @@ def test_the_last_delivery_and_the_last_sign_of_life_are_those_of_the_channel(br
     assert answer["routes"][0]["last_heartbeat"] == {"shift": "2026-01-05T10:00:00Z"}
     assert {c["name"]: c["last_delivery"] for c in answer["channels"]} == {"chief": None, "shift": "2026-01-05T10:00:00Z"}
     log_in(browser)
-    assert "shift 2026-01-05 10:00 2026-01-05 10:00" in words_of(browser.get("/routes"))
+    assert "shift 2026-01-05 10:00 2026-01-05 10:00" in message_of(browser.get("/routes"))
 
 
 def test_what_waits_is_listed_with_its_reason(browser, platform, night):
     held = replace(notice("k:raised:shift", 1, postponed_by="quiet"), channel="shift", next_attempt_at=at(900))
     platform.episodes.insert(replace(episode(1), notifications=(held,)))
     log_in(browser)
-    page = words_of(browser.get("/routes"))
+    page = message_of(browser.get("/routes"))
     assert "held back: quiet" in page
     assert "next 2026-01-05 15:00 UTC" in page
     assert "1 waiting" in page
@@ -160,8 +160,8 @@ def test_the_button_sends_a_test_to_every_channel_of_the_route_and_says_what_bec
     boxes["chief"].broken = True
     page = browser.post("/routes/ovens-at-night/test", data={"csrf": csrf_of(browser.get("/routes"))})
     assert page.status_code == 200
-    assert "shift: delivered" in words_of(page)
-    assert "chief: not delivered: <the receiver> is gone" in words_of(page)
+    assert "shift: delivered" in message_of(page)
+    assert "chief: not delivered: <the receiver> is gone" in message_of(page)
     assert "<the receiver>" not in page.text
     assert [m.subject for m in boxes["shift"].messages] == ["Test message of alerting"]
     [entry] = entries(platform, "test message sent")
@@ -205,7 +205,7 @@ def test_a_dead_letter_is_listed_and_the_button_delivers_it_under_its_old_key(br
     key = give_up(platform, boxes)
     log_in(browser, ENGINEER_TOKEN)
     page = browser.get("/routes")
-    assert "1 message was given up" in words_of(page)
+    assert "1 message was given up" in message_of(page)
     assert "&lt;the receiver&gt; is gone" in page.text
     answer = browser.post("/dead-letters/retry", data={"csrf": csrf_of(page), "id": key})
     assert (answer.status_code, answer.headers["location"]) == (303, "/routes#undelivered")

@@ -46,7 +46,7 @@ def test_a_stuck_sensor_is_told_of_with_the_share_of_its_values_and_kept():
     found = oddities(with_column(line, "flow", values))["flat", "flow"]
     assert found.figure == pytest.approx(100 / (0.6 * len(values)), rel=0.01)
     assert found.consequence == "kept"
-    assert "repeats one value 100 times in a row" in found.words
+    assert "repeats one value 100 times in a row" in found.message
 
 
 def test_a_set_point_and_a_coarse_sensor_are_not_stuck():
@@ -93,7 +93,7 @@ def test_irregular_sampling_is_told_of():
 def test_a_variable_that_repeats_another_is_told_of():
     line = small_models.line(HOURS)
     found = oddities(with_column(line, "humidity_2", line.readings["humidity"]))["duplicate", "humidity_2"]
-    assert "the same values as humidity throughout" in found.words
+    assert "the same values as humidity throughout" in found.message
 
 
 def test_values_outside_the_engineering_range_are_missing_for_features_and_said():
@@ -138,7 +138,7 @@ def test_a_problem_variable_out_of_its_range_still_makes_problems_and_that_is_sa
     variables = {**line.asset.variables, "moisture": Variable(high=5.2)}
     history = replace(line, asset=line.asset.model_copy(update={"variables": variables}))
     found = oddities(history)["out_of_range", "moisture"]
-    assert "the problem itself is judged by them all the same" in found.words
+    assert "the problem itself is judged by them all the same" in found.message
     assert len(build_dataset(small_models.definition(), 1, [history], small_models.as_of(history)).problems) == len(
         small_models.dataset(HOURS).problems
     )
@@ -174,7 +174,7 @@ def test_a_planted_variable_that_knows_the_future_is_flagged_and_nothing_else():
     found = suspects(planted)
     assert set(found) == {"oracle"}
     assert found["oracle"].figure > 0.95
-    assert "oracle alone nearly knows the label" in found["oracle"].words
+    assert "oracle alone nearly knows the label" in found["oracle"].message
     assert suspects(line) == {}
 
 
@@ -184,7 +184,7 @@ def test_a_copy_of_the_laboratorys_value_without_its_delay_is_flagged():
     line = replace(line, asset=line.asset.model_copy(update={"variables": variables}))
     copied = with_column(line, "moisture_raw", line.readings["moisture"] * 2 + 1)
     found = suspects(copied)
-    assert "is taken as known earlier" in found["moisture_raw"].words
+    assert "is taken as known earlier" in found["moisture_raw"].message
     delayed = with_column(line, "moisture_raw", line.readings["moisture"] * 2 + 1, delay="1h")
     assert "moisture_raw" not in suspects(delayed)
 

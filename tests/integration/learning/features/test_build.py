@@ -165,12 +165,12 @@ def test_columns_lead_back_to_their_source():
 def test_a_plan_survives_json():
     whole = plan(events=("stop",), categories=(CategorySource("recipe", ("rye",)),), number_attributes=("age",), delay_ms=5)
     assert FeaturePlan.from_document(json.loads(json.dumps(whole.to_document()))) == whole
-    held = replace(whole, held=(CarryForward("recipe", 5 * MINUTE),))
+    held = replace(whole, carried_forward=(CarryForward("recipe", 5 * MINUTE),))
     assert FeaturePlan.from_document(json.loads(json.dumps(held.to_document()))) == held
 
 
 def test_a_plan_that_holds_nothing_is_written_as_before_anything_could_be_held():
-    assert "held" not in plan().to_document()
+    assert "carried_forward" not in plan().to_document()
 
 
 def test_instants_of_another_stride_give_the_rows_that_they_give_one_by_one():
@@ -226,7 +226,7 @@ def plans(draw):
         categories=(CategorySource("c", ("a", "b")),),
         delay_ms=90 * MINUTE,
         lags_ms=draw(st.sampled_from([(), (40 * MINUTE,)])),
-        held=tuple(CarryForward(name, span * MINUTE) for name, span in spans.items() if span),
+        carried_forward=tuple(CarryForward(name, span * MINUTE) for name, span in spans.items() if span),
     )
 
 

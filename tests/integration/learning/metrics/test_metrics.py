@@ -24,8 +24,8 @@ def onsets(*start: int) -> ProblemIntervals:
     return ProblemIntervals(at, at, np.ones(len(at), np.bool_))
 
 
-def judged(spells, problems, observed_s=604_800.0):
-    return event_metrics({"a": spells}, {"a": problems}, GAP, HORIZON, {"a": observed_s}, seed=1)
+def judged(episodes, problems, observed_s=604_800.0):
+    return event_metrics({"a": episodes}, {"a": problems}, GAP, HORIZON, {"a": observed_s}, seed=1)
 
 
 def test_ranking_figures_are_unknown_with_one_class_only():
@@ -68,8 +68,8 @@ def test_the_first_problem_after_the_raise_decides_as_its_outcome_does():
 
 
 def test_recall_precision_lead_time_and_false_alarms_of_known_episodes():
-    spells = [(1000, 1050), (2000, 2110), (3000, 3005)]  # finds 1050; false; too late for 3005
-    metrics = judged(spells, onsets(1050, 3005, 5000))
+    episodes = [(1000, 1050), (2000, 2110), (3000, 3005)]  # finds 1050; false; too late for 3005
+    metrics = judged(episodes, onsets(1050, 3005, 5000))
     assert metrics.n_events == 3
     assert metrics.event_recall == pytest.approx(1 / 3)
     assert metrics.false_alarms_per_week == pytest.approx(1.0)
@@ -80,8 +80,8 @@ def test_recall_precision_lead_time_and_false_alarms_of_known_episodes():
 
 
 def test_an_alarm_that_is_always_on_is_a_row_of_false_alarms_and_not_one_perfect_episode():
-    spells = [(start, start + GAP + HORIZON) for start in range(0, 11_000, GAP + HORIZON)]
-    metrics = judged(spells, onsets(5_050), observed_s=11.0)
+    episodes = [(start, start + GAP + HORIZON) for start in range(0, 11_000, GAP + HORIZON)]
+    metrics = judged(episodes, onsets(5_050), observed_s=11.0)
     assert metrics.event_recall == 1
     assert metrics.n_false_alarms == 99
     assert metrics.time_in_alarm == pytest.approx(1.0)
@@ -104,11 +104,11 @@ def test_problems_that_no_judged_instant_could_warn_of_are_not_counted():
 
 def test_intervals_contain_the_figure_are_repeatable_and_narrow_with_more_events():
     def width(n):
-        spells = [(i * 1000, i * 1000 + 50) for i in range(0, n, 2)]
-        metrics = judged(spells, onsets(*(i * 1000 + 50 for i in range(n))))
+        episodes = [(i * 1000, i * 1000 + 50) for i in range(0, n, 2)]
+        metrics = judged(episodes, onsets(*(i * 1000 + 50 for i in range(n))))
         low, high = metrics.intervals["event_recall"]
         assert low <= 0.5 <= high
-        assert metrics == judged(spells, onsets(*(i * 1000 + 50 for i in range(n))))
+        assert metrics == judged(episodes, onsets(*(i * 1000 + 50 for i in range(n))))
         return high - low
 
     assert width(200) < width(20) / 2

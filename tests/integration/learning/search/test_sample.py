@@ -54,7 +54,7 @@ def test_where_no_class_is_rare_both_are_thinned(data):
 
 def test_only_the_training_period_is_thinned(data):
     sample = search_sample(data, 100)
-    assert sample.kept[data.part != "train"].all()
+    assert sample.selected[data.part != "train"].all()
 
 
 def test_a_row_that_counts_less_by_an_operators_word_counts_less_in_the_sample_too(data):

@@ -143,18 +143,18 @@ def test_an_interrupted_run_does_not_train_again_what_was_finished(made, monkeyp
     result = run(platform)
     assert trainings == [at(t) for t in (*TRAININGS, TRAININGS[-1])]
     assert result.resumed == 2
-    assert (result.segments, result.figures, result.events) == (made.segments, made.figures, made.events)
+    assert (result.segments, result.metrics, result.events) == (made.segments, made.metrics, made.events)
     assert result.episodes == made.episodes
     assert platform.backtests.segment_files(result.id, 1) == {}
 
 
 def test_figures_events_and_page_tell_how_it_would_have_done(made):
-    assert made.figures["rows"]["ap"] > 0.5
-    assert made.events["event_recall"] == pytest.approx(made.figures["event_recall"]["value"])
+    assert made.metrics["rows"]["ap"] > 0.5
+    assert made.events["event_recall"] == pytest.approx(made.metrics["event_recall"]["value"])
     assert made.load["episodes"] == len(made.episodes)
     assert "It was trained every 4d: 3 times" in made.page
     assert all(s["model_hash"][:12] in made.page for s in made.segments)
-    assert [m["version"] for m in made.figures["models"]] == sorted({s["version"] for s in made.segments})
+    assert [m["version"] for m in made.metrics["models"]] == sorted({s["version"] for s in made.segments})
 
 
 def test_never_trains_once_and_serves_provisionally_and_draws_nothing_of_a_run_that_nobody_sees(monkeypatch):
@@ -206,5 +206,5 @@ def test_episodes_that_people_really_acted_upon_are_known_to_the_training(monkey
     monkeypatch.setattr(module, "train", looked)
     result = backtest(platform, named_subject(platform, "too-moist"), at(START), at(END), RETRAIN)
     assert known == [[], [first.id], [first.id]]
-    assert result.figures["beside_acted"] >= 1
+    assert result.metrics["beside_acted"] >= 1
     assert "live alert that people acted upon" in result.page

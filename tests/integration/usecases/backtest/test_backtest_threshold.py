@@ -80,7 +80,7 @@ def test_it_runs_on_a_draft_and_changes_nothing_live_and_tells_nobody():
     assert everything_but_backtests(platform) == before
     assert len(mailbox.messages) == told
     assert all(not e.notifications for e in result.episodes)
-    assert platform.backtests.get(result.id)["figures"]["outcomes"] == result.figures["outcomes"]
+    assert platform.backtests.get(result.id)["metrics"]["outcomes"] == result.metrics["outcomes"]
     assert len(platform.backtests.episodes(result.id)) == len(result.episodes) > 20
 
 
@@ -110,7 +110,7 @@ def test_an_interrupted_run_goes_on_after_the_last_finished_segment_with_the_sam
     assert result.resumed == (1 if "2 of 2" in words else 2)
     assert not any("segment 1 of 2" in step for step in again.steps)
     assert result.episodes == made.episodes
-    assert (result.figures, result.events, result.load, result.segments) == (made.figures, made.events, made.load, made.segments)
+    assert (result.metrics, result.events, result.load, result.segments) == (made.metrics, made.events, made.load, made.segments)
 
 
 def test_the_same_arguments_find_what_is_kept_and_fresh_computes_it_anew(made):
@@ -119,7 +119,7 @@ def test_the_same_arguments_find_what_is_kept_and_fresh_computes_it_anew(made):
     assert first.id == made.id
     again = Impatient("segment")
     kept = run(platform, progress=again)
-    assert kept.kept
+    assert kept.is_stored
     assert kept.episodes == first.episodes
     assert kept.page == first.page
     with pytest.raises(KeyboardInterrupt):
@@ -128,12 +128,12 @@ def test_the_same_arguments_find_what_is_kept_and_fresh_computes_it_anew(made):
 
 
 def test_figures_hold_the_load_the_events_and_the_outcomes(made):
-    assert made.load["episodes"] == len(made.episodes) == sum(made.figures["outcomes"].values())
+    assert made.load["episodes"] == len(made.episodes) == sum(made.metrics["outcomes"].values())
     assert made.load["per_day"] == pytest.approx(len(made.episodes) / 12.75)
     assert 0 < made.events["event_recall"] <= 1
     low, high = made.events["intervals"]["event_recall"]
     assert low <= made.events["event_recall"] <= high
-    announced = made.figures["event_recall"]["value"]
+    announced = made.metrics["event_recall"]["value"]
     assert made.events["event_recall"] == pytest.approx(announced)
 
 

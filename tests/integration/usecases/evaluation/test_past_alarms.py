@@ -27,26 +27,26 @@ def plant(live):
     return platform
 
 
-def figures(platform, past):
+def quality(platform, past):
     return alarm_quality(platform, at(0), at(600), past=past)
 
 
 def test_in_the_first_days_past_alarms_are_counted_and_told_of():
-    found = figures(plant(live=1), past=None)
+    found = quality(plant(live=1), past=None)
     assert (found.kpis.alarms, found.past.found, found.past.counted) == (4, 3, True)
-    assert "nobody was told of them" in found.past.words
+    assert "nobody was told of them" in found.past.message
 
 
 def test_later_they_are_left_out_and_told_of():
-    found = figures(plant(live=4), past=None)
+    found = quality(plant(live=4), past=None)
     assert (found.kpis.alarms, found.past.found, found.past.counted) == (4, 3, False)
-    assert "are not counted" in found.past.words
+    assert "are not counted" in found.past.message
 
 
 def test_one_may_say_so_oneself():
     platform = plant(live=1)
-    assert figures(platform, past=False).kpis.alarms == 1
-    assert figures(platform, past=True).kpis.alarms == 4
+    assert quality(platform, past=False).kpis.alarms == 1
+    assert quality(platform, past=True).kpis.alarms == 4
     assert alarm_quality(platform, at(0), at(600)).kpis.alarms == 1  # what programs get by default
     [group] = alarm_quality_by(platform, at(0), at(600), "line", past=True).groups
     assert group.kpis.alarms == 4
@@ -54,6 +54,6 @@ def test_one_may_say_so_oneself():
 
 def test_without_past_alarms_nothing_is_said():
     found = alarm_quality(plant(live=4), at(301), at(600), past=None)
-    assert (found.past.found, found.past.words) == (0, "")
-    assert replace(found.past, found=1).words
+    assert (found.past.found, found.past.message) == (0, "")
+    assert replace(found.past, found=1).message
     assert found.kpis.end - found.kpis.start == timedelta(minutes=299)

@@ -89,7 +89,7 @@ def test_the_load_is_what_live_evaluation_would_have_raised():
 
 def test_the_words_say_expected_budget_and_now():
     [forecast] = foreseen(plant(), document())
-    assert forecast.words[0].startswith("expected 23.9 alarms a day at position baker; budget 144, now 0")
+    assert forecast.messages[0].startswith("expected 23.9 alarms a day at position baker; budget 144, now 0")
 
 
 def test_all_assets_of_a_position_count_and_of_many_a_sample_is_judged():
@@ -134,7 +134,7 @@ def test_too_little_history_says_so_and_lets_it_pass():
     platform = plant(days=1)
     [forecast] = foreseen(platform, document())
     assert not forecast.breaks
-    [words] = forecast.words
+    [words] = forecast.messages
     assert words == "its load at position baker cannot be known: there are readings of 23h30m only, at least 1d are needed"
     assert gated(platform, document())[0].action == "create"
 
@@ -150,8 +150,8 @@ def test_a_classifier_without_a_champion_says_that_nothing_can_be_known():
     platform = plant()
     [forecast] = foreseen(platform, too_moist())
     assert not forecast.breaks
-    assert "cannot be known before it has a champion" in forecast.words[0]
-    assert "at most 3 false alarms a week and asset" in forecast.words[0]
+    assert "cannot be known before it has a champion" in forecast.messages[0]
+    assert "at most 3 false alarms a week and asset" in forecast.messages[0]
 
 
 # --- refuse, warn, accept -----------------------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ def test_a_refusal_names_the_smallest_change_that_would_fit_tried_on_the_reading
     [forecast] = foreseen(platform, document())
     assert len(forecast.remedies) == 1
     assert forecast.remedies[0].startswith("for: 30m (only where nothing is to be done")
-    assert "it would fit with for: 30m" in forecast.words[-1]
+    assert "it would fit with for: 30m" in forecast.messages[-1]
     [tried] = foreseen(platform, document(**{"for": "30m"}))
     assert not tried.breaks
 
@@ -210,7 +210,7 @@ def test_floods_break_the_budget_even_where_the_day_is_within_it():
     [forecast] = foreseen(platform, document())
     assert forecast.loads[0].floods > 0.01
     assert forecast.breaks
-    assert "in flood" in forecast.words[0]
+    assert "in flood" in forecast.messages[0]
 
 
 def test_what_asks_for_less_than_before_is_let_through_even_over_the_budget():

@@ -62,7 +62,7 @@ def test_a_champion_that_has_learned_from_the_last_days_cannot_say(line, monkeyp
     seen = line.clock.now() - timedelta(hours=5)
     forecast = foreseen(line, monkeypatch, seen)
     assert not forecast.breaks
-    assert forecast.words == (
+    assert forecast.messages == (
         f"its load at position operators cannot be known: the champion has learned from times up to {seen.isoformat()}",
     )
 
@@ -76,4 +76,4 @@ def test_a_champion_that_cannot_be_read_holds_nothing_back(line, monkeypatch):
     document = definition_document(small_models.definition(severity="high"))
     [forecast] = forecasts(platform, sync.plan(platform, [document]), platform.clock.now())
     assert not forecast.breaks
-    assert "the champion cannot be read" in forecast.words[0]
+    assert "the champion cannot be read" in forecast.messages[0]

@@ -51,7 +51,7 @@ def test_open_episodes_lag_and_notifications_follow_evaluation_and_delivery(plat
     assert found.overdue >= 20 * MINUTE
     assert found.delivery_overdue > 15 * MINUTE
     deliver_due(platform, at(30))
-    assert measured(platform, 30).notifications == {"pending": 0, "held": 0, "dead": 0}
+    assert measured(platform, 30).notifications == {"pending": 0, "postponed": 0, "dead": 0}
 
 
 def test_definitions_are_counted_by_state_and_faulty_ones_beside(platform):

@@ -21,7 +21,7 @@ from tests import small_models
 pytestmark = pytest.mark.slow
 MINUTE = 60_000
 DAY = 288  # readings
-FREE_DAYS, ACTED_DAYS, JUDGED_DAYS = 6, 18, 8
+FREE_DAYS, ACTED_DAYS, EVALUATED_DAYS = 6, 18, 8
 
 
 def line(days, acted_from, seed):
@@ -67,7 +67,7 @@ def warned(model, history):
 def lived():
     history, acted = line(FREE_DAYS + ACTED_DAYS, FREE_DAYS * DAY, seed=5)
     said = [FeedbackLabel("oven-1", int(a), int(a) + 30 * MINUTE, int(a), "true_alarm") for a in acted]
-    unmanned, _ = line(JUDGED_DAYS, 10**9, seed=6)
+    unmanned, _ = line(EVALUATED_DAYS, 10**9, seed=6)
     return history, said, unmanned
 
 

@@ -111,9 +111,9 @@ def test_a_model_episode_explains_itself_settles_and_is_reported(trained):
     assert first.recommendation.risk_before == pytest.approx(first.evaluation.value)
     assert {e.outcome_record.outcome for e in episodes} <= {"hit", "false_alarm", "undetermined"}
     report = make_report(platform, "too-moist", at(MINUTES * 0.7), at(MINUTES), at(MINUTES))
-    counted = sum(report.figures["outcomes"].values())
+    counted = sum(report.metrics["outcomes"].values())
     assert counted == sum(e.raised_at >= at(MINUTES * 0.7) for e in episodes)
-    assert report.figures["rows"]["ap"] > 0.6
+    assert report.metrics["rows"]["ap"] > 0.6
     assert "too-moist" in report.page
 
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from alerting.adapters.files.cells import (
-    MISSING_WORDS,
+    MISSING_TEXTS,
     NO_INSTANT,
     clean,
     instants,
@@ -30,10 +30,10 @@ def ms(*parts):
 
 
 def test_missing_words_are_missing_and_never_zero():
-    cells = column(*MISSING_WORDS, " ", None, "0")
-    assert present(cells).tolist() == [False] * (len(MISSING_WORDS) + 2) + [True]
-    assert values(cells, "number", ".")[0].tolist() == [None] * (len(MISSING_WORDS) + 2) + [0.0]
-    assert values(cells, "category", ".")[0].tolist() == [None] * (len(MISSING_WORDS) + 2) + ["0"]
+    cells = column(*MISSING_TEXTS, " ", None, "0")
+    assert present(cells).tolist() == [False] * (len(MISSING_TEXTS) + 2) + [True]
+    assert values(cells, "number", ".")[0].tolist() == [None] * (len(MISSING_TEXTS) + 2) + [0.0]
+    assert values(cells, "category", ".")[0].tolist() == [None] * (len(MISSING_TEXTS) + 2) + ["0"]
 
 
 @pytest.mark.parametrize("text", ["1.5", "+1.5", " 1.5 ", "1.50", "15e-1", "0.15E1"])

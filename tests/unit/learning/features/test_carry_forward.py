@@ -44,7 +44,7 @@ def every(minutes, *values, times=20):
 
 
 def held(series, asset=None, **features):
-    found = plan_features(definition(**features), [history(series, **(asset or {}))]).held
+    found = plan_features(definition(**features), [history(series, **(asset or {}))]).carried_forward
     return {h.name: h.span_ms / HOUR for h in found}
 
 
@@ -94,10 +94,13 @@ def test_too_few_values_tell_nothing_and_no_value_holds_for_more_than_a_quarter_
 
 
 def test_the_document_of_an_asset_has_the_last_word_in_both_directions():
-    stated = {"recipe": Variable(type="category", holds_for=timedelta(days=14)), "x": Variable(holds_for=timedelta(minutes=6))}
+    stated = {
+        "recipe": Variable(type="category", carry_forward=timedelta(days=14)),
+        "x": Variable(carry_forward=timedelta(minutes=6)),
+    }
     assert held({"recipe": {0: "rye"}, "x": SENSOR}, stated) == {"recipe": 14 * 24.0, "x": 0.1}
-    with pytest.raises(ValueError, match="holds_for"):
-        Variable(holds_for=timedelta(0))
+    with pytest.raises(ValueError, match="carry_forward"):
+        Variable(carry_forward=timedelta(0))
 
 
 def test_a_number_is_held_only_where_a_column_shows_its_last_value():
@@ -110,7 +113,7 @@ def test_a_slow_set_point_does_not_lengthen_the_windows_of_all():
     series = {"setpoint": every(2 * 1440, 200.0, 210.0), "x": SENSOR, "y": SENSOR}
     plan = plan_features(definition(windows=None), [history(series, setpoint=SET_POINT)])
     assert plan.longest_window_ms == 3 * HOUR
-    assert plan.held == (CarryForward("setpoint", 6 * DAY),)
+    assert plan.carried_forward == (CarryForward("setpoint", 6 * DAY),)
 
 
 # ---- what a row sees
@@ -125,7 +128,7 @@ def plan(hold, **more):
         ("mean", "last", "age"),
         numbers,
         categories,
-        held=(CarryForward("s", hold * MINUTE), CarryForward("recipe", hold * MINUTE)),
+        carried_forward=(CarryForward("s", hold * MINUTE), CarryForward("recipe", hold * MINUTE)),
         **more,
     )
 
@@ -169,7 +172,7 @@ def test_held_values_alone_do_not_stand_for_silent_sensors():
     at = START + np.array([20, 40]) * MINUTE
     assert has_any_value(plan(600), known, at).tolist() == [True, False]
     alone = FeaturePlan(
-        10 * MINUTE, (30 * MINUTE,), ("last",), (NumberSource("s", None),), held=(CarryForward("s", 600 * MINUTE),)
+        10 * MINUTE, (30 * MINUTE,), ("last",), (NumberSource("s", None),), carried_forward=(CarryForward("s", 600 * MINUTE),)
     )
     assert has_any_value(alone, known, START + np.array([40, 590, 600]) * MINUTE).tolist() == [True, True, False]
 
@@ -185,8 +188,8 @@ def test_the_quality_report_says_what_is_held_and_for_how_long():
     known = history({"recipe": every(1440, "rye", "oat"), "x": SENSOR}, recipe=RECIPE)
     chosen = plan_features(definition(), [known])
     problems = {"train": 100, "validation": 100, "test": 100}
-    words = [f.words for f in find_oddities(definition(), chosen, [known], problems) if f.kind == "held"]
+    words = [f.message for f in find_oddities(definition(), chosen, [known], problems) if f.kind == "carried_forward"]
     assert words == [
-        "recipe comes up to 1d apart: its last value holds until the next one, for at most 3d; set holds_for of the variable if "
-        "that is wrong."
+        "recipe comes up to 1d apart: its last value holds until the next one, for at most 3d; set carry_forward of the variable "
+        "if that is wrong."
     ]

@@ -67,41 +67,41 @@ STANDING = {"when": {"variable": "line_state", "equals": "stopped"}, "still_noti
 
 def told(definition, readings, **changes):
     """Only the lines that say when people are told."""
-    lines = result(definition, readings, told=changes.pop("told", []), **changes).found
-    return [line for line in lines if line.endswith("told")]
+    lines = result(definition, readings, notified=changes.pop("notified", []), **changes).found
+    return [line for line in lines if line.endswith("notified")]
 
 
 def test_people_are_told_at_the_raise_or_when_a_shelf_ends_and_never_of_what_came_and_went_on_it():
-    assert told(threshold(), HOT) == ["1m  told", "11m  told"]
-    assert told(threshold(), HOT, shelved=[{"from": "0s", "to": "5m"}]) == ["5m  told", "11m  told"]
-    assert told(threshold(), HOT, shelved=[{"from": "30s", "to": "10m"}, {"from": "10m30s", "to": "12m"}]) == ["12m  told"]
-    assert result(threshold(), HOT, [], shelved=[{"from": "0s", "to": "1h"}], told=[], after="1h").passed
+    assert told(threshold(), HOT) == ["1m  notified", "11m  notified"]
+    assert told(threshold(), HOT, shelved=[{"from": "0s", "to": "5m"}]) == ["5m  notified", "11m  notified"]
+    assert told(threshold(), HOT, shelved=[{"from": "30s", "to": "10m"}, {"from": "10m30s", "to": "12m"}]) == ["12m  notified"]
+    assert result(threshold(), HOT, [], shelved=[{"from": "0s", "to": "1h"}], notified=[], after="1h").passed
 
 
 def test_a_line_that_stands_suppresses_by_its_state_by_events_and_by_the_calendar():
     state = {"line_state": ["running", "stopped x 6", "running x 10"]}
-    assert told(threshold(suppression=STANDING), {**HOT, **state}) == ["7m  told", "11m  told"]
+    assert told(threshold(suppression=STANDING), {**HOT, **state}) == ["7m  notified", "11m  notified"]
     stop = threshold(suppression={"when": {"event": "stop"}})
-    assert told(stop, HOT, events=[{"type": "stop", "from": "1m", "to": "3m"}]) == ["3m  told", "11m  told"]
+    assert told(stop, HOT, events=[{"type": "stop", "from": "1m", "to": "3m"}]) == ["3m  notified", "11m  notified"]
     nights = threshold(suppression={"windows": [{"from": "00:00", "to": "06:00"}]})
-    assert told(nights, HOT, start="2026-01-01T05:56:00Z") == ["4m  told", "11m  told"]
+    assert told(nights, HOT, start="2026-01-01T05:56:00Z") == ["4m  notified", "11m  notified"]
 
 
 def test_a_shelf_and_a_stop_are_both_waited_for_and_a_severity_that_is_told_all_the_same_breaks_the_stop_only():
     definition = threshold(above=None, levels=LEVELS, suppression=STANDING)
     readings = {"temperature": [200, "220 x 4", "240 x 10"], "line_state": ["stopped x 10", "running x 5"]}
-    assert told(definition, readings) == ["5m  told"]
-    assert told(definition, readings, shelved=[{"from": "0s", "to": "8m"}]) == ["8m  told"]
+    assert told(definition, readings) == ["5m  notified"]
+    assert told(definition, readings, shelved=[{"from": "0s", "to": "8m"}]) == ["8m  notified"]
     mild = {**readings, "temperature": [200, "220 x 14"]}
-    assert told(definition, mild, shelved=[{"from": "0s", "to": "12m"}]) == ["12m  told"]
-    assert told(definition, mild, shelved=[{"from": "0s", "to": "8m"}]) == ["10m  told"]
+    assert told(definition, mild, shelved=[{"from": "0s", "to": "12m"}]) == ["12m  notified"]
+    assert told(definition, mild, shelved=[{"from": "0s", "to": "8m"}]) == ["10m  notified"]
 
 
 def test_when_people_are_told_is_compared_only_where_it_is_written():
     raises = [{"at": "1m", "raised": "medium"}, {"at": "10m", "closed": True}, {"at": "11m", "raised": "medium"}]
     assert result(threshold(), HOT, raises).passed
-    found = result(threshold(), HOT, raises, told=["1m"])
-    assert [line for line in found.difference if line[0] in "+-"] == ["+ 11m  told"]
+    found = result(threshold(), HOT, raises, notified=["1m"])
+    assert [line for line in found.difference if line[0] in "+-"] == ["+ 11m  notified"]
 
 
 def test_limits_come_from_the_asset_of_the_scenario():

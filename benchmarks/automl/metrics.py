@@ -20,7 +20,7 @@ DAY_MS = 86_400_000
 SAMPLES = 1000
 
 
-def figures(task: Task, score: Floats) -> dict[str, float | None]:
+def compute_metrics(task: Task, score: Floats) -> dict[str, float | None]:
     """Return average precision, Brier score, and event recall at one false alarm a week (None without true time stamps)."""
     rows = row_metrics(task.dataset.label[task.dataset.part == "test"], score)
     recall = _recall(task.dataset, score) if task.dated else None
@@ -30,7 +30,7 @@ def figures(task: Task, score: Floats) -> dict[str, float | None]:
 def _recall(dataset: Dataset, score: Floats) -> float | None:
     """Return the share of problems found at the best threshold with at most one false alarm a week and asset."""
     test = dataset.part == "test"
-    watched = observe_rows(
+    observed = observe_rows(
         at=dataset.at[test],
         asset=dataset.asset[test],
         problems=dataset.problems,
@@ -41,7 +41,7 @@ def _recall(dataset: Dataset, score: Floats) -> float | None:
     )
     distinct = np.unique(score)[::-1]
     ranks = np.unique(np.geomspace(1, len(distinct), THRESHOLDS).astype(int)) - 1
-    met = [evaluate_threshold(watched, score, float(threshold), seed=0, samples=0) for threshold in distinct[ranks]]
+    met = [evaluate_threshold(observed, score, float(threshold), seed=0, samples=0) for threshold in distinct[ranks]]
     return max((m.event_recall or 0.0 for m in met if (m.false_alarms_per_week or 0.0) <= ONE_A_WEEK), default=0.0)
 
 

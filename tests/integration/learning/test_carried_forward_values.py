@@ -92,7 +92,7 @@ def test_the_causes_are_found_although_no_window_shows_them(learned):
 
 
 def test_without_holding_there_is_nothing_to_find():
-    brief = {name: VARIABLES[name].model_copy(update={"holds_for": 30 * MINUTE}) for name in ("recipe", "setpoint")}
+    brief = {name: VARIABLES[name].model_copy(update={"carry_forward": 30 * MINUTE}) for name in ("recipe", "setpoint")}
     history = line(**brief)
     dataset = build_dataset(definition(), 1, [history], START + DAYS * DAY)
     candidate = search_candidate(dataset, definition(), "lightgbm", silent)
