@@ -15,9 +15,10 @@ class Unit:
 class UnitOfWork(Protocol):
     """Composes writes of several stores into one unit."""
 
-    def begin(self) -> AbstractContextManager[Unit]:
+    def begin(self, attempt: int = 0) -> AbstractContextManager[Unit]:
         """Return a context whose unit takes effect when the context ends, and not at all when it raises.
 
-        Everything that is written in it must be computed before it. Raises Conflict if another process was faster.
+        Everything that is written in it must be computed before it. Raises Conflict if another process was faster, after a pause
+        that grows with `attempt`, the number of conflicts before.
         """
         ...

@@ -28,6 +28,7 @@ class Commands(monitoring.CommandListener):
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.in_transactions: list[str] = []
         self._happens: dict[int, Callable[[], object]] = {}
         self._dead = False
 
@@ -47,6 +48,8 @@ class Commands(monitoring.CommandListener):
             return
         if not self._dead:
             self.names.append(event.command_name)
+            if event.command.get("autocommit") is False:
+                self.in_transactions.append(event.command_name)
             self._happens.get(self.count, lambda: None)()
         if self._dead:
             raise Killed

@@ -16,7 +16,7 @@ from alerting.ports.unit_of_work import Conflict, Unit
 LONGEST_WRITE_MS = 3000
 """Time limit of a single write that an open transaction of another process may block."""
 _COMMIT_S = 20.0
-_PAUSE_S = 0.05
+_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
 _LIFETIME = "transactionLifetimeLimitSeconds"
 
 
@@ -34,7 +34,7 @@ class MongoUnitOfWork:
         self._client = client
 
     @contextmanager
-    def begin(self) -> Iterator[Unit]:
+    def begin(self, attempt: int = 0) -> Iterator[Unit]:
         """Begin a transaction, and commit it at the end of the context."""
         try:
             with conflicts(), self._client.start_session() as session:
@@ -42,7 +42,7 @@ class MongoUnitOfWork:
                 yield MongoUnit(session)
                 _commit(session)
         except Conflict:
-            time.sleep(_PAUSE_S)  # the other process is usually done by then
+            time.sleep(min(_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S))
             raise
 
 
@@ -53,7 +53,7 @@ class SequentialUnitOfWork:
     """
 
     @contextmanager
-    def begin(self) -> Iterator[Unit]:
+    def begin(self, attempt: int = 0) -> Iterator[Unit]:  # noqa: ARG002 - the port's signature
         """Begin a unit whose writes are not composed."""
         yield MongoUnit()
 

@@ -24,7 +24,7 @@ from alerting.usecases.evaluation.run import Batch, Run
 
 RAISES_OF_TARGET = 500
 _EPISODES, _BYTES = 500, 4_000_000  # a unit of work is full from here on; the last target may double it
-_ATTEMPTS = 5
+_ATTEMPTS = 10  # with pauses of 9 s altogether: nearly as long as a transaction of a dead process lasts
 _log = id_logger(__name__)
 
 
@@ -102,7 +102,7 @@ def commit_shard(
         changes, composed = _compose(run, result.after, waiting)
         rows = [*unchanged, *composed]
         try:
-            _write(run, batch.before.take(rows), result.after.take(rows), changes)
+            _write(run, batch.before.take(rows), result.after.take(rows), changes, attempts)
         except Conflict as conflict:
             attempts += 1
             if attempts == _ATTEMPTS:
@@ -141,13 +141,13 @@ def _compose_target(run: Run, changes: EpisodeChanges, one: EvaluatedTarget) -> 
     return Composed(one.count_unknown(live.state), live.raised + corrected.raised, live.closed, corrected.withdrawn)
 
 
-def _write(run: Run, before: ConditionTable, after: ConditionTable, changes: EpisodeChanges) -> None:
+def _write(run: Run, before: ConditionTable, after: ConditionTable, changes: EpisodeChanges, attempt: int) -> None:
     """Write episodes, then states, in one unit of work; states alone by a compare-and-set of their own."""
     states, episodes = run.platform.states, changes.episodes
     if not episodes:
         states.advance(before, after)
         return
-    with run.platform.unit_of_work.begin() as unit:
+    with run.platform.unit_of_work.begin(attempt) as unit:
         run.platform.episodes.write(episodes, unit)
         states.advance(before, after, unit)
 

@@ -47,7 +47,7 @@ class MemoryStates:
 class NoTransactions:
     """Port `UnitOfWork` of an in-memory platform, which only one evaluator uses."""
 
-    def begin(self) -> AbstractContextManager[Unit]:
+    def begin(self, attempt: int = 0) -> AbstractContextManager[Unit]:  # noqa: ARG002
         return nullcontext(Unit())
 
 

@@ -117,3 +117,14 @@ def test_frozen_before_any_command_while_another_does_a_round_it_leaves_what_one
             break
         assert meeting.outcome() == meeting.expected, f"frozen before {commands.names[stop - 1]}, command {stop}"
     assert "commitTransaction" in commands.names
+
+
+def test_a_tick_that_raises_is_one_transaction_without_reads_and_a_quiet_one_is_none(real_mongod, stores):
+    meeting = Meeting(real_mongod.uri, stores, {}, ())
+    raises, quiet = Commands(), Commands()
+    meeting.disturbed(raises, 40)
+    meeting.disturbed(quiet, 41)
+    assert raises.in_transactions == ["update", "findAndModify", "commitTransaction"]
+    assert quiet.in_transactions == []
+    assert quiet.names.count("findAndModify") == 1
+    assert quiet.names.count("update") == 1  # how far it is going to read
