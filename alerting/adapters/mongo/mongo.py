@@ -54,7 +54,7 @@ class MongoStores:
 
     def __init__(self, database: MongoDatabase, unit_of_work: UnitOfWork | None = None) -> None:
         self.database = database
-        self.unit_of_work = unit_of_work or MongoUnitOfWork(database.client)
+        self.unit_of_work = unit_of_work or MongoUnitOfWork(database)
         self.definitions = MongoDefinitions(database)
         self.assets = MongoAssets(database)
         self.readings = MongoReadings(database)

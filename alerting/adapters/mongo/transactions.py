@@ -9,7 +9,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError, DuplicateKeyError, ExecutionTimeout, OperationFailure, PyMongoError
 
 from alerting.adapters.embedded.mongod_access import TRANSACTION_LIFETIME_S
-from alerting.adapters.mongo.documents import Document, only_duplicates
+from alerting.adapters.mongo.documents import Document, MongoDatabase, only_duplicates
 from alerting.definitions.faults import UserError
 from alerting.ports.unit_of_work import Conflict, Unit
 
@@ -30,14 +30,14 @@ class MongoUnit(Unit):
 class MongoUnitOfWork:
     """Port `UnitOfWork`: one transaction per unit. It needs a replica set."""
 
-    def __init__(self, client: MongoClient[Document]) -> None:
-        self._client = client
+    def __init__(self, database: MongoDatabase) -> None:
+        self._database = database
 
     @contextmanager
     def begin(self, attempt: int = 0) -> Iterator[Unit]:
         """Begin a transaction, and commit it at the end of the context."""
         try:
-            with conflicts(), self._client.start_session() as session:
+            with conflicts(), self._database.client.start_session() as session:
                 session.start_transaction()
                 yield MongoUnit(session)
                 _commit(session)
