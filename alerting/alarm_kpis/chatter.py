@@ -82,9 +82,9 @@ def _clear_limits(
     for step in _STEPS if sigma else ():
         change: dict[str, float | str] = {}
         if isinstance(above, int | float):
-            change["clear_above_at"] = _rounded(above - step * sigma, sigma)
+            change["clear_above_at"] = _round_to_noise(above - step * sigma, sigma)
         if isinstance(below, int | float):
-            change["clear_below_at"] = _rounded(below + step * sigma, sigma)
+            change["clear_below_at"] = _round_to_noise(below + step * sigma, sigma)
         if _further_inside(definition, change) and _apart(change):
             yield change, definition.model_copy(update=change)
 
@@ -112,7 +112,7 @@ def _apart(change: dict[str, float | str]) -> bool:
     )
 
 
-def _rounded(value: float, sigma: float) -> float:
+def _round_to_noise(value: float, sigma: float) -> float:
     """Return the value with no more digits than the noise allows: one of the noise itself."""
     return round(value, -int(np.floor(np.log10(sigma))))
 

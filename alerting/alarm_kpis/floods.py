@@ -34,7 +34,7 @@ def ends_below(above: int) -> int:
     return max(above // 2, 1)
 
 
-def counted(at: Iterable[datetime], start: datetime, end: datetime, period: timedelta = PERIOD) -> Millis:
+def count_by_period(at: Iterable[datetime], start: datetime, end: datetime, period: timedelta = PERIOD) -> Millis:
     """Return the alarms in each period from `start` on; the last period may be shorter.
 
     Alarms outside of [start, end) are not counted.

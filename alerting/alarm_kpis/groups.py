@@ -58,19 +58,19 @@ def by_shift(
     """
     groups, in_shift = [], set()
     for route in (r for r in routes if r.shifts):
-        hours = _merged(spans(route.shifts, route.zone, start, end), start, end)
+        hours = _merge_intervals(spans(route.shifts, route.zone, start, end), start, end)
         own = [e for e in episodes if any(fnmatchcase(e.asset, pattern) for pattern in route.match.assets)]
         in_shift |= {e.id for e in own if any(a <= e.raised_at < b for a, b in hours)}
         groups.append(Group(route.name, kpis(own, start, end, targets, hours), targets.per_day))
     rest = [e for e in episodes if e.id not in in_shift]
     if any(start <= e.raised_at < end for e in rest):
         covered = [s for r in routes if r.shifts for s in spans(r.shifts, r.zone, start, end)]
-        between = _between(_merged(covered, start, end), start, end) or [(start, end)]
+        between = _between(_merge_intervals(covered, start, end), start, end) or [(start, end)]
         groups.append(Group(BETWEEN, kpis(rest, start, end, targets, between), targets.per_day))
     return groups
 
 
-def _merged(intervals: Sequence[Interval], start: datetime, end: datetime) -> list[Interval]:
+def _merge_intervals(intervals: Sequence[Interval], start: datetime, end: datetime) -> list[Interval]:
     """Return the intervals within [start, end), those that touch or overlap taken together."""
     merged: list[Interval] = []
     for a, b in sorted(intervals):

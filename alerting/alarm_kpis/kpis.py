@@ -61,7 +61,7 @@ def _metrics(
     observed = sum((b - a for a, b in parts), timedelta(0))
     notified = [e for e in raised if not e.silent]
     rates = {span: len(notified) * span / max(observed, _MOMENT) for span in (PERIOD, _HOUR, _DAY)}
-    every, hourly = counted(notified, start, end, PERIOD), counted(notified, start, end, _HOUR)
+    every, hourly = count_by_period(notified, start, end, PERIOD), count_by_period(notified, start, end, _HOUR)
     counts, hours = every[_inside(parts, start, PERIOD, len(every))], hourly[_inside(parts, start, _HOUR, len(hourly))]
     floods, top = find_floods(every, start, targets), most_frequent(notified, targets.top)
     return Kpis(
@@ -95,9 +95,9 @@ def _metrics(
     )
 
 
-def counted(episodes: Sequence[EpisodeSummary], start: datetime, end: datetime, period: timedelta) -> Millis:
+def count_by_period(episodes: Sequence[EpisodeSummary], start: datetime, end: datetime, period: timedelta) -> Millis:
     """Return the number of alarms raised in each period from `start` on."""
-    return floods_in.counted((e.raised_at for e in episodes), start, end, period)
+    return floods_in.count_by_period((e.raised_at for e in episodes), start, end, period)
 
 
 def _inside(parts: Sequence[tuple[datetime, datetime]], start: datetime, period: timedelta, number: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import isclose
 
-from alerting.alarm_kpis.floods import counted, find_floods, time_in_flood
+from alerting.alarm_kpis.floods import count_by_period, find_floods, time_in_flood
 from alerting.definitions.limits import severities
 from alerting.definitions.model import Severity, ThresholdDefinition
 from alerting.detection.suppression import SuppressedInterval, first_free
@@ -131,5 +131,5 @@ def flood_share(at: Iterable[datetime], start: datetime, end: datetime, above: i
 
     A flood begins with more than `above` alarms in a period.
     """
-    counts = counted(at, start, end)
+    counts = count_by_period(at, start, end)
     return time_in_flood(find_floods(counts, start, above), len(counts))

@@ -127,7 +127,7 @@ class Spread:
 class Finding:
     """One metric and its target. `met` is None where there are too few data."""
 
-    figure: str
+    metric: str
     value: float
     target: str
     met: bool | None

@@ -95,7 +95,7 @@ def _show_episode(episode: Any, states: list[str], as_json: bool) -> None:
         console.print(f"  {title}: {text}", markup=False)
     if episode.outcome_record and episode.condition != "open":
         console.print(f"  outcome: {episode.outcome_record.outcome}: {episode.outcome_record.reason}", markup=False)
-    moves = [(t, sentences.happened(t)[1]) for t in episode.transitions]
+    moves = [(t, sentences.describe_transition(t)[1]) for t in episode.transitions]
     rows = [{"at": t.at, "what": t.kind, "actor": t.actor, "reason": reason} for t, reason in moves]
     show(rows, ["at", "what", "actor", "reason"], False, "")
     sent = [{"channel": n.channel, "of": n.transition, "status": n.status, "attempts": n.attempts} for n in episode.notifications]

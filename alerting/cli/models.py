@@ -141,7 +141,7 @@ def dataset(
         dropped = [{"dropped because": reason, "rows": rows} for reason, rows in content["dropped"].items()]
         show(dropped, ["dropped because", "rows"], False, "")
     rows = [plain(finding) for finding in content["findings"]]
-    show(rows, ["kind", "variable", "figure", "consequence", "message"], False, "no data quality findings")
+    show(rows, ["kind", "variable", "value", "consequence", "message"], False, "no data quality findings")
     if out is not None:
         console.print(f"{len(built.rows)} rows written to {out}", markup=False)
 
@@ -230,21 +230,21 @@ def _show_training(training: dict[str, Any] | None) -> None:
 
 def show_candidates(leaderboard: Sequence[dict[str, Any]]) -> None:
     """Print the best candidate of each family in one training, best first, with 95 % confidence intervals."""
-    from alerting.reporting.decision_text import CANDIDATE_METRICS, candidate_metrics, measured
+    from alerting.reporting.decision_text import CANDIDATE_METRICS, candidate_metrics, format_metric
 
     ranked = sorted(leaderboard, key=lambda line: -line["ap"])
-    rows = [line | {key: measured(candidate_metrics(line), key) for key in CANDIDATE_METRICS} for line in ranked]
+    rows = [line | {key: format_metric(candidate_metrics(line), key) for key in CANDIDATE_METRICS} for line in ranked]
     show(rows, ["family", *CANDIDATE_METRICS, "trials", "cut_short"], False, "")
 
 
 def show_test(test: dict[str, Any]) -> None:
     """Print the metrics of a challenger on the test period, with 95 % intervals, and the reason of its threshold."""
-    from alerting.reporting.decision_text import METRIC_TITLES, measured
+    from alerting.reporting.decision_text import METRIC_TITLES, format_metric
 
     if "ap" in test:
         console.print("test period, scored once (in brackets: 95 % intervals)", style="bold")
         for key, title in METRIC_TITLES.items():
-            console.print(f"  {title}: {measured(test, key)}", markup=False)
+            console.print(f"  {title}: {format_metric(test, key)}", markup=False)
     for note in test.get("notes", []):
         console.print(f"  {note}", markup=False)
     if test.get("threshold_reason"):

@@ -163,14 +163,16 @@ def _show_groups(found: "QualityByGroup") -> None:
 def _show_whole(found: "AlarmQuality") -> None:
     k = found.kpis
     shelved = f", {k.silent} more while muted ({k.suppressed} of them suppressed by design)" if k.silent else ""
-    console.print(f"{_counted(k.alarms, 'alarm')} from {short(k.start)} to {short(k.end)}{shelved}", style="bold", markup=False)
+    console.print(
+        f"{_count_noun(k.alarms, 'alarm')} from {short(k.start)} to {short(k.end)}{shelved}", style="bold", markup=False
+    )
     if found.past.message:
         console.print(found.past.message)
     verdicts = {True: "met", False: "not met", None: "too short to say"}
-    rows = [{"metric": f.figure, "value": f.value, "target": f.target, "": verdicts[f.met]} for f in k.findings]
+    rows = [{"metric": f.metric, "value": f.value, "target": f.target, "": verdicts[f.met]} for f in k.findings]
     show(rows, ["metric", "value", "target", ""], False, "")
     _show_load(k)
-    chattering = [f"{c.definition} on {c.asset}: {c.cycles} times in {_counted(c.bursts, 'burst')}" for c in k.chattering]
+    chattering = [f"{c.definition} on {c.asset}: {c.cycles} times in {_count_noun(c.bursts, 'burst')}" for c in k.chattering]
     for line, advice in zip(chattering, found.advice, strict=True):
         console.print(f"chattering: {line}", markup=False)
         for sentence in [p.message for p in advice.proposals] or [advice.why_not or ""]:
@@ -198,7 +200,7 @@ def _show_load(k: "Kpis") -> None:
     console.print(f"to clear: {_spread(k.to_clear, 'still open')}", markup=False)
 
 
-def _counted(number: int, noun: str) -> str:
+def _count_noun(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 

@@ -121,24 +121,28 @@ def metrics_routes(platform: Platform) -> APIRouter:
 
 
 def _families(m: PlatformMetrics) -> Iterator[Metric]:
-    yield _labelled("alerting_open_episodes", "Open episodes.", "severity", m.open_episodes)
-    yield _labelled("alerting_definitions", "Definitions; a faulty one counts also under its state.", "state", m.definitions)
+    yield _labelled_gauge("alerting_open_episodes", "Open episodes.", "severity", m.open_episodes)
+    yield _labelled_gauge(
+        "alerting_definitions", "Definitions; a faulty one counts also under its state.", "state", m.definitions
+    )
     yield _gauge("alerting_targets", "Definitions in service, times their assets.", m.targets)
     yield _gauge("alerting_targets_never_evaluated", "Targets without any evaluation.", m.never_evaluated)
     lags = {name: lag.lag.total_seconds() for name, lag in m.lag.items()}
     every = {name: lag.every.total_seconds() for name, lag in m.lag.items()}
-    yield _labelled(
+    yield _labelled_gauge(
         "alerting_evaluation_lag_seconds",
         "Now minus watermark, largest of all assets; of the most overdue definitions.",
         "definition",
         lags,
     )
-    yield _labelled("alerting_evaluation_interval_seconds", "How often these definitions are evaluated.", "definition", every)
+    yield _labelled_gauge(
+        "alerting_evaluation_interval_seconds", "How often these definitions are evaluated.", "definition", every
+    )
     yield _gauge(
         "alerting_evaluation_overdue_seconds", "Largest lag of all targets beyond their interval and latency.", m.overdue
     )
     ages = {asset: age.total_seconds() for asset, age in m.reading_age.items()}
-    yield _labelled(
+    yield _labelled_gauge(
         "alerting_newest_reading_age_seconds", "Age of the newest reading; of the assets with the oldest.", "asset", ages
     )
     yield _gauge("alerting_newest_reading_age_max_seconds", "The same, largest of all assets of targets.", m.oldest_reading_age)
@@ -146,18 +150,18 @@ def _families(m: PlatformMetrics) -> Iterator[Metric]:
     yield _gauge("alerting_late_readings", "Readings and events that came late, within the last hour.", m.late_rows)
     yield _gauge("alerting_too_late_readings", "Those of them that were too late to be reprocessed.", m.too_late_rows)
     yield _gauge("alerting_late_arrivals_waiting", "Late arrivals that evaluation has not taken up yet.", m.unrouted_arrivals)
-    yield _labelled(
+    yield _labelled_gauge(
         "alerting_notifications", "Notifications: due or retried, held back by a rule, given up.", "state", m.notifications
     )
     yield _gauge("alerting_delivery_overdue_seconds", "How long the oldest notification has been due.", m.delivery_overdue)
-    yield _labelled("alerting_platform_alerts", "Open faults of the platform itself.", "kind", m.platform_alerts)
+    yield _labelled_gauge("alerting_platform_alerts", "Open faults of the platform itself.", "kind", m.platform_alerts)
 
 
 def _gauge(name: str, help: str, value: float | timedelta) -> GaugeMetricFamily:
     return GaugeMetricFamily(name, help, value=value.total_seconds() if isinstance(value, timedelta) else float(value))
 
 
-def _labelled(name: str, help: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
+def _labelled_gauge(name: str, help: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
     family = GaugeMetricFamily(name, help, labels=[label])
     for text, value in {clean_line(text): value for text, value in values.items()}.items():
         family.add_metric([text], float(value))

@@ -30,7 +30,7 @@ DATABASE_DOWN = "the database does not answer; nothing is lost, try again later"
 
 def problem(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
     """Return the response for a fault: JSON for programs, a page for people."""
-    title, detail = HTTPStatus(status).phrase, _bounded(detail)
+    title, detail = HTTPStatus(status).phrase, _shorten(detail)
     if not is_for_programs(request.url.path):
         page = render("problem.html", request, title=title, detail=detail)
         return HTMLResponse(page, status, headers)
@@ -49,7 +49,7 @@ def is_for_programs(path: str) -> bool:
     return path.startswith(API) or path == METRICS
 
 
-def _bounded(detail: str) -> str:
+def _shorten(detail: str) -> str:
     clean = clean_text(detail)
     return clean if len(clean) <= LONGEST_DETAIL else f"{clean[:LONGEST_DETAIL]} …"
 

@@ -24,7 +24,7 @@ _OVERRIDES = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}  # 
 _EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
-def _written(text: str) -> str:
+def _require_printable(text: str) -> str:
     if text.isprintable():
         return text
     for character in text:
@@ -53,7 +53,7 @@ def _in_reach(instant: datetime) -> datetime:
     return instant
 
 
-_control_free = AfterValidator(_written)
+_control_free = AfterValidator(_require_printable)
 Line = Annotated[str, StringConstraints(max_length=200), _control_free]
 Paragraph = Annotated[str, StringConstraints(max_length=2000), _control_free]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=100), _control_free]

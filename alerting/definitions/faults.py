@@ -28,10 +28,10 @@ def shown(value: Any) -> str:
 def legible(text: str, longest: int) -> str:
     """Return the text cut to `longest` characters, with unprintable characters escaped."""
     cut = text if len(text) <= longest else f"{text[: longest - 1]}…"
-    return "".join(_escaped(c) if unicodedata.category(c) in _UNPRINTABLE else c for c in cut)
+    return "".join(_escape(c) if unicodedata.category(c) in _UNPRINTABLE else c for c in cut)
 
 
-def _escaped(character: str) -> str:
+def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 

@@ -32,7 +32,7 @@ def latency(definition: Definition, asset: Asset) -> timedelta:
 
 
 def _may_see(definition: ClassifierDefinition, variable: str) -> bool:
-    def named(patterns: tuple[str, ...]) -> bool:
+    def matches(patterns: tuple[str, ...]) -> bool:
         return any(fnmatchcase(variable, p) for p in patterns)
 
-    return named(definition.include) and not named(definition.exclude)
+    return matches(definition.include) and not matches(definition.exclude)

@@ -31,7 +31,7 @@ class AssetIndex:
     def __getitem__(self, name: str) -> Asset:
         return self._by_name[name]
 
-    def named(self, pattern: str) -> list[str]:
+    def names_like(self, pattern: str) -> list[str]:
         """Return the names that equal a pattern or match it with *, sorted."""
         if "*" not in pattern:
             return [pattern] if pattern in self._by_name else []
@@ -42,15 +42,15 @@ class AssetIndex:
     def matching(self, patterns: Sequence[str]) -> list[Asset]:
         """Return the assets that match any of these names or patterns, sorted by name."""
         if len(patterns) == 1:
-            return [self._by_name[name] for name in self.named(patterns[0])]
-        return [self._by_name[name] for name in sorted({name for pattern in patterns for name in self.named(pattern)})]
+            return [self._by_name[name] for name in self.names_like(patterns[0])]
+        return [self._by_name[name] for name in sorted({name for pattern in patterns for name in self.names_like(pattern)})]
 
 
 def matching_assets(definition: Definition, assets: Sequence[Asset] | AssetIndex) -> list[Asset]:
     """Return the assets that a definition names directly or by a pattern, sorted by name."""
-    return indexed(assets).matching(definition.assets)
+    return index_assets(assets).matching(definition.assets)
 
 
-def indexed(assets: Sequence[Asset] | AssetIndex) -> AssetIndex:
+def index_assets(assets: Sequence[Asset] | AssetIndex) -> AssetIndex:
     """Return an index of these assets, or the given index."""
     return assets if isinstance(assets, AssetIndex) else AssetIndex(assets)

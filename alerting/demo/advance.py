@@ -43,7 +43,7 @@ def advance_line(lines: LineStore, readings: Readings, until: int, arrived_at: d
         simulated = simulate(line.state, min(until, line.state.minute + DAY))
         rows += readings.add_readings(simulated.rows, arrived_at)
         events += readings.add_events(simulated.events, arrived_at) if simulated.events else 0
-        line = _saved(lines.save(ASSET, line, simulated.state))
+        line = _require_saved(lines.save(ASSET, line, simulated.state))
         progress("simulating the demo line (minutes)", line.state.minute - first, until - first)
     return Advance(rows, events, line)
 
@@ -52,10 +52,10 @@ def _with_requests(lines: LineStore, line: StoredLine) -> StoredLine:
     """Store the minute of each request before that minute is computed, so that a crash cannot change it."""
     if not line.requests:
         return line
-    return _saved(lines.save(ASSET, line, take_over(line.state, line.requests), line.requests))
+    return _require_saved(lines.save(ASSET, line, take_over(line.state, line.requests), line.requests))
 
 
-def _saved(line: StoredLine | None) -> StoredLine:
+def _require_saved(line: StoredLine | None) -> StoredLine:
     if line is None:
         raise UserError("another process moves the demo line, too; this one stops, so that there is only one")
     return line

@@ -19,7 +19,7 @@ EVENT_TYPES = (
 )
 
 
-def _measured(title: str, unit: str, low: float, high: float) -> Variable:
+def _measured_variable(title: str, unit: str, low: float, high: float) -> Variable:
     return Variable(title=title, unit=unit, low=low, high=high, sampling=MINUTE)
 
 
@@ -40,8 +40,8 @@ def _zone_setpoint(zone: int, minimum: float, maximum: float) -> Variable:
 
 def demo_asset() -> Asset:
     """Return the oven: 15 numeric variables, one reading a minute, four of them set-points."""
-    zones = {f"zone_{z}_temperature": _measured(f"Zone {z} temperature", "°C", 20, 350) for z in (1, 2, 3)}
-    burners = {f"zone_{z}_burner_power": _measured(f"Zone {z} burner power", "%", 0, 100) for z in (1, 2, 3)}
+    zones = {f"zone_{z}_temperature": _measured_variable(f"Zone {z} temperature", "°C", 20, 350) for z in (1, 2, 3)}
+    burners = {f"zone_{z}_burner_power": _measured_variable(f"Zone {z} burner power", "%", 0, 100) for z in (1, 2, 3)}
     belt = Variable(
         title="Belt speed set-point",
         unit="m/min",
@@ -62,11 +62,11 @@ def demo_asset() -> Asset:
         variables={
             **zones,
             **burners,
-            "belt_speed": _measured("Belt speed", "m/min", 0, 15),
-            "dough_moisture": _measured("Dough moisture at the oven inlet", "%", 5, 50),
-            "air_humidity": _measured("Relative humidity of the supply air", "%", 0, 100),
-            "moisture": _measured("Biscuit moisture at the oven outlet", "%", 0, 30),
-            "colour": _measured("Biscuit lightness L* at the oven outlet", "L*", 0, 100),
+            "belt_speed": _measured_variable("Belt speed", "m/min", 0, 15),
+            "dough_moisture": _measured_variable("Dough moisture at the oven inlet", "%", 5, 50),
+            "air_humidity": _measured_variable("Relative humidity of the supply air", "%", 0, 100),
+            "moisture": _measured_variable("Biscuit moisture at the oven outlet", "%", 0, 30),
+            "colour": _measured_variable("Biscuit lightness L* at the oven outlet", "L*", 0, 100),
             "zone_1_setpoint": _zone_setpoint(1, 185, 225),
             "zone_2_setpoint": _zone_setpoint(2, 205, 236),
             "zone_3_setpoint": _zone_setpoint(3, 195, 235),

@@ -20,6 +20,6 @@ def inside_problem(at: Millis, start: Millis, end: Millis, known_at: Millis) -> 
     return inside
 
 
-def triggered(score: Scores, threshold: float) -> BoolArray:
+def is_triggered(score: Scores, threshold: float) -> BoolArray:
     """Return whether each score is at or above the threshold; an unknown score (NaN) never triggers."""
     return score >= threshold

@@ -80,10 +80,10 @@ def risk_message(definition: ClassifierDefinition, asset: Asset, risk: float, th
     """Return what a model predicts: `Moisture will probably exceed 4.5 % within 30 min (89 %; alarm at 89 %)`."""
     likely = "will probably" if risk >= _PROBABLE else "may"
     alarm = "" if threshold is None else f"; alarm at {spoken_share(threshold)}"
-    return f"{_expected(definition.problem, asset, likely)} {_window(definition)} ({spoken_share(risk)}{alarm})"
+    return f"{_expected_problem(definition.problem, asset, likely)} {_window(definition)} ({spoken_share(risk)}{alarm})"
 
 
-def _expected(problem: Problem, asset: Asset, likely: str) -> str:
+def _expected_problem(problem: Problem, asset: Asset, likely: str) -> str:
     if problem.variable is None:
         event = (problem.event or "").rstrip("*-_. ").replace("_", " ") or "the problem"
         return f"{event[:1].upper()}{event[1:]} {likely} occur"

@@ -74,7 +74,7 @@ def first_free(intervals: Iterable[SuppressedInterval], start: datetime) -> date
     return start
 
 
-def covered(intervals: Iterable[SuppressedInterval], at: Millis) -> BoolArray:
+def is_covered(intervals: Iterable[SuppressedInterval], at: Millis) -> BoolArray:
     """Return which of the instants (ms) lie in a suppressed interval."""
     ordered = sorted(intervals, key=lambda s: s.start)
     if not ordered:

@@ -114,7 +114,7 @@ def evaluate_series(
     frozen = _frozen(definition, rows)
     ranks, beyond = _ranks(levels_on(definition, asset), _without(rows.evaluated, frozen), frozenset(carried.beyond))
     sound = (rows.fact == _SOUND) & ~frozen
-    ranks, recent = _counted(definition, rows.ts, ranks, sound, carried.recent)
+    ranks, recent = _ranks_by_count(definition, rows.ts, ranks, sound, carried.recent)
     intervals = _status_intervals(definition, rows, np.where(rows.fact == _SOUND, ranks, rows.fact), begin, end)
     return Evaluated(intervals, _last(definition, rows, beyond, recent), rows)
 
@@ -275,7 +275,7 @@ def _frozen(definition: ThresholdDefinition, rows: _Rows) -> Flags:
     return rows.ts >= rows.run + duration_millis(definition.frozen_after)
 
 
-def _counted(
+def _ranks_by_count(
     definition: ThresholdDefinition, ts: Millis, ranks: Codes, sound: Flags, recent: tuple[int, ...]
 ) -> tuple[Codes, tuple[int, ...]]:
     """Return the ranks that at least `at_least` of the last sound readings reach.

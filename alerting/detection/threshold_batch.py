@@ -130,18 +130,18 @@ class Unchanged:
 
 
 def evaluate_unchanged(
-    limits: LimitColumns, carried: CarriedColumns, extent: WindowSummary, begin: Millis, end: Millis
+    limits: LimitColumns, carried: CarriedColumns, summary: WindowSummary, begin: Millis, end: Millis
 ) -> Unchanged:
-    """Evaluate the readings of [begin, end) in ms, which `extent` sums up, together with the carried ones."""
-    nothing, waiting = extent.count == 0, np.isnan(carried.value)
-    low = np.where(nothing, carried.value, np.fmin(carried.value, extent.low))
-    high = np.where(nothing, carried.value, np.fmax(carried.value, extent.high))
-    moves = _changes_in_time(limits, carried, extent, end) & (
-        _keeps_arriving(limits, carried, extent, begin, end) | ~limits.no_data_alerts
+    """Evaluate the readings of [begin, end) in ms, which `summary` sums up, together with the carried ones."""
+    nothing, waiting = summary.count == 0, np.isnan(carried.value)
+    low = np.where(nothing, carried.value, np.fmin(carried.value, summary.low))
+    high = np.where(nothing, carried.value, np.fmax(carried.value, summary.high))
+    moves = _changes_in_time(limits, carried, summary, end) & (
+        _keeps_arriving(limits, carried, summary, begin, end) | ~limits.no_data_alerts
     )
     sound = moves & (low >= limits.low) & (high <= limits.high)
     status = np.where(sound, _by_value(limits, carried, low, high), MAY_CHANGE)
-    after = _carried_on(carried, extent)
+    after = _carried_on(carried, summary)
     ends = np.where(after.at + limits.stale_after < end, STALE, np.where(nothing & waiting, WAITING, SOUND))
     without = nothing & (waiting | (carried.at + limits.stale_after < begin))
     missing = without & limits.no_data_alerts & (ends == STALE)
@@ -176,29 +176,29 @@ def _by_value(of: LimitColumns, carried: CarriedColumns, low: Numbers, high: Num
     return np.where(clear, CLEAR, np.where(of.single, triggered, MAY_CHANGE))
 
 
-def _keeps_arriving(of: LimitColumns, carried: CarriedColumns, extent: WindowSummary, begin: Millis, end: Millis) -> Flags:
+def _keeps_arriving(of: LimitColumns, carried: CarriedColumns, summary: WindowSummary, begin: Millis, end: Millis) -> Flags:
     """Return whether no reading becomes stale before the next one or the end."""
-    until_first = (extent.first <= begin) | (extent.first - carried.at <= of.stale_after)
-    fresh = until_first & (extent.gap <= of.stale_after) & (end - extent.last <= of.stale_after)
-    keeps: Flags = np.where(extent.count == 0, end - carried.at <= of.stale_after, fresh)
+    until_first = (summary.first <= begin) | (summary.first - carried.at <= of.stale_after)
+    fresh = until_first & (summary.gap <= of.stale_after) & (end - summary.last <= of.stale_after)
+    keeps: Flags = np.where(summary.count == 0, end - carried.at <= of.stale_after, fresh)
     return keeps
 
 
-def _changes_in_time(of: LimitColumns, carried: CarriedColumns, extent: WindowSummary, end: Millis) -> Flags:
+def _changes_in_time(of: LimitColumns, carried: CarriedColumns, summary: WindowSummary, end: Millis) -> Flags:
     """Return whether no value stays the same for too long."""
     waiting = np.isnan(carried.value)
-    since = np.where(waiting, np.where(extent.count == 0, end, extent.first), carried.since)
+    since = np.where(waiting, np.where(summary.count == 0, end, summary.first), carried.since)
     changes: Flags = end - since <= of.frozen_after
     return changes
 
 
-def _carried_on(carried: CarriedColumns, extent: WindowSummary) -> CarriedColumns:
-    nothing = extent.count == 0
-    same = extent.constant & (extent.value == carried.value)
+def _carried_on(carried: CarriedColumns, summary: WindowSummary) -> CarriedColumns:
+    nothing = summary.count == 0
+    same = summary.constant & (summary.value == carried.value)
     return CarriedColumns(
-        at=np.where(nothing, carried.at, extent.last),
-        value=np.where(nothing, carried.value, extent.value),
-        since=np.where(nothing | same, carried.since, extent.since),
+        at=np.where(nothing, carried.at, summary.last),
+        value=np.where(nothing, carried.value, summary.value),
+        since=np.where(nothing | same, carried.since, summary.since),
         above=carried.above,
         below=carried.below,
         inside=carried.inside,

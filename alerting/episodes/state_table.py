@@ -151,12 +151,12 @@ class ConditionTable:
             severity=condition.severity,
             severity_peak=condition.severity_peak,
             levels=condition.levels,
-            carried=self._carried(row, condition),
+            carried=self._carried_reading(row, condition),
             unknown_count=int(self.unknown_count[row]),
             unknown_reason=self.unknown_reason[row],
         )
 
-    def _carried(self, row: int, condition: Condition) -> Carried | None:
+    def _carried_reading(self, row: int, condition: Condition) -> Carried | None:
         variable = self.variable[row]
         if variable is None or self.at[row] == NO_TIME:
             return condition.text
@@ -167,18 +167,18 @@ class ConditionTable:
 
     def put(self, row: int, state: ConditionState, earlier: ConditionState | None = None) -> None:
         """Write the whole state of one target, and the one before it, if that is known."""
-        carried = state.carried
-        text = carried if carried is not None and isinstance(carried.value, str) else None
+        carried_columns = state.carried
+        text = carried_columns if carried_columns is not None and isinstance(carried_columns.value, str) else None
         self.watermark[row] = to_millis(state.watermark)
         self.unknown_count[row], self.unknown_reason[row] = state.unknown_count, state.unknown_reason
         self.variable[row], self.at[row], self.value[row], self.since[row] = None, NO_TIME, np.nan, NO_TIME
         self.earlier.put([row], CarriedState.empty(1))
         self.earlier_conditions[row] = None
-        if carried is not None and not isinstance(carried.value, str):
-            self.variable[row], self.at[row] = carried.variable, to_millis(carried.at)
-            self.value[row] = np.nan if carried.value is None else carried.value
-            self.since[row] = NO_TIME if carried.same_since is None else to_millis(carried.same_since)
-        number = carried if text is None else None
+        if carried_columns is not None and not isinstance(carried_columns.value, str):
+            self.variable[row], self.at[row] = carried_columns.variable, to_millis(carried_columns.at)
+            self.value[row] = np.nan if carried_columns.value is None else carried_columns.value
+            self.since[row] = NO_TIME if carried_columns.same_since is None else to_millis(carried_columns.same_since)
+        number = carried_columns if text is None else None
         condition = Condition(
             pending_since=state.pending_since,
             raised_at=state.raised_at,
@@ -205,7 +205,7 @@ class ConditionTable:
             self.earlier.put([row], single.carried_state())
             self.earlier_conditions[row] = None if single.conditions[0] == self.conditions[row] else single.conditions[0]
 
-    def carried(self, severities: Sequence[Sequence[Severity]]) -> CarriedColumns:
+    def carried_columns(self, severities: Sequence[Sequence[Severity]]) -> CarriedColumns:
         """Return the carried readings as columns. `severities`: of each row's definition, the least severe first."""
         since = np.where(self.since == NO_TIME, self.at, self.since)
         beyond = [_sides(c, s) for c, s in zip(self.conditions, severities, strict=True)]

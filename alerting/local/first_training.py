@@ -24,7 +24,7 @@ def main() -> int:
     password = secrets.load_or_create(settings.home / "secrets").airflow_password
     airflow = AirflowClient(parts.airflow_uri(settings), password)
     with open_platform(settings, channels=False) as platform:
-        names = untrained(platform)
+        names = find_untrained(platform)
         outcomes = [f"{name}: {first_training(platform, airflow, name)}" for name in names]
         if past := evaluate_unseen_days(platform, names, _report):
             outcomes.append(past)
@@ -32,7 +32,7 @@ def main() -> int:
     return 0
 
 
-def untrained(platform: Platform) -> list[str]:
+def find_untrained(platform: Platform) -> list[str]:
     """Return the active classifier definitions without any promotion decision."""
     active = [r.definition for r in platform.definitions.latest() if r.definition.state == "active"]
     return [d.name for d in active if isinstance(d, ClassifierDefinition) and not platform.decisions.of(d.name)]

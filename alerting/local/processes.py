@@ -32,7 +32,7 @@ os.execvp(sys.argv[2], sys.argv[2:])
 """
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_guarded_worker = 0  # process id, set in the worker of `guarded`
+_guarded_worker = 0  # process id, set in the worker of `run_guarded`
 
 
 def _prctl(option: int, value: int) -> None:
@@ -46,7 +46,7 @@ def become_subreaper() -> None:
 
 
 def is_guarded() -> bool:
-    """Return whether this process is the worker of `guarded`, so that every process below it is its own."""
+    """Return whether this process is the worker of `run_guarded`, so that every process below it is its own."""
     return _guarded_worker == os.getpid()
 
 
@@ -113,7 +113,7 @@ def kill_descendants(patience: float = 10.0) -> None:
         reap_orphans(set())
 
 
-def guarded(work: Callable[[], int]) -> int:
+def run_guarded(work: Callable[[], int]) -> int:
     """Run `work` in a forked process and return its exit code. No process remains, even if one of the two is killed.
 
     If this process is killed, the worker gets SIGTERM and can stop its parts in order; if the worker is killed, this process

@@ -21,7 +21,7 @@ from alerting.local.disk import check_space
 from alerting.local.first_alert import announcement
 from alerting.local.ports import check_ports
 from alerting.local.prepare import prepare_home
-from alerting.local.processes import guarded
+from alerting.local.processes import run_guarded
 from alerting.local.secrets import Secrets
 from alerting.local.sign_in import VALID, make_link
 from alerting.local.supervisor import StartFailed, Supervisor
@@ -32,7 +32,7 @@ from alerting.wiring import MLFLOW_USER, database_warning
 
 def up(settings: Settings, environ: Mapping[str, str], demo: bool) -> int:
     """Run the platform until Ctrl-C. Returns the exit code: 0 when stopped on request, 1 when refused."""
-    return guarded(lambda: _work(settings, environ, demo))
+    return run_guarded(lambda: _work(settings, environ, demo))
 
 
 class Screen:

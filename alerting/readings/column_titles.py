@@ -32,20 +32,20 @@ def split_title(title: str) -> ColumnTitle:
     clean = _clean(title)
     square, rounded = _SQUARE.match(clean), _ROUND.match(clean)
     if square and square["title"] and not re.fullmatch(r"[\s\d.,:-]*", square["unit"]):
-        return ColumnTitle(_bounded(square["title"]), square["unit"].strip())
+        return ColumnTitle(_shorten(square["title"]), square["unit"].strip())
     if rounded and rounded["title"] and _UNIT.match(rounded["unit"].strip()):
-        return ColumnTitle(_bounded(rounded["title"]), rounded["unit"].strip())
-    return ColumnTitle(_bounded(clean), None)
+        return ColumnTitle(_shorten(rounded["title"]), rounded["unit"].strip())
+    return ColumnTitle(_shorten(clean), None)
 
 
 def whole_title(title: str) -> str:
     """Return the title without control characters, cut where it is too long to be shown."""
-    return _bounded(_clean(title))
+    return _shorten(_clean(title))
 
 
 def _clean(title: str) -> str:
     return _CONTROL.sub(" ", title).strip()
 
 
-def _bounded(title: str) -> str:
+def _shorten(title: str) -> str:
     return title if len(title) <= TITLE_LENGTH else title[: TITLE_LENGTH - 1] + "…"

@@ -234,7 +234,7 @@ class _Search:
         tried = self._try([(option,) for option in options])
         best = tried
         for size in range(2, max_changes + 1):
-            best = self._try(list(_combinations_of_two(options) if size == 2 else _extended(best, options)))
+            best = self._try(list(_combinations_of_two(options) if size == 2 else _extend(best, options)))
             if not best.combinations:
                 break
             tried = Tried([*tried.combinations, *best.combinations], np.concatenate([tried.risk, best.risk]))
@@ -312,7 +312,7 @@ def _combinations_of_two(options: Sequence[Option]) -> Iterator[Combination]:
     return (combination for combination, _ in zip(combined, range(MOST_COMBINATIONS), strict=False))
 
 
-def _extended(tried: Tried, options: Sequence[Option]) -> Iterator[Combination]:
+def _extend(tried: Tried, options: Sequence[Option]) -> Iterator[Combination]:
     """Return the combinations of lowest risk, each with one more lever."""
     for i in np.argsort(tried.risk, kind="stable")[:BEAM]:
         used = tried.combinations[i]

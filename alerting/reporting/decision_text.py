@@ -43,7 +43,7 @@ def decision_markdown(proposal: Mapping[str, Any]) -> str:
     parts = [
         f"# {proposal['definition']}: {headline}{waits}",
         proposal["reason"],
-        _compared(proposal),
+        _comparison_section(proposal),
         _candidates(proposal["leaderboard"]),
         _threshold(proposal["test"]),
         _test(proposal["test"]),
@@ -66,7 +66,7 @@ def side_by_side(proposal: Mapping[str, Any]) -> str:
     }
     challenger = metrics_by_model["challenger"] or proposal["test"]
     lines = [
-        f"| {title} | {measured(metrics_by_model['champion'], key)} | {measured(challenger, key)} |"
+        f"| {title} | {format_metric(metrics_by_model['champion'], key)} | {format_metric(challenger, key)} |"
         for key, title in METRIC_TITLES.items()
     ]
     versions = (
@@ -84,7 +84,7 @@ def headline_metrics(test: Mapping[str, Any]) -> dict[str, float]:
 
 def metrics_text(test: Mapping[str, Any]) -> str:
     """Describe the five metrics in one line: `share of problems found 0.8 (0.6 to 1), ...`."""
-    return ", ".join(f"{METRIC_TITLES[key]} {measured(test, key)}" for key in MAIN_METRICS)
+    return ", ".join(f"{METRIC_TITLES[key]} {format_metric(test, key)}" for key in MAIN_METRICS)
 
 
 def dataset_lines(profile: Mapping[str, Any]) -> list[str]:
@@ -103,7 +103,7 @@ def dataset_lines(profile: Mapping[str, Any]) -> list[str]:
 
 def candidate_line(summary: Mapping[str, Any]) -> str:
     """Describe the result of a search in one line."""
-    values = ", ".join(f"{title} {measured(candidate_metrics(summary), key)}" for key, title in CANDIDATE_METRICS.items())
+    values = ", ".join(f"{title} {format_metric(candidate_metrics(summary), key)}" for key, title in CANDIDATE_METRICS.items())
     cut = ", cut short by the time budget" if summary.get("cut_short") else ""
     return f"{summary['family'].replace('_', ' ')}: {values} out of fold, best of {summary['trials']} trials{cut}"
 
@@ -122,7 +122,7 @@ def candidate_metrics(line: Mapping[str, Any]) -> dict[str, Any]:
     return {**line, "intervals": bounds}
 
 
-def _compared(proposal: Mapping[str, Any]) -> str:
+def _comparison_section(proposal: Mapping[str, Any]) -> str:
     evidence = proposal["evidence"]
     if "rows" not in evidence:
         return ""
@@ -142,8 +142,8 @@ def _compared(proposal: Mapping[str, Any]) -> str:
 def _candidates(leaderboard: Sequence[Mapping[str, Any]]) -> str:
     ranked = sorted(leaderboard, key=lambda line: -line["ap"])
     rows = [
-        f"| {line['family'].replace('_', ' ')} | {measured(metrics, 'ap')} | {measured(metrics, 'roc_auc')} | {line['trials']}"
-        f"{' (cut short)' if line.get('cut_short') else ''} |"
+        f"| {line['family'].replace('_', ' ')} | {format_metric(metrics, 'ap')} | {format_metric(metrics, 'roc_auc')} "
+        f"| {line['trials']}{' (cut short)' if line.get('cut_short') else ''} |"
         for line, metrics in ((line, candidate_metrics(line)) for line in ranked)
     ]
     head = "| candidate | average precision | ROC-AUC | trials |\n| --- | ---: | ---: | ---: |"
@@ -161,7 +161,7 @@ def _threshold(test: Mapping[str, Any]) -> str:
 def _test(test: Mapping[str, Any]) -> str:
     if "ap" not in test:
         return ""
-    rows = [f"| {title} | {measured(test, key)} |" for key, title in METRIC_TITLES.items()]
+    rows = [f"| {title} | {format_metric(test, key)} |" for key, title in METRIC_TITLES.items()]
     if "n_events" in test:
         rows.append(f"| problems, episodes, false alarms | {test['n_events']}, {test['n_episodes']}, {test['n_false_alarms']} |")
     persistence = test.get("baseline", {}).get("ap")
@@ -211,7 +211,7 @@ def _answers(proposal: Mapping[str, Any]) -> str:
     return "\n\n".join(["## Answers of people", *texts]) if texts else ""
 
 
-def measured(metrics: Mapping[str, Any], key: str) -> str:
+def format_metric(metrics: Mapping[str, Any], key: str) -> str:
     """Format one metric with its confidence interval: `0.61 (0.52 to 0.7)`; `-` where it is unknown."""
     bounds, say = metrics.get("intervals", {}).get(key), _minutes if key == "median_lead_time" else _number
     return say(metrics.get(key)) + (f" ({say(bounds[0])} to {say(bounds[1])})" if bounds else "")

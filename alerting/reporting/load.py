@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
-from alerting.alarm_kpis.floods import PERIOD, counted, find_floods
+from alerting.alarm_kpis.floods import PERIOD, count_by_period, find_floods
 from alerting.reporting.estimates import Estimate, rate_per_week
 
 
@@ -54,7 +54,7 @@ def operator_load(episodes: Sequence[tuple[datetime, datetime]], start: datetime
         days_without=_days_between(start, end) - len(by_day),
         peak=peak,
         peak_at=peak_at,
-        floods=len(find_floods(counted(raised, start, end), start, flood_above)),
+        floods=len(find_floods(count_by_period(raised, start, end), start, flood_above)),
         flood_above=flood_above,
         longest_s=max(((ended - at).total_seconds() for at, ended in episodes), default=None),
     )

@@ -208,7 +208,7 @@ def _problems(m: Material) -> tuple[tuple[ReportedProblem, ...], int]:
     problems: list[ReportedProblem] = []
     unevaluated = 0
     for asset, found in m.problems.sort_values("start", kind="stable").groupby("asset", sort=True):
-        warned = _warned(m, str(asset), problem_intervals(found, onset=m.predicts == "onset"))
+        warned = _find_warnings(m, str(asset), problem_intervals(found, onset=m.predicts == "onset"))
         for i, (start, end) in enumerate(found[["start", "end"]].itertuples(index=False)):
             begin = start.to_pydatetime()
             if not m.start <= begin < m.end:
@@ -221,7 +221,7 @@ def _problems(m: Material) -> tuple[tuple[ReportedProblem, ...], int]:
     return tuple(sorted(problems, key=lambda p: (p.start, p.asset))), unevaluated
 
 
-def _warned(m: Material, asset: str, spans: ProblemIntervals) -> dict[int, Episode]:
+def _find_warnings(m: Material, asset: str, spans: ProblemIntervals) -> dict[int, Episode]:
     """Return the first episode that announced each problem in time, by the problem's index; same rule as `event_metrics`."""
     gap, horizon = duration_millis(m.definition.gap), duration_millis(m.definition.horizon)
     first: dict[int, Episode] = {}

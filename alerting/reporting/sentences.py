@@ -174,7 +174,7 @@ def answer(feedback: Feedback) -> str:
     return f"{text}. “{feedback.comment}”" if text else f"“{feedback.comment}”"
 
 
-def happened(transition: Transition) -> tuple[str, str]:
+def describe_transition(transition: Transition) -> tuple[str, str]:
     """Return a transition as a heading and its reason, without codes."""
     heading = _HAPPENED.get(transition.kind, transition.kind.replace("_", " ").capitalize())
     reason = transition.reason
@@ -186,7 +186,7 @@ def happened(transition: Transition) -> tuple[str, str]:
     return heading, reason
 
 
-def delivered(notification: Notification) -> tuple[str, str]:
+def describe_delivery(notification: Notification) -> tuple[str, str]:
     """Return a notification as a heading and its result."""
     what = _MESSAGES.get(notification.transition, notification.transition.replace("_", " "))
     status = _DELIVERED[notification.status]
@@ -202,9 +202,9 @@ def history(episode: Episode) -> list[tuple[datetime, str, str, str]]:
     An outcome that cannot be known yet is excluded.
     """
     rows = [
-        (t.at, *happened(t), "" if t.actor == "platform" else t.actor)
+        (t.at, *describe_transition(t), "" if t.actor == "platform" else t.actor)
         for t in episode.transitions
         if not (t.kind == "outcome" and t.reason.startswith("undetermined"))
     ]
-    rows += [(n.delivered_at or n.created_at, *delivered(n), "") for n in episode.notifications]
+    rows += [(n.delivered_at or n.created_at, *describe_delivery(n), "") for n in episode.notifications]
     return sorted(rows, key=lambda row: row[0])  # stable: at one instant the transition comes before its messages

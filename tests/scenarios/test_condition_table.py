@@ -73,7 +73,7 @@ def together(definition, data, states, start, end):
     of = [severities(definition)] * rows
     seen = summarise_windows(packed, np.zeros(rows, np.int64), begin, stop)
     limits = LimitColumns([limits_of(definition, data.asset)] * rows)
-    found = evaluate_unchanged(limits, spells.carried(of), seen, begin, stop)
+    found = evaluate_unchanged(limits, spells.carried_columns(of), seen, begin, stop)
     unknown = ending_message(found, [definition.variable] * rows, limits)
     return find_unchanged(spells, of, found), advance_states(spells, found, unknown, stop - 1)
 

@@ -28,7 +28,7 @@ def the_episode(platform):
 
 
 def state(platform, minute):
-    return isa_state(operate.standing(platform, the_episode(platform), at(minute)).flags)
+    return isa_state(operate.operator_state(platform, the_episode(platform), at(minute)).flags)
 
 
 def test_what_is_raised_while_the_line_stands_is_judged_as_ever_and_told_to_nobody():
@@ -132,7 +132,9 @@ def test_an_unknown_state_of_the_line_suppresses_nothing_and_says_so():
     feed(platform, 20, 230)  # the state is ten minutes old at most
     run(platform, 21)
     assert said(mail) == ["raised"]
-    assert operate.standing(platform, the_episode(platform), at(21)).unknown == ("no reading of line_state within 10m on line-1",)
+    assert operate.operator_state(platform, the_episode(platform), at(21)).unknown == (
+        "no reading of line_state within 10m on line-1",
+    )
     assert any("unknown: no reading of line_state" in fact for fact in why(platform, "too-hot", "oven-1", at(21)).facts)
 
 

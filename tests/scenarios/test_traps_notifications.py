@@ -244,7 +244,7 @@ def test_of_15_alerts_of_one_oven_three_are_told_and_12_in_one_message_and_only_
 def test_a_summary_survives_a_crash_between_its_writes_and_is_told_once(stores, monkeypatch):
     mail = Mailbox("mail")
     platform = crowded(mail, stores)
-    mark, marks = schedule._mark, []
+    mark, marks = schedule._record_as_grouped, []
 
     def dies(*arguments):
         marks.append(arguments)
@@ -252,7 +252,7 @@ def test_a_summary_survives_a_crash_between_its_writes_and_is_told_once(stores, 
             raise KeyboardInterrupt
         mark(*arguments)
 
-    monkeypatch.setattr(schedule, "_mark", dies)
+    monkeypatch.setattr(schedule, "_record_as_grouped", dies)
     with pytest.raises(KeyboardInterrupt):
         deliver_due(platform, at(11))
     for minute in (11, 12, 13):

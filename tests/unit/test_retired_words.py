@@ -1,7 +1,8 @@
 """Each thing has one name (docs/glossary.md): no definition bears a word that was given up.
 
 `retired_words.txt` lists them: `part NAME` as a part of any identifier or heading, `name NAME` as a whole identifier. Definitions
-are modules, classes, functions, fields, collections, commands and headings; uses, libraries and local variables are free.
+are modules, classes, functions, parameters, fields, constants, collections, commands and headings; uses, libraries and local
+variables are free.
 """
 
 import ast
@@ -32,11 +33,19 @@ def retired_in(name):
 
 
 def definitions_in(source):
-    """Names of classes, functions, fields and constants of a module."""
+    """Names of classes, functions, parameters, fields and constants of a module."""
     tree = ast.parse(source)
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign):
+            yield from (target.id for target in statement.targets if isinstance(target, ast.Name))
+        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            yield statement.target.id
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             yield node.name
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            signature = node.args
+            yield from (parameter.arg for parameter in (*signature.posonlyargs, *signature.args, *signature.kwonlyargs))
         if isinstance(node, ast.ClassDef):
             yield from (
                 part.target.id for part in node.body if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)
@@ -78,12 +87,21 @@ def test_no_definition_bears_a_retired_word():
         "seen_until",
         "Refused",
         "told_since",
+        "words_of",
+        "held_since",
+        "still_tell",
+        "_standing",
+        "watched",
+        "only_kept",
+        "place_key",
+        "known",
+        "PairTable",
     ],
 )
 def test_a_retired_word_that_is_put_back_is_found(name):
     assert retired_in(name)
 
 
-@pytest.mark.parametrize("name", ["notify", "EvaluationTarget", "reach_ms", "household", "kept_up_to_date_at"])
+@pytest.mark.parametrize("name", ["notify", "EvaluationTarget", "reach_ms", "household", "replaced_at", "withhold", "known_at"])
 def test_other_names_are_free(name):
     assert not retired_in(name)

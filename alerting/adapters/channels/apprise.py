@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from alerting.adapters.channels.egress import Egress, guarded
+from alerting.adapters.channels.egress import Egress, guard_connections
 from alerting.definitions.faults import UserError
 from alerting.ports import DeliveryFailed, Message
 
@@ -25,7 +25,7 @@ class AppriseChannel:
 
     def deliver(self, message: Message) -> None:
         """Send one message. Raises DeliveryFailed if it is not sent: never permanent, because Apprise does not report that."""
-        with guarded(self._egress) as guard:
+        with guard_connections(self._egress) as guard:
             try:
                 delivered = self._service.notify(body=_body(message), title=message.subject, notify_type=_kind(message))
             except Exception as fault:  # plugins may raise any exception: the message was not delivered

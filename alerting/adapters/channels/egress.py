@@ -105,7 +105,7 @@ _INHERITED = "_alerting_egress_guard"
 
 
 @contextmanager
-def guarded(egress: Egress) -> Iterator[Guard]:
+def guard_connections(egress: Egress) -> Iterator[Guard]:
     """Block, in the interpreter itself, every connection that the rule forbids, in this thread and in threads that it starts.
 
     Proxies and passwords (.netrc) of the environment are ignored: a proxy would connect in place of this process.

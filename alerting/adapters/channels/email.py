@@ -42,7 +42,7 @@ class EmailChannel:
         """Send one message. Raises DeliveryFailed: permanent if the server refuses the message or the address for good."""
         mail = compose(message, self._server.sender, self._to)
         try:
-            smtp = self._connected()
+            smtp = self._connect()
             try:
                 smtp.send_message(mail)
                 with suppress(OSError, smtplib.SMTPException):  # the server has accepted the message: later errors do not matter
@@ -50,15 +50,15 @@ class EmailChannel:
             finally:
                 smtp.close()
         except smtplib.SMTPRecipientsRefused as refused:
-            raise self._failed(max((code for code, _ in refused.recipients.values()), default=450)) from None
+            raise self._delivery_failure(max((code for code, _ in refused.recipients.values()), default=450)) from None
         except smtplib.SMTPAuthenticationError as refused:
             raise DeliveryFailed(f"mail server {self._server.host} refuses user or password ({refused.smtp_code})") from None
         except smtplib.SMTPResponseException as refused:
-            raise self._failed(refused.smtp_code) from None
+            raise self._delivery_failure(refused.smtp_code) from None
         except (OSError, smtplib.SMTPException) as fault:
             raise DeliveryFailed(f"mail server {self._server.host}: {_message(fault)}") from None
 
-    def _connected(self) -> smtplib.SMTP:
+    def _connect(self) -> smtplib.SMTP:
         server = self._server
         address = self._egress.address(server.host, server.port)
         smtp = _TlsFrom(address, self._context, self._timeout) if server.tls == "tls" else _From(address, self._timeout)
@@ -73,7 +73,7 @@ class EmailChannel:
             raise
         return smtp
 
-    def _failed(self, code: int) -> DeliveryFailed:
+    def _delivery_failure(self, code: int) -> DeliveryFailed:
         permanent = 500 <= code < 600
         return DeliveryFailed(f"mail server {self._server.host} {'refuses' if permanent else 'defers'} it ({code})", permanent)
 

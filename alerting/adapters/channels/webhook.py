@@ -52,7 +52,7 @@ class WebhookChannel:
         """
         self.name = name
         self._egress = egress
-        self._url = _checked(name, url)
+        self._url = _check_url(name, url)
         self._key = _signing_key(name, secret) if secret else None
         # A proxy or a password (.netrc) of the environment would bypass the egress rule; its authorities may be trusted.
         self._client = client or httpx.Client(trust_env=False, verify=httpx.create_ssl_context())
@@ -125,7 +125,7 @@ def _body(message: Message) -> bytes:
     return to_json(content, inf_nan_mode="null")
 
 
-def _checked(name: str, url: str) -> str:
+def _check_url(name: str, url: str) -> str:
     try:
         parts = urlsplit(url)
         legal = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0

@@ -8,7 +8,7 @@ _END_OF_LOG = 200_000
 _FULL = 32 << 20  # bytes; with less free space the server cannot even complete its log
 _STARTED = "SERVER RESTARTED"
 _NO_SPACE = ("No space left on device", "OutOfDiskSpace", "ENOSPC", '"error":28')
-_NO_ROOM_IN_QUOTA = ("Disk quota exceeded",)
+_QUOTA_EXCEEDED = ("Disk quota exceeded",)
 _DAMAGED = (
     *("WT_TRY_SALVAGE", "failed to read", "checksum error", "fatal read error", "metadata corruption", "Unrecoverable error"),
     *("unsupported WiredTiger file version", "does not appear to be a", "WT_PANIC: WiredTiger library panic"),
@@ -29,7 +29,7 @@ def cause(log: Path, folder: Path) -> str | None:
         return full
     for signs, message in (
         (_NO_SPACE, full),
-        (_NO_ROOM_IN_QUOTA, f"the disk quota for {folder} is used up: free some room, nothing that was acknowledged is lost"),
+        (_QUOTA_EXCEEDED, f"the disk quota for {folder} is used up: free some room, nothing that was acknowledged is lost"),
         (
             _READ_ONLY,
             f"{folder} is on a read-only file system: make it writable, or set ALERTING_HOME to another folder",

@@ -68,7 +68,7 @@ def _reserve(home: Path, users: TextIO, waiting: Callable[[], None], patience: f
     """Wait until no command uses the server and its process has ended. Its keeper needs the lock on the users to end it."""
     has_reported, unused_since = False, None
     while True:
-        if _locked(users, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        if _try_lock(users, fcntl.LOCK_EX | fcntl.LOCK_NB):
             server = embedded_mongod.server_in(data_folder(home))
             if server is None:
                 return
@@ -122,7 +122,7 @@ def _current_port(home: Path) -> int | None:
     return port if embedded_mongod.serves(ours, port) else None  # another installation may use that port by now
 
 
-def _locked(file: TextIO, how: int) -> bool:
+def _try_lock(file: TextIO, how: int) -> bool:
     try:
         fcntl.flock(file, how)
     except BlockingIOError:
@@ -133,7 +133,7 @@ def _locked(file: TextIO, how: int) -> bool:
 def _join(home: Path, users: TextIO, patience: float) -> int | None:
     """Become a user of the server; return its port if the folder is reserved, None if a keeper runs it or must start it."""
     deadline = time.monotonic() + patience
-    while not _locked(users, fcntl.LOCK_SH | fcntl.LOCK_NB):
+    while not _try_lock(users, fcntl.LOCK_SH | fcntl.LOCK_NB):
         if (port := _current_port(home)) is not None:
             return port
         if time.monotonic() > deadline:

@@ -39,10 +39,10 @@ def read_assets(path: Path, layout: Layout) -> list[GivenAsset]:
 def _documents(path: Path) -> Iterator[GivenAsset]:
     magic(path)
     for part in read_yaml(path):
-        yield from _listed(path, part)
+        yield from _list_assets(path, part)
 
 
-def _listed(path: Path, part: Any) -> Iterator[GivenAsset]:
+def _list_assets(path: Path, part: Any) -> Iterator[GivenAsset]:
     if isinstance(part, Mapping) and "name" not in part and all(isinstance(v, Mapping) for v in part.values()):
         part = [{"name": name, **rest} for name, rest in part.items()]
     for i, document in enumerate(part if isinstance(part, list) else [part], 1):
@@ -70,7 +70,7 @@ def _table(path: Path, layout: Layout) -> list[GivenAsset]:
             profile_column(profile, chunk, cells[profile.title], np.ones(len(assets), dtype=bool), numbers)
     if bad:
         raise UserError(f"{path} is refused, nothing was written:" + "".join(f"\n  - {table.unit} {line}" for line in bad))
-    given = [asset for part in parts for asset in _given(part, profiles, table.unit, numbers)]
+    given = [asset for part in parts for asset in _read_assets(part, profiles, table.unit, numbers)]
     if not given:
         raise UserError(f"{path} has a header but no lines; nothing was written")
     return given
@@ -85,7 +85,7 @@ class _Part:
     assets: npt.NDArray[np.object_]
 
 
-def _given(part: _Part, profiles: Sequence[ColumnProfile], unit: str, numbers: NumberForm) -> Iterator[GivenAsset]:
+def _read_assets(part: _Part, profiles: Sequence[ColumnProfile], unit: str, numbers: NumberForm) -> Iterator[GivenAsset]:
     typed = [(s, kind) for s in profiles if (kind := s.attribute_type())]
     columns = [
         (s.name, cell.values(part.cells[s.title], kind, numbers.decimal, numbers.thousands)[0].tolist()) for s, kind in typed

@@ -90,13 +90,13 @@ def numbers(cells: Cells, decimal: str = ".", thousands: bool = False) -> tuple[
     enough only if `thousands` is set: `1.234` with a decimal comma.
     """
     nothing = np.zeros(len(cells), dtype=bool)
-    dotted = _dotted(cells, decimal)
+    dotted = _with_decimal_point(cells, decimal)
     if re.match(_NUMBER, _first(dotted)):  # a cast that must fail is slow: it fails cell by cell
         try:
             return _floats(pc.cast(dotted, pa.float64())), nothing
         except pa.ArrowInvalid:
             pass
-    cells = _dotted(_unspaced(_ungrouped(cells, decimal, thousands)), decimal)
+    cells = _with_decimal_point(_without_blanks(_without_separators(cells, decimal, thousands)), decimal)
     is_number = pc.match_substring_regex(cells, _NUMBER)
     return _floats(pc.cast(pc.if_else(is_number, cells, None), pa.float64())), ~_mask(pc.fill_null(is_number, True))
 
@@ -112,14 +112,14 @@ def plain_numbers(cells: Cells) -> FloatArray | None:
     return None if np.isnan(floats).any() else floats
 
 
-def _dotted(cells: Cells, decimal: str) -> Cells:
+def _with_decimal_point(cells: Cells, decimal: str) -> Cells:
     """Return the cells with a decimal point; with a decimal comma, a point makes a cell text."""
     if decimal == "." or not len(cells):
         return cells
     return pc.if_else(pc.match_substring(cells, "."), "with a dot", pc.replace_substring(cells, ",", "."))
 
 
-def _ungrouped(cells: Cells, decimal: str, thousands: bool) -> Cells:
+def _without_separators(cells: Cells, decimal: str, thousands: bool) -> Cells:
     """Return the cells without separators of thousands; fast where there are none."""
     mark = "," if decimal == "." else "."
     other = pc.match_substring(cells, mark)
@@ -129,7 +129,7 @@ def _ungrouped(cells: Cells, decimal: str, thousands: bool) -> Cells:
     return cells
 
 
-def _unspaced(cells: Cells) -> Cells:
+def _without_blanks(cells: Cells) -> Cells:
     """Return the cells without blanks and apostrophes between thousands."""
     spaced = pc.fill_null(pc.match_substring_regex(cells, _SPACED), False)
     return pc.if_else(spaced, pc.replace_substring_regex(cells, _BLANKS, ""), cells) if pc.any(spaced).as_py() else cells
@@ -242,11 +242,11 @@ def iso_stamps(cells: Cells) -> tuple[Millis, BoolArray, int]:
     """Return milliseconds of cleaned cells in ISO 8601 or since 1970 (local time without a zone), a mask of cells without a zone,
     and the number of cells that lose parts of a millisecond.
     """
-    return _uniform(cells, ~present(cells)) or _mixed(cells)
+    return _uniform(cells, ~present(cells)) or _parse_mixed(cells)
 
 
 def _uniform(cells: Cells, absent: BoolArray) -> tuple[Millis, BoolArray, int] | None:
-    """Return the result of `_mixed`, fast, if all cells are ISO 8601 and either all or none have a zone; else None."""
+    """Return the result of `_parse_mixed`, fast, if all cells are ISO 8601 and either all or none have a zone; else None."""
     first = _first(cells)
     if not re.match(_ISO, first):  # a cast that must fail is slow: it fails cell by cell
         return None
@@ -289,7 +289,7 @@ def why_not_in_zone(cell: str, local: datetime, zone: ZoneInfo) -> str:
     )
 
 
-def _mixed(cells: Cells) -> tuple[Millis, BoolArray, int]:
+def _parse_mixed(cells: Cells) -> tuple[Millis, BoolArray, int]:
     """Return milliseconds (local time without a zone), a mask of cells without a zone, and the count of cut milliseconds."""
     at = np.full(len(cells), NO_INSTANT, dtype=np.int64)
     iso = _matching(cells, _ISO)

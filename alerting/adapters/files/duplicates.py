@@ -47,7 +47,7 @@ class Duplicates:
         for i in suspicious:
             key, row = (int(codes[i]), int(at[rows[i]])), int(rows[i])
             now = [column[row].as_py() for column in cells]
-            before = compared.get(key) or self._carried(*key)
+            before = compared.get(key) or self._last_cells(*key)
             compared[key] = _compare(found, row, before, now) if before else now
         self._carry(codes, at, rows, cells)
         return found
@@ -59,7 +59,7 @@ class Duplicates:
         self._last_at = np.concatenate([self._last_at, np.full(new, NO_INSTANT, dtype=np.int64)])
         return asset_codes[codes] if len(codes) else np.empty(0, dtype=np.int64)
 
-    def _carried(self, code: int, at: int) -> list[str | None] | None:
+    def _last_cells(self, code: int, at: int) -> list[str | None] | None:
         return [column[code].as_py() for column in self._last] if self._last_at[code] == at else None
 
     def _carry(self, codes: npt.NDArray[np.int64], at: Millis, rows: npt.NDArray[np.int64], cells: Sequence[Cells]) -> None:

@@ -102,7 +102,7 @@ class EventsFile:
         return profile
 
     def _profile_chunk(self, profile: EventsProfile, duplicates: Duplicates, typed: _Typed) -> None:
-        same, checks = self._repeated(duplicates, typed, typed.checks)
+        same, checks = self._find_duplicates(duplicates, typed, typed.checks)
         usable = ~bad_rows(checks, len(typed.types)) & ~same
         note_chunk(profile, typed.keyed, checks, usable)
         profile.repeated += int(same.sum())
@@ -145,7 +145,7 @@ class EventsFile:
         bad = among & typed.has_end & (typed.ends != typed.keyed.at)
         return Check(bad, self._end_column or "", lambda _: "an instant event has no end; is this type --lasting?")
 
-    def _repeated(self, duplicates: Duplicates, typed: _Typed, checks: list[Check]) -> tuple[BoolArray, list[Check]]:
+    def _find_duplicates(self, duplicates: Duplicates, typed: _Typed, checks: list[Check]) -> tuple[BoolArray, list[Check]]:
         titles = [*([self._end_column] if self._end_column else []), *self._rows.names]
         usable = ~bad_rows(checks, len(typed.types))
         series = np.array([f"{a}\n{t}" for a, t in zip(typed.keyed.assets, typed.types, strict=True)], dtype=object)
@@ -177,7 +177,7 @@ class EventsFile:
             values, bad = cell.values(typed.keyed.cells[title], kind, self._rows.numbers.decimal, self._rows.numbers.thousands)
             columns.append(values.tolist())
             checks.append(type_check(typed.keyed.cells[title], title, bad, kind))
-        same, checks = self._repeated(duplicates, typed, checks)
+        same, checks = self._find_duplicates(duplicates, typed, checks)
         for line in bad_lines(typed.keyed.chunk, checks):
             reject(line)
         selected = np.flatnonzero(~bad_rows(checks, len(instant)) & ~same)

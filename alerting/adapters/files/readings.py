@@ -71,7 +71,7 @@ class ReadingsFile:
         return profile
 
     def _profile_chunk(self, profile: Profile, duplicates: Duplicates, keyed: Keyed) -> None:
-        same, checks = self._repeated(duplicates, keyed, keyed.checks)
+        same, checks = self._find_duplicates(duplicates, keyed, keyed.checks)
         usable = ~bad_rows(checks, len(keyed.at)) & ~same
         note_chunk(profile, keyed, checks, usable)
         profile.repeated += int(same.sum())
@@ -88,7 +88,7 @@ class ReadingsFile:
             profile.columns[title].uncertain += int((uncertain & usable).sum())
         count_filled(profile.assets, keyed.assets, usable, filled)
 
-    def _repeated(self, duplicates: Duplicates, keyed: Keyed, checks: list[Check]) -> tuple[cell.BoolArray, list[Check]]:
+    def _find_duplicates(self, duplicates: Duplicates, keyed: Keyed, checks: list[Check]) -> tuple[cell.BoolArray, list[Check]]:
         titles = list(self._rows.names)
         cells = [keyed.quality.comparable(t, keyed.cells[t]) for t in titles]
         found = duplicates.find(keyed.assets, keyed.at, cells, ~bad_rows(checks, len(keyed.at)))
@@ -125,7 +125,7 @@ class ReadingsFile:
             columns[self._rows.names[title]] = found
             if self.strict:
                 checks.append(type_check(keyed.cells[title], title, bad, kind))
-        same, checks = self._repeated(duplicates, keyed, checks)
+        same, checks = self._find_duplicates(duplicates, keyed, checks)
         for line in bad_lines(keyed.chunk, checks):
             reject(line)
         good = ~bad_rows(checks, len(keyed.at)) & ~same

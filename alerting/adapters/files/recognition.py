@@ -63,7 +63,7 @@ def time_columns(table: Table, wanted: str | None, cells: Sample, others: Sequen
     Raises UserError if there is none, or several match.
     """
     if wanted is not None:
-        return _named(table, wanted, cells)
+        return _find_titles(table, wanted, cells)
     if DEFAULT_TIME in table.titles:
         return (DEFAULT_TIME,)
     found = [title for title in table.titles if title not in others and contains_stamps(cells[title], title)]
@@ -90,7 +90,7 @@ def time_columns(table: Table, wanted: str | None, cells: Sample, others: Sequen
     return (found[0],)
 
 
-def _named(table: Table, wanted: str, cells: Sample) -> tuple[str, ...]:
+def _find_titles(table: Table, wanted: str, cells: Sample) -> tuple[str, ...]:
     if wanted in table.titles:
         return (wanted,)
     parts = tuple(part.strip() for part in wanted.split("+"))

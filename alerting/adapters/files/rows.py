@@ -194,9 +194,9 @@ class Rows:
         self.stamps = self.new_stamps()
         keys = [*self.times, *([self.asset_column] if self.asset_column else []), *further, *self.quality.titles]
         for chunk in self.table.chunks([*keys, *self.names]):
-            yield self._keyed(chunk)
+            yield self._key_chunk(chunk)
 
-    def _keyed(self, chunk: Chunk) -> Keyed:
+    def _key_chunk(self, chunk: Chunk) -> Keyed:
         floats = self._plain_numbers(chunk)
         cells = {title: v if title in floats else self._clean(title, v) for title, v in chunk.columns.items()}
         assets, named_checks = self._assets(chunk, cells)

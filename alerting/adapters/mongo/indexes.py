@@ -135,13 +135,13 @@ def ensure_validators(database: MongoDatabase) -> None:
 def _ensure_validator(database: MongoDatabase, collection: str, validator: Document) -> None:
     options: Document = {"validator": validator, "validationLevel": "strict", "validationAction": "error"}
     found = next(database.list_collections(filter={"name": collection}), None)
-    if found is None and _created(database, collection, options):
+    if found is None and _create(database, collection, options):
         return
     if found is None or {key: found["options"].get(key) for key in options} != options:
         database.command("collMod", collection, **options)
 
 
-def _created(database: MongoDatabase, collection: str, options: Document) -> bool:
+def _create(database: MongoDatabase, collection: str, options: Document) -> bool:
     """Create a collection; return False if another process has created it meanwhile."""
     try:
         database.create_collection(collection, check_exists=False, **options)

@@ -71,7 +71,7 @@ def conflicts() -> Iterator[None]:
     except PyMongoError as error:
         if not _is_conflict(error):
             raise
-        raise Conflict(str(error)) from error
+        raise Conflict(str(error).partition(", full error")[0]) from error
 
 
 def _is_conflict(error: PyMongoError) -> bool:

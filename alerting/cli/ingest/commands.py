@@ -92,7 +92,7 @@ def readings(
         missing=tuple(missing or ()),
         strict=strict,
     )
-    source = ReadingsFile(file, _timed(layout, time, time_format, tz))
+    source = ReadingsFile(file, _with_time_columns(layout, time, time_format, tz))
     with platform() as p, _rejects(file, skip_bad, rejects, dry_run) as reject:
         with progress() as report:
             checked = check_readings(source, p, reject=reject, progress=report)
@@ -135,7 +135,7 @@ def events(
 
     layout = _layout(asset, asset_column, asset_prefix, sep, decimal, encoding, rename, only)
     columns = EventColumns(event_type, type_column, type_prefix, end_column)
-    source = EventsFile(file, _timed(layout, time, time_format, tz), columns)
+    source = EventsFile(file, _with_time_columns(layout, time, time_format, tz), columns)
     duration: Any = None if lasting is None else "lasting" if lasting else "instant"
     with platform() as p, _rejects(file, skip_bad, rejects, dry_run) as reject:
         with progress() as report:
@@ -198,12 +198,12 @@ def _layout(
         separator=sep,
         decimal=decimal,
         encoding=encoding,
-        rename=dict(_renamed(text) for text in rename or ()),
+        rename=dict(_parse_rename(text) for text in rename or ()),
         only=tuple(title.strip() for title in (only or "").split(",") if title.strip()),
     )
 
 
-def _timed(layout: "Layout", time: str | None, time_format: str | None, tz: str | None) -> "Layout":
+def _with_time_columns(layout: "Layout", time: str | None, time_format: str | None, tz: str | None) -> "Layout":
     """Return the layout with the column and format of its time stamps; ALERTING_TIMEZONE is the zone of the plant."""
     from alerting.settings.environment import read_settings, variable
 
@@ -229,7 +229,7 @@ def _write(
     print_result(result, reject, as_json)
 
 
-def _renamed(text: str) -> tuple[str, str]:
+def _parse_rename(text: str) -> tuple[str, str]:
     old, equals, new = text.rpartition("=")
     if not (old and equals and new):
         raise typer.BadParameter(f"{text!r} is not of the form old=new", param_hint="--rename")

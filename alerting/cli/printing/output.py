@@ -176,7 +176,7 @@ def table_lines(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width
         for parts in _physical_lines([row[i] for i in beside], beside):
             yield Text(_line(parts, beside, right))
         for i in below:
-            for text in _wrapped(f"{titles[i]}: {row[i]}" if titles[i] else row[i], width) if row[i] else ():
+            for text in _wrap_indented(f"{titles[i]}: {row[i]}" if titles[i] else row[i], width) if row[i] else ():
                 yield Text(text)
     if not _running.zone_shown and any(_is_time(row.get(column)) for row in rows for column in columns):
         yield Text(f"times: {zone()}", style="dim")
@@ -216,7 +216,7 @@ def _wrap(text: str, width: int) -> list[str]:
     return wrap(text, max(width, 1), break_long_words=False, break_on_hyphens=False)
 
 
-def _wrapped(text: str, width: int) -> list[str]:
+def _wrap_indented(text: str, width: int) -> list[str]:
     lines = text.split("\n")
     return [f"{_INDENT}{part}" for line in lines for part in _wrap(line, max(width - len(_INDENT), _LEAST_TEXT))]
 

@@ -136,14 +136,14 @@ class SuppressionView(views.View):
 @router.get("/episodes/{id}/state", tags=["operators"])
 def show_operator_state(id: Id, platform: Served, _: Viewer) -> Operated:
     """The operator state of an episode: ISA-18.2 state, acknowledgement, shelves, first-out."""
-    return _operated(platform, find_episode(platform, id))
+    return _operated_view(platform, find_episode(platform, id))
 
 
 @router.post("/episodes/{id}/ack", tags=["operators"])
 def acknowledge(id: Id, platform: Served, person: Operator, body: AckBody | None = None) -> Operated:
     """Acknowledge: somebody has seen it. Doing it again changes nothing. Role: operator."""
     note = body.note if body else ""
-    return _operated(platform, operate.acknowledge(platform, id, actor_of(person), platform.clock.now(), note))
+    return _operated_view(platform, operate.acknowledge(platform, id, actor_of(person), platform.clock.now(), note))
 
 
 @router.post("/episodes/{id}/confirm", tags=["operators"])
@@ -151,19 +151,19 @@ def confirm(id: Id, platform: Served, person: Operator, body: ConfirmBody | None
     """Confirm that something was done; counts as `acted` in the feedback. Role: operator."""
     given = body or ConfirmBody(action="", acted_at=None)
     episode = operate.confirm(platform, id, actor_of(person), platform.clock.now(), given.action, given.acted_at)
-    return _operated(platform, episode)
+    return _operated_view(platform, episode)
 
 
 @router.post("/episodes/{id}/comment", tags=["operators"])
 def comment(id: Id, body: CommentBody, platform: Served, person: Operator) -> Operated:
     """Leave a comment with the episode. Role: operator."""
-    return _operated(platform, operate.comment(platform, id, actor_of(person), platform.clock.now(), body.comment))
+    return _operated_view(platform, operate.comment(platform, id, actor_of(person), platform.clock.now(), body.comment))
 
 
 @router.post("/episodes/{id}/assign", tags=["operators"])
 def assign(id: Id, body: AssignBody, platform: Served, person: Operator) -> Operated:
     """Assign the episode to a person. Role: operator."""
-    return _operated(platform, operate.assign(platform, id, actor_of(person), platform.clock.now(), body.to))
+    return _operated_view(platform, operate.assign(platform, id, actor_of(person), platform.clock.now(), body.to))
 
 
 @router.get("/shelves", tags=["operators"])
@@ -216,7 +216,7 @@ def actor_of(person: Person) -> operate.Actor:
     return operate.Actor(person.name, person.role)
 
 
-def _operated(platform: Served, episode: Episode) -> Operated:
+def _operated_view(platform: Served, episode: Episode) -> Operated:
     state = operate.operator_state(platform, episode, platform.clock.now())
     return Operated(
         id=episode.id,

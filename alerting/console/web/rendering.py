@@ -34,7 +34,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_cleaned,
+        finalize=_clean_value,
     )
     environment.filters.update(
         instant=_instant,
@@ -60,7 +60,7 @@ def _environment() -> Environment:
     return environment
 
 
-def _cleaned(value: Any) -> Any:
+def _clean_value(value: Any) -> Any:
     """Return cleaned text of documents for pages; markup of the platform passes unchanged."""
     return clean_text(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 

@@ -7,7 +7,7 @@ from alerting.definitions.assets import TYPES, Asset, EventType, VariableType
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import Fault, nearest
 from alerting.definitions.limits import Level, levels_on, unknown_limits
-from alerting.definitions.matching import AssetIndex, indexed, matching_assets
+from alerting.definitions.matching import AssetIndex, index_assets, matching_assets
 from alerting.definitions.model import ClassifierDefinition, Definition, FromAttribute, ThresholdDefinition
 from alerting.definitions.suppression import suppression_faults_on
 
@@ -19,14 +19,14 @@ def faults_against_assets(
 
     These are unknown assets, variables, event types and attributes, and wrong types.
     """
-    return list(_asset_faults(definition, indexed(assets), event_types))
+    return list(_asset_faults(definition, index_assets(assets), event_types))
 
 
 def _asset_faults(definition: Definition, assets: AssetIndex, event_types: Sequence[EventType]) -> Iterable[Fault]:
     for pattern in definition.assets:
         if pattern in assets.faulty:
             yield Fault("assets", f"the document of asset {pattern!r} is faulty and left out", "mend it in the database")
-        elif not assets.named(pattern):
+        elif not assets.names_like(pattern):
             yield Fault("assets", f"no asset is called {pattern!r}", nearest(pattern, assets.names, "known assets"))
     targets = matching_assets(definition, assets)
     if not targets:

@@ -93,7 +93,7 @@ def _threshold_faults(definition: ThresholdDefinition) -> Iterable[Fault]:
     yield from _condition_faults(definition)
     for name in ("outside", "inside", "clear_inside", "clear_outside"):
         band = getattr(definition, name)
-        if band is not None and _disordered(band.low, band.high, strictly=True):
+        if band is not None and _is_disordered(band.low, band.high, strictly=True):
             yield Fault(f"{name}.low", f"{band.low} must be less than high {band.high}")
     yield from _limit_faults("", definition)
     yield from _clear_band_faults(definition)
@@ -124,9 +124,9 @@ def _limit_faults(prefix: str, limits: ThresholdDefinition | LevelLimits) -> Ite
     above, below = (band.high, band.low) if band else (limits.above, limits.below)
     if not band and isinstance(above, float) and isinstance(below, float):
         yield from _order_faults(f"{prefix}below", above, below)
-    if limits.clear_above_at is not None and (above is None or _disordered(limits.clear_above_at, above)):
+    if limits.clear_above_at is not None and (above is None or _is_disordered(limits.clear_above_at, above)):
         yield Fault(f"{prefix}clear_above_at", "must not be greater than above, which must be given")
-    if limits.clear_below_at is not None and (below is None or _disordered(below, limits.clear_below_at)):
+    if limits.clear_below_at is not None and (below is None or _is_disordered(below, limits.clear_below_at)):
         yield Fault(f"{prefix}clear_below_at", "must not be less than below, which must be given")
 
 
@@ -136,7 +136,11 @@ def _clear_band_faults(definition: ThresholdDefinition) -> Iterable[Fault]:
         yield Fault("clear_inside", "goes with outside", "after above and below it is clear_above_at and clear_below_at")
     elif inner is not None and (definition.clear_above_at is not None or definition.clear_below_at is not None):
         yield Fault("clear_inside", "says the same as clear_above_at and clear_below_at", "remove one of them")
-    elif inner is not None and outer is not None and (_disordered(outer.low, inner.low) or _disordered(inner.high, outer.high)):
+    elif (
+        inner is not None
+        and outer is not None
+        and (_is_disordered(outer.low, inner.low) or _is_disordered(inner.high, outer.high))
+    ):
         yield Fault("clear_inside", "must lie within the band of outside")
     if definition.clear_outside is not None:
         yield from _clear_outside_faults(definition, definition.clear_outside)
@@ -147,11 +151,11 @@ def _clear_outside_faults(definition: ThresholdDefinition, band: Band) -> Iterab
     if definition.inside is None and (equals is None or isinstance(equals, bool | str)):
         yield Fault("clear_outside", "goes with inside, or with equals and a number", "after other limits see clear_above_at")
     inner = definition.inside or (Band(low=equals, high=equals) if isinstance(equals, float | FromAttribute) else None)
-    if inner is not None and (_disordered(band.low, inner.low) or _disordered(inner.high, band.high)):
+    if inner is not None and (_is_disordered(band.low, inner.low) or _is_disordered(inner.high, band.high)):
         yield Fault("clear_outside", "must contain what triggers", "between the two it stays as it was")
 
 
-def _disordered(low: float | FromAttribute, high: float | FromAttribute, strictly: bool = False) -> bool:
+def _is_disordered(low: float | FromAttribute, high: float | FromAttribute, strictly: bool = False) -> bool:
     """Return whether two numbers are in the wrong order; limits that assets state are compared per asset."""
     if isinstance(low, FromAttribute) or isinstance(high, FromAttribute):
         return False
@@ -160,9 +164,9 @@ def _disordered(low: float | FromAttribute, high: float | FromAttribute, strictl
 
 def _nesting_faults(definition: ThresholdDefinition) -> Iterable[Fault]:
     for (less, inner), (more, outer) in pairwise(level_limits(definition)):
-        if inner.above is not None and outer.above is not None and _disordered(inner.above, outer.above, strictly=True):
+        if inner.above is not None and outer.above is not None and _is_disordered(inner.above, outer.above, strictly=True):
             yield Fault(f"levels.{more}.above", f"{outer.above} must be greater than that of {less}, {inner.above}")
-        if inner.below is not None and outer.below is not None and _disordered(outer.below, inner.below, strictly=True):
+        if inner.below is not None and outer.below is not None and _is_disordered(outer.below, inner.below, strictly=True):
             yield Fault(f"levels.{more}.below", f"{outer.below} must be less than that of {less}, {inner.below}")
 
 

@@ -46,12 +46,12 @@ def _model_fault(error: Mapping[str, Any], fields: Iterable[str]) -> Fault:
 def shown(value: Any) -> str:
     """Return a value as written, cut to a maximum length and printable."""
     try:
-        return legible(_written(value), _SHOWN)
+        return legible(_quote_value(value), _SHOWN)
     except (ValueError, RecursionError):  # Python does not write numbers of more than 4300 digits
         return "a number of too many digits to print" if isinstance(value, int) else f"a {type(value).__name__} too deep to print"
 
 
-def _written(value: Any) -> str:
+def _quote_value(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: …" for key in value) + "}" if value else "{}"
     if isinstance(value, list | tuple):

@@ -10,7 +10,7 @@ import pandas as pd
 
 from alerting.definitions.model import ClassifierDefinition
 from alerting.detection.problems import BoolArray, problem_samples
-from alerting.detection.suppression import SuppressedInterval, covered
+from alerting.detection.suppression import SuppressedInterval, is_covered
 from alerting.learning.data.feedback_labels import LEFT_OUT, POSITIVE, WEIGHTED, Effects, FeedbackLabel, relabel
 from alerting.learning.data.labels import Labels, label_instants, persistence
 from alerting.learning.data.point_in_time import has_any_value
@@ -59,7 +59,7 @@ def label_asset(
     labels: Labels = label_instants(definition, question, history, at, until)
     dropped = labels.dropped
     dropped[(dropped == "") & ~has_any_value(plan, history, at)] = NO_READING
-    dropped[(dropped == "") & covered(suppressed.get(history.asset.name, ()), at)] = SUPPRESSED
+    dropped[(dropped == "") & is_covered(suppressed.get(history.asset.name, ()), at)] = SUPPRESSED
     in_use = dropped == ""
     ts, bad = problem_samples(definition.problem, history)
     occurred = millis(labels.problems["start"]) if question == "onset" else ts[bad]

@@ -136,7 +136,7 @@ def build_dataset(
         **beside,
         problems=problems,
         predicts=question,
-        observed=_observed(rows.part, rows.asset, plan.stride_ms / 1000),
+        observed=_observed_seconds(rows.part, rows.asset, plan.stride_ms / 1000),
         counts=_count_dropped(assets) | ({} if thinned is None else {THINNED: int((~selected).sum())}),
         answers=counts,
         findings=(*oddities, *([] if thinned is None else [thinned]), *leaks, *_answer_finding(counts)),
@@ -171,7 +171,7 @@ def _answer_finding(answers: dict[str, int]) -> list[Finding]:
     return [Finding("answers", None, answers["used"], consequence, message)] if message else []
 
 
-def _observed(part: Parts, asset: npt.NDArray[np.object_], stride_s: float) -> dict[str, dict[str, float]]:
+def _observed_seconds(part: Parts, asset: npt.NDArray[np.object_], stride_s: float) -> dict[str, dict[str, float]]:
     """Sum the seconds of usable rows by part and asset."""
     observed: dict[str, dict[str, float]] = {}
     for name in PARTS:

@@ -31,7 +31,7 @@ def dataset_files(dataset: Dataset) -> dict[str, bytes]:
     columns |= {f"row/{name}": getattr(dataset, name) for name in _PLAIN}
     names = {}
     for name in _NAMED:
-        names[name], columns[f"row/{name}"] = _numbered(getattr(dataset, name))
+        names[name], columns[f"row/{name}"] = _number_names(getattr(dataset, name))
     document = {
         "definition": dataset.definition,
         "revision": dataset.revision,
@@ -94,7 +94,7 @@ def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
     )
 
 
-def _numbered(names: npt.NDArray[np.object_]) -> tuple[list[str], npt.NDArray[np.int32]]:
+def _number_names(names: npt.NDArray[np.object_]) -> tuple[list[str], npt.NDArray[np.int32]]:
     """Return the distinct names, sorted, and for each row the number of its name."""
     distinct = sorted(set(names.tolist()))
     return distinct, pd.Index(distinct, dtype=object).get_indexer(pd.Index(names, dtype=object)).astype(np.int32)

@@ -52,7 +52,7 @@ class Finding:
 
     kind: Kind
     variable: str | None
-    figure: float | None
+    value: float | None
     consequence: Consequence
     message: str
 

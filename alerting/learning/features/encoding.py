@@ -107,7 +107,7 @@ class Dense:
         """Add up one value per encoded column by the column behind it."""
         return np.asarray(np.bincount(self.origin, weights=values, minlength=columns), np.float64)
 
-    def filled(self, matrix: Floats) -> Floats:
+    def fill(self, matrix: Floats) -> Floats:
         """Return the matrix with every missing number at its median."""
         full, part = matrix.copy(), matrix[:, self.numbers]
         full[:, self.numbers] = np.where(np.isnan(part), np.asarray(self.medians), part)
@@ -115,12 +115,12 @@ class Dense:
 
     def expand(self, matrix: Floats) -> Floats:
         """Fill, flag and expand, without scaling: for trees."""
-        filled = self.filled(matrix)[:, self.numbers]
+        fill = self.fill(matrix)[:, self.numbers]
         flags = np.isnan(matrix[:, self.flagged]).astype(np.float64)
         levels = [(matrix[:, [i]] == np.arange(count)).astype(np.float64) for i, count in self.categories]
-        return np.hstack([filled, flags, *levels])
+        return np.hstack([fill, flags, *levels])
 
-    def scaled(self, matrix: Floats) -> Floats:
+    def transform(self, matrix: Floats) -> Floats:
         """Fill, flag, expand and scale: for linear estimators. Zero is the mean of the training rows."""
         z = (self.expand(matrix) - np.asarray(self.mean)) / np.asarray(self.scale)
         return np.asarray(np.clip(z, -FARTHEST, FARTHEST), np.float64)
@@ -154,9 +154,9 @@ class ColumnPairs:
 
     def expand(self, matrix: Floats) -> Floats:
         """Return the matrix with products and differences beside it; missing where either is."""
-        return np.hstack([matrix, self.made(matrix)]) if self.of else matrix
+        return np.hstack([matrix, self.combine(matrix)]) if self.of else matrix
 
-    def made(self, matrix: Floats) -> Floats:
+    def combine(self, matrix: Floats) -> Floats:
         """Return the products and differences alone."""
         left, right = (matrix[:, [pair[side] for pair in self.of]] for side in (0, 1))
         return np.hstack([left * right, left - right])

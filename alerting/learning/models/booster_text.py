@@ -34,12 +34,12 @@ Ints = npt.NDArray[np.int64]
 def check_booster(data: bytes, features: int) -> str:
     """Return the text of a booster on this number of features. Raises ModelRefused if LightGBM must not read it."""
     try:
-        return _checked(data.decode("ascii"), features)
+        return _check_text(data.decode("ascii"), features)
     except (ValueError, IndexError, OverflowError) as fault:
         raise ModelRefused(f"the LightGBM model is damaged: {fault}") from fault
 
 
-def _checked(text: str, features: int) -> str:
+def _check_text(text: str, features: int) -> str:
     head, blank, trees = text.partition("\n\n")
     first, *lines = head.split("\n")
     if first != "tree" or not blank:

@@ -32,7 +32,7 @@ def fit_platt(margin: Floats, label: npt.NDArray[np.int8], iterations: int = 100
     Smoothing keeps both numbers finite when classes separate, and with one class only. If higher margins do not mean more
     problems here, the slope stays at 1 / spread of the margins and only the intercept is fitted: the model decides the order.
     """
-    target = _smoothed(label)
+    target = _smooth_labels(label)
     centre, scale = float(np.mean(margin)), float(np.std(margin)) or 1.0
     z = (margin - centre) / scale
     slope, intercept = _newton(z, target, iterations)
@@ -41,7 +41,7 @@ def fit_platt(margin: Floats, label: npt.NDArray[np.int8], iterations: int = 100
     return Platt(slope / scale, intercept - slope * centre / scale)
 
 
-def _smoothed(label: npt.NDArray[np.int8]) -> Floats:
+def _smooth_labels(label: npt.NDArray[np.int8]) -> Floats:
     positives = int(label.sum())
     negatives = len(label) - positives
     return np.where(label == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))

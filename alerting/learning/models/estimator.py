@@ -91,8 +91,8 @@ class Estimator:
         if self.dense is None:
             return self.pairs.expand(matrix)
         if self.family == "logistic_regression":
-            return self.dense.scaled(matrix)
-        return np.hstack([self.dense.expand(matrix), self.pairs.made(self.dense.filled(matrix))])
+            return self.dense.transform(matrix)
+        return np.hstack([self.dense.expand(matrix), self.pairs.combine(self.dense.fill(matrix))])
 
     def by_column(self, values: Floats) -> Floats:
         """Add up one value per encoded column by the column behind it."""

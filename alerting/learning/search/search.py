@@ -144,11 +144,11 @@ class _Search:
 
     def _fit(self, params: Params, fold: Fold) -> _Fitted:
         """Fit on the fold's training rows of the sample."""
-        train, test = (self._labelled(self.sample.of(rows)) for rows in (fold.train, fold.test))
+        train, test = (self._labelled_rows(self.sample.of(rows)) for rows in (fold.train, fold.test))
         columns = Columns.from_plan(self.dataset.plan)
         return _Fitted(fold, *get_family(self.family).fit_with_validation(params, columns, train, test, self.learning.seed))
 
-    def _labelled(self, rows: Positions) -> LabelledRows:
+    def _labelled_rows(self, rows: Positions) -> LabelledRows:
         return LabelledRows(self.matrix[rows], self.dataset.label[rows], self.sample.weights(rows))
 
     def _evaluate(self, params: Params, fitted: Sequence[_Fitted]) -> tuple[Trial, list[Floats]]:

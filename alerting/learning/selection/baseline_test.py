@@ -41,10 +41,12 @@ def compare_with_baseline(dataset: Dataset, candidate: Candidate, baseline: Cand
     metric = "ap" if baseline.params["score"] == "persistence" else "roc_auc"
     usable, _ = usable_folds(dataset, folds)
     scored = [fold for fold in usable if not np.isnan(candidate.oof[fold.test]).any()]
-    differences = [_drawn(dataset, fold, candidate, metric) - _drawn(dataset, fold, baseline, metric) for fold in scored]
+    differences = [
+        _draw_metric(dataset, fold, candidate, metric) - _draw_metric(dataset, fold, baseline, metric) for fold in scored
+    ]
     bounds = percentile_interval(np.mean(differences, axis=0)) if differences else None
     return None if bounds is None else BaselineLead(metric, *bounds)
 
 
-def _drawn(dataset: Dataset, fold: Fold, candidate: Candidate, metric: str) -> Floats:
+def _draw_metric(dataset: Dataset, fold: Fold, candidate: Candidate, metric: str) -> Floats:
     return draw_fold(dataset, fold, candidate.oof[fold.test])[metric]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.model import OperatingPoint
-from alerting.detection.classifier import triggered
+from alerting.detection.classifier import is_triggered
 from alerting.episodes.lifecycle import prediction_intervals
 from alerting.learning.metrics.metrics import (
     EventMetrics,
@@ -70,7 +70,7 @@ def predicted_episodes_at(observed: ObservedRows, score: Floats, threshold: floa
     for name, known_at in observed.known_at.items():
         rows = np.flatnonzero(observed.asset == name)
         rows = rows[np.argsort(observed.at[rows], kind="stable")]
-        fired = triggered(score[rows], threshold)
+        fired = is_triggered(score[rows], threshold)
         episodes[name] = prediction_intervals(observed.at[rows], fired, known_at, observed.gap_ms + observed.horizon_ms)
     return episodes
 

@@ -13,7 +13,7 @@ import pandas as pd
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import ClassifierDefinition
 from alerting.detection.problems import BoolArray, predicts
-from alerting.detection.suppression import SuppressedInterval, covered
+from alerting.detection.suppression import SuppressedInterval, is_covered
 from alerting.learning.data.labels import label_instants
 from alerting.learning.data.point_in_time import has_any_value, point_in_time_view
 from alerting.learning.features.build import build_features, grid
@@ -86,7 +86,7 @@ def compare(
             evidence={"challenger_seen_until": challenger.training_cutoff.isoformat()},
         )
     if champion.hash == challenger.hash:
-        return _undecided("keep", "The challenger is the same model as the champion; the champion stays.", {})
+        return _undecided_decision("keep", "The challenger is the same model as the champion; the champion stays.", {})
     start = comparison_start(definition, challenger, champion)
     window = common_window(definition, challenger, champion, histories, excluded, start, as_of, suppressed)
     if window is None:
@@ -94,7 +94,7 @@ def compare(
             f"Cannot tell: no row after {start.isoformat()}, from when on both models are blind, has a mature label. "
             "The champion stays."
         )
-        return _undecided("cannot_tell", reason, {"window": {"start": start.isoformat(), "end": None}})
+        return _undecided_decision("cannot_tell", reason, {"window": {"start": start.isoformat(), "end": None}})
     return _decide(definition, window, challenger, champion, seed)
 
 
@@ -159,15 +159,15 @@ def _rows_of(
     view = point_in_time_view(history, as_of)
     at = grid(start, as_of, duration_millis(definition.stride))
     labels = label_instants(definition, predicts(definition.problem, history.asset), view, at, as_of)
-    keep = (labels.dropped == "") & has_any_value(challenger.plan, view, at) & ~covered(suppressed, at)
+    keep = (labels.dropped == "") & has_any_value(challenger.plan, view, at) & ~is_covered(suppressed, at)
     at = at[keep]
     scores = {name: m.score(build_features(m.plan, view, at)) for name, m in (("challenger", challenger), ("champion", champion))}
-    acted = _touched(definition, at, [(s, e) for a, s, e in excluded if a == history.asset.name])
+    acted = _is_touched(definition, at, [(s, e) for a, s, e in excluded if a == history.asset.name])
     rows = pd.DataFrame({"asset": history.asset.name, "at": at, "label": labels.label[keep], "acted": acted, **scores})
     return rows, labels.problems.assign(asset=history.asset.name)
 
 
-def _touched(definition: ClassifierDefinition, at: Millis, windows: Sequence[tuple[datetime, datetime]]) -> BoolArray:
+def _is_touched(definition: ClassifierDefinition, at: Millis, windows: Sequence[tuple[datetime, datetime]]) -> BoolArray:
     """Select rows whose label window (t + gap, t + gap + horizon] overlaps a window (start, end]."""
     after = at + duration_millis(definition.gap)
     until = after + duration_millis(definition.horizon)
@@ -252,10 +252,10 @@ def _verdict(
     period = f"between {window.start:%Y-%m-%d %H:%M} and {window.end:%Y-%m-%d %H:%M} UTC"
     if n_events < wanted.least_events:
         reason = f"Cannot tell: {n_events} problems {period}, {wanted.least_events} are needed. The champion stays."
-        return _undecided("cannot_tell", reason, evidence)
+        return _undecided_decision("cannot_tell", reason, evidence)
     if left_out.share is None:
         reason = f"Cannot tell: the rows {period} are all of one class once acted-upon episodes are left out. The champion stays."
-        return _undecided("cannot_tell", reason, evidence)
+        return _undecided_decision("cannot_tell", reason, evidence)
     ways = [left_out, *bounds.values()] if window.acted.any() else [left_out]
     verdicts = [way.share is not None and way.share >= wanted.confidence for way in ways]
     summary = (
@@ -269,13 +269,13 @@ def _verdict(
             f"Cannot tell: {summary}, but the answer depends on {int(window.acted.sum())} rows of "
             f"acted-upon episodes: better in {positive} if they count as problems, in {negative} if not. The champion stays."
         )
-        return _undecided("cannot_tell", reason, evidence)
+        return _undecided_decision("cannot_tell", reason, evidence)
     if verdicts[0]:
         return PromotionDecision("promote", True, False, f"The challenger replaces the champion: {summary}.", evidence)
-    return _undecided("keep", f"The champion stays: {summary}.", evidence)
+    return _undecided_decision("keep", f"The champion stays: {summary}.", evidence)
 
 
-def _undecided(verdict: Verdict, reason: str, evidence: dict[str, Any]) -> PromotionDecision:
+def _undecided_decision(verdict: Verdict, reason: str, evidence: dict[str, Any]) -> PromotionDecision:
     return PromotionDecision(verdict, promote=False, provisional=False, reason=reason, evidence=evidence)
 
 

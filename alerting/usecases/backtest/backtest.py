@@ -68,15 +68,15 @@ def backtest(
     run = platform.backtests.begin(id, _arguments(platform, subject, start, end, retrain))
     if run.get("finished_at") is not None:
         return stored_result(platform, run)
-    shadow = Sandbox(platform, _in_service(subject.revision, start))
-    done = restore(platform, shadow, run)
+    sandbox = Sandbox(platform, _in_service(subject.revision, start))
+    done = restore(platform, sandbox, run)
     cuts = segment_starts(subject.definition, start, end, retrain)
     segments = [segment_metrics(s) for s in run["segments"]]
     for number, (a, b) in enumerate(zip(cuts, [*cuts[1:], end], strict=True), start=1):
         if number > done:
-            segments.append(walk_segment(platform, shadow, subject, id, number, a, b, _of_all(progress, number, len(cuts))))
+            segments.append(walk_segment(platform, sandbox, subject, id, number, a, b, _of_all(progress, number, len(cuts))))
     progress("counting", len(cuts), len(cuts))
-    return finish(platform, shadow, subject, id, start, end, retrain, segments, done)
+    return finish(platform, sandbox, subject, id, start, end, retrain, segments, done)
 
 
 def run_id(subject: Subject, start: datetime, end: datetime, retrain: Retrain) -> str:

@@ -41,7 +41,7 @@ def events_of(material: Material) -> EventMetrics | None:
         if is_known and material.start <= e.raised_at < material.end and e.asset in episodes_of:
             episodes_of[e.asset].append((to_millis(e.raised_at), to_millis(e.raised_at + total_length(material.in_alarm(e)))))
     if isinstance(definition, ClassifierDefinition):
-        intervals, observed = _scored(material, definition)
+        intervals, observed = _scored_problems(material, definition)
         seed = definition.learning.seed
     else:
         intervals, observed, seed = _evaluated_intervals(material), _evaluated_seconds(material), 0
@@ -66,7 +66,9 @@ def _begun_within(intervals: ProblemIntervals, start: datetime, end: datetime) -
     return ProblemIntervals(intervals.start, intervals.end, intervals.counted & inside)
 
 
-def _scored(material: Material, definition: ClassifierDefinition) -> tuple[Mapping[str, ProblemIntervals], dict[str, float]]:
+def _scored_problems(
+    material: Material, definition: ClassifierDefinition
+) -> tuple[Mapping[str, ProblemIntervals], dict[str, float]]:
     """Return the problems with a scored instant in their warning time, and the time that the scores cover, by asset."""
     scores = material.scores
     asset = scores["asset"].to_numpy(object)

@@ -20,7 +20,7 @@ from alerting.usecases.episodes.outcomes import determine_due_outcomes
 
 def finish(
     platform: Platform,
-    shadow: Sandbox,
+    sandbox: Sandbox,
     subject: Subject,
     id: str,
     start: datetime,
@@ -33,7 +33,7 @@ def finish(
     if isinstance(subject.definition, ClassifierDefinition) and all(s.version is None for s in segments):
         raise UserError(f"no model could be trained, so nothing was judged: {segments[-1].reason}")
     now = platform.clock.now()
-    view = shadow.live_view(now)
+    view = sandbox.live_view(now)
     determine_due_outcomes(view, now)
     material = gather_material(view, view.definitions.latest()[0], start, end, now)
     metrics = compute_metrics(material)
@@ -58,7 +58,7 @@ def finish(
         "cost": to_document(top.cost),
         "load": _load_document(top.load),
     }
-    platform.backtests.finish(id, results, shadow.episodes.find(end=end)[::-1], page)
+    platform.backtests.finish(id, results, sandbox.episodes.find(end=end)[::-1], page)
     run = platform.backtests.get(id)
     if run is None:
         raise UserError("this backtest was removed while it ran; run it again")

@@ -12,7 +12,7 @@ from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ClassifierDefinition, Definition, Revision, ThresholdDefinition
 from alerting.detection.data_gaps import data_gaps
 from alerting.detection.problems import find_problems, predicts
-from alerting.detection.suppression import covered, first_free
+from alerting.detection.suppression import first_free, is_covered
 from alerting.detection.threshold import lookback
 from alerting.episodes.episode import Episode
 from alerting.learning.data.labels import label_instants, persistence
@@ -67,7 +67,7 @@ def _notifiable_scores(scores: pd.DataFrame, suppressed: IntervalsByAsset) -> pd
     is_suppressed = np.zeros(len(scores), np.bool_)
     for asset, intervals in suppressed.items():
         here = (scores["asset"] == asset).to_numpy()
-        is_suppressed[here] = covered(intervals, millis(pd.DatetimeIndex(scores["ts"][here])))
+        is_suppressed[here] = is_covered(intervals, millis(pd.DatetimeIndex(scores["ts"][here])))
     return scores[~is_suppressed].reset_index(drop=True)
 
 

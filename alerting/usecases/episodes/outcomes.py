@@ -30,7 +30,7 @@ def update_outcome(platform: Platform, episode_id: str, as_of: datetime) -> bool
     """Determine the outcome of one episode in the point-in-time view of as_of. Return True if it changed."""
     changed = False
 
-    def determined(episode: Episode) -> Episode:
+    def determine(episode: Episode) -> Episode:
         nonlocal changed
         revisions = platform.definitions.revisions(episode.definition)
         revision = next((r for r in revisions if r.number == episode.revision), None)
@@ -40,7 +40,7 @@ def update_outcome(platform: Platform, episode_id: str, as_of: datetime) -> bool
         changed = outcome_record != episode.outcome_record
         return _with_outcome_record(episode, outcome_record, next_due, as_of)
 
-    update(platform, episode_id, determined)
+    update(platform, episode_id, determine)
     return changed
 
 

@@ -12,7 +12,7 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.limits import severities
 from alerting.definitions.model import ClassifierDefinition, Revision, ThresholdDefinition
 from alerting.detection.carried import ReadingInForce
-from alerting.detection.classifier import Scores, inside_problem, triggered
+from alerting.detection.classifier import Scores, inside_problem, is_triggered
 from alerting.detection.messages import fact_message
 from alerting.detection.problems import BoolArray, find_problems, predicts
 from alerting.detection.threshold import Series, evaluate_series, lookback, series_of
@@ -216,7 +216,7 @@ def _evaluate_interval(
     state, steps = advance_predictions(
         result.state,
         at,
-        triggered(score, threshold),
+        is_triggered(score, threshold),
         known_at,
         definition.gap + definition.horizon,
         definition.stride,

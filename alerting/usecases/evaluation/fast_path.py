@@ -25,7 +25,7 @@ def advance_unchanged(run: Run, batch: Batch, readings: BatchReadings, after: Co
     series = np.array([index[target.series] for target in targets])
     limits = LimitColumns([target.limits for target in targets if target.limits])
     severities = [target.severities for target in targets]
-    carried = states.carried(severities)
+    carried = states.carried_columns(severities)
     found = evaluate_unchanged(limits, carried, summarise_windows(series_values, series, begin, end), begin, end)
     unknown = ending_message(found, [target.variable or "" for target in targets], limits)
     advanced = advance_states(states, found, unknown, end - 1)
@@ -85,7 +85,7 @@ def _carried_at_watermarks(
     """Return the corrected values, at their watermarks, of reprocessed targets whose condition did not change."""
     targets, ends = [batch.targets[row] for row in rows], batch.starts[rows]
     limits = LimitColumns([target.limits for target in targets if target.limits])
-    carried, begin = states.carried([target.severities for target in targets]), states.watermark + 1
+    carried, begin = states.carried_columns([target.severities for target in targets]), states.watermark + 1
     carried_end = evaluate_unchanged(
         limits, carried, summarise_windows(series_values, series, begin, ends + 1), begin, ends + 1
     ).carried

@@ -55,7 +55,7 @@ def import_assets(
     """
     existing = {a.name: a for a in plant.assets.all()}
     faults = [*_twice(given), *(fault for asset in given for fault in _faults(asset))]
-    merged = {} if faults else {str(g.document["name"]): _merged(g, existing.get(str(g.document["name"]))) for g in given}
+    merged = {} if faults else {str(g.document["name"]): _merge(g, existing.get(str(g.document["name"]))) for g in given}
     faults += _parent_faults(given, {*existing, *merged})
     faults += [f for asset in merged.values() if asset.name in existing for f in _type_faults(plant, existing[asset.name], asset)]
     if faults:
@@ -79,7 +79,7 @@ def import_assets(
     return result
 
 
-def _merged(given: GivenAsset, existing: Asset | None) -> Asset:
+def _merge(given: GivenAsset, existing: Asset | None) -> Asset:
     if existing is None:
         return Asset.model_validate(dict(given.document))
     return Asset.model_validate(_deep_merge(existing.model_dump(mode="json"), given.document))

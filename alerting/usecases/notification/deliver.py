@@ -47,7 +47,7 @@ class DeliveryCounts:
     announced: int = 0
     postponed: int = 0
 
-    def handled(self) -> int:
+    def count_handled(self) -> int:
         """Return how many notifications are no longer due."""
         return self.sent + self.failed + self.dropped + self.postponed
 
@@ -96,13 +96,13 @@ def _deliver_page(current_round: _Round) -> bool:
 
     Claimed, muted, dropped and postponed notifications are no longer due.
     """
-    before = current_round.counts.handled()
+    before = current_round.counts.count_handled()
     for episode in current_round.platform.episodes.with_due_notifications(current_round.now):
         current = mute_notifications(current_round.platform, episode, current_round.now)
         notifications = _episode_notifications(current_round.platform, current, current_round.acknowledging)
         current_round.counts.dropped += _drop_quiet(notifications, current)
         _deliver_all(current_round, current.notifications, notifications)  # dropped notifications can no longer be claimed
-    return current_round.counts.handled() > before
+    return current_round.counts.count_handled() > before
 
 
 NotificationList = tuple[Notification, ...]

@@ -77,8 +77,8 @@ def _line(episode: Episode) -> str:
 
 
 def _record_as_grouped(platform: Platform, episode_id: str, key: str, now: datetime) -> None:
-    def grouped(episode: Episode) -> Episode:
+    def record_group(episode: Episode) -> Episode:
         changed = tuple(replace(n, status="grouped", delivered_at=now) if n.key == key else n for n in episode.notifications)
         return replace(episode, notifications=changed)
 
-    update(platform, episode_id, grouped)
+    update(platform, episode_id, record_group)

@@ -130,7 +130,7 @@ def unmute(platform: Platform, episode: Episode, now: datetime) -> bool:
         return False
     notified = False
 
-    def unmuted(current: Episode) -> Episode:
+    def end_muting(current: Episode) -> Episode:
         nonlocal notified
         if current.muted_by is None:
             return current
@@ -138,7 +138,7 @@ def unmute(platform: Platform, episode: Episode, now: datetime) -> bool:
         free = replace(current, muted_by=None)
         return _notify_after_muting(platform, definition, free, current.muted_by, now) if notified else free
 
-    update(platform, episode.id, unmuted)
+    update(platform, episode.id, end_muting)
     return notified
 
 

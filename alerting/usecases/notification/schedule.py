@@ -126,11 +126,11 @@ def _line(episode: Episode) -> str:
 
 
 def _record_as_grouped(platform: Platform, episode_id: str, key: str, now: datetime) -> None:
-    def group(episode: Episode) -> Episode:
+    def record_group(episode: Episode) -> Episode:
         changed = tuple(replace(n, status="grouped", delivered_at=now) if n.key == key else n for n in episode.notifications)
         return replace(episode, notifications=changed)
 
-    update(platform, episode_id, group)
+    update(platform, episode_id, record_group)
 
 
 def _send_heartbeats(platform: Platform, routes: Sequence[Route], now: datetime) -> int:

@@ -99,7 +99,7 @@ class LoadEstimate:
         for asset in sample:
             begin, end = self._interval(asset, start)
             if end > begin:
-                instants = self._notified(self._past.steps(asset, begin, end), asset, begin, end)
+                instants = self._notification_instants(self._past.steps(asset, begin, end), asset, begin, end)
                 notified += [at + (self._now - self._until) for at in instants]
                 observed += end - begin
         if observed < LEAST_HISTORY:
@@ -118,11 +118,11 @@ class LoadEstimate:
         start, end = self._interval(asset, self._affordable([asset])[0])
         history = self._platform.readings.load(asset, start - lookback(definition), end, [definition.variable])
         steps = self._past.steps(asset, start, end)
-        most = headroom * len(self._notified(steps, asset, start, end))
+        most = headroom * len(self._notification_instants(steps, asset, start, end))
         longest = time_in_alarm(steps, end) + _LONGER * (end - start)
 
         def fits(after: list[Step]) -> bool:
-            return time_in_alarm(after, end) <= longest and len(self._notified(after, asset, start, end)) <= most
+            return time_in_alarm(after, end) <= longest and len(self._notification_instants(after, asset, start, end)) <= most
 
         return tuple(proposal.message for proposal in quieten(definition, history, start, end, fits))
 
@@ -150,7 +150,7 @@ class LoadEstimate:
             begin = cutoff
         return begin, min(span[1], self._until)
 
-    def _notified(self, steps: Sequence[Step], asset: Asset, start: datetime, end: datetime) -> list[datetime]:
+    def _notification_instants(self, steps: Sequence[Step], asset: Asset, start: datetime, end: datetime) -> list[datetime]:
         """Return the instants of the notifications of raises: none while suppressed by design."""
         suppression, key = self._definition.suppression, (asset.name, start, end)
         if key not in self._suppressed:

@@ -50,7 +50,7 @@ def close_orphans(platform: Platform, as_of: datetime) -> int:
 def _close_all(platform: Platform, revision: Revision, as_of: datetime) -> int:
     reason = f"the definition is {revision.definition.state} since {revision.at.isoformat()}"
 
-    def closed(episode: Episode) -> Episode:
+    def close(episode: Episode) -> Episode:
         if episode.condition == "closed":
             return episode
         transition = Transition("closed", as_of, "platform", reason)
@@ -58,5 +58,5 @@ def _close_all(platform: Platform, revision: Revision, as_of: datetime) -> int:
 
     open_episodes = platform.episodes.find(definition=revision.name, open_only=True)
     for episode in open_episodes:
-        update(platform, episode.id, closed)
+        update(platform, episode.id, close)
     return len(open_episodes)

@@ -34,7 +34,7 @@ def file_hashes(definition: str, files: Files, key: bytes) -> dict[str, str]:
     """Return the hash of each file by name, with its method: of the bytes only, or keyed, with the definition and the name."""
     if not key:
         return {name: f"{_method(key)}:{hashlib.sha256(data).hexdigest()}" for name, data in files.items()}
-    return {name: f"{_method(key)}:{_keyed(definition, name, data, key)}" for name, data in files.items()}
+    return {name: f"{_method(key)}:{_keyed_hash(definition, name, data, key)}" for name, data in files.items()}
 
 
 def _method(key: bytes) -> str:
@@ -42,7 +42,7 @@ def _method(key: bytes) -> str:
     return f"{_KEYED}/{hashlib.sha256(key).hexdigest()[:8]}" if key else _PLAIN
 
 
-def _keyed(definition: str, name: str, data: bytes, key: bytes) -> str:
+def _keyed_hash(definition: str, name: str, data: bytes, key: bytes) -> str:
     digest = hmac.new(key, f"{definition}\0{name}\0".encode(), hashlib.sha256)
     digest.update(data)
     return digest.hexdigest()

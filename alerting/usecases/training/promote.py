@@ -66,10 +66,10 @@ def read_proposal(platform: Platform, run_id: str) -> dict[str, Any]:
     files = platform.models.files(run_id, "decision")
     if "proposal.json" not in files:
         raise UserError(f"run {run_id} has no proposal; its training has not come to the comparison yet")
-    return _parsed(files["proposal.json"], run_id)
+    return _parse_proposal(files["proposal.json"], run_id)
 
 
-def _parsed(data: bytes, run_id: str) -> dict[str, Any]:
+def _parse_proposal(data: bytes, run_id: str) -> dict[str, Any]:
     """Return a proposal with every field that a decision needs. Raises UserError for a damaged one."""
     damaged = f"the proposal of run {run_id} in the registry is damaged; train again"
     try:
@@ -310,6 +310,6 @@ def _last_training(platform: Platform, name: str, made: Sequence[DecisionRecord]
     files = platform.models.files(run_id, "decision")
     if "proposal.json" not in files:
         return None
-    proposal = _parsed(files["proposal.json"], run_id)
+    proposal = _parse_proposal(files["proposal.json"], run_id)
     waiting = run_id not in decided and proposal["promote"]
     return {key: proposal[key] for key in ("run_id", "as_of", "leaderboard", "test")} | {"waiting": waiting}

@@ -21,7 +21,7 @@ from alerting.learning.search.search import search_candidate
 from alerting.ports import ModelUnavailable, Platform, Progress, silent
 from alerting.ports.logs import id_logger
 from alerting.reporting import training_charts
-from alerting.reporting.decision_text import CANDIDATE_METRICS, candidate_metrics, dataset_lines, measured
+from alerting.reporting.decision_text import CANDIDATE_METRICS, candidate_metrics, dataset_lines, format_metric
 from alerting.usecases.definitions.sync import require_revision, sync
 from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.training.compare import compare_run
@@ -159,7 +159,7 @@ def _champion_params(platform: Platform, run_id: str, family: Family) -> dict[st
 def _describe_candidate(candidate: Candidate) -> str:
     """Return the search in two sentences, as the description of its run."""
     values = ", ".join(
-        f"{title} {measured(candidate_metrics(candidate.metrics), key)}" for key, title in CANDIDATE_METRICS.items()
+        f"{title} {format_metric(candidate_metrics(candidate.metrics), key)}" for key, title in CANDIDATE_METRICS.items()
     )
     cut = f" Cut short by the time budget: {candidate.trials} of {candidate.trials_asked}." if candidate.cut_short else ""
     return "\n\n".join([f"Best of {candidate.trials} trials, out of fold: {values}.{cut}", *candidate.notes])

@@ -158,7 +158,7 @@ def test_missing_numbers_are_filled_and_flagged_and_unknown_levels_are_nobodys()
     dense = Dense.fit(columns, train)
     assert dense.expand(np.array([[np.nan, np.nan], [5.0, 1.0]])).tolist() == [[2.0, 1.0, 0.0, 0.0], [5.0, 0.0, 0.0, 1.0]]
     assert dense.origin.tolist() == [0, 0, 1, 1]
-    assert dense.scaled(train).mean(axis=0) == pytest.approx(0)
+    assert dense.transform(train).mean(axis=0) == pytest.approx(0)
     assert Dense.from_document(dense.to_document()) == dense
 
 

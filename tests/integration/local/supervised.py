@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from alerting.local.processes import guarded
+from alerting.local.processes import run_guarded
 from alerting.local.supervisor import Part, StartFailed, Supervisor
 
 # leaves a grandchild in a session of its own, as a daemon does
@@ -51,7 +51,7 @@ def main(folder: Path, failing: bool, full_disk: bool) -> int:
             return 1
         return 0
 
-    return guarded(work)
+    return run_guarded(work)
 
 
 if __name__ == "__main__":

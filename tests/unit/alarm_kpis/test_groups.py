@@ -63,7 +63,7 @@ def test_a_position_without_an_alarm_is_there_too_and_each_has_its_own_budget():
     found = {g.name: g for g in by_asset([alarm(1)], at(0), at(31 * DAY), place, budget)}
     assert found["packing"].kpis.alarms == 0
     assert found["lead"].budget == 0.5
-    finding = next(f for f in found["lead"].kpis.findings if f.figure == "alarms per day")
+    finding = next(f for f in found["lead"].kpis.findings if f.metric == "alarms per day")
     assert (finding.target, finding.met) == ("≤ 0.5", True)
 
 

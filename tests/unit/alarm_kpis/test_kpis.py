@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting.alarm_kpis.chatter import noise, propose
-from alerting.alarm_kpis.kpis import bands, counted, find_chattering, find_floods, find_stale, kpis, most_frequent, spread
+from alerting.alarm_kpis.kpis import bands, count_by_period, find_chattering, find_floods, find_stale, kpis, most_frequent, spread
 from alerting.alarm_kpis.metrics import Targets
 from alerting.episodes.episode import ActorStamp, Transition
 from tests.builders import at, history, threshold
@@ -53,7 +53,7 @@ def test_averages_do_not_hide_a_burst():
 
 @given(st.lists(st.integers(0, DAY * 60 - 1), max_size=200))
 def test_every_period_is_in_one_band_and_every_alarm_in_one_period(seconds):
-    counts = counted([alarm(s / 60) for s in seconds], at(0), at(DAY), timedelta(minutes=10))
+    counts = count_by_period([alarm(s / 60) for s in seconds], at(0), at(DAY), timedelta(minutes=10))
     assert (len(counts), counts.sum()) == (144, len(seconds))
     assert sum(b.periods for b in bands(counts)) == 144
     assert sum(b.share for b in bands(counts)) == pytest.approx(1)
@@ -192,7 +192,7 @@ def test_times_to_acknowledge_and_to_clear_are_durations_really_seen():
 
 
 def met(found):
-    return {f.figure: f.met for f in found.findings}
+    return {f.metric: f.met for f in found.findings}
 
 
 def test_a_quiet_month_meets_the_targets_and_a_short_time_says_nothing_but_what_is_certain():

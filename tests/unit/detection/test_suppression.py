@@ -12,8 +12,8 @@ from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.suppression import Suppression
 from alerting.detection.suppression import (
     SuppressedInterval,
-    covered,
     first_free,
+    is_covered,
     line_condition_at,
     lookback,
     suppressed_intervals,
@@ -142,7 +142,7 @@ def test_the_first_free_instant_is_the_first_that_no_span_covers(spans, start):
     free = next(m for m in range(start, 200) if not any(a <= m < a + n for a, n in spans))
     assert first_free(made, at(start)) == at(free)
     inside = [any(a <= m < a + n for a, n in spans) for m in range(100)]
-    assert covered(made, np.array([to_millis(at(m)) for m in range(100)])).tolist() == inside
+    assert is_covered(made, np.array([to_millis(at(m)) for m in range(100)])).tolist() == inside
 
 
 @settings(deadline=None)

@@ -50,11 +50,11 @@ class StampFormat:
         """Return every cell as milliseconds since 1970, as if its local time were UTC; `NO_INSTANT` where it is no such stamp."""
         digits = self._of_one_width(cells)
         if digits is not None:
-            at, valid, cut = _assembled(digits, np.ones(len(cells), dtype=bool))
+            at, valid, cut = _assemble(digits, np.ones(len(cells), dtype=bool))
             return LocalStamps(np.where(valid, at, NO_INSTANT), valid, cut)
         parts = pc.extract_regex(cells, self.pattern)
         found = _numbers({field.name: pc.struct_field(parts, field.name) for field in parts.type})
-        at, valid, cut = _assembled(found, _mask(pc.is_valid(parts)))
+        at, valid, cut = _assemble(found, _mask(pc.is_valid(parts)))
         offset, zoned = found.get("z", 0), found.get("zoned", np.zeros(len(cells), dtype=bool))
         return LocalStamps(np.where(valid, at - offset, NO_INSTANT), valid & ~zoned, cut)
 
@@ -212,7 +212,7 @@ def _numbers(texts: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _assembled(found: Mapping[str, Any], valid: BoolArray) -> tuple[Millis, BoolArray, int]:
+def _assemble(found: Mapping[str, Any], valid: BoolArray) -> tuple[Millis, BoolArray, int]:
     year, month, day = found["Y"], found["m"], found["d"]
     year = np.where(year < 70, year + 2000, np.where(year < 100, year + 1900, year))
     hour, minute, second, nanos = (found.get(name, np.zeros_like(year)) for name in "HMSf")

@@ -49,7 +49,7 @@ class LocalClock:
         if not len(unclear):
             self._open.clear()
             return at
-        first, second = self._localized(local[unclear], summer=True), self.second(local[unclear])
+        first, second = self._localize(local[unclear], summer=True), self.second(local[unclear])
         twice = first != NO_INSTANT
         self._note_skipped(local[unclear[~twice]])
         later = self._second_time(local, unclear[twice], series)
@@ -58,9 +58,9 @@ class LocalClock:
 
     def second(self, local: Millis) -> Millis:
         """Return local milliseconds as instants; a repeated time is the second one."""
-        return self._localized(local, summer=False)
+        return self._localize(local, summer=False)
 
-    def _localized(self, local: Millis, *, summer: bool) -> Millis:
+    def _localize(self, local: Millis, *, summer: bool) -> Millis:
         stamps = pd.DatetimeIndex(local.view("datetime64[ms]"))
         found = stamps.tz_localize(self.zone, ambiguous=np.full(len(stamps), summer), nonexistent="NaT")
         return np.asarray(found.as_unit("ms").asi8)

@@ -88,7 +88,7 @@ class Encoding:
 
     def __init__(self, path: Path, named: str | None) -> None:
         self.guessed = named is None
-        self.name = _checked(named) if named is not None else _marked(path)
+        self.name = _check_encoding(named) if named is not None else _encoding_by_mark(path)
 
     @property
     def is_utf8(self) -> bool:
@@ -102,7 +102,7 @@ def blocks(path: Path, encoding: Encoding, position: Position) -> Generator[Bloc
     """
     line, rest = 1, b""
     reader = _BlockReader(path, encoding)
-    with _opened(path) as (stream, raw):
+    with _open_unpacked(path) as (stream, raw):
         for piece in _pieces(path, stream, encoding.name):
             position.done = min(raw.tell(), position.total)
             data = rest + piece
@@ -186,7 +186,7 @@ def _is_damaged_utf8(data: bytes) -> bool:
     return foreign > text.count("\ufffd") or _SURROGATE.search(data) is not None
 
 
-def _checked(name: str) -> str:
+def _check_encoding(name: str) -> str:
     try:
         info = codecs.lookup(name)
     except (LookupError, ValueError) as error:
@@ -196,9 +196,9 @@ def _checked(name: str) -> str:
     return name
 
 
-def _marked(path: Path) -> str:
+def _encoding_by_mark(path: Path) -> str:
     """Return the encoding that the first bytes of the unpacked file show."""
-    with _opened(path) as (stream, _):
+    with _open_unpacked(path) as (stream, _):
         start = _read(path, stream, 4096)
     if start.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         return "utf-32"
@@ -235,7 +235,7 @@ def _read(path: Path, stream: IO[bytes], size: int) -> bytes:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+def _open_unpacked(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     """Yield the unpacked stream, and the file below it."""
     start = magic(path)
     with path.open("rb") as raw:

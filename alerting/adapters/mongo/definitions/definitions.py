@@ -28,7 +28,7 @@ class MongoDefinitions:
     def documents(self) -> list[Document]:
         """Return all current documents, sorted by name, with `_label` if they have no name, `_faults` if marked faulty."""
         marks = _marks(self._faults.find())
-        return [_marked(found, marks) for found in self._documents.find().sort("name")]
+        return [_with_marks(found, marks) for found in self._documents.find().sort("name")]
 
     def put(self, document: Document) -> None:
         """Insert or replace the current document of that name. Raises DefinitionRefused if the server refuses it."""
@@ -114,7 +114,7 @@ def _marks(found: Iterable[Document]) -> dict[str, list[str]]:
     return {name: [str(f) for f in reasons] for name, reasons in faults.items() if isinstance(reasons, list)}
 
 
-def _marked(found: Document, marks: Mapping[str, list[str]]) -> Document:
+def _with_marks(found: Document, marks: Mapping[str, list[str]]) -> Document:
     name = label(found)
     own = {key: value for key, value in found.items() if key not in _OURS}
     if own.get("name") != name:

@@ -21,7 +21,7 @@ class MongoLines:
     def load(self, asset: str) -> StoredLine | None:
         """Return the line of this asset."""
         found = self._lines.find_one({"_id": asset})
-        return None if found is None else _stored(found)
+        return None if found is None else _read_line(found)
 
     def save(
         self, asset: str, before: StoredLine | None, state: LineState, taken: Sequence[SetPointRequest] = ()
@@ -37,7 +37,7 @@ class MongoLines:
             },
             return_document=ReturnDocument.AFTER,
         )
-        return None if after is None else _stored(after)
+        return None if after is None else _read_line(after)
 
     def _insert(self, asset: str, state: LineState) -> StoredLine | None:
         try:
@@ -51,7 +51,7 @@ class MongoLines:
         return self._lines.update_one({"_id": asset}, {"$push": {"requests": to_document(request)}}).matched_count == 1
 
 
-def _stored(document: Document) -> StoredLine:
+def _read_line(document: Document) -> StoredLine:
     requests = tuple(from_document(SetPointRequest, request) for request in document["requests"])
     state = document["state"] | {"origin": utc(document["state"]["origin"])}
     return StoredLine(LineState.from_document(state), document["version"], requests)

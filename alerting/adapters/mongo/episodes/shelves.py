@@ -44,7 +44,7 @@ class MongoShelves:
             self._shelves.insert_one(document)
         except DuplicateKeyError:
             there = {"$or": [{"_id": document["_id"]}, {"force_key": document.get("force_key", "")}]}
-            for read in read_each(self._named(self._shelves.find(there)), parse_shelf):
+            for read in read_each(self._with_ids(self._shelves.find(there)), parse_shelf):
                 if read.value is None:
                     reasons = "; ".join(read.reasons)
                     raise UserError(f"mend the document {read.name} in collection {SHELVES} first: {reasons}") from None
@@ -82,9 +82,9 @@ class MongoShelves:
 
     def _read(self, query: Document, *order: tuple[str, int]) -> list[Shelf]:
         cursor = self._shelves.find(query)
-        return good(SHELVES, self._named(cursor.sort(list(order)) if order else cursor), parse_shelf)
+        return good(SHELVES, self._with_ids(cursor.sort(list(order)) if order else cursor), parse_shelf)
 
-    def _named(self, documents: Iterable[Document]) -> Iterator[Document]:
+    def _with_ids(self, documents: Iterable[Document]) -> Iterator[Document]:
         return ({**document, "id": document["_id"]} for document in documents)
 
 

@@ -83,22 +83,22 @@ class MongoReadings:
         return []
 
     def _merge_readings(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:
-        stored, doubted = self._stored(rows)
+        stored, doubted = self._stored_samples(rows)
         new: dict[Key, Document] = {}
         changes: dict[Key, Document] = {}
         changed = 0
         for row in rows:
             key, samples = (row.asset, whole_millis(row.ts)), samples_of(row)
             if key in stored:
-                known, sink = stored[key], changes.setdefault(key, {})
+                existing, sink = stored[key], changes.setdefault(key, {})
             elif key in new:
-                known = sink = new[key]
+                existing = sink = new[key]
             else:
                 new[key] = samples
                 changed += 1
                 continue
-            difference = {name: sample for name, sample in samples.items() if name not in known or known[name] != sample}
-            known.update(difference)
+            difference = {name: sample for name, sample in samples.items() if name not in existing or existing[name] != sample}
+            existing.update(difference)
             sink.update(difference)
             changed += bool(difference)
         written = [*((key, values) for key, values in changes.items() if values), *new.items()]
@@ -109,7 +109,7 @@ class MongoReadings:
             late = self._insert_readings(new, any(row.quality for row in rows), arrived_at)
         return changed - len(late) + (self._merge_readings(late, arrived_at) if late else 0)
 
-    def _stored(self, rows: Sequence[ReadingRow]) -> tuple[dict[Key, Document], dict[Key, Document]]:
+    def _stored_samples(self, rows: Sequence[ReadingRow]) -> tuple[dict[Key, Document], dict[Key, Document]]:
         """Return stored samples by asset and instant, and the quality of those that are not good.
 
         Cheap if a batch is all new or all stored already.
@@ -166,9 +166,9 @@ class MongoReadings:
         changed = 0
         for row in rows:
             key = (row.asset, row.type, whole_millis(row.start))
-            known = merged.get(key) or stored.get(key)
-            after = _merged_event(known, row)
-            if known is None or after != known:
+            event = merged.get(key) or stored.get(key)
+            after = _merge_event(event, row)
+            if event is None or after != event:
                 merged[key] = after
                 changed += 1
         return [(stored.get(key), after) for key, after in merged.items()], changed
@@ -332,9 +332,9 @@ def _event_key(document: Document) -> tuple[str, str, datetime]:
     return document["asset"], document["type"], utc(document["start"])
 
 
-def _merged_event(known: Document | None, row: EventRow) -> Document:
+def _merge_event(stored: Document | None, row: EventRow) -> Document:
     given = to_bson(row)
-    if known is None:
+    if stored is None:
         return dict(given)
-    end = known["end"] if given["end"] is None else given["end"]
-    return {**known, "end": end, "attributes": {**known["attributes"], **given["attributes"]}}
+    end = stored["end"] if given["end"] is None else given["end"]
+    return {**stored, "end": end, "attributes": {**stored["attributes"], **given["attributes"]}}

@@ -72,7 +72,7 @@ class Logistic(ModelFamily):
         """Fit on one thread: sums of several differ in the last bits."""
         del seed, threads
         dense = Dense.fit(columns, rows.matrix)
-        encoded = dense.scaled(rows.matrix)
+        encoded = dense.transform(rows.matrix)
         wide = encoded.shape[1] > WIDE
         solver, steps = ("lbfgs", WIDE_STEPS) if wide else ("newton-cholesky", MOST_STEPS)
         linear = LogisticRegression(**params, solver=solver, max_iter=steps)

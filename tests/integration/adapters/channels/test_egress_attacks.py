@@ -11,7 +11,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from fastapi.testclient import TestClient
 
-from alerting.adapters.channels.egress import Egress, EgressRefused, guarded
+from alerting.adapters.channels.egress import Egress, EgressRefused, guard_connections
 from alerting.adapters.channels.email import EmailChannel
 from alerting.adapters.channels.log import LogChannel
 from alerting.adapters.channels.webhook import WebhookChannel
@@ -196,7 +196,7 @@ def test_no_password_of_the_environment_goes_out(sink, monkeypatch, tmp_path):
 def test_a_library_that_asks_the_environment_itself_cannot_reach_its_proxy(proxied):
     from urllib.request import build_opener
 
-    with guarded(Egress(["127.0.0.1", "8.8.8.8"])) as guard, pytest.raises(OSError, match="proxy"):
+    with guard_connections(Egress(["127.0.0.1", "8.8.8.8"])) as guard, pytest.raises(OSError, match="proxy"):
         build_opener().open("http://8.8.8.8:9/", timeout=2)
     assert isinstance(guard.refusal, EgressRefused)
     assert Sink.seen == []
@@ -213,7 +213,7 @@ def test_a_thread_that_is_started_within_the_guard_is_guarded(sink):
         except OSError as fault:
             failures.append(fault)
 
-    with guarded(Egress()) as guard:
+    with guard_connections(Egress()) as guard:
         thread = threading.Thread(target=connect)
         thread.start()
         thread.join()

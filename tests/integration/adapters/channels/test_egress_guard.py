@@ -5,7 +5,7 @@ import socket
 import httpx
 import pytest
 
-from alerting.adapters.channels.egress import Egress, EgressRefused, guarded
+from alerting.adapters.channels.egress import Egress, EgressRefused, guard_connections
 from alerting.adapters.channels.webhook import WebhookChannel
 from alerting.definitions.faults import UserError
 from alerting.ports import DeliveryFailed, Message
@@ -148,13 +148,13 @@ def listening():
 
 
 def test_within_the_guard_no_connection_leaves_that_the_rule_forbids(listening):
-    with guarded(Egress()) as guard, pytest.raises(PermissionError):
+    with guard_connections(Egress()) as guard, pytest.raises(PermissionError):
         connect(listening)
     assert isinstance(guard.refusal, EgressRefused)
 
 
 def test_within_the_guard_what_is_allowed_passes_and_outside_of_it_everything(listening):
-    with guarded(Egress(["127.0.0.1"])) as guard:
+    with guard_connections(Egress(["127.0.0.1"])) as guard:
         assert connect(listening) == "connected"
     assert guard.refusal is None
     assert connect(listening) == "connected"

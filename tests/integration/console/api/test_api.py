@@ -152,7 +152,7 @@ def test_pages_together_hold_every_episode_once_even_those_of_one_instant(client
 
 
 @pytest.mark.parametrize(
-    ("query", "message"),
+    ("query", "words"),
     [
         ("from=yesterday", "from: "),
         ("from=2026-01-05T00:00:00", "has no time zone"),
@@ -202,7 +202,7 @@ def test_feedback_never_overwrites(client, platform):
 
 
 @pytest.mark.parametrize(
-    ("body", "message"),
+    ("body", "words"),
     [
         ({}, "feedback must say something"),
         ({"comment": "   "}, "feedback must say something"),

@@ -131,7 +131,7 @@ def test_a_scrape_beside_a_slow_one_ends_within_the_limit(platform):
     entered, go_on = Event(), Event()
 
     class Slow:
-        def written(self):
+        def source_hash(self):
             entered.set()
             go_on.wait(30)
             return "x"

@@ -70,4 +70,4 @@ def test_the_limit_counts_each_client_by_itself_and_does_not_grow_for_ever():
     assert limit.allows("b", at(0))
     for i in range(25_000):
         limit.allows(str(i), at(i))
-    assert len(limit._seen) <= 10_001
+    assert len(limit._times) <= 10_001

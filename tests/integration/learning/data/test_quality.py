@@ -44,7 +44,7 @@ def test_a_stuck_sensor_is_told_of_with_the_share_of_its_values_and_kept():
     values = noise(len(line.readings))
     values[200:300] = values[200]
     found = oddities(with_column(line, "flow", values))["flat", "flow"]
-    assert found.figure == pytest.approx(100 / (0.6 * len(values)), rel=0.01)
+    assert found.value == pytest.approx(100 / (0.6 * len(values)), rel=0.01)
     assert found.consequence == "kept"
     assert "repeats one value 100 times in a row" in found.message
 
@@ -67,7 +67,7 @@ def test_gaps_of_the_asset_and_of_one_variable_are_told_apart():
     values = noise(len(line.readings))
     values[300:500] = np.nan
     found = oddities(with_column(line, "flow", values))
-    assert found["gaps", "flow"].figure == pytest.approx(201 / (0.6 * len(values)), rel=0.02)
+    assert found["gaps", "flow"].value == pytest.approx(201 / (0.6 * len(values)), rel=0.02)
     assert ("gaps", "oven-1") not in found
 
 
@@ -87,7 +87,7 @@ def test_irregular_sampling_is_told_of():
     values = noise(len(line.readings))
     values[np.random.default_rng(1).random(len(values)) < 0.6] = np.nan
     found = oddities(with_column(line, "flow", values))["irregular", "flow"]
-    assert 0.2 < found.figure < 0.7
+    assert 0.2 < found.value < 0.7
 
 
 def test_a_variable_that_repeats_another_is_told_of():
@@ -102,7 +102,7 @@ def test_values_outside_the_engineering_range_are_missing_for_features_and_said(
     values[::50] = -999.0
     history = with_column(line, "flow", values, low=0, high=100)
     found = oddities(history)["out_of_range", "flow"]
-    assert (found.figure, found.consequence) == (np.ceil(0.6 * len(values) / 50), "left out")
+    assert (found.value, found.consequence) == (np.ceil(0.6 * len(values) / 50), "left out")
     dataset = build_dataset(small_models.definition(), 1, [history], small_models.as_of(history))
     assert dataset.rows["flow.last"].min() > 40
     assert dataset.rows["flow.mean.1h"].min() > 40
@@ -118,8 +118,8 @@ def test_samples_of_bad_quality_are_missing_and_said_with_their_share_and_uncert
     history = with_quality(with_column(line, "flow", values), "flow", qualities)
     found = oddities(history)
     bad, uncertain = found["bad_quality", "flow"], found["uncertain", "flow"]
-    assert (bad.figure, bad.consequence) == (pytest.approx(1 / 50, rel=0.05), "left out")
-    assert (uncertain.figure, uncertain.consequence) == (pytest.approx(1 / 25 * 50 / 49, rel=0.05), "kept")
+    assert (bad.value, bad.consequence) == (pytest.approx(1 / 50, rel=0.05), "left out")
+    assert (uncertain.value, uncertain.consequence) == (pytest.approx(1 / 25 * 50 / 49, rel=0.05), "kept")
     dataset = build_dataset(small_models.definition(), 1, [history], small_models.as_of(history))
     missing = replace(history, readings=history.readings.assign(flow=blank))
     pd.testing.assert_frame_equal(dataset.rows, build_features(dataset.plan, missing, dataset.at), check_exact=True)
@@ -173,7 +173,7 @@ def test_a_planted_variable_that_knows_the_future_is_flagged_and_nothing_else():
     planted = with_column(line, "oracle", np.append(soon[1:], soon[-1]) + noise(len(soon)) * 0.1)
     found = suspects(planted)
     assert set(found) == {"oracle"}
-    assert found["oracle"].figure > 0.95
+    assert found["oracle"].value > 0.95
     assert "oracle alone nearly knows the label" in found["oracle"].message
     assert suspects(line) == {}
 
