@@ -52,6 +52,7 @@ def prepare_database(settings: Settings) -> None:
     from alerting.adapters.mongo import mongo, prepare
 
     with _database(settings) as uri, mongo.open_database(uri, settings.database) as database:
+        mongo.check_server(database)
         prepare.prepare_database(database)
 
 
@@ -59,6 +60,21 @@ def _owns_database(settings: Settings) -> bool:
     from alerting.adapters.embedded.running import running
 
     return settings.mongodb_uri is None and running(settings.home) is None
+
+
+def database_warning(settings: Settings) -> str | None:
+    """Return what a setting of the user's own database server costs; None if all is well, and for the embedded server.
+
+    Raises UserError if the server cannot be reached, or cannot run transactions.
+    """
+    from alerting.adapters.mongo import mongo
+    from alerting.adapters.mongo.transactions import lifetime_warning
+
+    if settings.mongodb_uri is None:
+        return None
+    with mongo.open_database(settings.mongodb_uri, settings.database) as database:
+        mongo.check_server(database)
+        return lifetime_warning(database.client)
 
 
 def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True) -> Platform:

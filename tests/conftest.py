@@ -22,15 +22,21 @@ ENDED_SERVERS = []
 
 
 @pytest.fixture(scope="session")
-def real_server(tmp_path_factory):
-    """Return the URI of the session's one real server; each user takes its own database."""
+def real_mongod(tmp_path_factory):
+    """Return the session's one real server."""
     from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
     from tests.support import free_port, require_real_server
 
     require_real_server()
     with EmbeddedMongod(tmp_path_factory.mktemp("mongod"), free_port()) as server:
         threading.Thread(target=report_end, args=(server.pid,), daemon=True).start()
-        yield server.uri
+        yield server
+
+
+@pytest.fixture(scope="session")
+def real_server(real_mongod):
+    """Return the URI of the session's one real server; each user takes its own database."""
+    return real_mongod.uri
 
 
 def report_end(pid):

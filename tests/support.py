@@ -10,6 +10,7 @@ import pytest
 from alerting.adapters.mongo.documents import MongoDatabase
 from alerting.adapters.mongo.mongo import MongoStores
 from alerting.adapters.mongo.prepare import create_indexes
+from alerting.adapters.mongo.transactions import SequentialUnitOfWork
 from tests.taught_mongomock import teach_mongomock
 
 
@@ -21,7 +22,7 @@ def pretended_database() -> MongoDatabase:
 
 def ensured_pretence() -> MongoStores:
     """Return stores of a new in-memory database with all their indexes."""
-    stores = MongoStores(pretended_database())
+    stores = MongoStores(pretended_database(), SequentialUnitOfWork())
     create_indexes(stores.database)
     return stores
 

@@ -46,10 +46,14 @@ def prepare(as_json: Json = False) -> None:
 
     from alerting.local.prepare import prepare as run
     from alerting.settings.environment import read_settings
+    from alerting.wiring import database_warning
 
     settings = read_settings(os.environ, last=False)
     run(settings)
+    warning = database_warning(settings)
     if as_json:
-        print_json({"prepared": settings.location})
-    else:
-        console.print(f"prepared: {settings.location}")
+        print_json({"prepared": settings.location, "warning": warning})
+        return
+    console.print(f"prepared: {settings.location}")
+    if warning is not None:
+        console.print(warning, markup=False)

@@ -103,11 +103,10 @@ class Reprocessed:
 def correct(episode: Episode, reprocessed: Reprocessed, at: datetime) -> Episode:
     """Return the episode with the corrections of reprocessing; unchanged where these were known.
 
-    The comparison ends where the earlier evaluation ended: later changes are no corrections. Changes that another run made
-    after the horizon remain, as do identity, raise, evidence and feedback.
+    The comparison ends where the earlier evaluation ended: later changes are no corrections. Identity, raise, evidence and
+    feedback remain.
     """
-    reached = _evaluated_to(episode, reprocessed.until)
-    evaluated, final = reprocessed.as_of(reached), reprocessed.as_of(reprocessed.horizon)
+    evaluated, final = reprocessed.as_of(reprocessed.until), reprocessed.as_of(reprocessed.horizon)
     changes: list[str] = []
     after = episode
     if evaluated.whole and evaluated.raised_at != start_of(episode):
@@ -116,23 +115,12 @@ def correct(episode: Episode, reprocessed: Reprocessed, at: datetime) -> Episode
     if episode.withdrawn:
         changes.append("it was found again")
         after = replace(after, withdrawn=False, late_data_status=None, outcome_due_at=at if episode.valid_until else None)
-    evaluated_further = reached > reprocessed.horizon and final.closed_at is None and not episode.withdrawn
-    if not evaluated_further:
-        ends_later = episode.closed_at is not None and evaluated.closed_at is None and final.closed_at is not None
-        after, severity_changes = _with_severity(after, final if ends_later else evaluated)
-        changes += severity_changes
+    ends_later = episode.closed_at is not None and evaluated.closed_at is None and final.closed_at is not None
+    after, severity_changes = _with_severity(after, final if ends_later else evaluated)
+    changes += severity_changes
     if changes:
         after = _add_transition(after, "corrected", at, f"{LATE_DATA}: {'; '.join(changes)}")
-    return after if evaluated_further else _with_end(after, evaluated.closed_at, final.closed_at, at)
-
-
-def _evaluated_to(episode: Episode, until: datetime) -> datetime:
-    """Return up to where an episode was evaluated: to `until`, or further by another run.
-
-    That run is still at work, or was killed before it recorded its progress.
-    """
-    changes = [t.at for t in episode.transitions if t.kind == "severity"]
-    return max([until, *changes, *([episode.closed_at] if episode.closed_at else [])])
+    return _with_end(after, evaluated.closed_at, final.closed_at, at)
 
 
 def _with_severity(episode: Episode, evaluated: EvaluatedEpisode) -> tuple[Episode, list[str]]:

@@ -7,7 +7,7 @@ from alerting.definitions.faults import UserError
 from alerting.local.secrets import Secrets, load_or_create
 from alerting.settings.environment import Settings, read_settings
 from alerting.settings.home import create_home, home_errors
-from alerting.wiring import prepare_database
+from alerting.wiring import database_warning, prepare_database
 
 
 def prepare_home(settings: Settings) -> Secrets:
@@ -26,11 +26,15 @@ def prepare(settings: Settings) -> None:
 def main() -> int:
     """Prepare the database alone. Returns the exit code: 0, or 1 when refused."""
     try:
-        prepare_database(read_settings(os.environ))
+        settings = read_settings(os.environ)
+        prepare_database(settings)
+        warning = database_warning(settings)
     except UserError as refusal:
         sys.stderr.write(f"refused: {refusal}\n")
         return 1
     sys.stdout.write("collections, validators and indexes\n")
+    if warning is not None:
+        sys.stdout.write(f"{warning}\n")
     return 0
 
 

@@ -27,7 +27,7 @@ from alerting.local.sign_in import VALID, make_link
 from alerting.local.supervisor import StartFailed, Supervisor
 from alerting.settings.environment import Settings
 from alerting.settings.home import database_of, make_private_folder, record_last_home
-from alerting.wiring import MLFLOW_USER
+from alerting.wiring import MLFLOW_USER, database_warning
 
 
 def up(settings: Settings, environ: Mapping[str, str], demo: bool) -> int:
@@ -105,6 +105,8 @@ def _run_with_lock(settings: Settings, environ: Mapping[str, str], demo: bool, s
         record_port: Callable[[int], None] = _ignore_port
         if (scant := check_space(settings.home)) is not None:
             screen.say(scant)
+        if (warning := database_warning(settings)) is not None:
+            screen.say(warning)
         if settings.mongodb_uri is None:
             record_port = stack.enter_context(exclusive_mongod(settings.home, lambda: screen.say(waiting_for_commands)))
         check_ports(settings.ports)

@@ -33,6 +33,7 @@ from alerting.ports.platform_alerts import Audit, PlatformAlert, PlatformAlerts
 from alerting.ports.reading_batches import ReadingBatch, SampleColumn
 from alerting.ports.readings import EventRow, ReadingColumns, ReadingRow, Readings, Wanted
 from alerting.ports.reports import Backtests, Reports
+from alerting.ports.unit_of_work import Conflict, Unit, UnitOfWork
 
 __all__ = [
     "NOT_EDITED",
@@ -47,6 +48,7 @@ __all__ = [
     "Checkpoint",
     "Checkpoints",
     "Clock",
+    "Conflict",
     "DecisionRecord",
     "Decisions",
     "Definitions",
@@ -91,6 +93,8 @@ __all__ = [
     "Shelves",
     "States",
     "TrainingLimits",
+    "Unit",
+    "UnitOfWork",
     "Wanted",
     "silent",
 ]

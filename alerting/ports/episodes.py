@@ -1,11 +1,13 @@
 """Ports for episodes, and for shelves and feedback of operators."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
 from alerting.episodes.episode import Episode, Feedback, Notification
 from alerting.episodes.extract import Alarm
 from alerting.operators.shelves import Shelf
+from alerting.ports.unit_of_work import Unit
 
 
 class Episodes(Protocol):
@@ -13,6 +15,17 @@ class Episodes(Protocol):
 
     def insert(self, episode: Episode) -> bool:
         """Insert; return False if this id exists, or another one is open for the same definition and asset."""
+        ...
+
+    def write(self, episodes: Sequence[Episode], unit: Unit) -> None:
+        """Write new episodes (version 1) and next versions of stored ones in a unit of work.
+
+        Raises Conflict if one of them is stored in another version, or if another one is open for the same definition and asset.
+        """
+        ...
+
+    def size(self, episode: Episode) -> int:
+        """Return the size of an episode as it is stored (bytes)."""
         ...
 
     def replace(self, episode: Episode) -> bool:

@@ -9,6 +9,7 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable, TargetKey
 from alerting.episodes.targets import EvaluationPlan
 from alerting.ports.documents import Document
+from alerting.ports.unit_of_work import Unit
 from alerting.readings.ragged import Flags
 
 
@@ -17,19 +18,20 @@ class States(Protocol):
 
     def load(self, definition: str, assets: Sequence[str]) -> dict[str, ConditionState]: ...
 
-    def advance(self, definition: str, asset: str, before: ConditionState | None, after: ConditionState) -> bool:
-        """Write `after` by compare-and-set on the watermark; return False if another evaluator has moved it."""
-        ...
-
     def load_many(self, keys: Sequence[TargetKey]) -> ConditionTable:
         """Return the states of these targets, in this order; empty for a target that was never evaluated."""
         ...
 
-    def advance_many(self, before: ConditionTable, after: ConditionTable) -> Flags:
-        """Write `after` for each target whose stored watermark is still that of `before`; return a mask of the written targets.
+    def advance(self, before: ConditionTable, after: ConditionTable, unit: Unit | None = None) -> None:
+        """Write the states `after` of targets of one shard, in a unit of work or by a compare-and-set of their own.
 
-        Both tables hold the same targets in the same order.
+        Both tables hold the same targets in the same order. Raises Conflict if the shard has changed since it was read here, or
+        if a watermark is not that of `before`.
         """
+        ...
+
+    def find_unmoved(self, before: ConditionTable) -> Flags:
+        """Read the shards of these targets again; return the mask of targets whose watermark is still that of `before`."""
         ...
 
 

@@ -48,15 +48,13 @@ class Arrival:
 class ReprocessingRequest:
     """Reprocessing request: evaluate a target again from `start`.
 
-    `token` changes with every delivery of late data; None: no late data. `announced_writes`: announcements of evaluators that are
-    storing episodes of the target, or were killed while storing them.
+    `token` changes with every delivery of late data.
     """
 
     definition: str
     asset: str
     start: datetime
-    token: str | None = None
-    announced_writes: tuple[str, ...] = ()
+    token: str
 
 
 class Arrivals(Protocol):
@@ -105,15 +103,8 @@ class Arrivals(Protocol):
         """Return the reprocessing requests of these definitions."""
         ...
 
-    def announce_write(self, starts: Mapping[TargetKey, datetime], as_of: datetime) -> str:
-        """Announce reprocessing requests of these targets, which take effect if the evaluator up to `as_of` does not finish.
-
-        The evaluator calls this before it stores episodes. Returns the announcement, which it removes after the watermarks moved.
-        """
-        ...
-
     def remove_requests(self, requests: Sequence[ReprocessingRequest]) -> None:
-        """Remove requests with these tokens and announcements; additions made meanwhile stay."""
+        """Remove these requests, except those that have got another token meanwhile."""
         ...
 
 

@@ -15,6 +15,7 @@ from alerting.ports.notifications import Channel, EndedSessions, GroupMessages, 
 from alerting.ports.platform_alerts import Audit, PlatformAlerts
 from alerting.ports.readings import Readings
 from alerting.ports.reports import Backtests, Reports
+from alerting.ports.unit_of_work import UnitOfWork
 
 
 class Clock(Protocol):
@@ -61,6 +62,7 @@ class Platform:
     readings: Readings
     episodes: Episodes
     states: States
+    unit_of_work: UnitOfWork
     arrivals: Arrivals
     checkpoints: Checkpoints
     shelves: Shelves

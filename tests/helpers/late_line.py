@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 from hypothesis import strategies as st
 
 from alerting.ports import ReadingRow
@@ -71,16 +70,3 @@ FIELDS = st.sampled_from(
 
 def told(line):
     return [m.key.split(":")[1] for m in line.mail.messages]
-
-
-class NeverMoves:
-    """States whose writes are lost, as after a kill of the process just before them."""
-
-    def __init__(self, states):
-        self._states = states
-
-    def load_many(self, keys):
-        return self._states.load_many(keys)
-
-    def advance_many(self, before, after):
-        return np.zeros(len(before), np.bool_)

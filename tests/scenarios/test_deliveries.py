@@ -138,34 +138,3 @@ def test_an_alert_that_was_critical_before_anybody_looked_is_told_as_it_peaked(s
     assert told.subject == "CRITICAL: too-hot on oven-1"
     assert told.payload["severity"] == "critical"
     assert ("Meanwhile: over since" if over else "Meanwhile: critical → medium") in told.text
-
-
-class Dies:
-    """A store of states whose process dies when it wants to move a watermark."""
-
-    def __init__(self, states):
-        self._states = states
-
-    def __getattr__(self, name):
-        def dies(*_, **__):
-            raise KeyboardInterrupt
-
-        return dies if name.startswith("advance") else getattr(self._states, name)
-
-
-@pytest.mark.parametrize("worse", [False, True])
-def test_the_end_of_an_alert_is_told_whose_evaluation_died_before_it_moved_the_watermark(stores, worse):
-    mail = Mailbox("mail")
-    platform = plant(stores, mail, above=None, levels=LEVELS)
-    read(platform, 230.0, 1)
-    with pytest.raises(KeyboardInterrupt):
-        evaluate_values(replace(platform, states=Dies(platform.states)), 1)
-    deliver_due(platform, at(1))
-    if worse:
-        read(platform, 250.0, 2)
-    read(platform, 200.0, 3)
-    evaluate_values(platform, 3)
-    deliver_due(platform, at(3))
-    assert len(platform.episodes.find()) == 1
-    beginnings = [m.subject.split(":")[0] for m in mail.messages]
-    assert beginnings == (["MEDIUM", "Worse", "Over"] if worse else ["MEDIUM", "Over"])

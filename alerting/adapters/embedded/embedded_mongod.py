@@ -23,7 +23,7 @@ from typing import Self
 from pymongo.errors import ConnectionFailure, OperationFailure
 
 from alerting.adapters.embedded import mongod_access
-from alerting.adapters.embedded.mongod_access import HOST, REPLICA_SET, Client
+from alerting.adapters.embedded.mongod_access import HOST, REPLICA_SET, TRANSACTION_LIFETIME_S, Client
 from alerting.adapters.embedded.mongod_causes import cause
 from alerting.definitions.faults import UserError
 
@@ -103,7 +103,11 @@ def mongod_command(folder: Path, port: int, parent: int = 0, handover: float = _
         "--wiredTigerCacheSizeGB": "0.5",
         "--logpath": str(log),
     }
-    parameters = ["diagnosticDataCollectionEnabled=false", "shutdownTimeoutMillisForSignaledShutdown=100"]
+    parameters = [
+        "diagnosticDataCollectionEnabled=false",
+        "shutdownTimeoutMillisForSignaledShutdown=100",
+        f"transactionLifetimeLimitSeconds={TRANSACTION_LIFETIME_S}",
+    ]
     command = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(parent), str(folder / _LOCK), str(handover)]
     command += [str(find_mongod()), "--logappend", "--quiet", "--nounixsocket", *access]
     command += [part for option in options.items() for part in option]

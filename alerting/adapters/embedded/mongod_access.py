@@ -20,6 +20,8 @@ from alerting.settings.home import make_private_folder, shared_secret
 
 HOST = "127.0.0.1"
 REPLICA_SET = "alerting"
+TRANSACTION_LIFETIME_S = 10
+"""How long a process that dies inside a transaction blocks the documents that it has changed."""
 USER = "alerting"
 ROLES = ("backup", "clusterMonitor", "dbAdminAnyDatabase", "readWriteAnyDatabase", "restore")
 KEY_FILE, PASSWORD_FILE = "keyfile", "password"

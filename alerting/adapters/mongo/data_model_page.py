@@ -128,7 +128,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
         "evaluation_shards": Description(
             "watermark and condition state of the targets of a sixteenth of the definitions, as columns, with a `version`",
             "`_id` (hash of the definition's name)",
-            "`usecases/evaluation/batch.py`",
+            "`usecases/evaluation/commit.py`, in one transaction with the episodes that changed",
             "16 documents, which grow with targets",
             f"{FOR_EVER}; also of targets out of service",
         ),
@@ -149,7 +149,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
         "reprocessing_requests": Description(
             "the request to evaluate one target again from an instant",
             "`definition`, `asset`",
-            "`usecases/evaluation/late_routing.py`, `batch.py`",
+            "`usecases/evaluation/late_routing.py`",
             "with targets that have late data",
             "until the target has been evaluated again",
         ),
@@ -181,7 +181,7 @@ COLLECTIONS: dict[str, dict[str, Description]] = {
         "episodes": Description(
             "one episode: evidence, transitions, notifications (`notifications`), feedback and outcome, with a `version`",
             "`_id` (hash of definition, asset, `raised_at`)",
-            "`usecases/evaluation/persist.py`, `persist_past.py`, `reconcile.py`; `usecases/episodes/`, `operators/` and "
+            "`usecases/evaluation/commit.py`, `persist_past.py`; `usecases/episodes/`, `operators/` and "
             "`notification/` through `usecases/episodes/store.py`",
             "one per episode; the document grows with transitions and notifications",
             FOR_EVER,

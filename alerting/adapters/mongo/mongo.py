@@ -31,8 +31,9 @@ from alerting.adapters.mongo.readings.arrivals import MongoArrivals
 from alerting.adapters.mongo.readings.readings import MongoReadings
 from alerting.adapters.mongo.reports.backtests import MongoBacktests
 from alerting.adapters.mongo.reports.reports import MongoReports
+from alerting.adapters.mongo.transactions import MongoUnitOfWork, require_replica_set
 from alerting.definitions.faults import UserError
-from alerting.ports import Channel, Clock, Models, Platform
+from alerting.ports import Channel, Clock, Models, Platform, UnitOfWork
 
 TIMEOUT_S = 3.0
 KEYS_NOT_LOADED = 211
@@ -46,10 +47,15 @@ class DatabaseDown(UserError):
 
 
 class MongoStores:
-    """Every store of one prepared database."""
+    """Every store of one prepared database.
 
-    def __init__(self, database: MongoDatabase) -> None:
+
+    `unit_of_work`: instead of transactions.
+    """
+
+    def __init__(self, database: MongoDatabase, unit_of_work: UnitOfWork | None = None) -> None:
         self.database = database
+        self.unit_of_work = unit_of_work or MongoUnitOfWork(database)
         self.definitions = MongoDefinitions(database)
         self.assets = MongoAssets(database)
         self.readings = MongoReadings(database)
@@ -81,6 +87,7 @@ class MongoStores:
             readings=self.readings,
             episodes=self.episodes,
             states=self.states,
+            unit_of_work=self.unit_of_work,
             arrivals=self.arrivals,
             checkpoints=self.checkpoints,
             evaluation_plans=self.evaluation_plans,
@@ -129,6 +136,17 @@ def connect(uri: str, timeout: float = TIMEOUT_S) -> MongoClient[Document]:
         raise UserError(f"ALERTING_MONGODB_URI is not the address of a MongoDB server: {error}") from error
 
 
+def check_server(database: MongoDatabase) -> None:
+    """Check that a server answers, accepts the login and is a member of a replica set.
+
+    Raises DatabaseDown if it does not answer, and UserError if it is no replica set.
+    """
+    hosts = _hosts(database.client)
+    with database_errors(hosts):
+        database.client.admin.command("ping")
+        require_replica_set(database.client, hosts)
+
+
 @contextmanager
 def open_database(uri: str, name: str, timeout: float = TIMEOUT_S) -> Iterator[MongoDatabase]:
     """Yield the named database. Raises DatabaseDown if the server does not answer, or if the connection is lost."""
@@ -140,16 +158,18 @@ def open_database(uri: str, name: str, timeout: float = TIMEOUT_S) -> Iterator[M
 def open_stores(uri: str, name: str, timeout: float = TIMEOUT_S, prepare: bool = False) -> Iterator[MongoStores]:
     """Yield all stores of the named database, after one round trip that reads the version of its schema.
 
-    With `prepare` a database of another version is prepared first. Raises NotPrepared without, and DatabaseDown if the server
-    does not answer.
+    With `prepare` a database of another version is prepared first. Raises NotPrepared without, DatabaseDown if the server does
+    not answer, and UserError if it is no replica set.
     """
     with open_database(uri, name, timeout) as database:
         try:
             check_prepared(database)
         except NotPrepared:
+            require_replica_set(database.client, _hosts(database.client))
             if not prepare:
                 raise
             prepare_database(database)
+        require_replica_set(database.client, _hosts(database.client))
         yield MongoStores(database)
 
 

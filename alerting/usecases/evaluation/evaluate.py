@@ -1,4 +1,4 @@
-"""Evaluate definitions from the watermark on: raise and close episodes, then advance the watermark."""
+"""Evaluate definitions from the watermark on: raise and close episodes, and advance the watermark with them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ def evaluate_shard(platform: Platform, names: Sequence[str], as_of: datetime, so
 
 def _evaluate_plan(platform: Platform, evaluation_plan: EvaluationPlan, as_of: datetime, progress: Progress) -> EvaluationCounts:
     """Evaluate the targets of a plan, after its round has begun."""
-    late = load_requests(platform, evaluation_plan.names, as_of)
+    late = load_requests(platform, evaluation_plan.names)
     assets, targets = AssetIndex(platform.assets.all()), evaluation_plan.targets
     run = Run(platform, from_millis(to_millis(as_of)), assets, ModelCache(platform), EvaluationCounts(), late)
     states = platform.states.load_many([target.key for target in targets])
@@ -88,7 +88,9 @@ def _evaluate_plan(platform: Platform, evaluation_plan: EvaluationPlan, as_of: d
     done = 0
     for rows in batches(targets, full_batch.starts, full_batch.evaluated_from, to_millis(as_of)):
         progress("evaluating", done, len(targets))
-        evaluate_batch(run, full_batch.take(rows))
+        part: Batch | None = full_batch.take(rows)
+        while part is not None:
+            part = evaluate_batch(run, part)
         done += len(rows)
     end_round(platform, late)
     with_model = sorted({target.definition for target in targets if target.variable is None})

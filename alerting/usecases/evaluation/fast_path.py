@@ -1,19 +1,16 @@
 """Advance, in one vectorised step, the targets whose condition does not change in a batch, including reprocessed ones."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 
 import numpy as np
 
 from alerting.detection.threshold_batch import LimitColumns, ending_message, evaluate_unchanged
 from alerting.episodes.state_table import CarriedState, ConditionTable, advance_states, find_unchanged
-from alerting.readings.history import from_millis, to_millis
+from alerting.readings.history import to_millis
 from alerting.readings.instants import NO_TIME
 from alerting.readings.ragged import Flags, Positions, RaggedReadings, summarise_windows
 from alerting.usecases.evaluation.batch_readings import BatchReadings
 from alerting.usecases.evaluation.run import Batch, Run
-
-_MOMENT = timedelta(milliseconds=1)
 
 
 def advance_unchanged(run: Run, batch: Batch, readings: BatchReadings, after: ConditionTable) -> list[int]:
@@ -35,7 +32,7 @@ def advance_unchanged(run: Run, batch: Batch, readings: BatchReadings, after: Co
     unchanged = find_unchanged(states, severities, found)
     reprocessed = np.flatnonzero(unchanged & batch.reprocessed[rows]).tolist()
     if reprocessed:
-        unchanged[reprocessed] = _needs_no_write(run, batch, [rows[i] for i in reprocessed])
+        unchanged[reprocessed] = _needs_no_write(batch, [rows[i] for i in reprocessed])
         advanced.earlier.put(
             reprocessed,
             _carried_at_watermarks(
@@ -72,39 +69,14 @@ def _start_states(batch: Batch, rows: Sequence[int]) -> ConditionTable:
     return states
 
 
-def _needs_no_write(run: Run, batch: Batch, rows: Sequence[int]) -> Flags:
+def _needs_no_write(batch: Batch, rows: Sequence[int]) -> Flags:
     """Return which reprocessed targets need no write. Reprocessing has found no change of their condition.
 
-    The earlier evaluation agrees if the condition is the same at both ends, because every step changes it, and if no other
-    episode is stored. An evaluator killed before it advanced the watermark may have raised or closed another one.
+    The earlier evaluation agrees if the condition is the same at both ends, because every step changes it.
     """
     before, base = batch.before, batch.base
     same = [before.conditions[row] == base.conditions[row] and before.variable[row] == base.variable[row] for row in rows]
-    return np.array(same, np.bool_) & has_only_expected_episodes(run, batch, rows)
-
-
-def has_only_expected_episodes(run: Run, batch: Batch, rows: Sequence[int]) -> Flags:
-    """Return which targets have no live episode, open or raised in the reprocessed interval, other than that of their state."""
-    stored = _stored_episodes(run, batch, rows) if rows else {}
-    raised = [batch.before.conditions[row].raised_at for row in rows]
-    expected = [[] if raised_at is None else [(raised_at, None)] for raised_at in raised]
-    return np.array([stored[row] == episodes for row, episodes in zip(rows, expected, strict=True)], np.bool_)
-
-
-def _stored_episodes(run: Run, batch: Batch, rows: Sequence[int]) -> dict[int, list[tuple[datetime, datetime | None]]]:
-    """Return, by row, start and end of the live episodes that are open or were raised in the reprocessed interval."""
-    rows_by_key, evaluated_from = {batch.targets[row].key: row for row in rows}, batch.evaluated_from
-    since = from_millis(min(evaluated_from[row] for row in rows)) + _MOMENT
-    found: dict[int, list[tuple[datetime, datetime | None]]] = {row: [] for row in rows}
-    for alarm in run.platform.episodes.alarms(since, run.as_of + _MOMENT, active_from=since):
-        row = rows_by_key.get((alarm.definition, alarm.asset))
-        if (
-            row is not None
-            and not alarm.backfilled
-            and (alarm.closed_at is None or to_millis(alarm.raised_at) > evaluated_from[row])
-        ):
-            found[row].append((alarm.raised_at, alarm.closed_at))
-    return found
+    return np.array(same, np.bool_)
 
 
 def _carried_at_watermarks(

@@ -10,14 +10,14 @@ from alerting.episodes.episode import Episode, Transition
 from alerting.episodes.lifecycle import Step
 from alerting.ports import Platform
 from alerting.usecases.episodes.store import update
+from alerting.usecases.evaluation.compose import Composed
 from alerting.usecases.evaluation.evaluate_target import TargetEvaluation
 from alerting.usecases.evaluation.new_episodes import ACTOR, close, new_episodes
-from alerting.usecases.evaluation.persist import Persisted
 
 
 def persist_past(
     platform: Platform, revision: Revision, asset: Asset, evaluation: TargetEvaluation, start: datetime, end: datetime
-) -> Persisted:
+) -> Composed:
     """Write the episodes of a past interval. One that overlaps a stored episode is that episode.
 
     Stored backfilled episodes that were not found again are withdrawn. No recipient is notified. An episode open at `end` is
@@ -38,7 +38,7 @@ def persist_past(
     missing = [e for e in existing if e.backfilled and e.id not in matched]
     for episode in missing:
         update(platform, episode.id, lambda e: _withdraw(e, end))
-    return Persisted(evaluation.state, raised=raised, closed=len(found), withdrawn=len(missing))
+    return Composed(evaluation.state, raised=raised, closed=len(found), withdrawn=len(missing))
 
 
 def _close_at_end(episode: Episode, end: datetime) -> Episode:

@@ -1,7 +1,7 @@
 """Reprocessing: the next evaluation of a target begins at the state before its late data, instead of at its watermark.
 
 The same functions evaluate from a stored past state, so the state afterwards is that of a run without late data. A reprocessing
-request is removed only after the watermark has advanced: after a crash or a race before that, the request is done again.
+request is removed only after its target has advanced: after a crash before that, the target is reprocessed again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from alerting.detection.carried import Carried
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable
 from alerting.episodes.targets import EvaluationTarget
-from alerting.ports import Checkpoint, Platform, ReprocessingRequest
+from alerting.ports import Checkpoint, Platform
 from alerting.readings.history import from_millis, to_millis
 from alerting.readings.instants import NO_TIME
 from alerting.readings.ragged import Flags
@@ -26,7 +26,6 @@ _CHECKPOINTS = 48  # within the allowed lateness: every half hour for a day
 _SHORTEST = 60_000  # ms
 _TURNS = 2**32
 _MOMENT = timedelta(milliseconds=1)
-_EVALUATOR_GIVEN_UP = timedelta(minutes=3)
 
 
 @dataclass(frozen=True)
@@ -46,21 +45,9 @@ def begin_round(platform: Platform, targets: Sequence[EvaluationTarget], as_of: 
     return route_arrivals(platform, targets, as_of)
 
 
-def load_requests(platform: Platform, names: Sequence[str], as_of: datetime) -> LateRound:
+def load_requests(platform: Platform, names: Sequence[str]) -> LateRound:
     """Load the reprocessing requests of these definitions."""
-    requests = platform.arrivals.requests(names)
-    return LateRound({key: _without_running_writes(request, as_of) for key, request in requests.items()})
-
-
-def _without_running_writes(request: ReprocessingRequest, as_of: datetime) -> ReprocessingRequest:
-    """Return the request without the marks of evaluators that may still be running.
-
-    Their later writes are reprocessed afterwards. An evaluator counts as stopped after three minutes.
-    """
-    given_up = as_of - _EVALUATOR_GIVEN_UP
-    return replace(
-        request, announced_writes=tuple(p for p in request.announced_writes if datetime.fromisoformat(p.split()[0]) <= given_up)
-    )
+    return LateRound(platform.arrivals.requests(names))
 
 
 def end_round(platform: Platform, late: LateRound) -> None:

@@ -103,6 +103,11 @@ class Batch:
         """Return the batch of the targets in these rows."""
         return Batch([self.targets[row] for row in rows], self.before.take(rows), self.starts[rows], self.base.take(rows))
 
+    def go_on(self, rows: Sequence[int], after: ConditionTable) -> "Batch":
+        """Return the batch of the targets in these rows, evaluated from their states `after` on."""
+        states = after.take(rows)
+        return Batch([self.targets[row] for row in rows], states, states.watermark.copy(), states)
+
     def until(self, row: int, as_of: datetime) -> datetime:
         """Return the instant up to which a target is evaluated: as_of less its latency."""
         return as_of - timedelta(milliseconds=self.targets[row].latency)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
-from typing import Literal
+from typing import Literal, Protocol
 
 from alerting.definitions.faults import Fault, UserError, shown
 from alerting.definitions.model import Definition, Severity
@@ -13,6 +13,14 @@ from alerting.episodes.episode import Episode, Notification
 from alerting.notifications.policy import SOON, Cause, Situation, announcements
 from alerting.notifications.routing import Recipient, escalations, recipients
 from alerting.ports import Document, Platform
+
+
+class Notified(Protocol):
+    """Episodes whose notifications count when a flood is looked for: the stored ones, or those of a unit of work, too."""
+
+    def notified_since(self, asset: str, since: datetime) -> list[Notification]:
+        """Return notifications of raises on this asset made after this instant."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -95,34 +103,35 @@ def recipients_now(platform: Platform, definition: Definition, asset: str, sever
 
 
 def raise_notifications(
-    platform: Platform, definition: Definition, episode: Episode, reason: str, now: datetime
+    platform: Platform, notified: Notified, definition: Definition, episode: Episode, reason: str, now: datetime
 ) -> tuple[Notification, ...]:
-    """Return the notifications of a new episode. They state the highest severity so far, also if it has fallen since."""
+    """Return the notifications of a new episode. They state the highest severity so far, also if it has fallen since.
+
+    `notified`: the episodes among which earlier notifications are counted, to find a flood.
+    """
     worst = replace(episode, severity=episode.severity_peak or episode.severity)
     to_notify = recipients_now(platform, definition, episode.asset, worst.severity, now)
-    return _notifications_by_route(platform, definition, worst, to_notify, "raised", reason, now)
+    return _notifications_by_route(definition, worst, to_notify, "raised", reason, now, notified)
 
 
 def worse_notifications(platform: Platform, definition: Definition, episode: Episode, now: datetime) -> tuple[Notification, ...]:
     """Return the notifications of a severity that has just risen, to the recipients of this severity."""
     to_notify = recipients_now(platform, definition, episode.asset, episode.severity, now)
-    return _notifications_by_route(platform, definition, episode, to_notify, "worse", "", now)
+    return _notifications_by_route(definition, episode, to_notify, "worse", "", now)
 
 
-def end_notifications(
-    platform: Platform, definition: Definition, episode: Episode, reason: str, now: datetime
-) -> tuple[Notification, ...]:
+def end_notifications(definition: Definition, episode: Episode, reason: str, now: datetime) -> tuple[Notification, ...]:
     """Return the notifications of an episode's end, to the recipients of its earlier ones, also if the routes have changed."""
     to_notify = [Recipient(channel) for channel in sorted({n.channel for n in episode.notifications})]
-    return _notifications_by_route(platform, definition, episode, to_notify, "closed", reason, now)
+    return _notifications_by_route(definition, episode, to_notify, "closed", reason, now)
 
 
 def reopen_notifications(
-    platform: Platform, definition: Definition, episode: Episode, reason: str, now: datetime, without: Collection[str] = ()
+    definition: Definition, episode: Episode, reason: str, now: datetime, without: Collection[str] = ()
 ) -> tuple[Notification, ...]:
     """Return the notifications of a reopened episode, to the recipients of its end, except the channels in `without`."""
     to_notify = [Recipient(channel) for channel in sorted({n.channel for n in episode.notifications} - set(without))]
-    return _notifications_by_route(platform, definition, episode, to_notify, "reopened", reason, now)
+    return _notifications_by_route(definition, episode, to_notify, "reopened", reason, now)
 
 
 def timed_notifications(
@@ -131,17 +140,17 @@ def timed_notifications(
     """Return the notifications that time makes due: of a risen severity, escalations, repeats."""
     to_notify = recipients(definition, episode.asset, episode.severity, routes, sorted(platform.channels), now)
     to_notify += escalations(definition, episode.asset, episode.severity, routes, now)
-    return _notifications_by_route(platform, definition, episode, to_notify, "time", "", now)
+    return _notifications_by_route(definition, episode, to_notify, "time", "", now)
 
 
 def _notifications_by_route(
-    platform: Platform,
     definition: Definition,
     episode: Episode,
     to_notify: Sequence[Recipient],
     cause: Cause,
     reason: str,
     now: datetime,
+    notified: Notified | None = None,
 ) -> tuple[Notification, ...]:
     return announcements(
         Situation(
@@ -151,17 +160,17 @@ def _notifications_by_route(
             now,
             reason,
             definition.notify.resolved,
-            _count_recent_alerts(platform, episode, r, cause, now),
+            0 if notified is None else _count_recent_alerts(notified, episode, r, now),
             max(SOON, 2 * definition.schedule.every),
         )
         for r in to_notify
     )
 
 
-def _count_recent_alerts(platform: Platform, episode: Episode, recipient: Recipient, cause: Cause, now: datetime) -> int:
-    if cause != "raised" or recipient.flood is None:
+def _count_recent_alerts(notified: Notified, episode: Episode, recipient: Recipient, now: datetime) -> int:
+    if recipient.flood is None:
         return 0
-    recent = platform.episodes.notified_since(episode.asset, now - recipient.flood.within)
+    recent = notified.notified_since(episode.asset, now - recipient.flood.within)
     return sum(n.channel == recipient.channel for n in recent)
 
 

@@ -10,6 +10,7 @@ from alerting.episodes.episode import (
     Episode,
 )
 from alerting.episodes.extract import alarm_of
+from alerting.ports import Conflict
 from tests.builders import at
 from tests.helpers.episodes import closed, episode, full_episode, notification
 
@@ -37,6 +38,45 @@ def test_only_one_is_open_per_definition_and_asset(stores):
     assert stores.episodes.insert(episode(10, asset="oven-2"))
     assert stores.episodes.insert(episode(10, definition="too-moist"))
     assert stores.episodes.insert(closed(episode(20)))
+
+
+def write(stores, *episodes):
+    with stores.unit_of_work.begin() as unit:
+        stores.episodes.write(episodes, unit)
+
+
+def test_a_unit_of_work_writes_new_episodes_and_next_versions_and_closes_before_it_opens(stores):
+    write(stores, episode(0), episode(0, asset="oven-2"))
+    write(stores, episode(10), closed(following(episode(0))), following(episode(0, asset="oven-2"), severity="low"))
+    found = {(e.asset, e.raised_at, e.condition, e.version, e.severity) for e in stores.episodes.find()}
+    assert found == {
+        ("oven-1", at(0), "closed", 2, episode(0).severity),
+        ("oven-1", at(10), "open", 1, episode(0).severity),
+        ("oven-2", at(0), "open", 2, "low"),
+    }
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        pytest.param(closed(episode(0, title="another")), id="an-id-that-is-stored"),
+        pytest.param(episode(20), id="a-second-open-one"),
+        pytest.param(following(following(episode(0))), id="a-version-too-far"),
+        pytest.param(following(episode(30)), id="the-next-version-of-nothing"),
+    ],
+)
+def test_a_unit_of_work_with_one_lost_compare_and_set_is_a_conflict(stores, refused):
+    write(stores, episode(0))
+    with pytest.raises(Conflict):
+        write(stores, episode(0, asset="oven-2"), refused)
+    assert stores.episodes.get(episode(0).id) == episode(0)
+    assert [e.asset for e in stores.episodes.find(asset="oven-1")] == ["oven-1"]
+
+
+def test_the_size_of_an_episode_grows_with_its_notifications(stores):
+    one = episode(0)
+    more = replace(one, notifications=tuple(notification(f"{n}:raised:mail") for n in range(10)))
+    assert 200 < stores.episodes.size(one) < stores.episodes.size(more) - 1000
 
 
 def test_closing_makes_room_for_the_next(stores):

@@ -2,12 +2,33 @@
 
 from dataclasses import replace
 
+import pytest
+
 from alerting.adapters.mongo.evaluation.states import MongoStates
 from alerting.detection.carried import Carried
 from alerting.episodes.lifecycle import ConditionState, SeverityState
 from alerting.episodes.state_table import ConditionTable, shard_of
+from alerting.ports import Conflict
 from alerting.readings.instants import NO_TIME
 from tests.builders import at
+
+
+def save(states, key, state):
+    """Write the first state of a target."""
+    after = ConditionTable([key])
+    after.put(0, state)
+    states.advance(ConditionTable([key]), after)
+
+
+def move(states, key, before, after):
+    """Advance one target from one state to another."""
+    tables = ConditionTable([key]), ConditionTable([key])
+    for filled, state in zip(tables, (before, after), strict=True):
+        filled.put(0, state)
+    states.advance(*tables)
+
+
+HOT = "too-hot", "oven-1"
 
 
 def test_a_state_comes_back_equal(stores):
@@ -22,29 +43,32 @@ def test_a_state_comes_back_equal(stores):
         levels=(SeverityState("high", met_since=at(7)), SeverityState("critical", pending_since=at(9))),
         carried=Carried("temperature", at(9), float("inf"), 2.5, ("high.above",), (0, 3, 4), at(6)),
     )
-    assert stores.states.advance("too-hot", "oven-1", None, full)
-    assert stores.states.advance("too-hot", "oven-2", None, ConditionState(at(5)))
+    save(stores.states, HOT, full)
+    save(stores.states, ("too-hot", "oven-2"), ConditionState(at(5)))
     assert stores.states.load("too-hot", ["oven-1", "oven-2", "oven-3"]) == {"oven-1": full, "oven-2": ConditionState(at(5))}
     assert stores.states.load("too-moist", ["oven-1"]) == {}
 
 
 def test_only_one_of_two_begins(stores):
-    assert stores.states.advance("too-hot", "oven-1", None, ConditionState(at(1)))
-    assert not stores.states.advance("too-hot", "oven-1", None, ConditionState(at(2)))
+    save(stores.states, HOT, ConditionState(at(1)))
+    with pytest.raises(Conflict):
+        save(stores.states, HOT, ConditionState(at(2)))
     assert stores.states.load("too-hot", ["oven-1"])["oven-1"].watermark == at(1)
 
 
 def test_only_one_of_two_moves_on_from_the_same_watermark(stores):
     first = ConditionState(at(1), pending_since=at(0))
-    stores.states.advance("too-hot", "oven-1", None, first)
+    save(stores.states, HOT, first)
     second = replace(first, watermark=at(2), pending_since=None)
-    assert stores.states.advance("too-hot", "oven-1", first, second)
-    assert not stores.states.advance("too-hot", "oven-1", first, replace(first, watermark=at(3)))
+    move(stores.states, HOT, first, second)
+    with pytest.raises(Conflict):
+        move(stores.states, HOT, first, replace(first, watermark=at(3)))
     assert stores.states.load("too-hot", ["oven-1"]) == {"oven-1": second}
 
 
 def test_nothing_moves_on_from_a_state_that_is_not_there(stores):
-    assert not stores.states.advance("too-hot", "oven-1", ConditionState(at(1)), ConditionState(at(2)))
+    with pytest.raises(Conflict):
+        move(stores.states, HOT, ConditionState(at(1)), ConditionState(at(2)))
     assert stores.states.load("too-hot", ["oven-1"]) == {}
 
 
@@ -63,31 +87,36 @@ def neighbours():
     return first, next(name for name in (f"other-{i}" for i in range(1000)) if shard_of(name) == shard_of(first))
 
 
-def test_many_begin_and_move_on_together_and_each_says_whether_it_did(stores):
-    nothing = table(a=None, b=None, c=None)
+def test_targets_of_one_shard_begin_and_move_on_together_or_not_at_all(stores):
+    mine, yours = neighbours()
+    nothing = table(**{mine: None, yours: None})
     assert stores.states.load_many(nothing.keys).state(0) is None
-    assert stores.states.advance("b", "oven-1", None, ConditionState(at(9)))
-    begun = table(a=ConditionState(at(1)), b=ConditionState(at(1)), c=ConditionState(at(1), raised_at=at(0), severity="high"))
-    assert stores.states.advance_many(nothing, begun).tolist() == [True, False, True]
-    found = stores.states.load_many([("c", "oven-1"), ("b", "oven-1"), ("a", "oven-2")])
-    assert [found.state(row) for row in range(3)] == [begun.state(2), ConditionState(at(9)), None]
+    begun = table(**{mine: ConditionState(at(1)), yours: ConditionState(at(1), raised_at=at(0), severity="high")})
+    stores.states.advance(nothing, begun)
+    found = stores.states.load_many([(yours, "oven-1"), (mine, "oven-2"), (mine, "oven-1")])
+    assert [found.state(row) for row in range(3)] == [begun.state(1), None, begun.state(0)]
+    move(MongoStates(stores.database), (yours, "oven-1"), begun.state(1), ConditionState(at(9)))
+    with pytest.raises(Conflict):
+        stores.states.advance(begun, table(**{mine: ConditionState(at(2)), yours: ConditionState(at(2))}))
+    assert stores.states.find_unmoved(begun).tolist() == [True, False]
+    assert stores.states.load(mine, ["oven-1"])["oven-1"].watermark == at(1)
 
 
 def test_where_pairs_stood_one_step_earlier_is_kept_until_a_state_is_put_in_their_place(stores):
-    begun = table(
-        a=ConditionState(at(1), carried=Carried("temperature", at(1), 200.5, same_since=at(0))), b=ConditionState(at(1))
-    )
-    assert stores.states.advance_many(table(a=None, b=None), begun).all()
+    a, b = neighbours()
+    first = ConditionState(at(1), carried=Carried("temperature", at(1), 200.5, same_since=at(0)))
+    begun = table(**{a: first, b: ConditionState(at(1))})
+    stores.states.advance(table(**{a: None, b: None}), begun)
     before = stores.states.load_many(begun.keys)
     after = before.take([0, 1])
     after.watermark, after.earlier = after.watermark + 60_000, before.carried_state()
-    assert stores.states.advance_many(before, after).all()
+    stores.states.advance(before, after)
     found = stores.states.load_many(begun.keys)
     found.restore_earlier([0])
     assert [found.state(0), found.state(1)] == [begun.state(0), ConditionState(at(2))]
     full = ConditionState(at(1), raised_at=at(0), severity="high", levels=(SeverityState("critical", pending_since=at(1)),))
     found.put(1, ConditionState(at(2)), earlier=full)
-    assert stores.states.advance_many(after, found).all()
+    stores.states.advance(after, found)
     again = stores.states.load_many(found.keys)
     again.restore_earlier([1])
     assert again.state(1) == full
@@ -95,40 +124,19 @@ def test_where_pairs_stood_one_step_earlier_is_kept_until_a_state_is_put_in_thei
     assert [int(w) for w in found.earlier.watermark] == [int(before.watermark[0]), NO_TIME]
 
 
-def test_of_two_evaluators_of_one_document_both_keep_what_only_they_moved_on(stores):
+def test_who_has_read_a_shard_before_another_wrote_it_writes_nothing_and_reads_it_again(stores):
     mine, yours = neighbours()
-    stores.states.advance_many(
-        table(**{mine: None, yours: None}), table(**{mine: ConditionState(at(1)), yours: ConditionState(at(1))})
-    )
-    before = stores.states.load_many([(mine, "oven-1"), (yours, "oven-1")])
-    other = MongoStates(stores.database)
-    assert other.advance(yours, "oven-1", ConditionState(at(1)), ConditionState(at(3), pending_since=at(2)))
-    after = table(**{mine: ConditionState(at(2)), yours: ConditionState(at(2))})
-    assert stores.states.advance_many(before, after).tolist() == [True, False]
-    kept = stores.states.load_many(before.keys)
-    assert [kept.state(0), kept.state(1)] == [ConditionState(at(2)), ConditionState(at(3), pending_since=at(2))]
-
-
-def test_who_writes_between_our_look_and_our_write_is_not_overwritten(stores):
-    mine, yours = neighbours()
-    stores.states.advance(mine, "oven-1", None, ConditionState(at(1)))
-    hurried = Hurried(stores.database, lambda: MongoStates(stores.database).advance(yours, "oven-1", None, ConditionState(at(7))))
-    assert hurried.advance(mine, "oven-1", ConditionState(at(1)), ConditionState(at(2)))
+    for name in (mine, yours):
+        save(stores.states, (name, "oven-1"), ConditionState(at(1)))
+    before = stores.states.load_many([(mine, "oven-1")])
+    move(MongoStates(stores.database), (yours, "oven-1"), ConditionState(at(1)), ConditionState(at(7)))
+    after = table(**{mine: ConditionState(at(2))})
+    with pytest.raises(Conflict):
+        stores.states.advance(before, after)
+    assert stores.states.find_unmoved(before).all()
+    stores.states.advance(before, after)
     assert stores.states.load(mine, ["oven-1"]) == {"oven-1": ConditionState(at(2))}
     assert stores.states.load(yours, ["oven-1"]) == {"oven-1": ConditionState(at(7))}
-
-
-class Hurried(MongoStates):
-    """States that somebody else writes to once, just before the first write of ours."""
-
-    def __init__(self, database, somebody):
-        super().__init__(database)
-        self._somebody = [somebody]
-
-    def _write(self, shard, version, changed):
-        while self._somebody:
-            assert self._somebody.pop()()
-        return super()._write(shard, version, changed)
 
 
 def test_a_definition_that_comes_moves_no_state_of_its_neighbours(stores):
@@ -136,7 +144,7 @@ def test_a_definition_that_comes_moves_no_state_of_its_neighbours(stores):
     state = ConditionState(
         at(5), raised_at=at(4), severity="medium", carried=Carried("temperature", at(5), 230.0, same_since=at(3))
     )
-    stores.states.advance(mine, "oven-1", None, state)
+    save(stores.states, (mine, "oven-1"), state)
     for name in (yours, "oven", "z"):
-        stores.states.advance(name, "oven-1", None, ConditionState(at(1)))
+        save(stores.states, (name, "oven-1"), ConditionState(at(1)))
     assert stores.states.load(mine, ["oven-1"]) == {"oven-1": state}

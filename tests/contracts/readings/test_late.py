@@ -1,14 +1,12 @@
 """Ports `Arrivals` and `Checkpoints`, and the journal around writes of readings and events."""
 
-from dataclasses import replace
-
 import pytest
 
 from alerting.definitions.assets import EventType
 from alerting.detection.carried import Carried
 from alerting.episodes.lifecycle import ConditionState, SeverityState
 from alerting.ports import EventRow, ReadingRow
-from alerting.ports.late import Checkpoint, LatePart, ReprocessingRequest
+from alerting.ports.late import Checkpoint, LatePart
 from tests.builders import at
 
 
@@ -138,25 +136,6 @@ def test_a_debt_keeps_the_earliest_instant_and_is_not_forgotten_when_something_w
     assert {p: d.start for p, d in stores.arrivals.requests(["too-hot"]).items()} == {key: at(3)}
     stores.arrivals.remove_requests([])
     stores.arrivals.request_reprocessing({})
-
-
-def test_a_debt_is_forgotten_when_every_pledge_of_it_is_paid_that_was_made_and_the_late_data_are_judged(stores):
-    key = "too-hot", "oven-1"
-    mine = stores.arrivals.announce_write({key: at(5), ("too-hot", "oven-2"): at(7)}, at(10))
-    yours = stores.arrivals.announce_write({key: at(4)}, at(11))
-    assert yours.startswith(at(11).isoformat())
-    (request,) = [d for p, d in stores.arrivals.requests(["too-hot"]).items() if p == key]
-    assert request == ReprocessingRequest(*key, at(4), None, (mine, yours))
-    stores.arrivals.remove_requests(
-        [replace(request, announced_writes=(mine,)), ReprocessingRequest("too-hot", "oven-2", at(7), None, (mine,))]
-    )
-    assert stores.arrivals.requests(["too-hot"]) == {key: ReprocessingRequest(*key, at(4), None, (yours,))}
-    stores.arrivals.request_reprocessing({key: at(6)})
-    (late,) = stores.arrivals.requests(["too-hot"]).values()
-    stores.arrivals.remove_requests([replace(late, token=None)])
-    assert stores.arrivals.requests(["too-hot"]) == {key: replace(late, announced_writes=())}
-    stores.arrivals.remove_requests([late])
-    assert stores.arrivals.requests(["too-hot"]) == {}
 
 
 def checkpoint(minute, needed_from=0, asset="oven-1", **changes):

@@ -1,15 +1,19 @@
-"""Episodes in MongoDB. One document is the transaction: transitions and the notifications they cause are written together."""
+"""Episodes in MongoDB: transitions and the notifications that they cause are one document."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+import bson
+from pymongo import ReplaceOne
 from pymongo.errors import DuplicateKeyError
 
 from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, to_document, utc
 from alerting.adapters.mongo.indexes import EPISODES, OVER_UNACKNOWLEDGED, OVER_UNACKNOWLEDGED_INDEX
+from alerting.adapters.mongo.transactions import conflicts, session_of
 from alerting.episodes.episode import Episode, Notification
 from alerting.episodes.extract import Alarm, was_silent, was_suppressed
+from alerting.ports.unit_of_work import Conflict, Unit
 
 _NEWEST_FIRST = [("raised_at", -1), ("_id", -1)]
 _OLDEST_FIRST = [("raised_at", 1), ("_id", 1)]
@@ -45,6 +49,22 @@ class MongoEpisodes:
         except DuplicateKeyError:
             return False
         return True
+
+    def write(self, episodes: Sequence[Episode], unit: Unit) -> None:
+        """Write new episodes and next versions, open ones last, because one may be open per target.
+
+        Raises Conflict if one of them is stored in another version, or if another one is open.
+        """
+        documents = sorted((_document(episode) for episode in episodes), key=lambda document: "open_key" in document)
+        writes = [ReplaceOne({"_id": d["_id"], "version": d["version"] - 1}, d, upsert=d["version"] == 1) for d in documents]
+        with conflicts():
+            done = self._episodes.bulk_write(writes, session=session_of(unit))
+        if done.matched_count + done.upserted_count < len(writes):
+            raise Conflict("another process has changed some of these episodes")
+
+    def size(self, episode: Episode) -> int:
+        """Return the size of an episode as it is stored (bytes)."""
+        return len(bson.encode(_document(episode)))
 
     def replace(self, episode: Episode) -> bool:
         """Write the next version; return False unless the stored one is `episode.version - 1`, or if another one is open."""

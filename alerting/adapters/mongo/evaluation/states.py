@@ -2,30 +2,31 @@
 
 Written: a list per column of `ConditionTable` with one row per target; instants as milliseconds; conditions that are not normal
 under their row in `conditions`; the state one step earlier as a block of numbers. An evaluator replaces a shard as a whole,
-and only if it read the version before. Two evaluators that advance different targets of one shard preserve each other's work.
+and only if it has read the version before.
 """
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from pymongo.errors import DuplicateKeyError
 
 from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, to_document
 from alerting.adapters.mongo.indexes import STATES
+from alerting.adapters.mongo.transactions import LONGEST_WRITE_MS, conflicts, session_of
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import NORMAL, CarriedState, Condition, ConditionTable, TargetKey, shard_of
-from alerting.readings.instants import NO_TIME
+from alerting.ports.unit_of_work import Conflict, Unit
+from alerting.readings.instants import NO_TIME, Millis
 from alerting.readings.ragged import Flags
 
 _INSTANTS = ("watermark", "at", "since")
 
 
 class MongoStates:
-    """Port `States`: one document per shard of definitions."""
+    """Port `States`: one document per shard of definitions. It remembers each shard as it was last read or written here."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._shards = database[STATES]
-        self._read_last: dict[int, tuple[int, ConditionTable]] = {}
+        self._last: dict[int, tuple[int, ConditionTable]] = {}
 
     def load(self, definition: str, assets: Sequence[str]) -> dict[str, ConditionState]:
         """Return states by asset; an asset never evaluated is absent."""
@@ -33,70 +34,73 @@ class MongoStates:
         states = {asset: table.state(row) for row, (_, asset) in enumerate(table.keys)}
         return {asset: state for asset, state in states.items() if state is not None}
 
-    def advance(self, definition: str, asset: str, before: ConditionState | None, after: ConditionState) -> bool:
-        """Write `after` if the stored watermark is still that of `before` (None: if there is no state yet)."""
-        old, new = ConditionTable([(definition, asset)]), ConditionTable([(definition, asset)])
-        if before is not None:
-            old.put(0, before)
-        new.put(0, after)
-        return bool(self.advance_many(old, new)[0])
-
     def load_many(self, keys: Sequence[TargetKey]) -> ConditionTable:
         """Return the states of these targets, in this order."""
         table = ConditionTable(keys)
         for shard, rows in _rows_by_shard(keys).items():
-            version, stored = self._read(shard)
-            self._read_last[shard] = version, stored
+            stored = self._read(shard)
             stored_rows = _find_rows(stored, [keys[row] for row in rows])
             existing = [(row, stored_row) for row, stored_row in zip(rows, stored_rows, strict=True) if stored_row is not None]
             table.put_rows([row for row, _ in existing], stored.take([stored_row for _, stored_row in existing]))
         return table
 
-    def advance_many(self, before: ConditionTable, after: ConditionTable) -> Flags:
-        """Write `after` for each target whose stored watermark is still that of `before`; return the mask of these targets."""
-        advanced = np.zeros(len(before), np.bool_)
+    def find_unmoved(self, before: ConditionTable) -> Flags:
+        """Read the shards of these targets again; return the mask of targets whose watermark is still that of `before`."""
+        unmoved = np.zeros(len(before), np.bool_)
         for shard, rows in _rows_by_shard(before.keys).items():
-            advanced[rows] = self._advance_shard(shard, before.take(rows), after.take(rows))
-        return advanced
+            stored = self._read(shard)
+            stored_rows = _find_rows(stored, [before.keys[row] for row in rows])
+            unmoved[rows] = _watermarks(stored, stored_rows) == before.watermark[rows]
+        return unmoved
 
-    def _advance_shard(self, shard: int, before: ConditionTable, after: ConditionTable) -> Flags:
-        version, stored = self._read_last.pop(shard) if shard in self._read_last else self._read(shard)
-        while True:
-            changed, advanced = merge(stored, before, after)
-            if not advanced.any() or self._write(shard, version, changed):
-                return advanced
-            version, stored = self._read(shard)
+    def advance(self, before: ConditionTable, after: ConditionTable, unit: Unit | None = None) -> None:
+        """Write the states `after` of targets of one shard; raise Conflict if the shard or a watermark has changed."""
+        (shard,) = {shard_of(definition) for definition, _ in before.keys}
+        if shard not in self._last:
+            self._read(shard)
+        version, stored = self._last[shard]
+        table = merge(stored, before, after)
+        self._write(shard, version, table, unit)
+        self._last[shard] = version + 1, table
 
-    def _read(self, shard: int) -> tuple[int, ConditionTable]:
+    def _read(self, shard: int) -> ConditionTable:
         document = self._shards.find_one({"_id": shard})
-        return (0, ConditionTable([])) if document is None else (document["version"], from_shard(document))
+        stored = (0, ConditionTable([])) if document is None else (document["version"], from_shard(document))
+        self._last[shard] = stored
+        return stored[1]
 
-    def _write(self, shard: int, version: int, table: ConditionTable) -> bool:
-        """Replace a shard; return False if another evaluator has written it since `version` (0: if it did not exist)."""
+    def _write(self, shard: int, version: int, table: ConditionTable, unit: Unit | None) -> None:
+        """Replace a shard. Raises Conflict if another evaluator has written it since `version` (0: if it exists)."""
         document = {"_id": shard, "version": version + 1, **to_shard(table)}
-        if version:
-            return self._shards.replace_one({"_id": shard, "version": version}, document).matched_count == 1
-        try:
-            self._shards.insert_one(document)
-        except DuplicateKeyError:
-            return False
-        return True
+        with conflicts():
+            found = self._shards.find_one_and_replace(
+                {"_id": shard, "version": version},
+                document,
+                projection={"_id": True},
+                upsert=version == 0,
+                session=session_of(unit),
+                maxTimeMS=LONGEST_WRITE_MS,
+            )
+        if version and found is None:
+            raise Conflict(f"the shard {shard} has changed since its version {version}")
 
 
-def merge(stored: ConditionTable, before: ConditionTable, after: ConditionTable) -> tuple[ConditionTable, Flags]:
-    """Return the stored shard with `after` in the rows whose stored watermark is that of `before`, and a mask of those rows."""
+def merge(stored: ConditionTable, before: ConditionTable, after: ConditionTable) -> ConditionTable:
+    """Return the stored shard with `after` in the rows of its targets. Raises Conflict if a watermark is not that of `before`."""
     stored_rows = _find_rows(stored, before.keys)
-    watermarks = np.array(
-        [NO_TIME if stored_row is None else stored.watermark[stored_row] for stored_row in stored_rows], np.int64
-    )
-    advanced: Flags = watermarks == before.watermark
-    new = [row for row, stored_row in enumerate(stored_rows) if stored_row is None and advanced[row]]
+    if (_watermarks(stored, stored_rows) != before.watermark).any():
+        raise Conflict("another evaluator has advanced some of these targets")
+    new = [row for row, stored_row in enumerate(stored_rows) if stored_row is None]
     table = ConditionTable([*stored.keys, *(before.keys[row] for row in new)])
     table.put_rows(range(len(stored)), stored)
     table.put_rows(range(len(stored), len(table)), after.take(new))
-    existing = [(row, stored_row) for row, stored_row in enumerate(stored_rows) if stored_row is not None and advanced[row]]
+    existing = [(row, stored_row) for row, stored_row in enumerate(stored_rows) if stored_row is not None]
     table.put_rows([stored_row for _, stored_row in existing], after.take([row for row, _ in existing]))
-    return table, advanced
+    return table
+
+
+def _watermarks(table: ConditionTable, rows: Sequence[int | None]) -> Millis:
+    return np.array([NO_TIME if row is None else table.watermark[row] for row in rows], np.int64)
 
 
 def to_shard(table: ConditionTable) -> Document:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
-from pymongo import UpdateOne
+from pymongo import DeleteOne, UpdateOne
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, from_document, to_bson, to_document, upsert, utc
+from alerting.adapters.mongo.documents import MongoDatabase, from_document, to_bson, to_document, upsert, utc
 from alerting.adapters.mongo.indexes import ARRIVALS, EVALUATED_UNTIL, REPROCESSING_REQUESTS
 from alerting.episodes.state_table import TargetKey
 from alerting.ports.late import Arrival, LatePart, ReprocessingRequest
@@ -94,17 +94,9 @@ class MongoArrivals:
 
     def request_reprocessing(self, starts: Mapping[TargetKey, datetime]) -> None:
         """Create reprocessing requests of these targets from these instants."""
-        self._add(starts, {"$set": {"token": uuid.uuid4().hex}})
-
-    def announce_write(self, starts: Mapping[TargetKey, datetime], as_of: datetime) -> str:
-        """Announce reprocessing requests of these targets, which take effect if this evaluator does not finish."""
-        announce_write = f"{as_of.isoformat()} {uuid.uuid4().hex}"
-        self._add(starts, {"$addToSet": {"announced_writes": announce_write}})
-        return announce_write
-
-    def _add(self, starts: Mapping[TargetKey, datetime], addition: Document) -> None:
+        token = {"$set": {"token": uuid.uuid4().hex}}
         updates = [
-            UpdateOne({"definition": definition, "asset": asset}, {"$min": {"start": to_bson(start)}, **addition}, upsert=True)
+            UpdateOne({"definition": definition, "asset": asset}, {"$min": {"start": to_bson(start)}, **token}, upsert=True)
             for (definition, asset), start in starts.items()
         ]
         if updates:
@@ -117,14 +109,7 @@ class MongoArrivals:
         return {(d.definition, d.asset): d for d in found if d.definition in wanted}
 
     def remove_requests(self, requests: Sequence[ReprocessingRequest]) -> None:
-        """Remove these tokens and announcements, and then the reprocessing requests that have neither."""
-        removals = []
-        for request in requests:
-            key = {"definition": request.definition, "asset": request.asset}
-            if request.token is not None:
-                removals.append(UpdateOne({**key, "token": request.token}, {"$unset": {"token": True}}))
-            if request.announced_writes:
-                removals.append(UpdateOne(key, {"$pull": {"announced_writes": {"$in": list(request.announced_writes)}}}))
-        if removals:
-            self._requests.bulk_write(removals, ordered=False)
-            self._requests.delete_many({"token": None, "$or": [{"announced_writes": None}, {"announced_writes": []}]})
+        """Remove these requests, except those that have got another token meanwhile."""
+        done = [DeleteOne({"definition": r.definition, "asset": r.asset, "token": r.token}) for r in requests]
+        if done:
+            self._requests.bulk_write(done, ordered=False)

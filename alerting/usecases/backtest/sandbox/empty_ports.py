@@ -47,9 +47,6 @@ class NothingLate:
     def requests(self, definitions: Sequence[str]) -> dict[TargetKey, ReprocessingRequest]:  # noqa: ARG002
         return {}
 
-    def announce_write(self, starts: Mapping[TargetKey, datetime], as_of: datetime) -> str:  # noqa: ARG002
-        return ""  # an in-memory platform ends with its evaluator
-
     def remove_requests(self, requests: Sequence[ReprocessingRequest]) -> None:
         """Remove nothing. Reprocessing requests of an in-memory platform are not stored."""
 

@@ -9,7 +9,7 @@ from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.model import Revision
 from alerting.episodes.episode import Episode, Feedback
 from alerting.episodes.extract import Alarm
-from alerting.ports import Assets, Document, Episodes, EventRow, FeedbackLog, ReadingColumns, ReadingRow, Readings, Wanted
+from alerting.ports import Assets, Document, Episodes, EventRow, FeedbackLog, ReadingColumns, ReadingRow, Readings, Unit, Wanted
 from alerting.readings.history import History
 from alerting.usecases.backtest.sandbox.live_write import refuse
 from alerting.usecases.backtest.sandbox.null_notifications import NoNotifications
@@ -129,6 +129,12 @@ class LiveEpisodesUntil(NoNotifications):
 
     def insert(self, episode: Episode) -> bool:  # noqa: ARG002
         refuse("raise episodes while it trains")
+
+    def write(self, episodes: Sequence[Episode], unit: Unit) -> None:  # noqa: ARG002
+        refuse("raise episodes while it trains")
+
+    def size(self, episode: Episode) -> int:  # noqa: ARG002
+        return 0
 
     def replace(self, episode: Episode) -> bool:  # noqa: ARG002
         refuse("change live episodes")

@@ -1,13 +1,15 @@
 """Condition states and scores in memory."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 
 import numpy as np
 
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable, TargetKey
-from alerting.ports import Document
+from alerting.ports import Conflict, Document, Unit
+from alerting.readings.instants import NO_TIME, to_millis
 from alerting.readings.ragged import Flags
 
 
@@ -20,13 +22,6 @@ class MemoryStates:
     def load(self, definition: str, assets: Sequence[str]) -> dict[str, ConditionState]:
         return {a: self.states[definition, a] for a in assets if (definition, a) in self.states}
 
-    def advance(self, definition: str, asset: str, before: ConditionState | None, after: ConditionState) -> bool:
-        stored = self.states.get((definition, asset))
-        if (stored and stored.watermark) != (before and before.watermark):
-            return False
-        self.states[definition, asset] = after
-        return True
-
     def load_many(self, keys: Sequence[TargetKey]) -> ConditionTable:
         table = ConditionTable(keys)
         for row, key in enumerate(keys):
@@ -34,12 +29,26 @@ class MemoryStates:
                 table.put(row, self.states[key])
         return table
 
-    def advance_many(self, before: ConditionTable, after: ConditionTable) -> Flags:
-        advanced = np.zeros(len(before), np.bool_)
-        for row, key in enumerate(before.keys):
+    def advance(self, before: ConditionTable, after: ConditionTable, unit: Unit | None = None) -> None:  # noqa: ARG002
+        if not self.find_unmoved(before).all():
+            raise Conflict("another evaluator has advanced some of these targets")
+        for row, key in enumerate(after.keys):
             state = after.state(row)
-            advanced[row] = state is not None and self.advance(*key, before.state(row), state)
-        return advanced
+            if state is not None:
+                self.states[key] = state
+
+    def find_unmoved(self, before: ConditionTable) -> Flags:
+        stored = (self.states.get(key) for key in before.keys)
+        watermarks = [NO_TIME if state is None else to_millis(state.watermark) for state in stored]
+        unmoved: Flags = np.array(watermarks, np.int64) == before.watermark
+        return unmoved
+
+
+class NoTransactions:
+    """Port `UnitOfWork` of an in-memory platform, which only one evaluator uses."""
+
+    def begin(self, attempt: int = 0) -> AbstractContextManager[Unit]:  # noqa: ARG002
+        return nullcontext(Unit())
 
 
 class MemoryScores:

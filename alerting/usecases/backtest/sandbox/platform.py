@@ -26,7 +26,7 @@ from alerting.usecases.backtest.sandbox.live_views import (
     ReadingsUntil,
 )
 from alerting.usecases.backtest.sandbox.memory_episodes import MemoryEpisodes
-from alerting.usecases.backtest.sandbox.memory_evaluation import MemoryScores, MemoryStates
+from alerting.usecases.backtest.sandbox.memory_evaluation import MemoryScores, MemoryStates, NoTransactions
 from alerting.usecases.backtest.sandbox.memory_models import MemoryDecisions, MemoryModels
 
 
@@ -64,6 +64,7 @@ class Sandbox:
             readings=ReadingsUntil(self._live.readings, at),
             episodes=episodes,
             states=self.states,
+            unit_of_work=NoTransactions(),
             arrivals=NothingLate(),
             checkpoints=NoCheckpoints(),
             evaluation_plans=NO_EVALUATION_PLANS,

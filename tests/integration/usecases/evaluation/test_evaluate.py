@@ -1,6 +1,3 @@
-from dataclasses import replace
-
-import numpy as np
 import pytest
 
 from alerting.definitions.faults import UserError
@@ -67,31 +64,6 @@ def test_running_the_same_interval_again_changes_nothing(platform, mailbox):
     assert run(platform, 20).targets == 0
     assert all_episodes(platform) == before
     assert len(mailbox.messages) == 1
-
-
-def test_a_crash_between_episode_and_watermark_is_mended_by_the_next_run(platform, mailbox):
-    feed(platform, m1=200, m5=230, m9=200, m20=230)
-    run(platform, 4)
-    forgetful = replace(platform, states=NeverMoves(platform.states))
-    evaluate(forgetful, None, at(8))
-    evaluate(forgetful, None, at(30))
-    run(platform, 30)
-    found = all_episodes(platform)
-    assert [(e.raised_at, e.condition) for e in found] == [(at(7), "closed"), (at(22), "open")]
-    assert len({m.key for m in mailbox.messages}) == len(mailbox.messages)
-
-
-class NeverMoves:
-    """States whose writes are lost, as if the process was killed just before."""
-
-    def __init__(self, states):
-        self._states = states
-
-    def load_many(self, keys):
-        return self._states.load_many(keys)
-
-    def advance_many(self, before, after):
-        return np.zeros(len(before), np.bool_)
 
 
 def test_an_outage_is_caught_up_with_the_same_episodes_and_one_announcement(platform, mailbox):

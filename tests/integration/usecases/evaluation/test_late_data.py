@@ -1,20 +1,16 @@
 """Readings that come late: in the end all is as if they had come in time, but for ids and when it was known."""
 
-from dataclasses import replace
-
 import pytest
 
 from alerting.definitions.assets import Variable
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.episodes.listing import episodes_of
-from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.operations.maintain import maintain
 from alerting.usecases.operators.feedback import give_feedback
 from alerting.usecases.operators.operate import Actor, acknowledge
 from tests.builders import at, oven, too_hot
-from tests.helpers.late_line import Line, NeverMoves, told
+from tests.helpers.late_line import Line, told
 
 
 def test_a_spell_that_late_readings_show_is_told_once_and_says_that_it_is_late():
@@ -161,25 +157,6 @@ def test_latency_holds_the_evaluation_back_and_nothing_is_late_or_stale_because_
     assert line.platform.states.load("too-hot", ["oven-1"])["oven-1"].watermark == at(28)
     (episode,) = line.episodes()
     assert (episode.raised_at, episode.detected_at, episode.late_data_status) == (at(20), at(25), None)
-
-
-def test_a_run_that_is_killed_before_it_moves_the_watermark_is_done_again_with_the_same_result():
-    line = Line(**{"for": "2m"})
-    line.feed({1: 200, 10: 230, 20: 200}, 20)
-    line.run(21)
-    line.feed({7: 230, 12: 200, 15: 230}, 22)
-    killed = replace(line.platform, states=NeverMoves(line.platform.states))
-    for minute in (23, 24):
-        line.platform.clock.instant = at(minute)
-        evaluate(killed, None, at(minute))
-        deliver_due(killed, at(minute))
-    before = [replace(e, version=0) for e in line.episodes()]
-    line.run(25)
-    assert [replace(e, version=0) for e in line.episodes()] == before
-    in_time = Line(**{"for": "2m"})
-    in_time.feed({1: 200, 7: 230, 10: 230, 12: 200, 15: 230, 20: 200})
-    in_time.run(25)
-    assert (line.spells(), line.state()) == (in_time.spells(), in_time.state())
 
 
 def test_readings_whose_writer_was_killed_are_judged_again_all_the_same():

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.state_table import ConditionTable
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
@@ -55,7 +56,9 @@ def test_a_challenger_trained_on_better_data_is_promoted_and_a_rollback_is_what_
         ReadingRow(ASSET, at(12 * DAY + m), {"dough": 50.0, "moisture": 3.5, "humidity": 40.0}) for m in range(10, 121, EVERY)
     ]
     platform.readings.add_readings(later, at(12 * DAY))
-    platform.states.advance(NAME, ASSET, None, ConditionState(watermark=at(12 * DAY)))
+    evaluated = ConditionTable([(NAME, ASSET)])
+    evaluated.put(0, ConditionState(watermark=at(12 * DAY)))
+    platform.states.advance(ConditionTable([(NAME, ASSET)]), evaluated)
     evaluate(platform, None, at(12 * DAY + 120))
     said = {row["ts"]: row["model_version"] for row in platform.scores.between(NAME, at(12 * DAY + 5), at(12 * DAY + 119))}
     assert {said[t] for t in said if t <= at(12 * DAY + 60)} == {2}

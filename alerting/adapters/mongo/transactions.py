@@ -1,0 +1,118 @@
+"""Units of work in MongoDB: transactions, or writes in sequence where a database has no sessions."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pymongo import MongoClient
+from pymongo.client_session import ClientSession
+from pymongo.errors import BulkWriteError, DuplicateKeyError, ExecutionTimeout, OperationFailure, PyMongoError
+
+from alerting.adapters.embedded.mongod_access import TRANSACTION_LIFETIME_S
+from alerting.adapters.mongo.documents import Document, MongoDatabase, only_duplicates
+from alerting.definitions.faults import UserError
+from alerting.ports.unit_of_work import Conflict, Unit
+
+LONGEST_WRITE_MS = 3000
+"""Time limit of a single write that an open transaction of another process may block."""
+_COMMIT_S = 20.0
+_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
+_LIFETIME = "transactionLifetimeLimitSeconds"
+
+
+class MongoUnit(Unit):
+    """Unit of work of the Mongo stores: they pass its session to every write. `session` None: the writes are not composed."""
+
+    def __init__(self, session: ClientSession | None = None) -> None:
+        self.session = session
+
+
+class MongoUnitOfWork:
+    """Port `UnitOfWork`: one transaction per unit. It needs a replica set."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._database = database
+
+    @contextmanager
+    def begin(self, attempt: int = 0) -> Iterator[Unit]:
+        """Begin a transaction, and commit it at the end of the context."""
+        try:
+            with conflicts(), self._database.client.start_session() as session:
+                session.start_transaction()
+                yield MongoUnit(session)
+                _commit(session)
+        except Conflict:
+            time.sleep(min(_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S))
+            raise
+
+
+class SequentialUnitOfWork:
+    """Port `UnitOfWork` for a database without sessions (mongomock): each write takes effect at once.
+
+    A conflict leaves what was written before it.
+    """
+
+    @contextmanager
+    def begin(self, attempt: int = 0) -> Iterator[Unit]:  # noqa: ARG002 - the port's signature
+        """Begin a unit whose writes are not composed."""
+        yield MongoUnit()
+
+
+def session_of(unit: Unit | None) -> ClientSession | None:
+    """Return the session that a write passes on."""
+    return unit.session if isinstance(unit, MongoUnit) else None
+
+
+@contextmanager
+def conflicts() -> Iterator[None]:
+    """Raise Conflict for an error which says that another process was faster, or holds the documents."""
+    try:
+        yield
+    except PyMongoError as error:
+        if not _is_conflict(error):
+            raise
+        raise Conflict(str(error).partition(", full error")[0]) from error
+
+
+def _is_conflict(error: PyMongoError) -> bool:
+    if isinstance(error, BulkWriteError):
+        only_duplicates(error)
+        return True
+    return isinstance(error, DuplicateKeyError | ExecutionTimeout) or error.has_error_label("TransientTransactionError")
+
+
+def _commit(session: ClientSession) -> None:
+    """Commit, and repeat the commit as long as its result is unknown. Repeating it is safe: it takes effect once."""
+    deadline = time.monotonic() + _COMMIT_S
+    while True:
+        try:
+            session.commit_transaction()
+        except PyMongoError as error:
+            if not error.has_error_label("UnknownTransactionCommitResult") or time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE_S)
+        else:
+            return
+
+
+def require_replica_set(client: MongoClient[Document], hosts: str) -> None:
+    """Check that a connected server can run transactions. Raises UserError, with what to do, if it is no replica set."""
+    if any(server.server_type_name == "Standalone" for server in client.topology_description.server_descriptions().values()):
+        raise UserError(
+            f"the database at {hosts} is not a replica set, and only a replica set has transactions: start its mongod with "
+            "`--replSet alerting`, and run `rs.initiate()` once in mongosh; a set of one server is enough"
+        )
+
+
+def lifetime_warning(client: MongoClient[Document]) -> str | None:
+    """Return what a long lifetime of transactions costs; None if it is short, or this user may not read it."""
+    try:
+        lifetime = client.admin.command({"getParameter": 1, _LIFETIME: 1})[_LIFETIME]
+    except OperationFailure:
+        return None
+    if lifetime <= TRANSACTION_LIFETIME_S:
+        return None
+    return (
+        f"{_LIFETIME} of the database is {lifetime} s: if a process dies while it writes, its alerts are not evaluated for that "
+        f"long. Set it to {TRANSACTION_LIFETIME_S} (mongod --setParameter {_LIFETIME}={TRANSACTION_LIFETIME_S})"
+    )

@@ -1,0 +1,158 @@
+"""Write the results of a batch: per shard, the episodes of changed targets and all states take effect together, or not at all.
+
+Everything is composed before the unit of work begins. If another process was faster, nothing is written: targets that it has
+advanced are left to it, and the others are composed again from what is stored now.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.model import Revision
+from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.state_table import ConditionTable, shard_of
+from alerting.ports import Conflict
+from alerting.ports.logs import id_logger
+from alerting.readings.ragged import Flags
+from alerting.usecases.episodes.changes import EpisodeChanges
+from alerting.usecases.evaluation.compose import Composed, Composition, compose_live
+from alerting.usecases.evaluation.evaluate_target import TargetEvaluation
+from alerting.usecases.evaluation.reconcile import compose_reprocessed
+from alerting.usecases.evaluation.run import Batch, Run
+
+RAISES_OF_TARGET = 500
+_EPISODES, _BYTES = 500, 4_000_000  # a unit of work is full from here on; the last target may double it
+_ATTEMPTS = 10  # with pauses of 9 s altogether: nearly as long as a transaction of a dead process lasts
+_log = id_logger(__name__)
+
+
+@dataclass(frozen=True)
+class EvaluatedTarget:
+    """Evaluation of one target, reading by reading.
+
+    `state`: as it is stored. `reprocessed`: from `evaluated_from` to its watermark; `since`: from there on. `is_cut`: there were
+    too many raises for one unit of work, and the evaluation ends before the next of them.
+    """
+
+    revision: Revision
+    asset: Asset
+    state: ConditionState
+    evaluated_from: ConditionState
+    reprocessed: TargetEvaluation
+    since: TargetEvaluation
+    is_cut: bool = False
+
+    @property
+    def is_reprocessed(self) -> bool:
+        return self.evaluated_from is not self.state
+
+    @property
+    def changes_episodes(self) -> bool:
+        """Return whether an episode may differ from what is stored."""
+        return bool(self.since.steps) or (self.is_reprocessed and self._may_correct())
+
+    def _may_correct(self) -> bool:
+        """Return whether reprocessing may differ from what is stored.
+
+        Every step changes the compared values, except severities that change and change back.
+        """
+        if self.reprocessed.steps or _condition_intervals(self.evaluated_from) != _condition_intervals(self.state):
+            return True
+        return self.state.raised_at is not None and bool(self.state.levels)
+
+    def count_unknown(self, after: ConditionState) -> ConditionState:
+        """Return the state with the reason why it is unknown at its end, and how often that was so in a row."""
+        reason = self.since.unknown
+        return replace(after, unknown_count=self.state.unknown_count + 1 if reason else 0, unknown_reason=reason)
+
+
+def _condition_intervals(state: ConditionState) -> tuple[object, ...]:
+    return state.raised_at, state.last_raised_at, state.last_closed_at, state.severity
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """Result of a batch so far: the states after it, which of them are written, and what was composed for those."""
+
+    after: ConditionTable
+    advanced: Flags
+    composed: dict[int, Composed] = field(default_factory=dict)
+
+
+def by_shard(batch: Batch, rows: Iterable[int]) -> dict[int, list[int]]:
+    """Return rows by the shard that stores their states."""
+    found: dict[int, list[int]] = {}
+    for row in rows:
+        found.setdefault(shard_of(batch.targets[row].definition), []).append(row)
+    return found
+
+
+def commit_shard(
+    run: Run, batch: Batch, result: BatchResult, changed: Mapping[int, EvaluatedTarget], others: Sequence[int]
+) -> None:
+    """Write targets of one shard: those with `changed` episodes, and `others`, whose states in `result` are final.
+
+    Many changed episodes take several units of work, each with the states of its own targets. Targets that another process
+    advances, or blocks for long, are left out.
+    """
+    waiting, unchanged, attempts = dict(changed), list(others), 0
+    while waiting or unchanged:
+        changes, composed = _compose(run, result.after, waiting)
+        rows = [*unchanged, *composed]
+        try:
+            _write(run, batch.before.take(rows), result.after.take(rows), changes, attempts)
+        except Conflict as conflict:
+            attempts += 1
+            if attempts == _ATTEMPTS:
+                _log.warning("%d targets are left to the next round: %s", len(waiting) + len(unchanged), conflict)
+                return
+            unmoved = _unmoved(run, batch, [*unchanged, *waiting])
+            waiting = {row: one for row, one in waiting.items() if row in unmoved}
+            unchanged = [row for row in unchanged if row in unmoved]
+            continue
+        changes.log()
+        result.advanced[rows] = True
+        result.composed.update(composed)
+        waiting = {row: one for row, one in waiting.items() if row not in composed}
+        unchanged, attempts = [], 0
+
+
+def _compose(
+    run: Run, after: ConditionTable, waiting: Mapping[int, EvaluatedTarget]
+) -> tuple[EpisodeChanges, dict[int, Composed]]:
+    """Compose the episodes of as many targets as fit into a unit of work, and put their states into `after`."""
+    changes, composed = EpisodeChanges(run.platform.episodes), dict[int, Composed]()
+    for row, one in waiting.items():
+        composed[row] = _compose_target(run, changes, one)
+        after.put(row, composed[row].state, one.reprocessed.state)
+        if len(changes.episodes) >= _EPISODES or changes.size() >= _BYTES:
+            break
+    return changes, composed
+
+
+def _compose_target(run: Run, changes: EpisodeChanges, one: EvaluatedTarget) -> Composed:
+    target = Composition(run.platform, changes, one.revision, one.asset, run.as_of, not one.is_cut)
+    corrected = Composed(one.reprocessed.state)
+    if one.is_reprocessed:
+        corrected = compose_reprocessed(target, one.reprocessed, one.since, one.evaluated_from)
+    live = compose_live(target, one.since)
+    return Composed(one.count_unknown(live.state), live.raised + corrected.raised, live.closed, corrected.withdrawn)
+
+
+def _write(run: Run, before: ConditionTable, after: ConditionTable, changes: EpisodeChanges, attempt: int) -> None:
+    """Write episodes, then states, in one unit of work; states alone by a compare-and-set of their own."""
+    states, episodes = run.platform.states, changes.episodes
+    if not episodes:
+        states.advance(before, after)
+        return
+    with run.platform.unit_of_work.begin(attempt) as unit:
+        run.platform.episodes.write(episodes, unit)
+        states.advance(before, after, unit)
+
+
+def _unmoved(run: Run, batch: Batch, rows: Sequence[int]) -> set[int]:
+    """Return the rows that no other evaluator has advanced meanwhile."""
+    unmoved = run.platform.states.find_unmoved(batch.before.take(rows))
+    return {rows[i] for i in np.flatnonzero(unmoved).tolist()}

@@ -1,0 +1,127 @@
+"""Compose the episodes of an evaluation: transitions, reasons and notifications. Nothing is written here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.durations import format_duration
+from alerting.definitions.model import Definition, Revision
+from alerting.episodes.episode import Episode, episode_id
+from alerting.episodes.lifecycle import ConditionState, Step
+from alerting.ports import Platform
+from alerting.usecases.definitions.versions import VersionInterval
+from alerting.usecases.episodes.changes import EpisodeChanges
+from alerting.usecases.evaluation.evaluate_target import TargetEvaluation
+from alerting.usecases.evaluation.new_episodes import new_episodes, with_step
+from alerting.usecases.notification.muting import as_muted, silence_at_raise
+from alerting.usecases.notification.routes import end_notifications, raise_notifications, worse_notifications
+
+
+@dataclass(frozen=True)
+class Composition:
+    """One target whose episodes are composed, and the changes to which they are added.
+
+    `is_last` False: later episodes of this catch-up follow in another unit of work, which announces the last one.
+    """
+
+    platform: Platform
+    changes: EpisodeChanges
+    revision: Revision
+    asset: Asset
+    as_of: datetime
+    is_last: bool = True
+
+    @property
+    def definition(self) -> Definition:
+        return self.revision.definition
+
+
+@dataclass(frozen=True)
+class Composed:
+    """The state to write, and how many episodes were raised, closed or withdrawn."""
+
+    state: ConditionState
+    raised: int = 0
+    closed: int = 0
+    withdrawn: int = 0
+
+
+def compose_live(target: Composition, evaluation: TargetEvaluation) -> Composed:
+    """Add raised episodes, and new steps to open ones. Of several raised at once after an outage only the last is announced."""
+    for id, steps in _steps_of_earlier(target, evaluation).items():
+        _continue_episode(target, evaluation, id, steps)
+    episodes = [*new_episodes(evaluation, target.revision, target.asset, detected_at=target.as_of, backfilled=False).values()]
+    raised = add_and_announce(target, episodes)
+    return Composed(evaluation.state, raised=raised, closed=sum(s.kind == "closed" for s, _ in evaluation.steps))
+
+
+def add_and_announce(target: Composition, episodes: Sequence[Episode]) -> int:
+    """Add new episodes, oldest first, with their notifications. Return how many were added.
+
+    The last episode gets all its notifications; the earlier ones only those that wait for a digest. An episode that is stored
+    already was found by an evaluation of past times, and stays as it is.
+    """
+    new = [episode for episode in episodes if target.changes.get(episode.id) is None]
+    for episode in new:
+        last = target.is_last and episode is episodes[-1]
+        target.changes.add(_announce(target, episode, len(episodes) - 1 if last else 0, not last))
+    return len(new)
+
+
+def _steps_of_earlier(target: Composition, evaluation: TargetEvaluation) -> dict[str, list[tuple[Step, VersionInterval]]]:
+    """Return the steps of episodes that were raised before this run, by episode id."""
+    found: dict[str, list[tuple[Step, VersionInterval]]] = {}
+    for step, part in evaluation.steps:
+        if step.kind != "raised" and step.raised_at not in evaluation.raises:
+            found.setdefault(episode_id(target.revision.name, target.asset.name, step.raised_at), []).append((step, part))
+    return found
+
+
+def _announce(target: Composition, episode: Episode, more: int, digest_only: bool) -> Episode:
+    as_of = target.as_of
+    reason = "continues" if episode.continues else "first notification"
+    if episode.late_data_status:
+        reason = f"known since {as_of.isoformat()}, from data that came late"
+    if more:
+        reason += f"; {more} more since {format_duration(as_of - episode.raised_at)} ago or earlier, found in the same catch-up"
+    silence = silence_at_raise(target.platform, target.definition, episode, as_of)
+    if silence is not None:
+        return as_muted(episode, silence, as_of)
+    added = raise_notifications(target.platform, target.changes, target.definition, episode, reason, as_of)
+    added = tuple(n for n in added if n.postponed_by == "digest" or not digest_only)
+    return replace(episode, notifications=(*episode.notifications, *added))
+
+
+def _continue_episode(
+    target: Composition, evaluation: TargetEvaluation, id: str, steps: Sequence[tuple[Step, VersionInterval]]
+) -> None:
+    """Add the new steps of an earlier episode, with the notifications that they cause."""
+
+    def add_steps(episode: Episode) -> Episode:
+        was_open = episode.condition == "open"
+        for step, part in steps:
+            episode = with_step(episode, step, part, target.asset, evaluation)
+            if was_open and step.kind == "severity":
+                added = worse_notifications(target.platform, target.definition, episode, target.as_of)
+                episode = replace(episode, notifications=(*episode.notifications, *added))
+            if was_open and episode.condition == "closed":
+                added = end_notifications(target.definition, episode, episode.transitions[-1].reason, target.as_of)
+                return replace(episode, notifications=(*episode.notifications, *added))
+        return episode
+
+    stored_id = _stored_id(target, id)
+    if stored_id is not None:
+        target.changes.update(stored_id, add_steps)
+
+
+def _stored_id(target: Composition, id: str) -> str | None:
+    """Return the id under which an episode is stored, None without one.
+
+    Late data may have moved its raise, which the computed id contains. Only one live episode of a target is open at a time.
+    """
+    stored = target.changes.get(id)
+    if stored is not None and not stored.withdrawn:
+        return id
+    open_one = target.changes.live_open(target.revision.name, target.asset.name)
+    return open_one.id if open_one else None
