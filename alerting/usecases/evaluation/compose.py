@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.durations import format_duration
 from alerting.definitions.model import Definition, Revision
+from alerting.definitions.wording.spoken import spoken_duration
 from alerting.episodes.episode import Episode, episode_id
 from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.ports import Platform
@@ -82,9 +82,9 @@ def _announce(target: Composition, episode: Episode, more: int, digest_only: boo
     as_of = target.as_of
     reason = "continues" if episode.continues else "first notification"
     if episode.late_data_status:
-        reason = f"known since {as_of.isoformat()}, from data that came late"
+        reason = f"known since {as_of.isoformat()}, from late data"
     if more:
-        reason += f"; {more} more since {format_duration(as_of - episode.raised_at)} ago or earlier, found in the same catch-up"
+        reason += f"; {more} more since {spoken_duration(as_of - episode.raised_at)} ago or earlier, found in the same catch-up"
     silence = silence_at_raise(target.platform, target.definition, episode, as_of)
     if silence is not None:
         return as_muted(episode, silence, as_of)

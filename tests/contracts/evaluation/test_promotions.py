@@ -249,9 +249,9 @@ def test_where_the_registry_is_shared_a_champion_is_what_was_registered_with_the
     promote_run(shared, proposed(shared, files, None))
     assert ModelCache(shared).get(NAME, 1).definition == NAME
     assert not any("sha256:" in value.split("hmac-")[0] for value in shared.decisions.file_hashes(NAME, 1)[0].values())
-    with pytest.raises(ModelUnavailable, match="kept without the key of this platform, or with another one; train the model"):
+    with pytest.raises(ModelUnavailable, match="stored without the key of this platform, or with another one; train the model"):
         ModelCache(keyed(platform, b"x" * 48)).get(NAME, 1)
-    with pytest.raises(ModelUnavailable, match="kept with a key, which this platform does not use"):
+    with pytest.raises(ModelUnavailable, match="stored with a key, which this platform does not use"):
         ModelCache(keyed(platform, b"")).get(NAME, 1)
     assert "k" * 48 not in repr(shared)
 

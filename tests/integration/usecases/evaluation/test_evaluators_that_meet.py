@@ -20,7 +20,7 @@ HEAT = {m: 231 if 20 <= m < 26 else 218 if 6 <= m < 34 or m > 44 else 200 for m 
 
 @pytest.fixture(scope="module")
 def stores(real_mongod) -> Iterator[MongoStores]:
-    with short_transactions(real_mongod), open_stores(real_mongod.uri, DATABASE) as opened:
+    with short_transactions(real_mongod), open_stores(real_mongod.uri, DATABASE, prepare=True) as opened:
         yield opened
 
 

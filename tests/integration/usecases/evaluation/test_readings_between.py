@@ -17,7 +17,7 @@ HOT = {30: 230}
 
 @pytest.fixture
 def line(real_server):
-    with open_stores(real_server, "between") as stores:
+    with open_stores(real_server, "between", prepare=True) as stores:
         restore(stores.database, {})
         line = Line(stores=stores, stale_after="2h")
         line.feed({1: 200})
