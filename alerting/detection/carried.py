@@ -29,7 +29,7 @@ class Carried:
     def under_another_revision(self) -> "Carried":
         """Return it without what depends on the limits of the earlier revision.
 
-        The count of `at_least` begins anew; the side of a limit is retained.
+        The count of `at_least` begins again; the side of a limit is retained.
         """
         return replace(self, recent=(), rate=None)
 

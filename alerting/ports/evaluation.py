@@ -52,7 +52,7 @@ class EvaluationPlans(Protocol):
 
 
 class NoEvaluationPlans:
-    """Port `EvaluationPlans` without a cache: the caller makes each plan anew."""
+    """Port `EvaluationPlans` without a cache: the caller makes each plan itself."""
 
     def source_hash(self) -> str:
         return ""

@@ -108,7 +108,7 @@ def recommend(model: TrainedModel, history: History, at: datetime, max_changes: 
 
     The target is a risk under half of it (`MARGIN`), because the next disturbance undoes a change that barely suffices; if no
     change reaches that, the smallest change under the threshold is returned. The search sets each variable to its new value over
-    the last interval (the horizon, or the shortest window if that is longer) before `at`, and computes every feature anew.
+    the last interval (the horizon, or the shortest window if that is longer) before `at`, and computes every feature again.
     Settings respect the variable's min, max, step and max_change, and features stay near the values seen in training. Where no
     change suffices, the greatest reduction is returned with `helps` False. `history` needs readings back to
     `model.plan.lookback` before `at`, and the newest earlier one of each variable that is carried forward longer.

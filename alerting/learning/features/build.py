@@ -64,7 +64,7 @@ def build_features(plan: FeaturePlan, history: History, at: Millis) -> pd.DataFr
 def build_features_many(plan: FeaturePlan, history: History, at: int, changes: Sequence[Mapping[str, Floats]]) -> pd.DataFrame:
     """Return one row per what-if at one instant: the history with some number variables' values replaced.
 
-    Each change maps variables to new values, one per row of `history.readings`. Only their columns are computed anew,
+    Each change maps variables to new values, one per row of `history.readings`. Only their columns are computed again,
     which makes hundreds of what-ifs cheap; each row equals that of `build_features` on the changed history.
     """
     instant = np.array([at], np.int64)
