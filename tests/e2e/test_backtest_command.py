@@ -118,7 +118,7 @@ def test_ctrl_c_says_how_to_go_on(shell):
     [
         (("nothing",), 1, "there is no definition 'nothing'"),
         (("hot.yaml", "--retrain", "often"), 2, "is not a duration"),
-        (("hot.yaml", "--retrain", "5m"), 2, "too often"),
+        (("hot.yaml", "--retrain", "5m"), 2, "is too short; the shortest is 1h"),
         (("missing.yaml",), 1, "cannot be read"),
         (("hot.yaml", "--from", "1999-01-01T00:00Z", "--to", "1999-02-01T00:00Z"), 1, "has readings from"),
     ],

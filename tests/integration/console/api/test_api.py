@@ -163,8 +163,8 @@ def test_pages_together_hold_every_episode_once_even_those_of_one_instant(client
         ("open=perhaps", "open: "),
     ],
 )
-def test_a_query_that_makes_no_sense_is_said(client, query, words):
-    assert words in expect_problem(client.get(f"/api/v1/episodes?{query}", headers=VIEWER), 422)
+def test_a_query_that_makes_no_sense_is_said(client, query, message):
+    assert message in expect_problem(client.get(f"/api/v1/episodes?{query}", headers=VIEWER), 422)
 
 
 # Feedback
@@ -216,9 +216,9 @@ def test_feedback_never_overwrites(client, platform):
         ([], "body: "),
     ],
 )
-def test_feedback_that_says_nothing_or_nonsense_is_refused_and_not_kept(client, platform, body, words):
+def test_feedback_that_says_nothing_or_nonsense_is_refused_and_not_kept(client, platform, body, message):
     platform.episodes.insert(episode(1))
-    assert words in expect_problem(say(client, body), 422)
+    assert message in expect_problem(say(client, body), 422)
     assert platform.feedback.of(episode(1).id) == []
 
 

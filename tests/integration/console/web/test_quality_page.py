@@ -11,6 +11,7 @@ from alerting.console.app import create_app
 from alerting.definitions.assets import Asset, EventType
 from alerting.episodes.episode import ActorStamp
 from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.state_table import ConditionTable
 from alerting.ports import EventRow, ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
@@ -40,7 +41,9 @@ def plant():
     for i in range(14):
         put(platform, 10 * DAY + 30 + i / 10, "oven-2", 0.05)
     for asset in ("oven-1", "oven-2"):
-        assert platform.states.advance("too-hot", asset, None, ConditionState(watermark=at(30 * DAY)))
+        evaluated = ConditionTable([("too-hot", asset)])
+        evaluated.put(0, ConditionState(watermark=at(30 * DAY)))
+        platform.states.advance(ConditionTable([("too-hot", asset)]), evaluated)
     return platform
 
 

@@ -3,6 +3,7 @@ from datetime import timedelta
 
 import pytest
 
+from alerting.adapters.mlflow.file_cache import FolderFileCache
 from alerting.definitions.faults import UserError
 from alerting.learning.metrics.metrics import EventMetrics
 from alerting.ports import Platform
@@ -88,9 +89,9 @@ def test_a_pretended_platform_reads_nothing_after_its_instant_and_refuses_to_wri
             write()
 
 
-def test_no_port_of_a_pretended_platform_is_a_live_one():
+def test_no_port_of_a_pretended_platform_is_a_live_one(tmp_path):
     """A port that is added to the platform must be thought of here, too."""
-    platform = plant()
+    platform = replace(plant(), model_file_cache=FolderFileCache(tmp_path))
     shadow = Sandbox(platform, revision(classifier()))
     shared = {f.name for view in (shadow.training(at(0)), shadow.live_view(at(0))) for f in fields(Platform)
               if getattr(view, f.name) is getattr(platform, f.name) is not None}  # fmt: skip

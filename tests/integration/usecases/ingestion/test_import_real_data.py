@@ -50,6 +50,8 @@ def run(server, tmp_path, monkeypatch):
     monkeypatch.setenv("ALERTING_HOME", str(tmp_path))
     from alerting.cli.main import app
 
+    assert CliRunner().invoke(app, ["prepare"]).exit_code == 0
+
     def run(example, folder):
         told = []
         for words in documented_commands(example):
