@@ -27,13 +27,16 @@ def record_model_faults(platform: Platform, evaluated: Sequence[str], faults: Ma
 
 def forget_deleted(platform: Platform, documented: Collection[str], at: datetime) -> None:
     """Resolve the alerts on definitions without a document, and on champions of definitions that use none."""
-    latest = platform.definitions.latest()
-    serving = {r.name for r in latest if r.definition.state == "active" and r.definition.kind != "threshold"}
     for alert in platform.platform_alerts.open():
         is_deleted = alert.kind == FAULTY and alert.subject not in documented
-        idle = alert.kind == UNREADABLE and alert.subject not in serving
+        idle = alert.kind == UNREADABLE and not _uses_champion(platform, alert.subject)
         if is_deleted or idle:
             platform.platform_alerts.resolve(alert.kind, alert.subject, at)
+
+
+def _uses_champion(platform: Platform, name: str) -> bool:
+    newest = platform.definitions.newest_revision(name)
+    return newest is not None and newest.definition.state == "active" and newest.definition.kind != "threshold"
 
 
 def record_definition_faults(platform: Platform, name: str, faults: Sequence[str], at: datetime) -> None:
