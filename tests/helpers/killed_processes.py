@@ -63,7 +63,7 @@ class Commands(monitoring.CommandListener):
 
 @contextmanager
 def process(uri: str, name: str, commands: Commands) -> Iterator[MongoStores]:
-    """Yield the stores of a process of its own; whoever kills it goes on here after the block."""
+    """Yield the stores of a simulated process. If it is killed, the caller continues after the block."""
     with patch("alerting.adapters.mongo.mongo.MongoClient", partial(MongoClient, event_listeners=[commands])):
         client = connect(uri)
     try:
@@ -72,7 +72,7 @@ def process(uri: str, name: str, commands: Commands) -> Iterator[MongoStores]:
     finally:
         with suppress(Killed):
             client.close()
-        client.close()  # the first attempt ended with the farewell that a killed process cannot send
+        client.close()  # the first attempt sent endSessions, which a killed process cannot send
 
 
 @contextmanager

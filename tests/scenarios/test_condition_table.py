@@ -78,7 +78,7 @@ def together(definition, data, states, start, end):
     return find_unchanged(spells, of, found), advance_states(spells, found, unknown, stop - 1)
 
 
-def walk(definition, data, instants):
+def expect_equal_walks(definition, data, instants):
     """Hold both ways against each other from instant to instant; returns how often a pair stayed as it was."""
     state, stayed = ConditionState(at(instants[0])), 0
     if len(severities(definition)) == 1:  # it waits for its first reading
@@ -112,7 +112,7 @@ def test_what_moves_on_together_is_where_judging_reading_by_reading_leads(runs, 
     if fields["no_data"] == "ignore":
         fields = {k: v for k, v in fields.items() if k != "frozen_after"}
     data = readings(runs)
-    walk(threshold(**condition, **fields), data, range(0, 91, step))
+    expect_equal_walks(threshold(**condition, **fields), data, range(0, 91, step))
 
 
 WITHIN = [200.0] * 3 + [150.0, 250.0] * 30
@@ -139,7 +139,7 @@ WITHIN = [200.0] * 3 + [150.0, 250.0] * 30
 )
 def test_what_stays_as_it_is_is_seen_to_stay(fields, values, least):
     data = history(range(1, len(values) + 1), asset=ASSET, temperature=values)
-    assert walk(threshold(**fields), data, range(60)) >= least
+    assert expect_equal_walks(threshold(**fields), data, range(60)) >= least
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def branch(kind):
 @pytest.mark.parametrize("document", [too_hot(), too_moist()], ids=["threshold", "classifier"])
 def test_the_json_schema_is_legal_and_takes_the_shortest_definitions(document):
     Draft202012Validator.check_schema(json_schema())
-    Draft202012Validator(json_schema()).validate(document)
+    assert list(Draft202012Validator(json_schema()).iter_errors(document)) == []
 
 
 @pytest.mark.parametrize(

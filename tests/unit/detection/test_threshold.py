@@ -327,10 +327,10 @@ def test_live_in_any_chunks_gives_the_episodes_of_one_batch(readings, cuts, cond
     numbers = [np.nan if value is BAD else value for value in values]
     data = history(np.cumsum(gaps).tolist(), asset=asset, temperature=numbers)
     data = with_quality(data, "temperature", [BAD if value is BAD else None for value in values])
-    same_however_cut(definition, data, cuts)
+    expect_same_however_cut(definition, data, cuts)
 
 
-def same_however_cut(definition, data, cuts):
+def expect_same_however_cut(definition, data, cuts):
     batch = live(definition, data, [0, 240])
     assert live(definition, data, [0, *sorted(set(cuts)), 240]) == batch
     assert live(definition, data, [*range(0, 60, 3), 240]) == batch
@@ -350,7 +350,7 @@ def test_states_in_any_chunks_give_the_episodes_of_one_batch(readings, cuts, pol
     texts = [None if value is BAD else value for value in values]
     data = history(np.cumsum(gaps).tolist(), asset=oven(state=Variable(type="category")), state=texts)
     data = with_quality(data, "state", [BAD if value is BAD else None for value in values])
-    same_however_cut(definition, data, cuts)
+    expect_same_however_cut(definition, data, cuts)
 
 
 def test_a_condition_held_for_ever_is_raised_once():

@@ -1,4 +1,4 @@
-"""What the platform asks of a database server so that it can run transactions."""
+"""Requirements of transactions on a database server: replica set, lifetime, conflicts, unknown results."""
 
 import subprocess
 from contextlib import contextmanager

@@ -38,7 +38,7 @@ class Meeting:
 
     @staticmethod
     def _alone(stores: MongoStores, fields: dict[str, Any]) -> tuple[Any, ...]:
-        """What comes of it if all readings come in time and one evaluator does every round."""
+        """Return the result if all readings arrive in time and one evaluator does every round."""
         restore(stores.database, {})
         line = Line(stores=stores, clear_for="2m", **fields)
         line.feed(HEAT)
