@@ -8,11 +8,11 @@ from fastapi.testclient import TestClient
 from alerting.adapters.channels.links import SignedLinks
 from alerting.console.app import create_app
 from alerting.ports import ReadingRow
-from alerting.usecases.definitions.sync import apply
+from alerting.usecases.definitions.sync import apply, retire, sync
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.notification.routes import apply_routes
-from tests.builders import at, oven, too_hot
+from tests.builders import at, oven, too_hot, too_moist
 from tests.pretended import HandClock, Mailbox, platform_on
 
 UNREADABLE = ("champion unreadable", "too-moist")
@@ -59,6 +59,18 @@ def test_who_was_not_told_of_a_fault_is_not_told_of_its_end(stores):
     platform.platform_alerts.resolve(*UNREADABLE, at(1))
     deliver_due(platform, at(2))
     assert log.messages == []
+
+
+def test_an_unreadable_champion_is_over_when_its_definition_is_retired_and_no_earlier(stores):
+    platform = platform_on(stores, [Mailbox("log")], HandClock())
+    platform.assets.put([oven()])
+    apply(platform, [too_hot(), too_moist()], "engineer", at(0), "test")
+    platform.platform_alerts.report(*UNREADABLE, "version 3 is gone", at(0))
+    sync(platform, at(1))
+    assert [(a.kind, a.subject) for a in platform.platform_alerts.open()] == [UNREADABLE]
+    retire(platform, "too-moist", "engineer", at(2), "test")
+    sync(platform, at(3))
+    assert platform.platform_alerts.open() == []
 
 
 def linked(on, **route):
