@@ -154,6 +154,7 @@ def evaluate_model(model: TrainedModel, wanted: ClassifierDefinition, line: Hist
         at=at,
         asset=np.full(len(at), name, dtype=object),
         problems=problems[problems["start"] > pd.Timestamp(from_millis(int(at[0])))],
+        occurrences=pd.DataFrame(labels.occurrences.columns(name)),
         onset=True,
         observed_s={name: len(at) * wanted.stride.total_seconds()},
         gap_ms=duration_millis(wanted.gap),

@@ -94,9 +94,9 @@ def notification_instants(
     """Return when recipients would have been notified of each raise.
 
     At once, or when suppression or a shelf ends, or when its severity becomes one that suppression does not mute. An episode
-    that came and went while muted has no instant.
+    that came and went while muted has no instant; of a prediction the end of the prediction counts.
     """
-    ends = {step.raised_at: step.at for step in steps if step.kind == "closed"}
+    ends = {step.raised_at: step.prediction_ended_at or step.at for step in steps if step.kind in ("happening", "closed")}
     turns: dict[datetime, list[Step]] = {}
     for step in steps:
         if step.kind == "raised" or (step.kind == "severity" and step.raised_at in turns):

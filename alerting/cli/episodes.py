@@ -44,8 +44,9 @@ def episodes(
     end: End = None,
     as_json: Json = False,
 ) -> None:
-    """List episodes, newest first; with the id of one (or its beginning), all its details."""
-    from alerting.usecases.episodes.listing import episodes_of
+    """List episodes: happening, expected, over but not acknowledged, earlier; with the id of one, all its details."""
+    from alerting.reporting import sentences
+    from alerting.usecases.episodes.listing import episodes_of, group_of, in_groups
     from alerting.usecases.episodes.store import find_episode
 
     begin = instant(start, "--from")
@@ -65,18 +66,19 @@ def episodes(
             "asset": e.asset,
             "severity": e.severity,
             "raised": e.raised_at,
-            "state": "open" if e.condition == "open" else _ended_as(e),
-            "why": e.evaluation.reason,
+            "now": group_of(e),
+            "outcome": "" if e.condition == "open" else _ended_as(e),
+            "why": sentences.headline(e),
         }
-        for e in found
+        for e in in_groups(found)
     ]
-    return show(rows, ["id", "definition", "asset", "severity", "raised", "state", "why"], False, "no episodes")
+    return show(rows, ["id", "now", "definition", "asset", "severity", "raised", "outcome", "why"], False, "no episodes")
 
 
 def _ended_as(episode: Any) -> str:
     """Return the outcome of a closed episode, and whether it was found in past data."""
-    outcome = OUTCOME_NAMES[episode.outcome_record.outcome] if episode.outcome_record else str(episode.condition)
-    return f"{outcome}, past" if episode.backfilled else outcome
+    outcome = OUTCOME_NAMES[episode.outcome_record.outcome] if episode.outcome_record else ""
+    return ", ".join(part for part in (outcome, "past" if episode.backfilled else "") if part)
 
 
 def _show_episode(episode: Any, states: list[str], as_json: bool) -> None:
@@ -84,7 +86,7 @@ def _show_episode(episode: Any, states: list[str], as_json: bool) -> None:
 
     if as_json:
         return print_json(episode)
-    console.print(f"{episode.title} on {episode.asset}: {episode.condition} ({episode.severity})", style="bold", markup=False)
+    console.print(f"{episode.title} on {episode.asset}: {episode.phase} ({episode.severity})", style="bold", markup=False)
     console.print(f"  {short(episode.raised_at)}  {episode.evaluation.reason}", markup=False)
     for line in states:
         console.print(f"  {line}", markup=False)
@@ -173,6 +175,17 @@ def ack(
 
     with platform() as p:
         _show_state(p, operate.acknowledge(p, episode, actor(), p.clock.now(), note), as_json)
+
+
+@episode_group.command("close")
+@command
+@writes
+def close(episode: Id, reason: Annotated[str, typer.Option("--reason", help="Why it is over.")], as_json: Json = False) -> None:
+    """Close an alert whose predicted problem has come and is not known any more, with a reason."""
+    from alerting.usecases.operators import operate
+
+    with platform() as p:
+        _show_state(p, operate.close(p, episode, actor(), p.clock.now(), reason), as_json)
 
 
 @episode_group.command("confirm")

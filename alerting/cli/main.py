@@ -43,7 +43,7 @@ EVERYDAY: Commands = {
 MORE: Commands = {
     "definition": (definition_group, "export, retire"),
     "model": (model_group, "approve, reject, rollback"),
-    "episode": (episode_group, "ack, confirm, comment, assign"),
+    "episode": (episode_group, "ack, close, confirm, comment, assign"),
     "shelf": (shelf_group, "add, end, list, out-of-service"),
     "suppression": (suppression_group, "list"),
     "route": (route_group, "check, apply, list, remove, test"),

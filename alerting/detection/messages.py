@@ -1,6 +1,6 @@
 """Reasons of an evaluation in the language of the plant: a threshold, or the risk that a model gives."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.limits import Level, levels_on, unknown_limits
@@ -84,14 +84,46 @@ def risk_message(definition: ClassifierDefinition, asset: Asset, risk: float, th
 
 def _expected_problem(problem: Problem, asset: Asset, likely: str) -> str:
     if problem.variable is None:
-        event = (problem.event or "").rstrip("*-_. ").replace("_", " ") or "the problem"
-        return f"{event[:1].upper()}{event[1:]} {likely} occur"
+        return f"{_event_name(problem)} {likely} occur"
     name, unit = _name(asset, problem.variable), _variable_unit(asset, problem.variable)
     if problem.above is not None and problem.below is not None:
         return f"{name} {likely} leave {problem.below:g} … {problem.above:g}{unit}"
     if problem.above is not None:
         return f"{name} {likely} exceed {problem.above:g}{unit}"
     return f"{name} {likely} fall below {problem.below:g}{unit}"
+
+
+def happening_message(problem: Problem, asset: Asset, value: float | None, since: datetime) -> str:
+    """Return what has come: `Moisture is 4.7 %, limit 4.5 %, since 2026-01-05T17:07:00+00:00`. `value`: None if not known."""
+    if problem.variable is None:
+        return f"{_event_name(problem)} since {since.isoformat()}"
+    name, unit = _name(asset, problem.variable), _variable_unit(asset, problem.variable)
+    now = f" is {value:g}{unit}" if value is not None else ""
+    return f"{name}{now}, {_limit_message(problem, value, unit)}, since {since.isoformat()}"
+
+
+def current_value_message(problem: Problem, asset: Asset, value: float, at: datetime) -> str:
+    """Return the last value of a problem that goes on: `Moisture is 4.9 %, limit 4.5 % (2026-01-05T17:40:00+00:00)`."""
+    variable = problem.variable or ""
+    unit = _variable_unit(asset, variable)
+    return f"{_name(asset, variable)} is {value:g}{unit}, {_limit_message(problem, value, unit)} ({at.isoformat()})"
+
+
+def unknown_since_message(asset: Asset, variable: str, at: datetime) -> str:
+    """Return that the variable of a problem that goes on has no value."""
+    return f"Not known since {at.isoformat()}: no reading of {_name(asset, variable)}; it may be over"
+
+
+def _limit_message(problem: Problem, value: float | None, unit: str) -> str:
+    limits = [limit for limit in (problem.below, problem.above) if limit is not None]
+    if len(limits) == 1 or value is None:
+        return f"limit {' … '.join(f'{limit:g}' for limit in limits)}{unit}"
+    return f"limit {min(limits, key=lambda limit: abs(value - limit)):g}{unit}"
+
+
+def _event_name(problem: Problem) -> str:
+    event = (problem.event or "").rstrip("*-_. ").replace("_", " ") or "the problem"
+    return event[:1].upper() + event[1:]
 
 
 def _window(definition: ClassifierDefinition) -> str:

@@ -5,15 +5,32 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Problem
+from alerting.detection.occurrences import (
+    NOT_YET,
+    BoolArray,
+    KnownProblem,
+    Occurrences,
+    condition_intervals,
+    occurrences_of_events,
+    occurrences_of_samples,
+)
 from alerting.readings.history import History, Millis, duration_millis, millis
 
-BoolArray = npt.NDArray[np.bool_]
-NOT_YET = np.iinfo(np.int64).min
+__all__ = [
+    "NOT_YET",
+    "BoolArray",
+    "KnownProblem",
+    "Occurrences",
+    "find_occurrences",
+    "find_problems",
+    "matching",
+    "predicts",
+    "problem_samples",
+]
 
 
 def predicts(problem: Problem, asset: Asset) -> Literal["onset", "state"]:
@@ -56,11 +73,23 @@ def find_problems(problem: Problem, history: History) -> pd.DataFrame:
     if problem.event is not None:
         return _problem_events(problem.event, history)
     ts, bad = problem_samples(problem, history)
-    start, end, last_bad = _condition_intervals(ts, bad)
+    start, end, last_bad = condition_intervals(ts, bad)
     hold = duration_millis(problem.hold)
     long_enough = np.where(end == NOT_YET, last_bad, end) - start >= hold
     known_at = start + hold + duration_millis(history.delay(problem.variable or ""))
     return _frame(start[long_enough], last_bad[long_enough], end[long_enough], known_at[long_enough])
+
+
+def find_occurrences(problem: Problem, history: History, known: KnownProblem | None = None) -> Occurrences:
+    """Return all times at which the condition of a problem was true, also those that were over before `problem.for`.
+
+    `known`: what an earlier evaluation has found of samples; of events all that matter are in the history.
+    """
+    if problem.event is not None:
+        found = _problem_events(problem.event, history)
+        return occurrences_of_events(millis(found["start"]), millis(found["end"]))
+    delay, hold = duration_millis(history.delay(problem.variable or "")), duration_millis(problem.hold)
+    return occurrences_of_samples(*problem_samples(problem, history), hold, delay, known)
 
 
 def _problem_events(pattern: str, history: History) -> pd.DataFrame:
@@ -77,14 +106,6 @@ def _problem_events(pattern: str, history: History) -> pd.DataFrame:
     last = over[np.append(first[1:] - 1, len(start) - 1)[: len(first)]]
     end = np.where(last == np.iinfo(np.int64).max, NOT_YET, last)
     return _frame(start[first], end, end, start[first])
-
-
-def _condition_intervals(ts: Millis, bad: BoolArray) -> tuple[Millis, Millis, Millis]:
-    """Return first instant, first good instant after (or NOT_YET) and last bad instant of every run of bad samples."""
-    edges = np.diff(np.concatenate(([0], bad.astype(np.int8), [0])))
-    first, after = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
-    end = np.where(after < len(ts), ts[np.minimum(after, len(ts) - 1)], NOT_YET) if len(ts) else after
-    return ts[first], end.astype(np.int64), ts[after - 1] if len(ts) else after
 
 
 def _frame(start: Millis, last: Millis, end: Millis, known_at: Millis) -> pd.DataFrame:

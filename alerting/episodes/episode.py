@@ -8,13 +8,15 @@ from typing import Any, Literal
 from alerting.definitions.model import Severity
 from alerting.detection.evaluation import Evaluation
 
+PLATFORM = "platform"  # the actor of what people did not do
 Condition = Literal["open", "closed"]
 TransitionKind = Literal[
-    "raised", "severity", "revised", "closed", "feedback", "outcome", "corrected",
+    "raised", "severity", "revised", "happening", "closed", "feedback", "outcome", "corrected",
     "acknowledged", "confirmed", "commented", "assigned", "muted", "unmuted", "reminder",
     "severity_rose", "escalated", "repeated", "suppressed", "reopened",
 ]  # fmt: skip
 Verdict = Literal["true_alarm", "false_alarm", "unsure"]
+Phase = Literal["expected", "happening", "over"]
 Outcome = Literal["hit", "avoided", "false_alarm", "undetermined"]
 PostponedBy = Literal["quiet", "flood", "digest"]
 LateDataStatus = Literal["found_late", "refuted"]
@@ -132,6 +134,9 @@ class Episode:
     change it. `muted_by`: the shelf or suppression that mutes its notifications; they follow when it ends.
     `condition_started_at`: when it would have been raised if all data had come in time, if that is not `raised_at`.
     `late_data_status`: found only in late data, or refuted by late data.
+
+    Of a prediction: `happening_at`: when its problem was known to have come, None if it did not; `prediction_ended_at`: that
+    instant, or `valid_until`. `closed_at` is the end for people, `prediction_ended_at` the end for metrics of the model.
     """
 
     id: str
@@ -168,6 +173,8 @@ class Episode:
     severity_peak: Severity | None = None
     condition_started_at: datetime | None = None
     late_data_status: LateDataStatus | None = None
+    happening_at: datetime | None = None
+    prediction_ended_at: datetime | None = None
 
     def __post_init__(self) -> None:
         if self.severity_peak is None:
@@ -177,6 +184,18 @@ class Episode:
     def severity_now(self) -> Severity:
         """Return the present severity; of a closed episode, the severity at its end."""
         return self.severity
+
+    @property
+    def phase(self) -> Phase:
+        """Return whether its problem is expected, happening or over. An open alarm that predicts nothing is happening."""
+        if self.condition == "closed":
+            return "over"
+        return "expected" if self.kind != "threshold" and self.happening_at is None else "happening"
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """Return the end for metrics: of a prediction the end of the prediction, else of the episode."""
+        return self.prediction_ended_at or self.closed_at
 
 
 def episode_id(definition: str, asset: str, raised_at: datetime) -> str:

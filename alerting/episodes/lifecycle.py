@@ -8,13 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-import numpy as np
-
 from alerting.definitions.model import SEVERITIES, Severity
 from alerting.detection.carried import Carried
 from alerting.detection.evaluation import Status, StatusInterval
-from alerting.readings.instants import Millis, duration_millis, from_millis, to_millis
-from alerting.readings.ragged import Flags
 
 
 @dataclass(frozen=True)
@@ -37,6 +33,9 @@ class ConditionState:
     that it had; both None for models. `levels`: the conditions of the severities above the least, if there are several.
     `carried`: the last evaluated reading, carried forward until the next reading or until it is stale. `unknown_count`:
     evaluations in a row that ended unknown, `unknown_reason` why.
+
+    Of models: `raised_by`: the revision that raised the open episode; `happening_since`: when its problem was known to have
+    come; `problem_since`: start of the problem's condition that goes on at the watermark.
     """
 
     watermark: datetime
@@ -51,6 +50,9 @@ class ConditionState:
     carried: Carried | None = None
     unknown_count: int = 0
     unknown_reason: str | None = None
+    raised_by: int | None = None
+    happening_since: datetime | None = None
+    problem_since: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -58,15 +60,17 @@ class Step:
     """Result of `advance`: an episode was raised, changed its severity, or was closed at this instant of event time.
 
     `severity`: from here on, None when closed and for models. `follows`: raise of the episode before, if this one continues
-    where that one ended. A `revised` step: another revision evaluates the open episode from here on.
+    where that one ended. A `revised` step: another revision evaluates the open episode from here on. A `happening` step: the
+    predicted problem is known to have come. `prediction_ended_at`: of a happening or closed prediction.
     """
 
-    kind: Literal["raised", "severity", "revised", "closed"]
+    kind: Literal["raised", "severity", "revised", "happening", "closed"]
     at: datetime
     raised_at: datetime
     reason: str
     follows: datetime | None = None
     severity: Severity | None = None
+    prediction_ended_at: datetime | None = None
 
 
 def advance(
@@ -192,70 +196,3 @@ def worse(one: Severity | None, other: Severity) -> Severity:
 
 def _worst(met: Collection[Severity], severities: Sequence[Severity]) -> Severity:
     return next((s for s in reversed(severities) if s in met), severities[0])
-
-
-def advance_predictions(
-    state: ConditionState,
-    at: Millis,
-    triggered: Flags,
-    problem_known_at: Millis,
-    prediction_window: timedelta,
-    stride: timedelta,
-    until: datetime,
-) -> tuple[ConditionState, list[Step]]:
-    """Advance a model's episodes through evaluated instants, each within its prediction window (`prediction_end`).
-
-    `at`: evaluated instants in ms, increasing, after the watermark. `problem_known_at`: instants (ms, increasing) at which
-    problems became known. `prediction_window`: gap + horizon. `until`: everything up to here is known. An episode raised less
-    than a stride after the end of the one before continues it.
-    """
-    steps: list[Step] = []
-    limit, window_ms = to_millis(until), duration_millis(prediction_window)
-    problems = problem_known_at[problem_known_at <= limit]
-    for instant in [*at[triggered].tolist(), limit + 1]:
-        if state.raised_at is not None:
-            raised = to_millis(state.raised_at)
-            end = prediction_end(raised, problems, window_ms)
-            if end > min(instant, limit):
-                continue
-            steps.append(Step("closed", from_millis(end), state.raised_at, _end_reason(end, raised, window_ms)))
-            state = replace(state, raised_at=None, last_raised_at=state.raised_at, last_closed_at=from_millis(end))
-        if instant <= limit:
-            now = from_millis(instant)
-            joined = state.last_closed_at is not None and now - state.last_closed_at < stride
-            follows = state.last_raised_at if joined else None
-            steps.append(Step("raised", now, now, "the risk is at or above the threshold", follows))
-            state = replace(state, raised_at=now)
-    return state, steps
-
-
-def _end_reason(end: int, raised: int, window_ms: int) -> str:
-    return "the horizon has passed" if end == raised + window_ms else "the problem has started"
-
-
-def prediction_intervals(at: Millis, triggered: Flags, problem_known_at: Millis, window_ms: int) -> list[tuple[int, int]]:
-    """Return model episodes of one asset as (raised, end) in ms, equal to those of `advance_predictions`.
-
-    An episode is raised at a triggered instant and ends within its prediction window (`prediction_end`). The next one may be
-    raised at the first triggered instant from that end on.
-
-    `at`: evaluated instants, increasing. `problem_known_at`: instants at which problems became known, increasing.
-    """
-    intervals: list[tuple[int, int]] = []
-    free_from = np.iinfo(np.int64).min
-    for raised in at[triggered].tolist():
-        if raised < free_from:
-            continue
-        free_from = prediction_end(raised, problem_known_at, window_ms)
-        intervals.append((raised, free_from))
-    return intervals
-
-
-def prediction_end(raised: int, problem_known_at: Millis, window_ms: int) -> int:
-    """Return the end (ms) of a model episode raised at `raised`: the first problem known after it.
-
-    Without one, the end of its prediction window.
-    """
-    after = int(np.searchsorted(problem_known_at, raised, side="right"))
-    end = int(problem_known_at[after]) if after < len(problem_known_at) else raised + window_ms
-    return min(end, raised + window_ms)

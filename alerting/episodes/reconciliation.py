@@ -1,15 +1,17 @@
 """Reconcile episodes evaluated again with late data and stored episodes. Pure functions of stored data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from alerting.definitions.model import Severity
-from alerting.episodes.episode import Episode, Transition, TransitionKind
+from alerting.episodes.episode import PLATFORM, Episode, Transition, TransitionKind
 from alerting.episodes.lifecycle import ConditionState, Step, worse
+from alerting.episodes.predictions import HORIZON_PASSED
 
 LATE_DATA = "late data"
-_ACTOR = "platform"
+NOT_HAPPENING = "the problem has not come"
+IT_HAPPENED = "the problem came"
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,8 @@ class EvaluatedEpisode:
 
     `whole` False: it was raised before the reprocessed interval, and nothing new is known of its beginning. `peak` is None if
     the severities that it had there are not known.
+
+    Of a prediction: `happening_at`: when its problem was known to have come, with `reason`; `prediction_ended_at`.
     """
 
     raised_at: datetime
@@ -25,18 +29,27 @@ class EvaluatedEpisode:
     severity: Severity | None = None
     peak: Severity | None = None
     whole: bool = True
+    happening_at: datetime | None = None
+    prediction_ended_at: datetime | None = None
+    reason: str = ""
 
 
 def evaluated_episodes(base: ConditionState, steps: Sequence[Step]) -> list[EvaluatedEpisode]:
     """Return the re-evaluated episodes that began at `base` or in the steps after it, oldest first."""
     found: dict[datetime, EvaluatedEpisode] = {}
     if base.raised_at is not None:
-        found[base.raised_at] = EvaluatedEpisode(base.raised_at, severity=base.severity, peak=base.severity_peak, whole=False)
+        found[base.raised_at] = EvaluatedEpisode(
+            base.raised_at, None, base.severity, base.severity_peak, whole=False, happening_at=base.happening_since
+        )
     for step in steps:
         if step.kind == "raised":
             found[step.at] = EvaluatedEpisode(step.at, severity=step.severity, peak=step.severity)
+        elif step.kind == "happening":
+            come = replace(found[step.raised_at], happening_at=step.at, reason=step.reason)
+            found[step.raised_at] = replace(come, prediction_ended_at=step.prediction_ended_at)
         elif step.kind == "closed":
-            found[step.raised_at] = replace(found[step.raised_at], closed_at=step.at)
+            ended = found[step.raised_at].prediction_ended_at or step.prediction_ended_at
+            found[step.raised_at] = replace(found[step.raised_at], closed_at=step.at, prediction_ended_at=ended)
         elif step.kind == "severity" and step.severity is not None:
             evaluated = found[step.raised_at]
             peak = worse(evaluated.peak, step.severity) if evaluated.peak else None
@@ -73,6 +86,46 @@ def match_episodes(evaluations: Sequence[EvaluatedEpisode], episodes: Sequence[E
     return found
 
 
+def continuations(
+    evaluations: Sequence[EvaluatedEpisode], found: Mapping[datetime, Episode], episodes: Sequence[Episode]
+) -> dict[datetime, tuple[EvaluatedEpisode, Episode]]:
+    """Return, by raise, the re-evaluated episodes that go on in the continuation of a stored one, which closed before.
+
+    The problem of a prediction was known only after it was closed with its window. Nothing reopens; an open continuation is
+    happening instead.
+    """
+    taken_ids, carried = {e.id for e in found.values()}, dict[datetime, tuple[EvaluatedEpisode, Episode]]()
+    for evaluated in evaluations:
+        closed = found.get(evaluated.raised_at)
+        if closed is None or evaluated.happening_at is None or not _closed_with_window(closed) or closed.closed_at is None:
+            continue
+        for episode in sorted(episodes, key=start_of):
+            is_live = not (episode.withdrawn or episode.backfilled) and episode.id not in taken_ids
+            goes_on = episode.condition == "open" or episode.happening_at is not None
+            if is_live and goes_on and episode.raised_at >= closed.closed_at and overlap(evaluated, episode):
+                carried[evaluated.raised_at] = _from(evaluated, episode), episode
+    return carried
+
+
+def _from(evaluated: EvaluatedEpisode, episode: Episode) -> EvaluatedEpisode:
+    """Return the part of a re-evaluated episode that its continuation contains."""
+    happening_at = max(evaluated.happening_at or episode.raised_at, episode.raised_at)
+    ended = min(happening_at, episode.valid_until or happening_at)
+    return replace(evaluated, raised_at=episode.raised_at, whole=False, happening_at=happening_at, prediction_ended_at=ended)
+
+
+def is_known_late(episode: Episode) -> bool:
+    """Return whether the problem of a closed prediction came, and was known only after it was closed with its window."""
+    occurred = episode.outcome_record is not None and episode.outcome_record.occurred
+    return bool(occurred) and episode.kind != "threshold" and not episode.withdrawn and _closed_with_window(episode)
+
+
+def _closed_with_window(episode: Episode) -> bool:
+    """Return whether an episode was closed without its problem, at the end of its prediction window."""
+    last = next((t for t in reversed(episode.transitions) if t.kind == "closed"), None)
+    return episode.condition == "closed" and last is not None and last.reason == HORIZON_PASSED
+
+
 def start_of(episode: Episode) -> datetime:
     """Return when an episode began, with all data known by now."""
     return episode.condition_started_at or episode.raised_at
@@ -84,29 +137,12 @@ def overlap(evaluated: EvaluatedEpisode, episode: Episode) -> bool:
     return starts_before_end and (evaluated.closed_at is None or min(episode.raised_at, start_of(episode)) < evaluated.closed_at)
 
 
-@dataclass(frozen=True)
-class Reprocessed:
-    """One episode in an interval reprocessed from `base` by `steps` up to `horizon`; before, evaluated to `until`."""
-
-    raised_at: datetime
-    base: ConditionState
-    steps: Sequence[Step]
-    until: datetime
-    horizon: datetime
-
-    def as_of(self, instant: datetime) -> EvaluatedEpisode:
-        """Return the episode as known by an instant, which is not before its raise."""
-        evaluations = evaluated_episodes(self.base, [step for step in self.steps if step.at <= instant])
-        return next(evaluated for evaluated in evaluations if evaluated.raised_at == self.raised_at)
-
-
-def correct(episode: Episode, reprocessed: Reprocessed, at: datetime) -> Episode:
+def correct(episode: Episode, evaluated: EvaluatedEpisode, final: EvaluatedEpisode, at: datetime) -> Episode:
     """Return the episode with the corrections of reprocessing; unchanged where these were known.
 
-    The comparison ends where the earlier evaluation ended: later changes are no corrections. Identity, raise, evidence and
-    feedback remain.
+    `evaluated`: as known where the earlier evaluation ended: later changes are no corrections. `final`: as known now. Identity,
+    raise, evidence and feedback remain.
     """
-    evaluated, final = reprocessed.as_of(reprocessed.until), reprocessed.as_of(reprocessed.horizon)
     changes: list[str] = []
     after = episode
     if evaluated.whole and evaluated.raised_at != start_of(episode):
@@ -118,9 +154,26 @@ def correct(episode: Episode, reprocessed: Reprocessed, at: datetime) -> Episode
     ends_later = episode.closed_at is not None and evaluated.closed_at is None and final.closed_at is not None
     after, severity_changes = _with_severity(after, final if ends_later else evaluated)
     changes += severity_changes
+    after, happening_changes = _with_happening(after, evaluated)
+    changes += happening_changes
     if changes:
         after = _add_transition(after, "corrected", at, f"{LATE_DATA}: {'; '.join(changes)}")
+    if evaluated.happening_at is not None and _closed_with_window(episode):
+        return after  # known only after it was closed
     return _with_end(after, evaluated.closed_at, final.closed_at, at)
+
+
+def _with_happening(episode: Episode, evaluated: EvaluatedEpisode) -> tuple[Episode, list[str]]:
+    """Return the episode with what is known now of its problem, and what is to be corrected."""
+    if evaluated.happening_at == episode.happening_at:
+        return episode, []
+    ended = evaluated.prediction_ended_at
+    after = replace(episode, happening_at=evaluated.happening_at, prediction_ended_at=ended)
+    if evaluated.happening_at is None:
+        return after, [NOT_HAPPENING]
+    if episode.condition == "open" and episode.happening_at is None:
+        return _add_transition(after, "happening", evaluated.happening_at, evaluated.reason), []
+    return after, [f"{IT_HAPPENED}: {evaluated.reason}" if evaluated.reason else IT_HAPPENED]
 
 
 def _with_severity(episode: Episode, evaluated: EvaluatedEpisode) -> tuple[Episode, list[str]]:
@@ -177,5 +230,5 @@ def copy_actions(episode: Episode, part: Episode) -> Episode:
 
 
 def _add_transition(episode: Episode, kind: TransitionKind, at: datetime, reason: str) -> Episode:
-    transition = Transition(kind, at, _ACTOR, reason)
+    transition = Transition(kind, at, PLATFORM, reason)
     return replace(episode, transitions=(*episode.transitions, transition))

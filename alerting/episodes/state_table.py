@@ -45,6 +45,9 @@ class Condition:
     recent: tuple[int, ...] = ()
     text: Carried | None = None
     bad: bool = False
+    raised_by: int | None = None
+    happening_since: datetime | None = None
+    problem_since: datetime | None = None
 
 
 NORMAL = Condition()
@@ -154,6 +157,9 @@ class ConditionTable:
             carried=self._carried_reading(row, condition),
             unknown_count=int(self.unknown_count[row]),
             unknown_reason=self.unknown_reason[row],
+            raised_by=condition.raised_by,
+            happening_since=condition.happening_since,
+            problem_since=condition.problem_since,
         )
 
     def _carried_reading(self, row: int, condition: Condition) -> Carried | None:
@@ -193,6 +199,9 @@ class ConditionTable:
             recent=number.recent if number else (),
             text=text,
             bad=number.bad if number else False,
+            raised_by=state.raised_by,
+            happening_since=state.happening_since,
+            problem_since=state.problem_since,
         )
         self.conditions[row] = NORMAL if condition == NORMAL else condition
         if earlier is not None:

@@ -18,7 +18,7 @@ GIVE_UP_AFTER = 60  # about ten hours
 _FIRST_DELAY = timedelta(seconds=5)
 _LONGEST_DELAY = timedelta(minutes=10)
 _RANKS: dict[Severity, int] = {severity: rank for rank, severity in enumerate(get_args(Severity))}
-Cause = Literal["raised", "worse", "closed", "reopened", "time"]
+Cause = Literal["raised", "worse", "happening", "closed", "corrected", "reopened", "time"]
 DIGEST_AFTER = timedelta(minutes=5)
 SOON = timedelta(minutes=10)
 
@@ -115,6 +115,15 @@ def notify_of_end(s: Situation) -> Decision | None:
     )
 
 
+def notify_of_happening(s: Situation) -> Decision | None:
+    """Notify recipients of the raise that its problem has come, also when that is known only after the end or proves wrong."""
+    if s.cause not in ("happening", "corrected"):
+        return None
+    if not any(n.transition != "closed" for n in s.received):
+        return Decision("got no notification of the raise")
+    return Decision(s.reason, "happening" if s.cause == "happening" else "corrected")
+
+
 def notify_of_reopening(s: Situation) -> Decision | None:
     """Notify recipients that got the end of an episode that late data reopened."""
     if s.cause != "reopened":
@@ -190,6 +199,7 @@ STAGES: tuple[Stage, ...] = (
     skip_muted,
     digest_if_over,
     notify_of_raise,
+    notify_of_happening,
     notify_of_end,
     notify_of_reopening,
     skip_over,

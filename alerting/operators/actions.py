@@ -17,7 +17,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 Flag = Literal["active", "acknowledged", "shelved", "out_of_service", "suppressed"]
 FLAGS: tuple[Flag, ...] = get_args(Flag)
 Action = Literal[
-    "raise", "clear", "acknowledge", "confirm", "comment", "assign",
+    "raise", "clear", "close", "acknowledge", "confirm", "comment", "assign",
     "shelve", "unshelve", "shelf_ends", "take_out_of_service", "return_to_service", "suppress", "suppression_ends",
 ]  # fmt: skip
 IsaState = Literal[
@@ -67,6 +67,10 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "clear", None, {"active": True}, {"active": False}, "no episode is open",
         "the condition is gone for its off-delay; the episode can still be acknowledged",
+    ),
+    Rule(
+        "close", "operator", {"active": True}, {"active": False}, "no episode is open",
+        "ended by hand, with a reason: a prediction that came true, whose problem is not known any more",
     ),
     Rule("acknowledge", "operator", {}, {"acknowledged": True}, "", "an operator has seen it; a second acknowledgement changes "
     "nothing"),

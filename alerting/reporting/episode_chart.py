@@ -62,6 +62,7 @@ class EpisodeChart:
     start: datetime
     end: datetime
     raised_at: datetime
+    happening_at: datetime | None
     closed_at: datetime | None
     now: datetime | None
     window: tuple[datetime, datetime] | None = None
@@ -136,6 +137,7 @@ def episode_chart(
         start=max(start, from_millis(min(int(p.at[0]) for p in panels_drawn))),
         end=max(*ends, episode.raised_at),
         raised_at=episode.raised_at,
+        happening_at=episode.happening_at,
         closed_at=episode.closed_at,
         now=now if _is_open(episode) else None,
         window=window,

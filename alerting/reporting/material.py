@@ -72,8 +72,8 @@ class Material:
 
 
 def ended_at(episode: Episode) -> datetime | None:
-    """Return the end of an episode, or of its prediction window; None while it has neither."""
-    return episode.closed_at or episode.valid_until
+    """Return the end of a prediction or episode, or of its prediction window; None while it has neither."""
+    return episode.ended_at or episode.valid_until
 
 
 def subtract_gaps(interval: Interval, gaps: Iterable[Interval]) -> tuple[Interval, ...]:

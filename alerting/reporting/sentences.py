@@ -24,6 +24,7 @@ _HAPPENED: Mapping[TransitionKind, str] = MappingProxyType({
     "raised": "Raised",
     "severity": "Severity",
     "revised": "New revision",
+    "happening": "It is happening",
     "closed": "Over",
     "reopened": "Open again",
     "feedback": "Answer",
@@ -50,7 +51,8 @@ _DELIVERED: Mapping[str, str] = MappingProxyType({
     "dropped": "not sent: outdated before it was due",
 })  # fmt: skip
 _MESSAGES: Mapping[TransitionKind, str] = MappingProxyType({
-    "raised": "alarm", "closed": "end", "severity_rose": "worse", "escalated": "escalation", "repeated": "reminder",
+    "raised": "alarm", "happening": "it is happening", "closed": "end", "corrected": "correction",
+    "severity_rose": "worse", "escalated": "escalation", "repeated": "reminder",
     "reopened": "open again", "unmuted": "still open", "reminder": "reminder",
 })  # fmt: skip
 _STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)"
@@ -132,10 +134,19 @@ def reasons(episode: Episode) -> tuple[Sequence[Contribution], Sequence[Contribu
 
 
 def headline(episode: Episode) -> str:
-    """Return the headline of an episode: from the raise, or from the last change of severity of an open episode."""
+    """Return the headline of an episode: from the raise, or what has come since, or from its last change of severity."""
+    if episode.phase == "happening" and episode.happening_at is not None:
+        return f"It is happening: {happening_reason(episode)}"
     changes = [t.reason for t in episode.transitions if t.kind == "severity"] if episode.condition == "open" else []
     _, colon, latest = changes[-1].partition(": ") if changes else ("", "", "")
     return latest if colon else episode.evaluation.reason
+
+
+def happening_reason(episode: Episode) -> str | None:
+    """Return what has come, as known when it came: `Moisture is 4.7 %, limit 4.5 %, since …`; None if it has not come."""
+    if episode.happening_at is None:
+        return None
+    return next((t.reason for t in reversed(episode.transitions) if t.kind == "happening"), None)
 
 
 def message(episode: Episode) -> str:

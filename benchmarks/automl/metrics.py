@@ -34,6 +34,7 @@ def _recall(dataset: Dataset, score: Floats) -> float | None:
         at=dataset.at[test],
         asset=dataset.asset[test],
         problems=dataset.problems,
+        occurrences=dataset.occurrences,
         onset=dataset.predicts == "onset",
         observed_s=dataset.observed["test"],
         gap_ms=dataset.gap_ms,

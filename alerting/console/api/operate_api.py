@@ -35,6 +35,12 @@ class AckBody(Body):
     note: Short = Field("", description="A note for the next operator.")
 
 
+class CloseBody(Body):
+    """The end of an alert by hand."""
+
+    reason: Short = Field(description="Why it is over; required.")
+
+
 class ConfirmBody(Body):
     """A confirmation that an operator acted."""
 
@@ -144,6 +150,12 @@ def acknowledge(id: Id, platform: Served, person: Operator, body: AckBody | None
     """Acknowledge an episode. Idempotent. Role: operator."""
     note = body.note if body else ""
     return _operated_view(platform, operate.acknowledge(platform, id, actor_of(person), platform.clock.now(), note))
+
+
+@router.post("/episodes/{id}/close", tags=["operators"])
+def close(id: Id, body: CloseBody, platform: Served, person: Operator) -> Operated:
+    """Close an alert whose predicted problem has come and is not known any more. Role: operator."""
+    return _operated_view(platform, operate.close(platform, id, actor_of(person), platform.clock.now(), body.reason))
 
 
 @router.post("/episodes/{id}/confirm", tags=["operators"])

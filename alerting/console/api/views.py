@@ -20,6 +20,7 @@ from alerting.episodes.episode import (
     Notification,
     Outcome,
     OutcomeRecord,
+    Phase,
     RecommendationResult,
     Transition,
     Verdict,
@@ -46,8 +47,11 @@ class EpisodeSummary(View):
     title: str
     severity: Severity
     condition: Condition
+    phase: Phase
     raised_at: datetime
     detected_at: datetime
+    happening_at: datetime | None
+    prediction_ended_at: datetime | None
     closed_at: datetime | None
     value: float | None
     threshold: float | None
@@ -210,8 +214,9 @@ def episode_detail(episode: Episode) -> EpisodeDetail:
 
 def _summary(episode: Episode) -> dict[str, Any]:
     same = (
-        *("id", "definition", "revision", "kind", "asset", "title", "severity", "condition", "raised_at", "detected_at"),
-        *("closed_at", "model_version", "backfilled", "withdrawn", "late_data_status", "condition_started_at"),
+        *("id", "definition", "revision", "kind", "asset", "title", "severity", "condition", "phase", "raised_at"),
+        *("detected_at", "happening_at", "prediction_ended_at", "closed_at", "condition_started_at"),
+        *("model_version", "backfilled", "withdrawn", "late_data_status"),
     )
     determined = episode.outcome_record
     return {name: getattr(episode, name) for name in same} | {

@@ -144,6 +144,7 @@ def _moments(chart: EpisodeChart, zone: tzinfo) -> list[Moment]:
     occupied_until = 0.0
     for kind, label, at in (
         ("raised", "raised", chart.raised_at),
+        ("happening", "happening", chart.happening_at),
         ("closed", "over", chart.closed_at),
         ("now", "now", chart.now),
     ):

@@ -28,6 +28,18 @@ def acknowledge(id: Id, platform: Served, person: Operator, csrf: FormField = ""
     return RedirectResponse(LIST if next == LIST else f"/episodes/{id}", 303)
 
 
+@router.post("/episodes/{id}/close", response_class=HTMLResponse)
+def close(id: Id, request: Request, platform: Served, person: Operator, csrf: FormField = "", reason: FormField = "") -> Response:
+    """End by hand an alert whose problem has come and is not known any more."""
+    check_form(person, csrf)
+    try:
+        operate.close(platform, id, actor_of(person), platform.clock.now(), reason)
+    except UserError as refusal:
+        return HTMLResponse(episode_page(request, platform, person, id, closing=str(refusal)), 422)
+    deliver_due(platform, platform.clock.now())
+    return RedirectResponse(f"/episodes/{id}", 303)
+
+
 @router.post("/acknowledge", response_class=HTMLResponse)
 def acknowledge_listed(
     platform: Served,

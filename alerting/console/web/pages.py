@@ -20,8 +20,10 @@ from alerting.definitions.wording.fault_messages import fault_of
 from alerting.episodes.episode import Episode
 from alerting.episodes.first_out import first_out
 from alerting.ports import Platform
+from alerting.recommendation.conflicts import opposite_advice
 from alerting.reporting import sentences
 from alerting.reporting.episode_chart import EpisodeChart
+from alerting.usecases.episodes.happening import current_progress
 from alerting.usecases.episodes.store import find_episode
 from alerting.usecases.episodes.suppression import list_suppressed, not_notified_since
 from alerting.usecases.notification.chart import chart_of
@@ -61,6 +63,9 @@ def episodes(request: Request, platform: Served, person: Viewer, cursor: Cursor 
         "episodes.html",
         request,
         still_open=still_open,
+        happening=[e for e in still_open if e.phase == "happening"],
+        expected=[e for e in still_open if e.phase == "expected"],
+        conflicts=opposite_advice(still_open),
         more_open=len(newest_open) > OPEN_SHOWN,
         nothing_defined=not found and not platform.definitions.latest(),
         unseen=unseen[:UNSEEN_SHOWN],
@@ -139,8 +144,10 @@ def style() -> Response:
     return PlainTextResponse(stylesheet(), media_type="text/css")
 
 
-def episode_page(request: Request, platform: Platform, person: Person, id: str, refusal: str = "", shelving: str = "") -> str:
-    """Return the page of one episode. `refusal`, `shelving`: the fault in the submitted feedback or shelf."""
+def episode_page(
+    request: Request, platform: Platform, person: Person, id: str, refusal: str = "", shelving: str = "", closing: str = ""
+) -> str:
+    """Return the page of one episode. `refusal`, `shelving`, `closing`: the fault in the submitted feedback, shelf or end."""
     found, now = find_episode(platform, id), platform.clock.now()
     strongest, weaker = sentences.reasons(found)
     asset, chart = platform.assets.get(found.asset), _chart(platform, found, now)
@@ -148,6 +155,8 @@ def episode_page(request: Request, platform: Platform, person: Person, id: str, 
         "episode.html",
         request,
         e=found,
+        progress=current_progress(platform, found, now),
+        conflicts=opposite_advice(platform.episodes.find(asset=found.asset, open_only=True)).get(found.id, ()),
         strongest=strongest,
         weaker=weaker,
         scale=max((abs(c.share) for c in strongest), default=1.0) or 1.0,
@@ -160,6 +169,7 @@ def episode_page(request: Request, platform: Platform, person: Person, id: str, 
         variables=asset.variables if asset else {},
         refusal=refusal,
         shelving=shelving,
+        closing=closing,
         now=now,
     )
 

@@ -51,6 +51,7 @@ def _environment() -> Environment:
         full=sentences.sentence,
         step=sentences.what_to_do,
         headline=sentences.headline,
+        happening=sentences.happening_reason,
         range=_range,
         state=lambda state: sentences.STATE_NAMES[state],
         answer=sentences.answer,

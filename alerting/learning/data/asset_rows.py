@@ -38,6 +38,7 @@ class AssetRows:
     answers_used: int
     dropped: npt.NDArray[np.object_]
     problems: pd.DataFrame
+    occurrences: pd.DataFrame
 
 
 def label_asset(
@@ -74,6 +75,7 @@ def label_asset(
         answers_used=changed.used,
         dropped=dropped[~in_use],
         problems=labels.problems.assign(asset=history.asset.name)[["asset", "start", "last", "end", "known_at"]],
+        occurrences=pd.DataFrame(labels.occurrences.columns(history.asset.name)),
     )
 
 

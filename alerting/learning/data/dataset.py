@@ -41,9 +41,9 @@ class Dataset:
     variable's last known value, higher is riskier, NaN without). `label_by_data`, `part_by_data`: label and part without any
     feedback; only rows of train ever have another label. `answers`: counts of feedback received and used, and of rows that it
     excluded, made positive or weighted, or confirmed. `problems`: asset, start, last, end, known_at of every problem known at
-    as_of; `predicts`: what the label asks of them. `observed`: seconds of usable rows by part and asset. `counts`: rows dropped
-    by reason. `findings`: the data quality report. `purge_ms`: length purged before every border. `hash`: over the content of
-    rows, labels and parts; the same in every process.
+    as_of; `occurrences`: asset and the fields of `Occurrences`; `predicts`: what the label asks of them. `observed`: seconds of
+    usable rows by part and asset. `counts`: rows dropped by reason. `findings`: the data quality report. `purge_ms`: length
+    purged before every border. `hash`: over the content of rows, labels and parts; the same in every process.
     """
 
     definition: str
@@ -56,6 +56,7 @@ class Dataset:
     at: Millis
     part: Parts
     problems: pd.DataFrame
+    occurrences: pd.DataFrame
     predicts: Literal["onset", "state"]
     persistence: Floats
     weight: Floats
@@ -135,6 +136,7 @@ def build_dataset(
         rows=features,
         **beside,
         problems=problems,
+        occurrences=pd.concat([a.occurrences for a in assets], ignore_index=True),
         predicts=question,
         observed=_observed_seconds(rows.part, rows.asset, plan.stride_ms / 1000),
         counts=_count_dropped(assets) | ({} if thinned is None else {THINNED: int((~selected).sum())}),

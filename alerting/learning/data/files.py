@@ -48,14 +48,13 @@ def dataset_files(dataset: Dataset) -> dict[str, bytes]:
         "names": names,
         "hash": dataset.hash,
     }
-    problems = io.BytesIO()
-    dataset.problems.to_parquet(problems, index=False)
     rows = _parquet(columns)
     _give_back_memory()
     return {
         "dataset.json": json.dumps(document, indent=1).encode(),
         "rows.parquet": rows,
-        "problems.parquet": problems.getvalue(),
+        "problems.parquet": dataset.problems.to_parquet(index=False),
+        "occurrences.parquet": dataset.occurrences.to_parquet(index=False),
     }
 
 
@@ -82,6 +81,7 @@ def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
         rows=rows,
         **beside,
         problems=pd.read_parquet(io.BytesIO(files["problems.parquet"])),
+        occurrences=pd.read_parquet(io.BytesIO(files["occurrences.parquet"])),
         predicts=document["predicts"],
         observed=document["observed"],
         counts=document["counts"],

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.model import ClassifierDefinition, Problem
-from alerting.detection.problems import NOT_YET, BoolArray, find_problems, problem_samples
+from alerting.detection.problems import NOT_YET, BoolArray, Occurrences, find_occurrences, find_problems, problem_samples
 from alerting.learning.features.moments import Floats
 from alerting.readings.history import History, Millis, duration_millis, millis
 
@@ -22,11 +22,15 @@ INSIDE_PROBLEM = "inside_problem"
 
 @dataclass(frozen=True)
 class Labels:
-    """Labels of instants: 1 or 0, and why a row cannot be used ("" if it can). `problems`: result of `find_problems`."""
+    """Labels of instants: 1 or 0, and why a row cannot be used ("" if it can).
+
+    `problems`, `occurrences`: results of `find_problems` and `find_occurrences`.
+    """
 
     label: npt.NDArray[np.int8]
     dropped: npt.NDArray[np.object_]
     problems: pd.DataFrame
+    occurrences: Occurrences
 
 
 def label_instants(
@@ -53,7 +57,7 @@ def label_instants(
     if problem.variable is not None:
         dropped[~_any_between(ts, after, until)] = NO_SAMPLE
     dropped[determined > last_known_instant(problem, history, ts, as_of)] = IMMATURE
-    return Labels(positive.astype(np.int8), dropped, problems)
+    return Labels(positive.astype(np.int8), dropped, problems, find_occurrences(problem, history))
 
 
 def persistence(problem: Problem, history: History, at: Millis) -> Floats:

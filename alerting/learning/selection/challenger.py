@@ -211,6 +211,7 @@ def _observe_rows(dataset: Dataset, rows: npt.NDArray[np.bool_], part: str) -> O
         at=dataset.at[rows],
         asset=dataset.asset[rows],
         problems=dataset.problems,
+        occurrences=dataset.occurrences,
         onset=dataset.predicts == "onset",
         observed_s=dataset.observed[part],
         gap_ms=dataset.gap_ms,

@@ -10,7 +10,8 @@ import pandas as pd
 
 from alerting.definitions.model import OperatingPoint
 from alerting.detection.classifier import is_triggered
-from alerting.episodes.lifecycle import prediction_intervals
+from alerting.detection.problems import Occurrences
+from alerting.episodes.predictions import PredictionRule, predicted_intervals
 from alerting.learning.metrics.metrics import (
     EventMetrics,
     Floats,
@@ -19,7 +20,7 @@ from alerting.learning.metrics.metrics import (
     event_metrics,
     problem_intervals,
 )
-from alerting.readings.history import Millis, millis
+from alerting.readings.history import Millis
 
 MOST_THRESHOLDS = 100
 CURVE_SAMPLES = 200
@@ -30,14 +31,14 @@ CURVE_METRICS = ("event_recall", "false_alarms_per_week", "time_in_alarm", "epis
 class ObservedRows:
     """The evaluated rows of an interval, and the problems that occurred there.
 
-    `at`, `asset`: instant (ms) and asset of each evaluated row. `problems`, `known_at`: by asset, the problems, and the instants
-    (ms, increasing) at which they became known. `observed_s`: by asset, seconds of evaluated running time.
+    `at`, `asset`: instant (ms) and asset of each evaluated row. `problems`, `rules`: by asset, the problems, and how predictions
+    end. `observed_s`: by asset, seconds of evaluated running time.
     """
 
     at: Millis
     asset: npt.NDArray[np.object_]
     problems: Mapping[str, ProblemIntervals]
-    known_at: Mapping[str, Millis]
+    rules: Mapping[str, PredictionRule]
     observed_s: Mapping[str, float]
     gap_ms: int
     horizon_ms: int
@@ -47,31 +48,43 @@ def observe_rows(
     at: Millis,
     asset: npt.NDArray[np.object_],
     problems: pd.DataFrame,
+    occurrences: pd.DataFrame,
     onset: bool,
     observed_s: Mapping[str, float],
     gap_ms: int,
     horizon_ms: int,
 ) -> ObservedRows:
-    """Combine evaluated rows and problems (columns asset, start, end, known_at).
+    """Combine evaluated rows, problems (columns asset, start, end) and occurrences (asset and the fields of `Occurrences`).
 
     A problem counts as an event if a warning at some evaluated row would have been in time.
     """
-    problems_by_asset, known_at = {}, {}
+    problems_by_asset = warnable_problems(at, asset, problems, onset, gap_ms, horizon_ms)
+    rules = {}
+    for name in problems_by_asset:
+        own = occurrences[occurrences["asset"] == name].sort_values("start")
+        rules[name] = PredictionRule(Occurrences.from_columns(own), gap_ms + horizon_ms, state=not onset)
+    return ObservedRows(at, asset, problems_by_asset, rules, observed_s, gap_ms, horizon_ms)
+
+
+def warnable_problems(
+    at: Millis, asset: npt.NDArray[np.object_], problems: pd.DataFrame, onset: bool, gap_ms: int, horizon_ms: int
+) -> dict[str, ProblemIntervals]:
+    """Return the problems of each asset with evaluated rows; those count of which some row could have warned in time."""
+    found = {}
     for name in sorted(set(asset)):
-        own = problems[problems["asset"] == name].sort_values("start")
-        problems_by_asset[name] = count_warnable(problem_intervals(own, onset), np.sort(at[asset == name]), gap_ms, horizon_ms)
-        known_at[name] = np.sort(millis(own["known_at"]))
-    return ObservedRows(at, asset, problems_by_asset, known_at, observed_s, gap_ms, horizon_ms)
+        own = problem_intervals(problems[problems["asset"] == name].sort_values("start"), onset)
+        found[name] = count_warnable(own, np.sort(at[asset == name]), gap_ms, horizon_ms)
+    return found
 
 
 def predicted_episodes_at(observed: ObservedRows, score: Floats, threshold: float) -> dict[str, list[tuple[int, int]]]:
     """Return the episodes (raised, end) in ms that this threshold would have raised, by asset."""
     episodes = {}
-    for name, known_at in observed.known_at.items():
+    for name, rule in observed.rules.items():
         rows = np.flatnonzero(observed.asset == name)
         rows = rows[np.argsort(observed.at[rows], kind="stable")]
         fired = is_triggered(score[rows], threshold)
-        episodes[name] = prediction_intervals(observed.at[rows], fired, known_at, observed.gap_ms + observed.horizon_ms)
+        episodes[name] = predicted_intervals(observed.at[rows], fired, rule)
     return episodes
 
 

@@ -14,6 +14,7 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.model import ClassifierDefinition
 from alerting.detection.problems import BoolArray, predicts
 from alerting.detection.suppression import SuppressedInterval, is_covered
+from alerting.learning.data.labels import Labels as InstantLabels
 from alerting.learning.data.labels import label_instants
 from alerting.learning.data.point_in_time import has_any_value, point_in_time_view
 from alerting.learning.features.build import build_features, grid
@@ -120,10 +121,11 @@ def common_window(
     spans = [suppressed.get(h.asset.name, ()) for h in histories]
     both = zip(histories, spans, strict=True)
     parts = [_rows_of(definition, challenger, champion, h, excluded, s, *window) for h, s in both]
-    rows = pd.concat([p for p, _ in parts], ignore_index=True) if parts else pd.DataFrame()
+    rows = pd.concat([scored for scored, _ in parts], ignore_index=True) if parts else pd.DataFrame()
     if rows.empty:
         return None
-    problems = pd.concat([p for _, p in parts if len(p)] or [parts[0][1]], ignore_index=True)
+    named = [(history.asset.name, labels) for history, (_, labels) in zip(histories, parts, strict=True)]
+    problems = [labels.problems.assign(asset=name) for name, labels in named]
     free = rows[~rows["acted"]]
     return CommonWindow(
         start=start,
@@ -132,7 +134,8 @@ def common_window(
         observed=observe_rows(
             at=free["at"].to_numpy(np.int64),
             asset=free["asset"].to_numpy(object),
-            problems=problems,
+            problems=pd.concat([p for p in problems if len(p)] or problems[:1], ignore_index=True),
+            occurrences=pd.concat([pd.DataFrame(labels.occurrences.columns(name)) for name, labels in named]),
             onset=predicts(definition.problem, histories[0].asset) == "onset",
             observed_s={str(a): n * definition.stride.total_seconds() for a, n in free["asset"].value_counts().items()},
             gap_ms=duration_millis(definition.gap),
@@ -154,8 +157,8 @@ def _rows_of(
     suppressed: Sequence[SuppressedInterval],
     start: int,
     as_of: int,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return scored and labelled rows of one asset, and its problems."""
+) -> tuple[pd.DataFrame, InstantLabels]:
+    """Return scored rows of one asset, and the labels of all its instants."""
     view = point_in_time_view(history, as_of)
     at = grid(start, as_of, duration_millis(definition.stride))
     labels = label_instants(definition, predicts(definition.problem, history.asset), view, at, as_of)
@@ -164,7 +167,7 @@ def _rows_of(
     scores = {name: m.score(build_features(m.plan, view, at)) for name, m in (("challenger", challenger), ("champion", champion))}
     acted = _is_touched(definition, at, [(s, e) for a, s, e in excluded if a == history.asset.name])
     rows = pd.DataFrame({"asset": history.asset.name, "at": at, "label": labels.label[keep], "acted": acted, **scores})
-    return rows, labels.problems.assign(asset=history.asset.name)
+    return rows, labels
 
 
 def _is_touched(definition: ClassifierDefinition, at: Millis, windows: Sequence[tuple[datetime, datetime]]) -> BoolArray:

@@ -8,7 +8,7 @@ import numpy as np
 from alerting.definitions.model import ClassifierDefinition, Definition
 from alerting.episodes.episode import Episode
 from alerting.learning.metrics.metrics import EventMetrics, ProblemIntervals, event_metrics, problem_intervals
-from alerting.learning.selection.operating_point import observe_rows
+from alerting.learning.selection.operating_point import warnable_problems
 from alerting.ports import Platform
 from alerting.readings.history import duration_millis, millis, to_millis
 from alerting.reporting.backtest import Cost
@@ -75,12 +75,8 @@ def _scored_problems(
     stride = definition.stride.total_seconds()
     seconds = {str(name): float(count) * stride for name, count in scores["asset"].value_counts().items()}
     at = millis(scores["ts"]) if len(scores) else np.empty(0, np.int64)
-    problems = material.problems
-    onset = material.predicts == "onset"
-    observed_rows = observe_rows(
-        at, asset, problems, onset, seconds, duration_millis(definition.gap), duration_millis(definition.horizon)
-    )
-    return observed_rows.problems, seconds
+    gap, horizon = duration_millis(definition.gap), duration_millis(definition.horizon)
+    return warnable_problems(at, asset, material.problems, material.predicts == "onset", gap, horizon), seconds
 
 
 def _evaluated_intervals(material: Material) -> dict[str, ProblemIntervals]:

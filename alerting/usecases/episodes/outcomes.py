@@ -1,5 +1,6 @@
 """Determine the outcomes of episodes from the readings of their outcome window and from feedback."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -21,12 +22,17 @@ _TRY_AGAIN = timedelta(days=1)
 _STOP_TRYING = timedelta(days=30)
 
 
-def determine_due_outcomes(platform: Platform, as_of: datetime) -> int:
+# Adds to an episode whose outcome has changed the correction of what its recipients were told.
+Correct = Callable[[Platform, Definition, Episode, datetime], Episode]
+
+
+def determine_due_outcomes(platform: Platform, as_of: datetime, correct: Correct | None = None) -> int:
     """Determine the outcome of every episode that is due. Return how many outcomes changed."""
-    return sum(update_outcome(platform, episode.id, as_of) for episode in platform.episodes.with_due_outcomes(as_of))
+    due = platform.episodes.with_due_outcomes(as_of)
+    return sum(update_outcome(platform, episode.id, as_of, correct) for episode in due)
 
 
-def update_outcome(platform: Platform, episode_id: str, as_of: datetime) -> bool:
+def update_outcome(platform: Platform, episode_id: str, as_of: datetime, correct: Correct | None = None) -> bool:
     """Determine the outcome of one episode in the point-in-time view of as_of. Return True if it changed."""
     changed = False
 
@@ -38,7 +44,8 @@ def update_outcome(platform: Platform, episode_id: str, as_of: datetime) -> bool
             return episode
         outcome_record, next_due = _outcome_record(platform, episode, revision.definition, as_of)
         changed = outcome_record != episode.outcome_record
-        return _with_outcome_record(episode, outcome_record, next_due, as_of)
+        after = _with_outcome_record(episode, outcome_record, next_due, as_of)
+        return correct(platform, revision.definition, after, as_of) if changed and correct else after
 
     update(platform, episode_id, determine)
     return changed

@@ -69,7 +69,7 @@ class EvaluatedTarget:
 
 
 def _condition_intervals(state: ConditionState) -> tuple[object, ...]:
-    return state.raised_at, state.last_raised_at, state.last_closed_at, state.severity
+    return state.raised_at, state.happening_since, state.last_raised_at, state.last_closed_at, state.severity
 
 
 @dataclass(frozen=True)

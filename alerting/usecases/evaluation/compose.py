@@ -15,7 +15,12 @@ from alerting.usecases.episodes.changes import EpisodeChanges
 from alerting.usecases.evaluation.evaluate_target import TargetEvaluation
 from alerting.usecases.evaluation.new_episodes import new_episodes, with_step
 from alerting.usecases.notification.muting import as_muted, silence_at_raise
-from alerting.usecases.notification.routes import end_notifications, raise_notifications, worse_notifications
+from alerting.usecases.notification.routes import (
+    end_notifications,
+    happening_notifications,
+    raise_notifications,
+    worse_notifications,
+)
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,9 @@ def _continue_episode(
             if was_open and step.kind == "severity":
                 added = worse_notifications(target.platform, target.definition, episode, target.as_of)
                 episode = replace(episode, notifications=(*episode.notifications, *added))
+            if was_open and step.kind == "happening" and steps[-1][0].kind == "happening":
+                added = happening_notifications(target.definition, episode, step.reason, target.as_of)
+                episode = replace(episode, notifications=(*episode.notifications, *added))
             if was_open and episode.condition == "closed":
                 added = end_notifications(target.definition, episode, episode.transitions[-1].reason, target.as_of)
                 return replace(episode, notifications=(*episode.notifications, *added))
@@ -121,7 +129,7 @@ def _stored_id(target: Composition, id: str) -> str | None:
     Late data may have moved its raise, which the computed id contains. Only one live episode of a target is open at a time.
     """
     stored = target.changes.get(id)
-    if stored is not None and not stored.withdrawn:
+    if stored is not None and stored.condition == "open":
         return id
     open_one = target.changes.live_open(target.revision.name, target.asset.name)
     return open_one.id if open_one else None

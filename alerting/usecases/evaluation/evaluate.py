@@ -25,6 +25,7 @@ from alerting.usecases.evaluation.late_routing import LateCounts
 from alerting.usecases.evaluation.persist_past import persist_past
 from alerting.usecases.evaluation.reprocess import base_states, begin_round, end_round, load_requests
 from alerting.usecases.evaluation.run import Batch, EvaluationCounts, Run, starts_of
+from alerting.usecases.notification.corrections import correct_if_known_late
 
 _log = id_logger(__name__)
 
@@ -41,7 +42,7 @@ def evaluate(platform: Platform, names: Sequence[str] | None, as_of: datetime, p
     late = begin_round(platform, full_plan.targets, as_of)
     counts = _evaluate_plan(platform, evaluation_plan, as_of, progress)
     counts.late, counts.too_late = late.late, late.too_late
-    counts.determined = determine_due_outcomes(platform, as_of)
+    counts.determined = determine_due_outcomes(platform, as_of, correct_if_known_late)
     _log_counts(counts, len(evaluation_plan.targets))
     return counts
 
@@ -161,7 +162,7 @@ def evaluate_past(
         counts.withdrawn += persisted.withdrawn
         if evaluation.unknown:
             counts.unknown[f"{name} on {asset.name}"] = evaluation.unknown
-    counts.determined = determine_due_outcomes(platform, max(end, platform.clock.now()))
+    counts.determined = determine_due_outcomes(platform, max(end, platform.clock.now()), correct_if_known_late)
     progress("evaluated", len(assets), len(assets))
     return counts
 

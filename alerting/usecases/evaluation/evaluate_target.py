@@ -12,17 +12,26 @@ from alerting.definitions.limits import severities
 from alerting.definitions.model import ClassifierDefinition, Revision, ThresholdDefinition
 from alerting.definitions.wording.spoken import spoken_duration
 from alerting.detection.carried import ReadingInForce
-from alerting.detection.classifier import Scores, inside_problem, is_triggered
+from alerting.detection.classifier import Scores, describe_happening, inside_problem, is_triggered
 from alerting.detection.messages import fact_message
-from alerting.detection.problems import BoolArray, find_problems, predicts
+from alerting.detection.problems import BoolArray, KnownProblem, Occurrences, predicts
 from alerting.detection.threshold import Series, evaluate_series, lookback, series_of
-from alerting.episodes.lifecycle import ConditionState, Step, advance, advance_predictions
+from alerting.episodes.lifecycle import ConditionState, Step, advance
+from alerting.episodes.predictions import advance_predictions
 from alerting.learning.data.point_in_time import has_any_value
 from alerting.learning.features.build import build_features, grid
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import ModelUnavailable, Platform, Readings
-from alerting.readings.history import History, Millis, duration_millis, from_millis, millis, to_millis, with_older
+from alerting.readings.history import History, Millis, duration_millis, from_millis, to_millis, with_older
 from alerting.usecases.definitions.versions import VersionInterval
+from alerting.usecases.evaluation.open_prediction import (
+    closed_by_operator,
+    known_problem,
+    prediction_rule,
+    raising_definition,
+    read_from,
+    state_at_end,
+)
 from alerting.usecases.registry.registration import first_line, load_model
 
 _MOMENT = timedelta(milliseconds=1)
@@ -190,7 +199,9 @@ def evaluate_classifier(
             continue
         try:
             model = None if part.model_version is None else models.get(definition.name, part.model_version)
-            result = _evaluate_interval(platform, asset, result, part, definition, model)
+            raising = raising_definition(platform, result.state, part, definition)
+            by_hand = closed_by_operator(platform, result.state, definition.name, asset)
+            result = _evaluate_interval(platform, asset, result, part, definition, model, raising, by_hand)
         except ModelUnavailable as unavailable:
             why = f"the model cannot be read: {unavailable}"
             return replace(result, unknown=why, unreadable=why)
@@ -204,33 +215,35 @@ def _evaluate_interval(
     part: VersionInterval,
     definition: ClassifierDefinition,
     model: TrainedModel | None,
+    raising: ClassifierDefinition,
+    closed_by_hand: datetime | None,
 ) -> TargetEvaluation:
-    start = _start(result.state, part, definition, model)
-    history = _read_history(platform.readings, asset, start, part.end, definition, model)
-    problems = find_problems(definition.problem, history)
-    known_at = np.sort(millis(problems["known_at"]))
+    """Evaluate one part. `raising`: the definition, as it was when the open episode was raised, whose problem ends it."""
+    state = result.state
+    start = read_from(asset, part, (definition, raising), model)
+    history = _read_history(platform.readings, asset, start, part, model, (definition, raising))
+    known, anew = known_problem(state, part, _is_new(part)), KnownProblem(part.start)
+    of_open = prediction_rule(raising, history, known, closed_by_hand)
+    rule = of_open
+    if raising is not definition:
+        rule = prediction_rule(definition, history, known if raising.problem == definition.problem else anew, None)
     at = grid(to_millis(part.start), to_millis(part.end), duration_millis(definition.stride))
-    score, rows, unknown = _score(definition, model, history, problems, at)
-    threshold = model.threshold if model else np.inf
-    state, steps = advance_predictions(
-        result.state,
-        at,
-        is_triggered(score, threshold),
-        known_at,
-        definition.gap + definition.horizon,
-        definition.stride,
-        part.end,
-    )
+    score, rows, unknown = _score(definition, model, history, rule.occurrences, at)
+    triggered = is_triggered(score, model.threshold if model else np.inf)
+    after, steps = advance_predictions(state, at, triggered, rule, definition.stride, part.end, of_open)
     raises = dict(result.raises)
-    for step in steps:
+    for i, step in enumerate(steps):
         if step.kind == "raised" and rows is not None:
-            i = int(np.searchsorted(at, to_millis(step.at)))
-            raises[step.at] = Raise(float(score[i]), None, rows.iloc[[i]], model, part.model_version)
+            row = int(np.searchsorted(at, to_millis(step.at)))
+            raises[step.at] = Raise(float(score[row]), None, rows.iloc[[row]], model, part.model_version)
+        elif step.kind == "happening":
+            problem, own = (raising.problem, of_open) if step.raised_at == state.raised_at else (definition.problem, rule)
+            steps[i] = replace(step, reason=describe_happening(problem, history, own.occurrences, step.at))
     scored = [*result.scores]
     if model is not None and part.model_version is not None:
         scored.append(ScoredRows(at, score, model.threshold, part.model_version))
     return TargetEvaluation(
-        replace(state, watermark=part.end),
+        state_at_end(state, after, part, of_open, rule),
         [*result.steps, *((s, part) for s in steps)],
         raises,
         result.changes,
@@ -240,35 +253,27 @@ def _evaluate_interval(
     )
 
 
-def _start(
-    state: ConditionState, part: VersionInterval, definition: ClassifierDefinition, model: TrainedModel | None
-) -> datetime:
-    """Return the first instant of needed readings: for the features, and for the problem back to the open episode's raise."""
-    lookback = model.plan.lookback if model else timedelta(0)
-    return min(part.start, state.raised_at or part.start) - lookback - definition.problem.hold - _MOMENT
-
-
 def _read_history(
     readings: Readings,
     asset: Asset,
     start: datetime,
-    end: datetime,
-    definition: ClassifierDefinition,
+    part: VersionInterval,
     model: TrainedModel | None,
+    definitions: Sequence[ClassifierDefinition],
 ) -> History:
-    """Return what the problem and the features of a model need of (start, end]: no other variables, and no older events.
+    """Return what problems and features of a model need from `start` to the end of a part: no other variables, no older events.
 
     Before `start` these are the values that may be carried forward into it, the last event of each type, and ongoing events.
     """
-    names = {definition.problem.variable, *(model.plan.variables if model else ())}
-    history = readings.load(asset, start, end, [name for name in asset.variables if name in names], events_since=start)
+    names = {*(d.problem.variable for d in definitions), *(model.plan.variables if model else ())}
+    history = readings.load(asset, start, part.end, [name for name in asset.variables if name in names], events_since=start)
     longest = model.plan.carried_longer if model else {}
     since = {name: start - carry for name, carry in longest.items() if name in history.readings}
     return with_older(history, readings.newest(history.asset, since, start)) if since else history
 
 
 def _score(
-    definition: ClassifierDefinition, model: TrainedModel | None, history: History, problems: pd.DataFrame, at: Millis
+    definition: ClassifierDefinition, model: TrainedModel | None, history: History, problems: Occurrences, at: Millis
 ) -> tuple[Scores, pd.DataFrame | None, str | None]:
     """Return scores with NaN where unknown, the feature rows, and the reason if the last instant is unknown."""
     if model is None:
@@ -281,7 +286,7 @@ def _score(
         (~has_any_value(model.plan, history, at), f"no values are known of the last {spoken_duration(model.plan.lookback)}")
     )
     if predicts(definition.problem, history.asset) == "onset":
-        inside = inside_problem(at, millis(problems["start"]), millis(problems["end"]), millis(problems["known_at"]))
+        inside = inside_problem(at, problems, duration_millis(history.delay(definition.problem.variable or "")))
         reasons.append((inside, "the problem has already started"))
     unknown = None
     for mask, reason in reasons:

@@ -7,7 +7,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.model import SEVERITIES, ClassifierDefinition, Definition, Revision, Severity, ThresholdDefinition
 from alerting.detection.evaluation import Evaluation
 from alerting.detection.messages import limit_message, risk_message
-from alerting.episodes.episode import Contribution, Episode, RecommendationResult, Transition, episode_id
+from alerting.episodes.episode import PLATFORM, Contribution, Episode, RecommendationResult, Transition, episode_id
 from alerting.episodes.lifecycle import Step
 from alerting.readings.history import History
 from alerting.recommendation.contributions import contributions
@@ -15,8 +15,6 @@ from alerting.recommendation.whatif import recommend
 from alerting.usecases.definitions.versions import VersionInterval
 from alerting.usecases.evaluation.evaluate_target import Raise, TargetEvaluation
 from alerting.usecases.registry.registration import first_line
-
-ACTOR = "platform"
 
 
 def new_episodes(
@@ -58,7 +56,7 @@ def _raise_episode(step: Step, revision: Revision, asset: Asset, result: TargetE
         model_version=at_raise.model_version,
         inputs=_inputs(definition, result.history, at_raise, step.at),
         guidance={k: v for k, v in definition.guidance.model_dump().items() if v},
-        transitions=(Transition("raised", step.at, ACTOR, step.reason),),
+        transitions=(Transition("raised", step.at, PLATFORM, step.reason),),
         outcome_due_at=step.at if is_predicted else None,
         contributions=why,
         recommendation=advice,
@@ -122,17 +120,22 @@ def with_step(episode: Episode, step: Step, part: VersionInterval, asset: Asset,
     """
     if step.kind != "closed" and any(t.kind == step.kind and t.at == step.at for t in episode.transitions):
         return episode
+    if step.kind == "happening":
+        happening = replace(episode, happening_at=step.at, prediction_ended_at=step.prediction_ended_at)
+        return replace(happening, transitions=(*episode.transitions, Transition("happening", step.at, PLATFORM, step.reason)))
+    if step.kind == "closed" and step.prediction_ended_at is not None:
+        return close(episode, step)
     if step.kind == "closed":
         other = part.revision is not None and part.revision.number != episode.revision
         return close(episode, step, f" (evaluated by revision {part.revision.number})" if other and part.revision else "")
     if step.kind == "severity" and step.severity is not None:
         return _with_severity(episode, step, step.severity, _severity_reason(step, part, asset, result))
-    return replace(episode, transitions=(*episode.transitions, Transition(step.kind, step.at, ACTOR, step.reason)))
+    return replace(episode, transitions=(*episode.transitions, Transition(step.kind, step.at, PLATFORM, step.reason)))
 
 
 def _with_severity(episode: Episode, step: Step, severity: Severity, reason: str) -> Episode:
     peak = max(severity, episode.severity_peak or severity, key=SEVERITIES.index)
-    transition = Transition("severity", step.at, ACTOR, reason)
+    transition = Transition("severity", step.at, PLATFORM, reason)
     return replace(episode, severity=severity, severity_peak=peak, transitions=(*episode.transitions, transition))
 
 
@@ -146,5 +149,7 @@ def _severity_reason(step: Step, part: VersionInterval, asset: Asset, result: Ta
 def close(episode: Episode, step: Step, by: str = "") -> Episode:
     if episode.condition == "closed":
         return episode
-    transition = Transition("closed", step.at, ACTOR, step.reason + by)
-    return replace(episode, condition="closed", closed_at=step.at, transitions=(*episode.transitions, transition))
+    transition = Transition("closed", step.at, PLATFORM, step.reason + by)
+    ended = episode.prediction_ended_at or step.prediction_ended_at
+    transitions = (*episode.transitions, transition)
+    return replace(episode, condition="closed", closed_at=step.at, prediction_ended_at=ended, transitions=transitions)

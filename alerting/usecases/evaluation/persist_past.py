@@ -6,13 +6,13 @@ from functools import partial
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Revision
-from alerting.episodes.episode import Episode, Transition
+from alerting.episodes.episode import PLATFORM, Episode, Transition
 from alerting.episodes.lifecycle import Step
 from alerting.ports import Platform
 from alerting.usecases.episodes.store import update
 from alerting.usecases.evaluation.compose import Composed
 from alerting.usecases.evaluation.evaluate_target import TargetEvaluation
-from alerting.usecases.evaluation.new_episodes import ACTOR, close, new_episodes
+from alerting.usecases.evaluation.new_episodes import close, new_episodes
 
 
 def persist_past(
@@ -75,10 +75,10 @@ def _correct(stored: Episode, evaluated: Episode, at: datetime) -> Episode:
     )
     if updated == stored:
         return stored
-    transition = Transition("corrected", at, ACTOR, "this past period was evaluated again")
+    transition = Transition("corrected", at, PLATFORM, "this past period was evaluated again")
     return replace(updated, transitions=(*stored.transitions, transition), outcome_due_at=evaluated.outcome_due_at)
 
 
 def _withdraw(stored: Episode, at: datetime) -> Episode:
-    transition = Transition("corrected", at, ACTOR, "not found again when this past period was evaluated again")
+    transition = Transition("corrected", at, PLATFORM, "not found again when this past period was evaluated again")
     return replace(stored, withdrawn=True, outcome_due_at=None, transitions=(*stored.transitions, transition))

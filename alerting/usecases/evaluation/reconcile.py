@@ -13,7 +13,7 @@ from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.reconciliation import (
     EvaluatedEpisode,
-    Reprocessed,
+    continuations,
     copy_actions,
     correct,
     evaluated_episodes,
@@ -25,7 +25,13 @@ from alerting.episodes.reconciliation import (
 from alerting.usecases.evaluation.compose import Composed, Composition, add_and_announce
 from alerting.usecases.evaluation.evaluate_target import TargetEvaluation
 from alerting.usecases.evaluation.new_episodes import new_episodes
-from alerting.usecases.notification.routes import end_notifications, raise_notifications, reopen_notifications
+from alerting.usecases.notification.routes import (
+    correction_notifications,
+    end_notifications,
+    happening_notifications,
+    raise_notifications,
+    reopen_notifications,
+)
 
 _MOMENT = timedelta(milliseconds=1)
 
@@ -43,12 +49,16 @@ def compose_reprocessed(
     until = reprocessed.state.watermark
     steps, later = [step for step, _ in reprocessed.steps], [step for step, _ in since.steps]
     by_watermark = {s.raised_at: s for s in evaluated_episodes(base, steps)}
-    final = evaluated_episodes(base, [*steps, *later])
+    final = {s.raised_at: s for s in evaluated_episodes(base, [*steps, *later])}
     episodes = _stored_episodes(target, base.watermark, until)
     found = match_episodes(list(by_watermark.values()), episodes)
-    withdrawn = _withdraw(target, episodes, final, found, base.watermark)
+    carried, carried_now = (continuations(list(s.values()), found, episodes) for s in (by_watermark, final))
+    found_ids = {e.id for e in found.values()} | {e.id for _, e in carried_now.values()}
+    withdrawn = _withdraw(target, episodes, list(final.values()), found, found_ids, base.watermark)
     for raised_at, episode in sorted(found.items(), key=lambda item: item[0]):
-        _correct(target, episode, Reprocessed(raised_at, base, [*steps, *later], until, since.state.watermark))
+        _correct(target, episode, by_watermark[raised_at], final[raised_at])
+    for raised_at, (evaluated, episode) in carried.items():
+        _correct(target, episode, evaluated, carried_now[raised_at][0])
     overlooked = {at for at, one in by_watermark.items() if at not in found and one.whole}
     new = _late_episodes(target.revision, target.asset, reprocessed, overlooked, until, target.as_of)
     raised = add_and_announce(replace(target, is_last=True), new)
@@ -68,10 +78,10 @@ def _withdraw(
     episodes: Sequence[Episode],
     evaluated: Sequence[EvaluatedEpisode],
     found: dict[datetime, Episode],
+    found_ids: Collection[str],
     after: datetime,
 ) -> int:
-    """Withdraw the live episodes that were not found again. Return how many."""
-    found_ids = {e.id for e in found.values()}
+    """Withdraw the live episodes that were not found again, except those with an id in `found_ids`. Return how many."""
     missing = [e for e in episodes if e.id not in found_ids and not (e.backfilled or e.withdrawn) and start_of(e) > after]
     for episode in missing:
         containing = next((found[s.raised_at] for s in evaluated if s.raised_at in found and overlap(s, episode)), None)
@@ -95,15 +105,18 @@ def _withdraw_one(target: Composition, episode: Episode, containing: Episode | N
         target.changes.update(containing.id, lambda e: copy_actions(e, part))
 
 
-def _correct(target: Composition, episode: Episode, correction: Reprocessed) -> None:
+def _correct(target: Composition, episode: Episode, evaluated: EvaluatedEpisode, final: EvaluatedEpisode) -> None:
     definition, as_of = target.definition, target.as_of
 
     def correct_stored(stored: Episode) -> Episode:
-        after = correct(stored, correction, as_of)
+        after = correct(stored, evaluated, final, as_of)
         reason = after.transitions[-1].reason if after.transitions else ""
         if stored.condition == "open" and after.condition == "closed":
             ended = end_notifications(definition, after, reason, as_of)
             return replace(after, notifications=(*after.notifications, *ended))
+        if stored.condition == "open" and after.phase != stored.phase:
+            come = happening_notifications if after.phase == "happening" else correction_notifications
+            return replace(after, notifications=(*after.notifications, *come(definition, after, reason, as_of)))
         if stored.condition == "open" or after.condition == "closed":
             return after
         if target.changes.live_open(stored.definition, stored.asset) is not None:

@@ -1,7 +1,7 @@
 """Deliver pending notifications: claim, deliver, record. Delivery is at least once, with a key that never changes."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -15,6 +15,7 @@ from alerting.notifications.policy import after_failure, retry_delay
 from alerting.operators.shelves import Shelf
 from alerting.ports import DeliveryFailed, Message, Platform
 from alerting.ports.logs import id_logger, log_run
+from alerting.recommendation.conflicts import opposite_advice
 from alerting.reporting.sentences import clock_time
 from alerting.usecases.definitions.platform_alerts import record_document_faults
 from alerting.usecases.episodes.store import find_episode, update
@@ -136,11 +137,18 @@ def _episode_notifications(platform: Platform, episode: Episode, acknowledging: 
 
     def message_for(notification: Notification) -> Message:
         now = platform.clock.now()
-        plain = message(episode, notification, platform.links, acknowledging, now, platform.zone)
+        plain = message(episode, notification, platform.links, acknowledging, now, platform.zone, _conflicts(platform, episode))
         return replace(plain, draw=lambda: draw_episode(platform, episode, platform.clock.now()))
 
     ids = {"definition": episode.definition, "asset": episode.asset, "episode": episode.id}
     return _Notifications(change, message_for, ids)
+
+
+def _conflicts(platform: Platform, episode: Episode) -> Sequence[str]:
+    """Return sentences on open alerts of the asset with the opposite advice."""
+    if episode.recommendation is None or not episode.recommendation.helps:
+        return ()
+    return opposite_advice(platform.episodes.find(asset=episode.asset, open_only=True)).get(episode.id, ())
 
 
 def _shelf_notifications(platform: Platform, shelf: Shelf) -> _Notifications:

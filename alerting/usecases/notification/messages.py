@@ -1,12 +1,13 @@
 """Message texts and payloads of notifications, for people and systems."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
+from types import MappingProxyType
 from typing import Any
 
 from alerting.definitions.model import Severity
-from alerting.episodes.episode import Episode, Notification
+from alerting.episodes.episode import Episode, Notification, TransitionKind
 from alerting.notifications.group_message import GroupMessage
 from alerting.operators.shelves import Shelf
 from alerting.ports import Links, Message
@@ -14,6 +15,7 @@ from alerting.reporting.sentences import (
     about,
     clock_time,
     distance,
+    happening_reason,
     headline,
     local_times,
     reasons,
@@ -24,9 +26,8 @@ from alerting.reporting.sentences import (
 from alerting.reporting.sentences import message as in_one_line
 
 FIRST = "first notification"
-PROBLEM_STARTED = "the problem has started"
 _EXPLAINED = ("cause", "consequence")
-_SELF_EVIDENT = ("severity_rose", "repeated", "escalated")  # causes that the subject states already
+_SELF_EVIDENT = ("severity_rose", "repeated", "escalated", "happening")  # causes that the subject states already
 _ENDS = {"the horizon has passed": "the predicted time has passed without the problem"}
 
 
@@ -37,15 +38,18 @@ def message(
     acknowledging: Collection[str | None] = (),
     now: datetime | None = None,
     zone: tzinfo = UTC,
+    conflicts: Sequence[str] = (),
 ) -> Message:
     """Return the message of one notification of an episode.
 
     `acknowledging`: names of routes whose messages may acknowledge by a link. `now`: of its delivery; times are those of `zone`.
+    `conflicts`: sentences on open alerts of the asset with the opposite advice.
     """
     instant = now or notification.created_at
     subject = _subject(episode, notification, instant)
-    detail_lines = _end_lines if notification.transition == "closed" else _open_lines
-    lines = [subject, *(local_times(line, instant, zone) for line in detail_lines(episode, notification, instant, zone))]
+    details = _DETAILS.get(notification.transition, _open_lines)
+    lines = [subject, *(local_times(line, instant, zone) for line in details(episode, notification, instant, zone))]
+    lines += conflicts if notification.transition not in _DETAILS else ()
     plain = Message(notification.key, subject, "\n".join(lines), _payload(episode, notification))
     if links is None:
         return plain
@@ -80,7 +84,12 @@ def _subject(episode: Episode, notification: Notification, now: datetime) -> str
     """Return the subject line: first what has happened, then the severity, then title and asset."""
     alert, open_for = f"{episode.title} on {episode.asset}", about(now - episode.raised_at)
     if notification.transition == "closed":
-        return f"{'It happened' if notification.reason == PROBLEM_STARTED else 'Over'}: {alert}"
+        at_once = episode.happening_at is not None and episode.happening_at == episode.closed_at
+        return f"{'It happened' if at_once else 'Over'}: {alert}"
+    if notification.transition == "happening":
+        return f"It is happening: {alert}"
+    if notification.transition == "corrected":
+        return f"{'It happened after all' if episode.condition == 'closed' else 'It is not happening'}: {alert}"
     happened = {
         "severity_rose": "Worse: ",
         "repeated": f"Still open after {open_for}: ",
@@ -93,9 +102,14 @@ def _subject(episode: Episode, notification: Notification, now: datetime) -> str
 
 def _end_lines(episode: Episode, notification: Notification, now: datetime, zone: tzinfo) -> list[str]:
     """Return the lines of an ended episode: its duration, why it ended, and what remains to be done."""
-    lasted = time_range(episode.raised_at, episode.closed_at or now, now, zone)
+    begun = episode.happening_at or episode.raised_at
+    lasted = time_range(begun, episode.closed_at or now, now, zone)
     reason = _ENDS.get(notification.reason, notification.reason)
-    lines = [f"{lasted[:1].upper()}{lasted[1:]}: {reason}.", f"It was: {sentence(episode.evaluation.reason)}"]
+    lines = [f"{lasted[:1].upper()}{lasted[1:]}: {reason}."]
+    if episode.happening_at is not None:
+        before = about(episode.happening_at - episode.raised_at)
+        lines += [f"It happened: {sentence(happening_reason(episode) or '')}", f"It was predicted {before} before."]
+    lines.append(f"It was: {sentence(episode.evaluation.reason)}")
     if episode.severity_peak not in (None, episode.severity):
         lines.append(f"Worst severity: {episode.severity_peak}.")
     if episode.acknowledged is None:
@@ -103,13 +117,21 @@ def _end_lines(episode: Episode, notification: Notification, now: datetime, zone
     return lines
 
 
+def _corrected_lines(episode: Episode, notification: Notification, now: datetime, zone: tzinfo) -> list[str]:
+    """Return the lines of a correction: what was said before, and what is known now."""
+    raised = f"It was predicted {clock_time(episode.raised_at, now, zone)}: {sentence(episode.evaluation.reason)}"
+    return [sentence(notification.reason), raised]
+
+
 def _open_lines(episode: Episode, notification: Notification, now: datetime, zone: tzinfo) -> list[str]:
     """Return the lines of an open episode: what is wrong, since when, what to do; in a first notification also why."""
     lines = _change_lines(episode, notification, now, zone)
-    since = clock_time(episode.raised_at, now, zone)
-    expected = episode.valid_until if episode.kind == "classifier" else None
-    until = f"; expected by {clock_time(expected, now, zone)}" if expected else ""
-    lines.append(f"Since {since} ({distance(episode.raised_at, now)}){until}.")
+    since = f"{clock_time(episode.raised_at, now, zone)} ({distance(episode.raised_at, now)})"
+    if episode.happening_at is not None:
+        lines.append(f"Predicted {since}: {sentence(episode.evaluation.reason)}")
+    else:
+        expected = episode.valid_until if episode.kind == "classifier" else None
+        lines.append(f"Since {since}{f'; expected by {clock_time(expected, now, zone)}' if expected else ''}.")
     if episode.condition == "open":
         lines += _advice_lines(episode)
     if notification.transition != "repeated":
@@ -135,6 +157,11 @@ def _advice_lines(episode: Episode) -> list[str]:
     return [*lines, f"Action: {action}"] if action and action != step else lines
 
 
+_DETAILS: Mapping[TransitionKind, Callable[[Episode, Notification, datetime, tzinfo], list[str]]] = MappingProxyType(
+    {"closed": _end_lines, "corrected": _corrected_lines}
+)
+
+
 def _severity(episode: Episode, notification: Notification) -> Severity:
     """Return the severity to state. A raise and a rise state the severity of their own instant, also if it has changed since."""
     states_its_instant = notification.transition in ("raised", "severity_rose")
@@ -147,10 +174,14 @@ def _change_lines(episode: Episode, notification: Notification, now: datetime, z
     risen = [reason for reason in changes if f"→ {severity}" in reason][-1:]
     if notification.transition == "severity_rose" and risen:
         lines = [f"Worse: {risen[0]}."]
+    elif notification.transition == "happening":
+        lines = [sentence(notification.reason)]
     else:
         lines = [sentence(episode.evaluation.reason if notification.transition == "raised" else headline(episode))]
     if episode.condition == "closed":
         lines.append(f"Meanwhile: over since {clock_time(episode.closed_at, now, zone) if episode.closed_at else ''}.")
+    elif notification.transition == "raised" and episode.happening_at is not None:
+        lines.append(f"Meanwhile: {sentence(headline(episode))}")
     elif severity != episode.severity and changes:
         lines.append(f"Meanwhile: {changes[-1]}.")
     return lines
@@ -169,6 +200,8 @@ def _payload(episode: Episode, notification: Notification) -> dict[str, Any]:
         "title": episode.title,
         "message": in_one_line(episode),
         "raised_at": episode.raised_at.isoformat(),
+        "phase": episode.phase,
+        "happening_at": episode.happening_at and episode.happening_at.isoformat(),
         "closed_at": episode.closed_at and episode.closed_at.isoformat(),
         "evaluation": episode.evaluation.reason,
         "value": episode.evaluation.value,

@@ -126,6 +126,18 @@ def end_notifications(definition: Definition, episode: Episode, reason: str, now
     return _notifications_by_route(definition, episode, to_notify, "closed", reason, now)
 
 
+def happening_notifications(definition: Definition, episode: Episode, reason: str, now: datetime) -> tuple[Notification, ...]:
+    """Return the notifications that the problem of an episode has come, to the recipients of its raise."""
+    to_notify = [Recipient(channel) for channel in sorted({n.channel for n in episode.notifications})]
+    return _notifications_by_route(definition, episode, to_notify, "happening", reason, now)
+
+
+def correction_notifications(definition: Definition, episode: Episode, reason: str, now: datetime) -> tuple[Notification, ...]:
+    """Return the notifications that what was said of an episode's problem is corrected, to the recipients of its raise."""
+    to_notify = [Recipient(channel) for channel in sorted({n.channel for n in episode.notifications})]
+    return _notifications_by_route(definition, episode, to_notify, "corrected", reason, now)
+
+
 def reopen_notifications(
     definition: Definition, episode: Episode, reason: str, now: datetime, without: Collection[str] = ()
 ) -> tuple[Notification, ...]:

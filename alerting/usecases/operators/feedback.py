@@ -9,6 +9,7 @@ from alerting.ports import Platform
 from alerting.reporting.messages import VERDICT_NAMES
 from alerting.usecases.episodes.outcomes import update_outcome
 from alerting.usecases.episodes.store import find_episode, update
+from alerting.usecases.notification.corrections import correct_if_known_late
 
 
 def give_feedback(
@@ -40,7 +41,7 @@ def give_feedback(
     stored = platform.feedback.append(feedback, once)
     platform.audit.add(actor=actor, what="feedback", subject=episode.id, at=stored.at, after=verdict, why=comment or action or "")
     update(platform, episode.id, lambda e: _record_on_episode(platform, e, stored))
-    update_outcome(platform, episode.id, at)
+    update_outcome(platform, episode.id, at, correct_if_known_late)
     determined = platform.episodes.get(episode.id)
     assert determined is not None  # noqa: S101 - episodes are never deleted
     return determined

@@ -14,9 +14,11 @@ from alerting.operators.actions import Action, Flags, IsaState, Role, isa_state,
 from alerting.operators.shelves import Shelf, ShelfKind, check_shelf, current_flags, describe_shelf, new_shelf, reminder_time
 from alerting.ports import Platform
 from alerting.usecases.definitions.sync import latest_revision, require_revision
+from alerting.usecases.episodes.happening import current_progress
 from alerting.usecases.episodes.store import NotFound, find_episode, update
 from alerting.usecases.episodes.suppression import line_condition
 from alerting.usecases.notification.muting import end_shelf, record_muting, tend_shelves
+from alerting.usecases.notification.routes import end_notifications
 from alerting.usecases.operators.feedback import give_feedback
 
 
@@ -79,6 +81,33 @@ def confirm(platform: Platform, id: str, actor: Actor, at: datetime, did: str = 
         return _add_transition(_set_acknowledged(marked, actor, at), "confirmed", actor, at, did)
 
     return _act(platform, episode.id, "confirm", actor, at, done, did)
+
+
+def close(platform: Platform, id: str, actor: Actor, at: datetime, reason: str) -> Episode:
+    """End an alert by hand whose problem has come and is not known any more. Its recipients are notified of the end.
+
+    Raises UserError without a reason, and while the problem is known: that alert ends with its problem.
+    """
+    if not reason.strip():
+        raise UserError("say why it is over: the reason is empty")
+
+    def end(episode: Episode) -> Episode:
+        move(operator_state(platform, episode, at).flags, "close")
+        _require_unknown(platform, episode, at)
+        ended = _add_transition(replace(episode, condition="closed", closed_at=at), "closed", actor, at, reason)
+        definition = require_revision(platform, episode.definition).definition
+        added = end_notifications(definition, ended, f"closed by {actor.name}: {reason}", at)
+        return replace(ended, notifications=(*ended.notifications, *added))
+
+    return _act(platform, id, "close", actor, at, end, reason)
+
+
+def _require_unknown(platform: Platform, episode: Episode, at: datetime) -> None:
+    progress = current_progress(platform, episode, at)
+    if progress is None:
+        raise UserError("only an alert whose predicted problem has come is closed by hand; the others end by themselves")
+    if progress.is_known:
+        raise UserError(f"it ends with its problem, which is known: {progress.message}; to mute it: alerting shelf add")
 
 
 def comment(platform: Platform, id: str, actor: Actor, at: datetime, text: str) -> Episode:

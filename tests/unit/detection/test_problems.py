@@ -4,8 +4,8 @@ import pandas as pd
 from alerting.definitions.assets import Variable
 from alerting.definitions.model import Problem
 from alerting.detection.classifier import inside_problem
-from alerting.detection.problems import find_problems, matching, predicts, problem_samples
-from alerting.readings.history import millis, to_millis
+from alerting.detection.problems import find_occurrences, find_problems, matching, predicts, problem_samples
+from alerting.readings.history import to_millis
 from tests.builders import at, history, oven
 
 MOIST = Problem.model_validate({"variable": "moisture", "above": 4.5, "for": "5m"})
@@ -50,9 +50,9 @@ def test_events_are_problems_by_type_with_wildcards():
 
 def test_an_instant_event_never_goes_on_a_lasting_one_without_end_does():
     data = history([0], moisture=[4], events=[("x-instant", 5, 5), ("x-lasting", 9, None)])
-    found = find_problems(Problem.model_validate({"event": "x-*"}), data)
+    found = find_occurrences(Problem.model_validate({"event": "x-*"}), data)
     instants = np.array([to_millis(at(m)) for m in (4, 5, 6, 9, 100)])
-    inside = inside_problem(instants, millis(found["start"]), millis(found["end"]), millis(found["known_at"]))
+    inside = inside_problem(instants, found, delay=0)
     assert inside.tolist() == [False, False, False, True, True]
 
 

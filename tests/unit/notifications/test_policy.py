@@ -42,6 +42,7 @@ def test_the_stages_read_aloud():
         "skip_muted",
         "digest_if_over",
         "notify_of_raise",
+        "notify_of_happening",
         "notify_of_end",
         "notify_of_reopening",
         "skip_over",

@@ -24,6 +24,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "alarm-life-cycle.md"
 EXPECTED = {
     "raise": lambda a, k, s, o, d: None if a else (True, False, s, o, d),
     "clear": lambda a, k, s, o, d: (False, k, s, o, d) if a else None,
+    "close": lambda a, k, s, o, d: (False, k, s, o, d) if a else None,
     "acknowledge": lambda a, k, s, o, d: (a, True, s, o, d),
     "confirm": lambda a, k, s, o, d: (a, True, s, o, d),
     "comment": lambda a, k, s, o, d: (a, k, s, o, d),

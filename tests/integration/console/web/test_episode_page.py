@@ -272,9 +272,13 @@ def test_what_ended_unacknowledged_is_marked_and_can_be_acknowledged(platform, b
     assert "Acknowledged by otto today 10:00" in text_of(browser.get(path).text)
 
 
-def test_the_list_has_three_sections_with_counts_newest_first(platform, browser):
+def test_the_list_groups_what_happens_what_is_expected_what_is_unseen_and_the_rest_with_counts(platform, browser):
     seen = ActorStamp("otto", at(10))
     platform.episodes.insert(episode(1, "oven-1", condition="open"))
+    come = Transition("happening", at(9), "platform", "Moisture is 4.7 %, limit 4.5 %, since 2026-01-05T00:07:00+00:00")
+    predicted = {"kind": "classifier", "condition": "open", "valid_until": at(31)}
+    platform.episodes.insert(episode(1, "oven-8", **predicted))
+    platform.episodes.insert(episode(1, "oven-9", **predicted, happening_at=at(9), transitions=(come,)))
     for minute in (2, 3):
         platform.episodes.insert(episode(minute, f"oven-{minute}"))
     for minute in (4, 5, 6):
@@ -283,7 +287,8 @@ def test_the_list_has_three_sections_with_counts_newest_first(platform, browser)
     platform.episodes.insert(episode(8, "oven-8", withdrawn=True))
     page = browser.get("/").text
     words = text_of(page)
-    assert [title in words for title in ("Open 1", "Over, not acknowledged 2", "Earlier 5")] == [True] * 3
+    assert [title in words for title in ("Happening 2", "Expected 1", "Over, not acknowledged 2", "Earlier 5")] == [True] * 4
+    assert "It is happening: Moisture is 4.7 %, limit 4.5 %, since today 00:07." in words
     sections = re.split(r'<section id="(?:open|unacknowledged|earlier)">', page)[1:]
     shown = [re.findall(r"href=\"/episodes/([0-9a-f]{24})", section) for section in sections]
     assert shown == [[episode(m, f"oven-{m}").id for m in group] for group in ((1,), (3, 2), (8, 7, 6, 5, 4))]
@@ -398,14 +403,6 @@ def test_the_messages_of_an_episode_read_in_order_say_what_happened_first():
         "It was not acknowledged.",
     ]
     assert not any(ISO.search(m.text) for m in (*mail.messages, *chief.messages))
-
-
-def test_a_prediction_that_came_true_is_not_told_as_over():
-    from alerting.usecases.notification.messages import message
-
-    told = Notification("k", "mail", "closed", "the problem has started", at(20))
-    one = episode(1, definition="too-moist", kind="classifier", title="Too moist")
-    assert message(one, told).subject == "It happened: Too moist on oven-1"
 
 
 def test_a_digest_tells_its_alerts_in_the_order_of_time_in_times_of_the_plant():

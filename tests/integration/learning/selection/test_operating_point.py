@@ -6,6 +6,7 @@ import pytest
 
 from alerting.definitions.model import OperatingPoint
 from alerting.learning.selection.operating_point import choose_threshold, evaluate_threshold, observe_rows
+from alerting.readings.history import millis
 
 MINUTE, WEEK_S = 60_000, 604_800.0
 GAP, HORIZON = 0, 30 * MINUTE
@@ -18,7 +19,15 @@ def week(*problems_at_row: int):
     start = pd.to_datetime(at[list(problems_at_row)] + 1, unit="ms", utc=True)
     problems = pd.DataFrame({"asset": "a", "start": start, "last": start, "end": start, "known_at": start})
     asset = np.full(ROWS, "a", dtype=object)
-    return observe_rows(at, asset, problems, onset=True, observed_s={"a": WEEK_S}, gap_ms=GAP, horizon_ms=HORIZON)
+    return observe_rows(
+        at, asset, problems, occurrences(problems), onset=True, observed_s={"a": WEEK_S}, gap_ms=GAP, horizon_ms=HORIZON
+    )
+
+
+def occurrences(problems):
+    """The same problems, which come and are over at once."""
+    start = millis(problems["start"])
+    return pd.DataFrame({"asset": problems["asset"], "start": start, "true_at": start, "known_at": start, "over_at": start})
 
 
 def scores(**peaks: float):
@@ -86,7 +95,8 @@ def test_every_asset_is_judged_on_its_own():
     asset = np.repeat(np.array(["a", "b"], dtype=object), ROWS)
     start = pd.to_datetime([one.at[101] + 1], unit="ms", utc=True)
     problems = pd.DataFrame({"asset": "b", "start": start, "last": start, "end": start, "known_at": start})
-    both = observe_rows(at, asset, problems, onset=True, observed_s={"a": WEEK_S, "b": WEEK_S}, gap_ms=GAP, horizon_ms=HORIZON)
+    observed_s = {"a": WEEK_S, "b": WEEK_S}
+    both = observe_rows(at, asset, problems, occurrences(problems), True, observed_s, gap_ms=GAP, horizon_ms=HORIZON)
     metrics = evaluate_threshold(both, np.concatenate([scores(r100=0.9), scores(r100=0.9)]), 0.9, seed=0)
     assert (metrics.n_found, metrics.n_false_alarms) == (1, 1)
     assert metrics.false_alarms_per_week == 0.5

@@ -92,6 +92,7 @@ def test_a_dataset_survives_its_files():
     got = dataset_from_files(dataset_files(dataset))
     pd.testing.assert_frame_equal(got.rows, dataset.rows, check_exact=True)
     pd.testing.assert_frame_equal(got.problems, dataset.problems)
+    pd.testing.assert_frame_equal(got.occurrences, dataset.occurrences)
     for name in ("label", "asset", "at", "part", "persistence"):
         np.testing.assert_array_equal(getattr(got, name), getattr(dataset, name))
         assert getattr(got, name).dtype == getattr(dataset, name).dtype

@@ -1,0 +1,98 @@
+"""When the condition of a problem was true, as a pure function of samples or events. Loads only numpy."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.readings.instants import FAR_FUTURE, Millis, from_millis, to_millis
+
+BoolArray = npt.NDArray[np.bool_]
+NOT_YET = np.iinfo(np.int64).min
+_TIMES = ("start", "true_at", "known_at", "over_at")
+
+
+@dataclass(frozen=True)
+class Occurrences:
+    """Times (ms, increasing) of a problem's condition on one asset, one entry for each run of samples that meet it, or event.
+
+    `start`: its first sample. `true_at`: from when it is known to be true. `known_at`: when it is known to have lasted for
+    `problem.for`; FAR_FUTURE if it did not. `over_at`: when it is known to be over; FAR_FUTURE while it goes on.
+    """
+
+    start: Millis
+    true_at: Millis
+    known_at: Millis
+    over_at: Millis
+    of_samples: bool = True
+
+    def columns(self, asset: str) -> dict[str, Any]:
+        """Return the columns of a frame with one row for each occurrence on this asset."""
+        return {"asset": np.full(len(self.start), asset, dtype=object), **{name: getattr(self, name) for name in _TIMES}}
+
+    @classmethod
+    def from_columns(cls, columns: Any) -> "Occurrences":
+        """Return the occurrences in such columns of a mapping or frame, all of one asset."""
+        start, true_at, known_at, over_at = (np.asarray(columns[name], np.int64) for name in _TIMES)
+        return cls(start, true_at, known_at, over_at)
+
+    def ended_at(self, instant: datetime) -> "Occurrences":
+        """Return the occurrences with the one that goes on at an instant ended there, by hand."""
+        at = to_millis(instant)
+        return replace(self, over_at=np.where((self.known_at <= at) & (at < self.over_at), at, self.over_at))
+
+    def since(self, instant: datetime) -> datetime | None:
+        """Return the start of the occurrence that is known to be true at an instant, None without one."""
+        at = to_millis(instant)
+        which = np.flatnonzero((self.true_at <= at) & (at < self.over_at))
+        return from_millis(int(self.start[which[0]])) if len(which) else None
+
+
+@dataclass(frozen=True)
+class KnownProblem:
+    """What is known of a problem's condition at an instant. `since`: start of the run of samples that goes on, None without one.
+
+    `is_first`: it was not evaluated before; what goes on is then what the samples show.
+    """
+
+    at: datetime
+    since: datetime | None = None
+    is_first: bool = True
+
+
+def occurrences_of_events(start: Millis, end: Millis) -> Occurrences:
+    """Return the occurrences of events that do not overlap. `end`: NOT_YET while one goes on."""
+    return Occurrences(start, start, start, np.where(end == NOT_YET, FAR_FUTURE, end), of_samples=False)
+
+
+def occurrences_of_samples(ts: Millis, bad: BoolArray, hold: int, delay: int, known: KnownProblem | None = None) -> Occurrences:
+    """Return every run of samples that meet the condition. A value holds until the next sample.
+
+    `hold`, `delay`: `problem.for` and the delay of the variable (ms). `known`: what an earlier evaluation has found; runs that
+    were over by then are left out.
+    """
+    if known is not None:
+        ts, bad = _samples_after(ts, bad, to_millis(known.at) - delay, known)
+    start, end, _ = condition_intervals(ts, bad)
+    known_at = np.where((end == NOT_YET) | (end - start >= hold), start + hold + delay, FAR_FUTURE)
+    return Occurrences(start, start + delay, known_at, np.where(end == NOT_YET, FAR_FUTURE, end + delay))
+
+
+def _samples_after(ts: Millis, bad: BoolArray, after: int, known: KnownProblem) -> tuple[Millis, BoolArray]:
+    """Return the samples after an instant, and before them the first one of the run that goes on there."""
+    new = int(np.searchsorted(ts, after, side="right"))
+    start = ts[:0] if known.since is None else np.array([to_millis(known.since)], np.int64)
+    if known.is_first and known.since is None and new and bad[new - 1]:
+        good = np.flatnonzero(~bad[:new])
+        start = ts[[good[-1] + 1 if len(good) else 0]]
+    return np.append(start, ts[new:]), np.append(np.ones(len(start), np.bool_), bad[new:])
+
+
+def condition_intervals(ts: Millis, bad: BoolArray) -> tuple[Millis, Millis, Millis]:
+    """Return first instant, first good instant after (or NOT_YET) and last bad instant of every run of bad samples."""
+    edges = np.diff(np.concatenate(([0], bad.astype(np.int8), [0])))
+    first, after = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    end = np.where(after < len(ts), ts[np.minimum(after, len(ts) - 1)], NOT_YET) if len(ts) else after
+    return ts[first], end.astype(np.int64), ts[after - 1] if len(ts) else after

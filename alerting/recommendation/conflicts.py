@@ -1,0 +1,31 @@
+"""Open alerts of one asset whose advice points opposite ways."""
+
+from collections.abc import Sequence
+from itertools import combinations
+
+from alerting.episodes.episode import Episode
+
+
+def opposite_advice(episodes: Sequence[Episode]) -> dict[str, list[str]]:
+    """Return, by episode id, a sentence for each other open alert of its asset that advises the opposite."""
+    found: dict[str, list[str]] = {}
+    advising = [e for e in episodes if e.condition == "open" and e.recommendation is not None and e.recommendation.helps]
+    for one, other in combinations(advising, 2):
+        if one.asset == other.asset:
+            directions, others = _directions(one), _directions(other)
+            for variable in sorted(directions.keys() & others.keys()):
+                if directions[variable] != others[variable]:
+                    found.setdefault(one.id, []).append(_sentence(variable, directions[variable], other))
+                    found.setdefault(other.id, []).append(_sentence(variable, others[variable], one))
+    return found
+
+
+def _directions(episode: Episode) -> dict[str, bool]:
+    """Return whether the advice raises each variable that it changes."""
+    changes = episode.recommendation.changes if episode.recommendation else ()
+    return {change.variable: change.after > change.before for change in changes}
+
+
+def _sentence(variable: str, raises: bool, other: Episode) -> str:
+    mine, theirs = ("raise", "lower") if raises else ("lower", "raise")
+    return f"Opposite advice: this alert says {mine} {variable}, “{other.title}” says {theirs} it. Decide which matters more."

@@ -1,0 +1,48 @@
+"""What is known now of a problem that was predicted and has come."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.model import Problem, ThresholdDefinition
+from alerting.detection.messages import current_value_message, unknown_since_message
+from alerting.episodes.episode import Episode
+from alerting.ports import Platform
+
+_STALE_AFTER: timedelta = ThresholdDefinition.model_fields["stale_after"].default
+_LONGEST = timedelta(days=400)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What is known of a problem that goes on, in a sentence. `is_known`: its last value is not stale."""
+
+    is_known: bool
+    message: str
+
+
+def current_progress(platform: Platform, episode: Episode, now: datetime) -> Progress | None:
+    """Return what is known now of the problem of an episode; None if it is not happening, or its definition is gone."""
+    asset = platform.assets.get(episode.asset)
+    revision = next((r for r in platform.definitions.revisions(episode.definition) if r.number == episode.revision), None)
+    problem = revision.definition.problem if revision else None
+    if episode.phase != "happening" or episode.happening_at is None or asset is None or problem is None:
+        return None
+    if problem.variable is None:
+        return Progress(True, "It goes on: its event has no end yet.")
+    return _last_value(platform, asset, problem, problem.variable, episode.happening_at, now)
+
+
+def _last_value(
+    platform: Platform, asset: Asset, problem: Problem, variable: str, happening_at: datetime, now: datetime
+) -> Progress:
+    known = asset.variables.get(variable)
+    delay = known.delay if known else timedelta(0)
+    newest = platform.readings.newest(asset, {variable: happening_at - _LONGEST}, now - delay)
+    if newest.empty:
+        return Progress(False, unknown_since_message(asset, variable, happening_at))
+    at, value = newest.index[-1].to_pydatetime(), float(newest[variable].dropna().iloc[-1])
+    usual = known.sampling if known and known.sampling else timedelta(0)
+    if now - delay - at > max(_STALE_AFTER, 2 * usual):
+        return Progress(False, unknown_since_message(asset, variable, at))
+    return Progress(True, current_value_message(problem, asset, value, at))

@@ -1,0 +1,288 @@
+"""A prediction that comes true, live: its mails in order, operators, late data, another revision, any way of evaluating it."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.faults import UserError
+from alerting.definitions.validation import definition_document
+from alerting.learning.models import files as model_files
+from alerting.ports import DecisionRecord, ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.episodes.happening import current_progress
+from alerting.usecases.evaluation.evaluate import evaluate
+from alerting.usecases.notification.deliver import deliver_due
+from alerting.usecases.operators import operate
+from alerting.usecases.registry.registration import register_model
+from tests import small_models
+from tests.pretended import Mailbox, pretended_platform
+
+START = small_models.START
+CRITICAL, NORMAL = 16.0, 2.0  # humidity with a high and a low risk
+CREW = operate.Actor("ann", "operator")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def model():
+    """A model that sees the last humidity alone."""
+    data = small_models.dataset(hours=60)
+    made = small_models.linear_model(
+        data.plan, data.rows, {"humidity.last": 50.0}, threshold=0.5, training_cutoff=START - timedelta(1)
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model_files, "model_from_files", lambda files: made)
+        patch.setattr("alerting.usecases.evaluation.new_episodes._advice", lambda *_: None)
+        yield made
+
+
+class Line:
+    """A line whose minutes are given as values, evaluated live."""
+
+    def __init__(self, delay=0, every=10, **problem):
+        self.mail = Mailbox("mail")
+        self.platform = pretended_platform(self.mail)
+        moisture = small_models.VARIABLES["moisture"].model_copy(update={"delay": timedelta(minutes=delay), "title": "Moisture"})
+        self.platform.assets.put([Asset(name="oven-1", variables={**small_models.VARIABLES, "moisture": moisture})])
+        self.definition = small_models.definition(
+            title="Biscuits too moist",
+            problem={"variable": "moisture", "above": 5.0, "for": "10m", **problem},
+            features={"stride": f"{every}m", "windows": ["15m", "1h"], "aggregations": ["last"]},
+            exclude=["moisture"],
+            guidance={"action": "Slow the belt down"},
+        )
+        apply(self.platform, [definition_document(self.definition)], "engineer", START, "test")
+        register_model(self.platform, "too-moist", "run-1", {"version": b"1"}, {}, {})
+        promoted = DecisionRecord("too-moist", START, 1, 1, None, True, True, "promote", "", {}, "run-1", "platform")
+        self.platform.decisions.add(promoted)
+
+    def feed(self, minutes, now=None, **values):
+        rows = [ReadingRow("oven-1", at(m), values) for m in minutes]
+        self.platform.readings.add_readings(rows, at(minutes[0] if now is None else now))
+
+    def run(self, *minutes):
+        for minute in minutes:
+            self.platform.clock.instant = at(minute)
+            evaluate(self.platform, None, at(minute))
+            deliver_due(self.platform, at(minute))
+
+    @property
+    def episodes(self):
+        return sorted((e for e in self.platform.episodes.find() if not e.withdrawn), key=lambda e: e.raised_at)
+
+    def subjects(self):
+        return [message.subject for message in self.mail.messages]
+
+
+def at(minute):
+    return START + timedelta(minutes=minute)
+
+
+def warned(line, until=90):
+    """Moisture is too high from 25 on, of which the model warns at 10."""
+    line.feed(range(1, 21), humidity=CRITICAL)
+    line.feed(range(21, until), humidity=NORMAL)
+    line.feed(range(1, 25), moisture=4.0)
+    line.feed(range(25, 70), moisture=5.5)
+    return line
+
+
+def test_the_mails_of_a_whole_episode_in_order():
+    line = warned(Line())
+    line.feed(range(70, 90), moisture=4.5)
+    line.run(*range(5, 90, 5))
+    assert [(m.subject, m.text.splitlines()[1]) for m in line.mail.messages] == [
+        ("MEDIUM: Biscuits too moist on oven-1", "Moisture will probably exceed 5 % within 30 min (100 %; alarm at 50 %)."),
+        ("It is happening: Biscuits too moist on oven-1", "Moisture is 5.5 %, limit 5 %, since today 00:25."),
+        ("Over: Biscuits too moist on oven-1", "Today 00:35 to 01:10 (35 min): the problem is over."),
+    ]
+    assert "What to do: Slow the belt down" in line.mail.messages[1].text
+    [one] = line.episodes
+    assert (one.raised_at, one.happening_at, one.prediction_ended_at, one.closed_at) == (at(10), at(35), at(35), at(70))
+    assert [t.kind for t in one.transitions if t.kind != "outcome"] == ["raised", "happening", "closed"]
+    assert one.outcome_record.outcome == "hit"
+    assert one.phase == "over"
+
+
+def test_it_is_open_and_nothing_else_is_raised_while_it_happens():
+    line = warned(Line())
+    line.feed(range(40, 60), humidity=CRITICAL)
+    line.run(*range(5, 70, 5))
+    [one] = line.episodes
+    assert (one.condition, one.phase, one.closed_at) == ("open", "happening", None)
+    assert line.platform.states.load("too-moist", ["oven-1"])["oven-1"].happening_since == at(35)
+
+
+def test_an_acknowledgement_and_a_shelf_outlast_the_change_and_the_end_is_told():
+    line = warned(Line())
+    line.feed(range(70, 90), moisture=4.5)
+    line.run(5, 10)
+    operate.acknowledge(line.platform, line.episodes[0].id, CREW, at(12))
+    operate.shelve(line.platform, "too-moist", "oven-1", CREW, at(12), at(400), "known")
+    line.run(*range(15, 90, 5))
+    assert line.episodes[0].acknowledged.actor == "ann"
+    assert line.subjects() == ["MEDIUM: Biscuits too moist on oven-1", "Over: Biscuits too moist on oven-1"]
+
+
+def test_found_after_an_outage_only_the_end_is_told():
+    line = warned(Line())
+    line.feed(range(70, 90), moisture=4.5)
+    line.run(15, 85)
+    assert line.subjects() == ["MEDIUM: Biscuits too moist on oven-1", "Over: Biscuits too moist on oven-1"]
+
+
+def test_a_silent_sensor_neither_ends_nor_prolongs_it_and_an_operator_can_close_it():
+    line = warned(Line(), until=200)
+    line.run(*range(5, 71, 5))
+    assert current_progress(line.platform, line.episodes[0], at(70)).message.startswith("Moisture is 5.5 %, limit 5 %")
+    with pytest.raises(UserError, match="it ends with its problem, which is known"):
+        operate.close(line.platform, line.episodes[0].id, CREW, at(70), "looks dry")
+    line.run(*range(75, 150, 5))
+    [one] = line.episodes
+    known = current_progress(line.platform, one, at(145))
+    assert (one.phase, known.is_known) == ("happening", False)
+    assert known.message.startswith(f"Not known since {at(69).isoformat()}")
+    with pytest.raises(UserError, match="say why it is over"):
+        operate.close(line.platform, one.id, CREW, at(147), " ")
+    operate.close(line.platform, one.id, CREW, at(147), "the sensor is removed")
+    line.feed(range(150, 161), humidity=CRITICAL)
+    line.run(150, 155, 160)
+    assert [(e.raised_at, e.closed_at) for e in line.episodes] == [(at(10), at(147)), (at(150), None)]
+    closing = next(m for m in line.mail.messages if m.subject.startswith("Over"))
+    assert "closed by ann: the sensor is removed" in closing.text
+    assert line.episodes[1].continues is None
+
+
+def test_late_data_withdraw_it_under_the_same_id_and_say_so():
+    line = warned(Line())
+    line.run(*range(5, 41, 5))
+    [before] = line.episodes
+    line.feed(range(25, 45), now=41, moisture=4.0)
+    line.run(42)
+    [after] = line.episodes
+    assert (before.phase, after.phase, after.id) == ("happening", "over", before.id)
+    assert (after.happening_at, after.prediction_ended_at, after.closed_at) == (None, at(40), at(40))
+    assert "late data: the problem has not come" in [t.reason for t in after.transitions]
+
+
+def test_a_problem_known_after_the_end_is_corrected_once_and_nothing_reopens():
+    line = warned(Line(delay=30, predict="state"))
+    line.run(*range(5, 200, 5))
+    one = line.episodes[0]
+    assert (one.closed_at, one.prediction_ended_at, one.happening_at) == (at(40), at(40), None)
+    assert (one.outcome_record.outcome, one.condition) == ("hit", "closed")
+    assert [s.partition(":")[0] for s in line.subjects()] == ["MEDIUM", "Over", "It happened after all"]
+    assert "It came after all, today 00:25; that was known only after the predicted time." in line.mail.messages[2].text
+
+
+def test_an_open_continuation_becomes_happening_instead_of_a_correction():
+    line = warned(Line(delay=30, predict="state"))
+    line.feed(range(40, 42), humidity=CRITICAL)
+    line.feed(range(70, 120), moisture=4.0)
+    line.run(*range(5, 200, 5))
+    first, second = line.episodes
+    assert (first.closed_at, second.raised_at, second.continues) == (at(40), at(40), first.id)
+    assert (second.happening_at, second.closed_at) == (at(65), at(100))
+    assert [s.partition(":")[0] for s in line.subjects()] == ["MEDIUM", "Over", "MEDIUM", "It is happening", "Over"]
+
+
+def test_late_data_that_show_it_after_the_end_make_the_continuation_happen():
+    line = Line()
+    line.feed(range(1, 60), humidity=CRITICAL)
+    line.feed(range(1, 25), moisture=4.0)
+    line.run(*range(5, 46, 5))
+    line.feed(range(25, 47), now=46, moisture=5.5)
+    line.run(47)
+    first, second = line.episodes
+    assert (first.condition, first.closed_at, first.happening_at) == ("closed", at(40), at(35))
+    assert (second.raised_at, second.phase, second.happening_at) == (at(40), "happening", at(40))
+    line.feed(range(50, 60), moisture=4.0)
+    line.run(55)
+    assert [(e.raised_at, e.condition, e.closed_at) for e in line.episodes[:2]] == [
+        (at(10), "closed", at(40)),
+        (at(40), "closed", at(50)),
+    ]
+    assert [s.partition(":")[0] for s in line.subjects()] == ["MEDIUM", "Over", "MEDIUM", "It is happening", "Over", "MEDIUM"]
+
+
+def test_an_episode_is_judged_by_the_problem_under_which_it_was_raised():
+    line = warned(Line())
+    line.feed(range(70, 90), moisture=4.5)
+    line.run(*range(5, 31, 5))
+    stricter = line.definition.model_copy(update={"problem": line.definition.problem.model_copy(update={"above": 6.0})})
+    apply(line.platform, [definition_document(stricter)], "engineer", at(31), "stricter")
+    line.run(*range(35, 90, 5))
+    one = line.episodes[0]
+    assert (one.revision, one.happening_at, one.closed_at) == (1, at(35), at(70))
+
+
+PHASES = st.lists(st.tuples(st.integers(5, 60), st.sampled_from([4.0, 4.0, 5.5])), min_size=3, max_size=7)
+RISKS = st.lists(st.tuples(st.integers(5, 60), st.sampled_from([NORMAL, CRITICAL])), min_size=3, max_size=7)
+END = 240
+
+
+def minutes_of(phases):
+    values = [value for length, value in phases for _ in range(length)]
+    return (values * END)[:END]
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    PHASES,
+    RISKS,
+    st.sampled_from([0, 10, 25]),
+    st.sampled_from([0, 15]),
+    st.sampled_from(["onset", "state"]),
+    st.sampled_from([7, 20, 45]),
+    st.randoms(use_true_random=False),
+)
+def test_live_in_any_chunks_and_with_late_data_is_the_whole_at_once(moist, risks, hold, delay, predict, every, random):
+    moisture, humidity = minutes_of(moist), minutes_of(risks)
+    rows = [ReadingRow("oven-1", at(m), {"moisture": moisture[m], "humidity": humidity[m]}) for m in range(1, END)]
+    whole, live, late = (_line(hold, delay, predict) for _ in range(3))
+    for line in (whole, live):
+        line.platform.readings.add_readings(rows, at(0))
+    whole.run(END)
+    live.run(*range(every, END, every), END)
+    assert shown(live) == shown(whole)
+    come = [(row, m + random.choice([0, 0, 0, 0, 3, 40])) for m, row in enumerate(rows, 1)]
+    before = 0
+    for minute in [*range(every, END, every), END]:
+        late.platform.readings.add_readings([row for row, arrival in come if before < arrival <= minute], at(minute))
+        late.run(minute)
+        assert sum(e.condition == "open" for e in late.platform.episodes.find()) <= 1
+        before = minute
+    late.platform.readings.add_readings([row for row, arrival in come if arrival > END], at(END))
+    for line in (late, whole):
+        line.run(END + 1)
+    assert chains(late) == chains(whole)
+    assert state(late) == state(whole)
+
+
+def _line(hold, delay, predict):
+    return Line(delay, **{"for": f"{hold}m", "predict": predict})
+
+
+def shown(line):
+    return [(e.raised_at, e.happening_at, e.prediction_ended_at, e.closed_at, e.continues) for e in line.episodes]
+
+
+def chains(line):
+    """Episodes with their continuations: raise, when the problem was known, and the end if it was not."""
+    found = {}
+    for e in line.episodes:
+        first = next((f for f, chain in found.items() if chain[-1].id == e.continues), None)
+        found.setdefault(first or e.id, []).append(e)
+    told = []
+    for chain in found.values():
+        happened = [e.happening_at for e in chain if e.happening_at]
+        began = chain[0].condition_started_at or chain[0].raised_at
+        told.append((began, min(happened) if happened else None, None if happened else chain[-1].closed_at))
+    return sorted(told)
+
+
+def state(line):
+    return replace(line.platform.states.load("too-moist", ["oven-1"])["oven-1"], unknown_count=0)

@@ -1,0 +1,130 @@
+"""Expected, happening, over: the course of predictions, live in any chunks, as a whole, and as training counts them."""
+
+from datetime import timedelta
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alerting.detection.occurrences import KnownProblem, occurrences_of_samples
+from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.predictions import PredictionRule, advance_predictions, predicted_intervals
+from alerting.readings.instants import duration_millis, to_millis
+from tests.builders import at
+
+STRIDE, WINDOW = timedelta(minutes=5), timedelta(minutes=30)
+END = 400
+
+
+class Line:
+    """A line whose moisture is beyond its limit in these minutes (start, end), and a model with these high scores."""
+
+    def __init__(self, high, *bad, hold=0, delay=0, state=False, every=1):
+        self.high, self.state, self.hold, self.delay = set(high), state, hold * 60_000, delay * 60_000
+        self.samples = {m: any(a <= m < b for a, b in bad) for m in range(0, END, every)}
+
+    def rule(self, until, after=None, since=None):
+        """The rule by the samples up to an instant, as an evaluation reads them."""
+        known = [m for m in self.samples if m <= until]
+        bad = np.array([self.samples[m] for m in known], bool)
+        before = None if after is None else KnownProblem(at(after), since, is_first=False)
+        occurrences = occurrences_of_samples(instants(known), bad, self.hold, self.delay, before)
+        return PredictionRule(occurrences, duration_millis(WINDOW), self.state)
+
+    def advance(self, *cuts):
+        """The steps of an evaluation that is cut at these minutes."""
+        state, found = ConditionState(at(0)), []
+        for start, end in pairwise([0, *cuts]):
+            grid = [m for m in range(0, END, 5) if start < m <= end]
+            rule = self.rule(end, start, state.problem_since)
+            triggered = np.array([m in self.high for m in grid], bool)
+            state, steps = advance_predictions(state, instants(grid), triggered, rule, STRIDE, at(end))
+            state = ConditionState(**{**vars(state), "watermark": at(end), "problem_since": rule.occurrences.since(at(end))})
+            found += steps
+        return found
+
+
+def instants(minutes):
+    return np.array([to_millis(at(m)) for m in minutes], np.int64)
+
+
+def told(steps):
+    return [(s.kind, (s.at - at(0)) / timedelta(minutes=1)) for s in steps]
+
+
+def test_without_a_problem_an_episode_ends_with_its_window_not_with_the_score():
+    assert told(Line({5}).advance(100)) == [("raised", 5), ("closed", 35)]
+
+
+def test_a_prediction_that_comes_true_is_happening_until_the_condition_is_false():
+    steps = Line({5, 40, 60}, (12, 88), hold=5).advance(100)
+    assert told(steps) == [("raised", 5), ("happening", 17), ("closed", 88)]
+    assert steps[1].prediction_ended_at == steps[2].prediction_ended_at == at(17)
+    assert steps[2].reason == "the problem is over"
+
+
+def test_a_laboratory_value_counts_when_it_is_known_also_the_one_that_ends_the_problem():
+    assert told(Line({5}, (12, 50), delay=10).advance(100)) == [("raised", 5), ("happening", 22), ("closed", 60)]
+
+
+def test_closing_waits_while_the_condition_is_true_at_the_end_and_its_time_is_running():
+    became, short = Line({5}, (33, 60), hold=5).advance(100), Line({5}, (33, 37), hold=5).advance(100)
+    assert told(became) == [("raised", 5), ("happening", 38), ("closed", 60)]
+    assert became[1].prediction_ended_at == at(35)
+    assert told(short) == [("raised", 5), ("closed", 37)]
+    assert (short[1].prediction_ended_at, short[1].reason) == (at(35), "the horizon has passed")
+
+
+def test_a_problem_known_only_after_the_end_reopens_nothing_and_makes_the_continuation_happen():
+    alone, continued = Line({5}, (33, 60), delay=10).advance(100), Line({5, 35}, (33, 60), delay=10).advance(100)
+    assert told(alone) == [("raised", 5), ("closed", 35)]
+    assert told(continued) == [("raised", 5), ("closed", 35), ("raised", 35), ("happening", 43), ("closed", 70)]
+    assert continued[2].follows == at(5)
+
+
+def test_a_model_of_the_state_that_raises_inside_a_problem_says_at_once_that_it_is_happening():
+    steps = Line({20, 40, 60}, (10, 50), state=True).advance(100)
+    assert told(steps) == [("raised", 20), ("happening", 20), ("closed", 50), ("raised", 60), ("closed", 90)]
+
+
+def test_no_continuation_follows_a_happening_one_but_one_that_was_in_vain():
+    assert [s.follows for s in Line({5, 50}, (12, 50)).advance(70) if s.kind == "raised"] == [None, None]
+    raised = [s for s in Line(range(0, 100, 5)).advance(99) if s.kind == "raised"]
+    assert [s.at for s in raised] == [at(5), at(35), at(65), at(95)]
+    assert [s.follows for s in raised] == [None, at(5), at(35), at(65)]
+    assert [s.follows for s in Line({5, 60}).advance(200) if s.kind == "raised"] == [None, None]
+
+
+def test_an_operator_ends_what_no_sample_ends_and_the_next_one_may_be_raised():
+    line = Line({100}, (12, END))
+    open_one = ConditionState(at(50), raised_at=at(5), happening_since=at(12), problem_since=at(12))
+    rule = PredictionRule(line.rule(120, 50, at(12)).occurrences.ended_at(at(70)), duration_millis(WINDOW), state=False)
+    state, steps = advance_predictions(open_one, instants([100]), np.array([True]), rule, STRIDE, at(120))
+    assert told(steps) == [("closed", 70), ("raised", 100)]
+    assert state.raised_at == at(100)
+    assert rule.occurrences.since(at(120)) is None
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sets(st.integers(1, 70).map(lambda n: n * 5), max_size=25),
+    st.lists(st.integers(1, END), max_size=8, unique=True).map(sorted),
+    st.sampled_from([0, 3, 7, 20]),
+    st.sampled_from([0, 4, 11, 45]),
+    st.booleans(),
+    st.sampled_from([1, 3, 10]),
+    st.lists(st.integers(1, END - 2), max_size=6, unique=True).map(sorted),
+)
+def test_any_chunks_give_the_same_steps_and_the_intervals_that_training_counts(high, turns, hold, delay, state, every, cuts):
+    line = Line(high, *zip(turns[::2], turns[1::2], strict=False), hold=hold, delay=delay, state=state, every=every)
+    whole = line.advance(END - 1)
+    assert line.advance(*cuts, END - 1) == whole
+    opened = None
+    for step in whole:  # never two at once, and each in the order expected, happening, over
+        assert (step.kind == "raised") == (opened is None)
+        opened = None if step.kind == "closed" else step.at
+    grid = range(5, END, 5)
+    counted = predicted_intervals(instants(grid), np.array([m in high for m in grid]), line.rule(END))
+    ended = [(to_millis(s.raised_at), to_millis(s.prediction_ended_at)) for s in whole if s.kind == "closed"]
+    assert counted[: len(ended)] == ended
