@@ -8,8 +8,8 @@ from alerting.adapters.mongo.each import Read, read_each
 from alerting.adapters.mongo.episodes.shelves import parse_shelf
 from alerting.adapters.mongo.indexes import ASSETS, EVENT_TYPES, REVISIONS, ROUTES, SHELVES
 from alerting.definitions.assets import parse_asset, parse_event_type
-from alerting.definitions.revisions import parse_revision
 from alerting.definitions.routes import parse_route
+from alerting.kinds.validation import parse_revision
 from alerting.ports import FaultyDocument
 
 _PARSERS: dict[str, Callable[[Document], Any]] = {

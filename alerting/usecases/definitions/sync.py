@@ -9,8 +9,8 @@ from alerting.definitions.checks.against_assets import faults_against_assets
 from alerting.definitions.faults import DefinitionRefused, Fault, UserError, shown
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Definition, Revision
-from alerting.definitions.revisions import Plan, definition_hash, next_revision, plan_change
-from alerting.definitions.validation import definition_document, parse_definition
+from alerting.definitions.revisions import Plan, definition_document, definition_hash, next_revision, plan_change
+from alerting.kinds.validation import parse_definition
 from alerting.ports import Document, Platform
 from alerting.usecases.definitions.platform_alerts import forget_deleted, record_definition_faults, record_document_faults
 

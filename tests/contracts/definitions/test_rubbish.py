@@ -287,7 +287,7 @@ def test_the_dags_of_good_definitions_are_there_whatever_the_other_revisions_hol
 
     snapshot = read_dag_snapshot(real_server, "contracts", tmp_path, 10)
 
-    assert {"good", "in-force"} <= {row.definition.name for row in snapshot.classifiers}
+    assert {"good", "in-force"} <= {row.definition.name for row in snapshot.trained}
     assert "7m" in snapshot.cadences
 
 

@@ -12,7 +12,7 @@ from alerting.adapters.mongo.each import good, label, read_each
 from alerting.adapters.mongo.indexes import DEFINITIONS, FAULTS, REVISIONS
 from alerting.definitions.faults import DefinitionRefused, Fault
 from alerting.definitions.model import LAST_NUMBER, Revision
-from alerting.definitions.revisions import parse_revision
+from alerting.kinds.validation import parse_revision
 
 _FAILED_VALIDATION = 121
 _OURS = ("_id", "_faults", "_label")
