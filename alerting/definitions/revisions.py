@@ -44,7 +44,7 @@ def plan_change(definition: Definition, latest: Revision | None) -> Plan:
     """Return the plan that compares a definition with its latest revision."""
     if latest is None:
         return Plan(definition.name, "create", definition, {})
-    if latest.hash == definition_hash(definition):
+    if latest.definition == definition:
         return Plan(definition.name, "unchanged", definition, {})
     before, after = _flat(definition_document(latest.definition)), _flat(definition_document(definition))
     changed = {k: (before.get(k), after.get(k)) for k in sorted({*before, *after}) if before.get(k) != after.get(k)}

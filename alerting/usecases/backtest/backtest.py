@@ -16,7 +16,7 @@ from croniter import croniter
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import ClassifierDefinition, Definition, Revision
-from alerting.definitions.revisions import definition_hash, next_revision
+from alerting.definitions.revisions import next_revision
 from alerting.definitions.validation import definition_document
 from alerting.ports import Document, Platform, Progress, silent
 from alerting.ports.logs import log_context
@@ -41,7 +41,7 @@ def written_subject(platform: Platform, document: Document) -> Subject:
     """Return a definition document as a subject, without applying it. Raises the same UserError as `check`, with every fault."""
     (definition,) = check(platform, [document])
     latest = latest_revision(platform, definition.name)
-    if latest is not None and latest.hash == definition_hash(definition):
+    if latest is not None and latest.definition == definition:
         return Subject(latest, applied=True)
     return Subject(next_revision(definition, latest, "backtest", platform.clock.now(), "not applied"), applied=False)
 

@@ -9,7 +9,19 @@ from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.model import Revision
 from alerting.episodes.episode import Episode, Feedback
 from alerting.episodes.extract import Alarm
-from alerting.ports import Assets, Document, Episodes, EventRow, FeedbackLog, ReadingColumns, ReadingRow, Readings, Unit, Wanted
+from alerting.ports import (
+    Assets,
+    Document,
+    Episodes,
+    EventRow,
+    FaultyDocument,
+    FeedbackLog,
+    ReadingColumns,
+    ReadingRow,
+    Readings,
+    Unit,
+    Wanted,
+)
 from alerting.readings.history import History
 from alerting.usecases.backtest.sandbox.live_write import refuse
 from alerting.usecases.backtest.sandbox.null_notifications import NoNotifications
@@ -51,6 +63,9 @@ class OneDefinition:
 
     def last_number(self, name: str) -> int:
         return max((revision.number for revision in self.revisions(name)), default=0)
+
+    def read_revisions(self) -> tuple[list[Revision], list[FaultyDocument]]:
+        return self.latest(), []
 
     def latest(self, having: str | None = None) -> list[Revision]:
         return [self._revision] if having is None or getattr(self._revision.definition, having) is not None else []
