@@ -9,7 +9,7 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import TargetKey
 from alerting.notifications.group_message import GroupMessage
 from alerting.operators.shelves import Shelf
-from alerting.ports import Document, PastEvaluation, PlatformAlert
+from alerting.ports import Document, PastEvaluation, PlatformAlert, Unit
 from alerting.ports.late import Arrival, Checkpoint, ReprocessingRequest
 from alerting.usecases.backtest.sandbox.live_write import refuse
 
@@ -47,14 +47,14 @@ class NothingLate:
     def requests(self, definitions: Sequence[str]) -> dict[TargetKey, ReprocessingRequest]:  # noqa: ARG002
         return {}
 
-    def remove_requests(self, requests: Sequence[ReprocessingRequest]) -> None:
+    def remove_requests(self, requests: Sequence[ReprocessingRequest], unit: Unit) -> None:
         """Remove nothing. Reprocessing requests of an in-memory platform are not stored."""
 
 
 class NoCheckpoints:
     """Port `Checkpoints` that stores none, because no target is reprocessed."""
 
-    def save(self, checkpoints: Sequence[Checkpoint]) -> None:
+    def write(self, refuted: Mapping[TargetKey, datetime], checkpoints: Sequence[Checkpoint], unit: Unit) -> None:
         """Write nothing."""
 
     def before(self, instants: Mapping[TargetKey, datetime]) -> dict[TargetKey, ConditionState]:  # noqa: ARG002
@@ -62,9 +62,6 @@ class NoCheckpoints:
 
     def after(self, definition: str, asset: str, instant: datetime) -> ConditionState | None:  # noqa: ARG002
         return None
-
-    def drop(self, starts: Mapping[TargetKey, datetime]) -> None:
-        """Drop nothing. There are no checkpoints."""
 
 
 class NoShelves:
