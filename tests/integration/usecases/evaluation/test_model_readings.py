@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.definitions.assets import EventType
 from alerting.episodes.lifecycle import ConditionState
+from alerting.kinds.classifier.evaluate import evaluate_classifier
+from alerting.kinds.evaluation import VersionInterval
 from alerting.learning.features.build import build_features
 from alerting.ports import EventRow, ReadingRow
 from alerting.readings.history import millis
-from alerting.usecases.definitions.versions import VersionInterval
-from alerting.usecases.evaluation.evaluate_target import evaluate_classifier
 from tests import small_models
 from tests.builders import revision
 from tests.helpers.commands import record_commands
