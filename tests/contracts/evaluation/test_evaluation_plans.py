@@ -1,5 +1,7 @@
 """Port `EvaluationPlans`."""
 
+import pytest
+
 from alerting.adapters.mongo.evaluation import evaluation_plans
 from alerting.detection.threshold_batch import limits_of
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
@@ -20,6 +22,12 @@ LIST = EvaluationPlan(
         ),
     ),
 )
+
+
+@pytest.fixture
+def stores(mongo_stores):
+    """Databases alone: here people edit documents, or a second process works."""
+    return mongo_stores
 
 
 def test_a_list_comes_back_equal_for_just_what_it_was_made_of(stores, monkeypatch):
