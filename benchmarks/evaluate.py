@@ -33,7 +33,7 @@ from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.revisions import next_revision
-from alerting.definitions.validation import parse_definition
+from alerting.kinds.validation import parse_definition
 from alerting.ports import Platform, ReadingRow
 from alerting.usecases.evaluation.evaluate import evaluate
 from benchmarks import prometheus

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from alerting.episodes.state_table import TargetKey
-from alerting.ports import Arrival, LatePart, ReprocessingRequest
+from alerting.ports import Arrival, LatePart, ReprocessingRequest, Unit
 
 
 class MemoryArrivals:
@@ -66,7 +66,7 @@ class MemoryArrivals:
     def requests(self, definitions: Sequence[str]) -> dict[TargetKey, ReprocessingRequest]:
         return {key: request for key, request in self._requests.items() if key[0] in set(definitions)}
 
-    def remove_requests(self, requests: Sequence[ReprocessingRequest]) -> None:
+    def remove_requests(self, requests: Sequence[ReprocessingRequest], unit: Unit) -> None:  # noqa: ARG002
         for done in requests:
             key = done.definition, done.asset
             if key in self._requests and self._requests[key].token == done.token:

@@ -5,7 +5,7 @@ from copy import deepcopy
 
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.model import Revision
-from alerting.ports import Document
+from alerting.ports import Document, FaultyDocument
 
 _OURS = ("_faults", "_label")
 
@@ -47,6 +47,9 @@ class MemoryDefinitions:
 
     def last_number(self, name: str) -> int:
         return max(self._revisions.get(name, ()), default=0)
+
+    def read_revisions(self) -> tuple[list[Revision], list[FaultyDocument]]:
+        return self.latest(), []
 
     def latest(self, having: str | None = None) -> list[Revision]:
         newest = [self.revisions(name)[-1] for name in sorted(self._revisions)]

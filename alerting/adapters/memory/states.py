@@ -52,7 +52,9 @@ class MemoryCheckpoints:
     def __init__(self) -> None:
         self._states: dict[TargetKey, list[ConditionState]] = {}
 
-    def save(self, checkpoints: Sequence[Checkpoint]) -> None:
+    def write(self, refuted: Mapping[TargetKey, datetime], checkpoints: Sequence[Checkpoint], unit: Unit) -> None:  # noqa: ARG002
+        for key, start in refuted.items():
+            self._states[key] = self._split(key, start)[0]
         for checkpoint in checkpoints:
             key, new = (checkpoint.definition, checkpoint.asset), checkpoint.state
             others = (state for state in self._states.get(key, ()) if state.watermark != new.watermark)
@@ -66,10 +68,6 @@ class MemoryCheckpoints:
 
     def after(self, definition: str, asset: str, instant: datetime) -> ConditionState | None:
         return next(iter(self._split((definition, asset), instant)[1]), None)
-
-    def drop(self, starts: Mapping[TargetKey, datetime]) -> None:
-        for key, start in starts.items():
-            self._states[key] = self._split(key, start)[0]
 
     def _split(self, key: TargetKey, instant: datetime) -> tuple[list[ConditionState], list[ConditionState]]:
         """Return the states of a target before an instant, and those at or after it, oldest first."""

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.assets import Asset, EventType, Variable
-from alerting.definitions.model import ClassifierDefinition
-from alerting.definitions.validation import definition_document
+from alerting.definitions.revisions import definition_document
+from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.features.build import build_features
 from alerting.learning.models import files as model_files

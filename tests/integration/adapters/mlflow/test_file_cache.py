@@ -176,8 +176,6 @@ def test_a_second_process_loads_a_real_model_without_its_registry(tmp_path):
     from alerting.usecases.training.train import train
     from tests.builders import at
     from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
-    from tests.pretended import HandClock
-    from tests.support import ensured_pretence
 
     models = MlflowModels(f"sqlite:///{tmp_path}/mlflow.db", artifacts=tmp_path / "artifacts")
     cache = tmp_path / "cache" / "models"
