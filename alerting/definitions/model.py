@@ -12,8 +12,6 @@ from alerting.definitions.assets import Closed, Instant, Line, Name, Tag, Variab
 from alerting.definitions.durations import Duration
 from alerting.definitions.fields.common import SEVERITIES, AssetPattern, CommonFields, Severity
 from alerting.definitions.fields.learning import (
-    FAMILIES,
-    Family,
     Features,
     FeedbackUse,
     Learning,
@@ -27,14 +25,12 @@ from alerting.definitions.fields.problem import Problem
 
 __all__ = [
     "DEFINITION",
-    "FAMILIES",
     "LAST_NUMBER",
     "SEVERITIES",
     "AssetPattern",
     "Band",
     "ClassifierDefinition",
     "Definition",
-    "Family",
     "FeedbackUse",
     "FromAttribute",
     "LevelLimits",
