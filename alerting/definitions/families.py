@@ -25,4 +25,4 @@ def require_family(name: str) -> str:
         return name
     names = [*BUILT_IN, *sorted(entry_points(group=GROUP).names)]
     hint = nearest(name, names, "families of this platform")
-    raise ValueError(f"{shown(name)} is not a model family that is installed here" + (f"; {hint}" if hint else ""))
+    raise ValueError(f"{shown(name)} is not a family that can be trained here" + (f"; {hint}" if hint else ""))

@@ -9,7 +9,7 @@ from alerting.definitions.assets import Closed, Instant, Tag
 from alerting.definitions.durations import Duration
 from alerting.definitions.families import BUILT_IN, require_family
 
-Family = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$", max_length=100), AfterValidator(require_family)]
+Family = Annotated[Tag, AfterValidator(require_family)]
 Aggregation = Literal["mean", "std", "min", "max", "last", "slope", "missing", "age"]
 
 

@@ -56,7 +56,7 @@ class Columns:
 
 
 def _codes(values: pd.Series, levels: tuple[str, ...]) -> Floats:
-    codes = np.asarray(pd.Categorical(values, categories=list(levels)).codes, np.float64)
+    codes = np.asarray(pd.Index(levels).get_indexer(pd.Index(values)), np.float64)
     codes[codes < 0] = np.nan
     return codes
 

@@ -5,7 +5,7 @@ before a library reads them, so that a forged file takes no more memory than its
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -18,6 +18,7 @@ from alerting.learning.features.encoding import Columns, Encoding
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.calibration import Platt
 from alerting.learning.models.estimator import Estimator, blend_of
+from alerting.learning.models.families.contract import ModelFamily
 from alerting.learning.models.families.registry import get_family
 from alerting.learning.models.metadata import FORMAT, META, EstimatorMeta, ModelMeta, read_meta
 from alerting.learning.models.trained import ModelRefused, TrainedModel, model_hash
@@ -65,8 +66,8 @@ def _describe(member: Estimator) -> dict[str, object]:
     return {"family": member.family, **member.encoding.to_document(), "files": list(member.model.files())}
 
 
-def model_from_files(files: Mapping[str, bytes]) -> TrainedModel:
-    """Read the model that `model_files` wrote, with bit-identical scores.
+def model_from_files(files: Mapping[str, bytes], family_of: Callable[[str], ModelFamily] = get_family) -> TrainedModel:
+    """Read the model that `model_files` wrote, with bit-identical scores. `family_of`: a family by its name.
 
     Raises ModelRefused if files are missing or damaged, the format is unknown, a type is not trusted, or a hash does not match.
     """
@@ -74,7 +75,7 @@ def model_from_files(files: Mapping[str, bytes]) -> TrainedModel:
     plan = FeaturePlan.from_document(meta.plan.model_dump())
     _check_columns(meta, plan)
     prefixes = _prefixes(len(meta.members))
-    members = [_read_member(files, member, plan, prefix) for member, prefix in zip(meta.members, prefixes, strict=True)]
+    members = [_read_member(files, m, plan, prefix, family_of) for m, prefix in zip(meta.members, prefixes, strict=True)]
     model = TrainedModel(
         definition=meta.definition,
         revision=meta.revision,
@@ -121,12 +122,14 @@ def _check_columns(meta: ModelMeta, plan: FeaturePlan) -> None:
         member.check(plan)
 
 
-def _read_member(files: Mapping[str, bytes], meta: EstimatorMeta, plan: FeaturePlan, prefix: str) -> Estimator:
+def _read_member(
+    files: Mapping[str, bytes], meta: EstimatorMeta, plan: FeaturePlan, prefix: str, family_of: Callable[[str], ModelFamily]
+) -> Estimator:
     lost = next((name for name in meta.files if prefix + name not in files), None)
     if lost is not None:
         raise ModelRefused(f"model files without a readable {prefix + lost}; train the model again")
     try:
-        family = get_family(meta.family)
+        family = family_of(meta.family)
     except UserError as unknown:
         raise ModelRefused(f"{META} names a family that cannot be used here: {unknown}") from unknown
     columns = Columns.from_plan(plan)

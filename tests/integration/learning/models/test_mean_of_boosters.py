@@ -117,3 +117,18 @@ def test_the_hash_is_of_all_three_and_of_their_number(model):
             model_from_files(files | {META: listing(listed)})
     with pytest.raises(ModelRefused, match="more than 3 boosters"):
         model_from_files(files | {META: listing([*names, "model-3.txt"]), "model-3.txt": files["model-2.txt"]})
+
+
+def test_a_split_between_missing_and_known_values_is_read_back():
+    """LightGBM writes such a split with the limit `inf`, which a check once took for damage."""
+    random = np.random.default_rng(1)
+    matrix = random.normal(size=(400, 4))
+    matrix[:, 3] = 0
+    matrix[::3, 0] = np.nan
+    label = np.isnan(matrix[:, 0]).astype(np.int8)
+    label[:20] = 1 - label[:20]
+    estimator = LightGbm().fit_final(get_family("lightgbm").defaults | {"rounds": 5}, COLUMNS, LabelledRows(matrix, label), 0)
+    files = estimator.model.files()
+    assert any(b"inf" in line for data in files.values() for line in data.splitlines() if line.startswith(b"threshold="))
+    read = LightGbm().load(files, 4)
+    assert np.array_equal(read.margin(matrix), estimator.margin_of(matrix))
