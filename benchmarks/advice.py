@@ -12,7 +12,7 @@ import pandas as pd
 
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.families import BUILT_IN
-from alerting.definitions.model import ClassifierDefinition
+from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.features.build import build_features
 from alerting.learning.models.families.registry import get_family
