@@ -8,7 +8,7 @@ import pytest
 
 from alerting.definitions import families
 from alerting.definitions.faults import DefinitionRefused, UserError
-from alerting.definitions.validation import parse_definition
+from alerting.kinds.validation import parse_definition
 from alerting.learning.models.families.registry import get_family
 from alerting.learning.models.trained import TrainedModel
 from alerting.usecases.definitions.sync import apply
