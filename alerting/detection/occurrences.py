@@ -67,24 +67,24 @@ def occurrences_of_events(start: Millis, end: Millis) -> Occurrences:
     return Occurrences(start, start, start, np.where(end == NOT_YET, FAR_FUTURE, end), of_samples=False)
 
 
-def occurrences_of_samples(ts: Millis, bad: BoolArray, hold: int, delay: int, known: KnownProblem | None = None) -> Occurrences:
+def occurrences_of_samples(ts: Millis, bad: BoolArray, hold: int, delay: int, earlier: KnownProblem | None = None) -> Occurrences:
     """Return every run of samples that meet the condition. A value holds until the next sample.
 
-    `hold`, `delay`: `problem.for` and the delay of the variable (ms). `known`: what an earlier evaluation has found; runs that
+    `hold`, `delay`: `problem.for` and the delay of the variable (ms). `earlier`: what an earlier evaluation has found; runs that
     were over by then are left out.
     """
-    if known is not None:
-        ts, bad = _samples_after(ts, bad, to_millis(known.at) - delay, known)
+    if earlier is not None:
+        ts, bad = _samples_after(ts, bad, to_millis(earlier.at) - delay, earlier)
     start, end, _ = condition_intervals(ts, bad)
     known_at = np.where((end == NOT_YET) | (end - start >= hold), start + hold + delay, FAR_FUTURE)
     return Occurrences(start, start + delay, known_at, np.where(end == NOT_YET, FAR_FUTURE, end + delay))
 
 
-def _samples_after(ts: Millis, bad: BoolArray, after: int, known: KnownProblem) -> tuple[Millis, BoolArray]:
+def _samples_after(ts: Millis, bad: BoolArray, after: int, earlier: KnownProblem) -> tuple[Millis, BoolArray]:
     """Return the samples after an instant, and before them the first one of the run that goes on there."""
     new = int(np.searchsorted(ts, after, side="right"))
-    start = ts[:0] if known.since is None else np.array([to_millis(known.since)], np.int64)
-    if known.is_first and known.since is None and new and bad[new - 1]:
+    start = ts[:0] if earlier.since is None else np.array([to_millis(earlier.since)], np.int64)
+    if earlier.is_first and earlier.since is None and new and bad[new - 1]:
         good = np.flatnonzero(~bad[:new])
         start = ts[[good[-1] + 1 if len(good) else 0]]
     return np.append(start, ts[new:]), np.append(np.ones(len(start), np.bool_), bad[new:])

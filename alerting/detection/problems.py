@@ -80,16 +80,16 @@ def find_problems(problem: Problem, history: History) -> pd.DataFrame:
     return _frame(start[long_enough], last_bad[long_enough], end[long_enough], known_at[long_enough])
 
 
-def find_occurrences(problem: Problem, history: History, known: KnownProblem | None = None) -> Occurrences:
+def find_occurrences(problem: Problem, history: History, earlier: KnownProblem | None = None) -> Occurrences:
     """Return all times at which the condition of a problem was true, also those that were over before `problem.for`.
 
-    `known`: what an earlier evaluation has found of samples; of events all that matter are in the history.
+    `earlier`: what an earlier evaluation has found of samples; of events all that matter are in the history.
     """
     if problem.event is not None:
         found = _problem_events(problem.event, history)
         return occurrences_of_events(millis(found["start"]), millis(found["end"]))
     delay, hold = duration_millis(history.delay(problem.variable or "")), duration_millis(problem.hold)
-    return occurrences_of_samples(*problem_samples(problem, history), hold, delay, known)
+    return occurrences_of_samples(*problem_samples(problem, history), hold, delay, earlier)
 
 
 def _problem_events(pattern: str, history: History) -> pd.DataFrame:

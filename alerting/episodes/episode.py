@@ -133,7 +133,8 @@ class Episode:
     `severity_peak` is the worst one. `outcome_due_at`: when to determine the outcome (again), None when only new feedback can
     change it. `muted_by`: the shelf or suppression that mutes its notifications; they follow when it ends.
     `condition_started_at`: when it would have been raised if all data had come in time, if that is not `raised_at`.
-    `late_data_status`: found only in late data, or refuted by late data.
+    `late_data_status`: found only in late data, or refuted by late data. `is_prediction`: raised before its problem, which is
+    expected in the prediction window.
 
     Of a prediction: `happening_at`: when its problem was known to have come, None if it did not; `prediction_ended_at`: that
     instant, or `valid_until`. `closed_at` is the end for people, `prediction_ended_at` the end for metrics of the model.
@@ -142,7 +143,7 @@ class Episode:
     id: str
     definition: str
     revision: int
-    kind: Literal["threshold", "classifier"]
+    kind: str
     asset: str
     title: str
     severity: Severity
@@ -173,6 +174,7 @@ class Episode:
     severity_peak: Severity | None = None
     condition_started_at: datetime | None = None
     late_data_status: LateDataStatus | None = None
+    is_prediction: bool = False
     happening_at: datetime | None = None
     prediction_ended_at: datetime | None = None
 
@@ -190,7 +192,7 @@ class Episode:
         """Return whether its problem is expected, happening or over. An open alarm that predicts nothing is happening."""
         if self.condition == "closed":
             return "over"
-        return "expected" if self.kind != "threshold" and self.happening_at is None else "happening"
+        return "expected" if self.is_prediction and self.happening_at is None else "happening"
 
     @property
     def ended_at(self) -> datetime | None:

@@ -117,7 +117,7 @@ def _from(evaluated: EvaluatedEpisode, episode: Episode) -> EvaluatedEpisode:
 def is_known_late(episode: Episode) -> bool:
     """Return whether the problem of a closed prediction came, and was known only after it was closed with its window."""
     occurred = episode.outcome_record is not None and episode.outcome_record.occurred
-    return bool(occurred) and episode.kind != "threshold" and not episode.withdrawn and _closed_with_window(episode)
+    return bool(occurred) and episode.is_prediction and not episode.withdrawn and _closed_with_window(episode)
 
 
 def _closed_with_window(episode: Episode) -> bool:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.limits import levels_on, unknown_limits
-from alerting.definitions.model import ClassifierDefinition, Definition, Problem, ThresholdDefinition
+from alerting.definitions.model import Condition, Problem
 from alerting.definitions.wording.spoken import spoken_share
 from alerting.episodes.episode import Episode
 from alerting.readings.history import duration_millis, from_millis
@@ -69,21 +69,15 @@ class EpisodeChart:
     cut: str = ""
 
 
-def limit_levels(definition: Definition, asset: Asset, variable: str) -> tuple[Level, ...]:
-    """Return the limits that a definition sets for a variable, the least severe first."""
-    if isinstance(definition, ClassifierDefinition):
-        return _problem_levels(definition.problem, variable)
-    if definition.variable == variable and not definition.rate_per and not unknown_limits(definition, asset):
-        return _threshold_levels(definition, asset)
-    return ()
+def problem_levels(problem: Problem) -> tuple[Level, ...]:
+    """Return the limits of a problem."""
+    return tuple(Level(value, "limit") for value in (problem.below, problem.above) if value is not None)
 
 
-def _problem_levels(problem: Problem, variable: str) -> tuple[Level, ...]:
-    limits = (problem.below, problem.above) if problem.variable == variable else ()
-    return tuple(Level(value, "limit") for value in limits if value is not None)
-
-
-def _threshold_levels(definition: ThresholdDefinition, asset: Asset) -> tuple[Level, ...]:
+def condition_levels(definition: Condition, asset: Asset) -> tuple[Level, ...]:
+    """Return the limits of a condition on the values of its variable, the least severe first; none for limits of a rate."""
+    if definition.rate_per or unknown_limits(definition, asset):
+        return ()
     several, found = definition.levels is not None, []
     for level in levels_on(definition, asset):
         label = level.severity if several else "limit"
@@ -125,7 +119,7 @@ def episode_chart(
     if not panels_drawn:
         return None
     window_end = episode.valid_until
-    window = (episode.raised_at + gap, window_end) if window_end and episode.kind == "classifier" else None
+    window = (episode.raised_at + gap, window_end) if window_end and episode.is_prediction else None
     last = from_millis(max(int(p.at[-1]) for p in panels_drawn))
     ends = [
         last,

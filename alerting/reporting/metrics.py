@@ -9,7 +9,7 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
-from alerting.definitions.model import ClassifierDefinition, Definition
+from alerting.definitions.model import Definition, TrainedDefinition
 from alerting.episodes.episode import Episode, Outcome, Verdict
 from alerting.episodes.outcome import RULES, consensus
 from alerting.learning.metrics.metrics import ProblemIntervals, occurred_after, problem_intervals
@@ -81,6 +81,7 @@ class ReportMetrics:
     definition: str
     title: str
     kind: str
+    trained: bool
     revision: int
     horizon_s: float | None
     gap_s: float | None
@@ -139,6 +140,7 @@ def compute_metrics(material: Material) -> ReportMetrics:
         definition=m.definition.name,
         title=m.definition.title or m.definition.name,
         kind=m.definition.kind,
+        trained=isinstance(m.definition, TrainedDefinition),
         revision=m.revision,
         horizon_s=m.definition.horizon.total_seconds() if m.definition.problem else None,
         gap_s=m.definition.gap.total_seconds() if m.definition.problem else None,
@@ -168,7 +170,7 @@ def compute_metrics(material: Material) -> ReportMetrics:
 
 
 def _rows(m: Material) -> RowMetrics | None:
-    if not isinstance(m.definition, ClassifierDefinition):
+    if not isinstance(m.definition, TrainedDefinition):
         return None
     return compute_row_metrics(
         m.scores, duration_millis(m.definition.gap), duration_millis(m.definition.horizon), m.definition.learning.seed
@@ -192,7 +194,7 @@ def to_document(value: Any) -> Any:
 
 
 def _budget(definition: Definition) -> float | None:
-    return definition.operating_point.most_false_alarms if definition.kind == "classifier" else None
+    return definition.operating_point.most_false_alarms if isinstance(definition, TrainedDefinition) else None
 
 
 def _outcome(episode: Episode) -> Outcome:

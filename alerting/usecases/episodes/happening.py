@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.model import Problem, ThresholdDefinition
+from alerting.definitions.fields.condition import Condition
+from alerting.definitions.model import Problem
 from alerting.detection.messages import current_value_message, unknown_since_message
 from alerting.episodes.episode import Episode
 from alerting.ports import Platform
 
-_STALE_AFTER: timedelta = ThresholdDefinition.model_fields["stale_after"].default
+_STALE_AFTER: timedelta = Condition.model_fields["stale_after"].default
 _LONGEST = timedelta(days=400)
 
 

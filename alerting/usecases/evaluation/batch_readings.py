@@ -7,13 +7,14 @@ import numpy as np
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import ThresholdDefinition
+from alerting.definitions.model import Condition
 from alerting.detection.threshold import Series
+from alerting.kinds.evaluation import Read
 from alerting.ports import Readings, Wanted
 from alerting.readings.history import to_millis
 from alerting.readings.ragged import RaggedReadings, pack
 from alerting.readings.sample_quality import NO_INSTANTS
-from alerting.usecases.evaluation.evaluate_target import Read, stored_series
+from alerting.usecases.evaluation.target import stored_series
 
 Name = tuple[str, str | None]  # an asset and a variable
 
@@ -43,7 +44,7 @@ class BatchReadings:
         """
         stored, fetched = stored_series(self._stored, asset), self._fetched.get(asset.name)
 
-        def read(definition: ThresholdDefinition, start: datetime, end: datetime) -> Series:
+        def read(definition: Condition, start: datetime, end: datetime) -> Series:
             if fetched is None or start < self._starts[asset.name] or end > self._until:
                 return stored(definition, start, end)
             if definition.variable in fetched.faults:

@@ -130,7 +130,7 @@ def _open_lines(episode: Episode, notification: Notification, now: datetime, zon
     if episode.happening_at is not None:
         lines.append(f"Predicted {since}: {sentence(episode.evaluation.reason)}")
     else:
-        expected = episode.valid_until if episode.kind == "classifier" else None
+        expected = episode.valid_until if episode.is_prediction else None
         lines.append(f"Since {since}{f'; expected by {clock_time(expected, now, zone)}' if expected else ''}.")
     if episode.condition == "open":
         lines += _advice_lines(episode)

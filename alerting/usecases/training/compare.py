@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import ClassifierDefinition
+from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.feedback_labels import collect_feedback_labels
-from alerting.learning.models.files import model_files
+from alerting.learning.models.estimator import BLEND
+from alerting.learning.models.files import model_files, requirements_file
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate
 from alerting.learning.selection.blending import choose_blend
@@ -23,7 +24,7 @@ from alerting.reporting import training_charts
 from alerting.reporting.decision_text import decision_markdown, headline_metrics, metrics_text
 from alerting.usecases.definitions.platform_alerts import record_model_faults
 from alerting.usecases.definitions.versions import champion_at
-from alerting.usecases.evaluation.evaluate_target import ModelCache
+from alerting.usecases.evaluation.target import ModelCache
 from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.dataset import histories_at, suppressed_at
 from alerting.usecases.training.promote import description
@@ -53,7 +54,7 @@ def compare_run(platform: Platform, run_id: str) -> dict[str, Any]:
             platform,
             name,
             run_id,
-            model_files(challenger),
+            model_files(challenger) | requirements_file(challenger),
             {**_version_tags(challenger, run_id, tags), "metrics_text": metrics_text(evidence.summary)},
             column_types(challenger.plan),
         )
@@ -68,7 +69,7 @@ def compare_run(platform: Platform, run_id: str) -> dict[str, Any]:
     mode = "approval" if unseen else definition.promotion.mode  # in place of a lost champion: only with a person's approval
     proposal |= {"definition": name, "run_id": run_id, "mode": mode, "as_of": as_of.isoformat()}
     proposal |= {"answers": dataset.answered, "findings": [asdict(finding) for finding in dataset.findings]}
-    shown = [*candidates, chosen] if chosen is not None and chosen.family == "blend" else candidates
+    shown = [*candidates, chosen] if chosen is not None and chosen.family == BLEND else candidates
     proposal["leaderboard"] = [_leaderboard_line(c) for c in shown]
     proposal |= {"revision": int(tags["revision"]), "dataset": profile(dataset)}
     text = decision_markdown(proposal | {"waiting": mode == "approval" and proposal["promote"]})
@@ -84,7 +85,7 @@ def _chosen_params(chosen: Candidate | None) -> dict[str, Any]:
 
 
 def _charts(
-    platform: Platform, definition: ClassifierDefinition, evidence: Evidence, decision: PromotionDecision
+    platform: Platform, definition: TrainedDefinition, evidence: Evidence, decision: PromotionDecision
 ) -> dict[str, bytes]:
     """Return the charts of the challenger's curves, and of champion and challenger side by side if they were compared."""
     assets = matching_assets(definition, platform.assets.all())
@@ -96,7 +97,7 @@ def _charts(
 
 
 def _decide(
-    platform: Platform, definition: ClassifierDefinition, challenger: TrainedModel, champion_version: int | None, as_of: datetime
+    platform: Platform, definition: TrainedDefinition, challenger: TrainedModel, champion_version: int | None, as_of: datetime
 ) -> PromotionDecision:
     """Compare with the champion. If the champion cannot be read, the challenger is proposed to a person."""
     try:
@@ -134,7 +135,7 @@ def _version_tags(model: TrainedModel, run_id: str, tags: Mapping[str, str]) -> 
     }
 
 
-def _acted_windows(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> list[tuple[str, datetime, datetime]]:
+def _acted_windows(platform: Platform, definition: TrainedDefinition, as_of: datetime) -> list[tuple[str, datetime, datetime]]:
     """Return asset, start and end of the outcome windows of episodes with feedback `acted` by as_of."""
     answers = collect_feedback_labels(platform.episodes.find(definition.name), definition, as_of)
     return [(a.asset, from_millis(a.raised), from_millis(a.ends)) for a in answers if a.acted is not None]

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mlflow.mlflow_registry import MlflowModels
 from alerting.learning.data.files import dataset_from_files
 from alerting.usecases.definitions.sync import apply
@@ -24,7 +25,7 @@ def trained(tmp_path_factory):
     """A platform with a champion in an MLflow of its own, and the address of that."""
     folder = tmp_path_factory.mktemp("mlflow")
     uri = f"sqlite:///{folder}/mlflow.db"
-    platform = ensured_pretence().platform(MlflowModels(uri, artifacts=folder / "artifacts"), {}, HandClock())
+    platform = ensured_pretence().platform(MlflowModels(uri, artifacts=folder / "artifacts"), {}, HandClock(), memory_platform)
     platform.assets.put([humid_oven()])
     platform.readings.add_readings(line(days=8), at(0))
     learning = {"trials": 1, "folds": 2, "candidates": ["lightgbm", "random_forest"]}
@@ -72,6 +73,9 @@ def test_what_mlflow_serves_takes_rows_as_json_with_what_is_not_known_left_empty
 def test_evaluation_reads_the_champion_also_after_mlflow_has_put_a_file_of_its_own_beside_it(trained, loaded):
     platform, _, result = trained
     assert loaded.metadata.flavors["python_function"]["loader_module"] == "alerting.adapters.mlflow.served_model"
+    files = platform.models.model_files(NAME, result["challenger_version"])
+    packages = {line.partition("==")[0] for line in files["requirements.txt"].decode().splitlines()}
+    assert {"numpy", "pandas"} < packages & {"numpy", "pandas", "lightgbm", "scikit-learn", "skops"}
     assert "registered_model_meta" in platform.models.model_files(NAME, result["challenger_version"])
     platform.readings.add_readings(line(days=9)[-144:], at(8 * DAY))
     counts = evaluate(platform, None, at(9 * DAY))

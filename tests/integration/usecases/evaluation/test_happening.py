@@ -4,12 +4,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from alerting.definitions.validation import definition_document
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
-from alerting.definitions.validation import definition_document
 from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, ReadingRow
 from alerting.usecases.definitions.sync import apply
@@ -35,7 +35,7 @@ def model():
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model_files, "model_from_files", lambda files: made)
-        patch.setattr("alerting.usecases.evaluation.new_episodes._advice", lambda *_: None)
+        patch.setattr("alerting.kinds.classifier.evaluate._advice", lambda *_: None)
         yield made
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.definitions.validation import definition_document
+from alerting.definitions.revisions import definition_document
 from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, ReadingRow
 from alerting.usecases.definitions.sync import apply
@@ -35,7 +35,7 @@ def models():
     known = {b"1": model(2.0, SINCE - HOUR), b"2": model(1.5, SECOND + HOUR / 2)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model_files, "model_from_files", lambda files: known[files["version"]])
-        patch.setattr("alerting.usecases.evaluation.new_episodes._advice", lambda *_: None)
+        patch.setattr("alerting.kinds.classifier.evaluate._advice", lambda *_: None)
         yield SimpleNamespace(training_cutoff={1: SINCE - HOUR, 2: SECOND + HOUR / 2})
 
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.definitions.assets import EventType
 from alerting.episodes.lifecycle import ConditionState
+from alerting.kinds.evaluation import VersionInterval
 from alerting.learning.features.build import build_features
 from alerting.ports import EventRow, ReadingRow
 from alerting.readings.history import millis
-from alerting.usecases.definitions.versions import VersionInterval
-from alerting.usecases.evaluation.evaluate_target import evaluate_classifier
+from alerting.usecases.evaluation.target import evaluate_parts
 from tests import small_models
 from tests.builders import revision
 from tests.helpers.commands import record_commands
@@ -97,7 +97,7 @@ def some_events(draw):
 def say(platform, asset, model, definition, begun):
     """Evaluate from an instant, at which an episode may be open, and return every result in comparable form."""
     raised = FIRST - HOUR / 2 if begun else None
-    found = evaluate_classifier(
+    found = evaluate_parts(
         platform,
         OneModel(model),
         asset,
@@ -125,7 +125,7 @@ def test_scores_and_episodes_are_those_of_the_old_reading_bit_for_bit(model, eve
 def test_a_model_reads_a_fraction_of_the_bytes(real_server, monkeypatch, model):
     record = record_commands(monkeypatch)
     with open_stores(real_server, "model-readings", prepare=True) as stores:
-        platform = stores.platform(None, {}, None)
+        platform = stores.platform(None, {}, None, None)
         events = [EventRow("oven-1", "pin", FIRST - HOUR * n / 10, None, "line") for n in range(1, 3000)]
         asset, definition = fill(platform, events), small_models.definition()
         counts, results = [], []

@@ -1,0 +1,118 @@
+"""Documents of readings and events as the data frames of the core, by the conventions of `readings.history`."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alerting.definitions.assets import Asset, VariableType
+from alerting.definitions.faults import UserError
+from alerting.ports import Document, ReadingColumns
+from alerting.readings.history import no_events
+from alerting.readings.sample_quality import NO_DOUBTS, Doubts, among
+
+CHUNK = 10_000
+Column = npt.NDArray[Any]
+
+
+def types_of(asset: Asset, variables: Iterable[str]) -> dict[str, VariableType]:
+    """Return the type of each variable, each once; a variable that the asset does not declare counts as a number."""
+    return {name: asset.variables[name].type if name in asset.variables else "number" for name in variables}
+
+
+def readings_frame(asset: str, documents: Iterator[Document], types: Mapping[str, VariableType]) -> tuple[pd.DataFrame, Doubts]:
+    """Return documents {ts, v, q}, sorted, as one row per instant and column per name in `types`; and samples that are not good.
+
+    Raises UserError if a value is not of its variable's type.
+    """
+    found = readings_columns(asset, documents, types)
+    for fault in found.faults.values():
+        raise UserError(fault)
+    index = pd.DatetimeIndex(found.ts.view("datetime64[ms]"), name="ts").tz_localize("UTC")
+    columns = {name: pd.Series(column, index, column.dtype) for name, column in found.values.items()}
+    return pd.DataFrame(columns, index=index), found.doubts
+
+
+def readings_columns(asset: str, documents: Iterator[Document], types: Mapping[str, VariableType]) -> ReadingColumns:
+    """Return documents {ts, v, q}, sorted, as columns. A value with the quality bad counts as missing.
+
+    The documents are read a chunk at a time, so that a long history is not in memory twice.
+    """
+    instants: list[Column] = [np.array([], dtype="datetime64[ms]")]
+    columns: dict[str, list[Column]] = {name: [_empty(type_)] for name, type_ in types.items()}
+    faults: dict[str, str] = {}
+    doubted: list[Document] = []
+    while chunk := list(islice(documents, CHUNK)):
+        instants.append(np.array([document["ts"].replace(tzinfo=None) for document in chunk], dtype="datetime64[ms]"))
+        doubted += [document for document in chunk if "q" in document]
+        for name, type_ in types.items():
+            try:
+                columns[name].append(_column(asset, name, type_, chunk))
+            except UserError as refusal:
+                faults.setdefault(name, str(refusal))
+    joined = {name: np.concatenate(parts) for name, parts in columns.items() if name not in faults}
+    ts, doubts = np.concatenate(instants).view(np.int64), _doubts(doubted, types) if doubted else NO_DOUBTS
+    for name in doubts.bad.keys() & joined.keys():
+        joined[name][among(ts, doubts.bad[name])] = np.nan if joined[name].dtype == np.float64 else None
+    return ReadingColumns(ts, joined, faults, doubts)
+
+
+def events_frame(documents: Iterable[Document], instant_types: frozenset[str]) -> pd.DataFrame:
+    """Return documents {type, start, end}, sorted by start, as a frame; an event of an instant type ends where it starts."""
+    found = list(documents)
+    if not found:
+        return no_events()
+    ends = [d["start"] if d["end"] is None and d["type"] in instant_types else d["end"] for d in found]
+    types = pd.Series([d["type"] for d in found], dtype=object)
+    return pd.DataFrame({"type": types, "start": _instants([d["start"] for d in found]), "end": _instants(ends)})
+
+
+def _instants(values: Sequence[datetime | None]) -> pd.Series:
+    return pd.to_datetime(pd.Series(np.array(values, dtype=object)), utc=True).dt.as_unit("ms")
+
+
+def _doubts(documents: Sequence[Document], names: Iterable[str]) -> Doubts:
+    """Return the instants at which samples of these variables are bad, and at which they are uncertain."""
+    found: dict[str, dict[str, list[datetime]]] = {name: {} for name in names}
+    for document in documents:
+        for name, quality in document["q"].items():
+            if name in found:
+                kind = "uncertain" if quality == "uncertain" else "bad"
+                found[name].setdefault(kind, []).append(document["ts"].replace(tzinfo=None))
+    bad, uncertain = (
+        {name: np.array(of[kind], "datetime64[ms]").view(np.int64) for name, of in found.items() if kind in of}
+        for kind in ("bad", "uncertain")
+    )
+    return Doubts(bad, uncertain)
+
+
+def _empty(type_: VariableType) -> Column:
+    return np.array([], dtype=object if type_ == "category" else np.float64)
+
+
+def _column(asset: str, name: str, type_: VariableType, chunk: Sequence[Document]) -> Column:
+    if type_ == "category":
+        texts = [document["v"].get(name) for document in chunk]
+        _require(asset, name, chunk, "text", [text is None or isinstance(text, str) for text in texts])
+        return np.array(texts, dtype=object)
+    numbers = [document["v"].get(name, np.nan) for document in chunk]
+    column = np.array(numbers)
+    if column.dtype.kind not in "fiub":  # None, or a value that is no number
+        _require(asset, name, chunk, "a number", [number is None or isinstance(number, int | float) for number in numbers])
+        column = np.array(numbers, dtype=np.float64)
+    return column.astype(np.float64, copy=False)
+
+
+def _require(asset: str, name: str, chunk: Sequence[Document], wanted: str, right: Sequence[bool]) -> None:
+    if all(right):
+        return
+    document = chunk[right.index(False)]
+    at, value = document["ts"].replace(tzinfo=UTC).isoformat(), document["v"][name]
+    raise UserError(
+        f"the reading of {asset!r} at {at} has {value!r} as {name}, which is not {wanted}: correct the reading in collection "
+        "`readings`, or the type of the variable in the asset"
+    )

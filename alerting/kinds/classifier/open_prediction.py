@@ -1,0 +1,79 @@
+"""What the evaluation of a model needs to know of its open episode and of the problem that goes on."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from alerting.definitions.assets import Asset
+from alerting.definitions.model import TrainedDefinition
+from alerting.detection.problems import KnownProblem, find_occurrences, predicts
+from alerting.episodes.episode import PLATFORM
+from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.predictions import PredictionRule
+from alerting.kinds.evaluation import VersionInterval
+from alerting.learning.models.trained import TrainedModel
+from alerting.ports import Platform
+from alerting.readings.history import History, duration_millis
+
+_MOMENT = timedelta(milliseconds=1)
+
+
+def state_at_end(
+    before: ConditionState, after: ConditionState, part: VersionInterval, of_open: PredictionRule, rule: PredictionRule
+) -> ConditionState:
+    """Return the state at the end of a part, with what the next one needs to know of the problem and of the raise."""
+    is_same = after.raised_at is not None and after.raised_at == before.raised_at
+    raised_here = part.revision.number if part.revision and after.raised_at else None
+    occurrences = (of_open if is_same else rule).occurrences
+    return replace(
+        after,
+        watermark=part.end,
+        raised_by=before.raised_by if is_same else raised_here,
+        problem_since=occurrences.since(part.end) if occurrences.of_samples else None,
+    )
+
+
+def known_problem(state: ConditionState, part: VersionInterval) -> KnownProblem:
+    """Return what the state says of the problem at the start of a part; nothing if the problem may be another one."""
+    if part.is_new and state.raised_at is None:
+        return KnownProblem(part.start)
+    return KnownProblem(part.start, state.problem_since, is_first=state.raised_at is None and state.last_closed_at is None)
+
+
+def prediction_rule(
+    definition: TrainedDefinition, history: History, earlier: KnownProblem, closed_by_hand: datetime | None
+) -> PredictionRule:
+    """Return how predictions of a definition end. `closed_by_hand`: when an operator ended the problem that goes on."""
+    occurrences = find_occurrences(definition.problem, history, earlier)
+    if closed_by_hand is not None:
+        occurrences = occurrences.ended_at(closed_by_hand)
+    state = predicts(definition.problem, history.asset) == "state"
+    return PredictionRule(occurrences, duration_millis(definition.gap + definition.horizon), state)
+
+
+def read_from(
+    asset: Asset, part: VersionInterval, definitions: Sequence[TrainedDefinition], model: TrainedModel | None
+) -> datetime:
+    """Return the first instant of needed readings: for the features, and for values of the problem that are known now."""
+    delays = [asset.variables[name].delay for d in definitions if (name := d.problem.variable) in asset.variables]
+    hold = max(d.problem.hold for d in definitions)
+    return part.start - (model.plan.lookback if model else timedelta(0)) - hold - max(delays, default=timedelta(0)) - _MOMENT
+
+
+def raising_definition(
+    platform: Platform, state: ConditionState, part: VersionInterval, definition: TrainedDefinition
+) -> TrainedDefinition:
+    """Return the definition by which the open episode was raised, whose problem decides how it ends."""
+    if state.raised_by is None or part.revision is None or state.raised_by == part.revision.number:
+        return definition
+    raising = next((r for r in platform.definitions.revisions(definition.name) if r.number == state.raised_by), None)
+    return raising.definition if raising is not None and isinstance(raising.definition, TrainedDefinition) else definition
+
+
+def closed_by_operator(platform: Platform, state: ConditionState, name: str, asset: Asset) -> datetime | None:
+    """Return when an operator closed the episode that is happening, None otherwise."""
+    if state.happening_since is None or state.raised_at is None:
+        return None
+    found = platform.episodes.find(name, asset.name, start=state.raised_at, end=state.watermark + _MOMENT)
+    closed = (t.at for e in found if not e.withdrawn for t in e.transitions if t.kind == "closed" and t.actor != PLATFORM)
+    return max(closed, default=None)
