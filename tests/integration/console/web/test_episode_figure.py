@@ -85,7 +85,7 @@ def test_where_readings_are_too_many_the_newest_part_is_drawn_and_said_to_be_a_p
 def test_the_figure_is_of_the_revision_that_raised_it_and_of_nothing_where_the_readings_are_gone():
     platform, _ = hot_line()
     [one] = platform.episodes.find()
-    platform.readings._readings.delete_many({})
+    platform = replace(platform, readings=pretended_platform().readings)
     assert draw_episode(platform, one, at(600)) is None
 
 
@@ -93,7 +93,9 @@ def test_the_figure_is_of_the_revision_that_raised_it_and_of_nothing_where_the_r
 def test_what_is_no_number_is_not_drawn(value):
     platform, _ = hot_line()
     [one] = platform.episodes.find()
-    platform.readings._readings.update_many({}, {"$set": {"v": {} if value is None else {"temperature": value}}})
+    platform = replace(platform, readings=pretended_platform().readings)
+    values = {} if value is None else {"temperature": value}
+    platform.readings.add_readings([ReadingRow("oven-1", at(m), values) for m in range(601)], at(0))
     assert draw_episode(platform, one, at(600)) is None
 
 
@@ -102,7 +104,7 @@ def test_of_a_risk_its_scores_with_the_threshold_and_the_variable_of_the_problem
     rows = [(risky.raised_at + timedelta(minutes=m), 0.3 + 0.01 * m, 0.31, risky.model_version) for m in range(-30, 41, 5)]
     platform.scores.add("too-moist", "oven-1", rows)
     platform.scores.add("too-moist", "oven-2", [(risky.raised_at, 0.99, 0.31, risky.model_version)])
-    risky = replace(risky, definition="too-moist", kind="classifier")
+    risky = replace(risky, definition="too-moist", kind="classifier", is_prediction=True)
     chart = chart_of(platform, risky, risky.raised_at + timedelta(minutes=40))
     assert [(p.name, [level.value for level in p.levels]) for p in chart.panels] == [
         ("Risk", [risky.evaluation.threshold]),
