@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from zlib import crc32
 
-from alerting.definitions.assets import Asset
+from alerting.definitions.assets import Asset, VariableType, types_of
 from alerting.definitions.limits import severities
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Condition, Revision, Severity
@@ -23,11 +23,11 @@ class EvaluationTarget:
     """One definition on one asset.
 
     `since`: ms, when its newest revision came into force. `every`: ms, how often it is evaluated. `variable`: the variable of a
-    threshold, None for models. `limits`: None where each reading must be evaluated by itself. `lookback`: ms before the
-    watermark from which readings are needed. `latency`: ms that evaluation waits. `allowed_lateness`: ms, how far back late
-    data are evaluated again. `turn`: a number of the target, out of 2**32, by which targets take turns. `revision`: number of
-    the newest. `has_outcome`: whether outcomes come from data. `also_reads`: variables that count beside `variable`; `events`:
-    types.
+    threshold, with its `type`, None for models. `limits`: None where each reading must be evaluated by itself. `lookback`: ms
+    before the watermark from which readings are needed. `latency`: ms that evaluation waits. `allowed_lateness`: ms, how far
+    back late data are evaluated again. `turn`: a number of the target, out of 2**32, by which targets take turns. `revision`:
+    number of the newest. `has_outcome`: whether outcomes come from data. `also_reads`: variables that count beside `variable`;
+    `events`: types.
     """
 
     definition: str
@@ -45,6 +45,7 @@ class EvaluationTarget:
     has_outcome: bool = False
     also_reads: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
+    type: VariableType = "number"
 
     @property
     def key(self) -> TargetKey:
@@ -97,6 +98,7 @@ def _target(revision: Revision, asset: Asset) -> EvaluationTarget:
         target,
         also_reads=tuple(sorted(read - {definition.variable})),
         variable=definition.variable,
+        type=types_of(asset, [definition.variable])[definition.variable],
         limits=limits_of(definition, asset),
         severities=severities(definition),
         lookback=duration_millis(lookback(definition)),

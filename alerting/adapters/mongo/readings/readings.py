@@ -20,11 +20,11 @@ from alerting.adapters.mongo.documents import Document, MongoDatabase, only_dupl
 from alerting.adapters.mongo.indexes import EVENTS, READINGS
 from alerting.adapters.mongo.readings.arrivals import MongoArrivals
 from alerting.adapters.mongo.readings.batch_bson import batch_documents
-from alerting.adapters.mongo.readings.columns import CHUNK, readings_columns, readings_frame, types_of
+from alerting.adapters.mongo.readings.columns import CHUNK, readings_columns, readings_frame
 from alerting.adapters.mongo.readings.events import load_events
 from alerting.adapters.mongo.readings.newest import index_newest, newest_readings
 from alerting.adapters.mongo.readings.samples import sample_fields, sample_update, samples_in, samples_of
-from alerting.definitions.assets import Asset, VariableType
+from alerting.definitions.assets import Asset, VariableType, types_of
 from alerting.definitions.faults import UserError
 from alerting.ports import EventRow, ReadingBatch, ReadingColumns, ReadingRow, Wanted
 from alerting.ports.late import LatePart
@@ -247,7 +247,7 @@ class MongoReadings:
         return found
 
     def _load_from(self, wanted: Sequence[Wanted], start: datetime, end: datetime) -> dict[str, ReadingColumns]:
-        types = {w.asset.name: types_of(w.asset, w.variables) for w in wanted}
+        types = {w.asset: w.types for w in wanted}
         names = {name for known in types.values() for name in known}
         query: Document = {"asset": {"$in": list(types)}, "ts": {"$gt": start, "$lte": end}}
         cursor = self._readings.find(query, _fields("asset ts", names)).sort([("asset", 1), ("ts", 1)]).batch_size(CHUNK)

@@ -10,7 +10,7 @@ from alerting.episodes.state_table import TargetKey
 from alerting.notifications.group_message import GroupMessage
 from alerting.operators.shelves import Shelf
 from alerting.ports import Document, PastEvaluation, PlatformAlert, Unit
-from alerting.ports.late import Arrival, Checkpoint, ReprocessingRequest
+from alerting.ports.late import Arrival, Checkpoint, ReprocessingRequest, Unfinished
 from alerting.usecases.backtest.sandbox.live_write import refuse
 
 
@@ -23,8 +23,8 @@ class NothingLate:
     def extend_evaluated_until(self, up_to: datetime) -> None:
         """Write nothing. No process writes readings to an in-memory platform."""
 
-    def waiting(self) -> list[Arrival]:
-        return []
+    def unfinished(self) -> Unfinished:
+        return Unfinished([], False)
 
     def mark_seen(self, arrival: Arrival, at: datetime) -> None:  # noqa: ARG002 - the port's signature
         refuse("track late readings")
