@@ -15,7 +15,7 @@ from alerting.ports.evaluation import (
     Scores,
     States,
 )
-from alerting.ports.late import Arrival, Arrivals, Checkpoint, Checkpoints, LatePart, ReprocessingRequest
+from alerting.ports.late import Arrival, Arrivals, Checkpoint, Checkpoints, LatePart, ReprocessingRequest, Unfinished
 from alerting.ports.models import DecisionRecord, Decisions, ModelFileCache, Models, ModelUnavailable, RunState
 from alerting.ports.notifications import (
     Channel,
@@ -28,7 +28,7 @@ from alerting.ports.notifications import (
     Picture,
     Revocations,
 )
-from alerting.ports.platform import UNLIMITED, Clock, Platform, Progress, TrainingLimits, silent
+from alerting.ports.platform import UNLIMITED, Clock, InMemory, Platform, Progress, TrainingLimits, silent
 from alerting.ports.platform_alerts import Audit, PlatformAlert, PlatformAlerts
 from alerting.ports.reading_batches import ReadingBatch, SampleColumn
 from alerting.ports.readings import EventRow, ReadingColumns, ReadingRow, Readings, Wanted
@@ -63,6 +63,7 @@ __all__ = [
     "FeedbackLog",
     "Files",
     "GroupMessages",
+    "InMemory",
     "LatePart",
     "Link",
     "Links",
@@ -93,6 +94,7 @@ __all__ = [
     "Shelves",
     "States",
     "TrainingLimits",
+    "Unfinished",
     "Unit",
     "UnitOfWork",
     "Wanted",

@@ -58,7 +58,7 @@ def finish(
         "cost": to_document(top.cost),
         "load": _load_document(top.load),
     }
-    platform.backtests.finish(id, results, sandbox.episodes.find(end=end)[::-1], page)
+    platform.backtests.finish(id, results, sandbox.memory.episodes.find(end=end)[::-1], page)
     run = platform.backtests.get(id)
     if run is None:
         raise UserError("this backtest was removed while it ran; run it again")

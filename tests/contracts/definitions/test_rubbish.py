@@ -37,6 +37,12 @@ QUIET = {"windows": [{"from": "22:00", "to": "23:00"}], "timezone": "UTC"}
 MOIST = too_moist(learning={"trials": 1}, suppression=QUIET, schedule={"every": "2m", "retrain": "0 3 * * 0"})
 
 
+@pytest.fixture
+def stores(mongo_stores):
+    """Databases alone: here people edit documents, or a second process works."""
+    return mongo_stores
+
+
 def _revision(definition):
     return {**to_document(revision(definition)), "at": at(0)}
 

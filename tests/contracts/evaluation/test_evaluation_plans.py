@@ -26,6 +26,12 @@ LIST = EvaluationPlan(
 )
 
 
+@pytest.fixture
+def stores(mongo_stores):
+    """Databases alone: here people edit documents, or a second process works."""
+    return mongo_stores
+
+
 def test_a_list_comes_back_equal_for_just_what_it_was_made_of(stores, monkeypatch):
     monkeypatch.setattr(evaluation_plans, "_PART", 2)
     stores.evaluation_plans.put("a", LIST)
