@@ -84,6 +84,10 @@ class Definition(CommonFields):
         """Return the event types (with *) that change an evaluation or an outcome."""
         return (self.problem.event,) if self.problem and self.problem.event else ()
 
+    def delay(self, asset: Asset) -> timedelta:  # noqa: ARG002
+        """Return how long after its stamp a value that raises an episode is known by design."""
+        return timedelta(0)
+
     def latency(self, asset: Asset) -> timedelta:
         """Return how long an evaluation waits for readings of an asset: the latency of its slowest variable.
 

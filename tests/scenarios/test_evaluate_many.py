@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.episodes import targets
+from alerting.kinds.threshold import kind
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_shard, plan_round
@@ -29,7 +29,7 @@ def plant(rows):
 def one_by_one(rows, instants, revised_at):
     """The same, with every pair judged reading by reading."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(targets, "limits_of", lambda definition, asset: None)
+        patched.setattr(kind, "limits_of", lambda definition, asset: None)
         return outcome(rows, instants, revised_at)
 
 

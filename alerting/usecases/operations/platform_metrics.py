@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import SEVERITIES
 from alerting.episodes.episode import Notification
-from alerting.episodes.targets import EvaluationTarget, list_targets
+from alerting.episodes.targets import EvaluationTarget
 from alerting.ports import Platform
 from alerting.readings.history import to_millis
 from alerting.readings.instants import NO_TIME
+from alerting.usecases.definitions.targets import list_targets
 from alerting.usecases.ingestion.late_rows import evaluated_since, rows_since
 from alerting.usecases.notification.dead_letters import dead_letters
 

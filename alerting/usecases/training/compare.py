@@ -23,7 +23,7 @@ from alerting.reporting import training_charts
 from alerting.reporting.decision_text import decision_markdown, headline_metrics, metrics_text
 from alerting.usecases.definitions.platform_alerts import record_model_faults
 from alerting.usecases.definitions.versions import champion_at
-from alerting.usecases.evaluation.evaluate_target import ModelCache
+from alerting.usecases.evaluation.target import ModelCache
 from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.dataset import histories_at, suppressed_at
 from alerting.usecases.training.promote import description
