@@ -16,8 +16,6 @@ from alerting.definitions.faults import Fault
 from alerting.definitions.fields.common import SEVERITIES, AssetPattern, CommonFields, Severity
 from alerting.definitions.fields.condition import Condition
 from alerting.definitions.fields.learning import (
-    FAMILIES,
-    Family,
     Features,
     FeedbackUse,
     Learning,
@@ -30,14 +28,12 @@ from alerting.definitions.fields.limits import Band, FromAttribute, LevelLimits
 from alerting.definitions.fields.problem import Problem
 
 __all__ = [
-    "FAMILIES",
     "LAST_NUMBER",
     "SEVERITIES",
     "AssetPattern",
     "Band",
     "Condition",
     "Definition",
-    "Family",
     "FeedbackUse",
     "FromAttribute",
     "LevelLimits",
