@@ -47,6 +47,7 @@ def notification(key="e:raised:log", **changes) -> Notification:
 def full_episode() -> Episode:
     return episode(
         kind="classifier",
+        is_prediction=True,
         valid_until=at(30),
         continues="abc",
         model_version=4,

@@ -404,7 +404,7 @@ def test_a_prediction_that_came_true_is_not_told_as_over():
     from alerting.usecases.notification.messages import message
 
     told = Notification("k", "mail", "closed", "the problem has started", at(20))
-    one = episode(1, definition="too-moist", kind="classifier", title="Too moist")
+    one = episode(1, definition="too-moist", kind="classifier", is_prediction=True, title="Too moist")
     assert message(one, told).subject == "It happened: Too moist on oven-1"
 
 
