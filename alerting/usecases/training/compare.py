@@ -143,7 +143,8 @@ def _decide(
     try:
         champion = None if champion_version is None else ModelCache(platform).get(definition.name, champion_version)
     except ModelUnavailable as unavailable:
-        record_model_faults(platform, [definition.name], {definition.name: f"the model cannot be read: {unavailable}"}, as_of)
+        faults = {definition.name: f"the model cannot be read: {unavailable}"}
+        record_model_faults(platform.platform_alerts, [definition.name], faults, as_of)
         return PromotionDecision(
             "provisional",
             promote=True,
