@@ -11,7 +11,7 @@ from alerting.ports.episodes import Episodes, FeedbackLog, Shelves
 from alerting.ports.evaluation import NO_EVALUATION_PLANS, EvaluationPlans, PastEvaluations, Scores, States
 from alerting.ports.late import Arrivals, Checkpoints
 from alerting.ports.models import NO_MODEL_FILE_CACHE, Decisions, ModelFileCache, Models
-from alerting.ports.notifications import Channel, EndedSessions, GroupMessages, Links, Revocations
+from alerting.ports.notifications import Channel, EndedSessions, Links, Notifications, Revocations
 from alerting.ports.platform_alerts import Audit, PlatformAlerts
 from alerting.ports.readings import Readings
 from alerting.ports.reports import Backtests, Reports
@@ -75,7 +75,7 @@ class Platform:
     backtests: Backtests
     audit: Audit
     routes: Routes
-    group_messages: GroupMessages
+    notifications: Notifications
     revocations: Revocations
     ended_sessions: EndedSessions
     platform_alerts: PlatformAlerts

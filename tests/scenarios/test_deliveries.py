@@ -11,6 +11,7 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.notification.deliver import CLAIM, SILENT_AFTER, deliver_due
 from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at, oven, too_hot
+from tests.helpers.notifications import notifications_of
 from tests.pretended import HandClock, Mailbox, platform_on
 
 LEVELS = {"medium": {"above": 215}, "critical": {"above": 240}}
@@ -65,7 +66,7 @@ def test_a_late_failure_does_not_undo_what_another_notifier_has_delivered_meanwh
     read(slow.platform, 230.0, 1)
     evaluate_values(slow.platform, 1)
     deliver_due(slow.platform, at(1))
-    [notice] = slow.platform.episodes.find()[0].notifications
+    [notice] = notifications_of(slow.platform)
     assert (notice.status, notice.attempts) == ("sent", 2)
     for minute in range(4, 60):
         deliver_due(slow.platform, at(minute))

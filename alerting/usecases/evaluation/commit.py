@@ -123,7 +123,7 @@ def _compose(
     run: Run, after: ConditionTable, waiting: Mapping[int, EvaluatedTarget]
 ) -> tuple[EpisodeChanges, dict[int, Composed]]:
     """Compose the episodes of as many targets as fit into a unit of work, and put their states into `after`."""
-    changes, composed = EpisodeChanges(run.platform.episodes), dict[int, Composed]()
+    changes, composed = EpisodeChanges(run.platform), dict[int, Composed]()
     for row, one in waiting.items():
         composed[row] = _compose_target(run, changes, one)
         after.put(row, composed[row].state, one.reprocessed.state)
@@ -142,13 +142,13 @@ def _compose_target(run: Run, changes: EpisodeChanges, one: EvaluatedTarget) -> 
 
 
 def _write(run: Run, before: ConditionTable, after: ConditionTable, changes: EpisodeChanges, attempt: int) -> None:
-    """Write episodes, then states, in one unit of work; states alone by a compare-and-set of their own."""
-    states, episodes = run.platform.states, changes.episodes
-    if not episodes:
+    """Write episodes and notifications, then states, in one unit of work; states alone by a compare-and-set of their own."""
+    states = run.platform.states
+    if not changes.episodes:
         states.advance(before, after)
         return
     with run.platform.unit_of_work.begin(attempt) as unit:
-        run.platform.episodes.write(episodes, unit)
+        changes.write(unit)
         states.advance(before, after, unit)
 
 

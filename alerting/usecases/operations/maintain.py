@@ -11,7 +11,6 @@ from alerting.usecases.definitions.sync import sync
 from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.episodes.store import update
-from alerting.usecases.notification.dead_letters import dead_letters
 from alerting.usecases.notification.routes import read_routes
 from alerting.usecases.operations.alarm_budget import check_edited
 
@@ -28,7 +27,7 @@ def maintain(platform: Platform, as_of: datetime) -> dict[str, Any]:
         "closed": close_orphans(platform, as_of),
         "determined": determine_due_outcomes(platform, as_of),
         "forgotten_late": forget_late(platform, as_of),
-        "dead_letters": len(dead_letters(platform)),
+        "dead_letters": len(platform.notifications.dead()),
         "faulty_routes": read_routes(platform)[1],
     }
 

@@ -4,10 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from alerting.episodes.episode import Notification
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import TargetKey
-from alerting.notifications.group_message import GroupMessage
 from alerting.operators.shelves import Shelf
 from alerting.ports import Document, PastEvaluation, PlatformAlert
 from alerting.ports.late import Arrival, Checkpoint, ReprocessingRequest
@@ -85,12 +83,6 @@ class NoShelves:
     def of(self, definition: str, asset: str) -> list[Shelf]:  # noqa: ARG002
         return []
 
-    def with_due_notifications(self, now: datetime) -> list[Shelf]:  # noqa: ARG002
-        return []
-
-    def dead_letters(self) -> list[tuple[str, Notification]]:
-        return []
-
 
 class NoRoutes:
     """Port `Routes` without any."""
@@ -103,28 +95,6 @@ class NoRoutes:
 
     def remove(self, name: str) -> bool:  # noqa: ARG002
         refuse("change routes")
-
-
-class NoGroupMessages:
-    """Port `GroupMessages` without any."""
-
-    def insert(self, group_message: GroupMessage) -> bool:  # noqa: ARG002
-        refuse("send group messages")
-
-    def replace(self, group_message: GroupMessage) -> bool:  # noqa: ARG002
-        refuse("send group messages")
-
-    def get(self, id: str) -> GroupMessage | None:  # noqa: ARG002
-        return None
-
-    def due(self, now: datetime, limit: int = 100) -> list[GroupMessage]:  # noqa: ARG002
-        return []
-
-    def dead_letters(self) -> list[GroupMessage]:
-        return []
-
-    def sent_since(self, since: datetime) -> list[Notification]:  # noqa: ARG002
-        return []
 
 
 class NoRevocations:

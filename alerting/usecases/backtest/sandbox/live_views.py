@@ -12,7 +12,6 @@ from alerting.episodes.extract import Alarm
 from alerting.ports import Assets, Document, Episodes, EventRow, FeedbackLog, ReadingColumns, ReadingRow, Readings, Unit, Wanted
 from alerting.readings.history import History
 from alerting.usecases.backtest.sandbox.live_write import refuse
-from alerting.usecases.backtest.sandbox.null_notifications import NoNotifications
 
 
 class OneDefinition:
@@ -121,7 +120,7 @@ class ReadingsUntil:
         return None if span is None or span[0] > self._until else (span[0], min(span[1], self._until))
 
 
-class LiveEpisodesUntil(NoNotifications):
+class LiveEpisodesUntil:
     """Port `Episodes`, read-only: live episodes before an instant. Training must know the ones that operators acted upon."""
 
     def __init__(self, live: Episodes, until: datetime) -> None:
@@ -141,6 +140,15 @@ class LiveEpisodesUntil(NoNotifications):
 
     def get(self, id: str) -> Episode | None:
         return self._live.get(id)
+
+    def get_many(self, ids: Collection[str]) -> dict[str, Episode]:
+        return self._live.get_many(ids)
+
+    def muted(self) -> list[Episode]:
+        return []
+
+    def over_unacknowledged(self, limit: int) -> list[Episode]:  # noqa: ARG002
+        return []
 
     def starting_with(self, prefix: str) -> list[Episode]:
         return self._live.starting_with(prefix)

@@ -1,16 +1,15 @@
 """Episodes in memory."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from alerting.episodes.episode import Episode
 from alerting.episodes.extract import Alarm, alarm_of
 from alerting.ports import Conflict, Unit
-from alerting.usecases.backtest.sandbox.null_notifications import NoNotifications
 
 
-class MemoryEpisodes(NoNotifications):
+class MemoryEpisodes:
     """Port `Episodes` in memory. All are backfilled: no recipient is notified. `changed`: ids written since it was emptied."""
 
     def __init__(self) -> None:
@@ -27,7 +26,7 @@ class MemoryEpisodes(NoNotifications):
     def insert(self, episode: Episode) -> bool:
         if episode.id in self._episodes or (episode.definition, episode.asset) in self._open:
             return False
-        self._keep(replace(episode, backfilled=True, detected_at=episode.raised_at, notifications=()))
+        self._keep(replace(episode, backfilled=True, detected_at=episode.raised_at))
         return True
 
     def write(self, episodes: Sequence[Episode], unit: Unit) -> None:  # noqa: ARG002
@@ -56,6 +55,15 @@ class MemoryEpisodes(NoNotifications):
 
     def get(self, id: str) -> Episode | None:
         return self._episodes.get(id)
+
+    def get_many(self, ids: Collection[str]) -> dict[str, Episode]:
+        return {id: self._episodes[id] for id in ids if id in self._episodes}
+
+    def muted(self) -> list[Episode]:
+        return []
+
+    def over_unacknowledged(self, limit: int) -> list[Episode]:  # noqa: ARG002
+        return []
 
     def starting_with(self, prefix: str) -> list[Episode]:
         return [e for e in self._episodes.values() if e.id.startswith(prefix)][:10]

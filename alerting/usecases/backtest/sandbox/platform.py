@@ -8,7 +8,6 @@ from alerting.ports import NO_EVALUATION_PLANS, Definitions, Episodes, Platform
 from alerting.usecases.backtest.sandbox.empty_ports import (
     NoAudit,
     NoCheckpoints,
-    NoGroupMessages,
     NoPastEvaluations,
     NoPlatformAlerts,
     NoReports,
@@ -28,6 +27,7 @@ from alerting.usecases.backtest.sandbox.live_views import (
 from alerting.usecases.backtest.sandbox.memory_episodes import MemoryEpisodes
 from alerting.usecases.backtest.sandbox.memory_evaluation import MemoryScores, MemoryStates, NoTransactions
 from alerting.usecases.backtest.sandbox.memory_models import MemoryDecisions, MemoryModels
+from alerting.usecases.backtest.sandbox.null_notifications import NoNotifications
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Sandbox:
             backtests=self._live.backtests,
             audit=NoAudit(),
             routes=NoRoutes(),
-            group_messages=NoGroupMessages(),
+            notifications=NoNotifications(),
             revocations=NoRevocations(),
             ended_sessions=NoSessions(),
             platform_alerts=NoPlatformAlerts(),
