@@ -121,7 +121,9 @@ def list_dead_letters(as_json: Json = False) -> None:
 @notification_group.command("retry")
 @command
 @writes
-def retry(id: Annotated[str, typer.Argument(help="Key of a dead letter, or `all`.")], as_json: Json = False) -> None:
+def retry(
+    id: Annotated[str, typer.Argument(metavar="KEY", help="Key of a dead letter, or `all`.")], as_json: Json = False
+) -> None:
     """Deliver dead letters again under their old keys."""
     from alerting.usecases.notification import deliver
 

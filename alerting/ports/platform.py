@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
 
 from alerting.definitions.alarm_budget import NO_GATE, AlarmBudget
@@ -54,7 +54,7 @@ class Platform:
     """All ports of a use case.
 
     `model_key`: key for the hashes of model files, if others can write into the registry; else empty. `zone`: time zone of the
-    plant, for times in messages.
+    plant, for times in messages. `notifications_last`: how long finished notifications are stored.
     """
 
     definitions: Definitions
@@ -89,3 +89,4 @@ class Platform:
     model_key: bytes = field(default=b"", repr=False)
     model_file_cache: ModelFileCache = NO_MODEL_FILE_CACHE
     zone: tzinfo = UTC
+    notifications_last: timedelta = timedelta(days=90)

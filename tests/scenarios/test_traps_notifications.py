@@ -15,7 +15,6 @@ from alerting.ports import ReadingRow
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.episodes.store import update
 from alerting.usecases.evaluation.evaluate import evaluate
-from alerting.usecases.notification import schedule
 from alerting.usecases.notification.deliver import deliver_due, retry
 from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at, oven, too_hot
@@ -219,8 +218,8 @@ def test_t20_after_an_outage_of_a_day_each_alert_is_repeated_once_and_not_once_a
 CROWD = {"name": "all", "channels": ["mail"], "flood": {"more_than": 3, "within": "10m"}}
 
 
-def crowded(mail, on=None):
-    platform = plant(mail, on=on)
+def crowded(mail):
+    platform = plant(mail)
     apply_routes(platform, [CROWD], "engineer", at(0))
     names = [f"too-hot-{i:02d}" for i in range(15)]
     apply(platform, [too_hot(name=name, stale_after="1d") for name in names], "engineer", at(0), "test")
@@ -239,26 +238,6 @@ def test_of_15_alerts_of_one_oven_three_are_told_and_12_in_one_message_and_only_
     read(platform, 200.0, 15)
     tick(platform, 15)
     assert [m.subject.split(":")[0] for m in mail.messages[4:]] == ["Over"] * 3
-
-
-def test_a_summary_survives_a_crash_between_its_writes_and_is_told_once(stores, monkeypatch):
-    mail = Mailbox("mail")
-    platform = crowded(mail, stores)
-    mark, marks = schedule._record_as_grouped, []
-
-    def dies(*arguments):
-        marks.append(arguments)
-        if len(marks) == 5:
-            raise KeyboardInterrupt
-        mark(*arguments)
-
-    monkeypatch.setattr(schedule, "_record_as_grouped", dies)
-    with pytest.raises(KeyboardInterrupt):
-        deliver_due(platform, at(11))
-    for minute in (11, 12, 13):
-        deliver_due(platform, at(minute))
-    assert [m.subject for m in mail.messages[3:]] == ["+12 more on oven-1"]
-    assert [n.status for n in notifications_of(platform)].count("grouped") == 12
 
 
 # --- quiet hours, escalation, heartbeat, from end to end ------------------------------------------------------------------

@@ -29,8 +29,8 @@ _log = id_logger(__name__)
 PAGE, SLOW_PAGE = 100, 10
 BATCH_LASTS = timedelta(seconds=1)
 """Time after a claim within which its deliveries begin. The others are released; so a killed process repeats few."""
-CLAIM = timedelta(minutes=2) + BATCH_LASTS
-"""Time for which a claim belongs to the process that made it: longer than all time-outs of a delivery together."""
+CLAIM = timedelta(minutes=2)
+"""Time for which a claim belongs to the process that made it: longer than that and all time-outs of a delivery together."""
 SILENT_AFTER = 3
 """Failures in a row after which a channel is skipped for the rest of the round, so that it does not delay the others."""
 

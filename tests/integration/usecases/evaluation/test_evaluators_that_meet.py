@@ -126,7 +126,7 @@ def test_a_tick_that_raises_is_one_transaction_without_reads_and_a_quiet_one_is_
     raises, quiet = Commands(), Commands()
     meeting.disturbed(raises, 40)
     meeting.disturbed(quiet, 41)
-    assert raises.in_transactions == ["update", "findAndModify", "commitTransaction"]
+    assert raises.in_transactions == ["update", "update", "findAndModify", "commitTransaction"]
     assert quiet.in_transactions == []
     assert quiet.names.count("findAndModify") == 1
     assert quiet.names.count("update") == 1  # how far it is going to read
