@@ -79,9 +79,11 @@ def database_warning(settings: Settings) -> str | None:
 
 def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True) -> Platform:
     """Return a platform of these stores."""
+    from alerting.adapters.memory.platform import memory_platform
     from alerting.adapters.mongo.demo.clock import MongoClock
 
-    platform = stores.platform(models(settings), _channels(settings) if channels else {}, MongoClock(stores.database))
+    delivers = _channels(settings) if channels else {}
+    platform = stores.platform(models(settings), delivers, MongoClock(stores.database), memory_platform)
     return replace(
         platform,
         links=_links(settings) if channels else None,

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.definitions.model import ClassifierDefinition, Family
+from alerting.definitions.model import Family
+from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.features.build import build_features
 from alerting.learning.models.families.registry import default_params

@@ -23,9 +23,9 @@ from alerting.console.api.views import cursor_after
 from alerting.console.app import create_app
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.revisions import next_revision
-from alerting.definitions.validation import parse_definition
 from alerting.detection.evaluation import Evaluation
 from alerting.episodes.episode import Change, Contribution, Episode, RecommendationResult, Transition, episode_id
+from alerting.kinds.validation import parse_definition
 from alerting.settings.environment import Settings
 from alerting.wiring import assemble
 from benchmarks.import_rate import _free_port

@@ -25,15 +25,16 @@ from typing import Any
 import numpy as np
 
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.memory.models import MemoryModels
+from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.demo.clock import MongoClock
 from alerting.adapters.mongo.indexes import DEFINITIONS, READINGS, REVISIONS
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.revisions import next_revision
-from alerting.definitions.validation import parse_definition
+from alerting.kinds.validation import parse_definition
 from alerting.ports import Platform, ReadingRow
-from alerting.usecases.backtest.sandbox import MemoryModels
 from alerting.usecases.evaluation.evaluate import evaluate
 from benchmarks import prometheus
 from benchmarks.memory import peak_mib
@@ -177,7 +178,7 @@ def evaluate_once(uri: str, name: str, as_of: datetime) -> dict[str, float]:
 
 def _platform(stores: MongoStores) -> Platform:
     """Return a platform on these stores, without a model registry, which thresholds do not need, and without channels."""
-    return stores.platform(MemoryModels(), {}, MongoClock(stores.database))
+    return stores.platform(MemoryModels(), {}, MongoClock(stores.database), memory_platform)
 
 
 def _peer() -> dict[str, float]:

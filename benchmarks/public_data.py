@@ -16,7 +16,7 @@ import yaml
 from sklearn.model_selection import StratifiedKFold
 
 from alerting.definitions.assets import Asset, EventType, Variable, variable_name
-from alerting.definitions.model import ClassifierDefinition
+from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.dataset import Dataset, build_dataset
 from alerting.readings.history import History
 

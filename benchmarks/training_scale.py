@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.model import ClassifierDefinition
+from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.data.files import dataset_files, dataset_from_files
 from alerting.learning.data.row_limit import BYTES_PER_CELL, count_cells

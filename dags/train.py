@@ -5,10 +5,10 @@ from airflow.sdk import dag
 from alerting_tasks import dag_snapshot, is_wanted
 from alerting_tasks.training import APPROVAL, ask, candidate, candidate_timeout, compare, dataset, promote, training_options
 
-from alerting.definitions.model import ClassifierDefinition
+from alerting.definitions.model import TrainedDefinition
 
 
-def build(dag_id: str, definition: ClassifierDefinition, revision: int) -> None:
+def build(dag_id: str, definition: TrainedDefinition, revision: int) -> None:
     """Build the DAG of one definition; only its id, text and schedule come from the definition."""
 
     @dag(dag_id=dag_id, **training_options(definition, revision))
@@ -29,6 +29,6 @@ def build(dag_id: str, definition: ClassifierDefinition, revision: int) -> None:
     training()
 
 
-for row in dag_snapshot().classifiers:
+for row in dag_snapshot().trained:
     if is_wanted(dag_id := f"train__{row.definition.name}"):
         build(dag_id, row.definition, row.revision)

@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from alerting.definitions.assets import Asset, EventType, Variable
-from alerting.definitions.model import ClassifierDefinition, Revision, ThresholdDefinition
+from alerting.definitions.model import Revision
 from alerting.definitions.revisions import next_revision
-from alerting.definitions.validation import parse_definition
+from alerting.kinds.classifier.definition import ClassifierDefinition
+from alerting.kinds.threshold.definition import ThresholdDefinition
+from alerting.kinds.validation import parse_definition
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,9 +1,11 @@
 """A whole platform in memory: the real stores on an in-memory database, an in-memory registry, a manual clock."""
 
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
-from alerting.ports import DeliveryFailed, ModelUnavailable, RunState
+from alerting.adapters.memory import models as memory
+from alerting.adapters.memory.platform import memory_platform
+from alerting.ports import DeliveryFailed, ModelUnavailable, Platform
 from tests.builders import at
 from tests.support import ensured_pretence
 
@@ -18,87 +20,15 @@ class HandClock:
         return self.instant
 
 
-class MemoryModels:
-    """In-memory adapter of the port `Models`."""
+class MemoryModels(memory.MemoryModels):
+    """In-memory registry that a test can make unreachable."""
 
-    def __init__(self):
-        self.runs, self.registered, self.aliases = {}, {}, {}
-        self.reachable, self.shown = True, False
-
-    def start_run(self, definition, name, tags, parent=None):
-        run_id = f"run-{len(self.runs) + 1}"
-        self.runs[run_id] = {
-            "definition": definition,
-            "tags": dict(tags),
-            "parent": parent,
-            "files": {},
-            "metrics": {},
-            "params": {},
-        }
-        return run_id
-
-    def find_runs(self, parent):
-        return [(i, dict(r["tags"])) for i, r in self.runs.items() if r["parent"] == parent]
-
-    def open_runs(self, definition):
-        found = [i for i, r in self.runs.items() if r["definition"] == definition and not r["parent"] and "status" not in r]
-        return [self._state(i) for i in reversed(found)]
-
-    def searches(self, run_id):
-        return [self._state(i) for i, r in self.runs.items() if r["parent"] == run_id]
-
-    def _state(self, run_id):
-        run = self.runs[run_id]
-        began = datetime.now(UTC)
-        return RunState(run_id, run["tags"], began, began if "status" in run else None)
-
-    def tags(self, run_id):
-        return dict(self.runs[run_id]["tags"])
-
-    def log_dataset(self, run_id, name, profile, inputs):
-        self.runs[run_id]["dataset"] = {"name": name, "hash": profile["hash"], "inputs": dict(inputs)}
-
-    def log(self, run_id, params=None, metrics=None, tags=None, files=None, folder=""):
-        run = self.runs[run_id]
-        run["params"].update(params or {})
-        run["metrics"].update(metrics or {})
-        run["tags"].update(tags or {})
-        run["files"].setdefault(folder, {}).update(files or {})
-
-    def files(self, run_id, folder):
-        return dict(self.runs[run_id]["files"].get(folder, {}))
-
-    def page(self, run_id):
-        return None
-
-    def finish(self, run_id, failed=False):
-        self.runs[run_id]["status"] = "failed" if failed else "finished"
-
-    def register(self, definition, run_id, files, tags, inputs=None):
-        versions = self.registered.setdefault(definition, [])
-        for number, (known, _, _) in enumerate(versions, 1):
-            if known == run_id:
-                return number
-        versions.append((run_id, dict(files), dict(tags)))
-        self.aliases[definition, "challenger"] = len(versions)
-        return len(versions)
+    reachable = True
 
     def model_files(self, definition, version):
         if not self.reachable:
             raise ModelUnavailable("the registry does not answer")
-        return self.registered[definition][version - 1][1]
-
-    def version_tags(self, definition, version):
-        return self.registered[definition][version - 1][2]
-
-    def versions(self, definition):
-        return list(range(1, len(self.registered.get(definition, [])) + 1))
-
-    def alias(self, definition, alias):
-        return self.aliases.get((definition, alias))
-
-    def set_alias(self, definition, alias, version):
-        self.aliases[definition, alias] = version
+        return super().model_files(definition, version)
 
 
 class Mailbox:
@@ -115,9 +45,17 @@ class Mailbox:
 
 def platform_on(stores, channels, clock):
     """Return a platform on these stores, with an in-memory registry."""
-    return stores.platform(MemoryModels(), {c.name: c for c in channels}, clock)
+    models, by_name = MemoryModels(), {c.name: c for c in channels}
+    if isinstance(stores, Platform):
+        return replace(stores, models=models, channels=by_name, clock=clock)
+    return stores.platform(models, by_name, clock, memory_platform)
 
 
 def pretended_platform(*channels):
     """Return an empty platform. Its clock is a HandClock, its models MemoryModels."""
     return platform_on(ensured_pretence(), channels, HandClock())
+
+
+def in_memory_platform(*channels):
+    """Return an empty platform in memory. Its clock is a HandClock, its models MemoryModels."""
+    return platform_on(memory_platform(), channels, HandClock())

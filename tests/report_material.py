@@ -6,16 +6,16 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from alerting.definitions.model import DEFINITION
 from alerting.detection.evaluation import Evaluation
 from alerting.episodes.episode import Contribution, Episode, Feedback, episode_id
 from alerting.episodes.outcome import Observed, acted_within, consensus, determine_outcome
+from alerting.kinds.validation import parse_definition
 from alerting.reporting.material import Material, ModelInService
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 END = START + timedelta(weeks=4)
 H = timedelta(hours=1)
-CLASSIFIER = DEFINITION.validate_python(
+CLASSIFIER = parse_definition(
     {
         "name": "too-moist",
         "title": "Biscuits too moist",
@@ -26,7 +26,7 @@ CLASSIFIER = DEFINITION.validate_python(
         "gap": "30m",
     }
 )
-THRESHOLD = DEFINITION.validate_python(
+THRESHOLD = parse_definition(
     {"name": "too-hot", "kind": "threshold", "assets": ["oven-1"], "variable": "temperature", "above": 215}
 )
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.definitions.model import ClassifierDefinition
+from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.dataset import Dataset, build_dataset
 from alerting.learning.features.build import FeaturePlan
 from alerting.learning.features.encoding import Columns, Dense

@@ -21,13 +21,13 @@ import yaml
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from alerting.definitions.model import ClassifierDefinition
-from alerting.definitions.validation import parse_definition
 from alerting.demo.asset import EVENT_TYPES, demo_asset
 from alerting.demo.chance import DAY
 from alerting.demo.line import LineState, new_line, simulate
 from alerting.demo.ports import SetPointRequest
 from alerting.demo.set_points import take_over
+from alerting.kinds.classifier.definition import ClassifierDefinition
+from alerting.kinds.validation import parse_definition
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.data.feedback_labels import FeedbackLabel
 from alerting.learning.data.labels import label_instants

@@ -8,7 +8,7 @@ import numpy as np
 
 from alerting.alarm_kpis.load import replay
 from alerting.definitions.durations import format_duration
-from alerting.definitions.model import ThresholdDefinition
+from alerting.definitions.model import Condition
 from alerting.episodes.lifecycle import Step
 from alerting.readings.history import History
 
@@ -29,7 +29,7 @@ class Proposal:
 
 
 def propose(
-    definition: ThresholdDefinition, history: History, start: datetime, end: datetime, cycles: int, within: timedelta
+    definition: Condition, history: History, start: datetime, end: datetime, cycles: int, within: timedelta
 ) -> tuple[Proposal, ...]:
     """Return the smallest clear limit and the smallest on-delay without chattering in (start, end], where they exist.
 
@@ -40,7 +40,7 @@ def propose(
 
 
 def quieten(
-    definition: ThresholdDefinition, history: History, start: datetime, end: datetime, quiet: Callable[[list[Step]], bool]
+    definition: Condition, history: History, start: datetime, end: datetime, quiet: Callable[[list[Step]], bool]
 ) -> tuple[Proposal, ...]:
     """Return the smallest clear limit and the smallest on-delay with `quiet` steps in (start, end], where they exist.
 
@@ -72,9 +72,7 @@ def noise(values: np.ndarray) -> float:
     return float(1.4826 * np.median(differences) / np.sqrt(2)) or float(changes.min())
 
 
-def _clear_limits(
-    definition: ThresholdDefinition, history: History
-) -> Iterator[tuple[dict[str, float | str], ThresholdDefinition]]:
+def _clear_limits(definition: Condition, history: History) -> Iterator[tuple[dict[str, float | str], Condition]]:
     above, below = definition.above, definition.below
     if definition.variable not in history.readings or not _plain(above, below):
         return
@@ -95,7 +93,7 @@ def _plain(*limits: object) -> bool:
     return bool(given) and all(isinstance(limit, int | float) for limit in given)
 
 
-def _further_inside(definition: ThresholdDefinition, change: dict[str, float | str]) -> bool:
+def _further_inside(definition: Condition, change: dict[str, float | str]) -> bool:
     """Return whether the change is stricter than the present clear limits."""
     high, low = definition.clear_above_at, definition.clear_below_at
     above = not isinstance(high, int | float) or float(change.get("clear_above_at", high)) <= high
@@ -117,7 +115,7 @@ def _round_to_noise(value: float, sigma: float) -> float:
     return round(value, -int(np.floor(np.log10(sigma))))
 
 
-def _delays(definition: ThresholdDefinition) -> Iterator[tuple[dict[str, float | str], ThresholdDefinition]]:
+def _delays(definition: Condition) -> Iterator[tuple[dict[str, float | str], Condition]]:
     for delay in _DELAYS:
         if delay > definition.hold:
             yield {"for": format_duration(delay)}, definition.model_copy(update={"hold": delay})

@@ -10,7 +10,7 @@ from math import isclose
 
 from alerting.alarm_kpis.floods import count_by_period, find_floods, time_in_flood
 from alerting.definitions.limits import severities
-from alerting.definitions.model import Severity, ThresholdDefinition
+from alerting.definitions.model import Condition, Severity
 from alerting.detection.suppression import SuppressedInterval, first_free
 from alerting.detection.threshold import evaluate_values
 from alerting.episodes.lifecycle import ConditionState, Step, advance
@@ -68,7 +68,7 @@ def _is_more(one: float, other: float) -> bool:
     return one > other and not isclose(one, other, rel_tol=1e-9)
 
 
-def replay(definition: ThresholdDefinition, history: History, start: datetime, end: datetime) -> list[Step]:
+def replay(definition: Condition, history: History, start: datetime, end: datetime) -> list[Step]:
     """Return the steps of episodes that a definition would have made in (start, end], in service from `start` on."""
     evaluated = evaluate_values(definition, history, None, start, end)
     _, steps = advance(

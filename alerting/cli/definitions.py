@@ -141,7 +141,7 @@ def show_definition(
     as_json: Json = False,
 ) -> None:
     """Show a definition as YAML, which `apply` reads back unchanged; its revisions follow as comments."""
-    from alerting.definitions.validation import definition_document
+    from alerting.definitions.revisions import definition_document
     from alerting.usecases.definitions import sync
 
     with platform() as p:
@@ -170,7 +170,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write definitions as YAML (with --json: as a JSON list) that `apply` reads back unchanged."""
-    from alerting.definitions.validation import definition_document
+    from alerting.definitions.revisions import definition_document
     from alerting.usecases.definitions import sync
 
     with platform() as p:

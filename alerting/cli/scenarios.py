@@ -17,7 +17,7 @@ def test(files: Scenarios, as_json: Json = False) -> None:
 
     A definition is a file beside the scenarios, or written in them, or the name of one that is in the database.
     """
-    from alerting.definitions.validation import parse_definition
+    from alerting.kinds.validation import parse_definition
     from alerting.usecases.definitions.scenarios import read_scenarios, run_scenario
 
     rows: list[dict[str, Any]] = []
@@ -70,7 +70,7 @@ def _definition(written: str | dict[str, Any], file: Path) -> dict[str, Any]:
 
 def _in_database(name: str) -> dict[str, Any]:
     from alerting.cli.support import platform
-    from alerting.definitions.validation import definition_document
+    from alerting.definitions.revisions import definition_document
     from alerting.usecases.definitions import sync
 
     with platform() as p:

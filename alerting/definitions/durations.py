@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
@@ -14,6 +15,7 @@ _LONGEST_TEXT = 40
 PATTERN = r"^([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"
 
 
+@lru_cache(maxsize=1_000)  # thousands of definitions use the same few durations
 def parse_duration(text: str) -> timedelta:
     """Return the timedelta of a text such as `1h30m`.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.model import SEVERITIES, Band, FromAttribute, LevelLimits, Severity, ThresholdDefinition
+from alerting.definitions.model import SEVERITIES, Band, Condition, FromAttribute, LevelLimits, Severity
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Level:
 _BANDS = ("outside", "inside", "clear_inside", "clear_outside")
 
 
-def written_limits(definition: ThresholdDefinition) -> Iterator[tuple[str, Any]]:
+def written_limits(definition: Condition) -> Iterator[tuple[str, Any]]:
     """Return every given limit with its path: a number, a text, true or false, or FromAttribute."""
     names = ("above", "below", "clear_above_at", "clear_below_at")
     groups: list[tuple[str, object, tuple[str, ...]]] = [("", definition, (*names, "equals"))]
@@ -45,13 +45,13 @@ def written_limits(definition: ThresholdDefinition) -> Iterator[tuple[str, Any]]
                 yield f"{prefix}{field}", limit
 
 
-def level_limits(definition: ThresholdDefinition) -> list[tuple[Severity, LevelLimits]]:
+def level_limits(definition: Condition) -> list[tuple[Severity, LevelLimits]]:
     """Return severity and limits of each given level, the least severe first."""
     found = [(s, getattr(definition.levels, s, None)) for s in SEVERITIES]
     return [(s, limits) for s, limits in found if limits is not None]
 
 
-def unknown_limits(definition: ThresholdDefinition, asset: Asset) -> list[tuple[str, str]]:
+def unknown_limits(definition: Condition, asset: Asset) -> list[tuple[str, str]]:
     """Return path and description of every limit that this asset should state and does not."""
     found = []
     for path, limit in written_limits(definition):
@@ -66,7 +66,7 @@ def unknown_limits(definition: ThresholdDefinition, asset: Asset) -> list[tuple[
     return found
 
 
-def levels_on(definition: ThresholdDefinition, asset: Asset) -> tuple[Level, ...]:
+def levels_on(definition: Condition, asset: Asset) -> tuple[Level, ...]:
     """Return the limits on this asset, the least severe first. Every limit is known there (see `unknown_limits`)."""
     if definition.levels is not None:
         return tuple(_level(severity, limits, asset) for severity, limits in level_limits(definition))
@@ -85,7 +85,7 @@ def levels_on(definition: ThresholdDefinition, asset: Asset) -> tuple[Level, ...
     return (level,)
 
 
-def severities(definition: ThresholdDefinition) -> tuple[Severity, ...]:
+def severities(definition: Condition) -> tuple[Severity, ...]:
     """Return every severity that an episode of this definition can have, the least severe first."""
     if definition.levels is None:
         return (definition.severity,)
@@ -93,7 +93,7 @@ def severities(definition: ThresholdDefinition) -> tuple[Severity, ...]:
     return tuple(s for s in SEVERITIES if s in possible)
 
 
-def _level(severity: Severity, limits: LevelLimits | ThresholdDefinition, asset: Asset) -> Level:
+def _level(severity: Severity, limits: LevelLimits | Condition, asset: Asset) -> Level:
     return Level(
         severity,
         _number(limits.above, asset),

@@ -1,16 +1,20 @@
-"""The alert definition: one closed, described model, the source of schema, validator and reference page.
+"""What every alert definition has, whatever its kind, and the groups of fields that kinds with a trained model share.
 
-Every field has an effect; `test_fields_are_honoured.py` proves it.
+A kind makes its own class of these (`kinds/<kind>/definition.py`): the source of schema, validator and reference page. Every
+field has an effect; `test_fields_are_honoured.py` proves it.
 """
 
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import Annotated, Literal
+from fnmatch import fnmatchcase
 
-from pydantic import Field, StrictBool, TypeAdapter
+from pydantic import Field, SerializeAsAny
 
-from alerting.definitions.assets import Closed, Instant, Line, Name, Tag, VariableName
+from alerting.definitions.assets import Asset, Closed, EventType, Instant, Line, Name, Tag
 from alerting.definitions.durations import Duration
+from alerting.definitions.faults import Fault
 from alerting.definitions.fields.common import SEVERITIES, AssetPattern, CommonFields, Severity
+from alerting.definitions.fields.condition import Condition
 from alerting.definitions.fields.learning import (
     FAMILIES,
     Family,
@@ -22,17 +26,16 @@ from alerting.definitions.fields.learning import (
     Promotion,
     Recommendation,
 )
-from alerting.definitions.fields.limits import AtLeast, Band, FromAttribute, LevelLimits, Levels, Limit
+from alerting.definitions.fields.limits import Band, FromAttribute, LevelLimits
 from alerting.definitions.fields.problem import Problem
 
 __all__ = [
-    "DEFINITION",
     "FAMILIES",
     "LAST_NUMBER",
     "SEVERITIES",
     "AssetPattern",
     "Band",
-    "ClassifierDefinition",
+    "Condition",
     "Definition",
     "Family",
     "FeedbackUse",
@@ -42,97 +45,57 @@ __all__ = [
     "Problem",
     "Revision",
     "Severity",
-    "ThresholdDefinition",
+    "TrainedDefinition",
 ]
 
 LAST_NUMBER = 10**9  # of a revision
 
 
-class ThresholdDefinition(CommonFields):
-    """A variable leaves its limits."""
+class Definition(CommonFields):
+    """An alert definition of any kind."""
 
-    kind: Literal["threshold"] = Field(description="threshold: a variable leaves its limits.")
-    variable: VariableName = Field(description="Variable that is evaluated, reading by reading.")
-    above: Limit | None = Field(None, description="Triggered by a value above this limit: a number, or {attribute: name}.")
-    below: Limit | None = Field(
-        None,
-        description="Triggered by a value below this limit: a number, or {attribute: name}. With above too: outside of both.",
-    )
-    clear_above_at: Limit | None = Field(
-        None, description="After `above` was triggered it clears only at or below this value (hysteresis)."
-    )
-    clear_below_at: Limit | None = Field(
-        None, description="After `below` was triggered it clears only at or above this value (hysteresis)."
-    )
-    outside: Band | None = Field(None, description="Triggered by a value outside of this band; the same as below and above.")
-    inside: Band | None = Field(None, description="Triggered by a value inside this band.")
-    equals: StrictBool | float | Line | FromAttribute | None = Field(
-        None,
-        description="Triggered by exactly this value: a number, true or false, the text of a category, or {attribute: name}.",
-    )
-    clear_inside: Band | None = Field(
-        None,
-        description="After `outside` was triggered it clears only inside this band (hysteresis): after too high at or below its "
-        "upper end, after too low at or above its lower end; the same as clear_above_at and clear_below_at.",
-    )
-    clear_outside: Band | None = Field(
-        None,
-        description="After `inside`, or `equals` with a number, was triggered it clears only outside of this wider band "
-        "(hysteresis).",
-    )
-    levels: Levels | None = Field(
-        None,
-        description="Instead of one limit: limits by severity. One episode, whose severity rises and falls: each severity is "
-        "reached when that or worse has held for `for`, and left when it has been gone for clear_for; the worst one counts. "
-        "The field severity then counts for missing data only.",
-    )
-    rate_per: Duration | None = Field(
-        None,
-        description="Evaluate the change of the value per this time instead of the value: the limits are rates. "
-        "It is the change since the newest sound reading that is at least this much older, and by less than stale_after more; "
-        "without such a reading it is unknown.",
-    )
-    at_least: AtLeast | None = Field(None, description="Triggered only by this many of the last readings, not by each one.")
-    hold: Duration = Field(
-        timedelta(0),
-        alias="for",
-        description="On-delay: the condition must hold this long, and still hold then, before the episode opens.",
-    )
-    clear_for: Duration = Field(
-        timedelta(0),
-        description="Off-delay: the condition must be gone this long, and still be gone then, before the episode closes.",
-    )
-    stale_after: Duration = Field(
-        timedelta(minutes=10),
-        description="A value holds until the next reading, which may come at the last instant, at most this long; "
-        "then data are missing.",
-    )
-    frozen_after: Duration | None = Field(
-        None,
-        description="A sensor with the same value for this long is frozen, also across a gap in the data: "
-        "its value counts as missing from then on.",
-    )
-    no_data: Literal["hold", "alert", "ignore"] = Field(
-        "hold",
-        description="Policy where data are missing, frozen, of bad quality, or outside the variable's engineering range. "
-        "hold: the state is unknown, which neither raises nor closes an episode; alert: that is itself a reason to raise; "
-        "ignore: each value counts, until the next one comes (for values that are sent only when they change); a value of bad "
-        "quality is unknown nevertheless.",
-    )
-    problem: Problem | None = Field(
-        None,
-        description="The problem of which the alert warns, if it differs from the condition; data then determine the outcome.",
-    )
-    horizon: Duration = Field(
-        timedelta(minutes=30), description="With a problem: time after the raise within which the problem counts as predicted."
-    )
-    gap: Duration = Field(timedelta(0), description="With a problem: least time needed to act.")
+    kind: Tag
+    problem: Problem | None = None
+    horizon: Duration = timedelta(minutes=30)
+    gap: Duration = timedelta(0)
+
+    def variables_evaluated(self, asset: Asset) -> frozenset[str]:
+        """Return the variables of the asset whose values change an evaluation. Every kind states them."""
+        raise NotImplementedError(self.kind)
+
+    def severities(self) -> tuple[Severity, ...]:
+        """Return every severity that an episode of this definition can have, the least severe first."""
+        return (self.severity,)
+
+    def faults(self) -> Iterable[Fault]:
+        """Return the faults across the fields of this kind."""
+        return ()
+
+    def faults_on(self, targets: Sequence[Asset], event_types: Sequence[EventType]) -> Iterable[Fault]:  # noqa: ARG002
+        """Return the faults of the fields of this kind beside the matched assets and the known event types."""
+        return ()
+
+    def variables_read(self, asset: Asset) -> frozenset[str]:
+        """Return the variables of the asset whose values change an evaluation or an outcome."""
+        problem = {self.problem.variable} if self.problem and self.problem.variable else set()
+        return self.variables_evaluated(asset) | problem
+
+    def events_read(self) -> tuple[str, ...]:
+        """Return the event types (with *) that change an evaluation or an outcome."""
+        return (self.problem.event,) if self.problem and self.problem.event else ()
+
+    def latency(self, asset: Asset) -> timedelta:
+        """Return how long an evaluation waits for readings of an asset: the latency of its slowest variable.
+
+        A problem that determines outcomes only delays no evaluation.
+        """
+        waits = (asset.variables[v].latency for v in self.variables_evaluated(asset) if v in asset.variables)
+        return max(waits, default=timedelta(0))
 
 
-class ClassifierDefinition(CommonFields):
-    """A trained model: will the problem occur within the horizon?"""
+class TrainedDefinition(Definition):
+    """The groups of fields that training and evaluation of a model use."""
 
-    kind: Literal["classifier"] = Field(description="classifier: a model predicts the problem.")
     problem: Problem = Field(description="The problem to prevent.")
     horizon: Duration = Field(description="Time ahead for which the problem is predicted, e.g. 30m.")
     gap: Duration = Field(timedelta(0), description="Least time needed to act; an earlier problem counts as announced too late.")
@@ -156,13 +119,22 @@ class ClassifierDefinition(CommonFields):
         """
         return self.features.stride or _sixth(self.horizon)
 
+    def variables_evaluated(self, asset: Asset) -> frozenset[str]:
+        """Return the variables that the model may see, and the one of the problem, which tells whether it has begun."""
+        seen = {v for v in asset.variables if _matches(v, self.include) and not _matches(v, self.exclude)}
+        return frozenset(seen | ({self.problem.variable} if self.problem.variable else set()))
 
-Definition = Annotated[ThresholdDefinition | ClassifierDefinition, Field(discriminator="kind")]
-DEFINITION: TypeAdapter[ThresholdDefinition | ClassifierDefinition] = TypeAdapter(Definition)
+    def events_read(self) -> tuple[str, ...]:
+        """Return the event types of the problem and of the features."""
+        return super().events_read() + self.features.events
 
 
 def _sixth(horizon: timedelta) -> timedelta:
     return timedelta(minutes=max(1, int(horizon.total_seconds() // 360)))
+
+
+def _matches(variable: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(variable, pattern) for pattern in patterns)
 
 
 class Revision(Closed):
@@ -174,4 +146,4 @@ class Revision(Closed):
     author: Line
     at: Instant
     reason: str = Field(max_length=10_000)
-    definition: Definition
+    definition: SerializeAsAny[Definition]

@@ -7,21 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
-from alerting.definitions.checks.cross_fields import cross_faults
-from alerting.definitions.faults import DocumentRefused, Fault
-from alerting.definitions.model import DEFINITION, Definition, Revision
-from alerting.definitions.validation import definition_document
-from alerting.definitions.wording.fault_messages import model_faults
+from alerting.definitions.model import Definition, Revision
 
 Action = Literal["create", "change", "unchanged"]
-
-
-class RevisionRefused(DocumentRefused):
-    """Refusal of a whole revision because of its faults."""
-
-    what = "revision"
 
 
 @dataclass(frozen=True)
@@ -34,9 +22,14 @@ class Plan:
     changes: dict[str, tuple[Any, Any]]
 
 
+def definition_document(definition: Definition) -> dict[str, Any]:
+    """Return the document of a definition as people would write it: without fields at their default."""
+    return definition.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
 def definition_hash(definition: Definition) -> str:
     """Return the identity of the content, defaults included, independent of the order of fields."""
-    whole = DEFINITION.dump_python(definition, mode="json", by_alias=True)
+    whole = definition.model_dump(mode="json", by_alias=True)
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -44,7 +37,7 @@ def plan_change(definition: Definition, latest: Revision | None) -> Plan:
     """Return the plan that compares a definition with its latest revision."""
     if latest is None:
         return Plan(definition.name, "create", definition, {})
-    if latest.hash == definition_hash(definition):
+    if latest.definition == definition:
         return Plan(definition.name, "unchanged", definition, {})
     before, after = _flat(definition_document(latest.definition)), _flat(definition_document(definition))
     changed = {k: (before.get(k), after.get(k)) for k in sorted({*before, *after}) if before.get(k) != after.get(k)}
@@ -67,21 +60,6 @@ def next_revision(
         reason=reason,
         definition=definition,
     )
-
-
-def parse_revision(document: Mapping[str, Any]) -> Revision:
-    """Return the revision of a document. Raises RevisionRefused with every fault, also those of its definition."""
-    name = f"{document.get('name')} r{document.get('number')}"
-    try:
-        revision = Revision.model_validate(dict(document))
-    except ValidationError as error:
-        raise RevisionRefused(name, model_faults(error.errors(), Revision.model_fields)) from error
-    faults = list(cross_faults(revision.definition))
-    if revision.definition.name != revision.name:
-        faults.append(Fault("definition.name", f"{revision.definition.name!r} is not {revision.name!r}"))
-    if faults:
-        raise RevisionRefused(name, faults)
-    return revision
 
 
 def in_force(revisions: Sequence[Revision], at: datetime) -> Revision | None:

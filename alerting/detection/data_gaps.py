@@ -2,14 +2,14 @@
 
 from datetime import datetime
 
-from alerting.definitions.model import ThresholdDefinition
+from alerting.definitions.model import Condition
 from alerting.detection.threshold import evaluate_values
 from alerting.readings.history import History
 
 Gap = tuple[datetime, datetime]
 
 
-def data_gaps(definition: ThresholdDefinition, history: History, start: datetime, end: datetime) -> tuple[Gap, ...]:
+def data_gaps(definition: Condition, history: History, start: datetime, end: datetime) -> tuple[Gap, ...]:
     """Return the intervals in (start, end] with an unknown status, as live evaluation finds them.
 
     `history` begins before `start`, so that the value in force there is known.

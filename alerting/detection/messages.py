@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.limits import Level, levels_on, unknown_limits
-from alerting.definitions.model import ClassifierDefinition, Problem, Severity, ThresholdDefinition
+from alerting.definitions.model import Condition, Problem, Severity, TrainedDefinition
 from alerting.definitions.wording.spoken import spoken_duration, spoken_share
 from alerting.detection.carried import ReadingInForce
 from alerting.detection.evaluation import Fact
@@ -13,7 +13,7 @@ _PROBABLE = 0.5
 
 
 def limit_message(
-    definition: ThresholdDefinition, asset: Asset, reading: ReadingInForce, severity: Severity | None
+    definition: Condition, asset: Asset, reading: ReadingInForce, severity: Severity | None
 ) -> tuple[str, float | None]:
     """Return why the condition is met, and the limit: `Zone 2 temperature is 221 °C, above 215 °C for 3 min`."""
     if reading.fact is not None:
@@ -41,7 +41,7 @@ def _beyond_message(level: Level, number: float, unit: str) -> tuple[str, float 
     return (f", {'below' if low else 'above'} {limit:g}{unit}" if limit is not None else ""), limit
 
 
-def fact_message(definition: ThresholdDefinition, asset: Asset, fact: Fact, reading: ReadingInForce | None) -> str:
+def fact_message(definition: Condition, asset: Asset, fact: Fact, reading: ReadingInForce | None) -> str:
     """Return a description of the fault of the data."""
     variable, name = asset.variables.get(definition.variable), definition.variable
     match fact:
@@ -75,7 +75,7 @@ def stale_message(variable: str, stale_after: timedelta) -> str:
     return f"no reading of {variable} within {spoken_duration(stale_after)}"
 
 
-def risk_message(definition: ClassifierDefinition, asset: Asset, risk: float, threshold: float | None) -> str:
+def risk_message(definition: TrainedDefinition, asset: Asset, risk: float, threshold: float | None) -> str:
     """Return what a model predicts: `Moisture will probably exceed 4.5 % within 30 min (89 %; alarm at 89 %)`."""
     likely = "will probably" if risk >= _PROBABLE else "may"
     alarm = "" if threshold is None else f"; alarm at {spoken_share(threshold)}"
@@ -94,7 +94,7 @@ def _expected_problem(problem: Problem, asset: Asset, likely: str) -> str:
     return f"{name} {likely} fall below {problem.below:g}{unit}"
 
 
-def _window(definition: ClassifierDefinition) -> str:
+def _window(definition: TrainedDefinition) -> str:
     if not definition.gap:
         return f"within {spoken_duration(definition.horizon)}"
     return f"in {spoken_duration(definition.gap)} to {spoken_duration(definition.gap + definition.horizon)}"
@@ -112,16 +112,16 @@ def _variable_unit(asset: Asset, variable: str) -> str:
     return f" {declared.unit}" if declared and declared.unit else ""
 
 
-def _title(definition: ThresholdDefinition, asset: Asset) -> str:
+def _title(definition: Condition, asset: Asset) -> str:
     variable = asset.variables.get(definition.variable)
     return (variable and variable.title) or definition.variable
 
 
-def _rate_unit(definition: ThresholdDefinition, asset: Asset) -> str:
+def _rate_unit(definition: Condition, asset: Asset) -> str:
     unit = _variable_unit(asset, definition.variable)
     return f"{unit} per {spoken_duration(definition.rate_per)}" if definition.rate_per else unit
 
 
-def _duration(definition: ThresholdDefinition) -> str:
+def _duration(definition: Condition) -> str:
     count = f" in {definition.at_least.readings} of {definition.at_least.of} readings" if definition.at_least else ""
     return count + (f" for {spoken_duration(definition.hold)}" if definition.hold else "")

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from alerting.definitions.hours import Hours, spans
-from alerting.definitions.model import ThresholdDefinition
+from alerting.definitions.model import Condition
 from alerting.definitions.suppression import LineState, Suppression
 from alerting.definitions.wording.spoken import spoken_duration
 from alerting.detection.evaluation import StatusInterval
@@ -121,12 +121,9 @@ def _evaluate_state(state: LineState, history: History, start: datetime, end: da
     return evaluate_values(_condition(state), history, None, start - _MOMENT, end).intervals
 
 
-def _condition(state: LineState) -> ThresholdDefinition:
-    """Return the state as a threshold definition, for the evaluator of thresholds."""
-    return ThresholdDefinition(
-        name="suppression",
-        kind="threshold",
-        assets=("*",),
+def _condition(state: LineState) -> Condition:
+    """Return the state as a condition, for the evaluator of thresholds."""
+    return Condition(
         variable=state.variable or "",
         equals=state.equals,
         above=state.above,

@@ -15,7 +15,7 @@ import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.limits import Level, levels_on, unknown_limits
-from alerting.definitions.model import SEVERITIES, ThresholdDefinition
+from alerting.definitions.model import SEVERITIES, Condition
 from alerting.detection.carried import INSIDE, Carried, ReadingInForce
 from alerting.detection.evaluation import Fact, StatusInterval
 from alerting.detection.rates import rates_of_change
@@ -71,13 +71,13 @@ class Evaluated:
         return ReadingInForce(from_millis(int(self.rows.ts[i])), _plain(self.rows.raw[i]), number, fact)
 
 
-def lookback(definition: ThresholdDefinition) -> timedelta:
+def lookback(definition: Condition) -> timedelta:
     """Return how far before the watermark an evaluation needs readings: for a rate, to the reading in force `rate_per` ago."""
     return timedelta(0) if definition.rate_per is None else definition.rate_per + definition.stale_after
 
 
 def evaluate_values(
-    definition: ThresholdDefinition, history: History, carried: Carried | None, after: datetime, until: datetime
+    definition: Condition, history: History, carried: Carried | None, after: datetime, until: datetime
 ) -> Evaluated:
     """Evaluate every reading in (after, until], continuing from the carried reading; intervals without a hole, in whole ms.
 
@@ -89,7 +89,7 @@ def evaluate_values(
 
 
 def evaluate_series(
-    definition: ThresholdDefinition,
+    definition: Condition,
     asset: Asset,
     ts: Millis,
     values: npt.NDArray[Any],
@@ -119,7 +119,7 @@ def evaluate_series(
     return Evaluated(intervals, _last(definition, rows, beyond, recent), rows)
 
 
-def series_of(definition: ThresholdDefinition, history: History) -> Series:
+def series_of(definition: Condition, history: History) -> Series:
     """Return the readings of the definition's variable."""
     bad = history.doubts.bad.get(definition.variable, NO_INSTANTS)
     dtype: Any = object if _is_text(definition, history.asset) else np.float64
@@ -129,18 +129,18 @@ def series_of(definition: ThresholdDefinition, history: History) -> Series:
     return Series(ts, history.readings[definition.variable].to_numpy(dtype), bad)
 
 
-def _continues(definition: ThresholdDefinition, asset: Asset, carried: Carried) -> bool:
+def _continues(definition: Condition, asset: Asset, carried: Carried) -> bool:
     """Return whether the carried reading is of the evaluated variable, and of its type."""
     text = isinstance(carried.value, str)
     return carried.variable == definition.variable and (carried.value is None or text == _is_text(definition, asset))
 
 
-def _is_text(definition: ThresholdDefinition, asset: Asset) -> bool:
+def _is_text(definition: Condition, asset: Asset) -> bool:
     variable = asset.variables.get(definition.variable)
     return variable is not None and variable.type == "category"
 
 
-def _last(definition: ThresholdDefinition, rows: _Rows, beyond: tuple[str, ...], recent: tuple[int, ...]) -> Carried:
+def _last(definition: Condition, rows: _Rows, beyond: tuple[str, ...], recent: tuple[int, ...]) -> Carried:
     rate = None if definition.rate_per is None or np.isnan(rows.evaluated[-1]) else float(rows.evaluated[-1])
     at, since = from_millis(int(rows.ts[-1])), from_millis(int(rows.run[-1]))
     bad = bool(rows.fact[-1] == _BAD_QUALITY)
@@ -157,9 +157,7 @@ def _has_value(values: npt.NDArray[Any]) -> Flags:
     return values == values if values.dtype != object else np.asarray(pd.notna(values), np.bool_)  # noqa: PLR0124 - NaN
 
 
-def _rows(
-    definition: ThresholdDefinition, asset: Asset, ts: Millis, raw: npt.NDArray[Any], carried: Carried, begin: int
-) -> _Rows:
+def _rows(definition: Condition, asset: Asset, ts: Millis, raw: npt.NDArray[Any], carried: Carried, begin: int) -> _Rows:
     """Return the readings to evaluate. A reading without a value is one of bad quality."""
     possible = _possible(definition, asset, raw) & _has_value(raw)
     evaluated = _evaluated_values(definition, asset, ts, raw, possible)
@@ -182,7 +180,7 @@ def _rows(
     return _Rows(ts, raw, evaluated, fact, _runs(ts, raw, carried))
 
 
-def _possible(definition: ThresholdDefinition, asset: Asset, raw: npt.NDArray[Any]) -> Flags:
+def _possible(definition: Condition, asset: Asset, raw: npt.NDArray[Any]) -> Flags:
     """Return whether each value lies within the engineering range of its variable."""
     variable = asset.variables.get(definition.variable)
     possible = np.ones(len(raw), np.bool_)
@@ -196,7 +194,7 @@ def _possible(definition: ThresholdDefinition, asset: Asset, raw: npt.NDArray[An
 
 
 def _evaluated_values(
-    definition: ThresholdDefinition, asset: Asset, ts: Millis, raw: npt.NDArray[Any], possible: Flags
+    definition: Condition, asset: Asset, ts: Millis, raw: npt.NDArray[Any], possible: Flags
 ) -> npt.NDArray[Any]:
     """Return the numbers that the limits apply to: the values, or their rates of change."""
     if definition.rate_per is None:
@@ -268,7 +266,7 @@ def _lasting(met: Flags, over: Flags, before: bool) -> Flags:
     return np.where(last_decided < 0, before, met[np.maximum(last_decided, 0)])
 
 
-def _frozen(definition: ThresholdDefinition, rows: _Rows) -> Flags:
+def _frozen(definition: Condition, rows: _Rows) -> Flags:
     """Return whether each reading arrives when its value has already been the same for too long."""
     if definition.frozen_after is None:
         return np.zeros(len(rows.ts), np.bool_)
@@ -276,7 +274,7 @@ def _frozen(definition: ThresholdDefinition, rows: _Rows) -> Flags:
 
 
 def _ranks_by_count(
-    definition: ThresholdDefinition, ts: Millis, ranks: Codes, sound: Flags, recent: tuple[int, ...]
+    definition: Condition, ts: Millis, ranks: Codes, sound: Flags, recent: tuple[int, ...]
 ) -> tuple[Codes, tuple[int, ...]]:
     """Return the ranks that at least `at_least` of the last sound readings reach.
 
@@ -300,11 +298,11 @@ def _ranks_by_count(
     return counted, tuple(latest[len(latest) - min(len(latest), window - 1) :].tolist())
 
 
-def _stale(definition: ThresholdDefinition) -> int:
+def _stale(definition: Condition) -> int:
     return _LONGEST if definition.no_data == "ignore" else duration_millis(definition.stale_after)
 
 
-def _status_intervals(definition: ThresholdDefinition, rows: _Rows, codes: Codes, begin: int, end: int) -> list[StatusInterval]:
+def _status_intervals(definition: Condition, rows: _Rows, codes: Codes, begin: int, end: int) -> list[StatusInterval]:
     """Return the intervals of the readings: each is carried forward, may freeze, may become stale.
 
     Equal neighbours are one interval.
@@ -326,7 +324,7 @@ def _status_intervals(definition: ThresholdDefinition, rows: _Rows, codes: Codes
     return [_status_interval(definition, start, stop, code) for start, stop, code in runs]
 
 
-def _status_interval(definition: ThresholdDefinition, start: int, end: int, code: int) -> StatusInterval:
+def _status_interval(definition: Condition, start: int, end: int, code: int) -> StatusInterval:
     span = from_millis(start), from_millis(end)
     if code < _FIRST_FACT:
         return StatusInterval(*span, "triggered", SEVERITIES[code - 1]) if code else StatusInterval(*span, "clear")

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.limits import levels_on, unknown_limits
-from alerting.definitions.model import ThresholdDefinition
+from alerting.definitions.model import Condition
 from alerting.detection.messages import stale_message, waiting_message
 from alerting.readings.instants import FAR_FUTURE, Millis, duration_millis
 from alerting.readings.ragged import Flags, Numbers, WindowSummary
@@ -51,7 +51,7 @@ class Limits(NamedTuple):
     levels: int
 
 
-def limits_of(definition: ThresholdDefinition, asset: Asset) -> Limits | None:
+def limits_of(definition: Condition, asset: Asset) -> Limits | None:
     """Return the limits of a target; None for targets that must be evaluated reading by reading.
 
     These have rates, counts of readings, texts, or limits that the asset does not state.

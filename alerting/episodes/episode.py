@@ -111,7 +111,7 @@ class Episode:
     id: str
     definition: str
     revision: int
-    kind: Literal["threshold", "classifier"]
+    kind: str
     asset: str
     title: str
     severity: Severity

@@ -6,10 +6,9 @@ from itertools import groupby
 from zlib import crc32
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.inputs import events_read, latency, variables_read
 from alerting.definitions.limits import severities
 from alerting.definitions.matching import AssetIndex
-from alerting.definitions.model import Revision, Severity, ThresholdDefinition
+from alerting.definitions.model import Condition, Revision, Severity
 from alerting.detection.threshold import lookback
 from alerting.detection.threshold_batch import Limits, limits_of
 from alerting.episodes.state_table import TargetKey
@@ -84,15 +83,15 @@ def _target(revision: Revision, asset: Asset) -> EvaluationTarget:
         asset.name,
         to_millis(revision.at),
         duration_millis(definition.schedule.every),
-        latency=duration_millis(latency(definition, asset)),
+        latency=duration_millis(definition.latency(asset)),
         allowed_lateness=duration_millis(definition.allowed_lateness),
         turn=crc32(f"{revision.name}|{asset.name}".encode()),
         revision=revision.number,
         has_outcome=definition.problem is not None,
-        events=events_read(definition),
+        events=definition.events_read(),
     )
-    read = variables_read(definition, asset)
-    if not isinstance(definition, ThresholdDefinition):
+    read = definition.variables_read(asset)
+    if not isinstance(definition, Condition):
         return replace(target, also_reads=tuple(sorted(read)))
     return replace(
         target,

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-from alerting.definitions.model import ClassifierDefinition
+from alerting.definitions.model import TrainedDefinition
 from alerting.local import parts, secrets
 from alerting.local.airflow_client import UNFINISHED, AirflowClient, AirflowSilent
 from alerting.local.unseen_days import evaluate_unseen_days
@@ -35,7 +35,7 @@ def main() -> int:
 def find_untrained(platform: Platform) -> list[str]:
     """Return the active classifier definitions without any promotion decision."""
     active = [r.definition for r in platform.definitions.latest() if r.definition.state == "active"]
-    return [d.name for d in active if isinstance(d, ClassifierDefinition) and not platform.decisions.of(d.name)]
+    return [d.name for d in active if isinstance(d, TrainedDefinition) and not platform.decisions.of(d.name)]
 
 
 def first_training(platform: Platform, airflow: AirflowClient, name: str) -> str:

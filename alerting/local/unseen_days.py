@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import ThresholdDefinition
+from alerting.definitions.model import Condition
 from alerting.ports import ModelUnavailable, Platform
 from alerting.usecases.definitions.versions import last_promotion
 from alerting.usecases.evaluation.evaluate import evaluate_past
@@ -26,7 +26,7 @@ def evaluate_unseen_days(platform: Platform, trained: Sequence[str], report: Cal
     now = platform.clock.now()
     first = min(starts.values())
     for revision in platform.definitions.latest():
-        if revision.definition.state == "active" and isinstance(revision.definition, ThresholdDefinition):
+        if revision.definition.state == "active" and isinstance(revision.definition, Condition):
             starts[revision.name] = first
     raised = 0
     for name, start in starts.items():

@@ -28,7 +28,7 @@ from alerting.ports.notifications import (
     Picture,
     Revocations,
 )
-from alerting.ports.platform import UNLIMITED, Clock, Platform, Progress, TrainingLimits, silent
+from alerting.ports.platform import UNLIMITED, Clock, InMemory, Platform, Progress, TrainingLimits, silent
 from alerting.ports.platform_alerts import Audit, PlatformAlert, PlatformAlerts
 from alerting.ports.reading_batches import ReadingBatch, SampleColumn
 from alerting.ports.readings import EventRow, ReadingColumns, ReadingRow, Readings, Wanted
@@ -62,6 +62,7 @@ __all__ = [
     "FaultyDocument",
     "FeedbackLog",
     "Files",
+    "InMemory",
     "LatePart",
     "Link",
     "Links",

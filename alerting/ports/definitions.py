@@ -22,7 +22,7 @@ class Documents(Protocol):
     """Faulty documents of collections that people may edit in the database."""
 
     def faulty(self, collections: Collection[str] | None = None) -> list[FaultyDocument]:
-        """Return omitted documents of these collections; by default of all except `alert_definitions`, which has marks."""
+        """Return omitted documents of these collections; by default of all except definitions and their revisions."""
         ...
 
 
@@ -76,6 +76,10 @@ class Definitions(Protocol):
 
     def last_number(self, name: str) -> int:
         """Return the highest number of its revisions, valid or not; 0 if it has none."""
+        ...
+
+    def read_revisions(self) -> tuple[list[Revision], list[FaultyDocument]]:
+        """Return the newest valid revision of every definition, sorted by name, and all revisions that cannot be read."""
         ...
 
     def latest(self, having: str | None = None) -> list[Revision]:

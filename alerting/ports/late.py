@@ -7,6 +7,7 @@ from typing import Protocol
 
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import TargetKey
+from alerting.ports.unit_of_work import Unit
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,8 @@ class Arrivals(Protocol):
         """Return the reprocessing requests of these definitions."""
         ...
 
-    def remove_requests(self, requests: Sequence[ReprocessingRequest]) -> None:
-        """Remove these requests, except those that have got another token meanwhile."""
+    def remove_requests(self, requests: Sequence[ReprocessingRequest], unit: Unit) -> None:
+        """Remove these requests in a unit of work, except those that have got another token meanwhile."""
         ...
 
 
@@ -121,8 +122,12 @@ class Checkpoint:
 class Checkpoints(Protocol):
     """Past condition states from which reprocessing begins."""
 
-    def save(self, checkpoints: Sequence[Checkpoint]) -> None:
-        """Store states under their watermarks, and drop those of the same targets from which no reprocessing can begin."""
+    def write(self, refuted: Mapping[TargetKey, datetime], checkpoints: Sequence[Checkpoint], unit: Unit) -> None:
+        """Drop and store states in a unit of work.
+
+        Of each `refuted` target, those with a watermark at or after its instant are dropped first. The others are stored under
+        their watermarks, and those of the same targets are dropped from which no reprocessing can begin any more.
+        """
         ...
 
     def before(self, instants: Mapping[TargetKey, datetime]) -> dict[TargetKey, ConditionState]:
@@ -131,8 +136,4 @@ class Checkpoints(Protocol):
 
     def after(self, definition: str, asset: str, instant: datetime) -> ConditionState | None:
         """Return the earliest state with a watermark at or after the instant."""
-        ...
-
-    def drop(self, starts: Mapping[TargetKey, datetime]) -> None:
-        """Drop the states of each target with a watermark at or after an instant, because late data have invalidated them."""
         ...

@@ -49,6 +49,14 @@ class TrainingLimits:
 UNLIMITED = TrainingLimits()
 
 
+class InMemory(Protocol):
+    """Makes platforms with empty stores in memory."""
+
+    def __call__(self, *, backfilled: bool = False) -> "Platform":
+        """Return such a platform. With `backfilled` all its episodes are stored as found in past times."""
+        ...
+
+
 @dataclass(frozen=True)
 class Platform:
     """All ports of a use case.
@@ -81,6 +89,7 @@ class Platform:
     platform_alerts: PlatformAlerts
     channels: Mapping[str, Channel]
     clock: Clock
+    in_memory: InMemory
     links: Links | None = None
     evaluation_plans: EvaluationPlans = NO_EVALUATION_PLANS
     documents: Documents = NOT_EDITED

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.limits import levels_on, unknown_limits
-from alerting.definitions.model import ClassifierDefinition, Definition, Problem, ThresholdDefinition
+from alerting.definitions.model import Condition, Definition, Problem, TrainedDefinition
 from alerting.definitions.wording.spoken import spoken_share
 from alerting.episodes.episode import Episode
 from alerting.readings.history import duration_millis, from_millis
@@ -70,9 +70,11 @@ class EpisodeChart:
 
 def limit_levels(definition: Definition, asset: Asset, variable: str) -> tuple[Level, ...]:
     """Return the limits that a definition sets for a variable, the least severe first."""
-    if isinstance(definition, ClassifierDefinition):
+    if isinstance(definition, TrainedDefinition):
         return _problem_levels(definition.problem, variable)
-    if definition.variable == variable and not definition.rate_per and not unknown_limits(definition, asset):
+    if not isinstance(definition, Condition) or definition.variable != variable:
+        return ()
+    if not definition.rate_per and not unknown_limits(definition, asset):
         return _threshold_levels(definition, asset)
     return ()
 
@@ -82,7 +84,7 @@ def _problem_levels(problem: Problem, variable: str) -> tuple[Level, ...]:
     return tuple(Level(value, "limit") for value in limits if value is not None)
 
 
-def _threshold_levels(definition: ThresholdDefinition, asset: Asset) -> tuple[Level, ...]:
+def _threshold_levels(definition: Condition, asset: Asset) -> tuple[Level, ...]:
     several, found = definition.levels is not None, []
     for level in levels_on(definition, asset):
         label = level.severity if several else "limit"

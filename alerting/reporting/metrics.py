@@ -9,7 +9,7 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
-from alerting.definitions.model import ClassifierDefinition, Definition
+from alerting.definitions.model import Definition, TrainedDefinition
 from alerting.episodes.episode import Episode, Outcome, Verdict
 from alerting.episodes.outcome import RULES, consensus
 from alerting.learning.metrics.metrics import ProblemIntervals, occurred_after, problem_intervals
@@ -168,7 +168,7 @@ def compute_metrics(material: Material) -> ReportMetrics:
 
 
 def _rows(m: Material) -> RowMetrics | None:
-    if not isinstance(m.definition, ClassifierDefinition):
+    if not isinstance(m.definition, TrainedDefinition):
         return None
     return compute_row_metrics(
         m.scores, duration_millis(m.definition.gap), duration_millis(m.definition.horizon), m.definition.learning.seed
@@ -192,7 +192,7 @@ def to_document(value: Any) -> Any:
 
 
 def _budget(definition: Definition) -> float | None:
-    return definition.operating_point.most_false_alarms if definition.kind == "classifier" else None
+    return definition.operating_point.most_false_alarms if isinstance(definition, TrainedDefinition) else None
 
 
 def _outcome(episode: Episode) -> Outcome:

@@ -34,7 +34,7 @@ def main() -> None:
 
 def _prepare(folder: Path, budget: float, seed: int) -> Any:
     """Read the data, which is not measured, and return the work to measure."""
-    from alerting.definitions.model import ClassifierDefinition
+    from alerting.kinds.classifier.definition import ClassifierDefinition
     from alerting.learning.features.encoding import Columns
     from alerting.learning.models.calibration import fit_platt
     from alerting.learning.search.candidates import baseline_candidate

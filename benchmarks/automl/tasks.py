@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from alerting.definitions.model import ClassifierDefinition
+from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.export import BESIDE, export_table
 from alerting.learning.data.files import dataset_files, dataset_from_files

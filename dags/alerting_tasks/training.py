@@ -8,7 +8,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from alerting_tasks import DAG_OPTIONS, TASK_OPTIONS, opened_platform, read_instant, run_as_of, say, say_where
 
 from alerting.definitions.durations import format_duration
-from alerting.definitions.model import ClassifierDefinition, Problem
+from alerting.definitions.model import Problem, TrainedDefinition
 from alerting.reporting.decision_text import candidate_line, decision_lines, side_by_side
 
 APPROVAL: dict[str, Any] = {
@@ -75,7 +75,7 @@ def promote(mlflow_run: str, answer: dict[str, Any] | None = None) -> dict[str, 
     return decided
 
 
-def training_options(definition: ClassifierDefinition, revision: int) -> dict[str, Any]:
+def training_options(definition: TrainedDefinition, revision: int) -> dict[str, Any]:
     """Return the arguments of a definition's training DAG; the revision in its text causes a new DAG version."""
     cron, zone = definition.schedule.retrain, definition.schedule.timezone
     text = f"""# {definition.title or definition.name}
@@ -94,7 +94,7 @@ Revision **{revision}** · severity {definition.severity} · promotion {definiti
     }
 
 
-def candidate_timeout(definition: ClassifierDefinition) -> timedelta:
+def candidate_timeout(definition: TrainedDefinition) -> timedelta:
     """Return the time after which Airflow stops the search of a family; a trial begun within the time budget may exceed it."""
     return timedelta(hours=1) + 4 * definition.learning.time_budget
 

@@ -15,6 +15,12 @@ TYPES = {"temperature": np.float64, "running": np.bool_, "recipe": object, "pres
 FILL = {"temperature": np.nan, "running": False, "recipe": None, "pressure": np.nan}
 
 
+@pytest.fixture
+def stores(mongo_stores):
+    """Databases alone: here people edit documents, or a second process works."""
+    return mongo_stores
+
+
 def batch(rows, quality=None):
     """The rows as a batch of columns."""
     columns = {}
@@ -58,8 +64,8 @@ def test_a_batch_holds_its_rows():
     assert len(batch(rows)) == len(rows)
 
 
-def test_a_batch_is_stored_as_its_rows_are(stores, more_stores):
-    rows, others = mixed_rows(), more_stores()
+def test_a_batch_is_stored_as_its_rows_are(stores, more_mongo_stores):
+    rows, others = mixed_rows(), more_mongo_stores()
     assert stores.readings.add_readings(batch(rows), LATER) == len(rows)
     others.readings.add_readings(rows, LATER)
     assert stored(stores) == stored(others)
@@ -114,8 +120,8 @@ def test_very_long_texts_are_stored_row_by_row(stores, monkeypatch):
 
 
 @pytest.mark.parametrize("limit", [0, 7, 1000])
-def test_the_arrival_record_of_a_batch_is_that_of_its_rows(stores, more_stores, limit):
-    rows, others = mixed_rows(20), more_stores()
+def test_the_arrival_record_of_a_batch_is_that_of_its_rows(stores, more_mongo_stores, limit):
+    rows, others = mixed_rows(20), more_mongo_stores()
     for each in (stores, others):
         each.arrivals.extend_evaluated_until(at(limit))
     stores.readings.add_readings(batch(rows), LATER)

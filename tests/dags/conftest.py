@@ -15,7 +15,8 @@ import pytest
 
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.documents import to_document
-from alerting.definitions.model import DEFINITION, Revision
+from alerting.definitions.model import Revision
+from alerting.kinds.validation import parse_definition
 from alerting.local.ports import free_port
 
 PARSE = Path(__file__).with_name("parse.py")
@@ -53,7 +54,7 @@ class Revisions:
         self._kept.create_index([("name", 1), ("number", 1)], unique=True)
 
     def add(self, **document: Any) -> None:
-        definition = DEFINITION.validate_python(document)
+        definition = parse_definition(document)
         number = self._kept.count_documents({"name": definition.name}) + 1
         at = datetime(2026, 1, 1, tzinfo=UTC)
         revision = Revision(

@@ -14,6 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from alerting.adapters.memory.models import Version
 from alerting.adapters.mongo.demo.clock import MongoClock
 from alerting.adapters.mongo.mongo import MongoStores, open_stores
 from alerting.definitions.assets import Variable
@@ -177,7 +178,7 @@ def with_model(platform: Platform, world: World) -> Platform:
 def _models_document(models: MemoryModels) -> str:
     """Return the registered models and their aliases as JSON, without the runs that trained them."""
     registered = {
-        name: [(run, {file: b64encode(data).decode() for file, data in files.items()}, tags) for run, files, tags in versions]
+        name: [(v.run_id, {file: b64encode(data).decode() for file, data in v.files.items()}, v.tags) for v in versions]
         for name, versions in models.registered.items()
     }
     aliases = [(name, alias, version) for (name, alias), version in models.aliases.items()]
@@ -189,7 +190,7 @@ def _read_models(text: str) -> MemoryModels:
     document, models = json.loads(text), MemoryModels()
     for name, versions in document["registered"].items():
         models.registered[name] = [
-            (run, {file: b64decode(data) for file, data in files.items()}, tags) for run, files, tags in versions
+            Version(run, {file: b64decode(data) for file, data in files.items()}, tags) for run, files, tags in versions
         ]
     models.aliases = {(name, alias): version for name, alias, version in document["aliases"]}
     return models

@@ -1,11 +1,14 @@
-"""Fixtures of stores on an in-memory database and on a real server."""
+"""Fixtures of stores in memory, on an in-memory database and on a real server."""
 
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from alerting.adapters.memory.operators import MemoryAudit
+from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.indexes import SCHEMA
 from alerting.adapters.mongo.mongo import MongoStores, open_stores
+from alerting.ports import Platform
 from tests.support import ensured_pretence
 
 
@@ -34,14 +37,36 @@ def pretended() -> MongoStores:
     return ensured_pretence()
 
 
-@pytest.fixture(params=["pretended", pytest.param("real", marks=pytest.mark.slow)])
-def stores(request) -> MongoStores:
+@pytest.fixture
+def in_memory() -> Platform:
+    """Return new stores in memory."""
+    return memory_platform()
+
+
+REAL = pytest.param("real", marks=pytest.mark.slow)
+
+
+@pytest.fixture(params=["in_memory", "pretended", REAL])
+def stores(request) -> MongoStores | Platform:
+    """Return new, empty stores of each kind."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(params=["pretended", REAL])
+def mongo_stores(request) -> MongoStores:
     """Return stores of a new, empty database of either kind."""
     return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
-def more_stores(request, stores) -> Callable[[], MongoStores]:
+def more_mongo_stores(request, mongo_stores) -> Callable[[], MongoStores]:
     """Return a function that gives stores of a second empty database of the same kind."""
-    real = stores.database.name == "contracts"
+    real = mongo_stores.database.name == "contracts"
     return lambda: request.getfixturevalue("another_real") if real else ensured_pretence()
+
+
+def audit_entries(platform: Platform | MongoStores) -> list[dict[str, object]]:
+    """Return the entries of the audit log, oldest first."""
+    if isinstance(platform.audit, MemoryAudit):
+        return sorted(platform.audit.entries, key=lambda entry: entry["at"])
+    return list(platform.audit._audit.find({}, {"_id": False, "key": False}).sort("at"))

@@ -1,3 +1,11 @@
 """Fixtures of this folder."""
 
-from tests.helpers.stores import another_real, more_stores, pretended, real, stores  # noqa: F401 - fixtures
+from tests.helpers.stores import (  # noqa: F401 - fixtures
+    another_real,
+    in_memory,
+    mongo_stores,
+    more_mongo_stores,
+    pretended,
+    real,
+    stores,
+)

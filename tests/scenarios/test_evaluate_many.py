@@ -10,23 +10,20 @@ from hypothesis import strategies as st
 
 from alerting.episodes import targets
 from alerting.ports import ReadingRow
-from alerting.usecases.backtest.sandbox import MemoryEpisodes, MemoryStates
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate, evaluate_shard, plan_round
 from tests.builders import at, too_hot
-from tests.frames import FrameReadings
 from tests.helpers.many_definitions import DEFINITIONS, OVENS, WALK, count_judged_alone, rows_of
-from tests.pretended import pretended_platform
+from tests.pretended import in_memory_platform, pretended_platform
 
 
 def plant(rows):
-    """A platform over these rows; what it keeps stands in memory."""
-    platform = replace(pretended_platform(), states=MemoryStates(), episodes=MemoryEpisodes())
+    """A platform over these rows."""
+    platform = in_memory_platform()
     platform.assets.put(OVENS)
     apply(platform, DEFINITIONS, "engineer", at(0), "test")
-    stored = pretended_platform().readings
-    stored.add_readings(rows, at(0))
-    return replace(platform, readings=FrameReadings(*(stored.load(oven, None, None) for oven in OVENS)))
+    platform.readings.add_readings(rows, at(0))
+    return platform
 
 
 def one_by_one(rows, instants, revised_at):
@@ -47,7 +44,9 @@ def outcome(rows, instants, revised_at):
         evaluate(platform, None, at(instant))
     episodes = sorted(platform.episodes.find(), key=lambda e: e.id)
     found = [(e.id, e.severity, e.raised_at, e.closed_at, [(t.kind, t.at, t.reason) for t in e.transitions]) for e in episodes]
-    states = {pair: replace(state, unknown_count=0) for pair, state in platform.states.states.items()}
+    keys = [(definition["name"], oven.name) for definition in DEFINITIONS for oven in OVENS]
+    table = platform.states.load_many(keys)
+    states = [state and replace(state, unknown_count=0) for state in map(table.state, range(len(keys)))]
     return found, states
 
 

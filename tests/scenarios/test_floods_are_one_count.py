@@ -6,7 +6,7 @@ import pytest
 
 from alerting.definitions.alarm_budget import AlarmBudget
 from alerting.definitions.revisions import Plan
-from alerting.definitions.validation import parse_definition
+from alerting.kinds.validation import parse_definition
 from alerting.ports import ReadingRow
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply

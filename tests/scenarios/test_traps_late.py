@@ -39,12 +39,12 @@ def test_T2_live_in_any_chunks_one_batch_catch_up_and_backtest_agree_to_the_mill
         live.run(cut)
     for cut in [*cuts[:1], 240]:
         caught_up.run(cut)
-    shadow = Sandbox(batch.platform, batch.platform.definitions.revisions("too-hot")[-1])
+    sandbox = Sandbox(batch.platform, batch.platform.definitions.revisions("too-hot")[-1])
     for cut in [*cuts[::2], 240]:
-        evaluate(shadow.live_view(at(cut)), ["too-hot"], at(cut))
+        evaluate(sandbox.live_view(at(cut)), ["too-hot"], at(cut))
     expected = spells(batch.episodes())
     assert spells(live.episodes()) == spells(caught_up.episodes()) == expected
-    assert spells(shadow.episodes.find()) == expected
+    assert spells(sandbox.memory.episodes.find()) == expected
     assert live.state() == caught_up.state() == batch.state()
 
 

@@ -18,9 +18,9 @@ from pymongo.errors import PyMongoError
 
 from alerting.definitions.durations import format_duration, parse_duration
 from alerting.definitions.faults import shown
-from alerting.definitions.model import DEFINITION, ClassifierDefinition
-from alerting.definitions.revisions import parse_revision
-from alerting.definitions.validation import parse_definition
+from alerting.definitions.model import TrainedDefinition
+from alerting.kinds.registry import definition_types, trained_kinds
+from alerting.kinds.validation import parse_definition, parse_revision
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
@@ -37,26 +37,21 @@ NEWEST_ACTIVE: tuple[Document, ...] = (
     {"$match": {"definition.state": "active"}},
 )
 NEWEST = NEWEST_ACTIVE[:2]
-_READABLE: Document = {
-    "definition.kind": {"$in": ["threshold", "classifier"]},
-    "definition.state": {"$in": ["draft", "active", "retired"]},
-    "number": {"$type": "number"},
-}
 
 
 @dataclass(frozen=True)
-class NumberedClassifier:
-    """An active classifier definition with the number of its revision."""
+class TrainedRevision:
+    """An active definition with a trained model, and the number of its revision."""
 
     revision: int
-    definition: ClassifierDefinition
+    definition: TrainedDefinition
 
 
 @dataclass(frozen=True)
 class DagSnapshot:
-    """The definitions that decide which DAGs exist: classifiers by name, and distinct cadences, shortest first, e.g. `1m`."""
+    """The definitions that decide which DAGs exist: `trained` by name, and the distinct cadences, shortest first, e.g. `1m`."""
 
-    classifiers: tuple[NumberedClassifier, ...]
+    trained: tuple[TrainedRevision, ...]
     cadences: tuple[str, ...]
 
 
@@ -92,24 +87,30 @@ def _query(uri: str, database: str, limit_s: float) -> Document:
     )
     with client, pymongo.timeout(limit_s):
         revisions = client[database]["definition_revisions"]
-        classifiers = revisions.aggregate([*NEWEST_ACTIVE, {"$match": {"definition.kind": "classifier"}}, {"$sort": {"_id": 1}}])
+        is_trained = {"definition.kind": {"$in": trained_kinds()}}
+        trained = revisions.aggregate([*NEWEST_ACTIVE, {"$match": is_trained}, {"$sort": {"_id": 1}}])
         cadences = revisions.aggregate([*NEWEST_ACTIVE, {"$group": {"_id": "$definition.schedule.every"}}])
-        found = [(str(row["_id"]), {"revision": row["number"], "definition": row["definition"]}) for row in classifiers]
+        found = [(str(row["_id"]), {"revision": row["number"], "definition": row["definition"]}) for row in trained]
         lengths = [row["_id"] for row in cadences]
-        readable = {name: row for name, row in found if (one := _classifier(row)) is not None and one.definition.name == name}
+        readable = {name: row for name, row in found if (one := _trained(row)) is not None and one.definition.name == name}
         good = list(readable.values())
         for row in _instead_of_faulty(revisions, [name for name, _ in found if name not in readable]):
-            good += [row] if row["definition"]["kind"] == "classifier" else []
+            good += [row] if row["definition"]["kind"] in trained_kinds() else []
             lengths.append(row["definition"]["schedule"]["every"])
         return {
-            "classifiers": sorted(good, key=lambda row: str(row["definition"]["name"])),
+            "trained": sorted(good, key=lambda row: str(row["definition"]["name"])),
             "cadences": _by_length(lengths),
         }
 
 
 def _instead_of_faulty(revisions: "Collection[Document]", faulty: list[Any]) -> list[Document]:
     """Return the last valid revisions, where active, of definitions whose newest revision cannot be read."""
-    odd = revisions.aggregate([*NEWEST, {"$match": {"$nor": [_READABLE]}}])
+    readable = {
+        "definition.kind": {"$in": list(definition_types())},
+        "definition.state": {"$in": ["draft", "active", "retired"]},
+        "number": {"$type": "number"},
+    }
+    odd = revisions.aggregate([*NEWEST, {"$match": {"$nor": [readable]}}])
     names = [row["_id"] for row in odd] + faulty
     found = []
     for name in sorted({name for name in names if isinstance(name, str)}):
@@ -127,7 +128,7 @@ def _valid(document: Document) -> Document | None:
     except Exception as error:  # one faulty document must not stop the others
         _log.warning("a revision cannot be read: %s", shown(str(error)))
         return None
-    written = DEFINITION.dump_python(revision.definition, mode="json", by_alias=True)
+    written = revision.definition.model_dump(mode="json", by_alias=True)
     return {"revision": revision.number, "definition": written}
 
 
@@ -163,15 +164,15 @@ def _keep(copy: Path, document: Document) -> None:
 
 
 def _snapshot(document: Document) -> DagSnapshot:
-    numbered = (_classifier(row) for row in document["classifiers"])
+    numbered = (_trained(row) for row in document["trained"])
     return DagSnapshot(tuple(row for row in numbered if row is not None), tuple(document["cadences"]))
 
 
-def _classifier(row: Document) -> NumberedClassifier | None:
+def _trained(row: Document) -> TrainedRevision | None:
     """Return the classifier of a row; None, with a log line, if an older version wrote it and this one cannot read it."""
     try:
         definition = parse_definition(row["definition"])
-        return NumberedClassifier(int(row["revision"]), definition) if isinstance(definition, ClassifierDefinition) else None
+        return TrainedRevision(int(row["revision"]), definition) if isinstance(definition, TrainedDefinition) else None
     except Exception as error:  # one faulty document must not stop the others
         _log.warning("no training DAG for a revision that cannot be read: %s", shown(str(error)))
         return None

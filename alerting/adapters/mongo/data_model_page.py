@@ -20,7 +20,7 @@ All documents are in one MongoDB database. Rules that hold for every collection:
 - Collections, indexes and validators are created by `alerting prepare`, which `alerting up` and `docker compose up` run first
   (`adapters/mongo/prepare.py`). Creating them again changes nothing. Opening the platform creates nothing: it reads one
   document, and refuses a database that another version has prepared.
-- A validator is generated from the model that reads the document (`alerting/definitions/schema.py`). The server refuses a
+- A validator is generated from the model that reads the document (`alerting/kinds/schema.py`). The server refuses a
   malformed document, also one that is written with `mongosh`. A document that is faulty all the same is left out when it is
   read, with a platform alert, and does not affect any other document.
 - *Retention* says what the platform deletes by itself. "For ever" means: the platform never deletes it; archive or delete it

@@ -1,4 +1,4 @@
-"""Unreadable documents in every collection that people may edit."""
+"""Unreadable documents in every collection that people may edit, except definitions and their revisions."""
 
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
@@ -6,16 +6,14 @@ from typing import Any
 from alerting.adapters.mongo.documents import Document, MongoDatabase
 from alerting.adapters.mongo.each import Read, read_each
 from alerting.adapters.mongo.episodes.shelves import parse_shelf
-from alerting.adapters.mongo.indexes import ASSETS, EVENT_TYPES, REVISIONS, ROUTES, SHELVES
+from alerting.adapters.mongo.indexes import ASSETS, EVENT_TYPES, ROUTES, SHELVES
 from alerting.definitions.assets import parse_asset, parse_event_type
-from alerting.definitions.revisions import parse_revision
 from alerting.definitions.routes import parse_route
 from alerting.ports import FaultyDocument
 
 _PARSERS: dict[str, Callable[[Document], Any]] = {
     ASSETS: parse_asset,
     EVENT_TYPES: parse_event_type,
-    REVISIONS: parse_revision,
     ROUTES: parse_route,
     SHELVES: parse_shelf,
 }
@@ -32,20 +30,14 @@ class MongoDocuments:
         """Return documents that are left out, by collection and name."""
         chosen = [name for name in _PARSERS if collections is None or name in collections]
         found = [
-            FaultyDocument(collection, _name(document, read), read.reasons)
+            FaultyDocument(collection, read.name, read.reasons)
             for collection in chosen
-            for document, read in self._read(collection)
+            for read in self._read(collection)
             if read.value is None
         ]
         return sorted(found, key=lambda one: (one.collection, one.name))
 
-    def _read(self, collection: str) -> Iterator[tuple[Document, Read[Any]]]:
-        for document in self._database[collection].find(_NOT_ENDED if collection == SHELVES else {}):
-            keyed = {**document, "id": document["_id"]} if collection == SHELVES else document
-            yield document, next(read_each([keyed], _PARSERS[collection]))
-
-
-def _name(document: Document, read: Read[Any]) -> str:
-    """Return the name of a document; of a revision with its number."""
-    number = document.get("number")
-    return f"{read.name} r{number}" if isinstance(number, int) and number < 10**12 else read.name
+    def _read(self, collection: str) -> Iterator[Read[Any]]:
+        found = self._database[collection].find(_NOT_ENDED if collection == SHELVES else {})
+        keyed = ({**document, "id": document["_id"]} for document in found) if collection == SHELVES else found
+        return read_each(keyed, _PARSERS[collection])

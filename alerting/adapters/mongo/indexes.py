@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from alerting.adapters.mongo.documents import Document
-from alerting.definitions.schema import (
+from alerting.kinds.schema import (
     mongo_asset_validator,
     mongo_event_type_validator,
     mongo_revision_validator,

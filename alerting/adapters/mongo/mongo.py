@@ -33,7 +33,7 @@ from alerting.adapters.mongo.reports.backtests import MongoBacktests
 from alerting.adapters.mongo.reports.reports import MongoReports
 from alerting.adapters.mongo.transactions import MongoUnitOfWork, require_replica_set
 from alerting.definitions.faults import UserError
-from alerting.ports import Channel, Clock, Models, Platform, UnitOfWork
+from alerting.ports import Channel, Clock, InMemory, Models, Platform, UnitOfWork
 
 TIMEOUT_S = 3.0
 KEYS_NOT_LOADED = 211
@@ -79,7 +79,7 @@ class MongoStores:
         self.platform_alerts = MongoPlatformAlerts(database)
         self.documents = MongoDocuments(database)
 
-    def platform(self, models: Models, channels: Mapping[str, Channel], clock: Clock) -> Platform:
+    def platform(self, models: Models, channels: Mapping[str, Channel], clock: Clock, in_memory: InMemory) -> Platform:
         """Return a platform with these stores behind its ports."""
         return Platform(
             definitions=self.definitions,
@@ -108,6 +108,7 @@ class MongoStores:
             documents=self.documents,
             channels=channels,
             clock=clock,
+            in_memory=in_memory,
         )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from alerting.definitions.model import ClassifierDefinition
+from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import BoolArray, problem_samples
 from alerting.detection.suppression import SuppressedInterval, is_covered
 from alerting.learning.data.feedback_labels import LEFT_OUT, POSITIVE, WEIGHTED, Effects, FeedbackLabel, relabel
@@ -41,7 +41,7 @@ class AssetRows:
 
 
 def label_asset(
-    definition: ClassifierDefinition,
+    definition: TrainedDefinition,
     question: Literal["onset", "state"],
     plan: FeaturePlan,
     history: History,
@@ -99,7 +99,7 @@ class JoinedRows:
         return JoinedRows(**{field.name: getattr(self, field.name)[mask] for field in fields(self)})
 
 
-def join_assets(definition: ClassifierDefinition, assets: Sequence[AssetRows], borders: Borders, purge: int) -> JoinedRows:
+def join_assets(definition: TrainedDefinition, assets: Sequence[AssetRows], borders: Borders, purge: int) -> JoinedRows:
     """Join the rows of all assets, assign their parts, and apply operators' feedback."""
     at = np.concatenate([rows.at for rows in assets])
     label = np.concatenate([rows.label for rows in assets])

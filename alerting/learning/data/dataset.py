@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from alerting.definitions.model import ClassifierDefinition
+from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import predicts
 from alerting.detection.suppression import SuppressedInterval
 from alerting.learning.data.asset_rows import AssetRows, join_assets, label_asset
@@ -87,7 +87,7 @@ class Dataset:
 
 
 def build_dataset(
-    definition: ClassifierDefinition,
+    definition: TrainedDefinition,
     revision_number: int,
     histories: Sequence[History],
     as_of: datetime,
@@ -187,6 +187,6 @@ def _problems_by_part(problems: pd.DataFrame, borders: Borders) -> dict[str, int
     return dict(zip(PARTS, counts.tolist(), strict=True))
 
 
-def _question(definition: ClassifierDefinition, histories: Sequence[History]) -> Literal["onset", "state"]:
+def _question(definition: TrainedDefinition, histories: Sequence[History]) -> Literal["onset", "state"]:
     """Return the problem question of the model: `state` if any asset asks for it, otherwise `onset`."""
     return "state" if any(predicts(definition.problem, h.asset) == "state" for h in histories) else "onset"

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from alerting.definitions.model import ClassifierDefinition, FeedbackUse
+from alerting.definitions.model import FeedbackUse, TrainedDefinition
 from alerting.detection.problems import BoolArray
 from alerting.episodes.episode import Episode, Verdict
 from alerting.episodes.outcome import acted_within, consensus
@@ -42,9 +42,7 @@ class FeedbackLabel:
     verdict: Verdict | None
 
 
-def collect_feedback_labels(
-    episodes: Sequence[Episode], definition: ClassifierDefinition, as_of: datetime
-) -> list[FeedbackLabel]:
+def collect_feedback_labels(episodes: Sequence[Episode], definition: TrainedDefinition, as_of: datetime) -> list[FeedbackLabel]:
     """Collect the feedback that operators had given at as_of, by the time of the raise; skip episodes without feedback."""
     answers = []
     for episode in episodes:
@@ -67,7 +65,7 @@ class FeedbackEffects:
 
 
 def relabel(
-    definition: ClassifierDefinition, answers: Sequence[FeedbackLabel], at: Millis, negative: BoolArray, occurred: Millis
+    definition: TrainedDefinition, answers: Sequence[FeedbackLabel], at: Millis, negative: BoolArray, occurred: Millis
 ) -> FeedbackEffects:
     """Compute the effect of one asset's feedback on its rows.
 
@@ -107,7 +105,7 @@ def _effect_of(use: FeedbackUse, answer: FeedbackLabel) -> Effect | None:
     return "left_out"
 
 
-def _in_doubt(definition: ClassifierDefinition, answer: FeedbackLabel, at: Millis) -> BoolArray:
+def _in_doubt(definition: TrainedDefinition, answer: FeedbackLabel, at: Millis) -> BoolArray:
     """Select the rows whose label window looks past the action (without an action: past the raise), until the window ends."""
     evaluated_until = duration_millis(definition.gap + definition.horizon)
     since = answer.raised if answer.acted is None else answer.acted

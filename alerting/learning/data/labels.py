@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from alerting.definitions.model import ClassifierDefinition, Problem
+from alerting.definitions.model import Problem, TrainedDefinition
 from alerting.detection.problems import NOT_YET, BoolArray, find_problems, problem_samples
 from alerting.learning.features.moments import Floats
 from alerting.readings.history import History, Millis, duration_millis, millis
@@ -30,7 +30,7 @@ class Labels:
 
 
 def label_instants(
-    definition: ClassifierDefinition, question: Literal["onset", "state"], history: History, at: Millis, as_of: int
+    definition: TrainedDefinition, question: Literal["onset", "state"], history: History, at: Millis, as_of: int
 ) -> Labels:
     """Label the instants of one asset from the point-in-time view at `as_of` (ms).
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from alerting.definitions.model import ClassifierDefinition
+from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.quality import Finding
 from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan
@@ -24,7 +24,7 @@ LEAST_VALUES = 30
 
 
 def leak_suspects(
-    definition: ClassifierDefinition,
+    definition: TrainedDefinition,
     plan: FeaturePlan,
     histories: Sequence[History],
     rows: pd.DataFrame,
@@ -39,7 +39,7 @@ def leak_suspects(
 
 
 def _knowing_alone(
-    definition: ClassifierDefinition, plan: FeaturePlan, rows: pd.DataFrame, label: npt.NDArray[np.int8]
+    definition: TrainedDefinition, plan: FeaturePlan, rows: pd.DataFrame, label: npt.NDArray[np.int8]
 ) -> Iterator[Finding]:
     """Find sources of which one column predicts the label, by high or low values; the problem's own known past is no leak."""
     chosen, weight = _sample(label)
@@ -85,7 +85,7 @@ def _precision(score: Floats, label: npt.NDArray[np.int8], weight: Floats) -> fl
     return float((recalled * hits[steps] / all_[steps]).sum())
 
 
-def _early_copies(definition: ClassifierDefinition, plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
+def _early_copies(definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
     """Find variables that show at once what the problem's variable shows only after its delay."""
     problem = definition.problem.variable
     if problem is None:

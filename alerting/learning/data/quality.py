@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from alerting.definitions.model import ClassifierDefinition
+from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import matching
 from alerting.learning.features.plan import FeaturePlan, NumberSource, describe_window
 from alerting.learning.features.planning import MOST_LEVELS, candidate_variables, event_types
@@ -63,7 +63,7 @@ def findings_from(documents: Sequence[Mapping[str, Any]]) -> tuple[Finding, ...]
 
 
 def find_oddities(
-    definition: ClassifierDefinition, plan: FeaturePlan, histories: Sequence[History], problems: dict[str, int]
+    definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History], problems: dict[str, int]
 ) -> list[Finding]:
     """Find every oddity of readings and events.
 
@@ -95,7 +95,7 @@ def _silent_assets(histories: Sequence[History]) -> Iterator[Finding]:
             yield Finding("silent_asset", name, 0, "left out", message)
 
 
-def _left_out(definition: ClassifierDefinition, plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
+def _left_out(definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
     for name in candidate_variables(definition, histories):
         if name in plan.variables:
             continue
@@ -217,7 +217,7 @@ def _duplicates(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Fin
             yield Finding("duplicate", number.name, 1, "kept", message)
 
 
-def _out_of_range(definition: ClassifierDefinition, plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
+def _out_of_range(definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
     for number in plan.numbers:
         wrong = sum(
             int(outside(h.asset, number.name, _values(h, number.name).astype(np.float64)).sum())
@@ -233,7 +233,7 @@ def _out_of_range(definition: ClassifierDefinition, plan: FeaturePlan, histories
             yield Finding("out_of_range", number.name, wrong, "left out", message)
 
 
-def _bad_quality(definition: ClassifierDefinition, histories: Sequence[History]) -> Iterator[Finding]:
+def _bad_quality(definition: TrainedDefinition, histories: Sequence[History]) -> Iterator[Finding]:
     problem = {definition.problem.variable} if definition.problem.variable else set()
     for name in sorted(problem.union(candidate_variables(definition, histories))):
         bad = sum(_samples(h, h.doubts.bad, name) for h in histories)
@@ -263,7 +263,7 @@ def _samples(history: History, doubted: Mapping[str, Instants], name: str) -> in
     return int(among(_index(history), doubted.get(name, NO_INSTANTS)).sum())
 
 
-def _unmatched_events(definition: ClassifierDefinition, histories: Sequence[History]) -> Iterator[Finding]:
+def _unmatched_events(definition: TrainedDefinition, histories: Sequence[History]) -> Iterator[Finding]:
     types = event_types(histories)
     for pattern in definition.features.events:
         if not matching(types, [pattern]):
@@ -273,7 +273,7 @@ def _unmatched_events(definition: ClassifierDefinition, histories: Sequence[Hist
             yield Finding("unmatched_events", pattern, 0, "left out", message)
 
 
-def _few_problems(definition: ClassifierDefinition, problems: dict[str, int]) -> Iterator[Finding]:
+def _few_problems(definition: TrainedDefinition, problems: dict[str, int]) -> Iterator[Finding]:
     least = definition.promotion.least_events
     for part, enough, name, consequence in (
         ("train", FEW_PROBLEMS, "training", "the model may learn coincidences instead of causes"),

@@ -9,14 +9,14 @@ import pandas as pd
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import ClassifierDefinition
+from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import matching
 from alerting.learning.data.quality import Finding
 from alerting.learning.features.planning import event_types
 from alerting.readings.history import History, millis
 
 
-def require_strides(definition: ClassifierDefinition) -> None:
+def require_strides(definition: TrainedDefinition) -> None:
     """Require a horizon that is at least one stride. Raises UserError if the horizon is shorter than the stride."""
     if definition.horizon < definition.stride:
         raise UserError(
@@ -26,7 +26,7 @@ def require_strides(definition: ClassifierDefinition) -> None:
         )
 
 
-def readings_interval(definition: ClassifierDefinition, histories: Sequence[History]) -> tuple[int, int]:
+def readings_interval(definition: TrainedDefinition, histories: Sequence[History]) -> tuple[int, int]:
     """Return the instants (ms) just before the first and of the last reading of any asset. Raises UserError without readings."""
     intervals = [millis(pd.DatetimeIndex(h.readings.index[[0, -1]])) for h in histories if len(h.readings)]
     if not intervals:
@@ -38,7 +38,7 @@ def readings_interval(definition: ClassifierDefinition, histories: Sequence[Hist
     return int(min(first for first, _ in intervals)) - 1, int(max(last for _, last in intervals))
 
 
-def require_problem(definition: ClassifierDefinition, histories: Sequence[History]) -> None:
+def require_problem(definition: TrainedDefinition, histories: Sequence[History]) -> None:
     """Require the problem in data. Raises UserError if no asset has the problem's event type, or any value of its variable."""
     problem = definition.problem
     if problem.event is not None:
@@ -68,7 +68,7 @@ def _suggest(name: str, names: set[str]) -> str:
 
 
 def require_both_classes(
-    definition: ClassifierDefinition, label: npt.NDArray[np.int8], problems: int, oddities: Sequence[Finding]
+    definition: TrainedDefinition, label: npt.NDArray[np.int8], problems: int, oddities: Sequence[Finding]
 ) -> None:
     """Require training labels of both classes. Raises UserError, with the first oddities of the data, if all labels are alike."""
     positive = int(label.sum())

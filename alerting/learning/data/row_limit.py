@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import ClassifierDefinition
+from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import BoolArray
 from alerting.learning.data.quality import Finding
 from alerting.learning.data.split import Parts
@@ -33,7 +33,7 @@ def default_max_rows(memory_bytes: int, cells: int, readings: int) -> int:
 
 
 def limit_rows(
-    definition: ClassifierDefinition,
+    definition: TrainedDefinition,
     plan: FeaturePlan,
     readings: int,
     at: Millis,

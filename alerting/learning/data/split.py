@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import ClassifierDefinition
+from alerting.definitions.model import TrainedDefinition
 from alerting.learning.features.plan import FeaturePlan, describe_window
 from alerting.readings.history import Millis, duration_millis, from_millis
 
@@ -41,7 +41,7 @@ class Parted(Protocol):
     def purge_ms(self) -> int: ...
 
 
-def split_borders(definition: ClassifierDefinition, start: int, end: int) -> Borders:
+def split_borders(definition: TrainedDefinition, start: int, end: int) -> Borders:
     """Cut one interval, common to all assets: the newest share is test, the share before it validation, the rest train."""
     periods = definition.periods
     if periods.validation + periods.test >= 1:
@@ -53,7 +53,7 @@ def split_borders(definition: ClassifierDefinition, start: int, end: int) -> Bor
     return Borders(start, end - round(span * (periods.validation + periods.test)), end - round(span * periods.test), end)
 
 
-def purge_length(definition: ClassifierDefinition, plan: FeaturePlan) -> int:
+def purge_length(definition: TrainedDefinition, plan: FeaturePlan) -> int:
     """Return how far before a border (ms) rows are purged.
 
     The label of a row reaches gap + horizon + `for` ahead, and the rows after the border look the plan's reach back. The recency
@@ -73,7 +73,7 @@ def assign_parts(at: Millis, borders: Borders, purge_ms: int) -> Parts:
     return part
 
 
-def require_all_parts(definition: ClassifierDefinition, part: Parts, borders: Borders, purge_ms: int) -> None:
+def require_all_parts(definition: TrainedDefinition, part: Parts, borders: Borders, purge_ms: int) -> None:
     """Require rows in all parts. Raises UserError, with the numbers and what to change, if a part has no row."""
     spans = (borders.validation - borders.start, borders.test - borders.validation, borders.end - borders.test)
     label = duration_millis(definition.gap + definition.horizon + definition.problem.hold)

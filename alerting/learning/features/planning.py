@@ -8,7 +8,7 @@ from statistics import median_low
 import numpy as np
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import ClassifierDefinition
+from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import matching
 from alerting.learning.features.carry_forward import carried_forward_variables
 from alerting.learning.features.plan import CategorySource, FeaturePlan, NumberSource
@@ -20,7 +20,7 @@ HOUR_MS = 3_600_000
 MOST_LEVELS = 100  # a category with more is an identity, such as a batch number, that no model can learn from
 
 
-def plan_features(definition: ClassifierDefinition, histories: Sequence[History]) -> FeaturePlan:
+def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -> FeaturePlan:
     """Choose the columns for a definition from the content of its training histories.
 
     Variables are those that match `include` and not `exclude` and have at least one value; the problem's own variable is
@@ -50,7 +50,7 @@ def plan_features(definition: ClassifierDefinition, histories: Sequence[History]
     return plan
 
 
-def candidate_variables(definition: ClassifierDefinition, histories: Sequence[History]) -> list[str]:
+def candidate_variables(definition: TrainedDefinition, histories: Sequence[History]) -> list[str]:
     """Return the variables of the assets and their readings that match `include` and not `exclude`, sorted."""
     names = {str(name) for h in histories for name in (*h.asset.variables, *h.readings.columns)}
     return matching(names - set(matching(names, definition.exclude)), definition.include)
@@ -80,7 +80,7 @@ def default_windows(horizon: timedelta, stride: timedelta, sampling: Sequence[ti
     return tuple(sorted({ceil(window / stride) * stride for window in wanted}))
 
 
-def _windows(definition: ClassifierDefinition, numbers: Sequence[NumberSource]) -> tuple[int, ...]:
+def _windows(definition: TrainedDefinition, numbers: Sequence[NumberSource]) -> tuple[int, ...]:
     windows = definition.features.windows
     if not windows:
         sampling = [timedelta(milliseconds=n.sampling_ms) for n in numbers if n.sampling_ms]
@@ -91,7 +91,7 @@ def _windows(definition: ClassifierDefinition, numbers: Sequence[NumberSource]) 
 
 
 def _asked_for_last(
-    definition: ClassifierDefinition, numbers: Sequence[NumberSource], categories: Sequence[CategorySource]
+    definition: TrainedDefinition, numbers: Sequence[NumberSource], categories: Sequence[CategorySource]
 ) -> list[str]:
     """Return the variables whose last value some column shows."""
     features = definition.features
@@ -99,14 +99,14 @@ def _asked_for_last(
     return [n.name for n in numbers if has_last] + [c.name for c in categories]
 
 
-def _lags(definition: ClassifierDefinition) -> tuple[int, ...]:
+def _lags(definition: TrainedDefinition) -> tuple[int, ...]:
     lags = definition.features.lags
     if lags and min(lags) <= timedelta(0):
         raise UserError(f"{definition.name}: features.lags must be longer than 0s; write for example [1h, 24h]")
     return tuple(sorted({duration_millis(lag) for lag in lags}))
 
 
-def _variables(definition: ClassifierDefinition, histories: Sequence[History]) -> tuple[list[NumberSource], list[CategorySource]]:
+def _variables(definition: TrainedDefinition, histories: Sequence[History]) -> tuple[list[NumberSource], list[CategorySource]]:
     numbers, categories = [], []
     for name in candidate_variables(definition, histories):
         having = [h for h in histories if present(h, name).any()]
@@ -130,7 +130,7 @@ def _is_category(history: History, name: str) -> bool:
     return declared.type == "category" if declared else not np.issubdtype(np.asarray(history.readings[name]).dtype, np.number)
 
 
-def _attributes(definition: ClassifierDefinition, histories: Sequence[History]) -> list[tuple[str, tuple[str, ...] | None]]:
+def _attributes(definition: TrainedDefinition, histories: Sequence[History]) -> list[tuple[str, tuple[str, ...] | None]]:
     """Return name and levels (None for a number) of every attribute that the definition includes."""
     found: list[tuple[str, tuple[str, ...] | None]] = []
     for name in dict.fromkeys(definition.features.attributes):

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import ClassifierDefinition, Family
+from alerting.definitions.model import Family, TrainedDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.split import walk_forward_folds
 from alerting.learning.metrics.bootstrap import bootstrap_rows, time_blocks
@@ -102,7 +102,7 @@ def usable_folds(dataset: Dataset, folds: int) -> tuple[list[Fold], list[str]]:
     return usable, notes
 
 
-def baseline_candidate(dataset: Dataset, definition: ClassifierDefinition) -> Candidate:
+def baseline_candidate(dataset: Dataset, definition: TrainedDefinition) -> Candidate:
     """Return the better of prevalence (the same score for all) and persistence (the problem variable's last known value)."""
     usable, notes = usable_folds(dataset, definition.learning.folds)
     options = {"prevalence": [np.full(len(f.test), float(dataset.label[f.train].mean())) for f in usable]}

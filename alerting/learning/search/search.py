@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.fields.learning import Learning
-from alerting.definitions.model import ClassifierDefinition, Family
+from alerting.definitions.model import Family, TrainedDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.encoding import Columns, Floats
 from alerting.learning.models.estimator import Estimator
@@ -31,7 +31,7 @@ class SearchProgress(Protocol):
 
 def search_candidate(
     dataset: Dataset,
-    definition: ClassifierDefinition,
+    definition: TrainedDefinition,
     family: Family,
     progress: SearchProgress,
     warm_start: Mapping[str, Any] | None = None,

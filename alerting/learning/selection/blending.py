@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from alerting.definitions.model import ClassifierDefinition
+from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.encoding import Columns
 from alerting.learning.metrics.metrics import Floats, row_metrics
@@ -32,7 +32,7 @@ class BlendChoice:
 
 
 def choose_blend(
-    dataset: Dataset, candidates: Sequence[Candidate], chosen: Candidate, definition: ClassifierDefinition
+    dataset: Dataset, candidates: Sequence[Candidate], chosen: Candidate, definition: TrainedDefinition
 ) -> BlendChoice:
     """Choose the blend if it wins twice against `chosen`: over the folds, and on the validation period; otherwise `chosen`.
 
@@ -60,7 +60,7 @@ def choose_blend(
 
 
 def _greedy(
-    dataset: Dataset, candidates: Sequence[Candidate], chosen: Candidate, definition: ClassifierDefinition
+    dataset: Dataset, candidates: Sequence[Candidate], chosen: Candidate, definition: TrainedDefinition
 ) -> Candidate | None:
     """Return the best blend over the folds; None where it does not beat `chosen` there by more than chance."""
     folds = usable_folds(dataset, definition.learning.folds)[0]

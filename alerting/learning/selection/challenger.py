@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import ClassifierDefinition, Family
+from alerting.definitions.model import Family, TrainedDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.encoding import Columns
 from alerting.learning.features.plan import FeaturePlan
@@ -38,7 +38,7 @@ RANKING = ("ap", "roc_auc")  # metrics for a value that is no probability
 ORDINARY = (0.001, 0.999)  # quantiles of the training rows between which a value counts as seen
 
 
-def select(dataset: Dataset, definition: ClassifierDefinition, candidates: Sequence[Candidate]) -> tuple[Candidate | None, str]:
+def select(dataset: Dataset, definition: TrainedDefinition, candidates: Sequence[Candidate]) -> tuple[Candidate | None, str]:
     """Return the candidate that becomes the challenger; or None, and the reason in a sentence.
 
     It must beat the baseline out of fold, and by more than chance where there are enough problems to tell.
@@ -138,7 +138,7 @@ class Evidence:
 def finish_challenger(
     dataset: Dataset,
     candidate: Candidate,
-    definition: ClassifierDefinition,
+    definition: TrainedDefinition,
     estimator: Estimator | Blend | None = None,
 ) -> tuple[TrainedModel, Evidence]:
     """Fit on the training rows, calibrate and set the threshold on validation, score the test period once; no refit.
@@ -184,7 +184,7 @@ def finish_challenger(
 def fit_rows(
     dataset: Dataset,
     candidate: Candidate,
-    definition: ClassifierDefinition,
+    definition: TrainedDefinition,
     matrix: Floats,
     rows: npt.NDArray[np.bool_],
     label: npt.NDArray[np.int8],

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import spearmanr
 
-from alerting.definitions.model import ClassifierDefinition
+from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.encoding import Columns
 from alerting.learning.metrics.metrics import row_metrics
@@ -45,7 +45,7 @@ class FeedbackDifference:
 
 
 def compare_without_feedback(
-    dataset: Dataset, candidate: Candidate, definition: ClassifierDefinition, model: TrainedModel
+    dataset: Dataset, candidate: Candidate, definition: TrainedDefinition, model: TrainedModel
 ) -> FeedbackDifference | None:
     """Fit the candidate once more without feedback, and compare. None if no feedback changed a row of train.
 

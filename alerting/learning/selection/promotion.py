@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.durations import format_duration
-from alerting.definitions.model import ClassifierDefinition
+from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import BoolArray, predicts
 from alerting.detection.suppression import SuppressedInterval, is_covered
 from alerting.learning.data.labels import label_instants
@@ -60,7 +60,7 @@ class CommonWindow:
 
 
 def compare(
-    definition: ClassifierDefinition,
+    definition: TrainedDefinition,
     challenger: TrainedModel,
     champion: TrainedModel | None,
     histories: Sequence[History],
@@ -98,7 +98,7 @@ def compare(
     return _decide(definition, window, challenger, champion, seed)
 
 
-def comparison_start(definition: ClassifierDefinition, challenger: TrainedModel, champion: TrainedModel) -> datetime:
+def comparison_start(definition: TrainedDefinition, challenger: TrainedModel, champion: TrainedModel) -> datetime:
     """Return the start of data that neither model has seen: later `training_cutoff` + gap, horizon, `for` and longest window."""
     longest = max(challenger.plan.reach_ms, champion.plan.reach_ms)
     purge = definition.gap + definition.horizon + definition.problem.hold + timedelta(milliseconds=longest)
@@ -106,7 +106,7 @@ def comparison_start(definition: ClassifierDefinition, challenger: TrainedModel,
 
 
 def common_window(
-    definition: ClassifierDefinition,
+    definition: TrainedDefinition,
     challenger: TrainedModel,
     champion: TrainedModel,
     histories: Sequence[History],
@@ -146,7 +146,7 @@ def common_window(
 
 
 def _rows_of(
-    definition: ClassifierDefinition,
+    definition: TrainedDefinition,
     challenger: TrainedModel,
     champion: TrainedModel,
     history: History,
@@ -167,7 +167,7 @@ def _rows_of(
     return rows, labels.problems.assign(asset=history.asset.name)
 
 
-def _is_touched(definition: ClassifierDefinition, at: Millis, windows: Sequence[tuple[datetime, datetime]]) -> BoolArray:
+def _is_touched(definition: TrainedDefinition, at: Millis, windows: Sequence[tuple[datetime, datetime]]) -> BoolArray:
     """Select rows whose label window (t + gap, t + gap + horizon] overlaps a window (start, end]."""
     after = at + duration_millis(definition.gap)
     until = after + duration_millis(definition.horizon)
@@ -198,7 +198,7 @@ class _View:
 
 
 def _decide(
-    definition: ClassifierDefinition, window: CommonWindow, challenger: TrainedModel, champion: TrainedModel, seed: int
+    definition: TrainedDefinition, window: CommonWindow, challenger: TrainedModel, champion: TrainedModel, seed: int
 ) -> PromotionDecision:
     block_ms = max(DAY_MS, 2 * (duration_millis(definition.gap) + duration_millis(definition.horizon)))
     left_out = _view(window, ~window.acted, window.label, block_ms, seed)
@@ -241,7 +241,7 @@ def _decide(
 
 
 def _verdict(
-    definition: ClassifierDefinition,
+    definition: TrainedDefinition,
     window: CommonWindow,
     left_out: _View,
     bounds: Mapping[str, _View],

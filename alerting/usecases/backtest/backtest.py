@@ -15,9 +15,8 @@ from croniter import croniter
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import ClassifierDefinition, Definition, Revision
-from alerting.definitions.revisions import definition_hash, next_revision
-from alerting.definitions.validation import definition_document
+from alerting.definitions.model import Definition, Revision, TrainedDefinition
+from alerting.definitions.revisions import definition_document, next_revision
 from alerting.ports import Document, Platform, Progress, silent
 from alerting.ports.logs import log_context
 from alerting.usecases.backtest.checkpoint import restore
@@ -41,7 +40,7 @@ def written_subject(platform: Platform, document: Document) -> Subject:
     """Return a definition document as a subject, without applying it. Raises the same UserError as `check`, with every fault."""
     (definition,) = check(platform, [document])
     latest = latest_revision(platform, definition.name)
-    if latest is not None and latest.hash == definition_hash(definition):
+    if latest is not None and latest.definition == definition:
         return Subject(latest, applied=True)
     return Subject(next_revision(definition, latest, "backtest", platform.clock.now(), "not applied"), applied=False)
 
@@ -135,7 +134,7 @@ def _arguments(platform: Platform, subject: Subject, start: datetime, end: datet
 def _in_service(revision: Revision, start: datetime) -> Revision:
     """Return the revision as in service since `start`, for any state, and without approvals by a person."""
     changes: dict[str, Any] = {"state": "active"}
-    if isinstance(revision.definition, ClassifierDefinition):
+    if isinstance(revision.definition, TrainedDefinition):
         changes["promotion"] = revision.definition.promotion.model_copy(update={"mode": "automatic"})
     return revision.model_copy(update={"at": start, "definition": revision.definition.model_copy(update=changes)})
 

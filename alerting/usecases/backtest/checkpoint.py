@@ -3,17 +3,19 @@
 import io
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 from pydantic import TypeAdapter
 
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.state_table import ConditionTable
 from alerting.ports import DecisionRecord, Document, Files, Platform
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.backtest import SegmentMetrics
-from alerting.usecases.backtest.sandbox import Sandbox
-from alerting.usecases.registry.registration import file_hashes
+from alerting.usecases.backtest.sandbox import Sandbox, fitted_candidates, store_candidates
+from alerting.usecases.registry.registration import register_model
 
 
 @dataclass(frozen=True)
@@ -27,27 +29,29 @@ class Checkpoint:
 
 
 _CHECKPOINT = TypeAdapter(Checkpoint)
+_INSTANT = timedelta(milliseconds=1)  # instants are whole milliseconds
 
 
 def checkpoint_files(sandbox: Sandbox, name: str, segment: SegmentMetrics) -> dict[str, bytes]:
     """Return the changes of this segment as files. From here on the memory records the changes of the next one."""
-    changed = [e for e in sandbox.episodes.find() if e.id in sandbox.episodes.changed]
-    decisions = [d for d in sandbox.decisions.of(name) if d.at == segment.start]
+    memory, view = sandbox.memory, sandbox.live_view(segment.end)
+    changed = {e.id: e for e in memory.episodes.find() if e != sandbox.stored.get(e.id)}
+    decisions = [d for d in memory.decisions.of(name) if d.at == segment.start]
     point = Checkpoint(
-        registered=sandbox.models.registered,
+        registered=len(memory.models.versions(name)),
         decision=decisions[-1] if decisions else None,
-        states={asset: state for (_, asset), state in sandbox.states.states.items()},
-        episodes=tuple(changed),
+        states=memory.states.load(name, [asset.name for asset in view.assets.all()]),
+        episodes=tuple(changed.values()),
     )
-    files = {"checkpoint.json": _CHECKPOINT.dump_json(point), "scores.npz": _pack_documents(sandbox.scores.added)}
+    scores = memory.scores.between(name, segment.start + _INSTANT, segment.end + _INSTANT)
+    files = {"checkpoint.json": _CHECKPOINT.dump_json(point), "scores.npz": _pack_documents(list(scores))}
     if segment.promoted and segment.version is not None:
-        tags = sandbox.models.version_tags(name, segment.version)
+        tags = memory.models.version_tags(name, segment.version)
         files["tags.json"] = json.dumps(tags).encode()
-        for family, candidate in sandbox.models.candidates(tags["training_run"]).items():
+        for family, candidate in fitted_candidates(memory.models, tags["training_run"]).items():
             files |= {f"candidate/{family}/{n}": data for n, data in candidate.items()}
-        files |= {f"model/{n}": data for n, data in sandbox.models.model_files(name, segment.version).items()}
-    sandbox.episodes.changed.clear()
-    sandbox.scores.added.clear()
+        files |= {f"model/{n}": data for n, data in memory.models.model_files(name, segment.version).items()}
+    sandbox.stored |= changed
     return files
 
 
@@ -74,31 +78,42 @@ def _unpack_documents(data: bytes) -> list[Document]:
 
 def restore(platform: Platform, sandbox: Sandbox, run: Document) -> int:
     """Restore the memory as of the end of the last finished segment. Return the number of finished segments."""
-    name, done = run["definition"], len(run["segments"])
+    name, done, memory = run["definition"], len(run["segments"]), sandbox.memory
+    states: dict[str, ConditionState] = {}
     for number in range(1, done + 1):
         files = platform.backtests.segment_files(run["id"], number)
         point = _CHECKPOINT.validate_json(files["checkpoint.json"])
-        sandbox.models.registered = point.registered
         if point.decision is not None:
-            sandbox.decisions.add(point.decision)
-        sandbox.states.states = {(name, asset): state for asset, state in point.states.items()}
-        sandbox.episodes.restore(point.episodes)
-        sandbox.scores.restore(_unpack_documents(files["scores.npz"]))
-        _restore_model(sandbox, point.decision, files)
+            memory.decisions.add(point.decision)
+        states, sandbox.stored = point.states, sandbox.stored | {e.id: e for e in point.episodes}
+        for row in _unpack_documents(files["scores.npz"]):
+            memory.scores.add(name, row["asset"], [(row["ts"], row["score"], row["threshold"], row["model_version"])])
+        _restore_models(sandbox, name, point, files)
+    for episode in sandbox.stored.values():
+        memory.episodes.insert(episode)
+    keys = [(name, asset) for asset in states]
+    after = ConditionTable(keys)
+    for position, state in enumerate(states.values()):
+        after.put(position, state)
+    memory.states.advance(ConditionTable(keys), after)
     return done
 
 
-def _restore_model(sandbox: Sandbox, decision: DecisionRecord | None, files: Files) -> None:
-    if decision is None or not decision.promoted or decision.challenger_version is None:
-        return
-    model = {n.removeprefix("model/"): data for n, data in files.items() if n.startswith("model/")}
-    tags = json.loads(files["tags.json"])
-    sandbox.models.restore(decision.challenger_version, model, tags)
-    run_id = tags["training_run"]
-    sandbox.decisions.expect_files(decision.definition, run_id, file_hashes(decision.definition, model, b""))
-    sandbox.decisions.bind_files(decision.definition, run_id, decision.challenger_version)
-    for family in {n.split("/")[1] for n in files if n.startswith("candidate/")}:
-        stem = f"candidate/{family}/"
-        candidate = {n.removeprefix(stem): data for n, data in files.items() if n.startswith(stem)}
-        sandbox.models.restore_candidate(tags["training_run"], family, candidate)
-    sandbox.models.retain_only(decision.challenger_version)
+def _restore_models(sandbox: Sandbox, name: str, point: Checkpoint, files: Files) -> None:
+    """Restore the champion of a segment; of a version that was not promoted there is only its number."""
+    memory, decision = sandbox.memory, point.decision
+    promoted = decision.challenger_version if decision is not None and decision.promoted else None
+    for version in range(len(memory.models.versions(name)) + 1, point.registered + 1):
+        if version != promoted:
+            memory.models.register(name, f"not promoted {version}", {}, {"training_run": f"not promoted {version}"})
+            continue
+        tags = json.loads(files["tags.json"])
+        register_model(memory, name, tags["training_run"], _files_below("model/", files), tags, {})
+        families = {n.split("/")[1] for n in files if n.startswith("candidate/")}
+        candidates = {family: _files_below(f"candidate/{family}/", files) for family in families}
+        store_candidates(memory.models, name, tags["training_run"], candidates)
+        sandbox.retain_only(version)
+
+
+def _files_below(stem: str, files: Files) -> Files:
+    return {n.removeprefix(stem): data for n, data in files.items() if n.startswith(stem)}

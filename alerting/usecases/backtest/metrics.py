@@ -5,7 +5,7 @@ from datetime import datetime
 
 import numpy as np
 
-from alerting.definitions.model import ClassifierDefinition, Definition
+from alerting.definitions.model import Definition, TrainedDefinition
 from alerting.episodes.episode import Episode
 from alerting.learning.metrics.metrics import EventMetrics, ProblemIntervals, event_metrics, problem_intervals
 from alerting.learning.selection.operating_point import observe_rows
@@ -40,7 +40,7 @@ def events_of(material: Material) -> EventMetrics | None:
         is_known = e.outcome_record is not None and e.outcome_record.occurred is not None
         if is_known and material.start <= e.raised_at < material.end and e.asset in episodes_of:
             episodes_of[e.asset].append((to_millis(e.raised_at), to_millis(e.raised_at + total_length(material.in_alarm(e)))))
-    if isinstance(definition, ClassifierDefinition):
+    if isinstance(definition, TrainedDefinition):
         intervals, observed = _scored_problems(material, definition)
         seed = definition.learning.seed
     else:
@@ -51,7 +51,7 @@ def events_of(material: Material) -> EventMetrics | None:
 
 def cost_of(definition: Definition, events: EventMetrics | None, weeks: float) -> Cost | None:
     """Return the cost of misses and false alarms over the interval; None if the definition names no costs."""
-    if events is None or not isinstance(definition, ClassifierDefinition):
+    if events is None or not isinstance(definition, TrainedDefinition):
         return None
     miss, false_alarm = definition.operating_point.cost_of_miss, definition.operating_point.cost_of_false_alarm
     if miss is None or false_alarm is None:
@@ -67,7 +67,7 @@ def _begun_within(intervals: ProblemIntervals, start: datetime, end: datetime) -
 
 
 def _scored_problems(
-    material: Material, definition: ClassifierDefinition
+    material: Material, definition: TrainedDefinition
 ) -> tuple[Mapping[str, ProblemIntervals], dict[str, float]]:
     """Return the problems with a scored instant in their warning time, and the time that the scores cover, by asset."""
     scores = material.scores

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import ClassifierDefinition, Definition
+from alerting.definitions.model import Definition, TrainedDefinition
 from alerting.ports import Document, Platform
 from alerting.reporting.backtest import BacktestMetrics, SegmentMetrics
 from alerting.reporting.conclusion import conclude
@@ -30,7 +30,7 @@ def finish(
     done: int,
 ) -> Backtest:
     """Determine the outcomes from all data known now, compute metrics, draw charts, and store the result."""
-    if isinstance(subject.definition, ClassifierDefinition) and all(s.version is None for s in segments):
+    if isinstance(subject.definition, TrainedDefinition) and all(s.version is None for s in segments):
         raise UserError(f"no model could be trained, so no instant was evaluated: {segments[-1].reason}")
     now = platform.clock.now()
     view = sandbox.live_view(now)
@@ -58,7 +58,7 @@ def finish(
         "cost": to_document(top.cost),
         "load": _load_document(top.load),
     }
-    platform.backtests.finish(id, results, sandbox.episodes.find(end=end)[::-1], page)
+    platform.backtests.finish(id, results, sandbox.memory.episodes.find(end=end)[::-1], page)
     run = platform.backtests.get(id)
     if run is None:
         raise UserError("this backtest was removed while it ran; run it again")
@@ -105,7 +105,7 @@ def _describe_subject(subject: Subject) -> str:
 
 def describe_training(definition: Definition, segments: list[SegmentMetrics], retrain: Retrain) -> str:
     """Return a sentence on how often a model was trained; empty for kinds without a model."""
-    if not isinstance(definition, ClassifierDefinition):
+    if not isinstance(definition, TrainedDefinition):
         return ""
     if isinstance(retrain, timedelta):
         often = f"every {format_duration(retrain)}"

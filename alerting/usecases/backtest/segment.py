@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import ClassifierDefinition
+from alerting.definitions.model import TrainedDefinition
 from alerting.ports import Platform, Progress
 from alerting.reporting.backtest import SegmentMetrics
 from alerting.usecases.backtest.checkpoint import checkpoint_files
@@ -35,15 +35,15 @@ def walk_segment(
     """Train at `start`, evaluate up to `end`, and store the results of both."""
     name = subject.definition.name
     trained = SegmentMetrics(number, start, end)
-    if isinstance(subject.definition, ClassifierDefinition):
-        trained = _train(sandbox, name, f"{id}-{number}", trained, progress)
+    if isinstance(subject.definition, TrainedDefinition):
+        trained = _train(sandbox, name, trained, progress)
     unknown: dict[str, str] = {}
     steps = instants(STEP, start, end)
     for done, day in enumerate(steps):
         progress("evaluating", done, len(steps))
         until = min(day + STEP, end)
         unknown = evaluate(sandbox.live_view(until), [name], until).unknown
-    raised = sum(start < e.raised_at <= end for e in sandbox.episodes.find())
+    raised = sum(start < e.raised_at <= end for e in sandbox.memory.episodes.find())
     figure = _FIGURE.validate_python(
         {**asdict(trained), "episodes": raised, "unknown": tuple(f"{target}: {why}" for target, why in unknown.items())}
     )
@@ -56,18 +56,17 @@ def instants(step: timedelta, start: datetime, end: datetime) -> list[datetime]:
     return [start + i * step for i in range(-(-(end - start) // step))]
 
 
-def _train(sandbox: Sandbox, name: str, run: str, segment: SegmentMetrics, progress: Progress) -> SegmentMetrics:
+def _train(sandbox: Sandbox, name: str, segment: SegmentMetrics, progress: Progress) -> SegmentMetrics:
     """Train as of the segment's start. If history does not suffice, the champion stays, the same as live."""
     platform = sandbox.training(segment.start)
-    sandbox.models.prefix = run
     decided: dict[str, Any]
     try:
         decided = train(platform, name, segment.start, progress)
     except UserError as refusal:
         decided = {"verdict": "not_trained", "reason": str(refusal), "promote": False, "leaderboard": []}
-    version = champion_at(sandbox.decisions.of(name), segment.start)
-    sandbox.models.retain_only(version)
-    tags = sandbox.models.version_tags(name, version) if version is not None else {}
+    version = champion_at(sandbox.memory.decisions.of(name), segment.start)
+    sandbox.retain_only(version)
+    tags = sandbox.memory.models.version_tags(name, version) if version is not None else {}
     return SegmentMetrics(
         number=segment.number,
         start=segment.start,

@@ -8,7 +8,7 @@ from croniter import croniter
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import ClassifierDefinition, Definition
+from alerting.definitions.model import Definition, TrainedDefinition
 from alerting.definitions.revisions import Plan
 from alerting.ports import Platform
 from alerting.reporting import messages
@@ -33,7 +33,7 @@ def _sentence(platform: Platform, definition: Definition, wall: datetime) -> str
         return "no known asset matches it; it is evaluated as soon as one does"
     on = assets[0].name if len(assets) == 1 else f"{len(assets)} assets"
     every = format_duration(definition.schedule.every)
-    if isinstance(definition, ClassifierDefinition):
+    if isinstance(definition, TrainedDefinition):
         return _training(platform, definition, on, every, wall)
     return (
         f"evaluated every {every} on {on}, for the first time within {every}, from its present readings on; "
@@ -41,7 +41,7 @@ def _sentence(platform: Platform, definition: Definition, wall: datetime) -> str
     )
 
 
-def _training(platform: Platform, definition: ClassifierDefinition, on: str, every: str, wall: datetime) -> str:
+def _training(platform: Platform, definition: TrainedDefinition, on: str, every: str, wall: datetime) -> str:
     by_hand = f"`alerting train {definition.name}`"
     cron, zone = definition.schedule.retrain, ZoneInfo(definition.schedule.timezone)
     if cron is None:

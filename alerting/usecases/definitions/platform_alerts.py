@@ -6,7 +6,7 @@ The process that finds a fault opens an alert, and the next one that finds it go
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from alerting.ports import Platform
+from alerting.ports import FaultyDocument, Platform
 
 UNREADABLE = "champion unreadable"
 FAULTY = "definition faulty"
@@ -47,9 +47,11 @@ def record_definition_faults(platform: Platform, name: str, faults: Sequence[str
         platform.platform_alerts.resolve(FAULTY, name, at)
 
 
-def record_document_faults(platform: Platform, at: datetime, collections: Collection[str] | None = None) -> None:
-    """Open and resolve alerts on faulty documents of these collections (by default of all), which are left out."""
-    faulty = {f"{one.collection}/{one.name}": "; ".join(one.reasons) for one in platform.documents.faulty(collections)}
+def record_document_faults(
+    platform: Platform, documents: Sequence[FaultyDocument], at: datetime, collections: Collection[str] | None = None
+) -> None:
+    """Open alerts on these faulty documents, which are left out; resolve others of these collections (by default of all)."""
+    faulty = {f"{one.collection}/{one.name}": "; ".join(one.reasons) for one in documents}
     still = {a.subject: a.reason for a in platform.platform_alerts.open() if a.kind == DOCUMENT}
     for subject, reason in faulty.items():
         if still.get(subject) != reason:

@@ -19,7 +19,7 @@ from alerting.definitions.assets import TYPES, Asset, Closed, Instant, Line, Tag
 from alerting.definitions.durations import LONGEST, Duration, format_duration
 from alerting.definitions.faults import MOST_FAULTS, UserError
 from alerting.definitions.limits import severities, unknown_limits
-from alerting.definitions.model import Definition, Severity, ThresholdDefinition
+from alerting.definitions.model import Condition, Definition, Severity
 from alerting.definitions.wording.fault_messages import model_faults
 from alerting.detection.suppression import SuppressedInterval, suppressed_intervals
 from alerting.detection.threshold import evaluate_values
@@ -122,12 +122,12 @@ def read_scenarios(document: Any, origin: str) -> ScenarioFile:
 
 def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
     """Evaluate the readings of a scenario. Raises UserError for models, which scenarios cannot test, and malformed values."""
-    if not isinstance(definition, ThresholdDefinition):
+    if not isinstance(definition, Condition):
         raise UserError(
             f"{definition.name!r} is evaluated by a trained model: evaluate a past period with `alerting evaluate --from` instead"
         )
     _refuse_too_long(scenario)
-    history = _history(definition, scenario)
+    history = _history(definition, definition.variable, scenario)
     for path, sentence in unknown_limits(definition, history.asset):
         raise UserError(f"scenario {scenario.title!r}: {path}: {sentence}; give it under asset: attributes:")
     end = scenario.until if scenario.until is not None else _length(scenario) * scenario.every
@@ -162,7 +162,7 @@ def _times(value: Value) -> int:
 
 
 def _notified_instants(
-    definition: ThresholdDefinition, scenario: Scenario, history: History, steps: Sequence[Step], end: datetime
+    definition: Definition, scenario: Scenario, history: History, steps: Sequence[Step], end: datetime
 ) -> list[datetime]:
     """Return the instants of notifications. Suppression depends on the readings and events of the scenario only."""
     suppression = definition.suppression
@@ -197,8 +197,8 @@ def _length(scenario: Scenario) -> int:
     return max((len(_spread(values)) for values in scenario.readings.values()), default=1) - 1
 
 
-def _history(definition: ThresholdDefinition, scenario: Scenario) -> History:
-    asset = _asset(definition, scenario)
+def _history(definition: Definition, variable: str, scenario: Scenario) -> History:
+    asset = _asset(definition, variable, scenario)
     columns = {n: _column(n, _spread(v), asset.variables[n].type, scenario) for n, v in scenario.readings.items()}
     length = max((len(c) for c in columns.values()), default=0)
     index = pd.DatetimeIndex([scenario.start + i * scenario.every for i in range(length)], name="ts").tz_convert("UTC")
@@ -222,7 +222,7 @@ def _bad(values: Sequence[Value], ts: Millis) -> Millis:
     return ts[: len(values)][np.array([value == BAD_QUALITY for value in values], np.bool_)]
 
 
-def _asset(definition: ThresholdDefinition, scenario: Scenario) -> Asset:
+def _asset(definition: Definition, variable: str, scenario: Scenario) -> Asset:
     """Return the asset as written. Variables that it does not describe get the type of their values."""
     document = {"name": definition.assets[0].replace("*", "x"), **scenario.asset}
     try:
@@ -230,10 +230,8 @@ def _asset(definition: ThresholdDefinition, scenario: Scenario) -> Asset:
     except ValidationError as error:
         raise UserError(f"scenario {scenario.title!r}: asset: {model_faults(error.errors())[0]}") from error
     found = {n: Variable(type=_type(_spread(v))) for n, v in scenario.readings.items() if n not in asset.variables}
-    if definition.variable not in {*asset.variables, *found}:
-        raise UserError(
-            f"scenario {scenario.title!r}: has no readings of {definition.variable!r}, the variable of the definition"
-        )
+    if variable not in {*asset.variables, *found}:
+        raise UserError(f"scenario {scenario.title!r}: has no readings of {variable!r}, the variable of the definition")
     return asset.model_copy(update={"variables": {**asset.variables, **found}})
 
 

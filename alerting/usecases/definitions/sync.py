@@ -9,16 +9,21 @@ from alerting.definitions.checks.against_assets import faults_against_assets
 from alerting.definitions.faults import DefinitionRefused, Fault, UserError, shown
 from alerting.definitions.matching import AssetIndex
 from alerting.definitions.model import Definition, Revision
-from alerting.definitions.revisions import Plan, definition_hash, next_revision, plan_change
-from alerting.definitions.validation import definition_document, parse_definition
+from alerting.definitions.revisions import Plan, definition_document, next_revision, plan_change
+from alerting.kinds.validation import parse_definition
 from alerting.ports import Document, Platform
 from alerting.usecases.definitions.platform_alerts import forget_deleted, record_definition_faults, record_document_faults
 
 
 @dataclass(frozen=True)
 class Synced:
-    """Result of reading the current documents: revisions made, and definitions marked faulty with their reasons."""
+    """Result of reading the current documents.
 
+    `latest`: the newest revision of every definition, sorted by name; `new`: those of them made now; `faulty`: definitions
+    marked faulty, with their reasons.
+    """
+
+    latest: tuple[Revision, ...]
     new: tuple[Revision, ...]
     faulty: dict[str, list[str]]
 
@@ -82,7 +87,7 @@ def _add_revision(
     """Store the next revision. If another process stored that number first, take it if it is equal, else use the next number."""
     while True:
         before = latest_revision(platform, definition.name)
-        if before is not None and before.hash == definition_hash(definition):
+        if before is not None and before.definition == definition:
             return before, before
         last_number = platform.definitions.last_number(definition.name)
         revision = next_revision(definition, before, author, at, reason, last_number)
@@ -104,8 +109,9 @@ def sync(platform: Platform, at: datetime) -> Synced:
     A faulty document and the reasons are audited once, when they change. Faulty documents of other collections, which are left
     out, cause platform alerts, too.
     """
-    record_document_faults(platform, at)
-    latest = {r.name: r for r in platform.definitions.latest()}
+    latest_revisions, faulty_revisions = platform.definitions.read_revisions()
+    record_document_faults(platform, [*platform.documents.faulty(), *faulty_revisions], at)
+    latest = {r.name: r for r in latest_revisions}
     known_faults = platform.definitions.faulty()
     assets, types = all_assets(platform), platform.assets.event_types()
     new: list[Revision] = []
@@ -123,12 +129,13 @@ def sync(platform: Platform, at: datetime) -> Synced:
             faults = [Fault("document", f"cannot be read: {type(error).__name__}: {shown(str(error))}")]
         if faults:
             faulty[name] = [str(f) for f in faults]
-        elif name not in latest or latest[name].hash != definition_hash(definition):
+        elif name not in latest or latest[name].definition != definition:
             new.append(_add_revision(platform, definition, "database", at, "edited in the database")[0])
         _record_faults(platform, name, faulty.get(name, []), known_faults.get(name, []), at)
         documented.add(name)
     forget_deleted(platform, documented, at)
-    return Synced(tuple(new), faulty)
+    latest.update({revision.name: revision for revision in new})
+    return Synced(tuple(latest[name] for name in sorted(latest)), tuple(new), faulty)
 
 
 def _record_faults(platform: Platform, name: str, faults: list[str], earlier: list[str], at: datetime) -> None:

@@ -102,7 +102,8 @@ class EpisodeChanges:
 
     def write(self, unit: Unit) -> None:
         """Write episodes and notifications in a unit of work. Raises Conflict if another process has changed one of them."""
-        self._stored.write(self.episodes, unit)
+        if self._changed:
+            self._stored.write(self.episodes, unit)
         self._notifications.add([*self._added.values()], unit)
         self._notifications.change([*self._dropped.values()], unit)
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import ClassifierDefinition, Definition, Revision, ThresholdDefinition
+from alerting.definitions.model import Condition, Definition, Revision, TrainedDefinition
 from alerting.detection.data_gaps import data_gaps
 from alerting.detection.problems import find_problems, predicts
 from alerting.detection.suppression import first_free, is_covered
@@ -88,7 +88,7 @@ def _before(definition: Definition) -> timedelta:
     """Return how long before the period readings matter: for problems that began, or could be predicted, before it."""
     duration = definition.problem.hold + definition.problem.recovery if definition.problem else timedelta(0)
     before = definition.gap + definition.horizon + duration
-    if isinstance(definition, ThresholdDefinition):  # for the value carried forward into the period
+    if isinstance(definition, Condition):  # for the value carried forward into the period
         return max(before, lookback(definition) + definition.stale_after)
     return before
 
@@ -130,7 +130,7 @@ def _label_scores(
     definition: Definition, histories: Mapping[str, History], scores: pd.DataFrame, as_of: datetime
 ) -> pd.DataFrame:
     """Return the scores with `label` (NaN while it cannot be known) and `persistence`."""
-    if not isinstance(definition, ClassifierDefinition) or scores.empty:
+    if not isinstance(definition, TrainedDefinition) or scores.empty:
         return pd.DataFrame(columns=list(SCORE_COLUMNS))
     frames = []
     for asset, part in scores.groupby("asset", sort=True):
@@ -186,7 +186,7 @@ def _evaluated_intervals(
 def _trim_to_data(definition: Definition, history: History, interval: Interval) -> tuple[Interval, tuple[Interval, ...]]:
     """Return the interval up to the last known value, and the data gaps in it. For a model: up to the last reading."""
     first, last = interval
-    if not isinstance(definition, ThresholdDefinition):
+    if not isinstance(definition, Condition):
         return (first, min(last, history.readings.index[-1].to_pydatetime())), ()
     gaps = data_gaps(definition, history, first, last) if first < last else ()
     if gaps and gaps[-1][1] == last:

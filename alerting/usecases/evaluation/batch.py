@@ -18,7 +18,7 @@ from alerting.usecases.evaluation.batch_readings import BatchReadings
 from alerting.usecases.evaluation.commit import RAISES_OF_TARGET, BatchResult, EvaluatedTarget, by_shard, commit_shard
 from alerting.usecases.evaluation.evaluate_target import TargetEvaluation, evaluate_target, evaluate_threshold
 from alerting.usecases.evaluation.fast_path import advance_unchanged
-from alerting.usecases.evaluation.reprocess import ReprocessedTarget, finish_reprocessing
+from alerting.usecases.evaluation.reprocess import ReprocessedTarget
 from alerting.usecases.evaluation.run import Batch, EvaluationCounts, Run
 
 _AT_ONCE = 500
@@ -37,13 +37,12 @@ def evaluate_batch(run: Run, batch: Batch) -> Batch | None:
     run.fetch_revisions({batch.targets[row].definition for row in others})
     others = [row for row in others if run.histories[batch.targets[row].definition]]  # without these no revision is valid
     ready = by_shard(batch, staying)
-    reprocessed: dict[int, ReprocessedTarget | None] = {}
     cut: list[int] = []
     for rows in _portions(batch, others):
         evaluated = {row: _evaluate_target(run, readings, batch, row) for row in rows}
         cut += [row for row, one in evaluated.items() if one.is_cut]
         for row, one in evaluated.items():
-            reprocessed[row] = _reprocessed(one)
+            result.reprocessed[row] = _reprocessed(one)
             if not one.changes_episodes:
                 result.after.put(row, one.count_unknown(one.since.state), one.reprocessed.state)
                 ready.setdefault(shard_of(batch.targets[row].definition), []).append(row)
@@ -52,7 +51,6 @@ def evaluate_batch(run: Run, batch: Batch) -> Batch | None:
             commit_shard(run, batch, result, {row: changed[row] for row in of_shard}, ready.pop(shard, []))
     for of_shard in ready.values():
         commit_shard(run, batch, result, {}, of_shard)
-    finish_reprocessing(run, batch, result.after, result.advanced, reprocessed)
     going_on = [row for row in cut if result.advanced[row]]
     _count(run.counts, batch, result, len(going_on))
     return batch.go_on(going_on, result.after) if going_on else None
@@ -90,7 +88,7 @@ def _evaluate_target(run: Run, readings: BatchReadings, batch: Batch, row: int) 
     evaluated_from = (batch.base.state(row) if batch.reprocessed[row] else None) or state
     reprocessed = _evaluate(run, readings, revision, asset, evaluated_from, state.watermark)
     if reprocessed.state.watermark < state.watermark:  # a model or value cannot be read: the next round tries again
-        run.late.requests.pop(target.key)
+        run.requests.pop(target.key)
         reprocessed, evaluated_from = TargetEvaluation(state), state
     since = _evaluate(run, readings, revision, asset, reprocessed.state, batch.until(row, run.as_of))
     until = _cut(since)

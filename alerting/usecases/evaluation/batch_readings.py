@@ -7,7 +7,7 @@ import numpy as np
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import ThresholdDefinition
+from alerting.definitions.model import Condition
 from alerting.detection.threshold import Series
 from alerting.ports import Readings, Wanted
 from alerting.readings.history import to_millis
@@ -43,7 +43,7 @@ class BatchReadings:
         """
         stored, fetched = stored_series(self._stored, asset), self._fetched.get(asset.name)
 
-        def read(definition: ThresholdDefinition, start: datetime, end: datetime) -> Series:
+        def read(definition: Condition, start: datetime, end: datetime) -> Series:
             if fetched is None or start < self._starts[asset.name] or end > self._until:
                 return stored(definition, start, end)
             if definition.variable in fetched.faults:

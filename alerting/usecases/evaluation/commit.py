@@ -1,4 +1,6 @@
-"""Write the results of a batch: per shard, the episodes of changed targets and all states take effect together, or not at all.
+"""Write the results of a batch: what changes in a shard takes effect together, or not at all.
+
+That is: the episodes of changed targets, checkpoints, the removal of reprocessing requests that are done, and all states.
 
 Everything is composed before the unit of work begins. If another process was faster, nothing is written: targets that it has
 advanced are left to it, and the others are composed again from what is stored now.
@@ -20,10 +22,12 @@ from alerting.usecases.episodes.changes import EpisodeChanges
 from alerting.usecases.evaluation.compose import Composed, Composition, compose_live
 from alerting.usecases.evaluation.evaluate_target import TargetEvaluation
 from alerting.usecases.evaluation.reconcile import compose_reprocessed
+from alerting.usecases.evaluation.reprocess import LateUpdates, ReprocessedTarget, late_updates, make_outcomes_due
 from alerting.usecases.evaluation.run import Batch, Run
 
 RAISES_OF_TARGET = 500
 _EPISODES, _BYTES = 500, 4_000_000  # a unit of work is full from here on; the last target may double it
+_TARGETS = 5_000  # whose states, and at most as many checkpoints, are written together, beside those with changed episodes
 _ATTEMPTS = 10  # with pauses of 9 s altogether: nearly as long as a transaction of a dead process lasts
 _log = id_logger(__name__)
 
@@ -50,14 +54,22 @@ class EvaluatedTarget:
 
     @property
     def changes_episodes(self) -> bool:
-        """Return whether an episode may differ from what is stored."""
-        return bool(self.since.steps) or (self.is_reprocessed and self._may_correct())
+        """Return whether an episode, or its outcome, may differ from what is stored."""
+        return bool(self.since.steps) or self.may_correct or self.may_change_outcomes
 
-    def _may_correct(self) -> bool:
+    @property
+    def may_change_outcomes(self) -> bool:
+        """Return whether late data may change outcomes that come from data."""
+        return self.is_reprocessed and self.revision.definition.problem is not None
+
+    @property
+    def may_correct(self) -> bool:
         """Return whether reprocessing may differ from what is stored.
 
         Every step changes the compared values, except severities that change and change back.
         """
+        if not self.is_reprocessed:
+            return False
         if self.reprocessed.steps or _condition_intervals(self.evaluated_from) != _condition_intervals(self.state):
             return True
         return self.state.raised_at is not None and bool(self.state.levels)
@@ -74,10 +86,14 @@ def _condition_intervals(state: ConditionState) -> tuple[object, ...]:
 
 @dataclass(frozen=True)
 class BatchResult:
-    """Result of a batch so far: the states after it, which of them are written, and what was composed for those."""
+    """Result of a batch so far: the states after it, which of them are written, and what was composed for those.
+
+    `reprocessed`: of the targets that were evaluated one by one; None for those that were not reprocessed.
+    """
 
     after: ConditionTable
     advanced: Flags
+    reprocessed: dict[int, ReprocessedTarget | None] = field(default_factory=dict)
     composed: dict[int, Composed] = field(default_factory=dict)
 
 
@@ -100,9 +116,10 @@ def commit_shard(
     waiting, unchanged, attempts = dict(changed), list(others), 0
     while waiting or unchanged:
         changes, composed = _compose(run, result.after, waiting)
-        rows = [*unchanged, *composed]
+        rows = [*unchanged[:_TARGETS], *composed]
+        late = late_updates(run, batch, result.after, rows, result.reprocessed)
         try:
-            _write(run, batch.before.take(rows), result.after.take(rows), changes, attempts)
+            _write(run, batch.before.take(rows), result.after.take(rows), changes, late, attempts)
         except Conflict as conflict:
             attempts += 1
             if attempts == _ATTEMPTS:
@@ -115,8 +132,10 @@ def commit_shard(
         changes.log()
         result.advanced[rows] = True
         result.composed.update(composed)
+        for request in late.done:
+            run.requests.pop((request.definition, request.asset))
         waiting = {row: one for row, one in waiting.items() if row not in composed}
-        unchanged, attempts = [], 0
+        unchanged, attempts = unchanged[_TARGETS:], 0
 
 
 def _compose(
@@ -135,20 +154,26 @@ def _compose(
 def _compose_target(run: Run, changes: EpisodeChanges, one: EvaluatedTarget) -> Composed:
     target = Composition(run.platform, changes, one.revision, one.asset, run.as_of, not one.is_cut)
     corrected = Composed(one.reprocessed.state)
-    if one.is_reprocessed:
+    if one.may_correct:
         corrected = compose_reprocessed(target, one.reprocessed, one.since, one.evaluated_from)
     live = compose_live(target, one.since)
+    request = run.requests.get((one.revision.name, one.asset.name))
+    if request is not None and one.may_change_outcomes:
+        make_outcomes_due(changes, one.revision, one.asset.name, request.start, live.state.watermark)
     return Composed(one.count_unknown(live.state), live.raised + corrected.raised, live.closed, corrected.withdrawn)
 
 
-def _write(run: Run, before: ConditionTable, after: ConditionTable, changes: EpisodeChanges, attempt: int) -> None:
-    """Write episodes and notifications, then states, in one unit of work; states alone by a compare-and-set of their own."""
+def _write(
+    run: Run, before: ConditionTable, after: ConditionTable, changes: EpisodeChanges, late: LateUpdates, attempt: int
+) -> None:
+    """Write everything in one unit of work, states last; states alone by a compare-and-set of their own."""
     states = run.platform.states
-    if not changes.episodes:
+    if not changes.episodes and not late:
         states.advance(before, after)
         return
     with run.platform.unit_of_work.begin(attempt) as unit:
         changes.write(unit)
+        late.write(run.platform, unit)
         states.advance(before, after, unit)
 
 

@@ -23,7 +23,7 @@ from alerting.usecases.evaluation.evaluate_target import ModelCache, evaluate_ta
 from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
 from alerting.usecases.evaluation.late_routing import LateCounts
 from alerting.usecases.evaluation.persist_past import persist_past
-from alerting.usecases.evaluation.reprocess import base_states, begin_round, end_round, load_requests
+from alerting.usecases.evaluation.reprocess import base_states, begin_round
 from alerting.usecases.evaluation.run import Batch, EvaluationCounts, Run, starts_of
 
 _log = id_logger(__name__)
@@ -80,9 +80,9 @@ def evaluate_shard(platform: Platform, names: Sequence[str], as_of: datetime, so
 
 def _evaluate_plan(platform: Platform, evaluation_plan: EvaluationPlan, as_of: datetime, progress: Progress) -> EvaluationCounts:
     """Evaluate the targets of a plan, after its round has begun."""
-    late = load_requests(platform, evaluation_plan.names)
+    requests = platform.arrivals.requests(evaluation_plan.names)
     assets, targets = AssetIndex(platform.assets.all()), evaluation_plan.targets
-    run = Run(platform, from_millis(to_millis(as_of)), assets, ModelCache(platform), EvaluationCounts(), late)
+    run = Run(platform, from_millis(to_millis(as_of)), assets, ModelCache(platform), EvaluationCounts(), requests)
     states = platform.states.load_many([target.key for target in targets])
     full_batch = Batch(targets, states, starts_of(run, targets, states), base_states(run, targets, states))
     done = 0
@@ -92,7 +92,6 @@ def _evaluate_plan(platform: Platform, evaluation_plan: EvaluationPlan, as_of: d
         while part is not None:
             part = evaluate_batch(run, part)
         done += len(rows)
-    end_round(platform, late)
     with_model = sorted({target.definition for target in targets if target.variable is None})
     record_model_faults(platform, with_model, run.counts.unreadable, as_of)
     progress("evaluated", len(targets), len(targets))

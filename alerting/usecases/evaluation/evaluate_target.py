@@ -9,7 +9,7 @@ import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.limits import severities
-from alerting.definitions.model import ClassifierDefinition, Revision, ThresholdDefinition
+from alerting.definitions.model import Condition, Revision, TrainedDefinition
 from alerting.definitions.wording.spoken import spoken_duration
 from alerting.detection.carried import ReadingInForce
 from alerting.detection.classifier import Scores, inside_problem, is_triggered
@@ -103,13 +103,13 @@ def evaluate_target(
 
 
 # Reads the readings of a threshold's variable after one instant and up to another.
-Read = Callable[[ThresholdDefinition, datetime, datetime], Series]
+Read = Callable[[Condition, datetime, datetime], Series]
 
 
 def stored_series(readings: Readings, asset: Asset) -> Read:
     """Return the function that reads readings of an asset from the store."""
 
-    def read(definition: ThresholdDefinition, start: datetime, end: datetime) -> Series:
+    def read(definition: Condition, start: datetime, end: datetime) -> Series:
         return series_of(definition, readings.load(asset, start, end, [definition.variable]))
 
     return read
@@ -120,7 +120,7 @@ def evaluate_threshold(read: Read, asset: Asset, state: ConditionState, parts: S
     result = TargetEvaluation(state)
     for part in parts:
         definition = part.revision.definition if part.revision else None
-        if not isinstance(definition, ThresholdDefinition) or definition.state != "active":
+        if not isinstance(definition, Condition) or definition.state != "active":
             result = replace(result, state=_skip(result.state, part.end), unknown="the definition is not in service")
             continue
         series = read(definition, part.start - lookback(definition), part.end)
@@ -130,7 +130,7 @@ def evaluate_threshold(read: Read, asset: Asset, state: ConditionState, parts: S
 
 
 def evaluate_threshold_interval(
-    definition: ThresholdDefinition, asset: Asset, series: Series, result: TargetEvaluation, part: VersionInterval
+    definition: Condition, asset: Asset, series: Series, result: TargetEvaluation, part: VersionInterval
 ) -> TargetEvaluation:
     """Evaluate one part under one definition. `series` begins `lookback(definition)` before the part."""
     before = result.state
@@ -185,7 +185,7 @@ def evaluate_classifier(
     result = TargetEvaluation(state)
     for part in parts:
         definition = part.revision.definition if part.revision else None
-        if not isinstance(definition, ClassifierDefinition) or (definition.state != "active" and not named):
+        if not isinstance(definition, TrainedDefinition) or (definition.state != "active" and not named):
             result = replace(result, state=replace(result.state, watermark=part.end), unknown="the definition is not in service")
             continue
         try:
@@ -202,7 +202,7 @@ def _evaluate_interval(
     asset: Asset,
     result: TargetEvaluation,
     part: VersionInterval,
-    definition: ClassifierDefinition,
+    definition: TrainedDefinition,
     model: TrainedModel | None,
 ) -> TargetEvaluation:
     start = _start(result.state, part, definition, model)
@@ -240,9 +240,7 @@ def _evaluate_interval(
     )
 
 
-def _start(
-    state: ConditionState, part: VersionInterval, definition: ClassifierDefinition, model: TrainedModel | None
-) -> datetime:
+def _start(state: ConditionState, part: VersionInterval, definition: TrainedDefinition, model: TrainedModel | None) -> datetime:
     """Return the first instant of needed readings: for the features, and for the problem back to the open episode's raise."""
     lookback = model.plan.lookback if model else timedelta(0)
     return min(part.start, state.raised_at or part.start) - lookback - definition.problem.hold - _MOMENT
@@ -253,7 +251,7 @@ def _read_history(
     asset: Asset,
     start: datetime,
     end: datetime,
-    definition: ClassifierDefinition,
+    definition: TrainedDefinition,
     model: TrainedModel | None,
 ) -> History:
     """Return what the problem and the features of a model need of (start, end]: no other variables, and no older events.
@@ -268,7 +266,7 @@ def _read_history(
 
 
 def _score(
-    definition: ClassifierDefinition, model: TrainedModel | None, history: History, problems: pd.DataFrame, at: Millis
+    definition: TrainedDefinition, model: TrainedModel | None, history: History, problems: pd.DataFrame, at: Millis
 ) -> tuple[Scores, pd.DataFrame | None, str | None]:
     """Return scores with NaN where unknown, the feature rows, and the reason if the last instant is unknown."""
     if model is None:

@@ -47,10 +47,11 @@ def advance_unchanged(run: Run, batch: Batch, readings: BatchReadings, after: Co
 def _is_simple(batch: Batch, row: int) -> bool:
     """Return whether the fast path can evaluate a target.
 
-    Its limits are numbers, and its revision is the one of its last evaluation, or its first one.
+    Its limits are numbers, its revision is the one of its last evaluation, or its first one, and it is not reprocessed with
+    outcomes that may change.
     """
     target, states = batch.targets[row], batch.base
-    if target.limits is None:
+    if target.limits is None or (target.has_outcome and batch.reprocessed[row]):
         return False
     if states.watermark[row] == NO_TIME:
         return len(target.severities) == 1 and target.revision == 1

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.model import SEVERITIES, ClassifierDefinition, Definition, Revision, Severity, ThresholdDefinition
+from alerting.definitions.model import SEVERITIES, Condition, Definition, Revision, Severity, TrainedDefinition
 from alerting.detection.evaluation import Evaluation
 from alerting.detection.messages import limit_message, risk_message
 from alerting.episodes.episode import Contribution, Episode, RecommendationResult, Transition, episode_id
@@ -66,14 +66,15 @@ def _raise_episode(step: Step, revision: Revision, asset: Asset, result: TargetE
 
 
 def _evaluation(definition: Definition, asset: Asset, step: Step, at_raise: Raise) -> Evaluation:
-    if isinstance(definition, ThresholdDefinition):
+    if isinstance(definition, Condition):
         return _threshold_evaluation(definition, asset, step, at_raise)
+    assert isinstance(definition, TrainedDefinition)  # noqa: S101
     threshold = at_raise.model.threshold if at_raise.model else None
     reason = risk_message(definition, asset, at_raise.value or 0.0, threshold)
     return Evaluation(step.at, "triggered", reason, at_raise.value, threshold, at_raise.model_version)
 
 
-def _threshold_evaluation(definition: ThresholdDefinition, asset: Asset, step: Step, at_raise: Raise) -> Evaluation:
+def _threshold_evaluation(definition: Condition, asset: Asset, step: Step, at_raise: Raise) -> Evaluation:
     if at_raise.reading is None:
         return Evaluation(step.at, "triggered", step.reason)
     reason, limit = limit_message(definition, asset, at_raise.reading, step.severity)
@@ -82,7 +83,7 @@ def _threshold_evaluation(definition: ThresholdDefinition, asset: Asset, step: S
 
 def _inputs(definition: Definition, history: History | None, at_raise: Raise, at: datetime) -> dict[str, float | str | None]:
     """Return the last value, at the raise, of every variable that the evaluation may use."""
-    if isinstance(definition, ThresholdDefinition):
+    if isinstance(definition, Condition):
         return {definition.variable: at_raise.reading.value if at_raise.reading else None}
     if history is None or at_raise.model is None:
         return {}
@@ -110,7 +111,7 @@ def _explain(
 
 
 def _advice(definition: Definition, at_raise: Raise, history: History | None, at: datetime) -> RecommendationResult | None:
-    if not isinstance(definition, ClassifierDefinition) or at_raise.model is None or history is None:
+    if not isinstance(definition, TrainedDefinition) or at_raise.model is None or history is None:
         return None
     return recommend(at_raise.model, history, at, definition.recommendation.max_changes)
 
@@ -138,7 +139,7 @@ def _with_severity(episode: Episode, step: Step, severity: Severity, reason: str
 
 def _severity_reason(step: Step, part: VersionInterval, asset: Asset, result: TargetEvaluation) -> str:
     reading, definition = result.changes.get(step.at), part.revision.definition if part.revision else None
-    if reading is None or not isinstance(definition, ThresholdDefinition):
+    if reading is None or not isinstance(definition, Condition):
         return step.reason
     return f"{step.reason}: {limit_message(definition, asset, reading, step.severity)[0]}"
 

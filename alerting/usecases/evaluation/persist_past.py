@@ -1,57 +1,76 @@
 """Write the episodes that an evaluation of past times found. No recipient is notified."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
 from alerting.definitions.assets import Asset
+from alerting.definitions.faults import UserError
 from alerting.definitions.model import Revision
 from alerting.episodes.episode import Episode, Transition
 from alerting.episodes.lifecycle import Step
-from alerting.ports import Platform
-from alerting.usecases.episodes.store import update
+from alerting.episodes.state_table import TargetKey
+from alerting.ports import Conflict, Platform
+from alerting.usecases.episodes.changes import EpisodeChanges
 from alerting.usecases.evaluation.compose import Composed
 from alerting.usecases.evaluation.evaluate_target import TargetEvaluation
 from alerting.usecases.evaluation.new_episodes import ACTOR, close, new_episodes
+
+_AT_ONCE, _ATTEMPTS = 500, 10
 
 
 def persist_past(
     platform: Platform, revision: Revision, asset: Asset, evaluation: TargetEvaluation, start: datetime, end: datetime
 ) -> Composed:
-    """Write the episodes of a past interval. One that overlaps a stored episode is that episode.
+    """Write the episodes of a past interval, up to 500 in one unit of work. One that overlaps a stored episode is that episode.
 
     Stored backfilled episodes that were not found again are withdrawn. No recipient is notified. An episode open at `end` is
-    closed there.
+    closed there. Idempotent. Raises UserError if other processes keep changing these episodes.
     """
-    existing = [e for e in platform.episodes.find(revision.name, asset.name, start, end) if not e.withdrawn]
     found = [_close_at_end(e, end) for e in new_episodes(evaluation, revision, asset, detected_at=None, backfilled=True).values()]
-    raised, matched = 0, set()
+    written: list[Episode] = []
+    for attempt in range(_ATTEMPTS):
+        changes = EpisodeChanges(platform)
+        _compose_past(changes, (revision.name, asset.name), found, start, end)
+        episodes = changes.episodes
+        try:
+            for first in range(0, len(episodes), _AT_ONCE):
+                part = episodes[first : first + _AT_ONCE]
+                with platform.unit_of_work.begin(attempt) as unit:
+                    platform.episodes.write(part, unit)
+                written += part
+        except Conflict:
+            continue
+        changes.log()
+        raised, withdrawn = sum(e.version == 1 for e in written), sum(e.withdrawn for e in written)
+        return Composed(evaluation.state, raised=raised, closed=len(found), withdrawn=withdrawn)
+    raise UserError(f"other processes keep changing episodes of {revision.name!r} on {asset.name!r}: evaluate this period later")
+
+
+def _compose_past(changes: EpisodeChanges, key: TargetKey, found: Sequence[Episode], start: datetime, end: datetime) -> None:
+    """Add the found episodes of a past interval, and withdraw the backfilled ones that were not found again."""
+    existing = [e for e in changes.find(*key, start, end) if not e.withdrawn]
+    matched = set()
     for episode_found in found:
         same = next((e for e in existing if e.id not in matched and _overlap(e, episode_found)), None)
-        if same is None:
-            raised += _insert_past(platform, episode_found)
-            matched.add(episode_found.id)
-        else:
-            matched.add(same.id)
-            if same.backfilled:
-                update(platform, same.id, partial(_correct, evaluated=episode_found, at=end))
-    missing = [e for e in existing if e.backfilled and e.id not in matched]
-    for episode in missing:
-        update(platform, episode.id, lambda e: _withdraw(e, end))
-    return Composed(evaluation.state, raised=raised, closed=len(found), withdrawn=len(missing))
+        if same is None and changes.get(episode_found.id) is None:
+            changes.add(episode_found)
+        elif same is None:
+            at = episode_found.closed_at or episode_found.raised_at
+            changes.update(episode_found.id, partial(_correct, evaluated=episode_found, at=at))
+        elif same.backfilled:
+            changes.update(same.id, partial(_correct, evaluated=episode_found, at=end))
+        matched.add(episode_found.id if same is None else same.id)
+    for episode in existing:
+        if episode.backfilled and episode.id not in matched:
+            changes.update(episode.id, partial(_withdraw, at=end))
 
 
 def _close_at_end(episode: Episode, end: datetime) -> Episode:
     if episode.condition == "closed":
         return episode
     return close(episode, Step("closed", end, episode.raised_at, "the evaluated past period ends here"))
-
-
-def _insert_past(platform: Platform, episode_found: Episode) -> bool:
-    if platform.episodes.insert(episode_found):
-        return True
-    update(platform, episode_found.id, lambda e: _correct(e, episode_found, episode_found.closed_at or episode_found.raised_at))
-    return False
 
 
 def _overlap(one: Episode, other: Episode) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.model import Definition, Revision, ThresholdDefinition
+from alerting.definitions.model import Condition, Definition, Revision
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.reconciliation import (
@@ -133,5 +133,5 @@ def _late_episodes(
 
 def _availability_delay(definition: Definition, asset: Asset) -> timedelta:
     """Return the availability delay of the variable of a threshold; zero for other definitions."""
-    variable = asset.variables.get(definition.variable) if isinstance(definition, ThresholdDefinition) else None
+    variable = asset.variables.get(definition.variable) if isinstance(definition, Condition) else None
     return variable.delay if variable else timedelta(0)

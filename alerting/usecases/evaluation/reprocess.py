@@ -1,26 +1,26 @@
 """Reprocessing: the next evaluation of a target begins at the state before its late data, instead of at its watermark.
 
-The same functions evaluate from a stored past state, so the state afterwards is that of a run without late data. A reprocessing
-request is removed only after its target has advanced: after a crash before that, the target is reprocessed again.
+The same functions evaluate from a stored past state, so the state afterwards is that of a run without late data. The request is
+removed, and checkpoints are written, in the unit of work that advances the target.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import numpy as np
 
+from alerting.definitions.model import Revision
 from alerting.detection.carried import Carried
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.state_table import ConditionTable
+from alerting.episodes.state_table import ConditionTable, TargetKey
 from alerting.episodes.targets import EvaluationTarget
-from alerting.ports import Checkpoint, Platform
+from alerting.ports import Checkpoint, Platform, ReprocessingRequest, Unit
 from alerting.readings.history import from_millis, to_millis
 from alerting.readings.instants import NO_TIME
-from alerting.readings.ragged import Flags
-from alerting.usecases.episodes.store import update
+from alerting.usecases.episodes.changes import EpisodeChanges
 from alerting.usecases.evaluation.late_routing import LateCounts, route_arrivals
-from alerting.usecases.evaluation.run import Batch, LateRound, Run
+from alerting.usecases.evaluation.run import Batch, Run
 
 _CHECKPOINTS = 48  # within the allowed lateness: every half hour for a day
 _SHORTEST = 60_000  # ms
@@ -45,17 +45,6 @@ def begin_round(platform: Platform, targets: Sequence[EvaluationTarget], as_of: 
     return route_arrivals(platform, targets, as_of)
 
 
-def load_requests(platform: Platform, names: Sequence[str]) -> LateRound:
-    """Load the reprocessing requests of these definitions."""
-    return LateRound(platform.arrivals.requests(names))
-
-
-def end_round(platform: Platform, late: LateRound) -> None:
-    """Remove the reprocessing requests that are done."""
-    if late.done:
-        platform.arrivals.remove_requests(late.done)
-
-
 def base_states(run: Run, targets: Sequence[EvaluationTarget], states: ConditionTable) -> ConditionTable:
     """Return the states to evaluate from: the present ones, or earlier ones for targets to reprocess.
 
@@ -65,7 +54,7 @@ def base_states(run: Run, targets: Sequence[EvaluationTarget], states: Condition
     base, by_checkpoint = states.take(range(len(states))), dict[int, datetime]()
     by_earlier = []
     for row, target in enumerate(targets):
-        request = run.late.requests.get(target.key)
+        request = run.requests.get(target.key)
         if request is None or to_millis(request.start) > states.watermark[row] or states.watermark[row] == NO_TIME:
             continue
         if NO_TIME != states.earlier.watermark[row] < to_millis(request.start):
@@ -102,36 +91,51 @@ def _state_at_first(target: EvaluationTarget, first: datetime) -> ConditionState
     return ConditionState(first, carried=None if target.variable is None else Carried(target.variable, first, None))
 
 
-def finish_reprocessing(
-    run: Run, batch: Batch, after: ConditionTable, advanced: Flags, reprocessed: Mapping[int, ReprocessedTarget | None]
-) -> None:
-    """Mark requests of advanced targets as done, and store checkpoints from which late data can be reprocessed.
+@dataclass(frozen=True)
+class LateUpdates:
+    """What a unit of work writes so that late data can be reprocessed, beside states and episodes.
+
+    `refuted`: by target, from when on its checkpoints are wrong. `done`: requests that the unit completes.
+    """
+
+    checkpoints: list[Checkpoint] = field(default_factory=list)
+    refuted: dict[TargetKey, datetime] = field(default_factory=dict)
+    done: list[ReprocessingRequest] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.checkpoints or self.refuted or self.done)
+
+    def write(self, platform: Platform, unit: Unit) -> None:
+        """Write them in a unit of work."""
+        platform.checkpoints.write(self.refuted, self.checkpoints, unit)
+        platform.arrivals.remove_requests(self.done, unit)
+
+
+def late_updates(
+    run: Run, batch: Batch, after: ConditionTable, rows: Sequence[int], reprocessed: Mapping[int, ReprocessedTarget | None]
+) -> LateUpdates:
+    """Return what is written with the new states of these rows.
 
     Checkpoints inside a reprocessed interval are wrong and dropped. No checkpoint is stored between a target's state of one step
     earlier and its watermark. `reprocessed`: of targets that were evaluated one by one.
     """
-    checkpoints, wrong = [], {}
-    evaluated_from, starts, was_reprocessed = batch.evaluated_from.tolist(), batch.starts.tolist(), batch.reprocessed.tolist()
-    for row in np.flatnonzero(advanced & (after.watermark > batch.starts)).tolist():
+    updates, at = LateUpdates(), np.asarray(rows, np.int64)
+    instants = np.column_stack([batch.evaluated_from[at], batch.starts[at], after.watermark[at]]).tolist()
+    for row, (evaluated_from, start, watermark) in zip(rows, instants, strict=True):
+        if watermark <= start:
+            continue
         target = batch.targets[row]
-        request = run.late.requests.get(target.key)
-        is_reprocessed = reprocessed[row] is not None if row in reprocessed else was_reprocessed[row]
-        begin, end = (evaluated_from[row], starts[row]) if is_reprocessed else (starts[row], int(after.watermark[row]))
+        is_reprocessed = reprocessed[row] is not None if row in reprocessed else evaluated_from < start
+        begin, end = (evaluated_from, start) if is_reprocessed else (start, watermark)
         if is_checkpoint_due(target, begin, end):
-            needed_from = from_millis(int(after.watermark[row]) - target.allowed_lateness)
-            checkpoints.append(
-                Checkpoint(*target.key, _state_at_start(batch, after, reprocessed, row, is_reprocessed), needed_from)
-            )
-        if is_reprocessed and evaluated_from[row] != batch.before.earlier.watermark[row]:
-            wrong[target.key] = from_millis(evaluated_from[row]) + _MOMENT
-        if is_reprocessed and target.has_outcome and request is not None:
-            _make_outcomes_due(run, target, request.start, from_millis(after.watermark[row]))
+            state = _state_at_start(batch, after, reprocessed, row, is_reprocessed)
+            updates.checkpoints.append(Checkpoint(*target.key, state, from_millis(watermark - target.allowed_lateness)))
+        if is_reprocessed and evaluated_from != batch.before.earlier.watermark[row]:
+            updates.refuted[target.key] = from_millis(evaluated_from) + _MOMENT
+        request = run.requests.get(target.key)
         if request is not None:
-            run.late.done.append(request)
-    if wrong:
-        run.platform.checkpoints.drop(wrong)
-    if checkpoints:
-        run.platform.checkpoints.save(checkpoints)
+            updates.done.append(request)
+    return updates
 
 
 def is_checkpoint_due(target: EvaluationTarget, before: int, after: int) -> bool:
@@ -159,11 +163,9 @@ def _state_at_start(
     return batch.before.state(row) or ConditionState(from_millis(batch.starts[row]))
 
 
-def _make_outcomes_due(run: Run, target: EvaluationTarget, start: datetime, now: datetime) -> None:
-    """Make due again the outcomes that late data may have changed."""
-    run.fetch_revisions({target.definition})
-    definition = run.histories[target.definition][-1].definition
-    prediction_window = definition.gap + definition.horizon
-    for episode in run.platform.episodes.find(*target.key, start=start - prediction_window):
+def make_outcomes_due(changes: EpisodeChanges, revision: Revision, asset: str, start: datetime, now: datetime) -> None:
+    """Make due again the outcomes that data since `start` may have changed."""
+    prediction_window = revision.definition.gap + revision.definition.horizon
+    for episode in changes.find(revision.name, asset, start=start - prediction_window):
         if episode.outcome_record is not None and episode.outcome_due_at is None and not episode.withdrawn:
-            update(run.platform, episode.id, lambda e: e if e.withdrawn else replace(e, outcome_due_at=now))
+            changes.update(episode.id, lambda e: replace(e, outcome_due_at=now))

@@ -40,23 +40,18 @@ class EvaluationCounts:
 
 
 @dataclass(frozen=True)
-class LateRound:
-    """Reprocessing requests of a round of evaluation, and those of them that are done."""
-
-    requests: dict[TargetKey, ReprocessingRequest] = field(default_factory=dict)
-    done: list[ReprocessingRequest] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
 class Run:
-    """One run of evaluation up to `as_of`, with its results so far. `histories`: all revisions by definition, as needed."""
+    """One run of evaluation up to `as_of`, with its results so far.
+
+    `requests`: reprocessing requests that are not done. `histories`: all revisions by definition, as needed.
+    """
 
     platform: Platform
     as_of: datetime
     assets: AssetIndex
     models: ModelCache
     counts: EvaluationCounts
-    late: LateRound = field(default_factory=LateRound)
+    requests: dict[TargetKey, ReprocessingRequest]
     histories: dict[str, list[Revision]] = field(default_factory=dict)
 
     def fetch_revisions(self, names: set[str]) -> None:

@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.model import ClassifierDefinition, Definition, ThresholdDefinition
+from alerting.definitions.model import Condition, Definition, TrainedDefinition
 from alerting.episodes.episode import Episode
 from alerting.ports import Picture, Platform, Wanted
 from alerting.readings.history import to_millis
@@ -45,7 +45,7 @@ def chart_of(platform: Platform, episode: Episode, now: datetime) -> EpisodeChar
     variable = _variable(definition, episode)
     start, cut = _start(platform, asset, variable, episode.raised_at, stop)
     panels = []
-    if isinstance(definition, ClassifierDefinition):
+    if isinstance(definition, TrainedDefinition):
         panels.append(_risk(platform, episode, start, stop, definition.stride))
     if variable is not None:
         panels.append(_readings(platform, asset, variable, start, stop, definition, episode))
@@ -62,15 +62,16 @@ def _over_at(episode: Episode) -> datetime | None:
 
 def _variable(definition: Definition, episode: Episode) -> str | None:
     """Return the evaluated or predicted variable; for a predicted event the one that contributed most."""
-    if not isinstance(definition, ClassifierDefinition):
+    if isinstance(definition, Condition):
         return definition.variable
     strongest = max(episode.contributions, key=lambda c: abs(c.share), default=None)
-    return definition.problem.variable or (strongest.variable if strongest else None)
+    problem = definition.problem
+    return (problem and problem.variable) or (strongest.variable if strongest else None)
 
 
 def _levels(definition: Definition, asset: Asset, variable: str, episode: Episode) -> Sequence[Level]:
     limits = limit_levels(definition, asset, variable)
-    if limits or not isinstance(definition, ClassifierDefinition):
+    if limits or not isinstance(definition, TrainedDefinition):
         return limits
     usual = next((c.usual for c in episode.contributions if c.variable == variable), None)
     return (Level(float(usual), "usual"),) if isinstance(usual, int | float) else ()
@@ -103,7 +104,7 @@ def _readings(
     numbers, declared = np.asarray(values, np.float64), asset.variables.get(variable)
     at = columns.ts[~np.isnan(numbers)]
     hold = 10 * timedelta(milliseconds=float(np.median(np.diff(at)))) if len(at) > 1 else _BEFORE[0]
-    if isinstance(definition, ThresholdDefinition) and definition.no_data != "ignore":
+    if isinstance(definition, Condition) and definition.no_data != "ignore":
         hold = definition.stale_after
     return new_panel(
         Panel(

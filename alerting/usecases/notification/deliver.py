@@ -78,7 +78,8 @@ class _Round:
 @log_run()
 def deliver_due(platform: Platform, now: datetime) -> DeliveryCounts:
     """End shelves, add the notifications that time made due, then try every due notification once."""
-    record_document_faults(platform, now, ("routes", "shelves"))
+    edited = ("routes", "shelves")
+    record_document_faults(platform, platform.documents.faulty(edited), now, edited)
     tend_shelves(platform, now)
     return _deliver_pages(_Round(platform, now, DeliveryCounts(announced=announce_due(platform, now))))
 

@@ -14,7 +14,7 @@ from alerting.alarm_kpis.load import Alarms, PositionLoad, flood_share
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Definition, Revision, ThresholdDefinition
+from alerting.definitions.model import Condition, Definition, Revision
 from alerting.definitions.revisions import Plan
 from alerting.episodes.extract import Alarm
 from alerting.ports import Document, Platform
@@ -224,7 +224,7 @@ def _forecast(
 def _remedies(platform: Platform, definition: Definition, forecast: Forecast, now: datetime) -> tuple[str, ...]:
     """Return changes that bring a threshold within the budget of the overloaded position, tried on its first asset there."""
     broken = next((load for load in forecast.loads if load.breaks(platform.budget.most_floods)), None)
-    if broken is None or not isinstance(definition, ThresholdDefinition) or broken.now >= broken.budget:
+    if broken is None or not isinstance(definition, Condition) or broken.now >= broken.budget:
         return ()
     positions = position_by_asset(platform)
     assets = matching_assets(definition, platform.assets.all())

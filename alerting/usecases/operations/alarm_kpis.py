@@ -15,7 +15,7 @@ from alerting.definitions.assets import line_of, position_of
 from alerting.definitions.durations import parse_duration
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import ThresholdDefinition
+from alerting.definitions.model import Condition
 from alerting.episodes.extract import Alarm
 from alerting.operators.shelves import Shelf
 from alerting.ports import Platform
@@ -166,7 +166,7 @@ def _read_target(name: str, text: str, default: object) -> object:
 
 def _advise(platform: Platform, chatter: Chatter, targets: Targets) -> Advice:
     revision, asset = latest_revision(platform, chatter.definition), platform.assets.get(chatter.asset)
-    if revision is None or asset is None or not isinstance(revision.definition, ThresholdDefinition):
+    if revision is None or asset is None or not isinstance(revision.definition, Condition):
         return Advice(chatter.definition, chatter.asset, (), "only threshold definitions have limits and delays")
     start, end = chatter.first - _AROUND, min(chatter.last, chatter.first + _LONGEST) + _AROUND
     history = platform.readings.load(asset, start, end, [revision.definition.variable])

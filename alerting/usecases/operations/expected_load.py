@@ -10,7 +10,7 @@ from alerting.alarm_kpis.load import Alarms, notification_instants, time_in_alar
 from alerting.definitions.assets import Asset, position_of
 from alerting.definitions.durations import format_duration
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import Definition, ThresholdDefinition
+from alerting.definitions.model import Condition, Definition, TrainedDefinition
 from alerting.detection.suppression import SuppressedInterval
 from alerting.detection.threshold import lookback
 from alerting.episodes.lifecycle import Step
@@ -39,7 +39,7 @@ class ExpectedLoad:
 def expected_load(platform: Platform, definition: Definition, now: datetime) -> ExpectedLoad:
     """Return the alarms that a definition would have raised in the days before `now`, by position."""
     model_version = None
-    if not isinstance(definition, ThresholdDefinition):
+    if not isinstance(definition, Condition):
         model_version = champion_at(platform.decisions.of(definition.name), now)
         if model_version is None:
             return ExpectedLoad({}, None, (_no_champion(definition),))
@@ -68,7 +68,7 @@ def position_by_asset(platform: Platform) -> dict[str, str]:
 
 
 def _no_champion(definition: Definition) -> str:
-    most = None if isinstance(definition, ThresholdDefinition) else definition.operating_point.most_false_alarms
+    most = definition.operating_point.most_false_alarms if isinstance(definition, TrainedDefinition) else None
     bound = f"; its operating point allows at most {most:g} false alarms a week and asset" if most else ""
     return f"its load cannot be known before it has a champion{bound}"
 
@@ -110,7 +110,7 @@ class LoadEstimate:
         per_day = len(notified) * len(assets) * DAY / observed
         return Alarms(per_day, tuple(notified) * round(len(assets) / len(sample))), observed / len(sample)
 
-    def remedies(self, definition: ThresholdDefinition, asset: Asset, headroom: float) -> tuple[str, ...]:
+    def remedies(self, definition: Condition, asset: Asset, headroom: float) -> tuple[str, ...]:
         """Return changes with which at most the share `headroom` of an asset's alarms would be notified.
 
         The changes keep the time in alarm about the same, because an alarm that never ends is notified once and does not help.
@@ -133,7 +133,7 @@ class LoadEstimate:
         if span is None:
             return self._until - days * DAY, _MOST_ASSETS
         last = min(span[1], self._until)
-        variables = [self._definition.variable] if isinstance(self._definition, ThresholdDefinition) else None
+        variables = [self._definition.variable] if isinstance(self._definition, Condition) else None
         last_hour = self._platform.readings.load(assets[0], last - timedelta(hours=1), last, variables)
         a_day = max(24 * len(last_hour.readings), 1)
         days = max(1, min(days, _MOST_READINGS // a_day))

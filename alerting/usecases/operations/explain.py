@@ -8,15 +8,15 @@ from typing import Literal
 import numpy as np
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.inputs import latency
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import ClassifierDefinition, Revision, ThresholdDefinition
-from alerting.definitions.revisions import in_force
-from alerting.definitions.validation import definition_document
+from alerting.definitions.model import Revision
+from alerting.definitions.revisions import definition_document, in_force
 from alerting.definitions.wording.spoken import spoken_duration, spoken_share
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.reconciliation import LATE_DATA
+from alerting.kinds.classifier.definition import ClassifierDefinition
+from alerting.kinds.threshold.definition import ThresholdDefinition
 from alerting.learning.features.build import build_features
 from alerting.operators.shelves import Shelf, describe_shelf
 from alerting.ports import Platform
@@ -107,6 +107,7 @@ def _evaluated_or_why_not(platform: Platform, latest: Revision, asset: Asset, at
         return replace(blank, answer=f"revision {current.number} does not apply to {asset.name}; it applies to {patterns}")
     if isinstance(current.definition, ThresholdDefinition):
         return _why_threshold(platform, revisions, current.definition, asset, at, blank)
+    assert isinstance(current.definition, ClassifierDefinition)  # noqa: S101
     return _why_model(platform, revisions, current.definition, asset, at, blank)
 
 
@@ -270,7 +271,7 @@ def _progress(platform: Platform, found: Why, at: datetime) -> list[str]:
     asset = platform.assets.get(found.asset)
     if state is None:
         return ["it is not evaluated yet: run `alerting evaluate`"]
-    waits = latency(require_revision(platform, found.definition).definition, asset) if asset else timedelta(0)
+    waits = require_revision(platform, found.definition).definition.latency(asset) if asset else timedelta(0)
     behind = "" if state.watermark >= at else ", which is before this instant"
     lines = [f"evaluated up to {state.watermark.isoformat()}{behind}"]
     if waits:

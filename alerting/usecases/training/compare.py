@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import ClassifierDefinition
+from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.feedback_labels import collect_feedback_labels
 from alerting.learning.models.files import model_files
 from alerting.learning.models.trained import TrainedModel
@@ -84,7 +84,7 @@ def _chosen_params(chosen: Candidate | None) -> dict[str, Any]:
 
 
 def _charts(
-    platform: Platform, definition: ClassifierDefinition, evidence: Evidence, decision: PromotionDecision
+    platform: Platform, definition: TrainedDefinition, evidence: Evidence, decision: PromotionDecision
 ) -> dict[str, bytes]:
     """Return the charts of the challenger's curves, and of champion and challenger side by side if they were compared."""
     assets = matching_assets(definition, platform.assets.all())
@@ -96,7 +96,7 @@ def _charts(
 
 
 def _decide(
-    platform: Platform, definition: ClassifierDefinition, challenger: TrainedModel, champion_version: int | None, as_of: datetime
+    platform: Platform, definition: TrainedDefinition, challenger: TrainedModel, champion_version: int | None, as_of: datetime
 ) -> PromotionDecision:
     """Compare with the champion. If the champion cannot be read, the challenger is proposed to a person."""
     try:
@@ -134,7 +134,7 @@ def _version_tags(model: TrainedModel, run_id: str, tags: Mapping[str, str]) -> 
     }
 
 
-def _acted_windows(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> list[tuple[str, datetime, datetime]]:
+def _acted_windows(platform: Platform, definition: TrainedDefinition, as_of: datetime) -> list[tuple[str, datetime, datetime]]:
     """Return asset, start and end of the outcome windows of episodes with feedback `acted` by as_of."""
     answers = collect_feedback_labels(platform.episodes.find(definition.name), definition, as_of)
     return [(a.asset, from_millis(a.raised), from_millis(a.ends)) for a in answers if a.acted is not None]

@@ -5,7 +5,7 @@ from typing import Any
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
-from alerting.definitions.model import ClassifierDefinition, Revision
+from alerting.definitions.model import Revision, TrainedDefinition
 from alerting.detection.suppression import SuppressedInterval
 from alerting.learning.data.dataset import Dataset, build_dataset
 from alerting.learning.data.feedback_labels import FeedbackLabel, collect_feedback_labels
@@ -23,7 +23,7 @@ def dataset_of(platform: Platform, name: str, as_of: datetime) -> Dataset:
     return dataset_at(platform, revision, require_classifier(revision), as_of)
 
 
-def dataset_at(platform: Platform, revision: Revision, definition: ClassifierDefinition, as_of: datetime) -> Dataset:
+def dataset_at(platform: Platform, revision: Revision, definition: TrainedDefinition, as_of: datetime) -> Dataset:
     """Return the dataset of one revision at as_of, with the feedback given by then."""
     feedback = feedback_labels_at(platform, definition, as_of)
     histories, suppressed = histories_at(platform, definition, as_of), suppressed_at(platform, definition, as_of)
@@ -33,19 +33,19 @@ def dataset_at(platform: Platform, revision: Revision, definition: ClassifierDef
     )
 
 
-def histories_at(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> list[History]:
+def histories_at(platform: Platform, definition: TrainedDefinition, as_of: datetime) -> list[History]:
     """Return the histories of all assets of a definition from which it may learn at as_of."""
     end = min(as_of, definition.periods.end or as_of)
     return [platform.readings.load(a, None, end) for a in matching_assets(definition, platform.assets.all())]
 
 
-def suppressed_at(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> dict[str, list[SuppressedInterval]]:
+def suppressed_at(platform: Platform, definition: TrainedDefinition, as_of: datetime) -> dict[str, list[SuppressedInterval]]:
     """Return the suppressed intervals of each asset, in the point-in-time view of as_of."""
     end = min(as_of, definition.periods.end or as_of)
     return suppressed_intervals_by_asset(platform, definition, matching_assets(definition, platform.assets.all()), None, end)
 
 
-def feedback_labels_at(platform: Platform, definition: ClassifierDefinition, as_of: datetime) -> list[FeedbackLabel]:
+def feedback_labels_at(platform: Platform, definition: TrainedDefinition, as_of: datetime) -> list[FeedbackLabel]:
     """Return the feedback labels of this definition's episodes by as_of, only of episodes that warned of the same problem."""
     same = {
         revision.number
@@ -56,9 +56,9 @@ def feedback_labels_at(platform: Platform, definition: ClassifierDefinition, as_
     return collect_feedback_labels(episodes, definition, as_of)
 
 
-def require_classifier(revision: Revision) -> ClassifierDefinition:
+def require_classifier(revision: Revision) -> TrainedDefinition:
     """Return the definition of a revision that can be trained. Raises UserError for another kind, and for a retired one."""
-    if not isinstance(revision.definition, ClassifierDefinition):
+    if not isinstance(revision.definition, TrainedDefinition):
         raise UserError(f"{revision.name!r} is a {revision.definition.kind} definition; only classifier definitions are trained")
     if revision.definition.state == "retired":
         raise UserError(f"{revision.name!r} is retired; apply it with state: active to train it")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import ClassifierDefinition
+from alerting.definitions.model import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.files import dataset_from_files
 from alerting.learning.features.plan import FeaturePlan
@@ -21,7 +21,7 @@ def candidate_families(platform: Platform, run_id: str) -> list[str]:
     return [BASELINE, *load_definition(platform, run_id).learning.candidates]
 
 
-def load_definition(platform: Platform, run_id: str) -> ClassifierDefinition:
+def load_definition(platform: Platform, run_id: str) -> TrainedDefinition:
     """Return the definition that the run trains, in the run's revision."""
     tags = platform.models.tags(run_id)
     return require_classifier(require_revision(platform, tags["definition"], int(tags["revision"])))

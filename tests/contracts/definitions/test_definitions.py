@@ -41,11 +41,11 @@ def test_a_faulty_mark_stands_beside_the_document_until_it_is_taken_away(stores)
     assert stores.definitions.faulty() == {}
 
 
-def test_the_faults_of_a_deleted_document_are_not_listed(stores):
-    stores.definitions.put(too_hot())
-    stores.definitions.mark_faulty("too-hot", ["variable: is not known"])
-    stores.database["alert_definitions"].delete_one({"name": "too-hot"})
-    assert stores.definitions.faulty() == {}
+def test_the_faults_of_a_deleted_document_are_not_listed(mongo_stores):
+    mongo_stores.definitions.put(too_hot())
+    mongo_stores.definitions.mark_faulty("too-hot", ["variable: is not known"])
+    mongo_stores.database["alert_definitions"].delete_one({"name": "too-hot"})
+    assert mongo_stores.definitions.faulty() == {}
 
 
 def test_a_revision_comes_back_equal_and_its_number_is_taken_once(stores):
@@ -189,17 +189,17 @@ def test_the_newest_revisions_can_be_asked_for_by_a_field_that_they_have(stores)
     assert [r.name for r in stores.definitions.latest()] == ["had", "has", "never"]
 
 
-def test_the_newest_revision_is_the_last_valid_one(stores):
-    assert stores.definitions.newest_revision("too-hot") is None
+def test_the_newest_revision_is_the_last_valid_one(mongo_stores):
+    assert mongo_stores.definitions.newest_revision("too-hot") is None
     numbered = [revision(threshold(above=210))]
     for above in range(211, 230):
         numbered.append(revision(threshold(above=above), before=numbered[-1]))
     for one in numbered:
-        assert stores.definitions.add_revision(one)
-    assert stores.definitions.newest_revision("too-hot") == numbered[-1]
+        assert mongo_stores.definitions.add_revision(one)
+    assert mongo_stores.definitions.newest_revision("too-hot") == numbered[-1]
     newer = {"name": "too-hot", "number": 99, "definition": {"kind": "oracle"}}
-    stores.database["definition_revisions"].insert_one(newer, bypass_document_validation=True)
-    assert stores.definitions.newest_revision("too-hot") == numbered[-1]
+    mongo_stores.database["definition_revisions"].insert_one(newer, bypass_document_validation=True)
+    assert mongo_stores.definitions.newest_revision("too-hot") == numbered[-1]
 
 
 @pytest.mark.slow

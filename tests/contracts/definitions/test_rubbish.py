@@ -37,6 +37,12 @@ QUIET = {"windows": [{"from": "22:00", "to": "23:00"}], "timezone": "UTC"}
 MOIST = too_moist(learning={"trials": 1}, suppression=QUIET, schedule={"every": "2m", "retrain": "0 3 * * 0"})
 
 
+@pytest.fixture
+def stores(mongo_stores):
+    """Databases alone: here people edit documents, or a second process works."""
+    return mongo_stores
+
+
 def _revision(definition):
     return {**to_document(revision(definition)), "at": at(0)}
 
@@ -205,6 +211,13 @@ def test_a_revision_that_is_spoilt_where_it_stands_stops_no_other(platform, stor
     assert "other" in {episode.definition for episode in platform.episodes.find(open_only=True)}
 
 
+def test_a_revision_whose_limit_was_altered_in_the_database_is_followed_by_one_of_the_current_document(platform, stores):
+    spoil(stores, "definition_revisions", {"name": "too-hot"}, {"definition.above": 500.0})
+    assert [r.number for r in sync.sync(platform, at(1)).new] == [2]
+    assert sync.sync(platform, at(2)).new == ()
+    assert platform.definitions.newest_revision("too-hot").definition.above == too_hot()["above"]
+
+
 def test_nothing_is_written_that_could_not_be_read_again(platform):
     wrong = oven().model_copy(update={"title": "x" * 5000})
     before = platform.assets.all()
@@ -287,7 +300,7 @@ def test_the_dags_of_good_definitions_are_there_whatever_the_other_revisions_hol
 
     snapshot = read_dag_snapshot(real_server, "contracts", tmp_path, 10)
 
-    assert {"good", "in-force"} <= {row.definition.name for row in snapshot.classifiers}
+    assert {"good", "in-force"} <= {row.definition.name for row in snapshot.trained}
     assert "7m" in snapshot.cadences
 
 

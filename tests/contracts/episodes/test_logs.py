@@ -7,6 +7,7 @@ import numpy as np
 from alerting.episodes.episode import Feedback
 from alerting.ports import DecisionRecord, PastEvaluation
 from tests.builders import at
+from tests.helpers.stores import audit_entries
 
 FIRST = Feedback("e-1", "false_alarm", False, None, "nothing there", "ann", at(1))
 DECISION = DecisionRecord(
@@ -104,7 +105,7 @@ def test_an_audit_entry_says_who_did_what_and_is_kept_once(stores):
     for _ in range(2):
         stores.audit.add("ann", "promoted", "too-moist", at(1), before={"champion": 1}, after={"champion": 2}, why="better")
     stores.audit.add("ann", "promoted", "too-moist", at(2))
-    entries = list(stores.database["audit"].find({}, {"_id": False, "key": False}).sort("at"))
+    entries = audit_entries(stores)
     assert entries[0] == {
         "actor": "ann", "what": "promoted", "subject": "too-moist", "at": at(1),
         "before": {"champion": 1}, "after": {"champion": 2}, "why": "better",

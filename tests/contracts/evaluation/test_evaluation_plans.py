@@ -1,12 +1,16 @@
 """Port `EvaluationPlans`."""
 
+import pytest
+
 from alerting.adapters.mongo.evaluation import evaluation_plans
+from alerting.adapters.mongo.mongo import open_stores
 from alerting.detection.threshold_batch import limits_of
 from alerting.episodes.targets import EvaluationPlan, EvaluationTarget
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.evaluation.evaluate import evaluate
 from tests.builders import at, oven, threshold, too_hot
+from tests.helpers.commands import record_commands
 from tests.pretended import HandClock, platform_on
 
 LIST = EvaluationPlan(
@@ -20,6 +24,12 @@ LIST = EvaluationPlan(
         ),
     ),
 )
+
+
+@pytest.fixture
+def stores(mongo_stores):
+    """Databases alone: here people edit documents, or a second process works."""
+    return mongo_stores
 
 
 def test_a_list_comes_back_equal_for_just_what_it_was_made_of(stores, monkeypatch):
@@ -77,3 +87,15 @@ def test_evaluation_takes_up_every_change_at_its_next_run(stores):
     assert {w.definition: w.limits.above for w in current_plan(platform).targets} == {"own": 230.0, "too-hot": 240.0}
     apply(platform, [too_hot(name="own", state="retired")], "engineer", at(4), "test")
     assert current_plan(platform).names == ("too-hot",)
+
+
+@pytest.mark.slow
+def test_an_edited_asset_makes_evaluation_read_all_revisions_once(real_server, monkeypatch):
+    record = record_commands(monkeypatch)
+    with open_stores(real_server, "edited-plan", prepare=True) as stores:
+        platform = plant(stores)
+        stores.assets.put([oven().model_copy(update={"attributes": {"limit": 230.0}})])
+        record.clear()
+        current_plan(platform)
+        assert [c for c in record.commands if c.endswith(" definition_revisions")] == ["find definition_revisions"]
+        stores.database.client.drop_database("edited-plan")

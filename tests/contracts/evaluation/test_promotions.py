@@ -19,6 +19,7 @@ from alerting.usecases.registry.registration import register_model
 from alerting.usecases.training.promote import model_history, promote_run, rollback
 from tests import small_models
 from tests.builders import at, oven, too_moist
+from tests.helpers.stores import audit_entries
 from tests.pretended import HandClock, platform_on
 
 NAME = "too-moist"
@@ -131,7 +132,7 @@ def test_a_rollback_goes_back_one_by_one_and_never_forward(platform, files):
     assert (platform.models.alias(NAME, "champion"), platform.models.alias(NAME, "previous")) == (2, 1)
     made = platform.decisions.of(NAME)
     assert (champion_at(made, at(99)), champion_at(made, at(100))) == (3, 2)
-    entry = platform.audit._audit.find_one({"what": "rolled back"})
+    (entry,) = [entry for entry in audit_entries(platform) if entry["what"] == "rolled back"]
     assert (entry["actor"], entry["before"], entry["after"]) == ("ann", 3, 2)
 
     rollback(platform, NAME, "still", "ann")
@@ -163,7 +164,7 @@ def test_a_rollback_that_makes_no_sense_is_refused_and_changes_nothing(platform,
 
 def test_nobody_goes_back_to_a_model_that_cannot_be_read(platform, files):
     three_champions(platform, files)
-    platform.models.registered[NAME][1][1].clear()
+    platform.models.registered[NAME][1].files.clear()
     with pytest.raises(UserError, match="version 2 of 'too-moist' cannot be read, the champion stays"):
         rollback(platform, NAME, "too many false alarms", "ann")
     assert platform.models.alias(NAME, "champion") == 3
@@ -229,13 +230,13 @@ def test_alerts_that_were_resolved_lately_are_found(stores):
 def test_a_faulty_definition_is_a_platform_alert_until_it_is_valid_again(platform, stores):
     sync(platform, at(1))
     assert platform.platform_alerts.open() == []
-    stores.database["alert_definitions"].update_one({"name": NAME}, {"$set": {"problem.variable": "moistur"}})
+    stores.definitions.put(too_moist(problem={"variable": "moistur", "above": 4.5, "for": "5m"}))
     sync(platform, at(2))
     sync(platform, at(3))
     (alert,) = platform.platform_alerts.open()
     assert (alert.subject, alert.kind, alert.opened_at) == (NAME, "definition faulty", at(2))
     assert "did you mean moisture?" in alert.reason
-    stores.database["alert_definitions"].update_one({"name": NAME}, {"$set": {"problem.variable": "moisture"}})
+    stores.definitions.put(too_moist())
     sync(platform, at(4))
     assert platform.platform_alerts.open() == []
 
@@ -274,7 +275,7 @@ def test_a_registration_that_was_cut_short_and_done_again_with_other_bytes_is_re
 
 def test_a_damaged_champion_is_neither_rolled_back_to_nor_compared_with(platform, files):
     three_champions(platform, files)
-    stored = platform.models.registered[NAME][1][1]
+    stored = platform.models.registered[NAME][1].files
     stored["model.json"] = stored["model.json"][:-10]
     with pytest.raises(
         UserError, match=r"cannot be read, the champion stays: version 2 in the registry is damaged: model\.json changed"

@@ -87,19 +87,19 @@ def neighbours():
     return first, next(name for name in (f"other-{i}" for i in range(1000)) if shard_of(name) == shard_of(first))
 
 
-def test_targets_of_one_shard_begin_and_move_on_together_or_not_at_all(stores):
+def test_targets_of_one_shard_begin_and_move_on_together_or_not_at_all(mongo_stores):
     mine, yours = neighbours()
     nothing = table(**{mine: None, yours: None})
-    assert stores.states.load_many(nothing.keys).state(0) is None
+    assert mongo_stores.states.load_many(nothing.keys).state(0) is None
     begun = table(**{mine: ConditionState(at(1)), yours: ConditionState(at(1), raised_at=at(0), severity="high")})
-    stores.states.advance(nothing, begun)
-    found = stores.states.load_many([(yours, "oven-1"), (mine, "oven-2"), (mine, "oven-1")])
+    mongo_stores.states.advance(nothing, begun)
+    found = mongo_stores.states.load_many([(yours, "oven-1"), (mine, "oven-2"), (mine, "oven-1")])
     assert [found.state(row) for row in range(3)] == [begun.state(1), None, begun.state(0)]
-    move(MongoStates(stores.database), (yours, "oven-1"), begun.state(1), ConditionState(at(9)))
+    move(MongoStates(mongo_stores.database), (yours, "oven-1"), begun.state(1), ConditionState(at(9)))
     with pytest.raises(Conflict):
-        stores.states.advance(begun, table(**{mine: ConditionState(at(2)), yours: ConditionState(at(2))}))
-    assert stores.states.find_unmoved(begun).tolist() == [True, False]
-    assert stores.states.load(mine, ["oven-1"])["oven-1"].watermark == at(1)
+        mongo_stores.states.advance(begun, table(**{mine: ConditionState(at(2)), yours: ConditionState(at(2))}))
+    assert mongo_stores.states.find_unmoved(begun).tolist() == [True, False]
+    assert mongo_stores.states.load(mine, ["oven-1"])["oven-1"].watermark == at(1)
 
 
 def test_where_pairs_stood_one_step_earlier_is_kept_until_a_state_is_put_in_their_place(stores):
@@ -124,19 +124,19 @@ def test_where_pairs_stood_one_step_earlier_is_kept_until_a_state_is_put_in_thei
     assert [int(w) for w in found.earlier.watermark] == [int(before.watermark[0]), NO_TIME]
 
 
-def test_who_has_read_a_shard_before_another_wrote_it_writes_nothing_and_reads_it_again(stores):
+def test_who_has_read_a_shard_before_another_wrote_it_writes_nothing_and_reads_it_again(mongo_stores):
     mine, yours = neighbours()
     for name in (mine, yours):
-        save(stores.states, (name, "oven-1"), ConditionState(at(1)))
-    before = stores.states.load_many([(mine, "oven-1")])
-    move(MongoStates(stores.database), (yours, "oven-1"), ConditionState(at(1)), ConditionState(at(7)))
+        save(mongo_stores.states, (name, "oven-1"), ConditionState(at(1)))
+    before = mongo_stores.states.load_many([(mine, "oven-1")])
+    move(MongoStates(mongo_stores.database), (yours, "oven-1"), ConditionState(at(1)), ConditionState(at(7)))
     after = table(**{mine: ConditionState(at(2))})
     with pytest.raises(Conflict):
-        stores.states.advance(before, after)
-    assert stores.states.find_unmoved(before).all()
-    stores.states.advance(before, after)
-    assert stores.states.load(mine, ["oven-1"]) == {"oven-1": ConditionState(at(2))}
-    assert stores.states.load(yours, ["oven-1"]) == {"oven-1": ConditionState(at(7))}
+        mongo_stores.states.advance(before, after)
+    assert mongo_stores.states.find_unmoved(before).all()
+    mongo_stores.states.advance(before, after)
+    assert mongo_stores.states.load(mine, ["oven-1"]) == {"oven-1": ConditionState(at(2))}
+    assert mongo_stores.states.load(yours, ["oven-1"]) == {"oven-1": ConditionState(at(7))}
 
 
 def test_a_definition_that_comes_moves_no_state_of_its_neighbours(stores):

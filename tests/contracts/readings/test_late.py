@@ -30,7 +30,7 @@ def test_before_the_first_evaluation_and_ahead_of_the_last_one_nothing_is_late(s
     stores.arrivals.extend_evaluated_until(at(10))
     stores.readings.add_readings(rows(11, 12), at(12))
     assert stores.arrivals.waiting() == []
-    assert stores.database["late_arrivals"].count_documents({}) == 0
+    assert stores.arrivals.since(at(0)) == []
 
 
 def test_rows_behind_the_evaluation_are_kept_by_asset_with_what_they_touch(stores):
@@ -75,39 +75,39 @@ def test_an_event_is_late_from_its_start_and_its_end_from_that_end_on(stores):
     ]
 
 
-def test_an_entry_stands_before_the_rows_and_stays_when_the_writer_is_killed(stores, monkeypatch):
-    stores.arrivals.extend_evaluated_until(at(10))
+def test_an_entry_stands_before_the_rows_and_stays_when_the_writer_is_killed(mongo_stores, monkeypatch):
+    mongo_stores.arrivals.extend_evaluated_until(at(10))
 
     def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stores.readings, "_insert_readings", killed)
+    monkeypatch.setattr(mongo_stores.readings, "_insert_readings", killed)
     with pytest.raises(KeyboardInterrupt):
-        stores.readings.add_readings(rows(4, 20), at(13))
-    (arrival,) = stores.arrivals.waiting()
+        mongo_stores.readings.add_readings(rows(4, 20), at(13))
+    (arrival,) = mongo_stores.arrivals.waiting()
     assert (arrival.written, arrival.parts[0].last, arrival.seen_at) == (False, at(20), None)
-    stores.arrivals.mark_seen(arrival, at(14))
-    stores.arrivals.mark_seen(arrival, at(15))
-    (seen,) = stores.arrivals.waiting()
+    mongo_stores.arrivals.mark_seen(arrival, at(14))
+    mongo_stores.arrivals.mark_seen(arrival, at(15))
+    (seen,) = mongo_stores.arrivals.waiting()
     assert seen.seen_at == at(14)
-    stores.arrivals.mark_routed([(seen, 1)], at(30))
-    assert stores.arrivals.waiting() == []
-    (kept,) = stores.arrivals.since(at(0))
+    mongo_stores.arrivals.mark_routed([(seen, 1)], at(30))
+    assert mongo_stores.arrivals.waiting() == []
+    (kept,) = mongo_stores.arrivals.since(at(0))
     assert (kept.routed_at, kept.too_late) == (at(30), 1)
 
 
-def test_a_writer_that_finishes_meanwhile_is_looked_at_once_more(stores, monkeypatch):
-    stores.arrivals.extend_evaluated_until(at(10))
-    insert = stores.readings._insert_readings
+def test_a_writer_that_finishes_meanwhile_is_looked_at_once_more(mongo_stores, monkeypatch):
+    mongo_stores.arrivals.extend_evaluated_until(at(10))
+    insert = mongo_stores.readings._insert_readings
 
     def slow(*new):
-        (arrival,) = stores.arrivals.waiting()
-        stores.arrivals.mark_routed([(arrival, 0)], at(14))
+        (arrival,) = mongo_stores.arrivals.waiting()
+        mongo_stores.arrivals.mark_routed([(arrival, 0)], at(14))
         return insert(*new)
 
-    monkeypatch.setattr(stores.readings, "_insert_readings", slow)
-    stores.readings.add_readings(rows(4), at(13))
-    (arrival,) = stores.arrivals.waiting()
+    monkeypatch.setattr(mongo_stores.readings, "_insert_readings", slow)
+    mongo_stores.readings.add_readings(rows(4), at(13))
+    (arrival,) = mongo_stores.arrivals.waiting()
     assert arrival.written
 
 
@@ -132,14 +132,20 @@ def test_a_debt_keeps_the_earliest_instant_and_is_not_forgotten_when_something_w
     first = stores.arrivals.requests(["too-hot"])
     assert {p: d.start for p, d in first.items()} == {key: at(5), ("too-hot", "oven-2"): at(1)}
     stores.arrivals.request_reprocessing({key: at(3)})
-    stores.arrivals.remove_requests(list(first.values()))
+    with stores.unit_of_work.begin() as unit:
+        stores.arrivals.remove_requests(list(first.values()), unit)
+        stores.arrivals.remove_requests([], unit)
     assert {p: d.start for p, d in stores.arrivals.requests(["too-hot"]).items()} == {key: at(3)}
-    stores.arrivals.remove_requests([])
     stores.arrivals.request_reprocessing({})
 
 
 def checkpoint(minute, needed_from=0, asset="oven-1", **changes):
     return Checkpoint("too-hot", asset, ConditionState(at(minute), **changes), at(needed_from))
+
+
+def save(stores, checkpoints):
+    with stores.unit_of_work.begin() as unit:
+        stores.checkpoints.write({}, checkpoints, unit)
 
 
 def before(stores, minute):
@@ -155,7 +161,7 @@ def test_the_nearest_states_are_found_and_come_back_equal(stores):
         levels=(SeverityState("high", met_since=at(7)),),
         carried=Carried("temperature", at(9), float("inf"), 2.5, ("high.above",), (0, 3), at(6)),
     )
-    stores.checkpoints.save([checkpoint(10), full, checkpoint(30), checkpoint(25, asset="oven-2")])
+    save(stores, [checkpoint(10), full, checkpoint(30), checkpoint(25, asset="oven-2")])
     key, other = ("too-hot", "oven-1"), ("too-hot", "oven-2")
     assert stores.checkpoints.before({key: at(30), other: at(26)}) == {key: full.state, other: ConditionState(at(25))}
     assert stores.checkpoints.before({key: at(2000), other: at(25)}) == {key: ConditionState(at(30))}
@@ -163,29 +169,23 @@ def test_the_nearest_states_are_found_and_come_back_equal(stores):
     assert stores.checkpoints.before({}) == {}
     assert stores.checkpoints.after("too-hot", "oven-1", at(10)) == ConditionState(at(10))
     assert stores.checkpoints.after("too-hot", "oven-1", at(31)) is None
-    stores.checkpoints.save([])
+    save(stores, [])
 
 
 def test_a_state_stays_until_the_one_after_it_serves_as_well(stores):
-    stores.checkpoints.save([checkpoint(10)])
-    stores.checkpoints.save([checkpoint(1000, needed_from=900)])
+    save(stores, [checkpoint(10)])
+    save(stores, [checkpoint(1000, needed_from=900)])
     assert before(stores, 900) == ConditionState(at(10))
-    stores.checkpoints.save([checkpoint(2000, needed_from=1001)])
+    save(stores, [checkpoint(2000, needed_from=1001)])
     assert before(stores, 1000) is None
     assert before(stores, 1001) == ConditionState(at(1000))
 
 
 def test_after_late_data_the_state_before_them_is_needed_as_long_as_nothing_new_is_kept(stores):
-    stores.checkpoints.save([checkpoint(10)])
-    stores.checkpoints.save([checkpoint(20)])
-    stores.checkpoints.drop({("too-hot", "oven-1"): at(15)})
+    save(stores, [checkpoint(10)])
+    save(stores, [checkpoint(20)])
+    with stores.unit_of_work.begin() as unit:
+        stores.checkpoints.write({("too-hot", "oven-1"): at(15)}, [], unit)
     assert stores.checkpoints.after("too-hot", "oven-1", at(11)) is None
-    stores.checkpoints.save([checkpoint(100, needed_from=50)])
+    save(stores, [checkpoint(100, needed_from=50)])
     assert before(stores, 60) == ConditionState(at(10))
-
-
-def test_a_state_whose_follower_never_came_to_be_is_found_all_the_same(stores):
-    stores.checkpoints.save([checkpoint(10)])
-    collection = stores.checkpoints._checkpoints
-    collection.update_one({}, {"$set": {"next_at": at(20)}})  # whoever kept the one of minute 20 was killed before it stood there
-    assert before(stores, 30) == ConditionState(at(10))

@@ -26,9 +26,9 @@ def event(type_, start, end=None, asset="oven-1", **attributes):
 def test_the_same_rows_again_change_nothing(stores):
     rows = [row(minute, temperature=minute / 7, moisture=4.0) for minute in range(50)]
     assert stores.readings.add_readings(rows, LATER) == 50
-    before = list(stores.database["readings"].find())
+    before = stores.readings.load(oven(), None, None).readings
     assert stores.readings.add_readings(rows, LATER + timedelta(days=1)) == 0
-    assert list(stores.database["readings"].find()) == before
+    pd.testing.assert_frame_equal(stores.readings.load(oven(), None, None).readings, before)
 
 
 def test_later_variables_join_the_instant_and_earlier_ones_stay(stores):
@@ -67,12 +67,12 @@ def test_an_instant_without_a_zone_is_an_error(stores):
         stores.readings.add_readings([ReadingRow("oven-1", datetime(2026, 1, 5), {"temperature": 1.0})], LATER)  # noqa: DTZ001
 
 
-def test_arrival_is_when_the_instant_last_changed(stores):
-    stores.readings.add_readings([row(0, temperature=1.0)], at(1))
-    stores.readings.add_readings([row(0, temperature=1.0)], at(2))
-    assert stores.database["readings"].find_one()["arrived_at"] == at(1)
-    stores.readings.add_readings([row(0, moisture=1.0)], at(3))
-    assert stores.database["readings"].find_one()["arrived_at"] == at(3)
+def test_arrival_is_when_the_instant_last_changed(mongo_stores):
+    mongo_stores.readings.add_readings([row(0, temperature=1.0)], at(1))
+    mongo_stores.readings.add_readings([row(0, temperature=1.0)], at(2))
+    assert mongo_stores.database["readings"].find_one()["arrived_at"] == at(1)
+    mongo_stores.readings.add_readings([row(0, moisture=1.0)], at(3))
+    assert mongo_stores.database["readings"].find_one()["arrived_at"] == at(3)
 
 
 def test_assets_do_not_mix(stores):
@@ -181,11 +181,11 @@ def test_the_same_events_again_change_nothing(stores):
     assert stores.readings.add_events(events, LATER) == 0
 
 
-def test_the_end_of_a_lasting_event_arrives_later_and_stays(stores):
-    assert stores.readings.add_events([event("stop", 5, reason="jam")], LATER) == 1
-    assert stores.readings.add_events([event("stop", 5, 9, shift="night")], LATER) == 1
-    assert stores.readings.add_events([event("stop", 5)], LATER) == 0
-    stored = stores.database["events"].find_one()
+def test_the_end_of_a_lasting_event_arrives_later_and_stays(mongo_stores):
+    assert mongo_stores.readings.add_events([event("stop", 5, reason="jam")], LATER) == 1
+    assert mongo_stores.readings.add_events([event("stop", 5, 9, shift="night")], LATER) == 1
+    assert mongo_stores.readings.add_events([event("stop", 5)], LATER) == 0
+    stored = mongo_stores.database["events"].find_one()
     assert stored["end"] == at(9)
     assert stored["attributes"] == {"reason": "jam", "shift": "night"}
 

@@ -72,17 +72,17 @@ def test_of_two_rows_for_one_instant_the_later_says_the_quality(stores):
     assert told(history.doubts.bad) == {"temperature": [to_millis(at(1))]}
 
 
-def test_readings_of_good_quality_are_kept_as_they_were_before_there_was_any(stores):
-    stores.readings.add_readings([row(0, temperature=2.0), row(1, {"temperature": "bad"}, moisture=1.0)], LATER)
-    good, other = stores.database["readings"].find({}, {"_id": False, "arrived_at": False}).sort([("ts", 1)])
+def test_readings_of_good_quality_are_kept_as_they_were_before_there_was_any(mongo_stores):
+    mongo_stores.readings.add_readings([row(0, temperature=2.0), row(1, {"temperature": "bad"}, moisture=1.0)], LATER)
+    good, other = mongo_stores.database["readings"].find({}, {"_id": False, "arrived_at": False}).sort([("ts", 1)])
     assert good == {"asset": "oven-1", "ts": at(0), "v": {"temperature": 2.0}}
     assert other == {"asset": "oven-1", "ts": at(1), "v": {"moisture": 1.0}, "q": {"temperature": "bad"}}
 
 
-def test_a_number_that_somebody_wrote_beside_a_bad_quality_is_no_value(stores):
+def test_a_number_that_somebody_wrote_beside_a_bad_quality_is_no_value(mongo_stores):
     document = {"asset": "oven-1", "ts": at(0), "v": {"temperature": 900.0}, "q": {"temperature": "bad"}, "arrived_at": at(0)}
-    stores.database["readings"].insert_one(document)
-    assert load(stores).readings["temperature"].isna().all()
+    mongo_stores.database["readings"].insert_one(document)
+    assert load(mongo_stores).readings["temperature"].isna().all()
 
 
 def test_a_correction_of_the_quality_behind_the_evaluation_is_late(stores):

@@ -114,7 +114,7 @@ def written_files():
 def every_command(plant, files, episode):
     """The words of every command, in an order in which each has something to do."""
     span = ("--from", "2026-01-15T00:00Z", "--to", "2026-01-16T00:00Z")
-    trained_run = lambda: next(i for i, r in plant.models.runs.items() if not r["parent"])  # noqa: E731 - known when it is run
+    trained_run = lambda: next(i for i, r in plant.models.runs.items() if r.parent is None)  # noqa: E731 - known when it is run
     return [
         ("check", files["definition"]),
         ("apply", files["definition"]),
@@ -293,7 +293,7 @@ def test_models_says_that_a_training_goes_on_and_how_far_it_is(plant):
     output("apply", write("d.yaml", learned_quickly()))
     run_id = plant.models.start_run(NAME, "r1", {"definition": NAME, "revision": "1", "as_of": at(0).isoformat()})
     child = plant.models.start_run(NAME, "baseline", {"family": "baseline", "fitted": "true"}, parent=run_id)
-    plant.models.runs[child]["status"] = "finished"
+    plant.models.finish(child)
     plant.models.start_run(NAME, "logistic_regression", {"family": "logistic_regression"}, parent=run_id)
     shown = " ".join(output("models", NAME).split())
     assert "training since 20" in shown

@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.assets import EventType, Variable
-from alerting.definitions.model import SEVERITIES, ClassifierDefinition, ThresholdDefinition
-from alerting.definitions.validation import parse_definition
+from alerting.definitions.model import SEVERITIES
 from alerting.detection.suppression import suppressed_intervals
+from alerting.kinds.classifier.definition import ClassifierDefinition
+from alerting.kinds.threshold.definition import ThresholdDefinition
+from alerting.kinds.validation import parse_definition
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.data.feedback_labels import FeedbackLabel
 from alerting.learning.metrics.metrics import ProblemIntervals

@@ -21,7 +21,6 @@ from alerting.adapters.mongo.demo.line import MongoLines
 from alerting.adapters.mongo.mongo import MongoStores, open_stores
 from alerting.cli.main import app
 from alerting.definitions.model import Problem
-from alerting.definitions.validation import parse_definition
 from alerting.demo.asset import ASSET, demo_asset
 from alerting.demo.line import LineState, new_line, simulate
 from alerting.demo.ports import SetPointRequest
@@ -29,6 +28,7 @@ from alerting.demo.seed import SEED, fill
 from alerting.demo.set_points import take_over
 from alerting.detection.problems import find_problems
 from alerting.episodes.episode import Change
+from alerting.kinds.validation import parse_definition
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.features.build import build_features
 from alerting.learning.models.trained import TrainedModel

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.assets import Asset, EventType, Variable
-from alerting.definitions.model import ClassifierDefinition
-from alerting.definitions.validation import definition_document
+from alerting.definitions.revisions import definition_document
+from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.features.build import build_features
 from alerting.learning.models import files as model_files
@@ -22,7 +22,7 @@ from alerting.learning.selection.challenger import finish_challenger
 from alerting.ports import DecisionRecord, EventRow, ReadingRow, silent
 from alerting.readings.history import History, from_millis, millis, no_events, to_millis
 from alerting.recommendation.contributions import contributions
-from alerting.usecases.backtest.sandbox.live_views import ReadingsUntil
+from alerting.usecases.backtest.live_views import ReadingsUntil
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.registry.registration import register_model

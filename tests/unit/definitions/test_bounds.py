@@ -5,9 +5,11 @@ import pytest
 from alerting.definitions.assets import Asset, EventType, parse_asset, parse_event_type
 from alerting.definitions.durations import format_duration, parse_duration
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import ClassifierDefinition, Revision, ThresholdDefinition
+from alerting.definitions.model import Revision
 from alerting.definitions.routes import Route, parse_route
-from alerting.definitions.validation import parse_definition
+from alerting.kinds.classifier.definition import ClassifierDefinition
+from alerting.kinds.threshold.definition import ThresholdDefinition
+from alerting.kinds.validation import parse_definition
 from tests.builders import too_hot, too_moist
 
 WINDOW = {"from": "22:00", "to": "23:00"}

@@ -5,7 +5,8 @@ import pytest
 from alerting.definitions.assets import Asset, EventType, Variable, upwards
 from alerting.definitions.checks.against_assets import faults_against_assets
 from alerting.definitions.faults import DefinitionRefused
-from alerting.definitions.validation import definition_document, parse_definition
+from alerting.definitions.revisions import definition_document
+from alerting.kinds.validation import parse_definition
 from tests.builders import oven, threshold, too_hot
 
 LINE = Asset(name="line-1", variables={"line_state": Variable(type="category"), "speed": Variable(sampling="1h")})

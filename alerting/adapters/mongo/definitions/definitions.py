@@ -12,7 +12,8 @@ from alerting.adapters.mongo.each import good, label, read_each
 from alerting.adapters.mongo.indexes import DEFINITIONS, FAULTS, REVISIONS
 from alerting.definitions.faults import DefinitionRefused, Fault
 from alerting.definitions.model import LAST_NUMBER, Revision
-from alerting.definitions.revisions import parse_revision
+from alerting.kinds.validation import parse_revision
+from alerting.ports import FaultyDocument
 
 _FAILED_VALIDATION = 121
 _OURS = ("_id", "_faults", "_label")
@@ -91,6 +92,18 @@ class MongoDefinitions:
         revisions = good(REVISIONS, found, parse_revision)
         return {name: list(group) for name, group in groupby(revisions, key=lambda revision: revision.name)}
 
+    def read_revisions(self) -> tuple[list[Revision], list[FaultyDocument]]:
+        """Return the newest valid revision of every definition, sorted by name, and all revisions that cannot be read."""
+        newest: dict[str, Revision] = {}
+        faulty = []
+        for document in self._revisions.find().sort([("name", 1), ("number", 1)]):
+            read = next(read_each([document], parse_revision))
+            if read.value is None:
+                faulty.append(FaultyDocument(REVISIONS, _numbered(read.name, document.get("number")), read.reasons))
+            else:
+                newest[read.value.name] = read.value
+        return list(newest.values()), faulty
+
     def latest(self, having: str | None = None) -> list[Revision]:
         """Return the newest valid revision of every definition, sorted by name; with `having` only those with this field."""
         if having is not None:  # thousands of other revisions need not be read
@@ -115,6 +128,10 @@ class MongoDefinitions:
     def _before(self, name: Any) -> list[Revision]:
         """Return the valid revisions of a definition whose newest one is invalid."""
         return self.revisions(name) if isinstance(name, str) else []
+
+
+def _numbered(name: str, number: Any) -> str:
+    return f"{name} r{number}" if isinstance(number, int) and number < 10**12 else name
 
 
 def _marks(found: Iterable[Document]) -> dict[str, list[str]]:

@@ -13,8 +13,10 @@ from pymongo import DeleteOne, UpdateOne
 
 from alerting.adapters.mongo.documents import MongoDatabase, from_document, to_bson, to_document, upsert, utc
 from alerting.adapters.mongo.indexes import ARRIVALS, EVALUATED_UNTIL, REPROCESSING_REQUESTS
+from alerting.adapters.mongo.transactions import session_of
 from alerting.episodes.state_table import TargetKey
 from alerting.ports.late import Arrival, LatePart, ReprocessingRequest
+from alerting.ports.unit_of_work import Unit
 
 Parts = Callable[[datetime | None], tuple[LatePart, ...]]
 _DOCUMENT_ID = "evaluated_until"
@@ -108,8 +110,8 @@ class MongoArrivals:
         found = (from_document(ReprocessingRequest, document) for document in self._requests.find())
         return {(d.definition, d.asset): d for d in found if d.definition in wanted}
 
-    def remove_requests(self, requests: Sequence[ReprocessingRequest]) -> None:
+    def remove_requests(self, requests: Sequence[ReprocessingRequest], unit: Unit) -> None:
         """Remove these requests, except those that have got another token meanwhile."""
         done = [DeleteOne({"definition": r.definition, "asset": r.asset, "token": r.token}) for r in requests]
         if done:
-            self._requests.bulk_write(done, ordered=False)
+            self._requests.bulk_write(done, ordered=False, session=session_of(unit))

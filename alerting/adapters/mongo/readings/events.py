@@ -6,7 +6,7 @@ from datetime import datetime
 import pandas as pd
 
 from alerting.adapters.mongo.documents import Document, MongoCollection
-from alerting.adapters.mongo.readings.columns import events_frame
+from alerting.adapters.samples.columns import events_frame
 from alerting.definitions.assets import EventType
 from alerting.readings.history import EVENT_COLUMNS
 

@@ -7,10 +7,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
@@ -20,15 +18,15 @@ from alerting.adapters.mongo.documents import Document, MongoDatabase, only_dupl
 from alerting.adapters.mongo.indexes import EVENTS, READINGS
 from alerting.adapters.mongo.readings.arrivals import MongoArrivals
 from alerting.adapters.mongo.readings.batch_bson import batch_documents
-from alerting.adapters.mongo.readings.columns import CHUNK, readings_columns, readings_frame, types_of
 from alerting.adapters.mongo.readings.events import load_events
 from alerting.adapters.mongo.readings.newest import index_newest, newest_readings
-from alerting.adapters.mongo.readings.samples import sample_fields, sample_update, samples_in, samples_of
+from alerting.adapters.samples.columns import CHUNK, readings_columns, readings_frame, types_of
+from alerting.adapters.samples.late_parts import batch_parts, event_parts, reading_parts, turn_of
+from alerting.adapters.samples.samples import sample_fields, sample_update, samples_in, samples_of
 from alerting.definitions.assets import Asset, VariableType
 from alerting.definitions.faults import UserError
 from alerting.ports import EventRow, ReadingBatch, ReadingColumns, ReadingRow, Wanted
-from alerting.ports.late import LatePart
-from alerting.readings.history import History, from_millis, to_millis
+from alerting.readings.history import History, from_millis
 from alerting.readings.sample_quality import Doubts
 
 _ATTEMPTS = 10
@@ -71,7 +69,7 @@ class MongoReadings:
         documents = None if batch.quality else batch_documents(batch, arrived_at)
         if documents is None:
             return self._merge_readings(batch, arrived_at)
-        with self._arrivals.writing(partial(_batch_parts, batch), arrived_at):
+        with self._arrivals.writing(partial(batch_parts, batch), arrived_at):
             late = self._insert(documents)
         return len(batch) - len(late) + (self._merge_readings([batch[i] for i in late], arrived_at) if late else 0)
 
@@ -105,7 +103,7 @@ class MongoReadings:
         written = [*((key, values) for key, values in changes.items() if values), *new.items()]
         if not written:
             return 0
-        with self._arrivals.writing(partial(_reading_parts, written), arrived_at):
+        with self._arrivals.writing(partial(reading_parts, written), arrived_at):
             self._update_readings(changes, doubted, arrived_at)
             late = self._insert_readings(new, any(row.quality for row in rows), arrived_at)
         return changed - len(late) + (self._merge_readings(late, arrived_at) if late else 0)
@@ -181,10 +179,10 @@ class MongoReadings:
 
     def _record_and_write_events(self, merged: Sequence[tuple[Document | None, Document]], arrived_at: datetime) -> bool:
         """Write changed events, with an arrival record for changes of an evaluation: starts and ends."""
-        turns = [(after, turn) for before, after in merged if (turn := _turn(before, after)) is not None]
+        turns = [(after, turn) for before, after in merged if (turn := turn_of(before, after)) is not None]
         if not turns:
             return not merged or self._write_events(merged, arrived_at)
-        with self._arrivals.writing(partial(_event_parts, turns), arrived_at):
+        with self._arrivals.writing(partial(event_parts, turns), arrived_at):
             return self._write_events(merged, arrived_at)
 
     def _write_events(self, merged: Sequence[tuple[Document | None, Document]], arrived_at: datetime) -> bool:
@@ -275,51 +273,6 @@ class MongoReadings:
         ends = [self._readings.find_one({"asset": asset}, {"ts": True}, sort=[("ts", way)]) for way in (1, -1)]
         first, last = ends
         return None if first is None or last is None else (utc(first["ts"]), utc(last["ts"]))
-
-
-def _batch_parts(batch: ReadingBatch, limit: datetime | None) -> tuple[LatePart, ...]:
-    """Return the rows of a batch at or before an instant, by asset."""
-    among = np.ones(len(batch), dtype=bool) if limit is None else batch.at <= to_millis(limit)
-    parts = []
-    for asset in sorted(set(batch.assets[among].tolist())):
-        rows = among & (batch.assets == asset)
-        at = batch.at[rows]
-        names = tuple(sorted(name for name, column in batch.columns.items() if column.present[rows].any()))
-        parts.append(LatePart(asset, from_millis(at.min()), from_millis(at.max()), len(at), variables=names))
-    return tuple(parts)
-
-
-def _reading_parts(written: Sequence[tuple[Key, Mapping[str, object]]], limit: datetime | None) -> tuple[LatePart, ...]:
-    """Return the written rows at or before an instant, by asset."""
-    rows = [(asset, ts, values) for (asset, ts), values in written if limit is None or ts <= limit]
-    parts = []
-    for asset, group in groupby(sorted(rows, key=itemgetter(0)), key=itemgetter(0)):
-        of_asset = list(group)
-        instants = [ts for _, ts, _ in of_asset]
-        names = set().union(*(values for _, _, values in of_asset))
-        parts.append(LatePart(asset, min(instants), max(instants), len(of_asset), variables=tuple(sorted(names))))
-    return tuple(parts)
-
-
-def _event_parts(turns: Sequence[tuple[Document, datetime]], limit: datetime | None) -> tuple[LatePart, ...]:
-    """Return the events that change the evaluation from an instant at or before the limit, by asset and type."""
-    rows = [(event["asset"], event["type"], turn) for event, turn in turns if limit is None or turn <= limit]
-    parts = []
-    for (asset, type_), group in groupby(sorted(rows), key=itemgetter(0, 1)):
-        instants = [turn for _, _, turn in group]
-        parts.append(LatePart(asset, min(instants), max(instants), len(instants), events=(type_,)))
-    return tuple(parts)
-
-
-def _turn(before: Document | None, after: Document) -> datetime | None:
-    """Return the instant from which a write changes the evaluation; None if it changes nothing.
-
-    It is the start of a new event, or the earlier of two ends.
-    """
-    if before is None:
-        return utc(after["start"])
-    ends = [utc(e) for e in (before["end"], after["end"]) if e is not None]
-    return min(ends) if before["end"] != after["end"] else None
 
 
 def _fields(keys: str, variables: Collection[str]) -> Document:

@@ -176,12 +176,10 @@ def test_a_second_process_loads_a_real_model_without_its_registry(tmp_path):
     from alerting.usecases.training.train import train
     from tests.builders import at
     from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
-    from tests.pretended import HandClock
-    from tests.support import ensured_pretence
 
     models = MlflowModels(f"sqlite:///{tmp_path}/mlflow.db", artifacts=tmp_path / "artifacts")
     cache = tmp_path / "cache" / "models"
-    platform = replace(ensured_pretence().platform(models, {}, HandClock()), model_file_cache=FolderFileCache(cache))
+    platform = replace(pretended_platform(), models=models, model_file_cache=FolderFileCache(cache))
     platform.assets.put([humid_oven()])
     platform.readings.add_readings(line(days=8), at(0))
     apply(platform, [learned_quickly()], "engineer", at(0), "test")

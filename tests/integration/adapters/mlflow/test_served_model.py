@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mlflow.mlflow_registry import MlflowModels
 from alerting.learning.data.files import dataset_from_files
 from alerting.usecases.definitions.sync import apply
@@ -24,7 +25,7 @@ def trained(tmp_path_factory):
     """A platform with a champion in an MLflow of its own, and the address of that."""
     folder = tmp_path_factory.mktemp("mlflow")
     uri = f"sqlite:///{folder}/mlflow.db"
-    platform = ensured_pretence().platform(MlflowModels(uri, artifacts=folder / "artifacts"), {}, HandClock())
+    platform = ensured_pretence().platform(MlflowModels(uri, artifacts=folder / "artifacts"), {}, HandClock(), memory_platform)
     platform.assets.put([humid_oven()])
     platform.readings.add_readings(line(days=8), at(0))
     learning = {"trials": 1, "folds": 2, "candidates": ["lightgbm", "random_forest"]}

@@ -48,6 +48,7 @@ def platform(request):
         return
     from pymongo import MongoClient
 
+    from alerting.adapters.memory.platform import memory_platform
     from alerting.adapters.mongo.mongo import MongoStores, connect
     from alerting.adapters.mongo.prepare import prepare_database
 
@@ -56,7 +57,7 @@ def platform(request):
         assert isinstance(client, MongoClient)
         stores = MongoStores(client[name])
         prepare_database(stores.database)
-        yield filled(stores.platform(MemoryModels(), {}, HandClock()))
+        yield filled(stores.platform(MemoryModels(), {}, HandClock(), memory_platform))
         client.drop_database(name)
 
 

@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from alerting.adapters.channels.links import SignedLinks
+from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.console.app import create_app
@@ -194,7 +195,7 @@ def real_platform(real_server):
     with connect(real_server) as client:
         stores = MongoStores(client[name])
         prepare_database(stores.database)
-        made = stores.platform(MemoryModels(), {}, HandClock())
+        made = stores.platform(MemoryModels(), {}, HandClock(), memory_platform)
         made.assets.put([oven()])
         from alerting.usecases.definitions.sync import apply
 

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
 from alerting.definitions.assets import Variable
-from alerting.definitions.validation import definition_document
+from alerting.definitions.revisions import definition_document
 from alerting.episodes.episode import ActorStamp, Contribution, OutcomeRecord, Transition
 from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, ReadingRow

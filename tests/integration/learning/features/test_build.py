@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import ClassifierDefinition
+from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.point_in_time import has_any_value, point_in_time_view
 from alerting.learning.features.build import build_features, build_features_many, default_windows, grid, plan_features
 from alerting.learning.features.plan import CarryForward, CategorySource, FeaturePlan, NumberSource

@@ -52,7 +52,7 @@ def ways(files) -> Iterator[tuple[str, dict[str, bytes]]]:
 
 def main() -> None:
     platform = platform_with(sys.argv[1])
-    stored = platform.models.registered[NAME][0][1]
+    stored = platform.models.registered[NAME][0].files
     files = dict(stored)
     instant = 4 * DAY + 120
     for way, damaged in [*ways(files), ("restored", files)]:

@@ -9,10 +9,12 @@ from alerting.learning.metrics.metrics import EventMetrics
 from alerting.ports import Platform
 from alerting.reporting.backtest import Cost
 from alerting.usecases.backtest.backtest import backtest, run_id, segment_starts, written_subject
+from alerting.usecases.backtest.live_views import LiveWrite
 from alerting.usecases.backtest.metrics import cost_of
-from alerting.usecases.backtest.sandbox import LiveWrite, Sandbox
+from alerting.usecases.backtest.sandbox import Sandbox
 from tests.builders import at, classifier, history, oven, revision, threshold, too_hot, too_moist
 from tests.frames import FrameReadings
+from tests.helpers.episodes import closed, episode
 from tests.pretended import pretended_platform
 
 DAY = 24 * 60
@@ -70,38 +72,43 @@ def test_training_comes_at_the_start_and_then_at_every_tick():
     assert segment_starts(threshold(), at(0), at(8 * DAY), "never") == [at(0), at(7 * DAY)]
 
 
-def test_a_pretended_platform_reads_nothing_after_its_instant_and_refuses_to_write_live():
+def test_a_sandbox_reads_nothing_after_its_instant_and_writes_nothing_live():
     platform = plant()
-    pretended = Sandbox(platform, revision(classifier())).training(at(100))
-    readings = pretended.readings.load(oven(), None, at(500)).readings
+    sandbox = Sandbox(platform, revision(classifier())).training(at(100))
+    readings = sandbox.readings.load(oven(), None, at(500)).readings
     assert readings.index[-1] <= at(100)
     assert platform.readings.asked_until == at(100)
-    assert pretended.readings.span("oven-1")[1] == at(100)
+    assert sandbox.readings.span("oven-1")[1] == at(100)
     for write in (
-        lambda: pretended.assets.put([oven()]),
-        lambda: pretended.definitions.put(too_moist()),
-        lambda: pretended.readings.add_readings([], at(0)),
-        lambda: pretended.reports.put("too-moist", at(0), at(1), {}, "", at(1)),
-        lambda: pretended.feedback.append(None),
-        lambda: pretended.episodes.insert(None),
+        lambda: sandbox.assets.put([oven()]),
+        lambda: sandbox.readings.add_readings([], at(0)),
+        lambda: sandbox.feedback.append(None),
     ):
         with pytest.raises(LiveWrite):
             write()
+    sandbox.definitions.put(too_moist())
+    sandbox.reports.put("too-moist", at(0), at(1), {}, "", at(1))
+    sandbox.episodes.insert(episode())
+    assert (platform.definitions.documents(), platform.reports.of("too-moist"), platform.episodes.find()) == ([], [], [])
 
 
-def test_no_port_of_a_pretended_platform_is_a_live_one(tmp_path):
+def test_a_training_in_a_sandbox_knows_the_live_episodes_before_its_instant():
+    platform = plant()
+    before, after = closed(episode(10)), closed(episode(90))
+    for one in (before, after, closed(episode(20, definition="other"))):
+        platform.episodes.insert(one)
+    sandbox = Sandbox(platform, revision(threshold()))
+    assert sandbox.training(at(60)).episodes.find() == [before]
+    assert sandbox.live_view(at(60)).episodes.find() == []
+
+
+def test_no_port_of_a_sandbox_is_a_live_one(tmp_path):
     """A port that is added to the platform must be thought of here, too."""
     platform = replace(plant(), model_file_cache=FolderFileCache(tmp_path))
-    shadow = Sandbox(platform, revision(classifier()))
-    shared = {f.name for view in (shadow.training(at(0)), shadow.live_view(at(0))) for f in fields(Platform)
+    sandbox = Sandbox(platform, revision(classifier()))
+    shared = {f.name for view in (sandbox.training(at(0)), sandbox.live_view(at(0))) for f in fields(Platform)
               if getattr(view, f.name) is getattr(platform, f.name) is not None}  # fmt: skip
-    assert shared == {
-        "backtests",
-        "limits",
-        "budget",
-        "zone",
-        "model_key",
-    }  # the last four are no ports: settings of the platform
+    assert shared == {"in_memory", "limits", "budget", "zone", "model_key"}  # settings of the platform
 
 
 def test_costs_are_those_of_misses_and_false_alarms_where_the_definition_names_them():

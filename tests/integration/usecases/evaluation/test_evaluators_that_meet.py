@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from alerting.adapters.mongo.mongo import MongoStores, open_stores
-from alerting.usecases.evaluation.evaluate import evaluate
-from tests.builders import at
+from alerting.ports import ReadingRow
+from alerting.usecases.definitions.sync import apply
+from alerting.usecases.evaluation.evaluate import evaluate, evaluate_past
+from tests.builders import at, oven, too_hot
 from tests.helpers.killed_processes import Commands, copy_of, process, restore, short_transactions
 from tests.helpers.late_line import LEVELS, Line
 from tests.helpers.notifications import notifications_of
-from tests.pretended import HandClock, platform_on
+from tests.pretended import HandClock, Mailbox, platform_on
 
 pytestmark = pytest.mark.slow
 DATABASE = "meeting"
@@ -28,12 +30,15 @@ def stores(real_mongod) -> Iterator[MongoStores]:
 class Meeting:
     """A line that was evaluated up to its tenth minute, and what it needs to be there again."""
 
-    def __init__(self, uri: str, stores: MongoStores, fields: dict[str, Any], late: tuple[int, ...]) -> None:
-        self.uri, self.late = uri, late
+    def __init__(
+        self, uri: str, stores: MongoStores, fields: dict[str, Any], late: tuple[int, ...], later: tuple[int, ...] = ()
+    ) -> None:
+        self.uri, self.late, self.later = uri, late, later
         self.expected = self._alone(stores, fields)
         restore(stores.database, {})
         self.line = Line(stores=stores, clear_for="2m", **fields)
-        self.line.feed({m: value for m, value in HEAT.items() if m not in late})
+        self.line.feed({m: value for m, value in HEAT.items() if m not in late + later})
+        self.line.run(5)
         self.line.run(10)
         self._documents = copy_of(stores.database)
 
@@ -56,8 +61,14 @@ class Meeting:
             evaluate(platform_on(own, [self.line.mail], HandClock(at(minute))), None, at(minute))
 
     def deliver_late(self, minute: int) -> None:
-        if self.late:
-            self.line.feed({m: HEAT[m] for m in self.late}, minute)
+        self._deliver(self.late, minute)
+
+    def deliver_later(self, minute: int) -> None:
+        self._deliver(self.later, minute)
+
+    def _deliver(self, minutes: tuple[int, ...], minute: int) -> None:
+        if minutes:
+            self.line.feed({m: HEAT[m] for m in minutes}, minute)
 
     def evaluate(self, minute: int) -> None:
         """Rounds of an evaluator that nothing happens to, until no dead transaction is in its way."""
@@ -121,12 +132,54 @@ def test_frozen_before_any_command_while_another_does_a_round_it_leaves_what_one
     assert "commitTransaction" in commands.names
 
 
+def test_frozen_while_another_reprocesses_it_leaves_no_state_that_late_readings_have_refuted(real_mongod, stores):
+    """The state at minute 10 is pending since minute 9, or since minute 6 with the late readings, which are known afterwards."""
+    fields = {"for": "12m", "allowed_lateness": "2h"}
+    meeting = Meeting(real_mongod.uri, stores, fields, late=(6, 7, 8), later=(12, 13))
+    for stop in count(1):
+        meeting.begin_again()
+
+        def reprocessed_by_another():
+            meeting.deliver_late(35)
+            meeting.evaluate(40)
+
+        commands = Commands()
+        commands.before(stop, reprocessed_by_another)
+        meeting.disturbed(commands, 30)
+        if commands.count < stop:
+            break
+        meeting.deliver_later(50)
+        assert meeting.outcome() == meeting.expected, f"frozen before {commands.names[stop - 1]}, command {stop}"
+
+
+def test_killed_before_any_command_an_evaluation_of_past_times_has_written_all_its_episodes_or_none(real_mongod, stores):
+    restore(stores.database, {})
+    platform = platform_on(stores, [Mailbox("mail")], HandClock(at(300)))
+    platform.assets.put([oven()])
+    rows = [ReadingRow("oven-1", at(m), {"temperature": 230 if m in (60, 120, 180) else 200}) for m in range(0, 200, 5)]
+    platform.readings.add_readings(rows, at(0))
+    apply(platform, [too_hot()], "engineer", at(300), "test")
+    before = copy_of(stores.database)
+    for last in count(1):
+        restore(stores.database, before)
+        commands = Commands()
+        commands.before(last, commands.kill)
+        with process(real_mongod.uri, DATABASE, commands) as own:
+            evaluate_past(platform_on(own, [], HandClock(at(300))), "too-hot", at(0), at(200), revision="latest")
+        assert len(platform.episodes.find()) in (0, 3), f"killed before {commands.names[-1]}, command {last}"
+        if commands.count < last:
+            break
+        assert evaluate_past(platform, "too-hot", at(0), at(200), revision="latest").closed == 3
+        assert [e.raised_at for e in platform.episodes.find()] == [at(180), at(120), at(60)]
+
+
 def test_a_tick_that_raises_is_one_transaction_without_reads_and_a_quiet_one_is_none(real_mongod, stores):
     meeting = Meeting(real_mongod.uri, stores, {}, ())
     raises, quiet = Commands(), Commands()
     meeting.disturbed(raises, 40)
     meeting.disturbed(quiet, 41)
-    assert raises.in_transactions == ["update", "update", "findAndModify", "commitTransaction"]
+    expected = ["update", "update", "update", "delete", "findAndModify", "commitTransaction"]  # with a checkpoint
+    assert raises.in_transactions == expected
     assert quiet.in_transactions == []
     assert quiet.names.count("findAndModify") == 1
     assert quiet.names.count("update") == 1  # how far it is going to read

@@ -125,7 +125,7 @@ def test_scores_and_episodes_are_those_of_the_old_reading_bit_for_bit(model, eve
 def test_a_model_reads_a_fraction_of_the_bytes(real_server, monkeypatch, model):
     record = record_commands(monkeypatch)
     with open_stores(real_server, "model-readings", prepare=True) as stores:
-        platform = stores.platform(None, {}, None)
+        platform = stores.platform(None, {}, None, None)
         events = [EventRow("oven-1", "pin", FIRST - HOUR * n / 10, None, "line") for n in range(1, 3000)]
         asset, definition = fill(platform, events), small_models.definition()
         counts, results = [], []

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.demo.clock import MongoClock
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.ports import ReadingRow
@@ -37,7 +38,7 @@ def plant(real_server, monkeypatch):
     record = record_commands(monkeypatch)
     with open_stores(real_server, "round-trips", prepare=True) as stores:
         mailbox = Mailbox("mail")
-        platform = stores.platform(MemoryModels(), {"mail": mailbox}, ReadClock(stores.database))
+        platform = stores.platform(MemoryModels(), {"mail": mailbox}, ReadClock(stores.database), memory_platform)
         platform.assets.put([oven()])
         apply(platform, [too_hot(**{"for": "0s"})], "engineer", at(0), "test")
         rows = [ReadingRow("oven-1", at(m), {"temperature": 230.0 if m in HOT else 200.0}) for m in range(12)]

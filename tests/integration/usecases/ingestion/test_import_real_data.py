@@ -14,8 +14,8 @@ from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.files.readings import ReadingsFile
 from alerting.adapters.files.rows import Layout
 from alerting.adapters.mongo.mongo import open_stores
-from alerting.definitions.model import ClassifierDefinition
-from alerting.definitions.validation import parse_definition
+from alerting.kinds.classifier.definition import ClassifierDefinition
+from alerting.kinds.validation import parse_definition
 from tests.support import free_port, require_real_server
 
 ROOT = Path(__file__).parents[4]

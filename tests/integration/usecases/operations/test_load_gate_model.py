@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from alerting.definitions.alarm_budget import AlarmBudget
-from alerting.definitions.validation import definition_document
+from alerting.definitions.revisions import definition_document
 from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, ReadingRow
 from alerting.usecases.definitions import sync

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.definitions.validation import definition_document
+from alerting.definitions.revisions import definition_document
 from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, ModelUnavailable, ReadingRow
 from alerting.usecases.definitions.sync import apply

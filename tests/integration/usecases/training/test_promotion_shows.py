@@ -132,7 +132,7 @@ def test_the_run_can_be_read_and_its_drawings_are_pictures():
 def test_a_champion_that_is_lost_is_a_platform_alert_and_only_a_person_replaces_it():
     platform = platform_with(line())
     train(platform, NAME, at(6 * DAY))
-    platform.models.registered[NAME][0][1].clear()
+    platform.models.registered[NAME][0].files.clear()
 
     counts = evaluate(platform, None, at(7 * DAY))
 

@@ -143,9 +143,9 @@ def test_a_training_says_what_the_answers_changed_on_its_run_and_beside_the_lead
     result = train(platform, "too-moist", at(MINUTES + 175))
     assert re.match(r"1 of 1 verdicts changed \d+ rows: \d+ left out\.", result["answers"])
     run = platform.models.runs[result["run_id"]]
-    assert run["tags"]["answers"] == result["answers"]
-    assert run["metrics"]["answers_left_out"] == int(re.search(r"changed (\d+) rows", result["answers"]).group(1)) > 0
-    kept = json.loads(run["files"]["dataset"]["quality.json"])
+    assert run.tags["answers"] == result["answers"]
+    assert run.metrics["answers_left_out"] == int(re.search(r"changed (\d+) rows", result["answers"]).group(1)) > 0
+    kept = json.loads(run.files["dataset"]["quality.json"])
     assert kept == result["findings"]
     assert kept[-1]["kind"] == "answers"
     before = prepare(platform, "too-moist", at(MINUTES))

@@ -8,10 +8,11 @@ from pydantic import BaseModel, ValidationError
 
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.faults import DefinitionRefused
-from alerting.definitions.model import ClassifierDefinition, ThresholdDefinition
 from alerting.definitions.routes import Route
-from alerting.definitions.validation import parse_definition
 from alerting.definitions.wording.fault_messages import fault_of
+from alerting.kinds.classifier.definition import ClassifierDefinition
+from alerting.kinds.threshold.definition import ThresholdDefinition
+from alerting.kinds.validation import parse_definition
 from tests.builders import too_hot, too_moist
 
 RUBBISH = (

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.definitions.model import ClassifierDefinition
+from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.labels import IMMATURE, INSIDE_PROBLEM, NO_SAMPLE, label_instants, persistence
 from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.readings.history import History

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.assets import Asset, Variable
-from alerting.definitions.model import ClassifierDefinition
+from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.point_in_time import has_any_value
 from alerting.learning.data.quality import find_oddities
 from alerting.learning.data.split import purge_length

@@ -1,7 +1,7 @@
 """Documents of readings and events as the data frames of the core, by the conventions of `readings.history`."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from alerting.adapters.mongo.documents import Document, utc
 from alerting.definitions.assets import Asset, VariableType
 from alerting.definitions.faults import UserError
-from alerting.ports import ReadingColumns
+from alerting.ports import Document, ReadingColumns
 from alerting.readings.history import no_events
 from alerting.readings.sample_quality import NO_DOUBTS, Doubts, among
 
@@ -112,7 +111,8 @@ def _require(asset: str, name: str, chunk: Sequence[Document], wanted: str, righ
     if all(right):
         return
     document = chunk[right.index(False)]
+    at, value = document["ts"].replace(tzinfo=UTC).isoformat(), document["v"][name]
     raise UserError(
-        f"the reading of {asset!r} at {utc(document['ts']).isoformat()} has {document['v'][name]!r} as {name}, which is not "
-        f"{wanted}: correct the reading in collection `readings`, or the type of the variable in the asset"
+        f"the reading of {asset!r} at {at} has {value!r} as {name}, which is not {wanted}: correct the reading in collection "
+        "`readings`, or the type of the variable in the asset"
     )

@@ -1,4 +1,4 @@
-"""Read a definition: report every fault at once, each with its path and a hint in plain words."""
+"""Read a definition of any kind, or a revision: report every fault at once, each with its path and a hint in plain words."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,13 +6,19 @@ from typing import Any
 from pydantic import ValidationError
 
 from alerting.definitions.checks.cross_fields import cross_faults
-from alerting.definitions.faults import DefinitionRefused, Fault, nearest, shown, without
-from alerting.definitions.model import DEFINITION, ClassifierDefinition, Definition, ThresholdDefinition
-from alerting.definitions.wording.fault_messages import message_of
+from alerting.definitions.faults import DefinitionRefused, DocumentRefused, Fault, nearest, shown, without
+from alerting.definitions.model import Definition, Revision
+from alerting.definitions.wording.fault_messages import message_of, model_faults
+from alerting.kinds.registry import definition_types, definition_union
 
-_KINDS = ("threshold", "classifier")
 _GROUP = "FromAttribute"
 _CHOICES = ("float", "bool", "str", _GROUP)  # as pydantic names the ways to write a limit
+
+
+class RevisionRefused(DocumentRefused):
+    """Refusal of a whole revision because of its faults."""
+
+    what = "revision"
 
 
 def parse_definition(document: Mapping[str, Any]) -> Definition:
@@ -26,15 +32,32 @@ def parse_definition(document: Mapping[str, Any]) -> Definition:
     return definition
 
 
-def definition_document(definition: Definition) -> dict[str, Any]:
-    """Return the document of a definition as people would write it: without fields at their default."""
-    written: dict[str, Any] = DEFINITION.dump_python(definition, mode="json", by_alias=True, exclude_defaults=True)
-    return written
+def parse_revision(document: Mapping[str, Any]) -> Revision:
+    """Return the revision of a document. Raises RevisionRefused with every fault, also those of its definition."""
+    name = f"{document.get('name')} r{document.get('number')}"
+    errors: list[Any] = []
+    definition: Any = document.get("definition")
+    try:
+        definition = definition_union().validate_python(definition)
+    except ValidationError as error:
+        errors += [{**one, "loc": ("definition", *one["loc"])} for one in error.errors()]
+    try:
+        revision = Revision.model_validate({**document, "definition": definition})
+    except ValidationError as error:
+        errors += [one for one in error.errors() if one["loc"][0] != "definition"]
+    if errors:
+        raise RevisionRefused(name, model_faults(errors, Revision.model_fields))
+    faults = list(cross_faults(revision.definition))
+    if revision.definition.name != revision.name:
+        faults.append(Fault("definition.name", f"{revision.definition.name!r} is not {revision.name!r}"))
+    if faults:
+        raise RevisionRefused(name, faults)
+    return revision
 
 
 def _read(document: Mapping[str, Any]) -> tuple[Definition | None, list[Fault]]:
     try:
-        definition = DEFINITION.validate_python(dict(document))
+        definition = definition_union().validate_python(dict(document))
     except ValidationError as error:
         meant = [e for e in error.errors() if not _other_choice(e)] or error.errors()[:1]
         faults = [_fault(e, document) for e in meant]
@@ -46,7 +69,7 @@ def _faults_of_the_rest(document: Mapping[str, Any], paths: Sequence[str]) -> li
     """Return the faults across fields that show once the faulty fields are removed."""
     rest = without(document, paths)
     try:
-        return [f for f in cross_faults(DEFINITION.validate_python(rest)) if f.path not in paths]
+        return [f for f in cross_faults(definition_union().validate_python(rest)) if f.path not in paths]
     except ValidationError:
         return []
 
@@ -68,7 +91,7 @@ def _choice(part: Any) -> Any:
 
 
 def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
-    path = [str(p) for p in map(_choice, error["loc"]) if p not in (*_KINDS, *_CHOICES)]
+    path = [str(p) for p in map(_choice, error["loc"]) if p not in (*definition_types(), *_CHOICES)]
     dotted = ".".join(path) or "document"
     match error["type"]:
         case "extra_forbidden":
@@ -76,16 +99,16 @@ def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
         case "missing":
             return Fault(dotted, "is missing")
         case "union_tag_not_found":
-            return Fault("kind", "is missing", "write kind: threshold or kind: classifier")
+            return Fault("kind", "is missing", "write " + " or ".join(f"kind: {kind}" for kind in definition_types()))
         case "union_tag_invalid":
-            return Fault("kind", f"{shown(document.get('kind'))} is not a kind", "write threshold or classifier")
+            return Fault("kind", f"{shown(document.get('kind'))} is not a kind", "write " + " or ".join(definition_types()))
         case "string_pattern_mismatch":
             return Fault(dotted, f"{shown(error['input'])} is not a legal name", "letters, digits, - and _ only")
     return Fault(dotted, *message_of(error))
 
 
 def _fields(document: Mapping[str, Any], path: Sequence[str]) -> list[str]:
-    model: Any = ClassifierDefinition if document.get("kind") == "classifier" else ThresholdDefinition
+    model: Any = definition_types()[document["kind"]]
     for key in (k for k in path if not k.isdigit()):  # an index in a list
         field = next((f for n, f in model.model_fields.items() if (f.alias or n) == key), None)
         inner = field.annotation if field else None

@@ -13,8 +13,9 @@ from pydantic_core import core_schema
 
 from alerting.definitions.assets import Asset, EventType
 from alerting.definitions.durations import format_duration
-from alerting.definitions.model import DEFINITION, Revision
+from alerting.definitions.model import Revision
 from alerting.definitions.routes import Route
+from alerting.kinds.registry import definition_union
 
 Schema = dict[str, Any]
 
@@ -42,8 +43,8 @@ _WITHOUT_MEANING = ("title", "default", "examples")
 
 
 def json_schema() -> Schema:
-    """Return the JSON Schema (draft 2020-12) of a definition; `kind` distinguishes the two kinds."""
-    schema = DEFINITION.json_schema(by_alias=True, schema_generator=_Generator)
+    """Return the JSON Schema (draft 2020-12) of a definition; `kind` distinguishes the kinds."""
+    schema = definition_union().json_schema(by_alias=True, schema_generator=_Generator)
     return {"$schema": _Generator.schema_dialect, "title": "Alert definition", **schema}
 
 
@@ -75,7 +76,9 @@ def mongo_event_type_validator() -> Schema:
 
 def mongo_revision_validator() -> Schema:
     """Return the validator of revisions, made in the same way."""
-    return _validator(Revision)
+    revision = _validator(Revision)
+    revision["$jsonSchema"]["properties"]["definition"] = mongo_validator()["$jsonSchema"]
+    return revision
 
 
 def _validator(model: type[BaseModel]) -> Schema:

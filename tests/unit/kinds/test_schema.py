@@ -3,9 +3,8 @@
 import pytest
 from jsonschema import Draft202012Validator
 
-from alerting.definitions import schema
-from alerting.definitions.model import DEFINITION
-from alerting.definitions.schema import json_schema, mongo_validator
+from alerting.kinds import schema
+from alerting.kinds.schema import json_schema, mongo_validator
 from tests.builders import too_hot, too_moist
 
 # The keywords of $jsonSchema that MongoDB documents; it refuses a validator with any other.
@@ -83,7 +82,7 @@ def test_the_validator_is_closed_at_every_level_but_for_the_id():
 
 def test_the_validator_has_the_fields_and_duties_of_the_model():
     for kind, name in (("threshold", "ThresholdDefinition"), ("classifier", "ClassifierDefinition")):
-        model = DEFINITION.json_schema(by_alias=True)["$defs"][name]
+        model = json_schema()["$defs"][name]
         assert set(branch(kind)["properties"]) == {"_id", *model["properties"]}
         assert branch(kind)["required"] == model["required"]
 

@@ -4,8 +4,9 @@ import pytest
 from pydantic import BaseModel
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.model import ClassifierDefinition, ThresholdDefinition
-from alerting.definitions.reference import reference_page
+from alerting.kinds.classifier.definition import ClassifierDefinition
+from alerting.kinds.reference import reference_page
+from alerting.kinds.threshold.definition import ThresholdDefinition
 
 PAGE = Path(__file__).parents[3] / "docs" / "definition-reference.md"
 

@@ -10,8 +10,9 @@ from pydantic_core import PydanticUndefined
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.durations import format_duration
-from alerting.definitions.model import ClassifierDefinition, FromAttribute, ThresholdDefinition
+from alerting.definitions.model import FromAttribute
 from alerting.definitions.routes import Route
+from alerting.kinds.registry import definition_types
 
 _INTRODUCTION = """# Definition reference
 
@@ -23,13 +24,12 @@ patterns in a list.
 
 
 def reference_page() -> str:
-    """Return the Markdown of every field of both kinds of definition and of assets.
+    """Return the Markdown of every field of every kind of definition and of assets.
 
     Each field has name, type, default and meaning.
     """
     parts = [_INTRODUCTION]
-    titles: dict[str, type[BaseModel]] = {"threshold": ThresholdDefinition, "classifier": ClassifierDefinition}
-    for kind, model in titles.items():
+    for kind, model in definition_types().items():
         parts.append(f"## Kind `{kind}`\n\n{_first_line(model)}\n\n{_table(model)}")
     parts.append(f"## Routes\n\n{_first_line(Route)} See [notifications.md](notifications.md).\n\n{_table(Route)}")
     parts.append(f"## Assets\n\n{_first_line(Asset)}\n\n{_table(Asset)}")

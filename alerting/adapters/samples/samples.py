@@ -6,8 +6,7 @@ A sample of bad quality has no value there. Documents from versions without qual
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
-from alerting.adapters.mongo.documents import Document
-from alerting.ports import ReadingRow
+from alerting.ports import Document, ReadingRow
 from alerting.readings.sample_quality import Quality
 
 

@@ -1,0 +1,98 @@
+"""Definitions with their revisions, assets, event types and routes in memory."""
+
+from collections.abc import Collection, Sequence
+from copy import deepcopy
+
+from alerting.definitions.assets import Asset, EventType
+from alerting.definitions.model import Revision
+from alerting.ports import Document, FaultyDocument
+
+_OURS = ("_faults", "_label")
+
+
+class MemoryDefinitions:
+    """Port `Definitions`."""
+
+    def __init__(self) -> None:
+        self._documents: dict[str, Document] = {}
+        self._faults: dict[str, list[str]] = {}
+        self._revisions: dict[str, dict[int, Revision]] = {}
+
+    def documents(self) -> list[Document]:
+        marks = self.faulty()
+        found = deepcopy([self._documents[name] for name in sorted(self._documents)])
+        return [{**document, **({"_faults": marks[name]} if (name := document["name"]) in marks else {})} for document in found]
+
+    def put(self, document: Document) -> None:
+        self._documents[document["name"]] = deepcopy({key: value for key, value in document.items() if key not in _OURS})
+
+    def mark_faulty(self, name: str, faults: Sequence[str]) -> None:
+        self._faults[name] = list(faults)
+
+    def faulty(self) -> dict[str, list[str]]:
+        return {name: faults for name, faults in self._faults.items() if faults and name in self._documents}
+
+    def add_revision(self, revision: Revision) -> bool:
+        numbered = self._revisions.setdefault(revision.name, {})
+        return numbered.setdefault(revision.number, revision) is revision
+
+    def revisions(self, name: str) -> list[Revision]:
+        return [revision for _, revision in sorted(self._revisions.get(name, {}).items())]
+
+    def newest_revision(self, name: str) -> Revision | None:
+        return next(reversed(self.revisions(name)), None)
+
+    def histories(self, names: Collection[str]) -> dict[str, list[Revision]]:
+        return {name: self.revisions(name) for name in names if name in self._revisions}
+
+    def last_number(self, name: str) -> int:
+        return max(self._revisions.get(name, ()), default=0)
+
+    def read_revisions(self) -> tuple[list[Revision], list[FaultyDocument]]:
+        return self.latest(), []
+
+    def latest(self, having: str | None = None) -> list[Revision]:
+        newest = [self.revisions(name)[-1] for name in sorted(self._revisions)]
+        return [r for r in newest if having is None or getattr(r.definition, having) is not None]
+
+
+class MemoryAssets:
+    """Port `Assets`."""
+
+    def __init__(self) -> None:
+        self._assets: dict[str, Asset] = {}
+        self._types: dict[str, EventType] = {}
+
+    def all(self) -> list[Asset]:
+        return [self._assets[name] for name in sorted(self._assets)]
+
+    def get(self, name: str) -> Asset | None:
+        return self._assets.get(name)
+
+    def faulty(self) -> dict[str, list[str]]:
+        return {}
+
+    def put(self, assets: Sequence[Asset]) -> None:
+        self._assets |= {asset.name: asset for asset in assets}
+
+    def event_types(self) -> list[EventType]:
+        return [self._types[name] for name in sorted(self._types)]
+
+    def put_event_types(self, types: Sequence[EventType]) -> None:
+        self._types |= {type_.name: type_ for type_ in types}
+
+
+class MemoryRoutes:
+    """Port `Routes`."""
+
+    def __init__(self) -> None:
+        self._routes: dict[str, Document] = {}
+
+    def documents(self) -> list[Document]:
+        return deepcopy([self._routes[name] for name in sorted(self._routes)])
+
+    def put(self, document: Document) -> None:
+        self._routes[document["name"]] = deepcopy(document)
+
+    def remove(self, name: str) -> bool:
+        return self._routes.pop(name, None) is not None

@@ -1,0 +1,117 @@
+"""Scores, past evaluations, reports and backtests in memory."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from alerting.adapters.memory.tables import plain
+from alerting.episodes.episode import Episode
+from alerting.ports import Document, Files, PastEvaluation
+
+_SCORE = ("asset", "ts", "model_version", "score", "threshold")
+
+
+class MemoryScores:
+    """Port `Scores`."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, dict[tuple[datetime, str, int], Document]] = {}
+
+    def add(self, definition: str, asset: str, rows: Sequence[tuple[datetime, float, float, int]]) -> None:
+        stored = self._rows.setdefault(definition, {})
+        for ts, score, threshold, version in rows:
+            row = dict(zip(_SCORE, (asset, ts, version, score, threshold), strict=True))
+            stored.setdefault((ts, asset, version), row)
+
+    def between(self, definition: str, start: datetime, end: datetime, asset: str | None = None) -> Iterator[Document]:
+        stored = self._rows.get(definition, {})
+        yield from (dict(stored[key]) for key in sorted(stored) if start <= key[0] < end and asset in (None, key[1]))
+
+
+class MemoryPastEvaluations:
+    """Port `PastEvaluations`."""
+
+    def __init__(self) -> None:
+        self._evaluations: list[PastEvaluation] = []
+
+    def add(self, evaluation: PastEvaluation) -> None:
+        self._evaluations = sorted([*self._evaluations, evaluation], key=lambda e: e.at)
+
+    def of(self, definition: str) -> list[PastEvaluation]:
+        return [e for e in self._evaluations if e.definition == definition]
+
+    def between(self, start: datetime, end: datetime) -> list[PastEvaluation]:
+        return [e for e in self._evaluations if e.start < end and e.end > start]
+
+
+class MemoryReports:
+    """Port `Reports`."""
+
+    def __init__(self) -> None:
+        self._reports: dict[str, Document] = {}
+        self._pages: dict[str, str] = {}
+
+    def put(self, definition: str, start: datetime, end: datetime, metrics: Document, page: str, at: datetime) -> str:
+        id = f"{definition}|{start.isoformat()}|{end.isoformat()}"
+        fields = {"definition": definition, "start": start, "end": end, "at": at, "metrics": plain(metrics)}
+        self._reports[id], self._pages[id] = {"id": id, **fields}, page
+        return id
+
+    def of(self, definition: str) -> list[Document]:
+        return [report for report in self._newest_first() if report["definition"] == definition]
+
+    def newest(self, limit: int) -> list[Document]:
+        judged = [(r, r["metrics"]) for r in self._newest_first()[:limit]]
+        return [{**r, "metrics": {"judgement": m["judgement"]} if "judgement" in m else {}} for r, m in judged]
+
+    def _newest_first(self) -> list[Document]:
+        return sorted(self._reports.values(), key=lambda report: (report["start"], report["end"]), reverse=True)
+
+    def page(self, id: str) -> str | None:
+        return self._pages.get(id)
+
+
+class MemoryBacktests:
+    """Port `Backtests`."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, Document] = {}
+        self._segments: dict[str, dict[int, Document]] = {}
+        self._files: dict[str, dict[int, Files]] = {}
+        self._episodes: dict[str, list[Episode]] = {}
+        self._pages: dict[str, str] = {}
+
+    def begin(self, id: str, document: Document) -> Document:
+        self._runs.setdefault(id, {"id": id, **plain(document)})
+        return self._run(id)
+
+    def store_segment(self, id: str, number: int, summary: Document, files: Files) -> None:
+        self._files.setdefault(id, {})[number] = dict(files)
+        self._segments.setdefault(id, {})[number] = plain(summary)
+
+    def segment_files(self, id: str, number: int) -> dict[str, bytes]:
+        return dict(self._files.get(id, {}).get(number, {}))
+
+    def finish(self, id: str, results: Document, episodes: Sequence[Episode], page: str) -> None:
+        self._runs[id] |= plain(results)
+        self._episodes[id], self._pages[id] = sorted(episodes, key=lambda e: (e.raised_at, e.id)), page
+        self._files.pop(id, None)
+
+    def get(self, id: str) -> Document | None:
+        return self._run(id) if id in self._runs else None
+
+    def _run(self, id: str) -> Document:
+        return {**self._runs[id], "segments": [summary for _, summary in sorted(self._segments.get(id, {}).items())]}
+
+    def of(self, definition: str) -> list[Document]:
+        found = [self._run(id) for id, run in self._runs.items() if run["definition"] == definition]
+        return sorted(found, key=lambda run: (run["begun_at"], run["id"]), reverse=True)
+
+    def episodes(self, id: str) -> list[Episode]:
+        return list(self._episodes.get(id, ()))
+
+    def page(self, id: str) -> str | None:
+        return self._pages.get(id)
+
+    def forget(self, id: str) -> None:
+        for stored in (self._runs, self._segments, self._files, self._episodes, self._pages):
+            stored.pop(id, None)

@@ -1,0 +1,117 @@
+"""What operators and engineers are told and do, in memory: shelves, feedback, audit, links, sessions, alerts."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from alerting.adapters.memory.tables import Table
+from alerting.episodes.episode import Feedback
+from alerting.operators.shelves import Shelf
+from alerting.ports import PlatformAlert
+
+
+class MemoryShelves(Table[Shelf]):
+    """Port `Shelves`."""
+
+    def is_free(self, row: Shelf) -> bool:
+        """Return whether no other shelf of its kind is in force for the same target."""
+        others = (s for s in self.in_force(row.definition, row.asset) if s.kind == row.kind and s.id != row.id)
+        return row.ended_at is not None or not any(others)
+
+    def in_force(self, definition: str | None = None, asset: str | None = None) -> list[Shelf]:
+        found = self._chosen(lambda s: s.ended_at is None and definition in (None, s.definition) and asset in (None, s.asset))
+        return sorted(found, key=lambda s: (s.until is not None, s.until or s.since, s.id))
+
+    def of(self, definition: str, asset: str) -> list[Shelf]:
+        return self._chosen(lambda s: (s.definition, s.asset) == (definition, asset))
+
+    def _chosen(self, fits: Callable[[Shelf], bool]) -> list[Shelf]:
+        return sorted(filter(fits, self.rows.values()), key=lambda s: (s.since, s.id))
+
+
+class MemoryFeedback:
+    """Port `FeedbackLog`."""
+
+    def __init__(self) -> None:
+        self._feedback: dict[object, Feedback] = {}
+
+    def append(self, feedback: Feedback, once: str | None = None) -> Feedback:
+        return self._feedback.setdefault(feedback if once is None else once, feedback)
+
+    def of(self, episode: str) -> list[Feedback]:
+        return sorted((f for f in self._feedback.values() if f.episode == episode), key=lambda f: f.at)
+
+
+class MemoryAudit:
+    """Port `Audit`. `entries`: all entries, in the order in which they were added."""
+
+    def __init__(self) -> None:
+        self.entries: list[dict[str, Any]] = []
+
+    def add(
+        self, actor: str, what: str, subject: str, at: datetime, before: Any = None, after: Any = None, why: str = ""
+    ) -> None:
+        entry = {"actor": actor, "what": what, "subject": subject, "at": at, "before": before, "after": after, "why": why}
+        if entry not in self.entries:
+            self.entries.append(entry)
+
+
+class MemoryRevocations:
+    """Port `Revocations`."""
+
+    def __init__(self) -> None:
+        self._until: dict[tuple[str | None, str | None], datetime] = {}
+
+    def revoke(self, episode: str | None, recipient: str | None, at: datetime) -> None:
+        self._until[episode, recipient] = max(at, self._until.get((episode, recipient), at))
+
+    def is_revoked(self, episode: str, recipient: str, made_at: datetime) -> bool:
+        keys = ((e, r) for e in (None, episode) for r in (None, recipient))
+        return any(key in self._until and made_at <= self._until[key] for key in keys)
+
+
+class MemoryEndedSessions:
+    """Port `EndedSessions`."""
+
+    def __init__(self) -> None:
+        self._expires: dict[str, datetime] = {}
+
+    def end(self, session: str, expires: datetime, now: datetime) -> None:
+        ended = {**self._expires, session: expires}
+        self._expires = {name: at for name, at in ended.items() if at >= now}
+
+    def has_ended(self, session: str) -> bool:
+        return session in self._expires
+
+
+class MemoryPlatformAlerts:
+    """Port `PlatformAlerts`."""
+
+    def __init__(self) -> None:
+        self._alerts: list[PlatformAlert] = []
+
+    def open(self) -> list[PlatformAlert]:
+        return sorted((a for a in self._alerts if a.resolved_at is None), key=lambda a: (a.opened_at, a.kind, a.subject))
+
+    def of(self, subject: str) -> list[PlatformAlert]:
+        return sorted((a for a in self._alerts if a.subject == subject), key=lambda a: a.opened_at)
+
+    def resolved_since(self, since: datetime) -> list[PlatformAlert]:
+        resolved = [(a.resolved_at, n) for n, a in enumerate(self._alerts) if a.resolved_at is not None]
+        return [self._alerts[n] for at, n in sorted(resolved) if at > since]
+
+    def report(self, kind: str, subject: str, reason: str, at: datetime) -> None:
+        if not self._change(kind, subject, reason=reason):
+            self._alerts.append(PlatformAlert(kind, subject, reason, at))
+
+    def resolve(self, kind: str, subject: str, at: datetime) -> None:
+        self._change(kind, subject, resolved_at=at)
+
+    def _change(self, kind: str, subject: str, **fields: Any) -> bool:
+        """Change the open alert of a kind and subject; return False without one."""
+        for n, alert in enumerate(self._alerts):
+            if (alert.kind, alert.subject, alert.resolved_at) == (kind, subject, None):
+                self._alerts[n] = replace(alert, **fields)
+                return True
+        return False

@@ -1,0 +1,64 @@
+"""A platform whose stores are all in memory."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from alerting.adapters.memory.arrivals import MemoryArrivals
+from alerting.adapters.memory.definitions import MemoryAssets, MemoryDefinitions, MemoryRoutes
+from alerting.adapters.memory.episodes import MemoryEpisodes
+from alerting.adapters.memory.evaluation import MemoryBacktests, MemoryPastEvaluations, MemoryReports, MemoryScores
+from alerting.adapters.memory.models import MemoryDecisions, MemoryModels
+from alerting.adapters.memory.notifications import MemoryNotifications
+from alerting.adapters.memory.operators import (
+    MemoryAudit,
+    MemoryEndedSessions,
+    MemoryFeedback,
+    MemoryPlatformAlerts,
+    MemoryRevocations,
+    MemoryShelves,
+)
+from alerting.adapters.memory.readings import MemoryReadings
+from alerting.adapters.memory.states import MemoryCheckpoints, MemoryStates, MemoryUnitOfWork
+from alerting.ports import Platform
+
+
+@dataclass(frozen=True)
+class FixedClock:
+    """Port `Clock` of which the time never changes."""
+
+    instant: datetime
+
+    def now(self) -> datetime:
+        return self.instant
+
+
+def memory_platform(*, backfilled: bool = False) -> Platform:
+    """Return a platform with empty stores, without channels. `backfilled`: its episodes are stored as found in past times."""
+    assets, arrivals = MemoryAssets(), MemoryArrivals()
+    return Platform(
+        definitions=MemoryDefinitions(),
+        assets=assets,
+        readings=MemoryReadings(assets, arrivals),
+        episodes=MemoryEpisodes(backfilled),
+        states=MemoryStates(),
+        unit_of_work=MemoryUnitOfWork(),
+        arrivals=arrivals,
+        checkpoints=MemoryCheckpoints(),
+        shelves=MemoryShelves(),
+        feedback=MemoryFeedback(),
+        decisions=MemoryDecisions(),
+        models=MemoryModels(),
+        scores=MemoryScores(),
+        past_evaluations=MemoryPastEvaluations(),
+        reports=MemoryReports(),
+        backtests=MemoryBacktests(),
+        audit=MemoryAudit(),
+        routes=MemoryRoutes(),
+        notifications=MemoryNotifications(),
+        revocations=MemoryRevocations(),
+        ended_sessions=MemoryEndedSessions(),
+        platform_alerts=MemoryPlatformAlerts(),
+        channels={},
+        clock=FixedClock(datetime.now(UTC)),
+        in_memory=memory_platform,
+    )

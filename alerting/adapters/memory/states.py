@@ -1,0 +1,80 @@
+"""Condition states and checkpoints in memory; writes take effect one by one."""
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
+
+from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.state_table import ConditionTable, TargetKey
+from alerting.ports import Checkpoint, Conflict, Unit
+from alerting.readings.ragged import Flags
+
+
+class MemoryUnitOfWork:
+    """Port `UnitOfWork` of stores that only one evaluator uses: each write takes effect at once."""
+
+    def begin(self, attempt: int = 0) -> AbstractContextManager[Unit]:  # noqa: ARG002 - the port's signature
+        return nullcontext(Unit())
+
+
+class MemoryStates:
+    """Port `States`."""
+
+    def __init__(self) -> None:
+        self._rows: dict[TargetKey, ConditionTable] = {}
+
+    def load(self, definition: str, assets: Sequence[str]) -> dict[str, ConditionState]:
+        table = self.load_many([(definition, asset) for asset in assets])
+        states = {asset: table.state(row) for row, asset in enumerate(assets)}
+        return {asset: state for asset, state in states.items() if state is not None}
+
+    def load_many(self, keys: Sequence[TargetKey]) -> ConditionTable:
+        table = ConditionTable(keys)
+        for row, key in enumerate(keys):
+            if key in self._rows:
+                table.put_rows([row], self._rows[key])
+        return table
+
+    def advance(self, before: ConditionTable, after: ConditionTable, unit: Unit | None = None) -> None:  # noqa: ARG002
+        if not self.find_unmoved(before).all():
+            raise Conflict("another evaluator has advanced some of these targets")
+        self._rows |= {key: after.take([row]) for row, key in enumerate(after.keys)}
+
+    def find_unmoved(self, before: ConditionTable) -> Flags:
+        unmoved: Flags = self.load_many(before.keys).watermark == before.watermark
+        return unmoved
+
+
+class MemoryCheckpoints:
+    """Port `Checkpoints`."""
+
+    def __init__(self) -> None:
+        self._states: dict[TargetKey, list[ConditionState]] = {}
+
+    def write(self, refuted: Mapping[TargetKey, datetime], checkpoints: Sequence[Checkpoint], unit: Unit) -> None:  # noqa: ARG002
+        for key, start in refuted.items():
+            self._states[key] = self._split(key, start)[0]
+        for checkpoint in checkpoints:
+            key, new = (checkpoint.definition, checkpoint.asset), checkpoint.state
+            others = (state for state in self._states.get(key, ()) if state.watermark != new.watermark)
+            states = sorted([*others, new], key=_watermark)
+            needed = next((i for i, later in enumerate(states[1:]) if later.watermark >= checkpoint.needed_from), len(states) - 1)
+            self._states[key] = states[needed:]
+
+    def before(self, instants: Mapping[TargetKey, datetime]) -> dict[TargetKey, ConditionState]:
+        found = {key: self._split(key, instant)[0][-1:] for key, instant in instants.items()}
+        return {key: states[0] for key, states in found.items() if states}
+
+    def after(self, definition: str, asset: str, instant: datetime) -> ConditionState | None:
+        return next(iter(self._split((definition, asset), instant)[1]), None)
+
+    def _split(self, key: TargetKey, instant: datetime) -> tuple[list[ConditionState], list[ConditionState]]:
+        """Return the states of a target before an instant, and those at or after it, oldest first."""
+        states = self._states.get(key, [])
+        first = bisect_left(states, instant, key=_watermark)
+        return states[:first], states[first:]
+
+
+def _watermark(state: ConditionState) -> datetime:
+    return state.watermark

@@ -1,0 +1,1 @@
+"""The kinds of alert: one folder each, found by `registry`."""

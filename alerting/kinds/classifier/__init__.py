@@ -1,0 +1,1 @@
+"""Kind `classifier`: a model predicts whether the problem occurs within the horizon."""

@@ -1,0 +1,26 @@
+"""The definition of kind `classifier`."""
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from alerting.definitions.assets import Asset, EventType
+from alerting.definitions.checks.trained import feature_faults, training_faults
+from alerting.definitions.faults import Fault
+from alerting.definitions.model import TrainedDefinition
+
+
+class ClassifierDefinition(TrainedDefinition):
+    """A trained model: will the problem occur within the horizon?"""
+
+    kind: Literal["classifier"] = Field(description="classifier: a model predicts the problem.")
+
+    def faults(self) -> Iterable[Fault]:
+        return training_faults(self)
+
+    def faults_on(self, targets: Sequence[Asset], event_types: Sequence[EventType]) -> Iterable[Fault]:
+        return feature_faults(self, targets, event_types)
+
+
+DEFINITION = ClassifierDefinition

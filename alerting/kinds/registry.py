@@ -1,0 +1,52 @@
+"""Find the kinds of alert. Each is one package with two modules, `definition` and `kind`; nothing else names a kind."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Annotated, Any, Union, get_args
+
+from pydantic import Field, TypeAdapter
+
+from alerting import kinds
+from alerting.definitions.model import Definition, TrainedDefinition
+
+_packages = [f"{kinds.__name__}.{module.name}" for module in iter_modules(kinds.__path__) if module.ispkg]
+
+
+@contextmanager
+def registered(package: str) -> Iterator[None]:
+    """Add the kind of a package outside of `alerting.kinds`, for as long as the context lasts."""
+    _packages.append(package)
+    _clear()
+    try:
+        yield
+    finally:
+        _packages.remove(package)
+        _clear()
+
+
+@cache
+def definition_types() -> dict[str, type[Definition]]:
+    """Return the class of the definitions of each kind, by kind. Loads no library of frames or models."""
+    found: list[type[Definition]] = [import_module(f"{package}.definition").DEFINITION for package in _packages]
+    return {get_args(one.model_fields["kind"].annotation)[0]: one for one in found}
+
+
+def trained_kinds() -> list[str]:
+    """Return the names of the kinds with a trained model."""
+    return [name for name, one in definition_types().items() if issubclass(one, TrainedDefinition)]
+
+
+@cache
+def definition_union() -> TypeAdapter[Definition]:
+    """Return the closed union of all definitions, told apart by `kind`."""
+    types = tuple(definition_types().values())
+    union: Any = Annotated[Union[types], Field(discriminator="kind")]  # noqa: UP007 - of as many as there are
+    return TypeAdapter(union)
+
+
+def _clear() -> None:
+    definition_types.cache_clear()
+    definition_union.cache_clear()

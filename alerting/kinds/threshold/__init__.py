@@ -1,0 +1,1 @@
+"""Kind `threshold`: a variable leaves its limits."""

@@ -1,0 +1,171 @@
+"""Find faults of a condition: across its fields, and beside the known assets."""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from itertools import pairwise
+
+from alerting.definitions.assets import TYPES, Asset
+from alerting.definitions.checks.against_assets import variable_faults
+from alerting.definitions.checks.cross_fields import order_faults
+from alerting.definitions.durations import format_duration
+from alerting.definitions.faults import Fault
+from alerting.definitions.limits import Level, level_limits, levels_on, unknown_limits
+from alerting.definitions.model import Band, Condition, FromAttribute, LevelLimits
+
+
+def faults_across_fields(definition: Condition) -> Iterable[Fault]:
+    """Return the faults across the fields of a condition."""
+    yield from _condition_faults(definition)
+    for name in ("outside", "inside", "clear_inside", "clear_outside"):
+        band = getattr(definition, name)
+        if band is not None and _is_disordered(band.low, band.high, strictly=True):
+            yield Fault(f"{name}.low", f"{band.low} must be less than high {band.high}")
+    yield from _limit_faults("", definition)
+    yield from _clear_band_faults(definition)
+    for severity, limits in level_limits(definition):
+        yield from _limit_faults(f"levels.{severity}.", limits)
+        if limits.above is None and limits.below is None:
+            yield Fault(f"levels.{severity}", "a limit is missing", "add above: or below:")
+    yield from _nesting_faults(definition)
+    yield from _time_faults(definition)
+    if definition.at_least and definition.at_least.readings > definition.at_least.of:
+        yield Fault("at_least.readings", f"{definition.at_least.readings} of {definition.at_least.of} readings is impossible")
+
+
+def _condition_faults(definition: Condition) -> Iterable[Fault]:
+    ways = {"above or below": definition.above is not None or definition.below is not None}
+    ways |= {name: getattr(definition, name) is not None for name in ("outside", "inside", "equals", "levels")}
+    given = [name for name, there in ways.items() if there]
+    if not given:
+        yield Fault("above", "a limit is missing", "add above: or below:")
+    if len(given) > 1:
+        yield Fault(given[-1], f"cannot stand beside {' and '.join(given[:-1])}", "one condition per definition; see levels")
+    if definition.levels is not None and not level_limits(definition):
+        yield Fault("levels", "has no level", "write for example levels: {medium: {above: 215}, critical: {above: 230}}")
+
+
+def _limit_faults(prefix: str, limits: Condition | LevelLimits) -> Iterable[Fault]:
+    band = getattr(limits, "outside", None)
+    above, below = (band.high, band.low) if band else (limits.above, limits.below)
+    if not band and isinstance(above, float) and isinstance(below, float):
+        yield from order_faults(f"{prefix}below", above, below)
+    if limits.clear_above_at is not None and (above is None or _is_disordered(limits.clear_above_at, above)):
+        yield Fault(f"{prefix}clear_above_at", "must not be greater than above, which must be given")
+    if limits.clear_below_at is not None and (below is None or _is_disordered(below, limits.clear_below_at)):
+        yield Fault(f"{prefix}clear_below_at", "must not be less than below, which must be given")
+
+
+def _clear_band_faults(definition: Condition) -> Iterable[Fault]:
+    inner, outer = definition.clear_inside, definition.outside
+    if inner is not None and outer is None:
+        yield Fault("clear_inside", "goes with outside", "after above and below it is clear_above_at and clear_below_at")
+    elif inner is not None and (definition.clear_above_at is not None or definition.clear_below_at is not None):
+        yield Fault("clear_inside", "repeats clear_above_at and clear_below_at", "remove one of them")
+    elif (
+        inner is not None
+        and outer is not None
+        and (_is_disordered(outer.low, inner.low) or _is_disordered(inner.high, outer.high))
+    ):
+        yield Fault("clear_inside", "must lie within the band of outside")
+    if definition.clear_outside is not None:
+        yield from _clear_outside_faults(definition, definition.clear_outside)
+
+
+def _clear_outside_faults(definition: Condition, band: Band) -> Iterable[Fault]:
+    equals = definition.equals
+    if definition.inside is None and (equals is None or isinstance(equals, bool | str)):
+        yield Fault("clear_outside", "goes with inside, or with equals and a number", "after other limits see clear_above_at")
+    inner = definition.inside or (Band(low=equals, high=equals) if isinstance(equals, float | FromAttribute) else None)
+    if inner is not None and (_is_disordered(band.low, inner.low) or _is_disordered(inner.high, band.high)):
+        yield Fault("clear_outside", "must contain what triggers", "between the two limits the state does not change")
+
+
+def _is_disordered(low: float | FromAttribute, high: float | FromAttribute, strictly: bool = False) -> bool:
+    """Return whether two numbers are in the wrong order; limits that assets state are compared per asset."""
+    if isinstance(low, FromAttribute) or isinstance(high, FromAttribute):
+        return False
+    return low > high or (strictly and low == high)
+
+
+def _nesting_faults(definition: Condition) -> Iterable[Fault]:
+    for (less, inner), (more, outer) in pairwise(level_limits(definition)):
+        if inner.above is not None and outer.above is not None and _is_disordered(inner.above, outer.above, strictly=True):
+            yield Fault(f"levels.{more}.above", f"{outer.above} must be greater than that of {less}, {inner.above}")
+        if inner.below is not None and outer.below is not None and _is_disordered(outer.below, inner.below, strictly=True):
+            yield Fault(f"levels.{more}.below", f"{outer.below} must be less than that of {less}, {inner.below}")
+
+
+def _time_faults(definition: Condition) -> Iterable[Fault]:
+    ignore = definition.no_data == "ignore"
+    if definition.stale_after <= timedelta(0):
+        yield Fault("stale_after", "must be longer than 0s")
+    if definition.rate_per is not None:
+        if definition.rate_per <= timedelta(0):
+            yield Fault("rate_per", "must be longer than 0s")
+        if definition.equals is not None:
+            yield Fault("rate_per", "a rate needs limits; equals applies to values", "use inside: for a small band of rates")
+        if ignore:
+            yield Fault("rate_per", "needs regular readings", "remove no_data: ignore")
+    if definition.frozen_after is not None:
+        if ignore:
+            yield Fault("frozen_after", "changes nothing with no_data: ignore", "remove one of them")
+        if definition.frozen_after <= definition.hold:
+            yield Fault(
+                "frozen_after", "must be longer than `for`", "a constant value would count as frozen before it raises an episode"
+            )
+
+
+def faults_on_assets(definition: Condition, targets: Sequence[Asset]) -> Iterable[Fault]:
+    """Return the faults of the evaluated variable and of the limits on each matched asset."""
+    name, types = definition.variable, {n: v.type for asset in targets for n, v in asset.variables.items()}
+    if definition.equals is None or name not in types:
+        yield from variable_faults("variable", name, types)
+    elif not isinstance(definition.equals, FromAttribute) and not isinstance(definition.equals, TYPES[types[name]][0]):
+        wanted = TYPES[types[name]][1]
+        yield Fault("equals", f"{definition.equals!r} is not a possible value of {name!r}, a {types[name]}", f"write {wanted}")
+    for asset in targets:
+        yield from _limits_on_asset_faults(definition, asset)
+
+
+def _limits_on_asset_faults(definition: Condition, asset: Asset) -> Iterable[Fault]:
+    variable = asset.variables.get(definition.variable)
+    missing = unknown_limits(definition, asset)
+    yield from (Fault(path, message, _nearest_attribute(asset, message)) for path, message in missing)
+    if not missing:
+        yield from _resolved_faults(levels_on(definition, asset), asset)
+    if variable and variable.sampling and definition.no_data != "ignore" and definition.stale_after < variable.sampling:
+        short, usual = format_duration(definition.stale_after), format_duration(variable.sampling)
+        hint = "lengthen it; otherwise no condition holds from one reading to the next"
+        yield Fault(
+            "stale_after", f"{short} is shorter than the sampling of {definition.variable!r} on {asset.name!r}, {usual}", hint
+        )
+
+
+def _nearest_attribute(asset: Asset, message: str) -> str:
+    return "" if "needs a number" in message else "known attributes: " + (", ".join(sorted(asset.attributes)) or "none")
+
+
+def _resolved_faults(levels: Sequence[Level], asset: Asset) -> Iterable[Fault]:
+    """Return faults for limits in the wrong order on one asset.
+
+    A definition with plain numbers in the wrong order is refused before.
+    """
+    for level in levels:
+        ordered = (level.below, level.clear_below_at), (level.clear_above_at, level.above), (level.below, level.above)
+        if any(low is not None and high is not None and low > high for low, high in (*ordered, *_bands(level))):
+            yield Fault("assets", f"the limits stated by asset {asset.name!r} are in the wrong order: {_numbers(level)}")
+
+
+def _bands(level: Level) -> Iterable[tuple[float | None, float | None]]:
+    """Return pairs of numbers of which the first must not be greater than the second."""
+    inner = (level.equals, level.equals) if isinstance(level.equals, float) else level.inside
+    if inner is not None:
+        yield inner
+    if inner is not None and level.leave is not None:
+        yield level.leave[0], inner[0]
+        yield inner[1], level.leave[1]
+
+
+def _numbers(level: Level) -> str:
+    names = ("below", "clear_below_at", "clear_above_at", "above", "inside", "equals", "leave")
+    return ", ".join(f"{name} {getattr(level, name)}" for name in names if getattr(level, name) is not None)

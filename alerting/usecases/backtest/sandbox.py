@@ -1,0 +1,84 @@
+"""The sandbox of a backtest: it reads live data up to an instant, and every write of a use case stays in memory.
+
+The use cases that run live (train, evaluate, determine outcomes) run on it unchanged. It cannot write to a live collection or
+the registry, or notify a person.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from alerting.definitions.model import Revision
+from alerting.episodes.episode import Episode
+from alerting.ports import Files, Models, Platform
+from alerting.usecases.backtest.live_views import PointInTimeAssets, PointInTimeFeedback, ReadingsUntil
+
+
+@dataclass(frozen=True)
+class Status:
+    """Port `Clock` with a fixed time."""
+
+    instant: datetime
+
+    def now(self) -> datetime:
+        return self.instant
+
+
+class Sandbox:
+    """The memory of a run of one definition, and views of it at an instant. `stored`: episodes of the last finished segment."""
+
+    def __init__(self, live: Platform, revision: Revision) -> None:
+        self._live, self._revision = live, revision
+        self.memory = live.in_memory(backfilled=True)
+        self.memory.definitions.add_revision(revision)
+        self.stored: dict[str, Episode] = {}
+
+    def live_view(self, at: datetime) -> Platform:
+        """Return the platform for an evaluation at an instant. No later data can be read."""
+        live = self._live
+        return replace(
+            self.memory,
+            assets=PointInTimeAssets(live.assets),
+            readings=ReadingsUntil(live.readings, at),
+            feedback=PointInTimeFeedback(live.feedback),
+            clock=Status(at),
+            limits=live.limits,
+            budget=live.budget,
+        )
+
+    def training(self, at: datetime) -> Platform:
+        """Return the platform for a training at an instant, with the earlier live episodes and their feedback."""
+        known, name = self._live.in_memory(), self._revision.name
+        for revision in (self._revision, *self._live.definitions.revisions(name)):
+            known.definitions.add_revision(revision)
+        for episode in self._live.episodes.find(name, end=at):
+            known.episodes.insert(episode)
+        return replace(self.live_view(at), definitions=known.definitions, episodes=known.episodes)
+
+    def retain_only(self, version: int | None) -> None:
+        """Drop the files of all models except this version, which is in service, and of all runs except its candidates."""
+        models = self._live.in_memory().models
+        for number in self.memory.models.versions(self._revision.name):
+            copy_model(self.memory.models, models, self._revision.name, number, with_files=number == version)
+        self.memory = replace(self.memory, models=models)
+
+
+def copy_model(source: Models, target: Models, name: str, version: int, with_files: bool) -> None:
+    """Register a version as the next one of another registry; `with_files`: with its files and fitted candidates."""
+    tags = source.version_tags(name, version)
+    target.register(name, tags["training_run"], source.model_files(name, version) if with_files else {}, tags)
+    if with_files:
+        store_candidates(target, name, tags["training_run"], fitted_candidates(source, tags["training_run"]))
+
+
+def fitted_candidates(models: Models, run_id: str) -> dict[str, Files]:
+    """Return the files of the fitted candidates of a training, by family."""
+    children = [(id, tags) for id, tags in models.find_runs(run_id) if tags.get("fitted") == "true"]
+    return {tags["family"]: models.files(id, "candidate") for id, tags in children}
+
+
+def store_candidates(models: Models, name: str, run_id: str, candidates: Mapping[str, Files]) -> None:
+    """Store fitted candidates of a training. The next search may begin with their parameters."""
+    for family, files in candidates.items():
+        id = models.start_run(name, family, {"family": family, "fitted": "true"}, parent=run_id)
+        models.log(id, files=files, folder="candidate")
