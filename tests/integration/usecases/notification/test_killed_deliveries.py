@@ -40,7 +40,7 @@ class Plant:
         apply_routes(platform, [CROWD], "engineer", at(0))
         definitions = [too_hot(name=f"too-hot-{i}", stale_after="1d") for i in range(5)]
         apply(platform, [*definitions, too_hot(name="shelved", above=900)], "engineer", at(0), "test")
-        shelve(platform, "shelved", "oven-1", Actor("ann", "engineer"), at(0), at(20), "cleaning")
+        shelve(platform, "shelved", "oven-1", Actor("ann", "engineer"), at(0), at(14), "cleaning")
         for minute, value in ((1, 230.0), (DUE, 200.0)):
             platform.readings.add_readings([ReadingRow("oven-1", at(minute), {"temperature": value})], at(minute))
             evaluate(platform, None, at(minute))
